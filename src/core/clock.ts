@@ -1,0 +1,18 @@
+import type { Ms } from './duration.js'
+
+/**
+ * Tells the time in milliseconds since 1970. Injected everywhere, so that tests never sleep.
+ *
+ * @example
+ * ```ts
+ * import type { Clock } from 'grammy-sentinel'
+ *
+ * let now = 0
+ * const stopped: Clock = () => now
+ * now += 1000 // a second has passed
+ * ```
+ */
+export type Clock = () => Ms
+
+/** The machine's clock. Looked up at each call, so that a replaced `Date` is seen. */
+export const systemClock: Clock = () => Date.now()

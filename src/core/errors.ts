@@ -1,0 +1,59 @@
+/**
+ * Every code a {@link SentinelError} may carry. Codes are stable: match on them, never on the message.
+ *
+ * @example
+ * ```ts
+ * import { SentinelError } from 'grammy-sentinel'
+ *
+ * try {
+ *   throw new SentinelError('limit.invalid', 'throttle.limit: "20" is no limit; write it as "20/1m".')
+ * } catch (error) {
+ *   if (error instanceof SentinelError && error.code === 'limit.invalid') console.error(error.message)
+ * }
+ * ```
+ */
+export type SentinelErrorCode =
+  | 'duration.invalid'
+  | 'limit.invalid'
+  | 'limit.duplicate'
+  | 'limit.unknown'
+  | 'option.invalid'
+  | 'option.unknown'
+  | 'scope.unknown'
+  | 'subject.invalid'
+  | 'plan.invalid'
+  | 'cost.invalid'
+  | 'bot.unknown'
+  | 'bot.started'
+  | 'storage.closed'
+  | 'storage.failed'
+  | 'import.invalid'
+  | 'telegram.invalid'
+
+/**
+ * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.
+ *
+ * It is thrown only where a developer can act on it: at construction, on a wrong argument, after `close()`.
+ * While an update is handled nothing of ours is ever thrown into the bot.
+ *
+ * @example
+ * ```ts
+ * import { parseDuration, SentinelError } from 'grammy-sentinel'
+ *
+ * try {
+ *   parseDuration('ten seconds')
+ * } catch (error) {
+ *   console.log((error as SentinelError).code) // 'duration.invalid'
+ * }
+ * ```
+ */
+export class SentinelError extends Error {
+  override readonly name = 'SentinelError'
+  /** Stable and machine-readable; see {@link SentinelErrorCode}. */
+  readonly code: SentinelErrorCode
+
+  constructor(code: SentinelErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,46 @@
+import { formatDuration, parseDuration } from '../../src/core/duration.js'
+import { SentinelError } from '../../src/core/errors.js'
+
+describe('a duration', () => {
+  test.each([
+    [0, 0],
+    [1500, 1500],
+    ['500ms', 500],
+    ['10s', 10_000],
+    ['1m', 60_000],
+    ['1.5h', 5_400_000],
+    ['1h30m', 5_400_000],
+    ['7d', 604_800_000],
+    ['1w', 604_800_000],
+  ] as const)('%s is %d ms', (text, ms) => {
+    expect(parseDuration(text)).toBe(ms)
+  })
+
+  test.each(['', '10', 's', '10 s', '-1s', '1x', '1s!', '1e3s', 'Infinitys', `${'1'.repeat(80)}s`])(
+    'the text %j is refused by name',
+    (text) => {
+      expect(() => parseDuration(text, 'block.for')).toThrow(/^block\.for: .* is no duration\. Write/)
+    },
+  )
+
+  test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('the number %d is refused with a code', (value) => {
+    try {
+      parseDuration(value)
+      throw new Error('it was taken')
+    } catch (error) {
+      expect(error).toBeInstanceOf(SentinelError)
+      expect((error as SentinelError).code).toBe('duration.invalid')
+    }
+  })
+
+  test.each([
+    [999, '999ms'],
+    [1000, '1s'],
+    [61_000, '1m1s'],
+    [5_400_000, '1h30m'],
+    [90_061_000, '1d1h'],
+    [Number.POSITIVE_INFINITY, 'forever'],
+  ])('%d ms is said as %s', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text)
+  })
+})
