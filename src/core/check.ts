@@ -1,0 +1,170 @@
+import type { Ms } from './duration.js'
+import type { Limit } from './limit.js'
+import type { Key } from './subject.js'
+
+/** A value, or a promise of one: what is synchronous in memory is a round trip elsewhere. */
+export type MaybePromise<T> = T | Promise<T>
+
+/**
+ * What follows a refusal, atomically with it and for the first enforcing refuser only: the one write that a
+ * refusal makes.
+ *
+ * Refusals of one subject by one check are counted within `within`; when there are `after` of them the subject
+ * is banned from that check for the next of `bans`. The ladder is forgotten when the longest ban has passed
+ * once more without a new one. `noticeEvery` lets one refusal in that span say so (`Decision.notice`).
+ */
+export interface Consequence {
+  readonly penalty?: { readonly after: number; readonly within: Ms; readonly bans: readonly Ms[] }
+  readonly noticeEvery?: Ms
+}
+
+/** What all checks have in common. */
+export interface Asked {
+  /** The guard that asks, for verdicts and metrics. */
+  readonly guard: string
+  /** Names the state: unique in a plan and stable over restarts. State outlives a change of the numbers. */
+  readonly slot: string
+  /** Index into `Plan.scopes`: whose record this check reads. */
+  readonly subject: number
+  /** Judged and counted, never refusing. */
+  readonly shadow?: boolean
+  /** The check is left out for whoever holds one of these marks; `subject` is an index into `Plan.scopes`. */
+  readonly unless?: { readonly subject: number; readonly anyOf: readonly string[] }
+  readonly onRefusal?: Consequence
+}
+
+/** First variant whose durable mark the subject holds wins: roles and stored limits cost no second trip. */
+export interface Variant {
+  readonly mark: string
+  /** Index into `Plan.scopes`: whose marks are read. */
+  readonly subject: number
+  readonly limit: Limit | 'stored'
+}
+
+/** A check that counts. */
+export interface Limited extends Asked {
+  readonly limit: Limit
+  readonly variants?: readonly Variant[]
+}
+
+/** Refuses whoever holds one of the marks: a block list. */
+export interface AbsentCheck extends Asked {
+  readonly kind: 'absent'
+  readonly anyOf: readonly string[]
+}
+
+/** Refuses whoever holds none of the marks: registration, roles. */
+export interface PresentCheck extends Asked {
+  readonly kind: 'present'
+  readonly anyOf: readonly string[]
+}
+
+/**
+ * The first to take the token wins, for `holdFor`.
+ *
+ * - `whenHeld: 'refuse'`: a later taker is refused (once, debounce).
+ * - `whenHeld: 'waive'`: a later taker shares the fate of the first (the parts of an album): admitted without
+ *   being judged by the claims and limits that follow, or refused by the same check, without a second notice.
+ * - `retry`: a claim that is released (the handler threw) may be taken once more, and since all that follows was
+ *   paid by the first, it is not judged by the claims and limits that follow.
+ * - `lease`: the claim lapses after so long unless completed, as if released: a killed worker frees it.
+ * - `tokens`: `'sequence'` for tokens that rise by one (update ids: a storage keeps them as bitmaps), `'digest'`
+ *   for any other.
+ */
+export interface ClaimCheck extends Asked {
+  readonly kind: 'claim'
+  readonly tokens: 'sequence' | 'digest'
+  readonly holdFor: Ms
+  readonly lease?: Ms
+  readonly retry?: boolean
+  readonly whenHeld: 'refuse' | 'waive'
+}
+
+/** A token bucket: `burst` at once, refilled at `amount` per `per`. */
+export interface BucketCheck extends Limited {
+  readonly kind: 'bucket'
+}
+
+/**
+ * At most `amount` within any span of `per` (`log`: exact, a time stamp a unit; `counters`: two counters, within
+ * a few percent, for large amounts), or within spans of `per` that begin with their first charge (`fixed`).
+ */
+export interface WindowCheck extends Limited {
+  readonly kind: 'window'
+  readonly form: 'log' | 'counters' | 'fixed'
+}
+
+/** One question of a plan. Plain data: guards write it at wiring, a storage compiles it. */
+export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | WindowCheck
+
+/** All checks of a chain, in order. `scopes` names the subjects an ask brings. */
+export interface Plan {
+  /** Which sentinel on this storage: state is kept per name, and outlives a change of the plan. */
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly checks: readonly Check[]
+}
+
+/** What one update asks of a plan. Not changed once given: a storage may keep it. */
+export interface Ask {
+  /** The bot's id: part of every key. */
+  readonly bot: number
+  /** By scope; undefined leaves out the checks of that scope. */
+  readonly subjects: readonly (Key | undefined)[]
+  /** By check: 0 leaves the check out; limits charge so much. Fractions are fine. */
+  readonly costs: readonly number[]
+  /** By check: what a claim takes, a whole number below 2^53; 0 elsewhere. */
+  readonly tokens: readonly number[]
+  /** By check: a limit for this update alone, in place of the plan's. */
+  readonly limits?: readonly (Limit | undefined)[]
+}
+
+/**
+ * Why a check refused: by its own rule, because a penalty is in force, or because the first part of the same
+ * album was refused.
+ */
+export type RefusalCause = 'check' | 'penalty' | 'echo'
+
+/** The answer to an ask. */
+export interface Decision {
+  /** -1: admitted and all charged; else the index of the check that refused, and nothing is charged. */
+  readonly refusedBy: number
+  readonly cause: RefusalCause
+  /** When asking again can succeed, to the millisecond, if nothing else is charged meanwhile; `Infinity` if never by itself. 0 when admitted. */
+  readonly retryAfterMs: Ms
+  /** By check: what is left of each limit (after the charge, if any); NaN where nothing is counted. */
+  readonly remaining: readonly number[]
+  /** Shadow checks that would have refused. */
+  readonly shadowRefusals: readonly number[]
+  /** Say it: the first refusal of the notice span. */
+  readonly notice: boolean
+  /** A claim waived the rest: nothing was charged by limits. */
+  readonly waived: boolean
+  /** To settle an admission later; absent on refusals and peeks. */
+  readonly receipt?: Receipt
+}
+
+/** Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that gave it. */
+export interface Receipt {
+  readonly ask: Ask
+  readonly at: Ms
+}
+
+/** How an admission ended. */
+export type Settlement =
+  /** The handler finished: leased claims are held for good. */
+  | 'complete'
+  /** The handler threw: `retry` claims may be taken once more, for free. */
+  | 'release'
+  /** Charges are given back; never more than was charged. */
+  | 'refund'
+
+/** A plan, compiled by a storage. */
+export interface Judge {
+  /** Decides in order, atomically, in one round trip, on the storage's clock unless `at` is given. */
+  evaluate(ask: Ask, at?: Ms): MaybePromise<Decision>
+  /** The same answer; writes nothing. */
+  peek(ask: Ask, at?: Ms): MaybePromise<Decision>
+  /** Idempotent. `check` narrows a refund to one check. */
+  settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void>
+}
