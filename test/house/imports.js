@@ -1,0 +1,234 @@
+import { isBuiltin } from 'node:module'
+import { posix } from 'node:path'
+import { childrenOf, isNode, literal, parse } from './source.js'
+
+/** What each room of `src/` may import besides itself. `top` are the files directly in `src/`. */
+const MAY_IMPORT = {
+  core: [],
+  storage: ['core'],
+  hooks: ['core'],
+  observability: ['core'],
+  middleware: ['core', 'storage', 'hooks'],
+  policies: ['core', 'storage', 'middleware', 'hooks'],
+  decorators: ['core', 'storage', 'middleware', 'hooks'],
+  users: ['core', 'storage', 'middleware', 'hooks'],
+  outgoing: ['core', 'storage', 'middleware', 'hooks'],
+  mtproto: ['core', 'storage'],
+  telegram: ['core'],
+  top: [
+    'core',
+    'storage',
+    'hooks',
+    'observability',
+    'middleware',
+    'policies',
+    'decorators',
+    'users',
+    'outgoing',
+    'mtproto',
+  ],
+  cli: [
+    'top',
+    'core',
+    'storage',
+    'hooks',
+    'observability',
+    'middleware',
+    'policies',
+    'decorators',
+    'users',
+    'outgoing',
+    'mtproto',
+    'telegram',
+  ],
+}
+/** Where Node's own modules, `process` and `Buffer` may be used: all else runs wherever grammY runs. */
+const ON_NODE = [
+  'src/telegram/',
+  'src/cli/',
+  'src/storage/redis/',
+  'src/storage/redis.',
+  'src/storage/postgres/',
+  'src/storage/postgres.',
+  'src/mtproto/',
+]
+const MOST_LINES = 450
+/** Every import and re-export of a file, `import()` in code and in types included. */
+export function importsOf({ body, lineOf }) {
+  const found = []
+  const add = (node, source, typeOnly) => {
+    found.push({ specifier: literal(source), typeOnly, line: lineOf(node) })
+  }
+  const visit = (node) => {
+    switch (node.type) {
+      case 'ImportDeclaration':
+      case 'ExportAllDeclaration':
+        add(node, node.source, node.typeOnly === true)
+        break
+      case 'ExportNamedDeclaration':
+        if (isNode(node.source)) add(node, node.source, node.typeOnly === true)
+        break
+      case 'TsImportType':
+        add(node, node.argument, true)
+        break
+      case 'TsExternalModuleReference':
+        add(node, node.expression, false)
+        break
+      case 'TsModuleDeclaration':
+        if (literal(node.id) !== undefined) add(node, node.id, true)
+        break
+      case 'CallExpression': {
+        const callee = node.callee
+        const called =
+          callee.type === 'Import' || (callee.type === 'Identifier' && callee.value === 'require')
+        if (called) add(node, node.arguments[0]?.expression, false)
+        break
+      }
+    }
+    for (const [, child] of childrenOf(node)) visit(child)
+  }
+  body.forEach(visit)
+  return found
+}
+/** Breaches of the house rules over the files of `src/`, one line each. */
+export function checkImports(files) {
+  const problems = []
+  const known = new Set(files.map((file) => file.path))
+  const edges = new Map()
+  for (const file of files) {
+    const parsed = parse(file)
+    const onNode = ON_NODE.some((prefix) => file.path.startsWith(prefix))
+    const targets = []
+    edges.set(file.path, targets)
+    const lines = file.text.split('\n').length - (file.text.endsWith('\n') ? 1 : 0)
+    if (lines > MOST_LINES) problems.push(`${file.path}: ${lines} lines; split it, ${MOST_LINES} is the most`)
+    if (MAY_IMPORT[roomOf(file.path)] === undefined) {
+      problems.push(`${file.path}: "${roomOf(file.path)}" is no room; name it in test/house/imports.ts`)
+      continue
+    }
+    for (const { specifier, typeOnly, line } of importsOf(parsed)) {
+      const at = `${file.path}:${line}`
+      if (specifier === undefined) {
+        if (!onNode) problems.push(`${at}: computes what it imports; write the name out`)
+      } else if (specifier.startsWith('.')) {
+        const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, '.ts')
+        const refusal = known.has(target) ? refusalOf(file.path, target) : 'which is no file of src'
+        if (refusal !== undefined) problems.push(`${at}: imports ${target}, ${refusal}`)
+        else if (!typeOnly) targets.push(target)
+      } else if (/^grammy-sentinel(\/|$)/.test(specifier)) {
+        problems.push(`${at}: imports the package by its own name; import the file`)
+      } else if (isBuiltin(specifier) && !onNode) {
+        problems.push(`${at}: imports ${specifier}, which not every runtime has`)
+      }
+    }
+    problems.push(...runtimeUses(parsed, onNode))
+  }
+  return [...problems, ...cyclesOf(edges)]
+}
+function roomOf(path) {
+  const parts = path.split('/')
+  return parts.length === 2 ? 'top' : parts[1]
+}
+function refusalOf(from, to) {
+  const room = roomOf(from)
+  const target = roomOf(to)
+  if (room !== target) {
+    return MAY_IMPORT[room]?.includes(target) ? undefined : `but ${room} may not import ${target}`
+  }
+  if (room !== 'storage') return undefined
+  // The contract knows none of those who keep it; memory, the reference, leans on nothing but the contract.
+  const [cell, targetCell] = [cellOf(from), cellOf(to)]
+  if (from === 'src/storage/storage.ts') return 'but the contract may import core only'
+  if (cell === undefined || cell === targetCell) return undefined
+  if (targetCell !== undefined) return `but storage/${cell} may not import storage/${targetCell}`
+  if (cell === 'memory' && to !== 'src/storage/storage.ts') {
+    return 'but storage/memory may import the contract and core only'
+  }
+  return undefined
+}
+/** `memory` for `src/storage/memory/…`; undefined for a file directly in the room. */
+function cellOf(path) {
+  const parts = path.split('/')
+  return parts.length > 3 ? parts[2] : undefined
+}
+const NODE_GLOBALS = new Set(['process', 'Buffer'])
+const TIMERS = new Set(['setTimeout', 'setInterval', 'setImmediate'])
+const FUNCTIONS = new Set([
+  'FunctionDeclaration',
+  'FunctionExpression',
+  'ArrowFunctionExpression',
+  'ClassMethod',
+  'PrivateMethod',
+  'MethodProperty',
+  'GetterProperty',
+  'SetterProperty',
+  'Constructor',
+])
+const NAMED_BY_KEY = new Set([
+  'TsPropertySignature',
+  'TsMethodSignature',
+  'TsGetterSignature',
+  'TsEnumMember',
+])
+/** Uses of `process` and `Buffer`, and timers that start when a module is merely loaded. */
+function runtimeUses({ file, body, lineOf }, onNode) {
+  if (onNode) return []
+  const problems = []
+  const visit = (node, deferred) => {
+    // swc gives `optional` to names that refer or bind, not to those after a dot or before a colon.
+    const name = node.type === 'Identifier' && 'optional' in node ? node.value : viaGlobal(node)
+    if (typeof name === 'string' && NODE_GLOBALS.has(name)) {
+      problems.push(`${file.path}:${lineOf(node)}: uses ${name}, which not every runtime has`)
+    }
+    const callee = node.type === 'CallExpression' ? unwrap(node.callee) : undefined
+    if (callee !== undefined && !deferred) {
+      const timer = callee.type === 'Identifier' ? callee.value : viaGlobal(callee)
+      if (typeof timer === 'string' && TIMERS.has(timer)) {
+        problems.push(`${file.path}:${lineOf(node)}: ${timer} at module scope; start timers when asked to`)
+      }
+    }
+    const instanceField = /^(Class|Private)Property$/.test(node.type) && node.isStatic !== true
+    for (const [field, child] of childrenOf(node)) {
+      if (NAMED_BY_KEY.has(node.type) && (field === 'key' || field === 'id') && !node.computed) continue
+      const body = FUNCTIONS.has(node.type) || (instanceField && field === 'value')
+      visit(child, deferred || body)
+    }
+    // A function called where it stands runs at once, so its body is looked at again.
+    if (callee !== undefined && !deferred && FUNCTIONS.has(callee.type) && isNode(callee.body)) {
+      visit(callee.body, false)
+    }
+  }
+  for (const node of body) visit(node, false)
+  return [...new Set(problems)]
+}
+/** The name in `globalThis.name`. */
+function viaGlobal(node) {
+  if (node.type !== 'MemberExpression') return undefined
+  const object = unwrap(node.object)
+  const isGlobal = object?.type === 'Identifier' && object.value === 'globalThis'
+  return isGlobal ? node.property.value : undefined
+}
+function unwrap(node) {
+  if (!isNode(node)) return undefined
+  return node.type === 'ParenthesisExpression' ? unwrap(node.expression) : node
+}
+/** Each cycle of value imports, told once. */
+function cyclesOf(edges) {
+  const cycles = []
+  const done = new Set()
+  const path = []
+  const walk = (file) => {
+    const at = path.indexOf(file)
+    if (at >= 0) {
+      cycles.push(`cycle: ${[...path.slice(at), file].join(' -> ')}`)
+      return
+    }
+    if (done.has(file)) return
+    path.push(file)
+    for (const target of edges.get(file) ?? []) walk(target)
+    path.pop()
+    done.add(file)
+  }
+  for (const file of edges.keys()) walk(file)
+  return cycles
+}

@@ -1,0 +1,139 @@
+import { checkImports, importsOf } from './imports.js'
+import { parse, readSources } from './source.js'
+
+const file = (path, text) => ({ path: `src/${path}`, text })
+const STOCK = [
+  file('core/limit.ts', 'export const limit = 1'),
+  file('storage/storage.ts', 'export interface Storage {}'),
+  file('storage/memory/memory.ts', 'export const memory = 1'),
+  file('storage/redis/redis.ts', 'export const redis = 1'),
+  file('storage/resilient.ts', 'export const resilient = 1'),
+  file('hooks/hooks.ts', 'export const hooks = 1'),
+  file('middleware/throttle.ts', 'export const throttle = 1'),
+  file('telegram/index.ts', 'export const telegram = 1'),
+  file('cli/main.ts', 'export const main = 1'),
+  file('options.ts', 'export const options = 1'),
+]
+/** What is wrong with one more file in a house that is in order. */
+const problemsOf = (path, text) => checkImports([...STOCK, file(path, text)])
+describe('the house', () => {
+  test('is in order', () => {
+    const files = readSources('.', 'src', '.ts')
+    expect(files.length).toBeGreaterThan(5)
+    expect(checkImports(files)).toEqual([])
+  })
+})
+describe('the check of import directions', () => {
+  test('finds nothing in a house that is in order', () => {
+    expect(checkImports(STOCK)).toEqual([])
+  })
+  test.each([
+    ['core/x.ts', '../storage/storage.js'],
+    ['core/x.ts', '../options.js'],
+    ['storage/x.ts', '../hooks/hooks.js'],
+    ['storage/memory/x.ts', '../redis/redis.js'],
+    ['storage/memory/x.ts', '../resilient.js'],
+    ['hooks/x.ts', '../middleware/throttle.js'],
+    ['observability/x.ts', '../hooks/hooks.js'],
+    ['middleware/x.ts', '../options.js'],
+    ['middleware/x.ts', '../telegram/index.js'],
+    ['policies/x.ts', '../cli/main.js'],
+    ['outgoing/x.ts', '../telegram/index.js'],
+    ['telegram/x.ts', '../middleware/throttle.js'],
+    ['telegram/x.ts', '../storage/storage.js'],
+    ['mtproto/x.ts', '../telegram/index.js'],
+    ['sentinel.ts', './telegram/index.js'],
+    ['index.ts', './cli/main.js'],
+    ['attic/x.ts', '../core/limit.js'],
+    ['core/x.ts', './missing.js'],
+    ['core/x.ts', 'grammy-sentinel'],
+    ['core/x.ts', 'node:fs'],
+    ['core/x.ts', 'crypto'],
+    ['storage/memory/x.ts', 'node:crypto'],
+  ])('src/%s may not import %s', (path, specifier) => {
+    expect(problemsOf(path, `import { a } from '${specifier}'`)).toHaveLength(1)
+  })
+  test.each([
+    ['storage/memory/x.ts', '../storage.js'],
+    ['storage/memory/x.ts', './memory.js'],
+    ['storage/resilient2.ts', './memory/memory.js'],
+    ['storage/redis/x.ts', 'node:net'],
+    ['middleware/x.ts', '../hooks/hooks.js'],
+    ['sentinel.ts', './middleware/throttle.js'],
+    ['telegram/x.ts', 'node:http'],
+    ['cli/x.ts', '../telegram/index.js'],
+    ['core/x.ts', 'grammy/types'],
+  ])('src/%s may import %s', (path, specifier) => {
+    expect(problemsOf(path, `import { a } from '${specifier}'`)).toEqual([])
+  })
+  test.each([
+    `import '../storage/storage.js'`,
+    `import type { Storage } from '../storage/storage.js'`,
+    `export * from '../storage/storage.js'`,
+    `export type { Storage } from '../storage/storage.js'`,
+    `const storage = await import('../storage/storage.js')`,
+    'const storage = () => import(`../storage/storage.js`)',
+    `let storage: import('../storage/storage.js').Storage`,
+    `declare module '../storage/storage.js' { interface Storage { more: 1 } }`,
+    `const storage = require('../storage/storage.js')`,
+    'export const load = (name: string) => import(name)',
+  ])('sees every form: %s', (text) => {
+    expect(problemsOf('core/x.ts', text)).toEqual([expect.stringMatching(/^src\/core\/x\.ts:1: /)])
+  })
+  test('is not misled by comments, texts, and letters of many bytes', () => {
+    const text = `#!/usr/bin/env node
+// import 'é'
+const s = "import '../hooks/hooks.js'" // ünï
+/* export * from '../hooks/hooks.js' */
+import { a } from './real.js'`
+    expect(importsOf(parse(file('core/x.ts', text)))).toEqual([
+      { specifier: './real.js', typeOnly: false, line: 5 },
+    ])
+  })
+})
+describe('the check of cycles', () => {
+  const a = (text) => file('core/a.ts', text)
+  const b = file('core/b.ts', `import { a } from './a.js'`)
+  test('catches one by values', () => {
+    expect(checkImports([a(`export { b } from './b.js'`), b])).toEqual([
+      'cycle: src/core/a.ts -> src/core/b.ts -> src/core/a.ts',
+    ])
+    // Kept at run time, as `import {} from`.
+    expect(checkImports([a(`import { type B } from './b.js'`), b])).toHaveLength(1)
+  })
+  test('lets one by types pass', () => {
+    expect(checkImports([a(`import type { B } from './b.js'`), b])).toEqual([])
+    expect(checkImports([a(`export type B = import('./b.js').B`), b])).toEqual([])
+  })
+})
+describe('the check of what only Node has', () => {
+  test.each([
+    'export const env = process.env',
+    'export const there = typeof process',
+    'export const env = globalThis.process',
+    'export const b = () => Buffer.alloc(1)',
+    'export type B = Buffer',
+    'setInterval(() => {}, 1000)',
+    'export const t = globalThis.setTimeout(() => {}, 1)',
+    'export class T { static t = setTimeout(() => {}, 1) }',
+    'export class T { static { setTimeout(() => {}, 1) } }',
+    ';(() => { setTimeout(() => {}, 1) })()',
+  ])('catches %s', (text) => {
+    expect(problemsOf('middleware/x.ts', text)).toHaveLength(1)
+    expect(problemsOf('cli/x.ts', text)).toEqual([])
+  })
+  test.each([
+    'export const later = () => setTimeout(() => {}, 1)',
+    'export function later() { setTimeout(() => {}, 1) }',
+    'export class T { t = setTimeout(() => {}, 1); go() { setInterval(() => {}, 1) } }',
+    'export const o = { process: 1, Buffer() {} }; export const p = o.process',
+    'export interface I { process: number; Buffer(): void }',
+    '// process.exit(), Buffer, setTimeout()',
+  ])('lets pass %s', (text) => {
+    expect(problemsOf('middleware/x.ts', text)).toEqual([])
+  })
+})
+test('the check of length allows 450 lines', () => {
+  expect(problemsOf('core/x.ts', '//\n'.repeat(450))).toEqual([])
+  expect(problemsOf('core/x.ts', '//\n'.repeat(451))).toEqual([expect.stringContaining('451 lines')])
+})

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import type { Snippet } from './docstrings.js'
+
+/**
+ * Compiles every snippet as a module of its own, all in one run of `tsc`, and returns its complaints, each at
+ * the file and line the snippet was taken from. Imports of the package resolve to `src`.
+ */
+export async function compileSnippets(snippets: readonly Snippet[], folder: string): Promise<string[]> {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const origin = new Map<string, Snippet>()
+  for (const snippet of snippets) {
+    const name = `${snippet.path.replace(/[^\w.]/g, '-')}.${snippet.line}.ts`
+    origin.set(name, snippet)
+    // Blank lines in front keep the numbers of the lines.
+    const code = `${'\n'.repeat(snippet.line - 1)}${snippet.code}\nexport {}\n`
+    writeFileSync(join(folder, name), code)
+  }
+  const source = (path: string): string[] => [`./${relative(folder, resolve(path)).split(sep).join('/')}`]
+  const config = {
+    extends: source('tsconfig.json')[0],
+    compilerOptions: {
+      paths: {
+        'grammy-sentinel': source('src/index.ts'),
+        'grammy-sentinel/testing': source('src/telegram/index.ts'),
+      },
+      types: ['node'],
+      // A snippet shows how a thing is made; what becomes of it is the reader's business.
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+    },
+    include: ['*.ts'],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config, null, 2))
+  const output = await runTsc(folder)
+  return output
+    .split('\n')
+    .filter((line) => line.includes('error TS'))
+    .map((line) => {
+      const match = /([^\\/]+\.ts)\((\d+),\d+\): error (.*)$/.exec(line)
+      const snippet = match === null ? undefined : origin.get(match[1] as string)
+      if (match === null || snippet === undefined) return line
+      return `${snippet.path}:${match[2]} (block at line ${snippet.line}): ${match[3]}`
+    })
+}
+
+function runTsc(folder: string): Promise<string> {
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+  const args = [tsc, '-p', folder, '--pretty', 'false']
+  return new Promise((done, fail) => {
+    execFile(process.execPath, args, { maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      if (error === null || stdout.includes('error TS')) done(stdout)
+      else fail(new Error(`tsc failed: ${error.message}\n${stderr}${stdout}`))
+    })
+  })
+}
