@@ -23,6 +23,11 @@ describe('the house', () => {
     expect(files.length).toBeGreaterThan(5)
     expect(checkImports(files)).toEqual([])
   })
+
+  test('keeps no compiled file beside its source, where it would be loaded instead', () => {
+    const strays = ['src', 'test', 'bench', 'examples'].flatMap((folder) => readSources('.', folder, '.js'))
+    expect(strays.map(({ path }) => path)).toEqual([])
+  })
 })
 
 describe('the check of import directions', () => {
