@@ -1,0 +1,55 @@
+// Writes what the package exports into api-report/, one file an entry point; with --check, fails where a
+// written report is stale. Reads dist: build first.
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
+import { root } from './run.mjs'
+
+const ENTRIES = { 'grammy-sentinel': 'dist/index.d.ts', testing: 'dist/telegram/index.d.ts' }
+const check = process.argv.includes('--check')
+const configPath = join(root, 'api-extractor.json')
+let failed = false
+
+mkdirSync(join(root, 'api-report'), { recursive: true })
+for (const [name, entry] of Object.entries(ENTRIES)) {
+  const report = `api-report/${name}.api.md`
+  if (!existsSync(join(root, entry))) {
+    console.error(`${report}: ${entry} is missing; build first`)
+    failed = true
+    continue
+  }
+  const configObject = ExtractorConfig.loadFile(configPath)
+  configObject.mainEntryPointFilePath = join(root, entry)
+  configObject.apiReport.reportFileName = name
+  const config = ExtractorConfig.prepare({
+    configObject,
+    configObjectFullPath: configPath,
+    packageJsonFullPath: join(root, 'package.json'),
+  })
+  let result
+  try {
+    result = Extractor.invoke(config, {
+      localBuild: !check,
+      printApiReportDiff: check,
+      messageCallback: (message) => {
+        // Said below in our words, and the version of its compiler is nobody's worry.
+        const quiet = ['console-preamble', 'console-compiler-version-notice', 'console-api-report-not-copied']
+        if (quiet.includes(message.messageId) || message.logLevel === 'verbose') message.handled = true
+      },
+    })
+  } catch (error) {
+    // Thrown at what tsc has refused already, or at syntax that its older compiler cannot read.
+    console.error(`${report}: ${error.message}`)
+    failed = true
+    continue
+  }
+  if (result.errorCount > 0) failed = true
+  if (!result.apiReportChanged) console.log(`${report}: up to date`)
+  else if (!check) console.log(`${report}: written; read the diff before you commit it`)
+  else {
+    console.error(`${report}: stale; run "npm run api" and commit what it writes`)
+    failed = true
+  }
+}
+
+process.exitCode = failed ? 1 : 0

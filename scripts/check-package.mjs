@@ -1,0 +1,63 @@
+// Packs the package and looks at it as those who install it will: what is in it, whether everything it promises
+// is there, and whether its types resolve. Reads dist: build first.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { problemsOfFiles } from './packed-files.mjs'
+import { programOf, root } from './run.mjs'
+
+// The schema is data for editors; nobody imports its types.
+const ATTW = ['--no-emoji', '--exclude-entrypoints', 'options.schema.json']
+
+const folder = mkdtempSync(join(tmpdir(), 'package-'))
+try {
+  const [packed] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder]))
+  const files = packed.files.map(({ path }) => path)
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const problems = problemsOfFiles(files, manifest)
+
+  const tarball = join(folder, packed.filename)
+  const bytes = readFileSync(tarball)
+  const tarballBuffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)
+  const { messages } = await publint({ pack: { tarball: tarballBuffer }, strict: true })
+  for (const message of messages) {
+    problems.push(`publint: ${formatMessage(message, manifest, { color: false })}`)
+  }
+
+  const attw = spawnSync(
+    process.execPath,
+    [
+      programOf('@arethetypeswrong/cli', 'attw'),
+      tarball,
+      '--profile',
+      'esm-only',
+      '--format',
+      'ascii',
+      ...ATTW,
+    ],
+    { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } },
+  )
+  if (attw.status !== 0) problems.push(`are the types wrong? They are:\n${attw.stdout}${attw.stderr}`.trim())
+
+  if (problems.length > 0) {
+    for (const problem of problems) console.error(`package: ${problem}`)
+    process.exitCode = 1
+  } else {
+    const size = Math.round(packed.size / 1024)
+    console.log(`package: ${files.length} files, ${size} KiB packed, nothing to complain of`)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** npm itself, by the path npm gives to what it starts, else by name. */
+function npm(args) {
+  const cli = process.env.npm_execpath
+  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 26 }
+  return cli?.endsWith('.js')
+    ? execFileSync(process.execPath, [cli, ...args], options)
+    : execFileSync('npm', args, options)
+}

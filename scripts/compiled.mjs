@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { node, programOf, root } from './run.mjs'
+
+/** Builds the package, compiles a project that uses it, and runs one of its files with our arguments. */
+export async function runCompiled({ project, source, output, nodeArgs = [] }) {
+  if (!existsSync(join(root, source))) {
+    console.error(`${source} does not exist: there is nothing to run`)
+    process.exit(1)
+  }
+  const steps = [
+    [join(root, 'scripts', 'build.mjs')],
+    [programOf('typescript', 'tsc'), '-p', project],
+    ['--enable-source-maps', ...nodeArgs, join(root, output), ...process.argv.slice(2)],
+  ]
+  for (const step of steps) {
+    const code = await node(step)
+    if (code !== 0) process.exit(code)
+  }
+}

@@ -1,0 +1,69 @@
+// npm test: every check, cheapest first, stopping at the first that fails. Arguments go to jest.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { node, programOf, root } from './run.mjs'
+
+const report = join(root, '.cache', 'jest.json')
+const script = (name, ...args) => [join(root, 'scripts', name), ...args]
+const jest = [
+  '--experimental-vm-modules',
+  '--disable-warning=ExperimentalWarning',
+  programOf('jest'),
+  '--json',
+  `--outputFile=${report}`,
+  ...process.argv.slice(2),
+]
+const steps = [
+  ['lint', [programOf('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']],
+  ['types', [programOf('typescript', 'tsc'), '-p', 'tsconfig.json']],
+  ['build', script('build.mjs')],
+  ['api', script('api.mjs', '--check')],
+  ['package', script('check-package.mjs')],
+  // With --json jest prints its results to stdout too; people read stderr.
+  ['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'] }],
+]
+
+mkdirSync(join(root, '.cache'), { recursive: true })
+rmSync(report, { force: true })
+const times = []
+let stopped
+for (const [name, args, options] of steps) {
+  console.log(`\n== ${name}`)
+  const start = performance.now()
+  const code = await node(args, options)
+  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  if (code !== 0) {
+    stopped = { name, code }
+    break
+  }
+}
+
+const { passed, failed, complaint } =
+  stopped === undefined || stopped.name === 'unit' ? counted() : unstarted()
+console.log(`\n${times.join(', ')}`)
+if (stopped !== undefined) console.log(`${stopped.name} failed with exit code ${stopped.code}`)
+if (complaint !== undefined) console.log(complaint)
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = stopped?.code ?? (failed > 0 ? 1 : 0)
+
+/** A check that fails before any test has run is one failure. */
+function unstarted() {
+  return { passed: 0, failed: 1 }
+}
+
+/** What jest counted; a file that would not run, a test that was skipped, and no test at all are failures. */
+function counted() {
+  let result
+  try {
+    result = JSON.parse(readFileSync(report, 'utf8'))
+  } catch (error) {
+    return { passed: 0, failed: 1, complaint: `jest left no report: ${error.message}` }
+  }
+  const skipped = result.numPendingTests + result.numTodoTests
+  const passed = result.numPassedTests
+  const failed = result.numFailedTests + result.numRuntimeErrorTestSuites + skipped
+  if (passed + failed === 0) return { passed, failed: 1, complaint: 'no test ran' }
+  if (skipped > 0)
+    return { passed, failed, complaint: `${skipped} skipped or only planned: finish or delete them` }
+  return { passed, failed }
+}

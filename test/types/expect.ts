@@ -1,0 +1,27 @@
+/** True for the very same type, neither wider nor narrower; tells `any` and `readonly` apart. */
+export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+/** Compiles only for `true`. */
+export type Expect<T extends true> = T
+
+/** Compiles only if the value's type is the one named: `expectType<number>()(value)`. */
+export function expectType<Expected>() {
+  return <Actual>(
+    _value: Actual,
+    ..._same: Equal<Actual, Expected> extends true ? [] : [wrong: never]
+  ): void => {}
+}
+
+export type Checks = [
+  Expect<Equal<1, 1>>,
+  Expect<Equal<{ a?: 1 }, { a?: 1 }>>,
+  // @ts-expect-error: wider
+  Expect<Equal<number, 1>>,
+  // @ts-expect-error: any is not just anything
+  Expect<Equal<unknown, ReturnType<typeof JSON.parse>>>,
+  // @ts-expect-error: readonly counts
+  Expect<Equal<{ a: 1 }, { readonly a: 1 }>>,
+]
+expectType<string>()('a' as string)
+// @ts-expect-error: narrower
+expectType<string>()('a' as const)

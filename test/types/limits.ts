@@ -1,0 +1,67 @@
+import type { Duration, Ms } from '../../src/core/duration.js'
+import { parseDuration } from '../../src/core/duration.js'
+import { type Limit, type LimitInput, parseLimit } from '../../src/core/limit.js'
+import { type Subject, type SubjectRef, subject } from '../../src/core/subject.js'
+import { expectType } from './expect.js'
+
+// Durations.
+export const durations: Duration[] = [0, 1500, '500ms', '10s', '1m', '1.5h', '1h30m', '7d', '2w']
+// @ts-expect-error: a unit is needed
+export const unitless: Duration = '10'
+// @ts-expect-error: no such unit
+export const fortnight: Duration = '1fortnight'
+// @ts-expect-error: a number is needed
+export const bare: Duration = 'h'
+// @ts-expect-error: units are written short
+export const long: Duration = '10 seconds'
+// @ts-expect-error: no Date
+export const date: Duration = new Date(0)
+// @ts-expect-error: no bigint
+export const big: Duration = 10n
+
+expectType<Ms>()(parseDuration('1h'))
+// A text that comes from outside is checked when it runs.
+expectType<number>()(parseDuration(String(Math.random())))
+// @ts-expect-error: nothing is no duration
+parseDuration(undefined)
+
+// Limits.
+export const limits: LimitInput[] = [
+  '20/1m',
+  '5/10s',
+  '1/s',
+  { amount: 60, per: '1m' },
+  { amount: 60, per: 60_000, burst: 30 },
+  { amount: 60, per: '1m', burst: undefined },
+]
+// @ts-expect-error: per how long?
+export const endless: LimitInput = { amount: 60 }
+// @ts-expect-error: how much?
+export const amountless: LimitInput = { per: '1m' }
+// @ts-expect-error: an amount is a number
+export const worded: LimitInput = { amount: '60', per: '1m' }
+// @ts-expect-error: the span of an object is a duration
+export const spanless: LimitInput = { amount: 60, per: 'minute' }
+// @ts-expect-error: no such option
+export const misspelt: LimitInput = { amount: 60, per: '1m', bursts: 30 }
+// @ts-expect-error: a bare number says nothing of time
+export const timeless: LimitInput = 20
+// @ts-expect-error: an amount comes first
+export const amountLast: LimitInput = 'm/20'
+
+const limit = parseLimit('20/1m')
+expectType<Limit>()(limit)
+// @ts-expect-error: a limit does not change
+limit.amount = 1
+// @ts-expect-error: nothing is no limit
+parseLimit(undefined)
+
+// Subjects.
+export const subjects: Subject[] = [1, subject.user(1), subject.member(1, -100), subject.global()]
+expectType<SubjectRef>()(subject.chat(-100))
+// @ts-expect-error: ids are numbers
+subject.user('1')
+// @ts-expect-error: inside which chat?
+subject.member(1)
+// @ts-expect-error: a user's name is no subject
+export const named: Subject = '@alice'
