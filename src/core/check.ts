@@ -141,7 +141,7 @@ export interface Decision {
   /** A claim waived the rest: nothing was charged by limits. */
   readonly waived: boolean
   /** To settle an admission later; absent on refusals and peeks. */
-  readonly receipt?: Receipt
+  readonly receipt?: Receipt | undefined
 }
 
 /** Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that gave it. */

@@ -1,0 +1,197 @@
+import type { Check, Plan } from '../../core/check.js'
+import { capacityOf, type Limit } from '../../core/limit.js'
+import {
+  BUCKET_CELLS,
+  COUNTER_CELLS,
+  FIXED_CELLS,
+  logAdd,
+  logCells,
+  logClear,
+  logNewest,
+} from './limiters.js'
+import { HEADER_CELLS, type RecordLayout } from './records.js'
+
+export const ABSENT = 0
+export const PRESENT = 1
+export const CLAIM = 2
+export const BUCKET = 3
+export const LOG = 4
+export const COUNTERS = 5
+export const FIXED = 6
+
+/** A check with its place in the record: what evaluation reads, flat. */
+export interface Column {
+  readonly code: number
+  readonly index: number
+  readonly check: Check
+  readonly scope: number
+  /** Where its cells begin in the record; 0 for checks that keep none. */
+  readonly offset: number
+  readonly cells: number
+  /** Of limits; zeros elsewhere. */
+  readonly limit: Limit
+  /** Stamps that an exact window has room for. */
+  readonly ring: number
+  readonly shadow: boolean
+  readonly penal: boolean
+  readonly varied: boolean
+  /** Its cells in a record that is not there. */
+  readonly blank: Float64Array
+}
+
+const NO_LIMIT: Limit = { amount: 0, per: 0 }
+
+/** Lays the checks of a plan out, by scope. */
+export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] } {
+  const strides: number[] = plan.scopes.map(() => HEADER_CELLS)
+  const columns = plan.checks.map((check, index): Column => {
+    const limited = check.kind === 'bucket' || check.kind === 'window'
+    const ring = check.kind === 'window' && check.form === 'log' ? ringOf(check) : 0
+    const cells = cellsOf(check, ring)
+    const offset = cells === 0 ? 0 : (strides[check.subject] as number)
+    strides[check.subject] = (strides[check.subject] as number) + cells
+    const column: Column = {
+      code: codeOf(check),
+      index,
+      check,
+      scope: check.subject,
+      offset,
+      cells,
+      limit: limited ? check.limit : NO_LIMIT,
+      ring,
+      shadow: check.shadow === true,
+      penal: check.onRefusal?.penalty !== undefined,
+      varied: limited && check.variants !== undefined && check.variants.length > 0,
+      blank: new Float64Array(cells),
+    }
+    if (cells > 0) clearCells(column, column.blank, 0)
+    return column
+  })
+  const layouts = plan.scopes.map(
+    (_, scope) =>
+      new ScopeLayout(
+        strides[scope] as number,
+        columns.filter((column) => column.scope === scope && column.cells > 0),
+      ),
+  )
+  return { columns, layouts }
+}
+
+/** What the cells of one scope's records mean. */
+export class ScopeLayout implements RecordLayout {
+  constructor(
+    readonly stride: number,
+    readonly columns: readonly Column[],
+  ) {}
+
+  clear(cells: Float64Array, at: number): void {
+    for (const column of this.columns) clearColumn(column, cells, at)
+  }
+
+  expiry(cells: Float64Array, at: number): number {
+    let latest = Number.NEGATIVE_INFINITY
+    for (const column of this.columns) latest = Math.max(latest, expiryOf(column, cells, at + column.offset))
+    return latest
+  }
+}
+
+/** Empties the cells of one check in the record that begins at `at`. */
+export function clearColumn(column: Column, cells: Float64Array, at: number): void {
+  clearCells(column, cells, at + column.offset)
+}
+
+function clearCells(column: Column, cells: Float64Array, own: number): void {
+  if (column.code === LOG) logClear(cells, own, column.ring)
+  else {
+    cells.fill(Number.NEGATIVE_INFINITY, own, own + 1)
+    cells.fill(0, own + 1, own + column.cells)
+  }
+}
+
+/** Carries the state of one check from a record of an earlier plan into a record of a later one. */
+export function carryColumn(
+  from: Column,
+  fromCells: Float64Array,
+  fromAt: number,
+  to: Column,
+  toCells: Float64Array,
+  toAt: number,
+): void {
+  const source = fromAt + from.offset
+  const target = toAt + to.offset
+  if (from.code !== LOG) {
+    for (let i = 0; i < to.cells; i++) toCells[target + i] = fromCells[source + i] as number
+    // Spans are numbered by their length: with another length the number means another time.
+    if (from.code === COUNTERS && from.limit.per !== to.limit.per) clearColumn(to, toCells, toAt)
+    return
+  }
+  for (let nth = Math.min(from.ring, to.ring); nth >= 1; nth--) {
+    const stamp = logNewest(fromCells, source, from.ring, nth)
+    if (stamp !== Number.NEGATIVE_INFINITY) logAdd(toCells, target, to.ring, 1, stamp)
+  }
+}
+
+/** Whether the state of one check can go on as that of the other. */
+export function sameState(a: Column, b: Column): boolean {
+  return a.code === b.code && a.check.slot === b.check.slot
+}
+
+function expiryOf(column: Column, cells: Float64Array, own: number): number {
+  const per = column.limit.per
+  switch (column.code) {
+    case BUCKET:
+      return cells[own] as number
+    case LOG:
+      return logNewest(cells, own, column.ring, 1) + per
+    case COUNTERS:
+      return ((cells[own] as number) + 2) * per
+    default:
+      return (cells[own] as number) + per
+  }
+}
+
+function codeOf(check: Check): number {
+  switch (check.kind) {
+    case 'absent':
+      return ABSENT
+    case 'present':
+      return PRESENT
+    case 'claim':
+      return CLAIM
+    case 'bucket':
+      return BUCKET
+    case 'window':
+      return check.form === 'log' ? LOG : check.form === 'counters' ? COUNTERS : FIXED
+  }
+}
+
+function cellsOf(check: Check, ring: number): number {
+  if (check.kind === 'bucket') return BUCKET_CELLS
+  if (check.kind !== 'window') return 0
+  return check.form === 'log' ? logCells(ring) : check.form === 'counters' ? COUNTER_CELLS : FIXED_CELLS
+}
+
+function ringOf(check: Check & { kind: 'window' }): number {
+  let most = check.limit.amount
+  for (const { limit } of check.variants ?? []) if (limit !== 'stored') most = Math.max(most, limit.amount)
+  return most
+}
+
+/** Units of a bucket from full to empty. */
+export function depthOf(limit: Limit): number {
+  return capacityOf(limit) * limit.per
+}
+
+/** How long the state of some checks can matter after it was last touched. */
+export function longestLife(columns: readonly Column[]): number {
+  let longest = 0
+  for (const { check, limit, code } of columns) {
+    const { penalty, noticeEvery = 0 } = check.onRefusal ?? {}
+    const ban = Math.max(0, ...(penalty?.bans ?? []))
+    const state = code === BUCKET ? depthOf(limit) / limit.amount : limit.per * 2
+    longest = Math.max(longest, state, noticeEvery, ban * 2 + (penalty?.within ?? 0))
+    // Limits of variants and of the moment are not in the plan: allow for what any of them may look back.
+    if (check.kind === 'bucket' || check.kind === 'window') longest = Math.max(longest, 3_600_000)
+  }
+  return longest
+}

@@ -1,0 +1,231 @@
+import type { Ms } from '../../core/duration.js'
+
+/*
+ * The arithmetic of limits over a few numbers in a record. All of it is in whole numbers, so that it is exact:
+ * a bucket of n per p ms counts in units of 1/n ms, of which a token takes p; windows count in thousandths.
+ * Every function is given the cells of its record and where its own begin, and allocates nothing.
+ */
+
+/** Costs are counted in thousandths; anything above zero is at least one. */
+export const COST_SCALE = 1000
+
+/** A cost in thousandths. */
+export function scaledCost(cost: number): number {
+  return Math.max(1, Math.round(cost * COST_SCALE))
+}
+
+/*
+ * Token bucket, as GCRA: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
+ * One cell: the time at which the bucket will be full again.
+ */
+
+export const BUCKET_CELLS = 1
+
+/** Units that a cost takes out of the bucket. */
+export function bucketCharge(cost: number, per: Ms): number {
+  return Math.max(1, Math.round(cost * per))
+}
+
+/** Units missing from the bucket: 0 when full, `capacity * per` when empty. */
+export function bucketMissing(fullAt: number, now: Ms, amount: number, depth: number): number {
+  const missing = Math.round((fullAt - now) * amount)
+  // More than empty happens only after the limit was lowered.
+  return missing <= 0 ? 0 : Math.min(missing, depth)
+}
+
+/** When a bucket that misses so many units will have room for a charge. */
+export function bucketRetry(missing: number, charge: number, depth: number, amount: number): Ms {
+  return charge > depth ? Number.POSITIVE_INFINITY : Math.ceil((missing + charge - depth) / amount)
+}
+
+/*
+ * Exact window: a ring of time stamps, one a unit. Cells: where the next stamp goes, then the ring.
+ */
+
+export function logCells(amount: number): number {
+  return 1 + amount
+}
+
+export function logClear(cells: Float64Array, at: number, ring: number): void {
+  cells[at] = 0
+  cells.fill(Number.NEGATIVE_INFINITY, at + 1, at + 1 + ring)
+}
+
+/** The stamp of the nth newest unit, n from 1. */
+export function logNewest(cells: Float64Array, at: number, ring: number, nth: number): number {
+  const head = cells[at] as number
+  return cells[at + 1 + ((head - nth + ring) % ring)] as number
+}
+
+/** 0 if the units fit, else how long until they do. */
+export function logRetry(
+  cells: Float64Array,
+  at: number,
+  ring: number,
+  amount: number,
+  per: Ms,
+  units: number,
+  now: Ms,
+): Ms {
+  if (units > amount) return Number.POSITIVE_INFINITY
+  // With these units added, the stamps that count are these and the (amount - units) before; so the next older must be gone.
+  const binding = logNewest(cells, at, ring, amount - units + 1)
+  return Math.max(0, binding + per - now)
+}
+
+/** How many units are within the window. Stamps never fall from old to new, so halving finds the edge. */
+export function logUsed(cells: Float64Array, at: number, ring: number, per: Ms, now: Ms): number {
+  let some = 0
+  let most = ring
+  while (some < most) {
+    const middle = (some + most + 1) >> 1
+    if (logNewest(cells, at, ring, middle) + per > now) some = middle
+    else most = middle - 1
+  }
+  return some
+}
+
+export function logAdd(cells: Float64Array, at: number, ring: number, units: number, now: Ms): void {
+  let head = cells[at] as number
+  for (let i = 0; i < units; i++) {
+    cells[at + 1 + head] = now
+    head = head + 1 === ring ? 0 : head + 1
+  }
+  cells[at] = head
+}
+
+/** Takes back so many of the units that were added at a time, as far as they are still there. */
+export function logRemove(
+  cells: Float64Array,
+  at: number,
+  ring: number,
+  units: number,
+  addedAt: number,
+): void {
+  const kept: number[] = []
+  let left = units
+  for (let nth = 1; nth <= ring; nth++) {
+    const stamp = logNewest(cells, at, ring, nth)
+    if (left > 0 && stamp === addedAt) left--
+    else if (stamp !== Number.NEGATIVE_INFINITY) kept.push(stamp)
+  }
+  logClear(cells, at, ring)
+  for (let i = kept.length - 1; i >= 0; i--) logAdd(cells, at, ring, 1, kept[i] as number)
+}
+
+/*
+ * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/
+ * Time is cut into spans; what was used in the last span counts by the part of it that the window still covers.
+ * Cells: number of the span, used in it, used in the span before; in thousandths.
+ */
+
+export const COUNTER_CELLS = 3
+
+export function countersUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
+  const span = Math.floor(now / per)
+  const behind = span - (cells[at] as number)
+  return behind === 0 ? (cells[at + 1] as number) : 0
+}
+
+export function countersBefore(cells: Float64Array, at: number, per: Ms, now: Ms): number {
+  const span = Math.floor(now / per)
+  const behind = span - (cells[at] as number)
+  return behind === 0 ? (cells[at + 2] as number) : behind === 1 ? (cells[at + 1] as number) : 0
+}
+
+/** 0 if the charge fits, else how long until it does. All but the span in thousandths. */
+export function countersRetry(
+  used: number,
+  before: number,
+  most: number,
+  per: Ms,
+  charge: number,
+  now: Ms,
+): Ms {
+  if (charge > most) return Number.POSITIVE_INFINITY
+  const covered = per - (now - Math.floor(now / per) * per)
+  const room = most - charge
+  if (before * covered + used * per <= room * per) return 0
+  // Within this span `before` fades; in the next, what is used in this one does.
+  const inThis = used <= room ? covered - ((room - used) * per) / before : covered
+  const wait = used <= room ? inThis : covered + Math.max(0, per - (room * per) / used)
+  let whole = Math.ceil(wait)
+  // The divisions round; the rule above does not.
+  while (whole > 1 && countersFit(used, before, room, per, covered, whole - 1)) whole--
+  while (!countersFit(used, before, room, per, covered, whole)) whole++
+  return whole
+}
+
+function countersFit(
+  used: number,
+  before: number,
+  room: number,
+  per: Ms,
+  covered: number,
+  after: Ms,
+): boolean {
+  if (after < covered) return before * (covered - after) + used * per <= room * per
+  const intoNext = after - covered
+  return intoNext >= per || used * (per - intoNext) <= room * per
+}
+
+/** What of the limit is used, by the estimate; in thousandths. */
+export function countersEstimate(used: number, before: number, per: Ms, now: Ms): number {
+  const covered = per - (now - Math.floor(now / per) * per)
+  return used + (before * covered) / per
+}
+
+export function countersAdd(cells: Float64Array, at: number, per: Ms, charge: number, now: Ms): void {
+  const before = countersBefore(cells, at, per, now)
+  const used = countersUsed(cells, at, per, now)
+  cells[at] = Math.floor(now / per)
+  cells[at + 1] = used + charge
+  cells[at + 2] = before
+}
+
+export function countersRemove(
+  cells: Float64Array,
+  at: number,
+  per: Ms,
+  charge: number,
+  addedAt: number,
+): void {
+  const behind = (cells[at] as number) - Math.floor(addedAt / per)
+  if (behind !== 0 && behind !== 1) return
+  const cell = at + 1 + behind
+  cells[cell] = Math.max(0, (cells[cell] as number) - charge)
+}
+
+/*
+ * Fixed window: begins with the first charge. Cells: its beginning, used in it in thousandths.
+ */
+
+export const FIXED_CELLS = 2
+
+export function fixedUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
+  return (cells[at] as number) + per > now ? (cells[at + 1] as number) : 0
+}
+
+export function fixedRetry(
+  cells: Float64Array,
+  at: number,
+  most: number,
+  per: Ms,
+  charge: number,
+  now: Ms,
+): Ms {
+  if (charge > most) return Number.POSITIVE_INFINITY
+  return fixedUsed(cells, at, per, now) + charge <= most ? 0 : (cells[at] as number) + per - now
+}
+
+export function fixedAdd(cells: Float64Array, at: number, per: Ms, charge: number, now: Ms): void {
+  const used = fixedUsed(cells, at, per, now)
+  if ((cells[at] as number) + per <= now) cells[at] = now
+  cells[at + 1] = used + charge
+}
+
+export function fixedRemove(cells: Float64Array, at: number, per: Ms, charge: number, addedAt: number): void {
+  const start = cells[at] as number
+  if (addedAt >= start && addedAt < start + per)
+    cells[at + 1] = Math.max(0, (cells[at + 1] as number) - charge)
+}

@@ -1,0 +1,273 @@
+import type { Ms } from '../../core/duration.js'
+import type { Penalty } from './penalties.js'
+
+/** Cells before a record's own: its key, then its links (two 32-bit halves of one cell). */
+export const HEADER_CELLS = 2
+const LINK_NEXT = 2
+const LINK_PENALTY = 3
+
+const ROW_BITS = 12
+const ROWS_IN_SEGMENT = 1 << ROW_BITS
+const ROW_MASK = ROWS_IN_SEGMENT - 1
+const HEAD_BITS = 12
+const HEADS_IN_SEGMENT = 1 << HEAD_BITS
+const HEAD_MASK = HEADS_IN_SEGMENT - 1
+
+/** Rows that an insertion into a full table looks at before it gives one up. */
+const EVICTION_WINDOW = 64
+/** Windows it looks at when penalties fill one. */
+const EVICTION_WINDOWS = 64
+/** Rows that every insertion looks at, so that what has expired makes room before the cap is met. */
+const SWEPT_PER_INSERT = 2
+
+/** What a table asks of whoever knows what the cells mean. */
+export interface RecordLayout {
+  /** Cells of a record, header included. */
+  readonly stride: number
+  /** Sets the cells of a new record. */
+  clear(cells: Float64Array, at: number): void
+  /** When nothing in the record matters any longer. */
+  expiry(cells: Float64Array, at: number): number
+}
+
+/**
+ * Records of numbers by number, packed into typed arrays.
+ *
+ * The index is a linear hash table (Litwin 1980): when it fills, one bucket is split, so growth never pauses and
+ * nothing is held twice. Rows stay where they are, in segments; those of a bucket are chained through their headers.
+ * A full table gives up what has expired, then what expires soonest: the record whose loss matters least, which
+ * also keeps newcomers from pushing out whoever has used up a limit. Rows with a penalty in force stay.
+ */
+export class RecordTable {
+  readonly segments: Float64Array[] = []
+  evicted = 0
+  untracked = 0
+
+  private readonly links: Int32Array[] = []
+  private readonly heads: Int32Array[] = []
+  private buckets = HEADS_IN_SEGMENT
+  /** Buckets of the last whole doubling, less one. */
+  private roundMask = HEADS_IN_SEGMENT - 1
+  private split = 0
+  private live = 0
+  private used = 0
+  private free = -1
+  private hand = 0
+  private readonly penalties: (Penalty | undefined)[] = [undefined]
+  private readonly freePenalties: number[] = []
+
+  constructor(
+    private readonly layout: RecordLayout,
+    private readonly cap: number,
+    private readonly seed: number,
+  ) {
+    this.heads.push(new Int32Array(HEADS_IN_SEGMENT).fill(-1))
+  }
+
+  get size(): number {
+    return this.live
+  }
+
+  /** Bytes of the typed arrays. */
+  get bytes(): number {
+    return (
+      this.segments.length * ROWS_IN_SEGMENT * this.layout.stride * 8 +
+      this.heads.length * HEADS_IN_SEGMENT * 4
+    )
+  }
+
+  cellsOf(row: number): Float64Array {
+    return this.segments[row >>> ROW_BITS] as Float64Array
+  }
+
+  offsetOf(row: number): number {
+    return (row & ROW_MASK) * this.layout.stride
+  }
+
+  /** The row of a key, or -1. */
+  find(key: number): number {
+    const bucket = this.bucketOf(key)
+    let row = (this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number
+    const stride = this.layout.stride
+    while (row >= 0) {
+      const segment = row >>> ROW_BITS
+      const at = (row & ROW_MASK) * stride
+      if ((this.segments[segment] as Float64Array)[at] === key) return row
+      row = (this.links[segment] as Int32Array)[at * 2 + LINK_NEXT] as number
+    }
+    return -1
+  }
+
+  /** A cleared row for a key that has none; -1 when there is no room that may be taken. */
+  insert(key: number, now: Ms): number {
+    this.sweep(now)
+    if (this.live >= this.cap && !this.evict(now)) {
+      this.untracked++
+      return -1
+    }
+    const row = this.takeRow()
+    const cells = this.cellsOf(row)
+    const at = this.offsetOf(row)
+    cells[at] = key
+    this.layout.clear(cells, at)
+    const links = this.links[row >>> ROW_BITS] as Int32Array
+    links[at * 2 + LINK_PENALTY] = 0
+    this.chain(row, links, at, this.bucketOf(key))
+    this.live++
+    if (this.live * 2 > this.buckets) this.splitOne()
+    return row
+  }
+
+  remove(row: number): void {
+    const at = this.offsetOf(row)
+    const links = this.links[row >>> ROW_BITS] as Int32Array
+    const key = this.cellsOf(row)[at] as number
+    const bucket = this.bucketOf(key)
+    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
+    const next = links[at * 2 + LINK_NEXT] as number
+    let before = heads[bucket & HEAD_MASK] as number
+    if (before === row) heads[bucket & HEAD_MASK] = next
+    else {
+      while (this.nextOf(before) !== row) before = this.nextOf(before)
+      this.setNext(before, next)
+    }
+    this.setPenalty(row, undefined)
+    // NaN is no key: the row reads as free.
+    this.cellsOf(row)[at] = Number.NaN
+    links[at * 2 + LINK_NEXT] = this.free
+    this.free = row
+    this.live--
+  }
+
+  penaltyOf(row: number): Penalty | undefined {
+    const link = (this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_PENALTY] as number
+    return link === 0 ? undefined : this.penalties[link]
+  }
+
+  setPenalty(row: number, penalty: Penalty | undefined): void {
+    const links = this.links[row >>> ROW_BITS] as Int32Array
+    const cell = this.offsetOf(row) * 2 + LINK_PENALTY
+    let link = links[cell] as number
+    if (penalty === undefined) {
+      if (link === 0) return
+      this.penalties[link] = undefined
+      this.freePenalties.push(link)
+      links[cell] = 0
+      return
+    }
+    if (link === 0) {
+      link = this.freePenalties.pop() ?? this.penalties.length
+      links[cell] = link
+    }
+    this.penalties[link] = penalty
+  }
+
+  private bucketOf(key: number): number {
+    // Murmur3's finalizer over both halves of the key, seeded: nobody can choose ids that meet in one bucket.
+    const low = key | 0
+    const high = ((key - (low >>> 0)) / 4294967296) | 0
+    let hash = Math.imul(low ^ this.seed, 0x85ebca6b)
+    hash = Math.imul(hash ^ (hash >>> 15) ^ high, 0xc2b2ae35)
+    hash = Math.imul(hash ^ (hash >>> 13), 0x27d4eb2f)
+    hash ^= hash >>> 16
+    const bucket = hash & this.roundMask
+    return bucket < this.split ? hash & (this.roundMask * 2 + 1) : bucket
+  }
+
+  private nextOf(row: number): number {
+    return (this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] as number
+  }
+
+  private setNext(row: number, next: number): void {
+    ;(this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] = next
+  }
+
+  private chain(row: number, links: Int32Array, at: number, bucket: number): void {
+    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
+    links[at * 2 + LINK_NEXT] = heads[bucket & HEAD_MASK] as number
+    heads[bucket & HEAD_MASK] = row
+  }
+
+  private takeRow(): number {
+    if (this.free >= 0) {
+      const row = this.free
+      this.free = this.nextOf(row)
+      return row
+    }
+    const row = this.used++
+    if (row >>> ROW_BITS === this.segments.length) {
+      const cells = new Float64Array(ROWS_IN_SEGMENT * this.layout.stride)
+      this.segments.push(cells)
+      this.links.push(new Int32Array(cells.buffer))
+    }
+    return row
+  }
+
+  private splitOne(): void {
+    const bucket = this.split
+    const added = this.buckets
+    if (added >>> HEAD_BITS === this.heads.length) this.heads.push(new Int32Array(HEADS_IN_SEGMENT).fill(-1))
+    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
+    let row = heads[bucket & HEAD_MASK] as number
+    heads[bucket & HEAD_MASK] = -1
+    this.buckets++
+    this.split++
+    while (row >= 0) {
+      const next = this.nextOf(row)
+      const at = this.offsetOf(row)
+      const key = this.cellsOf(row)[at] as number
+      this.chain(row, this.links[row >>> ROW_BITS] as Int32Array, at, this.bucketOf(key))
+      row = next
+    }
+    if (this.split > this.roundMask) {
+      this.roundMask = this.roundMask * 2 + 1
+      this.split = 0
+    }
+  }
+
+  private sweep(now: Ms): void {
+    for (let i = 0; i < SWEPT_PER_INSERT; i++) {
+      const row = this.advance()
+      if (row >= 0 && this.expiryOf(row) <= now) this.remove(row)
+    }
+  }
+
+  private evict(now: Ms): boolean {
+    for (let i = 0; i < EVICTION_WINDOWS; i++) {
+      let soonest = -1
+      let soonestAt = Number.POSITIVE_INFINITY
+      for (let j = 0; j < EVICTION_WINDOW; j++) {
+        const row = this.advance()
+        if (row < 0) continue
+        const penalty = this.penaltyOf(row)
+        if (penalty !== undefined && penalty.expiry() > now) continue
+        const expiry = this.expiryOf(row)
+        if (expiry < soonestAt) {
+          soonest = row
+          soonestAt = expiry
+          if (expiry <= now) break
+        }
+      }
+      if (soonest >= 0) {
+        if (soonestAt > now) this.evicted++
+        this.remove(soonest)
+        return true
+      }
+    }
+    return false
+  }
+
+  /** The next row in turn; -1 where it is free. */
+  private advance(): number {
+    if (this.used === 0) return -1
+    const row = this.hand
+    this.hand = row + 1 >= this.used ? 0 : row + 1
+    return Number.isNaN(this.cellsOf(row)[this.offsetOf(row)]) ? -1 : row
+  }
+
+  private expiryOf(row: number): number {
+    const expiry = this.layout.expiry(this.cellsOf(row), this.offsetOf(row))
+    const penalty = this.penaltyOf(row)
+    return penalty === undefined ? expiry : Math.max(expiry, penalty.expiry())
+  }
+}
