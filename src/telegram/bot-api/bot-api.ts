@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BotAccount } from '../world/accounts.js'
+import { Refusal } from '../world/refusal.js'
+import type { World } from '../world/world.js'
+import type { Call } from './call.js'
+import { CallLog, type CallResult, type RecordedCall } from './calls.js'
+import { FaultPlan } from './faults.js'
+import { Link } from './link.js'
+import { METHODS } from './methods/index.js'
+import { methodNamed } from './methods/names.js'
+import { Params } from './params.js'
+import type { WebhookTiming } from './webhook.js'
+
+/** An answer, or a connection to cut. */
+export type Outcome = CallResult | 'drop'
+
+/** Methods that a reply to a webhook delivery may not name, besides all that begin with "get". */
+const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
+
+/** Runs the calls of bots against the world. How they arrived (HTTP, a webhook's reply) is not its business. */
+export class BotApi {
+  readonly log = new CallLog()
+  readonly faults = new FaultPlan()
+  readonly #links = new Map<number, Link>()
+  readonly #closing = new AbortController()
+
+  constructor(
+    readonly world: World,
+    private readonly timing: WebhookTiming,
+  ) {}
+
+  async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
+    const method = methodNamed(name)
+    if (method === undefined) return failure(404, 'Not Found: method not found')
+    const call: RecordedCall = {
+      bot: { id: bot.id, username: bot.me.username },
+      method,
+      params: params.describe(),
+      at: this.world.clock.now(),
+    }
+    this.log.add(call)
+    const strike = this.faults.take(method)
+    if (strike !== undefined && strike.delay > 0) {
+      // The wait ends early when either side hangs up; then there is nobody left to answer.
+      const either = AbortSignal.any([signal, this.#closing.signal])
+      const waited = await sleep(strike.delay, true, { signal: either }).catch(() => false)
+      if (!waited) return 'drop'
+    }
+    if (strike?.drop === true) return 'drop'
+    const result =
+      strike?.answer ??
+      (await this.#run({ world: this.world, bot, params, link: this.linkOf(bot), signal }, method))
+    this.log.finish(call, result)
+    return strike?.drop === 'after' ? 'drop' : result
+  }
+
+  async #run(call: Call, method: keyof typeof METHODS): Promise<CallResult> {
+    const run = METHODS[method]
+    if (run === undefined)
+      return failure(501, `Not Implemented: the embedded Telegram does not serve ${method} yet`)
+    try {
+      return { ok: true, result: await run(call) }
+    } catch (error) {
+      if (error instanceof Refusal) return failure(error.code, error.description, error.parameters)
+      // A defect of the embedded Telegram itself: the bot, and so the test, gets to see which.
+      return failure(500, `Internal Server Error: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+
+  linkOf(bot: BotAccount): Link {
+    let link = this.#links.get(bot.id)
+    if (link === undefined) {
+      link = new Link(
+        bot,
+        this.timing,
+        () => this.world.date(),
+        (caller, reply) => this.#performReply(caller, reply),
+      )
+      this.#links.set(bot.id, link)
+    }
+    return link
+  }
+
+  #performReply(bot: BotAccount, { method, ...params }: Record<string, unknown>): void {
+    const name = String(method).toLowerCase()
+    if (NOT_IN_REPLY.has(name) || name.startsWith('get')) return
+    // Telegram tells nobody how such a call went; the record of calls does.
+    void this.perform(bot, name, new Params(new Map(Object.entries(params))), this.#closing.signal)
+  }
+
+  close(): void {
+    this.#closing.abort()
+    for (const link of this.#links.values()) {
+      link.deleteWebhook()
+      link.polling.interrupt('Conflict: terminated by the end of the embedded Telegram')
+    }
+  }
+}
+
+export function failure(code: number, description: string, parameters?: Refusal['parameters']): CallResult {
+  return { ok: false, error_code: code, description, ...(parameters !== undefined && { parameters }) }
+}

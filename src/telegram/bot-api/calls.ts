@@ -1,0 +1,75 @@
+import type { Ms } from '../../core/duration.js'
+
+/**
+ * A call that a bot made to the embedded Telegram. It never carries a token, nor the secret of a webhook.
+ *
+ * @example
+ * ```ts
+ * import type { BotCall } from 'grammy-sentinel/testing'
+ *
+ * const describe = (call: BotCall) => `@${call.bot.username} called ${call.method}`
+ * export { describe }
+ * ```
+ */
+export interface BotCall {
+  readonly bot: { readonly id: number; readonly username: string }
+  /** As Telegram spells it, however the bot did: `sendMessage`. */
+  readonly method: string
+  /** As the bot gave them; JSON texts of forms are parsed, files are named instead of kept. */
+  readonly params: Readonly<Record<string, unknown>>
+  /** Milliseconds, on the clock of the embedded Telegram. */
+  readonly at: Ms
+  /** What Telegram answered; absent while it is under way, or when a fault cut the connection. */
+  readonly result?: CallResult
+}
+
+/**
+ * Telegram's answer to a call, in its own shape.
+ *
+ * @example
+ * ```ts
+ * import type { CallResult } from 'grammy-sentinel/testing'
+ *
+ * const succeeded = (result: CallResult | undefined) => result?.ok === true
+ * export { succeeded }
+ * ```
+ */
+export type CallResult =
+  | { readonly ok: true; readonly result: unknown }
+  | {
+      readonly ok: false
+      readonly error_code: number
+      readonly description: string
+      readonly parameters?: { readonly retry_after?: number; readonly migrate_to_chat_id?: number }
+    }
+
+const KEPT_AT_MOST = 10_000
+
+export type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
+
+/** The last ten thousand calls, in the order they came in. */
+export class CallLog {
+  readonly #calls: RecordedCall[] = []
+  readonly #listeners = new Set<(call: BotCall) => void>()
+
+  add(call: RecordedCall): void {
+    this.#calls.push(call)
+    if (this.#calls.length > KEPT_AT_MOST) this.#calls.shift()
+  }
+
+  finish(call: RecordedCall, result: CallResult): void {
+    call.result = result
+    for (const listener of [...this.#listeners]) listener(call)
+  }
+
+  list(method: string | undefined): readonly BotCall[] {
+    const wanted = method?.toLowerCase()
+    return this.#calls.filter((call) => wanted === undefined || call.method.toLowerCase() === wanted)
+  }
+
+  /** Calls back with each finished call, until the returned function is called. */
+  watch(listener: (call: BotCall) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}

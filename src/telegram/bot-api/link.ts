@@ -1,0 +1,41 @@
+import { parseDuration } from '../../core/duration.js'
+import type { BotAccount } from '../world/accounts.js'
+import { Polling } from './polling.js'
+import { Webhook, type WebhookSettings, type WebhookTiming } from './webhook.js'
+
+/** How updates get to one bot: it fetches them, or they are brought to it. */
+export class Link {
+  readonly polling: Polling
+  #webhook: Webhook | undefined
+
+  constructor(
+    readonly bot: BotAccount,
+    private readonly timing: WebhookTiming,
+    private readonly date: () => number,
+    private readonly perform: (bot: BotAccount, reply: Record<string, unknown>) => void,
+  ) {
+    this.polling = new Polling(bot.queue)
+  }
+
+  get webhook(): Webhook | undefined {
+    return this.#webhook
+  }
+
+  setWebhook(settings: WebhookSettings): void {
+    this.polling.interrupt('Conflict: terminated by setWebhook request')
+    this.#webhook?.close()
+    this.#webhook = new Webhook(settings, this.bot.queue, this.timing, this.date, (reply) =>
+      this.perform(this.bot, reply),
+    )
+  }
+
+  deleteWebhook(): void {
+    this.#webhook?.close()
+    this.#webhook = undefined
+  }
+}
+
+export const DEFAULT_TIMING: WebhookTiming = {
+  retry: parseDuration('1s'),
+  timeout: parseDuration('60s'),
+}

@@ -1,0 +1,113 @@
+import type { ChatFullInfo } from 'grammy/types'
+import type { SharedChat } from '../../world/chats.js'
+import { describeMember, isAdministrator, isIn, LEFT } from '../../world/members.js'
+import { changeMembership } from '../../world/membership.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
+
+/** Objects Telegram adds to every full chat, whatever was set. */
+const COMMON = {
+  accent_color_id: 0,
+  max_reaction_count: 11,
+  accepted_gift_types: {
+    unlimited_gifts: true,
+    limited_gifts: true,
+    unique_gifts: true,
+    premium_subscription: true,
+    gifts_from_channels: true,
+  },
+}
+
+export const chatMethods: Methods = {
+  getChat(call): ChatFullInfo {
+    const chat = chatOf(call)
+    if (chat.kind === 'private') {
+      if (!chat.started && !sharesChat(call, chat.person.id)) throw badRequest('chat not found')
+      const { id, first_name, last_name, username } = chat.person.user
+      return {
+        id,
+        type: 'private',
+        first_name,
+        ...(last_name !== undefined && { last_name }),
+        ...(username !== undefined && { username, active_usernames: [username] }),
+        ...COMMON,
+      }
+    }
+    if (chat.username === undefined) assertPresent(call, chat)
+    const described = {
+      id: chat.id,
+      title: chat.title,
+      ...(chat.username !== undefined && { username: chat.username, active_usernames: [chat.username] }),
+      ...(chat.linkedId !== undefined && { linked_chat_id: chat.linkedId }),
+      ...COMMON,
+    }
+    return chat.kind === 'channel'
+      ? { ...described, type: 'channel' }
+      : { ...described, type: 'supergroup', permissions: chat.permissions }
+  },
+
+  getChatMember(call) {
+    const { world, bot } = call
+    const userId = required(call, 'user_id', 'invalid user_id specified')
+    const chat = chatOf(call)
+    const account = world.accounts.find(userId)
+    if (account === undefined) throw badRequest('user not found')
+    if (chat.kind === 'private') {
+      if (userId !== chat.person.id && userId !== bot.id) throw badRequest('user not found')
+      return describeMember(account.user, { status: 'member' }, bot.id)
+    }
+    if (chat.username === undefined) assertPresent(call, chat)
+    return describeMember(account.user, world.membership(chat, userId), bot.id)
+  },
+
+  getChatMemberCount: countMembers,
+  // Telegram still takes the name it had until Bot API 5.3.
+  getChatMembersCount: countMembers,
+
+  /** Other bots are left out, as in Telegram; the asking bot is listed. */
+  getChatAdministrators(call) {
+    const { world, bot } = call
+    const chat = chatOf(call)
+    if (chat.kind === 'private') throw badRequest('there are no administrators in the private chat')
+    assertPresent(call, chat)
+    return administrators(call, chat).map((account) => {
+      const described = describeMember(account.user, world.membership(chat, account.id), bot.id)
+      if (described.status !== 'creator' && described.status !== 'administrator')
+        throw badRequest('CHAT_ADMIN_REQUIRED')
+      return described
+    })
+  },
+
+  leaveChat(call) {
+    const { world, bot } = call
+    const chat = sharedChatOf(call)
+    if (world.membership(chat, bot.id).status === 'creator') throw badRequest("can't remove chat owner")
+    changeMembership(world, { chat, target: bot, next: LEFT, performer: bot })
+    return true
+  },
+}
+
+function countMembers(call: Call): number {
+  const chat = chatOf(call)
+  if (chat.kind === 'private') return 2
+  assertPresent(call, chat)
+  return call.world.membersOf(chat).length
+}
+
+function administrators({ world, bot }: Call, chat: SharedChat) {
+  return world
+    .membersOf(chat)
+    .filter((account) => isAdministrator(world.membership(chat, account.id)))
+    .filter((account) => account.kind === 'person' || account === bot)
+}
+
+function sharesChat({ world, bot }: Call, personId: number): boolean {
+  return world
+    .chats()
+    .some(
+      (chat) =>
+        chat.kind !== 'private' &&
+        isIn(world.membership(chat, bot.id)) &&
+        isIn(world.membership(chat, personId)),
+    )
+}

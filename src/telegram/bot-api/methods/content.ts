@@ -1,0 +1,128 @@
+import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types'
+import type { PersonAccount } from '../../world/accounts.js'
+import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import { findEntities } from '../../world/entities.js'
+import { parseHtml } from '../../world/html.js'
+import { hasRight } from '../../world/members.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertPresent, type Call, chatOf } from '../call.js'
+import { Params } from '../params.js'
+
+export const LONGEST_TEXT = 4096
+export const LONGEST_CAPTION = 1024
+
+/** The chat a bot wants to write to, after all that may speak against it. */
+export function writableChat(call: Call): WorldChat {
+  const chat = chatOf(call)
+  assertPresent(call, chat)
+  if (chat.kind === 'private') return chat
+  const membership = call.world.membership(chat, call.bot.id)
+  if (chat.kind === 'channel' && !hasRight(membership, 'can_post_messages'))
+    throw badRequest('need administrator rights in the channel chat')
+  if (membership.status === 'restricted' && !membership.permissions.can_send_messages)
+    throw badRequest('not enough rights to send text messages to the chat')
+  return chat
+}
+
+export interface Formatted {
+  readonly text: string
+  readonly entities: MessageEntity[]
+}
+
+/**
+ * A text with its entities. HTML is read as Telegram reads it; Markdown is taken as plain text, which a later slice
+ * will mend.
+ */
+export function formattedText(params: Params, name: 'text' | 'caption'): Formatted {
+  const source = params.text(name) ?? ''
+  const mode = params.text('parse_mode')?.toLowerCase()
+  if (mode !== undefined && !['', 'html', 'markdown', 'markdownv2', 'none'].includes(mode))
+    throw badRequest('unsupported parse_mode')
+  const given = mode ? undefined : params.list(name === 'text' ? 'entities' : 'caption_entities')
+  const parsed =
+    mode === 'html' ? parseHtml(source) : { text: source, entities: (given ?? []) as MessageEntity[] }
+  return trim(parsed)
+}
+
+/** Telegram cuts white space off both ends; entities shift along, and found ones join them. */
+function trim({ text, entities }: Formatted): Formatted {
+  const start = text.length - text.trimStart().length
+  const trimmed = text.trim()
+  const kept = entities
+    .map((entity) => ({ ...entity, offset: entity.offset - start }))
+    .filter(({ offset }) => offset >= 0 && offset < trimmed.length)
+    .map((entity) => ({ ...entity, length: Math.min(entity.length, trimmed.length - entity.offset) }))
+  const found = findEntities(trimmed).filter((entity) =>
+    kept.every(
+      (other) =>
+        entity.offset >= other.offset + other.length || other.offset >= entity.offset + entity.length,
+    ),
+  )
+  return { text: trimmed, entities: [...kept, ...found].sort((a, b) => a.offset - b.offset) }
+}
+
+export function textContent(params: Params): { text: string; entities?: MessageEntity[] } {
+  const { text, entities } = formattedText(params, 'text')
+  if (text === '') throw badRequest('message text is empty')
+  if (text.length > LONGEST_TEXT) throw badRequest('message is too long')
+  return { text, ...(entities.length > 0 && { entities }) }
+}
+
+export function captionContent(params: Params): { caption?: string; caption_entities?: MessageEntity[] } {
+  const { text, entities } = formattedText(params, 'caption')
+  if (text === '') return {}
+  if (text.length > LONGEST_CAPTION) throw badRequest('message caption is too long')
+  return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
+}
+
+/** Only an inline keyboard belongs to the message; the other markups live on the person's screen. */
+export function inlineKeyboard(params: Params): InlineKeyboardMarkup | undefined {
+  const markup = params.object('reply_markup')
+  if (markup === undefined || !('inline_keyboard' in markup)) return undefined
+  const rows = markup.inline_keyboard
+  if (!Array.isArray(rows) || !rows.every(Array.isArray))
+    throw badRequest("can't parse inline keyboard: expected an Array of Arrays")
+  for (const button of rows.flat() as Record<string, unknown>[]) {
+    if (typeof button.text !== 'string' || button.text.trim() === '')
+      throw badRequest(
+        "can't parse inline keyboard button: text buttons are unallowed in the inline keyboard",
+      )
+    const data = button.callback_data
+    if (data !== undefined && (typeof data !== 'string' || data === '' || Buffer.byteLength(data) > 64))
+      throw badRequest('BUTTON_DATA_INVALID')
+    if (Object.keys(button).every((key) => ['text', 'style', 'icon_custom_emoji_id'].includes(key)))
+      throw badRequest(
+        "can't parse inline keyboard button: text buttons are unallowed in the inline keyboard",
+      )
+  }
+  return rows.length === 0 ? undefined : ({ inline_keyboard: rows } as InlineKeyboardMarkup)
+}
+
+export function repliedMessage({ params }: Call, chat: WorldChat): StoredMessage | undefined {
+  const parameters = new Params(new Map(Object.entries(params.object('reply_parameters') ?? {})))
+  const messageId = parameters.integer('message_id') ?? params.integer('reply_to_message_id')
+  const ephemeralId = parameters.integer('ephemeral_message_id')
+  if (messageId === undefined && ephemeralId === undefined) return undefined
+  const found =
+    ephemeralId === undefined
+      ? chat.history.find(messageId as number)
+      : chat.history.findEphemeral(ephemeralId)
+  const forgiving =
+    parameters.flag('allow_sending_without_reply') || params.flag('allow_sending_without_reply')
+  if (found === undefined && !forgiving) throw badRequest('message to be replied not found')
+  return found
+}
+
+/** Who alone will see the message, if it is an ephemeral one. */
+export function ephemeralReceiver({ world, bot, params }: Call, chat: WorldChat): PersonAccount | undefined {
+  const given = params.object('ephemeral_message_parameters')
+  if (given === undefined) return undefined
+  const parameters = new Params(new Map(Object.entries(given)))
+  const receiver = world.accounts.find(parameters.integer('receiver_user_id') ?? 0)
+  if (receiver?.kind !== 'person') throw badRequest('user not found')
+  if (chat.kind !== 'supergroup') throw badRequest('ephemeral messages can be sent only in groups')
+  const queryId = parameters.text('callback_query_id')
+  if (queryId !== undefined && !world.callbackQueries.isOpen(queryId, bot.id))
+    throw badRequest('query is too old and response timeout expired or query ID is invalid')
+  return receiver
+}

@@ -1,0 +1,17 @@
+import type { Methods } from '../call.js'
+import { chatMethods } from './chats.js'
+import { mediaMethods } from './media.js'
+import { memberMethods } from './members.js'
+import { messageMethods } from './messages.js'
+import { queryMethods } from './queries.js'
+import { updateMethods } from './updates.js'
+
+/** Everything served here. A method of Telegram that is missing answers 501. */
+export const METHODS: Methods = {
+  ...updateMethods,
+  ...chatMethods,
+  ...memberMethods,
+  ...messageMethods,
+  ...mediaMethods,
+  ...queryMethods,
+}

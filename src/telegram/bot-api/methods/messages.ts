@@ -1,0 +1,156 @@
+import type { Message, ReactionType } from 'grammy/types'
+import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import { hasRight } from '../../world/members.js'
+import { edit, editMarkup, isService, post, remove } from '../../world/posting.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import {
+  ephemeralReceiver,
+  inlineKeyboard,
+  LONGEST_TEXT,
+  repliedMessage,
+  textContent,
+  writableChat,
+} from './content.js'
+
+const ACTIONS = new Set([
+  'typing',
+  'upload_photo',
+  'record_video',
+  'upload_video',
+  'record_voice',
+  'upload_voice',
+  'upload_document',
+  'choose_sticker',
+  'find_location',
+  'record_video_note',
+  'upload_video_note',
+])
+/** "A message can only be deleted if it was sent less than 48 hours ago." */
+const DELETABLE_FOR = 48 * 3_600_000
+
+export const messageMethods: Methods = {
+  sendMessage(call) {
+    const content = textContent(call.params)
+    const chat = writableChat(call)
+    const { message } = post(call.world, chat, {
+      author: call.bot,
+      content,
+      replyTo: repliedMessage(call, chat),
+      receiver: ephemeralReceiver(call, chat),
+      replyMarkup: inlineKeyboard(call.params),
+    })
+    return message as Message.TextMessage
+  },
+
+  sendChatAction(call) {
+    if (!ACTIONS.has(call.params.text('action') ?? '')) throw badRequest('wrong parameter action in request')
+    writableChat(call)
+    return true
+  },
+
+  editMessageText(call) {
+    const content = textContent(call.params)
+    const stored = editableMessage(call)
+    const markup = inlineKeyboard(call.params)
+    const { message } = stored
+    if (message.text === undefined) throw badRequest('there is no text in the message to edit')
+    if (content.text.length > LONGEST_TEXT) throw badRequest('message is too long')
+    const before = [message.text, message.entities, message.reply_markup]
+    const after = [content.text, content.entities, markup]
+    if (JSON.stringify(before) === JSON.stringify(after)) throw notModified()
+    const { entities: _, ...withoutEntities } = message
+    stored.message = withoutEntities
+    edit(call.world, stored, content)
+    editMarkup(call.world, stored, markup)
+    return stored.message as Message.TextMessage & { edit_date: number }
+  },
+
+  editMessageReplyMarkup(call) {
+    const stored = editableMessage(call)
+    const markup = inlineKeyboard(call.params)
+    if (JSON.stringify(stored.message.reply_markup) === JSON.stringify(markup)) throw notModified()
+    editMarkup(call.world, stored, markup)
+    return stored.message as Message & { edit_date: number }
+  },
+
+  deleteMessage(call) {
+    const chat = presentChat(call)
+    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+    if (stored === undefined) throw badRequest('message to delete not found')
+    if (!mayDelete(call, chat, stored)) throw badRequest("message can't be deleted")
+    remove(stored)
+    return true
+  },
+
+  /** "If some of the specified messages can't be found, they are skipped." */
+  deleteMessages(call) {
+    const chat = presentChat(call)
+    const ids = call.params.list('message_ids') ?? []
+    if (ids.length === 0) throw badRequest('message identifiers are not specified')
+    if (ids.length > 100) throw badRequest('too many message identifiers specified')
+    const found = ids.map((id) => chat.history.find(Number(id))).filter((stored) => stored !== undefined)
+    if (!found.every((stored) => mayDelete(call, chat, stored))) throw badRequest("message can't be deleted")
+    for (const stored of found) remove(stored)
+    return true
+  },
+
+  deleteEphemeralMessage(call) {
+    const chat = presentChat(call)
+    const stored = chat.history.findEphemeral(
+      required(call, 'ephemeral_message_id', 'message to delete not found'),
+    )
+    if (
+      stored === undefined ||
+      stored.authorId !== call.bot.id ||
+      (stored.receiverId !== call.params.integer('user_id') &&
+        stored.receiverId !== call.params.integer('receiver_user_id'))
+    )
+      throw badRequest('message to delete not found')
+    remove(stored)
+    return true
+  },
+
+  setMessageReaction(call) {
+    const chat = presentChat(call)
+    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+    if (stored === undefined) throw badRequest('message to react not found')
+    const reactions = (call.params.objects('reaction') ?? []) as unknown as ReactionType[]
+    if (reactions.length > 1) throw badRequest('REACTIONS_TOO_MANY')
+    stored.reactions.set(call.bot.id, reactions)
+    return true
+  },
+}
+
+function presentChat(call: Call): WorldChat {
+  const chat = chatOf(call)
+  assertPresent(call, chat)
+  return chat
+}
+
+/** Bots edit what they wrote, and in channels what they may edit. */
+function editableMessage(call: Call): StoredMessage {
+  if (call.params.has('inline_message_id')) throw badRequest('MESSAGE_ID_INVALID')
+  const chat = presentChat(call)
+  const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+  if (stored === undefined) throw badRequest('message to edit not found')
+  const own = stored.authorId === call.bot.id && !isService(stored.message)
+  const inChannel =
+    chat.kind === 'channel' && hasRight(call.world.membership(chat, call.bot.id), 'can_edit_messages')
+  if (!own && !inChannel) throw badRequest("message can't be edited")
+  return stored
+}
+
+function mayDelete({ world, bot }: Call, chat: WorldChat, stored: StoredMessage): boolean {
+  if (world.clock.now() - stored.at >= DELETABLE_FOR) return false
+  if (chat.kind === 'private') return true
+  const membership = world.membership(chat, bot.id)
+  if (hasRight(membership, 'can_delete_messages')) return true
+  return stored.authorId === bot.id && (chat.kind !== 'channel' || hasRight(membership, 'can_post_messages'))
+}
+
+function notModified() {
+  return badRequest(
+    'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
+  )
+}

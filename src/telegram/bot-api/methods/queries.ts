@@ -1,0 +1,58 @@
+import { badRequest } from '../../world/refusal.js'
+import type { CallbackAnswer, CheckoutAnswer, InlineAnswer, ShippingAnswer } from '../../world/world.js'
+import type { Methods } from '../call.js'
+
+export const queryMethods: Methods = {
+  answerCallbackQuery({ world, bot, params }) {
+    const text = params.text('text')
+    if (text !== undefined && text.length > 200) throw badRequest('MESSAGE_TOO_LONG')
+    const url = params.text('url')
+    const cacheTime = params.integer('cache_time')
+    const answer: CallbackAnswer = {
+      ...(text !== undefined && { text }),
+      ...(params.has('show_alert') && { show_alert: params.flag('show_alert') }),
+      ...(url !== undefined && { url }),
+      ...(cacheTime !== undefined && { cache_time: cacheTime }),
+    }
+    return world.callbackQueries.answer(params.text('callback_query_id') ?? '', bot.id, answer)
+  },
+
+  answerInlineQuery({ world, bot, params }) {
+    const results = params.objects('results') ?? []
+    if (results.length > 50) throw badRequest('RESULTS_TOO_MUCH')
+    const ids = results.map((result) => result.id)
+    if (ids.some((id) => id === undefined || id === '')) throw badRequest('RESULT_ID_EMPTY')
+    if (new Set(ids).size !== ids.length) throw badRequest('RESULT_ID_DUPLICATE')
+    const cacheTime = params.integer('cache_time')
+    const nextOffset = params.text('next_offset')
+    const answer: InlineAnswer = {
+      results,
+      ...(cacheTime !== undefined && { cache_time: cacheTime }),
+      ...(params.has('is_personal') && { is_personal: params.flag('is_personal') }),
+      ...(nextOffset !== undefined && { next_offset: nextOffset }),
+    }
+    return world.inlineQueries.answer(params.text('inline_query_id') ?? '', bot.id, answer)
+  },
+
+  answerPreCheckoutQuery({ world, bot, params }) {
+    const ok = params.flag('ok')
+    const message = params.text('error_message')
+    if (!ok && (message === undefined || message === '')) throw badRequest('ERROR_TEXT_EMPTY')
+    const answer: CheckoutAnswer = { ok, ...(message !== undefined && { error_message: message }) }
+    return world.checkoutQueries.answer(params.text('pre_checkout_query_id') ?? '', bot.id, answer)
+  },
+
+  answerShippingQuery({ world, bot, params }) {
+    const ok = params.flag('ok')
+    const options = params.objects('shipping_options')
+    if (ok && (options === undefined || options.length === 0))
+      throw badRequest('there must be at least one shipping option')
+    const message = params.text('error_message')
+    const answer: ShippingAnswer = {
+      ok,
+      ...(options !== undefined && { shipping_options: options }),
+      ...(message !== undefined && { error_message: message }),
+    }
+    return world.shippingQueries.answer(params.text('shipping_query_id') ?? '', bot.id, answer)
+  },
+}

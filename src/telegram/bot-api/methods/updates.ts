@@ -1,0 +1,98 @@
+import type { BotCommand, WebhookInfo } from 'grammy/types'
+import { badRequest, Refusal } from '../../world/refusal.js'
+import type { Call, Methods } from '../call.js'
+import { checkWebhookUrl } from '../webhook.js'
+
+export const updateMethods: Methods = {
+  getMe: ({ bot }) => bot.me,
+
+  getUpdates({ bot, params, link, signal }) {
+    if (link.webhook !== undefined)
+      throw new Refusal(
+        409,
+        "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+      )
+    bot.queue.allow(allowedUpdates(params))
+    return link.polling.poll({
+      offset: params.integer('offset') ?? 0,
+      limit: Math.min(Math.max(params.integer('limit') ?? 100, 1), 100),
+      timeout: Math.max(params.integer('timeout') ?? 0, 0),
+      signal,
+    })
+  },
+
+  setWebhook({ bot, params, link }) {
+    const url = params.text('url') ?? ''
+    if (params.flag('drop_pending_updates')) bot.queue.forgetAllBut(0)
+    if (url === '') {
+      link.deleteWebhook()
+      return true
+    }
+    checkWebhookUrl(url)
+    const secretToken = params.text('secret_token')
+    if (secretToken !== undefined && !/^[\w-]{0,256}$/.test(secretToken))
+      throw badRequest(
+        secretToken.length > 256 ? 'secret token is too long' : 'secret token contains unallowed characters',
+      )
+    bot.queue.allow(allowedUpdates(params))
+    link.setWebhook({
+      url,
+      secretToken: secretToken === '' ? undefined : secretToken,
+      maxConnections: Math.min(Math.max(params.integer('max_connections') ?? 40, 1), 100),
+    })
+    return true
+  },
+
+  deleteWebhook({ bot, params, link }) {
+    if (params.flag('drop_pending_updates')) bot.queue.forgetAllBut(0)
+    link.deleteWebhook()
+    return true
+  },
+
+  getWebhookInfo({ bot, link }): WebhookInfo {
+    const { allowed } = bot.queue
+    return {
+      url: link.webhook?.settings.url ?? '',
+      has_custom_certificate: false,
+      pending_update_count: bot.queue.size,
+      ...link.webhook?.info(),
+      ...(allowed !== undefined && { allowed_updates: [...allowed] }),
+    }
+  },
+
+  setMyCommands(call) {
+    const commands = call.params.objects('commands') ?? []
+    if (commands.length > 100) throw badRequest('too much commands specified')
+    call.bot.commands.set(scopeKey(call), commands.map(readCommand))
+    return true
+  },
+
+  getMyCommands: (call) => [...(call.bot.commands.get(scopeKey(call)) ?? [])],
+
+  deleteMyCommands(call) {
+    call.bot.commands.delete(scopeKey(call))
+    return true
+  },
+}
+
+function allowedUpdates(params: Call['params']): readonly string[] | undefined {
+  return params.list('allowed_updates')?.filter((kind) => typeof kind === 'string')
+}
+
+function readCommand(given: Record<string, unknown>): BotCommand {
+  const command = String(given.command ?? '').replace(/^\//, '')
+  const description = String(given.description ?? '').trim()
+  if (!/^[a-z0-9_]{1,32}$/.test(command)) throw badRequest('BOT_COMMAND_INVALID')
+  if (description === '') throw badRequest('command description must be non-empty')
+  if (description.length > 256) throw badRequest('BOT_COMMAND_DESCRIPTION_INVALID')
+  return {
+    command,
+    description,
+    ...(typeof given.is_ephemeral === 'boolean' && { is_ephemeral: given.is_ephemeral }),
+  }
+}
+
+function scopeKey({ params }: Call): string {
+  const { type = 'default', chat_id = '', user_id = '' } = params.object('scope') ?? {}
+  return [type, chat_id, user_id, params.text('language_code') ?? ''].join(' ')
+}

@@ -1,0 +1,63 @@
+import { badRequest } from '../world/refusal.js'
+
+/** A file as it came in a multipart body. */
+export interface Upload {
+  readonly name: string
+  readonly type: string
+  readonly bytes: Buffer
+}
+
+const MAX_PARTS = 200
+const LINE_BREAK = Buffer.from('\r\n')
+const HEADERS_END = Buffer.from('\r\n\r\n')
+
+/**
+ * Reads multipart/form-data (RFC 7578). Written here because the platform's `formData()` wants the header spelled
+ * `form-data; name="…"`, with the space, and grammY sends none.
+ */
+export function parseMultipart(body: Buffer, contentType: string): Map<string, string | Upload> {
+  const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(contentType)
+  if (boundary === null) throw badRequest('multipart body has no boundary')
+  const delimiter = Buffer.from(`--${boundary[1] ?? boundary[2]}`)
+  const separator = Buffer.concat([LINE_BREAK, delimiter])
+  const fields = new Map<string, string | Upload>()
+  let at = body.subarray(0, delimiter.length).equals(delimiter)
+    ? delimiter.length
+    : afterFirst(body, separator)
+  for (let count = 0; ; count++) {
+    if (body.subarray(at, at + 2).toString('latin1') === '--') return fields
+    if (count === MAX_PARTS) throw badRequest(`multipart body has more than ${MAX_PARTS} parts`)
+    const headersEnd = body.indexOf(HEADERS_END, at)
+    const end = headersEnd === -1 ? -1 : body.indexOf(separator, headersEnd)
+    if (end === -1) throw badRequest('multipart body is cut off')
+    const headers = body.subarray(at, headersEnd).toString('utf8')
+    const content = body.subarray(headersEnd + HEADERS_END.length, end)
+    const name = parameter(headers, 'name')
+    if (name === undefined) throw badRequest('a part of the multipart body has no name')
+    const filename = parameter(headers, 'filename')
+    const type = /^content-type:\s*([^\r\n;]+)/im.exec(headers)?.[1]?.trim() ?? 'application/octet-stream'
+    fields.set(
+      name,
+      filename === undefined
+        ? content.toString('utf8')
+        : { name: filename, type, bytes: Buffer.from(content) },
+    )
+    at = end + separator.length
+  }
+}
+
+function afterFirst(body: Buffer, separator: Buffer): number {
+  const found = body.indexOf(separator)
+  if (found === -1) throw badRequest('multipart body does not contain its boundary')
+  return found + separator.length
+}
+
+/** Quoted or bare: grammY quotes the name and leaves the file name bare. */
+function parameter(headers: string, name: string): string | undefined {
+  const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1]
+  const found =
+    disposition &&
+    new RegExp(`[;\\s]${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\r\\n]+))`, 'i').exec(disposition)
+  if (!found) return undefined
+  return (found[1] ?? found[2] ?? '').replace(/\\(["\\])/g, '$1').trim()
+}

@@ -1,0 +1,108 @@
+import { badRequest } from '../world/refusal.js'
+import type { Upload } from './multipart.js'
+
+type Value = unknown
+
+/** The parameters of one call. In forms and query strings all of them are texts, objects as JSON; both are read. */
+export class Params {
+  readonly #values: ReadonlyMap<string, Value>
+
+  constructor(values: ReadonlyMap<string, Value>) {
+    this.#values = values
+  }
+
+  has(name: string): boolean {
+    const value = this.#values.get(name)
+    return value !== undefined && value !== null && value !== ''
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values.get(name)
+    if (value === undefined || value === null) return undefined
+    if (typeof value === 'string') return value
+    return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+  }
+
+  /** Telegram takes what is no number as absent. */
+  integer(name: string): number | undefined {
+    if (!this.has(name)) return undefined
+    const number = Number(this.text(name))
+    return Number.isSafeInteger(number) ? number : undefined
+  }
+
+  flag(name: string): boolean {
+    const value = this.#values.get(name)
+    if (typeof value === 'string') return ['true', 'yes', '1'].includes(value.toLowerCase())
+    return value === true || value === 1
+  }
+
+  /** A boolean that may be absent. */
+  maybeFlag(name: string): boolean | undefined {
+    return this.has(name) ? this.flag(name) : undefined
+  }
+
+  object(name: string): Record<string, unknown> | undefined {
+    const value = this.#json(name)
+    if (value === undefined) return undefined
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw badRequest(`object expected as ${name.replaceAll('_', ' ')}`)
+    return value as Record<string, unknown>
+  }
+
+  list(name: string): readonly unknown[] | undefined {
+    const value = this.#json(name)
+    if (value === undefined) return undefined
+    if (!Array.isArray(value)) throw badRequest(`expected an Array as ${name}`)
+    return value
+  }
+
+  objects(name: string): readonly Record<string, unknown>[] | undefined {
+    return this.list(name)?.map((entry) => {
+      if (typeof entry !== 'object' || entry === null)
+        throw badRequest(`expected an Array of objects as ${name}`)
+      return entry as Record<string, unknown>
+    })
+  }
+
+  upload(name: string): Upload | undefined {
+    const value = this.#values.get(name)
+    return isUpload(value) ? value : undefined
+  }
+
+  /** For the record of calls: no bytes, and no webhook secret. */
+  describe(): Record<string, unknown> {
+    const described = [...this.#values].map(([name, value]) => {
+      if (isUpload(value))
+        return [name, { file_name: value.name, mime_type: value.type, file_size: value.bytes.length }]
+      if (name === 'secret_token') return [name, '[redacted]']
+      return [name, typeof value === 'string' ? parseIfJson(value) : value]
+    })
+    return Object.fromEntries(described)
+  }
+
+  #json(name: string): unknown {
+    if (!this.has(name)) return undefined
+    const value = this.#values.get(name)
+    if (typeof value !== 'string') return value
+    try {
+      return JSON.parse(value)
+    } catch {
+      throw badRequest(`can't parse ${name.replaceAll('_', ' ')} JSON object`)
+    }
+  }
+}
+
+function isUpload(value: unknown): value is Upload {
+  return typeof value === 'object' && value !== null && 'bytes' in value && Buffer.isBuffer(value.bytes)
+}
+
+/** So that a recorded call reads the same however it was sent. */
+function parseIfJson(value: string): unknown {
+  if (!/^[[{]/.test(value)) return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    // A text that merely begins like JSON, for instance "[sic]".
+    return value
+  }
+}

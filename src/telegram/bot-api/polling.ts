@@ -1,0 +1,58 @@
+import type { Update } from 'grammy/types'
+import { Refusal } from '../world/refusal.js'
+import type { UpdateQueue } from '../world/updates.js'
+
+/** Telegram's longest long poll (LONG_POLL_MAX_TIMEOUT in tdlib/telegram-bot-api), in seconds. */
+const LONGEST_POLL = 50
+
+export interface Poll {
+  readonly offset: number
+  readonly limit: number
+  /** Seconds of real time. */
+  readonly timeout: number
+  /** Aborted when the bot hangs up. */
+  readonly signal: AbortSignal
+}
+
+/** The getUpdates calls of one bot. At most one waits at a time. */
+export class Polling {
+  #abortWaiting: ((reason: Refusal) => void) | undefined
+
+  constructor(private readonly queue: UpdateQueue) {}
+
+  poll({ offset, limit, timeout, signal }: Poll): Promise<Update[]> {
+    this.interrupt(
+      'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
+    )
+    if (offset > 0) this.queue.confirm(offset)
+    else if (offset < 0) this.queue.forgetAllBut(-offset)
+    if (this.queue.size > 0 || timeout <= 0) return Promise.resolve(this.queue.handOut(limit))
+    return this.#wait(Math.min(timeout, LONGEST_POLL) * 1000, limit, signal)
+  }
+
+  /** Ends the waiting poll, if any, with a 409 of these words. */
+  interrupt(words: string): void {
+    this.#abortWaiting?.(new Refusal(409, words))
+  }
+
+  #wait(milliseconds: number, limit: number, signal: AbortSignal): Promise<Update[]> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer)
+        unwatch()
+        signal.removeEventListener('abort', finish)
+        if (this.#abortWaiting === abort) this.#abortWaiting = undefined
+        act()
+      }
+      // After a hang-up nothing is handed out: what was not received is not lost.
+      const finish = () => settle(() => resolve(signal.aborted ? [] : this.queue.handOut(limit)))
+      const abort = (reason: Refusal) => settle(() => reject(reason))
+      const timer = setTimeout(finish, milliseconds)
+      const unwatch = this.queue.watch(() => {
+        if (this.queue.size > 0) finish()
+      })
+      signal.addEventListener('abort', finish)
+      this.#abortWaiting = abort
+    })
+  }
+}

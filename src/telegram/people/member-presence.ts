@@ -1,0 +1,251 @@
+import type { ChatAdministratorRights, ChatPermissions, Message } from 'grammy/types'
+import { type Duration, parseDuration } from '../../core/duration.js'
+import type { Account } from '../world/accounts.js'
+import type { SharedChat } from '../world/chats.js'
+import {
+  completePermissions,
+  completeRights,
+  hasRight,
+  isIn,
+  LEFT,
+  MEMBER,
+  type Membership,
+  untilDateAt,
+} from '../world/members.js'
+import {
+  assertMayPromote,
+  assertMayRestrict,
+  changeMembership,
+  decideJoinRequest,
+  requestToJoin,
+} from '../world/membership.js'
+import { badRequest, Refusal } from '../world/refusal.js'
+import type { TelegramChannel } from './places.js'
+import { Presence, type Scene } from './presence.js'
+
+/**
+ * Somebody with an account: a person or a bot.
+ *
+ * @example
+ * ```ts
+ * import type { Somebody, TelegramGroup } from 'grammy-sentinel/testing'
+ *
+ * const isBanned = (group: TelegramGroup, who: Somebody) => group.member(who).status === 'kicked'
+ * export { isBanned }
+ * ```
+ */
+export interface Somebody {
+  /** @internal */
+  readonly account: Account
+}
+
+/**
+ * A person in a group or channel: coming and going, and what administrators do.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ * const bob = telegram.createUser({ firstName: 'Bob' })
+ * const plaza = telegram.createGroup({ title: 'Plaza', owner: alice })
+ * await bob.in(plaza).joins()
+ * await alice.in(plaza).restricts(bob, { can_send_messages: false }, { for: '1h' })
+ * await alice.in(plaza).bans(bob, { for: '1d' })
+ * await telegram.close()
+ * ```
+ */
+export class MemberPresence extends Presence {
+  /** @internal */
+  protected readonly room: SharedChat
+
+  /** @internal */
+  constructor(scene: Scene & { readonly room: SharedChat }) {
+    super(scene)
+    this.room = scene.room
+  }
+
+  /** Comes in by themselves. */
+  async joins(): Promise<void> {
+    const { actor, world } = this.scene
+    const standing = world.membership(this.room, actor.id)
+    if (standing.status === 'kicked') throw this.refuse('joins', 'they are banned')
+    if (isIn(standing)) return
+    // Who was restricted stays so, also after leaving and coming back.
+    const next: Membership = standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
+    this.#change(actor, next)
+  }
+
+  async leaves(): Promise<void> {
+    const { actor, world } = this.scene
+    const standing = world.membership(this.room, actor.id)
+    if (!isIn(standing)) throw this.refuse('leaves', 'they are not a member')
+    this.#change(actor, standing.status === 'restricted' ? { ...standing, isMember: false } : LEFT)
+  }
+
+  /** Asks to be let in. Bots with the right to invite get `chat_join_request`. */
+  async requestsToJoin(options: { readonly bio?: string } = {}): Promise<void> {
+    const { actor, world } = this.scene
+    const standing = world.membership(this.room, actor.id)
+    if (isIn(standing)) throw this.refuse('asks to join', 'they are in already')
+    if (standing.status === 'kicked') throw this.refuse('asks to join', 'they are banned')
+    requestToJoin(world, this.room, actor, options.bio)
+  }
+
+  async approves(who: Somebody): Promise<void> {
+    this.#attempt('approves', () =>
+      decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, true),
+    )
+  }
+
+  async declines(who: Somebody): Promise<void> {
+    this.#attempt('declines', () =>
+      decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, false),
+    )
+  }
+
+  /** Brings somebody in: a person, or a bot. */
+  async adds(who: Somebody): Promise<void> {
+    const { actor, world } = this.scene
+    if (!isIn(world.membership(this.room, actor.id)))
+      throw this.refuse('adds somebody', 'they are not a member')
+    if (isIn(world.membership(this.room, who.account.id))) return
+    if (world.membership(this.room, who.account.id).status === 'kicked')
+      this.#attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
+    this.#change(who.account, MEMBER)
+  }
+
+  /** For ever, or `{ for: '1h' }`: thirty seconds to 366 days, as in Telegram. */
+  async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
+    this.#attempt('bans', () => {
+      assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
+      this.#change(who.account, { status: 'kicked', untilDate: this.#until(options.for) })
+    })
+  }
+
+  async unbans(who: Somebody): Promise<void> {
+    this.#attempt('unbans', () => {
+      assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
+      if (this.scene.world.membership(this.room, who.account.id).status === 'kicked')
+        this.#change(who.account, LEFT)
+    })
+  }
+
+  /** Permissions left out are taken away; none given: nothing may be sent. */
+  async restricts(
+    who: Somebody,
+    permissions: ChatPermissions = {},
+    options: { readonly for?: Duration } = {},
+  ): Promise<void> {
+    this.#attempt('restricts', () => {
+      const { world, actor } = this.scene
+      assertMayRestrict(world, this.room, actor, who.account)
+      this.#change(who.account, {
+        status: 'restricted',
+        isMember: isIn(world.membership(this.room, who.account.id)),
+        permissions: completePermissions(permissions, false),
+        untilDate: this.#until(options.for),
+      })
+    })
+  }
+
+  /** All rights but being anonymous, unless some are named: then these alone. */
+  async promotes(who: Somebody, rights?: Partial<ChatAdministratorRights>): Promise<void> {
+    this.#attempt('promotes', () => {
+      const { world, actor } = this.scene
+      assertMayPromote(world, this.room, actor, who.account)
+      if (!isIn(world.membership(this.room, who.account.id))) throw badRequest('USER_NOT_PARTICIPANT')
+      const given = rights === undefined ? {} : { can_manage_chat: true, ...rights }
+      this.#change(who.account, {
+        status: 'administrator',
+        rights: completeRights(this.room.kind, given, rights === undefined),
+        promotedBy: actor.id,
+      })
+    })
+  }
+
+  async demotes(who: Somebody): Promise<void> {
+    this.#attempt('demotes', () => {
+      assertMayPromote(this.scene.world, this.room, this.scene.actor, who.account)
+      if (this.scene.world.membership(this.room, who.account.id).status === 'administrator')
+        this.#change(who.account, MEMBER)
+    })
+  }
+
+  #change(target: Account, next: Membership): void {
+    changeMembership(this.scene.world, { chat: this.room, target, next, performer: this.scene.actor })
+  }
+
+  #until(span: Duration | undefined): number {
+    if (span === undefined) return 0
+    const now = this.scene.world.date()
+    return untilDateAt(now + Math.ceil(parseDuration(span, 'for') / 1000), now)
+  }
+
+  /** What Telegram refuses to a person is a mistake in the test's story. */
+  #attempt(deed: string, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      if (error instanceof Refusal) throw this.refuse(deed, error.description)
+      throw error
+    }
+  }
+}
+
+/**
+ * A person in a group.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ * const plaza = telegram.createGroup({ title: 'Plaza', owner: alice })
+ * const rules = await alice.in(plaza).anonymously().sends('Be kind')
+ * console.log(rules.from?.username) // 'GroupAnonymousBot'
+ * await telegram.close()
+ * ```
+ */
+export class GroupPresence extends MemberPresence {
+  /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Takes an administrator. */
+  anonymously(): Presence {
+    const { world, actor } = this.scene
+    if (!hasRight(world.membership(this.room, actor.id), 'can_manage_chat'))
+      throw this.refuse('speaks anonymously', 'only administrators can')
+    return new Presence({ ...this.scene, voice: this.room })
+  }
+
+  /** Speaks as a channel of theirs: from Channel_Bot, with the channel as `sender_chat`. */
+  as(channel: TelegramChannel): Presence {
+    const { world, actor } = this.scene
+    if (world.membership(channel.room, actor.id).status !== 'creator')
+      throw this.refuse(`speaks as "${channel.title}"`, 'they do not own that channel')
+    return new Presence({ ...this.scene, voice: channel.room })
+  }
+}
+
+/**
+ * A person in a channel.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ * const plaza = telegram.createGroup({ title: 'Plaza', owner: alice })
+ * const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: plaza })
+ * await alice.in(news).posts('We are open')
+ * console.log(plaza.messages[0]?.is_automatic_forward) // true
+ * await telegram.close()
+ * ```
+ */
+export class ChannelPresence extends MemberPresence {
+  /** Posts a text. A linked group gets a copy. */
+  async posts(text: string): Promise<Message> {
+    return this.sends(text)
+  }
+}

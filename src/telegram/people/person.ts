@@ -1,0 +1,224 @@
+import type { InlineQuery, Message } from 'grammy/types'
+import type { Duration } from '../../core/duration.js'
+import type { PersonAccount } from '../world/accounts.js'
+import { describeChat, type StoredMessage } from '../world/chats.js'
+import { setBlocked } from '../world/membership.js'
+import type { InlineAnswer, World } from '../world/world.js'
+import { ChannelPresence, GroupPresence } from './member-presence.js'
+import { Payment, type Purchase } from './payment.js'
+import type { TelegramBot, TelegramChannel, TelegramGroup } from './places.js'
+import { Presence } from './presence.js'
+import { AwaitedAnswer, type Patience } from './waiting.js'
+
+/**
+ * Where and how long to listen.
+ *
+ * @example
+ * ```ts
+ * import type { HearingOptions } from 'grammy-sentinel/testing'
+ *
+ * const patiently: HearingOptions = { timeout: '5s' }
+ * export { patiently }
+ * ```
+ */
+export interface HearingOptions {
+  /** Only there: a group, a channel, or the chat with a bot. Default: everywhere. */
+  readonly in?: TelegramGroup | TelegramChannel | TelegramBot
+  /** Only what was said, or edited, after this message. */
+  readonly after?: Message
+  /** Real time. Default: the `patience` of startTelegram. */
+  readonly timeout?: Duration
+}
+
+/**
+ * A simulated person. What they do reads like a story, and reaches bots as updates.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const account = telegram.createBot({ username: 'greeting_bot' })
+ * const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
+ * bot.command('start', (ctx) => ctx.reply('Welcome!'))
+ * void bot.start()
+ *
+ * const alice = telegram.createUser({ firstName: 'Alice', languageCode: 'en' })
+ * await alice.to(account).sends('/start')
+ * await alice.hears(/welcome/i)
+ *
+ * await bot.stop()
+ * await telegram.close()
+ * ```
+ */
+export class Person {
+  readonly id: number
+  readonly firstName: string
+  readonly username: string | undefined
+  readonly #world: World
+  readonly #patience: Patience
+
+  /** @internal */
+  constructor(
+    world: World,
+    patience: Patience,
+    /** @internal */
+    readonly account: PersonAccount,
+  ) {
+    this.#world = world
+    this.#patience = patience
+    this.id = account.id
+    this.firstName = account.user.first_name
+    this.username = account.user.username
+  }
+
+  /** The person in a group or channel, member or not. */
+  in(group: TelegramGroup): GroupPresence
+  in(channel: TelegramChannel): ChannelPresence
+  in(place: TelegramGroup | TelegramChannel): GroupPresence | ChannelPresence {
+    const scene = { world: this.#world, patience: this.#patience, actor: this.account, room: place.room }
+    return place.kind === 'channel' ? new ChannelPresence(scene) : new GroupPresence(scene)
+  }
+
+  /** The person in the private chat with a bot. */
+  to(bot: TelegramBot): Presence {
+    const room = this.#world.privateChat(this.account, bot.account)
+    return new Presence({ world: this.#world, patience: this.#patience, actor: this.account, room })
+  }
+
+  /** Blocks the bot: it gets `my_chat_member`, and 403 when it writes. */
+  async blocks(bot: TelegramBot): Promise<void> {
+    setBlocked(this.#world, this.#world.privateChat(this.account, bot.account), true)
+  }
+
+  async unblocks(bot: TelegramBot): Promise<void> {
+    setBlocked(this.#world, this.#world.privateChat(this.account, bot.account), false)
+  }
+
+  /** Types `@bot query` somewhere. `await asked.answer` waits for the bot's results. */
+  async asks(
+    bot: TelegramBot,
+    query: string,
+    options: { readonly offset?: string } = {},
+  ): Promise<InlineQuestion> {
+    const answer = new AwaitedAnswer<InlineAnswer>(
+      this.#patience,
+      `${this.firstName}'s inline query "${query}"`,
+    )
+    const inlineQuery: InlineQuery = {
+      id: this.#world.inlineQueries.open(bot.id, answer.give),
+      from: this.account.user,
+      query,
+      offset: options.offset ?? '',
+      chat_type: 'sender',
+    }
+    this.#world.emit(bot.account, 'inline_query', inlineQuery)
+    return new InlineQuestion(inlineQuery, answer)
+  }
+
+  /**
+   * Pays the bot: it gets a pre_checkout_query, and once it answers `ok: true` a message with `successful_payment`.
+   * Resolves when the query was sent.
+   */
+  async pays(bot: TelegramBot, purchase: Purchase): Promise<Payment> {
+    const { account } = this
+    return new Payment(this.#world, this.#patience, this.#world.privateChat(account, bot.account), purchase)
+  }
+
+  /**
+   * Resolves with the earliest message from others that the person can see and that matches, there already or yet to
+   * come. A text is looked for anywhere in the message.
+   *
+   * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead.
+   */
+  hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
+    const after = options.after === undefined ? 0 : this.#orderOf(options.after)
+    const audible = () =>
+      this.#heard().filter((stored) => stored.order > after && this.#isIn(stored, options.in))
+    return this.#patience.until({
+      find: () => audible().find((stored) => matches(stored.message, what))?.message,
+      watch: (listener) => this.#world.watch(listener),
+      otherwise: (waited) => {
+        const heard = audible().slice(-10).map(describeHeard)
+        const instead = heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
+        return `${this.firstName} did not hear ${typeof what === 'string' ? JSON.stringify(what) : what} within ${waited} ms, but ${instead}`
+      },
+      timeout: options.timeout,
+    })
+  }
+
+  /** All they can see from others, oldest first. */
+  get heard(): readonly Message[] {
+    return this.#heard().map((stored) => stored.message)
+  }
+
+  #heard(): readonly StoredMessage[] {
+    return this.#world
+      .chats()
+      .flatMap((chat) => chat.history.all())
+      .filter((stored) => stored.authorId !== this.id && this.#world.canSee(stored, this.id))
+      .sort((a, b) => a.order - b.order)
+  }
+
+  #isIn(stored: StoredMessage, place: HearingOptions['in']): boolean {
+    if (place === undefined) return true
+    if (stored.chat.kind === 'private') return stored.chat.bot.id === place.id
+    return stored.chat.id === place.id
+  }
+
+  #orderOf(message: Message): number {
+    for (const chat of this.#world.chats())
+      for (const stored of chat.history.all()) if (stored.message === message) return stored.order
+    // Deleted or edited since: by then everything told of it is newer.
+    return 0
+  }
+}
+
+/**
+ * An inline query, sent to the bot.
+ *
+ * @example
+ * ```ts
+ * import type { Person, TelegramBot } from 'grammy-sentinel/testing'
+ *
+ * async function searches(alice: Person, bot: TelegramBot) {
+ *   const asked = await alice.asks(bot, 'cats')
+ *   return (await asked.answer).results.length
+ * }
+ * export { searches }
+ * ```
+ */
+export class InlineQuestion {
+  readonly #answer: AwaitedAnswer<InlineAnswer>
+
+  /** @internal */
+  constructor(
+    /** What the bot got. */
+    readonly query: InlineQuery,
+    answer: AwaitedAnswer<InlineAnswer>,
+  ) {
+    this.#answer = answer
+  }
+
+  /** The parameters of the bot's answerInlineQuery. */
+  get answer(): Promise<InlineAnswer> {
+    return this.#answer.wait()
+  }
+}
+
+function matches(message: Message, what: RegExp | string): boolean {
+  const text = message.text ?? message.caption
+  if (text === undefined) return false
+  if (typeof what === 'string') return text.includes(what)
+  // A global or sticky expression remembers where it stopped; each message is searched from its start.
+  what.lastIndex = 0
+  return what.test(text)
+}
+
+function describeHeard({ message, chat }: StoredMessage): string {
+  const what = message.text ?? message.caption ?? Object.keys(message).at(-1) ?? ''
+  const from = message.sender_chat?.title ?? message.from?.first_name ?? 'somebody'
+  const where = chat.kind === 'private' ? 'in private' : `in "${describeChat(chat).title}"`
+  return `  - ${from} ${where}: ${JSON.stringify(what.slice(0, 120))}`
+}

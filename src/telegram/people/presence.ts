@@ -1,0 +1,240 @@
+import type { Message, ReactionType, ReactionTypeEmoji } from 'grammy/types'
+import { SentinelError } from '../../core/errors.js'
+import type { PersonAccount } from '../world/accounts.js'
+import { describeChat, type SharedChat, type StoredMessage, type WorldChat } from '../world/chats.js'
+import { findEntities } from '../world/entities.js'
+import { mediaContent } from '../world/media.js'
+import { hasRight, isIn, type Permissions } from '../world/members.js'
+import { type Content, edit, post, remove } from '../world/posting.js'
+import type { World } from '../world/world.js'
+import { Tap } from './tap.js'
+import type { Patience } from './waiting.js'
+
+/** What somebody acts with; handed from the person to each of their presences. */
+export interface Scene {
+  readonly world: World
+  readonly patience: Patience
+  readonly actor: PersonAccount
+  readonly room: WorldChat
+  /** A chat they speak for instead of themselves. */
+  readonly voice?: SharedChat | undefined
+}
+
+/**
+ * A person in a chat: what anybody can do in any chat.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const bot = telegram.createBot({ username: 'guarded_bot' })
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ * const hello = await alice.to(bot).sends('hello')
+ * await alice.to(bot).edits(hello, 'hello there')
+ * await telegram.close()
+ * ```
+ */
+export class Presence {
+  /** @internal */
+  constructor(
+    /** @internal */
+    protected readonly scene: Scene,
+  ) {}
+
+  /** Sends a text. A command, link or mention in it becomes an entity, as in Telegram. */
+  async sends(text: string): Promise<Message> {
+    return this.speak(textContent(text)).message
+  }
+
+  /** Sends a text in answer to a message. */
+  async replies(to: Message, text: string): Promise<Message> {
+    return this.speak(textContent(text), this.find(to)).message
+  }
+
+  /** Sends a photo. The name stands for the picture: the same name is the same file. */
+  async sendsPhoto(name: string, options: { readonly caption?: string } = {}): Promise<Message> {
+    return this.speak({ ...this.#media('photo', name), ...captionContent(options.caption) }).message
+  }
+
+  /** Sends a file of this content (default: its own name). */
+  async sendsDocument(
+    name: string,
+    options: {
+      readonly caption?: string
+      readonly content?: string | Uint8Array
+      readonly type?: string
+    } = {},
+  ): Promise<Message> {
+    const media = this.#media('document', name, options.content, options.type)
+    return this.speak({ ...media, ...captionContent(options.caption) }).message
+  }
+
+  /** Sends photos at once: as many messages (and updates) as photos, with one `media_group_id`. */
+  async sendsAlbum(
+    names: readonly string[],
+    options: { readonly caption?: string } = {},
+  ): Promise<Message[]> {
+    if (names.length < 2 || names.length > 10)
+      throw this.refuse(`sends an album of ${names.length}`, 'an album has 2 to 10 photos')
+    const album = this.scene.world.nextAlbumId()
+    return names.map(
+      (name, index) =>
+        this.speak({
+          ...this.#media('photo', name),
+          ...(index === 0 && captionContent(options.caption)),
+          media_group_id: album,
+        }).message,
+    )
+  }
+
+  /** Sends anything else a message can hold, in the Bot API's words: `{ sticker: {…} }`, `{ dice: {…} }`. */
+  async sendsContent(content: Content): Promise<Message> {
+    return this.speak(content).message
+  }
+
+  /** Changes the text of their own message. */
+  async edits(message: Message, text: string): Promise<Message> {
+    const stored = this.find(message)
+    if (stored.authorId !== this.scene.actor.id)
+      throw this.refuse('edits a message of somebody else', 'people can edit only their own')
+    const { entities: _, ...rest } = stored.message
+    stored.message = rest
+    edit(this.scene.world, stored, textContent(text))
+    return stored.message
+  }
+
+  /** Deletes a message of their own, or of anybody's with the right to. Bots are not told, as in Telegram. */
+  async deletes(message: Message): Promise<void> {
+    const { room, actor, world } = this.scene
+    const stored = this.find(message)
+    const mayDeleteAll =
+      room.kind === 'private' || hasRight(world.membership(room, actor.id), 'can_delete_messages')
+    if (stored.authorId !== actor.id && !mayDeleteAll)
+      throw this.refuse('deletes a message of somebody else', 'that takes the right can_delete_messages')
+    remove(stored)
+  }
+
+  /**
+   * Taps a button of an inline keyboard, named by its text or its callback data. Resolves when the tap was sent;
+   * `await tap.answer` waits for the bot.
+   */
+  async taps(message: Message, button: string): Promise<Tap> {
+    const { world, patience, actor } = this.scene
+    return new Tap(world, patience, actor, this.find(message), button)
+  }
+
+  /** Sets their reaction to a message; nothing takes it back. */
+  async reacts(message: Message, emoji?: ReactionTypeEmoji['emoji']): Promise<void> {
+    const { world, actor, room, voice } = this.scene
+    const stored = this.find(message)
+    const old = [...(stored.reactions.get(actor.id) ?? [])]
+    const next: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }]
+    stored.reactions.set(actor.id, next)
+    const bots = room.kind === 'private' ? [room.bot] : world.botsIn(room)
+    for (const bot of bots) {
+      if (room.kind !== 'private' && !hasRight(world.membership(room, bot.id), 'can_manage_chat')) continue
+      const common = { chat: describeChat(room), message_id: stored.message.message_id, date: world.date() }
+      if (room.kind === 'channel') {
+        world.emit(bot, 'message_reaction_count', { ...common, reactions: countReactions(stored) })
+        continue
+      }
+      world.emit(bot, 'message_reaction', {
+        ...common,
+        ...(voice === undefined ? { user: actor.user } : { actor_chat: describeChat(voice) }),
+        old_reaction: old,
+        new_reaction: next,
+      })
+    }
+  }
+
+  /** @internal */
+  protected speak(content: Content, replyTo?: StoredMessage): StoredMessage {
+    const { world, actor, room, voice } = this.scene
+    this.#checkMaySpeak(content)
+    return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo })
+  }
+
+  #checkMaySpeak(content: Content): void {
+    const { world, actor, room } = this.scene
+    if (room.kind === 'private') {
+      if (room.blocked) throw this.refuse('writes', `they blocked the bot; let them unblock it first`)
+      return
+    }
+    const membership = world.membership(room, actor.id)
+    if (!isIn(membership)) throw this.refuse('writes', `they are not a member (${membership.status})`)
+    if (membership.status === 'restricted') {
+      const needed = permissionFor(content)
+      if (!membership.permissions[needed])
+        throw this.refuse('writes', `they are restricted and lack ${needed}`)
+    }
+    if (room.kind === 'channel' && !hasRight(membership, 'can_post_messages'))
+      throw this.refuse('posts', 'that takes the right can_post_messages')
+  }
+
+  /** @internal The stored message behind one that was handed out. */
+  protected find(message: Message): StoredMessage {
+    const { history } = this.scene.room
+    const stored =
+      message.ephemeral_message_id === undefined
+        ? history.find(message.message_id)
+        : history.findEphemeral(message.ephemeral_message_id)
+    if (stored === undefined || describeChat(stored.chat).id !== message.chat.id)
+      throw this.refuse(
+        `points at message ${message.message_id} of chat ${message.chat.id}`,
+        'it is not there',
+      )
+    if (!this.scene.world.canSee(stored, this.scene.actor.id))
+      throw this.refuse(`points at message ${message.message_id}`, 'they cannot see it')
+    return stored
+  }
+
+  /** @internal */
+  protected refuse(deed: string, why: string): SentinelError {
+    const { actor, room } = this.scene
+    const where = room.kind === 'private' ? `the chat with @${room.bot.me.username}` : `"${room.title}"`
+    return new SentinelError('telegram.invalid', `${actor.user.first_name} ${deed} in ${where}: ${why}.`)
+  }
+
+  #media(
+    kind: 'photo' | 'document',
+    name: string,
+    content: string | Uint8Array = name,
+    type?: string,
+  ): Content {
+    const bytes = Buffer.from(content as Uint8Array)
+    const standard = kind === 'photo' ? 'image/jpeg' : 'application/octet-stream'
+    return mediaContent(kind, this.scene.world.files.store(bytes, name, type ?? standard))
+  }
+}
+
+export function textContent(text: string): Content {
+  const entities = findEntities(text)
+  return { text, ...(entities.length > 0 && { entities }) }
+}
+
+function captionContent(caption: string | undefined): Content {
+  if (caption === undefined) return {}
+  const entities = findEntities(caption)
+  return { caption, ...(entities.length > 0 && { caption_entities: entities }) }
+}
+
+function permissionFor(content: Content): keyof Permissions {
+  if (content.photo !== undefined) return 'can_send_photos'
+  if (content.document !== undefined) return 'can_send_documents'
+  if (content.video !== undefined) return 'can_send_videos'
+  if (content.video_note !== undefined) return 'can_send_video_notes'
+  if (content.voice !== undefined) return 'can_send_voice_notes'
+  if (content.audio !== undefined) return 'can_send_audios'
+  if (content.poll !== undefined) return 'can_send_polls'
+  return content.text === undefined ? 'can_send_other_messages' : 'can_send_messages'
+}
+
+function countReactions(stored: StoredMessage): { type: ReactionType; total_count: number }[] {
+  const counts = new Map<string, { type: ReactionType; total_count: number }>()
+  for (const type of [...stored.reactions.values()].flat()) {
+    const key = JSON.stringify(type)
+    counts.set(key, { type, total_count: (counts.get(key)?.total_count ?? 0) + 1 })
+  }
+  return [...counts.values()]
+}

@@ -1,0 +1,82 @@
+import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+
+/** How long people wait for a bot, in real time, and what ends all waiting. */
+export class Patience {
+  readonly #waiting = new Set<() => void>()
+
+  constructor(readonly limit: Ms) {}
+
+  /**
+   * Waits for `find` to find something: at once, and again whenever `watch` reports news.
+   *
+   * @throws SentinelError `telegram.invalid` with `otherwise()` after the time-out, or when the Telegram closes.
+   */
+  until<Found>(options: {
+    readonly find: () => Found | undefined
+    readonly watch: (listener: () => void) => () => void
+    readonly otherwise: (waited: Ms) => string
+    readonly timeout?: Duration | undefined
+  }): Promise<Found> {
+    const limit = options.timeout === undefined ? this.limit : parseDuration(options.timeout, 'timeout')
+    const already = options.find()
+    if (already !== undefined) return Promise.resolve(already)
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        clearTimeout(timer)
+        unwatch()
+        this.#waiting.delete(giveUp)
+      }
+      const giveUp = () => {
+        end()
+        reject(new SentinelError('telegram.invalid', options.otherwise(limit)))
+      }
+      const unwatch = options.watch(() => {
+        const found = options.find()
+        if (found === undefined) return
+        end()
+        resolve(found)
+      })
+      const timer = setTimeout(giveUp, limit)
+      this.#waiting.add(giveUp)
+    })
+  }
+
+  close(): void {
+    for (const giveUp of [...this.#waiting]) giveUp()
+  }
+}
+
+/** A bot's answer to a query, there already or yet to come. */
+export class AwaitedAnswer<Answer> {
+  #answer: Answer | undefined
+  readonly #listeners = new Set<() => void>()
+
+  constructor(
+    private readonly patience: Patience,
+    private readonly question: string,
+  ) {}
+
+  /** Called by the world. */
+  readonly give = (answer: Answer): void => {
+    this.#answer = answer
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  get given(): Answer | undefined {
+    return this.#answer
+  }
+
+  wait(timeout?: Duration): Promise<Answer> {
+    return this.patience.until({
+      find: () => this.#answer,
+      watch: (listener) => {
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+      otherwise: (waited) =>
+        `${this.question} was not answered within ${waited} ms. Does a handler answer it?`,
+      timeout,
+    })
+  }
+}

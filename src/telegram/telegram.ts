@@ -1,0 +1,348 @@
+import type { ChatAdministratorRights, Update } from 'grammy/types'
+import type { Duration } from '../core/duration.js'
+import { parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { BotApi } from './bot-api/bot-api.js'
+import type { BotCall } from './bot-api/calls.js'
+import type { Faults } from './bot-api/faults.js'
+import { DEFAULT_TIMING } from './bot-api/link.js'
+import { type RunningServer, serve } from './bot-api/server.js'
+import type { Somebody } from './people/member-presence.js'
+import { Person } from './people/person.js'
+import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
+import { Patience } from './people/waiting.js'
+import type { SharedChat } from './world/chats.js'
+import { type ClockSource, createClock, type TelegramClock } from './world/clock.js'
+import { completeRights, MEMBER } from './world/members.js'
+import { World } from './world/world.js'
+
+/**
+ * How to start an embedded Telegram. Everything is optional.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram, type TelegramOptions } from 'grammy-sentinel/testing'
+ *
+ * const options: TelegramOptions = { clock: 'virtual', webhookRetry: '50ms' }
+ * const telegram = await startTelegram(options)
+ * await telegram.close()
+ * ```
+ */
+export interface TelegramOptions {
+  /** Default: 'real'. `'virtual'` stands still until advanced; a function is a clock of your own. */
+  readonly clock?: ClockSource
+  /** Port on 127.0.0.1. Default: 0, any free one. */
+  readonly port?: number
+  /** How long people wait for a bot, in real time. Default: 2s. */
+  readonly patience?: Duration
+  /** Real time before a failed webhook delivery is repeated; doubles each time. Default: 1s. */
+  readonly webhookRetry?: Duration
+  /** Real time a webhook may take to answer. Default: 60s. */
+  readonly webhookTimeout?: Duration
+}
+
+/**
+ * A person to create.
+ *
+ * @example
+ * ```ts
+ * import type { NewUser } from 'grammy-sentinel/testing'
+ *
+ * const alice: NewUser = { firstName: 'Alice', username: 'alice', languageCode: 'en', isPremium: true }
+ * export { alice }
+ * ```
+ */
+export interface NewUser {
+  readonly firstName: string
+  readonly lastName?: string
+  /** Without the @. */
+  readonly username?: string
+  readonly languageCode?: string
+  readonly isPremium?: boolean
+  /** Default: the next free one. */
+  readonly id?: number
+}
+
+/**
+ * A bot to create.
+ *
+ * @example
+ * ```ts
+ * import type { NewTelegramBot } from 'grammy-sentinel/testing'
+ *
+ * const bot: NewTelegramBot = { username: 'guarded_bot' }
+ * export { bot }
+ * ```
+ */
+export interface NewTelegramBot {
+  /** Ends in "bot". */
+  readonly username: string
+  /** Default: the username. */
+  readonly firstName?: string
+  /** Whether it takes inline queries. Default: true. */
+  readonly inline?: boolean
+  readonly id?: number
+}
+
+/**
+ * An administrator: somebody with all rights (but not anonymous), or with some taken away.
+ *
+ * @example
+ * ```ts
+ * import type { NewAdministrator, TelegramBot } from 'grammy-sentinel/testing'
+ *
+ * const onlyWatching = (bot: TelegramBot): NewAdministrator => ({ who: bot, rights: { can_restrict_members: false } })
+ * export { onlyWatching }
+ * ```
+ */
+export type NewAdministrator =
+  | Somebody
+  | { readonly who: Somebody; readonly rights: Partial<ChatAdministratorRights> }
+
+/**
+ * A group to create. Its members are there from the start: no update tells of it.
+ *
+ * @example
+ * ```ts
+ * import type { NewGroup, Person, TelegramBot } from 'grammy-sentinel/testing'
+ *
+ * const plaza = (alice: Person, bob: Person, bot: TelegramBot): NewGroup => ({
+ *   title: 'Plaza',
+ *   owner: alice,
+ *   members: [bob],
+ *   admins: [bot],
+ * })
+ * export { plaza }
+ * ```
+ */
+export interface NewGroup {
+  readonly title: string
+  readonly owner: Person
+  readonly members?: readonly Somebody[]
+  readonly admins?: readonly NewAdministrator[]
+  /** Makes it public. Without the @. */
+  readonly username?: string
+  readonly id?: number
+}
+
+/**
+ * A channel to create.
+ *
+ * @example
+ * ```ts
+ * import type { NewChannel, Person, TelegramGroup } from 'grammy-sentinel/testing'
+ *
+ * const news = (alice: Person, plaza: TelegramGroup): NewChannel => ({
+ *   title: 'News',
+ *   owner: alice,
+ *   linkedGroup: plaza,
+ * })
+ * export { news }
+ * ```
+ */
+export interface NewChannel extends NewGroup {
+  /** The group its posts are discussed in. */
+  readonly linkedGroup?: TelegramGroup
+}
+
+/**
+ * An update to inject: any of the Bot API. Without an id it gets the next one.
+ *
+ * @example
+ * ```ts
+ * import type { RawUpdate } from 'grammy-sentinel/testing'
+ *
+ * const update: RawUpdate = {
+ *   poll_answer: {
+ *     poll_id: '1',
+ *     user: { id: 5, is_bot: false, first_name: 'Alice' },
+ *     option_ids: [0],
+ *     option_persistent_ids: ['0'],
+ *   },
+ * }
+ * export { update }
+ * ```
+ */
+export type RawUpdate = Omit<Update, 'update_id'> & { readonly update_id?: number }
+
+/**
+ * A Telegram of your own; see {@link startTelegram}.
+ *
+ * @example
+ * ```ts
+ * import { startTelegram, type Telegram } from 'grammy-sentinel/testing'
+ *
+ * let telegram: Telegram
+ * beforeEach(async () => {
+ *   telegram = await startTelegram()
+ * })
+ * afterEach(() => telegram.close())
+ * ```
+ */
+export class Telegram {
+  readonly clock: TelegramClock
+  readonly faults: Faults
+  readonly #world: World
+  readonly #api: BotApi
+  readonly #patience: Patience
+  readonly #server: RunningServer
+
+  /** @internal */
+  constructor(world: World, api: BotApi, patience: Patience, server: RunningServer) {
+    this.#world = world
+    this.#api = api
+    this.#patience = patience
+    this.#server = server
+    this.clock = world.clock
+    this.faults = api.faults
+  }
+
+  /** For grammY: `new Bot(token, { client: { apiRoot } })`. */
+  get apiRoot(): string {
+    return this.#server.apiRoot
+  }
+
+  createUser(options: NewUser): Person {
+    return new Person(this.#world, this.#patience, this.#world.accounts.addPerson(options))
+  }
+
+  /** Privacy mode is off: the bot gets every message of its groups. */
+  createBot(options: NewTelegramBot): TelegramBot {
+    return new TelegramBot(this.#world.accounts.addBot(options))
+  }
+
+  createGroup(options: NewGroup): TelegramGroup {
+    const room = this.#world.addSharedChat('supergroup', options)
+    this.#settle(room, options)
+    return new TelegramGroup(this.#world, room)
+  }
+
+  createChannel(options: NewChannel): TelegramChannel {
+    const room = this.#world.addSharedChat('channel', options)
+    this.#settle(room, options)
+    const group = options.linkedGroup?.room
+    if (group !== undefined) {
+      room.linkedId = group.id
+      group.linkedId = room.id
+    }
+    return new TelegramChannel(this.#world, room)
+  }
+
+  #settle(room: SharedChat, options: NewGroup): void {
+    for (const { account } of options.members ?? []) room.members.set(account.id, MEMBER)
+    for (const admin of options.admins ?? []) {
+      const { account } = 'who' in admin ? admin.who : admin
+      const given = 'who' in admin ? admin.rights : {}
+      const rights = completeRights(room.kind, given, true)
+      room.members.set(account.id, { status: 'administrator', rights, promotedBy: options.owner.id })
+    }
+    room.members.set(options.owner.id, { status: 'creator', isAnonymous: false })
+  }
+
+  /** The last ten thousand calls bots made (of one method), oldest first. */
+  calls(method?: string): readonly BotCall[] {
+    return this.#api.log.list(method)
+  }
+
+  /**
+   * Resolves with the first answered call of the method, made already or yet to come.
+   *
+   * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people).
+   */
+  called(
+    method: string,
+    options: { readonly where?: (call: BotCall) => boolean; readonly timeout?: Duration } = {},
+  ): Promise<BotCall> {
+    const { where = () => true, timeout } = options
+    return this.#patience.until({
+      find: () => this.calls(method).find((call) => call.result !== undefined && where(call)),
+      watch: (listener) => this.#api.log.watch(listener),
+      otherwise: (waited) => {
+        const made = new Set(this.calls().map((call) => call.method))
+        return `No bot called ${method} (as wanted) within ${waited} ms. Methods called so far: ${[...made].join(', ') || 'none'}.`
+      },
+      timeout,
+    })
+  }
+
+  /** Gives the bot a raw update, whatever its allowed_updates say. The same id twice is a redelivery. */
+  deliver(bot: TelegramBot, update: RawUpdate): Update {
+    return bot.account.queue.inject(update)
+  }
+
+  /**
+   * Resolves once no update waits any more: each was confirmed by the next getUpdates, or taken by the webhook. Under
+   * grammY's own polling (`bot.start`) all handlers have then finished; under a runner they may still be at work.
+   *
+   * @throws SentinelError `telegram.invalid` after the time-out, naming the bots that did not fetch.
+   */
+  async settled(
+    options: { readonly bots?: readonly TelegramBot[]; readonly timeout?: Duration } = {},
+  ): Promise<void> {
+    const bots = options.bots?.map((bot) => bot.account) ?? this.#world.accounts.bots()
+    await this.#patience.until({
+      find: () => (bots.every((bot) => bot.queue.size === 0) ? true : undefined),
+      watch: (listener) => {
+        const ends = bots.map((bot) => bot.queue.watch(listener))
+        return () => {
+          for (const end of ends) end()
+        }
+      },
+      otherwise: (waited) => {
+        const busy = bots.filter((bot) => bot.queue.size > 0)
+        const names = busy.map((bot) => `@${bot.me.username} (${bot.queue.size} updates)`).join(', ')
+        return `Not settled within ${waited} ms: ${names}. Is the bot started? Name the bots that matter: settled({ bots: [bot] }).`
+      },
+      timeout: options.timeout,
+    })
+  }
+
+  /** Ends everything: waiting polls get 409, webhooks stop, and who still waits is told so. */
+  async close(): Promise<void> {
+    this.#api.close()
+    this.#patience.close()
+    await this.#server.close()
+  }
+}
+
+/**
+ * Starts a Telegram on 127.0.0.1: users, groups and channels that a real bot moderates over real HTTP, without the
+ * network.
+ *
+ * @throws SentinelError `duration.invalid` or `telegram.invalid` for an option that cannot be.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const account = telegram.createBot({ username: 'echo_bot' })
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ *
+ * const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
+ * bot.on('message:text', (ctx) => ctx.reply(ctx.message.text.toUpperCase()))
+ * void bot.start()
+ *
+ * await alice.to(account).sends('hello')
+ * await alice.hears('HELLO')
+ *
+ * await bot.stop()
+ * await telegram.close()
+ * ```
+ */
+export async function startTelegram(options: TelegramOptions = {}): Promise<Telegram> {
+  const { clock = 'real', port = 0 } = options
+  if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')
+    throw new SentinelError(
+      'telegram.invalid',
+      `startTelegram: clock ${JSON.stringify(clock)} is none. Use 'real', 'virtual' or a function that tells milliseconds.`,
+    )
+  const patience = new Patience(parseDuration(options.patience ?? '2s', 'startTelegram: patience'))
+  const world = new World(createClock(clock))
+  const api = new BotApi(world, {
+    retry: parseDuration(options.webhookRetry ?? DEFAULT_TIMING.retry, 'startTelegram: webhookRetry'),
+    timeout: parseDuration(options.webhookTimeout ?? DEFAULT_TIMING.timeout, 'startTelegram: webhookTimeout'),
+  })
+  return new Telegram(world, api, patience, await serve(api, port))
+}

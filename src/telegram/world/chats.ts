@@ -1,0 +1,129 @@
+import type { Chat, ChatPermissions, Message, ReactionType } from 'grammy/types'
+import type { Ms } from '../../core/duration.js'
+import type { BotAccount, PersonAccount } from './accounts.js'
+import { type Membership, membershipAt } from './members.js'
+
+/** A message as the world keeps it: what everybody sees, and what Telegram alone knows. */
+export interface StoredMessage {
+  readonly chat: WorldChat
+  /** Replaced as a whole by an edit, so that what was handed out earlier stays as it was. */
+  message: Message
+  /** Who really wrote it, also behind an anonymous admin or a channel. */
+  readonly authorId: number
+  /** Set on an ephemeral message: nobody else sees it. */
+  readonly receiverId?: number
+  readonly reactions: Map<number, readonly ReactionType[]>
+  /** Rises over all chats with every message and every edit. */
+  order: number
+  readonly at: Ms
+}
+
+/** A chat keeps its last hundred thousand messages. */
+const KEPT_AT_MOST = 100_000
+
+/** The messages of one chat. Ids start at 1 and are never used twice. */
+export class History {
+  readonly #messages = new Map<number, StoredMessage>()
+  readonly #ephemeral = new Map<number, StoredMessage>()
+  #nextId = 1
+  #nextEphemeralId = 1
+
+  claimId(): number {
+    return this.#nextId++
+  }
+
+  claimEphemeralId(): number {
+    return this.#nextEphemeralId++
+  }
+
+  add(stored: StoredMessage): void {
+    const { message } = stored
+    const [shelf, id] =
+      message.ephemeral_message_id === undefined
+        ? [this.#messages, message.message_id]
+        : [this.#ephemeral, message.ephemeral_message_id]
+    shelf.set(id, stored)
+    if (shelf.size <= KEPT_AT_MOST) return
+    for (const oldest of shelf.keys()) {
+      shelf.delete(oldest)
+      break
+    }
+  }
+
+  find(messageId: number): StoredMessage | undefined {
+    return this.#messages.get(messageId)
+  }
+
+  findEphemeral(ephemeralId: number): StoredMessage | undefined {
+    return this.#ephemeral.get(ephemeralId)
+  }
+
+  remove(stored: StoredMessage): void {
+    const ephemeralId = stored.message.ephemeral_message_id
+    if (ephemeralId === undefined) this.#messages.delete(stored.message.message_id)
+    else this.#ephemeral.delete(ephemeralId)
+  }
+
+  all(): readonly StoredMessage[] {
+    return [...this.#messages.values(), ...this.#ephemeral.values()]
+  }
+}
+
+/** A person and a bot. The bot knows it by the person's id. */
+export interface PrivateChat {
+  readonly kind: 'private'
+  readonly person: PersonAccount
+  readonly bot: BotAccount
+  readonly history: History
+  /** A bot cannot write to a person who has never written to it. */
+  started: boolean
+  blocked: boolean
+}
+
+export interface JoinRequest {
+  readonly person: PersonAccount
+  readonly bio?: string
+  readonly at: Ms
+}
+
+/** A supergroup or a channel. */
+export interface SharedChat {
+  readonly kind: 'supergroup' | 'channel'
+  readonly id: number
+  readonly title: string
+  readonly username?: string
+  readonly permissions: ChatPermissions
+  readonly members: Map<number, Membership>
+  readonly joinRequests: Map<number, JoinRequest>
+  readonly history: History
+  /** The channel's discussion group, or the group's channel. */
+  linkedId?: number
+}
+
+export type WorldChat = PrivateChat | SharedChat
+
+/** The Bot API's Chat. */
+export function describeChat(chat: WorldChat): Chat {
+  if (chat.kind === 'private') {
+    const { user } = chat.person
+    return {
+      id: user.id,
+      type: 'private',
+      first_name: user.first_name,
+      ...(user.last_name !== undefined && { last_name: user.last_name }),
+      ...(user.username !== undefined && { username: user.username }),
+    }
+  }
+  return {
+    id: chat.id,
+    type: chat.kind,
+    title: chat.title,
+    ...(chat.username !== undefined && { username: chat.username }),
+  }
+}
+
+/** `now` in Unix seconds. */
+export function membershipOf(chat: SharedChat, accountId: number, now: number): Membership {
+  const membership = chat.members.get(accountId)
+  return membership === undefined ? { status: 'left' } : membershipAt(membership, now)
+}

@@ -1,0 +1,166 @@
+import type { ChatAdministratorRights, ChatMember, ChatPermissions, User } from 'grammy/types'
+
+/** Every permission, spelled out. */
+export type Permissions = Required<ChatPermissions>
+
+/** Where somebody stands with a chat. */
+export type Membership =
+  | { readonly status: 'creator'; readonly isAnonymous: boolean; readonly customTitle?: string }
+  | {
+      readonly status: 'administrator'
+      readonly rights: ChatAdministratorRights
+      /** Only who promoted an administrator (or the owner) may edit them. */
+      readonly promotedBy: number
+      readonly customTitle?: string
+    }
+  | { readonly status: 'member' }
+  | {
+      readonly status: 'restricted'
+      readonly isMember: boolean
+      readonly permissions: Permissions
+      readonly untilDate: number
+    }
+  | { readonly status: 'left' }
+  | { readonly status: 'kicked'; readonly untilDate: number }
+
+export const LEFT: Membership = { status: 'left' }
+export const MEMBER: Membership = { status: 'member' }
+
+const PERMISSIONS = [
+  'can_send_messages',
+  'can_send_audios',
+  'can_send_documents',
+  'can_send_photos',
+  'can_send_videos',
+  'can_send_video_notes',
+  'can_send_voice_notes',
+  'can_send_polls',
+  'can_send_other_messages',
+  'can_add_web_page_previews',
+  'can_react_to_messages',
+  'can_change_info',
+  'can_invite_users',
+  'can_edit_tag',
+  'can_pin_messages',
+  'can_manage_topics',
+] as const satisfies readonly (keyof ChatPermissions)[]
+
+const MEDIA = PERMISSIONS.slice(0, 7)
+
+/**
+ * Completes what the bot gave to all sixteen. Unless `independent`, sending "other messages" or previews implies
+ * sending texts and media, and polls imply texts (Bot API, restrictChatMember).
+ */
+export function completePermissions(given: ChatPermissions, independent: boolean): Permissions {
+  const complete = Object.fromEntries(PERMISSIONS.map((name) => [name, given[name] === true])) as Permissions
+  // Left out, it follows can_send_messages (Bot API, ChatPermissions).
+  if (given.can_react_to_messages === undefined) complete.can_react_to_messages = complete.can_send_messages
+  if (given.can_edit_tag === undefined) complete.can_edit_tag = complete.can_pin_messages
+  if (given.can_manage_topics === undefined) complete.can_manage_topics = complete.can_pin_messages
+  if (independent) return complete
+  if (complete.can_send_other_messages || complete.can_add_web_page_previews)
+    for (const name of MEDIA) complete[name] = true
+  if (complete.can_send_polls) complete.can_send_messages = true
+  return complete
+}
+
+/** A restriction that restricts nothing of what ordinary members may do is none. */
+export function isUnrestricted(permissions: Permissions): boolean {
+  return PERMISSIONS.slice(0, 10).every((name) => permissions[name])
+}
+
+const RIGHTS = [
+  'can_manage_chat',
+  'can_delete_messages',
+  'can_manage_video_chats',
+  'can_restrict_members',
+  'can_promote_members',
+  'can_change_info',
+  'can_invite_users',
+  'can_manage_tags',
+  'can_post_stories',
+  'can_edit_stories',
+  'can_delete_stories',
+  'can_send_welcome_messages',
+] as const satisfies readonly (keyof ChatAdministratorRights)[]
+const RIGHTS_IN_GROUPS = ['can_pin_messages', 'can_manage_topics'] as const
+const RIGHTS_IN_CHANNELS = ['can_post_messages', 'can_edit_messages', 'can_manage_direct_messages'] as const
+
+/** An administrator's right, by its Bot API name. */
+export type Right = Exclude<keyof ChatAdministratorRights, 'is_anonymous'>
+
+/** All rights that exist in this kind of chat: as given, the rest `otherwise`. */
+export function completeRights(
+  kind: 'supergroup' | 'channel',
+  given: Partial<ChatAdministratorRights>,
+  otherwise: boolean,
+): ChatAdministratorRights {
+  const names: readonly Right[] = [...RIGHTS, ...(kind === 'channel' ? RIGHTS_IN_CHANNELS : RIGHTS_IN_GROUPS)]
+  const rights = Object.fromEntries(names.map((name) => [name, given[name] ?? otherwise]))
+  return { ...rights, is_anonymous: given.is_anonymous ?? false } as ChatAdministratorRights
+}
+
+/** Whether any right at all is granted; Telegram implies can_manage_chat with each of them. */
+export function grantsAnything(rights: ChatAdministratorRights): boolean {
+  return Object.values(rights).some((granted) => granted === true)
+}
+
+/** Lapsed bans and restrictions are gone, whoever looks. `now` in Unix seconds. */
+export function membershipAt(membership: Membership, now: number): Membership {
+  if (membership.status !== 'restricted' && membership.status !== 'kicked') return membership
+  if (membership.untilDate === 0 || now < membership.untilDate) return membership
+  return membership.status === 'restricted' && membership.isMember ? MEMBER : LEFT
+}
+
+/** "More than 366 days or less than 30 seconds from the current time" is for ever, which is 0. */
+export function untilDateAt(given: number | undefined, now: number): number {
+  if (given === undefined || given - now < 30 || given - now > 366 * 86_400) return 0
+  return given
+}
+
+export function isIn(membership: Membership): boolean {
+  if (membership.status === 'restricted') return membership.isMember
+  return membership.status !== 'left' && membership.status !== 'kicked'
+}
+
+export function isAdministrator(membership: Membership): boolean {
+  return membership.status === 'creator' || membership.status === 'administrator'
+}
+
+export function hasRight(membership: Membership, right: Right): boolean {
+  if (membership.status === 'creator') return true
+  return membership.status === 'administrator' && membership.rights[right] === true
+}
+
+/** The Bot API's ChatMember, as `viewerId` sees it. */
+export function describeMember(user: User, membership: Membership, viewerId: number): ChatMember {
+  switch (membership.status) {
+    case 'creator':
+      return {
+        user,
+        status: 'creator',
+        is_anonymous: membership.isAnonymous,
+        ...(membership.customTitle !== undefined && { custom_title: membership.customTitle }),
+      }
+    case 'administrator':
+      return {
+        user,
+        status: 'administrator',
+        can_be_edited: membership.promotedBy === viewerId,
+        ...membership.rights,
+        ...(membership.customTitle !== undefined && { custom_title: membership.customTitle }),
+      }
+    case 'restricted':
+      return {
+        user,
+        status: 'restricted',
+        until_date: membership.untilDate,
+        is_member: membership.isMember,
+        ...membership.permissions,
+      }
+    case 'kicked':
+      return { user, status: 'kicked', until_date: membership.untilDate }
+    default:
+      return { user, status: membership.status }
+  }
+}

@@ -1,0 +1,146 @@
+import type { ChatMemberUpdated } from 'grammy/types'
+import type { Account, PersonAccount } from './accounts.js'
+import { describeChat, type PrivateChat, type SharedChat } from './chats.js'
+import {
+  describeMember,
+  hasRight,
+  isAdministrator,
+  isIn,
+  MEMBER,
+  type Membership,
+  type Right,
+} from './members.js'
+import { post } from './posting.js'
+import { badRequest } from './refusal.js'
+import type { World } from './world.js'
+
+export interface Change {
+  readonly chat: SharedChat
+  readonly target: Account
+  readonly next: Membership
+  /** Who did it; the target themselves when they join or leave. */
+  readonly performer: Account
+  readonly viaJoinRequest?: boolean
+}
+
+/** Changes where somebody stands, and tells the bots: my_chat_member, chat_member, then the service message. */
+export function changeMembership(world: World, change: Change): void {
+  const { chat, target, next, performer } = change
+  const old = world.membership(chat, target.id)
+  chat.members.set(target.id, next)
+  chat.joinRequests.delete(target.id)
+  const current = world.membership(chat, target.id)
+  if (JSON.stringify(old) === JSON.stringify(current)) return
+  const updateFor = (viewerId: number): ChatMemberUpdated => ({
+    chat: describeChat(chat),
+    from: performer.user,
+    date: world.date(),
+    old_chat_member: describeMember(target.user, old, viewerId),
+    new_chat_member: describeMember(target.user, current, viewerId),
+    ...(change.viaJoinRequest === true && { via_join_request: true }),
+  })
+  if (target.kind === 'bot') world.emit(target, 'my_chat_member', updateFor(target.id))
+  for (const bot of world.botsIn(chat))
+    if (bot !== target && isAdministrator(world.membership(chat, bot.id)))
+      world.emit(bot, 'chat_member', updateFor(bot.id))
+  if (chat.kind === 'supergroup' && isIn(old) !== isIn(current))
+    post(world, chat, {
+      author: isIn(current) && change.viaJoinRequest === true ? target : performer,
+      content: isIn(current) ? { new_chat_members: [target.user] } : { left_chat_member: target.user },
+    })
+}
+
+/** A person blocks the bot or lets it write again. */
+export function setBlocked(world: World, chat: PrivateChat, blocked: boolean): void {
+  if (chat.blocked === blocked) return
+  chat.blocked = blocked
+  const { bot, person } = chat
+  const as = (isBlocked: boolean) =>
+    describeMember(bot.user, isBlocked ? { status: 'kicked', untilDate: 0 } : MEMBER, bot.id)
+  world.emit(bot, 'my_chat_member', {
+    chat: describeChat(chat),
+    from: person.user,
+    date: world.date(),
+    old_chat_member: as(!blocked),
+    new_chat_member: as(blocked),
+  })
+}
+
+export function requestToJoin(world: World, chat: SharedChat, person: PersonAccount, bio?: string): void {
+  chat.joinRequests.set(person.id, { person, at: world.clock.now(), ...(bio !== undefined && { bio }) })
+  const described = describeChat(chat)
+  if (described.type !== 'supergroup' && described.type !== 'channel') return
+  for (const bot of world.botsIn(chat))
+    if (hasRight(world.membership(chat, bot.id), 'can_invite_users'))
+      world.emit(bot, 'chat_join_request', {
+        chat: described,
+        from: person.user,
+        user_chat_id: person.id,
+        date: world.date(),
+        ...(bio !== undefined && { bio }),
+      })
+}
+
+/** Lets somebody in who asked, or turns them away. */
+export function decideJoinRequest(
+  world: World,
+  chat: SharedChat,
+  performer: Account,
+  userId: number,
+  approve: boolean,
+): void {
+  assertRight(world, chat, performer, 'can_invite_users', 'not enough rights')
+  const request = chat.joinRequests.get(userId)
+  if (request === undefined)
+    throw badRequest(
+      isIn(world.membership(chat, userId)) ? 'USER_ALREADY_PARTICIPANT' : 'HIDE_REQUESTER_MISSING',
+    )
+  chat.joinRequests.delete(userId)
+  if (approve)
+    changeMembership(world, { chat, target: request.person, next: MEMBER, performer, viaJoinRequest: true })
+}
+
+/** What must hold before somebody may ban, unban or restrict somebody else. */
+export function assertMayRestrict(world: World, chat: SharedChat, performer: Account, target: Account): void {
+  const standing = world.membership(chat, target.id)
+  if (standing.status === 'creator') throw badRequest("can't remove chat owner")
+  assertRight(
+    world,
+    chat,
+    performer,
+    'can_restrict_members',
+    'not enough rights to restrict/unrestrict chat member',
+  )
+  if (target === performer) throw badRequest("can't restrict self")
+  if (standing.status === 'administrator' && !mayEdit(world, chat, performer, standing))
+    throw badRequest('user is an administrator of the chat')
+}
+
+/** What must hold before somebody may promote or demote somebody else. */
+export function assertMayPromote(world: World, chat: SharedChat, performer: Account, target: Account): void {
+  const standing = world.membership(chat, target.id)
+  assertRight(world, chat, performer, 'can_promote_members', 'not enough rights')
+  if (standing.status === 'creator') throw badRequest("can't remove chat owner")
+  if (target === performer) throw badRequest("can't promote self")
+  if (standing.status === 'administrator' && !mayEdit(world, chat, performer, standing))
+    throw badRequest('CHAT_ADMIN_REQUIRED')
+}
+
+function mayEdit(
+  world: World,
+  chat: SharedChat,
+  performer: Account,
+  standing: Membership & { status: 'administrator' },
+): boolean {
+  return standing.promotedBy === performer.id || world.membership(chat, performer.id).status === 'creator'
+}
+
+export function assertRight(
+  world: World,
+  chat: SharedChat,
+  performer: Account,
+  right: Right,
+  otherwise: string,
+): void {
+  if (!hasRight(world.membership(chat, performer.id), right)) throw badRequest(otherwise)
+}

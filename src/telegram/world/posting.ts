@@ -1,0 +1,169 @@
+import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
+import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
+import { describeChat, type SharedChat, type StoredMessage, type WorldChat } from './chats.js'
+import { isIn } from './members.js'
+import type { World } from './world.js'
+
+/** What a message says: text, media, a service event. */
+export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'date' | 'sender_chat'>
+
+export interface Draft {
+  readonly author: Account
+  readonly content: Content
+  /** A chat the author speaks for: the group itself (anonymous admin) or a channel of theirs. */
+  readonly onBehalfOf?: SharedChat | undefined
+  readonly replyTo?: StoredMessage | undefined
+  /** Makes it ephemeral: nobody else sees it, and it takes no message id. */
+  readonly receiver?: Account | undefined
+  readonly replyMarkup?: InlineKeyboardMarkup | undefined
+}
+
+/** Puts a message into a chat, and into the queues of the bots that get to see it. No rights are checked here. */
+export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage {
+  const described = describeChat(chat)
+  const ephemeral = draft.receiver !== undefined
+  const message: Message = {
+    message_id: ephemeral ? 0 : chat.history.claimId(),
+    ...senderOf(chat, draft),
+    chat: described,
+    date: world.date(),
+    ...(ephemeral && {
+      ephemeral_message_id: chat.history.claimEphemeralId(),
+      receiver_user: draft.receiver.user,
+    }),
+    ...(draft.replyTo !== undefined && { reply_to_message: withoutReply(draft.replyTo.message) }),
+    ...draft.content,
+    ...(draft.replyMarkup !== undefined && { reply_markup: draft.replyMarkup }),
+  }
+  const stored = keep(world, chat, message, draft.author.id, draft.receiver?.id)
+  if (chat.kind === 'private' && draft.author.kind === 'person') chat.started = true
+  announce(world, stored, chat.kind === 'channel' ? 'channel_post' : 'message')
+  if (chat.kind === 'channel' && chat.linkedId !== undefined && !ephemeral && !isService(message))
+    forwardToDiscussion(world, chat, stored)
+  return stored
+}
+
+function senderOf(chat: WorldChat, draft: Draft): { from?: User; sender_chat?: Message['chat'] } {
+  if (chat.kind === 'channel') return { sender_chat: describeChat(chat) }
+  if (draft.onBehalfOf === undefined) return { from: draft.author.user }
+  return {
+    from: draft.onBehalfOf === chat ? GROUP_ANONYMOUS_BOT : CHANNEL_BOT,
+    sender_chat: describeChat(draft.onBehalfOf),
+  }
+}
+
+function keep(
+  world: World,
+  chat: WorldChat,
+  message: Message,
+  authorId: number,
+  receiverId?: number,
+): StoredMessage {
+  const stored: StoredMessage = {
+    chat,
+    message,
+    authorId,
+    ...(receiverId !== undefined && { receiverId }),
+    reactions: new Map(),
+    order: world.nextOrder(),
+    at: world.clock.now(),
+  }
+  chat.history.add(stored)
+  world.show(stored)
+  return stored
+}
+
+/** Telegram copies every channel post into the discussion group, in the name of the channel. */
+function forwardToDiscussion(world: World, channel: SharedChat, original: StoredMessage): void {
+  const group = channel.linkedId === undefined ? undefined : world.sharedChat(channel.linkedId)
+  if (group === undefined) return
+  const {
+    message_id,
+    date,
+    chat: _,
+    from: __,
+    sender_chat: ___,
+    reply_to_message: ____,
+    ...content
+  } = original.message
+  const described = describeChat(channel)
+  if (described.type !== 'channel') return
+  const copy: Message = {
+    message_id: group.history.claimId(),
+    from: TELEGRAM_USER,
+    sender_chat: described,
+    chat: describeChat(group),
+    date: world.date(),
+    is_automatic_forward: true,
+    forward_origin: { type: 'channel', chat: described, message_id, date },
+    ...content,
+  }
+  announce(world, keep(world, group, copy, TELEGRAM_USER.id), 'message')
+}
+
+/** Changes what a message says. The caller has made sure that it differs. */
+export function edit(world: World, stored: StoredMessage, content: Content): void {
+  const { message } = stored
+  stored.message = { ...message, ...content, edit_date: world.date() }
+  stored.order = world.nextOrder()
+  world.show(stored)
+  announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
+}
+
+/** A keyboard changes silently: no edit date, and no update. */
+export function editMarkup(
+  world: World,
+  stored: StoredMessage,
+  markup: InlineKeyboardMarkup | undefined,
+): void {
+  const { reply_markup: _, ...message } = stored.message
+  stored.message = markup === undefined ? message : { ...message, reply_markup: markup }
+  stored.order = world.nextOrder()
+  world.show(stored)
+}
+
+/** Telegram tells bots nothing of deleted messages. */
+export function remove(stored: StoredMessage): void {
+  stored.chat.history.remove(stored)
+}
+
+type MessageKind = 'message' | 'edited_message' | 'channel_post' | 'edited_channel_post'
+
+function announce(world: World, stored: StoredMessage, kind: MessageKind): void {
+  for (const bot of audience(world, stored))
+    if (kind === 'message') world.emit(bot, kind, stored.message as NonNullable<Update['message']>)
+    else if (kind === 'edited_message')
+      world.emit(bot, kind, stored.message as NonNullable<Update['edited_message']>)
+    else if (kind === 'channel_post')
+      world.emit(bot, kind, stored.message as NonNullable<Update['channel_post']>)
+    else world.emit(bot, kind, stored.message as NonNullable<Update['edited_channel_post']>)
+}
+
+/**
+ * The bots that are told of a message. A bot never hears itself, nor other bots in groups; but it is told that a
+ * member left also when it removed them itself (need_skip_update_message in tdlib/telegram-bot-api).
+ */
+function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
+  const { chat, message, authorId, receiverId } = stored
+  if (receiverId !== undefined) return []
+  if (chat.kind === 'private') return authorId === chat.bot.id ? [] : [chat.bot]
+  const bots = world.botsIn(chat)
+  const left = message.left_chat_member
+  if (left !== undefined) {
+    const gone = world.accounts.find(left.id)
+    return gone?.kind === 'bot' && !isIn(world.membership(chat, gone.id)) ? [...bots, gone] : bots
+  }
+  const byBot = world.accounts.find(authorId)?.kind === 'bot'
+  if (byBot && chat.kind === 'supergroup' && !isService(message)) return []
+  return bots.filter((bot) => bot.id !== authorId)
+}
+
+export function isService(message: Message): boolean {
+  return message.new_chat_members !== undefined || message.left_chat_member !== undefined
+}
+
+/** "The Message object in this field will not contain further reply_to_message fields." */
+function withoutReply(message: Message): NonNullable<Message['reply_to_message']> {
+  const { reply_to_message: _, ...rest } = message
+  return rest as NonNullable<Message['reply_to_message']>
+}

@@ -1,0 +1,114 @@
+import type { Update } from 'grammy/types'
+import type { Ms } from '../../core/duration.js'
+
+export type UpdateKind = Exclude<keyof Update, 'update_id'>
+
+/** Telegram sends these only to bots that name them in `allowed_updates`. */
+const ONLY_WHEN_NAMED: ReadonlySet<string> = new Set([
+  'chat_member',
+  'message_reaction',
+  'message_reaction_count',
+])
+/** Telegram keeps an update for a day. */
+const KEPT_FOR: Ms = 86_400_000
+/** A bot that never fetches must not eat the machine: the oldest go first. */
+const KEPT_AT_MOST = 100_000
+const FIRST_UPDATE_ID = 100_000_001
+
+export interface PendingUpdate {
+  readonly update: Update
+  readonly at: Ms
+  /** Injected by the test, whatever offset the bot has reached; kept until it was handed out once. */
+  readonly injected: boolean
+  handedOut: boolean
+}
+
+/** What waits for one bot. Ids run sequentially; an update leaves when the bot confirms it. */
+export class UpdateQueue {
+  #pending: PendingUpdate[] = []
+  #nextId = FIRST_UPDATE_ID
+  #allowed: ReadonlySet<string> | undefined
+  readonly #listeners = new Set<() => void>()
+
+  constructor(private readonly now: () => Ms) {}
+
+  /** An empty list means Telegram's default; `undefined` leaves the earlier choice. */
+  allow(kinds: readonly string[] | undefined): void {
+    if (kinds !== undefined) this.#allowed = kinds.length === 0 ? undefined : new Set(kinds)
+  }
+
+  get allowed(): readonly UpdateKind[] | undefined {
+    return this.#allowed === undefined ? undefined : ([...this.#allowed] as UpdateKind[])
+  }
+
+  wants(kind: UpdateKind): boolean {
+    return this.#allowed === undefined ? !ONLY_WHEN_NAMED.has(kind) : this.#allowed.has(kind)
+  }
+
+  push<K extends UpdateKind>(kind: K, payload: NonNullable<Update[K]>): void {
+    if (this.wants(kind)) this.#add({ update_id: this.#nextId, [kind]: payload }, false)
+  }
+
+  /** Puts an update in as it is, past `allowed_updates`. Without an id it gets the next one. */
+  inject(update: Omit<Update, 'update_id'> & { update_id?: number }): Update {
+    const whole: Update = { ...update, update_id: update.update_id ?? this.#nextId }
+    this.#add(whole, true)
+    return whole
+  }
+
+  #add(update: Update, injected: boolean): void {
+    if (update.update_id >= this.#nextId) this.#nextId = update.update_id + 1
+    if (this.#pending.length >= KEPT_AT_MOST) this.#pending.shift()
+    this.#pending.push({ update, at: this.now(), injected, handedOut: false })
+    this.#changed()
+  }
+
+  /** Everything below `offset` is confirmed and forgotten. */
+  confirm(offset: number): void {
+    this.#keep((entry) => entry.update.update_id >= offset || (entry.injected && !entry.handedOut))
+  }
+
+  /** A negative offset of getUpdates: only the last `count` stay. */
+  forgetAllBut(count: number): void {
+    if (this.#pending.length <= count) return
+    this.#pending = count === 0 ? [] : this.#pending.slice(-count)
+    this.#changed()
+  }
+
+  remove(entry: PendingUpdate): void {
+    this.#keep((other) => other !== entry)
+  }
+
+  handOut(limit: number): Update[] {
+    const entries = this.pending().slice(0, limit)
+    for (const entry of entries) entry.handedOut = true
+    return entries.map((entry) => entry.update)
+  }
+
+  pending(): readonly PendingUpdate[] {
+    const oldest = this.now() - KEPT_FOR
+    if (this.#pending[0] !== undefined && this.#pending[0].at < oldest)
+      this.#keep((entry) => entry.at >= oldest)
+    return this.#pending
+  }
+
+  get size(): number {
+    return this.pending().length
+  }
+
+  /** Calls back whenever something came or went, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #keep(stays: (entry: PendingUpdate) => boolean): void {
+    const before = this.#pending.length
+    this.#pending = this.#pending.filter(stays)
+    if (this.#pending.length !== before) this.#changed()
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+}

@@ -1,0 +1,194 @@
+import type { Update } from 'grammy/types'
+import { SentinelError } from '../../core/errors.js'
+import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
+import {
+  History,
+  membershipOf,
+  type PrivateChat,
+  type SharedChat,
+  type StoredMessage,
+  type WorldChat,
+} from './chats.js'
+import type { TelegramClock } from './clock.js'
+import { Files } from './files.js'
+import { isIn, type Membership } from './members.js'
+import { OpenQueries } from './queries.js'
+import type { UpdateKind } from './updates.js'
+
+export interface CallbackAnswer {
+  readonly text?: string
+  readonly show_alert?: boolean
+  readonly url?: string
+  readonly cache_time?: number
+}
+export interface InlineAnswer {
+  readonly results: readonly Record<string, unknown>[]
+  readonly cache_time?: number
+  readonly is_personal?: boolean
+  readonly next_offset?: string
+}
+export interface CheckoutAnswer {
+  readonly ok: boolean
+  readonly error_message?: string
+}
+export interface ShippingAnswer extends CheckoutAnswer {
+  readonly shipping_options?: readonly Record<string, unknown>[]
+}
+
+/**
+ * How long a query may be answered. The ten seconds of a checkout are documented (Bot API, PreCheckoutQuery); for
+ * the others Telegram publishes no number, these are what bots observe.
+ */
+const CALLBACK_LIFETIME = 15_000
+const INLINE_LIFETIME = 10_000
+const CHECKOUT_LIFETIME = 10_000
+
+const FIRST_SHARED_CHAT = 1_001_000_000_001
+
+/** All that exists: accounts, chats, messages, open queries. It knows nothing of HTTP. */
+export class World {
+  readonly accounts: Accounts
+  readonly files = new Files()
+  readonly callbackQueries: OpenQueries<CallbackAnswer>
+  readonly inlineQueries: OpenQueries<InlineAnswer>
+  readonly checkoutQueries: OpenQueries<CheckoutAnswer>
+  readonly shippingQueries: OpenQueries<ShippingAnswer>
+
+  readonly #shared = new Map<number, SharedChat>()
+  readonly #private = new Map<string, PrivateChat>()
+  readonly #listeners = new Set<(stored: StoredMessage) => void>()
+  #order = 0
+  #albums = 0
+
+  constructor(readonly clock: TelegramClock) {
+    const now = () => clock.now()
+    this.accounts = new Accounts(now)
+    this.callbackQueries = new OpenQueries(now, CALLBACK_LIFETIME)
+    this.inlineQueries = new OpenQueries(now, INLINE_LIFETIME)
+    this.checkoutQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
+    this.shippingQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
+  }
+
+  /** Unix time in seconds, as the Bot API dates everything. */
+  date(): number {
+    return Math.floor(this.clock.now() / 1000)
+  }
+
+  nextOrder(): number {
+    return ++this.#order
+  }
+
+  nextAlbumId(): string {
+    return String(13_000_000_000_000_000n + BigInt(++this.#albums))
+  }
+
+  addSharedChat(
+    kind: SharedChat['kind'],
+    options: {
+      readonly id?: number | undefined
+      readonly title: string
+      readonly username?: string | undefined
+    },
+  ): SharedChat {
+    const what = kind === 'channel' ? 'createChannel' : 'createGroup'
+    let id = options.id
+    if (id === undefined) id = -(FIRST_SHARED_CHAT + this.#shared.size)
+    if (!Number.isSafeInteger(id) || id > -1_000_000_000_000)
+      throw new SentinelError(
+        'telegram.invalid',
+        `${what}: id ${id} is none of a supergroup or channel. Use one like -1001234567890, or leave it out.`,
+      )
+    if (this.#shared.has(id))
+      throw new SentinelError(
+        'telegram.invalid',
+        `${what}: id ${id} is taken. Choose another, or leave it out.`,
+      )
+    this.accounts.claimUsername(options.username, what)
+    const chat: SharedChat = {
+      kind,
+      id,
+      title: options.title,
+      ...(options.username !== undefined && { username: options.username }),
+      permissions: {
+        can_send_messages: true,
+        can_send_audios: true,
+        can_send_documents: true,
+        can_send_photos: true,
+        can_send_videos: true,
+        can_send_video_notes: true,
+        can_send_voice_notes: true,
+        can_send_polls: true,
+        can_send_other_messages: true,
+        can_add_web_page_previews: true,
+        can_react_to_messages: true,
+        can_invite_users: true,
+      },
+      members: new Map(),
+      joinRequests: new Map(),
+      history: new History(),
+    }
+    this.#shared.set(id, chat)
+    return chat
+  }
+
+  sharedChat(id: number): SharedChat | undefined {
+    return this.#shared.get(id)
+  }
+
+  sharedChatByName(username: string): SharedChat | undefined {
+    const wanted = username.toLowerCase()
+    return [...this.#shared.values()].find((chat) => chat.username?.toLowerCase() === wanted)
+  }
+
+  /** Made on first sight; `started` tells whether the person ever wrote. */
+  privateChat(person: PersonAccount, bot: BotAccount): PrivateChat {
+    const key = `${person.id}:${bot.id}`
+    let chat = this.#private.get(key)
+    if (chat === undefined) {
+      chat = { kind: 'private', person, bot, history: new History(), started: false, blocked: false }
+      this.#private.set(key, chat)
+    }
+    return chat
+  }
+
+  chats(): readonly WorldChat[] {
+    return [...this.#shared.values(), ...this.#private.values()]
+  }
+
+  membership(chat: SharedChat, accountId: number): Membership {
+    return membershipOf(chat, accountId, this.date())
+  }
+
+  botsIn(chat: SharedChat): readonly BotAccount[] {
+    return this.membersOf(chat).filter((account) => account.kind === 'bot')
+  }
+
+  membersOf(chat: SharedChat): readonly Account[] {
+    return [...chat.members.keys()]
+      .filter((id) => isIn(this.membership(chat, id)))
+      .map((id) => this.accounts.find(id))
+      .filter((account) => account !== undefined)
+  }
+
+  canSee(stored: StoredMessage, accountId: number): boolean {
+    if (stored.receiverId !== undefined && stored.receiverId !== accountId && stored.authorId !== accountId)
+      return false
+    const { chat } = stored
+    if (chat.kind === 'private') return accountId === chat.person.id || accountId === chat.bot.id
+    return isIn(this.membership(chat, accountId))
+  }
+
+  emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {
+    bot.queue.push(kind, payload)
+  }
+
+  /** Calls back with every message that appears or changes, until the returned function is called. */
+  watch(listener: (stored: StoredMessage) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  show(stored: StoredMessage): void {
+    for (const listener of [...this.#listeners]) listener(stored)
+  }
+}
