@@ -2,7 +2,16 @@ import type { Ms } from './duration.js'
 import type { Limit } from './limit.js'
 import type { Key } from './subject.js'
 
-/** A value, or a promise of one: what is synchronous in memory is a round trip elsewhere. */
+/**
+ * A value, or a promise of one: what is synchronous in memory is a round trip elsewhere.
+ *
+ * @example
+ * ```ts
+ * import type { Decision, MaybePromise } from 'grammy-sentinel'
+ *
+ * const admitted = async (decision: MaybePromise<Decision>) => (await decision).refusedBy === -1
+ * ```
+ */
 export type MaybePromise<T> = T | Promise<T>
 
 /**
@@ -12,13 +21,33 @@ export type MaybePromise<T> = T | Promise<T>
  * Refusals of one subject by one check are counted within `within`; when there are `after` of them the subject
  * is banned from that check for the next of `bans`. The ladder is forgotten when the longest ban has passed
  * once more without a new one. `noticeEvery` lets one refusal in that span say so (`Decision.notice`).
+ *
+ * @example
+ * ```ts
+ * import type { Consequence } from 'grammy-sentinel'
+ *
+ * // Five refusals within a minute: away for a minute, then ten; told once in ten seconds.
+ * const stern: Consequence = {
+ *   penalty: { after: 5, within: 60_000, bans: [60_000, 600_000] },
+ *   noticeEvery: 10_000,
+ * }
+ * ```
  */
 export interface Consequence {
   readonly penalty?: { readonly after: number; readonly within: Ms; readonly bans: readonly Ms[] }
   readonly noticeEvery?: Ms
 }
 
-/** What all checks have in common. */
+/**
+ * What all checks have in common.
+ *
+ * @example
+ * ```ts
+ * import type { Asked, Check } from 'grammy-sentinel'
+ *
+ * const labelOf = ({ guard, slot }: Asked | Check) => `${guard}:${slot}`
+ * ```
+ */
 export interface Asked {
   /** The guard that asks, for verdicts and metrics. */
   readonly guard: string
@@ -33,7 +62,16 @@ export interface Asked {
   readonly onRefusal?: Consequence
 }
 
-/** First variant whose durable mark the subject holds wins: roles and stored limits cost no second trip. */
+/**
+ * First variant whose durable mark the subject holds wins: roles and stored limits cost no second trip.
+ *
+ * @example
+ * ```ts
+ * import type { Variant } from 'grammy-sentinel'
+ *
+ * const vip: Variant = { mark: 'role:vip', subject: 0, limit: { amount: 100, per: 60_000 } }
+ * ```
+ */
 export interface Variant {
   readonly mark: string
   /** Index into `Plan.scopes`: whose marks are read. */
@@ -41,19 +79,46 @@ export interface Variant {
   readonly limit: Limit | 'stored'
 }
 
-/** A check that counts. */
+/**
+ * A check that counts.
+ *
+ * @example
+ * ```ts
+ * import type { Check, Limited } from 'grammy-sentinel'
+ *
+ * const counts = (check: Check): check is Check & Limited => 'limit' in check
+ * ```
+ */
 export interface Limited extends Asked {
   readonly limit: Limit
   readonly variants?: readonly Variant[]
 }
 
-/** Refuses whoever holds one of the marks: a block list. */
+/**
+ * Refuses whoever holds one of the marks: a block list.
+ *
+ * @example
+ * ```ts
+ * import type { AbsentCheck } from 'grammy-sentinel'
+ *
+ * const notBlocked: AbsentCheck = { kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] }
+ * ```
+ */
 export interface AbsentCheck extends Asked {
   readonly kind: 'absent'
   readonly anyOf: readonly string[]
 }
 
-/** Refuses whoever holds none of the marks: registration, roles. */
+/**
+ * Refuses whoever holds none of the marks: registration, roles.
+ *
+ * @example
+ * ```ts
+ * import type { PresentCheck } from 'grammy-sentinel'
+ *
+ * const staff: PresentCheck = { kind: 'present', guard: 'auth', slot: 'auth', subject: 0, anyOf: ['role:admin'] }
+ * ```
+ */
 export interface PresentCheck extends Asked {
   readonly kind: 'present'
   readonly anyOf: readonly string[]
@@ -70,6 +135,16 @@ export interface PresentCheck extends Asked {
  * - `lease`: the claim lapses after so long unless completed, as if released: a killed worker frees it.
  * - `tokens`: `'sequence'` for tokens that rise by one (update ids: a storage keeps them as bitmaps), `'digest'`
  *   for any other.
+ *
+ * @example
+ * ```ts
+ * import type { ClaimCheck } from 'grammy-sentinel'
+ *
+ * const once: ClaimCheck = {
+ *   kind: 'claim', guard: 'once', slot: 'once', subject: 0,
+ *   tokens: 'sequence', holdFor: 86_400_000, whenHeld: 'refuse',
+ * }
+ * ```
  */
 export interface ClaimCheck extends Asked {
   readonly kind: 'claim'
@@ -80,7 +155,19 @@ export interface ClaimCheck extends Asked {
   readonly whenHeld: 'refuse' | 'waive'
 }
 
-/** A token bucket: `burst` at once, refilled at `amount` per `per`. */
+/**
+ * A token bucket: `burst` at once, refilled at `amount` per `per`.
+ *
+ * @example
+ * ```ts
+ * import type { BucketCheck } from 'grammy-sentinel'
+ *
+ * const bucket: BucketCheck = {
+ *   kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0,
+ *   limit: { amount: 60, per: 60_000, burst: 30 },
+ * }
+ * ```
+ */
 export interface BucketCheck extends Limited {
   readonly kind: 'bucket'
 }
@@ -88,16 +175,50 @@ export interface BucketCheck extends Limited {
 /**
  * At most `amount` within any span of `per` (`log`: exact, a time stamp a unit; `counters`: two counters, within
  * a few percent, for large amounts), or within spans of `per` that begin with their first charge (`fixed`).
+ *
+ * @example
+ * ```ts
+ * import type { WindowCheck } from 'grammy-sentinel'
+ *
+ * const window: WindowCheck = {
+ *   kind: 'window', form: 'log', guard: 'throttle', slot: 'user', subject: 0,
+ *   limit: { amount: 20, per: 60_000 },
+ * }
+ * ```
  */
 export interface WindowCheck extends Limited {
   readonly kind: 'window'
   readonly form: 'log' | 'counters' | 'fixed'
 }
 
-/** One question of a plan. Plain data: guards write it at wiring, a storage compiles it. */
+/**
+ * One question of a plan. Plain data: guards write it at wiring, a storage compiles it.
+ *
+ * @example
+ * ```ts
+ * import type { Check, Plan } from 'grammy-sentinel'
+ *
+ * const kindsOf = (plan: Plan): Check['kind'][] => plan.checks.map((check) => check.kind)
+ * ```
+ */
 export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | WindowCheck
 
-/** All checks of a chain, in order. `scopes` names the subjects an ask brings. */
+/**
+ * All checks of a chain, in order. `scopes` names the subjects an ask brings.
+ *
+ * @example
+ * ```ts
+ * import type { Plan } from 'grammy-sentinel'
+ *
+ * const plan: Plan = {
+ *   name: 'main',
+ *   scopes: ['user'],
+ *   checks: [
+ *     { kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0, limit: { amount: 20, per: 60_000 } },
+ *   ],
+ * }
+ * ```
+ */
 export interface Plan {
   /** Which sentinel on this storage: state is kept per name, and outlives a change of the plan. */
   readonly name: string
@@ -105,7 +226,16 @@ export interface Plan {
   readonly checks: readonly Check[]
 }
 
-/** What one update asks of a plan. Not changed once given: a storage may keep it. */
+/**
+ * What one update asks of a plan. Not changed once given: a storage may keep it.
+ *
+ * @example
+ * ```ts
+ * import { type Ask, userKey } from 'grammy-sentinel'
+ *
+ * const ask: Ask = { bot: 42, subjects: [userKey(7)], costs: [1], tokens: [0] }
+ * ```
+ */
 export interface Ask {
   /** The bot's id: part of every key. */
   readonly bot: number
@@ -122,10 +252,27 @@ export interface Ask {
 /**
  * Why a check refused: by its own rule, because a penalty is in force, or because the first part of the same
  * album was refused.
+ *
+ * @example
+ * ```ts
+ * import type { Decision, RefusalCause } from 'grammy-sentinel'
+ *
+ * const causeOf = (decision: Decision): RefusalCause | undefined =>
+ *   decision.refusedBy === -1 ? undefined : decision.cause
+ * ```
  */
 export type RefusalCause = 'check' | 'penalty' | 'echo'
 
-/** The answer to an ask. */
+/**
+ * The answer to an ask.
+ *
+ * @example
+ * ```ts
+ * import type { Decision } from 'grammy-sentinel'
+ *
+ * const waitOf = (decision: Decision) => (decision.refusedBy === -1 ? 0 : decision.retryAfterMs)
+ * ```
+ */
 export interface Decision {
   /** -1: admitted and all charged; else the index of the check that refused, and nothing is charged. */
   readonly refusedBy: number
@@ -144,13 +291,31 @@ export interface Decision {
   readonly receipt?: Receipt | undefined
 }
 
-/** Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that gave it. */
+/**
+ * Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that gave it.
+ *
+ * @example
+ * ```ts
+ * import type { Decision, Receipt } from 'grammy-sentinel'
+ *
+ * const receiptOf = (decision: Decision): Receipt | undefined => decision.receipt
+ * ```
+ */
 export interface Receipt {
   readonly ask: Ask
   readonly at: Ms
 }
 
-/** How an admission ended. */
+/**
+ * How an admission ended.
+ *
+ * @example
+ * ```ts
+ * import type { Settlement } from 'grammy-sentinel'
+ *
+ * const ending = (threw: boolean): Settlement => (threw ? 'release' : 'complete')
+ * ```
+ */
 export type Settlement =
   /** The handler finished: leased claims are held for good. */
   | 'complete'
@@ -159,7 +324,20 @@ export type Settlement =
   /** Charges are given back; never more than was charged. */
   | 'refund'
 
-/** A plan, compiled by a storage. */
+/**
+ * A plan, compiled by a storage.
+ *
+ * @example
+ * ```ts
+ * import type { Ask, Judge } from 'grammy-sentinel'
+ *
+ * async function admit(judge: Judge, ask: Ask): Promise<boolean> {
+ *   const { refusedBy, receipt } = await judge.evaluate(ask)
+ *   if (receipt !== undefined) await judge.settle(receipt, 'complete')
+ *   return refusedBy === -1
+ * }
+ * ```
+ */
 export interface Judge {
   /** Decides in order, atomically, in one round trip, on the storage's clock unless `at` is given. */
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision>

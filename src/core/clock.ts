@@ -14,5 +14,14 @@ import type { Ms } from './duration.js'
  */
 export type Clock = () => Ms
 
-/** The machine's clock. Looked up at each call, so that a replaced `Date` is seen. */
+/**
+ * The machine's clock. Looked up at each call, so that a replaced `Date` is seen.
+ *
+ * @example
+ * ```ts
+ * import { systemClock } from 'grammy-sentinel'
+ *
+ * const now = systemClock() // 1_795_000_000_000, say
+ * ```
+ */
 export const systemClock: Clock = () => Date.now()

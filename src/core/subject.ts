@@ -1,4 +1,5 @@
 import { SentinelError } from './errors.js'
+import { shown } from './show.js'
 
 /**
  * Whom a limit counts or a mark is put on.
@@ -6,12 +7,26 @@ import { SentinelError } from './errors.js'
  * `user` is a person or bot by id; `chat` a chat as a place; `sender` a chat that writes (a channel, or the
  * anonymous administrators of a group); `member` somebody inside one chat; `command` somebody's use of one
  * command; `own` a key of your making; `global` the whole bot.
+ *
+ * @example
+ * ```ts
+ * import { subject, type SubjectKind } from 'grammy-sentinel'
+ *
+ * const kind: SubjectKind = subject.user(7).kind
+ * ```
  */
 export type SubjectKind = 'user' | 'chat' | 'sender' | 'member' | 'command' | 'own' | 'global'
 
 /**
  * A subject, spelled out: see {@link subject} for the ways to make one. Never confuses a chat with a channel
  * that writes in it, though both have the same id.
+ *
+ * @example
+ * ```ts
+ * import { subject, type SubjectRef } from 'grammy-sentinel'
+ *
+ * const alice: SubjectRef = subject.user(7) // { kind: 'user', id: 7, name: '' }
+ * ```
  */
 export interface SubjectRef {
   readonly kind: SubjectKind
@@ -41,50 +56,128 @@ export type Subject = number | SubjectRef
  * What a storage files a record under. A subject with a Telegram id below 2^43 (all that Telegram hands out;
  * the Bot API promises at most 52 bits) is a whole number below 2^53, which costs no string to make or hash;
  * any other is a text. The two never meet: {@link keyText} gives each a text of its own.
+ *
+ * @example
+ * ```ts
+ * import { type Key, userKey } from 'grammy-sentinel'
+ *
+ * const alice: Key = userKey(7)
+ * const marked = new Map<Key, string>([[alice, 'vip']])
+ * ```
  */
 export type Key = number | string
 
 const ID_SPAN = 2 ** 43
 const KIND_SPAN = 2 ** 44
-const NUMERIC = ['user', 'chat', 'sender'] as const
 const LETTERS = ['u', 'c', 's'] as const
 const OWN_KEY_LENGTH = 256
 
-/** The key of a user id. Allocates nothing but the number. */
+/**
+ * The key of a user id. Allocates nothing but the number.
+ *
+ * @example
+ * ```ts
+ * import { keyText, userKey } from 'grammy-sentinel'
+ *
+ * keyText(userKey(1234567)) // 'u1234567'
+ * ```
+ */
 export function userKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? KIND_SPAN + id + ID_SPAN : `u${id}`
 }
 
-/** The key of a chat as a place. */
+/**
+ * The key of a chat as a place.
+ *
+ * @example
+ * ```ts
+ * import { chatKey, keyText } from 'grammy-sentinel'
+ *
+ * keyText(chatKey(-1001234567890)) // 'c-1001234567890'
+ * ```
+ */
 export function chatKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 2 * KIND_SPAN + id + ID_SPAN : `c${id}`
 }
 
-/** The key of a chat that writes: a channel, or a group whose anonymous administrators speak as it. */
+/**
+ * The key of a chat that writes: a channel, or a group whose anonymous administrators speak as it.
+ *
+ * @example
+ * ```ts
+ * import { chatKey, senderKey } from 'grammy-sentinel'
+ *
+ * senderKey(-1001234567890) === chatKey(-1001234567890) // false: the writer is not the place
+ * ```
+ */
 export function senderKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 3 * KIND_SPAN + id + ID_SPAN : `s${id}`
 }
 
-/** The key of an actor inside one chat. */
+/**
+ * The key of an actor inside one chat.
+ *
+ * @example
+ * ```ts
+ * import { memberKey, userKey } from 'grammy-sentinel'
+ *
+ * memberKey(userKey(7), -1001234567890) // 'm-1001234567890:u7'
+ * ```
+ */
 export function memberKey(actor: Key, chat: number): Key {
   return `m${chat}:${keyText(actor)}`
 }
 
-/** The key of an actor's use of one command. */
+/**
+ * The key of an actor's use of one command, spelled as `Facts.command` spells it: lower-case letters, digits
+ * and underscores.
+ *
+ * @example
+ * ```ts
+ * import { commandKey, userKey } from 'grammy-sentinel'
+ *
+ * commandKey(userKey(7), 'buy') // 'xbuy:u7'
+ * ```
+ */
 export function commandKey(actor: Key, command: string): Key {
   return `x${command}:${keyText(actor)}`
 }
 
-/** The key of the whole bot. */
+/**
+ * The key of the whole bot.
+ *
+ * @example
+ * ```ts
+ * import { GLOBAL_KEY, keySubject } from 'grammy-sentinel'
+ *
+ * keySubject(GLOBAL_KEY).kind // 'global'
+ * ```
+ */
 export const GLOBAL_KEY: Key = 'g'
 
-/** The key of a text of your own. Colons, braces and NULs in it forge nothing: it is the last part. */
+/**
+ * The key of a text of your own. Colons, braces and NULs in it forge nothing: it is the last part.
+ *
+ * @example
+ * ```ts
+ * import { ownKey } from 'grammy-sentinel'
+ *
+ * ownKey('tenant-7') // 'ktenant-7'
+ * ```
+ */
 export function ownKey(name: string): Key {
   return `k${name}`
 }
 
 /**
  * A key as text, one to one: `u1`, `c-100`, `s-100`, `m-100:u1`, `xbuy:u1`, `kyours`, `g`.
+ *
+ * @example
+ * ```ts
+ * import { chatKey, keyText } from 'grammy-sentinel'
+ *
+ * keyText(chatKey(-100)) // 'c-100'
+ * ```
  */
 export function keyText(key: Key): string {
   if (typeof key === 'string') return key
@@ -92,54 +185,88 @@ export function keyText(key: Key): string {
   return `${LETTERS[kind - 1]}${key - kind * KIND_SPAN - ID_SPAN}`
 }
 
-const TELEGRAM_ID = /^-?\d{1,16}$/
+const TELEGRAM_ID = /^-?[1-9]\d{0,15}$/
+const COMMAND_NAME = /^[a-z0-9_]{1,64}$/
+/** A command inside a chat is two deep; nothing we make is deeper than this. */
+const DEEPEST = 4
 
 /**
  * The subject that a key, or the text of one, stands for.
  *
  * @throws SentinelError `subject.invalid` for a text that {@link keyText} never gives.
+ *
+ * @example
+ * ```ts
+ * import { keySubject } from 'grammy-sentinel'
+ *
+ * keySubject('u1234567') // { kind: 'user', id: 1234567, name: '' }
+ * ```
  */
 export function keySubject(key: Key): SubjectRef {
   const text = keyText(key)
-  const rest = text.slice(1)
-  const colon = rest.indexOf(':')
-  switch (text[0]) {
-    case 'u':
-    case 'c':
-    case 's':
-      if (TELEGRAM_ID.test(rest)) return plain(NUMERIC[LETTERS.indexOf(text[0])] as 'user', Number(rest))
-      break
-    case 'm':
-      if (TELEGRAM_ID.test(rest.slice(0, colon)))
-        return {
-          kind: 'member',
-          id: Number(rest.slice(0, colon)),
-          name: '',
-          actor: keySubject(rest.slice(colon + 1)),
-        }
-      break
-    case 'x':
-      if (colon > 0)
-        return {
-          kind: 'command',
-          id: 0,
-          name: rest.slice(0, colon),
-          actor: keySubject(rest.slice(colon + 1)),
-        }
-      break
-    case 'k':
-      return { kind: 'own', id: 0, name: rest }
-    case 'g':
-      if (rest === '') return { kind: 'global', id: 0, name: '' }
-      break
-  }
+  const ref = typeof text === 'string' ? readSubject(text, DEEPEST) : undefined
+  if (ref !== undefined) return ref
   throw new SentinelError(
     'subject.invalid',
-    `subject: ${JSON.stringify(text.slice(0, 64))} stands for no subject. Texts look like "u1234567", "c-100123", "s-100123".`,
+    `subject: ${shown(text)} stands for no subject. Texts look like "u1234567", "c-100123", "s-100123".`,
   )
 }
 
-/** A key for quick lookups: the number where there is one, whatever form the text came in. */
+function readSubject(text: string, depth: number): SubjectRef | undefined {
+  if (depth === 0) return undefined
+  const rest = text.slice(1)
+  switch (text[0]) {
+    case 'u':
+      return readPlain('user', rest)
+    case 'c':
+      return readPlain('chat', rest)
+    case 's':
+      return readPlain('sender', rest)
+    case 'm': {
+      const colon = rest.indexOf(':')
+      const chat = readId(rest.slice(0, Math.max(0, colon)))
+      const actor = chat === undefined ? undefined : readSubject(rest.slice(colon + 1), depth - 1)
+      return chat === undefined || actor === undefined
+        ? undefined
+        : { kind: 'member', id: chat, name: '', actor }
+    }
+    case 'x': {
+      const colon = rest.indexOf(':')
+      const name = rest.slice(0, Math.max(0, colon))
+      const actor = COMMAND_NAME.test(name) ? readSubject(rest.slice(colon + 1), depth - 1) : undefined
+      return actor === undefined ? undefined : { kind: 'command', id: 0, name, actor }
+    }
+    case 'k':
+      return isOwnName(rest) ? { kind: 'own', id: 0, name: rest } : undefined
+    case 'g':
+      return rest === '' ? { kind: 'global', id: 0, name: '' } : undefined
+    default:
+      return undefined
+  }
+}
+
+function readPlain(kind: 'user' | 'chat' | 'sender', text: string): SubjectRef | undefined {
+  const id = readId(text)
+  return id === undefined ? undefined : { kind, id, name: '' }
+}
+
+function readId(text: string): number | undefined {
+  const id = TELEGRAM_ID.test(text) ? Number(text) : 0
+  return isId(id) ? id : undefined
+}
+
+/**
+ * A key for quick lookups: the number where there is one, whatever form the text came in.
+ *
+ * @throws SentinelError `subject.invalid` for a text that {@link keyText} never gives.
+ *
+ * @example
+ * ```ts
+ * import { textKey, userKey } from 'grammy-sentinel'
+ *
+ * textKey('u1234567') === userKey(1234567) // true
+ * ```
+ */
 export function textKey(text: string): Key {
   return subjectKey(keySubject(text))
 }
@@ -148,23 +275,36 @@ export function textKey(text: string): Key {
  * The key of a subject, checked: this is the door for what developers pass in.
  *
  * @throws SentinelError `subject.invalid` for anything that is no subject.
+ *
+ * @example
+ * ```ts
+ * import { subject, subjectKey } from 'grammy-sentinel'
+ *
+ * subjectKey(1234567) === subjectKey(subject.user(1234567)) // true
+ * ```
  */
 export function subjectKey(given: Subject): Key {
+  return checkedKey(given, DEEPEST)
+}
+
+function checkedKey(given: unknown, depth: number): Key {
   if (typeof given === 'number') return userKey(checkedId(given, 'subject'))
-  if (given === null || typeof given !== 'object') throw invalidSubject(given)
-  switch (given.kind) {
+  // A subject may be built by hand, even of itself.
+  if (depth === 0 || given === null || typeof given !== 'object') throw invalidSubject(given)
+  const { kind, id, name, actor } = given as Partial<Record<keyof SubjectRef, unknown>>
+  switch (kind) {
     case 'user':
-      return userKey(checkedId(given.id, 'subject.user'))
+      return userKey(checkedId(id, 'subject.user'))
     case 'chat':
-      return chatKey(checkedId(given.id, 'subject.chat'))
+      return chatKey(checkedId(id, 'subject.chat'))
     case 'sender':
-      return senderKey(checkedId(given.id, 'subject.sender'))
+      return senderKey(checkedId(id, 'subject.sender'))
     case 'member':
-      return memberKey(subjectKey(given.actor as SubjectRef), checkedId(given.id, 'subject.member'))
+      return memberKey(checkedKey(actor, depth - 1), checkedId(id, 'subject.member'))
     case 'command':
-      return commandKey(subjectKey(given.actor as SubjectRef), given.name)
+      return commandKey(checkedKey(actor, depth - 1), checkedCommand(name))
     case 'own':
-      return ownKey(given.name)
+      return ownKey(checkedOwn(name))
     case 'global':
       return GLOBAL_KEY
     default:
@@ -176,18 +316,45 @@ function plain(kind: 'user' | 'chat' | 'sender', id: number): SubjectRef {
   return { kind, id: checkedId(id, `subject.${kind}`), name: '' }
 }
 
+function isId(id: unknown): id is number {
+  return typeof id === 'number' && Number.isSafeInteger(id) && id !== 0
+}
+
+/** A lone surrogate is no text outside JavaScript: a storage would write another character, the same for all. */
+function isOwnName(name: unknown): name is string {
+  return (
+    typeof name === 'string' && name !== '' && name.length <= OWN_KEY_LENGTH && !/\p{Surrogate}/u.test(name)
+  )
+}
+
 function checkedId(id: unknown, what: string): number {
-  if (typeof id === 'number' && Number.isSafeInteger(id) && id !== 0) return id
+  if (isId(id)) return id
   throw new SentinelError(
     'subject.invalid',
-    `${what}: ${typeof id === 'string' ? JSON.stringify(id.slice(0, 64)) : String(id)} is no Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.`,
+    `${what}: ${shown(id)} is no Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.`,
+  )
+}
+
+function checkedCommand(name: unknown): string {
+  if (typeof name === 'string' && COMMAND_NAME.test(name)) return name
+  throw new SentinelError(
+    'subject.invalid',
+    `subject.command: ${shown(name)} is no command. Pass 1 to 64 letters, digits and underscores, such as 'buy'.`,
+  )
+}
+
+function checkedOwn(name: unknown): string {
+  if (isOwnName(name)) return name
+  throw new SentinelError(
+    'subject.invalid',
+    `subject.own: ${shown(name)} is no key. Pass a text of 1 to ${OWN_KEY_LENGTH} characters without halves of any.`,
   )
 }
 
 function invalidSubject(given: unknown): SentinelError {
   return new SentinelError(
     'subject.invalid',
-    `subject: ${typeof given === 'string' ? JSON.stringify(given.slice(0, 64)) : String(given)} is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
+    `subject: ${shown(given)} is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
   )
 }
 
@@ -195,8 +362,9 @@ function invalidSubject(given: unknown): SentinelError {
  * Ways to say whom you mean. Where a {@link Subject} is taken, a bare number is a user id; everything else is
  * said with one of these.
  *
- * @throws SentinelError `subject.invalid` when an id is no whole number or zero, or an own key is empty or
- * over 256 characters.
+ * @throws SentinelError `subject.invalid` when an id is no whole number or zero, a command has other characters
+ * than letters, digits and underscores, an own key is empty or over 256 characters, or subjects are nested deeper
+ * than four.
  *
  * @example
  * ```ts
@@ -224,17 +392,11 @@ export const subject = {
   command: (actor: Subject, command: string): SubjectRef => ({
     kind: 'command',
     id: 0,
-    name: command.replace(/^\//, '').toLowerCase(),
+    name: checkedCommand(
+      typeof command === 'string' ? command.replace(/^\//, '').toLowerCase() : (command as unknown),
+    ),
     actor: keySubject(subjectKey(actor)),
   }),
-  own: (name: string): SubjectRef => {
-    if (typeof name !== 'string' || name === '' || name.length > OWN_KEY_LENGTH) {
-      throw new SentinelError(
-        'subject.invalid',
-        `subject.own: a key of your own is a text of 1 to ${OWN_KEY_LENGTH} characters.`,
-      )
-    }
-    return { kind: 'own', id: 0, name }
-  },
+  own: (name: string): SubjectRef => ({ kind: 'own', id: 0, name: checkedOwn(name) }),
   global: (): SubjectRef => ({ kind: 'global', id: 0, name: '' }),
 } as const
