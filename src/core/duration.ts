@@ -1,6 +1,16 @@
 import { SentinelError } from './errors.js'
+import { shown } from './show.js'
 
-/** Milliseconds. Every time span inside the package is one. */
+/**
+ * Milliseconds. Every time span inside the package is one.
+ *
+ * @example
+ * ```ts
+ * import { type Ms, parseDuration } from 'grammy-sentinel'
+ *
+ * const minute: Ms = parseDuration('1m') // 60_000
+ * ```
+ */
 export type Ms = number
 
 const UNITS = new Map<string, Ms>([
@@ -12,7 +22,16 @@ const UNITS = new Map<string, Ms>([
   ['w', 604_800_000],
 ])
 
-/** The unit of a {@link Duration} text: milliseconds, seconds, minutes, hours, days, weeks. */
+/**
+ * The unit of a {@link Duration} text: milliseconds, seconds, minutes, hours, days, weeks.
+ *
+ * @example
+ * ```ts
+ * import type { DurationUnit } from 'grammy-sentinel'
+ *
+ * const hour: DurationUnit = 'h'
+ * ```
+ */
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 
 /**
@@ -31,6 +50,9 @@ export type Duration =
   | `${number}${DurationUnit}`
   | `${number}${DurationUnit}${number}${DurationUnit}`
 
+/** A hundred years: far enough for anything but for ever, and a date when added to today on every storage. */
+const LONGEST: Ms = 36_525 * 86_400_000
+
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy
 
 /**
@@ -38,7 +60,7 @@ const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy
  *
  * @param duration Milliseconds, or a text of numbers with units, largest first by custom: `'1h30m'`.
  * @param what How the error names the value: the option it was given to.
- * @throws SentinelError `duration.invalid` for anything that is not a finite span of zero or more.
+ * @throws SentinelError `duration.invalid` for anything that is not a span from zero to a hundred years.
  *
  * @example
  * ```ts
@@ -49,7 +71,7 @@ const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy
  */
 export function parseDuration(duration: Duration | string, what = 'duration'): Ms {
   if (typeof duration === 'number') {
-    if (Number.isFinite(duration) && duration >= 0) return Math.round(duration)
+    if (duration >= 0 && duration <= LONGEST) return Math.round(duration)
     throw invalid(what, duration)
   }
   if (typeof duration !== 'string' || duration.length > 64) throw invalid(what, duration)
@@ -60,7 +82,7 @@ export function parseDuration(duration: Duration | string, what = 'duration'): M
     total += Number(part[1]) * (UNITS.get(part[2] as string) as number)
     end = PART.lastIndex
   }
-  if (end === 0 || end !== duration.length || !Number.isFinite(total)) throw invalid(what, duration)
+  if (end === 0 || end !== duration.length || total > LONGEST) throw invalid(what, duration)
   return Math.round(total)
 }
 
@@ -89,10 +111,30 @@ export function formatDuration(ms: Ms): string {
   return parts.join('')
 }
 
+/**
+ * Writes a span of whole milliseconds so that {@link parseDuration} reads the same one back.
+ *
+ * @example
+ * ```ts
+ * import { exactDuration } from 'grammy-sentinel'
+ *
+ * exactDuration(90_061_001) // '1d1h1m1s1ms'
+ * ```
+ */
+export function exactDuration(ms: Ms): string {
+  let rest = ms
+  let text = ''
+  for (const [unit, size] of [...UNITS].reverse()) {
+    const count = Math.floor(rest / size)
+    rest -= count * size
+    if (count > 0) text += `${count}${unit}`
+  }
+  return text === '' ? '0ms' : text
+}
+
 function invalid(what: string, value: unknown): SentinelError {
-  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : String(value)
   return new SentinelError(
     'duration.invalid',
-    `${what}: ${shown} is no duration. Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`,
+    `${what}: ${shown(value)} is no duration. Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`,
   )
 }

@@ -1,9 +1,17 @@
-import { type Duration, formatDuration, type Ms, parseDuration } from './duration.js'
+import { type Duration, exactDuration, type Ms, parseDuration } from './duration.js'
 import { SentinelError } from './errors.js'
+import { shown } from './show.js'
 
 /**
  * So much per so long. `amount` is in units of cost (an update costs 1 unless you say otherwise); `burst` is
  * how much may come at once from a token bucket, and defaults to `amount`.
+ *
+ * @example
+ * ```ts
+ * import { type Limit, parseLimit } from 'grammy-sentinel'
+ *
+ * const limit: Limit = parseLimit('20/1m')
+ * ```
  */
 export interface Limit {
   readonly amount: number
@@ -26,17 +34,36 @@ export type LimitInput =
   | `${number}/${string}`
   | { readonly amount: number; readonly per: Duration; readonly burst?: number | undefined }
 
-/** Above this many units a limit's arithmetic would no longer be exact to the millisecond. */
+/**
+ * Above this many units a limit's arithmetic would no longer be exact to the millisecond.
+ *
+ * @example
+ * ```ts
+ * import { MOST_AMOUNT, parseLimit } from 'grammy-sentinel'
+ *
+ * parseLimit({ amount: MOST_AMOUNT, per: '1d' })
+ * ```
+ */
 export const MOST_AMOUNT = 100_000
-/** A year: the longest a limit may look back. */
+/**
+ * A year: the longest a limit may look back.
+ *
+ * @example
+ * ```ts
+ * import { MOST_PER, parseLimit } from 'grammy-sentinel'
+ *
+ * parseLimit({ amount: 1, per: MOST_PER })
+ * ```
+ */
 export const MOST_PER: Ms = 366 * 86_400_000
 
-const TEXT = /^(\d+(?:\.\d+)?)\/(\d.*|ms|s|m|h|d|w)$/
+const TEXT = /^(\d+(?:\.\d+)?)\/(\d[^(]*|ms|s|m|h|d|w)(?:\(burst(\d+)\))?$/
 
 /**
  * Reads a {@link LimitInput}.
  *
- * @param input The limit; a text is `amount/duration`, and a bare unit means one of it (`'5/s'`).
+ * @param input The limit; a text is `amount/duration`, a bare unit means one of it (`'5/s'`), and a burst may
+ * follow in brackets (`'60/1m (burst 30)'`).
  * @param what How an error names it: the option it was given to.
  * @throws SentinelError `limit.invalid` for anything else, for an amount that is not a whole number from 1 to
  * 100,000, and for a span of zero or over a year.
@@ -50,48 +77,74 @@ const TEXT = /^(\d+(?:\.\d+)?)\/(\d.*|ms|s|m|h|d|w)$/
  */
 export function parseLimit(input: LimitInput | string, what = 'limit'): Limit {
   if (typeof input === 'string') {
-    const match = TEXT.exec(input.replaceAll(' ', ''))
-    if (match === null) throw invalid(what, JSON.stringify(input.slice(0, 64)), 'is no limit')
+    const match = input.length > 64 ? null : TEXT.exec(input.replaceAll(' ', ''))
+    if (match === null) throw invalid(what, shown(input), 'is no limit')
     const span = match[2] as string
-    return checked(Number(match[1]), /^\d/.test(span) ? span : `1${span}`, undefined, what)
+    const burst = match[3] === undefined ? undefined : Number(match[3])
+    return checked(Number(match[1]), /^\d/.test(span) ? span : `1${span}`, burst, what, input)
   }
-  if (input === null || typeof input !== 'object') throw invalid(what, String(input), 'is no limit')
+  if (input === null || typeof input !== 'object') throw invalid(what, shown(input), 'is no limit')
   return checked(input.amount, input.per, input.burst, what)
 }
 
 /**
  * Writes a limit the way {@link parseLimit} reads it, the burst in brackets.
+ *
+ * @example
+ * ```ts
+ * import { formatLimit } from 'grammy-sentinel'
+ *
+ * formatLimit({ amount: 60, per: 60_000, burst: 30 }) // '60/1m (burst 30)'
+ * ```
  */
 export function formatLimit(limit: Limit): string {
-  const text = `${limit.amount}/${formatDuration(limit.per)}`
+  const text = `${limit.amount}/${exactDuration(limit.per)}`
   return limit.burst === undefined || limit.burst === limit.amount ? text : `${text} (burst ${limit.burst})`
 }
 
-/** How much may come at once. */
+/**
+ * How much may come at once.
+ *
+ * @example
+ * ```ts
+ * import { capacityOf } from 'grammy-sentinel'
+ *
+ * capacityOf({ amount: 60, per: 60_000, burst: 30 }) // 30
+ * capacityOf({ amount: 60, per: 60_000 }) // 60
+ * ```
+ */
 export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }
 
-function checked(amount: number, per: Duration | string, burst: number | undefined, what: string): Limit {
-  const span = spanOf(per, what)
-  if (!isAmount(amount))
-    throw invalid(what, String(amount), `must be a whole number from 1 to ${MOST_AMOUNT}`)
-  if (span < 1 || span > MOST_PER) throw invalid(what, String(per), 'must be a span from 1 ms to 366 days')
-  if (burst === undefined) return { amount, per: span }
-  if (!isAmount(burst)) {
-    throw invalid(`${what}.burst`, String(burst), `must be a whole number from 1 to ${MOST_AMOUNT}`)
+function checked(
+  amount: number,
+  per: Duration | string,
+  burst: number | undefined,
+  what: string,
+  text?: string,
+): Limit {
+  const refuse = (field: string, value: unknown, problem: string, cause?: unknown): SentinelError =>
+    text === undefined
+      ? invalid(`${what}.${field}`, shown(value), problem, cause)
+      : invalid(what, shown(text), `is no limit: its ${NAMES[field]} ${problem}`, cause)
+
+  if (!isAmount(amount)) throw refuse('amount', amount, NO_AMOUNT)
+  let span: Ms
+  try {
+    span = parseDuration(per, what)
+  } catch (error) {
+    throw refuse('per', per, NO_SPAN, error)
   }
+  if (span < 1 || span > MOST_PER) throw refuse('per', per, NO_SPAN)
+  if (burst === undefined) return { amount, per: span }
+  if (!isAmount(burst)) throw refuse('burst', burst, NO_AMOUNT)
   return { amount, per: span, burst }
 }
 
-function spanOf(per: Duration | string, what: string): Ms {
-  try {
-    return parseDuration(per, what)
-  } catch (error) {
-    if (error instanceof SentinelError) throw invalid(what, JSON.stringify(per), 'is no span of time', error)
-    throw error
-  }
-}
+const NAMES: Readonly<Record<string, string>> = { amount: 'amount', per: 'span', burst: 'burst' }
+const NO_SPAN = 'must be a span of time from 1 ms to 366 days'
+const NO_AMOUNT = `must be a whole number from 1 to ${MOST_AMOUNT}`
 
 function isAmount(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MOST_AMOUNT
