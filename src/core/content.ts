@@ -3,10 +3,16 @@ import type { UpdateKind } from './facts.js'
 type Fields = Readonly<Record<string, unknown>>
 
 /** Media that carry a `file_unique_id`, the same for the same file whoever sends it. */
-const FILES = ['sticker', 'animation', 'video', 'document', 'audio', 'voice', 'video_note'] as const
-/** Content that is told by a few plain fields. */
-const PLAIN = ['contact', 'location', 'venue', 'dice', 'poll', 'game', 'story', 'checklist'] as const
-
+const FILES = [
+  'sticker',
+  'animation',
+  'live_photo',
+  'video',
+  'document',
+  'audio',
+  'voice',
+  'video_note',
+] as const
 /**
  * What an update says, as one text: equal for equal content. Parts are length-prefixed, so that no text can
  * pass for two. Undefined where there is nothing to compare.
@@ -28,46 +34,87 @@ export function contentOf(kind: UpdateKind | undefined, payload: Fields): string
 }
 
 function messageContent(message: Fields): string | undefined {
-  let content = ''
-  if (typeof message.text === 'string') content = `text${part(message.text)}`
-  else {
-    for (const name of FILES) {
-      const id = fieldsOf(message[name])?.file_unique_id
-      if (typeof id === 'string') {
-        content = `${name}${part(id)}`
-        break
-      }
-    }
-    const sizes = message.photo
-    if (content === '' && Array.isArray(sizes)) {
-      // Each size is a file of its own; the last is the largest.
-      const id = fieldsOf(sizes.at(-1))?.file_unique_id
-      if (typeof id === 'string') content = `photo${part(id)}`
-    }
-    for (const name of PLAIN) {
-      if (content !== '') break
-      const value = fieldsOf(message[name])
-      if (value !== undefined) content = name + plainParts(value)
-    }
-  }
-  if (content === '') return undefined
+  const content = typeof message.text === 'string' ? `text${part(message.text)}` : mediaContent(message)
+  if (content === undefined) return undefined
   return typeof message.caption === 'string' ? content + part(message.caption) : content
 }
 
-function tapContent(query: Fields): string | undefined {
-  const place = query.inline_message_id ?? fieldsOf(query.message)?.message_id
-  const button = query.data ?? query.game_short_name
-  if (place === undefined || button === undefined) return undefined
-  return `tap${part(place)}${part(button)}`
+function mediaContent(message: Fields): string | undefined {
+  for (const name of FILES) {
+    const id = fieldsOf(message[name])?.file_unique_id
+    if (typeof id === 'string') return name + part(id)
+  }
+  const sizes = message.photo
+  if (Array.isArray(sizes)) {
+    // Each size is a file of its own; the last is the largest.
+    const id = fieldsOf(sizes.at(-1))?.file_unique_id
+    if (typeof id === 'string') return `photo${part(id)}`
+  }
+  for (const name of TOLD.keys()) {
+    const value = fieldsOf(message[name])
+    if (value !== undefined) return name + (TOLD.get(name) as Teller)(value)
+  }
+  return undefined
 }
 
-function plainParts(value: Fields): string {
-  let parts = ''
-  for (const name of Object.keys(value).sort()) {
-    const field = value[name]
-    if (typeof field === 'string' || typeof field === 'number') parts += part(name) + part(field)
+type Teller = (value: Fields) => string
+
+/**
+ * Content without a file, and what of it was said: not what changes by itself (votes, ticks), nor what chance
+ * decided (the value of a dice). A venue comes with its location, so it is looked for first.
+ */
+const TOLD: ReadonlyMap<string, Teller> = new Map<string, Teller>([
+  ['rich_message', (rich) => leaves(rich.blocks, DEEPEST)],
+  ['contact', (contact) => parts(contact, 'phone_number', 'first_name', 'last_name')],
+  ['venue', (venue) => parts(venue, 'title', 'address') + place(fieldsOf(venue.location))],
+  ['location', place],
+  ['dice', (dice) => part(dice.emoji)],
+  ['poll', (poll) => part(poll.question) + texts(poll.options)],
+  ['checklist', (checklist) => part(checklist.title) + texts(checklist.tasks)],
+  ['game', (game) => parts(game, 'title', 'description')],
+  // Stories are numbered by their chat.
+  ['story', (story) => part(fieldsOf(story.chat)?.id) + part(story.id)],
+])
+
+function place(location: Fields | undefined): string {
+  return location === undefined ? '' : parts(location, 'latitude', 'longitude')
+}
+
+function texts(items: unknown): string {
+  if (!Array.isArray(items)) return ''
+  return items.map((item) => part(fieldsOf(item)?.text)).join('')
+}
+
+/** Telegram nests rich text 16 deep at most; whatever is deeper is not ours to walk. */
+const DEEPEST = 64
+
+/** All texts and numbers in a value, with their names; without file ids, which differ from message to message. */
+function leaves(value: unknown, depth: number): string {
+  const fields = fieldsOf(value)
+  if (fields === undefined) return part(value)
+  if (depth === 0) return ''
+  let told = '('
+  for (const name of Object.keys(fields).sort()) {
+    if (name !== 'file_id') told += part(name) + leaves(fields[name], depth - 1)
   }
-  return parts
+  return `${told})`
+}
+
+function tapContent(query: Fields): string | undefined {
+  const message = fieldsOf(query.message)
+  const inline = query.inline_message_id
+  const place = typeof inline === 'string' ? inline : message?.message_id
+  const button = typeof query.data === 'string' ? query.data : query.game_short_name
+  if (typeof place !== 'string' && typeof place !== 'number') return undefined
+  if (typeof button !== 'string') return undefined
+  // Ephemeral messages all have the id 0, and chats of business accounts the ids of the bot's own.
+  return `tap${part(place)}${part(message?.ephemeral_message_id)}${part(message?.business_connection_id)}${part(button)}`
+}
+
+function parts(value: Fields, ...names: readonly string[]): string {
+  let told = ''
+  for (const name of names) told += part(value[name])
+  return told
 }
 
 function part(value: unknown): string {

@@ -27,7 +27,8 @@ export class Digest {
 
   /** A digest keyed by chance, for what never leaves this process. */
   static random(): Digest {
-    return new Digest((Math.random() * 2 ** 32) | 0, (Math.random() * 2 ** 32) | 0)
+    const [key0 = 0, key1 = 0] = crypto.getRandomValues(new Int32Array(2))
+    return new Digest(key0, key1)
   }
 
   /** The digest as a whole number below 2^53. */

@@ -3,7 +3,16 @@ import { contentOf } from './content.js'
 import { Digest } from './digest.js'
 import { type Key, senderKey, userKey } from './subject.js'
 
-/** The 27 kinds of update of Bot API 10.3, likeliest first. */
+/**
+ * The 27 kinds of update of Bot API 10.3, likeliest first.
+ *
+ * @example
+ * ```ts
+ * import { UPDATE_KINDS } from 'grammy-sentinel'
+ *
+ * UPDATE_KINDS.includes('chat_boost') // true
+ * ```
+ */
 export const UPDATE_KINDS = [
   'message',
   'callback_query',
@@ -34,7 +43,16 @@ export const UPDATE_KINDS = [
   'subscription',
 ] as const satisfies readonly Exclude<keyof Update, 'update_id'>[]
 
-/** A kind of update, as Telegram names it. */
+/**
+ * A kind of update, as Telegram names it.
+ *
+ * @example
+ * ```ts
+ * import type { UpdateKind } from 'grammy-sentinel'
+ *
+ * const kind: UpdateKind = 'callback_query'
+ * ```
+ */
 export type UpdateKind = (typeof UPDATE_KINDS)[number]
 
 /**
@@ -50,6 +68,14 @@ export type UpdateKind = (typeof UPDATE_KINDS)[number]
  * - `post`: a channel post, its edit, or its automatic forward into the linked group
  * - `service`: what Telegram reports and nobody did to the bot (pins, boosts, polls closed, our own business messages)
  * - `unknown`: a kind this version does not know
+ *
+ * @example
+ * ```ts
+ * import type { Activity, Facts } from 'grammy-sentinel'
+ *
+ * const expensive: readonly Activity[] = ['message', 'inline']
+ * const costOf = (facts: Facts) => (expensive.includes(facts.activity) ? 2 : 1)
+ * ```
  */
 export type Activity =
   | 'message'
@@ -67,17 +93,63 @@ export type Activity =
 /**
  * Who acts: a `user` (bots too), the `anonymous` administrators of a group (one actor a group), or a `channel`
  * that writes.
+ *
+ * @example
+ * ```ts
+ * import type { ActorKind, Facts } from 'grammy-sentinel'
+ *
+ * const hidden: readonly (ActorKind | undefined)[] = ['anonymous', 'channel']
+ * const isHidden = (facts: Facts) => hidden.includes(facts.actorKind)
+ * ```
  */
 export type ActorKind = 'user' | 'anonymous' | 'channel'
 
-/** Telegram's stand-in user for anonymous administrators; the real sender is `sender_chat`. */
+/**
+ * Telegram's stand-in user for anonymous administrators; the real sender is `sender_chat`.
+ *
+ * @example
+ * ```ts
+ * import { ANONYMOUS_ADMIN_ID, type Facts } from 'grammy-sentinel'
+ *
+ * // Never in `facts.actor`: each group has anonymous administrators of its own.
+ * const hides = (facts: Facts) => facts.user?.id === ANONYMOUS_ADMIN_ID
+ * ```
+ */
 export const ANONYMOUS_ADMIN_ID = 1087968824
-/** Telegram's stand-in user for a channel that writes in a group; the real sender is `sender_chat`. */
+/**
+ * Telegram's stand-in user for a channel that writes in a group; the real sender is `sender_chat`.
+ *
+ * @example
+ * ```ts
+ * import { CHANNEL_SENDER_ID, type Facts } from 'grammy-sentinel'
+ *
+ * const wroteAsChannel = (facts: Facts) => facts.user?.id === CHANNEL_SENDER_ID
+ * ```
+ */
 export const CHANNEL_SENDER_ID = 136817688
-/** Telegram's own user, in whose name linked channels are forwarded; the real sender is `sender_chat`. */
+/**
+ * Telegram's own user, in whose name linked channels are forwarded; the real sender is `sender_chat`.
+ *
+ * @example
+ * ```ts
+ * import { type Facts, TELEGRAM_ID } from 'grammy-sentinel'
+ *
+ * const cameFromTelegram = (facts: Facts) => facts.user?.id === TELEGRAM_ID
+ * ```
+ */
 export const TELEGRAM_ID = 777000
 
-/** What describes the reader rather than the update. */
+/**
+ * What describes the reader rather than the update.
+ *
+ * @example
+ * ```ts
+ * import { describe, type Facts, type Reading } from 'grammy-sentinel'
+ *
+ * const commandFor = (update: Parameters<typeof describe>[0], reading: Reading): Facts['command'] =>
+ *   describe(update, reading).command
+ * ```
+ */
 export interface Reading {
   /** The bot's user name, without `@`: commands for other bots are none of ours. Unknown: none is ours but the plain ones. */
   readonly username?: string | undefined
@@ -87,8 +159,11 @@ export interface Reading {
 
 const OF_THIS_PROCESS: Reading = { digest: Digest.random() }
 
-/** Message fields that make it a service message: Telegram tells, nobody says. */
-const SERVICE_FIELDS = [
+/**
+ * Message fields that make it a service message: Telegram tells, nobody says. Left out are those that somebody
+ * sends to the bot (shared users and chats, web app data, passports) and payments.
+ */
+const SERVICE_FIELDS: ReadonlySet<string> = new Set([
   'new_chat_members',
   'left_chat_member',
   'pinned_message',
@@ -101,6 +176,9 @@ const SERVICE_FIELDS = [
   'message_auto_delete_timer_changed',
   'migrate_to_chat_id',
   'migrate_from_chat_id',
+  'community_chat_added',
+  'community_chat_joined',
+  'community_chat_removed',
   'forum_topic_created',
   'forum_topic_edited',
   'forum_topic_closed',
@@ -115,10 +193,27 @@ const SERVICE_FIELDS = [
   'chat_background_set',
   'chat_owner_left',
   'chat_owner_changed',
+  'checklist_tasks_done',
+  'checklist_tasks_added',
+  'poll_option_added',
+  'poll_option_deleted',
+  'managed_bot_created',
+  'connected_website',
+  'write_access_allowed',
+  'gift',
+  'gift_upgrade_sent',
+  'unique_gift',
   'giveaway_created',
   'giveaway_completed',
+  'paid_message_price_changed',
+  'direct_message_price_changed',
+  'suggested_post_approved',
+  'suggested_post_approval_failed',
+  'suggested_post_declined',
+  'suggested_post_paid',
+  'suggested_post_refunded',
   'proximity_alert_triggered',
-] as const
+])
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -165,8 +260,9 @@ export class Facts {
 
   constructor(update: Update, reading: Reading) {
     this.reading = reading
-    const fields = update as unknown as Fields
-    this.updateId = typeof fields.update_id === 'number' ? fields.update_id : Number.NaN
+    const fields = asFields(update) ?? NOTHING
+    const updateId = fields.update_id
+    this.updateId = typeof updateId === 'number' && Number.isSafeInteger(updateId) ? updateId : Number.NaN
     let kind: UpdateKind | undefined
     let payload: Fields | undefined
     for (let i = 0; i < UPDATE_KINDS.length; i++) {
@@ -174,7 +270,8 @@ export class Facts {
       const value = fields[candidate]
       if (value !== undefined) {
         payload = asFields(value)
-        if (payload !== undefined) kind = candidate
+        if (payload === undefined) continue
+        kind = candidate
         break
       }
     }
@@ -193,14 +290,11 @@ export class Facts {
       case 'business_message':
       case 'edited_message':
       case 'edited_business_message': {
-        const senderChat = asFields(source.sender_chat)
-        if (senderChat !== undefined) {
-          actorId = idOf(senderChat)
-          actorKind = actorId !== undefined && actorId === idOf(chat) ? 'anonymous' : 'channel'
-        } else {
+        actorId = idOf(source.sender_chat)
+        if (actorId === undefined) {
           actorId = idOf(source.from)
           actorKind = 'user'
-        }
+        } else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
         if (source.is_automatic_forward === true) activity = 'post'
         else if (source.sender_business_bot !== undefined) activity = 'service'
         else if (kind === 'edited_message' || kind === 'edited_business_message') activity = 'edit'
@@ -233,22 +327,21 @@ export class Facts {
         activity = 'membership'
         break
       case 'message_reaction':
-        if (source.actor_chat === undefined) {
+        actorId = idOf(source.actor_chat)
+        if (actorId === undefined) {
           actorId = idOf(source.user)
           actorKind = 'user'
-        } else {
-          actorId = idOf(source.actor_chat)
-          actorKind = actorId !== undefined && actorId === idOf(chat) ? 'anonymous' : 'channel'
-        }
+        } else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
         activity = 'reaction'
         break
       case 'poll_answer':
-        if (source.voter_chat === undefined) {
+        actorId = idOf(source.voter_chat)
+        if (actorId === undefined) {
           actorId = idOf(source.user)
           actorKind = 'user'
         } else {
-          actorId = idOf(source.voter_chat)
-          actorKind = 'channel'
+          // The chat of the poll is not told; only channels write in other chats than their own.
+          actorKind = asFields(source.voter_chat)?.type === 'channel' ? 'channel' : 'anonymous'
         }
         activity = 'vote'
         break
@@ -296,7 +389,7 @@ export class Facts {
     }
 
     // A stand-in that comes without the chat it stands for: key on the chat, or on nobody, never on what all share.
-    if (actorKind === 'user' && (actorId === ANONYMOUS_ADMIN_ID || actorId === CHANNEL_SENDER_ID)) {
+    if (actorKind === 'user' && isStandIn(actorId)) {
       actorKind = 'anonymous'
       actorId = actorId === ANONYMOUS_ADMIN_ID ? idOf(chat) : undefined
     }
@@ -306,12 +399,25 @@ export class Facts {
     this.actor =
       actorId === undefined ? undefined : actorKind === 'user' ? userKey(actorId) : senderKey(actorId)
     this.chatId = idOf(chat)
-    this.chatType = this.chatId === undefined ? undefined : (chat?.type as Chat['type'])
+    const chatType = chat?.type
+    this.chatType =
+      this.chatId !== undefined && typeof chatType === 'string' ? (chatType as Chat['type']) : undefined
   }
 
-  /** Units that limits charge: 1, or 0 for what nobody did to the bot (posts, service updates, unknown kinds). */
+  /**
+   * Units that limits charge: 1, or 0 for what nobody did to the bot (posts, service updates, unknown kinds) and
+   * for membership: a hundred people let in by one administrator are no flood of his.
+   */
   get cost(): number {
-    return this.activity === 'post' || this.activity === 'service' || this.activity === 'unknown' ? 0 : 1
+    switch (this.activity) {
+      case 'post':
+      case 'service':
+      case 'membership':
+      case 'unknown':
+        return 0
+      default:
+        return 1
+    }
   }
 
   /** Whether the chat is a group, so that a notice would disturb others. */
@@ -320,21 +426,29 @@ export class Facts {
   }
 
   /**
-   * The command without slash and bot name, in lower case, if the message begins with one that is meant for this
-   * bot. Telegram allows 1 to 32 letters, digits and underscores.
+   * The command without slash and bot name, in lower case, if the text or caption begins with one that is meant
+   * for this bot: 1 to 64 letters, digits and underscores. It ends where Telegram's own entity ends, as for
+   * grammY: `/buy!` is a command.
    */
   get command(): string | undefined {
     if (this.commandRead === null) this.commandRead = this.readCommand()
     return this.commandRead
   }
 
-  /** The `media_group_id`: several updates that are one album. */
+  /**
+   * The `media_group_id`: several updates that are one album. Unique only inside its chat. An edit belongs to no
+   * album: or whoever edits one picture again and again would never be charged.
+   */
   get album(): string | undefined {
+    if (this.activity === 'edit' || this.kind === 'edited_channel_post') return undefined
     const id = this.payload.media_group_id
     return typeof id === 'string' && id !== '' ? id : undefined
   }
 
-  /** The user who is acted upon: the member, the requester, the one who was added or left, the managed bot. */
+  /**
+   * The user who is acted upon: the member, the requester, the one who was added (the first, if several) or left,
+   * the managed bot.
+   */
   get target(): User | undefined {
     const source = this.payload
     switch (this.kind) {
@@ -379,7 +493,11 @@ export class Facts {
    */
   get fingerprint(): number | undefined {
     const content = contentOf(this.kind, this.payload)
-    return content === undefined ? undefined : this.reading.digest.number(`${this.chatId ?? ''}\n${content}`)
+    if (content === undefined) return undefined
+    // A chat of a business account, or one a guest is summoned to, may have the id of one of the bot's own.
+    const connection = this.payload.business_connection_id
+    const house = typeof connection === 'string' ? connection : this.kind === 'guest_message' ? 'guest' : ''
+    return this.reading.digest.number(`${house} ${this.chatId ?? ''}\n${content}`)
   }
 
   /** A keyed digest of any text, in the same key as {@link fingerprint}. */
@@ -389,9 +507,11 @@ export class Facts {
 
   private readCommand(): string | undefined {
     if (this.activity !== 'message') return undefined
-    const text = this.payload.text ?? this.payload.caption
-    if (typeof text !== 'string' || text.charCodeAt(0) !== 47) return undefined
-    const match = COMMAND.exec(text)
+    const plain = typeof this.payload.text === 'string'
+    const text = plain ? this.payload.text : this.payload.caption
+    if (typeof text !== 'string' || text.charCodeAt(0) !== SLASH) return undefined
+    const length = commandLength(plain ? this.payload.entities : this.payload.caption_entities)
+    const match = COMMAND.exec(length === undefined ? text : text.slice(0, length))
     if (match === null) return undefined
     const recipient = match[2]
     if (recipient !== undefined && recipient.toLowerCase() !== this.reading.username?.toLowerCase()) {
@@ -401,7 +521,12 @@ export class Facts {
   }
 }
 
-const COMMAND = /^\/([a-zA-Z0-9_]{1,32})(?:@([a-zA-Z0-9_]{1,64}))?(?=\s|$)/
+/**
+ * What Telegram takes for a command at the beginning of a text: the rule of match_bot_commands in
+ * https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
+ */
+const COMMAND = /^\/([a-zA-Z0-9_]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?![\p{L}\p{M}\p{N}_@/<>])/u
+const SLASH = 47
 const NOTHING: Fields = Object.freeze({})
 
 /**
@@ -428,10 +553,20 @@ function messageActivity(message: Fields): Activity {
   // What most messages are; none of the service fields comes with a text.
   if (typeof message.text === 'string') return 'message'
   if (message.successful_payment !== undefined || message.refunded_payment !== undefined) return 'payment'
-  for (let i = 0; i < SERVICE_FIELDS.length; i++) {
-    if (message[SERVICE_FIELDS[i] as string] !== undefined) return 'service'
-  }
+  // Over the dozen fields there are, not over the fifty there might be.
+  for (const name in message) if (SERVICE_FIELDS.has(name)) return 'service'
   return 'message'
+}
+
+/** The length of the command that Telegram saw at the beginning, which is what grammY goes by. */
+function commandLength(entities: unknown): number | undefined {
+  if (!Array.isArray(entities)) return undefined
+  for (let i = 0; i < entities.length; i++) {
+    const entity = asFields(entities[i])
+    if (entity?.type !== 'bot_command' || entity.offset !== 0) continue
+    return typeof entity.length === 'number' ? entity.length : undefined
+  }
+  return undefined
 }
 
 function asFields(value: unknown): Fields | undefined {
@@ -441,6 +576,10 @@ function asFields(value: unknown): Fields | undefined {
 function idOf(value: unknown): number | undefined {
   const id = asFields(value)?.id
   return typeof id === 'number' && Number.isSafeInteger(id) && id !== 0 ? id : undefined
+}
+
+function isStandIn(id: number | undefined): boolean {
+  return id === ANONYMOUS_ADMIN_ID || id === CHANNEL_SENDER_ID || id === TELEGRAM_ID
 }
 
 function asUser(value: unknown): User | undefined {
