@@ -205,7 +205,8 @@ const DEEPEST = 4
 export function keySubject(key: Key): SubjectRef {
   const text = keyText(key)
   const ref = typeof text === 'string' ? readSubject(text, DEEPEST) : undefined
-  if (ref !== undefined) return ref
+  // A number between the kinds would be read as an id that has a text for its key.
+  if (ref !== undefined && (typeof key === 'string' || subjectKey(ref) === key)) return ref
   throw new SentinelError(
     'subject.invalid',
     `subject: ${shown(text)} stands for no subject. Texts look like "u1234567", "c-100123", "s-100123".`,

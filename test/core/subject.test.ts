@@ -1,0 +1,311 @@
+import fc from 'fast-check'
+import { SentinelError } from '../../src/core/errors.js'
+import {
+  chatKey,
+  commandKey,
+  GLOBAL_KEY,
+  type Key,
+  keySubject,
+  keyText,
+  memberKey,
+  ownKey,
+  type Subject,
+  type SubjectRef,
+  senderKey,
+  subject,
+  subjectKey,
+  textKey,
+  userKey,
+} from '../../src/core/subject.js'
+
+/** Ids of every size, and often those around the edge between numbers and texts. */
+const ids = fc.oneof(
+  fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  fc.integer({ min: -Number.MAX_SAFE_INTEGER, max: -1 }),
+  fc.integer({ min: -1000, max: 1000 }).filter((id) => id !== 0),
+  fc.constantFrom(
+    ...[2 ** 43, 2 ** 44, 2 ** 52, 2 ** 53 - 2].flatMap((id) => [id - 1, id, id + 1, 1 - id, -id, -1 - id]),
+  ),
+  fc.constantFrom(1, -1, 7, 1087968824, 136817688, 777000, -1001234567890, -1002147483647),
+)
+const commands = fc.stringMatching(/^[a-z0-9_]{1,64}$/)
+const ownNames = fc.oneof(
+  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 64 }),
+  fc.string({
+    unit: fc.constantFrom(':', '{', '}', '\0', '@', '/', ' ', '-', 'u', 'k', '1', '\n'),
+    minLength: 1,
+    maxLength: 256,
+  }),
+  fc.constantFrom('u1', 'k', 'g', 'm-100:u1', '{42}:x', '\0', '__proto__', 'x'.repeat(256)),
+)
+const plain = fc.oneof(
+  ids.map((id) => subject.user(id)),
+  ids.map((id) => subject.chat(id)),
+  ids.map((id) => subject.sender(id)),
+)
+const leaf = fc.oneof(
+  plain,
+  ownNames.map((name) => subject.own(name)),
+  fc.constant(subject.global()),
+)
+const member = fc.tuple(leaf, ids).map(([actor, chat]) => subject.member(actor, chat))
+const subjects: fc.Arbitrary<SubjectRef> = fc.oneof(
+  leaf,
+  member,
+  fc.tuple(fc.oneof(leaf, member), commands).map(([actor, command]) => subject.command(actor, command)),
+)
+
+function codeOf(attempt: () => unknown): string {
+  try {
+    attempt()
+  } catch (error) {
+    expect(error).toBeInstanceOf(SentinelError)
+    return (error as SentinelError).code
+  }
+  return 'it was taken'
+}
+
+describe('a key', () => {
+  test.each<[Key, string]>([
+    [userKey(1), 'u1'],
+    [userKey(2 ** 43), `u${2 ** 43}`],
+    [chatKey(-1001234567890), 'c-1001234567890'],
+    [senderKey(-1001234567890), 's-1001234567890'],
+    [memberKey(userKey(1), -100), 'm-100:u1'],
+    [commandKey(userKey(1), 'buy'), 'xbuy:u1'],
+    [commandKey(memberKey(userKey(1), -100), 'buy'), 'xbuy:m-100:u1'],
+    [ownKey('a:{b}\0'), 'ka:{b}\0'],
+    [GLOBAL_KEY, 'g'],
+  ])('%p is written %j', (key, text) => {
+    expect(keyText(key)).toBe(text)
+    expect(textKey(text)).toBe(key)
+  })
+
+  test('is a safe whole number for every id that Telegram hands out, and a text beyond', () => {
+    fc.assert(
+      fc.property(ids, fc.constantFrom(userKey, chatKey, senderKey), (id, keyOf) => {
+        const key = keyOf(id)
+        expect(typeof key).toBe(Math.abs(id) < 2 ** 43 ? 'number' : 'string')
+        if (typeof key === 'number') expect(Number.isSafeInteger(key) && key > 0).toBe(true)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('never meets the key of another kind or id', () => {
+    const keyOf = { user: userKey, chat: chatKey, sender: senderKey }
+    const kinds = fc.constantFrom('user', 'chat', 'sender')
+    fc.assert(
+      fc.property(kinds, ids, kinds, ids, (kind, id, otherKind, otherId) => {
+        const same = kind === otherKind && id === otherId
+        expect(keyOf[kind](id) === keyOf[otherKind](otherId)).toBe(same)
+      }),
+      { numRuns: 5000 },
+    )
+    // At the seams: the last id of one kind and the first of the next.
+    const edges = [2 ** 43 - 1, 2 ** 43, 1 - 2 ** 43, -(2 ** 43)]
+    const keys = edges.flatMap((id) => [userKey(id), chatKey(id), senderKey(id)])
+    expect(new Set(keys).size).toBe(12)
+    expect(new Set(keys.map(keyText)).size).toBe(12)
+  })
+
+  test('and its subject and its text stand for each other, one to one', () => {
+    fc.assert(
+      fc.property(subjects, (ref) => {
+        const key = subjectKey(ref)
+        const text = keyText(key)
+        expect(keySubject(key)).toEqual(ref)
+        expect(keySubject(text)).toEqual(ref)
+        expect(textKey(text)).toBe(key)
+        expect(keyText(textKey(text))).toBe(text)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('differs for different subjects', () => {
+    fc.assert(
+      fc.property(subjects, subjects, (one, other) => {
+        const same = JSON.stringify(one) === JSON.stringify(other)
+        expect(keyText(subjectKey(one)) === keyText(subjectKey(other))).toBe(same)
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('read from any text is either written back as it was, or refused with a code', () => {
+    const near = fc.string({
+      unit: fc.constantFrom('u', 'c', 's', 'm', 'x', 'k', 'g', ':', '-', '0', '1', '9', 'a'),
+      maxLength: 12,
+    })
+    fc.assert(
+      fc.property(fc.oneof(near, fc.string({ unit: 'binary' })), (text) => {
+        let key: Key
+        try {
+          key = textKey(text)
+        } catch (error) {
+          expect((error as SentinelError).code).toBe('subject.invalid')
+          return
+        }
+        expect(keyText(key)).toBe(text)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test.each([
+    '',
+    'u',
+    'u0',
+    'u-0',
+    'u007',
+    'u1.5',
+    'u1e3',
+    'u 1',
+    'u+1',
+    'uNaN',
+    `u${2 ** 53}`,
+    'u99999999999999999',
+    'z1',
+    'c',
+    's',
+    'm',
+    'm1',
+    'm0:u1',
+    'm-100:',
+    'm-100:u0',
+    `m${2 ** 53}:u1`,
+    'mx:u1',
+    'x',
+    'x:u1',
+    'xbuy',
+    'xbuy:',
+    'xBuy:u1',
+    'xa:b:u1',
+    `x${'a'.repeat(65)}:u1`,
+    'k',
+    `k${'a'.repeat(257)}`,
+    'k\ud800',
+    'g1',
+    'undefined1',
+    `${'m1:'.repeat(4)}u1`,
+    `${'m1:'.repeat(100_000)}u1`,
+  ])('is not read from %j', (text) => {
+    expect(codeOf(() => textKey(text))).toBe('subject.invalid')
+  })
+
+  test.each([0, 1, -1, 2 ** 44, 2 ** 46, Number.NaN, Number.POSITIVE_INFINITY])(
+    'is not the number %d, which no id has',
+    (number) => {
+      expect(codeOf(() => keySubject(number))).toBe('subject.invalid')
+    },
+  )
+})
+
+describe('a subject', () => {
+  test('that is a bare number is a user', () => {
+    expect(subjectKey(7)).toBe(userKey(7))
+    expect(subjectKey(subject.user(7))).toBe(userKey(7))
+  })
+
+  test('that is a chat as a place is not the chat that writes there', () => {
+    expect(subjectKey(subject.chat(-100))).not.toBe(subjectKey(subject.sender(-100)))
+  })
+
+  test('takes a command with or without its slash, in any case', () => {
+    expect(subject.command(7, '/Buy')).toEqual(subject.command(7, 'buy'))
+  })
+
+  const itself: { kind: 'member'; id: number; name: string; actor?: SubjectRef } = {
+    kind: 'member',
+    id: -100,
+    name: '',
+  }
+  itself.actor = itself
+
+  test.each<[unknown]>([
+    [undefined],
+    [null],
+    ['7'],
+    [7n],
+    [true],
+    [Symbol('user')],
+    [() => 7],
+    [0],
+    [-0],
+    [1.5],
+    [Number.NaN],
+    [Number.POSITIVE_INFINITY],
+    [2 ** 53],
+    [{}],
+    [[]],
+    [Object.create(null)],
+    [JSON.parse('{"__proto__":{"kind":"user","id":7}}')],
+    [{ kind: 'toString', id: 7, name: '' }],
+    [{ kind: 'user', id: '7', name: '' }],
+    [{ kind: 'user', id: Object.create(null), name: '' }],
+    [{ kind: 'chat', name: '' }],
+    [{ kind: 'sender', id: 0, name: '' }],
+    [{ kind: 'member', id: -100, name: '' }],
+    [{ kind: 'member', id: 0, name: '', actor: subject.user(7) }],
+    [{ kind: 'command', id: 0, name: 'buy' }],
+    [{ kind: 'command', id: 0, name: '', actor: subject.user(7) }],
+    [{ kind: 'command', id: 0, name: 'a:b', actor: subject.user(7) }],
+    [{ kind: 'command', id: 0, actor: subject.user(7) }],
+    [{ kind: 'own', id: 0 }],
+    [{ kind: 'own', id: 0, name: '' }],
+    [{ kind: 'own', id: 0, name: 'a'.repeat(257) }],
+    [{ kind: 'own', id: 0, name: 'half \ud83d' }],
+    [itself],
+  ])('is not %p', (junk) => {
+    expect(codeOf(() => subjectKey(junk as Subject))).toBe('subject.invalid')
+  })
+
+  test('throws nothing but its own error, whatever it is given', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.anything({ withNullPrototype: true, withBigInt: true }),
+          fc.record({
+            kind: fc.constantFrom('user', 'chat', 'sender', 'member', 'command', 'own', 'global', 'other'),
+            id: fc.anything({ withNullPrototype: true }),
+            name: fc.anything({ withNullPrototype: true }),
+            actor: fc.anything({ withNullPrototype: true }),
+          }),
+        ),
+        (junk) => {
+          try {
+            subjectKey(junk as Subject)
+          } catch (error) {
+            expect((error as SentinelError).code).toBe('subject.invalid')
+          }
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  test.each<[string, () => unknown, RegExp]>([
+    ['a user', () => subject.user(Number('x')), /^subject\.user: NaN is no Telegram id\. Pass the number/],
+    ['a chat', () => subject.chat(0), /^subject\.chat: 0 is no Telegram id/],
+    ['a sender', () => subject.sender(0.5), /^subject\.sender: 0\.5 is no Telegram id/],
+    ['a member', () => subject.member(7, 0), /^subject\.member: 0 is no Telegram id/],
+    [
+      'a command',
+      () => subject.command(7, 'buy now'),
+      /^subject\.command: "buy now" is no command\. Pass 1 to 64/,
+    ],
+    ['a command', () => subject.command(7, 7 as unknown as string), /^subject\.command: 7 is no command/],
+    ['an own key', () => subject.own(''), /^subject\.own: "" is no key\. Pass a text of 1 to 256/],
+    ['an own key', () => subject.own(7 as unknown as string), /^subject\.own: 7 is no key/],
+    [
+      'text',
+      () => subjectKey('@alice' as unknown as Subject),
+      /^subject: "@alice" is no subject\. Pass a user id/,
+    ],
+    ['a stored text', () => textKey('@alice'), /^subject: "@alice" stands for no subject\. Texts look like/],
+  ])('refuses %s by name, value and mend', (_what, attempt, message) => {
+    expect(attempt).toThrow(message)
+    expect(codeOf(attempt)).toBe('subject.invalid')
+  })
+})
