@@ -92,7 +92,9 @@ export class BotApi {
     this.#closing.abort()
     for (const link of this.#links.values()) {
       link.deleteWebhook()
-      link.polling.interrupt('Conflict: terminated by the end of the embedded Telegram')
+      link.polling.interrupt(
+        'Conflict: the embedded Telegram was closed; stop the bot before it (await bot.stop())',
+      )
     }
   }
 }

@@ -11,9 +11,15 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+/** Milliseconds that answers have to go out once everything ends. */
+const LAST_CALL = 200
+
 /** Serves the Bot API on 127.0.0.1. */
 export async function serve(api: BotApi, port: number): Promise<RunningServer> {
   const server = createServer((request, response) => {
+    response.on('finish', () => {
+      if (!server.listening) request.socket.end()
+    })
     handle(api, request, response).catch((error: unknown) => {
       // Broken off while it was read or written: there is nobody left to tell.
       response.destroy(error instanceof Error ? error : undefined)
@@ -25,8 +31,13 @@ export async function serve(api: BotApi, port: number): Promise<RunningServer> {
     apiRoot: `http://127.0.0.1:${actual}`,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
+        // Answers under way still go out (a polling bot must read its 409, or it would knock for ever), then all ends.
+        const lastCall = setTimeout(() => server.closeAllConnections(), LAST_CALL)
+        server.close(() => {
+          clearTimeout(lastCall)
+          resolve()
+        })
+        server.closeIdleConnections()
       }),
   }
 }

@@ -1,0 +1,250 @@
+import { Api, type GrammyError } from 'grammy'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let olga: Person
+let bob: Person
+let group: TelegramGroup
+
+const EVERYTHING = ['message', 'chat_member', 'my_chat_member', 'chat_join_request']
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'member_bot' })
+  olga = telegram.createUser({ firstName: 'Olga' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  group = telegram.createGroup({ title: 'Plaza', owner: olga, members: [bob], admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+  await updatesOf(call, EVERYTHING)
+})
+afterEach(() => telegram.close())
+
+const seconds = () => Math.floor(telegram.clock.now() / 1000)
+const refused = (description: string) => (error: GrammyError) => {
+  expect(error.description).toBe(description)
+}
+const failing = async (promise: Promise<unknown>) =>
+  (await promise.catch((error: unknown) => error)) as GrammyError
+
+test('a ban lapses by the clock, and is told: chat_member, then who left', async () => {
+  await api.banChatMember(group.id, bob.id, { until_date: seconds() + 3600 })
+  expect(await updatesOf(call)).toMatchObject([
+    {
+      chat_member: {
+        chat: { id: group.id, type: 'supergroup', title: 'Plaza' },
+        from: { id: bot.id },
+        old_chat_member: { status: 'member', user: { id: bob.id } },
+        new_chat_member: { status: 'kicked', until_date: seconds() + 3600 },
+      },
+    },
+    { message: { left_chat_member: { id: bob.id }, from: { id: bot.id } } },
+  ])
+  expect(await api.getChatMember(group.id, bob.id)).toMatchObject({ status: 'kicked' })
+  await expect(bob.in(group).joins()).rejects.toThrow(/Bob joins in "Plaza": they are banned/)
+  telegram.clock.advance('1h')
+  expect(await api.getChatMember(group.id, bob.id)).toMatchObject({ status: 'left' })
+  await bob.in(group).joins()
+  expect(group.member(bob).status).toBe('member')
+})
+
+test('less than thirty seconds, or more than 366 days, is for ever', async () => {
+  await api.banChatMember(group.id, bob.id, { until_date: seconds() + 29 })
+  expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: 0 })
+})
+
+test('whoever is banned takes their messages along', async () => {
+  await bob.in(group).sends('spam')
+  await olga.in(group).sends('hello')
+  await api.banChatMember(group.id, bob.id)
+  expect(group.messages.map((message) => message.text ?? 'service')).toEqual(['hello', 'service'])
+})
+
+test('unban lets back in, and throws out members unless only_if_banned', async () => {
+  await api.unbanChatMember(group.id, bob.id, { only_if_banned: true })
+  expect(group.member(bob).status).toBe('member')
+  await api.unbanChatMember(group.id, bob.id)
+  expect(group.member(bob).status).toBe('left')
+  await api.banChatMember(group.id, bob.id)
+  await api.unbanChatMember(group.id, bob.id, { only_if_banned: true })
+  expect(group.member(bob).status).toBe('left')
+})
+
+test('a restriction silences until it lapses, and survives leaving', async () => {
+  await api.restrictChatMember(group.id, bob.id, { can_send_messages: false }, { until_date: seconds() + 60 })
+  const [update] = await updatesOf(call)
+  expect(update).toMatchObject({
+    chat_member: { new_chat_member: { status: 'restricted', is_member: true, can_send_messages: false } },
+  })
+  await expect(bob.in(group).sends('hi')).rejects.toThrow(/restricted and lack can_send_messages/)
+  await bob.in(group).leaves()
+  expect(group.member(bob)).toMatchObject({ status: 'restricted', is_member: false })
+  await bob.in(group).joins()
+  expect(group.member(bob)).toMatchObject({ status: 'restricted', is_member: true })
+  telegram.clock.advance('1m')
+  await bob.in(group).sends('hi')
+  expect(group.member(bob).status).toBe('member')
+})
+
+test('permissions imply each other unless independent; all of them lift the restriction', async () => {
+  await api.restrictChatMember(group.id, bob.id, { can_send_polls: true })
+  expect(group.member(bob)).toMatchObject({ can_send_messages: true, can_send_photos: false })
+  await api.restrictChatMember(
+    group.id,
+    bob.id,
+    { can_send_polls: true },
+    { use_independent_chat_permissions: true },
+  )
+  expect(group.member(bob)).toMatchObject({ can_send_messages: false, can_send_polls: true })
+  await api.restrictChatMember(group.id, bob.id, {
+    can_send_messages: true,
+    can_send_other_messages: true,
+    can_add_web_page_previews: true,
+    can_send_polls: true,
+  })
+  expect(group.member(bob).status).toBe('member')
+})
+
+test('Telegram refuses in its own words', async () => {
+  const stranger = telegram.createUser({ firstName: 'Stranger' })
+  const carl = telegram.createUser({ firstName: 'Carl' })
+  await carl.in(group).joins()
+  await olga.in(group).promotes(carl)
+  const cases: [Promise<unknown>, string][] = [
+    [api.banChatMember(group.id, olga.id), "Bad Request: can't remove chat owner"],
+    [api.banChatMember(group.id, carl.id), 'Bad Request: user is an administrator of the chat'],
+    [api.restrictChatMember(group.id, bot.id, {}), "Bad Request: can't restrict self"],
+    [api.banChatMember(group.id, 404), 'Bad Request: user not found'],
+    [api.banChatMember(-100404, bob.id), 'Bad Request: chat not found'],
+    [
+      api.promoteChatMember(group.id, stranger.id, { can_pin_messages: true }),
+      'Bad Request: USER_NOT_PARTICIPANT',
+    ],
+    [api.approveChatJoinRequest(group.id, stranger.id), 'Bad Request: HIDE_REQUESTER_MISSING'],
+    [api.approveChatJoinRequest(group.id, bob.id), 'Bad Request: USER_ALREADY_PARTICIPANT'],
+    [
+      api.banChatMember(bob.id, bob.id),
+      'Bad Request: method is available for supergroup and channel chats only',
+    ],
+  ]
+  for (const [promise, description] of cases) refused(description)(await failing(promise))
+})
+
+test('a bot can do what its rights allow', async () => {
+  const weak = telegram.createGroup({
+    title: 'Weak',
+    owner: olga,
+    members: [bob],
+    admins: [{ who: bot, rights: { can_restrict_members: false, can_promote_members: false } }],
+  })
+  refused('Bad Request: not enough rights to restrict/unrestrict chat member')(
+    await failing(api.banChatMember(weak.id, bob.id)),
+  )
+  refused('Bad Request: not enough rights')(
+    await failing(api.promoteChatMember(weak.id, bob.id, { can_pin_messages: true })),
+  )
+  expect(await api.getChatMember(weak.id, bot.id)).toMatchObject({
+    status: 'administrator',
+    can_restrict_members: false,
+    can_delete_messages: true,
+  })
+})
+
+test('promotes and demotes, giving only rights it has', async () => {
+  await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
+  const admins = await api.getChatAdministrators(group.id)
+  expect(admins.map((admin) => admin.user.id).sort()).toEqual([olga.id, bob.id, bot.id].sort())
+  expect(admins.find((admin) => admin.user.id === bob.id)).toMatchObject({
+    status: 'administrator',
+    can_be_edited: true,
+    can_delete_messages: true,
+  })
+  expect(group.member(bob)).toMatchObject({ status: 'administrator', can_manage_chat: true })
+  await api.promoteChatMember(group.id, bob.id, {})
+  expect(group.member(bob).status).toBe('member')
+})
+
+test('the bot is told of its own standing, and is refused once it is gone', async () => {
+  await olga.in(group).demotes(bot)
+  await olga.in(group).bans(bot)
+  expect(await updatesOf(call)).toMatchObject([
+    {
+      my_chat_member: { old_chat_member: { status: 'administrator' }, new_chat_member: { status: 'member' } },
+    },
+    { my_chat_member: { from: { id: olga.id }, new_chat_member: { status: 'kicked' } } },
+    { message: { left_chat_member: { id: bot.id } } },
+  ])
+  refused('Forbidden: bot was kicked from the supergroup chat')(
+    await failing(api.sendMessage(group.id, 'hi')),
+  )
+  await olga.in(group).unbans(bot)
+  refused('Forbidden: bot is not a member of the supergroup chat')(
+    await failing(api.sendMessage(group.id, 'hi')),
+  )
+  await olga.in(group).adds(bot)
+  await api.sendMessage(group.id, 'back')
+  await api.leaveChat(group.id)
+  expect(group.member(bot).status).toBe('left')
+})
+
+test('join requests are approved or declined', async () => {
+  const stranger = telegram.createUser({ firstName: 'Stranger' })
+  await stranger.in(group).requestsToJoin({ bio: 'I am nice' })
+  expect(await updatesOf(call)).toMatchObject([
+    { chat_join_request: { from: { id: stranger.id }, bio: 'I am nice', user_chat_id: stranger.id } },
+  ])
+  await api.declineChatJoinRequest(group.id, stranger.id)
+  expect(group.member(stranger).status).toBe('left')
+  await stranger.in(group).requestsToJoin()
+  await api.approveChatJoinRequest(group.id, stranger.id)
+  expect(await updatesOf(call)).toMatchObject([
+    { chat_join_request: {} },
+    { chat_member: { via_join_request: true, new_chat_member: { status: 'member' } } },
+    { message: { new_chat_members: [{ id: stranger.id }], from: { id: stranger.id } } },
+  ])
+})
+
+test('chats describe themselves', async () => {
+  const news = telegram.createChannel({
+    title: 'News',
+    owner: olga,
+    username: 'news',
+    admins: [bot],
+    linkedGroup: group,
+  })
+  expect(await api.getChat('@news')).toMatchObject({ id: news.id, type: 'channel', linked_chat_id: group.id })
+  expect(await api.getChat(group.id)).toMatchObject({
+    type: 'supergroup',
+    permissions: { can_send_messages: true },
+  })
+  expect(await api.getChatMemberCount(group.id)).toBe(3)
+  await bob.to(bot).sends('/start')
+  expect(await api.getChat(bob.id)).toMatchObject({ type: 'private', first_name: 'Bob' })
+})
+
+test('blocking is told and refused', async () => {
+  refused("Forbidden: bot can't initiate conversation with a user")(
+    await failing(api.sendMessage(bob.id, 'hi')),
+  )
+  await bob.to(bot).sends('/start')
+  await bob.blocks(bot)
+  refused('Forbidden: bot was blocked by the user')(await failing(api.sendMessage(bob.id, 'hi')))
+  await expect(bob.to(bot).sends('hello?')).rejects.toThrow(/blocked the bot/)
+  await bob.unblocks(bot)
+  await api.sendMessage(bob.id, 'hi')
+  expect(await updatesOf(call)).toMatchObject([
+    { message: { text: '/start' } },
+    { my_chat_member: { chat: { type: 'private' }, new_chat_member: { status: 'kicked' } } },
+    { my_chat_member: { old_chat_member: { status: 'kicked' }, new_chat_member: { status: 'member' } } },
+  ])
+})

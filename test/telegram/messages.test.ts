@@ -1,0 +1,189 @@
+import { Api, type GrammyError, InlineKeyboard, InputFile, InputMediaBuilder } from 'grammy'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let alice: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'message_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+})
+afterEach(() => telegram.close())
+
+const describedBy = async (promise: Promise<unknown>) =>
+  ((await promise.catch((error: unknown) => error)) as GrammyError).description
+
+test('texts are refused as Telegram refuses them', async () => {
+  const html = (text: string) => api.sendMessage(group.id, text, { parse_mode: 'HTML' })
+  expect(await describedBy(api.sendMessage(group.id, '  \n '))).toBe('Bad Request: message text is empty')
+  expect(await describedBy(api.sendMessage(group.id, 'x'.repeat(4097)))).toBe(
+    'Bad Request: message is too long',
+  )
+  expect(await describedBy(api.sendMessage(404, 'hi'))).toBe('Bad Request: chat not found')
+  expect(await describedBy(html('<b>bold'))).toBe(
+    'Bad Request: can\'t parse entities: Can\'t find end tag corresponding to start tag "b"',
+  )
+  expect(await describedBy(html('é <b>bold</i>'))).toBe(
+    'Bad Request: can\'t parse entities: Unmatched end tag at byte offset 10, expected "</b>", found "</i>"',
+  )
+  expect(await describedBy(html('<blink>x</blink>'))).toBe(
+    'Bad Request: can\'t parse entities: Unsupported start tag "blink" at byte offset 0',
+  )
+  expect(await describedBy(html('a < b'))).toMatch(
+    /can't parse entities: Unclosed start tag at byte offset 2/,
+  )
+  expect(await describedBy(html('x</b>'))).toMatch(/Unexpected end tag at byte offset 1/)
+})
+
+test('HTML becomes text and entities', async () => {
+  const sent = await api.sendMessage(
+    group.id,
+    ' <b>Hi <i>you</i></b> &amp; <a href="https://example.com">there</a> &#128512; <code>&lt;x&gt;</code> /help ',
+    { parse_mode: 'html' as 'HTML' },
+  )
+  expect(sent.text).toBe('Hi you & there 😀 <x> /help')
+  expect(sent.entities).toEqual([
+    { type: 'bold', offset: 0, length: 6 },
+    { type: 'italic', offset: 3, length: 3 },
+    { type: 'text_link', offset: 9, length: 5, url: 'https://example.com' },
+    { type: 'code', offset: 18, length: 3 },
+    { type: 'bot_command', offset: 22, length: 5 },
+  ])
+})
+
+test('replies carry the message, once', async () => {
+  const first = await alice.in(group).sends('one')
+  const second = await alice.in(group).replies(first, 'two')
+  const third = await api.sendMessage(group.id, 'three', {
+    reply_parameters: { message_id: second.message_id },
+  })
+  expect(third.reply_to_message).toMatchObject({ text: 'two' })
+  expect(third.reply_to_message).not.toHaveProperty('reply_to_message')
+  const missing = { message_id: 404 }
+  expect(await describedBy(api.sendMessage(group.id, 'x', { reply_parameters: missing }))).toBe(
+    'Bad Request: message to be replied not found',
+  )
+  await api.sendMessage(group.id, 'x', {
+    reply_parameters: { ...missing, allow_sending_without_reply: true },
+  })
+})
+
+test('an ephemeral message is seen by its receiver alone', async () => {
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  const sent = await api.sendMessage(group.id, 'Only for you', {
+    ephemeral_message_parameters: { receiver_user_id: bob.id },
+    reply_markup: new InlineKeyboard().text('OK', 'ok'),
+  })
+  expect(sent).toMatchObject({ message_id: 0, ephemeral_message_id: 1, receiver_user: { id: bob.id } })
+  const heard = await bob.hears('Only for you')
+  expect(alice.heard.map((message) => message.text)).not.toContain('Only for you')
+  await bob.in(group).taps(heard, 'OK')
+  await expect(alice.in(group).taps(heard, 'OK')).rejects.toThrow(/cannot see it/)
+  await api.deleteEphemeralMessage(group.id, bob.id, 1)
+  expect(bob.heard.map((message) => message.text)).not.toContain('Only for you')
+})
+
+test('bots edit their own messages, and only to something new', async () => {
+  const sent = await api.sendMessage(group.id, 'one', { reply_markup: new InlineKeyboard().text('A', 'a') })
+  const edited = await api.editMessageText(group.id, sent.message_id, 'two')
+  expect(edited).toMatchObject({ text: 'two', edit_date: expect.any(Number) })
+  expect(edited).not.toHaveProperty('reply_markup')
+  expect(await describedBy(api.editMessageText(group.id, sent.message_id, 'two'))).toMatch(
+    /^Bad Request: message is not modified: /,
+  )
+  const theirs = await alice.in(group).sends('mine')
+  expect(await describedBy(api.editMessageText(group.id, theirs.message_id, 'x'))).toBe(
+    "Bad Request: message can't be edited",
+  )
+  expect(await describedBy(api.editMessageText(group.id, 404, 'x'))).toBe(
+    'Bad Request: message to edit not found',
+  )
+  await api.editMessageReplyMarkup(group.id, sent.message_id, {
+    reply_markup: new InlineKeyboard().text('B', 'b'),
+  })
+  await expect(alice.in(group).taps(sent, 'A')).rejects.toThrow(/Buttons with callback data: "B"/)
+})
+
+test('deletes what it may', async () => {
+  const one = await alice.in(group).sends('one')
+  const two = await alice.in(group).sends('two')
+  await api.deleteMessage(group.id, one.message_id)
+  expect(await describedBy(api.deleteMessage(group.id, one.message_id))).toBe(
+    'Bad Request: message to delete not found',
+  )
+  await api.deleteMessages(group.id, [one.message_id, two.message_id])
+  expect(group.messages).toEqual([])
+  const old = await alice.in(group).sends('old')
+  telegram.clock.advance('48h')
+  expect(await describedBy(api.deleteMessage(group.id, old.message_id))).toBe(
+    "Bad Request: message can't be deleted",
+  )
+  await alice.in(group).demotes(bot)
+  const fresh = await alice.in(group).sends('fresh')
+  expect(await describedBy(api.deleteMessage(group.id, fresh.message_id))).toBe(
+    "Bad Request: message can't be deleted",
+  )
+})
+
+test('uploads are kept by their content', async () => {
+  await alice.to(bot).sends('/start')
+  const picture = Buffer.from([0, 1, 2, 13, 10, 45, 45, 255])
+  const one = await api.sendPhoto(alice.id, new InputFile(picture, 'one "1".jpg'), { caption: 'Look' })
+  const two = await api.sendPhoto(alice.id, new InputFile(picture, 'two.jpg'))
+  expect(one).toMatchObject({ caption: 'Look', photo: [{ file_size: 8 }] })
+  expect(two.photo[0]?.file_unique_id).toBe(one.photo[0]?.file_unique_id)
+  const again = await api.sendPhoto(alice.id, one.photo[0]!.file_id)
+  expect(again.photo).toEqual(one.photo)
+  const paper = await api.sendDocument(alice.id, new InputFile(Buffer.from('text'), 'paper.txt'))
+  expect(paper.document).toMatchObject({ file_name: 'paper.txt', file_size: 4 })
+  const file = await api.getFile(one.photo[0]!.file_id)
+  const response = await fetch(`${telegram.apiRoot}/file/bot${bot.token}/${file.file_path}`)
+  expect(Buffer.from(await response.arrayBuffer())).toEqual(picture)
+  expect(await describedBy(api.sendPhoto(alice.id, 'nonsense'))).toMatch(/wrong file identifier/)
+  expect(telegram.calls('sendDocument')[0]?.params).toMatchObject({ chat_id: String(alice.id) })
+})
+
+test('an album has one media_group_id, from people and from bots', async () => {
+  const theirs = await alice.in(group).sendsAlbum(['one.jpg', 'two.jpg'], { caption: 'Holiday' })
+  expect(new Set(theirs.map((message) => message.media_group_id)).size).toBe(1)
+  expect(theirs.map((message) => message.caption)).toEqual(['Holiday', undefined])
+  expect(await updatesOf(caller(telegram.apiRoot, bot))).toHaveLength(2)
+  const own = await api.sendMediaGroup(group.id, [
+    InputMediaBuilder.photo(new InputFile(Buffer.from('1'), '1.jpg'), { caption: 'Hi' }),
+    InputMediaBuilder.photo(theirs[0]!.photo![0]!.file_id),
+  ])
+  expect(own).toMatchObject([{ caption: 'Hi', photo: [{ file_size: 1 }] }, { photo: theirs[0]!.photo }])
+  const albums = group.messages.map((message) => message.media_group_id)
+  expect(new Set(albums).size).toBe(2)
+  expect(albums.slice(0, 2)).not.toContain(albums[2])
+})
+
+test('commands are set per scope and language', async () => {
+  await api.setMyCommands([{ command: 'help', description: 'Helps' }])
+  await api.setMyCommands([{ command: 'ban', description: 'Bans' }], {
+    scope: { type: 'all_chat_administrators' },
+  })
+  expect(await api.getMyCommands()).toEqual([{ command: 'help', description: 'Helps' }])
+  expect(await api.getMyCommands({ scope: { type: 'all_chat_administrators' } })).toMatchObject([
+    { command: 'ban' },
+  ])
+  await api.deleteMyCommands()
+  expect(await api.getMyCommands()).toEqual([])
+  expect(await describedBy(api.setMyCommands([{ command: 'Bad Name', description: 'x' }]))).toBe(
+    'Bad Request: BOT_COMMAND_INVALID',
+  )
+})

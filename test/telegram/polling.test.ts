@@ -1,0 +1,125 @@
+import { Bot } from 'grammy'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { arrived, type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let alice: Person
+let call: Caller
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'polling_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+const textsOf = (answer: { result?: unknown }) =>
+  (answer.result as { message: { text: string } }[]).map((update) => update.message.text)
+const idsOf = (answer: { result?: unknown }) =>
+  (answer.result as { update_id: number }[]).map((update) => update.update_id)
+
+test('ids run sequentially from a positive start, and an offset confirms what lies below', async () => {
+  for (const text of ['a', 'b', 'c']) await alice.to(bot).sends(text)
+  const first = await call('getUpdates')
+  const ids = idsOf(first)
+  expect(ids[0]).toBeGreaterThan(0)
+  expect(ids).toEqual([ids[0], ids[0]! + 1, ids[0]! + 2])
+  expect(textsOf(await call('getUpdates'))).toEqual(['a', 'b', 'c'])
+  expect(textsOf(await call('getUpdates', { offset: ids[1] }))).toEqual(['b', 'c'])
+  expect(bot.pending).toBe(2)
+  expect(textsOf(await call('getUpdates', { limit: 1 }))).toEqual(['b'])
+})
+
+test('a negative offset keeps only the end of the queue', async () => {
+  for (const text of ['a', 'b', 'c']) await alice.to(bot).sends(text)
+  expect(textsOf(await call('getUpdates', { offset: -1 }))).toEqual(['c'])
+  expect(bot.pending).toBe(1)
+})
+
+test('a long poll answers as soon as something happens', async () => {
+  const polling = call('getUpdates', { timeout: 30 })
+  await alice.to(bot).sends('hello')
+  expect(textsOf(await polling)).toEqual(['hello'])
+})
+
+test('a long poll ends empty when its time is up', async () => {
+  expect(await call('getUpdates', { timeout: 1 })).toEqual({ ok: true, result: [] })
+})
+
+test('of two pollers the earlier is told of the conflict', async () => {
+  const earlier = call('getUpdates', { timeout: 30 })
+  await arrived(telegram, 'getUpdates')
+  const later = call('getUpdates', { timeout: 30 })
+  expect(await earlier).toEqual({
+    ok: false,
+    error_code: 409,
+    description:
+      'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
+  })
+  await alice.to(bot).sends('hello')
+  expect(textsOf(await later)).toEqual(['hello'])
+})
+
+test('chat_member and reactions come only to bots that name them, and the choice is remembered', async () => {
+  const group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  const kinds = (updates: Record<string, unknown>[]) => updates.map((update) => Object.keys(update)[1])
+  expect(kinds(await updatesOf(call))).toEqual(['message'])
+
+  await updatesOf(call, ['chat_member', 'message_reaction'])
+  await bob.in(group).leaves()
+  const message = await alice.in(group).sends('hi')
+  await alice.in(group).reacts(message, '👍')
+  expect(kinds(await updatesOf(call))).toEqual(['chat_member', 'message_reaction'])
+
+  await updatesOf(call, [])
+  await bob.in(group).joins()
+  expect(kinds(await updatesOf(call))).toEqual(['message'])
+})
+
+test('an update is kept for a day', async () => {
+  await alice.to(bot).sends('yesterday')
+  telegram.clock.advance('23h')
+  await alice.to(bot).sends('today')
+  telegram.clock.advance('2h')
+  expect(textsOf(await call('getUpdates'))).toEqual(['today'])
+})
+
+test('raw updates are delivered as they are, redelivered ones too', async () => {
+  const { update_id } = telegram.deliver(bot, { message_reaction_count: {} as never })
+  const first = await call('getUpdates')
+  expect(first.result).toEqual([{ update_id, message_reaction_count: {} }])
+  await call('getUpdates', { offset: update_id + 1 })
+  telegram.deliver(bot, { update_id, message_reaction_count: {} as never })
+  expect(idsOf(await call('getUpdates', { offset: update_id + 1 }))).toEqual([update_id])
+  expect(idsOf(await call('getUpdates', { offset: update_id + 1 }))).toEqual([])
+  await alice.to(bot).sends('next')
+  expect(idsOf(await call('getUpdates'))).toEqual([update_id + 1])
+})
+
+test('a bot that hangs up loses nothing', async () => {
+  const hangUp = new AbortController()
+  const lost = fetch(`${telegram.apiRoot}/bot${bot.token}/getUpdates?timeout=30`, { signal: hangUp.signal })
+  await arrived(telegram, 'getUpdates')
+  hangUp.abort()
+  await expect(lost).rejects.toThrow('abort')
+  await telegram.called('getUpdates')
+  await alice.to(bot).sends('hello')
+  expect(textsOf(await call('getUpdates'))).toEqual(['hello'])
+})
+
+test('closing tells a bot that still runs', async () => {
+  const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot } })
+  const ended = expect(grammy.start()).rejects.toThrow(/409.*stop the bot before it/)
+  await arrived(telegram, 'getUpdates')
+  await telegram.close()
+  await ended
+})
+
+test('settled tells which bot does not fetch', async () => {
+  await alice.to(bot).sends('hello')
+  await expect(telegram.settled({ timeout: 10 })).rejects.toThrow(/@polling_bot \(1 updates\)/)
+})
