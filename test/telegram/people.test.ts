@@ -1,0 +1,195 @@
+import { Api, InlineKeyboard } from 'grammy'
+import { SentinelError } from '../../src/core/errors.js'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let alice: Person
+let bob: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual', patience: '50ms' })
+  bot = telegram.createBot({ username: 'people_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+test('an anonymous admin and a channel hide behind shared accounts', async () => {
+  const news = telegram.createChannel({ title: 'News', owner: bob })
+  await alice.in(group).anonymously().sends('rules')
+  await bob.in(group).as(news).sends('ad')
+  expect(await updatesOf(call)).toMatchObject([
+    { message: { from: { id: 1087968824, username: 'GroupAnonymousBot' }, sender_chat: { id: group.id } } },
+    {
+      message: {
+        from: { id: 136817688, username: 'Channel_Bot' },
+        sender_chat: { id: news.id, type: 'channel' },
+      },
+    },
+  ])
+  expect(() => bob.in(group).anonymously()).toThrow(/only administrators can/)
+  expect(() => alice.in(group).as(news)).toThrow(/do not own that channel/)
+})
+
+test('a channel post is copied into the linked group', async () => {
+  const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: group, admins: [bot] })
+  const post = await alice.in(news).posts('We are open')
+  expect(post).toMatchObject({ sender_chat: { id: news.id }, chat: { type: 'channel' } })
+  expect(post).not.toHaveProperty('from')
+  await alice.in(news).edits(post, 'We are closed')
+  expect(await updatesOf(call)).toMatchObject([
+    { channel_post: { text: 'We are open' } },
+    {
+      message: {
+        from: { id: 777000 },
+        sender_chat: { id: news.id },
+        is_automatic_forward: true,
+        forward_origin: { type: 'channel', message_id: post.message_id },
+        text: 'We are open',
+      },
+    },
+    { edited_channel_post: { text: 'We are closed' } },
+  ])
+  await expect(bob.in(news).posts('me too')).rejects.toThrow(/Bob writes in "News": they are not a member/)
+})
+
+test('bots hear neither themselves nor each other', async () => {
+  const other = telegram.createBot({ username: 'other_bot' })
+  await alice.in(group).adds(other)
+  await updatesOf(call)
+  await new Api(other.token, { apiRoot: telegram.apiRoot }).sendMessage(group.id, 'beep')
+  await api.sendMessage(group.id, 'boop')
+  expect(await updatesOf(call)).toEqual([])
+  expect(bob.heard.map((message) => message.text)).toEqual([undefined, 'beep', 'boop'])
+})
+
+test('edits and reactions reach the bot', async () => {
+  await updatesOf(call, ['edited_message', 'message_reaction'])
+  const message = await bob.in(group).sends('helo')
+  const edited = await bob.in(group).edits(message, 'hello @people_bot')
+  expect(edited.entities).toEqual([{ type: 'mention', offset: 6, length: 11 }])
+  await bob.in(group).reacts(message, '👍')
+  await bob.in(group).reacts(message)
+  const thumb = { type: 'emoji', emoji: '👍' }
+  expect(await updatesOf(call)).toMatchObject([
+    { edited_message: { text: 'hello @people_bot', edit_date: expect.any(Number) } },
+    { message_reaction: { user: { id: bob.id }, old_reaction: [], new_reaction: [thumb] } },
+    { message_reaction: { old_reaction: [thumb], new_reaction: [] } },
+  ])
+  await expect(alice.in(group).edits(message, 'x')).rejects.toThrow(/only their own/)
+})
+
+test('coming and going, with service messages', async () => {
+  await updatesOf(call, ['message', 'chat_member'])
+  const carl = telegram.createUser({ firstName: 'Carl' })
+  await alice.in(group).adds(carl)
+  await carl.in(group).leaves()
+  await alice.in(group).restricts(bob, { can_send_messages: true })
+  await expect(bob.in(group).sendsPhoto('cat.jpg')).rejects.toThrow(/lack can_send_photos/)
+  await alice.in(group).promotes(bob, { can_delete_messages: true })
+  expect(await updatesOf(call)).toMatchObject([
+    { chat_member: { from: { id: alice.id }, new_chat_member: { status: 'member', user: { id: carl.id } } } },
+    { message: { from: { id: alice.id }, new_chat_members: [{ id: carl.id }] } },
+    { chat_member: { from: { id: carl.id }, new_chat_member: { status: 'left' } } },
+    { message: { from: { id: carl.id }, left_chat_member: { id: carl.id } } },
+    { chat_member: { new_chat_member: { status: 'restricted', can_send_messages: true } } },
+    { chat_member: { new_chat_member: { status: 'administrator', can_delete_messages: true } } },
+  ])
+  await expect(bob.in(group).bans(alice)).rejects.toThrow(
+    /Bob bans in "Plaza": Bad Request: can't remove chat owner/,
+  )
+})
+
+test('inline queries are asked and answered', async () => {
+  const asked = await alice.asks(bot, 'cats')
+  expect(await updatesOf(call)).toMatchObject([{ inline_query: { id: asked.query.id, query: 'cats' } }])
+  const result = {
+    type: 'article',
+    id: '1',
+    title: 'Cat',
+    input_message_content: { message_text: 'Meow' },
+  } as const
+  await api.answerInlineQuery(asked.query.id, [result], { cache_time: 0 })
+  expect(await asked.answer).toEqual({ results: [result], cache_time: 0 })
+  expect(await call('answerInlineQuery', { inline_query_id: '1', results: [] })).toMatchObject({
+    error_code: 400,
+  })
+})
+
+test('a payment goes through once the bot agrees', async () => {
+  const refused = await alice.pays(bot, { payload: 'premium', amount: 100 })
+  await api.answerPreCheckoutQuery(refused.query.id, false, { error_message: 'Sold out' })
+  expect(await refused.answer).toEqual({ ok: false, error_message: 'Sold out' })
+  expect(refused.receipt).toBeUndefined()
+  const payment = await alice.pays(bot, { payload: 'premium', amount: 100 })
+  await api.answerPreCheckoutQuery(payment.query.id, true)
+  expect(await updatesOf(call)).toMatchObject([
+    { pre_checkout_query: { invoice_payload: 'premium', currency: 'XTR', total_amount: 100 } },
+    { pre_checkout_query: {} },
+    { message: { from: { id: alice.id }, successful_payment: { total_amount: 100 } } },
+  ])
+  const late = await alice.pays(bot, { payload: 'premium', amount: 100 })
+  telegram.clock.advance('10s')
+  await expect(api.answerPreCheckoutQuery(late.query.id, true)).rejects.toThrow(/query is too old/)
+})
+
+test('a tap that nobody answers says so; one answered too late is refused', async () => {
+  await alice.to(bot).sends('/start')
+  const offer = await api.sendMessage(alice.id, 'Well?', {
+    reply_markup: new InlineKeyboard().text('Buy', 'buy'),
+  })
+  const tap = await alice.to(bot).taps(offer, 'buy')
+  await expect(tap.answer).rejects.toThrow(/Alice's tap on "Buy" was not answered within 50 ms/)
+  telegram.clock.advance('1m')
+  await expect(api.answerCallbackQuery(tap.query.id)).rejects.toThrow(
+    /query is too old and response timeout expired or query ID is invalid/,
+  )
+})
+
+test('hears what was said before or comes later, and tells what it heard instead', async () => {
+  const first = await api.sendMessage(group.id, 'ping 1')
+  expect((await bob.hears(/ping \d/g)).message_id).toBe(first.message_id)
+  const later = bob.hears('ping', { in: group, after: await bob.hears('ping 1') })
+  await api.sendMessage(group.id, 'ping 2')
+  expect((await later).text).toBe('ping 2')
+  const error: unknown = await bob.hears('pong').catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(SentinelError)
+  expect(error).toMatchObject({ code: 'telegram.invalid' })
+  expect(String(error)).toContain('did not hear "pong" within 50 ms, but heard only:')
+  expect(String(error)).toContain('people_bot in "Plaza": "ping 2"')
+  const stranger = telegram.createUser({ firstName: 'Stranger' })
+  await expect(stranger.hears('ping')).rejects.toThrow(/heard nothing at all/)
+})
+
+test('the story’s mistakes are named', () => {
+  expect(() => telegram.createBot({ username: 'nobody' })).toThrow(/does not end in "bot"/)
+  expect(() => telegram.createUser({ firstName: '' })).toThrow(/firstName is empty/)
+  expect(() => telegram.createUser({ firstName: 'X', id: alice.id })).toThrow(/is taken/)
+  expect(() => telegram.createUser({ firstName: 'X', username: '@alice' })).toThrow(/write it without @/)
+  expect(() => telegram.createUser({ firstName: 'X', id: 777000 })).toThrow(/is taken/)
+  expect(() => telegram.createGroup({ title: 'X', owner: alice, id: 5 })).toThrow(/-1001234567890/)
+  expect(() => telegram.clock.advance('soon' as '1s')).toThrow(/clock.advance/)
+})
+
+test('a clock of one’s own dates everything', async () => {
+  const other = await startTelegram({ clock: () => 1_700_000_000_000 })
+  const carl = other.createUser({ firstName: 'Carl' })
+  other.clock.advance('1h')
+  const message = await carl.to(other.createBot({ username: 'clock_bot' })).sends('hi')
+  expect(message.date).toBe(1_700_003_600)
+  await other.close()
+})
