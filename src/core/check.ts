@@ -204,7 +204,7 @@ export interface WindowCheck extends Limited {
 export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | WindowCheck
 
 /**
- * All checks of a chain, in order. `scopes` names the subjects an ask brings.
+ * All checks of a chain, in order, at most 31. `scopes` names the subjects an ask brings.
  *
  * @example
  * ```ts
@@ -226,6 +226,9 @@ export interface Plan {
   readonly checks: readonly Check[]
 }
 
+/** So many checks fit a set of bits: a chain of more is two chains. */
+export const MOST_CHECKS = 31
+
 /**
  * What one update asks of a plan. Not changed once given: a storage may keep it.
  *
@@ -243,7 +246,10 @@ export interface Ask {
   readonly subjects: readonly (Key | undefined)[]
   /** By check: 0 leaves the check out; limits charge so much. Fractions are fine. */
   readonly costs: readonly number[]
-  /** By check: what a claim takes, a whole number below 2^53; 0 elsewhere. */
+  /**
+   * By claim (the plan's checks of kind `claim`, in order): what it takes, a whole number below 2^53. May end
+   * early when the rest is left out.
+   */
   readonly tokens: readonly number[]
   /** By check: a limit for this update alone, in place of the plan's. */
   readonly limits?: readonly (Limit | undefined)[]

@@ -1,4 +1,4 @@
-import { formatDuration, parseDuration } from '../../src/core/duration.js'
+import { exactDuration, formatDuration, parseDuration } from '../../src/core/duration.js'
 import { SentinelError } from '../../src/core/errors.js'
 
 describe('a duration', () => {
@@ -42,5 +42,26 @@ describe('a duration', () => {
     [Number.POSITIVE_INFINITY, 'forever'],
   ])('%d ms is said as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
+  })
+
+  test('ends at a hundred years, which every storage can add to today', () => {
+    const century = 36_525 * 86_400_000
+    expect(parseDuration('36525d')).toBe(century)
+    expect(parseDuration(century)).toBe(century)
+    expect(() => parseDuration(century + 1, 'block.for')).toThrow(/^block\.for: 3155760000001 is no duration/)
+    expect(() => parseDuration('36526d')).toThrow(SentinelError)
+  })
+
+  test.each([undefined, null, 5n, {}, [], Object.create(null) as unknown, Symbol('s')])(
+    'is not %p, and saying so does not fail',
+    (value) => {
+      expect(() => parseDuration(value as string, 'block.for')).toThrow(
+        /^block\.for: .+ is no duration\. Write/,
+      )
+    },
+  )
+
+  test.each([0, 1, 999, 1500, 90_061_001, 604_800_000])('of %d ms is written exactly', (ms) => {
+    expect(parseDuration(exactDuration(ms))).toBe(ms)
   })
 })
