@@ -172,11 +172,15 @@ export type RawUpdate = Omit<Update, 'update_id'> & { readonly update_id?: numbe
  * ```ts
  * import { startTelegram, type Telegram } from 'grammy-sentinel/testing'
  *
- * let telegram: Telegram
- * beforeEach(async () => {
- *   telegram = await startTelegram()
- * })
- * afterEach(() => telegram.close())
+ * async function inAFreshTelegram(story: (telegram: Telegram) => Promise<void>) {
+ *   const telegram = await startTelegram()
+ *   try {
+ *     await story(telegram)
+ *   } finally {
+ *     await telegram.close()
+ *   }
+ * }
+ * export { inAFreshTelegram }
  * ```
  */
 export class Telegram {
@@ -254,8 +258,12 @@ export class Telegram {
     options: { readonly where?: (call: BotCall) => boolean; readonly timeout?: Duration } = {},
   ): Promise<BotCall> {
     const { where = () => true, timeout } = options
+    const isMeant = (call: BotCall) => call.method.toLowerCase() === method.toLowerCase()
     return this.#patience.until({
-      find: () => this.calls(method).find((call) => call.result !== undefined && where(call)),
+      find: (news?: BotCall) => {
+        const candidates = news === undefined ? this.calls(method) : [news].filter(isMeant)
+        return candidates.find((call) => call.result !== undefined && where(call))
+      },
       watch: (listener) => this.#api.log.watch(listener),
       otherwise: (waited) => {
         const made = new Set(this.calls().map((call) => call.method))
@@ -280,7 +288,7 @@ export class Telegram {
     options: { readonly bots?: readonly TelegramBot[]; readonly timeout?: Duration } = {},
   ): Promise<void> {
     const bots = options.bots?.map((bot) => bot.account) ?? this.#world.accounts.bots()
-    await this.#patience.until({
+    await this.#patience.until<true, void>({
       find: () => (bots.every((bot) => bot.queue.size === 0) ? true : undefined),
       watch: (listener) => {
         const ends = bots.map((bot) => bot.queue.watch(listener))

@@ -63,11 +63,13 @@ test('less than thirty seconds, or more than 366 days, is for ever', async () =>
   expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: 0 })
 })
 
-test('whoever is banned takes their messages along', async () => {
+test('whoever is banned sees nothing any more, but what they wrote stays', async () => {
   await bob.in(group).sends('spam')
   await olga.in(group).sends('hello')
-  await api.banChatMember(group.id, bob.id)
-  expect(group.messages.map((message) => message.text ?? 'service')).toEqual(['hello', 'service'])
+  expect(bob.heard).toHaveLength(1)
+  await api.banChatMember(group.id, bob.id, { revoke_messages: true })
+  expect(bob.heard).toEqual([])
+  expect(group.messages.map((message) => message.text ?? 'service')).toEqual(['spam', 'hello', 'service'])
 })
 
 test('unban lets back in, and throws out members unless only_if_banned', async () => {

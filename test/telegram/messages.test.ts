@@ -93,8 +93,13 @@ test('an ephemeral message is seen by its receiver alone', async () => {
   expect(alice.heard.map((message) => message.text)).not.toContain('Only for you')
   await bob.in(group).taps(heard, 'OK')
   await expect(alice.in(group).taps(heard, 'OK')).rejects.toThrow(/cannot see it/)
+  await api.editEphemeralMessageText(group.id, bob.id, 1, 'Still only for you')
+  await bob.hears('Still only')
+  expect(await describedBy(api.deleteEphemeralMessage(group.id, alice.id, 1))).toBe(
+    'Bad Request: message to delete not found',
+  )
   await api.deleteEphemeralMessage(group.id, bob.id, 1)
-  expect(bob.heard.map((message) => message.text)).not.toContain('Only for you')
+  expect(bob.heard.filter((message) => message.ephemeral_message_id !== undefined)).toEqual([])
 })
 
 test('bots edit their own messages, and only to something new', async () => {

@@ -1,3 +1,4 @@
+import { run } from '@grammyjs/runner'
 import { Bot } from 'grammy'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { arrived, type Caller, caller, updatesOf } from './calling.js'
@@ -98,6 +99,33 @@ test('raw updates are delivered as they are, redelivered ones too', async () => 
   expect(idsOf(await call('getUpdates', { offset: update_id + 1 }))).toEqual([])
   await alice.to(bot).sends('next')
   expect(idsOf(await call('getUpdates'))).toEqual([update_id + 1])
+})
+
+test('a redelivered update beside a new one makes no bot go back', async () => {
+  const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot }, botInfo: bot.info })
+  const seen: string[] = []
+  grammy.on('message:text', (ctx) => {
+    seen.push(ctx.message.text)
+  })
+  const old = telegram.deliver(bot, { message: (await alice.to(bot).sends('old')) as never })
+  await alice.to(bot).sends('new')
+  telegram.deliver(bot, old)
+  const running = grammy.start()
+  await telegram.settled()
+  await grammy.stop()
+  await running
+  expect(seen).toEqual(['old', 'old', 'old', 'new'])
+})
+
+test('works under the runner', async () => {
+  const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot }, botInfo: bot.info })
+  grammy.on('message:text', (ctx) => ctx.reply(`Heard ${ctx.message.text}`))
+  const runner = run(grammy)
+  await alice.to(bot).sends('one')
+  await alice.to(bot).sends('two')
+  await alice.hears('Heard one')
+  await alice.hears('Heard two')
+  await runner.stop()
 })
 
 test('a bot that hangs up loses nothing', async () => {

@@ -119,7 +119,7 @@ export class Webhook {
     const wait = this.timing.retry * Math.min(2 ** (failures - 1), LONGEST_BACKOFF)
     const timer = setTimeout(() => {
       this.#lanes.delete(lane)
-      if (this.queue.pending().includes(entry)) this.#start(lane, entry, failures)
+      if (this.queue.pending().has(entry)) this.#start(lane, entry, failures)
       else this.#deliver()
     }, wait)
     this.#lanes.set(lane, { failures, timer })

@@ -134,13 +134,16 @@ export class Person {
    */
   hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
     const after = options.after === undefined ? 0 : this.#orderOf(options.after)
-    const audible = () =>
-      this.#heard().filter((stored) => stored.order > after && this.#isIn(stored, options.in))
+    const isMeant = (stored: StoredMessage) =>
+      this.#hearsAbout(stored) && stored.order > after && isThere(stored, options.in)
     return this.#patience.until({
-      find: () => audible().find((stored) => matches(stored.message, what))?.message,
+      find: (news?: StoredMessage) => {
+        const candidates = news === undefined ? this.#heard() : [news]
+        return candidates.find((stored) => isMeant(stored) && matches(stored.message, what))?.message
+      },
       watch: (listener) => this.#world.watch(listener),
       otherwise: (waited) => {
-        const heard = audible().slice(-10).map(describeHeard)
+        const heard = this.#heard().filter(isMeant).slice(-10).map(describeHeard)
         const instead = heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
         return `${this.firstName} did not hear ${typeof what === 'string' ? JSON.stringify(what) : what} within ${waited} ms, but ${instead}`
       },
@@ -157,14 +160,12 @@ export class Person {
     return this.#world
       .chats()
       .flatMap((chat) => chat.history.all())
-      .filter((stored) => stored.authorId !== this.id && this.#world.canSee(stored, this.id))
+      .filter((stored) => this.#hearsAbout(stored))
       .sort((a, b) => a.order - b.order)
   }
 
-  #isIn(stored: StoredMessage, place: HearingOptions['in']): boolean {
-    if (place === undefined) return true
-    if (stored.chat.kind === 'private') return stored.chat.bot.id === place.id
-    return stored.chat.id === place.id
+  #hearsAbout(stored: StoredMessage): boolean {
+    return stored.authorId !== this.id && this.#world.canSee(stored, this.id)
   }
 
   #orderOf(message: Message): number {
@@ -205,6 +206,11 @@ export class InlineQuestion {
   get answer(): Promise<InlineAnswer> {
     return this.#answer.wait()
   }
+}
+
+function isThere(stored: StoredMessage, place: HearingOptions['in']): boolean {
+  if (place === undefined) return true
+  return (stored.chat.kind === 'private' ? stored.chat.bot.id : stored.chat.id) === place.id
 }
 
 function matches(message: Message, what: RegExp | string): boolean {

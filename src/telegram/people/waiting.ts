@@ -8,13 +8,14 @@ export class Patience {
   constructor(readonly limit: Ms) {}
 
   /**
-   * Waits for `find` to find something: at once, and again whenever `watch` reports news.
+   * Waits for `find` to find something: at once among all that is there, and then in each piece of news that `watch`
+   * reports.
    *
    * @throws SentinelError `telegram.invalid` with `otherwise()` after the time-out, or when the Telegram closes.
    */
-  until<Found>(options: {
-    readonly find: () => Found | undefined
-    readonly watch: (listener: () => void) => () => void
+  until<Found, News>(options: {
+    readonly find: (news?: News) => Found | undefined
+    readonly watch: (listener: (news: News) => void) => () => void
     readonly otherwise: (waited: Ms) => string
     readonly timeout?: Duration | undefined
   }): Promise<Found> {
@@ -31,8 +32,8 @@ export class Patience {
         end()
         reject(new SentinelError('telegram.invalid', options.otherwise(limit)))
       }
-      const unwatch = options.watch(() => {
-        const found = options.find()
+      const unwatch = options.watch((news) => {
+        const found = options.find(news)
         if (found === undefined) return
         end()
         resolve(found)
@@ -50,7 +51,7 @@ export class Patience {
 /** A bot's answer to a query, there already or yet to come. */
 export class AwaitedAnswer<Answer> {
   #answer: Answer | undefined
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(answer: Answer) => void>()
 
   constructor(
     private readonly patience: Patience,
@@ -60,7 +61,7 @@ export class AwaitedAnswer<Answer> {
   /** Called by the world. */
   readonly give = (answer: Answer): void => {
     this.#answer = answer
-    for (const listener of [...this.#listeners]) listener()
+    for (const listener of [...this.#listeners]) listener(answer)
   }
 
   get given(): Answer | undefined {

@@ -25,7 +25,8 @@ export interface PendingUpdate {
 
 /** What waits for one bot. Ids run sequentially; an update leaves when the bot confirms it. */
 export class UpdateQueue {
-  #pending: PendingUpdate[] = []
+  /** A set keeps the order of arrival and forgets one entry in no time. */
+  readonly #pending = new Set<PendingUpdate>()
   #nextId = FIRST_UPDATE_ID
   #allowed: ReadonlySet<string> | undefined
   readonly #listeners = new Set<() => void>()
@@ -58,42 +59,53 @@ export class UpdateQueue {
 
   #add(update: Update, injected: boolean): void {
     if (update.update_id >= this.#nextId) this.#nextId = update.update_id + 1
-    if (this.#pending.length >= KEPT_AT_MOST) this.#pending.shift()
-    this.#pending.push({ update, at: this.now(), injected, handedOut: false })
+    if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
+    this.#pending.add({ update, at: this.now(), injected, handedOut: false })
     this.#changed()
   }
 
   /** Everything below `offset` is confirmed and forgotten. */
   confirm(offset: number): void {
-    this.#keep((entry) => entry.update.update_id >= offset || (entry.injected && !entry.handedOut))
+    const before = this.#pending.size
+    for (const entry of this.#pending)
+      if (entry.update.update_id < offset && (entry.handedOut || !entry.injected)) this.#pending.delete(entry)
+    if (this.#pending.size !== before) this.#changed()
   }
 
   /** A negative offset of getUpdates: only the last `count` stay. */
   forgetAllBut(count: number): void {
-    if (this.#pending.length <= count) return
-    this.#pending = count === 0 ? [] : this.#pending.slice(-count)
+    if (this.#pending.size <= count) return
+    this.#dropOldest(this.#pending.size - count)
     this.#changed()
   }
 
   remove(entry: PendingUpdate): void {
-    this.#keep((other) => other !== entry)
+    if (this.#pending.delete(entry)) this.#changed()
   }
 
+  /** By id, also where an older one was injected later: bots confirm with the last id they got. */
   handOut(limit: number): Update[] {
-    const entries = this.pending().slice(0, limit)
-    for (const entry of entries) entry.handedOut = true
-    return entries.map((entry) => entry.update)
+    const updates: Update[] = []
+    for (const entry of this.pending()) {
+      if (updates.length === limit) break
+      entry.handedOut = true
+      updates.push(entry.update)
+    }
+    return updates.sort((a, b) => a.update_id - b.update_id)
   }
 
-  pending(): readonly PendingUpdate[] {
+  /** What has not lapsed, in the order of arrival. */
+  pending(): ReadonlySet<PendingUpdate> {
     const oldest = this.now() - KEPT_FOR
-    if (this.#pending[0] !== undefined && this.#pending[0].at < oldest)
-      this.#keep((entry) => entry.at >= oldest)
+    for (const entry of this.#pending) {
+      if (entry.at >= oldest) break
+      this.#pending.delete(entry)
+    }
     return this.#pending
   }
 
   get size(): number {
-    return this.pending().length
+    return this.pending().size
   }
 
   /** Calls back whenever something came or went, until the returned function is called. */
@@ -102,10 +114,11 @@ export class UpdateQueue {
     return () => this.#listeners.delete(listener)
   }
 
-  #keep(stays: (entry: PendingUpdate) => boolean): void {
-    const before = this.#pending.length
-    this.#pending = this.#pending.filter(stays)
-    if (this.#pending.length !== before) this.#changed()
+  #dropOldest(count: number): void {
+    for (const entry of this.#pending) {
+      if (count-- === 0) break
+      this.#pending.delete(entry)
+    }
   }
 
   #changed(): void {

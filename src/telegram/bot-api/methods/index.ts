@@ -1,5 +1,6 @@
 import type { Methods } from '../call.js'
 import { chatMethods } from './chats.js'
+import { ephemeralMethods } from './ephemeral.js'
 import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
@@ -12,6 +13,7 @@ export const METHODS: Methods = {
   ...chatMethods,
   ...memberMethods,
   ...messageMethods,
+  ...ephemeralMethods,
   ...mediaMethods,
   ...queryMethods,
 }

@@ -20,7 +20,6 @@ import {
   changeMembership,
   decideJoinRequest,
 } from '../../world/membership.js'
-import { remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 
@@ -95,20 +94,13 @@ export const memberMethods: Methods = {
   declineChatJoinRequest: (call) => decide(call, false),
 }
 
+/** What they wrote stays: `revoke_messages` is about what the banned person still sees, and that is nothing. */
 function ban(call: Call): true {
   const { world, bot, params } = call
   const { chat, target } = chatAndTarget(call)
   assertMayRestrict(world, chat, bot, target)
   const untilDate = untilDateAt(params.integer('until_date'), world.date())
   changeMembership(world, { chat, target, next: { status: 'kicked', untilDate }, performer: bot })
-  // "Always True for supergroups and channels": whoever is banned takes their messages along.
-  for (const stored of chat.history.all())
-    if (
-      stored.authorId === target.id &&
-      stored.message.from?.id === target.id &&
-      !isLeaving(stored.message, target)
-    )
-      remove(stored)
   return true
 }
 
@@ -125,9 +117,4 @@ function chatAndTarget(call: Call): { chat: SharedChat; target: Account } {
   const target = call.world.accounts.find(userId)
   if (target === undefined) throw badRequest('user not found')
   return { chat, target }
-}
-
-/** The notice that they are gone stays, also when they left by themselves. */
-function isLeaving(message: { left_chat_member?: { id: number } }, target: Account): boolean {
-  return message.left_chat_member?.id === target.id
 }

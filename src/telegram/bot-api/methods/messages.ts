@@ -95,22 +95,6 @@ export const messageMethods: Methods = {
     return true
   },
 
-  deleteEphemeralMessage(call) {
-    const chat = presentChat(call)
-    const stored = chat.history.findEphemeral(
-      required(call, 'ephemeral_message_id', 'message to delete not found'),
-    )
-    if (
-      stored === undefined ||
-      stored.authorId !== call.bot.id ||
-      (stored.receiverId !== call.params.integer('user_id') &&
-        stored.receiverId !== call.params.integer('receiver_user_id'))
-    )
-      throw badRequest('message to delete not found')
-    remove(stored)
-    return true
-  },
-
   setMessageReaction(call) {
     const chat = presentChat(call)
     const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
@@ -122,7 +106,7 @@ export const messageMethods: Methods = {
   },
 }
 
-function presentChat(call: Call): WorldChat {
+export function presentChat(call: Call): WorldChat {
   const chat = chatOf(call)
   assertPresent(call, chat)
   return chat
@@ -149,7 +133,7 @@ function mayDelete({ world, bot }: Call, chat: WorldChat, stored: StoredMessage)
   return stored.authorId === bot.id && (chat.kind !== 'channel' || hasRight(membership, 'can_post_messages'))
 }
 
-function notModified() {
+export function notModified() {
   return badRequest(
     'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
   )
