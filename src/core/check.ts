@@ -226,7 +226,16 @@ export interface Plan {
   readonly checks: readonly Check[]
 }
 
-/** So many checks fit a set of bits: a chain of more is two chains. */
+/**
+ * So many checks fit a set of bits: a chain of more is two chains.
+ *
+ * @example
+ * ```ts
+ * import { MOST_CHECKS, type Plan } from 'grammy-sentinel'
+ *
+ * const fits = (plan: Plan) => plan.checks.length <= MOST_CHECKS
+ * ```
+ */
 export const MOST_CHECKS = 31
 
 /**

@@ -1,4 +1,4 @@
-import type { UpdateKind } from './facts.js'
+import type { UpdateKind } from './kinds.js'
 
 type Fields = Readonly<Record<string, unknown>>
 

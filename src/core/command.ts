@@ -1,0 +1,32 @@
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * What Telegram takes for a command at the beginning of a text: the rule of match_bot_commands in
+ * https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
+ */
+const COMMAND = /^\/([a-zA-Z0-9_]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?![\p{L}\p{M}\p{N}_@/<>])/u
+const SLASH = 47
+
+/** The command that a message begins with, in lower case, if it is meant for the bot of that name. */
+export function commandOf(message: Fields, username: string | undefined): string | undefined {
+  const plain = typeof message.text === 'string'
+  const text = plain ? message.text : message.caption
+  if (typeof text !== 'string' || text.charCodeAt(0) !== SLASH) return undefined
+  const length = commandLength(plain ? message.entities : message.caption_entities)
+  const match = COMMAND.exec(length === undefined ? text : text.slice(0, length))
+  if (match === null) return undefined
+  const recipient = match[2]
+  if (recipient !== undefined && recipient.toLowerCase() !== username?.toLowerCase()) return undefined
+  return (match[1] as string).toLowerCase()
+}
+
+/** The length of the command that Telegram saw at the beginning, which is what grammY goes by. */
+function commandLength(entities: unknown): number | undefined {
+  if (!Array.isArray(entities)) return undefined
+  for (let i = 0; i < entities.length; i++) {
+    const entity = entities[i] as Fields | null | undefined
+    if (entity?.type !== 'bot_command' || entity.offset !== 0) continue
+    return typeof entity.length === 'number' ? entity.length : undefined
+  }
+  return undefined
+}
