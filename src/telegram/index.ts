@@ -24,4 +24,5 @@ export {
   type TelegramOptions,
 } from './telegram.js'
 export type { ClockSource, TelegramClock } from './world/clock.js'
+export type { Content } from './world/posting.js'
 export type { CallbackAnswer, CheckoutAnswer, InlineAnswer } from './world/world.js'

@@ -1,6 +1,5 @@
 import type { ChatAdministratorRights, Update } from 'grammy/types'
-import type { Duration } from '../core/duration.js'
-import { parseDuration } from '../core/duration.js'
+import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
 import type { BotCall } from './bot-api/calls.js'

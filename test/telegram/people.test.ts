@@ -67,6 +67,27 @@ test('a channel post is copied into the linked group', async () => {
   await expect(bob.in(news).posts('me too')).rejects.toThrow(/Bob writes in "News": they are not a member/)
 })
 
+test('people write what Telegram takes', async () => {
+  await expect(bob.in(group).sends('x'.repeat(4097))).rejects.toThrow(/Telegram takes 4096 characters/)
+  await expect(bob.in(group).sends(' ')).rejects.toThrow(/empty text/)
+  await expect(bob.in(group).sendsPhoto('a', { caption: 'x'.repeat(1025) })).rejects.toThrow(/1024/)
+  await expect(bob.in(group).sendsAlbum(['one.jpg'])).rejects.toThrow(/2 to 10 photos/)
+  const sent = await bob.in(group).sends('/ban@people_bot @alice https://t.me/x a@b.example #spam a/b 1@2')
+  expect(
+    sent.entities?.map(({ type, offset, length }) => [type, sent.text?.slice(offset, offset + length)]),
+  ).toEqual([
+    ['bot_command', '/ban@people_bot'],
+    ['mention', '@alice'],
+    ['url', 'https://t.me/x'],
+    ['email', 'a@b.example'],
+    ['hashtag', '#spam'],
+  ])
+  const file = await bob.in(group).sendsDocument('list.txt', { content: 'abc', type: 'text/plain' })
+  expect(file.document).toMatchObject({ file_name: 'list.txt', mime_type: 'text/plain', file_size: 3 })
+  await bob.in(group).deletes(file)
+  await expect(bob.in(group).replies(file, 'gone?')).rejects.toThrow(/it is not there/)
+})
+
 test('bots hear neither themselves nor each other', async () => {
   const other = telegram.createBot({ username: 'other_bot' })
   await alice.in(group).adds(other)

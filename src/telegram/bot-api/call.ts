@@ -43,7 +43,8 @@ export function chatOf(call: Call, name = 'chat_id'): WorldChat {
     return chat
   }
   const account = world.accounts.find(id)
-  if (account?.kind !== 'person') throw badRequest('chat not found')
+  if (account === undefined) throw badRequest('chat not found')
+  if (account.kind === 'bot') throw forbidden("bot can't send messages to bots")
   return world.privateChat(account, bot)
 }
 

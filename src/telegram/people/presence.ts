@@ -5,7 +5,7 @@ import { describeChat, type SharedChat, type StoredMessage, type WorldChat } fro
 import { findEntities } from '../world/entities.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn, type Permissions } from '../world/members.js'
-import { type Content, edit, post, remove } from '../world/posting.js'
+import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
@@ -98,6 +98,7 @@ export class Presence {
     const stored = this.find(message)
     if (stored.authorId !== this.scene.actor.id)
       throw this.refuse('edits a message of somebody else', 'people can edit only their own')
+    this.#checkLength({ text })
     const { entities: _, ...rest } = stored.message
     stored.message = rest
     edit(this.scene.world, stored, textContent(text))
@@ -152,7 +153,16 @@ export class Presence {
   protected speak(content: Content, replyTo?: StoredMessage): StoredMessage {
     const { world, actor, room, voice } = this.scene
     this.#checkMaySpeak(content)
+    this.#checkLength(content)
     return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo })
+  }
+
+  #checkLength({ text, caption }: Content): void {
+    if (text?.trim() === '') throw this.refuse('sends an empty text', 'Telegram takes none')
+    if ((text?.length ?? 0) > LONGEST_TEXT)
+      throw this.refuse('sends a long text', `Telegram takes ${LONGEST_TEXT} characters`)
+    if ((caption?.length ?? 0) > LONGEST_CAPTION)
+      throw this.refuse('sends a long caption', `Telegram takes ${LONGEST_CAPTION} characters`)
   }
 
   #checkMaySpeak(content: Content): void {

@@ -23,7 +23,19 @@ export interface TelegramClock {
   advance(by: Duration): void
 }
 
-/** Where the time comes from: the machine, standing still until advanced, or a clock of your own. */
+/**
+ * Where the time comes from: the machine, standing still until advanced, or a clock of your own.
+ *
+ * @example
+ * ```ts
+ * import type { ClockSource } from 'grammy-sentinel/testing'
+ *
+ * let now = 1_700_000_000_000
+ * const clock: ClockSource = () => now
+ * now += 1000
+ * export { clock }
+ * ```
+ */
 export type ClockSource = 'real' | 'virtual' | Clock
 
 export function createClock(source: ClockSource): TelegramClock {

@@ -12,6 +12,8 @@ const PATTERNS: readonly (readonly [Found, RegExp])[] = [
 ]
 
 export function findEntities(text: string): MessageEntity[] {
+  // Longer ones are refused anyway; the patterns need not prove themselves on megabytes.
+  if (text.length > 4096) return []
   const found: MessageEntity[] = []
   for (const [type, pattern] of PATTERNS)
     for (const match of text.matchAll(pattern)) {

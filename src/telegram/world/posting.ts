@@ -4,7 +4,21 @@ import { describeChat, type SharedChat, type StoredMessage, type WorldChat } fro
 import { isIn } from './members.js'
 import type { World } from './world.js'
 
-/** What a message says: text, media, a service event. */
+/** Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
+export const LONGEST_TEXT = 4096
+export const LONGEST_CAPTION = 1024
+
+/**
+ * What a message says, in the Bot API's words: a text, media, a service event.
+ *
+ * @example
+ * ```ts
+ * import type { Content } from 'grammy-sentinel/testing'
+ *
+ * const dice: Content = { dice: { emoji: '🎲', value: 6 } }
+ * export { dice }
+ * ```
+ */
 export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'date' | 'sender_chat'>
 
 export interface Draft {

@@ -15,22 +15,58 @@ import { isIn, type Membership } from './members.js'
 import { OpenQueries } from './queries.js'
 import type { UpdateKind } from './updates.js'
 
+/**
+ * What a bot answered to a tap.
+ *
+ * @example
+ * ```ts
+ * import type { CallbackAnswer } from 'grammy-sentinel/testing'
+ *
+ * const isAlert = (answer: CallbackAnswer) => answer.show_alert === true
+ * export { isAlert }
+ * ```
+ */
 export interface CallbackAnswer {
   readonly text?: string
   readonly show_alert?: boolean
   readonly url?: string
   readonly cache_time?: number
 }
+
+/**
+ * What a bot answered to an inline query.
+ *
+ * @example
+ * ```ts
+ * import type { InlineAnswer } from 'grammy-sentinel/testing'
+ *
+ * const titles = (answer: InlineAnswer) => answer.results.map((result) => result.title)
+ * export { titles }
+ * ```
+ */
 export interface InlineAnswer {
   readonly results: readonly Record<string, unknown>[]
   readonly cache_time?: number
   readonly is_personal?: boolean
   readonly next_offset?: string
 }
+
+/**
+ * What a bot answered to a payment before it goes through.
+ *
+ * @example
+ * ```ts
+ * import type { CheckoutAnswer } from 'grammy-sentinel/testing'
+ *
+ * const refusal = (answer: CheckoutAnswer) => (answer.ok ? undefined : answer.error_message)
+ * export { refusal }
+ * ```
+ */
 export interface CheckoutAnswer {
   readonly ok: boolean
   readonly error_message?: string
 }
+
 export interface ShippingAnswer extends CheckoutAnswer {
   readonly shipping_options?: readonly Record<string, unknown>[]
 }
@@ -160,7 +196,8 @@ export class World {
   }
 
   botsIn(chat: SharedChat): readonly BotAccount[] {
-    return this.membersOf(chat).filter((account) => account.kind === 'bot')
+    // Few bots, perhaps many members: this is asked with every message.
+    return this.accounts.bots().filter((bot) => isIn(this.membership(chat, bot.id)))
   }
 
   membersOf(chat: SharedChat): readonly Account[] {

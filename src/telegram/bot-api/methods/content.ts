@@ -4,12 +4,10 @@ import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { findEntities } from '../../world/entities.js'
 import { parseHtml } from '../../world/html.js'
 import { hasRight } from '../../world/members.js'
+import { LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
-
-export const LONGEST_TEXT = 4096
-export const LONGEST_CAPTION = 1024
 
 /** The chat a bot wants to write to, after all that may speak against it. */
 export function writableChat(call: Call): WorldChat {
@@ -36,11 +34,15 @@ export interface Formatted {
 export function formattedText(params: Params, name: 'text' | 'caption'): Formatted {
   const source = params.text(name) ?? ''
   const mode = params.text('parse_mode')?.toLowerCase()
-  if (mode !== undefined && !['', 'html', 'markdown', 'markdownv2', 'none'].includes(mode))
+  if (mode !== undefined && !['', 'html', 'markdown', 'markdownv2'].includes(mode))
     throw badRequest('unsupported parse_mode')
   const given = mode ? undefined : params.list(name === 'text' ? 'entities' : 'caption_entities')
   const parsed =
     mode === 'html' ? parseHtml(source) : { text: source, entities: (given ?? []) as MessageEntity[] }
+  // Measured before entities are looked for: a body may hold 50 MB of text.
+  const { length } = parsed.text.trim()
+  if (length > (name === 'text' ? LONGEST_TEXT : LONGEST_CAPTION))
+    throw badRequest(name === 'text' ? 'message is too long' : 'message caption is too long')
   return trim(parsed)
 }
 
@@ -64,14 +66,12 @@ function trim({ text, entities }: Formatted): Formatted {
 export function textContent(params: Params): { text: string; entities?: MessageEntity[] } {
   const { text, entities } = formattedText(params, 'text')
   if (text === '') throw badRequest('message text is empty')
-  if (text.length > LONGEST_TEXT) throw badRequest('message is too long')
   return { text, ...(entities.length > 0 && { entities }) }
 }
 
 export function captionContent(params: Params): { caption?: string; caption_entities?: MessageEntity[] } {
   const { text, entities } = formattedText(params, 'caption')
   if (text === '') return {}
-  if (text.length > LONGEST_CAPTION) throw badRequest('message caption is too long')
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
 }
 

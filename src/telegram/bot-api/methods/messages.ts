@@ -4,14 +4,7 @@ import { hasRight } from '../../world/members.js'
 import { edit, editMarkup, isService, post, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
-import {
-  ephemeralReceiver,
-  inlineKeyboard,
-  LONGEST_TEXT,
-  repliedMessage,
-  textContent,
-  writableChat,
-} from './content.js'
+import { ephemeralReceiver, inlineKeyboard, repliedMessage, textContent, writableChat } from './content.js'
 
 const ACTIONS = new Set([
   'typing',
@@ -55,7 +48,6 @@ export const messageMethods: Methods = {
     const markup = inlineKeyboard(call.params)
     const { message } = stored
     if (message.text === undefined) throw badRequest('there is no text in the message to edit')
-    if (content.text.length > LONGEST_TEXT) throw badRequest('message is too long')
     const before = [message.text, message.entities, message.reply_markup]
     const after = [content.text, content.entities, markup]
     if (JSON.stringify(before) === JSON.stringify(after)) throw notModified()
