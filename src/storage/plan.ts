@@ -1,4 +1,4 @@
-import type { Check, Plan } from '../core/check.js'
+import { type Check, MOST_CHECKS, type Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 
 /**
@@ -7,6 +7,12 @@ import { SentinelError } from '../core/errors.js'
  * @throws SentinelError `plan.invalid`, or `limit.duplicate` for two checks of one slot.
  */
 export function checkPlan(plan: Plan): void {
+  if (plan.checks.length > MOST_CHECKS) {
+    throw new SentinelError(
+      'plan.invalid',
+      `plan: ${plan.checks.length} checks in one chain, but ${MOST_CHECKS} is the most. Split it in two with compose().`,
+    )
+  }
   const slots = new Set<string>()
   for (const check of plan.checks) {
     if (slots.has(check.slot)) {

@@ -2,7 +2,7 @@ import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
+import { type ClaimBook, DigestClaims, Moment, SequenceClaims } from './claims.js'
 import type { MemoryJudge, MemoryShared } from './judge.js'
 import { type Column, carryColumn, sameState } from './layout.js'
 import { type Holders, liveMark } from './marks.js'
@@ -10,6 +10,7 @@ import { RecordTable } from './records.js'
 
 /** All that one plan keeps of one bot. */
 export class BotState {
+  readonly moment: Moment
   /** By scope. */
   readonly tables: readonly RecordTable[]
   /** By check, for claims. */
@@ -25,13 +26,15 @@ export class BotState {
     shared: MemoryShared,
     earlier: { readonly judge: MemoryJudge; readonly state: BotState } | undefined,
   ) {
+    // Books go on from plan to plan, and so does the time they read.
+    this.moment = earlier?.state.moment ?? new Moment()
     const seed = shared.digest.number(`table ${bot}`) | 0
     const holdersOf = (names: readonly string[]): Holders[] =>
       names.map((name) => shared.marks.holders(bot, name))
     this.tables = judge.layouts.map((layout) => new RecordTable(layout, shared.cap, seed))
     this.claims = judge.columns.map((column) => {
       const old = earlier?.judge.columns.find((each) => sameState(each, column))
-      return claimsOf(column, old && earlier?.state.claims[old.index], shared.cap)
+      return claimsOf(column, old && earlier?.state.claims[old.index], shared.cap, this.moment)
     })
     this.marks = judge.columns.map(({ check }) =>
       check.kind === 'absent' || check.kind === 'present' ? holdersOf(check.anyOf) : undefined,
@@ -46,9 +49,12 @@ export class BotState {
     )
   }
 
-  variantOf(column: Column, ask: Ask, at: Ms): Limit | undefined {
+  /** The limit in force: the ask's own, or that of the first variant whose mark is held, or the plan's. */
+  limitOf(column: Column, ask: Ask, at: Ms): Limit {
+    const own = ask.limits?.[column.index]
+    if (own !== undefined) return own
     const { check } = column
-    if (check.kind !== 'bucket' && check.kind !== 'window') return undefined
+    if (!column.varied || (check.kind !== 'bucket' && check.kind !== 'window')) return column.limit
     const holders = this.variants[column.index] as readonly Holders[]
     const variants = check.variants ?? []
     for (let i = 0; i < variants.length; i++) {
@@ -60,7 +66,7 @@ export class BotState {
       if (variant.limit !== 'stored') return variant.limit
       if (isLimit(mark.value)) return mark.value
     }
-    return undefined
+    return column.limit
   }
 }
 
@@ -95,15 +101,20 @@ export function carryOver(
 }
 
 /** The claims of a check, going on from those of an earlier plan. */
-function claimsOf(column: Column, book: ClaimBook | undefined, cap: number): ClaimBook | undefined {
+function claimsOf(
+  column: Column,
+  book: ClaimBook | undefined,
+  cap: number,
+  moment: Moment,
+): ClaimBook | undefined {
   const { check } = column
   if (check.kind !== 'claim') return undefined
   if (check.tokens === 'sequence') {
     if (book instanceof SequenceClaims) return book.changed(check.holdFor, check.lease)
-    return new SequenceClaims(check.holdFor, check.lease)
+    return new SequenceClaims(check.holdFor, check.lease, moment)
   }
   if (book instanceof DigestClaims) return book.changed(check.holdFor, check.lease)
-  return new DigestClaims(check.holdFor, check.lease, cap)
+  return new DigestClaims(check.holdFor, check.lease, cap, moment)
 }
 
 function isLimit(value: unknown): value is Limit {

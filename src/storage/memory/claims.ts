@@ -9,12 +9,17 @@ export const RUNNING = 3
 /** From here on: refused by the check with the index `state - REFUSED`. */
 export const REFUSED = 4
 
+/** The time of the ask at hand. Held in one place, since passing a double from call to call allocates it anew. */
+export class Moment {
+  now = Number.NaN
+}
+
 /** Who holds what, of one claim check. Serials fence: only who took a token may settle it. */
 export interface ClaimBook {
-  stateOf(key: Key, token: number, now: Ms): number
+  stateOf(key: Key, token: number): number
   /** When a token that is not free becomes so. */
-  freeAt(key: Key, token: number, now: Ms): Ms
-  take(key: Key, token: number, now: Ms, state: number, serial: number): void
+  freeAt(key: Key, token: number): Ms
+  take(key: Key, token: number, state: number, serial: number): void
   settle(key: Key, token: number, serial: number, to: typeof HELD | typeof PAID): void
   forget(key: Key): void
 }
@@ -37,6 +42,7 @@ export class DigestClaims implements ClaimBook {
     private holdFor: Ms,
     private lease: Ms | undefined,
     private readonly cap: number,
+    private readonly moment: Moment,
   ) {}
 
   /** Goes on under a later plan; what is held stays held as long as it was to be. */
@@ -46,7 +52,8 @@ export class DigestClaims implements ClaimBook {
     return this
   }
 
-  stateOf(key: Key, token: number, now: Ms): number {
+  stateOf(key: Key, token: number): number {
+    const { now } = this.moment
     if (this.claims.size === 0) return FREE
     const claim = this.claims.get(nameOf(key, token))
     if (claim === undefined || claim.until <= now) return FREE
@@ -59,7 +66,8 @@ export class DigestClaims implements ClaimBook {
     return claim.state === RUNNING ? Math.min(claim.until, claim.leaseUntil) : claim.until
   }
 
-  take(key: Key, token: number, now: Ms, state: number, serial: number): void {
+  take(key: Key, token: number, state: number, serial: number): void {
+    const { now } = this.moment
     for (const [name, claim] of this.claims) {
       if (claim.until > now && this.claims.size < this.cap) break
       this.claims.delete(name)
@@ -115,6 +123,7 @@ export class SequenceClaims implements ClaimBook {
   constructor(
     private holdFor: Ms,
     private lease: Ms | undefined,
+    private readonly moment: Moment,
   ) {}
 
   /** Goes on under a later plan. */
@@ -124,7 +133,8 @@ export class SequenceClaims implements ClaimBook {
     return this
   }
 
-  stateOf(key: Key, token: number, now: Ms): number {
+  stateOf(key: Key, token: number): number {
+    const { now } = this.moment
     const chunk = this.chunkOf(key, token)
     if (chunk === undefined || chunk.touchedAt + this.holdFor <= now) return FREE
     const state = read(chunk, token)
@@ -133,14 +143,16 @@ export class SequenceClaims implements ClaimBook {
     return running === undefined || running.until <= now ? PAID : RUNNING
   }
 
-  freeAt(key: Key, token: number, now: Ms): Ms {
+  freeAt(key: Key, token: number): Ms {
+    const { now } = this.moment
     const running = this.running.get(nameOf(key, token))
     if (running !== undefined && running.until > now) return running.until
     const chunk = this.chunkOf(key, token)
     return chunk === undefined ? 0 : chunk.touchedAt + this.holdFor
   }
 
-  take(key: Key, token: number, now: Ms, state: number, serial: number): void {
+  take(key: Key, token: number, state: number, serial: number): void {
+    const { now } = this.moment
     let chunk = this.chunkOf(key, token)
     if (chunk === undefined || chunk.touchedAt + this.holdFor <= now) chunk = this.addChunk(key, token, now)
     chunk.touchedAt = now

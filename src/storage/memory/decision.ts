@@ -1,19 +1,16 @@
-import type { Ask, Decision, RefusalCause } from '../../core/check.js'
+import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
+import type { MemoryJudge } from './judge.js'
 
-/** An admission remembers what it charged, so that it can be settled. */
+/** Shared by all decisions without one. */
+export const NO_SHADOWS: readonly number[] = Object.freeze([])
+
+/** A refusal, or the answer to a peek. */
 export class MemoryDecision implements Decision {
-  /** Completed or released. */
-  settled = false
-  /** Checks whose charge was given back. */
-  refunded: number[] | undefined
-  receipt: MemoryDecision | undefined
+  readonly receipt = undefined
 
   constructor(
-    readonly ask: Ask,
-    /** The judge's own time, not the clock's. */
-    readonly at: Ms,
     readonly refusedBy: number,
     readonly cause: RefusalCause,
     readonly retryAfterMs: Ms,
@@ -21,9 +18,57 @@ export class MemoryDecision implements Decision {
     readonly shadowRefusals: readonly number[],
     readonly notice: boolean,
     readonly waived: boolean,
+  ) {}
+}
+
+/**
+ * An admission: its own receipt. One is made per update, so it holds only what cannot be told later; what is left
+ * of the limits is read from the records when somebody asks.
+ */
+export class MemoryAdmission implements Decision, Receipt {
+  /** Completed or released. */
+  settled = false
+  /** Checks whose charge was given back, as bits. */
+  refunded = 0
+
+  constructor(
+    private readonly judge: MemoryJudge,
+    readonly ask: Ask,
+    /** The clock's time. */
+    readonly wallAt: Ms,
+    /** The judge's own time, not the clock's. */
+    readonly at: Ms,
     /** Fences the claims it took. */
     readonly serial: number,
-    /** The limits in force, where they were not the plan's. */
+    /** Checks that charged, as bits. */
+    readonly charged: number,
+    /** The limits in force by check, where they were not the plan's. */
     readonly limits: readonly Limit[] | undefined,
+    readonly shadowRefusals: readonly number[],
+    readonly waived: boolean,
   ) {}
+
+  get refusedBy(): number {
+    return -1
+  }
+
+  get cause(): RefusalCause {
+    return 'check'
+  }
+
+  get retryAfterMs(): Ms {
+    return 0
+  }
+
+  get notice(): boolean {
+    return false
+  }
+
+  get receipt(): Receipt {
+    return this
+  }
+
+  get remaining(): readonly number[] {
+    return this.judge.remainingOf(this)
+  }
 }

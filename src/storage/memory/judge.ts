@@ -6,7 +6,7 @@ import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { BotState, carryOver } from './bot-state.js'
 import { FREE, HELD, PAID, REFUSED } from './claims.js'
-import { MemoryDecision } from './decision.js'
+import { MemoryAdmission, MemoryDecision, NO_SHADOWS } from './decision.js'
 import {
   ABSENT,
   BUCKET,
@@ -21,19 +21,26 @@ import {
 } from './layout.js'
 import * as limits from './limiters.js'
 import { liveMark, type MemoryMarks } from './marks.js'
-import { Penalty, withoutSlot } from './penalties.js'
+import { punish, withoutSlot } from './penalties.js'
 import type { RecordTable } from './records.js'
 import { refund, settleClaims } from './settlement.js'
-import { chargeWindow, judgeWindow } from './windows.js'
+import { chargeWindow, windowLeft, windowWait } from './windows.js'
 
 /**
  * Times in records count from here, so that a double resolves them to some nanoseconds and the arithmetic of
  * limits stays exact.
  */
 const EPOCH = Date.UTC(2025, 0, 1)
-const NONE: readonly number[] = Object.freeze([])
 const UNSEEN = -2
 const MISSING = -1
+
+/** May be left out for whoever holds a mark. */
+const EXCUSED = 1
+/** May be under a penalty. */
+const PENAL = 2
+/** Its limit may be another than the plan's. */
+const VARIED = 4
+const SHADOW = 8
 
 /** What judges of one storage share. */
 export interface MemoryShared {
@@ -57,8 +64,20 @@ export class MemoryJudge implements Judge {
   /** After this nothing that an earlier plan holds matters any longer. */
   private previousUntil = 0
 
-  /** Of the ask at hand: the row of each scope, what each check would charge, and the limits in force. */
+  /** The plan's numbers, flat, by check: reading them from objects costs more than the arithmetic. */
+  private readonly codes: Uint8Array
+  private readonly scopes: Uint8Array
+  private readonly offsets: Int32Array
+  private readonly amounts: Float64Array
+  private readonly pers: Float64Array
+  private readonly depths: Float64Array
+  /** Bits: EXCUSED, PENAL, VARIED, SHADOW. Zero for most checks. */
+  private readonly traits: Uint8Array
+
+  /** Of the ask at hand. By scope: where its record lies. By check: what it would charge. */
   private readonly rows: Int32Array
+  private readonly rowCells: (Float64Array | undefined)[]
+  private readonly rowOffsets: Int32Array
   private readonly pending: Float64Array
   private inForce: Limit[] | undefined
 
@@ -70,7 +89,16 @@ export class MemoryJudge implements Judge {
     const { columns, layouts } = layOut(plan)
     this.columns = columns
     this.layouts = layouts
+    this.codes = Uint8Array.from(columns, (column) => column.code)
+    this.scopes = Uint8Array.from(columns, (column) => column.scope)
+    this.offsets = Int32Array.from(columns, (column) => column.offset)
+    this.amounts = Float64Array.from(columns, (column) => column.limit.amount)
+    this.pers = Float64Array.from(columns, (column) => column.limit.per)
+    this.depths = Float64Array.from(columns, (column) => depthOf(column.limit))
+    this.traits = Uint8Array.from(columns, traitsOf)
     this.rows = new Int32Array(plan.scopes.length)
+    this.rowCells = plan.scopes.map(() => undefined)
+    this.rowOffsets = new Int32Array(plan.scopes.length)
     this.pending = new Float64Array(columns.length)
     if (previous !== undefined) {
       this.lastClock = previous.lastClock
@@ -90,7 +118,7 @@ export class MemoryJudge implements Judge {
   }
 
   settle(receipt: Decision['receipt'], how: Settlement, check?: number): void {
-    if (!(receipt instanceof MemoryDecision)) return
+    if (!(receipt instanceof MemoryAdmission)) return
     if (how === 'refund') refund(this, receipt, check)
     else settleClaims(this, receipt, how)
   }
@@ -168,125 +196,143 @@ export class MemoryJudge implements Judge {
     return carryOver(this.previous, this, state, scope, key, number, now)
   }
 
-  private decide(ask: Ask, at: Ms, commit: boolean): MemoryDecision {
+  private decide(ask: Ask, at: Ms, commit: boolean): Decision {
     const now = this.timeOf(at, commit)
-    const state = this.stateOf(ask.bot)
-    const { rows, pending, columns } = this
-    rows.fill(UNSEEN)
-    pending.fill(0)
+    const state = this.lastBot?.bot === ask.bot ? this.lastBot : this.stateOf(ask.bot)
+    state.moment.now = now
+    const { codes, scopes, traits, pending, rows } = this
+    const { costs, subjects } = ask
+    // Not fill(): for so few cells the call costs more than the work.
+    for (let i = 0; i < rows.length; i++) rows[i] = UNSEEN
     this.inForce = undefined
-    const remaining: number[] = []
-    let shadowRefusals = NONE
+    let shadowRefusals = NO_SHADOWS
     let waived = false
 
-    for (let i = 0; i < columns.length; i++) {
-      const column = columns[i] as Column
-      const cost = ask.costs[i] as number
-      const key = ask.subjects[column.scope]
-      if (cost === 0 || key === undefined || (waived && column.code >= CLAIM)) {
-        remaining.push(Number.NaN)
-        continue
-      }
-      const unless = column.check.unless
-      if (unless !== undefined && this.holdsAny(state.unless[i], ask.subjects[unless.subject], at)) {
-        remaining.push(Number.NaN)
-        continue
+    for (let i = 0; i < codes.length; i++) {
+      pending[i] = 0
+      const cost = costs[i] as number
+      if (cost === 0) continue
+      const code = codes[i] as number
+      const key = subjects[scopes[i] as number]
+      if (key === undefined || (waived && code >= CLAIM)) continue
+      let bannedUntil = 0
+      let limit: Limit | undefined
+      const trait = traits[i] as number
+      if (trait !== 0 || ask.limits !== undefined) {
+        const column = this.columns[i] as Column
+        if ((trait & EXCUSED) !== 0 && this.excused(column, ask, state, at)) continue
+        if ((trait & PENAL) !== 0) bannedUntil = this.bannedUntil(state, column, key, now)
+        if (code >= BUCKET && (trait & VARIED || ask.limits !== undefined)) {
+          limit = this.limitInForce(column, ask, state, at)
+        }
       }
 
       let retryAfter = 0
       let cause: RefusalCause = 'check'
       let by = i
-      let left = Number.NaN
-      const bannedUntil = column.penal ? this.bannedUntil(state, column, key, now) : 0
       if (bannedUntil > now) {
         retryAfter = bannedUntil - now
         cause = 'penalty'
-        if (column.code >= BUCKET) left = 0
-      } else if (column.code === BUCKET) {
-        const limit = this.limitOf(column, ask, state, at)
-        const depth = depthOf(limit)
-        const row = this.row(state, column.scope, key)
-        const fullAt =
-          row < 0
-            ? Number.NEGATIVE_INFINITY
-            : ((state.tables[column.scope] as RecordTable).cellsOf(row)[
-                (state.tables[column.scope] as RecordTable).offsetOf(row) + column.offset
-              ] as number)
-        const missing = limits.bucketMissing(fullAt, now, limit.amount, depth)
-        const charge = limits.bucketCharge(cost, limit.per)
-        if (missing + charge <= depth) {
-          pending[i] = missing + charge
-          left = (depth - missing - charge) / limit.per
-        } else {
-          retryAfter = limits.bucketRetry(missing, charge, depth, limit.amount)
-          left = (depth - missing) / limit.per
+      } else if (code === BUCKET) {
+        const scope = scopes[i] as number
+        if (rows[scope] === UNSEEN) this.locate(state, scope, key)
+        const amount = limit === undefined ? (this.amounts[i] as number) : limit.amount
+        const depth = limit === undefined ? (this.depths[i] as number) : depthOf(limit)
+        const per = limit === undefined ? (this.pers[i] as number) : limit.per
+        const cells = this.rowCells[scope]
+        // As bucketMissing() and bucketCharge() say; spelled out, since calls box their numbers.
+        let missing = 0
+        if (cells !== undefined) {
+          const fullAt = cells[(this.rowOffsets[scope] as number) + (this.offsets[i] as number)] as number
+          missing = Math.round((fullAt - now) * amount)
+          if (missing < 0) missing = 0
+          else if (missing > depth) missing = depth
         }
-      } else if (column.code === CLAIM) {
+        const charge = cost === 1 ? per : limits.bucketCharge(cost, per)
+        if (missing + charge <= depth) pending[i] = missing + charge
+        else retryAfter = limits.bucketRetry(missing, charge, depth, amount)
+      } else if (code === CLAIM) {
+        const column = this.columns[i] as Column
         const claims = state.claims[i] as NonNullable<(typeof state.claims)[number]>
-        const token = ask.tokens[i] as number
-        const standing = claims.stateOf(key, token, now)
+        const token = ask.tokens[column.claim] as number
+        const standing = claims.stateOf(key, token)
         if (standing === FREE || standing === PAID) {
           pending[i] = 1
           waived = standing === PAID
-        } else if (standing >= REFUSED) {
-          by = standing - REFUSED
-          cause = 'echo'
-          retryAfter = claims.freeAt(key, token, now) - now
-        } else if ((column.check as { whenHeld: string }).whenHeld === 'waive') waived = true
-        else retryAfter = claims.freeAt(key, token, now) - now
-      } else if (column.code === ABSENT || column.code === PRESENT) {
-        retryAfter = this.judgeMarks(column, state, key, at)
+        } else if (column.waives && standing < REFUSED) waived = true
+        else {
+          retryAfter = claims.freeAt(key, token) - now
+          if (standing >= REFUSED) {
+            by = standing - REFUSED
+            cause = 'echo'
+          }
+        }
+      } else if (code === ABSENT || code === PRESENT) {
+        retryAfter = this.judgeMarks(i, code, state, key, at)
       } else {
-        const limit = this.limitOf(column, ask, state, at)
-        const row = this.row(state, column.scope, key)
-        const table = state.tables[column.scope] as RecordTable
-        const [wait, rest] = judgeWindow(column, limit, table, row, cost, now)
-        retryAfter = wait
-        left = rest
-        if (wait === 0) pending[i] = cost
+        const column = this.columns[i] as Column
+        const scope = scopes[i] as number
+        if (rows[scope] === UNSEEN) this.locate(state, scope, key)
+        const cells = this.rowCells[scope] ?? column.blank
+        const own = cells === column.blank ? 0 : (this.rowOffsets[scope] as number) + column.offset
+        retryAfter = windowWait(column, limit ?? column.limit, cells, own, cost, now)
+        if (retryAfter === 0) pending[i] = cost
       }
 
-      remaining.push(left)
       if (retryAfter === 0) continue
-      if (column.shadow) {
-        if (shadowRefusals === NONE) shadowRefusals = []
+      if ((trait & SHADOW) !== 0) {
+        if (shadowRefusals === NO_SHADOWS) shadowRefusals = []
         ;(shadowRefusals as number[]).push(i)
         continue
       }
-      while (remaining.length < columns.length) remaining.push(Number.NaN)
       const notice = commit && this.refuse(ask, state, by, cause, now, i)
-      const wait = Math.ceil(retryAfter)
-      return new MemoryDecision(
-        ask,
-        now,
-        by,
-        cause,
-        wait,
-        remaining,
-        shadowRefusals,
-        notice,
-        false,
-        0,
-        undefined,
-      )
+      const left = this.leftOf(ask, state, at, now)
+      return new MemoryDecision(by, cause, Math.ceil(retryAfter), left, shadowRefusals, notice, false)
     }
 
-    if (commit) this.charge(ask, state, now)
-    const decision = new MemoryDecision(
-      ask,
-      now,
-      -1,
-      'check',
-      0,
-      remaining,
-      shadowRefusals,
-      false,
-      waived,
-      this.serial,
-      this.inForce,
-    )
-    if (commit) decision.receipt = decision
-    return decision
+    if (commit) {
+      const charged = this.charge(ask, state, now)
+      return new MemoryAdmission(
+        this,
+        ask,
+        at,
+        now,
+        this.serial,
+        charged,
+        this.inForce,
+        shadowRefusals,
+        waived,
+      )
+    }
+    const left = this.leftOf(ask, state, at, now)
+    // A peek answers as if it had charged.
+    for (let i = 0; i < left.length; i++) {
+      if (pending[i] !== 0) left[i] = Math.max(0, (left[i] as number) - (ask.costs[i] as number))
+    }
+    return new MemoryDecision(-1, 'check', 0, left, shadowRefusals, false, waived)
+  }
+
+  /** What is left now of the limits that an admission asked for. */
+  remainingOf({ ask, wallAt, at }: MemoryAdmission): readonly number[] {
+    for (let i = 0; i < this.rows.length; i++) this.rows[i] = UNSEEN
+    return this.leftOf(ask, this.stateOf(ask.bot), wallAt, Math.max(at, this.lastClock + this.offset))
+  }
+
+  private leftOf(ask: Ask, state: BotState, at: Ms, now: Ms): number[] {
+    return this.columns.map((column) => {
+      const { scope, index } = column
+      const key = ask.subjects[scope]
+      if (column.code < BUCKET || ask.costs[index] === 0 || key === undefined) return Number.NaN
+      if (column.excused && this.excused(column, ask, state, at)) return Number.NaN
+      if (column.penal && this.bannedUntil(state, column, key, now) > now) return 0
+      if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
+      const limit = state.limitOf(column, ask, at)
+      const cells = this.rowCells[scope] ?? column.blank
+      const own = cells === column.blank ? 0 : (this.rowOffsets[scope] as number) + column.offset
+      if (column.code !== BUCKET) return windowLeft(column, limit, cells, own, now)
+      const depth = depthOf(limit)
+      return (depth - limits.bucketMissing(cells[own] as number, now, limit.amount, depth)) / limit.per
+    })
   }
 
   private timeOf(at: Ms, commit: boolean): number {
@@ -297,12 +343,16 @@ export class MemoryJudge implements Judge {
     return clock + this.offset
   }
 
-  private row(state: BotState, scope: number, key: Key): number {
-    const known = this.rows[scope] as number
-    if (known !== UNSEEN) return known
-    const row = this.rowOf(state, scope, key)
+  /** Finds the record of a scope's subject, for the ask at hand. */
+  private locate(state: BotState, scope: number, key: Key): void {
+    this.place(state, scope, this.rowOf(state, scope, key))
+  }
+
+  private place(state: BotState, scope: number, row: number): void {
+    const table = state.tables[scope] as RecordTable
     this.rows[scope] = row
-    return row
+    this.rowCells[scope] = row < 0 ? undefined : table.cellsOf(row)
+    this.rowOffsets[scope] = row < 0 ? 0 : table.offsetOf(row)
   }
 
   /** What tables file a subject under: its own number, or below zero the digest of its text. */
@@ -310,13 +360,19 @@ export class MemoryJudge implements Judge {
     return typeof key === 'number' ? key : -1 - this.shared.digest.number(key)
   }
 
-  private bannedUntil(state: BotState, column: Column, key: Key, now: Ms): number {
-    const row = this.row(state, column.scope, key)
+  private bannedUntil(state: BotState, { scope, check }: Column, key: Key, now: Ms): number {
+    if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
+    const row = this.rows[scope] as number
     if (row < 0) return 0
-    for (let p = (state.tables[column.scope] as RecordTable).penaltyOf(row); p !== undefined; p = p.next) {
-      if (p.slot === column.check.slot) return p.bannedUntil > now ? p.bannedUntil : 0
+    for (let p = (state.tables[scope] as RecordTable).penaltyOf(row); p !== undefined; p = p.next) {
+      if (p.slot === check.slot) return p.bannedUntil > now ? p.bannedUntil : 0
     }
     return 0
+  }
+
+  private excused({ index, check }: Column, ask: Ask, state: BotState, at: Ms): boolean {
+    const subject = (check.unless as NonNullable<typeof check.unless>).subject
+    return this.holdsAny(state.unless[index], ask.subjects[subject], at)
   }
 
   private holdsAny(holders: BotState['unless'][number], key: Key | undefined, at: Ms): boolean {
@@ -328,9 +384,9 @@ export class MemoryJudge implements Judge {
   }
 
   /** 0 if the marks are as they should be; else until when they are not. */
-  private judgeMarks(column: Column, state: BotState, key: Key, at: Ms): Ms {
-    const holders = state.marks[column.index] as NonNullable<(typeof state.marks)[number]>
-    if (column.code === PRESENT) return this.holdsAny(holders, key, at) ? 0 : Number.POSITIVE_INFINITY
+  private judgeMarks(index: number, code: number, state: BotState, key: Key, at: Ms): Ms {
+    const holders = state.marks[index] as NonNullable<(typeof state.marks)[number]>
+    if (code === PRESENT) return this.holdsAny(holders, key, at) ? 0 : Number.POSITIVE_INFINITY
     let until = 0
     for (let i = 0; i < holders.length; i++) {
       const mark = liveMark(holders[i] as NonNullable<(typeof holders)[number]>, key, at)
@@ -339,82 +395,72 @@ export class MemoryJudge implements Judge {
     return until === 0 ? 0 : until - at
   }
 
-  /** The limit in force: the ask's own, or that of the first variant whose mark is held, or the plan's. */
-  private limitOf(column: Column, ask: Ask, state: BotState, at: Ms): Limit {
-    let limit = column.limit
-    const own = ask.limits?.[column.index]
-    if (own !== undefined) limit = own
-    else if (column.varied) limit = state.variantOf(column, ask, at) ?? limit
-    if (limit !== column.limit || this.inForce !== undefined) {
+  /** The limit of this ask; noted for the charge where it is not the plan's. */
+  private limitInForce(column: Column, ask: Ask, state: BotState, at: Ms): Limit {
+    if (!column.varied && ask.limits === undefined) return column.limit
+    const limit = state.limitOf(column, ask, at)
+    if (limit !== column.limit) {
       this.inForce ??= this.columns.map((each) => each.limit)
       this.inForce[column.index] = limit
     }
     return limit
   }
 
-  private charge(ask: Ask, state: BotState, now: Ms): void {
-    const { columns, pending } = this
+  /** Writes what was found to fit; the limits that were charged, as bits. */
+  private charge(ask: Ask, state: BotState, now: Ms): number {
+    const { codes, pending, scopes, rows } = this
     const serial = ++this.serial
-    for (let i = 0; i < columns.length; i++) {
+    let charged = 0
+    for (let i = 0; i < codes.length; i++) {
       const amount = pending[i] as number
       if (amount === 0) continue
-      const column = columns[i] as Column
-      const key = ask.subjects[column.scope] as Key
-      if (column.code === CLAIM) {
-        state.claims[i]?.take(key, ask.tokens[i] as number, now, HELD, serial)
+      const scope = scopes[i] as number
+      const key = ask.subjects[scope] as Key
+      if (codes[i] === CLAIM) {
+        state.claims[i]?.take(key, ask.tokens[(this.columns[i] as Column).claim] as number, HELD, serial)
         continue
       }
-      const row = this.madeRow(state, column.scope, key, now)
-      if (row < 0) continue
-      const table = state.tables[column.scope] as RecordTable
-      const cells = table.cellsOf(row)
-      const at = table.offsetOf(row) + column.offset
-      const limit = this.inForce?.[i] ?? column.limit
-      if (column.code === BUCKET) cells[at] = now + amount / limit.amount
-      else chargeWindow(column, limit, cells, at, amount, now)
+      if (rows[scope] === MISSING) this.makeRow(state, scope, key, now)
+      const cells = this.rowCells[scope]
+      if (cells === undefined) continue
+      const at = (this.rowOffsets[scope] as number) + (this.offsets[i] as number)
+      const limit = this.inForce?.[i]
+      if (codes[i] === BUCKET) {
+        cells[at] = now + amount / (limit === undefined ? (this.amounts[i] as number) : limit.amount)
+      } else {
+        const column = this.columns[i] as Column
+        chargeWindow(column, limit ?? column.limit, cells, at, amount, now)
+      }
+      charged |= 1 << i
     }
+    return charged
   }
 
-  private madeRow(state: BotState, scope: number, key: Key, now: Ms): number {
-    const known = this.row(state, scope, key)
-    if (known !== MISSING) return known
-    const row = (state.tables[scope] as RecordTable).insert(this.numberOf(key), now)
-    this.rows[scope] = row
-    return row
+  /** A record for a subject that has none; none if the table has no room. */
+  private makeRow(state: BotState, scope: number, key: Key, now: Ms): void {
+    this.place(state, scope, (state.tables[scope] as RecordTable).insert(this.numberOf(key), now))
   }
 
   /** The consequence of a refusal, and the fate of the album it came with. Whether to say it. */
-  private refuse(
-    ask: Ask,
-    state: BotState,
-    by: number,
-    cause: RefusalCause,
-    now: Ms,
-    reached: number,
-  ): boolean {
+  private refuse(ask: Ask, state: BotState, by: number, cause: RefusalCause, now: Ms, end: number): boolean {
     if (cause === 'echo') return false
-    for (let i = 0; i < reached; i++) {
-      const { check } = this.columns[i] as Column
-      if (this.pending[i] === 0 || check.kind !== 'claim' || check.whenHeld !== 'waive') continue
-      state.claims[i]?.take(ask.subjects[check.subject] as Key, ask.tokens[i] as number, now, REFUSED + by, 0)
+    for (let i = 0; i < end; i++) {
+      const { waives, claim, scope } = this.columns[i] as Column
+      if (!waives || this.pending[i] === 0) continue
+      state.claims[i]?.take(ask.subjects[scope] as Key, ask.tokens[claim] as number, REFUSED + by, 0)
     }
-    const column = this.columns[by] as Column
-    const consequence = column.check.onRefusal
-    if (consequence === undefined) return false
-    const key = ask.subjects[column.scope] as Key
-    const row = this.madeRow(state, column.scope, key, now)
-    // No room for it: better to say it than to stay silent for good.
-    if (row < 0) return consequence.noticeEvery !== undefined
-    const table = state.tables[column.scope] as RecordTable
-    const first = table.penaltyOf(row)
-    let penalty = first
-    while (penalty !== undefined && penalty.slot !== column.check.slot) penalty = penalty.next
-    if (penalty === undefined) {
-      penalty = new Penalty(column.check.slot)
-      penalty.next = first
-      table.setPenalty(row, penalty)
-    }
-    if (cause === 'check') return penalty.violated(consequence, now)
-    return consequence.noticeEvery !== undefined && penalty.takeNotice(consequence.noticeEvery, now)
+    const { check, scope } = this.columns[by] as Column
+    if (check.onRefusal === undefined) return false
+    const key = ask.subjects[scope] as Key
+    if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
+    if (this.rows[scope] === MISSING) this.makeRow(state, scope, key, now)
+    const row = this.rows[scope] as number
+    // No room to remember it: better to say it than to stay silent for good.
+    if (row < 0) return check.onRefusal.noticeEvery !== undefined
+    return punish(state.tables[scope] as RecordTable, row, check.slot, check.onRefusal, cause, now)
   }
+}
+
+function traitsOf({ excused, penal, varied, shadow }: Column): number {
+  return (excused ? EXCUSED : 0) | (penal ? PENAL : 0) | (varied ? VARIED : 0) | (shadow ? SHADOW : 0)
 }

@@ -35,6 +35,12 @@ export interface Column {
   readonly shadow: boolean
   readonly penal: boolean
   readonly varied: boolean
+  /** The check may be left out for whoever holds a mark. */
+  readonly excused: boolean
+  /** Of claims: which of them it is, for its token. */
+  readonly claim: number
+  /** Of claims: a later taker shares the fate of the first. */
+  readonly waives: boolean
   /** Its cells in a record that is not there. */
   readonly blank: Float64Array
 }
@@ -44,6 +50,7 @@ const NO_LIMIT: Limit = { amount: 0, per: 0 }
 /** Lays the checks of a plan out, by scope. */
 export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] } {
   const strides: number[] = plan.scopes.map(() => HEADER_CELLS)
+  let claims = 0
   const columns = plan.checks.map((check, index): Column => {
     const limited = check.kind === 'bucket' || check.kind === 'window'
     const ring = check.kind === 'window' && check.form === 'log' ? ringOf(check) : 0
@@ -62,6 +69,9 @@ export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] 
       shadow: check.shadow === true,
       penal: check.onRefusal?.penalty !== undefined,
       varied: limited && check.variants !== undefined && check.variants.length > 0,
+      excused: check.unless !== undefined,
+      claim: check.kind === 'claim' ? claims++ : -1,
+      waives: check.kind === 'claim' && check.whenHeld === 'waive',
       blank: new Float64Array(cells),
     }
     if (cells > 0) clearCells(column, column.blank, 0)

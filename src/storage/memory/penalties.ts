@@ -1,5 +1,6 @@
-import type { Consequence } from '../../core/check.js'
+import type { Consequence, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import type { RecordTable } from './records.js'
 
 /** What one subject earned from one check. Few have one, so it is an object beside the packed record. */
 export class Penalty {
@@ -50,6 +51,28 @@ export class Penalty {
     const own = Math.max(this.bannedUntil, this.noticedUntil, this.forgetAt)
     return this.next === undefined ? own : Math.max(own, this.next.expiry())
   }
+}
+
+/** Applies the consequence of a refusal to a record; whether to say it. */
+export function punish(
+  table: RecordTable,
+  row: number,
+  slot: string,
+  consequence: Consequence,
+  cause: RefusalCause,
+  now: Ms,
+): boolean {
+  const first = table.penaltyOf(row)
+  let penalty = first
+  while (penalty !== undefined && penalty.slot !== slot) penalty = penalty.next
+  if (penalty === undefined) {
+    penalty = new Penalty(slot)
+    penalty.next = first
+    table.setPenalty(row, penalty)
+  }
+  if (cause === 'check') return penalty.violated(consequence, now)
+  // A ban that is in force earns no worse one.
+  return consequence.noticeEvery !== undefined && penalty.takeNotice(consequence.noticeEvery, now)
 }
 
 /** The penalties of one record, less that of one check. */

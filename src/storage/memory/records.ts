@@ -6,11 +6,13 @@ export const HEADER_CELLS = 2
 const LINK_NEXT = 2
 const LINK_PENALTY = 3
 
-const ROW_BITS = 12
+// Segments are large, since memory that was never written costs none, and few, so that the way to them stays cached.
+const ROW_BITS = 15
 const ROWS_IN_SEGMENT = 1 << ROW_BITS
 const ROW_MASK = ROWS_IN_SEGMENT - 1
-const HEAD_BITS = 12
+const HEAD_BITS = 15
 const HEADS_IN_SEGMENT = 1 << HEAD_BITS
+const FIRST_BUCKETS = 1 << 10
 const HEAD_MASK = HEADS_IN_SEGMENT - 1
 
 /** Rows that an insertion into a full table looks at before it gives one up. */
@@ -44,10 +46,11 @@ export class RecordTable {
   untracked = 0
 
   private readonly links: Int32Array[] = []
-  private readonly heads: Int32Array[] = []
-  private buckets = HEADS_IN_SEGMENT
+  /** By bucket: its first row and one more, so that zeros are empty buckets. */
+  private readonly heads: Int32Array[] = [new Int32Array(HEADS_IN_SEGMENT)]
+  private buckets = FIRST_BUCKETS
   /** Buckets of the last whole doubling, less one. */
-  private roundMask = HEADS_IN_SEGMENT - 1
+  private roundMask = FIRST_BUCKETS - 1
   private split = 0
   private live = 0
   private used = 0
@@ -60,9 +63,7 @@ export class RecordTable {
     private readonly layout: RecordLayout,
     private readonly cap: number,
     private readonly seed: number,
-  ) {
-    this.heads.push(new Int32Array(HEADS_IN_SEGMENT).fill(-1))
-  }
+  ) {}
 
   get size(): number {
     return this.live
@@ -87,7 +88,7 @@ export class RecordTable {
   /** The row of a key, or -1. */
   find(key: number): number {
     const bucket = this.bucketOf(key)
-    let row = (this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number
+    let row = ((this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number) - 1
     const stride = this.layout.stride
     while (row >= 0) {
       const segment = row >>> ROW_BITS
@@ -125,8 +126,8 @@ export class RecordTable {
     const bucket = this.bucketOf(key)
     const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
     const next = links[at * 2 + LINK_NEXT] as number
-    let before = heads[bucket & HEAD_MASK] as number
-    if (before === row) heads[bucket & HEAD_MASK] = next
+    let before = (heads[bucket & HEAD_MASK] as number) - 1
+    if (before === row) heads[bucket & HEAD_MASK] = next + 1
     else {
       while (this.nextOf(before) !== row) before = this.nextOf(before)
       this.setNext(before, next)
@@ -184,8 +185,8 @@ export class RecordTable {
 
   private chain(row: number, links: Int32Array, at: number, bucket: number): void {
     const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
-    links[at * 2 + LINK_NEXT] = heads[bucket & HEAD_MASK] as number
-    heads[bucket & HEAD_MASK] = row
+    links[at * 2 + LINK_NEXT] = (heads[bucket & HEAD_MASK] as number) - 1
+    heads[bucket & HEAD_MASK] = row + 1
   }
 
   private takeRow(): number {
@@ -206,10 +207,10 @@ export class RecordTable {
   private splitOne(): void {
     const bucket = this.split
     const added = this.buckets
-    if (added >>> HEAD_BITS === this.heads.length) this.heads.push(new Int32Array(HEADS_IN_SEGMENT).fill(-1))
+    if (added >>> HEAD_BITS === this.heads.length) this.heads.push(new Int32Array(HEADS_IN_SEGMENT))
     const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
-    let row = heads[bucket & HEAD_MASK] as number
-    heads[bucket & HEAD_MASK] = -1
+    let row = (heads[bucket & HEAD_MASK] as number) - 1
+    heads[bucket & HEAD_MASK] = 0
     this.buckets++
     this.split++
     while (row >= 0) {

@@ -1,41 +1,51 @@
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import { COUNTERS, type Column, LOG } from './layout.js'
+import { COUNTERS, type Column, FIXED, LOG } from './layout.js'
 import * as limits from './limiters.js'
-import type { RecordTable } from './records.js'
 
-/** How long to wait (0: it fits), and what is left, after the charge if it fits. `row` is -1 for a new subject. */
-export function judgeWindow(
+/** How long until a charge fits; 0 if it does. The check's cells begin at `at`. */
+export function windowWait(
   column: Column,
   limit: Limit,
-  table: RecordTable,
-  row: number,
+  cells: Float64Array,
+  at: number,
   cost: number,
   now: Ms,
-): readonly [Ms, number] {
-  const cells = row < 0 ? column.blank : table.cellsOf(row)
-  const at = row < 0 ? 0 : table.offsetOf(row) + column.offset
+): Ms {
   const { per } = limit
   if (column.code === LOG) {
-    // The ring was made for the plan's limits; a larger one of the moment is cut to it.
-    const amount = Math.min(limit.amount, column.ring)
-    const units = Math.ceil(cost)
-    const wait = limits.logRetry(cells, at, column.ring, amount, per, units, now)
-    const used = limits.logUsed(cells, at, column.ring, per, now)
-    return [wait, Math.max(0, amount - used - (wait === 0 ? units : 0))]
+    const amount = logAmount(column, limit)
+    return limits.logRetry(cells, at, column.ring, amount, per, Math.ceil(cost), now)
   }
   const most = limit.amount * limits.COST_SCALE
   const charge = limits.scaledCost(cost)
-  if (column.code === COUNTERS) {
-    const used = limits.countersUsed(cells, at, per, now)
-    const before = limits.countersBefore(cells, at, per, now)
-    const wait = limits.countersRetry(used, before, most, per, charge, now)
-    const taken = limits.countersEstimate(used, before, per, now) + (wait === 0 ? charge : 0)
-    return [wait, Math.max(0, most - taken) / limits.COST_SCALE]
+  if (column.code === FIXED) return limits.fixedRetry(cells, at, most, per, charge, now)
+  const used = limits.countersUsed(cells, at, per, now)
+  const before = limits.countersBefore(cells, at, per, now)
+  return limits.countersRetry(used, before, most, per, charge, now)
+}
+
+/** What is left of a window. */
+export function windowLeft(column: Column, limit: Limit, cells: Float64Array, at: number, now: Ms): number {
+  const { per } = limit
+  if (column.code === LOG) {
+    return Math.max(0, logAmount(column, limit) - limits.logUsed(cells, at, column.ring, per, now))
   }
-  const wait = limits.fixedRetry(cells, at, most, per, charge, now)
-  const taken = limits.fixedUsed(cells, at, per, now) + (wait === 0 ? charge : 0)
-  return [wait, Math.max(0, most - taken) / limits.COST_SCALE]
+  const used =
+    column.code === FIXED
+      ? limits.fixedUsed(cells, at, per, now)
+      : limits.countersEstimate(
+          limits.countersUsed(cells, at, per, now),
+          limits.countersBefore(cells, at, per, now),
+          per,
+          now,
+        )
+  return Math.max(0, limit.amount - used / limits.COST_SCALE)
+}
+
+/** The ring was made for the plan's limits; a larger one of the moment is cut to it. */
+function logAmount(column: Column, limit: Limit): number {
+  return Math.min(limit.amount, column.ring)
 }
 
 /** Charges a window whose cells begin at `at`. */
