@@ -6,23 +6,22 @@
 export type { Duration } from '../core/duration.js'
 export type { BotCall, CallResult } from './bot-api/calls.js'
 export type { Fault, Faults } from './bot-api/faults.js'
+export type {
+  NewAdministrator,
+  NewChannel,
+  NewGroup,
+  NewTelegramBot,
+  NewUser,
+  RawUpdate,
+  TelegramOptions,
+} from './options.js'
 export { ChannelPresence, GroupPresence, MemberPresence, type Somebody } from './people/member-presence.js'
 export { Payment, type Purchase } from './people/payment.js'
 export { type HearingOptions, InlineQuestion, Person } from './people/person.js'
 export { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
 export { Presence } from './people/presence.js'
 export { Tap } from './people/tap.js'
-export {
-  type NewAdministrator,
-  type NewChannel,
-  type NewGroup,
-  type NewTelegramBot,
-  type NewUser,
-  type RawUpdate,
-  startTelegram,
-  Telegram,
-  type TelegramOptions,
-} from './telegram.js'
+export { startTelegram, Telegram } from './telegram.js'
 export type { ClockSource, TelegramClock } from './world/clock.js'
 export type { Content } from './world/posting.js'
 export type { CallbackAnswer, CheckoutAnswer, InlineAnswer } from './world/world.js'

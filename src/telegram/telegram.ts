@@ -1,4 +1,4 @@
-import type { ChatAdministratorRights, Update } from 'grammy/types'
+import type { Update } from 'grammy/types'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
@@ -6,163 +6,14 @@ import type { BotCall } from './bot-api/calls.js'
 import type { Faults } from './bot-api/faults.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
 import { type RunningServer, serve } from './bot-api/server.js'
-import type { Somebody } from './people/member-presence.js'
+import type { NewChannel, NewGroup, NewTelegramBot, NewUser, RawUpdate, TelegramOptions } from './options.js'
 import { Person } from './people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
 import { Patience } from './people/waiting.js'
 import type { SharedChat } from './world/chats.js'
-import { type ClockSource, createClock, type TelegramClock } from './world/clock.js'
+import { createClock, type TelegramClock } from './world/clock.js'
 import { completeRights, MEMBER } from './world/members.js'
 import { World } from './world/world.js'
-
-/**
- * How to start an embedded Telegram. Everything is optional.
- *
- * @example
- * ```ts
- * import { startTelegram, type TelegramOptions } from 'grammy-sentinel/testing'
- *
- * const options: TelegramOptions = { clock: 'virtual', webhookRetry: '50ms' }
- * const telegram = await startTelegram(options)
- * await telegram.close()
- * ```
- */
-export interface TelegramOptions {
-  /** Default: 'real'. `'virtual'` stands still until advanced; a function is a clock of your own. */
-  readonly clock?: ClockSource
-  /** Port on 127.0.0.1. Default: 0, any free one. */
-  readonly port?: number
-  /** How long people wait for a bot, in real time. Default: 2s. */
-  readonly patience?: Duration
-  /** Real time before a failed webhook delivery is repeated; doubles each time. Default: 1s. */
-  readonly webhookRetry?: Duration
-  /** Real time a webhook may take to answer. Default: 60s. */
-  readonly webhookTimeout?: Duration
-}
-
-/**
- * A person to create.
- *
- * @example
- * ```ts
- * import type { NewUser } from 'grammy-sentinel/testing'
- *
- * const alice: NewUser = { firstName: 'Alice', username: 'alice', languageCode: 'en', isPremium: true }
- * export { alice }
- * ```
- */
-export interface NewUser {
-  readonly firstName: string
-  readonly lastName?: string
-  /** Without the @. */
-  readonly username?: string
-  readonly languageCode?: string
-  readonly isPremium?: boolean
-  /** Default: the next free one. */
-  readonly id?: number
-}
-
-/**
- * A bot to create.
- *
- * @example
- * ```ts
- * import type { NewTelegramBot } from 'grammy-sentinel/testing'
- *
- * const bot: NewTelegramBot = { username: 'guarded_bot' }
- * export { bot }
- * ```
- */
-export interface NewTelegramBot {
-  /** Ends in "bot". */
-  readonly username: string
-  /** Default: the username. */
-  readonly firstName?: string
-  /** Whether it takes inline queries. Default: true. */
-  readonly inline?: boolean
-  readonly id?: number
-}
-
-/**
- * An administrator: somebody with all rights (but not anonymous), or with some taken away.
- *
- * @example
- * ```ts
- * import type { NewAdministrator, TelegramBot } from 'grammy-sentinel/testing'
- *
- * const onlyWatching = (bot: TelegramBot): NewAdministrator => ({ who: bot, rights: { can_restrict_members: false } })
- * export { onlyWatching }
- * ```
- */
-export type NewAdministrator =
-  | Somebody
-  | { readonly who: Somebody; readonly rights: Partial<ChatAdministratorRights> }
-
-/**
- * A group to create. Its members are there from the start: no update tells of it.
- *
- * @example
- * ```ts
- * import type { NewGroup, Person, TelegramBot } from 'grammy-sentinel/testing'
- *
- * const plaza = (alice: Person, bob: Person, bot: TelegramBot): NewGroup => ({
- *   title: 'Plaza',
- *   owner: alice,
- *   members: [bob],
- *   admins: [bot],
- * })
- * export { plaza }
- * ```
- */
-export interface NewGroup {
-  readonly title: string
-  readonly owner: Person
-  readonly members?: readonly Somebody[]
-  readonly admins?: readonly NewAdministrator[]
-  /** Makes it public. Without the @. */
-  readonly username?: string
-  readonly id?: number
-}
-
-/**
- * A channel to create.
- *
- * @example
- * ```ts
- * import type { NewChannel, Person, TelegramGroup } from 'grammy-sentinel/testing'
- *
- * const news = (alice: Person, plaza: TelegramGroup): NewChannel => ({
- *   title: 'News',
- *   owner: alice,
- *   linkedGroup: plaza,
- * })
- * export { news }
- * ```
- */
-export interface NewChannel extends NewGroup {
-  /** The group its posts are discussed in. */
-  readonly linkedGroup?: TelegramGroup
-}
-
-/**
- * An update to inject: any of the Bot API. Without an id it gets the next one.
- *
- * @example
- * ```ts
- * import type { RawUpdate } from 'grammy-sentinel/testing'
- *
- * const update: RawUpdate = {
- *   poll_answer: {
- *     poll_id: '1',
- *     user: { id: 5, is_bot: false, first_name: 'Alice' },
- *     option_ids: [0],
- *     option_persistent_ids: ['0'],
- *   },
- * }
- * export { update }
- * ```
- */
-export type RawUpdate = Omit<Update, 'update_id'> & { readonly update_id?: number }
 
 /**
  * A Telegram of your own; see {@link startTelegram}.
@@ -272,9 +123,12 @@ export class Telegram {
     })
   }
 
-  /** Gives the bot a raw update, whatever its allowed_updates say. The same id twice is a redelivery. */
+  /**
+   * Gives the bot a raw update, whatever its allowed_updates say. The same id twice is a redelivery. A query in it
+   * can be answered; `called` tells how it was.
+   */
   deliver(bot: TelegramBot, update: RawUpdate): Update {
-    return bot.account.queue.inject(update)
+    return this.#world.inject(bot.account, update)
   }
 
   /**
@@ -314,7 +168,11 @@ export class Telegram {
 
 /**
  * Starts a Telegram on 127.0.0.1: users, groups and channels that a real bot moderates over real HTTP, without the
- * network.
+ * network. It serves the Bot API that moderation needs; any other method answers 501.
+ *
+ * It is bounded: bodies of 50 MB, 100,000 updates a bot (each kept for a day), 100,000 messages a chat, 256 MB of
+ * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
+ * are delivered to this machine alone. Bots have no privacy mode: they get every message of their groups.
  *
  * @throws SentinelError `duration.invalid` or `telegram.invalid` for an option that cannot be.
  *

@@ -101,6 +101,20 @@ test('raw updates are delivered as they are, redelivered ones too', async () => 
   expect(idsOf(await call('getUpdates'))).toEqual([update_id + 1])
 })
 
+test('queries in raw updates can be answered', async () => {
+  const from = { id: alice.id, is_bot: false, first_name: 'Alice' }
+  telegram.deliver(bot, { callback_query: { id: '7', from, chat_instance: '1', data: 'x' } })
+  telegram.deliver(bot, {
+    shipping_query: { id: '8', from, invoice_payload: 'x', shipping_address: {} as never },
+  })
+  expect(await call('answerCallbackQuery', { callback_query_id: '7' })).toEqual({ ok: true, result: true })
+  expect(await call('answerShippingQuery', { shipping_query_id: '8', ok: true })).toMatchObject({
+    description: 'Bad Request: there must be at least one shipping option',
+  })
+  const refusal = { shipping_query_id: '8', ok: false, error_message: 'Too far' }
+  expect(await call('answerShippingQuery', refusal)).toEqual({ ok: true, result: true })
+})
+
 test('a redelivered update beside a new one makes no bot go back', async () => {
   const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot }, botInfo: bot.info })
   const seen: string[] = []

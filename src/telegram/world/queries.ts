@@ -24,13 +24,14 @@ export class OpenQueries<Answer> {
   open(botId: number, answered: (answer: Answer) => void): string {
     // Ids are 64-bit in Telegram and say nothing; the bot must not be able to count on their order.
     const id = `${randomInt(1, 2 ** 31)}${String(randomInt(0, 10 ** 9)).padStart(9, '0')}`
-    this.#open.set(id, { id, botId, expiresAt: this.now() + this.lifetime, answered })
-    if (this.#open.size > KEPT_AT_MOST)
-      for (const oldest of this.#open.keys()) {
-        this.#open.delete(oldest)
-        break
-      }
+    this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered })
     return id
+  }
+
+  /** A query that came from outside, under an id of its own; asked again, it stays as it is. */
+  admit(id: string, botId: number): void {
+    if (!this.#open.has(id))
+      this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered: undefined })
   }
 
   isOpen(id: string, botId: number): boolean {
@@ -47,5 +48,14 @@ export class OpenQueries<Answer> {
     query.answered = undefined
     answered?.(answer)
     return true
+  }
+
+  #add(query: OpenQuery<Answer>): void {
+    this.#open.set(query.id, query)
+    if (this.#open.size <= KEPT_AT_MOST) return
+    for (const oldest of this.#open.keys()) {
+      this.#open.delete(oldest)
+      break
+    }
   }
 }

@@ -219,6 +219,16 @@ export class World {
     bot.queue.push(kind, payload)
   }
 
+  /** A raw update from outside; the queries in it can be answered like those of people. */
+  inject(bot: BotAccount, update: Omit<Update, 'update_id'> & { update_id?: number }): Update {
+    const { callback_query, inline_query, pre_checkout_query, shipping_query } = update
+    if (callback_query !== undefined) this.callbackQueries.admit(callback_query.id, bot.id)
+    if (inline_query !== undefined) this.inlineQueries.admit(inline_query.id, bot.id)
+    if (pre_checkout_query !== undefined) this.checkoutQueries.admit(pre_checkout_query.id, bot.id)
+    if (shipping_query !== undefined) this.shippingQueries.admit(shipping_query.id, bot.id)
+    return bot.queue.inject(update)
+  }
+
   /** Calls back with every message that appears or changes, until the returned function is called. */
   watch(listener: (stored: StoredMessage) => void): () => void {
     this.#listeners.add(listener)
