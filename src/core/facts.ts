@@ -15,6 +15,7 @@ import {
 import { type Key, senderKey, userKey } from './subject.js'
 
 export {
+  ACTIVITIES,
   type Activity,
   type ActorKind,
   ANONYMOUS_ADMIN_ID,
@@ -176,6 +177,10 @@ export class Facts {
         break
       case 'pre_checkout_query':
       case 'shipping_query':
+        actorId = idOf(source.from)
+        actorKind = 'user'
+        activity = 'checkout'
+        break
       case 'purchased_paid_media':
         actorId = idOf(source.from)
         actorKind = 'user'

@@ -52,6 +52,22 @@ export const UPDATE_KINDS = [
  */
 export type UpdateKind = (typeof UPDATE_KINDS)[number]
 
+/** Every {@link Activity}. */
+export const ACTIVITIES = [
+  'message',
+  'edit',
+  'tap',
+  'inline',
+  'reaction',
+  'vote',
+  'membership',
+  'checkout',
+  'payment',
+  'post',
+  'service',
+  'unknown',
+] as const
+
 /**
  * What somebody is doing, in one word: the kinds that are limited alike.
  *
@@ -61,7 +77,8 @@ export type UpdateKind = (typeof UPDATE_KINDS)[number]
  * - `inline`: types an inline query or picks its result; one a keystroke
  * - `reaction`, `vote`: reacts, answers a poll
  * - `membership`: joins, leaves, asks to join, is promoted
- * - `payment`: pays, or is about to; never dropped by default
+ * - `checkout`: is about to pay (pre-checkout and shipping queries, to be answered within 10 s)
+ * - `payment`: has paid; never dropped, or the money is taken for nothing
  * - `post`: a channel post, its edit, or its automatic forward into the linked group
  * - `service`: what Telegram reports and nobody did to the bot (pins, boosts, polls closed, our own business messages)
  * - `unknown`: a kind this version does not know
@@ -74,18 +91,7 @@ export type UpdateKind = (typeof UPDATE_KINDS)[number]
  * const costOf = (facts: Facts) => (expensive.includes(facts.activity) ? 2 : 1)
  * ```
  */
-export type Activity =
-  | 'message'
-  | 'edit'
-  | 'tap'
-  | 'inline'
-  | 'reaction'
-  | 'vote'
-  | 'membership'
-  | 'payment'
-  | 'post'
-  | 'service'
-  | 'unknown'
+export type Activity = (typeof ACTIVITIES)[number]
 
 /**
  * Who acts: a `user` (bots too), the `anonymous` administrators of a group (one actor a group), or a `channel`

@@ -1,0 +1,68 @@
+import type { RefusalCause } from './check.js'
+import type { Ms } from './duration.js'
+
+/**
+ * Why an update was stopped.
+ *
+ * - `blocked`: on the block list, or not on the allow list
+ * - `unregistered`: not registered, or without the role
+ * - `limited`: over a limit; `penalised`: banned for having been so too often
+ * - `duplicate`: an `update_id` that was handled before, or is being handled
+ * - `repeated`: the same content or tap again too soon
+ * - `vetoed`: a resolver said no
+ * - `denied`: the handler said no, later
+ * - `unavailable`: the storage did not answer and the guard is one that stays closed
+ *
+ * @example
+ * ```ts
+ * import type { DenialReason } from 'grammy-sentinel'
+ *
+ * const harmless: readonly DenialReason[] = ['duplicate', 'repeated']
+ * ```
+ */
+export type DenialReason =
+  | 'blocked'
+  | 'unregistered'
+  | 'limited'
+  | 'penalised'
+  | 'duplicate'
+  | 'repeated'
+  | 'vetoed'
+  | 'denied'
+  | 'unavailable'
+
+/** Passed. */
+export interface Allowed {
+  readonly allowed: true
+}
+
+/** Stopped: by whom, why, and when asking again can succeed. */
+export interface Denied {
+  readonly allowed: false
+  /** The guard's name, such as `throttle`. */
+  readonly guard: string
+  /** The limit's name within the guard, such as `user`; empty where a guard has but one. */
+  readonly limit: string
+  readonly reason: DenialReason
+  readonly cause: RefusalCause
+  /** Milliseconds, exact; `Infinity` when waiting does not help. */
+  readonly retryAfterMs: Ms
+  /** What the guard has to say of it, such as the reason given to `block()`. */
+  readonly note?: string | undefined
+}
+
+/**
+ * What was decided for an update.
+ *
+ * @example
+ * ```ts
+ * import type { Verdict } from 'grammy-sentinel'
+ *
+ * const told = (verdict: Verdict) =>
+ *   verdict.allowed ? 'passed' : `${verdict.guard}: ${verdict.reason}, again in ${verdict.retryAfterMs} ms`
+ * ```
+ */
+export type Verdict = Allowed | Denied
+
+/** One for all: nothing more is to be said. */
+export const ALLOWED: Allowed = Object.freeze({ allowed: true })

@@ -1,0 +1,43 @@
+/** Listeners by event, typed by a map of event names to what they are told. */
+export type Listener<T> = (told: T) => void
+
+/**
+ * Tells listeners, synchronously and in the order they came. A listener that throws never reaches the teller: its
+ * error goes to `failed`.
+ */
+export class Events<Map extends object> {
+  private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+
+  constructor(private readonly failed: (error: unknown, event: keyof Map) => void) {}
+
+  /** Listens; the returned function stops it. */
+  on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
+    let listeners = this.listeners.get(event)
+    if (listeners === undefined) {
+      listeners = new Set()
+      this.listeners.set(event, listeners)
+    }
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
+  }
+
+  /** Whether anybody listens: where telling costs something, ask first. */
+  heard(event: keyof Map): boolean {
+    const listeners = this.listeners.get(event)
+    return listeners !== undefined && listeners.size > 0
+  }
+
+  tell<E extends keyof Map>(event: E, told: Map[E]): void {
+    const listeners = this.listeners.get(event)
+    if (listeners === undefined) return
+    for (const listener of listeners) {
+      try {
+        ;(listener as Listener<Map[E]>)(told)
+      } catch (error) {
+        this.failed(error, event)
+      }
+    }
+  }
+}

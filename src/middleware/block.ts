@@ -1,0 +1,123 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import { ACTIVITIES, type Facts } from '../core/facts.js'
+import { chatKey, type Key, type Subject, subjectKey } from '../core/subject.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Guard, Question } from './guard.js'
+import { callable, parseOptions, refusal } from './schema.js'
+
+/** The durable mark of whoever is blocked. */
+export const BLOCKED = 'blocked'
+/** The durable mark of whoever is on the allow list. */
+export const ALLOWED = 'allowed'
+
+const subjects = z
+  .array(
+    z.custom<Subject>().transform((value, ctx) => {
+      try {
+        return subjectKey(value)
+      } catch (error) {
+        ctx.addIssue({ code: 'custom', message: `is no subject: ${(error as Error).message}` })
+        return z.NEVER
+      }
+    }),
+  )
+  .readonly()
+
+export const blockOptions = z.strictObject({
+  list: subjects.optional(),
+  allow: subjects.optional(),
+  only: z.boolean().optional(),
+  deny: z.union([z.literal('silent'), callable<Denial<Context>>()]).optional(),
+  shadow: refusal.shadow,
+})
+
+/** Options of {@link block}. */
+export interface BlockOptions {
+  /** Blocked from the start, beside those that `guard.block()` marks. */
+  readonly list?: readonly Subject[]
+  /** Never refused by this guard, blocked or not. */
+  readonly allow?: readonly Subject[]
+  /** Lets only those pass who are in `allow` or were marked by `guard.allow()`. @default false */
+  readonly only?: boolean
+  /** How whoever is blocked is answered: with no message, unless you do. @default 'silent' */
+  readonly deny?: 'silent' | Denial
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+}
+
+/**
+ * Stops whoever is blocked, for good or for a time: users, channels and anonymous administrators as actors, and
+ * whole chats as places.
+ *
+ * They get no message. A tapped button gets the empty answer that stops its spinner, a checkout is declined, a
+ * payment that was already made still passes. Put people on the list with `guard.block()`.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { block } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(block({ list: [1234567] }))
+ * ```
+ */
+export function block(options: BlockOptions = {}): Guard {
+  const {
+    list = [],
+    allow = [],
+    only = false,
+    deny = 'silent',
+    shadow = false,
+  } = parseOptions('block', blockOptions, options)
+  const allowed = new Set<Key>(allow)
+  return guardOf({
+    name: 'block',
+    wire(wiring) {
+      const actor = wiring.scope('actor', (facts) => facts.actor)
+      const chat = wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+      const common: Omit<Question<Context>, 'check' | 'name'> = {
+        // Money that has changed hands passes: refusing it would take it for nothing.
+        on: ACTIVITIES.filter((activity) => activity !== 'unknown' && activity !== 'payment'),
+        when: allowed.size > 0 ? (facts) => !isAllowed(facts, allowed) : undefined,
+        excused: 'trusted',
+        reason: 'blocked',
+        denial: deny,
+      }
+      const check = { guard: 'block', shadow }
+      const where = [
+        ['actor', actor],
+        ['chat', chat],
+      ] as const
+      for (const [name, subject] of where) {
+        wiring.ask({
+          ...common,
+          name,
+          check: { ...check, kind: 'absent', slot: `block.${name}`, subject, anyOf: [BLOCKED] },
+        })
+      }
+      if (only) {
+        wiring.ask({
+          ...common,
+          name: 'only',
+          check: { ...check, kind: 'present', slot: 'block.only', subject: actor, anyOf: [ALLOWED] },
+        })
+      }
+      if (list.length > 0) {
+        const since = wiring.house.clock()
+        const entries = list.map((key) => ({ key, mark: { since, reason: 'listed' } }))
+        const { house } = wiring
+        house.forEveryBot('block.list', (bot) => house.storage.marks.put(bot.id, BLOCKED, entries))
+      }
+      return undefined
+    },
+  })
+}
+
+function isAllowed(facts: Facts, allowed: ReadonlySet<Key>): boolean {
+  if (facts.actor !== undefined && allowed.has(facts.actor)) return true
+  return facts.chatId !== undefined && allowed.has(chatKey(facts.chatId))
+}

@@ -1,0 +1,104 @@
+import type { Context } from 'grammy'
+import type { Decision, MaybePromise } from '../core/check.js'
+import type { Facts } from '../core/facts.js'
+import type { Denied, Verdict } from '../core/verdict.js'
+
+/** A limit that was asked, as it stands. */
+export interface LimitView {
+  readonly guard: string
+  /** Its name within the guard, such as `user`. */
+  readonly name: string
+  /** What is left, in units of cost. */
+  readonly remaining: number
+}
+
+/** Options of {@link SentinelControl.deny}. */
+export interface DenyOptions {
+  /** Why, for listeners and logs; not shown to the user. */
+  readonly note?: string
+  /** Say so to the user, in their language. @default true */
+  readonly notice?: boolean
+  /** Give the charges of this update back. @default false */
+  readonly refund?: boolean
+}
+
+/** What the chain does for a control. */
+export interface ControlBack {
+  limitsOf(decision: Decision): readonly LimitView[]
+  refund(decision: Decision, limit: string | undefined): MaybePromise<void>
+  denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
+}
+
+/**
+ * What a handler finds in `ctx.sentinel`: the facts of the update, what is left of each limit, and a say.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { sentinel, type SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const bot = new Bot<Context & SentinelFlavor>('123:token')
+ * bot.use(sentinel())
+ * bot.command('roll', async (ctx) => {
+ *   await ctx.reply(`You have ${ctx.sentinel.remaining('user')} left.`)
+ *   if (Math.random() < 0.1) await ctx.sentinel.refund() // this one is on the house
+ * })
+ * ```
+ */
+export class SentinelControl {
+  /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
+  burst: readonly Context[] | undefined
+  private decided: Verdict
+
+  constructor(
+    readonly facts: Facts,
+    readonly ctx: Context,
+    verdict: Verdict,
+    private readonly decision: Decision | undefined,
+    private readonly back: ControlBack,
+    /** The control of a sentinel further up, if there is one. */
+    readonly outer: SentinelControl | undefined,
+  ) {
+    this.decided = verdict
+  }
+
+  /** How it was decided; changes with {@link deny}. */
+  get verdict(): Verdict {
+    return this.decided
+  }
+
+  /** Every limit that was asked, as it stands now. */
+  get limits(): readonly LimitView[] {
+    const own = this.decision === undefined ? [] : this.back.limitsOf(this.decision)
+    return this.outer === undefined ? own : [...own, ...this.outer.limits]
+  }
+
+  /** What is left of a limit, by its name (`user`, `inline` …), in units of cost; undefined if it was not asked. */
+  remaining(limit: string): number | undefined {
+    return this.limits.find(({ name }) => name === limit)?.remaining
+  }
+
+  /** Gives back what this update was charged: all of it, or that of one limit. Once; never more than was charged. */
+  async refund(limit?: string): Promise<void> {
+    if (this.decision !== undefined) await this.back.refund(this.decision, limit)
+  }
+
+  /**
+   * Stops this update after all: tells listeners and counters, and the user unless told not to. The handler goes on
+   * until it returns.
+   */
+  async deny(options: DenyOptions = {}): Promise<void> {
+    await this.back.denyLater(this, options)
+  }
+
+  /** For the chain: the verdict changed. */
+  decide(verdict: Denied): void {
+    this.decided = verdict
+  }
+}
+
+/** Adds `ctx.sentinel`. */
+export interface SentinelFlavor {
+  /** See {@link SentinelControl}. */
+  sentinel: SentinelControl
+}

@@ -1,0 +1,47 @@
+import type { Context } from 'grammy'
+import type { MaybePromise } from '../core/check.js'
+import type { Facts } from '../core/facts.js'
+import { type Subject, subjectKey } from '../core/subject.js'
+import type { ChatAdministrators } from './chat-administrators.js'
+import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './wiring.js'
+
+/** Who is let off. */
+export interface ExemptOptions {
+  /** The bot's owner: let off everything but `once`. */
+  readonly owner?: Subject
+  /** More of the same. */
+  readonly users?: readonly Subject[]
+  /** Administrators of the chat (anonymous ones too), in that chat: let off all but `block` and `once`. @default false */
+  readonly chatAdmins?: boolean
+  /** Holders of one of these roles: let off all but `block` and `once`. */
+  readonly roles?: readonly string[]
+}
+
+/** Tells how far an actor is let off. Roles are not asked here: they are marks, read by the plan itself. */
+export class Exemptions {
+  private readonly trusted: ReadonlySet<number | string>
+
+  constructor(
+    { owner, users = [] }: ExemptOptions,
+    private readonly administrators: ChatAdministrators | undefined,
+  ) {
+    this.trusted = new Set([...(owner === undefined ? [] : [owner]), ...users].map(subjectKey))
+  }
+
+  /** What is known without asking anybody. */
+  levelOf(facts: Facts, bot: number): number {
+    const { actor } = facts
+    if (actor !== undefined && this.trusted.size > 0 && this.trusted.has(actor)) return TRUSTED
+    if (this.administrators === undefined || !facts.inGroup) return NOT_EXEMPT
+    return this.administrators.known(facts, bot) ? ADMINISTRATOR : NOT_EXEMPT
+  }
+
+  /**
+   * Whether whoever was just refused is an administrator after all. Asked only then, so that nobody waits for
+   * Telegram in the ordinary course.
+   */
+  rescues(facts: Facts, ctx: Context): MaybePromise<boolean> {
+    if (this.administrators === undefined || !facts.inGroup) return false
+    return this.administrators.includes(facts, ctx)
+  }
+}

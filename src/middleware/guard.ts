@@ -1,0 +1,99 @@
+import type { Context, MiddlewareFn, NextFunction } from 'grammy'
+import type { Check, MaybePromise } from '../core/check.js'
+import type { Facts } from '../core/facts.js'
+import type { Activity } from '../core/kinds.js'
+import type { Limit } from '../core/limit.js'
+import type { Key } from '../core/subject.js'
+import type { DenialReason } from '../core/verdict.js'
+import type { SentinelControl } from './control.js'
+import type { Denial } from './denial.js'
+import type { House } from './house.js'
+
+/** Finds the subject of a scope in an update; undefined leaves its checks out. */
+export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
+
+/**
+ * Who is let off a check: `nobody`; the `trusted` (owner, listed users); or `everybody` who is exempt, chat
+ * administrators too.
+ */
+export type Excused = 'nobody' | 'trusted' | 'everybody'
+
+/** A check, and what each update asks of it. */
+export interface Question<C extends Context> {
+  readonly check: Check
+  /** Updates it is for. */
+  readonly on: readonly Activity[]
+  /** Of those, only where this holds. */
+  readonly when?: ((facts: Facts, ctx: C) => boolean) | undefined
+  /** What it charges; 1 unless told. */
+  readonly cost?: ((facts: Facts, ctx: C) => number) | number | undefined
+  /** What a claim takes; undefined leaves the check out. */
+  readonly token?: ((facts: Facts, ctx: C) => number | undefined) | undefined
+  /** Nearly every update has a token: spares them a list of costs of their own. */
+  readonly usual?: boolean
+  /** Another limit for this update. */
+  readonly limit?: ((facts: Facts, ctx: C) => Limit | undefined) | undefined
+  readonly excused: Excused
+  /** What to call it in verdicts: the name of the limit within the guard. */
+  readonly name: string
+  readonly reason: DenialReason
+  /** How to answer whom it refuses. */
+  readonly denial: Denial<C>
+}
+
+/** Where a guard writes down what it will ask. */
+export interface Wiring<C extends Context> {
+  /** What the guards of a chain share: storage, clock, bots, events, background work. */
+  readonly house: House
+  /** The index of a scope; made on first mention, shared by name. */
+  scope(name: string, subjectOf: SubjectOf<C>): number
+  /** Adds a check. Its order is the order of asking. */
+  ask(question: Question<C>): void
+  /** Whether the chain already asks something under this slot. */
+  asks(slot: string): boolean
+}
+
+/** What a guard does beside its checks. All optional. */
+export interface Wired<C extends Context> {
+  /** Sees every update before anything is decided. Must not throw. */
+  observe?(facts: Facts, ctx: C): MaybePromise<void>
+  /** Has the last word on what was admitted; a reason vetoes. */
+  admit?(facts: Facts, ctx: C): MaybePromise<Veto | undefined>
+  /** Takes an admitted update over, to run its handlers later; false to let it go on. */
+  divert?(facts: Facts, ctx: C, next: NextFunction, control: SentinelControl): boolean
+  /** Update kinds that Telegram must be asked for. */
+  readonly needs?: readonly string[]
+  /** Finishes what it holds back. */
+  drain?(): Promise<void>
+}
+
+/** A no after admission. */
+export interface Veto {
+  readonly reason: DenialReason
+  readonly note?: string | undefined
+}
+
+/** What makes a guard: a name, and what it writes down at wiring. */
+export interface GuardDefinition<C extends Context = Context> {
+  readonly name: string
+  wire(wiring: Wiring<C>): Wired<C> | undefined
+}
+
+/**
+ * A guard: middleware by itself (`bot.use(throttle('5/10s'))`), or a part of `compose()` and `sentinel()`, which
+ * fuse several into one plan.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { type Guard, throttle } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const slow: Guard = throttle('5/10s')
+ * bot.use(slow)
+ * ```
+ */
+export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
+  /** What it is made of: one definition, or several that were fused. */
+  readonly definitions: readonly GuardDefinition<C>[]
+}

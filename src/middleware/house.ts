@@ -1,0 +1,188 @@
+import type { Context } from 'grammy'
+import type { MaybePromise } from '../core/check.js'
+import { type Clock, systemClock } from '../core/clock.js'
+import { SentinelError } from '../core/errors.js'
+import type { Facts } from '../core/facts.js'
+import type { Key } from '../core/subject.js'
+import type { Denied } from '../core/verdict.js'
+import { Events } from '../hooks/events.js'
+import { memory } from '../storage/memory/memory.js'
+import type { Storage } from '../storage/storage.js'
+import { Background } from './background.js'
+import { Bots, type KnownBot } from './bots.js'
+import { ChatAdministrators } from './chat-administrators.js'
+import type { ExemptOptions } from './exemptions.js'
+import { type NoticeOptions, Notices } from './notices.js'
+import type { Transition } from './transitions.js'
+
+/** An update that passed. */
+export interface AllowedEvent {
+  readonly facts: Facts
+  readonly ctx: Context
+}
+
+/** An update that was stopped. */
+export interface DeniedEvent extends AllowedEvent {
+  readonly verdict: Denied
+}
+
+/** A limit in shadow that would have stopped an update. */
+export interface ShadowEvent extends AllowedEvent {
+  readonly guard: string
+  readonly limit: string
+}
+
+/** Something of ours failed. The update was decided all the same. */
+export interface FailureEvent {
+  readonly error: unknown
+  /** What was being done, such as `notice` or `throttle.cost`. */
+  readonly during: string
+}
+
+/** Something a developer should know and mend; told once. */
+export interface WarningEvent {
+  /** Stable, such as `membership.undelivered`. */
+  readonly code: string
+  readonly message: string
+}
+
+/** A mark was put on somebody, or taken away. */
+export interface MarkEvent {
+  readonly bot: number
+  readonly key: Key
+  readonly reason?: string | undefined
+}
+
+/**
+ * What can be listened to with `guard.on(…)`.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SentinelEvents } from 'grammy-sentinel'
+ *
+ * const guard = sentinel()
+ * const told: (event: SentinelEvents['denied']) => void = ({ verdict }) => console.log(verdict.guard)
+ * guard.on('denied', told)
+ * ```
+ */
+export interface SentinelEvents {
+  allowed: AllowedEvent
+  denied: DeniedEvent
+  shadow: ShadowEvent
+  /** An update of a kind that this version does not know; it passed. */
+  unknown: AllowedEvent
+  membership: Transition
+  blocked: MarkEvent
+  unblocked: MarkEvent
+  registered: MarkEvent
+  unregistered: MarkEvent
+  error: FailureEvent
+  warning: WarningEvent
+}
+
+/** What schedules delayed work. Injected, so that tests never sleep. */
+export interface Timers {
+  /** Runs once after so many milliseconds; the returned function calls it off. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** The platform's timers. */
+export const systemTimers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** What the guards of one chain share. */
+export interface House {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly bots: Bots
+  readonly events: Events<SentinelEvents>
+  readonly background: Background
+  readonly notices: Notices
+  /** Marks of whoever is let off everything but `block` and `once`. */
+  readonly exemptMarks: readonly string[]
+  readonly administrators: ChatAdministrators | undefined
+  /** Does it for the bots that are known; if there is none yet, for each as it comes. */
+  forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
+  /** Does it, aside, for the bots that are known and for each that comes. */
+  forEveryBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): void
+  /** Tells a warning, once per code and message. */
+  warn(code: string, message: string): void
+}
+
+/** What a house is made of. All optional. */
+export interface HouseOptions {
+  readonly storage?: Storage | undefined
+  readonly clock?: Clock | undefined
+  readonly timers?: Timers | undefined
+  readonly exempt?: ExemptOptions | undefined
+  readonly notices?: NoticeOptions | undefined
+}
+
+/** Warnings remembered as told. */
+const MOST_WARNINGS = 1000
+
+/** Furnishes what the guards of one chain share. */
+export function furnish(options: HouseOptions): House {
+  const { clock = systemClock, timers = systemTimers, exempt = {} } = options
+  const events = new Events<SentinelEvents>((error, event) => {
+    // A listener for errors that throws has nobody left to tell.
+    if (event !== 'error') events.tell('error', { error, during: `listener for ${event}` })
+  })
+  const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
+  const background = new Background(failed)
+  const bots = new Bots()
+  const warned = new Set<string>()
+  return {
+    storage: options.storage ?? memory({ clock }),
+    clock,
+    timers,
+    bots,
+    events,
+    background,
+    notices: new Notices(options.notices ?? {}, clock, background),
+    exemptMarks: (exempt.roles ?? []).map((role) => `role:${role}`),
+    administrators:
+      exempt.chatAdmins === true
+        ? new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))
+        : undefined,
+    async forEachBot(what, operation) {
+      const known = bots.all()
+      if (known.length > 0) await Promise.all(known.map(operation))
+      else this.forEveryBot(what, operation)
+    },
+    forEveryBot(what, operation) {
+      const aside = (bot: KnownBot): void => {
+        if (!background.run(what, async () => operation(bot))) failed(new Error('too much under way'), what)
+      }
+      for (const bot of bots.all()) aside(bot)
+      if (bots.stage(aside)) return
+      throw new SentinelError(
+        'bot.unknown',
+        'This sentinel has not met its bot yet, and too much waits for it. Call await guard.install(bot) first.',
+      )
+    },
+    warn(code, message) {
+      const told = `${code} ${message}`
+      if (warned.has(told) || warned.size >= MOST_WARNINGS) return
+      warned.add(told)
+      events.tell('warning', { code, message })
+    },
+  }
+}
+
+const chains = new WeakMap<Storage, number>()
+
+/**
+ * A name for the next chain on a storage: by order of making, so that it is the same in every worker that runs the
+ * same code.
+ */
+export function chainName(storage: Storage): string {
+  const number = (chains.get(storage) ?? 0) + 1
+  chains.set(storage, number)
+  return String(number)
+}

@@ -1,0 +1,126 @@
+import type { Context } from 'grammy'
+import type { Clock } from '../core/clock.js'
+import type { Facts } from '../core/facts.js'
+import { capacityOf, type Limit } from '../core/limit.js'
+import type { Denied } from '../core/verdict.js'
+import type { Background } from './background.js'
+import type { Denial } from './denial.js'
+import { type Texts, type Translate, Wording } from './texts.js'
+
+/** Telegram cuts the answer to a callback query at so many characters. */
+const MOST_ANSWER = 200
+
+/** What is said, and how often. */
+export interface NoticeOptions {
+  /** Your words by language and reason, such as `{ de: { limited: 'Langsam! Wieder in {wait}.' } }`. */
+  readonly texts?: Readonly<Record<string, Texts>> | undefined
+  /** Your translation; undefined falls back to the texts. */
+  readonly t?: Translate | undefined
+  /** Notices of this worker at most, or a flood of many makes the bot run into 429. @default '20/1s' */
+  readonly budget?: Limit | undefined
+}
+
+const BUDGET: Limit = { amount: 20, per: 1000 }
+
+/** How a denial is answered, for all guards of a chain. */
+export class Notices {
+  /** Notices not sent, since the budget was spent or too much was under way. */
+  unsaid = 0
+  private budgetFullAt = 0
+  private readonly wording: Wording
+  private readonly budget: Limit
+
+  constructor(
+    { texts, t, budget = BUDGET }: NoticeOptions,
+    private readonly clock: Clock,
+    private readonly background: Background,
+  ) {
+    this.wording = new Wording(texts, t)
+    this.budget = budget
+  }
+
+  /**
+   * Answers whoever was stopped, aside: the update does not wait for it.
+   *
+   * A tapped button is always answered, or clients spin and send again; a checkout is declined. A notice in a group
+   * disturbs others, so it is given for commands only, and where Telegram lets it, for the offender's eyes alone.
+   */
+  answer<C extends Context>(ctx: C, facts: Facts, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+    // The first of the pair is being handled, or was: it answers.
+    if (verdict.reason === 'duplicate') return
+    const own = typeof denial === 'function'
+    const said = denial !== 'silent' && notice && (own || this.mayBeSaid(facts)) && this.spend()
+    if (facts.kind === 'callback_query') {
+      const text = said && !own ? this.text(facts, verdict).slice(0, MOST_ANSWER) : undefined
+      this.aside('answer', () => ctx.answerCallbackQuery(text === undefined || text === '' ? {} : { text }))
+    } else if (facts.kind === 'pre_checkout_query') {
+      this.aside('decline', () =>
+        ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict) }),
+      )
+    } else if (facts.kind === 'shipping_query') {
+      this.aside('decline', () =>
+        ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict) }),
+      )
+    } else if (said && denial === 'notice') this.send(ctx, facts, this.text(facts, verdict))
+    if (own) {
+      const text = this.text(facts, verdict)
+      this.aside('deny', async () => denial({ ctx, facts, verdict, notice: said, text }))
+    }
+  }
+
+  /** What would be said, in the actor's language. */
+  text(facts: Facts, verdict: Denied): string {
+    return this.wording.say(facts.languageCode, verdict)
+  }
+
+  private mayBeSaid(facts: Facts): boolean {
+    if (facts.kind === 'callback_query') return true
+    if (facts.activity !== 'message' || facts.kind !== 'message') return false
+    return facts.chatType === 'private' || (facts.inGroup && facts.command !== undefined)
+  }
+
+  private send(ctx: Context, facts: Facts, text: string): void {
+    const chat = facts.chatId
+    if (chat === undefined || text === '') return
+    // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
+    this.aside('notice', async () => {
+      const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
+      const topic = thread === undefined ? {} : { message_thread_id: thread }
+      if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {
+        try {
+          await ctx.api.sendMessage(chat, text, {
+            ...topic,
+            ephemeral_message_parameters: { receiver_user_id: facts.actorId },
+          })
+          return
+        } catch (error) {
+          if (!isRefusal(error)) throw error
+          // This chat or this server knows no ephemeral messages: fall through to a plain one.
+        }
+      }
+      await ctx.api.sendMessage(chat, text, { ...topic, disable_notification: true })
+    })
+  }
+
+  private aside(what: string, work: () => Promise<unknown>): void {
+    if (!this.background.run(what, work)) this.unsaid++
+  }
+
+  /** A token bucket over all notices of this worker, or a flood of many makes us run into 429. */
+  private spend(): boolean {
+    const now = this.clock()
+    const each = this.budget.per / this.budget.amount
+    const missing = Math.max(0, Math.min(this.budgetFullAt - now, capacityOf(this.budget) * each))
+    if (missing + each > capacityOf(this.budget) * each) {
+      this.unsaid++
+      return false
+    }
+    this.budgetFullAt = now + missing + each
+    return true
+  }
+}
+
+/** Telegram understood and said no, as opposed to not being reached. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'error_code' in error && error.error_code === 400
+}

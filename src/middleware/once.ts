@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import { type Duration, parseDuration } from '../core/duration.js'
+import { ACTIVITIES } from '../core/facts.js'
+import { GLOBAL_KEY } from '../core/subject.js'
+import { guardOf } from './compose.js'
+import type { Guard } from './guard.js'
+import { duration, parseOptions } from './schema.js'
+
+const HOLD_FOR = parseDuration('1d')
+
+export const onceOptions = z.strictObject({
+  /** How long an update is remembered. Telegram redelivers for a day. */
+  for: duration.optional(),
+  /** Strict mode: how long a handler may take before another worker may take the update over. */
+  lease: duration.optional(),
+})
+
+/** Options of {@link once}. */
+export interface OnceOptions {
+  /** How long an update is remembered. @default '1d': so long Telegram keeps an update and may redeliver it */
+  readonly for?: Duration
+  /**
+   * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so
+   * that a killed worker loses nothing. Choose it longer than your slowest handler. @default none: taken is taken
+   */
+  readonly lease?: Duration
+}
+
+/**
+ * Handles a redelivered update once and charges it once.
+ *
+ * The key is the bot's id and the `update_id`. When the handler throws, the update is released: a redelivery runs,
+ * and pays for no limit a second time. A duplicate that comes while the first still runs is dropped in silence, as
+ * one that comes later is: under a webhook Telegram takes that for success, so if the first then fails nothing is
+ * redelivered. With `lease` the same holds until the lease ends.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { once } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(once({ lease: '1m' }))
+ * ```
+ */
+export function once(options: OnceOptions = {}): Guard {
+  const { for: holdFor = HOLD_FOR, lease } = parseOptions('once', onceOptions, options)
+  return guardOf({
+    name: 'once',
+    wire(wiring) {
+      wiring.ask({
+        check: {
+          kind: 'claim',
+          guard: 'once',
+          slot: 'once',
+          subject: wiring.scope('global', () => GLOBAL_KEY),
+          tokens: 'sequence',
+          holdFor,
+          ...(lease === undefined ? {} : { lease }),
+          retry: true,
+          whenHeld: 'refuse',
+        },
+        on: ACTIVITIES.filter((activity) => activity !== 'unknown'),
+        token: (facts) => (facts.updateId >= 0 ? facts.updateId : undefined),
+        usual: true,
+        excused: 'nobody',
+        name: 'update',
+        reason: 'duplicate',
+        denial: 'silent',
+      })
+      return undefined
+    },
+  })
+}

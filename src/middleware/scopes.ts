@@ -1,0 +1,45 @@
+import type { Context } from 'grammy'
+import type { Facts } from '../core/facts.js'
+import { chatKey, commandKey, GLOBAL_KEY, memberKey, ownKey } from '../core/subject.js'
+import type { Wiring } from './guard.js'
+
+/**
+ * Whom a limit counts: the actor (`user`; a channel or a group's anonymous administrators are actors too), the
+ * `chat` as a place, the actor inside one chat (`member`), the actor's use of each `command`, or all together
+ * (`global`).
+ */
+export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
+
+/** See {@link SCOPES}. */
+export type ScopeName = (typeof SCOPES)[number]
+
+/** The scope of a limit, by name or by a developer's own key. */
+export function scopeOf(
+  wiring: Wiring<Context>,
+  name: ScopeName,
+  key: ((facts: Facts, ctx: Context) => string | number | undefined) | undefined,
+  limitName: string,
+): number {
+  if (key !== undefined) {
+    return wiring.scope(`own:${limitName}`, (facts, ctx) => {
+      const own = key(facts, ctx)
+      return own === undefined || own === '' ? undefined : ownKey(String(own).slice(0, 256))
+    })
+  }
+  switch (name) {
+    case 'user':
+      return wiring.scope('actor', (facts) => facts.actor)
+    case 'chat':
+      return wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+    case 'member':
+      return wiring.scope('member', ({ actor, chatId }) =>
+        actor === undefined || chatId === undefined ? undefined : memberKey(actor, chatId),
+      )
+    case 'command':
+      return wiring.scope('command', ({ actor, command }) =>
+        actor === undefined || command === undefined ? undefined : commandKey(actor, command),
+      )
+    case 'global':
+      return wiring.scope('global', () => GLOBAL_KEY)
+  }
+}

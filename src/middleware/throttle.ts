@@ -1,0 +1,299 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import type { Check, Consequence } from '../core/check.js'
+import { type Duration, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { Activity, Facts } from '../core/facts.js'
+import { capacityOf, type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from '../core/limit.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Guard, Question, Wiring } from './guard.js'
+import { activities, callable, duration, limit as limitSchema, parseOptions, refusal } from './schema.js'
+import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+
+/** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
+const MOST_STAMPS = 64
+const ALBUM_FOR = parseDuration('1m')
+const NOTICE_EVERY = parseDuration('1m')
+const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
+
+type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefined
+type CostOf<C extends Context> = (facts: Facts, ctx: C) => number
+type KeyOf<C extends Context> = (facts: Facts, ctx: C) => string | number | undefined
+
+export const throttleOptions = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[A-Za-z][A-Za-z0-9_-]{0,63}$/,
+      'must be a name of 1 to 64 letters, digits, - and _, such as "uploads"',
+    )
+    .optional(),
+  limit: z.union([callable<LimitOf<Context>>(), limitSchema]),
+  most: limitSchema.optional(),
+  algorithm: z.enum(['bucket', 'sliding', 'sliding-log', 'sliding-counters', 'fixed']).optional(),
+  scope: z.enum(SCOPES).optional(),
+  key: callable<KeyOf<Context>>().optional(),
+  on: activities.optional(),
+  commands: z
+    .array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "buy"'))
+    .min(1)
+    .readonly()
+    .optional(),
+  cost: z
+    .union(
+      [callable<CostOf<Context>>(), z.number().positive().finite()],
+      'must be a number above zero, or a function',
+    )
+    .optional(),
+  inline: limitSchema.optional(),
+  roles: z.record(z.string(), limitSchema).optional(),
+  penalty: z
+    .strictObject({
+      after: z.number().int().min(1).optional(),
+      within: duration.optional(),
+      bans: z.array(duration).min(1).readonly(),
+    })
+    .optional(),
+  ...refusal,
+})
+
+/** Options of {@link throttle}. */
+export interface ThrottleOptions<C extends Context = Context> {
+  /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user` */
+  readonly name?: string
+  /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update (undefined: the `most`). */
+  readonly limit: LimitInput | LimitOf<C>
+  /** Where `limit` is a function: the most it may give, and what holds where it gives nothing. @default '60/1m' */
+  readonly most?: LimitInput
+  /**
+   * `bucket`: a token bucket, which lets `burst` come at once and refills steadily. `sliding`: at most so much
+   * within any such span; exact up to 64 (`sliding-log`), two counters within a few percent above
+   * (`sliding-counters`). `fixed`: spans that begin with their first charge. @default 'bucket'
+   */
+  readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
+  /** Whom it counts. @default 'user' */
+  readonly scope?: ScopeName
+  /** Counts by a key of your own instead; undefined leaves the update out. Needs a `name`. */
+  readonly key?: KeyOf<C>
+  /**
+   * What it is for. Unless told, messages, taps, reactions and votes share the bucket, while edits, joins and
+   * inline queries have buckets of their own beside it. Payments are only limited where you list them.
+   */
+  readonly on?: readonly Activity[]
+  /** Only these commands. */
+  readonly commands?: readonly string[]
+  /** What an update costs: a number above zero (fractions are fine), or a function. @default 1 */
+  readonly cost?: number | CostOf<C>
+  /** The bucket of inline queries, one a keystroke. @default five times `limit` */
+  readonly inline?: LimitInput
+  /** Other limits for the holders of a role; the first that is held wins. */
+  readonly roles?: Readonly<Record<string, LimitInput>>
+  /**
+   * Bans from this limit after so many refusals: `bans` one after the other, the last again and again. Forgotten when
+   * the longest has passed once more in peace.
+   */
+  readonly penalty?: {
+    /** Refusals that earn a ban. @default 5 */
+    readonly after?: number
+    /** Within so long. @default '1m' */
+    readonly within?: Duration
+    /** @example ['1m', '10m', '1h'] */
+    readonly bans: readonly Duration[]
+  }
+  /** How whoever is refused is answered. @default 'notice' */
+  readonly deny?: Denial<C>
+  /** One notice in so long. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+}
+
+/**
+ * Limits how much comes from whom.
+ *
+ * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Payments, channel
+ * posts and service messages are not limited.
+ *
+ * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
+ * @throws SentinelError `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { throttle } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(throttle('20/1m'))
+ * bot.use(throttle({ name: 'uploads', limit: '3/1h', commands: ['upload'], penalty: { bans: ['10m', '1h'] } }))
+ * ```
+ */
+export function throttle<C extends Context = Context>(options: LimitInput | ThrottleOptions<C>): Guard<C> {
+  const settings = readThrottle(options as LimitInput | ThrottleOptions)
+  return guardOf({ name: 'throttle', wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+}
+
+type Settings = z.output<typeof throttleOptions>
+
+/** Checks the options of one limit. */
+export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
+  const short =
+    typeof options === 'string' || (options !== null && typeof options === 'object' && 'per' in options)
+  const settings = parseOptions(what, throttleOptions, short ? { limit: options } : options)
+  if (settings.key !== undefined && settings.name === undefined) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.name: a limit with a key of its own needs a name, such as name: 'tenant'.`,
+    )
+  }
+  if (settings.key !== undefined && settings.scope !== undefined) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.scope: "${settings.scope}" beside a key of its own. Give one of the two.`,
+    )
+  }
+  if (
+    settings.algorithm === 'sliding-log' &&
+    (typeof settings.cost === 'function' || (settings.cost ?? 1) < 1)
+  ) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.algorithm: "sliding-log" keeps a time stamp a unit, so costs are whole numbers known beforehand. Use 'sliding-counters' or 'bucket'.`,
+    )
+  }
+  const { limit, cost } = settings
+  if (typeof limit !== 'function' && typeof cost === 'number' && cost > capacityOf(limit)) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.cost: ${cost} is more than the ${capacityOf(limit)} that may ever come at once: nothing would pass. Lower it, or raise burst.`,
+    )
+  }
+  return settings
+}
+
+function wire(wiring: Wiring<Context>, settings: Settings): undefined {
+  const { name = settings.scope ?? 'user' } = settings
+  const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name)
+  const base = typeof settings.limit === 'function' ? (settings.most ?? parseLimit('60/1m')) : settings.limit
+  askAlbum(wiring)
+  const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
+    const slot = `throttle.${name}${suffix}`
+    wiring.ask({
+      check: checkOf(settings, slot, scope, limit, main, wiring),
+      on,
+      when: whenOf(settings),
+      cost: settings.cost,
+      limit: typeof settings.limit === 'function' && main ? limitOf(settings.limit, base) : undefined,
+      excused: 'everybody',
+      name: `${name}${suffix}`,
+      reason: 'limited',
+      denial: settings.deny ?? 'notice',
+    })
+  }
+  if (settings.on !== undefined) ask('', settings.on, base, true)
+  else if (settings.commands !== undefined || settings.scope === 'command') ask('', ['message'], base, true)
+  else {
+    ask('', TALK, base, true)
+    ask('.inline', ['inline'], settings.inline ?? times(base, 5), false)
+    ask('.edits', ['edit'], base, false)
+    ask('.joins', ['membership'], base, false)
+  }
+}
+
+/** The parts of an album share the fate of the first, and its price. Asked once a chain. */
+function askAlbum(wiring: Wiring<Context>): void {
+  if (wiring.asks('album')) return
+  wiring.ask({
+    check: {
+      kind: 'claim',
+      guard: 'throttle',
+      slot: 'album',
+      subject: wiring.scope('actor', (facts) => facts.actor),
+      tokens: 'digest',
+      holdFor: ALBUM_FOR,
+      whenHeld: 'waive',
+    },
+    on: ['message'],
+    token: (facts) =>
+      facts.album === undefined ? undefined : facts.digest(`album ${facts.chatId} ${facts.album}`),
+    excused: 'everybody',
+    name: 'album',
+    reason: 'limited',
+    denial: 'silent',
+  })
+}
+
+function checkOf(
+  settings: Settings,
+  slot: string,
+  subject: number,
+  limit: Limit,
+  main: boolean,
+  wiring: Wiring<Context>,
+): Check {
+  const {
+    penalty,
+    algorithm = 'bucket',
+    noticeEvery = NOTICE_EVERY,
+    shadow = false,
+    deny = 'notice',
+  } = settings
+  const actor = wiring.scope('actor', (facts) => facts.actor)
+  const onRefusal: Consequence = {
+    ...(deny === 'silent' ? {} : { noticeEvery }),
+    ...(penalty === undefined || !main
+      ? {}
+      : { penalty: { after: penalty.after ?? 5, within: penalty.within ?? 60_000, bans: penalty.bans } }),
+  }
+  const common = {
+    guard: 'throttle',
+    slot,
+    subject,
+    shadow,
+    limit,
+    onRefusal,
+    ...(settings.roles === undefined || !main
+      ? {}
+      : {
+          variants: Object.entries(settings.roles).map(([role, own]) => ({
+            mark: `role:${role}`,
+            subject: actor,
+            limit: own,
+          })),
+        }),
+  }
+  if (algorithm === 'bucket') return { ...common, kind: 'bucket' }
+  if (algorithm === 'fixed') return { ...common, kind: 'window', form: 'fixed' }
+  const { cost = 1 } = settings
+  const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
+  const log = algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps)
+  return { ...common, kind: 'window', form: log ? 'log' : 'counters' }
+}
+
+function whenOf({ commands }: Settings): ((facts: Facts) => boolean) | undefined {
+  if (commands === undefined) return undefined
+  const wanted = new Set(commands.map((command) => command.replace(/^\//, '').toLowerCase()))
+  return (facts) => facts.command !== undefined && wanted.has(facts.command)
+}
+
+/** A developer's limits, read once each: they are few, and texts. */
+function limitOf(limit: LimitOf<Context>, most: Limit): Question<Context>['limit'] {
+  const read = new Map<string, Limit>()
+  return (facts, ctx) => {
+    const given = limit(facts, ctx)
+    if (given === undefined) return most
+    if (typeof given !== 'string') return parseLimit(given, 'throttle.limit()')
+    let known = read.get(given)
+    if (known === undefined) {
+      known = parseLimit(given, 'throttle.limit()')
+      if (read.size >= 1000) read.clear()
+      read.set(given, known)
+    }
+    return known
+  }
+}
+
+function times(limit: Limit, factor: number): Limit {
+  const amount = Math.min(MOST_AMOUNT, limit.amount * factor)
+  return { amount, per: limit.per, burst: Math.min(MOST_AMOUNT, capacityOf(limit) * factor) }
+}

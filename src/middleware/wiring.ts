@@ -1,0 +1,236 @@
+import type { Context } from 'grammy'
+import { type Ask, type Check, MOST_CHECKS, type Plan } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import type { Facts } from '../core/facts.js'
+import { ACTIVITIES, type Activity } from '../core/kinds.js'
+import type { Limit } from '../core/limit.js'
+import type { Key } from '../core/subject.js'
+import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+
+/** How far an actor is let off: see `Excused`. */
+export const NOT_EXEMPT = 0
+export const ADMINISTRATOR = 1
+export const TRUSTED = 2
+
+interface Scope<C extends Context> {
+  readonly name: string
+  readonly subjectOf: SubjectOf<C>
+}
+
+/** What updates of one activity ask, as far as it is known at wiring. */
+interface Route {
+  /** By check; shared by all asks that need no other. */
+  readonly costs: readonly number[]
+  /** Scopes that its checks name. */
+  readonly scopes: readonly number[]
+  /** Checks that look at the update. */
+  readonly dynamic: readonly number[]
+  /** Whether anything is asked at all. */
+  readonly asks: boolean
+}
+
+/**
+ * What a chain of guards asks, compiled: a plan for the storage, and the way from the facts of an update to an
+ * ask. Most of an ask is the same for all updates of an activity, so it is made once and shared.
+ */
+export class Questions<C extends Context> implements Wiring<C> {
+  readonly questions: Question<C>[] = []
+  readonly wired: Wired<C>[] = []
+  private readonly scopes: Scope<C>[] = []
+  private claims = 0
+  private readonly claimOf: number[] = []
+  private routes: readonly (readonly Route[])[] = []
+
+  constructor(
+    readonly house: House,
+    guards: readonly GuardDefinition<C>[],
+  ) {
+    for (const guard of guards) {
+      const wired = guard.wire(this)
+      if (wired !== undefined) this.wired.push(wired)
+    }
+    this.routes = [NOT_EXEMPT, ADMINISTRATOR, TRUSTED].map((exempt) =>
+      ACTIVITIES.map((activity) => this.routeOf(activity, exempt)),
+    )
+  }
+
+  plan(name: string): Plan {
+    return {
+      name,
+      scopes: this.scopes.map((scope) => scope.name),
+      checks: this.questions.map(({ check }) => check),
+    }
+  }
+
+  scope(name: string, subjectOf: SubjectOf<C>): number {
+    const known = this.scopes.findIndex((scope) => scope.name === name)
+    return known >= 0 ? known : this.scopes.push({ name, subjectOf }) - 1
+  }
+
+  ask(question: Question<C>): void {
+    const { check } = question
+    if (this.asks(check.slot)) {
+      throw new SentinelError(
+        'limit.duplicate',
+        `${check.guard}: two limits are named "${check.slot}", so they would share their state. Give each a name of its own: { name: '…' }.`,
+      )
+    }
+    if (this.questions.length === MOST_CHECKS) {
+      throw new SentinelError(
+        'plan.invalid',
+        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain in two with compose().`,
+      )
+    }
+    this.questions.push(this.withExemptions(question))
+    this.claimOf.push(check.kind === 'claim' ? this.claims++ : -1)
+  }
+
+  /** Roles that are let off are marks, so the plan itself reads them. */
+  private withExemptions(question: Question<C>): Question<C> {
+    const { exemptMarks } = this.house
+    if (exemptMarks.length === 0 || question.excused !== 'everybody') return question
+    const unless = { subject: this.scope('actor', (facts) => facts.actor), anyOf: exemptMarks }
+    return { ...question, check: { ...question.check, unless } }
+  }
+
+  asks(slot: string): boolean {
+    return this.questions.some(({ check }) => check.slot === slot)
+  }
+
+  /** Scopes by name, for whoever asks about one subject only. */
+  scopeNames(): readonly string[] {
+    return this.scopes.map(({ name }) => name)
+  }
+
+  /** What an update asks; undefined when nothing. `failed` is told what developers' own functions throw. */
+  askFor(
+    facts: Facts,
+    ctx: C,
+    bot: number,
+    exempt: number,
+    failed: (error: unknown, what: string) => void,
+  ): Ask | undefined {
+    const route = this.routes[exempt]?.[INDEX_OF[facts.activity]] as Route
+    if (!route.asks) return undefined
+    const { scopes } = this
+    const subjects: (Key | undefined)[] = []
+    for (let i = 0; i < scopes.length; i++) subjects.push(undefined)
+    for (let i = 0; i < route.scopes.length; i++) {
+      const index = route.scopes[i] as number
+      const scope = scopes[index] as Scope<C>
+      try {
+        subjects[index] = scope.subjectOf(facts, ctx)
+      } catch (error) {
+        failed(error, scope.name)
+      }
+    }
+    if (route.dynamic.length === 0) return { bot, subjects, costs: route.costs, tokens: NO_TOKENS }
+    return this.withDynamics(route, facts, ctx, bot, subjects, failed)
+  }
+
+  private withDynamics(
+    route: Route,
+    facts: Facts,
+    ctx: C,
+    bot: number,
+    subjects: readonly (Key | undefined)[],
+    failed: (error: unknown, what: string) => void,
+  ): Ask {
+    let costs = route.costs
+    const tokens: number[] = []
+    let limits: (Limit | undefined)[] | undefined
+    for (let i = 0; i < route.dynamic.length; i++) {
+      const index = route.dynamic[i] as number
+      const question = this.questions[index] as Question<C>
+      let cost = route.costs[index] as number
+      try {
+        if (question.when !== undefined && !question.when(facts, ctx)) cost = 0
+        else {
+          if (question.token !== undefined) {
+            const token = question.token(facts, ctx)
+            if (token === undefined) cost = 0
+            else {
+              cost = 1
+              const claim = this.claimOf[index] as number
+              while (tokens.length < claim) tokens.push(0)
+              tokens[claim] = token
+            }
+          }
+          if (question.cost !== undefined) cost = this.costOf(question, facts, ctx, failed)
+          const limit = question.limit?.(facts, ctx)
+          if (limit !== undefined) {
+            limits ??= this.questions.map(() => undefined)
+            limits[index] = limit
+          }
+        }
+      } catch (error) {
+        // A developer's function that throws leaves its check out: it must not stop the bot.
+        failed(error, question.check.slot)
+        cost = 0
+      }
+      if (cost !== costs[index]) {
+        if (costs === route.costs) costs = costs.slice()
+        ;(costs as number[])[index] = cost
+      }
+    }
+    return limits === undefined ? { bot, subjects, costs, tokens } : { bot, subjects, costs, tokens, limits }
+  }
+
+  private costOf(
+    question: Question<C>,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): number {
+    const cost = typeof question.cost === 'function' ? question.cost(facts, ctx) : (question.cost as number)
+    if (typeof cost === 'number' && cost >= 0 && cost < Number.POSITIVE_INFINITY) return cost
+    failed(
+      new SentinelError(
+        'cost.invalid',
+        `${question.check.guard}.cost: ${String(cost)} is no cost. Return a finite number of zero or more; it was taken as 1.`,
+      ),
+      question.check.slot,
+    )
+    return 1
+  }
+
+  private routeOf(activity: Activity, exempt: number): Route {
+    const applies = this.questions.map(
+      ({ on, excused }) =>
+        on.includes(activity) &&
+        (excused === 'nobody' ||
+          exempt === NOT_EXEMPT ||
+          (excused === 'trusted' && exempt === ADMINISTRATOR)),
+    )
+    const scopes = new Set<number>()
+    this.questions.forEach(({ check }, index) => {
+      if (applies[index]) for (const scope of scopesOf(check)) scopes.add(scope)
+    })
+    return {
+      // A token decides for itself whether its claim is asked; most updates of an activity have none.
+      costs: this.questions.map(({ token, usual }, index) =>
+        applies[index] && (token === undefined || usual === true) ? 1 : 0,
+      ),
+      scopes: [...scopes],
+      dynamic: this.questions.flatMap(({ when, cost, token, limit }, index) =>
+        applies[index] && (when ?? cost ?? token ?? limit) !== undefined ? [index] : [],
+      ),
+      asks: applies.includes(true),
+    }
+  }
+}
+
+const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activity, index])) as Readonly<
+  Record<Activity, number>
+>
+const NO_TOKENS: readonly number[] = Object.freeze([])
+
+function scopesOf(check: Check): readonly number[] {
+  const scopes = [check.subject]
+  if (check.unless !== undefined) scopes.push(check.unless.subject)
+  if (check.kind === 'bucket' || check.kind === 'window') {
+    for (const { subject } of check.variants ?? []) scopes.push(subject)
+  }
+  return scopes
+}
