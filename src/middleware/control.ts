@@ -48,6 +48,8 @@ export interface ControlBack {
 export class SentinelControl {
   /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
   burst: readonly Context[] | undefined
+  /** What `auth`'s resolver brought, if there is one. */
+  identity: unknown
   private decided: Verdict
 
   constructor(

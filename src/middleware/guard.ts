@@ -34,6 +34,8 @@ export interface Question<C extends Context> {
   /** Another limit for this update. */
   readonly limit?: ((facts: Facts, ctx: C) => Limit | undefined) | undefined
   readonly excused: Excused
+  /** A shadow for the guard's own use: it learns of it in `admit`, nobody else does. */
+  readonly probe?: boolean
   /** What to call it in verdicts: the name of the limit within the guard. */
   readonly name: string
   readonly reason: DenialReason
@@ -47,8 +49,8 @@ export interface Wiring<C extends Context> {
   readonly house: House
   /** The index of a scope; made on first mention, shared by name. */
   scope(name: string, subjectOf: SubjectOf<C>): number
-  /** Adds a check. Its order is the order of asking. */
-  ask(question: Question<C>): void
+  /** Adds a check. Its order is the order of asking. Its index. */
+  ask(question: Question<C>): number
   /** Whether the chain already asks something under this slot. */
   asks(slot: string): boolean
 }
@@ -57,8 +59,8 @@ export interface Wiring<C extends Context> {
 export interface Wired<C extends Context> {
   /** Sees every update before anything is decided. Must not throw. */
   observe?(facts: Facts, ctx: C): MaybePromise<void>
-  /** Has the last word on what was admitted; a reason vetoes. */
-  admit?(facts: Facts, ctx: C): MaybePromise<Veto | undefined>
+  /** Has the last word on what was admitted. `probed`: the probes that found no mark, by index. */
+  admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
   /** Takes an admitted update over, to run its handlers later; false to let it go on. */
   divert?(facts: Facts, ctx: C, next: NextFunction, control: SentinelControl): boolean
   /** Update kinds that Telegram must be asked for. */
@@ -67,10 +69,11 @@ export interface Wired<C extends Context> {
   drain?(): Promise<void>
 }
 
-/** A no after admission. */
-export interface Veto {
-  readonly reason: DenialReason
+/** The last word: a reason vetoes, an identity enriches `ctx.sentinel`. */
+export interface Admission {
+  readonly veto?: DenialReason | undefined
   readonly note?: string | undefined
+  readonly identity?: unknown
 }
 
 /** What makes a guard: a name, and what it writes down at wiring. */

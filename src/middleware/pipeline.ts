@@ -10,7 +10,7 @@ import {
   type SentinelFlavor,
 } from './control.js'
 import type { Exemptions } from './exemptions.js'
-import type { GuardDefinition, Question, Veto, Wired } from './guard.js'
+import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
 import { Questions } from './wiring.js'
 
@@ -25,6 +25,8 @@ export interface Tally {
   /** By guard and reason, such as `throttle.limited`. */
   readonly denials: Map<string, number>
 }
+
+const NONE: readonly number[] = Object.freeze([])
 
 /** Nothing counted yet. */
 export function newTally(): Tally {
@@ -169,44 +171,45 @@ export class Chain<C extends Context> implements ControlBack {
   }
 
   private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
-    const { admitters } = this
-    for (let i = 0; i < admitters.length; i++) {
-      const veto = this.admitted(admitters[i] as Wired<C>, facts, ctx)
-      if (isPromise(veto)) return veto.then((no) => this.passOn(no, i + 1, facts, ctx, next, decision))
-      if (veto !== undefined) return this.veto(veto, facts, ctx, decision)
-    }
-    return this.enter(facts, ctx, next, decision)
+    return this.admitters.length === 0
+      ? this.enter(facts, ctx, next, decision, undefined)
+      : this.admit(0, undefined, facts, ctx, next, decision)
   }
 
-  private async passOn(
-    first: Veto | undefined,
+  /** Asks the guards that have the last word, from one on; synchronously as long as they answer so. */
+  private admit(
     from: number,
+    identity: unknown,
     facts: Facts,
     ctx: C,
     next: NextFunction,
     decision: Decision | undefined,
-  ): Promise<void> {
-    let veto = first
-    for (let i = from; veto === undefined && i < this.admitters.length; i++) {
-      veto = await this.admitted(this.admitters[i] as Wired<C>, facts, ctx)
+  ): MaybePromise<void> {
+    const wired = this.admitters[from]
+    if (wired === undefined) return this.enter(facts, ctx, next, decision, identity)
+    const go = (admission: Admission | undefined): MaybePromise<void> => {
+      if (admission?.veto !== undefined) return this.veto(admission, facts, ctx, decision)
+      return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
-    if (veto !== undefined) return this.veto(veto, facts, ctx, decision)
-    await this.enter(facts, ctx, next, decision)
-  }
-
-  private admitted(wired: Wired<C>, facts: Facts, ctx: C): MaybePromise<Veto | undefined> {
+    let admission: MaybePromise<Admission | undefined>
     try {
-      return wired.admit?.(facts, ctx)
+      admission = wired.admit?.(facts, ctx, decision?.shadowRefusals ?? NONE)
     } catch (error) {
-      this.failed(error, 'admit')
-      return { reason: 'unavailable' }
+      admission = this.notAdmitted(error)
     }
+    if (!isPromise(admission)) return go(admission)
+    return admission.catch((error) => this.notAdmitted(error)).then(go)
   }
 
-  private veto(veto: Veto, facts: Facts, ctx: C, decision: Decision | undefined): void {
+  private notAdmitted(error: unknown): Admission {
+    this.failed(error, 'admit')
+    return { veto: 'unavailable' }
+  }
+
+  private veto(admission: Admission, facts: Facts, ctx: C, decision: Decision | undefined): void {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settle(decision, 'release')
-    this.deny(facts, ctx, veto.reason, 'auth', veto.note)
+    this.deny(facts, ctx, admission.veto ?? 'vetoed', 'auth', admission.note)
   }
 
   /** Lets the update in, and sees how its handlers end. */
@@ -215,9 +218,11 @@ export class Chain<C extends Context> implements ControlBack {
     ctx: C,
     next: NextFunction,
     decision: Decision | undefined,
+    identity: unknown,
   ): MaybePromise<void> {
     const flavored = ctx as C & Partial<SentinelFlavor>
     const control = new SentinelControl(facts, ctx, ALLOWED, decision, this, flavored.sentinel)
+    control.identity = identity
     flavored.sentinel = control
     this.tally.allowed++
     if (this.house.events.heard('allowed')) this.house.events.tell('allowed', { facts, ctx })
@@ -246,8 +251,9 @@ export class Chain<C extends Context> implements ControlBack {
     }
   }
 
-  private stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
-    const verdict: Denied = {
+  /** What a refusal by a question is called. */
+  verdictOf(question: Question<C>, decision: Decision): Denied {
+    return {
       allowed: false,
       guard: question.check.guard,
       limit: question.name,
@@ -255,6 +261,10 @@ export class Chain<C extends Context> implements ControlBack {
       cause: decision.cause,
       retryAfterMs: decision.retryAfterMs,
     }
+  }
+
+  private stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
+    const verdict = this.verdictOf(question, decision)
     this.count(verdict)
     this.house.events.tell('denied', { facts, ctx, verdict })
     this.house.notices.answer(ctx, facts, verdict, question.denial, decision.notice)
@@ -295,7 +305,8 @@ export class Chain<C extends Context> implements ControlBack {
 
   private tellShadows(facts: Facts, ctx: C, decision: Decision): void {
     for (const index of decision.shadowRefusals) {
-      const { check, name } = this.questions.questions[index] as Question<C>
+      const { check, name, probe } = this.questions.questions[index] as Question<C>
+      if (probe === true) continue
       this.tally.shadow++
       this.house.events.tell('shadow', { facts, ctx, guard: check.guard, limit: name })
     }

@@ -68,7 +68,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     return known >= 0 ? known : this.scopes.push({ name, subjectOf }) - 1
   }
 
-  ask(question: Question<C>): void {
+  ask(question: Question<C>): number {
     const { check } = question
     if (this.asks(check.slot)) {
       throw new SentinelError(
@@ -84,6 +84,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     }
     this.questions.push(this.withExemptions(question))
     this.claimOf.push(check.kind === 'claim' ? this.claims++ : -1)
+    return this.questions.length - 1
   }
 
   /** Roles that are let off are marks, so the plan itself reads them. */

@@ -1,0 +1,244 @@
+import { type Duration, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, TELEGRAM_ID } from '../core/facts.js'
+import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey, textKey } from '../core/subject.js'
+import type { Mark, MarkEntry } from '../storage/storage.js'
+import { REGISTERED } from './auth.js'
+import { ALLOWED, BLOCKED } from './block.js'
+import type { House } from './house.js'
+
+/** Options of `guard.block()`. */
+export interface BlockingOptions {
+  /** For so long. Neither this nor `until`: for good. */
+  readonly for?: Duration
+  /** Until then: a date, or milliseconds since 1970. */
+  readonly until?: Date | number
+  /** Why, for people; kept with the mark. */
+  readonly reason?: string
+}
+
+/** Somebody on the block list. */
+export interface Blocked {
+  readonly subject: SubjectRef
+  /** Milliseconds since 1970. */
+  readonly since: number
+  /** Absent: for good. */
+  readonly until?: number
+  readonly reason?: string
+}
+
+/** The block list as plain JSON: what `guard.export()` gives and `guard.import()` takes. */
+export interface BlockListExport {
+  readonly version: 1
+  readonly blocked: readonly {
+    /** Such as `u1234567`, `c-100123`, `s-100123`. */
+    readonly subject: string
+    readonly since: number
+    readonly until?: number
+    readonly reason?: string
+  }[]
+}
+
+const STAND_INS = new Map([
+  [ANONYMOUS_ADMIN_ID, "stands in for every group's anonymous administrators: block subject.sender(groupId)"],
+  [CHANNEL_SENDER_ID, 'stands in for every channel that writes in a group: block subject.sender(channelId)'],
+  [TELEGRAM_ID, 'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)'],
+])
+
+/** Marks and entries written at once. */
+const BATCH = 1000
+
+/** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
+export class Administration {
+  constructor(private readonly house: House) {}
+
+  async block(whom: Subject | readonly Subject[], options: BlockingOptions = {}): Promise<void> {
+    const keys = keysOf(whom)
+    for (const key of keys) refuseStandIn(key)
+    const since = this.house.clock()
+    const until = untilOf(options, since)
+    const mark: Mark = {
+      since,
+      ...(until === undefined ? {} : { until }),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    }
+    await this.put(BLOCKED, keys.map((key) => ({ key, mark })), 'blocked')
+  }
+
+  async unblock(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(BLOCKED, keysOf(whom), 'unblocked')
+  }
+
+  async allow(whom: Subject | readonly Subject[]): Promise<void> {
+    const mark = { since: this.house.clock() }
+    await this.put(ALLOWED, keysOf(whom).map((key) => ({ key, mark })), undefined)
+  }
+
+  async disallow(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(ALLOWED, keysOf(whom), undefined)
+  }
+
+  async register(whom: Subject | readonly Subject[]): Promise<void> {
+    const mark = { since: this.house.clock() }
+    await this.put(REGISTERED, keysOf(whom).map((key) => ({ key, mark })), 'registered')
+  }
+
+  async unregister(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(REGISTERED, keysOf(whom), 'unregistered')
+  }
+
+  /** The mark of whoever is blocked by any bot; undefined if they are not. */
+  async blockOf(whom: Subject): Promise<Blocked | undefined> {
+    const key = subjectKey(whom)
+    const mark = await this.markOf(BLOCKED, key)
+    return mark === undefined ? undefined : blockedOf({ key, mark })
+  }
+
+  async isRegistered(whom: Subject): Promise<boolean> {
+    return (await this.markOf(REGISTERED, subjectKey(whom))) !== undefined
+  }
+
+  /** Everybody who is blocked, each once, a page of the storage at a time. */
+  async *blocked(): AsyncGenerator<Blocked, void, undefined> {
+    // Bots are looked through one after the other: whom an earlier one blocks was already told.
+    const earlier: number[] = []
+    for (const bot of this.house.bots.all()) {
+      let from: string | undefined
+      do {
+        const page = await this.house.storage.marks.scan(bot.id, BLOCKED, from)
+        for (const entry of page.entries) {
+          if (!(await this.heldByAny(earlier, entry.key))) yield blockedOf(entry)
+        }
+        from = page.next
+      } while (from !== undefined)
+      earlier.push(bot.id)
+    }
+    for (const [key, mark] of this.stagedBlocks) yield blockedOf({ key, mark })
+  }
+
+  async export(): Promise<BlockListExport> {
+    const blocked: BlockListExport['blocked'][number][] = []
+    for await (const { subject, ...rest } of this.blocked()) {
+      blocked.push({ subject: keyText(subjectKey(subject)), ...rest })
+    }
+    return { version: 1, blocked }
+  }
+
+  /** Adds an exported list to this one; how many it held. What has lapsed is left out. */
+  async import(list: BlockListExport): Promise<number> {
+    const entries = readExport(list)
+    for (let i = 0; i < entries.length; i += BATCH) {
+      await this.put(BLOCKED, entries.slice(i, i + BATCH), 'blocked')
+    }
+    return entries.length
+  }
+
+  /** What was asked before any bot was met: it must be seen at once, and is written with the first. */
+  private readonly staged = new Map<string, Map<Key, Mark>>()
+
+  private get stagedBlocks(): ReadonlyMap<Key, Mark> {
+    return this.stagedMarks(BLOCKED)
+  }
+
+  private stagedMarks(name: string): Map<Key, Mark> {
+    const none = new Map<Key, Mark>()
+    return this.house.bots.all().length > 0 ? none : (this.staged.get(name) ?? none)
+  }
+
+  private async markOf(name: string, key: Key): Promise<Mark | undefined> {
+    for (const bot of this.house.bots.all()) {
+      const mark = await this.house.storage.marks.get(bot.id, key, name)
+      if (mark !== undefined) return mark
+    }
+    return this.stagedMarks(name).get(key)
+  }
+
+  private async heldByAny(bots: readonly number[], key: Key): Promise<boolean> {
+    for (const bot of bots) {
+      if ((await this.house.storage.marks.get(bot, key, BLOCKED)) !== undefined) return true
+    }
+    return false
+  }
+
+  private async put(
+    name: string,
+    entries: readonly MarkEntry[],
+    event: 'blocked' | 'registered' | undefined,
+  ): Promise<void> {
+    if (this.house.bots.all().length === 0) {
+      const staged = this.staged.get(name) ?? new Map<Key, Mark>()
+      for (const { key, mark } of entries) staged.set(key, mark)
+      this.staged.set(name, staged)
+    }
+    await this.house.forEachBot(name, async (bot) => {
+      await this.house.storage.marks.put(bot.id, name, entries)
+      if (event === undefined) return
+      for (const { key, mark } of entries) {
+        this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+      }
+    })
+  }
+
+  private async take(
+    name: string,
+    keys: readonly Key[],
+    event: 'unblocked' | 'unregistered' | undefined,
+  ): Promise<number> {
+    let held = 0
+    const staged = this.stagedMarks(name)
+    for (const key of keys) if (staged.delete(key)) held++
+    await this.house.forEachBot(name, async (bot) => {
+      held = Math.max(held, await this.house.storage.marks.remove(bot.id, name, keys))
+      if (event !== undefined) for (const key of keys) this.house.events.tell(event, { bot: bot.id, key })
+    })
+    return held
+  }
+}
+
+function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
+  return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
+}
+
+function refuseStandIn(key: Key): void {
+  const { kind, id } = keySubject(key)
+  const standIn = kind === 'user' ? STAND_INS.get(id) : undefined
+  if (standIn === undefined) return
+  throw new SentinelError('subject.invalid', `block: the user ${id} ${standIn}.`)
+}
+
+function untilOf({ for: span, until }: BlockingOptions, now: number): number | undefined {
+  if (span !== undefined && until !== undefined) {
+    throw new SentinelError('option.invalid', 'block: "for" and "until" at once. Give one of the two.')
+  }
+  if (span !== undefined) return now + parseDuration(span, 'block.for')
+  if (until === undefined) return undefined
+  const at = typeof until === 'number' ? until : until.getTime()
+  if (Number.isFinite(at)) return at
+  throw new SentinelError('option.invalid', 'block.until: this is no date. Pass a Date, or milliseconds since 1970.')
+}
+
+function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {
+  return {
+    subject: keySubject(key),
+    since,
+    ...(until === undefined ? {} : { until }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+function readExport(list: BlockListExport): MarkEntry[] {
+  if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
+    throw new SentinelError('import.invalid', 'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.')
+  }
+  return list.blocked.map(({ subject, since, until, reason }, index) => {
+    const numbers = Number.isFinite(since) && (until === undefined || Number.isFinite(until))
+    if (typeof subject !== 'string' || !numbers || (reason !== undefined && typeof reason !== 'string')) {
+      throw new SentinelError(
+        'import.invalid',
+        `import: entry ${index} is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }. Nothing was imported.`,
+      )
+    }
+    const mark = { since, ...(until === undefined ? {} : { until }), ...(reason === undefined ? {} : { reason }) }
+    return { key: textKey(subject), mark }
+  })
+}

@@ -1,0 +1,230 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import type { MaybePromise } from '../core/check.js'
+import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import type { Activity, Facts } from '../core/facts.js'
+import { type Key, keyText } from '../core/subject.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+import { isPromise } from './pipeline.js'
+import { activities, callable, duration, parseOptions, refusal } from './schema.js'
+
+/** The durable mark of whoever is registered. */
+export const REGISTERED = 'registered'
+/** The mark that keeps a resolver's yes, with what it brought. */
+const RESOLVED = 'resolved'
+/** The mark that keeps a resolver's no. */
+const VETOED = 'vetoed'
+
+const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
+const commandNames = z.array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "start"'))
+
+/**
+ * A resolver's answer: yes or no, or a yes or no with something to remember: `value` is found in
+ * `ctx.sentinel.identity` from then on, `for` says how long the answer holds, `note` says why not.
+ */
+export type Resolution =
+  | boolean
+  | { readonly allow: boolean; readonly value?: unknown; readonly for?: Duration; readonly note?: string }
+
+type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<Resolution>
+
+export const authOptions = z.strictObject({
+  registration: z.enum(['auto', 'explicit']).optional(),
+  gate: z.union([z.literal('all'), commandNames.min(1).readonly()]).optional(),
+  open: commandNames.readonly().optional(),
+  on: activities.optional(),
+  roles: z.array(z.string().min(1)).min(1).readonly().optional(),
+  resolve: callable<Resolve<Context>>().optional(),
+  resolveFor: duration.optional(),
+  timeout: duration.optional(),
+  ...refusal,
+})
+
+/** Options of {@link auth}. */
+export interface AuthOptions<C extends Context = Context> {
+  /** `auto` registers whoever comes; `explicit` waits for `guard.register()`. @default 'explicit' */
+  readonly registration?: 'auto' | 'explicit'
+  /** What only the registered may do: `all`, or these commands. @default 'all' */
+  readonly gate?: 'all' | readonly string[]
+  /** Commands that stay open to everybody where the gate is `all`. @default ['start'] */
+  readonly open?: readonly string[]
+  /** Activities that the gate is for. @default everything that people do but join and pay */
+  readonly on?: readonly Activity[]
+  /** Asks for one of these roles instead of registration. */
+  readonly roles?: readonly string[]
+  /**
+   * Has the last word on whoever is admitted: may veto, or enrich `ctx.sentinel.identity`. Its answer is kept as a
+   * mark, so that it is asked once per `resolveFor` and actor. What throws or takes too long lets nobody in.
+   */
+  readonly resolve?: Resolve<C>
+  /** How long an answer holds. @default '5m' */
+  readonly resolveFor?: Duration
+  /** How long a resolver may take. @default '5s' */
+  readonly timeout?: Duration
+  /** How whoever is refused is answered. @default 'notice' */
+  readonly deny?: Denial<C>
+  /** One notice in so long. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+}
+
+type Settings = z.output<typeof authOptions>
+
+/**
+ * Lets in only who is registered (or holds a role), for everything or for some commands, and asks a resolver of yours.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { auth } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(auth({ gate: ['vip', 'report'], resolve: async (facts) => facts.actorKind === 'user' }))
+ * ```
+ */
+export function auth<C extends Context = Context>(options: AuthOptions<C> = {}): Guard<C> {
+  const settings = parseOptions('auth', authOptions, options)
+  return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
+}
+
+function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
+  const { house } = wiring
+  const actor = wiring.scope('actor', (facts) => facts.actor)
+  const gated = gateOf(settings)
+  const { deny = 'notice', noticeEvery = parseDuration('1m'), shadow = false } = settings
+  const question = (name: string): Omit<Question<Context>, 'check'> => ({
+    on: settings.on ?? DEEDS,
+    when: gated,
+    excused: 'everybody',
+    name,
+    reason: 'unregistered',
+    denial: deny,
+  })
+  const common = { guard: 'auth', subject: actor }
+  const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
+  const auto = settings.registration === 'auto'
+  const required = settings.roles?.map((role) => `role:${role}`) ?? [REGISTERED]
+  const probes = new Map<string, number>()
+  const probe = (mark: string): void => {
+    const check = { ...common, kind: 'present', slot: `auth.${mark}?`, anyOf: [mark], shadow: true } as const
+    probes.set(mark, wiring.ask({ ...question(mark), check, probe: true }))
+  }
+
+  if (auto) probe(REGISTERED)
+  if (!auto || settings.roles !== undefined) {
+    const name = settings.roles === undefined ? 'registered' : 'role'
+    wiring.ask({ ...question(name), check: { ...refusing, kind: 'present', slot: `auth.${name}`, anyOf: required } })
+  }
+  const { resolve } = settings
+  if (resolve !== undefined) {
+    const check = { ...refusing, kind: 'absent', slot: `auth.${VETOED}`, anyOf: [VETOED] } as const
+    wiring.ask({ ...question('resolver'), reason: 'vetoed', check })
+    probe(RESOLVED)
+  }
+  const resolver = resolve === undefined ? undefined : new Resolver(house, resolve, settings)
+  return {
+    admit(facts, ctx, probed) {
+      const { actor: key } = facts
+      if (key === undefined) return undefined
+      if (auto && probed.includes(probes.get(REGISTERED) as number)) register(house, ctx.me.id, key)
+      if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts)) return undefined
+      return probed.includes(probes.get(RESOLVED) as number)
+        ? resolver.ask(facts, ctx, key)
+        : resolver.remembered(ctx.me.id, key)
+    },
+  }
+}
+
+/** Whether an update is behind the gate. */
+function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) => boolean {
+  const named = new Set((gate === 'all' ? open : gate).map((command) => command.replace(/^\//, '').toLowerCase()))
+  if (gate === 'all') return (facts) => facts.command === undefined || !named.has(facts.command)
+  return (facts) => facts.command !== undefined && named.has(facts.command)
+}
+
+function register(house: House, bot: number, key: Key): void {
+  house.background.run('auth.register', async () => {
+    await house.storage.marks.put(bot, REGISTERED, [{ key, mark: { since: house.clock() } }])
+    house.events.tell('registered', { bot, key })
+  })
+}
+
+/** Asks a developer's resolver, once for all updates of an actor that come meanwhile. */
+class Resolver {
+  private readonly asking = new Map<string, Promise<Admission>>()
+  private readonly holdsFor: Ms
+  private readonly timeout: Ms
+
+  constructor(
+    private readonly house: House,
+    private readonly resolve: Resolve<Context>,
+    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s') }: Settings,
+  ) {
+    this.holdsFor = resolveFor
+    this.timeout = timeout
+  }
+
+  /** What an earlier yes brought. */
+  remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
+    const mark = this.house.storage.marks.get(bot, key, RESOLVED)
+    if (isPromise(mark)) return mark.then((held) => ({ identity: held?.value }))
+    return mark?.value === undefined ? undefined : { identity: mark.value }
+  }
+
+  ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
+    const name = `${ctx.me.id} ${keyText(key)}`
+    let asking = this.asking.get(name)
+    if (asking === undefined) {
+      asking = this.answer(facts, ctx, key).finally(() => this.asking.delete(name))
+      this.asking.set(name, asking)
+    }
+    return asking
+  }
+
+  private async answer(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
+    const { house } = this
+    let resolution: Resolution
+    try {
+      resolution = await this.inTime(async () => this.resolve(facts, ctx))
+    } catch (error) {
+      house.events.tell('error', { error, during: 'auth.resolve' })
+      return { veto: 'unavailable' }
+    }
+    const { allow, value, note, for: own } = typeof resolution === 'boolean' ? { allow: resolution } : given(resolution)
+    const since = house.clock()
+    const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
+    const mark = {
+      since,
+      until,
+      ...(note === undefined ? {} : { reason: note }),
+      ...(value === undefined ? {} : { value }),
+    }
+    try {
+      await house.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
+    } catch (error) {
+      // It will be asked again.
+      house.events.tell('error', { error, during: 'auth.resolve' })
+    }
+    return allow ? { identity: value } : { veto: 'vetoed', note }
+  }
+
+  private inTime<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((fulfil, reject) => {
+      const callOff = this.house.timers.after(this.timeout, () => {
+        reject(new Error(`the resolver took longer than ${this.timeout} ms`))
+      })
+      work().then(fulfil, reject).finally(callOff)
+    })
+  }
+}
+
+function given(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
+  // From a developer's untyped code: nothing is no.
+  return resolution ?? { allow: false }
+}

@@ -1,0 +1,180 @@
+import { Api, Context } from 'grammy'
+import type { Update, UserFromGetMe } from 'grammy/types'
+import type { Ask, Check, Judge } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import { describe, type Facts } from '../core/facts.js'
+import { formatLimit, type Limit } from '../core/limit.js'
+import { type Key, keySubject, type Subject, type SubjectKind, subjectKey } from '../core/subject.js'
+import { ALLOWED, type Verdict } from '../core/verdict.js'
+import type { Exemptions } from './exemptions.js'
+import type { Question } from './guard.js'
+import type { KnownBot } from './bots.js'
+import type { Chain } from './pipeline.js'
+
+/** A limit as it stands for one subject. */
+export interface LimitState {
+  readonly guard: string
+  /** Its name within the guard, such as `user`. */
+  readonly name: string
+  /** Such as `20/1m`. */
+  readonly limit: string
+  /** What is left, in units of cost. */
+  readonly remaining: number
+  /** Milliseconds until one more unit passes; 0 if it does now. */
+  readonly retryAfterMs: number
+}
+
+/** What one check would say of a simulated update. */
+export interface SimulatedCheck {
+  readonly guard: string
+  readonly name: string
+  readonly kind: Check['kind']
+  /** Whether the update would be asked for it at all. */
+  readonly applies: boolean
+  readonly refuses: boolean
+  readonly shadow: boolean
+  readonly retryAfterMs: number
+  /** NaN where nothing is counted. */
+  readonly remaining: number
+}
+
+/** What would happen to an update, and why. */
+export interface Simulation {
+  readonly verdict: Verdict
+  readonly facts: Facts
+  /** How far the actor is let off: `nobody` not at all, `everybody` all limits, `trusted` all but `once`. */
+  readonly exempt: boolean
+  readonly checks: readonly SimulatedCheck[]
+}
+
+/** Scopes that a subject of a kind is counted in. */
+const SCOPES_OF: Readonly<Record<SubjectKind, readonly string[]>> = {
+  user: ['actor'],
+  sender: ['actor'],
+  chat: ['chat'],
+  member: ['member'],
+  command: ['command'],
+  global: ['global'],
+  own: [],
+}
+
+/** Every limit that counts a subject, as it stands; one of them if named. Writes nothing. */
+export async function peek(chain: Chain<Context>, bot: number, whom: Subject, limit?: string): Promise<LimitState[]> {
+  const key = subjectKey(whom)
+  const { questions } = chain.questions
+  const judge = await judgeOf(chain)
+  const states: LimitState[] = []
+  for (const [index, question] of questions.entries()) {
+    const limited = limitOf(question.check)
+    if (limited === undefined || !counts(chain, question.check, key)) continue
+    if (limit !== undefined && question.name !== limit) continue
+    const decision = await judge.peek(only(chain, bot, index, key))
+    const refused = decision.refusedBy >= 0
+    // A peek answers as if it had charged: what it would charge is still there.
+    const left = decision.remaining[index] as number
+    states.push({
+      guard: question.check.guard,
+      name: question.name,
+      limit: formatLimit(limited),
+      remaining: refused ? left : left + 1,
+      retryAfterMs: decision.retryAfterMs,
+    })
+  }
+  if (limit !== undefined && states.length === 0) throw unknownLimit(chain, limit)
+  return states
+}
+
+/** The slots of a limit by its name; all if unnamed. */
+export function slotsOf(chain: Chain<Context>, limit: string | undefined): readonly (string | undefined)[] {
+  if (limit === undefined) return [undefined]
+  const slots = chain.questions.questions.filter(({ name }) => name === limit).map(({ check }) => check.slot)
+  if (slots.length === 0) throw unknownLimit(chain, limit)
+  return slots
+}
+
+/** What would happen to an update now, and why. Asks every check by itself, too. Writes nothing. */
+export async function simulate(
+  chain: Chain<Context>,
+  exemptions: Exemptions,
+  bot: KnownBot | undefined,
+  update: Update,
+  failed: (error: unknown, what: string) => void,
+): Promise<Simulation> {
+  const me = bot?.me ?? NOBODY
+  const ctx = new Context(update, bot?.api ?? new Api('0:simulated'), me)
+  const facts = describe(update, bot?.reading)
+  const level = exemptions.levelOf(facts, me.id)
+  const { questions } = chain.questions
+  const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level, failed)
+  const judge = await judgeOf(chain)
+  const checks: SimulatedCheck[] = []
+  for (const [index, { check, name, probe }] of questions.entries()) {
+    if (probe === true) continue
+    const applies = ask !== undefined && (ask.costs[index] as number) > 0 && ask.subjects[check.subject] !== undefined
+    const alone = applies ? await judge.peek(onlyOf(ask as Ask, index)) : undefined
+    const refuses = alone !== undefined && (alone.refusedBy >= 0 || alone.shadowRefusals.includes(index))
+    checks.push({
+      guard: check.guard,
+      name,
+      kind: check.kind,
+      applies,
+      refuses,
+      shadow: check.shadow === true,
+      retryAfterMs: alone?.retryAfterMs ?? 0,
+      remaining: alone?.remaining[index] ?? Number.NaN,
+    })
+  }
+  const decision = ask === undefined ? undefined : await judge.peek(ask)
+  const refuser = decision === undefined || decision.refusedBy < 0 ? undefined : questions[decision.refusedBy]
+  const verdict: Verdict =
+    refuser === undefined || decision === undefined ? ALLOWED : chain.verdictOf(refuser, decision)
+  return { verdict, facts, exempt: level > 0, checks }
+}
+
+const NOBODY: UserFromGetMe = {
+  id: 1,
+  is_bot: true,
+  first_name: 'simulated',
+  username: 'simulated_bot',
+  can_join_groups: true,
+  can_read_all_group_messages: false,
+  supports_inline_queries: false,
+  can_connect_to_business: false,
+  has_main_web_app: false,
+} as UserFromGetMe
+
+async function judgeOf(chain: Chain<Context>): Promise<Judge> {
+  const judge = await chain.ready()
+  if (judge !== undefined) return judge
+  throw new SentinelError('storage.failed', 'The storage could not prepare the plan; see the "error" event for why.')
+}
+
+function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
+  const scope = chain.questions.scopeNames()[check.subject] as string
+  const { kind } = keySubject(key)
+  return kind === 'own' ? scope.startsWith('own:') : SCOPES_OF[kind].includes(scope)
+}
+
+function limitOf(check: Check): Limit | undefined {
+  return check.kind === 'bucket' || check.kind === 'window' ? check.limit : undefined
+}
+
+/** An ask about one subject, for one check. */
+function only(chain: Chain<Context>, bot: number, index: number, key: Key): Ask {
+  const { questions } = chain.questions
+  const { check } = questions[index] as Question<Context>
+  const subjects = chain.questions.scopeNames().map((_, scope) => (scope === check.subject ? key : undefined))
+  return { bot, subjects, costs: questions.map((_, other) => (other === index ? 1 : 0)), tokens: [] }
+}
+
+function onlyOf(ask: Ask, index: number): Ask {
+  return { ...ask, costs: ask.costs.map((cost, other) => (other === index ? cost : 0)) }
+}
+
+function unknownLimit(chain: Chain<Context>, limit: string): SentinelError {
+  const names = [
+    ...new Set(chain.questions.questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name)),
+  ]
+  return new SentinelError('limit.unknown', `limit: there is no "${limit}". There are: ${names.join(', ') || 'none'}.`)
+}
+
