@@ -1,5 +1,6 @@
-import { type Check, MOST_CHECKS, type Plan } from '../core/check.js'
+import { type Check, type Limited, MOST_CHECKS, type Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
+import { type Limit, MOST_AMOUNT, MOST_PER } from '../core/limit.js'
 
 /**
  * Refuses a plan that no storage could run. Guards never write such a plan; third parties may.
@@ -12,6 +13,9 @@ export function checkPlan(plan: Plan): void {
       'plan.invalid',
       `plan: ${plan.checks.length} checks in one chain, but ${MOST_CHECKS} is the most. Split it in two with compose().`,
     )
+  }
+  if (new Set(plan.scopes).size < plan.scopes.length) {
+    throw new SentinelError('plan.invalid', 'plan: two scopes share a name. Give each a name of its own.')
   }
   const slots = new Set<string>()
   for (const check of plan.checks) {
@@ -28,21 +32,45 @@ export function checkPlan(plan: Plan): void {
   }
 }
 
+/** Whether a limit is one that storages can count exactly: whole numbers, within the bounds of `parseLimit`. */
+export function isSoundLimit({ amount, per, burst = amount }: Limit): boolean {
+  return isWhole(amount, MOST_AMOUNT) && isWhole(per, MOST_PER) && isWhole(burst, MOST_AMOUNT)
+}
+
+function isWhole(value: number, most: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= most
+}
+
 function problemOf(check: Check, scopes: number): string | undefined {
   const subjects = [check.subject]
   if (check.unless !== undefined) subjects.push(check.unless.subject)
   if (check.kind === 'bucket' || check.kind === 'window') {
     for (const variant of check.variants ?? []) subjects.push(variant.subject)
-    const { amount, per, burst = amount } = check.limit
-    if (!(amount >= 1 && per >= 1 && burst >= 1))
-      return 'has a limit below one: write { amount, per } of 1 or more'
+    if (!limitsOf(check).every(isSoundLimit)) {
+      return `has a limit that cannot be counted: amount and burst are whole numbers from 1 to ${MOST_AMOUNT}, per is from 1 ms to 366 days`
+    }
   }
   if (check.kind === 'claim') {
     if (!(check.holdFor >= 1)) return 'holds its claims for no time: holdFor is 1 ms or more'
+    if (check.lease !== undefined && !(check.lease >= 1)) return 'has a lease of no time: it is 1 ms or more'
     if (check.tokens === 'sequence' && check.whenHeld === 'waive') {
       return 'waives on a sequence: only claims on digests may waive'
     }
   }
+  const { penalty, noticeEvery = 1 } = check.onRefusal ?? {}
+  if (!(noticeEvery >= 1)) return 'says its notice every 0 ms: noticeEvery is 1 ms or more'
+  if (penalty !== undefined) {
+    const { after, within, bans } = penalty
+    if (!(after >= 1 && within >= 1))
+      return 'has a penalty after nothing: after is 1 or more, within 1 ms or more'
+    if (bans.length === 0 || !bans.every((ban) => ban >= 1 && ban <= MOST_PER)) {
+      return 'has a penalty that bans for no time: bans are from 1 ms to 366 days'
+    }
+  }
   const unknown = subjects.find((subject) => !Number.isInteger(subject) || subject < 0 || subject >= scopes)
   return unknown === undefined ? undefined : `names scope ${unknown}, but there are ${scopes}`
+}
+
+function limitsOf({ limit, variants = [] }: Limited): Limit[] {
+  return [limit, ...variants.flatMap((variant) => (variant.limit === 'stored' ? [] : [variant.limit]))]
 }

@@ -1,23 +1,45 @@
 import type { Ask } from '../../core/check.js'
+import type { Clock } from '../../core/clock.js'
+import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { type ClaimBook, DigestClaims, Moment, SequenceClaims } from './claims.js'
-import type { MemoryJudge, MemoryShared } from './judge.js'
-import { type Column, carryColumn, sameState } from './layout.js'
-import { type Holders, liveMark } from './marks.js'
-import { RecordTable } from './records.js'
+import { isSoundLimit } from '../plan.js'
+import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
+import type { MemoryJudge } from './judge.js'
+import {
+  type ABSENT,
+  type Column,
+  carryColumn,
+  clearColumn,
+  PRESENT,
+  reachOf,
+  type ScopeLayout,
+  sameState,
+} from './layout.js'
+import { type Holders, liveMark, type MemoryMarks } from './marks.js'
+import type { Moment } from './moment.js'
+import { withoutSlot } from './penalties.js'
+import { type RecordCounts, RecordTable } from './records.js'
+
+/** What judges of one storage share. */
+export interface MemoryShared {
+  readonly clock: Clock
+  readonly cap: number
+  readonly marks: MemoryMarks
+  readonly digest: Digest
+  readonly counts: RecordCounts
+}
 
 /** All that one plan keeps of one bot. */
 export class BotState {
-  readonly moment: Moment
   /** By scope. */
   readonly tables: readonly RecordTable[]
   /** By check, for claims. */
   readonly claims: readonly (ClaimBook | undefined)[]
   /** By check: who holds the marks it asks for, those that leave it out, and those of its variants. */
-  readonly marks: readonly (readonly Holders[] | undefined)[]
-  readonly unless: readonly (readonly Holders[] | undefined)[]
+  private readonly marks: readonly (readonly Holders[] | undefined)[]
+  private readonly unless: readonly (readonly Holders[] | undefined)[]
   private readonly variants: readonly (readonly Holders[] | undefined)[]
 
   constructor(
@@ -26,15 +48,16 @@ export class BotState {
     shared: MemoryShared,
     earlier: { readonly judge: MemoryJudge; readonly state: BotState } | undefined,
   ) {
-    // Books go on from plan to plan, and so does the time they read.
-    this.moment = earlier?.state.moment ?? new Moment()
     const seed = shared.digest.number(`table ${bot}`) | 0
     const holdersOf = (names: readonly string[]): Holders[] =>
       names.map((name) => shared.marks.holders(bot, name))
-    this.tables = judge.layouts.map((layout) => new RecordTable(layout, shared.cap, seed))
+    this.tables = judge.layouts.map((layout, scope) => {
+      const from = earlier?.judge.plan.scopes.indexOf(judge.plan.scopes[scope] as string) ?? -1
+      return new RecordTable(layout, shared.cap, seed, shared.counts, earlier?.state.tables[from])
+    })
     this.claims = judge.columns.map((column) => {
       const old = earlier?.judge.columns.find((each) => sameState(each, column))
-      return claimsOf(column, old && earlier?.state.claims[old.index], shared.cap, this.moment)
+      return claimsOf(column, old && earlier?.state.claims[old.index], shared.cap, judge.moment)
     })
     this.marks = judge.columns.map(({ check }) =>
       check.kind === 'absent' || check.kind === 'present' ? holdersOf(check.anyOf) : undefined,
@@ -49,10 +72,30 @@ export class BotState {
     )
   }
 
+  /** Empties a record, or the part of it that is of one slot. */
+  forgetRow({ columns }: ScopeLayout, scope: number, row: number, slot: string | undefined): void {
+    if (row < 0) return
+    const table = this.tables[scope] as RecordTable
+    if (slot === undefined) {
+      table.remove(row)
+      return
+    }
+    for (const column of columns) {
+      if (column.check.slot === slot) clearColumn(column, table.cellsOf(row), table.offsetOf(row))
+    }
+    table.setPenalty(row, withoutSlot(table.penaltyOf(row), slot))
+  }
+
+  forgetClaims(columns: readonly Column[], key: Key, slot: string | undefined): void {
+    for (const { index, check } of columns) {
+      if (slot === undefined || slot === check.slot) this.claims[index]?.forget(key)
+    }
+  }
+
   /** The limit in force: the ask's own, or that of the first variant whose mark is held, or the plan's. */
   limitOf(column: Column, ask: Ask, at: Ms): Limit {
     const own = ask.limits?.[column.index]
-    if (own !== undefined) return own
+    if (own !== undefined) return reaching(column, own)
     const { check } = column
     if (!column.varied || (check.kind !== 'bucket' && check.kind !== 'window')) return column.limit
     const holders = this.variants[column.index] as readonly Holders[]
@@ -64,10 +107,43 @@ export class BotState {
       const mark = liveMark(holders[i] as Holders, key, at)
       if (mark === undefined) continue
       if (variant.limit !== 'stored') return variant.limit
-      if (isLimit(mark.value)) return mark.value
+      // Whatever else was stored there is passed over: one bad record must not stop its subject.
+      if (isLimit(mark.value)) return reaching(column, mark.value)
     }
     return column.limit
   }
+
+  /** Whether a check is left out for this ask. */
+  excuses({ index, check }: Column, ask: Ask, at: Ms): boolean {
+    const subject = check.unless === undefined ? undefined : ask.subjects[check.unless.subject]
+    return subject !== undefined && holdsAny(this.unless[index] as readonly Holders[], subject, at)
+  }
+
+  /** How long a check on marks refuses: 0 if the marks are as they should be. */
+  markWait(index: number, code: typeof ABSENT | typeof PRESENT, key: Key, at: Ms): Ms {
+    const holders = this.marks[index] as readonly Holders[]
+    if (code === PRESENT) return holdsAny(holders, key, at) ? 0 : Number.POSITIVE_INFINITY
+    let wait = 0
+    for (let i = 0; i < holders.length; i++) {
+      const mark = liveMark(holders[i] as Holders, key, at)
+      if (mark !== undefined) wait = Math.max(wait, (mark.until ?? Number.POSITIVE_INFINITY) - at)
+    }
+    return wait
+  }
+}
+
+function holdsAny(holders: readonly Holders[], key: Key, at: Ms): boolean {
+  for (let i = 0; i < holders.length; i++) {
+    if (liveMark(holders[i] as Holders, key, at) !== undefined) return true
+  }
+  return false
+}
+
+/** Notes a limit that is not in the plan, so that its charges are kept as long as they matter. */
+function reaching(column: Column, limit: Limit): Limit {
+  const reach = reachOf(limit, column.code)
+  if (reach > column.reach) column.reach = reach
+  return limit
 }
 
 /** Moves a subject's record from an earlier plan's table into this one's; its row, or -1 if there is none. */
@@ -86,39 +162,37 @@ export function carryOver(
   const row = earlier.rowOf(earlierState, from, key)
   if (row < 0) return -1
   const source = earlierState.tables[from] as RecordTable
+  const penalty = source.penaltyOf(row)
+  const cells = source.cellsOf(row)
+  const at = source.offsetOf(row)
+  // First taken out, so that it makes room for itself; its cells stay as they are until another row is made there.
+  source.remove(row)
   const table = state.tables[scope] as RecordTable
   const made = table.insert(number, now)
   if (made < 0) return -1
   for (const column of later.layouts[scope]?.columns ?? []) {
     const old = earlier.layouts[from]?.columns.find((each) => sameState(each, column))
-    if (old === undefined) continue
-    const cells = source.cellsOf(row)
-    carryColumn(old, cells, source.offsetOf(row), column, table.cellsOf(made), table.offsetOf(made))
+    if (old !== undefined) carryColumn(old, cells, at, column, table.cellsOf(made), table.offsetOf(made))
   }
-  table.setPenalty(made, source.penaltyOf(row))
-  source.remove(row)
+  table.setPenalty(made, penalty)
   return made
 }
 
 /** The claims of a check, going on from those of an earlier plan. */
 function claimsOf(
-  column: Column,
+  { check }: Column,
   book: ClaimBook | undefined,
   cap: number,
   moment: Moment,
 ): ClaimBook | undefined {
-  const { check } = column
   if (check.kind !== 'claim') return undefined
-  if (check.tokens === 'sequence') {
-    if (book instanceof SequenceClaims) return book.changed(check.holdFor, check.lease)
-    return new SequenceClaims(check.holdFor, check.lease, moment)
-  }
-  if (book instanceof DigestClaims) return book.changed(check.holdFor, check.lease)
-  return new DigestClaims(check.holdFor, check.lease, cap, moment)
+  const Book = check.tokens === 'sequence' ? SequenceClaims : DigestClaims
+  if (!(book instanceof Book)) return new Book(check.holdFor, check.lease, cap, moment)
+  book.changed(check.holdFor, check.lease)
+  return book
 }
 
 function isLimit(value: unknown): value is Limit {
   if (typeof value !== 'object' || value === null) return false
-  const { amount, per } = value as Partial<Limit>
-  return typeof amount === 'number' && amount >= 1 && typeof per === 'number' && per >= 1
+  return isSoundLimit(value as Limit)
 }

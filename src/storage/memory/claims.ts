@@ -1,60 +1,110 @@
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText } from '../../core/subject.js'
+import type { Moment } from './moment.js'
 
 /** How a token stands. A free one may be taken; a paid one too, and what follows was paid by the first taker. */
 export const FREE = 0
 export const HELD = 1
 export const PAID = 2
 export const RUNNING = 3
-/** From here on: refused by the check with the index `state - REFUSED`. */
+/** The first taker was refused, so all later ones are: {@link ClaimBook.refuserOf} says by which check. */
 export const REFUSED = 4
-
-/** The time of the ask at hand. Held in one place, since passing a double from call to call allocates it anew. */
-export class Moment {
-  now = Number.NaN
-}
 
 /** Who holds what, of one claim check. Serials fence: only who took a token may settle it. */
 export interface ClaimBook {
   stateOf(key: Key, token: number): number
   /** When a token that is not free becomes so. */
   freeAt(key: Key, token: number): Ms
-  take(key: Key, token: number, state: number, serial: number): void
+  take(key: Key, token: number, serial: number): void
+  /** Notes that the taker was refused, by the check of a slot. */
+  refuse(key: Key, token: number, slot: string): void
+  refuserOf(key: Key, token: number): string | undefined
+  /** Ends a claim of {@link take}. A completion that comes late counts, unless somebody else is at it by then. */
   settle(key: Key, token: number, serial: number, to: typeof HELD | typeof PAID): void
   forget(key: Key): void
+  /** Goes on under a later plan; what is held stays held as long as it was to be. */
+  changed(holdFor: Ms, lease: Ms | undefined): void
+  readonly size: number
 }
 
 interface Claim {
   state: number
-  until: Ms
-  leaseUntil: Ms
-  serial: number
+  readonly until: Ms
+  readonly leaseUntil: Ms
+  readonly serial: number
+  readonly refuser: string | undefined
 }
 
 /**
- * Claims on digests, for spans that are short (a double tap, an album). All are held equally long, so the order
- * of taking is the order of lapsing, and the front of the map is swept as claims come.
+ * What lapses, in two generations: once all of the older has lapsed it is let go of as a whole, so no sweep ever
+ * pauses. Bounded: a generation that is half the cap makes the older one go early.
  */
+class Generations<T> {
+  private newer = new Map<string, T>()
+  private older = new Map<string, T>()
+  private turnAt = Number.NEGATIVE_INFINITY
+  private latest = Number.NEGATIVE_INFINITY
+  private readonly half: number
+
+  constructor(cap: number) {
+    this.half = Math.max(1, Math.floor(cap / 2))
+  }
+
+  get size(): number {
+    return this.newer.size + this.older.size
+  }
+
+  get(name: string): T | undefined {
+    return this.newer.get(name) ?? this.older.get(name)
+  }
+
+  set(name: string, item: T, now: Ms, until: Ms): void {
+    if (now >= this.turnAt || this.newer.size >= this.half) {
+      this.older = now >= this.latest ? new Map() : this.newer
+      this.newer = new Map()
+      this.turnAt = Math.max(until, this.latest)
+    }
+    this.latest = Math.max(this.latest, until)
+    this.older.delete(name)
+    this.newer.set(name, item)
+  }
+
+  delete(name: string): void {
+    if (!this.newer.delete(name)) this.older.delete(name)
+  }
+
+  forget(start: string): void {
+    for (const map of [this.newer, this.older]) {
+      for (const name of map.keys()) if (name.startsWith(start)) map.delete(name)
+    }
+  }
+}
+
+/** Claims on digests, for spans that are short (a double tap, an album). */
 export class DigestClaims implements ClaimBook {
-  private readonly claims = new Map<string, Claim>()
+  private readonly claims: Generations<Claim>
 
   constructor(
     private holdFor: Ms,
     private lease: Ms | undefined,
-    private readonly cap: number,
+    cap: number,
     private readonly moment: Moment,
-  ) {}
+  ) {
+    this.claims = new Generations(cap)
+  }
 
-  /** Goes on under a later plan; what is held stays held as long as it was to be. */
-  changed(holdFor: Ms, lease: Ms | undefined): this {
+  get size(): number {
+    return this.claims.size
+  }
+
+  changed(holdFor: Ms, lease: Ms | undefined): void {
     this.holdFor = holdFor
     this.lease = lease
-    return this
   }
 
   stateOf(key: Key, token: number): number {
-    const { now } = this.moment
     if (this.claims.size === 0) return FREE
+    const { now } = this.moment
     const claim = this.claims.get(nameOf(key, token))
     if (claim === undefined || claim.until <= now) return FREE
     return claim.state === RUNNING && claim.leaseUntil <= now ? PAID : claim.state
@@ -66,27 +116,41 @@ export class DigestClaims implements ClaimBook {
     return claim.state === RUNNING ? Math.min(claim.until, claim.leaseUntil) : claim.until
   }
 
-  take(key: Key, token: number, state: number, serial: number): void {
-    const { now } = this.moment
-    for (const [name, claim] of this.claims) {
-      if (claim.until > now && this.claims.size < this.cap) break
-      this.claims.delete(name)
-    }
-    const name = nameOf(key, token)
-    this.claims.delete(name)
-    const leased = state === HELD && this.lease !== undefined
-    const leaseUntil = leased ? now + (this.lease as Ms) : Number.POSITIVE_INFINITY
-    this.claims.set(name, { state: leased ? RUNNING : state, until: now + this.holdFor, leaseUntil, serial })
+  take(key: Key, token: number, serial: number): void {
+    const leaseUntil = this.lease === undefined ? Number.POSITIVE_INFINITY : this.moment.now + this.lease
+    this.add(key, token, this.lease === undefined ? HELD : RUNNING, leaseUntil, serial, undefined)
+  }
+
+  refuse(key: Key, token: number, slot: string): void {
+    this.add(key, token, REFUSED, Number.POSITIVE_INFINITY, 0, slot)
+  }
+
+  refuserOf(key: Key, token: number): string | undefined {
+    return this.claims.get(nameOf(key, token))?.refuser
   }
 
   settle(key: Key, token: number, serial: number, to: typeof HELD | typeof PAID): void {
     const claim = this.claims.get(nameOf(key, token))
-    if (claim?.serial === serial && claim.state !== PAID) claim.state = to
+    if (claim === undefined || claim.state === REFUSED || claim.state === PAID) return
+    const late = claim.state === RUNNING && claim.leaseUntil <= this.moment.now
+    if (late ? to === HELD : claim.serial === serial) claim.state = to
   }
 
   forget(key: Key): void {
-    const start = `${keyText(key)} `
-    for (const name of this.claims.keys()) if (name.startsWith(start)) this.claims.delete(name)
+    this.claims.forget(`${keyText(key)} `)
+  }
+
+  private add(
+    key: Key,
+    token: number,
+    state: number,
+    leaseUntil: Ms,
+    serial: number,
+    refuser: string | undefined,
+  ): void {
+    const { now } = this.moment
+    const until = now + this.holdFor
+    this.claims.set(nameOf(key, token), { state, until, leaseUntil, serial, refuser }, now, until)
   }
 }
 
@@ -101,7 +165,9 @@ const MOST_CHUNKS = 2048
 interface Chunk {
   /** Two bits a token: FREE, HELD, PAID or RUNNING. */
   readonly states: Uint32Array
-  touchedAt: Ms
+  /** Who took its first token: earlier takers took from a chunk that is gone. */
+  readonly serial: number
+  lapsesAt: Ms
 }
 
 interface Running {
@@ -111,32 +177,40 @@ interface Running {
 
 /**
  * Claims on numbers that rise by one (update ids), as bitmaps: a quarter of a byte each. A chunk of 4,096 is
- * dropped when none of it was taken for `holdFor`; at most 2,048 chunks (eight million tokens, 2 MiB) are kept.
+ * held until none of it was taken for `holdFor`; at most 2,048 chunks (eight million tokens, 2 MiB) are kept, those
+ * taken from last.
  */
 export class SequenceClaims implements ClaimBook {
+  /** In the order of their last taking. */
   private readonly chunks = new Map<string, Chunk>()
-  private readonly running = new Map<string, Running>()
+  private readonly running: Generations<Running>
   private lastKey: Key | undefined
   private lastNumber = -1
   private lastChunk: Chunk | undefined
+  private newest: Chunk | undefined
 
   constructor(
     private holdFor: Ms,
     private lease: Ms | undefined,
+    cap: number,
     private readonly moment: Moment,
-  ) {}
+  ) {
+    this.running = new Generations(cap)
+  }
 
-  /** Goes on under a later plan. */
-  changed(holdFor: Ms, lease: Ms | undefined): this {
+  get size(): number {
+    return this.chunks.size
+  }
+
+  changed(holdFor: Ms, lease: Ms | undefined): void {
     this.holdFor = holdFor
     this.lease = lease
-    return this
   }
 
   stateOf(key: Key, token: number): number {
     const { now } = this.moment
     const chunk = this.chunkOf(key, token)
-    if (chunk === undefined || chunk.touchedAt + this.holdFor <= now) return FREE
+    if (chunk === undefined || chunk.lapsesAt <= now) return FREE
     const state = read(chunk, token)
     if (state !== RUNNING) return state
     const running = this.running.get(nameOf(key, token))
@@ -144,48 +218,54 @@ export class SequenceClaims implements ClaimBook {
   }
 
   freeAt(key: Key, token: number): Ms {
-    const { now } = this.moment
-    const running = this.running.get(nameOf(key, token))
-    if (running !== undefined && running.until > now) return running.until
     const chunk = this.chunkOf(key, token)
-    return chunk === undefined ? 0 : chunk.touchedAt + this.holdFor
+    if (chunk === undefined) return 0
+    if (read(chunk, token) !== RUNNING) return chunk.lapsesAt
+    return Math.min(chunk.lapsesAt, this.running.get(nameOf(key, token))?.until ?? 0)
   }
 
-  take(key: Key, token: number, state: number, serial: number): void {
+  take(key: Key, token: number, serial: number): void {
     const { now } = this.moment
     let chunk = this.chunkOf(key, token)
-    if (chunk === undefined || chunk.touchedAt + this.holdFor <= now) chunk = this.addChunk(key, token, now)
-    chunk.touchedAt = now
-    if (state === HELD && this.lease !== undefined) {
-      // A worker that never settles leaves its entry: what has lapsed longest is in front.
-      for (const [name, running] of this.running) {
-        if (running.until > now) break
-        this.running.delete(name)
-      }
-      const name = nameOf(key, token)
-      this.running.delete(name)
-      this.running.set(name, { until: now + this.lease, serial })
+    if (chunk === undefined || chunk.lapsesAt <= now) chunk = this.addChunk(key, token, now, serial)
+    else if (chunk !== this.newest) this.moveUp(key, token, chunk)
+    chunk.lapsesAt = now + this.holdFor
+    if (this.lease === undefined) write(chunk, token, HELD)
+    else {
+      const until = now + this.lease
+      this.running.set(nameOf(key, token), { until, serial }, now, until)
       write(chunk, token, RUNNING)
-    } else write(chunk, token, state)
+    }
+  }
+
+  /** Sequences never waive, so none is ever refused for what came before: `checkPlan` sees to it. */
+  refuse(): void {}
+
+  refuserOf(): undefined {
+    return undefined
   }
 
   settle(key: Key, token: number, serial: number, to: typeof HELD | typeof PAID): void {
+    const { now } = this.moment
     const chunk = this.chunkOf(key, token)
-    if (chunk === undefined) return
-    if (this.lease !== undefined) {
-      const name = nameOf(key, token)
-      if (this.running.get(name)?.serial !== serial) return
-      this.running.delete(name)
-    }
+    if (chunk === undefined || chunk.lapsesAt <= now) return
     const state = read(chunk, token)
-    if (state === HELD || state === RUNNING) write(chunk, token, to)
+    if (state === HELD && this.lease === undefined && chunk.serial <= serial) write(chunk, token, to)
+    if (state !== RUNNING) return
+    const name = nameOf(key, token)
+    const running = this.running.get(name)
+    const late = running === undefined || running.until <= now
+    if (late ? to === PAID : running.serial !== serial) return
+    this.running.delete(name)
+    write(chunk, token, to)
   }
 
   forget(key: Key): void {
     const start = `${keyText(key)} `
     for (const name of this.chunks.keys()) if (name.startsWith(start)) this.chunks.delete(name)
-    for (const name of this.running.keys()) if (name.startsWith(start)) this.running.delete(name)
+    this.running.forget(start)
     this.lastNumber = -1
+    this.newest = undefined
   }
 
   private chunkOf(key: Key, token: number): Chunk | undefined {
@@ -197,19 +277,23 @@ export class SequenceClaims implements ClaimBook {
     return this.lastChunk
   }
 
-  private addChunk(key: Key, token: number, now: Ms): Chunk {
-    for (const [oldest, { touchedAt }] of this.chunks) {
-      if (touchedAt + this.holdFor > now && this.chunks.size < MOST_CHUNKS) break
+  private addChunk(key: Key, token: number, now: Ms, serial: number): Chunk {
+    for (const [oldest, { lapsesAt }] of this.chunks) {
+      if (lapsesAt > now && this.chunks.size < MOST_CHUNKS) break
       this.chunks.delete(oldest)
     }
-    const chunk = { states: new Uint32Array(TOKENS_IN_CHUNK / 16), touchedAt: now }
-    this.lastKey = key
-    this.lastNumber = Math.floor(token / TOKENS_IN_CHUNK)
-    const name = nameOf(key, this.lastNumber)
+    const chunk = { states: new Uint32Array(TOKENS_IN_CHUNK / 16), serial, lapsesAt: now }
+    this.moveUp(key, token, chunk)
+    return chunk
+  }
+
+  /** Puts a chunk last in the order of going. */
+  private moveUp(key: Key, token: number, chunk: Chunk): void {
+    const name = nameOf(key, Math.floor(token / TOKENS_IN_CHUNK))
     this.chunks.delete(name)
     this.chunks.set(name, chunk)
     this.lastChunk = chunk
-    return chunk
+    this.newest = chunk
   }
 }
 

@@ -32,12 +32,12 @@ export class MemoryAdmission implements Decision, Receipt {
   refunded = 0
 
   constructor(
-    private readonly judge: MemoryJudge,
+    readonly judge: MemoryJudge,
     readonly ask: Ask,
     /** The clock's time. */
-    readonly wallAt: Ms,
-    /** The judge's own time, not the clock's. */
     readonly at: Ms,
+    /** The judge's own time, which never goes back. */
+    readonly ownAt: Ms,
     /** Fences the claims it took. */
     readonly serial: number,
     /** Checks that charged, as bits. */

@@ -1,54 +1,44 @@
 import type { Ask, Decision, Judge, Plan, RefusalCause, Settlement } from '../../core/check.js'
-import type { Clock } from '../../core/clock.js'
-import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { BotState, carryOver } from './bot-state.js'
-import { FREE, HELD, PAID, REFUSED } from './claims.js'
+import { BotState, carryOver, type MemoryShared } from './bot-state.js'
+import { FREE, PAID, REFUSED } from './claims.js'
 import { MemoryAdmission, MemoryDecision, NO_SHADOWS } from './decision.js'
 import {
   ABSENT,
   BUCKET,
   CLAIM,
   type Column,
-  clearColumn,
   depthOf,
+  EXCUSED,
   layOut,
   longestLife,
+  PENAL,
   PRESENT,
   type ScopeLayout,
+  SHADOW,
+  traitsOf,
+  VARIED,
 } from './layout.js'
 import * as limits from './limiters.js'
-import { liveMark, type MemoryMarks } from './marks.js'
-import { punish, withoutSlot } from './penalties.js'
+import { Moment } from './moment.js'
+import { type Outcome, punish } from './penalties.js'
 import type { RecordTable } from './records.js'
-import { refund, settleClaims } from './settlement.js'
-import { chargeWindow, windowLeft, windowWait } from './windows.js'
+import { settleAdmission } from './settlement.js'
+import { chargeOf, chargeWindow, windowLeft, windowWait } from './windows.js'
 
-/**
- * Times in records count from here, so that a double resolves them to some nanoseconds and the arithmetic of
- * limits stays exact.
- */
-const EPOCH = Date.UTC(2025, 0, 1)
 const UNSEEN = -2
 const MISSING = -1
+const NO_ROOM = -3
 
-/** May be left out for whoever holds a mark. */
-const EXCUSED = 1
-/** May be under a penalty. */
-const PENAL = 2
-/** Its limit may be another than the plan's. */
-const VARIED = 4
-const SHADOW = 8
+const NOTHING: Outcome = { notice: false, bannedUntil: 0 }
 
-/** What judges of one storage share. */
-export interface MemoryShared {
-  readonly clock: Clock
-  readonly cap: number
-  readonly marks: MemoryMarks
-  readonly digest: Digest
-}
+/** What a claim waives of the claims and limits that follow. */
+const WAIVES_NONE = 0
+/** A claim in shadow must change nothing for the others. */
+const WAIVES_SHADOWS = 1
+const WAIVES_ALL = 2
 
 /** Decides over one plan in memory: synchronously, and without a promise, a timer or a text on the way. */
 export class MemoryJudge implements Judge {
@@ -56,11 +46,9 @@ export class MemoryJudge implements Judge {
   readonly layouts: readonly ScopeLayout[]
   private readonly bots = new Map<number, BotState>()
   private lastBot: BotState | undefined
-  private serial = 0
-
-  /** The clock never goes back for us: when it does, time stands still for that moment and goes on from there. */
-  private lastClock = Number.NEGATIVE_INFINITY
-  private offset = -EPOCH
+  readonly moment: Moment
+  /** The judge of the next plan of this name: where the state goes. */
+  private successor: MemoryJudge | undefined
   /** After this nothing that an earlier plan holds matters any longer. */
   private previousUntil = 0
 
@@ -100,63 +88,46 @@ export class MemoryJudge implements Judge {
     this.rowCells = plan.scopes.map(() => undefined)
     this.rowOffsets = new Int32Array(plan.scopes.length)
     this.pending = new Float64Array(columns.length)
+    this.moment = previous?.moment ?? new Moment()
     if (previous !== undefined) {
-      this.lastClock = previous.lastClock
-      this.offset = previous.offset
-      this.serial = previous.serial
-      this.previousUntil =
-        Math.max(this.lastClock, shared.clock()) + this.offset + longestLife(previous.columns)
+      previous.successor = this
+      const life = this.moment.at(shared.clock()) + longestLife(previous.columns)
+      this.previousUntil = Math.max(life, previous.previousUntil)
     }
   }
 
   evaluate(ask: Ask, at: Ms = this.shared.clock()): Decision {
+    this.moment.advance(at)
     return this.decide(ask, at, true)
   }
 
   peek(ask: Ask, at: Ms = this.shared.clock()): Decision {
-    return this.decide(ask, at, false)
+    const { moment } = this
+    const before = moment.now
+    moment.now = moment.at(at)
+    const decision = this.decide(ask, at, false)
+    moment.now = before
+    return decision
   }
 
   settle(receipt: Decision['receipt'], how: Settlement, check?: number): void {
-    if (!(receipt instanceof MemoryAdmission)) return
-    if (how === 'refund') refund(this, receipt, check)
-    else settleClaims(this, receipt, how)
+    if (receipt instanceof MemoryAdmission) settleAdmission(receipt, how, check)
   }
 
   /** Forgets what a subject has used: of one slot, or all of it. */
   reset(bot: number, key: Key, slot?: string): void {
     const state = this.stateOf(bot)
-    for (const column of this.columns) {
-      if (slot === undefined || slot === column.check.slot) state.claims[column.index]?.forget(key)
-    }
     for (let scope = 0; scope < this.layouts.length; scope++) {
-      const table = state.tables[scope] as RecordTable
-      const row = this.rowOf(state, scope, key)
-      if (row < 0) continue
-      if (slot === undefined) {
-        table.remove(row)
-        continue
-      }
-      for (const column of this.layouts[scope]?.columns ?? []) {
-        if (column.check.slot === slot) clearColumn(column, table.cellsOf(row), table.offsetOf(row))
-      }
-      table.setPenalty(row, withoutSlot(table.penaltyOf(row), slot))
+      // Carries over first, so that what an earlier plan holds cannot come back.
+      state.forgetRow(this.layouts[scope] as ScopeLayout, scope, this.rowOf(state, scope, key), slot)
     }
-    // What an earlier plan still holds must not come back: it was carried over above, or is not ours to forget.
+    state.forgetClaims(this.columns, key, slot)
     this.previous?.reset(bot, key, slot)
   }
 
-  totals(): { tracked: number; evicted: number; untracked: number; bytes: number } {
-    const totals = { tracked: 0, evicted: 0, untracked: 0, bytes: 0 }
-    for (const state of this.bots.values()) {
-      for (const table of state.tables) {
-        totals.tracked += table.size
-        totals.evicted += table.evicted
-        totals.untracked += table.untracked
-        totals.bytes += table.bytes
-      }
-    }
-    return totals
+  /** All tables in use; each speaks for those of earlier plans too. */
+  *tables(): Iterable<RecordTable> {
+    for (const state of this.bots.values()) yield* state.tables
   }
 
   clear(): void {
@@ -165,9 +136,22 @@ export class MemoryJudge implements Judge {
     this.previous = undefined
   }
 
-  /** How many plans back the state may still lie. */
-  get depth(): number {
-    return this.previous === undefined ? 0 : this.previous.depth + 1
+  /** The judge of the latest plan of this name. */
+  get latest(): MemoryJudge {
+    let judge: MemoryJudge = this
+    while (judge.successor !== undefined) judge = judge.successor
+    return judge
+  }
+
+  /** Lets go of what so many plans ago was kept and nobody asked for since. */
+  forgetBefore(plans: number): void {
+    if (plans > 0) this.previous?.forgetBefore(plans - 1)
+    else this.dropPrevious()
+  }
+
+  private dropPrevious(): void {
+    this.previous = undefined
+    for (const table of this.tables()) table.dropOlder()
   }
 
   stateOf(bot: number): BotState {
@@ -188,25 +172,24 @@ export class MemoryJudge implements Judge {
     const number = this.numberOf(key)
     const row = (state.tables[scope] as RecordTable).find(number)
     if (row >= 0 || this.previous === undefined) return row
-    const now = this.lastClock + this.offset
+    const { now } = this.moment
     if (now > this.previousUntil) {
-      this.previous = undefined
+      this.dropPrevious()
       return row
     }
     return carryOver(this.previous, this, state, scope, key, number, now)
   }
 
   private decide(ask: Ask, at: Ms, commit: boolean): Decision {
-    const now = this.timeOf(at, commit)
+    const { now } = this.moment
     const state = this.lastBot?.bot === ask.bot ? this.lastBot : this.stateOf(ask.bot)
-    state.moment.now = now
     const { codes, scopes, traits, pending, rows } = this
     const { costs, subjects } = ask
     // Not fill(): for so few cells the call costs more than the work.
     for (let i = 0; i < rows.length; i++) rows[i] = UNSEEN
     this.inForce = undefined
     let shadowRefusals = NO_SHADOWS
-    let waived = false
+    let waives = WAIVES_NONE
 
     for (let i = 0; i < codes.length; i++) {
       pending[i] = 0
@@ -214,13 +197,15 @@ export class MemoryJudge implements Judge {
       if (cost === 0) continue
       const code = codes[i] as number
       const key = subjects[scopes[i] as number]
-      if (key === undefined || (waived && code >= CLAIM)) continue
+      if (key === undefined) continue
+      const trait = traits[i] as number
+      if (waives !== WAIVES_NONE && code >= CLAIM && (waives === WAIVES_ALL || (trait & SHADOW) !== 0))
+        continue
       let bannedUntil = 0
       let limit: Limit | undefined
-      const trait = traits[i] as number
       if (trait !== 0 || ask.limits !== undefined) {
         const column = this.columns[i] as Column
-        if ((trait & EXCUSED) !== 0 && this.excused(column, ask, state, at)) continue
+        if ((trait & EXCUSED) !== 0 && state.excuses(column, ask, at)) continue
         if ((trait & PENAL) !== 0) bannedUntil = this.bannedUntil(state, column, key, now)
         if (code >= BUCKET && (trait & VARIED || ask.limits !== undefined)) {
           limit = this.limitInForce(column, ask, state, at)
@@ -230,10 +215,7 @@ export class MemoryJudge implements Judge {
       let retryAfter = 0
       let cause: RefusalCause = 'check'
       let by = i
-      if (bannedUntil > now) {
-        retryAfter = bannedUntil - now
-        cause = 'penalty'
-      } else if (code === BUCKET) {
+      if (code === BUCKET) {
         const scope = scopes[i] as number
         if (rows[scope] === UNSEEN) this.locate(state, scope, key)
         const amount = limit === undefined ? (this.amounts[i] as number) : limit.amount
@@ -246,7 +228,6 @@ export class MemoryJudge implements Judge {
           const fullAt = cells[(this.rowOffsets[scope] as number) + (this.offsets[i] as number)] as number
           missing = Math.round((fullAt - now) * amount)
           if (missing < 0) missing = 0
-          else if (missing > depth) missing = depth
         }
         const charge = cost === 1 ? per : limits.bucketCharge(cost, per)
         if (missing + charge <= depth) pending[i] = missing + charge
@@ -255,20 +236,29 @@ export class MemoryJudge implements Judge {
         const column = this.columns[i] as Column
         const claims = state.claims[i] as NonNullable<(typeof state.claims)[number]>
         const token = ask.tokens[column.claim] as number
-        const standing = claims.stateOf(key, token)
-        if (standing === FREE || standing === PAID) {
-          pending[i] = 1
-          waived = standing === PAID
-        } else if (column.waives && standing < REFUSED) waived = true
-        else {
+        let standing = claims.stateOf(key, token)
+        let refuser = -1
+        if (standing === REFUSED) {
+          // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
+          const slot = claims.refuserOf(key, token)
+          refuser = this.columns.findIndex(({ check, shadow }) => check.slot === slot && !shadow)
+          if (refuser === -1) standing = FREE
+        }
+        if (standing === FREE || standing === PAID) pending[i] = 1
+        if (
+          bannedUntil <= now &&
+          (standing === PAID || (column.waives && refuser === -1 && standing !== FREE))
+        ) {
+          waives = (trait & SHADOW) === 0 ? WAIVES_ALL : WAIVES_SHADOWS
+        } else if (standing !== FREE && standing !== PAID) {
           retryAfter = claims.freeAt(key, token) - now
-          if (standing >= REFUSED) {
-            by = standing - REFUSED
+          if (refuser >= 0) {
+            by = refuser
             cause = 'echo'
           }
         }
       } else if (code === ABSENT || code === PRESENT) {
-        retryAfter = this.judgeMarks(i, code, state, key, at)
+        retryAfter = state.markWait(i, code, key, at)
       } else {
         const column = this.columns[i] as Column
         const scope = scopes[i] as number
@@ -279,17 +269,29 @@ export class MemoryJudge implements Judge {
         if (retryAfter === 0) pending[i] = cost
       }
 
+      if (bannedUntil > now) {
+        // When the ban ends, the check itself must have room too.
+        retryAfter = Math.max(retryAfter, bannedUntil - now)
+        cause = 'penalty'
+        by = i
+      }
       if (retryAfter === 0) continue
+      pending[i] = 0
       if ((trait & SHADOW) !== 0) {
         if (shadowRefusals === NO_SHADOWS) shadowRefusals = []
         ;(shadowRefusals as number[]).push(i)
         continue
       }
-      const notice = commit && this.refuse(ask, state, by, cause, now, i)
+      const outcome = cause === 'echo' ? NOTHING : this.refuse(ask, state, i, cause, now, commit)
       const left = this.leftOf(ask, state, at, now)
-      return new MemoryDecision(by, cause, Math.ceil(retryAfter), left, shadowRefusals, notice, false)
+      if (outcome.bannedUntil > now) {
+        retryAfter = Math.max(retryAfter, outcome.bannedUntil - now)
+        if (code >= BUCKET) left[i] = 0
+      }
+      return new MemoryDecision(by, cause, Math.ceil(retryAfter), left, shadowRefusals, outcome.notice, false)
     }
 
+    const waived = waives === WAIVES_ALL
     if (commit) {
       const charged = this.charge(ask, state, now)
       return new MemoryAdmission(
@@ -297,7 +299,7 @@ export class MemoryJudge implements Judge {
         ask,
         at,
         now,
-        this.serial,
+        this.moment.serial,
         charged,
         this.inForce,
         shadowRefusals,
@@ -307,15 +309,18 @@ export class MemoryJudge implements Judge {
     const left = this.leftOf(ask, state, at, now)
     // A peek answers as if it had charged.
     for (let i = 0; i < left.length; i++) {
-      if (pending[i] !== 0) left[i] = Math.max(0, (left[i] as number) - (ask.costs[i] as number))
+      const column = this.columns[i] as Column
+      if (pending[i] === 0 || column.code < BUCKET) continue
+      const charge = chargeOf(column, this.inForce?.[i] ?? column.limit, costs[i] as number)
+      left[i] = Math.max(0, (left[i] as number) - charge)
     }
     return new MemoryDecision(-1, 'check', 0, left, shadowRefusals, false, waived)
   }
 
   /** What is left now of the limits that an admission asked for. */
-  remainingOf({ ask, wallAt, at }: MemoryAdmission): readonly number[] {
+  remainingOf({ ask, at }: MemoryAdmission): readonly number[] {
     for (let i = 0; i < this.rows.length; i++) this.rows[i] = UNSEEN
-    return this.leftOf(ask, this.stateOf(ask.bot), wallAt, Math.max(at, this.lastClock + this.offset))
+    return this.leftOf(ask, this.stateOf(ask.bot), at, this.moment.now)
   }
 
   private leftOf(ask: Ask, state: BotState, at: Ms, now: Ms): number[] {
@@ -323,7 +328,7 @@ export class MemoryJudge implements Judge {
       const { scope, index } = column
       const key = ask.subjects[scope]
       if (column.code < BUCKET || ask.costs[index] === 0 || key === undefined) return Number.NaN
-      if (column.excused && this.excused(column, ask, state, at)) return Number.NaN
+      if (column.excused && state.excuses(column, ask, at)) return Number.NaN
       if (column.penal && this.bannedUntil(state, column, key, now) > now) return 0
       if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
       const limit = state.limitOf(column, ask, at)
@@ -331,16 +336,8 @@ export class MemoryJudge implements Judge {
       const own = cells === column.blank ? 0 : (this.rowOffsets[scope] as number) + column.offset
       if (column.code !== BUCKET) return windowLeft(column, limit, cells, own, now)
       const depth = depthOf(limit)
-      return (depth - limits.bucketMissing(cells[own] as number, now, limit.amount, depth)) / limit.per
+      return Math.max(0, depth - limits.bucketMissing(cells[own] as number, now, limit.amount)) / limit.per
     })
-  }
-
-  private timeOf(at: Ms, commit: boolean): number {
-    const clock = Math.floor(at)
-    if (!commit) return Math.max(clock, this.lastClock) + this.offset
-    if (clock < this.lastClock) this.offset += this.lastClock - clock
-    this.lastClock = clock
-    return clock + this.offset
   }
 
   /** Finds the record of a scope's subject, for the ask at hand. */
@@ -370,31 +367,6 @@ export class MemoryJudge implements Judge {
     return 0
   }
 
-  private excused({ index, check }: Column, ask: Ask, state: BotState, at: Ms): boolean {
-    const subject = (check.unless as NonNullable<typeof check.unless>).subject
-    return this.holdsAny(state.unless[index], ask.subjects[subject], at)
-  }
-
-  private holdsAny(holders: BotState['unless'][number], key: Key | undefined, at: Ms): boolean {
-    if (key === undefined || holders === undefined) return false
-    for (let i = 0; i < holders.length; i++) {
-      if (liveMark(holders[i] as NonNullable<(typeof holders)[number]>, key, at) !== undefined) return true
-    }
-    return false
-  }
-
-  /** 0 if the marks are as they should be; else until when they are not. */
-  private judgeMarks(index: number, code: number, state: BotState, key: Key, at: Ms): Ms {
-    const holders = state.marks[index] as NonNullable<(typeof state.marks)[number]>
-    if (code === PRESENT) return this.holdsAny(holders, key, at) ? 0 : Number.POSITIVE_INFINITY
-    let until = 0
-    for (let i = 0; i < holders.length; i++) {
-      const mark = liveMark(holders[i] as NonNullable<(typeof holders)[number]>, key, at)
-      if (mark !== undefined) until = Math.max(until, mark.until ?? Number.POSITIVE_INFINITY)
-    }
-    return until === 0 ? 0 : until - at
-  }
-
   /** The limit of this ask; noted for the charge where it is not the plan's. */
   private limitInForce(column: Column, ask: Ask, state: BotState, at: Ms): Limit {
     if (!column.varied && ask.limits === undefined) return column.limit
@@ -409,7 +381,7 @@ export class MemoryJudge implements Judge {
   /** Writes what was found to fit; the limits that were charged, as bits. */
   private charge(ask: Ask, state: BotState, now: Ms): number {
     const { codes, pending, scopes, rows } = this
-    const serial = ++this.serial
+    const serial = ++this.moment.serial
     let charged = 0
     for (let i = 0; i < codes.length; i++) {
       const amount = pending[i] as number
@@ -417,7 +389,7 @@ export class MemoryJudge implements Judge {
       const scope = scopes[i] as number
       const key = ask.subjects[scope] as Key
       if (codes[i] === CLAIM) {
-        state.claims[i]?.take(key, ask.tokens[(this.columns[i] as Column).claim] as number, HELD, serial)
+        state.claims[i]?.take(key, ask.tokens[(this.columns[i] as Column).claim] as number, serial)
         continue
       }
       if (rows[scope] === MISSING) this.makeRow(state, scope, key, now)
@@ -439,28 +411,32 @@ export class MemoryJudge implements Judge {
   /** A record for a subject that has none; none if the table has no room. */
   private makeRow(state: BotState, scope: number, key: Key, now: Ms): void {
     this.place(state, scope, (state.tables[scope] as RecordTable).insert(this.numberOf(key), now))
+    if (this.rows[scope] === MISSING) this.rows[scope] = NO_ROOM
   }
 
-  /** The consequence of a refusal, and the fate of the album it came with. Whether to say it. */
-  private refuse(ask: Ask, state: BotState, by: number, cause: RefusalCause, now: Ms, end: number): boolean {
-    if (cause === 'echo') return false
-    for (let i = 0; i < end; i++) {
-      const { waives, claim, scope } = this.columns[i] as Column
-      if (!waives || this.pending[i] === 0) continue
-      state.claims[i]?.take(ask.subjects[scope] as Key, ask.tokens[claim] as number, REFUSED + by, 0)
-    }
+  /** The consequence of a refusal, and the fate of the album it came with. */
+  private refuse(
+    ask: Ask,
+    state: BotState,
+    by: number,
+    cause: RefusalCause,
+    now: Ms,
+    commit: boolean,
+  ): Outcome {
     const { check, scope } = this.columns[by] as Column
-    if (check.onRefusal === undefined) return false
+    for (let i = 0; commit && i < by; i++) {
+      const column = this.columns[i] as Column
+      if (!column.waives || column.shadow || this.pending[i] === 0) continue
+      const token = ask.tokens[column.claim] as number
+      state.claims[i]?.refuse(ask.subjects[column.scope] as Key, token, check.slot)
+    }
+    if (check.onRefusal === undefined) return NOTHING
     const key = ask.subjects[scope] as Key
     if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
-    if (this.rows[scope] === MISSING) this.makeRow(state, scope, key, now)
+    if (commit && this.rows[scope] === MISSING) this.makeRow(state, scope, key, now)
     const row = this.rows[scope] as number
     // No room to remember it: better to say it than to stay silent for good.
-    if (row < 0) return check.onRefusal.noticeEvery !== undefined
-    return punish(state.tables[scope] as RecordTable, row, check.slot, check.onRefusal, cause, now)
+    if (row === NO_ROOM) return { notice: check.onRefusal.noticeEvery !== undefined, bannedUntil: 0 }
+    return punish(state.tables[scope] as RecordTable, row, check.slot, check.onRefusal, cause, now, commit)
   }
-}
-
-function traitsOf({ excused, penal, varied, shadow }: Column): number {
-  return (excused ? EXCUSED : 0) | (penal ? PENAL : 0) | (varied ? VARIED : 0) | (shadow ? SHADOW : 0)
 }

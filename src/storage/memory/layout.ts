@@ -1,4 +1,5 @@
-import type { Check, Plan } from '../../core/check.js'
+import type { Check, Limited, Plan } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import {
   BUCKET_CELLS,
@@ -19,6 +20,14 @@ export const LOG = 4
 export const COUNTERS = 5
 export const FIXED = 6
 
+/** Traits of a check, as bits. It may be left out for whoever holds a mark. */
+export const EXCUSED = 1
+/** It may be under a penalty. */
+export const PENAL = 2
+/** Its limit may be another than the plan's. */
+export const VARIED = 4
+export const SHADOW = 8
+
 /** A check with its place in the record: what evaluation reads, flat. */
 export interface Column {
   readonly code: number
@@ -30,6 +39,8 @@ export interface Column {
   readonly cells: number
   /** Of limits; zeros elsewhere. */
   readonly limit: Limit
+  /** How long a charge can matter, by any limit that was in force so far. */
+  reach: Ms
   /** Stamps that an exact window has room for. */
   readonly ring: number
   readonly shadow: boolean
@@ -65,6 +76,7 @@ export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] 
       offset,
       cells,
       limit: limited ? check.limit : NO_LIMIT,
+      reach: limited ? longestReach(check, codeOf(check)) : 0,
       ring,
       shadow: check.shadow === true,
       penal: check.onRefusal?.penalty !== undefined,
@@ -131,8 +143,6 @@ export function carryColumn(
   const target = toAt + to.offset
   if (from.code !== LOG) {
     for (let i = 0; i < to.cells; i++) toCells[target + i] = fromCells[source + i] as number
-    // Spans are numbered by their length: with another length the number means another time.
-    if (from.code === COUNTERS && from.limit.per !== to.limit.per) clearColumn(to, toCells, toAt)
     return
   }
   for (let nth = Math.min(from.ring, to.ring); nth >= 1; nth--) {
@@ -146,18 +156,10 @@ export function sameState(a: Column, b: Column): boolean {
   return a.code === b.code && a.check.slot === b.check.slot
 }
 
-function expiryOf(column: Column, cells: Float64Array, own: number): number {
-  const per = column.limit.per
-  switch (column.code) {
-    case BUCKET:
-      return cells[own] as number
-    case LOG:
-      return logNewest(cells, own, column.ring, 1) + per
-    case COUNTERS:
-      return ((cells[own] as number) + 2) * per
-    default:
-      return (cells[own] as number) + per
-  }
+function expiryOf(column: Column, cells: Float64Array, own: number): Ms {
+  if (column.code === BUCKET) return cells[own] as number
+  if (column.code === LOG) return logNewest(cells, own, column.ring, 1) + column.reach
+  return (cells[own] as number) + column.reach
 }
 
 function codeOf(check: Check): number {
@@ -187,21 +189,38 @@ function ringOf(check: Check & { kind: 'window' }): number {
   return most
 }
 
+/** How long a charge can matter under a limit. */
+export function reachOf(limit: Limit, code: number): Ms {
+  if (code === BUCKET) return depthOf(limit) / limit.amount
+  return code === COUNTERS ? limit.per * 2 : limit.per
+}
+
+function longestReach(check: Check & Limited, code: number): Ms {
+  let longest = reachOf(check.limit, code)
+  for (const { limit } of check.variants ?? []) {
+    if (limit !== 'stored') longest = Math.max(longest, reachOf(limit, code))
+  }
+  return longest
+}
+
 /** Units of a bucket from full to empty. */
 export function depthOf(limit: Limit): number {
   return capacityOf(limit) * limit.per
 }
 
 /** How long the state of some checks can matter after it was last touched. */
-export function longestLife(columns: readonly Column[]): number {
+export function longestLife(columns: readonly Column[]): Ms {
   let longest = 0
-  for (const { check, limit, code } of columns) {
+  for (const { check, reach } of columns) {
     const { penalty, noticeEvery = 0 } = check.onRefusal ?? {}
     const ban = Math.max(0, ...(penalty?.bans ?? []))
-    const state = code === BUCKET ? depthOf(limit) / limit.amount : limit.per * 2
-    longest = Math.max(longest, state, noticeEvery, ban * 2 + (penalty?.within ?? 0))
-    // Limits of variants and of the moment are not in the plan: allow for what any of them may look back.
-    if (check.kind === 'bucket' || check.kind === 'window') longest = Math.max(longest, 3_600_000)
+    const held = check.kind === 'claim' ? check.holdFor : 0
+    longest = Math.max(longest, reach, held, noticeEvery, ban * 2, penalty?.within ?? 0)
   }
   return longest
+}
+
+/** None for most checks, which evaluation then need not look at any closer. */
+export function traitsOf({ excused, penal, varied, shadow }: Column): number {
+  return (excused ? EXCUSED : 0) | (penal ? PENAL : 0) | (varied ? VARIED : 0) | (shadow ? SHADOW : 0)
 }

@@ -26,11 +26,9 @@ export function bucketCharge(cost: number, per: Ms): number {
   return Math.max(1, Math.round(cost * per))
 }
 
-/** Units missing from the bucket: 0 when full, `capacity * per` when empty. */
-export function bucketMissing(fullAt: number, now: Ms, amount: number, depth: number): number {
-  const missing = Math.round((fullAt - now) * amount)
-  // More than empty happens only after the limit was lowered.
-  return missing <= 0 ? 0 : Math.min(missing, depth)
+/** Units missing from the bucket: 0 when full, more than it can hold for a while after its limit was lowered. */
+export function bucketMissing(fullAt: Ms, now: Ms, amount: number): number {
+  return Math.max(0, Math.round((fullAt - now) * amount))
 }
 
 /** When a bucket that misses so many units will have room for a charge. */
@@ -115,22 +113,27 @@ export function logRemove(
 
 /*
  * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/
- * Time is cut into spans; what was used in the last span counts by the part of it that the window still covers.
- * Cells: number of the span, used in it, used in the span before; in thousandths.
+ * Time is cut into spans from the first charge on; what was used in the last span counts by the part of it that the
+ * window still covers. Cells: when the span began, used in it, used in the span before; in thousandths.
  */
 
 export const COUNTER_CELLS = 3
 
+/** When the span began that a moment is in; the moment itself where nothing counts any longer. */
+export function countersStart(cells: Float64Array, at: number, per: Ms, now: Ms): Ms {
+  const start = cells[at] as number
+  if (start + per > now) return start
+  return start + per * 2 > now ? start + per : now
+}
+
 export function countersUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
-  const span = Math.floor(now / per)
-  const behind = span - (cells[at] as number)
-  return behind === 0 ? (cells[at + 1] as number) : 0
+  return (cells[at] as number) + per > now ? (cells[at + 1] as number) : 0
 }
 
 export function countersBefore(cells: Float64Array, at: number, per: Ms, now: Ms): number {
-  const span = Math.floor(now / per)
-  const behind = span - (cells[at] as number)
-  return behind === 0 ? (cells[at + 2] as number) : behind === 1 ? (cells[at + 1] as number) : 0
+  const start = cells[at] as number
+  if (start + per > now) return cells[at + 2] as number
+  return start + per * 2 > now ? (cells[at + 1] as number) : 0
 }
 
 /** 0 if the charge fits, else how long until it does. All but the span in thousandths. */
@@ -140,10 +143,9 @@ export function countersRetry(
   most: number,
   per: Ms,
   charge: number,
-  now: Ms,
+  covered: Ms,
 ): Ms {
   if (charge > most) return Number.POSITIVE_INFINITY
-  const covered = per - (now - Math.floor(now / per) * per)
   const room = most - charge
   if (before * covered + used * per <= room * per) return 0
   // Within this span `before` fades; in the next, what is used in this one does.
@@ -169,16 +171,10 @@ function countersFit(
   return intoNext >= per || used * (per - intoNext) <= room * per
 }
 
-/** What of the limit is used, by the estimate; in thousandths. */
-export function countersEstimate(used: number, before: number, per: Ms, now: Ms): number {
-  const covered = per - (now - Math.floor(now / per) * per)
-  return used + (before * covered) / per
-}
-
 export function countersAdd(cells: Float64Array, at: number, per: Ms, charge: number, now: Ms): void {
   const before = countersBefore(cells, at, per, now)
   const used = countersUsed(cells, at, per, now)
-  cells[at] = Math.floor(now / per)
+  cells[at] = countersStart(cells, at, per, now)
   cells[at + 1] = used + charge
   cells[at + 2] = before
 }
@@ -190,9 +186,9 @@ export function countersRemove(
   charge: number,
   addedAt: number,
 ): void {
-  const behind = (cells[at] as number) - Math.floor(addedAt / per)
-  if (behind !== 0 && behind !== 1) return
-  const cell = at + 1 + behind
+  const start = cells[at] as number
+  if (addedAt >= start + per || addedAt < start - per) return
+  const cell = addedAt >= start ? at + 1 : at + 2
   cells[cell] = Math.max(0, (cells[cell] as number) - charge)
 }
 

@@ -4,14 +4,34 @@ import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 
 const PAGE = 1000
+/** A list is looked through for what has lapsed when it has doubled since, from this size on. */
+const FIRST_SWEEP = 1024
+
+interface Held {
+  readonly mark: Mark
+  /** In the order of putting: where a page ends. */
+  readonly serial: number
+}
 
 /** All who hold one mark of one bot. Judges keep a reference, so it is never replaced. */
-export type Holders = Map<Key, Mark>
+export class Holders {
+  readonly held = new Map<Key, Held>()
+  sweepAt = FIRST_SWEEP
+}
+
+/** The reading of a list, kept from page to page so that a page need not look for where the last one ended. */
+interface Reading {
+  readonly holders: Holders
+  readonly from: string
+  readonly ahead: Key
+  readonly rest: Iterator<[Key, Held]>
+}
 
 /** Durable marks in maps: by bot, then by name, then by key. Kept until taken away or lapsed. */
 export class MemoryMarks implements Marks {
   private readonly bots = new Map<number, Map<string, Holders>>()
-  private sweepAt = 1024
+  private serial = 0
+  private reading: Reading | undefined
 
   constructor(private readonly clock: Clock) {}
 
@@ -24,71 +44,90 @@ export class MemoryMarks implements Marks {
     }
     let holders = names.get(name)
     if (holders === undefined) {
-      holders = new Map()
+      holders = new Holders()
       names.set(name, holders)
     }
     return holders
   }
 
   get(bot: number, key: Key, name: string): Mark | undefined {
-    return liveMark(this.holders(bot, name), key, this.clock())
+    return liveMark(this.holders(bot, name), canonicalKey(key), this.clock())
   }
 
   put(bot: number, name: string, entries: readonly MarkEntry[]): void {
     const holders = this.holders(bot, name)
-    for (const { key, mark } of entries) holders.set(canonical(key), mark)
-    if (holders.size > this.sweepAt) {
-      const now = this.clock()
-      for (const [key, mark] of holders) if (lapsed(mark, now)) holders.delete(key)
-      this.sweepAt = holders.size * 2
+    for (const { key, mark } of entries) {
+      const own = canonicalKey(key)
+      const serial = holders.held.get(own)?.serial ?? ++this.serial
+      holders.held.set(own, { mark: { ...mark }, serial })
     }
+    if (holders.held.size <= holders.sweepAt) return
+    const now = this.clock()
+    for (const [key, { mark }] of holders.held) if (lapsed(mark, now)) holders.held.delete(key)
+    holders.sweepAt = Math.max(FIRST_SWEEP, holders.held.size * 2)
   }
 
   remove(bot: number, name: string, keys: readonly Key[]): number {
     const holders = this.holders(bot, name)
     const now = this.clock()
-    let held = 0
+    let count = 0
     for (const key of keys) {
-      if (liveMark(holders, key, now) !== undefined) held++
-      holders.delete(canonical(key))
+      const own = canonicalKey(key)
+      if (liveMark(holders, own, now) !== undefined) count++
+      holders.held.delete(own)
     }
-    return held
+    return count
   }
 
-  /** `from` is how many were read before: marks put meanwhile come last, marks taken meanwhile may hide others. */
+  /** `from` is the serial that the page begins with, so marks taken away between two pages hide no others. */
   scan(bot: number, name: string, from = '0', size = PAGE): MarkPage {
     const now = this.clock()
+    const holders = this.holders(bot, name)
+    const known = this.reading?.holders === holders && this.reading.from === from ? this.reading : undefined
+    const rest = known?.rest ?? holders.held.entries()
     const start = Number(from)
     const entries: MarkEntry[] = []
-    let index = 0
-    for (const [key, mark] of this.holders(bot, name)) {
-      if (index++ < start || lapsed(mark, now)) continue
-      if (entries.length === size) return { entries, next: String(index - 1) }
+    const most = Math.max(1, size)
+    this.reading = undefined
+    // What was read ahead may have been taken away or replaced meanwhile.
+    const ahead = known === undefined ? undefined : holders.held.get(known.ahead)
+    let next: [Key, Held] | undefined
+    if (known !== undefined && ahead !== undefined && ahead.serial === start) next = [known.ahead, ahead]
+    for (next ??= nextOf(rest); next !== undefined; next = nextOf(rest)) {
+      const [key, { mark, serial }] = next
+      if (serial < start || lapsed(mark, now)) continue
+      if (entries.length === most) {
+        this.reading = { holders, from: String(serial), ahead: key, rest }
+        return { entries, next: String(serial) }
+      }
       entries.push({ key, mark })
     }
     return { entries }
   }
 
   clear(): void {
-    for (const names of this.bots.values()) for (const holders of names.values()) holders.clear()
+    this.reading = undefined
+    for (const names of this.bots.values()) for (const { held } of names.values()) held.clear()
   }
 }
 
-/** The mark that a key holds now; what has lapsed is taken away. */
-export function liveMark(holders: Holders, key: Key, now: Ms): Mark | undefined {
-  if (holders.size === 0) return undefined
-  const mark = holders.get(key)
-  if (mark === undefined) return undefined
-  if (!lapsed(mark, now)) return mark
-  holders.delete(key)
-  return undefined
+function nextOf(iterator: Iterator<[Key, Held]>): [Key, Held] | undefined {
+  const { done, value } = iterator.next()
+  return done === true ? undefined : value
 }
 
-function lapsed(mark: Mark, now: Ms): boolean {
-  return mark.until !== undefined && mark.until <= now
+/** The mark that a key holds at a time. Takes nothing away: somebody may only be asking what would be then. */
+export function liveMark({ held }: Holders, key: Key, at: Ms): Mark | undefined {
+  if (held.size === 0) return undefined
+  const mark = held.get(key)?.mark
+  return mark === undefined || lapsed(mark, at) ? undefined : mark
+}
+
+function lapsed(mark: Mark, at: Ms): boolean {
+  return mark.until !== undefined && mark.until <= at
 }
 
 /** One form of key for each subject, so that a text from an export finds the number from an update. */
-function canonical(key: Key): Key {
+export function canonicalKey(key: Key): Key {
   return typeof key === 'number' ? key : textKey(keyText(key))
 }

@@ -5,8 +5,9 @@ import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import { checkPlan } from '../plan.js'
 import type { Storage, StorageHealth } from '../storage.js'
-import { MemoryJudge, type MemoryShared } from './judge.js'
-import { MemoryMarks } from './marks.js'
+import type { MemoryShared } from './bot-state.js'
+import { MemoryJudge } from './judge.js'
+import { canonicalKey, MemoryMarks } from './marks.js'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {
@@ -55,37 +56,40 @@ class MemoryStorage implements Storage {
       )
     }
     this.marks = new MemoryMarks(clock)
-    this.shared = { clock, cap: maxSubjects, marks: this.marks, digest: Digest.random() }
+    this.shared = {
+      clock,
+      cap: maxSubjects,
+      marks: this.marks,
+      digest: Digest.random(),
+      counts: { evicted: 0, untracked: 0 },
+    }
   }
 
   prepare(plan: Plan): MemoryJudge {
     if (this.closed)
       throw new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
     checkPlan(plan)
-    const earlier = this.judges.get(plan.name)
-    const judge = new MemoryJudge(
-      plan,
-      this.shared,
-      earlier !== undefined && earlier.depth < MOST_EARLIER_PLANS ? earlier : undefined,
-    )
+    const judge = new MemoryJudge(plan, this.shared, this.judges.get(plan.name))
+    judge.forgetBefore(MOST_EARLIER_PLANS)
     this.judges.set(plan.name, judge)
     return judge
   }
 
   reset(bot: number, key: Key, slot?: string): void {
-    for (const judge of this.judges.values()) judge.reset(bot, key, slot)
+    for (const judge of this.judges.values()) judge.reset(bot, canonicalKey(key), slot)
   }
 
   health(): StorageHealth & { readonly bytes: number } {
-    const health = { ok: !this.closed, kind: 'memory', tracked: 0, evicted: 0, untracked: 0, bytes: 0 }
+    const { evicted, untracked } = this.shared.counts
+    let tracked = 0
+    let bytes = 0
     for (const judge of this.judges.values()) {
-      const totals = judge.totals()
-      health.tracked += totals.tracked
-      health.evicted += totals.evicted
-      health.untracked += totals.untracked
-      health.bytes += totals.bytes
+      for (const table of judge.tables()) {
+        tracked += table.size
+        bytes += table.bytes
+      }
     }
-    return health
+    return { ok: !this.closed, kind: 'memory', tracked, evicted, untracked, bytes }
   }
 
   close(): void {

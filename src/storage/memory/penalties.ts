@@ -9,70 +9,86 @@ export class Penalty {
   /** Of other checks of the same record. */
   next: Penalty | undefined
   private violations = 0
-  private countedSince = Number.NEGATIVE_INFINITY
+  private countedUntil = Number.NEGATIVE_INFINITY
   private level = 0
   private forgetAt = Number.NEGATIVE_INFINITY
 
   constructor(readonly slot: string) {}
 
-  /** Counts a violation; whether it is to be said. May begin a ban. */
-  violated(consequence: Consequence, now: Ms): boolean {
-    const { penalty, noticeEvery } = consequence
-    if (penalty !== undefined && penalty.bans.length > 0) {
-      if (this.forgetAt <= now) this.level = 0
-      if (this.countedSince + penalty.within <= now) {
-        this.violations = 0
-        this.countedSince = now
-      }
-      this.violations++
-      this.forgetAt = Math.max(this.forgetAt, this.countedSince + penalty.within)
-      if (this.violations >= penalty.after) {
-        const rung = Math.min(this.level, penalty.bans.length - 1)
-        this.bannedUntil = now + (penalty.bans[rung] as Ms)
-        this.level++
-        this.violations = 0
-        this.countedSince = Number.NEGATIVE_INFINITY
-        // The ladder is forgotten once the longest ban could have passed again without a new one.
-        this.forgetAt = this.bannedUntil + (penalty.bans.at(-1) as Ms)
-      }
+  /** Counts a violation; may begin a ban. */
+  violated(penalty: NonNullable<Consequence['penalty']>, now: Ms): void {
+    if (penalty.bans.length === 0) return
+    if (this.forgetAt <= now) this.level = 0
+    if (this.countedUntil <= now) {
+      this.violations = 0
+      this.countedUntil = now + penalty.within
     }
-    return noticeEvery !== undefined && this.takeNotice(noticeEvery, now)
+    this.violations++
+    if (this.violations < penalty.after) return
+    const rung = Math.min(this.level, penalty.bans.length - 1)
+    this.bannedUntil = now + (penalty.bans[rung] as Ms)
+    this.level++
+    this.violations = 0
+    this.countedUntil = Number.NEGATIVE_INFINITY
+    // The ladder is forgotten once the longest ban could have passed again without a new one.
+    this.forgetAt = this.bannedUntil + Math.max(...penalty.bans)
   }
 
-  /** Whether it is to be said that a ban is in force; counts nothing. */
+  /** Whether it is to be said; once in so long. */
   takeNotice(noticeEvery: Ms, now: Ms): boolean {
     if (this.noticedUntil > now) return false
     this.noticedUntil = now + noticeEvery
     return true
   }
 
+  /** One that a peek may write on. */
+  copy(): Penalty {
+    return Object.assign(new Penalty(this.slot), this)
+  }
+
   /** When nothing in this one, nor in those after it, matters any longer. */
-  expiry(): number {
-    const own = Math.max(this.bannedUntil, this.noticedUntil, this.forgetAt)
+  expiry(): Ms {
+    const own = Math.max(this.noticedUntil, this.countedUntil, this.forgetAt)
     return this.next === undefined ? own : Math.max(own, this.next.expiry())
+  }
+
+  /**
+   * Until when the record must not be given up: while a ban or the ladder it climbed is remembered. Counts and
+   * notices are had for a single refusal, so a flood of made-up subjects could fill the table with them.
+   */
+  keptUntil(): Ms {
+    return this.next === undefined ? this.forgetAt : Math.max(this.forgetAt, this.next.keptUntil())
   }
 }
 
-/** Applies the consequence of a refusal to a record; whether to say it. */
+/** What followed from a refusal. */
+export interface Outcome {
+  readonly notice: boolean
+  readonly bannedUntil: Ms
+}
+
+/** Applies the consequence of a refusal to a record, or only foretells it. */
 export function punish(
   table: RecordTable,
   row: number,
   slot: string,
-  consequence: Consequence,
+  { penalty: rule, noticeEvery }: Consequence,
   cause: RefusalCause,
   now: Ms,
-): boolean {
-  const first = table.penaltyOf(row)
+  commit: boolean,
+): Outcome {
+  const first = row < 0 ? undefined : table.penaltyOf(row)
   let penalty = first
   while (penalty !== undefined && penalty.slot !== slot) penalty = penalty.next
   if (penalty === undefined) {
     penalty = new Penalty(slot)
     penalty.next = first
-    table.setPenalty(row, penalty)
-  }
-  if (cause === 'check') return penalty.violated(consequence, now)
+    if (commit) table.setPenalty(row, penalty)
+  } else if (!commit) penalty = penalty.copy()
   // A ban that is in force earns no worse one.
-  return consequence.noticeEvery !== undefined && penalty.takeNotice(consequence.noticeEvery, now)
+  if (rule !== undefined && cause === 'check') penalty.violated(rule, now)
+  const notice = noticeEvery !== undefined && penalty.takeNotice(noticeEvery, now)
+  return { notice, bannedUntil: penalty.bannedUntil }
 }
 
 /** The penalties of one record, less that of one check. */

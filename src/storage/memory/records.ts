@@ -7,9 +7,8 @@ const LINK_NEXT = 2
 const LINK_PENALTY = 3
 
 // Segments are large, since memory that was never written costs none, and few, so that the way to them stays cached.
-const ROW_BITS = 15
-const ROWS_IN_SEGMENT = 1 << ROW_BITS
-const ROW_MASK = ROWS_IN_SEGMENT - 1
+const MOST_ROW_BITS = 15
+const MOST_SEGMENT_CELLS = 1 << 18
 const HEAD_BITS = 15
 const HEADS_IN_SEGMENT = 1 << HEAD_BITS
 const FIRST_BUCKETS = 1 << 10
@@ -21,6 +20,14 @@ const EVICTION_WINDOW = 64
 const EVICTION_WINDOWS = 64
 /** Rows that every insertion looks at, so that what has expired makes room before the cap is met. */
 const SWEPT_PER_INSERT = 2
+
+/** What tables of one storage count together. */
+export interface RecordCounts {
+  /** Records given up though they had not expired. */
+  evicted: number
+  /** Records that found no room. */
+  untracked: number
+}
 
 /** What a table asks of whoever knows what the cells mean. */
 export interface RecordLayout {
@@ -38,13 +45,13 @@ export interface RecordLayout {
  * The index is a linear hash table (Litwin 1980): when it fills, one bucket is split, so growth never pauses and
  * nothing is held twice. Rows stay where they are, in segments; those of a bucket are chained through their headers.
  * A full table gives up what has expired, then what expires soonest: the record whose loss matters least, which
- * also keeps newcomers from pushing out whoever has used up a limit. Rows with a penalty in force stay.
+ * also keeps newcomers from pushing out whoever has used up a limit. Rows with a penalty in force stay: a ban, or
+ * the memory of one that would make the next longer.
  */
 export class RecordTable {
-  readonly segments: Float64Array[] = []
-  evicted = 0
-  untracked = 0
-
+  private readonly segments: Float64Array[] = []
+  private readonly rowBits: number
+  private readonly rowMask: number
   private readonly links: Int32Array[] = []
   /** By bucket: its first row and one more, so that zeros are empty buckets. */
   private readonly heads: Int32Array[] = [new Int32Array(HEADS_IN_SEGMENT)]
@@ -63,26 +70,38 @@ export class RecordTable {
     private readonly layout: RecordLayout,
     private readonly cap: number,
     private readonly seed: number,
-  ) {}
+    private readonly counts: RecordCounts,
+    /** That of an earlier plan, which empties into this one: both share the cap. */
+    private older: RecordTable | undefined,
+  ) {
+    let bits = MOST_ROW_BITS
+    while (bits > 0 && layout.stride << bits > MOST_SEGMENT_CELLS) bits--
+    this.rowBits = bits
+    this.rowMask = (1 << bits) - 1
+  }
 
+  /** How many records there are, those in the older table included. */
   get size(): number {
-    return this.live
+    return this.older === undefined ? this.live : this.live + this.older.size
   }
 
   /** Bytes of the typed arrays. */
   get bytes(): number {
-    return (
-      this.segments.length * ROWS_IN_SEGMENT * this.layout.stride * 8 +
-      this.heads.length * HEADS_IN_SEGMENT * 4
-    )
+    const records = this.segments.length * (this.rowMask + 1) * this.layout.stride * 8
+    return records + this.heads.length * HEADS_IN_SEGMENT * 4 + (this.older?.bytes ?? 0)
+  }
+
+  /** Lets the older table go. */
+  dropOlder(): void {
+    this.older = undefined
   }
 
   cellsOf(row: number): Float64Array {
-    return this.segments[row >>> ROW_BITS] as Float64Array
+    return this.segments[row >>> this.rowBits] as Float64Array
   }
 
   offsetOf(row: number): number {
-    return (row & ROW_MASK) * this.layout.stride
+    return (row & this.rowMask) * this.layout.stride
   }
 
   /** The row of a key, or -1. */
@@ -91,8 +110,8 @@ export class RecordTable {
     let row = ((this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number) - 1
     const stride = this.layout.stride
     while (row >= 0) {
-      const segment = row >>> ROW_BITS
-      const at = (row & ROW_MASK) * stride
+      const segment = row >>> this.rowBits
+      const at = (row & this.rowMask) * stride
       if ((this.segments[segment] as Float64Array)[at] === key) return row
       row = (this.links[segment] as Int32Array)[at * 2 + LINK_NEXT] as number
     }
@@ -102,8 +121,8 @@ export class RecordTable {
   /** A cleared row for a key that has none; -1 when there is no room that may be taken. */
   insert(key: number, now: Ms): number {
     this.sweep(now)
-    if (this.live >= this.cap && !this.evict(now)) {
-      this.untracked++
+    if (this.size >= this.cap && !this.makeRoom(now)) {
+      this.counts.untracked++
       return -1
     }
     const row = this.takeRow()
@@ -111,7 +130,7 @@ export class RecordTable {
     const at = this.offsetOf(row)
     cells[at] = key
     this.layout.clear(cells, at)
-    const links = this.links[row >>> ROW_BITS] as Int32Array
+    const links = this.links[row >>> this.rowBits] as Int32Array
     links[at * 2 + LINK_PENALTY] = 0
     this.chain(row, links, at, this.bucketOf(key))
     this.live++
@@ -121,7 +140,7 @@ export class RecordTable {
 
   remove(row: number): void {
     const at = this.offsetOf(row)
-    const links = this.links[row >>> ROW_BITS] as Int32Array
+    const links = this.links[row >>> this.rowBits] as Int32Array
     const key = this.cellsOf(row)[at] as number
     const bucket = this.bucketOf(key)
     const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
@@ -141,12 +160,14 @@ export class RecordTable {
   }
 
   penaltyOf(row: number): Penalty | undefined {
-    const link = (this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_PENALTY] as number
+    const link = (this.links[row >>> this.rowBits] as Int32Array)[
+      this.offsetOf(row) * 2 + LINK_PENALTY
+    ] as number
     return link === 0 ? undefined : this.penalties[link]
   }
 
   setPenalty(row: number, penalty: Penalty | undefined): void {
-    const links = this.links[row >>> ROW_BITS] as Int32Array
+    const links = this.links[row >>> this.rowBits] as Int32Array
     const cell = this.offsetOf(row) * 2 + LINK_PENALTY
     let link = links[cell] as number
     if (penalty === undefined) {
@@ -176,11 +197,11 @@ export class RecordTable {
   }
 
   private nextOf(row: number): number {
-    return (this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] as number
+    return (this.links[row >>> this.rowBits] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] as number
   }
 
   private setNext(row: number, next: number): void {
-    ;(this.links[row >>> ROW_BITS] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] = next
+    ;(this.links[row >>> this.rowBits] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] = next
   }
 
   private chain(row: number, links: Int32Array, at: number, bucket: number): void {
@@ -196,8 +217,8 @@ export class RecordTable {
       return row
     }
     const row = this.used++
-    if (row >>> ROW_BITS === this.segments.length) {
-      const cells = new Float64Array(ROWS_IN_SEGMENT * this.layout.stride)
+    if (row >>> this.rowBits === this.segments.length) {
+      const cells = new Float64Array((this.rowMask + 1) * this.layout.stride)
       this.segments.push(cells)
       this.links.push(new Int32Array(cells.buffer))
     }
@@ -217,7 +238,7 @@ export class RecordTable {
       const next = this.nextOf(row)
       const at = this.offsetOf(row)
       const key = this.cellsOf(row)[at] as number
-      this.chain(row, this.links[row >>> ROW_BITS] as Int32Array, at, this.bucketOf(key))
+      this.chain(row, this.links[row >>> this.rowBits] as Int32Array, at, this.bucketOf(key))
       row = next
     }
     if (this.split > this.roundMask) {
@@ -233,7 +254,13 @@ export class RecordTable {
     }
   }
 
+  /** What an earlier plan left and nobody asked for since goes first. */
+  private makeRoom(now: Ms): boolean {
+    return this.older?.makeRoom(now) === true || this.evict(now)
+  }
+
   private evict(now: Ms): boolean {
+    if (this.live === 0) return false
     for (let i = 0; i < EVICTION_WINDOWS; i++) {
       let soonest = -1
       let soonestAt = Number.POSITIVE_INFINITY
@@ -241,7 +268,7 @@ export class RecordTable {
         const row = this.advance()
         if (row < 0) continue
         const penalty = this.penaltyOf(row)
-        if (penalty !== undefined && penalty.expiry() > now) continue
+        if (penalty !== undefined && penalty.keptUntil() > now) continue
         const expiry = this.expiryOf(row)
         if (expiry < soonestAt) {
           soonest = row
@@ -250,7 +277,7 @@ export class RecordTable {
         }
       }
       if (soonest >= 0) {
-        if (soonestAt > now) this.evicted++
+        if (soonestAt > now) this.counts.evicted++
         this.remove(soonest)
         return true
       }

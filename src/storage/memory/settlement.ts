@@ -1,55 +1,64 @@
+import type { Settlement } from '../../core/check.js'
 import type { Key } from '../../core/subject.js'
 import { HELD, PAID } from './claims.js'
 import type { MemoryAdmission } from './decision.js'
-import type { MemoryJudge } from './judge.js'
-import { BUCKET, COUNTERS, type Column, LOG } from './layout.js'
+import { BUCKET, COUNTERS, type Column, LOG, sameState } from './layout.js'
 import * as limits from './limiters.js'
 import type { RecordTable } from './records.js'
 
-/** Ends the claims of an admission: held for good, or free to be taken once more. Idempotent. */
-export function settleClaims(
-  judge: MemoryJudge,
-  receipt: MemoryAdmission,
-  how: 'complete' | 'release',
-): void {
+/**
+ * Ends an admission. The plan may have changed since: state is looked up under the latest one, by slot, for that is
+ * where it went.
+ */
+export function settleAdmission(receipt: MemoryAdmission, how: Settlement, only: number | undefined): void {
+  if (how === 'refund') refund(receipt, only)
+  else settleClaims(receipt, how)
+}
+
+/** Claims are held for good, or free to be taken once more. Idempotent. */
+function settleClaims(receipt: MemoryAdmission, how: 'complete' | 'release'): void {
   if (receipt.settled) return
   receipt.settled = true
-  const { ask } = receipt
-  const state = judge.stateOf(ask.bot)
-  for (const { check, index, claim } of judge.columns) {
+  const { ask, judge, serial } = receipt
+  const latest = judge.latest
+  const state = latest.stateOf(ask.bot)
+  for (const column of judge.columns) {
+    const { check, index, claim } = column
     if (check.kind !== 'claim' || ask.costs[index] === 0) continue
     const key = ask.subjects[check.subject]
-    if (key === undefined || (how === 'release' && check.retry !== true)) continue
-    const to = how === 'release' ? PAID : HELD
-    state.claims[index]?.settle(key, ask.tokens[claim] as number, receipt.serial, to)
+    const now = latest.columns.find((each) => sameState(each, column))
+    if (key === undefined || now === undefined) continue
+    // A claim that may not be retried is held for good, however the handler ended.
+    const to = how === 'release' && check.retry === true ? PAID : HELD
+    state.claims[now.index]?.settle(key, ask.tokens[claim] as number, serial, to)
   }
 }
 
 /** Gives back what limits charged: all of them, or one. Once. */
-export function refund(judge: MemoryJudge, receipt: MemoryAdmission, only: number | undefined): void {
-  const { ask } = receipt
-  const state = judge.stateOf(ask.bot)
+function refund(receipt: MemoryAdmission, only: number | undefined): void {
+  const { ask, judge } = receipt
+  const latest = judge.latest
+  const state = latest.stateOf(ask.bot)
   for (const column of judge.columns) {
     const { index } = column
-    if (only !== undefined && index !== only) continue
     const bit = 1 << index
-    if (column.code < BUCKET || (receipt.charged & bit) === 0 || (receipt.refunded & bit) !== 0) continue
+    if ((only !== undefined && index !== only) || (receipt.charged & ~receipt.refunded & bit) === 0) continue
     receipt.refunded |= bit
-    const row = judge.rowOf(state, column.scope, ask.subjects[column.scope] as Key)
-    if (row >= 0) giveBack(column, receipt, state.tables[column.scope] as RecordTable, row)
+    const now = latest.columns.find((each) => sameState(each, column))
+    if (now === undefined) continue
+    const row = latest.rowOf(state, now.scope, ask.subjects[column.scope] as Key)
+    if (row >= 0) giveBack(column, now, receipt, state.tables[now.scope] as RecordTable, row)
   }
 }
 
-function giveBack(column: Column, receipt: MemoryAdmission, table: RecordTable, row: number): void {
+function giveBack(was: Column, now: Column, receipt: MemoryAdmission, table: RecordTable, row: number): void {
   const cells = table.cellsOf(row)
-  const at = table.offsetOf(row) + column.offset
-  const limit = receipt.limits?.[column.index] ?? column.limit
-  const cost = receipt.ask.costs[column.index] as number
-  if (column.code === BUCKET) {
-    cells[at] = (cells[at] as number) - limits.bucketCharge(cost, limit.per) / limit.amount
-  } else if (column.code === LOG) {
-    limits.logRemove(cells, at, column.ring, Math.ceil(cost), receipt.at)
-  } else if (column.code === COUNTERS) {
-    limits.countersRemove(cells, at, limit.per, limits.scaledCost(cost), receipt.at)
-  } else limits.fixedRemove(cells, at, limit.per, limits.scaledCost(cost), receipt.at)
+  const at = table.offsetOf(row) + now.offset
+  const { per, amount } = receipt.limits?.[was.index] ?? was.limit
+  const cost = receipt.ask.costs[was.index] as number
+  if (now.code === BUCKET) cells[at] = (cells[at] as number) - limits.bucketCharge(cost, per) / amount
+  else if (now.code === LOG) limits.logRemove(cells, at, now.ring, Math.ceil(cost), receipt.ownAt)
+  else if (now.code === COUNTERS) {
+    limits.countersRemove(cells, at, per, limits.scaledCost(cost), receipt.ownAt)
+  } else limits.fixedRemove(cells, at, per, limits.scaledCost(cost), receipt.ownAt)
 }

@@ -1,6 +1,6 @@
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import { COUNTERS, type Column, FIXED, LOG } from './layout.js'
+import { BUCKET, COUNTERS, type Column, FIXED, LOG } from './layout.js'
 import * as limits from './limiters.js'
 
 /** How long until a charge fits; 0 if it does. The check's cells begin at `at`. */
@@ -22,7 +22,8 @@ export function windowWait(
   if (column.code === FIXED) return limits.fixedRetry(cells, at, most, per, charge, now)
   const used = limits.countersUsed(cells, at, per, now)
   const before = limits.countersBefore(cells, at, per, now)
-  return limits.countersRetry(used, before, most, per, charge, now)
+  const covered = limits.countersStart(cells, at, per, now) + per - now
+  return limits.countersRetry(used, before, most, per, charge, covered)
 }
 
 /** What is left of a window. */
@@ -31,16 +32,20 @@ export function windowLeft(column: Column, limit: Limit, cells: Float64Array, at
   if (column.code === LOG) {
     return Math.max(0, logAmount(column, limit) - limits.logUsed(cells, at, column.ring, per, now))
   }
-  const used =
-    column.code === FIXED
-      ? limits.fixedUsed(cells, at, per, now)
-      : limits.countersEstimate(
-          limits.countersUsed(cells, at, per, now),
-          limits.countersBefore(cells, at, per, now),
-          per,
-          now,
-        )
+  let used: number
+  if (column.code === FIXED) used = limits.fixedUsed(cells, at, per, now)
+  else {
+    const covered = limits.countersStart(cells, at, per, now) + per - now
+    const before = limits.countersBefore(cells, at, per, now)
+    used = limits.countersUsed(cells, at, per, now) + (before * covered) / per
+  }
   return Math.max(0, limit.amount - used / limits.COST_SCALE)
+}
+
+/** What a charge takes of a limit, in the units of `remaining`. */
+export function chargeOf(column: Column, limit: Limit, cost: number): number {
+  if (column.code === BUCKET) return limits.bucketCharge(cost, limit.per) / limit.per
+  return column.code === LOG ? Math.ceil(cost) : limits.scaledCost(cost) / limits.COST_SCALE
 }
 
 /** The ring was made for the plan's limits; a larger one of the moment is cut to it. */

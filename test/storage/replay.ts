@@ -1,0 +1,139 @@
+import type { Ask, Decision, Judge, Plan, Receipt } from '../../src/core/check.js'
+import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { Reference, type ReferenceDecision, type ReferenceReceipt } from './reference.js'
+import type { Schedule, Step } from './schedules.js'
+
+const START = 1_795_000_000_000
+// The first two are filed under numbers, the third under a text.
+const USERS: readonly Key[] = [userKey(1), userKey(2 ** 32 + 1), memberKey(userKey(1), -5)]
+
+/** Plays a schedule against a storage and the reference, and returns the first difference in words. */
+export async function replay(
+  { plan, steps }: Schedule,
+  make: (clock: () => number) => Storage | Promise<Storage>,
+): Promise<string | undefined> {
+  let clock = START
+  const storage = await make(() => clock)
+  const reference = new Reference(plan)
+  let current = plan
+  let judge: Judge = await storage.prepare(plan)
+  let receipts: { real: Receipt; model: ReferenceReceipt }[] = []
+  try {
+    for (const [nth, step] of steps.entries()) {
+      if (step.do === 'ask' || step.do === 'peek') {
+        clock += step.after
+        const ask = askOf(plan, current, step)
+        let model: ReferenceDecision
+        let real: Decision
+        if (step.do === 'peek') {
+          model = reference.peek(ask, clock)
+          real = await judge.peek(ask, clock)
+          if (real.receipt !== undefined) return `step ${nth}: a peek gave a receipt`
+        } else {
+          const { decision, receipt } = reference.evaluate(ask, clock)
+          model = decision
+          real = await judge.evaluate(ask, clock)
+          if ((receipt === undefined) !== (real.receipt === undefined)) return `step ${nth}: receipts differ`
+          if (receipt !== undefined && real.receipt !== undefined) {
+            receipts.push({ real: real.receipt, model: receipt })
+          }
+        }
+        const difference = differenceOf(real, model)
+        if (difference !== undefined) return `step ${nth} (${step.do}): ${difference}`
+      } else if (step.do === 'settle') {
+        if (receipts.length === 0) continue
+        const { real, model } = receipts[step.which % receipts.length] as (typeof receipts)[number]
+        await judge.settle(real, step.how, step.check)
+        reference.settle(model, step.how, step.check)
+      } else if (step.do === 'reset') {
+        const key = USERS[step.user] as Key
+        const slot = step.check === undefined ? undefined : plan.checks[step.check]?.slot
+        for (const bot of [1, 2]) {
+          await storage.reset(bot, key, slot)
+          reference.reset(bot, key, slot)
+        }
+        // What was charged before a reset is forgotten; nobody may ask for it back.
+        receipts = []
+      } else if (step.do === 'mark') {
+        const key = USERS[step.user] as Key
+        const until = clock + step.for
+        const mark = { since: clock, value: step.value, ...(until < Number.POSITIVE_INFINITY && { until }) }
+        await storage.marks.put(1, step.name, [{ key, mark }])
+        reference.putMark(1, key, step.name, until, step.value)
+      } else if (step.do === 'unmark') {
+        const key = USERS[step.user] as Key
+        await storage.marks.remove(1, step.name, [key])
+        reference.removeMark(1, key, step.name)
+      } else if (step.do === 'prepare' && current === plan) {
+        current = changed(plan, step)
+        judge = await storage.prepare(current)
+        reference.prepare(current)
+      }
+    }
+  } finally {
+    await storage.close()
+  }
+  return undefined
+}
+
+/** A later plan: other amounts and another order, and perhaps one check less. */
+function changed(plan: Plan, { order, amount }: Extract<Step, { do: 'prepare' }>): Plan {
+  const sorted = plan.checks
+    .map((check, index) => ({ check, rank: order[index] as number }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ check }) => check)
+  const kept = amount === 1 && sorted.length > 1 ? sorted.slice(1) : sorted
+  return {
+    ...plan,
+    checks: kept.map((check) =>
+      check.kind === 'bucket' || check.kind === 'window'
+        ? { ...check, limit: { amount, per: check.limit.per } }
+        : check,
+    ),
+  }
+}
+
+/** The same question under whichever plan is current: costs, tokens and limits follow the slots. */
+function askOf(first: Plan, current: Plan, step: Step & { do: 'ask' | 'peek' }): Ask {
+  const places = current.checks.map(({ slot }) => first.checks.findIndex((check) => check.slot === slot))
+  return {
+    bot: step.bot,
+    subjects: [USERS[step.user], step.chat < 0 ? undefined : chatKey(-100 - step.chat)],
+    costs: places.map((place) => step.costs[place] as number),
+    tokens: places
+      .filter((place) => first.checks[place]?.kind === 'claim')
+      .map((place) => step.tokens[place] as number),
+    ...(step.limits !== undefined && { limits: places.map((place) => step.limits?.[place]) }),
+  }
+}
+
+function differenceOf(real: Decision, model: ReferenceDecision): string | undefined {
+  const told = {
+    refusedBy: real.refusedBy,
+    cause: real.cause,
+    retryAfterMs: real.retryAfterMs,
+    shadowRefusals: [...real.shadowRefusals],
+    notice: real.notice,
+    waived: real.waived,
+  }
+  const { remaining, ...expected } = model
+  const order = { ...told, ...expected }
+  if (JSON.stringify(order, unfold) !== JSON.stringify(told, unfold)) {
+    return `decided ${JSON.stringify(told, unfold)}, the reference ${JSON.stringify(expected, unfold)}`
+  }
+  const near = (a: number, b: number): boolean =>
+    Math.abs(a - b) <= 1e-6 || (Number.isNaN(a) && Number.isNaN(b))
+  const left = [...real.remaining]
+  if (
+    left.length === remaining.length &&
+    left.every((value, index) => near(value, remaining[index] as number))
+  ) {
+    return undefined
+  }
+  return `left ${left.join(' ')}, the reference ${remaining.join(' ')}; ${JSON.stringify(told, unfold)}`
+}
+
+function unfold(_: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? 'never' : value
+}
