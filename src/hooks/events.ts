@@ -8,7 +8,11 @@ export type Listener<T> = (told: T) => void
 export class Events<Map extends object> {
   private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
 
-  constructor(private readonly failed: (error: unknown, event: keyof Map) => void) {}
+  constructor(
+    private readonly failed: (error: unknown, event: keyof Map) => void,
+    /** Told what nobody listens to. */
+    private readonly unheard: (event: keyof Map, told: unknown) => void,
+  ) {}
 
   /** Listens; the returned function stops it. */
   on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
@@ -31,7 +35,10 @@ export class Events<Map extends object> {
 
   tell<E extends keyof Map>(event: E, told: Map[E]): void {
     const listeners = this.listeners.get(event)
-    if (listeners === undefined) return
+    if (listeners === undefined || listeners.size === 0) {
+      this.unheard(event, told)
+      return
+    }
     for (const listener of listeners) {
       try {
         ;(listener as Listener<Map[E]>)(told)

@@ -1,7 +1,15 @@
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, TELEGRAM_ID } from '../core/facts.js'
-import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey, textKey } from '../core/subject.js'
+import {
+  type Key,
+  keySubject,
+  keyText,
+  type Subject,
+  type SubjectRef,
+  subjectKey,
+  textKey,
+} from '../core/subject.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
 import { ALLOWED, BLOCKED } from './block.js'
@@ -42,7 +50,10 @@ export interface BlockListExport {
 const STAND_INS = new Map([
   [ANONYMOUS_ADMIN_ID, "stands in for every group's anonymous administrators: block subject.sender(groupId)"],
   [CHANNEL_SENDER_ID, 'stands in for every channel that writes in a group: block subject.sender(channelId)'],
-  [TELEGRAM_ID, 'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)'],
+  [
+    TELEGRAM_ID,
+    'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)',
+  ],
 ])
 
 /** Marks and entries written at once. */
@@ -62,7 +73,11 @@ export class Administration {
       ...(until === undefined ? {} : { until }),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     }
-    await this.put(BLOCKED, keys.map((key) => ({ key, mark })), 'blocked')
+    await this.put(
+      BLOCKED,
+      keys.map((key) => ({ key, mark })),
+      'blocked',
+    )
   }
 
   async unblock(whom: Subject | readonly Subject[]): Promise<number> {
@@ -71,7 +86,11 @@ export class Administration {
 
   async allow(whom: Subject | readonly Subject[]): Promise<void> {
     const mark = { since: this.house.clock() }
-    await this.put(ALLOWED, keysOf(whom).map((key) => ({ key, mark })), undefined)
+    await this.put(
+      ALLOWED,
+      keysOf(whom).map((key) => ({ key, mark })),
+      undefined,
+    )
   }
 
   async disallow(whom: Subject | readonly Subject[]): Promise<number> {
@@ -80,7 +99,11 @@ export class Administration {
 
   async register(whom: Subject | readonly Subject[]): Promise<void> {
     const mark = { since: this.house.clock() }
-    await this.put(REGISTERED, keysOf(whom).map((key) => ({ key, mark })), 'registered')
+    await this.put(
+      REGISTERED,
+      keysOf(whom).map((key) => ({ key, mark })),
+      'registered',
+    )
   }
 
   async unregister(whom: Subject | readonly Subject[]): Promise<number> {
@@ -214,7 +237,10 @@ function untilOf({ for: span, until }: BlockingOptions, now: number): number | u
   if (until === undefined) return undefined
   const at = typeof until === 'number' ? until : until.getTime()
   if (Number.isFinite(at)) return at
-  throw new SentinelError('option.invalid', 'block.until: this is no date. Pass a Date, or milliseconds since 1970.')
+  throw new SentinelError(
+    'option.invalid',
+    'block.until: this is no date. Pass a Date, or milliseconds since 1970.',
+  )
 }
 
 function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {
@@ -228,7 +254,10 @@ function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked 
 
 function readExport(list: BlockListExport): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
-    throw new SentinelError('import.invalid', 'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.')
+    throw new SentinelError(
+      'import.invalid',
+      'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
+    )
   }
   return list.blocked.map(({ subject, since, until, reason }, index) => {
     const numbers = Number.isFinite(since) && (until === undefined || Number.isFinite(until))
@@ -238,7 +267,11 @@ function readExport(list: BlockListExport): MarkEntry[] {
         `import: entry ${index} is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }. Nothing was imported.`,
       )
     }
-    const mark = { since, ...(until === undefined ? {} : { until }), ...(reason === undefined ? {} : { reason }) }
+    const mark = {
+      since,
+      ...(until === undefined ? {} : { until }),
+      ...(reason === undefined ? {} : { reason }),
+    }
     return { key: textKey(subject), mark }
   })
 }

@@ -119,7 +119,10 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   if (auto) probe(REGISTERED)
   if (!auto || settings.roles !== undefined) {
     const name = settings.roles === undefined ? 'registered' : 'role'
-    wiring.ask({ ...question(name), check: { ...refusing, kind: 'present', slot: `auth.${name}`, anyOf: required } })
+    wiring.ask({
+      ...question(name),
+      check: { ...refusing, kind: 'present', slot: `auth.${name}`, anyOf: required },
+    })
   }
   const { resolve } = settings
   if (resolve !== undefined) {
@@ -133,7 +136,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       const { actor: key } = facts
       if (key === undefined) return undefined
       if (auto && probed.includes(probes.get(REGISTERED) as number)) register(house, ctx.me.id, key)
-      if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts)) return undefined
+      if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts))
+        return undefined
       return probed.includes(probes.get(RESOLVED) as number)
         ? resolver.ask(facts, ctx, key)
         : resolver.remembered(ctx.me.id, key)
@@ -143,7 +147,9 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
 
 /** Whether an update is behind the gate. */
 function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) => boolean {
-  const named = new Set((gate === 'all' ? open : gate).map((command) => command.replace(/^\//, '').toLowerCase()))
+  const named = new Set(
+    (gate === 'all' ? open : gate).map((command) => command.replace(/^\//, '').toLowerCase()),
+  )
   if (gate === 'all') return (facts) => facts.command === undefined || !named.has(facts.command)
   return (facts) => facts.command !== undefined && named.has(facts.command)
 }
@@ -196,7 +202,12 @@ class Resolver {
       house.events.tell('error', { error, during: 'auth.resolve' })
       return { veto: 'unavailable' }
     }
-    const { allow, value, note, for: own } = typeof resolution === 'boolean' ? { allow: resolution } : given(resolution)
+    const {
+      allow,
+      value,
+      note,
+      for: own,
+    } = typeof resolution === 'boolean' ? { allow: resolution } : given(resolution)
     const since = house.clock()
     const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
     const mark = {

@@ -60,9 +60,6 @@ function chainOf<C extends Context>(
   options: ComposeOptions,
 ): Chain<C> {
   const house = furnish(options)
-  // Nobody can listen to it: what fails must still be seen.
-  house.events.on('error', ({ error, during }) => console.error(`grammy-sentinel: ${during} failed`, error))
-  house.events.on('warning', ({ message }) => console.warn(`grammy-sentinel: ${message}`))
   const name = options.name ?? chainName(house.storage)
   return new Chain(house, definitions, name, new Exemptions({}, undefined), newTally())
 }

@@ -62,6 +62,8 @@ export class SentinelControl {
     readonly outer: SentinelControl | undefined,
   ) {
     this.decided = verdict
+    // What was gathered further up is gathered for all that follow.
+    this.burst = outer?.burst
   }
 
   /** How it was decided; changes with {@link deny}. */

@@ -123,16 +123,40 @@ export interface HouseOptions {
   readonly notices?: NoticeOptions | undefined
 }
 
+/** The console, for failures and warnings that nobody listens to: each kind of failure once in ten seconds. */
+class LastResort {
+  private readonly saidAt = new Map<string, number>()
+
+  constructor(private readonly clock: Clock) {}
+
+  tell(event: keyof SentinelEvents, told: unknown): void {
+    if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
+    if (event !== 'error') return
+    const { error, during } = told as FailureEvent
+    const now = this.clock()
+    if (now - (this.saidAt.get(during) ?? Number.NEGATIVE_INFINITY) < 10_000) return
+    if (this.saidAt.size >= 100) this.saidAt.clear()
+    this.saidAt.set(during, now)
+    console.error(`grammy-sentinel: ${during} failed; the update was decided all the same.`, error)
+  }
+}
+
 /** Warnings remembered as told. */
 const MOST_WARNINGS = 1000
 
 /** Furnishes what the guards of one chain share. */
 export function furnish(options: HouseOptions): House {
-  const { clock = systemClock, timers = systemTimers, exempt = {} } = options
-  const events = new Events<SentinelEvents>((error, event) => {
-    // A listener for errors that throws has nobody left to tell.
-    if (event !== 'error') events.tell('error', { error, during: `listener for ${event}` })
-  })
+  const { clock = systemClock, timers = systemTimers } = options
+  const lastResort = new LastResort(clock)
+  const events = new Events<SentinelEvents>(
+    (error, event) => {
+      const failure = { error, during: `listener for ${event}` }
+      // A listener for errors that throws leaves nobody to tell.
+      if (event === 'error') lastResort.tell('error', failure)
+      else events.tell('error', failure)
+    },
+    (event, told) => lastResort.tell(event, told),
+  )
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
   const background = new Background(failed)
   const bots = new Bots()
@@ -145,11 +169,7 @@ export function furnish(options: HouseOptions): House {
     events,
     background,
     notices: new Notices(options.notices ?? {}, clock, background),
-    exemptMarks: (exempt.roles ?? []).map((role) => `role:${role}`),
-    administrators:
-      exempt.chatAdmins === true
-        ? new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))
-        : undefined,
+    ...exemptionsOf(options.exempt, clock, events),
     async forEachBot(what, operation) {
       const known = bots.all()
       if (known.length > 0) await Promise.all(known.map(operation))
@@ -172,6 +192,28 @@ export function furnish(options: HouseOptions): House {
       warned.add(told)
       events.tell('warning', { code, message })
     },
+  }
+}
+
+/** The same house with other exemptions and notices. */
+export function refurnish(house: House, options: HouseOptions): House {
+  return {
+    ...house,
+    notices: new Notices(options.notices ?? {}, house.clock, house.background),
+    ...exemptionsOf(options.exempt, house.clock, house.events, house.administrators),
+  }
+}
+
+function exemptionsOf(
+  { roles = [], chatAdmins = false }: ExemptOptions = {},
+  clock: Clock,
+  events: Events<SentinelEvents>,
+  known?: ChatAdministrators,
+): Pick<House, 'exemptMarks' | 'administrators'> {
+  const failed = (error: unknown): void => events.tell('error', { error, during: 'getChatAdministrators' })
+  return {
+    exemptMarks: roles.map((role) => `role:${role}`),
+    administrators: chatAdmins ? (known ?? new ChatAdministrators(clock, failed)) : undefined,
   }
 }
 

@@ -6,9 +6,9 @@ import { describe, type Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { type Key, keySubject, type Subject, type SubjectKind, subjectKey } from '../core/subject.js'
 import { ALLOWED, type Verdict } from '../core/verdict.js'
+import type { KnownBot } from './bots.js'
 import type { Exemptions } from './exemptions.js'
 import type { Question } from './guard.js'
-import type { KnownBot } from './bots.js'
 import type { Chain } from './pipeline.js'
 
 /** A limit as it stands for one subject. */
@@ -59,7 +59,12 @@ const SCOPES_OF: Readonly<Record<SubjectKind, readonly string[]>> = {
 }
 
 /** Every limit that counts a subject, as it stands; one of them if named. Writes nothing. */
-export async function peek(chain: Chain<Context>, bot: number, whom: Subject, limit?: string): Promise<LimitState[]> {
+export async function peek(
+  chain: Chain<Context>,
+  bot: number,
+  whom: Subject,
+  limit?: string,
+): Promise<LimitState[]> {
   const key = subjectKey(whom)
   const { questions } = chain.questions
   const judge = await judgeOf(chain)
@@ -110,7 +115,8 @@ export async function simulate(
   const checks: SimulatedCheck[] = []
   for (const [index, { check, name, probe }] of questions.entries()) {
     if (probe === true) continue
-    const applies = ask !== undefined && (ask.costs[index] as number) > 0 && ask.subjects[check.subject] !== undefined
+    const applies =
+      ask !== undefined && (ask.costs[index] as number) > 0 && ask.subjects[check.subject] !== undefined
     const alone = applies ? await judge.peek(onlyOf(ask as Ask, index)) : undefined
     const refuses = alone !== undefined && (alone.refusedBy >= 0 || alone.shadowRefusals.includes(index))
     checks.push({
@@ -146,7 +152,10 @@ const NOBODY: UserFromGetMe = {
 async function judgeOf(chain: Chain<Context>): Promise<Judge> {
   const judge = await chain.ready()
   if (judge !== undefined) return judge
-  throw new SentinelError('storage.failed', 'The storage could not prepare the plan; see the "error" event for why.')
+  throw new SentinelError(
+    'storage.failed',
+    'The storage could not prepare the plan; see the "error" event for why.',
+  )
 }
 
 function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
@@ -173,8 +182,12 @@ function onlyOf(ask: Ask, index: number): Ask {
 
 function unknownLimit(chain: Chain<Context>, limit: string): SentinelError {
   const names = [
-    ...new Set(chain.questions.questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name)),
+    ...new Set(
+      chain.questions.questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name),
+    ),
   ]
-  return new SentinelError('limit.unknown', `limit: there is no "${limit}". There are: ${names.join(', ') || 'none'}.`)
+  return new SentinelError(
+    'limit.unknown',
+    `limit: there is no "${limit}". There are: ${names.join(', ') || 'none'}.`,
+  )
 }
-

@@ -1,28 +1,323 @@
-import { Bot } from 'grammy'
+import { compose } from '../../src/middleware/compose.js'
 import { throttle } from '../../src/middleware/throttle.js'
-import { startTelegram, type Telegram } from '../../src/telegram/index.js'
+import { type Rig, rig, Stage } from './rig.js'
 
-let telegram: Telegram
-beforeEach(async () => {
-  telegram = await startTelegram()
-})
-afterEach(() => telegram.close())
+let on: Rig
+afterEach(() => on.stop())
 
-test('a throttle alone lets so many through and says so once', async () => {
-  const account = telegram.createBot({ username: 'guarded_bot' })
-  const alice = telegram.createUser({ firstName: 'Alice' })
-  const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
-  const heard: string[] = []
-  bot.use(throttle('3/1m'))
-  bot.on('message:text', (ctx) => {
-    heard.push(ctx.message.text)
+const stage = (): Stage => new Stage()
+
+describe('throttle', () => {
+  test('alone lets so many through, refuses the rest and says so once', async () => {
+    on = await rig(throttle('3/1m'))
+    on.start()
+    for (const text of ['1', '2', '3', '4', '5']) await on.alice.to(on.account).sends(text)
+    await on.alice.hears(/^Slow down, please\. Try again in 20s\.$/)
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3'])
+    expect(on.telegram.calls('sendMessage')).toHaveLength(1)
   })
-  const running = bot.start()
-  for (const text of ['1', '2', '3', '4', '5']) await alice.to(account).sends(text)
-  await telegram.settled()
-  await alice.hears(/Slow down, please\. Try again in 20s\./)
-  expect(heard).toEqual(['1', '2', '3'])
-  expect(telegram.calls('sendMessage')).toHaveLength(1)
-  await bot.stop()
-  await running
+
+  test('speaks the language of whoever it stops', async () => {
+    on = await rig(throttle('1/1m'))
+    on.start()
+    await on.bob.to(on.account).sends('1')
+    await on.bob.to(on.account).sends('2')
+    await on.bob.hears(/^Не так быстро\. Попробуйте снова через 1m\.$/)
+  })
+
+  test('counts each user apart', async () => {
+    on = await rig(throttle('1/1m'))
+    on.start()
+    await on.alice.to(on.account).sends('alice')
+    await on.bob.to(on.account).sends('bob')
+    await on.settled()
+    expect(on.reached).toEqual(['alice', 'bob'])
+  })
+
+  test('lets the next one pass exactly when it said', async () => {
+    const time = stage()
+    const retries: number[] = []
+    const slow = throttle({ limit: '7/1m', deny: ({ verdict }) => retries.push(verdict.retryAfterMs) })
+    on = await rig(compose(slow, { clock: time.clock, timers: time.timers }))
+    on.start()
+    for (let i = 0; i < 8; i++) await on.alice.to(on.account).sends(String(i))
+    await on.settled()
+    expect(retries).toEqual([8572])
+    time.advance(8571)
+    await on.alice.to(on.account).sends('too soon')
+    await on.settled()
+    time.advance(1)
+    await on.alice.to(on.account).sends('in time')
+    await on.settled()
+    expect(on.reached.slice(7)).toEqual(['in time'])
+    expect(retries).toEqual([8572, 1])
+  })
+
+  test('an album costs as much as one message, and shares its fate', async () => {
+    on = await rig(throttle({ limit: '2/1m', deny: 'silent' }))
+    on.start()
+    const chat = on.alice.to(on.account)
+    await chat.sendsAlbum(['one.jpg', 'two.jpg', 'three.jpg'])
+    await chat.sends('one more')
+    await chat.sendsAlbum(['four.jpg', 'five.jpg'])
+    await on.settled()
+    expect(on.reached).toEqual(['message', 'message', 'message', 'one more'])
+  })
+
+  test('edits have a bucket of their own', async () => {
+    on = await rig(throttle({ limit: '1/1m', deny: 'silent' }))
+    on.start()
+    const chat = on.alice.to(on.account)
+    const message = await chat.sends('hello')
+    await chat.edits(message, 'hello!')
+    await chat.edits(message, 'hello!!')
+    await on.settled()
+    expect(on.reached).toEqual(['hello', 'hello!'])
+  })
+
+  test('inline queries, one a keystroke, have a bucket five times as large', async () => {
+    on = await rig(throttle({ limit: '1/1m', deny: 'silent' }))
+    on.start()
+    await on.alice.to(on.account).sends('hello')
+    for (const query of ['c', 'ca', 'cat', 'cats', 'cats ', 'cats i']) await on.alice.asks(on.account, query)
+    await on.settled()
+    expect(on.reached).toEqual(['hello', ...Array(5).fill('inline_query')])
+  })
+
+  test('never drops a payment', async () => {
+    on = await rig(throttle({ limit: '1/1m', deny: 'silent' }), (bot) => {
+      bot.on('pre_checkout_query', (ctx) => ctx.answerPreCheckoutQuery(true))
+    })
+    on.start()
+    await on.alice.to(on.account).sends('hello')
+    for (let i = 0; i < 3; i++) {
+      const payment = await on.alice.pays(on.account, { payload: `order ${i}`, amount: 100 })
+      await payment.receipt
+    }
+    await on.settled()
+    expect(on.reached.filter((what) => what === 'pre_checkout_query')).toHaveLength(3)
+    expect(on.reached.filter((what) => what === 'message')).toHaveLength(3)
+  })
+
+  test('answers a tap it stops, saying why', async () => {
+    on = await rig(throttle('1/1m'), (bot) => {
+      bot.command('menu', (ctx) =>
+        ctx.reply('menu', { reply_markup: { inline_keyboard: [[{ text: 'Buy', callback_data: 'buy' }]] } }),
+      )
+    })
+    on.start()
+    await on.alice.to(on.account).sends('/menu')
+    const menu = await on.alice.hears('menu')
+    const tap = await on.alice.to(on.account).taps(menu, 'Buy')
+    expect((await tap.answer).text).toBe('Slow down, please. Try again in 1m.')
+    expect(on.reached).toEqual(['/menu'])
+  })
+
+  test('stays silent about chatter in a group, and tells a command for the offender alone', async () => {
+    on = await rig(throttle('1/1m'))
+    const group = on.telegram.createGroup({
+      title: 'Plaza',
+      owner: on.bob,
+      members: [on.alice],
+      admins: [on.account],
+    })
+    on.start()
+    await on.alice.in(group).sends('1')
+    await on.alice.in(group).sends('2')
+    await on.settled()
+    expect(on.telegram.calls('sendMessage')).toEqual([])
+    await on.bob.in(group).sends('/one')
+    await on.bob.in(group).sends('/two')
+    await on.bob.hears(/Не так быстро/)
+    expect(on.telegram.calls('sendMessage')[0]?.params).toMatchObject({
+      ephemeral_message_parameters: { receiver_user_id: on.bob.id },
+    })
+    expect(on.alice.heard.some(({ text }) => text?.includes('Не так'))).toBe(false)
+  })
+
+  describe('scopes', () => {
+    test('chat: everybody in a chat together', async () => {
+      on = await rig(throttle({ limit: '2/1m', scope: 'chat', deny: 'silent' }))
+      const group = on.telegram.createGroup({
+        title: 'Plaza',
+        owner: on.bob,
+        members: [on.alice],
+        admins: [on.account],
+      })
+      on.start()
+      await on.alice.in(group).sends('1')
+      await on.bob.in(group).sends('2')
+      await on.alice.in(group).sends('3')
+      await on.alice.to(on.account).sends('elsewhere')
+      await on.settled()
+      expect(on.reached).toEqual(['1', '2', 'elsewhere'])
+    })
+
+    test('member: a user in each chat apart', async () => {
+      on = await rig(throttle({ limit: '1/1m', scope: 'member', deny: 'silent' }))
+      const group = on.telegram.createGroup({
+        title: 'Plaza',
+        owner: on.bob,
+        members: [on.alice],
+        admins: [on.account],
+      })
+      on.start()
+      await on.alice.in(group).sends('here')
+      await on.alice.in(group).sends('here again')
+      await on.alice.to(on.account).sends('there')
+      await on.settled()
+      expect(on.reached).toEqual(['here', 'there'])
+    })
+
+    test('command: each command of a user apart, and nothing else', async () => {
+      on = await rig(throttle({ limit: '1/1m', scope: 'command', deny: 'silent' }))
+      on.start()
+      for (const text of ['/buy', '/sell', '/BUY now', 'talk', 'talk'])
+        await on.alice.to(on.account).sends(text)
+      await on.settled()
+      expect(on.reached).toEqual(['/buy', '/sell', 'talk', 'talk'])
+    })
+
+    test('global: everybody together', async () => {
+      on = await rig(throttle({ limit: '1/1m', scope: 'global', deny: 'silent' }))
+      on.start()
+      await on.alice.to(on.account).sends('1')
+      await on.bob.to(on.account).sends('2')
+      await on.settled()
+      expect(on.reached).toEqual(['1'])
+    })
+
+    test('a key of your own', async () => {
+      const key = ({ actorId }: { actorId: number | undefined }): string => `tenant ${(actorId ?? 0) > 0}`
+      on = await rig(throttle({ name: 'tenant', key, limit: '1/1m', deny: 'silent' }))
+      on.start()
+      await on.alice.to(on.account).sends('1')
+      await on.bob.to(on.account).sends('2')
+      await on.settled()
+      expect(on.reached).toEqual(['1'])
+    })
+
+    test("anonymous administrators of two groups and a channel never share a user's bucket", async () => {
+      on = await rig(throttle({ limit: '1/1m', deny: 'silent' }))
+      const one = on.telegram.createGroup({ title: 'One', owner: on.alice, admins: [on.account] })
+      const two = on.telegram.createGroup({ title: 'Two', owner: on.alice, admins: [on.account] })
+      const channel = on.telegram.createChannel({ title: 'News', owner: on.alice })
+      on.start()
+      await on.alice.in(one).anonymously().sends('one')
+      await on.alice.in(two).anonymously().sends('two')
+      await on.alice.in(one).as(channel).sends('channel')
+      await on.alice.in(one).sends('alice')
+      await on.alice.in(one).anonymously().sends('one again')
+      await on.settled()
+      expect(on.reached).toEqual(['one', 'two', 'channel', 'alice'])
+    })
+  })
+
+  test('several limits at once: the first that is exceeded refuses, and nothing is charged', async () => {
+    const hour = throttle({ name: 'hour', limit: '3/1h', deny: 'silent', on: ['message'] })
+    const time = stage()
+    on = await rig(compose(throttle({ limit: '2/1m', deny: 'silent' }), hour, { clock: time.clock }))
+    on.start()
+    const chat = on.alice.to(on.account)
+    for (const text of ['1', '2', 'over']) await chat.sends(text)
+    await on.settled()
+    time.advance(60_000)
+    for (const text of ['3', 'over the hour']) await chat.sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3'])
+  })
+
+  test('costs: fractions and functions', async () => {
+    const cost = ({ command }: { command: string | undefined }): number => (command === 'heavy' ? 1.5 : 0.5)
+    on = await rig(throttle({ limit: '2/1m', cost, deny: 'silent' }))
+    on.start()
+    for (const text of ['/heavy', 'light', 'light']) await on.alice.to(on.account).sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['/heavy', 'light'])
+  })
+
+  test('a cost that is no cost is told, and taken as one', async () => {
+    const told: unknown[] = []
+    const { error } = console
+    console.error = (...args: unknown[]) => told.push(args)
+    try {
+      on = await rig(throttle({ limit: '1/1m', cost: () => Number.NaN, deny: 'silent' }))
+      on.start()
+      await on.alice.to(on.account).sends('1')
+      await on.alice.to(on.account).sends('2')
+      await on.settled()
+    } finally {
+      console.error = error
+    }
+    expect(on.reached).toEqual(['1'])
+    expect(String(told)).toContain('throttle.cost: NaN is no cost')
+  })
+
+  test('limits per user by function', async () => {
+    const vip = new Set<number | undefined>()
+    on = await rig(throttle({ limit: ({ actorId }) => (vip.has(actorId) ? '3/1m' : '1/1m'), deny: 'silent' }))
+    vip.add(on.alice.id)
+    on.start()
+    for (let i = 0; i < 4; i++) {
+      await on.alice.to(on.account).sends(`alice ${i}`)
+      await on.bob.to(on.account).sends(`bob ${i}`)
+    }
+    await on.settled()
+    expect(on.reached).toEqual(['alice 0', 'bob 0', 'alice 1', 'alice 2'])
+  })
+
+  test('penalties escalate: who keeps on violating is banned for longer and longer', async () => {
+    const time = stage()
+    const told: string[] = []
+    const limit = throttle({
+      limit: '1/10s',
+      penalty: { after: 2, within: '1m', bans: ['1m', '5m'] },
+      deny: ({ verdict }) => told.push(`${verdict.reason} ${verdict.retryAfterMs}`),
+    })
+    on = await rig(compose(limit, { clock: time.clock }))
+    on.start()
+    const says = async (text: string): Promise<void> => {
+      await on.alice.to(on.account).sends(text)
+      await on.settled()
+    }
+    for (const text of ['ok', 'no', 'no', 'banned']) await says(text)
+    time.advance(60_000)
+    for (const text of ['ok again', 'no', 'no', 'banned longer']) await says(text)
+    expect(on.reached).toEqual(['ok', 'ok again'])
+    expect(told.filter((line) => line.startsWith('penalised'))).toEqual([
+      'penalised 60000',
+      'penalised 300000',
+    ])
+  })
+
+  test.each([
+    ['sliding', '3/10s'],
+    ['sliding-counters', '3/10s'],
+    ['fixed', '3/10s'],
+  ] as const)('algorithm %s refuses the fourth and lets it pass when it said', async (algorithm, limit) => {
+    const time = stage()
+    const waits: number[] = []
+    const slow = throttle({ limit, algorithm, deny: ({ verdict }) => waits.push(verdict.retryAfterMs) })
+    on = await rig(compose(slow, { clock: time.clock }))
+    on.start()
+    for (const text of ['1', '2', '3', '4']) await on.alice.to(on.account).sends(text)
+    await on.settled()
+    expect(waits).toHaveLength(1)
+    time.advance((waits[0] as number) - 1)
+    await on.alice.to(on.account).sends('too soon')
+    await on.settled()
+    time.advance(1)
+    await on.alice.to(on.account).sends('5')
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3', '5'])
+  })
+
+  test('in shadow it refuses nobody', async () => {
+    on = await rig(throttle({ limit: '1/1m', shadow: true }))
+    on.start()
+    for (const text of ['1', '2', '3']) await on.alice.to(on.account).sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3'])
+  })
 })

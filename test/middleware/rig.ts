@@ -1,0 +1,93 @@
+import { Bot, type Context, type MiddlewareFn, type MiddlewareObj } from 'grammy'
+import type { SentinelFlavor } from '../../src/middleware/control.js'
+import type { Timers } from '../../src/middleware/house.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+
+export type GuardedContext = Context & SentinelFlavor
+
+/** A bot behind some guard, on a Telegram of its own, and a few people. */
+export interface Rig {
+  readonly telegram: Telegram
+  readonly account: TelegramBot
+  readonly bot: Bot<GuardedContext>
+  readonly alice: Person
+  readonly bob: Person
+  /** What reached the handlers: texts, or the kind of what has none. */
+  readonly reached: string[]
+  /** Begins to poll. */
+  start(): void
+  /** Waits until the bot has handled all there is. */
+  settled(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Sets the stage. Handlers that the test adds come before the one that notes what was reached. */
+export async function rig(
+  guard: MiddlewareFn<GuardedContext> | MiddlewareObj<GuardedContext> | undefined,
+  handlers: (bot: Bot<GuardedContext>) => void = () => undefined,
+): Promise<Rig> {
+  const telegram = await startTelegram()
+  const account = telegram.createBot({ username: 'guarded_bot', inline: true })
+  const bot = new Bot<GuardedContext>(account.token, { client: { apiRoot: telegram.apiRoot } })
+  const reached: string[] = []
+  if (guard !== undefined) bot.use(guard)
+  bot.use((ctx, next) => {
+    const { update_id: _, ...content } = ctx.update
+    reached.push(ctx.msg?.text ?? ctx.callbackQuery?.data ?? (Object.keys(content)[0] as string))
+    return next()
+  })
+  handlers(bot)
+  // Tests look at what came; a handler that throws must not end the bot.
+  bot.catch(() => undefined)
+  let running: Promise<void> | undefined
+  return {
+    telegram,
+    account,
+    bot,
+    alice: telegram.createUser({ firstName: 'Alice', languageCode: 'en' }),
+    bob: telegram.createUser({ firstName: 'Bob', languageCode: 'ru' }),
+    reached,
+    start() {
+      running = bot.start({ allowed_updates: [] })
+    },
+    settled: () => telegram.settled(),
+    async stop() {
+      if (running !== undefined) {
+        await bot.stop()
+        await running
+      }
+      await telegram.close()
+    },
+  }
+}
+
+/** A clock and timers that move only when told. */
+export class Stage {
+  now = Date.UTC(2026, 0, 1)
+  private due: { at: number; run: () => void }[] = []
+
+  readonly clock = (): number => this.now
+
+  readonly timers: Timers = {
+    after: (ms, run) => {
+      const timer = { at: this.now + ms, run }
+      this.due.push(timer)
+      return () => {
+        this.due = this.due.filter((other) => other !== timer)
+      }
+    },
+  }
+
+  /** Lets time pass, running what comes due on the way, in order. */
+  advance(ms: number): void {
+    const end = this.now + ms
+    for (;;) {
+      const next = this.due.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0]
+      if (next === undefined) break
+      this.due = this.due.filter((timer) => timer !== next)
+      this.now = next.at
+      next.run()
+    }
+    this.now = end
+  }
+}
