@@ -1,0 +1,276 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import type { Duration, Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { Facts } from '../core/facts.js'
+import { keyText } from '../core/subject.js'
+import { Bursts, type Patience } from './burst.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Guard, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+import { callable, duration, parseOptions, refusal } from './schema.js'
+
+/** How many times its quiet a burst may wait, unless told otherwise. */
+const MOST_WAITS = 10
+const MAX_SIZE = 50
+const MAX_KEYS = 10_000
+const NOTICE_EVERY: Ms = 60_000
+
+type Failed<C extends Context> = (error: unknown, ctx: C) => unknown
+
+const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
+const WHOLE = 'must be a whole number of 1 or more'
+const count = z.int(WHOLE).min(1, WHOLE)
+
+export const debounceOptions = z.strictObject({
+  window: span.optional(),
+  mode: z.enum(['leading', 'trailing']).optional(),
+  albums: span.optional(),
+  on: z
+    .array(z.enum(['message', 'tap', 'inline', 'post']))
+    .min(1)
+    .readonly()
+    .optional(),
+  name: z
+    .string()
+    .regex(
+      /^[A-Za-z][A-Za-z0-9_-]{0,63}$/,
+      'must be a name of 1 to 64 letters, digits, - and _, such as "taps"',
+    )
+    .optional(),
+  ...refusal,
+  maxWait: span.optional(),
+  maxSize: count.optional(),
+  maxKeys: count.optional(),
+  commands: z.enum(['pass', 'collect']).optional(),
+  onError: callable<Failed<Context>>().optional(),
+})
+
+/**
+ * Options of {@link debounce}.
+ *
+ * @example
+ * ```ts
+ * import { type DebounceOptions, debounce } from 'grammy-sentinel'
+ *
+ * const taps: DebounceOptions = { window: '500ms', on: ['tap'], albums: '300ms' }
+ * const dictation: DebounceOptions = { mode: 'trailing', window: '2s', maxWait: '10s', maxSize: 20 }
+ * debounce(taps)
+ * debounce(dictation)
+ * ```
+ */
+export interface DebounceOptions<C extends Context = Context> {
+  /** `leading`: how long a repetition is refused. `trailing`: the quiet that ends a burst. Needed unless `albums` is all you want. */
+  readonly window?: Duration
+  /**
+   * `leading` handles the first and refuses its repetitions. `trailing` waits until the actor is quiet and handles
+   * the messages together. @default 'leading', if there is a `window`
+   */
+  readonly mode?: 'leading' | 'trailing'
+  /**
+   * Gathers the photos of an album (messages of one `media_group_id`, channel posts too) into one call, after so long
+   * without another one. Under `trailing` albums are part of the burst, which then waits at least so long for the
+   * next photo. @default none: each photo is a call
+   */
+  readonly albums?: Duration
+  /** `leading`: what is compared. `trailing`: messages, always. @default ['message', 'tap'] */
+  readonly on?: readonly ('message' | 'tap' | 'inline' | 'post')[]
+  /** `leading`: names the claim in verdicts, and its state. @default 'leading' */
+  readonly name?: string
+  /** `leading`: how whoever is refused is answered; a tapped button gets its empty answer anyway. @default 'silent' */
+  readonly deny?: Denial<C>
+  /** `leading`: one notice in so long, where `deny` says so. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** `leading`: judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+  /** The most a burst waits from its first message on, however busy it is. @default ten times the quiet it waits for */
+  readonly maxWait?: Duration
+  /** Messages of a burst at most: then it fires at once. @default 50 */
+  readonly maxSize?: number
+  /** Bursts that wait at most: for one more, the oldest fires at once. @default 10,000 */
+  readonly maxKeys?: number
+  /**
+   * `pass`: a command waits for no quiet. What is held for the same actor in the same chat fires at once, and the
+   * command comes right after it; when there is none, it passes as if there were no debounce, photos of an album with
+   * a command for a caption too. `collect`: a command is a message like any other. @default 'pass'
+   */
+  readonly commands?: 'pass' | 'collect'
+  /** Told what handlers of a burst threw, with its last context. `bot.catch` is not. @default the `error` event, or the console */
+  readonly onError?: Failed<C>
+}
+
+/**
+ * Makes one of what comes twice, or in pieces.
+ *
+ * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same
+ * message, is handled once per `window` and else refused (`repeated`). The window begins with what was handled, and a
+ * refusal does not extend it. Edits, photos of an album, and what has no content to compare never repeat anything.
+ *
+ * **`trailing`**: the messages of one actor in one chat become one call of your handlers, with the last of them, after
+ * `window` of quiet. All of them are in `ctx.sentinel.burst`, oldest first, the context's own last. It is undefined
+ * for what was not held: commands, other updates, and whatever comes after `close()`.
+ *
+ * **`albums`**: the same for the photos of one album, beside either mode or alone.
+ *
+ * Nothing waits for a burst, neither the polling loop nor a webhook. That has a price:
+ * - Telegram takes the updates for handled as soon as they are held. What a handler throws goes to `onError` and not to
+ *   `bot.catch`; nothing is delivered again, and what is held when the process dies is lost. `close()` fires it.
+ * - Install it before `session()` and whatever else closes when the update is done, and turn webhook replies off.
+ * - Handlers of one actor and chat never run at once: newcomers are the next burst, which fires no earlier than the
+ *   handlers of the one before are through. Only when `maxKeys` bursts wait does the oldest not wait for its turn.
+ *   Bursts of others run at the same time.
+ * - Put limits in front, and `once()` where webhooks redeliver: a repeated delivery repeats its content.
+ *
+ * @param options A window such as `'1s'`, or {@link DebounceOptions}.
+ * @throws SentinelError `duration.invalid`, `option.invalid`, `option.unknown`; `limit.duplicate` from a chain with
+ * two of one name.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { debounce, type SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const bot = new Bot<Context & SentinelFlavor>('123:token')
+ * bot.use(debounce({ mode: 'trailing', window: '1s', onError: (error) => console.error(error) }))
+ * bot.on('message:text', async (ctx) => {
+ *   const messages = ctx.sentinel.burst ?? [ctx]
+ *   await ctx.reply(messages.map(({ msg }) => msg?.text ?? '').join(' '))
+ * })
+ * ```
+ */
+export function debounce<C extends Context = Context>(options: Duration | DebounceOptions<C>): Guard<C> {
+  const settings = readDebounce(options as Duration | DebounceOptions)
+  return guardOf({ name: 'debounce', wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+}
+
+type Options = z.output<typeof debounceOptions>
+
+interface Settings {
+  readonly options: Options
+  /** How long a repetition is refused; undefined: never. */
+  readonly leading: Ms | undefined
+  readonly trailing: Patience | undefined
+  readonly albums: Patience | undefined
+}
+
+const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow'] as const
+const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'commands', 'onError'] as const
+
+/** Checks the options of one debounce. */
+export function readDebounce(given: Duration | DebounceOptions, what = 'debounce'): Settings {
+  const short = typeof given === 'string' || typeof given === 'number'
+  const options = parseOptions(what, debounceOptions, short ? { window: given } : given)
+  const { window, albums, maxWait, on } = options
+  const mode = options.mode ?? (window === undefined ? undefined : 'leading')
+  const wrong = (option: string, problem: string): SentinelError =>
+    new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
+  if (window === undefined && (mode !== undefined || albums === undefined)) {
+    throw wrong('window', `${mode ?? 'debounce'} without one. Say how long, such as window: '1s'.`)
+  }
+  if (mode !== 'leading') {
+    const lost = LEADING_ONLY.find((option) => options[option] !== undefined)
+    if (lost !== undefined) throw wrong(lost, `only mode: 'leading' refuses anything. Leave it out.`)
+    if (on?.some((activity) => activity !== 'message')) {
+      throw wrong('on', `only messages are gathered. Leave it out, or add another debounce for the rest.`)
+    }
+  }
+  if (mode !== 'trailing' && albums === undefined) {
+    const lost = HOLDING_ONLY.find((option) => options[option] !== undefined)
+    if (lost !== undefined)
+      throw wrong(lost, `only mode: 'trailing' and albums hold anything back. Leave it out.`)
+  }
+  const quiet = Math.max(mode === 'trailing' ? (window ?? 0) : 0, albums ?? 0)
+  if (maxWait !== undefined && maxWait < quiet) {
+    throw wrong('maxWait', `${maxWait} ms is shorter than the ${quiet} ms of quiet it bounds. Raise it.`)
+  }
+  const patience = (ms: Ms): Patience => ({ quiet: ms, most: maxWait ?? MOST_WAITS * quiet })
+  return {
+    options,
+    leading: mode === 'leading' ? window : undefined,
+    trailing: mode === 'trailing' && window !== undefined ? patience(window) : undefined,
+    albums: albums === undefined ? undefined : patience(Math.max(albums, quiet)),
+  }
+}
+
+function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
+  if (settings.leading !== undefined) askLeading(wiring, settings.options, settings.leading)
+  if (settings.trailing === undefined && settings.albums === undefined) return undefined
+  return holding(wiring.house, settings)
+}
+
+function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): void {
+  const { name = 'leading', deny = 'silent', noticeEvery = NOTICE_EVERY, shadow = false } = options
+  wiring.ask({
+    check: {
+      kind: 'claim',
+      guard: 'debounce',
+      slot: `debounce.${name}`,
+      subject: wiring.scope('actor', (facts) => facts.actor),
+      tokens: 'digest',
+      holdFor,
+      whenHeld: 'refuse',
+      shadow,
+      ...(deny === 'silent' ? {} : { onRefusal: { noticeEvery } }),
+    },
+    on: options.on ?? ['message', 'tap'],
+    // An album may hold one photo twice.
+    token: (facts) => (facts.album === undefined ? facts.fingerprint : undefined),
+    excused: 'everybody',
+    name,
+    reason: 'repeated',
+    denial: deny,
+  })
+}
+
+function holding(house: House, { options, trailing, albums }: Settings): Wired<Context> {
+  const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, commands = 'pass', onError } = options
+  const during = trailing === undefined ? 'debounce.albums' : 'debounce.trailing'
+  const bursts = new Bursts<Context>({
+    clock: house.clock,
+    timers: house.timers,
+    maxSize,
+    maxKeys,
+    async failed(error, ctx) {
+      if (onError === undefined) return house.events.tell('error', { error, during })
+      try {
+        await onError(error, ctx)
+      } catch (second) {
+        house.events.tell('error', { error: second, during: 'debounce.onError' })
+      }
+    },
+  })
+  return {
+    divert(facts, ctx, next, control) {
+      const own = trailing === undefined ? undefined : actorKey(facts, ctx)
+      const key = own ?? (albums === undefined ? undefined : albumKey(facts, ctx))
+      if (key === undefined) return false
+      const part = { ctx, next, control }
+      if (commands === 'pass' && facts.command !== undefined) {
+        return own !== undefined && bursts.follow(key, part)
+      }
+      const patience = facts.album === undefined ? trailing : (albums ?? trailing)
+      return patience !== undefined && bursts.hold(key, part, patience)
+    },
+    drain: () => bursts.drain(),
+  }
+}
+
+/** An actor in a chat; business and guest chats may have the id of one of the bot's own. */
+function actorKey(facts: Facts, ctx: Context): string | undefined {
+  if (facts.activity !== 'message' || facts.actor === undefined || facts.chatId === undefined) {
+    return undefined
+  }
+  return `${placeOf(facts, ctx)} actor ${keyText(facts.actor)}`
+}
+
+function albumKey(facts: Facts, ctx: Context): string | undefined {
+  if (facts.activity !== 'message' && facts.activity !== 'post') return undefined
+  if (facts.album === undefined || facts.chatId === undefined) return undefined
+  return `${placeOf(facts, ctx)} album ${facts.album}`
+}
+
+function placeOf(facts: Facts, ctx: Context): string {
+  const house = ctx.businessConnectionId ?? ''
+  return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${house.length}:${house}`
+}
