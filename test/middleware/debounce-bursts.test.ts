@@ -1,0 +1,269 @@
+import fc from 'fast-check'
+import { type Api, Context } from 'grammy'
+import type { UserFromGetMe } from 'grammy/types'
+import { describe as describeUpdate } from '../../src/core/facts.js'
+import { ALLOWED } from '../../src/core/verdict.js'
+import { Bursts, type Part } from '../../src/middleware/burst.js'
+import { type ControlBack, SentinelControl } from '../../src/middleware/control.js'
+import { HandTime } from './debounce-time.js'
+
+const QUIET = 100
+const MOST = 350
+const KEYS = ['a', 'b', 'c'] as const
+type KeyName = (typeof KEYS)[number]
+
+/** All that was started by promises so far has run. */
+const settled = () => new Promise(setImmediate)
+
+interface Call {
+  readonly key: KeyName
+  /** Update ids, in the order the handlers were given them. */
+  readonly ids: readonly number[]
+  readonly command: boolean
+  readonly at: number
+  readonly finish: (fails: boolean) => void
+}
+
+interface Message {
+  readonly id: number
+  readonly at: number
+  readonly command: boolean
+}
+
+const NOBODY: ControlBack = { limitsOf: () => [], refund: () => undefined, denyLater: () => undefined }
+
+function partOf(id: number): Omit<Part<Context>, 'next'> {
+  const ctx = new Context({ update_id: id }, {} as Api, {} as UserFromGetMe)
+  const facts = describeUpdate(ctx.update)
+  return { ctx, control: new SentinelControl(facts, ctx, ALLOWED, undefined, NOBODY, undefined) }
+}
+
+/** Bursts under test, with handlers that end when told to. */
+class Bench {
+  readonly time = new HandTime()
+  readonly bursts: Bursts<Context>
+  readonly calls: Call[] = []
+  readonly errors: unknown[] = []
+  readonly running = new Set<Call>()
+  /** Taken over and not yet given to handlers, by key and in order. */
+  readonly waiting = new Map<KeyName, Message[]>(KEYS.map((key) => [key, []]))
+  /** Calls that began while another of their key ran. */
+  besides = 0
+  private id = 0
+
+  constructor(maxSize: number, maxKeys: number) {
+    const { clock, timers } = this.time
+    const failed = async (error: unknown): Promise<void> => {
+      this.errors.push(error)
+    }
+    this.bursts = new Bursts({ clock, timers, maxSize, maxKeys, failed })
+  }
+
+  /** A message, or a command; whether it was taken over. */
+  comes(key: KeyName, command = false, id = ++this.id): boolean {
+    const part = this.part(key, command, id)
+    // Noted before: it may be given to handlers at once.
+    const waiting = this.waiting.get(key) as Message[]
+    waiting.push({ id, at: this.time.now, command })
+    const taken = command
+      ? this.bursts.follow(key, part)
+      : this.bursts.hold(key, part, { quiet: QUIET, most: MOST })
+    if (!taken) waiting.pop()
+    return taken
+  }
+
+  runningOf(key: KeyName): number {
+    return [...this.running].filter((call) => call.key === key).length
+  }
+
+  async finishAll(): Promise<void> {
+    while (this.running.size > 0) {
+      for (const call of this.running) call.finish(false)
+      await settled()
+    }
+  }
+
+  private part(key: KeyName, command: boolean, id: number): Part<Context> {
+    const { ctx, control } = partOf(id)
+    const next = () =>
+      new Promise<void>((resolve, reject) => {
+        const given = control.burst ?? [ctx]
+        expect(given.at(-1)).toBe(ctx)
+        expect(control.burst === undefined).toBe(command)
+        const call: Call = {
+          key,
+          command,
+          ids: given.map((each) => each.update.update_id),
+          at: this.time.now,
+          finish: (fails) => {
+            this.running.delete(call)
+            if (fails) reject(new Error('failed'))
+            else resolve()
+          },
+        }
+        if (this.runningOf(key) > 0) this.besides++
+        this.running.add(call)
+        this.calls.push(call)
+        // In order, each once: what the handlers get is exactly what waited longest.
+        const waiting = this.waiting.get(key) as Message[]
+        expect(call.ids).toEqual(waiting.splice(0, call.ids.length).map((message) => message.id))
+      })
+    return { ctx, next, control }
+  }
+}
+
+type Step =
+  | { readonly do: 'message' | 'command'; readonly key: KeyName }
+  | { readonly do: 'pass'; readonly ms: number }
+  | { readonly do: 'finish'; readonly which: number; readonly fails: boolean }
+
+const key = fc.constantFrom(...KEYS)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('message' as const), key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('command' as const), key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 150 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('finish' as const), which: fc.nat(), fails: fc.boolean() }),
+  },
+)
+
+test('whatever comes when: each message is handled once, in order, in time and within bounds', async () => {
+  const schedule = fc.record({
+    steps: fc.array(step, { maxLength: 60 }),
+    maxSize: fc.integer({ min: 1, max: 5 }),
+    // Few, so that the oldest must make room, or enough for all.
+    maxKeys: fc.constantFrom(1, 2, 3, 1000),
+  })
+  await fc.assert(
+    fc.asyncProperty(schedule, async ({ steps, maxSize, maxKeys }) => {
+      const bench = new Bench(maxSize, maxKeys)
+      let failures = 0
+      let taken = 0
+      for (const each of steps) {
+        if (each.do === 'pass') bench.time.pass(each.ms)
+        else if (each.do === 'finish') {
+          const call = [...bench.running][each.which % Math.max(1, bench.running.size)]
+          if (call !== undefined && each.fails) failures++
+          call?.finish(each.fails)
+        } else {
+          const busy = bench.runningOf(each.key) > 0 || bench.waiting.get(each.key)?.length !== 0
+          const command = each.do === 'command'
+          const over = bench.comes(each.key, command)
+          expect(over).toBe(!command || busy)
+          if (over) taken++
+        }
+        await settled()
+        expect(bench.bursts.size).toBeLessThanOrEqual(maxKeys)
+        // One timer a key that waits, and none for who waits for its turn.
+        expect(bench.time.pending).toBeLessThanOrEqual(KEYS.length)
+        for (const key of KEYS) {
+          const [first, ...rest] = bench.waiting.get(key) as Message[]
+          if (first === undefined || bench.runningOf(key) > 0) continue
+          // What waits in an idle lane still has time, has room, and is no command.
+          const last = rest.at(-1) ?? first
+          expect(bench.time.now).toBeLessThan(Math.min(first.at + MOST, last.at + QUIET))
+          expect(rest.length + 1).toBeLessThan(maxSize)
+          expect([first, ...rest].some(({ command }) => command)).toBe(false)
+        }
+      }
+      if (maxKeys === 1000) expect(bench.besides).toBe(0)
+      const drained = bench.bursts.drain()
+      await settled()
+      expect(bench.comes('a')).toBe(false)
+      expect(bench.comes('a', true)).toBe(false)
+      await bench.finishAll()
+      await drained
+      expect(bench.bursts.size).toBe(0)
+      expect(bench.time.pending).toBe(0)
+      expect([...bench.waiting.values()].flat()).toEqual([])
+      expect(bench.calls.flatMap(({ ids }) => ids)).toHaveLength(taken)
+      expect(bench.calls.every(({ ids }) => ids.length <= maxSize)).toBe(true)
+      expect(bench.errors).toHaveLength(failures)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('no burst fires before its time, unless it is full', async () => {
+  const gaps = fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 30 })
+  await fc.assert(
+    fc.asyncProperty(gaps, fc.integer({ min: 2, max: 8 }), async (gaps, maxSize) => {
+      const bench = new Bench(maxSize, 1000)
+      const cameAt: number[] = []
+      for (const gap of gaps) {
+        bench.comes('a')
+        cameAt.push(bench.time.now)
+        await settled()
+        for (let ms = 0; ms < gap; ms++) {
+          bench.time.pass(1)
+          await bench.finishAll()
+        }
+        await bench.finishAll()
+      }
+      for (const { ids, at } of bench.calls) {
+        const first = cameAt[(ids[0] as number) - 1] as number
+        const last = cameAt[(ids.at(-1) as number) - 1] as number
+        const due = ids.length === maxSize ? last : Math.min(first + MOST, last + QUIET)
+        expect(at).toBe(due)
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('updates that overtook each other are put in order', async () => {
+  const bench = new Bench(10, 10)
+  const waiting = bench.waiting.get('a') as Message[]
+  for (const id of [2, 4, 1, 3]) bench.comes('a', false, id)
+  waiting.sort((a, b) => a.id - b.id)
+  bench.time.pass(QUIET)
+  await settled()
+  expect(bench.calls.map(({ ids }) => ids)).toEqual([[1, 2, 3, 4]])
+  await bench.finishAll()
+})
+
+test('a clock that is put back holds nothing for the difference', async () => {
+  const time = new HandTime()
+  let back = 0
+  const bursts = new Bursts<Context>({
+    clock: () => time.now - back,
+    timers: time.timers,
+    maxSize: 10,
+    maxKeys: 10,
+    failed: async () => {},
+  })
+  let handled = false
+  const next = async () => {
+    handled = true
+  }
+  bursts.hold('a', { ...partOf(1), next }, { quiet: QUIET, most: MOST })
+  back = 3_600_000
+  time.pass(QUIET)
+  // Not a timer of an hour: the wait begins anew, and that is all.
+  time.pass(QUIET)
+  await settled()
+  expect(handled).toBe(true)
+})
+
+test('a wait longer than timers can count is taken in several', async () => {
+  const time = new HandTime()
+  const { clock, timers } = time
+  const bursts = new Bursts<Context>({ clock, timers, maxSize: 10, maxKeys: 10, failed: async () => {} })
+  let handled = false
+  const next = async () => {
+    handled = true
+  }
+  const month = 30 * 86_400_000
+  bursts.hold('a', { ...partOf(1), next }, { quiet: month, most: month })
+  time.pass(month - 1)
+  await settled()
+  expect(handled).toBe(false)
+  time.pass(1)
+  await settled()
+  expect(handled).toBe(true)
+  expect(time.armed).toBe(2)
+})

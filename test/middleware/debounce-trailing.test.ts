@@ -1,0 +1,433 @@
+import { Bot, type Context } from 'grammy'
+import { compose } from '../../src/middleware/compose.js'
+import type { SentinelFlavor } from '../../src/middleware/control.js'
+import { type DebounceOptions, debounce } from '../../src/middleware/debounce.js'
+import { Exemptions } from '../../src/middleware/exemptions.js'
+import { type FailureEvent, furnish } from '../../src/middleware/house.js'
+import { Chain, newTally } from '../../src/middleware/pipeline.js'
+import { throttle } from '../../src/middleware/throttle.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { HandTime } from './debounce-time.js'
+
+type GuardedContext = Context & SentinelFlavor
+
+let telegram: Telegram
+let account: TelegramBot
+let bot: Bot<GuardedContext>
+let alice: Person
+let bob: Person
+let time: HandTime
+let stop: () => Promise<void>
+/** A call of the handlers an entry: the texts or captions it was given, joined. */
+let calls: string[]
+let caught: unknown[]
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  account = telegram.createBot({ username: 'guarded_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  bot = new Bot<GuardedContext>(account.token, { client: { apiRoot: telegram.apiRoot } })
+  time = new HandTime()
+  calls = []
+  caught = []
+  bot.catch(({ error }) => {
+    caught.push(error)
+  })
+})
+afterEach(async () => {
+  await stop()
+  await telegram.close()
+})
+
+function guarded(...options: DebounceOptions<GuardedContext>[]): void {
+  const injected = { clock: time.clock, timers: time.timers }
+  bot.use(compose<GuardedContext>(...options.map((each) => debounce(each)), injected))
+}
+
+function start(): void {
+  bot.use(async (ctx) => {
+    calls.push(gathered(ctx))
+    await ctx.reply(`got ${gathered(ctx)}`)
+  })
+  const running = bot.start()
+  stop = async () => {
+    await bot.stop()
+    await running
+  }
+}
+
+const textOf = ({ msg }: Context): string => msg?.text ?? msg?.caption ?? 'photo'
+
+function gathered(ctx: GuardedContext): string {
+  const { burst } = ctx.sentinel
+  if (burst === undefined) return `alone: ${textOf(ctx)}`
+  expect(burst.at(-1)).toBe(ctx)
+  return burst.map(textOf).join(' ')
+}
+
+/** Says it all, and sees that the bot has taken it in. */
+async function says(person: Person, ...texts: readonly string[]): Promise<void> {
+  for (const text of texts) await person.to(account).sends(text)
+  await telegram.settled()
+}
+
+/** What handlers that run apart were given, once there are so many calls. */
+async function called(count: number): Promise<readonly string[]> {
+  await telegram.called('sendMessage', { where: () => telegram.calls('sendMessage').length >= count })
+  expect(calls).toHaveLength(count)
+  return calls
+}
+
+describe('a burst', () => {
+  const TRAILING: DebounceOptions<GuardedContext> = { mode: 'trailing', window: '1s' }
+
+  test('is one call with all messages in order, when its author is quiet', async () => {
+    guarded(TRAILING)
+    start()
+    for (const text of ['a', 'b', 'c', 'd', 'e']) {
+      await says(alice, text)
+      time.pass(900)
+    }
+    expect(calls).toEqual([])
+    time.pass(99)
+    expect(time.pending).toBe(1)
+    time.pass(1)
+    expect(await called(1)).toEqual(['a b c d e'])
+    expect(time.pending).toBe(0)
+    // One timer, looked at when it goes off: not one a message.
+    expect(time.armed).toBeLessThanOrEqual(5)
+  })
+
+  test('takes one timer however many messages come', async () => {
+    guarded(TRAILING)
+    start()
+    await says(alice, ...Array.from({ length: 40 }, (_, index) => String(index)))
+    time.pass(1000)
+    await called(1)
+    expect(time.armed).toBe(1)
+  })
+
+  test('waits ten windows at most', async () => {
+    guarded(TRAILING)
+    start()
+    for (let i = 0; i < 11; i++) {
+      await says(alice, String(i))
+      time.pass(950)
+    }
+    expect(await called(1)).toEqual(['0 1 2 3 4 5 6 7 8 9 10'])
+  })
+
+  test('waits as long as told at most', async () => {
+    guarded({ ...TRAILING, maxWait: '2500ms' })
+    start()
+    for (const text of ['a', 'b', 'c', 'd']) {
+      await says(alice, text)
+      time.pass(800)
+    }
+    expect(await called(1)).toEqual(['a b c d'])
+    await says(alice, 'e')
+    time.pass(1000)
+    expect(await called(2)).toEqual(['a b c d', 'e'])
+  })
+
+  test('fires at once when it is full', async () => {
+    guarded({ ...TRAILING, maxSize: 3 })
+    start()
+    await says(alice, 'a', 'b', 'c', 'd')
+    expect(await called(1)).toEqual(['a b c'])
+    time.pass(1000)
+    expect(await called(2)).toEqual(['a b c', 'd'])
+    expect(time.pending).toBe(0)
+  })
+
+  test('fires at once when too many are held, the oldest first', async () => {
+    guarded({ ...TRAILING, maxKeys: 1 })
+    start()
+    await says(alice, 'a', 'b')
+    await says(bob, 'x')
+    expect(await called(1)).toEqual(['a b'])
+    time.pass(1000)
+    expect(await called(2)).toEqual(['a b', 'x'])
+  })
+
+  test('is of one user in one chat', async () => {
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob, account] })
+    guarded(TRAILING)
+    start()
+    await alice.in(plaza).sends('a')
+    await bob.in(plaza).sends('x')
+    await alice.to(account).sends('p')
+    await alice.in(plaza).sends('b')
+    await telegram.settled()
+    time.pass(1000)
+    expect([...(await called(3))].sort()).toEqual(['a b', 'p', 'x'])
+  })
+
+  test('keeps nobody waiting: others are answered while it is held and while it is handled', async () => {
+    let finish = () => {}
+    guarded(TRAILING)
+    bot.hears('slow', async (ctx) => {
+      calls.push(gathered(ctx))
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+    })
+    start()
+    await says(alice, 'slow')
+    await says(bob, '/ping')
+    await bob.hears('got alone: /ping')
+    expect(calls).toEqual(['alone: /ping'])
+    time.pass(1000)
+    await says(bob, '/pong')
+    await bob.hears('got alone: /pong')
+    await says(bob, 'x')
+    time.pass(1000)
+    await bob.hears('got x')
+    expect(calls).toEqual(['alone: /ping', 'slow', 'alone: /pong', 'x'])
+    finish()
+  })
+
+  test('waits for the handlers of the one before, and gathers meanwhile', async () => {
+    let finish = () => {}
+    guarded({ ...TRAILING, maxSize: 3 })
+    bot.hears('slow', async (ctx) => {
+      calls.push(gathered(ctx))
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+    })
+    start()
+    await says(alice, 'slow')
+    time.pass(1000)
+    await says(alice, 'a', 'b', 'c', 'd')
+    time.pass(5000)
+    await says(bob, '/ping')
+    await bob.hears('got alone: /ping')
+    expect(calls).toEqual(['slow', 'alone: /ping'])
+    finish()
+    await alice.hears('got d')
+    expect(calls).toEqual(['slow', 'alone: /ping', 'a b c', 'd'])
+  })
+
+  test('is known to guards further down', async () => {
+    guarded(TRAILING)
+    bot.use(throttle('5/1m'))
+    start()
+    await says(alice, 'a', 'b')
+    time.pass(1000)
+    expect(await called(1)).toEqual(['a b'])
+  })
+
+  test('holds what is admitted only', async () => {
+    const { clock, timers } = time
+    bot.use(compose<GuardedContext>(throttle('2/1m'), debounce(TRAILING), { clock, timers }))
+    bot.use(async (ctx) => {
+      calls.push(gathered(ctx))
+      await ctx.reply('got it')
+    })
+    start()
+    await says(alice, 'a', 'b', 'c')
+    time.pass(1000)
+    await alice.hears('got it')
+    expect(calls).toEqual(['a b'])
+  })
+})
+
+describe('a command', () => {
+  test('comes right after what was held, and waits for nothing else', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    await says(alice, 'a', 'b', '/done', 'c')
+    await alice.hears('got alone: /done')
+    expect(calls).toEqual(['a b', 'alone: /done'])
+    time.pass(1000)
+    expect(await called(3)).toEqual(['a b', 'alone: /done', 'c'])
+  })
+
+  test('passes by itself when nothing is held', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    bot.command('fail', () => {
+      throw new Error('failed')
+    })
+    start()
+    await says(alice, '/start', '/fail')
+    expect(calls).toEqual(['alone: /start'])
+    expect(caught).toEqual([new Error('failed')])
+  })
+
+  test('does not disturb what others hold', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    await says(alice, 'a')
+    await says(bob, '/start')
+    expect(calls).toEqual(['alone: /start'])
+    time.pass(1000)
+    expect(await called(2)).toEqual(['alone: /start', 'a'])
+  })
+
+  test('is gathered where told so', async () => {
+    guarded({ mode: 'trailing', window: '1s', commands: 'collect' })
+    start()
+    await says(alice, 'a', '/done', 'b')
+    time.pass(1000)
+    expect(await called(1)).toEqual(['a /done b'])
+  })
+
+  test('for another bot is a message', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    await says(alice, 'a', '/done@other_bot')
+    time.pass(1000)
+    expect(await called(1)).toEqual(['a /done@other_bot'])
+  })
+})
+
+describe('edits and taps', () => {
+  test('are not held', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    const message = await alice.to(account).sends('a')
+    await alice.to(account).edits(message, 'b')
+    await telegram.settled()
+    expect(calls).toEqual(['alone: b'])
+    time.pass(1000)
+    expect(await called(2)).toEqual(['alone: b', 'a'])
+  })
+})
+
+describe('an album', () => {
+  const caption = { caption: 'cats' }
+
+  test('is one call, without any window', async () => {
+    guarded({ albums: '500ms' })
+    start()
+    await alice.to(account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], caption)
+    await says(alice, 'hello', 'hello')
+    expect(calls).toEqual(['alone: hello', 'alone: hello'])
+    time.pass(500)
+    expect(await called(3)).toContain('cats photo photo')
+  })
+
+  test('is one call beside a leading debounce', async () => {
+    guarded({ window: '1s', albums: '300ms' })
+    start()
+    await alice.to(account).sendsAlbum(['1.jpg', '1.jpg'], caption)
+    await alice.to(account).sendsAlbum(['2.jpg', '3.jpg'])
+    await says(alice, 'hello', 'hello')
+    time.pass(300)
+    const [first, ...albums] = await called(3)
+    expect(first).toBe('alone: hello')
+    expect(albums.sort()).toEqual(['cats photo', 'photo photo'])
+  })
+
+  test('is part of the burst under a trailing one, which waits longer for it', async () => {
+    guarded({ mode: 'trailing', window: '1s', albums: '2s' })
+    start()
+    await says(alice, 'look')
+    await alice.to(account).sendsAlbum(['1.jpg', '2.jpg'], caption)
+    await telegram.settled()
+    time.pass(1999)
+    expect(time.pending).toBe(1)
+    await says(alice, 'nice')
+    time.pass(1000)
+    expect(await called(1)).toEqual(['look cats photo nice'])
+  })
+
+  test('of a channel is one call, too', async () => {
+    const news = telegram.createChannel({ title: 'News', owner: alice, admins: [account] })
+    guarded({ albums: '500ms' })
+    start()
+    await alice.in(news).sendsAlbum(['1.jpg', '2.jpg'])
+    await telegram.settled()
+    time.pass(500)
+    expect(await called(1)).toEqual(['photo photo'])
+  })
+
+  test('lets a photo with a command for its caption pass', async () => {
+    guarded({ albums: '500ms' })
+    start()
+    await alice.to(account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], { caption: '/post' })
+    await telegram.settled()
+    time.pass(500)
+    expect(await called(2)).toEqual(['alone: /post', 'photo photo'])
+  })
+})
+
+/** A promise to be kept by somebody else. */
+function promised<T>(): { readonly promise: Promise<T>; readonly keep: (value: T) => void } {
+  let keep: (value: T) => void = () => {}
+  const promise = new Promise<T>((resolve) => {
+    keep = resolve
+  })
+  return { promise, keep }
+}
+
+describe('errors of handlers', () => {
+  const failure = new Error('failed')
+
+  test('go to onError, and neither to the bot nor to the next burst', async () => {
+    const told = promised<[unknown, GuardedContext]>()
+    guarded({ mode: 'trailing', window: '1s', onError: (...args) => told.keep(args) })
+    bot.hears('bad', () => Promise.reject(failure))
+    start()
+    await says(alice, 'a', 'bad')
+    time.pass(1000)
+    const [error, ctx] = await told.promise
+    expect(error).toBe(failure)
+    expect(gathered(ctx)).toBe('a bad')
+    await says(alice, 'b')
+    time.pass(1000)
+    expect(await called(1)).toEqual(['b'])
+    expect(caught).toEqual([])
+  })
+
+  test.each([
+    ['are told as events', undefined, 'debounce.trailing'],
+    [
+      'of onError are, too',
+      () => {
+        throw failure
+      },
+      'debounce.onError',
+    ],
+  ])('%s', async (_, onError, during) => {
+    const told = promised<FailureEvent>()
+    const house = furnish({ clock: time.clock, timers: time.timers })
+    house.events.on('error', told.keep)
+    const { definitions } = debounce<GuardedContext>({
+      mode: 'trailing',
+      window: '1s',
+      ...(onError && { onError }),
+    })
+    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    bot.use((ctx, next) => chain.run(ctx, next))
+    bot.use(() => Promise.reject(failure))
+    start()
+    await says(alice, 'bad')
+    time.pass(1000)
+    expect(await told.promise).toEqual({ error: failure, during })
+    expect(caught).toEqual([])
+  })
+})
+
+describe('closing', () => {
+  test('fires what is held, waits for the handlers, and holds nothing any more', async () => {
+    const house = furnish({ clock: time.clock, timers: time.timers })
+    const { definitions } = debounce<GuardedContext>({ mode: 'trailing', window: '1s' })
+    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    bot.use((ctx, next) => chain.run(ctx, next))
+    start()
+    await says(alice, 'a', 'b')
+    await says(bob, 'x')
+    expect(calls).toEqual([])
+    await chain.drain()
+    expect(calls).toEqual(['a b', 'x'])
+    // They have answered, too.
+    expect(telegram.calls('sendMessage').map(({ result }) => result !== undefined)).toEqual([true, true])
+    expect(time.pending).toBe(0)
+    await says(alice, 'c')
+    expect(calls).toEqual(['a b', 'x', 'alone: c'])
+    await chain.drain()
+  })
+})
