@@ -1,0 +1,378 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { run } from '@grammyjs/runner'
+import { API_CONSTANTS, Bot, type Context, webhookCallback } from 'grammy'
+import { Delivery } from '../../src/middleware/delivery.js'
+import { furnish, type House } from '../../src/middleware/house.js'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+
+let telegram: Telegram
+let account: TelegramBot
+let olga: Person
+let carl: Person
+let plaza: TelegramGroup
+let house: House
+let warnings: string[]
+let failures: string[]
+const ends: (() => unknown)[] = []
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  account = telegram.createBot({ username: 'delivery_bot' })
+  olga = telegram.createUser({ firstName: 'Olga' })
+  carl = telegram.createUser({ firstName: 'Carl' })
+  plaza = telegram.createGroup({ title: 'Plaza', owner: olga, admins: [account] })
+  house = furnish({})
+  warnings = []
+  failures = []
+  house.events.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`))
+  house.events.on('error', ({ during }) => failures.push(during))
+})
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end()
+  await telegram.close()
+})
+
+const DEFAULT = API_CONSTANTS.DEFAULT_UPDATE_TYPES
+const NEEDS = ['chat_member', 'my_chat_member', 'chat_join_request']
+
+function deliveryOf({ needs = NEEDS, wanted = true } = {}): Delivery {
+  return new Delivery(
+    () => needs,
+    () => wanted,
+    house,
+  )
+}
+
+function botOf(delivery: Delivery, of: TelegramBot = account): { bot: Bot; seen: string[] } {
+  const bot = new Bot(of.token, { client: { apiRoot: telegram.apiRoot }, botInfo: of.info })
+  const seen: string[] = []
+  bot.use((ctx: Context, next) => {
+    delivery.seen(ctx)
+    const { update_id: _, ...content } = ctx.update
+    seen.push(...Object.keys(content))
+    return next()
+  })
+  return { bot, seen }
+}
+
+async function polling(bot: Bot, options?: Parameters<Bot['start']>[0]): Promise<void> {
+  const done = bot.start(options)
+  ends.push(async () => {
+    await bot.stop()
+    await done
+  })
+  await asked(bot.botInfo.id)
+}
+
+/** Until Telegram knows what the bot wants. */
+async function asked(id: number): Promise<void> {
+  while (!telegram.calls('getUpdates').some((call) => call.bot.id === id)) await new Promise(setImmediate)
+}
+
+/** What was found out aside. */
+async function found(): Promise<void> {
+  await telegram.settled()
+  await house.background.drain()
+}
+
+const allowedBy = (method: string): unknown[] =>
+  telegram.calls(method).map(({ params }) => params.allowed_updates)
+
+async function hook(bot: Bot): Promise<string> {
+  const server: Server = createServer(webhookCallback(bot, 'http'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  ends.push(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+}
+
+describe('polling', () => {
+  test('with bot.start(), chat_member comes, beside the default, and nothing is warned of', async () => {
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    await polling(bot)
+    await carl.in(plaza).joins()
+    await carl.in(plaza).sends('hello')
+    await found()
+    expect(seen).toEqual(['chat_member', 'message', 'message'])
+    const lists = allowedBy('getUpdates')
+    expect(lists.length).toBeGreaterThan(1)
+    for (const list of lists) expect(list).toEqual([...DEFAULT, 'chat_member'])
+    expect(telegram.calls('getWebhookInfo')).toEqual([])
+    expect(warnings).toEqual([])
+  })
+
+  test('with bot.start(), without install, chat_member does not come, and that is warned of once', async () => {
+    const { bot, seen } = botOf(deliveryOf())
+    await polling(bot)
+    await carl.in(plaza).joins()
+    await carl.in(plaza).sends('hello')
+    await found()
+    expect(seen).toEqual(['message', 'message'])
+    expect(warnings).toEqual([
+      `delivery.notInstalled: Telegram does not deliver chat_member, so handlers for members stay silent. Call guard.install(bot) in place of bot.use(guard), or pass allowed_updates: ${JSON.stringify([...DEFAULT, 'chat_member'])} to bot.start() or the runner.`,
+    ])
+    expect(telegram.calls('getWebhookInfo')).toHaveLength(1)
+  })
+
+  test('without install, nobody is warned who does not listen', async () => {
+    const { bot } = botOf(deliveryOf({ wanted: false }))
+    await polling(bot)
+    await carl.to(account).sends('hello')
+    await found()
+    expect(telegram.calls('getWebhookInfo')).toEqual([])
+    expect(warnings).toEqual([])
+  })
+
+  test('without install, nobody is warned who asked Telegram themselves', async () => {
+    const { bot, seen } = botOf(deliveryOf())
+    await polling(bot, { allowed_updates: ['message', 'chat_member', 'my_chat_member', 'chat_join_request'] })
+    await carl.in(plaza).joins()
+    await found()
+    expect(seen).toEqual(['chat_member', 'message'])
+    expect(warnings).toEqual([])
+  })
+
+  test('a list of the developer’s stays theirs, on every call, with ours added', async () => {
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    await polling(bot, { allowed_updates: ['message', 'chat_member'] })
+    await carl.in(plaza).joins()
+    await carl.asks(account, 'cats')
+    await found()
+    await carl.in(plaza).sends('hello')
+    await found()
+    expect(seen).toEqual(['chat_member', 'message', 'message'])
+    const lists = allowedBy('getUpdates')
+    expect(lists.length).toBeGreaterThan(2)
+    for (const list of lists)
+      expect(list).toEqual(['message', 'chat_member', 'my_chat_member', 'chat_join_request'])
+  })
+
+  test('the runner, which leaves the field out', async () => {
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    const runner = run(bot)
+    ends.push(() => runner.stop())
+    await asked(account.id)
+    await carl.in(plaza).joins()
+    await found()
+    expect(seen.sort()).toEqual(['chat_member', 'message'])
+    for (const list of allowedBy('getUpdates')) expect(list).toEqual([...DEFAULT, 'chat_member'])
+    expect(warnings).toEqual([])
+  })
+
+  test('the runner with a list', async () => {
+    const delivery = deliveryOf()
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    const runner = run(bot, { runner: { fetch: { allowed_updates: ['poll'] } } })
+    ends.push(() => runner.stop())
+    await asked(account.id)
+    expect(allowedBy('getUpdates')).toEqual([['poll', ...NEEDS]])
+  })
+
+  test('a call that failed is asked again in full', async () => {
+    const delivery = deliveryOf()
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    telegram.faults.next('getUpdates', { code: 502 })
+    await bot.api.getUpdates({ allowed_updates: ['poll'] }).catch(() => undefined)
+    await bot.api.getUpdates()
+    expect(allowedBy('getUpdates')).toEqual([
+      ['poll', ...NEEDS],
+      [...DEFAULT, 'chat_member'],
+    ])
+  })
+})
+
+describe('the transformer', () => {
+  test('adds to setWebhook: to the default, to a list, to what was chosen last', async () => {
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    const url = await hook(bot)
+    await bot.api.setWebhook(url)
+    await bot.api.setWebhook(url, { allowed_updates: ['message'] })
+    await bot.api.setWebhook(url, { max_connections: 7 })
+    await bot.api.setWebhook(url, { allowed_updates: [] })
+    expect(telegram.calls('setWebhook').map(({ params }) => params)).toEqual([
+      { url, allowed_updates: [...DEFAULT, 'chat_member'] },
+      { url, allowed_updates: ['message', ...NEEDS] },
+      { url, max_connections: 7, allowed_updates: ['message', ...NEEDS] },
+      { url, allowed_updates: [...DEFAULT, 'chat_member'] },
+    ])
+    await carl.in(plaza).joins()
+    await found()
+    expect(seen.sort()).toEqual(['chat_member', 'message'])
+    expect(telegram.calls('getWebhookInfo')).toEqual([])
+  })
+
+  test('changes no payload but its own copy, and no other method', async () => {
+    const delivery = deliveryOf()
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    const payload = Object.freeze({ allowed_updates: Object.freeze(['poll' as const]), limit: 1 })
+    await bot.api.raw.getUpdates(payload)
+    expect(payload).toEqual({ allowed_updates: ['poll'], limit: 1 })
+    await bot.api.getMe()
+    await bot.api.sendMessage(plaza.id, 'hi')
+    await bot.api.deleteWebhook()
+    expect(telegram.calls('getMe')[0]?.params).toEqual({})
+    expect(telegram.calls('sendMessage')[0]?.params).toEqual({ chat_id: plaza.id, text: 'hi' })
+    expect(telegram.calls('deleteWebhook')[0]?.params).toEqual({})
+  })
+
+  test('leaves everything as it is where nothing is needed', async () => {
+    const delivery = deliveryOf({ needs: [] })
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    await polling(bot)
+    await carl.to(account).sends('hello')
+    await found()
+    expect(allowedBy('getUpdates')[0]).toEqual([])
+    expect(telegram.calls('getWebhookInfo')).toEqual([])
+  })
+
+  test('asks for what is needed by then', async () => {
+    let needs = ['chat_member']
+    const delivery = new Delivery(
+      () => needs,
+      () => true,
+      house,
+    )
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    await bot.api.getUpdates({ allowed_updates: ['message'] })
+    needs = ['message_reaction']
+    await bot.api.getUpdates()
+    expect(allowedBy('getUpdates')).toEqual([
+      ['message', 'chat_member'],
+      ['message', 'message_reaction'],
+    ])
+  })
+
+  test('is installed once a bot, and beside that of another guard', async () => {
+    const delivery = deliveryOf({ needs: ['chat_member'] })
+    const { bot } = botOf(delivery)
+    delivery.install(bot)
+    delivery.install(bot)
+    expect(bot.api.config.installedTransformers()).toHaveLength(1)
+    const twin = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
+    delivery.install(twin)
+    await twin.api.getUpdates()
+    deliveryOf({ needs: ['message_reaction'] }).install(bot)
+    await bot.api.getUpdates()
+    expect(allowedBy('getUpdates')).toEqual([
+      [...DEFAULT, 'chat_member'],
+      [...DEFAULT, 'message_reaction', 'chat_member'],
+    ])
+  })
+
+  test('comes too late for a running bot', async () => {
+    const delivery = deliveryOf()
+    const { bot } = botOf(delivery)
+    await polling(bot)
+    expect(() => delivery.install(bot)).toThrow(
+      expect.objectContaining({
+        code: 'bot.started',
+        message:
+          'guard.install(bot): the bot is running, and has told Telegram which updates it wants. Install before bot.start().',
+      }),
+    )
+  })
+})
+
+describe('a webhook that was set elsewhere', () => {
+  const set = async (url: string, more: Record<string, unknown> = {}): Promise<void> => {
+    const response = await fetch(`${telegram.apiRoot}/bot${account.token}/setWebhook`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ url, ...more }),
+    })
+    expect(response.ok).toBe(true)
+  }
+
+  test.each([
+    ['the default', {}, 'chat_member', [...DEFAULT, 'chat_member']],
+    [
+      'a list',
+      { allowed_updates: ['message', 'chat_member'] },
+      'my_chat_member, chat_join_request',
+      ['message', 'chat_member', 'my_chat_member', 'chat_join_request'],
+    ],
+  ])('with %s is warned of once, with the mend', async (_name, more, missing, list) => {
+    for (const installed of [true, false]) {
+      warnings.splice(0)
+      house = { ...house, warn: (code, message) => warnings.push(`${code}: ${message}`) }
+      const delivery = deliveryOf()
+      const { bot, seen } = botOf(delivery)
+      if (installed) delivery.install(bot)
+      await set(await hook(bot), more)
+      await carl.in(plaza).joins()
+      await carl.in(plaza).leaves()
+      await found()
+      expect(seen).toContain('message')
+      expect(warnings).toEqual([
+        `delivery.webhook: The webhook that is set does not deliver ${missing}, which the guards need. Call setWebhook again with allowed_updates: ${JSON.stringify(list)}, or on the api of the bot that guard.install(bot) was called with.`,
+      ])
+    }
+    expect(telegram.calls('getWebhookInfo')).toHaveLength(2)
+  })
+
+  test('that delivers what is needed is nobody’s concern', async () => {
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    await set(await hook(bot), { allowed_updates: ['message', ...NEEDS] })
+    await carl.in(plaza).joins()
+    await found()
+    expect(seen).toContain('chat_member')
+    expect(telegram.calls('getWebhookInfo')).toHaveLength(1)
+    expect(warnings).toEqual([])
+  })
+
+  test('is not waited for, and a failure to ask is told and stops nothing', async () => {
+    telegram.faults.next('getWebhookInfo', { code: 500 })
+    const delivery = deliveryOf()
+    const { bot, seen } = botOf(delivery)
+    delivery.install(bot)
+    await set(await hook(bot))
+    await carl.to(account).sends('hello')
+    await found()
+    expect(seen).toEqual(['message'])
+    expect(failures).toEqual(['delivery'])
+    expect(warnings).toEqual([])
+  })
+})
+
+test('each of several bots is looked at once, however their updates come', async () => {
+  const other = telegram.createBot({ username: 'other_bot' })
+  const delivery = deliveryOf()
+  for (const each of [account, other]) await polling(botOf(delivery, each).bot)
+  for (const text of ['1', '2', '3']) {
+    await carl.to(account).sends(text)
+    await carl.to(other).sends(text)
+    await found()
+  }
+  expect(
+    telegram
+      .calls('getWebhookInfo')
+      .map(({ bot }) => bot.id)
+      .sort(),
+  ).toEqual([account.id, other.id].sort())
+  // What is to be mended is the same for both, so it is told once.
+  expect(warnings).toHaveLength(1)
+})
