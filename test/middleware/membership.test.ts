@@ -314,6 +314,8 @@ describe('what is read of updates', () => {
     expect(read({ my_chat_member }).map(({ event }) => event)).toEqual(['botAdded', 'botPromoted'])
     const joined = changed({ status: 'left' }, { status: 'restricted', is_member: true })
     expect(read({ chat_member: joined }).map(({ event }) => event)).toEqual(['joined', 'restricted'])
+    const gone = changed({ status: 'restricted', is_member: false }, { status: 'kicked' })
+    expect(read({ chat_member: gone }).map(({ event }) => event)).toEqual(['banned'])
     const freed = changed({ status: 'kicked' }, { status: 'restricted', is_member: false })
     expect(read({ chat_member: freed }).map(({ event }) => event)).toEqual(['unbanned', 'restricted'])
   })
