@@ -1,4 +1,259 @@
+import { jest } from '@jest/globals'
+import type { Ask, Judge, Plan } from '../../src/core/check.js'
+import { GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
+import { DigestClaims, SequenceClaims } from '../../src/storage/memory/claims.js'
 import { memory } from '../../src/storage/memory/memory.js'
+import { Moment } from '../../src/storage/memory/moment.js'
+import { type RecordLayout, RecordTable } from '../../src/storage/memory/records.js'
 import { conformance } from './conformance.js'
 
 conformance('memory', (clock) => memory({ clock }))
+
+const START = 1_795_000_000_000
+
+/** The default chain, each limit so wide that it never refuses. */
+const chain: Plan = {
+  name: 'main',
+  scopes: ['actor', 'bot'],
+  checks: [
+    { kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] },
+    {
+      kind: 'claim',
+      guard: 'once',
+      slot: 'once',
+      subject: 1,
+      tokens: 'sequence',
+      holdFor: 86_400_000,
+      whenHeld: 'refuse',
+    },
+    {
+      kind: 'claim',
+      guard: 'throttle',
+      slot: 'album',
+      subject: 0,
+      tokens: 'digest',
+      holdFor: 10_000,
+      whenHeld: 'waive',
+    },
+    {
+      kind: 'claim',
+      guard: 'debounce',
+      slot: 'debounce',
+      subject: 0,
+      tokens: 'digest',
+      holdFor: 500,
+      whenHeld: 'refuse',
+    },
+    ...(['user', 'inline', 'edits'] as const).map(
+      (slot) =>
+        ({
+          kind: 'bucket',
+          guard: 'throttle',
+          slot,
+          subject: 0,
+          limit: { amount: 60, per: 86_400_000, burst: 30 },
+        }) as const,
+    ),
+  ],
+}
+
+function askOf(key: Key, token: number): Ask {
+  return { bot: 1, subjects: [key, GLOBAL_KEY], costs: [1, 1, 0, 0, 1, 0, 0], tokens: [token] }
+}
+
+/** A limit on users, and a ban for whoever exceeds it. */
+function strict(amount: number, per: number): Plan {
+  const onRefusal = { penalty: { after: 1, within: 1000, bans: [100_000] } }
+  const limit = { amount, per }
+  return {
+    name: 'strict',
+    scopes: ['user'],
+    checks: [{ kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0, limit, onRefusal }],
+  }
+}
+
+const asking = (judge: Judge, id: number, cost = 1, at = START) =>
+  judge.evaluate({ bot: 1, subjects: [userKey(id)], costs: [cost], tokens: [] }, at)
+
+/** Counts what a table asks of its layout, which is once for every row it looks at. */
+class CountedLayout implements RecordLayout {
+  readonly stride = 3
+  looked = 0
+
+  clear(cells: Float64Array, at: number): void {
+    cells[at + 2] = 1000
+  }
+
+  expiry(cells: Float64Array, at: number): number {
+    this.looked++
+    return cells[at + 2] as number
+  }
+}
+
+function tableOf(cap: number, layout: RecordLayout = new CountedLayout()) {
+  const counts = { evicted: 0, untracked: 0 }
+  return { counts, table: new RecordTable(layout, cap, 0x5eed, counts, undefined) }
+}
+
+describe('memory is bounded', () => {
+  test('the cap holds, whoever comes', async () => {
+    const storage = memory({ maxSubjects: 50, clock: () => START })
+    const judge = await storage.prepare(strict(1, 60_000))
+    for (let id = 1; id <= 500; id++) {
+      await asking(judge, id)
+      expect((await storage.health()).tracked).toBeLessThanOrEqual(50)
+    }
+    expect(await storage.health()).toMatchObject({ tracked: 50, evicted: 450, untracked: 0 })
+  })
+
+  test('the cap holds while one plan hands over to the next', async () => {
+    const storage = memory({ maxSubjects: 50, clock: () => START })
+    let judge = await storage.prepare(strict(1, 60_000))
+    for (let id = 1; id <= 500; id++) {
+      if (id % 20 === 0) judge = await storage.prepare(strict(1 + (id % 3), 60_000))
+      await asking(judge, id)
+      await asking(judge, Math.max(1, id - 25))
+      expect((await storage.health()).tracked).toBeLessThanOrEqual(50)
+    }
+  })
+
+  test('what has expired goes first, then what expires soonest', async () => {
+    const storage = memory({ maxSubjects: 20, clock: () => START })
+    const judge = await storage.prepare(strict(20, 20_000))
+    // Subject n has used n of 20: the more one has used, the later its record expires.
+    for (let id = 1; id <= 20; id++) await asking(judge, id, id)
+    const left = async (id: number) =>
+      (await judge.peek({ bot: 1, subjects: [userKey(id)], costs: [1], tokens: [] }, START)).remaining[0]
+    await asking(judge, 100, 20)
+    expect(await left(1)).toBe(19)
+    expect(await left(2)).toBe(17)
+    await asking(judge, 101, 20, START + 2000)
+    expect(await storage.health()).toMatchObject({ evicted: 1, untracked: 0 })
+    expect((await asking(judge, 20, 20, START + 2000)).refusedBy).toBe(0)
+  })
+
+  test('penalties stay; when they fill the table, newcomers are admitted and counted', async () => {
+    const storage = memory({ maxSubjects: 10, clock: () => START })
+    const judge = await storage.prepare(strict(1, 1000))
+    for (let id = 1; id <= 10; id++) {
+      await asking(judge, id)
+      expect((await asking(judge, id)).refusedBy).toBe(0)
+    }
+    for (let id = 11; id <= 20; id++) expect((await asking(judge, id)).refusedBy).toBe(-1)
+    expect(await storage.health()).toMatchObject({ tracked: 10, evicted: 0, untracked: 10 })
+    for (let id = 1; id <= 10; id++)
+      expect(await asking(judge, id, 1, START + 50_000)).toMatchObject({ cause: 'penalty' })
+    // The ban and the memory of it have passed.
+    expect((await asking(judge, 21, 1, START + 200_000)).refusedBy).toBe(-1)
+    expect((await asking(judge, 21, 1, START + 200_000)).refusedBy).toBe(0)
+  })
+
+  test('an insertion looks at few rows and splits one bucket, however large the table is', () => {
+    const layout = new CountedLayout()
+    const { table } = tableOf(200_000, layout)
+    let most = 0
+    for (let id = 0; id < 300_000; id++) {
+      layout.looked = 0
+      table.insert(id, 0)
+      most = Math.max(most, layout.looked)
+    }
+    expect(table.size).toBe(200_000)
+    // Two by the sweep, 64 to choose whom to give up.
+    expect(most).toBeLessThanOrEqual(66)
+  })
+
+  test.each<[string, (index: number) => number]>([
+    ['sequential', (index) => index],
+    ['multiples of 2^10', (index) => index * 2 ** 10],
+    ['multiples of 2^20', (index) => index * 2 ** 20],
+    ['multiples of 2^32', (index) => index * 2 ** 32],
+    ['negative', (index) => -1 - index * 4096],
+  ])('look-ups of %s ids stay short', (_, idOf) => {
+    const { table } = tableOf(1_000_000)
+    const size = 100_000
+    for (let index = 0; index < size; index++) table.insert(idOf(index), 0)
+    const longest = table.longestChain()
+    // Thrown at random, 100,000 into as many buckets, the fullest holds 8 or so.
+    expect(longest).toBeLessThan(16)
+    for (let index = 0; index < size; index += 97) expect(table.find(idOf(index))).toBeGreaterThanOrEqual(0)
+  })
+
+  test('a million subjects grow without a pause, at no more than 64 bytes each', async () => {
+    const slowest: number[] = []
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const storage = memory({ maxSubjects: 1_000_000, clock: () => START })
+      const judge = await storage.prepare(chain)
+      const before = process.memoryUsage().arrayBuffers
+      let longest = 0
+      for (let id = 0; id < 1_000_000; id++) {
+        const ask = askOf(userKey(100_000_000 + id * 7), id)
+        const start = performance.now()
+        judge.evaluate(ask, START)
+        longest = Math.max(longest, performance.now() - start)
+      }
+      slowest.push(longest)
+      const { bytes = 0, tracked } = (await storage.health()) as { bytes?: number; tracked?: number }
+      expect(tracked).toBe(1_000_000)
+      expect(bytes / 1_000_000).toBeLessThanOrEqual(64)
+      expect((process.memoryUsage().arrayBuffers - before) / 1_000_000).toBeLessThanOrEqual(64)
+      await storage.close()
+    }
+    // The quicker of two tells our own work from that of the collector and of neighbours.
+    expect(Math.min(...slowest)).toBeLessThan(50)
+  }, 60_000)
+
+  test('claims on random sequence numbers are held in two thousand chunks at most', () => {
+    const claims = new SequenceClaims(86_400_000, 1000, 10_000, new Moment())
+    for (let i = 0; i < 20_000; i++) {
+      const token = (i * 2_654_435_761 * 4096) % Number.MAX_SAFE_INTEGER
+      claims.take(GLOBAL_KEY, token, i)
+      // The numbers in use are not pushed out by those made up.
+      claims.take(GLOBAL_KEY, 7, i)
+      expect(claims.stateOf(GLOBAL_KEY, 7)).not.toBe(0)
+      expect(claims.size).toBeLessThanOrEqual(2048)
+    }
+  })
+
+  test('claims on digests are bounded, and lapsed ones let go', () => {
+    const moment = new Moment()
+    const claims = new DigestClaims(500, undefined, 1000, moment)
+    for (let i = 0; i < 5000; i++) {
+      claims.take(userKey(i), i, i)
+      expect(claims.size).toBeLessThanOrEqual(1000)
+    }
+    moment.now = 500
+    claims.take(userKey(1), 1, 1)
+    moment.now = 1000
+    claims.take(userKey(1), 1, 1)
+    expect(claims.size).toBeLessThanOrEqual(2)
+  })
+
+  test('a subject that is forgotten leaves nothing behind, whatever its key', async () => {
+    const storage = memory({ clock: () => START })
+    const judge = await storage.prepare(strict(1, 1000))
+    const keys: Key[] = [userKey(1), memberKey(userKey(1), -5), GLOBAL_KEY]
+    const ask = (key: Key): Ask => ({ bot: 1, subjects: [key], costs: [1], tokens: [] })
+    for (const key of keys) {
+      await judge.evaluate(ask(key), START)
+      expect((await judge.evaluate(ask(key), START)).refusedBy).toBe(0)
+    }
+    expect((await storage.health()).tracked).toBe(3)
+    for (const key of keys) await storage.reset(1, key)
+    expect((await storage.health()).tracked).toBe(0)
+    for (const key of keys) expect((await judge.evaluate(ask(key), START)).refusedBy).toBe(-1)
+  })
+
+  test('it arms no timer', async () => {
+    const timers = [jest.spyOn(globalThis, 'setTimeout'), jest.spyOn(globalThis, 'setInterval')]
+    const storage = memory({ maxSubjects: 10 })
+    const judge = await storage.prepare(strict(1, 1000))
+    for (let id = 1; id < 50; id++) await asking(judge, id >> 1)
+    await storage.close()
+    for (const timer of timers) expect(timer).not.toHaveBeenCalled()
+    for (const timer of timers) timer.mockRestore()
+  })
+
+  test.each([0, 1.5, Number.NaN, -1])('refuses to keep %p subjects', (maxSubjects) => {
+    expect(() => memory({ maxSubjects })).toThrow(/maxSubjects/)
+  })
+})

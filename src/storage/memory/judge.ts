@@ -74,7 +74,7 @@ export class MemoryJudge implements Judge {
     private readonly shared: MemoryShared,
     private previous: MemoryJudge | undefined,
   ) {
-    const { columns, layouts } = layOut(plan)
+    const { columns, layouts } = layOut(plan, previous?.columns)
     this.columns = columns
     this.layouts = layouts
     this.codes = Uint8Array.from(columns, (column) => column.code)

@@ -41,7 +41,12 @@ export interface Column {
   readonly limit: Limit
   /** How long a charge can matter, by any limit that was in force so far. */
   reach: Ms
-  /** Stamps that an exact window has room for. */
+  /** Of exact windows: the most units that the plan's limits name; a larger limit of the moment is cut to it. */
+  readonly most: number
+  /**
+   * Stamps that an exact window has room for. Never fewer than under an earlier plan: a stamp that was dropped would
+   * be missed when another is given back.
+   */
   readonly ring: number
   readonly shadow: boolean
   readonly penal: boolean
@@ -59,12 +64,17 @@ export interface Column {
 const NO_LIMIT: Limit = { amount: 0, per: 0 }
 
 /** Lays the checks of a plan out, by scope. */
-export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] } {
+export function layOut(
+  plan: Plan,
+  earlier: readonly Column[] = [],
+): { columns: Column[]; layouts: ScopeLayout[] } {
   const strides: number[] = plan.scopes.map(() => HEADER_CELLS)
   let claims = 0
   const columns = plan.checks.map((check, index): Column => {
     const limited = check.kind === 'bucket' || check.kind === 'window'
-    const ring = check.kind === 'window' && check.form === 'log' ? ringOf(check) : 0
+    const most = check.kind === 'window' && check.form === 'log' ? mostOf(check) : 0
+    const before = earlier.find((each) => each.code === codeOf(check) && each.check.slot === check.slot)
+    const ring = Math.max(most, before?.ring ?? 0)
     const cells = cellsOf(check, ring)
     const offset = cells === 0 ? 0 : (strides[check.subject] as number)
     strides[check.subject] = (strides[check.subject] as number) + cells
@@ -77,6 +87,7 @@ export function layOut(plan: Plan): { columns: Column[]; layouts: ScopeLayout[] 
       cells,
       limit: limited ? check.limit : NO_LIMIT,
       reach: limited ? longestReach(check, codeOf(check)) : 0,
+      most,
       ring,
       shadow: check.shadow === true,
       penal: check.onRefusal?.penalty !== undefined,
@@ -145,7 +156,7 @@ export function carryColumn(
     for (let i = 0; i < to.cells; i++) toCells[target + i] = fromCells[source + i] as number
     return
   }
-  for (let nth = Math.min(from.ring, to.ring); nth >= 1; nth--) {
+  for (let nth = from.ring; nth >= 1; nth--) {
     const stamp = logNewest(fromCells, source, from.ring, nth)
     if (stamp !== Number.NEGATIVE_INFINITY) logAdd(toCells, target, to.ring, 1, stamp)
   }
@@ -183,7 +194,7 @@ function cellsOf(check: Check, ring: number): number {
   return check.form === 'log' ? logCells(ring) : check.form === 'counters' ? COUNTER_CELLS : FIXED_CELLS
 }
 
-function ringOf(check: Check & { kind: 'window' }): number {
+function mostOf(check: Check & { kind: 'window' }): number {
   let most = check.limit.amount
   for (const { limit } of check.variants ?? []) if (limit !== 'stored') most = Math.max(most, limit.amount)
   return most

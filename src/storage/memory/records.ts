@@ -75,7 +75,7 @@ export class RecordTable {
     private older: RecordTable | undefined,
   ) {
     let bits = MOST_ROW_BITS
-    while (bits > 0 && layout.stride << bits > MOST_SEGMENT_CELLS) bits--
+    while (bits > 0 && layout.stride * 2 ** bits > MOST_SEGMENT_CELLS) bits--
     this.rowBits = bits
     this.rowMask = (1 << bits) - 1
   }
@@ -116,6 +116,18 @@ export class RecordTable {
       row = (this.links[segment] as Int32Array)[at * 2 + LINK_NEXT] as number
     }
     return -1
+  }
+
+  /** Rows in the fullest bucket: the most that a look-up may have to go through. */
+  longestChain(): number {
+    let longest = 0
+    for (let bucket = 0; bucket < this.buckets; bucket++) {
+      let length = 0
+      let row = ((this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number) - 1
+      for (; row >= 0; row = this.nextOf(row)) length++
+      longest = Math.max(longest, length)
+    }
+    return longest
   }
 
   /** A cleared row for a key that has none; -1 when there is no room that may be taken. */
@@ -270,7 +282,7 @@ export class RecordTable {
         const penalty = this.penaltyOf(row)
         if (penalty !== undefined && penalty.keptUntil() > now) continue
         const expiry = this.expiryOf(row)
-        if (expiry < soonestAt) {
+        if (soonest < 0 || expiry < soonestAt) {
           soonest = row
           soonestAt = expiry
           if (expiry <= now) break

@@ -50,7 +50,7 @@ export function chargeOf(column: Column, limit: Limit, cost: number): number {
 
 /** The ring was made for the plan's limits; a larger one of the moment is cut to it. */
 function logAmount(column: Column, limit: Limit): number {
-  return Math.min(limit.amount, column.ring)
+  return Math.min(limit.amount, column.most)
 }
 
 /** Charges a window whose cells begin at `at`. */
