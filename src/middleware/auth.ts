@@ -9,7 +9,7 @@ import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { isPromise } from './pipeline.js'
-import { activities, callable, duration, parseOptions, refusal } from './schema.js'
+import { activities, callable, duration, option, parseOptions, refusal } from './schema.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
@@ -32,14 +32,27 @@ export type Resolution =
 type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<Resolution>
 
 export const authOptions = z.strictObject({
-  registration: z.enum(['auto', 'explicit']).optional(),
-  gate: z.union([z.literal('all'), commandNames.min(1).readonly()]).optional(),
-  open: commandNames.readonly().optional(),
-  on: activities.optional(),
-  roles: z.array(z.string().min(1)).min(1).readonly().optional(),
-  resolve: callable<Resolve<Context>>().optional(),
-  resolveFor: duration.optional(),
-  timeout: duration.optional(),
+  registration: option(
+    z.enum(['auto', 'explicit']),
+    'auto registers whoever comes; explicit waits for guard.register().',
+    'explicit',
+  ),
+  gate: option(
+    z.union([z.literal('all'), commandNames.min(1, 'must name at least one').readonly()]),
+    'What only the registered may do: all, or these commands.',
+    'all',
+  ),
+  open: option(commandNames.readonly(), 'Commands that stay open to everybody where the gate is all.', [
+    'start',
+  ]),
+  on: option(activities, 'Activities that the gate is for. Default: all that people do but join and pay.'),
+  roles: option(
+    z.array(z.string().min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
+    'Asks for one of these roles instead of registration.',
+  ),
+  resolve: option(callable<Resolve<Context>>(), 'Has the last word on whoever is admitted. In code only.'),
+  resolveFor: option(duration, 'How long an answer of resolve holds.', '5m'),
+  timeout: option(duration, 'How long resolve may take.', '5s'),
   ...refusal,
 })
 

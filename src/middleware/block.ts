@@ -1,35 +1,28 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
-import { chatKey, type Key, type Subject, subjectKey } from '../core/subject.js'
+import { chatKey, type Key, type Subject } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
-import { callable, parseOptions, refusal } from './schema.js'
+import { callable, option, parseOptions, refusal, subject } from './schema.js'
 
 /** The durable mark of whoever is blocked. */
 export const BLOCKED = 'blocked'
 /** The durable mark of whoever is on the allow list. */
 export const ALLOWED = 'allowed'
 
-const subjects = z
-  .array(
-    z.custom<Subject>().transform((value, ctx) => {
-      try {
-        return subjectKey(value)
-      } catch (error) {
-        ctx.addIssue({ code: 'custom', message: `is no subject: ${(error as Error).message}` })
-        return z.NEVER
-      }
-    }),
-  )
-  .readonly()
+const subjects = z.array(subject).readonly()
 
 export const blockOptions = z.strictObject({
-  list: subjects.optional(),
-  allow: subjects.optional(),
-  only: z.boolean().optional(),
-  deny: z.union([z.literal('silent'), callable<Denial<Context>>()]).optional(),
+  list: option(subjects, 'Blocked from the start, beside those that guard.block() marks.'),
+  allow: option(subjects, 'Never refused by this guard, blocked or not.'),
+  only: option(z.boolean(), 'Lets only those pass who are allowed.', false),
+  deny: option(
+    z.union([z.literal('silent'), callable<Denial<Context>>()]),
+    'How whoever is blocked is answered: with no message, unless you do.',
+    'silent',
+  ),
   shadow: refusal.shadow,
 })
 

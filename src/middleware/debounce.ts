@@ -9,7 +9,7 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, parseOptions, refusal } from './schema.js'
+import { callable, duration, option, parseOptions, refusal } from './schema.js'
 
 /** How many times its quiet a burst may wait, unless told otherwise. */
 const MOST_WAITS = 10
@@ -23,28 +23,39 @@ const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 const WHOLE = 'must be a whole number of 1 or more'
 const count = z.int(WHOLE).min(1, WHOLE)
 
+const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "taps"'
+
 export const debounceOptions = z.strictObject({
-  window: span.optional(),
-  mode: z.enum(['leading', 'trailing']).optional(),
-  albums: span.optional(),
-  on: z
-    .array(z.enum(['message', 'tap', 'inline', 'post']))
-    .min(1)
-    .readonly()
-    .optional(),
-  name: z
-    .string()
-    .regex(
-      /^[A-Za-z][A-Za-z0-9_-]{0,63}$/,
-      'must be a name of 1 to 64 letters, digits, - and _, such as "taps"',
-    )
-    .optional(),
+  window: option(span, 'leading: how long a repetition is refused. trailing: the quiet that ends a burst.'),
+  mode: option(
+    z.enum(['leading', 'trailing']),
+    'leading handles the first and refuses its repetitions; trailing waits for quiet and handles the messages together.',
+    'leading',
+  ),
+  albums: option(span, 'Gathers the photos of an album into one call, after so long without another one.'),
+  on: option(
+    z
+      .array(z.enum(['message', 'tap', 'inline', 'post']))
+      .min(1, 'must name at least one')
+      .readonly(),
+    'leading: what is compared.',
+    ['message', 'tap'],
+  ),
+  name: option(
+    z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME),
+    'leading: names the claim in verdicts, and its state.',
+    'leading',
+  ),
   ...refusal,
-  maxWait: span.optional(),
-  maxSize: count.optional(),
-  maxKeys: count.optional(),
-  commands: z.enum(['pass', 'collect']).optional(),
-  onError: callable<Failed<Context>>().optional(),
+  maxWait: option(span, 'The most a burst waits from its first message on. Default: ten times the quiet.'),
+  maxSize: option(count, 'Messages of a burst at most: then it fires at once.', 50),
+  maxKeys: option(count, 'Bursts that wait at most: for one more, the oldest fires at once.', 10_000),
+  commands: option(
+    z.enum(['pass', 'collect']),
+    'pass: a command waits for no quiet. collect: it is a message like any other.',
+    'pass',
+  ),
+  onError: option(callable<Failed<Context>>(), 'Told what handlers of a burst threw. In code only.'),
 })
 
 /**

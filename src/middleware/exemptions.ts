@@ -1,9 +1,25 @@
 import type { Context } from 'grammy'
+import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import { type Subject, subjectKey } from '../core/subject.js'
 import type { ChatAdministrators } from './chat-administrators.js'
+import { option, subject } from './schema.js'
 import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './wiring.js'
+
+export const exemptOptions = z.strictObject({
+  owner: option(subject, "The bot's owner: let off everything but once."),
+  users: option(z.array(subject).readonly(), 'More of the same.'),
+  chatAdmins: option(
+    z.boolean(),
+    'Administrators of the chat, in that chat: let off all but block and once.',
+    false,
+  ),
+  roles: option(
+    z.array(z.string()).readonly(),
+    'Holders of one of these roles: let off all but block and once.',
+  ),
+})
 
 /** Who is let off. */
 export interface ExemptOptions {

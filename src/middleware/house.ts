@@ -3,6 +3,7 @@ import type { MaybePromise } from '../core/check.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
+import { errorText } from '../core/redact.js'
 import type { Key } from '../core/subject.js'
 import type { Denied } from '../core/verdict.js'
 import { Events } from '../hooks/events.js'
@@ -137,7 +138,9 @@ class LastResort {
     if (now - (this.saidAt.get(during) ?? Number.NEGATIVE_INFINITY) < 10_000) return
     if (this.saidAt.size >= 100) this.saidAt.clear()
     this.saidAt.set(during, now)
-    console.error(`grammy-sentinel: ${during} failed; the update was decided all the same.`, error)
+    console.error(
+      `grammy-sentinel: ${during} failed; the update was decided all the same. ${errorText(error)}`,
+    )
   }
 }
 

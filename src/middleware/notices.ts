@@ -1,14 +1,44 @@
 import type { Context } from 'grammy'
+import { z } from 'zod'
 import type { Clock } from '../core/clock.js'
 import type { Facts } from '../core/facts.js'
 import { capacityOf, type Limit } from '../core/limit.js'
-import type { Denied } from '../core/verdict.js'
+import type { DenialReason, Denied } from '../core/verdict.js'
 import type { Background } from './background.js'
 import type { Denial } from './denial.js'
+import { callable, limit as limitSchema, option } from './schema.js'
 import { type Texts, type Translate, Wording } from './texts.js'
 
 /** Telegram cuts the answer to a callback query at so many characters. */
 const MOST_ANSWER = 200
+
+const words = z.string().optional()
+
+export const noticeOptions = z.strictObject({
+  texts: option(
+    z.record(
+      z.string().regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language such as "de" or "pt-br"'),
+      z.strictObject({
+        blocked: words,
+        unregistered: words,
+        limited: words,
+        penalised: words,
+        duplicate: words,
+        repeated: words,
+        vetoed: words,
+        denied: words,
+        unavailable: words,
+      } satisfies Record<DenialReason, z.ZodType>),
+    ),
+    'Your words by language and reason; {wait} stands for how long to wait.',
+  ),
+  t: option(callable<Translate>(), 'Your translation; undefined falls back to the texts. In code only.'),
+  budget: option(
+    limitSchema,
+    'Notices of this worker at most, or a flood of many makes the bot run into 429.',
+    '20/1s',
+  ),
+})
 
 /** What is said, and how often. */
 export interface NoticeOptions {

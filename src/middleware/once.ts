@@ -4,15 +4,16 @@ import { ACTIVITIES } from '../core/facts.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
-import { duration, parseOptions } from './schema.js'
+import { duration, option, parseOptions } from './schema.js'
 
 const HOLD_FOR = parseDuration('1d')
 
 export const onceOptions = z.strictObject({
-  /** How long an update is remembered. Telegram redelivers for a day. */
-  for: duration.optional(),
-  /** Strict mode: how long a handler may take before another worker may take the update over. */
-  lease: duration.optional(),
+  for: option(duration, 'How long an update is remembered. Telegram redelivers for a day.', '1d'),
+  lease: option(
+    duration,
+    'Strict mode: how long a handler may take before another worker may take the update over.',
+  ),
 })
 
 /** Options of {@link once}. */

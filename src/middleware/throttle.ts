@@ -8,7 +8,16 @@ import { capacityOf, type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question, Wiring } from './guard.js'
-import { activities, callable, duration, limit as limitSchema, parseOptions, refusal } from './schema.js'
+import {
+  activities,
+  callable,
+  duration,
+  limit as limitSchema,
+  option,
+  parseOptions,
+  refusal,
+  word,
+} from './schema.js'
 import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
 
 /** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
@@ -21,40 +30,63 @@ type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefin
 type CostOf<C extends Context> = (facts: Facts, ctx: C) => number
 type KeyOf<C extends Context> = (facts: Facts, ctx: C) => string | number | undefined
 
+const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "uploads"'
+const COST = 'must be a number above zero'
+const REFUSALS = 'must be a whole number of at least 1'
+
 export const throttleOptions = z.strictObject({
-  name: z
-    .string()
-    .regex(
-      /^[A-Za-z][A-Za-z0-9_-]{0,63}$/,
-      'must be a name of 1 to 64 letters, digits, - and _, such as "uploads"',
-    )
-    .optional(),
-  limit: z.union([callable<LimitOf<Context>>(), limitSchema]),
-  most: limitSchema.optional(),
-  algorithm: z.enum(['bucket', 'sliding', 'sliding-log', 'sliding-counters', 'fixed']).optional(),
-  scope: z.enum(SCOPES).optional(),
-  key: callable<KeyOf<Context>>().optional(),
-  on: activities.optional(),
-  commands: z
-    .array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "buy"'))
-    .min(1)
-    .readonly()
-    .optional(),
-  cost: z
-    .union(
-      [callable<CostOf<Context>>(), z.number().positive().finite()],
-      'must be a number above zero, or a function',
-    )
-    .optional(),
-  inline: limitSchema.optional(),
-  roles: z.record(z.string(), limitSchema).optional(),
-  penalty: z
-    .strictObject({
-      after: z.number().int().min(1).optional(),
-      within: duration.optional(),
-      bans: z.array(duration).min(1).readonly(),
-    })
-    .optional(),
+  name: option(
+    z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME),
+    'Names the limit in verdicts, peek() and reset(), and its state. Default: the scope.',
+  ),
+  limit: z
+    .union([callable<LimitOf<Context>>(), limitSchema])
+    .meta({ description: 'So much per so long, such as "20/1m".' }),
+  most: option(
+    limitSchema,
+    'Where limit is a function: the most it may give, and what holds where it gives nothing.',
+    '60/1m',
+  ),
+  algorithm: option(
+    z.enum(['bucket', 'sliding', 'sliding-log', 'sliding-counters', 'fixed']),
+    'How it counts.',
+    'bucket',
+  ),
+  scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
+  key: option(callable<KeyOf<Context>>(), 'Counts by a key of your own instead of a scope. In code only.'),
+  on: option(
+    activities,
+    'What it is for. Default: messages, taps, reactions and votes together; edits, joins and inline queries apart.',
+  ),
+  commands: option(
+    z
+      .array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "buy"'))
+      .min(1, 'must name at least one')
+      .readonly(),
+    'Only these commands.',
+  ),
+  cost: option(
+    z.union([callable<CostOf<Context>>(), z.number(COST).positive(COST)]),
+    'What an update costs.',
+    1,
+  ),
+  inline: option(limitSchema, 'The bucket of inline queries. Default: five times limit.'),
+  roles: option(
+    z.record(z.string(), limitSchema),
+    'Other limits for the holders of a role; the first that is held wins.',
+  ),
+  penalty: option(
+    z.strictObject({
+      after: option(z.number(REFUSALS).int(REFUSALS).min(1, REFUSALS), 'Refusals that earn a ban.', 5),
+      within: option(duration, 'Within so long.', '1m'),
+      bans: z
+        .array(duration)
+        .min(1, 'must name at least one')
+        .readonly()
+        .meta({ description: 'Bans one after the other, the last again and again.' }),
+    }),
+    'Bans from this limit after so many refusals.',
+  ),
   ...refusal,
 })
 

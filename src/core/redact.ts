@@ -1,0 +1,15 @@
+/** A bot's token: its id, a colon and a secret. It is part of every URL of the Bot API. */
+const TOKEN = /\b(\d{5,16}):[A-Za-z0-9_-]{20,}/g
+/** The password of a connection string. */
+const PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+@/gi
+
+/** An error as text for a log: with its stack, without tokens and passwords, and without the objects it drags along. */
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error)
+  return redacted(text)
+}
+
+/** A text without the secrets that errors and URLs carry. */
+export function redacted(text: string): string {
+  return text.replace(TOKEN, '$1:<redacted>').replace(PASSWORD, '$1<redacted>@')
+}

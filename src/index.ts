@@ -1,0 +1,81 @@
+export type {
+  Ask,
+  Check,
+  Consequence,
+  Decision,
+  Judge,
+  MaybePromise,
+  Plan,
+  Receipt,
+  RefusalCause,
+  Settlement,
+  Variant,
+} from './core/check.js'
+export { type Clock, systemClock } from './core/clock.js'
+export { type Duration, type DurationUnit, formatDuration, type Ms, parseDuration } from './core/duration.js'
+export { SentinelError, type SentinelErrorCode } from './core/errors.js'
+export {
+  ACTIVITIES,
+  type Activity,
+  type ActorKind,
+  ANONYMOUS_ADMIN_ID,
+  CHANNEL_SENDER_ID,
+  describe,
+  Facts,
+  type Reading,
+  TELEGRAM_ID,
+  UPDATE_KINDS,
+  type UpdateKind,
+} from './core/facts.js'
+export { formatLimit, type Limit, type LimitInput, parseLimit } from './core/limit.js'
+export {
+  type Key,
+  keySubject,
+  keyText,
+  type Subject,
+  type SubjectKind,
+  type SubjectRef,
+  subject,
+  subjectKey,
+  textKey,
+  userKey,
+} from './core/subject.js'
+export type { Allowed, DenialReason, Denied, Verdict } from './core/verdict.js'
+export type { Listener } from './hooks/events.js'
+export type { Blocked, BlockingOptions, BlockListExport } from './middleware/administration.js'
+export { type AuthOptions, auth, type Resolution } from './middleware/auth.js'
+export { type BlockOptions, block } from './middleware/block.js'
+export { type ComposeOptions, compose } from './middleware/compose.js'
+export {
+  type DenyOptions,
+  type LimitView,
+  SentinelControl,
+  type SentinelFlavor,
+} from './middleware/control.js'
+export { type DebounceOptions, debounce } from './middleware/debounce.js'
+export type { Denial, DenialContext } from './middleware/denial.js'
+export type { ExemptOptions } from './middleware/exemptions.js'
+export type { Guard } from './middleware/guard.js'
+export type {
+  AllowedEvent,
+  DeniedEvent,
+  FailureEvent,
+  MarkEvent,
+  SentinelEvents,
+  ShadowEvent,
+  Timers,
+  WarningEvent,
+} from './middleware/house.js'
+export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspection.js'
+export { type MembershipGuard, type MembershipOptions, membership } from './middleware/membership.js'
+export type { NoticeOptions } from './middleware/notices.js'
+export { type OnceOptions, once } from './middleware/once.js'
+export type { Tally } from './middleware/pipeline.js'
+export type { ScopeName } from './middleware/scopes.js'
+export type { Texts, Translate } from './middleware/texts.js'
+export { type ThrottleOptions, throttle } from './middleware/throttle.js'
+export type { Transition, TransitionEvent } from './middleware/transitions.js'
+export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
+export { Sentinel, type SentinelHealth, sentinel } from './sentinel.js'
+export { type MemoryOptions, memory } from './storage/memory/memory.js'
+export type { Mark, MarkEntry, MarkPage, Marks, Storage, StorageHealth } from './storage/storage.js'

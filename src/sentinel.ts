@@ -1,0 +1,289 @@
+import type { Bot, Context, MiddlewareFn, MiddlewareObj } from 'grammy'
+import type { Update } from 'grammy/types'
+import { type Subject, subjectKey } from './core/subject.js'
+import type { Listener } from './hooks/events.js'
+import {
+  Administration,
+  type Blocked,
+  type BlockingOptions,
+  type BlockListExport,
+} from './middleware/administration.js'
+import { auth } from './middleware/auth.js'
+import { block } from './middleware/block.js'
+import { debounce } from './middleware/debounce.js'
+import { Delivery } from './middleware/delivery.js'
+import { Exemptions } from './middleware/exemptions.js'
+import type { Guard } from './middleware/guard.js'
+import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
+import { type LimitState, peek, type Simulation, simulate, slotsOf } from './middleware/inspection.js'
+import { type MembershipGuard, membership } from './middleware/membership.js'
+import { once } from './middleware/once.js'
+import { Chain, newTally, type Tally } from './middleware/pipeline.js'
+import { throttle } from './middleware/throttle.js'
+import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
+import type { Storage, StorageHealth } from './storage/storage.js'
+
+/** How a sentinel is. */
+export interface SentinelHealth {
+  /** Whether its storage answers. */
+  readonly ok: boolean
+  readonly storage: StorageHealth
+  /** How many updates went which way, in this process. */
+  readonly tally: Tally
+  /** Ids of the bots it has met. */
+  readonly bots: readonly number[]
+  /** Notices and answers under way, and those given up because too much was. */
+  readonly background: { readonly running: number; readonly dropped: number }
+  /** Notices not sent, to stay within the budget. */
+  readonly unsaid: number
+}
+
+/**
+ * Stands in front of a bot and decides, for every update, whether it may pass. A grammY plugin: `bot.use(guard)`, or
+ * `guard.install(bot)`, which also asks Telegram for the update kinds it needs.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { sentinel, type SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const bot = new Bot<Context & SentinelFlavor>('123:token')
+ * const guard = sentinel({ throttle: '20/1m' })
+ * bot.use(guard)
+ * await guard.block(1234567, { for: '1h', reason: 'spam' })
+ * ```
+ */
+export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
+  /** Listens to joins, leaves, bans and the like: `guard.membership.on('joined', …)`. */
+  readonly membership: MembershipGuard
+  private settings: ResolvedOptions
+  private house: House
+  private exemptions: Exemptions
+  private chain: Chain<Context>
+  private readonly name: string
+  private readonly administration: Administration
+  private readonly delivery: Delivery
+  private readonly tally = newTally()
+
+  /** One for all: grammY asks for the middleware with every update. */
+  private readonly run: MiddlewareFn<C> = (ctx, next) => {
+    this.delivery.seen(ctx)
+    return this.chain.run(ctx, next)
+  }
+
+  constructor(options: SentinelOptions) {
+    this.settings = readOptions(options)
+    this.house = furnish(this.settings)
+    this.name = this.settings.name ?? chainName(this.house.storage)
+    this.membership = membership()
+    this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
+    this.chain = this.chainOf(this.settings, this.house, this.exemptions)
+    this.administration = new Administration(this.house)
+    this.delivery = new Delivery(
+      () => this.chain.needs,
+      () => this.membership.listened,
+      this.house,
+    )
+  }
+
+  /** For `bot.use(guard)`. */
+  middleware(): MiddlewareFn<C> {
+    return this.run
+  }
+
+  /**
+   * Puts itself in front of a bot and asks Telegram for what its guards need: an unset `allowed_updates` becomes
+   * Telegram's defaults and ours, a list becomes the union. A webhook that was set elsewhere is compared, and
+   * warned about.
+   *
+   * @throws SentinelError `bot.started` when the bot is running.
+   */
+  install(bot: Bot<C>): this {
+    this.delivery.install(bot as unknown as Bot)
+    bot.use(this)
+    if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
+    return this
+  }
+
+  /** The storage it keeps its state in. */
+  get storage(): Storage {
+    return this.house.storage
+  }
+
+  /**
+   * Blocks a subject, or many at once, for all bots it has met; before it has met any, for those that come.
+   *
+   * @throws SentinelError `subject.invalid` for what is no subject, and for the users that Telegram puts in place of
+   * channels and anonymous administrators; `duration.invalid`; `option.invalid`.
+   */
+  block(whom: Subject | readonly Subject[], options?: BlockingOptions): Promise<void> {
+    return this.administration.block(whom, options)
+  }
+
+  /** Unblocks; how many were blocked. */
+  unblock(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.administration.unblock(whom)
+  }
+
+  /** Whether a subject is blocked now. */
+  async isBlocked(whom: Subject): Promise<boolean> {
+    return (await this.administration.blockOf(whom)) !== undefined
+  }
+
+  /** Since when, until when and why a subject is blocked; undefined if it is not. */
+  blockOf(whom: Subject): Promise<Blocked | undefined> {
+    return this.administration.blockOf(whom)
+  }
+
+  /** Everybody who is blocked: `for await (const { subject, reason } of guard.blocked())`. */
+  blocked(): AsyncGenerator<Blocked, void, undefined> {
+    return this.administration.blocked()
+  }
+
+  /** Puts on the allow list, which matters with `block: { only: true }`. */
+  allow(whom: Subject | readonly Subject[]): Promise<void> {
+    return this.administration.allow(whom)
+  }
+
+  /** Takes from the allow list; how many were on it. */
+  disallow(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.administration.disallow(whom)
+  }
+
+  /** The block list as plain JSON. */
+  export(): Promise<BlockListExport> {
+    return this.administration.export()
+  }
+
+  /**
+   * Adds an exported list to this one; how many it held.
+   *
+   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
+   */
+  import(list: BlockListExport): Promise<number> {
+    return this.administration.import(list)
+  }
+
+  /** Registers, for `auth`. */
+  register(whom: Subject | readonly Subject[]): Promise<void> {
+    return this.administration.register(whom)
+  }
+
+  /** Takes the registration back; how many were registered. */
+  unregister(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.administration.unregister(whom)
+  }
+
+  /** Whether a subject is registered. */
+  isRegistered(whom: Subject): Promise<boolean> {
+    return this.administration.isRegistered(whom)
+  }
+
+  /**
+   * Forgets what a subject has used: of one limit, or of all, penalties included.
+   *
+   * @throws SentinelError `limit.unknown`, naming the limits there are.
+   */
+  async reset(whom: Subject, limit?: string): Promise<void> {
+    const key = subjectKey(whom)
+    for (const slot of slotsOf(this.chain, limit)) {
+      await this.house.forEachBot('reset', (bot) => this.house.storage.reset(bot.id, key, slot))
+    }
+  }
+
+  /**
+   * Every limit that counts a subject (or one, by name), as it stands with the first bot it met. Writes nothing.
+   *
+   * @throws SentinelError `limit.unknown`, naming the limits there are.
+   */
+  peek(whom: Subject, limit?: string): Promise<LimitState[]> {
+    return peek(this.chain, this.house.bots.all()[0]?.id ?? 0, whom, limit)
+  }
+
+  /** What would happen to an update now, and why. Writes nothing. */
+  simulate(update: Update): Promise<Simulation> {
+    return simulate(this.chain, this.exemptions, this.house.bots.all()[0], update, (error, during) =>
+      this.house.events.tell('error', { error, during }),
+    )
+  }
+
+  /**
+   * Changes options at run time, over those in force. The new plan takes effect at once for every update that comes
+   * after; state goes on limit by limit. Wrong options change nothing. Storage, clock and timers stay as they are.
+   *
+   * @throws SentinelError as `sentinel()` does.
+   */
+  reconfigure(options: SentinelOptions): void {
+    const settings = readOptions(layer(this.settings, options))
+    const house = refurnish(this.house, settings)
+    const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
+    const chain = this.chainOf(settings, house, exemptions)
+    const earlier = this.chain
+    this.settings = settings
+    this.house = house
+    this.exemptions = exemptions
+    this.chain = chain
+    // What the earlier chain holds back is handled, not lost.
+    house.background.run('reconfigure', () => earlier.drain())
+  }
+
+  /** Listens to what happens; the returned function stops it. */
+  on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void {
+    return this.house.events.on(event, listener)
+  }
+
+  async health(): Promise<SentinelHealth> {
+    const { storage, background, notices, bots } = this.house
+    const health = await storage.health()
+    return {
+      ok: health.ok,
+      storage: health,
+      tally: this.tally,
+      bots: bots.all().map(({ id }) => id),
+      background: { running: background.size, dropped: background.dropped },
+      unsaid: notices.unsaid,
+    }
+  }
+
+  /** Handles what is held back, waits for what is under way, and closes the storage if it made it. */
+  async close(): Promise<void> {
+    await this.chain.drain()
+    await this.house.background.drain()
+    if (this.settings.storage === undefined) await this.house.storage.close()
+  }
+
+  private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {
+    const guards: Guard[] = []
+    if (settings.membership !== false) guards.push(this.membership)
+    if (settings.block !== false) guards.push(block(settings.block))
+    if (settings.once !== false) guards.push(once(settings.once))
+    if (settings.auth !== false) guards.push(auth(settings.auth))
+    if (settings.debounce !== false) guards.push(debounce(settings.debounce))
+    for (const limit of settings.throttle === false ? [] : [settings.throttle].flat())
+      guards.push(throttle(limit))
+    const definitions = guards.flatMap((guard) => guard.definitions)
+    return new Chain(house, definitions, this.name, exemptions, this.tally)
+  }
+}
+
+/**
+ * Makes a sentinel: one call that protects at once. With no options: the block list, redelivered updates handled
+ * once, 60 messages a minute and user with 30 at once, double taps within half a second, membership observed;
+ * all in memory.
+ *
+ * @param options See {@link SentinelOptions}. Checked once, here.
+ * @throws SentinelError `option.unknown`, `option.invalid`, `limit.invalid`, `limit.duplicate`, `duration.invalid`,
+ * `scope.unknown`, `subject.invalid`; each names the option, the value and the mend.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel())
+ * ```
+ */
+export function sentinel<C extends Context = Context>(options: SentinelOptions = {}): Sentinel<C> {
+  return new Sentinel<C>(options)
+}

@@ -1,0 +1,164 @@
+import { type AuthOptions, auth } from '../../src/middleware/auth.js'
+import { compose } from '../../src/middleware/compose.js'
+import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
+
+let on: Rig
+afterEach(() => on.stop())
+
+const says = async (...texts: string[]): Promise<void> => {
+  for (const text of texts) await on.alice.to(on.account).sends(text)
+  await on.settled()
+}
+
+describe('auth', () => {
+  test('lets nobody in who is not registered, but leaves /start open', async () => {
+    on = await rig(auth())
+    on.start()
+    await says('/start', 'hello')
+    await on.alice.hears('Please register first.')
+    expect(on.reached).toEqual(['/start'])
+  })
+
+  test('gates the commands it is told to, and nothing else', async () => {
+    on = await rig(auth({ gate: ['vip'], deny: 'silent' }))
+    on.start()
+    await says('/vip', '/help', 'hello')
+    expect(on.reached).toEqual(['/help', 'hello'])
+  })
+
+  test('registers whoever comes, where it is told to', async () => {
+    on = await rig(compose(auth({ registration: 'auto' })))
+    on.start()
+    await says('one', 'two')
+    expect(on.reached).toEqual(['one', 'two'])
+  })
+
+  test('asks for a role', async () => {
+    on = await rig(auth({ roles: ['admin'], deny: 'silent', gate: ['ban'] }))
+    on.start()
+    await says('/ban', 'hello')
+    expect(on.reached).toEqual(['hello'])
+  })
+
+  describe('with a resolver', () => {
+    const resolving = (options: AuthOptions): Promise<Rig> =>
+      rig(
+        compose(auth({ registration: 'auto', ...options }), { clock: time.clock, timers: time.timers }),
+        (bot) => {
+          bot.on('message', (ctx: GuardedContext) => {
+            identities.push(ctx.sentinel.identity)
+          })
+        },
+      )
+    let time: Stage
+    let identities: unknown[]
+    beforeEach(() => {
+      time = new Stage()
+      identities = []
+    })
+
+    test('its yes is remembered, with what it brought', async () => {
+      let asked = 0
+      on = await resolving({
+        resolve: () => {
+          asked++
+          return { allow: true, value: { plan: 'gold' } }
+        },
+      })
+      on.start()
+      await says('one', 'two')
+      expect(asked).toBe(1)
+      expect(identities).toEqual([{ plan: 'gold' }, { plan: 'gold' }])
+      time.advance(300_000)
+      await says('later')
+      expect(asked).toBe(2)
+    })
+
+    test('its no is remembered, and said once', async () => {
+      let asked = 0
+      on = await resolving({
+        resolve: async () => {
+          asked++
+          return { allow: false, for: '10s' }
+        },
+      })
+      on.start()
+      await says('one', 'two', 'three')
+      expect([asked, on.reached]).toEqual([1, []])
+      await on.alice.hears('This is not for you.')
+      time.advance(10_000)
+      await says('later')
+      expect(asked).toBe(2)
+    })
+
+    test('is asked once for all that come while it thinks', async () => {
+      let answer = (_: boolean): void => undefined
+      let asked = 0
+      on = await resolving({
+        resolve: () => {
+          asked++
+          return new Promise<boolean>((done) => (answer = done))
+        },
+      })
+      await on.bot.init()
+      const update = (id: number): Promise<void> =>
+        on.bot.handleUpdate({
+          update_id: id,
+          message: {
+            message_id: id,
+            date: 0,
+            text: `update ${id}`,
+            chat: { id: 7, type: 'private', first_name: 'A' },
+            from: { id: 7, is_bot: false, first_name: 'A' },
+          },
+        })
+      const both = [update(1), update(2)]
+      await Promise.resolve()
+      answer(true)
+      await Promise.all(both)
+      expect([asked, on.reached]).toEqual([1, ['update 1', 'update 2']])
+    })
+
+    test.each([
+      ['throws', () => Promise.reject(new Error('no database'))],
+      [
+        'throws at once',
+        () => {
+          throw new Error('no database')
+        },
+      ],
+    ])('that %s lets nobody in, and is asked again', async (_, resolve) => {
+      const { error } = console
+      const told: unknown[] = []
+      console.error = (...args: unknown[]) => told.push(args)
+      on = await resolving({ resolve, deny: 'silent' })
+      on.start()
+      await says('one')
+      console.error = error
+      expect(on.reached).toEqual([])
+      expect(String(told)).toContain('auth.resolve failed')
+    })
+
+    test('that takes too long lets nobody in', async () => {
+      const { error } = console
+      console.error = () => undefined
+      on = await resolving({ resolve: () => new Promise(() => undefined), timeout: '2s' })
+      await on.bot.init()
+      const handled = on.bot.handleUpdate({
+        update_id: 1,
+        message: {
+          message_id: 1,
+          date: 0,
+          text: 'hello',
+          chat: { id: 7, type: 'private', first_name: 'A' },
+          from: { id: 7, is_bot: false, first_name: 'A' },
+        },
+      })
+      await Promise.resolve()
+      time.advance(2000)
+      await handled
+      console.error = error
+      expect(on.reached).toEqual([])
+    })
+  })
+})
