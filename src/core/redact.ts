@@ -1,5 +1,5 @@
 /** A bot's token: its id, a colon and a secret. It is part of every URL of the Bot API. */
-const TOKEN = /\b(\d{5,16}):[A-Za-z0-9_-]{20,}/g
+const TOKEN = /(?<!\d)(\d{5,16}):[A-Za-z0-9_-]{20,}/g
 /** The password of a connection string. */
 const PASSWORD = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s@/]+@/gi
 
