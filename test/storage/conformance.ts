@@ -272,6 +272,19 @@ export function conformance(name: string, make: MakeStorage, schedulesToPlay = 3
       })
     })
 
+    test('who was waived cannot release what another has taken', async () => {
+      const judge = await prepare(
+        claim({ slot: 'album', whenHeld: 'waive' }),
+        claim({ slot: 'once', tokens: 'sequence', retry: true }),
+      )
+      const tokensOf = (album: number): Ask => ({ ...askOf(), tokens: [album, 7] })
+      await judge.evaluate(tokensOf(1), now)
+      const { receipt, waived } = await judge.evaluate(tokensOf(1), now)
+      expect(waived).toBe(true)
+      if (receipt !== undefined) await judge.settle(receipt, 'release')
+      expect((await judge.evaluate(tokensOf(2), now)).refusedBy).toBe(1)
+    })
+
     test('penalties escalate, are waited for, and are forgotten', async () => {
       const onRefusal = { penalty: { after: 2, within: 1000, bans: [10_000, 60_000] }, noticeEvery: 3000 }
       const judge = await prepare(limited('log', { amount: 1, per: 100 }, 'log', { onRefusal }))

@@ -32,6 +32,8 @@ export interface ReferenceReceipt {
   plan: Plan
   own: number
   serial: number
+  /** Checks whose claim it took, and whose limit it charged. */
+  taken: number[]
   charged: number[]
   limits: Limit[]
 }
@@ -148,7 +150,7 @@ export class Reference {
       const now = this.plan.checks.find(({ slot }) => slot === check.slot)
       const key = receipt.ask.subjects[check.subject]
       if (check.kind !== 'claim' || now === undefined || key === undefined) return
-      if (receipt.ask.costs[index] === 0) return
+      if (!receipt.taken.includes(index)) return
       this.settleClaim(check, receipt, key, how === 'release' && check.retry === true ? 'paid' : 'held')
     })
     receipt.serial = -1
@@ -277,7 +279,7 @@ export class Reference {
         notice: false,
         waived: waivesAll,
       },
-      receipt: { ask, plan, own: now, serial, charged: charges, limits },
+      receipt: { ask, plan, own: now, serial, taken: takes, charged: charges, limits },
     }
   }
 

@@ -40,7 +40,7 @@ export class MemoryAdmission implements Decision, Receipt {
     readonly ownAt: Ms,
     /** Fences the claims it took. */
     readonly serial: number,
-    /** Checks that charged, as bits. */
+    /** Checks that took a claim or charged a limit, as bits. */
     readonly charged: number,
     /** The limits in force by check, where they were not the plan's. */
     readonly limits: readonly Limit[] | undefined,

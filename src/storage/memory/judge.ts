@@ -378,7 +378,7 @@ export class MemoryJudge implements Judge {
     return limit
   }
 
-  /** Writes what was found to fit; the limits that were charged, as bits. */
+  /** Writes what was found to fit; the claims taken and limits charged, as bits. */
   private charge(ask: Ask, state: BotState, now: Ms): number {
     const { codes, pending, scopes, rows } = this
     const serial = ++this.moment.serial
@@ -390,6 +390,7 @@ export class MemoryJudge implements Judge {
       const key = ask.subjects[scope] as Key
       if (codes[i] === CLAIM) {
         state.claims[i]?.take(key, ask.tokens[(this.columns[i] as Column).claim] as number, serial)
+        charged |= 1 << i
         continue
       }
       if (rows[scope] === MISSING) this.makeRow(state, scope, key, now)

@@ -24,7 +24,8 @@ function settleClaims(receipt: MemoryAdmission, how: 'complete' | 'release'): vo
   const state = latest.stateOf(ask.bot)
   for (const column of judge.columns) {
     const { check, index, claim } = column
-    if (check.kind !== 'claim' || ask.costs[index] === 0) continue
+    // A claim that an earlier one waived was taken by another, if at all.
+    if (check.kind !== 'claim' || (receipt.charged & (1 << index)) === 0) continue
     const key = ask.subjects[check.subject]
     const now = latest.columns.find((each) => sameState(each, column))
     if (key === undefined || now === undefined) continue
@@ -42,7 +43,8 @@ function refund(receipt: MemoryAdmission, only: number | undefined): void {
   for (const column of judge.columns) {
     const { index } = column
     const bit = 1 << index
-    if ((only !== undefined && index !== only) || (receipt.charged & ~receipt.refunded & bit) === 0) continue
+    if (column.code < BUCKET || (only !== undefined && index !== only)) continue
+    if ((receipt.charged & ~receipt.refunded & bit) === 0) continue
     receipt.refunded |= bit
     const now = latest.columns.find((each) => sameState(each, column))
     if (now === undefined) continue
