@@ -23,7 +23,17 @@ import { throttle } from './middleware/throttle.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
 
-/** How a sentinel is. */
+/**
+ * How a sentinel is.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SentinelHealth } from 'grammy-sentinel'
+ *
+ * const line = ({ ok, storage, tally }: SentinelHealth) => `${ok} ${storage.kind} ${tally.denied} denied`
+ * console.log(line(await sentinel().health())) // 'true memory 0 denied'
+ * ```
+ */
 export interface SentinelHealth {
   /** Whether its storage answers. */
   readonly ok: boolean

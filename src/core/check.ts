@@ -38,16 +38,7 @@ export interface Consequence {
   readonly noticeEvery?: Ms
 }
 
-/**
- * What all checks have in common.
- *
- * @example
- * ```ts
- * import type { Asked, Check } from 'grammy-sentinel'
- *
- * const labelOf = ({ guard, slot }: Asked | Check) => `${guard}:${slot}`
- * ```
- */
+/** What all checks have in common. */
 export interface Asked {
   /** The guard that asks, for verdicts and metrics. */
   readonly guard: string
@@ -79,16 +70,7 @@ export interface Variant {
   readonly limit: Limit | 'stored'
 }
 
-/**
- * A check that counts.
- *
- * @example
- * ```ts
- * import type { Check, Limited } from 'grammy-sentinel'
- *
- * const counts = (check: Check): check is Check & Limited => 'limit' in check
- * ```
- */
+/** A check that counts. */
 export interface Limited extends Asked {
   readonly limit: Limit
   readonly variants?: readonly Variant[]
@@ -99,9 +81,9 @@ export interface Limited extends Asked {
  *
  * @example
  * ```ts
- * import type { AbsentCheck } from 'grammy-sentinel'
+ * import type { Check } from 'grammy-sentinel'
  *
- * const notBlocked: AbsentCheck = { kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] }
+ * const notBlocked: Check = { kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] }
  * ```
  */
 export interface AbsentCheck extends Asked {
@@ -114,9 +96,9 @@ export interface AbsentCheck extends Asked {
  *
  * @example
  * ```ts
- * import type { PresentCheck } from 'grammy-sentinel'
+ * import type { Check } from 'grammy-sentinel'
  *
- * const staff: PresentCheck = { kind: 'present', guard: 'auth', slot: 'auth', subject: 0, anyOf: ['role:admin'] }
+ * const staff: Check = { kind: 'present', guard: 'auth', slot: 'auth', subject: 0, anyOf: ['role:admin'] }
  * ```
  */
 export interface PresentCheck extends Asked {
@@ -138,9 +120,9 @@ export interface PresentCheck extends Asked {
  *
  * @example
  * ```ts
- * import type { ClaimCheck } from 'grammy-sentinel'
+ * import type { Check } from 'grammy-sentinel'
  *
- * const once: ClaimCheck = {
+ * const once: Check = {
  *   kind: 'claim', guard: 'once', slot: 'once', subject: 0,
  *   tokens: 'sequence', holdFor: 86_400_000, whenHeld: 'refuse',
  * }
@@ -160,9 +142,9 @@ export interface ClaimCheck extends Asked {
  *
  * @example
  * ```ts
- * import type { BucketCheck } from 'grammy-sentinel'
+ * import type { Check } from 'grammy-sentinel'
  *
- * const bucket: BucketCheck = {
+ * const bucket: Check = {
  *   kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0,
  *   limit: { amount: 60, per: 60_000, burst: 30 },
  * }
@@ -173,14 +155,15 @@ export interface BucketCheck extends Limited {
 }
 
 /**
- * At most `amount` within any span of `per` (`log`: exact, a time stamp a unit; `counters`: two counters, within
- * a few percent, for large amounts), or within spans of `per` that begin with their first charge (`fixed`).
+ * At most `amount` within any span of `per` (`log`: exact, a time stamp a unit; `counters`: two counters, for large
+ * amounts, exact under steady traffic and up to twice as much in the worst case), or within spans of `per` that begin
+ * with their first charge (`fixed`).
  *
  * @example
  * ```ts
- * import type { WindowCheck } from 'grammy-sentinel'
+ * import type { Check } from 'grammy-sentinel'
  *
- * const window: WindowCheck = {
+ * const window: Check = {
  *   kind: 'window', form: 'log', guard: 'throttle', slot: 'user', subject: 0,
  *   limit: { amount: 20, per: 60_000 },
  * }
@@ -226,16 +209,7 @@ export interface Plan {
   readonly checks: readonly Check[]
 }
 
-/**
- * So many checks fit a set of bits: a chain of more is two chains.
- *
- * @example
- * ```ts
- * import { MOST_CHECKS, type Plan } from 'grammy-sentinel'
- *
- * const fits = (plan: Plan) => plan.checks.length <= MOST_CHECKS
- * ```
- */
+/** So many checks fit a set of bits: a chain of more is two chains. */
 export const MOST_CHECKS = 31
 
 /**

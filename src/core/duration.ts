@@ -111,16 +111,7 @@ export function formatDuration(ms: Ms): string {
   return parts.join('')
 }
 
-/**
- * Writes a span of whole milliseconds so that {@link parseDuration} reads the same one back.
- *
- * @example
- * ```ts
- * import { exactDuration } from 'grammy-sentinel'
- *
- * exactDuration(90_061_001) // '1d1h1m1s1ms'
- * ```
- */
+/** Writes a span of whole milliseconds so that {@link parseDuration} reads the same one back. */
 export function exactDuration(ms: Ms): string {
   let rest = ms
   let text = ''

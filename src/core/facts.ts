@@ -239,8 +239,8 @@ export class Facts {
   }
 
   /**
-   * Units that limits charge: 1, or 0 for what nobody did to the bot (posts, service updates, unknown kinds) and
-   * for membership: a hundred people let in by one administrator are no flood of his.
+   * A cost to begin your own with: 1, or 0 for what nobody did to the bot (posts, service updates, unknown kinds) and
+   * for membership. `throttle()` does not read it: it charges 1 unless its `cost` says otherwise.
    */
   get cost(): number {
     switch (this.activity) {

@@ -52,7 +52,16 @@ export const UPDATE_KINDS = [
  */
 export type UpdateKind = (typeof UPDATE_KINDS)[number]
 
-/** Every {@link Activity}. */
+/**
+ * Every {@link Activity}, for options that take a list of them.
+ *
+ * @example
+ * ```ts
+ * import { ACTIVITIES, throttle } from 'grammy-sentinel'
+ *
+ * throttle({ name: 'all', limit: '100/1m', on: ACTIVITIES.filter((activity) => activity !== 'payment') })
+ * ```
+ */
 export const ACTIVITIES = [
   'message',
   'edit',

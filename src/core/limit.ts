@@ -34,27 +34,9 @@ export type LimitInput =
   | `${number}/${string}`
   | { readonly amount: number; readonly per: Duration; readonly burst?: number | undefined }
 
-/**
- * Above this many units a limit's arithmetic would no longer be exact to the millisecond.
- *
- * @example
- * ```ts
- * import { MOST_AMOUNT, parseLimit } from 'grammy-sentinel'
- *
- * parseLimit({ amount: MOST_AMOUNT, per: '1d' })
- * ```
- */
+/** Above this many units a limit's arithmetic would no longer be exact to the millisecond. */
 export const MOST_AMOUNT = 100_000
-/**
- * A year: the longest a limit may look back.
- *
- * @example
- * ```ts
- * import { MOST_PER, parseLimit } from 'grammy-sentinel'
- *
- * parseLimit({ amount: 1, per: MOST_PER })
- * ```
- */
+/** A year: the longest a limit may look back. */
 export const MOST_PER: Ms = 366 * 86_400_000
 
 const TEXT = /^(\d+(?:\.\d+)?)\/(\d[^(]*|ms|s|m|h|d|w)(?:\(burst(\d+)\))?$/
@@ -102,17 +84,7 @@ export function formatLimit(limit: Limit): string {
   return limit.burst === undefined || limit.burst === limit.amount ? text : `${text} (burst ${limit.burst})`
 }
 
-/**
- * How much may come at once.
- *
- * @example
- * ```ts
- * import { capacityOf } from 'grammy-sentinel'
- *
- * capacityOf({ amount: 60, per: 60_000, burst: 30 }) // 30
- * capacityOf({ amount: 60, per: 60_000 }) // 60
- * ```
- */
+/** How much may come at once. */
 export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }

@@ -86,44 +86,17 @@ export function userKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? KIND_SPAN + id + ID_SPAN : `u${id}`
 }
 
-/**
- * The key of a chat as a place.
- *
- * @example
- * ```ts
- * import { chatKey, keyText } from 'grammy-sentinel'
- *
- * keyText(chatKey(-1001234567890)) // 'c-1001234567890'
- * ```
- */
+/** The key of a chat as a place. */
 export function chatKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 2 * KIND_SPAN + id + ID_SPAN : `c${id}`
 }
 
-/**
- * The key of a chat that writes: a channel, or a group whose anonymous administrators speak as it.
- *
- * @example
- * ```ts
- * import { chatKey, senderKey } from 'grammy-sentinel'
- *
- * senderKey(-1001234567890) === chatKey(-1001234567890) // false: the writer is not the place
- * ```
- */
+/** The key of a chat that writes: a channel, or a group whose anonymous administrators speak as it. */
 export function senderKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 3 * KIND_SPAN + id + ID_SPAN : `s${id}`
 }
 
-/**
- * The key of an actor inside one chat.
- *
- * @example
- * ```ts
- * import { memberKey, userKey } from 'grammy-sentinel'
- *
- * memberKey(userKey(7), -1001234567890) // 'm-1001234567890:u7'
- * ```
- */
+/** The key of an actor inside one chat. */
 export function memberKey(actor: Key, chat: number): Key {
   return `m${chat}:${keyText(actor)}`
 }
@@ -131,40 +104,15 @@ export function memberKey(actor: Key, chat: number): Key {
 /**
  * The key of an actor's use of one command, spelled as `Facts.command` spells it: lower-case letters, digits
  * and underscores.
- *
- * @example
- * ```ts
- * import { commandKey, userKey } from 'grammy-sentinel'
- *
- * commandKey(userKey(7), 'buy') // 'xbuy:u7'
- * ```
  */
 export function commandKey(actor: Key, command: string): Key {
   return `x${command}:${keyText(actor)}`
 }
 
-/**
- * The key of the whole bot.
- *
- * @example
- * ```ts
- * import { GLOBAL_KEY, keySubject } from 'grammy-sentinel'
- *
- * keySubject(GLOBAL_KEY).kind // 'global'
- * ```
- */
+/** The key of the whole bot. */
 export const GLOBAL_KEY: Key = 'g'
 
-/**
- * The key of a text of your own. Colons, braces and NULs in it forge nothing: it is the last part.
- *
- * @example
- * ```ts
- * import { ownKey } from 'grammy-sentinel'
- *
- * ownKey('tenant-7') // 'ktenant-7'
- * ```
- */
+/** The key of a text of your own. Colons, braces and NULs in it forge nothing: it is the last part. */
 export function ownKey(name: string): Key {
   return `k${name}`
 }
@@ -174,9 +122,9 @@ export function ownKey(name: string): Key {
  *
  * @example
  * ```ts
- * import { chatKey, keyText } from 'grammy-sentinel'
+ * import { keyText, subject, subjectKey } from 'grammy-sentinel'
  *
- * keyText(chatKey(-100)) // 'c-100'
+ * keyText(subjectKey(subject.chat(-100))) // 'c-100'
  * ```
  */
 export function keyText(key: Key): string {

@@ -31,23 +31,42 @@ export type DenialReason =
   | 'denied'
   | 'unavailable'
 
-/** Passed. */
+/**
+ * Passed.
+ *
+ * @example
+ * ```ts
+ * import type { Allowed, Verdict } from 'grammy-sentinel'
+ *
+ * const passed = (verdict: Verdict): verdict is Allowed => verdict.allowed
+ * ```
+ */
 export interface Allowed {
   readonly allowed: true
 }
 
-/** Stopped: by whom, why, and when asking again can succeed. */
+/**
+ * Stopped: by whom, why, and when asking again can succeed.
+ *
+ * @example
+ * ```ts
+ * import { type Denied, sentinel } from 'grammy-sentinel'
+ *
+ * const line = ({ guard, limit, reason, retryAfterMs }: Denied) => `${guard}.${limit} ${reason} ${retryAfterMs}`
+ * sentinel().on('denied', ({ verdict }) => console.log(line(verdict))) // 'throttle.user limited 1000'
+ * ```
+ */
 export interface Denied {
   readonly allowed: false
   /** The guard's name, such as `throttle`. */
   readonly guard: string
-  /** The limit's name within the guard, such as `user`; empty where a guard has but one. */
+  /** The name of the limit or check within the guard, such as `user`; empty for what a resolver or handler denied. */
   readonly limit: string
   readonly reason: DenialReason
   readonly cause: RefusalCause
   /** Milliseconds, exact; `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
-  /** What the guard has to say of it, such as the reason given to `block()`. */
+  /** What a resolver of `auth`, or `ctx.sentinel.deny()`, had to say of it. Not shown to the user. */
   readonly note?: string | undefined
 }
 

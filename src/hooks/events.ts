@@ -1,4 +1,15 @@
-/** Listeners by event, typed by a map of event names to what they are told. */
+/**
+ * Is told one event; see `guard.on()`. Called synchronously, so it should be quick. What it throws goes to
+ * `error`.
+ *
+ * @example
+ * ```ts
+ * import { type DeniedEvent, type Listener, sentinel } from 'grammy-sentinel'
+ *
+ * const listener: Listener<DeniedEvent> = ({ facts, verdict }) => console.log(facts.updateId, verdict.reason)
+ * sentinel().on('denied', listener)
+ * ```
+ */
 export type Listener<T> = (told: T) => void
 
 /**

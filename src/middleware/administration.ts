@@ -15,7 +15,17 @@ import { REGISTERED } from './auth.js'
 import { ALLOWED, BLOCKED } from './block.js'
 import type { House } from './house.js'
 
-/** Options of `guard.block()`. */
+/**
+ * Options of `guard.block()`. Neither `for` nor `until`: for good. Both: `option.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { type BlockingOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const aDay: BlockingOptions = { for: '1d', reason: 'spam' }
+ * await sentinel().block(1234567, aDay)
+ * ```
+ */
 export interface BlockingOptions {
   /** For so long. Neither this nor `until`: for good. */
   readonly for?: Duration
@@ -25,7 +35,17 @@ export interface BlockingOptions {
   readonly reason?: string
 }
 
-/** Somebody on the block list. */
+/**
+ * Somebody on the block list.
+ *
+ * @example
+ * ```ts
+ * import { type Blocked, keyText, sentinel, subjectKey } from 'grammy-sentinel'
+ *
+ * const line = ({ subject, reason = '' }: Blocked) => `${keyText(subjectKey(subject))} ${reason}`
+ * for await (const blocked of sentinel().blocked()) console.log(line(blocked)) // 'u1234567 spam'
+ * ```
+ */
 export interface Blocked {
   readonly subject: SubjectRef
   /** Milliseconds since 1970. */
@@ -35,7 +55,20 @@ export interface Blocked {
   readonly reason?: string
 }
 
-/** The block list as plain JSON: what `guard.export()` gives and `guard.import()` takes. */
+/**
+ * The block list as plain JSON: what `guard.export()` gives and `guard.import()` takes.
+ *
+ * @example
+ * ```ts
+ * import { type BlockListExport, sentinel } from 'grammy-sentinel'
+ *
+ * const list: BlockListExport = {
+ *   version: 1,
+ *   blocked: [{ subject: 'u1234567', since: 1_795_000_000_000, reason: 'spam' }],
+ * }
+ * await sentinel().import(list) // 1
+ * ```
+ */
 export interface BlockListExport {
   readonly version: 1
   readonly blocked: readonly {

@@ -24,6 +24,17 @@ const commandNames = z.array(z.string().regex(/^\/?\w{1,64}$/, 'must be a comman
 /**
  * A resolver's answer: yes or no, or a yes or no with something to remember: `value` is found in
  * `ctx.sentinel.identity` from then on, `for` says how long the answer holds, `note` says why not.
+ *
+ * @example
+ * ```ts
+ * import { auth, type Resolution } from 'grammy-sentinel'
+ *
+ * async function membershipOf(id: number | undefined): Promise<Resolution> {
+ *   if (id === undefined) return { allow: false, note: 'nobody', for: '1h' }
+ *   return { allow: true, value: { plan: 'free' }, for: '10m' }
+ * }
+ * auth({ registration: 'auto', resolve: (facts) => membershipOf(facts.actorId) })
+ * ```
  */
 export type Resolution =
   | boolean
@@ -56,7 +67,17 @@ export const authOptions = z.strictObject({
   ...refusal,
 })
 
-/** Options of {@link auth}. */
+/**
+ * Options of {@link auth}. Durations are texts such as `'5m'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type AuthOptions, auth } from 'grammy-sentinel'
+ *
+ * const staffOnly: AuthOptions = { roles: ['admin', 'moderator'], gate: ['ban', 'warn'], deny: 'silent' }
+ * auth(staffOnly)
+ * ```
+ */
 export interface AuthOptions<C extends Context = Context> {
   /** `auto` registers whoever comes; `explicit` waits for `guard.register()`. @default 'explicit' */
   readonly registration?: 'auto' | 'explicit'
@@ -70,7 +91,8 @@ export interface AuthOptions<C extends Context = Context> {
   readonly roles?: readonly string[]
   /**
    * Has the last word on whoever is admitted: may veto, or enrich `ctx.sentinel.identity`. Its answer is kept as a
-   * mark, so that it is asked once per `resolveFor` and actor. What throws or takes too long lets nobody in.
+   * mark, so that it is asked once per `resolveFor` and actor. What throws or takes too long lets nobody in
+   * (`unavailable`), and is asked again the next time.
    */
   readonly resolve?: Resolve<C>
   /** How long an answer holds. @default '5m' */

@@ -26,7 +26,17 @@ export const blockOptions = z.strictObject({
   shadow: refusal.shadow,
 })
 
-/** Options of {@link block}. */
+/**
+ * Options of {@link block}.
+ *
+ * @example
+ * ```ts
+ * import { type BlockOptions, block, subject } from 'grammy-sentinel'
+ *
+ * const options: BlockOptions = { list: [1234567, subject.chat(-1001234567890)], allow: [7654321] }
+ * block(options)
+ * ```
+ */
 export interface BlockOptions {
   /** Blocked from the start, beside those that `guard.block()` marks. */
   readonly list?: readonly Subject[]

@@ -4,7 +4,17 @@ import type { Guard, GuardDefinition } from './guard.js'
 import { chainName, furnish, type HouseOptions } from './house.js'
 import { Chain, newTally } from './pipeline.js'
 
-/** Options of {@link compose}. */
+/**
+ * Options of {@link compose}.
+ *
+ * @example
+ * ```ts
+ * import { type ComposeOptions, compose, memory, throttle } from 'grammy-sentinel'
+ *
+ * const options: ComposeOptions = { name: 'uploads', storage: memory({ maxSubjects: 10_000 }) }
+ * compose(throttle('3/1h'), options)
+ * ```
+ */
 export interface ComposeOptions extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
   /** Names the state of this chain, where several chains share one storage. @default by order of making */
   readonly name?: string

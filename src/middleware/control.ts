@@ -3,7 +3,17 @@ import type { Decision, MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { Denied, Verdict } from '../core/verdict.js'
 
-/** A limit that was asked, as it stands. */
+/**
+ * A limit that was asked, as it stands.
+ *
+ * @example
+ * ```ts
+ * import type { LimitView, SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const line = ({ guard, name, remaining }: LimitView) => `${guard}.${name}: ${remaining} left`
+ * const report = ({ sentinel }: SentinelFlavor) => sentinel.limits.map(line).join(', ')
+ * ```
+ */
 export interface LimitView {
   readonly guard: string
   /** Its name within the guard, such as `user`. */
@@ -12,7 +22,17 @@ export interface LimitView {
   readonly remaining: number
 }
 
-/** Options of {@link SentinelControl.deny}. */
+/**
+ * Options of {@link SentinelControl.deny}.
+ *
+ * @example
+ * ```ts
+ * import type { DenyOptions, SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const quietly: DenyOptions = { note: 'not an owner', notice: false, refund: true }
+ * const stop = ({ sentinel }: SentinelFlavor) => sentinel.deny(quietly)
+ * ```
+ */
 export interface DenyOptions {
   /** Why, for listeners and logs; not shown to the user. */
   readonly note?: string
@@ -101,7 +121,19 @@ export class SentinelControl {
   }
 }
 
-/** Adds `ctx.sentinel`. */
+/**
+ * Adds `ctx.sentinel` to a context that passed a guard. Handlers in front of the guard have none.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { sentinel, type SentinelFlavor } from 'grammy-sentinel'
+ *
+ * const bot = new Bot<Context & SentinelFlavor>('123:token')
+ * bot.use(sentinel())
+ * bot.on('message', (ctx) => console.log(ctx.sentinel.remaining('user')))
+ * ```
+ */
 export interface SentinelFlavor {
   /** See {@link SentinelControl}. */
   sentinel: SentinelControl

@@ -2,12 +2,24 @@ import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import type { Denied } from '../core/verdict.js'
 
-/** What a denial function is told. */
+/**
+ * What a denial function is told.
+ *
+ * @example
+ * ```ts
+ * import type { Context } from 'grammy'
+ * import type { DenialContext } from 'grammy-sentinel'
+ *
+ * async function told({ ctx, notice, text }: DenialContext<Context>): Promise<void> {
+ *   if (notice) await ctx.reply(text)
+ * }
+ * ```
+ */
 export interface DenialContext<C extends Context> {
   readonly ctx: C
   readonly facts: Facts
   readonly verdict: Denied
-  /** Whether it is time to say so: the first refusal of the notice span. */
+  /** Whether it is time to say so: the first refusal of `noticeEvery`, within the budget. Never so for `block`. */
   readonly notice: boolean
   /** The text that would be said, in the actor's language. */
   readonly text: string

@@ -21,7 +21,17 @@ export const exemptOptions = z.strictObject({
   ),
 })
 
-/** Who is let off. */
+/**
+ * Who is let off.
+ *
+ * @example
+ * ```ts
+ * import { type ExemptOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const exempt: ExemptOptions = { owner: 1234567, chatAdmins: true, roles: ['moderator'] }
+ * sentinel({ exempt })
+ * ```
+ */
 export interface ExemptOptions {
   /** The bot's owner: let off everything but `once`. */
   readonly owner?: Subject

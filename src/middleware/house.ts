@@ -16,38 +16,98 @@ import type { ExemptOptions } from './exemptions.js'
 import { type NoticeOptions, Notices } from './notices.js'
 import type { Transition } from './transitions.js'
 
-/** An update that passed. */
+/**
+ * An update that passed.
+ *
+ * @example
+ * ```ts
+ * import { type AllowedEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ facts }: AllowedEvent): void => console.log(facts.activity, facts.actorId)
+ * sentinel().on('allowed', told)
+ * ```
+ */
 export interface AllowedEvent {
   readonly facts: Facts
   readonly ctx: Context
 }
 
-/** An update that was stopped. */
+/**
+ * An update that was stopped.
+ *
+ * @example
+ * ```ts
+ * import { type DeniedEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ facts, verdict }: DeniedEvent): void => console.log(facts.actorId, verdict.reason)
+ * sentinel().on('denied', told)
+ * ```
+ */
 export interface DeniedEvent extends AllowedEvent {
   readonly verdict: Denied
 }
 
-/** A limit in shadow that would have stopped an update. */
+/**
+ * A limit in shadow that would have stopped an update.
+ *
+ * @example
+ * ```ts
+ * import { type ShadowEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ guard, limit, facts }: ShadowEvent): void => console.log(`${guard}.${limit}`, facts.actorId)
+ * sentinel({ throttle: { limit: '20/1m', shadow: true } }).on('shadow', told)
+ * ```
+ */
 export interface ShadowEvent extends AllowedEvent {
   readonly guard: string
   readonly limit: string
 }
 
-/** Something of ours failed. The update was decided all the same. */
+/**
+ * Something of ours failed. The update was decided all the same.
+ *
+ * @example
+ * ```ts
+ * import { type FailureEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ during, error }: FailureEvent): void => console.error(during, error)
+ * sentinel().on('error', told)
+ * ```
+ */
 export interface FailureEvent {
   readonly error: unknown
   /** What was being done, such as `notice` or `throttle.cost`. */
   readonly during: string
 }
 
-/** Something a developer should know and mend; told once. */
+/**
+ * Something a developer should know and mend; told once.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type WarningEvent } from 'grammy-sentinel'
+ *
+ * const told = ({ code, message }: WarningEvent): void => console.warn(code, message)
+ * sentinel().on('warning', told)
+ * ```
+ */
 export interface WarningEvent {
   /** Stable, such as `membership.undelivered`. */
   readonly code: string
   readonly message: string
 }
 
-/** A mark was put on somebody, or taken away. */
+/**
+ * A mark was put on somebody, or taken away.
+ *
+ * @example
+ * ```ts
+ * import { keyText, type MarkEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ bot, key, reason }: MarkEvent): void => console.log(bot, keyText(key), reason)
+ * sentinel().on('blocked', told)
+ * ```
+ */
 export interface MarkEvent {
   readonly bot: number
   readonly key: Key
@@ -81,7 +141,23 @@ export interface SentinelEvents {
   warning: WarningEvent
 }
 
-/** What schedules delayed work. Injected, so that tests never sleep. */
+/**
+ * What schedules delayed work. Injected, so that tests never sleep.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Timers } from 'grammy-sentinel'
+ *
+ * const due: (() => void)[] = []
+ * const timers: Timers = {
+ *   after(_ms, run) {
+ *     due.push(run)
+ *     return () => due.splice(due.indexOf(run), 1)
+ *   },
+ * }
+ * sentinel({ timers }) // a test runs what is due when it likes
+ * ```
+ */
 export interface Timers {
   /** Runs once after so many milliseconds; the returned function calls it off. */
   after(ms: number, run: () => void): () => void

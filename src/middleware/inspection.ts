@@ -11,7 +11,17 @@ import type { Exemptions } from './exemptions.js'
 import type { Question } from './guard.js'
 import type { Chain } from './pipeline.js'
 
-/** A limit as it stands for one subject. */
+/**
+ * A limit as it stands for one subject.
+ *
+ * @example
+ * ```ts
+ * import { type LimitState, sentinel } from 'grammy-sentinel'
+ *
+ * const line = ({ name, limit, remaining }: LimitState) => `${name}: ${remaining} left of ${limit}`
+ * console.log((await sentinel().peek(1234567)).map(line)) // ['user: 30 left of 60/1m (burst 30)', …]
+ * ```
+ */
 export interface LimitState {
   readonly guard: string
   /** Its name within the guard, such as `user`. */
@@ -24,7 +34,17 @@ export interface LimitState {
   readonly retryAfterMs: number
 }
 
-/** What one check would say of a simulated update. */
+/**
+ * What one check would say of a simulated update.
+ *
+ * @example
+ * ```ts
+ * import type { SimulatedCheck, Simulation } from 'grammy-sentinel'
+ *
+ * const nameOf = ({ guard, name }: SimulatedCheck) => `${guard}.${name}`
+ * const refusers = ({ checks }: Simulation) => checks.filter(({ refuses }) => refuses).map(nameOf)
+ * ```
+ */
 export interface SimulatedCheck {
   readonly guard: string
   readonly name: string
@@ -34,15 +54,34 @@ export interface SimulatedCheck {
   readonly refuses: boolean
   readonly shadow: boolean
   readonly retryAfterMs: number
-  /** NaN where nothing is counted. */
+  /** What would be left, in units of cost; NaN where nothing is counted. */
   readonly remaining: number
 }
 
-/** What would happen to an update, and why. */
+/**
+ * What would happen to an update, and why.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Simulation } from 'grammy-sentinel'
+ *
+ * const simulation: Simulation = await sentinel().simulate({
+ *   update_id: 1,
+ *   message: {
+ *     message_id: 1,
+ *     date: 0,
+ *     text: 'hello',
+ *     chat: { id: 7, type: 'private', first_name: 'Alice' },
+ *     from: { id: 7, is_bot: false, first_name: 'Alice' },
+ *   },
+ * })
+ * simulation.verdict.allowed // true
+ * ```
+ */
 export interface Simulation {
   readonly verdict: Verdict
   readonly facts: Facts
-  /** How far the actor is let off: `nobody` not at all, `everybody` all limits, `trusted` all but `once`. */
+  /** Whether the actor is let off by id, or as an administrator that is known already. Roles are seen in `checks`. */
   readonly exempt: boolean
   readonly checks: readonly SimulatedCheck[]
 }

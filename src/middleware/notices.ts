@@ -40,7 +40,20 @@ export const noticeOptions = z.strictObject({
   ),
 })
 
-/** What is said, and how often. */
+/**
+ * What is said, and how often.
+ *
+ * @example
+ * ```ts
+ * import { type NoticeOptions, parseLimit, sentinel } from 'grammy-sentinel'
+ *
+ * const notices: NoticeOptions = {
+ *   texts: { de: { limited: 'Langsam! Wieder in {wait}.' } },
+ *   budget: parseLimit('10/1s'),
+ * }
+ * sentinel({ notices })
+ * ```
+ */
 export interface NoticeOptions {
   /** Your words by language and reason, such as `{ de: { limited: 'Langsam! Wieder in {wait}.' } }`. */
   readonly texts?: Readonly<Record<string, Texts>> | undefined

@@ -16,7 +16,17 @@ export const onceOptions = z.strictObject({
   ),
 })
 
-/** Options of {@link once}. */
+/**
+ * Options of {@link once}.
+ *
+ * @example
+ * ```ts
+ * import { type OnceOptions, once } from 'grammy-sentinel'
+ *
+ * const strict: OnceOptions = { for: '12h', lease: '1m' }
+ * once(strict)
+ * ```
+ */
 export interface OnceOptions {
   /** How long an update is remembered. @default '1d': so long Telegram keeps an update and may redeliver it */
   readonly for?: Duration
@@ -33,7 +43,7 @@ export interface OnceOptions {
  * The key is the bot's id and the `update_id`. When the handler throws, the update is released: a redelivery runs,
  * and pays for no limit a second time. A duplicate that comes while the first still runs is dropped in silence, as
  * one that comes later is: under a webhook Telegram takes that for success, so if the first then fails nothing is
- * redelivered. With `lease` the same holds until the lease ends.
+ * redelivered. With `lease`, a duplicate that comes after the lease has ended runs, and pays for nothing either.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *

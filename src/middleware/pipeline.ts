@@ -14,7 +14,17 @@ import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
 import { Questions } from './wiring.js'
 
-/** How many updates went which way. */
+/**
+ * How many updates went which way in this process, since it was made.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Tally } from 'grammy-sentinel'
+ *
+ * const shareDenied = ({ allowed, denied }: Tally) => denied / Math.max(1, allowed + denied)
+ * console.log(shareDenied((await sentinel().health()).tally))
+ * ```
+ */
 export interface Tally {
   allowed: number
   denied: number

@@ -10,7 +10,17 @@ import type { Wiring } from './guard.js'
  */
 export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
 
-/** See {@link SCOPES}. */
+/**
+ * Whom a limit counts: `user`, `chat`, `member`, `command` or `global`; see `scope` of {@link ThrottleOptions}.
+ *
+ * @example
+ * ```ts
+ * import { type ScopeName, throttle } from 'grammy-sentinel'
+ *
+ * const scope: ScopeName = 'member'
+ * throttle({ limit: '10/1m', scope })
+ * ```
+ */
 export type ScopeName = (typeof SCOPES)[number]
 
 /** The scope of a limit, by name or by a developer's own key. */

@@ -1,10 +1,32 @@
 import { formatDuration } from '../core/duration.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 
-/** What is said for a reason; `{wait}` stands for how long to wait. */
+/**
+ * What is said for a reason; `{wait}` stands for how long to wait, rounded up to whole seconds. An empty text
+ * sends nothing.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Texts } from 'grammy-sentinel'
+ *
+ * const german: Texts = { limited: 'Langsam! Wieder in {wait}.', blocked: '' }
+ * sentinel({ notices: { texts: { de: german } } })
+ * ```
+ */
 export type Texts = Readonly<Partial<Record<DenialReason, string>>>
 
-/** Your own translation: a language tag as the actor's app tells it, and what is to be said. */
+/**
+ * Your own translation: a language tag as the actor's app tells it, and what is to be said.
+ *
+ * @example
+ * ```ts
+ * import { formatDuration, sentinel, type Translate } from 'grammy-sentinel'
+ *
+ * const t: Translate = (language, { reason, retryAfterMs }) =>
+ *   language === 'de' && reason === 'limited' ? `Langsam! Wieder in ${formatDuration(retryAfterMs)}.` : undefined
+ * sentinel({ notices: { t } })
+ * ```
+ */
 export type Translate = (language: string | undefined, verdict: Denied) => string | undefined
 
 const ENGLISH: Readonly<Record<DenialReason, string>> = {

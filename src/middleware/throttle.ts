@@ -90,18 +90,37 @@ export const throttleOptions = z.strictObject({
   ...refusal,
 })
 
-/** Options of {@link throttle}. */
+/**
+ * Options of {@link throttle}.
+ *
+ * @example
+ * ```ts
+ * import { type ThrottleOptions, throttle } from 'grammy-sentinel'
+ *
+ * const uploads: ThrottleOptions = {
+ *   name: 'uploads',
+ *   limit: '3/1h',
+ *   commands: ['upload'],
+ *   roles: { vip: '30/1h' },
+ *   penalty: { after: 5, within: '1m', bans: ['10m', '1h'] },
+ * }
+ * throttle(uploads)
+ * ```
+ */
 export interface ThrottleOptions<C extends Context = Context> {
   /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user` */
   readonly name?: string
   /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update (undefined: the `most`). */
   readonly limit: LimitInput | LimitOf<C>
-  /** Where `limit` is a function: the most it may give, and what holds where it gives nothing. @default '60/1m' */
+  /**
+   * Where `limit` is a function: what holds where it gives nothing, and the limit of `.inline`, `.edits` and `.joins`.
+   * `sliding-log` has room for no more; the other algorithms take whatever the function gives. @default '60/1m'
+   */
   readonly most?: LimitInput
   /**
    * `bucket`: a token bucket, which lets `burst` come at once and refills steadily. `sliding`: at most so much
-   * within any such span; exact up to 64 (`sliding-log`), two counters within a few percent above
-   * (`sliding-counters`). `fixed`: spans that begin with their first charge. @default 'bucket'
+   * within any such span; exact up to 64 (`sliding-log`), two counters above (`sliding-counters`), which hold steady
+   * traffic to the limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default 'bucket'
    */
   readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
   /** Whom it counts. @default 'user' */
@@ -110,16 +129,17 @@ export interface ThrottleOptions<C extends Context = Context> {
   readonly key?: KeyOf<C>
   /**
    * What it is for. Unless told, messages, taps, reactions and votes share the bucket, while edits, joins and
-   * inline queries have buckets of their own beside it. Payments are only limited where you list them.
+   * inline queries have buckets of their own beside it, of the same limit (inline queries: `inline`). Nothing else is
+   * limited unless you list it.
    */
   readonly on?: readonly Activity[]
   /** Only these commands. */
   readonly commands?: readonly string[]
   /** What an update costs: a number above zero (fractions are fine), or a function. @default 1 */
   readonly cost?: number | CostOf<C>
-  /** The bucket of inline queries, one a keystroke. @default five times `limit` */
+  /** The bucket of inline queries, one a keystroke. @default five times `limit`, its burst too */
   readonly inline?: LimitInput
-  /** Other limits for the holders of a role; the first that is held wins. */
+  /** Other limits for the holders of a role (the mark `role:<name>`); the first that is held wins. */
   readonly roles?: Readonly<Record<string, LimitInput>>
   /**
    * Bans from this limit after so many refusals: `bans` one after the other, the last again and again. Forgotten when
@@ -144,11 +164,12 @@ export interface ThrottleOptions<C extends Context = Context> {
 /**
  * Limits how much comes from whom.
  *
- * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Payments, channel
- * posts and service messages are not limited.
+ * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Checkouts,
+ * payments, channel posts and service messages are not limited, unless `on` lists them.
  *
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
- * @throws SentinelError `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`.
+ * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;
+ * `limit.duplicate` from a chain with two of one name.
  *
  * @example
  * ```ts

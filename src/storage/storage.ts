@@ -2,7 +2,17 @@ import type { Judge, MaybePromise, Plan } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Key } from '../core/subject.js'
 
-/** A durable fact about a subject: blocked, registered, unreachable, a role. Never evicted. */
+/**
+ * A durable fact about a subject: blocked, registered, unreachable, a role. Never evicted.
+ *
+ * @example
+ * ```ts
+ * import { type Mark, memory, userKey } from 'grammy-sentinel'
+ *
+ * const vip: Mark = { since: Date.now(), until: Date.now() + 30 * 86_400_000, reason: 'paid' }
+ * await memory().marks.put(42, 'role:vip', [{ key: userKey(7), mark: vip }]) // for the bot 42
+ * ```
+ */
 export interface Mark {
   /** When it was put, in milliseconds since 1970. */
   readonly since: Ms
@@ -14,13 +24,39 @@ export interface Mark {
   readonly value?: unknown
 }
 
-/** A mark and whose it is. */
+/**
+ * A mark and whose it is.
+ *
+ * @example
+ * ```ts
+ * import { type MarkEntry, userKey } from 'grammy-sentinel'
+ *
+ * const entries: readonly MarkEntry[] = [7, 8].map((id) => ({ key: userKey(id), mark: { since: Date.now() } }))
+ * ```
+ */
 export interface MarkEntry {
   readonly key: Key
   readonly mark: Mark
 }
 
-/** A page of {@link MarkEntry}s; `next` is absent on the last. */
+/**
+ * A page of {@link MarkEntry}s; `next` is absent on the last.
+ *
+ * @example
+ * ```ts
+ * import type { MarkPage, Marks } from 'grammy-sentinel'
+ *
+ * async function count(marks: Marks, bot: number, name: string): Promise<number> {
+ *   let held = 0
+ *   let page: MarkPage | undefined
+ *   do {
+ *     page = await marks.scan(bot, name, page?.next)
+ *     held += page.entries.length
+ *   } while (page.next !== undefined)
+ *   return held
+ * }
+ * ```
+ */
 export interface MarkPage {
   readonly entries: readonly MarkEntry[]
   readonly next?: string
@@ -28,6 +64,14 @@ export interface MarkPage {
 
 /**
  * Durable marks, by bot and subject, indexed by the mark's name. A mark that has lapsed is not there.
+ *
+ * @example
+ * ```ts
+ * import { type Marks, sentinel, userKey } from 'grammy-sentinel'
+ *
+ * const marks: Marks = sentinel().storage.marks
+ * const held = await marks.get(42, userKey(7), 'role:vip') // undefined
+ * ```
  */
 export interface Marks {
   get(bot: number, key: Key, name: string): MaybePromise<Mark | undefined>
@@ -39,7 +83,17 @@ export interface Marks {
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage>
 }
 
-/** How a storage is. Numbers that it cannot tell are absent. */
+/**
+ * How a storage is. Numbers that it cannot tell are absent.
+ *
+ * @example
+ * ```ts
+ * import { memory, type StorageHealth } from 'grammy-sentinel'
+ *
+ * const health: StorageHealth = await memory().health()
+ * health.kind // 'memory'
+ * ```
+ */
 export interface StorageHealth {
   readonly ok: boolean
   /** Which storage, such as `memory`. */
@@ -56,6 +110,16 @@ export interface StorageHealth {
  * Keeps the state of guards, and decides. Knows nothing of Telegram.
  *
  * Volatile state (buckets, windows, claims) may be evicted; durable marks are not.
+ *
+ * @example
+ * ```ts
+ * import { memory, sentinel, type Storage } from 'grammy-sentinel'
+ *
+ * // One for two bots: every key carries the id of its bot.
+ * const storage: Storage = memory()
+ * const guards = [sentinel({ storage, name: 'shop' }), sentinel({ storage, name: 'help' })]
+ * await storage.close()
+ * ```
  */
 export interface Storage {
   /**

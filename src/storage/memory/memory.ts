@@ -9,7 +9,17 @@ import type { MemoryShared } from './bot-state.js'
 import { MemoryJudge } from './judge.js'
 import { canonicalKey, MemoryMarks } from './marks.js'
 
-/** Options of {@link memory}. */
+/**
+ * Options of {@link memory}.
+ *
+ * @example
+ * ```ts
+ * import { type MemoryOptions, memory } from 'grammy-sentinel'
+ *
+ * const small: MemoryOptions = { maxSubjects: 50_000 }
+ * memory(small)
+ * ```
+ */
 export interface MemoryOptions {
   /**
    * The most subjects of one scope (users, chats …) and bot with volatile state at once. A full table gives up
