@@ -13,13 +13,13 @@ import type { Timers } from './middleware/house.js'
 import { type NoticeOptions, noticeOptions } from './middleware/notices.js'
 import { type OnceOptions, onceOptions } from './middleware/once.js'
 import {
+  breakOf,
   callable,
   duration,
+  formsOf,
   given,
   inside,
-  isGiven,
   limit,
-  mayBeList,
   namesIn,
   option,
   problemsOf,
@@ -186,7 +186,10 @@ export function checkOptions(input: unknown): SentinelError[] {
     const name = one.name ?? one.scope ?? 'user'
     const other = taken.get(name)
     if (other === undefined) taken.set(name, what)
-    else problems.push(duplicate(what, name, other))
+    else {
+      const message = `${what}.name: "${name}" is the name of ${other} already. Give it another, such as "${name}2".`
+      problems.push(new SentinelError('limit.duplicate', message))
+    }
   })
   if (debounce !== undefined && debounce !== false) check(() => readDebounce(debounce))
   return problems
@@ -258,20 +261,10 @@ function isWhole(value: object): boolean {
 }
 
 function spelledOut(option: string, value: unknown): unknown {
-  if (option === 'throttle') {
-    return typeof value === 'string' || (isPlain(value) && Object.hasOwn(value, 'per'))
-      ? { limit: value }
-      : value
-  }
-  const window = option === 'debounce' && (typeof value === 'string' || typeof value === 'number')
-  return window ? { window: value } : value
-}
-
-function duplicate(what: string, name: string, other: string): SentinelError {
-  return new SentinelError(
-    'limit.duplicate',
-    `${inside(what, 'name')}: "${name}" is the name of ${other} already. Give each a name of its own, such as name: '${name}2'.`,
-  )
+  const limit = typeof value === 'string' || (isPlain(value) && Object.hasOwn(value, 'per'))
+  if (option === 'throttle' && limit) return { limit: value }
+  const window = typeof value === 'string' || typeof value === 'number'
+  return option === 'debounce' && window ? { window: value } : value
 }
 
 function has(value: unknown, ...names: readonly string[]): boolean {
@@ -295,29 +288,6 @@ function frozen<T>(value: T, opaque: readonly string[] = OPAQUE): T {
   return Object.freeze(Object.fromEntries(entries)) as T
 }
 
-const TOKEN =
-  /[ \t\n\r]*(?:([[\]{},:])|("(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[Ee][+-]?\d+)?|true|false|null)/y
-const VALUE = '"v{['
-const FOLLOWS: Readonly<Record<string, string>> = { '{': '"}', '[': `${VALUE}]`, ':': VALUE }
-
-/** Where JSON breaks off. Engines tell it in words of their own, or not at all. */
-function breakOf(text: string): number {
-  const open: string[] = []
-  for (let at = 0, wanted = VALUE; ; at = TOKEN.lastIndex) {
-    TOKEN.lastIndex = at
-    const token = TOKEN.exec(text)
-    const kind = token?.[1] ?? (token?.[2] === undefined ? 'v' : '"')
-    if (token === null || !wanted.includes(kind)) return at + text.slice(at).search(/[^ \t\n\r]|$/)
-    if (kind === '{' || kind === '[') open.push(kind)
-    if (kind === '}' || kind === ']') open.pop()
-    const inner = open.at(-1)
-    const isKey = kind === '"' && !wanted.includes('v')
-    if (kind === ',') wanted = inner === '{' ? '"' : VALUE
-    else if (isKey) wanted = ':'
-    else wanted = FOLLOWS[kind] ?? (inner === undefined ? '' : inner === '{' ? ',}' : ',]')
-  }
-}
-
 /**
  * Reads options from JSON.
  *
@@ -337,10 +307,7 @@ export function fromJson(text: string): SentinelOptions {
   } catch {
     const before = text.slice(0, breakOf(text)).split('\n')
     const where = `line ${before.length}, column ${(before.at(-1) as string).length + 1}`
-    throw new SentinelError(
-      'option.invalid',
-      `${where}: this is no JSON from here on. Look at what precedes, too.`,
-    )
+    throw new SentinelError('option.invalid', `${where}: JSON breaks off here. Look before it, too.`)
   }
   const [problem] = checkOptions(options)
   if (problem !== undefined) throw problem
@@ -373,6 +340,8 @@ export function fromEnv(
   return options
 }
 
+type Schema = z.core.$ZodType
+
 /** One step of the names of variables, and what one of them says there. */
 interface Twig {
   readonly variable: string
@@ -389,12 +358,11 @@ export function readEnv(
   const problems: SentinelError[] = []
   const root: Twig = { variable: prefix, twigs: new Map(), list: false }
   for (const [name, text] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (text === undefined || text === '') continue
-    if (!name.toUpperCase().startsWith(`${prefix.toUpperCase()}__`)) continue
-    let schemas: readonly z.core.$ZodType[] = [optionsSchema]
+    if (!text || !name.toUpperCase().startsWith(`${prefix.toUpperCase()}__`)) continue
+    let schemas: readonly Schema[] = [optionsSchema]
     let twig = root
     for (const segment of name.slice(prefix.length + 2).split('__')) {
-      const known = schemas.flatMap(namesIn).filter((key) => !key.startsWith('$'))
+      const known = schemas.flatMap(namesIn)
       const key = keyOf(segment, schemas, known)
       const variable = `${twig.variable}__${segment}`
       if (key === undefined) {
@@ -404,14 +372,14 @@ export function readEnv(
         break
       }
       const inner = twig.twigs.get(key) ?? { variable, twigs: new Map(), list: false }
-      twig.list ||= schemas.some(mayBeList) && !known.includes(key)
+      twig.list ||= schemas.flatMap(formsOf).some(isList) && !known.includes(key)
       twig.twigs.set(key, inner)
       twig = inner
       schemas = schemas.flatMap((schema) => within(schema, key))
     }
     const [schema] = schemas
     if (schema === undefined) continue
-    if (schemas.every(isGiven)) {
+    if (schemas.flatMap(formsOf).every(({ _zod }) => _zod.def.type === 'custom')) {
       // Its value is not shown: a storage's address may hold a password.
       problems.push(new SentinelError('option.invalid', `${name}: can be given in code only.`))
     } else if (twig.value !== undefined) problems.push(contradiction(name, twig.variable))
@@ -424,11 +392,7 @@ export function readEnv(
   return { options: problems.length === 0 ? (options as SentinelOptions) : {}, problems }
 }
 
-function keyOf(
-  segment: string,
-  schemas: readonly z.core.$ZodType[],
-  known: readonly string[],
-): string | undefined {
+function keyOf(segment: string, schemas: readonly Schema[], known: readonly string[]): string | undefined {
   const name = segment.toLowerCase()
   const own = known.find((key) => key.toLowerCase() === name.replaceAll('_', ''))
   // Of languages, whose parts are joined by a hyphen, which a variable cannot have.
@@ -440,41 +404,39 @@ function variableName(option: string): string {
   return option.replace(/[A-Z]/g, '_$&').toUpperCase()
 }
 
-const WORDS = new Map<string, unknown>([
-  ['true', true],
-  ['on', true],
-  ['false', false],
-  ['off', false],
-])
+const WORDS = new Map(Object.entries({ true: true, on: true, false: false, off: false }))
 
 /** What a text stands for: whatever the option takes, as a text at last. */
-function meaning(text: string, schemas: readonly z.core.$ZodType[]): unknown {
+function meaning(text: string, schemas: readonly Schema[]): unknown {
   const forms = [WORDS.get(text.toLowerCase()), /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined, text]
   const form = forms.find((value) => value !== undefined && fits(value, schemas))
   if (form !== undefined) return form
   const items = schemas.flatMap((schema) => within(schema, '0'))
+  if (items.length === 0) return text
   const list = text.split(',').map((item) => meaning(item.trim(), items))
-  return items.length > 0 && (fits(list, schemas) || namesIn(schemas[0] as z.ZodType).length === 0)
-    ? list
-    : text
+  return fits(list, schemas) || schemas.flatMap(formsOf).every(isList) ? list : text
 }
 
-function fits(value: unknown, schemas: readonly z.core.$ZodType[]): boolean {
+function isList(form: Schema): boolean {
+  return form._zod.def.type === 'array'
+}
+
+function fits(value: unknown, schemas: readonly Schema[]): boolean {
   return schemas.some((schema) => z.safeParse(schema, value).success)
 }
 
 function grown(twig: Twig, problems: SentinelError[], name = ''): unknown {
   const { twigs, value, variable, list } = twig
-  if (twigs.size === 0) return value
+  const [first] = twigs.values()
+  if (first === undefined) return value
   const held = [...twigs].map(([key, inner]) => [key, grown(inner, problems, key)] as const)
   const short = spelledOut(name, value)
-  if (value !== undefined && (list || !isPlain(short))) {
-    const [inner] = twigs.values()
-    problems.push(contradiction(variable, (inner as Twig).variable))
-  }
+  if (value !== undefined && (list || !isPlain(short))) problems.push(contradiction(variable, first.variable))
   if (!list) return over(isPlain(short) ? short : undefined, Object.fromEntries(held))
+  const named = [...twigs].find(([key]) => !/^\d+$/.test(key))?.[1]
   const gap = held.findIndex((_, index) => !twigs.has(String(index)))
-  if (gap >= 0) {
+  if (named !== undefined) problems.push(contradiction(named.variable, first.variable))
+  else if (gap >= 0) {
     const message = `${variable}__${gap}: is missing; items are counted from 0, without a gap.`
     problems.push(new SentinelError('option.invalid', message))
   }

@@ -47,11 +47,6 @@ export function given<T>(words: string, test: (value: unknown) => boolean): z.Zo
   return schema.register(parts, { words, code: 'option.invalid' })
 }
 
-/** Whether an option can be given in code only. */
-export function isGiven(schema: Schema): boolean {
-  return branchesOf(schema).every((branch) => branch._zod.def.type === 'custom')
-}
-
 const SPAN = { words: 'a duration such as "10s"', code: 'duration.invalid', read: parseDuration } as const
 
 const spanText = z.string().meta({
@@ -158,7 +153,7 @@ export function problemsOf(what: string, schema: z.ZodType, input: unknown): Sen
 
 /** The schemas of what an option holds under a name or index: none if there is no such thing. */
 export function within(schema: Schema, key: string): readonly Schema[] {
-  return branchesOf(schema).flatMap((branch) => {
+  return formsOf(schema).flatMap((branch) => {
     const { def } = (branch as z.core.$ZodTypes)._zod
     if (def.type === 'object') return Object.hasOwn(def.shape, key) ? [def.shape[key] as Schema] : []
     if (def.type === 'record') return z.safeParse(def.keyType, key).success ? [def.valueType] : []
@@ -166,24 +161,19 @@ export function within(schema: Schema, key: string): readonly Schema[] {
   })
 }
 
-/** The names that an option has within, of all its forms. */
+/** The names that an option has within, of all its forms; not those that are for editors. */
 export function namesIn(schema: Schema): string[] {
-  const names = branchesOf(schema).flatMap((branch) => {
+  const names = formsOf(schema).flatMap((branch) => {
     const { def } = (branch as z.core.$ZodTypes)._zod
     return def.type === 'object' ? Object.keys(def.shape) : []
   })
-  return [...new Set(names)]
-}
-
-/** Whether an option may be a list. */
-export function mayBeList(schema: Schema): boolean {
-  return branchesOf(schema).some((branch) => branch._zod.def.type === 'array')
+  return [...new Set(names)].filter((name) => !name.startsWith('$'))
 }
 
 /** The one that was meant, if any is but a slip away. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined
-  let least = Math.min(2, Math.floor(name.length / 2)) + 1
+  let least = Math.min(2, Math.ceil(name.length / 2)) + 1
   for (const candidate of known) {
     const slips = distance(name.toLowerCase(), candidate.toLowerCase())
     if (slips >= least) continue
@@ -241,8 +231,8 @@ function tell(
     throw error
   }
   // The parser takes it, the schema does not: a bound of this option's own.
-  const { code } = part
-  return code === undefined ? problems : problems.map(({ message }) => new SentinelError(code, message))
+  const { code = 'option.invalid' } = part
+  return problems.map(({ message }) => new SentinelError(code, message))
 }
 
 function tellPlainly(
@@ -253,34 +243,27 @@ function tellPlainly(
   value: unknown,
   path: string,
 ): SentinelError[] {
+  // Whatever zod made of it: it takes the first form that fails late for the one that was meant.
+  const form = formMeant(schema, value)
+  if (form !== undefined) {
+    return form.issues.flatMap((inner) => tell(form.schema, inner, inner.path, value, path))
+  }
   const [key, ...rest] = way
-  if (key !== undefined) {
-    const held = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined
-    const [child] = within(schema, String(key))
-    if (child !== undefined) return tell(child, issue, rest, held, inside(path, key))
-    return [wrong(inside(path, key), held, issue.message, 'option.invalid')]
+  const [child] = key === undefined ? [] : within(schema, String(key))
+  if (key !== undefined && child !== undefined) {
+    return tell(child, issue, rest, Reflect.get(value as object, key), inside(path, key))
   }
-  switch (issue.code) {
-    case 'unrecognized_keys': {
-      const known = namesIn(schema)
-      return issue.keys.map((name) => unknownOption(inside(path, name), name, known))
-    }
-    case 'invalid_union': {
-      const branch = chosen(schema, issue, value)
-      if (branch !== undefined) {
-        return branch.issues.flatMap((inner) => tell(branch.schema, inner, inner.path, value, path))
-      }
-      break
-    }
-    case 'invalid_value': {
-      const known = issue.values.filter((word) => typeof word === 'string')
-      const meant = typeof value === 'string' ? nearest(value, known) : undefined
-      const hint = meant === undefined ? '' : ` Did you mean ${JSON.stringify(meant)}?`
-      return [wrong(path, value, `must be ${wordsOf(schema)}`, part?.code ?? 'option.invalid', hint)]
-    }
+  if (issue.code === 'unrecognized_keys') {
+    const known = namesIn(schema)
+    return issue.keys.map((name) => unknownOption(inside(path, name), name, known))
   }
-  const said = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
-  return [wrong(path, value, said, part?.code ?? onlyCodeOf(schema) ?? 'option.invalid')]
+  const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
+  const meant = typeof value === 'string' ? nearest(value, words) : undefined
+  const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
+  const hint = meant === undefined ? '' : ` Did you mean ${JSON.stringify(meant)}?`
+  const what = value === undefined ? 'is missing' : `${shown(value)} is wrong`
+  const code = part?.code ?? onlyCodeOf(schema) ?? 'option.invalid'
+  return [new SentinelError(code, `${path === '' ? 'options' : path}: ${what}; it ${must}.${hint}`)]
 }
 
 /** The error for a name that there is not. */
@@ -291,41 +274,32 @@ export function unknownOption(path: string, name: string, known: readonly string
   return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
 }
 
-function wrong(
-  path: string,
-  value: unknown,
-  must: string,
-  code: SentinelErrorCode,
-  hint = '',
-): SentinelError {
-  const what = value === undefined ? 'is missing' : `${shown(value)} is wrong`
-  return new SentinelError(code, `${path === '' ? 'options' : path}: ${what}; it ${must}.${hint}`)
+interface Form {
+  readonly schema: Schema
+  readonly issues: readonly Issue[]
+  readonly weight: number
 }
 
-/** The form of a union that was meant: of those that take such a value at all, the one with least to complain of. */
-function chosen(
-  schema: Schema,
-  issue: z.core.$ZodIssueInvalidUnion,
-  value: unknown,
-): { readonly schema: Schema; readonly issues: readonly Issue[]; readonly weight: number } | undefined {
+/**
+ * The form of a union that was meant: of those that take such a value at all, the one with least to complain of.
+ * Undefined where there is no choice, or nothing to complain of.
+ */
+function formMeant(schema: Schema, value: unknown): Form | undefined {
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod
   if (def.type !== 'union') return undefined
-  return def.options
-    .map((branch, index) => {
-      const issues = issue.errors[index] ?? []
-      return { schema: branch, issues, weight: weightOf(branch, issues, value) }
-    })
-    .filter(({ schema: branch }) => branchesOf(branch).some((form) => takes(form, value)))
-    .sort((a, b) => a.weight - b.weight)[0]
+  const [best] = def.options
+    .filter((form) => formsOf(form).some((core) => takes(core, value)))
+    .map((form) => complaintOf(form, value))
+    .sort((a, b) => a.weight - b.weight)
+  return best === undefined || best.issues.length === 0 ? undefined : best
 }
 
-function weightOf(schema: Schema, issues: readonly Issue[], value: unknown): number {
-  return issues.reduce((sum, issue) => {
-    // A name that is unknown here may be known in another form.
-    if (issue.code === 'unrecognized_keys') return sum + 1.5 * issue.keys.length
-    if (issue.code !== 'invalid_union' || issue.path.length > 0) return sum + 1
-    return sum + (chosen(schema, issue, value)?.weight ?? 1)
-  }, 0)
+function complaintOf(schema: Schema, value: unknown): Form {
+  const issues = z.safeParse(schema, value).error?.issues ?? []
+  const inner = formMeant(schema, value)
+  // A name that is unknown here may be known in another form.
+  const weights = issues.map((issue) => (issue.code === 'unrecognized_keys' ? 1.5 * issue.keys.length : 1))
+  return { schema, issues, weight: inner?.weight ?? weights.reduce((sum, weight) => sum + weight, 0) }
 }
 
 function takes(form: Schema, value: unknown): boolean {
@@ -372,10 +346,10 @@ function partOf(schema: Schema): Part | undefined {
 }
 
 /** Every form an option may have. */
-function branchesOf(schema: Schema): readonly Schema[] {
+export function formsOf(schema: Schema): readonly Schema[] {
   const core = bare(schema)
   const { def } = (core as z.core.$ZodTypes)._zod
-  return def.type === 'union' ? def.options.flatMap(branchesOf) : [core]
+  return def.type === 'union' ? def.options.flatMap(formsOf) : [core]
 }
 
 /** The code to give where no form takes such a value, but one has a code of its own. */
@@ -388,7 +362,7 @@ function onlyCodeOf(schema: Schema): SentinelErrorCode | undefined {
 }
 
 /** What a value must be, in words. */
-export function wordsOf(schema: Schema): string {
+function wordsOf(schema: Schema): string {
   const part = partOf(schema)
   if (part !== undefined) return part.words
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod
@@ -406,7 +380,7 @@ export function wordsOf(schema: Schema): string {
     case 'enum':
       return oneOf(Object.values(def.entries).map(String))
     case 'array':
-      return 'a list'
+      return `a list, each item ${wordsOf(def.element)}`
     case 'object':
       return 'an object of options'
     default:
@@ -434,4 +408,27 @@ function distance(a: string, b: string): number {
     row = next
   }
   return row[b.length] as number
+}
+
+const TOKEN =
+  /[ \t\n\r]*(?:([[\]{},:])|("(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[Ee][+-]?\d+)?|true|false|null)/y
+const VALUE = '"v{['
+const FOLLOWS: Readonly<Record<string, string>> = { '{': '"}', '[': `${VALUE}]`, ':': VALUE }
+
+/** The index at which JSON breaks off. Engines tell it in words of their own, or not at all. */
+export function breakOf(text: string): number {
+  const open: string[] = []
+  for (let at = 0, wanted = VALUE; ; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at
+    const token = TOKEN.exec(text)
+    const kind = token?.[1] ?? (token?.[2] === undefined ? 'v' : '"')
+    if (token === null || !wanted.includes(kind)) return at + text.slice(at).search(/[^ \t\n\r]|$/)
+    if (kind === '{' || kind === '[') open.push(kind)
+    if (kind === '}' || kind === ']') open.pop()
+    const inner = open.at(-1)
+    const isKey = kind === '"' && !wanted.includes('v')
+    if (kind === ',') wanted = inner === '{' ? '"' : VALUE
+    else if (isKey) wanted = ':'
+    else wanted = FOLLOWS[kind] ?? (inner === undefined ? '' : inner === '{' ? ',}' : ',]')
+  }
 }

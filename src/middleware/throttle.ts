@@ -190,8 +190,7 @@ type Settings = z.output<typeof throttleOptions>
 
 /** Checks the options of one limit. */
 export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
-  const short =
-    typeof options === 'string' || (options !== null && typeof options === 'object' && 'per' in options)
+  const short = typeof options !== 'object' || (options !== null && 'per' in options)
   const settings = parseOptions(what, throttleOptions, short ? { limit: options } : options)
   if (settings.key !== undefined && settings.name === undefined) {
     throw new SentinelError(
