@@ -39,6 +39,8 @@ export class BotState {
   readonly claims: readonly (ClaimBook | undefined)[]
   /** By check: who holds the marks it asks for, those that leave it out, and those of its variants. */
   private readonly marks: readonly (readonly Holders[] | undefined)[]
+  /** The same where it is one mark: the map itself. */
+  readonly soleHolders: readonly (Holders['held'] | undefined)[]
   private readonly unless: readonly (readonly Holders[] | undefined)[]
   private readonly variants: readonly (readonly Holders[] | undefined)[]
 
@@ -62,6 +64,7 @@ export class BotState {
     this.marks = judge.columns.map(({ check }) =>
       check.kind === 'absent' || check.kind === 'present' ? holdersOf(check.anyOf) : undefined,
     )
+    this.soleHolders = this.marks.map((holders) => (holders?.length === 1 ? holders[0]?.held : undefined))
     this.unless = judge.columns.map(({ check }) =>
       check.unless === undefined ? undefined : holdersOf(check.unless.anyOf),
     )

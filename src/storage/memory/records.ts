@@ -104,6 +104,10 @@ export class RecordTable {
     return (row & this.rowMask) * this.layout.stride
   }
 
+  /** Where the last row that was found lies; undefined if none was. */
+  foundCells: Float64Array | undefined
+  foundAt = 0
+
   /** The row of a key, or -1. */
   find(key: number): number {
     const bucket = this.bucketOf(key)
@@ -112,9 +116,15 @@ export class RecordTable {
     while (row >= 0) {
       const segment = row >>> this.rowBits
       const at = (row & this.rowMask) * stride
-      if ((this.segments[segment] as Float64Array)[at] === key) return row
+      const cells = this.segments[segment] as Float64Array
+      if (cells[at] === key) {
+        this.foundCells = cells
+        this.foundAt = at
+        return row
+      }
       row = (this.links[segment] as Int32Array)[at * 2 + LINK_NEXT] as number
     }
+    this.foundCells = undefined
     return -1
   }
 

@@ -1,0 +1,44 @@
+import { type Column, depthOf, traitsOf } from './layout.js'
+
+/**
+ * The numbers of a plan by check, in typed arrays: reading them from objects costs more than the arithmetic. Beside
+ * them, which checks the last costs name: most asks share their costs, and name few of all checks.
+ */
+export class FlatPlan {
+  readonly codes: Uint8Array
+  readonly scopes: Uint8Array
+  readonly offsets: Int32Array
+  readonly amounts: Float64Array
+  readonly pers: Float64Array
+  readonly depths: Float64Array
+  /** Bits: EXCUSED, PENAL, VARIED, SHADOW. Zero for most checks. */
+  readonly traits: Uint8Array
+  /** Checks that the last costs name, in order; as many as `askedCount`. */
+  readonly asked: Uint8Array
+  askedCount = 0
+  askedCosts: readonly number[] | undefined
+  /** What each check of the ask at hand would charge. */
+  readonly pending: Float64Array
+
+  constructor(columns: readonly Column[]) {
+    this.codes = Uint8Array.from(columns, (column) => column.code)
+    this.scopes = Uint8Array.from(columns, (column) => column.scope)
+    this.offsets = Int32Array.from(columns, (column) => column.offset)
+    this.amounts = Float64Array.from(columns, (column) => column.limit.amount)
+    this.pers = Float64Array.from(columns, (column) => column.limit.per)
+    this.depths = Float64Array.from(columns, (column) => depthOf(column.limit))
+    this.traits = Uint8Array.from(columns, traitsOf)
+    this.asked = new Uint8Array(columns.length)
+    this.pending = new Float64Array(columns.length)
+  }
+
+  /** Notes which checks are asked. */
+  read(costs: readonly number[]): void {
+    this.askedCosts = costs
+    this.askedCount = 0
+    this.pending.fill(0)
+    for (let i = 0; i < this.codes.length; i++) {
+      if (costs[i] !== 0 && costs[i] !== undefined) this.asked[this.askedCount++] = i
+    }
+  }
+}
