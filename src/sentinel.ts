@@ -10,10 +10,11 @@ import {
 } from './middleware/administration.js'
 import { auth } from './middleware/auth.js'
 import { block } from './middleware/block.js'
+import { hasPassed } from './middleware/control.js'
 import { debounce } from './middleware/debounce.js'
 import { Delivery } from './middleware/delivery.js'
 import { Exemptions } from './middleware/exemptions.js'
-import type { Guard } from './middleware/guard.js'
+import { type Guard, inShadow } from './middleware/guard.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
 import { type LimitState, peek, type Simulation, simulate, slotsOf } from './middleware/inspection.js'
 import { type MembershipGuard, membership } from './middleware/membership.js'
@@ -74,9 +75,13 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private readonly administration: Administration
   private readonly delivery: Delivery
   private readonly tally = newTally()
+  private readonly ownsStorage: boolean
+  private readonly draining = new Set<Promise<void>>()
 
   /** One for all: grammY asks for the middleware with every update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
+    // Used twice on one bot, it would take every update for a duplicate of itself.
+    if (hasPassed(ctx, this.tally)) return next()
     this.delivery.seen(ctx)
     return this.chain.run(ctx, next)
   }
@@ -84,6 +89,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   constructor(options: SentinelOptions) {
     this.settings = readOptions(options)
     this.house = furnish(this.settings)
+    this.ownsStorage = this.settings.storage === undefined
     this.name = this.settings.name ?? chainName(this.house.storage)
     this.membership = membership()
     this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
@@ -168,7 +174,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   /**
    * Adds an exported list to this one; how many it held.
    *
-   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
+   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported. What has lapsed is left out.
    */
   import(list: BlockListExport): Promise<number> {
     return this.administration.import(list)
@@ -210,7 +216,12 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     return peek(this.chain, this.house.bots.all()[0]?.id ?? 0, whom, limit)
   }
 
-  /** What would happen to an update now, and why. Writes nothing. */
+  /**
+   * What would happen to an update now, and why. Writes nothing. A resolver of `auth` is not asked; what it said
+   * before counts. Before a bot is met there is no state to look at.
+   *
+   * @throws SentinelError `storage.failed` when the storage has not taken the plan.
+   */
   simulate(update: Update): Promise<Simulation> {
     return simulate(this.chain, this.exemptions, this.house.bots.all()[0], update, (error, during) =>
       this.house.events.tell('error', { error, during }),
@@ -233,8 +244,9 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.house = house
     this.exemptions = exemptions
     this.chain = chain
-    // What the earlier chain holds back is handled, not lost.
-    house.background.run('reconfigure', () => earlier.drain())
+    // What the earlier chain holds back is handled, not lost; close() waits for it.
+    const draining = earlier.drain().finally(() => this.draining.delete(draining))
+    this.draining.add(draining)
   }
 
   /** Listens to what happens; the returned function stops it. */
@@ -244,7 +256,13 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
 
   async health(): Promise<SentinelHealth> {
     const { storage, background, notices, bots } = this.house
-    const health = await storage.health()
+    let health: StorageHealth
+    try {
+      health = await storage.health()
+    } catch (error) {
+      this.house.events.tell('error', { error, during: 'storage.health' })
+      health = { ok: false, kind: 'unknown' }
+    }
     return {
       ok: health.ok,
       storage: health,
@@ -258,8 +276,9 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   /** Handles what is held back, waits for what is under way, and closes the storage if it made it. */
   async close(): Promise<void> {
     await this.chain.drain()
+    await Promise.all(this.draining)
     await this.house.background.drain()
-    if (this.settings.storage === undefined) await this.house.storage.close()
+    if (this.ownsStorage) await this.house.storage.close()
   }
 
   private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {
@@ -271,7 +290,8 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     if (settings.debounce !== false) guards.push(debounce(settings.debounce))
     for (const limit of settings.throttle === false ? [] : [settings.throttle].flat())
       guards.push(throttle(limit))
-    const definitions = guards.flatMap((guard) => guard.definitions)
+    const all = guards.flatMap((guard) => guard.definitions)
+    const definitions = settings.shadow ? all.map(inShadow) : all
     return new Chain(house, definitions, this.name, exemptions, this.tally)
   }
 }

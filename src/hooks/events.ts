@@ -13,8 +13,8 @@
 export type Listener<T> = (told: T) => void
 
 /**
- * Tells listeners, synchronously and in the order they came. A listener that throws never reaches the teller: its
- * error goes to `failed`.
+ * Tells listeners, synchronously and in the order they came. A listener that throws or rejects never reaches the
+ * teller: its error goes to `failed`.
  */
 export class Events<Map extends object> {
   private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
@@ -50,9 +50,11 @@ export class Events<Map extends object> {
       this.unheard(event, told)
       return
     }
-    for (const listener of listeners) {
+    for (const listener of [...listeners]) {
       try {
-        ;(listener as Listener<Map[E]>)(told)
+        const outcome: unknown = (listener as Listener<Map[E]>)(told)
+        // An async function is a listener to the compiler; a rejection that nobody takes would end the process.
+        if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event))
       } catch (error) {
         this.failed(error, event)
       }

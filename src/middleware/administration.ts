@@ -1,18 +1,11 @@
+import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, TELEGRAM_ID } from '../core/facts.js'
-import {
-  type Key,
-  keySubject,
-  keyText,
-  type Subject,
-  type SubjectRef,
-  subjectKey,
-  textKey,
-} from '../core/subject.js'
+import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
-import { ALLOWED, BLOCKED } from './block.js'
+import { ALLOWED, BLOCKED, blockable } from './block.js'
+import type { KnownBot } from './bots.js'
 import type { House } from './house.js'
 
 /**
@@ -80,25 +73,23 @@ export interface BlockListExport {
   }[]
 }
 
-const STAND_INS = new Map([
-  [ANONYMOUS_ADMIN_ID, "stands in for every group's anonymous administrators: block subject.sender(groupId)"],
-  [CHANNEL_SENDER_ID, 'stands in for every channel that writes in a group: block subject.sender(channelId)'],
-  [
-    TELEGRAM_ID,
-    'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)',
-  ],
-])
-
 /** Marks and entries written at once. */
 const BATCH = 1000
 
+/** What is told when a mark is put on somebody. */
+const EVENTS = new Map<string, 'blocked' | 'registered'>([
+  [BLOCKED, 'blocked'],
+  [REGISTERED, 'registered'],
+])
+
 /** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
 export class Administration {
-  constructor(private readonly house: House) {}
+  constructor(private readonly house: House) {
+    house.forEveryBot('marks', (bot) => this.catchUp(bot))
+  }
 
   async block(whom: Subject | readonly Subject[], options: BlockingOptions = {}): Promise<void> {
-    const keys = keysOf(whom)
-    for (const key of keys) refuseStandIn(key)
+    const keys = keysOf(whom).map((key) => blockable(key, 'block'))
     const since = this.house.clock()
     const until = untilOf(options, since)
     const mark: Mark = {
@@ -109,7 +100,6 @@ export class Administration {
     await this.put(
       BLOCKED,
       keys.map((key) => ({ key, mark })),
-      'blocked',
     )
   }
 
@@ -122,7 +112,6 @@ export class Administration {
     await this.put(
       ALLOWED,
       keysOf(whom).map((key) => ({ key, mark })),
-      undefined,
     )
   }
 
@@ -135,7 +124,6 @@ export class Administration {
     await this.put(
       REGISTERED,
       keysOf(whom).map((key) => ({ key, mark })),
-      'registered',
     )
   }
 
@@ -169,7 +157,11 @@ export class Administration {
       } while (from !== undefined)
       earlier.push(bot.id)
     }
-    for (const [key, mark] of this.stagedBlocks) yield blockedOf({ key, mark })
+    if (!this.waits) return
+    for (const key of this.staged.get(BLOCKED)?.keys() ?? []) {
+      const mark = this.stagedMark(BLOCKED, key)
+      if (mark !== undefined) yield blockedOf({ key, mark })
+    }
   }
 
   async export(): Promise<BlockListExport> {
@@ -180,25 +172,58 @@ export class Administration {
     return { version: 1, blocked }
   }
 
-  /** Adds an exported list to this one; how many it held. What has lapsed is left out. */
+  /** Adds an exported list to this one; how many were added. What has lapsed is left out. */
   async import(list: BlockListExport): Promise<number> {
-    const entries = readExport(list)
+    const entries = readExport(list, this.house.clock())
     for (let i = 0; i < entries.length; i += BATCH) {
-      await this.put(BLOCKED, entries.slice(i, i + BATCH), 'blocked')
+      await this.put(BLOCKED, entries.slice(i, i + BATCH))
     }
     return entries.length
   }
 
-  /** What was asked before any bot was met: it must be seen at once, and is written with the first. */
-  private readonly staged = new Map<string, Map<Key, Mark>>()
+  /**
+   * What was asked before any bot was met, by mark; undefined: taken away. Seen at once, and written for every bot as
+   * it comes.
+   */
+  private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
 
-  private get stagedBlocks(): ReadonlyMap<Key, Mark> {
-    return this.stagedMarks(BLOCKED)
+  private get waits(): boolean {
+    return this.house.bots.all().length === 0
   }
 
-  private stagedMarks(name: string): Map<Key, Mark> {
-    const none = new Map<Key, Mark>()
-    return this.house.bots.all().length > 0 ? none : (this.staged.get(name) ?? none)
+  private stagedMark(name: string, key: Key): Mark | undefined {
+    const mark = this.staged.get(name)?.get(key)
+    return mark === undefined || lapsed(mark, this.house.clock()) ? undefined : mark
+  }
+
+  private stage(name: string, key: Key, mark: Mark | undefined): void {
+    const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
+    this.staged.set(name, staged)
+    // Once a bot is met, only what was asked before is kept up to date, for the bots that are still to come.
+    if (this.waits || staged.has(key)) staged.set(key, mark)
+  }
+
+  /** All writes begin before the first is awaited: a storage that answers at once has them before the bot's update. */
+  private async catchUp(bot: KnownBot): Promise<void> {
+    const { marks } = this.house.storage
+    const writes: MaybePromise<unknown>[] = []
+    const entries: [string, MarkEntry][] = []
+    for (const [name, staged] of this.staged) {
+      const held = [...staged.keys()].flatMap((key) => {
+        const mark = this.stagedMark(name, key)
+        return mark === undefined ? [] : [{ key, mark }]
+      })
+      const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
+      for (let i = 0; i < held.length; i += BATCH)
+        writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))
+      if (gone.length > 0) writes.push(marks.remove(bot.id, name, gone))
+      for (const entry of held) entries.push([name, entry])
+    }
+    await Promise.all(writes)
+    for (const [name, { key, mark }] of entries) {
+      const event = EVENTS.get(name)
+      if (event !== undefined) this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+    }
   }
 
   private async markOf(name: string, key: Key): Promise<Mark | undefined> {
@@ -206,7 +231,7 @@ export class Administration {
       const mark = await this.house.storage.marks.get(bot.id, key, name)
       if (mark !== undefined) return mark
     }
-    return this.stagedMarks(name).get(key)
+    return this.waits ? this.stagedMark(name, key) : undefined
   }
 
   private async heldByAny(bots: readonly number[], key: Key): Promise<boolean> {
@@ -216,16 +241,10 @@ export class Administration {
     return false
   }
 
-  private async put(
-    name: string,
-    entries: readonly MarkEntry[],
-    event: 'blocked' | 'registered' | undefined,
-  ): Promise<void> {
-    if (this.house.bots.all().length === 0) {
-      const staged = this.staged.get(name) ?? new Map<Key, Mark>()
-      for (const { key, mark } of entries) staged.set(key, mark)
-      this.staged.set(name, staged)
-    }
+  private async put(name: string, entries: readonly MarkEntry[]): Promise<void> {
+    const event = EVENTS.get(name)
+    for (const { key, mark } of entries) this.stage(name, key, mark)
+    if (this.waits) return
     await this.house.forEachBot(name, async (bot) => {
       await this.house.storage.marks.put(bot.id, name, entries)
       if (event === undefined) return
@@ -240,9 +259,9 @@ export class Administration {
     keys: readonly Key[],
     event: 'unblocked' | 'unregistered' | undefined,
   ): Promise<number> {
-    let held = 0
-    const staged = this.stagedMarks(name)
-    for (const key of keys) if (staged.delete(key)) held++
+    let held = this.waits ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
+    for (const key of keys) this.stage(name, key, undefined)
+    if (this.waits) return held
     await this.house.forEachBot(name, async (bot) => {
       held = Math.max(held, await this.house.storage.marks.remove(bot.id, name, keys))
       if (event !== undefined) for (const key of keys) this.house.events.tell(event, { bot: bot.id, key })
@@ -255,11 +274,8 @@ function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
 }
 
-function refuseStandIn(key: Key): void {
-  const { kind, id } = keySubject(key)
-  const standIn = kind === 'user' ? STAND_INS.get(id) : undefined
-  if (standIn === undefined) return
-  throw new SentinelError('subject.invalid', `block: the user ${id} ${standIn}.`)
+function lapsed({ until }: Mark, now: number): boolean {
+  return until !== undefined && until <= now
 }
 
 function untilOf({ for: span, until }: BlockingOptions, now: number): number | undefined {
@@ -285,26 +301,45 @@ function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked 
   }
 }
 
-function readExport(list: BlockListExport): MarkEntry[] {
+function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(
       'import.invalid',
       'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
     )
   }
-  return list.blocked.map(({ subject, since, until, reason }, index) => {
-    const numbers = Number.isFinite(since) && (until === undefined || Number.isFinite(until))
-    if (typeof subject !== 'string' || !numbers || (reason !== undefined && typeof reason !== 'string')) {
-      throw new SentinelError(
-        'import.invalid',
-        `import: entry ${index} is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }. Nothing was imported.`,
-      )
-    }
-    const mark = {
-      since,
-      ...(until === undefined ? {} : { until }),
-      ...(reason === undefined ? {} : { reason }),
-    }
-    return { key: textKey(subject), mark }
+  const entries: readonly unknown[] = list.blocked
+  return entries
+    .map((entry, index) => {
+      const { subject, since, until, reason } = (entry ?? {}) as Readonly<Record<string, unknown>>
+      if (
+        typeof subject !== 'string' ||
+        !isTime(since) ||
+        (until !== undefined && !isTime(until)) ||
+        (reason !== undefined && typeof reason !== 'string')
+      ) {
+        throw badEntry(index, "it is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }.")
+      }
+      const mark: Mark = {
+        since,
+        ...(until === undefined ? {} : { until }),
+        ...(reason === undefined ? {} : { reason }),
+      }
+      try {
+        return { key: blockable(subject, 'import'), mark }
+      } catch (error) {
+        throw badEntry(index, (error as Error).message, error)
+      }
+    })
+    .filter(({ mark }) => !lapsed(mark, now))
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isFinite(value)
+}
+
+function badEntry(index: number, why: string, cause?: unknown): SentinelError {
+  return new SentinelError('import.invalid', `import: entry ${index}: ${why} Nothing was imported.`, {
+    cause,
   })
 }

@@ -167,6 +167,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
   const resolver = resolve === undefined ? undefined : new Resolver(house, resolve, settings)
   return {
+    denial: deny,
+    shadow,
     admit(facts, ctx, probed) {
       const { actor: key } = facts
       if (key === undefined) return undefined

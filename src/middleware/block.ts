@@ -1,7 +1,8 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import { ACTIVITIES, type Facts } from '../core/facts.js'
-import { chatKey, type Key, type Subject } from '../core/subject.js'
+import { SentinelError } from '../core/errors.js'
+import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
+import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
@@ -57,7 +58,7 @@ export interface BlockOptions {
  * They get no message. A tapped button gets the empty answer that stops its spinner, a checkout is declined, a
  * payment that was already made still passes. Put people on the list with `guard.block()`.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`.
  *
  * @example
  * ```ts
@@ -77,6 +78,7 @@ export function block(options: BlockOptions = {}): Guard {
     shadow = false,
   } = parseOptions('block', blockOptions, options)
   const allowed = new Set<Key>(allow)
+  for (const key of list) blockable(key, 'block.list')
   return guardOf({
     name: 'block',
     wire(wiring) {
@@ -109,15 +111,48 @@ export function block(options: BlockOptions = {}): Guard {
           check: { ...check, kind: 'present', slot: 'block.only', subject: actor, anyOf: [ALLOWED] },
         })
       }
-      if (list.length > 0) {
-        const since = wiring.house.clock()
-        const entries = list.map((key) => ({ key, mark: { since, reason: 'listed' } }))
-        const { house } = wiring
-        house.forEveryBot('block.list', (bot) => house.storage.marks.put(bot.id, BLOCKED, entries))
+      const { house } = wiring
+      return {
+        begin() {
+          // Once: whoever was unblocked since must not be blocked anew by a change of other options.
+          const news = list.filter((key) => !house.listed.has(key))
+          if (news.length === 0) return
+          for (const key of news) house.listed.add(key)
+          const since = house.clock()
+          const entries = news.map((key) => ({ key, mark: { since, reason: 'listed' } }))
+          house.forEveryBot('block.list', (bot) => house.storage.marks.put(bot.id, BLOCKED, entries))
+        },
       }
-      return undefined
     },
   })
+}
+
+const STAND_INS = new Map([
+  [ANONYMOUS_ADMIN_ID, "stands in for every group's anonymous administrators: block subject.sender(groupId)"],
+  [CHANNEL_SENDER_ID, 'stands in for every channel that writes in a group: block subject.sender(channelId)'],
+  [
+    TELEGRAM_ID,
+    'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)',
+  ],
+])
+
+/**
+ * The key of whom the block list can stop.
+ *
+ * @throws SentinelError `subject.invalid` for stand-ins, and for what no update is looked up by.
+ */
+export function blockable(given: Key, what: string): Key {
+  const subject = keySubject(given)
+  const { kind, id } = subject
+  const standIn = kind === 'user' ? STAND_INS.get(id) : undefined
+  if (standIn !== undefined) {
+    throw new SentinelError('subject.invalid', `${what}: the user ${id} ${standIn}.`)
+  }
+  if (kind === 'user' || kind === 'sender' || kind === 'chat') return subjectKey(subject)
+  throw new SentinelError(
+    'subject.invalid',
+    `${what}: a subject of kind "${kind}" cannot be blocked. Pass a user, subject.sender(id) or subject.chat(id).`,
+  )
 }
 
 function isAllowed(facts: Facts, allowed: ReadonlySet<Key>): boolean {

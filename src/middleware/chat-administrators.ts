@@ -48,20 +48,25 @@ export class ChatAdministrators {
 
   /** Somebody was promoted or demoted: what is remembered of that chat is void. */
   forget(bot: number, chat: number): void {
-    this.answers.delete(`${bot} ${chat}`)
+    const name = `${bot} ${chat}`
+    this.answers.delete(name)
+    // An answer that is under way may be the one from before.
+    this.asking.delete(name)
   }
 
   private asked(name: string, chat: number, ctx: Context): Promise<Answer> {
     let asking = this.asking.get(name)
     if (asking === undefined) {
-      asking = this.ask(chat, ctx).then((answer) => {
+      const own = this.ask(chat, ctx).then((answer) => {
+        if (this.asking.get(name) !== own) return answer
         this.asking.delete(name)
         this.answers.delete(name)
         if (this.answers.size >= MOST_CHATS) this.answers.delete(this.answers.keys().next().value as string)
         this.answers.set(name, answer)
         return answer
       })
-      this.asking.set(name, asking)
+      asking = own
+      this.asking.set(name, own)
     }
     return asking
   }

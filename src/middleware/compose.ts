@@ -3,6 +3,7 @@ import { Exemptions } from './exemptions.js'
 import type { Guard, GuardDefinition } from './guard.js'
 import { chainName, furnish, type HouseOptions } from './house.js'
 import { Chain, newTally } from './pipeline.js'
+import { Questions } from './wiring.js'
 
 /**
  * Options of {@link compose}.
@@ -25,7 +26,7 @@ export interface ComposeOptions extends Pick<HouseOptions, 'storage' | 'clock' |
  *
  * `sentinel()` does the same, with defaults, marks and management around it.
  *
- * @throws SentinelError `limit.duplicate` when two limits have one name.
+ * @throws SentinelError `limit.duplicate` when two limits have one name, `plan.invalid` when there are too many.
  *
  * @example
  * ```ts
@@ -41,10 +42,10 @@ export function compose<C extends Context = Context>(
 ): Guard<C> {
   const guards = parts.filter((part): part is Guard<C> => typeof part === 'function')
   const options = parts.filter((part): part is ComposeOptions => typeof part !== 'function')
-  return fused(
-    guards.flatMap(({ definitions }) => definitions),
-    Object.assign({}, ...options),
-  )
+  const definitions = guards.flatMap(({ definitions }) => definitions)
+  // Wired once for nothing: what does not fit together is told here, and not by the first update.
+  new Questions(furnish({}), definitions)
+  return fused(definitions, Object.assign({}, ...options))
 }
 
 /** A guard of one definition: middleware by itself, and a part for others. */
@@ -71,5 +72,5 @@ function chainOf<C extends Context>(
 ): Chain<C> {
   const house = furnish(options)
   const name = options.name ?? chainName(house.storage)
-  return new Chain(house, definitions, name, new Exemptions({}, undefined), newTally())
+  return new Chain(house, definitions, name, new Exemptions({}, undefined), newTally(), true)
 }

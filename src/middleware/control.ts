@@ -44,10 +44,15 @@ export interface DenyOptions {
 
 /** What the chain does for a control. */
 export interface ControlBack {
+  /** Tells one sentinel from another. */
+  readonly tally?: object
   limitsOf(decision: Decision): readonly LimitView[]
   refund(decision: Decision, limit: string | undefined): MaybePromise<void>
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
 }
+
+/** What stands behind a control is nobody's business but ours. */
+let backOf: (control: SentinelControl) => ControlBack
 
 /**
  * What a handler finds in `ctx.sentinel`: the facts of the update, what is left of each limit, and a say.
@@ -66,6 +71,10 @@ export interface ControlBack {
  * ```
  */
 export class SentinelControl {
+  static {
+    backOf = (control) => control.back
+  }
+
   /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
   burst: readonly Context[] | undefined
   /** What `auth`'s resolver brought, if there is one. */
@@ -119,6 +128,14 @@ export class SentinelControl {
   decide(verdict: Denied): void {
     this.decided = verdict
   }
+}
+
+/** Whether an update has passed the sentinel that keeps this tally. */
+export function hasPassed(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    if (backOf(control).tally === tally) return true
+  }
+  return false
 }
 
 /**

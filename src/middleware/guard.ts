@@ -57,10 +57,16 @@ export interface Wiring<C extends Context> {
 
 /** What a guard does beside its checks. All optional. */
 export interface Wired<C extends Context> {
+  /** Called once the chain stands: what the guard does beside asking must not outlive a chain that came to nothing. */
+  begin?(): void
   /** Sees every update before anything is decided. Must not throw. */
   observe?(facts: Facts, ctx: C): MaybePromise<void>
   /** Has the last word on what was admitted. `probed`: the probes that found no mark, by index. */
   admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
+  /** How to answer whom `admit` vetoes; a notice unless told. */
+  readonly denial?: Denial<C>
+  /** What `admit` vetoes is told, and passes. */
+  readonly shadow?: boolean
   /** Takes an admitted update over, to run its handlers later; false to let it go on. */
   divert?(facts: Facts, ctx: C, next: NextFunction, control: SentinelControl): boolean
   /** Update kinds that Telegram must be asked for. */
@@ -80,6 +86,22 @@ export interface Admission {
 export interface GuardDefinition<C extends Context = Context> {
   readonly name: string
   wire(wiring: Wiring<C>): Wired<C> | undefined
+}
+
+/** The same guard, judging and refusing nothing. */
+export function inShadow<C extends Context>(definition: GuardDefinition<C>): GuardDefinition<C> {
+  return {
+    name: definition.name,
+    wire(wiring) {
+      const wired = definition.wire({
+        house: wiring.house,
+        scope: (name, subjectOf) => wiring.scope(name, subjectOf),
+        asks: (slot) => wiring.asks(slot),
+        ask: (question) => wiring.ask({ ...question, check: { ...question.check, shadow: true } }),
+      })
+      return wired === undefined ? undefined : { ...wired, shadow: true }
+    },
+  }
 }
 
 /**

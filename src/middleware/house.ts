@@ -183,6 +183,8 @@ export interface House {
   /** Marks of whoever is let off everything but `block` and `once`. */
   readonly exemptMarks: readonly string[]
   readonly administrators: ChatAdministrators | undefined
+  /** Whom options have put on the block list. */
+  readonly listed: Set<Key>
   /** Does it for the bots that are known; if there is none yet, for each as it comes. */
   forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
   /** Does it, aside, for the bots that are known and for each that comes. */
@@ -247,7 +249,8 @@ export function furnish(options: HouseOptions): House {
     bots,
     events,
     background,
-    notices: new Notices(options.notices ?? {}, clock, background),
+    notices: new Notices(options.notices ?? {}, clock, background, failed),
+    listed: new Set(),
     ...exemptionsOf(options.exempt, clock, events),
     async forEachBot(what, operation) {
       const known = bots.all()
@@ -276,9 +279,13 @@ export function furnish(options: HouseOptions): House {
 
 /** The same house with other exemptions and notices. */
 export function refurnish(house: House, options: HouseOptions): House {
+  const notices = new Notices(options.notices ?? {}, house.clock, house.background, (error, during) =>
+    house.events.tell('error', { error, during }),
+  )
+  notices.unsaid = house.notices.unsaid
   return {
     ...house,
-    notices: new Notices(options.notices ?? {}, house.clock, house.background),
+    notices,
     ...exemptionsOf(options.exempt, house.clock, house.events, house.administrators),
   }
 }

@@ -112,7 +112,7 @@ export async function peek(
     const limited = limitOf(question.check)
     if (limited === undefined || !counts(chain, question.check, key)) continue
     if (limit !== undefined && question.name !== limit) continue
-    const decision = await judge.peek(only(chain, bot, index, key))
+    const decision = await judge.peek(only(chain, bot, index, key), chain.house.clock())
     const refused = decision.refusedBy >= 0
     // A peek answers as if it had charged: what it would charge is still there.
     const left = decision.remaining[index] as number
@@ -124,7 +124,8 @@ export async function peek(
       retryAfterMs: decision.retryAfterMs,
     })
   }
-  if (limit !== undefined && states.length === 0) throw unknownLimit(chain, limit)
+  const known = questions.some(({ name, check }) => name === limit && limitOf(check) !== undefined)
+  if (limit !== undefined && !known) throw unknownLimit(chain, limit)
   return states
 }
 
@@ -151,12 +152,13 @@ export async function simulate(
   const { questions } = chain.questions
   const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level, failed)
   const judge = await judgeOf(chain)
+  const now = chain.house.clock()
   const checks: SimulatedCheck[] = []
   for (const [index, { check, name, probe }] of questions.entries()) {
     if (probe === true) continue
     const applies =
       ask !== undefined && (ask.costs[index] as number) > 0 && ask.subjects[check.subject] !== undefined
-    const alone = applies ? await judge.peek(onlyOf(ask as Ask, index)) : undefined
+    const alone = applies ? await judge.peek(onlyOf(ask as Ask, index), now) : undefined
     const refuses = alone !== undefined && (alone.refusedBy >= 0 || alone.shadowRefusals.includes(index))
     checks.push({
       guard: check.guard,
@@ -169,11 +171,14 @@ export async function simulate(
       remaining: alone?.remaining[index] ?? Number.NaN,
     })
   }
-  const decision = ask === undefined ? undefined : await judge.peek(ask)
+  const decision = ask === undefined ? undefined : await judge.peek(ask, now)
   const refuser = decision === undefined || decision.refusedBy < 0 ? undefined : questions[decision.refusedBy]
+  // As it would be with the update itself: Telegram is asked for who administers the chat, if that is not known.
+  const rescued =
+    bot !== undefined && refuser?.excused === 'everybody' && (await exemptions.rescues(facts, ctx))
   const verdict: Verdict =
-    refuser === undefined || decision === undefined ? ALLOWED : chain.verdictOf(refuser, decision)
-  return { verdict, facts, exempt: level > 0, checks }
+    refuser === undefined || decision === undefined || rescued ? ALLOWED : chain.verdictOf(refuser, decision)
+  return { verdict, facts, exempt: level > 0 || rescued, checks }
 }
 
 const NOBODY: UserFromGetMe = {

@@ -77,8 +77,9 @@ export class Notices {
     { texts, t, budget = BUDGET }: NoticeOptions,
     private readonly clock: Clock,
     private readonly background: Background,
+    failed: (error: unknown, during: string) => void,
   ) {
-    this.wording = new Wording(texts, t)
+    this.wording = new Wording(texts, t, (error) => failed(error, 'notices.t'))
     this.budget = budget
   }
 

@@ -1,5 +1,6 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Ask, Decision, Judge, MaybePromise } from '../core/check.js'
+import type { Ms } from '../core/duration.js'
 import { describe, type Facts } from '../core/facts.js'
 import { ALLOWED, type DenialReason, type Denied } from '../core/verdict.js'
 import {
@@ -9,39 +10,18 @@ import {
   SentinelControl,
   type SentinelFlavor,
 } from './control.js'
+import type { Denial } from './denial.js'
 import type { Exemptions } from './exemptions.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
-import { Questions } from './wiring.js'
+import { newTally, type Tally } from './tally.js'
+import { ADMINISTRATOR, Questions } from './wiring.js'
 
-/**
- * How many updates went which way in this process, since it was made.
- *
- * @example
- * ```ts
- * import { sentinel, type Tally } from 'grammy-sentinel'
- *
- * const shareDenied = ({ allowed, denied }: Tally) => denied / Math.max(1, allowed + denied)
- * console.log(shareDenied((await sentinel().health()).tally))
- * ```
- */
-export interface Tally {
-  allowed: number
-  denied: number
-  /** Of a kind this version does not know: passed, undecided. */
-  unknown: number
-  /** Would have been stopped by a limit in shadow. */
-  shadow: number
-  /** By guard and reason, such as `throttle.limited`. */
-  readonly denials: Map<string, number>
-}
+export { newTally, type Tally }
 
 const NONE: readonly number[] = Object.freeze([])
-
-/** Nothing counted yet. */
-export function newTally(): Tally {
-  return { allowed: 0, denied: 0, unknown: 0, shadow: 0, denials: new Map() }
-}
+/** How long after a storage failed to take the plan it is asked again. */
+const PREPARE_AGAIN: Ms = 5000
 
 /**
  * Several guards run as one: facts are read once, all questions are decided in one call, and what follows is done
@@ -51,6 +31,7 @@ export class Chain<C extends Context> implements ControlBack {
   readonly questions: Questions<C>
   private judge: Judge | undefined
   private preparing: Promise<void> | undefined
+  private prepareAt: Ms = 0
   private readonly observers: readonly Wired<C>[]
   private readonly admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]
@@ -60,9 +41,11 @@ export class Chain<C extends Context> implements ControlBack {
   constructor(
     readonly house: House,
     guards: readonly GuardDefinition<C>[],
-    name: string,
+    private readonly name: string,
     private readonly exemptions: Exemptions,
     readonly tally: Tally,
+    /** Made while an update waits: a storage that throws must not stop it. */
+    late = false,
   ) {
     this.questions = new Questions(house, guards)
     const { wired, questions } = this.questions
@@ -71,15 +54,46 @@ export class Chain<C extends Context> implements ControlBack {
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
     this.released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
-    const prepared = house.storage.prepare(this.questions.plan(name))
-    if (isPromise(prepared)) {
-      this.preparing = prepared.then(
+    try {
+      this.prepare()
+    } catch (error) {
+      if (!late) throw error
+      this.notPrepared(error)
+    }
+    for (const each of wired) each.begin?.()
+  }
+
+  private prepare(): void {
+    const prepared = this.house.storage.prepare(this.questions.plan(this.name))
+    if (!isPromise(prepared)) {
+      this.judge = prepared
+      return
+    }
+    const preparing = prepared
+      .then(
         (judge) => {
           this.judge = judge
         },
-        (error) => this.failed(error, 'storage.prepare'),
+        (error) => this.notPrepared(error),
       )
-    } else this.judge = prepared
+      .then(() => {
+        this.preparing = undefined
+      })
+    this.preparing = preparing
+  }
+
+  private prepareAgain(): void {
+    if (this.preparing !== undefined || this.house.clock() < this.prepareAt) return
+    try {
+      this.prepare()
+    } catch (error) {
+      this.notPrepared(error)
+    }
+  }
+
+  private notPrepared(error: unknown): void {
+    this.prepareAt = this.house.clock() + PREPARE_AGAIN
+    this.failed(error, 'storage.prepare')
   }
 
   /** Update kinds that Telegram must be asked for. */
@@ -131,22 +145,26 @@ export class Chain<C extends Context> implements ControlBack {
       this.house.events.tell('unknown', { facts, ctx })
       return next()
     }
+    // The first time only: while it is tried again nobody waits.
+    if (this.judge === undefined && this.preparing !== undefined && this.prepareAt === 0) {
+      return this.preparing.then(() => this.consult(facts, ctx, next))
+    }
+    return this.consult(facts, ctx, next)
+  }
+
+  private consult(
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    level = this.exemptions.levelOf(facts, ctx.me.id),
+  ): MaybePromise<void> {
+    const ask = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
+    if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this
     if (judge === undefined) {
-      if (this.preparing === undefined) return this.withoutStorage(undefined, facts, ctx, next)
-      return this.preparing.then(() => {
-        if (this.judge === undefined) this.preparing = undefined
-        return this.decide(facts, ctx, next)
-      })
+      this.prepareAgain()
+      return this.withoutStorage(ask, facts, ctx, next)
     }
-    const ask = this.questions.askFor(
-      facts,
-      ctx,
-      ctx.me.id,
-      this.exemptions.levelOf(facts, ctx.me.id),
-      this.failed,
-    )
-    if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     let decision: MaybePromise<Decision>
     try {
       decision = judge.evaluate(ask, this.house.clock())
@@ -165,18 +183,27 @@ export class Chain<C extends Context> implements ControlBack {
   }
 
   private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
-    if (decision.shadowRefusals.length > 0) this.tellShadows(facts, ctx, decision)
-    if (decision.refusedBy < 0) return this.pass(facts, ctx, next, decision)
-    const question = this.questions.questions[decision.refusedBy] as Question<C>
-    if (question.excused === 'everybody') {
-      const rescued = this.exemptions.rescues(facts, ctx)
-      if (isPromise(rescued)) {
-        return rescued.then((yes) =>
-          yes ? this.pass(facts, ctx, next, undefined) : this.stop(facts, ctx, question, decision),
-        )
-      }
-      if (rescued) return this.pass(facts, ctx, next, undefined)
+    if (decision.refusedBy < 0) {
+      this.tellShadows(facts, ctx, decision)
+      return this.pass(facts, ctx, next, decision)
     }
+    const question = this.questions.questions[decision.refusedBy] as Question<C>
+    const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
+    if (!isPromise(rescued)) return this.rescue(rescued, facts, ctx, next, question, decision)
+    return rescued.then((yes) => this.rescue(yes, facts, ctx, next, question, decision))
+  }
+
+  private rescue(
+    rescued: boolean,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    question: Question<C>,
+    decision: Decision,
+  ): MaybePromise<void> {
+    // Asked again for what administrators are asked: the refusal charged nothing, and a duplicate must not pass twice.
+    if (rescued) return this.consult(facts, ctx, next, ADMINISTRATOR)
+    this.tellShadows(facts, ctx, decision)
     this.stop(facts, ctx, question, decision)
   }
 
@@ -198,7 +225,10 @@ export class Chain<C extends Context> implements ControlBack {
     const wired = this.admitters[from]
     if (wired === undefined) return this.enter(facts, ctx, next, decision, identity)
     const go = (admission: Admission | undefined): MaybePromise<void> => {
-      if (admission?.veto !== undefined) return this.veto(admission, facts, ctx, decision)
+      if (admission?.veto !== undefined) {
+        if (wired.shadow !== true) return this.veto(admission, facts, ctx, decision, wired.denial)
+        this.tellShadow(facts, ctx, 'auth', 'resolver')
+      }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
     let admission: MaybePromise<Admission | undefined>
@@ -216,10 +246,16 @@ export class Chain<C extends Context> implements ControlBack {
     return { veto: 'unavailable' }
   }
 
-  private veto(admission: Admission, facts: Facts, ctx: C, decision: Decision | undefined): void {
+  private veto(
+    { veto = 'vetoed', note }: Admission,
+    facts: Facts,
+    ctx: C,
+    decision: Decision | undefined,
+    denial: Denial<C> | undefined,
+  ): void {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settle(decision, 'release')
-    this.deny(facts, ctx, admission.veto ?? 'vetoed', 'auth', admission.note)
+    this.deny(facts, ctx, veto, 'auth', note, denial)
   }
 
   /** Lets the update in, and sees how its handlers end. */
@@ -286,7 +322,7 @@ export class Chain<C extends Context> implements ControlBack {
     reason: DenialReason,
     guard: string,
     note?: string,
-    notice = true,
+    denial: Denial<C> = 'notice',
   ): void {
     const verdict: Denied = {
       allowed: false,
@@ -299,27 +335,33 @@ export class Chain<C extends Context> implements ControlBack {
     }
     this.count(verdict)
     this.house.events.tell('denied', { facts, ctx, verdict })
-    this.house.notices.answer(ctx, facts, verdict, notice ? 'notice' : 'silent', notice)
+    this.house.notices.answer(ctx, facts, verdict, denial, true)
   }
 
   /** The storage failed. Limits open, so that the bot stays up; whatever lets only some people in stays closed. */
-  private withoutStorage(ask: Ask | undefined, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
-    const closed = this.questions.questions.some(
-      ({ check, on }, index) =>
-        check.kind === 'present' &&
-        (ask === undefined ? on.includes(facts.activity) : (ask.costs[index] as number) > 0),
+  private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
+    const closed = this.questions.questions.find(
+      ({ check, reason }, index) =>
+        check.shadow !== true &&
+        // Whoever a resolver has not seen has no mark, so without marks its no cannot be told from a yes.
+        (check.kind === 'present' || reason === 'vetoed') &&
+        (ask.costs[index] as number) > 0 &&
+        ask.subjects[check.subject] !== undefined,
     )
-    if (!closed) return this.pass(facts, ctx, next, undefined)
-    this.deny(facts, ctx, 'unavailable', 'auth', undefined, false)
+    if (closed === undefined) return this.pass(facts, ctx, next, undefined)
+    this.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
   }
 
-  private tellShadows(facts: Facts, ctx: C, decision: Decision): void {
-    for (const index of decision.shadowRefusals) {
-      const { check, name, probe } = this.questions.questions[index] as Question<C>
-      if (probe === true) continue
-      this.tally.shadow++
-      this.house.events.tell('shadow', { facts, ctx, guard: check.guard, limit: name })
+  private tellShadows(facts: Facts, ctx: C, { shadowRefusals }: Decision): void {
+    for (let i = 0; i < shadowRefusals.length; i++) {
+      const { check, name, probe } = this.questions.questions[shadowRefusals[i] as number] as Question<C>
+      if (probe !== true) this.tellShadow(facts, ctx, check.guard, name)
     }
+  }
+
+  private tellShadow(facts: Facts, ctx: C, guard: string, limit: string): void {
+    this.tally.shadow++
+    this.house.events.tell('shadow', { facts, ctx, guard, limit })
   }
 
   private count(verdict: Denied): void {
@@ -337,13 +379,18 @@ export class Chain<C extends Context> implements ControlBack {
     })
   }
 
-  refund(decision: Decision, limit: string | undefined): MaybePromise<void> {
-    const { judge } = this
-    const { receipt } = decision
-    if (judge === undefined || receipt === undefined) return
-    if (limit === undefined) return judge.settle(receipt, 'refund')
-    const index = this.questions.questions.findIndex(({ name }) => name === limit)
-    if (index >= 0) return judge.settle(receipt, 'refund', index)
+  async refund({ receipt }: Decision, limit: string | undefined): Promise<void> {
+    if (receipt === undefined) return
+    const index = this.questions.questions.findIndex(
+      ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
+    )
+    if (limit !== undefined && index < 0) return
+    try {
+      await this.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
+    } catch (error) {
+      // A handler calls this: what it cannot mend must not fail it.
+      this.failed(error, 'storage.settle')
+    }
   }
 
   async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
@@ -359,7 +406,14 @@ export class Chain<C extends Context> implements ControlBack {
       note: options.note,
     })
     this.tally.allowed--
-    this.deny(facts, control.ctx as C, 'denied', 'handler', options.note, options.notice ?? true)
+    this.deny(
+      facts,
+      control.ctx as C,
+      'denied',
+      'handler',
+      options.note,
+      options.notice === false ? 'silent' : 'notice',
+    )
     if (options.refund === true) await control.refund()
   }
 

@@ -66,6 +66,7 @@ export class Wording {
   constructor(
     texts: Readonly<Record<string, Texts>> = {},
     private readonly translate?: Translate | undefined,
+    private readonly failed: (error: unknown) => void = () => undefined,
   ) {
     for (const [language, own] of Object.entries(texts)) {
       const tag = language.toLowerCase()
@@ -75,7 +76,7 @@ export class Wording {
 
   /** Plain text, not yet escaped. */
   say(language: string | undefined, verdict: Denied): string {
-    const own = this.translate?.(language, verdict)
+    const own = this.translated(language, verdict)
     if (own !== undefined) return own
     const tag = language?.toLowerCase() ?? 'en'
     const template =
@@ -86,5 +87,15 @@ export class Wording {
     // Rounded up to whole seconds: people who come back at the time said must get through.
     const wait = formatDuration(Math.ceil(verdict.retryAfterMs / 1000) * 1000)
     return template.replaceAll('{wait}', wait)
+  }
+  /** A translation that throws, or is none, must stop nobody's update. */
+  private translated(language: string | undefined, verdict: Denied): string | undefined {
+    try {
+      const own: unknown = this.translate?.(language, verdict)
+      return typeof own === 'string' ? own : undefined
+    } catch (error) {
+      this.failed(error)
+      return undefined
+    }
   }
 }
