@@ -151,7 +151,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     return this.administration.blockOf(whom)
   }
 
-  /** Everybody who is blocked: `for await (const { subject, reason } of guard.blocked())`. */
+  /** Everybody who is blocked, each once, in no promised order: `for await (const { subject, reason } of guard.blocked())`. */
   blocked(): AsyncGenerator<Blocked, void, undefined> {
     return this.administration.blocked()
   }
@@ -172,15 +172,15 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   }
 
   /**
-   * Adds an exported list to this one; how many it held.
+   * Adds an exported list to this one; how many were added. What has lapsed is left out.
    *
-   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported. What has lapsed is left out.
+   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
    */
   import(list: BlockListExport): Promise<number> {
     return this.administration.import(list)
   }
 
-  /** Registers, for `auth`. */
+  /** Registers for good, for `auth`. */
   register(whom: Subject | readonly Subject[]): Promise<void> {
     return this.administration.register(whom)
   }
@@ -249,11 +249,12 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.draining.add(draining)
   }
 
-  /** Listens to what happens; the returned function stops it. */
+  /** Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`. */
   on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void {
     return this.house.events.on(event, listener)
   }
 
+  /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
     const { storage, background, notices, bots } = this.house
     let health: StorageHealth

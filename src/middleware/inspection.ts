@@ -81,7 +81,7 @@ export interface SimulatedCheck {
 export interface Simulation {
   readonly verdict: Verdict
   readonly facts: Facts
-  /** Whether the actor is let off by id, or as an administrator that is known already. Roles are seen in `checks`. */
+  /** Whether the actor is let off by id, or as an administrator. Roles are seen in `checks`. */
   readonly exempt: boolean
   readonly checks: readonly SimulatedCheck[]
 }
