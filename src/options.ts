@@ -257,18 +257,18 @@ function over(under: unknown, upper: object, opaque: readonly string[] = []): ob
 
 /** A limit and a subject are one value: half of one and half of another would be neither. */
 function isWhole(value: object): boolean {
-  return whole.has(value) || Object.hasOwn(value, 'per') || Object.hasOwn(value, 'kind')
+  return whole.has(value) || has(value, 'per') || has(value, 'kind')
 }
 
 function spelledOut(option: string, value: unknown): unknown {
-  const limit = typeof value === 'string' || (isPlain(value) && Object.hasOwn(value, 'per'))
+  const limit = typeof value === 'string' || (isPlain(value) && has(value, 'per'))
   if (option === 'throttle' && limit) return { limit: value }
   const window = typeof value === 'string' || typeof value === 'number'
   return option === 'debounce' && window ? { window: value } : value
 }
 
 function has(value: unknown, ...names: readonly string[]): boolean {
-  return typeof value === 'object' && value !== null && names.every((name) => name in value)
+  return names.every((name) => Reflect.get(Object(value), name) !== undefined)
 }
 
 /** A tree of options, as opposed to a list or somebody's instance. */
@@ -301,17 +301,19 @@ function frozen<T>(value: T, opaque: readonly string[] = OPAQUE): T {
  * ```
  */
 export function fromJson(text: string): SentinelOptions {
-  let options: unknown
-  try {
-    options = JSON.parse(text)
-  } catch {
-    const before = text.slice(0, breakOf(text)).split('\n')
-    const where = `line ${before.length}, column ${(before.at(-1) as string).length + 1}`
-    throw new SentinelError('option.invalid', `${where}: JSON breaks off here. Look before it, too.`)
-  }
+  const options = parseJson(text)
   const [problem] = checkOptions(options)
   if (problem !== undefined) throw problem
   return options as SentinelOptions
+}
+
+/** What is in a file of options, unchecked. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new SentinelError('option.invalid', `${breakOf(text)}: JSON breaks off here. Look before it, too.`)
+  }
 }
 
 /**

@@ -210,6 +210,8 @@ type Issue = z.core.$ZodIssue
 
 function told(error: z.ZodError, schema: Schema, input: unknown, what: string): SentinelError[] {
   const all = error.issues.flatMap((issue) => tell(schema, issue, issue.path, input, what))
+  // What is unknown comes first: it is why something else is missing.
+  all.sort((a, b) => Number(b.code === 'option.unknown') - Number(a.code === 'option.unknown'))
   return [...new Map(all.map((problem) => [problem.message, problem])).values()]
 }
 
@@ -415,14 +417,17 @@ const TOKEN =
 const VALUE = '"v{['
 const FOLLOWS: Readonly<Record<string, string>> = { '{': '"}', '[': `${VALUE}]`, ':': VALUE }
 
-/** The index at which JSON breaks off. Engines tell it in words of their own, or not at all. */
-export function breakOf(text: string): number {
+/** The line and column where JSON breaks off. Engines tell it in words of their own, or not at all. */
+export function breakOf(text: string): string {
   const open: string[] = []
   for (let at = 0, wanted = VALUE; ; at = TOKEN.lastIndex) {
     TOKEN.lastIndex = at
     const token = TOKEN.exec(text)
     const kind = token?.[1] ?? (token?.[2] === undefined ? 'v' : '"')
-    if (token === null || !wanted.includes(kind)) return at + text.slice(at).search(/[^ \t\n\r]|$/)
+    if (token === null || !wanted.includes(kind)) {
+      const before = text.slice(0, at + text.slice(at).search(/[^ \t\n\r]|$/)).split('\n')
+      return `line ${before.length}, column ${(before.at(-1) as string).length + 1}`
+    }
     if (kind === '{' || kind === '[') open.push(kind)
     if (kind === '}' || kind === ']') open.pop()
     const inner = open.at(-1)

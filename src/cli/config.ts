@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { SentinelError } from '../core/errors.js'
+import { formatLimit, type LimitInput, parseLimit } from '../core/limit.js'
+import {
+  checkOptions,
+  layer,
+  optionsSchema,
+  parseJson,
+  readEnv,
+  type SentinelOptions,
+  withDefaults,
+} from '../options.js'
+import { type Command, type Terminal, UsageError } from './command.js'
+
+/** `grammy-sentinel config`: looks at options without starting a bot. */
+export const config: Command = {
+  summary: 'Checks a file of options, or prints their JSON Schema',
+  usage: [
+    'Usage: grammy-sentinel config check FILE [--env]',
+    '       grammy-sentinel config schema',
+    '',
+    'check   Reads options from a JSON file and shows what holds and where it comes from, or all that is wrong.',
+    '        --env lays the variables of the environment (SENTINEL__THROTTLE__LIMIT=20/1m) over the file.',
+    'schema  Prints the JSON Schema of the options, for editors.',
+    '',
+    'Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage.',
+  ].join('\n'),
+  run([name, ...args], terminal) {
+    switch (name) {
+      case 'check':
+        return check(args, terminal)
+      case 'schema':
+        parseArgs({ args, allowPositionals: false })
+        terminal.out(
+          JSON.stringify(z.toJSONSchema(optionsSchema, { io: 'input', unrepresentable: 'any' }), null, 2),
+        )
+        return 0
+      default:
+        throw new UsageError(name === undefined ? 'check or schema?' : `There is no "config ${name}".`)
+    }
+  },
+}
+
+type Source = 'default' | 'file' | 'env'
+
+function check(args: readonly string[], terminal: Terminal): number {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { env: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  })
+  const [path, ...others] = positionals
+  if (path === undefined) throw new UsageError('Which file?')
+  if (others.length > 0) throw new UsageError('One file at a time.')
+
+  const file = readFile(path)
+  const env = values.env ? readEnv(terminal.env) : { options: {}, problems: [] }
+  const problems = [...file.problems, ...env.problems]
+  // Each may be right by itself, and both together wrong.
+  if (problems.length === 0) problems.push(...checkOptions(layer(file.options, env.options)))
+  if (problems.length > 0) {
+    terminal.err(`${path}: ${problems.length === 1 ? '1 problem' : `${problems.length} problems`}`)
+    for (const { code, message } of problems) terminal.err(`  ${message} [${code}]`)
+    return 1
+  }
+  terminal.out(`${path}: ok\n${table(file.options, env.options)}`)
+  return 0
+}
+
+function readFile(path: string): { options: SentinelOptions; problems: SentinelError[] } {
+  try {
+    const options = parseJson(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
+    const problems = checkOptions(options)
+    return { options: problems.length === 0 ? (options as SentinelOptions) : {}, problems }
+  } catch (error) {
+    if (error instanceof SentinelError) return { options: {}, problems: [error] }
+    const problem = new SentinelError('option.invalid', `cannot be read: ${(error as Error).message}`)
+    return { options: {}, problems: [problem] }
+  }
+}
+
+/** What holds, a line each: the option, its value, where it comes from. */
+function table(file: SentinelOptions, env: SentinelOptions): string {
+  // Written out alike, so that their paths are those of what holds.
+  const [fromFile, fromEnv] = [layer(file), layer(env)]
+  const { $schema, ...options } = withDefaults(layer(file, env))
+  const rows = leavesOf(options).map(([path, value]): [string, string, Source] => [
+    nameOf(path),
+    textOf(value),
+    reaches(fromEnv, path) ? 'env' : reaches(fromFile, path) ? 'file' : 'default',
+  ])
+  const width = (column: 0 | 1): number => Math.max(...rows.map((row) => row[column].length))
+  return rows
+    .map(([name, value, source]) => `  ${name.padEnd(width(0))}  ${value.padEnd(width(1))}  ${source}`)
+    .join('\n')
+}
+
+type Path = readonly (string | number)[]
+
+function leavesOf(value: unknown, path: Path = []): (readonly [Path, unknown])[] {
+  if (Array.isArray(value) && value.some((item) => typeof item === 'object')) {
+    return value.flatMap((item, index) => leavesOf(item, [...path, index]))
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isLimit(value)) {
+    return [[path, value]]
+  }
+  const entries = Object.entries(value)
+  // Something that is on, as it comes. Of the rest nothing is to be said.
+  if (entries.length === 0) return ['exempt', 'notices'].includes(String(path[0])) ? [] : [[path, true]]
+  return entries.flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
+}
+
+function nameOf(path: Path): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`))
+    .join('')
+    .slice(1)
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  if (Array.isArray(value)) return value.map(textOf).join(', ')
+  if (isLimit(value)) return formatLimit(parseLimit(value))
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function isLimit(value: unknown): value is Exclude<LimitInput, string> {
+  return typeof value === 'object' && value !== null && 'per' in value
+}
+
+function reaches(options: unknown, path: Path): boolean {
+  let held = options
+  for (const key of path) {
+    if (typeof held !== 'object' || held === null || !Object.hasOwn(held, key)) return false
+    held = (held as Readonly<Record<string | number, unknown>>)[key]
+  }
+  return true
+}

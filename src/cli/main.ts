@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { type Command, type Terminal, UsageError } from './command.js'
+import { config } from './config.js'
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([['config', config]])
+
+function help(): string {
+  const width = Math.max(...[...COMMANDS.keys()].map((name) => name.length))
+  const list = [...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  return [
+    'Usage: grammy-sentinel COMMAND',
+    '',
+    'Commands:',
+    ...list,
+    '',
+    'Options:',
+    '  --help     Shows this, or how a command is used',
+    '  --version  Shows the version',
+  ].join('\n')
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return String((manifest as { readonly version?: unknown }).version)
+}
+
+async function main([name, ...args]: readonly string[], terminal: Terminal): Promise<number> {
+  if (name === '--version' || name === '-v') {
+    terminal.out(version())
+    return 0
+  }
+  if (name === '--help' || name === '-h') {
+    terminal.out(help())
+    return 0
+  }
+  const command = COMMANDS.get(name ?? '')
+  if (command === undefined) {
+    terminal.err(name === undefined ? 'Which command?' : `There is no command "${name}".`)
+    terminal.err(`\n${help()}`)
+    return 2
+  }
+  if (args.includes('--help') || args.includes('-h')) {
+    terminal.out(command.usage)
+    return 0
+  }
+  try {
+    return await command.run(args, terminal)
+  } catch (error) {
+    if (!isUsageError(error)) throw error
+    terminal.err(`${error.message}\n\n${command.usage}`)
+    return 2
+  }
+}
+
+/** Ours, and those of `parseArgs`. */
+function isUsageError(error: unknown): error is Error {
+  if (error instanceof UsageError) return true
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+}
+
+// Whoever reads may have read enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
+// The code is set, not the process ended: what was written to a pipe may still be under way.
+process.exitCode = await main(process.argv.slice(2), {
+  env: process.env,
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+})
