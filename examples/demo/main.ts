@@ -98,9 +98,9 @@ async function playCast(sentences: readonly string[], options: SentinelOptions):
     const rows = parts.map(({ row }) => row)
     const endShow = show(ledger, process.stdout, { names, texts: true, token: account.token }, rows)
     const troubles = await Promise.all(
-      parts.map(async ({ actor, row }) => {
+      parts.map(async ({ actor }) => {
         try {
-          await actor.plays(row.account)
+          await actor.plays()
         } catch (error) {
           return errorInWords(error, account.token)
         }

@@ -1,0 +1,85 @@
+// A bot that keeps a group in order: it greets who joins, and administrators block people by answering a message of
+// theirs with /block, for a time if they say how long: /block 1h
+import { fileURLToPath } from 'node:url'
+import { Bot, type BotConfig, type Context } from 'grammy'
+import {
+  type Duration,
+  parseDuration,
+  type Sentinel,
+  type SentinelFlavor,
+  type SubjectRef,
+  sentinel,
+  subject,
+} from 'grammy-sentinel'
+
+type GuardedContext = Context & SentinelFlavor
+
+export function moderationBot(
+  token: string,
+  options?: BotConfig<GuardedContext>,
+): { readonly bot: Bot<GuardedContext>; readonly guard: Sentinel<GuardedContext> } {
+  const bot = new Bot<GuardedContext>(token, options)
+  // Who administers a chat is never slowed down in it.
+  const guard = sentinel<GuardedContext>({ throttle: '20/1m', exempt: { chatAdmins: true } })
+  guard.install(bot)
+
+  guard.membership.on('joined', async ({ ctx, chat, member }) => {
+    if (await guard.isBlocked(member.id)) await ctx.api.banChatMember(chat.id, member.id)
+    else await ctx.api.sendMessage(chat.id, `Welcome, ${member.first_name}!`)
+  })
+
+  const groups = bot.chatType(['group', 'supergroup'])
+  groups.command('block', async (ctx) => {
+    if (!(await isAdministrator(ctx))) return
+    const whom = authorOf(ctx)
+    if (whom === undefined) return ctx.reply('Answer a message of theirs with /block, or /block 1h.')
+    const span = spanOf(ctx.match)
+    if (span === null) return ctx.reply('For how long? Such as /block 30m, or /block for good.')
+    await guard.block(whom, { ...(span !== undefined && { for: span }), reason: 'asked by an administrator' })
+    await ctx.reply('Blocked.')
+  })
+  groups.command('unblock', async (ctx) => {
+    if (!(await isAdministrator(ctx))) return
+    const whom = authorOf(ctx)
+    if (whom === undefined) return ctx.reply('Answer a message of theirs with /unblock.')
+    await ctx.reply((await guard.unblock(whom)) > 0 ? 'Unblocked.' : 'They were not blocked.')
+  })
+  groups.command('rules', (ctx) => ctx.reply('Be kind.'))
+  return { bot, guard }
+}
+
+async function isAdministrator(ctx: GuardedContext): Promise<boolean> {
+  const { actorKind, actorId } = ctx.sentinel.facts
+  // They speak as the group itself, which nobody else can.
+  if (actorKind === 'anonymous') return true
+  if (actorKind !== 'user' || actorId === undefined) return false
+  const { status } = await ctx.getChatMember(actorId)
+  return status === 'creator' || status === 'administrator'
+}
+
+/** Who wrote the message that is answered, be it a user, a channel or an anonymous administrator. */
+function authorOf(ctx: GuardedContext): SubjectRef | undefined {
+  const { sender_chat: chat, from } = ctx.msg?.reply_to_message ?? {}
+  // First of all the chat: all channels, and all anonymous administrators, share one user.
+  if (chat !== undefined) return subject.sender(chat.id)
+  return from === undefined ? undefined : subject.user(from.id)
+}
+
+/** Undefined: for good. Null: no span of time. */
+function spanOf(text: string): Duration | undefined | null {
+  if (text.trim() === '') return undefined
+  try {
+    return parseDuration(text.trim() as Duration)
+  } catch {
+    return null
+  }
+}
+
+export async function main(token = process.env.BOT_TOKEN ?? ''): Promise<void> {
+  const { bot, guard } = moderationBot(token)
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => bot.stop())
+  await bot.start()
+  await guard.close()
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()

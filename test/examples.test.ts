@@ -1,0 +1,139 @@
+import type { Bot, BotConfig, Context } from 'grammy'
+import type { SentinelFlavor } from 'grammy-sentinel'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from 'grammy-sentinel/testing'
+import { helloBot } from '../examples/hello.js'
+import { moderationBot } from '../examples/moderation.js'
+import { uploadsBot } from '../examples/uploads.js'
+
+type GuardedContext = Context & SentinelFlavor
+interface Example {
+  readonly bot: Bot<GuardedContext>
+  readonly guard: { close(): Promise<void> }
+}
+
+let telegram: Telegram
+let account: TelegramBot
+let alice: Person
+let bob: Person
+let end: () => Promise<void>
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  account = telegram.createBot({ username: 'example_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+})
+afterEach(async () => {
+  await end()
+  await telegram.close()
+})
+
+/** Runs an example as its own `main` would. */
+async function run(build: (token: string, options: BotConfig<GuardedContext>) => Example): Promise<void> {
+  const { bot, guard } = build(account.token, { client: { apiRoot: telegram.apiRoot } })
+  const failures: unknown[] = []
+  bot.catch(({ error }) => failures.push(error))
+  let running: Promise<void> | undefined
+  await new Promise<void>((started, failed) => {
+    running = bot.start({ onStart: () => started() })
+    running.catch(failed)
+  })
+  end = async () => {
+    await bot.stop()
+    await running
+    await guard.close()
+    expect(failures).toEqual([])
+  }
+}
+
+describe('hello', () => {
+  test('greets, and slows a flood down by default', async () => {
+    await run(helloBot)
+    for (let i = 0; i < 35; i++) await alice.to(account).sends('/start')
+    await alice.hears('You have 29 messages left')
+    await alice.hears(/^Slow down/)
+    await telegram.settled()
+    expect(alice.heard.filter(({ text }) => text?.startsWith('Hello')).length).toBeLessThan(35)
+  })
+})
+
+describe('moderation', () => {
+  const plazaOf = (members: Person[]) =>
+    telegram.createGroup({ title: 'Plaza', owner: alice, members, admins: [account] })
+
+  test('greets who joins', async () => {
+    const plaza = plazaOf([])
+    await run(moderationBot)
+    // Telegram keeps no joins for a bot that has not asked for them yet; once it fetched this, it has.
+    await alice.in(plaza).sends('hello')
+    await telegram.settled()
+    await bob.in(plaza).joins()
+    await alice.hears('Welcome, Bob!', { in: plaza })
+  })
+
+  test('blocks whom an administrator blocks, and unblocks', async () => {
+    const plaza = plazaOf([bob])
+    await run(moderationBot)
+    const spam = await bob.in(plaza).sends('buy this')
+    await alice.in(plaza).replies(spam, '/block 1h')
+    await alice.hears('Blocked.')
+    const blocked = await bob.in(plaza).sends('/rules')
+    await telegram.settled()
+    const unblocking = await alice.in(plaza).replies(spam, '/unblock')
+    await alice.hears('Unblocked.', { after: blocked })
+    expect(alice.heard.some(({ text }) => text === 'Be kind.')).toBe(false)
+    await bob.in(plaza).sends('/rules')
+    await alice.hears('Be kind.', { after: unblocking })
+  })
+
+  test('keeps out who joins while blocked', async () => {
+    const plaza = plazaOf([bob])
+    await run(moderationBot)
+    await alice.in(plaza).replies(await bob.in(plaza).sends('buy this'), '/block')
+    await alice.hears('Blocked.')
+    await bob.in(plaza).leaves()
+    await bob.in(plaza).joins()
+    await telegram.called('banChatMember')
+    expect(plaza.member(bob).status).toBe('kicked')
+  })
+
+  test('blocks an anonymous administrator as such, and takes no orders from members', async () => {
+    const plaza = plazaOf([bob])
+    await run(moderationBot)
+    const order = await bob.in(plaza).replies(await alice.in(plaza).sends('hello'), '/block')
+    await telegram.settled()
+    expect(bob.heard.some(({ text }) => text === 'Blocked.')).toBe(false)
+    const anonymous = await alice.in(plaza).anonymously().sends('I speak for all')
+    await alice.in(plaza).replies(anonymous, '/block 5 minutes or so')
+    await alice.hears('For how long?', { after: order })
+    await alice.in(plaza).replies(anonymous, '/block 30m')
+    await alice.hears('Blocked.')
+    const rules = await alice.in(plaza).anonymously().sends('/rules')
+    await telegram.settled()
+    expect(telegram.calls('sendMessage').at(-1)?.params).toMatchObject({ text: 'Blocked.' })
+    await alice.in(plaza).sends('/rules')
+    await alice.hears('Be kind.', { after: rules })
+  })
+})
+
+describe('uploads', () => {
+  const pdf = (megabytes: number) => ({
+    content: new Uint8Array(megabytes * 1_000_000),
+    type: 'application/pdf',
+  })
+
+  test('weighs files, and refunds what it cannot use', async () => {
+    await run(uploadsBot)
+    const chat = alice.to(account)
+    await chat.sendsDocument('picture.png', { content: new Uint8Array(5_000_000), type: 'image/png' })
+    await alice.hears('Only PDF, please. You have 20.00 MB left.')
+    await chat.sendsDocument('thesis.pdf', pdf(15))
+    await alice.hears(/^Thank you. You have 5\.0\d MB left/)
+    await chat.sendsDocument('appendix.pdf', pdf(6))
+    await alice.hears(/^That is enough for now. Try again in/)
+    await chat.sendsDocument('abstract.pdf', pdf(1))
+    await alice.hears(/^Thank you. You have 4\.0\d MB left/)
+    await chat.sends('/left')
+    await alice.hears(/^You have 4\.0\d MB left/)
+  })
+})
