@@ -47,6 +47,7 @@ export const debounceOptions = z.strictObject({
     'leading',
   ),
   ...refusal,
+  deny: option(refusal.deny, 'How whoever is stopped is answered.', 'silent'),
   maxWait: option(span, 'The most a burst waits from its first message on. Default: ten times the quiet.'),
   maxSize: option(count, 'Messages of a burst at most: then it fires at once.', 50),
   maxKeys: option(count, 'Bursts that wait at most: for one more, the oldest fires at once.', 10_000),

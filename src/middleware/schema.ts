@@ -128,6 +128,7 @@ export const refusal = {
   deny: option(
     z.union([z.enum(['silent', 'notice']), callable<Denial<Context>>()]),
     'How whoever is stopped is answered.',
+    'notice',
   ),
   noticeEvery: option(duration, 'One notice in so long.', '1m'),
   shadow: option(z.boolean(), 'Judged, counted and told to listeners, never refusing.', false),
