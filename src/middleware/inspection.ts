@@ -203,7 +203,8 @@ async function judgeOf(chain: Chain<Context>): Promise<Judge> {
 }
 
 function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
-  const scope = chain.questions.scopeNames()[check.subject] as string
+  // What follows the dot is a part of the same subject: see throttle's edits and joins.
+  const [scope = ''] = (chain.questions.scopeNames()[check.subject] as string).split('.')
   const { kind } = keySubject(key)
   return kind === 'own' ? scope.startsWith('own:') : SCOPES_OF[kind].includes(scope)
 }

@@ -23,33 +23,34 @@ export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
  */
 export type ScopeName = (typeof SCOPES)[number]
 
-/** The scope of a limit, by name or by a developer's own key. */
+/** The scope of a limit, by name or by a developer's own key; `part`, such as `.edits`, gives it records of its own. */
 export function scopeOf(
   wiring: Wiring<Context>,
   name: ScopeName,
   key: ((facts: Facts, ctx: Context) => string | number | undefined) | undefined,
   limitName: string,
+  part = '',
 ): number {
   if (key !== undefined) {
-    return wiring.scope(`own:${limitName}`, (facts, ctx) => {
+    return wiring.scope(`own:${limitName}${part}`, (facts, ctx) => {
       const own = key(facts, ctx)
       return own === undefined || own === '' ? undefined : ownKey(String(own).slice(0, 256))
     })
   }
   switch (name) {
     case 'user':
-      return wiring.scope('actor', (facts) => facts.actor)
+      return wiring.scope(`actor${part}`, (facts) => facts.actor)
     case 'chat':
-      return wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+      return wiring.scope(`chat${part}`, ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
     case 'member':
-      return wiring.scope('member', ({ actor, chatId }) =>
+      return wiring.scope(`member${part}`, ({ actor, chatId }) =>
         actor === undefined || chatId === undefined ? undefined : memberKey(actor, chatId),
       )
     case 'command':
-      return wiring.scope('command', ({ actor, command }) =>
+      return wiring.scope(`command${part}`, ({ actor, command }) =>
         actor === undefined || command === undefined ? undefined : commandKey(actor, command),
       )
     case 'global':
-      return wiring.scope('global', () => GLOBAL_KEY)
+      return wiring.scope(`global${part}`, () => GLOBAL_KEY)
   }
 }

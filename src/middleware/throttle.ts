@@ -225,11 +225,12 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
 
 function wire(wiring: Wiring<Context>, settings: Settings): undefined {
   const { name = settings.scope ?? 'user' } = settings
-  const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name)
   const base = typeof settings.limit === 'function' ? (settings.most ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
     const slot = `throttle.${name}${suffix}`
+    // Records of their own, since few of those who write also edit: the others' records stay small.
+    const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name, suffix)
     wiring.ask({
       check: checkOf(settings, slot, scope, limit, main, wiring),
       on,

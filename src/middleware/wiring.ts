@@ -41,6 +41,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   private claims = 0
   private readonly claimOf: number[] = []
   private routes: readonly (readonly Route[])[] = []
+  private noSubjects: readonly (Key | undefined)[] = []
 
   constructor(
     readonly house: House,
@@ -50,6 +51,7 @@ export class Questions<C extends Context> implements Wiring<C> {
       const wired = guard.wire(this)
       if (wired !== undefined) this.wired.push(wired)
     }
+    this.noSubjects = this.scopes.map(() => undefined)
     this.routes = [NOT_EXEMPT, ADMINISTRATOR, TRUSTED].map((exempt) =>
       ACTIVITIES.map((activity) => this.routeOf(activity, exempt)),
     )
@@ -114,12 +116,11 @@ export class Questions<C extends Context> implements Wiring<C> {
   ): Ask | undefined {
     const route = this.routes[exempt]?.[INDEX_OF[facts.activity]] as Route
     if (!route.asks) return undefined
-    const { scopes } = this
-    const subjects: (Key | undefined)[] = []
-    for (let i = 0; i < scopes.length; i++) subjects.push(undefined)
+    // Copied rather than grown: a list that grows is given room for more than it needs.
+    const subjects = this.noSubjects.slice()
     for (let i = 0; i < route.scopes.length; i++) {
       const index = route.scopes[i] as number
-      const scope = scopes[index] as Scope<C>
+      const scope = this.scopes[index] as Scope<C>
       try {
         subjects[index] = scope.subjectOf(facts, ctx)
       } catch (error) {
@@ -139,7 +140,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     failed: (error: unknown, what: string) => void,
   ): Ask {
     let costs = route.costs
-    const tokens: number[] = []
+    let tokens = NO_TOKENS as number[]
     let limits: (Limit | undefined)[] | undefined
     for (let i = 0; i < route.dynamic.length; i++) {
       const index = route.dynamic[i] as number
@@ -154,8 +155,12 @@ export class Questions<C extends Context> implements Wiring<C> {
             else {
               cost = 1
               const claim = this.claimOf[index] as number
-              while (tokens.length < claim) tokens.push(0)
-              tokens[claim] = token
+              if (claim === 0) tokens = [token]
+              else {
+                if (tokens === NO_TOKENS) tokens = []
+                while (tokens.length < claim) tokens.push(0)
+                tokens[claim] = token
+              }
             }
           }
           if (question.cost !== undefined) cost = this.costOf(question, facts, ctx, failed)

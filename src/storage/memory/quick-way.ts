@@ -41,7 +41,7 @@ export class QuickWay {
       const code = codes[i] as number
       if (code === BUCKET) {
         const table = state.tables[scope]
-        if (typeof key !== 'number' || table === undefined || table.find(key) < 0) return undefined
+        if (typeof key !== 'number' || table === undefined || !table.has(key)) return undefined
         const fullAt = (table.foundCells as Float64Array)[table.foundAt + (offsets[i] as number)] as number
         // As bucketMissing() says; spelled out, since a call boxes its numbers.
         let missing = Math.round((fullAt - now) * (amounts[i] as number))

@@ -1,25 +1,24 @@
 import type { Ms } from '../../core/duration.js'
 import type { Penalty } from './penalties.js'
 
-/** Cells before a record's own: its key, then its links (two 32-bit halves of one cell). */
-export const HEADER_CELLS = 2
-const LINK_NEXT = 2
-const LINK_PENALTY = 3
+/** Cells before a record's own: its key. Zero is no key, so that fresh memory reads as free. */
+export const HEADER_CELLS = 1
 
-// Segments are large, since memory that was never written costs none, and few, so that the way to them stays cached.
-const MOST_ROW_BITS = 15
-const MOST_SEGMENT_CELLS = 1 << 18
-const HEAD_BITS = 15
-const HEADS_IN_SEGMENT = 1 << HEAD_BITS
-const FIRST_BUCKETS = 1 << 10
-const HEAD_MASK = HEADS_IN_SEGMENT - 1
+/** Records of a block, as a power of two; fewer where records are large. */
+const MOST_SLOT_BITS = 12
+const MOST_BLOCK_CELLS = 1 << 18
+/** A block that is fuller than this is split. */
+const MOST_LOAD = 0.75
+/** Blocks are told apart by the low bits of the hash, slots in a block by the high ones. */
+const MOST_DEPTH = 20
 
-/** Rows that an insertion into a full table looks at before it gives one up. */
+/** Records that an insertion into a full table looks at before it gives one up. */
 const EVICTION_WINDOW = 64
 /** Windows it looks at when penalties fill one. */
 const EVICTION_WINDOWS = 64
-/** Rows that every insertion looks at, so that what has expired makes room before the cap is met. */
-const SWEPT_PER_INSERT = 2
+/** Slots and records that every insertion looks at, so that what has expired makes room before the cap is met. */
+const SWEPT_SLOTS = 8
+const SWEPT_RECORDS = 2
 
 /** What tables of one storage count together. */
 export interface RecordCounts {
@@ -39,32 +38,42 @@ export interface RecordLayout {
   expiry(cells: Float64Array, at: number): number
 }
 
+interface Block {
+  readonly id: number
+  readonly cells: Float64Array
+  /** How many low bits of the hash all its keys have in common. */
+  depth: number
+  count: number
+}
+
 /**
  * Records of numbers by number, packed into typed arrays.
  *
- * The index is a linear hash table (Litwin 1980): when it fills, one bucket is split, so growth never pauses and
- * nothing is held twice. Rows stay where they are, in segments; those of a bucket are chained through their headers.
+ * Extendible hashing (Fagin et al. 1979): a small directory leads to blocks, and a block is an open-addressed table
+ * of records, key first. So a look-up touches one place in memory, however many records there are; and growth splits
+ * one block of a few thousand records at a time, never pausing for all.
+ *
  * A full table gives up what has expired, then what expires soonest: the record whose loss matters least, which
- * also keeps newcomers from pushing out whoever has used up a limit. Rows with a penalty in force stay: a ban, or
+ * also keeps newcomers from pushing out whoever has used up a limit. Records with a penalty in force stay: a ban, or
  * the memory of one that would make the next longer.
+ *
+ * A row is where a record lies: the block's id and the slot. It holds until the next insertion or removal.
  */
 export class RecordTable {
-  private readonly segments: Float64Array[] = []
-  private readonly rowBits: number
-  private readonly rowMask: number
-  private readonly links: Int32Array[] = []
-  /** By bucket: its first row and one more, so that zeros are empty buckets. */
-  private readonly heads: Int32Array[] = [new Int32Array(HEADS_IN_SEGMENT)]
-  private buckets = FIRST_BUCKETS
-  /** Buckets of the last whole doubling, less one. */
-  private roundMask = FIRST_BUCKETS - 1
-  private split = 0
+  /** Where the last record that was found lies; undefined if none was. */
+  foundCells: Float64Array | undefined
+  foundAt = 0
+
+  private readonly slotBits: number
+  private readonly slotMask: number
+  private readonly stride: number
+  private readonly blocks: Block[] = []
+  /** By the low bits of the hash. The cells stand by themselves, since every look-up needs them. */
+  private directory: Block[]
+  private directoryCells: Float64Array[]
   private live = 0
-  private used = 0
-  private free = -1
   private hand = 0
-  private readonly penalties: (Penalty | undefined)[] = [undefined]
-  private readonly freePenalties: number[] = []
+  private readonly penalties = new Map<number, Penalty>()
 
   constructor(
     private readonly layout: RecordLayout,
@@ -74,10 +83,14 @@ export class RecordTable {
     /** That of an earlier plan, which empties into this one: both share the cap. */
     private older: RecordTable | undefined,
   ) {
-    let bits = MOST_ROW_BITS
-    while (bits > 0 && layout.stride * 2 ** bits > MOST_SEGMENT_CELLS) bits--
-    this.rowBits = bits
-    this.rowMask = (1 << bits) - 1
+    this.stride = layout.stride
+    let bits = MOST_SLOT_BITS
+    while (bits > 3 && layout.stride * 2 ** bits > MOST_BLOCK_CELLS) bits--
+    this.slotBits = bits
+    this.slotMask = (1 << bits) - 1
+    const block = this.addBlock(0)
+    this.directory = [block]
+    this.directoryCells = [block.cells]
   }
 
   /** How many records there are, those in the older table included. */
@@ -87,8 +100,7 @@ export class RecordTable {
 
   /** Bytes of the typed arrays. */
   get bytes(): number {
-    const records = this.segments.length * (this.rowMask + 1) * this.layout.stride * 8
-    return records + this.heads.length * HEADS_IN_SEGMENT * 4 + (this.older?.bytes ?? 0)
+    return this.blocks.length * (this.slotMask + 1) * this.stride * 8 + (this.older?.bytes ?? 0)
   }
 
   /** Lets the older table go. */
@@ -97,45 +109,52 @@ export class RecordTable {
   }
 
   cellsOf(row: number): Float64Array {
-    return this.segments[row >>> this.rowBits] as Float64Array
+    return (this.blocks[row >>> this.slotBits] as Block).cells
   }
 
   offsetOf(row: number): number {
-    return (row & this.rowMask) * this.layout.stride
+    return (row & this.slotMask) * this.stride
   }
 
-  /** Where the last row that was found lies; undefined if none was. */
-  foundCells: Float64Array | undefined
-  foundAt = 0
+  /** Whether there is a record of a key: `foundCells` and `foundAt` tell where. */
+  has(key: number): boolean {
+    const hash = this.hashOf(key)
+    const { stride, slotMask } = this
+    const cells = this.directoryCells[hash & (this.directoryCells.length - 1)] as Float64Array
+    let slot = (hash >>> MOST_DEPTH) & slotMask
+    for (;;) {
+      const at = slot * stride
+      const found = cells[at] as number
+      if (found === key) {
+        this.foundCells = cells
+        this.foundAt = at
+        return true
+      }
+      if (found === 0) {
+        this.foundCells = undefined
+        return false
+      }
+      slot = (slot + 1) & slotMask
+    }
+  }
 
   /** The row of a key, or -1. */
   find(key: number): number {
-    const bucket = this.bucketOf(key)
-    let row = ((this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number) - 1
-    const stride = this.layout.stride
-    while (row >= 0) {
-      const segment = row >>> this.rowBits
-      const at = (row & this.rowMask) * stride
-      const cells = this.segments[segment] as Float64Array
-      if (cells[at] === key) {
-        this.foundCells = cells
-        this.foundAt = at
-        return row
-      }
-      row = (this.links[segment] as Int32Array)[at * 2 + LINK_NEXT] as number
-    }
-    this.foundCells = undefined
-    return -1
+    if (!this.has(key)) return -1
+    const hash = this.hashOf(key)
+    const { id } = this.directory[hash & (this.directory.length - 1)] as Block
+    return (id << this.slotBits) | (this.foundAt / this.stride)
   }
 
-  /** Rows in the fullest bucket: the most that a look-up may have to go through. */
+  /** Records that lie in a row without a gap, at most: so many may a look-up have to go through. */
   longestChain(): number {
     let longest = 0
-    for (let bucket = 0; bucket < this.buckets; bucket++) {
+    for (const { cells } of this.blocks) {
       let length = 0
-      let row = ((this.heads[bucket >>> HEAD_BITS] as Int32Array)[bucket & HEAD_MASK] as number) - 1
-      for (; row >= 0; row = this.nextOf(row)) length++
-      longest = Math.max(longest, length)
+      for (let slot = 0; slot <= this.slotMask * 2; slot++) {
+        length = cells[(slot & this.slotMask) * this.stride] === 0 ? 0 : length + 1
+        longest = Math.max(longest, length)
+      }
     }
     return longest
   }
@@ -147,132 +166,112 @@ export class RecordTable {
       this.counts.untracked++
       return -1
     }
-    const row = this.takeRow()
-    const cells = this.cellsOf(row)
-    const at = this.offsetOf(row)
-    cells[at] = key
-    this.layout.clear(cells, at)
-    const links = this.links[row >>> this.rowBits] as Int32Array
-    links[at * 2 + LINK_PENALTY] = 0
-    this.chain(row, links, at, this.bucketOf(key))
+    const hash = this.hashOf(key)
+    let block = this.directory[hash & (this.directory.length - 1)] as Block
+    while (block.count + 1 > (this.slotMask + 1) * MOST_LOAD) {
+      if (!this.split(block)) {
+        this.counts.untracked++
+        return -1
+      }
+      block = this.directory[hash & (this.directory.length - 1)] as Block
+    }
+    const slot = this.freeSlot(block, hash)
+    block.cells[slot * this.stride] = key
+    this.layout.clear(block.cells, slot * this.stride)
+    block.count++
     this.live++
-    if (this.live * 2 > this.buckets) this.splitOne()
-    return row
+    return (block.id << this.slotBits) | slot
   }
 
   remove(row: number): void {
-    const at = this.offsetOf(row)
-    const links = this.links[row >>> this.rowBits] as Int32Array
-    const key = this.cellsOf(row)[at] as number
-    const bucket = this.bucketOf(key)
-    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
-    const next = links[at * 2 + LINK_NEXT] as number
-    let before = (heads[bucket & HEAD_MASK] as number) - 1
-    if (before === row) heads[bucket & HEAD_MASK] = next + 1
-    else {
-      while (this.nextOf(before) !== row) before = this.nextOf(before)
-      this.setNext(before, next)
+    const block = this.blocks[row >>> this.slotBits] as Block
+    const { cells } = block
+    const { stride, slotMask } = this
+    let gap = row & slotMask
+    this.penalties.delete(cells[gap * stride] as number)
+    // Whoever was pushed past the gap moves up, so that no look-up ends before it.
+    for (let slot = (gap + 1) & slotMask; cells[slot * stride] !== 0; slot = (slot + 1) & slotMask) {
+      const home = (this.hashOf(cells[slot * stride] as number) >>> MOST_DEPTH) & slotMask
+      if (((slot - home) & slotMask) < ((slot - gap) & slotMask)) continue
+      cells.copyWithin(gap * stride, slot * stride, (slot + 1) * stride)
+      gap = slot
     }
-    this.setPenalty(row, undefined)
-    // NaN is no key: the row reads as free.
-    this.cellsOf(row)[at] = Number.NaN
-    links[at * 2 + LINK_NEXT] = this.free
-    this.free = row
+    cells[gap * stride] = 0
+    block.count--
     this.live--
   }
 
   penaltyOf(row: number): Penalty | undefined {
-    const link = (this.links[row >>> this.rowBits] as Int32Array)[
-      this.offsetOf(row) * 2 + LINK_PENALTY
-    ] as number
-    return link === 0 ? undefined : this.penalties[link]
+    if (this.penalties.size === 0) return undefined
+    return this.penalties.get(this.cellsOf(row)[this.offsetOf(row)] as number)
   }
 
   setPenalty(row: number, penalty: Penalty | undefined): void {
-    const links = this.links[row >>> this.rowBits] as Int32Array
-    const cell = this.offsetOf(row) * 2 + LINK_PENALTY
-    let link = links[cell] as number
-    if (penalty === undefined) {
-      if (link === 0) return
-      this.penalties[link] = undefined
-      this.freePenalties.push(link)
-      links[cell] = 0
-      return
-    }
-    if (link === 0) {
-      link = this.freePenalties.pop() ?? this.penalties.length
-      links[cell] = link
-    }
-    this.penalties[link] = penalty
+    const key = this.cellsOf(row)[this.offsetOf(row)] as number
+    if (penalty === undefined) this.penalties.delete(key)
+    else this.penalties.set(key, penalty)
   }
 
-  private bucketOf(key: number): number {
-    // Murmur3's finalizer over both halves of the key, seeded: nobody can choose ids that meet in one bucket.
+  private hashOf(key: number): number {
+    // Murmur3's finalizer over both halves of the key, seeded: nobody can choose ids that meet in one place.
     const low = key | 0
     const high = ((key - (low >>> 0)) / 4294967296) | 0
     let hash = Math.imul(low ^ this.seed, 0x85ebca6b)
     hash = Math.imul(hash ^ (hash >>> 15) ^ high, 0xc2b2ae35)
     hash = Math.imul(hash ^ (hash >>> 13), 0x27d4eb2f)
-    hash ^= hash >>> 16
-    const bucket = hash & this.roundMask
-    return bucket < this.split ? hash & (this.roundMask * 2 + 1) : bucket
+    return hash ^ (hash >>> 16)
   }
 
-  private nextOf(row: number): number {
-    return (this.links[row >>> this.rowBits] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] as number
+  private addBlock(depth: number): Block {
+    const cells = new Float64Array((this.slotMask + 1) * this.stride)
+    const block = { id: this.blocks.length, cells, depth, count: 0 }
+    this.blocks.push(block)
+    return block
   }
 
-  private setNext(row: number, next: number): void {
-    ;(this.links[row >>> this.rowBits] as Int32Array)[this.offsetOf(row) * 2 + LINK_NEXT] = next
+  private freeSlot({ cells }: Block, hash: number): number {
+    let slot = (hash >>> MOST_DEPTH) & this.slotMask
+    while (cells[slot * this.stride] !== 0) slot = (slot + 1) & this.slotMask
+    return slot
   }
 
-  private chain(row: number, links: Int32Array, at: number, bucket: number): void {
-    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
-    links[at * 2 + LINK_NEXT] = (heads[bucket & HEAD_MASK] as number) - 1
-    heads[bucket & HEAD_MASK] = row + 1
-  }
-
-  private takeRow(): number {
-    if (this.free >= 0) {
-      const row = this.free
-      this.free = this.nextOf(row)
-      return row
+  /** Makes two blocks of one, by one more bit of the hash; false when there are no more bits. */
+  private split(block: Block): boolean {
+    if (block.depth === MOST_DEPTH) return false
+    const bit = 1 << block.depth
+    if (bit === this.directory.length) {
+      this.directory = [...this.directory, ...this.directory]
+      this.directoryCells = [...this.directoryCells, ...this.directoryCells]
     }
-    const row = this.used++
-    if (row >>> this.rowBits === this.segments.length) {
-      const cells = new Float64Array((this.rowMask + 1) * this.layout.stride)
-      this.segments.push(cells)
-      this.links.push(new Int32Array(cells.buffer))
+    const sibling = this.addBlock(++block.depth)
+    // All entries that led here have the same bits below the new one.
+    for (let i = 0; i < this.directory.length; i++) {
+      if (this.directory[i] !== block || (i & bit) === 0) continue
+      this.directory[i] = sibling
+      this.directoryCells[i] = sibling.cells
     }
-    return row
-  }
-
-  private splitOne(): void {
-    const bucket = this.split
-    const added = this.buckets
-    if (added >>> HEAD_BITS === this.heads.length) this.heads.push(new Int32Array(HEADS_IN_SEGMENT))
-    const heads = this.heads[bucket >>> HEAD_BITS] as Int32Array
-    let row = (heads[bucket & HEAD_MASK] as number) - 1
-    heads[bucket & HEAD_MASK] = 0
-    this.buckets++
-    this.split++
-    while (row >= 0) {
-      const next = this.nextOf(row)
-      const at = this.offsetOf(row)
-      const key = this.cellsOf(row)[at] as number
-      this.chain(row, this.links[row >>> this.rowBits] as Int32Array, at, this.bucketOf(key))
-      row = next
+    const { stride } = this
+    const before = block.cells.slice()
+    block.cells.fill(0)
+    block.count = 0
+    for (let at = 0; at < before.length; at += stride) {
+      const key = before[at] as number
+      if (key === 0) continue
+      const hash = this.hashOf(key)
+      const target = (hash & bit) === 0 ? block : sibling
+      target.cells.set(before.subarray(at, at + stride), this.freeSlot(target, hash) * stride)
+      target.count++
     }
-    if (this.split > this.roundMask) {
-      this.roundMask = this.roundMask * 2 + 1
-      this.split = 0
-    }
+    return true
   }
 
   private sweep(now: Ms): void {
-    for (let i = 0; i < SWEPT_PER_INSERT; i++) {
+    let records = 0
+    for (let i = 0; i < SWEPT_SLOTS && records < SWEPT_RECORDS; i++) {
       const row = this.advance()
-      if (row >= 0 && this.expiryOf(row) <= now) this.remove(row)
+      if (row < 0) continue
+      records++
+      if (this.expiryOf(row) <= now) this.remove(row)
     }
   }
 
@@ -282,13 +281,15 @@ export class RecordTable {
   }
 
   private evict(now: Ms): boolean {
-    if (this.live === 0) return false
-    for (let i = 0; i < EVICTION_WINDOWS; i++) {
+    const slots = this.blocks.length << this.slotBits
+    let looked = 0
+    for (let i = 0; i < EVICTION_WINDOWS && looked < slots; i++) {
       let soonest = -1
       let soonestAt = Number.POSITIVE_INFINITY
-      for (let j = 0; j < EVICTION_WINDOW; j++) {
+      for (let records = 0; records < EVICTION_WINDOW && looked < slots; looked++) {
         const row = this.advance()
         if (row < 0) continue
+        records++
         const penalty = this.penaltyOf(row)
         if (penalty !== undefined && penalty.keptUntil() > now) continue
         const expiry = this.expiryOf(row)
@@ -309,10 +310,9 @@ export class RecordTable {
 
   /** The next row in turn; -1 where it is free. */
   private advance(): number {
-    if (this.used === 0) return -1
     const row = this.hand
-    this.hand = row + 1 >= this.used ? 0 : row + 1
-    return Number.isNaN(this.cellsOf(row)[this.offsetOf(row)]) ? -1 : row
+    this.hand = row + 1 >= this.blocks.length << this.slotBits ? 0 : row + 1
+    return this.cellsOf(row)[this.offsetOf(row)] === 0 ? -1 : row
   }
 
   private expiryOf(row: number): number {
