@@ -6,7 +6,7 @@ import { SentinelError } from './core/errors.js'
 import { type LimitInput, parseLimit } from './core/limit.js'
 import { shown } from './core/show.js'
 import { type AuthOptions, authOptions } from './middleware/auth.js'
-import { type BlockOptions, blockOptions } from './middleware/block.js'
+import { type BlockOptions, block, blockOptions } from './middleware/block.js'
 import { type DebounceOptions, debounceOptions, readDebounce } from './middleware/debounce.js'
 import { type ExemptOptions, exemptOptions } from './middleware/exemptions.js'
 import type { Timers } from './middleware/house.js'
@@ -169,7 +169,7 @@ export function readOptions<C extends Context = Context>(input: SentinelOptions<
 export function checkOptions(input: unknown): SentinelError[] {
   const problems = problemsOf('', optionsSchema, input)
   if (problems.length > 0) return problems
-  const { throttle, debounce } = withDefaults(input as SentinelOptions)
+  const { block: blocking, throttle, debounce } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
       read()
@@ -178,6 +178,7 @@ export function checkOptions(input: unknown): SentinelError[] {
       problems.push(error)
     }
   }
+  if (blocking) check(() => block(blocking))
   const taken = new Map<string, string>()
   const limits = Array.isArray(throttle) ? throttle : throttle === false ? [] : [throttle]
   limits.forEach((one: ThrottleOptions, index) => {
@@ -191,7 +192,7 @@ export function checkOptions(input: unknown): SentinelError[] {
       problems.push(new SentinelError('limit.duplicate', message))
     }
   })
-  if (debounce !== undefined && debounce !== false) check(() => readDebounce(debounce))
+  if (debounce) check(() => readDebounce(debounce))
   return problems
 }
 
@@ -342,6 +343,7 @@ export function fromEnv(
   return options
 }
 
+type Env = Readonly<Record<string, string | undefined>>
 type Schema = z.core.$ZodType
 
 /** One step of the names of variables, and what one of them says there. */
@@ -353,10 +355,7 @@ interface Twig {
 }
 
 /** As {@link fromEnv}, with all that is wrong. */
-export function readEnv(
-  env: Readonly<Record<string, string | undefined>>,
-  prefix = 'SENTINEL',
-): { readonly options: SentinelOptions; readonly problems: readonly SentinelError[] } {
+export function readEnv(env: Env, prefix: string): { options: SentinelOptions; problems: SentinelError[] } {
   const problems: SentinelError[] = []
   const root: Twig = { variable: prefix, twigs: new Map(), list: false }
   for (const [name, text] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {

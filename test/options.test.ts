@@ -239,6 +239,11 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       'subject.invalid exempt.users[0]: an object is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
+      'a stand-in of Telegram for many',
+      { block: { list: [777000] } },
+      'subject.invalid block.list: the user 777000 is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId).',
+    ],
+    [
       'two limits of one name',
       {
         throttle: [
@@ -589,7 +594,10 @@ describe('fromEnv', () => {
   })
 
   test('tells all that is wrong, where asked', () => {
-    const { problems } = readEnv({ SENTINEL__A: 'x', SENTINEL__SHADOW: 'x', SENTINEL__NAME: 'right' })
+    const { problems } = readEnv(
+      { SENTINEL__A: 'x', SENTINEL__SHADOW: 'x', SENTINEL__NAME: 'right' },
+      'SENTINEL',
+    )
     expect(problems.map(({ code }) => code)).toEqual(['option.unknown', 'option.invalid'])
   })
 

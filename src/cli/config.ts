@@ -56,7 +56,7 @@ function check(args: readonly string[], terminal: Terminal): number {
   if (others.length > 0) throw new UsageError('One file at a time.')
 
   const file = readFile(path)
-  const env = values.env ? readEnv(terminal.env) : { options: {}, problems: [] }
+  const env = values.env ? readEnv(terminal.env, 'SENTINEL') : { options: {}, problems: [] }
   const problems = [...file.problems, ...env.problems]
   // Each may be right by itself, and both together wrong.
   if (problems.length === 0) problems.push(...checkOptions(layer(file.options, env.options)))
