@@ -178,6 +178,16 @@ export function conformance(name: string, make: MakeStorage, schedulesToPlay = 3
       expect((await later.peek({ ...askOf(), costs: [0, 1, 1] }, now)).remaining[2]).toBeCloseTo(0, 6)
     })
 
+    test('a look at other checks changes nothing for asks that share their costs', async () => {
+      const judge = await prepare(blocked, limited('bucket', { amount: 1, per: 60_000 }))
+      const ask: Ask = { bot: 1, subjects: [ALICE], costs: [1, 1], tokens: [] }
+      await storage.marks.put(1, 'blocked', [{ key: BOB, mark: { since: now } }])
+      expect((await judge.evaluate(ask, now)).refusedBy).toBe(-1)
+      await judge.peek({ ...ask, costs: [0, 0] }, now)
+      expect((await judge.evaluate(ask, now)).refusedBy).toBe(1)
+      expect((await judge.evaluate({ ...ask, subjects: [BOB] }, now)).refusedBy).toBe(0)
+    })
+
     test('a peek answers as an evaluation would, and writes nothing', async () => {
       const onRefusal = { penalty: { after: 1, within: 1000, bans: [5000] }, noticeEvery: 1000 }
       const judge = await prepare(limited('log', { amount: 1, per: 1000 }, 'log', { onRefusal }))

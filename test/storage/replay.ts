@@ -94,13 +94,25 @@ function changed(plan: Plan, { order, amount }: Extract<Step, { do: 'prepare' }>
   }
 }
 
+const lists = new Map<string, readonly number[]>()
+
+/** One list for all equal costs, as a chain has one for all updates of a kind: storages may go by which list it is. */
+function shared(costs: readonly number[]): readonly number[] {
+  const name = costs.join()
+  const known = lists.get(name)
+  if (known !== undefined) return known
+  if (lists.size > 10_000) lists.clear()
+  lists.set(name, costs)
+  return costs
+}
+
 /** The same question under whichever plan is current: costs, tokens and limits follow the slots. */
 function askOf(first: Plan, current: Plan, step: Step & { do: 'ask' | 'peek' }): Ask {
   const places = current.checks.map(({ slot }) => first.checks.findIndex((check) => check.slot === slot))
   return {
     bot: step.bot,
     subjects: [USERS[step.user], step.chat < 0 ? undefined : chatKey(-100 - step.chat)],
-    costs: places.map((place) => step.costs[place] as number),
+    costs: shared(places.map((place) => step.costs[place] as number)),
     tokens: places
       .filter((place) => first.checks[place]?.kind === 'claim')
       .map((place) => step.tokens[place] as number),

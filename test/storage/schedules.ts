@@ -175,7 +175,15 @@ function stepOf({ checks }: Plan): fc.Arbitrary<Step> {
     user: fc.integer({ min: 0, max: 2 }),
     chat: fc.integer({ min: -1, max: 1 }),
     bot: fc.constantFrom(1, 1, 1, 2),
-    costs: fc.array(cost, { minLength: size, maxLength: size }),
+    // Most updates of a bot ask the same: everything, or everything but one.
+    costs: fc.oneof(
+      { weight: 3, arbitrary: fc.constant(checks.map(() => 1)) },
+      {
+        weight: 2,
+        arbitrary: fc.nat({ max: size - 1 }).map((left) => checks.map((_, i) => (i === left ? 0 : 1))),
+      },
+      { weight: 5, arbitrary: fc.array(cost, { minLength: size, maxLength: size }) },
+    ),
     tokens: fc.array(token, { minLength: size, maxLength: size }),
     limits: fc
       .option(ownLimit, { nil: undefined, freq: 8 })

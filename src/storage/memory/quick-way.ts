@@ -27,7 +27,8 @@ export class QuickWay {
   ) {}
 
   admit(ask: Ask, state: BotState, at: Ms): MemoryAdmission | undefined {
-    if (ask.costs !== this.costs) this.look(ask.costs)
+    // Both, since the long way (a peek, too) reads costs of its own into the flat plan.
+    if (ask.costs !== this.costs || ask.costs !== this.flat.askedCosts) this.look(ask.costs)
     if (!this.open || ask.limits !== undefined) return undefined
     const { now } = this.moment
     const { asked, askedCount, codes, scopes, offsets, amounts, pending } = this.flat
