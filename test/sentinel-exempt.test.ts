@@ -1,0 +1,205 @@
+import { sentinel, subject } from '../src/index.js'
+import { memory } from '../src/storage/memory/memory.js'
+import type { TelegramGroup } from '../src/telegram/index.js'
+import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
+import { desk, says, taps } from './sentinel-desk.js'
+
+const OWNER = 1
+const ALICE = 7
+
+describe('who is let off', () => {
+  test('the owner, and users of your choice: everything but duplicates', async () => {
+    const {
+      guard,
+      says: say,
+      handle,
+      reached,
+    } = desk({
+      throttle: '1/1m',
+      auth: {},
+      exempt: { owner: OWNER, users: [8, subject.sender(-1005)] },
+    })
+    await guard.block([OWNER, 8, ALICE])
+    for (const from of [OWNER, 8]) await say(from, `1 of ${from}`, `2 of ${from}`)
+    const update = says(OWNER, 'once')
+    await handle(update)
+    await handle(update)
+    await say(ALICE, 'blocked')
+    expect(reached).toEqual(['1 of 1', '2 of 1', '1 of 8', '2 of 8', 'once'])
+  })
+
+  test('holders of a role: limits and auth, but no blocks', async () => {
+    const { guard, says: say, reached } = desk({ throttle: '1/1m', auth: {}, exempt: { roles: ['staff'] } })
+    await say(ALICE, '/start')
+    await guard.storage.marks.put(42, 'role:staff', [{ key: subjectKeyOf(ALICE), mark: { since: 0 } }])
+    await say(ALICE, '1', '2', '3')
+    await say(8, 'unregistered')
+    await guard.block(ALICE)
+    await say(ALICE, 'blocked')
+    expect(reached).toEqual(['/start', '1', '2', '3'])
+  })
+
+  test('roles with limits of their own', async () => {
+    const { guard, says: say, reached } = desk({ throttle: { limit: '1/1m', roles: { vip: '3/1m' } } })
+    await say(8, 'met')
+    await guard.storage.marks.put(42, 'role:vip', [{ key: subjectKeyOf(ALICE), mark: { since: 0 } }])
+    await say(ALICE, '1', '2', '3', 'over')
+    expect(reached).toEqual(['met', '1', '2', '3'])
+  })
+
+  const subjectKeyOf = (id: number): number => 2 ** 44 + id + 2 ** 43
+})
+
+describe('administrators of the chat', () => {
+  let on: Rig
+  let plaza: TelegramGroup
+  const time = new Stage()
+  const guard = () =>
+    sentinel<GuardedContext>({
+      clock: time.clock,
+      timers: time.timers,
+      storage: memory({ clock: time.clock }),
+      throttle: { limit: '1/1h', deny: 'silent' },
+      exempt: { chatAdmins: true },
+    })
+  const asked = (): number => on.telegram.calls('getChatAdministrators').length
+
+  async function open(made: ReturnType<typeof guard>): Promise<void> {
+    on = await rig(made)
+    // For the members: it stands in front of the bot already.
+    made.install(on.bot)
+    plaza = on.telegram.createGroup({
+      title: 'Plaza',
+      owner: on.alice,
+      members: [on.bob],
+      admins: [on.account],
+    })
+    on.start()
+  }
+
+  async function writes(who: 'alice' | 'bob', ...texts: string[]): Promise<void> {
+    for (const text of texts) await on[who].in(plaza).sends(text)
+    await on.settled()
+  }
+  afterEach(() => on.stop())
+
+  test('are let off in that chat; Telegram is asked once, and not before somebody is refused', async () => {
+    await open(guard())
+    await writes('alice', 'a1')
+    await writes('bob', 'b1')
+    expect(asked()).toBe(0)
+    await writes('bob', 'b2')
+    expect(asked()).toBe(1)
+    await writes('alice', 'a2', 'a3', 'a4')
+    await writes('bob', 'b3')
+    expect(asked()).toBe(1)
+    // In private nobody administers anything, and the group's bucket of hers is the same one.
+    await on.alice.to(on.account).sends('private')
+    await on.settled()
+    expect(on.reached).toEqual(['a1', 'b1', 'a2', 'a3', 'a4'])
+    expect(asked()).toBe(1)
+  })
+
+  test('anonymous ones need no asking', async () => {
+    await open(guard())
+    for (const text of ['1', '2', '3']) await on.alice.in(plaza).anonymously().sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3'])
+    expect(asked()).toBe(0)
+  })
+
+  test('a promotion is seen at once, and a demotion ends it', async () => {
+    await open(guard())
+    await writes('bob', '1', 'over')
+    await on.alice.in(plaza).promotes(on.bob)
+    await writes('bob', '2', '3')
+    await on.alice.in(plaza).demotes(on.bob)
+    await writes('bob', 'over again')
+    expect(on.reached).toEqual(['1', 'chat_member', '2', '3', 'chat_member'])
+    expect(asked()).toBe(3)
+  })
+
+  test('the answer is believed for ten minutes', async () => {
+    await open(guard())
+    await writes('alice', '1', '2')
+    time.advance(599_999)
+    await writes('alice', '3')
+    expect(asked()).toBe(1)
+    time.advance(1)
+    await writes('alice', '4')
+    expect(asked()).toBe(2)
+  })
+
+  test('a duplicate of theirs is handled once, even if it had to be asked for', async () => {
+    await open(guard())
+    await writes('alice', 'spent')
+    await on.bot.stop()
+    const update = says(on.alice.id, 'twice', { group: true, id: 900 })
+    const message = { ...update.message, chat: { id: plaza.id, type: 'supergroup', title: 'Plaza' } }
+    const twice = { ...update, message } as typeof update
+    await on.bot.handleUpdate(twice)
+    await on.bot.handleUpdate(twice)
+    expect(on.reached).toEqual(['spent', 'twice'])
+    expect(asked()).toBe(1)
+  })
+
+  test('while Telegram does not answer nobody is let off, and it is not asked for each message', async () => {
+    const made = guard()
+    await open(made)
+    const told: string[] = []
+    made.on('error', ({ during }) => told.push(during))
+    on.telegram.faults.next('getChatAdministrators', { code: 500 })
+    await writes('alice', '1', 'over', 'over')
+    expect(on.reached).toEqual(['1'])
+    expect(told).toEqual(['getChatAdministrators'])
+    time.advance(30_000)
+    await writes('alice', '2')
+    expect(on.reached).toEqual(['1', '2'])
+  })
+
+  test('simulate() asks, as the update would', async () => {
+    const made = guard()
+    await open(made)
+    await writes('alice', '1')
+    const update = says(on.alice.id, 'simulated', { group: true })
+    const message = { ...update.message, chat: { id: plaza.id, type: 'supergroup', title: 'Plaza' } }
+    const told = await made.simulate({ ...update, message } as typeof update)
+    expect(told).toMatchObject({ verdict: { allowed: true }, exempt: true })
+    expect((await made.simulate(taps(on.bob.id, 'x'))).exempt).toBe(false)
+  })
+})
+
+test('administrators of many chats: a demotion that comes while Telegram is asked is not forgotten', async () => {
+  // Telegram's answer of before the demotion arrives after the news of it.
+  let answer: (members: unknown) => void = () => undefined
+  const { bot, handle, reached } = desk({
+    throttle: { limit: '1/1h', deny: 'silent' },
+    exempt: { chatAdmins: true },
+  })
+  bot.api.config.use((prev, method, payload, signal) =>
+    method === 'getChatAdministrators'
+      ? new Promise((done) => {
+          answer = (members) => done({ ok: true, result: members as never })
+        })
+      : prev(method, payload, signal),
+  )
+  const alice = { id: ALICE, is_bot: false, first_name: 'Alice' }
+  await handle(says(ALICE, '1', { group: true }))
+  const rescued = handle(says(ALICE, 'was one when she wrote', { group: true }))
+  await handle({
+    update_id: 901,
+    chat_member: {
+      chat: { id: -1001, type: 'supergroup', title: 'Plaza' },
+      from: { ...alice, id: OWNER },
+      date: 1,
+      old_chat_member: { status: 'administrator', user: alice } as never,
+      new_chat_member: { status: 'member', user: alice },
+    },
+  })
+  answer([{ status: 'administrator', user: alice }])
+  await rescued
+  const asking = handle(says(ALICE, 'no longer', { group: true }))
+  answer([])
+  await asking
+  expect(reached).toEqual(['1', 'chat_member', 'was one when she wrote'])
+})

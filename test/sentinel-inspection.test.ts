@@ -1,0 +1,113 @@
+import { subject } from '../src/index.js'
+import { desk, says } from './sentinel-desk.js'
+
+const ALICE = 7
+
+describe('peek and reset', () => {
+  test('tell what is left of each limit, and give it back', async () => {
+    const { guard, says } = desk({
+      throttle: [{ limit: '3/1m' }, { name: 'hour', limit: '10/1h', on: ['message'] }],
+    })
+    await says(ALICE, '1', '2', '3')
+    const left = async () =>
+      Object.fromEntries((await guard.peek(ALICE)).map(({ name, remaining }) => [name, remaining]))
+    expect(await left()).toEqual({ user: 0, 'user.inline': 15, 'user.edits': 3, 'user.joins': 3, hour: 7 })
+    expect(await guard.peek(ALICE, 'user')).toEqual([
+      { guard: 'throttle', name: 'user', limit: '3/1m', remaining: 0, retryAfterMs: 20_000 },
+    ])
+    await guard.reset(ALICE, 'user')
+    expect(await left()).toMatchObject({ user: 3, hour: 7 })
+    await guard.reset(ALICE)
+    expect(await left()).toMatchObject({ user: 3, hour: 10 })
+  })
+
+  test('reset ends a ban', async () => {
+    const { guard, says, reached } = desk({
+      throttle: { limit: '1/1m', penalty: { after: 1, bans: ['1d'] } },
+    })
+    await says(ALICE, '1', 'banned')
+    expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 0, retryAfterMs: 86_400_000 }])
+    await guard.reset(ALICE, 'user')
+    await says(ALICE, '2')
+    expect(reached).toEqual(['1', '2'])
+  })
+
+  test('know the limits of chats, members, commands and keys of your own', async () => {
+    const on = ['message'] as const
+    const { guard, handle } = desk({
+      throttle: [
+        { scope: 'chat', limit: '5/1m', on },
+        { scope: 'member', limit: '4/1m', on },
+        { scope: 'command', limit: '3/1m' },
+        { scope: 'global', limit: '9/1m', on },
+        { name: 'tenant', key: () => 'acme', limit: '2/1m', on },
+      ],
+    })
+    await handle(says(ALICE, '/buy', { group: true }))
+    const whom = {
+      chat: subject.chat(-1001),
+      member: subject.member(ALICE, -1001),
+      command: subject.command(ALICE, 'buy'),
+      global: subject.global(),
+      tenant: subject.own('acme'),
+    }
+    const left: Record<string, number | undefined> = {}
+    for (const [name, one] of Object.entries(whom)) left[name] = (await guard.peek(one, name))[0]?.remaining
+    expect(left).toEqual({ chat: 4, member: 3, command: 2, global: 8, tenant: 1 })
+    // A limit that there is, but of somebody else.
+    expect(await guard.peek(ALICE, 'chat')).toEqual([])
+  })
+
+  test('of a limit that there is not, they name those there are', async () => {
+    const { guard } = desk()
+    const unknown = { code: 'limit.unknown', message: expect.stringContaining('user, user.inline') }
+    await expect(guard.peek(ALICE, 'users')).rejects.toMatchObject(unknown)
+    await expect(guard.reset(ALICE, 'users')).rejects.toMatchObject(unknown)
+    await expect(guard.peek(0, 'user')).rejects.toMatchObject({ code: 'subject.invalid' })
+  })
+})
+
+describe('simulate', () => {
+  test('tells what would happen, and what each check says of it', async () => {
+    const { guard, says: say } = desk({ throttle: '1/1m' })
+    expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
+    await say(ALICE, 'hello')
+    const over = await guard.simulate(says(ALICE, 'again'))
+    expect(over.verdict).toMatchObject({
+      guard: 'throttle',
+      limit: 'user',
+      reason: 'limited',
+      retryAfterMs: 60_000,
+    })
+    expect(over.facts).toMatchObject({ kind: 'message', actorId: ALICE })
+    expect(over.checks.filter(({ refuses }) => refuses).map(({ name }) => name)).toEqual(['user'])
+    await guard.block(ALICE, { for: '1h' })
+    const blocked = await guard.simulate(says(ALICE, 'again'))
+    expect(blocked.verdict).toMatchObject({ guard: 'block', reason: 'blocked', retryAfterMs: 3_600_000 })
+    expect(blocked.checks.filter(({ refuses }) => refuses).map(({ name }) => name)).toEqual(['actor', 'user'])
+  })
+
+  test('of an update that came already, or of no known kind', async () => {
+    const { guard, handle } = desk()
+    const update = says(ALICE, 'hello')
+    await handle(update)
+    expect((await guard.simulate(update)).verdict).toMatchObject({ guard: 'once', reason: 'duplicate' })
+    const strange = await guard.simulate({ update_id: 1, telepathy: {} } as never)
+    expect(strange).toMatchObject({ verdict: { allowed: true }, facts: { kind: undefined } })
+    expect(strange.checks.every(({ applies }) => !applies)).toBe(true)
+  })
+
+  test('names exemptions, and what is in shadow refuses nobody', async () => {
+    const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true }, exempt: { owner: 9 } })
+    await say(ALICE, '1')
+    const { verdict, checks } = await guard.simulate(says(ALICE, '2'))
+    expect(verdict.allowed).toBe(true)
+    expect(checks.find(({ name }) => name === 'user')).toMatchObject({ refuses: true, shadow: true })
+    expect(await guard.simulate(says(9, 'mine'))).toMatchObject({ exempt: true, verdict: { allowed: true } })
+  })
+
+  test('before any bot is met there is nothing to go by', async () => {
+    const { guard } = desk()
+    expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
+  })
+})

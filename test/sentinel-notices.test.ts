@@ -1,0 +1,230 @@
+import { SentinelError, type SentinelOptions } from '../src/index.js'
+import { desk, nextId, says, taps, user } from './sentinel-desk.js'
+
+const ALICE = 7
+
+/** What somebody is told who writes once too often. */
+async function toldTo(language: string, notices: SentinelOptions['notices']): Promise<string[]> {
+  const made = desk({ throttle: '1/1m', notices })
+  made.guard.on('error', () => undefined)
+  for (const text of ['1', '2']) await made.handle(says(ALICE, text, { language }))
+  await made.quiet()
+  return made.notices
+}
+
+describe('the words of a notice', () => {
+  test.each([
+    ['en', 'Slow down, please. Try again in 1m.'],
+    ['ru', 'Не так быстро. Попробуйте снова через 1m.'],
+    ['pt-br', 'Calma! 1m.'],
+    ['PT-br', 'Calma! 1m.'],
+    ['pt', 'Devagar! 1m.'],
+    ['pt-pt', 'Devagar! 1m.'],
+    ['tlh', 'Slow down, please. Try again in 1m.'],
+    ['__proto__', 'Slow down, please. Try again in 1m.'],
+    ['constructor', 'Slow down, please. Try again in 1m.'],
+    ['', 'Slow down, please. Try again in 1m.'],
+  ])('in %j: %j', async (language, text) => {
+    const texts = { 'pt-BR': { limited: 'Calma! {wait}.' }, pt: { limited: 'Devagar! {wait}.' } }
+    expect(await toldTo(language, { texts })).toEqual([text])
+  })
+
+  test('own texts come before ours, and what they leave out stays', async () => {
+    expect(await toldTo('en', { texts: { en: { limited: 'Hey! {wait}, {wait}.' } } })).toEqual([
+      'Hey! 1m, 1m.',
+    ])
+    expect(await toldTo('en', { texts: { en: { blocked: 'No.' } } })).toEqual([
+      'Slow down, please. Try again in 1m.',
+    ])
+    expect(await toldTo('de', { texts: { en: { limited: 'Own English.' } } })).toEqual(['Own English.'])
+    expect(await toldTo('en', { texts: { en: { limited: '' } } })).toEqual([])
+  })
+
+  test('a translation of your own comes first, and may leave it to the texts', async () => {
+    const t = (language: string | undefined, { reason }: { reason: string }): string | undefined =>
+      language === 'de' ? `${reason}!` : undefined
+    expect(await toldTo('de', { t })).toEqual(['limited!'])
+    expect(await toldTo('en', { t })).toEqual(['Slow down, please. Try again in 1m.'])
+  })
+
+  test('markup arrives as it was written: nothing is parsed, nothing is lost', async () => {
+    const limited = '<b>Stop</b> & think, *please* _now_ [here](tg://user?id=1)'
+    const { handle, calls, quiet } = desk({ throttle: '1/1m', notices: { texts: { en: { limited } } } })
+    for (const text of ['1', '2']) await handle(says(ALICE, text))
+    await quiet()
+    expect(calls).toEqual([
+      {
+        bot: 42,
+        method: 'sendMessage',
+        payload: { chat_id: ALICE, text: limited, disable_notification: true },
+      },
+    ])
+    expect(await toldTo('en', { t: () => limited })).toEqual([limited])
+  })
+
+  test.each<[string, () => string]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no dictionary')
+      },
+    ],
+    ['gives no text', () => 5 as unknown as string],
+  ])('a translation that %s stops no update, and our words are said', async (_, t) => {
+    const {
+      guard,
+      handle,
+      says: say,
+      reached,
+      notices,
+      calls,
+      quiet,
+    } = desk({ throttle: '1/1m', notices: { t } })
+    guard.on('error', () => undefined)
+    await say(ALICE, '1', '2')
+    await handle(taps(8, 'a'))
+    await handle(taps(8, 'b'))
+    await quiet()
+    expect(reached).toEqual(['1', 'a'])
+    expect(notices).toEqual(['Slow down, please. Try again in 1m.'])
+    expect(calls.find(({ method }) => method === 'answerCallbackQuery')?.payload.text).toBe(notices[0])
+  })
+})
+
+describe('denials', () => {
+  test('silent says nothing, but ends the spinner of a tap', async () => {
+    const { handle, says: say, calls, quiet } = desk({ throttle: { limit: '1/1m', deny: 'silent' } })
+    await say(ALICE, '1', '2')
+    await handle(taps(ALICE, 'buy'))
+    await quiet()
+    expect(calls.map(({ method, payload }) => [method, payload.text])).toEqual([
+      ['answerCallbackQuery', undefined],
+    ])
+  })
+
+  test('a function is told everything, each time, and when it is time to say it', async () => {
+    const told: unknown[] = []
+    const {
+      says: say,
+      time,
+      notices,
+      quiet,
+    } = desk({
+      throttle: {
+        limit: '1/1m',
+        noticeEvery: '10s',
+        deny: ({ ctx, facts, verdict, notice, text }) => {
+          told.push([ctx.msg?.text, facts.actorId, verdict.reason, notice])
+          return notice ? ctx.reply(`${text} (from the function)`) : undefined
+        },
+      },
+    })
+    await say(ALICE, '1', '2', '3')
+    time.advance(10_000)
+    await say(ALICE, '4')
+    await quiet()
+    expect(told).toEqual([
+      ['2', ALICE, 'limited', true],
+      ['3', ALICE, 'limited', false],
+      ['4', ALICE, 'limited', true],
+    ])
+    expect(notices).toEqual([
+      'Slow down, please. Try again in 1m. (from the function)',
+      'Slow down, please. Try again in 50s. (from the function)',
+    ])
+  })
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('a bug')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('a bug'))],
+  ])('a function that %s stops no update, and is told', async (_, deny) => {
+    const { guard, says: say, reached, quiet } = desk({ throttle: { limit: '1/1m', deny } })
+    const told: unknown[] = []
+    guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
+    await say(ALICE, '1', '2')
+    await quiet()
+    expect(reached).toEqual(['1'])
+    expect(told).toEqual([['deny', 'a bug']])
+  })
+
+  test('what a resolver vetoes is answered as auth is told to', async () => {
+    const told: string[] = []
+    const resolve = () => ({ allow: false, note: 'unpaid' }) as const
+    const silent = desk({ auth: { registration: 'auto', resolve, deny: 'silent' } })
+    await silent.says(ALICE, '1', '2')
+    await silent.quiet()
+    expect(silent.calls).toEqual([])
+    const own = desk({
+      auth: {
+        registration: 'auto',
+        resolve,
+        deny: ({ verdict }) => told.push(`${verdict.reason} ${verdict.note}`),
+      },
+    })
+    await own.says(ALICE, '1')
+    await own.quiet()
+    expect(told).toEqual(['vetoed unpaid'])
+    expect(own.notices).toEqual([])
+  })
+
+  test('notices have a budget, so that a flood of many does not make the bot run into 429', async () => {
+    const { guard, handle, time, notices, quiet } = desk({ throttle: '1/1m', notices: { budget: '3/1s' } })
+    const people = Array.from({ length: 10 }, (_, index) => 100 + index)
+    for (const from of people) for (const text of ['1', '2']) await handle(says(from, text))
+    await quiet()
+    expect(notices).toHaveLength(3)
+    expect((await guard.health()).unsaid).toBe(7)
+    time.advance(1000)
+    for (const from of [200, 201, 202, 203]) for (const text of ['1', '2']) await handle(says(from, text))
+    await quiet()
+    expect(notices).toHaveLength(6)
+  })
+
+  test('in a group only commands are answered, for the offender alone, in their topic', async () => {
+    const { handle, calls, quiet } = desk({ throttle: '1/1m' })
+    for (const text of ['1', 'chatter']) await handle(says(ALICE, text, { group: true }))
+    await quiet()
+    expect(calls).toEqual([])
+    const { update_id, message } = says(8, '/help', { group: true })
+    const topic = { ...message, is_topic_message: true, message_thread_id: 5 }
+    await handle(says(8, '1', { group: true }))
+    await handle({ update_id, message: topic } as never)
+    await quiet()
+    expect(calls.map(({ payload }) => payload)).toEqual([
+      {
+        chat_id: -1001,
+        text: 'Slow down, please. Try again in 1m.',
+        message_thread_id: 5,
+        ephemeral_message_parameters: { receiver_user_id: 8 },
+      },
+    ])
+  })
+
+  test('a checkout of somebody blocked is declined with a word, and Telegram being away is only told', async () => {
+    const { guard, bot, handle, quiet, reached } = desk()
+    const told: unknown[] = []
+    guard.on('error', ({ during }) => told.push(during))
+    bot.api.config.use(async () => {
+      throw new SentinelError('telegram.invalid', 'away')
+    })
+    await guard.block(ALICE)
+    await handle({
+      update_id: nextId(),
+      pre_checkout_query: {
+        id: '1',
+        from: user(ALICE),
+        currency: 'XTR',
+        total_amount: 1,
+        invoice_payload: 'x',
+      },
+    })
+    await quiet()
+    expect(reached).toEqual([])
+    expect(told).toEqual(['decline'])
+  })
+})
