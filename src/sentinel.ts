@@ -114,7 +114,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
    *
    * @throws SentinelError `bot.started` when the bot is running.
    */
-  install(bot: Bot<C>): this {
+  install<Own extends C>(bot: Bot<Own>): this {
     this.delivery.install(bot as unknown as Bot)
     bot.use(this)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)

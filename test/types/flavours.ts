@@ -1,0 +1,26 @@
+import { Bot, type Context, type SessionFlavor } from 'grammy'
+import { compose, type SentinelFlavor, sentinel, throttle } from '../../src/index.js'
+
+type Flavoured = Context & SentinelFlavor & SessionFlavor<{ seen: number }>
+
+const bot = new Bot<Flavoured>('123:token')
+const plain = new Bot('123:token')
+
+// A sentinel asks nothing of a context, so it suits any bot.
+const guard = sentinel()
+guard.install(bot).install(plain)
+bot.use(guard)
+plain.use(guard)
+bot.filter((ctx) => ctx.session.seen > 1).use(guard)
+bot.use(compose(throttle('20/1m')), throttle('5/10s'))
+
+// One whose functions read the flavour wants a bot that has it.
+const own = sentinel<Flavoured>()
+own.install(bot)
+bot.use(own)
+// @ts-expect-error: no session there
+own.install(plain)
+// @ts-expect-error: nor here
+plain.use(own)
+// @ts-expect-error: a context is no bot
+guard.install({} as Flavoured)
