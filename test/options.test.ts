@@ -716,7 +716,7 @@ describe('the schema for editors', () => {
   })
 
   test('takes every limit and duration as a text that they are written as', () => {
-    const limits = textOf(at('most', at('throttle').anyOf?.[2]))
+    const limits = textOf(at('otherwise', at('throttle').anyOf?.[2]))
     const durations = textOf(at('for', at('once')))
     for (const text of ['20/1m', '5/s', '60/1m (burst 30)', '1/1h30m']) expect(text).toMatch(limits)
     for (const text of ['20', '20/x', '/1m', 'm/20']) expect(text).not.toMatch(limits)

@@ -1,12 +1,13 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
 import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
-import { callable, option, parseOptions, refusal, subject } from './schema.js'
+import { callable, duration, option, parseOptions, refusal, subject } from './schema.js'
 
 /** The durable mark of whoever is blocked. */
 export const BLOCKED = 'blocked'
@@ -24,6 +25,7 @@ export const blockOptions = z.strictObject({
     'How whoever is blocked is answered: with no message, unless you do.',
     'silent',
   ),
+  noticeEvery: option(duration, 'Where deny is a function: its notice is true once in so long.', '1m'),
   shadow: refusal.shadow,
 })
 
@@ -47,6 +49,8 @@ export interface BlockOptions {
   readonly only?: boolean
   /** How whoever is blocked is answered: with no message, unless you do. @default 'silent' */
   readonly deny?: 'silent' | Denial
+  /** Where `deny` is a function: its `notice` is true once in so long. @default '1m' */
+  readonly noticeEvery?: Duration
   /** Judged, counted and told to listeners, never refusing. @default false */
   readonly shadow?: boolean
 }
@@ -75,6 +79,7 @@ export function block(options: BlockOptions = {}): Guard {
     allow = [],
     only = false,
     deny = 'silent',
+    noticeEvery = parseDuration('1m'),
     shadow = false,
   } = parseOptions('block', blockOptions, options)
   const allowed = new Set<Key>(allow)
@@ -92,7 +97,9 @@ export function block(options: BlockOptions = {}): Guard {
         reason: 'blocked',
         denial: deny,
       }
-      const check = { guard: 'block', shadow }
+      // Nobody else has a use for it, and to remember it costs.
+      const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
+      const check = { guard: 'block', shadow, ...onRefusal }
       const where = [
         ['actor', actor],
         ['chat', chat],

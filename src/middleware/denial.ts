@@ -19,7 +19,7 @@ export interface DenialContext<C extends Context> {
   readonly ctx: C
   readonly facts: Facts
   readonly verdict: Denied
-  /** Whether it is time to say so: the first refusal of `noticeEvery`, within the budget. Never so for `block`. */
+  /** Whether it is time to say so: the first refusal of `noticeEvery`, within the budget. */
   readonly notice: boolean
   /** The text that would be said, in the actor's language. */
   readonly text: string

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
-import { chatKey, commandKey, GLOBAL_KEY, memberKey, ownKey } from '../core/subject.js'
+import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../core/subject.js'
 import type { Wiring } from './guard.js'
 
 /**
@@ -23,6 +23,9 @@ export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
  */
 export type ScopeName = (typeof SCOPES)[number]
 
+/** The part of a limit that is for joins. */
+export const JOINS = '.joins'
+
 /** The scope of a limit, by name or by a developer's own key; `part`, such as `.edits`, gives it records of its own. */
 export function scopeOf(
   wiring: Wiring<Context>,
@@ -37,15 +40,17 @@ export function scopeOf(
       return own === undefined || own === '' ? undefined : ownKey(String(own).slice(0, 256))
     })
   }
+  const who = part === JOINS ? joinerOf : (facts: Facts): Key | undefined => facts.actor
   switch (name) {
     case 'user':
-      return wiring.scope(`actor${part}`, (facts) => facts.actor)
+      return wiring.scope(`actor${part}`, who)
     case 'chat':
       return wiring.scope(`chat${part}`, ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
     case 'member':
-      return wiring.scope(`member${part}`, ({ actor, chatId }) =>
-        actor === undefined || chatId === undefined ? undefined : memberKey(actor, chatId),
-      )
+      return wiring.scope(`member${part}`, (facts) => {
+        const actor = who(facts)
+        return actor === undefined || facts.chatId === undefined ? undefined : memberKey(actor, facts.chatId)
+      })
     case 'command':
       return wiring.scope(`command${part}`, ({ actor, command }) =>
         actor === undefined || command === undefined ? undefined : commandKey(actor, command),
@@ -53,4 +58,13 @@ export function scopeOf(
     case 'global':
       return wiring.scope(`global${part}`, () => GLOBAL_KEY)
   }
+}
+
+/**
+ * Who comes or goes, rather than who lets them: an administrator who adds a hundred people is no flood. What befalls
+ * the bot itself is counted by who does it, or all who block it would share one bucket.
+ */
+function joinerOf(facts: Facts): Key | undefined {
+  const member = facts.kind === 'chat_member' ? facts.target?.id : undefined
+  return member === undefined ? facts.actor : userKey(member)
 }

@@ -18,7 +18,7 @@ import {
   refusal,
   word,
 } from './schema.js'
-import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import { JOINS, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 
 /** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
 const MOST_STAMPS = 64
@@ -42,9 +42,9 @@ export const throttleOptions = z.strictObject({
   limit: z
     .union([callable<LimitOf<Context>>(), limitSchema])
     .meta({ description: 'So much per so long, such as "20/1m".' }),
-  most: option(
+  otherwise: option(
     limitSchema,
-    'Where limit is a function: the most it may give, and what holds where it gives nothing.',
+    'Where limit is a function: what holds where it gives nothing. No ceiling.',
     '60/1m',
   ),
   algorithm: option(
@@ -110,13 +110,14 @@ export const throttleOptions = z.strictObject({
 export interface ThrottleOptions<C extends Context = Context> {
   /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user` */
   readonly name?: string
-  /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update (undefined: the `most`). */
+  /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update. */
   readonly limit: LimitInput | LimitOf<C>
   /**
    * Where `limit` is a function: what holds where it gives nothing, and the limit of `.inline`, `.edits` and `.joins`.
-   * `sliding-log` has room for no more; the other algorithms take whatever the function gives. @default '60/1m'
+   * It is no ceiling: what the function gives holds, but that an exact window (`sliding-log`, or `sliding` where this is
+   * 64 at most) keeps so many time stamps and no more. @default '60/1m'
    */
-  readonly most?: LimitInput
+  readonly otherwise?: LimitInput
   /**
    * `bucket`: a token bucket, which lets `burst` come at once and refills steadily. `sliding`: at most so much
    * within any such span; exact up to 64 (`sliding-log`), two counters above (`sliding-counters`), which hold steady
@@ -129,8 +130,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   readonly key?: KeyOf<C>
   /**
    * What it is for. Unless told, messages, taps, reactions and votes share the bucket, while edits, joins and
-   * inline queries have buckets of their own beside it, of the same limit (inline queries: `inline`). Nothing else is
-   * limited unless you list it.
+   * inline queries have buckets of their own beside it, of the same limit (inline queries: `inline`). Joins are counted
+   * by who joins or leaves, whoever lets them in. Nothing else is limited unless you list it.
    */
   readonly on?: readonly Activity[]
   /** Only these commands. */
@@ -225,7 +226,8 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
 
 function wire(wiring: Wiring<Context>, settings: Settings): undefined {
   const { name = settings.scope ?? 'user' } = settings
-  const base = typeof settings.limit === 'function' ? (settings.most ?? parseLimit('60/1m')) : settings.limit
+  const base =
+    typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
     const slot = `throttle.${name}${suffix}`
@@ -249,7 +251,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): undefined {
     ask('', TALK, base, true)
     ask('.inline', ['inline'], settings.inline ?? times(base, 5), false)
     ask('.edits', ['edit'], base, false)
-    ask('.joins', ['membership'], base, false)
+    ask(JOINS, ['membership'], base, false)
   }
 }
 
@@ -330,11 +332,11 @@ function whenOf({ commands }: Settings): ((facts: Facts) => boolean) | undefined
 }
 
 /** A developer's limits, read once each: they are few, and texts. */
-function limitOf(limit: LimitOf<Context>, most: Limit): Question<Context>['limit'] {
+function limitOf(limit: LimitOf<Context>, otherwise: Limit): Question<Context>['limit'] {
   const read = new Map<string, Limit>()
   return (facts, ctx) => {
     const given = limit(facts, ctx)
-    if (given === undefined) return most
+    if (given === undefined) return otherwise
     if (typeof given !== 'string') return parseLimit(given, 'throttle.limit()')
     let known = read.get(given)
     if (known === undefined) {

@@ -1,7 +1,7 @@
 import { subject } from '../../src/core/subject.js'
 import { block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
-import { type Rig, rig } from './rig.js'
+import { type Rig, rig, Stage } from './rig.js'
 
 let on: Rig
 afterEach(() => on.stop())
@@ -132,5 +132,42 @@ describe('block', () => {
     await on.bob.to(on.account).sends('bob')
     await on.settled()
     expect(passed).toEqual(['alice'])
+  })
+
+  test('a function is told of every update that is stopped, and when to say so: once in noticeEvery', async () => {
+    const time = new Stage()
+    on = await rig(undefined)
+    const told: boolean[] = []
+    const list = [on.alice.id]
+    const deny = ({ notice }: { notice: boolean }) => told.push(notice)
+    on.bot.use(compose(block({ list, deny, noticeEvery: '10s' }), { clock: time.clock }))
+    on.start()
+    const say = async (text: string): Promise<void> => {
+      await on.alice.to(on.account).sends(text)
+      await on.settled()
+    }
+    for (const text of ['1', '2']) await say(text)
+    time.advance(9_999)
+    await say('3')
+    time.advance(1)
+    await say('4')
+    expect(told).toEqual([true, false, false, true])
+  })
+
+  test('noticeEvery is checked, and a minute unless told', async () => {
+    const time = new Stage()
+    expect(() => block({ noticeEvery: 'soon' as '1s' })).toThrow(/block\.noticeEvery: "soon"/)
+    on = await rig(undefined)
+    const told: boolean[] = []
+    on.bot.use(
+      compose(block({ list: [on.alice.id], deny: ({ notice }) => told.push(notice) }), { clock: time.clock }),
+    )
+    on.start()
+    for (const wait of [0, 59_999, 1]) {
+      time.advance(wait)
+      await on.alice.to(on.account).sends('hello')
+      await on.settled()
+    }
+    expect(told).toEqual([true, false, true])
   })
 })

@@ -1,5 +1,7 @@
+import type { Facts } from '../../src/core/facts.js'
 import { compose } from '../../src/middleware/compose.js'
 import { throttle } from '../../src/middleware/throttle.js'
+import { sentinel } from '../../src/sentinel.js'
 import { type Rig, rig, Stage } from './rig.js'
 
 let on: Rig
@@ -214,6 +216,70 @@ describe('throttle', () => {
     })
   })
 
+  describe('joins', () => {
+    const group = { id: -1001, type: 'supergroup', title: 'Plaza' } as const
+    const person = (id: number) => ({ id, is_bot: false, first_name: `User ${id}` })
+    const change = (by: number, whom: number, status: 'member' | 'left') => ({
+      chat: group,
+      from: person(by),
+      date: 1_767_225_600,
+      old_chat_member: { status: status === 'left' ? 'member' : 'left', user: person(whom) } as const,
+      new_chat_member: { status, user: person(whom) },
+    })
+
+    test.each(['user', 'member'] as const)(
+      'of fifty people whom one administrator adds reach the handlers, by %s',
+      async (scope) => {
+        on = await rig(throttle({ limit: '2/1m', scope }))
+        on.start()
+        for (let i = 1; i <= 50; i++)
+          on.telegram.deliver(on.account, { chat_member: change(7, 1000 + i, 'member') })
+        await on.settled()
+        expect(on.reached).toHaveLength(50)
+      },
+    )
+
+    test.each(['user', 'member'] as const)(
+      'of one who comes and goes a hundred times are limited, by %s',
+      async (scope) => {
+        on = await rig(throttle({ limit: '5/1h', scope }))
+        on.start()
+        for (let i = 0; i < 100; i++) {
+          // Let in by one administrator after the other, and leaving by themselves.
+          const update = i % 2 === 0 ? change(100 + i, 8, 'member') : change(8, 8, 'left')
+          on.telegram.deliver(on.account, { chat_member: update })
+        }
+        await on.settled()
+        expect(on.reached).toHaveLength(5)
+      },
+    )
+
+    test('of the bot itself are counted by who does it: those who block it are no flood', async () => {
+      on = await rig(throttle('2/1m'))
+      on.start()
+      const blocks = (by: number) =>
+        on.telegram.deliver(on.account, {
+          my_chat_member: { ...change(by, on.account.id, 'left'), chat: { ...person(by), type: 'private' } },
+        })
+      for (let i = 1; i <= 20; i++) blocks(1000 + i)
+      for (let i = 1; i <= 20; i++) blocks(7)
+      await on.settled()
+      expect(on.reached).toHaveLength(22)
+    })
+
+    test('are looked at and forgotten as those of whoever joined', async () => {
+      const guard = sentinel({ throttle: '2/1m', clock: stage().clock })
+      on = await rig(guard)
+      on.start()
+      for (let i = 0; i < 3; i++) on.telegram.deliver(on.account, { chat_member: change(7, 8, 'member') })
+      await on.settled()
+      const left = async (id: number) => (await guard.peek(id, 'user.joins'))[0]?.remaining
+      expect([await left(7), await left(8)]).toEqual([2, 0])
+      await guard.reset(8, 'user.joins')
+      expect(await left(8)).toBe(2)
+    })
+  })
+
   test('several limits at once: the first that is exceeded refuses, and nothing is charged', async () => {
     const hour = throttle({ name: 'hour', limit: '3/1h', deny: 'silent', on: ['message'] })
     const time = stage()
@@ -265,6 +331,25 @@ describe('throttle', () => {
     }
     await on.settled()
     expect(on.reached).toEqual(['alice 0', 'bob 0', 'alice 1', 'alice 2'])
+  })
+
+  test('a limit by function may exceed otherwise, which holds where it gives nothing', async () => {
+    const limit = ({ command }: Facts): '3/1m' | undefined => (command === 'go' ? '3/1m' : undefined)
+    on = await rig(throttle({ limit, otherwise: '1/1m', deny: 'silent' }))
+    on.start()
+    for (const text of ['/go 1', '/go 2', '/go 3', '/go 4']) await on.alice.to(on.account).sends(text)
+    for (const text of ['1', '2']) await on.bob.to(on.account).sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['/go 1', '/go 2', '/go 3', '1'])
+  })
+
+  test('an exact window keeps as many stamps as otherwise allows, whatever the function gives', async () => {
+    const log = throttle({ limit: () => '5/1m', otherwise: '2/1m', algorithm: 'sliding', deny: 'silent' })
+    on = await rig(log)
+    on.start()
+    for (const text of ['1', '2', '3']) await on.alice.to(on.account).sends(text)
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2'])
   })
 
   test('penalties escalate: who keeps on violating is banned for longer and longer', async () => {
