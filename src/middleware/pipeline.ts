@@ -118,12 +118,24 @@ export class Chain<C extends Context> implements ControlBack {
     for (let i = 0; i < this.observers.length; i++) {
       const observed = this.observe(this.observers[i] as Wired<C>, facts, ctx)
       // Only what somebody listens to takes time; then the rest is seen in order, too.
-      if (isPromise(observed)) return observed.then(() => this.observeRest(i + 1, facts, ctx, next))
+      if (isPromise(observed)) return this.observeRest(observed, i + 1, facts, ctx, next)
     }
     return this.decide(facts, ctx, next)
   }
 
-  private async observeRest(from: number, facts: Facts, ctx: C, next: NextFunction): Promise<void> {
+  /*
+   * What has to wait goes on in a method of its own: a closure in the ordinary way would cost every update the
+   * allocation of what it captures, taken or not.
+   */
+
+  private async observeRest(
+    observed: Promise<void>,
+    from: number,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+  ): Promise<void> {
+    await observed
     for (let i = from; i < this.observers.length; i++) {
       await this.observe(this.observers[i] as Wired<C>, facts, ctx)
     }
@@ -133,7 +145,15 @@ export class Chain<C extends Context> implements ControlBack {
   private observe(wired: Wired<C>, facts: Facts, ctx: C): MaybePromise<void> {
     try {
       const observed = wired.observe?.(facts, ctx)
-      return isPromise(observed) ? observed.catch((error) => this.failed(error, 'observe')) : undefined
+      return isPromise(observed) ? this.observing(observed) : undefined
+    } catch (error) {
+      this.failed(error, 'observe')
+    }
+  }
+
+  private async observing(observed: Promise<void>): Promise<void> {
+    try {
+      await observed
     } catch (error) {
       this.failed(error, 'observe')
     }
@@ -147,9 +167,19 @@ export class Chain<C extends Context> implements ControlBack {
     }
     // The first time only: while it is tried again nobody waits.
     if (this.judge === undefined && this.preparing !== undefined && this.prepareAt === 0) {
-      return this.preparing.then(() => this.consult(facts, ctx, next))
+      return this.consultPrepared(this.preparing, facts, ctx, next)
     }
     return this.consult(facts, ctx, next)
+  }
+
+  private async consultPrepared(
+    preparing: Promise<void>,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+  ): Promise<void> {
+    await preparing
+    await this.consult(facts, ctx, next)
   }
 
   private consult(
@@ -172,21 +202,37 @@ export class Chain<C extends Context> implements ControlBack {
       this.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
     }
-    if (!isPromise(decision)) return this.act(facts, ctx, next, decision)
-    return decision.then(
-      (decided) => this.act(facts, ctx, next, decided),
-      (error) => {
-        this.failed(error, 'storage.evaluate')
-        return this.withoutStorage(ask, facts, ctx, next)
-      },
-    )
+    return isPromise(decision)
+      ? this.actLater(decision, ask, facts, ctx, next)
+      : this.act(facts, ctx, next, decision)
+  }
+
+  private async actLater(
+    deciding: Promise<Decision>,
+    ask: Ask,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+  ): Promise<void> {
+    let decision: Decision
+    try {
+      decision = await deciding
+    } catch (error) {
+      this.failed(error, 'storage.evaluate')
+      return this.withoutStorage(ask, facts, ctx, next)
+    }
+    await this.act(facts, ctx, next, decision)
   }
 
   private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
     if (decision.refusedBy < 0) {
-      this.tellShadows(facts, ctx, decision)
+      if (decision.shadowRefusals.length > 0) this.tellShadows(facts, ctx, decision)
       return this.pass(facts, ctx, next, decision)
     }
+    return this.refuse(facts, ctx, next, decision)
+  }
+
+  private refuse(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
     const question = this.questions.questions[decision.refusedBy] as Question<C>
     const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
     if (!isPromise(rescued)) return this.rescue(rescued, facts, ctx, next, question, decision)
@@ -279,12 +325,15 @@ export class Chain<C extends Context> implements ControlBack {
       }
     }
     const handled = next()
-    if (!this.released && !this.leased) return handled
-    // Not returned: whoever waits for the handlers waits for them alone.
+    if (decision !== undefined && (this.released || this.leased)) this.watch(handled, decision)
+    return handled
+  }
+
+  /** Settles by how the handlers end. Nobody waits for it: whoever waits for the handlers waits for them alone. */
+  private watch(handled: Promise<void>, decision: Decision): void {
     handled.then(this.leased ? () => this.settle(decision, 'complete') : undefined, () =>
       this.settle(decision, 'release'),
     )
-    return handled
   }
 
   private settle(decision: Decision | undefined, how: 'complete' | 'release'): void {

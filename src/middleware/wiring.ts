@@ -24,7 +24,9 @@ interface Route {
   readonly costs: readonly number[]
   /** Scopes that its checks name. */
   readonly scopes: readonly number[]
-  /** Checks that look at the update. */
+  /** Claims that only need a token. */
+  readonly tokens: readonly number[]
+  /** Checks that look at the update in any other way. */
   readonly dynamic: readonly number[]
   /** Whether anything is asked at all. */
   readonly asks: boolean
@@ -127,20 +129,51 @@ export class Questions<C extends Context> implements Wiring<C> {
         failed(error, scope.name)
       }
     }
-    if (route.dynamic.length === 0) return { bot, subjects, costs: route.costs, tokens: NO_TOKENS }
-    return this.withDynamics(route, facts, ctx, bot, subjects, failed)
+    let { costs } = route
+    let tokens = NO_TOKENS
+    for (let i = 0; i < route.tokens.length; i++) {
+      const index = route.tokens[i] as number
+      const token = this.tokenOf(index, facts, ctx, failed)
+      if (token !== undefined) tokens = this.withToken(tokens, index, token)
+      const cost = token === undefined ? 0 : 1
+      if (cost !== costs[index]) costs = withCost(costs, index, cost)
+    }
+    if (route.dynamic.length === 0) return { bot, subjects, costs, tokens }
+    return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
+  }
+
+  private tokenOf(
+    index: number,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): number | undefined {
+    const question = this.questions[index] as Question<C>
+    try {
+      return question.token?.(facts, ctx)
+    } catch (error) {
+      failed(error, question.check.slot)
+      return undefined
+    }
+  }
+
+  private withToken(tokens: readonly number[], index: number, token: number): readonly number[] {
+    const claim = this.claimOf[index] as number
+    if (claim === 0 && tokens.length === 0) return [token]
+    const all = tokens.slice()
+    while (all.length < claim) all.push(0)
+    all[claim] = token
+    return all
   }
 
   private withDynamics(
+    ask: Ask,
     route: Route,
     facts: Facts,
     ctx: C,
-    bot: number,
-    subjects: readonly (Key | undefined)[],
     failed: (error: unknown, what: string) => void,
   ): Ask {
-    let costs = route.costs
-    let tokens = NO_TOKENS as number[]
+    let { costs, tokens } = ask
     let limits: (Limit | undefined)[] | undefined
     for (let i = 0; i < route.dynamic.length; i++) {
       const index = route.dynamic[i] as number
@@ -154,13 +187,7 @@ export class Questions<C extends Context> implements Wiring<C> {
             if (token === undefined) cost = 0
             else {
               cost = 1
-              const claim = this.claimOf[index] as number
-              if (claim === 0) tokens = [token]
-              else {
-                if (tokens === NO_TOKENS) tokens = []
-                while (tokens.length < claim) tokens.push(0)
-                tokens[claim] = token
-              }
+              tokens = this.withToken(tokens, index, token)
             }
           }
           if (question.cost !== undefined) cost = this.costOf(question, facts, ctx, failed)
@@ -175,12 +202,9 @@ export class Questions<C extends Context> implements Wiring<C> {
         failed(error, question.check.slot)
         cost = 0
       }
-      if (cost !== costs[index]) {
-        if (costs === route.costs) costs = costs.slice()
-        ;(costs as number[])[index] = cost
-      }
+      if (cost !== costs[index]) costs = withCost(costs, index, cost)
     }
-    return limits === undefined ? { bot, subjects, costs, tokens } : { bot, subjects, costs, tokens, limits }
+    return limits === undefined ? { ...ask, costs, tokens } : { ...ask, costs, tokens, limits }
   }
 
   private costOf(
@@ -219,8 +243,11 @@ export class Questions<C extends Context> implements Wiring<C> {
         applies[index] && (token === undefined || usual === true) ? 1 : 0,
       ),
       scopes: [...scopes],
-      dynamic: this.questions.flatMap(({ when, cost, token, limit }, index) =>
-        applies[index] && (when ?? cost ?? token ?? limit) !== undefined ? [index] : [],
+      tokens: this.questions.flatMap(({ when, cost, token, limit }, index) =>
+        applies[index] && token !== undefined && (when ?? cost ?? limit) === undefined ? [index] : [],
+      ),
+      dynamic: this.questions.flatMap(({ when, cost, limit }, index) =>
+        applies[index] && (when ?? cost ?? limit) !== undefined ? [index] : [],
       ),
       asks: applies.includes(true),
     }
@@ -231,6 +258,12 @@ const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activit
   Record<Activity, number>
 >
 const NO_TOKENS: readonly number[] = Object.freeze([])
+
+function withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
+  const own = costs.slice()
+  own[index] = cost
+  return own
+}
 
 function scopesOf(check: Check): readonly number[] {
   const scopes = [check.subject]

@@ -142,7 +142,7 @@ describe('auth', () => {
     test('that takes too long lets nobody in', async () => {
       const { error } = console
       console.error = () => undefined
-      on = await resolving({ resolve: () => new Promise(() => undefined), timeout: '2s' })
+      on = await resolving({ resolve: () => new Promise(() => undefined), timeout: '2s', deny: 'silent' })
       await on.bot.init()
       const handled = on.bot.handleUpdate({
         update_id: 1,
