@@ -14,6 +14,13 @@ import type { Key } from './subject.js'
  */
 export type MaybePromise<T> = T | Promise<T>
 
+/** Whether a value is still to come. */
+export function isPromise<T>(value: MaybePromise<T> | undefined): value is Promise<T> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
 /**
  * What follows a refusal, atomically with it and for the first enforcing refuser only: the one write that a
  * refusal makes.

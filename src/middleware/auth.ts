@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import type { MaybePromise } from '../core/check.js'
+import { isPromise, type MaybePromise } from '../core/check.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { type Key, keyText } from '../core/subject.js'
@@ -8,7 +8,6 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { isPromise } from './pipeline.js'
 import { activities, callable, duration, option, parseOptions, refusal } from './schema.js'
 
 /** The durable mark of whoever is registered. */

@@ -10,6 +10,7 @@ import type { KnownBot } from './bots.js'
 import type { Exemptions } from './exemptions.js'
 import type { Question } from './guard.js'
 import type { Chain } from './pipeline.js'
+import { verdictOf } from './refusals.js'
 
 /**
  * A limit as it stands for one subject.
@@ -177,7 +178,7 @@ export async function simulate(
   const rescued =
     bot !== undefined && refuser?.excused === 'everybody' && (await exemptions.rescues(facts, ctx))
   const verdict: Verdict =
-    refuser === undefined || decision === undefined || rescued ? ALLOWED : chain.verdictOf(refuser, decision)
+    refuser === undefined || decision === undefined || rescued ? ALLOWED : verdictOf(refuser, decision)
   return { verdict, facts, exempt: level > 0 || rescued, checks }
 }
 

@@ -1,8 +1,8 @@
 import type { Context, NextFunction } from 'grammy'
-import type { Ask, Decision, Judge, MaybePromise } from '../core/check.js'
+import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import { describe, type Facts } from '../core/facts.js'
-import { ALLOWED, type DenialReason, type Denied } from '../core/verdict.js'
+import { ALLOWED } from '../core/verdict.js'
 import {
   type ControlBack,
   type DenyOptions,
@@ -14,6 +14,7 @@ import type { Denial } from './denial.js'
 import type { Exemptions } from './exemptions.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
+import { Refusals } from './refusals.js'
 import { newTally, type Tally } from './tally.js'
 import { ADMINISTRATOR, Questions } from './wiring.js'
 
@@ -37,6 +38,7 @@ export class Chain<C extends Context> implements ControlBack {
   private readonly diverters: readonly Wired<C>[]
   private readonly released: boolean
   private readonly leased: boolean
+  private readonly refusals: Refusals<C>
 
   constructor(
     readonly house: House,
@@ -48,6 +50,7 @@ export class Chain<C extends Context> implements ControlBack {
     late = false,
   ) {
     this.questions = new Questions(house, guards)
+    this.refusals = new Refusals(house, tally)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
@@ -250,7 +253,7 @@ export class Chain<C extends Context> implements ControlBack {
     // Asked again for what administrators are asked: the refusal charged nothing, and a duplicate must not pass twice.
     if (rescued) return this.consult(facts, ctx, next, ADMINISTRATOR)
     this.tellShadows(facts, ctx, decision)
-    this.stop(facts, ctx, question, decision)
+    this.refusals.stop(facts, ctx, question, decision)
   }
 
   private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
@@ -273,7 +276,7 @@ export class Chain<C extends Context> implements ControlBack {
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.veto !== undefined) {
         if (wired.shadow !== true) return this.veto(admission, facts, ctx, decision, wired.denial)
-        this.tellShadow(facts, ctx, 'auth', 'resolver')
+        this.refusals.shadow(facts, ctx, 'auth', 'resolver')
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
@@ -301,7 +304,7 @@ export class Chain<C extends Context> implements ControlBack {
   ): void {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settle(decision, 'release')
-    this.deny(facts, ctx, veto, 'auth', note, denial)
+    this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
   }
 
   /** Lets the update in, and sees how its handlers end. */
@@ -346,47 +349,6 @@ export class Chain<C extends Context> implements ControlBack {
     }
   }
 
-  /** What a refusal by a question is called. */
-  verdictOf(question: Question<C>, decision: Decision): Denied {
-    return {
-      allowed: false,
-      guard: question.check.guard,
-      limit: question.name,
-      reason: decision.cause === 'penalty' ? 'penalised' : question.reason,
-      cause: decision.cause,
-      retryAfterMs: decision.retryAfterMs,
-    }
-  }
-
-  private stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
-    const verdict = this.verdictOf(question, decision)
-    this.count(verdict)
-    this.house.events.tell('denied', { facts, ctx, verdict })
-    this.house.notices.answer(ctx, facts, verdict, question.denial, decision.notice)
-  }
-
-  private deny(
-    facts: Facts,
-    ctx: C,
-    reason: DenialReason,
-    guard: string,
-    note?: string,
-    denial: Denial<C> = 'notice',
-  ): void {
-    const verdict: Denied = {
-      allowed: false,
-      guard,
-      limit: '',
-      reason,
-      cause: 'check',
-      retryAfterMs: Number.POSITIVE_INFINITY,
-      note,
-    }
-    this.count(verdict)
-    this.house.events.tell('denied', { facts, ctx, verdict })
-    this.house.notices.answer(ctx, facts, verdict, denial, true)
-  }
-
   /** The storage failed. Limits open, so that the bot stays up; whatever lets only some people in stays closed. */
   private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     const closed = this.questions.questions.find(
@@ -398,26 +360,14 @@ export class Chain<C extends Context> implements ControlBack {
         ask.subjects[check.subject] !== undefined,
     )
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
-    this.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
+    this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
   }
 
   private tellShadows(facts: Facts, ctx: C, { shadowRefusals }: Decision): void {
     for (let i = 0; i < shadowRefusals.length; i++) {
       const { check, name, probe } = this.questions.questions[shadowRefusals[i] as number] as Question<C>
-      if (probe !== true) this.tellShadow(facts, ctx, check.guard, name)
+      if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name)
     }
-  }
-
-  private tellShadow(facts: Facts, ctx: C, guard: string, limit: string): void {
-    this.tally.shadow++
-    this.house.events.tell('shadow', { facts, ctx, guard, limit })
-  }
-
-  private count(verdict: Denied): void {
-    const { denials } = this.tally
-    const name = `${verdict.guard}.${verdict.reason}`
-    this.tally.denied++
-    denials.set(name, (denials.get(name) ?? 0) + 1)
   }
 
   limitsOf(decision: Decision): readonly LimitView[] {
@@ -455,7 +405,7 @@ export class Chain<C extends Context> implements ControlBack {
       note: options.note,
     })
     this.tally.allowed--
-    this.deny(
+    this.refusals.deny(
       facts,
       control.ctx as C,
       'denied',
@@ -469,10 +419,4 @@ export class Chain<C extends Context> implements ControlBack {
   private readonly failed = (error: unknown, during: string): void => {
     this.house.events.tell('error', { error, during })
   }
-}
-
-export function isPromise<T>(value: MaybePromise<T> | undefined): value is Promise<T> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
 }

@@ -1,0 +1,62 @@
+import type { Context } from 'grammy'
+import type { Decision } from '../core/check.js'
+import type { Facts } from '../core/facts.js'
+import type { DenialReason, Denied } from '../core/verdict.js'
+import type { Denial } from './denial.js'
+import type { Question } from './guard.js'
+import type { House } from './house.js'
+import type { Tally } from './tally.js'
+
+/** What a refusal by a question is called. */
+export function verdictOf<C extends Context>(question: Question<C>, decision: Decision): Denied {
+  return {
+    allowed: false,
+    guard: question.check.guard,
+    limit: question.name,
+    reason: decision.cause === 'penalty' ? 'penalised' : question.reason,
+    cause: decision.cause,
+    retryAfterMs: decision.retryAfterMs,
+  }
+}
+
+/** What follows when an update is stopped: it is counted, told to listeners and answered. */
+export class Refusals<C extends Context> {
+  constructor(
+    private readonly house: House,
+    private readonly tally: Tally,
+  ) {}
+
+  /** Stopped by the plan. */
+  stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
+    this.follow(facts, ctx, verdictOf(question, decision), question.denial, decision.notice)
+  }
+
+  /** Stopped by what no plan knows: a resolver, a handler, a storage that is away. */
+  deny(
+    facts: Facts,
+    ctx: C,
+    reason: DenialReason,
+    guard: string,
+    note?: string,
+    denial: Denial<C> = 'notice',
+  ): void {
+    const retryAfterMs = Number.POSITIVE_INFINITY
+    const verdict: Denied = { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
+    this.follow(facts, ctx, verdict, denial, true)
+  }
+
+  /** Would have been stopped, were it not in shadow. */
+  shadow(facts: Facts, ctx: C, guard: string, limit: string): void {
+    this.tally.shadow++
+    this.house.events.tell('shadow', { facts, ctx, guard, limit })
+  }
+
+  private follow(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+    const { denials } = this.tally
+    const name = `${verdict.guard}.${verdict.reason}`
+    this.tally.denied++
+    denials.set(name, (denials.get(name) ?? 0) + 1)
+    this.house.events.tell('denied', { facts, ctx, verdict })
+    this.house.notices.answer(ctx, facts, verdict, denial, notice)
+  }
+}
