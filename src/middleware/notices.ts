@@ -94,9 +94,10 @@ export class Notices {
     if (verdict.reason === 'duplicate') return
     const own = typeof denial === 'function'
     const said = denial !== 'silent' && notice && (own || this.mayBeSaid(facts)) && this.spend()
-    if (facts.kind === 'callback_query') {
-      const text = said && !own ? this.text(facts, verdict).slice(0, MOST_ANSWER) : undefined
-      this.aside('answer', () => ctx.answerCallbackQuery(text === undefined || text === '' ? {} : { text }))
+    const tapped = facts.kind === 'callback_query'
+    if (tapped && !own) {
+      const text = said ? this.text(facts, verdict).slice(0, MOST_ANSWER) : ''
+      this.aside('answer', () => ctx.answerCallbackQuery(text === '' ? {} : { text }))
     } else if (facts.kind === 'pre_checkout_query') {
       this.aside('decline', () =>
         ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict) }),
@@ -108,7 +109,14 @@ export class Notices {
     } else if (said && denial === 'notice') this.send(ctx, facts, this.text(facts, verdict))
     if (own) {
       const text = this.text(facts, verdict)
-      this.aside('deny', async () => denial({ ctx, facts, verdict, notice: said, text }))
+      this.aside('deny', async () => {
+        try {
+          await denial({ ctx, facts, verdict, notice: said, text })
+        } finally {
+          // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
+          if (tapped) this.aside('answer', () => stopSpinner(ctx))
+        }
+      })
     }
   }
 
@@ -161,6 +169,15 @@ export class Notices {
     }
     this.budgetFullAt = now + missing + each
     return true
+  }
+}
+
+async function stopSpinner(ctx: Context): Promise<void> {
+  try {
+    await ctx.answerCallbackQuery()
+  } catch (error) {
+    // The function has answered, or took its time until nobody waits for an answer any more.
+    if (!isRefusal(error)) throw error
   }
 }
 

@@ -1,0 +1,71 @@
+import { GrammyError } from 'grammy'
+import { compose } from '../../src/middleware/compose.js'
+import type { DenialContext } from '../../src/middleware/denial.js'
+import { throttle } from '../../src/middleware/throttle.js'
+import { sentinel } from '../../src/sentinel.js'
+import type { Tap } from '../../src/telegram/index.js'
+import { desk, taps } from '../sentinel-desk.js'
+import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
+
+describe('a tap under a deny function', () => {
+  let on: Rig
+  afterEach(() => on.stop())
+
+  async function tapUnder(deny: (denial: DenialContext<GuardedContext>) => unknown): Promise<Tap> {
+    const slow = throttle<GuardedContext>({ limit: '1/1m', deny })
+    on = await rig(compose(slow, { clock: new Stage().clock }), (bot) => {
+      bot.command('menu', (ctx) =>
+        ctx.reply('menu', { reply_markup: { inline_keyboard: [[{ text: 'Buy', callback_data: 'buy' }]] } }),
+      )
+    })
+    on.start()
+    await on.alice.to(on.account).sends('/menu')
+    return on.alice.to(on.account).taps(await on.alice.hears('menu'), 'Buy')
+  }
+
+  test('is answered by the function, in its words', async () => {
+    const tap = await tapUnder(async ({ ctx, text }) => {
+      await Promise.resolve()
+      await ctx.answerCallbackQuery({ text: `Later! ${text}`, show_alert: true })
+    })
+    expect(await tap.answer).toEqual({
+      text: 'Later! Slow down, please. Try again in 1m.',
+      show_alert: true,
+    })
+  })
+
+  test.each<[string, () => unknown, number]>([
+    ['says nothing', () => undefined, 0],
+    ['throws', () => Promise.reject(new Error('no idea')), 1],
+  ])('is answered for a function that %s', async (_, deny, told) => {
+    const said: unknown[] = []
+    const { error } = console
+    console.error = (line: unknown) => said.push(line)
+    try {
+      expect(await (await tapUnder(deny)).answer).toEqual({})
+    } finally {
+      console.error = error
+    }
+    expect(said).toHaveLength(told)
+    expect(said.every((line) => String(line).includes('no idea'))).toBe(true)
+  })
+})
+
+test.each([
+  [400, []],
+  [429, ['answer']],
+])('an empty answer that Telegram refuses with %i is told as %j', async (error_code, expected) => {
+  const guard = sentinel<GuardedContext>({ throttle: { limit: '1/1m', on: ['tap'], deny: () => undefined } })
+  const failed: string[] = []
+  guard.on('error', ({ during }) => failed.push(during))
+  const made = desk()
+  const { bot, handle } = made.another(43, guard)
+  bot.api.config.use((_prev, method, payload) => {
+    const answer = { ok: false, error_code, description: 'query is too old' } as const
+    throw new GrammyError('Call failed', answer, method, { ...payload })
+  })
+  await handle(taps(7, 'one'))
+  await handle(taps(7, 'two'))
+  while ((await guard.health()).background.running > 0) await Promise.resolve()
+  expect(failed).toEqual(expected)
+})
