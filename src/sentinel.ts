@@ -196,6 +196,26 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   }
 
   /**
+   * Gives a role for good: what `roles` of `auth`, `throttle` and `exempt` ask for. A name of 1 to 64 characters, whose case
+   * matters.
+   *
+   * @throws SentinelError `option.invalid` for what is no name, `subject.invalid`.
+   */
+  grant(whom: Subject | readonly Subject[], role: string): Promise<void> {
+    return this.administration.grant(whom, role)
+  }
+
+  /** Takes a role back; how many held it. Throws as {@link grant} does. */
+  revoke(whom: Subject | readonly Subject[], role: string): Promise<number> {
+    return this.administration.revoke(whom, role)
+  }
+
+  /** Whether a subject holds a role. Throws as {@link grant} does. */
+  hasRole(whom: Subject, role: string): Promise<boolean> {
+    return this.administration.hasRole(whom, role)
+  }
+
+  /**
    * Forgets what a subject has used: of one limit, or of all, penalties included.
    *
    * @throws SentinelError `limit.unknown`, naming the limits there are.

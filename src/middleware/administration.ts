@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { shown } from '../core/show.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
@@ -75,6 +76,8 @@ export interface BlockListExport {
 
 /** Marks and entries written at once. */
 const BATCH = 1000
+/** The longest name of a role. */
+const MOST_ROLE = 64
 
 /** What is told when a mark is put on somebody. */
 const EVENTS = new Map<string, 'blocked' | 'registered'>([
@@ -129,6 +132,23 @@ export class Administration {
 
   async unregister(whom: Subject | readonly Subject[]): Promise<number> {
     return this.take(REGISTERED, keysOf(whom), 'unregistered')
+  }
+
+  async grant(whom: Subject | readonly Subject[], role: string): Promise<void> {
+    const name = roleMark(role)
+    const mark = { since: this.house.clock() }
+    await this.put(
+      name,
+      keysOf(whom).map((key) => ({ key, mark })),
+    )
+  }
+
+  async revoke(whom: Subject | readonly Subject[], role: string): Promise<number> {
+    return this.take(roleMark(role), keysOf(whom), undefined)
+  }
+
+  async hasRole(whom: Subject, role: string): Promise<boolean> {
+    return (await this.markOf(roleMark(role), subjectKey(whom))) !== undefined
   }
 
   /** The mark of whoever is blocked by any bot; undefined if they are not. */
@@ -272,6 +292,15 @@ export class Administration {
 
 function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
+}
+
+/** The mark of whoever holds a role: what `roles` of options look for. */
+function roleMark(role: string): string {
+  if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return `role:${role}`
+  throw new SentinelError(
+    'option.invalid',
+    `role: ${shown(role)} is no name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
+  )
 }
 
 function lapsed({ until }: Mark, now: number): boolean {
