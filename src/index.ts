@@ -1,17 +1,23 @@
 export type {
+  AbsentCheck,
   Ask,
+  BucketCheck,
   Check,
+  ClaimCheck,
   Consequence,
   Decision,
   Judge,
   MaybePromise,
   Plan,
+  PresentCheck,
   Receipt,
   RefusalCause,
   Settlement,
   Variant,
+  WindowCheck,
 } from './core/check.js'
 export { type Clock, systemClock } from './core/clock.js'
+export { Digest } from './core/digest.js'
 export { type Duration, type DurationUnit, formatDuration, type Ms, parseDuration } from './core/duration.js'
 export { SentinelError, type SentinelErrorCode } from './core/errors.js'
 export {
@@ -55,7 +61,7 @@ export {
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { Denial, DenialContext } from './middleware/denial.js'
 export type { ExemptOptions } from './middleware/exemptions.js'
-export type { Guard } from './middleware/guard.js'
+export type { Guard, GuardDefinition } from './middleware/guard.js'
 export type {
   AllowedEvent,
   DeniedEvent,

@@ -4,6 +4,15 @@
  * fingerprints cannot be turned back into texts by whoever lacks the key, nor hash tables be flooded.
  *
  * It works on 32-bit halves, which JavaScript does natively: no BigInt, no buffer, no allocation.
+ *
+ * @example
+ * ```ts
+ * import { Digest, describe, type Reading } from 'grammy-sentinel'
+ *
+ * // Two processes that share a secret find the same fingerprints.
+ * const reading: Reading = { username: 'shop_bot', digest: Digest.keyed('a secret of yours') }
+ * const fingerprintOf = (update: Parameters<typeof describe>[0]) => describe(update, reading).fingerprint
+ * ```
  */
 export class Digest {
   private v0 = 0

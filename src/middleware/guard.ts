@@ -82,8 +82,20 @@ export interface Admission {
   readonly identity?: unknown
 }
 
-/** What makes a guard: a name, and what it writes down at wiring. */
+/**
+ * What makes a guard. Made by `throttle()` and the like, for `compose()` and `sentinel()` to fuse: what `wire` takes and
+ * gives is theirs, and may change in any version.
+ *
+ * @example
+ * ```ts
+ * import { type GuardDefinition, throttle } from 'grammy-sentinel'
+ *
+ * const [definition]: readonly GuardDefinition[] = throttle('5/10s').definitions
+ * console.log(definition?.name) // 'throttle'
+ * ```
+ */
 export interface GuardDefinition<C extends Context = Context> {
+  /** Which guard, such as `throttle`. */
   readonly name: string
   wire(wiring: Wiring<C>): Wired<C> | undefined
 }

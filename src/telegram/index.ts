@@ -3,7 +3,9 @@
  *
  * @packageDocumentation
  */
-export type { Duration } from '../core/duration.js'
+export type { Clock } from '../core/clock.js'
+export type { Duration, DurationUnit, Ms } from '../core/duration.js'
+export { SentinelError, type SentinelErrorCode } from '../core/errors.js'
 export type { BotCall, CallResult } from './bot-api/calls.js'
 export type { Fault, Faults } from './bot-api/faults.js'
 export type {
