@@ -593,6 +593,20 @@ describe('fromEnv', () => {
     expect(said).not.toContain('s3cret')
   })
 
+  test('names, for one it does not know, only what a variable can give', () => {
+    expect(refusal(() => fromEnv({ SENTINEL__COLOUR: 'red' }))).toBe(
+      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__MEMBERSHIP, SENTINEL__EXEMPT, SENTINEL__NOTICES, SENTINEL__SHADOW.',
+    )
+    expect(refusal(() => fromEnv({ SENTINEL__TIMERZ: 'x' }))).not.toContain('Did you mean')
+    expect(refusal(() => fromEnv({ SENTINEL__NOTICES__COLOUR: 'red' }))).toMatch(
+      /There are SENTINEL__NOTICES__TEXTS, SENTINEL__NOTICES__BUDGET\.$/,
+    )
+    // What takes a function too still takes a text.
+    expect(refusal(() => fromEnv({ SENTINEL__THROTTLE__COLOUR: 'red' }))).toMatch(
+      /SENTINEL__THROTTLE__LIMIT, .*SENTINEL__THROTTLE__DENY/,
+    )
+  })
+
   test('tells all that is wrong, where asked', () => {
     const { problems } = readEnv(
       { SENTINEL__A: 'x', SENTINEL__SHADOW: 'x', SENTINEL__NAME: 'right' },

@@ -5,6 +5,7 @@ const file = (path: string, text: string): SourceFile => ({ path: `src/${path}`,
 const STOCK = [
   file('core/limit.ts', 'export const limit = 1'),
   file('storage/storage.ts', 'export interface Storage {}'),
+  file('storage/plan.ts', 'export const checkPlan = 1'),
   file('storage/memory/memory.ts', 'export const memory = 1'),
   file('storage/redis/redis.ts', 'export const redis = 1'),
   file('storage/resilient.ts', 'export const resilient = 1'),
@@ -13,6 +14,7 @@ const STOCK = [
   file('telegram/index.ts', 'export const telegram = 1'),
   file('cli/main.ts', 'export const main = 1'),
   file('options.ts', 'export const options = 1'),
+  file('options/schema.ts', 'export const schema = 1'),
 ]
 /** What is wrong with one more file in a house that is in order. */
 const problemsOf = (path: string, text: string): string[] => checkImports([...STOCK, file(path, text)])
@@ -44,6 +46,9 @@ describe('the check of import directions', () => {
     ['hooks/x.ts', '../middleware/throttle.js'],
     ['observability/x.ts', '../hooks/hooks.js'],
     ['middleware/x.ts', '../options.js'],
+    ['middleware/x.ts', '../options/schema.js'],
+    ['options/x.ts', '../options.js'],
+    ['options/x.ts', '../telegram/index.js'],
     ['middleware/x.ts', '../telegram/index.js'],
     ['policies/x.ts', '../cli/main.js'],
     ['outgoing/x.ts', '../telegram/index.js'],
@@ -64,6 +69,11 @@ describe('the check of import directions', () => {
 
   test.each([
     ['storage/memory/x.ts', '../storage.js'],
+    ['storage/memory/x.ts', '../plan.js'],
+    ['storage/redis/x.ts', '../plan.js'],
+    ['options/x.ts', './schema.js'],
+    ['options/x.ts', '../middleware/throttle.js'],
+    ['sentinel.ts', './options/schema.js'],
     ['storage/memory/x.ts', './memory.js'],
     ['storage/resilient2.ts', './memory/memory.js'],
     ['storage/redis/x.ts', 'node:net'],

@@ -23,8 +23,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outgoing: ['core', 'storage', 'middleware', 'hooks'],
   mtproto: ['core', 'storage'],
   telegram: ['core'],
+  // What `src/options.ts` is made of.
+  options: ['core', 'storage', 'middleware', 'hooks'],
   top: [
     'core',
+    'options',
     'storage',
     'hooks',
     'observability',
@@ -37,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: [
     'top',
+    'options',
     'core',
     'storage',
     'hooks',
@@ -61,6 +65,9 @@ const ON_NODE = [
   'src/storage/postgres.',
   'src/mtproto/',
 ]
+
+/** What all storages may import beside core. */
+const CONTRACT = ['src/storage/storage.ts', 'src/storage/plan.ts']
 
 const MOST_LINES = 450
 
@@ -157,12 +164,13 @@ function refusalOf(from: string, to: string): string | undefined {
     return MAY_IMPORT[room]?.includes(target) ? undefined : `but ${room} may not import ${target}`
   }
   if (room !== 'storage') return undefined
-  // The contract knows none of those who keep it; memory, the reference, leans on nothing but the contract.
+  // The contract knows none of those who keep it; memory, the reference, leans on nothing but the contract (and its check
+  // of plans, which is for all who keep it).
   const [cell, targetCell] = [cellOf(from), cellOf(to)]
   if (from === 'src/storage/storage.ts') return 'but the contract may import core only'
   if (cell === undefined || cell === targetCell) return undefined
   if (targetCell !== undefined) return `but storage/${cell} may not import storage/${targetCell}`
-  if (cell === 'memory' && to !== 'src/storage/storage.ts') {
+  if (cell === 'memory' && !CONTRACT.includes(to)) {
     return 'but storage/memory may import the contract and core only'
   }
   return undefined

@@ -1,0 +1,70 @@
+import type { Context } from 'grammy'
+import { SentinelError } from '../core/errors.js'
+import { parseLimit } from '../core/limit.js'
+import { block } from '../middleware/block.js'
+import { readDebounce } from '../middleware/debounce.js'
+import { inside, problemsOf } from '../middleware/schema.js'
+import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
+import { frozen, isPlain, layer } from './layer.js'
+import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './schema.js'
+
+/**
+ * Checks options and adds the defaults. What comes back is frozen, but for functions and storages, and is a copy.
+ *
+ * @throws SentinelError naming the option, the value and the mend: `option.unknown`, `option.invalid`,
+ * `limit.invalid`, `limit.duplicate`, `duration.invalid`, `scope.unknown`, `subject.invalid`.
+ */
+export function readOptions<C extends Context = Context>(input: SentinelOptions<C> = {}): ResolvedOptions<C> {
+  const [problem] = checkOptions(input)
+  if (problem !== undefined) throw problem
+  const { $schema, ...options } = withDefaults(input as SentinelOptions)
+  const { budget, ...notices } = options.notices ?? {}
+  const read = budget === undefined ? notices : { ...notices, budget: parseLimit(budget) }
+  return frozen({ ...options, notices: read }) as ResolvedOptions as ResolvedOptions<C>
+}
+
+/** Everything that is wrong with options. What concerns several of them is looked at once each is right by itself. */
+export function checkOptions(input: unknown): SentinelError[] {
+  const problems = problemsOf('', optionsSchema, input)
+  if (problems.length > 0) return problems
+  const { block: blocking, throttle, debounce } = withDefaults(input as SentinelOptions)
+  const check = (read: () => unknown): void => {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof SentinelError)) throw error
+      problems.push(error)
+    }
+  }
+  if (blocking) check(() => block(blocking))
+  const taken = new Map<string, string>()
+  const limits = Array.isArray(throttle) ? throttle : throttle === false ? [] : [throttle]
+  limits.forEach((one: ThrottleOptions, index) => {
+    const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
+    check(() => readThrottle(one, what))
+    const name = one.name ?? one.scope ?? 'user'
+    const other = taken.get(name)
+    if (other === undefined) taken.set(name, what)
+    else {
+      const message = `${what}.name: "${name}" is the name of ${other} already. Give it another, such as "${name}2".`
+      problems.push(new SentinelError('limit.duplicate', message))
+    }
+  })
+  if (debounce) check(() => readDebounce(debounce))
+  return problems
+}
+
+/** Options with every default, as {@link layer} writes them. */
+export function withDefaults(input: SentinelOptions): SentinelOptions {
+  const options = layer(input)
+  const { throttle, debounce } = options
+  return {
+    ...DEFAULTS,
+    ...options,
+    ...(isPlain(throttle) ? { throttle: { ...DEFAULTS.throttle, ...throttle } } : {}),
+    // Taps cannot be gathered: of the default nothing would be left to keep.
+    ...(isPlain(debounce) && !('mode' in debounce && debounce.mode === 'trailing')
+      ? { debounce: { ...DEFAULTS.debounce, ...debounce } }
+      : {}),
+  } as SentinelOptions
+}

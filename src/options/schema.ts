@@ -1,0 +1,134 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import type { Clock } from '../core/clock.js'
+import type { Duration } from '../core/duration.js'
+import type { LimitInput } from '../core/limit.js'
+import { type AuthOptions, authOptions } from '../middleware/auth.js'
+import { type BlockOptions, blockOptions } from '../middleware/block.js'
+import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
+import { type ExemptOptions, exemptOptions } from '../middleware/exemptions.js'
+import type { Timers } from '../middleware/house.js'
+import { type NoticeOptions, noticeOptions } from '../middleware/notices.js'
+import { type OnceOptions, onceOptions } from '../middleware/once.js'
+import { callable, duration, given, limit, option } from '../middleware/schema.js'
+import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
+import type { Storage } from '../storage/storage.js'
+import { frozen, has } from './layer.js'
+
+const off = z.literal(false)
+const storage = given<Storage>('a storage, such as memory()', (value) => has(value, 'prepare', 'marks'))
+const timers = given<Timers>('timers: an object with after(ms, run)', (value) => has(value, 'after'))
+
+/** What holds unless told otherwise. */
+export const DEFAULTS = frozen({
+  block: {},
+  once: {},
+  auth: false,
+  throttle: { limit: { amount: 60, per: '1m', burst: 30 } },
+  debounce: { window: '500ms', on: ['tap'] },
+  membership: true,
+  exempt: {},
+  notices: {},
+  shadow: false,
+} as const satisfies SentinelOptions)
+
+const throttles = [throttleOptions.partial({ limit: true }), z.array(throttleOptions).readonly()] as const
+
+/** Every option of `sentinel()`. Published as JSON Schema, for the files that `fromJson()` reads. */
+export const optionsSchema = z.strictObject({
+  $schema: option(z.string(), 'Where an editor finds the schema of a file. Ignored.'),
+  name: option(z.string().min(1, 'must be a name'), 'Names the state. Default: by order of making.'),
+  storage: option(storage, 'Keeps the state. In code only. Default: memory.'),
+  block: option(z.union([off, blockOptions]), 'The block list.', DEFAULTS.block),
+  once: option(z.union([off, onceOptions]), 'Handles a redelivered update once.', DEFAULTS.once),
+  auth: option(z.union([off, authOptions]), 'Lets in only the registered, or holders of a role.', false),
+  throttle: option(z.union([off, limit, ...throttles]), 'How much may come from whom.', DEFAULTS.throttle),
+  debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of many.', DEFAULTS.debounce),
+  membership: option(z.boolean(), 'Observes who comes and goes.', true),
+  exempt: option(exemptOptions, 'Who is let off.'),
+  notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
+  shadow: option(z.boolean(), 'All is judged, counted and told, and nothing refused.', false),
+  clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970. In code only.'),
+  timers: option(timers, 'Schedules delayed work. In code only.'),
+})
+
+/**
+ * Options of `sentinel()`. All are optional; what is left out holds its default, object by object: giving
+ * `throttle: { scope: 'chat' }` keeps the default limit. Lists and limits are replaced as a whole.
+ *
+ * @example
+ * ```ts
+ * import { type SentinelOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const options: SentinelOptions = {
+ *   throttle: { limit: '20/1m', penalty: { bans: ['10m', '1h'] } },
+ *   debounce: '1s',
+ *   exempt: { owner: 1234567, chatAdmins: true },
+ *   notices: { texts: { de: { limited: 'Langsam! Wieder in {wait}.' } } },
+ * }
+ * sentinel(options)
+ * ```
+ */
+export interface SentinelOptions<C extends Context = Context> {
+  /** Where an editor finds the schema of a file of options. Ignored. */
+  readonly $schema?: string | undefined
+  /** Names the state, where several sentinels share one storage. @default by order of making */
+  readonly name?: string | undefined
+  /** Keeps the state. @default memory */
+  readonly storage?: Storage | undefined
+  /** The block list; `false` turns it off. @default on */
+  readonly block?: false | BlockOptions | undefined
+  /** Handles a redelivered update once; `false` turns it off. @default on */
+  readonly once?: false | OnceOptions | undefined
+  /** Lets in only who is registered, or holds a role; `{}` turns it on. @default false */
+  readonly auth?: false | AuthOptions<C> | undefined
+  /**
+   * Limits how much comes from whom: a limit, {@link ThrottleOptions}, or several with names of their own. `false` turns it
+   * off. @default { limit: { amount: 60, per: '1m', burst: 30 } }
+   */
+  readonly throttle?:
+    | false
+    | LimitInput
+    | (Omit<ThrottleOptions<C>, 'limit'> & Partial<Pick<ThrottleOptions<C>, 'limit'>>)
+    | readonly ThrottleOptions<C>[]
+    | undefined
+  /**
+   * Makes one of what comes twice, or in pieces: a window, or {@link DebounceOptions}. `false` turns it off. Under
+   * `mode: 'trailing'` nothing is left of the default. @default { window: '500ms', on: ['tap'] }
+   */
+  readonly debounce?: false | Duration | DebounceOptions<C> | undefined
+  /** Observes who comes and goes. @default true */
+  readonly membership?: boolean | undefined
+  /** Who is let off. @default nobody */
+  readonly exempt?: ExemptOptions | undefined
+  /** What is said to whoever is stopped, and how often. */
+  readonly notices?:
+    | (Omit<NoticeOptions, 'budget'> & {
+        /** Notices of this worker at most. @default '20/1s' */
+        readonly budget?: LimitInput | undefined
+      })
+    | undefined
+  /** All guards are judged, counted and told to listeners, and refuse nothing. @default false */
+  readonly shadow?: boolean | undefined
+  /** Tells the time in milliseconds since 1970. @default Date.now */
+  readonly clock?: Clock | undefined
+  /** Schedules delayed work. @default setTimeout */
+  readonly timers?: Timers | undefined
+}
+
+/** Options that were checked, with every default. They may be layered over and read again. */
+export interface ResolvedOptions<C extends Context = Context> {
+  readonly name?: string
+  readonly storage?: Storage
+  readonly block: false | BlockOptions
+  readonly once: false | OnceOptions
+  readonly auth: false | AuthOptions<C>
+  readonly throttle: false | ThrottleOptions<C> | readonly ThrottleOptions<C>[]
+  readonly debounce: false | DebounceOptions<C>
+  readonly membership: boolean
+  readonly exempt: ExemptOptions
+  readonly notices: NoticeOptions
+  readonly shadow: boolean
+  readonly clock?: Clock
+  readonly timers?: Timers
+}
