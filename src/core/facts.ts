@@ -12,7 +12,7 @@ import {
   UPDATE_KINDS,
   type UpdateKind,
 } from './kinds.js'
-import { type Key, senderKey, userKey } from './subject.js'
+import { type Key, type SubjectRef, senderKey, userKey } from './subject.js'
 
 export {
   ACTIVITIES,
@@ -300,6 +300,30 @@ export class Facts {
       default:
         return undefined
     }
+  }
+
+  /** The actor as a subject, for `guard.block()` and the like; undefined when nobody acts. */
+  get subject(): SubjectRef | undefined {
+    const { actorId } = this
+    if (actorId === undefined) return undefined
+    return { kind: this.actorKind === 'user' ? 'user' : 'sender', id: actorId, name: '' }
+  }
+
+  /**
+   * Who wrote the message, of the same chat, that this one replies to; by the rules of {@link actor}, so never one of the
+   * stand-ins. In a forum every message replies to the one that opened its topic: that is no reply.
+   */
+  get repliedTo(): SubjectRef | undefined {
+    const message = asFields(this.payload.reply_to_message)
+    if (message === undefined || message.forum_topic_created !== undefined) return undefined
+    const chat = asFields(message.chat)
+    const sender = idOf(message.sender_chat) ?? (chat?.type === 'channel' ? idOf(chat) : undefined)
+    const from = idOf(message.from)
+    if (sender === undefined && !isStandIn(from)) {
+      return from === undefined ? undefined : { kind: 'user', id: from, name: '' }
+    }
+    const id = sender ?? (from === ANONYMOUS_ADMIN_ID ? idOf(chat) : undefined)
+    return id === undefined ? undefined : { kind: 'sender', id, name: '' }
   }
 
   /** The user behind the update, where Telegram tells; a stand-in for channels and anonymous administrators. */

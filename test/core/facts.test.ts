@@ -14,7 +14,8 @@ import {
   UPDATE_KINDS,
   type UpdateKind,
 } from '../../src/core/facts.js'
-import { chatKey, keyText, senderKey, userKey } from '../../src/core/subject.js'
+import { chatKey, keyText, type SubjectRef, senderKey, subjectKey, userKey } from '../../src/core/subject.js'
+import { blockable } from '../../src/middleware/block.js'
 
 const alice: User = { id: 7, is_bot: false, first_name: 'Alice', language_code: 'pt-br' }
 const bob: User = { id: 8, is_bot: false, first_name: 'Bob', language_code: 'en' }
@@ -575,6 +576,68 @@ describe('who acts', () => {
   })
 })
 
+describe('the subject of an update', () => {
+  test.each(UPDATE_KINDS)('of kind %s is the actor', (kind) => {
+    const facts = read(ROWS[kind].update)
+    expect(facts.subject === undefined ? undefined : subjectKey(facts.subject)).toBe(facts.actor)
+  })
+
+  test('tells a channel, and the anonymous administrators of a group, from users and places', () => {
+    const as = (from: User, sender_chat: Chat) =>
+      read({ message: { ...at, chat: plaza, from, sender_chat, text: 'hi' } }).subject
+    expect(as(channelBot, news)).toEqual({ kind: 'sender', id: news.id, name: '' })
+    expect(as(anonymous, plaza)).toEqual({ kind: 'sender', id: plaza.id, name: '' })
+    expect(read({ message: text('hi') }).subject).toEqual({ kind: 'user', id: 7, name: '' })
+  })
+})
+
+describe('whom a message replies to', () => {
+  const replyTo = (original: object, kind: 'message' | 'channel_post' = 'message'): SubjectRef | undefined =>
+    read({ [kind]: { ...text('/block'), reply_to_message: { ...at, text: 'spam', ...original } } }).repliedTo
+  const user = (id: number): SubjectRef => ({ kind: 'user', id, name: '' })
+  const sender = (id: number): SubjectRef => ({ kind: 'sender', id, name: '' })
+
+  test.each<[string, object, SubjectRef | undefined]>([
+    ['a user', { chat: plaza, from: bob }, user(8)],
+    ['a bot', { chat: plaza, from: bot }, user(42)],
+    [
+      'who forwarded it, and not who is forwarded',
+      { chat: plaza, from: bob, forward_origin: { type: 'user', sender_user: alice, date: 1 } },
+      user(8),
+    ],
+    ['anonymous administrators', { chat: plaza, from: anonymous, sender_chat: plaza }, sender(-1001)],
+    ['anonymous administrators, only by their stand-in', { chat: plaza, from: anonymous }, sender(-1001)],
+    ['a channel that writes', { chat: plaza, from: channelBot, sender_chat: news }, sender(-1003)],
+    [
+      'the linked channel, forwarded by Telegram',
+      { chat: plaza, from: telegram, sender_chat: news, is_automatic_forward: true },
+      sender(-1003),
+    ],
+    ['a channel in itself', { chat: news, sender_chat: news }, sender(-1003)],
+    ['a channel in itself, by its chat alone', { chat: news }, sender(-1003)],
+    ['nobody: a channel that is not told', { chat: plaza, from: channelBot }, undefined],
+    ['nobody: Telegram', { chat: plaza, from: telegram }, undefined],
+    ['nobody: an author who is not told', { chat: plaza }, undefined],
+    [
+      'nobody: the message that opened the topic, which every message in it is told to reply to',
+      { chat: plaza, from: bob, forum_topic_created: { name: 'Tea', icon_color: 1 } },
+      undefined,
+    ],
+    ['nobody: a malformed author', { chat: plaza, from: { id: '8' } }, undefined],
+  ])('%s', (_, original, expected) => {
+    expect(replyTo(original)).toEqual(expected)
+  })
+
+  test('is told of edits, and of nothing that is no reply', () => {
+    const reply = { ...text('/block'), reply_to_message: { ...at, chat: plaza, from: bob, text: 'spam' } }
+    const edit = { edited_message: { ...reply, ...edited } } as unknown as Omit<Update, 'update_id'>
+    expect(read(edit).repliedTo).toEqual(user(8))
+    expect(read({ message: text('hi') }).repliedTo).toBeUndefined()
+    expect(read(ROWS.poll.update).repliedTo).toBeUndefined()
+    expect(replyTo({ chat: news }, 'channel_post')).toEqual(sender(-1003))
+  })
+})
+
 describe('what is done', () => {
   test('by our own business bot is nothing that anybody did to us', () => {
     const facts = read({
@@ -930,6 +993,8 @@ function readAll(facts: Facts): unknown[] {
     facts.command,
     facts.album,
     facts.target,
+    facts.subject,
+    facts.repliedTo,
     facts.user,
     facts.languageCode,
     facts.fingerprint,
@@ -954,6 +1019,8 @@ function isHonest(facts: Facts): boolean {
     (facts.fingerprint === undefined || Number.isSafeInteger(facts.fingerprint)) &&
     (facts.actor === undefined) === (facts.actorKind === undefined) &&
     (facts.actor === undefined) === (facts.actorId === undefined) &&
+    (facts.subject === undefined ? undefined : subjectKey(facts.subject)) === facts.actor &&
+    (facts.repliedTo === undefined || blockable(subjectKey(facts.repliedTo), 'reply') !== undefined) &&
     !(facts.actorKind === 'user' && STAND_INS.includes(facts.actorId))
   )
 }
@@ -1000,6 +1067,8 @@ describe('malformed updates', () => {
     'new_chat_member',
     'new_chat_members',
     'left_chat_member',
+    'reply_to_message',
+    'forum_topic_created',
     'text',
     'caption',
     'entities',

@@ -24,3 +24,10 @@ own.install(plain)
 plain.use(own)
 // @ts-expect-error: a context is no bot
 guard.install({} as Flavoured)
+
+bot.command('block', async ({ sentinel: { facts } }) => {
+  // @ts-expect-error: a reply may be to nobody
+  await guard.block(facts.repliedTo)
+  if (facts.repliedTo !== undefined) await guard.block(facts.repliedTo)
+  if (facts.subject !== undefined) await guard.grant(facts.subject, 'moderator')
+})
