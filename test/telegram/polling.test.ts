@@ -101,6 +101,30 @@ test('raw updates are delivered as they are, redelivered ones too', async () => 
   expect(idsOf(await call('getUpdates'))).toEqual([update_id + 1])
 })
 
+test.each(['callback_query', 'inline_query', 'pre_checkout_query', 'shipping_query'])(
+  'a raw %s that is none is delivered as it is',
+  async (kind) => {
+    for (const value of [null, 0, 'text', [], {}, { id: 5 }, { id: null }]) {
+      const { update_id } = telegram.deliver(bot, { [kind]: value })
+      expect((await call('getUpdates')).result).toEqual([{ update_id, [kind]: value }])
+      await call('getUpdates', { offset: update_id + 1 })
+    }
+  },
+)
+
+test.each([2 ** 53, 1e300, 0.5, -7])(
+  'a raw update of the id %d leaves the ids of others alone',
+  async (id) => {
+    await alice.to(bot).sends('before')
+    telegram.deliver(bot, { update_id: id, message_reaction_count: {} as never })
+    await alice.to(bot).sends('after')
+    const ids = idsOf(await call('getUpdates'))
+    expect(ids).toContain(id)
+    const [before = 0, after] = ids.filter((other) => other !== id)
+    expect(after).toBe(before + 1)
+  },
+)
+
 test('queries in raw updates can be answered', async () => {
   const from = { id: alice.id, is_bot: false, first_name: 'Alice' }
   telegram.deliver(bot, { callback_query: { id: '7', from, chat_instance: '1', data: 'x' } })

@@ -58,7 +58,9 @@ export class UpdateQueue {
   }
 
   #add(update: Update, injected: boolean): void {
-    if (update.update_id >= this.#nextId) this.#nextId = update.update_id + 1
+    const { update_id } = update
+    // Beyond whole numbers there is no next one, and what a test sends may be anything.
+    if (Number.isSafeInteger(update_id + 1) && update_id >= this.#nextId) this.#nextId = update_id + 1
     if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
     this.#pending.add({ update, at: this.now(), injected, handedOut: false })
     this.#changed()
