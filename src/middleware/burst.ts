@@ -214,7 +214,7 @@ export class Bursts<C extends Context> {
 /** Under webhooks updates overtake each other: the ids tell their order. */
 function insert<C extends Context>(parts: Part<C>[], part: Part<C>): void {
   let at = parts.length
-  const id = part.ctx.update.update_id
-  while (at > 0 && (parts[at - 1] as Part<C>).ctx.update.update_id > id) at--
+  const id = part.control.facts.updateId
+  while (at > 0 && (parts[at - 1] as Part<C>).control.facts.updateId > id) at--
   parts.splice(at, 0, part)
 }

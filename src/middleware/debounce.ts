@@ -283,6 +283,8 @@ function albumKey(facts: Facts, ctx: Context): string | undefined {
 }
 
 function placeOf(facts: Facts, ctx: Context): string {
-  const house = ctx.businessConnectionId ?? ''
+  // Somebody else's data: the type of it is a hope.
+  const connection: unknown = ctx.businessConnectionId
+  const house = typeof connection === 'string' ? connection : ''
   return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${house.length}:${house}`
 }
