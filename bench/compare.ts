@@ -38,3 +38,11 @@ export async function nanoseconds(times: number, work: () => Promise<void> | voi
   await work()
   return Number(process.hrtime.bigint() - start) / times
 }
+
+/** The same in processor time: what others on the machine take is not counted. */
+export async function processorTime(times: number, work: () => Promise<void> | void): Promise<number> {
+  const start = process.cpuUsage()
+  await work()
+  const { user, system } = process.cpuUsage(start)
+  return ((user + system) * 1000) / times
+}
