@@ -100,6 +100,8 @@ export interface StorageHealth {
   readonly kind: string
   /** Subjects with volatile state. */
   readonly tracked?: number
+  /** Bytes that the records of limits take; penalties, claims and marks are not counted. */
+  readonly bytes?: number
   /** Records given up to stay within the cap, though they had not expired. */
   readonly evicted?: number
   /** Records that could not be kept at all, since penalties filled the cap: those updates were admitted uncounted. */

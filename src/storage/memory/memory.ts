@@ -23,7 +23,8 @@ import { canonicalKey, MemoryMarks } from './marks.js'
 export interface MemoryOptions {
   /**
    * The most subjects of one scope (users, chats …) and bot with volatile state at once. A full table gives up
-   * what has expired, then what expires soonest; never a penalty in force. At 48 bytes or so each.
+   * what has expired, then what expires soonest; never a penalty in force. With the default guards at 21 to 43 bytes each,
+   * by how full its blocks are.
    * @default 1_000_000
    */
   readonly maxSubjects?: number
@@ -89,7 +90,7 @@ class MemoryStorage implements Storage {
     for (const judge of this.judges.values()) judge.reset(bot, canonicalKey(key), slot)
   }
 
-  health(): StorageHealth & { readonly bytes: number } {
+  health(): StorageHealth {
     const { evicted, untracked } = this.shared.counts
     let tracked = 0
     let bytes = 0
