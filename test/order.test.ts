@@ -1,0 +1,376 @@
+import { type ConversationFlavor, conversations, createConversation } from '@grammyjs/conversations'
+import { type RunnerHandle, run, sequentialize } from '@grammyjs/runner'
+import { Bot, type BotError, type Context, type SessionFlavor, session, webhookCallback } from 'grammy'
+import type { Update } from 'grammy/types'
+import { type SentinelFlavor, type SentinelOptions, sentinel } from '../src/index.js'
+import { memory } from '../src/storage/memory/memory.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../src/telegram/index.js'
+import { Stage } from './middleware/rig.js'
+import { later, says, tick } from './sentinel-desk.js'
+
+type Base = Context & SentinelFlavor & SessionFlavor<{ seen: number }>
+type Order = ConversationFlavor<Base>
+
+let telegram: Telegram
+let account: TelegramBot
+let alice: Person
+let bot: Bot<Order>
+const time = new Stage()
+const ends: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  account = telegram.createBot({ username: 'ordered_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bot = new Bot<Order>(account.token, { client: { apiRoot: telegram.apiRoot }, botInfo: account.info })
+})
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+  await telegram.close()
+})
+
+function guarded(options: SentinelOptions = {}) {
+  const guard = sentinel<Order>({ clock: time.clock, timers: time.timers, ...options })
+  ends.push(() => guard.close())
+  return guard
+}
+
+function polling(): void {
+  const done = bot.start()
+  ends.push(async () => {
+    await bot.stop()
+    await done
+  })
+}
+
+function concurrently(): RunnerHandle {
+  const runner = run(bot)
+  ends.push(() => (runner.isRunning() ? runner.stop() : Promise.resolve()))
+  return runner
+}
+
+async function sends(...texts: string[]): Promise<void> {
+  for (const text of texts) await alice.to(account).sends(text)
+  await telegram.settled()
+}
+
+/** A door that stays shut until it is opened. */
+function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
+  let open = (): void => undefined
+  const opened = new Promise<void>((done) => {
+    open = done
+  })
+  return { open, opened }
+}
+
+/** Sessions, and how often they were asked for. */
+function counted() {
+  const held = new Map<string, { seen: number }>()
+  const asked = { reads: 0, writes: 0 }
+  const storage = {
+    read: (key: string) => {
+      asked.reads++
+      return held.get(key)
+    },
+    write: (key: string, value: { seen: number }) => {
+      asked.writes++
+      held.set(key, { ...value })
+    },
+    delete: (key: string) => {
+      held.delete(key)
+    },
+  }
+  return {
+    asked,
+    held,
+    middleware: session<{ seen: number }, Order>({ initial: () => ({ seen: 0 }), storage }),
+  }
+}
+
+describe('before session()', () => {
+  test('what is refused loads no session and saves none', async () => {
+    const { asked, held, middleware } = counted()
+    bot.use(guarded({ throttle: { limit: '2/1m', deny: 'silent' } }), middleware, (ctx) => {
+      ctx.session.seen++
+    })
+    polling()
+    await sends('1', '2', 'over', 'over', 'over')
+    expect(asked).toEqual({ reads: 2, writes: 2 })
+    expect([...held.values()]).toEqual([{ seen: 2 }])
+  })
+
+  test('a burst that was held loads its session when it is handled, and saves what was changed', async () => {
+    const { asked, held, middleware } = counted()
+    const guard = guarded({ debounce: { mode: 'trailing', window: '1s' } })
+    const handled: (string | undefined)[][] = []
+    bot.use(guard, middleware, (ctx) => {
+      ctx.session.seen += ctx.sentinel.burst?.length ?? 0
+      handled.push(ctx.sentinel.burst?.map(({ msg }) => msg?.text) ?? [])
+    })
+    polling()
+    await sends('one', 'two', 'three')
+    expect(asked).toEqual({ reads: 0, writes: 0 })
+    time.advance(1000)
+    await guard.close()
+    expect(handled).toEqual([['one', 'two', 'three']])
+    expect(asked).toEqual({ reads: 1, writes: 1 })
+    expect([...held.values()]).toEqual([{ seen: 3 }])
+  })
+})
+
+describe('before conversations()', () => {
+  const heard: (string | undefined)[] = []
+  beforeEach(() => heard.splice(0))
+
+  function interview(options: SentinelOptions) {
+    const guard = guarded(options)
+    bot.use(guard, conversations())
+    bot.use(
+      createConversation<Order, Context>(async (conversation) => {
+        for (let question = 0; question < 2; question++) {
+          const answer = await conversation.waitFor('message:text')
+          heard.push(answer.message.text)
+        }
+        heard.push('done')
+      }, 'interview'),
+    )
+    bot.command('interview', (ctx) => ctx.conversation.enter('interview'))
+    return guard
+  }
+
+  test('what is refused does not advance a conversation', async () => {
+    interview({ throttle: { limit: '2/1m', deny: 'silent' } })
+    polling()
+    await sends('/interview', 'Alice', 'refused', 'refused as well')
+    expect(heard.at(-1)).toBe('Alice')
+    time.advance(30_000)
+    await sends('of Wonderland')
+    // A conversation is replayed with each of its answers.
+    expect(heard).toEqual(['Alice', 'Alice', 'of Wonderland', 'done'])
+  })
+
+  test('a burst is one answer: the last message, with the others to be asked for from outside', async () => {
+    const bursts: string[][] = []
+    const guard = guarded({ debounce: { mode: 'trailing', window: '1s' } })
+    bot.use(guard, conversations())
+    bot.use(
+      createConversation<Order, Context>(async (conversation) => {
+        const answer = await conversation.waitFor('message:text')
+        // Contexts inside a conversation are made anew: ctx.sentinel is on those outside.
+        const all = await conversation.external(
+          (ctx) => ctx.sentinel.burst?.map(({ msg }) => msg?.text ?? '') ?? [],
+        )
+        bursts.push([answer.message.text, ...all])
+      }, 'story'),
+    )
+    bot.command('story', (ctx) => ctx.conversation.enter('story'))
+    polling()
+    await sends('/story', 'once', 'upon', 'a time')
+    expect(bursts).toEqual([])
+    time.advance(1000)
+    await guard.close()
+    expect(bursts).toEqual([['a time', 'once', 'upon', 'a time']])
+  })
+})
+
+describe('under the runner', () => {
+  test.each([
+    ['at once', (): SentinelOptions => ({})],
+    ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
+  ])('of many updates of one user exactly the limit passes; the storage answers %s', async (_, storage) => {
+    const { open, opened } = gate()
+    const reached: string[] = []
+    const guard = guarded({ ...storage(), throttle: { limit: '5/1m', deny: 'silent' } })
+    bot.use(guard, async (ctx) => {
+      reached.push(ctx.msg?.text ?? '')
+      await opened
+    })
+    const runner = concurrently()
+    for (let n = 1; n <= 30; n++) await alice.to(account).sends(String(n))
+    await telegram.settled()
+    await tick()
+    expect(reached).toHaveLength(5)
+    expect(runner.size()).toBe(5)
+    open()
+    expect((await guard.health()).tally).toMatchObject({ allowed: 5, denied: 25 })
+  })
+
+  test.each([
+    ['at once', (): SentinelOptions => ({})],
+    ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
+  ])(
+    'an update that comes twice at the same time is handled once; the storage answers %s',
+    async (_, storage) => {
+      const { open, opened } = gate()
+      const reached: number[] = []
+      bot.use(guarded(storage()), async (ctx) => {
+        reached.push(ctx.update.update_id)
+        await opened
+      })
+      const twice = [500, 500, 501, 500, 501].map((id) => bot.handleUpdate(says(alice.id, 'hello', { id })))
+      await tick()
+      open()
+      await Promise.all(twice)
+      expect(reached).toEqual([500, 501])
+    },
+  )
+
+  test('sequentialize() comes after: refusals wait for nobody, and what passes runs in order', async () => {
+    const { open, opened } = gate()
+    const handled: string[] = []
+    const refused: (string | undefined)[] = []
+    const guard = guarded({ throttle: { limit: '3/1m', deny: 'silent' } })
+    guard.on('denied', ({ ctx }) => refused.push(ctx.msg?.text))
+    bot.use(
+      guard,
+      sequentialize((ctx) => ctx.from?.id.toString()),
+      async (ctx) => {
+        if (ctx.msg?.text === '1') await opened
+        handled.push(ctx.msg?.text ?? '')
+      },
+    )
+    const runner = concurrently()
+    await sends('1', '2', '3', '4', '5')
+    await tick()
+    expect(refused).toEqual(['4', '5'])
+    expect(handled).toEqual([])
+    open()
+    while (runner.size() > 0) await tick()
+    expect(handled).toEqual(['1', '2', '3'])
+  })
+})
+
+describe('behind a webhook', () => {
+  const post = (update: Update): Request =>
+    new Request('http://bot.example/', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(update),
+    })
+
+  test.each([
+    ['at once', (): SentinelOptions => ({})],
+    ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
+  ])(
+    'what is refused is answered 200, so that it is not sent again; the storage answers %s',
+    async (_, storage) => {
+      const reached: string[] = []
+      bot.use(guarded({ ...storage(), throttle: { limit: '1/1m', deny: 'silent' } }), (ctx) => {
+        reached.push(ctx.msg?.text ?? '')
+      })
+      const handle = webhookCallback(bot, 'std/http')
+      for (const text of ['1', 'over', 'over']) {
+        const response = await handle(post(says(alice.id, text)))
+        expect(response.status).toBe(200)
+        expect(await response.text()).toBe('')
+      }
+      expect(reached).toEqual(['1'])
+    },
+  )
+
+  test('a notice goes by a call of its own: the answer to the webhook waits for none', async () => {
+    bot.use(guarded({ throttle: '1/1m' }))
+    // Bots may write to those who wrote to them.
+    await alice.to(account).sends('hello')
+    const handle = webhookCallback(bot, 'std/http')
+    for (const text of ['1', 'over']) {
+      const response = await handle(post(says(alice.id, text)))
+      expect(await response.text()).toBe('')
+    }
+    await alice.hears('Slow down, please.')
+  })
+
+  test('an error of a handler reaches the framework, and the update may come again', async () => {
+    let attempts = 0
+    bot.use(guarded(), () => {
+      if (++attempts === 1) throw new Error('not this time')
+    })
+    const handle = webhookCallback(bot, 'std/http')
+    const update = says(alice.id, 'hello')
+    await expect(handle(post(update))).rejects.toThrow('not this time')
+    expect((await handle(post(update))).status).toBe(200)
+    expect((await handle(post(update))).status).toBe(200)
+    expect(attempts).toBe(2)
+  })
+})
+
+describe('bot.catch()', () => {
+  test.each([
+    ['at once', (): SentinelOptions => ({})],
+    ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
+  ])('gets what handlers throw, as they threw it; the storage answers %s', async (_, storage) => {
+    const caught: BotError<Order>[] = []
+    const thrown = new Error('a bug of the bot')
+    bot.catch((error) => {
+      caught.push(error)
+    })
+    bot.use(guarded(storage()), () => {
+      throw thrown
+    })
+    polling()
+    await sends('hello')
+    expect(caught.map(({ error, ctx }) => [error, ctx.msg?.text])).toEqual([[thrown, 'hello']])
+  })
+
+  test('never gets what is ours', async () => {
+    const caught: unknown[] = []
+    const told = new Set<string>()
+    bot.catch((error) => {
+      caught.push(error)
+    })
+    const broken = (): never => {
+      throw new Error('ours')
+    }
+    const away = { ...later(), health: broken, reset: broken }
+    const guard = guarded({
+      storage: {
+        ...away,
+        marks: { ...away.marks, get: broken },
+        prepare: () => ({ evaluate: broken, peek: broken, settle: broken }),
+      },
+      throttle: { limit: () => broken(), cost: broken, deny: broken },
+      notices: { t: broken },
+    })
+    guard.membership.on('joined', broken)
+    guard.on('warning', broken)
+    guard.on('allowed', broken)
+    guard.on('error', ({ during }) => told.add(during))
+    const reached: string[] = []
+    bot.use(guard, async (ctx) => {
+      reached.push(ctx.msg?.text ?? '')
+      await ctx.sentinel.refund()
+      await ctx.sentinel.deny({ refund: true })
+    })
+    polling()
+    await sends('one', 'two')
+    await guard.close()
+    expect(reached).toEqual(['one', 'two'])
+    expect(caught).toEqual([])
+    expect([...told].sort()).toEqual([
+      'listener for allowed',
+      'listener for warning',
+      'notices.t',
+      'storage.evaluate',
+      'throttle.user',
+    ])
+  })
+
+  test('never gets what a burst throws: that goes to onError', async () => {
+    const caught: unknown[] = []
+    const told: string[] = []
+    bot.catch((error) => {
+      caught.push(error)
+    })
+    const onError = (error: unknown, ctx: Context): number =>
+      told.push(`${(error as Error).message}: ${ctx.msg?.text}`)
+    const guard = guarded({ debounce: { mode: 'trailing', window: '1s', onError } })
+    bot.use(guard, () => {
+      throw new Error('a bug of the bot')
+    })
+    polling()
+    await sends('one', 'two')
+    await guard.close()
+    expect(caught).toEqual([])
+    expect(told).toEqual(['a bug of the bot: two'])
+  })
+})
