@@ -66,7 +66,10 @@ export interface Denied {
   readonly cause: RefusalCause
   /** Milliseconds, exact; `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
-  /** What a resolver of `auth`, or `ctx.sentinel.deny()`, had to say of it. Not shown to the user. */
+  /**
+   * What a resolver of `auth`, or `ctx.sentinel.deny()`, had to say of it; of a block its `reason`, where the storage tells
+   * at once, as memory does. Not shown to the user.
+   */
   readonly note?: string | undefined
 }
 

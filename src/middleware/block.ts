@@ -1,5 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import { isPromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
@@ -7,6 +8,7 @@ import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
+import type { House } from './house.js'
 import { callable, duration, option, parseOptions, refusal, subject } from './schema.js'
 
 /** The durable mark of whoever is blocked. */
@@ -87,8 +89,12 @@ export function block(options: BlockOptions = {}): Guard {
   return guardOf({
     name: 'block',
     wire(wiring) {
+      const { house } = wiring
+      const reasons = new Reasons(house)
+      const placeOf = ({ chatId }: Facts): Key | undefined =>
+        chatId === undefined ? undefined : chatKey(chatId)
       const actor = wiring.scope('actor', (facts) => facts.actor)
-      const chat = wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+      const chat = wiring.scope('chat', placeOf)
       const common: Omit<Question<Context>, 'check' | 'name'> = {
         // Money that has changed hands passes: refusing it would take it for nothing.
         on: ACTIVITIES.filter((activity) => activity !== 'unknown' && activity !== 'payment'),
@@ -101,13 +107,14 @@ export function block(options: BlockOptions = {}): Guard {
       const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
       const check = { guard: 'block', shadow, ...onRefusal }
       const where = [
-        ['actor', actor],
-        ['chat', chat],
+        ['actor', actor, (facts: Facts) => facts.actor],
+        ['chat', chat, placeOf],
       ] as const
-      for (const [name, subject] of where) {
+      for (const [name, subject, keyOf] of where) {
         wiring.ask({
           ...common,
           name,
+          note: (facts, ctx) => reasons.of(ctx.me.id, keyOf(facts)),
           check: { ...check, kind: 'absent', slot: `block.${name}`, subject, anyOf: [BLOCKED] },
         })
       }
@@ -118,7 +125,6 @@ export function block(options: BlockOptions = {}): Guard {
           check: { ...check, kind: 'present', slot: 'block.only', subject: actor, anyOf: [ALLOWED] },
         })
       }
-      const { house } = wiring
       return {
         begin() {
           // Once: whoever was unblocked since must not be blocked anew by a change of other options.
@@ -132,6 +138,23 @@ export function block(options: BlockOptions = {}): Guard {
       }
     },
   })
+}
+
+/** Why somebody is blocked, where the storage tells at once: no update waits for it. */
+class Reasons {
+  private late = false
+
+  constructor(private readonly house: House) {}
+
+  of(bot: number, key: Key | undefined): string | undefined {
+    if (this.late || key === undefined) return undefined
+    const mark = this.house.storage.marks.get(bot, key, BLOCKED)
+    if (!isPromise(mark)) return mark?.reason
+    // It would be asked over the network for each of a flood, in vain.
+    this.late = true
+    mark.catch(() => undefined)
+    return undefined
+  }
 }
 
 const STAND_INS = new Map([

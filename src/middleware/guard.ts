@@ -41,6 +41,8 @@ export interface Question<C extends Context> {
   readonly reason: DenialReason
   /** How to answer whom it refuses. */
   readonly denial: Denial<C>
+  /** What is known of why, for listeners and `deny` functions; asked only where somebody reads it. */
+  readonly note?: ((facts: Facts, ctx: C) => string | undefined) | undefined
 }
 
 /** Where a guard writes down what it will ask. */

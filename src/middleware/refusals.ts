@@ -28,7 +28,12 @@ export class Refusals<C extends Context> {
 
   /** Stopped by the plan. */
   stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
-    this.follow(facts, ctx, verdictOf(question, decision), question.denial, decision.notice)
+    const verdict = verdictOf(question, decision)
+    const { denial } = question
+    // A flood of the blocked looks nothing up for nobody.
+    const read = typeof denial === 'function' || this.house.events.heard('denied')
+    const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
+    this.follow(facts, ctx, note === undefined ? verdict : { ...verdict, note }, denial, decision.notice)
   }
 
   /** Stopped by what no plan knows: a resolver, a handler, a storage that is away. */
@@ -49,6 +54,15 @@ export class Refusals<C extends Context> {
   shadow(facts: Facts, ctx: C, guard: string, limit: string): void {
     this.tally.shadow++
     this.house.events.tell('shadow', { facts, ctx, guard, limit })
+  }
+
+  private noteOf(question: Question<C>, facts: Facts, ctx: C): string | undefined {
+    try {
+      return question.note?.(facts, ctx)
+    } catch (error) {
+      this.house.events.tell('error', { error, during: 'storage.marks' })
+      return undefined
+    }
   }
 
   private follow(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {

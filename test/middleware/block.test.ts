@@ -1,12 +1,15 @@
 import { subject } from '../../src/core/subject.js'
 import { block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type Desk, desk } from '../sentinel-desk.js'
 import { type Rig, rig, Stage } from './rig.js'
 
-let on: Rig
-afterEach(() => on.stop())
-
 describe('block', () => {
+  let on: Rig
+  afterEach(() => on.stop())
+
   test("a blocked user's updates reach nothing and get no message", async () => {
     on = await rig(undefined)
     on.bot.use(block({ list: [on.alice.id] }))
@@ -169,5 +172,89 @@ describe('block', () => {
       await on.settled()
     }
     expect(told).toEqual([true, false, true])
+  })
+})
+
+describe('why somebody is blocked', () => {
+  const ALICE = 7
+
+  async function notesOf(guarded: Desk): Promise<(string | undefined)[]> {
+    const notes: (string | undefined)[] = []
+    guarded.guard.on('denied', ({ verdict }) => notes.push(verdict.note))
+    await guarded.says(ALICE, '1', '2')
+    await guarded.quiet()
+    return notes
+  }
+
+  test('is told to listeners, of actors and of places', async () => {
+    const one = desk()
+    await one.guard.block(ALICE, { reason: 'spam' })
+    expect(await notesOf(one)).toEqual(['spam', 'spam'])
+    const place = desk()
+    await place.guard.block(subject.chat(ALICE), { reason: 'bad place' })
+    expect(await notesOf(place)).toEqual(['bad place', 'bad place'])
+    const none = desk()
+    await none.guard.block(ALICE)
+    expect(await notesOf(none)).toEqual([undefined, undefined])
+  })
+
+  test('is told to a deny function', async () => {
+    const notes: (string | undefined)[] = []
+    const made = desk({ block: { deny: ({ verdict }) => notes.push(verdict.note) } })
+    await made.guard.block(ALICE, { reason: 'spam' })
+    await made.says(ALICE, '1')
+    await made.quiet()
+    expect(notes).toEqual(['spam'])
+  })
+
+  /** A storage whose marks are looked up by `get`, and how often. */
+  function counted(get: Storage['marks']['get']): { storage: Storage; asked: () => number } {
+    const inner = memory()
+    let asked = 0
+    const marks: Storage['marks'] = {
+      get: (...args) => {
+        asked++
+        return get(...args)
+      },
+      put: (...args) => inner.marks.put(...args),
+      remove: (...args) => inner.marks.remove(...args),
+      scan: (...args) => inner.marks.scan(...args),
+    }
+    const storage: Storage = {
+      marks,
+      prepare: (plan) => inner.prepare(plan),
+      reset: (...args) => inner.reset(...args),
+      health: () => inner.health(),
+      close: () => inner.close(),
+    }
+    return { storage, asked: () => asked }
+  }
+
+  test('is looked up for nobody where nobody reads it', async () => {
+    const { storage, asked } = counted(() => undefined)
+    const { guard, says, reached } = desk({ storage })
+    await guard.block(ALICE)
+    await says(ALICE, '1')
+    expect([asked(), reached]).toEqual([0, []])
+  })
+
+  test('is asked once of a storage that answers later, or fails to', async () => {
+    const { storage, asked } = counted(() => Promise.reject(new Error('away')))
+    const made = desk({ storage })
+    await made.guard.block(ALICE, { reason: 'spam' })
+    expect(await notesOf(made)).toEqual([undefined, undefined])
+    expect(asked()).toBe(1)
+  })
+
+  test('is left out where the storage throws, which is told', async () => {
+    const { storage } = counted(() => {
+      throw new Error('away')
+    })
+    const made = desk({ storage })
+    const failed: string[] = []
+    made.guard.on('error', ({ during }) => failed.push(during))
+    await made.guard.block(ALICE, { reason: 'spam' })
+    expect(await notesOf(made)).toEqual([undefined, undefined])
+    expect(failed).toEqual(['storage.marks', 'storage.marks'])
   })
 })
