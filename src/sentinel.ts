@@ -205,12 +205,12 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     return this.administration.grant(whom, role)
   }
 
-  /** Takes a role back; how many held it. Throws as {@link grant} does. */
+  /** Takes a role back; how many held it. Throws as `grant()` does. */
   revoke(whom: Subject | readonly Subject[], role: string): Promise<number> {
     return this.administration.revoke(whom, role)
   }
 
-  /** Whether a subject holds a role. Throws as {@link grant} does. */
+  /** Whether a subject holds a role. Throws as `grant()` does. */
   hasRole(whom: Subject, role: string): Promise<boolean> {
     return this.administration.hasRole(whom, role)
   }

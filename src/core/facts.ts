@@ -310,7 +310,7 @@ export class Facts {
   }
 
   /**
-   * Who wrote the message, of the same chat, that this one replies to; by the rules of {@link actor}, so never one of the
+   * Who wrote the message, of the same chat, that this one replies to; by the rules of `actor`, so never one of the
    * stand-ins. In a forum every message replies to the one that opened its topic: that is no reply.
    */
   get repliedTo(): SubjectRef | undefined {
