@@ -259,7 +259,9 @@ export class RecordTable {
       if (key === 0) continue
       const hash = this.hashOf(key)
       const target = (hash & bit) === 0 ? block : sibling
-      target.cells.set(before.subarray(at, at + stride), this.freeSlot(target, hash) * stride)
+      const to = this.freeSlot(target, hash) * stride
+      // Not set() and subarray(): thousands of views would be garbage for the next pause.
+      for (let i = 0; i < stride; i++) target.cells[to + i] = before[at + i] as number
       target.count++
     }
     return true
