@@ -162,6 +162,77 @@ describe('memory is bounded', () => {
     expect(most).toBeLessThanOrEqual(66)
   })
 
+  test('records move as others come and go, and none is lost or mistaken for another', () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      // So large a record makes blocks of eight slots, where everybody is a neighbour.
+      const layout: RecordLayout = {
+        stride: 40_000,
+        clear: (cells, at) => cells.fill(0, at + 1, at + 2),
+        expiry: () => Number.POSITIVE_INFINITY,
+      }
+      const table = new RecordTable(layout, 1000, seed, { evicted: 0, untracked: 0 }, undefined)
+      const states = new Map<number, number>()
+      let drawn = seed
+      const draw = (below: number): number => {
+        drawn = (Math.imul(drawn, 1103515245) + 12345) >>> 0
+        return (drawn >>> 8) % below
+      }
+      for (let step = 0; step < 60; step++) {
+        const key = 1 + draw(7)
+        const row = table.find(key)
+        expect([seed, step, row >= 0]).toEqual([seed, step, states.has(key)])
+        if (row >= 0) {
+          expect([seed, step, table.copyOf(row)[1]]).toEqual([seed, step, states.get(key)])
+          if (draw(2) === 0) {
+            table.remove(row)
+            states.delete(key)
+          }
+        } else if (states.size < 6) {
+          const made = table.insert(key, 0)
+          const state = draw(1000)
+          table.cellsOf(made)[table.offsetOf(made) + 1] = state
+          states.set(key, state)
+        }
+      }
+    }
+  })
+
+  test('a later plan takes everybody over as they were, neighbours too', async () => {
+    const storage = memory({ clock: () => START })
+    const used = (id: number): number => 1 + (id % 5)
+    const limit = { amount: 10, per: 3_600_000 }
+    const plan = (amount: number): Plan => ({
+      name: 'chain',
+      scopes: ['user'],
+      checks: [
+        { kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0, limit: { ...limit, amount } },
+        {
+          kind: 'window',
+          form: 'log',
+          guard: 'throttle',
+          slot: 'log',
+          subject: 0,
+          limit: { ...limit, amount },
+        },
+      ],
+    })
+    const ask = (id: number, cost: number): Ask => ({
+      bot: 1,
+      subjects: [userKey(id)],
+      costs: [cost, cost],
+      tokens: [],
+    })
+    const judge = await storage.prepare(plan(10))
+    for (let id = 1; id <= 3000; id++) await judge.evaluate(ask(id, used(id)))
+    const later = await storage.prepare(plan(10))
+    for (let id = 1; id <= 3000; id++) {
+      const { remaining } = await later.evaluate(ask(id, 1))
+      const left = 10 - used(id) - 1
+      expect([id, ...remaining]).toEqual([id, expect.closeTo(left, 6), left])
+    }
+    await storage.close()
+  })
+
   test.each<[string, (index: number) => number]>([
     ['sequential', (index) => index],
     ['multiples of 2^10', (index) => index * 2 ** 10],

@@ -166,16 +166,15 @@ export function carryOver(
   if (row < 0) return -1
   const source = earlierState.tables[from] as RecordTable
   const penalty = source.penaltyOf(row)
-  const cells = source.cellsOf(row)
-  const at = source.offsetOf(row)
-  // First taken out, so that it makes room for itself; its cells stay as they are until another row is made there.
+  // First taken out, so that it makes room for itself. Copied before, since others move up into its place.
+  const cells = source.copyOf(row)
   source.remove(row)
   const table = state.tables[scope] as RecordTable
   const made = table.insert(number, now)
   if (made < 0) return -1
   for (const column of later.layouts[scope]?.columns ?? []) {
     const old = earlier.layouts[from]?.columns.find((each) => sameState(each, column))
-    if (old !== undefined) carryColumn(old, cells, at, column, table.cellsOf(made), table.offsetOf(made))
+    if (old !== undefined) carryColumn(old, cells, 0, column, table.cellsOf(made), table.offsetOf(made))
   }
   table.setPenalty(made, penalty)
   return made

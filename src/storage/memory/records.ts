@@ -116,6 +116,12 @@ export class RecordTable {
     return (row & this.slotMask) * this.stride
   }
 
+  /** The cells of a row, as they are now. */
+  copyOf(row: number): Float64Array {
+    const at = this.offsetOf(row)
+    return this.cellsOf(row).slice(at, at + this.stride)
+  }
+
   /** Whether there is a record of a key: `foundCells` and `foundAt` tell where. */
   has(key: number): boolean {
     const hash = this.hashOf(key)
