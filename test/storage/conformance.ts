@@ -188,6 +188,16 @@ export function conformance(name: string, make: MakeStorage, schedulesToPlay = 3
       expect((await judge.evaluate({ ...ask, subjects: [BOB] }, now)).refusedBy).toBe(0)
     })
 
+    test('a peek ahead takes nothing from whom an earlier plan knew', async () => {
+      const held = claim({ holdFor: 60_000 })
+      const plan = [held, limited('bucket', { amount: 1, per: 7 })]
+      await ask(await prepare(...plan), ALICE)
+      const later = await prepare(...plan)
+      await later.peek(askOf(BOB, 1, 0, 2), now + 60_001)
+      now += 59_999
+      expect((await ask(later, ALICE)).refusedBy).toBe(0)
+    })
+
     test('a peek answers as an evaluation would, and writes nothing', async () => {
       const onRefusal = { penalty: { after: 1, within: 1000, bans: [5000] }, noticeEvery: 1000 }
       const judge = await prepare(limited('log', { amount: 1, per: 1000 }, 'log', { onRefusal }))

@@ -52,6 +52,7 @@ export class MemoryJudge implements Judge {
   private successor: MemoryJudge | undefined
   /** After this nothing that an earlier plan holds matters any longer. */
   private previousUntil = 0
+  private peeking = false
 
   private readonly flat: FlatPlan
   private readonly quickWay: QuickWay
@@ -92,7 +93,9 @@ export class MemoryJudge implements Judge {
     const { moment } = this
     const before = moment.now
     moment.now = moment.at(at)
+    this.peeking = true
     const decision = this.decide(ask, at, false)
+    this.peeking = false
     moment.now = before
     return decision
   }
@@ -160,7 +163,8 @@ export class MemoryJudge implements Judge {
     const row = (state.tables[scope] as RecordTable).find(number)
     if (row >= 0 || this.previous === undefined) return row
     const { now } = this.moment
-    if (now > this.previousUntil) {
+    // A peek may look ahead of the clock, and must take nothing away from asks that come before that.
+    if (now > this.previousUntil && !this.peeking) {
       this.dropPrevious()
       return row
     }
