@@ -43,6 +43,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   private claims = 0
   private readonly claimOf: number[] = []
   private routes: readonly (readonly Route[])[] = []
+  private readonly lists = new Map<readonly number[], Map<number, readonly number[]>>()
   private noSubjects: readonly (Key | undefined)[] = []
 
   constructor(
@@ -136,10 +137,35 @@ export class Questions<C extends Context> implements Wiring<C> {
       const token = this.tokenOf(index, facts, ctx, failed)
       if (token !== undefined) tokens = this.withToken(tokens, index, token)
       const cost = token === undefined ? 0 : 1
-      if (cost !== costs[index]) costs = withCost(costs, index, cost)
+      if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
     }
     if (route.dynamic.length === 0) return { bot, subjects, costs, tokens }
     return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
+  }
+
+  /**
+   * A list with one other cost. Where that is 0 or 1, as of a claim that is asked or not, the list is made once and
+   * shared: storages may go by which list it is.
+   */
+  private withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
+    const shared = cost === 0 || cost === 1
+    const known = shared ? this.lists.get(costs)?.get(index * 2 + cost) : undefined
+    if (known !== undefined) return known
+    const own = costs.slice()
+    own[index] = cost
+    if (shared) this.remember(costs, index * 2 + cost, own)
+    return own
+  }
+
+  private remember(costs: readonly number[], name: number, own: readonly number[]): void {
+    let others = this.lists.get(costs)
+    if (others === undefined) {
+      // A list that charges fractions is made afresh each time, and is remembered in vain.
+      if (this.lists.size >= MOST_LISTS) this.lists.clear()
+      others = new Map()
+      this.lists.set(costs, others)
+    }
+    others.set(name, own)
   }
 
   private tokenOf(
@@ -202,7 +228,7 @@ export class Questions<C extends Context> implements Wiring<C> {
         failed(error, question.check.slot)
         cost = 0
       }
-      if (cost !== costs[index]) costs = withCost(costs, index, cost)
+      if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
     }
     return limits === undefined ? { ...ask, costs, tokens } : { ...ask, costs, tokens, limits }
   }
@@ -257,13 +283,9 @@ export class Questions<C extends Context> implements Wiring<C> {
 const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activity, index])) as Readonly<
   Record<Activity, number>
 >
+/** Lists of costs that others were made from, remembered at most. */
+const MOST_LISTS = 256
 const NO_TOKENS: readonly number[] = Object.freeze([])
-
-function withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
-  const own = costs.slice()
-  own[index] = cost
-  return own
-}
 
 function scopesOf(check: Check): readonly number[] {
   const scopes = [check.subject]

@@ -76,7 +76,7 @@ export class MemoryJudge implements Judge {
     this.rowCells = plan.scopes.map(() => undefined)
     this.rowOffsets = new Int32Array(plan.scopes.length)
     this.moment = previous?.moment ?? new Moment()
-    this.quickWay = new QuickWay(this, columns, this.flat, this.moment)
+    this.quickWay = new QuickWay(this, columns, this.moment)
     if (previous !== undefined) {
       previous.successor = this
       const life = this.moment.at(shared.clock()) + longestLife(previous.columns)
