@@ -16,6 +16,8 @@ type GuardedContext = Context & SentinelFlavor
 
 export function moderationBot(
   token: string,
+  /** The one group whose administrators may block: a block holds for the whole bot, and anybody can own a group. */
+  home: number,
   options?: BotConfig<GuardedContext>,
 ): { readonly bot: Bot<GuardedContext>; readonly guard: Sentinel<GuardedContext> } {
   const bot = new Bot<GuardedContext>(token, options)
@@ -28,7 +30,7 @@ export function moderationBot(
     else await ctx.api.sendMessage(chat.id, `Welcome, ${member.first_name}!`)
   })
 
-  const groups = bot.chatType(['group', 'supergroup'])
+  const groups = bot.chatType(['group', 'supergroup']).filter((ctx) => ctx.chat.id === home)
   groups.command('block', async (ctx) => {
     if (!(await isAdministrator(ctx))) return
     const whom = authorOf(ctx)
@@ -75,8 +77,11 @@ function spanOf(text: string): Duration | undefined | null {
   }
 }
 
-export async function main(token = process.env.BOT_TOKEN ?? ''): Promise<void> {
-  const { bot, guard } = moderationBot(token)
+export async function main(
+  token = process.env.BOT_TOKEN ?? '',
+  home = Number(process.env.GROUP_ID),
+): Promise<void> {
+  const { bot, guard } = moderationBot(token, home)
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => bot.stop())
   await bot.start()
   await guard.close()

@@ -63,7 +63,7 @@ describe('moderation', () => {
 
   test('greets who joins', async () => {
     const plaza = plazaOf([])
-    await run(moderationBot)
+    await run((token, options) => moderationBot(token, plaza.id, options))
     // Telegram keeps no joins for a bot that has not asked for them yet; once it fetched this, it has.
     await alice.in(plaza).sends('hello')
     await telegram.settled()
@@ -73,7 +73,7 @@ describe('moderation', () => {
 
   test('blocks whom an administrator blocks, and unblocks', async () => {
     const plaza = plazaOf([bob])
-    await run(moderationBot)
+    await run((token, options) => moderationBot(token, plaza.id, options))
     const spam = await bob.in(plaza).sends('buy this')
     await alice.in(plaza).replies(spam, '/block 1h')
     await alice.hears('Blocked.')
@@ -86,9 +86,19 @@ describe('moderation', () => {
     await alice.hears('Be kind.', { after: unblocking })
   })
 
+  test('takes no orders from whoever owns another group', async () => {
+    const plaza = plazaOf([bob])
+    const den = telegram.createGroup({ title: 'Den', owner: bob, members: [alice], admins: [account] })
+    await run((token, options) => moderationBot(token, plaza.id, options))
+    await bob.in(den).replies(await alice.in(den).sends('hello'), '/block')
+    await alice.in(plaza).sends('/rules')
+    await alice.hears('Be kind.')
+    expect(bob.heard.some(({ text }) => text === 'Blocked.')).toBe(false)
+  })
+
   test('keeps out who joins while blocked', async () => {
     const plaza = plazaOf([bob])
-    await run(moderationBot)
+    await run((token, options) => moderationBot(token, plaza.id, options))
     await alice.in(plaza).replies(await bob.in(plaza).sends('buy this'), '/block')
     await alice.hears('Blocked.')
     await bob.in(plaza).leaves()
@@ -99,7 +109,7 @@ describe('moderation', () => {
 
   test('blocks an anonymous administrator as such, and takes no orders from members', async () => {
     const plaza = plazaOf([bob])
-    await run(moderationBot)
+    await run((token, options) => moderationBot(token, plaza.id, options))
     const order = await bob.in(plaza).replies(await alice.in(plaza).sends('hello'), '/block')
     await telegram.settled()
     expect(bob.heard.some(({ text }) => text === 'Blocked.')).toBe(false)

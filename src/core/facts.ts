@@ -222,6 +222,11 @@ export class Facts {
         activity = 'unknown'
     }
 
+    if (activity === 'post' && (kind === 'channel_post' || kind === 'message')) {
+      // grammY runs bot.command() for posts, too: whoever owns a channel must not command the bot past its guards.
+      this.commandRead = commandOf(source, reading.username)
+      if (this.commandRead !== undefined) activity = 'message'
+    }
     // A stand-in that comes without the chat it stands for: key on the chat, or on nobody, never on what all share.
     if (actorKind === 'user' && isStandIn(actorId)) {
       actorKind = 'anonymous'

@@ -80,7 +80,7 @@ export const ACTIVITIES = [
 /**
  * What somebody is doing, in one word: the kinds that are limited alike.
  *
- * - `message`: says something (message, guest and business message)
+ * - `message`: says something (message, guest and business message; a channel post that is a command for the bot)
  * - `edit`: changes what was said
  * - `tap`: presses an inline button
  * - `inline`: types an inline query or picks its result; one a keystroke

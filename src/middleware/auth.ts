@@ -135,7 +135,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const question = (name: string): Omit<Question<Context>, 'check'> => ({
     on: settings.on ?? DEEDS,
     when: gated,
-    excused: 'everybody',
+    // Not administrators of the chat: anybody can make a group and bring the bot there.
+    excused: 'roles',
     name,
     reason: 'unregistered',
     denial: deny,

@@ -12,7 +12,7 @@ export const exemptOptions = z.strictObject({
   users: option(z.array(subject).readonly(), 'More of the same.'),
   chatAdmins: option(
     z.boolean(),
-    'Administrators of the chat, in that chat: let off all but block and once.',
+    'Administrators of the chat, in that chat: let off all but block, once and auth.',
     false,
   ),
   roles: option(
@@ -37,7 +37,7 @@ export interface ExemptOptions {
   readonly owner?: Subject
   /** More of the same. */
   readonly users?: readonly Subject[]
-  /** Administrators of the chat (anonymous ones too), in that chat: let off all but `block` and `once`. @default false */
+  /** Administrators of the chat (anonymous ones too), in that chat: let off all but `block`, `once` and `auth`. @default false */
   readonly chatAdmins?: boolean
   /** Holders of one of these roles: let off all but `block` and `once`. */
   readonly roles?: readonly string[]

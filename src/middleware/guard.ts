@@ -13,10 +13,10 @@ import type { House } from './house.js'
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
 
 /**
- * Who is let off a check: `nobody`; the `trusted` (owner, listed users); or `everybody` who is exempt, chat
- * administrators too.
+ * Who is let off a check: `nobody`; the `trusted` (owner, listed users); holders of exempt `roles`, too; or
+ * `everybody` who is exempt, administrators of the chat included.
  */
-export type Excused = 'nobody' | 'trusted' | 'everybody'
+export type Excused = 'nobody' | 'trusted' | 'roles' | 'everybody'
 
 /** A check, and what each update asks of it. */
 export interface Question<C extends Context> {

@@ -166,7 +166,7 @@ export interface ThrottleOptions<C extends Context = Context> {
  * Limits how much comes from whom.
  *
  * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Checkouts,
- * payments, channel posts and service messages are not limited, unless `on` lists them.
+ * payments, channel posts (but commands for the bot) and service messages are not limited, unless `on` lists them.
  *
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
  * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;

@@ -95,7 +95,9 @@ export class Questions<C extends Context> implements Wiring<C> {
   /** Roles that are let off are marks, so the plan itself reads them. */
   private withExemptions(question: Question<C>): Question<C> {
     const { exemptMarks } = this.house
-    if (exemptMarks.length === 0 || question.excused !== 'everybody') return question
+    if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
+      return question
+    }
     const unless = { subject: this.scope('actor', (facts) => facts.actor), anyOf: exemptMarks }
     return { ...question, check: { ...question.check, unless } }
   }
@@ -257,7 +259,7 @@ export class Questions<C extends Context> implements Wiring<C> {
         on.includes(activity) &&
         (excused === 'nobody' ||
           exempt === NOT_EXEMPT ||
-          (excused === 'trusted' && exempt === ADMINISTRATOR)),
+          ((excused === 'trusted' || excused === 'roles') && exempt === ADMINISTRATOR)),
     )
     const scopes = new Set<number>()
     this.questions.forEach(({ check }, index) => {

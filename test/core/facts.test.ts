@@ -110,7 +110,7 @@ const ROWS: Record<UpdateKind, Row> = {
     user: alice,
   },
   channel_post: {
-    update: { channel_post: { ...at, chat: news, sender_chat: news, text: '/news', media_group_id: 'a' } },
+    update: { channel_post: { ...at, chat: news, sender_chat: news, text: 'news', media_group_id: 'a' } },
     actor: 's-1003',
     actorKind: 'channel',
     activity: 'post',
@@ -510,7 +510,7 @@ describe('who acts', () => {
       from: telegram,
       sender_chat: news,
       is_automatic_forward: true as const,
-      text: '/start',
+      text: 'start',
     }
     const facts = read({ message: forward })
     expect([actorOf(facts), facts.activity, facts.cost, facts.command]).toEqual([
@@ -521,6 +521,23 @@ describe('who acts', () => {
     ])
     const edit = read({ edited_message: { ...forward, ...edited } })
     expect([actorOf(edit), edit.activity]).toEqual(['s-1003', 'post'])
+  })
+
+  test('a command in a channel post, or in its automatic forward, is somebody addressing the bot', () => {
+    const post = { ...at, chat: news, sender_chat: news, text: '/ban all' }
+    const forward = { ...post, chat: plaza, from: telegram, is_automatic_forward: true as const }
+    for (const facts of [read({ channel_post: post }), read({ message: forward })]) {
+      expect([actorOf(facts), facts.activity, facts.cost, facts.command]).toEqual([
+        's-1003',
+        'message',
+        1,
+        'ban',
+      ])
+    }
+    const others = read({ channel_post: { ...post, text: '/ban@other_bot' } })
+    expect([others.activity, others.cost, others.command]).toEqual(['post', 0, undefined])
+    const edit = read({ edited_channel_post: { ...post, ...edited } })
+    expect([edit.activity, edit.command]).toEqual(['post', undefined])
   })
 
   test.each([

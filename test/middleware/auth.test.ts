@@ -1,5 +1,6 @@
 import { type AuthOptions, auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
+import { sentinel } from '../../src/sentinel.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
 let on: Rig
@@ -38,6 +39,50 @@ describe('auth', () => {
     on.start()
     await says('/ban', 'hello')
     expect(on.reached).toEqual(['hello'])
+  })
+
+  test('nobody walks around the gate through a channel of their own', async () => {
+    const commands: string[] = []
+    on = await rig(auth({ roles: ['moderator'], gate: ['ban'], deny: 'silent' }), (bot) => {
+      bot.command('ban', (ctx) => {
+        commands.push(ctx.chat.type)
+      })
+    })
+    const linkedGroup = on.telegram.createGroup({ title: 'Den', owner: on.alice, admins: [on.account] })
+    const channel = on.telegram.createChannel({
+      title: 'News',
+      owner: on.alice,
+      admins: [on.account],
+      linkedGroup,
+    })
+    on.start()
+    await on.alice.in(channel).posts('/ban everybody')
+    await on.alice.in(channel).posts('news')
+    await on.settled()
+    expect(commands).toEqual([])
+    expect(on.reached).toEqual(['news', 'news'])
+  })
+
+  test('nor by being an administrator of a group of their own', async () => {
+    const guard = sentinel<GuardedContext>({
+      auth: { roles: ['moderator'], gate: ['ban'], deny: 'silent' },
+      exempt: { chatAdmins: true, roles: ['trusted'] },
+    })
+    on = await rig(guard)
+    const den = on.telegram.createGroup({
+      title: 'Den',
+      owner: on.alice,
+      members: [on.bob],
+      admins: [on.account],
+    })
+    await guard.grant(on.bob.id, 'trusted')
+    on.start()
+    await on.alice.in(den).sends('/ban')
+    await on.alice.in(den).anonymously().sends('/ban')
+    await on.bob.in(den).sends('/ban me')
+    await on.settled()
+    expect(on.reached).toEqual(['/ban me'])
+    await guard.close()
   })
 
   describe('with a resolver', () => {

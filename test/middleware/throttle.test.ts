@@ -294,6 +294,17 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['1', '2', '3'])
   })
 
+  test('commands in posts of a channel are counted, the posts are not', async () => {
+    on = await rig(throttle({ limit: '2/1m', deny: 'silent' }))
+    const channel = on.telegram.createChannel({ title: 'News', owner: on.alice, admins: [on.account] })
+    on.start()
+    for (const text of ['/report 1', 'news', '/report 2', '/report 3', 'more news']) {
+      await on.alice.in(channel).posts(text)
+    }
+    await on.settled()
+    expect(on.reached).toEqual(['/report 1', 'news', '/report 2', 'more news'])
+  })
+
   test('costs: fractions and functions', async () => {
     const cost = ({ command }: { command: string | undefined }): number => (command === 'heavy' ? 1.5 : 0.5)
     on = await rig(throttle({ limit: '2/1m', cost, deny: 'silent' }))
