@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { exactDuration } from '../src/core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../src/core/errors.js'
 import { formatLimit } from '../src/core/limit.js'
+import { subject } from '../src/core/subject.js'
 import { block } from '../src/middleware/block.js'
 import { debounce } from '../src/middleware/debounce.js'
 import { once } from '../src/middleware/once.js'
@@ -237,6 +238,16 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       'a subject of a kind that there is not',
       { exempt: { users: [{ kind: 'group', id: 5 }] } },
       'subject.invalid exempt.users[0]: an object is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
+    ],
+    [
+      'a chat for an owner',
+      { exempt: { owner: -100 } },
+      'subject.invalid exempt.owner: -100 is no user id; it is that of a chat. Say subject.chat(-100) for the place, subject.sender(-100) for the chat as a writer.',
+    ],
+    [
+      'a stand-in for many as one to let off',
+      { exempt: { owner: 7, users: [8, subject.user(1087968824)] } },
+      "subject.invalid exempt.users[1]: the user 1087968824 stands in for every group's anonymous administrators: exempt subject.sender(groupId).",
     ],
     [
       'a stand-in of Telegram for many',

@@ -154,7 +154,7 @@ export function keySubject(key: Key): SubjectRef {
   const text = keyText(key)
   const ref = typeof text === 'string' ? readSubject(text, DEEPEST) : undefined
   // A number between the kinds would be read as an id that has a text for its key.
-  if (ref !== undefined && (typeof key === 'string' || subjectKey(ref) === key)) return ref
+  if (ref !== undefined && (typeof key === 'string' || refKey(ref) === key)) return ref
   throw new SentinelError(
     'subject.invalid',
     `subject: ${shown(text)} stands for no subject. Texts look like "u1234567", "c-100123", "s-100123".`,
@@ -217,7 +217,7 @@ function readId(text: string): number | undefined {
  * ```
  */
 export function textKey(text: string): Key {
-  return subjectKey(keySubject(text))
+  return refKey(keySubject(text))
 }
 
 /**
@@ -233,25 +233,30 @@ export function textKey(text: string): Key {
  * ```
  */
 export function subjectKey(given: Subject): Key {
-  return checkedKey(given, DEEPEST)
+  return checkedKey(given, DEEPEST, true)
 }
 
-function checkedKey(given: unknown, depth: number): Key {
-  if (typeof given === 'number') return userKey(checkedId(given, 'subject'))
+/** The key of what was read from a key. Ids of the wrong sign pass: an update, or a storage, may have held any. */
+function refKey(ref: SubjectRef): Key {
+  return checkedKey(ref, DEEPEST, false)
+}
+
+function checkedKey(given: unknown, depth: number, signed: boolean): Key {
+  if (typeof given === 'number') return userKey(checkedSign('user', checkedId(given, 'subject'), 'subject'))
   // A subject may be built by hand, even of itself.
   if (depth === 0 || given === null || typeof given !== 'object') throw invalidSubject(given)
   const { kind, id, name, actor } = given as Partial<Record<keyof SubjectRef, unknown>>
   switch (kind) {
     case 'user':
-      return userKey(checkedId(id, 'subject.user'))
+      return userKey(checkedPlain('user', id, signed))
     case 'chat':
-      return chatKey(checkedId(id, 'subject.chat'))
+      return chatKey(checkedPlain('chat', id, signed))
     case 'sender':
-      return senderKey(checkedId(id, 'subject.sender'))
+      return senderKey(checkedPlain('sender', id, signed))
     case 'member':
-      return memberKey(checkedKey(actor, depth - 1), checkedId(id, 'subject.member'))
+      return memberKey(checkedKey(actor, depth - 1, signed), checkedId(id, 'subject.member'))
     case 'command':
-      return commandKey(checkedKey(actor, depth - 1), checkedCommand(name))
+      return commandKey(checkedKey(actor, depth - 1, signed), checkedCommand(name))
     case 'own':
       return ownKey(checkedOwn(name))
     case 'global':
@@ -261,8 +266,32 @@ function checkedKey(given: unknown, depth: number): Key {
   }
 }
 
-function plain(kind: 'user' | 'chat' | 'sender', id: number): SubjectRef {
-  return { kind, id: checkedId(id, `subject.${kind}`), name: '' }
+type PlainKind = 'user' | 'chat' | 'sender'
+
+function plain(kind: PlainKind, id: number): SubjectRef {
+  return { kind, id: checkedPlain(kind, id, true), name: '' }
+}
+
+function checkedPlain(kind: PlainKind, given: unknown, signed: boolean): number {
+  const id = checkedId(given, `subject.${kind}`)
+  return signed ? checkedSign(kind, id, `subject.${kind}`) : id
+}
+
+/** Users have ids above zero, and chats that write ids below: the other sign would match nobody, without a word. */
+function checkedSign(kind: PlainKind, id: number, what: string): number {
+  if (kind === 'user' && id < 0) {
+    throw new SentinelError(
+      'subject.invalid',
+      `${what}: ${id} is no user id; it is that of a chat. Say subject.chat(${id}) for the place, subject.sender(${id}) for the chat as a writer.`,
+    )
+  }
+  if (kind === 'sender' && id > 0) {
+    throw new SentinelError(
+      'subject.invalid',
+      `${what}: ${id} is no id of a channel or group; those are below zero. Say subject.user(${id}) for a user.`,
+    )
+  }
+  return id
 }
 
 function isId(id: unknown): id is number {
@@ -311,9 +340,9 @@ function invalidSubject(given: unknown): SentinelError {
  * Ways to say whom you mean. Where a {@link Subject} is taken, a bare number is a user id; everything else is
  * said with one of these.
  *
- * @throws SentinelError `subject.invalid` when an id is no whole number or zero, a command has other characters
- * than letters, digits and underscores, an own key is empty or over 256 characters, or subjects are nested deeper
- * than four.
+ * @throws SentinelError `subject.invalid` when an id is no whole number or zero, a user's is below zero or a sender's
+ * above, a command has other characters than letters, digits and underscores, an own key is empty or over 256
+ * characters, or subjects are nested deeper than four.
  *
  * @example
  * ```ts

@@ -158,13 +158,23 @@ class Reasons {
 }
 
 const STAND_INS = new Map([
-  [ANONYMOUS_ADMIN_ID, "stands in for every group's anonymous administrators: block subject.sender(groupId)"],
-  [CHANNEL_SENDER_ID, 'stands in for every channel that writes in a group: block subject.sender(channelId)'],
-  [
-    TELEGRAM_ID,
-    'is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId)',
-  ],
+  [ANONYMOUS_ADMIN_ID, ["stands in for every group's anonymous administrators", 'groupId']],
+  [CHANNEL_SENDER_ID, ['stands in for every channel that writes in a group', 'channelId']],
+  [TELEGRAM_ID, ['is Telegram itself, in whose name linked channels are forwarded', 'channelId']],
 ])
+
+/**
+ * Refuses the users that Telegram puts in place of many others.
+ *
+ * @throws SentinelError `subject.invalid` naming whom to give instead.
+ */
+export function refuseStandIn(whom: Subject, what: string, verb: 'block' | 'exempt'): void {
+  const { kind, id } = typeof whom === 'number' ? { kind: 'user', id: whom } : whom
+  const [why, instead] = (kind === 'user' ? STAND_INS.get(id) : undefined) ?? []
+  if (why === undefined) return
+  const message = `${what}: the user ${id} ${why}: ${verb} subject.sender(${instead}).`
+  throw new SentinelError('subject.invalid', message)
+}
 
 /**
  * The key of whom the block list can stop.
@@ -173,11 +183,8 @@ const STAND_INS = new Map([
  */
 export function blockable(given: Key, what: string): Key {
   const subject = keySubject(given)
-  const { kind, id } = subject
-  const standIn = kind === 'user' ? STAND_INS.get(id) : undefined
-  if (standIn !== undefined) {
-    throw new SentinelError('subject.invalid', `${what}: the user ${id} ${standIn}.`)
-  }
+  const { kind } = subject
+  refuseStandIn(subject, what, 'block')
   if (kind === 'user' || kind === 'sender' || kind === 'chat') return subjectKey(subject)
   throw new SentinelError(
     'subject.invalid',

@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
-import { block } from '../middleware/block.js'
+import { block, refuseStandIn } from '../middleware/block.js'
 import { readDebounce } from '../middleware/debounce.js'
 import { inside, problemsOf } from '../middleware/schema.js'
 import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
@@ -27,7 +27,12 @@ export function readOptions<C extends Context = Context>(input: SentinelOptions<
 export function checkOptions(input: unknown): SentinelError[] {
   const problems = problemsOf('', optionsSchema, input)
   if (problems.length > 0) return problems
-  const { block: blocking, throttle, debounce } = withDefaults(input as SentinelOptions)
+  const {
+    block: blocking,
+    throttle,
+    debounce,
+    exempt: { owner, users = [] } = {},
+  } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
       read()
@@ -37,6 +42,10 @@ export function checkOptions(input: unknown): SentinelError[] {
     }
   }
   if (blocking) check(() => block(blocking))
+  if (owner !== undefined) check(() => refuseStandIn(owner, 'exempt.owner', 'exempt'))
+  users.forEach((user, index) => {
+    check(() => refuseStandIn(user, inside('exempt.users', index), 'exempt'))
+  })
   const taken = new Map<string, string>()
   const limits = Array.isArray(throttle) ? throttle : throttle === false ? [] : [throttle]
   limits.forEach((one: ThrottleOptions, index) => {

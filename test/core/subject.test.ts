@@ -39,9 +39,9 @@ const ownNames = fc.oneof(
   fc.constantFrom('u1', 'k', 'g', 'm-100:u1', '{42}:x', '\0', '__proto__', 'x'.repeat(256)),
 )
 const plain = fc.oneof(
-  ids.map((id) => subject.user(id)),
+  ids.map((id) => subject.user(Math.abs(id))),
   ids.map((id) => subject.chat(id)),
-  ids.map((id) => subject.sender(id)),
+  ids.map((id) => subject.sender(-Math.abs(id))),
 )
 const leaf = fc.oneof(
   plain,
@@ -289,6 +289,19 @@ describe('a subject', () => {
     ['a user', () => subject.user(Number('x')), /^subject\.user: NaN is no Telegram id\. Pass the number/],
     ['a chat', () => subject.chat(0), /^subject\.chat: 0 is no Telegram id/],
     ['a sender', () => subject.sender(0.5), /^subject\.sender: 0\.5 is no Telegram id/],
+    [
+      'a chat for a user',
+      () => subject.user(-100),
+      /^subject\.user: -100 is no user id.*subject\.chat\(-100\).*subject\.sender\(-100\)/,
+    ],
+    ['a chat for a number', () => subjectKey(-100), /^subject: -100 is no user id; it is that of a chat/],
+    ['a chat for who acts', () => subject.member(-100, -100), /^subject: -100 is no user id/],
+    [
+      'a chat for a user by hand',
+      () => subjectKey({ kind: 'user', id: -1, name: '' }),
+      /^subject\.user: -1 is no/,
+    ],
+    ['a user for a sender', () => subject.sender(5), /^subject\.sender: 5 is no id of a.*subject\.user\(5\)/],
     ['a member', () => subject.member(7, 0), /^subject\.member: 0 is no Telegram id/],
     [
       'a command',
