@@ -130,7 +130,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
    * Blocks a subject, or many at once, for all bots it has met; before it has met any, for those that come.
    *
    * @throws SentinelError `subject.invalid` for what is no subject, and for the users that Telegram puts in place of
-   * channels and anonymous administrators; `duration.invalid`; `option.invalid`.
+   * channels and anonymous administrators; `duration.invalid`; `option.invalid`; `option.unknown`.
    */
   block(whom: Subject | readonly Subject[], options?: BlockingOptions): Promise<void> {
     return this.administration.block(whom, options)

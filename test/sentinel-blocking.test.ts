@@ -1,4 +1,4 @@
-import { type BlockListExport, type Subject, sentinel, subject } from '../src/index.js'
+import { type BlockingOptions, type BlockListExport, type Subject, sentinel, subject } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, nextId, says, user } from './sentinel-desk.js'
@@ -108,6 +108,7 @@ describe('block', () => {
     const list = { version: 1, blocked: [{ subject: `u${id}`, since: 1 }] } as const
     await expect(guard.import(list)).rejects.toMatchObject({ ...refused, code: 'import.invalid' })
     expect(() => sentinel({ block: { list: [id] } })).toThrow(expect.objectContaining(refused))
+    expect(() => sentinel({ exempt: { owner: id } })).toThrow(expect.objectContaining(refused))
   })
 
   test.each([
@@ -115,9 +116,27 @@ describe('block', () => {
     ['a command', subject.command(ALICE, 'buy')],
     ['everybody', subject.global()],
     ['no id', Number.NaN],
+    ['a chat by its bare id', GROUP],
     ['nothing', undefined as unknown as Subject],
   ])('refuses %s, which no update is looked up by', async (_, whom) => {
     await expect(desk().guard.block(whom)).rejects.toMatchObject({ code: 'subject.invalid' })
+  })
+
+  test.each([
+    [{ fro: '1d' }, 'option.unknown', 'block.fro: there is no such option. Did you mean "for"?'],
+    [
+      { for: '1d', reasn: 'spam' },
+      'option.unknown',
+      'block.reasn: there is no such option. Did you mean "reason"?',
+    ],
+    [{ reason: 7 }, 'option.invalid', 'block.reason: 7 is wrong; it must be a text.'],
+    [{ until: '2027-01-01' }, 'option.invalid', 'block.until: this is no date.'],
+    ['1d', 'option.invalid', 'block: "1d" is wrong; it must be an object of options.'],
+  ])('refuses %j, which would block for good', async (options, code, message) => {
+    const { guard } = desk()
+    const refused = { code, message: expect.stringContaining(message) }
+    await expect(guard.block(ALICE, options as BlockingOptions)).rejects.toMatchObject(refused)
+    expect(await guard.isBlocked(ALICE)).toBe(false)
   })
 
   test('refuses two ends at once, and what is no end', async () => {

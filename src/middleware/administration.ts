@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -8,6 +9,7 @@ import { REGISTERED } from './auth.js'
 import { ALLOWED, BLOCKED, blockable } from './block.js'
 import type { KnownBot } from './bots.js'
 import type { House } from './house.js'
+import { option, parseOptions } from './schema.js'
 
 /**
  * Options of `guard.block()`. Neither `for` nor `until`: for good. Both: `option.invalid`.
@@ -74,6 +76,13 @@ export interface BlockListExport {
   }[]
 }
 
+/** Which there are; `for` and `until` are read, and refused, by parsers of their own. */
+const blockingOptions = z.strictObject({
+  for: option(z.unknown(), 'For so long.'),
+  until: option(z.unknown(), 'Until then.'),
+  reason: option(z.string(), 'Why, for people.'),
+})
+
 /** Marks and entries written at once. */
 const BATCH = 1000
 /** The longest name of a role. */
@@ -92,6 +101,7 @@ export class Administration {
   }
 
   async block(whom: Subject | readonly Subject[], options: BlockingOptions = {}): Promise<void> {
+    parseOptions('block', blockingOptions, options)
     const keys = keysOf(whom).map((key) => blockable(key, 'block'))
     const since = this.house.clock()
     const until = untilOf(options, since)
@@ -313,8 +323,8 @@ function untilOf({ for: span, until }: BlockingOptions, now: number): number | u
   }
   if (span !== undefined) return now + parseDuration(span, 'block.for')
   if (until === undefined) return undefined
-  const at = typeof until === 'number' ? until : until.getTime()
-  if (Number.isFinite(at)) return at
+  const at = until instanceof Date ? until.getTime() : (until as unknown)
+  if (isTime(at)) return at
   throw new SentinelError(
     'option.invalid',
     'block.until: this is no date. Pass a Date, or milliseconds since 1970.',
