@@ -86,8 +86,9 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     return this.chain.run(ctx, next)
   }
 
-  constructor(options: SentinelOptions) {
-    this.settings = readOptions(options)
+  constructor(options: SentinelOptions<C>) {
+    // Of which kind contexts are is the caller's business; inside, all are alike.
+    this.settings = readOptions(options as SentinelOptions)
     this.house = furnish(this.settings)
     this.ownsStorage = this.settings.storage === undefined
     this.name = this.settings.name ?? chainName(this.house.storage)
@@ -254,8 +255,8 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
    *
    * @throws SentinelError as `sentinel()` does.
    */
-  reconfigure(options: SentinelOptions): void {
-    const settings = readOptions(layer(this.settings, options))
+  reconfigure(options: SentinelOptions<C>): void {
+    const settings = readOptions(layer(this.settings, options as SentinelOptions))
     const house = refurnish(this.house, settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
     const chain = this.chainOf(settings, house, exemptions)
@@ -335,6 +336,6 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
  * bot.use(sentinel())
  * ```
  */
-export function sentinel<C extends Context = Context>(options: SentinelOptions = {}): Sentinel<C> {
+export function sentinel<C extends Context = Context>(options: SentinelOptions<C> = {}): Sentinel<C> {
   return new Sentinel<C>(options)
 }

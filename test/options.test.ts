@@ -19,6 +19,7 @@ import {
   readOptions,
   type SentinelOptions,
 } from '../src/options.js'
+import { sentinel } from '../src/sentinel.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { Equal, Expect } from './types/expect.js'
 
@@ -109,6 +110,17 @@ describe('defaults', () => {
     })
     const limits = [{ limit: '5/1s' }, { name: 'day', limit: '900/1d' }] as const
     expect(readOptions({ throttle: limits }).throttle).toEqual(limits)
+    const day = { name: 'day', limit: '9/1d' } as const
+    const short = ['1/s', day] as const
+    expect(readOptions({ throttle: short }).throttle).toEqual([{ limit: '1/s' }, day])
+    expect(
+      fromEnv({
+        SENTINEL__THROTTLE__0: '1/s',
+        SENTINEL__THROTTLE__1__NAME: 'day',
+        SENTINEL__THROTTLE__1__LIMIT: '9/1d',
+      }),
+    ).toEqual({ throttle: short })
+    expect(() => sentinel({ throttle: short })).not.toThrow()
   })
 
   test('of debounce give way to trailing, which gathers no taps', () => {
@@ -196,7 +208,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a number for a limit',
       { throttle: 20 },
-      'limit.invalid throttle: 20 is wrong; it must be false, a limit such as "20/1m", an object of options or a list, each item an object of options.',
+      'limit.invalid throttle: 20 is wrong; it must be false, a limit such as "20/1m", an object of options or a list, each item a limit such as "20/1m" or an object of options.',
     ],
     [
       'an unknown part of a limit',
@@ -283,6 +295,36 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       'an unknown reason',
       { notices: { texts: { de: { limted: 'x' } } } },
       'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, limited, penalised, duplicate, repeated, vetoed, denied, unavailable.',
+    ],
+    [
+      'a language by its name',
+      { notices: { texts: { german: { limited: 'x' } } } },
+      'option.invalid notices.texts.german: the name "german" is wrong; it must be a language tag such as "de" or "pt-br".',
+    ],
+    [
+      'a language as POSIX spells it',
+      { notices: { texts: { de: {}, de_DE: { limited: 'x' } } } },
+      'option.invalid notices.texts.de_DE: the name "de_DE" is wrong; it must be a language tag such as "de" or "pt-br".',
+    ],
+    [
+      'a placeholder that stays as it is',
+      { notices: { texts: { de: { limited: 'In {watt}.' } } } },
+      'option.invalid notices.texts.de.limited: "In {watt}." is wrong; it must hold no placeholder but {wait}.',
+    ],
+    [
+      'no limits in a list',
+      { throttle: [] },
+      'option.invalid throttle: an array is wrong; it must name at least one; throttle: false turns limits off.',
+    ],
+    [
+      'a wrong text in a list of limits',
+      { throttle: ['1/s', 'often'] },
+      `limit.invalid throttle[1]: "often" is no limit. ${LIMIT}`,
+    ],
+    [
+      'two texts for limits of one scope',
+      { throttle: ['1/s', '9/1d'] },
+      'limit.duplicate throttle[1].name: "user" is the name of throttle[0] already. Give it another, such as "user2".',
     ],
     [
       'true where options turn it on',

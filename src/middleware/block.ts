@@ -42,7 +42,7 @@ export const blockOptions = z.strictObject({
  * block(options)
  * ```
  */
-export interface BlockOptions {
+export interface BlockOptions<C extends Context = Context> {
   /** Blocked from the start, beside those that `guard.block()` marks. */
   readonly list?: readonly Subject[]
   /** Never refused by this guard, blocked or not. */
@@ -50,7 +50,7 @@ export interface BlockOptions {
   /** Lets only those pass who are in `allow` or were marked by `guard.allow()`. @default false */
   readonly only?: boolean
   /** How whoever is blocked is answered: with no message, unless you do. @default 'silent' */
-  readonly deny?: 'silent' | Denial
+  readonly deny?: 'silent' | Denial<C>
   /** Where `deny` is a function: its `notice` is true once in so long. @default '1m' */
   readonly noticeEvery?: Duration
   /** Judged, counted and told to listeners, never refusing. @default false */
@@ -75,7 +75,7 @@ export interface BlockOptions {
  * bot.use(block({ list: [1234567] }))
  * ```
  */
-export function block(options: BlockOptions = {}): Guard {
+export function block<C extends Context = Context>(options: BlockOptions<C> = {}): Guard<C> {
   const {
     list = [],
     allow = [],
@@ -137,7 +137,7 @@ export function block(options: BlockOptions = {}): Guard {
         },
       }
     },
-  })
+  }) as Guard<C>
 }
 
 /** Why somebody is blocked, where the storage tells at once: no update waits for it. */

@@ -89,6 +89,11 @@ function tellPlainly(
   if (key !== undefined && child !== undefined) {
     return tell(child, issue, rest, Reflect.get(value as object, key), inside(path, key))
   }
+  if (issue.code === 'invalid_key' && key !== undefined) {
+    const must = issue.issues.find(({ message }) => /^must /.test(message))?.message ?? 'must be another'
+    const name = `${inside(path, key)}: the name ${shown(String(key))} is wrong; it ${must}.`
+    return [new SentinelError('option.invalid', name)]
+  }
   if (issue.code === 'unrecognized_keys') {
     const known = namesIn(schema)
     return issue.keys.map((name) => unknownOption(inside(path, name), name, known))

@@ -12,12 +12,19 @@ import { type Texts, type Translate, Wording } from './texts.js'
 /** Telegram cuts the answer to a callback query at so many characters. */
 const MOST_ANSWER = 200
 
-const words = z.string().optional()
+/** Any other would be said as it stands. */
+const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
+const words = z
+  .string()
+  .refine((text) => !PLACEHOLDER.test(text), 'must hold no placeholder but {wait}')
+  .optional()
 
 export const noticeOptions = z.strictObject({
   texts: option(
     z.record(
-      z.string().regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language such as "de" or "pt-br"'),
+      z
+        .string()
+        .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language tag such as "de" or "pt-br"'),
       z.strictObject({
         blocked: words,
         unregistered: words,

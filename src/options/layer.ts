@@ -59,10 +59,15 @@ function isWhole(value: object): boolean {
 
 /** The long form of what has a short one. */
 export function spelledOut(option: string, value: unknown): unknown {
-  const limit = typeof value === 'string' || (isPlain(value) && has(value, 'per'))
-  if (option === 'throttle' && limit) return { limit: value }
+  if (option === 'throttle') {
+    return Array.isArray(value) ? value.map((one) => limitSpelledOut(one)) : limitSpelledOut(value)
+  }
   const window = typeof value === 'string' || typeof value === 'number'
   return option === 'debounce' && window ? { window: value } : value
+}
+
+function limitSpelledOut(value: unknown): unknown {
+  return typeof value === 'string' || (isPlain(value) && has(value, 'per')) ? { limit: value } : value
 }
 
 /** Whether a value has all of these. */

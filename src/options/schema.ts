@@ -32,7 +32,13 @@ export const DEFAULTS = frozen({
   shadow: false,
 } as const satisfies SentinelOptions)
 
-const throttles = [throttleOptions.partial({ limit: true }), z.array(throttleOptions).readonly()] as const
+const throttles = [
+  throttleOptions.partial({ limit: true }),
+  z
+    .array(z.union([limit, throttleOptions]))
+    .min(1, 'must name at least one; throttle: false turns limits off')
+    .readonly(),
+] as const
 
 /** Every option of `sentinel()`. Published as JSON Schema, for the files that `fromJson()` reads. */
 export const optionsSchema = z.strictObject({
@@ -77,7 +83,7 @@ export interface SentinelOptions<C extends Context = Context> {
   /** Keeps the state. @default memory */
   readonly storage?: Storage | undefined
   /** The block list; `false` turns it off. @default on */
-  readonly block?: false | BlockOptions | undefined
+  readonly block?: false | BlockOptions<C> | undefined
   /** Handles a redelivered update once; `false` turns it off. @default on */
   readonly once?: false | OnceOptions | undefined
   /** Lets in only who is registered, or holds a role; `{}` turns it on. @default false */
@@ -90,7 +96,7 @@ export interface SentinelOptions<C extends Context = Context> {
     | false
     | LimitInput
     | (Omit<ThrottleOptions<C>, 'limit'> & Partial<Pick<ThrottleOptions<C>, 'limit'>>)
-    | readonly ThrottleOptions<C>[]
+    | readonly (LimitInput | ThrottleOptions<C>)[]
     | undefined
   /**
    * Makes one of what comes twice, or in pieces: a window, or {@link DebounceOptions}. `false` turns it off. Under
@@ -120,7 +126,7 @@ export interface SentinelOptions<C extends Context = Context> {
 export interface ResolvedOptions<C extends Context = Context> {
   readonly name?: string
   readonly storage?: Storage
-  readonly block: false | BlockOptions
+  readonly block: false | BlockOptions<C>
   readonly once: false | OnceOptions
   readonly auth: false | AuthOptions<C>
   readonly throttle: false | ThrottleOptions<C> | readonly ThrottleOptions<C>[]

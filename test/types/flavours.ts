@@ -1,5 +1,5 @@
 import { Bot, type Context, type SessionFlavor } from 'grammy'
-import { compose, type SentinelFlavor, sentinel, throttle } from '../../src/index.js'
+import { compose, Sentinel, type SentinelFlavor, sentinel, throttle } from '../../src/index.js'
 
 type Flavoured = Context & SentinelFlavor & SessionFlavor<{ seen: number }>
 
@@ -24,6 +24,29 @@ own.install(plain)
 plain.use(own)
 // @ts-expect-error: a context is no bot
 guard.install({} as Flavoured)
+
+// The context reaches the options: what a function of theirs is told has the flavours of the bot.
+const telling = sentinel<Flavoured>({
+  block: { deny: ({ ctx }) => ctx.reply(String(ctx.session.seen)) },
+  auth: { deny: ({ ctx }) => ctx.reply(String(ctx.sentinel.facts.updateId)) },
+  throttle: [
+    '90/1h',
+    {
+      name: 'own',
+      limit: '5/10s',
+      cost: (_facts, ctx) => ctx.session.seen + 1,
+      deny: ({ ctx }) => ctx.session.seen,
+    },
+  ],
+  debounce: { window: '1s', deny: ({ ctx }) => ctx.session.seen },
+})
+telling.install(bot)
+telling.reconfigure({ auth: { deny: ({ ctx }) => ctx.session.seen } })
+new Sentinel<Flavoured>({ throttle: { deny: ({ ctx }) => ctx.session.seen } }).install(bot)
+// @ts-expect-error: no session there
+sentinel({ throttle: { deny: ({ ctx }) => ctx.session.seen } })
+// @ts-expect-error: nor was one asked for
+sentinel<Context>({ block: { deny: ({ ctx }) => ctx.session.seen } })
 
 bot.command('block', async ({ sentinel: { facts } }) => {
   // @ts-expect-error: a reply may be to nobody
