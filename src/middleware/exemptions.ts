@@ -5,7 +5,11 @@ import type { Facts } from '../core/facts.js'
 import { type Subject, subjectKey } from '../core/subject.js'
 import type { ChatAdministrators } from './chat-administrators.js'
 import { option, subject } from './schema.js'
-import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './wiring.js'
+
+/** How far an actor is let off: see `Excused`. */
+export const NOT_EXEMPT = 0
+export const ADMINISTRATOR = 1
+export const TRUSTED = 2
 
 export const exemptOptions = z.strictObject({
   owner: option(subject, "The bot's owner: let off everything but once."),

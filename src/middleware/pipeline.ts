@@ -11,12 +11,12 @@ import {
   type SentinelFlavor,
 } from './control.js'
 import type { Denial } from './denial.js'
-import type { Exemptions } from './exemptions.js'
+import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
 import { Refusals } from './refusals.js'
 import { newTally, type Tally } from './tally.js'
-import { ADMINISTRATOR, Questions } from './wiring.js'
+import { Questions } from './wiring.js'
 
 export { newTally, type Tally }
 

@@ -5,13 +5,9 @@ import type { Facts } from '../core/facts.js'
 import { ACTIVITIES, type Activity } from '../core/kinds.js'
 import type { Limit } from '../core/limit.js'
 import type { Key } from '../core/subject.js'
+import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-
-/** How far an actor is let off: see `Excused`. */
-export const NOT_EXEMPT = 0
-export const ADMINISTRATOR = 1
-export const TRUSTED = 2
 
 interface Scope<C extends Context> {
   readonly name: string
