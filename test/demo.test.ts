@@ -254,10 +254,12 @@ describe('on a Telegram with a token', () => {
     60_000,
   )
 
+  const TOKEN = `5:${'wrong-secret'.repeat(3)}`
+
   test('tells that it cannot, without the token', async () => {
     const telegram = await startTelegram()
     try {
-      const env = { BOT_TOKEN: '5:wrong-secret', TELEGRAM_API_ROOT: telegram.apiRoot }
+      const env = { BOT_TOKEN: TOKEN, TELEGRAM_API_ROOT: telegram.apiRoot }
       const { code, out, err } = await run([COMPILED], env)
       expect(out).toContain('The bot could not go on')
       expect(`${out}${err}`).not.toContain('wrong-secret')
@@ -267,9 +269,29 @@ describe('on a Telegram with a token', () => {
     }
   }, 30_000)
 
+  test.each(['wrong-secret', '5:wrong-secret', `${TOKEN} `, `${TOKEN}!`])(
+    'does not begin with %j for a token',
+    async (token) => {
+      const { code, out, err } = await run([COMPILED], { BOT_TOKEN: token })
+      expect(err).toMatch(/^BOT_TOKEN: this is no token of a bot\..*\n$/)
+      expect(`${out}${err}`).not.toContain('wrong-secret')
+      expect(code).toBe(2)
+    },
+    30_000,
+  )
+
+  const nowhere = { BOT_TOKEN: TOKEN, TELEGRAM_API_ROOT: 'http://127.0.0.1:9' }
+
+  test('gives up when Telegram is out of reach, and says why once', async () => {
+    const { code, out, err } = await run([COMPILED], nowhere)
+    expect(out.match(/out of reach: .*127\.0\.0\.1:9/g)).toHaveLength(1)
+    expect(out).toContain('The bot could not go on: it was not reached in 3 tries')
+    expect(`${out}${err}`).not.toContain('wrong-secret')
+    expect(code).toBe(1)
+  }, 30_000)
+
   test('ends when asked while Telegram is out of reach', async () => {
-    const env = { BOT_TOKEN: '5:wrong-secret', TELEGRAM_API_ROOT: 'http://127.0.0.1:9' }
-    const { child, ended } = start([COMPILED], env)
+    const { child, ended } = start([COMPILED], nowhere)
     await new Promise((told) => child.stdout?.once('data', told))
     child.kill('SIGINT')
     const { code, out, err } = await ended

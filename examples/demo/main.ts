@@ -43,6 +43,12 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   if (sentences.length === 0) throw new UsageError(`--lines ${given.lines}: there is no sentence in it`)
   const token = env.BOT_TOKEN ?? ''
   if (token !== '' && given.lines === undefined) {
+    // Not what it is: it may be a real one with a character too many.
+    if (!/^\d+:[\w-]{30,}$/.test(token)) {
+      throw new UsageError(
+        'BOT_TOKEN: this is no token of a bot. @BotFather gives one, such as 123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11',
+      )
+    }
     return live(token, env.TELEGRAM_API_ROOT, options, process.stdout)
   }
   return playCast(sentences, options)
