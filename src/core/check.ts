@@ -234,7 +234,10 @@ export interface Ask {
   readonly bot: number
   /** By scope; undefined leaves out the checks of that scope. */
   readonly subjects: readonly (Key | undefined)[]
-  /** By check: 0 leaves the check out; limits charge so much. Fractions are fine. */
+  /**
+   * By check: 0 leaves the check out; limits charge so much. Fractions are fine. A storage may go by which list it
+   * is, so equal costs are best one list, and a list is never changed.
+   */
   readonly costs: readonly number[]
   /**
    * By claim (the plan's checks of kind `claim`, in order): what it takes, a whole number below 2^53. May end
