@@ -14,6 +14,7 @@ export type {
   RefusalCause,
   Settlement,
   Variant,
+  WhenDown,
   WindowCheck,
 } from './core/check.js'
 export { type Clock, systemClock } from './core/clock.js'
@@ -83,5 +84,9 @@ export { type ThrottleOptions, throttle } from './middleware/throttle.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export { Sentinel, type SentinelHealth, sentinel } from './sentinel.js'
+export type { ChangeListener, StorageChange } from './storage/changes.js'
 export { type MemoryOptions, memory } from './storage/memory/memory.js'
+export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
 export type { Mark, MarkEntry, MarkPage, Marks, Storage, StorageHealth } from './storage/storage.js'
+export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
+export type { ValueEntry, ValuePage, Values } from './storage/values.js'

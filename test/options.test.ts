@@ -289,7 +289,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown option that is like nothing',
       { once: { colour: 1 } },
-      'option.unknown once.colour: there is no such option. There are for, lease.',
+      'option.unknown once.colour: there is no such option. There are for, lease, onFailure.',
     ],
     [
       'an unknown reason',

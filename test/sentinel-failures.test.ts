@@ -1,4 +1,4 @@
-import type { Judge, Plan } from '../src/index.js'
+import { type Judge, type Plan, type SentinelOptions, sentinel } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { Storage } from '../src/storage/storage.js'
 import { Stage } from './middleware/rig.js'
@@ -16,6 +16,10 @@ function storageWith(judge: Partial<Judge>, storage: Partial<Storage> = {}): Sto
   return {
     prepare: (plan: Plan) => ({ ...bound(sound.prepare(plan) as Judge), ...judge }),
     marks: sound.marks,
+    users: sound.users,
+    values: sound.values,
+    sessions: sound.sessions.bind(sound),
+    watch: sound.watch.bind(sound),
     reset: sound.reset.bind(sound),
     health: sound.health.bind(sound),
     close: sound.close.bind(sound),
@@ -99,6 +103,37 @@ describe.each(failures)('where %s', (_, storage, during) => {
     expect(told).toEqual([['block', 'unavailable']])
   })
 
+  test.each([
+    ['throttle', { throttle: { limit: '9/1m', onFailure: 'closed' } }, ['throttle', 'unavailable']],
+    ['once', { once: { onFailure: 'closed' } }, ['once', 'unavailable']],
+    ['the block list', { block: { onFailure: 'closed' } }, ['block', 'unavailable']],
+    [
+      'debounce',
+      { debounce: { window: '1s', on: ['message'], onFailure: 'closed' } },
+      ['debounce', 'unavailable'],
+    ],
+    ['nothing in shadow', { throttle: { limit: '9/1m', onFailure: 'closed', shadow: true } }, undefined],
+    ['an open auth', { auth: { onFailure: 'open' } }, undefined],
+    [
+      'an open auth with a resolver',
+      { auth: { registration: 'auto', resolve: () => true, onFailure: 'open' } },
+      undefined,
+    ],
+    ['an open allow list', { block: { only: true, onFailure: 'open' } }, undefined],
+    ['a local auth', { auth: { onFailure: 'local' } }, ['auth', 'unavailable']],
+  ] as [string, SentinelOptions, [string, string] | undefined][])(
+    '%s is as closed or open as it was told to be',
+    async (_, options, refused) => {
+      const { guard, says, reached } = desk({ storage: storage(), ...options })
+      const told: unknown[] = []
+      guard.on('error', () => undefined)
+      guard.on('denied', ({ verdict }) => told.push([verdict.guard, verdict.reason]))
+      await says(ALICE, 'hello')
+      expect(told).toEqual(refused === undefined ? [] : [refused])
+      expect(reached).toEqual(refused === undefined ? ['hello'] : [])
+    },
+  )
+
   test('with nobody listening it is said once in ten seconds', async () => {
     const said: unknown[] = []
     const { error } = console
@@ -140,6 +175,37 @@ describe('a storage', () => {
     expect(asked).toBe(2)
   })
 
+  test('decides by its own clock, unless options give one', async () => {
+    const times: unknown[] = []
+    const sound = memory()
+    const storage = storageWith(
+      {},
+      {
+        prepare(plan) {
+          const judge = sound.prepare(plan) as Judge
+          const noting =
+            (how: 'evaluate' | 'peek'): Judge['evaluate'] =>
+            (ask, at) => {
+              times.push([how, at])
+              return judge[how](ask, at)
+            }
+          return { ...bound(judge), evaluate: noting('evaluate'), peek: noting('peek') }
+        },
+      },
+    )
+    const own = desk({ storage })
+    await own.says(ALICE, 'hello')
+    const now = own.time.clock()
+    const plain = sentinel({ storage })
+    await plain.peek(ALICE, 'user')
+    await own.guard.peek(ALICE, 'user')
+    expect(times).toEqual([
+      ['evaluate', now],
+      ['peek', undefined],
+      ['peek', now],
+    ])
+  })
+
   test('that is closed is told at once to whoever makes a sentinel of it', () => {
     const storage = memory()
     storage.close()
@@ -167,7 +233,7 @@ describe('a storage', () => {
   })
 
   test('whose marks fail fails whoever asks for them, and no update', async () => {
-    const marks = { get: rejecting, put: rejecting, remove: rejecting, scan: rejecting }
+    const marks = { get: rejecting, put: rejecting, remove: rejecting, scan: rejecting, of: rejecting }
     const { guard, says, handle, reached } = desk({
       storage: storageWith({}, { marks }),
       block: { list: [9] },

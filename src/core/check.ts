@@ -45,6 +45,19 @@ export interface Consequence {
   readonly noticeEvery?: Ms
 }
 
+/**
+ * What becomes of a check while its storage does not answer: `open`, it is left out; `closed`, it refuses; `local`,
+ * it is decided in memory until the storage is back, marks by the last known copy of them.
+ *
+ * @example
+ * ```ts
+ * import type { Check, WhenDown } from 'grammy-sentinel'
+ *
+ * const ruleOf = ({ whenDown = 'local' }: Check): WhenDown => whenDown
+ * ```
+ */
+export type WhenDown = 'open' | 'closed' | 'local'
+
 /** What all checks have in common. */
 export interface Asked {
   /** The guard that asks, for verdicts and metrics. */
@@ -58,6 +71,8 @@ export interface Asked {
   /** The check is left out for whoever holds one of these marks; `subject` is an index into `Plan.scopes`. */
   readonly unless?: { readonly subject: number; readonly anyOf: readonly string[] }
   readonly onRefusal?: Consequence
+  /** While the storage does not answer; storages themselves have no use for it. Absent: `local`. */
+  readonly whenDown?: WhenDown
 }
 
 /**
@@ -249,8 +264,8 @@ export interface Ask {
 }
 
 /**
- * Why a check refused: by its own rule, because a penalty is in force, or because the first part of the same
- * album was refused.
+ * Why a check refused: by its own rule, because a penalty is in force, because the first part of the same album was
+ * refused, or because the storage did not answer and the check is one that is then closed.
  *
  * @example
  * ```ts
@@ -260,7 +275,7 @@ export interface Ask {
  *   decision.refusedBy === -1 ? undefined : decision.cause
  * ```
  */
-export type RefusalCause = 'check' | 'penalty' | 'echo'
+export type RefusalCause = 'check' | 'penalty' | 'echo' | 'unavailable'
 
 /**
  * The answer to an ask.

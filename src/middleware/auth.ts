@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import { isPromise, type MaybePromise } from '../core/check.js'
+import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { type Key, keyText } from '../core/subject.js'
@@ -8,7 +8,7 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { activities, callable, duration, option, parseOptions, refusal } from './schema.js'
+import { activities, callable, duration, onFailure, option, parseOptions, refusal } from './schema.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
@@ -64,6 +64,7 @@ export const authOptions = z.strictObject({
   resolveFor: option(duration, 'How long an answer of resolve holds.', '5m'),
   timeout: option(duration, 'How long resolve may take.', '5s'),
   ...refusal,
+  onFailure: onFailure('closed'),
 })
 
 /**
@@ -104,6 +105,11 @@ export interface AuthOptions<C extends Context = Context> {
   readonly noticeEvery?: Duration
   /** Judged, counted and told to listeners, never refusing. @default false */
   readonly shadow?: boolean
+  /**
+   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who is
+   * registered and what `resolve` said, `open` lets everybody in. @default 'closed'
+   */
+  readonly onFailure?: WhenDown
 }
 
 type Settings = z.output<typeof authOptions>
@@ -141,7 +147,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     reason: 'unregistered',
     denial: deny,
   })
-  const common = { guard: 'auth', subject: actor }
+  const { onFailure: whenDown = 'closed' } = settings
+  const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
   const required = settings.roles?.map((role) => `role:${role}`) ?? [REGISTERED]
@@ -203,21 +210,38 @@ class Resolver {
   private readonly asking = new Map<string, Promise<Admission>>()
   private readonly holdsFor: Ms
   private readonly timeout: Ms
+  private readonly open: boolean
 
   constructor(
     private readonly house: House,
     private readonly resolve: Resolve<Context>,
-    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s') }: Settings,
+    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s'), onFailure }: Settings,
   ) {
     this.holdsFor = resolveFor
     this.timeout = timeout
+    this.open = onFailure === 'open'
   }
 
   /** What an earlier yes brought. */
   remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
-    const mark = this.house.storage.marks.get(bot, key, RESOLVED)
-    if (isPromise(mark)) return mark.then((held) => ({ identity: held?.value }))
-    return mark?.value === undefined ? undefined : { identity: mark.value }
+    try {
+      const mark = this.house.storage.marks.get(bot, key, RESOLVED)
+      if (isPromise(mark)) {
+        return mark.then(
+          (held) => ({ identity: held?.value }),
+          (error) => this.forgotten(error),
+        )
+      }
+      return mark?.value === undefined ? undefined : { identity: mark.value }
+    } catch (error) {
+      return this.forgotten(error)
+    }
+  }
+
+  /** The storage failed: whoever is to be let in all the same comes without what an earlier yes brought. */
+  private forgotten(error: unknown): undefined {
+    if (!this.open) throw error
+    this.house.events.tell('error', { error, during: 'auth.resolve' })
   }
 
   ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import { isPromise } from '../core/check.js'
+import { isPromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
@@ -9,7 +9,7 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, option, parseOptions, refusal, subject } from './schema.js'
+import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './schema.js'
 
 /** The durable mark of whoever is blocked. */
 export const BLOCKED = 'blocked'
@@ -29,6 +29,7 @@ export const blockOptions = z.strictObject({
   ),
   noticeEvery: option(duration, 'Where deny is a function: its notice is true once in so long.', '1m'),
   shadow: refusal.shadow,
+  onFailure: onFailure('local'),
 })
 
 /**
@@ -55,6 +56,11 @@ export interface BlockOptions<C extends Context = Context> {
   readonly noticeEvery?: Duration
   /** Judged, counted and told to listeners, never refusing. @default false */
   readonly shadow?: boolean
+  /**
+   * While the storage does not answer: `local` goes by the last known copy of the lists, `open` lets pass, `closed` refuses
+   * (`unavailable`). @default 'local'
+   */
+  readonly onFailure?: WhenDown
 }
 
 /**
@@ -83,6 +89,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
     deny = 'silent',
     noticeEvery = parseDuration('1m'),
     shadow = false,
+    onFailure: whenDown,
   } = parseOptions('block', blockOptions, options)
   const allowed = new Set<Key>(allow)
   for (const key of list) blockable(key, 'block.list')
@@ -105,7 +112,8 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       }
       // Nobody else has a use for it, and to remember it costs.
       const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
-      const check = { guard: 'block', shadow, ...onRefusal }
+      const down = whenDown === undefined ? {} : { whenDown }
+      const check = { guard: 'block', shadow, ...onRefusal, ...down }
       const where = [
         ['actor', actor, (facts: Facts) => facts.actor],
         ['chat', chat, placeOf],

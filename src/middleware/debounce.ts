@@ -1,5 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import type { WhenDown } from '../core/check.js'
 import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
@@ -9,7 +10,7 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, option, parseOptions, refusal } from './schema.js'
+import { callable, duration, onFailure, option, parseOptions, refusal } from './schema.js'
 
 /** How many times its quiet a burst may wait, unless told otherwise. */
 const MOST_WAITS = 10
@@ -48,6 +49,7 @@ export const debounceOptions = z.strictObject({
   ),
   ...refusal,
   deny: option(refusal.deny, 'How whoever is stopped is answered.', 'silent'),
+  onFailure: onFailure('local'),
   maxWait: option(span, 'The most a burst waits from its first message on. Default: ten times the quiet.'),
   maxSize: option(count, 'Messages of a burst at most: then it fires at once.', 50),
   maxKeys: option(count, 'Bursts that wait at most: for one more, the oldest fires at once.', 10_000),
@@ -96,6 +98,11 @@ export interface DebounceOptions<C extends Context = Context> {
   readonly noticeEvery?: Duration
   /** `leading`: judged, counted and told to listeners, never refusing. @default false */
   readonly shadow?: boolean
+  /**
+   * `leading`, while the storage does not answer: `local` compares in this process's memory until it is back, `open` lets
+   * pass, `closed` refuses (`unavailable`). @default 'local'
+   */
+  readonly onFailure?: WhenDown
   /** The most a burst waits from its first message on, however busy it is. @default ten times the quiet it waits for */
   readonly maxWait?: Duration
   /** Messages of a burst at most: then it fires at once. @default 50 */
@@ -166,7 +173,7 @@ interface Settings {
   readonly albums: Patience | undefined
 }
 
-const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow'] as const
+const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow', 'onFailure'] as const
 const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'commands', 'onError'] as const
 
 /** Checks the options of one debounce. */
@@ -224,6 +231,7 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
       whenHeld: 'refuse',
       shadow,
       ...(deny === 'silent' ? {} : { onRefusal: { noticeEvery } }),
+      ...(options.onFailure === undefined ? {} : { whenDown: options.onFailure }),
     },
     on: options.on ?? ['message', 'tap'],
     // An album may hold one photo twice.

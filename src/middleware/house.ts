@@ -1,6 +1,7 @@
 import type { Context } from 'grammy'
 import type { MaybePromise } from '../core/check.js'
 import { type Clock, systemClock } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { errorText } from '../core/redact.js'
@@ -175,6 +176,8 @@ export const systemTimers: Timers = {
 export interface House {
   readonly storage: Storage
   readonly clock: Clock
+  /** When an update is judged: by the clock that options gave. Undefined leaves it to the storage's own. */
+  readonly at: () => Ms | undefined
   readonly timers: Timers
   readonly bots: Bots
   readonly events: Events<SentinelEvents>
@@ -222,6 +225,9 @@ class LastResort {
   }
 }
 
+/** Workers that share a storage agree on its clock better than on their own. */
+const storageTime = (): undefined => undefined
+
 /** Warnings remembered as told. */
 const MOST_WARNINGS = 1000
 
@@ -245,6 +251,7 @@ export function furnish(options: HouseOptions): House {
   return {
     storage: options.storage ?? memory({ clock }),
     clock,
+    at: options.clock ?? storageTime,
     timers,
     bots,
     events,

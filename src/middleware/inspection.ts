@@ -113,7 +113,7 @@ export async function peek(
     const limited = limitOf(question.check)
     if (limited === undefined || !counts(chain, question.check, key)) continue
     if (limit !== undefined && question.name !== limit) continue
-    const decision = await judge.peek(only(chain, bot, index, key), chain.house.clock())
+    const decision = await judge.peek(only(chain, bot, index, key), chain.house.at())
     const refused = decision.refusedBy >= 0
     // A peek answers as if it had charged: what it would charge is still there.
     const left = decision.remaining[index] as number
@@ -153,7 +153,7 @@ export async function simulate(
   const { questions } = chain.questions
   const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level, failed)
   const judge = await judgeOf(chain)
-  const now = chain.house.clock()
+  const now = chain.house.at()
   const checks: SimulatedCheck[] = []
   for (const [index, { check, name, probe }] of questions.entries()) {
     if (probe === true) continue

@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import type { WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { ACTIVITIES } from '../core/facts.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
-import { duration, option, parseOptions } from './schema.js'
+import { duration, onFailure, option, parseOptions } from './schema.js'
 
 const HOLD_FOR = parseDuration('1d')
 
@@ -14,6 +15,7 @@ export const onceOptions = z.strictObject({
     duration,
     'Strict mode: how long a handler may take before another worker may take the update over.',
   ),
+  onFailure: onFailure('local'),
 })
 
 /**
@@ -35,6 +37,11 @@ export interface OnceOptions {
    * that a killed worker loses nothing. Choose it longer than your slowest handler. @default none: taken is taken
    */
   readonly lease?: Duration
+  /**
+   * While the storage does not answer: `local` remembers updates in this process's memory until it is back, `open` lets
+   * duplicates pass, `closed` drops every update. @default 'local'
+   */
+  readonly onFailure?: WhenDown
 }
 
 /**
@@ -57,7 +64,7 @@ export interface OnceOptions {
  * ```
  */
 export function once(options: OnceOptions = {}): Guard {
-  const { for: holdFor = HOLD_FOR, lease } = parseOptions('once', onceOptions, options)
+  const { for: holdFor = HOLD_FOR, lease, onFailure: whenDown } = parseOptions('once', onceOptions, options)
   return guardOf({
     name: 'once',
     wire(wiring) {
@@ -72,6 +79,7 @@ export function once(options: OnceOptions = {}): Guard {
           ...(lease === undefined ? {} : { lease }),
           retry: true,
           whenHeld: 'refuse',
+          ...(whenDown === undefined ? {} : { whenDown }),
         },
         on: ACTIVITIES.filter((activity) => activity !== 'unknown'),
         token: (facts) => (facts.updateId >= 0 ? facts.updateId : undefined),

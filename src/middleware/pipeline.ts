@@ -200,7 +200,7 @@ export class Chain<C extends Context> implements ControlBack {
     }
     let decision: MaybePromise<Decision>
     try {
-      decision = judge.evaluate(ask, this.house.clock())
+      decision = judge.evaluate(ask, this.house.at())
     } catch (error) {
       this.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
@@ -349,13 +349,13 @@ export class Chain<C extends Context> implements ControlBack {
     }
   }
 
-  /** The storage failed. Limits open, so that the bot stays up; whatever lets only some people in stays closed. */
+  /** The storage threw, and nothing around it decides in its place. What is `local` finds an empty memory. */
   private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     const closed = this.questions.questions.find(
-      ({ check, reason }, index) =>
+      ({ check }, index) =>
         check.shadow !== true &&
-        // Whoever a resolver has not seen has no mark, so without marks its no cannot be told from a yes.
-        (check.kind === 'present' || reason === 'vetoed') &&
+        // Where no marks are known, nobody holds one.
+        (check.whenDown === 'closed' || (check.whenDown !== 'open' && check.kind === 'present')) &&
         (ask.costs[index] as number) > 0 &&
         ask.subjects[check.subject] !== undefined,
     )

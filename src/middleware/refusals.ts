@@ -1,5 +1,5 @@
 import type { Context } from 'grammy'
-import type { Decision } from '../core/check.js'
+import type { Decision, RefusalCause } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 import type { Denial } from './denial.js'
@@ -7,13 +7,19 @@ import type { Question } from './guard.js'
 import type { House } from './house.js'
 import type { Tally } from './tally.js'
 
+/** Where it is not the question's own rule that refuses. */
+const REASONS: Readonly<Partial<Record<RefusalCause, DenialReason>>> = {
+  penalty: 'penalised',
+  unavailable: 'unavailable',
+}
+
 /** What a refusal by a question is called. */
 export function verdictOf<C extends Context>(question: Question<C>, decision: Decision): Denied {
   return {
     allowed: false,
     guard: question.check.guard,
     limit: question.name,
-    reason: decision.cause === 'penalty' ? 'penalised' : question.reason,
+    reason: REASONS[decision.cause] ?? question.reason,
     cause: decision.cause,
     retryAfterMs: decision.retryAfterMs,
   }

@@ -1,5 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import type { WhenDown } from '../core/check.js'
 import { type Duration, type DurationUnit, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../core/errors.js'
 import { ACTIVITIES } from '../core/facts.js'
@@ -112,6 +113,12 @@ export const activities = z.array(z.enum(ACTIVITIES)).min(1, 'must name at least
 /** One of a few words, for which there is a code of its own. */
 export function word<const W extends readonly string[]>(words: W, code: SentinelErrorCode) {
   return z.enum(words).register(parts, { words: oneOf(words), code })
+}
+
+/** What holds while the storage does not answer. */
+export function onFailure(usual: WhenDown) {
+  const text = 'While the storage does not answer: open lets pass, closed refuses, local decides in memory.'
+  return option(z.enum(['open', 'closed', 'local']), text, usual)
 }
 
 /** What all guards that refuse may be told. */

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import type { Check, Consequence } from '../core/check.js'
+import type { Check, Consequence, WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
@@ -13,6 +13,7 @@ import {
   callable,
   duration,
   limit as limitSchema,
+  onFailure,
   option,
   parseOptions,
   refusal,
@@ -88,6 +89,7 @@ export const throttleOptions = z.strictObject({
     'Bans from this limit after so many refusals.',
   ),
   ...refusal,
+  onFailure: onFailure('local'),
 })
 
 /**
@@ -160,6 +162,11 @@ export interface ThrottleOptions<C extends Context = Context> {
   readonly noticeEvery?: Duration
   /** Judged, counted and told to listeners, never refusing. @default false */
   readonly shadow?: boolean
+  /**
+   * While the storage does not answer: `local` decides in this process's memory until it is back, `open` lets pass, `closed`
+   * refuses (`unavailable`). @default 'local'
+   */
+  readonly onFailure?: WhenDown
 }
 
 /**
@@ -307,6 +314,7 @@ function checkOf(
     shadow,
     limit,
     onRefusal,
+    ...(settings.onFailure === undefined ? {} : { whenDown: settings.onFailure }),
     ...(settings.roles === undefined || !main
       ? {}
       : {
