@@ -12,6 +12,10 @@ function defaultPlan(): Plan {
   const inner = memory()
   const spy: Storage = {
     marks: inner.marks,
+    users: inner.users,
+    values: inner.values,
+    sessions: (options) => inner.sessions(options),
+    watch: (listener) => inner.watch(listener),
     prepare(given) {
       plan = given
       return inner.prepare(given)

@@ -203,8 +203,9 @@ export function pinned(from: number): Update {
 
 /** One storage, answering everything with promises: as those do that live elsewhere. */
 export function later(storage: Storage = memory()): Storage {
-  const { marks } = storage
+  const { marks, users, values } = storage
   return {
+    remote: true,
     async prepare(plan) {
       const judge = await storage.prepare(plan)
       return {
@@ -218,7 +219,23 @@ export function later(storage: Storage = memory()): Storage {
       put: async (...args) => marks.put(...args),
       remove: async (...args) => marks.remove(...args),
       scan: async (...args) => marks.scan(...args),
+      of: async (...args) => marks.of(...args),
     },
+    users: {
+      get: async (...args) => users.get(...args),
+      note: async (...args) => users.note(...args),
+      patch: async (...args) => users.patch(...args),
+      scan: async (...args) => users.scan(...args),
+      erase: async (...args) => users.erase(...args),
+    },
+    values: {
+      get: async (...args) => values.get(...args),
+      put: async (...args) => values.put(...args),
+      remove: async (...args) => values.remove(...args),
+      scan: async (...args) => values.scan(...args),
+    },
+    sessions: (options) => storage.sessions(options),
+    watch: async (listener) => storage.watch(listener),
     reset: async (...args) => storage.reset(...args),
     health: async () => storage.health(),
     close: async () => storage.close(),

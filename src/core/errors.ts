@@ -27,6 +27,8 @@ export type SentinelErrorCode =
   | 'bot.started'
   | 'storage.closed'
   | 'storage.failed'
+  | 'storage.unsupported'
+  | 'value.invalid'
   | 'import.invalid'
   | 'telegram.invalid'
 

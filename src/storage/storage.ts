@@ -1,6 +1,10 @@
 import type { Judge, MaybePromise, Plan } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Key } from '../core/subject.js'
+import type { ChangeListener } from './changes.js'
+import type { SessionStorage, SessionsOptions } from './sessions.js'
+import type { Users } from './users.js'
+import type { Values } from './values.js'
 
 /**
  * A durable fact about a subject: blocked, registered, unreachable, a role. Never evicted.
@@ -75,6 +79,8 @@ export interface MarkPage {
  */
 export interface Marks {
   get(bot: number, key: Key, name: string): MaybePromise<Mark | undefined>
+  /** All marks of one subject, by name. */
+  of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>>
   /** Puts one mark on many subjects, replacing what was there. */
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void>
   /** Takes one mark from many subjects; how many held it. */
@@ -111,7 +117,7 @@ export interface StorageHealth {
 /**
  * Keeps the state of guards, and decides. Knows nothing of Telegram.
  *
- * Volatile state (buckets, windows, claims) may be evicted; durable marks are not.
+ * Volatile state (buckets, windows, claims) may be evicted; durable marks, users and values are not.
  *
  * @example
  * ```ts
@@ -130,6 +136,23 @@ export interface Storage {
    */
   prepare(plan: Plan): MaybePromise<Judge>
   readonly marks: Marks
+  /** What is known of the users of a bot. */
+  readonly users: Users
+  /** Values of your own: settings, sessions. Shared by all bots on this storage. */
+  readonly values: Values
+  /**
+   * Its {@link Values} as a storage of grammY's `session()`.
+   *
+   * @throws SentinelError `value.invalid` for a name that is none, `duration.invalid` for a `ttl` that is none.
+   */
+  sessions<T>(options?: SessionsOptions): SessionStorage<T>
+  /**
+   * Tells a listener of every change from now on, by whichever process that shares the storage; the function it gives
+   * stops that. A process is told of its own changes, too.
+   */
+  watch(listener: ChangeListener): MaybePromise<() => void>
+  /** Whether every answer is a round trip, so that it is worth remembering. Absent: it is not. */
+  readonly remote?: boolean
   /** Forgets the volatile state of a subject: of one slot, or all of it. Penalties included. */
   reset(bot: number, key: Key, slot?: string): MaybePromise<void>
   health(): MaybePromise<StorageHealth>

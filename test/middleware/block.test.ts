@@ -219,9 +219,14 @@ describe('why somebody is blocked', () => {
       put: (...args) => inner.marks.put(...args),
       remove: (...args) => inner.marks.remove(...args),
       scan: (...args) => inner.marks.scan(...args),
+      of: (...args) => inner.marks.of(...args),
     }
     const storage: Storage = {
       marks,
+      users: inner.users,
+      values: inner.values,
+      sessions: (options) => inner.sessions(options),
+      watch: (listener) => inner.watch(listener),
       prepare: (plan) => inner.prepare(plan),
       reset: (...args) => inner.reset(...args),
       health: () => inner.health(),

@@ -647,6 +647,7 @@ describe('whoever blocks the bot', () => {
         throw new Error('down')
       },
       scan: () => ({ entries: [] }),
+      of: () => new Map(),
     }
     const failing = new Proxy(storage, {
       get: (of, name) => (name === 'marks' ? marks : Reflect.get(of, name).bind(of)),

@@ -1,9 +1,10 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
+import type { ChangeListeners } from '../changes.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+import { PageReader } from './reading.js'
 
-const PAGE = 1000
 /** A list is looked through for what has lapsed when it has doubled since, from this size on. */
 const FIRST_SWEEP = 1024
 
@@ -19,21 +20,16 @@ export class Holders {
   sweepAt = FIRST_SWEEP
 }
 
-/** The reading of a list, kept from page to page so that a page need not look for where the last one ended. */
-interface Reading {
-  readonly holders: Holders
-  readonly from: string
-  readonly ahead: Key
-  readonly rest: Iterator<[Key, Held]>
-}
-
 /** Durable marks in maps: by bot, then by name, then by key. Kept until taken away or lapsed. */
 export class MemoryMarks implements Marks {
   private readonly bots = new Map<number, Map<string, Holders>>()
+  private readonly reader = new PageReader<Key, Held>()
   private serial = 0
-  private reading: Reading | undefined
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly changes: ChangeListeners,
+  ) {}
 
   /** Made on demand. */
   holders(bot: number, name: string): Holders {
@@ -54,6 +50,17 @@ export class MemoryMarks implements Marks {
     return liveMark(this.holders(bot, name), canonicalKey(key), this.clock())
   }
 
+  of(bot: number, key: Key): ReadonlyMap<string, Mark> {
+    const own = canonicalKey(key)
+    const now = this.clock()
+    const held = new Map<string, Mark>()
+    for (const [name, holders] of this.bots.get(bot) ?? []) {
+      const mark = liveMark(holders, own, now)
+      if (mark !== undefined) held.set(name, mark)
+    }
+    return held
+  }
+
   put(bot: number, name: string, entries: readonly MarkEntry[]): void {
     const holders = this.holders(bot, name)
     for (const { key, mark } of entries) {
@@ -61,10 +68,12 @@ export class MemoryMarks implements Marks {
       const serial = holders.held.get(own)?.serial ?? ++this.serial
       holders.held.set(own, { mark: { ...mark }, serial })
     }
-    if (holders.held.size <= holders.sweepAt) return
-    const now = this.clock()
-    for (const [key, { mark }] of holders.held) if (lapsed(mark, now)) holders.held.delete(key)
-    holders.sweepAt = Math.max(FIRST_SWEEP, holders.held.size * 2)
+    if (holders.held.size > holders.sweepAt) {
+      const now = this.clock()
+      for (const [key, { mark }] of holders.held) if (lapsed(mark, now)) holders.held.delete(key)
+      holders.sweepAt = Math.max(FIRST_SWEEP, holders.held.size * 2)
+    }
+    this.tell(bot, name, entries.length, () => entries.map(({ key }) => canonicalKey(key)))
   }
 
   remove(bot: number, name: string, keys: readonly Key[]): number {
@@ -76,44 +85,26 @@ export class MemoryMarks implements Marks {
       if (liveMark(holders, own, now) !== undefined) count++
       holders.held.delete(own)
     }
+    this.tell(bot, name, keys.length, () => keys.map(canonicalKey))
     return count
   }
 
-  /** `from` is the serial that the page begins with, so marks taken away between two pages hide no others. */
-  scan(bot: number, name: string, from = '0', size = PAGE): MarkPage {
+  scan(bot: number, name: string, from?: string, size?: number): MarkPage {
     const now = this.clock()
-    const holders = this.holders(bot, name)
-    const known = this.reading?.holders === holders && this.reading.from === from ? this.reading : undefined
-    const rest = known?.rest ?? holders.held.entries()
-    const start = Number(from)
-    const entries: MarkEntry[] = []
-    const most = Math.max(1, size)
-    this.reading = undefined
-    // What was read ahead may have been taken away or replaced meanwhile.
-    const ahead = known === undefined ? undefined : holders.held.get(known.ahead)
-    let next: [Key, Held] | undefined
-    if (known !== undefined && ahead !== undefined && ahead.serial === start) next = [known.ahead, ahead]
-    for (next ??= nextOf(rest); next !== undefined; next = nextOf(rest)) {
-      const [key, { mark, serial }] = next
-      if (serial < start || lapsed(mark, now)) continue
-      if (entries.length === most) {
-        this.reading = { holders, from: String(serial), ahead: key, rest }
-        return { entries, next: String(serial) }
-      }
-      entries.push({ key, mark })
-    }
-    return { entries }
+    const { held } = this.holders(bot, name)
+    const { found, next } = this.reader.page(held, from, size, ({ mark }) => !lapsed(mark, now))
+    const entries = found.map(([key, { mark }]) => ({ key, mark }))
+    return next === undefined ? { entries } : { entries, next }
   }
 
   clear(): void {
-    this.reading = undefined
+    this.reader.clear()
     for (const names of this.bots.values()) for (const { held } of names.values()) held.clear()
   }
-}
 
-function nextOf(iterator: Iterator<[Key, Held]>): [Key, Held] | undefined {
-  const { done, value } = iterator.next()
-  return done === true ? undefined : value
+  private tell(bot: number, name: string, changed: number, keysOf: () => Key[]): void {
+    if (changed > 0 && this.changes.any) this.changes.tell({ kind: 'marks', bot, name, keys: keysOf() })
+  }
 }
 
 /** The mark that a key holds at a time. Takes nothing away: somebody may only be asking what would be then. */

@@ -3,11 +3,15 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
+import { type ChangeListener, ChangeListeners } from '../changes.js'
 import { checkPlan } from '../plan.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import type { MemoryShared } from './bot-state.js'
 import { MemoryJudge } from './judge.js'
 import { canonicalKey, MemoryMarks } from './marks.js'
+import { MemoryUsers } from './users.js'
+import { MemoryValues } from './values.js'
 
 /**
  * Options of {@link memory}.
@@ -37,7 +41,8 @@ const MOST_EARLIER_PLANS = 8
 
 /**
  * Keeps everything in this process: the default. It answers synchronously, packs the state of a subject into a
- * few numbers, arms no timer and is bounded; it is gone when the process ends, block list included.
+ * few numbers and arms no timer. What limits count is bounded; marks, users and values are kept until you take them away
+ * or they lapse. All of it is gone when the process ends, block list included.
  *
  * @param options See {@link MemoryOptions}.
  * @throws SentinelError `option.invalid` when `maxSubjects` is no whole number of one or more.
@@ -55,6 +60,9 @@ export function memory(options: MemoryOptions = {}): Storage {
 
 class MemoryStorage implements Storage {
   readonly marks: MemoryMarks
+  readonly users: MemoryUsers
+  readonly values: MemoryValues
+  private readonly changes = new ChangeListeners()
   private readonly shared: MemoryShared
   private readonly judges = new Map<string, MemoryJudge>()
   private closed = false
@@ -66,7 +74,9 @@ class MemoryStorage implements Storage {
         `memory.maxSubjects: ${String(maxSubjects)} must be a whole number of one or more, such as 100_000.`,
       )
     }
-    this.marks = new MemoryMarks(clock)
+    this.marks = new MemoryMarks(clock, this.changes)
+    this.users = new MemoryUsers(clock)
+    this.values = new MemoryValues(clock)
     this.shared = {
       clock,
       cap: maxSubjects,
@@ -86,8 +96,19 @@ class MemoryStorage implements Storage {
     return judge
   }
 
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.shared.clock)
+  }
+
+  /** Synchronous: whoever changes something has told everybody by the time the call returns. */
+  watch(listener: ChangeListener): () => void {
+    return this.changes.add(listener)
+  }
+
   reset(bot: number, key: Key, slot?: string): void {
-    for (const judge of this.judges.values()) judge.reset(bot, canonicalKey(key), slot)
+    const own = canonicalKey(key)
+    for (const judge of this.judges.values()) judge.reset(bot, own, slot)
+    this.changes.tell({ kind: 'reset', bot, key: own, ...(slot !== undefined && { slot }) })
   }
 
   health(): StorageHealth {
@@ -108,5 +129,8 @@ class MemoryStorage implements Storage {
     for (const judge of this.judges.values()) judge.clear()
     this.judges.clear()
     this.marks.clear()
+    this.users.clear()
+    this.values.clear()
+    this.changes.clear()
   }
 }

@@ -1,0 +1,66 @@
+/** What is kept in a map, numbered in the order of putting: the number is where a page begins. */
+export interface Numbered {
+  readonly serial: number
+}
+
+interface Position<K, T> {
+  readonly of: ReadonlyMap<K, T>
+  readonly from: string
+  readonly ahead: K
+  readonly rest: Iterator<[K, T]>
+}
+
+/** A page of a map, and where the next begins. */
+export interface ReadPage<K, T> {
+  readonly found: readonly [K, T][]
+  readonly next?: string
+}
+
+const PAGE = 1000
+
+/**
+ * Reads maps a page at a time. A page begins with a serial, so what is taken away between two pages hides nothing; and the
+ * last reading is kept, so that a page need not look for where the one before it ended.
+ */
+export class PageReader<K, T extends Numbered> {
+  private reading: Position<K, T> | undefined
+
+  page(
+    held: ReadonlyMap<K, T>,
+    from: string | undefined,
+    size: number | undefined,
+    isLive: (item: T) => boolean,
+  ): ReadPage<K, T> {
+    const begin = from ?? '0'
+    const known = this.reading?.of === held && this.reading.from === begin ? this.reading : undefined
+    const rest = known?.rest ?? held.entries()
+    const start = Number(begin)
+    const most = Math.max(1, size ?? PAGE)
+    const found: [K, T][] = []
+    this.reading = undefined
+    // What was read ahead may have been taken away or replaced meanwhile.
+    const ahead = known === undefined ? undefined : held.get(known.ahead)
+    let next: [K, T] | undefined
+    if (known !== undefined && ahead !== undefined && ahead.serial === start) next = [known.ahead, ahead]
+    for (next ??= nextOf(rest); next !== undefined; next = nextOf(rest)) {
+      const [key, item] = next
+      if (item.serial < start || !isLive(item)) continue
+      if (found.length === most) {
+        const after = String(item.serial)
+        this.reading = { of: held, from: after, ahead: key, rest }
+        return { found, next: after }
+      }
+      found.push(next)
+    }
+    return { found }
+  }
+
+  clear(): void {
+    this.reading = undefined
+  }
+}
+
+function nextOf<K, T>(iterator: Iterator<[K, T]>): [K, T] | undefined {
+  const { done, value } = iterator.next()
+  return done === true ? undefined : value
+}

@@ -1,0 +1,97 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+import {
+  checkActivity,
+  patchTexts,
+  type UserActivity,
+  type UserPage,
+  type UserRecord,
+  type Users,
+} from '../users.js'
+import { canonicalKey } from './marks.js'
+import { PageReader } from './reading.js'
+
+interface Known {
+  readonly serial: number
+  firstSeen: Ms
+  lastSeen: Ms
+  readonly counts: Map<string, number>
+  /** Each field as JSON. */
+  readonly data: Map<string, string>
+}
+
+/** Users in maps, by bot. Kept until erased. */
+export class MemoryUsers implements Users {
+  private readonly bots = new Map<number, Map<Key, Known>>()
+  private readonly reader = new PageReader<Key, Known>()
+  private serial = 0
+
+  constructor(private readonly clock: Clock) {}
+
+  get(bot: number, key: Key): UserRecord | undefined {
+    const own = canonicalKey(key)
+    const known = this.bots.get(bot)?.get(own)
+    return known === undefined ? undefined : recordOf(own, known)
+  }
+
+  note(bot: number, activity: readonly UserActivity[]): void {
+    checkActivity(activity)
+    for (const { key, at, counts = {} } of activity) {
+      const known = this.knownOf(bot, canonicalKey(key), at)
+      known.firstSeen = Math.min(known.firstSeen, at)
+      known.lastSeen = Math.max(known.lastSeen, at)
+      for (const [name, count] of Object.entries(counts)) {
+        known.counts.set(name, (known.counts.get(name) ?? 0) + count)
+      }
+    }
+  }
+
+  patch(bot: number, key: Key, data: Readonly<Record<string, unknown>>): UserRecord {
+    const texts = patchTexts(data)
+    const own = canonicalKey(key)
+    const known = this.knownOf(bot, own, this.clock())
+    for (const [name, text] of texts) {
+      if (text === null) known.data.delete(name)
+      else known.data.set(name, text)
+    }
+    return recordOf(own, known)
+  }
+
+  scan(bot: number, from?: string, size?: number): UserPage {
+    const all = this.bots.get(bot)
+    if (all === undefined) return { users: [] }
+    const { found, next } = this.reader.page(all, from, size, () => true)
+    const users = found.map(([key, known]) => recordOf(key, known))
+    return next === undefined ? { users } : { users, next }
+  }
+
+  erase(bot: number, key: Key): boolean {
+    return this.bots.get(bot)?.delete(canonicalKey(key)) ?? false
+  }
+
+  clear(): void {
+    this.reader.clear()
+    this.bots.clear()
+  }
+
+  private knownOf(bot: number, key: Key, at: Ms): Known {
+    let all = this.bots.get(bot)
+    if (all === undefined) {
+      all = new Map()
+      this.bots.set(bot, all)
+    }
+    let known = all.get(key)
+    if (known === undefined) {
+      known = { serial: ++this.serial, firstSeen: at, lastSeen: at, counts: new Map(), data: new Map() }
+      all.set(key, known)
+    }
+    return known
+  }
+}
+
+/** A copy: nothing that is given out changes, or can be changed. */
+function recordOf(key: Key, { firstSeen, lastSeen, counts, data }: Known): UserRecord {
+  const fields = [...data].map(([name, text]): [string, unknown] => [name, JSON.parse(text)])
+  return { key, firstSeen, lastSeen, counts: Object.fromEntries(counts), data: Object.fromEntries(fields) }
+}

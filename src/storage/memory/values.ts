@@ -1,0 +1,82 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { jsonText } from '../json.js'
+import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
+import { PageReader } from './reading.js'
+
+/** A space is looked through for what has lapsed when it has doubled since, from this size on. */
+const FIRST_SWEEP = 1024
+
+interface Kept {
+  readonly text: string
+  readonly until: Ms | undefined
+  readonly serial: number
+}
+
+class Space {
+  readonly kept = new Map<string, Kept>()
+  sweepAt = FIRST_SWEEP
+}
+
+/** Values as JSON texts in maps, by space. */
+export class MemoryValues implements Values {
+  private readonly spaces = new Map<string, Space>()
+  private readonly reader = new PageReader<string, Kept>()
+  private serial = 0
+
+  constructor(private readonly clock: Clock) {}
+
+  get(space: string, key: string): unknown {
+    checkValueKey(space, key)
+    const kept = this.spaces.get(space)?.kept.get(key)
+    return kept === undefined || lapsed(kept, this.clock()) ? undefined : JSON.parse(kept.text)
+  }
+
+  put(space: string, key: string, value: unknown, until?: Ms): void {
+    checkValueKey(space, key)
+    const text = jsonText(value, `values.${space}`)
+    const at = this.spaceOf(space)
+    at.kept.set(key, { text, until, serial: at.kept.get(key)?.serial ?? ++this.serial })
+    if (at.kept.size <= at.sweepAt) return
+    const now = this.clock()
+    for (const [name, kept] of at.kept) if (lapsed(kept, now)) at.kept.delete(name)
+    at.sweepAt = Math.max(FIRST_SWEEP, at.kept.size * 2)
+  }
+
+  remove(space: string, key: string): boolean {
+    checkValueKey(space, key)
+    const at = this.spaces.get(space)
+    const kept = at?.kept.get(key)
+    if (at === undefined || kept === undefined) return false
+    at.kept.delete(key)
+    if (at.kept.size === 0) this.spaces.delete(space)
+    return !lapsed(kept, this.clock())
+  }
+
+  scan(space: string, from?: string, size?: number): ValuePage {
+    checkSpace(space)
+    const at = this.spaces.get(space)
+    if (at === undefined) return { entries: [] }
+    const now = this.clock()
+    const { found, next } = this.reader.page(at.kept, from, size, (kept) => !lapsed(kept, now))
+    const entries = found.map(([key, { text }]) => ({ key, value: JSON.parse(text) as unknown }))
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  clear(): void {
+    this.reader.clear()
+    this.spaces.clear()
+  }
+
+  private spaceOf(name: string): Space {
+    const known = this.spaces.get(name)
+    if (known !== undefined) return known
+    const made = new Space()
+    this.spaces.set(name, made)
+    return made
+  }
+}
+
+function lapsed({ until }: Kept, now: Ms): boolean {
+  return until !== undefined && until <= now
+}
