@@ -3,6 +3,8 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
+  globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   // Sources import each other as `./x.js`, the name they have once built.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+
+/**
+ * Sits beside a server in a session of its own, so that no Ctrl-C reaches it, and reads a pipe from us. Each line is the
+ * process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
+ * process with its children and removes the folder. It is the only way a server ends for good, so that an interrupted
+ * run is cleaned as an orderly one is.
+ *
+ * Arguments: the signal that ends the server in order; the folder to remove, or "".
+ */
+const SCRIPT = `
+trap '' INT TERM HUP
+children() {
+  if [ -d /proc/self ]; then
+    grep -l "^PPid:[[:space:]]*$1\\$" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3
+  else
+    ps -A -o pid=,ppid= | awk -v parent="$1" '$2 == parent { print $1 }'
+  fi
+}
+alive() {
+  kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+any_alive() {
+  for each in $all; do alive "$each" && return 0; done
+  return 1
+}
+pid=
+while read -r line; do pid=$line; done
+if [ -n "$pid" ]; then
+  all="$pid $(children "$pid")"
+  kill -CONT $all 2>/dev/null
+  kill -"$1" "$pid" 2>/dev/null
+  tries=0
+  while any_alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+  any_alive && kill -KILL $all $(children "$pid") 2>/dev/null
+  tries=0
+  while any_alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+fi
+if [ -n "$2" ]; then rm -rf -- "$2"; fi
+`
+
+export interface Guardian {
+  /** From now on this process is the one to end; undefined: none is left. */
+  watch(pid: number | undefined): void
+  /** Ends the process, removes the folder, and waits until both are done. */
+  end(): Promise<void>
+}
+
+/** `signal` ends the server in order, `folder` is removed with it (none is if undefined). */
+export function guard(signal: 'KILL' | 'TERM' | 'QUIT', folder: string | undefined): Guardian {
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', signal, folder ?? ''], {
+    detached: true,
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  const gone = ended(child)
+  const pipe = child.stdin as unknown as Socket
+  // Who forgets to stop a server shall still come to an end; the guardian then sees to the rest.
+  pipe.unref()
+  return {
+    watch: (pid) => {
+      pipe.write(`${pid ?? ''}\n`)
+    },
+    end: async () => {
+      pipe.end()
+      await gone()
+    },
+  }
+}
+
+/** A wait for the end of a child, which keeps our process alive only while somebody waits. */
+export function ended(child: ChildProcess): () => Promise<void> {
+  const gone =
+    child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve([])
+  // Told to whoever waits; until somebody does, it is no stray rejection.
+  gone.catch(() => undefined)
+  child.unref()
+  return async () => {
+    child.ref()
+    try {
+      await gone
+    } finally {
+      child.unref()
+    }
+  }
+}

@@ -1,0 +1,1 @@
+export { openBroker as default } from './jest-broker.mjs'

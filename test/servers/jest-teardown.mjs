@@ -1,0 +1,1 @@
+export { closeBroker as default } from './jest-broker.mjs'

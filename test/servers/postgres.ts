@@ -1,0 +1,150 @@
+import { execFileSync } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { guard } from './guardian.js'
+import { needPostgres } from './install.js'
+import { freePort } from './ports.js'
+import { type Identity, ServerProcess } from './server-process.js'
+
+export interface PostgresOptions {
+  /** Settings of the server, e.g. `{ max_connections: 20, log_statement: 'all' }`. They win over ours. */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** What the user `postgres` must say; it is then part of `url`. Without, everybody on loopback is let in. */
+  readonly password?: string
+}
+
+/** A Postgres of one's own, on loopback. The user and the database are both called `postgres`. */
+export interface PostgresServer {
+  /** With the password, if there is one. */
+  readonly url: string
+  readonly port: number
+  readonly dir: string
+  /** Of the postmaster that runs now. */
+  readonly pid: number
+  readonly running: boolean
+  /** SIGKILL to the postmaster and all backends, as a power cut would; waits for the end. */
+  kill(): Promise<void>
+  /** SIGSTOP to all of them: connections are accepted by the kernel, nothing is answered. */
+  suspend(): void
+  resume(): void
+  /**
+   * Ends it if it runs, and starts it on the same port and data. `fast` (the default) rolls back what is open and writes all
+   * down; `immediate` is a crash of its own making: the next start recovers.
+   */
+  restart(how?: 'fast' | 'immediate'): Promise<void>
+  /** Ends it for good and removes its folder. */
+  stop(): Promise<void>
+}
+
+const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const
+
+/** Nothing here is to survive a power cut of the machine; all else is as it comes. */
+const SETTINGS = {
+  fsync: 'off',
+  // Shared memory in files of its own folder leaves nothing behind when it is killed.
+  dynamic_shared_memory_type: 'mmap',
+  max_connections: 200,
+}
+
+/** Starts a throw-away Postgres; ready to answer when the promise resolves. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const programs = await needPostgres()
+  const identity = unprivileged()
+  const dir = mkdtempSync(join(tmpdir(), 'sentinel-postgres-'))
+  if (identity !== undefined) chownSync(dir, identity.uid, identity.gid)
+  const guardian = guard('QUIT', dir)
+  const data = join(dir, 'data')
+  const log = join(dir, 'postgres.log')
+  // Whatever PG* the developer has set is about another server.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')))
+  const launch = { log, cwd: dir, env, identity, guardian }
+  let login = 'postgres'
+  let port = await freePort()
+
+  const initialise = async (): Promise<void> => {
+    const args = ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--no-locale', '--no-sync', '--no-instructions']
+    if (options.password === undefined) args.push('-A', 'trust')
+    else {
+      const file = join(dir, 'password')
+      writeFileSync(file, options.password, { mode: 0o600 })
+      if (identity !== undefined) chownSync(file, identity.uid, identity.gid)
+      args.push('-A', 'scram-sha-256', `--pwfile=${file}`)
+      login += `:${encodeURIComponent(options.password)}`
+    }
+    const initdb = await ServerProcess.start({ ...launch, program: join(programs, 'initdb'), args })
+    await initdb.gone()
+    if (!existsSync(join(data, 'PG_VERSION'))) throw new Error(`initdb failed:\n${initdb.lastWords()}`)
+  }
+  const start = async (): Promise<ServerProcess> => {
+    const settings = Object.entries({ ...SETTINGS, ...options.settings })
+    const args = ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, '-k', dir]
+    for (const [name, value] of settings) args.push('-c', `${name}=${value}`)
+    const postmaster = await ServerProcess.start({ ...launch, program: join(programs, 'postgres'), args })
+    await postmaster.ready(() => saysReady(data, postmaster.pid))
+    return postmaster
+  }
+
+  let server: ServerProcess
+  try {
+    await initialise()
+    for (let tries = 0; ; tries++) {
+      try {
+        server = await start()
+        break
+      } catch (error) {
+        // Somebody was faster to take the free port.
+        if (!/Address already in use/.test(String(error)) || tries === 5) throw error
+        port = await freePort()
+      }
+    }
+  } catch (error) {
+    await guardian.end()
+    throw error
+  }
+  return {
+    url: `postgres://${login}@127.0.0.1:${port}/postgres`,
+    port,
+    dir,
+    get pid() {
+      return server.pid
+    },
+    get running() {
+      return server.running
+    },
+    kill: () => server.kill(),
+    suspend: () => server.suspend(),
+    resume: () => server.resume(),
+    restart: async (how = 'fast') => {
+      if (server.running) {
+        server.resume()
+        await server.end(SIGNALS[how])
+      }
+      server = await start()
+    },
+    stop: async () => {
+      await guardian.end()
+      await server.gone()
+    },
+  }
+}
+
+/** The postmaster writes into its lock file, line 8, that it takes connections; a file left behind names another process. */
+function saysReady(data: string, pid: number): boolean {
+  const file = join(data, 'postmaster.pid')
+  if (!existsSync(file)) return false
+  const lines = readFileSync(file, 'utf8').split('\n')
+  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready'
+}
+
+/** Postgres refuses to be root: its own user, where there is one, else nobody. */
+function unprivileged(): Identity | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const known = readFileSync('/etc/passwd', 'utf8')
+  for (const name of ['postgres', 'nobody']) {
+    if (!known.split('\n').some((line) => line.startsWith(`${name}:`))) continue
+    const id = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
+    return { uid: id('-u'), gid: id('-g') }
+  }
+  throw new Error('postgres will not run as root, and there is no user "postgres" or "nobody": add one')
+}

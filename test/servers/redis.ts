@@ -1,0 +1,141 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { guard } from './guardian.js'
+import { needRedis } from './install.js'
+import { freePort } from './ports.js'
+import { ServerProcess } from './server-process.js'
+
+export interface RedisOptions {
+  /** More arguments of `redis-server`, e.g. `['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction']`. */
+  readonly args?: readonly string[]
+  /** Keep an append-only file, so that a restart finds its data. Off by default. */
+  readonly appendOnly?: boolean
+  /** What the default user must say; it is then part of `url`. */
+  readonly password?: string
+  /** More users and their rules, e.g. `{ app: '+@all -@dangerous ~guard:* &* >secret' }`. */
+  readonly users?: Readonly<Record<string, string>>
+  /** The port of the master on loopback that this one copies. */
+  readonly replicaOf?: number
+  /** A fixed port; a free one by default. */
+  readonly port?: number
+  /** A folder that outlives the server; by default one of its own that `stop()` removes. */
+  readonly dir?: string
+}
+
+/** A Redis of one's own, on loopback. */
+export interface RedisServer {
+  /** With the password, if there is one. */
+  readonly url: string
+  readonly port: number
+  readonly dir: string
+  /** Of the process that runs now. */
+  readonly pid: number
+  readonly running: boolean
+  /** SIGKILL, as a power cut would; waits for the end. */
+  kill(): Promise<void>
+  /** SIGSTOP: connections are accepted by the kernel, nothing is answered. */
+  suspend(): void
+  resume(): void
+  /** Ends it in order if it runs, and starts it on the same port and folder. */
+  restart(): Promise<void>
+  /** Ends it for good and removes its folder. */
+  stop(): Promise<void>
+}
+
+/** Starts a throw-away `redis-server`; ready to answer when the promise resolves. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const program = await needRedis()
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'sentinel-redis-'))
+  mkdirSync(dir, { recursive: true })
+  const guardian = guard('KILL', options.dir === undefined ? dir : undefined)
+  const start = async (port: number): Promise<ServerProcess> => {
+    const config = join(dir, 'redis.conf')
+    writeFileSync(config, configOf(options, port, dir), { mode: 0o600 })
+    const log = join(dir, 'redis.log')
+    const args = [config, ...(options.args ?? [])]
+    const server = await ServerProcess.start({ program, args, log, cwd: dir, guardian })
+    await server.ready(() => answersPing(port))
+    return server
+  }
+  let port = options.port ?? (await freePort())
+  let server: ServerProcess
+  for (let tries = 0; ; tries++) {
+    try {
+      server = await start(port)
+      break
+    } catch (error) {
+      // Somebody was faster to take the free port.
+      const taken = options.port === undefined && /Address already in use/.test(String(error))
+      if (!taken || tries === 5) {
+        await guardian.end()
+        throw error
+      }
+      port = await freePort()
+    }
+  }
+  const login = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`
+  return {
+    url: `redis://${login}127.0.0.1:${port}`,
+    port,
+    dir,
+    get pid() {
+      return server.pid
+    },
+    get running() {
+      return server.running
+    },
+    kill: () => server.kill(),
+    suspend: () => server.suspend(),
+    resume: () => server.resume(),
+    restart: async () => {
+      if (server.running) {
+        server.resume()
+        await server.end('SIGTERM')
+      }
+      server = await start(port)
+    },
+    stop: async () => {
+      await guardian.end()
+      await server.gone()
+    },
+  }
+}
+
+function configOf(options: RedisOptions, port: number, dir: string): string {
+  const lines = [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    `dir ${quoted(dir)}`,
+    'daemonize no',
+    'save ""',
+    `appendonly ${options.appendOnly === true ? 'yes' : 'no'}`,
+  ]
+  if (options.password !== undefined) lines.push(`requirepass ${quoted(options.password)}`)
+  for (const [name, rules] of Object.entries(options.users ?? {})) lines.push(`user ${name} on ${rules}`)
+  if (options.replicaOf !== undefined) {
+    lines.push(`replicaof 127.0.0.1 ${options.replicaOf}`, 'repl-diskless-sync-delay 0')
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/[\\"]/g, '\\$&')}"`
+}
+
+/** Any answer will do, be it that a password is needed, except that it is still loading. */
+function answersPing(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 })
+    const settle = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.on('connect', () => socket.write('PING\r\n'))
+    socket.on('data', (data) => settle(!data.toString().startsWith('-LOADING')))
+    // Not there yet, whichever way: who waits asks again, and knows when to give up.
+    socket.on('error', () => settle(false)).on('timeout', () => settle(false))
+    socket.on('close', () => settle(false))
+  })
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { createConnection } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { Supply, type Ware } from './supply.js'
+
+/** Where jest's main process listens; `jest-broker.mjs` sets it. */
+const BROKER = 'TEST_SERVERS_PORT'
+
+/** The URL of the Redis all suites of this run share; `TEST_REDIS_URL` if set. Keep to keys under a {@link freshName}. */
+export function sharedRedis(): Promise<string> {
+  return given('TEST_REDIS_URL') ?? ask('redis')
+}
+
+/** The URL of the Postgres all suites of this run share; `TEST_POSTGRES_URL` if set. Keep to a schema of a {@link freshName}. */
+export function sharedPostgres(): Promise<string> {
+  return given('TEST_POSTGRES_URL') ?? ask('postgres')
+}
+
+/** A name nobody else uses, fit for a key prefix, a schema and a channel: letters, digits and underscores, 20 at most. */
+export function freshName(prefix = 't'): string {
+  return `${prefix.slice(0, 7)}_${randomBytes(6).toString('hex')}`
+}
+
+function given(variable: string): Promise<string> | undefined {
+  const url = process.env[variable]
+  return url === undefined || url === '' ? undefined : Promise.resolve(url)
+}
+
+/** Of this process, where no jest runs; stopped by its guardians when the process ends. */
+let own: Supply | undefined
+
+async function ask(ware: Ware): Promise<string> {
+  const port = process.env[BROKER]
+  if (port === undefined) {
+    own ??= new Supply()
+    return own.urlOf(ware)
+  }
+  const socket = createConnection({ host: '127.0.0.1', port: Number(port) })
+  socket.write(ware)
+  const answer = JSON.parse(await text(socket)) as { url: string } | { error: string }
+  if ('error' in answer) throw new Error(answer.error)
+  return answer.url
+}

@@ -1,0 +1,32 @@
+import { type PostgresServer, startPostgres } from './postgres.js'
+import { type RedisServer, startRedis } from './redis.js'
+
+/** What can be shared by all suites of a run. */
+export type Ware = 'redis' | 'postgres'
+
+type Server = RedisServer | PostgresServer
+
+/** Starts each server when first asked for, and stops all of them at the end. */
+export class Supply {
+  readonly #started = new Map<Ware, Promise<Server>>()
+
+  /** The URL of the server, once it answers. */
+  async urlOf(ware: Ware): Promise<string> {
+    let starting = this.#started.get(ware)
+    if (starting === undefined) {
+      starting = ware === 'redis' ? startRedis() : startPostgres()
+      this.#started.set(ware, starting)
+    }
+    return (await starting).url
+  }
+
+  async stop(): Promise<void> {
+    const all = [...this.#started.values()]
+    this.#started.clear()
+    const outcomes = await Promise.allSettled(all)
+    // Those that never started were told to whoever asked for them.
+    await Promise.all(
+      outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.stop()] : [])),
+    )
+  }
+}
