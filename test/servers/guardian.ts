@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 /**
  * Sits beside a server in a session of its own, so that no Ctrl-C reaches it, and reads a pipe from us. Each line is the
  * process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
- * process with its children and removes the folder. It is the only way a server ends for good, so that an interrupted
+ * process with all it forked and removes the folder. It is the only way a server ends for good, so that an interrupted
  * run is cleaned as an orderly one is.
  *
  * Arguments: the signal that ends the server in order; the folder to remove, or "".
@@ -19,6 +19,10 @@ children() {
     ps -A -o pid=,ppid= | awk -v parent="$1" '$2 == parent { print $1 }'
   fi
 }
+family() {
+  echo "$1"
+  for child in $(children "$1"); do (family "$child"); done
+}
 alive() {
   kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
@@ -26,19 +30,34 @@ any_alive() {
   for each in $all; do alive "$each" && return 0; done
   return 1
 }
+wait_for_all() {
+  tries=0
+  while any_alive && [ "$tries" -lt 200 ]; do sleep 0.02; tries=$((tries + 1)); done
+}
 pid=
 while read -r line; do pid=$line; done
 if [ -n "$pid" ]; then
-  all="$pid $(children "$pid")"
+  all=$(family "$pid")
   kill -CONT $all 2>/dev/null
   kill -"$1" "$pid" 2>/dev/null
-  tries=0
-  while any_alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-  any_alive && kill -KILL $all $(children "$pid") 2>/dev/null
-  tries=0
-  while any_alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+  wait_for_all
+  if any_alive; then
+    all="$all $(family "$pid")"
+    kill -KILL $all 2>/dev/null
+    wait_for_all
+  fi
 fi
-if [ -n "$2" ]; then rm -rf -- "$2"; fi
+if [ -n "$2" ]; then
+  # A Postgres that was killed had no time to give back its System V segment, which its lock file names.
+  lock=$2/data/postmaster.pid
+  if [ -f "$lock" ]; then
+    set -- "$1" "$2" $(sed -n 7p "$lock")
+    [ -n "$4" ] && ipcrm -m "$4" 2>/dev/null
+  fi
+  # Once more if somebody who is just dying still wrote into it.
+  tries=0
+  while ! rm -rf -- "$2" 2>/dev/null && [ "$tries" -lt 50 ]; do sleep 0.05; tries=$((tries + 1)); done
+fi
 `
 
 export interface Guardian {
@@ -61,7 +80,7 @@ export function guard(signal: 'KILL' | 'TERM' | 'QUIT', folder: string | undefin
   pipe.unref()
   return {
     watch: (pid) => {
-      pipe.write(`${pid ?? ''}\n`)
+      if (!pipe.writableEnded) pipe.write(`${pid ?? ''}\n`)
     },
     end: async () => {
       pipe.end()

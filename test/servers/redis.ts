@@ -16,8 +16,10 @@ export interface RedisOptions {
   readonly password?: string
   /** More users and their rules, e.g. `{ app: '+@all -@dangerous ~guard:* &* >secret' }`. */
   readonly users?: Readonly<Record<string, string>>
-  /** The port of the master on loopback that this one copies. */
+  /** The port of the master on loopback that this one copies; both have the same password. It is in step when it is ready. */
   readonly replicaOf?: number
+  /** More lines of its configuration, e.g. `['cluster-enabled yes']`. */
+  readonly config?: readonly string[]
   /** A fixed port; a free one by default. */
   readonly port?: number
   /** A folder that outlives the server; by default one of its own that `stop()` removes. */
@@ -56,7 +58,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     const log = join(dir, 'redis.log')
     const args = [config, ...(options.args ?? [])]
     const server = await ServerProcess.start({ program, args, log, cwd: dir, guardian })
-    await server.ready(() => answersPing(port))
+    await server.ready(async () => isReady(await tell(port, 'PING')))
+    if (options.replicaOf !== undefined) {
+      await server.ready(async () => isInStep(await tell(port, 'INFO replication', options.password)))
+    }
     return server
   }
   let port = options.port ?? (await freePort())
@@ -90,10 +95,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     suspend: () => server.suspend(),
     resume: () => server.resume(),
     restart: async () => {
-      if (server.running) {
-        server.resume()
-        await server.end('SIGTERM')
-      }
+      if (server.running) await server.end('SIGTERM')
       server = await start(port)
     },
     stop: async () => {
@@ -110,13 +112,17 @@ function configOf(options: RedisOptions, port: number, dir: string): string {
     `dir ${quoted(dir)}`,
     'daemonize no',
     'save ""',
+    // A replica is to be in step at once, not after five seconds of waiting for others.
+    'repl-diskless-sync-delay 0',
     `appendonly ${options.appendOnly === true ? 'yes' : 'no'}`,
   ]
   if (options.password !== undefined) lines.push(`requirepass ${quoted(options.password)}`)
   for (const [name, rules] of Object.entries(options.users ?? {})) lines.push(`user ${name} on ${rules}`)
   if (options.replicaOf !== undefined) {
-    lines.push(`replicaof 127.0.0.1 ${options.replicaOf}`, 'repl-diskless-sync-delay 0')
+    lines.push(`replicaof 127.0.0.1 ${options.replicaOf}`)
+    if (options.password !== undefined) lines.push(`masterauth ${quoted(options.password)}`)
   }
+  lines.push(...(options.config ?? []))
   return `${lines.join('\n')}\n`
 }
 
@@ -125,17 +131,31 @@ function quoted(text: string): string {
 }
 
 /** Any answer will do, be it that a password is needed, except that it is still loading. */
-function answersPing(port: number): Promise<boolean> {
+function isReady(answer: string | undefined): boolean {
+  return answer !== undefined && !answer.startsWith('-LOADING')
+}
+
+function isInStep(answer: string | undefined): boolean {
+  return answer !== undefined && /^master_link_status:up\r$/m.test(answer)
+}
+
+/** What it answers to one command, as it comes over the wire; undefined while it does not answer. */
+function tell(port: number, command: string, password?: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 })
-    const settle = (answer: boolean): void => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.on('connect', () => socket.write('PING\r\n'))
-    socket.on('data', (data) => settle(!data.toString().startsWith('-LOADING')))
+    let answer = ''
+    socket.setEncoding('utf8')
+    socket.on('connect', () => {
+      const login = password === undefined ? '' : `AUTH ${quoted(password)}\r\n`
+      socket.write(`${login}${command}\r\nQUIT\r\n`)
+    })
+    socket.on('data', (data) => {
+      answer += data
+    })
+    socket.on('end', () => resolve(answer === '' ? undefined : answer))
     // Not there yet, whichever way: who waits asks again, and knows when to give up.
-    socket.on('error', () => settle(false)).on('timeout', () => settle(false))
-    socket.on('close', () => settle(false))
+    socket.on('timeout', () => socket.destroy())
+    socket.on('error', () => resolve(undefined))
+    socket.on('close', () => resolve(undefined))
   })
 }

@@ -20,18 +20,19 @@ export interface Launch {
   readonly guardian: Guardian
 }
 
+/** So long may a start or an end take, in milliseconds, before it counts as failed. */
+const MOST_WAIT = 30_000
+
 /** A running server: one process and those it forked. */
 export class ServerProcess {
   readonly pid: number
   readonly #child: ChildProcess
   readonly #gone: () => Promise<void>
-  readonly #guardian: Guardian
   readonly #log: string
 
-  private constructor(child: ChildProcess, { guardian, log }: Launch) {
+  private constructor(child: ChildProcess, log: string) {
     this.#child = child
     this.#gone = ended(child)
-    this.#guardian = guardian
     this.#log = log
     this.pid = child.pid as number
   }
@@ -48,8 +49,10 @@ export class ServerProcess {
         ...launch.identity,
       })
       launch.guardian.watch(child.pid)
+      // Its number may soon be somebody else's.
+      child.once('exit', () => launch.guardian.watch(undefined))
       await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
-      return new ServerProcess(child, launch)
+      return new ServerProcess(child, launch.log)
     } finally {
       closeSync(log)
     }
@@ -60,16 +63,11 @@ export class ServerProcess {
   }
 
   /** Waits until it answers, as `ready` says; fails with its last words when it ends instead. */
-  async ready(ready: () => boolean | Promise<boolean>, within = 30_000): Promise<void> {
-    const deadline = performance.now() + within
+  async ready(ready: () => boolean | Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + MOST_WAIT
     while (!(await ready())) {
-      if (!this.running)
-        throw new Error(`${this.#child.spawnfile} ended while starting:\n${this.lastWords()}`)
-      if (performance.now() > deadline) {
-        throw new Error(
-          `${this.#child.spawnfile} was not ready within ${within / 1000} s:\n${this.lastWords()}`,
-        )
-      }
+      if (!this.running) throw new Error(`${this.#name} ended while starting:\n${this.lastWords()}`)
+      if (performance.now() > deadline) throw new Error(`${this.#name} is not ready:\n${this.lastWords()}`)
       await sleep(10)
     }
   }
@@ -81,24 +79,30 @@ export class ServerProcess {
 
   /** Sends a signal to the process alone, and waits until it and what it forked are gone. */
   async end(signal: NodeJS.Signals): Promise<void> {
+    // One that is stopped would not hear it.
+    this.resume()
     const forked = this.#forked()
-    if (this.running) this.#child.kill(signal)
+    this.#signal(this.pid, signal)
     await this.gone(forked)
   }
 
   /** Kills the process and what it forked, as a power cut would. */
   async kill(): Promise<void> {
-    // Stopped first, it forks no more while we look.
-    this.#signal(this.pid, 'SIGSTOP')
+    this.suspend()
     const forked = this.#forked()
     this.#signal(this.pid, 'SIGKILL')
     for (const pid of forked) this.#signal(pid, 'SIGKILL')
     await this.gone(forked)
   }
 
+  /** Stops the process and what it forked; on Linux all stand still when it returns. */
   suspend(): void {
+    // The first forks no more once it stands: then all the others are known.
     this.#signal(this.pid, 'SIGSTOP')
-    for (const pid of this.#forked()) this.#signal(pid, 'SIGSTOP')
+    this.#stands(this.pid)
+    const forked = this.#forked()
+    for (const pid of forked) this.#signal(pid, 'SIGSTOP')
+    for (const pid of forked) this.#stands(pid)
   }
 
   resume(): void {
@@ -108,9 +112,19 @@ export class ServerProcess {
 
   /** Waits for the end of the process and of `forked`. */
   async gone(forked: readonly number[] = []): Promise<void> {
-    await this.#gone()
-    for (const pid of forked) while (isAlive(pid)) await sleep(5)
-    this.#guardian.watch(undefined)
+    const patience = new AbortController()
+    const late = sleep(MOST_WAIT, true, { signal: patience.signal }).catch(() => false)
+    const deadline = performance.now() + MOST_WAIT
+    const overdue = await Promise.race([this.#gone().then(() => false), late])
+    patience.abort()
+    for (const pid of forked) {
+      while (isAlive(pid) && performance.now() < deadline) await sleep(5)
+    }
+    if (overdue || forked.some(isAlive)) throw new Error(`${this.#name} does not end:\n${this.lastWords()}`)
+  }
+
+  get #name(): string {
+    return this.#child.spawnfile
   }
 
   #forked(): number[] {
@@ -124,6 +138,15 @@ export class ServerProcess {
     } catch (error) {
       // It ended by itself in between, which is as good.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+
+  /** A signal takes a moment to arrive. Too short a one to give up control for: who suspends wants it at once. */
+  #stands(pid: number): void {
+    if (process.platform !== 'linux' || !this.running) return
+    const deadline = performance.now() + 1000
+    while (/^[RSD]/.test(statusOf(pid, 'State') ?? '')) {
+      if (performance.now() > deadline) throw new Error(`${this.#name} (${pid}) does not stop on SIGSTOP`)
     }
   }
 }

@@ -11,6 +11,14 @@ export function sharedRedis(): Promise<string> {
   return given('TEST_REDIS_URL') ?? ask('redis')
 }
 
+/**
+ * The URL of a node of the Redis Cluster all suites of this run share (three masters, no replicas); `TEST_REDIS_CLUSTER_URL`
+ * if set. Keep to keys under a {@link freshName}.
+ */
+export function sharedCluster(): Promise<string> {
+  return given('TEST_REDIS_CLUSTER_URL') ?? ask('cluster')
+}
+
 /** The URL of the Postgres all suites of this run share; `TEST_POSTGRES_URL` if set. Keep to a schema of a {@link freshName}. */
 export function sharedPostgres(): Promise<string> {
   return given('TEST_POSTGRES_URL') ?? ask('postgres')

@@ -1,20 +1,27 @@
+import { type RedisCluster, startCluster } from './cluster.js'
 import { type PostgresServer, startPostgres } from './postgres.js'
 import { type RedisServer, startRedis } from './redis.js'
 
 /** What can be shared by all suites of a run. */
-export type Ware = 'redis' | 'postgres'
+export type Ware = 'redis' | 'cluster' | 'postgres'
 
-type Server = RedisServer | PostgresServer
+type Server = RedisServer | RedisCluster | PostgresServer
+
+const START: Readonly<Record<Ware, () => Promise<Server>>> = {
+  redis: startRedis,
+  cluster: startCluster,
+  postgres: startPostgres,
+}
 
 /** Starts each server when first asked for, and stops all of them at the end. */
 export class Supply {
   readonly #started = new Map<Ware, Promise<Server>>()
 
-  /** The URL of the server, once it answers. */
+  /** The URL of the server, once it answers. A start that failed is not tried again: it would fail every suite slowly. */
   async urlOf(ware: Ware): Promise<string> {
     let starting = this.#started.get(ware)
     if (starting === undefined) {
-      starting = ware === 'redis' ? startRedis() : startPostgres()
+      starting = START[ware]()
       this.#started.set(ware, starting)
     }
     return (await starting).url
