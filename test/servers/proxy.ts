@@ -3,7 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { freePort } from './ports.js'
 
 /** A network between a client and a server, which does to connections what networks do. */
-export interface Proxy {
+export interface NetworkProxy {
   readonly port: number
   /** Connections accepted so far. */
   readonly accepted: number
@@ -37,7 +37,7 @@ interface State {
 const MOST_ON_THE_WAY = 1_000_000
 
 /** Puts a proxy in front of a port on loopback. While nobody listens there, connections are accepted and reset. */
-export async function startProxy(target: number): Promise<Proxy> {
+export async function startProxy(target: number): Promise<NetworkProxy> {
   const state: State = { delay: 0, held: false }
   const links = new Set<Link>()
   const port = await freePort()
