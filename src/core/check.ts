@@ -293,7 +293,10 @@ export interface Decision {
   readonly cause: RefusalCause
   /** When asking again can succeed, to the millisecond, if nothing else is charged meanwhile; `Infinity` if never by itself. 0 when admitted. */
   readonly retryAfterMs: Ms
-  /** By check: what is left of each limit (after the charge, if any); NaN where nothing is counted. */
+  /**
+   * By check: what is left of each limit (after the charge, if any); NaN where nothing is counted. Read it at once: a
+   * storage may tell what is left by the time it is read.
+   */
   readonly remaining: readonly number[]
   /** Shadow checks that would have refused. */
   readonly shadowRefusals: readonly number[]

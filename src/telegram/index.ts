@@ -1,11 +1,13 @@
 /**
- * A Telegram of your own, to run and test bots without the network. Published as `grammy-sentinel/testing`.
+ * A Telegram of your own, to run and test bots without the network, and the tests that hold a storage to its contract.
+ * Published as `grammy-sentinel/testing`.
  *
  * @packageDocumentation
  */
 export type { Clock } from '../core/clock.js'
 export type { Duration, DurationUnit, Ms } from '../core/duration.js'
 export { SentinelError, type SentinelErrorCode } from '../core/errors.js'
+export { type ConformanceCase, type StorageOnTrial, storageConformance } from '../testing/index.js'
 export type { BotCall, CallResult } from './bot-api/calls.js'
 export type { Fault, Faults } from './bot-api/faults.js'
 export type {

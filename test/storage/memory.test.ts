@@ -7,7 +7,7 @@ import { Moment } from '../../src/storage/memory/moment.js'
 import { type RecordLayout, RecordTable } from '../../src/storage/memory/records.js'
 import { conformance } from './conformance.js'
 
-conformance('memory', (clock) => memory({ clock }))
+conformance('memory', { make: (clock) => memory({ clock }), schedules: 3000 })
 
 const START = 1_795_000_000_000
 

@@ -1,29 +1,49 @@
-import type { Ask, Decision, Judge, Plan, Receipt } from '../../src/core/check.js'
-import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
-import type { Storage } from '../../src/storage/storage.js'
-import { Reference, type ReferenceDecision, type ReferenceReceipt } from './reference.js'
+import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt } from '../../core/check.js'
+import type { Clock } from '../../core/clock.js'
+import { chatKey, type Key, memberKey, userKey } from '../../core/subject.js'
+import type { Storage } from '../../storage/storage.js'
+import { Reference } from './reference.js'
 import type { Schedule, Step } from './schedules.js'
+import type { ReferenceDecision, ReferenceReceipt } from './state.js'
 
 const START = 1_795_000_000_000
 // The first two are filed under numbers, the third under a text.
 const USERS: readonly Key[] = [userKey(1), userKey(2 ** 32 + 1), memberKey(userKey(1), -5)]
 
-/** Plays a schedule against a storage and the reference, and returns the first difference in words. */
-export async function replay(
-  { plan, steps }: Schedule,
-  make: (clock: () => number) => Storage | Promise<Storage>,
-): Promise<string | undefined> {
+/** What a schedule is played on: one storage, or several that share what they keep and take turns. */
+export interface Stage {
+  readonly open: (clock: Clock) => MaybePromise<Storage>
+  readonly workers: number
+}
+
+let played = 0
+
+/** Plays a schedule against storages and the reference, and returns the first difference in words. */
+export async function replay(schedule: Schedule, { open, workers }: Stage): Promise<string | undefined> {
   let clock = START
-  const storage = await make(() => clock)
+  // Names and bots of its own: the place may be one for many schedules.
+  const number = ++played
+  const plan: Plan = { ...schedule.plan, name: `schedule ${number}` }
+  const botOf = (nth: number): number => number * 10 + nth
   const reference = new Reference(plan)
   let current = plan
-  let judge: Judge = await storage.prepare(plan)
-  let receipts: { real: Receipt; model: ReferenceReceipt }[] = []
+  const storages: Storage[] = []
+  const judges: Judge[] = []
+  let receipts: { real: Receipt; model: ReferenceReceipt; worker: number }[] = []
   try {
-    for (const [nth, step] of steps.entries()) {
+    for (let worker = 0; worker < workers; worker++) {
+      const storage = await open(() => clock)
+      storages.push(storage)
+      judges.push(await storage.prepare(plan))
+    }
+    for (const [nth, step] of schedule.steps.entries()) {
+      const worker = nth % workers
+      const storage = storages[worker] as Storage
+      const judge = judges[worker] as Judge
       if (step.do === 'ask' || step.do === 'peek') {
-        clock += step.after
-        const ask = askOf(plan, current, step)
+        // Each worker stops the time by itself when the clock goes back, so together they would not agree.
+        clock += workers === 1 ? step.after : Math.max(0, step.after)
+        const ask = askOf(plan, current, step, botOf(step.bot))
         let model: ReferenceDecision
         let real: Decision
         if (step.do === 'peek') {
@@ -36,20 +56,24 @@ export async function replay(
           real = await judge.evaluate(ask, clock)
           if ((receipt === undefined) !== (real.receipt === undefined)) return `step ${nth}: receipts differ`
           if (receipt !== undefined && real.receipt !== undefined) {
-            receipts.push({ real: real.receipt, model: receipt })
+            receipts.push({ real: real.receipt, model: receipt, worker })
           }
         }
         const difference = differenceOf(real, model)
         if (difference !== undefined) return `step ${nth} (${step.do}): ${difference}`
       } else if (step.do === 'settle') {
         if (receipts.length === 0) continue
-        const { real, model } = receipts[step.which % receipts.length] as (typeof receipts)[number]
-        await judge.settle(real, step.how, step.check)
+        const {
+          real,
+          model,
+          worker: giver,
+        } = receipts[step.which % receipts.length] as (typeof receipts)[number]
+        await (judges[giver] as Judge).settle(real, step.how, step.check)
         reference.settle(model, step.how, step.check)
       } else if (step.do === 'reset') {
         const key = USERS[step.user] as Key
         const slot = step.check === undefined ? undefined : plan.checks[step.check]?.slot
-        for (const bot of [1, 2]) {
+        for (const bot of [1, 2].map(botOf)) {
           await storage.reset(bot, key, slot)
           reference.reset(bot, key, slot)
         }
@@ -59,20 +83,20 @@ export async function replay(
         const key = USERS[step.user] as Key
         const until = clock + step.for
         const mark = { since: clock, value: step.value, ...(until < Number.POSITIVE_INFINITY && { until }) }
-        await storage.marks.put(1, step.name, [{ key, mark }])
-        reference.putMark(1, key, step.name, until, step.value)
+        await storage.marks.put(botOf(1), step.name, [{ key, mark }])
+        reference.putMark(botOf(1), key, step.name, until, step.value)
       } else if (step.do === 'unmark') {
         const key = USERS[step.user] as Key
-        await storage.marks.remove(1, step.name, [key])
-        reference.removeMark(1, key, step.name)
+        await storage.marks.remove(botOf(1), step.name, [key])
+        reference.removeMark(botOf(1), key, step.name)
       } else if (step.do === 'prepare' && current === plan) {
         current = changed(plan, step)
-        judge = await storage.prepare(current)
+        for (const [of, each] of storages.entries()) judges[of] = await each.prepare(current)
         reference.prepare(current)
       }
     }
   } finally {
-    await storage.close()
+    for (const storage of storages) await storage.close()
   }
   return undefined
 }
@@ -107,10 +131,10 @@ function shared(costs: readonly number[]): readonly number[] {
 }
 
 /** The same question under whichever plan is current: costs, tokens and limits follow the slots. */
-function askOf(first: Plan, current: Plan, step: Step & { do: 'ask' | 'peek' }): Ask {
+function askOf(first: Plan, current: Plan, step: Step & { do: 'ask' | 'peek' }, bot: number): Ask {
   const places = current.checks.map(({ slot }) => first.checks.findIndex((check) => check.slot === slot))
   return {
-    bot: step.bot,
+    bot,
     subjects: [USERS[step.user], step.chat < 0 ? undefined : chatKey(-100 - step.chat)],
     costs: shared(places.map((place) => step.costs[place] as number)),
     tokens: places

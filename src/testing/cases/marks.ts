@@ -1,0 +1,149 @@
+import { GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
+import type { Mark } from '../../storage/storage.js'
+import { matches, same } from '../expecting.js'
+import { ALICE, BOB, blocked, type Case } from '../stand.js'
+
+/** Durable marks, and what is told of their changes. */
+export const markCases: readonly Case[] = [
+  {
+    name: 'marks are put, replaced, lapse and are taken away, under either form of a key',
+    async run(stand) {
+      const { marks } = stand.storage
+      const until = stand.now + 10
+      await marks.put(1, 'role', [{ key: 'u1', mark: { since: stand.now, reason: 'first' } }])
+      await marks.put(1, 'role', [{ key: ALICE, mark: { since: stand.now, until, value: { a: [1] } } }])
+      same(await marks.get(1, 'u1', 'role'), { since: stand.now, until, value: { a: [1] } })
+      same(await marks.get(2, ALICE, 'role'), undefined)
+      same(await marks.get(1, ALICE, 'other'), undefined)
+      stand.now += 10
+      same(await marks.get(1, ALICE, 'role'), undefined)
+      same(await marks.scan(1, 'role'), { entries: [] })
+      await marks.put(1, 'role', [{ key: ALICE, mark: { since: stand.now } }])
+      same(await marks.remove(1, 'role', ['u1', BOB]), 1)
+      same(await marks.remove(1, 'role', [ALICE]), 0)
+    },
+  },
+  {
+    name: 'a mark comes back as it was put, whatever is in it and whoever holds it',
+    async run(stand) {
+      const { marks } = stand.storage
+      const mark: Mark = {
+        since: stand.now,
+        reason: 'spam: "\'\\ \0 \u2028 🔑 {}',
+        value: { text: 'a\0b', list: [1.5, null, true, {}], empty: '' },
+      }
+      const keys = [
+        ALICE,
+        GLOBAL_KEY,
+        ownKey("a:b{c}'\0\\"),
+        ownKey('🔑'),
+        memberKey(userKey(2 ** 45), -100),
+        userKey(2 ** 50),
+      ]
+      const names = ['role:vip', 'role:Ünï {x}:y', 'a']
+      for (const name of names)
+        await marks.put(
+          1,
+          name,
+          keys.map((key) => ({ key, mark })),
+        )
+      for (const name of names) {
+        for (const key of keys) same(await marks.get(1, key, name), mark)
+        const { entries } = await marks.scan(1, name)
+        same(new Set(entries.map(({ key }) => key)).size, keys.length)
+        for (const { key, mark: found } of entries) {
+          same(keys.includes(key), true, `whether ${key} was put`)
+          same(found, mark)
+        }
+      }
+    },
+  },
+  {
+    name: 'tells all marks of one subject that have not lapsed',
+    async run(stand) {
+      const { marks } = stand.storage
+      same(await marks.of(1, ALICE), new Map())
+      const vip: Mark = { since: stand.now, until: stand.now + 10 }
+      const banned: Mark = { since: stand.now, reason: 'spam' }
+      await marks.put(1, 'role:vip', [{ key: ALICE, mark: vip }])
+      await marks.put(
+        1,
+        'blocked',
+        [ALICE, BOB].map((key) => ({ key, mark: banned })),
+      )
+      await marks.put(2, 'registered', [{ key: ALICE, mark: banned }])
+      same(
+        new Map(await marks.of(1, 'u1')),
+        new Map([
+          ['role:vip', vip],
+          ['blocked', banned],
+        ]),
+      )
+      stand.now += 10
+      same(new Map(await marks.of(1, ALICE)), new Map([['blocked', banned]]))
+      await marks.remove(1, 'blocked', [ALICE])
+      same((await marks.of(1, ALICE)).size, 0)
+      same((await marks.of(1, BOB)).size, 1)
+    },
+  },
+  {
+    name: 'pages of marks show all who hold one throughout, even while others are taken away',
+    async run(stand) {
+      const { marks } = stand.storage
+      const keys = Array.from({ length: 25 }, (_, index) => userKey(index + 1))
+      await marks.put(
+        1,
+        'blocked',
+        keys.map((key) => ({ key, mark: { since: stand.now } })),
+      )
+      const seen: Key[] = []
+      let from: string | undefined
+      do {
+        const page = await marks.scan(1, 'blocked', from, 4)
+        same(page.entries.length <= 4, true, 'whether a page has four at most')
+        const found = page.entries.map(({ key }) => key)
+        seen.push(...found)
+        await marks.remove(1, 'blocked', found)
+        from = page.next
+      } while (from !== undefined)
+      same(seen.length, 25)
+      same(new Set(seen).size, 25)
+    },
+  },
+  {
+    name: 'many marks are put and taken at once',
+    async run(stand) {
+      const { marks } = stand.storage
+      const keys = Array.from({ length: 3000 }, (_, index) => userKey(index + 1))
+      await marks.put(
+        1,
+        'blocked',
+        keys.map((key) => ({ key, mark: { since: stand.now } })),
+      )
+      await marks.put(1, 'blocked', [])
+      let held = 0
+      let from: string | undefined
+      do {
+        const page = await marks.scan(1, 'blocked', from)
+        held += page.entries.length
+        from = page.next
+      } while (from !== undefined)
+      same(held, 3000)
+      same(await marks.remove(1, 'blocked', []), 0)
+      same(await marks.remove(1, 'blocked', keys), 3000)
+      same(await marks.scan(1, 'blocked'), { entries: [] })
+    },
+  },
+  {
+    name: 'a mark put or taken counts for the very next ask',
+    async run(stand) {
+      const judge = await stand.prepare(blocked)
+      for (let i = 0; i < 3; i++) {
+        await stand.block()
+        matches(await stand.ask(judge), { refusedBy: 0 })
+        await stand.storage.marks.remove(1, 'blocked', [ALICE])
+        matches(await stand.ask(judge), { refusedBy: -1 })
+      }
+    },
+  },
+]

@@ -1,0 +1,259 @@
+import type { Ask, Decision } from '../../core/check.js'
+import { matches, near, same } from '../expecting.js'
+import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, limited, planOf } from '../stand.js'
+
+const NEVER = Number.POSITIVE_INFINITY
+
+/** What a chain decides as a whole: order, refusals that charge nothing, peeks, shadows, penalties, receipts. */
+export const orderCases: readonly Case[] = [
+  {
+    name: 'asks in order, and the first refuser speaks for all',
+    async run(stand) {
+      const judge = await stand.prepare(limited('bucket', { amount: 1, per: 1000 }), blocked)
+      same(await stand.admits(judge), true)
+      await stand.block()
+      matches(await stand.ask(judge), { refusedBy: 0, retryAfterMs: 1000 })
+      stand.now += 1000
+      matches(await stand.ask(judge), { refusedBy: 1, retryAfterMs: NEVER })
+    },
+  },
+  {
+    name: 'charges nothing on a refusal, neither before nor after the refuser',
+    async run(stand) {
+      const ample = { amount: 5, per: 60_000 }
+      const judge = await stand.prepare(
+        claim(),
+        ...FORMS.map((form) => limited(form, ample)),
+        blocked,
+        limited('bucket', ample, 'after'),
+      )
+      await stand.block()
+      for (let i = 0; i < 9; i++) same((await stand.ask(judge)).refusedBy, 5)
+      await stand.storage.marks.remove(1, 'blocked', [ALICE])
+      const { refusedBy, remaining } = await stand.ask(judge)
+      same([refusedBy, ...remaining], [-1, Number.NaN, 4, 4, 4, 4, Number.NaN, 4])
+    },
+  },
+  {
+    name: 'leaves out what an ask leaves out',
+    async run(stand) {
+      const limit = { amount: 1, per: 60_000 }
+      const judge = await stand.prepare(
+        limited('log', limit),
+        limited('bucket', limit, 'chat', { subject: 1 }),
+      )
+      const none: Ask = { ...askOf(), costs: [0, 0] }
+      const userOnly: Ask = { ...askOf(), subjects: [ALICE, undefined] }
+      for (let i = 0; i < 3; i++)
+        same((await judge.evaluate(none, stand.now)).remaining, [Number.NaN, Number.NaN])
+      same((await judge.evaluate(userOnly, stand.now)).remaining, [0, Number.NaN])
+      same((await judge.evaluate(userOnly, stand.now)).refusedBy, 0)
+      same((await judge.evaluate(askOf(BOB), stand.now)).remaining, [0, 0])
+      same((await judge.evaluate({ ...askOf(BOB), costs: [0, 1] }, stand.now)).refusedBy, 1)
+    },
+  },
+  {
+    name: 'a limit may be of the update alone',
+    async run(stand) {
+      const judge = await stand.prepare(limited('log', { amount: 5, per: 60_000 }))
+      const strict: Ask = { ...askOf(), limits: [{ amount: 2, per: 60_000 }] }
+      same((await judge.evaluate(strict, stand.now)).remaining, [1])
+      same((await judge.evaluate(strict, stand.now)).remaining, [0])
+      matches(await judge.evaluate(strict, stand.now), { refusedBy: 0, retryAfterMs: 60_000 })
+      same((await stand.ask(judge)).remaining, [2])
+    },
+  },
+  {
+    name: 'whoever holds a mark is left out, or has another limit',
+    async run(stand) {
+      const variants = [
+        { mark: 'role:vip', subject: 0, limit: { amount: 3, per: 60_000 } },
+        { mark: 'limit', subject: 0, limit: 'stored' as const },
+      ]
+      const unless = { subject: 0, anyOf: ['role:owner', 'role:staff'] }
+      const judge = await stand.prepare(
+        limited('log', { amount: 1, per: 60_000 }, 'log', { variants, unless }),
+      )
+      const { marks } = stand.storage
+      /** Before a charge. */
+      const left = async (): Promise<number> => ((await stand.peek(judge)).remaining[0] as number) + 1
+      same(await left(), 1)
+      await marks.put(1, 'limit', [
+        { key: ALICE, mark: { since: stand.now, value: { amount: 2, per: 60_000 } } },
+      ])
+      // A window is as deep as the largest limit of its plan.
+      same(await left(), 2)
+      await marks.put(1, 'role:vip', [{ key: ALICE, mark: { since: stand.now } }])
+      same(await left(), 3)
+      await marks.put(1, 'role:staff', [{ key: ALICE, mark: { since: stand.now, until: stand.now + 10 } }])
+      for (let i = 0; i < 5; i++) same((await stand.ask(judge)).remaining, [Number.NaN])
+      stand.now += 10
+      same(await left(), 3)
+      // What was stored may be anything: whatever is no limit is passed over.
+      await marks.remove(1, 'role:vip', [ALICE])
+      await marks.put(1, 'limit', [{ key: ALICE, mark: { since: stand.now, value: 'no limit' } }])
+      same(await left(), 1)
+    },
+  },
+  {
+    name: 'a refund may be of one check',
+    async run(stand) {
+      const judge = await stand.prepare(...FORMS.map((form) => limited(form, { amount: 5, per: 60_000 })))
+      const receipt = await stand.admission(judge)
+      await judge.settle(receipt, 'refund', 1)
+      same((await stand.peek(judge, BOB)).remaining, [4, 4, 4, 4])
+      same((await stand.peek(judge)).remaining, [3, 4, 3, 3])
+      await judge.settle(receipt, 'refund')
+      same((await stand.peek(judge)).remaining, [4, 4, 4, 4])
+    },
+  },
+  {
+    name: 'a receipt is settled by slot, whatever plan came since',
+    async run(stand) {
+      const bucket = limited('bucket', { amount: 2, per: 60_000 })
+      const log = limited('log', { amount: 2, per: 60_000 })
+      const judge = await stand.prepare(bucket, log)
+      const receipt = await stand.admission(judge)
+      const later = await stand.prepare(log, limited('fixed', { amount: 2, per: 60_000 }), bucket)
+      await stand.ask(later)
+      await later.settle(receipt, 'refund', 0)
+      same((await later.peek({ ...askOf(), costs: [1, 1, 1] }, stand.now)).refusedBy, 0)
+      near((await later.peek({ ...askOf(), costs: [0, 1, 1] }, stand.now)).remaining[2], 0)
+    },
+  },
+  {
+    name: 'the earlier judge settles its receipts, too, though a later plan took over',
+    async run(stand) {
+      const log = limited('log', { amount: 1, per: 60_000 })
+      const once = claim({ retry: true, holdFor: 60_000 })
+      const judge = await stand.prepare(once, log)
+      const [alice, bob] = [await stand.admission(judge), await stand.admission(judge, BOB)]
+      const later = await stand.prepare(limited('bucket', { amount: 9, per: 60_000 }, 'new'), once, log)
+      await judge.settle(alice, 'release')
+      matches(await stand.ask(later), { refusedBy: -1, waived: true })
+      await judge.settle(bob, 'refund')
+      matches(await stand.ask(later, BOB), { refusedBy: 1 })
+      const other = await later.evaluate({ ...askOf(BOB), tokens: [1] }, stand.now)
+      same([other.refusedBy, ...other.remaining], [-1, 8, Number.NaN, 0])
+    },
+  },
+  {
+    name: 'a receipt whose slots are gone from the plan is settled in vain',
+    async run(stand) {
+      const log = limited('log', { amount: 2, per: 60_000 }, 'gone')
+      const judge = await stand.prepare(claim({ slot: 'once' }), log)
+      const receipt = await stand.admission(judge)
+      const later = await stand.prepare(limited('log', { amount: 2, per: 60_000 }, 'kept'))
+      await stand.ask(later)
+      for (const how of ['complete', 'release', 'refund'] as const) await later.settle(receipt, how)
+      same((await stand.peek(later)).remaining, [0])
+    },
+  },
+  {
+    name: 'a look at other checks changes nothing for asks that share their costs',
+    async run(stand) {
+      const judge = await stand.prepare(blocked, limited('bucket', { amount: 1, per: 60_000 }))
+      const ask: Ask = { bot: 1, subjects: [ALICE], costs: [1, 1], tokens: [] }
+      await stand.block(BOB)
+      same((await judge.evaluate(ask, stand.now)).refusedBy, -1)
+      await judge.peek({ ...ask, costs: [0, 0] }, stand.now)
+      same((await judge.evaluate(ask, stand.now)).refusedBy, 1)
+      same((await judge.evaluate({ ...ask, subjects: [BOB] }, stand.now)).refusedBy, 0)
+    },
+  },
+  {
+    name: 'a peek ahead takes nothing from whom an earlier plan knew',
+    async run(stand) {
+      const held = claim({ holdFor: 60_000 })
+      const plan = [held, limited('bucket', { amount: 1, per: 7 })]
+      await stand.ask(await stand.prepare(...plan), ALICE)
+      const later = await stand.prepare(...plan)
+      await later.peek(askOf(BOB, 1, 0, 2), stand.now + 60_001)
+      stand.now += 59_999
+      same((await stand.ask(later, ALICE)).refusedBy, 0)
+    },
+  },
+  {
+    name: 'a peek answers as an evaluation would, and writes nothing',
+    async run(stand) {
+      const onRefusal = { penalty: { after: 1, within: 1000, bans: [5000] }, noticeEvery: 1000 }
+      const judge = await stand.prepare(limited('log', { amount: 1, per: 1000 }, 'log', { onRefusal }))
+      for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 3; i++) {
+          matches(await stand.peek(judge), { remaining: [0], receipt: undefined, refusedBy: -1 })
+        }
+        await stand.ask(judge)
+        for (let i = 0; i < 3; i++) {
+          matches(await stand.peek(judge), { refusedBy: 0, notice: true, retryAfterMs: 5000 })
+        }
+        stand.now += 1000
+      }
+    },
+  },
+  {
+    name: 'a peek at a time to come takes no mark away',
+    async run(stand) {
+      const judge = await stand.prepare(blocked)
+      await stand.block(ALICE, stand.now + 1000)
+      same((await judge.peek(askOf(), stand.now + 5000)).refusedBy, -1)
+      matches(await stand.ask(judge), { refusedBy: 0, retryAfterMs: 1000 })
+      stand.now += 999
+      same(await stand.admits(judge), false)
+      stand.now += 1
+      same(await stand.admits(judge), true)
+    },
+  },
+  {
+    name: 'penalties escalate, are waited for, and are forgotten',
+    async run(stand) {
+      const onRefusal = { penalty: { after: 2, within: 1000, bans: [10_000, 60_000] }, noticeEvery: 3000 }
+      const judge = await stand.prepare(limited('log', { amount: 1, per: 100 }, 'log', { onRefusal }))
+      const offend = async (): Promise<[Decision, Decision, Decision]> => {
+        await stand.ask(judge)
+        return [await stand.ask(judge), await stand.ask(judge), await stand.ask(judge)]
+      }
+      const [first, second, third] = await offend()
+      matches(first, { cause: 'check', retryAfterMs: 100, notice: true })
+      matches(second, { cause: 'check', retryAfterMs: 10_000, notice: false })
+      matches(third, { cause: 'penalty', retryAfterMs: 10_000, notice: false, remaining: [0] })
+      stand.now += 9999
+      matches(await stand.ask(judge), { cause: 'penalty', retryAfterMs: 1, notice: true })
+      stand.now += 1
+      same((await offend())[1].retryAfterMs, 60_000)
+      stand.now += 60_000
+      same((await offend())[1].retryAfterMs, 60_000)
+      stand.now += 120_000
+      same((await offend())[1].retryAfterMs, 10_000)
+    },
+  },
+  {
+    name: 'a shadow never refuses, and changes nothing for the others',
+    async run(stand) {
+      const judge = await stand.prepare(
+        claim({ slot: 'album', whenHeld: 'waive', shadow: true }),
+        limited('log', { amount: 1, per: 1000 }, 'shadow', { shadow: true }),
+        limited('bucket', { amount: 3, per: 60_000 }),
+        { ...blocked, shadow: true },
+      )
+      await stand.block()
+      matches(await stand.ask(judge, ALICE, 1, 1), { refusedBy: -1, shadowRefusals: [3] })
+      matches(await stand.ask(judge, ALICE, 1, 1), { refusedBy: -1, shadowRefusals: [3], waived: false })
+      matches(await stand.ask(judge, ALICE, 1, 2), { refusedBy: -1, shadowRefusals: [1, 3] })
+      matches(await stand.ask(judge, ALICE, 1, 1), { refusedBy: 2 })
+    },
+  },
+  {
+    name: 'a plan without checks admits, and gives nothing to settle but a receipt',
+    async run(stand) {
+      const judge = await stand.storage.prepare({ ...planOf([]), scopes: [] })
+      const { refusedBy, remaining, receipt } = await judge.evaluate({
+        bot: 1,
+        subjects: [],
+        costs: [],
+        tokens: [],
+      })
+      same([refusedBy, [...remaining]], [-1, []])
+      if (receipt !== undefined) await judge.settle(receipt, 'complete')
+    },
+  },
+]

@@ -1,0 +1,150 @@
+import { matches, same } from '../expecting.js'
+import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, type Form, limited, planOf } from '../stand.js'
+
+function shares(form: Form): Case {
+  return {
+    name: `two workers share a limit of form ${form}, and together admit exactly what it allows`,
+    workers: true,
+    async run(stand) {
+      const plan = planOf([limited(form, { amount: 9, per: 60_000 })])
+      const judges = [await stand.storage.prepare(plan), await (await stand.another()).prepare(plan)]
+      const asks = Array.from({ length: 80 }, (_, nth) => {
+        const judge = judges[nth % 2]
+        return judge?.evaluate(askOf(nth % 4 < 2 ? ALICE : BOB), stand.now)
+      })
+      const decisions = await Promise.all(asks)
+      same(decisions.filter((decision) => decision?.refusedBy === -1).length, 18, 'how many were admitted')
+      for (const judge of judges) {
+        for (const key of [ALICE, BOB]) same((await stand.ask(judge, key)).refusedBy, 0)
+      }
+      stand.now += 120_000
+      for (const judge of judges) same(await stand.admits(judge), true)
+    },
+  }
+}
+
+/** What several processes that share what they keep agree on. */
+export const workerCases: readonly Case[] = [
+  ...FORMS.map(shares),
+  {
+    name: 'what one worker marks, the other judges by at once',
+    workers: true,
+    async run(stand) {
+      const other = await stand.another()
+      const judge = await other.prepare(planOf([blocked]))
+      same(await stand.admits(judge), true)
+      await stand.block()
+      matches(await stand.ask(judge), { refusedBy: 0 })
+      same((await other.marks.get(1, ALICE, 'blocked'))?.since, stand.now)
+      same(await other.marks.remove(1, 'blocked', [ALICE]), 1)
+      same(await stand.storage.marks.get(1, ALICE, 'blocked'), undefined)
+      same(await stand.admits(judge), true)
+    },
+  },
+  {
+    name: 'a claim of one worker holds against the other, and only who took it may settle it',
+    workers: true,
+    async run(stand) {
+      const plan = planOf([claim({ retry: true, lease: 100, holdFor: 60_000 })])
+      const [here, there] = [await stand.storage.prepare(plan), await (await stand.another()).prepare(plan)]
+      const first = await stand.admission(here)
+      matches(await stand.ask(there), { refusedBy: 0, retryAfterMs: 100 })
+      await here.settle(first, 'release')
+      const second = await stand.admission(there)
+      // The first has no say any longer.
+      await here.settle(first, 'release')
+      matches(await stand.ask(here), { refusedBy: 0, retryAfterMs: 100 })
+      await there.settle(second, 'complete')
+      matches(await stand.ask(here), { refusedBy: 0, retryAfterMs: 60_000 })
+    },
+  },
+  {
+    name: 'of many workers and asks, one wins a claim',
+    workers: true,
+    async run(stand) {
+      const plan = planOf([claim({ slot: 'a' }), claim({ slot: 'b', tokens: 'sequence' })])
+      const judges = [await stand.storage.prepare(plan)]
+      for (let i = 0; i < 3; i++) judges.push(await (await stand.another()).prepare(plan))
+      const asks = judges.flatMap((judge) =>
+        Array.from({ length: 10 }, () => judge.evaluate(askOf(), stand.now)),
+      )
+      same((await Promise.all(asks)).filter(({ refusedBy }) => refusedBy === -1).length, 1)
+    },
+  },
+  {
+    name: 'workers of two versions of a plan share what both have, and lose nothing of what one has',
+    workers: true,
+    async run(stand) {
+      const limit = { amount: 4, per: 60_000 }
+      const kept = limited('log', limit, 'kept')
+      const earlier = await stand.storage.prepare(planOf([limited('bucket', limit, 'old'), kept, claim()]))
+      const later = await (await stand.another()).prepare(planOf([kept, limited('fixed', limit, 'new')]))
+      for (let token = 0; token < 2; token++) {
+        matches(await stand.ask(earlier, ALICE, 1, token), { refusedBy: -1 })
+        matches(await stand.ask(later, ALICE), { refusedBy: -1 })
+      }
+      same((await stand.peek(later)).remaining, [0, 2])
+      same((await stand.peek(earlier, ALICE, 1, 9)).remaining, [2, 0, Number.NaN])
+      matches(await stand.ask(earlier, ALICE, 1, 9), { refusedBy: 1 })
+      matches(await stand.ask(later), { refusedBy: 0 })
+    },
+  },
+  {
+    name: 'a reset by one worker holds for the other',
+    workers: true,
+    async run(stand) {
+      const plan = planOf([limited('bucket', { amount: 1, per: 60_000 }), claim()])
+      const judge = await stand.storage.prepare(plan)
+      const other = await stand.another()
+      await other.prepare(plan)
+      await stand.ask(judge)
+      await other.reset(1, ALICE)
+      same(await stand.admits(judge), true)
+    },
+  },
+  {
+    name: 'users, values and sessions are the same to both workers',
+    workers: true,
+    async run(stand) {
+      const { storage } = stand
+      const other = await stand.another()
+      const notes = [storage, other].flatMap(({ users }) =>
+        Array.from({ length: 10 }, () =>
+          users.note(1, [{ key: ALICE, at: stand.now, counts: { messages: 1 } }]),
+        ),
+      )
+      await Promise.all(notes)
+      await Promise.all([storage.users.patch(1, ALICE, { a: 1 }), other.users.patch(1, ALICE, { b: 2 })])
+      for (const { users } of [storage, other]) {
+        matches(await users.get(1, ALICE), { counts: { messages: 20 }, data: { a: 1, b: 2 } })
+      }
+      await storage.values.put('s', 'k', { by: 'one' })
+      same(await other.values.get('s', 'k'), { by: 'one' })
+      await other.sessions().write('7', { by: 'two' })
+      same(await storage.sessions().read('7'), { by: 'two' })
+    },
+  },
+  {
+    name: 'what was kept is there for whoever starts after the last has gone',
+    workers: true,
+    async run(stand) {
+      const plan = planOf([
+        blocked,
+        limited('bucket', { amount: 2, per: 60_000 }),
+        claim({ holdFor: 60_000 }),
+      ])
+      await stand.ask(await stand.storage.prepare(plan))
+      await stand.block(BOB)
+      await stand.storage.users.note(1, [{ key: BOB, at: stand.now }])
+      await stand.storage.values.put('s', 'k', 1)
+      await stand.storage.close()
+      const reborn = await stand.another()
+      const judge = await reborn.prepare(plan)
+      matches(await stand.ask(judge), { refusedBy: 2 })
+      same((await stand.peek(judge, ALICE, 1, 1)).remaining, [Number.NaN, 0, Number.NaN])
+      matches(await stand.ask(judge, BOB), { refusedBy: 0 })
+      same((await reborn.users.get(1, BOB))?.lastSeen, stand.now)
+      same(await reborn.values.get('s', 'k'), 1)
+    },
+  },
+]

@@ -1,0 +1,178 @@
+import type { MaybePromise } from '../core/check.js'
+import type { Clock } from '../core/clock.js'
+import { SentinelError } from '../core/errors.js'
+import type { Storage } from '../storage/storage.js'
+import { claimCases } from './cases/claims.js'
+import { lifeCases } from './cases/life.js'
+import { limitCases } from './cases/limits.js'
+import { markCases } from './cases/marks.js'
+import { orderCases } from './cases/order.js'
+import { userCases } from './cases/users.js'
+import { valueCases } from './cases/values.js'
+import { watchCases } from './cases/watch.js'
+import { workerCases } from './cases/workers.js'
+import { replay } from './model/replay.js'
+import { schedulesOf } from './model/schedules.js'
+import { type Case, Stand } from './stand.js'
+
+/**
+ * What {@link storageConformance} holds to the contract, and how to make it.
+ *
+ * @example
+ * ```ts
+ * import { memory } from 'grammy-sentinel'
+ * import type { StorageOnTrial } from 'grammy-sentinel/testing'
+ *
+ * const trial: StorageOnTrial = { make: (clock) => memory({ clock }), schedules: 500 }
+ * ```
+ */
+export interface StorageOnTrial<Place = undefined> {
+  /**
+   * Makes a storage that tells the time by `clock`, which the cases move: nothing sleeps. Asks bring that time as `at`;
+   * the ends of marks and values are told by the clock alone, so a storage needs an option for it, if only for this.
+   */
+  readonly make: (clock: Clock, place: Place) => MaybePromise<Storage>
+  /**
+   * Makes an empty place for one case: a prefix of keys, a schema, a folder. Storages made over one place are as the
+   * workers of one bot: with this, cases of two workers run, too. Absent where a storage shares nothing, as memory.
+   */
+  readonly place?: () => MaybePromise<Place>
+  /** Clears a place away when its case has ended. */
+  readonly clear?: (place: Place) => MaybePromise<void>
+  /**
+   * How many random plans and schedules to play against the plain model of the contract, decision by decision. Takes
+   * the package `fast-check`; 0 does without.
+   * @default 1000
+   */
+  readonly schedules?: number
+}
+
+/**
+ * One promise of the contract, as a test: `run` rejects with what was wrong.
+ *
+ * @example
+ * ```ts
+ * import { memory } from 'grammy-sentinel'
+ * import { type ConformanceCase, storageConformance } from 'grammy-sentinel/testing'
+ *
+ * const [first]: readonly ConformanceCase[] = storageConformance({ make: (clock) => memory({ clock }) })
+ * await first?.run()
+ * ```
+ */
+export interface ConformanceCase {
+  readonly name: string
+  /** How long it may take, in milliseconds: what to give the test runner. */
+  readonly timeout: number
+  run(): Promise<void>
+}
+
+const TIMEOUT_MS = 30_000
+/** A schedule has up to 40 steps: so many round trips at their slowest. */
+const SCHEDULE_MS = 200
+
+/**
+ * The contract of storages, as tests for any test runner: hold your own storage to it. Each case makes its own
+ * storage, in a place of its own, and closes it.
+ *
+ * @param trial See {@link StorageOnTrial}.
+ * @throws SentinelError `option.invalid` for `schedules` that is no whole number. A case of random schedules rejects with
+ * the same where `fast-check` is missing.
+ *
+ * @example
+ * ```ts
+ * import { describe, test } from 'node:test'
+ * import { memory } from 'grammy-sentinel'
+ * import { storageConformance } from 'grammy-sentinel/testing'
+ *
+ * describe('my storage', () => {
+ *   const trial = { make: (clock: () => number) => memory({ clock }) }
+ *   for (const { name, timeout, run } of storageConformance(trial)) test(name, { timeout }, run)
+ * })
+ * ```
+ */
+export function storageConformance<Place = undefined>(trial: StorageOnTrial<Place>): ConformanceCase[] {
+  const { schedules = 1000, place } = trial
+  if (!Number.isInteger(schedules) || schedules < 0) {
+    throw new SentinelError(
+      'option.invalid',
+      `storageConformance.schedules: ${String(schedules)} must be a whole number, such as 1000, or 0 for none.`,
+    )
+  }
+  const all = [
+    ...orderCases,
+    ...limitCases,
+    ...claimCases,
+    ...markCases,
+    ...userCases,
+    ...valueCases,
+    ...watchCases,
+    ...lifeCases,
+    ...workerCases,
+  ]
+  const cases = all
+    .filter(({ workers }) => workers !== true || place !== undefined)
+    .map((each) => ({ name: each.name, timeout: TIMEOUT_MS, run: () => runCase(trial, each) }))
+  if (schedules === 0) return cases
+  const timeout = TIMEOUT_MS + schedules * SCHEDULE_MS
+  const random = (workers: number): ConformanceCase => ({
+    name:
+      workers === 1
+        ? 'over random plans and schedules it decides as the plain model does'
+        : 'over random plans and schedules two workers that take turns decide as one',
+    timeout,
+    run: () => playSchedules(trial, schedules, workers),
+  })
+  return place === undefined ? [...cases, random(1)] : [...cases, random(1), random(2)]
+}
+
+async function runCase<Place>(trial: StorageOnTrial<Place>, { run }: Case): Promise<void> {
+  await inPlace(trial, async (open) => {
+    const stand = await Stand.of(open)
+    try {
+      await run(stand)
+    } finally {
+      await stand.close()
+    }
+  })
+}
+
+async function playSchedules<Place>(
+  trial: StorageOnTrial<Place>,
+  numRuns: number,
+  workers: number,
+): Promise<void> {
+  const fc = await fastCheck()
+  // One place for all: places are dear, and every schedule has names and bots of its own.
+  await inPlace(trial, async (open) => {
+    const property = fc.asyncProperty(schedulesOf(fc), async (schedule) => {
+      const difference = await replay(schedule, { open, workers })
+      if (difference !== undefined) throw new Error(difference)
+    })
+    await fc.assert(property, { numRuns, includeErrorInReport: true })
+  })
+}
+
+async function inPlace<Place>(
+  { make, place, clear }: StorageOnTrial<Place>,
+  use: (open: (clock: Clock) => MaybePromise<Storage>) => Promise<void>,
+): Promise<void> {
+  // Without a maker of places their type is undefined.
+  const own = (await place?.()) as Place
+  try {
+    await use((clock) => make(clock, own))
+  } finally {
+    await clear?.(own)
+  }
+}
+
+async function fastCheck(): Promise<typeof import('fast-check').default> {
+  try {
+    return (await import('fast-check')).default
+  } catch (cause) {
+    throw new SentinelError(
+      'option.invalid',
+      'storageConformance: random schedules take the package fast-check. Install it, or pass schedules: 0.',
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,188 @@
+import type { MaybePromise, Plan } from '../../src/core/check.js'
+import type { Clock } from '../../src/core/clock.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type ConformanceCase, storageConformance } from '../../src/testing/conformance.js'
+
+async function failing(cases: readonly ConformanceCase[]): Promise<string[]> {
+  const failed: string[] = []
+  for (const { name, run } of cases) {
+    await run().catch((error: unknown) => failed.push(`${name}: ${(error as Error).message}`))
+  }
+  return failed
+}
+
+/** Memory of which one thing is done otherwise. */
+function but(change: (sound: Storage) => Partial<Storage>): (clock: Clock) => Storage {
+  return (clock) => {
+    const sound = memory({ clock })
+    const changed = change(sound)
+    return new Proxy(sound, {
+      get(of, name) {
+        const value: unknown = Reflect.get(Object.hasOwn(changed, name) ? changed : of, name)
+        return typeof value === 'function' ? value.bind(of) : value
+      },
+    })
+  }
+}
+
+const promises = (over: Storage['marks'], other: Partial<Storage['marks']>): Storage['marks'] => ({
+  get: (...args) => over.get(...args),
+  of: (...args) => over.of(...args),
+  put: (...args) => over.put(...args),
+  remove: (...args) => over.remove(...args),
+  scan: (...args) => over.scan(...args),
+  ...other,
+})
+
+const prepared = new WeakMap<Storage, Map<string, ReturnType<Storage['prepare']>>>()
+
+describe('the suite that holds storages to the contract', () => {
+  test.each<[string, (sound: Storage) => Partial<Storage>, RegExp]>([
+    [
+      'charges what is only looked at',
+      (sound) => ({
+        async prepare(plan) {
+          const judge = await sound.prepare(plan)
+          const { evaluate, settle } = judge
+          return { evaluate: evaluate.bind(judge), peek: evaluate.bind(judge), settle: settle.bind(judge) }
+        },
+      }),
+      /^a peek answers as an evaluation would, and writes nothing: /m,
+    ],
+    [
+      'says a millisecond too little',
+      (sound) => ({
+        async prepare(plan) {
+          const judge = await sound.prepare(plan)
+          const short: typeof judge.evaluate = async (...args) => {
+            const decision = await judge.evaluate(...args)
+            if (decision.refusedBy === -1) return decision
+            return { ...decision, retryAfterMs: decision.retryAfterMs - 1 }
+          }
+          return { evaluate: short, peek: judge.peek.bind(judge), settle: judge.settle.bind(judge) }
+        },
+      }),
+      /^a limit of form log says to the millisecond /m,
+    ],
+    [
+      'forgets to index marks',
+      ({ marks }) => ({ marks: promises(marks, { scan: () => ({ entries: [] }) }) }),
+      /^pages of marks show all /m,
+    ],
+    [
+      'gives out what it keeps',
+      () => {
+        const kept = new Map<string, unknown>()
+        return {
+          values: {
+            get: (space, key) => kept.get(`${space} ${key}`),
+            put: (space, key, value) => void kept.set(`${space} ${key}`, value),
+            remove: (space, key) => kept.delete(`${space} ${key}`),
+            scan: () => ({ entries: [] }),
+          },
+        }
+      },
+      /^a value that was given or read may be changed without changing what is kept: /m,
+    ],
+    [
+      'tells nothing',
+      () => ({ watch: () => () => undefined }),
+      /^tells every listener, until it is told to stop: told of .* not within/m,
+    ],
+  ])(
+    'finds one that %s',
+    async (_, change, complaint) => {
+      const cases = storageConformance({ make: but(change), schedules: 0 })
+      const suspects = cases.filter(({ name }) => complaint.test(`${name}: told of x: not within 5 s`))
+      expect(suspects.length).toBeGreaterThan(0)
+      expect((await failing(suspects)).join('\n')).toMatch(complaint)
+    },
+    60_000,
+  )
+
+  test('finds a drift from the plain model, and shows the schedule', async () => {
+    const generous = but((sound) => ({
+      prepare: (plan) =>
+        sound.prepare({
+          ...plan,
+          checks: plan.checks.map((check) =>
+            check.kind === 'window'
+              ? { ...check, limit: { ...check.limit, amount: check.limit.amount + 1 } }
+              : check,
+          ),
+        }),
+    }))
+    const random = storageConformance({ make: generous, schedules: 500 }).filter(({ name }) =>
+      /random/.test(name),
+    )
+    expect(random).toHaveLength(1)
+    const [complaint = ''] = await failing(random)
+    expect(complaint).toMatch(/the reference/)
+    expect(complaint).toMatch(/Counterexample/)
+  }, 60_000)
+
+  test('runs the cases of two workers only where storages can share a place, and clears every place', async () => {
+    const alone = storageConformance({ make: (clock) => memory({ clock }), schedules: 20 })
+    const open: number[] = []
+    let places = 0
+    const handles = new Map<number, Storage>()
+    const trial = {
+      schedules: 20,
+      place: (): number => {
+        open.push(++places)
+        return places
+      },
+      clear: async (place: number): Promise<void> => {
+        open.splice(open.indexOf(place), 1)
+        await handles.get(place)?.close()
+        handles.delete(place)
+      },
+      make: (clock: Clock, place: number): MaybePromise<Storage> => {
+        const shared = handles.get(place) ?? memory({ clock })
+        handles.set(place, shared)
+        return handleOn(shared)
+      },
+    }
+    const together = storageConformance(trial)
+    const workers = together.filter(({ name }) => !alone.some((each) => each.name === name))
+    expect(workers.length).toBeGreaterThan(10)
+    // A memory keeps the latest plan of a name only, so it cannot be two versions at once.
+    const fit = workers.filter(({ name }) => !/two versions|take turns/.test(name))
+    expect(await failing(fit)).toEqual([])
+    expect(fit.length).toBe(workers.length - 2)
+    expect([open, places]).toEqual([[], fit.length])
+  }, 60_000)
+
+  test('refuses a number of schedules that is none', () => {
+    for (const schedules of [-1, 0.5, Number.NaN]) {
+      expect(() => storageConformance({ make: () => memory(), schedules })).toThrow(
+        /schedules: .* whole number/,
+      )
+    }
+  })
+})
+
+/**
+ * What one worker holds of a memory that others use, too. Closing it leaves the memory open; and since a memory takes
+ * every plan for a later one, equal plans are prepared once.
+ */
+function handleOn(shared: Storage): Storage {
+  const judges = prepared.get(shared) ?? new Map<string, ReturnType<Storage['prepare']>>()
+  prepared.set(shared, judges)
+  return new Proxy(shared, {
+    get(of, name) {
+      if (name === 'close') return () => undefined
+      if (name === 'prepare') {
+        return (plan: Plan) => {
+          const text = JSON.stringify(plan)
+          const judge = judges.get(text) ?? of.prepare(plan)
+          judges.set(text, judge)
+          return judge
+        }
+      }
+      const value: unknown = Reflect.get(of, name)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+}
