@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
 import { root } from './run.mjs'
 
-const ENTRIES = { 'grammy-sentinel': 'dist/index.d.ts', testing: 'dist/telegram/index.d.ts' }
+const ENTRIES = {
+  'grammy-sentinel': 'dist/index.d.ts',
+  testing: 'dist/telegram/index.d.ts',
+  redis: 'dist/storage/redis/index.d.ts',
+}
 const check = process.argv.includes('--check')
 const configPath = join(root, 'api-extractor.json')
 let failed = false

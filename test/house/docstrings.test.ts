@@ -12,7 +12,11 @@ import { readSources, type SourceFile } from './source.js'
 
 const sources = readSources('.', 'src', '.ts')
 const pages = [...readSources('.', 'docs', '.md'), ...(existsSync('README.md') ? [page('README.md')] : [])]
-const ENTRIES = { 'grammy-sentinel': 'src/index.ts', 'grammy-sentinel/testing': 'src/telegram/index.ts' }
+const ENTRIES = {
+  'grammy-sentinel': 'src/index.ts',
+  'grammy-sentinel/testing': 'src/telegram/index.ts',
+  'grammy-sentinel/redis': 'src/storage/redis/index.ts',
+}
 /** An entry point not there yet fails the check of the package; here it has nothing to show. */
 const missing = Object.entries(ENTRIES).filter(([, path]) => !existsSync(path))
 const entries = Object.values(ENTRIES).filter((path) => existsSync(path))

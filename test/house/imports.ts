@@ -62,6 +62,7 @@ const ON_NODE = [
   'src/telegram/',
   'src/cli/',
   'src/storage/redis/',
+  'src/storage/remote/',
   'src/storage/redis.',
   'src/storage/postgres/',
   'src/storage/postgres.',
@@ -185,6 +186,8 @@ function refusalOf(from: string, to: string): string | undefined {
     return CONTRACT.includes(to) ? undefined : 'but the contract may import itself and core only'
   }
   if (cell === undefined || cell === targetCell) return undefined
+  // What storages on servers have in common.
+  if (targetCell === 'remote' && cell !== 'memory') return undefined
   if (targetCell !== undefined) return `but storage/${cell} may not import storage/${targetCell}`
   if (cell === 'memory' && !CONTRACT.includes(to)) {
     return 'but storage/memory may import the contract and core only'

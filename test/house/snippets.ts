@@ -23,10 +23,6 @@ export async function compileSnippets(snippets: readonly Snippet[], folder: stri
   const config = {
     extends: source('tsconfig.json')[0],
     compilerOptions: {
-      paths: {
-        'grammy-sentinel': source('src/index.ts'),
-        'grammy-sentinel/testing': source('src/telegram/index.ts'),
-      },
       types: ['node'],
       // A snippet shows how a thing is made; what becomes of it is the reader's business.
       noUnusedLocals: false,

@@ -1,0 +1,276 @@
+import { createHash } from 'node:crypto'
+import { type RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
+import { SentinelError } from '../../core/errors.js'
+import { redacted } from '../../core/redact.js'
+
+/** A script, and the name by which a server knows it once it has been loaded. */
+export interface Script {
+  readonly text: string
+  readonly sha: string
+}
+
+export function scriptOf(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') }
+}
+
+/**
+ * What {@link redis} connects to: a URL; the options of ioredis, which know Sentinel, TLS and ACL users; the URLs of some
+ * nodes of a Cluster; or a client of yours, which stays yours to close.
+ *
+ * @example
+ * ```ts
+ * import { type RedisConnection, redis } from 'grammy-sentinel/redis'
+ *
+ * const behindSentinel: RedisConnection = {
+ *   sentinels: [{ host: 'sentinel-1', port: 26379 }],
+ *   name: 'mymaster',
+ * }
+ * redis(behindSentinel)
+ * ```
+ */
+export type RedisConnection = string | readonly string[] | ClientOptions | Redis | Cluster
+
+/**
+ * A charge that is sent again after a lost connection may be made twice, and a question that waits for a server to come
+ * back answers too late: so nothing is, on connections of ours.
+ */
+const OURS = {
+  autoResendUnfulfilledCommands: false,
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: 2000,
+  socketTimeout: 5000,
+  retryStrategy: (times: number) => Math.min(times * 25, 250),
+  reconnectOnError: (error: Error): false | 1 => (error.message.startsWith('READONLY') ? 1 : false),
+  lazyConnect: true,
+} satisfies ClientOptions
+
+/** What both kinds of client have, though the types of one do not say so. */
+interface ScriptRunner {
+  evalshaBuffer(sha: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
+  evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
+}
+
+const NEVER = 'redis: the connection was lost before it was ready'
+
+/** A client, ours or given, and what is done with it. */
+export class Connection {
+  readonly client: Redis | Cluster
+  private readonly ours: boolean
+  private lastError: string | undefined
+  private closed = false
+  private wasReady = false
+  private connecting: Promise<void> | undefined
+
+  constructor(given: RedisConnection) {
+    this.ours = !isClient(given)
+    this.client = clientOf(given)
+    if (this.ours) this.client.on('error', this.failed)
+    else if (isRedis(given) && given.options.autoResendUnfulfilledCommands !== false) {
+      process.emitWarning(
+        'The Redis client handed to redis() sends unfulfilled commands again after a lost connection, so an update may be charged twice. Set autoResendUnfulfilledCommands: false on it.',
+        { code: 'GRAMMY_SENTINEL_RESEND' },
+      )
+    }
+  }
+
+  get kind(): 'redis' | 'redis-cluster' {
+    return isRedis(this.client) ? 'redis' : 'redis-cluster'
+  }
+
+  /** Connects, and looks whether the server may be written to. Rejects if it cannot now; ioredis goes on trying. */
+  async ready(): Promise<void> {
+    await this.connected()
+    if (!isRedis(this.client)) return
+    let role: unknown
+    try {
+      role = ((await this.client.role()) as unknown[])[0]
+    } catch (error) {
+      // Not everybody may ask; then the first write tells.
+      if (!String(error).includes('NOPERM')) throw this.explained(error)
+    }
+    if (role === 'slave') throw readOnly()
+  }
+
+  /** Shared by all who wait. */
+  private connected(): Promise<void> {
+    this.connecting ??= this.connect().finally(() => {
+      this.connecting = undefined
+    })
+    return this.connecting
+  }
+
+  private async connect(): Promise<void> {
+    const { client } = this
+    if (client.status === 'wait') {
+      try {
+        await client.connect()
+      } catch (error) {
+        throw this.explained(error)
+      }
+    } else if (client.status !== 'ready') await this.becomesReady(client)
+    this.wasReady = true
+  }
+
+  private async becomesReady(client: Redis | Cluster): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
+        client.off('ready', ready)
+        client.off('close', lost)
+        client.off('end', lost)
+      }
+      const ready = (): void => {
+        done()
+        resolve()
+      }
+      const lost = (): void => {
+        done()
+        reject(this.explained(new Error(NEVER)))
+      }
+      client.on('ready', ready)
+      client.on('close', lost)
+      client.on('end', lost)
+    })
+  }
+
+  /** Runs a script, loading it where the server does not know it: at first, and again after a restart. */
+  async run(
+    { text, sha }: Script,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
+    const client = this.client as unknown as ScriptRunner
+    // The first time only: later, whoever asks while it is away learns so at once.
+    if (!this.wasReady) await this.connected()
+    try {
+      return await client.evalshaBuffer(sha, keys.length, ...keys, ...args)
+    } catch (error) {
+      if (!isUnknownScript(error)) throw this.explained(error)
+    }
+    try {
+      return await client.evalBuffer(text, keys.length, ...keys, ...args)
+    } catch (error) {
+      throw this.explained(error)
+    }
+  }
+
+  async ping(): Promise<boolean> {
+    try {
+      if (!this.wasReady) await this.connected()
+      await this.client.ping()
+      return true
+    } catch (error) {
+      this.failed(error)
+      return false
+    }
+  }
+
+  /** A connection that only listens: of its own, since a listening one can do nothing else. */
+  listener(): Redis {
+    const nodes = isRedis(this.client) ? [this.client] : this.client.nodes('master')
+    const node = nodes[Math.floor(Math.random() * nodes.length)]
+    if (node === undefined) throw this.explained(new Error('no node of the cluster is known'))
+    return node.duplicate({
+      ...OURS,
+      enableOfflineQueue: true,
+      // Whoever listens makes a new one, of another node perhaps.
+      retryStrategy: () => null,
+      maxRetriesPerRequest: null,
+    })
+  }
+
+  /** The last failure of the connection, in words without secrets. */
+  get trouble(): string | undefined {
+    return this.lastError
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    if (!this.ours) return
+    this.client.disconnect()
+    this.client.off('error', this.failed)
+    // What a dying socket still says is of no use to anybody.
+    this.client.on('error', () => undefined)
+  }
+
+  private readonly failed = (error: unknown): void => {
+    this.lastError = redacted(error instanceof Error ? error.message : String(error))
+  }
+
+  /** An error of Redis, with its mend. */
+  private explained(error: unknown): SentinelError {
+    const message = redacted(error instanceof Error ? error.message : String(error))
+    this.lastError = message
+    if (message.startsWith('READONLY')) return readOnly()
+    if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
+      return new SentinelError(
+        'storage.permission',
+        `redis: ${message}. The user of the connection needs all commands on the keys "<prefix>:*" and the channel "<prefix>:changes": ACL SETUSER … ~sentinel:* &sentinel:* +@all -@dangerous.`,
+      )
+    }
+    if (message.startsWith('OOM')) {
+      return new SentinelError(
+        'storage.failed',
+        `redis: its memory is full and its maxmemory-policy keeps it from making room: ${message}. Raise maxmemory.`,
+      )
+    }
+    return new SentinelError('storage.failed', `redis: ${message}`)
+  }
+}
+
+function readOnly(): SentinelError {
+  return new SentinelError(
+    'storage.readonly',
+    'redis: the server is a replica that only reads, so nothing can be counted there. Connect to the master, or through Sentinel.',
+  )
+}
+
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+/** By what it can do, since the client may come from another copy of ioredis. */
+function isClient(given: RedisConnection): given is Redis | Cluster {
+  return typeof given === 'object' && 'evalshaBuffer' in given
+}
+
+function isRedis(given: unknown): given is Redis {
+  return typeof given === 'object' && given !== null && !('nodes' in given) && 'evalshaBuffer' in given
+}
+
+function clientOf(given: RedisConnection): Redis | Cluster {
+  if (isClient(given)) return given
+  if (typeof given === 'string') {
+    if (!/^(rediss?|unix):\/\//.test(given)) {
+      throw new SentinelError(
+        'option.invalid',
+        'redis: the URL must begin with redis:// or rediss://, such as redis://localhost:6379.',
+      )
+    }
+    return new Redis(given, { ...OURS })
+  }
+  if (!isList(given)) {
+    const options: ClientOptions = { ...OURS, ...(given as Partial<ClientOptions>) }
+    return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
+  }
+  if (given.length === 0) {
+    throw new SentinelError(
+      'option.invalid',
+      'redis: the list of nodes is empty. Name one node of the cluster.',
+    )
+  }
+  const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS
+  return new Cluster(given as string[], {
+    lazyConnect,
+    enableOfflineQueue,
+    clusterRetryStrategy: (times) => Math.min(times * 25, 250),
+    retryDelayOnFailover: 100,
+    slotsRefreshTimeout: 2000,
+    redisOptions: node,
+  })
+}
+
+function isList(given: Exclude<RedisConnection, string>): given is readonly string[] {
+  return Array.isArray(given)
+}

@@ -1,0 +1,222 @@
+import type { Ask, Decision, Judge, Plan, Receipt, Settlement } from '../../core/check.js'
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Limit } from '../../core/limit.js'
+import type { Key } from '../../core/subject.js'
+import { Batch } from '../remote/batch.js'
+import type { ToldMoment } from '../remote/moment.js'
+import { FAILED, RedisAdmission, RedisDecision } from './answer.js'
+import type { Connection, Script } from './connection.js'
+import { scriptOf } from './connection.js'
+import type { Keys } from './keys.js'
+import { QuestionKeys } from './question-keys.js'
+import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
+import { compile, type PlanScript } from './script/plan-script.js'
+
+/** What judges of one storage share. */
+export interface RedisShared {
+  readonly connection: Connection
+  readonly keys: Keys
+  /** Tells the time instead of the server; for tests. */
+  readonly clock: Clock | undefined
+  readonly counts: { corrupt: number }
+  /** Unlike in all other processes. */
+  nextSerial(): number
+}
+
+const MOST_IN_CALL = 256
+const CALLS_OUT = 2
+const MOST_WAITING = 10_000
+/** How much longer a record is kept than it matters: clocks of servers differ. */
+const GRACE: Ms = 1000
+/** The same where a clock of the caller's tells the time, which may stand still. */
+const TOLD_GRACE: Ms = 3_600_000
+
+/** Decides over one plan in Redis: what is asked at once, in one call of one script. */
+export class RedisJudge implements Judge {
+  readonly script: PlanScript
+  private readonly run: Script
+  private readonly batches = new Map<number, Batch<Pending>>()
+  private readonly questionKeys: QuestionKeys
+  /** The judge of the next plan of this name: where state goes, and settlements. */
+  private successor: RedisJudge | undefined
+
+  constructor(
+    readonly plan: Plan,
+    private readonly shared: RedisShared,
+    private readonly moment: ToldMoment,
+    previous: RedisJudge | undefined,
+  ) {
+    this.script = compile(plan)
+    this.run = scriptOf(this.script.text)
+    this.questionKeys = new QuestionKeys(this.script.layout)
+    if (previous !== undefined) previous.successor = this
+  }
+
+  evaluate(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    return this.ask(EVALUATE, ask, at === undefined ? -1 : this.moment.advance(at), at)
+  }
+
+  peek(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    return this.ask(PEEK, ask, at === undefined ? -1 : this.moment.at(at), at)
+  }
+
+  private ask(op: typeof EVALUATE | typeof PEEK, ask: Ask, own: Ms, at: Ms | undefined): Promise<Decision> {
+    return new Promise((resolve, reject) => {
+      const serial = op === EVALUATE ? this.shared.nextSerial() : 0
+      this.batchOf(ask.bot).add(
+        new Pending({ op, ask, serial, own, at: at ?? 0, mask: 0, taken: 0 }, resolve, reject),
+      )
+    })
+  }
+
+  async settle(receipt: Receipt, how: Settlement, check?: number): Promise<void> {
+    if (!(receipt instanceof RedisAdmission)) return
+    const mask = maskOf(receipt, how, check)
+    if (mask === 0) return
+    const question = this.latest.settlementOf(receipt, how, mask)
+    if (question === undefined) return
+    await new Promise<Decision>((resolve, reject) => {
+      this.latest.batchOf(receipt.ask.bot).add(new Pending(question, resolve, reject))
+    })
+  }
+
+  private get latest(): RedisJudge {
+    let judge: RedisJudge = this
+    while (judge.successor !== undefined) judge = judge.successor
+    return judge
+  }
+
+  /**
+   * The plan may have changed since: what was charged is looked up under the latest one, by slot and kind, for that
+   * is where it went. Undefined if nothing of it is left.
+   */
+  private settlementOf(receipt: RedisAdmission, how: Settlement, mask: number): Question | undefined {
+    const was = receipt.judge.script.layout
+    const { layout } = this.script
+    const costs = this.plan.checks.map(() => 0)
+    const limits: (Limit | undefined)[] = this.plan.checks.map(() => undefined)
+    const tokens = layout.claims.map(() => 0)
+    let own = 0
+    if (how === 'refund') {
+      for (const column of was.limited) {
+        const now = layout.limited.find(({ tag }) => tag === column.tag)
+        if (now === undefined || (mask & (1 << column.index)) === 0) continue
+        own |= 1 << now.index
+        costs[now.index] = receipt.ask.costs[column.index] as number
+        limits[now.index] = receipt.limitOf(column)
+      }
+    } else {
+      for (const column of was.claims) {
+        const now = layout.claims.find(({ tag }) => tag === column.tag)
+        if (now === undefined || (mask & (1 << column.index)) === 0) continue
+        own |= 1 << now.index
+        costs[now.index] = 1
+        tokens[now.ordinal] = receipt.ask.tokens[column.ordinal] as number
+      }
+    }
+    if (own === 0) return undefined
+    const subjects = this.plan.scopes.map(
+      (name) => receipt.ask.subjects[receipt.judge.plan.scopes.indexOf(name)],
+    )
+    const { clock } = this.shared
+    return {
+      op: how === 'refund' ? REFUND : how === 'release' ? RELEASE : COMPLETE,
+      ask: { bot: receipt.ask.bot, subjects, costs, tokens, ...(how === 'refund' && { limits }) },
+      serial: receipt.serial,
+      own: this.moment.told || clock !== undefined ? this.moment.now : -1,
+      at: 0,
+      mask: own,
+      taken: receipt.ownAt,
+    }
+  }
+
+  /** Where the state of a subject lies. */
+  keysOf(bot: number, key: Key): ReturnType<QuestionKeys['recordsOf']> {
+    return this.questionKeys.recordsOf(this.shared.keys.of(bot), key)
+  }
+
+  /** Fails all that waits for a call. */
+  close(error: unknown): void {
+    for (const batch of this.batches.values()) batch.clear(error)
+    this.batches.clear()
+  }
+
+  /** How many questions wait. */
+  get waiting(): number {
+    let waiting = 0
+    for (const batch of this.batches.values()) waiting += batch.waiting
+    return waiting
+  }
+
+  private batchOf(bot: number): Batch<Pending> {
+    let batch = this.batches.get(bot)
+    if (batch === undefined) {
+      batch = new Batch((items) => this.call(bot, items), {
+        most: MOST_IN_CALL,
+        out: CALLS_OUT,
+        waiting: MOST_WAITING,
+      })
+      this.batches.set(bot, batch)
+    }
+    return batch
+  }
+
+  private async call(bot: number, items: readonly Pending[]): Promise<void> {
+    const { connection, keys, counts } = this.shared
+    const { answerBytes } = this.script
+    const { names, lists, entries } = encode(this.script, this.questionKeys, keys.of(bot), items)
+    const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
+    const reply = (await connection.run(this.run, names, [grace, entries, ...lists])) as [
+      Buffer,
+      number,
+      ...Buffer[],
+    ]
+    const [answers, corrupt, ...errors] = reply
+    counts.corrupt += corrupt
+    const view = new DataView(answers.buffer, answers.byteOffset, answers.byteLength)
+    for (const [index, item] of items.entries()) this.answer(item, view, index * answerBytes)
+    for (const error of errors) failed(items, String(error))
+  }
+
+  private answer({ question, resolve }: Pending, view: DataView, from: number): void {
+    const by = view.getInt8(from)
+    if (by === FAILED) return
+    const { op, ask, serial } = question
+    resolve(
+      op === EVALUATE && by === -1
+        ? new RedisAdmission(this, ask, view, from, serial)
+        : new RedisDecision(this, ask, view, from),
+    )
+  }
+}
+
+/** Which charges of a receipt are to be settled, as bits; marks them as settled. */
+function maskOf(receipt: RedisAdmission, how: Settlement, check: number | undefined): number {
+  if (how !== 'refund') {
+    if (receipt.settled) return 0
+    receipt.settled = true
+    return receipt.charged
+  }
+  const wanted = check === undefined ? -1 : 1 << check
+  const mask = receipt.charged & ~receipt.refunded & wanted
+  receipt.refunded |= mask
+  return mask
+}
+
+function failed(items: readonly Pending[], error: string): void {
+  const space = error.indexOf(' ')
+  items[Number(error.slice(0, space))]?.fail(
+    new SentinelError('storage.failed', `redis: a record could not be judged: ${error.slice(space + 1)}`),
+  )
+}
+
+/** A question, and who waits for its answer. */
+export class Pending {
+  constructor(
+    readonly question: Question,
+    readonly resolve: (decision: Decision) => void,
+    readonly fail: (error: unknown) => void,
+  ) {}
+}

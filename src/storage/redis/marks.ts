@@ -1,0 +1,139 @@
+import type { Clock } from '../../core/clock.js'
+import type { Limit } from '../../core/limit.js'
+import { type Key, keyText, textKey } from '../../core/subject.js'
+import { jsonText } from '../json.js'
+import { isSoundLimit } from '../plan.js'
+import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+import { tellMarks } from './changes.js'
+import type { Connection } from './connection.js'
+import type { Keys } from './keys.js'
+import { ALL, GET, PUT, REMOVE, SCAN } from './mark-scripts.js'
+
+const PAGE = 1000
+/** So many subjects are marked in one call. */
+const AT_ONCE = 500
+const LIMIT_FLAG = 8
+const JSON_AT = 9
+const JSON_AFTER_LIMIT = 33
+
+/** Durable marks in hashes by subject, listed by name. */
+export class RedisMarks implements Marks {
+  constructor(
+    private readonly connection: Connection,
+    private readonly keys: Keys,
+    private readonly clock: Clock | undefined,
+  ) {}
+
+  async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
+    const found = await this.connection.run(GET, [this.keys.of(bot).marksOf(key)], [this.now(), name])
+    return found === null ? undefined : readMark(found as Buffer)
+  }
+
+  async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
+    const found = (await this.connection.run(ALL, [this.keys.of(bot).marksOf(key)], [this.now()])) as Buffer[]
+    const marks = new Map<string, Mark>()
+    for (let i = 0; i + 1 < found.length; i += 2) {
+      marks.set(String(found[i]), readMark(found[i + 1] as Buffer))
+    }
+    return marks
+  }
+
+  async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
+    const keys = this.keys.of(bot)
+    const written = entries.map(({ key, mark }) => ({
+      key,
+      text: keyText(key),
+      mark,
+      bytes: writeMark(mark),
+    }))
+    for (let from = 0; from < written.length; from += AT_ONCE) {
+      const some = written.slice(from, from + AT_ONCE)
+      await this.connection.run(
+        PUT,
+        [keys.holders + name, keys.lapsing + name, keys.marks, ...some.map(({ key }) => keys.marksOf(key))],
+        [
+          this.now(),
+          name,
+          this.keys.channel,
+          tellMarks(bot, name, some),
+          ...some.flatMap(({ text, mark, bytes }) => [text, mark.until ?? 0, bytes]),
+        ],
+      )
+    }
+  }
+
+  async remove(bot: number, name: string, given: readonly Key[]): Promise<number> {
+    const keys = this.keys.of(bot)
+    // Named twice, a subject is counted once.
+    const texts = [...new Set(given.map((key) => keyText(key)))]
+    let count = 0
+    for (let from = 0; from < texts.length; from += AT_ONCE) {
+      const some = texts.slice(from, from + AT_ONCE)
+      const told = tellMarks(
+        bot,
+        name,
+        some.map((text) => ({ text })),
+      )
+      count += (await this.connection.run(
+        REMOVE,
+        [keys.holders + name, keys.lapsing + name, ...some.map((text) => keys.marks + text)],
+        [this.now(), name, this.keys.channel, told, ...some],
+      )) as number
+    }
+    return count
+  }
+
+  async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
+    const keys = this.keys.of(bot)
+    const [next, ...found] = (await this.connection.run(
+      SCAN,
+      [keys.holders + name, keys.marks],
+      [this.now(), name, from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
+    )) as Buffer[]
+    const entries: MarkEntry[] = []
+    for (let i = 0; i + 1 < found.length; i += 2) {
+      entries.push({ key: textKey(String(found[i])), mark: readMark(found[i + 1] as Buffer) })
+    }
+    return next === undefined || next.length === 0 ? { entries } : { entries, next: String(next) }
+  }
+
+  private now(): number {
+    return this.clock?.() ?? -1
+  }
+}
+
+/** As scripts read it: when it lapses, the limit if its value is one, then all of it as JSON. */
+function writeMark({ since, until = 0, reason, value }: Mark): Buffer {
+  const json = jsonText({ since, reason, value }, 'mark')
+  const limit = limitOf(value)
+  const at = limit === undefined ? JSON_AT : JSON_AFTER_LIMIT
+  const bytes = Buffer.alloc(at + Buffer.byteLength(json))
+  bytes.writeDoubleLE(until, 0)
+  if (limit !== undefined) {
+    bytes[LIMIT_FLAG] = 1
+    bytes.writeDoubleLE(limit.amount, JSON_AT)
+    bytes.writeDoubleLE(limit.per, JSON_AT + 8)
+    bytes.writeDoubleLE(limit.burst ?? limit.amount, JSON_AT + 16)
+  }
+  bytes.write(json, at)
+  return bytes
+}
+
+function readMark(bytes: Buffer): Mark {
+  const until = bytes.readDoubleLE(0)
+  const json = bytes.toString('utf8', bytes[LIMIT_FLAG] === 1 ? JSON_AFTER_LIMIT : JSON_AT)
+  const { since, reason, value } = JSON.parse(json) as Mark
+  return {
+    since,
+    ...(until === 0 ? {} : { until }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(value === undefined ? {} : { value }),
+  }
+}
+
+/** A stored limit: what a variant of the kind `stored` reads. */
+function limitOf(value: unknown): Limit | undefined {
+  return typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
+    ? (value as Limit)
+    : undefined
+}

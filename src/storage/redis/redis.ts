@@ -1,0 +1,153 @@
+import type { Judge, Plan } from '../../core/check.js'
+import { type Clock, systemClock } from '../../core/clock.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import type { ChangeListener } from '../changes.js'
+import { checkPlan } from '../plan.js'
+import { ToldMoment } from '../remote/moment.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import type { Storage, StorageHealth } from '../storage.js'
+import { Changes } from './changes.js'
+import { Connection, type RedisConnection } from './connection.js'
+import { RedisJudge, type RedisShared } from './judge.js'
+import { Keys } from './keys.js'
+import { RedisMarks } from './marks.js'
+import { reset } from './reset.js'
+import { RedisUsers } from './users.js'
+import { RedisValues } from './values.js'
+
+/**
+ * Options of {@link redis}.
+ *
+ * @example
+ * ```ts
+ * import { type RedisOptions, redis } from 'grammy-sentinel/redis'
+ *
+ * const apart: RedisOptions = { prefix: 'shop:sentinel' }
+ * redis('redis://localhost:6379', apart)
+ * ```
+ */
+export interface RedisOptions {
+  /**
+   * What all keys begin with: 1 to 64 letters, digits, dots, colons, dashes or underscores. Storages that share a server and
+   * a prefix share their state.
+   * @default 'sentinel'
+   */
+  readonly prefix?: string
+  /** Tells the time instead of the server: for tests. */
+  readonly clock?: Clock
+}
+
+/**
+ * Keeps everything in Redis 7 or later, Redis Cluster included, so that all workers of a bot share it. A chain is
+ * decided in one round trip by a script made for it, on the server's clock; updates that arrive together share a call.
+ *
+ * Blocks, registrations, roles, users and values never expire by themselves; what limits count does when it matters no
+ * longer. Give it a Redis that evicts nothing, or only what has an expiry (`volatile-lru`).
+ *
+ * @param connection See {@link RedisConnection}. Connects when it is first used.
+ * @param options See {@link RedisOptions}.
+ * @throws SentinelError `option.invalid` for a URL or a prefix that is none. Its methods reject with `storage.failed`,
+ * `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { redis } from 'grammy-sentinel/redis'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel({ storage: redis('redis://localhost:6379') }))
+ * ```
+ */
+export function redis(connection: RedisConnection, options: RedisOptions = {}): Storage {
+  return new RedisStorage(connection, options)
+}
+
+class RedisStorage implements Storage {
+  readonly remote = true
+  readonly marks: RedisMarks
+  readonly users: RedisUsers
+  readonly values: RedisValues
+  private readonly connection: Connection
+  private readonly keys: Keys
+  private readonly clock: Clock | undefined
+  private readonly changes: Changes
+  private readonly shared: RedisShared
+  private readonly judges = new Map<string, RedisJudge>()
+  private readonly moments = new Map<string, ToldMoment>()
+  private closed = false
+
+  constructor(connection: RedisConnection, { prefix = 'sentinel', clock }: RedisOptions) {
+    this.keys = new Keys(prefix)
+    this.clock = clock
+    this.connection = new Connection(connection)
+    this.marks = new RedisMarks(this.connection, this.keys, clock)
+    this.users = new RedisUsers(this.connection, this.keys, clock)
+    this.values = new RedisValues(this.connection, prefix, clock)
+    this.changes = new Changes(this.connection, this.keys.channel)
+    let serial = firstSerial()
+    this.shared = {
+      connection: this.connection,
+      keys: this.keys,
+      clock,
+      counts: { corrupt: 0 },
+      nextSerial: () => ++serial,
+    }
+  }
+
+  async prepare(plan: Plan): Promise<Judge> {
+    this.refuseClosed()
+    checkPlan(plan)
+    await this.connection.ready()
+    let moment = this.moments.get(plan.name)
+    if (moment === undefined) {
+      moment = new ToldMoment()
+      this.moments.set(plan.name, moment)
+    }
+    const judge = new RedisJudge(plan, this.shared, moment, this.judges.get(plan.name))
+    this.judges.set(plan.name, judge)
+    return judge
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver<T>(this.values, options, this.clock ?? systemClock)
+  }
+
+  async watch(listener: ChangeListener): Promise<() => void> {
+    this.refuseClosed()
+    return this.changes.watch(listener)
+  }
+
+  reset(bot: number, key: Key, slot?: string): Promise<void> {
+    return reset(this.connection, this.keys, this.judges.values(), bot, key, slot)
+  }
+
+  async health(): Promise<StorageHealth> {
+    const ok = !this.closed && (await this.connection.ping())
+    return { ok, kind: this.connection.kind }
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    const closed = this.refusal()
+    for (const judge of this.judges.values()) judge.close(closed)
+    this.changes.close()
+    await this.connection.close()
+  }
+
+  private refuseClosed(): void {
+    if (this.closed) throw this.refusal()
+  }
+
+  private refusal(): SentinelError {
+    return new SentinelError('storage.closed', 'redis: closed. Make a new one with redis().')
+  }
+}
+
+/** Serials tell apart who took a claim, among all processes: each begins somewhere else in 2^52. */
+function firstSerial(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+  return (high >>> 12) * 2 ** 32 + low
+}

@@ -1,0 +1,152 @@
+import type { Check, ClaimCheck, Limited, Plan } from '../../../core/check.js'
+import type { Ms } from '../../../core/duration.js'
+import { SentinelError } from '../../../core/errors.js'
+import { PART, type PartKind, tagOf } from './tags.js'
+
+/** A check that counts, and where it is kept. */
+export interface LimitedColumn {
+  readonly check: Extract<Check, Limited>
+  readonly index: number
+  readonly part: typeof PART.bucket | typeof PART.counters | typeof PART.fixed | typeof PART.log
+  readonly tag: number
+  /** The first of its cells in a record, from 1; 0 for exact windows, which are kept beside the cells. */
+  readonly cell: number
+  /** How long a charge can matter, by the limits that the plan names. */
+  readonly reach: Ms
+  /** Of exact windows: the most units that the plan names. */
+  readonly most: number
+  /** Whether its limit may be another than the plan's. */
+  readonly varied: boolean
+  /** Where its amounts begin in a reply: which of the varied it is, or -1. */
+  readonly variedIndex: number
+}
+
+/** A claim, and where it is kept. */
+export interface ClaimColumn {
+  readonly check: ClaimCheck
+  readonly index: number
+  /** Which claim of the plan it is, from 0: its token. */
+  readonly ordinal: number
+  readonly tag: number
+}
+
+/** What is kept of the subject of one scope. */
+export interface ScopeLayout {
+  readonly index: number
+  readonly name: string
+  /** Its buckets and counting windows, in the order of their cells. */
+  readonly cells: readonly LimitedColumn[]
+  /** Names of the marks that the plan asks of it. */
+  readonly marks: readonly string[]
+  /** Whether it has a record at all. */
+  readonly recorded: boolean
+}
+
+/** A plan, laid out for a script. */
+export interface PlanLayout {
+  readonly plan: Plan
+  readonly scopes: readonly ScopeLayout[]
+  readonly limited: readonly LimitedColumn[]
+  readonly claims: readonly ClaimColumn[]
+  readonly varied: number
+}
+
+/** Cells of a part: how the script unpacks them, and how many bytes and values they are. */
+export const CELLS = {
+  [PART.bucket]: { format: 'I6I4', bytes: 10, count: 2 },
+  [PART.counters]: { format: 'I6I6I6', bytes: 18, count: 3 },
+  [PART.fixed]: { format: 'I6I6', bytes: 12, count: 2 },
+} as const
+
+export function isLimited(check: Check): check is Extract<Check, Limited> {
+  return check.kind === 'bucket' || check.kind === 'window'
+}
+
+/** Lays a plan out. */
+export function layOut(plan: Plan): PlanLayout {
+  const claims: ClaimColumn[] = []
+  const limited: LimitedColumn[] = []
+  const nextCell = plan.scopes.map(() => 1)
+  let varied = 0
+  for (const [index, check] of plan.checks.entries()) {
+    if (check.kind === 'claim') {
+      const kind = check.tokens === 'sequence' ? 'sequence' : PART.claims
+      claims.push({ check, index, ordinal: claims.length, tag: tagOf(kind, check.slot) })
+    }
+    if (!isLimited(check)) continue
+    const part = partOf(check)
+    const cell = part === PART.log ? 0 : (nextCell[check.subject] as number)
+    if (part !== PART.log) nextCell[check.subject] = cell + CELLS[part].count
+    const isVaried = check.variants !== undefined && check.variants.length > 0
+    const limits = [
+      check.limit,
+      ...(check.variants ?? []).flatMap(({ limit }) => (limit === 'stored' ? [] : [limit])),
+    ]
+    limited.push({
+      check,
+      index,
+      part,
+      tag: tagOf(part, check.slot),
+      cell,
+      reach: Math.max(...limits.map(({ per }) => per)),
+      most: Math.max(...limits.map(({ amount }) => amount)),
+      varied: isVaried,
+      variedIndex: isVaried ? varied++ : -1,
+    })
+  }
+  const scopes = plan.scopes.map((name, index): ScopeLayout => {
+    const recorded = plan.checks.some((check) => check.subject === index && keepsRecord(check))
+    return {
+      index,
+      name,
+      cells: limited.filter(({ check, cell }) => check.subject === index && cell > 0),
+      marks: marksOf(plan, index),
+      recorded,
+    }
+  })
+  refuseCollisions(plan)
+  return { plan, scopes, limited, claims, varied }
+}
+
+function partOf(check: Extract<Check, Limited>): LimitedColumn['part'] {
+  if (check.kind === 'bucket') return PART.bucket
+  if (check.form === 'log') return PART.log
+  return check.form === 'counters' ? PART.counters : PART.fixed
+}
+
+function keepsRecord(check: Check): boolean {
+  if (check.onRefusal !== undefined || isLimited(check)) return true
+  return check.kind === 'claim' && check.tokens === 'digest'
+}
+
+function marksOf({ checks }: Plan, scope: number): string[] {
+  const names = new Set<string>()
+  for (const check of checks) {
+    if ((check.kind === 'absent' || check.kind === 'present') && check.subject === scope) {
+      for (const name of check.anyOf) names.add(name)
+    }
+    if (check.unless?.subject === scope) for (const name of check.unless.anyOf) names.add(name)
+    if (!isLimited(check)) continue
+    for (const variant of check.variants ?? []) if (variant.subject === scope) names.add(variant.mark)
+  }
+  return [...names]
+}
+
+/** Two slots under one tag would share their state. It takes four billion slots to be likely. */
+function refuseCollisions({ checks }: Plan): void {
+  const kinds: readonly (PartKind | 'slot' | 'sequence')[] = [...Object.values(PART), 'slot', 'sequence']
+  const seen = new Map<number, string>()
+  for (const { slot } of checks) {
+    for (const kind of kinds) {
+      const tag = tagOf(kind, slot)
+      const other = seen.get(tag)
+      if (other !== undefined) {
+        throw new SentinelError(
+          'plan.invalid',
+          `plan: the slots "${slot}" and "${other}" have the same digest. Rename one of them.`,
+        )
+      }
+      seen.set(tag, slot)
+    }
+  }
+}

@@ -1,0 +1,355 @@
+/*
+ * What every generated script begins with, in Lua. A script runs anew with each call and makes its functions
+ * anew, so a plan is given only the parts it uses.
+ *
+ * A record is a text: a byte with the number of its cells' parts, for each a tag (4 bytes) and a kind (1 byte), then
+ * their cells; then parts of any length, each a tag (4), a kind (1), when it lapses (6), its length (3) and its
+ * bytes. Whole numbers are little-endian. In a script it is a table: cells by number, other parts by tag in `x`.
+ */
+
+export const PRELUDE = `
+local floor, ceil, max, min, huge = math.floor, math.ceil, math.max, math.min, math.huge
+local byte, sub, rep, concat = string.byte, string.sub, string.rep, table.concat
+local pack, read = struct.pack, struct.unpack
+local call, try, pcall, pairs, type, next = redis.call, redis.pcall, pcall, pairs, type, next
+local KEYS, ARGV = KEYS, ARGV
+local GRACE = tonumber(ARGV[1])
+-- Records and marks by the number of their key; those to be written; bits of sequences.
+local R, D, M, Q = {}, {}, {}, {}
+local corrupt = 0
+local SIZES = {10, 18, 12}
+
+local function extras(s, pos)
+  local x, n = {}, #s
+  while pos <= n do
+    local tag, kind, lapses, length
+    tag, kind, lapses, length, pos = read('<I4I1I6I3', s, pos)
+    if pos + length - 1 > n then error('cut off') end
+    x[tag] = {kind, lapses, sub(s, pos, pos + length - 1)}
+    pos = pos + length
+  end
+  return x
+end
+
+-- All parts of a record that another plan wrote. Whatever has cells lapses with the record.
+local function parts(s, k, now)
+  local count, x = byte(s, 1), {}
+  local pos = 2 + count * 5
+  local left = call('PTTL', KEYS[k])
+  if left < 0 then left = 86400000 end
+  for i = 0, count - 1 do
+    local tag, kind = read('<I4I1', s, 2 + i * 5)
+    local size = SIZES[kind]
+    if not size or pos + size - 1 > #s then error('cut off') end
+    x[tag] = {kind, now + left, sub(s, pos, pos + size - 1)}
+    pos = pos + size
+  end
+  for tag, part in pairs(extras(s, pos)) do x[tag] = part end
+  return x
+end
+
+-- Writes a record; lapses is when its cells do.
+local function save(k, r, head, cells, lapses, now)
+  local out, n = {head, cells}, 2
+  local x = r.x
+  if x then
+    for tag, part in pairs(x) do
+      if part[2] > now then
+        n = n + 1
+        out[n] = pack('<I4I1I6I3', tag, part[1], part[2], #part[3]) .. part[3]
+        if part[2] > lapses then lapses = part[2] end
+      end
+    end
+  end
+  if r.l and r.l > lapses then lapses = r.l end
+  if lapses <= now then call('DEL', KEYS[k])
+  else call('SET', KEYS[k], n == 2 and head .. cells or concat(out), 'PX', ceil(lapses - now) + GRACE) end
+end
+
+-- Reads the server's clock. The time of a bot never goes back: what a step back of more than a second takes away is
+-- added to all that follows.
+local function clock()
+  local t = call('TIME')
+  local at = t[1] * 1000 + floor(t[2] / 1000)
+  local kept = call('GET', KEYS[1])
+  local high, offset = 0, 0
+  if kept and #kept == 16 then high, offset = read('<dd', kept) end
+  if at > high + 1000 then call('SET', KEYS[1], pack('<dd', at, offset))
+  elseif at < high - 1000 then
+    offset = offset + high - at
+    call('SET', KEYS[1], pack('<dd', at, offset))
+  end
+  return at, at + offset
+end
+`
+
+/** Marks: a text that begins with when the mark lapses (a double; 0: never) and, if its value is a limit, that. */
+export const MARKS = `
+local function held(v, at)
+  if not v then return false end
+  if #v < 8 then return true end
+  local lapses = read('<d', v)
+  return lapses == 0 or lapses > at
+end
+
+local function heldFor(v, at)
+  if not v then return 0 end
+  if #v < 8 then return huge end
+  local lapses = read('<d', v)
+  if lapses == 0 then return huge end
+  return lapses > at and lapses - at or 0
+end
+`
+
+/** Exact windows: time stamps of 6 bytes, oldest first. */
+export const LOG = `
+local function logWait(r, tag, amount, per, units, now)
+  if units > amount then return huge end
+  local part = r.x and r.x[tag]
+  if not part then return 0 end
+  local from = #part[3] - 6 * (amount - units + 1) + 1
+  if from < 1 then return 0 end
+  return max(0, read('<I6', part[3], from) + per - now)
+end
+
+local function logUsed(r, tag, per, now)
+  local part = r.x and r.x[tag]
+  if not part then return 0 end
+  local stamps = part[3]
+  local gone, count = 0, #stamps / 6
+  local most = count
+  while gone < most do
+    local middle = floor((gone + most) / 2)
+    if read('<I6', stamps, middle * 6 + 1) + per > now then most = middle else gone = middle + 1 end
+  end
+  return count - gone
+end
+
+local function logAdd(r, tag, units, reach, now)
+  local x = r.x
+  if not x then x = {} r.x = x end
+  local stamps = x[tag] and x[tag][3] or ''
+  local from, n = 1, #stamps
+  while from <= n and read('<I6', stamps, from) + reach <= now do from = from + 6 end
+  x[tag] = {4, now + reach, sub(stamps, from) .. rep(pack('<I6', now), units)}
+end
+
+local function logRemove(r, tag, units, added)
+  local part = r.x and r.x[tag]
+  if not part then return end
+  local stamps, kept = part[3], {}
+  for from = #stamps - 5, 1, -6 do
+    local stamp = sub(stamps, from, from + 5)
+    if units > 0 and read('<I6', stamp) == added then units = units - 1 else kept[#kept + 1] = stamp end
+  end
+  local back = {}
+  for i = #kept, 1, -1 do back[#back + 1] = kept[i] end
+  part[3] = concat(back)
+end
+`
+
+/** Two counters: when the span began, used in it, used in the span before; in thousandths. */
+export const COUNTERS = `
+local function countersAt(r, o, per, now)
+  local start = r[o]
+  if start + per > now then return start, r[o + 1], r[o + 2] end
+  if start + per * 2 > now then return start + per, 0, r[o + 1] end
+  return now, 0, 0
+end
+
+local function countersFit(used, before, room, per, covered, after)
+  if after < covered then return before * (covered - after) + used * per <= room * per end
+  local into = after - covered
+  return into >= per or used * (per - into) <= room * per
+end
+
+local function countersWait(used, before, most, per, charge, covered)
+  if charge > most then return huge end
+  local room = most - charge
+  if before * covered + used * per <= room * per then return 0 end
+  local wait
+  if used <= room then wait = covered - ((room - used) * per) / before
+  else wait = covered + max(0, per - (room * per) / used) end
+  wait = ceil(wait)
+  while wait > 1 and countersFit(used, before, room, per, covered, wait - 1) do wait = wait - 1 end
+  while not countersFit(used, before, room, per, covered, wait) do wait = wait + 1 end
+  return wait
+end
+
+local function countersRemove(r, o, per, charge, added)
+  local start = r[o]
+  if added >= start + per or added < start - per then return end
+  local cell = added >= start and o + 1 or o + 2
+  r[cell] = max(0, r[cell] - charge)
+end
+`
+
+/** Claims on digests, 33 bytes each: the token, when it lapses, how it stands, when its lease ends, who took it, who refused. */
+export const CLAIMS = `
+local CLAIM = '<dI6I1I6dI4'
+
+local function claimOf(r, tag, token)
+  local part = r.x and r.x[tag]
+  if not part then return nil end
+  local claims = part[3]
+  for from = 1, #claims, 33 do
+    if read('<d', claims, from) == token then return from, read(CLAIM, claims, from) end
+  end
+  return nil
+end
+
+-- 0 free, 1 held, 2 paid, 3 running, 4 refused; then until when, and by whom.
+local function claimStanding(r, tag, token, now)
+  local from, _, lapses, state, lease, _, refuser = claimOf(r, tag, token)
+  if not from or lapses <= now then return 0, 0, 0 end
+  if state ~= 3 then return state, lapses, refuser end
+  if lease <= now then return 2, lapses, 0 end
+  return 3, min(lapses, lease), 0
+end
+
+local function claimPut(r, tag, token, lapses, state, lease, serial, refuser, now)
+  local x = r.x
+  if not x then x = {} r.x = x end
+  local part = x[tag] or {5, 0, ''}
+  local claims, kept = part[3], {}
+  for from = 1, #claims, 33 do
+    local other, until_ = read('<dI6', claims, from)
+    if other ~= token and until_ > now then kept[#kept + 1] = sub(claims, from, from + 32) end
+  end
+  -- Those taken first are given up.
+  if #kept >= 1000 then table.remove(kept, 1) end
+  kept[#kept + 1] = pack(CLAIM, token, lapses, state, lease, serial, refuser)
+  x[tag] = {5, max(part[2], lapses), concat(kept)}
+end
+
+local function claimSettle(r, tag, token, serial, to, now)
+  local from, _, lapses, state, lease, owner, refuser = claimOf(r, tag, token)
+  if not from or lapses <= now or state == 4 or state == 2 then return false end
+  -- A completion that comes late counts, unless somebody else is at it by then.
+  if state == 3 and lease <= now then
+    if to ~= 1 then return false end
+  elseif owner ~= serial then return false end
+  local part = r.x[tag]
+  part[3] = sub(part[3], 1, from - 1) .. pack(CLAIM, token, lapses, to, lease, owner, refuser) .. sub(part[3], from + 33)
+  return true
+end
+`
+
+/**
+ * Claims on numbers that rise: 4,096 of them in a text of two bits each (taken; paid or running), behind when all of
+ * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
+ */
+export const SEQUENCES = `
+local function chunk(k)
+  local q = Q[k]
+  if not q then
+    local head = call('GETRANGE', KEYS[k], 0, 15)
+    if #head == 16 then q = {read('<dd', head)} else q = {0, 0} end
+    Q[k] = q
+  end
+  return q
+end
+
+local function chunkStanding(k, bit, now)
+  local q = chunk(k)
+  if q[1] <= now or call('GETBIT', KEYS[k], bit) == 0 then return 0, 0 end
+  if call('GETBIT', KEYS[k], bit + 1) == 0 then return 1, q[1] end
+  local running = call('HGET', KEYS[k] .. ':r', bit)
+  if running then
+    local lease = read('<d', running)
+    if lease > now then return 3, min(q[1], lease) end
+  end
+  return 2, q[1]
+end
+
+local function chunkTake(k, bit, hold, lease, serial, paid, now)
+  local q = chunk(k)
+  local was = q[1]
+  if was <= now then
+    call('DEL', KEYS[k], KEYS[k] .. ':r')
+    q[2] = now
+    q.new = true
+  end
+  q[1] = now + hold
+  q.dirty = true
+  if floor(was / 60000) ~= floor(q[1] / 60000) then q.renew = true end
+  call('SETBIT', KEYS[k], bit, 1)
+  if lease > 0 then
+    call('SETBIT', KEYS[k], bit + 1, 1)
+    call('HSET', KEYS[k] .. ':r', bit, pack('<dd', now + lease, serial))
+    q.leased = true
+  elseif paid then call('SETBIT', KEYS[k], bit + 1, 0) end
+end
+
+local function chunkSettle(k, bit, leased, serial, to, taken, now)
+  local q = chunk(k)
+  if q[1] <= now or call('GETBIT', KEYS[k], bit) == 0 then return end
+  if call('GETBIT', KEYS[k], bit + 1) == 0 then
+    -- Who took from bits that are gone has no say over these.
+    if not leased and q[2] <= taken and to == 2 then call('SETBIT', KEYS[k], bit + 1, 1) end
+    return
+  end
+  local running = call('HGET', KEYS[k] .. ':r', bit)
+  -- Released before.
+  if not running then return end
+  local lease, owner = read('<dd', running)
+  if lease <= now then
+    if to == 2 then return end
+  elseif owner ~= serial then return end
+  call('HDEL', KEYS[k] .. ':r', bit)
+  if to == 1 then call('SETBIT', KEYS[k], bit + 1, 0) end
+end
+
+local function chunkSave(k, q, now)
+  call('SETRANGE', KEYS[k], 0, pack('<dd', q[1], q[2]))
+  if not q.renew and not q.new and not q.leased then return end
+  local life = ceil(q[1] - now) + 120000 + GRACE
+  local index, number = KEYS[k]:match('^(.*):([^:]*)$')
+  call('PEXPIRE', KEYS[k], life)
+  call('PEXPIRE', KEYS[k] .. ':r', life)
+  call('ZADD', index, q[1], number)
+  call('PEXPIRE', index, life)
+  if q.new and call('ZCARD', index) > 2048 then
+    local oldest = call('ZRANGE', index, 0, 0)[1]
+    call('DEL', index .. ':' .. oldest, index .. ':' .. oldest .. ':r')
+    call('ZREM', index, oldest)
+  end
+end
+`
+
+/** Penalties: refusals counted, until when; bans so far, until when, forgotten when; until when a notice was said. */
+export const PENALTIES = `
+local PENALTY = '<I4I6I4I6I6I6'
+
+local function bannedUntil(r, tag)
+  local part = r.x and r.x[tag]
+  if not part then return 0 end
+  local _, _, _, until_ = read(PENALTY, part[3])
+  return until_
+end
+
+-- Applies what follows a refusal: whether to say so, and until when the subject is banned.
+local function punish(r, tag, counts, after, within, bans, longest, every, now)
+  local part = r.x and r.x[tag]
+  local violations, counted, level, banned, forget, noticed = 0, 0, 0, 0, 0, 0
+  if part then violations, counted, level, banned, forget, noticed = read(PENALTY, part[3]) end
+  if counts then
+    if forget <= now then level = 0 end
+    if counted <= now then violations = 0 counted = now + within end
+    violations = violations + 1
+    if violations >= after then
+      banned = now + (bans[level + 1] or bans[#bans])
+      level = level + 1
+      violations = 0
+      counted = 0
+      forget = banned + longest
+    end
+  end
+  local notice = every > 0 and noticed <= now
+  if notice then noticed = now + every end
+  local x = r.x
+  if not x then x = {} r.x = x end
+  x[tag] = {6, max(noticed, counted, forget), pack(PENALTY, violations, counted, level, banned, forget, noticed)}
+  return notice, after > 0 and banned or 0
+end
+`

@@ -1,0 +1,355 @@
+import type { Check, Consequence } from '../../../core/check.js'
+import {
+  chargeLimited,
+  holdsAny,
+  judgeClaim,
+  judgeLimited,
+  leftOf,
+  Names,
+  notExcused,
+  presenceOf,
+  takeClaim,
+} from './checks.js'
+import { layOut, type PlanLayout } from './layout.js'
+import { CLAIMS, COUNTERS, LOG, MARKS, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
+import { lines, num } from './lua.js'
+import { markFunction, recordFunctions } from './records.js'
+import { settlement } from './settlement.js'
+import { PART, tagOf } from './tags.js'
+
+/** A plan as a script, and what its callers must know of it. */
+export interface PlanScript {
+  readonly layout: PlanLayout
+  readonly text: string
+  /** Bytes of one question in ARGV[2]. */
+  readonly entryBytes: number
+  /** Bytes of one answer. */
+  readonly answerBytes: number
+}
+
+/** What a question begins with: see `decide` below. */
+export const ENTRY_HEAD = 41
+/** What an answer begins with: see `answer` below. */
+export const ANSWER_HEAD = 34
+
+/**
+ * Turns a plan into the one script that decides it.
+ *
+ * A script that interprets checks takes five times as long on the server as one made for its plan, which knows every
+ * number and every place in a record beforehand.
+ */
+export function compile(plan: PlanLayout['plan']): PlanScript {
+  const layout = layOut(plan)
+  const { scopes, claims, limited } = layout
+  const fields = fieldsOf(layout)
+  const size = fields.reduce((sum, { bytes }) => sum + bytes, ENTRY_HEAD)
+  const answerBytes = ANSWER_HEAD + limited.length * 8 + layout.varied * 16
+  const names = new Names(fields.length + limited.length * 5 + claims.length > 140)
+  const text = lines(
+    header(layout),
+    PRELUDE,
+    scopes.some(({ marks }) => marks.length > 0) && MARKS,
+    limited.some(({ part }) => part === PART.log) && LOG,
+    limited.some(({ part }) => part === PART.counters) && COUNTERS,
+    claims.some(({ check }) => check.tokens === 'digest') && CLAIMS,
+    claims.some(({ check }) => check.tokens === 'sequence') && SEQUENCES,
+    plan.checks.some(({ onRefusal }) => onRefusal !== undefined) && PENALTIES,
+    scopes.map((scope) => lines(scope.recorded && recordFunctions(scope), markFunction(scope))),
+    `local SAVE = {${scopes.map(({ index, recorded }) => (recorded ? `save${index}` : 'false')).join(', ')}}`,
+    constants(layout, answerBytes),
+    answers(layout, names),
+    decision(layout, names, fields),
+    main(layout, size, answerBytes),
+  )
+  return {
+    layout,
+    text,
+    entryBytes: size,
+    answerBytes,
+  }
+}
+
+interface Field {
+  readonly name: string
+  readonly format: string
+  readonly bytes: number
+}
+
+/** What a question holds behind its head: the numbers of its keys, and its tokens. */
+function fieldsOf({ scopes, claims }: PlanLayout): Field[] {
+  const key = (name: string): Field => ({ name, format: 'H', bytes: 2 })
+  return [
+    ...scopes.flatMap(({ index, recorded, marks }) => [
+      ...(recorded ? [key(`k${index}`)] : []),
+      ...(marks.length > 0 ? [key(`m${index}`)] : []),
+    ]),
+    ...claims.flatMap(({ check, ordinal }) =>
+      check.tokens === 'sequence'
+        ? [key(`q${ordinal}`), key(`b${ordinal}`)]
+        : [{ name: `t${ordinal}`, format: 'd', bytes: 8 }],
+    ),
+  ]
+}
+
+function header({ plan, scopes }: PlanLayout): string {
+  return `-- Decides a chain of ${plan.checks.length} checks over ${scopes.length} scopes for a batch of questions, each by itself and in turn.
+-- KEYS[1]      the bot's clock: the highest time seen, and what to add to it
+-- KEYS[2..]    records, marks and bits of sequences that the questions name by number
+-- ARGV[1]      milliseconds that a record outlives what it holds
+-- ARGV[2]      the questions, each of the same length: see decide()
+-- ARGV[3..]    lists of costs and of limits, which questions name by number
+-- result       the answers, each of the same length: see answer(); how many records could not be read; errors`
+}
+
+function constants({ plan }: PlanLayout, answerBytes: number): string {
+  const refusers = plan.checks.flatMap((check, index) =>
+    check.shadow === true ? [] : [`[${num(tagOf('slot', check.slot))}] = ${index}`],
+  )
+  const bans = plan.checks.flatMap(({ onRefusal }, index) =>
+    onRefusal?.penalty === undefined
+      ? []
+      : [`local BANS${index} = {${onRefusal.penalty.bans.map(num).join(', ')}}`],
+  )
+  return lines(
+    'local NAN = 0 / 0',
+    `local BLANK = rep('\\0', ${answerBytes})`,
+    'local LISTS = {}',
+    'local NOW, AT',
+    'local LAST = 0',
+    plan.checks.some(({ kind }) => kind === 'claim') && `local REFUSERS = {${refusers.join(', ')}}`,
+    bans,
+  )
+}
+
+/** The part of an answer that tells limits: what is left of each, then the limits in force of those that vary. */
+function told({ limited }: PlanLayout, names: Names): { format: string; values: string } {
+  const varied = limited.filter(({ variedIndex }) => variedIndex >= 0)
+  const values = [
+    ...limited.map(({ index }) => names.left(index)),
+    ...varied.flatMap(({ index }) => [names.amount(index), names.per(index)]),
+  ]
+  return { format: 'd'.repeat(values.length), values: values.map((value) => `, ${value}`).join('') }
+}
+
+/** Declares what checks keep while a question is decided. */
+function declarations({ limited, claims }: PlanLayout, names: Names, pending: boolean): string {
+  const pendings = pending ? [...limited, ...claims].map(({ index }) => names.pending(index)).sort() : []
+  const rest = limited.flatMap(({ index }) => [
+    names.left(index),
+    names.amount(index),
+    names.per(index),
+    names.depth(index),
+  ])
+  // An answer tells the limits in force of all that vary, judged or not.
+  const inForce = limited
+    .filter(({ variedIndex }) => variedIndex >= 0)
+    .map(
+      ({ index, check: { limit } }) =>
+        `${names.amount(index)}, ${names.per(index)} = ${num(limit.amount)}, ${num(limit.per)}`,
+    )
+  if (names.many) {
+    return lines(
+      'local V = {}',
+      pendings.map((name) => `${name} = 0`),
+      limited.map(({ index }) => `${names.left(index)} = NAN`),
+      inForce,
+    )
+  }
+  const zeros = pendings.map(() => '0').join(', ')
+  const lefts = limited.map(({ index }) => names.left(index))
+  return lines(
+    pendings.length > 0 && `local ${pendings.join(', ')} = ${zeros}`,
+    lefts.length > 0 && `local ${lefts.join(', ')} = ${lefts.map(() => 'NAN').join(', ')}`,
+    rest.length > lefts.length && `local ${rest.filter((name) => !lefts.includes(name)).join(', ')}`,
+    inForce,
+  )
+}
+
+function keysOf({ scopes }: PlanLayout): string {
+  return scopes
+    .flatMap(({ index, recorded, marks }) => [
+      ...(recorded ? [`, k${index}`] : []),
+      ...(marks.length > 0 ? [`, m${index}`] : []),
+    ])
+    .join('')
+}
+
+/** `answer` looks every limit up, for refusals and for whoever was let off some checks. */
+function answers(layout: PlanLayout, names: Names): string {
+  const { format, values } = told(layout, names)
+  return `-- by (1, signed; -1: admitted), cause and flags (1), refusals in shadow (4), claims taken and limits charged (4), wait,
+-- the chain's own time, the clock's (8 each); then what is left of each limit (8), and limits in force (16).
+local function answer(by, flags, shadows, charged, wait, now, at, C, L${keysOf(layout)})
+${declarations(layout, names, false)}
+${lines(layout.limited.map((column) => leftOf(layout, column, names)))}
+return pack('<bBI4I4ddd${format}', by, flags, shadows, charged, ceil(wait), now, at${values})
+end`
+}
+
+function decision(layout: PlanLayout, names: Names, fields: readonly Field[]): string {
+  const { plan, limited, claims } = layout
+  const { format, values } = told(layout, names)
+  const size = plan.checks.length
+  const list = fields.map(({ name }) => `, ${name}`).join('')
+  return `-- A question: what to do (1), its costs and limits (2 each), its serial, the chain's own time (below 0: the server's), the
+-- clock's (8 each), checks to settle (4), when they were charged (8); then keys (2) and tokens (8).
+local function decide(pos)
+local op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${fields.map((field) => field.format).join('')}', ARGV[2], pos)
+local C, L = LISTS[costs], nil
+if not C then
+  C = {read('<${'d'.repeat(size)}', ARGV[costs])}
+  LISTS[costs] = C
+end
+if limits > 0 then
+  L = LISTS[limits]
+  if not L then
+    L = {read('<${'d'.repeat(size * 3)}', ARGV[limits])}
+    LISTS[limits] = L
+  end
+end
+if now < 0 then
+  if not NOW then AT, NOW = clock() end
+  now, at = NOW, AT
+end
+if now > LAST then LAST = now end
+if op > 1 then
+${settlement(layout)}
+return BLANK
+end
+local waives, shadows, charged = 0, 0, 0
+${declarations(layout, names, true)}
+local c, wait, by, cause, banned
+${lines(plan.checks.map((_, index) => judge(layout, index, names)))}
+${lines(
+  claims.map((column) =>
+    column.check.tokens === 'sequence'
+      ? lines('if op == 0 then', takeClaim(column, names), 'end')
+      : takeClaim(column, names),
+  ),
+)}
+${lines(limited.map((column) => chargeLimited(column, names)))}
+if waives ~= 0 or shadows ~= 0 then
+  return answer(-1, waives == 2 and 8 or 0, shadows, charged, 0, now, at, C, L${keysOf(layout)})
+end
+return pack('<bBI4I4ddd${format}', -1, 0, 0, charged, 0, now, at${values})
+end`
+}
+
+/** The Lua of one check: skipped, or passed, or noted in shadow, or refusing. */
+function judge(layout: PlanLayout, index: number, names: Names): string {
+  const check = layout.plan.checks[index] as Check
+  const { shadow = false, onRefusal } = check
+  const counted = check.kind !== 'absent' && check.kind !== 'present'
+  const earlierClaims = layout.claims.some((claim) => claim.index < index)
+  const waived = counted && earlierClaims ? ` and waives ${shadow ? '== 0' : '~= 2'}` : ''
+  const penal = onRefusal?.penalty !== undefined
+  const claim = layout.claims.find((each) => each.index === index)
+  const limit = layout.limited.find((each) => each.index === index)
+  const pending = claim ?? limit
+  return lines(
+    `c = C[${index + 1}]`,
+    `if c ~= 0 and ${presenceOf(check, layout)} ~= 0${waived}${notExcused(layout, check)} then`,
+    `wait, by, cause = 0, ${index}, 0`,
+    penal &&
+      `banned = bannedUntil(load${check.subject}(k${check.subject}, now), ${num(tagOf(PART.penalty, check.slot))})`,
+    claim !== undefined && judgeClaim(claim, names),
+    limit !== undefined && judgeLimited(layout, limit, names),
+    !counted && judgeMarks(layout, check),
+    // When the ban ends, the check itself must have room too.
+    penal && `if banned > now then wait, cause, by = max(wait, banned - now), 1, ${index} end`,
+    'if wait > 0 then',
+    pending !== undefined && `${names.pending(index)} = 0`,
+    shadow ? `shadows = shadows + ${2 ** index}` : refusal(layout, check, index, names),
+    'end',
+    'end',
+  )
+}
+
+function judgeMarks(layout: PlanLayout, check: Check): string {
+  if (check.kind === 'present') {
+    return `if not ${holdsAny(layout, check.subject, check.anyOf)} then wait = huge end`
+  }
+  if (check.kind !== 'absent') return ''
+  const { marks } = layout.scopes[check.subject] as PlanLayout['scopes'][number]
+  return lines(
+    `local m = marks${check.subject}(m${check.subject})`,
+    check.anyOf.map((name) => {
+      const place = marks.indexOf(name) + 1
+      return `if m[${place}] then wait = max(wait, heldFor(m[${place}], at)) end`
+    }),
+  )
+}
+
+/** The consequence of a refusal, the fate of the album it came with, and the answer. */
+function refusal(
+  layout: PlanLayout,
+  { slot, subject, onRefusal }: Check,
+  index: number,
+  names: Names,
+): string {
+  const albums = layout.claims.filter(
+    ({ check, index: earlier }) => earlier < index && check.whenHeld === 'waive' && check.shadow !== true,
+  )
+  const fates = albums.map(({ check, index: earlier, ordinal, tag }) =>
+    lines(
+      `if ${names.pending(earlier)} > 0 then`,
+      `claimPut(R[k${check.subject}], ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, 4, 0, 0, ${num(tagOf('slot', slot))}, now)`,
+      `D[k${check.subject}] = ${check.subject + 1}`,
+      'end',
+    ),
+  )
+  const punished = onRefusal === undefined ? undefined : punishment(onRefusal, slot, subject, index)
+  return lines(
+    'local notice = false',
+    (fates.length > 0 || punished !== undefined) && lines('if cause ~= 2 then', fates, punished, 'end'),
+    `return answer(by, cause + (notice and 4 or 0), shadows, 0, wait, now, at, C, L${keysOf(layout)})`,
+  )
+}
+
+function punishment(
+  { penalty, noticeEvery = 0 }: Consequence,
+  slot: string,
+  scope: number,
+  index: number,
+): string {
+  const tag = num(tagOf(PART.penalty, slot))
+  const rule =
+    penalty === undefined
+      ? `false, 0, 0, nil, 0`
+      : `cause == 0, ${num(penalty.after)}, ${num(penalty.within)}, BANS${index}, ${num(Math.max(...penalty.bans))}`
+  return `local until_
+notice, until_ = punish(load${scope}(k${scope}, now), ${tag}, ${rule}, ${num(noticeEvery)}, now)
+D[k${scope}] = ${scope + 1}
+if until_ > now then wait = max(wait, until_ - now) end`
+}
+
+function main({ claims }: PlanLayout, size: number, answerBytes: number): string {
+  const sequences = claims.some(({ check }) => check.tokens === 'sequence')
+  return `
+local function flush()
+  for k, scope in pairs(D) do SAVE[scope](k, R[k], LAST) end
+  D = {}
+end
+
+local out, errors = {}, {}
+for i = 1, #ARGV[2] / ${size} do
+  local pos = (i - 1) * ${size} + 1
+  local ok, answered
+  if byte(ARGV[2], pos) == 1 then
+    -- A look writes on a copy.
+    flush()
+    local records = R
+    R = {}
+    ok, answered = pcall(decide, pos)
+    R, D = records, {}
+  else ok, answered = pcall(decide, pos) end
+  if not ok then
+    errors[#errors + 1] = (i - 1) .. ' ' .. (type(answered) == 'table' and answered.err or tostring(answered))
+    answered = '\\254' .. rep('\\0', ${answerBytes - 1})
+  end
+  out[i] = answered
+end
+flush()
+${sequences ? 'for k, q in pairs(Q) do if q.dirty then chunkSave(k, q, LAST) end end' : ''}
+return {concat(out), corrupt, unpack(errors)}`
+}

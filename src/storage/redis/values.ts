@@ -1,0 +1,160 @@
+import type { Clock } from '../../core/clock.js'
+import { Digest } from '../../core/digest.js'
+import type { Ms } from '../../core/duration.js'
+import { jsonText } from '../json.js'
+import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
+import { type Connection, scriptOf } from './connection.js'
+
+const PAGE = 1000
+/** A space is spread over so many parts of a cluster. */
+const PARTS = 64
+
+const NOW = `
+local now = tonumber(ARGV[1])
+if now < 0 then
+  local t = redis.call('TIME')
+  now = t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function live(v)
+  if not v then return false end
+  local lapses = struct.unpack('<d', v)
+  return lapses == 0 or lapses > now
+end
+`
+
+/*
+ * A value is a field of its part's hash: when it lapses (a double; 0: never), then JSON. A sorted set lists the keys, and
+ * another when they lapse.
+ */
+
+const PUT = scriptOf(`-- Keeps a value.
+-- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
+-- ARGV[1]  now, or -1    ARGV[2]  key    ARGV[3]  when it lapses (0: never)    ARGV[4]  the value
+${NOW}
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+redis.call('ZADD', KEYS[2], 0, ARGV[2])
+if tonumber(ARGV[3]) > 0 then redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
+else redis.call('ZREM', KEYS[3], ARGV[2]) end
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 32)) do
+  redis.call('HDEL', KEYS[1], key)
+  redis.call('ZREM', KEYS[2], key)
+  redis.call('ZREM', KEYS[3], key)
+end
+return 0
+`)
+
+const GET =
+  scriptOf(`-- KEYS[1]  hash of the part    ARGV[1]  now, or -1    ARGV[2]  key    result  the value, or nil
+${NOW}
+local value = redis.call('HGET', KEYS[1], ARGV[2])
+return live(value) and value or false
+`)
+
+const REMOVE = scriptOf(`-- Takes a value away.
+-- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
+-- ARGV[1]  now, or -1    ARGV[2]  key    result  whether there was one
+${NOW}
+local there = live(redis.call('HGET', KEYS[1], ARGV[2]))
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('ZREM', KEYS[2], ARGV[2])
+redis.call('ZREM', KEYS[3], ARGV[2])
+return there and 1 or 0
+`)
+
+const SCAN = scriptOf(`-- A page of the values of a part, in the order of their keys.
+-- KEYS[1]  hash of the part    KEYS[2]  set of its keys
+-- ARGV[1]  now, or -1    ARGV[2]  the last key of the page before, or nothing    ARGV[3]  how many
+-- result   whether there are more, the last key looked at, then keys and values, in turn
+${NOW}
+local most = tonumber(ARGV[3])
+local keys = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2] == '' and '-' or '(' .. ARGV[2], '+', 'LIMIT', 0, most + 1)
+local out = {#keys > most and 1 or 0, ''}
+for i = 1, math.min(most, #keys) do
+  out[2] = keys[i]
+  local value = redis.call('HGET', KEYS[1], keys[i])
+  if live(value) then
+    out[#out + 1] = keys[i]
+    out[#out + 1] = value
+  end
+end
+return out
+`)
+
+const digest = Digest.keyed('values')
+
+/** Values in hashes, a space spread over parts so that a cluster shares it. */
+export class RedisValues implements Values {
+  constructor(
+    private readonly connection: Connection,
+    private readonly prefix: string,
+    private readonly clock: Clock | undefined,
+  ) {}
+
+  async get(space: string, key: string): Promise<unknown> {
+    checkValueKey(space, key)
+    const found = await this.connection.run(GET, this.keysOf(space, partOf(key)).slice(0, 1), [
+      this.now(),
+      key,
+    ])
+    return found === null ? undefined : readValue(found as Buffer)
+  }
+
+  async put(space: string, key: string, value: unknown, until: Ms = 0): Promise<void> {
+    checkValueKey(space, key)
+    const json = Buffer.from(jsonText(value, `values.${space}`))
+    const lapses = Buffer.alloc(8)
+    lapses.writeDoubleLE(until)
+    const bytes = Buffer.concat([lapses, json])
+    await this.connection.run(PUT, this.keysOf(space, partOf(key)), [this.now(), key, until, bytes])
+  }
+
+  async remove(space: string, key: string): Promise<boolean> {
+    checkValueKey(space, key)
+    return (await this.connection.run(REMOVE, this.keysOf(space, partOf(key)), [this.now(), key])) === 1
+  }
+
+  /** `from` is the number of a part and the last key looked at there. */
+  async scan(space: string, from = '0:', size = PAGE): Promise<ValuePage> {
+    checkSpace(space)
+    const most = Math.max(1, Math.min(PAGE, Math.floor(size)))
+    const entries: ValueEntry[] = []
+    const colon = from.indexOf(':')
+    let part = Number(from.slice(0, colon))
+    let after = from.slice(colon + 1)
+    while (part < PARTS) {
+      const [more, last, ...found] = (await this.connection.run(SCAN, this.keysOf(space, part).slice(0, 2), [
+        this.now(),
+        after,
+        most - entries.length,
+      ])) as [number, Buffer, ...Buffer[]]
+      for (let i = 0; i + 1 < found.length; i += 2) {
+        entries.push({ key: String(found[i]), value: readValue(found[i + 1] as Buffer) })
+      }
+      if (more === 1) after = String(last)
+      else {
+        part++
+        after = ''
+      }
+      if (entries.length === most && part < PARTS) return { entries, next: `${part}:${after}` }
+    }
+    return { entries }
+  }
+
+  private keysOf(space: string, part: number): string[] {
+    // Length first: whatever a space is called, it is no other's.
+    const base = `${this.prefix}:{v${space.length}:${space.replace(/[{}]/g, '_')}:${digest.hex(space)}:${part}}:`
+    return [`${base}h`, `${base}k`, `${base}l`]
+  }
+
+  private now(): number {
+    return this.clock?.() ?? -1
+  }
+}
+
+function partOf(key: string): number {
+  return digest.number(key) % PARTS
+}
+
+function readValue(bytes: Buffer): unknown {
+  return JSON.parse(bytes.toString('utf8', 8)) as unknown
+}
