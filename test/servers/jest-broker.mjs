@@ -1,7 +1,7 @@
 // The servers that all suites of a jest run share belong to jest's main process: workers come and go. It listens from the
 // start, which costs nothing, and starts a server when the first suite asks for it (see shared.ts).
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -9,18 +9,35 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 let broker
 let supplying
 
-export async function openBroker() {
+/** Runs before all suites. A run of everything stops here when a server cannot be had; others may not need it. */
+export async function openBroker({ nonFlagArgs, testPathPatterns, onlyChanged }) {
+  const all = nonFlagArgs.length === 0 && testPathPatterns.patterns.length === 0 && !onlyChanged
+  if (all) {
+    await needServers().catch((error) => {
+      // Where it was noticed helps nobody: the line says what to do.
+      error.stack = error.message
+      throw error
+    })
+  }
   broker = createServer(answer)
   broker.listen(0, '127.0.0.1')
-  await new Promise((resolve, reject) => broker.once('listening', resolve).once('error', reject))
+  await once(broker, 'listening')
   broker.unref()
   process.env.TEST_SERVERS_PORT = String(broker.address().port)
 }
 
 export async function closeBroker() {
-  await new Promise((resolve) => broker.close(resolve))
+  // Who still waits for an answer is gone, or will be with this process.
+  broker.close()
   const supply = await supplying
   await supply?.stop()
+}
+
+/** To install a server takes longer than a suite would wait for it. */
+async function needServers() {
+  const { needPostgres, needRedis } = await load('install')
+  if (!process.env.TEST_REDIS_URL || !process.env.TEST_REDIS_CLUSTER_URL) await needRedis()
+  if (!process.env.TEST_POSTGRES_URL) await needPostgres()
 }
 
 async function answer(socket) {
@@ -30,7 +47,7 @@ async function answer(socket) {
   try {
     // One word, which comes in one piece.
     const [word] = await once(socket, 'data')
-    supplying ??= load()
+    supplying ??= load('supply').then(({ Supply }) => new Supply())
     const supply = await supplying
     reply = { url: await supply.urlOf(String(word)) }
   } catch (error) {
@@ -40,23 +57,26 @@ async function answer(socket) {
 }
 
 /** The servers are started by the code that tests and benchmarks use too, which Node 20 cannot load as it is. */
-async function load() {
-  const { transform } = await import('@swc/core')
+async function load(module) {
   const source = fileURLToPath(new URL('.', import.meta.url))
   const output = fileURLToPath(new URL('../../.cache/servers/', import.meta.url))
   mkdirSync(output, { recursive: true })
-  const files = readdirSync(source).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
-  for (const name of files) {
-    const { code } = await transform(readFileSync(join(source, name), 'utf8'), {
-      swcrc: false,
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
-      module: { type: 'es6' },
-    })
-    // Several runs at once may write the same file: each sees a whole one.
-    const file = join(output, name.replace(/ts$/, 'js'))
-    writeFileSync(`${file}.${process.pid}`, code)
-    renameSync(`${file}.${process.pid}`, file)
+  for (const name of readdirSync(source).filter((each) => /(?<!\.test)\.ts$/.test(each))) {
+    await compile(join(source, name), join(output, name.replace(/ts$/, 'js')))
   }
-  const { Supply } = await import(pathToFileURL(join(output, 'supply.js')).href)
-  return new Supply()
+  return import(pathToFileURL(join(output, `${module}.js`)).href)
+}
+
+async function compile(source, output) {
+  const written = statSync(output, { throwIfNoEntry: false })
+  if (written !== undefined && written.mtimeMs > statSync(source).mtimeMs) return
+  const { transform } = await import('@swc/core')
+  const { code } = await transform(readFileSync(source, 'utf8'), {
+    swcrc: false,
+    jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+    module: { type: 'es6' },
+  })
+  // Several runs at once may write the same file: each sees a whole one.
+  writeFileSync(`${output}.${process.pid}`, code)
+  renameSync(`${output}.${process.pid}`, output)
 }

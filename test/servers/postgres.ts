@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -137,11 +136,10 @@ function saysReady(data: string, pid: number): boolean {
 /** Postgres refuses to be root: its own user, where there is one, else nobody. */
 function unprivileged(): Identity | undefined {
   if (process.getuid?.() !== 0) return undefined
-  const known = readFileSync('/etc/passwd', 'utf8')
+  const known = readFileSync('/etc/passwd', 'utf8').split('\n')
   for (const name of ['postgres', 'nobody']) {
-    if (!known.split('\n').some((line) => line.startsWith(`${name}:`))) continue
-    const id = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
-    return { uid: id('-u'), gid: id('-g') }
+    const [, , uid, gid] = known.find((line) => line.startsWith(`${name}:`))?.split(':') ?? []
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
   }
   throw new Error('postgres will not run as root, and there is no user "postgres" or "nobody": add one')
 }

@@ -3,6 +3,9 @@ import { createConnection } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { Supply, type Ware } from './supply.js'
 
+// A server starts when the first suite asks for it, which takes up to a few seconds on a busy machine: give the hook that asks
+// half a minute (`beforeAll(…, 30_000)`).
+
 /** Where jest's main process listens; `jest-broker.mjs` sets it. */
 const BROKER = 'TEST_SERVERS_PORT'
 
