@@ -17,7 +17,7 @@ export type {
   WhenDown,
   WindowCheck,
 } from './core/check.js'
-export { type Clock, systemClock } from './core/clock.js'
+export { type Clock, systemClock, type Timers } from './core/clock.js'
 export { Digest } from './core/digest.js'
 export { type Duration, type DurationUnit, formatDuration, type Ms, parseDuration } from './core/duration.js'
 export { SentinelError, type SentinelErrorCode } from './core/errors.js'
@@ -70,7 +70,8 @@ export type {
   MarkEvent,
   SentinelEvents,
   ShadowEvent,
-  Timers,
+  StorageDownEvent,
+  StorageUpEvent,
   WarningEvent,
 } from './middleware/house.js'
 export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspection.js'
@@ -85,7 +86,9 @@ export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export { Sentinel, type SentinelHealth, sentinel } from './sentinel.js'
 export type { ChangeListener, StorageChange } from './storage/changes.js'
+export type { CircuitHealth, CircuitState } from './storage/condition.js'
 export { type MemoryOptions, memory } from './storage/memory/memory.js'
+export { type ResilientOptions, resilient } from './storage/resilient.js'
 export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
 export type { Mark, MarkEntry, MarkPage, Marks, Storage, StorageHealth } from './storage/storage.js'
 export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'

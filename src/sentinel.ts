@@ -300,6 +300,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     await this.chain.drain()
     await Promise.all(this.draining)
     await this.house.background.drain()
+    await this.house.letGo()
     if (this.ownsStorage) await this.house.storage.close()
   }
 

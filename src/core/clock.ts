@@ -25,3 +25,49 @@ export type Clock = () => Ms
  * ```
  */
 export const systemClock: Clock = () => Date.now()
+
+/** Tells how much time passes, and is never set: for time-outs. Milliseconds since some moment or other. */
+export const steadyClock: Clock = () => performance.now()
+
+/**
+ * What schedules delayed work. Injected, so that tests never sleep.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Timers } from 'grammy-sentinel'
+ *
+ * const due: (() => void)[] = []
+ * const timers: Timers = {
+ *   after(_ms, run) {
+ *     due.push(run)
+ *     return () => due.splice(due.indexOf(run), 1)
+ *   },
+ * }
+ * sentinel({ timers }) // a test runs what is due when it likes
+ * ```
+ */
+export interface Timers {
+  /** Runs once after so many milliseconds; the returned function calls it off. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** The platform's timers. */
+export const systemTimers: Timers = {
+  after(ms, run) {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** The platform's timers, for work that nobody waits for: where the platform can tell, they keep no process alive. */
+export const quietTimers: Timers = {
+  after(ms, run) {
+    const timer: unknown = setTimeout(run, ms)
+    if (isReferenced(timer)) timer.unref()
+    return () => clearTimeout(timer as ReturnType<typeof setTimeout>)
+  },
+}
+
+function isReferenced(timer: unknown): timer is { unref(): void } {
+  return typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function'
+}

@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { type Key, keyText } from '../core/subject.js'
 import { guardOf } from './compose.js'
@@ -241,7 +242,8 @@ class Resolver {
   /** The storage failed: whoever is to be let in all the same comes without what an earlier yes brought. */
   private forgotten(error: unknown): undefined {
     if (!this.open) throw error
-    this.house.events.tell('error', { error, during: 'auth.resolve' })
+    // Of a storage that is known to be down everybody has been told.
+    if (!isUnavailable(error)) this.house.events.tell('error', { error, during: 'auth.resolve' })
   }
 
   ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
@@ -294,6 +296,10 @@ class Resolver {
       work().then(fulfil, reject).finally(callOff)
     })
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.unavailable'
 }
 
 function given(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {

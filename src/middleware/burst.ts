@@ -1,8 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
-import type { Clock } from '../core/clock.js'
+import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import type { SentinelControl } from './control.js'
-import type { Timers } from './house.js'
 
 /** A message that is held back, with the way on to its handlers. */
 export interface Part<C extends Context> {

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import type { MaybePromise } from '../core/check.js'
-import { type Clock, systemClock } from '../core/clock.js'
+import { type Clock, systemClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
@@ -8,7 +8,9 @@ import { errorText } from '../core/redact.js'
 import type { Key } from '../core/subject.js'
 import type { Denied } from '../core/verdict.js'
 import { Events } from '../hooks/events.js'
+import { isObservable, type StorageCondition } from '../storage/condition.js'
 import { memory } from '../storage/memory/memory.js'
+import { protect } from '../storage/protect.js'
 import type { Storage } from '../storage/storage.js'
 import { Background } from './background.js'
 import { Bots, type KnownBot } from './bots.js'
@@ -116,6 +118,41 @@ export interface MarkEvent {
 }
 
 /**
+ * The storage stopped answering. Guards go by their `onFailure` until it is back.
+ *
+ * @example
+ * ```ts
+ * import { type StorageDownEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ kind, reason }: StorageDownEvent): void => console.error(`${kind} is down: ${reason}`)
+ * sentinel().on('storage.down', told)
+ * ```
+ */
+export interface StorageDownEvent {
+  /** Which storage, such as `redis`; `unknown` if it was never reached. */
+  readonly kind: string
+  /** A code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. */
+  readonly reason: string
+}
+
+/**
+ * The storage answers again.
+ *
+ * @example
+ * ```ts
+ * import { type StorageUpEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ kind, afterMs }: StorageUpEvent): void => console.log(`${kind} is back after ${afterMs} ms`)
+ * sentinel().on('storage.up', told)
+ * ```
+ */
+export interface StorageUpEvent {
+  readonly kind: string
+  /** For how long it was down. */
+  readonly afterMs: Ms
+}
+
+/**
  * What can be listened to with `guard.on(…)`.
  *
  * @example
@@ -138,38 +175,10 @@ export interface SentinelEvents {
   unblocked: MarkEvent
   registered: MarkEvent
   unregistered: MarkEvent
+  'storage.down': StorageDownEvent
+  'storage.up': StorageUpEvent
   error: FailureEvent
   warning: WarningEvent
-}
-
-/**
- * What schedules delayed work. Injected, so that tests never sleep.
- *
- * @example
- * ```ts
- * import { sentinel, type Timers } from 'grammy-sentinel'
- *
- * const due: (() => void)[] = []
- * const timers: Timers = {
- *   after(_ms, run) {
- *     due.push(run)
- *     return () => due.splice(due.indexOf(run), 1)
- *   },
- * }
- * sentinel({ timers }) // a test runs what is due when it likes
- * ```
- */
-export interface Timers {
-  /** Runs once after so many milliseconds; the returned function calls it off. */
-  after(ms: number, run: () => void): () => void
-}
-
-/** The platform's timers. */
-export const systemTimers: Timers = {
-  after(ms, run) {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  },
 }
 
 /** What the guards of one chain share. */
@@ -194,6 +203,8 @@ export interface House {
   forEveryBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): void
   /** Tells a warning, once per code and message. */
   warn(code: string, message: string): void
+  /** Lets go of what it has put around the storage. Idempotent; does not reject. */
+  letGo(): Promise<void>
 }
 
 /** What a house is made of. All optional. */
@@ -213,6 +224,14 @@ class LastResort {
 
   tell(event: keyof SentinelEvents, told: unknown): void {
     if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
+    if (event === 'storage.down') {
+      const { kind, reason } = told as StorageDownEvent
+      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}. Guards go by their onFailure.`)
+    }
+    if (event === 'storage.up') {
+      const { kind, afterMs } = told as StorageUpEvent
+      console.warn(`grammy-sentinel: the storage (${kind}) is back after ${afterMs} ms.`)
+    }
     if (event !== 'error') return
     const { error, during } = told as FailureEvent
     const now = this.clock()
@@ -248,8 +267,10 @@ export function furnish(options: HouseOptions): House {
   const background = new Background(failed)
   const bots = new Bots()
   const warned = new Set<string>()
+  const { storage, release } = protect(options.storage ?? memory({ clock }), options)
+  const unobserve = isObservable(storage) ? storage.observe((told) => conditionTold(told, events)) : undefined
   return {
-    storage: options.storage ?? memory({ clock }),
+    storage,
     clock,
     at: options.clock ?? storageTime,
     timers,
@@ -281,7 +302,21 @@ export function furnish(options: HouseOptions): House {
       warned.add(told)
       events.tell('warning', { code, message })
     },
+    async letGo() {
+      try {
+        await release()
+      } catch (error) {
+        failed(error, 'close')
+      }
+      unobserve?.()
+    },
   }
+}
+
+function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): void {
+  if (told.is === 'down') events.tell('storage.down', { kind: told.kind, reason: told.reason })
+  else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
+  else events.tell('error', { error: told.error, during: told.during })
 }
 
 /** The same house with other exemptions and notices. */

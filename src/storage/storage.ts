@@ -2,6 +2,7 @@ import type { Judge, MaybePromise, Plan } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Key } from '../core/subject.js'
 import type { ChangeListener } from './changes.js'
+import type { CircuitHealth } from './condition.js'
 import type { SessionStorage, SessionsOptions } from './sessions.js'
 import type { Users } from './users.js'
 import type { Values } from './values.js'
@@ -112,6 +113,8 @@ export interface StorageHealth {
   readonly evicted?: number
   /** Records that could not be kept at all, since penalties filled the cap: those updates were admitted uncounted. */
   readonly untracked?: number
+  /** How it has fared; of storages that may fail. */
+  readonly circuit?: CircuitHealth
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/core/clock.js'
-import type { Timers } from '../../src/middleware/house.js'
+import type { Timers } from '../../src/core/clock.js'
 
 interface Timer {
   readonly at: number

@@ -1,0 +1,107 @@
+import { ConsecutiveBreaker, type IBreaker } from 'cockatiel'
+import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
+import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { memory } from './memory/memory.js'
+import { ResilientStorage } from './resilient/storage.js'
+import type { Storage } from './storage.js'
+
+/**
+ * Options of {@link resilient}. Durations are texts such as `'250ms'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { memory, type ResilientOptions, resilient } from 'grammy-sentinel'
+ *
+ * const patient: ResilientOptions = { timeout: '1s', breaker: 20 }
+ * resilient(memory(), patient) // put the storage of yours in its place
+ * ```
+ */
+export interface ResilientOptions {
+  /** How long an update waits for the storage. What is not on an update's way may take eight times as long. @default '250ms' */
+  readonly timeout?: Duration
+  /**
+   * So many failures in a row take the storage for down; or a breaker of cockatiel's that says when, such as
+   * `new SamplingBreaker({ threshold: 0.5, duration: 10_000 })`. Each storage needs one of its own. @default 5
+   */
+  readonly breaker?: number | IBreaker
+  /** What decides while the storage is down. @default memory() */
+  readonly fallback?: Storage
+  /** Between two looks whether the storage is back, at most. @default '300ms' */
+  readonly probeEvery?: Duration
+  /** Marks that the copy may hold, some 200 bytes each. Of more, those that are left out are taken for not there. @default 1_000_000 */
+  readonly maxMarks?: number
+  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
+  readonly clock?: Clock
+  /** Schedules time-outs and probes. @default setTimeout, keeping no process alive */
+  readonly timers?: Timers
+}
+
+/**
+ * Puts time-outs, a circuit breaker and a fallback around a storage that may fail. Every update is decided within the
+ * time-out; while the storage is down, without a trip, by each guard's `onFailure`. `sentinel()` does this by itself with
+ * every storage that is `remote`: call it to tune.
+ *
+ * While the storage is down
+ * - limits, claims and the like are decided in memory, from nothing: whoever had used up a limit has it once more;
+ * - marks (blocks, roles) that a plan asks for go by the last known copy, which is kept up to date in the background: what
+ *   another process changed in the last moments may be missed, and all of it if the storage was never reached;
+ * - `marks.put` and `marks.remove` reject with `storage.unavailable`, hold in this process at once, and are written when
+ *   the storage is back, unless something newer is there; `users`, `values` and sessions reject;
+ * - the storage is looked after in the background, and used again as soon as it is back.
+ *
+ * @param storage One that answers synchronously decides by itself: it cannot take too long.
+ * @throws SentinelError `option.invalid`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { memory, resilient, sentinel } from 'grammy-sentinel'
+ *
+ * const storage = resilient(memory(), { timeout: '100ms' }) // put the storage of yours in its place
+ * const guard = sentinel({ storage })
+ * guard.on('storage.down', ({ kind, reason }) => console.error(`${kind} is down: ${reason}`))
+ * ```
+ */
+export function resilient(storage: Storage, options: ResilientOptions = {}): Storage {
+  return makeResilient(storage, options)
+}
+
+/** The same, told what it is. */
+export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
+  const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
+  return new ResilientStorage(storage, {
+    timeout: span('timeout', options.timeout ?? 250),
+    breaker: breakerOf(options.breaker),
+    fallback: options.fallback ?? memory({ clock }),
+    ownsFallback: options.fallback === undefined,
+    spacing: span('probeEvery', options.probeEvery ?? 300),
+    maxMarks: whole('maxMarks', maxMarks),
+    clock,
+    // Time-outs go by the clock that timers go by.
+    steady: options.timers === undefined ? steadyClock : clock,
+    timers,
+  })
+}
+
+function breakerOf(breaker: ResilientOptions['breaker'] = 5): IBreaker {
+  if (typeof breaker === 'number') return new ConsecutiveBreaker(whole('breaker', breaker))
+  if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
+  throw new SentinelError(
+    'option.invalid',
+    'resilient.breaker: that is none. Pass a number of failures, or a breaker of cockatiel.',
+  )
+}
+
+function whole(option: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new SentinelError(
+    'option.invalid',
+    `resilient.${option}: ${String(value)} must be a whole number of one or more.`,
+  )
+}
+
+function span(option: string, value: Duration): Ms {
+  const ms = parseDuration(value, `resilient.${option}`)
+  if (ms >= 1) return ms
+  throw new SentinelError('option.invalid', `resilient.${option}: ${ms} ms is no time. Pass 1 ms or more.`)
+}

@@ -1,0 +1,151 @@
+import { CircuitState as CockatielState, type IBreaker } from 'cockatiel'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { CircuitState } from '../condition.js'
+import { reasonOf } from './reason.js'
+
+/** Between the first probes; then twice as long, up to `spacing`. */
+const FIRST_SPACING: Ms = 50
+/** Between probes while earlier ones are still unanswered: these are answered first, when the storage is back. */
+const MOST_SPACING: Ms = 10_000
+/** How long a storage that answers a probe is waited for to prove itself in earnest, if nothing is asked of it. */
+const TRIAL_FOR: Ms = 100
+
+const STATES = {
+  closed: CockatielState.Closed,
+  open: CockatielState.Open,
+  'half-open': CockatielState.HalfOpen,
+} as const
+
+export interface CircuitOptions {
+  /** Says when failures are too many. */
+  readonly breaker: IBreaker
+  /** Asks whether the storage is back; rejects if it is not. */
+  readonly probe: () => Promise<void>
+  /** Told of every change of state. */
+  readonly changed: (state: CircuitState, reason: string) => void
+  /** Between probes at most, in milliseconds. */
+  readonly spacing: Ms
+  /** Tells since when. */
+  readonly clock: Clock
+  readonly timers: Timers
+}
+
+/**
+ * Keeps calls from a storage that does not answer. cockatiel's breakers say when it is down; when it is back is found
+ * out by probes, so that it does not take an update to try. (cockatiel's own policy reads the machine's clock, costs a
+ * call four promises, and looks again only when it is called.)
+ */
+export class Circuit {
+  state: CircuitState = 'closed'
+  since: Ms
+  /** Of the last failure; empty before any. */
+  reason = ''
+  /** Rises when it opens: how a call ends that began before that says nothing any more. */
+  epoch = 0
+  private attempt = 0
+  private unanswered = 0
+  private trying = false
+  private stopped = false
+  private callOff: (() => void) | undefined
+
+  constructor(private readonly options: CircuitOptions) {
+    this.since = options.clock()
+  }
+
+  /** Whether a call may go out. In `half-open` it is the one that is tried: it must tell how it ended. */
+  admits(): boolean {
+    if (this.state === 'closed') return true
+    if (this.stopped) return true
+    if (this.state === 'open' || this.trying) return false
+    this.trying = true
+    return true
+  }
+
+  succeeded(epoch: number): void {
+    if (epoch !== this.epoch) return
+    this.options.breaker.success(STATES[this.state])
+    if (this.state !== 'closed') this.become('closed')
+  }
+
+  failed(error: unknown, epoch: number): void {
+    this.reason = reasonOf(error)
+    if (epoch !== this.epoch || this.stopped) return
+    const isTooMany = this.options.breaker.failure(STATES[this.state])
+    if (isTooMany || this.state === 'half-open') this.become('open')
+  }
+
+  /** Something failed that says nothing of how the storage is. */
+  noted(error: unknown): void {
+    this.reason = reasonOf(error)
+  }
+
+  /** Opens it, whatever the breaker thinks. */
+  trip(error: unknown): void {
+    this.reason = reasonOf(error)
+    if (this.state !== 'open' && !this.stopped) this.become('open')
+  }
+
+  /** No more probes. What is asked from now on is tried, each by itself. */
+  stop(): void {
+    this.stopped = true
+    this.callOff?.()
+    this.callOff = undefined
+  }
+
+  private become(state: CircuitState): void {
+    this.callOff?.()
+    this.callOff = undefined
+    this.trying = false
+    if (state === 'closed' || this.state === 'closed') this.attempt = 0
+    this.state = state
+    this.since = this.options.clock()
+    if (state === 'open') {
+      this.epoch++
+      this.probeIn(this.spacing())
+    } else if (state === 'half-open') this.later(TRIAL_FOR, () => this.proved())
+    this.options.changed(state, this.reason)
+  }
+
+  /** Nothing was asked, so the probe has to do. A call that is on its way decides by itself. */
+  private proved(): void {
+    if (!this.trying) this.succeeded(this.epoch)
+  }
+
+  private spacing(): Ms {
+    const { spacing } = this.options
+    if (this.unanswered > 0) return Math.min(MOST_SPACING, spacing * 2 ** this.unanswered)
+    return Math.min(spacing, FIRST_SPACING * 2 ** Math.min(this.attempt, 20))
+  }
+
+  private later(span: Ms, run: () => void): void {
+    this.callOff?.()
+    this.callOff = this.options.timers.after(span, () => {
+      this.callOff = undefined
+      run()
+    })
+  }
+
+  private probeIn(span: Ms): void {
+    this.later(span, () => void this.probe())
+  }
+
+  /** Does not reject. */
+  private async probe(): Promise<void> {
+    this.attempt++
+    this.unanswered++
+    // Should it hang, another goes out; it may have been asked over a line that is dead.
+    this.probeIn(this.spacing())
+    const back = await this.options.probe().then(
+      () => true,
+      (error) => {
+        this.reason = reasonOf(error)
+        return false
+      },
+    )
+    this.unanswered--
+    if (this.state !== 'open' || this.stopped) return
+    if (back) this.become('half-open')
+    else this.probeIn(this.spacing())
+  }
+}

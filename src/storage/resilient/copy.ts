@@ -1,0 +1,254 @@
+import type { MaybePromise } from '../../core/check.js'
+import type { Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { type Key, keyText, textKey } from '../../core/subject.js'
+import type { Mark, MarkEntry, Marks } from '../storage.js'
+
+/** Read at once. */
+const PAGE = 1000
+/** Marks of single subjects read at once. */
+const AT_ONCE = 100
+/** Subjects remembered to be read again; of more, the whole list is. */
+const MOST_STALE = 10_000
+/** How long after a reading failed it is tried again. */
+const AGAIN: Ms = 1000
+
+/** Who holds one mark of one bot, as far as the copy knows. */
+interface List {
+  readonly bot: number
+  readonly name: string
+  /** To be read as a whole. */
+  due: boolean
+  /** Read as a whole at least once. */
+  read: boolean
+  /** There were more than the copy may hold. */
+  cut: boolean
+  size: number
+  /** Changed since they were read: not to be overwritten by what a page says that was asked for before. */
+  readonly stale: Set<Key>
+}
+
+export interface CopyOptions {
+  readonly from: Marks
+  readonly to: Marks
+  readonly most: number
+  readonly timers: Timers
+  /** Whether the storage can be asked at all. */
+  readonly isUp: () => boolean
+  /** Bounds a call in time. */
+  readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
+  /** Whether a write of ours waits to reach the storage, so that ours is the newer. */
+  readonly isPending: (bot: number, name: string, key: Key) => boolean
+}
+
+/**
+ * A copy of the marks that plans ask for, kept where a plan is decided when the storage is down. Read list by list and
+ * page by page in the background, one call at a time, and read again subject by subject as changes are told of. No update
+ * waits for it.
+ */
+export class MarksCopy {
+  /** Marks that are held. */
+  size = 0
+  private readonly names = new Set<string>()
+  private readonly bots = new Set<number>()
+  private readonly lists = new Map<string, List>()
+  private lastBot = Number.NaN
+  private working = false
+  private stopped = false
+  private callOff: (() => void) | undefined
+
+  constructor(private readonly options: CopyOptions) {}
+
+  /** Whether every list was read as a whole. */
+  get complete(): boolean {
+    for (const { read, cut } of this.lists.values()) if (!read || cut) return false
+    return true
+  }
+
+  /** Copies these marks, too. */
+  follow(names: Iterable<string>): void {
+    for (const name of names) {
+      if (this.names.has(name)) continue
+      this.names.add(name)
+      for (const bot of this.bots) this.begin(bot, name)
+    }
+  }
+
+  /** Copies the marks of this bot, too. */
+  meet(bot: number): void {
+    if (bot === this.lastBot) return
+    this.lastBot = bot
+    if (this.bots.has(bot)) return
+    this.bots.add(bot)
+    for (const name of this.names) this.begin(bot, name)
+  }
+
+  follows(name: string): boolean {
+    return this.names.has(name)
+  }
+
+  /** Whether the copy can speak for a list. */
+  knows(bot: number, name: string): boolean {
+    return this.lists.get(idOf(bot, name))?.read === true
+  }
+
+  /** Changes were told of, or made. */
+  stale(bot: number, name: string, keys: readonly Key[]): void {
+    const list = this.lists.get(idOf(bot, name))
+    if (list === undefined) return
+    if (list.stale.size + keys.length > MOST_STALE) {
+      list.stale.clear()
+      list.due = true
+    } else for (const key of keys) list.stale.add(canonical(key))
+    this.work()
+  }
+
+  /** Changes may have been missed. */
+  refresh(): void {
+    for (const list of this.lists.values()) list.due = true
+    this.work()
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.callOff?.()
+  }
+
+  private begin(bot: number, name: string): void {
+    const list = { bot, name, due: true, read: false, cut: false, size: 0, stale: new Set<Key>() }
+    this.lists.set(idOf(bot, name), list)
+    this.work()
+  }
+
+  private work(): void {
+    if (this.working || this.stopped || !this.options.isUp()) return
+    this.callOff?.()
+    this.callOff = undefined
+    this.working = true
+    void this.read()
+  }
+
+  /** Reads until nothing is due. Does not reject: what failed is tried again. */
+  private async read(): Promise<void> {
+    let failed = false
+    try {
+      // Who met a bot may be about to follow more: one turn, and their lists are read together.
+      await undefined
+      for (let list = this.next(); list !== undefined && !this.stopped; list = this.next()) {
+        await (list.due ? this.readAll(list) : this.readStale(list))
+      }
+    } catch {
+      // What was due is due still. That the storage fails is told by those who need it.
+      failed = true
+    } finally {
+      this.working = false
+    }
+    if (!failed || this.stopped) return
+    this.callOff = this.options.timers.after(AGAIN, () => this.work())
+  }
+
+  private next(): List | undefined {
+    let stale: List | undefined
+    for (const list of this.lists.values()) {
+      if (list.due) return list
+      if (list.stale.size > 0) stale ??= list
+    }
+    return stale
+  }
+
+  private async readAll(list: List): Promise<void> {
+    const { bot, name } = list
+    const { from, to, bounded, most } = this.options
+    const seen = new Set<Key>()
+    let room = most - (this.size - list.size)
+    list.due = false
+    list.cut = false
+    try {
+      let next: string | undefined
+      do {
+        const page = await bounded(() => from.scan(bot, name, next, PAGE))
+        const entries = page.entries.slice(0, Math.max(0, room))
+        room -= entries.length
+        list.cut = entries.length < page.entries.length
+        for (const { key } of entries) seen.add(canonical(key))
+        await this.put(
+          list,
+          entries.filter(({ key }) => this.isOurs(list, key)),
+        )
+        next = list.cut ? undefined : page.next
+      } while (next !== undefined && !this.stopped)
+      // Whoever was not there holds it no longer.
+      let mine: string | undefined
+      do {
+        const page = await to.scan(bot, name, mine, PAGE)
+        const gone = page.entries.flatMap(({ key }) =>
+          seen.has(canonical(key)) || !this.isOurs(list, key) ? [] : [key],
+        )
+        if (gone.length > 0) await to.remove(bot, name, gone)
+        mine = page.next
+      } while (mine !== undefined)
+      this.resize(list, seen.size - list.size)
+      list.read = true
+    } catch (error) {
+      list.due = true
+      throw error
+    }
+  }
+
+  /** Whether what was read may be taken over: there is nothing newer. */
+  private isOurs({ bot, name, stale }: List, key: Key): boolean {
+    return !stale.has(canonical(key)) && !this.options.isPending(bot, name, key)
+  }
+
+  private resize(list: List, by: number): void {
+    list.size += by
+    this.size += by
+  }
+
+  private async put({ bot, name }: List, entries: readonly MarkEntry[]): Promise<void> {
+    if (entries.length > 0) await this.options.to.put(bot, name, entries)
+  }
+
+  private async readStale(list: List): Promise<void> {
+    const { bot, name, stale } = list
+    const { from, to, bounded } = this.options
+    const keys = [...take(stale, AT_ONCE)]
+    for (const key of keys) stale.delete(key)
+    let marks: readonly (Mark | undefined)[]
+    try {
+      marks = await Promise.all(keys.map((key) => bounded(() => from.get(bot, key, name))))
+    } catch (error) {
+      for (const key of keys) stale.add(key)
+      throw error
+    }
+    for (const [index, key] of keys.entries()) {
+      if (!this.isOurs(list, key)) continue
+      const mark = marks[index]
+      const had = (await to.get(bot, key, name)) !== undefined
+      if (mark === undefined) {
+        if (had) this.resize(list, -1)
+        await to.remove(bot, name, [key])
+      } else if (had || this.size < this.options.most) {
+        if (!had) this.resize(list, 1)
+        await to.put(bot, name, [{ key, mark }])
+      } else list.cut = true
+    }
+  }
+}
+
+function* take<T>(items: Iterable<T>, most: number): Generator<T, void, undefined> {
+  let left = most
+  for (const item of items) {
+    if (left-- === 0) return
+    yield item
+  }
+}
+
+function idOf(bot: number, name: string): string {
+  return `${bot} ${name}`
+}
+
+/** One form of key for each subject, whoever told of it. */
+function canonical(key: Key): Key {
+  return typeof key === 'number' ? key : textKey(keyText(key))
+}

@@ -1,0 +1,142 @@
+import type { MaybePromise } from '../../core/check.js'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+
+/** The timer went off this much late: the process itself stood still, and answers may lie unread. */
+const LATE: Ms = 25
+
+/** Something that is waited for, until a moment. */
+export class Deadline {
+  due: Ms = 0
+  /** In the order of coming, which is the order of falling due. */
+  before: Deadline | undefined
+  after: Deadline | undefined
+  waiting = false
+
+  constructor(readonly expire: () => void) {}
+}
+
+/**
+ * Deadlines that are all equally far: the first to come is the first to fall due, so one timer does for any number of
+ * them. It is armed while somebody waits, and nothing is kept of what was answered in time.
+ */
+export class Deadlines {
+  private first: Deadline | undefined
+  private last: Deadline | undefined
+  private callOff: (() => void) | undefined
+  private patient = false
+  size = 0
+
+  constructor(
+    readonly span: Ms,
+    private readonly clock: Clock,
+    private readonly timers: Timers,
+  ) {}
+
+  add(deadline: Deadline): void {
+    deadline.due = this.clock() + this.span
+    deadline.waiting = true
+    deadline.before = this.last
+    if (this.last === undefined) this.first = deadline
+    else this.last.after = deadline
+    this.last = deadline
+    this.size++
+    if (this.callOff === undefined) this.arm(this.span)
+  }
+
+  /** Takes one away; whether it was still waited for. */
+  meet(deadline: Deadline): boolean {
+    if (!deadline.waiting) return false
+    const { before, after } = deadline
+    if (before === undefined) this.first = after
+    else before.after = after
+    if (after === undefined) this.last = before
+    else after.before = before
+    deadline.waiting = false
+    deadline.before = undefined
+    deadline.after = undefined
+    this.size--
+    return true
+  }
+
+  /** Lets all of them expire now. */
+  clear(): void {
+    this.callOff?.()
+    this.callOff = undefined
+    for (let next = this.first; next !== undefined; next = this.first) this.end(next)
+  }
+
+  private arm(span: Ms): void {
+    this.callOff = this.timers.after(span, this.fire)
+  }
+
+  private readonly fire = (): void => {
+    this.callOff = undefined
+    if (this.first === undefined) return
+    const now = this.clock()
+    if (!this.patient && now - this.first.due > LATE) {
+      // One turn of the event loop, in which what has arrived is read: whoever answered in time is not to blame.
+      this.patient = true
+      this.arm(1)
+      return
+    }
+    this.patient = false
+    let next: Deadline | undefined = this.first
+    for (; next !== undefined && next.due <= now; next = this.first) this.end(next)
+    // A clock that was put back must not make anybody wait for longer than the span.
+    if (next !== undefined) this.arm(Math.max(1, Math.min(this.span, next.due - now)))
+  }
+
+  private end(deadline: Deadline): void {
+    this.meet(deadline)
+    deadline.expire()
+  }
+}
+
+/** An answer that did not come in time. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut'
+  readonly code = 'TIMEOUT'
+
+  constructor(span: Ms) {
+    super(`no answer within ${span} ms`)
+  }
+}
+
+/** What becomes of one call. */
+export interface Outcome<T> {
+  /** It was answered in time. */
+  answered(): void
+  /** It failed or took too long: what to give instead, or throw. */
+  failed(error: unknown): MaybePromise<T>
+  /** It was answered after all, when something else had been given instead. */
+  late?(value: T): void
+}
+
+/** Waits for an answer, but not for ever. */
+export function inTime<T>(answer: Promise<T>, deadlines: Deadlines, outcome: Outcome<T>): Promise<T> {
+  return new Promise<T>((fulfil, reject) => {
+    const instead = (error: unknown): void => {
+      try {
+        fulfil(outcome.failed(error))
+      } catch (other) {
+        reject(other)
+      }
+    }
+    const deadline = new Deadline(() => instead(new TimedOut(deadlines.span)))
+    answer.then(
+      (value) => {
+        if (!deadlines.meet(deadline)) {
+          outcome.late?.(value)
+          return
+        }
+        outcome.answered()
+        fulfil(value)
+      },
+      (error) => {
+        if (deadlines.meet(deadline)) instead(error)
+      },
+    )
+    deadlines.add(deadline)
+  })
+}

@@ -1,0 +1,122 @@
+import type { IBreaker } from 'cockatiel'
+import { isPromise, type MaybePromise } from '../../core/check.js'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { CircuitState } from '../condition.js'
+import { Circuit } from './circuit.js'
+import { Deadlines, inTime } from './deadlines.js'
+import { isOfTheCaller, reasonOf } from './reason.js'
+
+/** What is no part of an update's way may take so many times longer. */
+const PATIENCE = 8
+
+/** Stands for a call that was never made. */
+export const NOT_ASKED: unique symbol = Symbol('not asked')
+
+export interface LineOptions {
+  readonly timeout: Ms
+  readonly breaker: IBreaker
+  readonly probe: () => Promise<void>
+  readonly changed: (state: CircuitState, reason: string) => void
+  readonly spacing: Ms
+  /** The time of day. */
+  readonly clock: Clock
+  /** For deadlines. */
+  readonly steady: Clock
+  readonly timers: Timers
+}
+
+/** The line to one storage: every call over it is bounded in time, and none is made while the storage is down. */
+export class Line {
+  readonly circuit: Circuit
+  private readonly quick: Deadlines
+  private readonly patient: Deadlines
+  /** Answers that came after something else had been answered. */
+  late = 0
+
+  constructor(options: LineOptions) {
+    this.circuit = new Circuit(options)
+    this.quick = new Deadlines(options.timeout, options.steady, options.timers)
+    this.patient = new Deadlines(options.timeout * PATIENCE, options.steady, options.timers)
+  }
+
+  /**
+   * Asks, and answers with something else where that fails or takes too long. Synchronous where both are.
+   *
+   * @param instead Told why; what it throws reaches the caller.
+   * @param late Told what came too late.
+   */
+  ask<T>(
+    work: () => MaybePromise<T>,
+    instead: (error: unknown) => MaybePromise<T>,
+    late?: (value: T) => void,
+    patient = false,
+  ): MaybePromise<T> {
+    const { circuit } = this
+    if (!circuit.admits()) return instead(NOT_ASKED)
+    const { epoch } = circuit
+    const failed = (error: unknown): MaybePromise<T> => {
+      if (isOfTheCaller(error)) circuit.succeeded(epoch)
+      else circuit.failed(error, epoch)
+      return instead(error)
+    }
+    let answer: MaybePromise<T>
+    try {
+      answer = work()
+    } catch (error) {
+      return failed(error)
+    }
+    if (!isPromise(answer)) {
+      circuit.succeeded(epoch)
+      return answer
+    }
+    return inTime(answer, patient ? this.patient : this.quick, {
+      answered: () => circuit.succeeded(epoch),
+      failed,
+      late: (value) => {
+        this.late++
+        late?.(value)
+      },
+    })
+  }
+
+  /**
+   * Asks for whoever has to know when it fails.
+   *
+   * @throws SentinelError `storage.unavailable`, and what the storage says of a wrong question.
+   */
+  demand<T>(what: string, work: () => MaybePromise<T>, patient = false): MaybePromise<T> {
+    return this.ask(work, (error) => this.refuse(what, error), undefined, patient)
+  }
+
+  /** Asks in the background, and blames nobody. Rejects when it fails or takes too long. */
+  try<T>(work: () => MaybePromise<T>, patient = false): Promise<T> {
+    const answer = Promise.resolve().then(work)
+    const failed = (error: unknown): never => {
+      throw error
+    }
+    return inTime(answer, patient ? this.patient : this.quick, { answered: () => undefined, failed })
+  }
+
+  refuse(what: string, error: unknown, also = ''): never {
+    if (isOfTheCaller(error)) throw error
+    throw this.unavailable(what, error, also)
+  }
+
+  unavailable(what: string, error: unknown, also = ''): SentinelError {
+    const reason = error === NOT_ASKED ? this.circuit.reason : reasonOf(error)
+    // Without a cause: clients' errors carry what was written, and where to.
+    return new SentinelError(
+      'storage.unavailable',
+      `${what}: the storage did not answer (${reason}).${also} Try again when health().ok is true.`,
+    )
+  }
+
+  /** Ends all waiting. */
+  stop(): void {
+    this.circuit.stop()
+    this.quick.clear()
+    this.patient.clear()
+  }
+}

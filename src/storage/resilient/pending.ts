@@ -1,0 +1,133 @@
+import type { Ms } from '../../core/duration.js'
+import { type Key, keyText } from '../../core/subject.js'
+import type { Mark, Marks } from '../storage.js'
+
+/** A mark that was put, or taken away, while the storage was down. */
+interface Write {
+  readonly bot: number
+  readonly name: string
+  readonly key: Key
+  /** Undefined: taken away. */
+  readonly mark: Mark | undefined
+  /** What is there and newer than this stays. */
+  readonly at: Ms
+}
+
+/** Kept at most. */
+const MOST = 10_000
+/** Written at once. */
+const AT_ONCE = 100
+
+/** Writes of marks that did not reach the storage, the last of each mark and subject; written when it is back. */
+export class PendingMarks {
+  private readonly writes = new Map<string, Write>()
+  private replaying: Promise<boolean> | undefined
+  /** Not kept, since too many were. */
+  dropped = 0
+
+  constructor(
+    /** Told that something waits. */
+    private readonly kept: () => void,
+  ) {}
+
+  get size(): number {
+    return this.writes.size
+  }
+
+  has(bot: number, name: string, key: Key): boolean {
+    return this.writes.size > 0 && this.writes.has(idOf(bot, name, key))
+  }
+
+  /** All of them or none; whether they are kept. */
+  keep(writes: readonly Write[]): boolean {
+    const news = writes.filter(({ bot, name, key }) => !this.writes.has(idOf(bot, name, key))).length
+    if (this.writes.size + news > MOST) {
+      this.dropped += writes.length
+      return false
+    }
+    for (const write of writes) this.writes.set(idOf(write.bot, write.name, write.key), write)
+    this.kept()
+    return true
+  }
+
+  /** A later write has reached the storage. */
+  outdo(bot: number, name: string, keys: readonly Key[]): void {
+    if (this.writes.size === 0) return
+    for (const key of keys) this.writes.delete(idOf(bot, name, key))
+  }
+
+  /**
+   * Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject.
+   *
+   * @param demand Bounds a call in time.
+   * @param written Told what is in the storage now.
+   */
+  replay(
+    marks: Marks,
+    demand: <T>(work: () => T | Promise<T>) => Promise<T>,
+    written: (bot: number, name: string, keys: readonly Key[]) => void,
+  ): Promise<boolean> {
+    this.replaying ??= this.send(marks, demand, written).finally(() => {
+      this.replaying = undefined
+    })
+    return this.replaying
+  }
+
+  /** Gives them up; how many. */
+  clear(): number {
+    const { size } = this.writes
+    this.dropped += size
+    this.writes.clear()
+    return size
+  }
+
+  private async send(
+    marks: Marks,
+    demand: <T>(work: () => T | Promise<T>) => Promise<T>,
+    written: (bot: number, name: string, keys: readonly Key[]) => void,
+  ): Promise<boolean> {
+    while (this.writes.size > 0) {
+      const some = this.some()
+      const { bot, name } = some[0] as Write
+      try {
+        const there = await Promise.all(some.map(({ key }) => demand(() => marks.get(bot, key, name))))
+        // Not what was outdone meanwhile, nor what somebody has written since.
+        const due = some.filter((write, index) => {
+          const { since = Number.NEGATIVE_INFINITY } = there[index] ?? {}
+          return this.writes.get(idOf(bot, name, write.key)) === write && since <= write.at
+        })
+        const put = due.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
+        const gone = due.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
+        if (put.length > 0) await demand(() => marks.put(bot, name, put))
+        if (gone.length > 0) await demand(() => marks.remove(bot, name, gone))
+      } catch {
+        // They stay, and are tried again; who asked for them was told then.
+        return false
+      }
+      for (const write of some) {
+        const id = idOf(bot, name, write.key)
+        if (this.writes.get(id) === write) this.writes.delete(id)
+      }
+      written(
+        bot,
+        name,
+        some.map(({ key }) => key),
+      )
+    }
+    return true
+  }
+
+  /** The next of one bot and name. */
+  private some(): readonly Write[] {
+    const some: Write[] = []
+    for (const write of this.writes.values()) {
+      const [first = write] = some
+      if (write.bot === first.bot && write.name === first.name && some.push(write) === AT_ONCE) break
+    }
+    return some
+  }
+}
+
+function idOf(bot: number, name: string, key: Key): string {
+  return `${bot} ${keyText(key)} ${name}`
+}

@@ -1,0 +1,76 @@
+import type { Judge, Receipt, Settlement } from '../../core/check.js'
+
+interface Settling {
+  readonly judge: Judge
+  readonly receipt: Receipt
+  readonly how: Settlement
+  readonly check: number | undefined
+  tries: number
+}
+
+/** Kept at most, some 500 bytes each. */
+const MOST = 10_000
+/** Sent at once: storages batch what comes together. */
+const AT_ONCE = 100
+/** After so many in vain one is given up: it must not keep the others from being told. */
+const MOST_TRIES = 5
+
+/**
+ * How admissions ended while the storage could not be told. Told when it is back: settling is idempotent and fenced, so
+ * a settlement that had arrived after all, or comes too late to matter, changes nothing.
+ */
+export class Settlements {
+  private waiting: Settling[] = []
+  private sending: Promise<void> | undefined
+  /** Given up, since too many waited. */
+  dropped = 0
+
+  constructor(
+    /** Told that something waits. */
+    private readonly kept: () => void,
+  ) {}
+
+  get size(): number {
+    return this.waiting.length
+  }
+
+  /** Whether it is kept. */
+  keep(judge: Judge, receipt: Receipt, how: Settlement, check: number | undefined): boolean {
+    if (this.waiting.length >= MOST) {
+      this.dropped++
+      return false
+    }
+    this.waiting.push({ judge, receipt, how, check, tries: 0 })
+    this.kept()
+    return true
+  }
+
+  /** Tells the storage of all, until that fails; what was not told stays. Does not reject. */
+  replay(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
+    this.sending ??= this.send(tell).finally(() => {
+      this.sending = undefined
+    })
+    return this.sending
+  }
+
+  clear(): void {
+    this.dropped += this.waiting.length
+    this.waiting = []
+  }
+
+  private async send(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
+    while (this.waiting.length > 0) {
+      const some = this.waiting.splice(0, AT_ONCE)
+      const told = await Promise.allSettled(
+        some.map(({ judge, receipt, how, check }) => tell(() => judge.settle(receipt, how, check))),
+      )
+      const untold = some.filter((_, index) => told[index]?.status === 'rejected')
+      if (untold.length === 0) continue
+      for (const each of untold) each.tries++
+      const again = untold.filter(({ tries }) => tries < MOST_TRIES)
+      this.dropped += untold.length - again.length
+      this.waiting.unshift(...again)
+      return
+    }
+  }
+}

@@ -1,0 +1,420 @@
+import type { IBreaker } from 'cockatiel'
+import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/check.js'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
+import {
+  type CircuitHealth,
+  type CircuitState,
+  type ConditionListener,
+  isObservable,
+  type Observable,
+  type StorageCondition,
+} from '../condition.js'
+import { checkPlan } from '../plan.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import type { Storage, StorageHealth } from '../storage.js'
+import type { Users } from '../users.js'
+import type { Values } from '../values.js'
+import { MarksCopy } from './copy.js'
+import { guardedUsers, guardedValues } from './guarded.js'
+import { type Bench, ResilientJudge } from './judge.js'
+import { Line } from './line.js'
+import { ResilientMarks } from './marks.js'
+import { PendingMarks } from './pending.js'
+import { marksOf, planWhenDown } from './plan.js'
+import { isOfTheCaller } from './reason.js'
+import { Settlements } from './settlements.js'
+
+/** The space and the key of the value that probes write. */
+const PROBE = 'sentinel:probe'
+const PROBE_KEPT: Ms = 60_000
+/** What waits while the storage can be asked (an answer that came too late, a single failure) is tried again after this. */
+const FLUSH_AFTER: Ms = 200
+
+/** What {@link ResilientStorage} is made of, spans in milliseconds. */
+export interface ResilientParts {
+  readonly timeout: Ms
+  readonly breaker: IBreaker
+  readonly fallback: Storage
+  /** Whether the fallback is closed with it. */
+  readonly ownsFallback: boolean
+  readonly spacing: Ms
+  readonly maxMarks: number
+  readonly clock: Clock
+  readonly steady: Clock
+  readonly timers: Timers
+}
+
+/** What `resilient()` makes. */
+export class ResilientStorage implements Storage, Observable {
+  readonly remote: boolean
+  readonly marks: ResilientMarks
+  readonly users: Users
+  readonly values: Values
+  private readonly line: Line
+  private readonly fallback: Storage
+  private readonly ownsFallback: boolean
+  private readonly clock: Clock
+  private readonly timers: Timers
+  private readonly copy: MarksCopy
+  private readonly bench: Bench
+  private readonly pending = new PendingMarks(() => this.flushSoon())
+  private readonly settlements = new Settlements(() => this.flushSoon())
+  private readonly changes = new ChangeListeners()
+  private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
+  private readonly unprepared = new Set<ResilientJudge>()
+  private kind = 'unknown'
+  private downSince: Ms | undefined
+  private watched: 'no' | 'soon' | 'yes' = 'no'
+  private unwatch: (() => void) | undefined
+  private unobserve: (() => void) | undefined
+  private callOffFlush: (() => void) | undefined
+  private stopped = false
+  private closing: Promise<void> | undefined
+
+  constructor(
+    private readonly inner: Storage,
+    options: ResilientParts,
+  ) {
+    const { clock, timers } = options
+    this.remote = inner.remote ?? false
+    this.clock = clock
+    this.timers = timers
+    this.ownsFallback = options.ownsFallback
+    this.fallback = options.fallback
+    this.line = new Line({
+      ...options,
+      probe: () => this.probe(),
+      changed: (state, reason) => this.changed(state, reason),
+    })
+    this.copy = new MarksCopy({
+      from: inner.marks,
+      to: this.fallback.marks,
+      most: options.maxMarks,
+      timers,
+      isUp: () => this.line.circuit.state === 'closed',
+      bounded: (work) => this.line.try(work, true),
+      isPending: (bot, name, key) => this.pending.has(bot, name, key),
+    })
+    this.bench = {
+      line: this.line,
+      settlements: this.settlements,
+      met: (bot) => this.copy.meet(bot),
+      counts: { instead: 0 },
+    }
+    this.marks = new ResilientMarks({
+      line: this.line,
+      remote: inner.marks,
+      local: this.fallback.marks,
+      copy: this.copy,
+      pending: this.pending,
+      clock,
+      failed: (error) => this.failed(error, 'storage.copy'),
+    })
+    this.users = guardedUsers(this.line, inner.users)
+    this.values = guardedValues(this.line, inner.values)
+    if (isObservable(inner)) this.unobserve = inner.observe((condition) => this.tell(condition))
+  }
+
+  prepare(plan: Plan): MaybePromise<Judge> {
+    if (this.closing !== undefined) {
+      throw new SentinelError('storage.closed', 'resilient: closed. Make a new one with resilient().')
+    }
+    checkPlan(plan)
+    const down = planWhenDown(plan)
+    const local = this.fallback.prepare(down)
+    if (isPromise(local)) return local.then((judge) => this.prepareWith(plan, down, judge))
+    return this.prepareWith(plan, down, local)
+  }
+
+  private prepareWith(plan: Plan, down: Plan, local: Judge): MaybePromise<Judge> {
+    const judge = new ResilientJudge(plan, local, this.bench)
+    if (this.line.circuit.state !== 'closed') {
+      this.unprepared.add(judge)
+      this.begin(down)
+      return judge
+    }
+    let prepared: MaybePromise<Judge>
+    try {
+      prepared = this.inner.prepare(plan)
+    } catch (error) {
+      // A storage that was closed is the caller's mistake.
+      if (isOfTheCaller(error) || isClosed(error)) throw error
+      return this.notPrepared(judge, down, error)
+    }
+    // It answers within the call, so there is nothing to wait for.
+    if (!isPromise(prepared) && !this.remote) return prepared
+    this.begin(down)
+    if (isPromise(prepared)) return this.preparing(judge, down, prepared)
+    judge.remote = prepared
+    return judge
+  }
+
+  /** Nobody waits for longer than the time-out: memory decides until the storage has taken the plan. */
+  private async preparing(judge: ResilientJudge, down: Plan, prepared: Promise<Judge>): Promise<Judge> {
+    let over = false
+    const taken = prepared.then(
+      (remote) => {
+        judge.remote = remote
+      },
+      (error) => {
+        if (isOfTheCaller(error) && !over) throw error
+        this.notPrepared(judge, down, error)
+      },
+    )
+    try {
+      await this.line.try(() => taken)
+    } catch (error) {
+      if (isOfTheCaller(error)) throw error
+    }
+    over = true
+    return judge
+  }
+
+  private notPrepared(judge: ResilientJudge, down: Plan, error: unknown): ResilientJudge {
+    this.unprepared.add(judge)
+    this.begin(down)
+    // Asked again by the probes, until it takes the plan.
+    this.line.circuit.trip(error)
+    return judge
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock)
+  }
+
+  /** Told of what changes, and of a gap whenever the storage is back. */
+  watch(listener: ChangeListener): () => void {
+    this.watchInner()
+    return this.changes.add(listener)
+  }
+
+  /** Told when the storage goes down and when it is back. */
+  observe(listener: ConditionListener): () => void {
+    const listening = { tell: listener }
+    this.conditions.add(listening)
+    return () => {
+      this.conditions.delete(listening)
+    }
+  }
+
+  reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
+    const local = this.fallback.reset(bot, key, slot)
+    const work = (): MaybePromise<void> => this.inner.reset(bot, key, slot)
+    const reset = this.line.demand('reset', work, true)
+    return isPromise(local) ? local.then(() => reset) : reset
+  }
+
+  /** Does not reject: a storage that does not tell is not `ok`. */
+  async health(): Promise<StorageHealth> {
+    let health: StorageHealth = { ok: false, kind: this.kind }
+    if (this.line.circuit.state !== 'open') {
+      try {
+        health = await this.line.try(() => this.inner.health(), true)
+        this.kind = health.kind
+      } catch (error) {
+        this.line.circuit.noted(error)
+      }
+    }
+    const { state } = this.line.circuit
+    return { ...health, ok: health.ok && state === 'closed', circuit: this.circuit() }
+  }
+
+  /**
+   * Lets go of what it holds, and closes the storage. Waits for what is to be written, for as long as the storage may
+   * take for that.
+   *
+   * @throws SentinelError `storage.unavailable` when marks could not be written: then they are lost.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  /** Lets go of what it holds, but the storage: that is somebody else's. */
+  async release(): Promise<void> {
+    if (this.pending.size + this.settlements.size > 0 && this.line.circuit.state === 'closed') {
+      await this.flush()
+    }
+    this.stopped = true
+    this.copy.stop()
+    this.callOffFlush?.()
+    this.unwatch?.()
+    this.unobserve?.()
+    this.changes.clear()
+    this.settlements.clear()
+    this.line.stop()
+    const lost = this.pending.clear()
+    if (lost === 0) return
+    throw new SentinelError(
+      'storage.unavailable',
+      `close: the storage did not answer (${this.line.circuit.reason}), and ${lost} marks that were put or taken away meanwhile were never written.`,
+    )
+  }
+
+  private async end(): Promise<void> {
+    try {
+      await this.release()
+    } finally {
+      this.conditions.clear()
+      if (this.ownsFallback) await this.fallback.close()
+      await this.inTime('close', () => this.inner.close())
+    }
+  }
+
+  private circuit(): CircuitHealth {
+    const { state, since, reason } = this.line.circuit
+    const { pending, settlements, copy } = this
+    return {
+      state,
+      since,
+      ...(reason === '' ? {} : { reason }),
+      instead: this.bench.counts.instead,
+      late: this.line.late,
+      waiting: { marks: pending.size, settlements: settlements.size },
+      dropped: { marks: pending.dropped, settlements: settlements.dropped },
+      copy: { marks: copy.size, complete: copy.complete },
+    }
+  }
+
+  /** Begins to copy what the plan asks for. */
+  private begin(down: Plan): void {
+    this.copy.follow(marksOf(down))
+    this.watchInner()
+  }
+
+  /** Asks to be told of changes, once, and again when it is back if that failed. */
+  private watchInner(): void {
+    if (this.watched !== 'no' || this.stopped) return
+    this.watched = 'soon'
+    const watching = (unwatch: () => void): void => {
+      this.watched = 'yes'
+      this.unwatch = unwatch
+      if (this.stopped) unwatch()
+      // What was read before may have changed since.
+      else this.heard({ kind: 'gap' })
+    }
+    const failed = (error: unknown): void => {
+      this.watched = 'no'
+      this.line.circuit.noted(error)
+      this.copy.refresh()
+      this.flushSoon()
+    }
+    try {
+      const unwatch = this.inner.watch((change) => this.heard(change))
+      if (isPromise(unwatch)) unwatch.then(watching, failed)
+      else watching(unwatch)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  private heard(change: StorageChange): void {
+    if (change.kind === 'gap') this.copy.refresh()
+    else if (change.kind === 'marks') this.copy.stale(change.bot, change.name, change.keys)
+    else this.aside(() => this.fallback.reset(change.bot, change.key, change.slot), 'storage.reset')
+    try {
+      this.changes.tell(change)
+    } catch (error) {
+      this.failed(error, 'storage.watch')
+    }
+  }
+
+  /** Looks whether the storage is back: whether it says so, and takes the plans that it has not. */
+  private async probe(): Promise<void> {
+    const health = await this.inner.health()
+    this.kind = health.kind
+    if (!health.ok) throw new SentinelError('storage.failed', 'The storage says that it is not well.')
+    // One that only reads (out of memory, a replica) looks well, and decides nothing.
+    const now = this.clock()
+    await this.inner.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
+    for (const judge of this.unprepared) {
+      try {
+        judge.remote = await this.inner.prepare(judge.plan)
+      } catch (error) {
+        if (!isOfTheCaller(error)) throw error
+        // It will never take this one, which is no reason to do without it for the others.
+        this.failed(error, 'storage.prepare')
+      }
+      this.unprepared.delete(judge)
+    }
+  }
+
+  private changed(state: CircuitState, reason: string): void {
+    if (state === 'open' && this.downSince === undefined) {
+      this.downSince = this.clock()
+      this.tell({ is: 'down', kind: this.kind, reason })
+    } else if (state === 'closed' && this.downSince !== undefined) {
+      const after = this.clock() - this.downSince
+      this.downSince = undefined
+      this.watchInner()
+      this.aside(() => this.recover(), 'storage.recovery')
+      this.tell({ is: 'up', kind: this.kind, after })
+    }
+  }
+
+  /** First what was written here, so that the copy is not read without it. */
+  private async recover(): Promise<void> {
+    await this.flush()
+    this.heard({ kind: 'gap' })
+  }
+
+  private flushSoon(): void {
+    if (this.callOffFlush !== undefined || this.stopped) return
+    this.callOffFlush = this.timers.after(FLUSH_AFTER, () => {
+      this.callOffFlush = undefined
+      // While it is down there is nobody to tell: then all of it is told when it is back.
+      if (this.line.circuit.state !== 'closed') return
+      this.watchInner()
+      this.aside(() => this.flush(), 'storage.recovery')
+    })
+  }
+
+  /** Writes what waits. Does not reject; what fails waits on. */
+  private async flush(): Promise<void> {
+    await this.pending.replay(
+      this.inner.marks,
+      (work) => this.line.try(work, true),
+      (bot, name, keys) => {
+        this.copy.stale(bot, name, keys)
+        // No list is kept of these: nobody would ever look after them.
+        if (!this.copy.follows(name))
+          this.aside(() => this.fallback.marks.remove(bot, name, keys), 'storage.copy')
+      },
+    )
+    await this.settlements.replay((work) => this.line.try(async () => work(), true))
+    if (this.pending.size + this.settlements.size > 0) this.flushSoon()
+  }
+
+  private async inTime(what: string, work: () => MaybePromise<void>): Promise<void> {
+    try {
+      await this.line.try(work, true)
+    } catch (error) {
+      throw this.line.unavailable(what, error)
+    }
+  }
+
+  private aside(work: () => MaybePromise<unknown>, during: string): void {
+    try {
+      const done = work()
+      if (isPromise(done)) done.catch((error) => this.failed(error, during))
+    } catch (error) {
+      this.failed(error, during)
+    }
+  }
+
+  private failed(error: unknown, during: string): void {
+    this.tell({ is: 'failed', error, during })
+  }
+
+  private tell(condition: StorageCondition): void {
+    for (const { tell } of this.conditions) tell(condition)
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.closed'
+}

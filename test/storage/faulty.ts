@@ -1,0 +1,149 @@
+import type { Judge, MaybePromise } from '../../src/core/check.js'
+import type { Clock, Timers } from '../../src/core/clock.js'
+import { ChangeListeners } from '../../src/storage/changes.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+
+/** What a server that misbehaves does with what it is asked. */
+export type Fault =
+  | 'none'
+  /** Refuses at once, as a port that nobody listens on. */
+  | 'refuses'
+  /** Throws before there is a promise. */
+  | 'throws'
+  /** Takes what it is asked, and does it when it is let go on: a process that was stopped. */
+  | 'hangs'
+  /** Does what it is asked, and loses the answer. */
+  | 'loses'
+  /** Reads, and writes nothing: out of memory, or a replica. */
+  | 'reads'
+
+/** A storage elsewhere, with faults on command: a real one in memory, behind a line that may fail. */
+export interface Faulty extends Storage {
+  fault: Fault
+  /** Milliseconds that an answer takes, by the timers given. */
+  delay: number
+  /** What is broken: all of it unless told. */
+  parts: (what: string) => boolean
+  /** What has been asked of it, in order. */
+  readonly asked: string[]
+  /** Lets go on what hangs. */
+  resume(): void
+  /** Forgets what hangs, as a killed process does: askers are told. */
+  kill(): void
+  /** What it keeps. */
+  readonly kept: Storage
+  /** Tells of a lost connection. */
+  gap(): void
+  /** Listeners that were not taken away. */
+  readonly listening: number
+}
+
+class Refused extends Error {
+  readonly code = 'ECONNREFUSED'
+}
+
+export function faulty(clock: Clock, timers: Timers, kept: Storage = memory({ clock })): Faulty {
+  const asked: string[] = []
+  let hanging: { go: () => void; drop: () => void }[] = []
+  const changes = new ChangeListeners()
+  let listening = 0
+  kept.watch((change) => changes.tell(change))
+
+  const WRITES = /evaluate|settle|put|remove|reset|note|patch|erase/
+
+  function over<T>(what: string, work: () => MaybePromise<T>): Promise<T> {
+    asked.push(what)
+    const fault = self.parts(what) ? self.fault : 'none'
+    if (fault === 'throws') throw new Refused('thrown at once')
+    const answering = async (): Promise<T> => {
+      switch (fault) {
+        case 'refuses':
+          throw new Refused('connect to redis://user:secret@10.0.0.1')
+        case 'hangs':
+          await new Promise<void>((go, drop) =>
+            hanging.push({ go, drop: () => drop(new Refused('connection lost')) }),
+          )
+          return work()
+        case 'loses':
+          await work()
+          return new Promise<T>(() => undefined)
+        case 'reads':
+          if (WRITES.test(what)) throw new Error("OOM command not allowed when used memory > 'maxmemory'.")
+          return work()
+        default:
+          if (self.delay > 0) await new Promise<void>((done) => timers.after(self.delay, done))
+          return work()
+      }
+    }
+    return answering()
+  }
+
+  function judgeOver(judge: Judge): Judge {
+    return {
+      evaluate: (...args) => over('evaluate', () => judge.evaluate(...args)),
+      peek: (...args) => over('peek', () => judge.peek(...args)),
+      settle: (...args) => over(`settle ${args[1]}`, () => judge.settle(...args)),
+    }
+  }
+
+  const { marks, users, values } = kept
+  const self: Faulty = {
+    fault: 'none',
+    delay: 0,
+    parts: () => true,
+    asked,
+    kept,
+    remote: true,
+    resume() {
+      self.fault = 'none'
+      const all = hanging
+      hanging = []
+      for (const { go } of all) go()
+    },
+    kill() {
+      const all = hanging
+      hanging = []
+      for (const { drop } of all) drop()
+    },
+    gap: () => changes.tell({ kind: 'gap' }),
+    get listening() {
+      return listening
+    },
+    prepare: (plan) => over('prepare', async () => judgeOver(await kept.prepare(plan))),
+    marks: {
+      get: (...args) => over('marks.get', () => marks.get(...args)),
+      of: (...args) => over('marks.of', () => marks.of(...args)),
+      put: (...args) => over('marks.put', () => marks.put(...args)),
+      remove: (...args) => over('marks.remove', () => marks.remove(...args)),
+      scan: (...args) => over('marks.scan', () => marks.scan(...args)),
+    },
+    users: {
+      get: (...args) => over('users.get', () => users.get(...args)),
+      note: (...args) => over('users.note', () => users.note(...args)),
+      patch: (...args) => over('users.patch', () => users.patch(...args)),
+      scan: (...args) => over('users.scan', () => users.scan(...args)),
+      erase: (...args) => over('users.erase', () => users.erase(...args)),
+    },
+    values: {
+      get: (...args) => over('values.get', () => values.get(...args)),
+      put: (...args) => over('values.put', () => values.put(...args)),
+      remove: (...args) => over('values.remove', () => values.remove(...args)),
+      scan: (...args) => over('values.scan', () => values.scan(...args)),
+    },
+    sessions: (options) => kept.sessions(options),
+    watch: (listener) =>
+      over('watch', () => {
+        listening++
+        const stop = changes.add(listener)
+        return () => {
+          listening--
+          stop()
+        }
+      }),
+    reset: (...args) => over('reset', () => kept.reset(...args)),
+    health: () => over('health', async () => ({ ...(await kept.health()), kind: 'faulty' })),
+    close: () => over('close', () => kept.close()),
+  }
+  return self
+}
