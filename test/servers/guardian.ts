@@ -4,11 +4,11 @@ import type { Socket } from 'node:net'
 
 /**
  * Sits beside a server in a session of its own, so that no Ctrl-C reaches it, and reads a pipe from us. Each line is the
- * process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
+ * signal and the process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
  * process with all it forked and removes the folder. It is the only way a server ends for good, so that an interrupted
  * run is cleaned as an orderly one is.
  *
- * Arguments: the signal that ends the server in order; the folder to remove, or "".
+ * Argument: the folder to remove, or "".
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -35,11 +35,11 @@ wait_for_all() {
   while any_alive && [ "$tries" -lt 200 ]; do sleep 0.02; tries=$((tries + 1)); done
 }
 pid=
-while read -r line; do pid=$line; done
+while read -r first second; do signal=$first pid=$second; done
 if [ -n "$pid" ]; then
   all=$(family "$pid")
   kill -CONT $all 2>/dev/null
-  kill -"$1" "$pid" 2>/dev/null
+  kill -"$signal" "$pid" 2>/dev/null
   wait_for_all
   if any_alive; then
     all="$all $(family "$pid")"
@@ -47,29 +47,34 @@ if [ -n "$pid" ]; then
     wait_for_all
   fi
 fi
-if [ -n "$2" ]; then
+if [ -n "$1" ]; then
   # A Postgres that was killed had no time to give back its System V segment, which its lock file names.
-  lock=$2/data/postmaster.pid
+  lock=$1/data/postmaster.pid
   if [ -f "$lock" ]; then
-    set -- "$1" "$2" $(sed -n 7p "$lock")
-    [ -n "$4" ] && ipcrm -m "$4" 2>/dev/null
+    set -- "$1" $(sed -n 7p "$lock")
+    [ -n "$3" ] && ipcrm -m "$3" 2>/dev/null
   fi
   # Once more if somebody who is just dying still wrote into it.
   tries=0
-  while ! rm -rf -- "$2" 2>/dev/null && [ "$tries" -lt 50 ]; do sleep 0.05; tries=$((tries + 1)); done
+  while ! rm -rf -- "$1" 2>/dev/null && [ "$tries" -lt 50 ]; do sleep 0.05; tries=$((tries + 1)); done
 fi
 `
 
+/** How a server is ended: by what makes it leave nothing behind, soonest. What it forked is waited for, then killed. */
+export type Ending = 'KILL' | 'QUIT'
+
 export interface Guardian {
-  /** From now on this process is the one to end; undefined: none is left. */
-  watch(pid: number | undefined): void
+  /** From now on this process is the one to end, by this signal. */
+  watch(pid: number, signal: Ending): void
+  /** The process ended by itself: its number may soon be somebody else's. */
+  forget(): void
   /** Ends the process, removes the folder, and waits until both are done. */
   end(): Promise<void>
 }
 
-/** `signal` ends the server in order, `folder` is removed with it (none is if undefined). */
-export function guard(signal: 'KILL' | 'TERM' | 'QUIT', folder: string | undefined): Guardian {
-  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', signal, folder ?? ''], {
+/** `folder` is removed in the end; none is if undefined. */
+export function guard(folder: string | undefined): Guardian {
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', folder ?? ''], {
     detached: true,
     cwd: '/',
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -78,10 +83,12 @@ export function guard(signal: 'KILL' | 'TERM' | 'QUIT', folder: string | undefin
   const pipe = child.stdin as unknown as Socket
   // Who forgets to stop a server shall still come to an end; the guardian then sees to the rest.
   pipe.unref()
+  const write = (line: string): void => {
+    if (!pipe.writableEnded) pipe.write(`${line}\n`)
+  }
   return {
-    watch: (pid) => {
-      if (!pipe.writableEnded) pipe.write(`${pid ?? ''}\n`)
-    },
+    watch: (pid, signal) => write(`${signal} ${pid}`),
+    forget: () => write(''),
     end: async () => {
       pipe.end()
       await gone()

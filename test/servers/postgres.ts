@@ -52,7 +52,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const identity = unprivileged()
   const dir = mkdtempSync(join(folderOpenTo(identity), 'sentinel-postgres-'))
   if (identity !== undefined) chownSync(dir, identity.uid, identity.gid)
-  const guardian = guard('QUIT', dir)
+  const guardian = guard(dir)
   const data = join(dir, 'data')
   const log = join(dir, 'postgres.log')
   // Whatever PG* the developer has set is about another server.
@@ -71,7 +71,13 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       args.push('-A', 'scram-sha-256', `--pwfile=${file}`)
       login += `:${encodeURIComponent(options.password)}`
     }
-    const initdb = await ServerProcess.start({ ...launch, program: join(programs, 'initdb'), args })
+    // It holds out against all other signals while the Postgres it feeds is busy; that one ends once it is fed no more.
+    const initdb = await ServerProcess.start({
+      ...launch,
+      program: join(programs, 'initdb'),
+      args,
+      ending: 'KILL',
+    })
     await initdb.gone()
     if (!existsSync(join(data, 'PG_VERSION'))) throw new Error(`initdb failed:\n${initdb.lastWords()}`)
   }
@@ -79,7 +85,12 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const settings = Object.entries({ ...SETTINGS, ...options.settings })
     const args = ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, '-k', dir]
     for (const [name, value] of settings) args.push('-c', `${name}=${value}`)
-    const postmaster = await ServerProcess.start({ ...launch, program: join(programs, 'postgres'), args })
+    const postmaster = await ServerProcess.start({
+      ...launch,
+      program: join(programs, 'postgres'),
+      args,
+      ending: 'QUIT',
+    })
     await postmaster.ready(() => saysReady(data, postmaster.pid))
     return postmaster
   }

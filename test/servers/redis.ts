@@ -51,13 +51,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const program = await needRedis()
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'sentinel-redis-'))
   mkdirSync(dir, { recursive: true })
-  const guardian = guard('KILL', options.dir === undefined ? dir : undefined)
+  const guardian = guard(options.dir === undefined ? dir : undefined)
   const start = async (port: number): Promise<ServerProcess> => {
     const config = join(dir, 'redis.conf')
     writeFileSync(config, configOf(options, port, dir), { mode: 0o600 })
     const log = join(dir, 'redis.log')
     const args = [config, ...(options.args ?? [])]
-    const server = await ServerProcess.start({ program, args, log, cwd: dir, guardian })
+    const server = await ServerProcess.start({ program, args, log, cwd: dir, guardian, ending: 'KILL' })
     await server.ready(async () => isReady(await tell(port, 'PING')))
     if (options.replicaOf !== undefined) {
       await server.ready(async () => isInStep(await tell(port, 'INFO replication', options.password)))

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ended, type Guardian } from './guardian.js'
+import { type Ending, ended, type Guardian } from './guardian.js'
 
 /** Who a process runs as, where we are root and it may not be. */
 export interface Identity {
@@ -18,6 +18,8 @@ export interface Launch {
   readonly env?: NodeJS.ProcessEnv
   readonly identity?: Identity | undefined
   readonly guardian: Guardian
+  /** How the guardian ends it. */
+  readonly ending: Ending
 }
 
 /** So long may a start or an end take, in milliseconds, before it counts as failed. */
@@ -48,9 +50,8 @@ export class ServerProcess {
         stdio: ['ignore', log, log],
         ...launch.identity,
       })
-      launch.guardian.watch(child.pid)
-      // Its number may soon be somebody else's.
-      child.once('exit', () => launch.guardian.watch(undefined))
+      if (child.pid !== undefined) launch.guardian.watch(child.pid, launch.ending)
+      child.once('exit', () => launch.guardian.forget())
       await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject))
       return new ServerProcess(child, launch.log)
     } finally {
