@@ -103,6 +103,20 @@ test.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('a run ended by %s leaves n
   await until('their folders are gone', () => leftovers().length === 0)
 })
 
+test('a run ended while Postgres is being set up leaves nothing', async () => {
+  start('waiting', { WATCHED_SUITE: 'waits' })
+  await until(
+    'the set-up is at work',
+    () => leftovers().some((name) => existsSync(join(folder, name, 'data', 'base'))),
+    30_000,
+  )
+  const ended = once(run, 'exit')
+  run.kill('SIGKILL')
+  await ended
+  // initdb once held out against the signal until the guardian lost its patience, after four seconds and more.
+  await until('the folders are gone', () => leftovers().length === 0, 3000)
+})
+
 test('a run ends the servers it shared, also those that a dead worker asked for', async () => {
   start('{waiting,dying}', {})
   const ended = once(run, 'exit')
