@@ -77,6 +77,8 @@ export function guard(folder: string | undefined): Guardian {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', folder ?? ''], {
     detached: true,
     cwd: '/',
+    // Without rm it would leave everything behind, and nobody would hear of it.
+    env: { PATH: `${process.env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin` },
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const gone = ended(child)

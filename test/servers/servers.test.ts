@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { needRedis } from './install.js'
 import { type PostgresServer, startPostgres } from './postgres.js'
 import { type RedisOptions, type RedisServer, startRedis } from './redis.js'
 import { freshName, sharedPostgres, sharedRedis } from './shared.js'
@@ -145,6 +147,21 @@ describe('a Redis of one’s own', () => {
     await server.stop()
     expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/)
     expect(existsSync(server.dir)).toBe(false)
+  })
+
+  test('leaves nothing either where the path leads to Redis alone', async () => {
+    const path = process.env.PATH
+    const folder = mkdtempSync(join(tmpdir(), 'bare-path-'))
+    symlinkSync(await needRedis(), join(folder, 'redis-server'))
+    process.env.PATH = folder
+    try {
+      const server = await startRedis()
+      await server.stop()
+      expect(existsSync(server.dir)).toBe(false)
+    } finally {
+      process.env.PATH = path
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 
