@@ -90,7 +90,11 @@ export class ResilientJudge implements Judge {
       () => remote.settle(receipt, how, check),
       (error) => {
         if (settlements.keep(remote, receipt, how, check)) return
-        line.refuse('settle', error, ' Too many settlements wait for it already; this one is given up.')
+        return line.refuse(
+          'settle',
+          error,
+          ' Too many settlements wait for it already; this one is given up.',
+        )
       },
     )
   }

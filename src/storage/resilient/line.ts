@@ -84,7 +84,7 @@ export class Line {
   /**
    * Asks for whoever has to know when it fails.
    *
-   * @throws SentinelError `storage.unavailable`, and what the storage says of a wrong question.
+   * @throws SentinelError `storage.unavailable` as a rejection, and what the storage says of a wrong question.
    */
   demand<T>(what: string, work: () => MaybePromise<T>, patient = false): MaybePromise<T> {
     return this.ask(work, (error) => this.refuse(what, error), undefined, patient)
@@ -99,9 +99,10 @@ export class Line {
     return inTime(answer, patient ? this.patient : this.quick, { answered: () => undefined, failed })
   }
 
-  refuse(what: string, error: unknown, also = ''): never {
+  /** Throws what the storage says of a wrong question; all else is a rejection, whether or not it was asked. */
+  refuse(what: string, error: unknown, also = ''): Promise<never> {
     if (isOfTheCaller(error)) throw error
-    throw this.unavailable(what, error, also)
+    return Promise.reject(this.unavailable(what, error, also))
   }
 
   unavailable(what: string, error: unknown, also = ''): SentinelError {

@@ -90,7 +90,7 @@ export class ResilientMarks implements Marks {
     }
     const done = line.ask(
       work,
-      (error): never => {
+      (error): Promise<never> => {
         if (isOfTheCaller(error)) throw error
         if (!pending.keep(writes())) {
           return line.refuse(what, error, ' Too many writes wait for it already: this one was given up.')

@@ -261,7 +261,11 @@ export class ResilientStorage implements Storage, Observable {
     } finally {
       this.conditions.clear()
       if (this.ownsFallback) await this.fallback.close()
-      await this.inTime('close', () => this.inner.close())
+      try {
+        await this.inTime('close', () => this.inner.close())
+      } finally {
+        this.line.stop()
+      }
     }
   }
 

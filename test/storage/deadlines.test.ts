@@ -1,0 +1,112 @@
+import { Deadline, Deadlines, inTime } from '../../src/storage/resilient/deadlines.js'
+import { settled } from './outage.js'
+
+/** A clock and one timer, which goes off when told: as late as the process stood still. */
+function stood() {
+  let now = 0
+  let due: { run: () => void; in: number } | undefined
+  const timers = {
+    after(ms: number, run: () => void) {
+      due = { run, in: ms }
+      return () => {
+        due = undefined
+      }
+    },
+  }
+  return {
+    deadlines: new Deadlines(250, () => now, timers),
+    set(to: number) {
+      now = to
+    },
+    armed: () => due?.in,
+    fire() {
+      const timer = due
+      due = undefined
+      timer?.run()
+    },
+  }
+}
+
+test('in a process that stood still, answers are read before anybody is given up', async () => {
+  const { deadlines, set, armed, fire } = stood()
+  let answer: (value: string) => void = () => undefined
+  const asked = new Promise<string>((done) => {
+    answer = done
+  })
+  const told: string[] = []
+  const waiting = inTime(asked, deadlines, {
+    answered: () => told.push('answered'),
+    failed: () => 'instead',
+  })
+  set(1000)
+  fire()
+  expect(armed()).toBe(1)
+  answer('in time')
+  expect(await waiting).toBe('in time')
+  expect(told).toEqual(['answered'])
+})
+
+test('but no longer than one turn', async () => {
+  const { deadlines, set, fire } = stood()
+  const waiting = inTime(new Promise<string>(() => undefined), deadlines, {
+    answered: () => undefined,
+    failed: (error) => (error as Error).message,
+  })
+  set(1000)
+  fire()
+  set(1001)
+  fire()
+  expect(await waiting).toBe('no answer within 250 ms')
+})
+
+test('a clock that is put back makes nobody wait for longer than the span', () => {
+  const { deadlines, set, armed, fire } = stood()
+  const expired: number[] = []
+  set(10_000)
+  deadlines.add(new Deadline(() => expired.push(1)))
+  set(10_100)
+  deadlines.add(new Deadline(() => expired.push(2)))
+  set(10_250)
+  fire()
+  set(0)
+  fire()
+  expect(armed()).toBe(250)
+  expect(expired).toEqual([1])
+})
+
+test('what is met anywhere in the line leaves the others in their order', () => {
+  const { deadlines, set, fire, armed } = stood()
+  const expired: number[] = []
+  const all = Array.from({ length: 6 }, (_, i) => new Deadline(() => expired.push(i)))
+  for (const [at, deadline] of all.entries()) {
+    set(at)
+    deadlines.add(deadline)
+  }
+  for (const i of [0, 3, 5]) expect(deadlines.meet(all[i] as Deadline)).toBe(true)
+  expect(deadlines.meet(all[3] as Deadline)).toBe(false)
+  expect(deadlines.size).toBe(3)
+  set(254)
+  fire()
+  expect(expired).toEqual([1, 2, 4])
+  expect([deadlines.size, armed()]).toEqual([0, undefined])
+})
+
+test('an answer after the deadline is told apart, an error after it is nobody’s', async () => {
+  const { deadlines, set, fire } = stood()
+  const late: string[] = []
+  const settlers: { done: (value: string) => void; fail: (error: unknown) => void }[] = []
+  const ask = (): Promise<string> =>
+    inTime(new Promise<string>((done, fail) => settlers.push({ done, fail })), deadlines, {
+      answered: () => undefined,
+      failed: () => 'instead',
+      late: (value) => late.push(value),
+    })
+  const asked = [ask(), ask()]
+  set(250)
+  fire()
+  expect(await Promise.all(asked)).toEqual(['instead', 'instead'])
+  settlers[0]?.done('late')
+  settlers[1]?.fail(new Error('late, too'))
+  await settled()
+  expect(late).toEqual(['late'])
+})

@@ -1,0 +1,117 @@
+import type { Ask, Check, Decision, Judge, Plan } from '../../src/core/check.js'
+import type { Timers } from '../../src/core/clock.js'
+import { userKey } from '../../src/core/subject.js'
+import type { StorageCondition } from '../../src/storage/condition.js'
+import type { ResilientStorage } from '../../src/storage/resilient/storage.js'
+import { makeResilient, type ResilientOptions } from '../../src/storage/resilient.js'
+import { Stage } from '../middleware/rig.js'
+import { type Faulty, faulty } from './faulty.js'
+
+export const BOT = 42
+export const ALICE = userKey(7)
+export const BOB = userKey(8)
+
+export const blocked: Check = {
+  kind: 'absent',
+  guard: 'block',
+  slot: 'block',
+  subject: 0,
+  anyOf: ['blocked'],
+}
+
+export function bucket(amount: number, more: Partial<Check> = {}): Check {
+  const limit = { amount, per: 60_000 }
+  return { kind: 'bucket', guard: 'throttle', slot: 'bucket', subject: 0, limit, ...more } as Check
+}
+
+export function claim(more: Partial<Check> = {}): Check {
+  const own = { tokens: 'digest', holdFor: 60_000, whenHeld: 'refuse', retry: true } as const
+  return { kind: 'claim', guard: 'once', slot: 'claim', subject: 0, ...own, ...more } as Check
+}
+
+export function planOf(...checks: readonly Check[]): Plan {
+  return { name: 'chain', scopes: ['user'], checks }
+}
+
+const COSTS = Array.from({ length: 31 }, () => 1)
+
+export function askOf(key = ALICE, tokens: readonly number[] = [], bot = BOT): Ask {
+  return { bot, subjects: [key], costs: COSTS, tokens }
+}
+
+/** Lets everything run that waits for no time to pass. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
+}
+
+/** A storage that can be made to fail, what is put around it, and a clock that is moved by hand. */
+export interface Outage {
+  readonly time: Stage
+  readonly remote: Faulty
+  readonly storage: ResilientStorage
+  readonly told: StorageCondition[]
+  /** Timers that have not gone off. */
+  readonly armed: () => number
+  /** Lets time pass, a little at a time, and whatever waits for it happen. */
+  pass(ms: number): Promise<void>
+  judgeOf(...checks: readonly Check[]): Promise<Judge>
+  /** Fails until it is taken for down. */
+  goDown(judge: Judge): Promise<void>
+}
+
+export function outage(options: ResilientOptions = {}): Outage {
+  const time = new Stage()
+  let armed = 0
+  const timers: Timers = {
+    after(ms, run) {
+      armed++
+      let done = false
+      const end = (): void => {
+        if (!done) armed--
+        done = true
+      }
+      const callOff = time.timers.after(ms, () => {
+        end()
+        run()
+      })
+      return () => {
+        end()
+        callOff()
+      }
+    },
+  }
+  const remote = faulty(time.clock, time.timers)
+  const storage = makeResilient(remote, { clock: time.clock, timers, ...options })
+  const told: StorageCondition[] = []
+  storage.observe((condition) => told.push(condition))
+  const pass = async (ms: number): Promise<void> => {
+    await settled()
+    for (let left = ms; left > 0; left -= 25) {
+      time.advance(Math.min(25, left))
+      await settled()
+    }
+  }
+  return {
+    time,
+    remote,
+    storage,
+    told,
+    armed: () => armed,
+    pass,
+    async judgeOf(...checks) {
+      const judge = await storage.prepare(planOf(...checks))
+      // It has met its bot, and read its marks.
+      storage.marks.get(BOT, ALICE, 'nothing')
+      await settled()
+      return judge
+    },
+    async goDown(judge) {
+      remote.fault = 'refuses'
+      for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
+    },
+  }
+}
+
+export function isAdmitted({ refusedBy }: Decision): boolean {
+  return refusedBy === -1
+}
