@@ -6,8 +6,6 @@ import { scopeTag, sequenceTag } from './script/tags.js'
 
 /** 4,096 tokens of a sequence lie in one text of bits. */
 const TOKENS_IN_CHUNK = 4096
-/** Where the bits begin: two doubles come before. */
-const FIRST_BIT = 128
 
 /** Tells the keys that a question needs, and writes their numbers and its tokens as the plan's script reads them. */
 export class QuestionKeys {
@@ -67,7 +65,7 @@ export class QuestionKeys {
       const chunk = Math.floor(token / TOKENS_IN_CHUNK)
       const name = key === undefined ? undefined : `${keys.sequence}${tag}${keyText(key)}:${chunk}`
       view.setUint16(at, name === undefined ? 0 : numbers.of(name), true)
-      view.setUint16(at + 2, FIRST_BIT + (token - chunk * TOKENS_IN_CHUNK) * 2, true)
+      view.setUint16(at + 2, token - chunk * TOKENS_IN_CHUNK, true)
       at += 4
     }
   }

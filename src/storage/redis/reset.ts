@@ -11,7 +11,7 @@ const RESET =
 -- KEYS       records, then sets of sequences
 -- ARGV[1]    how many of the keys are records    ARGV[2]  tags to forget, 4 bytes each; nothing: all
 -- ARGV[3]    channel    ARGV[4]  what to tell there
-local sizes = {10, 18, 12}
+local sizes = {10, 18, 12, false, false, false, 18}
 local records, tags = tonumber(ARGV[1]), {}
 for pos = 1, #ARGV[2], 4 do tags[string.sub(ARGV[2], pos, pos + 3)] = true end
 

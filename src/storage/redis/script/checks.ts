@@ -138,9 +138,7 @@ export function chargeLimited(column: LimitedColumn, names: Names): string {
   const left = names.left(index)
   const far = part === PART.counters ? `${e} * 2` : e
   const keep =
-    part === PART.bucket
-      ? ''
-      : `if ${e} > ${num(reach)} and now + ${far} > (r.l or 0) then r.l = now + ${far} end`
+    part === PART.bucket ? '' : `if ${e} > ${num(reach)} and now + ${far} > r[3] then r[3] = now + ${far} end`
   const body = {
     [PART.bucket]: `local whole = floor(${p} / ${a})
 r[${cell}], r[${cell + 1}] = now + whole, floor((${p} - whole * ${a}) / ${a} * 4294967296 + 0.5)
@@ -158,7 +156,7 @@ ${left} = max(0, ${a} - r[${cell + 1}] / 1000)`,
   return lines(
     `if ${p} > 0 then`,
     `local r = R[k${check.subject}]`,
-    `D[k${check.subject}] = ${check.subject + 1}`,
+    `touch(k${check.subject}, r, ${check.subject + 1})`,
     keep,
     body,
     `charged = charged + ${2 ** index}`,
@@ -198,7 +196,7 @@ export function notExcused(layout: PlanLayout, { unless }: Asked): string {
 
 /** Judges a claim: sets `wait`, `by` and `cause`, or that it would be taken; may set `waives`. */
 export function judgeClaim(column: ClaimColumn, names: Names): string {
-  const { check, index, ordinal, tag } = column
+  const { check, index, ordinal, tag, cell } = column
   const p = names.pending(index)
   const penal = check.onRefusal?.penalty !== undefined
   const free = penal ? 'banned <= now and ' : ''
@@ -211,7 +209,7 @@ elseif state == 1 or state == 3 then wait = until_ - now end`
   }
   // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
   return `local r = load${check.subject}(k${check.subject}, now)
-local state, until_, refuser = claimStanding(r, ${num(tag)}, t${ordinal}, now)
+local state, until_, refuser = claimStanding(r, ${cell}, ${num(tag)}, t${ordinal}, now)
 local refused = -1
 if state == 4 then
   refused = REFUSERS[refuser] or -1
@@ -226,13 +224,16 @@ end`.replaceAll('\n\n', '\n')
 }
 
 /** Takes a claim that was found to be free. */
-export function takeClaim({ check, index, ordinal, tag }: ClaimColumn, names: Names): string {
+export function takeClaim({ check, index, ordinal, tag, cell }: ClaimColumn, names: Names): string {
   const p = names.pending(index)
   const lease = check.lease ?? 0
+  const scope = check.subject
+  const stands = lease > 0 ? `3, now + ${num(lease)}` : '1, 0'
   const take =
     check.tokens === 'sequence'
-      ? `chunkTake(q${ordinal}, b${ordinal}, ${num(check.holdFor)}, ${num(lease)}, serial, ${p} == 2, now)`
-      : `claimPut(R[k${check.subject}], ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, ${lease > 0 ? 3 : 1}, ${lease > 0 ? `now + ${num(lease)}` : '0'}, serial, 0, now)
-D[k${check.subject}] = ${check.subject + 1}`
+      ? `chunkTake(q${ordinal}, b${ordinal}, ${num(check.holdFor)}, ${num(lease)}, serial, now)`
+      : `local r = R[k${scope}]
+claimPut(r, ${cell}, ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, ${stands}, serial, 0, now)
+touch(k${scope}, r, ${scope + 1})`
   return lines(`if ${p} > 0 then`, take, `charged = charged + ${2 ** index}`, 'end')
 }

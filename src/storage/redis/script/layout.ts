@@ -9,7 +9,7 @@ export interface LimitedColumn {
   readonly index: number
   readonly part: typeof PART.bucket | typeof PART.counters | typeof PART.fixed | typeof PART.log
   readonly tag: number
-  /** The first of its cells in a record, from 1; 0 for exact windows, which are kept beside the cells. */
+  /** The first of its cells in a record; 0 for exact windows, which are kept beside the cells. */
   readonly cell: number
   /** How long a charge can matter, by the limits that the plan names. */
   readonly reach: Ms
@@ -28,14 +28,28 @@ export interface ClaimColumn {
   /** Which claim of the plan it is, from 0: its token. */
   readonly ordinal: number
   readonly tag: number
+  /** The first of the cells of the last claim; 0 where all are kept beside. */
+  readonly cell: number
+}
+
+/** What lies in a record's cells. */
+export interface CellColumn {
+  readonly part: keyof typeof CELLS
+  readonly tag: number
+  /** The first of its cells. */
+  readonly cell: number
+  /** Of limits: how long a charge can matter. */
+  readonly reach: Ms
 }
 
 /** What is kept of the subject of one scope. */
 export interface ScopeLayout {
   readonly index: number
   readonly name: string
-  /** Its buckets and counting windows, in the order of their cells. */
-  readonly cells: readonly LimitedColumn[]
+  /** What lies in its record's cells, in their order. */
+  readonly cells: readonly CellColumn[]
+  /** Claims that are all kept beside, though another plan may have kept one in cells. */
+  readonly beside: readonly ClaimColumn[]
   /** Names of the marks that the plan asks of it. */
   readonly marks: readonly string[]
   /** Whether it has a record at all. */
@@ -56,7 +70,11 @@ export const CELLS = {
   [PART.bucket]: { format: 'I6I4', bytes: 10, count: 2 },
   [PART.counters]: { format: 'I6I6I6', bytes: 18, count: 3 },
   [PART.fixed]: { format: 'I6I6', bytes: 12, count: 2 },
+  [PART.claim]: { format: 'dI6I4', bytes: 18, count: 3 },
 } as const
+
+/** The first cell of a record as scripts hold it: see the library. */
+export const FIRST_CELL = 4
 
 export function isLimited(check: Check): check is Extract<Check, Limited> {
   return check.kind === 'bucket' || check.kind === 'window'
@@ -66,12 +84,17 @@ export function isLimited(check: Check): check is Extract<Check, Limited> {
 export function layOut(plan: Plan): PlanLayout {
   const claims: ClaimColumn[] = []
   const limited: LimitedColumn[] = []
-  const nextCell = plan.scopes.map(() => 1)
+  const nextCell = plan.scopes.map(() => FIRST_CELL)
   let varied = 0
   for (const [index, check] of plan.checks.entries()) {
     if (check.kind === 'claim') {
-      const kind = check.tokens === 'sequence' ? 'sequence' : PART.claims
-      claims.push({ check, index, ordinal: claims.length, tag: tagOf(kind, check.slot) })
+      const sequence = check.tokens === 'sequence'
+      // Nobody settles these, so that there is little to know of them.
+      const plain = !sequence && check.lease === undefined && check.retry !== true
+      const cell = plain ? (nextCell[check.subject] as number) : 0
+      if (plain) nextCell[check.subject] = cell + CELLS[PART.claim].count
+      const tag = tagOf(sequence ? 'sequence' : PART.claims, check.slot)
+      claims.push({ check, index, ordinal: claims.length, tag, cell })
     }
     if (!isLimited(check)) continue
     const part = partOf(check)
@@ -99,13 +122,32 @@ export function layOut(plan: Plan): PlanLayout {
     return {
       index,
       name,
-      cells: limited.filter(({ check, cell }) => check.subject === index && cell > 0),
+      cells: cellsOf(index, limited, claims),
+      beside: claims.filter(
+        ({ check, cell }) => check.subject === index && check.tokens === 'digest' && cell === 0,
+      ),
       marks: marksOf(plan, index),
       recorded,
     }
   })
   refuseCollisions(plan)
   return { plan, scopes, limited, claims, varied }
+}
+
+function cellsOf(
+  scope: number,
+  limited: readonly LimitedColumn[],
+  claims: readonly ClaimColumn[],
+): CellColumn[] {
+  const columns: CellColumn[] = []
+  for (const { check, part, tag, cell, reach } of limited) {
+    if (check.subject === scope && part !== PART.log) columns.push({ part, tag, cell, reach })
+  }
+  for (const { check, cell } of claims) {
+    if (check.subject !== scope || cell === 0) continue
+    columns.push({ part: PART.claim, tag: tagOf(PART.claim, check.slot), cell, reach: 0 })
+  }
+  return columns.sort((a, b) => a.cell - b.cell)
 }
 
 function partOf(check: Extract<Check, Limited>): LimitedColumn['part'] {

@@ -4,7 +4,11 @@
  *
  * A record is a text: a byte with the number of its cells' parts, for each a tag (4 bytes) and a kind (1 byte), then
  * their cells; then parts of any length, each a tag (4), a kind (1), when it lapses (6), its length (3) and its
- * bytes. Whole numbers are little-endian. In a script it is a table: cells by number, other parts by tag in `x`.
+ * bytes. Whole numbers are little-endian. In a script it is a table without named fields, which cost twice as much to
+ * make: [1] the other parts by tag, or false; [2] whether it is to be written; [3] when what limits of the moment
+ * charged lapses; then its cells.
+ *
+ * Redis turns numbers among the arguments of a command to text at a price of half a microsecond each, so texts are kept.
  */
 
 export const PRELUDE = `
@@ -14,10 +18,34 @@ local pack, read = struct.pack, struct.unpack
 local call, try, pcall, pairs, type, next = redis.call, redis.pcall, pcall, pairs, type, next
 local KEYS, ARGV = KEYS, ARGV
 local GRACE = tonumber(ARGV[1])
--- Records and marks by the number of their key; those to be written; bits of sequences.
-local R, D, M, Q = {}, {}, {}, {}
+-- Records and marks by the number of their key; bits of sequences; the keys and scopes of records to be written.
+local R, M, Q = {}, {}, {}
+local DIRTY, SCOPES, dirty = {}, {}, 0
 local corrupt = 0
-local SIZES = {10, 18, 12}
+local SIZES = {10, 18, 12, false, false, false, 18}
+
+local TEXTS = {}
+local function text(n)
+  local t = TEXTS[n]
+  if not t then
+    t = string.format('%.0f', n)
+    TEXTS[n] = t
+  end
+  return t
+end
+
+local function touch(k, r, scope)
+  if r[2] then return end
+  r[2] = true
+  dirty = dirty + 1
+  DIRTY[dirty], SCOPES[dirty] = k, scope
+end
+
+-- For how long a record is kept: in whole seconds, later minutes, so that many have the same.
+local function life(ms)
+  if ms < 600000 then return text(floor(ms / 1000 + 1) * 1000 + GRACE) end
+  return text(floor(ms / 60000 + 1) * 60000 + GRACE)
+end
 
 local function extras(s, pos)
   local x, n = {}, #s
@@ -48,12 +76,11 @@ local function parts(s, k, now)
   return x
 end
 
--- Writes a record; lapses is when its cells do.
-local function save(k, r, head, cells, lapses, now)
-  local out, n = {head, cells}, 2
-  local x = r.x
-  if x then
-    for tag, part in pairs(x) do
+-- Writes a record that has more than cells; lapses is when its cells do.
+local function saveAll(k, r, cells, lapses, now)
+  local out, n = {cells}, 1
+  if r[1] then
+    for tag, part in pairs(r[1]) do
       if part[2] > now then
         n = n + 1
         out[n] = pack('<I4I1I6I3', tag, part[1], part[2], #part[3]) .. part[3]
@@ -61,9 +88,9 @@ local function save(k, r, head, cells, lapses, now)
       end
     end
   end
-  if r.l and r.l > lapses then lapses = r.l end
+  if r[3] > lapses then lapses = r[3] end
   if lapses <= now then call('DEL', KEYS[k])
-  else call('SET', KEYS[k], n == 2 and head .. cells or concat(out), 'PX', ceil(lapses - now) + GRACE) end
+  else call('PSETEX', KEYS[k], life(lapses - now), n == 1 and cells or concat(out)) end
 end
 
 -- Reads the server's clock. The time of a bot never goes back: what a step back of more than a second takes away is
@@ -105,7 +132,7 @@ end
 export const LOG = `
 local function logWait(r, tag, amount, per, units, now)
   if units > amount then return huge end
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   if not part then return 0 end
   local from = #part[3] - 6 * (amount - units + 1) + 1
   if from < 1 then return 0 end
@@ -113,7 +140,7 @@ local function logWait(r, tag, amount, per, units, now)
 end
 
 local function logUsed(r, tag, per, now)
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   if not part then return 0 end
   local stamps = part[3]
   local gone, count = 0, #stamps / 6
@@ -126,8 +153,8 @@ local function logUsed(r, tag, per, now)
 end
 
 local function logAdd(r, tag, units, reach, now)
-  local x = r.x
-  if not x then x = {} r.x = x end
+  local x = r[1]
+  if not x then x = {} r[1] = x end
   local stamps = x[tag] and x[tag][3] or ''
   local from, n = 1, #stamps
   while from <= n and read('<I6', stamps, from) + reach <= now do from = from + 6 end
@@ -135,7 +162,7 @@ local function logAdd(r, tag, units, reach, now)
 end
 
 local function logRemove(r, tag, units, added)
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   if not part then return end
   local stamps, kept = part[3], {}
   for from = #stamps - 5, 1, -6 do
@@ -184,12 +211,16 @@ local function countersRemove(r, o, per, charge, added)
 end
 `
 
-/** Claims on digests, 33 bytes each: the token, when it lapses, how it stands, when its lease ends, who took it, who refused. */
+/**
+ * Claims on digests. The last one of a check that neither leases nor retries lies in the cells of its record: the
+ * token, when it lapses, who refused it (0: nobody). All others lie beside, 33 bytes each: the token, when it lapses, how
+ * it stands, when its lease ends, who took it, who refused.
+ */
 export const CLAIMS = `
 local CLAIM = '<dI6I1I6dI4'
 
 local function claimOf(r, tag, token)
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   if not part then return nil end
   local claims = part[3]
   for from = 1, #claims, 33 do
@@ -199,7 +230,12 @@ local function claimOf(r, tag, token)
 end
 
 -- 0 free, 1 held, 2 paid, 3 running, 4 refused; then until when, and by whom.
-local function claimStanding(r, tag, token, now)
+local function claimStanding(r, cell, tag, token, now)
+  if cell > 0 and r[cell] == token and r[cell + 1] > now then
+    local refuser = r[cell + 2]
+    return refuser == 0 and 1 or 4, r[cell + 1], refuser
+  end
+  if not r[1] then return 0, 0, 0 end
   local from, _, lapses, state, lease, _, refuser = claimOf(r, tag, token)
   if not from or lapses <= now then return 0, 0, 0 end
   if state ~= 3 then return state, lapses, refuser end
@@ -207,9 +243,9 @@ local function claimStanding(r, tag, token, now)
   return 3, min(lapses, lease), 0
 end
 
-local function claimPut(r, tag, token, lapses, state, lease, serial, refuser, now)
-  local x = r.x
-  if not x then x = {} r.x = x end
+local function claimBeside(r, tag, token, lapses, state, lease, serial, refuser, now)
+  local x = r[1]
+  if not x then x = {} r[1] = x end
   local part = x[tag] or {5, 0, ''}
   local claims, kept = part[3], {}
   for from = 1, #claims, 33 do
@@ -222,6 +258,14 @@ local function claimPut(r, tag, token, lapses, state, lease, serial, refuser, no
   x[tag] = {5, max(part[2], lapses), concat(kept)}
 end
 
+local function claimPut(r, cell, tag, token, lapses, state, lease, serial, refuser, now)
+  if cell == 0 then return claimBeside(r, tag, token, lapses, state, lease, serial, refuser, now) end
+  if r[cell + 1] > now and r[cell] ~= token then
+    claimBeside(r, tag, r[cell], r[cell + 1], r[cell + 2] == 0 and 1 or 4, 0, 0, r[cell + 2], now)
+  end
+  r[cell], r[cell + 1], r[cell + 2] = token, lapses, refuser
+end
+
 local function claimSettle(r, tag, token, serial, to, now)
   local from, _, lapses, state, lease, owner, refuser = claimOf(r, tag, token)
   if not from or lapses <= now or state == 4 or state == 2 then return false end
@@ -229,7 +273,7 @@ local function claimSettle(r, tag, token, serial, to, now)
   if state == 3 and lease <= now then
     if to ~= 1 then return false end
   elseif owner ~= serial then return false end
-  local part = r.x[tag]
+  local part = r[1][tag]
   part[3] = sub(part[3], 1, from - 1) .. pack(CLAIM, token, lapses, to, lease, owner, refuser) .. sub(part[3], from + 33)
   return true
 end
@@ -240,21 +284,48 @@ end
  * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
  */
 export const SEQUENCES = `
+local band, bor, bnot, lshift, rshift = bit.band, bit.bor, bit.bnot, bit.lshift, bit.rshift
+
 local function chunk(k)
   local q = Q[k]
   if not q then
-    local head = call('GETRANGE', KEYS[k], 0, 15)
+    local head = call('GETRANGE', KEYS[k], '0', '15')
     if #head == 16 then q = {read('<dd', head)} else q = {0, 0} end
+    q.words, q.changed = {}, {}
     Q[k] = q
   end
   return q
 end
 
-local function chunkStanding(k, bit, now)
+-- 16 tokens, two bits each.
+local function word(k, q, w)
+  local bits = q.words[w]
+  if not bits then
+    local four = q.new and '' or call('GETRANGE', KEYS[k], text(16 + w * 4), text(19 + w * 4))
+    bits = #four == 4 and read('<i4', four) or 0
+    q.words[w] = bits
+  end
+  return bits
+end
+
+local function bitsOf(k, q, i)
+  return band(rshift(word(k, q, floor(i / 16)), i % 16 * 2), 3)
+end
+
+local function setBits(k, q, i, value)
+  local w, shift = floor(i / 16), i % 16 * 2
+  q.words[w] = bor(band(word(k, q, w), bnot(lshift(3, shift))), lshift(value, shift))
+  q.changed[w] = true
+  q.dirty = true
+end
+
+-- 0 free, 1 held, 2 paid, 3 running; then until when.
+local function chunkStanding(k, i, now)
   local q = chunk(k)
-  if q[1] <= now or call('GETBIT', KEYS[k], bit) == 0 then return 0, 0 end
-  if call('GETBIT', KEYS[k], bit + 1) == 0 then return 1, q[1] end
-  local running = call('HGET', KEYS[k] .. ':r', bit)
+  if q[1] <= now then return 0, 0 end
+  local bits = bitsOf(k, q, i)
+  if bits < 2 then return bits, q[1] end
+  local running = call('HGET', KEYS[k] .. ':r', i)
   if running then
     local lease = read('<d', running)
     if lease > now then return 3, min(q[1], lease) end
@@ -262,53 +333,54 @@ local function chunkStanding(k, bit, now)
   return 2, q[1]
 end
 
-local function chunkTake(k, bit, hold, lease, serial, paid, now)
+local function chunkTake(k, i, hold, lease, serial, now)
   local q = chunk(k)
   local was = q[1]
   if was <= now then
     call('DEL', KEYS[k], KEYS[k] .. ':r')
-    q[2] = now
-    q.new = true
+    q[2], q.new, q.words, q.changed = now, true, {}, {}
   end
   q[1] = now + hold
-  q.dirty = true
   if floor(was / 60000) ~= floor(q[1] / 60000) then q.renew = true end
-  call('SETBIT', KEYS[k], bit, 1)
   if lease > 0 then
-    call('SETBIT', KEYS[k], bit + 1, 1)
-    call('HSET', KEYS[k] .. ':r', bit, pack('<dd', now + lease, serial))
+    setBits(k, q, i, 3)
+    call('HSET', KEYS[k] .. ':r', i, pack('<dd', now + lease, serial))
     q.leased = true
-  elseif paid then call('SETBIT', KEYS[k], bit + 1, 0) end
+  else setBits(k, q, i, 1) end
 end
 
-local function chunkSettle(k, bit, leased, serial, to, taken, now)
+local function chunkSettle(k, i, leased, serial, to, taken, now)
   local q = chunk(k)
-  if q[1] <= now or call('GETBIT', KEYS[k], bit) == 0 then return end
-  if call('GETBIT', KEYS[k], bit + 1) == 0 then
+  if q[1] <= now then return end
+  local bits = bitsOf(k, q, i)
+  if bits == 1 then
     -- Who took from bits that are gone has no say over these.
-    if not leased and q[2] <= taken and to == 2 then call('SETBIT', KEYS[k], bit + 1, 1) end
+    if not leased and q[2] <= taken and to == 2 then setBits(k, q, i, 3) end
     return
   end
-  local running = call('HGET', KEYS[k] .. ':r', bit)
+  local running = bits == 3 and call('HGET', KEYS[k] .. ':r', i)
   -- Released before.
   if not running then return end
   local lease, owner = read('<dd', running)
   if lease <= now then
     if to == 2 then return end
   elseif owner ~= serial then return end
-  call('HDEL', KEYS[k] .. ':r', bit)
-  if to == 1 then call('SETBIT', KEYS[k], bit + 1, 0) end
+  call('HDEL', KEYS[k] .. ':r', i)
+  if to == 1 then setBits(k, q, i, 1) end
 end
 
 local function chunkSave(k, q, now)
-  call('SETRANGE', KEYS[k], 0, pack('<dd', q[1], q[2]))
+  for w in pairs(q.changed) do
+    call('SETRANGE', KEYS[k], text(16 + w * 4), pack('<i4', q.words[w]))
+  end
+  call('SETRANGE', KEYS[k], '0', pack('<dd', q[1], q[2]))
   if not q.renew and not q.new and not q.leased then return end
-  local life = ceil(q[1] - now) + 120000 + GRACE
+  local lives = ceil(q[1] - now) + 120000 + GRACE
   local index, number = KEYS[k]:match('^(.*):([^:]*)$')
-  call('PEXPIRE', KEYS[k], life)
-  call('PEXPIRE', KEYS[k] .. ':r', life)
+  call('PEXPIRE', KEYS[k], lives)
+  call('PEXPIRE', KEYS[k] .. ':r', lives)
   call('ZADD', index, q[1], number)
-  call('PEXPIRE', index, life)
+  call('PEXPIRE', index, lives)
   if q.new and call('ZCARD', index) > 2048 then
     local oldest = call('ZRANGE', index, 0, 0)[1]
     call('DEL', index .. ':' .. oldest, index .. ':' .. oldest .. ':r')
@@ -322,7 +394,7 @@ export const PENALTIES = `
 local PENALTY = '<I4I6I4I6I6I6'
 
 local function bannedUntil(r, tag)
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   if not part then return 0 end
   local _, _, _, until_ = read(PENALTY, part[3])
   return until_
@@ -330,7 +402,7 @@ end
 
 -- Applies what follows a refusal: whether to say so, and until when the subject is banned.
 local function punish(r, tag, counts, after, within, bans, longest, every, now)
-  local part = r.x and r.x[tag]
+  local part = r[1] and r[1][tag]
   local violations, counted, level, banned, forget, noticed = 0, 0, 0, 0, 0, 0
   if part then violations, counted, level, banned, forget, noticed = read(PENALTY, part[3]) end
   if counts then
@@ -347,8 +419,8 @@ local function punish(r, tag, counts, after, within, bans, longest, every, now)
   end
   local notice = every > 0 and noticed <= now
   if notice then noticed = now + every end
-  local x = r.x
-  if not x then x = {} r.x = x end
+  local x = r[1]
+  if not x then x = {} r[1] = x end
   x[tag] = {6, max(noticed, counted, forget), pack(PENALTY, violations, counted, level, banned, forget, noticed)}
   return notice, after > 0 and banned or 0
 end

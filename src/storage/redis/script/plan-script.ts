@@ -290,11 +290,12 @@ function refusal(
   const albums = layout.claims.filter(
     ({ check, index: earlier }) => earlier < index && check.whenHeld === 'waive' && check.shadow !== true,
   )
-  const fates = albums.map(({ check, index: earlier, ordinal, tag }) =>
+  const fates = albums.map(({ check, index: earlier, ordinal, tag, cell }) =>
     lines(
       `if ${names.pending(earlier)} > 0 then`,
-      `claimPut(R[k${check.subject}], ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, 4, 0, 0, ${num(tagOf('slot', slot))}, now)`,
-      `D[k${check.subject}] = ${check.subject + 1}`,
+      `local r = R[k${check.subject}]`,
+      `claimPut(r, ${cell}, ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, 4, 0, 0, ${num(tagOf('slot', slot))}, now)`,
+      `touch(k${check.subject}, r, ${check.subject + 1})`,
       'end',
     ),
   )
@@ -318,8 +319,9 @@ function punishment(
       ? `false, 0, 0, nil, 0`
       : `cause == 0, ${num(penalty.after)}, ${num(penalty.within)}, BANS${index}, ${num(Math.max(...penalty.bans))}`
   return `local until_
-notice, until_ = punish(load${scope}(k${scope}, now), ${tag}, ${rule}, ${num(noticeEvery)}, now)
-D[k${scope}] = ${scope + 1}
+local r = load${scope}(k${scope}, now)
+notice, until_ = punish(r, ${tag}, ${rule}, ${num(noticeEvery)}, now)
+touch(k${scope}, r, ${scope + 1})
 if until_ > now then wait = max(wait, until_ - now) end`
 }
 
@@ -327,8 +329,13 @@ function main({ claims }: PlanLayout, size: number, answerBytes: number): string
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
   return `
 local function flush()
-  for k, scope in pairs(D) do SAVE[scope](k, R[k], LAST) end
-  D = {}
+  for i = 1, dirty do
+    local k = DIRTY[i]
+    local r = R[k]
+    r[2] = false
+    SAVE[SCOPES[i]](k, r, LAST)
+  end
+  dirty = 0
 end
 
 local out, errors = {}, {}
@@ -341,7 +348,7 @@ for i = 1, #ARGV[2] / ${size} do
     local records = R
     R = {}
     ok, answered = pcall(decide, pos)
-    R, D = records, {}
+    R, dirty = records, 0
   else ok, answered = pcall(decide, pos) end
   if not ok then
     errors[#errors + 1] = (i - 1) .. ' ' .. (type(answered) == 'table' and answered.err or tostring(answered))

@@ -1,61 +1,51 @@
-import { CELLS, type LimitedColumn, type ScopeLayout } from './layout.js'
+import { CELLS, type CellColumn, type ClaimColumn, FIRST_CELL, type ScopeLayout } from './layout.js'
 import { bytes, lines, num, quoted, tagBytes } from './lua.js'
-import { PART } from './tags.js'
+import { PART, tagOf } from './tags.js'
 
 /** The formats of a record's cells, in order; empty where there are none. */
-function formatOf(cells: readonly LimitedColumn[]): string {
-  return cells.map(({ part }) => CELLS[part as keyof typeof CELLS].format).join('')
+function formatOf(cells: readonly CellColumn[]): string {
+  return cells.map(({ part }) => CELLS[part].format).join('')
 }
 
-function headOf(cells: readonly LimitedColumn[]): number[] {
+function headOf(cells: readonly CellColumn[]): number[] {
   return [cells.length, ...cells.flatMap(({ tag, part }) => [...tagBytes(tag), part])]
 }
 
-function countOf(cells: readonly LimitedColumn[]): number {
-  return cells.reduce((sum, { part }) => sum + CELLS[part as keyof typeof CELLS].count, 0)
-}
-
-function bytesOf(cells: readonly LimitedColumn[]): number {
-  return cells.reduce((sum, { part }) => sum + CELLS[part as keyof typeof CELLS].bytes, 0)
-}
-
 /** Lua that reads and writes the records of one scope: `load<n>(k, now)` and `save<n>(k, r, now)`. */
-export function recordFunctions({ index, cells }: ScopeLayout): string {
+export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
   const head = headOf(cells)
   const format = formatOf(cells)
-  const count = countOf(cells)
-  const size = head.length + bytesOf(cells)
+  const count = cells.reduce((sum, { part }) => sum + CELLS[part].count, 0)
+  const size = cells.reduce((sum, { part }) => sum + CELLS[part].bytes, head.length)
   const names = Array.from({ length: count }, (_, i) => `c${i + 1}`)
-  const zeros = names.map(() => '0').join(', ')
-  const fast =
-    count === 0
-      ? 'r = {}'
-      : `local ${names.join(', ')} = read('<${format}', s, ${head.length + 1})\n      r = {${names.join(', ')}}`
+  const blank = `{false, false, 0${names.map(() => ', 0').join('')}}`
+  const values = names.map((_, i) => `, r[${FIRST_CELL + i}]`).join('')
   return lines(
     `local HEAD${index} = ${bytes(head)}`,
     `local function load${index}(k, now)
   local r = R[k]
   if r then return r end
   local s = try('GET', KEYS[k])
-  if type(s) == 'string' then
-    if #s >= ${size} and sub(s, 1, ${head.length}) == HEAD${index} then
-      ${fast}
-      if #s > ${size} then
-        local ok, x = pcall(extras, s, ${size + 1})
-        if ok then r.x = x else corrupt = corrupt + 1 end
-      end
-    else
-      local ok, x = pcall(parts, s, k, now)
-      r = {${zeros}}
-      if not ok then corrupt = corrupt + 1
-      else`,
-    cells.map((column) => adopt(column)),
-    `        if next(x) then r.x = x end
-      end
+  if not s then r = ${blank}
+  elseif type(s) == 'table' then
+    r = ${blank}
+    corrupt = corrupt + 1
+  elseif #s >= ${size} and sub(s, 1, ${head.length}) == HEAD${index} then`,
+    count > 0 && `    local ${names.join(', ')} = read('<${format}', s, ${head.length + 1})`,
+    `    r = {false, false, 0${names.map((name) => `, ${name}`).join('')}}
+    if #s > ${size} then
+      local ok, x = pcall(extras, s, ${size + 1})
+      if ok then r[1] = x else corrupt = corrupt + 1 end
     end
   else
-    r = {${zeros}}
-    if s then corrupt = corrupt + 1 end
+    local ok, x = pcall(parts, s, k, now)
+    r = ${blank}
+    if not ok then corrupt = corrupt + 1
+    else`,
+    cells.map((column) => adopt(column)),
+    `      if next(x) then r[1] = x end`,
+    beside.map((claim) => moveBeside(claim)),
+    `    end
   end
   R[k] = r
   return r
@@ -63,23 +53,34 @@ end`,
     `local function save${index}(k, r, now)
   local lapses = 0`,
     cells.map((column) => lapseOf(column)),
-    count === 0
-      ? `  save(k, r, HEAD${index}, '', lapses, now)`
-      : `  save(k, r, HEAD${index}, pack('<${format}', ${names.map((_, i) => `r[${i + 1}]`).join(', ')}), lapses, now)`,
-    'end',
+    `  local cells = pack('<c${head.length}${format}', HEAD${index}${values})
+  if r[1] or r[3] > 0 or lapses <= now then saveAll(k, r, cells, lapses, now)
+  else call('PSETEX', KEYS[k], life(lapses - now), cells) end
+end`,
   )
 }
 
 /** Takes over a part that another plan wrote. */
-function adopt({ tag, part, cell }: LimitedColumn): string {
-  const { format, count } = CELLS[part as keyof typeof CELLS]
+function adopt({ tag, part, cell }: CellColumn): string {
+  const { format, count } = CELLS[part]
   const targets = Array.from({ length: count }, (_, i) => `r[${cell + i}]`).join(', ')
-  return `        if x[${num(tag)}] and x[${num(tag)}][1] == ${part} then ${targets} = read('<${format}', x[${num(tag)}][3]) x[${num(tag)}] = nil end`
+  return `      if x[${num(tag)}] and x[${num(tag)}][1] == ${part} then ${targets} = read('<${format}', x[${num(tag)}][3]) x[${num(tag)}] = nil end`
+}
+
+/** Another plan kept the last claim in cells; under this one, all are settled and lie beside. */
+function moveBeside({ check, tag }: ClaimColumn): string {
+  const cells = num(tagOf(PART.claim, check.slot))
+  return `      if x[${cells}] then
+        local token, lapses, refuser = read('<dI6I4', x[${cells}][3])
+        x[${cells}] = nil
+        if lapses > now then claimBeside(r, ${num(tag)}, token, lapses, refuser == 0 and 1 or 4, 0, 0, refuser, now) end
+      end`
 }
 
 /** When what a column keeps matters no longer. */
-function lapseOf({ part, cell, reach }: LimitedColumn): string {
+function lapseOf({ part, cell, reach }: CellColumn): string {
   if (part === PART.bucket) return `  if r[${cell}] >= lapses then lapses = r[${cell}] + 1 end`
+  if (part === PART.claim) return `  if r[${cell + 1}] > lapses then lapses = r[${cell + 1}] end`
   const after = part === PART.counters ? reach * 2 : reach
   return `  if r[${cell}] + ${num(after)} > lapses then lapses = r[${cell}] + ${num(after)} end`
 }
@@ -87,12 +88,15 @@ function lapseOf({ part, cell, reach }: LimitedColumn): string {
 /** Lua that fetches the marks of one scope's subject: `marks<n>(k)`, in the order of the layout. */
 export function markFunction({ index, marks }: ScopeLayout): string {
   if (marks.length === 0) return ''
+  const names = marks.map((name) => quoted(name)).join(', ')
+  // One is had for half the price of a list of one.
+  const fetch = marks.length === 1 ? `{call('HGET', KEYS[k], ${names})}` : `call('HMGET', KEYS[k], ${names})`
   return `local function marks${index}(k)
   local m = M[${index}]
   if not m then m = {} M[${index}] = m end
   local found = m[k]
   if not found then
-    found = call('HMGET', KEYS[k], ${marks.map((name) => quoted(name)).join(', ')})
+    found = ${fetch}
     m[k] = found
   end
   return found

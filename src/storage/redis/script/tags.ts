@@ -6,7 +6,7 @@ import { Digest } from '../../../core/digest.js'
  */
 
 /** What a part of a record holds. Stored: never renumber. */
-export const PART = { bucket: 1, counters: 2, fixed: 3, log: 4, claims: 5, penalty: 6 } as const
+export const PART = { bucket: 1, counters: 2, fixed: 3, log: 4, claims: 5, penalty: 6, claim: 7 } as const
 
 export type PartKind = (typeof PART)[keyof typeof PART]
 
