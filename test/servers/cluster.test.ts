@@ -20,35 +20,39 @@ function clientOf(url: string): Cluster {
   return client
 }
 
-async function cluster(replicas: 0 | 1): Promise<RedisCluster> {
-  const started = await startCluster({ replicas })
-  opened.push(started)
-  return started
-}
+describe('a cluster of one’s own', () => {
+  let cluster: RedisCluster
+  beforeAll(async () => {
+    cluster = await startCluster()
+  })
+  afterAll(() => cluster.stop())
 
-test('a cluster serves all keys from three masters', async () => {
-  const { url, nodes, ownerOf } = await cluster(0)
-  const client = clientOf(url)
-  const keys = Array.from({ length: 30 }, (_, index) => `key${index}`)
-  await Promise.all(keys.map((key) => client.set(key, key)))
-  expect(await Promise.all(keys.map((key) => client.get(key)))).toEqual(keys)
-  const owners = await Promise.all(keys.map(ownerOf))
-  expect(new Set(owners.map(({ id }) => id))).toEqual(new Set(nodes.map(({ id }) => id)))
-})
+  test('serves all keys from three masters', async () => {
+    const { url, nodes, ownerOf } = cluster
+    const client = clientOf(url)
+    const keys = Array.from({ length: 30 }, (_, index) => `key${index}`)
+    await Promise.all(keys.map((key) => client.set(key, key)))
+    expect(await Promise.all(keys.map((key) => client.get(key)))).toEqual(keys)
+    const owners = await Promise.all(keys.map(ownerOf))
+    expect(new Set(owners.map(({ id }) => id))).toEqual(new Set(nodes.map(({ id }) => id)))
+  })
 
-test('a node that was killed comes back with its slots', async () => {
-  const { nodes, ownerOf, whole, url } = await cluster(0)
-  const owner = await ownerOf('a')
-  await owner.server.kill()
-  await owner.server.restart()
-  await whole()
-  expect((await ownerOf('a')).id).toBe(owner.id)
-  expect(nodes.filter(({ server }) => server.running)).toHaveLength(3)
-  expect(await clientOf(url).set('a', '1')).toBe('OK')
+  test('gets a node that was killed back with its slots', async () => {
+    const { nodes, ownerOf, whole, url } = cluster
+    const owner = await ownerOf('a')
+    await owner.server.kill()
+    await owner.server.restart()
+    await whole()
+    expect((await ownerOf('a')).id).toBe(owner.id)
+    expect(nodes.filter(({ server }) => server.running)).toHaveLength(3)
+    expect(await clientOf(url).set('a', '1')).toBe('OK')
+  })
 })
 
 test('a replica takes over from a master that was killed, with its keys', async () => {
-  const { nodes, ownerOf, whole } = await cluster(1)
+  const cluster = await startCluster({ replicas: 1 })
+  opened.push(cluster)
+  const { nodes, ownerOf, whole } = cluster
   expect(nodes).toHaveLength(6)
   const owner = await ownerOf('a')
   const index = nodes.indexOf(owner)
