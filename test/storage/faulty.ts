@@ -33,6 +33,8 @@ export interface Faulty extends Storage {
   kill(): void
   /** What it keeps. */
   readonly kept: Storage
+  /** Tells of no change. */
+  deaf: boolean
   /** Tells of a lost connection. */
   gap(): void
   /** Listeners that were not taken away. */
@@ -48,7 +50,9 @@ export function faulty(clock: Clock, timers: Timers, kept: Storage = memory({ cl
   let hanging: { go: () => void; drop: () => void }[] = []
   const changes = new ChangeListeners()
   let listening = 0
-  kept.watch((change) => changes.tell(change))
+  kept.watch((change) => {
+    if (!self.deaf) changes.tell(change)
+  })
 
   const WRITES = /evaluate|settle|put|remove|reset|note|patch|erase/
 
@@ -106,6 +110,7 @@ export function faulty(clock: Clock, timers: Timers, kept: Storage = memory({ cl
       hanging = []
       for (const { drop } of all) drop()
     },
+    deaf: false,
     gap: () => changes.tell({ kind: 'gap' }),
     get listening() {
       return listening

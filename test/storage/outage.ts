@@ -100,8 +100,6 @@ export function outage(options: ResilientOptions = {}): Outage {
     pass,
     async judgeOf(...checks) {
       const judge = await storage.prepare(planOf(...checks))
-      // It has met its bot, and read its marks.
-      storage.marks.get(BOT, ALICE, 'nothing')
       await settled()
       return judge
     },

@@ -256,17 +256,16 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   private async end(): Promise<void> {
-    try {
-      await this.release()
-    } finally {
-      this.conditions.clear()
-      if (this.ownsFallback) await this.fallback.close()
-      try {
-        await this.inTime('close', () => this.inner.close())
-      } finally {
-        this.line.stop()
-      }
-    }
+    const released = this.release()
+    // All of it is let go of, whatever fails; what was lost is told first.
+    const ended = await Promise.allSettled([
+      released,
+      released.catch(() => undefined).then(() => (this.ownsFallback ? this.fallback.close() : undefined)),
+      released.catch(() => undefined).then(() => this.inTime('close', () => this.inner.close())),
+    ])
+    this.conditions.clear()
+    this.line.stop()
+    for (const each of ended) if (each.status === 'rejected') throw each.reason
   }
 
   private circuit(): CircuitHealth {

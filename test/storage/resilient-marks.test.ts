@@ -1,0 +1,322 @@
+import type { Check, Judge } from '../../src/core/check.js'
+import { type Key, userKey } from '../../src/core/subject.js'
+import type { Mark } from '../../src/storage/storage.js'
+import {
+  ALICE,
+  askOf,
+  BOB,
+  BOT,
+  blocked,
+  bucket,
+  isAdmitted,
+  type Outage,
+  outage,
+  settled,
+} from './outage.js'
+
+const BLOCKED: Mark = { since: 1, reason: 'spam' }
+
+async function block(marks: Outage['remote']['marks'], ...keys: Key[]): Promise<void> {
+  await marks.put(
+    BOT,
+    'blocked',
+    keys.map((key) => ({ key, mark: BLOCKED })),
+  )
+}
+
+async function passes(judge: Judge, key: Key): Promise<boolean> {
+  return isAdmitted(await judge.evaluate(askOf(key)))
+}
+
+/** A judge that has met its bot and read its marks. */
+async function reading(stage: Outage, ...checks: readonly Check[]): Promise<Judge> {
+  const judge = await stage.judgeOf(...(checks.length === 0 ? [blocked] : checks))
+  await judge.evaluate(askOf(userKey(99)))
+  await settled()
+  return judge
+}
+
+describe('while the storage is down, blocks hold', () => {
+  test('that were there before this process', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
+    expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 1, complete: true })
+  })
+
+  test('that another process has made, or taken back, since', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    const judge = await reading(stage)
+    await block(stage.remote.kept.marks, BOB)
+    await stage.remote.kept.marks.remove(BOT, 'blocked', [ALICE])
+    await settled()
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
+  })
+
+  test('that were made where nobody told of it, once the gap is told', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    const judge = await reading(stage)
+    stage.remote.deaf = true
+    await block(stage.remote.kept.marks, BOB)
+    await stage.remote.kept.marks.remove(BOT, 'blocked', [ALICE])
+    await settled()
+    stage.remote.gap()
+    await settled()
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
+  })
+
+  test('of thousands, that were read a page at a time', async () => {
+    const stage = outage()
+    const keys = Array.from({ length: 2500 }, (_, i) => userKey(i + 1))
+    await block(stage.remote.kept.marks, ...keys)
+    const judge = await reading(stage)
+    await stage.pass(100)
+    expect(stage.remote.asked.filter((what) => what === 'marks.scan').length).toBeGreaterThanOrEqual(3)
+    await stage.goDown(judge)
+    expect(await passes(judge, userKey(2500))).toBe(false)
+    expect(await passes(judge, userKey(2501))).toBe(true)
+  })
+
+  test('of as many as the copy may hold, and it says that there are more', async () => {
+    const stage = outage({ maxMarks: 1500 })
+    await block(stage.remote.kept.marks, ...Array.from({ length: 2500 }, (_, i) => userKey(i + 1)))
+    await reading(stage)
+    await stage.pass(100)
+    expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 1500, complete: false })
+  })
+
+  test('of each bot', async () => {
+    const stage = outage()
+    await stage.remote.kept.marks.put(2, 'blocked', [{ key: ALICE, mark: BLOCKED }])
+    const judge = await reading(stage)
+    await judge.evaluate(askOf(BOB, [], 2))
+    await settled()
+    await stage.goDown(judge)
+    expect(isAdmitted(await judge.evaluate(askOf(ALICE, [], 2)))).toBe(false)
+    expect(isAdmitted(await judge.evaluate(askOf(ALICE)))).toBe(true)
+  })
+
+  test('but none are known of a storage that was never reached', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    stage.remote.fault = 'refuses'
+    const judge = await reading(stage)
+    expect(await passes(judge, ALICE)).toBe(true)
+    expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 0, complete: false })
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    expect(await passes(judge, ALICE)).toBe(false)
+    await stage.goDown(judge)
+    expect(await passes(judge, ALICE)).toBe(false)
+  })
+
+  test('until they lapse', async () => {
+    const stage = outage()
+    const until = stage.time.now + 10_000
+    await stage.remote.kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1, until } }])
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    expect(await passes(judge, ALICE)).toBe(false)
+    stage.time.advance(10_000)
+    expect(await passes(judge, ALICE)).toBe(true)
+  })
+
+  test('and roles, of exemptions and of limits', async () => {
+    const stage = outage()
+    await stage.remote.kept.marks.put(BOT, 'role:vip', [{ key: ALICE, mark: BLOCKED }])
+    await stage.remote.kept.marks.put(BOT, 'role:staff', [{ key: BOB, mark: BLOCKED }])
+    const judge = await reading(
+      stage,
+      bucket(1, {
+        unless: { subject: 0, anyOf: ['role:staff'] },
+        variants: [{ mark: 'role:vip', subject: 0, limit: { amount: 2, per: 60_000 } }],
+      } as object),
+    )
+    await stage.goDown(judge)
+    const passed = async (key: Key) => {
+      let count = 0
+      while (count < 5 && (await passes(judge, key))) count++
+      return count
+    }
+    expect([await passed(ALICE), await passed(BOB), await passed(userKey(3))]).toEqual([2, 5, 1])
+  })
+})
+
+describe('what is read of marks', () => {
+  test('is the last that is known, where the copy knows them', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    expect(await stage.storage.marks.get(BOT, ALICE, 'blocked')).toEqual(BLOCKED)
+    expect(await stage.storage.marks.get(BOT, BOB, 'blocked')).toBeUndefined()
+    await expect(stage.storage.marks.get(BOT, ALICE, 'role:vip')).rejects.toMatchObject({
+      code: 'storage.unavailable',
+    })
+    await expect(stage.storage.marks.get(43, ALICE, 'blocked')).rejects.toMatchObject({
+      code: 'storage.unavailable',
+    })
+  })
+})
+
+describe('what is written of marks while the storage is down', () => {
+  test('holds at once, is told not to be stored, and is stored when it is back', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, BOB)
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    const writes = [
+      stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }]),
+      stage.storage.marks.remove(BOT, 'blocked', [BOB]),
+      stage.storage.marks.put(BOT, 'role:vip', [{ key: ALICE, mark: BLOCKED }]),
+    ]
+    for (const write of writes) {
+      await expect(write).rejects.toMatchObject({
+        code: 'storage.unavailable',
+        message: expect.stringContaining(
+          'It holds in this process now, and is written when the storage is back',
+        ),
+      })
+    }
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
+    expect(await stage.storage.marks.get(BOT, ALICE, 'role:vip')).toEqual(BLOCKED)
+    expect((await stage.storage.health()).circuit?.waiting.marks).toBe(3)
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    const { marks } = stage.remote.kept
+    expect(await marks.get(BOT, ALICE, 'blocked')).toEqual(BLOCKED)
+    expect(await marks.get(BOT, BOB, 'blocked')).toBeUndefined()
+    expect(await marks.get(BOT, ALICE, 'role:vip')).toEqual(BLOCKED)
+    expect((await stage.storage.health()).circuit?.waiting.marks).toBe(0)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
+    // And after another outage, too.
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
+  })
+
+  test('leaves alone what is newer', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    const since = stage.time.now
+    await expect(
+      stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since, reason: 'older' } }]),
+    ).rejects.toThrow()
+    await expect(stage.storage.marks.remove(BOT, 'blocked', [BOB])).rejects.toThrow()
+    // Another process, which reaches it.
+    const newer = { since: since + 1, reason: 'newer' }
+    const { marks } = stage.remote.kept
+    await marks.put(BOT, 'blocked', [
+      { key: ALICE, mark: newer },
+      { key: BOB, mark: newer },
+    ])
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    expect(await marks.get(BOT, ALICE, 'blocked')).toEqual(newer)
+    expect(await marks.get(BOT, BOB, 'blocked')).toEqual(newer)
+    await stage.goDown(judge)
+    expect(await passes(judge, BOB)).toBe(false)
+  })
+
+  test('is outdone by what is written later', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    stage.remote.fault = 'refuses'
+    await expect(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])).rejects.toThrow()
+    stage.remote.fault = 'none'
+    expect(await stage.storage.marks.remove(BOT, 'blocked', [ALICE])).toBe(0)
+    await stage.pass(1000)
+    expect(await passes(judge, ALICE)).toBe(true)
+    await stage.goDown(judge)
+    expect(await passes(judge, ALICE)).toBe(true)
+  })
+
+  test('is written after a single failure, too', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    stage.remote.fault = 'refuses'
+    await expect(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])).rejects.toThrow()
+    stage.remote.fault = 'none'
+    await stage.pass(300)
+    expect(await passes(judge, ALICE)).toBe(false)
+  })
+
+  test('is given up where too much waits, and says so', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    const entries = Array.from({ length: 9_999 }, (_, i) => ({ key: userKey(i + 1), mark: BLOCKED }))
+    const put = (some: typeof entries) => stage.storage.marks.put(BOT, 'blocked', some)
+    await expect(put(entries)).rejects.toThrow('It holds in this process now')
+    await expect(put(entries)).rejects.toThrow('It holds in this process now')
+    await expect(put([20_000, 20_001].map((id) => ({ key: userKey(id), mark: BLOCKED })))).rejects.toThrow(
+      'this one was given up',
+    )
+    expect(await passes(judge, userKey(20_000))).toBe(true)
+    expect((await stage.storage.health()).circuit).toMatchObject({
+      waiting: { marks: 9_999 },
+      dropped: { marks: 2 },
+    })
+    stage.remote.fault = 'none'
+    await stage.pass(2000)
+    expect((await stage.storage.health()).circuit?.waiting.marks).toBe(0)
+    expect(await stage.remote.kept.marks.get(BOT, userKey(9_999), 'blocked')).toEqual(BLOCKED)
+  })
+
+  test('is told by close() if it never was', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    await expect(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])).rejects.toThrow()
+    const closing = expect(stage.storage.close()).rejects.toMatchObject({
+      code: 'storage.unavailable',
+      message: expect.stringContaining('1 marks'),
+    })
+    await stage.pass(2100)
+    await closing
+  })
+
+  test('is never undone by what was read before', async () => {
+    const stage = outage()
+    await block(stage.remote.kept.marks, ALICE)
+    const judge = await reading(stage)
+    // A page that was read before the write arrives after it.
+    let arrive: () => void = () => undefined
+    const { scan } = stage.remote.marks
+    stage.remote.marks.scan = async (...args) => {
+      const page = await scan(...args)
+      await new Promise<void>((done) => {
+        arrive = done
+      })
+      return page
+    }
+    stage.remote.gap()
+    await settled()
+    await stage.storage.marks.remove(BOT, 'blocked', [ALICE])
+    await block(stage.storage.marks as Outage['remote']['marks'], BOB)
+    arrive()
+    await settled()
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
+  })
+})
+
+test('whoever watches is told of a gap when the storage is back', async () => {
+  const stage = outage()
+  const judge = await reading(stage)
+  const told: string[] = []
+  const stop = stage.storage.watch(({ kind }) => told.push(kind))
+  await block(stage.remote.kept.marks, ALICE)
+  await stage.goDown(judge)
+  stage.remote.fault = 'none'
+  await stage.pass(1000)
+  stop()
+  await block(stage.remote.kept.marks, BOB)
+  expect(told).toEqual(['marks', 'gap'])
+})
