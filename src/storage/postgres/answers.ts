@@ -1,0 +1,98 @@
+import type { Decision, RefusalCause } from '../../core/check.js'
+import type { Question } from './asking.js'
+import { type Charged, NO_SHADOWS, PostgresDecision, PostgresReceipt } from './decision.js'
+import { isVaried } from './function-checks.js'
+import type { PostgresJudge } from './judge.js'
+import { type Column, formOf, type Layout } from './layout.js'
+
+const CAUSES: readonly RefusalCause[] = ['check', 'penalty', 'echo']
+/** No wait that ends is as long. */
+const NEVER = 1e18
+
+/** Reads what a plan's function answers. */
+export class Answers {
+  private readonly limited: readonly (Column & { readonly varied: boolean; readonly divisor: number })[]
+
+  constructor(private readonly layout: Layout) {
+    this.limited = layout.columns
+      .filter(({ check }) => check.kind === 'bucket' || check.kind === 'window')
+      .map((column) => ({ ...column, varied: isVaried(column), divisor: divisorOf(column) }))
+  }
+
+  /** Decisions in the order of the questions. */
+  read(
+    text: string,
+    questions: readonly Question[],
+    judge: PostgresJudge,
+    serial: number,
+    commit: boolean,
+  ): Decision[] {
+    const numbers = text.slice(1, -1).split(',')
+    const serverOwn = Number(numbers[0])
+    const serverClock = Number(numbers[1])
+    const checks = this.layout.columns.length
+    let next = 2
+    return questions.map(({ ask, own, at }, nth) => {
+      const head = Number(numbers[next++])
+      const low = head % 4096
+      const refusedBy = (low & 63) - 1
+      const charged = Math.floor(head / 4096)
+      const wait = refusedBy < 0 ? 0 : Number(numbers[next++])
+      const shadows = (low & 1024) === 0 ? NO_SHADOWS : indices(Number(numbers[next++]))
+      const remaining: number[] = new Array(checks).fill(Number.NaN)
+      let limits: Map<number, Charged> | undefined
+      for (const { index, check, varied, divisor } of this.limited) {
+        const cost = ask.costs[index]
+        if (cost === undefined || !(cost > 0) || ask.subjects[check.subject] === undefined) continue
+        const left = Number(numbers[next++])
+        let by = divisor
+        if (varied || ask.limits !== undefined) {
+          const amount = Number(numbers[next++])
+          const per = Number(numbers[next++])
+          next++
+          if (formOf(check) === 'bucket') by = per
+          else if (formOf(check) === 'counters') by = per * 1000
+          limits ??= new Map()
+          limits.set(index, { amount, per })
+        }
+        if (left >= 0) remaining[index] = left / by
+      }
+      const receipt =
+        refusedBy < 0 && commit
+          ? new PostgresReceipt(
+              judge,
+              ask,
+              own < 0 ? serverClock : at,
+              own < 0 ? serverOwn : own,
+              serial + nth,
+              charged,
+              limits,
+            )
+          : undefined
+      return new PostgresDecision(
+        refusedBy,
+        CAUSES[(low >> 6) & 3] as RefusalCause,
+        wait >= NEVER ? Number.POSITIVE_INFINITY : wait,
+        remaining,
+        shadows,
+        (low & 256) !== 0,
+        (low & 512) !== 0,
+        receipt,
+      )
+    })
+  }
+}
+
+/** What is left comes in whole units: so many are one. */
+function divisorOf({ check }: Column): number {
+  if (check.kind === 'bucket') return check.limit.per
+  if (check.kind !== 'window' || check.form === 'log') return 1
+  return check.form === 'fixed' ? 1000 : check.limit.per * 1000
+}
+
+function indices(bits: number): number[] {
+  const found: number[] = []
+  for (let index = 0; bits >= 2 ** index; index++)
+    if (Math.floor(bits / 2 ** index) % 2 === 1) found.push(index)
+  return found
+}

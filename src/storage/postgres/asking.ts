@@ -1,0 +1,234 @@
+import type { Ask } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import type { Limit } from '../../core/limit.js'
+import { isSoundLimit } from '../plan.js'
+import { isUsed, rowWidth } from './function.js'
+import { type Subjects, stored, storedText } from './keys.js'
+import { depthOf, type Layout, variantsOf } from './layout.js'
+
+/** More than any limit holds, so that it never fits, and its product with any span does. */
+const MOST_COST = 1_000_000
+const TOKENS_IN_CHUNK = 4096
+
+/** One question on its way. */
+export interface Question {
+  readonly ask: Ask
+  /** The bot's own time, or -1 for the server's. */
+  readonly own: Ms
+  readonly at: Ms
+}
+
+/** What a list of costs means for a plan. */
+interface Shape {
+  readonly costs: readonly number[]
+  /** By scope: whether any check that is asked reads it. */
+  readonly scopes: readonly boolean[]
+}
+
+/** Turns questions into the arguments of a plan's function. */
+export class Asking {
+  private readonly shapes = new WeakMap<readonly number[], Shape>()
+  private readonly used: readonly number[]
+  private readonly names: string
+  private readonly marked: readonly boolean[]
+  private readonly claims: readonly { readonly index: number; readonly sequence: number; scope: number }[]
+
+  constructor(
+    private readonly layout: Layout,
+    private readonly subjects: Subjects,
+  ) {
+    this.used = layout.scopes.filter(isUsed).map(({ scope }) => scope)
+    this.marked = layout.scopes.map(({ marks }) => marks.length > 0)
+    this.names = textArray(layout.marks.map(stored))
+    this.claims = layout.columns
+      .filter(({ claim }) => claim >= 0)
+      .map(({ index, sequence, check }) => ({ index, sequence, scope: check.subject }))
+  }
+
+  /** The arguments after bot, whether to write, and serial. */
+  argumentsOf(questions: readonly Question[]): string[] {
+    const { layout } = this
+    const width = rowWidth(layout)
+    const rows: number[] = new Array(questions.length * width)
+    const lists = new Map<readonly number[], number>()
+    const costs: number[] = []
+    const limits: number[] = []
+    const records = layout.scopes.map(() => new Places())
+    const chunks = layout.sequences.map(() => new Chunks())
+    const texts = new Set<string>()
+
+    // Who is asked for, in order, before anybody can be pointed to.
+    for (const { ask } of questions) {
+      const shape = this.shapeOf(ask.costs)
+      for (const scope of this.used) {
+        const key = ask.subjects[scope]
+        if (key === undefined || shape.scopes[scope] !== true) continue
+        ;(records[scope] as Places).add(this.subjects.numberOf(key))
+        if (typeof key === 'string' && this.marked[scope] === true) texts.add(storedText(key))
+      }
+      for (const [nth, { index, sequence, scope }] of this.claims.entries()) {
+        const key = ask.subjects[scope]
+        if (sequence < 0 || key === undefined || shape.costs[index] === 0) continue
+        const number = Math.floor((ask.tokens[nth] ?? 0) / TOKENS_IN_CHUNK)
+        ;(chunks[sequence] as Chunks).add(this.subjects.numberOf(key), number)
+      }
+    }
+    for (const places of records) places.sort()
+    for (const places of chunks) places.sort()
+
+    let at = 0
+    for (const { ask, own, at: clock } of questions) {
+      const shape = this.shapeOf(ask.costs)
+      let list = lists.get(ask.costs)
+      if (list === undefined) {
+        list = lists.size + 1
+        lists.set(ask.costs, list)
+        costs.push(...shape.costs)
+      }
+      rows[at++] = own
+      rows[at++] = clock
+      rows[at++] = list
+      rows[at++] = ask.limits === undefined ? 0 : this.pushLimits(ask.limits, limits)
+      for (const scope of this.used) {
+        const key = ask.subjects[scope]
+        rows[at++] =
+          key === undefined || shape.scopes[scope] !== true
+            ? 0
+            : (records[scope] as Places).placeOf(this.subjects.numberOf(key))
+      }
+      for (const [nth, { index, sequence, scope }] of this.claims.entries()) {
+        const token = ask.tokens[nth] ?? 0
+        if (sequence < 0) {
+          rows[at++] = token
+          continue
+        }
+        const key = ask.subjects[scope]
+        rows[at++] =
+          key === undefined || shape.costs[index] === 0
+            ? 0
+            : (chunks[sequence] as Chunks).placeOf(
+                this.subjects.numberOf(key),
+                Math.floor(token / TOKENS_IN_CHUNK),
+              )
+        rows[at++] = token % TOKENS_IN_CHUNK
+      }
+    }
+    return [
+      this.names,
+      texts.size === 0 ? '{}' : textArray([...texts]),
+      array(costs),
+      array(limits),
+      array(rows),
+      ...this.used.map((scope) => array((records[scope] as Places).ids)),
+      ...chunks.flatMap((places) => [array(places.subjects), array(places.numbers)]),
+    ]
+  }
+
+  /** By scope, the numbers of subjects that a question reads. */
+  recordsOf({ ask }: Question): { scope: number; subject: number }[] {
+    const shape = this.shapeOf(ask.costs)
+    return this.used.flatMap((scope) => {
+      const key = ask.subjects[scope]
+      if (key === undefined || shape.scopes[scope] !== true) return []
+      return [{ scope, subject: this.subjects.numberOf(key) }]
+    })
+  }
+
+  private shapeOf(costs: readonly number[]): Shape {
+    let shape = this.shapes.get(costs)
+    if (shape === undefined) {
+      const { columns, scopes } = this.layout
+      const own = columns.map(({ index }) => soundCost(costs[index]))
+      const read = scopes.map(() => false)
+      for (const { index, check } of columns) {
+        if (own[index] === 0) continue
+        read[check.subject] = true
+        if (check.unless !== undefined) read[check.unless.subject] = true
+        for (const { subject } of variantsOf(check)) read[subject] = true
+      }
+      shape = { costs: own, scopes: read }
+      this.shapes.set(costs, shape)
+    }
+    return shape
+  }
+
+  /** Which list of limits this is, from 1. */
+  private pushLimits(limits: readonly (Limit | undefined)[], to: number[]): number {
+    const { columns } = this.layout
+    for (const { index } of columns) {
+      const limit = limits[index]
+      if (limit === undefined || !isSoundLimit(limit)) to.push(0, 0, 0)
+      else to.push(limit.amount, limit.per, depthOf(limit))
+    }
+    return to.length / (columns.length * 3)
+  }
+}
+
+function soundCost(cost: number | undefined): number {
+  return cost !== undefined && cost > 0 ? Math.min(cost, MOST_COST) : 0
+}
+
+/** Distinct subjects in order, and where each is. */
+class Places {
+  ids: number[] = []
+  private readonly places = new Map<number, number>()
+
+  add(id: number): void {
+    if (this.places.has(id)) return
+    this.places.set(id, 0)
+    this.ids.push(id)
+  }
+
+  sort(): void {
+    if (this.ids.length > 1) this.ids.sort(ascending)
+    for (let i = 0; i < this.ids.length; i++) this.places.set(this.ids[i] as number, i + 1)
+  }
+
+  placeOf(id: number): number {
+    return this.places.get(id) as number
+  }
+}
+
+/** The same for pairs: few, since numbers of a sequence come close together. */
+class Chunks {
+  subjects: number[] = []
+  numbers: number[] = []
+  private readonly pairs: [subject: number, number: number][] = []
+  private readonly places = new Map<number, Map<number, number>>()
+
+  add(subject: number, number: number): void {
+    let of = this.places.get(subject)
+    if (of === undefined) {
+      of = new Map()
+      this.places.set(subject, of)
+    }
+    if (of.has(number)) return
+    of.set(number, 0)
+    this.pairs.push([subject, number])
+  }
+
+  sort(): void {
+    this.pairs.sort(([a, m], [b, n]) => a - b || m - n)
+    this.pairs.forEach(([subject, number], index) => {
+      this.places.get(subject)?.set(number, index + 1)
+    })
+    this.subjects = this.pairs.map(([subject]) => subject)
+    this.numbers = this.pairs.map(([, number]) => number)
+  }
+
+  placeOf(subject: number, number: number): number {
+    return this.places.get(subject)?.get(number) as number
+  }
+}
+
+function ascending(a: number, b: number): number {
+  return a - b
+}
+
+function array(numbers: readonly number[]): string {
+  return `{${numbers.join(',')}}`
+}
+
+function textArray(texts: readonly string[]): string {
+  return `{${texts.map((text) => `"${text.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+}

@@ -1,0 +1,302 @@
+import { INFINITE, judged, limited, settleLimits } from './function-checks.js'
+import { charged, left, refused } from './function-outcomes.js'
+import { type Column, formOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
+
+/*
+ * Writes the function that decides over one plan. It is made of numbers that were checked and of names of our own; what
+ * a developer or a user wrote (names of marks, keys) comes as an argument. One call decides a batch in turn, so that asks
+ * of one subject see each other's charges:
+ *
+ *   lock the records, in order, and read them into arrays, a cell each; the same with chunks; look marks up
+ *   for each ask: judge in order; then charge, or bring on what follows a refusal; say what is left
+ *   write the records that changed
+ */
+
+/** What a row of the batch begins with: own time, clock, list of costs, own limits. */
+const HEADER = 4
+
+/** Numbers that an ask takes in a batch. */
+export function rowWidth({ scopes, columns, sequences }: Layout): number {
+  return (
+    HEADER +
+    scopes.filter(isUsed).length +
+    columns.filter(({ claim }) => claim >= 0).length +
+    sequences.length
+  )
+}
+
+/** Whether anything is read of a scope's subjects. */
+export function isUsed({ space, marks }: ScopeLayout): boolean {
+  return space !== 0 || marks.length > 0
+}
+
+/** The body of the function, and the list of its arguments. */
+export interface FunctionText {
+  readonly args: string
+  readonly body: string
+}
+
+/** @param s The schema, quoted. */
+export function functionOf(layout: Layout, s: string): FunctionText {
+  const { columns, sequences } = layout
+  const scopes = layout.scopes.filter(isUsed)
+  const args = [
+    'p_bot int8',
+    'p_commit boolean',
+    'p_serial int8',
+    'p_names text[]',
+    'p_texts text[]',
+    'p_costs float8[]',
+    'p_limits int8[]',
+    'p_asks int8[]',
+    ...scopes.map(({ scope }) => `p_r${scope} int8[]`),
+    ...sequences.flatMap(({ sequence }) => [`p_q${sequence}s int8[]`, `p_q${sequence}n int8[]`]),
+  ]
+  const body = [
+    header(),
+    '#variable_conflict use_column',
+    'DECLARE',
+    ...declarations(layout, s),
+    'BEGIN',
+    // One order for all who share the schema, whatever order their plans have.
+    ...[...scopes].sort((a, b) => a.space - b.space).flatMap((scope) => load(scope, s)),
+    ...[...sequences].sort((a, b) => a.chunk - b.chunk).flatMap((column) => loadChunks(column, s)),
+    'IF p_asks[1] < 0 THEN',
+    `  v := ${s}.time_of(p_bot, p_commit);`,
+    '  now := v[1]; clock := v[2];',
+    'END IF;',
+    'res := ARRAY[coalesce(now, 0), coalesce(clock, 0)];',
+    `FOR a IN 1 .. cardinality(p_asks) / ${rowWidth(layout)} LOOP`,
+    ...ask(layout),
+    '<<judged>> BEGIN',
+    ...columns.flatMap((column) => judged(column, layout, s)),
+    'END;',
+    'IF refuser < 0 THEN',
+    ...columns.flatMap((column) => charged(column, s)),
+    'ELSE',
+    ...refused(layout, s),
+    'END IF;',
+    `res := res || ((told + 1) + (cause << 6) + (notice << 8) + (waived << 9) + (CASE WHEN shadows <> 0 THEN 1024 ELSE 0 END) + (taken << 12));`,
+    'IF told >= 0 THEN res := res || wait; END IF;',
+    'IF shadows <> 0 THEN res := res || shadows; END IF;',
+    ...columns.filter(isLimited).flatMap((column) => left(column, layout, s)),
+    'END LOOP;',
+    'IF p_commit THEN',
+    ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, s)),
+    ...sequences.flatMap((column) => storeChunks(column, s)),
+    'END IF;',
+    'RETURN res;',
+    'END',
+  ].join('\n')
+  return { args: args.join(', '), body }
+}
+
+function header(): string {
+  return `
+-- Decides a batch of asks over one plan, in turn.
+--   p_bot, p_commit: whose records; false only looks
+--   p_serial: fences the claims of the first ask, the next number those of the second ...
+--   p_names, p_texts: marks that the plan asks for; keys of subjects that are texts
+--   p_costs: lists of costs, one number a check; p_limits: limits of single asks, amount, per and depth a check
+--   p_asks: a row an ask: own time (-1: the server's), clock, its list of costs, its limits (0: none), then by scope which
+--     of the subjects below (0: none), then by claim its token (of a sequence: which chunk, and which number in it)
+--   p_r…: by scope, the subjects asked for, in order; p_q…: by sequence, subjects and numbers of the chunks, in order
+-- Result: own time, clock; then of each ask
+--   (told + 1) + cause << 6 + notice << 8 + waived << 9 + shadows? << 10 + charged checks << 12
+--   if refused how long to wait; if any the shadows that would have refused; then what is left of each limit asked for
+--   (-1: nothing counted), with amount, per and depth where the limit in force may not be the plan's`
+}
+
+function isLimited({ check }: Column): boolean {
+  return check.kind === 'bucket' || check.kind === 'window'
+}
+
+function declarations(layout: Layout, s: string): string[] {
+  const lines = [
+    'res int8[]; v int8[]; now int8; clock int8; w int4; last int8 := 0; lim int4; p int4; st int4; b int4;',
+    'refuser int4; told int4; cause int8; notice int8; waived int8; waives int4; shadows int8; taken int8;',
+    `wait int8; ban int8; rows int4; d int8; k int8; life int8 := ${lifeOf(layout.plan)};`,
+  ]
+  for (const scope of layout.scopes.filter(isUsed)) {
+    const n = scope.scope
+    lines.push(`u${n} int4;`)
+    for (const mark of scope.marks) lines.push(`m${n}_${mark} int8[];`)
+    for (const mark of scope.stored)
+      lines.push(`la${n}_${mark} int8[]; lp${n}_${mark} int8[]; ld${n}_${mark} int8[];`)
+    if (scope.space === 0) continue
+    for (let cell = 1; cell <= scope.cells; cell++) lines.push(`s${n}_${cell} int8[];`)
+    lines.push(`s${n}_x ${s}.list[]; s${n}_n int4[]; s${n}_t tid[]; s${n}_d boolean[]; x${n} int8[];`)
+  }
+  for (const { sequence: q } of layout.sequences) {
+    lines.push(
+      `q${q}_b bytea[]; q${q}_l int8[]; q${q}_c int8[]; q${q}_x ${s}.list[]; q${q}_t tid[]; q${q}_d boolean[];`,
+    )
+  }
+  for (const { index: i, check } of layout.columns) {
+    lines.push(`c${i} float8;`)
+    if (check.kind === 'claim') lines.push(`t${i} int8; h${i} int4;`)
+    if (check.kind === 'claim' && check.tokens === 'sequence') lines.push(`i${i} int4;`)
+    if (check.kind === 'bucket' || check.kind === 'window') {
+      lines.push(`g${i} int8; o${i} int8; f${i} int8; e${i} int8; a${i} int8; r${i} int8; z${i} int8;`)
+      if (formOf(check) === 'log') lines.push(`y${i} int8[];`)
+    }
+  }
+  return lines
+}
+
+/** Locks the records of a scope, in order, and reads them; makes those that are not there. */
+function load(scope: ScopeLayout, s: string): string[] {
+  const n = scope.scope
+  const lines: string[] = []
+  if (scope.space !== 0) {
+    const cells = Array.from({ length: scope.cells }, (_, i) => i + 1)
+    const picked = [
+      ...cells.map((cell) => `array_agg(coalesce(st[${cell}], 0))`),
+      `array_agg(CASE WHEN cardinality(st) > ${scope.cells} THEN ROW(st[${scope.cells + 1}:])::${s}.list END)`,
+      `array_agg(cardinality(st) - ${scope.cells})`,
+      'array_agg(tid)',
+      'array_agg(false)',
+    ].join(', ')
+    const into = [...cells.map((cell) => `s${n}_${cell}`), ...'xntd'.split('').map((c) => `s${n}_${c}`)].join(
+      ', ',
+    )
+    const state = `CASE WHEN layout = ${scope.layout} THEN state ELSE ${s}.moved(layout, state, expires, ${scope.layout}) END`
+    const where = `space = ${scope.space} AND bot = p_bot AND subject = ANY (p_r${n})`
+    const blank = `array_fill(0::int8, ARRAY[${scope.cells}])`
+    lines.push(
+      `IF cardinality(p_r${n}) > 0 AND p_commit THEN LOOP`,
+      `SELECT count(*), ${picked} INTO rows, ${into} FROM (`,
+      `  SELECT ${state} AS st, ctid AS tid FROM ${s}.records WHERE ${where} ORDER BY subject FOR UPDATE) r;`,
+      `EXIT WHEN rows = cardinality(p_r${n});`,
+      `INSERT INTO ${s}.records (space, bot, subject, layout, expires, state)`,
+      `  SELECT ${scope.space}, p_bot, id, ${scope.layout}, 0, ${blank}`,
+      `  FROM unnest(p_r${n}) id ORDER BY id ON CONFLICT DO NOTHING;`,
+      'END LOOP;',
+      `ELSIF cardinality(p_r${n}) > 0 THEN`,
+      `SELECT ${picked} INTO ${into} FROM (`,
+      `  SELECT coalesce(${state}, ${blank}) AS st, NULL::tid AS tid FROM unnest(p_r${n}) id`,
+      `  LEFT JOIN ${s}.records ON space = ${scope.space} AND bot = p_bot AND subject = id ORDER BY id) r;`,
+      'END IF;',
+    )
+  }
+  if (scope.marks.length > 0) {
+    const until = (mark: number): string =>
+      `max(CASE WHEN name = p_names[${mark + 1}] THEN CASE WHEN until IS NULL THEN ${INFINITE} ELSE least(ceil(until), 9e15)::int8 END END) AS m${mark}`
+    const part = (mark: number, column: string): string =>
+      `max(CASE WHEN name = p_names[${mark + 1}] THEN ${column} END) AS ${column}${mark}`
+    const found = [
+      ...scope.marks.map(until),
+      ...scope.stored.flatMap((mark) => ['amount', 'per', 'burst'].map((column) => part(mark, column))),
+    ]
+    const picked = [
+      ...scope.marks.map((mark) => `array_agg(coalesce(m${mark}, 0) ORDER BY at)`),
+      ...scope.stored.flatMap((mark) => [
+        `array_agg(amount${mark} ORDER BY at)`,
+        `array_agg(per${mark} ORDER BY at)`,
+        `array_agg(burst${mark} * per${mark} ORDER BY at)`,
+      ]),
+    ]
+    const into = [
+      ...scope.marks.map((mark) => `m${n}_${mark}`),
+      ...scope.stored.flatMap((mark) => [`la${n}_${mark}`, `lp${n}_${mark}`, `ld${n}_${mark}`]),
+    ]
+    lines.push(
+      `IF cardinality(p_r${n}) > 0 THEN`,
+      `SELECT ${picked.join(', ')} INTO ${into.join(', ')}`,
+      `FROM unnest(p_r${n}) WITH ORDINALITY r(id, at) LEFT JOIN (`,
+      `  SELECT subject, ${found.join(', ')} FROM ${s}.marks`,
+      `  WHERE bot = p_bot AND subject = ANY (p_r${n}) AND name = ANY (p_names)`,
+      '    AND (subject > 0 OR key = ANY (p_texts)) GROUP BY subject) h ON h.subject = r.id;',
+      'END IF;',
+    )
+  }
+  return lines
+}
+
+function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
+  const from = `unnest(p_q${q}s, p_q${q}n) AS w(wanted, nth)`
+  const match = `slot = ${chunk} AND bot = p_bot AND subject = wanted AND number = nth`
+  const blank = `decode(repeat('00', 1024), 'hex')`
+  const picked = [
+    'array_agg(bits)',
+    'array_agg(lapses)',
+    'array_agg(created)',
+    `array_agg(CASE WHEN running IS NOT NULL THEN ROW(running)::${s}.list END)`,
+    'array_agg(tid)',
+    'array_agg(false)',
+  ].join(', ')
+  const into = [...'blcxtd'].map((c) => `q${q}_${c}`).join(', ')
+  const columns = 'bits, lapses, created, running'
+  return [
+    `IF cardinality(p_q${q}s) > 0 AND p_commit THEN LOOP`,
+    `SELECT count(*), ${picked} INTO rows, ${into} FROM (`,
+    `  SELECT ${columns}, c.ctid AS tid FROM ${from} JOIN ${s}.chunks c ON ${match}`,
+    '  ORDER BY subject, number FOR UPDATE OF c) r;',
+    `EXIT WHEN rows = cardinality(p_q${q}s);`,
+    `INSERT INTO ${s}.chunks (slot, bot, subject, number, lapses, created, bits)`,
+    `  SELECT ${chunk}, p_bot, wanted, nth, 0, 0, ${blank} FROM ${from} ORDER BY wanted, nth ON CONFLICT DO NOTHING;`,
+    'END LOOP;',
+    `ELSIF cardinality(p_q${q}s) > 0 THEN`,
+    `SELECT ${picked} INTO ${into} FROM (`,
+    `  SELECT coalesce(bits, ${blank}) AS bits, coalesce(lapses, 0) AS lapses, coalesce(created, 0) AS created,`,
+    `    running, NULL::tid AS tid FROM ${from} LEFT JOIN ${s}.chunks ON ${match} ORDER BY wanted, nth) r;`,
+    'END IF;',
+  ]
+}
+
+/** Reads one ask out of the batch. */
+function ask(layout: Layout): string[] {
+  const width = rowWidth(layout)
+  const checks = layout.columns.length
+  const lines = [
+    `w := (a - 1) * ${width};`,
+    'IF p_asks[w + 1] >= 0 THEN now := p_asks[w + 1]; clock := p_asks[w + 2]; END IF;',
+    'refuser := -1; told := -1; cause := 0; notice := 0; waived := 0; waives := 0; shadows := 0; taken := 0; wait := 0;',
+    'IF p_asks[w + 3] <> last THEN',
+    '  last := p_asks[w + 3];',
+    ...layout.columns.map(({ index }) => `  c${index} := p_costs[(last - 1) * ${checks} + ${index + 1}];`),
+    ...layout.columns.filter(isLimited).map((column) => `  ${limited(column)}`),
+    'END IF;',
+    'lim := p_asks[w + 4];',
+  ]
+  let at = HEADER
+  for (const { scope, space } of layout.scopes.filter(isUsed)) {
+    lines.push(`u${scope} := p_asks[w + ${++at}];`)
+    if (space === 0) continue
+    lines.push(
+      `IF s${scope}_n[u${scope}] > 0 THEN x${scope} := (s${scope}_x[u${scope}]).v; ELSE x${scope} := NULL; END IF;`,
+    )
+  }
+  for (const { index, claim, sequence } of layout.columns) {
+    if (claim < 0) continue
+    if (sequence >= 0) lines.push(`i${index} := p_asks[w + ${++at}];`)
+    lines.push(`t${index} := p_asks[w + ${++at}];`)
+  }
+  lines.push(...settleLimits(layout))
+  return lines
+}
+
+function store({ scope: n, space, layout, cells }: ScopeLayout, _: Layout, s: string): string[] {
+  const names = Array.from({ length: cells }, (_, i) => `c${i + 1}`)
+  const arrays = names.map((_, i) => `s${n}_${i + 1}`)
+  const list = (items: string[], last: string): string => [...items, last].join(', ')
+  return [
+    `IF cardinality(p_r${n}) > 0 THEN`,
+    `UPDATE ${s}.records r SET layout = ${layout}, expires = greatest(r.expires, now + life),`,
+    `  state = ARRAY[${names.join(', ')}]::int8[] || x`,
+    `FROM unnest(${list([`s${n}_t`, `s${n}_d`, ...arrays], `s${n}_x`)})`,
+    `  AS w(${list(['tid', 'changed', ...names], 'x')})`,
+    `WHERE w.changed AND r.ctid = w.tid AND r.space = ${space};`,
+    'END IF;',
+  ]
+}
+
+function storeChunks({ sequence: q }: Column, s: string): string[] {
+  return [
+    `IF cardinality(p_q${q}s) > 0 THEN`,
+    `UPDATE ${s}.chunks c SET bits = w.bits, lapses = w.lapses, created = w.created, running = w.running`,
+    `FROM unnest(q${q}_t, q${q}_d, q${q}_b, q${q}_l, q${q}_c, q${q}_x) AS w(tid, changed, bits, lapses, created, running)`,
+    'WHERE w.changed AND c.ctid = w.tid;',
+    'END IF;',
+  ]
+}

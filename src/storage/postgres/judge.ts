@@ -1,0 +1,137 @@
+import { randomInt } from 'node:crypto'
+import type { Ask, Decision, Judge, Receipt, Settlement } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { Batch, type Waiting } from '../remote/batch.js'
+import { ToldMoment } from '../remote/moment.js'
+import { Answers } from './answers.js'
+import { Asking, type Question } from './asking.js'
+import { PostgresReceipt } from './decision.js'
+import type { Layout } from './layout.js'
+import type { Shared } from './shared.js'
+
+/** So many questions share one statement at most. */
+const MOST_IN_BATCH = 256
+/** So many wait at most: some seconds' worth, after which an answer helps nobody. */
+const MOST_WAITING = 50_000
+
+/** The time of all plans of one name, where the caller tells it. */
+export class PlanMoment {
+  private readonly told = new ToldMoment()
+  /** The latest own time; -1 where the server's clock is asked. */
+  now: Ms = -1
+
+  advance(at: Ms): Ms {
+    this.now = this.told.advance(at)
+    return this.now
+  }
+
+  at(at: Ms): Ms {
+    return this.told.at(at)
+  }
+}
+
+class Pending implements Question, Waiting {
+  resolve!: (decision: Decision) => void
+  fail!: (error: unknown) => void
+
+  constructor(
+    readonly ask: Ask,
+    readonly own: Ms,
+    readonly at: Ms,
+  ) {}
+}
+
+/** Numbers admissions of this process so that no other's are the same. */
+class Serials {
+  private next = randomInt(2 ** 47) * 16
+
+  take(count: number): number {
+    const first = this.next
+    this.next = first + count >= Number.MAX_SAFE_INTEGER - 2 ** 20 ? 1 : first + count
+    return first
+  }
+}
+const serials = new Serials()
+
+/** Decides over one plan: what is asked at one time shares a statement. */
+export class PostgresJudge implements Judge {
+  private readonly asking: Asking
+  private readonly answers: Answers
+  private readonly batch: Batch<Pending>
+
+  constructor(
+    readonly layout: Layout,
+    /** Of the plan's function. */
+    private readonly name: string,
+    private readonly shared: Shared,
+    readonly moment: PlanMoment,
+  ) {
+    this.asking = new Asking(layout, shared.subjects)
+    this.answers = new Answers(layout)
+    this.batch = new Batch((items: Pending[]) => this.send(items), {
+      most: MOST_IN_BATCH,
+      out: shared.callsOut,
+      waiting: MOST_WAITING,
+    })
+  }
+
+  evaluate(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    const own = at === undefined ? -1 : this.moment.advance(at)
+    const pending = new Pending(ask, own, at === undefined ? -1 : Math.floor(at))
+    const answer = new Promise<Decision>((resolve, reject) => {
+      pending.resolve = resolve
+      pending.fail = reject
+    })
+    this.batch.add(pending)
+    return answer
+  }
+
+  async peek(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    const own = at === undefined ? -1 : this.moment.at(at)
+    const question = { ask, own, at: at === undefined ? -1 : Math.floor(at) }
+    const [decision] = await this.call([question], false)
+    return decision as Decision
+  }
+
+  async settle(receipt: Receipt, how: Settlement, check?: number): Promise<void> {
+    if (receipt instanceof PostgresReceipt) await this.shared.settler.settle(receipt, how, check)
+  }
+
+  /** Fails what waits. */
+  close(error: unknown): void {
+    this.batch.clear(error)
+  }
+
+  private async send(items: Pending[]): Promise<void> {
+    const bots = new Map<number, Pending[]>()
+    for (const item of items) {
+      const own = bots.get(item.ask.bot)
+      if (own === undefined) bots.set(item.ask.bot, [item])
+      else own.push(item)
+    }
+    await Promise.all([...bots.values()].map((own) => this.ask(own)))
+  }
+
+  /** Asks for one bot, and answers everybody. */
+  private async ask(items: Pending[]): Promise<void> {
+    let decisions: Decision[]
+    try {
+      decisions = await this.call(items, true)
+    } catch (error) {
+      for (const item of items) item.fail(error)
+      return
+    }
+    for (let i = 0; i < items.length; i++) (items[i] as Pending).resolve(decisions[i] as Decision)
+  }
+
+  private async call(questions: readonly Question[], commit: boolean): Promise<Decision[]> {
+    const { shared, name, asking, answers } = this
+    const serial = serials.take(questions.length)
+    const values = asking.argumentsOf(questions)
+    const bot = String((questions[0] as Question).ask.bot)
+    const places = values.map((_, index) => `$${index + 4}`).join(',')
+    const text = `SELECT ${shared.link.s}.${name}($1,$2,$3,${places})`
+    const answer = await shared.link.value(name, text, [bot, String(commit), String(serial), ...values])
+    return answers.read(answer, questions, this, serial, commit)
+  }
+}

@@ -1,0 +1,189 @@
+import type { Check, Limited, Plan } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { capacityOf, type Limit } from '../../core/limit.js'
+
+/** What a check keeps in a record: so many fixed cells, and how its slot is called among the names. */
+const CELLS = { bucket: 1, counters: 3, fixed: 2, claim: 2 } as const
+
+/** Where a check keeps its state. */
+export interface Column {
+  readonly index: number
+  readonly check: Check
+  /** Index into {@link Layout.scopes}; undefined where the check's scope keeps nothing and knows no marks. */
+  readonly scope: number
+  /** Its cells in the records of its scope, from 1. */
+  readonly cells: readonly number[]
+  /** Stands for its slot and kind wherever state is kept. */
+  readonly tag: number
+  /** Of claims on digests: of what its fixed cells have no room for. */
+  readonly listTag: number
+  readonly penaltyTag: number
+  /** Of the slot alone: for claims that remember who refused. */
+  readonly slot: number
+  /** Of sequences: which of them it is, and what its chunks are filed under. */
+  readonly sequence: number
+  readonly chunk: number
+  /** Of claims: where its token is in an ask, and in a row of the batch. */
+  readonly claim: number
+}
+
+/** One scope of a plan, as the function sees it. */
+export interface ScopeLayout {
+  readonly scope: number
+  /** What its records are filed under; 0 if it keeps none. */
+  readonly space: number
+  readonly layout: number
+  readonly cells: number
+  readonly columns: readonly Column[]
+  /** Marks that are asked for, as indices into {@link Layout.marks}. */
+  readonly marks: readonly number[]
+  /** Marks whose value may be a limit. */
+  readonly stored: readonly number[]
+}
+
+/** A plan as the storage lays it out. */
+export interface Layout {
+  readonly plan: Plan
+  readonly columns: readonly Column[]
+  readonly scopes: readonly ScopeLayout[]
+  readonly marks: readonly string[]
+  readonly sequences: readonly Column[]
+}
+
+/** Turns names into numbers that are the same for all who share the schema. */
+export interface Names {
+  ids(names: readonly string[]): Promise<ReadonlyMap<string, number>>
+  layout(tags: readonly number[], widths: readonly number[]): Promise<number>
+}
+
+export const spaceName = (plan: string, scope: string): string => JSON.stringify(['space', plan, scope])
+export const chunkName = (slot: string, plan: string): string => JSON.stringify(['chunk', slot, plan])
+/** How the names of a slot's chunks begin; of all chunks without one. */
+export const chunkPrefix = (slot?: string): string =>
+  slot === undefined ? '["chunk",' : `["chunk",${JSON.stringify(slot)},`
+const slotName = (slot: string): string => JSON.stringify(['slot', slot])
+const tagName = (slot: string, kind: string): string => JSON.stringify(['tag', slot, kind])
+/** All names that state of a slot in records may have. */
+export const tagNames = (slot: string): string[] =>
+  ['bucket', 'log', 'counters', 'fixed', 'claim', 'claims', 'penalty'].map((kind) => tagName(slot, kind))
+
+type Form = 'absent' | 'present' | 'bucket' | 'log' | 'counters' | 'fixed' | 'claim' | 'sequence'
+
+export function formOf(check: Check): Form {
+  if (check.kind === 'window') return check.form
+  return check.kind === 'claim' && check.tokens === 'sequence' ? 'sequence' : check.kind
+}
+
+/** Lays a plan out; asks for the numbers of its names. */
+export async function layOut(plan: Plan, names: Names): Promise<Layout> {
+  const wanted = new Set<string>()
+  for (const check of plan.checks) {
+    wanted.add(slotName(check.slot))
+    wanted.add(tagName(check.slot, formOf(check)))
+    wanted.add(tagName(check.slot, 'claims'))
+    wanted.add(tagName(check.slot, 'penalty'))
+    if (formOf(check) === 'sequence') wanted.add(chunkName(check.slot, plan.name))
+  }
+  for (const scope of plan.scopes) wanted.add(spaceName(plan.name, scope))
+  const ids = await names.ids([...wanted])
+  const id = (name: string): number => ids.get(name) as number
+
+  const marks: string[] = []
+  const marksOf = new Map<number, Set<string>>()
+  const storedOf = new Map<number, Set<string>>()
+  const want = (of: Map<number, Set<string>>, scope: number, name: string): void => {
+    if (!marks.includes(name)) marks.push(name)
+    of.set(scope, (of.get(scope) ?? new Set()).add(name))
+  }
+  for (const check of plan.checks) {
+    if (check.kind === 'absent' || check.kind === 'present') {
+      for (const name of check.anyOf) want(marksOf, check.subject, name)
+    }
+    for (const name of check.unless?.anyOf ?? []) want(marksOf, check.unless?.subject as number, name)
+    for (const { mark, subject, limit } of variantsOf(check)) {
+      want(marksOf, subject, mark)
+      if (limit === 'stored') want(storedOf, subject, mark)
+    }
+  }
+  const stateful = (check: Check): boolean =>
+    check.onRefusal !== undefined || !['absent', 'present', 'sequence'].includes(formOf(check))
+
+  const scopes: ScopeLayout[] = []
+  const columns: Column[] = []
+  const claims = plan.checks.filter(({ kind }) => kind === 'claim')
+  const sequences = plan.checks.filter((check) => formOf(check) === 'sequence')
+  for (const [scope, name] of plan.scopes.entries()) {
+    const checks = plan.checks.filter(({ subject }) => subject === scope)
+    const keeps = checks.some(stateful)
+    let cells = 0
+    const own: Column[] = checks.map((check) => {
+      const form = formOf(check)
+      const width = CELLS[form as keyof typeof CELLS] ?? 0
+      cells += width
+      return {
+        index: plan.checks.indexOf(check),
+        check,
+        scope: scopes.length,
+        cells: Array.from({ length: width }, (_, i) => cells - width + i + 1),
+        tag: id(tagName(check.slot, form)),
+        listTag: id(tagName(check.slot, 'claims')),
+        penaltyTag: id(tagName(check.slot, 'penalty')),
+        slot: id(slotName(check.slot)),
+        sequence: sequences.indexOf(check),
+        chunk: form === 'sequence' ? id(chunkName(check.slot, plan.name)) : 0,
+        claim: claims.indexOf(check),
+      }
+    })
+    columns.push(...own)
+    const fixed = own.filter((column) => column.cells.length > 0)
+    scopes.push({
+      scope,
+      space: keeps ? id(spaceName(plan.name, name)) : 0,
+      layout: keeps
+        ? await names.layout(
+            fixed.map(({ tag }) => tag),
+            fixed.map((column) => column.cells.length),
+          )
+        : 0,
+      cells,
+      columns: own,
+      marks: [...(marksOf.get(scope) ?? [])].map((mark) => marks.indexOf(mark)),
+      stored: [...(storedOf.get(scope) ?? [])].map((mark) => marks.indexOf(mark)),
+    })
+  }
+  columns.sort((a, b) => a.index - b.index)
+  return { plan, columns, scopes, marks, sequences: columns.filter(({ sequence }) => sequence >= 0) }
+}
+
+export function variantsOf(check: Check): NonNullable<Limited['variants']> {
+  return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
+}
+
+/** Stamps of an exact window are kept for as many units as the largest limit that the plan names. */
+export function ringOf({ limit, variants = [] }: Limited): number {
+  return Math.max(limit.amount, ...variants.map((each) => (each.limit === 'stored' ? 0 : each.limit.amount)))
+}
+
+/** Units of a bucket from full to empty. */
+export function depthOf(limit: Limit): number {
+  return capacityOf(limit) * limit.per
+}
+
+/** How long the state of a plan can matter after it was last touched, by its own limits. */
+export function lifeOf({ checks }: Plan): Ms {
+  let longest = 1000
+  for (const check of checks) {
+    const { penalty, noticeEvery = 0 } = check.onRefusal ?? {}
+    const ban = Math.max(0, ...(penalty?.bans ?? []))
+    longest = Math.max(longest, noticeEvery, ban * 2, penalty?.within ?? 0)
+    if (check.kind === 'claim') longest = Math.max(longest, check.holdFor)
+    if (check.kind !== 'bucket' && check.kind !== 'window') continue
+    const form = formOf(check)
+    const limits = variantsOf(check).flatMap(({ limit }) => (limit === 'stored' ? [] : [limit]))
+    for (const limit of [check.limit, ...limits]) {
+      const reach = form === 'bucket' ? depthOf(limit) / limit.amount : limit.per * 2
+      longest = Math.max(longest, reach)
+    }
+  }
+  return Math.ceil(longest)
+}

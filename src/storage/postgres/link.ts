@@ -1,0 +1,113 @@
+import { Pool, type PoolClient, type PoolConfig, type QueryResultRow } from 'pg'
+import { SentinelError } from '../../core/errors.js'
+import { failure } from './failures.js'
+
+/** Answers as text: numbers are read by whoever knows what they are. */
+const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
+
+/** The server, by way of a pool: every query of ours goes through here, so that every failure is told in one way. */
+export class Link {
+  /** The schema, quoted. */
+  readonly s: string
+  private ended: Promise<void> | undefined
+
+  private constructor(
+    readonly pool: Pool,
+    private readonly own: boolean,
+    readonly schema: string,
+  ) {
+    this.s = `"${schema}"`
+  }
+
+  static over(connection: string | Pool, schema: string, size: number): Link {
+    if (typeof connection !== 'string') return new Link(connection, false, schema)
+    const config: PoolConfig = {
+      connectionString: connection,
+      max: size,
+      application_name: 'grammy-sentinel',
+    }
+    let pool: Pool
+    try {
+      pool = new Pool(config)
+    } catch (error) {
+      throw failure(error)
+    }
+    // A connection that breaks while idle is not used again; the next question tells whether the server is there.
+    pool.on('error', () => undefined)
+    return new Link(pool, true, schema)
+  }
+
+  get closed(): boolean {
+    return this.ended !== undefined
+  }
+
+  async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    this.checkOpen()
+    try {
+      const { rows } = await this.pool.query<Row>(text, values as unknown[])
+      return rows
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  /** One value, as text; the statement is prepared once on every connection. */
+  async value(name: string, text: string, values: unknown[]): Promise<string> {
+    this.checkOpen()
+    try {
+      const { rows } = await this.pool.query({ name, text, values, types: AS_TEXT, rowMode: 'array' })
+      return (rows as string[][])[0]?.[0] as string
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  /** A connection of one's own, to be released. */
+  async connect(): Promise<PoolClient> {
+    this.checkOpen()
+    try {
+      return await this.pool.connect()
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  failure(error: unknown): SentinelError {
+    return failure(error)
+  }
+
+  /** Several statements in one transaction, alone among all that take the lock of this schema. */
+  async alone<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    this.checkOpen()
+    const client = await this.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `grammy-sentinel ${this.schema}`,
+      ])
+      const result = await work(client)
+      await client.query('COMMIT')
+      client.release()
+      return result
+    } catch (error) {
+      // A connection that cannot even roll back is not used again.
+      await client.query('ROLLBACK').then(
+        () => client.release(),
+        (broken: Error) => client.release(broken),
+      )
+      throw failure(error)
+    }
+  }
+
+  /** Ends the pool, if it is ours. */
+  close(): Promise<void> {
+    this.ended ??= this.own ? this.pool.end() : Promise.resolve()
+    return this.ended
+  }
+
+  private checkOpen(): void {
+    if (this.closed) {
+      throw new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+import { jsonText } from '../json.js'
+import { isSoundLimit } from '../plan.js'
+import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+import { channelOf, marksPayloads } from './changes.js'
+import { canonicalKey, read, readKey, stored, storedText } from './keys.js'
+import type { Ready } from './ready.js'
+
+const PAGE = 1000
+/** So many marks are written in one statement. */
+const MOST_AT_ONCE = 5000
+
+interface MarkRow {
+  readonly key: string
+  readonly name: string
+  readonly since: number
+  readonly until: number | null
+  readonly reason: string | null
+  readonly value: string | null
+}
+
+const COLUMNS = 'key, name, since, until, reason, value'
+
+/** Marks in a table of their own, logged: they outlive a crash. */
+export class PostgresMarks implements Marks {
+  constructor(private readonly ready: Ready) {}
+
+  async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
+    return (await this.held(bot, key, name)).get(name)
+  }
+
+  of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
+    return this.held(bot, key)
+  }
+
+  async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
+    if (entries.length === 0) return
+    const { link, subjects } = await this.ready()
+    // Of several marks of one subject the last counts.
+    const rows = new Map(entries.map(({ key, mark }) => [canonicalKey(key), mark]))
+    const all = [...rows]
+    for (let from = 0; from < all.length; from += MOST_AT_ONCE) {
+      const part = all.slice(from, from + MOST_AT_ONCE)
+      const limits = part.map(([, { value }]) => limitOf(value))
+      await link.query(
+        `WITH put AS (INSERT INTO ${link.s}.marks (bot, name, subject, key, since, until, reason, value, amount, per, burst)
+         SELECT $1::int8, $2::text, * FROM unnest($3::int8[], $4::text[], $5::float8[], $6::float8[], $7::text[], $8::text[],
+           $9::int8[], $10::int8[], $11::int8[])
+         ON CONFLICT (bot, subject, name, key) DO UPDATE SET since = excluded.since, until = excluded.until,
+           reason = excluded.reason, value = excluded.value, amount = excluded.amount, per = excluded.per,
+           burst = excluded.burst)
+         SELECT pg_notify($12, told) FROM unnest($13::text[]) told`,
+        [
+          bot,
+          stored(name),
+          part.map(([key]) => subjects.numberOf(key)),
+          part.map(([key]) => storedText(key)),
+          part.map(([, { since }]) => since),
+          part.map(([, { until }]) =>
+            until === undefined || until === Number.POSITIVE_INFINITY ? null : until,
+          ),
+          part.map(([, { reason }]) => (reason === undefined ? null : stored(reason))),
+          part.map(([, { value }]) => (value === undefined ? null : jsonText(value, `marks.${name}`))),
+          limits.map((limit) => limit?.amount ?? null),
+          limits.map((limit) => limit?.per ?? null),
+          limits.map((limit) => (limit === undefined ? null : (limit.burst ?? limit.amount))),
+          channelOf(link.schema),
+          marksPayloads(
+            bot,
+            name,
+            part.map(([key]) => key),
+          ),
+        ],
+      )
+    }
+  }
+
+  async remove(bot: number, name: string, keys: readonly Key[]): Promise<number> {
+    if (keys.length === 0) return 0
+    const { link, subjects, time } = await this.ready()
+    const own = [...new Set(keys.map(canonicalKey))]
+    const rows = await link.query<{ held: number }>(
+      `WITH gone AS (
+         DELETE FROM ${link.s}.marks USING unnest($3::int8[], $4::text[]) AS w(wanted, wanted_key)
+         WHERE bot = $1 AND name = $2 AND subject = wanted AND key = wanted_key
+         RETURNING until IS NULL OR until > ${time('$5')} AS held
+       )
+       SELECT (SELECT count(*) FROM gone WHERE held)::int4 AS held,
+         (SELECT count(pg_notify($6, told)) FROM unnest($7::text[]) told) AS told`,
+      [
+        bot,
+        stored(name),
+        own.map((key) => subjects.numberOf(key)),
+        own.map(storedText),
+        this.now(),
+        channelOf(link.schema),
+        marksPayloads(bot, name, own),
+      ],
+    )
+    return rows[0]?.held ?? 0
+  }
+
+  async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
+    const { link, time } = await this.ready()
+    const most = Math.max(1, Math.floor(size))
+    const rows = await link.query<MarkRow>(
+      `SELECT ${COLUMNS} FROM ${link.s}.marks
+       WHERE bot = $1 AND name = $2 AND key >= $3 AND (until IS NULL OR until > ${time('$5')})
+       ORDER BY key LIMIT $4`,
+      [bot, stored(name), from, most + 1, this.now()],
+    )
+    const entries = rows.slice(0, most).map((row) => ({ key: readKey(row.key), mark: markOf(row) }))
+    const next = rows[most]?.key
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  private async held(bot: number, key: Key, name?: string): Promise<ReadonlyMap<string, Mark>> {
+    const { link, subjects, time } = await this.ready()
+    const own = canonicalKey(key)
+    const rows = await link.query<MarkRow>(
+      `SELECT ${COLUMNS} FROM ${link.s}.marks
+       WHERE bot = $1 AND subject = $2 AND key = $3 AND ($4::text IS NULL OR name = $4)
+         AND (until IS NULL OR until > ${time('$5')})`,
+      [bot, subjects.numberOf(own), storedText(own), name === undefined ? null : stored(name), this.now()],
+    )
+    return new Map(rows.map((row) => [read(row.name), markOf(row)]))
+  }
+
+  private now(): Ms | null {
+    return this.ready.clock?.() ?? null
+  }
+}
+
+function markOf({ since, until, reason, value }: MarkRow): Mark {
+  return {
+    since,
+    ...(until !== null && { until }),
+    ...(reason !== null && { reason: read(reason) }),
+    ...(value !== null && { value: JSON.parse(value) as unknown }),
+  }
+}
+
+/** A value that may stand for a limit, and can be counted. */
+function limitOf(value: unknown): { amount: number; per: number; burst?: number } | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const limit = value as { amount: number; per: number; burst?: number }
+  return isSoundLimit(limit) ? limit : undefined
+}

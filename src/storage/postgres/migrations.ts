@@ -1,0 +1,84 @@
+import { SentinelError } from '../../core/errors.js'
+import type { Link } from './link.js'
+import { helpers } from './sql/helpers.js'
+import { settling } from './sql/settling.js'
+import { tables } from './sql/tables.js'
+
+/** What brings a schema from one version to the next: text for a schema (quoted). Published ones are never changed. */
+const MIGRATIONS: readonly ((s: string) => string)[] = [(s) => `${tables(s)}\n${helpers(s)}\n${settling(s)}`]
+
+export const LATEST = MIGRATIONS.length
+
+const NAME = /^[a-z_][a-z0-9_]{0,40}$/
+
+/**
+ * Checks the name of a schema: it becomes part of statements.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkSchema(schema: unknown): string {
+  if (typeof schema === 'string' && NAME.test(schema) && !schema.startsWith('pg_')) return schema
+  throw new SentinelError(
+    'option.invalid',
+    `postgres.schema: ${JSON.stringify(schema)} is no name for a schema. Use up to 41 lower-case letters, digits and underscores, such as "grammy_sentinel".`,
+  )
+}
+
+/** All statements that are needed from a version on, as one text to run in one go. */
+export function migrationSql(schema: string, from = 0): string {
+  const s = `"${checkSchema(schema)}"`
+  const steps = MIGRATIONS.slice(from).map(
+    (text, index) =>
+      `-- Version ${from + index + 1}\n${text(s)}\nINSERT INTO ${s}.versions (version) VALUES (${from + index + 1});`,
+  )
+  const first =
+    from > 0
+      ? ''
+      : `CREATE SCHEMA IF NOT EXISTS ${s};\nCREATE TABLE ${s}.versions (version int4 PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n`
+  return `${first}${steps.join('\n')}`
+}
+
+/** Reads the catalogue rather than to_regclass(), which may remember from before the lock that there is nothing. */
+const IS_THERE = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE nspname = $1 AND relname = 'versions') AS there`
+
+type Ask = <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>
+
+/** Which version a schema has; 0 where there is none. */
+async function versionOf(schema: string, ask: Ask): Promise<number> {
+  const [found] = await ask<{ there: boolean }>(IS_THERE, [schema])
+  if (found?.there !== true) return 0
+  const [row] = await ask<{ version: number | null }>(
+    `SELECT max(version) AS version FROM "${schema}".versions`,
+  )
+  return row?.version ?? 0
+}
+
+/**
+ * Brings the schema up to date. Any number of workers may do so at once: one does it, the others wait and find it done.
+ *
+ * @throws SentinelError `storage.permission` where the role may not, `storage.failed` where it is not to be done and not done.
+ */
+export async function migrate(link: Link, allowed: boolean): Promise<void> {
+  const version = await versionOf(link.schema, (text, values) => link.query(text, values))
+  if (version === LATEST) return
+  if (version > LATEST) {
+    throw new SentinelError(
+      'storage.failed',
+      `postgres: schema ${link.s} has version ${version}, but this package knows ${LATEST} at most. Update grammy-sentinel here too.`,
+    )
+  }
+  if (!allowed) {
+    throw new SentinelError(
+      'storage.failed',
+      `postgres: schema ${link.s} has version ${version} and needs ${LATEST}, and "migrate" is off. Run what "npx grammy-sentinel sql --schema ${link.schema}${version === 0 ? '' : ` --from ${version}`}" prints.`,
+    )
+  }
+  await link.alone(async (client) => {
+    const from = await versionOf(
+      link.schema,
+      async (text, values) => (await client.query(text, values as unknown[])).rows,
+    )
+    if (from < LATEST) await client.query(migrationSql(link.schema, from))
+  })
+}

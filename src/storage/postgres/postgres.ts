@@ -1,0 +1,206 @@
+import type { Pool } from 'pg'
+import type { Judge, Plan } from '../../core/check.js'
+import { type Clock, systemClock } from '../../core/clock.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import type { ChangeListener } from '../changes.js'
+import { checkPlan } from '../plan.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import type { Storage, StorageHealth } from '../storage.js'
+import { Changes, channelOf, resetPayload } from './changes.js'
+import { createFunction, planFunction } from './functions.js'
+import { PlanMoment, PostgresJudge } from './judge.js'
+import { canonicalKey, Subjects } from './keys.js'
+import { chunkPrefix, layOut, tagNames } from './layout.js'
+import { Link } from './link.js'
+import { PostgresMarks } from './marks.js'
+import { checkSchema, migrate } from './migrations.js'
+import { KnownNames } from './names.js'
+import { type Ready, type Schema, timeIn } from './ready.js'
+import { Settler } from './settler.js'
+import type { Shared } from './shared.js'
+import { PostgresUsers } from './users.js'
+import { PostgresValues } from './values.js'
+
+/**
+ * Options of {@link postgres}.
+ *
+ * @example
+ * ```ts
+ * import { type PostgresOptions, postgres } from 'grammy-sentinel/postgres'
+ *
+ * const options: PostgresOptions = { schema: 'shop_guard', migrate: false }
+ * postgres('postgres://bot@localhost/shop', options)
+ * ```
+ */
+export interface PostgresOptions {
+  /** Where tables and functions are: up to 41 lower-case letters, digits and underscores. @default 'grammy_sentinel' */
+  readonly schema?: string
+  /**
+   * Whether to create and update the tables on first use. Off: run what `npx grammy-sentinel sql` prints.
+   * @default true
+   */
+  readonly migrate?: boolean
+  /** The most connections, where it makes the pool itself. @default 6 */
+  readonly connections?: number
+  /** Tells the time, for tests. Absent: the server's clock, which all workers share. */
+  readonly clock?: Clock
+  /**
+   * Told of what goes wrong in the background, where nobody waits for an answer: sweeping, a watch that cannot be taken up
+   * again, a record that could not be read and was dropped.
+   * @default nothing is told
+   */
+  readonly onError?: (error: SentinelError) => void
+}
+
+/**
+ * Keeps everything in PostgreSQL 14 or later, shared by any number of workers: one statement an update, many updates a
+ * statement when they come at once.
+ *
+ * Tables are made on first use. Counters are in UNLOGGED tables, which a crash of the server empties: at most one extra burst
+ * follows. Marks, users and values are logged.
+ *
+ * @param connection A connection string, or a `Pool` of yours, which it does not close.
+ * @param options See {@link PostgresOptions}.
+ * @throws SentinelError `option.invalid` for a schema or a number of connections that is none.
+ *
+ * @example
+ * ```ts
+ * import { sentinel } from 'grammy-sentinel'
+ * import { postgres } from 'grammy-sentinel/postgres'
+ *
+ * const guard = sentinel({ storage: postgres('postgres://bot@localhost/shop') })
+ * ```
+ */
+export function postgres(connection: string | Pool, options: PostgresOptions = {}): Storage {
+  return new PostgresStorage(connection, options)
+}
+
+class PostgresStorage implements Storage {
+  readonly remote = true
+  readonly marks: PostgresMarks
+  readonly users: PostgresUsers
+  readonly values: PostgresValues
+  private readonly link: Link
+  private readonly clock: Clock | undefined
+  private readonly changes: Changes
+  private readonly judges = new Map<string, PostgresJudge>()
+  private readonly moments = new Map<string, PlanMoment>()
+  private readonly tellError: (error: SentinelError) => void
+  private readonly migrates: boolean
+  private readonly ready: Ready
+  private schema: Promise<Schema & { readonly shared: Shared; readonly names: KnownNames }> | undefined
+  private settler: Settler | undefined
+
+  constructor(connection: string | Pool, options: PostgresOptions) {
+    const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6, clock, onError } = options
+    checkSchema(schema)
+    if (!Number.isInteger(connections) || connections < 2) {
+      throw new SentinelError(
+        'option.invalid',
+        `postgres.connections: ${String(connections)} must be a whole number of two or more, such as 6.`,
+      )
+    }
+    this.clock = clock
+    this.migrates = migrates
+    this.tellError = onError ?? (() => undefined)
+    this.link = Link.over(connection, schema, connections)
+    this.changes = new Changes(this.link, (error) => this.fail(error))
+    this.ready = Object.assign(() => this.prepared(), { clock })
+    this.marks = new PostgresMarks(this.ready)
+    this.users = new PostgresUsers(this.ready)
+    this.values = new PostgresValues(this.ready)
+  }
+
+  async prepare(plan: Plan): Promise<Judge> {
+    if (this.link.closed) throw closedError()
+    checkPlan(plan)
+    const { names, shared } = await this.prepared()
+    const layout = await layOut(plan, names)
+    const made = planFunction(layout, this.link.s)
+    await createFunction(this.link, plan, made)
+    let moment = this.moments.get(plan.name)
+    if (moment === undefined) {
+      moment = new PlanMoment()
+      this.moments.set(plan.name, moment)
+    }
+    const judge = new PostgresJudge(layout, made.name, shared, moment)
+    this.judges.set(plan.name, judge)
+    return judge
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock ?? systemClock)
+  }
+
+  async watch(listener: ChangeListener): Promise<() => void> {
+    await this.prepared()
+    return this.changes.watch(listener)
+  }
+
+  async reset(bot: number, key: Key, slot?: string): Promise<void> {
+    const { link, subjects } = await this.prepared()
+    const own = canonicalKey(key)
+    await link.query(`SELECT ${link.s}.forget($1, $2, $3, $4), pg_notify($5, $6)`, [
+      bot,
+      subjects.numberOf(own),
+      slot === undefined ? null : tagNames(slot),
+      chunkPrefix(slot),
+      channelOf(link.schema),
+      resetPayload(bot, own, slot),
+    ])
+  }
+
+  async health(): Promise<StorageHealth> {
+    if (this.link.closed) return { ok: false, kind: 'postgres' }
+    try {
+      await this.prepared()
+      const [row] = await this.link.query<{ tracked: number; bytes: string }>(
+        `SELECT greatest(reltuples, 0)::float8 AS tracked, pg_total_relation_size(oid) AS bytes FROM pg_class WHERE oid = $1::regclass`,
+        [`${this.link.s}.records`],
+      )
+      return { ok: true, kind: 'postgres', tracked: row?.tracked ?? 0, bytes: Number(row?.bytes ?? 0) }
+    } catch (error) {
+      this.fail(error)
+      return { ok: false, kind: 'postgres' }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.changes.close()
+    for (const judge of this.judges.values()) judge.close(closedError())
+    this.judges.clear()
+    this.settler?.close(closedError())
+    await this.link.close()
+  }
+
+  /** Brings the schema up to date, once; again after it failed. */
+  private prepared(): NonNullable<typeof this.schema> {
+    this.schema ??= this.begin().catch((error: unknown) => {
+      this.schema = undefined
+      throw error
+    })
+    return this.schema
+  }
+
+  private async begin(): Promise<Schema & { readonly shared: Shared; readonly names: KnownNames }> {
+    const { link, clock } = this
+    await migrate(link, this.migrates)
+    const [row] = await link.query<{ value: string }>(
+      `SELECT value FROM ${link.s}.secrets WHERE name = 'digest'`,
+    )
+    const subjects = new Subjects(row?.value ?? '')
+    const settler = new Settler(link, subjects)
+    this.settler = settler
+    const shared: Shared = { link, subjects, clock, settler, callsOut: 1 }
+    return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
+  }
+
+  private fail(error: unknown): void {
+    this.tellError(error instanceof SentinelError ? error : this.link.failure(error))
+  }
+}
+
+function closedError(): SentinelError {
+  return new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
+}

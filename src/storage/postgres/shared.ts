@@ -1,0 +1,15 @@
+import type { Clock } from '../../core/clock.js'
+import type { Subjects } from './keys.js'
+import type { Link } from './link.js'
+import type { Settler } from './settler.js'
+
+/** What judges of one storage share. */
+export interface Shared {
+  readonly link: Link
+  readonly subjects: Subjects
+  /** Absent: the server's clock. */
+  readonly clock: Clock | undefined
+  readonly settler: Settler
+  /** Statements that one judge has out at once. */
+  readonly callsOut: number
+}

@@ -1,0 +1,62 @@
+import type { Ms } from '../../core/duration.js'
+import { jsonText } from '../json.js'
+import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
+import type { Ready } from './ready.js'
+
+const PAGE = 1000
+
+/** Values as JSON texts in a table, logged. */
+export class PostgresValues implements Values {
+  constructor(private readonly ready: Ready) {}
+
+  async get(space: string, key: string): Promise<unknown> {
+    checkValueKey(space, key)
+    const { link, time } = await this.ready()
+    const [row] = await link.query<{ value: string }>(
+      `SELECT value FROM ${link.s}.values WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$3')})`,
+      [space, key, this.now()],
+    )
+    return row === undefined ? undefined : (JSON.parse(row.value) as unknown)
+  }
+
+  async put(space: string, key: string, value: unknown, until?: Ms): Promise<void> {
+    checkValueKey(space, key)
+    const text = jsonText(value, `values.${space}`)
+    const { link } = await this.ready()
+    await link.query(
+      `INSERT INTO ${link.s}.values (space, key, value, until) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, until = excluded.until`,
+      [space, key, text, until === undefined || until === Number.POSITIVE_INFINITY ? null : until],
+    )
+  }
+
+  async remove(space: string, key: string): Promise<boolean> {
+    checkValueKey(space, key)
+    const { link, time } = await this.ready()
+    const [row] = await link.query<{ held: boolean }>(
+      `DELETE FROM ${link.s}.values WHERE space = $1 AND key = $2 RETURNING until IS NULL OR until > ${time('$3')} AS held`,
+      [space, key, this.now()],
+    )
+    return row?.held ?? false
+  }
+
+  async scan(space: string, from = '', size = PAGE): Promise<ValuePage> {
+    checkSpace(space)
+    const { link, time } = await this.ready()
+    const most = Math.max(1, Math.floor(size))
+    const rows = await link.query<{ key: string; value: string }>(
+      `SELECT key, value FROM ${link.s}.values
+       WHERE space = $1 AND key >= $2 AND (until IS NULL OR until > ${time('$4')}) ORDER BY key LIMIT $3`,
+      [space, from, most + 1, this.now()],
+    )
+    const entries = rows
+      .slice(0, most)
+      .map(({ key, value }) => ({ key, value: JSON.parse(value) as unknown }))
+    const next = rows[most]?.key
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  private now(): Ms | null {
+    return this.ready.clock?.() ?? null
+  }
+}
