@@ -136,7 +136,7 @@ describe('while the storage does not answer', () => {
     remote.asked.length = 0
     for (let i = 0; i < 100; i++) await judge.evaluate(askOf())
     expect(remote.asked).toEqual([])
-    expect(told).toEqual([{ is: 'down', kind: 'unknown', reason: 'ECONNREFUSED' }])
+    expect(told).toEqual([{ is: 'down', kind: 'faulty', reason: 'ECONNREFUSED' }])
     await pass(3000)
     // 50, 100, 200 and then every 300 ms.
     expect(remote.asked.filter((what) => what === 'health')).toHaveLength(11)

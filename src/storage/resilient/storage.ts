@@ -67,6 +67,7 @@ export class ResilientStorage implements Storage, Observable {
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private readonly unprepared = new Set<ResilientJudge>()
   private kind = 'unknown'
+  private introduced = false
   private downSince: Ms | undefined
   private watched: 'no' | 'soon' | 'yes' = 'no'
   private unwatch: (() => void) | undefined
@@ -217,6 +218,7 @@ export class ResilientStorage implements Storage, Observable {
         this.kind = health.kind
       } catch (error) {
         this.line.circuit.noted(error)
+        this.failed(error, 'storage.health')
       }
     }
     const { state } = this.line.circuit
@@ -287,6 +289,20 @@ export class ResilientStorage implements Storage, Observable {
   private begin(down: Plan): void {
     this.copy.follow(marksOf(down))
     this.watchInner()
+    if (this.introduced) return
+    this.introduced = true
+    void this.learnKind()
+  }
+
+  /** So that it can be called by its name when it is gone. Does not reject: then it is told as unknown. */
+  private async learnKind(): Promise<void> {
+    if (this.line.circuit.state !== 'closed') return
+    try {
+      const { kind } = await this.line.try(() => this.inner.health(), true)
+      this.kind = kind
+    } catch (error) {
+      this.line.circuit.noted(error)
+    }
   }
 
   /** Asks to be told of changes, once, and again when it is back if that failed. */

@@ -1,0 +1,220 @@
+import { compose, memory, resilient, sentinel, throttle } from '../src/index.js'
+import type { SentinelOptions } from '../src/options.js'
+import { Stage } from './middleware/rig.js'
+import { desk, later, says, tick } from './sentinel-desk.js'
+import { type Faulty, faulty } from './storage/faulty.js'
+import { settled } from './storage/outage.js'
+
+const ALICE = 7
+const BOB = 8
+
+/** A sentinel on a storage that can be made to fail. */
+function stand(options: SentinelOptions = {}) {
+  const time = new Stage()
+  const remote = faulty(time.clock, time.timers)
+  const one = desk({ clock: time.clock, timers: time.timers, storage: remote, ...options })
+  const told: unknown[] = []
+  one.guard.on('storage.down', ({ reason }) => told.push(`down ${reason}`))
+  one.guard.on('storage.up', ({ kind }) => told.push(`up ${kind}`))
+  one.guard.on('error', ({ during }) => told.push(during))
+  const pass = async (ms: number): Promise<void> => {
+    await settled()
+    for (let left = ms; left > 0; left -= 25) {
+      time.advance(Math.min(25, left))
+      await settled()
+    }
+  }
+  return { ...one, remote, time, told, pass }
+}
+
+describe('a sentinel on a storage that is elsewhere', () => {
+  test('is safe by itself: what fails is decided in memory, told and looked up in health()', async () => {
+    const { guard, says, reached, remote, told, pass } = stand({ throttle: '2/1m' })
+    await says(ALICE, '1')
+    remote.fault = 'refuses'
+    await says(ALICE, '2', '3', 'over', 'over', 'over', 'over')
+    expect(reached).toEqual(['1', '2', '3'])
+    expect(told).toEqual(['down ECONNREFUSED'])
+    expect(await guard.health()).toMatchObject({
+      ok: false,
+      storage: { ok: false, circuit: { state: 'open', reason: 'ECONNREFUSED', instead: 6 } },
+    })
+    remote.fault = 'none'
+    await pass(1000)
+    await says(ALICE, '4', 'over')
+    expect(reached).toEqual(['1', '2', '3', '4'])
+    expect(told).toEqual(['down ECONNREFUSED', 'up faulty'])
+    expect(await guard.health()).toMatchObject({ ok: true, storage: { circuit: { state: 'closed' } } })
+  })
+
+  test('by each guard as it was told', async () => {
+    const { guard, says, reached, remote, notices, calls, quiet } = stand({
+      auth: { gate: ['vip'] },
+      throttle: [
+        { name: 'open', limit: '1/1m', onFailure: 'open' },
+        { name: 'shut', limit: '9/1m', commands: ['shut'], onFailure: 'closed' },
+      ],
+    })
+    const denied: unknown[] = []
+    guard.on('denied', ({ verdict }) =>
+      denied.push([verdict.guard, verdict.limit, verdict.reason, verdict.cause]),
+    )
+    await guard.register(ALICE)
+    remote.fault = 'refuses'
+    await says(ALICE, 'a', 'b', '/vip', '/shut', 'c', 'again')
+    await quiet()
+    expect(reached).toEqual(['a', 'b', 'c', 'again'])
+    expect(denied).toEqual([
+      ['auth', 'registered', 'unavailable', 'unavailable'],
+      ['throttle', 'shut', 'unavailable', 'unavailable'],
+    ])
+    expect([notices, calls]).toEqual([[], []])
+  })
+
+  test('whoever is blocked stays so, and who blocks is told that it is not stored yet', async () => {
+    const { guard, says, reached, remote, pass } = stand()
+    await says(BOB, 'before')
+    await guard.block(ALICE)
+    await settled()
+    remote.fault = 'refuses'
+    await says(ALICE, '1', '2', '3', '4', '5', '6')
+    await expect(guard.block(BOB, { reason: 'spam' })).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await says(BOB, 'blocked')
+    expect(reached).toEqual(['before'])
+    expect(await guard.isBlocked(BOB)).toBe(true)
+    remote.fault = 'none'
+    await pass(1000)
+    await says(BOB, 'still')
+    expect(reached).toEqual(['before'])
+    expect(await guard.blockOf(BOB)).toMatchObject({ reason: 'spam' })
+  })
+
+  test('a list of options is written when the storage is there', async () => {
+    const time = new Stage()
+    const remote = faulty(time.clock, time.timers)
+    remote.fault = 'refuses'
+    const { says, reached, guard } = desk({
+      clock: time.clock,
+      timers: time.timers,
+      storage: remote,
+      block: { list: [ALICE] },
+    })
+    guard.on('error', () => undefined)
+    guard.on('storage.down', () => undefined)
+    guard.on('storage.up', () => undefined)
+    await says(BOB, 'hello')
+    await settled()
+    await says(ALICE, 'blocked')
+    remote.fault = 'none'
+    for (let i = 0; i < 40; i++) {
+      time.advance(25)
+      await settled()
+    }
+    await says(ALICE, 'blocked')
+    expect(reached).toEqual(['hello'])
+    expect(
+      await remote.kept.marks.get(42, (await import('../src/index.js')).userKey(ALICE), 'blocked'),
+    ).toMatchObject({ reason: 'listed' })
+  })
+
+  test('one that hangs holds each update for no longer than the time-out', async () => {
+    const { handle, reached, remote, time } = stand()
+    await handle(says(ALICE, '1'))
+    remote.fault = 'hangs'
+    const handled = Promise.all([handle(says(ALICE, '2')), handle(says(BOB, '3'))])
+    await settled()
+    time.advance(249)
+    await settled()
+    expect(reached).toEqual(['1'])
+    time.advance(1)
+    await handled
+    expect(reached).toEqual(['1', '2', '3'])
+  })
+
+  test('two that share one share what is around it, and have each a state of their own', async () => {
+    const time = new Stage()
+    const remote = faulty(time.clock, time.timers)
+    const common = { clock: time.clock, timers: time.timers, storage: remote, throttle: '1/1m' as const }
+    const [one, other] = [desk(common), desk(common)]
+    const told: unknown[] = []
+    for (const { guard } of [one, other]) guard.on('storage.down', ({ reason }) => told.push(reason))
+    await one.says(ALICE, 'passes', 'over')
+    await other.says(ALICE, 'passes', 'over')
+    expect([one.reached, other.reached]).toEqual([['passes'], ['passes']])
+    remote.fault = 'refuses'
+    await one.says(BOB, '1', '2', '3', '4', '5')
+    expect(told).toEqual(['ECONNREFUSED', 'ECONNREFUSED'])
+    expect((await other.guard.health()).ok).toBe(false)
+    remote.fault = 'none'
+    expect(remote.listening).toBe(1)
+    await one.guard.close()
+    expect(remote.listening).toBe(1)
+    await other.guard.close()
+    await other.guard.close()
+    expect(remote.listening).toBe(0)
+    // It was given, so it is somebody else's to close.
+    expect(remote.asked).not.toContain('close')
+  })
+
+  test('close() tells of blocks that never reached it', async () => {
+    const { guard, says, remote, told } = stand()
+    await says(BOB, 'before')
+    remote.fault = 'refuses'
+    await says(BOB, '1', '2', '3', '4', '5')
+    await expect(guard.block(ALICE)).rejects.toThrow()
+    told.length = 0
+    await guard.close()
+    expect(told).toEqual(['close'])
+  })
+
+  test('guards by themselves and composed are as safe', async () => {
+    const time = new Stage()
+    const remote: Faulty = faulty(time.clock, time.timers)
+    remote.fault = 'refuses'
+    const chain = compose(throttle({ limit: '1/1m', deny: 'silent' }), {
+      storage: remote,
+      clock: time.clock,
+      timers: time.timers,
+    } as never)
+    const passed: string[] = []
+    const ctx = (text: string) => ({ update: says(ALICE, text), me: { id: 42 }, api: {} }) as never
+    for (const text of ['1', '2']) await chain(ctx(text), async () => void passed.push(text))
+    expect(passed).toEqual(['1'])
+  })
+
+  test('one that is resilient already stays as it is', async () => {
+    const storage = resilient(later(), { timeout: '50ms' })
+    const guard = sentinel({ storage })
+    expect(guard.storage).toBe(storage)
+    expect(sentinel({ storage: memory() }).storage.remote).toBeUndefined()
+    await guard.close()
+    await storage.close()
+  })
+
+  test('with nobody listening it is said', async () => {
+    const said: unknown[] = []
+    const { warn } = console
+    console.warn = (...args: unknown[]) => said.push(args.join(' '))
+    try {
+      const time = new Stage()
+      const remote = faulty(time.clock, time.timers)
+      const { says, guard } = desk({ clock: time.clock, timers: time.timers, storage: remote })
+      await says(ALICE, '1')
+      remote.fault = 'refuses'
+      await says(ALICE, '1', '2', '3', '4', '5')
+      remote.fault = 'none'
+      for (let i = 0; i < 20; i++) {
+        time.advance(25)
+        await settled()
+      }
+      await guard.close()
+    } finally {
+      console.warn = warn
+    }
+    await tick()
+    expect(said).toEqual([
+      expect.stringContaining('is down: ECONNREFUSED'),
+      expect.stringContaining('is back after'),
+    ])
+  })
+})
