@@ -1,0 +1,113 @@
+import type { Judge, Plan } from '../core/check.js'
+import { type Clock, systemClock } from '../core/clock.js'
+import { SentinelError } from '../core/errors.js'
+import { type Combined, combine } from './combine.js'
+import type { GrammyAdapter } from './grammy/documents.js'
+import { canonical } from './grammy/marks.js'
+import { GrammyStorage } from './grammy/storage.js'
+import { isName } from './json.js'
+import { checkPlan } from './plan.js'
+import type { Storage } from './storage.js'
+
+/**
+ * Options of {@link fromGrammyStorage}.
+ *
+ * @example
+ * ```ts
+ * import type { GrammyStorageOptions } from 'grammy-sentinel'
+ *
+ * const options: GrammyStorageOptions = { prefix: 'guards' }
+ * ```
+ */
+export interface GrammyStorageOptions {
+  /** What all keys in the adapter begin with: 1 to 64 characters. Nothing else may use it. @default 'sentinel' */
+  readonly prefix?: string
+  /** Tells the time. @default Date.now */
+  readonly clock?: Clock
+}
+
+/**
+ * Keeps marks (blocks, registration, roles), users, values and sessions in any storage adapter of grammY: files, MongoDB,
+ * Firestore, Deno KV and the like. Not what guards count: an adapter can neither add nor compare, so two updates at once would
+ * be one. Put `combine()` around it to count in memory.
+ *
+ * An adapter knows its keys only, so indexes are kept beside: they make `scan()` work. Writes of one process are taken in
+ * turn; where two processes share an adapter, counters of users that both add to at once may lose one addition, and an index
+ * an entry (the mark itself holds; putting it again mends the index). `watch()` tells of changes by this process alone.
+ *
+ * @param adapter One of its own, or share one and keep to the `prefix`. A time to live of the adapter's would let blocks lapse.
+ * @throws SentinelError `option.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
+ *
+ * @example
+ * ```ts
+ * import type { StorageAdapter } from 'grammy'
+ * import { combine, fromGrammyStorage, type KeptDocument, sentinel } from 'grammy-sentinel'
+ *
+ * declare const adapter: StorageAdapter<KeptDocument> // such as new FileAdapter({ dirName: 'guards' })
+ * const guard = sentinel({ storage: combine({ durable: fromGrammyStorage(adapter) }) })
+ * await guard.block(1234567) // is blocked after a restart, too
+ * ```
+ */
+export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorageOptions = {}): Storage {
+  const { prefix = 'sentinel', clock = systemClock } = options
+  for (const method of ['read', 'write', 'delete'] as const) {
+    if (typeof adapter?.[method] === 'function') continue
+    throw new SentinelError(
+      'option.invalid',
+      `fromGrammyStorage: the adapter has no ${method}(). Pass a storage adapter, as session({ storage }) takes.`,
+    )
+  }
+  if (!isName(prefix, 64)) {
+    throw new SentinelError(
+      'option.invalid',
+      "fromGrammyStorage.prefix: it must be a text of 1 to 64 characters, such as 'sentinel'.",
+    )
+  }
+  return new MarksOnly(adapter, prefix, clock)
+}
+
+const COUNTING = new Map([
+  ['bucket', 'counts'],
+  ['window', 'counts'],
+  ['claim', 'claims'],
+])
+
+/** Judges by marks, which is all it has. */
+class MarksOnly extends GrammyStorage implements Storage {
+  private combined: Combined | undefined
+  private readonly time: Clock
+
+  constructor(adapter: GrammyAdapter, prefix: string, clock: Clock) {
+    super(adapter, prefix, clock)
+    this.time = clock
+  }
+
+  prepare(plan: Plan): Promise<Judge> | Judge {
+    if (this.isClosed) {
+      throw new SentinelError(
+        'storage.closed',
+        'fromGrammyStorage: closed. Make a new one with fromGrammyStorage().',
+      )
+    }
+    checkPlan(plan)
+    const check = plan.checks.find(({ kind }) => COUNTING.has(kind))
+    if (check !== undefined) {
+      throw new SentinelError(
+        'storage.unsupported',
+        `fromGrammyStorage: "${check.slot}" (${check.guard}) ${COUNTING.get(check.kind)}, which no storage adapter of grammY can do without losing some. Count in memory: combine({ durable: fromGrammyStorage(adapter) }).`,
+      )
+    }
+    this.combined ??= combine({ durable: this, clock: this.time }) as Combined
+    return this.combined.prepare(plan)
+  }
+
+  /** Nothing volatile is kept here; it is told all the same, so that whoever counts elsewhere forgets. */
+  reset(bot: number, key: string | number, slot?: string): void {
+    this.tellReset(bot, canonical(key), slot)
+  }
+
+  override async close(): Promise<void> {
+    await this.combined?.release()
+    await super.close()
+  }
+}

@@ -1,0 +1,143 @@
+import { SentinelError } from '../../core/errors.js'
+
+/**
+ * What {@link fromGrammyStorage} keeps under a key of the adapter: JSON as one text, so that no adapter changes what is
+ * in it (Firestore takes no nested lists, MongoDB reads dots and dollars in its own way).
+ *
+ * @example
+ * ```ts
+ * import type { StorageAdapter } from 'grammy'
+ * import { fromGrammyStorage, type KeptDocument } from 'grammy-sentinel'
+ *
+ * const durable = (adapter: StorageAdapter<KeptDocument>) => fromGrammyStorage(adapter)
+ * ```
+ */
+export interface KeptDocument {
+  readonly json: string
+}
+
+/**
+ * What {@link fromGrammyStorage} asks of a storage adapter of grammY: the three methods that every published one has.
+ *
+ * @example
+ * ```ts
+ * import type { GrammyAdapter, KeptDocument } from 'grammy-sentinel'
+ *
+ * const kept = new Map<string, KeptDocument>()
+ * const adapter: GrammyAdapter = {
+ *   read: (key) => kept.get(key),
+ *   write: (key, value) => void kept.set(key, value),
+ *   delete: (key) => void kept.delete(key),
+ * }
+ * ```
+ */
+export interface GrammyAdapter {
+  read(key: string): unknown
+  write(key: string, value: KeptDocument): unknown
+  delete(key: string): unknown
+}
+
+/** Trips under way at once, for work on many documents. */
+const AT_ONCE = 16
+
+/** Documents by name, in an adapter. */
+export class Documents {
+  constructor(
+    private readonly adapter: GrammyAdapter,
+    private readonly prefix: string,
+  ) {}
+
+  /** The name of a document: of letters that a file, a column and a path can all be called. */
+  nameOf(...parts: readonly (string | number)[]): string {
+    return [this.prefix, ...parts.map((part) => plain(String(part)))].join('.')
+  }
+
+  async read(name: string): Promise<unknown> {
+    const kept = await this.trying('read', () => this.adapter.read(name))
+    if (kept === undefined || kept === null) return undefined
+    const json = typeof kept === 'object' && 'json' in kept ? kept.json : undefined
+    try {
+      if (typeof json === 'string') return JSON.parse(json) as unknown
+    } catch (cause) {
+      throw foreign(name, cause)
+    }
+    throw foreign(name, undefined)
+  }
+
+  async write(name: string, content: unknown): Promise<void> {
+    const json = JSON.stringify(content)
+    await this.trying('write', () => this.adapter.write(name, { json }))
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.trying('delete', () => this.adapter.delete(name))
+  }
+
+  private async trying(what: string, call: () => unknown): Promise<unknown> {
+    try {
+      return await call()
+    } catch (cause) {
+      // What the adapter says may name hosts and passwords: it is in the cause, not in the message.
+      throw new SentinelError(
+        'storage.failed',
+        `grammY's storage adapter failed to ${what}; see the cause.`,
+        {
+          cause,
+        },
+      )
+    }
+  }
+}
+
+function foreign(name: string, cause: unknown): SentinelError {
+  return new SentinelError(
+    'storage.failed',
+    `${name} in grammY's storage adapter holds something else. Give fromGrammyStorage() a prefix that nothing else uses.`,
+    { cause },
+  )
+}
+
+/** Anything as letters, digits, `-` and `_`; all else by number, between `~`. One to one. */
+function plain(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/gu, (letter) => `~${(letter.codePointAt(0) as number).toString(16)}~`)
+}
+
+/** Work on many things, some at once. The first failure is told when none is under way any longer. */
+export async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  const failures: unknown[] = []
+  const worker = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      const item = items[next++] as T
+      await work(item).catch((error: unknown) => failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+}
+
+/** Lets only one at a time do work of one name, in the order of asking. */
+export class Turns {
+  private readonly last = new Map<string, Promise<void>>()
+
+  async take<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.last.get(name) ?? Promise.resolve()
+    const result = before.then(work)
+    // Whoever comes next waits for the end, however it was; the failure is for who asked.
+    const ended = result.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.last.set(name, ended)
+    try {
+      return await result
+    } finally {
+      if (this.last.get(name) === ended) this.last.delete(name)
+    }
+  }
+
+  /** When all work that was asked for has ended. */
+  async idle(): Promise<void> {
+    while (this.last.size > 0) await Promise.all(this.last.values())
+  }
+}

@@ -1,0 +1,63 @@
+import type { Clock } from '../../core/clock.js'
+import { type ChangeListener, ChangeListeners } from '../changes.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import type { StorageHealth } from '../storage.js'
+import { Documents, type GrammyAdapter, Turns } from './documents.js'
+import { Indexes } from './index-tree.js'
+import { GrammyMarks } from './marks.js'
+import { GrammyUsers } from './users.js'
+import { GrammyValues } from './values.js'
+
+/** All of a storage that an adapter of grammY can carry: what is durable. */
+export class GrammyStorage {
+  /** Who knows where the adapter keeps things: most do so elsewhere. */
+  readonly remote = true
+  readonly marks: GrammyMarks
+  readonly users: GrammyUsers
+  readonly values: GrammyValues
+  private readonly documents: Documents
+  private readonly turns = new Turns()
+  private readonly changes = new ChangeListeners()
+  private closed = false
+
+  constructor(
+    adapter: GrammyAdapter,
+    prefix: string,
+    private readonly clock: Clock,
+  ) {
+    this.documents = new Documents(adapter, prefix)
+    const indexes = new Indexes(this.documents)
+    this.marks = new GrammyMarks(this.documents, indexes, this.turns, this.changes, clock)
+    this.users = new GrammyUsers(this.documents, indexes, this.turns, clock)
+    this.values = new GrammyValues(this.documents, indexes, this.turns, clock)
+  }
+
+  get isClosed(): boolean {
+    return this.closed
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock)
+  }
+
+  /** Of this process alone: an adapter tells nobody. */
+  watch(listener: ChangeListener): () => void {
+    return this.changes.add(listener)
+  }
+
+  tellReset(bot: number, key: string | number, slot: string | undefined): void {
+    this.changes.tell({ kind: 'reset', bot, key, ...(slot !== undefined && { slot }) })
+  }
+
+  async health(): Promise<StorageHealth> {
+    if (this.closed) return { ok: false, kind: 'grammy' }
+    await this.documents.read(this.documents.nameOf('health'))
+    return { ok: true, kind: 'grammy' }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    await this.turns.idle()
+    this.changes.clear()
+  }
+}

@@ -1,0 +1,137 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { type Key, keyText, textKey } from '../../core/subject.js'
+import {
+  checkActivity,
+  patchTexts,
+  type UserActivity,
+  type UserPage,
+  type UserRecord,
+  type Users,
+} from '../users.js'
+import { type Documents, forEach, type Turns } from './documents.js'
+import type { Indexes, IndexTree } from './index-tree.js'
+import { canonical } from './marks.js'
+
+type Kept = Omit<UserRecord, 'key'>
+
+/** Users, a document each, and an index a bot, whose turn every change takes. */
+export class GrammyUsers implements Users {
+  constructor(
+    private readonly documents: Documents,
+    private readonly indexes: Indexes,
+    private readonly turns: Turns,
+    private readonly clock: Clock,
+  ) {}
+
+  async get(bot: number, key: Key): Promise<UserRecord | undefined> {
+    const text = keyText(canonical(key))
+    const kept = await this.read(bot, text)
+    return kept === undefined ? undefined : { key: textKey(text), ...kept }
+  }
+
+  async note(bot: number, activity: readonly UserActivity[]): Promise<void> {
+    checkActivity(activity)
+    const byUser = new Map<string, UserActivity[]>()
+    for (const each of activity) {
+      const text = keyText(canonical(each.key))
+      byUser.set(text, [...(byUser.get(text) ?? []), each])
+    }
+    await this.alter(bot, byUser, (kept, noted) => noted.reduce(added, kept))
+  }
+
+  async patch(bot: number, key: Key, data: Readonly<Record<string, unknown>>): Promise<UserRecord> {
+    const texts = patchTexts(data)
+    const text = keyText(canonical(key))
+    const now = this.clock()
+    let patched: Kept | undefined
+    await this.alter(bot, new Map([[text, texts]]), (kept = newcomer(now)) => {
+      const fields = new Map(Object.entries(kept.data))
+      for (const [name, json] of texts) {
+        if (json === null) fields.delete(name)
+        else fields.set(name, JSON.parse(json))
+      }
+      patched = { ...kept, data: Object.fromEntries(fields) }
+      return patched
+    })
+    return { key: textKey(text), ...(patched as Kept) }
+  }
+
+  async scan(bot: number, from?: string, size?: number): Promise<UserPage> {
+    const { keys, next } = await this.index(bot).page(from, size)
+    const found = new Map<string, Kept>()
+    await forEach(keys, async (text) => {
+      const kept = await this.read(bot, text)
+      if (kept !== undefined) found.set(text, kept)
+    })
+    const users = keys.flatMap((text): UserRecord[] => {
+      const kept = found.get(text)
+      return kept === undefined ? [] : [{ key: textKey(text), ...kept }]
+    })
+    return next === undefined ? { users } : { users, next }
+  }
+
+  async erase(bot: number, key: Key): Promise<boolean> {
+    const text = keyText(canonical(key))
+    return this.turns.take(this.indexName(bot), async () => {
+      const known = (await this.read(bot, text)) !== undefined
+      await this.documents.remove(this.nameOf(bot, text))
+      await this.index(bot).remove([text])
+      return known
+    })
+  }
+
+  private async alter<T>(
+    bot: number,
+    changes: ReadonlyMap<string, T>,
+    change: (kept: Kept | undefined, by: T) => Kept | undefined,
+  ): Promise<void> {
+    await this.turns.take(this.indexName(bot), async () => {
+      const known = new Map<string, Kept>()
+      const newcomers: string[] = []
+      await forEach([...changes.keys()], async (text) => {
+        const kept = await this.read(bot, text)
+        if (kept === undefined) newcomers.push(text)
+        else known.set(text, kept)
+      })
+      // The index first: who is in it without a document is passed over.
+      await this.index(bot).add(newcomers)
+      await forEach([...changes], async ([text, by]) => {
+        const kept = change(known.get(text), by)
+        if (kept !== undefined) await this.documents.write(this.nameOf(bot, text), kept)
+      })
+    })
+  }
+
+  private async read(bot: number, text: string): Promise<Kept | undefined> {
+    return (await this.documents.read(this.nameOf(bot, text))) as Kept | undefined
+  }
+
+  private nameOf(bot: number, text: string): string {
+    return this.documents.nameOf('user', bot, text)
+  }
+
+  private indexName(bot: number): string {
+    return this.documents.nameOf('users', bot)
+  }
+
+  private index(bot: number): IndexTree {
+    return this.indexes.named(this.indexName(bot))
+  }
+}
+
+function newcomer(at: Ms): Kept {
+  return { firstSeen: at, lastSeen: at, counts: {}, data: {} }
+}
+
+function added(kept: Kept | undefined, { at, counts = {} }: UserActivity): Kept {
+  const { firstSeen, lastSeen, counts: totals, data } = kept ?? newcomer(at)
+  const sums = new Map(Object.entries(totals))
+  for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
+  return {
+    firstSeen: Math.min(firstSeen, at),
+    lastSeen: Math.max(lastSeen, at),
+    counts: Object.fromEntries(sums),
+    data,
+  }
+}

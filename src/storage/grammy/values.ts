@@ -1,0 +1,96 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { jsonText } from '../json.js'
+import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
+import { type Documents, forEach, type Turns } from './documents.js'
+import type { Indexes, IndexTree } from './index-tree.js'
+
+interface Kept {
+  readonly value: unknown
+  readonly until?: Ms
+}
+
+/**
+ * Values, a document each, and an index a space. Whatever changes a value takes its turn, then that of the index: sessions of
+ * many chats do not wait for each other.
+ */
+export class GrammyValues implements Values {
+  constructor(
+    private readonly documents: Documents,
+    private readonly indexes: Indexes,
+    private readonly turns: Turns,
+    private readonly clock: Clock,
+  ) {}
+
+  async get(space: string, key: string): Promise<unknown> {
+    checkValueKey(space, key)
+    return (await this.live(this.nameOf(space, key)))?.value
+  }
+
+  async put(space: string, key: string, value: unknown, until?: Ms): Promise<void> {
+    checkValueKey(space, key)
+    jsonText(value, `values.${space}`)
+    const name = this.nameOf(space, key)
+    await this.turns.take(name, async () => {
+      // What has a document is in the index already.
+      if ((await this.documents.read(name)) === undefined)
+        await this.inIndex(space, (index) => index.add([key]))
+      await this.documents.write(name, until === undefined ? { value } : { value, until })
+    })
+  }
+
+  async remove(space: string, key: string): Promise<boolean> {
+    checkValueKey(space, key)
+    const name = this.nameOf(space, key)
+    return this.turns.take(name, async () => {
+      const live = await this.live(name)
+      await this.forget(space, key)
+      return live !== undefined
+    })
+  }
+
+  async scan(space: string, from?: string, size?: number): Promise<ValuePage> {
+    checkSpace(space)
+    const { keys, next } = await this.indexOf(space).page(from, size)
+    const found = new Map<string, unknown>()
+    await forEach(keys, async (key) => {
+      const live = await this.live(this.nameOf(space, key))
+      if (live !== undefined) found.set(key, live.value)
+      else await this.sweep(space, key)
+    })
+    const entries = keys.flatMap((key): ValueEntry[] =>
+      found.has(key) ? [{ key, value: found.get(key) }] : [],
+    )
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  private async sweep(space: string, key: string): Promise<void> {
+    const name = this.nameOf(space, key)
+    await this.turns.take(name, async () => {
+      // Unless it was put anew meanwhile.
+      if ((await this.live(name)) === undefined) await this.forget(space, key)
+    })
+  }
+
+  private async forget(space: string, key: string): Promise<void> {
+    await this.documents.remove(this.nameOf(space, key))
+    await this.inIndex(space, (index) => index.remove([key]))
+  }
+
+  private async live(name: string): Promise<Kept | undefined> {
+    const kept = (await this.documents.read(name)) as Kept | undefined
+    return kept === undefined || (kept.until !== undefined && kept.until <= this.clock()) ? undefined : kept
+  }
+
+  private inIndex(space: string, change: (index: IndexTree) => Promise<void>): Promise<void> {
+    return this.turns.take(this.documents.nameOf('space', space), () => change(this.indexOf(space)))
+  }
+
+  private indexOf(space: string): IndexTree {
+    return this.indexes.named(this.documents.nameOf('space', space))
+  }
+
+  private nameOf(space: string, key: string): string {
+    return this.documents.nameOf('value', space, key)
+  }
+}

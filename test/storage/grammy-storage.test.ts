@@ -1,0 +1,319 @@
+import { PsqlAdapter } from '@grammyjs/storage-psql'
+import { RedisAdapter } from '@grammyjs/storage-redis'
+import { Bot, MemorySessionStorage } from 'grammy'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { Plan } from '../../src/core/check.js'
+import { memberKey, ownKey, userKey } from '../../src/core/subject.js'
+import { sentinel } from '../../src/sentinel.js'
+import { combine } from '../../src/storage/combine.js'
+import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
+import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { startTelegram } from '../../src/telegram/index.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+import { conformance } from './conformance.js'
+
+/** An adapter over a map, and how often it was used. */
+class Kept implements GrammyAdapter {
+  readonly documents = new Map<string, string>()
+  reads = 0
+  writes = 0
+  /** Called before each write; may throw, or take its time. */
+  before: (name: string) => unknown = () => undefined
+
+  async read(name: string): Promise<KeptDocument | undefined> {
+    this.reads++
+    const text = this.documents.get(name)
+    return text === undefined ? undefined : (JSON.parse(text) as KeptDocument)
+  }
+
+  async write(name: string, document: KeptDocument): Promise<void> {
+    this.writes++
+    await this.before(name)
+    this.documents.set(name, JSON.stringify(document))
+  }
+
+  async delete(name: string): Promise<void> {
+    this.documents.delete(name)
+  }
+}
+
+conformance('an adapter that answers later, counting in memory', {
+  make: (clock) => combine({ durable: fromGrammyStorage(new Kept(), { clock }), clock }),
+  schedules: 150,
+})
+conformance("grammY's own adapter, which answers at once and keeps what it is given", {
+  make: (clock) => combine({ durable: fromGrammyStorage(new MemorySessionStorage(), { clock }), clock }),
+  schedules: 50,
+})
+
+conformance('@grammyjs/storage-redis, counting in memory', {
+  make: async (clock) => {
+    const instance = new Redis(await sharedRedis(), { lazyConnect: true, maxRetriesPerRequest: 1 })
+    const adapter = new RedisAdapter<KeptDocument>({ instance })
+    const storage = combine({ durable: fromGrammyStorage(adapter, { prefix: freshName(), clock }), clock })
+    return closing(storage, () => instance.quit())
+  },
+  schedules: 10,
+})
+conformance('@grammyjs/storage-psql, counting in memory', {
+  make: async (clock) => {
+    // A pool queries as a client does, and may be asked several things at once.
+    const pool = new pg.Pool({ connectionString: await sharedPostgres(), max: 2 })
+    const tableName = freshName()
+    const adapter = await PsqlAdapter.create({ tableName, client: pool as unknown as pg.Client })
+    const storage = combine({ durable: fromGrammyStorage(adapter, { clock }), clock })
+    return closing(storage, async () => {
+      await pool.query(`DROP TABLE ${tableName}`)
+      await pool.end()
+    })
+  },
+  schedules: 10,
+})
+
+/** A storage that takes its connection with it. */
+function closing(storage: Storage, end: () => Promise<unknown>): Storage {
+  let closed: Promise<unknown> | undefined
+  return new Proxy(storage, {
+    get(of, name) {
+      if (name === 'close') {
+        return async () => {
+          await of.close()
+          closed ??= end()
+          await closed
+        }
+      }
+      const value: unknown = Reflect.get(of, name)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+}
+
+const START = 1_795_000_000_000
+const ALICE = userKey(7)
+const blocked: Plan = {
+  name: 'main',
+  scopes: ['user'],
+  checks: [
+    { kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] },
+    { kind: 'present', guard: 'auth', slot: 'auth', subject: 0, anyOf: ['registered'], shadow: true },
+  ],
+}
+const ask = { bot: 42, subjects: [ALICE], costs: [1, 1], tokens: [] }
+const mark = { since: START }
+
+async function holders(storage: Storage, name = 'blocked', size?: number): Promise<string[]> {
+  const found: string[] = []
+  let from: string | undefined
+  do {
+    const page = await storage.marks.scan(42, name, from, size)
+    found.push(...page.entries.map(({ key }) => String(key)))
+    from = page.next
+  } while (from !== undefined)
+  return found
+}
+
+describe("a storage out of an adapter of grammY's", () => {
+  test('judges by marks alone', async () => {
+    const storage = fromGrammyStorage(new Kept(), { clock: () => START })
+    const judge = await storage.prepare(blocked)
+    expect(await judge.evaluate(ask, START)).toMatchObject({ refusedBy: -1, shadowRefusals: [1] })
+    await storage.marks.put(42, 'blocked', [{ key: ALICE, mark }])
+    expect(await judge.evaluate(ask, START)).toMatchObject({ refusedBy: 0 })
+    await storage.close()
+  })
+
+  test.each<[string, Plan['checks'][number]]>([
+    [
+      '"user" \\(throttle\\) counts',
+      { kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0, limit: { amount: 1, per: 1000 } },
+    ],
+    [
+      '"once" \\(once\\) claims',
+      {
+        kind: 'claim',
+        guard: 'once',
+        slot: 'once',
+        subject: 0,
+        tokens: 'sequence',
+        holdFor: 1,
+        whenHeld: 'refuse',
+      },
+    ],
+  ])('refuses to count, and says what to do: %s', (complaint, check) => {
+    const storage = fromGrammyStorage(new Kept())
+    const prepare = () => storage.prepare({ ...blocked, checks: [...blocked.checks, check] })
+    expect(prepare).toThrow(
+      new RegExp(`${complaint}.*combine\\(\\{ durable: fromGrammyStorage\\(adapter\\) \\}\\)`),
+    )
+    expect(prepare).toThrow(expect.objectContaining({ code: 'storage.unsupported' }))
+  })
+
+  test('refuses what is no adapter, and a prefix that is none', () => {
+    expect(() => fromGrammyStorage({} as GrammyAdapter)).toThrow(/no read\(\)/)
+    expect(() => fromGrammyStorage(undefined as unknown as GrammyAdapter)).toThrow(/no read\(\)/)
+    expect(() => fromGrammyStorage(new Kept(), { prefix: '' })).toThrow(/fromGrammyStorage\.prefix/)
+  })
+
+  test('finds all again after a restart, however many there are and whatever they are called', async () => {
+    const adapter = new Kept()
+    const before = fromGrammyStorage(adapter)
+    const keys = [
+      ...Array.from({ length: 5000 }, (_, index) => userKey(index + 1)),
+      ownKey('a/b:c{d}\0\\..%'),
+      ownKey('🔑 ключ'),
+      memberKey(userKey(1), -100),
+    ]
+    await before.marks.put(
+      42,
+      'blocked',
+      keys.map((key) => ({ key, mark })),
+    )
+    await before.close()
+    const after = fromGrammyStorage(adapter)
+    for (const size of [undefined, 700]) {
+      const found = await holders(after, 'blocked', size)
+      expect(found).toHaveLength(keys.length)
+      expect(new Set(found)).toEqual(new Set(keys.map(String)))
+    }
+    const sizes = [...adapter.documents].map(([, text]) => text.length)
+    // No document grows with their number.
+    expect(Math.max(...sizes)).toBeLessThan(20_000)
+    for (const name of adapter.documents.keys()) expect(name).toMatch(/^[A-Za-z0-9_.~-]+$/)
+    adapter.reads = 0
+    adapter.writes = 0
+    await after.marks.put(42, 'blocked', [{ key: userKey(9_000_000), mark }])
+    expect([adapter.reads, adapter.writes]).toEqual([2, 2])
+    expect(await after.marks.remove(42, 'blocked', keys)).toBe(keys.length)
+    expect(await holders(after)).toEqual([String(userKey(9_000_000))])
+  })
+
+  test('keeps every one of many writes that are asked for at once', async () => {
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter)
+    adapter.before = () => new Promise((done) => setImmediate(done))
+    const people = Array.from({ length: 60 }, (_, index) => userKey(index + 1))
+    await Promise.all(
+      people.flatMap((key, index) => [
+        storage.marks.put(42, 'blocked', [{ key, mark }]),
+        storage.marks.put(42, 'registered', [{ key, mark }]),
+        storage.users.note(42, [{ key, at: START + index, counts: { messages: 1 } }]),
+        storage.users.note(42, [{ key: ALICE, at: START, counts: { messages: 1 } }]),
+        storage.values.put('s', String(index), index),
+      ]),
+    )
+    expect(await holders(storage)).toHaveLength(60)
+    expect(await holders(storage, 'registered')).toHaveLength(60)
+    expect((await storage.users.get(42, ALICE))?.counts).toEqual({ messages: 61 })
+    expect((await storage.users.scan(42)).users).toHaveLength(60)
+    expect((await storage.values.scan('s')).entries).toHaveLength(60)
+    expect([...(await storage.marks.of(42, ALICE)).keys()].sort()).toEqual(['blocked', 'registered'])
+  })
+
+  test('a mark that is written halfway holds or does not, and putting it again mends it', async () => {
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter)
+    for (const broken of ['marked', 'marks']) {
+      adapter.before = (name) => {
+        if (name.startsWith(`sentinel.${broken}.`)) throw new Error('redis://user:secret@host is away')
+      }
+      const put = (): unknown => storage.marks.put(42, 'blocked', [{ key: ALICE, mark }])
+      await expect(put()).rejects.toMatchObject({
+        code: 'storage.failed',
+        message: expect.not.stringContaining('secret'),
+      })
+      expect(await holders(storage)).toEqual([])
+      expect(await storage.marks.get(42, ALICE, 'blocked')).toBeUndefined()
+    }
+    adapter.before = () => undefined
+    await storage.marks.put(42, 'blocked', [{ key: ALICE, mark }])
+    expect(await holders(storage)).toEqual([String(ALICE)])
+    // Another process wrote the same leaf at the same time, and this one's entry is lost.
+    adapter.documents.delete('sentinel.marked.42.blocked')
+    expect(await holders(storage)).toEqual([])
+    expect(await storage.marks.get(42, ALICE, 'blocked')).toEqual(mark)
+    await storage.marks.put(42, 'blocked', [{ key: ALICE, mark }])
+    expect(await holders(storage)).toEqual([String(ALICE)])
+  })
+
+  test('sweeps what has lapsed when it is come across', async () => {
+    let now = START
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter, { clock: () => now })
+    const people = Array.from({ length: 30 }, (_, index) => userKey(index + 1))
+    const until = START + 1000
+    await storage.marks.put(
+      42,
+      'blocked',
+      people.map((key) => ({ key, mark: { since: START, until } })),
+    )
+    await storage.marks.put(42, 'registered', [{ key: userKey(1), mark }])
+    for (let key = 0; key < 30; key++) await storage.values.put('s', String(key), key, until)
+    expect(adapter.documents.size).toBeGreaterThan(60)
+    now = until
+    expect(await holders(storage)).toEqual([])
+    expect(await storage.values.scan('s')).toEqual({ entries: [] })
+    // What is left: one who is registered, and the index of those who are.
+    expect([...adapter.documents.keys()].sort()).toEqual([
+      'sentinel.marked.42.registered',
+      'sentinel.marks.42.u1',
+    ])
+  })
+
+  test('takes what is not its own for an error, not for nothing', async () => {
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter)
+    adapter.documents.set('sentinel.marks.42.u7', '{"pizzas":1}')
+    await expect((async () => storage.marks.get(42, ALICE, 'blocked'))()).rejects.toThrow(
+      /holds something else.*prefix/,
+    )
+    adapter.documents.set('sentinel.marks.42.u7', '{"json":"{"}')
+    await expect((async () => storage.marks.get(42, ALICE, 'blocked'))()).rejects.toThrow(
+      /holds something else.*prefix/,
+    )
+  })
+
+  test('tells how it is by asking the adapter', async () => {
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter)
+    expect(await storage.health()).toEqual({ ok: true, kind: 'grammy' })
+    adapter.read = async () => Promise.reject(new Error('away'))
+    await expect((async () => storage.health())()).rejects.toMatchObject({ code: 'storage.failed' })
+    await storage.close()
+    expect(await storage.health()).toEqual({ ok: false, kind: 'grammy' })
+  })
+
+  test('keeps a block list over a restart of the bot', async () => {
+    const adapter = new Kept()
+    const telegram = await startTelegram()
+    try {
+      const account = telegram.createBot({ username: 'restarted_bot' })
+      const [alice, bob] = ['Alice', 'Bob'].map((firstName) => telegram.createUser({ firstName }))
+      const reached: string[] = []
+      for (const life of ['first', 'second']) {
+        const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
+        const storage = combine({ durable: fromGrammyStorage(adapter) })
+        const guard = sentinel({ storage, throttle: '3/1h' })
+        bot.use(guard)
+        bot.on('message:text', (ctx) => {
+          reached.push(`${life} ${ctx.from.first_name} ${ctx.msg.text}`)
+        })
+        const running = bot.start()
+        for (const text of ['1', '2', '3', '4']) await bob?.to(account).sends(text)
+        await alice?.to(account).sends('hello')
+        await telegram.settled()
+        if (life === 'first') await guard.block(alice?.id ?? 0, { reason: 'spam' })
+        expect((await guard.blockOf(alice?.id ?? 0))?.reason).toBe('spam')
+        await bot.stop()
+        await running
+        await guard.close()
+        await storage.close()
+      }
+      expect(reached.filter((line) => line.includes('Alice'))).toEqual(['first Alice hello'])
+      expect(reached.filter((line) => line.includes('Bob'))).toHaveLength(6)
+    } finally {
+      await telegram.close()
+    }
+  })
+})
