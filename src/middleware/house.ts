@@ -226,7 +226,7 @@ class LastResort {
     if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
     if (event === 'storage.down') {
       const { kind, reason } = told as StorageDownEvent
-      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}. Guards go by their onFailure.`)
+      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}. See guard.health().`)
     }
     if (event === 'storage.up') {
       const { kind, afterMs } = told as StorageUpEvent

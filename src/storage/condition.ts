@@ -31,7 +31,7 @@ export interface CircuitHealth {
   readonly since: Ms
   /** Why the last call that failed did: a code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. Absent: none has. */
   readonly reason?: string
-  /** Decisions that were made in memory. */
+  /** Decisions that were made in memory in its place. */
   readonly instead: number
   /** Answers that came when it had been decided without them. */
   readonly late: number
@@ -39,8 +39,8 @@ export interface CircuitHealth {
   readonly waiting: { readonly marks: number; readonly settlements: number }
   /** What was given up of it, since too much waited. */
   readonly dropped: { readonly marks: number; readonly settlements: number }
-  /** The copy of marks that memory decides by: how many there are, and whether all of them are. */
-  readonly copy: { readonly marks: number; readonly complete: boolean }
+  /** The copy of marks that memory decides by, where there is one: how many there are, and whether all of them are. */
+  readonly copy?: { readonly marks: number; readonly complete: boolean }
 }
 
 /** A storage went down or came back, or something in the background failed. */

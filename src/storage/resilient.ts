@@ -1,8 +1,8 @@
-import { ConsecutiveBreaker, type IBreaker } from 'cockatiel'
+import type { IBreaker } from 'cockatiel'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
-import { type Duration, type Ms, parseDuration } from '../core/duration.js'
-import { SentinelError } from '../core/errors.js'
+import type { Duration } from '../core/duration.js'
 import { memory } from './memory/memory.js'
+import { breakerOf, span, whole } from './resilient/options.js'
 import { ResilientStorage } from './resilient/storage.js'
 import type { Storage } from './storage.js'
 
@@ -70,38 +70,15 @@ export function resilient(storage: Storage, options: ResilientOptions = {}): Sto
 export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
   const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
   return new ResilientStorage(storage, {
-    timeout: span('timeout', options.timeout ?? 250),
-    breaker: breakerOf(options.breaker),
+    timeout: span('resilient.timeout', options.timeout ?? 250),
+    breaker: breakerOf('resilient.breaker', options.breaker),
     fallback: options.fallback ?? memory({ clock }),
     ownsFallback: options.fallback === undefined,
-    spacing: span('probeEvery', options.probeEvery ?? 300),
-    maxMarks: whole('maxMarks', maxMarks),
+    spacing: span('resilient.probeEvery', options.probeEvery ?? 300),
+    maxMarks: whole('resilient.maxMarks', maxMarks),
     clock,
     // Time-outs go by the clock that timers go by.
     steady: options.timers === undefined ? steadyClock : clock,
     timers,
   })
-}
-
-function breakerOf(breaker: ResilientOptions['breaker'] = 5): IBreaker {
-  if (typeof breaker === 'number') return new ConsecutiveBreaker(whole('breaker', breaker))
-  if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
-  throw new SentinelError(
-    'option.invalid',
-    'resilient.breaker: that is none. Pass a number of failures, or a breaker of cockatiel.',
-  )
-}
-
-function whole(option: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1) return value
-  throw new SentinelError(
-    'option.invalid',
-    `resilient.${option}: ${String(value)} must be a whole number of one or more.`,
-  )
-}
-
-function span(option: string, value: Duration): Ms {
-  const ms = parseDuration(value, `resilient.${option}`)
-  if (ms >= 1) return ms
-  throw new SentinelError('option.invalid', `resilient.${option}: ${ms} ms is no time. Pass 1 ms or more.`)
 }

@@ -115,6 +115,10 @@ export interface StorageHealth {
   readonly untracked?: number
   /** How it has fared; of storages that may fail. */
   readonly circuit?: CircuitHealth
+  /** Of several storages, which one is used: an index into `storages`. */
+  readonly inUse?: number
+  /** How each of several storages is. */
+  readonly storages?: readonly StorageHealth[]
 }
 
 /**

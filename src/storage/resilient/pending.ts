@@ -3,7 +3,7 @@ import { type Key, keyText } from '../../core/subject.js'
 import type { Mark, Marks } from '../storage.js'
 
 /** A mark that was put, or taken away, while the storage was down. */
-interface Write {
+export interface Write {
   readonly bot: number
   readonly name: string
   readonly key: Key

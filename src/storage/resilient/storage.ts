@@ -27,10 +27,8 @@ import { PendingMarks } from './pending.js'
 import { marksOf, planWhenDown } from './plan.js'
 import { isOfTheCaller } from './reason.js'
 import { Settlements } from './settlements.js'
+import { proveWell } from './well.js'
 
-/** The space and the key of the value that probes write. */
-const PROBE = 'sentinel:probe'
-const PROBE_KEPT: Ms = 60_000
 /** What waits while the storage can be asked (an answer that came too late, a single failure) is tried again after this. */
 const FLUSH_AFTER: Ms = 200
 
@@ -344,12 +342,7 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Looks whether the storage is back: whether it says so, and takes the plans that it has not. */
   private async probe(): Promise<void> {
-    const health = await this.inner.health()
-    this.kind = health.kind
-    if (!health.ok) throw new SentinelError('storage.failed', 'The storage says that it is not well.')
-    // One that only reads (out of memory, a replica) looks well, and decides nothing.
-    const now = this.clock()
-    await this.inner.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
+    this.kind = await proveWell(this.inner, this.clock)
     for (const judge of this.unprepared) {
       try {
         judge.remote = await this.inner.prepare(judge.plan)

@@ -1,0 +1,217 @@
+import type { IBreaker } from 'cockatiel'
+import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
+import type { Clock, Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { CircuitState, StorageCondition } from './condition.js'
+import type { FailoverJudge } from './failover-judge.js'
+import { Line } from './resilient/line.js'
+import { PendingMarks, type Write } from './resilient/pending.js'
+import { isOfTheCaller } from './resilient/reason.js'
+import { Settlements } from './resilient/settlements.js'
+import { proveWell } from './resilient/well.js'
+import type { Storage, StorageHealth } from './storage.js'
+
+/** What is behind is tried again after this. */
+const FLUSH_AFTER: Ms = 200
+
+export interface MemberOptions {
+  readonly timeout: Ms
+  readonly breaker: IBreaker
+  readonly spacing: Ms
+  readonly clock: Clock
+  readonly steady: Clock
+  readonly timers: Timers
+  /** Told how it fares. */
+  readonly tell: (condition: StorageCondition) => void
+  /** Told that another storage is used from now on. */
+  readonly moved: () => void
+}
+
+/** One of the storages of a failover: the line to it, and what it has missed. */
+export class Member {
+  readonly line: Line
+  /** Marks that it has not: others were written in its place, or beside it. */
+  readonly behind = new PendingMarks(() => this.flushSoon())
+  readonly settlements = new Settlements(() => this.flushSoon())
+  kind = 'unknown'
+  private readonly unprepared = new Set<FailoverJudge>()
+  private downSince: Ms | undefined
+  private callOff: (() => void) | undefined
+  private stopped = false
+
+  constructor(
+    readonly storage: Storage,
+    readonly index: number,
+    private readonly options: MemberOptions,
+  ) {
+    this.line = new Line({
+      ...options,
+      probe: () => this.probe(),
+      changed: (state, reason) => this.changed(state, reason),
+    })
+  }
+
+  get isUp(): boolean {
+    return this.line.circuit.state === 'closed'
+  }
+
+  /** Rejects what is wrong with the plan; where the storage fails it takes the plan when it is back. */
+  async prepare(judge: FailoverJudge, plan: Plan): Promise<void> {
+    if (!this.isUp) {
+      this.unprepared.add(judge)
+      return
+    }
+    let over = false
+    const taken = (async () => this.storage.prepare(plan))().then(
+      (own) => {
+        judge.judges[this.index] = own
+      },
+      (error) => {
+        if (isOfTheCaller(error) && !over) throw error
+        this.unprepared.add(judge)
+        this.line.circuit.trip(error)
+      },
+    )
+    try {
+      await this.line.try(() => taken, true)
+    } catch (error) {
+      if (isOfTheCaller(error)) throw error
+    }
+    over = true
+  }
+
+  /** Writes marks aside, for when this storage has to stand in. What it cannot take now it gets later. */
+  keepUp(writes: () => readonly Write[], work: () => MaybePromise<unknown>): void {
+    const missed = (): undefined => {
+      if (this.behind.keep(writes())) return
+      const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are not carried over.`
+      this.options.tell({
+        is: 'failed',
+        error: new SentinelError('storage.unavailable', message),
+        during: 'storage.failover',
+      })
+    }
+    const done = this.line.ask<unknown>(work, missed, undefined, true)
+    if (isPromise(done)) done.catch((error) => this.failed(error))
+  }
+
+  /** Does something aside, if it is up. What it misses is not made up for. */
+  follow(work: () => MaybePromise<unknown>): void {
+    const done = this.line.ask<unknown>(work, () => undefined, undefined, true)
+    if (isPromise(done)) done.catch((error) => this.failed(error))
+  }
+
+  async settle(
+    judge: Judge,
+    receipt: Parameters<Judge['settle']>[0],
+    ...how: [Parameters<Judge['settle']>[1], number?]
+  ): Promise<void> {
+    await this.line.ask(
+      () => judge.settle(receipt, ...how),
+      (error) => {
+        if (this.settlements.keep(judge, receipt, ...how)) return
+        return this.line.refuse(
+          'settle',
+          error,
+          ' Too many settlements wait for it already; this one is given up.',
+        )
+      },
+    )
+  }
+
+  /** Does not reject. */
+  async health(): Promise<StorageHealth> {
+    let health: StorageHealth = { ok: false, kind: this.kind }
+    const { circuit } = this.line
+    if (circuit.state !== 'open') {
+      try {
+        health = await this.line.try(() => this.storage.health(), true)
+        this.kind = health.kind
+      } catch (error) {
+        circuit.noted(error)
+        this.failed(error)
+      }
+    }
+    const { state, since, reason } = circuit
+    return {
+      ...health,
+      ok: health.ok && state === 'closed',
+      circuit: {
+        state,
+        since,
+        ...(reason === '' ? {} : { reason }),
+        instead: 0,
+        late: this.line.late,
+        waiting: { marks: this.behind.size, settlements: this.settlements.size },
+        dropped: { marks: this.behind.dropped, settlements: this.settlements.dropped },
+      },
+    }
+  }
+
+  /** How many marks it will never get. */
+  async stop(): Promise<number> {
+    if (this.isUp) await this.catchUp()
+    this.stopped = true
+    this.callOff?.()
+    this.settlements.clear()
+    this.line.stop()
+    return this.behind.clear()
+  }
+
+  private async probe(): Promise<void> {
+    this.kind = await proveWell(this.storage, this.options.clock)
+    for (const judge of this.unprepared) {
+      try {
+        judge.judges[this.index] = await this.storage.prepare(judge.plan)
+      } catch (error) {
+        if (!isOfTheCaller(error)) throw error
+        this.failed(error)
+      }
+      this.unprepared.delete(judge)
+    }
+    // Before it decides anything: whom others have blocked is blocked here, too.
+    await this.catchUp()
+    if (this.behind.size > 0)
+      throw new SentinelError('storage.failed', 'It does not take the marks it has missed.')
+  }
+
+  /** Does not reject. */
+  private async catchUp(): Promise<void> {
+    await this.behind.replay(
+      this.storage.marks,
+      (work) => this.line.try(work, true),
+      () => undefined,
+    )
+    await this.settlements.replay((work) => this.line.try(async () => work(), true))
+    if (this.behind.size + this.settlements.size > 0) this.flushSoon()
+  }
+
+  private flushSoon(): void {
+    if (this.callOff !== undefined || this.stopped) return
+    this.callOff = this.options.timers.after(FLUSH_AFTER, () => {
+      this.callOff = undefined
+      // While it is down it is the probes that catch up.
+      if (this.isUp) void this.catchUp()
+    })
+  }
+
+  private changed(state: CircuitState, reason: string): void {
+    if (state === 'open' && this.downSince === undefined) {
+      this.downSince = this.options.clock()
+      this.options.tell({ is: 'down', kind: this.kind, reason })
+      this.options.moved()
+    } else if (state === 'closed' && this.downSince !== undefined) {
+      const after = this.options.clock() - this.downSince
+      this.downSince = undefined
+      // What was written since the probe.
+      void this.catchUp()
+      this.options.tell({ is: 'up', kind: this.kind, after })
+      this.options.moved()
+    }
+  }
+
+  private failed(error: unknown): void {
+    this.options.tell({ is: 'failed', error, during: 'storage.failover' })
+  }
+}

@@ -1,0 +1,329 @@
+import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
+import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
+import type { Duration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { Key } from '../core/subject.js'
+import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
+import type { ConditionListener, Observable, StorageCondition } from './condition.js'
+import { FailoverJudge } from './failover-judge.js'
+import { Member } from './failover-member.js'
+import { checkPlan } from './plan.js'
+import { NOT_ASKED } from './resilient/line.js'
+import { breakerOf, span } from './resilient/options.js'
+import type { Write } from './resilient/pending.js'
+import { isOfTheCaller } from './resilient/reason.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
+import type { Marks, Storage, StorageHealth } from './storage.js'
+import type { Users } from './users.js'
+import type { Values } from './values.js'
+
+/**
+ * Options of {@link failover}. Durations are texts such as `'100ms'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type FailoverOptions, failover, memory } from 'grammy-sentinel'
+ *
+ * const eager: FailoverOptions = { timeout: '50ms', breaker: 3 }
+ * failover([memory(), memory()], eager) // put storages of yours in their places
+ * ```
+ */
+export interface FailoverOptions {
+  /**
+   * How long one storage may take before the next is asked. Less than half the time-out of {@link resilient}, so that the
+   * next can answer in time. @default '100ms'
+   */
+  readonly timeout?: Duration
+  /** So many failures in a row take a storage for down. @default 5 */
+  readonly breaker?: number
+  /** Between two looks whether a storage is back, at most. @default '300ms' */
+  readonly probeEvery?: Duration
+  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
+  readonly clock?: Clock
+  /** Schedules time-outs and probes. @default setTimeout, keeping no process alive */
+  readonly timers?: Timers
+}
+
+/**
+ * Uses the first of several storages that answers: moves on to the next when one fails, and back when it is well again.
+ *
+ * - Marks (blocks, roles) are written to all of them. What one has missed while it was down, up to 10,000 marks, it is
+ *   given before it is used again, unless it has something newer. Marks from before they were put together are not copied:
+ *   `guard.export()` and `guard.import()` do that.
+ * - `values`, sessions and `users` are written to all that are up. What one has missed of these it is not given.
+ * - Limits, claims and penalties are counted by the storage in use alone, so whoever had used up a limit has it once more
+ *   after a move.
+ *
+ * Several processes move each by itself: while some of them reach the first storage and some do not, they count apart.
+ * `sentinel()` puts time-outs and a fallback around it, for when no storage answers.
+ *
+ * @param storages In the order of preference; two or more.
+ * @throws SentinelError `option.invalid`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { failover, memory, sentinel } from 'grammy-sentinel'
+ *
+ * const storage = failover([memory(), memory()]) // put storages of yours in their places
+ * const guard = sentinel({ storage })
+ * const { storage: how } = await guard.health()
+ * console.log(how.inUse, how.storages?.map(({ kind, ok }) => `${kind} ${ok}`)) // 0 ['memory true', 'memory true']
+ * ```
+ */
+export function failover(storages: readonly Storage[], options: FailoverOptions = {}): Storage {
+  return new FailoverStorage(storages, options)
+}
+
+class FailoverStorage implements Storage, Observable {
+  readonly remote = true
+  readonly marks: Marks
+  readonly users: Users
+  readonly values: Values
+  private readonly members: readonly Member[]
+  private readonly clock: Clock
+  private readonly changes = new ChangeListeners()
+  private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
+  private readonly unwatch: (() => void)[] = []
+  private readonly watched = new Set<Member>()
+  private watching = false
+  private inUse = 0
+  private closing: Promise<void> | undefined
+
+  constructor(storages: readonly Storage[], options: FailoverOptions) {
+    if (!Array.isArray(storages) || storages.length < 2 || new Set(storages).size < storages.length) {
+      throw new SentinelError(
+        'option.invalid',
+        'failover: that needs two storages or more, each another: failover([first, second]).',
+      )
+    }
+    const { clock = systemClock, timers = quietTimers } = options
+    this.clock = clock
+    this.members = storages.map(
+      (storage, index) =>
+        new Member(storage, index, {
+          timeout: span('failover.timeout', options.timeout ?? 100),
+          breaker: breakerOf('failover.breaker', options.breaker),
+          spacing: span('failover.probeEvery', options.probeEvery ?? 300),
+          clock,
+          steady: options.timers === undefined ? steadyClock : clock,
+          timers,
+          tell: (condition) => this.tell(condition),
+          moved: () => this.moved(),
+        }),
+    )
+    this.marks = this.marksOfAll()
+    this.users = this.usersOfAll()
+    this.values = this.valuesOfAll()
+  }
+
+  async prepare(plan: Plan): Promise<Judge> {
+    if (this.closing !== undefined) {
+      throw new SentinelError('storage.closed', 'failover: closed. Make a new one with failover().')
+    }
+    checkPlan(plan)
+    const judge = new FailoverJudge(plan, this.members)
+    await Promise.all(this.members.map((member) => member.prepare(judge, plan)))
+    return judge
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock)
+  }
+
+  /** Told of changes by the storage in use, and of a gap at each move. */
+  watch(listener: ChangeListener): () => void {
+    this.watching = true
+    this.watchAll()
+    return this.changes.add(listener)
+  }
+
+  observe(listener: ConditionListener): () => void {
+    const listening = { tell: listener }
+    this.conditions.add(listening)
+    return () => {
+      this.conditions.delete(listening)
+    }
+  }
+
+  reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
+    return this.everywhere('reset', ({ storage }) => storage.reset(bot, key, slot))
+  }
+
+  /** Does not reject. It is well as long as one of them is. */
+  async health(): Promise<StorageHealth> {
+    const storages = await Promise.all(this.members.map((member) => member.health()))
+    return { ok: storages.some(({ ok }) => ok), kind: 'failover', inUse: this.inUse, storages }
+  }
+
+  /**
+   * Closes all of them.
+   *
+   * @throws SentinelError `storage.unavailable` when one will never get marks it has missed.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
+    for (const stop of this.unwatch) stop()
+    this.changes.clear()
+    const missed = await Promise.all(this.members.map((member) => member.stop()))
+    const closed = await Promise.allSettled(
+      this.members.map(({ line, storage }) => line.try(async () => storage.close(), true)),
+    )
+    for (const { line } of this.members) line.stop()
+    this.conditions.clear()
+    const behind = missed.findIndex((marks) => marks > 0)
+    if (behind >= 0) {
+      const what = `close: storage ${behind} was never given ${missed[behind]} marks that it has missed`
+      throw new SentinelError('storage.unavailable', `${what}; the others have them.`)
+    }
+    closed.forEach((each, index) => {
+      if (each.status === 'fulfilled') return
+      throw (this.members[index] as Member).line.unavailable('close', each.reason)
+    })
+  }
+
+  private marksOfAll(): Marks {
+    const first = <T>(what: string, work: (marks: Marks) => MaybePromise<T>): MaybePromise<T> =>
+      this.first(what, ({ storage }) => work(storage.marks))
+    const write = <T>(
+      what: string,
+      writes: () => readonly Write[],
+      work: (marks: Marks) => MaybePromise<T>,
+    ): MaybePromise<T> =>
+      this.first(
+        what,
+        ({ storage }) => work(storage.marks),
+        // Who did not write it gets it aside, those included that failed to.
+        (taken) => {
+          for (const member of this.members) {
+            if (member !== taken) member.keepUp(writes, () => work(member.storage.marks))
+          }
+        },
+      )
+    return {
+      get: (bot, key, name) => first('marks.get', (marks) => marks.get(bot, key, name)),
+      of: (bot, key) => first('marks.of', (marks) => marks.of(bot, key)),
+      scan: (...args) => first('marks.scan', (marks) => marks.scan(...args)),
+      put: (bot, name, entries) =>
+        write(
+          'marks.put',
+          () => entries.map(({ key, mark }) => ({ bot, name, key, mark, at: mark.since })),
+          (marks) => marks.put(bot, name, entries),
+        ),
+      remove: (bot, name, keys) => {
+        const at = this.clock()
+        return write(
+          'marks.remove',
+          () => keys.map((key) => ({ bot, name, key, mark: undefined, at })),
+          (marks) => marks.remove(bot, name, keys),
+        )
+      },
+    }
+  }
+
+  private usersOfAll(): Users {
+    return {
+      get: (...args) => this.first('users.get', ({ storage }) => storage.users.get(...args)),
+      scan: (...args) => this.first('users.scan', ({ storage }) => storage.users.scan(...args)),
+      note: (...args) => this.everywhere('users.note', ({ storage }) => storage.users.note(...args)),
+      patch: (...args) => this.everywhere('users.patch', ({ storage }) => storage.users.patch(...args)),
+      erase: (...args) => this.everywhere('users.erase', ({ storage }) => storage.users.erase(...args)),
+    }
+  }
+
+  private valuesOfAll(): Values {
+    return {
+      get: (...args) => this.first('values.get', ({ storage }) => storage.values.get(...args)),
+      scan: (...args) => this.first('values.scan', ({ storage }) => storage.values.scan(...args)),
+      put: (...args) => this.everywhere('values.put', ({ storage }) => storage.values.put(...args)),
+      remove: (...args) => this.everywhere('values.remove', ({ storage }) => storage.values.remove(...args)),
+    }
+  }
+
+  /** By the first that answers; `done` is told which. */
+  private first<T>(
+    what: string,
+    work: (member: Member) => MaybePromise<T>,
+    done?: (member: Member) => void,
+    index = 0,
+    error: unknown = NOT_ASKED,
+  ): MaybePromise<T> {
+    const member = this.members[index]
+    if (member === undefined) return (this.members[0] as Member).line.refuse(what, error)
+    let moved = false
+    const answer = member.line.ask(
+      () => work(member),
+      (error) => {
+        if (isOfTheCaller(error)) throw error
+        moved = true
+        return this.first(what, work, done, index + 1, error)
+      },
+    )
+    if (!isPromise(answer)) {
+      if (!moved) done?.(member)
+      return answer
+    }
+    return done === undefined
+      ? answer
+      : answer.then((value) => {
+          if (!moved) done(member)
+          return value
+        })
+  }
+
+  /** By the first that answers, and then by all others that are up. */
+  private everywhere<T>(what: string, work: (member: Member) => MaybePromise<T>): MaybePromise<T> {
+    return this.first(what, work, (taken) => {
+      for (const member of this.members) if (member !== taken) member.follow(() => work(member))
+    })
+  }
+
+  /** Each once, and again when it is back if that failed. */
+  private watchAll(): void {
+    for (const member of this.members) {
+      if (this.watched.has(member)) continue
+      this.watched.add(member)
+      void this.watchMember(member)
+    }
+  }
+
+  /** Does not reject. */
+  private async watchMember(member: Member): Promise<void> {
+    const { line, storage } = member
+    try {
+      // What is written to all of them is told by all of them: once is enough.
+      const unwatch = await storage.watch((change) => {
+        if (member.index === this.inUse) this.heard(change)
+      })
+      if (this.closing === undefined) this.unwatch.push(unwatch)
+      else unwatch()
+    } catch (error) {
+      this.watched.delete(member)
+      line.circuit.noted(error)
+    }
+  }
+
+  private heard(change: StorageChange): void {
+    try {
+      this.changes.tell(change)
+    } catch (error) {
+      this.tell({ is: 'failed', error, during: 'storage.watch' })
+    }
+  }
+
+  /** Another storage may be the first that answers. */
+  private moved(): void {
+    if (this.watching && this.closing === undefined) this.watchAll()
+    const up = this.members.findIndex(({ isUp }) => isUp)
+    if (up < 0 || up === this.inUse) return
+    this.inUse = up
+    this.heard({ kind: 'gap' })
+  }
+
+  private tell(condition: StorageCondition): void {
+    for (const { tell } of this.conditions) tell(condition)
+  }
+}

@@ -1,0 +1,30 @@
+import { ConsecutiveBreaker, type IBreaker } from 'cockatiel'
+import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+
+/*
+ * The options of storages that may fail, read. Each names itself in what it throws: `option.invalid`, `duration.invalid`.
+ */
+
+export function breakerOf(option: string, breaker: number | IBreaker = 5): IBreaker {
+  if (typeof breaker === 'number') return new ConsecutiveBreaker(whole(option, breaker))
+  if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
+  throw new SentinelError(
+    'option.invalid',
+    `${option}: that is none. Pass a number of failures, or a breaker of cockatiel.`,
+  )
+}
+
+export function whole(option: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1) return value
+  throw new SentinelError(
+    'option.invalid',
+    `${option}: ${String(value)} must be a whole number of one or more.`,
+  )
+}
+
+export function span(option: string, value: Duration): Ms {
+  const ms = parseDuration(value, option)
+  if (ms >= 1) return ms
+  throw new SentinelError('option.invalid', `${option}: ${ms} ms is no time. Pass 1 ms or more.`)
+}

@@ -1,0 +1,297 @@
+import type { Check, Judge } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
+import type { StorageCondition } from '../../src/storage/condition.js'
+import { type FailoverOptions, failover } from '../../src/storage/failover.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { makeResilient } from '../../src/storage/resilient.js'
+import type { Mark, Storage } from '../../src/storage/storage.js'
+import { storageConformance } from '../../src/testing/conformance.js'
+import { Stage } from '../middleware/rig.js'
+import { type Faulty, faulty } from './faulty.js'
+import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf, settled } from './outage.js'
+
+const BLOCKED: Mark = { since: 1, reason: 'spam' }
+
+function pair(options: FailoverOptions = {}) {
+  const time = new Stage()
+  const first = faulty(time.clock, time.timers)
+  const second = faulty(time.clock, time.timers)
+  const storage = failover([first, second], { clock: time.clock, timers: time.timers, ...options })
+  const told: StorageCondition[] = []
+  ;(storage as unknown as { observe(listener: (told: StorageCondition) => void): void }).observe((each) =>
+    told.push(each),
+  )
+  return {
+    time,
+    first,
+    second,
+    storage,
+    told,
+    async judgeOf(...checks: readonly Check[]): Promise<Judge> {
+      return storage.prepare(planOf(...checks))
+    },
+    async pass(ms: number): Promise<void> {
+      await settled()
+      for (let left = ms; left > 0; left -= 25) {
+        time.advance(Math.min(25, left))
+        await settled()
+      }
+    },
+  }
+}
+
+async function goDown(remote: Faulty, judge: Judge): Promise<void> {
+  remote.fault = 'refuses'
+  for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
+}
+
+const put = (storage: Storage, ...ids: number[]) =>
+  storage.marks.put(
+    BOT,
+    'blocked',
+    ids.map((id) => ({ key: userKey(id), mark: BLOCKED })),
+  )
+
+describe('of two that are well', () => {
+  const trial = {
+    make: (clock: () => number) => {
+      const { timers } = new Stage()
+      return failover([faulty(clock, timers), faulty(clock, timers)], { clock })
+    },
+    schedules: 50,
+  }
+  for (const { name, run } of storageConformance(trial)) test(name, run, 60_000)
+
+  test('the first decides, and both have the marks', async () => {
+    const { judgeOf, storage, first, second } = pair()
+    const judge = await judgeOf(blocked, bucket(1))
+    expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)
+    expect(isAdmitted(await judge.evaluate(askOf()))).toBe(false)
+    expect(second.asked).not.toContain('evaluate')
+    await put(storage, 8)
+    await settled()
+    for (const { kept } of [first, second]) expect(await kept.marks.get(BOT, BOB, 'blocked')).toEqual(BLOCKED)
+    await storage.marks.remove(BOT, 'blocked', [BOB])
+    await settled()
+    for (const { kept } of [first, second]) expect(await kept.marks.get(BOT, BOB, 'blocked')).toBeUndefined()
+  })
+})
+
+describe('when the first fails', () => {
+  test('the same update is decided by the next, and later ones without a trip to the first', async () => {
+    const { judgeOf, first, second, storage, told } = pair()
+    const judge = await judgeOf(bucket(2))
+    await goDown(first, judge)
+    first.asked.length = 0
+    const passed: boolean[] = []
+    for (let i = 0; i < 3; i++) passed.push(isAdmitted(await judge.evaluate(askOf())))
+    expect(passed).toEqual([true, true, false])
+    expect(first.asked).toEqual([])
+    expect(second.asked.filter((what) => what === 'evaluate')).toHaveLength(8)
+    expect(told).toEqual([{ is: 'down', kind: 'unknown', reason: 'ECONNREFUSED' }])
+    expect(await storage.health()).toMatchObject({
+      ok: true,
+      kind: 'failover',
+      inUse: 1,
+      storages: [
+        { ok: false, circuit: { state: 'open', reason: 'ECONNREFUSED' } },
+        { ok: true, circuit: { state: 'closed' } },
+      ],
+    })
+  })
+
+  test('one that hangs is waited for no longer than the time-out', async () => {
+    const { judgeOf, first, time } = pair()
+    const judge = await judgeOf(bucket(2))
+    first.fault = 'hangs'
+    let decided = false
+    const deciding = Promise.resolve(judge.evaluate(askOf())).then((decision) => {
+      decided = true
+      return decision
+    })
+    await settled()
+    time.advance(99)
+    await settled()
+    expect(decided).toBe(false)
+    time.advance(1)
+    expect(isAdmitted(await deciding)).toBe(true)
+  })
+
+  test('it is used again within a second of its return, with what it has missed of marks', async () => {
+    const { judgeOf, first, second, storage, told, pass } = pair()
+    await put(storage, 1, 2)
+    const judge = await judgeOf(blocked, bucket(1))
+    await judge.evaluate(askOf(ALICE))
+    await goDown(first, judge)
+    await put(storage, 3)
+    await storage.marks.remove(BOT, 'blocked', [userKey(1)])
+    expect(await storage.marks.get(BOT, userKey(3), 'blocked')).toEqual(BLOCKED)
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
+    first.fault = 'none'
+    await pass(1000)
+    expect(await storage.health()).toMatchObject({ ok: true, inUse: 0 })
+    expect(told.map(({ is }) => is)).toEqual(['down', 'up'])
+    second.asked.length = 0
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(1))))).toBe(true)
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(2))))).toBe(false)
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
+    // Its own count of before.
+    expect(isAdmitted(await judge.evaluate(askOf(ALICE)))).toBe(false)
+    expect(second.asked).toEqual([])
+  })
+
+  test('it is not used before it has these, and what is newer there stays', async () => {
+    const { judgeOf, first, storage, pass, time } = pair()
+    const judge = await judgeOf(blocked)
+    await goDown(first, judge)
+    await put(storage, 3)
+    const newer = { since: time.now + 5, reason: 'newer' }
+    await storage.marks.put(BOT, 'blocked', [{ key: userKey(4), mark: { since: time.now } }])
+    await first.kept.marks.put(BOT, 'blocked', [{ key: userKey(4), mark: newer }])
+    first.fault = 'none'
+    first.parts = (what) => what === 'marks.put'
+    first.fault = 'refuses'
+    await pass(3000)
+    expect(await storage.health()).toMatchObject({ inUse: 1 })
+    first.fault = 'none'
+    await pass(1000)
+    expect(await storage.health()).toMatchObject({ inUse: 0 })
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
+    expect(await storage.marks.get(BOT, userKey(4), 'blocked')).toEqual(newer)
+  })
+
+  test('values, sessions and users are on the next, as far as both were up', async () => {
+    const { judgeOf, first, storage } = pair()
+    const judge = await judgeOf(blocked)
+    const sessions = storage.sessions<object>()
+    await sessions.write('7', { tea: 1 })
+    await storage.users.note(BOT, [{ key: ALICE, at: 5, counts: { messages: 2 } }])
+    await settled()
+    await goDown(first, judge)
+    expect(await sessions.read('7')).toEqual({ tea: 1 })
+    expect(await storage.users.get(BOT, ALICE)).toMatchObject({ counts: { messages: 2 } })
+    await sessions.write('7', { tea: 2 })
+    expect(await sessions.read('7')).toEqual({ tea: 2 })
+  })
+
+  test('what either admitted is settled by it', async () => {
+    const { judgeOf, first, second, pass } = pair()
+    const judge = await judgeOf(claim(), bucket(5))
+    const before = await judge.evaluate(askOf(ALICE, [1]))
+    await goDown(first, judge)
+    const during = await judge.evaluate(askOf(BOB, [2]))
+    if (before.receipt === undefined || during.receipt === undefined) throw new Error('no receipts')
+    await judge.settle(before.receipt, 'release')
+    await judge.settle(during.receipt, 'refund')
+    expect(second.asked.at(-1)).toBe('settle refund')
+    expect((await judge.peek(askOf(BOB, [3]))).remaining[1]).toBe(4)
+    first.fault = 'none'
+    await pass(1000)
+    expect(first.asked).toContain('settle release')
+    expect(isAdmitted(await judge.evaluate(askOf(ALICE, [1])))).toBe(true)
+  })
+
+  test('a change of plan meanwhile reaches it, too', async () => {
+    const { judgeOf, first, pass } = pair()
+    await goDown(first, await judgeOf(bucket(5)))
+    const judge = await judgeOf(bucket(1))
+    first.fault = 'none'
+    await pass(1000)
+    first.asked.length = 0
+    expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)
+    expect(isAdmitted(await judge.evaluate(askOf()))).toBe(false)
+    expect(first.asked).toEqual(['evaluate', 'evaluate'])
+  })
+
+  test('whoever watches is told of a gap at each move, and of what the one in use tells', async () => {
+    const { judgeOf, first, storage, pass } = pair()
+    const judge = await judgeOf(blocked)
+    const told: string[] = []
+    await storage.watch((change) => told.push(change.kind))
+    await settled()
+    await goDown(first, judge)
+    first.fault = 'none'
+    await pass(1000)
+    expect(told).toEqual(['gap', 'gap'])
+    await put(storage, 3)
+    await settled()
+    expect(told.slice(2)).toEqual(['marks'])
+    await storage.close()
+    expect(first.listening).toBe(0)
+  })
+})
+
+describe('when all fail', () => {
+  test('it rejects, and says so', async () => {
+    const { judgeOf, first, second, storage } = pair()
+    const judge = await judgeOf(bucket(1))
+    first.fault = 'refuses'
+    second.fault = 'refuses'
+    const refused = { code: 'storage.unavailable' }
+    for (let i = 0; i < 10; i++) {
+      await expect((async () => judge.evaluate(askOf()))()).rejects.toMatchObject(refused)
+    }
+    await expect((async () => put(storage, 1))()).rejects.toMatchObject(refused)
+    await expect((async () => storage.values.get('a', 'b'))()).rejects.toMatchObject(refused)
+    await expect((async () => storage.reset(BOT, ALICE))()).rejects.toMatchObject(refused)
+    expect(await storage.health()).toMatchObject({ ok: false })
+  })
+
+  test('a resilient around it decides in memory, within its time-out', async () => {
+    const { first, second, storage, time, pass } = pair()
+    const around = makeResilient(storage, { clock: time.clock, timers: time.timers })
+    const judge = await around.prepare(planOf(bucket(2)))
+    first.fault = 'hangs'
+    second.fault = 'hangs'
+    const decided: boolean[] = []
+    for (let i = 0; i < 3; i++) {
+      void Promise.resolve(judge.evaluate(askOf())).then((decision) => decided.push(isAdmitted(decision)))
+    }
+    await pass(250)
+    expect(decided).toEqual([true, true, false])
+    first.resume()
+    second.resume()
+    await pass(2000)
+    expect((await around.health()).ok).toBe(true)
+  })
+})
+
+test('a wrong question is told, and moves nothing', async () => {
+  const { storage, told } = pair()
+  for (let i = 0; i < 10; i++) {
+    await expect((async () => storage.values.put('', 'b', 1))()).rejects.toMatchObject({
+      code: 'value.invalid',
+    })
+  }
+  expect(told).toEqual([])
+  expect(await storage.health()).toMatchObject({ inUse: 0 })
+})
+
+test('close() closes all, and tells of marks that one was never given', async () => {
+  const well = pair()
+  await well.judgeOf(blocked)
+  await Promise.all([well.storage.close(), well.storage.close()])
+  for (const each of [well.first, well.second])
+    expect(each.asked.filter((what) => what === 'close')).toHaveLength(1)
+  await expect(well.judgeOf(blocked)).rejects.toMatchObject({ code: 'storage.closed' })
+
+  const { judgeOf, first, storage } = pair()
+  await goDown(first, await judgeOf(blocked))
+  await put(storage, 1)
+  await expect((async () => storage.close())()).rejects.toMatchObject({
+    code: 'storage.unavailable',
+    message: expect.stringContaining('storage 0 was never given 1 marks'),
+  })
+})
+
+test.each([
+  ['one storage', [memory()]],
+  ['none', []],
+])('%s is too few', (_, storages) => {
+  expect(() => failover(storages)).toThrow(expect.objectContaining({ code: 'option.invalid' }))
+})
+
+test('one storage twice is one', () => {
+  const storage = memory()
+  expect(() => failover([storage, storage])).toThrow(expect.objectContaining({ code: 'option.invalid' }))
+})
