@@ -79,6 +79,7 @@ export { type MembershipGuard, type MembershipOptions, membership } from './midd
 export type { NoticeOptions } from './middleware/notices.js'
 export { type OnceOptions, once } from './middleware/once.js'
 export type { Tally } from './middleware/pipeline.js'
+export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
 export type { ScopeName } from './middleware/scopes.js'
 export type { Texts, Translate } from './middleware/texts.js'
 export { type ThrottleOptions, throttle } from './middleware/throttle.js'

@@ -1,5 +1,6 @@
 import type { Context, MiddlewareFn, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../core/check.js'
+import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
 import type { Activity } from '../core/kinds.js'
 import type { Limit } from '../core/limit.js'
@@ -77,9 +78,20 @@ export interface Wired<C extends Context> {
   drain?(): Promise<void>
 }
 
+/** A limit that no plan knows, as verdicts tell of it. What the plan's limits charged for its refusal is given back. */
+export interface Vetoer {
+  readonly guard: string
+  readonly limit: string
+  readonly retryAfterMs: Ms
+  /** Whether it is time to say so. */
+  readonly notice: boolean
+}
+
 /** The last word: a reason vetoes, an identity enriches `ctx.sentinel`. */
 export interface Admission {
   readonly veto?: DenialReason | undefined
+  /** Who vetoes; the resolver of `auth` unless told. */
+  readonly by?: Vetoer | undefined
   readonly note?: string | undefined
   readonly identity?: unknown
 }

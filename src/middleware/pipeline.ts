@@ -1,5 +1,12 @@
 import type { Context, NextFunction } from 'grammy'
-import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
+import {
+  type Ask,
+  type Decision,
+  isPromise,
+  type Judge,
+  type MaybePromise,
+  type Settlement,
+} from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import { describe, type Facts } from '../core/facts.js'
 import { ALLOWED } from '../core/verdict.js'
@@ -276,7 +283,8 @@ export class Chain<C extends Context> implements ControlBack {
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.veto !== undefined) {
         if (wired.shadow !== true) return this.veto(admission, facts, ctx, decision, wired.denial)
-        this.refusals.shadow(facts, ctx, 'auth', 'resolver')
+        const { guard, limit } = admission.by ?? { guard: 'auth', limit: 'resolver' }
+        this.refusals.shadow(facts, ctx, guard, limit)
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
@@ -296,7 +304,7 @@ export class Chain<C extends Context> implements ControlBack {
   }
 
   private veto(
-    { veto = 'vetoed', note }: Admission,
+    { veto = 'vetoed', note, by }: Admission,
     facts: Facts,
     ctx: C,
     decision: Decision | undefined,
@@ -304,7 +312,12 @@ export class Chain<C extends Context> implements ControlBack {
   ): void {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settle(decision, 'release')
-    this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
+    if (by === undefined) this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
+    else {
+      // As if a limit of the plan had refused: then nothing is charged.
+      this.settle(decision, 'refund')
+      this.refusals.veto(facts, ctx, veto, by, denial)
+    }
   }
 
   /** Lets the update in, and sees how its handlers end. */
@@ -339,7 +352,7 @@ export class Chain<C extends Context> implements ControlBack {
     )
   }
 
-  private settle(decision: Decision | undefined, how: 'complete' | 'release'): void {
+  private settle(decision: Decision | undefined, how: Settlement): void {
     if (decision?.receipt === undefined || (how === 'complete' && !this.leased)) return
     try {
       const settled = this.judge?.settle(decision.receipt, how)

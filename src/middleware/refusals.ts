@@ -3,7 +3,7 @@ import type { Decision, RefusalCause } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 import type { Denial } from './denial.js'
-import type { Question } from './guard.js'
+import type { Question, Vetoer } from './guard.js'
 import type { House } from './house.js'
 import type { Tally } from './tally.js'
 
@@ -54,6 +54,13 @@ export class Refusals<C extends Context> {
     const retryAfterMs = Number.POSITIVE_INFINITY
     const verdict: Denied = { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
     this.follow(facts, ctx, verdict, denial, true)
+  }
+
+  /** Stopped by a limit that no plan knows. */
+  veto(facts: Facts, ctx: C, reason: DenialReason, by: Vetoer, denial: Denial<C> = 'notice'): void {
+    const { guard, limit, retryAfterMs, notice } = by
+    const cause = reason === 'unavailable' ? 'unavailable' : 'check'
+    this.follow(facts, ctx, { allowed: false, guard, limit, reason, cause, retryAfterMs }, denial, notice)
   }
 
   /** Would have been stopped, were it not in shadow. */

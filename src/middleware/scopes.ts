@@ -28,7 +28,7 @@ export const JOINS = '.joins'
 
 /** The scope of a limit, by name or by a developer's own key; `part`, such as `.edits`, gives it records of its own. */
 export function scopeOf(
-  wiring: Wiring<Context>,
+  wiring: Pick<Wiring<Context>, 'scope'>,
   name: ScopeName,
   key: ((facts: Facts, ctx: Context) => string | number | undefined) | undefined,
   limitName: string,

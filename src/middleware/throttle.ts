@@ -25,7 +25,8 @@ import { JOINS, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 const MOST_STAMPS = 64
 const ALBUM_FOR = parseDuration('1m')
 const NOTICE_EVERY = parseDuration('1m')
-const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
+/** What people do when they talk to a bot: what a limit is for unless told. */
+export const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
 
 type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefined
 type CostOf<C extends Context> = (facts: Facts, ctx: C) => number
@@ -243,7 +244,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): undefined {
     wiring.ask({
       check: checkOf(settings, slot, scope, limit, main, wiring),
       on,
-      when: whenOf(settings),
+      when: gateOfCommands(settings.commands),
       cost: settings.cost,
       limit: typeof settings.limit === 'function' && main ? limitOf(settings.limit, base) : undefined,
       excused: 'everybody',
@@ -333,7 +334,10 @@ function checkOf(
   return { ...common, kind: 'window', form: log ? 'log' : 'counters' }
 }
 
-function whenOf({ commands }: Settings): ((facts: Facts) => boolean) | undefined {
+/** Whether an update is one of these commands; undefined where any will do. */
+export function gateOfCommands(
+  commands: readonly string[] | undefined,
+): ((facts: Facts) => boolean) | undefined {
   if (commands === undefined) return undefined
   const wanted = new Set(commands.map((command) => command.replace(/^\//, '').toLowerCase()))
   return (facts) => facts.command !== undefined && wanted.has(facts.command)
