@@ -166,13 +166,9 @@ export class RedisJudge implements Judge {
   private async call(bot: number, items: readonly Pending[]): Promise<void> {
     const { connection, keys, counts } = this.shared
     const { answerBytes } = this.script
-    const { names, lists, entries } = encode(this.script, this.questionKeys, keys.of(bot), items)
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
-    const reply = (await connection.run(this.run, names, [grace, entries, ...lists])) as [
-      Buffer,
-      number,
-      ...Buffer[],
-    ]
+    const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
+    const reply = (await connection.run(this.run, names, args)) as [Buffer, number, ...Buffer[]]
     const [answers, corrupt, ...errors] = reply
     counts.corrupt += corrupt
     const view = new DataView(answers.buffer, answers.byteOffset, answers.byteLength)

@@ -8,13 +8,17 @@ import { tellMarks } from './changes.js'
 import type { Connection } from './connection.js'
 import type { Keys } from './keys.js'
 import { ALL, GET, PUT, REMOVE, SCAN } from './mark-scripts.js'
+import { markTag } from './script/tags.js'
 
 const PAGE = 1000
 /** So many subjects are marked in one call. */
 const AT_ONCE = 500
-const LIMIT_FLAG = 8
-const JSON_AT = 9
-const JSON_AFTER_LIMIT = 33
+/** Of a mark as scripts give it: when it lapses, the length of the rest, whether its value is a limit. */
+const LENGTH_AT = 8
+const FLAG_AT = 11
+const JSON_AT = 12
+const JSON_AFTER_LIMIT = 36
+const TAG_BYTES = 6
 
 /** Durable marks in hashes by subject, listed by name. */
 export class RedisMarks implements Marks {
@@ -25,16 +29,18 @@ export class RedisMarks implements Marks {
   ) {}
 
   async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
-    const found = await this.connection.run(GET, [this.keys.of(bot).marksOf(key)], [this.now(), name])
+    const found = await this.connection.run(
+      GET,
+      [this.keys.of(bot).marksOf(key)],
+      [this.now(), markTag(name)],
+    )
     return found === null ? undefined : readMark(found as Buffer)
   }
 
   async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
     const found = (await this.connection.run(ALL, [this.keys.of(bot).marksOf(key)], [this.now()])) as Buffer[]
     const marks = new Map<string, Mark>()
-    for (let i = 0; i + 1 < found.length; i += 2) {
-      marks.set(String(found[i]), readMark(found[i + 1] as Buffer))
-    }
+    for (const bytes of found) marks.set(nameOf(bytes), readMark(bytes))
     return marks
   }
 
@@ -44,7 +50,7 @@ export class RedisMarks implements Marks {
       key,
       text: keyText(key),
       mark,
-      bytes: writeMark(mark),
+      bytes: writeMark(name, mark),
     }))
     for (let from = 0; from < written.length; from += AT_ONCE) {
       const some = written.slice(from, from + AT_ONCE)
@@ -53,7 +59,7 @@ export class RedisMarks implements Marks {
         [keys.holders + name, keys.lapsing + name, keys.marks, ...some.map(({ key }) => keys.marksOf(key))],
         [
           this.now(),
-          name,
+          markTag(name),
           this.keys.channel,
           tellMarks(bot, name, some),
           ...some.flatMap(({ text, mark, bytes }) => [text, mark.until ?? 0, bytes]),
@@ -77,7 +83,7 @@ export class RedisMarks implements Marks {
       count += (await this.connection.run(
         REMOVE,
         [keys.holders + name, keys.lapsing + name, ...some.map((text) => keys.marks + text)],
-        [this.now(), name, this.keys.channel, told, ...some],
+        [this.now(), markTag(name), this.keys.channel, told, ...some],
       )) as number
     }
     return count
@@ -88,7 +94,7 @@ export class RedisMarks implements Marks {
     const [next, ...found] = (await this.connection.run(
       SCAN,
       [keys.holders + name, keys.marks],
-      [this.now(), name, from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
+      [this.now(), markTag(name), from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
     )) as Buffer[]
     const entries: MarkEntry[] = []
     for (let i = 0; i + 1 < found.length; i += 2) {
@@ -102,30 +108,40 @@ export class RedisMarks implements Marks {
   }
 }
 
-/** As scripts read it: when it lapses, the limit if its value is one, then all of it as JSON. */
-function writeMark({ since, until = 0, reason, value }: Mark): Buffer {
-  const json = jsonText({ since, reason, value }, 'mark')
+/** As scripts keep it: see there. */
+function writeMark(name: string, { since, until = Number.POSITIVE_INFINITY, reason, value }: Mark): Buffer {
+  const json = jsonText({ name, since, reason, value }, 'mark')
   const limit = limitOf(value)
-  const at = limit === undefined ? JSON_AT : JSON_AFTER_LIMIT
+  const at = TAG_BYTES + (limit === undefined ? JSON_AT : JSON_AFTER_LIMIT)
   const bytes = Buffer.alloc(at + Buffer.byteLength(json))
-  bytes.writeDoubleLE(until, 0)
+  bytes.writeUIntLE(markTag(name), 0, TAG_BYTES)
+  bytes.writeDoubleLE(until, TAG_BYTES)
+  bytes.writeUIntLE(bytes.length - TAG_BYTES - FLAG_AT, TAG_BYTES + LENGTH_AT, 3)
   if (limit !== undefined) {
-    bytes[LIMIT_FLAG] = 1
-    bytes.writeDoubleLE(limit.amount, JSON_AT)
-    bytes.writeDoubleLE(limit.per, JSON_AT + 8)
-    bytes.writeDoubleLE(limit.burst ?? limit.amount, JSON_AT + 16)
+    bytes[TAG_BYTES + FLAG_AT] = 1
+    bytes.writeDoubleLE(limit.amount, TAG_BYTES + JSON_AT)
+    bytes.writeDoubleLE(limit.per, TAG_BYTES + JSON_AT + 8)
+    bytes.writeDoubleLE(limit.burst ?? limit.amount, TAG_BYTES + JSON_AT + 16)
   }
   bytes.write(json, at)
   return bytes
 }
 
+function jsonOf(bytes: Buffer): Mark & { readonly name: string } {
+  const from = bytes[FLAG_AT] === 1 ? JSON_AFTER_LIMIT : JSON_AT
+  return JSON.parse(bytes.toString('utf8', from)) as Mark & { readonly name: string }
+}
+
+function nameOf(bytes: Buffer): string {
+  return jsonOf(bytes).name
+}
+
 function readMark(bytes: Buffer): Mark {
   const until = bytes.readDoubleLE(0)
-  const json = bytes.toString('utf8', bytes[LIMIT_FLAG] === 1 ? JSON_AFTER_LIMIT : JSON_AT)
-  const { since, reason, value } = JSON.parse(json) as Mark
+  const { since, reason, value } = jsonOf(bytes)
   return {
     since,
-    ...(until === 0 ? {} : { until }),
+    ...(until === Number.POSITIVE_INFINITY ? {} : { until }),
     ...(reason === undefined ? {} : { reason }),
     ...(value === undefined ? {} : { value }),
   }

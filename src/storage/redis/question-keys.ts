@@ -1,7 +1,7 @@
 import type { Ask } from '../../core/check.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { BotKeys } from './keys.js'
-import type { PlanLayout } from './script/layout.js'
+import { isLimited, type PlanLayout } from './script/layout.js'
 import { scopeTag, sequenceTag } from './script/tags.js'
 
 /** 4,096 tokens of a sequence lie in one text of bits. */
@@ -12,6 +12,7 @@ export class QuestionKeys {
   private readonly recordTags: readonly (string | undefined)[]
   private readonly marked: readonly boolean[]
   private readonly sequenceTags: readonly (string | undefined)[]
+  private readonly needs = new WeakMap<readonly number[], Uint8Array>()
 
   constructor(private readonly layout: PlanLayout) {
     const { plan } = layout
@@ -36,19 +37,23 @@ export class QuestionKeys {
     }
   }
 
-  write(ask: Ask, keys: BotKeys, numbers: KeyNumbers, view: DataView, from: number): void {
+  write(ask: Ask, keys: BotKeys, names: CallKeys, view: DataView, from: number): void {
     let at = from
-    const { subjects, tokens } = ask
+    const { subjects, tokens, costs } = ask
     const { scopes, claims } = this.layout
+    const needs = this.needsOf(costs)
+    const { texts, sequences } = names
     for (let i = 0; i < scopes.length; i++) {
       const key = subjects[i]
+      const need = key === undefined ? 0 : (needs[i] as number)
       const tag = this.recordTags[i]
       if (tag !== undefined) {
-        view.setUint16(at, key === undefined ? 0 : numbers.of(keys.record + tag + keyText(key)), true)
+        const name = (need & RECORD) === 0 ? undefined : keys.record + tag + keyText(key as Key)
+        view.setUint16(at, name === undefined ? 0 : texts.of(name), true)
         at += 2
       }
       if (this.marked[i]) {
-        view.setUint16(at, key === undefined ? 0 : numbers.of(keys.marks + keyText(key)), true)
+        view.setUint16(at, (need & MARKS) === 0 ? 0 : texts.of(keys.marks + keyText(key as Key)), true)
         at += 2
       }
     }
@@ -61,24 +66,48 @@ export class QuestionKeys {
         continue
       }
       const { check, index } = claims[i] as PlanLayout['claims'][number]
-      const key = ask.costs[index] === 0 ? undefined : subjects[check.subject]
+      const key = costs[index] === 0 ? undefined : subjects[check.subject]
       const chunk = Math.floor(token / TOKENS_IN_CHUNK)
       const name = key === undefined ? undefined : `${keys.sequence}${tag}${keyText(key)}:${chunk}`
-      view.setUint16(at, name === undefined ? 0 : numbers.of(name), true)
+      view.setUint16(at, name === undefined ? 0 : sequences.of(name), true)
       view.setUint16(at + 2, token - chunk * TOKENS_IN_CHUNK, true)
       at += 4
     }
   }
+
+  /** What the checks that are asked need of each scope. Costs lists are few and never change. */
+  private needsOf(costs: readonly number[]): Uint8Array {
+    const known = this.needs.get(costs)
+    if (known !== undefined) return known
+    const needs = new Uint8Array(this.layout.scopes.length)
+    const add = (scope: number, what: number): void => {
+      needs[scope] = (needs[scope] as number) | what
+    }
+    this.layout.plan.checks.forEach((check, index) => {
+      if (costs[index] === 0) return
+      const marked = check.kind === 'absent' || check.kind === 'present'
+      if (marked) add(check.subject, MARKS)
+      if (!marked || check.onRefusal !== undefined) add(check.subject, RECORD)
+      if (check.unless !== undefined) add(check.unless.subject, MARKS)
+      if (isLimited(check)) for (const { subject } of check.variants ?? []) add(subject, MARKS)
+    })
+    this.needs.set(costs, needs)
+    return needs
+  }
 }
 
-/** The keys of one call, each named once. The first is the bot's clock. */
-export class KeyNumbers {
-  readonly names: string[]
-  private readonly numbers = new Map<string, number>()
+const RECORD = 1
+const MARKS = 2
 
-  constructor(clock: string) {
-    this.names = [clock]
-  }
+/** The keys of one call, each named once: of records and marks, and of sequences. The bot's clock comes before. */
+export class CallKeys {
+  readonly texts = new KeyNumbers()
+  readonly sequences = new KeyNumbers()
+}
+
+class KeyNumbers {
+  readonly names: string[] = []
+  private readonly numbers = new Map<string, number>()
 
   /** From 1, as Lua counts. */
   of(name: string): number {

@@ -1,9 +1,9 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { BotKeys } from './keys.js'
-import { KeyNumbers, type QuestionKeys } from './question-keys.js'
+import { CallKeys, type QuestionKeys } from './question-keys.js'
 import { depthOf } from './script/checks.js'
-import { ENTRY_HEAD, type PlanScript } from './script/plan-script.js'
+import { LONG_HEAD, type PlanScript, SHORT_HEAD } from './script/plan-script.js'
 
 export const EVALUATE = 0
 export const PEEK = 1
@@ -27,24 +27,30 @@ export interface Question {
 /** The arguments of one call. */
 export interface Call {
   readonly names: readonly string[]
-  readonly entries: Buffer
-  /** Lists of costs and of limits. */
-  readonly lists: readonly Buffer[]
+  readonly args: readonly (number | Buffer)[]
 }
 
-/** The first list is ARGV[3]. */
-const FIRST_LIST = 3
+/** The first list is ARGV[5]. */
+const FIRST_LIST = 5
 
 /** Writes questions down as the plan's script reads them. */
 export function encode(
-  { layout, entryBytes }: PlanScript,
+  { layout, bodyBytes }: PlanScript,
   questionKeys: QuestionKeys,
   keys: BotKeys,
   items: readonly { readonly question: Question }[],
+  grace: Ms,
 ): Call {
-  const entries = Buffer.allocUnsafe(items.length * entryBytes)
+  let long = false
+  for (let i = 0; i < items.length; i++) {
+    const { op, own, ask } = (items[i] as { question: Question }).question
+    if (op > PEEK || own >= 0 || ask.limits !== undefined) long = true
+  }
+  const head = long ? LONG_HEAD : SHORT_HEAD
+  const stride = head + bodyBytes
+  const entries = Buffer.allocUnsafe(items.length * stride)
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
-  const numbers = new KeyNumbers(keys.clock)
+  const names = new CallKeys()
   const lists: Buffer[] = []
   const costLists = new Map<readonly number[], number>()
   const size = layout.plan.checks.length
@@ -55,22 +61,25 @@ export function encode(
       costs = FIRST_LIST - 1 + lists.push(costList(ask.costs, size))
       costLists.set(ask.costs, costs)
     }
-    const from = i * entryBytes
+    const from = i * stride
     view.setUint8(from, op)
     view.setUint16(from + 1, costs, true)
-    view.setUint16(
-      from + 3,
-      ask.limits === undefined ? 0 : FIRST_LIST - 1 + lists.push(limitList(ask.limits, size)),
-      true,
-    )
-    view.setFloat64(from + 5, serial, true)
-    view.setFloat64(from + 13, own, true)
-    view.setFloat64(from + 21, at, true)
-    view.setUint32(from + 29, mask, true)
-    view.setFloat64(from + 33, taken, true)
-    questionKeys.write(ask, keys, numbers, view, from + ENTRY_HEAD)
+    if (long) {
+      const limits = ask.limits === undefined ? 0 : FIRST_LIST - 1 + lists.push(limitList(ask.limits, size))
+      view.setUint16(from + 3, limits, true)
+      view.setFloat64(from + 5, serial, true)
+      view.setFloat64(from + 13, own, true)
+      view.setFloat64(from + 21, at, true)
+      view.setUint32(from + 29, mask, true)
+      view.setFloat64(from + 33, taken, true)
+    } else view.setFloat64(from + 3, serial, true)
+    questionKeys.write(ask, keys, names, view, from + head)
   }
-  return { names: numbers.names, entries, lists }
+  const { texts, sequences } = names
+  return {
+    names: [keys.clock, ...texts.names, ...sequences.names],
+    args: [grace, entries, texts.names.length, long ? 1 : 0, ...lists],
+  }
 }
 
 function costList(costs: readonly number[], size: number): Buffer {

@@ -52,7 +52,7 @@ export function holdsAny(
   key = `m${scope}`,
 ): string {
   const { marks } = layout.scopes[scope] as PlanLayout['scopes'][number]
-  const each = names.map((name) => `held(marks${scope}(${key})[${marks.indexOf(name) + 1}], at)`)
+  const each = names.map((name) => `(marks${scope}(${key})[${marks.indexOf(name) + 1}] or 0) > at`)
   return `(${key} ~= 0 and (${each.join(' or ')}))`
 }
 
@@ -63,12 +63,12 @@ export function limitInForce(layout: PlanLayout, column: LimitedColumn, names: N
   const { amount, per, burst = amount } = check.limit
   const own = `if L and L[${index * 3 + 1}] > 0 then ${a}, ${e}, ${d} = L[${index * 3 + 1}], L[${index * 3 + 2}], L[${index * 3 + 3}] * L[${index * 3 + 2}]`
   const variants = (check.variants ?? []).map(({ mark, subject, limit }) => {
-    const place = (layout.scopes[subject]?.marks.indexOf(mark) ?? 0) + 1
-    const value = `marks${subject}(m${subject})[${place}]`
     if (limit === 'stored') {
-      return `if not found and m${subject} ~= 0 and held(${value}, at) then
-  local v = ${value}
-  if #v >= 33 and byte(v, 9) == 1 then local b; ${a}, ${e}, b = read('<ddd', v, 10) ${d} = b * ${e} found = true end
+      const { marks, stored } = layout.scopes[subject] as PlanLayout['scopes'][number]
+      const first = marks.length + stored.indexOf(mark) * 3 + 1
+      return `if not found and ${holdsAny(layout, subject, [mark])} then
+  local m = marks${subject}(m${subject})
+  if m[${first}] > 0 then ${a}, ${e}, ${d}, found = m[${first}], m[${first + 1}], m[${first + 2}] * m[${first + 1}], true end
 end`
     }
     return `if not found and ${holdsAny(layout, subject, [mark])} then ${a}, ${e}, ${d}, found = ${num(limit.amount)}, ${num(limit.per)}, ${num(depthOf(limit))}, true end`

@@ -52,6 +52,8 @@ export interface ScopeLayout {
   readonly beside: readonly ClaimColumn[]
   /** Names of the marks that the plan asks of it. */
   readonly marks: readonly string[]
+  /** Those of them whose value is a limit. */
+  readonly stored: readonly string[]
   /** Whether it has a record at all. */
   readonly recorded: boolean
 }
@@ -127,6 +129,7 @@ export function layOut(plan: Plan): PlanLayout {
         ({ check, cell }) => check.subject === index && check.tokens === 'digest' && cell === 0,
       ),
       marks: marksOf(plan, index),
+      stored: storedOf(limited, index),
       recorded,
     }
   })
@@ -172,6 +175,15 @@ function marksOf({ checks }: Plan, scope: number): string[] {
     for (const variant of check.variants ?? []) if (variant.subject === scope) names.add(variant.mark)
   }
   return [...names]
+}
+
+function storedOf(limited: readonly LimitedColumn[], scope: number): string[] {
+  const names = limited.flatMap(({ check }) =>
+    (check.variants ?? []).flatMap(({ mark, subject, limit }) =>
+      subject === scope && limit === 'stored' ? [mark] : [],
+    ),
+  )
+  return [...new Set(names)]
 }
 
 /** Two slots under one tag would share their state. It takes four billion slots to be likely. */

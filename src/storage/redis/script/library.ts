@@ -18,11 +18,15 @@ local pack, read = struct.pack, struct.unpack
 local call, try, pcall, pairs, type, next = redis.call, redis.pcall, pcall, pairs, type, next
 local KEYS, ARGV = KEYS, ARGV
 local GRACE = tonumber(ARGV[1])
--- Records and marks by the number of their key; bits of sequences; the keys and scopes of records to be written.
-local R, M, Q = {}, {}, {}
+-- Records as texts and marks, all had at once; then records as tables, and bits of sequences, by the number of their key;
+-- the keys and scopes of records to be written.
+local COUNT, S, R, Q = tonumber(ARGV[3]), {}, {}, {}
 local DIRTY, SCOPES, dirty = {}, {}, 0
 local corrupt = 0
 local SIZES = {10, 18, 12, false, false, false, 18}
+
+if COUNT > 0 and COUNT <= 1000 then S = call('MGET', unpack(KEYS, 2, 1 + COUNT))
+else for i = 1, COUNT do S[i] = try('GET', KEYS[i + 1]) end end
 
 local TEXTS = {}
 local function text(n)
@@ -63,7 +67,7 @@ end
 local function parts(s, k, now)
   local count, x = byte(s, 1), {}
   local pos = 2 + count * 5
-  local left = call('PTTL', KEYS[k])
+  local left = call('PTTL', KEYS[k + 1])
   if left < 0 then left = 86400000 end
   for i = 0, count - 1 do
     local tag, kind = read('<I4I1', s, 2 + i * 5)
@@ -89,8 +93,12 @@ local function saveAll(k, r, cells, lapses, now)
     end
   end
   if r[3] > lapses then lapses = r[3] end
-  if lapses <= now then call('DEL', KEYS[k])
-  else call('PSETEX', KEYS[k], life(lapses - now), n == 1 and cells or concat(out)) end
+  if lapses <= now then
+    S[k] = false
+    return call('DEL', KEYS[k + 1])
+  end
+  S[k] = n == 1 and cells or concat(out)
+  call('PSETEX', KEYS[k + 1], life(lapses - now), S[k])
 end
 
 -- Reads the server's clock. The time of a bot never goes back: what a step back of more than a second takes away is
@@ -107,24 +115,6 @@ local function clock()
     call('SET', KEYS[1], pack('<dd', at, offset))
   end
   return at, at + offset
-end
-`
-
-/** Marks: a text that begins with when the mark lapses (a double; 0: never) and, if its value is a limit, that. */
-export const MARKS = `
-local function held(v, at)
-  if not v then return false end
-  if #v < 8 then return true end
-  local lapses = read('<d', v)
-  return lapses == 0 or lapses > at
-end
-
-local function heldFor(v, at)
-  if not v then return 0 end
-  if #v < 8 then return huge end
-  local lapses = read('<d', v)
-  if lapses == 0 then return huge end
-  return lapses > at and lapses - at or 0
 end
 `
 
@@ -286,35 +276,37 @@ end
 export const SEQUENCES = `
 local band, bor, bnot, lshift, rshift = bit.band, bit.bor, bit.bnot, bit.lshift, bit.rshift
 
-local function chunk(k)
-  local q = Q[k]
+local function chunk(number)
+  local k = 1 + COUNT + number
+  local q = Q[number]
   if not q then
     local head = call('GETRANGE', KEYS[k], '0', '15')
     if #head == 16 then q = {read('<dd', head)} else q = {0, 0} end
     q.words, q.changed = {}, {}
-    Q[k] = q
+    q.key = KEYS[k]
+    Q[number] = q
   end
   return q
 end
 
 -- 16 tokens, two bits each.
-local function word(k, q, w)
+local function word(q, w)
   local bits = q.words[w]
   if not bits then
-    local four = q.new and '' or call('GETRANGE', KEYS[k], text(16 + w * 4), text(19 + w * 4))
+    local four = q.new and '' or call('GETRANGE', q.key, text(16 + w * 4), text(19 + w * 4))
     bits = #four == 4 and read('<i4', four) or 0
     q.words[w] = bits
   end
   return bits
 end
 
-local function bitsOf(k, q, i)
-  return band(rshift(word(k, q, floor(i / 16)), i % 16 * 2), 3)
+local function bitsOf(q, i)
+  return band(rshift(word(q, floor(i / 16)), i % 16 * 2), 3)
 end
 
-local function setBits(k, q, i, value)
+local function setBits(q, i, value)
   local w, shift = floor(i / 16), i % 16 * 2
-  q.words[w] = bor(band(word(k, q, w), bnot(lshift(3, shift))), lshift(value, shift))
+  q.words[w] = bor(band(word(q, w), bnot(lshift(3, shift))), lshift(value, shift))
   q.changed[w] = true
   q.dirty = true
 end
@@ -323,9 +315,9 @@ end
 local function chunkStanding(k, i, now)
   local q = chunk(k)
   if q[1] <= now then return 0, 0 end
-  local bits = bitsOf(k, q, i)
+  local bits = bitsOf(q, i)
   if bits < 2 then return bits, q[1] end
-  local running = call('HGET', KEYS[k] .. ':r', i)
+  local running = call('HGET', q.key .. ':r', i)
   if running then
     local lease = read('<d', running)
     if lease > now then return 3, min(q[1], lease) end
@@ -337,48 +329,48 @@ local function chunkTake(k, i, hold, lease, serial, now)
   local q = chunk(k)
   local was = q[1]
   if was <= now then
-    call('DEL', KEYS[k], KEYS[k] .. ':r')
+    call('DEL', q.key, q.key .. ':r')
     q[2], q.new, q.words, q.changed = now, true, {}, {}
   end
   q[1] = now + hold
   if floor(was / 60000) ~= floor(q[1] / 60000) then q.renew = true end
   if lease > 0 then
-    setBits(k, q, i, 3)
-    call('HSET', KEYS[k] .. ':r', i, pack('<dd', now + lease, serial))
+    setBits(q, i, 3)
+    call('HSET', q.key .. ':r', i, pack('<dd', now + lease, serial))
     q.leased = true
-  else setBits(k, q, i, 1) end
+  else setBits(q, i, 1) end
 end
 
 local function chunkSettle(k, i, leased, serial, to, taken, now)
   local q = chunk(k)
   if q[1] <= now then return end
-  local bits = bitsOf(k, q, i)
+  local bits = bitsOf(q, i)
   if bits == 1 then
     -- Who took from bits that are gone has no say over these.
-    if not leased and q[2] <= taken and to == 2 then setBits(k, q, i, 3) end
+    if not leased and q[2] <= taken and to == 2 then setBits(q, i, 3) end
     return
   end
-  local running = bits == 3 and call('HGET', KEYS[k] .. ':r', i)
+  local running = bits == 3 and call('HGET', q.key .. ':r', i)
   -- Released before.
   if not running then return end
   local lease, owner = read('<dd', running)
   if lease <= now then
     if to == 2 then return end
   elseif owner ~= serial then return end
-  call('HDEL', KEYS[k] .. ':r', i)
-  if to == 1 then setBits(k, q, i, 1) end
+  call('HDEL', q.key .. ':r', i)
+  if to == 1 then setBits(q, i, 1) end
 end
 
-local function chunkSave(k, q, now)
+local function chunkSave(q, now)
   for w in pairs(q.changed) do
-    call('SETRANGE', KEYS[k], text(16 + w * 4), pack('<i4', q.words[w]))
+    call('SETRANGE', q.key, text(16 + w * 4), pack('<i4', q.words[w]))
   end
-  call('SETRANGE', KEYS[k], '0', pack('<dd', q[1], q[2]))
+  call('SETRANGE', q.key, '0', pack('<dd', q[1], q[2]))
   if not q.renew and not q.new and not q.leased then return end
   local lives = ceil(q[1] - now) + 120000 + GRACE
-  local index, number = KEYS[k]:match('^(.*):([^:]*)$')
-  call('PEXPIRE', KEYS[k], lives)
-  call('PEXPIRE', KEYS[k] .. ':r', lives)
+  local index, number = q.key:match('^(.*):([^:]*)$')
+  call('PEXPIRE', q.key, lives)
+  call('PEXPIRE', q.key .. ':r', lives)
   call('ZADD', index, q[1], number)
   call('PEXPIRE', index, lives)
   if q.new and call('ZCARD', index) > 2048 then

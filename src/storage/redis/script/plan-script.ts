@@ -11,7 +11,7 @@ import {
   takeClaim,
 } from './checks.js'
 import { layOut, type PlanLayout } from './layout.js'
-import { CLAIMS, COUNTERS, LOG, MARKS, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
+import { CLAIMS, COUNTERS, LOG, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
 import { lines, num } from './lua.js'
 import { markFunction, recordFunctions } from './records.js'
 import { settlement } from './settlement.js'
@@ -21,14 +21,15 @@ import { PART, tagOf } from './tags.js'
 export interface PlanScript {
   readonly layout: PlanLayout
   readonly text: string
-  /** Bytes of one question in ARGV[2]. */
-  readonly entryBytes: number
+  /** Bytes of one question in ARGV[2], less its head. */
+  readonly bodyBytes: number
   /** Bytes of one answer. */
   readonly answerBytes: number
 }
 
-/** What a question begins with: see `decide` below. */
-export const ENTRY_HEAD = 41
+/** What a question begins with, and a long one: see `decide` below. */
+export const SHORT_HEAD = 11
+export const LONG_HEAD = 41
 /** What an answer begins with: see `answer` below. */
 export const ANSWER_HEAD = 34
 
@@ -42,13 +43,12 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
   const layout = layOut(plan)
   const { scopes, claims, limited } = layout
   const fields = fieldsOf(layout)
-  const size = fields.reduce((sum, { bytes }) => sum + bytes, ENTRY_HEAD)
+  const size = fields.reduce((sum, { bytes }) => sum + bytes, 0)
   const answerBytes = ANSWER_HEAD + limited.length * 8 + layout.varied * 16
   const names = new Names(fields.length + limited.length * 5 + claims.length > 140)
   const text = lines(
     header(layout),
     PRELUDE,
-    scopes.some(({ marks }) => marks.length > 0) && MARKS,
     limited.some(({ part }) => part === PART.log) && LOG,
     limited.some(({ part }) => part === PART.counters) && COUNTERS,
     claims.some(({ check }) => check.tokens === 'digest') && CLAIMS,
@@ -64,7 +64,7 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
   return {
     layout,
     text,
-    entryBytes: size,
+    bodyBytes: size,
     answerBytes,
   }
 }
@@ -94,10 +94,12 @@ function fieldsOf({ scopes, claims }: PlanLayout): Field[] {
 function header({ plan, scopes }: PlanLayout): string {
   return `-- Decides a chain of ${plan.checks.length} checks over ${scopes.length} scopes for a batch of questions, each by itself and in turn.
 -- KEYS[1]      the bot's clock: the highest time seen, and what to add to it
--- KEYS[2..]    records, marks and bits of sequences that the questions name by number
+-- KEYS[2..]    records and marks, then bits of sequences; the questions name each of the two by number, from 1
 -- ARGV[1]      milliseconds that a record outlives what it holds
 -- ARGV[2]      the questions, each of the same length: see decide()
--- ARGV[3..]    lists of costs and of limits, which questions name by number
+-- ARGV[3]      how many records and marks there are
+-- ARGV[4]      1 where questions are long: they tell the time, bring limits of their own, or settle
+-- ARGV[5..]    lists of costs and of limits, which questions name by number
 -- result       the answers, each of the same length: see answer(); how many records could not be read; errors`
 }
 
@@ -191,10 +193,19 @@ function decision(layout: PlanLayout, names: Names, fields: readonly Field[]): s
   const { format, values } = told(layout, names)
   const size = plan.checks.length
   const list = fields.map(({ name }) => `, ${name}`).join('')
-  return `-- A question: what to do (1), its costs and limits (2 each), its serial, the chain's own time (below 0: the server's), the
--- clock's (8 each), checks to settle (4), when they were charged (8); then keys (2) and tokens (8).
+  const body = fields.map((field) => field.format).join('')
+  return `-- A question: what to do (1), its costs (2), its serial (8); a long one: what to do (1), its costs and limits (2 each), its
+-- serial, the chain's own time (below 0: the server's), the clock's (8 each), checks to settle (4), when they were charged
+-- (8). Then numbers of keys (2) and tokens (8).
+local LONG = ARGV[4] == '1'
 local function decide(pos)
-local op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${fields.map((field) => field.format).join('')}', ARGV[2], pos)
+local op, costs, serial, limits, now, at, mask, taken${list}
+if LONG then
+  op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${body}', ARGV[2], pos)
+else
+  op, costs, serial${list} = read('<BHd${body}', ARGV[2], pos)
+  limits, now = 0, -1
+end
 local C, L = LISTS[costs], nil
 if not C then
   C = {read('<${'d'.repeat(size)}', ARGV[costs])}
@@ -275,7 +286,7 @@ function judgeMarks(layout: PlanLayout, check: Check): string {
     `local m = marks${check.subject}(m${check.subject})`,
     check.anyOf.map((name) => {
       const place = marks.indexOf(name) + 1
-      return `if m[${place}] then wait = max(wait, heldFor(m[${place}], at)) end`
+      return `if m[${place}] and m[${place}] > at then wait = max(wait, m[${place}] - at) end`
     }),
   )
 }
@@ -339,8 +350,9 @@ local function flush()
 end
 
 local out, errors = {}, {}
-for i = 1, #ARGV[2] / ${size} do
-  local pos = (i - 1) * ${size} + 1
+local stride = ${size} + (LONG and ${LONG_HEAD} or ${SHORT_HEAD})
+for i = 1, #ARGV[2] / stride do
+  local pos = (i - 1) * stride + 1
   local ok, answered
   if byte(ARGV[2], pos) == 1 then
     -- A look writes on a copy.
@@ -357,6 +369,6 @@ for i = 1, #ARGV[2] / ${size} do
   out[i] = answered
 end
 flush()
-${sequences ? 'for k, q in pairs(Q) do if q.dirty then chunkSave(k, q, LAST) end end' : ''}
+${sequences ? 'for _, q in pairs(Q) do if q.dirty then chunkSave(q, LAST) end end' : ''}
 return {concat(out), corrupt, unpack(errors)}`
 }

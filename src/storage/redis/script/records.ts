@@ -1,6 +1,6 @@
 import { CELLS, type CellColumn, type ClaimColumn, FIRST_CELL, type ScopeLayout } from './layout.js'
-import { bytes, lines, num, quoted, tagBytes } from './lua.js'
-import { PART, tagOf } from './tags.js'
+import { bytes, lines, num, tagBytes } from './lua.js'
+import { markTag, PART, tagOf } from './tags.js'
 
 /** The formats of a record's cells, in order; empty where there are none. */
 function formatOf(cells: readonly CellColumn[]): string {
@@ -25,7 +25,7 @@ export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
     `local function load${index}(k, now)
   local r = R[k]
   if r then return r end
-  local s = try('GET', KEYS[k])
+  local s = S[k]
   if not s then r = ${blank}
   elseif type(s) == 'table' then
     r = ${blank}
@@ -55,7 +55,10 @@ end`,
     cells.map((column) => lapseOf(column)),
     `  local cells = pack('<c${head.length}${format}', HEAD${index}${values})
   if r[1] or r[3] > 0 or lapses <= now then saveAll(k, r, cells, lapses, now)
-  else call('PSETEX', KEYS[k], life(lapses - now), cells) end
+  else
+    S[k] = cells
+    call('PSETEX', KEYS[k + 1], life(lapses - now), cells)
+  end
 end`,
   )
 }
@@ -85,20 +88,37 @@ function lapseOf({ part, cell, reach }: CellColumn): string {
   return `  if r[${cell}] + ${num(after)} > lapses then lapses = r[${cell}] + ${num(after)} end`
 }
 
-/** Lua that fetches the marks of one scope's subject: `marks<n>(k)`, in the order of the layout. */
-export function markFunction({ index, marks }: ScopeLayout): string {
+/**
+ * Lua that reads the marks of one scope's subject: `marks<n>(k)` says when each that the plan asks for lapses, in the
+ * order of the layout, and behind these the limits that marks carry, three numbers each.
+ */
+export function markFunction({ index, marks, stored }: ScopeLayout): string {
   if (marks.length === 0) return ''
-  const names = marks.map((name) => quoted(name)).join(', ')
-  // One is had for half the price of a list of one.
-  const fetch = marks.length === 1 ? `{call('HGET', KEYS[k], ${names})}` : `call('HMGET', KEYS[k], ${names})`
-  return `local function marks${index}(k)
-  local m = M[${index}]
-  if not m then m = {} M[${index}] = m end
-  local found = m[k]
-  if not found then
-    found = ${fetch}
-    m[k] = found
+  const found = marks.map((name, place) => {
+    const limit = stored.indexOf(name)
+    const at = marks.length + limit * 3
+    const read =
+      limit < 0
+        ? ''
+        : ` if byte(s, from) == 1 then m[${at + 1}], m[${at + 2}], m[${at + 3}] = read('<ddd', s, from + 1) end`
+    return `${place === 0 ? 'if' : 'elseif'} tag == ${num(markTag(name))} then m[${place + 1}] = lapses${read}`
+  })
+  const blank = `{${[...marks.map(() => 'false'), ...stored.flatMap(() => ['0', '0', '0'])].join(', ')}}`
+  return `local NONE${index}, MARKS${index} = ${blank}, {}
+local function marks${index}(k)
+  local s = S[k]
+  if not s then return NONE${index} end
+  local m = MARKS${index}[k]
+  if m then return m end
+  m = ${blank}
+  local pos, n = 1, #s
+  while pos <= n do
+    local tag, lapses, length, from = read('<I6dI3', s, pos)
+    ${found.join('\n    ')}
+    end
+    pos = from + length
   end
-  return found
+  MARKS${index}[k] = m
+  return m
 end`
 }

@@ -26,3 +26,8 @@ export function scopeTag(plan: string, scope: string): string {
 export function sequenceTag(plan: string, slot: string): string {
   return digest.hex(`sequence ${plan.length} ${plan} ${slot}`).slice(0, 8)
 }
+
+/** What a mark is filed under beside its subject: 48 bits of a digest of its name. */
+export function markTag(name: string): number {
+  return digest.number(`mark ${name}`) % 2 ** 48
+}
