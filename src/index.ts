@@ -98,3 +98,5 @@ export { type SessionStorage, type SessionsOptions, sessionsOver } from './stora
 export type { Mark, MarkEntry, MarkPage, Marks, Storage, StorageHealth } from './storage/storage.js'
 export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
+export type { ActivityHealth } from './users/activity.js'
+export { type ErasureOptions, UserDirectory, type UserProfile } from './users/directory.js'

@@ -23,6 +23,8 @@ import { Chain, newTally, type Tally } from './middleware/pipeline.js'
 import { throttle } from './middleware/throttle.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
+import { type ActivityHealth, ActivityRecorder } from './users/activity.js'
+import { UserDirectory } from './users/directory.js'
 
 /**
  * How a sentinel is.
@@ -47,6 +49,8 @@ export interface SentinelHealth {
   readonly background: { readonly running: number; readonly dropped: number }
   /** Notices not sent, to stay within the budget. */
   readonly unsaid: number
+  /** How the noting of activity fares, with `users: true`. */
+  readonly activity?: ActivityHealth
 }
 
 /**
@@ -67,6 +71,8 @@ export interface SentinelHealth {
 export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   /** Listens to joins, leaves, bans and the like: `guard.membership.on('joined', …)`. */
   readonly membership: MembershipGuard
+  /** Those who use the bots: when they were seen, what they did, data of yours. */
+  readonly users: UserDirectory
   private settings: ResolvedOptions
   private house: House
   private exemptions: Exemptions
@@ -74,6 +80,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private readonly name: string
   private readonly administration: Administration
   private readonly delivery: Delivery
+  private readonly recorder: ActivityRecorder
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
   private readonly draining = new Set<Promise<void>>()
@@ -96,6 +103,9 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
     this.chain = this.chainOf(this.settings, this.house, this.exemptions)
     this.administration = new Administration(this.house)
+    this.recorder = new ActivityRecorder(this.house)
+    this.recorder.turn(this.settings.users)
+    this.users = new UserDirectory(() => this.house, this.administration, this.recorder)
     this.delivery = new Delivery(
       () => this.chain.needs,
       () => this.membership.listened,
@@ -265,6 +275,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.house = house
     this.exemptions = exemptions
     this.chain = chain
+    this.recorder.turn(settings.users)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.add(draining)
@@ -292,6 +303,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
       bots: bots.all().map(({ id }) => id),
       background: { running: background.size, dropped: background.dropped },
       unsaid: notices.unsaid,
+      ...(this.recorder.health !== undefined && { activity: this.recorder.health }),
     }
   }
 
@@ -300,6 +312,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     await this.chain.drain()
     await Promise.all(this.draining)
     await this.house.background.drain()
+    await this.recorder.close()
     await this.house.letGo()
     if (this.ownsStorage) await this.house.storage.close()
   }

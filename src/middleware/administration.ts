@@ -94,6 +94,12 @@ const EVENTS = new Map<string, 'blocked' | 'registered'>([
   [REGISTERED, 'registered'],
 ])
 
+/** What is told when a mark is taken from somebody. */
+const TAKEN = new Map<string, 'unblocked' | 'unregistered'>([
+  [BLOCKED, 'unblocked'],
+  [REGISTERED, 'unregistered'],
+])
+
 /** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
 export class Administration {
   constructor(private readonly house: House) {
@@ -159,6 +165,18 @@ export class Administration {
 
   async hasRole(whom: Subject, role: string): Promise<boolean> {
     return (await this.markOf(roleMark(role), subjectKey(whom))) !== undefined
+  }
+
+  /** Takes every mark from a subject, the block only if told; whether it had any. */
+  async forget(key: Key, keepBlock: boolean): Promise<boolean> {
+    const names = new Set([...this.staged].flatMap(([name, staged]) => (staged.has(key) ? [name] : [])))
+    for (const bot of this.house.bots.all()) {
+      for (const name of (await this.house.storage.marks.of(bot.id, key)).keys()) names.add(name)
+    }
+    if (keepBlock) names.delete(BLOCKED)
+    let held = 0
+    for (const name of names) held += await this.take(name, [key], TAKEN.get(name))
+    return held > 0
   }
 
   /** The mark of whoever is blocked by any bot; undefined if they are not. */

@@ -26,6 +26,7 @@ export const DEFAULTS = frozen({
   throttle: { limit: { amount: 60, per: '1m', burst: 30 } },
   debounce: { window: '500ms', on: ['tap'] },
   membership: true,
+  users: false,
   exempt: {},
   notices: {},
   shadow: false,
@@ -50,6 +51,7 @@ export const optionsSchema = z.strictObject({
   throttle: option(z.union([off, limit, ...throttles]), 'How much may come from whom.', DEFAULTS.throttle),
   debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of many.', DEFAULTS.debounce),
   membership: option(z.boolean(), 'Observes who comes and goes.', true),
+  users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
   exempt: option(exemptOptions, 'Who is let off.'),
   notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
   shadow: option(z.boolean(), 'All is judged, counted and told, and nothing refused.', false),
@@ -104,6 +106,8 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined
   /** Observes who comes and goes. @default true */
   readonly membership?: boolean | undefined
+  /** Notes when users were seen, and counts what they did: see `guard.users`. @default false */
+  readonly users?: boolean | undefined
   /** Who is let off. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /** What is said to whoever is stopped, and how often. */
@@ -131,6 +135,7 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly throttle: false | ThrottleOptions<C> | readonly ThrottleOptions<C>[]
   readonly debounce: false | DebounceOptions<C>
   readonly membership: boolean
+  readonly users: boolean
   readonly exempt: ExemptOptions
   readonly notices: NoticeOptions
   readonly shadow: boolean

@@ -1,0 +1,195 @@
+import type { Ms } from '../core/duration.js'
+import type { Activity, Facts } from '../core/facts.js'
+import type { Key } from '../core/subject.js'
+import type { DeniedEvent, House } from '../middleware/house.js'
+import type { UserActivity } from '../storage/users.js'
+
+/** Between two writes. */
+const EVERY: Ms = 1000
+/** Users noted between two writes, at most. */
+const MOST_USERS = 10_000
+/** Users in one write. */
+const BATCH = 1000
+
+/** What is counted of a user: updates by activity, and those that were stopped. */
+export const DENIALS = 'denials'
+
+/**
+ * How the noting of activity fares.
+ *
+ * @example
+ * ```ts
+ * import { type ActivityHealth, sentinel } from 'grammy-sentinel'
+ *
+ * const { activity } = await sentinel({ users: true }).health()
+ * const line = ({ waiting, dropped }: ActivityHealth) => `${waiting} users to be written, ${dropped} updates not counted`
+ * if (activity !== undefined) console.log(line(activity))
+ * ```
+ */
+export interface ActivityHealth {
+  /** Users whose activity is yet to be written. */
+  readonly waiting: number
+  /** Updates that were not counted, since too much waited. */
+  readonly dropped: number
+}
+
+interface Noted {
+  at: Ms
+  readonly counts: Map<string, number>
+}
+
+/**
+ * Notes who was seen and what they did, in this process first; once a second all of it goes to the storage, in a few
+ * trips. No update waits for it.
+ */
+export class ActivityRecorder {
+  private noted = new Map<number, Map<Key, Noted>>()
+  private waiting = 0
+  private dropped = 0
+  private callOff: (() => void) | undefined
+  private writing: Promise<void> | undefined
+  private stop: (() => void) | undefined
+  private closed = false
+
+  constructor(private readonly house: House) {}
+
+  get health(): ActivityHealth | undefined {
+    return this.stop === undefined ? undefined : { waiting: this.waiting, dropped: this.dropped }
+  }
+
+  /** Begins or ends noting; what was noted is written all the same. */
+  turn(on: boolean): void {
+    if (on === (this.stop !== undefined)) return
+    if (!on) {
+      this.stop?.()
+      this.stop = undefined
+      return
+    }
+    const { events, clock } = this.house
+    const stops = [
+      events.on('allowed', ({ facts, ctx }) => this.note(ctx.me.id, facts, clock(), 1, 0)),
+      events.on('denied', (told) => this.noteDenial(told, clock())),
+    ]
+    this.stop = () => {
+      for (const each of stops) each()
+    }
+  }
+
+  /** Whoever is erased is not written anew by what was noted before. */
+  async forget(bot: number, key: Key): Promise<void> {
+    const drop = (): void => {
+      if (this.noted.get(bot)?.delete(key) === true) this.waiting--
+    }
+    drop()
+    // What is under way may come after the erasure; what fails comes back.
+    await this.writing
+    drop()
+  }
+
+  /** Writes all that was noted, once; what fails is told. */
+  private async drain(): Promise<void> {
+    await this.writing
+    await this.write()
+  }
+
+  /** Ends noting, and lets go of the timer. */
+  async close(): Promise<void> {
+    this.turn(false)
+    this.closed = true
+    this.callOff?.()
+    this.callOff = undefined
+    await this.drain()
+  }
+
+  private noteDenial({ facts, ctx, verdict }: DeniedEvent, now: Ms): void {
+    // An update that comes again was counted when it came; one that its handler denies was told as allowed.
+    if (verdict.reason === 'duplicate') return
+    this.note(ctx.me.id, facts, now, verdict.guard === 'handler' ? 0 : 1, 1)
+  }
+
+  private note(bot: number, { actor, activity }: Facts, at: Ms, updates: number, denials: number): void {
+    if (actor === undefined) return
+    const noted = this.notedOf(bot, actor, at)
+    if (noted === undefined) this.dropped++
+    else {
+      noted.at = Math.max(noted.at, at)
+      count(noted, activity, updates)
+      count(noted, DENIALS, denials)
+    }
+    if (this.waiting >= MOST_USERS / 2) this.writeAside()
+    else this.arm()
+  }
+
+  private notedOf(bot: number, key: Key, at: Ms): Noted | undefined {
+    let users = this.noted.get(bot)
+    if (users === undefined) {
+      users = new Map()
+      this.noted.set(bot, users)
+    }
+    let noted = users.get(key)
+    if (noted === undefined) {
+      if (this.waiting >= MOST_USERS) return undefined
+      noted = { at, counts: new Map() }
+      users.set(key, noted)
+      this.waiting++
+    }
+    return noted
+  }
+
+  private arm(): void {
+    if (this.closed) return
+    this.callOff ??= this.house.timers.after(EVERY, () => {
+      this.callOff = undefined
+      this.writeAside()
+    })
+  }
+
+  /** A write that nobody waits for; never rejects. */
+  private writeAside(): void {
+    // The next second sees to what is noted meanwhile.
+    if (this.writing !== undefined) {
+      this.arm()
+      return
+    }
+    this.writing = this.write().finally(() => {
+      this.writing = undefined
+      if (this.waiting > 0) this.arm()
+    })
+  }
+
+  private async write(): Promise<void> {
+    const { noted } = this
+    this.noted = new Map()
+    this.waiting = 0
+    for (const [bot, users] of noted) {
+      const all = [...users].map(
+        ([key, { at, counts }]): UserActivity => ({ key, at, counts: Object.fromEntries(counts) }),
+      )
+      for (let i = 0; i < all.length; i += BATCH) await this.writeBatch(bot, all.slice(i, i + BATCH))
+    }
+  }
+
+  private async writeBatch(bot: number, batch: readonly UserActivity[]): Promise<void> {
+    try {
+      await this.house.storage.users.note(bot, batch)
+    } catch (error) {
+      this.house.events.tell('error', { error, during: 'users.note' })
+      for (const activity of batch) this.takeBack(bot, activity)
+    }
+  }
+
+  /** What was not written is written with what came since. Where the answer alone was lost, it counts twice. */
+  private takeBack(bot: number, { key, at, counts = {} }: UserActivity): void {
+    const noted = this.notedOf(bot, key, at)
+    if (noted === undefined) {
+      this.dropped += Object.entries(counts).reduce((sum, [name, n]) => (name === DENIALS ? sum : sum + n), 0)
+      return
+    }
+    noted.at = Math.max(noted.at, at)
+    for (const [name, n] of Object.entries(counts)) count(noted, name, n)
+  }
+}
+
+function count({ counts }: Noted, name: Activity | typeof DENIALS | string, by: number): void {
+  if (by > 0) counts.set(name, (counts.get(name) ?? 0) + by)
+}

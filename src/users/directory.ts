@@ -1,0 +1,176 @@
+import { SentinelError } from '../core/errors.js'
+import { shown } from '../core/show.js'
+import { chatKey, type Key, keySubject, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import type { Administration } from '../middleware/administration.js'
+import type { House } from '../middleware/house.js'
+import { patchTexts, type UserRecord } from '../storage/users.js'
+import type { ActivityRecorder } from './activity.js'
+
+/**
+ * What `guard.users` knows of somebody: of all bots together, where there are several.
+ *
+ * @example
+ * ```ts
+ * import type { UserProfile } from 'grammy-sentinel'
+ *
+ * const line = ({ subject, lastSeen, counts }: UserProfile) =>
+ *   `${subject.id}: ${counts.message ?? 0} messages, last seen ${new Date(lastSeen).toISOString()}`
+ * ```
+ */
+export interface UserProfile {
+  readonly subject: SubjectRef
+  /** In milliseconds since 1970, as `lastSeen`. */
+  readonly firstSeen: number
+  readonly lastSeen: number
+  /** Updates by activity (`message`, `tap` …), those that were stopped (`denials`), and what you note yourself. */
+  readonly counts: Readonly<Record<string, number>>
+  /** What you keep with them; plain JSON. */
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Options of `guard.users.erase()`.
+ *
+ * @example
+ * ```ts
+ * import { type ErasureOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const options: ErasureOptions = { keepBlock: true }
+ * await sentinel().users.erase(1234567, options)
+ * ```
+ */
+export interface ErasureOptions {
+  /** A block holds on, with its reason: who was banned is not let in by asking to be forgotten. @default false */
+  readonly keepBlock?: boolean
+}
+
+/**
+ * The users of a sentinel's bots: read them, keep data with them, go through them, forget them.
+ *
+ * @example
+ * ```ts
+ * import { sentinel } from 'grammy-sentinel'
+ *
+ * const guard = sentinel({ users: true }) // notes who was seen
+ * await guard.users.patch(1234567, { language: 'en' })
+ * const user = await guard.users.read(1234567) // { data: { language: 'en' }, … }
+ * for await (const { subject, counts } of guard.users.scan()) console.log(subject.id, counts.message)
+ * await guard.users.erase(1234567)
+ * ```
+ */
+export class UserDirectory {
+  constructor(
+    private readonly house: () => House,
+    private readonly administration: Administration,
+    private readonly recorder: ActivityRecorder,
+  ) {}
+
+  /**
+   * What is known of somebody; undefined if nothing is, or no bot was met yet. What was noted in the last second may
+   * be missing.
+   *
+   * @throws SentinelError `subject.invalid`.
+   */
+  async read(whom: Subject): Promise<UserProfile | undefined> {
+    return this.profileOf(subjectKey(whom), 0)
+  }
+
+  /**
+   * Merges into the data of somebody, field by field, for all bots it has met; before it has met any, for those that
+   * come. `null` takes a field away.
+   *
+   * @throws SentinelError `subject.invalid`; `value.invalid` for what is no plain JSON object.
+   */
+  async patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void> {
+    const key = subjectKey(whom)
+    // Refused here and now, though the writing may come later; and what is written later is what was given now.
+    const fields = [...patchTexts(data)].map(([name, text]): [string, unknown] => [
+      name,
+      text === null ? null : JSON.parse(text),
+    ])
+    const own = Object.fromEntries(fields)
+    await this.house().forEachBot('users.patch', (bot) => this.house().storage.users.patch(bot.id, key, own))
+  }
+
+  /** Everybody it knows, each once, in no promised order, a page of the storage at a time. */
+  async *scan(): AsyncGenerator<UserProfile, void, undefined> {
+    const bots = this.house().bots.all()
+    const { users } = this.house().storage
+    for (const [index, bot] of bots.entries()) {
+      let from: string | undefined
+      do {
+        const page = await users.scan(bot.id, from)
+        for (const record of page.users) {
+          const earlier = bots.slice(0, index)
+          // Whom an earlier bot knows was told already.
+          if (await this.isKnownTo(earlier, record.key)) continue
+          const later = bots.length - 1 === index ? undefined : await this.profileOf(record.key, index + 1)
+          yield merged(profile(record), later)
+        }
+        from = page.next
+      } while (from !== undefined)
+    }
+  }
+
+  /**
+   * Forgets somebody: what is known of them, every mark (block, registration, roles, what a resolver said) and what they
+   * used of limits; whether there was anything but the latter. Limits inside one chat or of one command
+   * (`scope: 'member'`, `'command'`) are kept under chats and commands: they lapse by themselves.
+   *
+   * @throws SentinelError `subject.invalid`, `option.invalid`.
+   */
+  async erase(whom: Subject, options: ErasureOptions = {}): Promise<boolean> {
+    const key = subjectKey(whom)
+    const { keepBlock = false } = options
+    if (typeof keepBlock !== 'boolean') {
+      throw new SentinelError('option.invalid', `erase.keepBlock: ${shown(keepBlock)} must be true or false.`)
+    }
+    const subject = keySubject(key)
+    const limited: Key[] = subject.kind === 'user' ? [key, chatKey(subject.id)] : [key]
+    let known = await this.administration.forget(key, keepBlock)
+    await this.house().forEachBot('users.erase', async (bot) => {
+      const { storage } = this.house()
+      await this.recorder.forget(bot.id, key)
+      if (await storage.users.erase(bot.id, key)) known = true
+      for (const each of limited) await storage.reset(bot.id, each)
+    })
+    return known
+  }
+
+  /** Of all bots from one on, in the order of meeting. */
+  private async profileOf(key: Key, from: number): Promise<UserProfile | undefined> {
+    const { bots, storage } = this.house()
+    let known: UserProfile | undefined
+    for (const bot of bots.all().slice(from)) {
+      const record = await storage.users.get(bot.id, key)
+      if (record === undefined) continue
+      known = known === undefined ? profile(record) : merged(known, profile(record))
+    }
+    return known
+  }
+
+  private async isKnownTo(bots: readonly { readonly id: number }[], key: Key): Promise<boolean> {
+    for (const bot of bots) {
+      if ((await this.house().storage.users.get(bot.id, key)) !== undefined) return true
+    }
+    return false
+  }
+}
+
+function profile({ key, ...known }: UserRecord): UserProfile {
+  return { subject: keySubject(key), ...known }
+}
+
+/** What two bots know. Where both keep a field, the first has its way. */
+function merged(first: UserProfile, second: UserProfile | undefined): UserProfile {
+  if (second === undefined) return first
+  const counts = new Map(Object.entries(first.counts))
+  for (const [name, count] of Object.entries(second.counts)) counts.set(name, (counts.get(name) ?? 0) + count)
+  return {
+    subject: first.subject,
+    firstSeen: Math.min(first.firstSeen, second.firstSeen),
+    lastSeen: Math.max(first.lastSeen, second.lastSeen),
+    counts: Object.fromEntries(counts),
+    data: Object.fromEntries([...Object.entries(second.data), ...Object.entries(first.data)]),
+  }
+}
