@@ -102,7 +102,7 @@ describe('config', () => {
   debounce.window           1s        env
   debounce.on               tap       default
   membership                on        default
-users                     off       default
+  users                     off       default
   exempt.owner              7         file
   exempt.users              1, 2      file
   notices.texts.de.limited  Langsam!  file
