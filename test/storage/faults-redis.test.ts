@@ -1,0 +1,333 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import type { Judge } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
+import type { StorageCondition } from '../../src/storage/condition.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { ResilientStorage } from '../../src/storage/resilient/storage.js'
+import { makeResilient } from '../../src/storage/resilient.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { startCluster } from '../servers/cluster.js'
+import { startProxy } from '../servers/proxy.js'
+import { startRedis } from '../servers/redis.js'
+import { until } from '../servers/until.js'
+import { type Load, load } from './load.js'
+import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf } from './outage.js'
+
+const TIMEOUT = 250
+/** What a decision may take over the time-out: timers are no stop-watches, least of all on a busy machine. */
+const SLACK = 100
+const BLOCKED = userKey(3)
+
+interface Stand {
+  readonly storage: ResilientStorage
+  readonly judge: Judge
+  readonly told: StorageCondition[]
+  readonly updates: Load
+}
+
+/** Under load, with Alice having used 2 of 3, and somebody blocked. */
+async function stand(inner: Storage): Promise<Stand> {
+  const storage = makeResilient(inner, { timeout: TIMEOUT })
+  const told: StorageCondition[] = []
+  storage.observe((condition) => told.push(condition))
+  const judge = await storage.prepare(planOf(blocked, claim({ slot: 'once' }), bucket(3)))
+  await until('the storage has taken the plan', async () => {
+    await judge.evaluate(askOf(BOB, [-1]))
+    const { ok, circuit } = await storage.health()
+    return ok && circuit?.copy?.complete === true
+  })
+  await storage.marks.put(BOT, 'blocked', [{ key: BLOCKED, mark: { since: Date.now() } }])
+  expect(await twice(judge)).toEqual([true, true])
+  return { storage, judge, told, updates: load(judge) }
+}
+
+let token = 0
+async function passes(judge: Judge, key = ALICE): Promise<boolean> {
+  return isAdmitted(await judge.evaluate(askOf(key, [++token])))
+}
+
+async function twice(judge: Judge, key = ALICE): Promise<boolean[]> {
+  return [await passes(judge, key), await passes(judge, key)]
+}
+
+async function isDown({ told, judge }: Stand): Promise<void> {
+  await until('it is known to be down', () => told.at(-1)?.is === 'down')
+  expect(await passes(judge, BLOCKED)).toBe(false)
+}
+
+/** How long it took until the storage was used again, in milliseconds. */
+async function isBack({ told, storage }: Stand): Promise<number> {
+  const began = performance.now()
+  await until('it is used again', async () => told.at(-1)?.is === 'up' && (await storage.health()).ok, 5000)
+  return performance.now() - began
+}
+
+/** Every update got its verdict in time, and nothing was thrown. */
+async function inTime({ updates }: Stand): Promise<void> {
+  await updates.stop()
+  expect(updates.errors).toEqual([])
+  expect(updates.decided).toBeGreaterThan(20)
+  expect(updates.slowest).toBeLessThan(TIMEOUT + SLACK)
+}
+
+test('killed under load, and started again: nothing is thrown, all is in time, limits are exact, blocks hold', async () => {
+  const server = await startRedis({ appendOnly: true })
+  const storage = redis(server.url)
+  try {
+    const standing = await stand(storage)
+    const { judge, told } = standing
+    await server.kill()
+    await isDown(standing)
+    expect(told.at(-1)).toMatchObject({
+      kind: 'redis',
+      reason: expect.stringMatching(/^(disconnected|E[A-Z]+)$/),
+    })
+    // In memory she has three.
+    expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
+    await server.restart()
+    expect(await isBack(standing)).toBeLessThan(1000)
+    // The server has counted two.
+    expect(await twice(judge)).toEqual([true, false])
+    expect(await passes(judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    await server.stop()
+  }
+}, 60_000)
+
+test('killed, and started again with nothing: one more burst at most, and what was blocked meanwhile is', async () => {
+  const server = await startRedis()
+  const storage = redis(server.url)
+  try {
+    const standing = await stand(storage)
+    const { judge } = standing
+    await server.kill()
+    await isDown(standing)
+    await expect(
+      (async () => standing.storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }]))(),
+    ).rejects.toMatchObject({ code: 'storage.unavailable' })
+    expect(await passes(judge, BOB)).toBe(false)
+    await server.restart()
+    expect(await isBack(standing)).toBeLessThan(1000)
+    expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
+    expect(await passes(judge, BOB)).toBe(false)
+    const written = redis(server.url)
+    expect(await written.marks.get(BOT, BOB, 'blocked')).toBeDefined()
+    await written.close()
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    await server.stop()
+  }
+}, 60_000)
+
+test('stopped, so that it hangs, and let go on', async () => {
+  const server = await startRedis()
+  try {
+    const standing = await stand(redis(server.url))
+    server.suspend()
+    await isDown(standing)
+    expect(standing.told.at(-1)).toMatchObject({ reason: 'TIMEOUT' })
+    await sleep(1000)
+    server.resume()
+    expect(await isBack(standing)).toBeLessThan(1000)
+    expect(await twice(standing.judge)).toEqual([true, false])
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    server.resume()
+    await server.stop()
+  }
+}, 60_000)
+
+test('stopped for longer than its connections live', async () => {
+  const server = await startRedis()
+  try {
+    const standing = await stand(redis(server.url))
+    server.suspend()
+    await isDown(standing)
+    await sleep(7000)
+    server.resume()
+    expect(await isBack(standing)).toBeLessThan(1000)
+    expect(await passes(standing.judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    server.resume()
+    await server.stop()
+  }
+}, 60_000)
+
+test('behind a network that delays, swallows, cuts and closes by halves', async () => {
+  const server = await startRedis()
+  const proxy = await startProxy(server.port)
+  try {
+    const standing = await stand(redis(proxy.urlOf(server.url)))
+    const { judge, told } = standing
+    const faults: [string, () => void][] = [
+      ['delays', () => proxy.delay(400)],
+      ['swallows', () => proxy.blackHole()],
+      [
+        'cuts',
+        () => {
+          proxy.refuse()
+          proxy.cut()
+        },
+      ],
+      [
+        'closes by halves',
+        () => {
+          proxy.refuse()
+          proxy.halfClose('client')
+        },
+      ],
+    ]
+    const took: Record<string, number> = {}
+    for (const [what, fault] of faults) {
+      told.length = 0
+      fault()
+      await isDown(standing)
+      await sleep(300)
+      await proxy.normal()
+      took[what] = await isBack(standing)
+    }
+    for (const ms of Object.values(took)) expect(ms).toBeLessThan(1000)
+    // The server has counted two, and none of what memory let pass.
+    expect(await twice(judge)).toEqual([true, false])
+    expect(await passes(judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    await proxy.stop()
+    await server.stop()
+  }
+}, 60_000)
+
+test('its memory full, it says so, and is down until there is room', async () => {
+  const server = await startRedis()
+  const admin = new Redis(server.url, { disconnectTimeout: 50 })
+  try {
+    const standing = await stand(redis(server.url))
+    await admin.config('SET', 'maxmemory-policy', 'noeviction')
+    await admin.config('SET', 'maxmemory', '1mb')
+    await isDown(standing)
+    expect(standing.told.at(-1)).toMatchObject({ reason: 'OOM' })
+    await sleep(2000)
+    // It answers all the while, and is not taken for well.
+    expect(standing.told).toHaveLength(1)
+    await admin.config('SET', 'maxmemory', '0')
+    expect(await isBack(standing)).toBeLessThan(1000)
+    expect(await twice(standing.judge)).toEqual([true, false])
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    admin.disconnect()
+    await server.stop()
+  }
+}, 60_000)
+
+test('made a replica that only reads, it is down until it is a master again', async () => {
+  const [server, other] = await Promise.all([startRedis(), startRedis()])
+  const admin = new Redis(server.url, { disconnectTimeout: 50 })
+  try {
+    const standing = await stand(redis(server.url))
+    await admin.replicaof('127.0.0.1', other.port)
+    await isDown(standing)
+    await sleep(1000)
+    expect(standing.told).toHaveLength(1)
+    await admin.replicaof('NO', 'ONE')
+    expect(await isBack(standing)).toBeLessThan(1000)
+    expect(await passes(standing.judge)).toBe(true)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    admin.disconnect()
+    await Promise.all([server.stop(), other.stop()])
+  }
+}, 60_000)
+
+test('a node of a cluster killed: the same, until its replica stands in', async () => {
+  const cluster = await startCluster({ replicas: 1 })
+  try {
+    const standing = await stand(redis(cluster.urls))
+    const owner = await cluster.ownerOf(`sentinel:{${BOT}}:clock`)
+    await owner.server.kill()
+    await sleep(300)
+    expect(await passes(standing.judge, BLOCKED)).toBe(false)
+    await cluster.whole()
+    await until('it is used again', async () => (await standing.storage.health()).ok, 5000)
+    expect(await passes(standing.judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    await cluster.stop()
+  }
+}, 60_000)
+
+test('lost and found again and again, nothing piles up: no connections, no listeners, no memory', async () => {
+  const server = await startRedis()
+  const proxy = await startProxy(server.port)
+  const admin = new Redis(server.url, { disconnectTimeout: 50 })
+  const client = new Redis(proxy.urlOf(server.url), {
+    autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => 25,
+    disconnectTimeout: 50,
+  })
+  client.on('error', () => undefined)
+  await until('it is connected', () => client.status === 'ready')
+  try {
+    const standing = await stand(redis(client))
+    const { storage, told, updates } = standing
+    const connections = async (): Promise<number> =>
+      String(await admin.client('LIST'))
+        .trim()
+        .split('\n').length
+    const listeners = (): number =>
+      client.eventNames().reduce((sum, name) => sum + client.listenerCount(name), 0)
+    const cycle = async (): Promise<void> => {
+      told.length = 0
+      proxy.refuse()
+      proxy.cut()
+      await until('it is known to be down', () => told.at(-1)?.is === 'down')
+      await proxy.normal()
+      await isBack(standing)
+    }
+    for (let i = 0; i < 3; i++) await cycle()
+    await sleep(300)
+    const before = { connections: await connections(), listeners: listeners(), heap: await heap() }
+    for (let i = 0; i < 15; i++) await cycle()
+    await sleep(300)
+    const after = { connections: await connections(), listeners: listeners(), heap: await heap() }
+    expect(after.connections).toBeLessThanOrEqual(before.connections + 1)
+    expect(after.listeners).toBeLessThanOrEqual(before.listeners + 2)
+    expect(after.heap - before.heap).toBeLessThan(8_000_000)
+    expect((await storage.health()).circuit?.waiting).toEqual({ marks: 0, settlements: 0 })
+    await updates.stop()
+    expect(updates.errors).toEqual([])
+    await storage.close()
+    await client.quit()
+    await until('its connections are gone', async () => (await connections()) === 1)
+    await until('the proxy has none either', () => proxy.open === 0)
+  } finally {
+    if (client.status !== 'end') client.disconnect()
+    admin.disconnect()
+    await proxy.stop()
+    await server.stop()
+  }
+}, 120_000)
+
+async function heap(): Promise<number> {
+  const { setFlagsFromString } = await import('node:v8')
+  const { runInNewContext } = await import('node:vm')
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  for (let i = 0; i < 3; i++) {
+    gc()
+    await sleep(10)
+  }
+  return process.memoryUsage().heapUsed
+}

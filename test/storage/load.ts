@@ -1,0 +1,71 @@
+import type { Decision, Judge } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
+import { askOf } from './outage.js'
+
+/** Updates that keep coming while a storage fails. */
+export interface Load {
+  /** Decided so far. */
+  readonly decided: number
+  /** The longest that one took, in milliseconds, but for the time that this process itself stood still. */
+  readonly slowest: number
+  /** What reached the caller that must not. */
+  readonly errors: readonly unknown[]
+  stop(): Promise<void>
+}
+
+/** Asks about many users at once, again and again, and measures how long each decision takes. */
+export function load(judge: Judge, at = 20): Load {
+  let running = true
+  let decided = 0
+  let slowest = 0
+  const errors: unknown[] = []
+  const pause = new Pauses()
+  let user = 1_000_000
+  const worker = async (): Promise<void> => {
+    while (running) {
+      const began = performance.now()
+      const stood = pause.total
+      try {
+        const decision: Decision = await judge.evaluate(askOf(userKey(user++), [user]))
+        if (decision.receipt !== undefined && user % 10 === 0) await judge.settle(decision.receipt, 'release')
+      } catch (error) {
+        errors.push(error)
+      }
+      decided++
+      slowest = Math.max(slowest, performance.now() - began - (pause.total - stood))
+      // Some hundred a second, so that there is time left for the others on this machine.
+      await new Promise((done) => setTimeout(done, 20))
+    }
+  }
+  const workers = Array.from({ length: at }, worker)
+  return {
+    get decided() {
+      return decided
+    },
+    get slowest() {
+      return slowest
+    },
+    errors,
+    async stop() {
+      running = false
+      await Promise.all(workers)
+      pause.stop()
+    },
+  }
+}
+
+/** How long the event loop stood still in all: on a busy machine that is no fault of whoever is measured. */
+class Pauses {
+  total = 0
+  private last = performance.now()
+  private readonly timer = setInterval(() => {
+    const now = performance.now()
+    const late = now - this.last - 10
+    if (late > 5) this.total += late
+    this.last = now
+  }, 10)
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+}
