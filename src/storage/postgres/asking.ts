@@ -23,6 +23,8 @@ interface Shape {
   readonly costs: readonly number[]
   /** By scope: whether any check that is asked reads it. */
   readonly scopes: readonly boolean[]
+  /** Every cost is nought or one. */
+  readonly plain: boolean
 }
 
 /** Turns questions into the arguments of a plan's function. */
@@ -124,6 +126,11 @@ export class Asking {
     ]
   }
 
+  /** Whether the plan's quick function may be asked. */
+  isPlain({ ask }: Question): boolean {
+    return ask.limits === undefined && this.shapeOf(ask.costs).plain
+  }
+
   /** By scope, the numbers of subjects that a question reads. */
   recordsOf({ ask }: Question): { scope: number; subject: number }[] {
     const shape = this.shapeOf(ask.costs)
@@ -146,7 +153,7 @@ export class Asking {
         if (check.unless !== undefined) read[check.unless.subject] = true
         for (const { subject } of variantsOf(check)) read[subject] = true
       }
-      shape = { costs: own, scopes: read }
+      shape = { costs: own, scopes: read, plain: own.every((cost) => cost === 0 || cost === 1) }
       this.shapes.set(costs, shape)
     }
     return shape

@@ -161,21 +161,21 @@ function load(scope: ScopeLayout, s: string): string[] {
       ', ',
     )
     const state = `CASE WHEN layout = ${scope.layout} THEN state ELSE ${s}.moved(layout, state, expires, ${scope.layout}) END`
-    const where = `space = ${scope.space} AND bot = p_bot AND subject = ANY (p_r${n})`
+    // A look-up a subject, whatever the planner thinks of the table: it may have been empty when this was planned.
+    const found = `SELECT ${state} AS st, ctid AS tid FROM ${s}.records WHERE space = ${scope.space} AND bot = p_bot AND subject = id`
     const blank = `array_fill(0::int8, ARRAY[${scope.cells}])`
     lines.push(
       `IF cardinality(p_r${n}) > 0 AND p_commit THEN LOOP`,
-      `SELECT count(*), ${picked} INTO rows, ${into} FROM (`,
-      `  SELECT ${state} AS st, ctid AS tid FROM ${s}.records WHERE ${where} ORDER BY subject FOR UPDATE) r;`,
+      `SELECT count(*), ${picked} INTO rows, ${into}`,
+      `FROM unnest(p_r${n}) w(id), LATERAL (${found} FOR UPDATE) r;`,
       `EXIT WHEN rows = cardinality(p_r${n});`,
       `INSERT INTO ${s}.records (space, bot, subject, layout, expires, state)`,
       `  SELECT ${scope.space}, p_bot, id, ${scope.layout}, 0, ${blank}`,
       `  FROM unnest(p_r${n}) id ORDER BY id ON CONFLICT DO NOTHING;`,
       'END LOOP;',
       `ELSIF cardinality(p_r${n}) > 0 THEN`,
-      `SELECT ${picked} INTO ${into} FROM (`,
-      `  SELECT coalesce(${state}, ${blank}) AS st, NULL::tid AS tid FROM unnest(p_r${n}) id`,
-      `  LEFT JOIN ${s}.records ON space = ${scope.space} AND bot = p_bot AND subject = id ORDER BY id) r;`,
+      `SELECT ${picked} INTO ${into} FROM (SELECT coalesce(r.st, ${blank}) AS st, tid`,
+      `  FROM unnest(p_r${n}) w(id) LEFT JOIN LATERAL (${found} OFFSET 0) r ON true) r;`,
       'END IF;',
     )
   }
@@ -189,11 +189,11 @@ function load(scope: ScopeLayout, s: string): string[] {
       ...scope.stored.flatMap((mark) => ['amount', 'per', 'burst'].map((column) => part(mark, column))),
     ]
     const picked = [
-      ...scope.marks.map((mark) => `array_agg(coalesce(m${mark}, 0) ORDER BY at)`),
+      ...scope.marks.map((mark) => `array_agg(coalesce(m${mark}, 0))`),
       ...scope.stored.flatMap((mark) => [
-        `array_agg(amount${mark} ORDER BY at)`,
-        `array_agg(per${mark} ORDER BY at)`,
-        `array_agg(burst${mark} * per${mark} ORDER BY at)`,
+        `array_agg(amount${mark})`,
+        `array_agg(per${mark})`,
+        `array_agg(burst${mark} * per${mark})`,
       ]),
     ]
     const into = [
@@ -203,10 +203,9 @@ function load(scope: ScopeLayout, s: string): string[] {
     lines.push(
       `IF cardinality(p_r${n}) > 0 THEN`,
       `SELECT ${picked.join(', ')} INTO ${into.join(', ')}`,
-      `FROM unnest(p_r${n}) WITH ORDINALITY r(id, at) LEFT JOIN (`,
-      `  SELECT subject, ${found.join(', ')} FROM ${s}.marks`,
-      `  WHERE bot = p_bot AND subject = ANY (p_r${n}) AND name = ANY (p_names)`,
-      '    AND (subject > 0 OR key = ANY (p_texts)) GROUP BY subject) h ON h.subject = r.id;',
+      `FROM unnest(p_r${n}) w(id), LATERAL (`,
+      `  SELECT ${found.join(', ')} FROM ${s}.marks`,
+      '  WHERE bot = p_bot AND subject = id AND (subject > 0 OR key = ANY (p_texts))) h;',
       'END IF;',
     )
   }
@@ -215,7 +214,7 @@ function load(scope: ScopeLayout, s: string): string[] {
 
 function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
   const from = `unnest(p_q${q}s, p_q${q}n) AS w(wanted, nth)`
-  const match = `slot = ${chunk} AND bot = p_bot AND subject = wanted AND number = nth`
+  const found = `SELECT bits, lapses, created, running, ctid AS tid FROM ${s}.chunks WHERE slot = ${chunk} AND bot = p_bot AND subject = wanted AND number = nth`
   const blank = `decode(repeat('00', 1024), 'hex')`
   const picked = [
     'array_agg(bits)',
@@ -226,12 +225,9 @@ function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
     'array_agg(false)',
   ].join(', ')
   const into = [...'blcxtd'].map((c) => `q${q}_${c}`).join(', ')
-  const columns = 'bits, lapses, created, running'
   return [
     `IF cardinality(p_q${q}s) > 0 AND p_commit THEN LOOP`,
-    `SELECT count(*), ${picked} INTO rows, ${into} FROM (`,
-    `  SELECT ${columns}, c.ctid AS tid FROM ${from} JOIN ${s}.chunks c ON ${match}`,
-    '  ORDER BY subject, number FOR UPDATE OF c) r;',
+    `SELECT count(*), ${picked} INTO rows, ${into} FROM ${from}, LATERAL (${found} FOR UPDATE) c;`,
     `EXIT WHEN rows = cardinality(p_q${q}s);`,
     `INSERT INTO ${s}.chunks (slot, bot, subject, number, lapses, created, bits)`,
     `  SELECT ${chunk}, p_bot, wanted, nth, 0, 0, ${blank} FROM ${from} ORDER BY wanted, nth ON CONFLICT DO NOTHING;`,
@@ -239,7 +235,7 @@ function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
     `ELSIF cardinality(p_q${q}s) > 0 THEN`,
     `SELECT ${picked} INTO ${into} FROM (`,
     `  SELECT coalesce(bits, ${blank}) AS bits, coalesce(lapses, 0) AS lapses, coalesce(created, 0) AS created,`,
-    `    running, NULL::tid AS tid FROM ${from} LEFT JOIN ${s}.chunks ON ${match} ORDER BY wanted, nth) r;`,
+    `    running, tid FROM ${from} LEFT JOIN LATERAL (${found} OFFSET 0) c ON true) r;`,
     'END IF;',
   ]
 }
@@ -276,7 +272,7 @@ function ask(layout: Layout): string[] {
   return lines
 }
 
-function store({ scope: n, space, layout, cells }: ScopeLayout, _: Layout, s: string): string[] {
+function store({ scope: n, layout, cells }: ScopeLayout, _: Layout, s: string): string[] {
   const names = Array.from({ length: cells }, (_, i) => `c${i + 1}`)
   const arrays = names.map((_, i) => `s${n}_${i + 1}`)
   const list = (items: string[], last: string): string => [...items, last].join(', ')
@@ -286,7 +282,7 @@ function store({ scope: n, space, layout, cells }: ScopeLayout, _: Layout, s: st
     `  state = ARRAY[${names.join(', ')}]::int8[] || x`,
     `FROM unnest(${list([`s${n}_t`, `s${n}_d`, ...arrays], `s${n}_x`)})`,
     `  AS w(${list(['tid', 'changed', ...names], 'x')})`,
-    `WHERE w.changed AND r.ctid = w.tid AND r.space = ${space};`,
+    'WHERE w.changed AND r.ctid = w.tid;',
     'END IF;',
   ]
 }

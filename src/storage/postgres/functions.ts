@@ -3,29 +3,47 @@ import type { Plan } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { stateOf } from './failures.js'
 import { functionOf } from './function.js'
+import { quickBody } from './function-quick.js'
 import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 
-/** A function made for a plan. */
+/** The functions made for a plan. */
 export interface PlanFunction {
+  /** Decides any batch. */
   readonly name: string
-  /** The statement that makes it. */
+  /** Decides one ask that is as most are; hands over to the other where it is not. */
+  readonly quick: string
+  /** The statements that make them. */
   readonly sql: string
 }
 
-/** Its name is a digest of its text, so that workers with one plan share it and others cannot be mistaken for it. */
+/** Their names are digests of their text, so that workers with one plan share them and others cannot be mistaken for them. */
 export function planFunction(layout: Layout, s: string): PlanFunction {
   const { args, body } = functionOf(layout, s)
-  const digest = createHash('sha256').update(`${args}\n${body}`).digest('hex').slice(0, 24)
-  const name = `judge_${digest}`
-  const quote = `$judge_${digest}$`
-  const sql = [
-    `CREATE OR REPLACE FUNCTION ${s}.${name}(${args}) RETURNS int8[]`,
-    // Without statistics the planner reads small tables from end to end, and keeps to that when they have grown.
-    'LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS',
+  const name = `judge_${digestOf(`${args}\n${body}`)}`
+  const names = args.split(', ').map((arg) => arg.slice(0, arg.indexOf(' ')))
+  const short = quickBody(layout, s, `${s}.${name}(${names.join(', ')})`)
+  const quick = `quick_${digestOf(`${args}\n${short}`)}`
+  return {
+    name,
+    quick,
+    sql: `${statement(`${s}.${name}`, args, body)}\n${statement(`${s}.${quick}`, args, short)}`,
+  }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 24)
+}
+
+function statement(name: string, args: string, body: string): string {
+  const quote = '$judge$'
+  return [
+    `CREATE OR REPLACE FUNCTION ${name}(${args}) RETURNS int8[]`,
+    // Planned once: how many subjects there are is all that differs, and a plan takes longer than a batch. Without
+    // statistics the planner reads small tables from end to end, and would keep to that when they have grown.
+    'LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS',
     `${quote}${body}\n${quote};`,
   ].join('\n')
-  return { name, sql }
 }
 
 /**
@@ -34,11 +52,15 @@ export function planFunction(layout: Layout, s: string): PlanFunction {
  *
  * @throws SentinelError `storage.permission`, with the statement to run, where the role may not.
  */
-export async function createFunction(link: Link, plan: Plan, { name, sql }: PlanFunction): Promise<void> {
+export async function createFunction(
+  link: Link,
+  plan: Plan,
+  { name, quick, sql }: PlanFunction,
+): Promise<void> {
   const [found] = await link.query<{ there: boolean }>(
-    `SELECT EXISTS (SELECT FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
-      WHERE proname = $1 AND nspname = $2) AS there`,
-    [name, link.schema],
+    `SELECT count(*) = 2 AS there FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+      WHERE proname = ANY ($1) AND nspname = $2`,
+    [[name, quick], link.schema],
   )
   if (found?.there !== true) {
     try {
@@ -53,7 +75,7 @@ export async function createFunction(link: Link, plan: Plan, { name, sql }: Plan
     }
   }
   await link.query(
-    `INSERT INTO ${link.s}.plans (function, plan) VALUES ($1, $2) ON CONFLICT (function) DO UPDATE SET used_at = now()`,
-    [name, plan.name],
+    `INSERT INTO ${link.s}.plans (function, plan) SELECT unnest($1::text[]), $2 ON CONFLICT (function) DO UPDATE SET used_at = now()`,
+    [[name, quick], JSON.stringify(plan.name)],
   )
 }

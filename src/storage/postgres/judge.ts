@@ -6,6 +6,7 @@ import { ToldMoment } from '../remote/moment.js'
 import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
+import type { PlanFunction } from './functions.js'
 import type { Layout } from './layout.js'
 import type { Shared } from './shared.js'
 
@@ -61,8 +62,7 @@ export class PostgresJudge implements Judge {
 
   constructor(
     readonly layout: Layout,
-    /** Of the plan's function. */
-    private readonly name: string,
+    private readonly made: PlanFunction,
     private readonly shared: Shared,
     readonly moment: PlanMoment,
   ) {
@@ -125,8 +125,10 @@ export class PostgresJudge implements Judge {
   }
 
   private async call(questions: readonly Question[], commit: boolean): Promise<Decision[]> {
-    const { shared, name, asking, answers } = this
+    const { shared, made, asking, answers } = this
     const serial = serials.take(questions.length)
+    const quick = commit && questions.length === 1 && asking.isPlain(questions[0] as Question)
+    const name = quick ? made.quick : made.name
     const values = asking.argumentsOf(questions)
     const bot = String((questions[0] as Question).ask.bot)
     const places = values.map((_, index) => `$${index + 4}`).join(',')

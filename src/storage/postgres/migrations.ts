@@ -1,3 +1,4 @@
+import type { QueryResultRow } from 'pg'
 import { SentinelError } from '../../core/errors.js'
 import type { Link } from './link.js'
 import { helpers } from './sql/helpers.js'

@@ -124,7 +124,7 @@ class PostgresStorage implements Storage {
       moment = new PlanMoment()
       this.moments.set(plan.name, moment)
     }
-    const judge = new PostgresJudge(layout, made.name, shared, moment)
+    const judge = new PostgresJudge(layout, made, shared, moment)
     this.judges.set(plan.name, judge)
     return judge
   }

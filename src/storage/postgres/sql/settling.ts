@@ -66,7 +66,7 @@ $f$;
 --   6 sequence: 6, slot, subject, chunk, number in it, serial, to, taken at, whether leased
 -- -> how many changed something.
 CREATE FUNCTION ${s}.settle(p_bot int8, p_now int8, p_ops int8[]) RETURNS int4 LANGUAGE plpgsql VOLATILE
-SET enable_seqscan = off AS $f$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $f$
 DECLARE
   now int8 := CASE WHEN p_now < 0 THEN (${s}.time_of(p_bot, false))[1] ELSE p_now END;
   w int4;
