@@ -1,4 +1,5 @@
 import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import type { Key } from '../core/subject.js'
 import type { DeniedEvent, House } from '../middleware/house.js'
@@ -173,7 +174,10 @@ export class ActivityRecorder {
     try {
       await this.house.storage.users.note(bot, batch)
     } catch (error) {
-      this.house.events.tell('error', { error, during: 'users.note' })
+      // Of a storage that is known to be down everybody has been told; what stays unwritten at the end is another matter.
+      if (this.closed || !isUnavailable(error)) {
+        this.house.events.tell('error', { error, during: 'users.note' })
+      }
       for (const activity of batch) this.takeBack(bot, activity)
     }
   }
@@ -188,6 +192,10 @@ export class ActivityRecorder {
     noted.at = Math.max(noted.at, at)
     for (const [name, n] of Object.entries(counts)) count(noted, name, n)
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.unavailable'
 }
 
 function count({ counts }: Noted, name: Activity | typeof DENIALS | string, by: number): void {

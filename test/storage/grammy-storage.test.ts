@@ -12,6 +12,7 @@ import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { startTelegram } from '../../src/telegram/index.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+import { closing } from './closing.js'
 import { conformance } from './conformance.js'
 
 /** An adapter over a map, and how often it was used. */
@@ -71,24 +72,6 @@ conformance('@grammyjs/storage-psql, counting in memory', {
   },
   schedules: 10,
 })
-
-/** A storage that takes its connection with it. */
-function closing(storage: Storage, end: () => Promise<unknown>): Storage {
-  let closed: Promise<unknown> | undefined
-  return new Proxy(storage, {
-    get(of, name) {
-      if (name === 'close') {
-        return async () => {
-          await of.close()
-          closed ??= end()
-          await closed
-        }
-      }
-      const value: unknown = Reflect.get(of, name)
-      return typeof value === 'function' ? value.bind(of) : value
-    },
-  })
-}
 
 const START = 1_795_000_000_000
 const ALICE = userKey(7)

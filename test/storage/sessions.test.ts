@@ -1,11 +1,16 @@
 import { type ConversationFlavor, conversations, createConversation } from '@grammyjs/conversations'
 import { Bot, type Context, type LazySessionFlavor, lazySession, type SessionFlavor, session } from 'grammy'
+import { Pool } from 'pg'
 import { SentinelError } from '../../src/core/errors.js'
 import { sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { later } from '../sentinel-desk.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+import { closing } from './closing.js'
 
 interface Counter {
   pizzas: number
@@ -13,12 +18,26 @@ interface Counter {
 
 let now = 1_795_000_000_000
 const clock = (): number => now
-const storages: [string, () => Storage][] = [
-  ['that answers at once', () => memory({ clock })],
-  ['that answers with promises', () => later(memory({ clock }))],
+const pools: Pool[] = []
+afterAll(() => Promise.all(pools.map((pool) => pool.end())))
+
+const storages: [string, () => Promise<Storage>][] = [
+  ['in memory', async () => memory({ clock })],
+  ['that answers later', async () => later(memory({ clock }))],
+  ['in Redis', async () => redis(await sharedRedis(), { prefix: freshName(), clock })],
+  [
+    'in Postgres',
+    async () => {
+      const pool = new Pool({ connectionString: await sharedPostgres(), max: 2 })
+      pools.push(pool)
+      const schema = freshName()
+      const storage = postgres(pool, { schema, clock })
+      return closing(storage, () => pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`))
+    },
+  ],
 ]
 
-describe.each(storages)('sessions in a storage %s', (_, make) => {
+describe.each(storages)('sessions %s', (_, make) => {
   let telegram: Telegram
   let account: TelegramBot
   let alice: Person
@@ -26,7 +45,7 @@ describe.each(storages)('sessions in a storage %s', (_, make) => {
   const ends: (() => Promise<unknown>)[] = []
 
   beforeEach(async () => {
-    storage = make()
+    storage = await make()
     telegram = await startTelegram()
     account = telegram.createBot({ username: 'pizza_bot' })
     alice = telegram.createUser({ firstName: 'Alice' })

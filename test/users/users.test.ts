@@ -1,3 +1,4 @@
+import { SentinelError } from '../../src/core/errors.js'
 import { keyText, subject, userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -160,6 +161,22 @@ describe('activity', () => {
     await say(ALICE, 'three')
     await guard.close()
     expect(failures.at(-1)).toBe('users.note: for good')
+  })
+
+  test('that waits for a storage that is known to be down is told once: when it is lost', async () => {
+    const down = new SentinelError('storage.unavailable', 'the storage is down')
+    const { guard, says: say, time } = desk({ users: true, storage: noting(() => down).storage })
+    const failures: string[] = []
+    guard.on('error', ({ during }) => failures.push(during))
+    await say(ALICE, 'one')
+    for (let second = 0; second < 3; second++) {
+      time.advance(1000)
+      for (let i = 0; i < 4; i++) await tick()
+    }
+    expect(failures).toEqual([])
+    expect((await guard.health()).activity).toEqual({ waiting: 1, dropped: 0 })
+    await guard.close()
+    expect(failures).toEqual(['users.note'])
   })
 
   test('of a flood of many is bounded, in memory and in writes', async () => {

@@ -16,10 +16,13 @@ interface Known {
   readonly serial: number
   firstSeen: Ms
   lastSeen: Ms
-  readonly counts: Map<string, number>
-  /** Each field as JSON. */
-  readonly data: Map<string, string>
+  /** Replaced, not grown: users with the same names share their shape, which takes a third of what maps take. */
+  counts: Readonly<Record<string, number>>
+  /** As JSON. */
+  data: string
 }
+
+const NO_COUNTS = Object.freeze({})
 
 /** Users in maps, by bot. Kept until erased. */
 export class MemoryUsers implements Users {
@@ -41,9 +44,7 @@ export class MemoryUsers implements Users {
       const known = this.knownOf(bot, canonicalKey(key), at)
       known.firstSeen = Math.min(known.firstSeen, at)
       known.lastSeen = Math.max(known.lastSeen, at)
-      for (const [name, count] of Object.entries(counts)) {
-        known.counts.set(name, (known.counts.get(name) ?? 0) + count)
-      }
+      known.counts = sumOf(known.counts, counts)
     }
   }
 
@@ -51,10 +52,12 @@ export class MemoryUsers implements Users {
     const texts = patchTexts(data)
     const own = canonicalKey(key)
     const known = this.knownOf(bot, own, this.clock())
+    const fields = new Map(Object.entries(JSON.parse(known.data) as object))
     for (const [name, text] of texts) {
-      if (text === null) known.data.delete(name)
-      else known.data.set(name, text)
+      if (text === null) fields.delete(name)
+      else fields.set(name, JSON.parse(text))
     }
+    known.data = JSON.stringify(Object.fromEntries(fields))
     return recordOf(own, known)
   }
 
@@ -83,15 +86,26 @@ export class MemoryUsers implements Users {
     }
     let known = all.get(key)
     if (known === undefined) {
-      known = { serial: ++this.serial, firstSeen: at, lastSeen: at, counts: new Map(), data: new Map() }
+      known = { serial: ++this.serial, firstSeen: at, lastSeen: at, counts: NO_COUNTS, data: '{}' }
       all.set(key, known)
     }
     return known
   }
 }
 
+function sumOf(
+  totals: Readonly<Record<string, number>>,
+  counts: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const names = Object.keys(counts)
+  if (names.length === 0) return totals
+  // Entries, since a name may be `__proto__`.
+  const sums = new Map(Object.entries(totals))
+  for (const name of names) sums.set(name, (sums.get(name) ?? 0) + (counts[name] as number))
+  return Object.fromEntries(sums)
+}
+
 /** A copy: nothing that is given out changes, or can be changed. */
 function recordOf(key: Key, { firstSeen, lastSeen, counts, data }: Known): UserRecord {
-  const fields = [...data].map(([name, text]): [string, unknown] => [name, JSON.parse(text)])
-  return { key, firstSeen, lastSeen, counts: Object.fromEntries(counts), data: Object.fromEntries(fields) }
+  return { key, firstSeen, lastSeen, counts: { ...counts }, data: JSON.parse(data) }
 }
