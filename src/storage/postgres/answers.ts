@@ -1,4 +1,4 @@
-import type { Decision, RefusalCause } from '../../core/check.js'
+import type { Ask, Decision, RefusalCause } from '../../core/check.js'
 import type { Question } from './asking.js'
 import { type Charged, NO_SHADOWS, PostgresDecision, PostgresReceipt } from './decision.js'
 import { isVaried } from './function-checks.js'
@@ -13,10 +13,22 @@ const NEVER = 1e18
 export class Answers {
   private readonly limited: readonly (Column & { readonly varied: boolean; readonly divisor: number })[]
 
+  private readonly charging: readonly Column[]
+
   constructor(private readonly layout: Layout) {
+    this.charging = layout.columns.filter(({ check }) => check.kind !== 'absent' && check.kind !== 'present')
     this.limited = layout.columns
       .filter(({ check }) => check.kind === 'bucket' || check.kind === 'window')
       .map((column) => ({ ...column, varied: isVaried(column), divisor: divisorOf(column) }))
+  }
+
+  /** Limits and claims that an ask would charge, as bits. */
+  private chargedOf({ costs, subjects }: Ask): number {
+    let bits = 0
+    for (const { index, check } of this.charging) {
+      if ((costs[index] ?? 0) > 0 && subjects[check.subject] !== undefined) bits += 2 ** index
+    }
+    return bits
   }
 
   /** Decisions in the order of the questions. */
@@ -36,7 +48,7 @@ export class Answers {
       const head = Number(numbers[next++])
       const low = head % 4096
       const refusedBy = (low & 63) - 1
-      const charged = Math.floor(head / 4096)
+      const skipped = Math.floor(head / 4096)
       const wait = refusedBy < 0 ? 0 : Number(numbers[next++])
       const shadows = (low & 1024) === 0 ? NO_SHADOWS : indices(Number(numbers[next++]))
       const remaining: number[] = new Array(checks).fill(Number.NaN)
@@ -65,7 +77,7 @@ export class Answers {
               own < 0 ? serverClock : at,
               own < 0 ? serverOwn : own,
               serial + nth,
-              charged,
+              this.chargedOf(ask) - skipped,
               limits,
             )
           : undefined

@@ -2,6 +2,15 @@ import type { ClaimCheck } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 import { type Column, depthOf, formOf, type Layout, ringOf, variantsOf } from './layout.js'
 
+/** How a function is written. */
+export interface Writing {
+  readonly layout: Layout
+  /** The schema, quoted. */
+  readonly s: string
+  /** Whether asks may bring limits of their own. */
+  readonly ownLimits: boolean
+}
+
 /*
  * How the function judges one check. By check i: c its cost, g its charge in whole units, a r z the limit in force
  * (amount, per, depth or most), t the token of a claim and h whether it left something to clear away, o f e what a limit
@@ -14,11 +23,24 @@ export const INFINITE = 4_000_000_000_000_000_000n
 const bit = ({ index }: Column): number => 2 ** index
 const cell = (column: Column, nth = 0): string => `s${column.scope}_${column.cells[nth]}[u${column.scope}]`
 
-/** The limit of the plan, and the charge for the cost at hand. */
-export function limited(column: Column): string {
+/** The limit in force: a literal where it is always the plan's. */
+export function limitIn(
+  column: Column,
+  { ownLimits }: Writing,
+): { amount: string; per: string; most: string } {
   const { index: i, check } = column
+  const fixed = !ownLimits && !isVaried(column) && (check.kind === 'bucket' || check.kind === 'window')
+  if (!fixed) return { amount: `a${i}`, per: `r${i}`, most: `z${i}` }
+  const { limit } = check
+  return { amount: `${limit.amount}`, per: `${limit.per}`, most: `${mostOf(column, limit)}` }
+}
+
+/** What is to be known of a limit for a list of costs: the plan's limit, and the charge. */
+export function limited(column: Column, writing: Writing): string {
+  const { check } = column
   if (check.kind !== 'bucket' && check.kind !== 'window') return ''
-  return `${inForce(column, check.limit)} ${charge(column)} o${i} := 0;`
+  const known = limitIn(column, writing).amount !== `a${column.index}`
+  return `${known ? '' : inForce(column, check.limit)} ${charge(column, writing)}`
 }
 
 /** What is compared with: units of a bucket from full to empty, thousandths of a window, units of an exact one. */
@@ -33,11 +55,11 @@ function inForce(column: Column, limit: Limit): string {
   return `a${i} := ${limit.amount}; r${i} := ${limit.per}; z${i} := ${mostOf(column, limit)};`
 }
 
-function charge(column: Column): string {
+function charge(column: Column, writing: Writing): string {
   const { index: i, check } = column
   const form = formOf(check)
   if (form === 'log') return `g${i} := ceil(c${i});`
-  return `g${i} := greatest(1, floor(c${i} * ${form === 'bucket' ? `r${i}` : 1000} + 0.5));`
+  return `g${i} := greatest(1, floor(c${i} * ${form === 'bucket' ? limitIn(column, writing).per : 1000} + 0.5));`
 }
 
 /** Whether the limit in force of a check may be another than the plan's: its marks say so. */
@@ -46,7 +68,8 @@ export function isVaried({ check }: Column): boolean {
 }
 
 /** The limits in force for the ask at hand, where they are not the plan's. */
-export function settleLimits(layout: Layout): string[] {
+export function settleLimits(writing: Writing): string[] {
+  const { layout, ownLimits } = writing
   const lines: string[] = []
   const checks = layout.columns.length
   const told: string[] = []
@@ -73,20 +96,25 @@ export function settleLimits(layout: Layout): string[] {
           ...dynamic(`la${at}`, `lp${at}`, `ld${at}`),
         ]
       })
-      lines.push(...branches, `ELSE ${inForce(column, check.limit)}`, 'END IF;', charge(column))
+      lines.push(...branches, `ELSE ${inForce(column, check.limit)}`, 'END IF;', charge(column, writing))
     }
     const own = `p_limits[lim + ${i * 3}`
     told.push(
       `IF ${own} + 1] > 0 THEN`,
       ...dynamic(`${own} + 1]`, `${own} + 2]`, `${own} + 3]`),
-      charge(column),
+      charge(column, writing),
       'END IF;',
     )
   }
-  // The next ask reads its list of costs anew, and with it the plan's limits.
-  if (told.length > 0)
-    lines.push(`IF lim > 0 THEN lim := (lim - 1) * ${checks * 3}; last := 0;`, ...told, 'lim := 1; END IF;')
-  return lines
+  if (!ownLimits || told.length === 0) return lines
+  return [
+    ...lines,
+    'lim := p_asks[w + 4];',
+    // The next ask reads its list of costs anew, and with it the plan's limits.
+    `IF lim > 0 THEN lim := (lim - 1) * ${checks * 3}; last := 0;`,
+    ...told,
+    'lim := 1; END IF;',
+  ]
 }
 
 /** Whether a check is left out for the ask at hand; undefined where it never is. */
@@ -103,77 +131,96 @@ export function ban(column: Column, s: string): string | undefined {
   return `coalesce((${s}.section(x${column.scope}, ${column.penaltyTag}))[4], 0)`
 }
 
+/** Whether a check is asked, and has not been left out. */
+export function isCharged(column: Column, { layout }: Writing): string {
+  const { index: i } = column
+  const asked = `c${i} <> 0 AND ${subjectIn(column)}`
+  return mayBeLeftOut(column, layout)
+    ? `${asked} AND (skipped IS NULL OR skipped & ${bit(column)} = 0)`
+    : asked
+}
+
+function mayBeLeftOut(column: Column, layout: Layout): boolean {
+  const { check, index } = column
+  const waived = layout.columns.some((each) => each.index < index && each.check.kind === 'claim')
+  return waived || check.shadow === true || check.unless !== undefined || check.kind === 'claim'
+}
+
 /** Judges one check of the ask at hand, and ends the judging where it refuses. */
-export function judged(column: Column, layout: Layout, s: string): string[] {
+export function judged(column: Column, writing: Writing): string[] {
+  const { layout, s } = writing
   const { index: i, check, scope } = column
   const shadow = check.shadow === true
-  const earlierClaims = layout.columns.some((each) => each.index < i && each.check.kind === 'claim')
-  const conditions = [`c${i} <> 0`, subjectIn(column, layout)]
-  if (earlierClaims && check.kind !== 'absent' && check.kind !== 'present') {
-    conditions.push(shadow ? 'waives = 0' : 'waives < 2')
+  const limits = check.kind !== 'absent' && check.kind !== 'present'
+  const skip = limits ? `skipped := coalesce(skipped, 0) | ${bit(column)};` : ''
+  const reasons: string[] = []
+  if (limits && layout.columns.some((each) => each.index < i && each.check.kind === 'claim')) {
+    reasons.push(shadow ? 'waives > 0' : 'waives > 1')
   }
-  const left = excused(column, layout)
-  if (left !== undefined) conditions.push(`NOT ${left}`)
+  const out = excused(column, layout)
+  if (out !== undefined) reasons.push(out)
   const bannedUntil = ban(column, s)
   const banned =
     bannedUntil === undefined
       ? []
       : [
-          `IF x${scope} IS NOT NULL THEN`,
+          `IF array_position(x${scope}, ${column.penaltyTag}) > 0 THEN`,
           `  ban := ${bannedUntil} - now;`,
           `  IF ban > 0 THEN wait := greatest(wait, ban); told := ${i}; cause := 1; END IF;`,
           'END IF;',
         ]
   const refuses = shadow
-    ? [
-        `IF wait > 0 THEN shadows := shadows | ${bit(column)}; wait := 0; told := -1; cause := 0;`,
-        ...taking(column, 'ELSE'),
-        'END IF;',
-      ]
-    : [
-        `IF wait > 0 THEN refuser := ${i}; IF told < 0 THEN told := ${i}; END IF; EXIT judged; END IF;`,
-        ...taking(column),
-      ]
+    ? `IF wait > 0 THEN shadows := coalesce(shadows, 0) | ${bit(column)}; wait := NULL; told := NULL; cause := NULL; ${skip} END IF;`
+    : `IF wait > 0 THEN refuser := ${i}; told := coalesce(told, ${i}); EXIT judged; END IF;`
   const body =
-    check.kind === 'claim' ? claim(column, layout, check, s, banned) : [...own(column, layout, s), ...banned]
-  return [`-- ${i}: ${formOf(check)}`, `IF ${conditions.join(' AND ')} THEN`, ...body, ...refuses, 'END IF;']
+    check.kind === 'claim'
+      ? [...claim(column, writing, check, banned), refuses]
+      : banned.length === 0
+        ? own(column, writing, refuses)
+        : [...own(column, writing, ''), ...banned, refuses]
+  return [
+    `-- ${i}: ${formOf(check)}`,
+    `IF c${i} <> 0 AND ${subjectIn(column)} THEN`,
+    ...(reasons.length === 0 ? [] : [`IF ${reasons.join(' OR ')} THEN ${skip === '' ? 'NULL;' : skip} ELSE`]),
+    ...body,
+    ...(reasons.length === 0 ? [] : ['END IF;']),
+    'END IF;',
+  ]
 }
 
-/** Notes that a limit is to be charged; claims note for themselves what they take. */
-function taking(column: Column, before = ''): string[] {
-  const { check } = column
-  if (check.kind === 'absent' || check.kind === 'present') return []
-  if (check.kind === 'claim')
-    return [`${before} IF h${column.index} >= 0 THEN taken := taken | ${bit(column)}; END IF;`]
-  return [`${before} taken := taken | ${bit(column)};`]
+/** A sequence has its subject in its chunk: its scope may have no records. */
+function subjectIn(column: Column): string {
+  return column.sequence >= 0 ? `i${column.index} > 0` : `u${column.scope} > 0`
 }
 
-function subjectIn(column: Column, { scopes }: Layout): string {
-  const scope = scopes[column.scope]
-  // A scope that is asked for chunks only has no records: the chunk says whether there is a subject.
-  if (column.sequence >= 0) return `i${column.index} > 0`
-  return scope === undefined ? 'false' : `u${column.scope} > 0`
-}
-
-function own(column: Column, layout: Layout, s: string): string[] {
+/** @param refuses What to do right where the check has set how long to wait. */
+function own(column: Column, writing: Writing, refuses: string): string[] {
+  const { layout, s } = writing
   const { check, scope, index: i } = column
   const until = (name: string): string => `m${scope}_${layout.marks.indexOf(name)}[u${scope}]`
+  const { amount, per, most } = limitIn(column, writing)
   switch (check.kind) {
     case 'absent':
-      return check.anyOf.map(
-        (name) =>
-          `IF ${until(name)} > clock THEN wait := greatest(wait, CASE WHEN ${until(name)} = ${INFINITE} THEN ${INFINITE} ELSE ${until(name)} - clock END); END IF;`,
-      )
+      return check.anyOf.length === 0
+        ? []
+        : [
+            `IF ${check.anyOf.map((name) => `${until(name)} > clock`).join(' OR ')} THEN`,
+            `  wait := greatest(${check.anyOf.map((name) => `CASE WHEN ${until(name)} = ${INFINITE} THEN ${INFINITE} ELSE ${until(name)} - clock END`).join(', ')});`,
+            `  ${refuses}`,
+            'END IF;',
+          ]
     case 'present': {
       const held = check.anyOf.map((name) => `${until(name)} > clock`)
-      return [`IF NOT (${held.length === 0 ? 'false' : held.join(' OR ')}) THEN wait := ${INFINITE}; END IF;`]
+      return [
+        `IF NOT (${held.length === 0 ? 'false' : held.join(' OR ')}) THEN wait := ${INFINITE}; ${refuses} END IF;`,
+      ]
     }
     case 'bucket':
       return [
-        missing(column),
-        `o${i} := o${i} + g${i};`,
-        `IF o${i} > z${i} THEN`,
-        `  wait := CASE WHEN g${i} > z${i} THEN ${INFINITE} ELSE (o${i} - z${i} + a${i} - 1) / a${i} END;`,
+        `o${i} := g${i} + ${missing(column, writing)};`,
+        `IF o${i} > ${most} THEN`,
+        `  wait := CASE WHEN g${i} > ${most} THEN ${INFINITE} ELSE (o${i} - ${most} + ${amount} - 1) / ${amount} END;`,
+        `  ${refuses}`,
         'END IF;',
       ]
     case 'window':
@@ -181,111 +228,109 @@ function own(column: Column, layout: Layout, s: string): string[] {
     default:
       return []
   }
-  const nothing = `IF g${i} > z${i} THEN wait := ${INFINITE};`
+  const nothing = `IF g${i} > ${most} THEN wait := ${INFINITE};`
   if (check.form === 'log') {
     return [
       `y${i} := ${s}.section(x${scope}, ${column.tag});`,
       nothing,
-      `ELSE wait := greatest(0, coalesce(${s}.log_nth(y${i}, z${i} - g${i} + 1) + r${i} - now, 0));`,
+      `ELSE wait := greatest(0, coalesce(${s}.log_nth(y${i}, ${most} - g${i} + 1) + ${per} - now, 0));`,
       'END IF;',
+      refuses,
     ]
   }
   if (check.form === 'fixed') {
     return [
-      `o${i} := CASE WHEN ${cell(column)} + r${i} > now THEN ${cell(column, 1)} ELSE 0 END;`,
+      `o${i} := CASE WHEN ${cell(column)} + ${per} > now THEN ${cell(column, 1)} ELSE 0 END;`,
       nothing,
-      `ELSIF o${i} + g${i} > z${i} THEN wait := ${cell(column)} + r${i} - now;`,
+      `ELSIF o${i} + g${i} > ${most} THEN wait := ${cell(column)} + ${per} - now;`,
       'END IF;',
+      refuses,
     ]
   }
   return [
-    ...spans(column),
+    ...spans(column, writing),
     nothing,
-    `ELSIF e${i} * (f${i} + r${i} - now) + (o${i} + g${i}) * r${i} > z${i} * r${i} THEN`,
-    `  wait := ${s}.counters_wait(o${i}, e${i}, z${i} - g${i}, r${i}, f${i} + r${i} - now);`,
+    `ELSIF e${i} * (f${i} + ${per} - now) + (o${i} + g${i}) * ${per} > ${most}::int8 * ${per} THEN`,
+    `  wait := ${s}.counters_wait(o${i}, e${i}, ${most} - g${i}, ${per}, f${i} + ${per} - now);`,
     'END IF;',
+    refuses,
   ]
 }
 
 /** Units missing from a bucket, of which the record keeps when it will be full, in 2^-19 ms. */
-export function missing(column: Column): string {
-  const { index: i } = column
-  return [
-    `d := ${cell(column)} - (now << 19);`,
-    `IF d > 0 THEN o${i} := (d >> 19) * a${i} + (((d & 524287) * a${i} + 262144) >> 19); ELSE o${i} := 0; END IF;`,
-  ].join('\n')
+export function missing(column: Column, writing: Writing): string {
+  const { amount } = limitIn(column, writing)
+  const left = `(${cell(column)} - (now << 19))`
+  return `CASE WHEN ${cell(column)} > now << 19 THEN (${left} >> 19) * ${amount} + (((${left} & 524287) * ${amount} + 262144) >> 19) ELSE 0 END`
 }
 
 /** Of two counters: when the span began that it is now (f), used in it (o), used in the one before (e). */
-export function spans(column: Column): string[] {
+export function spans(column: Column, writing: Writing): string[] {
   const { index: i } = column
+  const { per } = limitIn(column, writing)
   const [start, used, before] = [cell(column, 0), cell(column, 1), cell(column, 2)]
   return [
-    `IF ${start} + r${i} > now THEN f${i} := ${start}; o${i} := ${used}; e${i} := ${before};`,
-    `ELSIF ${start} + 2 * r${i} > now THEN f${i} := ${start} + r${i}; o${i} := 0; e${i} := ${used};`,
+    `IF ${start} + ${per} > now THEN f${i} := ${start}; o${i} := ${used}; e${i} := ${before};`,
+    `ELSIF ${start} + 2 * ${per}::int8 > now THEN f${i} := ${start} + ${per}; o${i} := 0; e${i} := ${used};`,
     `ELSE f${i} := now; o${i} := 0; e${i} := 0; END IF;`,
   ]
 }
 
-/** h becomes -1 where it is not to be taken, 1 where something is to be cleared away first, else 0. */
-function claim(column: Column, layout: Layout, check: ClaimCheck, s: string, banned: string[]): string[] {
-  const { index: i, scope, listTag, sequence: q } = column
+/** How a claim stands, and what follows. Where it is held, or what it waives was taken before, it is not taken. */
+function claim(column: Column, { layout, s }: Writing, check: ClaimCheck, banned: string[]): string[] {
+  const { index: i, scope, heldTag, listTag, sequence: q } = column
   const waive = check.shadow === true ? 'waives := greatest(waives, 1);' : 'waives := 2; waived := 1;'
   // A ban cancels what a claim would have waived.
-  const unlessBanned = banned.length === 0 ? waive : `IF cause <> 1 THEN ${waive} END IF;`
+  const waiveUnlessBanned = banned.length === 0 ? waive : `IF cause IS DISTINCT FROM 1 THEN ${waive} END IF;`
+  const skip = `skipped := coalesce(skipped, 0) | ${bit(column)};`
   if (q >= 0) {
     return [
-      `h${i} := 0; st := 0;`,
       `IF q${q}_l[i${i}] > now THEN`,
       `  st := (get_byte(q${q}_b[i${i}], (t${i} >> 2)::int4) >> ((t${i} & 3) * 2)::int4) & 3;`,
-      '  IF st = 3 THEN',
-      `    d := ${s}.running_until((q${q}_x[i${i}]).v, t${i});`,
-      '    IF d <= now THEN st := 2; END IF;',
+      '  IF st <> 0 THEN',
+      '    IF st = 3 THEN',
+      `      d := ${s}.running_until((q${q}_x[i${i}]).v, t${i});`,
+      '      IF d <= now THEN st := 2; END IF;',
+      '    END IF;',
+      `    IF st <> 2 THEN wait := CASE WHEN st = 1 THEN q${q}_l[i${i}] ELSE least(q${q}_l[i${i}], d) END - now; END IF;`,
       '  END IF;',
-      '  IF st = 1 OR st = 3 THEN',
-      `    h${i} := -1; wait := CASE WHEN st = 1 THEN q${q}_l[i${i}] ELSE least(q${q}_l[i${i}], d) END - now;`,
-      '  END IF;',
-      'END IF;',
+      'ELSE st := 0; END IF;',
       ...banned,
-      `IF st = 2 THEN ${unlessBanned} END IF;`,
+      `IF st = 2 THEN ${waiveUnlessBanned} END IF;`,
     ]
   }
   const refusers = layout.columns
     .filter((each) => each.check.shadow !== true)
     .map(({ slot, index }) => `WHEN ${slot} THEN ${index}`)
-  const refuser = refusers.length === 0 ? '-1' : `CASE b ${refusers.join(' ')} ELSE -1 END`
+  const refuser = refusers.length === 0 ? 'NULL' : `CASE b ${refusers.join(' ')} END`
   const [token, until] = [cell(column, 0), cell(column, 1)]
-  const waits = [`h${i} := -1; wait := k - now;`, 'IF st = 4 THEN told := b; cause := 2; END IF;']
+  const waits = 'wait := k - now; IF st = 4 THEN told := b; cause := 2; END IF;'
   return [
     `h${i} := 0; st := 0;`,
     `IF ${until} > now AND ${token} = t${i} THEN st := 1; k := ${until};`,
-    `ELSIF x${scope} IS NOT NULL THEN`,
-    `  v := ${s}.section(x${scope}, ${listTag});`,
-    `  p := ${s}.claim_at(v, t${i}, now);`,
-    '  IF p > 0 THEN',
-    `    h${i} := 1; st := v[p + 4] & 7; k := v[p + 1];`,
+    `ELSIF array_position(x${scope}, t${i}) > 0 THEN`,
+    `  v := ${s}.claim_in(x${scope}, ${heldTag}, ${listTag}, t${i}, now);`,
+    '  IF v IS NOT NULL THEN',
+    `    st := v[4] & 7; k := v[1]; h${i} := v[5];`,
     '    IF st = 3 THEN',
-    '      IF v[p + 2] <= now THEN st := 2; ELSE k := least(k, v[p + 2]); END IF;',
+    '      IF v[2] <= now THEN st := 2; ELSE k := least(k, v[2]); END IF;',
     '    ELSIF st = 4 THEN',
     // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
-    `      b := v[p + 4] >> 3; b := ${refuser};`,
-    '      IF b < 0 THEN st := 0; END IF;',
+    `      b := v[4] >> 3; b := ${refuser};`,
+    '      IF b IS NULL THEN st := 0; END IF;',
     '    END IF;',
     '  END IF;',
     'END IF;',
-    // What holds is decided after a ban is known: it cancels a waiver.
     ...(check.whenHeld === 'waive'
       ? [
-          `IF st = 4 THEN ${waits.join(' ')} ELSIF st = 1 OR st = 3 THEN h${i} := -1; END IF;`,
+          `IF st = 4 THEN ${waits} ELSIF st = 1 OR st = 3 THEN ${skip} END IF;`,
           ...banned,
-          ...(banned.length === 0
-            ? [`IF st BETWEEN 1 AND 3 THEN ${waive} END IF;`]
-            : [`IF st BETWEEN 1 AND 3 THEN IF cause <> 1 THEN ${waive} END IF; END IF;`]),
+          `IF st BETWEEN 1 AND 3 THEN ${waiveUnlessBanned} END IF;`,
         ]
       : [
-          `IF st = 1 OR st >= 3 THEN ${waits.join(' ')} END IF;`,
+          `IF st = 1 OR st >= 3 THEN ${waits} END IF;`,
           ...banned,
-          `IF st = 2 THEN ${unlessBanned} END IF;`,
+          `IF st = 2 THEN ${waiveUnlessBanned} END IF;`,
         ]),
   ]
 }

@@ -1,13 +1,21 @@
 import type { Consequence } from '../../core/check.js'
-import { ban, excused, isVaried, missing, spans } from './function-checks.js'
-import { type Column, formOf, type Layout, ringOf } from './layout.js'
+import {
+  ban,
+  excused,
+  isCharged,
+  isVaried,
+  limitIn,
+  missing,
+  spans,
+  type Writing,
+} from './function-checks.js'
+import { type Column, formOf, ringOf, type ScopeLayout } from './layout.js'
 
 /* What the function does once it has judged: charges, or what follows a refusal; and what is left. */
 
 /** Refills that take longer than 475 years count as that long, so that times fit their cell. */
 const LONGEST_REFILL = 15_000_000_000_000
 
-const bit = ({ index }: Column): number => 2 ** index
 const cell = (column: Column, nth = 0): string => `s${column.scope}_${column.cells[nth]}[u${column.scope}]`
 
 /** Keeps the sections of a record, and notes that it changed. */
@@ -15,21 +23,28 @@ function keep(scope: number, s: string): string {
   return `s${scope}_x[u${scope}] := ROW(x${scope})::${s}.list; s${scope}_n[u${scope}] := coalesce(cardinality(x${scope}), 0); s${scope}_d[u${scope}] := true;`
 }
 
-/** Charges one check, or takes its claim, where the judging noted so. */
-export function charged(column: Column, s: string): string[] {
+/** Charges one check, or takes its claim, where it was asked and not left out. */
+export function charged(column: Column, writing: Writing): string[] {
   const { check } = column
   if (check.kind === 'absent' || check.kind === 'present') return []
-  return [`IF taken & ${bit(column)} <> 0 THEN`, ...charge(column, s), 'END IF;']
+  return [`IF ${isCharged(column, writing)} THEN`, ...charge(column, writing), 'END IF;']
 }
 
-function charge(column: Column, s: string): string[] {
+/** Notes which records changed, once all is charged: those of checks that were asked. */
+export function noted({ scope, space, columns }: ScopeLayout): string[] {
+  const changing = columns.filter((column) => column.cells.length > 0).map(({ index }) => `c${index} <> 0`)
+  if (space === 0 || changing.length === 0) return []
+  return [`IF u${scope} > 0 AND (${changing.join(' OR ')}) THEN s${scope}_d[u${scope}] := true; END IF;`]
+}
+
+function charge(column: Column, writing: Writing): string[] {
+  const { s } = writing
   const { index: i, check, scope } = column
-  const changed = `s${scope}_d[u${scope}] := true;`
+  const { amount, per } = limitIn(column, writing)
   if (check.kind === 'claim') return column.sequence >= 0 ? takeNumber(column, s) : takeClaim(column, s)
   if (check.kind === 'bucket') {
     return [
-      `${cell(column)} := ((now + least(o${i} / a${i}, ${LONGEST_REFILL})) << 19) + (((o${i} % a${i}) << 19) + a${i} / 2) / a${i};`,
-      changed,
+      `${cell(column)} := ((now + least(o${i} / ${amount}, ${LONGEST_REFILL})) << 19) + (((o${i} % ${amount}) << 19) + ${amount} / 2) / ${amount};`,
     ]
   }
   if (check.kind !== 'window') return []
@@ -43,15 +58,11 @@ function charge(column: Column, s: string): string[] {
   }
   if (check.form === 'fixed') {
     return [
-      `IF ${cell(column)} + r${i} <= now THEN ${cell(column)} := now; END IF;`,
+      `IF ${cell(column)} + ${per} <= now THEN ${cell(column)} := now; END IF;`,
       `${cell(column, 1)} := o${i} + g${i};`,
-      changed,
     ]
   }
-  return [
-    `${cell(column, 0)} := f${i}; ${cell(column, 1)} := o${i} + g${i}; ${cell(column, 2)} := e${i};`,
-    changed,
-  ]
+  return [`${cell(column, 0)} := f${i}; ${cell(column, 1)} := o${i} + g${i}; ${cell(column, 2)} := e${i};`]
 }
 
 /** A claim on a number: two bits of a chunk. */
@@ -76,9 +87,12 @@ function takeNumber(column: Column, s: string): string[] {
   ]
 }
 
-/** A claim on a digest: held for a time and no more, it lies in two cells; any other, and a second, in a list. */
+/**
+ * A claim on a digest. Held for a time and no more, it lies in two cells; when another comes meanwhile, that moves to a
+ * section of its own. Any other claim is an entry of a list.
+ */
 function takeClaim(column: Column, s: string): string[] {
-  const { index: i, check, scope, listTag } = column
+  const { index: i, check, scope, heldTag, listTag } = column
   if (check.kind !== 'claim') return []
   const [token, until] = [cell(column, 0), cell(column, 1)]
   const hold = Math.ceil(check.holdFor)
@@ -86,12 +100,11 @@ function takeClaim(column: Column, s: string): string[] {
   const save = `x${scope} := ${s}.with_section(x${scope}, ${listTag}, ${s}.claims_until(v), v, now);`
   if (check.lease === undefined && check.retry !== true) {
     return [
-      `IF h${i} = 1 OR (${until} > now AND ${token} <> t${i}) THEN`,
-      `  v := ${rest};`,
-      `  IF ${until} > now AND ${token} <> t${i} THEN v := v || ARRAY[${token}, ${until}, 0, 0, 1]; END IF;`,
-      `  ${save} ${keep(scope, s)}`,
+      `IF h${i} = 1 THEN v := ${rest}; ${save} ${keep(scope, s)} END IF;`,
+      `IF ${until} > now THEN`,
+      `  x${scope} := x${scope} || ARRAY[${heldTag}, ${until}, 1, ${token}]; ${keep(scope, s)}`,
       'END IF;',
-      `${token} := t${i}; ${until} := now + ${hold}; s${scope}_d[u${scope}] := true;`,
+      `${token} := t${i}; ${until} := now + ${hold};`,
     ]
   }
   const lease = check.lease === undefined ? '0' : `now + ${Math.ceil(check.lease)}`
@@ -103,19 +116,20 @@ function takeClaim(column: Column, s: string): string[] {
 }
 
 /** What follows a refusal: the fate of the album it came with, and what its check says. */
-export function refused(layout: Layout, s: string): string[] {
-  const lines: string[] = ['waived := 0;']
+export function refused(writing: Writing): string[] {
+  const { layout, s } = writing
+  const lines: string[] = ['waived := NULL;']
   const slots = layout.columns.map(({ slot }) => slot)
   const waiving = layout.columns.filter(
     ({ check }) => check.kind === 'claim' && check.whenHeld === 'waive' && check.shadow !== true,
   )
   if (waiving.length > 0) {
-    lines.push('IF cause <> 2 THEN', `k := (ARRAY[${slots.join(', ')}])[refuser + 1];`)
+    lines.push('IF cause IS DISTINCT FROM 2 THEN', `k := (ARRAY[${slots.join(', ')}])[refuser + 1];`)
     for (const column of waiving) {
       const { index: i, scope, listTag, check } = column
       if (check.kind !== 'claim') continue
       lines.push(
-        `IF taken & ${bit(column)} <> 0 THEN`,
+        `IF refuser > ${i} AND ${isCharged(column, writing)} THEN`,
         `  v := ${s}.claims_less(${s}.section(x${scope}, ${listTag}), t${i}, now) || ARRAY[t${i}, now + ${Math.ceil(check.holdFor)}, 0, 0, 4 | (k << 3)];`,
         `  x${scope} := ${s}.with_section(x${scope}, ${listTag}, ${s}.claims_until(v), v, now);`,
         `  ${keep(scope, s)}`,
@@ -128,14 +142,12 @@ export function refused(layout: Layout, s: string): string[] {
     ({ check }) => check.onRefusal !== undefined && check.shadow !== true,
   )
   if (consequent.length > 0) {
-    lines.push('IF cause <> 2 THEN CASE refuser')
+    lines.push('IF cause IS DISTINCT FROM 2 THEN CASE refuser')
     for (const column of consequent) {
       lines.push(`WHEN ${column.index} THEN`, ...punish(column, column.check.onRefusal as Consequence, s))
     }
     lines.push('ELSE NULL; END CASE; END IF;')
   }
-  // Nothing was charged, and so nothing is to be settled.
-  lines.push('taken := 0;')
   return lines
 }
 
@@ -146,7 +158,7 @@ function punish(column: Column, { penalty, noticeEvery = 0 }: Consequence, s: st
       ? '0, 0, NULL'
       : `${Math.ceil(penalty.after)}, ${Math.ceil(penalty.within)}, ARRAY[${penalty.bans.map(Math.ceil).join(', ')}]::int8[]`
   return [
-    `v := ${s}.punished(${s}.section(x${scope}, ${penaltyTag}), ${rule}, ${Math.ceil(noticeEvery)}, cause = 0, now);`,
+    `v := ${s}.punished(${s}.section(x${scope}, ${penaltyTag}), ${rule}, ${Math.ceil(noticeEvery)}, cause IS NULL, now);`,
     'notice := v[7];',
     ...(penalty === undefined ? [] : ['IF v[4] > now THEN wait := greatest(wait, v[4] - now); END IF;']),
     `x${scope} := ${s}.with_section(x${scope}, ${penaltyTag}, greatest(v[2], v[4], v[5], v[6]), v[1:6], now);`,
@@ -155,39 +167,34 @@ function punish(column: Column, { penalty, noticeEvery = 0 }: Consequence, s: st
 }
 
 /** Says what is left of a limit that was asked for. */
-export function left(column: Column, layout: Layout, s: string): string[] {
+export function left(column: Column, writing: Writing): string[] {
+  const { layout, s, ownLimits } = writing
   const { index: i, check, scope } = column
   if (check.kind !== 'bucket' && check.kind !== 'window') return []
   const form = formOf(check)
+  const { per, most } = limitIn(column, writing)
   const lines: string[] = []
+  let found: string
   if (form === 'bucket') {
-    lines.push(
-      `IF taken & ${bit(column)} = 0 THEN ${missing(column)} END IF;`,
-      `k := greatest(0, z${i} - o${i});`,
-    )
+    // Where it was charged, what it misses is known.
+    found = `greatest(0, ${most} - CASE WHEN refuser IS NULL AND ${isCharged(column, writing)} THEN o${i} ELSE ${missing(column, writing)} END)`
   } else if (form === 'log') {
-    lines.push(
-      `k := greatest(0, z${i} - ${s}.log_used(${s}.section(x${scope}, ${column.tag}), ${ringOf(check)}, now - r${i}));`,
-    )
+    found = `greatest(0, ${most} - ${s}.log_used(${s}.section(x${scope}, ${column.tag}), ${ringOf(check)}, now - ${per}))`
   } else if (form === 'fixed') {
-    lines.push(
-      `k := greatest(0, z${i} - CASE WHEN ${cell(column)} + r${i} > now THEN ${cell(column, 1)} ELSE 0 END);`,
-    )
+    found = `greatest(0, ${most} - CASE WHEN ${cell(column)} + ${per} > now THEN ${cell(column, 1)} ELSE 0 END)`
   } else {
-    lines.push(
-      ...spans(column),
-      `k := greatest(0, z${i} * r${i} - o${i} * r${i} - e${i} * (f${i} + r${i} - now));`,
-    )
+    lines.push(...spans(column, writing))
+    found = `greatest(0, ${most}::int8 * ${per} - o${i} * ${per} - e${i} * (f${i} + ${per} - now))`
   }
   const banned = ban(column, s)
   if (banned !== undefined) {
-    lines.push(`IF x${scope} IS NOT NULL THEN IF ${banned} > now THEN k := 0; END IF; END IF;`)
+    found = `CASE WHEN array_position(x${scope}, ${column.penaltyTag}) > 0 AND ${banned} > now THEN 0 ELSE ${found} END`
   }
   const out = excused(column, layout)
-  if (out !== undefined) lines.push(`IF ${out} THEN k := -1; END IF;`)
-  lines.push('res := res || k;')
-  const always = isVaried(column)
+  if (out !== undefined) found = `CASE WHEN ${out} THEN -1 ELSE ${found} END`
+  lines.push(`res := res || (${found})::int8;`)
   const told = `res := res || ARRAY[a${i}, r${i}, z${i}];`
-  lines.push(always ? told : `IF lim > 0 THEN ${told} END IF;`)
+  if (isVaried(column)) lines.push(told)
+  else if (ownLimits) lines.push(`IF lim > 0 THEN ${told} END IF;`)
   return [`IF c${i} <> 0 AND u${scope} > 0 THEN`, ...lines, 'END IF;']
 }

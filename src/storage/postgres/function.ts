@@ -1,5 +1,5 @@
-import { INFINITE, judged, limited, settleLimits } from './function-checks.js'
-import { charged, left, refused } from './function-outcomes.js'
+import { INFINITE, judged, limited, settleLimits, type Writing } from './function-checks.js'
+import { charged, left, noted, refused } from './function-outcomes.js'
 import { type Column, formOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
 /*
@@ -36,8 +36,8 @@ export interface FunctionText {
   readonly body: string
 }
 
-/** @param s The schema, quoted. */
-export function functionOf(layout: Layout, s: string): FunctionText {
+export function functionOf(writing: Writing): FunctionText {
+  const { layout, s } = writing
   const { columns, sequences } = layout
   const scopes = layout.scopes.filter(isUsed)
   const args = [
@@ -67,19 +67,25 @@ export function functionOf(layout: Layout, s: string): FunctionText {
     'END IF;',
     'res := ARRAY[coalesce(now, 0), coalesce(clock, 0)];',
     `FOR a IN 1 .. cardinality(p_asks) / ${rowWidth(layout)} LOOP`,
-    ...ask(layout),
+    // What has no value yet is NULL: to set a variable is an expression, and those are dear.
+    'DECLARE',
+    '  refuser int4; told int4; cause int4; notice int4; waived int4; waives int4; wait int8; shadows int8; skipped int8;',
+    'BEGIN',
+    ...ask(writing),
     '<<judged>> BEGIN',
-    ...columns.flatMap((column) => judged(column, layout, s)),
+    ...columns.flatMap((column) => judged(column, writing)),
     'END;',
-    'IF refuser < 0 THEN',
-    ...columns.flatMap((column) => charged(column, s)),
+    'IF refuser IS NULL THEN',
+    ...columns.flatMap((column) => charged(column, writing)),
+    ...scopes.flatMap(noted),
+    '  res := res || (coalesce(waived << 9, 0) + CASE WHEN shadows > 0 THEN 1024 ELSE 0 END + coalesce(skipped << 12, 0))::int8;',
     'ELSE',
-    ...refused(layout, s),
+    ...refused(writing),
+    '  res := res || (told + 1 + coalesce(cause << 6, 0) + coalesce(notice << 8, 0) + CASE WHEN shadows > 0 THEN 1024 ELSE 0 END)::int8 || wait;',
     'END IF;',
-    `res := res || ((told + 1) + (cause << 6) + (notice << 8) + (waived << 9) + (CASE WHEN shadows <> 0 THEN 1024 ELSE 0 END) + (taken << 12));`,
-    'IF told >= 0 THEN res := res || wait; END IF;',
-    'IF shadows <> 0 THEN res := res || shadows; END IF;',
-    ...columns.filter(isLimited).flatMap((column) => left(column, layout, s)),
+    'IF shadows > 0 THEN res := res || shadows; END IF;',
+    ...columns.filter(isLimited).flatMap((column) => left(column, writing)),
+    'END;',
     'END LOOP;',
     'IF p_commit THEN',
     ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, s)),
@@ -102,7 +108,7 @@ function header(): string {
 --     of the subjects below (0: none), then by claim its token (of a sequence: which chunk, and which number in it)
 --   p_r…: by scope, the subjects asked for, in order; p_q…: by sequence, subjects and numbers of the chunks, in order
 -- Result: own time, clock; then of each ask
---   (told + 1) + cause << 6 + notice << 8 + waived << 9 + shadows? << 10 + charged checks << 12
+--   (told + 1) + cause << 6 + notice << 8 + waived << 9 + shadows? << 10 + checks left out << 12
 --   if refused how long to wait; if any the shadows that would have refused; then what is left of each limit asked for
 --   (-1: nothing counted), with amount, per and depth where the limit in force may not be the plan's`
 }
@@ -114,8 +120,7 @@ function isLimited({ check }: Column): boolean {
 function declarations(layout: Layout, s: string): string[] {
   const lines = [
     'res int8[]; v int8[]; now int8; clock int8; w int4; last int8 := 0; lim int4; p int4; st int4; b int4;',
-    'refuser int4; told int4; cause int8; notice int8; waived int8; waives int4; shadows int8; taken int8;',
-    `wait int8; ban int8; rows int4; d int8; k int8; life int8 := ${lifeOf(layout.plan)};`,
+    `ban int8; rows int4; d int8; k int8; life int8 := ${lifeOf(layout.plan)};`,
   ]
   for (const scope of layout.scopes.filter(isUsed)) {
     const n = scope.scope
@@ -241,26 +246,33 @@ function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
 }
 
 /** Reads one ask out of the batch. */
-function ask(layout: Layout): string[] {
+function ask(writing: Writing): string[] {
+  const { layout } = writing
   const width = rowWidth(layout)
   const checks = layout.columns.length
   const lines = [
     `w := (a - 1) * ${width};`,
     'IF p_asks[w + 1] >= 0 THEN now := p_asks[w + 1]; clock := p_asks[w + 2]; END IF;',
-    'refuser := -1; told := -1; cause := 0; notice := 0; waived := 0; waives := 0; shadows := 0; taken := 0; wait := 0;',
     'IF p_asks[w + 3] <> last THEN',
     '  last := p_asks[w + 3];',
     ...layout.columns.map(({ index }) => `  c${index} := p_costs[(last - 1) * ${checks} + ${index + 1}];`),
-    ...layout.columns.filter(isLimited).map((column) => `  ${limited(column)}`),
+    ...layout.columns.filter(isLimited).map((column) => `  ${limited(column, writing)}`),
     'END IF;',
-    'lim := p_asks[w + 4];',
   ]
   let at = HEADER
   for (const { scope, space } of layout.scopes.filter(isUsed)) {
     lines.push(`u${scope} := p_asks[w + ${++at}];`)
     if (space === 0) continue
     lines.push(
-      `IF s${scope}_n[u${scope}] > 0 THEN x${scope} := (s${scope}_x[u${scope}]).v; ELSE x${scope} := NULL; END IF;`,
+      `IF s${scope}_n[u${scope}] > 0 THEN`,
+      `  x${scope} := (s${scope}_x[u${scope}]).v;`,
+      // The oldest sections are first; where a longer one is before them, they are looked for now and then.
+      `  IF cardinality(x${scope}) > 100 THEN x${scope} := ${writing.s}.with_section(x${scope}, 0, 0, NULL, now); END IF;`,
+      `  WHILE x${scope}[2] <= now AND x${scope}[3] >= 0 LOOP x${scope} := x${scope}[4 + x${scope}[3] :]; END LOOP;`,
+      `  IF cardinality(x${scope}) IS DISTINCT FROM s${scope}_n[u${scope}] THEN`,
+      `    s${scope}_x[u${scope}] := ROW(x${scope})::${writing.s}.list; s${scope}_n[u${scope}] := coalesce(cardinality(x${scope}), 0);`,
+      '  END IF;',
+      `ELSE x${scope} := NULL; END IF;`,
     )
   }
   for (const { index, claim, sequence } of layout.columns) {
@@ -268,7 +280,7 @@ function ask(layout: Layout): string[] {
     if (sequence >= 0) lines.push(`i${index} := p_asks[w + ${++at}];`)
     lines.push(`t${index} := p_asks[w + ${++at}];`)
   }
-  lines.push(...settleLimits(layout))
+  lines.push(...settleLimits(writing))
   return lines
 }
 

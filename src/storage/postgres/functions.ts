@@ -8,9 +8,11 @@ import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 
 /** The functions made for a plan. */
-export interface PlanFunction {
+export interface PlanFunctions {
   /** Decides any batch. */
-  readonly name: string
+  readonly any: string
+  /** Decides a batch of asks without limits of their own. */
+  readonly plain: string
   /** Decides one ask that is as most are; hands over to the other where it is not. */
   readonly quick: string
   /** The statements that make them. */
@@ -18,17 +20,20 @@ export interface PlanFunction {
 }
 
 /** Their names are digests of their text, so that workers with one plan share them and others cannot be mistaken for them. */
-export function planFunction(layout: Layout, s: string): PlanFunction {
-  const { args, body } = functionOf(layout, s)
-  const name = `judge_${digestOf(`${args}\n${body}`)}`
+export function planFunction(layout: Layout, s: string): PlanFunctions {
+  const { args, body } = functionOf({ layout, s, ownLimits: true })
+  const any = `judge_${digestOf(`${args}\n${body}`)}`
+  const { body: plainBody } = functionOf({ layout, s, ownLimits: false })
+  const plain = `plain_${digestOf(`${args}\n${plainBody}`)}`
   const names = args.split(', ').map((arg) => arg.slice(0, arg.indexOf(' ')))
-  const short = quickBody(layout, s, `${s}.${name}(${names.join(', ')})`)
+  const short = quickBody(layout, s, `${s}.${plain}(${names.join(', ')})`)
   const quick = `quick_${digestOf(`${args}\n${short}`)}`
-  return {
-    name,
-    quick,
-    sql: `${statement(`${s}.${name}`, args, body)}\n${statement(`${s}.${quick}`, args, short)}`,
-  }
+  const sql = [
+    statement(`${s}.${any}`, args, body),
+    statement(`${s}.${plain}`, args, plainBody),
+    statement(`${s}.${quick}`, args, short),
+  ].join('\n')
+  return { any, plain, quick, sql }
 }
 
 function digestOf(text: string): string {
@@ -55,12 +60,12 @@ function statement(name: string, args: string, body: string): string {
 export async function createFunction(
   link: Link,
   plan: Plan,
-  { name, quick, sql }: PlanFunction,
+  { any, plain, quick, sql }: PlanFunctions,
 ): Promise<void> {
   const [found] = await link.query<{ there: boolean }>(
-    `SELECT count(*) = 2 AS there FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+    `SELECT count(*) = 3 AS there FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
       WHERE proname = ANY ($1) AND nspname = $2`,
-    [[name, quick], link.schema],
+    [[any, plain, quick], link.schema],
   )
   if (found?.there !== true) {
     try {
@@ -76,6 +81,6 @@ export async function createFunction(
   }
   await link.query(
     `INSERT INTO ${link.s}.plans (function, plan) SELECT unnest($1::text[]), $2 ON CONFLICT (function) DO UPDATE SET used_at = now()`,
-    [[name, quick], JSON.stringify(plan.name)],
+    [[any, plain, quick], JSON.stringify(plan.name)],
   )
 }

@@ -6,7 +6,7 @@ import { ToldMoment } from '../remote/moment.js'
 import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
-import type { PlanFunction } from './functions.js'
+import type { PlanFunctions } from './functions.js'
 import type { Layout } from './layout.js'
 import type { Shared } from './shared.js'
 
@@ -62,7 +62,7 @@ export class PostgresJudge implements Judge {
 
   constructor(
     readonly layout: Layout,
-    private readonly made: PlanFunction,
+    private readonly made: PlanFunctions,
     private readonly shared: Shared,
     readonly moment: PlanMoment,
   ) {
@@ -124,11 +124,16 @@ export class PostgresJudge implements Judge {
     for (let i = 0; i < items.length; i++) (items[i] as Pending).resolve(decisions[i] as Decision)
   }
 
+  private functionFor(questions: readonly Question[]): string {
+    const { any, plain, quick } = this.made
+    if (questions.length === 1) return this.asking.isPlain(questions[0] as Question) ? quick : any
+    return questions.some(({ ask }) => ask.limits !== undefined) ? any : plain
+  }
+
   private async call(questions: readonly Question[], commit: boolean): Promise<Decision[]> {
     const { shared, made, asking, answers } = this
     const serial = serials.take(questions.length)
-    const quick = commit && questions.length === 1 && asking.isPlain(questions[0] as Question)
-    const name = quick ? made.quick : made.name
+    const name = commit ? this.functionFor(questions) : made.any
     const values = asking.argumentsOf(questions)
     const bot = String((questions[0] as Question).ask.bot)
     const places = values.map((_, index) => `$${index + 4}`).join(',')

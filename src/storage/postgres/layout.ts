@@ -15,7 +15,9 @@ export interface Column {
   readonly cells: readonly number[]
   /** Stands for its slot and kind wherever state is kept. */
   readonly tag: number
-  /** Of claims on digests: of what its fixed cells have no room for. */
+  /** Of claims on digests: of those that are held for a time and no more, and have no room in its fixed cells. */
+  readonly heldTag: number
+  /** Of claims on digests: of all others. */
   readonly listTag: number
   readonly penaltyTag: number
   /** Of the slot alone: for claims that remember who refused. */
@@ -65,7 +67,9 @@ const slotName = (slot: string): string => JSON.stringify(['slot', slot])
 const tagName = (slot: string, kind: string): string => JSON.stringify(['tag', slot, kind])
 /** All names that state of a slot in records may have. */
 export const tagNames = (slot: string): string[] =>
-  ['bucket', 'log', 'counters', 'fixed', 'claim', 'claims', 'penalty'].map((kind) => tagName(slot, kind))
+  ['bucket', 'log', 'counters', 'fixed', 'claim', 'held', 'claims', 'penalty'].map((kind) =>
+    tagName(slot, kind),
+  )
 
 type Form = 'absent' | 'present' | 'bucket' | 'log' | 'counters' | 'fixed' | 'claim' | 'sequence'
 
@@ -80,6 +84,7 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
   for (const check of plan.checks) {
     wanted.add(slotName(check.slot))
     wanted.add(tagName(check.slot, formOf(check)))
+    wanted.add(tagName(check.slot, 'held'))
     wanted.add(tagName(check.slot, 'claims'))
     wanted.add(tagName(check.slot, 'penalty'))
     if (formOf(check) === 'sequence') wanted.add(chunkName(check.slot, plan.name))
@@ -126,6 +131,7 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
         scope: scopes.length,
         cells: Array.from({ length: width }, (_, i) => cells - width + i + 1),
         tag: id(tagName(check.slot, form)),
+        heldTag: id(tagName(check.slot, 'held')),
         listTag: id(tagName(check.slot, 'claims')),
         penaltyTag: id(tagName(check.slot, 'penalty')),
         slot: id(slotName(check.slot)),

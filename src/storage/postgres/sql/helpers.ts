@@ -202,6 +202,27 @@ BEGIN
   RETURN 0;
 END $f$;
 
+-- sections, tags of those held and of the list, token, now -> until, lease until, serial, state | refuser << 3, whether it is
+-- in the list; NULL if the token is free.
+CREATE FUNCTION ${s}.claim_in(sections int8[], held int8, list int8, token int8, now int8) RETURNS int8[]
+LANGUAGE plpgsql IMMUTABLE AS $f$
+DECLARE
+  p int4 := 1;
+  n int4 := cardinality(sections);
+  entries int8[] := ${s}.section(sections, list);
+  i int4 := ${s}.claim_at(entries, token, now);
+BEGIN
+  IF i > 0 THEN RETURN entries[i + 1 : i + 4] || 1::int8; END IF;
+  WHILE p + 2 <= n LOOP
+    EXIT WHEN sections[p + 2] IS NULL OR sections[p + 2] < 0 OR sections[p + 2] > n;
+    IF sections[p] = held AND sections[p + 1] > now AND sections[p + 3] = token THEN
+      RETURN ARRAY[sections[p + 1], 0, 0, 1, 0];
+    END IF;
+    p := p + 3 + sections[p + 2]::int4;
+  END LOOP;
+  RETURN NULL;
+END $f$;
+
 -- entries, token, now -> entries less that of a token and those that have lapsed.
 CREATE FUNCTION ${s}.claims_less(entries int8[], token int8, now int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
