@@ -3,6 +3,7 @@ import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/che
 import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import type { Key } from '../core/subject.js'
 import type { CircuitState, StorageCondition } from './condition.js'
 import type { FailoverJudge } from './failover-judge.js'
 import { Line } from './resilient/line.js'
@@ -10,7 +11,7 @@ import { PendingMarks, type Write } from './resilient/pending.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { Settlements } from './resilient/settlements.js'
 import { proveWell } from './resilient/well.js'
-import type { Storage, StorageHealth } from './storage.js'
+import type { Marks, Storage, StorageHealth } from './storage.js'
 
 /** What is behind is tried again after this. */
 const FLUSH_AFTER: Ms = 200
@@ -26,6 +27,14 @@ export interface MemberOptions {
   readonly tell: (condition: StorageCondition) => void
   /** Told that another storage is used from now on. */
   readonly moved: () => void
+}
+
+/** A write of marks, for each storage. */
+export interface MarkWrite<T> {
+  readonly touched: readonly [bot: number, name: string, keys: readonly Key[]]
+  /** The same, to be kept. */
+  readonly writes: () => readonly Write[]
+  readonly work: (marks: Marks) => MaybePromise<T>
 }
 
 /** One of the storages of a failover: the line to it, and what it has missed. */
@@ -82,7 +91,7 @@ export class Member {
   }
 
   /** Writes marks aside, for when this storage has to stand in. What it cannot take now it gets later. */
-  keepUp(writes: () => readonly Write[], work: () => MaybePromise<unknown>): void {
+  keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
     const missed = (): undefined => {
       if (this.behind.keep(writes())) return
       const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are not carried over.`
@@ -92,7 +101,8 @@ export class Member {
         during: 'storage.failover',
       })
     }
-    const done = this.line.ask<unknown>(work, missed, undefined, true)
+    const direct = (): MaybePromise<unknown> => this.behind.direct(...touched, () => work(this.storage.marks))
+    const done = this.line.ask<unknown>(direct, missed, undefined, true)
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 

@@ -6,11 +6,10 @@ import type { Key } from '../core/subject.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
 import { FailoverJudge } from './failover-judge.js'
-import { Member } from './failover-member.js'
+import { type MarkWrite, Member } from './failover-member.js'
 import { checkPlan } from './plan.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
-import type { Write } from './resilient/pending.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
@@ -188,19 +187,13 @@ class FailoverStorage implements Storage, Observable {
   private marksOfAll(): Marks {
     const first = <T>(what: string, work: (marks: Marks) => MaybePromise<T>): MaybePromise<T> =>
       this.first(what, ({ storage }) => work(storage.marks))
-    const write = <T>(
-      what: string,
-      writes: () => readonly Write[],
-      work: (marks: Marks) => MaybePromise<T>,
-    ): MaybePromise<T> =>
+    const write = <T>(what: string, one: MarkWrite<T>): MaybePromise<T> =>
       this.first(
         what,
-        ({ storage }) => work(storage.marks),
+        ({ storage, behind }) => behind.direct(...one.touched, () => one.work(storage.marks)),
         // Who did not write it gets it aside, those included that failed to.
         (taken) => {
-          for (const member of this.members) {
-            if (member !== taken) member.keepUp(writes, () => work(member.storage.marks))
-          }
+          for (const member of this.members) if (member !== taken) member.keepUp(one)
         },
       )
     return {
@@ -208,18 +201,18 @@ class FailoverStorage implements Storage, Observable {
       of: (bot, key) => first('marks.of', (marks) => marks.of(bot, key)),
       scan: (...args) => first('marks.scan', (marks) => marks.scan(...args)),
       put: (bot, name, entries) =>
-        write(
-          'marks.put',
-          () => entries.map(({ key, mark }) => ({ bot, name, key, mark, at: mark.since })),
-          (marks) => marks.put(bot, name, entries),
-        ),
+        write('marks.put', {
+          touched: [bot, name, entries.map(({ key }) => key)],
+          writes: () => entries.map(({ key, mark }) => ({ bot, name, key, mark, at: mark.since })),
+          work: (marks) => marks.put(bot, name, entries),
+        }),
       remove: (bot, name, keys) => {
         const at = this.clock()
-        return write(
-          'marks.remove',
-          () => keys.map((key) => ({ bot, name, key, mark: undefined, at })),
-          (marks) => marks.remove(bot, name, keys),
-        )
+        return write('marks.remove', {
+          touched: [bot, name, keys],
+          writes: () => keys.map((key) => ({ bot, name, key, mark: undefined, at })),
+          work: (marks) => marks.remove(bot, name, keys),
+        })
       },
     }
   }

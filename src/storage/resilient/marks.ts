@@ -82,14 +82,13 @@ export class ResilientMarks implements Marks {
   ): MaybePromise<T> {
     const { copy, pending } = this.options
     const written = (value: T): T => {
-      pending.outdo(...touched)
       // The copy has it before the caller has it: who is blocked is blocked, whatever happens next.
       if (copy.follows(touched[1])) this.aside(apply)
       copy.stale(...touched)
       return value
     }
     const done = line.ask(
-      work,
+      () => pending.direct(...touched, work),
       (error): Promise<never> => {
         if (isOfTheCaller(error)) throw error
         if (!pending.keep(writes())) {

@@ -1,6 +1,8 @@
+import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Mark, Marks } from '../storage.js'
+import { isOfTheCaller } from './reason.js'
 
 /** A mark that was put, or taken away, while the storage was down. */
 export interface Write {
@@ -22,6 +24,8 @@ const AT_ONCE = 100
 export class PendingMarks {
   private readonly writes = new Map<string, Write>()
   private replaying: Promise<boolean> | undefined
+  /** What is being written now, and when it is over. */
+  private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
   /** Not kept, since too many were. */
   dropped = 0
 
@@ -50,10 +54,38 @@ export class PendingMarks {
     return true
   }
 
-  /** A later write has reached the storage. */
-  outdo(bot: number, name: string, keys: readonly Key[]): void {
-    if (this.writes.size === 0) return
-    for (const key of keys) this.writes.delete(idOf(bot, name, key))
+  /**
+   * Makes a write of now. It outdoes those of the same subjects that are kept, and comes after those that are just being
+   * sent: else these would outdo it.
+   */
+  direct<T>(bot: number, name: string, keys: readonly Key[], write: () => MaybePromise<T>): MaybePromise<T> {
+    if (this.writes.size === 0 && this.sent === undefined) return write()
+    const outdone = this.take(bot, name, keys)
+    const failed = (error: unknown): never => {
+      // It was never a write, so it outdoes nothing.
+      if (isOfTheCaller(error)) this.putBack(outdone)
+      throw error
+    }
+    const earlier = keys.some((key) => this.sent?.ids.has(idOf(bot, name, key))) ? this.sent?.done : undefined
+    try {
+      const written = earlier === undefined ? write() : earlier.then(write)
+      return isPromise(written) ? written.catch(failed) : written
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  private take(bot: number, name: string, keys: readonly Key[]): readonly Write[] {
+    return keys.flatMap((key) => {
+      const id = idOf(bot, name, key)
+      const write = this.writes.get(id)
+      this.writes.delete(id)
+      return write === undefined ? [] : [write]
+    })
+  }
+
+  private putBack(writes: readonly Write[]): void {
+    this.keep(writes.filter(({ bot, name, key }) => !this.has(bot, name, key)))
   }
 
   /**
@@ -98,11 +130,19 @@ export class PendingMarks {
         })
         const put = due.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
         const gone = due.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
-        if (put.length > 0) await demand(() => marks.put(bot, name, put))
-        if (gone.length > 0) await demand(() => marks.remove(bot, name, gone))
+        const sending = Promise.all([
+          put.length === 0 ? undefined : demand(() => marks.put(bot, name, put)),
+          gone.length === 0 ? undefined : demand(() => marks.remove(bot, name, gone)),
+        ])
+        const ids = new Set(due.map(({ key }) => idOf(bot, name, key)))
+        const done = (): void => undefined
+        this.sent = { ids, done: sending.then(done, done) }
+        await sending
       } catch {
         // They stay, and are tried again; who asked for them was told then.
         return false
+      } finally {
+        this.sent = undefined
       }
       for (const write of some) {
         const id = idOf(bot, name, write.key)
