@@ -160,6 +160,19 @@ describe('when the first fails', () => {
     expect(await storage.marks.get(BOT, userKey(4), 'blocked')).toEqual(newer)
   })
 
+  test('what one has missed never outdoes what it was given since', async () => {
+    const { judgeOf, second, storage, pass } = pair()
+    await judgeOf(blocked)
+    second.fault = 'refuses'
+    await put(storage, 3)
+    await settled()
+    second.fault = 'none'
+    await storage.marks.remove(BOT, 'blocked', [userKey(3)])
+    await pass(1000)
+    expect(await second.kept.marks.get(BOT, userKey(3), 'blocked')).toBeUndefined()
+    expect((await storage.health()).storages?.[1]?.circuit?.waiting.marks).toBe(0)
+  })
+
   test('values, sessions and users are on the next, as far as both were up', async () => {
     const { judgeOf, first, storage } = pair()
     const judge = await judgeOf(blocked)

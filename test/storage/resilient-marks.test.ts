@@ -1,4 +1,5 @@
 import type { Check, Judge } from '../../src/core/check.js'
+import { SentinelError } from '../../src/core/errors.js'
 import { type Key, userKey } from '../../src/core/subject.js'
 import type { Mark } from '../../src/storage/storage.js'
 import {
@@ -235,6 +236,42 @@ describe('what is written of marks while the storage is down', () => {
     expect(await passes(judge, ALICE)).toBe(true)
     await stage.goDown(judge)
     expect(await passes(judge, ALICE)).toBe(true)
+  })
+
+  test('does not outdo what is written while it is being sent', async () => {
+    const stage = outage()
+    await reading(stage)
+    stage.remote.fault = 'refuses'
+    await expect(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])).rejects.toThrow()
+    stage.remote.fault = 'hangs'
+    stage.remote.parts = (what) => what === 'marks.put'
+    await stage.pass(300)
+    // The kept write is on its way, and stuck there.
+    expect(stage.remote.asked.at(-1)).toBe('marks.put')
+    const removing = stage.storage.marks.remove(BOT, 'blocked', [ALICE])
+    await settled()
+    stage.remote.resume()
+    await removing
+    await stage.pass(300)
+    expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+  })
+
+  test('is not outdone by a write that is none', async () => {
+    const stage = outage()
+    await reading(stage)
+    stage.remote.fault = 'refuses'
+    await expect(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])).rejects.toThrow()
+    stage.remote.fault = 'none'
+    const { put } = stage.remote.marks
+    stage.remote.marks.put = async () => {
+      throw new SentinelError('value.invalid', 'that is no value')
+    }
+    await expect(
+      stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }]),
+    ).rejects.toMatchObject({ code: 'value.invalid' })
+    stage.remote.marks.put = put
+    await stage.pass(300)
+    expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toEqual(BLOCKED)
   })
 
   test('is written after a single failure, too', async () => {
