@@ -37,16 +37,19 @@ export function noted({ scope, space, columns }: ScopeLayout): string[] {
   return [`IF u${scope} > 0 AND (${changing.join(' OR ')}) THEN s${scope}_d[u${scope}] := true; END IF;`]
 }
 
+/** When a bucket will be full, after its charge. */
+export function chargedBucket(column: Column, writing: Writing): string {
+  const { index: i } = column
+  const { amount } = limitIn(column, writing)
+  return `${cell(column)} := ((now + least(o${i} / ${amount}, ${LONGEST_REFILL})) << 19) + (((o${i} % ${amount}) << 19) + ${amount} / 2) / ${amount};`
+}
+
 function charge(column: Column, writing: Writing): string[] {
   const { s } = writing
   const { index: i, check, scope } = column
-  const { amount, per } = limitIn(column, writing)
+  const { per } = limitIn(column, writing)
   if (check.kind === 'claim') return column.sequence >= 0 ? takeNumber(column, s) : takeClaim(column, s)
-  if (check.kind === 'bucket') {
-    return [
-      `${cell(column)} := ((now + least(o${i} / ${amount}, ${LONGEST_REFILL})) << 19) + (((o${i} % ${amount}) << 19) + ${amount} / 2) / ${amount};`,
-    ]
-  }
+  if (check.kind === 'bucket') return [chargedBucket(column, writing)]
   if (check.kind !== 'window') return []
   if (check.form === 'log') {
     return [

@@ -1,5 +1,6 @@
 import { INFINITE, judged, limited, settleLimits, type Writing } from './function-checks.js'
 import { charged, left, noted, refused } from './function-outcomes.js'
+import { chargedTogether, flagged, flagOf, judgedTogether, leftTogether, runsOf } from './function-runs.js'
 import { type Column, formOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
 /*
@@ -38,8 +39,9 @@ export interface FunctionText {
 
 export function functionOf(writing: Writing): FunctionText {
   const { layout, s } = writing
-  const { columns, sequences } = layout
+  const { sequences } = layout
   const scopes = layout.scopes.filter(isUsed)
+  const runs = runsOf(writing)
   const args = [
     'p_bot int8',
     'p_commit boolean',
@@ -57,6 +59,7 @@ export function functionOf(writing: Writing): FunctionText {
     '#variable_conflict use_column',
     'DECLARE',
     ...declarations(layout, s),
+    ...runs.filter(isRun).map((run) => `${flagOf(run)} boolean;`),
     'BEGIN',
     // One order for all who share the schema, whatever order their plans have.
     ...[...scopes].sort((a, b) => a.space - b.space).flatMap((scope) => load(scope, s)),
@@ -73,10 +76,15 @@ export function functionOf(writing: Writing): FunctionText {
     'BEGIN',
     ...ask(writing),
     '<<judged>> BEGIN',
-    ...columns.flatMap((column) => judged(column, writing)),
+    ...runs.flatMap((run) => {
+      const each = run.flatMap((column) => judged(column, writing))
+      return run.length === 1 ? each : judgedTogether(run, writing, each)
+    }),
     'END;',
     'IF refuser IS NULL THEN',
-    ...columns.flatMap((column) => charged(column, writing)),
+    ...runs.flatMap((run) =>
+      run.length > 1 ? chargedTogether(run, writing) : charged(run[0] as Column, writing),
+    ),
     ...scopes.flatMap(noted),
     '  res := res || (coalesce(waived << 9, 0) + CASE WHEN shadows > 0 THEN 1024 ELSE 0 END + coalesce(skipped << 12, 0))::int8;',
     'ELSE',
@@ -84,7 +92,7 @@ export function functionOf(writing: Writing): FunctionText {
     '  res := res || (told + 1 + coalesce(cause << 6, 0) + coalesce(notice << 8, 0) + CASE WHEN shadows > 0 THEN 1024 ELSE 0 END)::int8 || wait;',
     'END IF;',
     'IF shadows > 0 THEN res := res || shadows; END IF;',
-    ...columns.filter(isLimited).flatMap((column) => left(column, writing)),
+    ...runs.flatMap((run) => (run.length > 1 ? leftTogether(run, writing) : left(run[0] as Column, writing))),
     'END;',
     'END LOOP;',
     'IF p_commit THEN',
@@ -113,6 +121,10 @@ function header(): string {
 --   (-1: nothing counted), with amount, per and depth where the limit in force may not be the plan's`
 }
 
+function isRun(run: readonly Column[]): boolean {
+  return run.length > 1
+}
+
 function isLimited({ check }: Column): boolean {
   return check.kind === 'bucket' || check.kind === 'window'
 }
@@ -120,7 +132,7 @@ function isLimited({ check }: Column): boolean {
 function declarations(layout: Layout, s: string): string[] {
   const lines = [
     'res int8[]; v int8[]; now int8; clock int8; w int4; last int8 := 0; lim int4; p int4; st int4; b int4;',
-    `ban int8; rows int4; d int8; k int8; life int8 := ${lifeOf(layout.plan)};`,
+    `ban int8; rows int4; fits boolean; d int8; k int8; life int8 := ${lifeOf(layout.plan)};`,
   ]
   for (const scope of layout.scopes.filter(isUsed)) {
     const n = scope.scope
@@ -257,6 +269,7 @@ function ask(writing: Writing): string[] {
     '  last := p_asks[w + 3];',
     ...layout.columns.map(({ index }) => `  c${index} := p_costs[(last - 1) * ${checks} + ${index + 1}];`),
     ...layout.columns.filter(isLimited).map((column) => `  ${limited(column, writing)}`),
+    ...runsOf(writing).filter(isRun).map(flagged),
     'END IF;',
   ]
   let at = HEADER

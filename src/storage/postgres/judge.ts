@@ -1,13 +1,15 @@
 import { randomInt } from 'node:crypto'
 import type { Ask, Decision, Judge, Receipt, Settlement } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
 import { Batch, type Waiting } from '../remote/batch.js'
 import { ToldMoment } from '../remote/moment.js'
 import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
-import type { PlanFunctions } from './functions.js'
-import type { Layout } from './layout.js'
+import { stateOf } from './failures.js'
+import { createFunction, type PlanFunctions } from './functions.js'
+import type { Layout, ScopeLayout } from './layout.js'
 import type { Shared } from './shared.js'
 
 /** So many questions share one statement at most. */
@@ -97,6 +99,11 @@ export class PostgresJudge implements Judge {
     if (receipt instanceof PostgresReceipt) await this.shared.settler.settle(receipt, how, check)
   }
 
+  /** The functions it asks. */
+  get functions(): readonly string[] {
+    return [this.made.any, this.made.plain, this.made.quick]
+  }
+
   /** Fails what waits. */
   close(error: unknown): void {
     this.batch.clear(error)
@@ -113,15 +120,61 @@ export class PostgresJudge implements Judge {
   }
 
   /** Asks for one bot, and answers everybody. */
-  private async ask(items: Pending[]): Promise<void> {
+  private async ask(items: readonly Pending[]): Promise<void> {
     let decisions: Decision[]
     try {
       decisions = await this.call(items, true)
     } catch (error) {
-      for (const item of items) item.fail(error)
+      if (!isCorruption(error)) {
+        for (const item of items) item.fail(error)
+        return
+      }
+      // One record that cannot be read must not fail the others: nothing was written, so ask for fewer at a time.
+      if (items.length > 1) {
+        const half = items.length >> 1
+        await this.ask(items.slice(0, half))
+        await this.ask(items.slice(half))
+      } else await this.askAnew(items[0] as Pending, error)
       return
     }
     for (let i = 0; i < items.length; i++) (items[i] as Pending).resolve(decisions[i] as Decision)
+  }
+
+  /** Drops the records of an ask, which cannot be read, and asks once more: they are as if they had never been. */
+  private async askAnew(item: Pending, cause: SentinelError): Promise<void> {
+    try {
+      await this.drop(item)
+      this.shared.onError(
+        new SentinelError(
+          'storage.failed',
+          `postgres: a record of plan "${this.layout.plan.name}" could not be read, and was dropped: ${cause.message}`,
+          { cause },
+        ),
+      )
+      const [decision] = await this.call([item], true)
+      item.resolve(decision as Decision)
+    } catch (error) {
+      item.fail(error)
+    }
+  }
+
+  private async drop(question: Question): Promise<void> {
+    const { link, subjects } = this.shared
+    const { scopes, sequences } = this.layout
+    const records = this.asking
+      .recordsOf(question)
+      .filter(({ scope }) => (scopes[scope] as ScopeLayout).space !== 0)
+    const chunks = sequences.flatMap(({ chunk, check }) => {
+      const key = question.ask.subjects[check.subject]
+      return key === undefined ? [] : [{ chunk, subject: subjects.numberOf(key) }]
+    })
+    await link.query(`SELECT ${link.s}.drop_records($1, $2::int8[], $3::int8[], $4::int8[], $5::int8[])`, [
+      question.ask.bot,
+      records.map(({ scope }) => (scopes[scope] as ScopeLayout).space),
+      records.map(({ subject }) => subject),
+      chunks.map(({ chunk }) => chunk),
+      chunks.map(({ subject }) => subject),
+    ])
   }
 
   private functionFor(questions: readonly Question[]): string {
@@ -138,7 +191,32 @@ export class PostgresJudge implements Judge {
     const bot = String((questions[0] as Question).ask.bot)
     const places = values.map((_, index) => `$${index + 4}`).join(',')
     const text = `SELECT ${shared.link.s}.${name}($1,$2,$3,${places})`
-    const answer = await shared.link.value(name, text, [bot, String(commit), String(serial), ...values])
+    const all = [bot, String(commit), String(serial), ...values]
+    const answer = await this.patiently(() => shared.link.value(name, text, all))
     return answers.read(answer, questions, this, serial, commit)
   }
+
+  /** Once more where nothing was done: two who locked one another out, or a function that is gone. */
+  private async patiently(call: () => Promise<string>): Promise<string> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await call()
+      } catch (error) {
+        const state = stateOf(error)
+        if (tries === MOST_TRIES || !AGAIN.has(state)) throw error
+        // Dropped since nobody had asked for it in a week, or with the whole schema.
+        if (state === UNDEFINED_FUNCTION) await createFunction(this.shared.link, this.layout.plan, this.made)
+      }
+    }
+  }
+}
+
+const UNDEFINED_FUNCTION = '42883'
+/** Besides: a serialization failure, and a deadlock. */
+const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01', UNDEFINED_FUNCTION])
+const MOST_TRIES = 3
+
+/** Data that cannot be: out of range, of a wrong length. What we send is in range. */
+function isCorruption(error: unknown): error is SentinelError {
+  return /^(22|XX001|XX002)/.test(stateOf(error))
 }

@@ -19,6 +19,7 @@ import { KnownNames } from './names.js'
 import { type Ready, type Schema, timeIn } from './ready.js'
 import { Settler } from './settler.js'
 import type { Shared } from './shared.js'
+import { Sweeper } from './sweeper.js'
 import { PostgresUsers } from './users.js'
 import { PostgresValues } from './values.js'
 
@@ -84,6 +85,7 @@ class PostgresStorage implements Storage {
   private readonly link: Link
   private readonly clock: Clock | undefined
   private readonly changes: Changes
+  private readonly sweeper: Sweeper
   private readonly judges = new Map<string, PostgresJudge>()
   private readonly moments = new Map<string, PlanMoment>()
   private readonly tellError: (error: SentinelError) => void
@@ -106,6 +108,13 @@ class PostgresStorage implements Storage {
     this.tellError = onError ?? (() => undefined)
     this.link = Link.over(connection, schema, connections)
     this.changes = new Changes(this.link, (error) => this.fail(error))
+    this.sweeper = new Sweeper(
+      this.link,
+      clock,
+      migrates,
+      () => [...this.judges.values()].flatMap((judge) => judge.functions),
+      (error) => this.fail(error),
+    )
     this.ready = Object.assign(() => this.prepared(), { clock })
     this.marks = new PostgresMarks(this.ready)
     this.users = new PostgresUsers(this.ready)
@@ -126,6 +135,7 @@ class PostgresStorage implements Storage {
     }
     const judge = new PostgresJudge(layout, made, shared, moment)
     this.judges.set(plan.name, judge)
+    this.sweeper.start()
     return judge
   }
 
@@ -168,6 +178,7 @@ class PostgresStorage implements Storage {
 
   async close(): Promise<void> {
     this.changes.close()
+    this.sweeper.stop()
     for (const judge of this.judges.values()) judge.close(closedError())
     this.judges.clear()
     this.settler?.close(closedError())
@@ -192,7 +203,7 @@ class PostgresStorage implements Storage {
     const subjects = new Subjects(row?.value ?? '')
     const settler = new Settler(link, subjects)
     this.settler = settler
-    const shared: Shared = { link, subjects, clock, settler, callsOut: 1 }
+    const shared: Shared = { link, subjects, clock, settler, callsOut: 1, onError: this.tellError }
     return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import type { SentinelError } from '../../core/errors.js'
 import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
@@ -12,4 +13,6 @@ export interface Shared {
   readonly settler: Settler
   /** Statements that one judge has out at once. */
   readonly callsOut: number
+  /** Told of what went wrong, and was dealt with. */
+  readonly onError: (error: SentinelError) => void
 }

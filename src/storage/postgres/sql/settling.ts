@@ -200,5 +200,47 @@ BEGIN
   DELETE FROM ${s}.chunks USING ${s}.names
     WHERE starts_with(names.name, p_chunks) AND slot = names.id AND bot = p_bot AND subject = p_subject;
 END $f$;
+
+-- Takes away what has lapsed, from so many pages of each table from a page on. One worker at a time does so.
+-- p_now: NULL for the server's clock -> rows of records, chunks, marks and values taken away, and pages of the longest
+-- table; NULL if another is at it.
+CREATE FUNCTION ${s}.sweep(p_now float8, p_from int8, p_pages int8) RETURNS int8[] LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $f$
+DECLARE
+  now float8 := coalesce(p_now, extract(epoch FROM clock_timestamp()) * 1000);
+  first tid := format('(%s,0)', p_from)::tid;
+  after tid := format('(%s,0)', p_from + p_pages)::tid;
+  gone int8[] := '{0,0,0,0,0}';
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('grammy-sentinel sweep ${s}', 0)) THEN RETURN NULL; END IF;
+  DELETE FROM ${s}.records WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${s}.records WHERE ctid >= first AND ctid < after AND expires <= now FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS gone[1] = ROW_COUNT;
+  DELETE FROM ${s}.chunks WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${s}.chunks WHERE ctid >= first AND ctid < after AND lapses <= now FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS gone[2] = ROW_COUNT;
+  DELETE FROM ${s}.marks WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${s}.marks WHERE ctid >= first AND ctid < after AND until <= now FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS gone[3] = ROW_COUNT;
+  DELETE FROM ${s}.values WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${s}.values WHERE ctid >= first AND ctid < after AND until <= now FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS gone[4] = ROW_COUNT;
+  gone[5] := (SELECT max(pg_relation_size(t)) / current_setting('block_size')::int8
+    FROM unnest(ARRAY['${s}.records', '${s}.chunks', '${s}.marks', '${s}.values']::regclass[]) t);
+  RETURN gone;
+END $f$;
+
+-- Drops the records of a bot that could not be read: spaces and subjects side by side, slots and subjects of chunks.
+CREATE FUNCTION ${s}.drop_records(p_bot int8, p_spaces int8[], p_subjects int8[], p_slots int8[], p_owners int8[])
+RETURNS int4 LANGUAGE sql VOLATILE AS $f$
+  WITH gone AS (
+    DELETE FROM ${s}.records USING unnest(p_spaces, p_subjects) AS w(wanted, who)
+      WHERE space = wanted AND bot = p_bot AND subject = who RETURNING 1
+  ), lost AS (
+    DELETE FROM ${s}.chunks USING unnest(p_slots, p_owners) AS w(wanted, who)
+      WHERE slot = wanted AND bot = p_bot AND subject = who RETURNING 1
+  )
+  SELECT ((SELECT count(*) FROM gone) + (SELECT count(*) FROM lost))::int4
+$f$;
 `
 }

@@ -1,0 +1,91 @@
+import type { Clock } from '../../core/clock.js'
+import type { Link } from './link.js'
+
+/** So many pages of 8 kB of each table at a time: some milliseconds of the server's. */
+const PAGES = 512
+const EVERY_MS = 5_000
+/** Functions of plans are touched this often, and dropped when nobody has for so long. */
+const TOUCH_EVERY_MS = 3_600_000
+const KEPT_DAYS = 7
+
+/**
+ * Takes away what has lapsed, a part of each table at a time, and functions of plans that nobody uses any longer. Arms a
+ * timer that keeps no process alive.
+ */
+export class Sweeper {
+  private timer: ReturnType<typeof setInterval> | undefined
+  private page = 0
+  private touchedAt = 0
+  private busy = false
+
+  constructor(
+    private readonly link: Link,
+    private readonly clock: Clock | undefined,
+    /** Whether functions may be dropped. */
+    private readonly drops: boolean,
+    private readonly functions: () => readonly string[],
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  start(): void {
+    if (this.timer !== undefined) return
+    this.touchedAt = performance.now()
+    this.timer = setInterval(() => this.tick(), EVERY_MS)
+    this.timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  /** Sweeps the next part; how many rows went. */
+  async sweep(): Promise<number> {
+    const text = await this.link.value(
+      `sweep_${this.link.schema}`,
+      `SELECT ${this.link.s}.sweep($1, $2, ${PAGES})`,
+      [this.clock?.() ?? null, String(this.page)],
+    )
+    // Another worker is at it.
+    if (text === null) return 0
+    const [records = 0, chunks = 0, marks = 0, values = 0, pages = 0] = text
+      .slice(1, -1)
+      .split(',')
+      .map(Number)
+    this.page = this.page + PAGES >= pages ? 0 : this.page + PAGES
+    return records + chunks + marks + values
+  }
+
+  /** Says which functions are in use, and drops those that no worker has used for a week. */
+  async touch(): Promise<void> {
+    const { link } = this
+    await link.query(`UPDATE ${link.s}.plans SET used_at = now() WHERE function = ANY ($1::text[])`, [
+      this.functions(),
+    ])
+    if (!this.drops) return
+    await link.alone(async (client) => {
+      const { rows } = await client.query<{ function: string }>(
+        `DELETE FROM ${link.s}.plans WHERE used_at < now() - interval '${KEPT_DAYS} days' RETURNING function`,
+      )
+      for (const { function: name } of rows) {
+        // Names of our making: a kind and hexadecimal digits.
+        if (/^[a-z]+_[0-9a-f]+$/.test(name)) await client.query(`DROP FUNCTION IF EXISTS ${link.s}.${name}`)
+      }
+    })
+  }
+
+  private tick(): void {
+    if (this.busy || this.link.closed) return
+    this.busy = true
+    const due = performance.now() - this.touchedAt >= TOUCH_EVERY_MS
+    if (due) this.touchedAt = performance.now()
+    const work = due ? this.touch().then(() => this.sweep()) : this.sweep()
+    work
+      .catch((error: unknown) => {
+        if (!this.link.closed) this.onError(error)
+      })
+      .finally(() => {
+        this.busy = false
+      })
+  }
+}
