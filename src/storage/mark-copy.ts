@@ -16,6 +16,9 @@ interface Known {
   reading: Promise<void> | undefined
 }
 
+/** Subjects looked at for one to be forgotten, the oldest first. */
+const MOST_LOOKED = 16
+
 /**
  * Copies marks from where they are kept to where they are judged by, subject by subject, when first asked for. Bounded: of too
  * many subjects, those that were read first are forgotten.
@@ -94,7 +97,7 @@ export class MarkCopy {
   }
 
   private add(bot: number, key: Key): Known {
-    if (this.size >= this.most) this.forgetOldest(bot)
+    if (this.size >= this.most) this.makeRoom(bot)
     let subjects = this.bots.get(bot)
     if (subjects === undefined) {
       subjects = new Map()
@@ -106,17 +109,23 @@ export class MarkCopy {
     return known
   }
 
-  /** Of this bot if it has any: a bot with many users does not push out those of others. */
-  private forgetOldest(bot: number): void {
+  /**
+   * Makes room: of this bot's if it has any, so that a bot with many users does not push out those of others. Never what is
+   * being read: whoever waits for it would read it again, and push out the next. So there may be more for a moment.
+   */
+  private makeRoom(bot: number): void {
     const own = this.bots.get(bot)
     const [from, subjects] =
       own !== undefined && own.size > 0 ? [bot, own] : ([...this.bots].find(([, { size }]) => size > 0) ?? [])
-    const oldest = subjects?.entries().next().value
-    if (from === undefined || subjects === undefined || oldest === undefined) return
-    const [key, { names }] = oldest
-    subjects.delete(key)
-    this.size--
-    for (const name of names) atOnce(this.to.remove(from, name, [key]))
+    if (from === undefined || subjects === undefined) return
+    let looked = 0
+    for (const [key, { names, reading }] of subjects) {
+      if (this.size < this.most || ++looked > MOST_LOOKED) return
+      if (reading !== undefined) continue
+      subjects.delete(key)
+      this.size--
+      for (const name of names) atOnce(this.to.remove(from, name, [key]))
+    }
   }
 
   private read(bot: number, key: Key, known: Known): Promise<void> | undefined {
@@ -145,7 +154,7 @@ export class MarkCopy {
   }
 
   private copy(bot: number, key: Key, known: Known, marks: ReadonlyMap<string, Mark>): void {
-    // Forgotten meanwhile, for want of room.
+    // All was forgotten meanwhile.
     if (this.bots.get(bot)?.get(key) !== known) return
     for (const name of known.names) if (!marks.has(name)) atOnce(this.to.remove(bot, name, [key]))
     for (const [name, mark] of marks) atOnce(this.to.put(bot, name, [{ key, mark }]))

@@ -10,7 +10,7 @@ import {
 import type { Denied } from '../../src/core/verdict.js'
 import { auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
-import { Exemptions } from '../../src/middleware/exemptions.js'
+import { Exemptions, type ExemptOptions } from '../../src/middleware/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
 import { furnish } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
@@ -42,13 +42,20 @@ beforeEach(() => {
 
 /** The guards as one, whose events are noted. */
 async function begun(...guards: Guard[]): Promise<void> {
-  const house = furnish({ clock: time.clock, timers: time.timers })
+  await exempting(() => ({}), ...guards)
+}
+
+/** The same, letting somebody off. */
+async function exempting(whom: (stage: Rig) => ExemptOptions, ...guards: Guard[]): Promise<void> {
+  let chain: Chain<Context> | undefined
+  on = await rig((ctx, next) => chain?.run(ctx, next))
+  const exempt = whom(on)
+  const house = furnish({ clock: time.clock, timers: time.timers, exempt })
   house.events.on('denied', ({ verdict }) => denied.push(verdict))
   house.events.on('error', ({ error, during }) => failures.push(`${during}: ${(error as Error).message}`))
   house.events.on('shadow', ({ guard, limit }) => shadows.push(`${guard}.${limit}`))
   const definitions = guards.flatMap((guard) => guard.definitions)
-  const chain = new Chain(house, definitions, 'main', new Exemptions({}, undefined), newTally())
-  on = await rig((ctx, next) => chain.run(ctx, next))
+  chain = new Chain(house, definitions, 'main', new Exemptions(exempt, undefined), newTally())
   on.start()
 }
 
@@ -203,6 +210,16 @@ describe('a guard out of a limiter', () => {
     expect(limiter.calls).toHaveLength(2)
     expect(on.reached).toHaveLength(3)
     expect(denied).toHaveLength(2)
+  })
+
+  test('asks nothing for whoever is exempt', async () => {
+    const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
+    await exempting(({ alice }) => ({ owner: alice.id }), fromRateLimiter(limiter))
+    await says('1', '2', '3')
+    await on.bob.to(on.account).sends('4')
+    await on.settled()
+    expect(on.reached).toEqual(['1', '2', '3', '4'])
+    expect(limiter.calls).toHaveLength(1)
   })
 
   test('in shadow consumes, tells, and stops nobody', async () => {

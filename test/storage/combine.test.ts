@@ -207,6 +207,26 @@ describe('a combined storage', () => {
     )
   })
 
+  test('decides for more at once than it remembers, and forgets them afterwards', async () => {
+    const { held, inner, close } = shared()
+    const volatile = memory({ clock })
+    const crowd = Array.from({ length: 3000 }, (_, index) => userKey(index + 1))
+    await inner.marks.put(
+      42,
+      'blocked',
+      crowd.map((key) => ({ key, mark: blocked })),
+    )
+    const judge = await combine({ durable: held, volatile, maxSubjects: 1000, clock }).prepare(plan)
+    const open = close()
+    const asks = crowd.map((key) => judged(judge, key))
+    await new Promise((done) => setImmediate(done))
+    open()
+    expect(await Promise.all(asks)).toEqual(crowd.map(() => 0))
+    // One by one others come, and room is made for each and some more.
+    for (let id = 5000; id < 6000; id++) await judged(judge, userKey(id))
+    expect((await volatile.marks.scan(42, 'blocked')).entries).toEqual([])
+  })
+
   test('keeps the marks it copied from whoever watches, and tells of resets', async () => {
     const { held, inner } = shared()
     await inner.marks.put(42, 'blocked', [{ key: ALICE, mark: blocked }])

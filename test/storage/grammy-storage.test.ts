@@ -164,6 +164,16 @@ describe("a storage out of an adapter of grammY's", () => {
     // No document grows with their number.
     expect(Math.max(...sizes)).toBeLessThan(20_000)
     for (const name of adapter.documents.keys()) expect(name).toMatch(/^[A-Za-z0-9_.~-]+$/)
+    // A page at the end reads the leaves at the end, and no others.
+    const pages: number[] = []
+    let from: string | undefined
+    do {
+      adapter.reads = 0
+      const page = await after.marks.scan(42, 'blocked', from, 700)
+      pages.push(adapter.reads - page.entries.length)
+      from = page.next
+    } while (from !== undefined)
+    expect(Math.max(...pages)).toBeLessThanOrEqual(5)
     adapter.reads = 0
     adapter.writes = 0
     await after.marks.put(42, 'blocked', [{ key: userKey(9_000_000), mark }])
@@ -242,6 +252,45 @@ describe("a storage out of an adapter of grammY's", () => {
       'sentinel.marked.42.registered',
       'sentinel.marks.42.u1',
     ])
+  })
+
+  test('sweeps nothing that was put anew while it looked', async () => {
+    let now = START
+    const adapter = new Kept()
+    const storage = fromGrammyStorage(adapter, { clock: () => now })
+    await storage.marks.put(42, 'blocked', [{ key: ALICE, mark: { since: START, until: START + 1 } }])
+    await storage.values.put('s', 'k', 'old', START + 1)
+    now = START + 1
+    const { read } = adapter
+    /** Writes when a document was read, before whoever read it is told. */
+    const onceRead = async (name: string, write: () => unknown, during: () => unknown): Promise<void> => {
+      let written: unknown
+      adapter.read = async (of) => {
+        const found = await read.call(adapter, of)
+        if (of === name) {
+          adapter.read = read
+          written = write()
+          await new Promise((done) => setImmediate(done))
+        }
+        return found
+      }
+      await during()
+      await written
+    }
+    await onceRead(
+      'sentinel.marks.42.u7',
+      () => storage.marks.put(42, 'blocked', [{ key: ALICE, mark }]),
+      () => storage.marks.scan(42, 'blocked'),
+    )
+    await onceRead(
+      'sentinel.value.s.k',
+      () => storage.values.put('s', 'k', 'newer'),
+      () => storage.values.scan('s'),
+    )
+    expect(await holders(storage)).toEqual([String(ALICE)])
+    expect(await storage.marks.get(42, ALICE, 'blocked')).toEqual(mark)
+    expect(await storage.values.get('s', 'k')).toBe('newer')
+    expect((await storage.values.scan('s')).entries).toEqual([{ key: 'k', value: 'newer' }])
   })
 
   test('takes what is not its own for an error, not for nothing', async () => {

@@ -279,6 +279,19 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
+  test('are forgotten in their private chat, too', async () => {
+    const {
+      guard,
+      says: say,
+      reached,
+    } = desk({ storage: make(), throttle: { limit: '1/1h', scope: 'chat' } })
+    await say(ALICE, '1', 'over')
+    await guard.users.erase(ALICE)
+    await say(ALICE, '2')
+    expect(reached).toEqual(['1', '2'])
+    await guard.close()
+  })
+
   test('who are blocked stay so where that is asked for', async () => {
     const { guard, says: say, reached } = desk({ storage: make() })
     await say(BOB, 'hello')

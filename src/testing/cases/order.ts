@@ -1,4 +1,5 @@
 import type { Ask, Decision } from '../../core/check.js'
+import { chatKey } from '../../core/subject.js'
 import { matches, near, same } from '../expecting.js'
 import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, limited, planOf } from '../stand.js'
 
@@ -93,6 +94,27 @@ export const orderCases: readonly Case[] = [
       await marks.remove(1, 'role:vip', [ALICE])
       await marks.put(1, 'limit', [{ key: ALICE, mark: { since: stand.now, value: 'no limit' } }])
       same(await left(), 1)
+    },
+  },
+  {
+    name: 'what one subject holds may excuse another, or set its limit',
+    async run(stand) {
+      const chat = chatKey(-100)
+      const excused = { subject: 1, anyOf: ['quiet'] }
+      const variants = [{ mark: 'busy', subject: 1, limit: { amount: 3, per: 60_000 } }]
+      const judge = await stand.prepare(
+        limited('bucket', { amount: 1, per: 60_000 }, 'excused', { unless: excused }),
+        limited('log', { amount: 2, per: 60_000 }, 'varied', { variants }),
+      )
+      const { marks } = stand.storage
+      for (const name of ['quiet', 'busy'])
+        await marks.put(1, name, [{ key: ALICE, mark: { since: stand.now } }])
+      same((await stand.ask(judge)).remaining, [0, 1])
+      for (const name of ['quiet', 'busy'])
+        await marks.put(1, name, [{ key: chat, mark: { since: stand.now } }])
+      same((await stand.ask(judge)).remaining, [Number.NaN, 1])
+      await marks.remove(1, 'quiet', [chat])
+      matches(await stand.ask(judge), { refusedBy: 0 })
     },
   },
   {
