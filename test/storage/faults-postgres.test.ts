@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { type PostgresServer, startPostgres } from '../servers/postgres.js'
+import { startProxy } from '../servers/proxy.js'
+import { until } from '../servers/until.js'
+import { BOB, BOT } from './outage.js'
+import { BLOCKED, inTime, isBack, isDown, passes, stand, twice } from './standing.js'
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+}, 60_000)
+afterAll(async () => server.stop())
+
+let schemas = 0
+const fresh = (): string => `keep_${++schemas}`
+
+async function admin<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: server.url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+test.each(['fast', 'immediate'] as const)(
+  'restarted under load (%s): nothing is thrown, all is in time, limits are exact, blocks hold',
+  async (how) => {
+    const standing = await stand(postgres(server.url, { schema: fresh() }))
+    await server.restart(how)
+    expect(await isBack(standing)).toBeLessThan(1000)
+    // It keeps what it has counted, or after a crash nothing that is not durable; what is in between is one burst.
+    const passed = [...(await twice(standing.judge)), ...(await twice(standing.judge))].filter(Boolean)
+    expect(passed.length).toBeLessThanOrEqual(3)
+    if (how === 'fast') expect(passed).toHaveLength(1)
+    expect(await passes(standing.judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  },
+  60_000,
+)
+
+test('killed, blocked somebody meanwhile, and started again', async () => {
+  const schema = fresh()
+  const standing = await stand(postgres(server.url, { schema }))
+  await server.kill()
+  await isDown(standing)
+  await expect(
+    (async () => standing.storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }]))(),
+  ).rejects.toMatchObject({ code: 'storage.unavailable' })
+  expect(await passes(standing.judge, BOB)).toBe(false)
+  await server.restart()
+  expect(await isBack(standing)).toBeLessThan(1000)
+  expect([await passes(standing.judge, BOB), await passes(standing.judge, BLOCKED)]).toEqual([false, false])
+  const written = postgres(server.url, { schema })
+  expect(await written.marks.get(BOT, BOB, 'blocked')).toBeDefined()
+  await written.close()
+  await inTime(standing)
+  await standing.storage.close()
+}, 60_000)
+
+test('stopped, so that it hangs, and let go on', async () => {
+  const standing = await stand(postgres(server.url, { schema: fresh() }))
+  server.suspend()
+  try {
+    await isDown(standing)
+    expect(standing.told.at(-1)).toMatchObject({ reason: 'TIMEOUT' })
+    await sleep(1000)
+  } finally {
+    server.resume()
+  }
+  expect(await isBack(standing)).toBeLessThan(1000)
+  expect(await passes(standing.judge, BLOCKED)).toBe(false)
+  await inTime(standing)
+  await standing.storage.close()
+}, 60_000)
+
+test('behind a network that delays, swallows and cuts', async () => {
+  const proxy = await startProxy(server.port)
+  try {
+    const standing = await stand(postgres(proxy.urlOf(server.url), { schema: fresh() }))
+    const faults = [
+      () => proxy.delay(400),
+      () => proxy.blackHole(),
+      () => {
+        proxy.refuse()
+        proxy.cut()
+      },
+    ]
+    for (const fault of faults) {
+      standing.told.length = 0
+      fault()
+      await isDown(standing)
+      await sleep(300)
+      await proxy.normal()
+      expect(await isBack(standing)).toBeLessThan(1000)
+    }
+    expect(await passes(standing.judge, BLOCKED)).toBe(false)
+    await inTime(standing)
+    await standing.storage.close()
+  } finally {
+    await proxy.stop()
+  }
+}, 60_000)
+
+test('its sessions ended again and again, no connections pile up', async () => {
+  const standing = await stand(postgres(server.url, { schema: fresh() }))
+  const connections = (): Promise<number> =>
+    admin(async (client) => {
+      const { rows } = await client.query<{ count: string }>(
+        `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+      )
+      return Number(rows[0]?.count)
+    })
+  const before = await connections()
+  for (let i = 0; i < 8; i++) {
+    await admin((client) =>
+      client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+      ),
+    )
+    await sleep(200)
+    await until('it is used', async () => (await standing.storage.health()).ok, 5000)
+  }
+  await sleep(500)
+  expect(await connections()).toBeLessThanOrEqual(before + 5)
+  await inTime(standing)
+  await standing.storage.close()
+  await until('its connections are gone', async () => (await connections()) === 0)
+}, 60_000)

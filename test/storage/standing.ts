@@ -1,0 +1,67 @@
+import type { Judge } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
+import type { StorageCondition } from '../../src/storage/condition.js'
+import type { ResilientStorage } from '../../src/storage/resilient/storage.js'
+import { makeResilient } from '../../src/storage/resilient.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { until } from '../servers/until.js'
+import { type Load, load } from './load.js'
+import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf } from './outage.js'
+
+const TIMEOUT = 250
+/** What a decision may take over the time-out: timers are no stop-watches, least of all on a busy machine. */
+const SLACK = 100
+export const BLOCKED = userKey(3)
+
+/** A storage under load, and how it fared. */
+export interface Stand {
+  readonly storage: ResilientStorage
+  readonly judge: Judge
+  readonly told: StorageCondition[]
+  readonly updates: Load
+}
+
+/** Under load, with Alice having used 2 of 3, and somebody blocked. */
+export async function stand(inner: Storage): Promise<Stand> {
+  const storage = makeResilient(inner, { timeout: TIMEOUT })
+  const told: StorageCondition[] = []
+  storage.observe((condition) => told.push(condition))
+  const judge = await storage.prepare(planOf(blocked, claim({ slot: 'once' }), bucket(3)))
+  await until('the storage has taken the plan', async () => {
+    await judge.evaluate(askOf(BOB, [0]))
+    const { ok, circuit } = await storage.health()
+    return ok && circuit?.copy?.complete === true
+  })
+  await storage.marks.put(BOT, 'blocked', [{ key: BLOCKED, mark: { since: Date.now() } }])
+  expect(await twice(judge)).toEqual([true, true])
+  return { storage, judge, told, updates: load(judge) }
+}
+
+let token = 0
+export async function passes(judge: Judge, key = ALICE): Promise<boolean> {
+  return isAdmitted(await judge.evaluate(askOf(key, [++token])))
+}
+
+export async function twice(judge: Judge, key = ALICE): Promise<boolean[]> {
+  return [await passes(judge, key), await passes(judge, key)]
+}
+
+export async function isDown({ told, judge }: Stand): Promise<void> {
+  await until('it is known to be down', () => told.at(-1)?.is === 'down')
+  expect(await passes(judge, BLOCKED)).toBe(false)
+}
+
+/** How long it took until the storage was used again, in milliseconds. */
+export async function isBack({ told, storage }: Stand): Promise<number> {
+  const began = performance.now()
+  await until('it is used again', async () => told.at(-1)?.is === 'up' && (await storage.health()).ok, 5000)
+  return performance.now() - began
+}
+
+/** Every update got its verdict in time, and nothing was thrown. */
+export async function inTime({ updates }: Stand): Promise<void> {
+  await updates.stop()
+  expect(updates.errors).toEqual([])
+  expect(updates.decided).toBeGreaterThan(20)
+  expect(updates.slowest).toBeLessThan(TIMEOUT + SLACK)
+}
