@@ -9,6 +9,7 @@ const ENTRIES = {
   'grammy-sentinel': 'dist/index.d.ts',
   testing: 'dist/telegram/index.d.ts',
   redis: 'dist/storage/redis/index.d.ts',
+  postgres: 'dist/storage/postgres/index.d.ts',
 }
 const check = process.argv.includes('--check')
 const configPath = join(root, 'api-extractor.json')

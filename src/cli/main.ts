@@ -2,8 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { type Command, type Terminal, UsageError } from './command.js'
 import { config } from './config.js'
+import { sql } from './sql.js'
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map([['config', config]])
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ['config', config],
+  ['sql', sql],
+])
 
 function help(): string {
   const width = Math.max(...[...COMMANDS.keys()].map((name) => name.length))

@@ -15,6 +15,7 @@ const pages = [...readSources('.', 'docs', '.md'), ...(existsSync('README.md') ?
 const ENTRIES = {
   'grammy-sentinel': 'src/index.ts',
   'grammy-sentinel/testing': 'src/telegram/index.ts',
+  'grammy-sentinel/postgres': 'src/storage/postgres/index.ts',
   'grammy-sentinel/redis': 'src/storage/redis/index.ts',
 }
 /** An entry point not there yet fails the check of the package; here it has nothing to show. */

@@ -210,24 +210,29 @@ DECLARE
   now float8 := coalesce(p_now, extract(epoch FROM clock_timestamp()) * 1000);
   first tid := format('(%s,0)', p_from)::tid;
   after tid := format('(%s,0)', p_from + p_pages)::tid;
-  gone int8[] := '{0,0,0,0,0}';
+  gone int8[];
+  n int8;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtextextended('grammy-sentinel sweep ${s}', 0)) THEN RETURN NULL; END IF;
   DELETE FROM ${s}.records WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ${s}.records WHERE ctid >= first AND ctid < after AND expires <= now FOR UPDATE SKIP LOCKED));
-  GET DIAGNOSTICS gone[1] = ROW_COUNT;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  gone := gone || n;
   DELETE FROM ${s}.chunks WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ${s}.chunks WHERE ctid >= first AND ctid < after AND lapses <= now FOR UPDATE SKIP LOCKED));
-  GET DIAGNOSTICS gone[2] = ROW_COUNT;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  gone := gone || n;
   DELETE FROM ${s}.marks WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ${s}.marks WHERE ctid >= first AND ctid < after AND until <= now FOR UPDATE SKIP LOCKED));
-  GET DIAGNOSTICS gone[3] = ROW_COUNT;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  gone := gone || n;
   DELETE FROM ${s}.values WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ${s}.values WHERE ctid >= first AND ctid < after AND until <= now FOR UPDATE SKIP LOCKED));
-  GET DIAGNOSTICS gone[4] = ROW_COUNT;
-  gone[5] := (SELECT max(pg_relation_size(t)) / current_setting('block_size')::int8
-    FROM unnest(ARRAY['${s}.records', '${s}.chunks', '${s}.marks', '${s}.values']::regclass[]) t);
-  RETURN gone;
+  GET DIAGNOSTICS n = ROW_COUNT;
+  gone := gone || n;
+  SELECT max(pg_relation_size(t)) / current_setting('block_size')::int8 INTO n
+    FROM unnest(ARRAY['${s}.records', '${s}.chunks', '${s}.marks', '${s}.values']::regclass[]) t;
+  RETURN gone || n;
 END $f$;
 
 -- Drops the records of a bot that could not be read: spaces and subjects side by side, slots and subjects of chunks.

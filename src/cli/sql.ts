@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util'
+import { SentinelError } from '../core/errors.js'
+import { migrationSql } from '../storage/postgres/migrations.js'
+import { type Command, UsageError } from './command.js'
+
+/** `grammy-sentinel sql`: what the Postgres storage would run, for those who run their own migrations. */
+export const sql: Command = {
+  summary: 'Prints the SQL that sets the Postgres storage up',
+  usage: [
+    'Usage: grammy-sentinel sql [--schema NAME] [--from VERSION]',
+    '',
+    'Prints the statements that create or update the tables and functions of the Postgres storage. Run them in one go, by a',
+    'role that may create a schema, and open the storage with { migrate: false }.',
+    '',
+    '        --schema  where they go; grammy_sentinel unless said',
+    '        --from    the version that is there already; 0, nothing, unless said',
+    '',
+    'Exit codes: 0 printed, 2 wrong usage.',
+  ].join('\n'),
+  run(args, terminal) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        schema: { type: 'string', default: 'grammy_sentinel' },
+        from: { type: 'string', default: '0' },
+      },
+      allowPositionals: false,
+    })
+    if (!/^\d{1,4}$/.test(values.from)) throw new UsageError('--from takes a version, a number such as 1.')
+    try {
+      terminal.out(`BEGIN;\n${migrationSql(values.schema, Number(values.from))}\nCOMMIT;`)
+    } catch (error) {
+      if (error instanceof SentinelError) throw new UsageError(error.message)
+      throw error
+    }
+    return 0
+  },
+}

@@ -1,0 +1,41 @@
+import { Pool } from 'pg'
+import { sql } from '../src/cli/sql.js'
+import { userKey } from '../src/core/subject.js'
+import { postgres } from '../src/storage/postgres/index.js'
+import { freshName, sharedPostgres } from './servers/shared.js'
+
+async function printed(...args: string[]): Promise<string> {
+  const lines: string[] = []
+  const code = await sql.run(args, { env: {}, out: (text) => lines.push(text), err: () => undefined })
+  expect(code).toBe(0)
+  return lines.join('\n')
+}
+
+describe('grammy-sentinel sql', () => {
+  test('prints what sets an empty server up, in one transaction', async () => {
+    const pool = new Pool({ connectionString: await sharedPostgres(), max: 2 })
+    const schema = freshName('cli')
+    try {
+      await pool.query(await printed('--schema', schema))
+      const storage = postgres(pool, { schema, migrate: false })
+      await storage.marks.put(1, 'vip', [{ key: userKey(1), mark: { since: 1 } }])
+      expect(await storage.marks.get(1, userKey(1), 'vip')).toEqual({ since: 1 })
+      await storage.close()
+    } finally {
+      await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+      await pool.end()
+    }
+  })
+
+  test('prints nothing but the frame where all is there already', async () => {
+    expect(await printed('--from', '1')).toBe('BEGIN;\n\nCOMMIT;')
+    expect(await printed()).toContain('CREATE SCHEMA IF NOT EXISTS "grammy_sentinel"')
+  })
+
+  test.each([[['--schema', 'x"; DROP TABLE y']], [['--from', 'yesterday']], [['--from', '-1']]])(
+    'refuses %j',
+    async (args) => {
+      await expect((async () => printed(...args))()).rejects.toThrow(/schema|version|argument/)
+    },
+  )
+})

@@ -1,0 +1,355 @@
+import { Pool } from 'pg'
+import type { Ask, Check, Judge, Plan } from '../../src/core/check.js'
+import type { SentinelError } from '../../src/core/errors.js'
+import { GLOBAL_KEY, type Key, userKey } from '../../src/core/subject.js'
+import type { StorageChange } from '../../src/storage/changes.js'
+import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
+import { Link } from '../../src/storage/postgres/link.js'
+import { migrationSql } from '../../src/storage/postgres/migrations.js'
+import { Sweeper } from '../../src/storage/postgres/sweeper.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { freshName, sharedPostgres } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+
+const START = 1_795_000_000_000
+let url: string
+let pool: Pool
+let schema: string
+const opened: Storage[] = []
+
+beforeAll(async () => {
+  url = await sharedPostgres()
+  pool = new Pool({ connectionString: url, max: 4 })
+})
+beforeEach(() => {
+  schema = freshName('serve')
+})
+afterEach(async () => {
+  for (const storage of opened.splice(0)) await storage.close()
+  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+})
+afterAll(async () => pool.end())
+
+function open(options: PostgresOptions = {}, connection: string | Pool = url): Storage {
+  const storage = postgres(connection, { schema, ...options })
+  opened.push(storage)
+  return storage
+}
+
+const bucket = (amount: number, per: number, slot = 'user'): Check => ({
+  kind: 'bucket',
+  guard: 'throttle',
+  slot,
+  subject: 0,
+  limit: { amount, per },
+})
+const once: Check = {
+  kind: 'claim',
+  guard: 'once',
+  slot: 'once',
+  subject: 1,
+  tokens: 'sequence',
+  holdFor: 3_600_000,
+  whenHeld: 'refuse',
+}
+const planOf = (...checks: Check[]): Plan => ({ name: 'chain', scopes: ['user', 'bot'], checks })
+const ONES = [1, 1, 1]
+const askOf = (key: Key, token = 0): Ask => ({
+  bot: 42,
+  subjects: [key, GLOBAL_KEY],
+  costs: ONES,
+  tokens: [token],
+})
+const admitted = async (judge: Judge, asks: readonly Ask[]): Promise<number> => {
+  const decisions = await Promise.all(asks.map((ask) => judge.evaluate(ask)))
+  return decisions.filter(({ refusedBy }) => refusedBy === -1).length
+}
+
+describe('many workers', () => {
+  test('ten that start at once on an empty server set it up once, and all can work', async () => {
+    const workers = Array.from({ length: 10 }, () => open({ connections: 2 }))
+    const judges = await Promise.all(workers.map((worker) => worker.prepare(planOf(bucket(5, 3_600_000)))))
+    const counts = await Promise.all(judges.map((judge) => admitted(judge, [askOf(userKey(1))])))
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(5)
+    const { rows } = await pool.query(`SELECT version FROM "${schema}".versions`)
+    expect(rows).toEqual([{ version: 1 }])
+  })
+
+  test('eight that hammer one key on the clock of the server admit exactly what the limit allows', async () => {
+    const workers = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        open({ connections: 2 }).prepare(planOf(bucket(100, 366 * 86_400_000))),
+      ),
+    )
+    const hammer = async (judge: Judge): Promise<number> => {
+      let count = 0
+      for (let round = 0; round < 6; round++)
+        count += await admitted(judge, Array(20).fill(askOf(userKey(7))))
+      return count
+    }
+    const counts = await Promise.all(workers.map(hammer))
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(100)
+  })
+
+  test('nobody locks anybody out, in whatever order the users of a batch come', async () => {
+    const plan = planOf(bucket(1000, 3_600_000), once)
+    const judges = await Promise.all(Array.from({ length: 6 }, () => open({ connections: 2 }).prepare(plan)))
+    const users = Array.from({ length: 40 }, (_, index) => userKey(index + 1))
+    let token = 0
+    const counts = await Promise.all(
+      judges.map((judge, nth) => {
+        const order = nth % 2 === 0 ? users : [...users].reverse()
+        return admitted(
+          judge,
+          order.map((user) => askOf(user, token++)),
+        )
+      }),
+    )
+    expect(counts).toEqual(judges.map(() => 40))
+  })
+})
+
+describe('the clock of the server', () => {
+  test('is told in the receipt, and when it is put back time goes on from where it was', async () => {
+    const storage = open()
+    const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
+    const before = Date.now()
+    const { receipt } = await judge.evaluate(askOf(userKey(1)))
+    expect(Math.abs((receipt?.at ?? 0) - before)).toBeLessThan(60_000)
+    // As if the clock had stood an hour and a half ahead, and was put right: the bucket is filled since.
+    await pool.query(`UPDATE "${schema}".clocks SET high = high + 5400000`)
+    expect((await judge.evaluate(askOf(userKey(1)))).refusedBy).toBe(-1)
+    const { refusedBy, retryAfterMs } = await judge.evaluate(askOf(userKey(1)))
+    expect(refusedBy).toBe(0)
+    expect(retryAfterMs).toBeGreaterThan(3_590_000)
+    expect(retryAfterMs).toBeLessThanOrEqual(3_600_000)
+  })
+})
+
+describe('one record that cannot be read', () => {
+  const spoil = async (sql: string, amount = 1): Promise<{ errors: SentinelError[]; refusals: number[] }> => {
+    const errors: SentinelError[] = []
+    const storage = open({ clock: () => START, onError: (error) => errors.push(error) })
+    const judge = await storage.prepare(planOf(bucket(amount, 3_600_000), once))
+    let token = 0
+    for (let id = 1; id <= 9; id++) await judge.evaluate(askOf(userKey(id), token++))
+    await pool.query(sql)
+    const asks = Array.from({ length: 9 }, (_, index) => askOf(userKey(index + 1), token++))
+    const decisions = await Promise.all(asks.map((ask) => judge.evaluate(ask)))
+    return { errors, refusals: decisions.map(({ refusedBy }) => refusedBy) }
+  }
+
+  test('is dropped and told of, and the others of its batch are decided as ever', async () => {
+    const { errors, refusals } = await spoil(
+      `UPDATE "${schema}".records SET state = state || '{5,5,9223372036854775807,1}'::int8[]
+       WHERE subject = (SELECT subject FROM "${schema}".records ORDER BY subject OFFSET 4 LIMIT 1)`,
+    )
+    expect(refusals.map((by, index) => (index === 4 ? 'spoilt' : by))).toEqual([
+      0,
+      0,
+      0,
+      0,
+      'spoilt',
+      0,
+      0,
+      0,
+      0,
+    ])
+    expect(errors.length).toBeLessThanOrEqual(1)
+  })
+
+  test.each([
+    ['too short', `state = '{}'`],
+    ['of nothing', `state = '{NULL}'`],
+    ['of an unknown layout', 'layout = 99999'],
+    ['with sections of no length', `state = state || '{5,9999999999999,-1,3}'::int8[]`],
+    ['with sections that are cut off', `state = state || '{5,9999999999999,100000,3}'::int8[]`],
+  ])('%s is as if it were not there, or keeps what can be read', async (_, change) => {
+    const { refusals } = await spoil(
+      `UPDATE "${schema}".records SET ${change}
+       WHERE subject = (SELECT subject FROM "${schema}".records ORDER BY subject OFFSET 4 LIMIT 1)`,
+    )
+    expect(refusals.filter((_, index) => index !== 4)).toEqual(Array(8).fill(0))
+    expect([-1, 0]).toContain(refusals[4])
+  })
+
+  test('that is a chunk of claims is dropped and told of, too', async () => {
+    const { errors, refusals } = await spoil(`UPDATE "${schema}".chunks SET bits = '\\x00'`, 5)
+    expect(errors).toMatchObject([{ code: 'storage.failed' }])
+    expect(refusals).toEqual(Array(9).fill(-1))
+  })
+})
+
+describe('what has lapsed', () => {
+  test('is swept away, and nothing else is', async () => {
+    let now = START
+    const storage = open({ clock: () => now })
+    const judge = await storage.prepare(planOf(bucket(1, 1000), once))
+    for (let id = 1; id <= 50; id++) await judge.evaluate(askOf(userKey(id), id))
+    await storage.marks.put(42, 'blocked', [
+      { key: userKey(1), mark: { since: now, until: now + 1000 } },
+      { key: userKey(2), mark: { since: now } },
+    ])
+    await storage.values.put('space', 'short', 1, now + 1000)
+    await storage.values.put('space', 'long', 1)
+    const link = Link.over(pool, schema, 2)
+    const sweeper = new Sweeper(
+      link,
+      () => now,
+      false,
+      () => [],
+      () => undefined,
+    )
+    expect(await sweeper.sweep()).toBe(0)
+    now += 3_600_000
+    await judge.evaluate(askOf(userKey(51), 51))
+    now += 1000
+    // All records but one, a mark and a value. The chunk was just taken from.
+    expect(await sweeper.sweep()).toBe(52)
+    expect((await judge.peek(askOf(userKey(51), 51))).refusedBy).toBe(1)
+    const { rows } = await pool.query(`SELECT count(*)::int AS n FROM "${schema}".records`)
+    expect(rows[0].n).toBe(1)
+  })
+
+  test('functions that nobody used for a week are dropped, and made again when somebody asks', async () => {
+    const storage = open()
+    const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))
+    await pool.query(`UPDATE "${schema}".plans SET used_at = now() - interval '8 days'`)
+    const other = new Sweeper(
+      Link.over(pool, schema, 2),
+      undefined,
+      true,
+      () => [],
+      () => undefined,
+    )
+    await other.touch()
+    const count = async (): Promise<number> => {
+      const found = await pool.query(
+        `SELECT count(*)::int AS n FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+         WHERE nspname = $1 AND proname ~ '^(judge|plain|quick)_'`,
+        [schema],
+      )
+      return found.rows[0].n
+    }
+    expect(await count()).toBe(0)
+    expect(await admitted(judge, [askOf(userKey(1))])).toBe(1)
+    expect(await count()).toBe(3)
+  })
+})
+
+describe('who may not change the schema', () => {
+  test('runs what the migrations print, and is told so while that is to be done', async () => {
+    await expect(open({ migrate: false }).marks.get(1, userKey(1), 'x')).rejects.toMatchObject({
+      code: 'storage.failed',
+      message: expect.stringMatching(/grammy-sentinel sql --schema/),
+    })
+    await pool.query(migrationSql(schema))
+    expect(await open({ migrate: false }).marks.get(1, userKey(1), 'x')).toBeUndefined()
+  })
+
+  test('gets the statements that make the functions of a plan', async () => {
+    const role = freshName('role')
+    await pool.query(`${migrationSql(schema)}
+      CREATE ROLE ${role} LOGIN;
+      GRANT USAGE ON SCHEMA "${schema}" TO ${role};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${schema}" TO ${role};`)
+    const limited = new URL(url)
+    limited.username = role
+    limited.password = ''
+    try {
+      const storage = open({}, limited.href)
+      const failure = await (async () => storage.prepare(planOf(bucket(1, 1000))))().catch((error) => error)
+      expect(failure).toMatchObject({ code: 'storage.permission' })
+      const statements = failure.message.slice(failure.message.indexOf('CREATE OR REPLACE FUNCTION'))
+      await pool.query(statements)
+      const judge = await storage.prepare(planOf(bucket(1, 1000)))
+      expect(await admitted(judge, [askOf(userKey(1)), askOf(userKey(1))])).toBe(1)
+    } finally {
+      for (const storage of opened.splice(0)) await storage.close()
+      await pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    }
+  })
+})
+
+describe('the connection', () => {
+  test('that cannot be made is told without the password', async () => {
+    const storage = open({}, 'postgres://somebody:hunter2@127.0.0.1:1/nowhere')
+    const failure = await (async () => storage.prepare(planOf()))().catch((error) => error)
+    expect(failure).toMatchObject({ code: 'storage.unavailable' })
+    expect(JSON.stringify([failure.message, failure.stack, failure.cause])).not.toMatch(/hunter2/)
+    expect((await storage.health()).ok).toBe(false)
+  })
+
+  test('of one who is not let in, or to a database that is not there, is told with what to do', async () => {
+    const nowhere = new URL(url)
+    nowhere.pathname = '/no_such_database'
+    await expect((async () => open({}, nowhere.href).prepare(planOf()))()).rejects.toMatchObject({
+      code: 'storage.failed',
+      message: expect.stringMatching(/create it/),
+    })
+  })
+
+  test('is closed with the storage if it was its own, and left alone if it was given', async () => {
+    const given = postgres(pool, { schema })
+    await given.prepare(planOf(bucket(1, 1000)))
+    await given.watch(() => undefined)
+    await given.close()
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    const name = `${schema}_own`
+    const own = postgres(`${url}?application_name=${name}`, { schema })
+    await own.prepare(planOf(bucket(1, 1000)))
+    await own.watch(() => undefined)
+    const connected = async (): Promise<number> => {
+      const { rows } = await pool.query(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()`,
+        [`%${schema}%`],
+      )
+      return rows[0].n
+    }
+    await own.close()
+    await until('all connections are closed', async () => (await connected()) === 0)
+  })
+
+  test('of a watch that is lost is taken up again, and tells that changes may have been missed', async () => {
+    const changes: StorageChange[] = []
+    const storage = open()
+    await storage.watch((change) => changes.push(change))
+    await pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND query LIKE $1`,
+      [`%${schema}%`],
+    )
+    await until('a gap is told', () => changes.some(({ kind }) => kind === 'gap'))
+    await storage.marks.put(1, 'blocked', [{ key: userKey(1), mark: { since: 1 } }])
+    await until('marks are told', () => changes.some(({ kind }) => kind === 'marks'))
+  })
+
+  test('that breaks under an ask rejects it, and the next is answered', async () => {
+    const storage = open()
+    const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))
+    await judge.evaluate(askOf(userKey(1)))
+    const name = 'grammy-sentinel'
+    await pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2`,
+      [name, `%${schema}%`],
+    )
+    await until('an ask is answered', async () => {
+      try {
+        return (await judge.evaluate(askOf(userKey(1)))).refusedBy === -1
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'storage.unavailable' })
+        return false
+      }
+    })
+  })
+})
+
+test.each(['', 'Upper', 'a b', 'x"; DROP TABLE users; --', 'pg_own', 'a'.repeat(42), '1st'])(
+  'refuses to keep its tables in a schema called %j',
+  (name) => {
+    expect(() => postgres(url, { schema: name })).toThrow(/postgres\.schema/)
+  },
+)
+
+test.each([0, 1, 1.5, Number.NaN])('refuses to work with %p connections', (connections) => {
+  expect(() => postgres(url, { connections })).toThrow(/postgres\.connections/)
+})
