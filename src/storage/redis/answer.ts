@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { RedisJudge } from './judge.js'
 import type { LimitedColumn } from './script/layout.js'
-import { ANSWER_HEAD, type PlanScript } from './script/plan-script.js'
+import { ANSWER_HEAD, type PlanScript, SHORT, SHORT_ANSWER } from './script/plan-script.js'
 
 const CAUSES: readonly RefusalCause[] = ['check', 'penalty', 'echo']
 const NO_SHADOWS: readonly number[] = Object.freeze([])
@@ -13,19 +13,29 @@ const WAIVED = 8
 /** What a script answers where it failed on one question. */
 export const FAILED = -2
 
+/** The answers of one call, and the server's times for those that do not tell theirs. */
+export interface Answers {
+  readonly view: DataView
+  readonly own: Ms
+  readonly at: Ms
+}
+
 /** An answer of a script. What few ask for is read from its bytes when somebody does. */
 export class RedisDecision implements Decision {
   readonly refusedBy: number
-  protected readonly flags: number
 
   constructor(
     readonly judge: RedisJudge,
     readonly ask: Ask,
-    protected readonly view: DataView,
+    protected readonly answers: Answers,
     protected readonly from: number,
+    protected readonly short: boolean,
   ) {
-    this.refusedBy = view.getInt8(from)
-    this.flags = view.getUint8(from + 1)
+    this.refusedBy = short ? -1 : answers.view.getInt8(from)
+  }
+
+  private get flags(): number {
+    return this.short ? 0 : this.answers.view.getUint8(this.from + 1)
   }
 
   get cause(): RefusalCause {
@@ -41,19 +51,20 @@ export class RedisDecision implements Decision {
   }
 
   get retryAfterMs(): Ms {
-    return this.view.getFloat64(this.from + 10, true)
+    return this.short ? 0 : this.answers.view.getFloat64(this.from + 10, true)
   }
 
   get shadowRefusals(): readonly number[] {
-    const bits = this.view.getUint32(this.from + 2, true)
+    const bits = this.short ? 0 : this.answers.view.getUint32(this.from + 2, true)
     if (bits === 0) return NO_SHADOWS
     return this.judge.plan.checks.flatMap((_, index) => ((bits & (1 << index)) === 0 ? [] : [index]))
   }
 
   get remaining(): readonly number[] {
     const left = this.judge.plan.checks.map(() => Number.NaN)
+    const first = this.from + (this.short ? SHORT_ANSWER : ANSWER_HEAD)
     this.judge.script.layout.limited.forEach(({ index }, nth) => {
-      left[index] = this.view.getFloat64(this.from + ANSWER_HEAD + nth * 8, true)
+      left[index] = this.answers.view.getFloat64(first + nth * 8, true)
     })
     return left
   }
@@ -73,12 +84,13 @@ export class RedisAdmission extends RedisDecision implements Receipt {
   constructor(
     judge: RedisJudge,
     ask: Ask,
-    view: DataView,
+    answers: Answers,
     from: number,
+    short: boolean,
     /** Fences the claims it took. */
     readonly serial: number,
   ) {
-    super(judge, ask, view, from)
+    super(judge, ask, answers, from, short)
   }
 
   override get receipt(): Receipt {
@@ -87,26 +99,33 @@ export class RedisAdmission extends RedisDecision implements Receipt {
 
   /** The clock's time. */
   get at(): Ms {
-    return this.view.getFloat64(this.from + 26, true)
+    return this.short ? this.answers.at : this.answers.view.getFloat64(this.from + 26, true)
   }
 
   /** The chain's own time, which never goes back. */
   get ownAt(): Ms {
-    return this.view.getFloat64(this.from + 18, true)
+    return this.short ? this.answers.own : this.answers.view.getFloat64(this.from + 18, true)
   }
 
   /** Checks whose claim it took or whose limit it charged, as bits. */
   get charged(): number {
-    return this.view.getUint32(this.from + 6, true)
+    return this.answers.view.getUint32(this.from + (this.short ? 1 : 6), true)
   }
 
   /** The limit by which a check was charged. */
   limitOf({ index, check, variedIndex }: LimitedColumn): Limit {
     const own = this.ask.limits?.[index]
     if (own !== undefined) return own
-    if (variedIndex < 0) return check.limit
+    // Short answers are given where no variant is in force.
+    if (variedIndex < 0 || this.short) return check.limit
     const { limited }: PlanScript['layout'] = this.judge.script.layout
     const at = this.from + ANSWER_HEAD + limited.length * 8 + variedIndex * 16
-    return { amount: this.view.getFloat64(at, true), per: this.view.getFloat64(at + 8, true) }
+    const { view } = this.answers
+    return { amount: view.getFloat64(at, true), per: view.getFloat64(at + 8, true) }
   }
+}
+
+/** How many bytes an answer takes. */
+export function lengthOf(view: DataView, from: number, { answerBytes, layout }: PlanScript): number {
+  return view.getInt8(from) === SHORT ? SHORT_ANSWER + layout.limited.length * 8 : answerBytes
 }

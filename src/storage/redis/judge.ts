@@ -6,13 +6,13 @@ import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { Batch } from '../remote/batch.js'
 import type { ToldMoment } from '../remote/moment.js'
-import { FAILED, RedisAdmission, RedisDecision } from './answer.js'
+import { type Answers, FAILED, lengthOf, RedisAdmission, RedisDecision } from './answer.js'
 import type { Connection, Script } from './connection.js'
 import { scriptOf } from './connection.js'
 import type { Keys } from './keys.js'
 import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
-import { compile, type PlanScript } from './script/plan-script.js'
+import { compile, type PlanScript, SHORT } from './script/plan-script.js'
 
 /** What judges of one storage share. */
 export interface RedisShared {
@@ -165,25 +165,29 @@ export class RedisJudge implements Judge {
 
   private async call(bot: number, items: readonly Pending[]): Promise<void> {
     const { connection, keys, counts } = this.shared
-    const { answerBytes } = this.script
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
-    const reply = (await connection.run(this.run, names, args)) as [Buffer, number, ...Buffer[]]
-    const [answers, corrupt, ...errors] = reply
+    const reply = (await connection.run(this.run, names, args)) as [Buffer, number, Buffer, ...Buffer[]]
+    const [bytes, corrupt, times, ...errors] = reply
     counts.corrupt += corrupt
-    const view = new DataView(answers.buffer, answers.byteOffset, answers.byteLength)
-    for (const [index, item] of items.entries()) this.answer(item, view, index * answerBytes)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const answers: Answers = { view, own: times.readDoubleLE(0), at: times.readDoubleLE(8) }
+    let from = 0
+    for (let i = 0; i < items.length; i++) {
+      this.answer(items[i] as Pending, answers, from)
+      from += lengthOf(view, from, this.script)
+    }
     for (const error of errors) failed(items, String(error))
   }
 
-  private answer({ question, resolve }: Pending, view: DataView, from: number): void {
-    const by = view.getInt8(from)
+  private answer({ question, resolve }: Pending, answers: Answers, from: number): void {
+    const by = answers.view.getInt8(from)
     if (by === FAILED) return
     const { op, ask, serial } = question
     resolve(
-      op === EVALUATE && by === -1
-        ? new RedisAdmission(this, ask, view, from, serial)
-        : new RedisDecision(this, ask, view, from),
+      op === EVALUATE && (by === SHORT || by === -1)
+        ? new RedisAdmission(this, ask, answers, from, by === SHORT, serial)
+        : new RedisDecision(this, ask, answers, from, by === SHORT),
     )
   }
 }

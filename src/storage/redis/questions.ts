@@ -44,7 +44,7 @@ export function encode(
   let long = false
   for (let i = 0; i < items.length; i++) {
     const { op, own, ask } = (items[i] as { question: Question }).question
-    if (op > PEEK || own >= 0 || ask.limits !== undefined) long = true
+    if (op !== EVALUATE || own >= 0 || ask.limits !== undefined) long = true
   }
   const head = long ? LONG_HEAD : SHORT_HEAD
   const stride = head + bodyBytes

@@ -18,7 +18,8 @@ for pos = 1, #ARGV[2], 4 do tags[string.sub(ARGV[2], pos, pos + 3)] = true end
 -- The record without the parts of these tags; nil if it cannot be read.
 local function without(s)
   local count = string.byte(s, 1)
-  local pos, head, cells, kept = 2 + count * 5, {}, {}, 0
+  local pos, head, cells, kept = 8 + count * 5, {}, {}, 0
+  local until_ = string.sub(s, pos - 6, pos - 1)
   for i = 0, count - 1 do
     local entry = string.sub(s, 2 + i * 5, 6 + i * 5)
     local size = sizes[string.byte(entry, 5)]
@@ -30,7 +31,7 @@ local function without(s)
     end
     pos = pos + size
   end
-  local out = {string.char(kept), table.concat(head), table.concat(cells)}
+  local out = {string.char(kept), table.concat(head), until_, table.concat(cells)}
   while pos <= #s do
     local _, _, _, length = struct.unpack('<I4I1I6I3', s, pos)
     local whole = 14 + length

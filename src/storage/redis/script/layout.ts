@@ -76,7 +76,7 @@ export const CELLS = {
 } as const
 
 /** The first cell of a record as scripts hold it: see the library. */
-export const FIRST_CELL = 4
+export const FIRST_CELL = 5
 
 export function isLimited(check: Check): check is Extract<Check, Limited> {
   return check.kind === 'bucket' || check.kind === 'window'

@@ -2,11 +2,11 @@
  * What every generated script begins with, in Lua. A script runs anew with each call and makes its functions
  * anew, so a plan is given only the parts it uses.
  *
- * A record is a text: a byte with the number of its cells' parts, for each a tag (4 bytes) and a kind (1 byte), then
- * their cells; then parts of any length, each a tag (4), a kind (1), when it lapses (6), its length (3) and its
+ * A record is a text: a byte with the number of its cells' parts, for each a tag (4 bytes) and a kind (1 byte); until when
+ * the text is kept (6); their cells; then parts of any length, each a tag (4), a kind (1), when it lapses (6), its length (3) and its
  * bytes. Whole numbers are little-endian. In a script it is a table without named fields, which cost twice as much to
  * make: [1] the other parts by tag, or false; [2] whether it is to be written; [3] when what limits of the moment
- * charged lapses; then its cells.
+ * charged lapses; [4] until when the text is kept; then its cells.
  *
  * Redis turns numbers among the arguments of a command to text at a price of half a microsecond each, so texts are kept.
  */
@@ -45,10 +45,11 @@ local function touch(k, r, scope)
   DIRTY[dirty], SCOPES[dirty] = k, scope
 end
 
--- For how long a record is kept: in whole seconds, later minutes, so that many have the same.
+-- For how long a record is kept that lapses in so many milliseconds: half a minute or a quarter longer, so that those
+-- written often need not be told anew each time; in whole seconds or minutes, so that many have the same.
 local function life(ms)
-  if ms < 600000 then return text(floor(ms / 1000 + 1) * 1000 + GRACE) end
-  return text(floor(ms / 60000 + 1) * 60000 + GRACE)
+  local step = ms < 600000 and 1000 or 60000
+  return floor((ms + max(30000, ms / 4)) / step + 1) * step
 end
 
 local function extras(s, pos)
@@ -66,7 +67,7 @@ end
 -- All parts of a record that another plan wrote. Whatever has cells lapses with the record.
 local function parts(s, k, now)
   local count, x = byte(s, 1), {}
-  local pos = 2 + count * 5
+  local pos = 8 + count * 5
   local left = call('PTTL', KEYS[k + 1])
   if left < 0 then left = 86400000 end
   for i = 0, count - 1 do
@@ -81,8 +82,8 @@ local function parts(s, k, now)
 end
 
 -- Writes a record that has more than cells; lapses is when its cells do.
-local function saveAll(k, r, cells, lapses, now)
-  local out, n = {cells}, 1
+local function saveAll(k, r, head, cells, lapses, now)
+  local out, n = {head, '', cells}, 3
   if r[1] then
     for tag, part in pairs(r[1]) do
       if part[2] > now then
@@ -97,8 +98,11 @@ local function saveAll(k, r, cells, lapses, now)
     S[k] = false
     return call('DEL', KEYS[k + 1])
   end
-  S[k] = n == 1 and cells or concat(out)
-  call('PSETEX', KEYS[k + 1], life(lapses - now), S[k])
+  local lives = life(lapses - now)
+  r[4] = now + lives
+  out[2] = pack('<I6', r[4])
+  S[k] = concat(out)
+  call('PSETEX', KEYS[k + 1], text(lives + GRACE), S[k])
 end
 
 -- Reads the server's clock. The time of a bot never goes back: what a step back of more than a second takes away is
@@ -274,50 +278,45 @@ end
  * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
  */
 export const SEQUENCES = `
-local band, bor, bnot, lshift, rshift = bit.band, bit.bor, bit.bnot, bit.lshift, bit.rshift
+local band, rshift = bit.band, bit.rshift
 
+-- [1] when it lapses, [2] when it was begun, [3] how its tokens stand, [4] words that changed, [5] whether it is to be
+-- written, [6] whether it is new, [7] whether it has leases, [8] when it was to lapse before, [9] its key.
 local function chunk(number)
-  local k = 1 + COUNT + number
-  local q = Q[number]
-  if not q then
-    local head = call('GETRANGE', KEYS[k], '0', '15')
-    if #head == 16 then q = {read('<dd', head)} else q = {0, 0} end
-    q.words, q.changed = {}, {}
-    q.key = KEYS[k]
-    Q[number] = q
-  end
+  local key = KEYS[1 + COUNT + number]
+  local head = call('GETRANGE', key, '0', '15')
+  local lapses, begun = 0, 0
+  if #head == 16 then lapses, begun = read('<dd', head) end
+  local q = {lapses, begun, {}, {}, false, false, false, lapses, key}
+  Q[number] = q
   return q
 end
 
--- 16 tokens, two bits each.
-local function word(q, w)
-  local bits = q.words[w]
-  if not bits then
-    local four = q.new and '' or call('GETRANGE', q.key, text(16 + w * 4), text(19 + w * 4))
-    bits = #four == 4 and read('<i4', four) or 0
-    q.words[w] = bits
-  end
-  return bits
+-- A word holds 16 tokens: 0 free, 1 held, 3 paid or running.
+local function stateOf(q, i)
+  local state = q[3][i]
+  if state then return state end
+  local w = floor(i / 16)
+  local four = q[6] and '' or call('GETRANGE', q[9], text(16 + w * 4), text(19 + w * 4))
+  local bits = #four == 4 and read('<I4', four) or 0
+  for j = 0, 15 do q[3][w * 16 + j] = bits == 0 and 0 or band(rshift(bits, j * 2), 3) end
+  return q[3][i]
 end
 
-local function bitsOf(q, i)
-  return band(rshift(word(q, floor(i / 16)), i % 16 * 2), 3)
-end
-
-local function setBits(q, i, value)
-  local w, shift = floor(i / 16), i % 16 * 2
-  q.words[w] = bor(band(word(q, w), bnot(lshift(3, shift))), lshift(value, shift))
-  q.changed[w] = true
-  q.dirty = true
+local function setState(q, i, state)
+  stateOf(q, i)
+  q[3][i] = state
+  q[4][(i - i % 16) / 16] = true
+  q[5] = true
 end
 
 -- 0 free, 1 held, 2 paid, 3 running; then until when.
-local function chunkStanding(k, i, now)
-  local q = chunk(k)
+local function chunkStanding(number, i, now)
+  local q = Q[number] or chunk(number)
   if q[1] <= now then return 0, 0 end
-  local bits = bitsOf(q, i)
-  if bits < 2 then return bits, q[1] end
-  local running = call('HGET', q.key .. ':r', i)
+  local state = stateOf(q, i)
+  if state < 2 then return state, q[1] end
+  local running = call('HGET', q[9] .. ':r', i)
   if running then
     local lease = read('<d', running)
     if lease > now then return 3, min(q[1], lease) end
@@ -325,55 +324,55 @@ local function chunkStanding(k, i, now)
   return 2, q[1]
 end
 
-local function chunkTake(k, i, hold, lease, serial, now)
-  local q = chunk(k)
-  local was = q[1]
-  if was <= now then
-    call('DEL', q.key, q.key .. ':r')
-    q[2], q.new, q.words, q.changed = now, true, {}, {}
+local function chunkTake(number, i, hold, lease, serial, now)
+  local q = Q[number] or chunk(number)
+  if q[1] <= now then
+    call('DEL', q[9], q[9] .. ':r')
+    q[2], q[3], q[4], q[6] = now, {}, {}, true
   end
   q[1] = now + hold
-  if floor(was / 60000) ~= floor(q[1] / 60000) then q.renew = true end
   if lease > 0 then
-    setBits(q, i, 3)
-    call('HSET', q.key .. ':r', i, pack('<dd', now + lease, serial))
-    q.leased = true
-  else setBits(q, i, 1) end
+    setState(q, i, 3)
+    call('HSET', q[9] .. ':r', i, pack('<dd', now + lease, serial))
+    q[7] = true
+  else setState(q, i, 1) end
 end
 
-local function chunkSettle(k, i, leased, serial, to, taken, now)
-  local q = chunk(k)
+local function chunkSettle(number, i, leased, serial, to, taken, now)
+  local q = Q[number] or chunk(number)
   if q[1] <= now then return end
-  local bits = bitsOf(q, i)
-  if bits == 1 then
-    -- Who took from bits that are gone has no say over these.
-    if not leased and q[2] <= taken and to == 2 then setBits(q, i, 3) end
+  local state = stateOf(q, i)
+  if state == 1 then
+    -- Who took from a chunk that is gone has no say over this one.
+    if not leased and q[2] <= taken and to == 2 then setState(q, i, 3) end
     return
   end
-  local running = bits == 3 and call('HGET', q.key .. ':r', i)
+  local running = state == 3 and call('HGET', q[9] .. ':r', i)
   -- Released before.
   if not running then return end
   local lease, owner = read('<dd', running)
   if lease <= now then
     if to == 2 then return end
   elseif owner ~= serial then return end
-  call('HDEL', q.key .. ':r', i)
-  if to == 1 then setBits(q, i, 1) end
+  call('HDEL', q[9] .. ':r', i)
+  if to == 1 then setState(q, i, 1) end
 end
 
 local function chunkSave(q, now)
-  for w in pairs(q.changed) do
-    call('SETRANGE', q.key, text(16 + w * 4), pack('<i4', q.words[w]))
+  for w in pairs(q[4]) do
+    local bits = 0
+    for j = w * 16 + 15, w * 16, -1 do bits = bits * 4 + q[3][j] end
+    call('SETRANGE', q[9], text(16 + w * 4), pack('<I4', bits))
   end
-  call('SETRANGE', q.key, '0', pack('<dd', q[1], q[2]))
-  if not q.renew and not q.new and not q.leased then return end
-  local lives = ceil(q[1] - now) + 120000 + GRACE
-  local index, number = q.key:match('^(.*):([^:]*)$')
-  call('PEXPIRE', q.key, lives)
-  call('PEXPIRE', q.key .. ':r', lives)
+  call('SETRANGE', q[9], '0', pack('<dd', q[1], q[2]))
+  if not q[6] and not q[7] and floor(q[8] / 60000) == floor(q[1] / 60000) then return end
+  local lives = text(ceil(q[1] - now) + 120000 + GRACE)
+  local index, number = q[9]:match('^(.*):([^:]*)$')
+  call('PEXPIRE', q[9], lives)
+  call('PEXPIRE', q[9] .. ':r', lives)
   call('ZADD', index, q[1], number)
   call('PEXPIRE', index, lives)
-  if q.new and call('ZCARD', index) > 2048 then
+  if q[6] and call('ZCARD', index) > 2048 then
     local oldest = call('ZRANGE', index, 0, 0)[1]
     call('DEL', index .. ':' .. oldest, index .. ':' .. oldest .. ':r')
     call('ZREM', index, oldest)

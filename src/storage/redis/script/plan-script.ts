@@ -13,6 +13,7 @@ import {
 import { layOut, type PlanLayout } from './layout.js'
 import { CLAIMS, COUNTERS, LOG, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
 import { lines, num } from './lua.js'
+import { quickWay } from './quick.js'
 import { markFunction, recordFunctions } from './records.js'
 import { settlement } from './settlement.js'
 import { PART, tagOf } from './tags.js'
@@ -30,8 +31,11 @@ export interface PlanScript {
 /** What a question begins with, and a long one: see `decide` below. */
 export const SHORT_HEAD = 11
 export const LONG_HEAD = 41
-/** What an answer begins with: see `answer` below. */
+/** What an answer begins with, and the short one of an admission as most are: see `answer` below. */
 export const ANSWER_HEAD = 34
+export const SHORT_ANSWER = 5
+/** How a short answer begins. */
+export const SHORT = -3
 
 /**
  * Turns a plan into the one script that decides it.
@@ -59,6 +63,12 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
     constants(layout, answerBytes),
     answers(layout, names),
     decision(layout, names, fields),
+    quickWay(
+      layout,
+      fields.map(({ name }) => `, ${name}`).join(''),
+      fields.map((field) => field.format).join(''),
+      'd'.repeat(limited.length + layout.varied * 2),
+    ),
     main(layout, size, answerBytes),
   )
   return {
@@ -100,7 +110,8 @@ function header({ plan, scopes }: PlanLayout): string {
 -- ARGV[3]      how many records and marks there are
 -- ARGV[4]      1 where questions are long: they tell the time, bring limits of their own, or settle
 -- ARGV[5..]    lists of costs and of limits, which questions name by number
--- result       the answers, each of the same length: see answer(); how many records could not be read; errors`
+-- result       the answers: see answer() and quick(); how many records could not be read; the chain's own time and the
+--              clock's; errors, each with the number of its question`
 }
 
 function constants({ plan }: PlanLayout, answerBytes: number): string {
@@ -198,6 +209,15 @@ function decision(layout: PlanLayout, names: Names, fields: readonly Field[]): s
 -- serial, the chain's own time (below 0: the server's), the clock's (8 each), checks to settle (4), when they were charged
 -- (8). Then numbers of keys (2) and tokens (8).
 local LONG = ARGV[4] == '1'
+if not LONG then
+  AT, NOW = clock()
+  LAST = NOW
+end
+local function listOf(number)
+  local list = {read('<${'d'.repeat(size)}', ARGV[number])}
+  LISTS[number] = list
+  return list
+end
 local function decide(pos)
 local op, costs, serial, limits, now, at, mask, taken${list}
 if LONG then
@@ -206,11 +226,7 @@ else
   op, costs, serial${list} = read('<BHd${body}', ARGV[2], pos)
   limits, now = 0, -1
 end
-local C, L = LISTS[costs], nil
-if not C then
-  C = {read('<${'d'.repeat(size)}', ARGV[costs])}
-  LISTS[costs] = C
-end
+local C, L = LISTS[costs] or listOf(costs), nil
 if limits > 0 then
   L = LISTS[limits]
   if not L then
@@ -351,24 +367,32 @@ end
 
 local out, errors = {}, {}
 local stride = ${size} + (LONG and ${LONG_HEAD} or ${SHORT_HEAD})
-for i = 1, #ARGV[2] / stride do
-  local pos = (i - 1) * stride + 1
-  local ok, answered
-  if byte(ARGV[2], pos) == 1 then
-    -- A look writes on a copy.
-    flush()
-    local records = R
-    R = {}
-    ok, answered = pcall(decide, pos)
-    R, dirty = records, 0
-  else ok, answered = pcall(decide, pos) end
-  if not ok then
-    errors[#errors + 1] = (i - 1) .. ' ' .. (type(answered) == 'table' and answered.err or tostring(answered))
-    answered = '\\254' .. rep('\\0', ${answerBytes - 1})
+local i, n = 1, #ARGV[2] / stride
+local records
+local function all()
+  while i <= n do
+    local pos = (i - 1) * stride + 1
+    if LONG and byte(ARGV[2], pos) == 1 then
+      -- A look writes on a copy.
+      flush()
+      records = R
+      R = {}
+      out[i] = decide(pos)
+      R, records, dirty = records, nil, 0
+    else out[i] = quick(pos) end
+    i = i + 1
   end
-  out[i] = answered
 end
+repeat
+  local ok, failure = pcall(all)
+  if not ok then
+    errors[#errors + 1] = (i - 1) .. ' ' .. (type(failure) == 'table' and failure.err or tostring(failure))
+    out[i] = '\\254' .. rep('\\0', ${answerBytes - 1})
+    if records then R, records, dirty = records, nil, 0 end
+    i = i + 1
+  end
+until ok
 flush()
-${sequences ? 'for _, q in pairs(Q) do if q.dirty then chunkSave(q, LAST) end end' : ''}
-return {concat(out), corrupt, unpack(errors)}`
+${sequences ? 'for _, q in pairs(Q) do if q[5] then chunkSave(q, LAST) end end' : ''}
+return {concat(out), corrupt, pack('<dd', NOW or 0, AT or 0), unpack(errors)}`
 }

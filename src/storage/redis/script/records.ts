@@ -16,9 +16,9 @@ export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
   const head = headOf(cells)
   const format = formatOf(cells)
   const count = cells.reduce((sum, { part }) => sum + CELLS[part].count, 0)
-  const size = cells.reduce((sum, { part }) => sum + CELLS[part].bytes, head.length)
+  const size = cells.reduce((sum, { part }) => sum + CELLS[part].bytes, head.length + 6)
   const names = Array.from({ length: count }, (_, i) => `c${i + 1}`)
-  const blank = `{false, false, 0${names.map(() => ', 0').join('')}}`
+  const blank = `{false, false, 0, 0${names.map(() => ', 0').join('')}}`
   const values = names.map((_, i) => `, r[${FIRST_CELL + i}]`).join('')
   return lines(
     `local HEAD${index} = ${bytes(head)}`,
@@ -31,8 +31,8 @@ export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
     r = ${blank}
     corrupt = corrupt + 1
   elseif #s >= ${size} and sub(s, 1, ${head.length}) == HEAD${index} then`,
-    count > 0 && `    local ${names.join(', ')} = read('<${format}', s, ${head.length + 1})`,
-    `    r = {false, false, 0${names.map((name) => `, ${name}`).join('')}}
+    `    local ${['kept', ...names].join(', ')} = read('<I6${format}', s, ${head.length + 1})
+    r = {false, false, 0, kept${names.map((name) => `, ${name}`).join('')}}
     if #s > ${size} then
       local ok, x = pcall(extras, s, ${size + 1})
       if ok then r[1] = x else corrupt = corrupt + 1 end
@@ -53,11 +53,21 @@ end`,
     `local function save${index}(k, r, now)
   local lapses = 0`,
     cells.map((column) => lapseOf(column)),
-    `  local cells = pack('<c${head.length}${format}', HEAD${index}${values})
-  if r[1] or r[3] > 0 or lapses <= now then saveAll(k, r, cells, lapses, now)
+    `  if r[1] or r[3] > 0 or lapses <= now then
+    return saveAll(k, r, HEAD${index}, pack('<${format === '' ? 'c0' : format}'${format === '' ? ", ''" : values}), lapses, now)
+  end
+  local was = S[k]
+  if r[4] >= lapses and was and #was == ${size} then
+    -- It is kept for long enough, and is written over where it lies.
+    was = pack('<c${head.length}I6${format}', HEAD${index}, r[4]${values})
+    S[k] = was
+    call('SETRANGE', KEYS[k + 1], '0', was)
   else
-    S[k] = cells
-    call('PSETEX', KEYS[k + 1], life(lapses - now), cells)
+    local lives = life(lapses - now)
+    r[4] = now + lives
+    was = pack('<c${head.length}I6${format}', HEAD${index}, r[4]${values})
+    S[k] = was
+    call('PSETEX', KEYS[k + 1], text(lives + GRACE), was)
   end
 end`,
   )
@@ -104,7 +114,8 @@ export function markFunction({ index, marks, stored }: ScopeLayout): string {
     return `${place === 0 ? 'if' : 'elseif'} tag == ${num(markTag(name))} then m[${place + 1}] = lapses${read}`
   })
   const blank = `{${[...marks.map(() => 'false'), ...stored.flatMap(() => ['0', '0', '0'])].join(', ')}}`
-  return `local NONE${index}, MARKS${index} = ${blank}, {}
+  const places = marks.map((name, place) => `[${num(markTag(name))}] = ${place + 1}`).join(', ')
+  return `local NONE${index}, MARKS${index}, PLACES${index} = ${blank}, {}, {${places}}
 local function marks${index}(k)
   local s = S[k]
   if not s then return NONE${index} end
