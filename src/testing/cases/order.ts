@@ -1,5 +1,5 @@
 import type { Ask, Decision } from '../../core/check.js'
-import { chatKey } from '../../core/subject.js'
+import { chatKey, type Key } from '../../core/subject.js'
 import { matches, near, same } from '../expecting.js'
 import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, limited, planOf } from '../stand.js'
 
@@ -102,19 +102,23 @@ export const orderCases: readonly Case[] = [
       const chat = chatKey(-100)
       const excused = { subject: 1, anyOf: ['quiet'] }
       const variants = [{ mark: 'busy', subject: 1, limit: { amount: 3, per: 60_000 } }]
-      const judge = await stand.prepare(
-        limited('bucket', { amount: 1, per: 60_000 }, 'excused', { unless: excused }),
-        limited('log', { amount: 2, per: 60_000 }, 'varied', { variants }),
-      )
       const { marks } = stand.storage
-      for (const name of ['quiet', 'busy'])
-        await marks.put(1, name, [{ key: ALICE, mark: { since: stand.now } }])
-      same((await stand.ask(judge)).remaining, [0, 1])
-      for (const name of ['quiet', 'busy'])
-        await marks.put(1, name, [{ key: chat, mark: { since: stand.now } }])
-      same((await stand.ask(judge)).remaining, [Number.NaN, 1])
+      const put = async (key: Key, name: string): Promise<void> =>
+        marks.put(1, name, [{ key, mark: { since: stand.now } }])
+      const excusing = await stand.prepare(
+        limited('bucket', { amount: 1, per: 60_000 }, 'excused', { unless: excused }),
+      )
+      await put(ALICE, 'quiet')
+      same((await stand.ask(excusing)).remaining, [0])
+      await put(chat, 'quiet')
+      same((await stand.ask(excusing)).remaining, [Number.NaN])
       await marks.remove(1, 'quiet', [chat])
-      matches(await stand.ask(judge), { refusedBy: 0 })
+      matches(await stand.ask(excusing), { refusedBy: 0 })
+      const varying = await stand.prepare(limited('log', { amount: 2, per: 60_000 }, 'varied', { variants }))
+      await put(ALICE, 'busy')
+      same((await stand.ask(varying)).remaining, [1])
+      await put(chat, 'busy')
+      same((await stand.ask(varying)).remaining, [1])
     },
   },
   {
