@@ -92,10 +92,19 @@ export type { CircuitHealth, CircuitState } from './storage/condition.js'
 export { type FailoverOptions, failover } from './storage/failover.js'
 export type { GrammyAdapter, KeptDocument } from './storage/grammy/documents.js'
 export { fromGrammyStorage, type GrammyStorageOptions } from './storage/grammy-storage.js'
+export { type HybridOptions, hybrid, type LeasingOptions } from './storage/hybrid.js'
 export { type MemoryOptions, memory } from './storage/memory/memory.js'
 export { type ResilientOptions, resilient } from './storage/resilient.js'
 export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
-export type { Mark, MarkEntry, MarkPage, Marks, Storage, StorageHealth } from './storage/storage.js'
+export type {
+  HybridHealth,
+  Mark,
+  MarkEntry,
+  MarkPage,
+  Marks,
+  Storage,
+  StorageHealth,
+} from './storage/storage.js'
 export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'

@@ -91,6 +91,33 @@ export interface Marks {
 }
 
 /**
+ * What a {@link hybrid} storage has saved, since it was made.
+ *
+ * @example
+ * ```ts
+ * import type { HybridHealth } from 'grammy-sentinel'
+ *
+ * const saved = ({ answered, trips }: HybridHealth): number => answered / (answered + trips)
+ * ```
+ */
+export interface HybridHealth {
+  /** Whether changes by other workers are told. While they are not, nothing is remembered for more than a second. */
+  readonly watching: boolean
+  /** Refusals that are remembered. */
+  readonly refusals: number
+  /** Updates that were decided without a round trip. */
+  readonly answered: number
+  /** Round trips to decide updates, and to take leases. */
+  readonly trips: number
+  /** Units of leased limits that were spent. */
+  readonly leased: number
+  /** Units that were leased, not spent and given back. */
+  readonly returned: number
+  /** Units that are leased and not spent yet. */
+  readonly held: number
+}
+
+/**
  * How a storage is. Numbers that it cannot tell are absent.
  *
  * @example
@@ -113,6 +140,8 @@ export interface StorageHealth {
   readonly evicted?: number
   /** Records that could not be kept at all, since penalties filled the cap: those updates were admitted uncounted. */
   readonly untracked?: number
+  /** What is decided without a round trip; of {@link hybrid}. */
+  readonly hybrid?: HybridHealth
   /** How it has fared; of storages that may fail. */
   readonly circuit?: CircuitHealth
   /** Of several storages, which one is used: an index into `storages`. */

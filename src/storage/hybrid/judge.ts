@@ -1,0 +1,232 @@
+import {
+  type Ask,
+  type Decision,
+  isPromise,
+  type Judge,
+  type MaybePromise,
+  type Plan,
+  type Receipt,
+  type Settlement,
+} from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+import { banQuestion } from './ban.js'
+import { LeasedReceipt, NearRefusal } from './decision.js'
+import type { Leasing } from './leasing.js'
+import { Prospect } from './prospect.js'
+import { canonicalKey, Refusal } from './refusals.js'
+import type { Nearby } from './storage.js'
+import type { ToldTime } from './time.js'
+
+/** What cannot be told to be out of date is remembered no longer than this. */
+const UNTOLD: Ms = 1000
+
+/** Decides by a storage elsewhere, and without it what it would only say again. */
+export class HybridJudge implements Judge {
+  private readonly prospect: Prospect
+  /** Bans whose end is being asked for, as texts. */
+  private readonly learning = new Set<string>()
+
+  constructor(
+    readonly plan: Plan,
+    private readonly inner: Judge,
+    private readonly nearby: Nearby,
+    private readonly time: ToldTime,
+    private readonly leasing: Leasing | undefined,
+  ) {
+    this.prospect = new Prospect(plan, nearby.memory)
+  }
+
+  evaluate(ask: Ask, at: Ms | undefined = this.nearby.clock?.()): MaybePromise<Decision> {
+    const { nearby, time } = this
+    const now = at === undefined ? nearby.steady() : time.advance(at)
+    const known = this.prospect.find(ask, now, at !== undefined)
+    if (known === undefined || (at !== undefined && time.wentBack)) return this.ask(ask, at, now)
+    if (known.noticeAt > now || known.asking) {
+      known.hits++
+      nearby.counts.answered++
+      time.skip(at)
+      return new NearRefusal(known, now)
+    }
+    // One goes and asks whether it is time for a notice; the others need not wait for it.
+    known.asking = true
+    let decision: MaybePromise<Decision>
+    try {
+      decision = this.ask(ask, at, now)
+    } catch (error) {
+      known.asking = false
+      throw error
+    }
+    if (isPromise(decision)) {
+      return decision.finally(() => {
+        known.asking = false
+      })
+    }
+    known.asking = false
+    return decision
+  }
+
+  peek(ask: Ask, at: Ms | undefined = this.nearby.clock?.()): MaybePromise<Decision> {
+    const late = this.time.catchUp(this.inner, this.plan, ask.bot, at)
+    const peek = (): MaybePromise<Decision> =>
+      this.leasing === undefined ? this.inner.peek(ask, at) : this.leasing.peek(ask, at, this.now(at))
+    return inOrder(late, peek)
+  }
+
+  settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
+    const { bot } = receipt.ask
+    const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
+    // What is on its way was decided before this.
+    if (how === 'refund') this.nearby.heard()
+    const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
+    const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
+    if (receipt instanceof LeasedReceipt && how === 'refund')
+      this.leasing?.refund(receipt, check, receipt.told ? this.time.now : this.nearby.steady())
+    if (own === undefined || how === 'complete') return done
+    return inOrder(done, () => this.tell(receipt.ask, how, check))
+  }
+
+  /** A token was let go of by another worker. */
+  released(bot: number, slot: string, token: number): void {
+    const now = this.time.now > Number.NEGATIVE_INFINITY ? this.time.now : this.nearby.steady()
+    this.prospect.released(bot, slot, token, now)
+  }
+
+  /** Forgets all it has remembered: a later plan has taken its place. */
+  forget(): void {
+    this.nearby.memory.forgetOf(this.prospect)
+  }
+
+  private now(at: Ms | undefined): Ms {
+    return at === undefined ? this.nearby.steady() : this.time.now
+  }
+
+  /** Asks the storage, or pays out of leases, and remembers what is worth it. */
+  private ask(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
+    const { nearby, prospect, leasing } = this
+    prospect.note(ask, now)
+    const version = nearby.version
+    const remote = (question: Ask): MaybePromise<Decision> => {
+      nearby.counts.trips++
+      const late = this.time.catchUp(this.inner, this.plan, ask.bot, at)
+      const decision = this.inner.evaluate(question, at)
+      // Both were sent in this order, and both go at once.
+      return isPromise(late) ? Promise.all([late, decision]).then(([, told]) => told) : decision
+    }
+    const decision = leasing === undefined ? remote(ask) : leasing.evaluate(ask, at, now, remote)
+    if (!isPromise(decision)) return this.learn(ask, decision, at, now, version)
+    return decision.then((later) => this.learn(ask, later, at, now, version))
+  }
+
+  /** Remembers a refusal that would be given again without any effect. */
+  private learn(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): Decision {
+    const { refusedBy, cause } = decision
+    if (refusedBy < 0 || version !== this.nearby.version) return decision
+    const outlook = this.prospect.outlooks[refusedBy]
+    if (outlook === undefined || !outlook.isRememberable || ask.limits?.[refusedBy] !== undefined)
+      return decision
+    if (cause === 'penalty') this.learnBan(ask, decision, at, sent)
+    else if (cause === 'check' && !outlook.isPenal)
+      this.remember(ask, decision, at, sent, decision.retryAfterMs)
+    return decision
+  }
+
+  /**
+   * What is refused during a ban has no effect, but when the ban ends refusals count again, though the check would refuse for
+   * longer. So the storage is asked for how long the ban itself holds; nobody waits for that.
+   */
+  private learnBan(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms): void {
+    const { nearby, plan, learning } = this
+    const { refusedBy } = decision
+    const question = banQuestion(plan, ask, refusedBy)
+    const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
+    if (question === undefined || key === undefined) return
+    const name = `${ask.bot} ${refusedBy} ${key}`
+    if (learning.has(name)) return
+    learning.add(name)
+    const { version } = nearby
+    const learnt = (ban: Decision): void => {
+      learning.delete(name)
+      if (version !== nearby.version || ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
+      this.remember(ask, decision, at, sent, ban.retryAfterMs)
+    }
+    nearby.aside('hybrid.ban', async () => {
+      try {
+        learnt(await this.inner.peek(question, at))
+      } finally {
+        learning.delete(name)
+      }
+    })
+  }
+
+  private remember(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, holds: Ms): void {
+    const { nearby, plan, prospect } = this
+    const { refusedBy, cause, retryAfterMs } = decision
+    const outlook = prospect.outlooks[refusedBy]
+    const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
+    if (outlook === undefined || key === undefined) return
+    const untold = !nearby.isWatching || (outlook.isVaried && cause !== 'penalty')
+    // The storage decided after it was sent, so this ends before the storage's refusal does.
+    const until = sent + Math.min(holds, untold ? UNTOLD : nearby.longest)
+    const now = this.now(at)
+    if (until <= now) return
+    const own = canonicalKey(key)
+    const token = outlook.claim < 0 ? -1 : (ask.tokens[outlook.claim] as number)
+    const before = nearby.memory.same(prospect, ask.bot, own, refusedBy, token)
+    const refusal = new Refusal(
+      prospect,
+      ask.bot,
+      own,
+      refusedBy,
+      token,
+      ask.costs[refusedBy] as number,
+      cause,
+      at !== undefined,
+      until,
+      sent + retryAfterMs,
+      noticeDue(outlook.noticeEvery, decision.notice, before, now),
+      // Copied: it may be read out of an answer to many.
+      [...decision.remaining],
+      decision.shadowRefusals,
+      ask.subjects,
+      ask.costs,
+      prospect.othersOf(ask, refusedBy),
+    )
+    nearby.memory.add(refusal, now)
+  }
+
+  /** Others must ask about what was given back. */
+  private tell(ask: Ask, how: 'release' | 'refund', only: number | undefined): MaybePromise<void> {
+    const { nearby, plan } = this
+    const keys = new Set<Key>()
+    const taken: [slot: string, token: number][] = []
+    let claim = 0
+    for (const [index, check] of plan.checks.entries()) {
+      const nth = check.kind === 'claim' ? claim++ : -1
+      const key = ask.subjects[check.subject]
+      if (key === undefined || !((ask.costs[index] as number) > 0)) continue
+      if (how === 'release') {
+        if (check.kind === 'claim' && check.tokens === 'sequence' && check.retry === true) {
+          taken.push([check.slot, ask.tokens[nth] as number])
+        }
+      } else if (check.kind === 'bucket' || check.kind === 'window') {
+        if (only === undefined || only === index) keys.add(canonicalKey(key))
+      }
+    }
+    for (const key of keys) nearby.memory.forget(ask.bot, key)
+    if (keys.size + taken.length === 0) return
+    return nearby.announce(ask.bot, { keys: [...keys], taken })
+  }
+}
+
+/** When the next notice may be due. One that another worker gave is not known of: so it is asked for early, and told not late. */
+function noticeDue(every: Ms | undefined, given: boolean, before: Refusal | undefined, now: Ms): Ms {
+  if (every === undefined) return Number.POSITIVE_INFINITY
+  if (given) return now + every
+  if (before !== undefined && before.noticeAt > now) return before.noticeAt
+  return now + Math.max(1, every / 4)
+}
+
+function inOrder<T>(first: MaybePromise<unknown>, then: () => MaybePromise<T>): MaybePromise<T> {
+  return isPromise(first) ? first.then(then) : then()
+}

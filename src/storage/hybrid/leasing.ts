@@ -1,0 +1,368 @@
+import {
+  type Ask,
+  type Decision,
+  isPromise,
+  type Judge,
+  type MaybePromise,
+  type Plan,
+  type Receipt,
+} from '../../core/check.js'
+import { systemClock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+import type { StorageChange } from '../changes.js'
+import type { Marks, Storage } from '../storage.js'
+import { LeasedAdmission, LeasedReceipt, type Part, retold } from './decision.js'
+import { Held } from './held.js'
+import { chunksOf, Lease } from './lease.js'
+import { type LeasedColumn, leasedColumns } from './leased-plan.js'
+import { NearMarks } from './near-marks.js'
+import { canonicalKey } from './refusals.js'
+import type { Nearby } from './storage.js'
+
+/** Which limits are leased, how much at most at once, and for how long. */
+export interface LeaseOptions {
+  readonly limits: readonly string[]
+  readonly batch: number
+  readonly span: Ms
+}
+
+/** Subjects whose units are leased at once; of more, every unit is asked for. */
+const MOST_SUBJECTS = 1000
+/** A lease of fewer units saves less than it costs. */
+const LEAST_UNITS = 4
+
+/** Takes units of some limits by the batch, and spends them here. */
+export class Leasing {
+  private readonly columns: readonly LeasedColumn[]
+  /** By column, bot and subject. */
+  private readonly subjects: Map<number, Map<Key, Held>>[]
+  private size = 0
+  private readonly near: NearMarks
+  /** Lists of costs without what leases pay. */
+  private readonly without = new WeakMap<readonly number[], Map<number, readonly number[]>>()
+  private readonly unitCosts = new Map<number, readonly number[]>()
+  private readonly pending = new Set<Promise<void>>()
+  private ended = false
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly inner: Judge,
+    private readonly options: LeaseOptions,
+    private readonly nearby: Nearby,
+    places: { readonly local: Storage; readonly marks: Marks },
+  ) {
+    this.columns = leasedColumns(plan, options)
+    this.subjects = this.columns.map(() => new Map())
+    this.near = new NearMarks(plan, places.local, places.marks, nearby)
+  }
+
+  /** Units that are held, of all subjects. */
+  get held(): number {
+    let units = 0
+    for (const each of this.all()) units += each.units
+    return units
+  }
+
+  evaluate(
+    ask: Ask,
+    at: Ms | undefined,
+    now: Ms,
+    remote: (question: Ask) => MaybePromise<Decision>,
+  ): MaybePromise<Decision> {
+    let parts: Part[] | undefined
+    let paid = 0
+    const short: [LeasedColumn, Held][] = []
+    for (const [nth, column] of this.columns.entries()) {
+      const key = ask.subjects[column.scope]
+      const cost = ask.costs[column.index] as number
+      if (key === undefined || !(cost > 0) || ask.limits?.[column.index] !== undefined) continue
+      const held = this.heldOf(nth, ask.bot, key)
+      if (held === undefined) continue
+      held.asked(cost, now, column.span)
+      const lease = held.take(cost, now)
+      if (lease !== undefined) {
+        parts ??= []
+        parts.push({ check: column.index, units: cost, lease })
+        paid |= 1 << column.index
+      }
+      short.push([column, held])
+    }
+    let decision: MaybePromise<Decision>
+    if (parts === undefined) decision = remote(ask)
+    else {
+      const near = this.near.passes(ask, paid, at) ? this.paidHere(ask, at, parts) : undefined
+      if (near !== undefined) decision = near
+      else decision = this.withParts(ask, at, now, parts, remote(this.withoutPaid(ask, paid)))
+    }
+    // After the ask itself, so that it comes first.
+    for (const [column, held] of short) this.lease(column, held, ask, at, now)
+    if (short.length === 0) return decision
+    if (isPromise(decision)) return decision.then((later) => this.noted(later, short))
+    return this.noted(decision, short)
+  }
+
+  /** What leases hold is spent already as the storage sees it, and still there as callers do. */
+  peek(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
+    let paid = 0
+    const left = new Map<number, number>()
+    for (const [nth, { index, scope }] of this.columns.entries()) {
+      const key = ask.subjects[scope]
+      const cost = ask.costs[index] as number
+      if (key === undefined || !(cost > 0) || ask.limits?.[index] !== undefined) continue
+      const units = this.subjects[nth]?.get(ask.bot)?.get(canonicalKey(key))?.unitsAt(now) ?? 0
+      if (units < cost) continue
+      paid |= 1 << index
+      left.set(index, units - cost)
+    }
+    if (paid === 0) return this.inner.peek(ask, at)
+    const told = (decision: Decision): Decision =>
+      retold(
+        decision,
+        decision.notice,
+        decision.remaining.map((value, index) => left.get(index) ?? value),
+      )
+    const decision = this.inner.peek(this.withoutPaid(ask, paid), at)
+    return isPromise(decision) ? decision.then(told) : told(decision)
+  }
+
+  /** Gives back what an admission took of leases. */
+  refund(receipt: LeasedReceipt, only: number | undefined, now: Ms): void {
+    for (const { check, units, lease } of receipt.parts) {
+      const bit = 1 << check
+      if ((only !== undefined && only !== check) || (receipt.refunded & bit) !== 0) continue
+      receipt.refunded |= bit
+      lease.put(units, now)
+    }
+  }
+
+  /** What was paid before a reset is forgotten, so what is held of it is worth nothing. */
+  reset(bot: number, key: Key, slot: string | undefined): void {
+    for (const [nth, { slot: own }] of this.columns.entries()) {
+      if (slot === undefined || slot === own) this.subjects[nth]?.get(bot)?.get(canonicalKey(key))?.drop()
+    }
+  }
+
+  marksChanged(change: StorageChange): void {
+    this.near.changed(change)
+  }
+
+  /** Gives back all that is not spent. */
+  end(): void {
+    this.ended = true
+    for (const held of this.all()) held.end()
+    for (const subjects of this.subjects) subjects.clear()
+    this.size = 0
+    this.near.clear()
+  }
+
+  /** When all that was given back has arrived. */
+  async settled(): Promise<void> {
+    while (this.pending.size > 0) await Promise.all(this.pending)
+  }
+
+  private paidHere(ask: Ask, at: Ms | undefined, parts: readonly Part[]): Decision {
+    this.nearby.counts.answered++
+    for (const { units } of parts) this.nearby.counts.leased += units
+    const receipt = new LeasedReceipt(ask, at ?? systemClock(), at !== undefined, undefined, parts)
+    return new LeasedAdmission(receipt, this.remaining(undefined, parts), [], false)
+  }
+
+  private withParts(
+    ask: Ask,
+    at: Ms | undefined,
+    now: Ms,
+    parts: readonly Part[],
+    decision: MaybePromise<Decision>,
+  ): MaybePromise<Decision> {
+    const putBack = (): void => {
+      for (const { units, lease } of parts) lease.put(units, now)
+    }
+    const told = (given: Decision): Decision => {
+      // A waiver pays for what follows it; whoever is refused pays for nothing.
+      if (given.refusedBy >= 0 || given.waived || given.receipt === undefined) {
+        putBack()
+        return given
+      }
+      for (const { units } of parts) this.nearby.counts.leased += units
+      const receipt = new LeasedReceipt(ask, given.receipt.at, at !== undefined, given.receipt, parts)
+      return new LeasedAdmission(receipt, this.remaining(given, parts), given.shadowRefusals, false)
+    }
+    if (!isPromise(decision)) return told(decision)
+    return decision.then(told, (error) => {
+      putBack()
+      throw error
+    })
+  }
+
+  private remaining(given: Decision | undefined, parts: readonly Part[]): number[] {
+    const left = given === undefined ? this.plan.checks.map(() => Number.NaN) : [...given.remaining]
+    for (const { check, lease } of parts) left[check] = lease.units
+    return left
+  }
+
+  /** Notes how much room a limit has, and says what is owed. */
+  private noted(decision: Decision, short: readonly (readonly [LeasedColumn, Held])[]): Decision {
+    let told = decision
+    for (const [{ index }, held] of short) {
+      if (decision instanceof LeasedAdmission && decision.receipt.parts.some(({ check }) => check === index))
+        continue
+      const room = decision.remaining[index] as number
+      if (room >= 0) held.room = room
+      if (decision.refusedBy === index && held.owesNotice) {
+        held.owesNotice = false
+        told = retold(decision, true)
+      }
+    }
+    return told
+  }
+
+  /** Leases units in the background, where so many are asked for that it is worth it and the limit has room for them. */
+  private lease(column: LeasedColumn, held: Held, ask: Ask, at: Ms | undefined, now: Ms): void {
+    if (this.ended || held.isLeasing || held.notBefore > now) return
+    const wanted = Math.min(this.options.batch, held.demand)
+    // Half of what there is at most: others want some, too.
+    const batch = Math.floor(Math.min(wanted, held.room / 2))
+    if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
+    held.isLeasing = true
+    this.track('hybrid.lease', async () => {
+      try {
+        await this.take(column, held, batch, ask, at, now)
+      } finally {
+        held.isLeasing = false
+      }
+    })
+  }
+
+  private async take(
+    { index, scope, span }: LeasedColumn,
+    held: Held,
+    batch: number,
+    { bot, subjects }: Ask,
+    at: Ms | undefined,
+    now: Ms,
+  ): Promise<void> {
+    const key = subjects[scope] as Key
+    const only = subjects.map((subject, nth) => (nth === scope ? subject : undefined))
+    this.nearby.counts.trips++
+    const { generation } = held
+    const asked = chunksOf(batch).map(async (units) => {
+      const ask = { bot, subjects: only, costs: this.costsOf(index, units), tokens: [] }
+      return { units, decision: await this.inner.evaluate(ask, at) }
+    })
+    const chunks: { units: number; receipt: Receipt }[] = []
+    const failures: unknown[] = []
+    for (const each of await Promise.allSettled(asked)) {
+      if (each.status === 'rejected') {
+        failures.push(each.reason)
+        continue
+      }
+      const { units, decision } = each.value
+      const room = decision.remaining[index] as number
+      if (room >= 0) held.room = room
+      if (decision.receipt !== undefined) chunks.push({ units, receipt: decision.receipt })
+      else {
+        held.notBefore = Math.max(held.notBefore, now + Math.min(decision.retryAfterMs, span))
+        if (decision.notice) held.owesNotice = true
+      }
+    }
+    if (chunks.length > 0 && held.generation === generation) {
+      const lease = new Lease(chunks, now + span, (receipts, units) =>
+        this.giveBack(bot, key, receipts, units),
+      )
+      this.forget(bot, key)
+      // It ended while it was taken.
+      if (this.ended) lease.end()
+      else held.add(lease, this.nearby.timers, span)
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  private giveBack(bot: number, key: Key, receipts: readonly Receipt[], units: number): void {
+    this.nearby.counts.returned += units
+    this.track('hybrid.lease', async () => {
+      this.nearby.heard()
+      await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
+      this.forget(bot, key)
+      await this.nearby.announce(bot, { keys: [canonicalKey(key)], taken: [] })
+    })
+  }
+
+  /** There is more now than when it refused. */
+  private forget(bot: number, key: Key): void {
+    this.nearby.heard()
+    this.nearby.memory.forget(bot, key)
+  }
+
+  private track(during: string, work: () => Promise<void>): void {
+    this.nearby.aside(during, () => {
+      const done: Promise<void> = work().finally(() => {
+        this.pending.delete(settled)
+      })
+      // What fails is told aside; whoever waits for the end only waits.
+      const settled = done.catch(() => undefined)
+      this.pending.add(settled)
+      return done
+    })
+  }
+
+  private heldOf(nth: number, bot: number, key: Key): Held | undefined {
+    if (this.ended) return undefined
+    const bots = this.subjects[nth] as Map<number, Map<Key, Held>>
+    let keys = bots.get(bot)
+    if (keys === undefined) {
+      keys = new Map()
+      bots.set(bot, keys)
+    }
+    const own = canonicalKey(key)
+    let held = keys.get(own)
+    if (held !== undefined) return held
+    if (this.size >= MOST_SUBJECTS) this.forgetIdle(keys)
+    if (this.size >= MOST_SUBJECTS) return undefined
+    held = new Held()
+    keys.set(own, held)
+    this.size++
+    return held
+  }
+
+  /** Those that came first and hold nothing. */
+  private forgetIdle(keys: Map<Key, Held>): void {
+    let looked = 0
+    for (const [key, held] of keys) {
+      if (++looked > 8) return
+      if (!held.isIdle) continue
+      keys.delete(key)
+      this.size--
+      return
+    }
+  }
+
+  private *all(): Iterable<Held> {
+    for (const bots of this.subjects) for (const keys of bots.values()) yield* keys.values()
+  }
+
+  private withoutPaid(ask: Ask, paid: number): Ask {
+    let lists = this.without.get(ask.costs)
+    if (lists === undefined) {
+      lists = new Map()
+      this.without.set(ask.costs, lists)
+    }
+    let costs = lists.get(paid)
+    if (costs === undefined) {
+      costs = ask.costs.map((cost, index) => ((paid & (1 << index)) === 0 ? cost : 0))
+      lists.set(paid, costs)
+    }
+    return { ...ask, costs }
+  }
+
+  private costsOf(index: number, units: number): readonly number[] {
+    const name = index * 1_000_000 + units
+    let costs = this.unitCosts.get(name)
+    if (costs === undefined) {
+      costs = this.plan.checks.map((_, nth) => (nth === index ? units : 0))
+      if (this.unitCosts.size >= 1000) this.unitCosts.clear()
+      this.unitCosts.set(name, costs)
+    }
+    return costs
+  }
+}

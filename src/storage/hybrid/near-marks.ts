@@ -1,0 +1,97 @@
+import { type Ask, type Check, isPromise, type Judge, type Plan } from '../../core/check.js'
+import { systemClock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { StorageChange } from '../changes.js'
+import { MarkCopy } from '../mark-copy.js'
+import type { Marks, Storage } from '../storage.js'
+import type { Nearby } from './storage.js'
+
+/** Subjects whose marks are copied at most. */
+const MOST_SUBJECTS = 100_000
+
+/** Decides asks that leave nothing but marks to be judged, by a copy of these. */
+export class NearMarks {
+  private readonly copy: MarkCopy
+  private readonly judge: Judge | undefined
+  /** By check of the plan: whether it is about marks. */
+  private readonly isMark: readonly boolean[]
+  private readonly costs = new WeakMap<readonly number[], readonly number[]>()
+
+  constructor(
+    private readonly plan: Plan,
+    local: Storage,
+    marks: Marks,
+    private readonly nearby: Nearby,
+  ) {
+    this.copy = new MarkCopy(marks, local.marks, nearby.clock ?? systemClock, nearby.longest, MOST_SUBJECTS)
+    this.isMark = plan.checks.map(isMark)
+    const checks = plan.checks.filter(isMark)
+    if (checks.length === 0) return
+    const judge = local.prepare({ ...plan, name: `${plan.name} marks`, checks })
+    if (isPromise(judge)) {
+      throw new SentinelError(
+        'option.invalid',
+        'hybrid.local: it answers with promises, so it is not in this process. Pass memory().',
+      )
+    }
+    this.judge = judge
+  }
+
+  /** Whether an ask passes all but what is paid for, as far as is known here; false where it is not. */
+  passes(ask: Ask, paid: number, at: Ms | undefined): boolean {
+    const { checks } = this.plan
+    let marked = false
+    for (let i = 0; i < checks.length; i++) {
+      const { subject } = checks[i] as Check
+      if (!((ask.costs[i] as number) > 0) || ask.subjects[subject] === undefined || (paid & (1 << i)) !== 0)
+        continue
+      if (this.isMark[i] !== true) return false
+      marked = true
+    }
+    if (!marked) return true
+    if (this.judge === undefined || !this.nearby.isWatching || !this.knows(ask)) return false
+    const decision = this.judge.evaluate({ ...ask, costs: this.costsOf(ask.costs), tokens: [] }, at)
+    if (isPromise(decision)) return false
+    // What would have been refused in shadow the storage tells.
+    return decision.refusedBy === -1 && decision.shadowRefusals.length === 0
+  }
+
+  changed(change: StorageChange): void {
+    this.copy.changed(change)
+  }
+
+  clear(): void {
+    this.copy.clear()
+  }
+
+  /** Reads, aside, what is not known yet. */
+  private knows({ bot, subjects, costs }: Ask): boolean {
+    let known = true
+    for (const [index, check] of this.plan.checks.entries()) {
+      if (this.isMark[index] !== true || !((costs[index] as number) > 0)) continue
+      for (const scope of [check.subject, check.unless?.subject]) {
+        const key = scope === undefined ? undefined : subjects[scope]
+        if (key === undefined) continue
+        const reading = this.copy.know(bot, key)
+        if (reading === undefined) continue
+        known = false
+        this.nearby.aside('hybrid.marks', () => reading)
+      }
+    }
+    return known
+  }
+
+  private costsOf(costs: readonly number[]): readonly number[] {
+    let own = this.costs.get(costs)
+    if (own === undefined) {
+      own = costs.filter((_, index) => this.isMark[index] === true)
+      this.costs.set(costs, own)
+    }
+    return own
+  }
+}
+
+function isMark({ kind }: Check): boolean {
+  return kind === 'absent' || kind === 'present'
+}

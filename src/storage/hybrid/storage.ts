@@ -1,0 +1,306 @@
+import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/check.js'
+import { type Clock, steadyClock, type Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
+import { type ConditionListener, isObservable, type Observable, type StorageCondition } from '../condition.js'
+import { checkPlan } from '../plan.js'
+import type { SessionStorage, SessionsOptions } from '../sessions.js'
+import type { HybridHealth, Marks, Storage, StorageHealth } from '../storage.js'
+import type { Users } from '../users.js'
+import type { Values } from '../values.js'
+import { type Announcement, announced, isAnnouncement, NOBODY, slotOf } from './announcements.js'
+import { HybridJudge } from './judge.js'
+import { leasedPlan } from './leased-plan.js'
+import { type LeaseOptions, Leasing } from './leasing.js'
+import { RefusalMemory } from './refusals.js'
+import { ToldTime } from './time.js'
+
+/** What the judges of one hybrid share. */
+export interface Nearby {
+  readonly memory: RefusalMemory
+  readonly counts: { answered: number; trips: number; leased: number; returned: number }
+  /** Where callers do not tell the time; undefined: the storage's own clock decides. */
+  readonly clock: Clock | undefined
+  /** Tells how much time passes. */
+  readonly steady: Clock
+  readonly timers: Timers
+  /** Nothing is remembered for longer. */
+  readonly longest: Ms
+  /** Rises with every change: what was asked before it is not remembered. */
+  readonly version: number
+  /** Whether changes are told. */
+  readonly isWatching: boolean
+  heard(): void
+  /** Tells the other workers. */
+  announce(bot: number, announcement: Announcement): MaybePromise<void>
+  /** Does what nobody waits for; what fails is told as a condition. */
+  aside(during: string, work: () => MaybePromise<unknown>): void
+}
+
+/** What {@link HybridStorage} is made of, spans in milliseconds. */
+export interface HybridParts {
+  readonly local: Storage
+  readonly ownsLocal: boolean
+  readonly remote: Storage
+  readonly maxRefusals: number
+  readonly longest: Ms
+  readonly lease: LeaseOptions | undefined
+  readonly clock: Clock | undefined
+  readonly timers: Timers
+}
+
+/** After a watch could not be had it is asked for again, at the earliest. */
+const WATCH_AGAIN: Ms = 1000
+
+/** What `hybrid()` makes. */
+export class HybridStorage implements Storage, Observable {
+  readonly remote = true
+  readonly marks: Marks
+  readonly users: Users
+  readonly values: Values
+  private readonly inner: Storage
+  private readonly nearby: Nearby & { version: number; isWatching: boolean }
+  private readonly judges = new Map<string, HybridJudge>()
+  private readonly times = new Map<string, ToldTime>()
+  private readonly leasing = new Map<string, Leasing>()
+  private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
+  private watching: Promise<void> | undefined
+  private stopWatching: (() => void) | undefined
+  private callOffWatch: (() => void) | undefined
+  private unobserve: (() => void) | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(private readonly parts: HybridParts) {
+    const { remote, clock, timers, longest, maxRefusals } = parts
+    this.inner = remote
+    this.users = remote.users
+    this.values = remote.values
+    this.marks = this.marksOver(remote.marks)
+    const nearby = {
+      memory: new RefusalMemory(maxRefusals),
+      counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
+      clock,
+      steady: steadyClock,
+      timers,
+      longest,
+      version: 0,
+      isWatching: false,
+      heard: () => {
+        nearby.version++
+      },
+      announce: (bot: number, announcement: Announcement) => remote.reset(bot, NOBODY, slotOf(announcement)),
+      aside: (during: string, work: () => MaybePromise<unknown>) => this.aside(during, work),
+    }
+    this.nearby = nearby
+    if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.tell(condition))
+  }
+
+  async prepare(plan: Plan): Promise<Judge> {
+    this.refuseClosed()
+    checkPlan(plan)
+    const { lease } = this.parts
+    const leased = lease === undefined ? undefined : leasedPlan(plan, lease)
+    // Nobody waits for it: until changes are told, little is remembered and not for long.
+    this.aside('hybrid.watch', () => this.watchInner())
+    const judge = await this.inner.prepare(leased ?? plan)
+    this.refuseClosed()
+    let time = this.times.get(plan.name)
+    if (time === undefined) {
+      time = new ToldTime()
+      this.times.set(plan.name, time)
+    }
+    const before = this.leasing.get(plan.name)
+    const leasing =
+      lease === undefined || leased === undefined
+        ? undefined
+        : new Leasing(leased, judge, lease, this.nearby, { local: this.parts.local, marks: this.inner.marks })
+    if (leasing === undefined) this.leasing.delete(plan.name)
+    else this.leasing.set(plan.name, leasing)
+    this.judges.get(plan.name)?.forget()
+    before?.end()
+    const own = new HybridJudge(leased ?? plan, judge, this.nearby, time, leasing)
+    this.judges.set(plan.name, own)
+    return own
+  }
+
+  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+    return this.inner.sessions(options)
+  }
+
+  watch(listener: ChangeListener): MaybePromise<() => void> {
+    return this.inner.watch((change) => {
+      if (!isAnnouncement(change)) listener(change)
+    })
+  }
+
+  /** Told of what the storage tells of itself, and of what failed where nobody waited for it. */
+  observe(listener: ConditionListener): () => void {
+    const listening = { tell: listener }
+    this.conditions.add(listening)
+    return () => {
+      this.conditions.delete(listening)
+    }
+  }
+
+  reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
+    const forget = (): void => {
+      this.forget(bot, key)
+      for (const leasing of this.leasing.values()) leasing.reset(bot, key, slot)
+    }
+    return around(forget, () => this.inner.reset(bot, key, slot))
+  }
+
+  async health(): Promise<StorageHealth> {
+    const health = await this.inner.health()
+    return { ...health, ok: health.ok && this.closing === undefined, hybrid: this.hybridHealth() }
+  }
+
+  /** Gives back what was leased and not spent, and closes the storage. */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
+    this.callOffWatch?.()
+    for (const leasing of this.leasing.values()) leasing.end()
+    const settled = [...this.leasing.values()].map((leasing) => leasing.settled())
+    await Promise.all(settled)
+    this.nearby.memory.clear()
+    this.judges.clear()
+    this.leasing.clear()
+    this.stopWatching?.()
+    this.stopWatching = undefined
+    this.nearby.isWatching = false
+    this.unobserve?.()
+    try {
+      if (this.parts.ownsLocal) await this.parts.local.close()
+    } finally {
+      await this.inner.close()
+      this.conditions.clear()
+    }
+  }
+
+  private hybridHealth(): HybridHealth {
+    const { memory, counts, isWatching } = this.nearby
+    let held = 0
+    for (const leasing of this.leasing.values()) held += leasing.held
+    return { watching: isWatching, refusals: memory.size, ...counts, held }
+  }
+
+  /** What is written here holds here at once. */
+  private marksOver(marks: Marks): Marks {
+    const forgetting = <T>(
+      bot: number,
+      keys: readonly Key[],
+      write: () => MaybePromise<T>,
+    ): MaybePromise<T> =>
+      around(() => {
+        for (const key of keys) this.forget(bot, key)
+        for (const leasing of this.leasing.values())
+          leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
+      }, write)
+    return {
+      get: (bot, key, name) => marks.get(bot, key, name),
+      of: (bot, key) => marks.of(bot, key),
+      scan: (bot, name, from, size) => marks.scan(bot, name, from, size),
+      put(bot, name, entries) {
+        const keys = entries.map(({ key }) => key)
+        return forgetting(bot, keys, () => marks.put(bot, name, entries))
+      },
+      remove: (bot, name, keys) => forgetting(bot, keys, () => marks.remove(bot, name, keys)),
+    }
+  }
+
+  private forget(bot: number, key: Key): void {
+    this.nearby.heard()
+    this.nearby.memory.forget(bot, key)
+  }
+
+  /** Asks to be told of changes. Does not reject: without, little is remembered and not for long. */
+  private watchInner(): Promise<void> {
+    if (this.watching !== undefined) return this.watching
+    const watching = this.beginWatching()
+    this.watching = watching
+    return watching
+  }
+
+  private async beginWatching(): Promise<void> {
+    try {
+      const stop = await this.inner.watch((change) => this.changed(change))
+      if (this.closing !== undefined) stop()
+      else {
+        this.stopWatching = stop
+        this.nearby.isWatching = true
+        // What was remembered before may have changed since.
+        this.changed({ kind: 'gap' })
+      }
+    } catch (error) {
+      this.watching = undefined
+      this.tell({ is: 'failed', error, during: 'hybrid.watch' })
+      if (this.closing !== undefined) return
+      this.callOffWatch ??= this.parts.timers.after(WATCH_AGAIN, () => {
+        this.callOffWatch = undefined
+        this.aside('hybrid.watch', () => this.watchInner())
+      })
+    }
+  }
+
+  private changed(change: StorageChange): void {
+    const { nearby } = this
+    const announcement = isAnnouncement(change) ? announced(change) : undefined
+    if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
+      nearby.heard()
+      nearby.memory.clear()
+      for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })
+    } else if (change.kind === 'marks') {
+      for (const key of change.keys) this.forget(change.bot, key)
+      for (const leasing of this.leasing.values()) leasing.marksChanged(change)
+    } else if (announcement !== undefined) {
+      for (const key of announcement.keys) this.forget(change.bot, key)
+      for (const [slot, token] of announcement.taken) {
+        for (const judge of this.judges.values()) judge.released(change.bot, slot, token)
+      }
+    } else {
+      this.forget(change.bot, change.key)
+      for (const leasing of this.leasing.values()) leasing.reset(change.bot, change.key, change.slot)
+    }
+  }
+
+  private aside(during: string, work: () => MaybePromise<unknown>): void {
+    const failed = (error: unknown): void => this.tell({ is: 'failed', error, during })
+    try {
+      const done = work()
+      if (isPromise(done)) done.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  private tell(condition: StorageCondition): void {
+    for (const { tell } of this.conditions) tell(condition)
+  }
+
+  private refuseClosed(): void {
+    if (this.closing === undefined) return
+    throw new SentinelError('storage.closed', 'hybrid: closed. Make a new one with hybrid().')
+  }
+}
+
+/** Before and after: what is on its way meanwhile may have been decided by either. */
+function around<T>(forget: () => void, write: () => MaybePromise<T>): MaybePromise<T> {
+  forget()
+  // Though it fails, it may have been written.
+  let result: MaybePromise<T>
+  try {
+    result = write()
+  } catch (error) {
+    forget()
+    throw error
+  }
+  if (isPromise(result)) return result.finally(forget)
+  forget()
+  return result
+}
