@@ -108,4 +108,4 @@ export type {
 export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'
-export { type ErasureOptions, UserDirectory, type UserProfile } from './users/directory.js'
+export type { ErasureOptions, UserDirectory, UserProfile } from './users/directory.js'

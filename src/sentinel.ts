@@ -24,7 +24,7 @@ import { throttle } from './middleware/throttle.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
 import { type ActivityHealth, ActivityRecorder } from './users/activity.js'
-import { UserDirectory } from './users/directory.js'
+import { BotUsers, type UserDirectory } from './users/directory.js'
 
 /**
  * How a sentinel is.
@@ -105,7 +105,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.administration = new Administration(this.house)
     this.recorder = new ActivityRecorder(this.house)
     this.recorder.turn(this.settings.users)
-    this.users = new UserDirectory(() => this.house, this.administration, this.recorder)
+    this.users = new BotUsers(() => this.house, this.administration, this.recorder)
     this.delivery = new Delivery(
       () => this.chain.needs,
       () => this.membership.listened,

@@ -49,38 +49,54 @@ export interface ErasureOptions {
  *
  * @example
  * ```ts
- * import { sentinel } from 'grammy-sentinel'
+ * import { sentinel, type UserDirectory } from 'grammy-sentinel'
  *
- * const guard = sentinel({ users: true }) // notes who was seen
- * await guard.users.patch(1234567, { language: 'en' })
- * const user = await guard.users.read(1234567) // { data: { language: 'en' }, … }
- * for await (const { subject, counts } of guard.users.scan()) console.log(subject.id, counts.message)
- * await guard.users.erase(1234567)
+ * const users: UserDirectory = sentinel({ users: true }).users // notes who was seen
+ * await users.patch(1234567, { language: 'en' })
+ * const user = await users.read(1234567) // { data: { language: 'en' }, … }
+ * for await (const { subject, counts } of users.scan()) console.log(subject.id, counts.message)
+ * await users.erase(1234567)
  * ```
  */
-export class UserDirectory {
-  constructor(
-    private readonly house: () => House,
-    private readonly administration: Administration,
-    private readonly recorder: ActivityRecorder,
-  ) {}
-
+export interface UserDirectory {
   /**
    * What is known of somebody; undefined if nothing is, or no bot was met yet. What was noted in the last second may
    * be missing.
    *
    * @throws SentinelError `subject.invalid`.
    */
-  async read(whom: Subject): Promise<UserProfile | undefined> {
-    return this.profileOf(subjectKey(whom), 0)
-  }
-
+  read(whom: Subject): Promise<UserProfile | undefined>
   /**
    * Merges into the data of somebody, field by field, for all bots it has met; before it has met any, for those that
    * come. `null` takes a field away.
    *
    * @throws SentinelError `subject.invalid`; `value.invalid` for what is no plain JSON object.
    */
+  patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void>
+  /** Everybody it knows, each once, in no promised order, a page of the storage at a time. */
+  scan(): AsyncGenerator<UserProfile, void, undefined>
+  /**
+   * Forgets somebody: what is known of them, every mark (block, registration, roles, what a resolver said) and what they
+   * used of limits; whether there was anything but the latter. Limits inside one chat or of one command
+   * (`scope: 'member'`, `'command'`) are kept under chats and commands: they lapse by themselves.
+   *
+   * @throws SentinelError `subject.invalid`, `option.invalid`.
+   */
+  erase(whom: Subject, options?: ErasureOptions): Promise<boolean>
+}
+
+/** The users of the bots that a house has met. */
+export class BotUsers implements UserDirectory {
+  constructor(
+    private readonly house: () => House,
+    private readonly administration: Administration,
+    private readonly recorder: ActivityRecorder,
+  ) {}
+
+  async read(whom: Subject): Promise<UserProfile | undefined> {
+    return this.profileOf(subjectKey(whom), 0)
+  }
+
   async patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void> {
     const key = subjectKey(whom)
     // Refused here and now, though the writing may come later; and what is written later is what was given now.
@@ -92,16 +108,15 @@ export class UserDirectory {
     await this.house().forEachBot('users.patch', (bot) => this.house().storage.users.patch(bot.id, key, own))
   }
 
-  /** Everybody it knows, each once, in no promised order, a page of the storage at a time. */
   async *scan(): AsyncGenerator<UserProfile, void, undefined> {
     const bots = this.house().bots.all()
     const { users } = this.house().storage
     for (const [index, bot] of bots.entries()) {
+      const earlier = bots.slice(0, index)
       let from: string | undefined
       do {
         const page = await users.scan(bot.id, from)
         for (const record of page.users) {
-          const earlier = bots.slice(0, index)
           // Whom an earlier bot knows was told already.
           if (await this.isKnownTo(earlier, record.key)) continue
           const later = bots.length - 1 === index ? undefined : await this.profileOf(record.key, index + 1)
@@ -112,13 +127,6 @@ export class UserDirectory {
     }
   }
 
-  /**
-   * Forgets somebody: what is known of them, every mark (block, registration, roles, what a resolver said) and what they
-   * used of limits; whether there was anything but the latter. Limits inside one chat or of one command
-   * (`scope: 'member'`, `'command'`) are kept under chats and commands: they lapse by themselves.
-   *
-   * @throws SentinelError `subject.invalid`, `option.invalid`.
-   */
   async erase(whom: Subject, options: ErasureOptions = {}): Promise<boolean> {
     const key = subjectKey(whom)
     const { keepBlock = false } = options
