@@ -102,13 +102,13 @@ export class Member {
       })
     }
     const direct = (): MaybePromise<unknown> => this.behind.direct(...touched, () => work(this.storage.marks))
-    const done = this.line.ask<unknown>(direct, missed, undefined, true)
+    const done = this.line.ask<unknown>(direct, missed, true)
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 
   /** Does something aside, if it is up. What it misses is not made up for. */
   follow(work: () => MaybePromise<unknown>): void {
-    const done = this.line.ask<unknown>(work, () => undefined, undefined, true)
+    const done = this.line.ask<unknown>(work, () => undefined, true)
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 
@@ -188,11 +188,12 @@ export class Member {
 
   /** Does not reject. */
   private async catchUp(): Promise<void> {
-    await this.behind.replay(
-      this.storage.marks,
-      (work) => this.line.try(work, true),
-      () => undefined,
-    )
+    await this.behind.replay({
+      marks: this.storage.marks,
+      bounded: (work) => this.line.try(work, true),
+      written: () => undefined,
+      refused: (error) => this.failed(error),
+    })
     await this.settlements.replay((work) => this.line.try(async () => work(), true))
     if (this.behind.size + this.settlements.size > 0) this.flushSoon()
   }

@@ -1,5 +1,39 @@
-import { Deadline, Deadlines, inTime } from '../../src/storage/resilient/deadlines.js'
+import type { MaybePromise } from '../../src/core/check.js'
+import { Call, Deadline, Deadlines } from '../../src/storage/resilient/deadlines.js'
 import { settled } from './outage.js'
+
+interface Outcome {
+  answered?(): void
+  failed(error: unknown): string
+  late?(value: string): void
+}
+
+function inTime(answer: Promise<string>, deadlines: Deadlines, outcome: Outcome): Promise<string> {
+  class Told extends Call<string> {
+    protected override answered(): void {
+      outcome.answered?.()
+    }
+
+    protected override failed(error: unknown): MaybePromise<string> {
+      return outcome.failed(error)
+    }
+
+    protected override late(value: string): void {
+      outcome.late?.(value)
+    }
+  }
+  return new Told(deadlines).wait(answer)
+}
+
+class Noted extends Deadline {
+  constructor(private readonly note: () => void) {
+    super()
+  }
+
+  override expire(): void {
+    this.note()
+  }
+}
 
 /** A clock and one timer, which goes off when told: as late as the process stood still. */
 function stood() {
@@ -49,7 +83,6 @@ test('in a process that stood still, answers are read before anybody is given up
 test('but no longer than one turn', async () => {
   const { deadlines, set, fire } = stood()
   const waiting = inTime(new Promise<string>(() => undefined), deadlines, {
-    answered: () => undefined,
     failed: (error) => (error as Error).message,
   })
   set(1000)
@@ -63,9 +96,9 @@ test('a clock that is put back makes nobody wait for longer than the span', () =
   const { deadlines, set, armed, fire } = stood()
   const expired: number[] = []
   set(10_000)
-  deadlines.add(new Deadline(() => expired.push(1)))
+  deadlines.add(new Noted(() => expired.push(1)))
   set(10_100)
-  deadlines.add(new Deadline(() => expired.push(2)))
+  deadlines.add(new Noted(() => expired.push(2)))
   set(10_250)
   fire()
   set(0)
@@ -77,7 +110,7 @@ test('a clock that is put back makes nobody wait for longer than the span', () =
 test('what is met anywhere in the line leaves the others in their order', () => {
   const { deadlines, set, fire, armed } = stood()
   const expired: number[] = []
-  const all = Array.from({ length: 6 }, (_, i) => new Deadline(() => expired.push(i)))
+  const all = Array.from({ length: 6 }, (_, i) => new Noted(() => expired.push(i)))
   for (const [at, deadline] of all.entries()) {
     set(at)
     deadlines.add(deadline)
@@ -97,7 +130,6 @@ test('an answer after the deadline is told apart, an error after it is nobody’
   const settlers: { done: (value: string) => void; fail: (error: unknown) => void }[] = []
   const ask = (): Promise<string> =>
     inTime(new Promise<string>((done, fail) => settlers.push({ done, fail })), deadlines, {
-      answered: () => undefined,
       failed: () => 'instead',
       late: (value) => late.push(value),
     })

@@ -274,6 +274,39 @@ describe('what is written of marks while the storage is down', () => {
     expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toEqual(BLOCKED)
   })
 
+  test('is written though others are no writes at all, and these are told and given up', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    const keep = (id: number) =>
+      expect(
+        stage.storage.marks.put(BOT, 'blocked', [{ key: userKey(id), mark: { since: id } }]),
+      ).rejects.toMatchObject({ code: 'storage.unavailable' })
+    for (let id = 1; id <= 5; id++) await keep(id)
+    const { put } = stage.remote.marks
+    stage.remote.marks.put = async (bot, name, entries) => {
+      if (entries.some(({ mark }) => mark.since === 3))
+        throw new SentinelError('value.invalid', 'that is no mark')
+      return put(bot, name, entries)
+    }
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    const held = await Promise.all(
+      [1, 2, 3, 4, 5].map((id) => stage.remote.kept.marks.get(BOT, userKey(id), 'blocked')),
+    )
+    expect(held.map((mark) => mark?.since)).toEqual([1, 2, undefined, 4, 5])
+    expect((await stage.storage.health()).circuit).toMatchObject({
+      waiting: { marks: 0 },
+      dropped: { marks: 1 },
+    })
+    expect(stage.told.filter(({ is }) => is === 'failed')).toEqual([
+      { is: 'failed', error: expect.objectContaining({ code: 'value.invalid' }), during: 'storage.recovery' },
+    ])
+    // What is not there holds here no longer, either.
+    await stage.goDown(judge)
+    expect([await passes(judge, userKey(3)), await passes(judge, userKey(4))]).toEqual([true, false])
+  })
+
   test('is written after a single failure, too', async () => {
     const stage = outage()
     const judge = await reading(stage)

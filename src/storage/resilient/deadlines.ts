@@ -6,14 +6,15 @@ import type { Ms } from '../../core/duration.js'
 const LATE: Ms = 25
 
 /** Something that is waited for, until a moment. */
-export class Deadline {
+export abstract class Deadline {
   due: Ms = 0
   /** In the order of coming, which is the order of falling due. */
   before: Deadline | undefined
   after: Deadline | undefined
   waiting = false
 
-  constructor(readonly expire: () => void) {}
+  /** It was waited for in vain. */
+  abstract expire(): void
 }
 
 /**
@@ -103,40 +104,67 @@ export class TimedOut extends Error {
   }
 }
 
-/** What becomes of one call. */
-export interface Outcome<T> {
-  /** It was answered in time. */
-  answered(): void
-  /** It failed or took too long: what to give instead, or throw. */
-  failed(error: unknown): MaybePromise<T>
-  /** It was answered after all, when something else had been given instead. */
-  late?(value: T): void
-}
+/**
+ * A call that is waited for, but not for ever. Of one an update there are many, so it is one object, and what becomes of it
+ * are methods.
+ */
+export abstract class Call<T> extends Deadline {
+  private fulfil!: (value: MaybePromise<T>) => void
+  private reject!: (error: unknown) => void
 
-/** Waits for an answer, but not for ever. */
-export function inTime<T>(answer: Promise<T>, deadlines: Deadlines, outcome: Outcome<T>): Promise<T> {
-  return new Promise<T>((fulfil, reject) => {
-    const instead = (error: unknown): void => {
-      try {
-        fulfil(outcome.failed(error))
-      } catch (other) {
-        reject(other)
-      }
-    }
-    const deadline = new Deadline(() => instead(new TimedOut(deadlines.span)))
+  constructor(protected readonly deadlines: Deadlines) {
+    super()
+  }
+
+  wait(answer: Promise<T>): Promise<T> {
+    const waiting = new Promise<T>((fulfil, reject) => {
+      this.fulfil = fulfil
+      this.reject = reject
+    })
     answer.then(
-      (value) => {
-        if (!deadlines.meet(deadline)) {
-          outcome.late?.(value)
-          return
-        }
-        outcome.answered()
-        fulfil(value)
-      },
+      (value) => this.arrive(value),
       (error) => {
-        if (deadlines.meet(deadline)) instead(error)
+        if (this.deadlines.meet(this)) this.end(error)
       },
     )
-    deadlines.add(deadline)
-  })
+    this.deadlines.add(this)
+    return waiting
+  }
+
+  /** It was answered in time. */
+  protected abstract answered(): void
+  /** It failed or took too long: what to give instead, or throw. */
+  protected abstract failed(error: unknown): MaybePromise<T>
+  /** It was answered after all, when something else had been given instead. */
+  protected late(_value: T): void {}
+
+  override expire(): void {
+    this.end(new TimedOut(this.deadlines.span))
+  }
+
+  private arrive(value: T): void {
+    if (!this.deadlines.meet(this)) {
+      this.late(value)
+      return
+    }
+    this.answered()
+    this.fulfil(value)
+  }
+
+  private end(error: unknown): void {
+    try {
+      this.fulfil(this.failed(error))
+    } catch (other) {
+      this.reject(other)
+    }
+  }
+}
+
+/** A call that rejects when it fails or takes too long, and of which nobody is told. */
+export class BoundedCall<T> extends Call<T> {
+  protected override answered(): void {}
+
+  protected override failed(error: unknown): never {
+    throw error
+  }
 }

@@ -11,7 +11,7 @@ import {
 } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { TimedOut } from './deadlines.js'
-import type { Line } from './line.js'
+import type { Errand, Line } from './line.js'
 import { askWhenDown, isClosed } from './plan.js'
 import type { Settlements } from './settlements.js'
 
@@ -46,17 +46,7 @@ export class ResilientJudge implements Judge {
     this.bench.met(ask.bot)
     const { remote } = this
     if (remote === undefined) return this.decide(ask, at)
-    let twin: Twin | undefined
-    return this.bench.line.ask(
-      () => remote.evaluate(ask, at),
-      (error) => {
-        if (error instanceof TimedOut) twin = new Twin(remote)
-        return this.decide(ask, at, twin)
-      },
-      (decision) => {
-        if (twin !== undefined) this.settleLate(twin, decision)
-      },
-    )
+    return this.bench.line.run(new Evaluation(this, remote, ask, at))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
@@ -100,7 +90,7 @@ export class ResilientJudge implements Judge {
   }
 
   /** In memory, by the plan for when the storage is down. */
-  private decide(ask: Ask, at: Ms | undefined, twin?: Twin): MaybePromise<Decision> {
+  decide(ask: Ask, at: Ms | undefined, twin?: Twin): MaybePromise<Decision> {
     this.bench.counts.instead++
     return this.told(this.local.evaluate(this.fitting(ask), at), twin)
   }
@@ -127,7 +117,7 @@ export class ResilientJudge implements Judge {
    * The storage has answered too late, when memory had. If it admitted the update it has charged for it, and holds its
    * claims: what memory refused is given back at once, and what memory admitted ends in both places alike.
    */
-  private settleLate(twin: Twin, { receipt }: Decision): void {
+  settleLate(twin: Twin, { receipt }: Decision): void {
     if (receipt === undefined) return
     twin.late = receipt
     if (twin.refused)
@@ -140,6 +130,31 @@ export class ResilientJudge implements Judge {
       // Kept rather than sent: the storage was too slow a moment ago, and nobody waits for this.
       this.bench.settlements.keep(twin.remote, receipt, how, check)
     }
+  }
+}
+
+/** One update, asked of the storage. */
+class Evaluation implements Errand<Decision> {
+  private twin: Twin | undefined
+
+  constructor(
+    private readonly judge: ResilientJudge,
+    private readonly remote: Judge,
+    private readonly ask: Ask,
+    private readonly at: Ms | undefined,
+  ) {}
+
+  work(): MaybePromise<Decision> {
+    return this.remote.evaluate(this.ask, this.at)
+  }
+
+  instead(error: unknown): MaybePromise<Decision> {
+    if (error instanceof TimedOut) this.twin = new Twin(this.remote)
+    return this.judge.decide(this.ask, this.at, this.twin)
+  }
+
+  late(decision: Decision): void {
+    if (this.twin !== undefined) this.judge.settleLate(this.twin, decision)
   }
 }
 

@@ -5,7 +5,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../condition.js'
 import { Circuit } from './circuit.js'
-import { Deadlines, inTime } from './deadlines.js'
+import { BoundedCall, Call, Deadlines } from './deadlines.js'
 import { isOfTheCaller, reasonOf } from './reason.js'
 
 /** What is no part of an update's way may take so many times longer. */
@@ -27,6 +27,40 @@ export interface LineOptions {
   readonly timers: Timers
 }
 
+/** Something to be asked of a storage. One object, since there is one an update. */
+export interface Errand<T> {
+  work(): MaybePromise<T>
+  /** It failed, took too long, or was not even asked: what to give instead. What it throws reaches the caller. */
+  instead(error: unknown): MaybePromise<T>
+  /** It was answered after that. */
+  late?(value: T): void
+}
+
+class LineCall<T> extends Call<T> {
+  constructor(
+    private readonly line: Line,
+    private readonly errand: Errand<T>,
+    private readonly epoch: number,
+    deadlines: Deadlines,
+  ) {
+    super(deadlines)
+  }
+
+  protected override answered(): void {
+    this.line.circuit.succeeded(this.epoch)
+  }
+
+  protected override failed(error: unknown): MaybePromise<T> {
+    this.line.blame(error, this.epoch)
+    return this.errand.instead(error)
+  }
+
+  protected override late(value: T): void {
+    this.line.late++
+    this.errand.late?.(value)
+  }
+}
+
 /** The line to one storage: every call over it is bounded in time, and none is made while the storage is down. */
 export class Line {
   readonly circuit: Circuit
@@ -41,44 +75,38 @@ export class Line {
     this.patient = new Deadlines(options.timeout * PATIENCE, options.steady, options.timers)
   }
 
-  /**
-   * Asks, and answers with something else where that fails or takes too long. Synchronous where both are.
-   *
-   * @param instead Told why; what it throws reaches the caller.
-   * @param late Told what came too late.
-   */
-  ask<T>(
-    work: () => MaybePromise<T>,
-    instead: (error: unknown) => MaybePromise<T>,
-    late?: (value: T) => void,
-    patient = false,
-  ): MaybePromise<T> {
+  /** Asks, and answers with something else where that fails or takes too long. Synchronous where both are. */
+  run<T>(errand: Errand<T>, patient = false): MaybePromise<T> {
     const { circuit } = this
-    if (!circuit.admits()) return instead(NOT_ASKED)
+    if (!circuit.admits()) return errand.instead(NOT_ASKED)
     const { epoch } = circuit
-    const failed = (error: unknown): MaybePromise<T> => {
-      if (isOfTheCaller(error)) circuit.succeeded(epoch)
-      else circuit.failed(error, epoch)
-      return instead(error)
-    }
     let answer: MaybePromise<T>
     try {
-      answer = work()
+      answer = errand.work()
     } catch (error) {
-      return failed(error)
+      this.blame(error, epoch)
+      return errand.instead(error)
     }
     if (!isPromise(answer)) {
       circuit.succeeded(epoch)
       return answer
     }
-    return inTime(answer, patient ? this.patient : this.quick, {
-      answered: () => circuit.succeeded(epoch),
-      failed,
-      late: (value) => {
-        this.late++
-        late?.(value)
-      },
-    })
+    return new LineCall(this, errand, epoch, patient ? this.patient : this.quick).wait(answer)
+  }
+
+  /** The same, of functions: `instead` is told why, and what it throws reaches the caller. */
+  ask<T>(
+    work: () => MaybePromise<T>,
+    instead: (error: unknown) => MaybePromise<T>,
+    patient = false,
+  ): MaybePromise<T> {
+    return this.run({ work, instead }, patient)
+  }
+
+  /** A call failed, which may be the storage's fault. */
+  blame(error: unknown, epoch: number): void {
+    if (isOfTheCaller(error)) this.circuit.succeeded(epoch)
+    else this.circuit.failed(error, epoch)
   }
 
   /**
@@ -87,16 +115,12 @@ export class Line {
    * @throws SentinelError `storage.unavailable` as a rejection, and what the storage says of a wrong question.
    */
   demand<T>(what: string, work: () => MaybePromise<T>, patient = false): MaybePromise<T> {
-    return this.ask(work, (error) => this.refuse(what, error), undefined, patient)
+    return this.ask(work, (error) => this.refuse(what, error), patient)
   }
 
   /** Asks in the background, and blames nobody. Rejects when it fails or takes too long. */
   try<T>(work: () => MaybePromise<T>, patient = false): Promise<T> {
-    const answer = Promise.resolve().then(work)
-    const failed = (error: unknown): never => {
-      throw error
-    }
-    return inTime(answer, patient ? this.patient : this.quick, { answered: () => undefined, failed })
+    return new BoundedCall<T>(patient ? this.patient : this.quick).wait(Promise.resolve().then(work))
   }
 
   /** Throws what the storage says of a wrong question; all else is a rejection, whether or not it was asked. */

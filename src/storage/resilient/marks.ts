@@ -101,7 +101,6 @@ export class ResilientMarks implements Marks {
           ' It holds in this process now, and is written when the storage is back, if the process lives so long.',
         )
       },
-      undefined,
       true,
     )
     return isPromise(done) ? done.then(written) : written(done)

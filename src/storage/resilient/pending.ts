@@ -15,6 +15,17 @@ export interface Write {
   readonly at: Ms
 }
 
+/** Where kept writes go. */
+export interface Replay {
+  readonly marks: Marks
+  /** Bounds a call in time. */
+  readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
+  /** Told what is in the storage now. */
+  readonly written: (bot: number, name: string, keys: readonly Key[]) => void
+  /** Told why a write was given up that the storage will never take. */
+  readonly refused: (error: unknown) => void
+}
+
 /** Kept at most. */
 const MOST = 10_000
 /** Written at once. */
@@ -26,7 +37,7 @@ export class PendingMarks {
   private replaying: Promise<boolean> | undefined
   /** What is being written now, and when it is over. */
   private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
-  /** Not kept, since too many were. */
+  /** Not kept, since too many were, or given up. */
   dropped = 0
 
   constructor(
@@ -88,18 +99,9 @@ export class PendingMarks {
     this.keep(writes.filter(({ bot, name, key }) => !this.has(bot, name, key)))
   }
 
-  /**
-   * Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject.
-   *
-   * @param demand Bounds a call in time.
-   * @param written Told what is in the storage now.
-   */
-  replay(
-    marks: Marks,
-    demand: <T>(work: () => T | Promise<T>) => Promise<T>,
-    written: (bot: number, name: string, keys: readonly Key[]) => void,
-  ): Promise<boolean> {
-    this.replaying ??= this.send(marks, demand, written).finally(() => {
+  /** Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject. */
+  replay(to: Replay): Promise<boolean> {
+    this.replaying ??= this.send(to).finally(() => {
       this.replaying = undefined
     })
     return this.replaying
@@ -113,34 +115,23 @@ export class PendingMarks {
     return size
   }
 
-  private async send(
-    marks: Marks,
-    demand: <T>(work: () => T | Promise<T>) => Promise<T>,
-    written: (bot: number, name: string, keys: readonly Key[]) => void,
-  ): Promise<boolean> {
+  private async send(to: Replay): Promise<boolean> {
+    let atOnce = AT_ONCE
     while (this.writes.size > 0) {
-      const some = this.some()
+      const some = this.some(atOnce)
       const { bot, name } = some[0] as Write
       try {
-        const there = await Promise.all(some.map(({ key }) => demand(() => marks.get(bot, key, name))))
-        // Not what was outdone meanwhile, nor what somebody has written since.
-        const due = some.filter((write, index) => {
-          const { since = Number.NEGATIVE_INFINITY } = there[index] ?? {}
-          return this.writes.get(idOf(bot, name, write.key)) === write && since <= write.at
-        })
-        const put = due.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
-        const gone = due.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
-        const sending = Promise.all([
-          put.length === 0 ? undefined : demand(() => marks.put(bot, name, put)),
-          gone.length === 0 ? undefined : demand(() => marks.remove(bot, name, gone)),
-        ])
-        const ids = new Set(due.map(({ key }) => idOf(bot, name, key)))
-        const done = (): void => undefined
-        this.sent = { ids, done: sending.then(done, done) }
-        await sending
-      } catch {
+        await this.sendSome(some, to)
+      } catch (error) {
         // They stay, and are tried again; who asked for them was told then.
-        return false
+        if (!isOfTheCaller(error)) return false
+        if (some.length > 1) {
+          // One of them is no write at all: it must not keep the others back.
+          atOnce = 1
+          continue
+        }
+        this.dropped++
+        to.refused(error)
       } finally {
         this.sent = undefined
       }
@@ -148,21 +139,39 @@ export class PendingMarks {
         const id = idOf(bot, name, write.key)
         if (this.writes.get(id) === write) this.writes.delete(id)
       }
-      written(
-        bot,
-        name,
-        some.map(({ key }) => key),
-      )
+      const keys = some.map(({ key }) => key)
+      to.written(bot, name, keys)
     }
     return true
   }
 
+  /** Of one bot and name. */
+  private async sendSome(some: readonly Write[], { marks, bounded }: Replay): Promise<void> {
+    const { bot, name } = some[0] as Write
+    const there = await Promise.all(some.map(({ key }) => bounded(() => marks.get(bot, key, name))))
+    // Not what was outdone meanwhile, nor what somebody has written since.
+    const due = some.filter((write, index) => {
+      const { since = Number.NEGATIVE_INFINITY } = there[index] ?? {}
+      return this.writes.get(idOf(bot, name, write.key)) === write && since <= write.at
+    })
+    const put = due.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
+    const gone = due.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
+    const sending = Promise.all([
+      put.length === 0 ? undefined : bounded(() => marks.put(bot, name, put)),
+      gone.length === 0 ? undefined : bounded(() => marks.remove(bot, name, gone)),
+    ])
+    const ids = new Set(due.map(({ key }) => idOf(bot, name, key)))
+    const done = (): void => undefined
+    this.sent = { ids, done: sending.then(done, done) }
+    await sending
+  }
+
   /** The next of one bot and name. */
-  private some(): readonly Write[] {
+  private some(most: number): readonly Write[] {
     const some: Write[] = []
     for (const write of this.writes.values()) {
       const [first = write] = some
-      if (write.bot === first.bot && write.name === first.name && some.push(write) === AT_ONCE) break
+      if (write.bot === first.bot && write.name === first.name && some.push(write) === most) break
     }
     return some
   }

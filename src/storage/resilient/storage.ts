@@ -387,16 +387,17 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Writes what waits. Does not reject; what fails waits on. */
   private async flush(): Promise<void> {
-    await this.pending.replay(
-      this.inner.marks,
-      (work) => this.line.try(work, true),
-      (bot, name, keys) => {
+    await this.pending.replay({
+      marks: this.inner.marks,
+      bounded: (work) => this.line.try(work, true),
+      written: (bot, name, keys) => {
         this.copy.stale(bot, name, keys)
         // No list is kept of these: nobody would ever look after them.
         if (!this.copy.follows(name))
           this.aside(() => this.fallback.marks.remove(bot, name, keys), 'storage.copy')
       },
-    )
+      refused: (error) => this.failed(error, 'storage.recovery'),
+    })
     await this.settlements.replay((work) => this.line.try(async () => work(), true))
     if (this.pending.size + this.settlements.size > 0) this.flushSoon()
   }

@@ -1,0 +1,104 @@
+import fc from 'fast-check'
+import { userKey } from '../../src/core/subject.js'
+import { failover } from '../../src/storage/failover.js'
+import { Stage } from '../middleware/rig.js'
+import { type Fault, type Faulty, faulty } from './faulty.js'
+import { askOf, BOT, blocked, bucket, planOf, settled } from './outage.js'
+
+/* As long as one of two storages answers, whoever is blocked is blocked; and in the end both know the same. */
+
+type Step =
+  | { readonly do: 'fault'; readonly which: 0 | 1; readonly fault: Fault }
+  | { readonly do: 'block' | 'unblock'; readonly user: number }
+  | { readonly do: 'ask'; readonly user: number }
+  | { readonly do: 'pass'; readonly ms: number }
+
+const users = fc.integer({ min: 1, max: 3 })
+const faults = fc.constantFrom<Fault>('refuses', 'throws', 'hangs', 'reads')
+const which = fc.constantFrom<0 | 1>(0, 1)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('fault' as const), which, fault: faults }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('fault' as const), which, fault: fc.constant<Fault>('none') }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom<'block' | 'unblock'>('block', 'unblock'), user: users }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('ask' as const), user: users }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(25, 200, 1000) }),
+  },
+)
+
+test('two storages, of which one fails at a time', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 50 }), async (steps) => {
+      const time = new Stage()
+      const pass = async (ms: number): Promise<void> => {
+        await settled()
+        for (let left = ms; left > 0; left -= 25) {
+          time.advance(Math.min(25, left))
+          await settled()
+        }
+      }
+      const pair = [faulty(time.clock, time.timers), faulty(time.clock, time.timers)] as const
+      const storage = failover(pair, { clock: time.clock, timers: time.timers })
+      const judge = await storage.prepare(planOf(blocked, bucket(1000)))
+      const wanted = new Map<number, boolean>()
+      /** Lets time pass until it is done. */
+      const done = async <T>(work: () => T | Promise<T>): Promise<T> => {
+        let over = false
+        const working = (async () => work())().finally(() => {
+          over = true
+        })
+        working.catch(() => undefined)
+        await settled()
+        while (!over) await pass(25)
+        return working
+      }
+      const mend = async (each: Faulty): Promise<void> => {
+        each.kill()
+        each.resume()
+        // What it has missed it is given within a second; only then may the other one fail.
+        await pass(1500)
+      }
+      for (const each of steps) {
+        if (each.do === 'pass') await pass(each.ms)
+        else if (each.do === 'fault') {
+          const [one, other] = each.which === 0 ? [pair[0], pair[1]] : [pair[1], pair[0]]
+          if (each.fault === 'none') await mend(one)
+          else if (other.fault === 'none') {
+            // What was written a moment ago may still be on its way to the other.
+            await pass(500)
+            one.fault = each.fault
+          }
+        } else if (each.do === 'ask') {
+          const { refusedBy } = await done(() => judge.evaluate(askOf(userKey(each.user))))
+          expect([each.user, refusedBy === 0]).toEqual([each.user, wanted.get(each.user) ?? false])
+        } else {
+          const key = userKey(each.user)
+          const mark = { since: time.now }
+          await done<unknown>(() =>
+            each.do === 'block'
+              ? storage.marks.put(BOT, 'blocked', [{ key, mark }])
+              : storage.marks.remove(BOT, 'blocked', [key]),
+          )
+          wanted.set(each.user, each.do === 'block')
+          await pass(1)
+        }
+      }
+      for (const each of pair) await mend(each)
+      await pass(13_000)
+      for (const [user, isBlocked] of wanted) {
+        const held = await Promise.all(pair.map(({ kept }) => kept.marks.get(BOT, userKey(user), 'blocked')))
+        expect([user, ...held.map((mark) => mark !== undefined)]).toEqual([user, isBlocked, isBlocked])
+      }
+      expect(await storage.health()).toMatchObject({ ok: true, inUse: 0 })
+      await storage.close()
+    }),
+    { numRuns: Number(process.env.FAULT_RUNS ?? 40) },
+  )
+}, 120_000)
