@@ -1,4 +1,4 @@
-import type { SessionOptions, StorageAdapter } from 'grammy'
+import { type Enhance, enhanceStorage, type SessionOptions, type StorageAdapter } from 'grammy'
 import { type SessionStorage, sentinel, sessionsOver } from '../../src/index.js'
 
 interface Cart {
@@ -16,3 +16,8 @@ export const text: StorageAdapter<string> = sessionsOver(storage.values)
 export const wrong: StorageAdapter<string> = carts
 // @ts-expect-error: a time to live is a duration
 storage.sessions({ ttl: 'soon' })
+// Migrations and time-outs of grammY's own go around it.
+export const enhanced: StorageAdapter<Cart> = enhanceStorage({
+  storage: storage.sessions<Enhance<Cart>>(),
+  millisecondsToLive: 1000,
+})

@@ -1,5 +1,5 @@
 import { GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
-import type { Mark } from '../../storage/storage.js'
+import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, BOB, blocked, type Case } from '../stand.js'
 
@@ -132,6 +132,18 @@ export const markCases: readonly Case[] = [
       same(await marks.remove(1, 'blocked', []), 0)
       same(await marks.remove(1, 'blocked', keys), 3000)
       same(await marks.scan(1, 'blocked'), { entries: [] })
+    },
+  },
+  {
+    name: 'of what is put on one subject twice at once the last holds, and what is taken twice was held once',
+    async run(stand) {
+      const { marks } = stand.storage
+      const of = (key: Key, reason: string): MarkEntry => ({ key, mark: { since: stand.now, reason } })
+      await marks.put(1, 'blocked', [of(ALICE, 'first'), of(BOB, 'other'), of('u1', 'last')])
+      same((await marks.get(1, ALICE, 'blocked'))?.reason, 'last')
+      same((await marks.scan(1, 'blocked')).entries.length, 2)
+      same(await marks.remove(1, 'blocked', [ALICE, 'u1', ALICE]), 1)
+      same((await marks.scan(1, 'blocked')).entries.length, 1)
     },
   },
   {

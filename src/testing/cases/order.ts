@@ -54,6 +54,36 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
+    name: 'takes tokens that end early, where the rest is left out',
+    async run(stand) {
+      const judge = await stand.prepare(claim({ slot: 'a' }), claim({ slot: 'b' }), claim({ slot: 'c' }))
+      const first: Ask = { ...askOf(), costs: [1, 0, 0], tokens: [7] }
+      same((await judge.evaluate(first, stand.now)).refusedBy, -1)
+      same((await judge.evaluate({ ...first, costs: [0, 1, 0], tokens: [0, 7] }, stand.now)).refusedBy, -1)
+      same((await judge.evaluate({ ...first, costs: [0, 0, 0], tokens: [] }, stand.now)).refusedBy, -1)
+      same((await judge.evaluate(first, stand.now)).refusedBy, 0)
+      same((await judge.evaluate({ ...first, costs: [0, 1, 0], tokens: [0, 7] }, stand.now)).refusedBy, 1)
+    },
+  },
+  {
+    name: 'goes by a clock of its own where no time is told',
+    async run(stand) {
+      const judge = await stand.prepare(
+        limited('log', { amount: 2, per: 3_600_000 }),
+        limited('bucket', { amount: 3, per: 3_600_000 }),
+        claim({ holdFor: 3_600_000 }),
+      )
+      const askWith = (token: number): Ask => ({ ...askOf(), tokens: [token] })
+      same((await judge.evaluate(askWith(1))).refusedBy, -1)
+      matches(await judge.evaluate(askWith(1)), { refusedBy: 2 })
+      same((await judge.peek(askWith(2))).refusedBy, -1)
+      same((await judge.evaluate(askWith(2))).refusedBy, -1)
+      const { refusedBy, retryAfterMs } = await judge.evaluate(askWith(3))
+      same(refusedBy, 0)
+      same(retryAfterMs > 0 && retryAfterMs <= 3_600_000, true, `whether ${retryAfterMs} is within the hour`)
+    },
+  },
+  {
     name: 'a limit may be of the update alone',
     async run(stand) {
       const judge = await stand.prepare(limited('log', { amount: 5, per: 60_000 }))
