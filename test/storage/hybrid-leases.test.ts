@@ -1,0 +1,251 @@
+import fc from 'fast-check'
+import type { Check, Receipt } from '../../src/core/check.js'
+import { hybrid } from '../../src/storage/hybrid.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { freshName, sharedRedis } from '../servers/shared.js'
+import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, planOf, settled } from './hybrid-desk.js'
+
+const LEASE = { limits: ['all'], batch: 32, for: '1s' } as const
+
+/** What all updates share. */
+function all(amount: number, per: number, burst = amount): Check {
+  return bucket(0, { slot: 'throttle.all', subject: 1, limit: { amount, per, burst } } as Partial<Check>)
+}
+
+let desk: Desk
+beforeEach(() => {
+  desk = new Desk()
+})
+afterEach(() => desk.close())
+
+describe('a leased limit', () => {
+  test('is asked for by the batch, and an ask of nothing else costs no trip', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(100, 1000, 1000))
+    const trips = desk.trips()
+    for (let i = 0; i < 500; i++) {
+      expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+      if (i % 10 === 0) await settled()
+    }
+    expect(trips()).toBeLessThan(200)
+    const { hybrid: saved } = await worker.health()
+    expect(saved?.leased).toBeGreaterThan(400)
+    expect(saved?.answered).toBe(saved?.leased)
+  })
+
+  test('leaves the other checks of an update to the storage', async () => {
+    const limit = all(50, 3_600_000, 500)
+    const judge = await desk.judge(desk.worker({ lease: LEASE }), once, bucket(40), limit)
+    const decisions = []
+    for (let i = 0; i < 50; i++) {
+      decisions.push((await judge.evaluate(askOf())).refusedBy)
+      await settled()
+    }
+    expect(decisions.filter((by) => by === -1)).toHaveLength(40)
+    expect(decisions.slice(40).every((by) => by === 1)).toBe(true)
+    // Whoever is refused pays for nothing; 40 have paid, and a peek answers as if it had.
+    desk.time.advance(1000)
+    await settled()
+    const { remaining } = await judge.peek(askOf(BOB))
+    expect(Math.floor(remaining[2] as number)).toBe(499 - 40 - 1)
+  })
+
+  test('is paid without a trip behind a block list, as long as nobody is blocked', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, blocked, all(100, 1000, 1000))
+    for (let i = 0; i < 20; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    const trips = desk.trips()
+    expect(judge.evaluate(askOf())).toMatchObject({ refusedBy: -1, waived: false })
+    expect(trips()).toBe(0)
+    await desk.worker().marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 0 } }])
+    expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
+    await desk.worker().marks.remove(BOT, 'blocked', [ALICE])
+    expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+  })
+
+  test('is given back to the unit when its lease ends, and when it is refunded', async () => {
+    const limit = all(50, 3_600_000, 500)
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, limit)
+    const receipts: Receipt[] = []
+    for (let i = 0; i < 77; i++) {
+      const { receipt } = await judge.evaluate(askOf())
+      if (receipt !== undefined) receipts.push(receipt)
+      await settled()
+    }
+    expect(receipts).toHaveLength(77)
+    expect((await worker.health()).hybrid?.held).toBeGreaterThan(0)
+    desk.time.advance(1000)
+    await settled()
+    expect((await worker.health()).hybrid?.held).toBe(0)
+    expect(Math.floor((await judge.peek(askOf())).remaining[0] as number)).toBe(499 - 77 - 1)
+    // Of leases that have ended, too.
+    for (const receipt of receipts) {
+      await judge.settle(receipt, 'refund')
+      await judge.settle(receipt, 'refund')
+    }
+    await settled()
+    expect((await judge.peek(askOf())).remaining[0]).toBeGreaterThan(499 - 1 - 0.1)
+  })
+
+  test('is given back when the worker closes', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(50, 3_600_000, 500))
+    for (let i = 0; i < 60; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    expect((await worker.health()).hybrid?.held).toBeGreaterThan(0)
+    await worker.close()
+    const other = await desk.judge(desk.worker({ lease: LEASE }), all(50, 3_600_000, 500))
+    expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 60 - 1)
+  })
+
+  test('of a subject that is reset is worth nothing any longer', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(50, 3_600_000, 100))
+    for (let i = 0; i < 40; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    expect((await worker.health()).hybrid?.held).toBeGreaterThan(0)
+    await desk.worker().reset(BOT, 'g')
+    expect((await worker.health()).hybrid?.held).toBe(0)
+    let admitted = 0
+    for (let i = 0; i < 150; i++) if ((await judge.evaluate(askOf())).refusedBy === -1) admitted++
+    expect(admitted).toBeLessThanOrEqual(99)
+  })
+
+  test('keeps no notice from those who are refused', async () => {
+    const onRefusal = { noticeEvery: 60_000 }
+    const judge = await desk.judge(desk.worker({ lease: LEASE }), { ...all(50, 3_600_000, 60), onRefusal })
+    let notices = 0
+    for (let i = 0; i < 100; i++) {
+      if ((await judge.evaluate(askOf())).notice) notices++
+      await settled()
+    }
+    expect(notices).toBe(1)
+  })
+
+  test.each<[string, Check, RegExp]>([
+    ['a window', { ...all(10, 1000), kind: 'window', form: 'fixed' } as Check, /"all" is no token bucket/],
+    [
+      'a limit with a penalty',
+      { ...all(10, 1000), onRefusal: { penalty: { after: 1, within: 1, bans: [1] } } },
+      /has a penalty/,
+    ],
+    [
+      'a limit that lets some off',
+      { ...all(10, 1000), unless: { subject: 0, anyOf: ['staff'] } },
+      /lets some off/,
+    ],
+    ['a limit in shadow', { ...all(10, 1000), shadow: true }, /is in shadow/],
+    [
+      'a limit that refills too fast',
+      all(10, 1000),
+      /hybrid\.lease\.for: "all" refills as much within 1000 ms/,
+    ],
+  ])('cannot be %s', async (_, check, complaint) => {
+    await expect(desk.worker({ lease: LEASE }).prepare(planOf(check))).rejects.toThrow(complaint)
+  })
+})
+
+test('however many workers lease and come and go, no more is admitted in any span than the limit says, and nothing is lost', async () => {
+  const schedule = fc.record({
+    amount: fc.integer({ min: 1, max: 60 }),
+    burst: fc.integer({ min: 20, max: 200 }),
+    span: fc.constantFrom(50, 200, 1000),
+    batch: fc.integer({ min: 4, max: 64 }),
+    steps: fc.array(
+      fc.record({
+        worker: fc.nat({ max: 2 }),
+        asks: fc.integer({ min: 1, max: 25 }),
+        after: fc.constantFrom(0, 0, 0, 1, 10, 49, 200, 3000),
+        end: fc.constantFrom('stay', 'stay', 'stay', 'stay', 'close', 'refund'),
+        late: fc.boolean(),
+      }),
+      { minLength: 20, maxLength: 80 },
+    ),
+  })
+  let leased = 0
+  await fc.assert(
+    fc.asyncProperty(schedule, async ({ amount, burst, span, batch, steps }) => {
+      const own = new Desk()
+      const per = 1000
+      const limit = { amount, per, burst: burst + Math.ceil((amount * span) / per) }
+      const check = all(amount, per, limit.burst)
+      const open = async () => {
+        const worker = own.worker({ lease: { limits: ['throttle.all'], batch, for: span } })
+        return { worker, judge: await own.judge(worker, check) }
+      }
+      const workers = [await open(), await open(), await open()]
+      const admittedAt: number[] = []
+      for (const { worker, asks, after, end, late } of steps) {
+        own.time.advance(after)
+        const { judge } = workers[worker] as (typeof workers)[number]
+        const decisions = Array.from({ length: asks }, () => judge.evaluate(askOf()))
+        if (!late) await settled()
+        for (const { refusedBy, receipt } of await Promise.all(decisions)) {
+          if (refusedBy !== -1) continue
+          admittedAt.push(own.time.now)
+          if (end !== 'refund' || receipt === undefined) continue
+          await judge.settle(receipt, 'refund')
+          admittedAt.pop()
+        }
+        if (end !== 'close') continue
+        leased += (await (workers[worker] as (typeof workers)[number]).worker.health()).hybrid?.leased ?? 0
+        await (workers[worker] as (typeof workers)[number]).worker.close()
+        workers[worker] = await open()
+      }
+      for (const { worker } of workers) leased += (await worker.health()).hybrid?.leased ?? 0
+      for (let first = 0; first < admittedAt.length; first++) {
+        for (let last = first; last < admittedAt.length; last++) {
+          const within = (admittedAt[last] as number) - (admittedAt[first] as number)
+          const most = limit.burst + Math.floor((within * amount) / per)
+          if (last - first + 1 > most)
+            throw new Error(`${last - first + 1} within ${within} ms, ${most} is the most`)
+        }
+      }
+      // When all leases have ended and all has refilled, the whole burst is there again.
+      own.time.advance(Math.ceil((limit.burst * per) / amount) + 2000)
+      await settled()
+      const lowered = limit.burst - Math.max(1, Math.floor((amount * span) / per))
+      const [{ judge }] = workers as [(typeof workers)[number]]
+      expect((await judge.peek({ ...askOf(), costs: [0.001] })).remaining[0]).toBeCloseTo(lowered, 1)
+      await own.close()
+    }),
+    { numRuns: Number(process.env.SCHEDULES ?? 60), includeErrorInReport: true },
+  )
+  expect(leased).toBeGreaterThan(1000)
+}, 120_000)
+
+test('over redis, workers that lease admit together what the limit allows, and not one more', async () => {
+  const [url, prefix] = [await sharedRedis(), freshName()]
+  const limit = all(1, 366 * 86_400_000, 400)
+  const open = async () => {
+    const worker = hybrid(redis(url, { prefix }), { lease: { limits: ['all'], batch: 16, for: '200ms' } })
+    return { worker, judge: await worker.prepare(planOf(limit)) }
+  }
+  const workers = await Promise.all([open(), open(), open(), open()])
+  let admitted = 0
+  const deadline = performance.now() + 20_000
+  const runs = workers.map(async ({ judge }) => {
+    while (admitted < 399 && performance.now() < deadline) {
+      const { refusedBy } = await judge.evaluate(askOf())
+      if (refusedBy === -1) admitted++
+      await new Promise((done) => setImmediate(done))
+    }
+  })
+  await Promise.all(runs)
+  expect(admitted).toBe(399)
+  let leased = 0
+  for (const { worker, judge } of workers) {
+    expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
+    leased += (await worker.health()).hybrid?.leased ?? 0
+  }
+  expect(leased).toBeGreaterThan(50)
+  for (const { worker } of workers) await worker.close()
+}, 40_000)
