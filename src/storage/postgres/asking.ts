@@ -25,6 +25,8 @@ interface Shape {
   readonly scopes: readonly boolean[]
   /** Every cost is nought or one. */
   readonly plain: boolean
+  /** Checks that cost something, as bits. */
+  readonly asked: number
 }
 
 /** Turns questions into the arguments of a plan's function. */
@@ -45,6 +47,30 @@ export class Asking {
     this.claims = layout.columns
       .filter(({ claim }) => claim >= 0)
       .map(({ index, sequence, check }) => ({ index, sequence, scope: check.subject }))
+  }
+
+  /** The arguments of the quick function, after bot and serial. */
+  quickArguments({ ask, own, at }: Question): string[] {
+    const shape = this.shapeOf(ask.costs)
+    const texts: string[] = []
+    const values = [String(own), String(at), String(shape.asked), this.names, '{}']
+    for (const scope of this.used) {
+      const key = ask.subjects[scope]
+      const given = key !== undefined && shape.scopes[scope] === true
+      if (given && typeof key === 'string' && this.marked[scope] === true) texts.push(storedText(key))
+      values.push(given ? String(this.subjects.numberOf(key)) : '0')
+    }
+    for (const [nth, { index, sequence, scope }] of this.claims.entries()) {
+      const token = ask.tokens[nth] ?? 0
+      if (sequence >= 0) {
+        const key = ask.subjects[scope]
+        const given = key !== undefined && shape.costs[index] !== 0
+        values.push(given ? String(this.subjects.numberOf(key)) : '0')
+        values.push(String(Math.floor(token / TOKENS_IN_CHUNK)), String(token % TOKENS_IN_CHUNK))
+      } else values.push(String(token))
+    }
+    if (texts.length > 0) values[4] = textArray(texts)
+    return values
   }
 
   /** The arguments after bot, whether to write, and serial. */
@@ -153,7 +179,8 @@ export class Asking {
         if (check.unless !== undefined) read[check.unless.subject] = true
         for (const { subject } of variantsOf(check)) read[subject] = true
       }
-      shape = { costs: own, scopes: read, plain: own.every((cost) => cost === 0 || cost === 1) }
+      const asked = own.reduce((bits, cost, index) => (cost === 0 ? bits : bits + 2 ** index), 0)
+      shape = { costs: own, scopes: read, asked, plain: own.every((cost) => cost === 0 || cost === 1) }
       this.shapes.set(costs, shape)
     }
     return shape

@@ -8,33 +8,71 @@ import { type Column, depthOf, formOf, type Layout, lifeOf, type ScopeLayout, va
  * with one ask a call that is most of the time, so there are few expressions here, and no arrays of cells.
  */
 
-/** Where the numbers of an ask are in its row. */
-interface Places {
-  readonly scopes: ReadonlyMap<number, number>
-  readonly claims: ReadonlyMap<number, { readonly chunk: number; readonly token: number }>
+/** The arguments of the function, and its body. */
+export interface QuickText {
+  readonly args: string
+  readonly body: string
 }
 
-const cost = ({ index }: Column): string => `p_costs[${index + 1}]`
+/** A number of the arguments: what an ask brings to a plan. */
+interface Arguments {
+  /** The subject of a scope; 0 if there is none, or nothing is asked of it. */
+  subject(scope: number): string
+  token(column: Column): string
+  /** Of sequences: which 4,096 numbers, and whose. */
+  chunk(column: Column): string
+  owner(column: Column): string
+}
 
-/** @param handOver Asks the plan's first function. */
-export function quickBody(layout: Layout, s: string, handOver: string): string {
-  const places = placesOf(layout)
+const ARGUMENTS: Arguments = {
+  subject: (scope) => `p_u${scope}`,
+  token: ({ index }) => `p_t${index}`,
+  chunk: ({ index }) => `p_c${index}`,
+  owner: ({ index }) => `p_o${index}`,
+}
+
+const isAsked = ({ index }: Column): string => `p_asked & ${2 ** index} <> 0`
+const isNotAsked = ({ index }: Column): string => `p_asked & ${2 ** index} = 0`
+
+/** @param handOver Name of the plan's first function. */
+export function quickFunction(layout: Layout, s: string, handOver: string): QuickText {
   const scopes = layout.scopes.filter(isUsed)
   const { columns, sequences } = layout
+  const claims = columns.filter(({ claim }) => claim >= 0)
+  const { subject, token, chunk, owner } = ARGUMENTS
+  const args = [
+    'p_bot int8',
+    'p_serial int8',
+    'p_own int8',
+    'p_clock int8',
+    'p_asked int8',
+    'p_names text[]',
+    'p_texts text[]',
+    ...scopes.map(({ scope }) => `${subject(scope)} int8`),
+    ...claims.flatMap((column) =>
+      column.sequence < 0
+        ? [`${token(column)} int8`]
+        : [`${owner(column)} int8`, `${chunk(column)} int8`, `${token(column)} int8`],
+    ),
+  ]
   const loads = [
     ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, s)),
     ...[...sequences].sort((a, b) => a.chunk - b.chunk).map((column) => loadChunk(column, s)),
   ]
   const conditions = [
-    '(p_asks[1] >= 0 OR clock BETWEEN k[1] AND k[1] + 1000)',
+    '(p_own >= 0 OR clock BETWEEN k[1] AND k[1] + 1000)',
     ...scopes
       .filter(({ space }) => space !== 0)
-      .map(({ scope, cells }) => `(${at(places.scopes, scope)} = 0 OR cardinality(s${scope}) = ${cells})`),
-    ...columns.map((column) => `(${unasked(column, layout, places)} OR ${ordinary(column, layout, places)})`),
+      .map(({ scope, cells }) => `(${subject(scope)} = 0 OR cardinality(s${scope}) = ${cells})`),
+    ...columns.map((column) => `(${unasked(column)} OR ${ordinary(column, layout)})`),
   ]
-  return [
+  const body = [
     '',
-    '-- Decides one ask that is as most are, or hands over. Arguments and result as of the function it hands over to.',
+    '-- Decides one ask that is as most are, or hands over.',
+    '--   p_bot, p_serial, p_own, p_clock, p_names, p_texts: as of the function that it hands over to',
+    '--   p_asked: the checks that cost one, as bits; p_u…: by scope, the subject; p_t…: by claim, its token, and of a sequence',
+    '--   whose it is (p_o…) and which chunk (p_c…). 0 for a subject that there is not.',
+    '-- Result: as of the function that it hands over to.',
     '#variable_conflict use_column',
     'DECLARE',
     '  k int8[]; now int8; clock int8;',
@@ -42,37 +80,50 @@ export function quickBody(layout: Layout, s: string, handOver: string): string {
     ...sequences.map(({ sequence: q }) => `  b${q} bytea; l${q} int8; v${q} tid;`),
     ...buckets(layout).map(({ index }) => `  o${index} int8;`),
     'BEGIN',
-    ...loads,
+    ...loads.map(({ picked, into, from }, nth) => {
+      const last = nth === loads.length - 1
+      const clocks = last ? [`(SELECT ARRAY[high, skew] FROM ${s}.clocks WHERE bot = p_bot)`] : []
+      return `SELECT ${[...picked, ...clocks].join(', ')} INTO ${[...into, ...(last ? ['k'] : [])].join(', ')} ${from};`
+    }),
     // First what others noted, then the clock: it is never behind them.
-    `IF p_asks[1] >= 0 THEN now := p_asks[1]; clock := p_asks[2];`,
-    `ELSE SELECT ARRAY[high, skew] INTO k FROM ${s}.clocks WHERE bot = p_bot;`,
-    '  clock := floor(extract(epoch FROM clock_timestamp()) * 1000); now := clock + k[2];',
-    'END IF;',
+    'clock := CASE WHEN p_own >= 0 THEN p_clock ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END;',
+    'now := CASE WHEN p_own >= 0 THEN p_own ELSE clock + k[2] END;',
     ...buckets(layout).map(missing),
     `IF (${conditions.join('\n  AND ')}) IS NOT TRUE THEN`,
-    `  RETURN ${handOver};`,
+    `  RETURN ${handedOver(layout, `${s}.${handOver}`)};`,
     'END IF;',
     ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, s)),
-    ...sequences.flatMap((column) => storeChunk(column, layout, places, s)),
-    `RETURN ${answer(layout, places)};`,
+    ...sequences.flatMap((column) => storeChunk(column, s)),
+    `RETURN ${answer(layout)};`,
     'END',
   ].join('\n')
+  return { args: args.join(', '), body }
 }
 
-function placesOf(layout: Layout): Places {
-  let next = 4
-  const scopes = new Map(layout.scopes.filter(isUsed).map(({ scope }) => [scope, ++next]))
-  const claims = new Map<number, { chunk: number; token: number }>()
-  for (const { index, claim, sequence } of layout.columns) {
-    if (claim < 0) continue
-    const chunk = sequence >= 0 ? ++next : 0
-    claims.set(index, { chunk, token: ++next })
-  }
-  return { scopes, claims }
-}
-
-function at(places: ReadonlyMap<number, number>, scope: number): string {
-  return `p_asks[${places.get(scope) ?? 0}]`
+/** The call of the first function: the same ask as a batch of one. */
+function handedOver(layout: Layout, name: string): string {
+  const { subject, token, chunk, owner } = ARGUMENTS
+  const scopes = layout.scopes.filter(isUsed)
+  const place = (number: string): string => `CASE WHEN ${number} = 0 THEN 0 ELSE 1 END`
+  const list = (number: string, of = number): string =>
+    `CASE WHEN ${number} = 0 THEN '{}'::int8[] ELSE ARRAY[${of}] END`
+  const costs = layout.columns.map((column) => `CASE WHEN ${isAsked(column)} THEN 1 ELSE 0 END`)
+  const row = [
+    ...['p_own', 'p_clock', '1', '0'],
+    ...scopes.map(({ scope }) => place(subject(scope))),
+    ...layout.columns
+      .filter(({ claim }) => claim >= 0)
+      .flatMap((column) => (column.sequence < 0 ? [token(column)] : [place(owner(column)), token(column)])),
+  ]
+  const all = [
+    ...['p_bot', 'true', 'p_serial', 'p_names', 'p_texts'],
+    `ARRAY[${costs.join(', ')}]::float8[]`,
+    `'{}'`,
+    `ARRAY[${row.join(', ')}]::int8[]`,
+    ...scopes.map(({ scope }) => list(subject(scope))),
+    ...layout.sequences.flatMap((column) => [list(owner(column)), list(owner(column), chunk(column))]),
+  ]
+  return `${name}(${all.join(', ')})`
 }
 
 function buckets({ columns }: Layout): Column[] {
@@ -84,25 +135,35 @@ function declared({ scope, space, marks }: ScopeLayout): string {
   return `  ${space === 0 ? '' : `s${scope} int8[]; t${scope} tid;`} ${held.join(' ')}`
 }
 
-function load({ scope: n, space, layout, marks }: ScopeLayout, s: string): string {
-  const subject = `p_r${n}[1]`
+interface Load {
+  readonly picked: string[]
+  readonly into: string[]
+  readonly from: string
+}
+
+function load({ scope: n, space, layout, marks }: ScopeLayout, s: string): Load {
+  const subject = ARGUMENTS.subject(n)
+  // Not by the index of names, whatever the planner thinks of it: many hold one.
   const held = marks.map(
     (mark) =>
       `(SELECT coalesce(until, 'infinity') FROM ${s}.marks WHERE bot = p_bot AND subject = ${subject} AND name || '' = p_names[${mark + 1}] AND (subject > 0 OR key = ANY (p_texts)) LIMIT 1)`,
   )
   const into = marks.map((mark) => `m${n}_${mark}`)
-  if (space === 0) return `SELECT ${held.join(', ')} INTO ${into.join(', ')};`
-  return [
-    `SELECT ${['state', 'ctid', ...held].join(', ')} INTO ${[`s${n}`, `t${n}`, ...into].join(', ')} FROM ${s}.records`,
-    `  WHERE space = ${space} AND bot = p_bot AND subject = ${subject} AND layout = ${layout} FOR UPDATE;`,
-  ].join('\n')
+  if (space === 0) return { picked: held, into, from: '' }
+  return {
+    picked: ['state', 'ctid', ...held],
+    into: [`s${n}`, `t${n}`, ...into],
+    from: `FROM ${s}.records\n  WHERE space = ${space} AND bot = p_bot AND subject = ${subject} AND layout = ${layout} FOR UPDATE`,
+  }
 }
 
-function loadChunk({ sequence: q, chunk }: Column, s: string): string {
-  return [
-    `SELECT bits, lapses, ctid INTO b${q}, l${q}, v${q} FROM ${s}.chunks`,
-    `  WHERE slot = ${chunk} AND bot = p_bot AND subject = p_q${q}s[1] AND number = p_q${q}n[1] FOR UPDATE;`,
-  ].join('\n')
+function loadChunk(column: Column, s: string): Load {
+  const { sequence: q, chunk } = column
+  return {
+    picked: ['bits', 'lapses', 'ctid'],
+    into: [`b${q}`, `l${q}`, `v${q}`],
+    from: `FROM ${s}.chunks\n  WHERE slot = ${chunk} AND bot = p_bot AND subject = ${ARGUMENTS.owner(column)} AND number = ${ARGUMENTS.chunk(column)} FOR UPDATE`,
+  }
 }
 
 /** What a bucket misses after a charge of one. */
@@ -114,15 +175,13 @@ function missing({ index, check, scope, cells }: Column): string {
 }
 
 /** Nothing is asked of this check. */
-function unasked(column: Column, layout: Layout, places: Places): string {
-  const chunk = places.claims.get(column.index)?.chunk ?? 0
-  if (chunk > 0) return `${cost(column)} = 0 OR p_asks[${chunk}] = 0`
-  const scope = layout.scopes[column.scope] as ScopeLayout
-  return isUsed(scope) ? `${cost(column)} = 0 OR ${at(places.scopes, column.scope)} = 0` : 'true'
+function unasked(column: Column): string {
+  const subject = column.sequence >= 0 ? ARGUMENTS.owner(column) : ARGUMENTS.subject(column.scope)
+  return `${isNotAsked(column)} OR ${subject} = 0`
 }
 
 /** This check has nothing to say against it, and no mark changes what it says. */
-function ordinary(column: Column, layout: Layout, places: Places): string {
+function ordinary(column: Column, layout: Layout): string {
   const { check, index: i, scope, cells, sequence: q } = column
   const until = (subject: number, name: string): string => `m${subject}_${layout.marks.indexOf(name)}`
   const free = (subject: number, name: string): string => `coalesce(${until(subject, name)} <= clock, true)`
@@ -146,7 +205,7 @@ function ordinary(column: Column, layout: Layout, places: Places): string {
       if (check.kind === 'bucket') conditions.push(`o${i} <= ${depthOf(check.limit)}`)
       break
     case 'sequence': {
-      const token = `p_asks[${places.claims.get(i)?.token}]`
+      const token = ARGUMENTS.token(column)
       const leased = check.kind === 'claim' && check.lease !== undefined
       const bits = `(get_byte(b${q}, (${token} >> 2)::int4) >> ((${token} & 3) * 2)::int4) & 3`
       conditions.push(leased ? 'false' : `l${q} > now AND (${bits}) = 0`)
@@ -164,7 +223,7 @@ function ordinary(column: Column, layout: Layout, places: Places): string {
 }
 
 /** New values of a check's cells. */
-function charged(column: Column, places: Places): string[] {
+function charged(column: Column): string[] {
   const { check, index: i } = column
   if (check.kind === 'bucket') {
     const { amount } = check.limit
@@ -173,48 +232,46 @@ function charged(column: Column, places: Places): string[] {
     ]
   }
   if (check.kind === 'claim' && column.cells.length === 2) {
-    return [`p_asks[${places.claims.get(i)?.token}]`, `now + ${Math.ceil(check.holdFor)}`]
+    return [ARGUMENTS.token(column), `now + ${Math.ceil(check.holdFor)}`]
   }
   return []
 }
 
 function store({ scope: n, columns, cells }: ScopeLayout, layout: Layout, s: string): string[] {
-  const places = placesOf(layout)
   const state = Array.from({ length: cells }, (_, i) => `s${n}[${i + 1}]`)
   const changing: string[] = []
   for (const column of columns) {
-    const values = charged(column, places)
+    const values = charged(column)
     if (values.length === 0) continue
-    changing.push(`${cost(column)} > 0`)
+    changing.push(isAsked(column))
     for (const [nth, value] of values.entries()) {
       const cell = column.cells[nth] as number
-      state[cell - 1] = `CASE WHEN ${cost(column)} > 0 THEN ${value} ELSE s${n}[${cell}] END`
+      state[cell - 1] = `CASE WHEN ${isAsked(column)} THEN ${value} ELSE s${n}[${cell}] END`
     }
   }
   if (changing.length === 0) return []
   return [
-    `IF ${at(places.scopes, n)} > 0 AND (${changing.join(' OR ')}) THEN`,
+    `IF ${ARGUMENTS.subject(n)} <> 0 AND (${changing.join(' OR ')}) THEN`,
     `UPDATE ${s}.records SET expires = greatest(expires, now + ${lifeOf(layout.plan)}), state = ARRAY[${state.join(', ')}]`,
     `  WHERE ctid = t${n};`,
     'END IF;',
   ]
 }
 
-function storeChunk(column: Column, _: Layout, places: Places, s: string): string[] {
-  const { check, index, sequence: q } = column
+function storeChunk(column: Column, s: string): string[] {
+  const { check, sequence: q } = column
   if (check.kind !== 'claim') return []
-  const place = places.claims.get(index)
-  const token = `p_asks[${place?.token}]`
+  const token = ARGUMENTS.token(column)
   const at = `(${token} >> 2)::int4`
   return [
-    `IF ${cost(column)} > 0 AND p_asks[${place?.chunk}] > 0 THEN`,
+    `IF ${isAsked(column)} AND ${ARGUMENTS.owner(column)} <> 0 THEN`,
     `UPDATE ${s}.chunks SET lapses = now + ${Math.ceil(check.holdFor)},`,
     `  bits = set_byte(bits, ${at}, get_byte(bits, ${at}) | (1 << ((${token} & 3) * 2)::int4)) WHERE ctid = v${q};`,
     'END IF;',
   ]
 }
 
-function answer(layout: Layout, places: Places): string {
+function answer(layout: Layout): string {
   const lefts = buckets(layout).map((column) => {
     const { check, index } = column
     if (check.kind !== 'bucket') return ''
@@ -223,7 +280,7 @@ function answer(layout: Layout, places: Places): string {
       variantsOf(check).length === 0
         ? `ARRAY[${depth} - o${index}]`
         : `ARRAY[${depth} - o${index}, ${check.limit.amount}, ${check.limit.per}, ${depth}]`
-    return `CASE WHEN ${unasked(column, layout, places)} THEN '{}'::int8[] ELSE ${told} END`
+    return `CASE WHEN ${unasked(column)} THEN '{}'::int8[] ELSE ${told} END`
   })
   return [`ARRAY[now, clock, 0]::int8[]`, ...lefts].join(' || ')
 }

@@ -3,7 +3,7 @@ import type { Plan } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { stateOf } from './failures.js'
 import { functionOf } from './function.js'
-import { quickBody } from './function-quick.js'
+import { quickFunction } from './function-quick.js'
 import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 
@@ -25,13 +25,12 @@ export function planFunction(layout: Layout, s: string): PlanFunctions {
   const any = `judge_${digestOf(`${args}\n${body}`)}`
   const { body: plainBody } = functionOf({ layout, s, ownLimits: false })
   const plain = `plain_${digestOf(`${args}\n${plainBody}`)}`
-  const names = args.split(', ').map((arg) => arg.slice(0, arg.indexOf(' ')))
-  const short = quickBody(layout, s, `${s}.${plain}(${names.join(', ')})`)
-  const quick = `quick_${digestOf(`${args}\n${short}`)}`
+  const short = quickFunction(layout, s, plain)
+  const quick = `quick_${digestOf(`${short.args}\n${short.body}`)}`
   const sql = [
     statement(`${s}.${any}`, args, body),
     statement(`${s}.${plain}`, args, plainBody),
-    statement(`${s}.${quick}`, args, short),
+    statement(`${s}.${quick}`, short.args, short.body),
   ].join('\n')
   return { any, plain, quick, sql }
 }

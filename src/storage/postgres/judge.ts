@@ -186,13 +186,15 @@ export class PostgresJudge implements Judge {
   private async call(questions: readonly Question[], commit: boolean): Promise<Decision[]> {
     const { shared, made, asking, answers } = this
     const serial = serials.take(questions.length)
-    const name = commit ? this.functionFor(questions) : made.any
-    const values = asking.argumentsOf(questions)
     const bot = String((questions[0] as Question).ask.bot)
-    const places = values.map((_, index) => `$${index + 4}`).join(',')
-    const text = `SELECT ${shared.link.s}.${name}($1,$2,$3,${places})`
-    const all = [bot, String(commit), String(serial), ...values]
-    const answer = await this.patiently(() => shared.link.value(name, text, all))
+    const name = commit ? this.functionFor(questions) : made.any
+    const values =
+      name === made.quick
+        ? [bot, String(serial), ...asking.quickArguments(questions[0] as Question)]
+        : [bot, String(commit), String(serial), ...asking.argumentsOf(questions)]
+    const places = values.map((_, index) => `$${index + 1}`).join(',')
+    const text = `SELECT ${shared.link.s}.${name}(${places})`
+    const answer = await this.patiently(() => shared.link.value(name, text, values))
     return answers.read(answer, questions, this, serial, commit)
   }
 
