@@ -1,5 +1,4 @@
-import type { Clock } from '../../src/core/clock.js'
-import type { Timers } from '../../src/core/clock.js'
+import type { Clock, Timers } from '../../src/core/clock.js'
 
 interface Timer {
   readonly at: number

@@ -1,0 +1,21 @@
+import { jest } from '@jest/globals'
+import { memory } from '../../src/storage/memory/memory.js'
+
+jest.unstable_mockModule('fast-check', () => {
+  throw new Error("Cannot find package 'fast-check'")
+})
+const { storageConformance } = await import('../../src/testing/conformance.js')
+
+test('without fast-check the suite says what its random schedules take, and runs the rest', async () => {
+  const make = (clock: () => number) => memory({ clock })
+  const all = storageConformance({ make })
+  const random = all.filter(({ name }) => name.includes('random'))
+  expect(random).toHaveLength(1)
+  await expect(random[0]?.run()).rejects.toMatchObject({
+    code: 'option.invalid',
+    message: expect.stringMatching(/fast-check\. Install it, or pass schedules: 0/),
+  })
+  const rest = storageConformance({ make, schedules: 0 })
+  expect(rest).toHaveLength(all.length - 1)
+  for (const { run } of rest) await run()
+}, 60_000)
