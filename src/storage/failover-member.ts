@@ -92,8 +92,9 @@ export class Member {
 
   /** Writes marks aside, for when this storage has to stand in. What it cannot take now it gets later. */
   keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
+    const ticket = this.behind.begin(...touched)
     const missed = (): undefined => {
-      if (this.behind.keep(writes())) return
+      if (this.behind.keep(ticket, writes()) !== undefined) return
       const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are not carried over.`
       this.options.tell({
         is: 'failed',
@@ -101,9 +102,21 @@ export class Member {
         during: 'storage.failover',
       })
     }
-    const direct = (): MaybePromise<unknown> => this.behind.direct(...touched, () => work(this.storage.marks))
+    const direct = (): MaybePromise<unknown> => this.behind.direct(ticket, () => work(this.storage.marks))
     const done = this.line.ask<unknown>(direct, missed, true)
     if (isPromise(done)) done.catch((error) => this.failed(error))
+  }
+
+  /** Writes marks; whoever asks goes on to the next storage where this one fails, and comes back with `keepUp()`. */
+  write<T>({ touched, work }: MarkWrite<T>, instead: (error: unknown) => MaybePromise<T>): MaybePromise<T> {
+    const ticket = this.behind.begin(...touched)
+    return this.line.ask(
+      () => this.behind.direct(ticket, () => work(this.storage.marks)),
+      (error) => {
+        this.behind.end(ticket)
+        return instead(error)
+      },
+    )
   }
 
   /** Does something aside, if it is up. What it misses is not made up for. */

@@ -188,9 +188,9 @@ class FailoverStorage implements Storage, Observable {
     const first = <T>(what: string, work: (marks: Marks) => MaybePromise<T>): MaybePromise<T> =>
       this.first(what, ({ storage }) => work(storage.marks))
     const write = <T>(what: string, one: MarkWrite<T>): MaybePromise<T> =>
-      this.first(
+      this.by(
         what,
-        ({ storage, behind }) => behind.direct(...one.touched, () => one.work(storage.marks)),
+        (member, instead) => member.write(one, instead),
         // Who did not write it gets it aside, those included that failed to.
         (taken) => {
           for (const member of this.members) if (member !== taken) member.keepUp(one)
@@ -241,30 +241,31 @@ class FailoverStorage implements Storage, Observable {
     what: string,
     work: (member: Member) => MaybePromise<T>,
     done?: (member: Member) => void,
+  ): MaybePromise<T> {
+    return this.by(what, (member, instead) => member.line.ask(() => work(member), instead), done)
+  }
+
+  private by<T>(
+    what: string,
+    ask: (member: Member, instead: (error: unknown) => MaybePromise<T>) => MaybePromise<T>,
+    done?: (member: Member) => void,
     index = 0,
     error: unknown = NOT_ASKED,
   ): MaybePromise<T> {
     const member = this.members[index]
     if (member === undefined) return (this.members[0] as Member).line.refuse(what, error)
     let moved = false
-    const answer = member.line.ask(
-      () => work(member),
-      (error) => {
-        if (isOfTheCaller(error)) throw error
-        moved = true
-        return this.first(what, work, done, index + 1, error)
-      },
-    )
-    if (!isPromise(answer)) {
+    const answer = ask(member, (error) => {
+      if (isOfTheCaller(error)) throw error
+      moved = true
+      return this.by(what, ask, done, index + 1, error)
+    })
+    const told = (value: T): T => {
       if (!moved) done?.(member)
-      return answer
+      return value
     }
-    return done === undefined
-      ? answer
-      : answer.then((value) => {
-          if (!moved) done(member)
-          return value
-        })
+    if (!isPromise(answer)) return told(answer)
+    return done === undefined ? answer : answer.then(told)
   }
 
   /** By the first that answers, and then by all others that are up. */

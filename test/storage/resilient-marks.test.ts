@@ -256,6 +256,33 @@ describe('what is written of marks while the storage is down', () => {
     expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
   })
 
+  test.each([
+    ['refused', 'refuses'],
+    ['written', 'none'],
+  ] as const)('is not what failed late, when a later one was %s', async (_, fault) => {
+    const stage = outage()
+    const judge = await reading(stage)
+    stage.remote.fault = 'hangs'
+    const putting = Promise.resolve(
+      stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: stage.time.now } }]),
+    )
+    const refused = expect(putting).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await stage.pass(100)
+    stage.remote.fault = fault
+    const removing = (async () => stage.storage.marks.remove(BOT, 'blocked', [ALICE]))()
+    if (fault === 'none') await removing
+    else await expect(removing).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await stage.pass(2000)
+    await refused
+    // What hung is lost with its connection.
+    stage.remote.kill()
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+    await stage.goDown(judge)
+    expect(await passes(judge, ALICE)).toBe(true)
+  })
+
   test('is not outdone by a write that is none', async () => {
     const stage = outage()
     await reading(stage)

@@ -4,8 +4,16 @@ import type { Key } from '../../core/subject.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import type { MarksCopy } from './copy.js'
 import type { Line } from './line.js'
-import type { PendingMarks } from './pending.js'
+import type { PendingMarks, Write } from './pending.js'
 import { isOfTheCaller } from './reason.js'
+
+/** A write of marks: whom it is about, what is kept of it when it fails, and how it is made. */
+interface MarkWrite<T> {
+  readonly touched: readonly [bot: number, name: string, keys: readonly Key[]]
+  /** One for each of the keys. */
+  readonly writes: () => readonly Write[]
+  readonly work: () => MaybePromise<T>
+}
 
 export interface ResilientMarksOptions {
   readonly line: Line
@@ -43,28 +51,22 @@ export class ResilientMarks implements Marks {
   }
 
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void> {
-    const { line, remote, local } = this.options
-    const keys = entries.map(({ key }) => key)
-    return this.write(
-      'marks.put',
-      () => remote.put(bot, name, entries),
-      () => entries.map(({ key, mark }) => ({ bot, name, key, mark, at: mark.since })),
-      () => local.put(bot, name, entries),
-      line,
-      [bot, name, keys],
-    )
+    const { remote } = this.options
+    return this.write('marks.put', {
+      touched: [bot, name, entries.map(({ key }) => key)],
+      writes: () => entries.map(({ key, mark }) => ({ bot, name, key, mark, at: mark.since })),
+      work: () => remote.put(bot, name, entries),
+    })
   }
 
   remove(bot: number, name: string, keys: readonly Key[]): MaybePromise<number> {
-    const { line, remote, local, clock } = this.options
-    return this.write(
-      'marks.remove',
-      () => remote.remove(bot, name, keys),
-      () => keys.map((key) => ({ bot, name, key, mark: undefined, at: clock() })),
-      () => local.remove(bot, name, keys),
-      line,
-      [bot, name, keys],
-    )
+    const { remote, clock } = this.options
+    const at = clock()
+    return this.write('marks.remove', {
+      touched: [bot, name, keys],
+      writes: () => keys.map((key) => ({ bot, name, key, mark: undefined, at })),
+      work: () => remote.remove(bot, name, keys),
+    })
   }
 
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage> {
@@ -72,38 +74,45 @@ export class ResilientMarks implements Marks {
     return line.demand('marks.scan', () => remote.scan(bot, name, from, size), true)
   }
 
-  private write<T>(
-    what: string,
-    work: () => MaybePromise<T>,
-    writes: () => Parameters<PendingMarks['keep']>[0],
-    apply: () => MaybePromise<unknown>,
-    line: Line,
-    touched: [bot: number, name: string, keys: readonly Key[]],
-  ): MaybePromise<T> {
-    const { copy, pending } = this.options
+  private write<T>(what: string, { touched, writes, work }: MarkWrite<T>): MaybePromise<T> {
+    const { copy, pending, line } = this.options
+    const ticket = pending.begin(...touched)
     const written = (value: T): T => {
       // The copy has it before the caller has it: who is blocked is blocked, whatever happens next.
-      if (copy.follows(touched[1])) this.aside(apply)
+      if (copy.follows(ticket.name)) this.apply(writes())
       copy.stale(...touched)
       return value
     }
-    const done = line.ask(
-      () => pending.direct(...touched, work),
-      (error): Promise<never> => {
-        if (isOfTheCaller(error)) throw error
-        if (!pending.keep(writes())) {
-          return line.refuse(what, error, ' Too many writes wait for it already: this one was given up.')
-        }
-        this.aside(apply)
-        return line.refuse(
-          what,
-          error,
-          ' It holds in this process now, and is written when the storage is back, if the process lives so long.',
-        )
-      },
-      true,
-    )
+    const failed = (error: unknown): Promise<never> => {
+      if (isOfTheCaller(error)) {
+        pending.end(ticket)
+        throw error
+      }
+      const kept = pending.keep(ticket, writes())
+      if (kept === undefined) {
+        return line.refuse(what, error, ' Too many writes wait for it already: this one was given up.')
+      }
+      this.apply(kept)
+      return line.refuse(
+        what,
+        error,
+        ' It holds in this process now, and is written when the storage is back, if the process lives so long.',
+      )
+    }
+    const done = line.ask<T>(() => pending.direct(ticket, work), failed, true)
     return isPromise(done) ? done.then(written) : written(done)
+  }
+
+  /** To the copy, which is of one bot and name at a time. */
+  private apply(writes: readonly Write[]): void {
+    const { local } = this.options
+    const [first] = writes
+    if (first === undefined) return
+    const { bot, name } = first
+    const put = writes.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
+    const gone = writes.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
+    if (put.length > 0) this.aside(() => local.put(bot, name, put))
+    if (gone.length > 0) this.aside(() => local.remove(bot, name, gone))
   }
 
   private aside(apply: () => MaybePromise<unknown>): void {

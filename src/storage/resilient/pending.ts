@@ -15,6 +15,16 @@ export interface Write {
   readonly at: Ms
 }
 
+/** A write that has begun. */
+export interface Ticket {
+  readonly bot: number
+  readonly name: string
+  readonly keys: readonly Key[]
+  readonly ids: readonly string[]
+  readonly order: number
+  ended: boolean
+}
+
 /** Where kept writes go. */
 export interface Replay {
   readonly marks: Marks
@@ -34,6 +44,9 @@ const AT_ONCE = 100
 /** Writes of marks that did not reach the storage, the last of each mark and subject; written when it is back. */
 export class PendingMarks {
   private readonly writes = new Map<string, Write>()
+  /** By mark and subject: writes that have not ended, and which of them began last. */
+  private readonly begun = new Map<string, { readonly newest: number; readonly count: number }>()
+  private order = 0
   private replaying: Promise<boolean> | undefined
   /** What is being written now, and when it is over. */
   private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
@@ -53,50 +66,85 @@ export class PendingMarks {
     return this.writes.size > 0 && this.writes.has(idOf(bot, name, key))
   }
 
-  /** All of them or none; whether they are kept. */
-  keep(writes: readonly Write[]): boolean {
+  /** A write of now begins: until it has ended, one that began before it is not kept, however late it fails. */
+  begin(bot: number, name: string, keys: readonly Key[]): Ticket {
+    const order = ++this.order
+    const ids = keys.map((key) => idOf(bot, name, key))
+    for (const id of ids) {
+      const others = this.begun.get(id)
+      this.begun.set(id, { newest: order, count: (others?.count ?? 0) + 1 })
+    }
+    return { bot, name, keys, ids, order, ended: false }
+  }
+
+  end(ticket: Ticket): void {
+    if (ticket.ended) return
+    ticket.ended = true
+    for (const id of ticket.ids) {
+      const { newest, count } = this.begun.get(id) ?? { newest: 0, count: 1 }
+      if (count === 1) this.begun.delete(id)
+      else this.begun.set(id, { newest, count: count - 1 })
+    }
+  }
+
+  /**
+   * Keeps a write that has failed, and ends it: all of it or nothing, but for subjects that a later write is about.
+   *
+   * @returns What of it holds; undefined where too much is kept already.
+   */
+  keep(ticket: Ticket, writes: readonly Write[]): readonly Write[] | undefined {
+    const own = writes.filter(
+      (_, index) => this.begun.get(ticket.ids[index] as string)?.newest === ticket.order,
+    )
+    this.end(ticket)
+    return this.hold(own) ? own : undefined
+  }
+
+  private hold(writes: readonly Write[]): boolean {
     const news = writes.filter(({ bot, name, key }) => !this.writes.has(idOf(bot, name, key))).length
     if (this.writes.size + news > MOST) {
       this.dropped += writes.length
       return false
     }
     for (const write of writes) this.writes.set(idOf(write.bot, write.name, write.key), write)
-    this.kept()
+    if (writes.length > 0) this.kept()
     return true
   }
 
   /**
-   * Makes a write of now. It outdoes those of the same subjects that are kept, and comes after those that are just being
-   * sent: else these would outdo it.
+   * Makes a write that has begun. It outdoes those of the same subjects that are kept, and comes after those that are just
+   * being sent: else these would outdo it. When it is through it has ended.
    */
-  direct<T>(bot: number, name: string, keys: readonly Key[], write: () => MaybePromise<T>): MaybePromise<T> {
-    if (this.writes.size === 0 && this.sent === undefined) return write()
-    const outdone = this.take(bot, name, keys)
+  direct<T>(ticket: Ticket, write: () => MaybePromise<T>): MaybePromise<T> {
+    const outdone = this.take(ticket)
+    const earlier = ticket.ids.some((id) => this.sent?.ids.has(id)) ? this.sent?.done : undefined
+    const through = (value: T): T => {
+      this.end(ticket)
+      return value
+    }
     const failed = (error: unknown): never => {
       // It was never a write, so it outdoes nothing.
-      if (isOfTheCaller(error)) this.putBack(outdone)
+      if (isOfTheCaller(error)) {
+        this.end(ticket)
+        this.hold(outdone.filter(({ bot, name, key }) => !this.has(bot, name, key)))
+      }
       throw error
     }
-    const earlier = keys.some((key) => this.sent?.ids.has(idOf(bot, name, key))) ? this.sent?.done : undefined
     try {
       const written = earlier === undefined ? write() : earlier.then(write)
-      return isPromise(written) ? written.catch(failed) : written
+      return isPromise(written) ? written.then(through, failed) : through(written)
     } catch (error) {
       return failed(error)
     }
   }
 
-  private take(bot: number, name: string, keys: readonly Key[]): readonly Write[] {
-    return keys.flatMap((key) => {
-      const id = idOf(bot, name, key)
+  private take({ ids }: Ticket): readonly Write[] {
+    if (this.writes.size === 0) return []
+    return ids.flatMap((id) => {
       const write = this.writes.get(id)
       this.writes.delete(id)
       return write === undefined ? [] : [write]
     })
-  }
-
-  private putBack(writes: readonly Write[]): void {
-    this.keep(writes.filter(({ bot, name, key }) => !this.has(bot, name, key)))
   }
 
   /** Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject. */
