@@ -33,7 +33,7 @@ export interface GrammyStorageOptions {
  *
  * An adapter knows its keys only, so indexes are kept beside: they make `scan()` work. Writes of one process are taken in
  * turn; where two processes share an adapter, counters of users that both add to at once may lose one addition, and an index
- * an entry (the mark itself holds; putting it again mends the index). `watch()` tells of changes by this process alone.
+ * entries (the marks themselves hold; putting them again mends the index). `watch()` tells of changes by this process alone.
  *
  * @param adapter One of its own, or share one and keep to the `prefix`. A time to live of the adapter's would let blocks lapse.
  * @throws SentinelError `option.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.

@@ -204,6 +204,31 @@ describe("a storage out of an adapter of grammY's", () => {
     expect([...(await storage.marks.of(42, ALICE)).keys()].sort()).toEqual(['blocked', 'registered'])
   })
 
+  test('shows each of two processes what the other has written, indexes that split included', async () => {
+    const adapter = new Kept()
+    const processes = [fromGrammyStorage(adapter), fromGrammyStorage(adapter)]
+    for (let round = 0; round < 30; round++) {
+      const keys = Array.from({ length: 50 }, (_, index) => userKey(round * 50 + index + 1))
+      await processes[round % 2]?.marks.put(
+        42,
+        'blocked',
+        keys.map((key) => ({ key, mark })),
+      )
+      await processes[round % 2]?.values.put('s', String(round), round)
+      await processes[round % 2]?.users.note(42, [{ key: ALICE, at: START + round, counts: { rounds: 1 } }])
+    }
+    for (const storage of processes) {
+      expect(new Set(await holders(storage, 'blocked', 100)).size).toBe(1500)
+      expect((await storage.values.scan('s')).entries).toHaveLength(30)
+      expect(await storage.users.get(42, ALICE)).toMatchObject({
+        lastSeen: START + 29,
+        counts: { rounds: 30 },
+      })
+    }
+    expect(await processes[0]?.marks.remove(42, 'blocked', [userKey(1500), userKey(1)])).toBe(2)
+    expect(await holders(processes[1] as Storage)).toHaveLength(1498)
+  })
+
   test('a mark that is written halfway holds or does not, and putting it again mends it', async () => {
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter)

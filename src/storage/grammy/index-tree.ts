@@ -40,7 +40,7 @@ export interface IndexPage {
  * A set of keys in documents that can only be read and written by name: a tree by the digits of each key's digest, whose
  * leaves hold 512 keys at most and become sixteen when they are full. A key is found, added and taken with some reads and
  * one write, however many there are. Whoever writes must have the turn of the whole index; two processes that write the
- * same leaf at once may lose a key of one of them, which adding it again mends.
+ * same leaf at once may lose keys of one of them, which adding them again mends.
  */
 export class IndexTree {
   constructor(
