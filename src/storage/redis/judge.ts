@@ -26,6 +26,8 @@ export interface RedisShared {
 }
 
 const MOST_IN_CALL = 256
+/** Each call costs the server as much as some questions do. */
+const LEAST_IN_CALL = 32
 const CALLS_OUT = 2
 const MOST_WAITING = 10_000
 /** How much longer a record is kept than it matters: clocks of servers differ. */
@@ -155,6 +157,7 @@ export class RedisJudge implements Judge {
     if (batch === undefined) {
       batch = new Batch((items) => this.call(bot, items), {
         most: MOST_IN_CALL,
+        least: LEAST_IN_CALL,
         out: CALLS_OUT,
         waiting: MOST_WAITING,
       })

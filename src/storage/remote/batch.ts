@@ -10,6 +10,11 @@ export interface Waiting {
 export interface BatchOptions {
   /** So many share one call at most. */
   readonly most: number
+  /**
+   * What waits is shared out among the calls that may go out, but not into calls smaller than this: while the server
+   * works at one, the next is written and the last one's answers are handed out. Absent: all that waits goes together.
+   */
+  readonly least?: number
   /** So many calls are out at once; what comes meanwhile waits for the next. */
   readonly out: number
   /** So many wait at most; more are refused at once. */
@@ -65,16 +70,23 @@ export class Batch<Item extends Waiting> {
 
   private readonly flush = (): void => {
     this.due = false
-    const { queue } = this
-    if (queue.length === 0) return
-    const items = queue.length <= this.options.most ? queue : queue.slice(0, this.options.most)
-    this.queue = queue.length <= this.options.most ? [] : queue.slice(this.options.most)
+    const { most, least = most, out } = this.options
+    while (this.queue.length > 0 && this.out < out) {
+      const { queue } = this
+      const size = Math.min(most, Math.max(least, Math.ceil(queue.length / (out - this.out))))
+      if (queue.length <= size) {
+        this.queue = []
+        this.call(queue)
+      } else this.call(queue.splice(0, size))
+    }
+  }
+
+  private call(items: Item[]): void {
     this.out++
     this.send(items).then(this.ended, (error) => {
       for (const item of items) item.fail(error)
       this.ended()
     })
-    this.plan()
   }
 
   private readonly ended = (): void => {
