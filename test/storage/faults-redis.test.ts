@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { redis } from '../../src/storage/redis/index.js'
+import { desk, says } from '../sentinel-desk.js'
 import { startCluster } from '../servers/cluster.js'
 import { startProxy } from '../servers/proxy.js'
 import { startRedis } from '../servers/redis.js'
@@ -200,6 +201,55 @@ test('a node of a cluster killed: the same, until its replica stands in', async 
     await standing.storage.close()
   } finally {
     await cluster.stop()
+  }
+}, 60_000)
+
+test('in front of a bot: every update gets its verdict, and nothing reaches the bot', async () => {
+  const server = await startRedis({ appendOnly: true })
+  const storage = redis(server.url)
+  const { guard, handle, reached } = desk({
+    storage,
+    throttle: '1000/1m',
+    clock: undefined,
+    timers: undefined,
+  })
+  const errors: unknown[] = []
+  const told: string[] = []
+  guard.on('error', ({ error }) => errors.push(error))
+  guard.on('storage.down', () => told.push('down'))
+  guard.on('storage.up', () => told.push('up'))
+  try {
+    await handle(says(7, 'before'))
+    await guard.block(9)
+    await until('its marks are known', async () => (await guard.health()).storage.circuit?.copy?.marks === 1)
+    let running = true
+    let updates = 1
+    const worker = async (): Promise<void> => {
+      while (running) {
+        await handle(says(7, `${++updates}`))
+        await handle(says(9, 'blocked'))
+        await sleep(5)
+      }
+    }
+    const workers = Promise.all([worker(), worker(), worker()])
+    await sleep(100)
+    await server.kill()
+    await until('it is down', () => told.includes('down'))
+    await sleep(200)
+    await server.restart()
+    await until('it is back', () => told.includes('up'))
+    await sleep(200)
+    running = false
+    await workers
+    expect(reached).toHaveLength(updates)
+    expect(reached).not.toContain('blocked')
+    expect(errors).toEqual([])
+    expect(told).toEqual(['down', 'up'])
+    expect(await guard.health()).toMatchObject({ ok: true, storage: { kind: 'redis' } })
+    await guard.close()
+  } finally {
+    await storage.close()
+    await server.stop()
   }
 }, 60_000)
 

@@ -92,6 +92,21 @@ describe('while the storage is down, blocks hold', () => {
     expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 1500, complete: false })
   })
 
+  test('that were made here, and it says how many there are', async () => {
+    const stage = outage()
+    const judge = await reading(stage)
+    const held = async () => (await stage.storage.health()).circuit?.copy?.marks
+    await block(stage.storage.marks as Outage['remote']['marks'], ALICE, BOB)
+    expect(await held()).toBe(2)
+    await settled()
+    expect(await held()).toBe(2)
+    await stage.storage.marks.remove(BOT, 'blocked', [BOB])
+    await settled()
+    expect(await held()).toBe(1)
+    await stage.goDown(judge)
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
+  })
+
   test('of each bot', async () => {
     const stage = outage()
     await stage.remote.kept.marks.put(2, 'blocked', [{ key: ALICE, mark: BLOCKED }])

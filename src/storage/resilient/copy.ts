@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../../core/check.js'
+import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
@@ -37,6 +37,8 @@ export interface CopyOptions {
   readonly isUp: () => boolean
   /** Bounds a call in time. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
+  /** Told what the copy could not take. */
+  readonly failed: (error: unknown) => void
   /** Whether a write of ours waits to reach the storage, so that ours is the newer. */
   readonly isPending: (bot: number, name: string, key: Key) => boolean
 }
@@ -101,6 +103,36 @@ export class MarksCopy {
       list.due = true
     } else for (const key of keys) list.stale.add(canonical(key))
     this.work()
+  }
+
+  /** Takes over what this process has written, at once: who is blocked is blocked, whatever happens next. */
+  write(bot: number, name: string, put: readonly MarkEntry[], gone: readonly Key[]): void {
+    const { to } = this.options
+    const list = this.lists.get(idOf(bot, name))
+    if (list !== undefined) {
+      for (const { key } of put) if (!this.holds(list, key)) this.resize(list, 1)
+      for (const key of gone) if (this.holds(list, key)) this.resize(list, -1)
+    }
+    if (put.length > 0) this.aside(() => to.put(bot, name, put))
+    if (gone.length > 0) this.aside(() => to.remove(bot, name, gone))
+  }
+
+  /** Of a copy that is elsewhere it is not known at once; its size is put right when it is read again. */
+  private holds({ bot, name }: List, key: Key): boolean {
+    const mark = this.options.to.get(bot, key, name)
+    if (!isPromise(mark)) return mark !== undefined
+    mark.catch(this.options.failed)
+    return true
+  }
+
+  private aside(apply: () => MaybePromise<unknown>): void {
+    const { failed } = this.options
+    try {
+      const applied = apply()
+      if (isPromise(applied)) applied.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
   }
 
   /** Changes may have been missed. */

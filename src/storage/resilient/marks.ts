@@ -23,8 +23,6 @@ export interface ResilientMarksOptions {
   readonly copy: MarksCopy
   readonly pending: PendingMarks
   readonly clock: Clock
-  /** Told what the copy could not take. */
-  readonly failed: (error: unknown) => void
 }
 
 /**
@@ -103,25 +101,11 @@ export class ResilientMarks implements Marks {
     return isPromise(done) ? done.then(written) : written(done)
   }
 
-  /** To the copy, which is of one bot and name at a time. */
   private apply(writes: readonly Write[]): void {
-    const { local } = this.options
     const [first] = writes
     if (first === undefined) return
-    const { bot, name } = first
     const put = writes.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
     const gone = writes.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))
-    if (put.length > 0) this.aside(() => local.put(bot, name, put))
-    if (gone.length > 0) this.aside(() => local.remove(bot, name, gone))
-  }
-
-  private aside(apply: () => MaybePromise<unknown>): void {
-    const { failed } = this.options
-    try {
-      const applied = apply()
-      if (isPromise(applied)) applied.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    this.options.copy.write(first.bot, first.name, put, gone)
   }
 }

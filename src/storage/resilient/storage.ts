@@ -97,6 +97,7 @@ export class ResilientStorage implements Storage, Observable {
       isUp: () => this.line.circuit.state === 'closed',
       bounded: (work) => this.line.try(work, true),
       isPending: (bot, name, key) => this.pending.has(bot, name, key),
+      failed: (error) => this.failed(error, 'storage.copy'),
     })
     this.bench = {
       line: this.line,
@@ -111,7 +112,6 @@ export class ResilientStorage implements Storage, Observable {
       copy: this.copy,
       pending: this.pending,
       clock,
-      failed: (error) => this.failed(error, 'storage.copy'),
     })
     this.users = guardedUsers(this.line, inner.users)
     this.values = guardedValues(this.line, inner.values)
