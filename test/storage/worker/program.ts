@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Ask, Judge, Plan } from '../../../src/core/check.js'
+import { hybrid, type LeasingOptions } from '../../../src/storage/hybrid.js'
+import { postgres } from '../../../src/storage/postgres/index.js'
+import { redis } from '../../../src/storage/redis/index.js'
+import type { Storage } from '../../../src/storage/storage.js'
+
+/** Where a worker keeps its state. */
+export interface Place {
+  readonly kind: 'redis' | 'postgres'
+  readonly url: string
+  /** A prefix of keys, or a schema. */
+  readonly name: string
+  /** Whether a memory of its own is in front. */
+  readonly near?: boolean
+  readonly lease?: LeasingOptions
+}
+
+/** What a worker is told to do, and what it answers. */
+export interface Jobs {
+  /** Opens the storage and takes the plan. */
+  open: { ask: { place: Place; plan: Plan }; answer: undefined }
+  /** Takes a later plan. */
+  prepare: { ask: { plan: Plan }; answer: undefined }
+  /** Asks the same so many times, so many at once; how many were admitted. */
+  hammer: { ask: { ask: Ask; times: number; atOnce: number }; answer: number }
+  /** Asks once for each token; those that it won. */
+  take: { ask: { ask: Ask; tokens: readonly number[] }; answer: number[] }
+  /** What is left, by check. */
+  left: { ask: { ask: Ask }; answer: number[] }
+  /** Asks every few milliseconds until the answer is another; when that was, in milliseconds since 1970. */
+  turn: { ask: { ask: Ask; to: 'admitted' | 'refused' }; answer: number }
+  /** How many trips it took to decide, so far. */
+  trips: { ask: undefined; answer: number }
+  close: { ask: undefined; answer: undefined }
+}
+
+let storage: Storage | undefined
+let judge: Judge | undefined
+
+function storageAt({ kind, url, name, near, lease }: Place): Storage {
+  const remote =
+    kind === 'redis' ? redis(url, { prefix: name }) : postgres(url, { schema: name, connections: 3 })
+  return near === true ? hybrid(remote, lease === undefined ? {} : { lease }) : remote
+}
+
+const isAdmitted = async (ask: Ask): Promise<boolean> => {
+  if (judge === undefined) throw new Error('no plan')
+  return (await judge.evaluate(ask)).refusedBy === -1
+}
+
+const jobs: { readonly [Job in keyof Jobs]: (ask: Jobs[Job]['ask']) => Promise<Jobs[Job]['answer']> } = {
+  async open({ place, plan }) {
+    await storage?.close()
+    storage = storageAt(place)
+    judge = await storage.prepare(plan)
+    return undefined
+  },
+  async prepare({ plan }) {
+    judge = await storage?.prepare(plan)
+    return undefined
+  },
+  async hammer({ ask, times, atOnce }) {
+    let left = times
+    let admitted = 0
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) if (await isAdmitted(ask)) admitted++
+    }
+    await Promise.all(Array.from({ length: atOnce }, lane))
+    return admitted
+  },
+  async take({ ask, tokens }) {
+    const won: number[] = []
+    await Promise.all(
+      tokens.map(async (token) => {
+        if (await isAdmitted({ ...ask, tokens: ask.tokens.map(() => token) })) won.push(token)
+      }),
+    )
+    return won
+  },
+  async left({ ask }) {
+    const decision = await judge?.peek(ask)
+    return [...(decision?.remaining ?? [])]
+  },
+  async turn({ ask, to }) {
+    const deadline = Date.now() + 20_000
+    while ((await isAdmitted(ask)) !== (to === 'admitted')) {
+      if (Date.now() > deadline) throw new Error(`not ${to} within 20 s`)
+      await sleep(5)
+    }
+    return Date.now()
+  },
+  async trips() {
+    return (await storage?.health())?.hybrid?.trips ?? 0
+  },
+  async close() {
+    await storage?.close()
+    storage = undefined
+    return undefined
+  },
+}
+
+process.on('message', (message: { id: number; job: keyof Jobs; ask: never }) => {
+  const { id, job, ask } = message
+  jobs[job](ask).then(
+    (answer) => process.send?.({ id, answer }),
+    (error: unknown) => process.send?.({ id, error: String(error) }),
+  )
+})
+// Whoever started it has gone.
+process.on('disconnect', () => process.exit(0))
