@@ -49,28 +49,31 @@ export class Asking {
       .map(({ index, sequence, check }) => ({ index, sequence, scope: check.subject }))
   }
 
-  /** The arguments of the quick function, after bot and serial. */
-  quickArguments({ ask, own, at }: Question): string[] {
+  /** The arguments of the quick function. */
+  quickArguments({ ask, own, at }: Question, serial: number): string[] {
     const shape = this.shapeOf(ask.costs)
-    const texts: string[] = []
-    const values = [String(own), String(at), String(shape.asked), this.names, '{}']
+    let texts: string[] | undefined
+    let numbers = `{${ask.bot},${serial},${own},${at},${shape.asked}`
     for (const scope of this.used) {
       const key = ask.subjects[scope]
       const given = key !== undefined && shape.scopes[scope] === true
-      if (given && typeof key === 'string' && this.marked[scope] === true) texts.push(storedText(key))
-      values.push(given ? String(this.subjects.numberOf(key)) : '0')
+      numbers += given ? `,${this.subjects.numberOf(key)}` : ',0'
+      if (!given || typeof key !== 'string' || this.marked[scope] !== true) continue
+      texts ??= []
+      texts.push(storedText(key))
     }
-    for (const [nth, { index, sequence, scope }] of this.claims.entries()) {
-      const token = ask.tokens[nth] ?? 0
-      if (sequence >= 0) {
-        const key = ask.subjects[scope]
-        const given = key !== undefined && shape.costs[index] !== 0
-        values.push(given ? String(this.subjects.numberOf(key)) : '0')
-        values.push(String(Math.floor(token / TOKENS_IN_CHUNK)), String(token % TOKENS_IN_CHUNK))
-      } else values.push(String(token))
+    let nth = 0
+    for (const { index, sequence, scope } of this.claims) {
+      const token = ask.tokens[nth++] ?? 0
+      if (sequence < 0) {
+        numbers += `,${token}`
+        continue
+      }
+      const key = ask.subjects[scope]
+      const owner = key === undefined || shape.costs[index] === 0 ? 0 : this.subjects.numberOf(key)
+      numbers += `,${owner},${Math.floor(token / TOKENS_IN_CHUNK)},${token % TOKENS_IN_CHUNK}`
     }
-    if (texts.length > 0) values[4] = textArray(texts)
-    return values
+    return [`${numbers}}`, this.names, texts === undefined ? '{}' : textArray(texts)]
   }
 
   /** The arguments after bot, whether to write, and serial. */

@@ -14,64 +14,70 @@ export interface QuickText {
   readonly body: string
 }
 
-/** A number of the arguments: what an ask brings to a plan. */
-interface Arguments {
+/** Where in its numbers an ask brings what: bot, serial, own time, clock, checks that are asked; then what its plan needs. */
+class Places {
+  static readonly BOT = 'p[1]'
+  static readonly SERIAL = 'p[2]'
+  static readonly OWN = 'p[3]'
+  static readonly CLOCK = 'p[4]'
+  static readonly ASKED = 'p[5]'
+  private readonly scopes = new Map<number, number>()
+  private readonly claims = new Map<number, number>()
+
+  constructor({ scopes, columns }: Layout) {
+    let next = 6
+    for (const { scope } of scopes.filter(isUsed)) this.scopes.set(scope, next++)
+    for (const { index, claim, sequence } of columns) {
+      if (claim < 0) continue
+      this.claims.set(index, next)
+      next += sequence < 0 ? 1 : 3
+    }
+  }
+
   /** The subject of a scope; 0 if there is none, or nothing is asked of it. */
-  subject(scope: number): string
-  token(column: Column): string
-  /** Of sequences: which 4,096 numbers, and whose. */
-  chunk(column: Column): string
-  owner(column: Column): string
+  subject(scope: number): string {
+    return `p[${this.scopes.get(scope)}]`
+  }
+
+  /** Of sequences: whose number it is, and which 4,096 it is among. */
+  owner({ index }: Column): string {
+    return `p[${this.claims.get(index)}]`
+  }
+
+  chunk({ index }: Column): string {
+    return `p[${(this.claims.get(index) as number) + 1}]`
+  }
+
+  token({ index, sequence }: Column): string {
+    return `p[${(this.claims.get(index) as number) + (sequence < 0 ? 0 : 2)}]`
+  }
 }
 
-const ARGUMENTS: Arguments = {
-  subject: (scope) => `p_u${scope}`,
-  token: ({ index }) => `p_t${index}`,
-  chunk: ({ index }) => `p_c${index}`,
-  owner: ({ index }) => `p_o${index}`,
-}
-
-const isAsked = ({ index }: Column): string => `p_asked & ${2 ** index} <> 0`
-const isNotAsked = ({ index }: Column): string => `p_asked & ${2 ** index} = 0`
+const isAsked = ({ index }: Column): string => `${Places.ASKED} & ${2 ** index} <> 0`
+const isNotAsked = ({ index }: Column): string => `${Places.ASKED} & ${2 ** index} = 0`
 
 /** @param handOver Name of the plan's first function. */
 export function quickFunction(layout: Layout, s: string, handOver: string): QuickText {
   const scopes = layout.scopes.filter(isUsed)
   const { columns, sequences } = layout
-  const claims = columns.filter(({ claim }) => claim >= 0)
-  const { subject, token, chunk, owner } = ARGUMENTS
-  const args = [
-    'p_bot int8',
-    'p_serial int8',
-    'p_own int8',
-    'p_clock int8',
-    'p_asked int8',
-    'p_names text[]',
-    'p_texts text[]',
-    ...scopes.map(({ scope }) => `${subject(scope)} int8`),
-    ...claims.flatMap((column) =>
-      column.sequence < 0
-        ? [`${token(column)} int8`]
-        : [`${owner(column)} int8`, `${chunk(column)} int8`, `${token(column)} int8`],
-    ),
-  ]
+  const places = new Places(layout)
   const loads = [
-    ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, s)),
-    ...[...sequences].sort((a, b) => a.chunk - b.chunk).map((column) => loadChunk(column, s)),
+    ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, places, s)),
+    ...[...sequences].sort((a, b) => a.chunk - b.chunk).map((column) => loadChunk(column, places, s)),
   ]
   const conditions = [
-    '(p_own >= 0 OR clock BETWEEN k[1] AND k[1] + 1000)',
+    `(${Places.OWN} >= 0 OR clock BETWEEN k[1] AND k[1] + 1000)`,
     ...scopes
       .filter(({ space }) => space !== 0)
-      .map(({ scope, cells }) => `(${subject(scope)} = 0 OR cardinality(s${scope}) = ${cells})`),
-    ...columns.map((column) => `(${unasked(column)} OR ${ordinary(column, layout)})`),
+      .map(({ scope, cells }) => `(${places.subject(scope)} = 0 OR cardinality(s${scope}) = ${cells})`),
+    ...columns.map((column) => `(${unasked(column, places)} OR ${ordinary(column, layout, places)})`),
   ]
   const body = [
     '',
     '-- Decides one ask that is as most are, or hands over.',
-    '--   p_bot, p_serial, p_own, p_clock, p_names, p_texts: as of the function that it hands over to',
-    '--   p_asked: the checks that cost one, as bits; p_u…: by scope, the subject; p_t…: by claim, its token, and of a sequence',
-    '--   whose it is (p_o…) and which chunk (p_c…). 0 for a subject that there is not.',
+    '--   p: bot, serial, own time (-1: the servers), clock, the checks that cost one as bits; then by scope the subject (0: none);',
+    '--   then by claim its token, of a sequence whose it is (0: nobodys), which chunk, and which number in it',
+    '--   p_names, p_texts: as of the function that it hands over to',
     '-- Result: as of the function that it hands over to.',
     '#variable_conflict use_column',
     'DECLARE',
@@ -82,46 +88,50 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
     'BEGIN',
     ...loads.map(({ picked, into, from }, nth) => {
       const last = nth === loads.length - 1
-      const clocks = last ? [`(SELECT ARRAY[high, skew] FROM ${s}.clocks WHERE bot = p_bot)`] : []
+      const clocks = last ? [`(SELECT ARRAY[high, skew] FROM ${s}.clocks WHERE bot = ${Places.BOT})`] : []
       return `SELECT ${[...picked, ...clocks].join(', ')} INTO ${[...into, ...(last ? ['k'] : [])].join(', ')} ${from};`
     }),
     // First what others noted, then the clock: it is never behind them.
-    'clock := CASE WHEN p_own >= 0 THEN p_clock ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END;',
-    'now := CASE WHEN p_own >= 0 THEN p_own ELSE clock + k[2] END;',
+    `clock := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END;`,
+    `now := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.OWN} ELSE clock + k[2] END;`,
     ...buckets(layout).map(missing),
     `IF (${conditions.join('\n  AND ')}) IS NOT TRUE THEN`,
-    `  RETURN ${handedOver(layout, `${s}.${handOver}`)};`,
+    `  RETURN ${handedOver(layout, places, `${s}.${handOver}`)};`,
     'END IF;',
-    ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, s)),
-    ...sequences.flatMap((column) => storeChunk(column, s)),
-    `RETURN ${answer(layout)};`,
+    ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, places, s)),
+    ...sequences.flatMap((column) => storeChunk(column, places, s)),
+    `RETURN ${answer(layout, places)};`,
     'END',
   ].join('\n')
-  return { args: args.join(', '), body }
+  return { args: 'p int8[], p_names text[], p_texts text[]', body }
 }
 
 /** The call of the first function: the same ask as a batch of one. */
-function handedOver(layout: Layout, name: string): string {
-  const { subject, token, chunk, owner } = ARGUMENTS
+function handedOver(layout: Layout, places: Places, name: string): string {
   const scopes = layout.scopes.filter(isUsed)
   const place = (number: string): string => `CASE WHEN ${number} = 0 THEN 0 ELSE 1 END`
   const list = (number: string, of = number): string =>
     `CASE WHEN ${number} = 0 THEN '{}'::int8[] ELSE ARRAY[${of}] END`
   const costs = layout.columns.map((column) => `CASE WHEN ${isAsked(column)} THEN 1 ELSE 0 END`)
   const row = [
-    ...['p_own', 'p_clock', '1', '0'],
-    ...scopes.map(({ scope }) => place(subject(scope))),
+    ...[Places.OWN, Places.CLOCK, '1', '0'],
+    ...scopes.map(({ scope }) => place(places.subject(scope))),
     ...layout.columns
       .filter(({ claim }) => claim >= 0)
-      .flatMap((column) => (column.sequence < 0 ? [token(column)] : [place(owner(column)), token(column)])),
+      .flatMap((column) =>
+        column.sequence < 0 ? [places.token(column)] : [place(places.owner(column)), places.token(column)],
+      ),
   ]
   const all = [
-    ...['p_bot', 'true', 'p_serial', 'p_names', 'p_texts'],
+    ...[Places.BOT, 'true', Places.SERIAL, 'p_names', 'p_texts'],
     `ARRAY[${costs.join(', ')}]::float8[]`,
     `'{}'`,
     `ARRAY[${row.join(', ')}]::int8[]`,
-    ...scopes.map(({ scope }) => list(subject(scope))),
-    ...layout.sequences.flatMap((column) => [list(owner(column)), list(owner(column), chunk(column))]),
+    ...scopes.map(({ scope }) => list(places.subject(scope))),
+    ...layout.sequences.flatMap((column) => [
+      list(places.owner(column)),
+      list(places.owner(column), places.chunk(column)),
+    ]),
   ]
   return `${name}(${all.join(', ')})`
 }
@@ -141,28 +151,28 @@ interface Load {
   readonly from: string
 }
 
-function load({ scope: n, space, layout, marks }: ScopeLayout, s: string): Load {
-  const subject = ARGUMENTS.subject(n)
+function load({ scope: n, space, layout, marks }: ScopeLayout, places: Places, s: string): Load {
+  const subject = places.subject(n)
   // Not by the index of names, whatever the planner thinks of it: many hold one.
   const held = marks.map(
     (mark) =>
-      `(SELECT coalesce(until, 'infinity') FROM ${s}.marks WHERE bot = p_bot AND subject = ${subject} AND name || '' = p_names[${mark + 1}] AND (subject > 0 OR key = ANY (p_texts)) LIMIT 1)`,
+      `(SELECT coalesce(until, 'infinity') FROM ${s}.marks WHERE bot = ${Places.BOT} AND subject = ${subject} AND name || '' = p_names[${mark + 1}] AND (subject > 0 OR key = ANY (p_texts)) LIMIT 1)`,
   )
   const into = marks.map((mark) => `m${n}_${mark}`)
   if (space === 0) return { picked: held, into, from: '' }
   return {
     picked: ['state', 'ctid', ...held],
     into: [`s${n}`, `t${n}`, ...into],
-    from: `FROM ${s}.records\n  WHERE space = ${space} AND bot = p_bot AND subject = ${subject} AND layout = ${layout} FOR UPDATE`,
+    from: `FROM ${s}.records\n  WHERE space = ${space} AND bot = ${Places.BOT} AND subject = ${subject} AND layout = ${layout} FOR UPDATE`,
   }
 }
 
-function loadChunk(column: Column, s: string): Load {
+function loadChunk(column: Column, places: Places, s: string): Load {
   const { sequence: q, chunk } = column
   return {
     picked: ['bits', 'lapses', 'ctid'],
     into: [`b${q}`, `l${q}`, `v${q}`],
-    from: `FROM ${s}.chunks\n  WHERE slot = ${chunk} AND bot = p_bot AND subject = ${ARGUMENTS.owner(column)} AND number = ${ARGUMENTS.chunk(column)} FOR UPDATE`,
+    from: `FROM ${s}.chunks\n  WHERE slot = ${chunk} AND bot = ${Places.BOT} AND subject = ${places.owner(column)} AND number = ${places.chunk(column)} FOR UPDATE`,
   }
 }
 
@@ -175,13 +185,13 @@ function missing({ index, check, scope, cells }: Column): string {
 }
 
 /** Nothing is asked of this check. */
-function unasked(column: Column): string {
-  const subject = column.sequence >= 0 ? ARGUMENTS.owner(column) : ARGUMENTS.subject(column.scope)
+function unasked(column: Column, places: Places): string {
+  const subject = column.sequence >= 0 ? places.owner(column) : places.subject(column.scope)
   return `${isNotAsked(column)} OR ${subject} = 0`
 }
 
 /** This check has nothing to say against it, and no mark changes what it says. */
-function ordinary(column: Column, layout: Layout): string {
+function ordinary(column: Column, layout: Layout, places: Places): string {
   const { check, index: i, scope, cells, sequence: q } = column
   const until = (subject: number, name: string): string => `m${subject}_${layout.marks.indexOf(name)}`
   const free = (subject: number, name: string): string => `coalesce(${until(subject, name)} <= clock, true)`
@@ -205,7 +215,7 @@ function ordinary(column: Column, layout: Layout): string {
       if (check.kind === 'bucket') conditions.push(`o${i} <= ${depthOf(check.limit)}`)
       break
     case 'sequence': {
-      const token = ARGUMENTS.token(column)
+      const token = places.token(column)
       const leased = check.kind === 'claim' && check.lease !== undefined
       const bits = `(get_byte(b${q}, (${token} >> 2)::int4) >> ((${token} & 3) * 2)::int4) & 3`
       conditions.push(leased ? 'false' : `l${q} > now AND (${bits}) = 0`)
@@ -223,7 +233,7 @@ function ordinary(column: Column, layout: Layout): string {
 }
 
 /** New values of a check's cells. */
-function charged(column: Column): string[] {
+function charged(column: Column, places: Places): string[] {
   const { check, index: i } = column
   if (check.kind === 'bucket') {
     const { amount } = check.limit
@@ -232,16 +242,21 @@ function charged(column: Column): string[] {
     ]
   }
   if (check.kind === 'claim' && column.cells.length === 2) {
-    return [ARGUMENTS.token(column), `now + ${Math.ceil(check.holdFor)}`]
+    return [places.token(column), `now + ${Math.ceil(check.holdFor)}`]
   }
   return []
 }
 
-function store({ scope: n, columns, cells }: ScopeLayout, layout: Layout, s: string): string[] {
+function store(
+  { scope: n, columns, cells }: ScopeLayout,
+  layout: Layout,
+  places: Places,
+  s: string,
+): string[] {
   const state = Array.from({ length: cells }, (_, i) => `s${n}[${i + 1}]`)
   const changing: string[] = []
   for (const column of columns) {
-    const values = charged(column)
+    const values = charged(column, places)
     if (values.length === 0) continue
     changing.push(isAsked(column))
     for (const [nth, value] of values.entries()) {
@@ -251,27 +266,27 @@ function store({ scope: n, columns, cells }: ScopeLayout, layout: Layout, s: str
   }
   if (changing.length === 0) return []
   return [
-    `IF ${ARGUMENTS.subject(n)} <> 0 AND (${changing.join(' OR ')}) THEN`,
+    `IF ${places.subject(n)} <> 0 AND (${changing.join(' OR ')}) THEN`,
     `UPDATE ${s}.records SET expires = greatest(expires, now + ${lifeOf(layout.plan)}), state = ARRAY[${state.join(', ')}]`,
     `  WHERE ctid = t${n};`,
     'END IF;',
   ]
 }
 
-function storeChunk(column: Column, s: string): string[] {
+function storeChunk(column: Column, places: Places, s: string): string[] {
   const { check, sequence: q } = column
   if (check.kind !== 'claim') return []
-  const token = ARGUMENTS.token(column)
+  const token = places.token(column)
   const at = `(${token} >> 2)::int4`
   return [
-    `IF ${isAsked(column)} AND ${ARGUMENTS.owner(column)} <> 0 THEN`,
+    `IF ${isAsked(column)} AND ${places.owner(column)} <> 0 THEN`,
     `UPDATE ${s}.chunks SET lapses = now + ${Math.ceil(check.holdFor)},`,
     `  bits = set_byte(bits, ${at}, get_byte(bits, ${at}) | (1 << ((${token} & 3) * 2)::int4)) WHERE ctid = v${q};`,
     'END IF;',
   ]
 }
 
-function answer(layout: Layout): string {
+function answer(layout: Layout, places: Places): string {
   const lefts = buckets(layout).map((column) => {
     const { check, index } = column
     if (check.kind !== 'bucket') return ''
@@ -280,7 +295,7 @@ function answer(layout: Layout): string {
       variantsOf(check).length === 0
         ? `ARRAY[${depth} - o${index}]`
         : `ARRAY[${depth} - o${index}, ${check.limit.amount}, ${check.limit.per}, ${depth}]`
-    return `CASE WHEN ${unasked(column)} THEN '{}'::int8[] ELSE ${told} END`
+    return `CASE WHEN ${unasked(column, places)} THEN '{}'::int8[] ELSE ${told} END`
   })
   return [`ARRAY[now, clock, 0]::int8[]`, ...lefts].join(' || ')
 }

@@ -61,6 +61,7 @@ export class PostgresJudge implements Judge {
   private readonly asking: Asking
   private readonly answers: Answers
   private readonly batch: Batch<Pending>
+  private readonly texts = new Map<string, string>()
 
   constructor(
     readonly layout: Layout,
@@ -177,6 +178,17 @@ export class PostgresJudge implements Judge {
     ])
   }
 
+  /** The statement that calls a function; made once. */
+  private textOf(name: string, count: number): string {
+    let text = this.texts.get(name)
+    if (text === undefined) {
+      const places = Array.from({ length: count }, (_, index) => `$${index + 1}`)
+      text = `SELECT ${this.shared.link.s}.${name}(${places.join(',')})`
+      this.texts.set(name, text)
+    }
+    return text
+  }
+
   private functionFor(questions: readonly Question[]): string {
     const { any, plain, quick } = this.made
     if (questions.length === 1) return this.asking.isPlain(questions[0] as Question) ? quick : any
@@ -190,11 +202,11 @@ export class PostgresJudge implements Judge {
     const name = commit ? this.functionFor(questions) : made.any
     const values =
       name === made.quick
-        ? [bot, String(serial), ...asking.quickArguments(questions[0] as Question)]
+        ? asking.quickArguments(questions[0] as Question, serial)
         : [bot, String(commit), String(serial), ...asking.argumentsOf(questions)]
-    const places = values.map((_, index) => `$${index + 1}`).join(',')
-    const text = `SELECT ${shared.link.s}.${name}(${places})`
-    const answer = await this.patiently(() => shared.link.value(name, text, values))
+    const answer = await this.patiently(() =>
+      shared.link.value(name, this.textOf(name, values.length), values),
+    )
     return answers.read(answer, questions, this, serial, commit)
   }
 
