@@ -5,7 +5,7 @@ import { conformance } from './conformance.js'
 
 let pool: Pool
 beforeAll(async () => {
-  pool = new Pool({ connectionString: await sharedPostgres(), max: 8 })
+  pool = new Pool({ connectionString: await sharedPostgres(), max: 3 })
 })
 afterAll(async () => pool.end())
 
@@ -15,5 +15,5 @@ conformance<string>('postgres', {
   clear: async (schema) => {
     await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
   },
-  schedules: Number(process.env.SCHEDULES ?? 60),
+  schedules: Number(process.env.SCHEDULES ?? 30),
 })
