@@ -650,7 +650,7 @@ describe('whoever blocks the bot', () => {
       of: () => new Map(),
     }
     const failing = new Proxy(storage, {
-      get: (of, name) => (name === 'marks' ? marks : Reflect.get(of, name).bind(of)),
+      get: (of, name) => (name === 'marks' ? marks : Reflect.get(of, name)?.bind(of)),
     })
     const { house, middleware } = furnished([members], { storage: failing })
     house.events.on('error', ({ during }) => failures.push(during))
