@@ -12,10 +12,10 @@ import type { Storage } from './storage.js'
  *
  * @example
  * ```ts
- * import { hybrid, type LeasingOptions, memory, throttle } from 'grammy-sentinel'
+ * import { type LeasingOptions, throttle } from 'grammy-sentinel'
  *
- * const lease: LeasingOptions = { limits: ['all'], batch: 64, for: '200ms' }
- * throttle({ limits: { all: { limit: '1000/1s', by: 'global' } } })
+ * throttle({ name: 'all', scope: 'global', limit: '1000/1s', on: ['message'] })
+ * const lease: LeasingOptions = { limits: ['all'], batch: 64, for: '200ms' } // for hybrid()
  * ```
  */
 export interface LeasingOptions {

@@ -1,8 +1,10 @@
 import { userKey } from '../../src/core/subject.js'
+import { wakefulClock } from '../../src/storage/hybrid/time.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { resilient } from '../../src/storage/resilient.js'
 import { Stage } from '../middleware/rig.js'
+import { desk as bot } from '../sentinel-desk.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, settled, window } from './hybrid-desk.js'
 
 let desk: Desk
@@ -308,6 +310,41 @@ test('is decided in time by resilient() around it, and again without trips when 
   expect((await judge.evaluate(askOf())).refusedBy).toBe(1)
   expect(trips()).toBe(0)
   await storage.close()
+})
+
+test('behind the default guards a flood of messages costs a trip for each that passes, and one now and then', async () => {
+  const worker = desk.worker()
+  const options = { clock: desk.time.clock, timers: desk.time.timers, storage: worker }
+  const { says, reached, guard } = bot({ ...options, throttle: '30/1h', auth: { registration: 'auto' } })
+  await settled()
+  const trips = desk.trips()
+  for (let i = 0; i < 500; i++) {
+    await says(7, `${i}`)
+    desk.time.advance(100)
+  }
+  expect(reached).toHaveLength(30)
+  // Of 470 refusals in 50 seconds: the first, and one for each 15 seconds in which a notice might be due.
+  expect(trips() - 30).toBeLessThanOrEqual(5)
+  await guard.close()
+})
+
+test('time that a machine slept through counts as passed', () => {
+  let [steady, wall] = [0, 1_000_000]
+  const clock = wakefulClock(
+    () => steady,
+    () => wall,
+  )
+  const pass = (awake: number, real = awake): number => {
+    steady += awake
+    wall += real
+    return clock()
+  }
+  expect(pass(500)).toBe(500)
+  expect(pass(500, 60_000)).toBe(60_500)
+  // Set back, and a little ahead: neither says that time has passed.
+  expect(pass(500, -10_000)).toBe(61_000)
+  expect(pass(500, 1000)).toBe(61_500)
+  expect(pass(0, 60_000)).toBeGreaterThan(120_000)
 })
 
 test('says which option is wrong', () => {

@@ -20,6 +20,8 @@ import type { ToldTime } from './time.js'
 
 /** What cannot be told to be out of date is remembered no longer than this. */
 const UNTOLD: Ms = 1000
+/** Bans whose end is asked for at once: a storage that hangs must not pile them up. */
+const MOST_LEARNING = 1000
 
 /** Decides by a storage elsewhere, and without it what it would only say again. */
 export class HybridJudge implements Judge {
@@ -142,11 +144,10 @@ export class HybridJudge implements Judge {
     const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
     if (question === undefined || key === undefined) return
     const name = `${ask.bot} ${refusedBy} ${key}`
-    if (learning.has(name)) return
+    if (learning.has(name) || learning.size >= MOST_LEARNING) return
     learning.add(name)
     const { version } = nearby
     const learnt = (ban: Decision): void => {
-      learning.delete(name)
       if (version !== nearby.version || ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
       this.remember(ask, decision, at, sent, ban.retryAfterMs)
     }

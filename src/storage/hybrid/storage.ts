@@ -1,5 +1,5 @@
 import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/check.js'
-import { type Clock, steadyClock, type Timers } from '../../core/clock.js'
+import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
@@ -15,7 +15,7 @@ import { HybridJudge } from './judge.js'
 import { leasedPlan } from './leased-plan.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
 import { RefusalMemory } from './refusals.js'
-import { ToldTime } from './time.js'
+import { ToldTime, wakefulClock } from './time.js'
 
 /** What the judges of one hybrid share. */
 export interface Nearby {
@@ -65,6 +65,8 @@ export class HybridStorage implements Storage, Observable {
   private readonly judges = new Map<string, HybridJudge>()
   private readonly times = new Map<string, ToldTime>()
   private readonly leasing = new Map<string, Leasing>()
+  /** Of earlier plans: what they held is on its way back. */
+  private readonly retired = new Set<Promise<void>>()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private watching: Promise<void> | undefined
   private stopWatching: (() => void) | undefined
@@ -82,7 +84,7 @@ export class HybridStorage implements Storage, Observable {
       memory: new RefusalMemory(maxRefusals),
       counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
       clock,
-      steady: steadyClock,
+      steady: wakefulClock(),
       timers,
       longest,
       version: 0,
@@ -119,7 +121,7 @@ export class HybridStorage implements Storage, Observable {
     if (leasing === undefined) this.leasing.delete(plan.name)
     else this.leasing.set(plan.name, leasing)
     this.judges.get(plan.name)?.forget()
-    before?.end()
+    if (before !== undefined) this.retire(before)
     const own = new HybridJudge(leased ?? plan, judge, this.nearby, time, leasing)
     this.judges.set(plan.name, own)
     return own
@@ -165,9 +167,8 @@ export class HybridStorage implements Storage, Observable {
 
   private async end(): Promise<void> {
     this.callOffWatch?.()
-    for (const leasing of this.leasing.values()) leasing.end()
-    const settled = [...this.leasing.values()].map((leasing) => leasing.settled())
-    await Promise.all(settled)
+    for (const leasing of this.leasing.values()) this.retire(leasing)
+    await Promise.all(this.retired)
     this.nearby.memory.clear()
     this.judges.clear()
     this.leasing.clear()
@@ -181,6 +182,14 @@ export class HybridStorage implements Storage, Observable {
       await this.inner.close()
       this.conditions.clear()
     }
+  }
+
+  private retire(leasing: Leasing): void {
+    leasing.end()
+    const settled = leasing.settled().then(() => {
+      this.retired.delete(settled)
+    })
+    this.retired.add(settled)
   }
 
   private hybridHealth(): HybridHealth {

@@ -1,4 +1,5 @@
 import type { Ask, Judge, MaybePromise, Plan } from '../../core/check.js'
+import { type Clock, steadyClock, systemClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { ToldMoment } from '../remote/moment.js'
 
@@ -41,4 +42,23 @@ export class ToldTime {
 /** An ask that leaves out every check: it tells the time. */
 function nothing({ scopes, checks }: Plan, bot: number): Ask {
   return { bot, subjects: scopes.map(() => undefined), costs: checks.map(() => 0), tokens: [] }
+}
+
+/** A machine that slept has a wall clock so much ahead. */
+const SLEPT: Ms = 1000
+
+/**
+ * Tells how much time has passed, and never too little: a clock that is never set, pushed ahead when the machine has slept,
+ * which such a clock does not count. What is remembered or leased ends early rather than late.
+ */
+export function wakefulClock(steady: Clock = steadyClock, wall: Clock = systemClock): Clock {
+  let slept = 0
+  let ahead = wall() - steady()
+  return () => {
+    const now = steady()
+    const difference = wall() - now
+    if (difference > ahead + SLEPT) slept += difference - ahead
+    if (difference > ahead + SLEPT || difference < ahead) ahead = difference
+    return now + slept
+  }
 }
