@@ -321,7 +321,9 @@ describe('bot.catch()', () => {
     const broken = (): never => {
       throw new Error('ours')
     }
-    const away = { ...later(), health: broken, reset: broken }
+    // One that nothing is put around, so that its errors are told as they come.
+    const { remote: _, ...plain } = later()
+    const away = { ...plain, health: broken, reset: broken }
     const guard = guarded({
       storage: {
         ...away,
