@@ -56,6 +56,7 @@ export class Member {
   ) {
     this.line = new Line({
       ...options,
+      remote: storage.remote === true,
       probe: () => this.probe(),
       changed: (state, reason) => this.changed(state, reason),
     })

@@ -25,7 +25,10 @@ export interface ResilientOptions {
    * `new SamplingBreaker({ threshold: 0.5, duration: 10_000 })`. Each storage needs one of its own. @default 5
    */
   readonly breaker?: number | IBreaker
-  /** What decides while the storage is down. @default memory() */
+  /**
+   * What decides while the storage is down. Nothing stands in for it, and it is not closed with it: choose one that
+   * cannot fail. @default memory()
+   */
   readonly fallback?: Storage
   /** Between two looks whether the storage is back, at most. @default '300ms' */
   readonly probeEvery?: Duration

@@ -1,7 +1,10 @@
+import type { Judge } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { resilient } from '../../src/storage/resilient.js'
 import { storageConformance } from '../../src/testing/conformance.js'
 import { Stage } from '../middleware/rig.js'
+import { later } from '../sentinel-desk.js'
 import { faulty } from './faulty.js'
 import {
   ALICE,
@@ -234,6 +237,40 @@ describe('when the storage is back', () => {
     await pass(100_000)
   })
 
+  test('what something in front of it remembers says nothing of how it is', async () => {
+    const { remote, storage, told, pass } = outage()
+    const refused = {
+      refusedBy: 0,
+      cause: 'check',
+      retryAfterMs: 9,
+      remaining: [0],
+      shadowRefusals: [],
+    } as const
+    const { prepare } = remote
+    remote.prepare = async (plan) => {
+      const judge = await prepare(plan)
+      const evaluate: Judge['evaluate'] = (ask, at) =>
+        ask.subjects[0] === BOB ? { ...refused, notice: false, waived: false } : judge.evaluate(ask, at)
+      return { ...judge, evaluate }
+    }
+    const judge = await storage.prepare(planOf(bucket(9)))
+    remote.fault = 'refuses'
+    for (let i = 0; i < 5; i++) {
+      await judge.evaluate(askOf())
+      await judge.evaluate(askOf(BOB))
+    }
+    expect(told).toEqual([{ is: 'down', kind: 'faulty', reason: 'ECONNREFUSED' }])
+    // Neither does it close the circuit again.
+    remote.fault = 'none'
+    await pass(50)
+    remote.parts = (what) => what === 'evaluate'
+    remote.fault = 'refuses'
+    await judge.evaluate(askOf(BOB))
+    await judge.evaluate(askOf())
+    expect((await storage.health()).circuit?.state).toBe('open')
+    expect(told).toHaveLength(1)
+  })
+
   test('what failed long ago says nothing of how it is now', async () => {
     const { judgeOf, goDown, remote, pass, storage } = outage()
     const judge = await judgeOf(bucket(9))
@@ -347,6 +384,34 @@ describe('what was admitted', () => {
       expect((await judge.peek(askOf(ALICE, [2]))).remaining[1]).toBeCloseTo(3, 0)
     },
   )
+})
+
+describe('a fallback of yours', () => {
+  test.each([
+    ['in this process', (clock: () => number) => memory({ clock })],
+    ['elsewhere', (clock: () => number) => later(memory({ clock }))],
+  ])('%s decides, settles, has the copy, and stays yours to close', async (_, make) => {
+    const fallback = make(() => stage.time.now)
+    const stage = outage({ fallback })
+    const key = userKey(3)
+    await stage.remote.kept.marks.put(BOT, 'blocked', [{ key, mark: { since: 1 } }])
+    const judge = await stage.judgeOf(blocked, claim(), bucket(2))
+    await judge.evaluate(askOf(BOB, [100]))
+    await stage.pass(100)
+    await stage.goDown(judge)
+    expect(isAdmitted(await judge.evaluate(askOf(key, [1])))).toBe(false)
+    const { receipt } = await judge.evaluate(askOf(ALICE, [2]))
+    if (receipt === undefined) throw new Error('there is no receipt')
+    await judge.settle(receipt, 'refund')
+    expect((await judge.peek(askOf(ALICE, [3]))).remaining[2]).toBe(1)
+    await expect((async () => stage.storage.reset(BOT, ALICE))()).rejects.toMatchObject({
+      code: 'storage.unavailable',
+    })
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    await stage.storage.close()
+    expect((await fallback.health()).ok).toBe(true)
+  })
 })
 
 describe('at the start', () => {

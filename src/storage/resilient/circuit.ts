@@ -68,6 +68,11 @@ export class Circuit {
     if (this.state !== 'closed') this.become('closed')
   }
 
+  /** A call was answered without the storage: in `half-open`, another one may try. */
+  abstained(): void {
+    this.trying = false
+  }
+
   failed(error: unknown, epoch: number): void {
     this.reason = reasonOf(error)
     if (epoch !== this.epoch || this.stopped) return

@@ -15,6 +15,8 @@ const PATIENCE = 8
 export const NOT_ASKED: unique symbol = Symbol('not asked')
 
 export interface LineOptions {
+  /** Whether the storage is elsewhere: then what it answers at once does not come from there. */
+  readonly remote: boolean
   readonly timeout: Ms
   readonly breaker: IBreaker
   readonly probe: () => Promise<void>
@@ -69,7 +71,10 @@ export class Line {
   /** Answers that came after something else had been answered. */
   late = 0
 
+  private readonly isRemote: boolean
+
   constructor(options: LineOptions) {
+    this.isRemote = options.remote
     this.circuit = new Circuit(options)
     this.quick = new Deadlines(options.timeout, options.steady, options.timers)
     this.patient = new Deadlines(options.timeout * PATIENCE, options.steady, options.timers)
@@ -88,7 +93,9 @@ export class Line {
       return errand.instead(error)
     }
     if (!isPromise(answer)) {
-      circuit.succeeded(epoch)
+      // Something in front of what is elsewhere remembered it: that tells nothing of what is elsewhere.
+      if (this.isRemote) circuit.abstained()
+      else circuit.succeeded(epoch)
       return answer
     }
     return new LineCall(this, errand, epoch, patient ? this.patient : this.quick).wait(answer)

@@ -86,6 +86,7 @@ export class ResilientStorage implements Storage, Observable {
     this.fallback = options.fallback
     this.line = new Line({
       ...options,
+      remote: this.remote,
       probe: () => this.probe(),
       changed: (state, reason) => this.changed(state, reason),
     })
@@ -204,7 +205,7 @@ export class ResilientStorage implements Storage, Observable {
     const local = this.fallback.reset(bot, key, slot)
     const work = (): MaybePromise<void> => this.inner.reset(bot, key, slot)
     const reset = this.line.demand('reset', work, true)
-    return isPromise(local) ? local.then(() => reset) : reset
+    return isPromise(local) ? Promise.all([local, reset]).then(() => undefined) : reset
   }
 
   /** Does not reject: a storage that does not tell is not `ok`. */
