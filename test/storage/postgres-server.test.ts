@@ -109,6 +109,33 @@ describe('many workers', () => {
   })
 })
 
+describe('somebody else', () => {
+  test('who locks what an ask has, and waits for the rest, holds it up and no more', async () => {
+    const storage = open()
+    const judge = await storage.prepare(planOf(bucket(5, 3_600_000), once))
+    await judge.evaluate(askOf(userKey(1), 1))
+    const other = await pool.connect()
+    try {
+      await other.query('BEGIN')
+      await other.query(`SELECT FROM "${schema}".chunks FOR UPDATE`)
+      const asked = judge.evaluate(askOf(userKey(1), 2))
+      await until('the ask waits', async () => {
+        const { rows } = await pool.query(
+          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`,
+          [`%${schema}%`],
+        )
+        return rows.length > 0
+      })
+      // Now each waits for the other: the server gives the ask up, which is asked again.
+      await other.query(`SELECT FROM "${schema}".records FOR UPDATE`)
+      await other.query('COMMIT')
+      expect((await asked).refusedBy).toBe(-1)
+    } finally {
+      other.release()
+    }
+  })
+})
+
 describe('the clock of the server', () => {
   test('is told in the receipt, and when it is put back time goes on from where it was', async () => {
     const storage = open()

@@ -210,25 +210,19 @@ export class PostgresJudge implements Judge {
     return answers.read(answer, questions, this, serial, commit)
   }
 
-  /** Once more where nothing was done: two who locked one another out, or a function that is gone. */
+  /** Makes the functions anew where they are gone: nobody had asked for them in a week, or somebody dropped them. */
   private async patiently(call: () => Promise<string>): Promise<string> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await call()
-      } catch (error) {
-        const state = stateOf(error)
-        if (tries === MOST_TRIES || !AGAIN.has(state)) throw error
-        // Dropped since nobody had asked for it in a week, or with the whole schema.
-        if (state === UNDEFINED_FUNCTION) await createFunction(this.shared.link, this.layout.plan, this.made)
-      }
+    try {
+      return await call()
+    } catch (error) {
+      if (stateOf(error) !== UNDEFINED_FUNCTION) throw error
+      await createFunction(this.shared.link, this.layout.plan, this.made)
+      return call()
     }
   }
 }
 
 const UNDEFINED_FUNCTION = '42883'
-/** Besides: a serialization failure, and a deadlock. */
-const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01', UNDEFINED_FUNCTION])
-const MOST_TRIES = 3
 
 /** Data that cannot be: out of range, of a wrong length. What we send is in range. */
 function isCorruption(error: unknown): error is SentinelError {

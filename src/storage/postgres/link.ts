@@ -1,9 +1,13 @@
 import { Pool, type PoolClient, type PoolConfig, type QueryResultRow } from 'pg'
 import { SentinelError } from '../../core/errors.js'
-import { failure } from './failures.js'
+import { failure, stateOf } from './failures.js'
 
 /** Answers as text: numbers are read by whoever knows what they are. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
+
+/** Serialization failure, deadlock. */
+const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
+const MOST_TRIES = 3
 
 /** The server, by way of a pool: every query of ours goes through here, so that every failure is told in one way. */
 export class Link {
@@ -42,23 +46,27 @@ export class Link {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    this.checkOpen()
-    try {
-      const { rows } = await this.pool.query<Row>(text, values as unknown[])
-      return rows
-    } catch (error) {
-      throw failure(error)
-    }
+    const { rows } = await this.again(() => this.pool.query<Row>(text, values as unknown[]))
+    return rows
   }
 
   /** One value, as text; the statement is prepared once on every connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
-    this.checkOpen()
-    try {
-      const { rows } = await this.pool.query({ name, text, values, types: AS_TEXT, rowMode: 'array' })
-      return (rows as string[][])[0]?.[0] as string
-    } catch (error) {
-      throw failure(error)
+    const asked = { name, text, values, types: AS_TEXT, rowMode: 'array' }
+    const { rows } = await this.again(() => this.pool.query(asked))
+    return (rows as unknown as string[][])[0]?.[0] as string
+  }
+
+  /** Once more where nothing was done: two who wanted the same rows at one time. A statement is done as a whole, or not. */
+  private async again<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      this.checkOpen()
+      try {
+        return await call()
+      } catch (error) {
+        const told = failure(error)
+        if (tries === MOST_TRIES || !AGAIN.has(stateOf(told))) throw told
+      }
     }
   }
 
