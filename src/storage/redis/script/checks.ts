@@ -52,7 +52,7 @@ export function holdsAny(
   key = `m${scope}`,
 ): string {
   const { marks } = layout.scopes[scope] as PlanLayout['scopes'][number]
-  const each = names.map((name) => `(marks${scope}(${key})[${marks.indexOf(name) + 1}] or 0) > at`)
+  const each = names.map((name) => `(MARKS[${scope + 1}](${key})[${marks.indexOf(name) + 1}] or 0) > at`)
   return `(${key} ~= 0 and (${each.join(' or ')}))`
 }
 
@@ -67,7 +67,7 @@ export function limitInForce(layout: PlanLayout, column: LimitedColumn, names: N
       const { marks, stored } = layout.scopes[subject] as PlanLayout['scopes'][number]
       const first = marks.length + stored.indexOf(mark) * 3 + 1
       return `if not found and ${holdsAny(layout, subject, [mark])} then
-  local m = marks${subject}(m${subject})
+  local m = MARKS[${subject + 1}](m${subject})
   if m[${first}] > 0 then ${a}, ${e}, ${d}, found = m[${first}], m[${first + 1}], m[${first + 2}] * m[${first + 1}], true end
 end`
     }
@@ -93,7 +93,7 @@ export function judgeLimited(layout: PlanLayout, column: LimitedColumn, names: N
   const [a, e, d] = inForce(column, names)
   const p = names.pending(index)
   const scope = check.subject
-  const head = lines(limitInForce(layout, column, names), `local r = load${scope}(k${scope}, now)`)
+  const head = lines(limitInForce(layout, column, names), `local r = LOAD[${scope + 1}](k${scope}, now)`)
   switch (part) {
     case PART.bucket:
       return lines(
@@ -156,7 +156,7 @@ ${left} = max(0, ${a} - r[${cell + 1}] / 1000)`,
   return lines(
     `if ${p} > 0 then`,
     `local r = R[k${check.subject}]`,
-    `touch(k${check.subject}, r, ${check.subject + 1})`,
+    `touch(k${check.subject}, r, ${check.subject})`,
     keep,
     body,
     `charged = charged + ${2 ** index}`,
@@ -182,7 +182,7 @@ ${left} = max(0, ${a} - (used + before * (start + ${e} - now) / ${e}) / 1000)`,
     `${left} = NAN`,
     `if C[${index + 1}] ~= 0 and k${scope} ~= 0${notExcused(layout, check)} then`,
     limitInForce(layout, column, names),
-    `local r = load${scope}(k${scope}, now)`,
+    `local r = LOAD[${scope + 1}](k${scope}, now)`,
     penal && `if bannedUntil(r, ${num(tagOf(PART.penalty, check.slot))}) > now then ${left} = 0 else`,
     used,
     penal && 'end',
@@ -208,7 +208,7 @@ if ${free}state == 2 then waives = ${waives}
 elseif state == 1 or state == 3 then wait = until_ - now end`
   }
   // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
-  return `local r = load${check.subject}(k${check.subject}, now)
+  return `local r = LOAD[${check.subject + 1}](k${check.subject}, now)
 local state, until_, refuser = claimStanding(r, ${cell}, ${num(tag)}, t${ordinal}, now)
 local refused = -1
 if state == 4 then
@@ -234,6 +234,6 @@ export function takeClaim({ check, index, ordinal, tag, cell }: ClaimColumn, nam
       ? `chunkTake(q${ordinal}, b${ordinal}, ${num(check.holdFor)}, ${num(lease)}, serial, now)`
       : `local r = R[k${scope}]
 claimPut(r, ${cell}, ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, ${stands}, serial, 0, now)
-touch(k${scope}, r, ${scope + 1})`
+touch(k${scope}, r, ${scope})`
   return lines(`if ${p} > 0 then`, take, `charged = charged + ${2 ** index}`, 'end')
 }

@@ -12,27 +12,57 @@
  */
 
 export const PRELUDE = `
-local floor, ceil, max, min, huge = math.floor, math.ceil, math.max, math.min, math.huge
-local byte, sub, rep, concat = string.byte, string.sub, string.rep, table.concat
-local pack, read = struct.pack, struct.unpack
-local call, try, pcall, pairs, type, next = redis.call, redis.pcall, pcall, pairs, type, next
-local KEYS, ARGV = KEYS, ARGV
-local GRACE = tonumber(ARGV[1])
--- Records as texts and marks, all had at once; then records as tables, and bits of sequences, by the number of their key;
--- the keys and scopes of records to be written.
-local COUNT, S, R, Q = tonumber(ARGV[3]), {}, {}, {}
-local DIRTY, SCOPES, dirty = {}, {}, 0
-local corrupt = 0
+local call, try, read, pack = redis.call, redis.pcall, struct.unpack, struct.pack
+local floor, sub, format = math.floor, string.sub, string.format
+local KEYS, ARGV, ENTRIES, GRACE, COUNT, LONG = KEYS, ARGV, ARGV[2], tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4] == '1'
+-- Records and marks as texts, had at once; then records as tables, and bits of sequences, by the number of their key; lists of
+-- costs and limits; the keys and scopes of records to be written; numbers as texts.
+local S, R, Q, LISTS, DIRTY, SCOPES, TEXTS, NAN = {}, {}, {}, {}, {}, {}, {}, 0 / 0
+-- The chain's own time, the clock's, the latest of the first; how many records could not be read, and how many are to be written.
+local T = {0, 0, 0, 0, 0}
+local LONGWAY
+-- MGET tells of what is no text as if it were not there: a record is then begun anew.
+for from = 1, COUNT, 1000 do
+  local some = call('MGET', unpack(KEYS, from + 1, from < COUNT - 999 and from + 1000 or COUNT + 1))
+  if from == 1 then S = some else for i, s in ipairs(some) do S[from + i - 1] = s end end
+end
+-- The time of a bot never goes back: what a step back of more than a second takes away is added to all that follows.
+do
+  local t, kept = call('TIME'), try('GET', KEYS[1])
+  local at, high, offset = t[1] * 1000 + floor(t[2] / 1000), 0, 0
+  if kept and #kept == 16 then high, offset = read('<dd', kept) end
+  -- Of no sense: begun anew.
+  if not (high >= 0 and high < 281474976710656 and offset >= 0 and offset < 281474976710656) then
+    high, offset = 0, 0
+    T[4] = 1
+  end
+  if at > high + 1000 then call('SET', KEYS[1], pack('<dd', at, offset))
+  elseif at < high - 1000 then
+    offset = offset + high - at
+    call('SET', KEYS[1], pack('<dd', at, offset))
+  end
+  T[1], T[2] = at + offset, at
+  if not LONG then T[3] = T[1] end
+end
+`
+
+/** What the long way begins with. It is made where it is needed first: most calls do without. */
+export const LONG_WAY = `
+local ceil, max, min, huge = math.ceil, math.max, math.min, math.huge
+local byte, rep, concat = string.byte, string.rep, table.concat
+local pcall, pairs, type, next = pcall, pairs, type, next
 local SIZES = {10, 18, 12, false, false, false, 18}
 
-if COUNT > 0 and COUNT <= 1000 then S = call('MGET', unpack(KEYS, 2, 1 + COUNT))
-else for i = 1, COUNT do S[i] = try('GET', KEYS[i + 1]) end end
+-- Without its marks nobody knows whether a subject is blocked, so nothing is decided about it.
+local function unreadable(k)
+  T[4] = T[4] + 1
+  error('UNREADABLE ' .. KEYS[k + 1], 0)
+end
 
-local TEXTS = {}
 local function text(n)
   local t = TEXTS[n]
   if not t then
-    t = string.format('%.0f', n)
+    t = format('%.0f', n)
     TEXTS[n] = t
   end
   return t
@@ -41,8 +71,8 @@ end
 local function touch(k, r, scope)
   if r[2] then return end
   r[2] = true
-  dirty = dirty + 1
-  DIRTY[dirty], SCOPES[dirty] = k, scope
+  T[5] = T[5] + 1
+  DIRTY[T[5]], SCOPES[T[5]] = k, scope
 end
 
 -- For how long a record is kept that lapses in so many milliseconds: half a minute or a quarter longer, so that those
@@ -103,22 +133,6 @@ local function saveAll(k, r, head, cells, lapses, now)
   out[2] = pack('<I6', r[4])
   S[k] = concat(out)
   call('PSETEX', KEYS[k + 1], text(lives + GRACE), S[k])
-end
-
--- Reads the server's clock. The time of a bot never goes back: what a step back of more than a second takes away is
--- added to all that follows.
-local function clock()
-  local t = call('TIME')
-  local at = t[1] * 1000 + floor(t[2] / 1000)
-  local kept = call('GET', KEYS[1])
-  local high, offset = 0, 0
-  if kept and #kept == 16 then high, offset = read('<dd', kept) end
-  if at > high + 1000 then call('SET', KEYS[1], pack('<dd', at, offset))
-  elseif at < high - 1000 then
-    offset = offset + high - at
-    call('SET', KEYS[1], pack('<dd', at, offset))
-  end
-  return at, at + offset
 end
 `
 
@@ -278,16 +292,19 @@ end
  * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
  */
 export const SEQUENCES = `
-local band, rshift = bit.band, bit.rshift
-
 -- [1] when it lapses, [2] when it was begun, [3] how its tokens stand, [4] words that changed, [5] whether it is to be
--- written, [6] whether it is new, [7] whether it has leases, [8] when it was to lapse before, [9] its key.
+-- written, [6] whether it is new, [7] whether it has leases, [8] when it was to lapse before, [9] its key,
+-- [10] its text.
 local function chunk(number)
   local key = KEYS[1 + COUNT + number]
-  local head = call('GETRANGE', key, '0', '15')
+  local head = try('GETRANGE', key, '0', '1039')
   local lapses, begun = 0, 0
-  if #head == 16 then lapses, begun = read('<dd', head) end
-  local q = {lapses, begun, {}, {}, false, false, false, lapses, key}
+  if type(head) ~= 'table' and #head >= 16 then lapses, begun = read('<dd', head) end
+  if head ~= '' and not (begun > 0 and begun <= lapses and lapses < 2 ^ 48) then
+    lapses, begun, head = 0, 0, ''
+    T[4] = T[4] + 1
+  end
+  local q = {lapses, begun, {}, {}, false, false, false, lapses, key, head}
   Q[number] = q
   return q
 end
@@ -297,9 +314,11 @@ local function stateOf(q, i)
   local state = q[3][i]
   if state then return state end
   local w = floor(i / 16)
-  local four = q[6] and '' or call('GETRANGE', q[9], text(16 + w * 4), text(19 + w * 4))
-  local bits = #four == 4 and read('<I4', four) or 0
-  for j = 0, 15 do q[3][w * 16 + j] = bits == 0 and 0 or band(rshift(bits, j * 2), 3) end
+  local bits = #q[10] >= 20 + w * 4 and read('<I4', q[10], 17 + w * 4) or 0
+  for j = w * 16, w * 16 + 15 do
+    q[3][j] = bits % 4
+    bits = (bits - bits % 4) / 4
+  end
   return q[3][i]
 end
 
@@ -316,24 +335,34 @@ local function chunkStanding(number, i, now)
   if q[1] <= now then return 0, 0 end
   local state = stateOf(q, i)
   if state < 2 then return state, q[1] end
-  local running = call('HGET', q[9] .. ':r', i)
-  if running then
+  local running = try('HGET', q[9] .. ':r', i)
+  if running and #running == 16 then
     local lease = read('<d', running)
     if lease > now then return 3, min(q[1], lease) end
   end
   return 2, q[1]
 end
 
+-- Writes to a key; in place of what is there if that is something else.
+local function surely(key, command, ...)
+  local failure = try(command, key, ...)
+  if type(failure) ~= 'table' then return end
+  if sub(failure.err, 1, 9) ~= 'WRONGTYPE' then error(failure) end
+  T[4] = T[4] + 1
+  call('DEL', key)
+  call(command, key, ...)
+end
+
 local function chunkTake(number, i, hold, lease, serial, now)
   local q = Q[number] or chunk(number)
   if q[1] <= now then
     call('DEL', q[9], q[9] .. ':r')
-    q[2], q[3], q[4], q[6] = now, {}, {}, true
+    q[2], q[3], q[4], q[6], q[10] = now, {}, {}, true, ''
   end
   q[1] = now + hold
   if lease > 0 then
     setState(q, i, 3)
-    call('HSET', q[9] .. ':r', i, pack('<dd', now + lease, serial))
+    surely(q[9] .. ':r', 'HSET', i, pack('<dd', now + lease, serial))
     q[7] = true
   else setState(q, i, 1) end
 end
@@ -347,9 +376,9 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
     if not leased and q[2] <= taken and to == 2 then setState(q, i, 3) end
     return
   end
-  local running = state == 3 and call('HGET', q[9] .. ':r', i)
+  local running = state == 3 and try('HGET', q[9] .. ':r', i)
   -- Released before.
-  if not running then return end
+  if not running or #running ~= 16 then return end
   local lease, owner = read('<dd', running)
   if lease <= now then
     if to == 2 then return end
@@ -358,19 +387,13 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
   if to == 1 then setState(q, i, 1) end
 end
 
-local function chunkSave(q, now)
-  for w in pairs(q[4]) do
-    local bits = 0
-    for j = w * 16 + 15, w * 16, -1 do bits = bits * 4 + q[3][j] end
-    call('SETRANGE', q[9], text(16 + w * 4), pack('<I4', bits))
-  end
-  call('SETRANGE', q[9], '0', pack('<dd', q[1], q[2]))
-  if not q[6] and not q[7] and floor(q[8] / 60000) == floor(q[1] / 60000) then return end
+-- Keeps a chunk for as long as it matters, and lists it; of too many, that begun first goes.
+local function renew(q, now)
   local lives = text(ceil(q[1] - now) + 120000 + GRACE)
   local index, number = q[9]:match('^(.*):([^:]*)$')
   call('PEXPIRE', q[9], lives)
   call('PEXPIRE', q[9] .. ':r', lives)
-  call('ZADD', index, q[1], number)
+  surely(index, 'ZADD', q[1], number)
   call('PEXPIRE', index, lives)
   if q[6] and call('ZCARD', index) > 2048 then
     local oldest = call('ZRANGE', index, 0, 0)[1]

@@ -11,9 +11,9 @@ import {
   takeClaim,
 } from './checks.js'
 import { layOut, type PlanLayout } from './layout.js'
-import { CLAIMS, COUNTERS, LOG, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
+import { CLAIMS, COUNTERS, LOG, LONG_WAY, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
+import { heads, quickWay, SAVE_SEQUENCES, saveLoop } from './loop.js'
 import { lines, num } from './lua.js'
-import { quickWay } from './quick.js'
 import { markFunction, recordFunctions } from './records.js'
 import { settlement } from './settlement.js'
 import { PART, tagOf } from './tags.js'
@@ -45,31 +45,19 @@ export const SHORT = -3
  */
 export function compile(plan: PlanLayout['plan']): PlanScript {
   const layout = layOut(plan)
-  const { scopes, claims, limited } = layout
+  const { claims, limited } = layout
   const fields = fieldsOf(layout)
   const size = fields.reduce((sum, { bytes }) => sum + bytes, 0)
   const answerBytes = ANSWER_HEAD + limited.length * 8 + layout.varied * 16
   const names = new Names(fields.length + limited.length * 5 + claims.length > 140)
+  const list = fields.map(({ name }) => `, ${name}`).join('')
+  const body = fields.map(({ format }) => format).join('')
   const text = lines(
     header(layout),
     PRELUDE,
-    limited.some(({ part }) => part === PART.log) && LOG,
-    limited.some(({ part }) => part === PART.counters) && COUNTERS,
-    claims.some(({ check }) => check.tokens === 'digest') && CLAIMS,
-    claims.some(({ check }) => check.tokens === 'sequence') && SEQUENCES,
-    plan.checks.some(({ onRefusal }) => onRefusal !== undefined) && PENALTIES,
-    scopes.map((scope) => lines(scope.recorded && recordFunctions(scope), markFunction(scope))),
-    `local SAVE = {${scopes.map(({ index, recorded }) => (recorded ? `save${index}` : 'false')).join(', ')}}`,
-    constants(layout, answerBytes),
-    answers(layout, names),
-    decision(layout, names, fields),
-    quickWay(
-      layout,
-      fields.map(({ name }) => `, ${name}`).join(''),
-      fields.map((field) => field.format).join(''),
-      'd'.repeat(limited.length + layout.varied * 2),
-    ),
-    main(layout, size, answerBytes),
+    heads(layout),
+    longWay(layout, names, list, body, answerBytes),
+    main(layout, names, list, body, size),
   )
   return {
     layout,
@@ -114,23 +102,59 @@ function header({ plan, scopes }: PlanLayout): string {
 --              clock's; errors, each with the number of its question`
 }
 
+/** All that the quick way leaves out, in one function that makes the others. */
+function longWay(layout: PlanLayout, names: Names, list: string, body: string, answerBytes: number): string {
+  const { plan, scopes, claims, limited } = layout
+  const sequences = claims.some(({ check }) => check.tokens === 'sequence')
+  return lines(
+    'local function longWay()',
+    LONG_WAY,
+    limited.some(({ part }) => part === PART.log) && LOG,
+    limited.some(({ part }) => part === PART.counters) && COUNTERS,
+    claims.some(({ check }) => check.tokens === 'digest') && CLAIMS,
+    sequences && SEQUENCES,
+    plan.checks.some(({ onRefusal }) => onRefusal !== undefined) && PENALTIES,
+    'local LOAD, SAVE, MARKS = {}, {}, {}',
+    scopes.map((scope) => lines(scope.recorded && recordFunctions(scope), markFunction(scope))),
+    constants(layout, answerBytes),
+    answers(layout, names),
+    decision(layout, names, list, body),
+    `local function flush()
+  for i = 1, T[5] do
+    local r = R[DIRTY[i]]
+    r[2] = false
+    SAVE[SCOPES[i] + 1](DIRTY[i], r, T[3])
+  end
+  T[5] = 0
+end
+local function answerTo(pos)
+  local peek, records = LONG and byte(ENTRIES, pos) == 1, R
+  -- A look writes on a copy.
+  if peek then
+    flush()
+    R = {}
+  end
+  local ok, answered = pcall(decide, pos)
+  if peek then R, T[5] = records, 0 end
+  if ok then return answered end
+  return '\\254' .. rep('\\0', ${answerBytes - 1}), type(answered) == 'table' and answered.err or tostring(answered)
+end
+return {answerTo = answerTo, save = function(scope, k, r, now) SAVE[scope + 1](k, r, now) end, renew = ${sequences ? 'renew' : 'false'}}
+end`,
+  )
+}
+
 function constants({ plan }: PlanLayout, answerBytes: number): string {
   const refusers = plan.checks.flatMap((check, index) =>
     check.shadow === true ? [] : [`[${num(tagOf('slot', check.slot))}] = ${index}`],
   )
-  const bans = plan.checks.flatMap(({ onRefusal }, index) =>
-    onRefusal?.penalty === undefined
-      ? []
-      : [`local BANS${index} = {${onRefusal.penalty.bans.map(num).join(', ')}}`],
+  const bans = plan.checks.map(({ onRefusal }) =>
+    onRefusal?.penalty === undefined ? 'false' : `{${onRefusal.penalty.bans.map(num).join(', ')}}`,
   )
   return lines(
-    'local NAN = 0 / 0',
     `local BLANK = rep('\\0', ${answerBytes})`,
-    'local LISTS = {}',
-    'local NOW, AT',
-    'local LAST = 0',
     plan.checks.some(({ kind }) => kind === 'claim') && `local REFUSERS = {${refusers.join(', ')}}`,
-    bans,
+    `local BANS = {${bans.join(', ')}}`,
   )
 }
 
@@ -199,20 +223,13 @@ return pack('<bBI4I4ddd${format}', by, flags, shadows, charged, ceil(wait), now,
 end`
 }
 
-function decision(layout: PlanLayout, names: Names, fields: readonly Field[]): string {
+function decision(layout: PlanLayout, names: Names, list: string, body: string): string {
   const { plan, limited, claims } = layout
   const { format, values } = told(layout, names)
   const size = plan.checks.length
-  const list = fields.map(({ name }) => `, ${name}`).join('')
-  const body = fields.map((field) => field.format).join('')
   return `-- A question: what to do (1), its costs (2), its serial (8); a long one: what to do (1), its costs and limits (2 each), its
 -- serial, the chain's own time (below 0: the server's), the clock's (8 each), checks to settle (4), when they were charged
 -- (8). Then numbers of keys (2) and tokens (8).
-local LONG = ARGV[4] == '1'
-if not LONG then
-  AT, NOW = clock()
-  LAST = NOW
-end
 local function listOf(number)
   local list = {read('<${'d'.repeat(size)}', ARGV[number])}
   LISTS[number] = list
@@ -221,9 +238,9 @@ end
 local function decide(pos)
 local op, costs, serial, limits, now, at, mask, taken${list}
 if LONG then
-  op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${body}', ARGV[2], pos)
+  op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${body}', ENTRIES, pos)
 else
-  op, costs, serial${list} = read('<BHd${body}', ARGV[2], pos)
+  op, costs, serial${list} = read('<BHd${body}', ENTRIES, pos)
   limits, now = 0, -1
 end
 local C, L = LISTS[costs] or listOf(costs), nil
@@ -234,11 +251,8 @@ if limits > 0 then
     LISTS[limits] = L
   end
 end
-if now < 0 then
-  if not NOW then AT, NOW = clock() end
-  now, at = NOW, AT
-end
-if now > LAST then LAST = now end
+if now < 0 then now, at = T[1], T[2] end
+if now > T[3] then T[3] = now end
 if op > 1 then
 ${settlement(layout)}
 return BLANK
@@ -278,7 +292,7 @@ function judge(layout: PlanLayout, index: number, names: Names): string {
     `if c ~= 0 and ${presenceOf(check, layout)} ~= 0${waived}${notExcused(layout, check)} then`,
     `wait, by, cause = 0, ${index}, 0`,
     penal &&
-      `banned = bannedUntil(load${check.subject}(k${check.subject}, now), ${num(tagOf(PART.penalty, check.slot))})`,
+      `banned = bannedUntil(LOAD[${check.subject + 1}](k${check.subject}, now), ${num(tagOf(PART.penalty, check.slot))})`,
     claim !== undefined && judgeClaim(claim, names),
     limit !== undefined && judgeLimited(layout, limit, names),
     !counted && judgeMarks(layout, check),
@@ -299,7 +313,7 @@ function judgeMarks(layout: PlanLayout, check: Check): string {
   if (check.kind !== 'absent') return ''
   const { marks } = layout.scopes[check.subject] as PlanLayout['scopes'][number]
   return lines(
-    `local m = marks${check.subject}(m${check.subject})`,
+    `local m = MARKS[${check.subject + 1}](m${check.subject})`,
     check.anyOf.map((name) => {
       const place = marks.indexOf(name) + 1
       return `if m[${place}] and m[${place}] > at then wait = max(wait, m[${place}] - at) end`
@@ -322,7 +336,7 @@ function refusal(
       `if ${names.pending(earlier)} > 0 then`,
       `local r = R[k${check.subject}]`,
       `claimPut(r, ${cell}, ${num(tag)}, t${ordinal}, now + ${num(check.holdFor)}, 4, 0, 0, ${num(tagOf('slot', slot))}, now)`,
-      `touch(k${check.subject}, r, ${check.subject + 1})`,
+      `touch(k${check.subject}, r, ${check.subject})`,
       'end',
     ),
   )
@@ -344,55 +358,36 @@ function punishment(
   const rule =
     penalty === undefined
       ? `false, 0, 0, nil, 0`
-      : `cause == 0, ${num(penalty.after)}, ${num(penalty.within)}, BANS${index}, ${num(Math.max(...penalty.bans))}`
+      : `cause == 0, ${num(penalty.after)}, ${num(penalty.within)}, BANS[${index + 1}], ${num(Math.max(...penalty.bans))}`
   return `local until_
-local r = load${scope}(k${scope}, now)
+local r = LOAD[${scope + 1}](k${scope}, now)
 notice, until_ = punish(r, ${tag}, ${rule}, ${num(noticeEvery)}, now)
-touch(k${scope}, r, ${scope + 1})
+touch(k${scope}, r, ${scope})
 if until_ > now then wait = max(wait, until_ - now) end`
 }
 
-function main({ claims }: PlanLayout, size: number, answerBytes: number): string {
+function main(layout: PlanLayout, names: Names, list: string, body: string, size: number): string {
+  const { claims, limited, varied } = layout
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
-  return `
-local function flush()
-  for i = 1, dirty do
-    local k = DIRTY[i]
-    local r = R[k]
-    r[2] = false
-    SAVE[SCOPES[i]](k, r, LAST)
-  end
-  dirty = 0
-end
-
-local out, errors = {}, {}
+  // A function of Lua has 200 locals at most: plans of that size go the long way.
+  const quick = names.many ? 'break' : quickWay(layout, list, body, 'd'.repeat(limited.length + varied * 2))
+  return `local out, errors = {}, {}
 local stride = ${size} + (LONG and ${LONG_HEAD} or ${SHORT_HEAD})
-local i, n = 1, #ARGV[2] / stride
-local records
-local function all()
-  while i <= n do
-    local pos = (i - 1) * stride + 1
-    if LONG and byte(ARGV[2], pos) == 1 then
-      -- A look writes on a copy.
-      flush()
-      records = R
-      R = {}
-      out[i] = decide(pos)
-      R, records, dirty = records, nil, 0
-    else out[i] = quick(pos) end
-    i = i + 1
+for i = 1, #ENTRIES / stride do
+  local pos = (i - 1) * stride + 1
+  local answered
+  repeat
+${quick}
+  until true
+  if not answered then
+    LONGWAY = LONGWAY or longWay()
+    local failure
+    answered, failure = LONGWAY.answerTo(pos)
+    if failure then errors[#errors + 1] = (i - 1) .. ' ' .. failure end
   end
+  out[i] = answered
 end
-repeat
-  local ok, failure = pcall(all)
-  if not ok then
-    errors[#errors + 1] = (i - 1) .. ' ' .. (type(failure) == 'table' and failure.err or tostring(failure))
-    out[i] = '\\254' .. rep('\\0', ${answerBytes - 1})
-    if records then R, records, dirty = records, nil, 0 end
-    i = i + 1
-  end
-until ok
-flush()
-${sequences ? 'for _, q in pairs(Q) do if q[5] then chunkSave(q, LAST) end end' : ''}
-return {concat(out), corrupt, pack('<dd', NOW or 0, AT or 0), unpack(errors)}`
+${saveLoop(layout)}
+${sequences ? SAVE_SEQUENCES : ''}
+return {table.concat(out), T[4], pack('<dd', T[1], T[2]), unpack(errors)}`
 }

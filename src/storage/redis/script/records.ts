@@ -1,46 +1,53 @@
 import { CELLS, type CellColumn, type ClaimColumn, FIRST_CELL, type ScopeLayout } from './layout.js'
-import { bytes, lines, num, tagBytes } from './lua.js'
+import { lines, num, tagBytes } from './lua.js'
 import { markTag, PART, tagOf } from './tags.js'
 
+/** Until when a record is kept: behind its head. */
+const KEPT_BYTES = 6
+
 /** The formats of a record's cells, in order; empty where there are none. */
-function formatOf(cells: readonly CellColumn[]): string {
+export function formatOf(cells: readonly CellColumn[]): string {
   return cells.map(({ part }) => CELLS[part].format).join('')
 }
 
-function headOf(cells: readonly CellColumn[]): number[] {
+export function headOf(cells: readonly CellColumn[]): number[] {
   return [cells.length, ...cells.flatMap(({ tag, part }) => [...tagBytes(tag), part])]
 }
 
-/** Lua that reads and writes the records of one scope: `load<n>(k, now)` and `save<n>(k, r, now)`. */
+/** How many values, and how many bytes, a record of nothing but cells has. */
+export function countOf(cells: readonly CellColumn[]): number {
+  return cells.reduce((sum, { part }) => sum + CELLS[part].count, 0)
+}
+
+export function sizeOf(cells: readonly CellColumn[]): number {
+  return cells.reduce((sum, { part }) => sum + CELLS[part].bytes, headOf(cells).length + KEPT_BYTES)
+}
+
+/** Lua that reads and writes the records of one scope, whatever is in them: `LOAD[n](k, now)` and `SAVE[n](k, r, now)`. */
 export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
   const head = headOf(cells)
   const format = formatOf(cells)
-  const count = cells.reduce((sum, { part }) => sum + CELLS[part].count, 0)
-  const size = cells.reduce((sum, { part }) => sum + CELLS[part].bytes, head.length + 6)
-  const names = Array.from({ length: count }, (_, i) => `c${i + 1}`)
-  const blank = `{false, false, 0, 0${names.map(() => ', 0').join('')}}`
-  const values = names.map((_, i) => `, r[${FIRST_CELL + i}]`).join('')
+  const size = sizeOf(cells)
+  const names = Array.from({ length: countOf(cells) }, (_, i) => `, c${i + 1}`).join('')
+  const blank = `{false, false, 0, 0${names.replaceAll(/c\d+/g, '0')}}`
+  const values = Array.from({ length: countOf(cells) }, (_, i) => `, r[${FIRST_CELL + i}]`).join('')
   return lines(
-    `local HEAD${index} = ${bytes(head)}`,
-    `local function load${index}(k, now)
+    `LOAD[${index + 1}] = function(k, now)
   local r = R[k]
   if r then return r end
   local s = S[k]
   if not s then r = ${blank}
-  elseif type(s) == 'table' then
-    r = ${blank}
-    corrupt = corrupt + 1
-  elseif #s >= ${size} and sub(s, 1, ${head.length}) == HEAD${index} then`,
-    `    local ${['kept', ...names].join(', ')} = read('<I6${format}', s, ${head.length + 1})
-    r = {false, false, 0, kept${names.map((name) => `, ${name}`).join('')}}
+  elseif #s >= ${size} and sub(s, 1, ${head.length}) == HEAD${index} then
+    local kept${names} = read('<I6${format}', s, ${head.length + 1})
+    r = {false, false, 0, kept${names}}
     if #s > ${size} then
       local ok, x = pcall(extras, s, ${size + 1})
-      if ok then r[1] = x else corrupt = corrupt + 1 end
+      if ok then r[1] = x else T[4] = T[4] + 1 end
     end
   else
     local ok, x = pcall(parts, s, k, now)
     r = ${blank}
-    if not ok then corrupt = corrupt + 1
+    if not ok then T[4] = T[4] + 1
     else`,
     cells.map((column) => adopt(column)),
     `      if next(x) then r[1] = x end`,
@@ -50,25 +57,10 @@ export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
   R[k] = r
   return r
 end`,
-    `local function save${index}(k, r, now)
+    `SAVE[${index + 1}] = function(k, r, now)
   local lapses = 0`,
     cells.map((column) => lapseOf(column)),
-    `  if r[1] or r[3] > 0 or lapses <= now then
-    return saveAll(k, r, HEAD${index}, pack('<${format === '' ? 'c0' : format}'${format === '' ? ", ''" : values}), lapses, now)
-  end
-  local was = S[k]
-  if r[4] >= lapses and was and #was == ${size} then
-    -- It is kept for long enough, and is written over where it lies.
-    was = pack('<c${head.length}I6${format}', HEAD${index}, r[4]${values})
-    S[k] = was
-    call('SETRANGE', KEYS[k + 1], '0', was)
-  else
-    local lives = life(lapses - now)
-    r[4] = now + lives
-    was = pack('<c${head.length}I6${format}', HEAD${index}, r[4]${values})
-    S[k] = was
-    call('PSETEX', KEYS[k + 1], text(lives + GRACE), was)
-  end
+    `  saveAll(k, r, HEAD${index}, ${format === '' ? "''" : `pack('<${format}'${values})`}, lapses, now)
 end`,
   )
 }
@@ -91,15 +83,15 @@ function moveBeside({ check, tag }: ClaimColumn): string {
 }
 
 /** When what a column keeps matters no longer. */
-function lapseOf({ part, cell, reach }: CellColumn): string {
-  if (part === PART.bucket) return `  if r[${cell}] >= lapses then lapses = r[${cell}] + 1 end`
-  if (part === PART.claim) return `  if r[${cell + 1}] > lapses then lapses = r[${cell + 1}] end`
+export function lapseOf({ part, cell, reach }: CellColumn): string {
+  if (part === PART.bucket) return `if r[${cell}] >= lapses then lapses = r[${cell}] + 1 end`
+  if (part === PART.claim) return `if r[${cell + 1}] > lapses then lapses = r[${cell + 1}] end`
   const after = part === PART.counters ? reach * 2 : reach
-  return `  if r[${cell}] + ${num(after)} > lapses then lapses = r[${cell}] + ${num(after)} end`
+  return `if r[${cell}] + ${num(after)} > lapses then lapses = r[${cell}] + ${num(after)} end`
 }
 
 /**
- * Lua that reads the marks of one scope's subject: `marks<n>(k)` says when each that the plan asks for lapses, in the
+ * Lua that reads the marks of one scope's subject: `MARKS[n](k)` says when each that the plan asks for lapses, in the
  * order of the layout, and behind these the limits that marks carry, three numbers each.
  */
 export function markFunction({ index, marks, stored }: ScopeLayout): string {
@@ -114,22 +106,22 @@ export function markFunction({ index, marks, stored }: ScopeLayout): string {
     return `${place === 0 ? 'if' : 'elseif'} tag == ${num(markTag(name))} then m[${place + 1}] = lapses${read}`
   })
   const blank = `{${[...marks.map(() => 'false'), ...stored.flatMap(() => ['0', '0', '0'])].join(', ')}}`
-  const places = marks.map((name, place) => `[${num(markTag(name))}] = ${place + 1}`).join(', ')
-  return `local NONE${index}, MARKS${index}, PLACES${index} = ${blank}, {}, {${places}}
-local function marks${index}(k)
+  return `local NONE${index}, KNOWN${index} = ${blank}, {}
+MARKS[${index + 1}] = function(k)
   local s = S[k]
   if not s then return NONE${index} end
-  local m = MARKS${index}[k]
+  local m = KNOWN${index}[k]
   if m then return m end
   m = ${blank}
   local pos, n = 1, #s
-  while pos <= n do
+  while pos + 16 <= n do
     local tag, lapses, length, from = read('<I6dI3', s, pos)
     ${found.join('\n    ')}
     end
     pos = from + length
   end
-  MARKS${index}[k] = m
+  if pos ~= n + 1 then unreadable(k) end
+  KNOWN${index}[k] = m
   return m
 end`
 }

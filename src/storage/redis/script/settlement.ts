@@ -18,8 +18,8 @@ function settleClaim({ check, index, ordinal, tag }: ClaimColumn): string {
   const body =
     check.tokens === 'sequence'
       ? `if q${ordinal} ~= 0 then chunkSettle(q${ordinal}, b${ordinal}, ${check.lease !== undefined}, serial, ${to}, taken, now) end`
-      : `local r = k${scope} ~= 0 and load${scope}(k${scope}, now)
-if r and claimSettle(r, ${num(tag)}, t${ordinal}, serial, ${to}, now) then touch(k${scope}, r, ${scope + 1}) end`
+      : `local r = k${scope} ~= 0 and LOAD[${scope + 1}](k${scope}, now)
+if r and claimSettle(r, ${num(tag)}, t${ordinal}, serial, ${to}, now) then touch(k${scope}, r, ${scope}) end`
   return lines(`if bit.band(mask, ${num(2 ** index)}) ~= 0 then`, body, 'end')
 }
 
@@ -39,9 +39,9 @@ end`,
   }[part]
   return lines(
     `if k${scope} ~= 0 and bit.band(mask, ${num(2 ** index)}) ~= 0 then`,
-    `local c, amount, per, r = C[${index + 1}], L[${index * 3 + 1}], L[${index * 3 + 2}], load${scope}(k${scope}, now)`,
+    `local c, amount, per, r = C[${index + 1}], L[${index * 3 + 1}], L[${index * 3 + 2}], LOAD[${scope + 1}](k${scope}, now)`,
     body,
-    `touch(k${scope}, r, ${scope + 1})`,
+    `touch(k${scope}, r, ${scope})`,
     'end',
   )
 }
