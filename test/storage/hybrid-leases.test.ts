@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Check, Receipt } from '../../src/core/check.js'
+import { sentinel } from '../../src/index.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
@@ -149,8 +150,14 @@ describe('a leased limit', () => {
       /hybrid\.lease\.for: "all" refills as much within 1000 ms/,
     ],
   ])('cannot be %s', async (_, check, complaint) => {
-    await expect(desk.worker({ lease: LEASE }).prepare(planOf(check))).rejects.toThrow(complaint)
+    expect(() => desk.worker({ lease: LEASE }).prepare(planOf(check))).toThrow(complaint)
   })
+})
+
+test('what cannot be leased is told where the guard is made', () => {
+  const storage = desk.worker({ lease: { limits: ['user'] } })
+  const throttle = { limit: '20/1m', penalty: { bans: ['1m'] } } as const
+  expect(() => sentinel({ storage, throttle })).toThrow(/hybrid\.lease\.limits: "user" has a penalty/)
 })
 
 test('however many workers lease and come and go, no more is admitted in any span than the limit says, and nothing is lost', async () => {
@@ -229,23 +236,27 @@ test('over redis, workers that lease admit together what the limit allows, and n
     const worker = hybrid(redis(url, { prefix }), { lease: { limits: ['all'], batch: 16, for: '200ms' } })
     return { worker, judge: await worker.prepare(planOf(limit)) }
   }
-  const workers = await Promise.all([open(), open(), open(), open()])
-  let admitted = 0
-  const deadline = performance.now() + 20_000
-  const runs = workers.map(async ({ judge }) => {
-    while (admitted < 399 && performance.now() < deadline) {
-      const { refusedBy } = await judge.evaluate(askOf())
-      if (refusedBy === -1) admitted++
-      await new Promise((done) => setImmediate(done))
+  const workers: Awaited<ReturnType<typeof open>>[] = []
+  try {
+    for (let i = 0; i < 4; i++) workers.push(await open())
+    let admitted = 0
+    const deadline = performance.now() + 20_000
+    const runs = workers.map(async ({ judge }) => {
+      while (admitted < 399 && performance.now() < deadline) {
+        const { refusedBy } = await judge.evaluate(askOf())
+        if (refusedBy === -1) admitted++
+        await new Promise((done) => setImmediate(done))
+      }
+    })
+    await Promise.all(runs)
+    expect(admitted).toBe(399)
+    let leased = 0
+    for (const { worker, judge } of workers) {
+      expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
+      leased += (await worker.health()).hybrid?.leased ?? 0
     }
-  })
-  await Promise.all(runs)
-  expect(admitted).toBe(399)
-  let leased = 0
-  for (const { worker, judge } of workers) {
-    expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
-    leased += (await worker.health()).hybrid?.leased ?? 0
+    expect(leased).toBeGreaterThan(50)
+  } finally {
+    for (const { worker } of workers) await worker.close()
   }
-  expect(leased).toBeGreaterThan(50)
-  for (const { worker } of workers) await worker.close()
 }, 40_000)

@@ -105,19 +105,23 @@ export class HybridJudge implements Judge {
 
   /** Asks the storage, or pays out of leases, and remembers what is worth it. */
   private ask(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
-    const { nearby, prospect, leasing } = this
+    const { prospect, leasing } = this
     prospect.note(ask, now)
-    const version = nearby.version
-    const remote = (question: Ask): MaybePromise<Decision> => {
-      nearby.counts.trips++
-      const late = this.time.catchUp(this.inner, this.plan, ask.bot, at)
-      const decision = this.inner.evaluate(question, at)
-      // Both were sent in this order, and both go at once.
-      return isPromise(late) ? Promise.all([late, decision]).then(([, told]) => told) : decision
-    }
-    const decision = leasing === undefined ? remote(ask) : leasing.evaluate(ask, at, now, remote)
+    const { version } = this.nearby
+    const decision =
+      leasing === undefined
+        ? this.send(ask, at)
+        : leasing.evaluate(ask, at, now, (question) => this.send(question, at))
     if (!isPromise(decision)) return this.learn(ask, decision, at, now, version)
     return decision.then((later) => this.learn(ask, later, at, now, version))
+  }
+
+  private send(ask: Ask, at: Ms | undefined): MaybePromise<Decision> {
+    this.nearby.counts.trips++
+    const late = at === undefined ? undefined : this.time.catchUp(this.inner, this.plan, ask.bot, at)
+    const decision = this.inner.evaluate(ask, at)
+    // Both were sent in this order, and both go at once.
+    return isPromise(late) ? Promise.all([late, decision]).then(([, told]) => told) : decision
   }
 
   /** Remembers a refusal that would be given again without any effect. */

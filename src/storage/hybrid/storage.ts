@@ -99,13 +99,22 @@ export class HybridStorage implements Storage, Observable {
     if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.tell(condition))
   }
 
-  async prepare(plan: Plan): Promise<Judge> {
+  /** What is wrong with a plan is thrown at once, where a guard is made. */
+  prepare(plan: Plan): Promise<Judge> {
     this.refuseClosed()
     checkPlan(plan)
     const { lease } = this.parts
     const leased = lease === undefined ? undefined : leasedPlan(plan, lease)
     // Nobody waits for it: until changes are told, little is remembered and not for long.
     this.aside('hybrid.watch', () => this.watchInner())
+    return this.prepareWith(plan, leased, lease)
+  }
+
+  private async prepareWith(
+    plan: Plan,
+    leased: Plan | undefined,
+    lease: LeaseOptions | undefined,
+  ): Promise<Judge> {
     const judge = await this.inner.prepare(leased ?? plan)
     this.refuseClosed()
     let time = this.times.get(plan.name)
