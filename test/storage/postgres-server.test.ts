@@ -274,6 +274,21 @@ describe('who may not change the schema', () => {
     expect(await open({ migrate: false }).marks.get(1, userKey(1), 'x')).toBeUndefined()
   })
 
+  test('on the database may still set up a schema that was made for them', async () => {
+    const role = freshName('role')
+    await pool.query(`CREATE ROLE ${role} LOGIN; CREATE SCHEMA "${schema}" AUTHORIZATION ${role}`)
+    const limited = new URL(url)
+    limited.username = role
+    limited.password = ''
+    try {
+      const judge = await open({}, limited.href).prepare(planOf(bucket(1, 3_600_000)))
+      expect(await admitted(judge, [askOf(userKey(1)), askOf(userKey(1))])).toBe(1)
+    } finally {
+      for (const storage of opened.splice(0)) await storage.close()
+      await pool.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`)
+    }
+  })
+
   test('gets the statements that make the functions of a plan', async () => {
     const role = freshName('role')
     await pool.query(`${migrationSql(schema)}

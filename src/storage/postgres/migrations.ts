@@ -25,8 +25,12 @@ export function checkSchema(schema: unknown): string {
   )
 }
 
-/** All statements that are needed from a version on, as one text to run in one go. */
-export function migrationSql(schema: string, from = 0): string {
+/**
+ * All statements that are needed from a version on, as one text to run in one go.
+ *
+ * @param isThere Whether somebody has made the schema already: to make one takes rights on the whole database.
+ */
+export function migrationSql(schema: string, from = 0, isThere = false): string {
   const s = `"${checkSchema(schema)}"`
   const steps = MIGRATIONS.slice(from).map(
     (text, index) =>
@@ -35,7 +39,7 @@ export function migrationSql(schema: string, from = 0): string {
   const first =
     from > 0
       ? ''
-      : `CREATE SCHEMA IF NOT EXISTS ${s};\nCREATE TABLE ${s}.versions (version int4 PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n`
+      : `${isThere ? '' : `CREATE SCHEMA IF NOT EXISTS ${s};\n`}CREATE TABLE ${s}.versions (version int4 PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n`
   return `${first}${steps.join('\n')}`
 }
 
@@ -80,6 +84,8 @@ export async function migrate(link: Link, allowed: boolean): Promise<void> {
       link.schema,
       async (text, values) => (await client.query(text, values as unknown[])).rows,
     )
-    if (from < LATEST) await client.query(migrationSql(link.schema, from))
+    if (from === LATEST) return
+    const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [link.schema])
+    await client.query(migrationSql(link.schema, from, rows.length > 0))
   })
 }

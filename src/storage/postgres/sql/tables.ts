@@ -41,7 +41,7 @@ CREATE UNLOGGED TABLE ${s}.records (
   expires int8 NOT NULL,
   state int8[] NOT NULL,
   PRIMARY KEY (space, bot, subject)
-) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.1);
+) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.1);
 
 -- Claims on numbers that rise by one: two bits a number, 4,096 to a row.
 CREATE UNLOGGED TABLE ${s}.chunks (
@@ -54,7 +54,7 @@ CREATE UNLOGGED TABLE ${s}.chunks (
   bits bytea NOT NULL,
   running int8[],
   PRIMARY KEY (slot, bot, subject, number)
-) WITH (fillfactor = 40);
+) WITH (fillfactor = 30);
 
 -- The highest time seen by each bot, and by how much the clock was put back since.
 CREATE UNLOGGED TABLE ${s}.clocks (
