@@ -140,6 +140,11 @@ export interface StorageHealth {
   readonly evicted?: number
   /** Records that could not be kept at all, since penalties filled the cap: those updates were admitted uncounted. */
   readonly untracked?: number
+  /**
+   * Records that could not be read, by this process and since it began. What limits count is begun anew where that happens;
+   * whoever has such marks is not decided about.
+   */
+  readonly corrupt?: number
   /** What is decided without a round trip; of {@link hybrid}. */
   readonly hybrid?: HybridHealth
   /** How it has fared; of storages that may fail. */

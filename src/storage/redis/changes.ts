@@ -2,15 +2,14 @@ import type { Redis } from 'ioredis'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
 import type { Connection } from './connection.js'
+import { closed } from './failures.js'
 
-/** Marks put on more subjects than this at once are told as a gap: to read all again costs less. */
-const MOST_TOLD = 500
 const CONNECT_AGAIN = 100
 const HEARTBEAT = 1000
 
 /** What is told of marks that were put or taken away. */
 export function tellMarks(bot: number, name: string, subjects: readonly { readonly text: string }[]): string {
-  const texts = subjects.slice(0, MOST_TOLD).map(({ text }) => text)
+  const texts = subjects.map(({ text }) => text)
   return JSON.stringify(['marks', bot, name, texts])
 }
 
@@ -33,16 +32,20 @@ function heard(message: string): StorageChange {
 
 /**
  * Listens to changes for all who watch, on one connection that is there while anybody does. A connection that is lost,
- * or that answers no ping within two seconds, is made anew, and all are told that they may have missed something.
+ * or that answers no ping within one to two seconds, is made anew, and all are told that they may have missed something.
  */
 export class Changes {
   private readonly listeners = new ChangeListeners()
+  /** Connected, or about to be. */
   private client: Redis | undefined
   private starting: Promise<void> | undefined
+  /** Beats while the connection is there. */
   private beat: NodeJS.Timeout | undefined
   private again: NodeJS.Timeout | undefined
   private answered = true
-  private closed = false
+  private missed = false
+  /** Counts beginnings, so that one which was given up does not go on. */
+  private attempt = 0
 
   constructor(
     private readonly connection: Connection,
@@ -51,42 +54,63 @@ export class Changes {
 
   async watch(listener: ChangeListener): Promise<() => void> {
     const remove = this.listeners.add(listener)
-    this.starting ??= this.listen()
-    try {
-      await this.starting
-    } catch (error) {
+    const end = (): void => {
       remove()
       if (!this.listeners.any) this.stop()
+    }
+    try {
+      await this.begin()
+    } catch (error) {
+      end()
       throw error
     }
-    return () => {
-      remove()
-      if (!this.listeners.any) this.stop()
-    }
+    return end
   }
 
   close(): void {
-    this.closed = true
     this.listeners.clear()
     this.stop()
   }
 
-  private async listen(): Promise<void> {
-    const client = this.connection.listener()
+  /** Shared by all who wait for it. */
+  private begin(): Promise<void> {
+    if (this.starting !== undefined) return this.starting
+    const starting = this.listen(++this.attempt).catch((error) => {
+      if (this.starting === starting) this.starting = undefined
+      throw error
+    })
+    this.starting = starting
+    return starting
+  }
+
+  private async listen(attempt: number): Promise<void> {
+    const client = await this.connection.listener()
+    if (attempt !== this.attempt) throw closed()
     this.client = client
     client.on('message', (_: string, message: string) => this.listeners.tell(heard(message)))
     // Its end is what tells of it.
     client.on('error', () => undefined)
     client.on('end', () => this.lost(client))
-    await client.connect()
-    await client.subscribe(this.channel)
+    try {
+      await client.connect()
+      await client.subscribe(this.channel)
+      if (attempt !== this.attempt || client.status !== 'ready') throw closed()
+    } catch (error) {
+      client.disconnect()
+      throw this.connection.explained(error)
+    }
     this.answered = true
     this.beat = setInterval(() => this.ping(client), HEARTBEAT)
     this.beat.unref()
+    if (!this.missed) return
+    this.missed = false
+    queueMicrotask(() => this.listeners.tell({ kind: 'gap' }))
   }
 
   private ping(client: Redis): void {
     if (!this.answered) {
+      // Who does not answer may not hear either that it is over: nobody waits for that.
+      this.lost(client)
       client.disconnect()
       return
     }
@@ -101,34 +125,34 @@ export class Changes {
   }
 
   private lost(client: Redis): void {
-    if (client !== this.client) return
+    // One that was never there is told of by whoever waits for it.
+    if (client !== this.client || this.beat === undefined) return
     clearInterval(this.beat)
+    this.beat = undefined
     this.client = undefined
-    if (this.closed || !this.listeners.any) return
+    this.starting = undefined
+    this.missed = true
+    this.beginAgain()
+  }
+
+  private beginAgain(): void {
     this.again = setTimeout(() => {
-      this.starting = this.listen()
-      this.starting.then(
-        () => this.listeners.tell({ kind: 'gap' }),
-        () => {
-          const failed = this.client
-          failed?.disconnect()
-          if (failed === undefined || failed.status === 'end') this.lostAgain()
-        },
-      )
+      this.begin().catch(() => {
+        if (this.listeners.any) this.beginAgain()
+      })
     }, CONNECT_AGAIN)
     this.again.unref()
   }
 
-  private lostAgain(): void {
-    if (this.client !== undefined) this.lost(this.client)
-  }
-
   private stop(): void {
+    this.attempt++
     clearInterval(this.beat)
     clearTimeout(this.again)
     const { client } = this
+    this.beat = undefined
     this.client = undefined
     this.starting = undefined
+    this.missed = false
     client?.disconnect()
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
-import { redacted } from '../../core/redact.js'
+import { closed, explained, readOnly, wordsOf } from './failures.js'
 
 /** A script, and the name by which a server knows it once it has been loaded. */
 export interface Script {
@@ -42,6 +42,7 @@ const OURS = {
   socketTimeout: 5000,
   retryStrategy: (times: number) => Math.min(times * 25, 250),
   reconnectOnError: (error: Error): false | 1 => (error.message.startsWith('READONLY') ? 1 : false),
+  disconnectTimeout: 500,
   lazyConnect: true,
 } satisfies ClientOptions
 
@@ -51,7 +52,8 @@ interface ScriptRunner {
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
 }
 
-const NEVER = 'redis: the connection was lost before it was ready'
+const ENDED = 'the client that was handed over has been closed. Pass one that is open'
+const NEVER = 'the connection was lost before it was ready'
 
 /** A client, ours or given, and what is done with it. */
 export class Connection {
@@ -108,7 +110,8 @@ export class Connection {
       } catch (error) {
         throw this.explained(error)
       }
-    } else if (client.status !== 'ready') await this.becomesReady(client)
+    } else if (client.status === 'end') throw this.explained(new Error(ENDED))
+    else if (client.status !== 'ready') await this.becomesReady(client)
     this.wasReady = true
   }
 
@@ -139,6 +142,7 @@ export class Connection {
     keys: readonly string[],
     args: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
+    if (this.closed) throw closed()
     const client = this.client as unknown as ScriptRunner
     // The first time only: later, whoever asks while it is away learns so at once.
     if (!this.wasReady) await this.connected()
@@ -166,13 +170,15 @@ export class Connection {
   }
 
   /** A connection that only listens: of its own, since a listening one can do nothing else. */
-  listener(): Redis {
+  async listener(): Promise<Redis> {
+    if (!this.wasReady) await this.connected()
     const nodes = isRedis(this.client) ? [this.client] : this.client.nodes('master')
     const node = nodes[Math.floor(Math.random() * nodes.length)]
     if (node === undefined) throw this.explained(new Error('no node of the cluster is known'))
     return node.duplicate({
       ...OURS,
       enableOfflineQueue: true,
+      disconnectTimeout: 100,
       // Whoever listens makes a new one, of another node perhaps.
       retryStrategy: () => null,
       maxRetriesPerRequest: null,
@@ -195,35 +201,19 @@ export class Connection {
   }
 
   private readonly failed = (error: unknown): void => {
-    this.lastError = redacted(error instanceof Error ? error.message : String(error))
+    this.lastError = wordsOf(error)
   }
 
   /** An error of Redis, with its mend. */
-  private explained(error: unknown): SentinelError {
-    const message = redacted(error instanceof Error ? error.message : String(error))
-    this.lastError = message
-    if (message.startsWith('READONLY')) return readOnly()
-    if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
-      return new SentinelError(
-        'storage.permission',
-        `redis: ${message}. The user of the connection needs all commands on the keys "<prefix>:*" and the channel "<prefix>:changes": ACL SETUSER … ~sentinel:* &sentinel:* +@all -@dangerous.`,
-      )
-    }
-    if (message.startsWith('OOM')) {
-      return new SentinelError(
-        'storage.failed',
-        `redis: its memory is full and its maxmemory-policy keeps it from making room: ${message}. Raise maxmemory.`,
-      )
-    }
-    return new SentinelError('storage.failed', `redis: ${message}`)
+  explained(error: unknown): SentinelError {
+    if (this.closed) return closed()
+    if (error instanceof SentinelError) return error
+    const message = wordsOf(error)
+    // That a connection ended says less than why it could not begin.
+    const reason = message.startsWith('Connection is closed') ? (this.lastError ?? message) : message
+    this.lastError = reason
+    return explained(reason)
   }
-}
-
-function readOnly(): SentinelError {
-  return new SentinelError(
-    'storage.readonly',
-    'redis: the server is a replica that only reads, so nothing can be counted there. Connect to the master, or through Sentinel.',
-  )
 }
 
 function isUnknownScript(error: unknown): boolean {
@@ -242,12 +232,7 @@ function isRedis(given: unknown): given is Redis {
 function clientOf(given: RedisConnection): Redis | Cluster {
   if (isClient(given)) return given
   if (typeof given === 'string') {
-    if (!/^(rediss?|unix):\/\//.test(given)) {
-      throw new SentinelError(
-        'option.invalid',
-        'redis: the URL must begin with redis:// or rediss://, such as redis://localhost:6379.',
-      )
-    }
+    checkUrl(given)
     return new Redis(given, { ...OURS })
   }
   if (!isList(given)) {
@@ -260,6 +245,7 @@ function clientOf(given: RedisConnection): Redis | Cluster {
       'redis: the list of nodes is empty. Name one node of the cluster.',
     )
   }
+  for (const url of given) checkUrl(url)
   const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS
   return new Cluster(given as string[], {
     lazyConnect,
@@ -269,6 +255,24 @@ function clientOf(given: RedisConnection): Redis | Cluster {
     slotsRefreshTimeout: 2000,
     redisOptions: node,
   })
+}
+
+/** The URL is not shown: there may be a password in it. */
+function checkUrl(url: unknown): void {
+  if (typeof url === 'string' && /^(rediss?|unix):\/\//.test(url) && isUrl(url)) return
+  throw new SentinelError(
+    'option.invalid',
+    'redis: that is no URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode whatever is no letter or digit.',
+  )
+}
+
+function isUrl(url: string): boolean {
+  try {
+    const { username, password } = new URL(url)
+    return decodeURIComponent(username + password) !== undefined
+  } catch {
+    return false
+  }
 }
 
 function isList(given: Exclude<RedisConnection, string>): given is readonly string[] {

@@ -1,7 +1,6 @@
 import type { Ask, Decision, Judge, Plan, Receipt, Settlement } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
 import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { Batch } from '../remote/batch.js'
@@ -9,6 +8,7 @@ import type { ToldMoment } from '../remote/moment.js'
 import { type Answers, FAILED, lengthOf, RedisAdmission, RedisDecision } from './answer.js'
 import type { Connection, Script } from './connection.js'
 import { scriptOf } from './connection.js'
+import { explained } from './failures.js'
 import type { Keys } from './keys.js'
 import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
@@ -79,9 +79,15 @@ export class RedisJudge implements Judge {
     if (mask === 0) return
     const question = this.latest.settlementOf(receipt, how, mask)
     if (question === undefined) return
-    await new Promise<Decision>((resolve, reject) => {
-      this.latest.batchOf(receipt.ask.bot).add(new Pending(question, resolve, reject))
-    })
+    try {
+      await new Promise<Decision>((resolve, reject) => {
+        this.latest.batchOf(receipt.ask.bot).add(new Pending(question, resolve, reject))
+      })
+    } catch (error) {
+      // It may be told again, for the server knows who took a claim. Charges that may have been given back are not again.
+      if (how !== 'refund') receipt.settled = false
+      throw error
+    }
   }
 
   private get latest(): RedisJudge {
@@ -210,9 +216,7 @@ function maskOf(receipt: RedisAdmission, how: Settlement, check: number | undefi
 
 function failed(items: readonly Pending[], error: string): void {
   const space = error.indexOf(' ')
-  items[Number(error.slice(0, space))]?.fail(
-    new SentinelError('storage.failed', `redis: a record could not be judged: ${error.slice(space + 1)}`),
-  )
+  items[Number(error.slice(0, space))]?.fail(explained(error.slice(space + 1)))
 }
 
 /** A question, and who waits for its answer. */

@@ -14,6 +14,26 @@ if now < 0 then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- The marks of a subject: nothing where there are none, nil where they cannot be read.
+local function marksAt(key)
+  local s = redis.pcall('GET', key)
+  if not s then return '' end
+  if type(s) == 'table' then
+    if string.sub(s.err, 1, 9) ~= 'WRONGTYPE' then error(s) end
+    return nil
+  end
+  local pos, n = 1, #s
+  while pos + 16 <= n do
+    local _, _, length, from = struct.unpack('<I6dI3', s, pos)
+    pos = from + length
+  end
+  return pos == n + 1 and s or nil
+end
+
+local function unreadable(key)
+  return redis.error_reply('UNREADABLE ' .. key)
+end
+
 -- The text without one mark, and that mark if it has not lapsed.
 local function without(s, tag)
   local pos, n, kept, found = 1, #s, {}, false
@@ -27,7 +47,6 @@ local function without(s, tag)
 end
 
 local function find(s, tag)
-  if not s then return false end
   local pos, n = 1, #s
   while pos <= n do
     local own, lapses, length, from = struct.unpack('<I6dI3', s, pos)
@@ -50,58 +69,64 @@ export const PUT = scriptOf(`-- Puts one mark on subjects.
 -- KEYS[4..]  marks of the subjects
 -- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  what to tell there
 -- ARGV[5..]  for each subject: its text, when the mark lapses (0: never), the mark
+-- result     keys of marks that cannot be read: these stay as they are
 ${LIBRARY}
-local tag = tonumber(ARGV[2])
+local tag, broken = tonumber(ARGV[2]), {}
 for i = 4, #KEYS do
   local at = 5 + (i - 4) * 3
-  local subject, lapses = ARGV[at], tonumber(ARGV[at + 1])
-  redis.call('SET', KEYS[i], without(redis.call('GET', KEYS[i]) or '', tag) .. ARGV[at + 2])
-  redis.call('ZADD', KEYS[1], 0, subject)
-  if lapses > 0 then redis.call('ZADD', KEYS[2], lapses, subject)
-  else redis.call('ZREM', KEYS[2], subject) end
+  local subject, lapses, s = ARGV[at], tonumber(ARGV[at + 1]), marksAt(KEYS[i])
+  if s then
+    redis.call('SET', KEYS[i], without(s, tag) .. ARGV[at + 2])
+    redis.call('ZADD', KEYS[1], 0, subject)
+    if lapses > 0 then redis.call('ZADD', KEYS[2], lapses, subject)
+    else redis.call('ZREM', KEYS[2], subject) end
+  else broken[#broken + 1] = KEYS[i] end
 end
 for _, subject in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${SWEEP})) do
   local key = KEYS[3] .. subject
-  keep(key, (without(redis.call('GET', key) or '', tag)))
+  local s = marksAt(key)
+  if s then keep(key, (without(s, tag))) end
   redis.call('ZREM', KEYS[1], subject)
   redis.call('ZREM', KEYS[2], subject)
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
-return 0
+return broken
 `)
 
 export const REMOVE = scriptOf(`-- Takes one mark from subjects.
 -- KEYS[1]    set of the holders    KEYS[2]  set of when they lapse    KEYS[3..]  marks of the subjects
 -- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  what to tell there
 -- ARGV[5..]  subjects
--- result     how many held it
+-- result     how many held it, then keys of marks that cannot be read: these stay as they are
 ${LIBRARY}
-local count = 0
+local out = {0}
 for i = 3, #KEYS do
-  local subject = ARGV[i + 2]
-  local s = redis.call('GET', KEYS[i])
+  local subject, s = ARGV[i + 2], marksAt(KEYS[i])
   if s then
     local rest, found = without(s, tonumber(ARGV[2]))
-    if found then count = count + 1 end
+    if found then out[1] = out[1] + 1 end
     keep(KEYS[i], rest)
-  end
-  redis.call('ZREM', KEYS[1], subject)
-  redis.call('ZREM', KEYS[2], subject)
+    redis.call('ZREM', KEYS[1], subject)
+    redis.call('ZREM', KEYS[2], subject)
+  else out[#out + 1] = KEYS[i] end
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
-return count
+return out
 `)
 
 export const GET = scriptOf(`-- One mark of one subject.
 -- KEYS[1]  marks of the subject    ARGV[1]  now, or -1    ARGV[2]  digest of the name    result  the mark, or nil
 ${LIBRARY}
-return find(redis.call('GET', KEYS[1]), tonumber(ARGV[2]))
+local s = marksAt(KEYS[1])
+if not s then return unreadable(KEYS[1]) end
+return find(s, tonumber(ARGV[2]))
 `)
 
 export const ALL = scriptOf(`-- All marks of one subject.
 -- KEYS[1]  marks of the subject    ARGV[1]  now, or -1    result  the marks
 ${LIBRARY}
-local s, out, pos = redis.call('GET', KEYS[1]) or '', {}, 1
+local s, out, pos = marksAt(KEYS[1]), {}, 1
+if not s then return unreadable(KEYS[1]) end
 while pos <= #s do
   local _, lapses, length, from = struct.unpack('<I6dI3', s, pos)
   if lapses > now then out[#out + 1] = string.sub(s, pos + 6, from + length - 1) end
@@ -111,18 +136,29 @@ return out
 `)
 
 export const SCAN = scriptOf(`-- A page of those who hold a mark, in the order of their texts.
--- KEYS[1]  set of the holders    KEYS[2]  what the names of marks begin with
+-- KEYS[1]  set of the holders    KEYS[2]  what the names of marks begin with    KEYS[3]  set of when they lapse
 -- ARGV[1]  now, or -1    ARGV[2]  digest of the name    ARGV[3]  the last subject of the page before, or nothing
 -- ARGV[4]  how many
 -- result   where the next page begins (nothing: this is the last), then subjects and marks, in turn
 ${LIBRARY}
 local tag, most, from = tonumber(ARGV[2]), tonumber(ARGV[4]), ARGV[3] == '' and '-' or '(' .. ARGV[3]
 local out, n = {''}, 0
+
+-- A mark of which only the lists still know.
+local function listed(subject)
+  local score = redis.call('ZSCORE', KEYS[3], subject)
+  local lapses = score and tonumber(score) or math.huge
+  if lapses <= now then return false end
+  return struct.pack('<dI3B', lapses, 0, 0) .. '{"since":0,"reason":"unreadable in Redis"}'
+end
+
 while true do
   local subjects = redis.call('ZRANGEBYLEX', KEYS[1], from, '+', 'LIMIT', 0, most + 1)
   for i, subject in ipairs(subjects) do
     if n == most then return out end
-    local mark = find(redis.call('GET', KEYS[2] .. subject), tag)
+    local s = marksAt(KEYS[2] .. subject)
+    local mark
+    if s then mark = find(s, tag) else mark = listed(subject) end
     if mark then
       n = n + 1
       out[#out + 1] = subject

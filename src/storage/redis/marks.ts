@@ -6,6 +6,7 @@ import { isSoundLimit } from '../plan.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { tellMarks } from './changes.js'
 import type { Connection } from './connection.js'
+import { unreadable } from './failures.js'
 import type { Keys } from './keys.js'
 import { ALL, GET, PUT, REMOVE, SCAN } from './mark-scripts.js'
 import { markTag } from './script/tags.js'
@@ -20,7 +21,7 @@ const JSON_AT = 12
 const JSON_AFTER_LIMIT = 36
 const TAG_BYTES = 6
 
-/** Durable marks in hashes by subject, listed by name. */
+/** Durable marks in texts by subject, listed by name. */
 export class RedisMarks implements Marks {
   constructor(
     private readonly connection: Connection,
@@ -52,9 +53,10 @@ export class RedisMarks implements Marks {
       mark,
       bytes: writeMark(name, mark),
     }))
+    const broken: string[] = []
     for (let from = 0; from < written.length; from += AT_ONCE) {
       const some = written.slice(from, from + AT_ONCE)
-      await this.connection.run(
+      const unread = (await this.connection.run(
         PUT,
         [keys.holders + name, keys.lapsing + name, keys.marks, ...some.map(({ key }) => keys.marksOf(key))],
         [
@@ -64,8 +66,10 @@ export class RedisMarks implements Marks {
           tellMarks(bot, name, some),
           ...some.flatMap(({ text, mark, bytes }) => [text, mark.until ?? 0, bytes]),
         ],
-      )
+      )) as Buffer[]
+      broken.push(...unread.map(String))
     }
+    refuseUnreadable(broken)
   }
 
   async remove(bot: number, name: string, given: readonly Key[]): Promise<number> {
@@ -73,6 +77,7 @@ export class RedisMarks implements Marks {
     // Named twice, a subject is counted once.
     const texts = [...new Set(given.map((key) => keyText(key)))]
     let count = 0
+    const broken: string[] = []
     for (let from = 0; from < texts.length; from += AT_ONCE) {
       const some = texts.slice(from, from + AT_ONCE)
       const told = tellMarks(
@@ -80,12 +85,15 @@ export class RedisMarks implements Marks {
         name,
         some.map((text) => ({ text })),
       )
-      count += (await this.connection.run(
+      const [held, ...unread] = (await this.connection.run(
         REMOVE,
         [keys.holders + name, keys.lapsing + name, ...some.map((text) => keys.marks + text)],
         [this.now(), markTag(name), this.keys.channel, told, ...some],
-      )) as number
+      )) as [number, ...Buffer[]]
+      count += held
+      broken.push(...unread.map(String))
     }
+    refuseUnreadable(broken)
     return count
   }
 
@@ -93,7 +101,7 @@ export class RedisMarks implements Marks {
     const keys = this.keys.of(bot)
     const [next, ...found] = (await this.connection.run(
       SCAN,
-      [keys.holders + name, keys.marks],
+      [keys.holders + name, keys.marks, keys.lapsing + name],
       [this.now(), markTag(name), from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
     )) as Buffer[]
     const entries: MarkEntry[] = []
@@ -106,6 +114,11 @@ export class RedisMarks implements Marks {
   private now(): number {
     return this.clock?.() ?? -1
   }
+}
+
+/** All that could be done was done. What cannot be read is not overwritten: somebody may be blocked there. */
+function refuseUnreadable(keys: readonly string[]): void {
+  if (keys.length > 0) throw unreadable(keys)
 }
 
 /** As scripts keep it: see there. */

@@ -1,6 +1,5 @@
 import type { Judge, Plan } from '../../core/check.js'
 import { type Clock, systemClock } from '../../core/clock.js'
-import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
@@ -9,6 +8,7 @@ import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sess
 import type { Storage, StorageHealth } from '../storage.js'
 import { Changes } from './changes.js'
 import { Connection, type RedisConnection } from './connection.js'
+import { closed } from './failures.js'
 import { RedisJudge, type RedisShared } from './judge.js'
 import { Keys } from './keys.js'
 import { RedisMarks } from './marks.js'
@@ -125,24 +125,19 @@ class RedisStorage implements Storage {
 
   async health(): Promise<StorageHealth> {
     const ok = !this.closed && (await this.connection.ping())
-    return { ok, kind: this.connection.kind }
+    return { ok, kind: this.connection.kind, corrupt: this.shared.counts.corrupt }
   }
 
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    const closed = this.refusal()
-    for (const judge of this.judges.values()) judge.close(closed)
+    for (const judge of this.judges.values()) judge.close(closed())
     this.changes.close()
     await this.connection.close()
   }
 
   private refuseClosed(): void {
-    if (this.closed) throw this.refusal()
-  }
-
-  private refusal(): SentinelError {
-    return new SentinelError('storage.closed', 'redis: closed. Make a new one with redis().')
+    if (this.closed) throw closed()
   }
 }
 

@@ -43,13 +43,15 @@ end
 
 for i, key in ipairs(KEYS) do
   if i > records then
-    for _, number in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+    local numbers = redis.pcall('ZRANGE', key, 0, -1)
+    -- What is no set names none.
+    for _, number in ipairs(numbers) do
       redis.call('DEL', key .. ':' .. number, key .. ':' .. number .. ':r')
     end
     redis.call('DEL', key)
   elseif ARGV[2] == '' then redis.call('DEL', key)
   else
-    local s = redis.call('GET', key)
+    local s = redis.pcall('GET', key)
     if s then
       local ok, rest = pcall(without, s)
       if ok and rest then redis.call('SET', key, rest, 'KEEPTTL') else redis.call('DEL', key) end

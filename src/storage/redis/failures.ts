@@ -1,0 +1,47 @@
+import { SentinelError } from '../../core/errors.js'
+import { redacted } from '../../core/redact.js'
+
+/** A failure in words without secrets. */
+export function wordsOf(error: unknown): string {
+  return redacted(error instanceof Error ? error.message : String(error))
+}
+
+/** What Redis, or the client, says was wrong, with its mend. */
+export function explained(message: string): SentinelError {
+  if (message.startsWith('READONLY')) return readOnly()
+  if (message.startsWith('UNREADABLE ')) return unreadable([message.slice('UNREADABLE '.length)])
+  if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
+    return new SentinelError(
+      'storage.permission',
+      `redis: ${message}. Check the user and the password. The user needs the keys and the channel that begin with the prefix: ACL SETUSER … ~sentinel:* &sentinel:* +@all -@dangerous +info +role.`,
+    )
+  }
+  if (message.startsWith('OOM')) {
+    return new SentinelError(
+      'storage.failed',
+      `redis: its memory is full and its maxmemory-policy keeps it from making room: ${message}. Raise maxmemory.`,
+    )
+  }
+  return new SentinelError('storage.failed', `redis: ${message}`)
+}
+
+export function readOnly(): SentinelError {
+  return new SentinelError(
+    'storage.readonly',
+    'redis: the server is a replica that only reads, so nothing can be counted there. Connect to the master, or through Sentinel.',
+  )
+}
+
+export function closed(): SentinelError {
+  return new SentinelError('storage.closed', 'redis: closed. Make a new one with redis().')
+}
+
+/** Marks of subjects that cannot be read: damaged, or something else under their key. */
+export function unreadable(keys: readonly string[]): SentinelError {
+  const some = keys.slice(0, 3).join(', ')
+  const more = keys.length > 3 ? ` and ${keys.length - 3} more` : ''
+  return new SentinelError(
+    'storage.failed',
+    `redis: marks cannot be read, so that nobody knows who is blocked there: ${some}${more}. DEL these keys, and put the marks again.`,
+  )
+}
