@@ -2,7 +2,8 @@ import { redis } from '../../src/storage/redis/index.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { conformance } from './conformance.js'
 
-conformance('redis', {
-  make: async (clock) => redis(await sharedRedis(), { prefix: freshName(), clock }),
-  schedules: 400,
+conformance<string>('redis', {
+  place: freshName,
+  make: async (clock, prefix) => redis(await sharedRedis(), { prefix, clock }),
+  schedules: Number(process.env.SCHEDULES ?? 300),
 })

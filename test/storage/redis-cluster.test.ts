@@ -1,0 +1,94 @@
+import { type Cluster, Cluster as ClusterClient } from 'ioredis'
+import { userKey } from '../../src/core/subject.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { freshName, sharedCluster } from '../servers/shared.js'
+import { conformance } from './conformance.js'
+import { askOf, bucket, CHAIN, calls, nodesOf, ONES, planOf } from './redis-desk.js'
+
+conformance<string>('redis on a cluster', {
+  place: freshName,
+  make: async (clock, prefix) => redis([await sharedCluster()], { prefix, clock }),
+  schedules: Number(process.env.SCHEDULES ?? 100),
+})
+
+describe('on a cluster of three', () => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = new ClusterClient([await sharedCluster()])
+  }, 30_000)
+  afterAll(() => cluster.disconnect())
+
+  test('bots are spread over all nodes, and a chain stays on the node of its bot', async () => {
+    const prefix = freshName()
+    const storage = redis([await sharedCluster()], { prefix })
+    const judge = await storage.prepare(CHAIN)
+    const bots = Array.from({ length: 60 }, (_, index) => 1000 + index)
+    for (const bot of bots) await storage.marks.put(bot, 'seen', [{ key: userKey(1), mark: { since: 1 } }])
+    const decisions = await Promise.all(
+      bots.map((bot) => judge.evaluate({ ...askOf(userKey(1), [1, 2, 3]), bot })),
+    )
+    expect(decisions.map(({ refusedBy }) => refusedBy)).toEqual(bots.map(() => -1))
+    const found = await Promise.all(
+      nodesOf(cluster).map(async (node) => {
+        const keys = await node.keys(`${prefix}:*`)
+        return new Set(keys.map((key) => /\{(\d+)\}/.exec(key)?.[1]))
+      }),
+    )
+    for (const held of found) expect(held.size).toBeGreaterThan(5)
+    // No bot has keys on two nodes.
+    expect(found.reduce((sum, held) => sum + held.size, 0)).toBe(bots.length)
+    await storage.close()
+  })
+
+  test('a script is loaded on every node when it is first used there, and again when a node has forgotten it', async () => {
+    const storage = redis([await sharedCluster()], { prefix: freshName() })
+    const judge = await storage.prepare(planOf(bucket(100_000, 1000, freshName())))
+    const everywhere = async (): Promise<void> => {
+      const asks = Array.from({ length: 30 }, (_, bot) => judge.evaluate({ ...askOf(userKey(1)), bot }))
+      for (const { refusedBy } of await Promise.all(asks)) expect(refusedBy).toBe(-1)
+    }
+    await everywhere()
+    for (const node of nodesOf(cluster)) await node.script('FLUSH', 'SYNC')
+    const before = await Promise.all(nodesOf(cluster).map(calls))
+    await everywhere()
+    await everywhere()
+    const after = await Promise.all(nodesOf(cluster).map(calls))
+    // Bots of a node ask together, each in a call of its own: all find it missing at most once.
+    for (const [nth, { eval: evals }] of after.entries()) {
+      expect(evals - (before[nth]?.eval ?? 0)).toBeGreaterThanOrEqual(1)
+      expect(evals - (before[nth]?.eval ?? 0)).toBeLessThanOrEqual(30)
+    }
+    await storage.close()
+  })
+
+  test('changes reach a storage that watches before it has done anything else', async () => {
+    const prefix = freshName()
+    const [near, far] = [
+      redis([await sharedCluster()], { prefix }),
+      redis([await sharedCluster()], { prefix }),
+    ]
+    const told: string[] = []
+    await near.watch(({ kind }) => told.push(kind))
+    const began = performance.now()
+    // Told on whichever node the bot lies, heard on whichever node is listened to.
+    for (let bot = 1; bot <= 12; bot++) {
+      await far.marks.put(bot, 'blocked', [{ key: userKey(1), mark: { since: 1 } }])
+    }
+    while (told.length < 12 && performance.now() - began < 2000) await new Promise(setImmediate)
+    expect(told).toEqual(Array(12).fill('marks'))
+    expect(performance.now() - began).toBeLessThan(1000)
+    await near.close()
+    await far.close()
+  })
+
+  test('costs of many bots at once are counted by each', async () => {
+    const storage = redis([await sharedCluster()], { prefix: freshName() })
+    const judge = await storage.prepare(planOf(bucket(3, 3_600_000)))
+    const asks = Array.from({ length: 50 }, (_, nth) =>
+      judge.evaluate({ bot: nth % 10, subjects: [userKey(1)], costs: ONES, tokens: [] }),
+    )
+    const admitted = (await Promise.all(asks)).filter(({ refusedBy }) => refusedBy === -1)
+    expect(admitted).toHaveLength(30)
+    await storage.close()
+  })
+})
