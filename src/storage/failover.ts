@@ -35,7 +35,7 @@ export interface FailoverOptions {
   readonly timeout?: Duration
   /** So many failures in a row take a storage for down. @default 5 */
   readonly breaker?: number
-  /** Between two looks whether a storage is back, at most. @default '300ms' */
+  /** Between two looks whether a storage is back, at most. @default '200ms' */
   readonly probeEvery?: Duration
   /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
   readonly clock?: Clock
@@ -102,7 +102,7 @@ class FailoverStorage implements Storage, Observable {
         new Member(storage, index, {
           timeout: span('failover.timeout', options.timeout ?? 100),
           breaker: breakerOf('failover.breaker', options.breaker),
-          spacing: span('failover.probeEvery', options.probeEvery ?? 300),
+          spacing: span('failover.probeEvery', options.probeEvery ?? 200),
           clock,
           steady: options.timers === undefined ? steadyClock : clock,
           timers,

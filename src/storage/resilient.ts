@@ -30,7 +30,7 @@ export interface ResilientOptions {
    * cannot fail. @default memory()
    */
   readonly fallback?: Storage
-  /** Between two looks whether the storage is back, at most. @default '300ms' */
+  /** Between two looks whether the storage is back, at most. @default '200ms' */
   readonly probeEvery?: Duration
   /** Marks that the copy may hold, some 200 bytes each. Of more, those that are left out are taken for not there. @default 1_000_000 */
   readonly maxMarks?: number
@@ -77,7 +77,7 @@ export function makeResilient(storage: Storage, options: ResilientOptions): Resi
     breaker: breakerOf('resilient.breaker', options.breaker),
     fallback: options.fallback ?? memory({ clock }),
     ownsFallback: options.fallback === undefined,
-    spacing: span('resilient.probeEvery', options.probeEvery ?? 300),
+    spacing: span('resilient.probeEvery', options.probeEvery ?? 200),
     maxMarks: whole('resilient.maxMarks', maxMarks),
     clock,
     // Time-outs go by the clock that timers go by.

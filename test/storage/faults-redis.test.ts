@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { failover } from '../../src/storage/failover.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { desk, says } from '../sentinel-desk.js'
 import { startCluster } from '../servers/cluster.js'
@@ -201,6 +202,41 @@ test('a node of a cluster killed: the same, until its replica stands in', async 
     await standing.storage.close()
   } finally {
     await cluster.stop()
+  }
+}, 60_000)
+
+test('with another one to fail over to: blocks can be made all the while, and the first is used again with them', async () => {
+  const [first, second] = await Promise.all([startRedis({ appendOnly: true }), startRedis()])
+  try {
+    const standing = await stand(failover([redis(first.url), redis(second.url)]))
+    const { judge, storage } = standing
+    await first.kill()
+    await isDown(standing)
+    await until('the second is used', async () => {
+      const { ok, inUse } = await storage.health()
+      return ok && inUse === 1
+    })
+    // The second has counted nothing yet, and knows who is blocked.
+    expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
+    await storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }])
+    expect(await passes(judge, BOB)).toBe(false)
+    await first.restart()
+    const began = performance.now()
+    await until('the first is used again', async () => (await storage.health()).inUse === 0, 5000)
+    expect(performance.now() - began).toBeLessThan(1000)
+    expect([await passes(judge, BOB), await passes(judge, BLOCKED)]).toEqual([false, false])
+    expect(await twice(judge)).toEqual([true, false])
+    await second.kill()
+    expect([await passes(judge, BOB), await passes(judge, BLOCKED)]).toEqual([false, false])
+    await second.restart()
+    await until('both are well', async () => {
+      const { storages } = await storage.health()
+      return storages?.every(({ ok }) => ok) === true
+    })
+    await inTime(standing)
+    await storage.close()
+  } finally {
+    await Promise.all([first.stop(), second.stop()])
   }
 }, 60_000)
 

@@ -141,8 +141,8 @@ describe('while the storage does not answer', () => {
     expect(remote.asked).toEqual([])
     expect(told).toEqual([{ is: 'down', kind: 'faulty', reason: 'ECONNREFUSED' }])
     await pass(3000)
-    // 50, 100, 200 and then every 300 ms.
-    expect(remote.asked.filter((what) => what === 'health')).toHaveLength(11)
+    // After 50 and 100 ms, then every 200.
+    expect(remote.asked.filter((what) => what === 'health')).toHaveLength(16)
     expect(new Set(remote.asked)).toEqual(new Set(['health']))
     const { ok, circuit } = await storage.health()
     expect({ ok, ...circuit }).toMatchObject({
