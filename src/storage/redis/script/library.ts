@@ -21,10 +21,28 @@ local S, R, Q, LISTS, DIRTY, SCOPES, TEXTS, NAN = {}, {}, {}, {}, {}, {}, {}, 0 
 -- The chain's own time, the clock's, the latest of the first; how many records could not be read, and how many are to be written.
 local T = {0, 0, 0, 0, 0}
 local LONGWAY
--- MGET tells of what is no text as if it were not there: a record is then begun anew.
 for from = 1, COUNT, 1000 do
   local some = call('MGET', unpack(KEYS, from + 1, from < COUNT - 999 and from + 1000 or COUNT + 1))
   if from == 1 then S = some else for i, s in ipairs(some) do S[from + i - 1] = s end end
+end
+-- MGET tells of what is no text as if it were not there. Were these marks, nobody would be blocked: so it counts as a text
+-- that cannot be read.
+do
+  local absent, n = {}, 0
+  for i = 1, COUNT do
+    if not S[i] then
+      n = n + 1
+      absent[n] = KEYS[i + 1]
+    end
+  end
+  for from = 1, n, 1000 do
+    if call('EXISTS', unpack(absent, from, from < n - 999 and from + 999 or n)) > 0 then
+      for i = 1, COUNT do
+        if not S[i] and call('EXISTS', KEYS[i + 1]) == 1 then S[i] = '\\1' end
+      end
+      break
+    end
+  end
 end
 -- The time of a bot never goes back: what a step back of more than a second takes away is added to all that follows.
 do
@@ -292,7 +310,7 @@ end
  * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
  */
 export const SEQUENCES = `
--- [1] when it lapses, [2] when it was begun, [3] how its tokens stand, [4] words that changed, [5] whether it is to be
+-- [1] when it lapses, [2] when it was begun, [3] its words, [4] which of them changed, [5] whether it is to be
 -- written, [6] whether it is new, [7] whether it has leases, [8] when it was to lapse before, [9] its key,
 -- [10] its text.
 local function chunk(number)
@@ -309,23 +327,22 @@ local function chunk(number)
   return q
 end
 
--- A word holds 16 tokens: 0 free, 1 held, 3 paid or running.
+-- A word holds 16 tokens, two bits each: 0 free, 1 held, 3 paid or running.
 local function stateOf(q, i)
-  local state = q[3][i]
-  if state then return state end
   local w = floor(i / 16)
-  local bits = #q[10] >= 20 + w * 4 and read('<I4', q[10], 17 + w * 4) or 0
-  for j = w * 16, w * 16 + 15 do
-    q[3][j] = bits % 4
-    bits = (bits - bits % 4) / 4
+  local bits = q[3][w]
+  if not bits then
+    bits = #q[10] >= 20 + w * 4 and read('<I4', q[10], 17 + w * 4) or 0
+    q[3][w] = bits
   end
-  return q[3][i]
+  return floor(bits / 4 ^ (i % 16)) % 4
 end
 
 local function setState(q, i, state)
-  stateOf(q, i)
-  q[3][i] = state
-  q[4][(i - i % 16) / 16] = true
+  local w = floor(i / 16)
+  local was = stateOf(q, i)
+  q[3][w] = q[3][w] + (state - was) * 4 ^ (i % 16)
+  q[4][w] = true
   q[5] = true
 end
 

@@ -116,7 +116,7 @@ end`
 /** The bits of a sequence; the long way begins them. */
 function loadSequence({ check, ordinal }: ClaimColumn): string {
   if (check.tokens !== 'sequence') return ''
-  return `local s${ordinal}
+  return `local s${ordinal}, w${ordinal}, v${ordinal}
 if q${ordinal} ~= 0 then
   s${ordinal} = Q[q${ordinal}]
   if not s${ordinal} then
@@ -129,14 +129,11 @@ if q${ordinal} ~= 0 then
     Q[q${ordinal}] = s${ordinal}
   end
   if s${ordinal}[1] <= now then break end
-  local states = s${ordinal}[3]
-  if not states[b${ordinal}] then
-    local w = floor(b${ordinal} / 16)
-    local bits = #s${ordinal}[10] >= 20 + w * 4 and read('<I4', s${ordinal}[10], 17 + w * 4) or 0
-    for j = w * 16, w * 16 + 15 do
-      states[j] = bits % 4
-      bits = (bits - bits % 4) / 4
-    end
+  w${ordinal} = (b${ordinal} - b${ordinal} % 16) / 16
+  v${ordinal} = s${ordinal}[3][w${ordinal}]
+  if not v${ordinal} then
+    v${ordinal} = #s${ordinal}[10] >= 20 + w${ordinal} * 4 and read('<I4', s${ordinal}[10], 17 + w${ordinal} * 4) or 0
+    s${ordinal}[3][w${ordinal}] = v${ordinal}
   end
 end`
 }
@@ -170,8 +167,8 @@ function judged(layout: PlanLayout, check: Check, index: number): string {
   if (check.kind === 'claim') {
     const { ordinal, cell } = layout.claims.find((each) => each.index === index) as ClaimColumn
     if (isPlainSequence(check)) {
-      return `if s${ordinal}[3][b${ordinal}] ~= 0 then break end
-g${ordinal} = true`
+      return `g${ordinal} = 4 ^ (b${ordinal} % 16)
+if floor(v${ordinal} / g${ordinal}) % 4 ~= 0 then break end`
     }
     // Penalties lie beside the cells, as do all claims but the last.
     return cell === 0 ? 'break' : `if ${r}[1] or ${r}[${cell + 1}] > now then break end\ng${ordinal} = true`
@@ -196,8 +193,8 @@ function isPlainSequence(check: ClaimColumn['check']): boolean {
 function take({ check, index, ordinal, cell }: ClaimColumn): string {
   const r = `r${check.subject}`
   const taken = isPlainSequence(check)
-    ? `s${ordinal}[1], s${ordinal}[5], s${ordinal}[3][b${ordinal}] = now + ${num(check.holdFor)}, true, 1
-s${ordinal}[4][(b${ordinal} - b${ordinal} % 16) / 16] = true`
+    ? `s${ordinal}[1], s${ordinal}[5] = now + ${num(check.holdFor)}, true
+s${ordinal}[3][w${ordinal}], s${ordinal}[4][w${ordinal}] = v${ordinal} + g${ordinal}, true`
     : `${r}[${cell}], ${r}[${cell + 1}], ${r}[${cell + 2}] = t${ordinal}, now + ${num(check.holdFor)}, 0`
   if (!isPlainSequence(check) && cell === 0) return ''
   return lines(`if g${ordinal} then`, taken, `charged = charged + ${2 ** index}`, 'end')
@@ -261,14 +258,12 @@ end`,
 export const SAVE_SEQUENCES = `for _, q in pairs(Q) do
   if q[5] then
     for w in pairs(q[4]) do
-      local bits = 0
-      for j = w * 16 + 15, w * 16, -1 do bits = bits * 4 + q[3][j] end
       local text = TEXTS[16 + w * 4]
       if not text then
         text = format('%.0f', 16 + w * 4)
         TEXTS[16 + w * 4] = text
       end
-      call('SETRANGE', q[9], text, pack('<I4', bits))
+      call('SETRANGE', q[9], text, pack('<I4', q[3][w]))
     end
     call('SETRANGE', q[9], '0', pack('<dd', q[1], q[2]))
     if q[6] or q[7] or floor(q[8] / 60000) ~= floor(q[1] / 60000) then
