@@ -1,0 +1,43 @@
+/*
+ * npm run bench:storage: storages on real servers beside what one would do without them. All in one run, in turn and round
+ * after round; what is compared is the middle of each. Exits with 1 where less came out than was asked.
+ */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { startPostgres } from '../test/servers/postgres.js'
+import { startRedis } from '../test/servers/redis.js'
+import { type Finding, run } from './compare.js'
+import { benchPostgres } from './storage/postgres.js'
+import { benchRedis } from './storage/redis.js'
+
+const ROUNDS = { rounds: 7, ms: 1000 }
+const only = process.argv[2]
+
+const require = createRequire(import.meta.url)
+const version = (name: string): string => {
+  const manifest = JSON.parse(readFileSync(require.resolve(`${name}/package.json`), 'utf8')) as {
+    version: string
+  }
+  return `${name} ${manifest.version}`
+}
+console.log(`Chain: block, auth, once, a bucket for the user, debounce. ${process.version}`)
+console.log(`Rivals: ${['ioredis', 'pg', 'rate-limiter-flexible'].map(version).join(', ')}`)
+
+const findings: Finding[] = []
+if (only === undefined || only === 'redis') {
+  const server = await startRedis()
+  try {
+    findings.push(...(await benchRedis(server.url, ROUNDS)))
+  } finally {
+    await server.stop()
+  }
+}
+if (only === undefined || only === 'postgres') {
+  const server = await startPostgres()
+  try {
+    findings.push(...(await benchPostgres(server.url, ROUNDS)))
+  } finally {
+    await server.stop()
+  }
+}
+process.exitCode = (await run(findings)) ? 1 : 0
