@@ -69,7 +69,7 @@ export class HybridJudge implements Judge {
   }
 
   peek(ask: Ask, at: Ms | undefined = this.nearby.clock?.()): MaybePromise<Decision> {
-    const late = this.time.catchUp(this.inner, this.plan, ask.bot, at)
+    const late = this.time.catchUpToPeek(this.inner, this.plan, ask.bot, at)
     const peek = (): MaybePromise<Decision> =>
       this.leasing === undefined ? this.inner.peek(ask, at) : this.leasing.peek(ask, at, this.now(at))
     return inOrder(late, peek)

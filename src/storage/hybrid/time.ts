@@ -30,12 +30,19 @@ export class ToldTime {
     if (at !== undefined) this.skippedTo = at
   }
 
-  /** Before the storage is asked as of a moment; of settlements, of none. */
+  /** Before the storage decides as of a moment; of settlements, of none. */
   catchUp(inner: Judge, plan: Plan, bot: number, at: Ms | undefined): MaybePromise<unknown> {
     const { skippedTo } = this
     this.skippedTo = undefined
     if (skippedTo === undefined || (at !== undefined && at >= skippedTo)) return undefined
     return inner.evaluate(nothing(plan, bot), skippedTo)
+  }
+
+  /** Before it is asked what it would decide: that tells it no time. */
+  catchUpToPeek(inner: Judge, plan: Plan, bot: number, at: Ms | undefined): MaybePromise<unknown> {
+    const { skippedTo } = this
+    if (skippedTo === undefined || (at !== undefined && at >= skippedTo)) return undefined
+    return this.catchUp(inner, plan, bot, at)
   }
 }
 
