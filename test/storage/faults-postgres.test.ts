@@ -5,7 +5,9 @@ import { type PostgresServer, startPostgres } from '../servers/postgres.js'
 import { startProxy } from '../servers/proxy.js'
 import { until } from '../servers/until.js'
 import { BOB, BOT } from './outage.js'
-import { BLOCKED, inTime, isBack, isDown, passes, stand, twice } from './standing.js'
+import { asCounted, BLOCKED, clearStands, inTime, isBack, isDown, passes, stand } from './standing.js'
+
+afterEach(clearStands)
 
 let server: PostgresServer
 beforeAll(async () => {
@@ -33,7 +35,7 @@ test.each(['fast', 'immediate'] as const)(
     await server.restart(how)
     expect(await isBack(standing)).toBeLessThan(1000)
     // It keeps what it has counted, or after a crash nothing that is not durable; what is in between is one burst.
-    const passed = [...(await twice(standing.judge)), ...(await twice(standing.judge))].filter(Boolean)
+    const passed = (await asCounted(standing, 4)).filter(Boolean)
     expect(passed.length).toBeLessThanOrEqual(3)
     if (how === 'fast') expect(passed).toHaveLength(1)
     expect(await passes(standing.judge, BLOCKED)).toBe(false)

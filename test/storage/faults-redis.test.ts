@@ -8,7 +8,9 @@ import { startProxy } from '../servers/proxy.js'
 import { startRedis } from '../servers/redis.js'
 import { until } from '../servers/until.js'
 import { BOB, BOT } from './outage.js'
-import { BLOCKED, inTime, isBack, isDown, passes, stand, twice } from './standing.js'
+import { asCounted, BLOCKED, clearStands, inTime, isBack, isDown, passes, stand, twice } from './standing.js'
+
+afterEach(clearStands)
 
 test('killed under load, and started again: nothing is thrown, all is in time, limits are exact, blocks hold', async () => {
   const server = await startRedis({ appendOnly: true })
@@ -27,7 +29,7 @@ test('killed under load, and started again: nothing is thrown, all is in time, l
     await server.restart()
     expect(await isBack(standing)).toBeLessThan(1000)
     // The server has counted two.
-    expect(await twice(judge)).toEqual([true, false])
+    expect(await asCounted(standing, 2)).toEqual([true, false])
     expect(await passes(judge, BLOCKED)).toBe(false)
     await inTime(standing)
     await standing.storage.close()
@@ -50,7 +52,7 @@ test('killed, and started again with nothing: one more burst at most, and what w
     expect(await passes(judge, BOB)).toBe(false)
     await server.restart()
     expect(await isBack(standing)).toBeLessThan(1000)
-    expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
+    expect(await asCounted(standing, 4)).toEqual([true, true, true, false])
     expect(await passes(judge, BOB)).toBe(false)
     const written = redis(server.url)
     expect(await written.marks.get(BOT, BOB, 'blocked')).toBeDefined()
@@ -72,7 +74,7 @@ test('stopped, so that it hangs, and let go on', async () => {
     await sleep(1000)
     server.resume()
     expect(await isBack(standing)).toBeLessThan(1000)
-    expect(await twice(standing.judge)).toEqual([true, false])
+    expect(await asCounted(standing, 2)).toEqual([true, false])
     await inTime(standing)
     await standing.storage.close()
   } finally {
@@ -134,7 +136,7 @@ test('behind a network that delays, swallows, cuts and closes by halves', async 
     }
     for (const ms of Object.values(took)) expect(ms).toBeLessThan(1000)
     // The server has counted two, and none of what memory let pass.
-    expect(await twice(judge)).toEqual([true, false])
+    expect(await asCounted(standing, 2)).toEqual([true, false])
     expect(await passes(judge, BLOCKED)).toBe(false)
     await inTime(standing)
     await standing.storage.close()
@@ -158,7 +160,7 @@ test('its memory full, it says so, and is down until there is room', async () =>
     expect(standing.told).toHaveLength(1)
     await admin.config('SET', 'maxmemory', '0')
     expect(await isBack(standing)).toBeLessThan(1000)
-    expect(await twice(standing.judge)).toEqual([true, false])
+    expect(await asCounted(standing, 2)).toEqual([true, false])
     await inTime(standing)
     await standing.storage.close()
   } finally {
@@ -217,7 +219,7 @@ test('with another one to fail over to: blocks can be made all the while, and th
       return ok && inUse === 1
     })
     // The second has counted nothing yet, and knows who is blocked.
-    expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
+    expect(await asCounted(standing, 4)).toEqual([true, true, true, false])
     await storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }])
     expect(await passes(judge, BOB)).toBe(false)
     await first.restart()
@@ -225,7 +227,7 @@ test('with another one to fail over to: blocks can be made all the while, and th
     await until('the first is used again', async () => (await storage.health()).inUse === 0, 5000)
     expect(performance.now() - began).toBeLessThan(1000)
     expect([await passes(judge, BOB), await passes(judge, BLOCKED)]).toEqual([false, false])
-    expect(await twice(judge)).toEqual([true, false])
+    expect(await asCounted(standing, 2)).toEqual([true, false])
     await second.kill()
     expect([await passes(judge, BOB), await passes(judge, BLOCKED)]).toEqual([false, false])
     await second.restart()
