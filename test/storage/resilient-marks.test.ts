@@ -72,6 +72,23 @@ describe('while the storage is down, blocks hold', () => {
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
   })
 
+  test('of a storage that cannot be watched, as they were half a minute ago', async () => {
+    const stage = outage()
+    stage.remote.deaf = true
+    stage.remote.watch = async () => {
+      throw new Error('NOPERM this user may not subscribe')
+    }
+    const judge = await reading(stage)
+    await block(stage.remote.kept.marks, ALICE)
+    stage.remote.asked.length = 0
+    await stage.pass(29_000)
+    expect(stage.remote.asked).toEqual([])
+    await stage.pass(1500)
+    expect(stage.remote.asked).toEqual(['marks.scan'])
+    await stage.goDown(judge)
+    expect(await passes(judge, ALICE)).toBe(false)
+  })
+
   test('of thousands, that were read a page at a time', async () => {
     const stage = outage()
     const keys = Array.from({ length: 2500 }, (_, i) => userKey(i + 1))

@@ -31,6 +31,8 @@ import { proveWell } from './well.js'
 
 /** What waits while the storage can be asked (an answer that came too late, a single failure) is tried again after this. */
 const FLUSH_AFTER: Ms = 200
+/** A storage that cannot be watched is asked again after this. */
+const WATCH_AGAIN: Ms = 30_000
 
 /** What {@link ResilientStorage} is made of, spans in milliseconds. */
 export interface ResilientParts {
@@ -71,6 +73,7 @@ export class ResilientStorage implements Storage, Observable {
   private unwatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
   private callOffFlush: (() => void) | undefined
+  private callOffWatch: (() => void) | undefined
   private stopped = false
   private closing: Promise<void> | undefined
 
@@ -243,6 +246,7 @@ export class ResilientStorage implements Storage, Observable {
     this.stopped = true
     this.copy.stop()
     this.callOffFlush?.()
+    this.callOffWatch?.()
     this.unwatch?.()
     this.unobserve?.()
     this.changes.clear()
@@ -318,8 +322,13 @@ export class ResilientStorage implements Storage, Observable {
     const failed = (error: unknown): void => {
       this.watched = 'no'
       this.line.circuit.noted(error)
-      this.copy.refresh()
-      this.flushSoon()
+      if (this.stopped) return
+      // Nobody tells of changes, so all is read again now and then until somebody does.
+      this.callOffWatch?.()
+      this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
+        this.watchInner()
+        this.copy.refresh()
+      })
     }
     try {
       const unwatch = this.inner.watch((change) => this.heard(change))
@@ -381,7 +390,6 @@ export class ResilientStorage implements Storage, Observable {
       this.callOffFlush = undefined
       // While it is down there is nobody to tell: then all of it is told when it is back.
       if (this.line.circuit.state !== 'closed') return
-      this.watchInner()
       this.aside(() => this.flush(), 'storage.recovery')
     })
   }
