@@ -1,27 +1,65 @@
+import { Pool } from 'pg'
 import { memory } from '../../src/storage/memory/memory.js'
+import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { type StorageOnTrial, storageConformance } from '../../src/testing/conformance.js'
 import { Stage } from '../middleware/rig.js'
-import { freshName, sharedRedis } from '../servers/shared.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { type Audit, audited } from './audited.js'
 import { conformance } from './conformance.js'
 import { faulty } from './faulty.js'
 
-const schedules = Number(process.env.SCHEDULES ?? 100)
-const overMemory: Audit = { exact: 0, bans: 0, otherwise: 0 }
-const overRedis: Audit = { exact: 0, bans: 0, otherwise: 0 }
+const SCHEDULES = Number(process.env.SCHEDULES ?? 60)
+const audits: Audit[] = []
 
+function newAudit(): Audit {
+  const audit = { exact: 0, bans: 0, otherwise: 0 }
+  audits.push(audit)
+  return audit
+}
+
+/**
+ * The whole suite, but for random plans that two workers play in turns: a server tells a worker of the other's changes in its own
+ * time, and such a schedule waits for nothing. `hybrid-flood.test.ts` plays these where changes are told at once.
+ */
+function conformanceOfWorkers<Place>(name: string, trial: StorageOnTrial<Place>): void {
+  describe(`${name} keeps the storage contract`, () => {
+    for (const { name: promise, timeout, run } of storageConformance(trial)) {
+      if (!/two workers that take turns/.test(promise)) test(promise, run, timeout)
+    }
+  })
+}
+
+const overMemory = newAudit()
 conformance('hybrid over memory that takes its time', {
   make: (clock) => audited(faulty(clock, new Stage().timers), { clock }, overMemory, memory({ clock })),
-  schedules: schedules * 4,
+  schedules: SCHEDULES * 5,
 })
 
-conformance('hybrid over redis', {
-  make: async (clock) =>
-    audited(redis(await sharedRedis(), { prefix: freshName(), clock }), { clock }, overRedis),
-  schedules,
+const overRedis = newAudit()
+conformanceOfWorkers('hybrid over redis', {
+  make: async (clock, prefix) => audited(redis(await sharedRedis(), { prefix, clock }), { clock }, overRedis),
+  place: () => freshName(),
+  schedules: SCHEDULES,
+})
+
+const overPostgres = newAudit()
+let pool: Pool
+beforeAll(async () => {
+  pool = new Pool({ connectionString: await sharedPostgres(), max: 8 })
+}, 30_000)
+afterAll(() => pool.end())
+
+conformanceOfWorkers<string>('hybrid over postgres', {
+  make: (clock, schema) => audited(postgres(pool, { schema, clock }), { clock }, overPostgres),
+  place: () => freshName('near'),
+  clear: async (schema) => {
+    await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+  },
+  schedules: Math.ceil(SCHEDULES / 4),
 })
 
 afterAll(() => {
   // Else the audits were of nothing.
-  for (const { exact } of [overMemory, overRedis]) expect(exact).toBeGreaterThan(0)
+  expect(audits.reduce((sum, { exact }) => sum + exact, 0)).toBeGreaterThan(0)
 })

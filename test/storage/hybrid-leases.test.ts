@@ -105,6 +105,38 @@ describe('a leased limit', () => {
     expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 60 - 1)
   })
 
+  test('is not spent by a worker that stood still until its lease had ended', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(50, 3_600_000, 500))
+    for (let i = 0; i < 60; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    const { held = 0, leased } = (await worker.health()).hybrid ?? {}
+    expect(held).toBeGreaterThan(0)
+    // No timer has gone off yet.
+    desk.time.now += 1000
+    // Of the next lease none is here before this is decided.
+    await judge.evaluate(askOf())
+    expect((await worker.health()).hybrid?.leased).toBe(leased)
+  })
+
+  test('keeps nobody from closing when the storage does not answer', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(50, 3_600_000, 500))
+    for (let i = 0; i < 60; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    desk.remote.fault = 'hangs'
+    const closed = worker.close()
+    await settled()
+    desk.time.advance(2000)
+    await closed
+    desk.remote.kill()
+    desk.remote.fault = 'none'
+  })
+
   test('of a subject that is reset is worth nothing any longer', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(50, 3_600_000, 100))

@@ -53,6 +53,8 @@ export interface HybridParts {
 
 /** After a watch could not be had it is asked for again, at the earliest. */
 const WATCH_AGAIN: Ms = 1000
+/** So long a closing storage waits for what it gives back. */
+const GIVE_BACK_WITHIN: Ms = 2000
 
 /** What `hybrid()` makes. */
 export class HybridStorage implements Storage, Observable {
@@ -177,7 +179,7 @@ export class HybridStorage implements Storage, Observable {
   private async end(): Promise<void> {
     this.callOffWatch?.()
     for (const leasing of this.leasing.values()) this.retire(leasing)
-    await Promise.all(this.retired)
+    await this.givenBack()
     this.nearby.memory.clear()
     this.judges.clear()
     this.leasing.clear()
@@ -191,6 +193,17 @@ export class HybridStorage implements Storage, Observable {
       await this.inner.close()
       this.conditions.clear()
     }
+  }
+
+  /** A storage that does not answer must not keep anybody from closing: what it is not given back counts as spent. */
+  private async givenBack(): Promise<void> {
+    if (this.retired.size === 0) return
+    let callOff: (() => void) | undefined
+    const late = new Promise<void>((resolve) => {
+      callOff = this.parts.timers.after(GIVE_BACK_WITHIN, resolve)
+    })
+    await Promise.race([Promise.all(this.retired), late])
+    callOff?.()
   }
 
   private retire(leasing: Leasing): void {
