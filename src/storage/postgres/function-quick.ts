@@ -61,16 +61,26 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
   const scopes = layout.scopes.filter(isUsed)
   const { columns, sequences } = layout
   const places = new Places(layout)
-  const loads = [
+  const sole = sequences.length === 1 ? sequences[0] : undefined
+  const loads: Load[] = [
     ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, places, s)),
-    ...[...sequences].sort((a, b) => a.chunk - b.chunk).map((column) => loadChunk(column, places, s)),
+    // One chunk is looked at and written in one go, below; of several none may be written before all are looked at.
+    ...(sole === undefined ? [...sequences].sort((a, b) => a.chunk - b.chunk) : []).map((column) =>
+      loadChunk(column, places, s),
+    ),
   ]
+  if (loads.length === 0) loads.push({ picked: [], into: [], from: '' })
   const conditions = [
     `(${Places.OWN} >= 0 OR clock BETWEEN k[1] AND k[1] + 1000)`,
     ...scopes
       .filter(({ space }) => space !== 0)
-      .map(({ scope, cells }) => `(${places.subject(scope)} = 0 OR cardinality(s${scope}) = ${cells})`),
-    ...columns.map((column) => `(${unasked(column, places)} OR ${ordinary(column, layout, places)})`),
+      .map(
+        ({ scope, cells }) =>
+          `(${places.subject(scope)} = 0 OR cardinality(s${scope}) = ${cells} OR cardinality(s${scope}) > ${cells} AND ${s}.all_lapsed(s${scope}[${cells + 1}:], now))`,
+      ),
+    ...columns
+      .filter((column) => column !== sole)
+      .map((column) => `(${unasked(column, places)} OR ${ordinary(column, layout, places)})`),
   ]
   const body = [
     '',
@@ -98,8 +108,11 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
     `IF (${conditions.join('\n  AND ')}) IS NOT TRUE THEN`,
     `  RETURN ${handedOver(layout, places, `${s}.${handOver}`)};`,
     'END IF;',
+    ...(sole === undefined
+      ? []
+      : takeSole(sole, layout, places, s, handedOver(layout, places, `${s}.${handOver}`))),
     ...scopes.filter(({ space }) => space !== 0).flatMap((scope) => store(scope, layout, places, s)),
-    ...sequences.flatMap((column) => storeChunk(column, places, s)),
+    ...(sole === undefined ? sequences : []).flatMap((column) => storeChunk(column, places, s)),
     `RETURN ${answer(layout, places)};`,
     'END',
   ].join('\n')
@@ -191,8 +204,13 @@ function unasked(column: Column, places: Places): string {
 }
 
 /** This check has nothing to say against it, and no mark changes what it says. */
-function ordinary(column: Column, layout: Layout, places: Places): string {
-  const { check, index: i, scope, cells, sequence: q } = column
+function ordinary(
+  column: Column,
+  layout: Layout,
+  places: Places,
+  seen = { bits: `b${column.sequence}`, lapses: `l${column.sequence}` },
+): string {
+  const { check, index: i, scope, cells } = column
   const until = (subject: number, name: string): string => `m${subject}_${layout.marks.indexOf(name)}`
   const free = (subject: number, name: string): string => `coalesce(${until(subject, name)} <= clock, true)`
   const conditions: string[] = []
@@ -217,8 +235,8 @@ function ordinary(column: Column, layout: Layout, places: Places): string {
     case 'sequence': {
       const token = places.token(column)
       const leased = check.kind === 'claim' && check.lease !== undefined
-      const bits = `(get_byte(b${q}, (${token} >> 2)::int4) >> ((${token} & 3) * 2)::int4) & 3`
-      conditions.push(leased ? 'false' : `l${q} > now AND (${bits}) = 0`)
+      const bits = `(get_byte(${seen.bits}, (${token} >> 2)::int4) >> ((${token} & 3) * 2)::int4) & 3`
+      conditions.push(leased ? 'false' : `${seen.lapses} > now AND (${bits}) = 0`)
       break
     }
     case 'claim': {
@@ -269,6 +287,23 @@ function store(
     `IF ${places.subject(n)} <> 0 AND (${changing.join(' OR ')}) THEN`,
     `UPDATE ${s}.records SET expires = greatest(expires, now + ${lifeOf(layout.plan)}), state = ARRAY[${state.join(', ')}]`,
     `  WHERE ctid = t${n};`,
+    'END IF;',
+  ]
+}
+
+/** Takes a number of the only sequence, if it is free: the one row is looked for, locked and written at once. */
+function takeSole(column: Column, layout: Layout, places: Places, s: string, handOver: string): string[] {
+  const { check, chunk } = column
+  if (check.kind !== 'claim') return []
+  const token = places.token(column)
+  const at = `(${token} >> 2)::int4`
+  return [
+    `IF NOT (${unasked(column, places)}) THEN`,
+    `UPDATE ${s}.chunks SET lapses = now + ${Math.ceil(check.holdFor)},`,
+    `  bits = set_byte(bits, ${at}, get_byte(bits, ${at}) | (1 << ((${token} & 3) * 2)::int4))`,
+    `  WHERE slot = ${chunk} AND bot = ${Places.BOT} AND subject = ${places.owner(column)} AND number = ${places.chunk(column)}`,
+    `    AND (${ordinary(column, layout, places, { bits: 'bits', lapses: 'lapses' })});`,
+    `IF NOT FOUND THEN RETURN ${handOver}; END IF;`,
     'END IF;',
   ]
 }

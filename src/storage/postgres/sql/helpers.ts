@@ -50,6 +50,19 @@ BEGIN
   RETURN kept;
 END $f$;
 
+-- sections, now -> whether all of them have lapsed.
+CREATE FUNCTION ${s}.all_lapsed(sections int8[], now int8) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $f$
+DECLARE
+  p int4 := 1;
+  n int4 := cardinality(sections);
+BEGIN
+  WHILE p + 2 <= n LOOP
+    IF (sections[p + 1] <= now AND sections[p + 2] BETWEEN 0 AND n) IS NOT TRUE THEN RETURN false; END IF;
+    p := p + 3 + sections[p + 2]::int4;
+  END LOOP;
+  RETURN true;
+END $f$;
+
 -- A record of one layout, as another lays it out. What the other does not know goes into sections of its own, until the
 -- record would have expired; a layout that is not known is no record.
 CREATE FUNCTION ${s}.moved(was int4, state int8[], expires int8, target int4) RETURNS int8[]
