@@ -7,9 +7,11 @@
 export type { Clock } from '../core/clock.js'
 export type { Duration, DurationUnit, Ms } from '../core/duration.js'
 export { SentinelError, type SentinelErrorCode } from '../core/errors.js'
+export type { LimitInput } from '../core/limit.js'
 export { type ConformanceCase, type StorageOnTrial, storageConformance } from '../testing/index.js'
 export type { BotCall, CallResult } from './bot-api/calls.js'
 export type { Fault, Faults } from './bot-api/faults.js'
+export type { FloodLimits } from './bot-api/flood.js'
 export type {
   NewAdministrator,
   NewChannel,

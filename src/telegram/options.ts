@@ -1,5 +1,6 @@
 import type { ChatAdministratorRights, Update } from 'grammy/types'
 import type { Duration } from '../core/duration.js'
+import type { FloodLimits } from './bot-api/flood.js'
 import type { Somebody } from './people/member-presence.js'
 import type { Person } from './people/person.js'
 import type { TelegramGroup } from './people/places.js'
@@ -28,6 +29,11 @@ export interface TelegramOptions {
   readonly webhookRetry?: Duration
   /** Real time a webhook may take to answer. Default: 60s. */
   readonly webhookTimeout?: Duration
+  /**
+   * How fast bots may send before they get 429. Default: false, as fast as they can, so that no test fails for how quick it
+   * is. `true` is as Telegram has it, an object changes some of it.
+   */
+  readonly limits?: boolean | FloodLimits
 }
 
 /**

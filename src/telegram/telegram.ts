@@ -4,6 +4,7 @@ import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
 import type { BotCall } from './bot-api/calls.js'
 import type { Faults } from './bot-api/faults.js'
+import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
 import { type RunningServer, serve } from './bot-api/server.js'
 import type { NewChannel, NewGroup, NewTelegramBot, NewUser, RawUpdate, TelegramOptions } from './options.js'
@@ -174,7 +175,7 @@ export class Telegram {
  * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
  * are delivered to this machine alone. Bots have no privacy mode: they get every message of their groups.
  *
- * @throws SentinelError `duration.invalid` or `telegram.invalid` for an option that cannot be.
+ * @throws SentinelError `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
  *
  * @example
  * ```ts
@@ -205,9 +206,10 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     )
   const patience = new Patience(parseDuration(options.patience ?? '2s', 'startTelegram: patience'))
   const world = new World(createClock(clock))
-  const api = new BotApi(world, {
+  const timing = {
     retry: parseDuration(options.webhookRetry ?? DEFAULT_TIMING.retry, 'startTelegram: webhookRetry'),
     timeout: parseDuration(options.webhookTimeout ?? DEFAULT_TIMING.timeout, 'startTelegram: webhookTimeout'),
-  })
+  }
+  const api = new BotApi(world, timing, readFloodLimits(options.limits ?? false))
   return new Telegram(world, api, patience, await serve(api, port))
 }

@@ -5,6 +5,7 @@ import type { World } from '../world/world.js'
 import type { Call } from './call.js'
 import { CallLog, type CallResult, type RecordedCall } from './calls.js'
 import { FaultPlan } from './faults.js'
+import type { Flood } from './flood.js'
 import { Link } from './link.js'
 import { METHODS } from './methods/index.js'
 import { methodNamed } from './methods/names.js'
@@ -27,6 +28,8 @@ export class BotApi {
   constructor(
     readonly world: World,
     private readonly timing: WebhookTiming,
+    /** Unless given, a bot may send as fast as it can. */
+    private readonly flood?: Flood,
   ) {}
 
   async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
@@ -58,9 +61,12 @@ export class BotApi {
     const run = METHODS[method]
     if (run === undefined)
       return failure(501, `Not Implemented: the embedded Telegram does not serve ${method} yet`)
+    let takeBack: (() => void) | undefined
     try {
+      takeBack = this.flood?.admit(method, call)
       return { ok: true, result: await run(call) }
     } catch (error) {
+      takeBack?.()
       if (error instanceof Refusal) return failure(error.code, error.description, error.parameters)
       // A defect of the embedded Telegram itself: the bot, and so the test, gets to see which.
       return failure(500, `Internal Server Error: ${error instanceof Error ? error.message : String(error)}`)
