@@ -11,9 +11,10 @@ import {
   takeClaim,
 } from './checks.js'
 import { layOut, type PlanLayout } from './layout.js'
-import { CLAIMS, COUNTERS, LOG, LONG_WAY, PENALTIES, PRELUDE, SEQUENCES } from './library.js'
+import { LONG_WAY, PRELUDE } from './library.js'
 import { heads, quickWay, SAVE_SEQUENCES, saveLoop } from './loop.js'
 import { lines, num } from './lua.js'
+import { CLAIMS, COUNTERS, LOG, PENALTIES, SEQUENCES } from './parts.js'
 import { markFunction, recordFunctions } from './records.js'
 import { settlement } from './settlement.js'
 import { PART, tagOf } from './tags.js'
