@@ -203,7 +203,7 @@ class PostgresStorage implements Storage {
     const subjects = new Subjects(row?.value ?? '')
     const settler = new Settler(link, subjects)
     this.settler = settler
-    const shared: Shared = { link, subjects, clock, settler, callsOut: 1, onError: this.tellError }
+    const shared: Shared = { link, subjects, clock, settler, callsOut: 2, onError: this.tellError }
     return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
   }
 

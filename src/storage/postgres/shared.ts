@@ -11,7 +11,7 @@ export interface Shared {
   /** Absent: the server's clock. */
   readonly clock: Clock | undefined
   readonly settler: Settler
-  /** Statements that one judge has out at once. */
+  /** Statements that one judge has out at once: two, so that one is read and written here while the server is at the other. */
   readonly callsOut: number
   /** Told of what went wrong, and was dealt with. */
   readonly onError: (error: SentinelError) => void
