@@ -96,8 +96,7 @@ describe.each(Object.keys(KINDS))('over %s', (name) => {
         told = decision.retryAfterMs
         return false
       })
-      // It looked every ten milliseconds.
-      expect(performance.now() - end).toBeLessThan(250)
+      expect(performance.now() - end).toBeLessThan(1000)
       const { answered = 0 } = (await near.health()).hybrid ?? {}
       expect(answered).toBeGreaterThan(asked / 2)
     } finally {

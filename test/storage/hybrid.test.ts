@@ -221,6 +221,25 @@ describe('a change by another worker', () => {
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
   })
 
+  test.each([
+    ['of somebody else', 1, 0],
+    ['of more than are remembered', 600, 1],
+  ])('%s while an answer is on its way does what it must', async (_, changes, trips) => {
+    const judge = await desk.judge(desk.worker(), bucket(1))
+    await judge.evaluate(askOf())
+    desk.remote.delay = 100
+    const late = judge.evaluate(askOf())
+    for (let i = 0; i < changes; i++) {
+      await desk.remote.kept.marks.put(BOT, 'blocked', [{ key: userKey(1000 + i), mark }])
+    }
+    desk.time.advance(100)
+    await late
+    desk.remote.delay = 0
+    const asked = desk.trips()
+    await judge.evaluate(askOf())
+    expect(asked()).toBe(trips)
+  })
+
   test('is seen within a second where the storage cannot tell of changes', async () => {
     desk.remote.parts = (what) => what === 'watch'
     desk.remote.fault = 'refuses'

@@ -34,9 +34,9 @@ function askOf(key = ALICE): Ask {
 
 const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0)
 
-let workshop: Workshop
+let workshop: Workshop | undefined
 let workers: Worker[]
-let pool: Pool
+let pool: Pool | undefined
 const schemas: string[] = []
 
 beforeAll(async () => {
@@ -47,9 +47,9 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => {
-  await workshop.close()
-  for (const schema of schemas) await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
-  await pool.end()
+  await workshop?.close()
+  for (const schema of schemas) await pool?.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+  await pool?.end()
 }, 30_000)
 
 async function placeOf(kind: Place['kind'], more: Partial<Place> = {}): Promise<Place> {
@@ -227,7 +227,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     const lease = { limits: ['all'], batch: 32, for: '10s' } as const
     const place = await placeOf(kind, { near: true, lease })
     const plan = planOf(limit('bucket', 'throttle.all', 1001))
-    const [victim] = workshop.start(1) as [Worker]
+    const [victim] = (workshop as Workshop).start(1) as [Worker]
     await victim.do('open', { place, plan })
     const first = await victim.do('hammer', { ask: askOf(), times: 200, atOnce: 4 })
     await victim.kill()

@@ -76,14 +76,15 @@ export class HybridJudge implements Judge {
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
+    const { nearby } = this
     const { bot } = receipt.ask
     const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
     // What is on its way was decided before this.
-    if (how === 'refund') this.nearby.heard()
+    if (how === 'refund') for (const key of this.charged(receipt.ask, check)) nearby.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
     const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
     if (receipt instanceof LeasedReceipt && how === 'refund')
-      this.leasing?.refund(receipt, check, receipt.told ? this.time.now : this.nearby.steady())
+      this.leasing?.refund(receipt, check, receipt.told ? this.time.now : nearby.steady())
     if (own === undefined || how === 'complete') return done
     return inOrder(done, () => this.tell(receipt.ask, how, check))
   }
@@ -107,7 +108,7 @@ export class HybridJudge implements Judge {
   private ask(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
     const { prospect, leasing } = this
     prospect.note(ask, now)
-    const { version } = this.nearby
+    const { version } = this.nearby.memory
     const decision =
       leasing === undefined
         ? this.send(ask, at)
@@ -127,13 +128,13 @@ export class HybridJudge implements Judge {
   /** Remembers a refusal that would be given again without any effect. */
   private learn(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): Decision {
     const { refusedBy, cause } = decision
-    if (refusedBy < 0 || version !== this.nearby.version) return decision
+    if (refusedBy < 0) return decision
     const outlook = this.prospect.outlooks[refusedBy]
     if (outlook === undefined || !outlook.isRememberable || ask.limits?.[refusedBy] !== undefined)
       return decision
-    if (cause === 'penalty') this.learnBan(ask, decision, at, sent)
+    if (cause === 'penalty') this.learnBan(ask, decision, at, sent, version)
     else if (cause === 'check' && !outlook.isPenal)
-      this.remember(ask, decision, at, sent, decision.retryAfterMs)
+      this.remember(ask, decision, at, sent, version, decision.retryAfterMs)
     return decision
   }
 
@@ -141,7 +142,7 @@ export class HybridJudge implements Judge {
    * What is refused during a ban has no effect, but when the ban ends refusals count again, though the check would refuse for
    * longer. So the storage is asked for how long the ban itself holds; nobody waits for that.
    */
-  private learnBan(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms): void {
+  private learnBan(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): void {
     const { nearby, plan, learning } = this
     const { refusedBy } = decision
     const question = banQuestion(plan, ask, refusedBy)
@@ -150,10 +151,12 @@ export class HybridJudge implements Judge {
     const name = `${ask.bot} ${refusedBy} ${key}`
     if (learning.has(name) || learning.size >= MOST_LEARNING) return
     learning.add(name)
-    const { version } = nearby
+    const asked = this.now(at)
     const learnt = (ban: Decision): void => {
-      if (version !== nearby.version || ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
-      this.remember(ask, decision, at, sent, ban.retryAfterMs)
+      // Where callers tell the time it may have gone on before the storage looked, and what came then was in its way.
+      if (at !== undefined && this.now(at) !== asked) return
+      if (ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
+      this.remember(ask, decision, at, sent, version, ban.retryAfterMs)
     }
     nearby.aside('hybrid.ban', async () => {
       try {
@@ -164,7 +167,14 @@ export class HybridJudge implements Judge {
     })
   }
 
-  private remember(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, holds: Ms): void {
+  private remember(
+    ask: Ask,
+    decision: Decision,
+    at: Ms | undefined,
+    sent: Ms,
+    version: number,
+    holds: Ms,
+  ): void {
     const { nearby, plan, prospect } = this
     const { refusedBy, cause, retryAfterMs } = decision
     const outlook = prospect.outlooks[refusedBy]
@@ -176,6 +186,8 @@ export class HybridJudge implements Judge {
     const now = this.now(at)
     if (until <= now) return
     const own = canonicalKey(key)
+    const others = prospect.othersOf(ask, refusedBy)
+    if (nearby.memory.changedSince(version, ask.bot, [own, ...others])) return
     const token = outlook.claim < 0 ? -1 : (ask.tokens[outlook.claim] as number)
     const before = nearby.memory.same(prospect, ask.bot, own, refusedBy, token)
     const refusal = new Refusal(
@@ -195,32 +207,44 @@ export class HybridJudge implements Judge {
       decision.shadowRefusals,
       ask.subjects,
       ask.costs,
-      prospect.othersOf(ask, refusedBy),
+      others,
     )
     nearby.memory.add(refusal, now)
   }
 
   /** Others must ask about what was given back. */
   private tell(ask: Ask, how: 'release' | 'refund', only: number | undefined): MaybePromise<void> {
-    const { nearby, plan } = this
+    const { nearby } = this
+    const keys = how === 'refund' ? this.charged(ask, only) : []
+    const taken = how === 'release' ? this.takenBy(ask) : []
+    for (const key of keys) nearby.memory.forget(ask.bot, key)
+    if (keys.length + taken.length === 0) return
+    return nearby.announce(ask.bot, { keys, taken })
+  }
+
+  /** Subjects of the limits that an ask was charged by: of all, or of one. */
+  private charged(ask: Ask, only: number | undefined): Key[] {
     const keys = new Set<Key>()
-    const taken: [slot: string, token: number][] = []
-    let claim = 0
-    for (const [index, check] of plan.checks.entries()) {
-      const nth = check.kind === 'claim' ? claim++ : -1
+    for (const [index, check] of this.plan.checks.entries()) {
       const key = ask.subjects[check.subject]
       if (key === undefined || !((ask.costs[index] as number) > 0)) continue
-      if (how === 'release') {
-        if (check.kind === 'claim' && check.tokens === 'sequence' && check.retry === true) {
-          taken.push([check.slot, ask.tokens[nth] as number])
-        }
-      } else if (check.kind === 'bucket' || check.kind === 'window') {
-        if (only === undefined || only === index) keys.add(canonicalKey(key))
-      }
+      if (check.kind !== 'bucket' && check.kind !== 'window') continue
+      if (only === undefined || only === index) keys.add(canonicalKey(key))
     }
-    for (const key of keys) nearby.memory.forget(ask.bot, key)
-    if (keys.size + taken.length === 0) return
-    return nearby.announce(ask.bot, { keys: [...keys], taken })
+    return [...keys]
+  }
+
+  /** Tokens of sequences that an ask took and that may be taken once more. */
+  private takenBy(ask: Ask): [slot: string, token: number][] {
+    const taken: [slot: string, token: number][] = []
+    let claim = 0
+    for (const [index, check] of this.plan.checks.entries()) {
+      if (check.kind !== 'claim') continue
+      const token = ask.tokens[claim++] as number
+      if (ask.subjects[check.subject] === undefined || !((ask.costs[index] as number) > 0)) continue
+      if (check.tokens === 'sequence' && check.retry === true) taken.push([check.slot, token])
+    }
+    return taken
   }
 }
 

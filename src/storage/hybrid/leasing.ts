@@ -270,7 +270,8 @@ export class Leasing {
       const lease = new Lease(chunks, now + span, (receipts, units) =>
         this.giveBack(bot, key, receipts, units),
       )
-      this.forget(bot, key)
+      // There is more now than when it refused.
+      this.nearby.memory.forget(bot, key)
       // It ended while it was taken.
       if (this.ended) lease.end()
       else held.add(lease, this.nearby.timers, span)
@@ -281,17 +282,11 @@ export class Leasing {
   private giveBack(bot: number, key: Key, receipts: readonly Receipt[], units: number): void {
     this.nearby.counts.returned += units
     this.track('hybrid.lease', async () => {
-      this.nearby.heard()
+      this.nearby.memory.forget(bot, key)
       await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
-      this.forget(bot, key)
+      this.nearby.memory.forget(bot, key)
       await this.nearby.announce(bot, { keys: [canonicalKey(key)], taken: [] })
     })
-  }
-
-  /** There is more now than when it refused. */
-  private forget(bot: number, key: Key): void {
-    this.nearby.heard()
-    this.nearby.memory.forget(bot, key)
   }
 
   private track(during: string, work: () => Promise<void>): void {

@@ -55,6 +55,8 @@ export class Refusal {
 const MOST_OF_ONE = 8
 /** So many are looked at to give one up. */
 const MOST_LOOKED_AT = 16
+/** Changes that are remembered one by one. */
+const MOST_CHANGES = 512
 
 /**
  * Remembered refusals of all judges, bounded. Of too many those go that answered least: what a flood of many accounts leaves
@@ -67,6 +69,10 @@ export class RefusalMemory {
   private newest: Refusal | undefined
   /** By the key of another subject than its own: the roles of a user who is refused in a chat. */
   private readonly dependent = new Map<Key, Set<Refusal>>()
+  /** Counts changes. */
+  version = 0
+  private clearedAt = 0
+  private readonly changed: { bot: number; key: Key }[] = []
 
   constructor(private readonly most: number) {}
 
@@ -110,9 +116,24 @@ export class RefusalMemory {
     this.trim(refusal)
   }
 
-  /** Forgets what depends on a subject: its own refusals, and those that its marks decide. */
+  /**
+   * Whether any of some subjects has changed since a version: what was asked then may have been decided before the change, and must
+   * not be remembered after it.
+   */
+  changedSince(version: number, bot: number, keys: readonly Key[]): boolean {
+    if (version < this.clearedAt || this.version - version > MOST_CHANGES) return true
+    for (let nth = version; nth < this.version; nth++) {
+      const change = this.changed[nth % MOST_CHANGES]
+      if (change?.bot === bot && keys.includes(change.key)) return true
+    }
+    return false
+  }
+
+  /** Something about a subject has changed: forgets its own refusals, and those that its marks decide. */
   forget(bot: number, key: Key): void {
     const own = canonicalKey(key)
+    this.changed[this.version % MOST_CHANGES] = { bot, key: own }
+    this.version++
     let refusal = this.bots.get(bot)?.get(own)
     while (refusal !== undefined) {
       const { next } = refusal
@@ -134,7 +155,10 @@ export class RefusalMemory {
     }
   }
 
+  /** Anything may have changed. */
   clear(): void {
+    this.version++
+    this.clearedAt = this.version
     this.bots.clear()
     this.dependent.clear()
     this.oldest = undefined

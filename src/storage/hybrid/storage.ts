@@ -28,11 +28,8 @@ export interface Nearby {
   readonly timers: Timers
   /** Nothing is remembered for longer. */
   readonly longest: Ms
-  /** Rises with every change: what was asked before it is not remembered. */
-  readonly version: number
   /** Whether changes are told. */
   readonly isWatching: boolean
-  heard(): void
   /** Tells the other workers. */
   announce(bot: number, announcement: Announcement): MaybePromise<void>
   /** Does what nobody waits for; what fails is told as a condition. */
@@ -63,7 +60,7 @@ export class HybridStorage implements Storage, Observable {
   readonly users: Users
   readonly values: Values
   private readonly inner: Storage
-  private readonly nearby: Nearby & { version: number; isWatching: boolean }
+  private readonly nearby: Nearby & { isWatching: boolean }
   private readonly judges = new Map<string, HybridJudge>()
   private readonly times = new Map<string, ToldTime>()
   private readonly leasing = new Map<string, Leasing>()
@@ -89,11 +86,7 @@ export class HybridStorage implements Storage, Observable {
       steady: wakefulClock(),
       timers,
       longest,
-      version: 0,
       isWatching: false,
-      heard: () => {
-        nearby.version++
-      },
       announce: (bot: number, announcement: Announcement) => remote.reset(bot, NOBODY, slotOf(announcement)),
       aside: (during: string, work: () => MaybePromise<unknown>) => this.aside(during, work),
     }
@@ -159,7 +152,7 @@ export class HybridStorage implements Storage, Observable {
 
   reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
     const forget = (): void => {
-      this.forget(bot, key)
+      this.nearby.memory.forget(bot, key)
       for (const leasing of this.leasing.values()) leasing.reset(bot, key, slot)
     }
     return around(forget, () => this.inner.reset(bot, key, slot))
@@ -229,7 +222,7 @@ export class HybridStorage implements Storage, Observable {
       write: () => MaybePromise<T>,
     ): MaybePromise<T> =>
       around(() => {
-        for (const key of keys) this.forget(bot, key)
+        for (const key of keys) this.nearby.memory.forget(bot, key)
         for (const leasing of this.leasing.values())
           leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
       }, write)
@@ -243,11 +236,6 @@ export class HybridStorage implements Storage, Observable {
       },
       remove: (bot, name, keys) => forgetting(bot, keys, () => marks.remove(bot, name, keys)),
     }
-  }
-
-  private forget(bot: number, key: Key): void {
-    this.nearby.heard()
-    this.nearby.memory.forget(bot, key)
   }
 
   /** Asks to be told of changes. Does not reject: without, little is remembered and not for long. */
@@ -283,19 +271,18 @@ export class HybridStorage implements Storage, Observable {
     const { nearby } = this
     const announcement = isAnnouncement(change) ? announced(change) : undefined
     if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
-      nearby.heard()
       nearby.memory.clear()
       for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })
     } else if (change.kind === 'marks') {
-      for (const key of change.keys) this.forget(change.bot, key)
+      for (const key of change.keys) this.nearby.memory.forget(change.bot, key)
       for (const leasing of this.leasing.values()) leasing.marksChanged(change)
     } else if (announcement !== undefined) {
-      for (const key of announcement.keys) this.forget(change.bot, key)
+      for (const key of announcement.keys) this.nearby.memory.forget(change.bot, key)
       for (const [slot, token] of announcement.taken) {
         for (const judge of this.judges.values()) judge.released(change.bot, slot, token)
       }
     } else {
-      this.forget(change.bot, change.key)
+      this.nearby.memory.forget(change.bot, change.key)
       for (const leasing of this.leasing.values()) leasing.reset(change.bot, change.key, change.slot)
     }
   }
