@@ -58,7 +58,7 @@ test('HTML becomes text and entities', async () => {
   expect(sent.entities).toEqual([
     { type: 'bold', offset: 0, length: 6 },
     { type: 'italic', offset: 3, length: 3 },
-    { type: 'text_link', offset: 9, length: 5, url: 'https://example.com' },
+    { type: 'text_link', offset: 9, length: 5, url: 'https://example.com/' },
     { type: 'code', offset: 18, length: 3 },
     { type: 'bot_command', offset: 22, length: 5 },
   ])

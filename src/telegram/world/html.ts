@@ -1,4 +1,5 @@
 import type { MessageEntity } from 'grammy/types'
+import { type FindUser, linkEntity } from './links.js'
 import { badRequest } from './refusal.js'
 
 type Simple = 'bold' | 'italic' | 'underline' | 'strikethrough' | 'spoiler' | 'blockquote' | 'code'
@@ -40,10 +41,11 @@ interface OpenTag {
  *
  * @throws Refusal as Telegram puts it: "can't parse entities: …", with offsets in UTF-8 bytes.
  */
-export function parseHtml(source: string): { text: string; entities: MessageEntity[] } {
+export function parseHtml(source: string, findUser: FindUser): { text: string; entities: MessageEntity[] } {
   let text = ''
   const entities: MessageEntity[] = []
   const open: OpenTag[] = []
+  const languages = new Map<MessageEntity, string>()
   const bytesAt = (index: number) => Buffer.byteLength(source.slice(0, index))
   const fail = (what: string) => badRequest(`can't parse entities: ${what}`)
   let at = 0
@@ -76,8 +78,16 @@ export function parseHtml(source: string): { text: string; entities: MessageEnti
         throw fail(
           `Unmatched end tag at byte offset ${bytesAt(at)}, expected "</${tag.name}>", found "</${name}>"`,
         )
-      const entity = entityOf(tag, text.length)
-      if (entity !== undefined) entities.push(entity)
+      const entity = entityOf(tag, text.length, findUser)
+      const last = entities.at(-1)
+      const isSame = last?.offset === entity?.offset && last?.length === entity?.length
+      // A code with a language and nothing around it in a pre: both are one.
+      if (entity?.type === 'pre' && last?.type === 'code' && isSame) {
+        const language = languages.get(last)
+        entities[entities.length - 1] = language === undefined ? entity : { ...entity, language }
+      } else if (entity !== undefined) entities.push(entity)
+      const language = /^language-(.+)$/.exec(tag.attributes.get('class') ?? '')?.[1]
+      if (entity?.type === 'code' && language !== undefined) languages.set(entity, language)
     } else {
       const name = /^[^\s/]*/.exec(inside)![0].toLowerCase()
       if (!TAGS.has(name)) throw fail(`Unsupported start tag "${name}" at byte offset ${bytesAt(at)}`)
@@ -104,15 +114,13 @@ function attributesOf(source: string): ReadonlyMap<string, string> {
   return attributes
 }
 
-function entityOf(tag: OpenTag, end: number): MessageEntity | undefined {
+function entityOf(tag: OpenTag, end: number, findUser: FindUser): MessageEntity | undefined {
   const place = { offset: tag.offset, length: end - tag.offset }
   if (place.length === 0) return undefined
   const kind = TAGS.get(tag.name)
   switch (kind) {
-    case 'link': {
-      const url = tag.attributes.get('href')
-      return url === undefined || url === '' ? undefined : { ...place, type: 'text_link', url }
-    }
+    case 'link':
+      return linkEntity(place, tag.attributes.get('href') ?? '', findUser)
     case 'emoji':
       return { ...place, type: 'custom_emoji', custom_emoji_id: tag.attributes.get('emoji-id') ?? '' }
     case 'span':

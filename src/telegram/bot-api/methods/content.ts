@@ -1,11 +1,12 @@
 import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types'
 import type { PersonAccount } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
-import { findEntities } from '../../world/entities.js'
-import { parseHtml } from '../../world/html.js'
+import { parseFormatted, settleText } from '../../world/formatting.js'
+import type { Parsed } from '../../world/markdown.js'
 import { hasRight } from '../../world/members.js'
 import { LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
+import type { World } from '../../world/world.js'
 import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
 
@@ -22,55 +23,34 @@ export function writableChat(call: Call): WorldChat {
   return chat
 }
 
-export interface Formatted {
-  readonly text: string
-  readonly entities: MessageEntity[]
-}
-
-/**
- * A text with its entities. HTML is read as Telegram reads it; Markdown is taken as plain text, which a later slice
- * will mend.
- */
-export function formattedText(params: Params, name: 'text' | 'caption'): Formatted {
-  const source = params.text(name) ?? ''
-  const mode = params.text('parse_mode')?.toLowerCase()
-  if (mode !== undefined && !['', 'html', 'markdown', 'markdownv2'].includes(mode))
-    throw badRequest('unsupported parse_mode')
-  const given = mode ? undefined : params.list(name === 'text' ? 'entities' : 'caption_entities')
-  const parsed =
-    mode === 'html' ? parseHtml(source) : { text: source, entities: (given ?? []) as MessageEntity[] }
+/** A text with its entities, whichever format it came in. */
+export function formattedText(world: World, params: Params, name: string, longest: number): Parsed {
+  const mode = params.text(name === 'text' || name === 'caption' ? 'parse_mode' : `${name}_parse_mode`) ?? ''
+  const entities = name === 'text' ? 'entities' : `${name}_entities`
+  const given = mode === '' ? (params.list(entities) ?? []) : []
+  const findUser = (id: number) => world.accounts.find(id)?.user
+  const parsed = parseFormatted(params.text(name) ?? '', mode, given as MessageEntity[], findUser)
   // Measured before entities are looked for: a body may hold 50 MB of text.
-  const { length } = parsed.text.trim()
-  if (length > (name === 'text' ? LONGEST_TEXT : LONGEST_CAPTION))
-    throw badRequest(name === 'text' ? 'message is too long' : 'message caption is too long')
-  return trim(parsed)
+  if (parsed.text.trim().length > longest) throw badRequest(TOO_LONG.get(name) ?? `${name} is too long`)
+  return settleText(parsed)
 }
 
-/** Telegram cuts white space off both ends; entities shift along, and found ones join them. */
-function trim({ text, entities }: Formatted): Formatted {
-  const start = text.length - text.trimStart().length
-  const trimmed = text.trim()
-  const kept = entities
-    .map((entity) => ({ ...entity, offset: entity.offset - start }))
-    .filter(({ offset }) => offset >= 0 && offset < trimmed.length)
-    .map((entity) => ({ ...entity, length: Math.min(entity.length, trimmed.length - entity.offset) }))
-  const found = findEntities(trimmed).filter((entity) =>
-    kept.every(
-      (other) =>
-        entity.offset >= other.offset + other.length || other.offset >= entity.offset + entity.length,
-    ),
-  )
-  return { text: trimmed, entities: [...kept, ...found].sort((a, b) => a.offset - b.offset) }
-}
+const TOO_LONG = new Map([
+  ['text', 'message is too long'],
+  ['caption', 'message caption is too long'],
+])
 
-export function textContent(params: Params): { text: string; entities?: MessageEntity[] } {
-  const { text, entities } = formattedText(params, 'text')
+export function textContent({ world, params }: Call): { text: string; entities?: MessageEntity[] } {
+  const { text, entities } = formattedText(world, params, 'text', LONGEST_TEXT)
   if (text === '') throw badRequest('message text is empty')
   return { text, ...(entities.length > 0 && { entities }) }
 }
 
-export function captionContent(params: Params): { caption?: string; caption_entities?: MessageEntity[] } {
-  const { text, entities } = formattedText(params, 'caption')
+export function captionContent(
+  world: World,
+  params: Params,
+): { caption?: string; caption_entities?: MessageEntity[] } {
+  const { text, entities } = formattedText(world, params, 'caption', LONGEST_CAPTION)
   if (text === '') return {}
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
 }

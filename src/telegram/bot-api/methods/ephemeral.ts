@@ -8,7 +8,7 @@ import { notModified, presentChat } from './messages.js'
 /** Ephemeral messages have ids of their own, and methods of their own. */
 export const ephemeralMethods: Methods = {
   editEphemeralMessageText(call) {
-    const content = textContent(call.params)
+    const content = textContent(call)
     const stored = ephemeralMessage(call, 'message to edit not found')
     const markup = inlineKeyboard(call.params)
     const { text, entities: _, reply_markup, ...rest } = stored.message

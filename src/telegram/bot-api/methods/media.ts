@@ -22,7 +22,7 @@ export const mediaMethods: Methods = {
       if (kind !== 'photo' && kind !== 'document')
         throw badRequest(`can't parse InputMedia: ${kind} is not served here`)
       const file = findFile(call, item.text('media'), kind)
-      return { ...mediaContent(kind, file), ...captionContent(item) }
+      return { ...mediaContent(kind, file), ...captionContent(world, item) }
     })
     const chat = writableChat(call)
     const album = world.nextAlbumId()
@@ -48,7 +48,7 @@ export const mediaMethods: Methods = {
 function send(call: Call, kind: 'photo' | 'document'): Message {
   const file = call.params.upload(kind) ?? findFile(call, call.params.text(kind), kind)
   const stored = 'id' in file ? file : call.world.files.store(file.bytes, file.name, file.type)
-  const content = { ...mediaContent(kind, stored), ...captionContent(call.params) }
+  const content = { ...mediaContent(kind, stored), ...captionContent(call.world, call.params) }
   const chat = writableChat(call)
   return post(call.world, chat, {
     author: call.bot,

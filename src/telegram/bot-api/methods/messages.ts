@@ -24,7 +24,7 @@ const DELETABLE_FOR = 48 * 3_600_000
 
 export const messageMethods: Methods = {
   sendMessage(call) {
-    const content = textContent(call.params)
+    const content = textContent(call)
     const chat = writableChat(call)
     const { message } = post(call.world, chat, {
       author: call.bot,
@@ -43,7 +43,7 @@ export const messageMethods: Methods = {
   },
 
   editMessageText(call) {
-    const content = textContent(call.params)
+    const content = textContent(call)
     const stored = editableMessage(call)
     const markup = inlineKeyboard(call.params)
     const { message } = stored

@@ -1,0 +1,44 @@
+import type { MessageEntity, User } from 'grammy/types'
+
+/** Who has this id, if anybody. */
+export type FindUser = (id: number) => User | undefined
+
+interface Place {
+  readonly offset: number
+  readonly length: number
+}
+
+const USER_LINK = /^tg:(?:\/\/)?user\/?\?(?:[^#]*&)?id=(\d{1,16})(?:[&#]|$)/i
+
+/** A link's entity: a mention where it names a user who is there, nothing where it leads nowhere. */
+export function linkEntity(place: Place, url: string, findUser: FindUser): MessageEntity | undefined {
+  if (place.length === 0) return undefined
+  const mentioned = USER_LINK.exec(url)
+  if (mentioned !== null) {
+    const user = findUser(Number(mentioned[1]))
+    return user && { ...place, type: 'text_mention', user }
+  }
+  const checked = checkedLink(url)
+  return checked === undefined ? undefined : { ...place, type: 'text_link', url: checked }
+}
+
+/** Telegram completes links: `example.com` leads to `http://example.com/`. What has no host of two parts is none. */
+function checkedLink(url: string): string | undefined {
+  const trimmed = url.trim()
+  if (/^(?:tg|ton|tonsite):\S+$/i.test(trimmed)) return trimmed
+  const parts = /^(?:(https?):\/\/)?([^\s/?#]+)(\/[^\s?#]*)?([?#]\S*)?$/i.exec(trimmed)
+  if (parts === null) return undefined
+  const [, scheme = 'http', host = '', path = '/', rest = ''] = parts
+  if (!/^(?:[^@]*@)?[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)+(?::\d{1,5})?$/u.test(host)) return undefined
+  return `${scheme.toLowerCase()}://${host.toLowerCase()}${path}${rest}`
+}
+
+/** What is wrong with a custom emoji's link, in Telegram's words; else the emoji's id. */
+export function readEmojiLink(url: string): { readonly id: string } | { readonly wrong: string } {
+  const parts = /^([a-z][\w+.-]*):(?:\/\/)?([^/?#]*)[^?#]*(?:\?([^#]*))?/i.exec(url)
+  if (parts?.[1]?.toLowerCase() !== 'tg') return { wrong: 'Custom emoji URL must have scheme tg' }
+  if (parts[2]?.toLowerCase() !== 'emoji') return { wrong: 'Custom emoji URL must have host "emoji"' }
+  const id = new URLSearchParams(parts[3] ?? '').get('id')
+  if (id === null) return { wrong: 'Custom emoji URL must have an emoji identifier' }
+  return /^[1-9]\d{0,18}$/.test(id) ? { id } : { wrong: 'Invalid custom emoji identifier specified' }
+}
