@@ -88,8 +88,7 @@ export class Changes {
     if (attempt !== this.attempt) throw closed()
     this.client = client
     client.on('message', (_: string, message: string) => this.listeners.tell(heard(message)))
-    // Its end is what tells of it.
-    client.on('error', () => undefined)
+    client.on('error', this.connection.failed)
     client.on('end', () => this.lost(client))
     try {
       await client.connect()

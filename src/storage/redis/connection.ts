@@ -200,7 +200,8 @@ export class Connection {
     this.client.on('error', () => undefined)
   }
 
-  private readonly failed = (error: unknown): void => {
+  /** Remembers what a client said: what follows from it says less. */
+  readonly failed = (error: unknown): void => {
     this.lastError = wordsOf(error)
   }
 
@@ -210,9 +211,8 @@ export class Connection {
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
     // That a connection ended says less than why it could not begin.
-    const reason = message.startsWith('Connection is closed') ? (this.lastError ?? message) : message
-    this.lastError = reason
-    return explained(reason)
+    if (message !== NEVER && !message.startsWith('Connection is closed')) this.lastError = message
+    return explained(this.lastError ?? message)
   }
 }
 

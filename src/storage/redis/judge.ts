@@ -26,6 +26,8 @@ export interface RedisShared {
 }
 
 const MOST_IN_CALL = 256
+/** What comes before the answers: see the script. */
+const FIRST_ANSWER = 20
 /** Each call costs the server as much as some questions do. */
 const LEAST_IN_CALL = 32
 const CALLS_OUT = 2
@@ -176,12 +178,12 @@ export class RedisJudge implements Judge {
     const { connection, keys, counts } = this.shared
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
-    const reply = (await connection.run(this.run, names, args)) as [Buffer, number, Buffer, ...Buffer[]]
-    const [bytes, corrupt, times, ...errors] = reply
-    counts.corrupt += corrupt
+    const reply = (await connection.run(this.run, names, args)) as Buffer | [Buffer, ...Buffer[]]
+    const [bytes, ...errors] = Buffer.isBuffer(reply) ? [reply] : reply
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const answers: Answers = { view, own: times.readDoubleLE(0), at: times.readDoubleLE(8) }
-    let from = 0
+    const answers: Answers = { view, own: view.getFloat64(0, true), at: view.getFloat64(8, true) }
+    counts.corrupt += view.getUint32(16, true)
+    let from = FIRST_ANSWER
     for (let i = 0; i < items.length; i++) {
       this.answer(items[i] as Pending, answers, from)
       from += lengthOf(view, from, this.script)

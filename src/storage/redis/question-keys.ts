@@ -101,19 +101,21 @@ const MARKS = 2
 
 /** The keys of one call, each named once: of records and marks, and of sequences. The bot's clock comes before. */
 export class CallKeys {
-  readonly texts = new KeyNumbers()
-  readonly sequences = new KeyNumbers()
+  /** By their place among all keys: the first is the clock. */
+  readonly texts = new KeyNumbers(2)
+  readonly sequences = new KeyNumbers(1)
 }
 
 class KeyNumbers {
   readonly names: string[] = []
   private readonly numbers = new Map<string, number>()
 
-  /** From 1, as Lua counts. */
+  constructor(private readonly first: number) {}
+
   of(name: string): number {
     let number = this.numbers.get(name)
     if (number === undefined) {
-      number = this.names.push(name)
+      number = this.first - 1 + this.names.push(name)
       this.numbers.set(name, number)
     }
     return number

@@ -27,11 +27,13 @@ export interface Question {
 /** The arguments of one call. */
 export interface Call {
   readonly names: readonly string[]
-  readonly args: readonly (number | Buffer)[]
+  readonly args: readonly Buffer[]
 }
 
-/** The first list is ARGV[5]. */
-const FIRST_LIST = 5
+/** The first list is ARGV[2]. */
+const FIRST_LIST = 2
+/** What comes before the questions: see the script. */
+const HEAD = 9
 
 /** Writes questions down as the plan's script reads them. */
 export function encode(
@@ -48,7 +50,7 @@ export function encode(
   }
   const head = long ? LONG_HEAD : SHORT_HEAD
   const stride = head + bodyBytes
-  const entries = Buffer.allocUnsafe(items.length * stride)
+  const entries = Buffer.allocUnsafe(HEAD + items.length * stride)
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)
   const names = new CallKeys()
   const lists: Buffer[] = []
@@ -61,7 +63,7 @@ export function encode(
       costs = FIRST_LIST - 1 + lists.push(costList(ask.costs, size))
       costLists.set(ask.costs, costs)
     }
-    const from = i * stride
+    const from = HEAD + i * stride
     view.setUint8(from, op)
     view.setUint16(from + 1, costs, true)
     if (long) {
@@ -76,10 +78,10 @@ export function encode(
     questionKeys.write(ask, keys, names, view, from + head)
   }
   const { texts, sequences } = names
-  return {
-    names: [keys.clock, ...texts.names, ...sequences.names],
-    args: [grace, entries, texts.names.length, long ? 1 : 0, ...lists],
-  }
+  view.setUint32(0, grace, true)
+  view.setUint32(4, texts.names.length, true)
+  view.setUint8(8, long ? 1 : 0)
+  return { names: [keys.clock, ...texts.names, ...sequences.names], args: [entries, ...lists] }
 }
 
 function costList(costs: readonly number[], size: number): Buffer {

@@ -13,55 +13,40 @@
 
 export const PRELUDE = `
 local call, try, read, pack = redis.call, redis.pcall, struct.unpack, struct.pack
-local floor, sub, format = math.floor, string.sub, string.format
-local KEYS, ARGV, ENTRIES, GRACE, COUNT, LONG = KEYS, ARGV, ARGV[2], tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4] == '1'
--- Records and marks as texts, had at once; then records as tables, and bits of sequences, by the number of their key; lists of
--- costs and limits; the keys and scopes of records to be written; numbers as texts.
-local S, R, Q, LISTS, DIRTY, SCOPES, TEXTS, NAN = {}, {}, {}, {}, {}, {}, {}, 0 / 0
--- The chain's own time, the clock's, the latest of the first; how many records could not be read, and how many are to be written.
-local T = {0, 0, 0, 0, 0}
-local LONGWAY
-for from = 1, COUNT, 1000 do
-  local some = call('MGET', unpack(KEYS, from + 1, from < COUNT - 999 and from + 1000 or COUNT + 1))
-  if from == 1 then S = some else for i, s in ipairs(some) do S[from + i - 1] = s end end
-end
--- MGET tells of what is no text as if it were not there. Were these marks, nobody would be blocked: so it counts as a text
--- that cannot be read.
-do
-  local absent, n = {}, 0
-  for i = 1, COUNT do
-    if not S[i] then
-      n = n + 1
-      absent[n] = KEYS[i + 1]
-    end
-  end
-  for from = 1, n, 1000 do
-    if call('EXISTS', unpack(absent, from, from < n - 999 and from + 999 or n)) > 0 then
-      for i = 1, COUNT do
-        if not S[i] and call('EXISTS', KEYS[i + 1]) == 1 then S[i] = '\\1' end
-      end
-      break
-    end
+local floor, sub, format, NAN = math.floor, string.sub, string.format, 0 / 0
+local KEYS, ARGV, ENTRIES = KEYS, ARGV, ARGV[1]
+local GRACE, COUNT, LONG, FIRST = read('<I4I4B', ENTRIES)
+LONG = LONG == 1
+-- Records and marks as texts, by the number of their key; then records as tables, and bits of sequences; lists of costs and
+-- limits by number, and below zero numbers as texts; keys and scopes of records to be written, in turn.
+local S, R, Q, LISTS, DIRTY = nil, {}, {}, {}, {}
+local dirty, corrupt, LATEST, LONGWAY = 0, 0, 0, nil
+-- MGET tells of what is no text as if it were not there: a record is then begun anew.
+if COUNT < 1000 then S = call('MGET', unpack(KEYS, 1, 1 + COUNT))
+else
+  S = {}
+  for from = 1, 1 + COUNT, 1000 do
+    local some = call('MGET', unpack(KEYS, from, from + 999 < 1 + COUNT and from + 999 or 1 + COUNT))
+    for i, s in ipairs(some) do S[from + i - 1] = s end
   end
 end
 -- The time of a bot never goes back: what a step back of more than a second takes away is added to all that follows.
-do
-  local t, kept = call('TIME'), try('GET', KEYS[1])
-  local at, high, offset = t[1] * 1000 + floor(t[2] / 1000), 0, 0
-  if kept and #kept == 16 then high, offset = read('<dd', kept) end
+local t = call('TIME')
+local AT, high, offset = t[1] * 1000 + floor(t[2] / 1000), 0, 0
+if S[1] then
+  if #S[1] == 16 then high, offset = read('<dd', S[1]) end
   -- Of no sense: begun anew.
   if not (high >= 0 and high < 281474976710656 and offset >= 0 and offset < 281474976710656) then
-    high, offset = 0, 0
-    T[4] = 1
+    high, offset, corrupt = 0, 0, 1
   end
-  if at > high + 1000 then call('SET', KEYS[1], pack('<dd', at, offset))
-  elseif at < high - 1000 then
-    offset = offset + high - at
-    call('SET', KEYS[1], pack('<dd', at, offset))
-  end
-  T[1], T[2] = at + offset, at
-  if not LONG then T[3] = T[1] end
 end
+if AT > high + 1000 then call('SET', KEYS[1], pack('<dd', AT, offset))
+elseif AT < high - 1000 then
+  offset = offset + high - AT
+  call('SET', KEYS[1], pack('<dd', AT, offset))
+end
+local NOW = AT + offset
+if not LONG then LATEST = NOW end
 `
 
 /** What the long way begins with. It is made where it is needed first: most calls do without. */
@@ -73,15 +58,15 @@ local SIZES = {10, 18, 12, false, false, false, 18}
 
 -- Without its marks nobody knows whether a subject is blocked, so nothing is decided about it.
 local function unreadable(k)
-  T[4] = T[4] + 1
-  error('UNREADABLE ' .. KEYS[k + 1], 0)
+  corrupt = corrupt + 1
+  error('UNREADABLE ' .. KEYS[k], 0)
 end
 
 local function text(n)
-  local t = TEXTS[n]
+  local t = LISTS[-n]
   if not t then
     t = format('%.0f', n)
-    TEXTS[n] = t
+    LISTS[-n] = t
   end
   return t
 end
@@ -89,8 +74,8 @@ end
 local function touch(k, r, scope)
   if r[2] then return end
   r[2] = true
-  T[5] = T[5] + 1
-  DIRTY[T[5]], SCOPES[T[5]] = k, scope
+  dirty = dirty + 2
+  DIRTY[dirty - 1], DIRTY[dirty] = k, scope
 end
 
 -- For how long a record is kept that lapses in so many milliseconds: half a minute or a quarter longer, so that those
@@ -116,7 +101,7 @@ end
 local function parts(s, k, now)
   local count, x = byte(s, 1), {}
   local pos = 8 + count * 5
-  local left = call('PTTL', KEYS[k + 1])
+  local left = call('PTTL', KEYS[k])
   if left < 0 then left = 86400000 end
   for i = 0, count - 1 do
     local tag, kind = read('<I4I1', s, 2 + i * 5)
@@ -144,12 +129,12 @@ local function saveAll(k, r, head, cells, lapses, now)
   if r[3] > lapses then lapses = r[3] end
   if lapses <= now then
     S[k] = false
-    return call('DEL', KEYS[k + 1])
+    return call('DEL', KEYS[k])
   end
   local lives = life(lapses - now)
   r[4] = now + lives
   out[2] = pack('<I6', r[4])
   S[k] = concat(out)
-  call('PSETEX', KEYS[k + 1], text(lives + GRACE), S[k])
+  call('PSETEX', KEYS[k], text(lives + GRACE), S[k])
 end
 `

@@ -38,10 +38,10 @@ export function quickWay(layout: PlanLayout, list: string, body: string, told: s
     '  local limits, mask, taken',
     `  op, costs, limits, serial, now, at, mask, taken${list} = read('<BHHdddI4d${body}', ENTRIES, pos)`,
     '  if op ~= 0 or limits > 0 or now < 0 then break end',
-    '  if now > T[3] then T[3] = now end',
+    '  if now > LATEST then LATEST = now end',
     'else',
     `  op, costs, serial${list} = read('<BHd${body}', ENTRIES, pos)`,
-    '  now, at = T[1], T[2]',
+    '  now, at = NOW, AT',
     'end',
     'local C = LISTS[costs]',
     'if not C then',
@@ -62,8 +62,8 @@ export function quickWay(layout: PlanLayout, list: string, body: string, told: s
       recorded
         ? `if r${index} and not r${index}[2] then
   r${index}[2] = true
-  local d = T[5] + 1
-  T[5], DIRTY[d], SCOPES[d] = d, k${index}, ${index}
+  dirty = dirty + 2
+  DIRTY[dirty - 1], DIRTY[dirty] = k${index}, ${index}
 end`
         : '',
     ),
@@ -223,30 +223,30 @@ export function saveLoop({ scopes }: PlanLayout): string {
       `${nth === 0 ? 'if' : 'elseif'} scope == ${index} then`,
       'local lapses = 0',
       cells.map((column) => lapseOf(column)),
-      `if r[1] or r[3] > 0 or lapses <= T[3] then LONGWAY = LONGWAY or longWay() LONGWAY.save(${index}, k, r, T[3])
-else
+      `if LONGWAY and (r[1] or r[3] > 0 or lapses <= LATEST) then LONGWAY.save(${index}, k, r, LATEST)
+elseif lapses > LATEST then
   local was = S[k]
   if r[4] >= lapses and was and #was == ${sizeOf(cells)} then
-    call('SETRANGE', KEYS[k + 1], '0', ${packed})
+    call('SETRANGE', KEYS[k], '0', ${packed})
   else
-    local lives = lapses - T[3]
+    local lives = lapses - LATEST
     local step = lives < 600000 and 1000 or 60000
     lives = floor((lives + (lives > 120000 and lives / 4 or 30000)) / step + 1) * step
-    r[4] = T[3] + lives
+    r[4] = LATEST + lives
     lives = lives + GRACE
-    local text = TEXTS[lives]
+    local text = LISTS[-lives]
     if not text then
       text = format('%.0f', lives)
-      TEXTS[lives] = text
+      LISTS[-lives] = text
     end
-    call('PSETEX', KEYS[k + 1], text, ${packed})
+    call('PSETEX', KEYS[k], text, ${packed})
   end
 end`,
     )
   })
   return lines(
-    'for i = 1, T[5] do',
-    'local k, scope = DIRTY[i], SCOPES[i]',
+    'for i = 2, dirty, 2 do',
+    'local k, scope = DIRTY[i - 1], DIRTY[i]',
     'local r = R[k]',
     branches,
     'end',
@@ -254,21 +254,32 @@ end`,
   )
 }
 
-/** Writes the bits of sequences that changed. */
+/**
+ * Writes the bits of sequences that changed. Once a minute a text is told to live as long as it matters, and listed; of too
+ * many, that begun first goes.
+ */
 export const SAVE_SEQUENCES = `for _, q in pairs(Q) do
   if q[5] then
-    for w in pairs(q[4]) do
-      local text = TEXTS[16 + w * 4]
-      if not text then
-        text = format('%.0f', 16 + w * 4)
-        TEXTS[16 + w * 4] = text
-      end
-      call('SETRANGE', q[9], text, pack('<I4', q[3][w]))
-    end
-    call('SETRANGE', q[9], '0', pack('<dd', q[1], q[2]))
+    local key = q[9]
+    for w in pairs(q[4]) do call('SETRANGE', key, format('%.0f', 16 + w * 4), pack('<I4', q[3][w])) end
+    call('SETRANGE', key, '0', pack('<dd', q[1], q[2]))
     if q[6] or q[7] or floor(q[8] / 60000) ~= floor(q[1] / 60000) then
-      LONGWAY = LONGWAY or longWay()
-      LONGWAY.renew(q, T[3])
+      local lives = format('%.0f', q[1] - LATEST + 120001 + GRACE)
+      local index, number = key:match('^(.*):([^:]*)$')
+      call('PEXPIRE', key, lives)
+      call('PEXPIRE', key .. ':r', lives)
+      if type(try('ZADD', index, q[1], number)) == 'table' then
+        -- Something else is there.
+        corrupt = corrupt + 1
+        call('DEL', index)
+        call('ZADD', index, q[1], number)
+      end
+      call('PEXPIRE', index, lives)
+      if q[6] and call('ZCARD', index) > 2048 then
+        local oldest = call('ZRANGE', index, 0, 0)[1]
+        call('DEL', index .. ':' .. oldest, index .. ':' .. oldest .. ':r')
+        call('ZREM', index, oldest)
+      end
     end
   end
 end`

@@ -169,7 +169,7 @@ local function chunk(number)
   if type(head) ~= 'table' and #head >= 16 then lapses, begun = read('<dd', head) end
   if head ~= '' and not (begun > 0 and begun <= lapses and lapses < 2 ^ 48) then
     lapses, begun, head = 0, 0, ''
-    T[4] = T[4] + 1
+    corrupt = corrupt + 1
   end
   local q = {lapses, begun, {}, {}, false, false, false, lapses, key, head}
   Q[number] = q
@@ -214,7 +214,7 @@ local function surely(key, command, ...)
   local failure = try(command, key, ...)
   if type(failure) ~= 'table' then return end
   if sub(failure.err, 1, 9) ~= 'WRONGTYPE' then error(failure) end
-  T[4] = T[4] + 1
+  corrupt = corrupt + 1
   call('DEL', key)
   call(command, key, ...)
 end
@@ -251,21 +251,6 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
   elseif owner ~= serial then return end
   call('HDEL', q[9] .. ':r', i)
   if to == 1 then setState(q, i, 1) end
-end
-
--- Keeps a chunk for as long as it matters, and lists it; of too many, that begun first goes.
-local function renew(q, now)
-  local lives = text(ceil(q[1] - now) + 120000 + GRACE)
-  local index, number = q[9]:match('^(.*):([^:]*)$')
-  call('PEXPIRE', q[9], lives)
-  call('PEXPIRE', q[9] .. ':r', lives)
-  surely(index, 'ZADD', q[1], number)
-  call('PEXPIRE', index, lives)
-  if q[6] and call('ZCARD', index) > 2048 then
-    local oldest = call('ZRANGE', index, 0, 0)[1]
-    call('DEL', index .. ':' .. oldest, index .. ':' .. oldest .. ':r')
-    call('ZREM', index, oldest)
-  end
 end
 `
 

@@ -23,7 +23,7 @@ import { PART, tagOf } from './tags.js'
 export interface PlanScript {
   readonly layout: PlanLayout
   readonly text: string
-  /** Bytes of one question in ARGV[2], less its head. */
+  /** Bytes of one question in ARGV[1], less its head. */
   readonly bodyBytes: number
   /** Bytes of one answer. */
   readonly answerBytes: number
@@ -57,8 +57,7 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
     header(layout),
     PRELUDE,
     heads(layout),
-    longWay(layout, names, list, body, answerBytes),
-    main(layout, names, list, body, size),
+    main(layout, names, list, body, size, longWay(layout, names, list, body, answerBytes)),
   )
   return {
     layout,
@@ -93,22 +92,21 @@ function fieldsOf({ scopes, claims }: PlanLayout): Field[] {
 function header({ plan, scopes }: PlanLayout): string {
   return `-- Decides a chain of ${plan.checks.length} checks over ${scopes.length} scopes for a batch of questions, each by itself and in turn.
 -- KEYS[1]      the bot's clock: the highest time seen, and what to add to it
--- KEYS[2..]    records and marks, then bits of sequences; the questions name each of the two by number, from 1
--- ARGV[1]      milliseconds that a record outlives what it holds
--- ARGV[2]      the questions, each of the same length: see decide()
--- ARGV[3]      how many records and marks there are
--- ARGV[4]      1 where questions are long: they tell the time, bring limits of their own, or settle
--- ARGV[5..]    lists of costs and of limits, which questions name by number
--- result       the answers: see answer() and quick(); how many records could not be read; the chain's own time and the
---              clock's; errors, each with the number of its question`
+-- KEYS[2..]    records and marks, which questions name by their number here; then bits of sequences, which they number from 1
+-- ARGV[1]      milliseconds that a record outlives what it holds (4), how many records and marks there are (4), 1 where
+--              questions are long, since they tell the time, bring limits of their own, or settle (1); then the
+--              questions, each of the same length: see decide()
+-- ARGV[2..]    lists of costs and of limits, which questions name by number
+-- result       the chain's own time, the clock's (8 each), how many records could not be read (4), then the answers: see
+--              answer() and the loop; where some failed a list of that and of errors, each with the number of its question`
 }
 
-/** All that the quick way leaves out, in one function that makes the others. */
+/** All that the quick way leaves out, in one function that makes the others: they are made where they are needed first. */
 function longWay(layout: PlanLayout, names: Names, list: string, body: string, answerBytes: number): string {
   const { plan, scopes, claims, limited } = layout
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
   return lines(
-    'local function longWay()',
+    'LONGWAY = (function()',
     LONG_WAY,
     limited.some(({ part }) => part === PART.log) && LOG,
     limited.some(({ part }) => part === PART.counters) && COUNTERS,
@@ -121,12 +119,12 @@ function longWay(layout: PlanLayout, names: Names, list: string, body: string, a
     answers(layout, names),
     decision(layout, names, list, body),
     `local function flush()
-  for i = 1, T[5] do
-    local r = R[DIRTY[i]]
+  for i = 2, dirty, 2 do
+    local r = R[DIRTY[i - 1]]
     r[2] = false
-    SAVE[SCOPES[i] + 1](DIRTY[i], r, T[3])
+    SAVE[DIRTY[i] + 1](DIRTY[i - 1], r, LATEST)
   end
-  T[5] = 0
+  dirty = 0
 end
 local function answerTo(pos)
   local peek, records = LONG and byte(ENTRIES, pos) == 1, R
@@ -136,12 +134,12 @@ local function answerTo(pos)
     R = {}
   end
   local ok, answered = pcall(decide, pos)
-  if peek then R, T[5] = records, 0 end
+  if peek then R, dirty = records, 0 end
   if ok then return answered end
   return '\\254' .. rep('\\0', ${answerBytes - 1}), type(answered) == 'table' and answered.err or tostring(answered)
 end
-return {answerTo = answerTo, save = function(scope, k, r, now) SAVE[scope + 1](k, r, now) end, renew = ${sequences ? 'renew' : 'false'}}
-end`,
+return {answerTo = answerTo, save = function(scope, k, r, now) SAVE[scope + 1](k, r, now) end}
+end)()`,
   )
 }
 
@@ -252,8 +250,8 @@ if limits > 0 then
     LISTS[limits] = L
   end
 end
-if now < 0 then now, at = T[1], T[2] end
-if now > T[3] then T[3] = now end
+if now < 0 then now, at = NOW, AT end
+if now > LATEST then LATEST = now end
 if op > 1 then
 ${settlement(layout)}
 return BLANK
@@ -367,28 +365,41 @@ touch(k${scope}, r, ${scope})
 if until_ > now then wait = max(wait, until_ - now) end`
 }
 
-function main(layout: PlanLayout, names: Names, list: string, body: string, size: number): string {
+function main(
+  layout: PlanLayout,
+  names: Names,
+  list: string,
+  body: string,
+  size: number,
+  longWay: string,
+): string {
   const { claims, limited, varied } = layout
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
   // A function of Lua has 200 locals at most: plans of that size go the long way.
   const quick = names.many ? 'break' : quickWay(layout, list, body, 'd'.repeat(limited.length + varied * 2))
-  return `local out, errors = {}, {}
+  return `local out, errors = {}, nil
 local stride = ${size} + (LONG and ${LONG_HEAD} or ${SHORT_HEAD})
-for i = 1, #ENTRIES / stride do
-  local pos = (i - 1) * stride + 1
+for i = 1, (#ENTRIES - FIRST + 1) / stride do
+  local pos = FIRST + (i - 1) * stride
   local answered
   repeat
 ${quick}
   until true
   if not answered then
-    LONGWAY = LONGWAY or longWay()
+    if not LONGWAY then
+${longWay}
+    end
     local failure
     answered, failure = LONGWAY.answerTo(pos)
-    if failure then errors[#errors + 1] = (i - 1) .. ' ' .. failure end
+    if failure then
+      errors = errors or {}
+      errors[#errors + 1] = (i - 1) .. ' ' .. failure
+    end
   end
   out[i] = answered
 end
 ${saveLoop(layout)}
 ${sequences ? SAVE_SEQUENCES : ''}
-return {table.concat(out), T[4], pack('<dd', T[1], T[2]), unpack(errors)}`
+local reply = pack('<ddI4', NOW, AT, corrupt) .. table.concat(out)
+return errors and {reply, unpack(errors)} or reply`
 }

@@ -42,12 +42,12 @@ export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
     r = {false, false, 0, kept${names}}
     if #s > ${size} then
       local ok, x = pcall(extras, s, ${size + 1})
-      if ok then r[1] = x else T[4] = T[4] + 1 end
+      if ok then r[1] = x else corrupt = corrupt + 1 end
     end
   else
     local ok, x = pcall(parts, s, k, now)
     r = ${blank}
-    if not ok then T[4] = T[4] + 1
+    if not ok then corrupt = corrupt + 1
     else`,
     cells.map((column) => adopt(column)),
     `      if next(x) then r[1] = x end`,
