@@ -76,6 +76,8 @@ export interface NewTelegramBot {
   readonly firstName?: string
   /** Whether it takes inline queries. Default: true. */
   readonly inline?: boolean
+  /** Whether requests to join come to it with a `query_id`, to be answered within ten seconds. Default: false. */
+  readonly joinRequestQueries?: boolean
   readonly id?: number
 }
 

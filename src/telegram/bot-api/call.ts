@@ -59,7 +59,8 @@ export function sharedChatOf(call: Call): SharedChat {
 export function assertPresent({ world, bot }: Call, chat: WorldChat): void {
   if (chat.kind === 'private') {
     if (chat.blocked) throw forbidden('bot was blocked by the user')
-    if (!chat.started) throw forbidden("bot can't initiate conversation with a user")
+    if (!chat.started && !world.asksToJoin(chat.person.id, bot.id))
+      throw forbidden("bot can't initiate conversation with a user")
     return
   }
   const membership = world.membership(chat, bot.id)

@@ -1,7 +1,9 @@
-import type { ChatAdministratorRights, ChatPermissions, Message } from 'grammy/types'
+import type { ChatAdministratorRights, ChatInviteLink, ChatPermissions, Message } from 'grammy/types'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat } from '../world/chats.js'
+import { describeInvite } from '../world/invite-link.js'
+import { createInvite, revokeInvite } from '../world/invites.js'
 import {
   completePermissions,
   completeRights,
@@ -91,6 +93,29 @@ export class MemberPresence extends Presence {
     if (isIn(standing)) throw this.refuse('asks to join', 'they are in already')
     if (standing.status === 'kicked') throw this.refuse('asks to join', 'they are banned')
     requestToJoin(world, this.room, actor, options.bio)
+  }
+
+  /** Makes an invite link of their own. `for` is how long it is good; without terms it is good for ever and anybody. */
+  async makesInviteLink(
+    terms: {
+      readonly name?: string
+      readonly for?: Duration
+      readonly memberLimit?: number
+      readonly createsJoinRequest?: boolean
+    } = {},
+  ): Promise<ChatInviteLink> {
+    const { world, actor } = this.scene
+    const { for: span, ...rest } = terms
+    const expireDate =
+      span === undefined ? undefined : world.date() + Math.ceil(parseDuration(span, 'for') / 1000)
+    return this.#attempt('makes an invite link', () =>
+      describeInvite(this.room, createInvite(world, this.room, actor, { ...rest, expireDate }), actor.id),
+    )
+  }
+
+  async revokesInviteLink(link: ChatInviteLink): Promise<void> {
+    const { world, actor } = this.scene
+    this.#attempt('revokes an invite link', () => revokeInvite(world, this.room, actor, link.invite_link))
   }
 
   async approves(who: Somebody): Promise<void> {
@@ -184,9 +209,9 @@ export class MemberPresence extends Presence {
   }
 
   /** What Telegram refuses to a person is a mistake in the test's story. */
-  #attempt(deed: string, act: () => void): void {
+  #attempt<Result>(deed: string, act: () => Result): Result {
     try {
-      act()
+      return act()
     } catch (error) {
       if (error instanceof Refusal) throw this.refuse(deed, error.description)
       throw error

@@ -1,8 +1,11 @@
-import type { InlineQuery, Message } from 'grammy/types'
+import type { ChatInviteLink, InlineQuery, Message } from 'grammy/types'
 import type { Duration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage } from '../world/chats.js'
+import { joinByInvite } from '../world/invites.js'
 import { setBlocked } from '../world/membership.js'
+import { Refusal } from '../world/refusal.js'
 import type { InlineAnswer, World } from '../world/world.js'
 import { ChannelPresence, GroupPresence } from './member-presence.js'
 import { Payment, type Purchase } from './payment.js'
@@ -85,6 +88,25 @@ export class Person {
   to(bot: TelegramBot): Presence {
     const room = this.#world.privateChat(this.account, bot.account)
     return new Presence({ world: this.#world, patience: this.#patience, actor: this.account, room })
+  }
+
+  /**
+   * Follows an invite link. Resolves with 'requested' where somebody must let them in first.
+   *
+   * @throws SentinelError `telegram.invalid` for a link that is revoked, expired or used up, or is not for them.
+   */
+  async joinsBy(
+    link: string | ChatInviteLink,
+    options: { readonly bio?: string } = {},
+  ): Promise<'joined' | 'requested'> {
+    const url = typeof link === 'string' ? link : link.invite_link
+    try {
+      return joinByInvite(this.#world, url, this.account, options.bio)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      const why = `${this.firstName} cannot join by that invite link: ${error.description}.`
+      throw new SentinelError('telegram.invalid', why)
+    }
   }
 
   /** Blocks the bot: it gets `my_chat_member`, and 403 when it writes. */

@@ -54,6 +54,7 @@ export interface NewBot {
   readonly username: string
   readonly firstName?: string | undefined
   readonly inline?: boolean | undefined
+  readonly joinRequestQueries?: boolean | undefined
 }
 
 export class Accounts {
@@ -115,7 +116,7 @@ export class Accounts {
         has_topics_enabled: false,
         allows_users_to_create_topics: false,
         can_manage_bots: false,
-        supports_join_request_queries: false,
+        supports_join_request_queries: options.joinRequestQueries ?? false,
       },
       token: `${id}:${randomBytes(26).toString('base64url').slice(0, 35)}`,
       queue: new UpdateQueue(this.now),

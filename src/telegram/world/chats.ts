@@ -1,6 +1,7 @@
 import type { Chat, ChatPermissions, Message, ReactionType } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
 import type { BotAccount, PersonAccount } from './accounts.js'
+import type { InviteLink } from './invite-link.js'
 import { type Membership, membershipAt } from './members.js'
 
 /** A message as the world keeps it: what everybody sees, and what Telegram alone knows. */
@@ -84,6 +85,8 @@ export interface JoinRequest {
   readonly person: PersonAccount
   readonly bio?: string
   readonly at: Ms
+  /** The link they came by. */
+  readonly invite?: InviteLink
 }
 
 /** A supergroup or a channel. */
@@ -95,6 +98,8 @@ export interface SharedChat {
   readonly permissions: ChatPermissions
   readonly members: Map<number, Membership>
   readonly joinRequests: Map<number, JoinRequest>
+  /** By their address, oldest first. */
+  readonly invites: Map<string, InviteLink>
   readonly history: History
   /** The channel's discussion group, or the group's channel. */
   linkedId?: number

@@ -1,6 +1,7 @@
 import type { ChatMemberUpdated } from 'grammy/types'
 import type { Account, PersonAccount } from './accounts.js'
 import { describeChat, type PrivateChat, type SharedChat } from './chats.js'
+import { describeInvite, type InviteLink } from './invite-link.js'
 import {
   describeMember,
   hasRight,
@@ -21,15 +22,17 @@ export interface Change {
   /** Who did it; the target themselves when they join or leave. */
   readonly performer: Account
   readonly viaJoinRequest?: boolean
+  readonly invite?: InviteLink | undefined
 }
 
 /** Changes where somebody stands, and tells the bots: my_chat_member, chat_member, then the service message. */
 export function changeMembership(world: World, change: Change): void {
-  const { chat, target, next, performer } = change
+  const { chat, target, next, performer, invite } = change
   const old = world.membership(chat, target.id)
   chat.members.set(target.id, next)
   chat.joinRequests.delete(target.id)
   const current = world.membership(chat, target.id)
+  if (isIn(current) && !isIn(old)) invite?.joined.add(target.id)
   if (JSON.stringify(old) === JSON.stringify(current)) return
   const updateFor = (viewerId: number): ChatMemberUpdated => ({
     chat: describeChat(chat),
@@ -37,6 +40,7 @@ export function changeMembership(world: World, change: Change): void {
     date: world.date(),
     old_chat_member: describeMember(target.user, old, viewerId),
     new_chat_member: describeMember(target.user, current, viewerId),
+    ...(invite !== undefined && { invite_link: describeInvite(chat, invite, viewerId) }),
     ...(change.viaJoinRequest === true && { via_join_request: true }),
   })
   if (target.kind === 'bot') world.emit(target, 'my_chat_member', updateFor(target.id))
@@ -66,8 +70,19 @@ export function setBlocked(world: World, chat: PrivateChat, blocked: boolean): v
   })
 }
 
-export function requestToJoin(world: World, chat: SharedChat, person: PersonAccount, bio?: string): void {
-  chat.joinRequests.set(person.id, { person, at: world.clock.now(), ...(bio !== undefined && { bio }) })
+export function requestToJoin(
+  world: World,
+  chat: SharedChat,
+  person: PersonAccount,
+  bio?: string,
+  invite?: InviteLink,
+): void {
+  chat.joinRequests.set(person.id, {
+    person,
+    at: world.clock.now(),
+    ...(bio !== undefined && { bio }),
+    ...(invite !== undefined && { invite }),
+  })
   const described = describeChat(chat)
   if (described.type !== 'supergroup' && described.type !== 'channel') return
   for (const bot of world.botsIn(chat))
@@ -78,6 +93,12 @@ export function requestToJoin(world: World, chat: SharedChat, person: PersonAcco
         user_chat_id: person.id,
         date: world.date(),
         ...(bio !== undefined && { bio }),
+        ...(invite !== undefined && { invite_link: describeInvite(chat, invite, bot.id) }),
+        ...(bot.me.supports_join_request_queries && {
+          query_id: world.joinQueries.open(bot.id, (answer) => {
+            if (answer !== 'queue') decideJoinRequest(world, chat, bot, person.id, answer === 'approve')
+          }),
+        }),
       })
 }
 
@@ -97,7 +118,14 @@ export function decideJoinRequest(
     )
   chat.joinRequests.delete(userId)
   if (approve)
-    changeMembership(world, { chat, target: request.person, next: MEMBER, performer, viaJoinRequest: true })
+    changeMembership(world, {
+      chat,
+      target: request.person,
+      next: MEMBER,
+      performer,
+      viaJoinRequest: true,
+      invite: request.invite,
+    })
 }
 
 /** What must hold before somebody may ban, unban or restrict somebody else. */

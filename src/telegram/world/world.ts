@@ -11,7 +11,8 @@ import {
 } from './chats.js'
 import type { TelegramClock } from './clock.js'
 import { Files } from './files.js'
-import { isIn, type Membership } from './members.js'
+import type { InviteLink } from './invite-link.js'
+import { hasRight, isIn, type Membership } from './members.js'
 import { OpenQueries } from './queries.js'
 import type { UpdateKind } from './updates.js'
 
@@ -71,6 +72,9 @@ export interface ShippingAnswer extends CheckoutAnswer {
   readonly shipping_options?: readonly Record<string, unknown>[]
 }
 
+/** What a bot decides about somebody who asks to join; `queue` leaves it to the administrators. */
+export type JoinAnswer = 'approve' | 'decline' | 'queue'
+
 /**
  * How long a query may be answered. The ten seconds of a checkout are documented (Bot API, PreCheckoutQuery); for
  * the others Telegram publishes no number, these are what bots observe.
@@ -78,6 +82,10 @@ export interface ShippingAnswer extends CheckoutAnswer {
 const CALLBACK_LIFETIME = 15_000
 const INLINE_LIFETIME = 10_000
 const CHECKOUT_LIFETIME = 10_000
+/** "Within 10 seconds" (Bot API, ChatJoinRequest). */
+const JOIN_LIFETIME = 10_000
+/** How long a bot may write to somebody because they asked to join (Bot API, ChatJoinRequest.user_chat_id). */
+const ASKED_LATELY = 300_000
 
 const FIRST_SHARED_CHAT = 1_001_000_000_001
 
@@ -89,6 +97,7 @@ export class World {
   readonly inlineQueries: OpenQueries<InlineAnswer>
   readonly checkoutQueries: OpenQueries<CheckoutAnswer>
   readonly shippingQueries: OpenQueries<ShippingAnswer>
+  readonly joinQueries: OpenQueries<JoinAnswer>
 
   readonly #shared = new Map<number, SharedChat>()
   readonly #private = new Map<string, PrivateChat>()
@@ -103,6 +112,7 @@ export class World {
     this.inlineQueries = new OpenQueries(now, INLINE_LIFETIME)
     this.checkoutQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
     this.shippingQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
+    this.joinQueries = new OpenQueries(now, JOIN_LIFETIME)
   }
 
   /** Unix time in seconds, as the Bot API dates everything. */
@@ -161,6 +171,7 @@ export class World {
       },
       members: new Map(),
       joinRequests: new Map(),
+      invites: new Map(),
       history: new History(),
     }
     this.#shared.set(id, chat)
@@ -174,6 +185,23 @@ export class World {
   sharedChatByName(username: string): SharedChat | undefined {
     const wanted = username.toLowerCase()
     return [...this.#shared.values()].find((chat) => chat.username?.toLowerCase() === wanted)
+  }
+
+  inviteAt(url: string): { readonly chat: SharedChat; readonly link: InviteLink } | undefined {
+    for (const chat of this.#shared.values()) {
+      const link = chat.invites.get(url)
+      if (link !== undefined) return { chat, link }
+    }
+    return undefined
+  }
+
+  /** Whether they wait to be let in where the bot decides about it. */
+  asksToJoin(personId: number, botId: number): boolean {
+    return [...this.#shared.values()].some((chat) => {
+      const request = chat.joinRequests.get(personId)
+      if (request === undefined || this.clock.now() - request.at >= ASKED_LATELY) return false
+      return hasRight(this.membership(chat, botId), 'can_invite_users')
+    })
   }
 
   /** Made on first sight; `started` tells whether the person ever wrote. */

@@ -1,5 +1,6 @@
 import type { ChatFullInfo } from 'grammy/types'
 import type { SharedChat } from '../../world/chats.js'
+import { primaryInvite } from '../../world/invites.js'
 import { describeMember, isAdministrator, isIn, LEFT } from '../../world/members.js'
 import { changeMembership } from '../../world/membership.js'
 import { badRequest } from '../../world/refusal.js'
@@ -34,11 +35,13 @@ export const chatMethods: Methods = {
       }
     }
     if (chat.username === undefined) assertPresent(call, chat)
+    const invite = primaryInvite(chat, call.bot.id)
     const described = {
       id: chat.id,
       title: chat.title,
       ...(chat.username !== undefined && { username: chat.username, active_usernames: [chat.username] }),
       ...(chat.linkedId !== undefined && { linked_chat_id: chat.linkedId }),
+      ...(invite !== undefined && { invite_link: invite.url }),
       ...COMMON,
     }
     return chat.kind === 'channel'

@@ -1,6 +1,7 @@
 import type { Methods } from '../call.js'
 import { chatMethods } from './chats.js'
 import { ephemeralMethods } from './ephemeral.js'
+import { inviteMethods } from './invites.js'
 import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
@@ -12,6 +13,7 @@ export const METHODS: Methods = {
   ...updateMethods,
   ...chatMethods,
   ...memberMethods,
+  ...inviteMethods,
   ...messageMethods,
   ...ephemeralMethods,
   ...mediaMethods,

@@ -14,12 +14,7 @@ import {
   type Right,
   untilDateAt,
 } from '../../world/members.js'
-import {
-  assertMayPromote,
-  assertMayRestrict,
-  changeMembership,
-  decideJoinRequest,
-} from '../../world/membership.js'
+import { assertMayPromote, assertMayRestrict, changeMembership } from '../../world/membership.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 
@@ -89,9 +84,6 @@ export const memberMethods: Methods = {
     changeMembership(world, { chat, target, next, performer: bot })
     return true
   },
-
-  approveChatJoinRequest: (call) => decide(call, true),
-  declineChatJoinRequest: (call) => decide(call, false),
 }
 
 /** What they wrote stays: `revoke_messages` is about what the banned person still sees, and that is nothing. */
@@ -101,13 +93,6 @@ function ban(call: Call): true {
   assertMayRestrict(world, chat, bot, target)
   const untilDate = untilDateAt(params.integer('until_date'), world.date())
   changeMembership(world, { chat, target, next: { status: 'kicked', untilDate }, performer: bot })
-  return true
-}
-
-function decide(call: Call, approve: boolean): true {
-  const chat = sharedChatOf(call)
-  const userId = required(call, 'user_id', 'invalid user_id specified')
-  decideJoinRequest(call.world, chat, call.bot, userId, approve)
   return true
 }
 
