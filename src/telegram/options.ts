@@ -119,6 +119,8 @@ export interface NewGroup {
   readonly admins?: readonly NewAdministrator[]
   /** Makes it public. Without the @. */
   readonly username?: string
+  /** Gives it topics; a channel has none. Default: false. */
+  readonly forum?: boolean
   readonly id?: number
 }
 

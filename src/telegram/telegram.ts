@@ -14,6 +14,7 @@ import { Patience } from './people/waiting.js'
 import type { SharedChat } from './world/chats.js'
 import { createClock, type TelegramClock } from './world/clock.js'
 import { completeRights, MEMBER } from './world/members.js'
+import { newForum } from './world/topics.js'
 import { World } from './world/world.js'
 
 /**
@@ -67,7 +68,8 @@ export class Telegram {
   }
 
   createGroup(options: NewGroup): TelegramGroup {
-    const room = this.#world.addSharedChat('supergroup', options)
+    const forum = options.forum === true ? newForum() : undefined
+    const room = this.#world.addSharedChat('supergroup', options, forum)
     this.#settle(room, options)
     return new TelegramGroup(this.#world, room)
   }

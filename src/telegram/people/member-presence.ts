@@ -1,7 +1,13 @@
-import type { ChatAdministratorRights, ChatInviteLink, ChatPermissions, Message } from 'grammy/types'
+import type {
+  ChatAdministratorRights,
+  ChatInviteLink,
+  ChatPermissions,
+  ForumTopic,
+  Message,
+} from 'grammy/types'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import type { Account } from '../world/accounts.js'
-import type { SharedChat } from '../world/chats.js'
+import type { SharedChat, Topic } from '../world/chats.js'
 import { describeInvite } from '../world/invite-link.js'
 import { createInvite, revokeInvite } from '../world/invites.js'
 import {
@@ -21,7 +27,9 @@ import {
   decideJoinRequest,
   requestToJoin,
 } from '../world/membership.js'
-import { badRequest, Refusal } from '../world/refusal.js'
+import { badRequest } from '../world/refusal.js'
+import { closeTopic, createTopic, describeTopic, editTopic, topicOf } from '../world/topics.js'
+import type { World } from '../world/world.js'
 import type { TelegramChannel } from './places.js'
 import { Presence, type Scene } from './presence.js'
 
@@ -108,24 +116,24 @@ export class MemberPresence extends Presence {
     const { for: span, ...rest } = terms
     const expireDate =
       span === undefined ? undefined : world.date() + Math.ceil(parseDuration(span, 'for') / 1000)
-    return this.#attempt('makes an invite link', () =>
+    return this.attempt('makes an invite link', () =>
       describeInvite(this.room, createInvite(world, this.room, actor, { ...rest, expireDate }), actor.id),
     )
   }
 
   async revokesInviteLink(link: ChatInviteLink): Promise<void> {
     const { world, actor } = this.scene
-    this.#attempt('revokes an invite link', () => revokeInvite(world, this.room, actor, link.invite_link))
+    this.attempt('revokes an invite link', () => revokeInvite(world, this.room, actor, link.invite_link))
   }
 
   async approves(who: Somebody): Promise<void> {
-    this.#attempt('approves', () =>
+    this.attempt('approves', () =>
       decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, true),
     )
   }
 
   async declines(who: Somebody): Promise<void> {
-    this.#attempt('declines', () =>
+    this.attempt('declines', () =>
       decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, false),
     )
   }
@@ -137,20 +145,20 @@ export class MemberPresence extends Presence {
       throw this.refuse('adds somebody', 'they are not a member')
     if (isIn(world.membership(this.room, who.account.id))) return
     if (world.membership(this.room, who.account.id).status === 'kicked')
-      this.#attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
+      this.attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
     this.#change(who.account, MEMBER)
   }
 
   /** For ever, or `{ for: '1h' }`: thirty seconds to 366 days, as in Telegram. */
   async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
-    this.#attempt('bans', () => {
+    this.attempt('bans', () => {
       assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
       this.#change(who.account, { status: 'kicked', untilDate: this.#until(options.for) })
     })
   }
 
   async unbans(who: Somebody): Promise<void> {
-    this.#attempt('unbans', () => {
+    this.attempt('unbans', () => {
       assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
       if (this.scene.world.membership(this.room, who.account.id).status === 'kicked')
         this.#change(who.account, LEFT)
@@ -163,7 +171,7 @@ export class MemberPresence extends Presence {
     permissions: ChatPermissions = {},
     options: { readonly for?: Duration } = {},
   ): Promise<void> {
-    this.#attempt('restricts', () => {
+    this.attempt('restricts', () => {
       const { world, actor } = this.scene
       assertMayRestrict(world, this.room, actor, who.account)
       this.#change(who.account, {
@@ -177,7 +185,7 @@ export class MemberPresence extends Presence {
 
   /** All rights but being anonymous, unless some are named: then these alone. */
   async promotes(who: Somebody, rights?: Partial<ChatAdministratorRights>): Promise<void> {
-    this.#attempt('promotes', () => {
+    this.attempt('promotes', () => {
       const { world, actor } = this.scene
       assertMayPromote(world, this.room, actor, who.account)
       if (!isIn(world.membership(this.room, who.account.id))) throw badRequest('USER_NOT_PARTICIPANT')
@@ -191,7 +199,7 @@ export class MemberPresence extends Presence {
   }
 
   async demotes(who: Somebody): Promise<void> {
-    this.#attempt('demotes', () => {
+    this.attempt('demotes', () => {
       assertMayPromote(this.scene.world, this.room, this.scene.actor, who.account)
       if (this.scene.world.membership(this.room, who.account.id).status === 'administrator')
         this.#change(who.account, MEMBER)
@@ -206,16 +214,6 @@ export class MemberPresence extends Presence {
     if (span === undefined) return 0
     const now = this.scene.world.date()
     return untilDateAt(now + Math.ceil(parseDuration(span, 'for') / 1000), now)
-  }
-
-  /** What Telegram refuses to a person is a mistake in the test's story. */
-  #attempt<Result>(deed: string, act: () => Result): Result {
-    try {
-      return act()
-    } catch (error) {
-      if (error instanceof Refusal) throw this.refuse(deed, error.description)
-      throw error
-    }
   }
 }
 
@@ -235,6 +233,40 @@ export class MemberPresence extends Presence {
  * ```
  */
 export class GroupPresence extends MemberPresence {
+  /** The person in a topic: what they do there, they do in it. */
+  inTopic(topic: ForumTopic): Presence {
+    const found = this.attempt('goes into a topic', () => topicOf(this.room, topic.message_thread_id))
+    return new Presence({ ...this.scene, topic: found })
+  }
+
+  async createsTopic(name: string): Promise<ForumTopic> {
+    const { world, actor } = this.scene
+    return this.attempt('creates a topic', () =>
+      describeTopic(createTopic(world, this.room, actor, { name })),
+    )
+  }
+
+  async renamesTopic(topic: ForumTopic, name: string): Promise<void> {
+    this.#changeTopic('renames a topic', topic, (...args) => editTopic(...args, { name }))
+  }
+
+  async closesTopic(topic: ForumTopic): Promise<void> {
+    this.#changeTopic('closes a topic', topic, (...args) => closeTopic(...args, true))
+  }
+
+  async reopensTopic(topic: ForumTopic): Promise<void> {
+    this.#changeTopic('reopens a topic', topic, (...args) => closeTopic(...args, false))
+  }
+
+  #changeTopic(
+    deed: string,
+    { message_thread_id: id }: ForumTopic,
+    change: (world: World, chat: SharedChat, author: Account, topic: Topic) => void,
+  ): void {
+    const { world, actor } = this.scene
+    this.attempt(deed, () => change(world, this.room, actor, topicOf(this.room, id)))
+  }
+
   /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Takes an administrator. */
   anonymously(): Presence {
     const { world, actor } = this.scene

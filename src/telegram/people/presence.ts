@@ -1,11 +1,19 @@
 import type { Message, ReactionType, ReactionTypeEmoji } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
-import { describeChat, type SharedChat, type StoredMessage, type WorldChat } from '../world/chats.js'
+import {
+  describeChat,
+  type SharedChat,
+  type StoredMessage,
+  type Topic,
+  type WorldChat,
+} from '../world/chats.js'
 import { findEntities } from '../world/entities.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn, type Permissions } from '../world/members.js'
 import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
+import { Refusal } from '../world/refusal.js'
+import { assertOpen } from '../world/topics.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
@@ -18,6 +26,8 @@ export interface Scene {
   readonly room: WorldChat
   /** A chat they speak for instead of themselves. */
   readonly voice?: SharedChat | undefined
+  /** The topic they speak in, other than the General one. */
+  readonly topic?: Topic | undefined
 }
 
 /**
@@ -154,7 +164,8 @@ export class Presence {
     const { world, actor, room, voice } = this.scene
     this.#checkMaySpeak(content)
     this.#checkLength(content)
-    return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo })
+    const thread = this.scene.topic ?? topicOfReply(room, replyTo)
+    return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread })
   }
 
   #checkLength({ text, caption }: Content): void {
@@ -171,6 +182,8 @@ export class Presence {
       if (room.blocked) throw this.refuse('writes', `they blocked the bot; let them unblock it first`)
       return
     }
+    const { topic = room.forum?.general } = this.scene
+    if (topic !== undefined) this.attempt('writes', () => assertOpen(world, room, actor, topic))
     const membership = world.membership(room, actor.id)
     if (!isIn(membership)) throw this.refuse('writes', `they are not a member (${membership.status})`)
     if (membership.status === 'restricted') {
@@ -199,6 +212,16 @@ export class Presence {
     return stored
   }
 
+  /** @internal What Telegram refuses to a person is a mistake in the test's story. */
+  protected attempt<Result>(deed: string, act: () => Result): Result {
+    try {
+      return act()
+    } catch (error) {
+      if (error instanceof Refusal) throw this.refuse(deed, error.description)
+      throw error
+    }
+  }
+
   /** @internal */
   protected refuse(deed: string, why: string): SentinelError {
     const { actor, room } = this.scene
@@ -216,6 +239,11 @@ export class Presence {
     const standard = kind === 'photo' ? 'image/jpeg' : 'application/octet-stream'
     return mediaContent(kind, this.scene.world.files.store(bytes, name, type ?? standard))
   }
+}
+
+function topicOfReply(room: WorldChat, replyTo: StoredMessage | undefined): Topic | undefined {
+  const id = replyTo?.message.is_topic_message === true ? replyTo.message.message_thread_id : undefined
+  return id === undefined || room.kind === 'private' ? undefined : room.forum?.topics.get(id)
 }
 
 export function textContent(text: string): Content {

@@ -89,6 +89,23 @@ export interface JoinRequest {
   readonly invite?: InviteLink
 }
 
+/** A topic of a forum. Its id is that of the message that opened it. */
+export interface Topic {
+  readonly id: number
+  /** Nobody opened the General topic. */
+  readonly creatorId: number | undefined
+  name: string
+  readonly color: number
+  emoji: string | undefined
+  isClosed: boolean
+  isHidden?: boolean
+}
+
+export interface Forum {
+  readonly topics: Map<number, Topic>
+  readonly general: Topic
+}
+
 /** A supergroup or a channel. */
 export interface SharedChat {
   readonly kind: 'supergroup' | 'channel'
@@ -101,6 +118,8 @@ export interface SharedChat {
   /** By their address, oldest first. */
   readonly invites: Map<string, InviteLink>
   readonly history: History
+  /** Only a supergroup has topics. */
+  readonly forum: Forum | undefined
   /** The channel's discussion group, or the group's channel. */
   linkedId?: number
 }
@@ -124,7 +143,8 @@ export function describeChat(chat: WorldChat): Chat {
     type: chat.kind,
     title: chat.title,
     ...(chat.username !== undefined && { username: chat.username }),
-  }
+    ...(chat.forum !== undefined && { is_forum: true }),
+  } as Chat
 }
 
 /** `now` in Unix seconds. */

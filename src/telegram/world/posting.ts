@@ -1,6 +1,6 @@
 import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
-import { describeChat, type SharedChat, type StoredMessage, type WorldChat } from './chats.js'
+import { describeChat, type SharedChat, type StoredMessage, type Topic, type WorldChat } from './chats.js'
 import { isIn } from './members.js'
 import type { World } from './world.js'
 
@@ -30,14 +30,21 @@ export interface Draft {
   /** Makes it ephemeral: nobody else sees it, and it takes no message id. */
   readonly receiver?: Account | undefined
   readonly replyMarkup?: InlineKeyboardMarkup | undefined
+  /** The topic it belongs to, other than the General one; `new`: it opens one. */
+  readonly thread?: Topic | 'new' | undefined
 }
 
 /** Puts a message into a chat, and into the queues of the bots that get to see it. No rights are checked here. */
 export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage {
   const described = describeChat(chat)
   const ephemeral = draft.receiver !== undefined
+  const id = ephemeral ? 0 : chat.history.claimId()
+  const threadId = draft.thread === 'new' ? id : draft.thread?.id
+  // Whatever is said in a topic answers the message that opened it, if nothing else.
+  const replyTo = draft.replyTo ?? (threadId === undefined ? undefined : chat.history.find(threadId))
   const message: Message = {
-    message_id: ephemeral ? 0 : chat.history.claimId(),
+    message_id: id,
+    ...(threadId !== undefined && { message_thread_id: threadId, is_topic_message: true as const }),
     ...senderOf(chat, draft),
     chat: described,
     date: world.date(),
@@ -45,7 +52,7 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
       ephemeral_message_id: chat.history.claimEphemeralId(),
       receiver_user: draft.receiver.user,
     }),
-    ...(draft.replyTo !== undefined && { reply_to_message: withoutReply(draft.replyTo.message) }),
+    ...(replyTo !== undefined && { reply_to_message: withoutReply(replyTo.message) }),
     ...draft.content,
     ...(draft.replyMarkup !== undefined && { reply_markup: draft.replyMarkup }),
   }
@@ -169,11 +176,28 @@ function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   }
   const byBot = world.accounts.find(authorId)?.kind === 'bot'
   if (byBot && chat.kind === 'supergroup' && !isService(message)) return []
-  return bots.filter((bot) => bot.id !== authorId)
+  return isToldToItsAuthor(message) ? bots : bots.filter((bot) => bot.id !== authorId)
 }
 
+const SERVICE = [
+  'new_chat_members',
+  'left_chat_member',
+  'pinned_message',
+  'forum_topic_created',
+  'forum_topic_edited',
+  'forum_topic_closed',
+  'forum_topic_reopened',
+  'general_forum_topic_hidden',
+  'general_forum_topic_unhidden',
+] as const satisfies readonly (keyof Message)[]
+
 export function isService(message: Message): boolean {
-  return message.new_chat_members !== undefined || message.left_chat_member !== undefined
+  return SERVICE.some((name) => message[name] !== undefined)
+}
+
+/** Bots are told what they did to a chat, but for whom they brought in (need_skip_update_message, as above). */
+function isToldToItsAuthor(message: Message): boolean {
+  return isService(message) && message.new_chat_members === undefined
 }
 
 /** "The Message object in this field will not contain further reply_to_message fields." */

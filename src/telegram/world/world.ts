@@ -2,6 +2,7 @@ import type { Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
 import {
+  type Forum,
   History,
   membershipOf,
   type PrivateChat,
@@ -135,6 +136,7 @@ export class World {
       readonly title: string
       readonly username?: string | undefined
     },
+    forum?: Forum,
   ): SharedChat {
     const what = kind === 'channel' ? 'createChannel' : 'createGroup'
     let id = options.id
@@ -173,7 +175,10 @@ export class World {
       joinRequests: new Map(),
       invites: new Map(),
       history: new History(),
+      forum,
     }
+    // The General topic's id is 1, so no other topic's first message may have it.
+    if (forum !== undefined) chat.history.claimId()
     this.#shared.set(id, chat)
     return chat
   }

@@ -46,7 +46,12 @@ export const chatMethods: Methods = {
     }
     return chat.kind === 'channel'
       ? { ...described, type: 'channel' }
-      : { ...described, type: 'supergroup', permissions: chat.permissions }
+      : {
+          ...described,
+          type: 'supergroup',
+          permissions: chat.permissions,
+          ...(chat.forum !== undefined && { is_forum: true }),
+        }
   },
 
   getChatMember(call) {

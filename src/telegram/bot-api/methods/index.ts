@@ -6,6 +6,7 @@ import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
 import { queryMethods } from './queries.js'
+import { topicMethods } from './topics.js'
 import { updateMethods } from './updates.js'
 
 /** Everything served here. A method of Telegram that is missing answers 501. */
@@ -15,6 +16,7 @@ export const METHODS: Methods = {
   ...memberMethods,
   ...inviteMethods,
   ...messageMethods,
+  ...topicMethods,
   ...ephemeralMethods,
   ...mediaMethods,
   ...queryMethods,

@@ -1,11 +1,12 @@
 import type { Message } from 'grammy/types'
 import type { StoredFile } from '../../world/files.js'
 import { mediaContent } from '../../world/media.js'
-import { type Content, post } from '../../world/posting.js'
+import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
 import { Params } from '../params.js'
-import { captionContent, ephemeralReceiver, inlineKeyboard, repliedMessage, writableChat } from './content.js'
+import { captionContent, writableChat } from './content.js'
+import { say } from './sending.js'
 
 export const mediaMethods: Methods = {
   sendPhoto: (call) => send(call, 'photo') as Message.PhotoMessage,
@@ -13,7 +14,7 @@ export const mediaMethods: Methods = {
 
   /** Photos and documents; other media are refused. */
   sendMediaGroup(call) {
-    const { world, bot, params } = call
+    const { world, params } = call
     const media = params.objects('media') ?? []
     if (media.length < 2 || media.length > 10) throw badRequest('wrong number of media in the album')
     const contents = media.map((entry): Content => {
@@ -26,10 +27,8 @@ export const mediaMethods: Methods = {
     })
     const chat = writableChat(call)
     const album = world.nextAlbumId()
-    const replyTo = repliedMessage(call, chat)
     return contents.map(
-      (content) =>
-        post(world, chat, { author: bot, content: { ...content, media_group_id: album }, replyTo }).message,
+      (content) => say(call, chat, { ...content, media_group_id: album }).message,
     ) as (Message.PhotoMessage & Message.DocumentMessage)[]
   },
 
@@ -50,13 +49,7 @@ function send(call: Call, kind: 'photo' | 'document'): Message {
   const stored = 'id' in file ? file : call.world.files.store(file.bytes, file.name, file.type)
   const content = { ...mediaContent(kind, stored), ...captionContent(call.world, call.params) }
   const chat = writableChat(call)
-  return post(call.world, chat, {
-    author: call.bot,
-    content,
-    replyTo: repliedMessage(call, chat),
-    receiver: ephemeralReceiver(call, chat),
-    replyMarkup: inlineKeyboard(call.params),
-  }).message
+  return say(call, chat, content).message
 }
 
 /** A file by its id, or one that came along in the same request (`attach://name`). */

@@ -1,10 +1,11 @@
 import type { Message, ReactionType } from 'grammy/types'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight } from '../../world/members.js'
-import { edit, editMarkup, isService, post, remove } from '../../world/posting.js'
+import { edit, editMarkup, isService, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
-import { ephemeralReceiver, inlineKeyboard, repliedMessage, textContent, writableChat } from './content.js'
+import { inlineKeyboard, textContent, writableChat } from './content.js'
+import { say } from './sending.js'
 
 const ACTIONS = new Set([
   'typing',
@@ -26,14 +27,7 @@ export const messageMethods: Methods = {
   sendMessage(call) {
     const content = textContent(call)
     const chat = writableChat(call)
-    const { message } = post(call.world, chat, {
-      author: call.bot,
-      content,
-      replyTo: repliedMessage(call, chat),
-      receiver: ephemeralReceiver(call, chat),
-      replyMarkup: inlineKeyboard(call.params),
-    })
-    return message as Message.TextMessage
+    return say(call, chat, content).message as Message.TextMessage
   },
 
   sendChatAction(call) {

@@ -1,0 +1,41 @@
+import type { Message } from 'grammy/types'
+import type { StoredMessage, Topic, WorldChat } from '../../world/chats.js'
+import { type Content, post } from '../../world/posting.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertOpen, forumOf, topicOf } from '../../world/topics.js'
+import type { Call } from '../call.js'
+import { ephemeralReceiver, inlineKeyboard, repliedMessage } from './content.js'
+
+/** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons. */
+export function say(call: Call, chat: WorldChat, content: Content): StoredMessage {
+  const replyTo = repliedMessage(call, chat)
+  return post(call.world, chat, {
+    author: call.bot,
+    content,
+    replyTo,
+    thread: threadOf(call, chat, replyTo),
+    receiver: ephemeralReceiver(call, chat),
+    replyMarkup: inlineKeyboard(call.params),
+  })
+}
+
+/** The topic a call names, or that of the message it replies to. */
+export function threadOf(
+  { world, bot, params }: Call,
+  chat: WorldChat,
+  replyTo?: StoredMessage,
+): Topic | undefined {
+  const named = params.integer('message_thread_id')
+  if (chat.kind === 'private' || chat.forum === undefined) {
+    if (named !== undefined) throw badRequest('message thread not found')
+    return undefined
+  }
+  const id = named ?? threadIdOf(replyTo?.message)
+  const topic = id === undefined ? undefined : topicOf(chat, id)
+  assertOpen(world, chat, bot, topic ?? forumOf(chat).general)
+  return topic
+}
+
+function threadIdOf(message: Message | undefined): number | undefined {
+  return message?.is_topic_message === true ? message.message_thread_id : undefined
+}
