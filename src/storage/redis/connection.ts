@@ -67,7 +67,7 @@ export class Connection {
   constructor(given: RedisConnection) {
     this.ours = !isClient(given)
     this.client = clientOf(given)
-    if (this.ours) this.client.on('error', this.failed)
+    if (this.ours) this.client.on('error', this.failed).on('ready', this.recovered)
     else if (isRedis(given) && given.options.autoResendUnfulfilledCommands !== false) {
       process.emitWarning(
         'The Redis client handed to redis() sends unfulfilled commands again after a lost connection, so an update may be charged twice. Set autoResendUnfulfilledCommands: false on it.',
@@ -163,8 +163,8 @@ export class Connection {
       if (!this.wasReady) await this.connected()
       await this.client.ping()
       return true
-    } catch (error) {
-      this.failed(error)
+    } catch {
+      // The next question tells why.
       return false
     }
   }
@@ -185,22 +185,21 @@ export class Connection {
     })
   }
 
-  /** The last failure of the connection, in words without secrets. */
-  get trouble(): string | undefined {
-    return this.lastError
-  }
-
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
     if (!this.ours) return
     this.client.disconnect()
-    this.client.off('error', this.failed)
+    this.client.off('error', this.failed).off('ready', this.recovered)
     // What a dying socket still says is of no use to anybody.
     this.client.on('error', () => undefined)
   }
 
-  /** Remembers what a client said: what follows from it says less. */
+  private readonly recovered = (): void => {
+    this.lastError = undefined
+  }
+
+  /** Remembers what a client said of a connection: what follows from it says less. */
   readonly failed = (error: unknown): void => {
     this.lastError = wordsOf(error)
   }
@@ -211,8 +210,8 @@ export class Connection {
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
     // That a connection ended says less than why it could not begin.
-    if (message !== NEVER && !message.startsWith('Connection is closed')) this.lastError = message
-    return explained(this.lastError ?? message)
+    const isVague = message === NEVER || message.startsWith('Connection is closed')
+    return explained(isVague ? (this.lastError ?? message) : message)
   }
 }
 
