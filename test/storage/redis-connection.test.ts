@@ -1,0 +1,348 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jest } from '@jest/globals'
+import { Cluster, Redis } from 'ioredis'
+import type { SentinelError } from '../../src/core/errors.js'
+import { type RedisConnection, redis } from '../../src/storage/redis/index.js'
+import { freePort } from '../servers/ports.js'
+import { startProxy } from '../servers/proxy.js'
+import { type RedisServer, startRedis } from '../servers/redis.js'
+import { freshName, sharedCluster, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+import { ALICE, admits, askOf, BOT, blocked, bucket, once, planOf } from './redis-desk.js'
+
+const HOUR = 3_600_000
+const PLAN = planOf(blocked, once(), bucket(2, HOUR))
+const SECRET = 'hunter2-of-the-tests'
+
+/** Everything a storage does, once. */
+async function useAll(connection: RedisConnection, prefix = freshName()): Promise<void> {
+  const storage = redis(connection, { prefix })
+  try {
+    const told: string[] = []
+    const stop = await storage.watch(({ kind }) => told.push(kind))
+    const judge = await storage.prepare(PLAN)
+    expect(await admits(judge, askOf(ALICE, [1]))).toBe(true)
+    expect(await admits(judge, askOf(ALICE, [2]))).toBe(true)
+    expect(await admits(judge, askOf(ALICE, [3]))).toBe(false)
+    await storage.reset(BOT, ALICE)
+    const { receipt } = await judge.evaluate(askOf(ALICE, [4]))
+    if (receipt === undefined) throw new Error('there is no receipt')
+    await judge.settle(receipt, 'refund')
+    await storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+    expect(await admits(judge, askOf(ALICE, [5]))).toBe(false)
+    expect((await storage.marks.scan(BOT, 'blocked')).entries).toHaveLength(1)
+    expect((await storage.marks.of(BOT, ALICE)).size).toBe(1)
+    expect(await storage.marks.remove(BOT, 'blocked', [ALICE])).toBe(1)
+    await storage.users.note(BOT, [{ key: ALICE, at: 1, counts: { messages: 2 } }])
+    await storage.users.patch(BOT, ALICE, { language: 'en' })
+    expect((await storage.users.scan(BOT)).users).toHaveLength(1)
+    expect(await storage.users.erase(BOT, ALICE)).toBe(true)
+    await storage.values.put('space', 'key', [1])
+    expect(await storage.values.get('space', 'key')).toEqual([1])
+    expect((await storage.values.scan('space')).entries).toHaveLength(1)
+    expect(await storage.values.remove('space', 'key')).toBe(true)
+    await until('all changes were told', () => told.length >= 3, 2000)
+    expect(told).toEqual(['reset', 'marks', 'marks'])
+    expect(await storage.health()).toMatchObject({ ok: true, corrupt: 0 })
+    stop()
+  } finally {
+    await storage.close()
+  }
+}
+
+async function failure(work: () => unknown): Promise<SentinelError> {
+  try {
+    await work()
+  } catch (error) {
+    return error as SentinelError
+  }
+  throw new Error('it did not fail')
+}
+
+describe('connects by', () => {
+  test('a URL, and options of ioredis', async () => {
+    const url = await sharedRedis()
+    await useAll(url)
+    const { hostname, port } = new URL(url)
+    await useAll({ host: hostname, port: Number(port) })
+  })
+
+  test('a socket of Unix', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sentinel-unix-'))
+    const server = await startRedis({ config: [`unixsocket ${dir}/redis.sock`] })
+    try {
+      await useAll(`unix://${dir}/redis.sock`)
+    } finally {
+      await server.stop()
+      rmSync(dir, { recursive: true })
+    }
+  })
+
+  test('a client of yours, which stays open', async () => {
+    const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false })
+    await useAll(client)
+    expect(await client.ping()).toBe('PONG')
+    client.disconnect()
+  })
+
+  test('a client of a cluster of yours, which stays open', async () => {
+    const client = new Cluster([await sharedCluster()])
+    await useAll(client)
+    expect(await client.ping()).toBe('PONG')
+    client.disconnect()
+  })
+
+  test.each([
+    ['a client', async () => new Redis(await sharedRedis(), { keyPrefix: 'app:' })],
+    ['a client of a cluster', async () => new Cluster([await sharedCluster()], { keyPrefix: 'app:' })],
+  ])('%s with a prefix of its own, which all keys get', async (_, connect) => {
+    const client = await connect()
+    const prefix = freshName()
+    await useAll(client, prefix)
+    const plain = client instanceof Cluster ? client.nodes('master') : [new Redis(await sharedRedis())]
+    const found = (await Promise.all(plain.map((node) => node.keys(`*${prefix}*`)))).flat()
+    // The clock of the bot stays, and what it has counted.
+    expect(found.length).toBeGreaterThan(1)
+    expect(found.filter((key) => !key.startsWith(`app:${prefix}:`))).toEqual([])
+    for (const node of plain) node.disconnect()
+    client.disconnect()
+  })
+
+  test('TLS, with a certificate that is checked', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sentinel-tls-'))
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const files = ['-keyout', `${dir}/key.pem`, '-out', `${dir}/cert.pem`]
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-days',
+        '2',
+        ...subject,
+        ...files,
+      ],
+      { stdio: 'ignore' },
+    )
+    const tlsPort = await freePort()
+    const config = [
+      `tls-port ${tlsPort}`,
+      `tls-cert-file ${dir}/cert.pem`,
+      `tls-key-file ${dir}/key.pem`,
+      `tls-ca-cert-file ${dir}/cert.pem`,
+      'tls-auth-clients no',
+    ]
+    const server = await startRedis({ config, password: SECRET })
+    try {
+      const ca = readFileSync(`${dir}/cert.pem`)
+      await useAll({ host: '127.0.0.1', port: tlsPort, password: SECRET, tls: { ca } })
+      const unknown = redis(`rediss://:${SECRET}@127.0.0.1:${tlsPort}`)
+      const { code, message } = await failure(() => unknown.prepare(PLAN))
+      expect(code).toBe('storage.failed')
+      expect(message).toMatch(/self.signed certificate/)
+      await unknown.close()
+    } finally {
+      await server.stop()
+      rmSync(dir, { recursive: true })
+    }
+  }, 30_000)
+})
+
+describe('refuses', () => {
+  test.each([
+    'localhost:6379',
+    'http://localhost:6379',
+    '',
+    `redis://:${SECRET}@localhost:port`,
+    `redis://:${SECRET}%zz@localhost`,
+  ])('%j, which is no URL of a Redis, and does not repeat it', async (url) => {
+    for (const connection of [url, [url]]) {
+      const { code, message } = await failure(() => redis(connection))
+      expect(code).toBe('option.invalid')
+      expect(message).not.toContain(SECRET)
+      expect(message).toContain('redis://user:password@host:6379')
+    }
+  })
+
+  test('no nodes at all', async () => {
+    expect((await failure(() => redis([]))).code).toBe('option.invalid')
+  })
+
+  test.each(['', 'a b', '{a}', 'x'.repeat(65), 'ä'])('the prefix %j', async (prefix) => {
+    expect((await failure(() => redis('redis://localhost', { prefix }))).code).toBe('option.invalid')
+  })
+
+  test('a client that was closed, at once', async () => {
+    const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false })
+    await client.quit()
+    const storage = redis(client)
+    await until('it is closed', () => client.status === 'end')
+    const { code, message } = await failure(() => storage.prepare(PLAN))
+    expect(code).toBe('storage.failed')
+    expect(message).toContain('has been closed')
+  })
+})
+
+test('warns of a client that sends charges again, and of no other', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+  const url = await sharedRedis()
+  const clients = [
+    new Redis(url, { autoResendUnfulfilledCommands: false, lazyConnect: true }),
+    new Redis(url, { lazyConnect: true }),
+  ]
+  for (const client of clients) await redis(client).close()
+  await redis(url).close()
+  const warnings = [...warn.mock.calls]
+  warn.mockRestore()
+  expect(warnings).toEqual([
+    [
+      expect.stringContaining('Set autoResendUnfulfilledCommands: false on it'),
+      { code: 'GRAMMY_SENTINEL_RESEND' },
+    ],
+  ])
+})
+
+describe('rights', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    const users = {
+      enough: `>${SECRET} ~sentinel:* &sentinel:* +@all -@dangerous +info +role`,
+      least: `>${SECRET} ~sentinel:* &sentinel:* ${LEAST}`,
+      mute: `>${SECRET} ~sentinel:* +@all -@dangerous +info +role resetchannels`,
+      none: `>${SECRET} ~other:* &* +@all`,
+      reader: `>${SECRET} ~sentinel:* &* +@read +@connection +info`,
+    }
+    server = await startRedis({ password: SECRET, users })
+  }, 30_000)
+  afterAll(async () => server.stop())
+  const urlOf = (user: string, password = SECRET): string =>
+    `redis://${user}:${password}@127.0.0.1:${server.port}`
+
+  test.each(['enough', 'least'])(
+    'a user who may do what the documentation says can do all (%s)',
+    async (user) => {
+      await useAll(urlOf(user), `sentinel:${user}`)
+    },
+  )
+
+  test.each(['none', 'reader', 'mute'])('a user who may not (%s) is told what is needed', async (user) => {
+    const { code, message } = await failure(() => useAll(urlOf(user), 'sentinel'))
+    expect(code).toBe('storage.permission')
+    expect(message).toContain('ACL SETUSER … ~sentinel:* &sentinel:*')
+    expect(message).not.toContain(SECRET)
+  })
+
+  test.each([
+    ['a wrong password', () => urlOf('enough', `${SECRET}-not`)],
+    ['a user that is not there', () => urlOf('nobody')],
+    ['no password', () => `redis://127.0.0.1:${server.port}`],
+  ])('%s is told, without the password', async (_, url) => {
+    const storage = redis(url())
+    const errors = [
+      await failure(() => storage.prepare(PLAN)),
+      await failure(() => storage.marks.get(1, ALICE, 'x')),
+      await failure(() => storage.watch(() => undefined)),
+    ]
+    for (const { code, message } of errors) {
+      expect(code).toBe('storage.permission')
+      expect(message).toContain('Check the user and the password')
+      expect(message).not.toContain(SECRET)
+    }
+    expect((await storage.health()).ok).toBe(false)
+    await storage.close()
+  })
+})
+
+/** Of `docs/redis.md`: no more than the storage uses. */
+const LEAST =
+  '+eval +evalsha +ping +info +role +select +subscribe +unsubscribe +publish +time +exists +mget +get +set ' +
+  '+getrange +setrange +psetex +pexpire +pttl +del +hget +hset +hsetnx +hdel +hmget +hgetall +hincrbyfloat +zadd +zrem ' +
+  '+zcard +zrange +zscore +zrangebylex +zrangebyscore'
+
+describe('a replica that only reads', () => {
+  test('is refused when a plan is prepared', async () => {
+    const master = await startRedis()
+    const replica = await startRedis({ replicaOf: master.port })
+    const storage = redis(replica.url)
+    expect(await failure(() => storage.prepare(PLAN))).toMatchObject({
+      code: 'storage.readonly',
+      message: expect.stringContaining('Connect to the master, or through Sentinel'),
+    })
+    await storage.close()
+    await Promise.all([master.stop(), replica.stop()])
+  }, 30_000)
+
+  test('is told when a master becomes one later, whichever kind of question finds out', async () => {
+    const [master, other] = await Promise.all([startRedis(), startRedis()])
+    const admin = new Redis(master.url, { disconnectTimeout: 50 })
+    const storage = redis(master.url)
+    const judge = await storage.prepare(PLAN)
+    const { receipt } = await judge.evaluate(askOf(ALICE, [1]))
+    if (receipt === undefined) throw new Error('there is no receipt')
+    await admin.replicaof('127.0.0.1', other.port)
+    await until('it only reads', async () => (await admin.info('replication')).includes('role:slave'))
+    const works: [string, () => unknown][] = [
+      ['an ask', () => judge.evaluate(askOf(ALICE, [2]))],
+      ['an ask that brings its time', () => judge.evaluate(askOf(ALICE, [3]), Date.now() + HOUR)],
+      ['a settlement', () => judge.settle(receipt, 'refund')],
+      ['a mark', () => storage.marks.put(BOT, 'x', [{ key: ALICE, mark: { since: 1 } }])],
+      ['a value', () => storage.values.put('space', 'key', 1)],
+      ['a reset', () => storage.reset(BOT, ALICE)],
+    ]
+    const codes: [string, string][] = []
+    for (const [what, work] of works) {
+      await until('it is connected', async () => (await storage.health()).ok)
+      codes.push([what, (await failure(work)).code])
+    }
+    expect(codes).toEqual(works.map(([what]) => [what, 'storage.readonly']))
+    await admin.replicaof('NO', 'ONE')
+    await until('it writes again', async () => {
+      try {
+        return await admits(judge, askOf(ALICE, [4]))
+      } catch {
+        return false
+      }
+    })
+    admin.disconnect()
+    await storage.close()
+    await Promise.all([master.stop(), other.stop()])
+  }, 30_000)
+})
+
+test('a charge in flight when the connection is lost is made at most once', async () => {
+  const url = await sharedRedis()
+  const prefix = freshName()
+  const proxy = await startProxy(Number(new URL(url).port))
+  const near = redis(url, { prefix })
+  const far = redis(proxy.urlOf(url), { prefix })
+  const plan = planOf(bucket(1000, 86_400_000))
+  const [judge, direct] = [await far.prepare(plan), await near.prepare(plan)]
+  const left = async (): Promise<number> => Math.ceil((await direct.peek(askOf())).remaining[0] as number)
+  await judge.evaluate(askOf())
+  for (let round = 0; round < 5; round++) {
+    await until('it is connected', async () => (await far.health()).ok)
+    const before = await left()
+    // Answers come late: the charge is made, and the connection is cut before anybody hears of it.
+    proxy.delay(100)
+    const charge = failure(() => judge.evaluate(askOf()))
+    if (round % 2 === 0) await until('it is charged', async () => (await left()) < before)
+    proxy.cut()
+    expect((await charge).code).toBe('storage.failed')
+    await proxy.normal()
+    await until('it is connected', async () => (await far.health()).ok)
+    // Whatever would be sent again would be by now, for it would go before this.
+    await far.marks.get(BOT, ALICE, 'x')
+    expect(before - (await left())).toBe(round % 2 === 0 ? 1 : 0)
+  }
+  await near.close()
+  await far.close()
+  await proxy.stop()
+}, 30_000)

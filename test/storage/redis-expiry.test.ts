@@ -1,0 +1,225 @@
+import { Redis } from 'ioredis'
+import type { Check, Plan } from '../../src/core/check.js'
+import { GLOBAL_KEY, userKey } from '../../src/core/subject.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type RedisServer, startRedis } from '../servers/redis.js'
+import { freshName, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, DEFAULT, once, planOf } from './redis-desk.js'
+
+const PER = 300
+/** Every kind of volatile state, over in a moment. */
+const onRefusal = { penalty: { after: 1, within: PER, bans: [PER] }, noticeEvery: PER }
+const windows = (['log', 'counters', 'fixed'] as const).map(
+  (form): Check => ({
+    kind: 'window',
+    form,
+    guard: 'throttle',
+    slot: form,
+    subject: 0,
+    limit: { amount: 3, per: PER },
+  }),
+)
+const BRIEF: Plan = planOf(
+  blocked,
+  once({ holdFor: PER, retry: true, lease: PER }),
+  claim({ slot: 'debounce', holdFor: PER }),
+  claim({ slot: 'leased', holdFor: PER, lease: PER, retry: true }),
+  ...windows,
+  { ...bucket(1, PER), onRefusal } as Check,
+)
+
+describe('what expires', () => {
+  let admin: Redis
+  let prefix: string
+  let storage: Storage
+  beforeAll(async () => {
+    admin = new Redis(await sharedRedis())
+  }, 30_000)
+  afterAll(() => admin.disconnect())
+  beforeEach(async () => {
+    prefix = freshName()
+    storage = redis(await sharedRedis(), { prefix })
+  })
+  afterEach(async () => storage.close())
+
+  const keys = async (): Promise<string[]> => (await admin.keys(`${prefix}:*`)).sort()
+  const lives = async (names: readonly string[]): Promise<number[]> =>
+    Promise.all(names.map((name) => admin.pttl(name)))
+
+  /** Some of everything that limits count. */
+  async function use(): Promise<void> {
+    const judge = await storage.prepare(BRIEF)
+    const refusals = new Set<number>()
+    for (let token = 1; token <= 8; token++) {
+      const { refusedBy, receipt } = await judge.evaluate(
+        askOf(token % 2 === 0 ? ALICE : BOB, [token, token, token]),
+      )
+      refusals.add(refusedBy)
+      if (receipt !== undefined && token === 1) await judge.settle(receipt, 'release')
+    }
+    // Some passed, and some were punished.
+    expect(refusals).toEqual(new Set([-1, 7]))
+  }
+
+  test('whatever limits count, soon after it matters no longer; the clock of a bot does not', async () => {
+    await use()
+    const names = await keys()
+    // Two records, the bits of update ids, who is at them, and which there are.
+    expect(names.map((name) => name.replace(`${prefix}:{${BOT}}:`, '').replace(/[0-9a-f]{8}/, '…'))).toEqual([
+      'clock',
+      'r…:u7',
+      'r…:u8',
+      's…:g',
+      's…:g:0',
+      's…:g:0:r',
+    ])
+    const [clock, ...rest] = await lives(names)
+    expect(clock).toBe(-1)
+    for (const left of rest) {
+      expect(left).toBeGreaterThan(PER)
+      expect(left).toBeLessThan(PER + 125_000)
+    }
+  })
+
+  test('what marks, users and values are kept in does not, but for what lapses by itself and is then swept', async () => {
+    await storage.prepare(BRIEF)
+    const mark = { since: 1 }
+    await storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark }])
+    await storage.marks.put(BOT, 'role:vip', [{ key: ALICE, mark: { since: 1, until: Date.now() + PER } }])
+    await storage.users.note(BOT, [{ key: ALICE, at: 1, counts: { messages: 1 } }])
+    await storage.values.put('space', 'key', { some: 'value' })
+    await storage.values.put('space', 'key', { some: 'value' }, Date.now() + PER)
+    const names = await keys()
+    expect(names.length).toBeGreaterThan(6)
+    expect(await lives(names)).toEqual(names.map(() => -1))
+    await until(
+      'the mark has lapsed',
+      async () => (await storage.marks.get(BOT, ALICE, 'role:vip')) === undefined,
+    )
+    await until('the value has lapsed', async () => (await storage.values.get('space', 'key')) === undefined)
+    // Whatever is written next of that name sweeps what has lapsed.
+    await storage.marks.put(BOT, 'role:vip', [{ key: BOB, mark }])
+    expect(await admin.zrange(`${prefix}:{${BOT}}:h:role:vip`, '0', '-1')).toEqual(['u8'])
+    await storage.marks.remove(BOT, 'role:vip', [BOB])
+    await storage.marks.remove(BOT, 'blocked', [ALICE])
+    await storage.users.erase(BOT, ALICE)
+    await storage.values.remove('space', 'key')
+    // The clock is there once something has been asked.
+    expect((await keys()).filter((name) => !name.endsWith(':clock'))).toEqual([])
+  })
+
+  test('records go on living while they are used, without being told so each time', async () => {
+    const judge = await storage.prepare(planOf(bucket(1000, 1000)))
+    await judge.evaluate(askOf())
+    const [name] = (await keys()).filter((each) => each.endsWith(':u7'))
+    await admin.config('RESETSTAT')
+    for (let nth = 0; nth < 20; nth++) await judge.evaluate(askOf())
+    expect(await admin.pttl(name as string)).toBeGreaterThan(1000)
+    const text = await admin.info('commandstats')
+    expect(Number(/cmdstat_setrange:calls=(\d+)/.exec(text)?.[1])).toBe(20)
+  })
+})
+
+describe('on a server of its own', () => {
+  let server: RedisServer
+  let admin: Redis
+  beforeAll(async () => {
+    server = await startRedis()
+    admin = new Redis(server.url)
+  }, 30_000)
+  afterAll(async () => {
+    admin.disconnect()
+    await server.stop()
+  })
+  afterEach(async () => admin.flushall())
+
+  test('nothing is left of what limits counted when its time is over', async () => {
+    const storage = redis(server.url)
+    const judge = await storage.prepare(
+      planOf(claim({ slot: 'debounce', holdFor: 20 }), ...windows.slice(1), bucket(1000, 1000)),
+    )
+    for (let user = 1; user <= 50; user++) await judge.evaluate(askOf(userKey(user), [user]))
+    expect(await admin.dbsize()).toBe(51)
+    // Half a minute longer than it matters: moved there, rather than waited for.
+    const names = (await admin.keys('*')).filter((name) => !name.endsWith(':clock'))
+    const left = await Promise.all(names.map((name) => admin.pttl(name)))
+    expect(Math.min(...left)).toBeGreaterThan(30_000 - 1000)
+    expect(Math.max(...left)).toBeLessThan(35_000)
+    for (const [nth, name] of names.entries()) await admin.pexpire(name, (left[nth] as number) - 30_500)
+    await until('only the clock is left', async () => (await admin.dbsize()) === 1, 10_000)
+    expect(await admin.keys('*')).toEqual([`sentinel:{${BOT}}:clock`])
+    await storage.close()
+  }, 30_000)
+
+  test('an eviction of what expires spares blocks, roles, users and values', async () => {
+    await admin.config('SET', 'maxmemory-policy', 'volatile-lru')
+    const storage = redis(server.url)
+    const judge = await storage.prepare(planOf(blocked, bucket(10, 86_400_000)))
+    const keys = Array.from({ length: 500 }, (_, nth) => userKey(nth + 1))
+    await storage.marks.put(
+      BOT,
+      'blocked',
+      keys.map((key) => ({ key, mark: { since: 1 } })),
+    )
+    await storage.users.note(
+      BOT,
+      keys.map((key) => ({ key, at: 1 })),
+    )
+    const used = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1])
+    await admin.config('SET', 'maxmemory', String(used + 1_000_000))
+    for (let from = 0; from < 20_000; from += 1000) {
+      await Promise.all(
+        Array.from({ length: 1000 }, (_, nth) => judge.evaluate(askOf(userKey(1_000_000 + from + nth)))),
+      )
+    }
+    const evicted = Number(/evicted_keys:(\d+)/.exec(await admin.info('stats'))?.[1])
+    expect(evicted).toBeGreaterThan(1000)
+    const decisions = await Promise.all(keys.map((key) => judge.evaluate(askOf(key))))
+    expect(decisions.every(({ refusedBy }) => refusedBy === 0)).toBe(true)
+    expect((await storage.users.scan(BOT)).users).toHaveLength(500)
+    await admin.config('SET', 'maxmemory', '0')
+    await admin.config('SET', 'maxmemory-policy', 'noeviction')
+    await storage.close()
+  }, 30_000)
+
+  test('a user who writes takes the bytes that the documentation says', async () => {
+    const USERS = 10_000
+    const storage = redis(server.url)
+    const judge = await storage.prepare(DEFAULT)
+    const message = [1, 1, 0, 0, 1, 0, 0]
+    const ask = (user: number, token: number) => ({
+      bot: 7_000_000_000,
+      subjects: Array.from({ length: 4 }, (_, scope) => (scope === 1 ? GLOBAL_KEY : userKey(user))),
+      costs: message,
+      tokens: [token],
+    })
+    // So that what is there once for all is not counted.
+    await judge.evaluate(ask(1, 1))
+    const memory = async (): Promise<number> =>
+      Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1])
+    const before = await memory()
+    for (let from = 0; from < USERS; from += 1000) {
+      await Promise.all(
+        Array.from({ length: 1000 }, (_, nth) => {
+          const user = 6_000_000_000 + from + nth
+          return judge.evaluate(ask(user, from + nth))
+        }),
+      )
+    }
+    const each = ((await memory()) - before) / USERS
+    const [name] = await admin.keys('sentinel:{7000000000}:r*:u6000000007')
+    const own = Number(await admin.memory('USAGE', name as string))
+    const measured = { own, each: Math.round(each) }
+    expect(measured.own).toBeLessThanOrEqual(BYTES_OF_KEY)
+    expect(measured.own).toBeGreaterThan(BYTES_OF_KEY * 0.8)
+    expect(measured.each).toBeLessThanOrEqual(BYTES_OF_USER)
+    expect(measured.each).toBeGreaterThan(BYTES_OF_USER * 0.7)
+    await storage.close()
+  }, 30_000)
+})
+
+/** As `docs/redis.md` has it: by MEMORY USAGE, and of all that the server uses, tables and expiry included. */
+const BYTES_OF_KEY = 170
+const BYTES_OF_USER = 260

@@ -1,0 +1,206 @@
+import { Redis } from 'ioredis'
+import type { SentinelError } from '../../src/core/errors.js'
+import { userKey } from '../../src/core/subject.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type ClusterNode, startCluster } from '../servers/cluster.js'
+import { type NetworkProxy, startProxy } from '../servers/proxy.js'
+import { type RedisServer, startRedis } from '../servers/redis.js'
+import { until } from '../servers/until.js'
+import { ALICE, BOT } from './redis-desk.js'
+
+const SECOND = 1000
+
+async function within(ms: number, what: string, holds: () => boolean): Promise<void> {
+  await until(what, holds, ms)
+}
+
+async function codeOf(work: () => unknown): Promise<string> {
+  try {
+    await work()
+    return 'done'
+  } catch (error) {
+    return (error as SentinelError).code
+  }
+}
+
+const touch = async (storage: Storage, bot = BOT): Promise<void> =>
+  storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+
+describe('changes by others', () => {
+  let server: RedisServer
+  let admin: Redis
+  let proxy: NetworkProxy
+  let near: Storage
+  let far: Storage
+  let told: string[]
+  beforeAll(async () => {
+    server = await startRedis()
+    admin = new Redis(server.url, { disconnectTimeout: 50 })
+  }, 30_000)
+  afterAll(async () => {
+    admin.disconnect()
+    await server.stop()
+  })
+  beforeEach(async () => {
+    proxy = await startProxy(server.port)
+    near = redis(proxy.urlOf(server.url))
+    far = redis(server.url)
+    told = []
+    await near.watch(({ kind }) => told.push(kind))
+  })
+  afterEach(async () => {
+    await near.close()
+    await far.close()
+    await proxy.stop()
+    await until('nobody is connected', async () => (await connections()) === 1)
+  })
+
+  const connections = async (): Promise<number> =>
+    String(await admin.client('LIST'))
+      .trim()
+      .split('\n').length
+  const subscribers = async (): Promise<unknown> => (await admin.pubsub('NUMSUB', 'sentinel:changes'))[1]
+
+  test('arrive within a second', async () => {
+    await touch(far)
+    await within(SECOND, 'it is told', () => told.length === 1)
+    await far.reset(BOT, ALICE)
+    await within(SECOND, 'it is told', () => told.length === 2)
+    expect(told).toEqual(['marks', 'reset'])
+  })
+
+  test('what was put on thousands at once is told of each', async () => {
+    const keys = Array.from({ length: 2500 }, (_, nth) => userKey(nth + 1))
+    const heard = new Set<unknown>()
+    await near.watch((change) => {
+      if (change.kind === 'marks') for (const key of change.keys) heard.add(key)
+    })
+    await far.marks.put(
+      BOT,
+      'blocked',
+      keys.map((key) => ({ key, mark: { since: 1 } })),
+    )
+    await within(SECOND, 'all are told', () => heard.size === keys.length)
+  })
+
+  test('what nobody can read is told as a gap', async () => {
+    for (const message of ['', 'null', '{}', '["later","kind"]', '["marks",1,"x",5]']) {
+      await admin.publish('sentinel:changes', message)
+    }
+    await within(SECOND, 'all are told', () => told.length === 5)
+    expect(told).toEqual(Array(5).fill('gap'))
+  })
+
+  test('a connection that is cut is back within a second, and tells that changes may have been missed', async () => {
+    for (let times = 1; times <= 3; times++) {
+      told.length = 0
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await within(SECOND, 'the gap is told', () => told.length === 1)
+      expect(told).toEqual(['gap'])
+      await touch(far)
+      await within(SECOND, 'it is told', () => told.length === 2)
+      expect(await subscribers()).toBe(1)
+    }
+  })
+
+  test('a server that is away for a while is listened to again when it is back', async () => {
+    proxy.refuse()
+    proxy.cut()
+    await until('nobody listens', async () => (await subscribers()) === 0)
+    // Who begins to watch meanwhile is told that it cannot, and spoils nothing.
+    let code = ''
+    await until('it is known that the server is away', async () => {
+      code = await codeOf(() => near.watch(() => undefined))
+      return code !== 'done'
+    })
+    expect(code).toBe('storage.failed')
+    await proxy.normal()
+    await within(SECOND, 'the gap is told', () => told.includes('gap'))
+    await touch(far)
+    await within(SECOND, 'it is told', () => told.includes('marks'))
+    expect(await subscribers()).toBe(1)
+  })
+
+  test('a connection that swallows all is noticed by its silence, and made anew', async () => {
+    const { accepted } = proxy
+    proxy.blackHole()
+    await touch(far)
+    await until('it is given up, and tried anew', () => proxy.accepted > accepted, 4 * SECOND)
+    expect(told).toEqual([])
+    await proxy.normal()
+    // What was swallowed may come after all, through the connection that was given up, to nobody.
+    await within(4 * SECOND, 'the gap is told', () => told.includes('gap'))
+    told.length = 0
+    await far.reset(BOT, ALICE)
+    await within(SECOND, 'it is told', () => told.includes('reset'))
+    expect(told).toEqual(['reset'])
+  }, 20_000)
+
+  test('who stops is told no more, and when all have, nobody listens', async () => {
+    const heard: string[] = []
+    const stop = await near.watch(({ kind }) => heard.push(kind))
+    stop()
+    await touch(far)
+    await within(SECOND, 'the other is told', () => told.length === 1)
+    expect(heard).toEqual([])
+    expect(await subscribers()).toBe(1)
+    const alone = redis(server.url)
+    const stops = [await alone.watch(() => undefined), await alone.watch(() => undefined)]
+    expect(await subscribers()).toBe(2)
+    stops[0]?.()
+    expect(await subscribers()).toBe(2)
+    stops[1]?.()
+    await until('it has stopped listening', async () => (await subscribers()) === 1)
+    // And may begin again.
+    await alone.watch(() => undefined)
+    expect(await subscribers()).toBe(2)
+    await alone.close()
+  })
+
+  test('stopped while it is being made, or closed, a connection is not left behind', async () => {
+    for (let times = 0; times < 20; times++) {
+      const one = redis(server.url)
+      const watching = codeOf(() => one.watch(() => undefined))
+      for (let turn = 0; turn < times; turn++) await new Promise(setImmediate)
+      await one.close()
+      expect(['done', 'storage.closed']).toContain(await watching)
+    }
+    await until('only ours listens', async () => (await subscribers()) === 1)
+  })
+})
+
+test('on a cluster, a killed node is replaced by another to listen to', async () => {
+  const cluster = await startCluster({ replicas: 1 })
+  const [near, far] = [redis(cluster.urls), redis(cluster.urls)]
+  try {
+    const told: string[] = []
+    await near.watch(({ kind }) => told.push(kind))
+    await touch(far)
+    await within(SECOND, 'it is told', () => told.includes('marks'))
+    const node = await listenedTo(cluster.nodes)
+    await node.server.kill()
+    await until('it listens to another', () => told.includes('gap'), 15_000)
+    await cluster.whole()
+    told.length = 0
+    await until('changes are told again', async () => {
+      // On whichever node the bot lies.
+      for (let bot = 1; bot <= 3; bot++) await touch(far, bot).catch(() => undefined)
+      return told.includes('marks')
+    })
+  } finally {
+    await near.close()
+    await far.close()
+    await cluster.stop()
+  }
+}, 60_000)
+
+async function listenedTo(nodes: readonly ClusterNode[]): Promise<ClusterNode> {
+  for (const node of nodes) {
+    const client = new Redis(node.server.url, { disconnectTimeout: 50 })
+    const [, listeners] = await client.pubsub('NUMSUB', 'sentinel:changes')
+    client.disconnect()
+    if (listeners === 1) return node
+  }
+  throw new Error('nobody listens')
+}
