@@ -30,6 +30,12 @@ export class Params {
     return Number.isSafeInteger(number) ? number : undefined
   }
 
+  number(name: string): number | undefined {
+    if (!this.has(name)) return undefined
+    const number = Number(this.text(name))
+    return Number.isFinite(number) ? number : undefined
+  }
+
   flag(name: string): boolean {
     const value = this.#values.get(name)
     if (typeof value === 'string') return ['true', 'yes', '1'].includes(value.toLowerCase())

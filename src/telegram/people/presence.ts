@@ -11,6 +11,7 @@ import {
 import { findEntities } from '../world/entities.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn, type Permissions } from '../world/members.js'
+import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
 import { assertOpen } from '../world/topics.js'
@@ -96,6 +97,47 @@ export class Presence {
           media_group_id: album,
         }).message,
     )
+  }
+
+  /** Sends a poll; with `correct` it is a quiz. Options are named by their place. */
+  async sendsPoll(
+    question: string,
+    options: readonly string[],
+    terms: {
+      readonly isAnonymous?: boolean
+      readonly allowsMultiple?: boolean
+      readonly correct?: number
+    } = {},
+  ): Promise<Message> {
+    const { world, actor } = this.scene
+    const { isAnonymous = true, allowsMultiple = false, correct } = terms
+    const poll = this.attempt('sends a poll', () =>
+      createPoll(world, actor, {
+        question: { text: question },
+        options: options.map((text) => ({ text })),
+        isAnonymous,
+        allowsMultiple,
+        isQuiz: correct !== undefined,
+        ...(correct !== undefined && { correctIds: [correct] }),
+      }),
+    )
+    const stored = this.speak({ poll: describePoll(world, poll, { chat: this.scene.room }) })
+    world.polls.keep(poll.id, poll)
+    return stored.message
+  }
+
+  /** Votes in a poll, for options by their text or place. For none: takes the vote back. */
+  async votes(message: Message, ...options: readonly (string | number)[]): Promise<void> {
+    const stored = this.find(message)
+    const known = stored.message.poll?.options.map(({ text }) => text) ?? []
+    const chosen = options.map((option) => (typeof option === 'number' ? option : known.indexOf(option)))
+    this.attempt('votes', () => vote(this.scene.world, stored, this.scene.actor, chosen))
+  }
+
+  /** Ends a poll of their own. */
+  async stopsPoll(message: Message): Promise<void> {
+    const stored = this.find(message)
+    this.attempt('stops a poll', () => stopPoll(this.scene.world, stored, this.scene.actor))
   }
 
   /** Sends anything else a message can hold, in the Bot API's words: `{ sticker: {…} }`, `{ dice: {…} }`. */

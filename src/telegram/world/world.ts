@@ -14,7 +14,9 @@ import type { TelegramClock } from './clock.js'
 import { Files } from './files.js'
 import type { InviteLink } from './invite-link.js'
 import { hasRight, isIn, type Membership } from './members.js'
+import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
+import { Shelf } from './shelf.js'
 import type { UpdateKind } from './updates.js'
 
 /**
@@ -98,6 +100,8 @@ export class World {
   readonly inlineQueries: OpenQueries<InlineAnswer>
   readonly checkoutQueries: OpenQueries<CheckoutAnswer>
   readonly shippingQueries: OpenQueries<ShippingAnswer>
+  /** By id; the last ten thousand. */
+  readonly polls = new Shelf<WorldPoll>(10_000)
   readonly joinQueries: OpenQueries<JoinAnswer>
 
   readonly #shared = new Map<number, SharedChat>()

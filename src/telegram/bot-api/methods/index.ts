@@ -5,7 +5,9 @@ import { inviteMethods } from './invites.js'
 import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
+import { pollMethods } from './polls.js'
 import { queryMethods } from './queries.js'
+import { thingMethods } from './things.js'
 import { topicMethods } from './topics.js'
 import { updateMethods } from './updates.js'
 
@@ -17,6 +19,8 @@ export const METHODS: Methods = {
   ...inviteMethods,
   ...messageMethods,
   ...topicMethods,
+  ...pollMethods,
+  ...thingMethods,
   ...ephemeralMethods,
   ...mediaMethods,
   ...queryMethods,

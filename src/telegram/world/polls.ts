@@ -1,0 +1,185 @@
+import { randomInt } from 'node:crypto'
+import type { MessageEntity, Poll } from 'grammy/types'
+import type { Ms } from '../../core/duration.js'
+import type { Account, BotAccount, PersonAccount } from './accounts.js'
+import type { StoredMessage } from './chats.js'
+import { badRequest } from './refusal.js'
+import type { World } from './world.js'
+
+export interface PollText {
+  readonly text: string
+  readonly entities?: readonly MessageEntity[] | undefined
+}
+
+export interface PollTerms {
+  readonly question: PollText
+  readonly options: readonly PollText[]
+  readonly isAnonymous: boolean
+  readonly isQuiz: boolean
+  readonly allowsMultiple: boolean
+  /** Default: not in a quiz. */
+  readonly allowsRevoting?: boolean | undefined
+  readonly correctIds?: readonly number[] | undefined
+  readonly explanation?: PollText | undefined
+  /** Seconds it is open. */
+  readonly openPeriod?: number | undefined
+  /** Unix seconds. */
+  readonly closeDate?: number | undefined
+  readonly isClosed?: boolean | undefined
+}
+
+export interface WorldPoll {
+  readonly id: string
+  readonly terms: PollTerms
+  readonly author: Account
+  readonly closesAt: Ms | undefined
+  /** By voter; kept without those who took theirs back. */
+  readonly votes: Map<number, readonly number[]>
+  isClosed: boolean
+}
+
+/** Bot API, sendPoll. */
+const LONGEST = { question: 300, option: 100, explanation: 200, options: 12, period: 2_628_000 }
+
+/** A poll, not yet said anywhere. */
+export function createPoll(world: World, author: Account, terms: PollTerms): WorldPoll {
+  checkTerms(world, terms)
+  const closes =
+    terms.closeDate ?? (terms.openPeriod === undefined ? undefined : world.date() + terms.openPeriod)
+  return {
+    id: `5${String(randomInt(0, 2 ** 47)).padStart(18, '0')}`,
+    terms,
+    author,
+    closesAt: closes === undefined ? undefined : closes * 1000,
+    votes: new Map(),
+    isClosed: terms.isClosed === true,
+  }
+}
+
+function checkTerms(world: World, terms: PollTerms): void {
+  const { question, options, explanation, openPeriod, closeDate } = terms
+  checkText('question', question, LONGEST.question)
+  if (options.length === 0) throw badRequest('poll must have at least 1 option')
+  if (options.length > LONGEST.options)
+    throw badRequest(`poll can't have more than ${LONGEST.options} options`)
+  for (const option of options) checkText('options', option, LONGEST.option)
+  const correct = terms.correctIds ?? []
+  const isOption = (id: number) => Number.isInteger(id) && id >= 0 && id < options.length
+  if (terms.isQuiz && (correct.length === 0 || !correct.every(isOption)))
+    throw badRequest('wrong correct option ID specified')
+  if ((explanation?.text.length ?? 0) > LONGEST.explanation) throw badRequest('poll explanation is too long')
+  const period = openPeriod ?? (closeDate === undefined ? undefined : closeDate - world.date())
+  if (period === undefined) return
+  if (openPeriod !== undefined && closeDate !== undefined)
+    throw badRequest("open_period and close_date can't be specified simultaneously")
+  if (period < 5 || period > LONGEST.period) throw badRequest('poll open period is invalid')
+}
+
+function checkText(what: 'question' | 'options', { text }: PollText, most: number): void {
+  if (text.trim() === '') throw badRequest(`poll ${what} must be non-empty`)
+  if (text.length > most) throw badRequest(`poll ${what} length must not exceed ${most}`)
+}
+
+/** What a vote looks like from outside. None given: it is taken back. */
+export function vote(
+  world: World,
+  stored: StoredMessage,
+  voter: PersonAccount,
+  chosen: readonly number[],
+): void {
+  const poll = pollOf(world, stored)
+  const { terms } = poll
+  if (isClosed(world, poll)) throw badRequest('MESSAGE_POLL_CLOSED')
+  if (new Set(chosen).size !== chosen.length || chosen.some((id) => terms.options[id] === undefined))
+    throw badRequest('OPTION_INVALID')
+  if (chosen.length > 1 && !terms.allowsMultiple) throw badRequest('OPTIONS_TOO_MUCH')
+  if (poll.votes.has(voter.id) && !allowsRevoting(terms)) throw badRequest('REVOTE_NOT_ALLOWED')
+  if (chosen.length === 0) {
+    if (!poll.votes.delete(voter.id)) throw badRequest('there is no vote to take back')
+  } else
+    poll.votes.set(
+      voter.id,
+      [...chosen].sort((a, b) => a - b),
+    )
+  refresh(world, stored, poll)
+  // Bots learn of votes in their own polls only, and of who gave them where that is open.
+  if (poll.author.kind !== 'bot') return
+  world.emit(poll.author, 'poll', describePoll(world, poll, stored))
+  if (terms.isAnonymous) return
+  const option_ids = [...(poll.votes.get(voter.id) ?? [])]
+  world.emit(poll.author, 'poll_answer', {
+    poll_id: poll.id,
+    user: voter.user,
+    option_ids,
+    option_persistent_ids: option_ids.map(String),
+  })
+}
+
+/** Ends a poll; the bots that see it are told, whosever it is. */
+export function stopPoll(world: World, stored: StoredMessage, author: Account): Poll {
+  const poll = pollOf(world, stored)
+  if (poll.author !== author) throw badRequest("poll can't be stopped")
+  if (isClosed(world, poll)) throw badRequest('poll has already been closed')
+  poll.isClosed = true
+  refresh(world, stored, poll)
+  const described = describePoll(world, poll, stored)
+  const { chat } = stored
+  const bots: readonly BotAccount[] = chat.kind === 'private' ? [chat.bot] : world.botsIn(chat)
+  for (const bot of bots) world.emit(bot, 'poll', described)
+  return described
+}
+
+function pollOf(world: World, stored: StoredMessage): WorldPoll {
+  const poll = world.polls.get(stored.message.poll?.id ?? '')
+  if (poll === undefined) throw badRequest('message with poll to stop not found')
+  return poll
+}
+
+function isClosed(world: World, poll: WorldPoll): boolean {
+  return poll.isClosed || (poll.closesAt !== undefined && world.clock.now() >= poll.closesAt)
+}
+
+function allowsRevoting({ allowsRevoting, isQuiz }: PollTerms): boolean {
+  return allowsRevoting ?? !isQuiz
+}
+
+/** The message shows how the poll stands; it was not edited. */
+function refresh(world: World, stored: StoredMessage, poll: WorldPoll): void {
+  stored.message = { ...stored.message, poll: describePoll(world, poll, stored) }
+}
+
+/** The Bot API's Poll. The answer of a quiz is for its author, for a private chat, and for all once it is closed. */
+export function describePoll(world: World, poll: WorldPoll, where?: Pick<StoredMessage, 'chat'>): Poll {
+  const { terms, votes } = poll
+  const closed = isClosed(world, poll)
+  const reveals = closed || poll.author.kind === 'bot' || where?.chat.kind === 'private'
+  const chosen = [...votes.values()].flat()
+  const { question, explanation } = terms
+  return {
+    id: poll.id,
+    question: question.text,
+    ...entitiesOf('question_entities', question),
+    options: terms.options.map((option, index) => ({
+      persistent_id: String(index),
+      text: option.text,
+      ...entitiesOf('text_entities', option),
+      voter_count: chosen.filter((id) => id === index).length,
+    })),
+    total_voter_count: votes.size,
+    is_closed: closed,
+    is_anonymous: terms.isAnonymous,
+    type: terms.isQuiz ? 'quiz' : 'regular',
+    allows_multiple_answers: terms.allowsMultiple,
+    allows_revoting: allowsRevoting(terms),
+    members_only: false,
+    ...(terms.isQuiz && reveals && { correct_option_ids: [...(terms.correctIds ?? [])] }),
+    ...(explanation !== undefined &&
+      reveals && { explanation: explanation.text, ...entitiesOf('explanation_entities', explanation) }),
+    ...(terms.openPeriod !== undefined && { open_period: terms.openPeriod }),
+    ...(poll.closesAt !== undefined && { close_date: poll.closesAt / 1000 }),
+  }
+}
+
+function entitiesOf<Name extends string>(name: Name, { entities = [] }: PollText) {
+  return entities.length === 0 ? {} : ({ [name]: entities } as { [Key in Name]: MessageEntity[] })
+}

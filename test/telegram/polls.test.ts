@@ -1,0 +1,169 @@
+import { Api, GrammyError } from 'grammy'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let alice: Person
+let bob: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'poll_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+const refusalOf = async (promise: Promise<unknown>) => {
+  const error = await promise.catch((reason: unknown) => reason)
+  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
+  return error.description
+}
+
+test('an open poll tells its bot who voted for what, and who took it back', async () => {
+  const { poll, message_id } = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], {
+    is_anonymous: false,
+  })
+  expect(poll).toMatchObject({
+    question: 'Lunch?',
+    options: [
+      { text: 'Soup', voter_count: 0, persistent_id: '0' },
+      { text: 'Rice', voter_count: 0, persistent_id: '1' },
+    ],
+    total_voter_count: 0,
+    is_closed: false,
+    is_anonymous: false,
+    type: 'regular',
+    allows_revoting: true,
+  })
+  const shown = await bob
+    .in(group)
+    .sends('where?')
+    .then(() => group.messages[0]!)
+  await updatesOf(call)
+  await bob.in(group).votes(shown, 'Rice')
+  await bob.in(group).votes(shown, 0)
+  await bob.in(group).votes(shown)
+  const answers = (await updatesOf(call)).filter((update) => update.poll_answer !== undefined)
+  expect(answers.map((update) => update.poll_answer)).toMatchObject([
+    { poll_id: poll.id, user: { id: bob.id }, option_ids: [1], option_persistent_ids: ['1'] },
+    { option_ids: [0] },
+    { option_ids: [], option_persistent_ids: [] },
+  ])
+  await alice.in(group).votes(shown, 'Soup')
+  const stopped = await api.stopPoll(group.id, message_id)
+  expect(stopped).toMatchObject({ is_closed: true, total_voter_count: 1, options: [{ voter_count: 1 }, {}] })
+  await expect(bob.in(group).votes(shown, 0)).rejects.toThrow(/MESSAGE_POLL_CLOSED/)
+  expect(await refusalOf(api.stopPoll(group.id, message_id))).toBe(
+    'Bad Request: poll has already been closed',
+  )
+})
+
+test('of an anonymous poll the bot learns the numbers alone', async () => {
+  await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { allows_multiple_answers: true })
+  await bob.in(group).votes(group.messages[0]!, 'Soup', 'Rice')
+  const updates = await updatesOf(call)
+  expect(updates).toMatchObject([
+    { poll: { total_voter_count: 1, options: [{ voter_count: 1 }, { voter_count: 1 }] } },
+  ])
+  expect(updates).toHaveLength(1)
+})
+
+test('a quiz has a right answer, and one try', async () => {
+  const { poll } = await api.sendPoll(group.id, '2 + 2?', ['3', '4'], {
+    type: 'quiz',
+    correct_option_ids: [1],
+    explanation: '*Count*',
+    explanation_parse_mode: 'MarkdownV2',
+  })
+  expect(poll).toMatchObject({
+    type: 'quiz',
+    correct_option_ids: [1],
+    explanation: 'Count',
+    explanation_entities: [{ type: 'bold', offset: 0, length: 5 }],
+  })
+  const shown = group.messages[0]!
+  await bob.in(group).votes(shown, '3')
+  await expect(bob.in(group).votes(shown, '4')).rejects.toThrow(/REVOTE_NOT_ALLOWED/)
+  await expect(alice.in(group).votes(shown, '3', '4')).rejects.toThrow(/OPTIONS_TOO_MUCH/)
+  await expect(alice.in(group).votes(shown, '5')).rejects.toThrow(/OPTION_INVALID/)
+})
+
+test('a poll ends by the clock', async () => {
+  await api.sendPoll(group.id, 'Now?', ['Yes', 'No'], { open_period: 60 })
+  await bob.in(group).votes(group.messages[0]!, 'Yes')
+  telegram.clock.advance('1m')
+  await expect(alice.in(group).votes(group.messages[0]!, 'No')).rejects.toThrow(/MESSAGE_POLL_CLOSED/)
+})
+
+test('people send polls; the bot is told when one is stopped, and not how it went before', async () => {
+  const quiz = await bob.in(group).sendsPoll('2 + 2?', ['3', '4'], { correct: 1 })
+  await alice.in(group).votes(quiz, '4')
+  await expect(alice.in(group).stopsPoll(quiz)).rejects.toThrow(/poll can't be stopped/)
+  expect(await refusalOf(api.stopPoll(group.id, quiz.message_id))).toBe("Bad Request: poll can't be stopped")
+  const [asked, ...votes] = await updatesOf(call)
+  expect(asked).toMatchObject({ message: { poll: { type: 'quiz' } } })
+  expect((asked as { message: { poll: object } }).message.poll).not.toHaveProperty('correct_option_ids')
+  expect(votes).toEqual([])
+  await bob.in(group).stopsPoll(quiz)
+  expect(await updatesOf(call)).toMatchObject([
+    { poll: { is_closed: true, correct_option_ids: [1], total_voter_count: 1 } },
+  ])
+  await alice.in(group).restricts(bob, { can_send_messages: true })
+  await expect(bob.in(group).sendsPoll('Again?', ['Yes'])).rejects.toThrow(/can_send_polls/)
+})
+
+test('what cannot be is refused', async () => {
+  const send = (question: string, options: string[], other = {}) =>
+    refusalOf(api.sendPoll(group.id, question, options, other))
+  expect(await send(' ', ['a'])).toBe('Bad Request: poll question must be non-empty')
+  expect(await send('q'.repeat(301), ['a'])).toBe('Bad Request: poll question length must not exceed 300')
+  expect(await send('q', [])).toBe('Bad Request: poll must have at least 1 option')
+  expect(await send('q', Array(13).fill('a'))).toBe("Bad Request: poll can't have more than 12 options")
+  expect(await send('q', ['a'.repeat(101)])).toBe('Bad Request: poll options length must not exceed 100')
+  expect(await send('q', ['a'], { type: 'quiz', correct_option_ids: [1] })).toBe(
+    'Bad Request: wrong correct option ID specified',
+  )
+  const news = telegram.createChannel({ title: 'News', owner: alice, admins: [bot] })
+  expect(await refusalOf(api.sendPoll(news.id, 'q', ['a'], { is_anonymous: false }))).toBe(
+    "Bad Request: non-anonymous polls can't be sent to channel chats",
+  )
+  expect(await refusalOf(api.stopPoll(group.id, 404))).toBe(
+    'Bad Request: message with poll to stop not found',
+  )
+})
+
+test('dice fall, and places and people are told', async () => {
+  for (const [emoji, most] of [
+    ['🎲', 6],
+    ['🏀', 5],
+    ['🎰', 64],
+  ] as const) {
+    const { dice } = await api.sendDice(group.id, emoji)
+    expect(dice.emoji).toBe(emoji)
+    expect(dice.value).toBeGreaterThanOrEqual(1)
+    expect(dice.value).toBeLessThanOrEqual(most)
+  }
+  expect(await refusalOf(api.sendDice(group.id, '🍎'))).toBe('Bad Request: EMOTICON_INVALID')
+  expect((await api.sendLocation(group.id, 52.5, 13.4)).location).toEqual({ latitude: 52.5, longitude: 13.4 })
+  expect(await refusalOf(api.sendLocation(group.id, 91, 0))).toBe('Bad Request: wrong location specified')
+  expect((await api.sendVenue(group.id, 1, 2, 'Café', 'Main street')).venue).toMatchObject({ title: 'Café' })
+  expect((await api.sendContact(group.id, '+49123', 'Carl')).contact).toEqual({
+    phone_number: '+49123',
+    first_name: 'Carl',
+  })
+  expect(await refusalOf(api.sendContact(group.id, '', 'Carl'))).toBe('Bad Request: phone number is empty')
+})
