@@ -271,6 +271,17 @@ test('a later plan is asked about what an earlier one refused', async () => {
   expect((await later.evaluate(askOf())).refusedBy).toBe(-1)
 })
 
+test('a refund under a later plan, whose checks are in another order, lets in whoever was refused', async () => {
+  const worker = desk.worker()
+  const earlier = await desk.judge(worker, bucket(1, { subject: 1, slot: 'all' }), window(5))
+  const first = { ...askOf(), costs: [1, 0] }
+  const { receipt } = await earlier.evaluate(first)
+  const later = await desk.judge(worker, window(5), bucket(1, { subject: 1, slot: 'all' }))
+  for (let i = 0; i < 2; i++) expect((await later.evaluate(askOf())).refusedBy).toBe(1)
+  if (receipt !== undefined) await later.settle(receipt, 'refund')
+  expect((await later.evaluate(askOf())).refusedBy).toBe(-1)
+})
+
 test('a flood of many accounts does not push out those who are refused again and again', async () => {
   const worker = desk.worker({ maxRefusals: 1000 })
   const judge = await desk.judge(worker, window(1))

@@ -78,15 +78,16 @@ export class HybridJudge implements Judge {
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
     const { nearby } = this
     const { bot } = receipt.ask
+    const plan = nearby.plans.get(receipt) ?? this.plan
     const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
     // What is on its way was decided before this.
-    if (how === 'refund') for (const key of this.charged(receipt.ask, check)) nearby.memory.forget(bot, key)
+    if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) nearby.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
     const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
     if (receipt instanceof LeasedReceipt && how === 'refund')
       this.leasing?.refund(receipt, check, receipt.told ? this.time.now : nearby.steady())
     if (own === undefined || how === 'complete') return done
-    return inOrder(done, () => this.tell(receipt.ask, how, check))
+    return inOrder(done, () => this.tell(plan, receipt.ask, how, check))
   }
 
   /** A token was let go of by another worker. */
@@ -127,7 +128,8 @@ export class HybridJudge implements Judge {
 
   /** Remembers a refusal that would be given again without any effect. */
   private learn(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): Decision {
-    const { refusedBy, cause } = decision
+    const { refusedBy, cause, receipt } = decision
+    if (receipt !== undefined) this.nearby.plans.set(receipt, this.plan)
     if (refusedBy < 0) return decision
     const outlook = this.prospect.outlooks[refusedBy]
     if (outlook === undefined || !outlook.isRememberable || ask.limits?.[refusedBy] !== undefined)
@@ -213,38 +215,18 @@ export class HybridJudge implements Judge {
   }
 
   /** Others must ask about what was given back. */
-  private tell(ask: Ask, how: 'release' | 'refund', only: number | undefined): MaybePromise<void> {
+  private tell(
+    plan: Plan,
+    ask: Ask,
+    how: 'release' | 'refund',
+    only: number | undefined,
+  ): MaybePromise<void> {
     const { nearby } = this
-    const keys = how === 'refund' ? this.charged(ask, only) : []
-    const taken = how === 'release' ? this.takenBy(ask) : []
+    const keys = how === 'refund' ? charged(plan, ask, only) : []
+    const taken = how === 'release' ? takenBy(plan, ask) : []
     for (const key of keys) nearby.memory.forget(ask.bot, key)
     if (keys.length + taken.length === 0) return
     return nearby.announce(ask.bot, { keys, taken })
-  }
-
-  /** Subjects of the limits that an ask was charged by: of all, or of one. */
-  private charged(ask: Ask, only: number | undefined): Key[] {
-    const keys = new Set<Key>()
-    for (const [index, check] of this.plan.checks.entries()) {
-      const key = ask.subjects[check.subject]
-      if (key === undefined || !((ask.costs[index] as number) > 0)) continue
-      if (check.kind !== 'bucket' && check.kind !== 'window') continue
-      if (only === undefined || only === index) keys.add(canonicalKey(key))
-    }
-    return [...keys]
-  }
-
-  /** Tokens of sequences that an ask took and that may be taken once more. */
-  private takenBy(ask: Ask): [slot: string, token: number][] {
-    const taken: [slot: string, token: number][] = []
-    let claim = 0
-    for (const [index, check] of this.plan.checks.entries()) {
-      if (check.kind !== 'claim') continue
-      const token = ask.tokens[claim++] as number
-      if (ask.subjects[check.subject] === undefined || !((ask.costs[index] as number) > 0)) continue
-      if (check.tokens === 'sequence' && check.retry === true) taken.push([check.slot, token])
-    }
-    return taken
   }
 }
 
@@ -258,4 +240,29 @@ function noticeDue(every: Ms | undefined, given: boolean, before: Refusal | unde
 
 function inOrder<T>(first: MaybePromise<unknown>, then: () => MaybePromise<T>): MaybePromise<T> {
   return isPromise(first) ? first.then(then) : then()
+}
+
+/** Subjects of the limits that an ask was charged by: of all, or of one. */
+function charged({ checks }: Plan, { subjects, costs }: Ask, only: number | undefined): Key[] {
+  const keys = new Set<Key>()
+  for (const [index, check] of checks.entries()) {
+    const key = subjects[check.subject]
+    if (key === undefined || !((costs[index] as number) > 0)) continue
+    if (check.kind !== 'bucket' && check.kind !== 'window') continue
+    if (only === undefined || only === index) keys.add(canonicalKey(key))
+  }
+  return [...keys]
+}
+
+/** Tokens of sequences that an ask took and that may be taken once more. */
+function takenBy({ checks }: Plan, { subjects, costs, tokens }: Ask): [slot: string, token: number][] {
+  const taken: [slot: string, token: number][] = []
+  let claim = 0
+  for (const [index, check] of checks.entries()) {
+    if (check.kind !== 'claim') continue
+    const token = tokens[claim++] as number
+    if (subjects[check.subject] === undefined || !((costs[index] as number) > 0)) continue
+    if (check.tokens === 'sequence' && check.retry === true) taken.push([check.slot, token])
+  }
+  return taken
 }

@@ -1,4 +1,4 @@
-import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/check.js'
+import { isPromise, type Judge, type MaybePromise, type Plan, type Receipt } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -20,6 +20,8 @@ import { ToldTime, wakefulClock } from './time.js'
 /** What the judges of one hybrid share. */
 export interface Nearby {
   readonly memory: RefusalMemory
+  /** What plan an admission was asked under: it may be settled under a later one. */
+  readonly plans: WeakMap<Receipt, Plan>
   readonly counts: { answered: number; trips: number; leased: number; returned: number }
   /** Where callers do not tell the time; undefined: the storage's own clock decides. */
   readonly clock: Clock | undefined
@@ -81,6 +83,7 @@ export class HybridStorage implements Storage, Observable {
     this.marks = this.marksOver(remote.marks)
     const nearby = {
       memory: new RefusalMemory(maxRefusals),
+      plans: new WeakMap<Receipt, Plan>(),
       counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
       clock,
       steady: wakefulClock(),
