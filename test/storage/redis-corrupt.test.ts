@@ -4,8 +4,10 @@ import type { Judge, Plan } from '../../src/core/check.js'
 import { SentinelError } from '../../src/core/errors.js'
 import { type Key, keyText, userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { makeResilient } from '../../src/storage/resilient.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
 import { ALICE, admits, askOf, BOB, BOT, blocked, bucket, claim, once, planOf } from './redis-desk.js'
 
 const HOUR = 3_600_000
@@ -204,7 +206,7 @@ describe('marks that cannot be read', () => {
     const whole = (await admin.getBuffer(marksOf(ALICE))) as Buffer
     for (let length = 1; length < whole.length; length++) {
       await admin.set(marksOf(ALICE), whole.subarray(0, length))
-      expect(await amongOthers(judge)).toEqual({ own: 'storage.failed', others: 9 })
+      expect(await amongOthers(judge)).toEqual({ own: 'value.invalid', others: 9 })
     }
     expect(await corrupt()).toBe(whole.length - 1)
   })
@@ -212,7 +214,7 @@ describe('marks that cannot be read', () => {
   test('of random bytes: nobody is let pass, and it is told how many there were', async () => {
     for (let round = 1; round <= 100; round++) {
       await admin.set(marksOf(ALICE), randomBytes(1 + Math.floor(Math.random() * 200)))
-      expect(await amongOthers(judge)).toEqual({ own: 'storage.failed', others: 9 })
+      expect(await amongOthers(judge)).toEqual({ own: 'value.invalid', others: 9 })
       expect(await corrupt()).toBe(round)
     }
   })
@@ -220,14 +222,14 @@ describe('marks that cannot be read', () => {
   test('something else under the key of marks: nobody is let pass', async () => {
     await admin.del(marksOf(ALICE))
     await admin.hset(marksOf(ALICE), 'blocked', 'yes')
-    expect(await amongOthers(judge)).toEqual({ own: 'storage.failed', others: 9 })
+    expect(await amongOthers(judge)).toEqual({ own: 'value.invalid', others: 9 })
     expect(await corrupt()).toBe(1)
   })
 
   test('the error names the key, and says how to mend it; so mended, all is well', async () => {
     await admin.set(marksOf(ALICE), 'damaged')
     const failure = expect.objectContaining({
-      code: 'storage.failed',
+      code: 'value.invalid',
       message: expect.stringMatching(new RegExp(`${prefix}:\\{42\\}:m:u7\\. DEL these keys`)),
     })
     await expect(judge.evaluate(askOf())).rejects.toEqual(failure)
@@ -242,12 +244,35 @@ describe('marks that cannot be read', () => {
 
   test('are not written over: what is put or taken of others is, and the rest rejects', async () => {
     await admin.set(marksOf(ALICE), 'damaged')
-    await expect(block(BOB, ALICE, userKey(9))).rejects.toMatchObject({ code: 'storage.failed' })
+    await expect(block(BOB, ALICE, userKey(9))).rejects.toMatchObject({ code: 'value.invalid' })
     expect(await admits(judge, askOf(BOB))).toBe(false)
     expect(await admits(judge, askOf(userKey(9)))).toBe(false)
     await expect(storage.marks.remove(BOT, 'blocked', [ALICE, BOB])).rejects.toBeInstanceOf(SentinelError)
     expect(await admits(judge, askOf(BOB))).toBe(true)
     expect(await admin.get(marksOf(ALICE))).toBe('damaged')
+  })
+
+  test('are no sign that the storage is down: behind what sentinel() puts around it, whoever was blocked still is', async () => {
+    await admin.set(marksOf(ALICE), 'damaged')
+    const guarded = makeResilient(redis(await sharedRedis(), { prefix }), {})
+    const behind = await guarded.prepare(planOf(blocked, bucket(100_000, 1000)))
+    await behind.evaluate(askOf(BOB))
+    await until('its copy of marks is there', async () => {
+      return (await guarded.health()).circuit?.copy?.complete === true
+    })
+    for (let nth = 0; nth < 20; nth++) expect(await admits(behind)).toBe(false)
+    expect(await admits(behind, askOf(BOB))).toBe(true)
+    const { ok, circuit } = await guarded.health()
+    expect({ ok, state: circuit?.state, instead: circuit?.instead }).toEqual({
+      ok: true,
+      state: 'closed',
+      instead: 20,
+    })
+    // And whoever would block her again is told what to do.
+    await expect(
+      (async () => guarded.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }]))(),
+    ).rejects.toThrow('DEL these keys')
+    await guarded.close()
   })
 
   test('are listed as held, with their end, for that is known from the lists', async () => {

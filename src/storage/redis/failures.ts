@@ -36,12 +36,15 @@ export function closed(): SentinelError {
   return new SentinelError('storage.closed', 'redis: closed. Make a new one with redis().')
 }
 
-/** Marks of subjects that cannot be read: damaged, or something else under their key. */
+/**
+ * Marks of subjects that cannot be read: damaged, or something else under their key. No failure of the storage, which
+ * answers all others: nobody is to think that it is down.
+ */
 export function unreadable(keys: readonly string[]): SentinelError {
   const some = keys.slice(0, 3).join(', ')
   const more = keys.length > 3 ? ` and ${keys.length - 3} more` : ''
   return new SentinelError(
-    'storage.failed',
+    'value.invalid',
     `redis: marks cannot be read, so that nobody knows who is blocked there: ${some}${more}. DEL these keys, and put the marks again.`,
   )
 }

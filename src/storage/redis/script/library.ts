@@ -21,7 +21,6 @@ LONG = LONG == 1
 -- limits by number, and below zero numbers as texts; keys and scopes of records to be written, in turn.
 local S, R, Q, LISTS, DIRTY = nil, {}, {}, {}, {}
 local dirty, corrupt, LATEST, LONGWAY = 0, 0, 0, nil
--- MGET tells of what is no text as if it were not there: a record is then begun anew.
 if COUNT < 1000 then S = call('MGET', unpack(KEYS, 1, 1 + COUNT))
 else
   S = {}
@@ -47,6 +46,30 @@ elseif AT < high - 1000 then
 end
 local NOW = AT + offset
 if not LONG then LATEST = NOW end
+`
+
+/**
+ * For plans that ask for marks. MGET tells of what is no text as if it were not there. Were these marks, nobody would be
+ * blocked: so it counts as a text that cannot be read.
+ */
+export const OTHER_TYPES = `
+do
+  local absent, n = {}, 0
+  for i = 2, 1 + COUNT do
+    if not S[i] then
+      n = n + 1
+      absent[n] = KEYS[i]
+    end
+  end
+  for from = 1, n, 1000 do
+    if call('EXISTS', unpack(absent, from, from + 999 < n and from + 999 or n)) > 0 then
+      for i = 2, 1 + COUNT do
+        if not S[i] and call('EXISTS', KEYS[i]) == 1 then S[i] = '\\1' end
+      end
+      break
+    end
+  end
+end
 `
 
 /** What the long way begins with. It is made where it is needed first: most calls do without. */

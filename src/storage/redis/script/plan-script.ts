@@ -11,7 +11,7 @@ import {
   takeClaim,
 } from './checks.js'
 import { layOut, type PlanLayout } from './layout.js'
-import { LONG_WAY, PRELUDE } from './library.js'
+import { LONG_WAY, OTHER_TYPES, PRELUDE } from './library.js'
 import { heads, quickWay, SAVE_SEQUENCES, saveLoop } from './loop.js'
 import { lines, num } from './lua.js'
 import { CLAIMS, COUNTERS, LOG, PENALTIES, SEQUENCES } from './parts.js'
@@ -56,6 +56,7 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
   const text = lines(
     header(layout),
     PRELUDE,
+    layout.scopes.some(({ marks }) => marks.length > 0) && OTHER_TYPES,
     heads(layout),
     main(layout, names, list, body, size, longWay(layout, names, list, body, answerBytes)),
   )
