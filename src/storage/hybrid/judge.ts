@@ -202,7 +202,8 @@ export class HybridJudge implements Judge {
       cause,
       at !== undefined,
       until,
-      sent + retryAfterMs,
+      // By which limit the check would go on refusing may change when a role lapses; the ban ends when it ends.
+      sent + (outlook.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
       noticeDue(outlook.noticeEvery, decision.notice, before, now),
       // Copied: it may be read out of an answer to many.
       [...decision.remaining],
