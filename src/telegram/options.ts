@@ -76,6 +76,11 @@ export interface NewTelegramBot {
   readonly firstName?: string
   /** Whether it takes inline queries. Default: true. */
   readonly inline?: boolean
+  /**
+   * Privacy mode: unless it is an administrator, the bot gets only commands meant for it, replies to it, and service messages of
+   * its groups. Default: false, whereas BotFather's is true: guards are for bots that see everything.
+   */
+  readonly privacy?: boolean
   /** Whether requests to join come to it with a `query_id`, to be answered within ten seconds. Default: false. */
   readonly joinRequestQueries?: boolean
   readonly id?: number

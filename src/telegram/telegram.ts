@@ -62,7 +62,7 @@ export class Telegram {
     return new Person(this.#world, this.#patience, this.#world.accounts.addPerson(options))
   }
 
-  /** Privacy mode is off: the bot gets every message of its groups. */
+  /** Unless asked for, privacy mode is off: the bot gets every message of its groups. */
   createBot(options: NewTelegramBot): TelegramBot {
     return new TelegramBot(this.#world.accounts.addBot(options))
   }
@@ -175,7 +175,7 @@ export class Telegram {
  *
  * It is bounded: bodies of 50 MB, 100,000 updates a bot (each kept for a day), 100,000 messages a chat, 256 MB of
  * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
- * are delivered to this machine alone. Bots have no privacy mode: they get every message of their groups.
+ * are delivered to this machine alone.
  *
  * @throws SentinelError `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
  *

@@ -55,6 +55,7 @@ export interface NewBot {
   readonly firstName?: string | undefined
   readonly inline?: boolean | undefined
   readonly joinRequestQueries?: boolean | undefined
+  readonly privacy?: boolean | undefined
 }
 
 export class Accounts {
@@ -108,7 +109,7 @@ export class Accounts {
         is_bot: true,
         username: options.username,
         can_join_groups: true,
-        can_read_all_group_messages: true,
+        can_read_all_group_messages: options.privacy !== true,
         supports_guest_queries: false,
         supports_inline_queries: options.inline ?? true,
         can_connect_to_business: false,

@@ -120,6 +120,8 @@ export interface SharedChat {
   readonly history: History
   /** Only a supergroup has topics. */
   readonly forum: Forum | undefined
+  /** The bot that spoke last. */
+  lastBotId?: number
   /** The channel's discussion group, or the group's channel. */
   linkedId?: number
 }

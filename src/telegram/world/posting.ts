@@ -2,6 +2,7 @@ import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
 import { describeChat, type SharedChat, type StoredMessage, type Topic, type WorldChat } from './chats.js'
 import { isIn } from './members.js'
+import { isMeantFor } from './privacy.js'
 import type { World } from './world.js'
 
 /** Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
@@ -59,6 +60,7 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   const stored = keep(world, chat, message, draft.author.id, draft.receiver?.id)
   if (chat.kind === 'private' && draft.author.kind === 'person') chat.started = true
   announce(world, stored, chat.kind === 'channel' ? 'channel_post' : 'message')
+  if (chat.kind !== 'private' && draft.author.kind === 'bot' && !ephemeral) chat.lastBotId = draft.author.id
   if (chat.kind === 'channel' && chat.linkedId !== undefined && !ephemeral && !isService(message))
     forwardToDiscussion(world, chat, stored)
   return stored
@@ -176,7 +178,9 @@ function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   }
   const byBot = world.accounts.find(authorId)?.kind === 'bot'
   if (byBot && chat.kind === 'supergroup' && !isService(message)) return []
-  return isToldToItsAuthor(message) ? bots : bots.filter((bot) => bot.id !== authorId)
+  if (isToldToItsAuthor(message)) return bots
+  const others = bots.filter((bot) => bot.id !== authorId)
+  return isService(message) ? others : others.filter((bot) => isMeantFor(world, bot, stored))
 }
 
 const SERVICE = [

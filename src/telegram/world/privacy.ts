@@ -1,0 +1,40 @@
+import type { Message } from 'grammy/types'
+import type { BotAccount } from './accounts.js'
+import type { SharedChat, StoredMessage } from './chats.js'
+import { isAdministrator } from './members.js'
+import type { World } from './world.js'
+
+/**
+ * Whether a bot in privacy mode is told of what was said in a group: commands for it, commands for nobody in particular if
+ * it was the last bot to speak there, and replies to it or to what was meant for it
+ * (https://core.telegram.org/bots/features#privacy-mode). Administrators are told everything.
+ */
+export function isMeantFor(world: World, bot: BotAccount, stored: StoredMessage): boolean {
+  const { chat } = stored
+  if (chat.kind !== 'supergroup' || bot.me.can_read_all_group_messages) return true
+  if (isAdministrator(world.membership(chat, bot.id))) return true
+  return concerns(chat, bot, stored.message)
+}
+
+function concerns(chat: SharedChat, bot: BotAccount, message: Message): boolean {
+  for (let asked: Message | undefined = message; asked !== undefined; ) {
+    const addressee = addresseeOf(asked)
+    if (addressee === bot.me.username.toLowerCase()) return true
+    if (addressee === '' && asked === message && chat.lastBotId === bot.id) return true
+    const replied: StoredMessage | undefined = chat.history.find(asked.reply_to_message?.message_id ?? 0)
+    // All that is said in a topic replies to what opened it; that is no answer to anybody.
+    if (replied?.message.forum_topic_created !== undefined) return false
+    if (replied?.authorId === bot.id) return true
+    asked = replied?.message
+  }
+  return false
+}
+
+/** The bot a command names, in lower case; empty: it names none. */
+function addresseeOf({ text, caption, entities, caption_entities }: Message): string | undefined {
+  const command = (entities ?? caption_entities)?.find(
+    ({ type, offset }) => type === 'bot_command' && offset === 0,
+  )
+  if (command === undefined) return undefined
+  return (text ?? caption ?? '').slice(0, command.length).split('@')[1]?.toLowerCase() ?? ''
+}

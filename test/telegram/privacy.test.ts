@@ -1,0 +1,97 @@
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let rival: TelegramBot
+let call: Caller
+let rivalCall: Caller
+let alice: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'shy_bot', privacy: true })
+  rival = telegram.createBot({ username: 'rival_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bot, rival] })
+  call = caller(telegram.apiRoot, bot)
+  rivalCall = caller(telegram.apiRoot, rival)
+})
+afterEach(() => telegram.close())
+
+const heard = async (by: Caller = call) =>
+  (await updatesOf(by)).map((update) => {
+    const message = (update.message ?? update.edited_message) as Record<string, unknown>
+    return message.text ?? Object.keys(message).at(-1)
+  })
+const say = (by: Caller, text: string, other = {}) =>
+  by('sendMessage', { chat_id: group.id, text, ...other }).then(
+    ({ result }) =>
+      group.messages.find(({ message_id }) => message_id === (result as { message_id: number }).message_id)!,
+  )
+
+test('it gets commands meant for it, and no small talk', async () => {
+  expect((await call('getMe')).result).toMatchObject({ can_read_all_group_messages: false })
+  await alice.in(group).sends('good morning')
+  await alice.in(group).sends('/help@shy_bot please')
+  await alice.in(group).sends('/help@rival_bot')
+  await alice.in(group).sends('no /help@shy_bot here')
+  expect(await heard()).toEqual(['/help@shy_bot please'])
+  expect(await heard(rivalCall)).toHaveLength(4)
+})
+
+test('a command that names no bot goes to the last that spoke', async () => {
+  await alice.in(group).sends('/one')
+  await say(call, 'I am here')
+  await alice.in(group).sends('/two')
+  await say(rivalCall, 'So am I')
+  await alice.in(group).sends('/three')
+  expect(await heard()).toEqual(['/two'])
+})
+
+test('it gets replies to what it said, and to what was meant for it', async () => {
+  const said = await say(call, 'Hello')
+  await alice.in(group).replies(said, 'Hello yourself')
+  const command = await alice.in(group).sends('/help@shy_bot')
+  const reply = await alice.in(group).replies(command, 'Well?')
+  await alice.in(group).replies(reply, 'Still there?')
+  const talk = await alice.in(group).sends('nice weather')
+  await alice.in(group).replies(talk, 'indeed')
+  expect(await heard()).toEqual(['Hello yourself', '/help@shy_bot', 'Well?', 'Still there?'])
+})
+
+test('it gets service messages, private chats, and edits of what it got', async () => {
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  await bob.to(bot).sends('in private')
+  const command = await bob.in(group).sends('/help@shy_bot')
+  await bob.in(group).edits(command, '/start@shy_bot')
+  expect(await heard()).toEqual(['new_chat_members', 'in private', '/help@shy_bot', '/start@shy_bot'])
+})
+
+test('as an administrator it gets everything but what bots say', async () => {
+  await alice.in(group).promotes(bot)
+  await updatesOf(call)
+  await alice.in(group).sends('good morning')
+  await say(rivalCall, 'beep')
+  expect(await heard()).toEqual(['good morning'])
+})
+
+test('what is said in a topic that it opened is no reply to it', async () => {
+  const forum = telegram.createGroup({ title: 'Forum', owner: alice, admins: [bot], forum: true })
+  const { result } = await call('createForumTopic', { chat_id: forum.id, name: 'Help' })
+  await alice.in(forum).demotes(bot)
+  await updatesOf(call)
+  await alice
+    .in(forum)
+    .inTopic(result as Parameters<ReturnType<Person['in']>['inTopic']>[0])
+    .sends('small talk')
+  expect(await heard()).toEqual([])
+})
