@@ -1,9 +1,11 @@
 import { type Cluster, Cluster as ClusterClient } from 'ioredis'
 import { userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { startCluster } from '../servers/cluster.js'
 import { freshName, sharedCluster } from '../servers/shared.js'
+import { until } from '../servers/until.js'
 import { conformance } from './conformance.js'
-import { askOf, bucket, CHAIN, calls, nodesOf, ONES, planOf } from './redis-desk.js'
+import { askOf, BOT, bucket, CHAIN, calls, nodesOf, ONES, planOf } from './redis-desk.js'
 
 conformance<string>('redis on a cluster', {
   place: freshName,
@@ -92,3 +94,30 @@ describe('on a cluster of three', () => {
     await storage.close()
   })
 })
+
+test('a charge on its way to a node that is lost is made at most once, on a cluster, too', async () => {
+  const cluster = await startCluster({ nodeTimeout: 30_000 })
+  const storage = redis(cluster.urls)
+  try {
+    const judge = await storage.prepare(planOf(bucket(1000, 86_400_000)))
+    const left = async (): Promise<number> => Math.ceil((await judge.peek(askOf())).remaining[0] as number)
+    await judge.evaluate(askOf())
+    const before = await left()
+    const { server } = await cluster.ownerOf(`sentinel:{${BOT}}:clock`)
+    // It has the question, and answers when nobody waits any longer.
+    server.suspend()
+    await expect((async () => judge.evaluate(askOf()))()).rejects.toMatchObject({ code: 'storage.failed' })
+    server.resume()
+    await until('it is connected again', async () => {
+      try {
+        return (await left()) < before
+      } catch {
+        return false
+      }
+    })
+    expect(before - (await left())).toBe(1)
+  } finally {
+    await storage.close()
+    await cluster.stop()
+  }
+}, 60_000)

@@ -63,6 +63,9 @@ async function failure(work: () => unknown): Promise<SentinelError> {
 }
 
 describe('connects by', () => {
+  // It takes a while to start.
+  beforeAll(async () => void (await sharedCluster()), 30_000)
+
   test('a URL, and options of ioredis', async () => {
     const url = await sharedRedis()
     await useAll(url)
@@ -89,15 +92,21 @@ describe('connects by', () => {
   })
 
   test('a client of a cluster of yours, which stays open', async () => {
-    const client = new Cluster([await sharedCluster()])
+    const client = new Cluster([await sharedCluster()], { retryDelayOnFailover: 0 })
     await useAll(client)
     expect(await client.ping()).toBe('PONG')
     client.disconnect()
   })
 
   test.each([
-    ['a client', async () => new Redis(await sharedRedis(), { keyPrefix: 'app:' })],
-    ['a client of a cluster', async () => new Cluster([await sharedCluster()], { keyPrefix: 'app:' })],
+    [
+      'a client',
+      async () => new Redis(await sharedRedis(), { keyPrefix: 'app:', autoResendUnfulfilledCommands: false }),
+    ],
+    [
+      'a client of a cluster',
+      async () => new Cluster([await sharedCluster()], { keyPrefix: 'app:', retryDelayOnFailover: 0 }),
+    ],
   ])('%s with a prefix of its own, which all keys get', async (_, connect) => {
     const client = await connect()
     const prefix = freshName()
@@ -197,17 +206,19 @@ test('warns of a client that sends charges again, and of no other', async () => 
   const clients = [
     new Redis(url, { autoResendUnfulfilledCommands: false, lazyConnect: true }),
     new Redis(url, { lazyConnect: true }),
+    new Cluster([url], { retryDelayOnFailover: 0, lazyConnect: true }),
+    new Cluster([url], { lazyConnect: true }),
   ]
   for (const client of clients) await redis(client).close()
   await redis(url).close()
   const warnings = [...warn.mock.calls]
   warn.mockRestore()
-  expect(warnings).toEqual([
-    [
-      expect.stringContaining('Set autoResendUnfulfilledCommands: false on it'),
+  expect(warnings).toEqual(
+    ['autoResendUnfulfilledCommands: false', 'retryDelayOnFailover: 0'].map((option) => [
+      expect.stringContaining(`Set ${option} on it`),
       { code: 'GRAMMY_SENTINEL_RESEND' },
-    ],
-  ])
+    ]),
+  )
 })
 
 describe('rights', () => {

@@ -68,12 +68,7 @@ export class Connection {
     this.ours = !isClient(given)
     this.client = clientOf(given)
     if (this.ours) this.client.on('error', this.failed).on('ready', this.recovered)
-    else if (isRedis(given) && given.options.autoResendUnfulfilledCommands !== false) {
-      process.emitWarning(
-        'The Redis client handed to redis() sends unfulfilled commands again after a lost connection, so an update may be charged twice. Set autoResendUnfulfilledCommands: false on it.',
-        { code: 'GRAMMY_SENTINEL_RESEND' },
-      )
-    }
+    else warnOfResending(this.client)
   }
 
   get kind(): 'redis' | 'redis-cluster' {
@@ -211,6 +206,8 @@ export class Connection {
     const message = wordsOf(error)
     // That a connection ended says less than why it could not begin.
     const isVague = message === NEVER || message.startsWith('Connection is closed')
+    // A node is gone: somebody else may serve its keys by now. Of calls that fail together one asks.
+    if (isVague && !isRedis(this.client) && this.client.status === 'ready') this.client.refreshSlotsCache()
     return explained(isVague ? (this.lastError ?? message) : message)
   }
 }
@@ -226,6 +223,18 @@ function isClient(given: RedisConnection): given is Redis | Cluster {
 
 function isRedis(given: unknown): given is Redis {
   return typeof given === 'object' && given !== null && !('nodes' in given) && 'evalshaBuffer' in given
+}
+
+function warnOfResending(client: Redis | Cluster): void {
+  const option = isRedis(client) ? 'autoResendUnfulfilledCommands: false' : 'retryDelayOnFailover: 0'
+  const resends = isRedis(client)
+    ? client.options.autoResendUnfulfilledCommands !== false
+    : client.options.retryDelayOnFailover !== 0
+  if (!resends) return
+  process.emitWarning(
+    `The Redis client handed to redis() sends unfulfilled commands again after a lost connection, so an update may be charged twice. Set ${option} on it.`,
+    { code: 'GRAMMY_SENTINEL_RESEND' },
+  )
 }
 
 function clientOf(given: RedisConnection): Redis | Cluster {
@@ -250,7 +259,8 @@ function clientOf(given: RedisConnection): Redis | Cluster {
     lazyConnect,
     enableOfflineQueue,
     clusterRetryStrategy: (times) => Math.min(times * 25, 250),
-    retryDelayOnFailover: 100,
+    // Else what was sent to a node that is lost would be sent again.
+    retryDelayOnFailover: 0,
     slotsRefreshTimeout: 2000,
     redisOptions: node,
   })
