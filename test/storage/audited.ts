@@ -65,6 +65,10 @@ export function audited(remote: Storage, options: HybridOptions, audit: Audit, l
 }
 
 function problemOf(near: Decision, real: Decision, { checks }: Plan): string | undefined {
+  const check = checks[near.refusedBy]
+  const isVaried = check !== undefined && 'variants' in check && (check.variants?.length ?? 0) > 0
+  // Roles lapse, which nobody tells: for a second at most it goes by what the role allowed.
+  if (isVaried && near.cause === 'check') return undefined
   if (real.refusedBy === -1) return 'refused what the storage would admit'
   if (real.refusedBy > near.refusedBy) return 'refused by a check that has room'
   if (real.refusedBy < near.refusedBy) return undefined
