@@ -1,3 +1,4 @@
+import type { ForumTopic } from 'grammy/types'
 import {
   type Person,
   startTelegram,
@@ -91,7 +92,7 @@ test('what is said in a topic that it opened is no reply to it', async () => {
   await updatesOf(call)
   await alice
     .in(forum)
-    .inTopic(result as Parameters<ReturnType<Person['in']>['inTopic']>[0])
+    .inTopic(result as ForumTopic)
     .sends('small talk')
   expect(await heard()).toEqual([])
 })

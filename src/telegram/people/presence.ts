@@ -11,6 +11,7 @@ import {
 import { findEntities } from '../world/entities.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn, type Permissions } from '../world/members.js'
+import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
@@ -175,6 +176,18 @@ export class Presence {
   async taps(message: Message, button: string): Promise<Tap> {
     const { world, patience, actor } = this.scene
     return new Tap(world, patience, actor, this.find(message), button)
+  }
+
+  /** Pins a message; the bots of the chat get a service message. */
+  async pins(message: Message): Promise<void> {
+    const stored = this.find(message)
+    this.attempt('pins', () => pin(this.scene.world, stored, this.scene.actor))
+  }
+
+  async unpins(message: Message): Promise<void> {
+    const { world, room, actor } = this.scene
+    const stored = this.find(message)
+    this.attempt('unpins', () => unpin(world, room, actor, [stored]))
   }
 
   /** Sets their reaction to a message; nothing takes it back. */

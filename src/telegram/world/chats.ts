@@ -26,6 +26,8 @@ const KEPT_AT_MOST = 100_000
 export class History {
   readonly #messages = new Map<number, StoredMessage>()
   readonly #ephemeral = new Map<number, StoredMessage>()
+  /** By message id. */
+  readonly pinned = new Set<number>()
   #nextId = 1
   #nextEphemeralId = 1
 
@@ -61,6 +63,7 @@ export class History {
 
   remove(stored: StoredMessage): void {
     const ephemeralId = stored.message.ephemeral_message_id
+    this.pinned.delete(stored.message.message_id)
     if (ephemeralId === undefined) this.#messages.delete(stored.message.message_id)
     else this.#ephemeral.delete(ephemeralId)
   }

@@ -1,6 +1,7 @@
 import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
 import { describeChat, type SharedChat, type StoredMessage, type Topic, type WorldChat } from './chats.js'
+import { contentOf, originOf } from './forwarding.js'
 import { isIn } from './members.js'
 import { isMeantFor } from './privacy.js'
 import type { World } from './world.js'
@@ -100,15 +101,6 @@ function keep(
 function forwardToDiscussion(world: World, channel: SharedChat, original: StoredMessage): void {
   const group = channel.linkedId === undefined ? undefined : world.sharedChat(channel.linkedId)
   if (group === undefined) return
-  const {
-    message_id,
-    date,
-    chat: _,
-    from: __,
-    sender_chat: ___,
-    reply_to_message: ____,
-    ...content
-  } = original.message
   const described = describeChat(channel)
   if (described.type !== 'channel') return
   const copy: Message = {
@@ -118,8 +110,8 @@ function forwardToDiscussion(world: World, channel: SharedChat, original: Stored
     chat: describeChat(group),
     date: world.date(),
     is_automatic_forward: true,
-    forward_origin: { type: 'channel', chat: described, message_id, date },
-    ...content,
+    forward_origin: originOf(original),
+    ...contentOf(original.message),
   }
   announce(world, keep(world, group, copy, TELEGRAM_USER.id), 'message')
 }
@@ -169,7 +161,8 @@ function announce(world: World, stored: StoredMessage, kind: MessageKind): void 
 function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   const { chat, message, authorId, receiverId } = stored
   if (receiverId !== undefined) return []
-  if (chat.kind === 'private') return authorId === chat.bot.id ? [] : [chat.bot]
+  if (chat.kind === 'private')
+    return authorId === chat.bot.id && !isToldToItsAuthor(message) ? [] : [chat.bot]
   const bots = world.botsIn(chat)
   const left = message.left_chat_member
   if (left !== undefined) {
@@ -205,7 +198,7 @@ function isToldToItsAuthor(message: Message): boolean {
 }
 
 /** "The Message object in this field will not contain further reply_to_message fields." */
-function withoutReply(message: Message): NonNullable<Message['reply_to_message']> {
+export function withoutReply(message: Message): NonNullable<Message['reply_to_message']> {
   const { reply_to_message: _, ...rest } = message
   return rest as NonNullable<Message['reply_to_message']>
 }

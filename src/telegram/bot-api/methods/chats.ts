@@ -3,6 +3,7 @@ import type { SharedChat } from '../../world/chats.js'
 import { primaryInvite } from '../../world/invites.js'
 import { describeMember, isAdministrator, isIn, LEFT } from '../../world/members.js'
 import { changeMembership } from '../../world/membership.js'
+import { pinnedIn } from '../../world/pins.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
 
@@ -35,11 +36,15 @@ export const chatMethods: Methods = {
       }
     }
     if (chat.username === undefined) assertPresent(call, chat)
+    const pinned = pinnedIn(chat)[0]
     const invite = primaryInvite(chat, call.bot.id)
     const described = {
       id: chat.id,
       title: chat.title,
       ...(chat.username !== undefined && { username: chat.username, active_usernames: [chat.username] }),
+      ...(pinned !== undefined && {
+        pinned_message: pinned.message as NonNullable<ChatFullInfo['pinned_message']>,
+      }),
       ...(chat.linkedId !== undefined && { linked_chat_id: chat.linkedId }),
       ...(invite !== undefined && { invite_link: invite.url }),
       ...COMMON,

@@ -1,10 +1,12 @@
 import type { Methods } from '../call.js'
 import { chatMethods } from './chats.js'
 import { ephemeralMethods } from './ephemeral.js'
+import { forwardingMethods } from './forwarding.js'
 import { inviteMethods } from './invites.js'
 import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
+import { pinMethods } from './pins.js'
 import { pollMethods } from './polls.js'
 import { queryMethods } from './queries.js'
 import { thingMethods } from './things.js'
@@ -18,6 +20,8 @@ export const METHODS: Methods = {
   ...memberMethods,
   ...inviteMethods,
   ...messageMethods,
+  ...forwardingMethods,
+  ...pinMethods,
   ...topicMethods,
   ...pollMethods,
   ...thingMethods,

@@ -4,7 +4,7 @@ import { hasRight } from '../../world/members.js'
 import { edit, editMarkup, isService, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
-import { inlineKeyboard, textContent, writableChat } from './content.js'
+import { captionContent, inlineKeyboard, textContent, writableChat } from './content.js'
 import { say } from './sending.js'
 
 const ACTIONS = new Set([
@@ -50,6 +50,22 @@ export const messageMethods: Methods = {
     edit(call.world, stored, content)
     editMarkup(call.world, stored, markup)
     return stored.message as Message.TextMessage & { edit_date: number }
+  },
+
+  editMessageCaption(call) {
+    const content = captionContent(call.world, call.params)
+    const stored = editableMessage(call)
+    const { caption, caption_entities, ...rest } = stored.message
+    if (rest.text !== undefined || isWithoutCaption(rest))
+      throw badRequest('there is no caption in the message to edit')
+    const markup = inlineKeyboard(call.params)
+    const before = [caption, caption_entities, rest.reply_markup]
+    if (JSON.stringify(before) === JSON.stringify([content.caption, content.caption_entities, markup]))
+      throw notModified()
+    stored.message = rest
+    edit(call.world, stored, content)
+    editMarkup(call.world, stored, markup)
+    return stored.message as Message.CaptionableMessage & { edit_date: number }
   },
 
   editMessageReplyMarkup(call) {
@@ -117,6 +133,11 @@ function mayDelete({ world, bot }: Call, chat: WorldChat, stored: StoredMessage)
   const membership = world.membership(chat, bot.id)
   if (hasRight(membership, 'can_delete_messages')) return true
   return stored.authorId === bot.id && (chat.kind !== 'channel' || hasRight(membership, 'can_post_messages'))
+}
+
+function isWithoutCaption(message: Message): boolean {
+  const { photo, video, document, audio, voice, animation } = message
+  return [photo, video, document, audio, voice, animation].every((media) => media === undefined)
 }
 
 export function notModified() {

@@ -11,7 +11,7 @@ export function say(call: Call, chat: WorldChat, content: Content): StoredMessag
   const replyTo = repliedMessage(call, chat)
   return post(call.world, chat, {
     author: call.bot,
-    content,
+    content: { ...content, ...(call.params.flag('protect_content') && { has_protected_content: true }) },
     replyTo,
     thread: threadOf(call, chat, replyTo),
     receiver: ephemeralReceiver(call, chat),

@@ -1,0 +1,134 @@
+import type { MessageId } from 'grammy/types'
+import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import { contentOf, originOf } from '../../world/forwarding.js'
+import { createPoll, describePoll } from '../../world/polls.js'
+import { type Content, isService, post } from '../../world/posting.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import { captionContent, writableChat } from './content.js'
+import { say, threadOf } from './sending.js'
+
+export const forwardingMethods: Methods = {
+  forwardMessage(call) {
+    const stored = sourceMessage(call, 'forward')
+    return forward(call, writableChat(call), stored).message
+  },
+
+  forwardMessages(call) {
+    const sources = sourceMessages(call, 'forward')
+    const chat = writableChat(call)
+    return inAlbums(call, sources, (stored, album) => forward(call, chat, stored, album))
+  },
+
+  copyMessage(call) {
+    const stored = sourceMessage(call, 'copy')
+    const content = copiedContent(call, stored)
+    if (call.params.has('caption') && stored.message.text === undefined) {
+      const { caption: _, caption_entities: __, ...rest } = content
+      return copy(call, { ...rest, ...captionContent(call.world, call.params) })
+    }
+    return copy(call, content)
+  },
+
+  copyMessages(call) {
+    const sources = sourceMessages(call, 'copy')
+    const bare = call.params.flag('remove_caption')
+    return inAlbums(call, sources, (stored, album) => {
+      const { caption, caption_entities, ...rest } = copiedContent(call, stored)
+      const captions = {
+        ...(caption !== undefined && { caption }),
+        ...(caption_entities !== undefined && { caption_entities }),
+      }
+      return say(call, writableChat(call), { ...rest, ...(!bare && captions), ...album })
+    })
+  },
+}
+
+type Deed = 'forward' | 'copy'
+type Album = { readonly media_group_id?: string }
+const DONE: Readonly<Record<Deed, string>> = { forward: 'forwarded', copy: 'copied' }
+
+function sourceChat(call: Call): WorldChat {
+  const chat = chatOf(call, 'from_chat_id')
+  assertPresent(call, chat)
+  return chat
+}
+
+function sourceMessage(call: Call, deed: Deed): StoredMessage {
+  const id = required(call, 'message_id', 'message identifier is not specified')
+  const stored = sourceChat(call).history.find(id)
+  if (stored === undefined) throw badRequest(`message to ${deed} not found`)
+  if (!isMovable(stored, deed)) throw badRequest(`message can't be ${DONE[deed]}`)
+  return stored
+}
+
+/** "If some of the specified messages can't be found or copied, they are skipped." */
+function sourceMessages(call: Call, deed: Deed): readonly StoredMessage[] {
+  const ids = (call.params.list('message_ids') ?? []).map(Number)
+  if (ids.length === 0) throw badRequest('message identifiers are not specified')
+  if (ids.length > 100) throw badRequest('too many message identifiers specified')
+  if (ids.some((id, index) => index > 0 && id <= (ids[index - 1] as number)))
+    throw badRequest('message identifiers must be in a strictly increasing order')
+  const { history } = sourceChat(call)
+  const found = ids.flatMap((id) => history.find(id) ?? []).filter((stored) => isMovable(stored, deed))
+  if (found.length === 0) throw badRequest(`there are no messages to ${deed}`)
+  return found
+}
+
+function isMovable({ message }: StoredMessage, deed: Deed): boolean {
+  if (isService(message) || message.has_protected_content === true) return false
+  return deed === 'forward' || message.invoice === undefined
+}
+
+function forward(call: Call, chat: WorldChat, stored: StoredMessage, album: Album = {}): StoredMessage {
+  const { media_group_id: _, ...content } = contentOf(stored.message)
+  return post(call.world, chat, {
+    author: call.bot,
+    content: {
+      forward_origin: originOf(stored),
+      ...content,
+      ...album,
+      ...(call.params.flag('protect_content') && { has_protected_content: true }),
+    },
+    thread: threadOf(call, chat),
+  })
+}
+
+function copy(call: Call, content: Content): MessageId {
+  const { media_group_id: _, ...rest } = content
+  // Buttons do not come along, unless the call brings new ones.
+  return { message_id: say(call, writableChat(call), rest).message.message_id }
+}
+
+/** A poll is copied anew: nobody has voted in it. */
+function copiedContent({ world, bot }: Call, { message }: StoredMessage): Content {
+  const content = contentOf(message)
+  if (message.poll === undefined) return content
+  const terms = world.polls.get(message.poll.id)?.terms
+  const isSecret = message.poll.type === 'quiz' && message.poll.correct_option_ids === undefined
+  if (terms === undefined || isSecret) throw badRequest("message can't be copied")
+  const poll = createPoll(world, bot, {
+    ...terms,
+    openPeriod: undefined,
+    closeDate: undefined,
+    isClosed: false,
+  })
+  world.polls.keep(poll.id, poll)
+  return { ...content, poll: describePoll(world, poll) }
+}
+
+/** What was an album is one again, of its own. */
+function inAlbums(
+  { world }: Call,
+  sources: readonly StoredMessage[],
+  move: (stored: StoredMessage, album: Album) => StoredMessage,
+): MessageId[] {
+  const albums = new Map<string, string>()
+  return sources.map((stored) => {
+    const former = stored.message.media_group_id
+    if (former === undefined) return { message_id: move(stored, {}).message.message_id }
+    const album = albums.get(former) ?? world.nextAlbumId()
+    albums.set(former, album)
+    return { message_id: move(stored, { media_group_id: album }).message.message_id }
+  })
+}

@@ -1,0 +1,40 @@
+import { pin, pinnedIn, unpin } from '../../world/pins.js'
+import { badRequest } from '../../world/refusal.js'
+import { messagesIn } from '../../world/topics.js'
+import { type Call, type Methods, required } from '../call.js'
+import { presentChat } from './messages.js'
+import { chatAndGeneral, chatAndTopic } from './topics.js'
+
+export const pinMethods: Methods = {
+  pinChatMessage(call) {
+    const chat = presentChat(call)
+    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+    if (stored === undefined) throw badRequest('message to pin not found')
+    pin(call.world, stored, call.bot)
+    return true
+  },
+
+  /** Without a message: the latest. */
+  unpinChatMessage(call) {
+    const chat = presentChat(call)
+    const id = call.params.integer('message_id')
+    const stored = id === undefined ? pinnedIn(chat)[0] : chat.history.find(id)
+    if (stored === undefined) throw badRequest('message to unpin not found')
+    unpin(call.world, chat, call.bot, [stored])
+    return true
+  },
+
+  unpinAllChatMessages(call) {
+    const chat = presentChat(call)
+    unpin(call.world, chat, call.bot, pinnedIn(chat))
+    return true
+  },
+
+  unpinAllForumTopicMessages: (call) => unpinTopic(call, chatAndTopic(call)),
+  unpinAllGeneralForumTopicMessages: (call) => unpinTopic(call, chatAndGeneral(call)),
+}
+
+function unpinTopic(call: Call, { chat, topic }: ReturnType<typeof chatAndTopic>): true {
+  unpin(call.world, chat, call.bot, messagesIn(chat, topic))
+  return true
+}

@@ -1,0 +1,37 @@
+import type { Message, MessageOrigin } from 'grammy/types'
+import { describeChat, type StoredMessage } from './chats.js'
+import type { Content } from './posting.js'
+
+const NOT_CONTENT: ReadonlySet<string> = new Set([
+  'message_id',
+  'message_thread_id',
+  'is_topic_message',
+  'from',
+  'sender_chat',
+  'chat',
+  'date',
+  'edit_date',
+  'reply_to_message',
+  'reply_markup',
+  'is_automatic_forward',
+  'forward_origin',
+  'has_protected_content',
+  'ephemeral_message_id',
+  'receiver_user',
+] satisfies (keyof Message)[])
+
+/** What a message says, without who said it where, when, in answer to what and with which buttons. */
+export function contentOf(message: Message): Content {
+  return Object.fromEntries(Object.entries(message).filter(([name]) => !NOT_CONTENT.has(name)))
+}
+
+/** Who said it first, also where it was forwarded before. */
+export function originOf({ chat, message }: StoredMessage): MessageOrigin {
+  const { forward_origin, message_id, sender_chat, from, date } = message
+  if (forward_origin !== undefined) return forward_origin
+  const described = describeChat(chat)
+  if (described.type === 'channel') return { type: 'channel', chat: described, message_id, date }
+  if (sender_chat !== undefined) return { type: 'chat', sender_chat, date }
+  if (from === undefined) return { type: 'hidden_user', sender_user_name: 'Deleted Account', date }
+  return { type: 'user', sender_user: from, date }
+}

@@ -1,0 +1,52 @@
+import type { Account } from './accounts.js'
+import type { StoredMessage, WorldChat } from './chats.js'
+import { hasRight, isAdministrator } from './members.js'
+import { isService, post, withoutReply } from './posting.js'
+import { badRequest } from './refusal.js'
+import type { World } from './world.js'
+
+/** Puts a message on top of its chat, and says so in it. */
+export function pin(world: World, stored: StoredMessage, author: Account): void {
+  const { chat, message } = stored
+  assertMayPin(world, chat, author)
+  if (isService(message) || message.ephemeral_message_id !== undefined)
+    throw badRequest("message can't be pinned")
+  if (chat.history.pinned.has(message.message_id)) return
+  chat.history.pinned.add(message.message_id)
+  const threadId = message.is_topic_message === true ? message.message_thread_id : undefined
+  const topic = chat.kind === 'private' ? undefined : chat.forum?.topics.get(threadId ?? 0)
+  post(world, chat, { author, content: { pinned_message: withoutReply(message) }, thread: topic })
+}
+
+/** Takes those of these down that are up there. */
+export function unpin(
+  world: World,
+  chat: WorldChat,
+  author: Account,
+  messages: readonly StoredMessage[],
+): void {
+  assertMayPin(world, chat, author)
+  for (const { message } of messages) chat.history.pinned.delete(message.message_id)
+}
+
+/** Pinned messages, latest first by when they were sent. */
+export function pinnedIn(chat: WorldChat): readonly StoredMessage[] {
+  return [...chat.history.pinned]
+    .sort((a, b) => b - a)
+    .map((id) => chat.history.find(id))
+    .filter((stored) => stored !== undefined)
+}
+
+function assertMayPin(world: World, chat: WorldChat, author: Account): void {
+  if (chat.kind === 'private') return
+  const membership = world.membership(chat, author.id)
+  const may =
+    chat.kind === 'channel'
+      ? hasRight(membership, 'can_edit_messages')
+      : isAdministrator(membership)
+        ? hasRight(membership, 'can_pin_messages')
+        : membership.status === 'restricted'
+          ? membership.isMember && membership.permissions.can_pin_messages
+          : membership.status === 'member' && chat.permissions.can_pin_messages === true
+  if (!may) throw badRequest('not enough rights to manage pinned messages in the chat')
+}
