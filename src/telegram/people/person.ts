@@ -141,11 +141,29 @@ export class Person {
 
   /**
    * Pays the bot: it gets a pre_checkout_query, and once it answers `ok: true` a message with `successful_payment`.
-   * Resolves when the query was sent.
+   * Resolves when the query was sent. What for is the message with the bot's invoice, or what you say.
+   *
+   * @throws SentinelError `telegram.invalid` for a message without an invoice of that bot.
    */
-  async pays(bot: TelegramBot, purchase: Purchase): Promise<Payment> {
-    const { account } = this
-    return new Payment(this.#world, this.#patience, this.#world.privateChat(account, bot.account), purchase)
+  async pays(bot: TelegramBot, what: Purchase | Message): Promise<Payment> {
+    const chat = this.#world.privateChat(this.account, bot.account)
+    const purchase = 'message_id' in what ? this.#invoiced(bot, what) : what
+    return new Payment(this.#world, this.#patience, chat, purchase)
+  }
+
+  #invoiced(bot: TelegramBot, { message_id, chat: { id } }: Message): Purchase {
+    const stored = this.#world
+      .chats()
+      .find((chat) => describeChat(chat).id === id && (chat.kind !== 'private' || chat.bot === bot.account))
+      ?.history.find(message_id)
+    const invoice = stored?.message.invoice
+    const payload = stored && this.#world.invoicePayloads.get(stored)
+    if (stored?.authorId !== bot.id || invoice === undefined || payload === undefined)
+      throw new SentinelError(
+        'telegram.invalid',
+        `${this.firstName} cannot pay: message ${message_id} is no invoice of @${bot.username}.`,
+      )
+    return { payload, amount: invoice.total_amount, currency: invoice.currency }
   }
 
   /**

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { BotCommand, User, UserFromGetMe } from 'grammy/types'
+import type { BotCommand, ChatAdministratorRights, MenuButton, User, UserFromGetMe } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { UpdateQueue } from './updates.js'
 
@@ -18,6 +18,16 @@ export interface BotAccount {
   readonly queue: UpdateQueue
   /** By scope and language, as `setMyCommands` left them. */
   readonly commands: Map<string, readonly BotCommand[]>
+  readonly settings: BotSettings
+}
+
+/** What a bot says of itself and asks for. */
+export interface BotSettings {
+  /** By what it is and the language. */
+  readonly texts: Map<string, string>
+  readonly defaultRights: Map<'supergroup' | 'channel', ChatAdministratorRights>
+  /** By person; `undefined` is for all others. */
+  readonly menuButtons: Map<number | undefined, MenuButton>
 }
 
 export type Account = PersonAccount | BotAccount
@@ -122,6 +132,7 @@ export class Accounts {
       token: `${id}:${randomBytes(26).toString('base64url').slice(0, 35)}`,
       queue: new UpdateQueue(this.now),
       commands: new Map(),
+      settings: { texts: new Map(), defaultRights: new Map(), menuButtons: new Map() },
     }
     this.#byId.set(id, bot)
     this.#byToken.set(bot.token, bot)

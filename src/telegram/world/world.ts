@@ -102,6 +102,8 @@ export class World {
   readonly shippingQueries: OpenQueries<ShippingAnswer>
   /** By id; the last ten thousand. */
   readonly polls = new Shelf<WorldPoll>(10_000)
+  /** What bots call the things they sell, which nobody sees but they. */
+  readonly invoicePayloads = new WeakMap<StoredMessage, string>()
   readonly joinQueries: OpenQueries<JoinAnswer>
 
   readonly #shared = new Map<number, SharedChat>()

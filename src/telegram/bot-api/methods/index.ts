@@ -3,12 +3,15 @@ import { chatMethods } from './chats.js'
 import { ephemeralMethods } from './ephemeral.js'
 import { forwardingMethods } from './forwarding.js'
 import { inviteMethods } from './invites.js'
+import { invoiceMethods } from './invoices.js'
 import { mediaMethods } from './media.js'
 import { memberMethods } from './members.js'
 import { messageMethods } from './messages.js'
 import { pinMethods } from './pins.js'
 import { pollMethods } from './polls.js'
+import { profileMethods } from './profile.js'
 import { queryMethods } from './queries.js'
+import { reactionMethods } from './reactions.js'
 import { thingMethods } from './things.js'
 import { topicMethods } from './topics.js'
 import { updateMethods } from './updates.js'
@@ -22,6 +25,9 @@ export const METHODS: Methods = {
   ...messageMethods,
   ...forwardingMethods,
   ...pinMethods,
+  ...reactionMethods,
+  ...profileMethods,
+  ...invoiceMethods,
   ...topicMethods,
   ...pollMethods,
   ...thingMethods,

@@ -1,4 +1,4 @@
-import type { Message, ReactionType } from 'grammy/types'
+import type { Message } from 'grammy/types'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight } from '../../world/members.js'
 import { edit, editMarkup, isService, remove } from '../../world/posting.js'
@@ -94,16 +94,6 @@ export const messageMethods: Methods = {
     const found = ids.map((id) => chat.history.find(Number(id))).filter((stored) => stored !== undefined)
     if (!found.every((stored) => mayDelete(call, chat, stored))) throw badRequest("message can't be deleted")
     for (const stored of found) remove(stored)
-    return true
-  },
-
-  setMessageReaction(call) {
-    const chat = presentChat(call)
-    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-    if (stored === undefined) throw badRequest('message to react not found')
-    const reactions = (call.params.objects('reaction') ?? []) as unknown as ReactionType[]
-    if (reactions.length > 1) throw badRequest('REACTIONS_TOO_MANY')
-    stored.reactions.set(call.bot.id, reactions)
     return true
   },
 }

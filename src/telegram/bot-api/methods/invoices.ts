@@ -1,0 +1,40 @@
+import type { Message } from 'grammy/types'
+import { badRequest } from '../../world/refusal.js'
+import type { Call, Methods } from '../call.js'
+import { writableChat } from './content.js'
+import { say } from './sending.js'
+
+export const invoiceMethods: Methods = {
+  sendInvoice(call) {
+    const { params } = call
+    const title = text(call, 'title', 32, 'PRODUCT_TITLE_INVALID')
+    const description = text(call, 'description', 255, 'PRODUCT_DESCRIPTION_INVALID')
+    const payload = params.text('payload') ?? ''
+    if (payload === '' || Buffer.byteLength(payload) > 128) throw badRequest('INVOICE_PAYLOAD_INVALID')
+    const currency = params.text('currency') ?? ''
+    if (!/^[A-Z]{3}$/.test(currency)) throw badRequest('CURRENCY_INVALID')
+    const prices = params.objects('prices') ?? []
+    const total = prices.reduce((sum, { amount }) => sum + Number(amount), 0)
+    if (prices.length === 0 || !Number.isSafeInteger(total) || total <= 0)
+      throw badRequest('CURRENCY_TOTAL_AMOUNT_INVALID')
+    // Stars go to Telegram itself, all else through a provider.
+    if (currency === 'XTR' && prices.length !== 1) throw badRequest('STARS_INVOICE_INVALID')
+    if (currency !== 'XTR' && !params.has('provider_token')) throw badRequest('PAYMENT_PROVIDER_INVALID')
+    const invoice = {
+      title,
+      description,
+      start_parameter: params.text('start_parameter') ?? '',
+      currency,
+      total_amount: total,
+    }
+    const stored = say(call, writableChat(call), { invoice })
+    call.world.invoicePayloads.set(stored, payload)
+    return stored.message as Message.InvoiceMessage
+  },
+}
+
+function text({ params }: Call, name: string, longest: number, otherwise: string): string {
+  const value = params.text(name)?.trim() ?? ''
+  if (value === '' || value.length > longest) throw badRequest(otherwise)
+  return value
+}

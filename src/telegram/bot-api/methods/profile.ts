@@ -1,0 +1,78 @@
+import type { ChatAdministratorRights, MenuButton, UserProfilePhotos } from 'grammy/types'
+import { completeRights } from '../../world/members.js'
+import { badRequest } from '../../world/refusal.js'
+import { type Call, chatOf, type Methods, required } from '../call.js'
+
+/** How a bot presents itself, by language; what is not set in one is told in the bot's own. */
+export const profileMethods: Methods = {
+  setMyName: (call) => setText(call, 'name', 64),
+  getMyName: (call) => ({ name: getText(call, 'name') || call.bot.me.first_name }),
+  setMyDescription: (call) => setText(call, 'description', 512),
+  getMyDescription: (call) => ({ description: getText(call, 'description') }),
+  setMyShortDescription: (call) => setText(call, 'short_description', 120),
+  getMyShortDescription: (call) => ({ short_description: getText(call, 'short_description') }),
+
+  setMyDefaultAdministratorRights({ bot, params }) {
+    const kind = params.flag('for_channels') ? 'channel' : 'supergroup'
+    const given: Partial<ChatAdministratorRights> = params.object('rights') ?? {}
+    bot.settings.defaultRights.set(kind, completeRights(kind, given, false))
+    return true
+  },
+
+  getMyDefaultAdministratorRights({ bot, params }) {
+    const kind = params.flag('for_channels') ? 'channel' : 'supergroup'
+    return bot.settings.defaultRights.get(kind) ?? completeRights(kind, {}, false)
+  },
+
+  setChatMenuButton(call) {
+    const button = (call.params.object('menu_button') ?? { type: 'default' }) as unknown as MenuButton
+    if (!['commands', 'web_app', 'default'].includes(button.type))
+      throw badRequest("can't parse menu button: unsupported menu button type")
+    if (button.type === 'web_app' && !(button.text && button.web_app?.url?.startsWith('https://')))
+      throw badRequest("can't parse menu button: Web App URL must be HTTPS")
+    call.bot.settings.menuButtons.set(menuOwner(call), button)
+    return true
+  },
+
+  getChatMenuButton(call) {
+    const { menuButtons } = call.bot.settings
+    return menuButtons.get(menuOwner(call)) ?? menuButtons.get(undefined) ?? { type: 'default' }
+  },
+
+  /** People have no photos here. */
+  getUserProfilePhotos(call): UserProfilePhotos {
+    const userId = required(call, 'user_id', 'invalid user_id specified')
+    if (call.world.accounts.find(userId) === undefined) throw badRequest('user not found')
+    return { total_count: 0, photos: [] }
+  },
+}
+
+type Text = 'name' | 'description' | 'short_description'
+
+function setText({ bot, params }: Call, what: Text, longest: number): true {
+  const text = params.text(what) ?? ''
+  if (text.length > longest) throw badRequest(`bot ${what.replaceAll('_', ' ')} is too long`)
+  const key = keyOf(what, params.text('language_code'))
+  if (text === '') bot.settings.texts.delete(key)
+  else bot.settings.texts.set(key, text)
+  return true
+}
+
+function getText({ bot, params }: Call, what: Text): string {
+  const { texts } = bot.settings
+  return texts.get(keyOf(what, params.text('language_code'))) ?? texts.get(keyOf(what, '')) ?? ''
+}
+
+/** Two letters or none, so that there are only so many. */
+function keyOf(what: Text, language = ''): string {
+  if (!/^(?:[a-z]{2})?$/.test(language)) throw badRequest('invalid language code specified')
+  return `${what} ${language}`
+}
+
+/** The person whose private chat is meant; without one, the bot's own button is. */
+function menuOwner(call: Call): number | undefined {
+  if (!call.params.has('chat_id')) return undefined
+  const chat = chatOf(call)
+  if (chat.kind !== 'private') throw badRequest('method is available for private chats only')
+  return chat.person.id
+}

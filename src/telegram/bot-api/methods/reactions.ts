@@ -1,0 +1,48 @@
+import type { ReactionType } from 'grammy/types'
+import { hasRight } from '../../world/members.js'
+import { badRequest } from '../../world/refusal.js'
+import { type Call, type Methods, required, sharedChatOf } from '../call.js'
+import { presentChat } from './messages.js'
+
+export const reactionMethods: Methods = {
+  /** Bots set one at most, and nobody is told of it. */
+  setMessageReaction(call) {
+    const chat = presentChat(call)
+    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+    if (stored === undefined) throw badRequest('message to react not found')
+    const reactions = (call.params.objects('reaction') ?? []) as unknown as ReactionType[]
+    if (reactions.length > 1) throw badRequest('REACTIONS_TOO_MANY')
+    if (reactions.some(({ type }) => type === 'paid')) throw badRequest('REACTION_INVALID')
+    if (reactions.length === 0) stored.reactions.delete(call.bot.id)
+    else stored.reactions.set(call.bot.id, reactions)
+    return true
+  },
+
+  deleteMessageReaction(call) {
+    const chat = moderatedGroup(call)
+    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+    if (stored === undefined) throw badRequest('message not found')
+    stored.reactions.delete(actorOf(call))
+    return true
+  },
+
+  deleteAllMessageReactions(call) {
+    const chat = moderatedGroup(call)
+    const actor = actorOf(call)
+    for (const stored of chat.history.all()) stored.reactions.delete(actor)
+    return true
+  },
+}
+
+function moderatedGroup(call: Call) {
+  const chat = sharedChatOf(call)
+  if (chat.kind !== 'supergroup') throw badRequest('method is available only for supergroups')
+  if (!hasRight(call.world.membership(chat, call.bot.id), 'can_delete_messages'))
+    throw badRequest('not enough rights to delete reactions')
+  return chat
+}
+
+function actorOf(call: Call): number {
+  const chatId = call.params.integer('actor_chat_id')
+  return chatId ?? required(call, 'user_id', 'invalid user_id specified')
+}

@@ -1,0 +1,130 @@
+import { Api, GrammyError } from 'grammy'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let alice: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'proud_bot', firstName: 'Proud' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  await alice.to(bot).sends('/start')
+})
+afterEach(() => telegram.close())
+
+const refusalOf = async (promise: Promise<unknown>) => {
+  const error = await promise.catch((reason: unknown) => reason)
+  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
+  return error.description
+}
+
+test('names and descriptions are told by language, else in the bot’s own', async () => {
+  expect(await api.getMyName()).toEqual({ name: 'Proud' })
+  await api.setMyName('Prouder')
+  await api.setMyName('Stolz', { language_code: 'de' })
+  expect(await api.getMyName({ language_code: 'de' })).toEqual({ name: 'Stolz' })
+  expect(await api.getMyName({ language_code: 'fr' })).toEqual({ name: 'Prouder' })
+  await api.setMyName('', { language_code: 'de' })
+  expect(await api.getMyName({ language_code: 'de' })).toEqual({ name: 'Prouder' })
+  await api.setMyDescription('Does things')
+  await api.setMyShortDescription('Things')
+  expect(await api.getMyDescription()).toEqual({ description: 'Does things' })
+  expect(await api.getMyShortDescription({ language_code: 'de' })).toEqual({ short_description: 'Things' })
+  expect(await refusalOf(api.setMyName('x'.repeat(65)))).toBe('Bad Request: bot name is too long')
+})
+
+test('the rights it asks for, and its menu button, are kept', async () => {
+  expect(await api.getMyDefaultAdministratorRights()).toMatchObject({ can_delete_messages: false })
+  await api.setMyDefaultAdministratorRights({ rights: { can_delete_messages: true } as never })
+  expect(await api.getMyDefaultAdministratorRights()).toMatchObject({
+    can_delete_messages: true,
+    can_pin_messages: false,
+  })
+  expect(await api.getMyDefaultAdministratorRights({ for_channels: true })).toMatchObject({
+    can_delete_messages: false,
+    can_post_messages: false,
+  })
+  expect(await api.getChatMenuButton()).toEqual({ type: 'default' })
+  await api.setChatMenuButton({ menu_button: { type: 'commands' } })
+  const app = { type: 'web_app' as const, text: 'Open', web_app: { url: 'https://example.com' } }
+  await api.setChatMenuButton({ chat_id: alice.id, menu_button: app })
+  expect(await api.getChatMenuButton()).toEqual({ type: 'commands' })
+  expect(await api.getChatMenuButton({ chat_id: alice.id })).toEqual(app)
+  expect(await refusalOf(api.setChatMenuButton({ chat_id: group.id }))).toMatch(/private chats only/)
+})
+
+test('nobody has profile photos, and who is not there has none to ask for', async () => {
+  expect(await api.getUserProfilePhotos(alice.id)).toEqual({ total_count: 0, photos: [] })
+  expect(await refusalOf(api.getUserProfilePhotos(404))).toBe('Bad Request: user not found')
+})
+
+test('reactions are set by bots and cleared by moderators', async () => {
+  const call = caller(telegram.apiRoot, bot)
+  await updatesOf(call, ['message_reaction'])
+  const one = await alice.in(group).sends('one')
+  const two = await alice.in(group).sends('two')
+  await api.setMessageReaction(group.id, one.message_id, [{ type: 'emoji', emoji: '👍' }])
+  expect(await refusalOf(api.setMessageReaction(group.id, 404, []))).toBe(
+    'Bad Request: message to react not found',
+  )
+  for (const message of [one, two]) await alice.in(group).reacts(message, '🔥')
+  const target = { chat_id: group.id, user_id: alice.id }
+  expect(await call('deleteMessageReaction', { ...target, message_id: one.message_id })).toMatchObject({
+    ok: true,
+  })
+  expect(await call('deleteAllMessageReactions', target)).toMatchObject({ ok: true })
+  await updatesOf(call)
+  await alice.in(group).reacts(one, '👎')
+  await alice.in(group).reacts(two, '👎')
+  expect(await updatesOf(call)).toMatchObject([
+    { message_reaction: { old_reaction: [], new_reaction: [{ emoji: '👎' }] } },
+    { message_reaction: { old_reaction: [] } },
+  ])
+  await alice.in(group).demotes(bot)
+  expect(await call('deleteAllMessageReactions', target)).toMatchObject({
+    description: 'Bad Request: not enough rights to delete reactions',
+  })
+})
+
+test('an invoice is paid for what it says', async () => {
+  const prices = [{ label: 'A month', amount: 100 }]
+  const send = (currency: string, payload = 'month', chosen = prices, other = {}) =>
+    api.sendInvoice(alice.id, 'Premium', 'Everything for a month', payload, currency, chosen, other)
+  const { invoice } = await send('XTR')
+  expect(invoice).toMatchObject({ title: 'Premium', currency: 'XTR', total_amount: 100 })
+  const shown = alice.heard.at(-1)!
+  const payment = await alice.pays(bot, shown)
+  expect(payment.query).toMatchObject({ invoice_payload: 'month', total_amount: 100, currency: 'XTR' })
+  await api.answerPreCheckoutQuery(payment.query.id, true)
+  expect((await payment.answer).ok).toBe(true)
+  expect(payment.receipt?.successful_payment).toMatchObject({ invoice_payload: 'month', total_amount: 100 })
+
+  const plain = await alice.to(bot).sends('hello')
+  await expect(alice.pays(bot, plain)).rejects.toThrow(/is no invoice of @proud_bot/)
+  expect(await refusalOf(send('xtr'))).toBe('Bad Request: CURRENCY_INVALID')
+  expect(await refusalOf(send('EUR'))).toBe('Bad Request: PAYMENT_PROVIDER_INVALID')
+  expect(await refusalOf(send('XTR', ''))).toBe('Bad Request: INVOICE_PAYLOAD_INVALID')
+  expect(await refusalOf(send('XTR', 'x', []))).toBe('Bad Request: CURRENCY_TOTAL_AMOUNT_INVALID')
+  expect(await refusalOf(send('XTR', 'x', [...prices, ...prices]))).toBe('Bad Request: STARS_INVOICE_INVALID')
+  expect(
+    (await send('EUR', 'x', [...prices, ...prices], { provider_token: 'test' })).invoice.total_amount,
+  ).toBe(200)
+})
+
+test('what is not served says so, by name', async () => {
+  expect(await refusalOf(api.sendSticker(group.id, 'x'))).toBe(
+    'Not Implemented: the embedded Telegram does not serve sendSticker yet',
+  )
+})
