@@ -61,10 +61,10 @@ test('urlencoded and multipart bodies are coerced', async () => {
 })
 
 test('what is not there is said in Telegram’s shape', async () => {
-  expect(await call('sendDice', { chat_id: 1 })).toEqual({
+  expect(await call('sendSticker', { chat_id: 1 })).toEqual({
     ok: false,
     error_code: 501,
-    description: 'Not Implemented: the embedded Telegram does not serve sendDice yet',
+    description: 'Not Implemented: the embedded Telegram does not serve sendSticker yet',
   })
   expect(await call('sendTelegram')).toEqual({
     ok: false,

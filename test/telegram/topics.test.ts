@@ -87,6 +87,15 @@ test('topics are renamed, closed, reopened and deleted', async () => {
   )
 })
 
+test('a reply goes where it answers, open or closed, whatever becomes of General', async () => {
+  const topic = await api.createForumTopic(forum.id, 'Help')
+  const asked = await bob.in(forum).inTopic(topic).sends('How?')
+  await api.closeGeneralForumTopic(forum.id)
+  await bob.in(forum).replies(asked, 'Anybody?')
+  await olga.in(forum).closesTopic(topic)
+  await expect(bob.in(forum).replies(asked, 'Nobody?')).rejects.toThrow(/TOPIC_CLOSED/)
+})
+
 test('the General topic has methods of its own', async () => {
   await api.editGeneralForumTopic(forum.id, 'Lobby')
   await api.hideGeneralForumTopic(forum.id)

@@ -217,9 +217,9 @@ export class Presence {
   /** @internal */
   protected speak(content: Content, replyTo?: StoredMessage): StoredMessage {
     const { world, actor, room, voice } = this.scene
-    this.#checkMaySpeak(content)
-    this.#checkLength(content)
     const thread = this.scene.topic ?? topicOfReply(room, replyTo)
+    this.#checkMaySpeak(content, thread)
+    this.#checkLength(content)
     return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread })
   }
 
@@ -231,13 +231,13 @@ export class Presence {
       throw this.refuse('sends a long caption', `Telegram takes ${LONGEST_CAPTION} characters`)
   }
 
-  #checkMaySpeak(content: Content): void {
+  #checkMaySpeak(content: Content, thread: Topic | undefined): void {
     const { world, actor, room } = this.scene
     if (room.kind === 'private') {
       if (room.blocked) throw this.refuse('writes', `they blocked the bot; let them unblock it first`)
       return
     }
-    const { topic = room.forum?.general } = this.scene
+    const topic = thread ?? room.forum?.general
     if (topic !== undefined) this.attempt('writes', () => assertOpen(world, room, actor, topic))
     const membership = world.membership(room, actor.id)
     if (!isIn(membership)) throw this.refuse('writes', `they are not a member (${membership.status})`)
