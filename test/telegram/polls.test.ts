@@ -49,11 +49,7 @@ test('an open poll tells its bot who voted for what, and who took it back', asyn
     type: 'regular',
     allows_revoting: true,
   })
-  const shown = await bob
-    .in(group)
-    .sends('where?')
-    .then(() => group.messages[0]!)
-  await updatesOf(call)
+  const shown = await bob.hears('Lunch?')
   await bob.in(group).votes(shown, 'Rice')
   await bob.in(group).votes(shown, 0)
   await bob.in(group).votes(shown)
@@ -144,6 +140,13 @@ test('what cannot be is refused', async () => {
   expect(await refusalOf(api.stopPoll(group.id, 404))).toBe(
     'Bad Request: message with poll to stop not found',
   )
+})
+
+test('a poll that a test made up is only a picture of one', async () => {
+  const { poll } = await api.sendPoll(group.id, 'Real?', ['Yes'])
+  const raw = await bob.in(group).sendsContent({ poll: { ...poll, id: '1' } })
+  await expect(alice.in(group).votes(raw, 'Yes')).rejects.toThrow(/MESSAGE_ID_INVALID/)
+  expect(await refusalOf(api.stopPoll(group.id, raw.message_id))).toMatch(/poll to stop not found/)
 })
 
 test('dice fall, and places and people are told', async () => {

@@ -104,7 +104,7 @@ test('an invoice is paid for what it says', async () => {
     api.sendInvoice(alice.id, 'Premium', 'Everything for a month', payload, currency, chosen, other)
   const { invoice } = await send('XTR')
   expect(invoice).toMatchObject({ title: 'Premium', currency: 'XTR', total_amount: 100 })
-  const shown = alice.heard.at(-1)!
+  const shown = await alice.hears('Premium')
   const payment = await alice.pays(bot, shown)
   expect(payment.query).toMatchObject({ invoice_payload: 'month', total_amount: 100, currency: 'XTR' })
   await api.answerPreCheckoutQuery(payment.query.id, true)

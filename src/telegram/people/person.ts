@@ -168,7 +168,8 @@ export class Person {
 
   /**
    * Resolves with the earliest message from others that the person can see and that matches, there already or yet to
-   * come. A text is looked for anywhere in the message.
+   * come. A text is looked for anywhere in the message: its
+   * text or caption, a poll's question, an invoice's title.
    *
    * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead.
    */
@@ -253,8 +254,13 @@ function isThere(stored: StoredMessage, place: HearingOptions['in']): boolean {
   return (stored.chat.kind === 'private' ? stored.chat.bot.id : stored.chat.id) === place.id
 }
 
+/** What there is to hear: a text or caption, else what a poll asks or an invoice is for. */
+function wordsOf({ text, caption, poll, invoice }: Message): string | undefined {
+  return text ?? caption ?? poll?.question ?? invoice?.title
+}
+
 function matches(message: Message, what: RegExp | string): boolean {
-  const text = message.text ?? message.caption
+  const text = wordsOf(message)
   if (text === undefined) return false
   if (typeof what === 'string') return text.includes(what)
   // A global or sticky expression remembers where it stopped; each message is searched from its start.
@@ -263,7 +269,7 @@ function matches(message: Message, what: RegExp | string): boolean {
 }
 
 function describeHeard({ message, chat }: StoredMessage): string {
-  const what = message.text ?? message.caption ?? Object.keys(message).at(-1) ?? ''
+  const what = wordsOf(message) ?? Object.keys(message).at(-1) ?? ''
   const from = message.sender_chat?.title ?? message.from?.first_name ?? 'somebody'
   const where = chat.kind === 'private' ? 'in private' : `in "${describeChat(chat).title}"`
   return `  - ${from} ${where}: ${JSON.stringify(what.slice(0, 120))}`

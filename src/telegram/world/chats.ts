@@ -49,6 +49,7 @@ export class History {
     if (shelf.size <= KEPT_AT_MOST) return
     for (const oldest of shelf.keys()) {
       shelf.delete(oldest)
+      if (shelf === this.#messages) this.pinned.delete(oldest)
       break
     }
   }

@@ -88,6 +88,7 @@ export function vote(
   chosen: readonly number[],
 ): void {
   const poll = pollOf(world, stored)
+  if (poll === undefined) throw badRequest('MESSAGE_ID_INVALID')
   const { terms } = poll
   if (isClosed(world, poll)) throw badRequest('MESSAGE_POLL_CLOSED')
   if (new Set(chosen).size !== chosen.length || chosen.some((id) => terms.options[id] === undefined))
@@ -118,6 +119,7 @@ export function vote(
 /** Ends a poll; the bots that see it are told, whosever it is. */
 export function stopPoll(world: World, stored: StoredMessage, author: Account): Poll {
   const poll = pollOf(world, stored)
+  if (poll === undefined) throw badRequest('message with poll to stop not found')
   if (poll.author !== author) throw badRequest("poll can't be stopped")
   if (isClosed(world, poll)) throw badRequest('poll has already been closed')
   poll.isClosed = true
@@ -129,10 +131,9 @@ export function stopPoll(world: World, stored: StoredMessage, author: Account): 
   return described
 }
 
-function pollOf(world: World, stored: StoredMessage): WorldPoll {
-  const poll = world.polls.get(stored.message.poll?.id ?? '')
-  if (poll === undefined) throw badRequest('message with poll to stop not found')
-  return poll
+/** A poll that came in raw, or was forgotten, is a picture of one. */
+function pollOf(world: World, { message }: StoredMessage): WorldPoll | undefined {
+  return message.poll === undefined ? undefined : world.polls.get(message.poll.id)
 }
 
 function isClosed(world: World, poll: WorldPoll): boolean {

@@ -10,6 +10,8 @@ import type { World } from './world.js'
 /** The colors there are (Bot API, createForumTopic). */
 const COLORS = [0x6fb9f0, 0xffd67e, 0xcb86db, 0x8eee98, 0xff93b2, 0xfb6f5f] as const
 const LONGEST_NAME = 128
+/** A forum has ten thousand topics at most, so that a runaway bot does not eat the machine. */
+const MOST_TOPICS = 10_000
 
 export interface TopicLook {
   readonly name?: string | undefined
@@ -33,6 +35,7 @@ export function topicOf(chat: SharedChat, threadId: number): Topic {
 export function createTopic(world: World, chat: SharedChat, author: Account, look: TopicLook): Topic {
   const forum = forumOf(chat)
   if (!mayManage(world, chat, author)) throw badRequest('not enough rights to create a topic')
+  if (forum.topics.size >= MOST_TOPICS) throw badRequest('too many topics')
   const name = checkedName(look.name ?? '')
   const color = look.iconColor ?? COLORS[0]
   if (!COLORS.some((known) => known === color)) throw badRequest('invalid icon color specified')
