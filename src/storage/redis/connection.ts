@@ -107,7 +107,26 @@ export class Connection {
       }
     } else if (client.status === 'end') throw this.explained(new Error(ENDED))
     else if (client.status !== 'ready') await this.becomesReady(client)
+    if (this.ours && !isRedis(client)) await this.connectNodes(client)
     this.wasReady = true
+  }
+
+  /**
+   * A node of a cluster connects when it is first asked, and meanwhile refuses all but the first who ask. So those that can
+   * be are connected beforehand; one that cannot says so to whoever asks it.
+   */
+  private async connectNodes(client: Cluster): Promise<void> {
+    client.on('+node', this.connectNode)
+    await Promise.all(client.nodes('master').map(this.connectNode))
+  }
+
+  private readonly connectNode = async (node: Redis): Promise<void> => {
+    if (node.options.readOnly === true || node.status !== 'wait') return
+    try {
+      await node.connect()
+    } catch (error) {
+      this.failed(error)
+    }
   }
 
   private async becomesReady(client: Redis | Cluster): Promise<void> {
