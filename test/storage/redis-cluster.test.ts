@@ -118,12 +118,13 @@ test('a charge on its way to a node that is lost is made at most once, on a clus
     expect(await charge).toBe('storage.failed')
     await until('it is connected again', async () => {
       try {
-        return (await left()) < before
+        return (await left()) <= before
       } catch {
         return false
       }
     })
-    expect(before - (await left())).toBe(1)
+    // Once, or never where the end of the connection reached the server before the question was read.
+    expect(before - (await left())).toBeLessThanOrEqual(1)
   } finally {
     await storage.close()
     await cluster.stop()
