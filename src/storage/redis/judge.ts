@@ -29,8 +29,8 @@ const MOST_IN_CALL = 256
 /** What comes before the answers: see the script. */
 const FIRST_ANSWER = 20
 /** Each call costs the server as much as some questions do. */
-const LEAST_IN_CALL = 32
-const CALLS_OUT = 2
+const LEAST_IN_CALL = 16
+const CALLS_OUT = 3
 const MOST_WAITING = 10_000
 /** How much longer a record is kept than it matters: clocks of servers differ. */
 const GRACE: Ms = 1000
