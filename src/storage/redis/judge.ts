@@ -153,13 +153,6 @@ export class RedisJudge implements Judge {
     this.batches.clear()
   }
 
-  /** How many questions wait. */
-  get waiting(): number {
-    let waiting = 0
-    for (const batch of this.batches.values()) waiting += batch.waiting
-    return waiting
-  }
-
   private batchOf(bot: number): Batch<Pending> {
     let batch = this.batches.get(bot)
     if (batch === undefined) {

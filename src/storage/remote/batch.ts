@@ -36,10 +36,6 @@ export class Batch<Item extends Waiting> {
     private readonly options: BatchOptions,
   ) {}
 
-  get waiting(): number {
-    return this.queue.length
-  }
-
   add(item: Item): void {
     if (this.queue.length >= this.options.waiting) {
       item.fail(

@@ -21,6 +21,19 @@ import { markTag, PART } from './tags.js'
  * it can fail, so that a record that nobody can read fails no other.
  */
 
+/** What a function of Lua may have at most is 200; the script's own and the loop's, besides those that a plan brings, are fewer than 60. */
+const MOST_LOCALS = 140
+
+/**
+ * Whether the quick way has few enough locals for Lua: a plan of very many claims or marks goes the long way, which keeps
+ * them in tables.
+ */
+export function fitsQuickWay({ scopes, claims, limited }: PlanLayout, fields: number): boolean {
+  const own = scopes.reduce((sum, { marks, recorded }) => sum + marks.length + (recorded ? 2 : 0), 0)
+  const cells = Math.max(0, ...scopes.map((scope) => countOf(scope.cells)))
+  return fields + own + cells + claims.length * 4 + limited.length <= MOST_LOCALS
+}
+
 /** The body of the loop over the questions of a call: sets `answered`, or breaks to the long way. */
 export function quickWay(layout: PlanLayout, list: string, body: string, told: string): string {
   const { plan, scopes, limited, claims } = layout

@@ -16,11 +16,6 @@ export function bytes(values: Iterable<number>): string {
   return `'${text}'`
 }
 
-/** A quoted text; what is no plain character is escaped. */
-export function quoted(text: string): string {
-  return bytes(new TextEncoder().encode(text))
-}
-
 /** The four bytes of a tag. */
 export function tagBytes(tag: number): number[] {
   return [tag & 255, (tag >>> 8) & 255, (tag >>> 16) & 255, (tag >>> 24) & 255]

@@ -12,7 +12,7 @@ import {
 } from './checks.js'
 import { layOut, type PlanLayout } from './layout.js'
 import { LONG_WAY, OTHER_TYPES, PRELUDE } from './library.js'
-import { heads, quickWay, SAVE_SEQUENCES, saveLoop } from './loop.js'
+import { fitsQuickWay, heads, quickWay, SAVE_SEQUENCES, saveLoop } from './loop.js'
 import { lines, num } from './lua.js'
 import { CLAIMS, COUNTERS, LOG, PENALTIES, SEQUENCES } from './parts.js'
 import { markFunction, recordFunctions } from './records.js'
@@ -25,14 +25,14 @@ export interface PlanScript {
   readonly text: string
   /** Bytes of one question in ARGV[1], less its head. */
   readonly bodyBytes: number
-  /** Bytes of one answer. */
+  /** Bytes of one answer, but for the short ones. */
   readonly answerBytes: number
 }
 
-/** What a question begins with, and a long one: see `decide` below. */
+/** What a question begins with, and a long one: see `decision` below. */
 export const SHORT_HEAD = 11
 export const LONG_HEAD = 41
-/** What an answer begins with, and the short one of an admission as most are: see `answer` below. */
+/** What an answer begins with, and the short one of an admission as most are: see `answers` below. */
 export const ANSWER_HEAD = 34
 export const SHORT_ANSWER = 5
 /** How a short answer begins. */
@@ -58,7 +58,7 @@ export function compile(plan: PlanLayout['plan']): PlanScript {
     PRELUDE,
     layout.scopes.some(({ marks }) => marks.length > 0) && OTHER_TYPES,
     heads(layout),
-    main(layout, names, list, body, size, longWay(layout, names, list, body, answerBytes)),
+    main(layout, fields.length, list, body, size, longWay(layout, names, list, body, answerBytes)),
   )
   return {
     layout,
@@ -368,7 +368,7 @@ if until_ > now then wait = max(wait, until_ - now) end`
 
 function main(
   layout: PlanLayout,
-  names: Names,
+  fields: number,
   list: string,
   body: string,
   size: number,
@@ -376,8 +376,9 @@ function main(
 ): string {
   const { claims, limited, varied } = layout
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
-  // A function of Lua has 200 locals at most: plans of that size go the long way.
-  const quick = names.many ? 'break' : quickWay(layout, list, body, 'd'.repeat(limited.length + varied * 2))
+  const quick = fitsQuickWay(layout, fields)
+    ? quickWay(layout, list, body, 'd'.repeat(limited.length + varied * 2))
+    : 'break'
   return `local out, errors = {}, nil
 local stride = ${size} + (LONG and ${LONG_HEAD} or ${SHORT_HEAD})
 for i = 1, (#ENTRIES - FIRST + 1) / stride do

@@ -1,0 +1,107 @@
+import type { Check, Plan } from '../../src/core/check.js'
+import { GLOBAL_KEY, userKey } from '../../src/core/subject.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+
+/*
+ * A plan of any size the contract allows must be taken. A function of Lua has 200 locals and 60 variables of others at most,
+ * one of Postgres has bounds of its own.
+ */
+
+const limit = { amount: 1, per: 60_000 }
+const many = (make: (index: number) => Check): Check[] =>
+  Array.from({ length: 31 }, (_, index) => make(index))
+const marks = (count: number): string[] => Array.from({ length: count }, (_, index) => `role:${index}`)
+const asked = (index: number, subject = 0) => ({ guard: 'guard', slot: `slot ${index}`, subject })
+const penalty = { penalty: { after: 1, within: 1000, bans: [1000, 5000] }, noticeEvery: 1000 }
+
+const wide: Record<string, { scopes: number; checks: Check[] }> = {
+  'claims on sequences': {
+    scopes: 1,
+    checks: many((index) => ({
+      ...asked(index),
+      kind: 'claim',
+      tokens: 'sequence',
+      holdFor: 1000,
+      whenHeld: 'refuse',
+    })),
+  },
+  'claims on digests': {
+    scopes: 1,
+    checks: many((index) => ({
+      ...asked(index),
+      kind: 'claim',
+      tokens: 'digest',
+      holdFor: 1000,
+      whenHeld: 'refuse',
+    })),
+  },
+  'buckets of one scope': {
+    scopes: 1,
+    checks: many((index) => ({ ...asked(index), kind: 'bucket', limit })),
+  },
+  'buckets, each of its own scope, with marks and penalties': {
+    scopes: 31,
+    checks: many((index) => ({
+      ...asked(index, index),
+      kind: 'bucket',
+      limit,
+      onRefusal: penalty,
+      unless: { subject: index, anyOf: marks(9) },
+      variants: [{ mark: 'vip', subject: index, limit: 'stored' }],
+    })),
+  },
+  'windows of two counters': {
+    scopes: 1,
+    checks: many((index) => ({
+      ...asked(index),
+      kind: 'window',
+      form: 'counters',
+      limit,
+      onRefusal: penalty,
+    })),
+  },
+  'one bucket that 300 marks let off': {
+    scopes: 1,
+    checks: [{ ...asked(0), kind: 'bucket', limit, unless: { subject: 0, anyOf: marks(300) } }],
+  },
+}
+
+const makers: Record<string, () => Promise<Storage>> = {
+  memory: async () => memory(),
+  redis: async () => redis(await sharedRedis(), { prefix: freshName() }),
+  postgres: async () => postgres(await sharedPostgres(), { schema: freshName() }),
+}
+
+describe.each(Object.entries(makers))('in %s', (_, make) => {
+  let storage: Storage
+  beforeAll(async () => {
+    storage = await make()
+  }, 30_000)
+  afterAll(async () => storage.close())
+
+  test.each(Object.entries(wide))(
+    'a plan as wide as can be is judged: %s',
+    async (name, { scopes, checks }) => {
+      const plan: Plan = {
+        name,
+        scopes: Array.from({ length: scopes }, (_, index) => `scope ${index}`),
+        checks,
+      }
+      const judge = await storage.prepare(plan)
+      const ask = {
+        bot: 1,
+        subjects: plan.scopes.map((_, index) => (index === 0 ? userKey(1) : GLOBAL_KEY)),
+        costs: checks.map(() => 1),
+        tokens: checks.map(() => 7),
+      }
+      expect((await judge.evaluate(ask)).refusedBy).toBe(-1)
+      expect((await judge.evaluate(ask)).refusedBy).toBe(0)
+      expect((await judge.peek(ask)).refusedBy).toBe(0)
+    },
+    30_000,
+  )
+})
