@@ -316,8 +316,12 @@ test('lost and found again and again, nothing piles up: no connections, no liste
     const cycle = async (): Promise<void> => {
       proxy.refuse()
       proxy.cut()
-      // By its state, since it may have been down for a moment before the first event is looked for.
-      await until('it is known to be down', async () => (await storage.health()).circuit?.state !== 'closed')
+      await until('it is known to be down', async () => {
+        // Again and again: a connection that was just being made outlives the first cut.
+        proxy.cut()
+        // By its state, since it may have been down for a moment before the first event is looked for.
+        return (await storage.health()).circuit?.state !== 'closed'
+      })
       await proxy.normal()
       await isBack(standing)
     }
