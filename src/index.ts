@@ -79,10 +79,19 @@ export { type MembershipGuard, type MembershipOptions, membership } from './midd
 export type { NoticeOptions } from './middleware/notices.js'
 export { type OnceOptions, once } from './middleware/once.js'
 export type { Tally } from './middleware/pipeline.js'
+export type { Probe, Step } from './middleware/probe.js'
 export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
 export type { ScopeName } from './middleware/scopes.js'
 export type { Texts, Translate } from './middleware/texts.js'
 export { type ThrottleOptions, throttle } from './middleware/throttle.js'
+export type {
+  ChatMigratedEvent,
+  HookEnding,
+  HookRanEvent,
+  LimitChangedEvent,
+  OutgoingLimitedEvent,
+  OverdueEvent,
+} from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export { Sentinel, type SentinelHealth, sentinel } from './sentinel.js'

@@ -20,6 +20,7 @@ import { type LimitState, peek, type Simulation, simulate, slotsOf } from './mid
 import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally, type Tally } from './middleware/pipeline.js'
+import { joined, type Probe } from './middleware/probe.js'
 import { throttle } from './middleware/throttle.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
@@ -84,13 +85,19 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
   private readonly draining = new Set<Promise<void>>()
+  private probes: readonly Probe[] = []
+  /** All of them as one. */
+  private watched: Probe | undefined
 
   /** One for all: grammY asks for the middleware with every update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
     // Used twice on one bot, it would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally)) return next()
     this.delivery.seen(ctx)
-    return this.chain.run(ctx, next)
+    const update = this.watched?.update
+    return update === undefined
+      ? this.chain.run(ctx, next)
+      : update(ctx, next, (on) => this.chain.run(ctx, on))
   }
 
   constructor(options: SentinelOptions<C>) {
@@ -275,6 +282,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.house = house
     this.exemptions = exemptions
     this.chain = chain
+    chain.probe(this.watched)
     this.recorder.turn(settings.users)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
@@ -284,6 +292,29 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   /** Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`. */
   on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void {
     return this.house.events.on(event, listener)
+  }
+
+  /**
+   * Lets a probe watch every step from now on; the returned function stops it. `metrics()` and `tracing()` are such
+   * probes.
+   */
+  probe(probe: Probe): () => void {
+    const { events } = this.house
+    const watch = <E extends keyof SentinelEvents>(event: E): (() => void) =>
+      events.watch(event, (told) => probe.events?.[event]?.(told))
+    const stops = Object.keys(probe.events ?? {}).map((event) => watch(event as keyof SentinelEvents))
+    this.watch([...this.probes, probe])
+    return () => {
+      for (const stop of stops) stop()
+      this.watch(this.probes.filter((other) => other !== probe))
+    }
+  }
+
+  private watch(probes: readonly Probe[]): void {
+    this.probes = probes
+    this.watched = joined(probes)
+    this.chain.probe(this.watched)
+    this.house.background.probe = this.watched
   }
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */

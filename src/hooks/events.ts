@@ -18,6 +18,7 @@ export type Listener<T> = (told: T) => void
  */
 export class Events<Map extends object> {
   private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+  private readonly watchers = new globalThis.Map<keyof Map, Set<Listener<never>>>()
 
   constructor(
     private readonly failed: (error: unknown, event: keyof Map) => void,
@@ -27,29 +28,38 @@ export class Events<Map extends object> {
 
   /** Listens; the returned function stops it. */
   on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
-    let listeners = this.listeners.get(event)
-    if (listeners === undefined) {
-      listeners = new Set()
-      this.listeners.set(event, listeners)
-    }
-    listeners.add(listener)
-    return () => {
-      listeners.delete(listener)
-    }
+    return added(this.listeners, event, listener)
   }
 
-  /** Whether anybody listens: where telling costs something, ask first. */
+  /** Listens as a bystander: what nobody else listens to is still unheard. */
+  watch<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
+    return added(this.watchers, event, listener)
+  }
+
+  /** Whether anybody listens who is no bystander. */
   heard(event: keyof Map): boolean {
     const listeners = this.listeners.get(event)
     return listeners !== undefined && listeners.size > 0
   }
 
+  /** Whether there is anybody to tell: where telling costs something, ask first. */
+  wanted(event: keyof Map): boolean {
+    return this.heard(event) || (this.watchers.get(event)?.size ?? 0) > 0
+  }
+
   tell<E extends keyof Map>(event: E, told: Map[E]): void {
     const listeners = this.listeners.get(event)
-    if (listeners === undefined || listeners.size === 0) {
-      this.unheard(event, told)
-      return
-    }
+    const watchers = this.watchers.get(event)
+    if (watchers !== undefined && watchers.size > 0) this.tellEach(watchers, event, told)
+    if (listeners === undefined || listeners.size === 0) this.unheard(event, told)
+    else this.tellEach(listeners, event, told)
+  }
+
+  private tellEach<E extends keyof Map>(
+    listeners: ReadonlySet<Listener<never>>,
+    event: E,
+    told: Map[E],
+  ): void {
     for (const listener of [...listeners]) {
       try {
         const outcome: unknown = (listener as Listener<Map[E]>)(told)
@@ -59,5 +69,17 @@ export class Events<Map extends object> {
         this.failed(error, event)
       }
     }
+  }
+}
+
+function added<E>(to: Map<E, Set<Listener<never>>>, event: E, listener: Listener<never>): () => void {
+  let listeners = to.get(event)
+  if (listeners === undefined) {
+    listeners = new Set()
+    to.set(event, listeners)
+  }
+  listeners.add(listener)
+  return () => {
+    listeners.delete(listener)
   }
 }

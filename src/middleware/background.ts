@@ -1,8 +1,12 @@
+import type { Probe } from './probe.js'
+
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
   private readonly running = new Set<Promise<void>>()
   /** Work refused because too much was under way. */
   dropped = 0
+  /** Watches it. */
+  probe: Probe | undefined
 
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
@@ -31,7 +35,8 @@ export class Background {
 
   private async guarded(what: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      await work()
+      const { step } = this.probe ?? {}
+      await (step === undefined ? work() : step({ kind: 'background', name: what }, work))
     } catch (error) {
       this.failed(error, what)
     }

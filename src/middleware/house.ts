@@ -5,8 +5,9 @@ import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { errorText } from '../core/redact.js'
+import { type RoleOptions, Roles } from '../core/roles.js'
 import type { Key } from '../core/subject.js'
-import type { Denied } from '../core/verdict.js'
+import type { DenialReason, Denied } from '../core/verdict.js'
 import { Events } from '../hooks/events.js'
 import { isObservable, type StorageCondition } from '../storage/condition.js'
 import { memory } from '../storage/memory/memory.js'
@@ -17,6 +18,13 @@ import { Bots, type KnownBot } from './bots.js'
 import { ChatAdministrators } from './chat-administrators.js'
 import type { ExemptOptions } from './exemptions.js'
 import { type NoticeOptions, Notices } from './notices.js'
+import type {
+  ChatMigratedEvent,
+  HookRanEvent,
+  LimitChangedEvent,
+  OutgoingLimitedEvent,
+  OverdueEvent,
+} from './told.js'
 import type { Transition } from './transitions.js'
 
 /**
@@ -64,6 +72,8 @@ export interface DeniedEvent extends AllowedEvent {
 export interface ShadowEvent extends AllowedEvent {
   readonly guard: string
   readonly limit: string
+  /** What the denial would have been. */
+  readonly reason: DenialReason
 }
 
 /**
@@ -177,6 +187,11 @@ export interface SentinelEvents {
   unregistered: MarkEvent
   'storage.down': StorageDownEvent
   'storage.up': StorageUpEvent
+  'limit.changed': LimitChangedEvent
+  'hook.ran': HookRanEvent
+  overdue: OverdueEvent
+  'outgoing.limited': OutgoingLimitedEvent
+  'chat.migrated': ChatMigratedEvent
   error: FailureEvent
   warning: WarningEvent
 }
@@ -195,6 +210,10 @@ export interface House {
   /** Marks of whoever is let off everything but `block` and `once`. */
   readonly exemptMarks: readonly string[]
   readonly administrators: ChatAdministrators | undefined
+  /** What roles there are, and who counts as whom. */
+  readonly roles: Roles
+  /** The roles that Telegram gives. */
+  readonly chatRoles: ChatAdministrators
   /** Whom options have put on the block list. */
   readonly listed: Set<Key>
   /** Does it for the bots that are known; if there is none yet, for each as it comes. */
@@ -213,6 +232,7 @@ export interface HouseOptions {
   readonly clock?: Clock | undefined
   readonly timers?: Timers | undefined
   readonly exempt?: ExemptOptions | undefined
+  readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   readonly notices?: NoticeOptions | undefined
 }
 
@@ -279,7 +299,7 @@ export function furnish(options: HouseOptions): House {
     background,
     notices: new Notices(options.notices ?? {}, clock, background, failed),
     listed: new Set(),
-    ...exemptionsOf(options.exempt, clock, events),
+    ...rolesOf(options, new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))),
     async forEachBot(what, operation) {
       const known = bots.all()
       if (known.length > 0) await Promise.all(known.map(operation))
@@ -328,20 +348,20 @@ export function refurnish(house: House, options: HouseOptions): House {
   return {
     ...house,
     notices,
-    ...exemptionsOf(options.exempt, house.clock, house.events, house.administrators),
+    ...rolesOf(options, house.chatRoles),
   }
 }
 
-function exemptionsOf(
-  { roles = [], chatAdmins = false }: ExemptOptions = {},
-  clock: Clock,
-  events: Events<SentinelEvents>,
-  known?: ChatAdministrators,
-): Pick<House, 'exemptMarks' | 'administrators'> {
-  const failed = (error: unknown): void => events.tell('error', { error, during: 'getChatAdministrators' })
+function rolesOf(
+  { exempt: { roles: exempted = [], chatAdmins = false } = {}, roles: named }: HouseOptions,
+  chatRoles: ChatAdministrators,
+): Pick<House, 'exemptMarks' | 'administrators' | 'roles' | 'chatRoles'> {
+  const roles = new Roles(named)
   return {
-    exemptMarks: roles.map((role) => `role:${role}`),
-    administrators: chatAdmins ? (known ?? new ChatAdministrators(clock, failed)) : undefined,
+    exemptMarks: [...new Set(exempted.flatMap((role) => roles.marksOf(role)))],
+    administrators: chatAdmins ? chatRoles : undefined,
+    roles,
+    chatRoles,
   }
 }
 

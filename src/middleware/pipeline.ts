@@ -21,6 +21,7 @@ import type { Denial } from './denial.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
+import { type Probe, probedGuard, probedJudge } from './probe.js'
 import { Refusals } from './refusals.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
@@ -40,8 +41,11 @@ export class Chain<C extends Context> implements ControlBack {
   private judge: Judge | undefined
   private preparing: Promise<void> | undefined
   private prepareAt: Ms = 0
-  private readonly observers: readonly Wired<C>[]
-  private readonly admitters: readonly Wired<C>[]
+  /** As the storage gave it, where a probe watches it. */
+  private bare: Judge | undefined
+  private watched: Probe | undefined
+  private observers: readonly Wired<C>[]
+  private admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]
   private readonly released: boolean
   private readonly leased: boolean
@@ -76,20 +80,33 @@ export class Chain<C extends Context> implements ControlBack {
   private prepare(): void {
     const prepared = this.house.storage.prepare(this.questions.plan(this.name))
     if (!isPromise(prepared)) {
-      this.judge = prepared
+      this.take(prepared)
       return
     }
     const preparing = prepared
       .then(
-        (judge) => {
-          this.judge = judge
-        },
+        (judge) => this.take(judge),
         (error) => this.notPrepared(error),
       )
       .then(() => {
         this.preparing = undefined
       })
     this.preparing = preparing
+  }
+
+  private take(judge: Judge): void {
+    this.bare = judge
+    this.judge = probedJudge(judge, this.questions.plan(this.name), this.watched)
+  }
+
+  /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
+  probe(probe: Probe | undefined): void {
+    this.watched = probe
+    if (this.bare !== undefined) this.take(this.bare)
+    const { names } = this.questions
+    const wired = this.questions.wired.map((each, i) => probedGuard(each, names[i] as string, probe))
+    this.observers = wired.filter(({ observe }) => observe !== undefined)
+    this.admitters = wired.filter(({ admit }) => admit !== undefined)
   }
 
   private prepareAgain(): void {
@@ -284,7 +301,7 @@ export class Chain<C extends Context> implements ControlBack {
       if (admission?.veto !== undefined) {
         if (wired.shadow !== true) return this.veto(admission, facts, ctx, decision, wired.denial)
         const { guard, limit } = admission.by ?? { guard: 'auth', limit: 'resolver' }
-        this.refusals.shadow(facts, ctx, guard, limit)
+        this.refusals.shadow(facts, ctx, guard, limit, admission.veto)
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
@@ -333,7 +350,7 @@ export class Chain<C extends Context> implements ControlBack {
     control.identity = identity
     flavored.sentinel = control
     this.tally.allowed++
-    if (this.house.events.heard('allowed')) this.house.events.tell('allowed', { facts, ctx })
+    if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
     for (let i = 0; i < this.diverters.length; i++) {
       if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
         this.settle(decision, 'complete')
@@ -378,8 +395,10 @@ export class Chain<C extends Context> implements ControlBack {
 
   private tellShadows(facts: Facts, ctx: C, { shadowRefusals }: Decision): void {
     for (let i = 0; i < shadowRefusals.length; i++) {
-      const { check, name, probe } = this.questions.questions[shadowRefusals[i] as number] as Question<C>
-      if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name)
+      const { check, name, probe, reason } = this.questions.questions[
+        shadowRefusals[i] as number
+      ] as Question<C>
+      if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name, reason)
     }
   }
 

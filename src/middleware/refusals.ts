@@ -64,9 +64,9 @@ export class Refusals<C extends Context> {
   }
 
   /** Would have been stopped, were it not in shadow. */
-  shadow(facts: Facts, ctx: C, guard: string, limit: string): void {
+  shadow(facts: Facts, ctx: C, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
-    this.house.events.tell('shadow', { facts, ctx, guard, limit })
+    this.house.events.tell('shadow', { facts, ctx, guard, limit, reason })
   }
 
   private noteOf(question: Question<C>, facts: Facts, ctx: C): string | undefined {

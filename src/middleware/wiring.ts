@@ -35,6 +35,8 @@ interface Route {
 export class Questions<C extends Context> implements Wiring<C> {
   readonly questions: Question<C>[] = []
   readonly wired: Wired<C>[] = []
+  /** By wired: the guard. */
+  readonly names: string[] = []
   private readonly scopes: Scope<C>[] = []
   private claims = 0
   private readonly claimOf: number[] = []
@@ -48,7 +50,9 @@ export class Questions<C extends Context> implements Wiring<C> {
   ) {
     for (const guard of guards) {
       const wired = guard.wire(this)
-      if (wired !== undefined) this.wired.push(wired)
+      if (wired === undefined) continue
+      this.wired.push(wired)
+      this.names.push(guard.name)
     }
     this.noSubjects = this.scopes.map(() => undefined)
     this.routes = [NOT_EXEMPT, ADMINISTRATOR, TRUSTED].map((exempt) =>
