@@ -7,7 +7,11 @@ export default {
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   // Sources import each other as `./x.js`, the name they have once built.
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '/node_modules/fast-check/': '<rootDir>/node_modules/fast-check/lib/fast-check.js',
+    '^fast-check$': '<rootDir>/test/property-seed.mjs',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

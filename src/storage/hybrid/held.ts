@@ -1,6 +1,6 @@
 import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { Lease } from './lease.js'
+import type { Lease, Refilled } from './lease.js'
 
 /** What is leased of one limit for one subject, and how much is asked for. */
 export class Held {
@@ -13,6 +13,8 @@ export class Held {
   owesNotice = false
   /** Rises with every reset: what was taken before is worth nothing. */
   generation = 0
+  /** Of all leases together. */
+  readonly refilled: Refilled = { due: 0 }
   private leases: { readonly lease: Lease; readonly callOff: () => void }[] = []
   private spanFrom: Ms = Number.NEGATIVE_INFINITY
   private inSpan = 0

@@ -21,6 +21,16 @@ export function chunksOf(batch: number): number[] {
   return sizes
 }
 
+/**
+ * What refilled in the storage while units lay here unspent. Had they never been charged, a full bucket would have lost that: so of
+ * what is given back, as much is kept, or more would pass than the limit says. One for all leases of a limit and subject, since
+ * whole units only can be kept: what was kept too much counts for the next lease.
+ */
+export interface Refilled {
+  /** Units to keep of what is given back; below zero where more was kept than was due. */
+  due: number
+}
+
 /** Units of one limit and subject that were paid for and may be spent here until the lease ends. */
 export class Lease {
   /** What may still be spent. */
@@ -30,10 +40,17 @@ export class Lease {
   private readonly chunks: Chunk[]
   /** Units to give back. */
   private back = 0
+  /** All that ever came back. */
+  private unspent = 0
+  /** Of what refilled, so much is in {@link Refilled} already. */
+  private told = 0
 
   constructor(
     chunks: readonly Chunk[],
     readonly endsAt: Ms,
+    private readonly refilled: Refilled,
+    /** How much has refilled by now since the units were charged. */
+    private readonly refill: () => number,
     private readonly giveBack: (receipts: readonly Receipt[], units: number) => void,
   ) {
     this.chunks = [...chunks].sort((a, b) => b.units - a.units)
@@ -53,17 +70,16 @@ export class Lease {
       this.units += units
       return
     }
-    this.back += units
-    this.settle()
+    this.settle(units)
   }
 
   /** What was not spent goes back. */
   end(): void {
     if (this.ended) return
     this.ended = true
-    this.back += this.units
+    const { units } = this
     this.units = 0
-    this.settle()
+    this.settle(units)
   }
 
   /** Nothing of it is worth anything any longer: the subject was reset. */
@@ -73,7 +89,17 @@ export class Lease {
     this.chunks.length = 0
   }
 
-  private settle(): void {
+  private settle(units: number): void {
+    this.back += units
+    this.unspent += units
+    const due = Math.min(this.unspent, this.refill()) - this.told
+    if (due > 0) {
+      this.told += due
+      this.refilled.due += due
+    }
+    const kept = Math.min(this.back, Math.max(0, Math.ceil(this.refilled.due)))
+    this.back -= kept
+    this.refilled.due -= kept
     const receipts: Receipt[] = []
     let given = 0
     for (let i = 0; i < this.chunks.length; ) {

@@ -13,8 +13,10 @@ export interface LeasedColumn {
   readonly index: number
   readonly scope: number
   readonly slot: string
-  /** How long a lease of it holds. */
+  /** How long a lease of it holds at most. */
   readonly span: Ms
+  /** Units that refill in a millisecond. */
+  readonly rate: number
 }
 
 /** Whether a limit goes by this name: its slot's, or the last part of that. */
@@ -29,7 +31,7 @@ export function leasedColumns({ checks }: Plan, { limits, span }: Leased): Lease
     const { amount, per } = check.limit
     const refilled = (amount * span) / per
     const own = refilled < 1 ? span : (Math.floor(refilled) * per) / amount
-    return [{ index, scope: check.subject, slot: check.slot, span: own }]
+    return [{ index, scope: check.subject, slot: check.slot, span: own, rate: amount / per }]
   })
 }
 

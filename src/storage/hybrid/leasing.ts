@@ -220,7 +220,9 @@ export class Leasing {
   /** Leases units in the background, where so many are asked for that it is worth it and the limit has room for them. */
   private lease(column: LeasedColumn, held: Held, ask: Ask, at: Ms | undefined, now: Ms): void {
     if (this.ended || held.isLeasing || held.notBefore > now) return
-    const wanted = Math.min(this.options.batch, held.demand)
+    if (held.demand < LEAST_UNITS) return
+    // What refills within the span at least: a lease of fewer units ends earlier.
+    const wanted = Math.min(this.options.batch, Math.max(held.demand, column.rate * column.span))
     // Half of what there is at most: others want some, too.
     const batch = Math.floor(Math.min(wanted, held.room / 2))
     if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
@@ -235,7 +237,7 @@ export class Leasing {
   }
 
   private async take(
-    { index, scope, span }: LeasedColumn,
+    { index, scope, span: longest, rate }: LeasedColumn,
     held: Held,
     batch: number,
     { bot, subjects }: Ask,
@@ -246,6 +248,10 @@ export class Leasing {
     const only = subjects.map((subject, nth) => (nth === scope ? subject : undefined))
     this.nearby.counts.trips++
     const { generation } = held
+    const charged = this.instant()
+    // As many units as it has refill in this time: with longer leases, each of few units and spent late, what refills meanwhile
+    // would add up to more than the burst was lowered by.
+    const span = Math.min(longest, batch / rate)
     const asked = chunksOf(batch).map(async (units) => {
       const ask = { bot, subjects: only, costs: this.costsOf(index, units), tokens: [] }
       return { units, decision: await this.inner.evaluate(ask, at) }
@@ -267,7 +273,11 @@ export class Leasing {
       }
     }
     if (chunks.length > 0 && held.generation === generation) {
-      const lease = new Lease(chunks, now + span, (receipts, units) =>
+      const refill = (): number => {
+        const { steady, clock } = this.instant()
+        return Math.max(steady - charged.steady, clock - charged.clock) * rate
+      }
+      const lease = new Lease(chunks, now + span, held.refilled, refill, (receipts, units) =>
         this.giveBack(bot, key, receipts, units),
       )
       // There is more now than when it refused.
@@ -277,6 +287,11 @@ export class Leasing {
       else held.add(lease, this.nearby.timers, span)
     }
     if (failures.length > 0) throw failures[0]
+  }
+
+  /** By both clocks: a clock that is given may be set back, and the steady one does not know what it is told. */
+  private instant(): { readonly steady: Ms; readonly clock: Ms } {
+    return { steady: this.nearby.steady(), clock: this.nearby.clock?.() ?? 0 }
   }
 
   private giveBack(bot: number, key: Key, receipts: readonly Receipt[], units: number): void {
