@@ -35,6 +35,9 @@ export type SentinelErrorCode =
   | 'value.invalid'
   | 'import.invalid'
   | 'telegram.invalid'
+  | 'role.unknown'
+  | 'role.cycle'
+  | 'permission.unknown'
 
 /**
  * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.

@@ -152,7 +152,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
-  const required = settings.roles?.map((role) => `role:${role}`) ?? [REGISTERED]
+  const required = settings.roles?.flatMap((role) => house.roles.marksOf(role)) ?? [REGISTERED]
   const probes = new Map<string, number>()
   const probe = (mark: string): void => {
     const check = { ...common, kind: 'present', slot: `auth.${mark}?`, anyOf: [mark], shadow: true } as const

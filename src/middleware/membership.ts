@@ -23,15 +23,6 @@ const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
 const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
   TRANSITION_EVENTS.filter((event) => event.startsWith('bot')),
 )
-/** After these somebody else administers the chat, or the bot may see it differently. */
-const OF_ADMINISTRATORS: ReadonlySet<TransitionEvent> = new Set([
-  ...OF_THE_BOT,
-  'promoted',
-  'demoted',
-  'left',
-  'kicked',
-  'banned',
-] as const)
 
 export const membershipOptions = z.strictObject({
   unreachable: z.boolean().optional(),
@@ -133,9 +124,6 @@ export function membership<C extends Context = Context>(options: MembershipOptio
         )
 
       const tell = async (transitions: readonly Transition<TransitionEvent, C>[], bot: number) => {
-        for (const transition of transitions) {
-          if (OF_ADMINISTRATORS.has(transition.event)) house.administrators?.forget(bot, transition.chat.id)
-        }
         if (unreachable) await markReach(house, bot, transitions, failed)
         const silent = transitions.find(losesSight)
         if (silent !== undefined && listensToMembers()) warnOfSilence(house, silent.chat.id)
@@ -155,6 +143,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
         needs: KINDS,
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
+          house.chatRoles.observe(facts, ctx)
           const transitions = transitionsOf(facts, ctx)
           if (transitions.length > 0) return tell(transitions, ctx.me.id)
         },

@@ -1,6 +1,7 @@
 import type { Context } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
+import { isOfChat, Roles } from '../core/roles.js'
 import { block, refuseStandIn } from '../middleware/block.js'
 import { readDebounce } from '../middleware/debounce.js'
 import { inside, problemsOf } from '../middleware/schema.js'
@@ -31,7 +32,9 @@ export function checkOptions(input: unknown): SentinelError[] {
     block: blocking,
     throttle,
     debounce,
-    exempt: { owner, users = [] } = {},
+    auth,
+    exempt: { owner, users = [], roles: exempted = [] } = {},
+    roles: named,
   } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
@@ -45,6 +48,21 @@ export function checkOptions(input: unknown): SentinelError[] {
   if (owner !== undefined) check(() => refuseStandIn(owner, 'exempt.owner', 'exempt'))
   users.forEach((user, index) => {
     check(() => refuseStandIn(user, inside('exempt.users', index), 'exempt'))
+  })
+  check(() => {
+    const roles = new Roles(named)
+    exempted.forEach((role, index) => {
+      check(() => checkRole(roles, role, inside('exempt.roles', index)))
+    })
+    for (const [index, role] of (auth && auth.roles ? auth.roles : []).entries()) {
+      check(() => checkRole(roles, role, inside('auth.roles', index)))
+    }
+    const limits = Array.isArray(throttle) ? throttle : [throttle]
+    limits.forEach((one: ThrottleOptions | false, index) => {
+      const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
+      const own = typeof one === 'object' ? Object.keys(one.roles ?? {}) : []
+      for (const role of own) check(() => checkRole(roles, role, `${what}.roles`))
+    })
   })
   const taken = new Map<string, string>()
   const limits = Array.isArray(throttle) ? throttle : throttle === false ? [] : [throttle]
@@ -61,6 +79,16 @@ export function checkOptions(input: unknown): SentinelError[] {
   })
   if (debounce) check(() => readDebounce(debounce))
   return problems
+}
+
+/** What Telegram gives is no mark, so nothing that a plan could ask for. */
+function checkRole(roles: Roles, role: string, what: string): void {
+  roles.check(role, what)
+  if (!isOfChat(role)) return
+  throw new SentinelError(
+    'option.invalid',
+    `${what}: "${role}" is a role that Telegram gives. For the administrators of a chat say exempt: { chatAdmins: true }, or requirePermission() with a permission of that role.`,
+  )
 }
 
 /** Options with every default, as {@link layer} writes them. */

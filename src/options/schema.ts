@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Clock, Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import type { LimitInput } from '../core/limit.js'
+import type { RoleOptions } from '../core/roles.js'
 import { type AuthOptions, authOptions } from '../middleware/auth.js'
 import { type BlockOptions, blockOptions } from '../middleware/block.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
@@ -17,6 +18,14 @@ import { frozen, has } from './layer.js'
 const off = z.literal(false)
 const storage = given<Storage>('a storage, such as memory()', (value) => has(value, 'prepare', 'marks'))
 const timers = given<Timers>('timers: an object with after(ms, run)', (value) => has(value, 'after'))
+
+const names = z.array(z.string()).readonly()
+
+const roleOptions = z.strictObject({
+  extends: option(names, 'Roles that its holders count as, too.'),
+  allow: option(names, 'Permissions, such as "orders.*".'),
+  deny: option(names, 'Permissions that its holders never have.'),
+})
 
 /** What holds unless told otherwise. */
 export const DEFAULTS = frozen({
@@ -53,6 +62,7 @@ export const optionsSchema = z.strictObject({
   membership: option(z.boolean(), 'Observes who comes and goes.', true),
   users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
   exempt: option(exemptOptions, 'Who is let off.'),
+  roles: option(z.record(z.string(), roleOptions), 'What roles there are, and what they may do.'),
   notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
   shadow: option(z.boolean(), 'All is judged, counted and told, and nothing refused.', false),
   clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970. In code only.'),
@@ -110,6 +120,11 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly users?: boolean | undefined
   /** Who is let off. @default nobody */
   readonly exempt?: ExemptOptions | undefined
+  /**
+   * What roles there are, by name: whom they count as, and what they may do. With it any other name is refused as a slip.
+   * @default any name, and no permissions
+   */
+  readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   /** What is said to whoever is stopped, and how often. */
   readonly notices?:
     | (Omit<NoticeOptions, 'budget'> & {
@@ -137,6 +152,7 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly membership: boolean
   readonly users: boolean
   readonly exempt: ExemptOptions
+  readonly roles?: Readonly<Record<string, RoleOptions>>
   readonly notices: NoticeOptions
   readonly shadow: boolean
   readonly clock?: Clock

@@ -1,0 +1,318 @@
+import { SentinelError } from './errors.js'
+import { nearest } from './nearest.js'
+import { shown } from './show.js'
+
+/**
+ * What a role is made of: the roles it counts as, too, and what its holders may do.
+ *
+ * @example
+ * ```ts
+ * import { type RoleOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const moderator: RoleOptions = { allow: ['messages.*', 'orders.read'] }
+ * const admin: RoleOptions = { extends: ['moderator'], allow: ['orders.*'], deny: ['orders.export'] }
+ * sentinel({ roles: { moderator, admin } })
+ * ```
+ */
+export interface RoleOptions {
+  /** Roles that its holders count as, too, with all that these allow and deny. */
+  readonly extends?: readonly string[]
+  /** Permissions, such as `orders.refund`; a `*` stands for any letters of a part, as the last part for all that follows. */
+  readonly allow?: readonly string[]
+  /** Permissions that its holders never have, whatever allows them. */
+  readonly deny?: readonly string[]
+}
+
+/**
+ * Every right of an administrator that may serve as a role, `chat:` before its name. From `ChatAdministratorRights` of the
+ * Bot API.
+ */
+export const CHAT_RIGHTS = [
+  'can_manage_chat',
+  'can_delete_messages',
+  'can_manage_video_chats',
+  'can_restrict_members',
+  'can_promote_members',
+  'can_change_info',
+  'can_invite_users',
+  'can_manage_tags',
+  'can_post_stories',
+  'can_edit_stories',
+  'can_delete_stories',
+  'can_post_messages',
+  'can_edit_messages',
+  'can_pin_messages',
+  'can_manage_topics',
+  'can_manage_direct_messages',
+  'can_send_welcome_messages',
+] as const
+
+/** A role that Telegram gives, in one chat. */
+export const CHAT_CREATOR = 'chat:creator'
+export const CHAT_ADMINISTRATOR = 'chat:administrator'
+
+const CHAT_ROLES: readonly string[] = [
+  CHAT_CREATOR,
+  CHAT_ADMINISTRATOR,
+  ...CHAT_RIGHTS.map((right) => `chat:${right}`),
+]
+
+/** What the names of roles that Telegram gives begin with. */
+const OF_CHAT = 'chat:'
+/** The longest name of a role. */
+const MOST_ROLE = 64
+/** Permissions whose answer is remembered: names may come from anybody. */
+const MOST_ANSWERS = 1000
+const PERMISSION = /^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$/u
+const PATTERN = /^[\p{L}\p{N}_*-]+(\.[\p{L}\p{N}_*-]+)*$/u
+const MOST_PERMISSION = 128
+
+interface Role {
+  readonly name: string
+  readonly extends: readonly string[]
+  readonly allow: readonly Pattern[]
+  readonly deny: readonly Pattern[]
+}
+
+interface Pattern {
+  readonly text: string
+  readonly matches: RegExp
+}
+
+/** Who may: holders of one of the first, and of none of the second. Each with all roles that count as it. */
+export interface Grants {
+  readonly allowedTo: readonly string[]
+  readonly deniedTo: readonly string[]
+}
+
+/**
+ * The roles of a sentinel, expanded once: who counts as whom, and what each may do. Names are looked up in maps, so whoever is
+ * called `__proto__` is nobody.
+ */
+export class Roles {
+  private readonly roles = new Map<string, Role>()
+  /** By role: all that its holders count as, itself first. */
+  private readonly upward = new Map<string, readonly string[]>()
+  /** By role: all whose holders count as it, itself first. */
+  private readonly downward = new Map<string, string[]>()
+  private readonly answers = new Map<string, Grants>()
+  /** Whether a sentinel named its roles, so that any other is a slip. */
+  readonly declared: boolean
+
+  /**
+   * @throws SentinelError `role.unknown`, `role.cycle`, `option.invalid`.
+   */
+  constructor(options: Readonly<Record<string, RoleOptions>> | undefined) {
+    this.declared = options !== undefined
+    for (const [name, role] of Object.entries(options ?? {}))
+      this.roles.set(checkedName(name), roleOf(name, role))
+    for (const role of this.roles.values()) {
+      for (const each of role.extends) this.check(each, `roles.${role.name}.extends`)
+    }
+    for (const name of this.roles.keys()) this.upward.set(name, this.expand(name, []))
+    for (const [name, all] of this.upward) {
+      for (const each of all) {
+        const holders = this.downward.get(each) ?? [each]
+        if (!holders.includes(name)) holders.push(name)
+        this.downward.set(each, holders)
+      }
+    }
+  }
+
+  /** Whether any role that Telegram gives matters here. */
+  get askTelegram(): boolean {
+    return [...this.roles.keys()].some(isOfChat)
+  }
+
+  get names(): readonly string[] {
+    return [...this.roles.keys()]
+  }
+
+  /**
+   * Refuses what is no role, where roles were named.
+   *
+   * @throws SentinelError `role.unknown`.
+   */
+  check(name: string, what: string): void {
+    if (!this.declared || this.roles.has(name) || CHAT_ROLES.includes(name)) return
+    throw unknownRole(what, name, [...this.roles.keys(), ...CHAT_ROLES], [...this.roles.keys()])
+  }
+
+  /** The role and all whose holders count as it. */
+  countingAs(name: string): readonly string[] {
+    return this.downward.get(name) ?? [name]
+  }
+
+  /** The marks of those: what a plan asks for, so that inheritance costs no trip. Telegram's own are no marks. */
+  marksOf(name: string): readonly string[] {
+    return marksOf(this.countingAs(name))
+  }
+
+  /**
+   * What is told of roles, by mark: whoever holds a role itself comes before those who only count as its holders, since these
+   * may be told of, too.
+   */
+  byMark<T>(told: Readonly<Record<string, T>>): readonly (readonly [mark: string, T])[] {
+    const named = Object.entries(told)
+    const marks = new Map(named.flatMap(([role, own]) => marksOf([role]).map((mark) => [mark, own] as const)))
+    for (const [role, own] of named) {
+      for (const mark of this.marksOf(role)) if (!marks.has(mark)) marks.set(mark, own)
+    }
+    return [...marks]
+  }
+
+  /** The roles that somebody counts as who holds some. */
+  expanded(held: Iterable<string>): ReadonlySet<string> {
+    const all = new Set<string>()
+    for (const name of held) for (const each of this.upward.get(name) ?? [name]) all.add(each)
+    return all
+  }
+
+  /** Whether holders of these roles may do something. What any of them denies is denied. */
+  allows(held: Iterable<string>, permission: string): boolean {
+    const { allowedTo, deniedTo } = this.grantsOf(permission)
+    let allowed = false
+    for (const name of held) {
+      if (deniedTo.includes(name)) return false
+      allowed ||= allowedTo.includes(name)
+    }
+    return allowed
+  }
+
+  /** Which roles, and all that count as them, allow and deny something. */
+  grantsOf(permission: string): Grants {
+    const known = this.answers.get(permission)
+    if (known !== undefined) return known
+    const grants = isPermission(permission) ? this.answer(permission) : NOBODY
+    if (this.answers.size >= MOST_ANSWERS) this.answers.clear()
+    this.answers.set(permission, grants)
+    return grants
+  }
+
+  /** What is wrong with the name of a permission that nobody has; undefined where somebody does. */
+  unknownPermission(permission: string, what: string): SentinelError | undefined {
+    if (this.grantsOf(permission).allowedTo.length > 0) return undefined
+    const texts = [...this.roles.values()].flatMap(({ allow, deny }) => [...allow, ...deny])
+    const known = [...new Set(texts.map(({ text }) => text))]
+    const meant = nearest(permission, known)
+    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+    const list =
+      known.length === 0 ? ' No role allows anything.' : ` There are ${known.slice(0, 20).join(', ')}.`
+    return new SentinelError(
+      'permission.unknown',
+      `${what}: no role allows ${shown(permission)}, so nobody may.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,
+    )
+  }
+
+  private answer(permission: string): Grants {
+    const matching = (of: 'allow' | 'deny'): string[] => [
+      ...new Set(
+        [...this.roles.values()]
+          .filter((role) => role[of].some(({ matches }) => matches.test(permission)))
+          .flatMap(({ name }) => this.countingAs(name)),
+      ),
+    ]
+    return { allowedTo: matching('allow'), deniedTo: matching('deny') }
+  }
+
+  private expand(name: string, way: readonly string[]): readonly string[] {
+    if (way.includes(name)) {
+      const circle = [...way.slice(way.indexOf(name)), name]
+      throw new SentinelError(
+        'role.cycle',
+        `roles.${circle[0]}.extends: it extends itself: ${circle.join(' → ')}. Take one of these links away.`,
+      )
+    }
+    const inherited = (this.roles.get(name)?.extends ?? []).flatMap((each) =>
+      this.expand(each, [...way, name]),
+    )
+    return [...new Set([name, ...inherited])]
+  }
+}
+
+const NOBODY: Grants = { allowedTo: [], deniedTo: [] }
+
+/** The marks of roles. Those that Telegram gives are held by no mark. */
+export function marksOf(roles: readonly string[]): readonly string[] {
+  return roles.filter((name) => !isOfChat(name)).map((name) => `role:${name}`)
+}
+
+/** The role that a mark stands for; undefined for any other mark. */
+export function roleOfMark(mark: string): string | undefined {
+  return mark.startsWith('role:') ? mark.slice('role:'.length) : undefined
+}
+
+/** Whether it is Telegram that gives this role. */
+export function isOfChat(role: string): boolean {
+  return role.startsWith(OF_CHAT)
+}
+
+/** Whether a text may name a permission. */
+export function isPermission(text: unknown): text is string {
+  return typeof text === 'string' && text.length <= MOST_PERMISSION && PERMISSION.test(text)
+}
+
+/**
+ * Refuses what is no name of a permission.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkedPermission(text: unknown, what: string): string {
+  if (isPermission(text)) return text
+  throw new SentinelError(
+    'option.invalid',
+    `${what}: ${shown(text)} is no permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong into roles.`,
+  )
+}
+
+/** Refuses what is no name of a role: 1 to 64 characters. */
+export function checkedRole(role: unknown): string {
+  if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return role
+  throw new SentinelError(
+    'option.invalid',
+    `role: ${shown(role)} is no name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
+  )
+}
+
+function checkedName(name: string): string {
+  checkedRole(name)
+  if (!isOfChat(name) || CHAT_ROLES.includes(name)) return name
+  throw unknownRole('roles', name, CHAT_ROLES, CHAT_ROLES)
+}
+
+function unknownRole(
+  what: string,
+  name: string,
+  known: readonly string[],
+  listed: readonly string[],
+): SentinelError {
+  const meant = nearest(name, known)
+  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+  const list = listed.length === 0 ? '' : ` There are ${listed.slice(0, 20).join(', ')}.`
+  return new SentinelError('role.unknown', `${what}: there is no role ${shown(name)}.${hint}${list}`)
+}
+
+function roleOf(name: string, { extends: bases = [], allow = [], deny = [] }: RoleOptions): Role {
+  return {
+    name,
+    extends: bases,
+    allow: allow.map((text) => patternOf(text, `roles.${name}.allow`)),
+    deny: deny.map((text) => patternOf(text, `roles.${name}.deny`)),
+  }
+}
+
+function patternOf(text: string, what: string): Pattern {
+  if (typeof text !== 'string' || text.length > MOST_PERMISSION || !PATTERN.test(text)) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}: ${shown(text)} is no permission. Write parts of letters, digits, - and _ with dots between, such as 'orders.refund', 'orders.*' or '*'.`,
+    )
+  }
+  const parts = text.split('.')
+  const last = parts.length - 1
+  // Any run of stars is one, so that no pattern takes long to fail.
+  const sources = parts.map((part, index) =>
+    index === last && /^\*+$/.test(part) ? '.+' : part.replace(/\*+/g, '[^.]*'),
+  )
+  return { text, matches: new RegExp(`^${sources.join('\\.')}$`, 'u') }
+}
