@@ -215,7 +215,7 @@ test('however many workers lease and come and go, no more is admitted in any spa
   const lateReturn = asks.map((count, nth) => ({
     worker: nth < 18 ? 0 : 1,
     asks: count,
-    after: nth === 6 || nth === 17 ? 3000 : 0,
+    after: nth === 6 || nth === 17 ? (3000 as const) : (0 as const),
     end: 'stay' as const,
     late: nth === 5,
   }))
