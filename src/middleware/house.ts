@@ -25,6 +25,7 @@ import type {
   OutgoingLimitedEvent,
   OverdueEvent,
 } from './told.js'
+import type { PolicyNames, RuntimeLimits } from './runtime-limits.js'
 import type { Transition } from './transitions.js'
 
 /**
@@ -216,6 +217,10 @@ export interface House {
   readonly chatRoles: ChatAdministrators
   /** Whom options have put on the block list. */
   readonly listed: Set<Key>
+  /** Limits that are changed while the bot runs; undefined where none are. */
+  readonly runtime?: RuntimeLimits | undefined
+  /** Policies by name; undefined where no sentinel names any. */
+  readonly policies?: PolicyNames | undefined
   /** Does it for the bots that are known; if there is none yet, for each as it comes. */
   forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
   /** Does it, aside, for the bots that are known and for each that comes. */

@@ -7,7 +7,6 @@ import {
   type MaybePromise,
   type Settlement,
 } from '../core/check.js'
-import type { Ms } from '../core/duration.js'
 import { describe, type Facts } from '../core/facts.js'
 import { ALLOWED } from '../core/verdict.js'
 import {
@@ -19,9 +18,12 @@ import {
 } from './control.js'
 import type { Denial } from './denial.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
+import type { Foretelling } from './foretelling.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
-import { type Probe, probedGuard, probedJudge } from './probe.js'
+import { Preparation } from './preparation.js'
+import { type Probe, probedGuard } from './probe.js'
+import { ActorPermissions } from './permissions.js'
 import { Refusals } from './refusals.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
@@ -29,8 +31,6 @@ import { Questions } from './wiring.js'
 export { newTally, type Tally }
 
 const NONE: readonly number[] = Object.freeze([])
-/** How long after a storage failed to take the plan it is asked again. */
-const PREPARE_AGAIN: Ms = 5000
 
 /**
  * Several guards run as one: facts are read once, all questions are decided in one call, and what follows is done
@@ -38,89 +38,46 @@ const PREPARE_AGAIN: Ms = 5000
  */
 export class Chain<C extends Context> implements ControlBack {
   readonly questions: Questions<C>
-  private judge: Judge | undefined
-  private preparing: Promise<void> | undefined
-  private prepareAt: Ms = 0
-  /** As the storage gave it, where a probe watches it. */
-  private bare: Judge | undefined
-  private watched: Probe | undefined
-  private observers: readonly Wired<C>[]
+  /** Decides before updates are parsed, where a webhook does. */
+  foretelling: Foretelling | undefined
+  readonly prepared: Preparation
+  observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]
   private readonly released: boolean
   private readonly leased: boolean
-  private readonly refusals: Refusals<C>
+  readonly refusals: Refusals<C>
+  private readonly permissions: ActorPermissions
 
   constructor(
     readonly house: House,
     guards: readonly GuardDefinition<C>[],
-    private readonly name: string,
-    private readonly exemptions: Exemptions,
+    name: string,
+    readonly exemptions: Exemptions,
     readonly tally: Tally,
     /** Made while an update waits: a storage that throws must not stop it. */
     late = false,
   ) {
     this.questions = new Questions(house, guards)
     this.refusals = new Refusals(house, tally)
+    this.permissions = new ActorPermissions(house, exemptions)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
     this.released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
-    try {
-      this.prepare()
-    } catch (error) {
-      if (!late) throw error
-      this.notPrepared(error)
-    }
+    this.prepared = new Preparation(house, () => this.questions.plan(name), this.failed, late)
     for (const each of wired) each.begin?.()
-  }
-
-  private prepare(): void {
-    const prepared = this.house.storage.prepare(this.questions.plan(this.name))
-    if (!isPromise(prepared)) {
-      this.take(prepared)
-      return
-    }
-    const preparing = prepared
-      .then(
-        (judge) => this.take(judge),
-        (error) => this.notPrepared(error),
-      )
-      .then(() => {
-        this.preparing = undefined
-      })
-    this.preparing = preparing
-  }
-
-  private take(judge: Judge): void {
-    this.bare = judge
-    this.judge = probedJudge(judge, this.questions.plan(this.name), this.watched)
   }
 
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
   probe(probe: Probe | undefined): void {
-    this.watched = probe
-    if (this.bare !== undefined) this.take(this.bare)
+    this.prepared.probe(probe)
     const { names } = this.questions
     const wired = this.questions.wired.map((each, i) => probedGuard(each, names[i] as string, probe))
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-  }
-
-  private prepareAgain(): void {
-    if (this.preparing !== undefined || this.house.clock() < this.prepareAt) return
-    try {
-      this.prepare()
-    } catch (error) {
-      this.notPrepared(error)
-    }
-  }
-
-  private notPrepared(error: unknown): void {
-    this.prepareAt = this.house.clock() + PREPARE_AGAIN
-    this.failed(error, 'storage.prepare')
   }
 
   /** Update kinds that Telegram must be asked for. */
@@ -129,12 +86,12 @@ export class Chain<C extends Context> implements ControlBack {
   }
 
   /** The compiled plan, once the storage has it. */
-  async ready(): Promise<Judge | undefined> {
-    await this.preparing
-    return this.judge
+  ready(): Promise<Judge | undefined> {
+    return this.prepared.ready()
   }
 
   async drain(): Promise<void> {
+    this.prepared.stop()
     for (const wired of this.questions.wired) await wired.drain?.()
   }
 
@@ -192,10 +149,8 @@ export class Chain<C extends Context> implements ControlBack {
       this.house.events.tell('unknown', { facts, ctx })
       return next()
     }
-    // The first time only: while it is tried again nobody waits.
-    if (this.judge === undefined && this.preparing !== undefined && this.prepareAt === 0) {
-      return this.consultPrepared(this.preparing, facts, ctx, next)
-    }
+    const { first } = this.prepared
+    if (first !== undefined) return this.consultPrepared(first, facts, ctx, next)
     return this.consult(facts, ctx, next)
   }
 
@@ -215,11 +170,13 @@ export class Chain<C extends Context> implements ControlBack {
     next: NextFunction,
     level = this.exemptions.levelOf(facts, ctx.me.id),
   ): MaybePromise<void> {
+    const foretold = this.foretelling?.take(ctx.update)
+    if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const ask = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
-    const { judge } = this
+    const { judge } = this.prepared
     if (judge === undefined) {
-      this.prepareAgain()
+      this.prepared.retry()
       return this.withoutStorage(ask, facts, ctx, next)
     }
     let decision: MaybePromise<Decision>
@@ -278,6 +235,7 @@ export class Chain<C extends Context> implements ControlBack {
     if (rescued) return this.consult(facts, ctx, next, ADMINISTRATOR)
     this.tellShadows(facts, ctx, decision)
     this.refusals.stop(facts, ctx, question, decision)
+    this.foretelling?.refused(facts, ctx, decision)
   }
 
   private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
@@ -372,7 +330,7 @@ export class Chain<C extends Context> implements ControlBack {
   private settle(decision: Decision | undefined, how: Settlement): void {
     if (decision?.receipt === undefined || (how === 'complete' && !this.leased)) return
     try {
-      const settled = this.judge?.settle(decision.receipt, how)
+      const settled = this.prepared.judge?.settle(decision.receipt, how)
       if (isPromise(settled)) settled.catch((error) => this.failed(error, 'storage.settle'))
     } catch (error) {
       this.failed(error, 'storage.settle')
@@ -417,7 +375,7 @@ export class Chain<C extends Context> implements ControlBack {
     )
     if (limit !== undefined && index < 0) return
     try {
-      await this.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
+      await this.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
       // A handler calls this: what it cannot mend must not fail it.
       this.failed(error, 'storage.settle')
@@ -446,6 +404,14 @@ export class Chain<C extends Context> implements ControlBack {
       options.notice === false ? 'silent' : 'notice',
     )
     if (options.refund === true) await control.refund()
+  }
+
+  can(control: SentinelControl, permission: string): MaybePromise<boolean> {
+    return this.permissions.can(control, permission)
+  }
+
+  hasRole(control: SentinelControl, role: string): MaybePromise<boolean> {
+    return this.permissions.hasRole(control, role)
   }
 
   private readonly failed = (error: unknown, during: string): void => {

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import type { Check, Consequence, WhenDown } from '../core/check.js'
+import type { Check, Consequence, Variant, WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
@@ -8,6 +8,7 @@ import { capacityOf, type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Question, Wiring } from './guard.js'
+import { roleVariants, storedVariants } from './runtime-limits.js'
 import {
   activities,
   callable,
@@ -301,13 +302,16 @@ function checkOf(
     shadow = false,
     deny = 'notice',
   } = settings
-  const actor = wiring.scope('actor', (facts) => facts.actor)
+  const { cost = 1 } = settings
+  const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
+  const log = algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps)
   const onRefusal: Consequence = {
     ...(deny === 'silent' ? {} : { noticeEvery }),
     ...(penalty === undefined || !main
       ? {}
       : { penalty: { after: penalty.after ?? 5, within: penalty.within ?? 60_000, bans: penalty.bans } }),
   }
+  const variants = main ? variantsOf(settings, { slot, limit, log }, wiring) : []
   const common = {
     guard: 'throttle',
     slot,
@@ -316,22 +320,30 @@ function checkOf(
     limit,
     onRefusal,
     ...(settings.onFailure === undefined ? {} : { whenDown: settings.onFailure }),
-    ...(settings.roles === undefined || !main
-      ? {}
-      : {
-          variants: Object.entries(settings.roles).map(([role, own]) => ({
-            mark: `role:${role}`,
-            subject: actor,
-            limit: own,
-          })),
-        }),
+    ...(variants.length === 0 ? {} : { variants }),
   }
   if (algorithm === 'bucket') return { ...common, kind: 'bucket' }
   if (algorithm === 'fixed') return { ...common, kind: 'window', form: 'fixed' }
-  const { cost = 1 } = settings
-  const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
-  const log = algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps)
   return { ...common, kind: 'window', form: log ? 'log' : 'counters' }
+}
+
+/** Other limits, in the order of precedence: those set while the bot runs, then those of roles. */
+function variantsOf(
+  settings: Settings,
+  { slot, limit, log }: { readonly slot: string; readonly limit: Limit; readonly log: boolean },
+  wiring: Wiring<Context>,
+): readonly Variant[] {
+  const roles = Object.entries(settings.roles ?? {})
+  const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
+  const name = settings.name ?? settings.scope ?? 'user'
+  const most = log ? Math.max(limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
+  // Where a function gives the limit, what is stored would never be looked at.
+  const stored =
+    typeof settings.limit === 'function'
+      ? []
+      : storedVariants(wiring, { slot, name, limit, roles, most }, scope)
+  const actor = wiring.scope('actor', (facts) => facts.actor)
+  return [...stored, ...roleVariants(roles, wiring.house.roles, actor)]
 }
 
 /** Whether an update is one of these commands; undefined where any will do. */
