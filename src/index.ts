@@ -106,6 +106,7 @@ export { type MemoryOptions, memory } from './storage/memory/memory.js'
 export { type ResilientOptions, resilient } from './storage/resilient.js'
 export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
 export type {
+  CallsHealth,
   HybridHealth,
   Mark,
   MarkEntry,

@@ -118,6 +118,28 @@ export interface HybridHealth {
 }
 
 /**
+ * The calls that a storage on a server has made to decide and settle, since it was made: questions that come together share one.
+ *
+ * @example
+ * ```ts
+ * import type { CallsHealth } from 'grammy-sentinel'
+ *
+ * const perCall = ({ questions, made }: CallsHealth): number => questions / Math.max(1, made)
+ * ```
+ */
+export interface CallsHealth {
+  readonly made: number
+  /** Of these, how many failed as a whole. */
+  readonly failed: number
+  /** Questions that went with them. */
+  readonly questions: number
+  /** How many calls carried how many questions: at most so many, and more than the one before. */
+  readonly sizes: readonly { readonly atMost: number; readonly calls: number }[]
+  /** Questions that wait for a call now. */
+  readonly waiting: number
+}
+
+/**
  * How a storage is. Numbers that it cannot tell are absent.
  *
  * @example
@@ -145,6 +167,8 @@ export interface StorageHealth {
    * whoever has such marks is not decided about.
    */
   readonly corrupt?: number
+  /** The calls it has made; of storages on servers. */
+  readonly calls?: CallsHealth
   /** What is decided without a round trip; of {@link hybrid}. */
   readonly hybrid?: HybridHealth
   /** How it has fared; of storages that may fail. */

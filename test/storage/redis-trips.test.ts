@@ -164,3 +164,20 @@ describe('the script', () => {
     }
   }, 30_000)
 })
+
+test('its health tells calls, what shared them and what waits', async () => {
+  const { storage, judge } = await warm(planOf(bucket(1000, 3_600_000)))
+  const before = (await storage.health()).calls
+  await Promise.all(Array.from({ length: 200 }, (_, nth) => judge.evaluate(askOf(userKey(nth)))))
+  await judge.evaluate(askOf(ALICE))
+  const { made, questions, failed, waiting, sizes } = (await storage.health()).calls as NonNullable<
+    typeof before
+  >
+  expect(questions - (before?.questions ?? 0)).toBe(201)
+  expect(made - (before?.made ?? 0)).toBeLessThan(20)
+  expect([failed, waiting]).toEqual([0, 0])
+  expect(sizes.reduce((sum, { calls }) => sum + calls, 0)).toBe(made)
+  // The first of all and the last went alone; the 200 went in calls of 17 and more.
+  expect(sizes.map(({ calls }) => calls).slice(0, 5)).toEqual([2, 0, 0, 0, 0])
+  await storage.close()
+})

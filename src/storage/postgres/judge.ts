@@ -75,6 +75,7 @@ export class PostgresJudge implements Judge {
       most: MOST_IN_BATCH,
       out: shared.callsOut,
       waiting: MOST_WAITING,
+      calls: shared.calls,
     })
   }
 

@@ -5,6 +5,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
+import { Calls } from '../remote/calls.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
@@ -93,6 +94,7 @@ class PostgresStorage implements Storage {
   private readonly ready: Ready
   private schema: Promise<Schema & { readonly shared: Shared; readonly names: KnownNames }> | undefined
   private settler: Settler | undefined
+  private readonly calls = new Calls()
 
   constructor(connection: string | Pool, options: PostgresOptions) {
     const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6, clock, onError } = options
@@ -169,7 +171,8 @@ class PostgresStorage implements Storage {
         `SELECT greatest(reltuples, 0)::float8 AS tracked, pg_total_relation_size(oid) AS bytes FROM pg_class WHERE oid = $1::regclass`,
         [`${this.link.s}.records`],
       )
-      return { ok: true, kind: 'postgres', tracked: row?.tracked ?? 0, bytes: Number(row?.bytes ?? 0) }
+      const { tracked = 0, bytes = 0 } = row ?? {}
+      return { ok: true, kind: 'postgres', tracked, bytes: Number(bytes), calls: this.calls.health }
     } catch (error) {
       this.fail(error)
       return { ok: false, kind: 'postgres' }
@@ -201,9 +204,10 @@ class PostgresStorage implements Storage {
       `SELECT value FROM ${link.s}.secrets WHERE name = 'digest'`,
     )
     const subjects = new Subjects(row?.value ?? '')
-    const settler = new Settler(link, subjects)
+    const settler = new Settler(link, subjects, this.calls)
     this.settler = settler
-    const shared: Shared = { link, subjects, clock, settler, callsOut: 2, onError: this.tellError }
+    const { calls } = this
+    const shared: Shared = { link, subjects, clock, settler, calls, callsOut: 2, onError: this.tellError }
     return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
   }
 

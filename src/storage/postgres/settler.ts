@@ -1,6 +1,7 @@
 import type { Settlement } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 import { Batch, type Waiting } from '../remote/batch.js'
+import type { Calls } from '../remote/calls.js'
 import type { PostgresReceipt } from './decision.js'
 import type { Subjects } from './keys.js'
 import { type Column, formOf, type ScopeLayout } from './layout.js'
@@ -33,8 +34,10 @@ export class Settler {
   constructor(
     private readonly link: Link,
     private readonly subjects: Subjects,
+    calls: Calls,
   ) {
-    this.batch = new Batch((items: Pending[]) => this.send(items), { most: 256, out: 1, waiting: 50_000 })
+    const options = { most: 256, out: 1, waiting: 50_000, calls }
+    this.batch = new Batch((items: Pending[]) => this.send(items), options)
   }
 
   settle(receipt: PostgresReceipt, how: Settlement, only: number | undefined): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
+import type { Calls } from '../remote/calls.js'
 import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
@@ -11,6 +12,7 @@ export interface Shared {
   /** Absent: the server's clock. */
   readonly clock: Clock | undefined
   readonly settler: Settler
+  readonly calls: Calls
   /** Statements that one judge has out at once: two, so that one is read and written here while the server is at the other. */
   readonly callsOut: number
   /** Told of what went wrong, and was dealt with. */

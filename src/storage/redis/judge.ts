@@ -4,6 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { Batch } from '../remote/batch.js'
+import type { Calls } from '../remote/calls.js'
 import type { ToldMoment } from '../remote/moment.js'
 import { type Answers, FAILED, lengthOf, RedisAdmission, RedisDecision } from './answer.js'
 import type { Connection, Script } from './connection.js'
@@ -21,6 +22,7 @@ export interface RedisShared {
   /** Tells the time instead of the server; for tests. */
   readonly clock: Clock | undefined
   readonly counts: { corrupt: number }
+  readonly calls: Calls
   /** Unlike in all other processes. */
   nextSerial(): number
 }
@@ -161,6 +163,7 @@ export class RedisJudge implements Judge {
         least: LEAST_IN_CALL,
         out: CALLS_OUT,
         waiting: MOST_WAITING,
+        calls: this.shared.calls,
       })
       this.batches.set(bot, batch)
     }

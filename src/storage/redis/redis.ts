@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
+import { Calls } from '../remote/calls.js'
 import { ToldMoment } from '../remote/moment.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
@@ -93,6 +94,7 @@ class RedisStorage implements Storage {
       keys: this.keys,
       clock,
       counts: { corrupt: 0 },
+      calls: new Calls(),
       nextSerial: () => ++serial,
     }
   }
@@ -126,7 +128,8 @@ class RedisStorage implements Storage {
 
   async health(): Promise<StorageHealth> {
     const ok = !this.closed && (await this.connection.ping())
-    return { ok, kind: this.connection.kind, corrupt: this.shared.counts.corrupt }
+    const { counts, calls } = this.shared
+    return { ok, kind: this.connection.kind, corrupt: counts.corrupt, calls: calls.health }
   }
 
   async close(): Promise<void> {

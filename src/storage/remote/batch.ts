@@ -1,4 +1,5 @@
 import { SentinelError } from '../../core/errors.js'
+import type { Calls } from './calls.js'
 
 /** Something that waits for its turn in a call. */
 export interface Waiting {
@@ -19,6 +20,8 @@ export interface BatchOptions {
   readonly out: number
   /** So many wait at most; more are refused at once. */
   readonly waiting: number
+  /** Counts the calls. */
+  readonly calls?: Calls
 }
 
 /**
@@ -47,6 +50,7 @@ export class Batch<Item extends Waiting> {
       return
     }
     this.queue.push(item)
+    if (this.options.calls !== undefined) this.options.calls.waiting++
     this.plan()
   }
 
@@ -54,6 +58,7 @@ export class Batch<Item extends Waiting> {
   clear(error: unknown): void {
     const items = this.queue
     this.queue = []
+    if (this.options.calls !== undefined) this.options.calls.waiting -= items.length
     for (const item of items) item.fail(error)
   }
 
@@ -79,7 +84,9 @@ export class Batch<Item extends Waiting> {
 
   private call(items: Item[]): void {
     this.out++
+    this.options.calls?.made(items.length)
     this.send(items).then(this.ended, (error) => {
+      this.options.calls?.lost()
       for (const item of items) item.fail(error)
       this.ended()
     })
