@@ -1,0 +1,253 @@
+import type { Expression, Field } from './expression.js'
+import {
+  alternativesOf,
+  discriminatorOf,
+  fieldsOf,
+  literalsOf,
+  type MethodName,
+  signatureOf,
+  typeNamed,
+} from './schema.js'
+
+/**
+ * Whether parameters are what a method takes, as lenient as Telegram is: what is unknown is ignored, numbers may be texts
+ * and texts numbers, and values out of a list are for the method to judge. The words are those of tdlib/telegram-bot-api
+ * (Client.cpp) and of the JSON reader it uses (tdutils/td/utils/JsonBuilder.cpp).
+ */
+export interface GivenParameters {
+  has(name: string): boolean
+  /** The parameter as an object or a list, read from JSON where it came as a text. */
+  json(name: string): unknown
+}
+
+/** What objects are called in complaints; others by their own name. */
+const CALLED = new Map([
+  ['InlineKeyboardMarkup', 'reply markup'],
+  ['ReplyKeyboardMarkup', 'reply markup'],
+  ['LabeledPrice', 'labeled price'],
+  ['ShippingOption', 'shipping option'],
+  ['ChatPermissions', 'chat permissions'],
+  ['MaskPosition', 'mask position'],
+  ['MenuButton', 'menu button'],
+  ['InlineQueryResult', 'inline query result'],
+  ['ReplyParameters', 'reply parameters'],
+  ['LinkPreviewOptions', 'link preview options'],
+])
+
+type Complaint = string | undefined
+type Check = (value: unknown) => Complaint
+
+const byMethod = new Map<MethodName, readonly (readonly [string, Check])[]>()
+const byName = new Map<string, Check>()
+
+/** In Telegram's words, beginning with a small letter; undefined: nothing is wrong. */
+export function complaintAbout(method: MethodName, given: GivenParameters): string | undefined {
+  for (const [name, check] of checksOf(method)) {
+    if (!given.has(name)) continue
+    const complaint = check(given.json(name))
+    if (complaint !== undefined) return complaint
+  }
+  return undefined
+}
+
+/** The parameters that are objects or lists: of all others Telegram takes whatever comes. */
+function checksOf(method: MethodName): readonly (readonly [string, Check])[] {
+  let checks = byMethod.get(method)
+  if (checks === undefined) {
+    checks = [...signatureOf(method).parameters.values()]
+      .filter(({ type }) => alternativesOf(type).every(isStructure))
+      .map(({ name, type }) => [name, checkOfParameter(name, type)] as const)
+    byMethod.set(method, checks)
+  }
+  return checks
+}
+
+function isStructure(expression: Expression): boolean {
+  return expression.kind === 'list' || fieldsOf(expression) !== undefined
+}
+
+function checkOfParameter(name: string, type: Expression): Check {
+  const check = checkOf(type)
+  const called = name.replaceAll('_', ' ')
+  const alternatives = alternativesOf(type)
+  const [first] = alternatives
+  if (first?.kind === 'list') {
+    const calledEntry = calledOf(first.of)
+    return (value) => {
+      if (!Array.isArray(value)) return `expected an Array of ${calledEntry ?? called}`
+      const complaint = check(value)
+      return complaint === undefined ? undefined : `can't parse ${calledEntry ?? called}: ${complaint}`
+    }
+  }
+  const calledType = alternatives.length === 1 ? calledOf(type) : undefined
+  return (value) => {
+    if (!isObject(value)) return `object expected as ${called}`
+    const complaint = check(value)
+    return complaint === undefined ? undefined : `can't parse ${calledType ?? called}: ${complaint}`
+  }
+}
+
+function calledOf(expression: Expression): string | undefined {
+  return expression.kind === 'name' ? (CALLED.get(expression.name) ?? expression.name) : undefined
+}
+
+function checkNamed(name: string): Check {
+  let check = byName.get(name)
+  if (check === undefined) {
+    let compiled: Check | undefined
+    check = (value) => {
+      compiled ??= checkOf(typeNamed(name))
+      return compiled(value)
+    }
+    byName.set(name, check)
+  }
+  return check
+}
+
+function checkOf(expression: Expression): Check {
+  switch (expression.kind) {
+    case 'list': {
+      const check = checkOf(expression.of)
+      return (value) => {
+        if (!Array.isArray(value)) return 'expected an Array'
+        return first(value, check)
+      }
+    }
+    case 'union':
+      return checkOfUnion(expression)
+    case 'name':
+      return checkNamed(expression.name)
+    case 'object':
+    case 'both':
+      return checkOfObject(expression)
+    default:
+      return (value) => (fits(expression, value) ? undefined : `expected ${nounOf(expression)}`)
+  }
+}
+
+function first(values: readonly unknown[], check: Check): Complaint {
+  for (const value of values) {
+    const complaint = check(value)
+    if (complaint !== undefined) return complaint
+  }
+  return undefined
+}
+
+function checkOfUnion(expression: Expression): Check {
+  if (literalsOf(expression) !== undefined) return () => undefined
+  const alternatives = alternativesOf(expression)
+  const discriminator = discriminatorOf(alternatives)
+  if (discriminator === undefined) return anyOf(alternatives)
+  const { field, byValue } = discriminator
+  const checks = new Map([...byValue].map(([value, some]) => [value, anyOf(some)]))
+  return (value) => {
+    if (!isObject(value)) return 'expected an Object'
+    const given = value[field]
+    if (given === undefined) return `can't find field "${field}"`
+    return (checks.get(given) ?? (() => `type "${String(given)}" is unsupported`))(value)
+  }
+}
+
+/** Of objects that differ in what they have, Telegram reads what is there; which of them is meant, the method judges. */
+function anyOf(alternatives: readonly Expression[]): Check {
+  const [only] = alternatives
+  if (alternatives.length === 1 && only !== undefined) return checkOf(only)
+  const objects = alternatives.flatMap((one) => fieldsOf(one) ?? [])
+  if (objects.length === alternatives.length) return checkOfFields(inCommon(objects))
+  const checks = alternatives.map(checkOf)
+  return (value) => {
+    let complaint: Complaint
+    for (const check of checks) {
+      complaint = check(value)
+      if (complaint === undefined) return undefined
+    }
+    return complaint
+  }
+}
+
+/** All fields of several objects; demanded is what each of them demands. */
+function inCommon(objects: readonly ReadonlyMap<string, Field>[]): ReadonlyMap<string, Field> {
+  const names = new Set(objects.flatMap((fields) => [...fields.keys()]))
+  return new Map(
+    [...names].map((name) => {
+      const found = objects.map((fields) => fields.get(name))
+      const types = found.flatMap((field) =>
+        field === undefined || field.type.kind === 'never' ? [] : field.type,
+      )
+      const optional = found.some(
+        (field) => field === undefined || field.optional || field.type.kind === 'never',
+      )
+      return [name, { name, optional, type: { kind: 'union', of: types } }]
+    }),
+  )
+}
+
+function checkOfObject(expression: Expression): Check {
+  const fields = fieldsOf(expression)
+  if (fields === undefined) throw new Error('no object')
+  return checkOfFields(fields)
+}
+
+function checkOfFields(fields: ReadonlyMap<string, Field>): Check {
+  const checks = [...fields.values()]
+    .filter(({ type }) => type.kind !== 'never')
+    .map((field) => [field, checkOfField(field)] as const)
+  return (value) => {
+    if (!isObject(value)) return 'expected an Object'
+    for (const [{ name, optional }, check] of checks) {
+      const given = value[name]
+      if (given !== undefined && given !== null) {
+        const complaint = check(given)
+        if (complaint !== undefined) return complaint
+      } else if (!optional) return `can't find field "${name}"`
+    }
+    return undefined
+  }
+}
+
+/** Telegram names the field if it is a plain value, and what is wrong within if it is none. */
+function checkOfField({ name, type }: Field): Check {
+  const alternatives = alternativesOf(type)
+  if (!alternatives.some((one) => fits(one, undefined) !== undefined)) return checkOf(type)
+  return (value) =>
+    alternatives.some((one) => fits(one, value) ?? checkOf(one)(value) === undefined)
+      ? undefined
+      : `field "${name}" must be ${nounOf(alternatives[0] as Expression)}`
+}
+
+/** Whether a plain value is taken for one of this type; undefined: it is no type of plain values. */
+function fits(expression: Expression, value: unknown): boolean | undefined {
+  switch (expression.kind) {
+    case 'string':
+    case 'file':
+      return typeof value === 'string' || typeof value === 'number'
+    case 'number':
+      return (typeof value === 'number' || typeof value === 'string') && isNumber(value)
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'literal':
+      // Which of them, is for the method to judge.
+      return (
+        typeof value === typeof expression.value || (typeof expression.value === 'number' && isNumber(value))
+      )
+    case 'name':
+      return literalsOf(expression) === undefined ? undefined : typeof value === 'string'
+    default:
+      return undefined
+  }
+}
+
+function isNumber(value: unknown): boolean {
+  return (
+    value !== '' && (typeof value === 'number' || typeof value === 'string') && Number.isFinite(Number(value))
+  )
+}
+
+function nounOf(expression: Expression): string {
+  const kind = expression.kind === 'literal' ? typeof expression.value : expression.kind
+  return `of type ${kind === 'number' ? 'Number' : kind === 'boolean' ? 'Boolean' : 'String'}`
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,168 @@
+import type { Expression } from './expression.js'
+import {
+  alternativesOf,
+  discriminatorOf,
+  fieldsOf,
+  literalsOf,
+  type MethodName,
+  signatureOf,
+  typeNamed,
+} from './schema.js'
+
+/** What is wrong with a value: where, and what should be there. */
+export interface Problem {
+  /** Such as `.chat.type` or `[2].text`; empty: the value itself. */
+  readonly path: string
+  readonly expected: string
+}
+
+type Check = (value: unknown) => Problem | undefined
+
+const byMethod = new Map<MethodName, Check>()
+const byName = new Map<string, Check>()
+
+/** Whether an answer is what the types of @grammyjs/types say that the method answers. */
+export function problemOfResult(method: MethodName, result: unknown): Problem | undefined {
+  let check = byMethod.get(method)
+  if (check === undefined) {
+    check = checkOf(signatureOf(method).result)
+    byMethod.set(method, check)
+  }
+  return check(result)
+}
+
+/** Whether a value is of the type of this name. */
+export function problemOfType(name: string, value: unknown): Problem | undefined {
+  return checkNamed(name)(value)
+}
+
+/** Whether what an update of this kind carries is what it should. */
+export function problemOfUpdate(kind: string, payload: unknown): Problem | undefined {
+  let check = byName.get(`Update ${kind}`)
+  if (check === undefined) {
+    const type = fieldsOf(typeNamed('Update'))?.get(kind)?.type
+    if (type === undefined) return { path: '', expected: 'an update that exists' }
+    check = checkOf(type)
+    byName.set(`Update ${kind}`, check)
+  }
+  return check(payload)
+}
+
+/** Compiled when first used: types refer to each other in circles. */
+function checkNamed(name: string): Check {
+  let check = byName.get(name)
+  if (check === undefined) {
+    let compiled: Check | undefined
+    check = (value) => {
+      compiled ??= checkOf(typeNamed(name), name)
+      return compiled(value)
+    }
+    byName.set(name, check)
+  }
+  return check
+}
+
+function checkOf(expression: Expression, name?: string): Check {
+  switch (expression.kind) {
+    case 'string':
+      return (value) => (typeof value === 'string' ? undefined : wrong('a String'))
+    case 'number':
+      return (value) => (typeof value === 'number' && Number.isFinite(value) ? undefined : wrong('a Number'))
+    case 'boolean':
+      return (value) => (typeof value === 'boolean' ? undefined : wrong('a Boolean'))
+    case 'literal': {
+      const { value: wanted } = expression
+      return (value) => (value === wanted ? undefined : wrong(JSON.stringify(wanted)))
+    }
+    // A file is what comes in; nothing goes out as one.
+    case 'file':
+    case 'never':
+      return () => wrong('nothing')
+    case 'name':
+      return checkNamed(expression.name)
+    case 'list':
+      return checkOfList(checkOf(expression.of))
+    case 'union':
+      return checkOfUnion(expression)
+    default:
+      return checkOfObject(expression, name)
+  }
+}
+
+function wrong(expected: string): Problem {
+  return { path: '', expected }
+}
+
+function checkOfList(check: Check): Check {
+  return (value) => {
+    if (!Array.isArray(value)) return wrong('an Array')
+    for (let index = 0; index < value.length; index++) {
+      const problem = check(value[index])
+      if (problem !== undefined) return { ...problem, path: `[${index}]${problem.path}` }
+    }
+    return undefined
+  }
+}
+
+function checkOfUnion(expression: Expression): Check {
+  const literals = literalsOf(expression)
+  if (literals !== undefined)
+    return (value) =>
+      literals.has(value as string) ? undefined : wrong(`one of ${[...literals].join(', ')}`)
+  const alternatives = alternativesOf(expression)
+  const discriminator = discriminatorOf(alternatives)
+  if (discriminator !== undefined) {
+    const { field, byValue } = discriminator
+    const checks = new Map(
+      [...byValue].map(([value, some]) => [value, anyOf(some.map((one) => checkOf(one)))]),
+    )
+    return (value) => {
+      const check = checks.get(Reflect.get(Object(value), field))
+      if (check !== undefined) return check(value)
+      return { path: `.${field}`, expected: `one of ${[...checks.keys()].join(', ')}` }
+    }
+  }
+  return anyOf(alternatives.map((one) => checkOf(one)))
+}
+
+/** When none fits, the complaint of the one that got furthest is the most telling. */
+function anyOf(checks: readonly Check[]): Check {
+  const [only] = checks
+  if (checks.length === 1 && only !== undefined) return only
+  return (value) => {
+    let best: Problem | undefined
+    for (const check of checks) {
+      const problem = check(value)
+      if (problem === undefined) return undefined
+      if (best === undefined || problem.path.length > best.path.length) best = problem
+    }
+    return best
+  }
+}
+
+function checkOfObject(expression: Expression, name: string | undefined): Check {
+  const fields = fieldsOf(expression)
+  if (fields === undefined) throw new Error(`no object: ${name ?? JSON.stringify(expression).slice(0, 80)}`)
+  const demanded = [...fields.values()].filter(({ optional, type }) => !optional && type.kind !== 'never')
+  const checks = new Map([...fields].map(([field, { type }]) => [field, checkOf(type)]))
+  // The type of a certain message names what is certain in it; a message may hold more.
+  if (checks.has('message_id') && checks.has('date') && checks.has('chat') && name !== 'Message')
+    for (const [field, { type }] of fieldsOf(typeNamed('Message')) ?? [])
+      if (!checks.has(field)) checks.set(field, checkOf(type))
+  return (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('an Object')
+    const object = value as Record<string, unknown>
+    for (const key in object) {
+      const given = object[key]
+      // JSON leaves it out.
+      if (given === undefined) continue
+      const check = checks.get(key)
+      if (check === undefined) return { path: `.${key}`, expected: 'nothing: there is no such field' }
+      const problem = check(given)
+      if (problem !== undefined) return { ...problem, path: `.${key}${problem.path}` }
+    }
+    for (const { name: field } of demanded)
+      if (object[field] === undefined) return { path: `.${field}`, expected: 'a value' }
+    return undefined
+  }
+}

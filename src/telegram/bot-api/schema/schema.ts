@@ -1,0 +1,116 @@
+import type { ApiMethods } from 'grammy/types'
+import { type Expression, type Field, parseExpression } from './expression.js'
+import { METHODS, TYPES } from './generated/index.js'
+
+/** A method of the Bot API, as Telegram spells it. */
+export type MethodName = keyof typeof METHODS
+
+/** Fails to compile when grammY knows a method that the generated files lack. */
+type Missing = Exclude<keyof ApiMethods, MethodName>
+const nothingIsMissing: [Missing] extends [never] ? true : Missing = true
+
+export const METHOD_NAMES = nothingIsMissing && (Object.keys(METHODS) as readonly MethodName[])
+export const TYPE_NAMES: readonly string[] = Object.keys(TYPES)
+
+const BY_LOWER_CASE = new Map(METHOD_NAMES.map((name) => [name.toLowerCase(), name]))
+
+/** Methods are case-insensitive. */
+export function methodNamed(name: string): MethodName | undefined {
+  return BY_LOWER_CASE.get(name.toLowerCase())
+}
+
+const sources = new Map<string, string>(Object.entries(TYPES))
+const parsed = new Map<string, Expression>()
+
+/** The type of this name. They are read when first asked for: few tests need all of them. */
+export function typeNamed(name: string): Expression {
+  let expression = parsed.get(name)
+  if (expression === undefined) {
+    const source = sources.get(name)
+    if (source === undefined) throw new Error(`the Bot API has no type ${name}`)
+    expression = parseExpression(source)
+    parsed.set(name, expression)
+  }
+  return expression
+}
+
+export interface Signature {
+  readonly parameters: ReadonlyMap<string, Field>
+  readonly result: Expression
+}
+
+const signatures = new Map<MethodName, Signature>()
+
+export function signatureOf(method: MethodName): Signature {
+  let signature = signatures.get(method)
+  if (signature === undefined) {
+    const [taken = '', answered = ''] = METHODS[method].split(' => ')
+    const parameters = fieldsOf(parseExpression(taken))
+    if (parameters === undefined) throw new Error(`the parameters of ${method} are no object`)
+    signature = { parameters, result: parseExpression(answered) }
+    signatures.set(method, signature)
+  }
+  return signature
+}
+
+/** The fields of an object, inherited ones too; undefined for what is none, or may be several. */
+export function fieldsOf(expression: Expression): ReadonlyMap<string, Field> | undefined {
+  switch (expression.kind) {
+    case 'object':
+      return new Map(expression.fields.map((field) => [field.name, field]))
+    case 'name':
+      return fieldsOf(typeNamed(expression.name))
+    case 'both': {
+      const merged = new Map<string, Field>()
+      for (const part of expression.of) {
+        const fields = fieldsOf(part)
+        if (fields === undefined) return undefined
+        // The later says it more exactly; what one part demands is demanded.
+        for (const [name, field] of fields) {
+          const optional = field.optional && (merged.get(name)?.optional ?? true)
+          merged.set(name, { ...field, optional })
+        }
+      }
+      return merged
+    }
+    default:
+      return undefined
+  }
+}
+
+/** The alternatives of a type, down to those that are none themselves. */
+export function alternativesOf(expression: Expression): readonly Expression[] {
+  if (expression.kind === 'union') return expression.of.flatMap(alternativesOf)
+  if (expression.kind !== 'name') return [expression]
+  const named = typeNamed(expression.name)
+  return named.kind === 'union' ? alternativesOf(named) : [expression]
+}
+
+/** The values that a type lists, if it is nothing but a list of values. */
+export function literalsOf(expression: Expression): ReadonlySet<string | number | boolean> | undefined {
+  const literals = alternativesOf(expression).map((one) => (one.kind === 'name' ? typeNamed(one.name) : one))
+  const values = literals.flatMap((one) => (one.kind === 'literal' ? [one.value] : []))
+  return values.length === literals.length ? new Set(values) : undefined
+}
+
+/** The field by which the alternatives of a union are told apart, with the alternative of each of its values. */
+export function discriminatorOf(
+  alternatives: readonly Expression[],
+): { readonly field: string; readonly byValue: ReadonlyMap<unknown, readonly Expression[]> } | undefined {
+  const objects = alternatives.map(fieldsOf)
+  const [first] = objects
+  if (first === undefined || objects.includes(undefined) || objects.length < 2) return undefined
+  for (const [field, { optional }] of first) {
+    if (optional) continue
+    const byValue = new Map<unknown, Expression[]>()
+    const areLiterals = objects.every((fields, index) => {
+      const found = fields?.get(field)
+      const values = found === undefined || found.optional ? undefined : literalsOf(found.type)
+      for (const value of values ?? [])
+        byValue.set(value, [...(byValue.get(value) ?? []), alternatives[index] as Expression])
+      return values !== undefined
+    })
+    if (areLiterals && byValue.size > 1) return { field, byValue }
+  }
+  return undefined
+}
