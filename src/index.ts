@@ -35,6 +35,7 @@ export {
   type UpdateKind,
 } from './core/facts.js'
 export { formatLimit, type Limit, type LimitInput, parseLimit } from './core/limit.js'
+export type { RoleOptions } from './core/roles.js'
 export {
   type Key,
   keySubject,
@@ -78,9 +79,11 @@ export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspec
 export { type MembershipGuard, type MembershipOptions, membership } from './middleware/membership.js'
 export type { NoticeOptions } from './middleware/notices.js'
 export { type OnceOptions, once } from './middleware/once.js'
+export { type PermissionOptions, requirePermission } from './middleware/permission.js'
 export type { Tally } from './middleware/pipeline.js'
 export type { Probe, Step } from './middleware/probe.js'
 export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
+export type { GrantOptions, RoleScope } from './middleware/role-administration.js'
 export type { ScopeName } from './middleware/scopes.js'
 export type { Texts, Translate } from './middleware/texts.js'
 export { type ThrottleOptions, throttle } from './middleware/throttle.js'

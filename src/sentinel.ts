@@ -21,6 +21,7 @@ import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally, type Tally } from './middleware/pipeline.js'
 import { joined, type Probe } from './middleware/probe.js'
+import { type GrantOptions, RoleAdministration, type RoleScope } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
@@ -80,6 +81,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private chain: Chain<Context>
   private readonly name: string
   private readonly administration: Administration
+  private readonly roles: RoleAdministration
   private readonly delivery: Delivery
   private readonly recorder: ActivityRecorder
   private readonly tally = newTally()
@@ -110,6 +112,11 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
     this.chain = this.chainOf(this.settings, this.house, this.exemptions)
     this.administration = new Administration(this.house)
+    this.roles = new RoleAdministration(
+      () => this.house,
+      () => this.exemptions,
+      this.administration,
+    )
     this.recorder = new ActivityRecorder(this.house)
     this.recorder.turn(this.settings.users)
     this.users = new BotUsers(() => this.house, this.administration, this.recorder)
@@ -214,23 +221,42 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   }
 
   /**
-   * Gives a role for good: what `roles` of `auth`, `throttle` and `exempt` ask for. A name of 1 to 64 characters, whose case
-   * matters.
+   * Gives a role: what `roles` of `auth`, `throttle` and `exempt` ask for, and what carries permissions. Everywhere, or in one chat;
+   * for good, or for a time. A name of 1 to 64 characters, whose case matters.
    *
-   * @throws SentinelError `option.invalid` for what is no name, `subject.invalid`.
+   * @throws SentinelError `option.invalid` for what is no name, and for a role that Telegram gives; `role.unknown` where the
+   * option `roles` names others; `subject.invalid`, `duration.invalid`, `option.unknown`.
    */
-  grant(whom: Subject | readonly Subject[], role: string): Promise<void> {
-    return this.administration.grant(whom, role)
+  grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
+    return this.roles.grant(whom, role, options)
   }
 
-  /** Takes a role back; how many held it. Throws as `grant()` does. */
-  revoke(whom: Subject | readonly Subject[], role: string): Promise<number> {
-    return this.administration.revoke(whom, role)
+  /** Takes a role back, where it was given; how many held it. Throws as `grant()` does, but for roles that there are no longer. */
+  revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
+    return this.roles.revoke(whom, role, scope)
   }
 
-  /** Whether a subject holds a role. Throws as `grant()` does. */
-  hasRole(whom: Subject, role: string): Promise<boolean> {
-    return this.administration.hasRole(whom, role)
+  /**
+   * Whether a subject holds a role, or one that counts as it: everywhere, or also in a chat; then Telegram's own roles of that
+   * chat count, too. Throws as `grant()` does.
+   */
+  hasRole(whom: Subject, role: string, scope?: RoleScope): Promise<boolean> {
+    return this.roles.hasRole(whom, role, scope)
+  }
+
+  /** The roles that a subject holds, everywhere or also in a chat, without those that they count as. Throws `subject.invalid`. */
+  rolesOf(whom: Subject, scope?: RoleScope): Promise<readonly string[]> {
+    return this.roles.rolesOf(whom, scope)
+  }
+
+  /**
+   * Whether a subject may do something, by its roles everywhere or also in a chat: some role allows it, and none denies it. The
+   * owner and the listed users of `exempt` may do everything. False for what no role allows (told as a warning).
+   *
+   * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
+   */
+  can(whom: Subject, permission: string, scope?: RoleScope): Promise<boolean> {
+    return this.roles.can(whom, permission, scope)
   }
 
   /**

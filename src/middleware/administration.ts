@@ -2,7 +2,6 @@ import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { shown } from '../core/show.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
@@ -85,8 +84,6 @@ const blockingOptions = z.strictObject({
 
 /** Marks and entries written at once. */
 const BATCH = 1000
-/** The longest name of a role. */
-const MOST_ROLE = 64
 
 /** What is told when a mark is put on somebody. */
 const EVENTS = new Map<string, 'blocked' | 'registered'>([
@@ -110,7 +107,7 @@ export class Administration {
     parseOptions('block', blockingOptions, options)
     const keys = keysOf(whom).map((key) => blockable(key, 'block'))
     const since = this.house.clock()
-    const until = untilOf(options, since)
+    const until = untilOf(options, since, 'block')
     const mark: Mark = {
       since,
       ...(until === undefined ? {} : { until }),
@@ -148,23 +145,6 @@ export class Administration {
 
   async unregister(whom: Subject | readonly Subject[]): Promise<number> {
     return this.take(REGISTERED, keysOf(whom), 'unregistered')
-  }
-
-  async grant(whom: Subject | readonly Subject[], role: string): Promise<void> {
-    const name = roleMark(role)
-    const mark = { since: this.house.clock() }
-    await this.put(
-      name,
-      keysOf(whom).map((key) => ({ key, mark })),
-    )
-  }
-
-  async revoke(whom: Subject | readonly Subject[], role: string): Promise<number> {
-    return this.take(roleMark(role), keysOf(whom), undefined)
-  }
-
-  async hasRole(whom: Subject, role: string): Promise<boolean> {
-    return (await this.markOf(roleMark(role), subjectKey(whom))) !== undefined
   }
 
   /** Takes every mark from a subject, the block only if told; whether it had any. */
@@ -244,6 +224,11 @@ export class Administration {
     return mark === undefined || lapsed(mark, this.house.clock()) ? undefined : mark
   }
 
+  /** The marks of a subject that wait for a bot, by name. */
+  stagedMarks(key: Key): readonly string[] {
+    return [...this.staged.keys()].filter((name) => this.stagedMark(name, key) !== undefined)
+  }
+
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
@@ -289,7 +274,8 @@ export class Administration {
     return false
   }
 
-  private async put(name: string, entries: readonly MarkEntry[]): Promise<void> {
+  /** Puts a mark, for the bots that are known, or those to come. */
+  async put(name: string, entries: readonly MarkEntry[]): Promise<void> {
     const event = EVENTS.get(name)
     for (const { key, mark } of entries) this.stage(name, key, mark)
     if (this.waits) return
@@ -302,7 +288,8 @@ export class Administration {
     })
   }
 
-  private async take(
+  /** Takes a mark; how many held it. */
+  async take(
     name: string,
     keys: readonly Key[],
     event: 'unblocked' | 'unregistered' | undefined,
@@ -318,34 +305,30 @@ export class Administration {
   }
 }
 
-function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
+export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
-}
-
-/** The mark of whoever holds a role: what `roles` of options look for. */
-function roleMark(role: string): string {
-  if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return `role:${role}`
-  throw new SentinelError(
-    'option.invalid',
-    `role: ${shown(role)} is no name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
-  )
 }
 
 function lapsed({ until }: Mark, now: number): boolean {
   return until !== undefined && until <= now
 }
 
-function untilOf({ for: span, until }: BlockingOptions, now: number): number | undefined {
+/** When a span or a moment that was given ends; undefined: never. */
+export function untilOf(
+  { for: span, until }: Pick<BlockingOptions, 'for' | 'until'>,
+  now: number,
+  what: string,
+): number | undefined {
   if (span !== undefined && until !== undefined) {
-    throw new SentinelError('option.invalid', 'block: "for" and "until" at once. Give one of the two.')
+    throw new SentinelError('option.invalid', `${what}: "for" and "until" at once. Give one of the two.`)
   }
-  if (span !== undefined) return now + parseDuration(span, 'block.for')
+  if (span !== undefined) return now + parseDuration(span, `${what}.for`)
   if (until === undefined) return undefined
   const at = until instanceof Date ? until.getTime() : (until as unknown)
   if (isTime(at)) return at
   throw new SentinelError(
     'option.invalid',
-    'block.until: this is no date. Pass a Date, or milliseconds since 1970.',
+    `${what}.until: this is no date. Pass a Date, or milliseconds since 1970.`,
   )
 }
 

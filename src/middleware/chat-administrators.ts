@@ -57,6 +57,9 @@ export class ChatAdministrators {
     return isPromise(answer) ? answer.then(({ roles }) => roles.has(actorId)) : answer.roles.has(actorId)
   }
 
+  /** What is known of whoever is anonymous in a group. */
+  readonly anonymous: readonly string[] = ANONYMOUS
+
   /** The roles that Telegram gives the actor of an update, in its chat; asks Telegram as {@link includes} does. */
   rolesOf(facts: Facts, ctx: Context): MaybePromise<readonly string[]> {
     const { actorId, chatId } = facts

@@ -49,6 +49,8 @@ export interface ControlBack {
   limitsOf(decision: Decision): readonly LimitView[]
   refund(decision: Decision, limit: string | undefined): MaybePromise<void>
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
+  can(control: SentinelControl, permission: string): MaybePromise<boolean>
+  hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
 }
 
 /** What stands behind a control is nobody's business but ours. */
@@ -122,6 +124,20 @@ export class SentinelControl {
    */
   async deny(options: DenyOptions = {}): Promise<void> {
     await this.back.denyLater(this, options)
+  }
+
+  /**
+   * Whether whoever acts may do something, such as `orders.refund`, by the roles they hold everywhere, in this chat, or by
+   * Telegram's leave: see `roles` of `sentinel()`. The owner and the listed users of `exempt` may do all that a role
+   * allows. False for what is no permission, and where the storage fails (told as an `error` event).
+   */
+  async can(permission: string): Promise<boolean> {
+    return (await this.back.can(this, permission)) || (await this.outer?.can(permission)) === true
+  }
+
+  /** Whether whoever acts holds a role, or one that counts as it: everywhere, in this chat, or by Telegram's leave. Fails as {@link can}. */
+  async hasRole(role: string): Promise<boolean> {
+    return (await this.back.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
   }
 
   /** For the chain: the verdict changed. */

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
-import { type Subject, subjectKey } from '../core/subject.js'
+import { type Key, type Subject, subjectKey } from '../core/subject.js'
 import type { ChatAdministrators } from './chat-administrators.js'
 import { option, subject } from './schema.js'
 
@@ -56,6 +56,11 @@ export class Exemptions {
     private readonly administrators: ChatAdministrators | undefined,
   ) {
     this.trusted = new Set([...(owner === undefined ? [] : [owner]), ...users].map(subjectKey))
+  }
+
+  /** Whether it is the owner, or a listed user. */
+  trusts(key: Key): boolean {
+    return this.trusted.has(key)
   }
 
   /** What is known without asking anybody. */

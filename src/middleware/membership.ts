@@ -141,6 +141,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
       }
       return {
         needs: KINDS,
+        observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
           house.chatRoles.observe(facts, ctx)

@@ -51,10 +51,11 @@ export function checkOptions(input: unknown): SentinelError[] {
   })
   check(() => {
     const roles = new Roles(named)
+    const asked = auth ? (auth.roles ?? []) : []
     exempted.forEach((role, index) => {
       check(() => checkRole(roles, role, inside('exempt.roles', index)))
     })
-    for (const [index, role] of (auth && auth.roles ? auth.roles : []).entries()) {
+    for (const [index, role] of asked.entries()) {
       check(() => checkRole(roles, role, inside('auth.roles', index)))
     }
     const limits = Array.isArray(throttle) ? throttle : [throttle]

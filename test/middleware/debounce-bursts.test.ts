@@ -30,7 +30,13 @@ interface Message {
   readonly command: boolean
 }
 
-const NOBODY: ControlBack = { limitsOf: () => [], refund: () => undefined, denyLater: () => undefined }
+const NOBODY: ControlBack = {
+  limitsOf: () => [],
+  refund: () => undefined,
+  denyLater: () => undefined,
+  can: () => false,
+  hasRole: () => false,
+}
 
 function partOf(id: number): Omit<Part<Context>, 'next'> {
   const ctx = new Context({ update_id: id }, {} as Api, {} as UserFromGetMe)

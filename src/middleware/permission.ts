@@ -1,0 +1,207 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
+import { type Duration, parseDuration } from '../core/duration.js'
+import type { Activity, Facts } from '../core/facts.js'
+import { checkedPermission, type Grants, isOfChat, marksOf } from '../core/roles.js'
+import { keyText, memberKey } from '../core/subject.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+import { Recent } from './recent.js'
+import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
+
+const GUARD = 'permission'
+/** What people do, but for joining and paying. */
+const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
+/** No role has an empty name: nobody holds this. */
+const NOBODY = 'role:'
+
+const options = z.strictObject({
+  on: option(activities, 'What it is for. Default: all that people do but join and pay.'),
+  ...refusal,
+  onFailure: onFailure('closed'),
+})
+
+/**
+ * Options of {@link requirePermission}. Durations are texts such as `'1m'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type PermissionOptions, requirePermission } from 'grammy-sentinel'
+ *
+ * const quietly: PermissionOptions = { deny: 'silent', on: ['tap'] }
+ * requirePermission('orders.refund', quietly)
+ * ```
+ */
+export interface PermissionOptions<C extends Context = Context> {
+  /** What it is for. @default everything that people do but join and pay */
+  readonly on?: readonly Activity[]
+  /** How whoever is refused is answered. @default 'notice' */
+  readonly deny?: Denial<C>
+  /** One notice in so long. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+  /**
+   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who holds which
+   * role, `open` lets everybody in. @default 'closed'
+   */
+  readonly onFailure?: WhenDown
+}
+
+type Settings = z.output<typeof options>
+
+/**
+ * Lets in only who holds a role that allows something (see `roles` of `sentinel()`), everywhere or in the chat of the update,
+ * and none that denies it. Refuses with the reason `unregistered`. The roles are expanded when the guard is wired, so it is
+ * decided with the rest of its chain; only for roles that Telegram gives (`chat:administrator` …) is Telegram asked, and
+ * only whom no role of yours lets in.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` for what no
+ * role allows.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { compose, requirePermission, sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel({ roles: { admin: { allow: ['orders.*'] } } }))
+ * bot.command('refund', requirePermission('orders.refund'), (ctx) => ctx.reply('Refunded.'))
+ * ```
+ */
+export function requirePermission<C extends Context = Context>(
+  permission: string,
+  given: PermissionOptions<C> = {},
+): Guard<C> {
+  const name = checkedPermission(permission, 'requirePermission')
+  const settings = parseOptions('requirePermission', options, given)
+  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, name, settings) }) as unknown as Guard<C>
+}
+
+function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> {
+  const { house } = wiring
+  const unknown = house.roles.unknownPermission(permission, 'requirePermission')
+  // Wired alone it knows of no roles; that is told once it stands.
+  if (unknown !== undefined && house.roles.declared) throw unknown
+  const grants = house.roles.grantsOf(permission)
+  const { deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
+  const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
+  const actor = wiring.scope('actor', (facts) => facts.actor)
+  const member = wiring.scope('member.roles', ({ actor: who, chatId, inGroup }) =>
+    who === undefined || chatId === undefined || !inGroup ? undefined : memberKey(who, chatId),
+  )
+  const byTelegram = [...grants.allowedTo, ...grants.deniedTo].some(isOfChat)
+  const question: Omit<Question<Context>, 'check'> = {
+    on: settings.on ?? DEEDS,
+    excused: 'trusted',
+    name: permission,
+    reason: 'unregistered',
+    denial: deny,
+  }
+  const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
+  const slot = (part: string): string => `${GUARD}.${permission}${part}`
+  const allowing = atLeastNobody(marksOf(grants.allowedTo))
+  // Left out for whoever holds one of the roles in this chat: so it takes a role here or everywhere, in one check.
+  const unless = { subject: member, anyOf: allowing }
+  const present = { ...common, kind: 'present', subject: actor, anyOf: allowing, unless } as const
+  const denying = marksOf(grants.deniedTo)
+  if (denying.length > 0) {
+    for (const [subject, part] of [
+      [actor, '!'],
+      [member, '!here'],
+    ] as const) {
+      wiring.ask({
+        ...question,
+        check: { ...common, kind: 'absent', slot: slot(part), subject, anyOf: denying },
+      })
+    }
+  }
+  const begin = (): void => {
+    if (unknown !== undefined) house.warn('permission.unknown', unknown.message)
+  }
+  if (!byTelegram) {
+    wiring.ask({ ...question, check: { ...present, slot: slot('') } })
+    return { begin, denial: deny, shadow }
+  }
+  // The plan knows for what updates this is and who is let off; then Telegram is asked about whom the plan does not know.
+  const asked = wiring.ask({
+    ...question,
+    probe: true,
+    check: {
+      ...common,
+      onRefusal: {},
+      kind: 'present',
+      subject: actor,
+      slot: slot('??'),
+      anyOf: [NOBODY],
+      shadow: true,
+    },
+  })
+  const probe = wiring.ask({
+    ...question,
+    probe: true,
+    check: { ...present, onRefusal: {}, slot: slot('?'), shadow: true },
+  })
+  const telegram = new ByTelegram(house, permission, grants, { noticeEvery, silent: deny === 'silent' })
+  return {
+    begin,
+    denial: deny,
+    shadow,
+    needs: ['chat_member'],
+    admit: (facts, ctx, probed) =>
+      probed.includes(asked) ? telegram.admit(facts, ctx, !probed.includes(probe)) : undefined,
+  }
+}
+
+function atLeastNobody(marks: readonly string[]): readonly string[] {
+  return marks.length === 0 ? [NOBODY] : marks
+}
+
+/** Asks for the roles that Telegram gives, and has the last word where they matter. */
+class ByTelegram {
+  private readonly noticed: Recent<true>
+
+  constructor(
+    private readonly house: House,
+    private readonly permission: string,
+    private readonly grants: Grants,
+    private readonly notices: { readonly noticeEvery: number; readonly silent: boolean },
+  ) {
+    this.noticed = new Recent(notices.noticeEvery)
+  }
+
+  /** @param allowed Whether a role of ours lets the actor in. */
+  admit(facts: Facts, ctx: Context, allowed: boolean): MaybePromise<Admission | undefined> {
+    const given = this.house.chatRoles.rolesOf(facts, ctx)
+    return isPromise(given)
+      ? given.then((roles) => this.admission(facts, roles, allowed))
+      : this.admission(facts, given, allowed)
+  }
+
+  private admission(facts: Facts, given: readonly string[], allowed: boolean): Admission | undefined {
+    const { allowedTo, deniedTo } = this.grants
+    const denied = given.some((role) => deniedTo.includes(role))
+    if (!denied && (allowed || given.some((role) => allowedTo.includes(role)))) return undefined
+    return {
+      veto: 'unregistered',
+      by: {
+        guard: GUARD,
+        limit: this.permission,
+        retryAfterMs: Number.POSITIVE_INFINITY,
+        notice: this.isTimeToSay(facts),
+      },
+    }
+  }
+
+  private isTimeToSay({ actor }: Facts): boolean {
+    if (this.notices.silent || actor === undefined) return false
+    const name = keyText(actor)
+    const now = this.house.clock()
+    if (this.noticed.get(name, now) !== undefined) return false
+    this.noticed.set(name, true, now)
+    return true
+  }
+}
