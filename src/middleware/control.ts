@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Decision, MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { Denied, Verdict } from '../core/verdict.js'
+import type { Chain } from './pipeline.js'
 
 /**
  * A limit that was asked, as it stands.
@@ -46,6 +47,8 @@ export interface DenyOptions {
 export interface ControlBack {
   /** Tells one sentinel from another. */
   readonly tally?: object
+  /** The chain of the sentinel itself, for one that stands in front of a single handler, too. */
+  readonly root?: Chain<Context> | undefined
   limitsOf(decision: Decision): readonly LimitView[]
   refund(decision: Decision, limit: string | undefined): MaybePromise<void>
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
@@ -144,6 +147,16 @@ export class SentinelControl {
   decide(verdict: Denied): void {
     this.decided = verdict
   }
+}
+
+/** The chain of the nearest sentinel that an update has passed. */
+export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> | undefined {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    // Tests of others put a control of their own there.
+    const root = backOf(control)?.root
+    if (root !== undefined) return root
+  }
+  return undefined
 }
 
 /** Whether an update has passed the sentinel that keeps this tally. */

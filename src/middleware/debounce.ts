@@ -219,7 +219,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
 }
 
 function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): void {
-  const { name = 'leading', deny = 'silent', noticeEvery = NOTICE_EVERY, shadow = false } = options
+  const { deny = 'silent', noticeEvery = NOTICE_EVERY, shadow = false } = options
+  const { name = wiring.nameFor('debounce', 'leading') } = options
   wiring.ask({
     check: {
       kind: 'claim',

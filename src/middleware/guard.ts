@@ -56,6 +56,8 @@ export interface Wiring<C extends Context> {
   ask(question: Question<C>): number
   /** Whether the chain already asks something under this slot. */
   asks(slot: string): boolean
+  /** What a limit is called that was given no name: after the handler it is for, else as usual. */
+  nameFor(guard: string, usual: string): string
 }
 
 /** What a guard does beside its checks. All optional. */
@@ -64,6 +66,8 @@ export interface Wired<C extends Context> {
   begin?(): void
   /** Sees every update before anything is decided. Must not throw. */
   observe?(facts: Facts, ctx: C): MaybePromise<void>
+  /** Of which updates it sees anything: all, unless told. */
+  readonly observes?: readonly Activity[]
   /** Has the last word on what was admitted. `probed`: the probes that found no mark, by index. */
   admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
   /** How to answer whom `admit` vetoes; a notice unless told. */
@@ -123,6 +127,7 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
         house: wiring.house,
         scope: (name, subjectOf) => wiring.scope(name, subjectOf),
         asks: (slot) => wiring.asks(slot),
+        nameFor: (guard, usual) => wiring.nameFor(guard, usual),
         ask: (question) => wiring.ask({ ...question, check: { ...question.check, shadow: true } }),
       })
       return wired === undefined ? undefined : { ...wired, shadow: true }

@@ -9,13 +9,8 @@ import {
 } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
 import { ALLOWED } from '../core/verdict.js'
-import {
-  type ControlBack,
-  type DenyOptions,
-  type LimitView,
-  SentinelControl,
-  type SentinelFlavor,
-} from './control.js'
+import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
+import { ChainBack } from './control-back.js'
 import type { Denial } from './denial.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Foretelling } from './foretelling.js'
@@ -23,7 +18,6 @@ import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
 import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
-import { ActorPermissions } from './permissions.js'
 import { Refusals } from './refusals.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
@@ -36,31 +30,39 @@ const NONE: readonly number[] = Object.freeze([])
  * Several guards run as one: facts are read once, all questions are decided in one call, and what follows is done
  * in order. Nothing it does throws into the bot but what the bot's own handlers throw.
  */
-export class Chain<C extends Context> implements ControlBack {
+export class Chain<C extends Context> {
   readonly questions: Questions<C>
   /** Decides before updates are parsed, where a webhook does. */
   foretelling: Foretelling | undefined
   readonly prepared: Preparation
+  /** The chain of a sentinel; undefined for guards that stand alone. */
+  readonly root: Chain<Context> | undefined
+  /** Those that stand in front of single handlers behind this one. */
+  private readonly layers = new Set<Chain<Context>>()
+  private probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]
   private readonly released: boolean
   private readonly leased: boolean
   readonly refusals: Refusals<C>
-  private readonly permissions: ActorPermissions
+  private readonly back: ControlBack
 
   constructor(
     readonly house: House,
     guards: readonly GuardDefinition<C>[],
-    name: string,
+    readonly name: string,
     readonly exemptions: Exemptions,
     readonly tally: Tally,
     /** Made while an update waits: a storage that throws must not stop it. */
     late = false,
+    /** In front of one handler: which, and the sentinel upstream that has let the update in. */
+    readonly inner?: { readonly root: Chain<Context>; readonly place: string | undefined },
   ) {
-    this.questions = new Questions(house, guards)
-    this.refusals = new Refusals(house, tally)
-    this.permissions = new ActorPermissions(house, exemptions)
+    this.root = inner?.root ?? (late ? undefined : (this as unknown as Chain<Context>))
+    this.questions = new Questions(house, guards, inner?.place)
+    this.refusals = new Refusals(house, tally, inner !== undefined)
+    this.back = new ChainBack(this)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
@@ -73,6 +75,8 @@ export class Chain<C extends Context> implements ControlBack {
 
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
   probe(probe: Probe | undefined): void {
+    this.probing = probe
+    for (const layer of this.layers) layer.probe(probe)
     this.prepared.probe(probe)
     const { names } = this.questions
     const wired = this.questions.wired.map((each, i) => probedGuard(each, names[i] as string, probe))
@@ -90,7 +94,23 @@ export class Chain<C extends Context> implements ControlBack {
     return this.prepared.ready()
   }
 
+  /** The guards of a handler behind this sentinel: its house and its people, a plan of their own. */
+  layer(
+    guards: readonly GuardDefinition<Context>[],
+    name: string,
+    place: string | undefined,
+  ): Chain<Context> {
+    const root = this as unknown as Chain<Context>
+    const inner = { root, place }
+    const own = `${this.name}/${name}`
+    const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, inner)
+    if (this.probing !== undefined) layer.probe(this.probing)
+    this.layers.add(layer)
+    return layer
+  }
+
   async drain(): Promise<void> {
+    for (const layer of this.layers) await layer.drain()
     this.prepared.stop()
     for (const wired of this.questions.wired) await wired.drain?.()
   }
@@ -98,7 +118,7 @@ export class Chain<C extends Context> implements ControlBack {
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     const bot = this.house.bots.of(ctx)
-    const facts = describe(ctx.update, bot.reading)
+    const facts = (this.inner && known(ctx)) ?? describe(ctx.update, bot.reading)
     for (let i = 0; i < this.observers.length; i++) {
       const observed = this.observe(this.observers[i] as Wired<C>, facts, ctx)
       // Only what somebody listens to takes time; then the rest is seen in order, too.
@@ -145,8 +165,10 @@ export class Chain<C extends Context> implements ControlBack {
 
   private decide(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     if (facts.kind === undefined) {
-      this.tally.unknown++
-      this.house.events.tell('unknown', { facts, ctx })
+      if (this.inner === undefined) {
+        this.tally.unknown++
+        this.house.events.tell('unknown', { facts, ctx })
+      }
       return next()
     }
     const { first } = this.prepared
@@ -304,27 +326,41 @@ export class Chain<C extends Context> implements ControlBack {
     identity: unknown,
   ): MaybePromise<void> {
     const flavored = ctx as C & Partial<SentinelFlavor>
-    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this, flavored.sentinel)
+    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
     control.identity = identity
     flavored.sentinel = control
-    this.tally.allowed++
-    if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
+    // What a sentinel has let in is let in once.
+    if (this.inner === undefined) {
+      this.tally.allowed++
+      if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
+    }
     for (let i = 0; i < this.diverters.length; i++) {
       if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
         this.settle(decision, 'complete')
         return
       }
     }
-    const handled = next()
-    if (decision !== undefined && (this.released || this.leased)) this.watch(handled, decision)
-    return handled
+    return decision !== undefined && (this.released || this.leased) ? this.watched(next, decision) : next()
   }
 
   /** Settles by how the handlers end. Nobody waits for it: whoever waits for the handlers waits for them alone. */
-  private watch(handled: Promise<void>, decision: Decision): void {
+  private watched(next: NextFunction, decision: Decision): MaybePromise<void> {
+    // A handler that is wrapped need not be asynchronous.
+    let handled: MaybePromise<void>
+    try {
+      handled = next()
+    } catch (error) {
+      this.settle(decision, 'release')
+      throw error
+    }
+    if (!isPromise(handled)) {
+      this.settle(decision, 'complete')
+      return handled
+    }
     handled.then(this.leased ? () => this.settle(decision, 'complete') : undefined, () =>
       this.settle(decision, 'release'),
     )
+    return handled
   }
 
   private settle(decision: Decision | undefined, how: Settlement): void {
@@ -360,61 +396,13 @@ export class Chain<C extends Context> implements ControlBack {
     }
   }
 
-  limitsOf(decision: Decision): readonly LimitView[] {
-    const { remaining } = decision
-    return this.questions.questions.flatMap(({ check, name }, index) => {
-      const left = remaining[index] as number
-      return Number.isNaN(left) ? [] : [{ guard: check.guard, name, remaining: left }]
-    })
-  }
-
-  async refund({ receipt }: Decision, limit: string | undefined): Promise<void> {
-    if (receipt === undefined) return
-    const index = this.questions.questions.findIndex(
-      ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
-    )
-    if (limit !== undefined && index < 0) return
-    try {
-      await this.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
-    } catch (error) {
-      // A handler calls this: what it cannot mend must not fail it.
-      this.failed(error, 'storage.settle')
-    }
-  }
-
-  async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
-    if (!control.verdict.allowed) return
-    const { facts } = control
-    control.decide({
-      allowed: false,
-      guard: 'handler',
-      limit: '',
-      reason: 'denied',
-      cause: 'check',
-      retryAfterMs: Number.POSITIVE_INFINITY,
-      note: options.note,
-    })
-    this.tally.allowed--
-    this.refusals.deny(
-      facts,
-      control.ctx as C,
-      'denied',
-      'handler',
-      options.note,
-      options.notice === false ? 'silent' : 'notice',
-    )
-    if (options.refund === true) await control.refund()
-  }
-
-  can(control: SentinelControl, permission: string): MaybePromise<boolean> {
-    return this.permissions.can(control, permission)
-  }
-
-  hasRole(control: SentinelControl, role: string): MaybePromise<boolean> {
-    return this.permissions.hasRole(control, role)
-  }
-
-  private readonly failed = (error: unknown, during: string): void => {
+  readonly failed = (error: unknown, during: string): void => {
     this.house.events.tell('error', { error, during })
   }
+}
+
+/** The facts of an update as a guard further up has read them. */
+function known(ctx: Context & Partial<SentinelFlavor>): Facts | undefined {
+  const { sentinel } = ctx
+  return sentinel !== undefined && sentinel.ctx === ctx ? sentinel.facts : undefined
 }

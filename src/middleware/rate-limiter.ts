@@ -156,7 +156,7 @@ export function fromRateLimiter<C extends Context = Context>(
 type Settings = z.output<typeof options>
 
 function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Settings): Wired<Context> {
-  const { name = settings.scope ?? 'user', deny = 'notice', shadow = false } = settings
+  const { name = wiring.nameFor(GUARD, settings.scope ?? 'user'), deny = 'notice', shadow = false } = settings
   let subjectOf: SubjectOf<Context> = () => undefined
   const scope = scopeOf(
     {

@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Decision, RefusalCause } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
+import type { SentinelFlavor } from './control.js'
 import type { Denial } from './denial.js'
 import type { Question, Vetoer } from './guard.js'
 import type { House } from './house.js'
@@ -30,6 +31,8 @@ export class Refusals<C extends Context> {
   constructor(
     private readonly house: House,
     private readonly tally: Tally,
+    /** In front of one handler: a sentinel has let the update in and counted it. */
+    private readonly inner = false,
   ) {}
 
   /** Stopped by the plan. */
@@ -78,11 +81,31 @@ export class Refusals<C extends Context> {
     }
   }
 
-  private follow(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+  /**
+   * Stops what is not parsed: counts it. False, and nothing is done, where more follows than that: somebody listens, something is
+   * said, a function of the developer's is called.
+   */
+  count(question: Question<C>, decision: Decision): boolean {
+    const { denial } = question
+    const said = typeof denial === 'function' || (denial === 'notice' && decision.notice)
+    if (said || decision.shadowRefusals.length > 0 || this.house.events.wanted('denied')) return false
+    this.tallied(question.check.guard, REASONS[decision.cause] ?? question.reason)
+    return true
+  }
+
+  private tallied(guard: string, reason: DenialReason): void {
     const { denials } = this.tally
-    const name = `${verdict.guard}.${verdict.reason}`
+    const name = `${guard}.${reason}`
     this.tally.denied++
     denials.set(name, (denials.get(name) ?? 0) + 1)
+  }
+
+  private follow(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+    this.tallied(verdict.guard, verdict.reason)
+    if (this.inner) {
+      this.tally.allowed--
+      ;(ctx as C & Partial<SentinelFlavor>).sentinel?.decide(verdict)
+    }
     this.house.events.tell('denied', { facts, ctx, verdict })
     this.house.notices.answer(ctx, facts, verdict, denial, notice)
   }

@@ -234,7 +234,7 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): undefined {
-  const { name = settings.scope ?? 'user' } = settings
+  const { name = wiring.nameFor('throttle', settings.scope ?? 'user') } = settings
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
@@ -335,7 +335,7 @@ function variantsOf(
 ): readonly Variant[] {
   const roles = Object.entries(settings.roles ?? {})
   const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
-  const name = settings.name ?? settings.scope ?? 'user'
+  const name = slot.slice('throttle.'.length)
   const most = log ? Math.max(limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
   // Where a function gives the limit, what is stored would never be looked at.
   const stored =

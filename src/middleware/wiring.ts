@@ -37,6 +37,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   readonly wired: Wired<C>[] = []
   /** By wired: the guard. */
   readonly names: string[] = []
+  /** Limits of a handler that were given no name, by guard. */
+  private readonly unnamed = new Map<string, number>()
   private readonly scopes: Scope<C>[] = []
   private claims = 0
   private readonly claimOf: number[] = []
@@ -47,6 +49,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   constructor(
     readonly house: House,
     guards: readonly GuardDefinition<C>[],
+    /** The handler that the guards stand in front of. */
+    private readonly place?: string,
   ) {
     for (const guard of guards) {
       const wired = guard.wire(this)
@@ -104,6 +108,23 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   asks(slot: string): boolean {
     return this.questions.some(({ check }) => check.slot === slot)
+  }
+
+  /** Whether what updates of an activity ask is known from their facts alone: no function of a developer's is called. */
+  isPlain(activity: Activity, exempt: number): boolean {
+    const route = this.routes[exempt]?.[INDEX_OF[activity]] as Route
+    return (
+      route.asks &&
+      route.dynamic.length === 0 &&
+      route.scopes.every((scope) => this.scopes[scope]?.name.startsWith('own:') !== true)
+    )
+  }
+
+  nameFor(guard: string, usual: string): string {
+    if (this.place === undefined) return usual
+    const number = (this.unnamed.get(guard) ?? 0) + 1
+    this.unnamed.set(guard, number)
+    return number === 1 ? this.place : `${this.place}~${number}`
   }
 
   /** Scopes by name, for whoever asks about one subject only. */

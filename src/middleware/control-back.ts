@@ -1,0 +1,77 @@
+import type { Context } from 'grammy'
+import type { Decision, MaybePromise } from '../core/check.js'
+import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './control.js'
+import { ActorPermissions } from './permissions.js'
+import type { Chain } from './pipeline.js'
+
+/** What a chain does for the controls that it gives to handlers. */
+export class ChainBack<C extends Context> implements ControlBack {
+  private readonly permissions: ActorPermissions
+
+  constructor(private readonly chain: Chain<C>) {
+    this.permissions = new ActorPermissions(chain.house, chain.exemptions)
+  }
+
+  get tally(): object {
+    return this.chain.tally
+  }
+
+  get root(): Chain<Context> | undefined {
+    return this.chain.root
+  }
+
+  limitsOf(decision: Decision): readonly LimitView[] {
+    const { remaining } = decision
+    return this.chain.questions.questions.flatMap(({ check, name }, index) => {
+      const left = remaining[index] as number
+      return Number.isNaN(left) ? [] : [{ guard: check.guard, name, remaining: left }]
+    })
+  }
+
+  async refund({ receipt }: Decision, limit: string | undefined): Promise<void> {
+    if (receipt === undefined) return
+    const index = this.chain.questions.questions.findIndex(
+      ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
+    )
+    if (limit !== undefined && index < 0) return
+    try {
+      await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
+    } catch (error) {
+      // A handler calls this: what it cannot mend must not fail it.
+      this.chain.failed(error, 'storage.settle')
+    }
+  }
+
+  async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
+    if (!control.verdict.allowed) return
+    const { facts } = control
+    control.decide({
+      allowed: false,
+      guard: 'handler',
+      limit: '',
+      reason: 'denied',
+      cause: 'check',
+      retryAfterMs: Number.POSITIVE_INFINITY,
+      note: options.note,
+    })
+    // What refuses in front of a handler counts it itself.
+    if (this.chain.inner === undefined) this.chain.tally.allowed--
+    this.chain.refusals.deny(
+      facts,
+      control.ctx as C,
+      'denied',
+      'handler',
+      options.note,
+      options.notice === false ? 'silent' : 'notice',
+    )
+    if (options.refund === true) await control.refund()
+  }
+
+  can(control: SentinelControl, permission: string): MaybePromise<boolean> {
+    return this.permissions.can(control, permission)
+  }
+
+  hasRole(control: SentinelControl, role: string): MaybePromise<boolean> {
+    return this.permissions.hasRole(control, role)
+  }
+}
