@@ -10,6 +10,11 @@ const ENTRIES = {
   testing: 'dist/telegram/index.d.ts',
   redis: 'dist/storage/redis/index.d.ts',
   postgres: 'dist/storage/postgres/index.d.ts',
+  health: 'dist/observability/health/index.d.ts',
+  logging: 'dist/observability/logging/index.d.ts',
+  metrics: 'dist/observability/metrics/index.d.ts',
+  stats: 'dist/observability/stats/index.d.ts',
+  tracing: 'dist/observability/tracing/index.d.ts',
 }
 const check = process.argv.includes('--check')
 const configPath = join(root, 'api-extractor.json')

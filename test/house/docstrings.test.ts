@@ -17,6 +17,11 @@ const ENTRIES = {
   'grammy-sentinel/testing': 'src/telegram/index.ts',
   'grammy-sentinel/postgres': 'src/storage/postgres/index.ts',
   'grammy-sentinel/redis': 'src/storage/redis/index.ts',
+  'grammy-sentinel/health': 'src/observability/health/index.ts',
+  'grammy-sentinel/logging': 'src/observability/logging/index.ts',
+  'grammy-sentinel/metrics': 'src/observability/metrics/index.ts',
+  'grammy-sentinel/stats': 'src/observability/stats/index.ts',
+  'grammy-sentinel/tracing': 'src/observability/tracing/index.ts',
 }
 /** An entry point not there yet fails the check of the package; here it has nothing to show. */
 const missing = Object.entries(ENTRIES).filter(([, path]) => !existsSync(path))
