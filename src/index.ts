@@ -122,3 +122,12 @@ export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'
 export type { ErasureOptions, UserDirectory, UserProfile } from './users/directory.js'
+export type {
+  DrainOptions,
+  FetchInfo,
+  IncomingUpdate,
+  OutgoingAnswer,
+  SignalSource,
+  Webhook,
+  WebhookOptions,
+} from './webhook/index.js'

@@ -27,6 +27,7 @@ import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from '
 import type { Storage, StorageHealth } from './storage/storage.js'
 import { type ActivityHealth, ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
+import { Webhook, type WebhookOptions } from './webhook/index.js'
 
 /**
  * How a sentinel is.
@@ -87,6 +88,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
   private readonly draining = new Set<Promise<void>>()
+  private readonly webhooks = new Set<Webhook>()
   private probes: readonly Probe[] = []
   /** All of them as one. */
   private watched: Probe | undefined
@@ -144,6 +146,24 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     bot.use(this)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
     return this
+  }
+
+  /**
+   * Takes the updates of a bot in by HTTP, in place of grammY's `webhookCallback`: `createServer(guard.webhook(bot).http)`. The
+   * guard itself stays where it is in the bot's middleware: call `install(bot)` or `bot.use(guard)` first.
+   *
+   * @throws SentinelError `bot.started` when the bot is running; `option.unknown`, `option.invalid`, `duration.invalid`.
+   */
+  webhook<Own extends C>(bot: Bot<Own>, options: WebhookOptions = {}): Webhook {
+    const host = {
+      house: () => this.house,
+      chain: () => this.chain,
+      flush: () => this.flush(),
+      close: () => this.close(),
+    }
+    const webhook = new Webhook(bot as unknown as Bot, host, options)
+    this.webhooks.add(webhook)
+    return webhook
   }
 
   /** The storage it keeps its state in. */
@@ -309,6 +329,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)
+    chain.foretelling = earlier.foretelling
     this.recorder.turn(settings.users)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
@@ -366,12 +387,18 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
 
   /** Handles what is held back, waits for what is under way, and closes the storage if it made it. */
   async close(): Promise<void> {
-    await this.chain.drain()
-    await Promise.all(this.draining)
-    await this.house.background.drain()
+    await Promise.all([...this.webhooks].map((webhook) => webhook.drain()))
+    await this.flush()
     await this.recorder.close()
     await this.house.letGo()
     if (this.ownsStorage) await this.house.storage.close()
+  }
+
+  /** Finishes what no update waits for. */
+  private async flush(): Promise<void> {
+    await this.chain.drain()
+    await Promise.all(this.draining)
+    await this.house.background.drain()
   }
 
   private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {

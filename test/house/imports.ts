@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   policies: ['core', 'storage', 'middleware', 'hooks'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
   users: ['core', 'storage', 'middleware', 'hooks'],
+  webhook: ['core', 'storage', 'hooks', 'middleware'],
   outgoing: ['core', 'storage', 'middleware', 'hooks'],
   mtproto: ['core', 'storage'],
   // Its index is the entry `grammy-sentinel/testing`, which has the suite for storages, too.
@@ -38,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'decorators',
     'users',
     'outgoing',
+    'webhook',
     'mtproto',
   ],
   cli: [

@@ -1,0 +1,251 @@
+import type { Bot, Context } from 'grammy'
+import type { Update } from 'grammy/types'
+import { type Decision, isPromise } from '../core/check.js'
+import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import type { House } from '../middleware/house.js'
+import type { Chain } from '../middleware/pipeline.js'
+import type { Callers } from './addresses.js'
+import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
+import { Delivery, type Recipient } from './delivery.js'
+import { AWAY, Gate } from './gate.js'
+import type { WebhookSettings } from './options.js'
+import { isSecret } from './secret.js'
+
+/** What a webhook is made of: the sentinel it belongs to. */
+export interface WebhookHost {
+  readonly house: () => House
+  readonly chain: () => Chain<Context>
+  /** Finishes what no update waits for: bursts, notices, answers. */
+  flush(): Promise<void>
+  /** All of the sentinel is to end. */
+  close(): Promise<void>
+}
+
+/** What a request shows before its body is read. */
+export interface Head {
+  readonly method: string | undefined
+  readonly secret: string | undefined
+  readonly length: string | null | undefined
+  readonly peer: string | undefined
+  readonly forwarded: string | undefined
+}
+
+/** How a drain ended. */
+export interface Drained {
+  readonly left: number
+}
+
+/** Lets updates in: what all faces of a webhook share, whatever server is around them. */
+export class Door {
+  readonly maxBody: number
+  draining = false
+  /** By update id: a delivery that comes again while the first is under way shares its fate. */
+  private readonly running = new Map<number, Delivery>()
+  /** Bodies about which a storage elsewhere is asked. */
+  private asking = 0
+  private ready: boolean
+  private readonly gate: Gate | undefined
+  private readonly shared: Deadlines
+  private readonly own: OwnDeadlines
+  private idle: (() => void) | undefined
+  private looked = false
+
+  constructor(
+    private readonly bot: Bot,
+    private readonly host: WebhookHost,
+    private readonly settings: WebhookSettings,
+    private readonly callers: Callers | undefined,
+  ) {
+    const { clock, timers } = host.house()
+    const quiet = timers === systemTimers ? quietTimers : timers
+    this.maxBody = settings.maxBody
+    this.ready = bot.isInited()
+    this.shared = new Deadlines(settings.timeout, clock === systemClock ? steadyClock : clock, quiet)
+    this.own = new OwnDeadlines(settings.timeout, timers)
+    this.gate = settings.gate ? this.gateOf(host) : undefined
+  }
+
+  /** How many updates are under way. */
+  get size(): number {
+    return this.running.size + this.asking
+  }
+
+  /** The status of whoever is not let in, by what is seen before the body; 0 for everybody else. */
+  refusal({ method, secret, length, peer, forwarded }: Head): number {
+    if (method !== 'POST') return 405
+    if (this.draining) return 503
+    if (this.callers !== undefined && !this.callers.admits(peer, forwarded)) return 403
+    if (this.settings.secret !== undefined && !isSecret(secret, this.settings.secret)) return 401
+    return Number(length ?? 0) > this.maxBody ? 413 : 0
+  }
+
+  /** Takes a body in. The answer comes by itself; nothing is thrown. `alone`: where timers are not shared between requests. */
+  receive(text: string, to: Recipient, alone = false): void {
+    if (this.draining || this.size >= this.settings.maxRunning) {
+      refuse(to, 503)
+      return
+    }
+    const said =
+      this.gate === undefined || !this.ready
+        ? undefined
+        : this.gate.decide(this.bot.botInfo.id, text, this.running)
+    if (isPromise(said)) void this.goLater(text, to, alone, said)
+    else this.go(text, to, alone, said)
+  }
+
+  /** Takes an update in that somebody else has parsed. */
+  take(update: unknown, to: Recipient, alone = false, decision?: Decision): void {
+    if (!isUpdate(update)) {
+      refuse(to, 400)
+      return
+    }
+    const same = this.running.get(update.update_id)
+    if (same !== undefined) {
+      same.join(to)
+      return
+    }
+    const watch: Watch = alone ? this.own : this.shared
+    const delivery = new Delivery(update, to, watch, this.late)
+    this.running.set(update.update_id, delivery)
+    watch.begin(delivery)
+    if (decision !== undefined) this.gate?.hand(update, decision)
+    if (this.ready) this.handle(delivery)
+    else void this.handleFirst(delivery)
+  }
+
+  /** Lets nobody in any longer, and waits for what is under way, but no longer than so long. */
+  async drain(within: Ms): Promise<Drained> {
+    this.draining = true
+    let callOff: (() => void) | undefined
+    const timeUp = new Promise<void>((fulfil) => {
+      callOff = this.host.house().timers.after(within, fulfil)
+    })
+    const idle = new Promise<void>((fulfil) => {
+      this.idle = fulfil
+      this.rest()
+    })
+    await Promise.race([idle.then(() => this.host.flush()), timeUp])
+    callOff?.()
+    this.shared.stop()
+    return { left: this.size }
+  }
+
+  /** Something of the door's own failed. */
+  failed(error: unknown, during: string): void {
+    this.host.house().events.tell('error', { error, during })
+  }
+
+  private gateOf(host: WebhookHost): Gate {
+    const chain = host.chain()
+    // Two bots behind one sentinel share what is known of offenders.
+    if (chain.foretelling instanceof Gate) return chain.foretelling
+    const gate = new Gate(host.chain, (error, during) => this.failed(error, during))
+    chain.foretelling = gate
+    return gate
+  }
+
+  /** A storage elsewhere is asked; this does not reject. */
+  private async goLater(text: string, to: Recipient, alone: boolean, saying: Promise<Said>): Promise<void> {
+    this.asking++
+    const said = await saying
+    this.asking--
+    this.go(text, to, alone, said)
+    if (this.draining) this.rest()
+  }
+
+  private go(text: string, to: Recipient, alone: boolean, said: Said): void {
+    if (said === AWAY) {
+      refuse(to, 200)
+      return
+    }
+    let update: unknown
+    try {
+      update = JSON.parse(text)
+    } catch {
+      // Not told as an error: whoever sends what is no JSON would fill the log with it. Below it is refused for no update.
+    }
+    this.take(update, to, alone, said)
+  }
+
+  private async handleFirst(delivery: Delivery): Promise<void> {
+    try {
+      await this.bot.init()
+      this.ready = true
+    } catch (error) {
+      this.failed(error, 'webhook.init')
+      return this.end(delivery, 500)
+    }
+    this.handle(delivery)
+  }
+
+  private handle(delivery: Delivery): void {
+    const envelope = this.settings.reply ? delivery.mayReply() : undefined
+    this.bot.handleUpdate(delivery.update, envelope).then(
+      () => this.end(delivery, 200),
+      (error) => this.threw(delivery, error),
+    )
+  }
+
+  private async threw(delivery: Delivery, error: unknown): Promise<void> {
+    try {
+      await this.bot.errorHandler(error as Parameters<typeof this.bot.errorHandler>[0])
+    } catch (second) {
+      // grammY's own handler has nobody to tell, and throws what it was given.
+      const cause = second === error && second instanceof Error && 'error' in second ? second.error : second
+      this.failed(cause, 'webhook.handler')
+    }
+    this.end(delivery, this.settings.onError === 'accept' ? 200 : 500)
+  }
+
+  private readonly late = (delivery: Delivery): void => {
+    this.host
+      .house()
+      .warn(
+        'webhook.late',
+        `Handlers took longer than the ${this.settings.timeout} ms that a webhook waits (webhook.timeout). Telegram was answered ${this.settings.onTimeout === 'accept' ? '200' : '500'}; they go on. Let long work go on aside.`,
+      )
+    delivery.answer(this.settings.onTimeout === 'accept' ? 200 : 500)
+  }
+
+  private end(delivery: Delivery, status: number): void {
+    if (!this.looked) this.look()
+    this.running.delete(delivery.update.update_id)
+    this.gate?.drop(delivery.update)
+    delivery.finish(status)
+    if (this.draining) this.rest()
+  }
+
+  /** At the first update: whether it came by the guard at all. */
+  private look(): void {
+    this.looked = true
+    const house = this.host.house()
+    if (!this.bot.isInited() || house.bots.get(this.bot.botInfo.id) !== undefined) return
+    house.warn(
+      'webhook.unguarded',
+      'An update came through guard.webhook(bot), and the guard has not seen it. Put the guard in front: bot.use(guard) or guard.install(bot).',
+    )
+  }
+
+  private rest(): void {
+    if (this.size === 0) this.idle?.()
+  }
+}
+
+/** What the gate says of a body. */
+type Said = typeof AWAY | Decision | undefined
+
+/** Answers whoever's update goes no further. */
+function refuse(to: Recipient, status: number): void {
+  to.answer(status)
+  to.finished?.()
+}
+
+function isUpdate(value: unknown): value is Update {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'update_id' in value &&
+    Number.isSafeInteger(value.update_id)
+  )
+}

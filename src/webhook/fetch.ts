@@ -1,0 +1,95 @@
+import type { Recipient } from './delivery.js'
+import type { Door } from './door.js'
+import { SECRET_HEADER } from './secret.js'
+
+/**
+ * What a platform knows of a request beside the `Request`.
+ *
+ * @example
+ * ```ts
+ * import type { FetchInfo } from 'grammy-sentinel'
+ *
+ * // On Cloudflare Workers, of fetch(request, env, context):
+ * const infoOf = (request: Request, context: { waitUntil(work: Promise<unknown>): void }): FetchInfo => ({
+ *   address: request.headers.get('cf-connecting-ip') ?? undefined,
+ *   waitUntil: (work) => context.waitUntil(work),
+ * })
+ * ```
+ */
+export interface FetchInfo {
+  /** Who called. Needed where `addresses` says who may. */
+  readonly address?: string | undefined
+  /** Keeps the platform from ending the process before work is done that nobody waits for: notices, late handlers. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
+}
+
+/** Answers a request of the fetch standard. Does not reject. */
+export async function answerFetch(
+  door: Door,
+  request: Request,
+  { address, waitUntil }: FetchInfo,
+  flush: () => Promise<void>,
+): Promise<Response> {
+  const { headers } = request
+  const length = headers.get('content-length')
+  const status = door.refusal({
+    method: request.method,
+    secret: headers.get(SECRET_HEADER) ?? undefined,
+    length,
+    peer: address,
+    forwarded: headers.get('x-forwarded-for') ?? undefined,
+  })
+  if (status !== 0) return responseOf(status, door.draining)
+  let text: string | undefined
+  try {
+    text = await textOf(request, door.maxBody)
+  } catch {
+    // Whoever broke off sees no answer.
+    return responseOf(400, door.draining)
+  }
+  if (text === undefined) return responseOf(413, door.draining)
+  const body = text
+  return new Promise<Response>((fulfil) => {
+    let finished: (() => void) | undefined
+    if (waitUntil !== undefined) {
+      const done = new Promise<void>((end) => {
+        finished = end
+      })
+      waitUntil(done.then(flush))
+    }
+    const to: Recipient = {
+      answer: (code, json) => fulfil(responseOf(code, door.draining, json)),
+      finished: () => finished?.(),
+    }
+    door.receive(body, to, true)
+  })
+}
+
+function responseOf(status: number, draining: boolean, json?: string): Response {
+  const headers: Record<string, string> = {}
+  if (draining) headers.connection = 'close'
+  if (status === 405) headers.allow = 'POST'
+  if (status === 503) headers['retry-after'] = '1'
+  if (json !== undefined) headers['content-type'] = 'application/json'
+  return new Response(json ?? null, { status, headers })
+}
+
+/** The body as text; undefined when there is more of it than may be. */
+async function textOf(request: Request, most: number): Promise<string | undefined> {
+  const { body } = request
+  if (body === null) return ''
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  const reader = body.getReader()
+  let text = ''
+  let size = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return text + decoder.decode()
+    size += value.byteLength
+    if (size > most) {
+      await reader.cancel()
+      return undefined
+    }
+    text += decoder.decode(value, { stream: true })
+  }
+}

@@ -1,0 +1,136 @@
+import type { Context } from 'grammy'
+import type { Update } from 'grammy/types'
+import { type Decision, isPromise, type MaybePromise } from '../core/check.js'
+import type { Facts } from '../core/facts.js'
+import type { Key } from '../core/subject.js'
+import type { SentinelFlavor } from '../middleware/control.js'
+import type { Foretelling } from '../middleware/foretelling.js'
+import type { Question } from '../middleware/guard.js'
+import type { Chain } from '../middleware/pipeline.js'
+import { type Glimpse, glimpse } from './glimpse.js'
+
+/** Offenders remembered in each of two generations. */
+const MOST = 16_384
+/** Nothing that asks for this is decided about unparsed. */
+const UNREAD = Object.freeze(Object.create(null)) as Context
+
+/** The update was refused, and all that follows from that is done. */
+export const AWAY = 'away'
+
+/**
+ * Decides about whoever was refused a moment ago before their update is parsed.
+ *
+ * It remembers no refusal, only by whom the last was earned: the storage is asked as it would be later, once, and writes what it
+ * would write then. Where more follows from the refusal than counting it (a notice, a listener, a function of yours), and where the
+ * update is let in, it is parsed after all and goes its way with the decision that was made.
+ */
+export class Gate implements Foretelling {
+  private newer = new Set<Key>()
+  private older = new Set<Key>()
+  private readonly made = new WeakMap<Update, Decision>()
+  /** Decisions handed on and not taken yet: while there is none, no update looks for one. */
+  private waiting = 0
+
+  constructor(
+    private readonly chain: () => Chain<Context>,
+    private readonly failed: (error: unknown, during: string) => void,
+    private readonly most = MOST,
+  ) {}
+
+  /**
+   * What is decided about a body: `AWAY` when its update was refused and counted, a decision to {@link hand} on with the update,
+   * or undefined: it is parsed, and decided about as always.
+   */
+  decide(
+    bot: number,
+    text: string,
+    running: ReadonlyMap<number, unknown>,
+  ): MaybePromise<typeof AWAY | Decision | undefined> {
+    if (this.newer.size === 0 && this.older.size === 0) return undefined
+    const chain = this.chain()
+    const known = chain.house.bots.get(bot)
+    const { judge } = chain.prepared
+    if (known === undefined || judge === undefined) return undefined
+    const facts = glimpse(text, known.reading)
+    if (facts?.actor === undefined || !this.isSuspect(facts.actor)) return undefined
+    // What comes again while it is under way waits for how that ends.
+    if (running.has(facts.updateId)) return undefined
+    const level = chain.exemptions.levelOf(facts, bot)
+    if (!isForeseeable(chain, facts, level)) return undefined
+    const ask = chain.questions.askFor(facts, UNREAD, bot, level, this.failed)
+    if (ask === undefined || facts.doubted) return undefined
+    let decision: MaybePromise<Decision>
+    try {
+      decision = judge.evaluate(ask, chain.house.at())
+    } catch (error) {
+      this.failed(error, 'storage.evaluate')
+      return undefined
+    }
+    if (!isPromise(decision)) return this.judged(chain, facts, decision)
+    return decision.then(
+      (later) => this.judged(chain, facts, later),
+      (error) => {
+        this.failed(error, 'storage.evaluate')
+        return undefined
+      },
+    )
+  }
+
+  /** Lets the chain go by a decision when the update comes to it. */
+  hand(update: Update, decision: Decision): void {
+    this.made.set(update, decision)
+    this.waiting++
+  }
+
+  take(update: Update): Decision | undefined {
+    if (this.waiting === 0) return undefined
+    const decision = this.made.get(update)
+    if (decision !== undefined) this.drop(update)
+    return decision
+  }
+
+  /** The update has gone its way: if it never came to the chain, what was decided is void. */
+  drop(update: Update): void {
+    if (this.made.delete(update)) this.waiting--
+  }
+
+  refused({ actor }: Facts, ctx: Context & Partial<SentinelFlavor>, { cause }: Decision): void {
+    // Behind another guard this one is not asked first: whom that one stops must not be charged by this one.
+    if (actor === undefined || ctx.sentinel !== undefined) return
+    if ((cause !== 'check' && cause !== 'penalty') || this.newer.has(actor)) return
+    if (this.newer.size >= this.most) {
+      this.older = this.newer
+      this.newer = new Set()
+    }
+    this.newer.add(actor)
+  }
+
+  private isSuspect(actor: Key): boolean {
+    return this.newer.has(actor) || this.older.has(actor)
+  }
+
+  private judged(chain: Chain<Context>, facts: Glimpse, decision: Decision): typeof AWAY | Decision {
+    const { refusedBy } = decision
+    if (refusedBy < 0) {
+      this.newer.delete(facts.actor as Key)
+      this.older.delete(facts.actor as Key)
+      return decision
+    }
+    const question = chain.questions.questions[refusedBy] as Question<Context>
+    // An administrator is let off where they are known as one, which only Telegram may tell.
+    const mayRescue =
+      question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup
+    return !mayRescue && chain.refusals.count(question, decision) ? AWAY : decision
+  }
+}
+
+/** Whether all that an update asks is known from a glimpse of it, and nobody has to see it before it is decided about. */
+function isForeseeable(chain: Chain<Context>, facts: Facts, level: number): boolean {
+  if (facts.kind === undefined || facts.activity === 'payment') return false
+  const { observers } = chain
+  for (let i = 0; i < observers.length; i++) {
+    const { observes } = observers[i] as (typeof observers)[number]
+    if (observes === undefined || observes.includes(facts.activity)) return false
+  }
+  return chain.questions.isPlain(facts.activity, level)
+}

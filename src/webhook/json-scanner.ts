@@ -1,0 +1,210 @@
+const QUOTE = 34
+const COMMA = 44
+const MINUS = 45
+const POINT = 46
+const ZERO = 48
+const NINE = 57
+const COLON = 58
+const OPEN_LIST = 91
+const BACKSLASH = 92
+const CLOSE_LIST = 93
+const OPEN = 123
+const CLOSE = 125
+
+/** Deeper than updates are; whoever nests deeper is parsed. */
+const DEEPEST = 64
+
+/**
+ * Walks over a JSON text without making anything of it. As strict as `JSON.parse`: what it walks over to the end is what that
+ * takes, and where in doubt it says no.
+ */
+export class JsonScanner {
+  at = 0
+  /** Of the string walked over last: whether anything in it is escaped. */
+  escaped = false
+
+  constructor(readonly text: string) {}
+
+  /** Whether nothing follows but white space. */
+  ends(): boolean {
+    this.space()
+    return this.at === this.text.length
+  }
+
+  /** Walks over `{`, `[`, `:` and the like, with the space in front. */
+  takes(code: number): boolean {
+    this.space()
+    if (this.text.charCodeAt(this.at) !== code) return false
+    this.at++
+    return true
+  }
+
+  opens(): boolean {
+    return this.takes(OPEN)
+  }
+
+  closes(): boolean {
+    return this.takes(CLOSE)
+  }
+
+  comma(): boolean {
+    return this.takes(COMMA)
+  }
+
+  /** A key of an object, with its colon; undefined where it is escaped or there is none. */
+  key(): string | undefined {
+    this.space()
+    const from = this.at + 1
+    if (!this.string() || this.escaped) return undefined
+    const key = this.text.slice(from, this.at - 1)
+    return this.takes(COLON) ? key : undefined
+  }
+
+  /** A whole number that a double holds exactly. */
+  integer(): number | undefined {
+    this.space()
+    const from = this.at
+    if (!this.number()) return undefined
+    for (let i = from + 1; i < this.at; i++) {
+      const code = this.text.charCodeAt(i)
+      if (code < ZERO || code > NINE) return undefined
+    }
+    const value = Number(this.text.slice(from, this.at))
+    return Number.isSafeInteger(value) ? value : undefined
+  }
+
+  /** A string in which nothing is escaped. */
+  plainString(): string | undefined {
+    this.space()
+    const from = this.at + 1
+    return this.string() && !this.escaped ? this.text.slice(from, this.at - 1) : undefined
+  }
+
+  /** Walks over any value. */
+  value(depth = DEEPEST): boolean {
+    this.space()
+    switch (this.text.charCodeAt(this.at)) {
+      case QUOTE:
+        return this.string()
+      case OPEN:
+        return depth > 0 && this.object(depth)
+      case OPEN_LIST:
+        return depth > 0 && this.list(depth)
+      case 116:
+        return this.word('true')
+      case 102:
+        return this.word('false')
+      case 110:
+        return this.word('null')
+      default:
+        return this.number()
+    }
+  }
+
+  /** Walks over a string, from its first quote. */
+  string(): boolean {
+    const { text } = this
+    if (text.charCodeAt(this.at) !== QUOTE) return false
+    this.escaped = false
+    for (let i = this.at + 1; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code === QUOTE) {
+        this.at = i + 1
+        return true
+      }
+      if (code === BACKSLASH) {
+        this.escaped = true
+        i++
+        if (text.charCodeAt(i) === 117) {
+          if (!isHex(text, i + 1)) return false
+          i += 4
+        } else if (!isEscape(text.charCodeAt(i))) return false
+      } else if (code < 32) return false
+    }
+    return false
+  }
+
+  private object(depth: number): boolean {
+    this.at++
+    if (this.closes()) return true
+    do {
+      this.space()
+      if (!this.string() || !this.takes(COLON) || !this.value(depth - 1)) return false
+    } while (this.comma())
+    return this.closes()
+  }
+
+  private list(depth: number): boolean {
+    this.at++
+    if (this.takes(CLOSE_LIST)) return true
+    do {
+      if (!this.value(depth - 1)) return false
+    } while (this.comma())
+    return this.takes(CLOSE_LIST)
+  }
+
+  private number(): boolean {
+    const { text } = this
+    let i = this.at
+    if (text.charCodeAt(i) === MINUS) i++
+    // A zero stands alone: 01 is no number.
+    if (text.charCodeAt(i) === ZERO) i++
+    else i = digits(text, i)
+    if (i < 0) return false
+    if (text.charCodeAt(i) === POINT) i = digits(text, i + 1)
+    if (i < 0) return false
+    if ((text.charCodeAt(i) | 32) === 101) {
+      i++
+      const sign = text.charCodeAt(i)
+      i = digits(text, sign === 43 || sign === MINUS ? i + 1 : i)
+    }
+    if (i < 0) return false
+    this.at = i
+    return true
+  }
+
+  private word(word: string): boolean {
+    if (!this.text.startsWith(word, this.at)) return false
+    this.at += word.length
+    return true
+  }
+
+  space(): void {
+    const { text } = this
+    for (;;) {
+      const code = text.charCodeAt(this.at)
+      if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return
+      this.at++
+    }
+  }
+}
+
+/** The end of a run of digits; -1 where there is none. */
+function digits(text: string, from: number): number {
+  let i = from
+  for (let code = text.charCodeAt(i); code >= ZERO && code <= NINE; code = text.charCodeAt(i)) i++
+  return i === from ? -1 : i
+}
+
+function isHex(text: string, from: number): boolean {
+  for (let i = from; i < from + 4; i++) {
+    const code = text.charCodeAt(i)
+    const letter = code | 32
+    if (!(code >= ZERO && code <= NINE) && !(letter >= 97 && letter <= 102)) return false
+  }
+  return true
+}
+
+/** One of `"\/bfnrt`. */
+function isEscape(code: number): boolean {
+  return (
+    code === QUOTE ||
+    code === BACKSLASH ||
+    code === 47 ||
+    code === 98 ||
+    code === 102 ||
+    code === 110 ||
+    code === 114 ||
+    code === 116
+  )
+}

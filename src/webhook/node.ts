@@ -1,0 +1,143 @@
+import type { Recipient } from './delivery.js'
+import type { Door } from './door.js'
+import { SECRET_HEADER } from './secret.js'
+
+/**
+ * What a webhook reads of a request of `node:http`: Node's, and whatever imitates it.
+ *
+ * @example
+ * ```ts
+ * import type { IncomingUpdate } from 'grammy-sentinel'
+ * import type { IncomingMessage } from 'node:http'
+ *
+ * const asIncoming = (request: IncomingMessage): IncomingUpdate => request
+ * ```
+ */
+export interface IncomingUpdate {
+  readonly method?: string | undefined
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly socket?: { readonly remoteAddress?: string | undefined } | null | undefined
+  /** What a body parser in front has made of the body. */
+  readonly body?: unknown
+  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
+  on(event: 'end', listener: () => void): unknown
+}
+
+/**
+ * What a webhook does with a response of `node:http`.
+ *
+ * @example
+ * ```ts
+ * import type { OutgoingAnswer } from 'grammy-sentinel'
+ * import type { ServerResponse } from 'node:http'
+ *
+ * const asOutgoing = (response: ServerResponse): OutgoingAnswer => response
+ * ```
+ */
+export interface OutgoingAnswer {
+  statusCode: number
+  setHeader(name: string, value: string): unknown
+  end(body?: string): unknown
+}
+
+/** A request of `node:http`, from its head to its answer. */
+export class NodeExchange implements Recipient {
+  /** As long as it came in one piece, as nearly all do. */
+  private only: Uint8Array | undefined
+  private pieces: Uint8Array[] | undefined
+  private size = 0
+
+  constructor(
+    private readonly door: Door,
+    private readonly request: IncomingUpdate,
+    private readonly response: OutgoingAnswer,
+  ) {}
+
+  begin(): void {
+    const { headers, method, socket } = this.request
+    const status = this.door.refusal({
+      method,
+      secret: first(headers[SECRET_HEADER]),
+      length: first(headers['content-length']),
+      peer: socket?.remoteAddress,
+      forwarded: joined(headers['x-forwarded-for']),
+    })
+    const { body } = this.request
+    if (status !== 0) this.refuse(status)
+    else if (body !== undefined && body !== null) this.given(body)
+    else {
+      this.request.on('data', (chunk) => this.take(chunk))
+      this.request.on('end', () => this.ended())
+    }
+  }
+
+  answer(status: number, json?: string): void {
+    const { response, door } = this
+    response.statusCode = status
+    if (door.draining) response.setHeader('connection', 'close')
+    if (status === 503) response.setHeader('retry-after', '1')
+    if (json === undefined) {
+      response.end()
+      return
+    }
+    response.setHeader('content-type', 'application/json')
+    response.end(json)
+  }
+
+  /** What is sent on after that is not read: the connection ends. */
+  private refuse(status: number): void {
+    this.response.setHeader('connection', 'close')
+    if (status === 405) this.response.setHeader('allow', 'POST')
+    this.answer(status)
+  }
+
+  /** A body parser was in front. Its bound holds, in place of ours. */
+  private given(body: unknown): void {
+    if (typeof body === 'string') this.door.receive(body, this)
+    else if (body instanceof Uint8Array) this.door.receive(textOf(body), this)
+    else this.door.take(body, this)
+  }
+
+  private take(chunk: Uint8Array): void {
+    this.size += chunk.length
+    if (this.size > this.door.maxBody) {
+      this.only = undefined
+      this.pieces = undefined
+    } else if (this.only === undefined) this.only = chunk
+    else if (this.pieces === undefined) this.pieces = [this.only, chunk]
+    else this.pieces.push(chunk)
+  }
+
+  private ended(): void {
+    const { only, pieces, size, door } = this
+    if (size > door.maxBody) this.refuse(413)
+    else if (only === undefined) this.answer(400)
+    else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** Node's own bytes read themselves, and quicker. */
+function textOf(bytes: Uint8Array): string {
+  return 'utf8Slice' in bytes ? String(bytes) : decoder.decode(bytes)
+}
+
+function together(pieces: readonly Uint8Array[], size: number): Uint8Array {
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
+function first(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' || value === undefined ? value : value[0]
+}
+
+/** Headers that come several times are one list. */
+function joined(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' || value === undefined ? value : value.join(',')
+}

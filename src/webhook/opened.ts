@@ -1,0 +1,4 @@
+/** What a webhook needs once it is used: one module, so that it is loaded in one go. */
+export { Door } from './door.js'
+export { answerFetch } from './fetch.js'
+export { NodeExchange } from './node.js'

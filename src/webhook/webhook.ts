@@ -1,0 +1,284 @@
+import type { Bot } from 'grammy'
+import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { Callers } from './addresses.js'
+import type { Door, WebhookHost } from './door.js'
+import type { answerFetch, FetchInfo } from './fetch.js'
+import type { IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
+import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
+
+/** As far as a webhook uses it, this is a context of hono. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request }
+  readonly env?: unknown
+}
+
+/** As far as a webhook uses it, this is an instance of fastify. */
+export interface FastifyScope {
+  removeAllContentTypeParsers(): unknown
+  addContentTypeParser(
+    type: string,
+    parser: (request: unknown, payload: unknown, done: (error: null, body?: undefined) => void) => void,
+  ): unknown
+  post(
+    path: string,
+    handler: (request: { readonly raw: IncomingUpdate }, reply: FastifyReply) => unknown,
+  ): unknown
+}
+
+interface FastifyReply {
+  readonly raw: OutgoingAnswer
+  hijack(): unknown
+}
+
+/**
+ * What `drainOn` listens to: `process`, or whatever tells of the end.
+ *
+ * @example
+ * ```ts
+ * import type { SignalSource } from 'grammy-sentinel'
+ *
+ * const source: SignalSource = process
+ * ```
+ */
+export interface SignalSource {
+  on(signal: string, listener: () => void): unknown
+  off(signal: string, listener: () => void): unknown
+}
+
+/**
+ * Options of {@link Webhook.drainOn}.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import type { DrainOptions } from 'grammy-sentinel'
+ *
+ * const options: DrainOptions = { server: createServer(), within: '20s' }
+ * ```
+ */
+export interface DrainOptions {
+  /** @default ['SIGTERM'] */
+  readonly signals?: readonly string[]
+  /** Takes no new connections from then on. */
+  readonly server?: { close(): unknown; closeIdleConnections?(): void }
+  /** How long what is under way may take. @default '25s', for most platforms kill after 30 */
+  readonly within?: Duration
+}
+
+const WITHIN: Ms = parseDuration('25s')
+
+/**
+ * Takes updates from Telegram in, by HTTP: in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Hand the face that fits to
+ * your server: they may be passed on without their object.
+ *
+ * Every request is answered: 200 when the update was handled, refused, or is known; 400 for what is no update, 401 without the
+ * secret, 403 from elsewhere, 405 for what is no POST, 413 when it is too large, 500 when you chose to have it again,
+ * 503 while draining or when too much is under way.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { Bot } from 'grammy'
+ * import { sentinel, type Webhook } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const guard = sentinel().install(bot)
+ * const webhook: Webhook = guard.webhook(bot, { secret: 'what-setWebhook-was-given' })
+ * const server = createServer(webhook.http).listen(8080)
+ * webhook.drainOn(process, { server })
+ * ```
+ */
+export class Webhook {
+  private door: Door | undefined
+  private parts: Promise<Parts> | undefined
+  private node: Parts['node'] | undefined
+  private drained: Promise<{ readonly left: number }> | undefined
+  private readonly settings: WebhookSettings
+  private readonly callers: Callers | undefined
+
+  /** Made by `guard.webhook()`. */
+  constructor(
+    private readonly bot: Bot,
+    private readonly host: WebhookHost,
+    options: WebhookOptions,
+  ) {
+    this.settings = readWebhook(options)
+    const { addresses, proxies } = this.settings
+    this.callers = addresses === undefined ? undefined : new Callers(addresses, proxies)
+    if (bot.isRunning()) {
+      throw new SentinelError(
+        'bot.started',
+        'guard.webhook(bot): the bot is running by bot.start(), and Telegram sends updates one way at a time. Call one of the two.',
+      )
+    }
+    bot.start = () => {
+      throw new SentinelError(
+        'bot.started',
+        'bot.start(): this bot takes updates from guard.webhook(bot), and polling would take the webhook away. Call one of the two.',
+      )
+    }
+    this.warn()
+    // Now rather than with the first update, which would wait for it. Who fails here is told with the first request.
+    this.open().catch(() => undefined)
+  }
+
+  /** For `createServer(webhook.http)` of `node:http`, and for express, where it may stand behind a body parser. */
+  readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => {
+    if (this.door !== undefined && this.node !== undefined) {
+      new this.node(this.door, request, response).begin()
+      return
+    }
+    this.open().then(
+      ({ door, node }) => new node(door, request, response).begin(),
+      (error: unknown) => {
+        this.unopened(error)
+        response.statusCode = 500
+        response.end()
+      },
+    )
+  }
+
+  /** For whatever speaks the fetch standard: `Deno.serve`, `Bun.serve`, workers. Does not reject. */
+  readonly fetch = async (request: Request, info: FetchInfo = {}): Promise<Response> => {
+    try {
+      const { door, answerFetch } = await this.open()
+      return await answerFetch(door, request, info, () => this.host.flush())
+    } catch (error) {
+      this.unopened(error)
+      return new Response(null, { status: 500 })
+    }
+  }
+
+  /** For hono: `app.post('/telegram', webhook.hono)`. */
+  readonly hono = (context: HonoContext): Promise<Response> => {
+    return this.fetch(context.req.raw, honoInfo(context))
+  }
+
+  /**
+   * For fastify, as a plugin that reads bodies itself: `app.register(webhook.fastify, { path: '/telegram' })`. Hooks of yours
+   * that come before the body is parsed run; those that send a reply do not.
+   */
+  readonly fastify = (
+    scope: FastifyScope,
+    { path }: { readonly path: string },
+    done: (error?: Error) => void,
+  ): void => {
+    scope.removeAllContentTypeParsers()
+    // The body is left for us to read.
+    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
+    scope.post(path, (request, reply) => {
+      reply.hijack()
+      this.http(request.raw, reply.raw)
+    })
+    done()
+  }
+
+  /** How many updates are under way. */
+  get size(): number {
+    return this.door?.size ?? 0
+  }
+
+  /**
+   * Lets nobody in from now on (503: Telegram keeps what it could not deliver), waits for the handlers that run, and finishes
+   * what they and the guards left to the background: bursts, notices, answers. Does not reject; called twice it is the same drain.
+   *
+   * @param within How long it waits at most. @default '25s'
+   * @returns How many updates were still under way when the time was up.
+   * @throws SentinelError `duration.invalid`.
+   */
+  drain(within: Duration = WITHIN): Promise<{ readonly left: number }> {
+    const span = parseDuration(within, 'webhook.drain')
+    this.drained ??= this.open().then(
+      ({ door }) => door.drain(span),
+      () => ({ left: 0 }),
+    )
+    return this.drained
+  }
+
+  /**
+   * Drains when the process is told to end, and closes the guard. The process ends by itself when nothing else keeps it.
+   *
+   * @returns Stops listening.
+   */
+  drainOn(source: SignalSource, options: DrainOptions = {}): () => void {
+    const { signals = ['SIGTERM'], server, within = WITHIN } = options
+    const span = parseDuration(within, 'webhook.drainOn.within')
+    const end = (): void => {
+      stop()
+      server?.close()
+      void this.drain(span)
+        .then(() => this.host.close())
+        .catch((error: unknown) => this.host.house().events.tell('error', { error, during: 'webhook.drain' }))
+        .finally(() => server?.closeIdleConnections?.())
+    }
+    const stop = (): void => {
+      for (const signal of signals) source.off(signal, end)
+    }
+    for (const signal of signals) source.on(signal, end)
+    return stop
+  }
+
+  /** Loaded apart, so that bots that poll do not carry it. */
+  private open(): Promise<Parts> {
+    this.parts ??= this.load().catch((error: unknown) => {
+      this.parts = undefined
+      throw error
+    })
+    return this.parts
+  }
+
+  private async load(): Promise<Parts> {
+    const { Door, NodeExchange, answerFetch } = await import('./opened.js')
+    const door = new Door(this.bot, this.host, this.settings, this.callers)
+    this.door = door
+    this.node = NodeExchange
+    return { door, node: NodeExchange, answerFetch }
+  }
+
+  private unopened(error: unknown): void {
+    this.host.house().events.tell('error', { error, during: 'webhook' })
+  }
+
+  private warn(): void {
+    const house = this.host.house()
+    if (this.settings.secret === undefined) {
+      house.warn(
+        'webhook.unsecured',
+        'guard.webhook() has no secret: whoever finds its URL can pretend to be anybody. Give setWebhook a secret_token, and guard.webhook() the same as secret.',
+      )
+    }
+    if (!this.host.chain().questions.asks('once')) {
+      house.warn(
+        'webhook.duplicates',
+        'guard.webhook() without once: what Telegram delivers again, after a time-out or an error, is handled again. Leave once on.',
+      )
+    }
+  }
+}
+
+interface Parts {
+  readonly door: Door
+  readonly node: typeof NodeExchange
+  readonly answerFetch: typeof answerFetch
+}
+
+interface ExecutionContext {
+  waitUntil(work: Promise<unknown>): void
+}
+
+/** Where hono runs on Node it shows the socket, on workers the way to go on after the answer. */
+function honoInfo(context: HonoContext): FetchInfo {
+  const { env } = context as { readonly env?: { readonly incoming?: IncomingUpdate } }
+  return { address: env?.incoming?.socket?.remoteAddress, waitUntil: laterOf(context) }
+}
+
+function laterOf(context: object): FetchInfo['waitUntil'] {
+  try {
+    const { executionCtx } = context as { readonly executionCtx?: ExecutionContext }
+    return executionCtx === undefined ? undefined : (work) => executionCtx.waitUntil(work)
+  } catch {
+    // A getter that throws where there is none.
+    return undefined
+  }
+}
