@@ -285,7 +285,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown option',
       { throtle: '20/1m' },
-      'option.unknown throtle: there is no such option. Did you mean "throttle"? There are name, storage, block, once, auth, throttle, debounce, membership, users, exempt, notices, shadow, clock, timers.',
+      'option.unknown throtle: there is no such option. Did you mean "throttle"? There are name, storage, block, once, auth, throttle, debounce, membership, users, exempt, roles, notices, shadow, clock, timers.',
     ],
     [
       'an unknown option that is like nothing',
@@ -649,7 +649,7 @@ describe('fromEnv', () => {
 
   test('names, for one it does not know, only what a variable can give', () => {
     expect(refusal(() => fromEnv({ SENTINEL__COLOUR: 'red' }))).toBe(
-      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__EXEMPT, SENTINEL__NOTICES, SENTINEL__SHADOW.',
+      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
     )
     expect(refusal(() => fromEnv({ SENTINEL__TIMERZ: 'x' }))).not.toContain('Did you mean')
     expect(refusal(() => fromEnv({ SENTINEL__NOTICES__COLOUR: 'red' }))).toMatch(
