@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { Duration } from '../core/duration.js'
+import type { FailureEvent } from '../middleware/house.js'
+import { callable, duration, option } from '../middleware/schema.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/told.js'
+
+const ATTEMPTS = 'must be a whole number from 1 to 100'
+const CALLS = 'must be a whole number from 0 to 1,000,000'
+
+const REASONS = ['flood', 'server', 'network'] as const
+
+export const outgoingOptions = z.strictObject({
+  attempts: option(
+    z.int(ATTEMPTS).min(1, ATTEMPTS).max(100, ATTEMPTS),
+    'How often a call is made at most, the first time included.',
+    4,
+  ),
+  maxWait: option(duration, 'How long a call may wait in all; then its caller gets the error.', '1m'),
+  maxWaiting: option(
+    z.int(CALLS).min(0, CALLS).max(1_000_000, CALLS),
+    'Calls that wait at most; the error of one more is handed on at once.',
+    1000,
+  ),
+  jitter: option(duration, 'A wait is longer by a random part of this.', '250ms'),
+  order: option(
+    z.enum(['flood', 'chat']),
+    'flood: behind a 429 the calls to its chat go in order. chat: calls to one chat always do.',
+    'flood',
+  ),
+  retry: option(
+    z.array(z.enum(REASONS)).min(1, 'must name at least one').readonly(),
+    'What is tried again: flood, a 429; server, a 5xx; network, no answer.',
+    ['flood'],
+  ),
+  repeat: option(
+    z.enum(['safe', 'all']),
+    'safe: after a 5xx or no answer only what may be done twice is tried again. all: messages too.',
+    'safe',
+  ),
+  ignore: option(
+    z
+      .array(z.string().regex(/^[a-z]\w{1,63}$/i, 'must be a method such as "sendMessage"'))
+      .min(1, 'must name at least one')
+      .readonly(),
+    'Methods that are left alone, as getUpdates always is.',
+  ),
+  share: option(z.boolean(), 'Tells other workers on the same storage which chats to wait for.', true),
+  onLimited: option(callable<(told: OutgoingLimitedEvent) => void>(), 'Told of every 429. In code only.'),
+  onMigrated: option(
+    callable<(told: ChatMigratedEvent) => void>(),
+    'Told when a chat has another id now. In code only.',
+  ),
+  onError: option(callable<(told: FailureEvent) => void>(), 'Told what the storage threw. In code only.'),
+})
+
+/**
+ * Options of {@link outgoing}. Durations are texts such as `'1m'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type OutgoingOptions, outgoing } from 'grammy-sentinel'
+ *
+ * const patient: OutgoingOptions = { attempts: 10, maxWait: '5m', retry: ['flood', 'server', 'network'] }
+ * outgoing(patient)
+ * ```
+ */
+export interface OutgoingOptions {
+  /** How often a call is made at most, the first time included: 1 to 100. @default 4 */
+  readonly attempts?: number
+  /**
+   * How long a call may wait in all, behind others included. One that would have to wait longer is not kept waiting: its caller
+   * gets the 429 at once. Under `bot.start()` a handler that waits holds up all that come after. @default '1m'
+   */
+  readonly maxWait?: Duration
+  /** Calls that wait at most, in this process; the caller of one more gets the 429 at once. @default 1000 */
+  readonly maxWaiting?: number
+  /** A wait is longer by a random part of this, so that not all workers come back at once. @default '250ms' */
+  readonly jitter?: Duration
+  /**
+   * `flood`: calls run side by side; only behind a 429 do those to the same chat go one after the other, in the order they were
+   * made. `chat`: calls to one chat always go so. @default 'flood'
+   */
+  readonly order?: 'flood' | 'chat'
+  /**
+   * What is tried again. `flood`: a 429, after as long as Telegram says. `server`: a 5xx; `network`: no answer; both after half a
+   * second, then twice as long each time up to 10 s, less a random part. @default ['flood']
+   */
+  readonly retry?: readonly ('flood' | 'server' | 'network')[]
+  /**
+   * After a 5xx, or no answer, nobody knows whether a call took effect. `safe`: only what may be done twice is tried again
+   * (`get…`, `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like). `all`: messages too, which may then be there
+   * twice. @default 'safe'
+   */
+  readonly repeat?: 'safe' | 'all'
+  /** Methods that are left alone, as `getUpdates` always is. */
+  readonly ignore?: readonly string[]
+  /**
+   * Tells other workers on the same storage which chats to wait for, and is told. Costs a write for each 429, and nothing for
+   * other calls. Only where the storage is shared. @default true
+   */
+  readonly share?: boolean
+  /** Told of every 429. */
+  readonly onLimited?: (told: OutgoingLimitedEvent) => void
+  /** Told when a call failed since its group has become a supergroup, which has another id. */
+  readonly onMigrated?: (told: ChatMigratedEvent) => void
+  /** Told what went wrong in telling other workers, and in these functions. @default the console */
+  readonly onError?: (told: FailureEvent) => void
+}

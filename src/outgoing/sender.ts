@@ -1,0 +1,364 @@
+import { HttpError } from 'grammy'
+import type { ApiResponse } from 'grammy/types'
+import { type Clock, quietTimers, steadyClock, systemTimers, type Timers } from '../core/clock.js'
+import { type Ms, parseDuration } from '../core/duration.js'
+import { GLOBAL_KEY } from '../core/subject.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/told.js'
+import type { Storage } from '../storage/storage.js'
+import { chatIn, chatText, isSafe, isSending, isSpent, isWriting, tooMany, waitIn } from './calls.js'
+import { Lane, type Waiter } from './lane.js'
+import type { OutgoingOptions } from './options.js'
+import { SharedPauses } from './shared-pauses.js'
+
+/** So many chats that answer 429 within a second are no chats that are flooded: the whole bot is. */
+const FLOODED_CHATS = 5
+const FLOODED_WITHIN: Ms = 1000
+/** After a 5xx or no answer: twice as long each time, up to the most. */
+const BACK_OFF: Ms = 500
+const LONGEST_BACK_OFF: Ms = 10_000
+/** Lanes at most. One more is not closed: its calls ask Telegram. */
+const MOST_LANES = 10_000
+const WHOLE_BOT = String(GLOBAL_KEY)
+
+/** The part of a signal that is used: grammY brings a type of its own. */
+export interface Abortable {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** What a sender is put into. */
+export interface SenderSetting {
+  readonly bot?: number | undefined
+  readonly storage?: Pick<Storage, 'marks' | 'watch'> | undefined
+  readonly clock?: Clock | undefined
+  readonly timers?: Timers | undefined
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly limited: (told: OutgoingLimitedEvent) => void
+  readonly migrated: (told: ChatMigratedEvent) => void
+  readonly failed: (error: unknown, during: string) => void
+}
+
+interface Call {
+  readonly number: number
+  readonly method: string
+  readonly payload: unknown
+  readonly chat: number | string | undefined
+  /** Of the lane it goes through where that is there. */
+  readonly key: string
+  readonly signal: Abortable | undefined
+  /** Until when it may wait; told when it first has to. */
+  deadline: Ms | undefined
+  /** How many times it was made. */
+  attempt: number
+}
+
+/** Makes calls, and makes them again: what `outgoing()` is made of. */
+export class Sender {
+  readonly counts = {
+    calls: 0,
+    limited: 0,
+    retried: 0,
+    gaveUp: 0,
+    overloaded: 0,
+    migrated: 0,
+    waitedMs: 0,
+  }
+  waiting = 0
+  readonly shared: SharedPauses | undefined
+  private readonly attempts: number
+  private readonly maxWait: Ms
+  private readonly maxWaiting: number
+  private readonly jitter: Ms
+  private readonly strict: boolean
+  private readonly retry: ReadonlySet<string>
+  private readonly all: boolean
+  private readonly clock: Clock
+  private readonly timers: Timers
+  private readonly lanes = new Map<string, Lane>()
+  private readonly laneShared
+  /** Ends the waits there are. */
+  private readonly ends = new Set<() => void>()
+  /** When chats were last answered 429, within the last second. */
+  private flooded = new Map<string, Ms>()
+  private number = 0
+  private closed = false
+
+  constructor(
+    options: OutgoingOptions,
+    private readonly setting: SenderSetting,
+  ) {
+    const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
+    const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
+    this.attempts = attempts
+    this.maxWait = parseDuration(maxWait, 'outgoing.maxWait')
+    this.maxWaiting = maxWaiting
+    this.jitter = parseDuration(jitter, 'outgoing.jitter')
+    this.strict = order === 'chat'
+    this.retry = new Set(retry)
+    this.all = repeat === 'all'
+    const { storage, bot, clock, timers } = setting
+    this.clock = clock ?? steadyClock
+    this.timers = timers ?? systemTimers
+    this.laneShared = {
+      clock: this.clock,
+      // A chat that nobody writes to keeps no process alive.
+      timers: timers ?? quietTimers,
+      emptied: (lane: Lane) => void this.lanes.delete(lane.key),
+    }
+    if (share && storage !== undefined && bot !== undefined) {
+      this.shared = new SharedPauses(
+        storage,
+        bot,
+        (key, forMs) => void this.laneOf(key)?.close(this.clock() + forMs + this.extra()),
+        (error) => this.setting.failed(error, 'outgoing.share'),
+        clock,
+      )
+    }
+  }
+
+  get paused(): number {
+    return this.lanes.size
+  }
+
+  /** Makes a call, as often as it takes. What it gives is what Telegram answered at last, or would have. */
+  async send<T>(
+    method: string,
+    payload: unknown,
+    signal: Abortable | undefined,
+    make: () => Promise<ApiResponse<T>>,
+  ): Promise<ApiResponse<T>> {
+    this.counts.calls++
+    this.shared?.begin()
+    const chat = chatIn(payload)
+    const call: Call = {
+      number: ++this.number,
+      method,
+      payload,
+      chat,
+      key: this.keyOf(method, chat),
+      signal,
+      deadline: undefined,
+      attempt: 0,
+    }
+    let last: ApiResponse<T> | undefined
+    for (;;) {
+      const lanes: Lane[] = []
+      try {
+        // Nobody waits where nothing is closed: this is how nearly all calls go.
+        const refused = this.lanes.size > 0 || this.strict ? await this.enter(lanes, call) : undefined
+        if (refused !== undefined) {
+          this.counts.gaveUp++
+          return last ?? tooMany(refused)
+        }
+        last = await this.answerTo(call, make)
+        if (last.ok || !this.limitedBy(call, last)) return last
+      } finally {
+        for (const lane of lanes) lane.leave(last?.ok === true)
+      }
+      this.counts.retried++
+    }
+  }
+
+  /**
+   * Makes a call until there is an answer to go by. Its lanes are held meanwhile, or others would overtake it.
+   */
+  private async answerTo<T>(call: Call, make: () => Promise<ApiResponse<T>>): Promise<ApiResponse<T>> {
+    for (;;) {
+      call.attempt++
+      let answer: ApiResponse<T>
+      try {
+        answer = await make()
+      } catch (error) {
+        const unanswered = error instanceof HttpError && call.signal?.aborted !== true
+        if (!unanswered || !this.retry.has('network') || !(await this.backOff(call))) throw error
+        continue
+      }
+      if (answer.ok || answer.error_code < 500) return answer
+      if (!this.retry.has('server') || !(await this.backOff(call))) return answer
+    }
+  }
+
+  /** Ends all waits: their callers get the error. Later calls are made once. */
+  async close(): Promise<void> {
+    this.closed = true
+    for (const end of [...this.ends]) end()
+    await this.shared?.end()
+  }
+
+  private laneOf(key: string): Lane | undefined {
+    const known = this.lanes.get(key)
+    if (known !== undefined || this.lanes.size >= MOST_LANES) return known
+    const lane = new Lane(key, key === WHOLE_BOT, this.laneShared)
+    this.lanes.set(key, lane)
+    return lane
+  }
+
+  /**
+   * Takes a place in the lane of its chat, then in that of the whole bot, where they are there: whoever waits for a chat must not
+   * be in the way of others. How long there is still to wait where it is not worth it.
+   */
+  private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
+    const { key, chat, method } = call
+    const ways = [
+      () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
+      // Looked for when it matters: it may have been closed meanwhile.
+      () => (isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined),
+    ]
+    for (const way of ways) {
+      const lane = way()
+      if (lane === undefined) continue
+      if (!lane.enter() && !(await this.waitIn(lane, call))) return Math.max(1, lane.opensIn)
+      entered.push(lane)
+    }
+    return undefined
+  }
+
+  private waitIn(lane: Lane, call: Call): Promise<boolean> {
+    const left = this.left(call)
+    if (lane.opensIn > left || !this.mayWait()) return Promise.resolve(false)
+    return this.until(call, left, (go) => {
+      const waiter: Waiter = { number: call.number, go }
+      lane.wait(waiter)
+      return () => lane.remove(waiter)
+    })
+  }
+
+  private mayWait(): boolean {
+    if (this.closed) return false
+    if (this.waiting < this.maxWaiting) return true
+    this.counts.overloaded++
+    return false
+  }
+
+  /** How long a call may still wait. */
+  private left(call: Call): Ms {
+    const now = this.clock()
+    call.deadline ??= now + this.maxWait
+    return call.deadline - now
+  }
+
+  /**
+   * Waits until told to go; false when that took too long, or all waits are ended. Rejects when the caller calls it off.
+   */
+  private until(call: Call, most: Ms, begin: (go: () => void) => () => void): Promise<boolean> {
+    const { signal } = call
+    return new Promise<boolean>((fulfil, reject) => {
+      if (signal?.aborted === true) return reject(calledOff(call))
+      const since = this.clock()
+      let ended = false
+      let giveUp = (): void => undefined
+      const settle = (): boolean => {
+        if (ended) return false
+        ended = true
+        this.waiting--
+        this.counts.waitedMs += Math.max(0, this.clock() - since)
+        this.ends.delete(endNow)
+        callOff()
+        signal?.removeEventListener('abort', aborted)
+        return true
+      }
+      const endNow = (): void => {
+        if (!settle()) return
+        giveUp()
+        fulfil(false)
+      }
+      const aborted = (): void => {
+        if (!settle()) return
+        giveUp()
+        reject(calledOff(call))
+      }
+      this.waiting++
+      this.ends.add(endNow)
+      const callOff = this.timers.after(Math.max(0, most), endNow)
+      signal?.addEventListener('abort', aborted)
+      giveUp = begin(() => {
+        if (settle()) fulfil(true)
+      })
+    })
+  }
+
+  /** After an answer of 429: whether the call is made again. */
+  private limitedBy<T>(call: Call, answer: ApiResponse<T>): boolean {
+    const wait = waitIn(answer)
+    if (wait === undefined) {
+      this.migratedBy(call, answer)
+      return false
+    }
+    const forMs = wait + this.extra()
+    const until = this.clock() + forMs
+    this.counts.limited++
+    this.laneOf(call.key)?.close(until)
+    if (call.chat !== undefined && isWriting(call.method)) {
+      this.shared?.tell(chatText(call.chat), wait)
+      if (isSending(call.method)) this.floodedBy(call.key, wait, until)
+    }
+    const again =
+      this.retry.has('flood') &&
+      call.attempt < this.attempts &&
+      !this.closed &&
+      forMs <= this.left(call) &&
+      !isSpent(call.payload)
+    this.setting.limited({
+      bot: this.setting.bot,
+      method: call.method,
+      chat: call.chat,
+      retryAfterMs: wait,
+      attempt: call.attempt,
+      retried: again,
+    })
+    if (!again) this.counts.gaveUp++
+    return again
+  }
+
+  /** Many chats at once: then it is the bot that sends too much, and every other message would be refused, too. */
+  private floodedBy(key: string, wait: Ms, until: Ms): void {
+    const since = this.clock() - FLOODED_WITHIN
+    this.flooded.delete(key)
+    for (const [chat, at] of this.flooded) if (at < since) this.flooded.delete(chat)
+    this.flooded.set(key, this.clock())
+    if (this.flooded.size < FLOODED_CHATS) return
+    this.flooded = new Map()
+    if (this.laneOf(WHOLE_BOT)?.close(until) === true) this.shared?.tell(WHOLE_BOT, wait)
+  }
+
+  private migratedBy<T>(call: Call, answer: ApiResponse<T>): void {
+    const to = answer.ok ? undefined : answer.parameters?.migrate_to_chat_id
+    if (to === undefined || call.chat === undefined) return
+    this.counts.migrated++
+    this.setting.migrated({ bot: this.setting.bot, method: call.method, from: call.chat, to })
+  }
+
+  /** Waits, and tells whether the call is made again though nobody knows whether it took effect. */
+  private async backOff(call: Call): Promise<boolean> {
+    if (!this.all && !isSafe(call.method)) return false
+    if (call.attempt >= this.attempts || isSpent(call.payload) || !this.mayWait()) return false
+    const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.attempt - 1))
+    // Half of it at least: all at once is what the server has just been unable to take.
+    const wait = longest * (1 - this.setting.random() / 2)
+    if (wait > this.left(call)) return false
+    const waited = await this.until(call, this.left(call), (go) => this.timers.after(wait, go))
+    if (waited) this.counts.retried++
+    return waited
+  }
+
+  /** Telegram limits what is written to a chat together, and all else by what it does: a flood must not stop a ban. */
+  private keyOf(method: string, chat: number | string | undefined): string {
+    if (chat === undefined) return `/${method}`
+    return this.strict || isWriting(method) ? chatText(chat) : `${chatText(chat)} /${method}`
+  }
+
+  private extra(): Ms {
+    return this.setting.random() * this.jitter
+  }
+}
+
+/** As grammY tells of a call that was called off on its way. */
+function calledOff({ method, signal }: Call): HttpError {
+  return new HttpError(
+    `The call of '${method}' was called off while it waited.`,
+    signal?.reason ?? new DOMException('This operation was aborted', 'AbortError'),
+  )
+}

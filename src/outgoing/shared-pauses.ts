@@ -1,0 +1,108 @@
+import { type Clock, systemClock } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { type Key, keyText, textKey } from '../core/subject.js'
+import type { StorageChange } from '../storage/changes.js'
+import type { Storage } from '../storage/storage.js'
+
+/** The mark of a chat that nothing is to be sent to before it lapses. */
+export const PAUSED = 'outgoing.paused'
+/** A pause that is over before others have heard of it is not told. */
+const SHORTEST: Ms = 100
+/** Tellings under way at most. */
+const MOST_UNDER_WAY = 256
+/** Pages of marks read when it begins. */
+const MOST_PAGES = 10
+
+/**
+ * Tells other workers which chats to wait for, and hears of theirs: a mark that lapses when the wait is over. The storage tells of
+ * marks, so that calls ask it nothing.
+ */
+export class SharedPauses {
+  /** Pauses heard of. */
+  heard = 0
+  /** Not told or heard, since too much was under way. */
+  missed = 0
+  private readonly underWay = new Set<Promise<void>>()
+  private stop: (() => void) | undefined
+  private begun = false
+  private ended = false
+
+  constructor(
+    private readonly storage: Pick<Storage, 'marks' | 'watch'>,
+    private readonly bot: number,
+    /** Closes the lane of a key for so long. */
+    private readonly pause: (key: string, forMs: Ms) => void,
+    private readonly failed: (error: unknown) => void,
+    /** Of marks: milliseconds since 1970. */
+    private readonly clock: Clock = systemClock,
+  ) {}
+
+  /** Listens from now on. */
+  begin(): void {
+    if (this.begun) return
+    this.begun = true
+    this.aside(async () => {
+      const stop = await this.storage.watch((change) => this.changed(change))
+      if (this.ended) return stop()
+      this.stop = stop
+      await this.readAll()
+    })
+  }
+
+  /** Tells others. */
+  tell(key: string, forMs: Ms): void {
+    if (forMs < SHORTEST || this.ended) return
+    const since = this.clock()
+    const mark = { since, until: since + forMs }
+    this.aside(async () => this.storage.marks.put(this.bot, PAUSED, [{ key: textKey(key), mark }]))
+  }
+
+  /** Listens no more, and waits for what is under way. */
+  async end(): Promise<void> {
+    this.ended = true
+    this.stop?.()
+    while (this.underWay.size > 0) await Promise.all(this.underWay)
+  }
+
+  private changed(change: StorageChange): void {
+    if (change.kind === 'gap') this.aside(() => this.readAll())
+    if (change.kind !== 'marks' || change.name !== PAUSED || change.bot !== this.bot) return
+    for (const key of change.keys) this.aside(() => this.read(key))
+  }
+
+  private async read(key: Key): Promise<void> {
+    const mark = await this.storage.marks.get(this.bot, key, PAUSED)
+    if (mark?.until !== undefined) this.hear(key, mark.until)
+  }
+
+  private async readAll(): Promise<void> {
+    let from: string | undefined
+    for (let page = 0; page < MOST_PAGES && !this.ended; page++) {
+      const { entries, next } = await this.storage.marks.scan(this.bot, PAUSED, from)
+      for (const { key, mark } of entries) if (mark.until !== undefined) this.hear(key, mark.until)
+      if (next === undefined) return
+      from = next
+    }
+  }
+
+  private hear(key: Key, until: Ms): void {
+    const forMs = until - this.clock()
+    if (forMs <= 0 || this.ended) return
+    this.heard++
+    this.pause(keyText(key), forMs)
+  }
+
+  /** What cannot be told or heard costs others a 429 of their own, and no more. */
+  private aside(work: () => Promise<void>): void {
+    if (this.underWay.size >= MOST_UNDER_WAY) {
+      this.missed++
+      return
+    }
+    const running = work()
+      .catch((error: unknown) => {
+        if (!this.ended) this.failed(error)
+      })
+      .finally(() => this.underWay.delete(running))
+    this.underWay.add(running)
+  }
+}

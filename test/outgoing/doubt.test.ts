@@ -1,0 +1,228 @@
+import { Readable } from 'node:stream'
+import { Api, GrammyError, InputFile } from 'grammy'
+import type { FailureEvent } from '../../src/middleware/house.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/told.js'
+import { isSafe } from '../../src/outgoing/calls.js'
+import { outgoing } from '../../src/outgoing/outgoing.js'
+import { until } from '../servers/until.js'
+import { fate, type Office, office } from './rig.js'
+
+let on: Office
+afterEach(() => on.stop())
+
+const SECOND = 1000
+const both = ['flood', 'server', 'network'] as const
+
+describe('a 5xx, or no answer', () => {
+  test('is handed on unless asked for', async () => {
+    on = await office()
+    on.telegram.faults.next('getMe', { code: 502 })
+    expect(await fate(on.api.getMe())).toBe(502)
+    on.telegram.faults.next('getMe', { drop: true })
+    expect(await fate(on.api.getMe())).toBe('HttpError')
+    expect(on.calls.health().retried).toBe(0)
+  })
+
+  test('is tried again, later each time, where what was asked may be done twice', async () => {
+    on = await office({ retry: both })
+    on.telegram.faults.next('getMe', { code: 502 })
+    on.telegram.faults.next('getMe', { drop: true })
+    const call = fate(on.api.getMe())
+    await on.waiting(1)
+    await on.pass(499)
+    expect(on.calls.health().waiting).toBe(1)
+    await on.pass(1)
+    await on.waiting(0)
+    await on.waiting(1)
+    await on.pass(999)
+    expect(on.calls.health().waiting).toBe(1)
+    await on.pass(1)
+    expect(await call).toBe('sent')
+    expect(on.calls.health()).toMatchObject({ calls: 1, retried: 2 })
+  })
+
+  test('never for a message, of which nobody knows whether it is there, unless asked for that', async () => {
+    on = await office({ retry: both })
+    const [alice] = on.people
+    for (const fault of [{ code: 500 }, { drop: 'after' }] as const) {
+      on.telegram.faults.next('sendMessage', fault)
+      expect(await fate(on.api.sendMessage(alice!.id, 'x'))).not.toBe('sent')
+    }
+    expect(on.calls.health().retried).toBe(0)
+    const { api } = on.worker({ retry: both, repeat: 'all' })
+    on.telegram.faults.next('sendMessage', { drop: true })
+    const call = fate(api.sendMessage(alice!.id, 'again'))
+    await on.waiting(1)
+    await on.pass(500)
+    expect(await call).toBe('sent')
+  })
+
+  test('is given up after so many attempts', async () => {
+    on = await office({ retry: both, attempts: 2 })
+    on.telegram.faults.next('getMe', { code: 503, times: 5 })
+    const call = fate(on.api.getMe())
+    await on.waiting(1)
+    await on.pass(SECOND)
+    expect(await call).toBe(503)
+  })
+
+  test('may be called off between attempts', async () => {
+    on = await office({ retry: both })
+    on.telegram.faults.next('getMe', { code: 503 })
+    const away = new AbortController()
+    const call = fate(on.api.getMe(away.signal as never))
+    await on.waiting(1)
+    away.abort()
+    expect(await call).toBe('HttpError')
+    expect(on.calls.health().waiting).toBe(0)
+  })
+
+  test('keeps its place in the order of its chat meanwhile', async () => {
+    on = await office({ retry: both, repeat: 'all', order: 'chat' })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 500 })
+    const sent = ['1', '2'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
+    await on.waiting(2)
+    await on.pass(500)
+    expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
+    expect(on.heard(alice!)).toEqual(['1', '2'])
+  })
+
+  test.each([
+    ['sendMessage', false],
+    ['sendPhoto', false],
+    ['forwardMessages', false],
+    ['copyMessage', false],
+    ['sendInvoice', false],
+    ['sendGift', false],
+    ['createChatInviteLink', false],
+    ['transferGift', false],
+    ['postStory', false],
+    ['refundStarPayment', false],
+    ['close', false],
+    ['logOut', false],
+    ['sendChatAction', true],
+    ['getChat', true],
+    ['editMessageText', true],
+    ['deleteMessage', true],
+    ['answerCallbackQuery', true],
+    ['banChatMember', true],
+    ['setMyCommands', true],
+    ['closeForumTopic', true],
+  ])('%s may be done twice: %s', (method, safe) => {
+    expect(isSafe(method)).toBe(safe)
+  })
+})
+
+describe('a file', () => {
+  const sticker = (data: ConstructorParameters<typeof InputFile>[0]) => new InputFile(data, 'a.txt')
+
+  test('of bytes is sent again', async () => {
+    on = await office()
+    const [alice] = on.people
+    on.telegram.faults.next('sendDocument', { code: 429, retryAfter: 1 })
+    const call = fate(on.api.sendDocument(alice!.id, sticker(new Uint8Array([1, 2, 3]))))
+    await on.waiting(1)
+    await on.pass(SECOND)
+    expect(await call).toBe('sent')
+  })
+
+  test('out of a stream was read, and is not: the caller gets the 429', async () => {
+    on = await office()
+    const [alice] = on.people
+    on.telegram.faults.next('sendDocument', { code: 429, retryAfter: 1 })
+    expect(await fate(on.api.sendDocument(alice!.id, sticker(Readable.from([Buffer.from('abc')]))))).toBe(429)
+    on.telegram.faults.next('sendMediaGroup', { code: 429, retryAfter: 1 })
+    await on.pass(SECOND)
+    const album = ['a', 'b'].map(() => ({
+      type: 'document' as const,
+      media: sticker(Readable.from([Buffer.from('abc')])),
+    }))
+    expect(await fate(on.api.sendMediaGroup(alice!.id, album))).toBe(429)
+  })
+})
+
+describe('what is told', () => {
+  test('every 429: of whom, for how long, and what becomes of it', async () => {
+    const told: OutgoingLimitedEvent[] = []
+    on = await office({ attempts: 2, onLimited: (event) => told.push(event) })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 2 })
+    const call = fate(on.api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
+    await on.pass(2 * SECOND)
+    expect(await call).toBe(429)
+    const common = { bot: undefined, method: 'sendMessage', chat: alice!.id, retryAfterMs: 2000 }
+    expect(told).toEqual([
+      { ...common, attempt: 1, retried: true },
+      { ...common, attempt: 2, retried: false },
+    ])
+  })
+
+  test('a group that has another id now', async () => {
+    on = await office()
+    const told: ChatMigratedEvent[] = []
+    const api = new Api(on.account.token)
+    const parameters = { migrate_to_chat_id: -1001234567890 }
+    api.config.use(
+      async () => ({ ok: false, error_code: 400, description: 'upgraded', parameters }),
+      outgoing({ onMigrated: (event) => told.push(event) }),
+    )
+    const error = await api.sendMessage(-5, 'x').catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(GrammyError)
+    expect(told).toEqual([{ bot: undefined, method: 'sendMessage', from: -5, to: -1001234567890 }])
+  })
+
+  test('to functions that throw, which fails no call', async () => {
+    const errors: FailureEvent[] = []
+    on = await office({
+      onLimited() {
+        throw new Error('boom')
+      },
+      onError: (event) => errors.push(event),
+    })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })
+    const call = fate(on.api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
+    await on.pass(SECOND)
+    expect(await call).toBe('sent')
+    expect(errors).toEqual([{ error: new Error('boom'), during: 'outgoing.onLimited' }])
+  })
+
+  test('a 429 that does not say for how long is waited out for a second', async () => {
+    on = await office()
+    let answers = 0
+    const api = new Api(on.account.token)
+    const { time } = on
+    const calls = outgoing({}, { clock: time.clock, timers: time.timers, random: () => 0 })
+    api.config.use(
+      async () =>
+        answers++ === 0
+          ? { ok: false as const, error_code: 429, description: 'slow down' }
+          : { ok: true as const, result: true as never },
+      calls,
+    )
+    const call = fate(api.sendMessage(5, 'x'))
+    await until('it waits', () => calls.health().waiting === 1)
+    await on.pass(999)
+    expect(answers).toBe(1)
+    await on.pass(1)
+    expect(await call).toBe('sent')
+  })
+})
+
+describe('options', () => {
+  test.each([
+    [{ attempts: 0 }, 'option.invalid', 'outgoing.attempts'],
+    [{ maxWiat: '1s' }, 'option.unknown', 'Did you mean "maxWait"'],
+    [{ maxWait: 'soon' }, 'duration.invalid', 'outgoing.maxWait'],
+    [{ retry: ['floods'] }, 'option.invalid', 'Did you mean "flood"'],
+    [{ order: 'chats' }, 'option.invalid', 'Did you mean "chat"'],
+  ])('%j is refused: %s', async (options, code, words) => {
+    on = await office()
+    expect(() => outgoing(options as never)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(words) }),
+    )
+  })
+})

@@ -1,0 +1,275 @@
+import { until } from '../servers/until.js'
+import { fate, type Office, office } from './rig.js'
+
+let on: Office
+afterEach(() => on.stop())
+
+const [SECOND, MINUTE] = [1000, 60_000]
+
+describe('a chat that is limited', () => {
+  test('waits as long as Telegram says, and the others do not', async () => {
+    on = await office({}, { chat: '2/10s' })
+    const [alice, bob] = on.people
+    const toAlice = ['1', '2', '3'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
+    await on.waiting(1)
+    expect(await fate(on.api.sendMessage(bob!.id, 'hello'))).toBe('sent')
+    expect(await fate(on.api.sendMessage(bob!.id, 'again'))).toBe('sent')
+    const before = on.made
+    await on.pass(9 * SECOND)
+    expect(on.made).toBe(before)
+    await on.pass(1 * SECOND)
+    expect(await Promise.all(toAlice)).toEqual(['sent', 'sent', 'sent'])
+    expect(on.calls.health()).toMatchObject({ calls: 5, limited: 1, retried: 1, gaveUp: 0, paused: 0 })
+  })
+
+  test('gets what was written meanwhile in order, one after the other, behind what was refused first', async () => {
+    on = await office({}, { chat: '5/5s' })
+    const [alice] = on.people
+    const texts = Array.from({ length: 9 }, (_, i) => `message ${i}`)
+    const sent: Promise<unknown>[] = []
+    for (const text of texts.slice(0, 5)) await on.api.sendMessage(alice!.id, text)
+    for (const text of texts.slice(5)) {
+      sent.push(fate(on.api.sendMessage(alice!.id, text)))
+      await on.waiting(sent.length)
+    }
+    // The first of the four found out; the others did not ask.
+    expect(on.calls.health()).toMatchObject({ limited: 1, waiting: 4 })
+    await on.pass(5 * SECOND)
+    expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent', 'sent'])
+    expect(on.heard(alice!)).toEqual(texts)
+  })
+
+  test('keeps its order when calls were under way together, whichever is answered first', async () => {
+    on = await office()
+    const [alice] = on.people
+    // All three are refused, the first at last.
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, delay: '60ms' })
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, delay: '30ms' })
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const sent = ['a', 'b', 'c'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
+    await on.waiting(3)
+    await on.pass(3 * SECOND)
+    expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent'])
+    expect(on.heard(alice!)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is not kept from banning or deleting: a flood of messages stops no moderation', async () => {
+    on = await office()
+    const [alice] = on.people
+    const { message_id } = await on.api.sendMessage(alice!.id, 'spam')
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 30 })
+    const held = fate(on.api.sendMessage(alice!.id, 'held'))
+    await on.waiting(1)
+    expect(await fate(on.api.deleteMessage(alice!.id, message_id))).toBe('sent')
+    await on.pass(30 * SECOND)
+    expect(await held).toBe('sent')
+  })
+
+  test('is the same chat whether named by number or by text', async () => {
+    on = await office()
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const held = [alice!.id, String(alice!.id)].map((chat) => fate(on.api.sendMessage(chat, 'x')))
+    await on.waiting(1)
+    held.push(fate(on.api.sendMessage(String(alice!.id), 'y')))
+    await on.waiting(2)
+    await on.pass(3 * SECOND)
+    expect(await Promise.all(held)).toEqual(['sent', 'sent', 'sent'])
+  })
+})
+
+describe('what is given up', () => {
+  test('after so many attempts: its caller gets the 429', async () => {
+    on = await office({ attempts: 3 })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
+    const call = fate(on.api.sendMessage(alice!.id, 'x'))
+    for (let attempt = 1; attempt < 3; attempt++) {
+      await until('it waits again', () => on.calls.health().limited === attempt)
+      await on.waiting(1)
+      await on.pass(2 * SECOND)
+    }
+    expect(await call).toBe(429)
+    expect(on.calls.health()).toMatchObject({ calls: 1, limited: 3, retried: 2, gaveUp: 1 })
+  })
+
+  test('what would have to wait too long is not kept waiting at all', async () => {
+    on = await office({ maxWait: '30s' })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 31 })
+    expect(await fate(on.api.sendMessage(alice!.id, 'x'))).toBe(429)
+    const before = on.made
+    // Telegram is not asked again before its time: the error is made here, and says how long.
+    const error = await on.api.sendMessage(alice!.id, 'y').catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ error_code: 429, parameters: { retry_after: 31 } })
+    expect(on.made).toBe(before)
+    await on.pass(31 * SECOND)
+    expect(await fate(on.api.sendMessage(alice!.id, 'z'))).toBe('sent')
+    expect(on.calls.health()).toMatchObject({ gaveUp: 2, waiting: 0, paused: 0 })
+  })
+
+  test('who stands in a long line waits no longer than allowed', async () => {
+    on = await office({ maxWait: '5s', attempts: 100 })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 4, times: 2 })
+    const first = fate(on.api.sendMessage(alice!.id, 'first'))
+    await on.waiting(1)
+    const second = fate(on.api.sendMessage(alice!.id, 'second'))
+    await on.waiting(2)
+    await on.pass(4 * SECOND)
+    // The first found the chat limited again, and another four seconds are more than it may wait.
+    expect(await first).toBe(429)
+    await on.pass(1 * SECOND)
+    expect(await second).toBe(429)
+  })
+
+  test('one more than may wait is told at once', async () => {
+    on = await office({ maxWaiting: 2 })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const held = [fate(on.api.sendMessage(alice!.id, '1'))]
+    await on.waiting(1)
+    held.push(fate(on.api.sendMessage(alice!.id, '2')))
+    await on.waiting(2)
+    expect(await fate(on.api.sendMessage(alice!.id, '3'))).toBe(429)
+    await on.pass(3 * SECOND)
+    expect(await Promise.all(held)).toEqual(['sent', 'sent'])
+    expect(on.calls.health()).toMatchObject({ overloaded: 1, gaveUp: 1 })
+  })
+
+  test('is what waits when it is closed; calls after that are made once', async () => {
+    on = await office()
+    const [alice, bob] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const held = fate(on.api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
+    await on.calls.close()
+    expect(await held).toBe(429)
+    expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe('sent')
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe(429)
+  })
+
+  test('may be called off while it waits, and those behind it go on', async () => {
+    on = await office()
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const away = new AbortController()
+    const first = fate(on.api.sendMessage(alice!.id, '1', {}, away.signal as never))
+    await on.waiting(1)
+    const second = fate(on.api.sendMessage(alice!.id, '2'))
+    await on.waiting(2)
+    away.abort()
+    expect(await first).toBe('HttpError')
+    await on.pass(3 * SECOND)
+    expect(await second).toBe('sent')
+    expect(on.heard(alice!)).toEqual(['2'])
+  })
+})
+
+describe('a bot that is limited as a whole', () => {
+  test('is noticed by many chats at once; then all that writes waits, and begins again slowly', async () => {
+    on = await office({}, false, 20)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
+    const sent = on.people.slice(0, 5).map((person) => fate(on.api.sendMessage(person.id, 'x')))
+    await on.waiting(5)
+    const before = on.made
+    sent.push(...on.people.slice(5).map((person) => fate(on.api.sendMessage(person.id, 'x'))))
+    await on.waiting(20)
+    expect(on.made).toBe(before)
+    // What writes nothing is not concerned.
+    expect(await fate(on.api.getMe())).toBe('sent')
+    expect(await fate(on.api.getChat(on.people[0]!.id))).toBe('sent')
+    await on.pass(2 * SECOND)
+    expect(await Promise.all(sent)).toEqual(Array(20).fill('sent'))
+    await until('nothing is left', () => on.calls.health().paused === 0)
+  })
+
+  test('is not taken for one by four chats, or by five one after the other', async () => {
+    on = await office({}, false, 12)
+    const limited = async (count: number, from: number): Promise<void> => {
+      on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 40, times: count })
+      for (const { id } of on.people.slice(from, from + count)) void fate(on.api.sendMessage(id, 'x'))
+      await on.waiting(from + count)
+    }
+    await limited(4, 0)
+    await on.pass(2 * SECOND)
+    await limited(4, 4)
+    expect(await fate(on.api.sendMessage(on.people[11]!.id, 'x'))).toBe('sent')
+  })
+
+  test('runs into the limit of all chats and delivers everything all the same', async () => {
+    on = await office({}, { overall: '10/1s', chat: false, group: false }, 40)
+    const sent = on.people.map((person) => fate(on.api.sendMessage(person.id, 'news')))
+    const all = Promise.all(sent)
+    let done = false
+    void all.then(() => {
+      done = true
+    })
+    for (let i = 0; i < 60 && !done; i++) {
+      await until('all that may be is sent', () => done || on.calls.health().waiting > 0)
+      await on.pass(250)
+    }
+    expect(await all).toEqual(Array(40).fill('sent'))
+  })
+})
+
+describe('calls that concern no chat', () => {
+  test('wait for their own method', async () => {
+    on = await office()
+    on.telegram.faults.next('getMe', { code: 429, retryAfter: 3 })
+    const held = fate(on.api.getMe())
+    await on.waiting(1)
+    expect(await fate(on.api.getWebhookInfo())).toBe('sent')
+    await on.pass(3 * SECOND)
+    expect(await held).toBe('sent')
+  })
+
+  test('getUpdates is left alone, and whatever else is told to be', async () => {
+    on = await office({ ignore: ['getMe'] })
+    on.telegram.faults.next('getUpdates', { code: 429, retryAfter: 3 })
+    expect(await fate(on.api.getUpdates({ timeout: 0 }))).toBe(429)
+    on.telegram.faults.next('getMe', { code: 429, retryAfter: 3 })
+    expect(await fate(on.api.getMe())).toBe(429)
+    expect(on.calls.health()).toMatchObject({ calls: 0, limited: 0, paused: 0 })
+  })
+})
+
+describe('order: chat', () => {
+  test('calls to one chat go one after the other even where nothing is limited', async () => {
+    on = await office({ order: 'chat' })
+    const [alice, bob] = on.people
+    on.telegram.faults.next('sendMessage', { delay: '80ms' })
+    const sent = ['1', '2', '3'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
+    // The first of them takes long; somebody else's does not wait for it.
+    expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe('sent')
+    expect(on.heard(alice!)).toEqual([])
+    expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent'])
+    expect(on.heard(alice!)).toEqual(['1', '2', '3'])
+    expect(on.calls.health().paused).toBe(0)
+  })
+})
+
+test('jitter makes a wait longer, never shorter', async () => {
+  on = await office()
+  const { api, calls } = on.worker({ jitter: '10s' }, { random: () => 0.5 })
+  const [alice] = on.people
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+  const held = fate(api.sendMessage(alice!.id, 'x'))
+  await on.waiting(1)
+  await on.pass(7999)
+  expect(calls.health().waiting).toBe(1)
+  await on.pass(1)
+  expect(await held).toBe('sent')
+  expect(calls.health().waitedMs).toBe(8000)
+})
+
+test('a day of limits leaves nothing behind', async () => {
+  on = await office({ maxWait: '1s' }, false, 30)
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60, times: 30 })
+  const fates = await Promise.all(on.people.map(({ id }) => fate(on.api.sendMessage(id, 'x'))))
+  expect(fates).toEqual(Array(30).fill(429))
+  expect(on.calls.health().paused).toBeGreaterThan(5)
+  await on.pass(2 * MINUTE)
+  expect(on.calls.health()).toMatchObject({ paused: 0, waiting: 0 })
+})

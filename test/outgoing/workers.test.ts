@@ -1,0 +1,100 @@
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { freshName, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+import { fate, type Office, office } from './rig.js'
+
+let url: string
+let on: Office
+let storages: Storage[]
+
+beforeAll(async () => {
+  url = await sharedRedis()
+}, 30_000)
+beforeEach(async () => {
+  on = await office({}, false, 8)
+  storages = []
+})
+afterEach(async () => {
+  await on.stop()
+  for (const storage of storages) await storage.close()
+})
+
+/** A worker with a connection of its own. */
+function workerOn(prefix: string) {
+  const storage = redis(url, { prefix, clock: on.time.clock })
+  storages.push(storage)
+  return on.worker({}, { bot: on.account.id, storage })
+}
+
+test('one 429 is enough for two workers on one Redis', async () => {
+  const prefix = freshName()
+  const [one, two] = [workerOn(prefix), workerOn(prefix)]
+  const [alice, bob] = on.people
+  // Whoever has made a call listens.
+  for (const { api } of [one, two]) await api.sendMessage(alice!.id, 'hello')
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5 })
+  const sent = [fate(one.api.sendMessage(alice!.id, 'of one'))]
+  await until('the other has heard', () => two.calls.health().heard > 0)
+  const before = on.made
+  sent.push(fate(two.api.sendMessage(alice!.id, 'of two')))
+  await on.waiting(2)
+  expect(on.made).toBe(before)
+  expect(await fate(two.api.sendMessage(bob!.id, 'to another'))).toBe('sent')
+  await on.pass(5000)
+  expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
+  expect(on.telegram.calls('sendMessage').filter(({ result }) => result?.ok === false)).toHaveLength(1)
+})
+
+test('a worker that comes later hears of what goes on', async () => {
+  const prefix = freshName()
+  const one = workerOn(prefix)
+  const [alice, bob] = on.people
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 30 })
+  const sent = [fate(one.api.sendMessage(alice!.id, 'of one'))]
+  const { marks } = storages[0] as Storage
+  await until(
+    'it is told',
+    async () => (await marks.scan(on.account.id, 'outgoing.paused')).entries.length > 0,
+  )
+  const late = workerOn(prefix)
+  await late.api.sendMessage(bob!.id, 'hello')
+  await until('it has heard', () => late.calls.health().heard > 0)
+  const before = on.made
+  sent.push(fate(late.api.sendMessage(alice!.id, 'of the late')))
+  await on.waiting(2)
+  expect(on.made).toBe(before)
+  await on.pass(30_000)
+  expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
+  expect((await marks.scan(on.account.id, 'outgoing.paused')).entries).toEqual([])
+})
+
+test('that the whole bot is limited is told, too', async () => {
+  const prefix = freshName()
+  const [one, two] = [workerOn(prefix), workerOn(prefix)]
+  for (const { api } of [one, two]) await api.getMe()
+  await until('both listen', () => true)
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5, times: 5 })
+  const sent = on.people.slice(0, 5).map(({ id }) => fate(one.api.sendMessage(id, 'x')))
+  await until('five chats and the bot were heard of', () => two.calls.health().heard >= 6)
+  const before = on.made
+  sent.push(fate(two.api.sendMessage(on.people[7]!.id, 'x')))
+  await on.waiting(6)
+  expect(on.made).toBe(before)
+  await on.pass(5000)
+  expect(await Promise.all(sent)).toEqual(Array(6).fill('sent'))
+})
+
+test('a storage that is away costs the others a 429 of their own, and no call', async () => {
+  const errors: string[] = []
+  const storage = redis('redis://127.0.0.1:1', { prefix: freshName() })
+  storages.push(storage)
+  const { api } = on.worker({ onError: ({ during }) => errors.push(during) }, { bot: on.account.id, storage })
+  const [alice] = on.people
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })
+  const call = fate(api.sendMessage(alice!.id, 'x'))
+  await on.waiting(1)
+  await on.pass(1000)
+  expect(await call).toBe('sent')
+  await until('it is told', () => errors.includes('outgoing.share'))
+})
