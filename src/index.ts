@@ -96,8 +96,9 @@ export type {
   OverdueEvent,
 } from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
+export type { SentinelHealth } from './observability/health/data.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
-export { Sentinel, type SentinelHealth, sentinel } from './sentinel.js'
+export { Sentinel, sentinel } from './sentinel.js'
 export type { ChangeListener, StorageChange } from './storage/changes.js'
 export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'
 export type { CircuitHealth, CircuitState } from './storage/condition.js'

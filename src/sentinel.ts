@@ -1,5 +1,6 @@
-import type { Bot, Context, MiddlewareFn, MiddlewareObj } from 'grammy'
+import type { Bot, Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'grammy'
 import type { Update } from 'grammy/types'
+import type { MaybePromise } from './core/check.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
 import {
@@ -19,42 +20,16 @@ import { chainName, furnish, type House, refurnish, type SentinelEvents } from '
 import { type LimitState, peek, type Simulation, simulate, slotsOf } from './middleware/inspection.js'
 import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
-import { Chain, newTally, type Tally } from './middleware/pipeline.js'
+import { Chain, newTally } from './middleware/pipeline.js'
 import { joined, type Probe } from './middleware/probe.js'
 import { type GrantOptions, RoleAdministration, type RoleScope } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
+import type { SentinelHealth } from './observability/health/data.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
-import { type ActivityHealth, ActivityRecorder } from './users/activity.js'
+import { ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
 import { Webhook, type WebhookOptions } from './webhook/index.js'
-
-/**
- * How a sentinel is.
- *
- * @example
- * ```ts
- * import { sentinel, type SentinelHealth } from 'grammy-sentinel'
- *
- * const line = ({ ok, storage, tally }: SentinelHealth) => `${ok} ${storage.kind} ${tally.denied} denied`
- * console.log(line(await sentinel().health())) // 'true memory 0 denied'
- * ```
- */
-export interface SentinelHealth {
-  /** Whether its storage answers. */
-  readonly ok: boolean
-  readonly storage: StorageHealth
-  /** How many updates went which way, in this process. */
-  readonly tally: Tally
-  /** Ids of the bots it has met. */
-  readonly bots: readonly number[]
-  /** Notices and answers under way, and those given up because too much was. */
-  readonly background: { readonly running: number; readonly dropped: number }
-  /** Notices not sent, to stay within the budget. */
-  readonly unsaid: number
-  /** How the noting of activity fares, with `users: true`. */
-  readonly activity?: ActivityHealth
-}
 
 /**
  * Stands in front of a bot and decides, for every update, whether it may pass. A grammY plugin: `bot.use(guard)`, or
@@ -98,10 +73,8 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     // Used twice on one bot, it would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally)) return next()
     this.delivery.seen(ctx)
-    const update = this.watched?.update
-    return update === undefined
-      ? this.chain.run(ctx, next)
-      : update(ctx, next, (on) => this.chain.run(ctx, on))
+    const { watched } = this
+    return watched?.update === undefined ? this.chain.run(ctx, next) : watched.update(ctx, next, this.go)
   }
 
   constructor(options: SentinelOptions<C>) {
@@ -357,6 +330,8 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     }
   }
 
+  private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
+
   private watch(probes: readonly Probe[]): void {
     this.probes = probes
     this.watched = joined(probes)
@@ -385,7 +360,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     }
   }
 
-  /** Handles what is held back, waits for what is under way, and closes the storage if it made it. */
+  /** Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it made it. */
   async close(): Promise<void> {
     await Promise.all([...this.webhooks].map((webhook) => webhook.drain()))
     await this.flush()

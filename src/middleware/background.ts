@@ -1,4 +1,4 @@
-import type { Probe } from './probe.js'
+import { type Probe, stepped } from './probe.js'
 
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
@@ -35,8 +35,7 @@ export class Background {
 
   private async guarded(what: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      const { step } = this.probe ?? {}
-      await (step === undefined ? work() : step({ kind: 'background', name: what }, work))
+      await stepped(this.probe, { kind: 'background', name: what }, work)
     } catch (error) {
       this.failed(error, what)
     }

@@ -50,11 +50,13 @@ export interface Step {
  * ```
  */
 export interface Probe {
+  /** While it is true nothing but `update` and the events is told. */
+  readonly idle?: boolean
   /** Runs an update through the guards, and with `next` through the handlers: around all of it. */
   update?(
     ctx: Context,
     next: NextFunction,
-    go: (next: NextFunction) => MaybePromise<void>,
+    go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
   ): MaybePromise<void>
   /** Runs one step. */
   step?<T>(step: Step, run: () => MaybePromise<T>): MaybePromise<T>
@@ -67,42 +69,39 @@ export interface Probe {
   readonly events?: { readonly [E in keyof SentinelEvents]?: Listener<SentinelEvents[E]> }
 }
 
-/** Several probes as one, the first outermost, without `this`; undefined for none. */
+type Go = Parameters<Required<Probe>['update']>[2]
+
+/** Several probes as one, the first outermost; undefined for none. */
 export function joined(probes: readonly Probe[]): Probe | undefined {
-  const [only] = probes
-  if (only === undefined) return undefined
-  if (probes.length === 1) {
-    return {
-      ...(only.update !== undefined && { update: only.update.bind(only) }),
-      ...(only.step !== undefined && { step: only.step.bind(only) as Required<Probe>['step'] }),
-      ...(only.asked !== undefined && { asked: only.asked.bind(only) }),
-    }
-  }
+  if (probes.length <= 1) return probes[0]
   const updates = probes.filter((probe) => probe.update !== undefined)
   const steps = probes.filter((probe) => probe.step !== undefined)
   const asked = probes.filter((probe) => probe.asked !== undefined)
   const around = (from: number, ctx: Context, next: NextFunction, go: Go): MaybePromise<void> => {
     const probe = updates[from]
     return probe?.update === undefined
-      ? go(next)
-      : probe.update(ctx, next, (inner) => around(from + 1, ctx, inner, go))
+      ? go(ctx, next)
+      : probe.update(ctx, next, (_, inner) => around(from + 1, ctx, inner, go))
   }
   const through = <T>(from: number, step: Step, run: () => MaybePromise<T>): MaybePromise<T> => {
     const probe = steps[from]
-    return probe?.step === undefined ? run() : probe.step(step, () => through(from + 1, step, run))
+    if (probe?.step === undefined) return run()
+    const go = (): MaybePromise<T> => through(from + 1, step, run)
+    return probe.idle === true ? go() : probe.step(step, go)
   }
   return {
+    get idle() {
+      return probes.every((probe) => probe.idle === true)
+    },
     ...(updates.length > 0 && { update: (ctx, next, go) => around(0, ctx, next, go) }),
     ...(steps.length > 0 && { step: (step, run) => through(0, step, run) }),
     ...(asked.length > 0 && {
       asked(plan, ask, decision, ms) {
-        for (const probe of asked) probe.asked?.(plan, ask, decision, ms)
+        for (const probe of asked) if (probe.idle !== true) probe.asked?.(plan, ask, decision, ms)
       },
     }),
   }
 }
-
-type Go = (next: NextFunction) => MaybePromise<void>
 
 const EVALUATE: Step = { kind: 'storage', name: 'evaluate' }
 const SETTLE: Step = { kind: 'storage', name: 'settle' }
@@ -110,21 +109,37 @@ const SETTLE: Step = { kind: 'storage', name: 'settle' }
 /** A judge that is watched; the judge itself where nobody does. */
 export function probedJudge(judge: Judge, plan: Plan, probe: Probe | undefined): Judge {
   if (probe?.step === undefined && probe?.asked === undefined) return judge
-  const step = <T>(what: Step, run: () => MaybePromise<T>): MaybePromise<T> =>
-    probe.step === undefined ? run() : probe.step(what, run)
   return {
-    evaluate(ask, at) {
-      const started = steadyClock()
-      const tell = (decision: Decision): Decision => {
-        probe.asked?.(plan, ask, decision, steadyClock() - started)
-        return decision
-      }
-      const decision = step(EVALUATE, () => judge.evaluate(ask, at))
-      return isPromise(decision) ? decision.then(tell) : tell(decision)
-    },
+    evaluate: (ask, at) =>
+      probe.idle === true ? judge.evaluate(ask, at) : evaluated(judge, plan, probe, ask, at),
     peek: (ask, at) => judge.peek(ask, at),
-    settle: (receipt, how, check) => step(SETTLE, () => judge.settle(receipt, how, check)),
+    settle: (receipt, how, check) => stepped(probe, SETTLE, () => judge.settle(receipt, how, check)),
   }
+}
+
+function evaluated(
+  judge: Judge,
+  plan: Plan,
+  probe: Probe,
+  ask: Ask,
+  at: Ms | undefined,
+): MaybePromise<Decision> {
+  const started = steadyClock()
+  const tell = (decision: Decision): Decision => {
+    probe.asked?.(plan, ask, decision, steadyClock() - started)
+    return decision
+  }
+  const decision = stepped(probe, EVALUATE, () => judge.evaluate(ask, at))
+  return isPromise(decision) ? decision.then(tell) : tell(decision)
+}
+
+/** Runs a step as a probe likes it. */
+export function stepped<T>(
+  probe: Probe | undefined,
+  step: Step,
+  run: () => MaybePromise<T>,
+): MaybePromise<T> {
+  return probe?.step === undefined || probe.idle === true ? run() : probe.step(step, run)
 }
 
 /** What a guard does beside its checks, watched; the same where nobody does. */
@@ -133,18 +148,16 @@ export function probedGuard<C extends Context>(
   name: string,
   probe: Probe | undefined,
 ): Wired<C> {
-  const { step } = probe ?? {}
-  if (step === undefined || (wired.observe === undefined && wired.admit === undefined)) return wired
+  if (probe?.step === undefined || (wired.observe === undefined && wired.admit === undefined)) return wired
   const observing: Step = { kind: 'guard', name, part: 'observe' }
   const admitting: Step = { kind: 'guard', name, part: 'admit' }
-  const probed: Wired<C> = {
+  return {
     ...wired,
     ...(wired.observe !== undefined && {
-      observe: (facts, ctx) => step(observing, () => wired.observe?.(facts, ctx)),
+      observe: (facts, ctx) => stepped(probe, observing, () => wired.observe?.(facts, ctx)),
     }),
     ...(wired.admit !== undefined && {
-      admit: (facts, ctx, shadows) => step(admitting, () => wired.admit?.(facts, ctx, shadows)),
+      admit: (facts, ctx, shadows) => stepped(probe, admitting, () => wired.admit?.(facts, ctx, shadows)),
     }),
   }
-  return probed
 }

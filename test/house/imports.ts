@@ -15,7 +15,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   storage: ['core'],
   hooks: ['core'],
-  observability: ['core'],
+  // Its entries are handed a sentinel, and know it by its parts.
+  observability: ['core', 'storage', 'hooks', 'middleware', 'users'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
@@ -27,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telegram: ['core', 'testing'],
   testing: ['core', 'storage'],
   // What `src/options.ts` is made of.
-  options: ['core', 'storage', 'middleware', 'hooks'],
+  options: ['core', 'storage', 'middleware', 'hooks', 'policies'],
   top: [
     'core',
     'options',
@@ -74,6 +75,7 @@ const ON_NODE = [
 /** What all storages may import beside core: what they promise, and the checks and helpers that go with the promises. */
 const CONTRACT = [
   'src/storage/storage.ts',
+  'src/storage/archive.ts',
   'src/storage/plan.ts',
   'src/storage/json.ts',
   'src/storage/values.ts',

@@ -1,0 +1,79 @@
+/**
+ * The answer to a request, for `node:http` and for whatever speaks `fetch` alike. Only what is needed of either is named, so that
+ * nothing is imported from a runtime that may not be there.
+ */
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/**
+ * A request of `node:http`, as far as handlers here look at it.
+ *
+ * @example
+ * ```ts
+ * import type { NodeRequest } from 'grammy-sentinel/metrics'
+ *
+ * const request: NodeRequest = { method: 'GET', url: '/metrics' }
+ * ```
+ */
+export interface NodeRequest {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+}
+
+/**
+ * A response of `node:http`, as far as handlers here use it.
+ *
+ * @example
+ * ```ts
+ * import type { NodeResponse } from 'grammy-sentinel/metrics'
+ *
+ * const sayNo = (response: NodeResponse): void => {
+ *   response.writeHead(404, { 'content-type': 'text/plain' })
+ *   response.end('no such page')
+ * }
+ * ```
+ */
+export interface NodeResponse {
+  writeHead(status: number, headers: Record<string, string>): unknown
+  end(body?: string): unknown
+}
+
+/** Something that answers GET and HEAD. */
+export type Answering = (path: string) => Promise<Answer>
+
+const NOT_ALLOWED: Answer = { status: 405, type: 'text/plain; charset=utf-8', body: 'GET or HEAD only\n' }
+
+/** Answers through `node:http`. Does not reject. */
+export async function answerNode(
+  request: NodeRequest,
+  response: NodeResponse,
+  answering: Answering,
+): Promise<void> {
+  const { status, headers, body } = await answerOf(request.method, pathOf(request.url), answering)
+  response.writeHead(status, headers)
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/** Answers a request of `fetch`. Does not reject. */
+export async function answerFetch(request: Request, answering: Answering): Promise<Response> {
+  const { status, headers, body } = await answerOf(request.method, pathOf(request.url), answering)
+  return new Response(request.method === 'HEAD' ? null : body, { status, headers })
+}
+
+async function answerOf(
+  method: string | undefined,
+  path: string,
+  answering: Answering,
+): Promise<{ status: number; headers: Record<string, string>; body: string }> {
+  const allowed = method === undefined || method === 'GET' || method === 'HEAD'
+  const { status, type, body } = allowed ? await answering(path) : NOT_ALLOWED
+  const headers = { 'content-type': type, 'cache-control': 'no-store' }
+  return { status, headers: allowed ? headers : { ...headers, allow: 'GET, HEAD' }, body }
+}
+
+function pathOf(url = '/'): string {
+  return new URL(url, 'http://localhost').pathname
+}

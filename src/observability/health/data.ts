@@ -1,0 +1,30 @@
+import type { Tally } from '../../middleware/tally.js'
+import type { StorageHealth } from '../../storage/storage.js'
+import type { ActivityHealth } from '../../users/activity.js'
+
+/**
+ * How a sentinel is.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SentinelHealth } from 'grammy-sentinel'
+ *
+ * const line = ({ ok, storage, tally }: SentinelHealth) => `${ok} ${storage.kind} ${tally.denied} denied`
+ * console.log(line(await sentinel().health())) // 'true memory 0 denied'
+ * ```
+ */
+export interface SentinelHealth {
+  /** Whether its storage answers. */
+  readonly ok: boolean
+  readonly storage: StorageHealth
+  /** How many updates went which way, in this process. */
+  readonly tally: Tally
+  /** Ids of the bots it has met. */
+  readonly bots: readonly number[]
+  /** Notices and answers under way, and those given up because too much was. */
+  readonly background: { readonly running: number; readonly dropped: number }
+  /** Notices not sent, to stay within the budget. */
+  readonly unsaid: number
+  /** How the noting of activity fares, with `users: true`. */
+  readonly activity?: ActivityHealth
+}

@@ -1,0 +1,106 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { SentinelError } from '../../core/errors.js'
+import { CATALOGUE, type MetricEntry, type MetricName } from './catalogue.js'
+import { type Distribution, LATENCIES } from './series.js'
+
+/** A value of one series: a number, or a distribution that is written out as buckets. */
+export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | Distribution]
+
+/** One sentinel, as far as its numbers go. */
+export interface Source {
+  /** The label `sentinel`. */
+  readonly name: string
+  samples(metric: MetricName): Promise<Iterable<Sample>>
+}
+
+type Value = { labels: Record<string, string | number>; value: number; metricName?: string }
+
+/** The metrics of one registry, and the sentinels that are told there. */
+export class Exposition {
+  readonly sources = new Set<Source>()
+  private readonly first: Counter
+
+  private constructor(registry: Registry) {
+    for (const [name, entry] of Object.entries(CATALOGUE)) {
+      if (registry.getSingleMetric(name) !== undefined) {
+        throw new SentinelError(
+          'option.invalid',
+          `metrics.registry: it has a metric named ${name} already, and not from here. Rename that one, or give metrics() a registry of its own.`,
+        )
+      }
+      metricOf(name as MetricName, entry, registry, (metric) => this.values(metric))
+    }
+    this.first = registry.getSingleMetric('sentinel_verdicts_total') as Counter
+  }
+
+  /** The one of a registry: made on first use, and again after somebody cleared it. */
+  static of(registry: Registry): Exposition {
+    const known = expositions.get(registry)
+    if (known !== undefined && registry.getSingleMetric('sentinel_verdicts_total') === known.first)
+      return known
+    const made = new Exposition(registry)
+    expositions.set(registry, made)
+    return made
+  }
+
+  add(source: Source): () => void {
+    this.sources.add(source)
+    return () => {
+      this.sources.delete(source)
+    }
+  }
+
+  private async values(metric: MetricName): Promise<Value[]> {
+    const all = await Promise.all(
+      [...this.sources].map(async (source) => {
+        const values: Value[] = []
+        for (const [labels, value] of await source.samples(metric)) {
+          const own = { sentinel: source.name, ...labels }
+          if (typeof value === 'number') values.push({ labels: own, value })
+          else writeOut(values, metric, own, value)
+        }
+        return values
+      }),
+    )
+    return all.flat()
+  }
+}
+
+const expositions = new WeakMap<Registry, Exposition>()
+
+function writeOut(
+  values: Value[],
+  metric: string,
+  labels: Value['labels'],
+  distribution: Distribution,
+): void {
+  const { bounds, counts, sum } = distribution
+  let count = 0
+  for (let i = 0; i < counts.length; i++) {
+    count += counts[i] as number
+    const le = bounds[i] ?? '+Inf'
+    values.push({ labels: { ...labels, le }, value: count, metricName: `${metric}_bucket` })
+  }
+  values.push({ labels, value: sum, metricName: `${metric}_sum` })
+  values.push({ labels, value: count, metricName: `${metric}_count` })
+}
+
+/** A metric of prom-client whose values are read from elsewhere when they are asked for. */
+function metricOf(
+  name: MetricName,
+  { type, help, labels }: MetricEntry,
+  registry: Registry,
+  read: (metric: MetricName) => Promise<Value[]>,
+): void {
+  const config = { name, help, labelNames: ['sentinel', ...labels], registers: [registry] }
+  const metric =
+    type === 'counter'
+      ? new Counter(config)
+      : type === 'gauge'
+        ? new Gauge(config)
+        : new Histogram({ ...config, buckets: [...LATENCIES] })
+  // Its name may have been changed by then: OpenMetrics calls counters without `_total`.
+  const told = metric as unknown as { name: string; get: () => Promise<unknown>; getForPromString: unknown }
+  told.get = async () => ({ name: told.name, help, type, aggregator: 'sum', values: await read(name) })
+  told.getForPromString = told.get
+}

@@ -1,0 +1,96 @@
+import type { CircuitState } from '../../storage/condition.js'
+import type { StorageHealth } from '../../storage/storage.js'
+import type { SentinelHealth } from '../health/data.js'
+import type { MetricName } from './catalogue.js'
+import type { Sample } from './exposition.js'
+import { Distribution } from './series.js'
+
+const STATES: readonly CircuitState[] = ['closed', 'half-open', 'open']
+
+/** What the health of a sentinel says to a metric. */
+export function healthSamples(metric: MetricName, health: SentinelHealth): Sample[] {
+  switch (metric) {
+    case 'sentinel_queue_depth':
+      return queues(health).map(([queue, depth]) => [{ queue }, depth])
+    case 'sentinel_queue_dropped_total':
+      return drops(health).map(([queue, dropped]) => [{ queue }, dropped])
+    case 'sentinel_notices_unsaid_total':
+      return [[{}, health.unsaid]]
+    default:
+      return storagesOf(health.storage).flatMap(([storage, each]) => storageSamples(metric, storage, each))
+  }
+}
+
+/** A storage and those it is made of, each with a name: its kind, and its place among several. */
+function storagesOf(health: StorageHealth, name = health.kind): (readonly [string, StorageHealth])[] {
+  const members = (health.storages ?? []).flatMap((each, index) =>
+    storagesOf(each, `${name}.${index}.${each.kind}`),
+  )
+  return [[name, health], ...members]
+}
+
+function storageSamples(metric: MetricName, storage: string, health: StorageHealth): Sample[] {
+  const { circuit, calls } = health
+  const one = (value: number | undefined): Sample[] => (value === undefined ? [] : [[{ storage }, value]])
+  switch (metric) {
+    case 'sentinel_storage_up':
+      return one(health.ok ? 1 : 0)
+    case 'sentinel_storage_circuit_state':
+      return circuit === undefined
+        ? []
+        : STATES.map((state) => [{ storage, state }, circuit.state === state ? 1 : 0])
+    case 'sentinel_storage_fallback_decisions_total':
+      return one(circuit?.instead)
+    case 'sentinel_storage_late_answers_total':
+      return one(circuit?.late)
+    case 'sentinel_storage_corrupt_records_total':
+      return one(health.corrupt)
+    case 'sentinel_storage_bytes':
+      return one(health.bytes)
+    case 'sentinel_tracked_keys':
+      return one(health.tracked)
+    case 'sentinel_evictions_total':
+      return one(health.evicted)
+    case 'sentinel_untracked_total':
+      return one(health.untracked)
+    case 'sentinel_storage_call_failures_total':
+      return one(calls?.failed)
+    case 'sentinel_storage_batch_size': {
+      if (calls === undefined) return []
+      const sizes = new Distribution(calls.sizes.map(({ atMost }) => atMost))
+      calls.sizes.forEach((size, index) => {
+        sizes.counts[index] = size.calls
+      })
+      sizes.sum = calls.questions
+      return [[{ storage }, sizes]]
+    }
+    default:
+      return []
+  }
+}
+
+type Named = readonly [queue: string, many: number]
+
+function queues({ background, activity, storage }: SentinelHealth): Named[] {
+  const { circuit } = storage
+  return [
+    ['background', background.running],
+    ...(activity === undefined ? [] : [['activity', activity.waiting] as const]),
+    ...storagesOf(storage).flatMap(([, { calls }]) =>
+      calls === undefined ? [] : [['storage', calls.waiting] as const],
+    ),
+    ...(circuit === undefined
+      ? []
+      : [['marks', circuit.waiting.marks] as const, ['settlements', circuit.waiting.settlements] as const]),
+  ]
+}
+
+function drops({ background, activity, storage: { circuit } }: SentinelHealth): Named[] {
+  return [
+    ['background', background.dropped],
+    ...(activity === undefined ? [] : [['activity', activity.dropped] as const]),
+    ...(circuit === undefined
+      ? []
+      : [['marks', circuit.dropped.marks] as const, ['settlements', circuit.dropped.settlements] as const]),
+  ]
+}

@@ -1,0 +1,2 @@
+export type { NodeRequest, NodeResponse } from '../answer.js'
+export { type Metrics, type MetricsOptions, metrics } from './metrics.js'

@@ -1,0 +1,194 @@
+import type { Context } from 'grammy'
+import { isPromise } from '../../core/check.js'
+import { type Clock, steadyClock } from '../../core/clock.js'
+import type { Probe, Step } from '../../middleware/probe.js'
+import type { SentinelHealth } from '../health/data.js'
+import type { Observed } from '../observed.js'
+import type { MetricName } from './catalogue.js'
+import type { Sample, Source } from './exposition.js'
+import { healthSamples } from './health-samples.js'
+import { Counts, type Distribution, Distributions, LATENCIES } from './series.js'
+
+/** Counts and times what one sentinel does, in place: what Prometheus is told is read from here. */
+export class Metering implements Source {
+  private readonly kinds = new Map<string, Counts>()
+  private readonly shadows = new Counts(['guard', 'reason', 'kind'])
+  private readonly verdictTimes = new Distributions(['verdict'], LATENCIES)
+  private readonly guardTimes = new Distributions(['guard', 'step'], LATENCIES)
+  private readonly storageTimes = new Distributions(['operation', 'outcome'], LATENCIES)
+  private readonly hookTimes = new Distributions(['hook', 'outcome'], LATENCIES)
+  private readonly backgroundTimes = new Distributions(['work', 'outcome'], LATENCIES)
+  private readonly transitions = new Counts(['transition'])
+  private readonly marks = new Counts(['event'])
+  private readonly errors = new Counts(['during'])
+  private readonly warnings = new Counts(['code'])
+  private readonly outages = new Counts(['storage'])
+  private readonly allowedTime: Distribution = this.verdictTimes.of('allowed')
+  private readonly deniedTime: Distribution = this.verdictTimes.of('denied')
+  /** Where a context carries the time of its arrival; NaN once it has its verdict. */
+  private readonly arrival = Symbol('arrival')
+  private lastUpdateAt: number | undefined
+  private asking: Promise<SentinelHealth> | undefined
+  private last: SentinelHealth | undefined
+  private readonly stop: () => void
+
+  constructor(
+    readonly name: string,
+    private readonly guard: Pick<Observed, 'probe' | 'health'>,
+    private readonly clock: Clock,
+  ) {
+    this.stop = guard.probe(this.probe())
+  }
+
+  close(): void {
+    this.stop()
+  }
+
+  private probe(): Probe {
+    const { arrival } = this
+    return {
+      update: (ctx, next, go) => {
+        this.lastUpdateAt = this.clock()
+        ;(ctx as Arrived)[arrival] = steadyClock()
+        return go(ctx, next)
+      },
+      step: (step, run) => this.timed(step, run),
+      asked: ({ checks }, { costs }, _decision, ms) => {
+        let last = ''
+        for (let i = 0; i < checks.length; i++) {
+          const guard = checks[i]?.guard as string
+          // The checks of one guard stand together, and are one answer.
+          if (costs[i] === 0 || guard === last) continue
+          last = guard
+          this.guardTimes.of(guard, 'check').observe(ms / 1000)
+        }
+      },
+      events: {
+        allowed: ({ facts, ctx }) => {
+          this.decided(ctx, this.allowedTime)
+          this.countsOf(facts.kind).add('allowed')
+        },
+        denied: ({ facts, ctx, verdict }) => {
+          this.decided(ctx, this.deniedTime)
+          this.countsOf(facts.kind).add('denied', verdict.guard, verdict.reason)
+        },
+        unknown: () => this.countsOf('unknown').add('unknown'),
+        shadow: ({ facts, guard, reason }) => this.shadows.add(guard, reason, facts.kind),
+        membership: ({ event }) => this.transitions.add(event),
+        blocked: () => this.marks.add('blocked'),
+        unblocked: () => this.marks.add('unblocked'),
+        registered: () => this.marks.add('registered'),
+        unregistered: () => this.marks.add('unregistered'),
+        'storage.down': ({ kind }) => this.outages.add(kind),
+        'hook.ran': ({ name, point, ms, outcome }) =>
+          this.hookTimes.of(`${point} ${name}`, outcome).observe(ms / 1000),
+        error: ({ during }) => this.errors.add(during),
+        warning: ({ code }) => this.warnings.add(code),
+      },
+    }
+  }
+
+  private countsOf(kind: string | undefined = 'unknown'): Counts {
+    let counts = this.kinds.get(kind)
+    if (counts === undefined) {
+      counts = new Counts(['verdict', 'guard', 'reason'])
+      this.kinds.set(kind, counts)
+    }
+    return counts
+  }
+
+  /** The first verdict of an update counts: a handler may deny later what was allowed. */
+  private decided(ctx: Context, times: Distribution): void {
+    const arrived = (ctx as Arrived)[this.arrival]
+    if (arrived === undefined || Number.isNaN(arrived)) return
+    times.observe((steadyClock() - arrived) / 1000)
+    ;(ctx as Arrived)[this.arrival] = Number.NaN
+  }
+
+  private timed<T>(step: Step, run: () => T | Promise<T>): T | Promise<T> {
+    const started = steadyClock()
+    let result: T | Promise<T>
+    try {
+      result = run()
+    } catch (error) {
+      this.took(step, 'failed', started)
+      throw error
+    }
+    if (!isPromise(result)) {
+      this.took(step, 'ok', started)
+      return result
+    }
+    return result.then(
+      (value) => {
+        this.took(step, 'ok', started)
+        return value
+      },
+      (error) => {
+        this.took(step, 'failed', started)
+        throw error
+      },
+    )
+  }
+
+  private took({ kind, name, part }: Step, outcome: string, started: number): void {
+    const seconds = (steadyClock() - started) / 1000
+    if (kind === 'guard') this.guardTimes.of(name, part).observe(seconds)
+    else if (kind === 'storage') this.storageTimes.of(name, outcome).observe(seconds)
+    else if (kind === 'background') this.backgroundTimes.of(name, outcome).observe(seconds)
+    else this.hookTimes.of(name, outcome).observe(seconds)
+  }
+
+  async samples(metric: MetricName): Promise<Iterable<Sample>> {
+    switch (metric) {
+      case 'sentinel_verdicts_total':
+        return this.verdictSamples()
+      case 'sentinel_shadow_verdicts_total':
+        return this.shadows.samples()
+      case 'sentinel_verdict_duration_seconds':
+        return this.verdictTimes.samples()
+      case 'sentinel_guard_duration_seconds':
+        return this.guardTimes.samples()
+      case 'sentinel_storage_duration_seconds':
+        return this.storageTimes.samples()
+      case 'sentinel_hook_duration_seconds':
+        return this.hookTimes.samples()
+      case 'sentinel_background_duration_seconds':
+        return this.backgroundTimes.samples()
+      case 'sentinel_membership_transitions_total':
+        return this.transitions.samples()
+      case 'sentinel_marks_total':
+        return this.marks.samples()
+      case 'sentinel_errors_total':
+        return this.errors.samples()
+      case 'sentinel_warnings_total':
+        return this.warnings.samples()
+      case 'sentinel_storage_outages_total':
+        return this.outages.samples()
+      case 'sentinel_last_update_timestamp_seconds':
+        return this.lastUpdateAt === undefined ? [] : [[{}, this.lastUpdateAt / 1000]]
+      default:
+        return healthSamples(metric, await this.health())
+    }
+  }
+
+  private *verdictSamples(): Generator<Sample> {
+    for (const [kind, counts] of this.kinds) {
+      for (const [labels, value] of counts.samples()) yield [{ ...labels, kind }, value]
+    }
+  }
+
+  /** Asked once for all metrics of a scrape. What a storage that is away does not tell stays as it was: counters never fall. */
+  private health(): Promise<SentinelHealth> {
+    this.asking ??= this.guard.health().then((health) => {
+      this.asking = undefined
+      const { storage } = health
+      const last = this.last?.storage
+      const kind = storage.kind === 'unknown' && last !== undefined ? last.kind : storage.kind
+      this.last = { ...health, storage: { ...last, ...storage, kind } }
+      return this.last
+    })
+    return this.asking
+  }
+}
+
+type Arrived = Context & { [arrival: symbol]: number | undefined }

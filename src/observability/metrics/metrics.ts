@@ -1,0 +1,136 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { z } from 'zod'
+import { systemClock } from '../../core/clock.js'
+import { SentinelError } from '../../core/errors.js'
+import { errorText } from '../../core/redact.js'
+import { callable, given, option, parseOptions } from '../../middleware/schema.js'
+import { type Answer, answerFetch, answerNode, type NodeRequest, type NodeResponse } from '../answer.js'
+import type { Observed } from '../observed.js'
+import { Exposition } from './exposition.js'
+import { Metering } from './metering.js'
+
+const metricsOptions = z.strictObject({
+  registry: option(
+    given<Registry>(
+      'a Registry of prom-client',
+      (value) => typeof value === 'object' && value !== null && 'registerMetric' in value,
+    ),
+    'Where the metrics are told. Default: a registry of their own.',
+  ),
+  name: option(z.string().min(1, 'must be a name').max(64, 'must have 64 characters at most'), 'The label.'),
+  process: option(z.boolean(), 'Tells of the process, too.', false),
+  clock: option(callable<() => number>(), 'Tells the time in milliseconds since 1970.'),
+})
+
+/**
+ * Options of {@link metrics}.
+ *
+ * @example
+ * ```ts
+ * import { type MetricsOptions, metrics } from 'grammy-sentinel/metrics'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { register } from 'prom-client'
+ *
+ * const options: MetricsOptions = { registry: register, name: 'shop', process: true }
+ * metrics(sentinel(), options)
+ * ```
+ */
+export interface MetricsOptions {
+  /** A registry of yours. @default one of its own, in `metrics(…).registry` */
+  readonly registry?: Registry | undefined
+  /** The label `sentinel`, unlike that of any other on the registry. @default its number on the registry, from '1' */
+  readonly name?: string | undefined
+  /** Tells what prom-client knows of the process, too: CPU, memory, event loop, garbage collection. @default false */
+  readonly process?: boolean | undefined
+  /** Tells the time in milliseconds since 1970. @default Date.now */
+  readonly clock?: (() => number) | undefined
+}
+
+/**
+ * The metrics of a sentinel, and the ways to have them scraped.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { type Metrics, metrics } from 'grammy-sentinel/metrics'
+ *
+ * const seen: Metrics = metrics(sentinel())
+ * createServer(seen.handler).listen(9464, '127.0.0.1')
+ * ```
+ */
+export interface Metrics {
+  readonly registry: Registry
+  /** For `node:http`: answers every GET with the metrics of the registry. Reject strangers before: it lets everybody in. */
+  readonly handler: (request: NodeRequest, response: NodeResponse) => Promise<void>
+  /** The same for whatever speaks `fetch`. */
+  readonly fetch: (request: Request) => Promise<Response>
+  /** Stops measuring; the series of this sentinel are told no more. */
+  close(): void
+}
+
+/**
+ * Measures a sentinel, for Prometheus: verdicts by guard, reason and kind of update; how long guards, storage and hooks take, to the
+ * microsecond; calls and batches, the breaker, tracked keys and evictions, who comes and goes, queues, failures. Needs `prom-client`
+ * 15 or newer.
+ *
+ * No label holds an id or a text of anybody, and each metric of a sentinel has 500 series at most (kinds of update apart): whatever
+ * else comes is counted as `other`.
+ *
+ * @param guard What `sentinel()` gave.
+ * @param options See {@link MetricsOptions}.
+ * @throws SentinelError `option.invalid` for a name that is taken on the registry, and for a registry that has other metrics of these
+ * names; `option.unknown`.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { metrics } from 'grammy-sentinel/metrics'
+ *
+ * const guard = sentinel()
+ * createServer(metrics(guard, { process: true }).handler).listen(9464, '127.0.0.1')
+ * ```
+ */
+export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics {
+  const settings = parseOptions('metrics', metricsOptions, options)
+  const { registry = new Registry(), clock = systemClock } = settings
+  const exposition = Exposition.of(registry)
+  const metering = new Metering(nameOf(exposition, settings.name), guard, clock)
+  const remove = exposition.add(metering)
+  // Whoever has these has all of them.
+  if (settings.process === true && registry.getSingleMetric('process_cpu_seconds_total') === undefined) {
+    collectDefaultMetrics({ register: registry })
+  }
+  const scrape = async (): Promise<Answer> => {
+    try {
+      return { status: 200, type: registry.contentType, body: await registry.metrics() }
+    } catch (error) {
+      // A collector of somebody else's on the same registry.
+      return { status: 500, type: 'text/plain; charset=utf-8', body: `${errorText(error).split('\n')[0]}\n` }
+    }
+  }
+  return {
+    registry,
+    handler: (request, response) => answerNode(request, response, scrape),
+    fetch: (request) => answerFetch(request, scrape),
+    close() {
+      remove()
+      metering.close()
+    },
+  }
+}
+
+function nameOf({ sources }: Exposition, name: string | undefined): string {
+  const taken = new Set([...sources].map((source) => source.name))
+  if (name === undefined) {
+    let number = 1
+    while (taken.has(String(number))) number++
+    return String(number)
+  }
+  if (!taken.has(name)) return name
+  throw new SentinelError(
+    'option.invalid',
+    `metrics.name: "${name}" is the name of another sentinel on this registry. Give each a name of its own.`,
+  )
+}

@@ -1,0 +1,21 @@
+import type { Listener } from '../hooks/events.js'
+import type { SentinelEvents } from '../middleware/house.js'
+import type { Probe } from '../middleware/probe.js'
+import type { SentinelHealth } from './health/data.js'
+
+/**
+ * What is needed of a sentinel to see it: whatever `sentinel()` gives has it.
+ *
+ * @example
+ * ```ts
+ * import { sentinel } from 'grammy-sentinel'
+ * import type { Observed } from 'grammy-sentinel/metrics'
+ *
+ * const guard: Observed = sentinel()
+ * ```
+ */
+export interface Observed {
+  probe(probe: Probe): () => void
+  on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void
+  health(): Promise<SentinelHealth>
+}

@@ -1,0 +1,2 @@
+export type { Observed } from '../observed.js'
+export { type TracingOptions, tracing } from './tracing.js'

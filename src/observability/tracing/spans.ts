@@ -1,0 +1,195 @@
+import {
+  type Attributes,
+  context,
+  type Link,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Context as TraceContext,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
+import type { Context, NextFunction } from 'grammy'
+import type { Ask, Decision, MaybePromise, Plan } from '../../core/check.js'
+import { isPromise } from '../../core/check.js'
+import { steadyClock } from '../../core/clock.js'
+import type { Facts } from '../../core/facts.js'
+import { redacted } from '../../core/redact.js'
+import type { SentinelFlavor } from '../../middleware/control.js'
+import type { Probe, Step } from '../../middleware/probe.js'
+
+/** The trace of an update, as its context carries it. */
+interface Traced {
+  readonly span: Span
+  /** With the span in it. */
+  readonly at: TraceContext
+  readonly tracer: Tracer
+}
+
+type Carrier = Context & { [key: symbol]: Traced | undefined }
+
+/** Makes the spans. */
+export class Tracing implements Probe {
+  /** Whether nobody takes spans; found out anew with every update. */
+  idle = true
+  readonly events: NonNullable<Probe['events']>
+  private readonly key = Symbol('trace')
+  private tracer: Tracer | undefined
+
+  constructor(
+    private readonly find: () => Tracer | undefined,
+    private readonly ids: boolean,
+  ) {
+    this.events = {
+      allowed: ({ facts, ctx }) => this.decided(ctx, facts, { 'sentinel.verdict': 'allowed' }),
+      denied: ({ facts, ctx, verdict: { guard, limit, reason } }) =>
+        this.decided(ctx, facts, {
+          'sentinel.verdict': 'denied',
+          'sentinel.guard': guard,
+          'sentinel.limit': limit,
+          'sentinel.reason': reason,
+        }),
+      unknown: ({ facts, ctx }) => this.decided(ctx, facts, { 'sentinel.verdict': 'unknown' }),
+      shadow: ({ ctx, guard, limit, reason }) => {
+        this.tracedOf(ctx)?.span.addEvent('sentinel.shadow', {
+          'sentinel.guard': guard,
+          'sentinel.limit': limit,
+          'sentinel.reason': reason,
+        })
+      },
+      'hook.ran': ({ name, point, ms, outcome }) => {
+        const attributes = { 'sentinel.hook.point': point, 'sentinel.outcome': outcome }
+        this.past(`sentinel.hook ${name}`, steadyClock() - ms, attributes)
+      },
+    }
+  }
+
+  update(
+    ctx: Context,
+    next: NextFunction,
+    go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
+  ): MaybePromise<void> {
+    const tracer = this.find()
+    this.tracer = tracer
+    this.idle = tracer === undefined
+    return tracer === undefined ? go(ctx, next) : this.trace(tracer, ctx, next, go)
+  }
+
+  private trace(
+    tracer: Tracer,
+    ctx: Context,
+    next: NextFunction,
+    go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
+  ): MaybePromise<void> {
+    const around = context.active()
+    const span = tracer.startSpan(
+      'sentinel.update',
+      {
+        kind: SpanKind.CONSUMER,
+        attributes: { 'telegram.update_id': ctx.update.update_id, 'telegram.bot': ctx.me.id },
+      },
+      around,
+    )
+    const traced: Traced = { span, at: trace.setSpan(around, span), tracer }
+    ;(ctx as Carrier)[this.key] = traced
+    // One that is not recorded has no parts, but whatever the handlers call is to know so.
+    const handlers = span.isRecording() ? () => this.handlers(ctx, traced, next) : next
+    return during(span, traced.at, () => go(ctx, handlers))
+  }
+
+  /** Right away or, out of a burst, when the update has long been through: as a part of its trace all the same. */
+  private handlers(ctx: Context, { at, tracer }: Traced, next: NextFunction): Promise<void> {
+    const links = this.linksOf(ctx as Context & Partial<SentinelFlavor>)
+    const span = tracer.startSpan('sentinel.handlers', links.length > 0 ? { links } : {}, at)
+    // grammY's `next` is asynchronous.
+    return during(span, trace.setSpan(at, span), next) as Promise<void>
+  }
+
+  /** The updates that one call of the handlers was gathered from. */
+  private linksOf(ctx: Context & Partial<SentinelFlavor>): Link[] {
+    return (ctx.sentinel?.burst ?? []).flatMap((part) => {
+      const traced = part === ctx ? undefined : this.tracedOf(part)
+      return traced === undefined ? [] : [{ context: traced.span.spanContext() }]
+    })
+  }
+
+  step<T>({ kind, name, part }: Step, run: () => MaybePromise<T>): MaybePromise<T> {
+    const around = context.active()
+    if (this.tracer === undefined || trace.getSpan(around)?.isRecording() !== true) return run()
+    const attributes: Attributes = part === undefined ? {} : { 'sentinel.step': part }
+    const span = this.tracer.startSpan(`sentinel.${kind} ${name}`, { attributes }, around)
+    return during(span, trace.setSpan(around, span), run)
+  }
+
+  asked({ checks }: Plan, { costs }: Ask, { refusedBy, shadowRefusals }: Decision, ms: number): void {
+    const started = steadyClock() - ms
+    const last = refusedBy < 0 ? checks.length - 1 : refusedBy
+    let told = ''
+    for (let i = 0; i <= last; i++) {
+      const { guard } = checks[i] as Plan['checks'][number]
+      // The checks of one guard stand together; it is as its last one is.
+      if (costs[i] === 0 || guard === told || (checks[i + 1]?.guard === guard && i < last)) continue
+      told = guard
+      const shadow = shadowRefusals.some((index) => checks[index]?.guard === guard)
+      const outcome = i === refusedBy ? 'refused' : shadow ? 'shadow' : 'passed'
+      this.past(`sentinel.guard ${guard}`, started, { 'sentinel.outcome': outcome, 'sentinel.step': 'check' })
+    }
+  }
+
+  /** A span of what is over. */
+  private past(name: string, started: number, attributes: Attributes): void {
+    const around = context.active()
+    if (this.tracer === undefined || trace.getSpan(around)?.isRecording() !== true) return
+    this.tracer.startSpan(name, { startTime: started, attributes }, around).end(steadyClock())
+  }
+
+  private decided(ctx: Context, facts: Facts, attributes: Attributes): void {
+    const span = this.tracedOf(ctx)?.span
+    if (span?.isRecording() !== true) return
+    span.setAttributes({
+      ...attributes,
+      'telegram.update_kind': facts.kind ?? 'unknown',
+      'telegram.activity': facts.activity,
+      ...(facts.chatType !== undefined && { 'telegram.chat_type': facts.chatType }),
+      ...(this.ids && facts.actorId !== undefined && { 'telegram.actor': facts.actorId }),
+      ...(this.ids && facts.chatId !== undefined && { 'telegram.chat': facts.chatId }),
+    })
+  }
+
+  private tracedOf(ctx: Context): Traced | undefined {
+    return (ctx as Carrier)[this.key]
+  }
+}
+
+/** Runs something with a span as the current one, and ends the span when it is over. */
+function during<T>(span: Span, at: TraceContext, run: () => MaybePromise<T>): MaybePromise<T> {
+  let result: MaybePromise<T>
+  try {
+    result = context.with(at, run)
+  } catch (error) {
+    failed(span, error)
+    throw error
+  }
+  if (!isPromise(result)) {
+    span.end()
+    return result
+  }
+  return result.then(
+    (value) => {
+      span.end()
+      return value
+    },
+    (error) => {
+      failed(span, error)
+      throw error
+    },
+  )
+}
+
+/** Errors of the Bot API drag along what was to be sent: only their words are told, without tokens. */
+function failed(span: Span, error: unknown): void {
+  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
+  span.recordException({ name, message: redacted(message) })
+  span.setStatus({ code: SpanStatusCode.ERROR, message: name })
+  span.end()
+}
