@@ -63,6 +63,7 @@ test('a channel post is copied into the linked group', async () => {
       },
     },
     { edited_channel_post: { text: 'We are closed' } },
+    { edited_message: { text: 'We are closed', is_automatic_forward: true } },
   ])
   await expect(bob.in(news).posts('me too')).rejects.toThrow(/Bob writes in "News": they are not a member/)
 })

@@ -124,7 +124,7 @@ test('an invoice is paid for what it says', async () => {
 })
 
 test('what is not served says so, by name', async () => {
-  expect(await refusalOf(api.sendSticker(group.id, 'x'))).toBe(
-    'Not Implemented: the embedded Telegram does not serve sendSticker yet',
+  expect(await refusalOf(api.sendGame(group.id, 'x'))).toBe(
+    'Not Implemented: the embedded Telegram does not serve sendGame yet',
   )
 })

@@ -1,7 +1,7 @@
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
-import type { WorldChat } from '../world/chats.js'
+import { isGroup, type WorldChat } from '../world/chats.js'
 import { Refusal } from '../world/refusal.js'
 import { type Call, chatOf } from './call.js'
 
@@ -98,7 +98,7 @@ export class Flood {
     const counters = [
       [`overall ${botId}`, limits.overall],
       [`chat ${botId} ${chatId}`, limits.chat],
-      [`group ${botId} ${chatId}`, chat.kind === 'supergroup' ? limits.group : undefined],
+      [`group ${botId} ${chatId}`, isGroup(chat) ? limits.group : undefined],
     ] as const
     return counters.flatMap(([key, limit]) => (limit === undefined ? [] : [[key, limit] as const]))
   }

@@ -10,11 +10,12 @@ import {
 } from '../world/chats.js'
 import { findEntities } from '../world/entities.js'
 import { mediaContent } from '../world/media.js'
-import { hasRight, isIn, type Permissions } from '../world/members.js'
+import { hasRight, isIn } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
+import { assertMaySpeak, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
@@ -248,6 +249,7 @@ export class Presence {
     }
     if (room.kind === 'channel' && !hasRight(membership, 'can_post_messages'))
       throw this.refuse('posts', 'that takes the right can_post_messages')
+    this.attempt('writes', () => assertMaySpeak(world, room, actor, { content, voice: this.scene.voice }))
   }
 
   /** @internal The stored message behind one that was handed out. */
@@ -310,17 +312,6 @@ function captionContent(caption: string | undefined): Content {
   if (caption === undefined) return {}
   const entities = findEntities(caption)
   return { caption, ...(entities.length > 0 && { caption_entities: entities }) }
-}
-
-function permissionFor(content: Content): keyof Permissions {
-  if (content.photo !== undefined) return 'can_send_photos'
-  if (content.document !== undefined) return 'can_send_documents'
-  if (content.video !== undefined) return 'can_send_videos'
-  if (content.video_note !== undefined) return 'can_send_video_notes'
-  if (content.voice !== undefined) return 'can_send_voice_notes'
-  if (content.audio !== undefined) return 'can_send_audios'
-  if (content.poll !== undefined) return 'can_send_polls'
-  return content.text === undefined ? 'can_send_other_messages' : 'can_send_messages'
 }
 
 function countReactions(stored: StoredMessage): { type: ReactionType; total_count: number }[] {

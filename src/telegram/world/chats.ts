@@ -1,8 +1,9 @@
-import type { Chat, ChatPermissions, Message, ReactionType } from 'grammy/types'
+import type { Chat, Message, ReactionType } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
 import type { BotAccount, PersonAccount } from './accounts.js'
+import type { StoredFile } from './files.js'
 import type { InviteLink } from './invite-link.js'
-import { type Membership, membershipAt } from './members.js'
+import { type Membership, membershipAt, type Permissions } from './members.js'
 
 /** A message as the world keeps it: what everybody sees, and what Telegram alone knows. */
 export interface StoredMessage {
@@ -17,6 +18,12 @@ export interface StoredMessage {
   /** Rises over all chats with every message and every edit. */
   order: number
   readonly at: Ms
+  /** When the chat forgets it by itself. */
+  readonly expiresAt?: Ms | undefined
+  /** The automatic forward of a channel's post. */
+  copy?: StoredMessage
+  /** The bot that sent it through a person, from an inline query; it may edit it. */
+  readonly viaBotId?: number | undefined
 }
 
 /** A chat keeps its last hundred thousand messages. */
@@ -30,6 +37,8 @@ export class History {
   readonly pinned = new Set<number>()
   #nextId = 1
   #nextEphemeralId = 1
+
+  constructor(private readonly now: () => Ms) {}
 
   claimId(): number {
     return this.#nextId++
@@ -55,11 +64,11 @@ export class History {
   }
 
   find(messageId: number): StoredMessage | undefined {
-    return this.#messages.get(messageId)
+    return this.#kept(this.#messages.get(messageId))
   }
 
   findEphemeral(ephemeralId: number): StoredMessage | undefined {
-    return this.#ephemeral.get(ephemeralId)
+    return this.#kept(this.#ephemeral.get(ephemeralId))
   }
 
   remove(stored: StoredMessage): void {
@@ -70,7 +79,15 @@ export class History {
   }
 
   all(): readonly StoredMessage[] {
-    return [...this.#messages.values(), ...this.#ephemeral.values()]
+    const kept = (stored: StoredMessage) => this.#kept(stored) !== undefined
+    return [...this.#messages.values(), ...this.#ephemeral.values()].filter(kept)
+  }
+
+  /** What has expired is gone once somebody looks. */
+  #kept(stored: StoredMessage | undefined): StoredMessage | undefined {
+    if (stored?.expiresAt === undefined || this.now() < stored.expiresAt) return stored
+    this.remove(stored)
+    return undefined
   }
 }
 
@@ -110,14 +127,18 @@ export interface Forum {
   readonly general: Topic
 }
 
-/** A supergroup or a channel. */
+/** A group of either kind, or a channel. */
 export interface SharedChat {
-  readonly kind: 'supergroup' | 'channel'
+  readonly kind: 'group' | 'supergroup' | 'channel'
   readonly id: number
-  readonly title: string
+  title: string
+  description?: string | undefined
+  photo?: StoredFile | undefined
   readonly username?: string
-  readonly permissions: ChatPermissions
+  permissions: Permissions
   readonly members: Map<number, Membership>
+  /** What members are called, besides the titles of administrators. */
+  readonly tags: Map<number, string>
   readonly joinRequests: Map<number, JoinRequest>
   /** By their address, oldest first. */
   readonly invites: Map<string, InviteLink>
@@ -128,6 +149,22 @@ export interface SharedChat {
   lastBotId?: number
   /** The channel's discussion group, or the group's channel. */
   linkedId?: number
+  /** Seconds that members wait from one message to the next; 0: none. */
+  slowModeDelay: number
+  /** When each member may write again; the rest of the album they are sending, at once. */
+  readonly turns: Map<number, { readonly at: Ms; readonly album: string | undefined }>
+  /** Seconds after which new messages are deleted; 0: never. */
+  autoDeleteTime: number
+  /** Channels that may not write here. */
+  readonly bannedSenders: Set<number>
+  stickerSetName?: string | undefined
+  /** The supergroup that a group has become. */
+  migratedTo?: SharedChat
+}
+
+/** Whether it is a group, basic or super. */
+export function isGroup(chat: WorldChat): chat is SharedChat & { readonly kind: 'group' | 'supergroup' } {
+  return chat.kind === 'group' || chat.kind === 'supergroup'
 }
 
 export type WorldChat = PrivateChat | SharedChat

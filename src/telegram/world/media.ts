@@ -1,28 +1,129 @@
-import type { PhotoSize } from 'grammy/types'
-import type { StoredFile } from './files.js'
+import type { Document, PhotoSize, Sticker } from 'grammy/types'
+import { type FileKind, fileIdOf, type StoredFile, uniqueIdOf } from './files.js'
 import type { Content } from './posting.js'
 
+/** The kinds of files that a message can be of. */
+export type MediaKind = Exclude<FileKind, 'chat_photo'>
+
+/** What is said about a file by whoever sends it: files are not opened. */
+export interface MediaDetails {
+  readonly width?: number | undefined
+  readonly height?: number | undefined
+  /** Seconds. */
+  readonly duration?: number | undefined
+  readonly performer?: string | undefined
+  readonly title?: string | undefined
+  /** Of a video note: its diameter. */
+  readonly length?: number | undefined
+  readonly emoji?: string | undefined
+  readonly startTimestamp?: number | undefined
+  readonly thumbnail?: StoredFile | undefined
+  readonly cover?: StoredFile | undefined
+  /** Of a sticker that belongs to a set. */
+  readonly sticker?: Partial<Sticker> | undefined
+}
+
 /** What a message with this file says. */
-export function mediaContent(kind: 'photo' | 'document', file: StoredFile): Content {
-  if (kind === 'photo') return { photo: [photoSize(file)] }
-  return {
-    document: {
-      file_id: file.id,
-      file_unique_id: file.uniqueId,
-      file_name: file.name,
-      mime_type: file.type,
-      file_size: file.bytes.length,
-    },
+export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDetails = {}): Content {
+  switch (kind) {
+    case 'photo':
+      return { photo: [photoSize(file)] }
+    case 'document':
+      return { document: documentOf(kind, file, details) }
+    case 'animation':
+      // "For backward compatibility, when this field is set, the document field will also be set."
+      return {
+        animation: { ...documentOf(kind, file, details), ...sized(details), ...lasting(details) },
+        document: documentOf(kind, file, details),
+      }
+    case 'video':
+      return {
+        video: {
+          ...documentOf(kind, file, details),
+          ...sized(details),
+          ...lasting(details),
+          ...(details.cover !== undefined && { cover: [photoSize(details.cover)] }),
+          ...(details.startTimestamp !== undefined && { start_timestamp: details.startTimestamp }),
+        },
+      }
+    case 'audio':
+      return {
+        audio: {
+          ...documentOf(kind, file, details),
+          ...lasting(details),
+          ...(details.performer !== undefined && { performer: details.performer }),
+          ...(details.title !== undefined && { title: details.title }),
+        },
+      }
+    case 'voice':
+      return { voice: { ...bare(kind, file), ...lasting(details), mime_type: file.type } }
+    case 'video_note':
+      return {
+        video_note: {
+          ...bare(kind, file),
+          ...lasting(details),
+          length: details.length || USUAL.length,
+          ...thumbnailOf(details),
+        },
+      }
+    default:
+      return { sticker: stickerOf(file, details) }
   }
 }
 
-/** Pictures are not opened: every photo measures the same. */
-function photoSize(file: StoredFile): PhotoSize {
+/** Pictures are not opened: every photo measures the same, and so does what nobody gave the measure of. */
+const USUAL = { width: 800, height: 600, length: 384, sticker: 512 }
+
+export function photoSize(file: StoredFile): PhotoSize {
   return {
-    file_id: file.id,
-    file_unique_id: file.uniqueId,
+    file_id: fileIdOf(file, 'photo'),
+    file_unique_id: uniqueIdOf(file, 'photo'),
     file_size: file.bytes.length,
-    width: 800,
-    height: 600,
+    width: USUAL.width,
+    height: USUAL.height,
   }
+}
+
+/** A sticker by its format: .TGS are animated, .WEBM are videos, all else is a picture. */
+export function stickerOf(file: StoredFile, { emoji, sticker = {} }: MediaDetails): Sticker {
+  const format = stickerFormatOf(file)
+  return {
+    ...bare('sticker', file),
+    type: 'regular',
+    width: USUAL.sticker,
+    height: USUAL.sticker,
+    is_animated: format === 'animated',
+    is_video: format === 'video',
+    ...(emoji !== undefined && emoji !== '' && { emoji }),
+    ...sticker,
+  }
+}
+
+export function stickerFormatOf({ name, type }: StoredFile): 'static' | 'animated' | 'video' {
+  if (/\.tgs$/i.test(name) || type === 'application/x-tgsticker') return 'animated'
+  return /\.webm$/i.test(name) || type === 'video/webm' ? 'video' : 'static'
+}
+
+function bare(kind: FileKind, file: StoredFile) {
+  return {
+    file_id: fileIdOf(file, kind),
+    file_unique_id: uniqueIdOf(file, kind),
+    file_size: file.bytes.length,
+  }
+}
+
+function documentOf(kind: FileKind, file: StoredFile, details: MediaDetails): Document {
+  return { ...bare(kind, file), file_name: file.name, mime_type: file.type, ...thumbnailOf(details) }
+}
+
+function sized({ width, height }: MediaDetails) {
+  return { width: width || USUAL.width, height: height || USUAL.height }
+}
+
+function lasting({ duration }: MediaDetails) {
+  return { duration: duration ?? 0 }
+}
+
+function thumbnailOf({ thumbnail }: MediaDetails) {
+  return thumbnail === undefined ? {} : { thumbnail: photoSize(thumbnail) }
 }

@@ -64,6 +64,25 @@ export function completePermissions(given: ChatPermissions, independent: boolean
   return complete
 }
 
+/** What members of a new chat may do. */
+export function newPermissions(kind: 'group' | 'supergroup' | 'channel'): Permissions {
+  const withheld = ['can_change_info', 'can_pin_messages', 'can_manage_topics', 'can_edit_tag']
+  return Object.fromEntries(
+    PERMISSIONS.map((name) => [name, kind === 'group' || !withheld.includes(name)]),
+  ) as Permissions
+}
+
+/** What somebody may do in a chat, as far as permissions go; administrators may do everything. */
+export function isPermitted(
+  { permissions }: { readonly permissions: Permissions },
+  membership: Membership,
+  permission: keyof Permissions,
+): boolean {
+  if (isAdministrator(membership)) return true
+  if (!isIn(membership) || !permissions[permission]) return false
+  return membership.status !== 'restricted' || membership.permissions[permission]
+}
+
 /** A restriction that restricts nothing of what ordinary members may do is none. */
 export function isUnrestricted(permissions: Permissions): boolean {
   return PERMISSIONS.slice(0, 10).every((name) => permissions[name])
@@ -91,7 +110,7 @@ export type Right = Exclude<keyof ChatAdministratorRights, 'is_anonymous'>
 
 /** All rights that exist in this kind of chat: as given, the rest `otherwise`. */
 export function completeRights(
-  kind: 'supergroup' | 'channel',
+  kind: 'group' | 'supergroup' | 'channel',
   given: Partial<ChatAdministratorRights>,
   otherwise: boolean,
 ): ChatAdministratorRights {

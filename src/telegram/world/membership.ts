@@ -1,6 +1,6 @@
 import type { ChatMemberUpdated } from 'grammy/types'
 import type { Account, PersonAccount } from './accounts.js'
-import { describeChat, type PrivateChat, type SharedChat } from './chats.js'
+import { describeChat, isGroup, type PrivateChat, type SharedChat } from './chats.js'
 import { describeInvite, type InviteLink } from './invite-link.js'
 import {
   describeMember,
@@ -47,7 +47,7 @@ export function changeMembership(world: World, change: Change): void {
   for (const bot of world.botsIn(chat))
     if (bot !== target && isAdministrator(world.membership(chat, bot.id)))
       world.emit(bot, 'chat_member', updateFor(bot.id))
-  if (chat.kind === 'supergroup' && isIn(old) !== isIn(current))
+  if (isGroup(chat) && isIn(old) !== isIn(current))
     post(world, chat, {
       author: isIn(current) && change.viaJoinRequest === true ? target : performer,
       content: isIn(current) ? { new_chat_members: [target.user] } : { left_chat_member: target.user },

@@ -1,9 +1,17 @@
 import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
-import { describeChat, type SharedChat, type StoredMessage, type Topic, type WorldChat } from './chats.js'
+import {
+  describeChat,
+  isGroup,
+  type SharedChat,
+  type StoredMessage,
+  type Topic,
+  type WorldChat,
+} from './chats.js'
 import { contentOf, originOf } from './forwarding.js'
 import { isIn } from './members.js'
 import { isMeantFor } from './privacy.js'
+import { noteTurn } from './speaking.js'
 import type { World } from './world.js'
 
 /** Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
@@ -34,6 +42,8 @@ export interface Draft {
   readonly replyMarkup?: InlineKeyboardMarkup | undefined
   /** The topic it belongs to, other than the General one; `new`: it opens one. */
   readonly thread?: Topic | 'new' | undefined
+  /** The bot whose inline result it is. */
+  readonly viaBot?: BotAccount | undefined
 }
 
 /** Puts a message into a chat, and into the queues of the bots that get to see it. No rights are checked here. */
@@ -55,12 +65,19 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
       receiver_user: draft.receiver.user,
     }),
     ...(replyTo !== undefined && { reply_to_message: withoutReply(replyTo.message) }),
+    ...(draft.viaBot !== undefined && { via_bot: draft.viaBot.user }),
     ...draft.content,
     ...(draft.replyMarkup !== undefined && { reply_markup: draft.replyMarkup }),
   }
-  const stored = keep(world, chat, message, draft.author.id, draft.receiver?.id)
+  const stored = keep(world, chat, message, {
+    authorId: draft.author.id,
+    ...(draft.receiver !== undefined && { receiverId: draft.receiver.id }),
+    ...(draft.viaBot !== undefined && { viaBotId: draft.viaBot.id }),
+  })
   if (chat.kind === 'private' && draft.author.kind === 'person') chat.started = true
   announce(world, stored, chat.kind === 'channel' ? 'channel_post' : 'message')
+  if (chat.kind !== 'private' && !isService(message))
+    noteTurn(world, chat, draft.author.id, message.media_group_id)
   if (chat.kind !== 'private' && draft.author.kind === 'bot' && !ephemeral) chat.lastBotId = draft.author.id
   if (chat.kind === 'channel' && chat.linkedId !== undefined && !ephemeral && !isService(message))
     forwardToDiscussion(world, chat, stored)
@@ -76,21 +93,19 @@ function senderOf(chat: WorldChat, draft: Draft): { from?: User; sender_chat?: M
   }
 }
 
-function keep(
-  world: World,
-  chat: WorldChat,
-  message: Message,
-  authorId: number,
-  receiverId?: number,
-): StoredMessage {
+type Known = Pick<StoredMessage, 'authorId' | 'receiverId' | 'viaBotId'>
+
+function keep(world: World, chat: WorldChat, message: Message, known: Known): StoredMessage {
+  const at = world.clock.now()
+  const lifetime = chat.kind === 'private' || isService(message) ? 0 : chat.autoDeleteTime
   const stored: StoredMessage = {
     chat,
     message,
-    authorId,
-    ...(receiverId !== undefined && { receiverId }),
+    ...known,
     reactions: new Map(),
     order: world.nextOrder(),
-    at: world.clock.now(),
+    at,
+    ...(lifetime > 0 && { expiresAt: at + lifetime * 1000 }),
   }
   chat.history.add(stored)
   world.show(stored)
@@ -113,7 +128,8 @@ function forwardToDiscussion(world: World, channel: SharedChat, original: Stored
     forward_origin: originOf(original),
     ...contentOf(original.message),
   }
-  announce(world, keep(world, group, copy, TELEGRAM_USER.id), 'message')
+  original.copy = keep(world, group, copy, { authorId: TELEGRAM_USER.id })
+  announce(world, original.copy, 'message')
 }
 
 /** Changes what a message says. The caller has made sure that it differs. */
@@ -123,6 +139,11 @@ export function edit(world: World, stored: StoredMessage, content: Content): voi
   stored.order = world.nextOrder()
   world.show(stored)
   announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
+  if (stored.copy === undefined) return
+  // The discussion group shows the post as it is now.
+  const { text: _, entities: __, caption: ___, caption_entities: ____, ...rest } = stored.copy.message
+  stored.copy.message = rest
+  edit(world, stored.copy, contentOf(stored.message))
 }
 
 /** A keyboard changes silently: no edit date, and no update. */
@@ -170,7 +191,7 @@ function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
     return gone?.kind === 'bot' && !isIn(world.membership(chat, gone.id)) ? [...bots, gone] : bots
   }
   const byBot = world.accounts.find(authorId)?.kind === 'bot'
-  if (byBot && chat.kind === 'supergroup' && !isService(message)) return []
+  if (byBot && isGroup(chat) && !isService(message)) return []
   if (isToldToItsAuthor(message)) return bots
   const others = bots.filter((bot) => bot.id !== authorId)
   return isService(message) ? others : others.filter((bot) => isMeantFor(world, bot, stored))
@@ -186,6 +207,13 @@ const SERVICE = [
   'forum_topic_reopened',
   'general_forum_topic_hidden',
   'general_forum_topic_unhidden',
+  'new_chat_title',
+  'new_chat_photo',
+  'delete_chat_photo',
+  'message_auto_delete_timer_changed',
+  'migrate_to_chat_id',
+  'migrate_from_chat_id',
+  'group_chat_created',
 ] as const satisfies readonly (keyof Message)[]
 
 export function isService(message: Message): boolean {

@@ -1,6 +1,6 @@
 import type { Message } from 'grammy/types'
 import type { BotAccount } from './accounts.js'
-import type { SharedChat, StoredMessage } from './chats.js'
+import { isGroup, type SharedChat, type StoredMessage } from './chats.js'
 import { isAdministrator } from './members.js'
 import type { World } from './world.js'
 
@@ -11,7 +11,7 @@ import type { World } from './world.js'
  */
 export function isMeantFor(world: World, bot: BotAccount, stored: StoredMessage): boolean {
   const { chat } = stored
-  if (chat.kind !== 'supergroup' || bot.me.can_read_all_group_messages) return true
+  if (!isGroup(chat) || bot.me.can_read_all_group_messages) return true
   if (isAdministrator(world.membership(chat, bot.id))) return true
   return concerns(chat, bot, stored.message)
 }

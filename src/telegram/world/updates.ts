@@ -46,8 +46,11 @@ export class UpdateQueue {
     return this.#allowed === undefined ? !ONLY_WHEN_NAMED.has(kind) : this.#allowed.has(kind)
   }
 
-  push<K extends UpdateKind>(kind: K, payload: NonNullable<Update[K]>): void {
-    if (this.wants(kind)) this.#add({ update_id: this.#nextId, [kind]: payload }, false)
+  /** Whether the bot wants it. */
+  push<K extends UpdateKind>(kind: K, payload: NonNullable<Update[K]>): boolean {
+    if (!this.wants(kind)) return false
+    this.#add({ update_id: this.#nextId, [kind]: payload }, false)
+    return true
   }
 
   /** Puts an update in as it is, past `allowed_updates`. Without an id it gets the next one. */

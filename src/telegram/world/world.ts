@@ -13,10 +13,11 @@ import {
 import type { TelegramClock } from './clock.js'
 import { Files } from './files.js'
 import type { InviteLink } from './invite-link.js'
-import { hasRight, isIn, type Membership } from './members.js'
+import { hasRight, isIn, type Membership, newPermissions } from './members.js'
 import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
 import { Shelf } from './shelf.js'
+import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
 
 /**
@@ -91,11 +92,14 @@ const JOIN_LIFETIME = 10_000
 const ASKED_LATELY = 300_000
 
 const FIRST_SHARED_CHAT = 1_001_000_000_001
+const FIRST_BASIC_GROUP = 4_001_000_001
+const LAST_BASIC_GROUP = -1_000_000_000_000
 
 /** All that exists: accounts, chats, messages, open queries. It knows nothing of HTTP. */
 export class World {
   readonly accounts: Accounts
   readonly files = new Files()
+  readonly stickerSets = new StickerSets()
   readonly callbackQueries: OpenQueries<CallbackAnswer>
   readonly inlineQueries: OpenQueries<InlineAnswer>
   readonly checkoutQueries: OpenQueries<CheckoutAnswer>
@@ -105,6 +109,8 @@ export class World {
   /** What bots call the things they sell, which nobody sees but they. */
   readonly invoicePayloads = new WeakMap<StoredMessage, string>()
   readonly joinQueries: OpenQueries<JoinAnswer>
+  /** Called with every update that goes out. Throws, if something is wrong with it: that is a defect. */
+  inspect?: (kind: UpdateKind, payload: unknown) => void
 
   readonly #shared = new Map<number, SharedChat>()
   readonly #private = new Map<string, PrivateChat>()
@@ -145,12 +151,15 @@ export class World {
     forum?: Forum,
   ): SharedChat {
     const what = kind === 'channel' ? 'createChannel' : 'createGroup'
+    const isBasic = kind === 'group'
     let id = options.id
-    if (id === undefined) id = -(FIRST_SHARED_CHAT + this.#shared.size)
-    if (!Number.isSafeInteger(id) || id > -1_000_000_000_000)
+    if (id === undefined) id = -((isBasic ? FIRST_BASIC_GROUP : FIRST_SHARED_CHAT) + this.#shared.size)
+    if (!Number.isSafeInteger(id) || (isBasic ? id >= 0 || id <= LAST_BASIC_GROUP : id > -1_000_000_000_000))
       throw new SentinelError(
         'telegram.invalid',
-        `${what}: id ${id} is none of a supergroup or channel. Use one like -1001234567890, or leave it out.`,
+        isBasic
+          ? `${what}: id ${id} is none of a basic group. Use one like -4001234567, or leave it out.`
+          : `${what}: id ${id} is none of a supergroup or channel. Use one like -1001234567890, or leave it out.`,
       )
     if (this.#shared.has(id))
       throw new SentinelError(
@@ -163,25 +172,17 @@ export class World {
       id,
       title: options.title,
       ...(options.username !== undefined && { username: options.username }),
-      permissions: {
-        can_send_messages: true,
-        can_send_audios: true,
-        can_send_documents: true,
-        can_send_photos: true,
-        can_send_videos: true,
-        can_send_video_notes: true,
-        can_send_voice_notes: true,
-        can_send_polls: true,
-        can_send_other_messages: true,
-        can_add_web_page_previews: true,
-        can_react_to_messages: true,
-        can_invite_users: true,
-      },
+      permissions: newPermissions(kind),
       members: new Map(),
+      tags: new Map(),
       joinRequests: new Map(),
       invites: new Map(),
-      history: new History(),
+      history: new History(() => this.clock.now()),
       forum,
+      slowModeDelay: 0,
+      turns: new Map(),
+      autoDeleteTime: 0,
+      bannedSenders: new Set(),
     }
     // The General topic's id is 1, so no other topic's first message may have it.
     if (forum !== undefined) chat.history.claimId()
@@ -220,7 +221,14 @@ export class World {
     const key = `${person.id}:${bot.id}`
     let chat = this.#private.get(key)
     if (chat === undefined) {
-      chat = { kind: 'private', person, bot, history: new History(), started: false, blocked: false }
+      chat = {
+        kind: 'private',
+        person,
+        bot,
+        history: new History(() => this.clock.now()),
+        started: false,
+        blocked: false,
+      }
       this.#private.set(key, chat)
     }
     return chat
@@ -255,7 +263,7 @@ export class World {
   }
 
   emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {
-    bot.queue.push(kind, payload)
+    if (bot.queue.push(kind, payload)) this.inspect?.(kind, payload)
   }
 
   /** A raw update from outside; the queries in it can be answered like those of people. */

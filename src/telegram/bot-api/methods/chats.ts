@@ -1,5 +1,6 @@
-import type { ChatFullInfo } from 'grammy/types'
+import type { ChatFullInfo, ChatPhoto } from 'grammy/types'
 import type { SharedChat } from '../../world/chats.js'
+import { fileIdOf, type StoredFile, uniqueIdOf } from '../../world/files.js'
 import { primaryInvite } from '../../world/invites.js'
 import { describeMember, isAdministrator, isIn, LEFT } from '../../world/members.js'
 import { changeMembership } from '../../world/membership.js'
@@ -47,16 +48,25 @@ export const chatMethods: Methods = {
       }),
       ...(chat.linkedId !== undefined && { linked_chat_id: chat.linkedId }),
       ...(invite !== undefined && { invite_link: invite.url }),
+      ...(chat.description !== undefined && { description: chat.description }),
+      ...(chat.photo !== undefined && { photo: chatPhoto(chat.photo) }),
+      ...(chat.autoDeleteTime > 0 && { message_auto_delete_time: chat.autoDeleteTime }),
       ...COMMON,
     }
-    return chat.kind === 'channel'
-      ? { ...described, type: 'channel' }
-      : {
-          ...described,
-          type: 'supergroup',
-          permissions: chat.permissions,
-          ...(chat.forum !== undefined && { is_forum: true }),
-        }
+    if (chat.kind === 'channel') return { ...described, type: 'channel' }
+    const { permissions } = chat
+    if (chat.kind === 'group') {
+      const { username: _, active_usernames: __, linked_chat_id: ___, ...basic } = described
+      return { ...basic, type: 'group', permissions }
+    }
+    return {
+      ...described,
+      type: 'supergroup',
+      permissions,
+      ...(chat.forum !== undefined && { is_forum: true as const }),
+      ...(chat.slowModeDelay > 0 && { slow_mode_delay: chat.slowModeDelay }),
+      ...(chat.stickerSetName !== undefined && { sticker_set_name: chat.stickerSetName }),
+    }
   },
 
   getChatMember(call) {
@@ -98,6 +108,16 @@ export const chatMethods: Methods = {
     changeMembership(world, { chat, target: bot, next: LEFT, performer: bot })
     return true
   },
+}
+
+function chatPhoto(photo: StoredFile): ChatPhoto {
+  const [id, uniqueId] = [fileIdOf(photo, 'chat_photo'), uniqueIdOf(photo, 'chat_photo')]
+  return {
+    small_file_id: id,
+    small_file_unique_id: uniqueId,
+    big_file_id: id,
+    big_file_unique_id: uniqueId,
+  }
 }
 
 function countMembers(call: Call): number {

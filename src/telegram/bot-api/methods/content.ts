@@ -3,23 +3,18 @@ import type { PersonAccount } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { parseFormatted, settleText } from '../../world/formatting.js'
 import type { Parsed } from '../../world/markdown.js'
-import { hasRight } from '../../world/members.js'
-import { LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting.js'
+import { type Content, LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
+import { assertMaySpeak } from '../../world/speaking.js'
 import type { World } from '../../world/world.js'
 import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
 
-/** The chat a bot wants to write to, after all that may speak against it. */
-export function writableChat(call: Call): WorldChat {
+/** The chat a bot wants to write to, after all that may speak against this content there. */
+export function writableChat(call: Call, content: Content): WorldChat {
   const chat = chatOf(call)
   assertPresent(call, chat)
-  if (chat.kind === 'private') return chat
-  const membership = call.world.membership(chat, call.bot.id)
-  if (chat.kind === 'channel' && !hasRight(membership, 'can_post_messages'))
-    throw badRequest('need administrator rights in the channel chat')
-  if (membership.status === 'restricted' && !membership.permissions.can_send_messages)
-    throw badRequest('not enough rights to send text messages to the chat')
+  assertMaySpeak(call.world, chat, call.bot, { content })
   return chat
 }
 

@@ -11,13 +11,12 @@ import { say, threadOf } from './sending.js'
 export const forwardingMethods: Methods = {
   forwardMessage(call) {
     const stored = sourceMessage(call, 'forward')
-    return forward(call, writableChat(call), stored).message
+    return forward(call, stored).message
   },
 
   forwardMessages(call) {
     const sources = sourceMessages(call, 'forward')
-    const chat = writableChat(call)
-    return inAlbums(call, sources, (stored, album) => forward(call, chat, stored, album))
+    return inAlbums(call, sources, (stored, album) => forward(call, stored, album))
   },
 
   copyMessage(call) {
@@ -39,7 +38,7 @@ export const forwardingMethods: Methods = {
         ...(caption !== undefined && { caption }),
         ...(caption_entities !== undefined && { caption_entities }),
       }
-      return say(call, writableChat(call), { ...rest, ...(!bare && captions), ...album })
+      return say(call, { ...rest, ...(!bare && captions), ...album })
     })
   },
 }
@@ -80,8 +79,9 @@ function isMovable({ message }: StoredMessage, deed: Deed): boolean {
   return deed === 'forward' || message.invoice === undefined
 }
 
-function forward(call: Call, chat: WorldChat, stored: StoredMessage, album: Album = {}): StoredMessage {
+function forward(call: Call, stored: StoredMessage, album: Album = {}): StoredMessage {
   const { media_group_id: _, ...content } = contentOf(stored.message)
+  const chat = writableChat(call, { ...content, ...album })
   return post(call.world, chat, {
     author: call.bot,
     content: {
@@ -97,7 +97,7 @@ function forward(call: Call, chat: WorldChat, stored: StoredMessage, album: Albu
 function copy(call: Call, content: Content): MessageId {
   const { media_group_id: _, ...rest } = content
   // Buttons do not come along, unless the call brings new ones.
-  return { message_id: say(call, writableChat(call), rest).message.message_id }
+  return { message_id: say(call, rest).message.message_id }
 }
 
 /** A poll is copied anew: nobody has voted in it. */

@@ -1,4 +1,5 @@
 import type { Methods } from '../call.js'
+import { chatSettingMethods } from './chat-settings.js'
 import { chatMethods } from './chats.js'
 import { ephemeralMethods } from './ephemeral.js'
 import { forwardingMethods } from './forwarding.js'
@@ -12,6 +13,7 @@ import { pollMethods } from './polls.js'
 import { profileMethods } from './profile.js'
 import { queryMethods } from './queries.js'
 import { reactionMethods } from './reactions.js'
+import { stickerMethods } from './stickers.js'
 import { thingMethods } from './things.js'
 import { topicMethods } from './topics.js'
 import { updateMethods } from './updates.js'
@@ -20,6 +22,7 @@ import { updateMethods } from './updates.js'
 export const METHODS: Methods = {
   ...updateMethods,
   ...chatMethods,
+  ...chatSettingMethods,
   ...memberMethods,
   ...inviteMethods,
   ...messageMethods,
@@ -33,5 +36,6 @@ export const METHODS: Methods = {
   ...thingMethods,
   ...ephemeralMethods,
   ...mediaMethods,
+  ...stickerMethods,
   ...queryMethods,
 }

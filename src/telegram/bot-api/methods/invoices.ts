@@ -1,7 +1,6 @@
 import type { Message } from 'grammy/types'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
-import { writableChat } from './content.js'
 import { say } from './sending.js'
 
 export const invoiceMethods: Methods = {
@@ -27,7 +26,7 @@ export const invoiceMethods: Methods = {
       currency,
       total_amount: total,
     }
-    const stored = say(call, writableChat(call), { invoice })
+    const stored = say(call, { invoice })
     call.world.invoicePayloads.set(stored, payload)
     return stored.message as Message.InvoiceMessage
   },

@@ -1,75 +1,131 @@
 import type { Message } from 'grammy/types'
-import type { StoredFile } from '../../world/files.js'
-import { mediaContent } from '../../world/media.js'
+import { fileIdOf, kindOf, type StoredFile, uniqueIdOf } from '../../world/files.js'
+import { type MediaDetails, type MediaKind, mediaContent } from '../../world/media.js'
 import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
+import { knownSticker } from '../../world/stickers.js'
 import type { Call, Methods } from '../call.js'
 import { Params } from '../params.js'
 import { captionContent, writableChat } from './content.js'
+import { fileNamed, fileOf, neededFile } from './input-files.js'
 import { say } from './sending.js'
+
+/** "Maximum file size to download is 20 MB" (getFile). */
+const LARGEST_DOWNLOAD = 20 * 1024 * 1024
+/** MAX_LENGTH and MAX_DURATION of tdlib/telegram-bot-api: pixels, and a day in seconds. */
+const MOST_PIXELS = 10_000
+const LONGEST = 86_400
 
 export const mediaMethods: Methods = {
   sendPhoto: (call) => send(call, 'photo') as Message.PhotoMessage,
   sendDocument: (call) => send(call, 'document') as Message.DocumentMessage,
+  sendVideo: (call) => send(call, 'video') as Message.VideoMessage,
+  sendAudio: (call) => send(call, 'audio') as Message.AudioMessage,
+  sendVoice: (call) => send(call, 'voice') as Message.VoiceMessage,
+  sendAnimation: (call) => send(call, 'animation') as Message.AnimationMessage,
+  sendVideoNote: (call) => send(call, 'video_note', false) as Message.VideoNoteMessage,
+  sendSticker: (call) => send(call, 'sticker', false) as Message.StickerMessage,
 
-  /** Photos and documents; other media are refused. */
   sendMediaGroup(call) {
-    const { world, params } = call
-    const media = params.objects('media') ?? []
-    if (media.length < 2 || media.length > 10) throw badRequest('wrong number of media in the album')
-    const contents = media.map((entry): Content => {
-      const item = new Params(new Map(Object.entries(entry)))
-      const kind = item.text('type')
-      if (kind !== 'photo' && kind !== 'document')
-        throw badRequest(`can't parse InputMedia: ${kind} is not served here`)
-      const file = findFile(call, item.text('media'), kind)
-      return { ...mediaContent(kind, file), ...captionContent(world, item) }
-    })
-    const chat = writableChat(call)
-    const album = world.nextAlbumId()
-    return contents.map(
-      (content) => say(call, chat, { ...content, media_group_id: album }).message,
-    ) as (Message.PhotoMessage & Message.DocumentMessage)[]
+    const media = call.params.objects('media') ?? []
+    if (media.length === 0) throw badRequest('there are no messages to send')
+    if (media.length > 10) throw badRequest('too many messages to send as an album')
+    const items = media.map((entry) => mediaItem(call, entry, true))
+    const kinds = new Set(items.map(({ kind }) => kind))
+    for (const kind of ['audio', 'document'] as const)
+      if (kinds.has(kind) && kinds.size > 1)
+        throw badRequest(`${kind === 'audio' ? 'Audio' : 'Document'} can't be mixed with other media types`)
+    const above = items.map(({ content }) => content.show_caption_above_media === true)
+    if (new Set(above).size > 1)
+      throw badRequest('parameter show_caption_above_media must be the same for all messages')
+    const album = items.length === 1 ? {} : { media_group_id: call.world.nextAlbumId() }
+    const contents = items.map(({ content }): Content => ({ ...content, ...album }))
+    // All of them or none.
+    for (const content of contents) writableChat(call, content)
+    return contents.map((content) => say(call, content).message) as (Message.PhotoMessage &
+      Message.VideoMessage)[]
   },
 
   getFile({ world, params }) {
-    const file = world.files.find(params.text('file_id') ?? '')
-    if (file === undefined) throw badRequest('wrong file_id or the file is temporarily unavailable')
+    const id = params.text('file_id') ?? ''
+    if (id === '') throw badRequest('file_id not specified')
+    const file = world.files.find(id)
+    const kind = kindOf(id)
+    if (file === undefined || kind === undefined)
+      throw badRequest('wrong file_id or the file is temporarily unavailable')
+    if (file.bytes.length > LARGEST_DOWNLOAD) throw badRequest('file is too big')
     return {
-      file_id: file.id,
-      file_unique_id: file.uniqueId,
+      file_id: fileIdOf(file, kind),
+      file_unique_id: uniqueIdOf(file, kind),
       file_size: file.bytes.length,
-      file_path: pathOf(file),
+      file_path: `files/${id}`,
     }
   },
 }
 
-function send(call: Call, kind: 'photo' | 'document'): Message {
-  const file = call.params.upload(kind) ?? findFile(call, call.params.text(kind), kind)
-  const stored = 'id' in file ? file : call.world.files.store(file.bytes, file.name, file.type)
-  const content = { ...mediaContent(kind, stored), ...captionContent(call.world, call.params) }
-  const chat = writableChat(call)
-  return say(call, chat, content).message
+function send(call: Call, kind: MediaKind, captioned = true): Message {
+  const file = neededFile(call, kind, kind)
+  const content = contentOf(call, call.params, kind, file)
+  return say(call, captioned ? { ...content, ...captionOf(call, call.params) } : content).message
 }
 
-/** A file by its id, or one that came along in the same request (`attach://name`). */
-function findFile(
-  { world, params }: Call,
-  given: string | undefined,
-  kind: 'photo' | 'document',
-): StoredFile {
-  if (given === undefined || given === '') throw badRequest(`there is no ${kind} in the request`)
-  if (given.startsWith('attach://')) {
-    const upload = params.upload(given.slice('attach://'.length))
-    if (upload === undefined) throw badRequest(`there is no ${kind} in the request`)
-    return world.files.store(upload.bytes, upload.name, upload.type)
+/** What is said about a file, in the parameters of a call or in one of its InputMedia. */
+function contentOf(call: Call, params: Params, kind: MediaKind, file: StoredFile): Content {
+  const details: MediaDetails = {
+    width: within(params.integer('width'), MOST_PIXELS),
+    height: within(params.integer('height'), MOST_PIXELS),
+    duration: within(params.integer('duration'), LONGEST),
+    length: within(params.integer('length'), MOST_PIXELS),
+    startTimestamp: within(params.integer('start_timestamp'), LONGEST),
+    performer: params.text('performer'),
+    title: params.text('title'),
+    emoji: params.text('emoji'),
+    thumbnail: isUpload(call, params, 'thumbnail') ? attached(call, params, 'thumbnail') : undefined,
+    cover: attached(call, params, 'cover'),
+    sticker: kind === 'sticker' ? knownSticker(call.world, file) : undefined,
   }
-  const file = world.files.find(given)
-  if (file !== undefined) return file
-  if (/^https?:\/\//.test(given)) throw badRequest('failed to get HTTP URL content')
-  throw badRequest('wrong file identifier/HTTP URL specified')
+  return {
+    ...mediaContent(kind, file, details),
+    ...(params.flag('has_spoiler') && SPOILABLE.has(kind) && { has_media_spoiler: true }),
+  }
 }
 
-function pathOf(file: StoredFile): string {
-  return `files/${file.id}`
+const SPOILABLE: ReadonlySet<MediaKind> = new Set(['photo', 'video', 'animation'])
+
+export function captionOf(call: Call, params: Params): Content {
+  const caption = captionContent(call.world, params)
+  const isAbove = params.flag('show_caption_above_media')
+  return { ...caption, ...(isAbove && { show_caption_above_media: true }) }
+}
+
+function within(given: number | undefined, most: number): number | undefined {
+  return given === undefined ? undefined : Math.min(Math.max(given, 0), most)
+}
+
+/** "Thumbnails can't be reused and can be only uploaded as a new file"; whatever else is given is ignored. */
+function isUpload(call: Call, params: Params, name: string): boolean {
+  return params.text(name)?.startsWith('attach://') === true || call.params.upload(name) !== undefined
+}
+
+function attached(call: Call, params: Params, name: string): StoredFile | undefined {
+  return params === call.params ? fileOf(call, name, 'photo') : fileNamed(call, params.text(name), 'photo')
+}
+
+const ITEMS: ReadonlySet<string> = new Set(['photo', 'video', 'animation', 'audio', 'document'])
+
+/** One InputMedia: of an album, or to put into a message in place of what is there. */
+export function mediaItem(
+  call: Call,
+  entry: Readonly<Record<string, unknown>>,
+  inAlbum: boolean,
+): { readonly kind: MediaKind; readonly content: Content } {
+  const item = new Params(new Map(Object.entries(entry)))
+  const kind = item.text('type') ?? ''
+  if (!ITEMS.has(kind)) throw badRequest(`can't parse InputMedia: type "${kind}" is unsupported`)
+  if (inAlbum && kind === 'animation')
+    throw badRequest(`can't parse InputMedia: type "${kind}" can't be used in sendMediaGroup`)
+  const media = kind as MediaKind
+  const file = fileNamed(call, item.text('media'), media)
+  if (file === undefined) throw badRequest("can't parse InputMedia: media not found")
+  return { kind: media, content: { ...contentOf(call, item, media, file), ...captionOf(call, item) } }
 }

@@ -26,13 +26,12 @@ const DELETABLE_FOR = 48 * 3_600_000
 export const messageMethods: Methods = {
   sendMessage(call) {
     const content = textContent(call)
-    const chat = writableChat(call)
-    return say(call, chat, content).message as Message.TextMessage
+    return say(call, content).message as Message.TextMessage
   },
 
   sendChatAction(call) {
     if (!ACTIONS.has(call.params.text('action') ?? '')) throw badRequest('wrong parameter action in request')
-    writableChat(call)
+    writableChat(call, {})
     return true
   },
 

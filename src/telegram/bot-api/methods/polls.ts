@@ -5,7 +5,7 @@ import { badRequest } from '../../world/refusal.js'
 import type { World } from '../../world/world.js'
 import { type Call, type Methods, required } from '../call.js'
 import { Params } from '../params.js'
-import { formattedText, inlineKeyboard, writableChat } from './content.js'
+import { formattedText, inlineKeyboard } from './content.js'
 import { presentChat } from './messages.js'
 import { say } from './sending.js'
 
@@ -15,11 +15,11 @@ const UNMEASURED = 4096
 export const pollMethods: Methods = {
   sendPoll(call) {
     const terms = termsOf(call)
-    const chat = writableChat(call)
+    const chat = presentChat(call)
     if (chat.kind === 'channel' && !terms.isAnonymous)
       throw badRequest("non-anonymous polls can't be sent to channel chats")
     const poll = createPoll(call.world, call.bot, terms)
-    const stored = say(call, chat, { poll: describePoll(call.world, poll) })
+    const stored = say(call, { poll: describePoll(call.world, poll) })
     call.world.polls.keep(poll.id, poll)
     return stored.message as Message.PollMessage
   },

@@ -4,10 +4,11 @@ import { type Content, post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertOpen, forumOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
-import { ephemeralReceiver, inlineKeyboard, repliedMessage } from './content.js'
+import { ephemeralReceiver, inlineKeyboard, repliedMessage, writableChat } from './content.js'
 
 /** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons. */
-export function say(call: Call, chat: WorldChat, content: Content): StoredMessage {
+export function say(call: Call, content: Content): StoredMessage {
+  const chat = writableChat(call, content)
   const replyTo = repliedMessage(call, chat)
   return post(call.world, chat, {
     author: call.bot,

@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto'
 import type { Location, Message } from 'grammy/types'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
-import { writableChat } from './content.js'
 import { say } from './sending.js'
 
 /** The emoji that are thrown, and how many ways they fall. */
@@ -20,19 +19,19 @@ export const thingMethods: Methods = {
     const emoji = call.params.text('emoji') ?? '🎲'
     const sides = DICE.get(emoji)
     if (sides === undefined) throw badRequest('EMOTICON_INVALID')
-    const chat = writableChat(call)
-    return say(call, chat, { dice: { emoji, value: randomInt(1, sides + 1) } }).message as Message.DiceMessage
+    const dice = { emoji, value: randomInt(1, sides + 1) }
+    return say(call, { dice }).message as Message.DiceMessage
   },
 
   sendLocation(call) {
     const location = locationOf(call)
-    return say(call, writableChat(call), { location }).message as Message.LocationMessage
+    return say(call, { location }).message as Message.LocationMessage
   },
 
   sendVenue(call) {
     const location = locationOf(call)
     const venue = { location, title: needed(call, 'title'), address: needed(call, 'address') }
-    return say(call, writableChat(call), { venue, location }).message as Message.VenueMessage
+    return say(call, { venue, location }).message as Message.VenueMessage
   },
 
   sendContact(call) {
@@ -44,7 +43,7 @@ export const thingMethods: Methods = {
       ...(lastName !== undefined && { last_name: lastName }),
       ...(vcard !== undefined && { vcard }),
     }
-    return say(call, writableChat(call), { contact }).message as Message.ContactMessage
+    return say(call, { contact }).message as Message.ContactMessage
   },
 }
 

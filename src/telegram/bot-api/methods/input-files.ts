@@ -1,0 +1,67 @@
+import { calledOf, type FileKind, kindOf, type StoredFile } from '../../world/files.js'
+import { badRequest } from '../../world/refusal.js'
+import type { Call } from '../call.js'
+import type { Upload } from '../multipart.js'
+
+/** What Telegram takes of each kind, in bytes: 10 MB of a photo, 50 MB of anything else ("Sending files"). */
+const LARGEST_PHOTO = 10 * 1024 * 1024
+const LARGEST = 50 * 1024 * 1024
+
+/** A file that a call names: one that came along under this name, or is named by what stands there. */
+export function fileOf(call: Call, name: string, kind: FileKind): StoredFile | undefined {
+  const upload = call.params.upload(name)
+  return upload === undefined ? fileNamed(call, call.params.text(name), kind) : keep(call, upload, kind)
+}
+
+/** A file by its id, or one that came along in the same request (`attach://part`); undefined: none is named. */
+export function fileNamed(call: Call, given: string | undefined, kind: FileKind): StoredFile | undefined {
+  if (given === undefined || given === '') return undefined
+  if (given.startsWith('attach://')) {
+    const upload = call.params.upload(given.slice('attach://'.length))
+    return upload === undefined ? undefined : keep(call, upload, kind)
+  }
+  // The embedded Telegram never talks to the network.
+  if (/^https?:\/\//i.test(given)) throw badRequest('failed to get HTTP URL content')
+  const file = call.world.files.find(given)
+  const sentAs = kindOf(given)
+  if (file === undefined || sentAs === undefined) throw badRequest('wrong file identifier/HTTP URL specified')
+  if (isPicture(sentAs) !== isPicture(kind))
+    throw badRequest(`can't use file of type ${calledOf(sentAs)} as ${calledOf(kind)}`)
+  return file
+}
+
+/** A file that must be there. */
+export function neededFile(call: Call, name: string, kind: FileKind): StoredFile {
+  const file = fileOf(call, name, kind)
+  if (file === undefined) throw badRequest(`there is no ${name.replaceAll('_', ' ')} in the request`)
+  return file
+}
+
+/** A file that must have come along: pictures of chats and bots are not taken by their id. */
+export function uploadedPhoto(call: Call, name: string): StoredFile {
+  const upload = call.params.upload(name)
+  if (upload !== undefined) return keep(call, upload, 'chat_photo')
+  const given = call.params.text(name)
+  if (given?.startsWith('attach://') === true) {
+    const file = fileNamed(call, given, 'chat_photo')
+    if (file !== undefined) return file
+  }
+  throw badRequest(
+    call.params.has(name) ? 'photo must be uploaded as an InputFile' : 'there is no photo in the request',
+  )
+}
+
+function keep({ world }: Call, upload: Upload, kind: FileKind): StoredFile {
+  const { bytes, name, type } = upload
+  if (bytes.length === 0) throw badRequest('file must be non-empty')
+  if (kind === 'photo' && bytes.length > LARGEST_PHOTO)
+    throw badRequest(
+      `file of size ${bytes.length} bytes is too big for a photo; the maximum size is 10485760 bytes`,
+    )
+  if (bytes.length > LARGEST) throw badRequest('file is too big')
+  return world.files.store(bytes, name, type)
+}
+
+function isPicture(kind: FileKind): boolean {
+  return kind === 'photo' || kind === 'chat_photo'
+}

@@ -1,0 +1,122 @@
+import type { Account } from './accounts.js'
+import { isGroup, type SharedChat } from './chats.js'
+import type { StoredFile } from './files.js'
+import { photoSize } from './media.js'
+import { hasRight, isAdministrator, isPermitted, type Permissions } from './members.js'
+import { post } from './posting.js'
+import { badRequest } from './refusal.js'
+import type { World } from './world.js'
+
+/** Bot API, setChatTitle and setChatDescription. */
+const LONGEST_TITLE = 128
+const LONGEST_DESCRIPTION = 255
+/** Seconds that slow mode may take (td/telegram/ChatManager.cpp, set_channel_slow_mode_delay). */
+const SLOW_MODES: readonly number[] = [0, 5, 10, 30, 60, 300, 900, 3600]
+/** "Must be from 0 up to 365 * 86400 and be divisible by 86400", and what Telegram's apps offer beside. */
+const LONGEST_LIFE = 365 * 86_400
+
+/** Names a chat anew; the chat is told, unless it is called so already. */
+export function setTitle(world: World, chat: SharedChat, author: Account, given: string): void {
+  const title = given.trim().slice(0, LONGEST_TITLE)
+  if (title === '') throw badRequest('title must be non-empty')
+  if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to change chat title')
+  if (title === chat.title) return
+  chat.title = title
+  post(world, chat, { author, content: { new_chat_title: title } })
+}
+
+/** What a chat says of itself; nobody is told. */
+export function setDescription(world: World, chat: SharedChat, author: Account, given: string): void {
+  if (given.length > LONGEST_DESCRIPTION) throw badRequest('CHAT_ABOUT_TOO_LONG')
+  if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to set chat description')
+  const description = given.trim()
+  if (description === (chat.description ?? '')) throw badRequest('chat description is not modified')
+  chat.description = description === '' ? undefined : description
+}
+
+/** Gives a chat a photo, or takes it away. */
+export function setPhoto(
+  world: World,
+  chat: SharedChat,
+  author: Account,
+  photo: StoredFile | undefined,
+): void {
+  if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to change chat photo')
+  if (photo === undefined && chat.photo === undefined) throw badRequest('CHAT_NOT_MODIFIED')
+  chat.photo = photo
+  const content =
+    photo === undefined ? { delete_chat_photo: true as const } : { new_chat_photo: [photoSize(photo)] }
+  post(world, chat, { author, content })
+}
+
+/** What members may do who are no administrators. */
+export function setPermissions(
+  world: World,
+  chat: SharedChat,
+  author: Account,
+  permissions: Permissions,
+): void {
+  if (!isGroup(chat)) throw badRequest("can't change channel chat permissions")
+  if (!hasRight(world.membership(chat, author.id), 'can_restrict_members'))
+    throw badRequest('not enough rights to change chat permissions')
+  chat.permissions = permissions
+}
+
+/** How long members wait from one message to the next. */
+export function setSlowMode(world: World, chat: SharedChat, author: Account, seconds: number): void {
+  if (chat.kind !== 'supergroup') throw badRequest('chat is not a supergroup')
+  if (!SLOW_MODES.includes(seconds)) throw badRequest('invalid new value for slow mode delay')
+  if (!hasRight(world.membership(chat, author.id), 'can_restrict_members'))
+    throw badRequest('not enough rights in the supergroup')
+  chat.slowModeDelay = seconds
+  chat.turns.clear()
+}
+
+/** How long new messages stay; the chat is told. */
+export function setAutoDelete(world: World, chat: SharedChat, author: Account, seconds: number): void {
+  if (!Number.isInteger(seconds) || seconds < 0 || seconds > LONGEST_LIFE)
+    throw badRequest('message auto-delete time must be from 0 to 365 days')
+  const membership = world.membership(chat, author.id)
+  const may = hasRight(membership, chat.kind === 'channel' ? 'can_delete_messages' : 'can_change_info')
+  if (!may) throw badRequest('not enough rights to change message auto-delete time in the chat')
+  if (seconds === chat.autoDeleteTime) return
+  chat.autoDeleteTime = seconds
+  const told = { message_auto_delete_time: seconds }
+  post(world, chat, { author, content: { message_auto_delete_timer_changed: told } })
+}
+
+/** What a supergroup calls its own stickers. */
+export function setStickerSet(
+  world: World,
+  chat: SharedChat,
+  author: Account,
+  name: string | undefined,
+): void {
+  if (!mayChangeInfo(world, chat, author))
+    throw badRequest('not enough rights to change supergroup sticker set')
+  if (name !== undefined && world.stickerSets.find(name) === undefined) throw badRequest('STICKERSET_INVALID')
+  chat.stickerSetName = name
+}
+
+/** A channel that may write in the chat no longer, or again. */
+export function setSenderBanned(
+  world: World,
+  chat: SharedChat,
+  author: Account,
+  senderId: number,
+  banned: boolean,
+): void {
+  const sender = world.sharedChat(senderId)
+  if (sender === undefined) throw badRequest('chat not found')
+  if (sender.kind !== 'channel' || sender === chat) throw badRequest("can't restrict the chat")
+  if (!hasRight(world.membership(chat, author.id), 'can_restrict_members'))
+    throw badRequest('not enough rights to restrict/unrestrict chat member')
+  if (banned) chat.bannedSenders.add(senderId)
+  else chat.bannedSenders.delete(senderId)
+}
+
+function mayChangeInfo(world: World, chat: SharedChat, author: Account): boolean {
+  const membership = world.membership(chat, author.id)
+  if (isAdministrator(membership)) return hasRight(membership, 'can_change_info')
+  return isGroup(chat) && isPermitted(chat, membership, 'can_change_info')
+}
