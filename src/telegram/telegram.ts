@@ -3,7 +3,9 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
 import type { BotCall } from './bot-api/calls.js'
+import type { WebhookHandler } from './bot-api/courier.js'
 import type { Faults } from './bot-api/faults.js'
+import { fetchFrom } from './bot-api/fetch.js'
 import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
 import { type RunningServer, serve } from './bot-api/server.js'
@@ -11,6 +13,7 @@ import type { NewChannel, NewGroup, NewTelegramBot, NewUser, RawUpdate, Telegram
 import { Person } from './people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
 import { Patience } from './people/waiting.js'
+import { type PollingBot, RunningBots, type RunOptions } from './running-bots.js'
 import type { SharedChat } from './world/chats.js'
 import { createClock, type TelegramClock } from './world/clock.js'
 import { completeRights, MEMBER } from './world/members.js'
@@ -38,24 +41,35 @@ import { World } from './world/world.js'
 export class Telegram {
   readonly clock: TelegramClock
   readonly faults: Faults
+  /**
+   * Asks this Telegram without the network, whichever way it was started: for clients that take a `fetch` of yours. Any
+   * host in the URL will do.
+   */
+  readonly fetch: typeof fetch
   readonly #world: World
   readonly #api: BotApi
   readonly #patience: Patience
-  readonly #server: RunningServer
+  readonly #server: RunningServer | undefined
+  readonly #running: RunningBots
 
   /** @internal */
-  constructor(world: World, api: BotApi, patience: Patience, server: RunningServer) {
+  constructor({ world, api, patience }: Parts, server?: RunningServer) {
     this.#world = world
     this.#api = api
     this.#patience = patience
     this.#server = server
+    this.#running = new RunningBots(api, patience)
     this.clock = world.clock
     this.faults = api.faults
+    this.fetch = fetchFrom(api)
   }
 
-  /** For grammY: `new Bot(token, { client: { apiRoot } })`. */
+  /**
+   * For clients: `new Bot(token, { client: { apiRoot } })`. Without a port it is an address that nobody has, and goes with
+   * {@link Telegram.fetch}; `bot.config` has both.
+   */
   get apiRoot(): string {
-    return this.#server.apiRoot
+    return this.#server?.apiRoot ?? NOWHERE
   }
 
   createUser(options: NewUser): Person {
@@ -64,7 +78,9 @@ export class Telegram {
 
   /** Unless asked for, privacy mode is off: the bot gets every message of its groups. */
   createBot(options: NewTelegramBot): TelegramBot {
-    return new TelegramBot(this.#world.accounts.addBot(options))
+    const client =
+      this.#server === undefined ? { apiRoot: NOWHERE, fetch: this.fetch } : { apiRoot: this.apiRoot }
+    return new TelegramBot(this.#world.accounts.addBot(options), client)
   }
 
   createGroup(options: NewGroup): TelegramGroup {
@@ -161,12 +177,80 @@ export class Telegram {
     })
   }
 
-  /** Ends everything: waiting polls get 409, webhooks stop, and who still waits is told so. */
-  async close(): Promise<void> {
-    this.#api.close()
-    this.#patience.close()
-    await this.#server.close()
+  /**
+   * Starts a bot of grammY's by long polling, and stops it at {@link Telegram.close}. Resolves when it asks for updates, so that
+   * whatever people do from then on reaches it. If a handler throws and the bot catches nothing, it stops, as grammY's
+   * bots do: then whoever waits is told why, or else `close()` throws.
+   *
+   * @throws SentinelError `telegram.invalid` for a bot with another token, and if it does not start.
+   */
+  async runs(bot: PollingBot, options: RunOptions = {}): Promise<void> {
+    await this.#running.start(bot, options)
   }
+
+  /**
+   * Hands webhook deliveries for this address, any whatever, to a function instead of the network. The returned function
+   * ends that.
+   *
+   * @throws SentinelError `telegram.invalid` for what is no URL.
+   */
+  hosts(url: string, handler: WebhookHandler): () => void {
+    return this.#api.addresses.add(url, handler)
+  }
+
+  /**
+   * Ends everything: bots that it `runs` are stopped, other polls that wait get 409, webhooks stop, and who still waits is
+   * told so.
+   *
+   * @throws what made a bot stop that it `runs`, unless somebody who waited was told.
+   */
+  async close(): Promise<void> {
+    const stopped = this.#running.stop()
+    await stopped.finally(async () => {
+      this.#api.close()
+      this.#patience.close()
+      await this.#server?.close()
+    })
+    this.#running.complain()
+  }
+}
+
+interface Parts {
+  readonly world: World
+  readonly api: BotApi
+  readonly patience: Patience
+}
+
+/** Where a Telegram within the process seems to be; such names lead nowhere (RFC 2606). */
+const NOWHERE = 'http://telegram.invalid'
+
+/**
+ * Makes a Telegram within the process, at once and without a port: the quickest for tests. Bots get to it by `bot.config`, or
+ * by `telegram.fetch`. It serves what {@link startTelegram} does, and bodies, errors and faults look the same from the bot.
+ *
+ * @throws SentinelError `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { createTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = createTelegram()
+ * const account = telegram.createBot({ username: 'echo_bot' })
+ * const alice = telegram.createUser({ firstName: 'Alice' })
+ *
+ * const bot = new Bot(account.token, account.config)
+ * bot.on('message:text', (ctx) => ctx.reply(ctx.message.text.toUpperCase()))
+ * await telegram.runs(bot)
+ *
+ * await alice.to(account).sends('hello')
+ * await alice.hears('HELLO')
+ *
+ * await telegram.close()
+ * ```
+ */
+export function createTelegram(options: Omit<TelegramOptions, 'port'> = {}): Telegram {
+  return new Telegram(partsFrom(options, 'createTelegram'))
 }
 
 /**
@@ -190,28 +274,31 @@ export class Telegram {
  *
  * const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
  * bot.on('message:text', (ctx) => ctx.reply(ctx.message.text.toUpperCase()))
- * void bot.start()
+ * await telegram.runs(bot)
  *
  * await alice.to(account).sends('hello')
  * await alice.hears('HELLO')
  *
- * await bot.stop()
  * await telegram.close()
  * ```
  */
 export async function startTelegram(options: TelegramOptions = {}): Promise<Telegram> {
-  const { clock = 'real', port = 0 } = options
+  const parts = partsFrom(options, 'startTelegram')
+  return new Telegram(parts, await serve(parts.api, options.port ?? 0))
+}
+
+function partsFrom(options: TelegramOptions, what: string): Parts {
+  const { clock = 'real' } = options
   if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')
     throw new SentinelError(
       'telegram.invalid',
-      `startTelegram: clock ${JSON.stringify(clock)} is none. Use 'real', 'virtual' or a function that tells milliseconds.`,
+      `${what}: clock ${JSON.stringify(clock)} is none. Use 'real', 'virtual' or a function that tells milliseconds.`,
     )
-  const patience = new Patience(parseDuration(options.patience ?? '2s', 'startTelegram: patience'))
+  const patience = new Patience(parseDuration(options.patience ?? '2s', `${what}: patience`))
   const world = new World(createClock(clock))
   const timing = {
-    retry: parseDuration(options.webhookRetry ?? DEFAULT_TIMING.retry, 'startTelegram: webhookRetry'),
-    timeout: parseDuration(options.webhookTimeout ?? DEFAULT_TIMING.timeout, 'startTelegram: webhookTimeout'),
+    retry: parseDuration(options.webhookRetry ?? DEFAULT_TIMING.retry, `${what}: webhookRetry`),
+    timeout: parseDuration(options.webhookTimeout ?? DEFAULT_TIMING.timeout, `${what}: webhookTimeout`),
   }
-  const api = new BotApi(world, timing, readFloodLimits(options.limits ?? false))
-  return new Telegram(world, api, patience, await serve(api, port))
+  return { world, patience, api: new BotApi(world, timing, readFloodLimits(options.limits ?? false)) }
 }

@@ -4,6 +4,7 @@ import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'
 import { CallLog, type CallResult, type RecordedCall } from './calls.js'
+import { Addresses } from './courier.js'
 import { FaultPlan } from './faults.js'
 import type { Flood } from './flood.js'
 import { Link } from './link.js'
@@ -12,8 +13,15 @@ import { methodNamed } from './methods/names.js'
 import { Params } from './params.js'
 import type { WebhookTiming } from './webhook.js'
 
-/** An answer, or a connection to cut. */
-export type Outcome = CallResult | 'drop'
+/** An answer, a connection to cut, or an answer that goes out otherwise than it should. */
+export type Outcome = CallResult | 'drop' | Spoilt
+
+/** `'half'`: cut in the middle. Any other body goes out in place of the result, under its status. */
+export interface Spoilt {
+  readonly ok: undefined
+  readonly result: CallResult
+  readonly body: string
+}
 
 /** Methods that a reply to a webhook delivery may not name, besides all that begin with "get". */
 const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
@@ -22,6 +30,7 @@ const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
 export class BotApi {
   readonly log = new CallLog()
   readonly faults = new FaultPlan()
+  readonly addresses = new Addresses()
   readonly #links = new Map<number, Link>()
   readonly #closing = new AbortController()
 
@@ -42,7 +51,7 @@ export class BotApi {
       at: this.world.clock.now(),
     }
     this.log.add(call)
-    const strike = this.faults.take(method)
+    const strike = this.faults.take(method, { bot, params })
     if (strike !== undefined && strike.delay > 0) {
       // The wait ends early when either side hangs up; then there is nobody left to answer.
       const either = AbortSignal.any([signal, this.#closing.signal])
@@ -54,7 +63,8 @@ export class BotApi {
       strike?.answer ??
       (await this.#run({ world: this.world, bot, params, link: this.linkOf(bot), signal }, method))
     this.log.finish(call, result)
-    return strike?.drop === 'after' ? 'drop' : result
+    if (strike?.drop === 'after') return 'drop'
+    return strike?.body === undefined ? result : { ok: undefined, result, body: strike.body }
   }
 
   async #run(call: Call, method: keyof typeof METHODS): Promise<CallResult> {
@@ -79,6 +89,7 @@ export class BotApi {
       link = new Link(
         bot,
         this.timing,
+        this.addresses,
         () => this.world.date(),
         (caller, reply) => this.#performReply(caller, reply),
       )

@@ -1,10 +1,14 @@
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { nearest } from '../../core/nearest.js'
 import type { CallResult } from './calls.js'
+import { METHOD_NAMES, type MethodName, methodNamed } from './methods/names.js'
+import type { Params } from './params.js'
 
 /**
- * What goes wrong with a call: an error Telegram answers, a delay before the call is served, or a cut connection
- * (`true`: before the call took effect, `'after'`: it took effect and the bot never learns).
+ * What goes wrong with a call: an error Telegram answers, a delay before the call is served, a cut connection
+ * (`true`: before the call took effect, `'after'`: it took effect and the bot never learns), or a body that is not what it
+ * should be.
  *
  * @example
  * ```ts
@@ -12,9 +16,11 @@ import type { CallResult } from './calls.js'
  *
  * const faults: Fault[] = [
  *   { code: 429, retryAfter: 3 },
- *   { code: 403, description: 'Forbidden: user is deactivated' },
- *   { delay: '200ms' },
+ *   { code: 403, description: 'Forbidden: user is deactivated', chat: 42 },
+ *   { code: 502, body: '<html>Bad Gateway</html>', times: 3 },
+ *   { delay: '200ms', times: Number.POSITIVE_INFINITY },
  *   { drop: true },
+ *   { body: 'half' },
  * ]
  * export { faults }
  * ```
@@ -29,7 +35,17 @@ export interface Fault {
   /** Real time that passes before the call is served. */
   readonly delay?: Duration
   readonly drop?: boolean | 'after'
-  /** How many calls it hits. Default: 1. */
+  /**
+   * `'half'`: the answer breaks off in the middle, and the connection with it; unless there is a `code`, the call took effect.
+   * Any other text goes out in place of the answer, such as the page of a proxy; without a `code` under status 200, and the
+   * call took effect.
+   */
+  readonly body?: string
+  /** Only calls about this chat: their `chat_id`, a number or `'@name'`. Default: all. */
+  readonly chat?: number | string | { readonly id: number }
+  /** Only calls of this bot. Default: of any. */
+  readonly bot?: { readonly id: number }
+  /** How many calls it hits; `Infinity`: all, until cleared. Default: 1. */
   readonly times?: number
 }
 
@@ -48,7 +64,12 @@ export interface Fault {
  * ```
  */
 export interface Faults {
-  /** The next call of the method (or of any, `'*'`) fails so. Faults of one method queue up. */
+  /**
+   * The next call of the method (or of any, `'*'`) fails so. Faults of one method queue up: each call takes the first that is
+   * meant for it.
+   *
+   * @throws SentinelError `telegram.invalid` for a method that Telegram does not have, and for a fault that says nothing.
+   */
   next(method: string, fault: Fault): void
   /** Forgets every fault that has not struck yet. */
   clear(): void
@@ -70,44 +91,100 @@ const WORDS = new Map([
 export interface Strike {
   readonly delay: Ms
   readonly drop: boolean | 'after'
+  readonly body?: string
   readonly answer?: CallResult
 }
+
+/** What a fault may look at in a call. */
+export interface Target {
+  readonly bot: { readonly id: number }
+  readonly params: Params
+}
+
+const KNOWN = [
+  'code',
+  'description',
+  'retryAfter',
+  'delay',
+  'drop',
+  'body',
+  'chat',
+  'bot',
+  'times',
+] as const satisfies readonly (keyof Fault)[]
 
 export class FaultPlan implements Faults {
   readonly #planned = new Map<string, { fault: Fault; left: number }[]>()
 
   next(method: string, fault: Fault): void {
-    if (fault.code === undefined && fault.delay === undefined && fault.drop === undefined)
-      throw new SentinelError(
-        'telegram.invalid',
-        `faults.next: say what goes wrong: { code }, { delay } or { drop }.`,
-      )
-    if (fault.code !== undefined && !(Number.isInteger(fault.code) && fault.code >= 400 && fault.code <= 599))
-      throw new SentinelError('telegram.invalid', `faults.next: code ${fault.code} is no error; use 400-599.`)
-    if (fault.delay !== undefined) parseDuration(fault.delay, 'faults.next: delay')
-    const key = method.toLowerCase()
-    this.#planned.set(key, [...(this.#planned.get(key) ?? []), { fault, left: fault.times ?? 1 }])
+    checkFault(fault)
+    const name = method === '*' ? '*' : methodNamed(method)
+    if (name === undefined) {
+      const meant = nearest(method, METHOD_NAMES)
+      const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+      throw invalid(`Telegram has no method ${JSON.stringify(method)}.${hint}`)
+    }
+    const queue = this.#planned.get(name) ?? []
+    queue.push({ fault, left: fault.times ?? 1 })
+    this.#planned.set(name, queue)
   }
 
   clear(): void {
     this.#planned.clear()
   }
 
-  take(method: string): Strike | undefined {
-    const key = [method.toLowerCase(), '*'].find((name) => this.#planned.has(name))
-    const planned = key === undefined ? undefined : this.#planned.get(key)
-    const first = planned?.[0]
-    if (key === undefined || planned === undefined || first === undefined) return undefined
-    if (--first.left <= 0) planned.shift()
-    if (planned.length === 0) this.#planned.delete(key)
-    return strikeOf(first.fault)
+  take(method: MethodName, target: Target): Strike | undefined {
+    if (this.#planned.size === 0) return undefined
+    return this.#takeOf(method, target) ?? this.#takeOf('*', target)
   }
+
+  #takeOf(name: string, target: Target): Strike | undefined {
+    const planned = this.#planned.get(name)
+    const place = planned?.findIndex(({ fault }) => isMeant(fault, target)) ?? -1
+    const found = planned?.[place]
+    if (planned === undefined || found === undefined) return undefined
+    if (--found.left <= 0) planned.splice(place, 1)
+    if (planned.length === 0) this.#planned.delete(name)
+    return strikeOf(found.fault)
+  }
+}
+
+function checkFault(fault: Fault): void {
+  for (const name of Object.keys(fault))
+    if (!(KNOWN as readonly string[]).includes(name)) {
+      const meant = nearest(name, KNOWN)
+      throw invalid(
+        `${JSON.stringify(name)} is nothing a fault has.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`,
+      )
+    }
+  const { code, delay, drop, body, times } = fault
+  if (code === undefined && delay === undefined && drop === undefined && body === undefined)
+    throw invalid('say what goes wrong: { code }, { delay }, { drop } or { body }.')
+  if (code !== undefined && !(Number.isInteger(code) && code >= 400 && code <= 599))
+    throw invalid(`code ${code} is no error; use 400-599.`)
+  if (times !== undefined && !(times >= 1 && (Number.isInteger(times) || times === Number.POSITIVE_INFINITY)))
+    throw invalid(`times ${times} is no count; use 1 or more, or Infinity for all.`)
+  if (drop !== undefined && body !== undefined)
+    throw invalid('a dropped connection answers nothing: give { drop } or { body }, not both.')
+  if (delay !== undefined) parseDuration(delay, 'faults.next: delay')
+}
+
+function invalid(what: string): SentinelError {
+  return new SentinelError('telegram.invalid', `faults.next: ${what}`)
+}
+
+function isMeant({ bot, chat }: Fault, target: Target): boolean {
+  if (bot !== undefined && bot.id !== target.bot.id) return false
+  if (chat === undefined) return true
+  const wanted = String(typeof chat === 'object' ? chat.id : chat).toLowerCase()
+  return target.params.text('chat_id')?.trim().toLowerCase() === wanted
 }
 
 function strikeOf(fault: Fault): Strike {
   const strike = {
     delay: fault.delay === undefined ? 0 : parseDuration(fault.delay, 'faults.next: delay'),
     drop: fault.drop ?? false,
+    ...(fault.body !== undefined && { body: fault.body }),
   }
   if (fault.code === undefined) return strike
   const retryAfter = fault.retryAfter ?? (fault.code === 429 ? 1 : undefined)

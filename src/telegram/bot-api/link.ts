@@ -1,5 +1,6 @@
 import { parseDuration } from '../../core/duration.js'
 import type { BotAccount } from '../world/accounts.js'
+import type { Addresses } from './courier.js'
 import { Polling } from './polling.js'
 import { Webhook, type WebhookSettings, type WebhookTiming } from './webhook.js'
 
@@ -11,6 +12,7 @@ export class Link {
   constructor(
     readonly bot: BotAccount,
     private readonly timing: WebhookTiming,
+    private readonly addresses: Addresses,
     private readonly date: () => number,
     private readonly perform: (bot: BotAccount, reply: Record<string, unknown>) => void,
   ) {
@@ -21,10 +23,16 @@ export class Link {
     return this.#webhook
   }
 
+  /** @throws Refusal for an address that is neither on this machine nor hosted here. */
+  checkWebhookUrl(url: string): void {
+    this.addresses.check(url)
+  }
+
   setWebhook(settings: WebhookSettings): void {
     this.polling.interrupt('Conflict: terminated by setWebhook request')
     this.#webhook?.close()
-    this.#webhook = new Webhook(settings, this.bot.queue, this.timing, this.date, (reply) =>
+    const { queue } = this.bot
+    this.#webhook = new Webhook(settings, queue, this.timing, this.addresses, this.date, (reply) =>
       this.perform(this.bot, reply),
     )
   }

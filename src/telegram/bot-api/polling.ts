@@ -17,10 +17,25 @@ export interface Poll {
 /** The getUpdates calls of one bot. At most one waits at a time. */
 export class Polling {
   #abortWaiting: ((reason: Refusal) => void) | undefined
+  readonly #listeners = new Set<() => void>()
+  #count = 0
 
   constructor(private readonly queue: UpdateQueue) {}
 
+  /** How often the bot has asked. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Calls back each time the bot asks, until the returned function is called. */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   poll({ offset, limit, timeout, signal }: Poll): Promise<Update[]> {
+    this.#count++
+    for (const listener of [...this.#listeners]) listener()
     this.interrupt(
       'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
     )

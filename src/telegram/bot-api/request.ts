@@ -1,17 +1,13 @@
-import type { IncomingMessage } from 'node:http'
 import { badRequest, Refusal } from '../world/refusal.js'
 import { parseMultipart } from './multipart.js'
 import { Params } from './params.js'
 
 /** The largest upload of the public Bot API (50 MB, "Sending files"), and room for the other fields. */
-const MAX_BODY = 51 * 1024 * 1024
+export const MAX_BODY = 51 * 1024 * 1024
 
-export async function readParams(request: IncomingMessage, query: URLSearchParams): Promise<Params> {
+export function paramsOf(body: Buffer, contentType: string, query: URLSearchParams): Params {
   const values = new Map<string, unknown>(query)
-  const body = await readBody(request)
-  if (body.length > 0)
-    for (const [name, value] of parseBody(body, request.headers['content-type'] ?? ''))
-      values.set(name, value)
+  if (body.length > 0) for (const [name, value] of parseBody(body, contentType)) values.set(name, value)
   return new Params(values)
 }
 
@@ -41,13 +37,19 @@ function parseJson(body: Buffer): Iterable<readonly [string, unknown]> {
   return Object.entries(value)
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
+/** @throws Refusal 413 for more than Telegram takes. */
+export async function readBody(chunks: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
+  const read: Uint8Array[] = []
   let size = 0
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length
-    if (size > MAX_BODY) throw new Refusal(413, 'Request Entity Too Large')
-    chunks.push(chunk as Buffer)
+  for await (const given of chunks) {
+    const chunk = typeof given === 'string' ? Buffer.from(given) : given
+    size += chunk.length
+    if (size > MAX_BODY) throw tooLarge()
+    read.push(chunk)
   }
-  return Buffer.concat(chunks)
+  return Buffer.concat(read)
+}
+
+export function tooLarge(): Refusal {
+  return new Refusal(413, 'Request Entity Too Large')
 }

@@ -1,10 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Refusal } from '../world/refusal.js'
 import { type BotApi, failure } from './bot-api.js'
-import type { CallResult } from './calls.js'
-import { readParams } from './request.js'
-import { LOOPBACK } from './webhook.js'
+import { LOOPBACK } from './courier.js'
+import { type Answering, answering, exchange } from './exchange.js'
+import { readBody } from './request.js'
 
 export interface RunningServer {
   readonly apiRoot: string
@@ -52,72 +51,32 @@ function listen(server: Server, port: number): Promise<void> {
   })
 }
 
-const METHOD_PATH = /^\/bot([^/]+)(?:\/test)?\/([^/]+)\/?$/
-const FILE_PATH = /^\/file\/bot([^/]+)(?:\/test)?\/files\/([^/]+)$/
-
 async function handle(api: BotApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
   // A page in a browser may reach a loopback port through a name of its own (DNS rebinding); Host gives it away.
   const host = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
   if (!LOOPBACK.has(host.toLowerCase()))
-    return answer(response, failure(421, 'Misdirected Request: Host is not loopback'))
-  if (request.method !== 'GET' && request.method !== 'POST')
-    return answer(response, failure(405, 'Method Not Allowed'))
-  const url = new URL(request.url ?? '/', 'http://127.0.0.1')
-  const file = FILE_PATH.exec(url.pathname)
-  if (file !== null) return download(api, response, decode(file[1]), decode(file[2]))
-  const called = METHOD_PATH.exec(url.pathname)
-  if (called === null) return answer(response, failure(404, 'Not Found'))
-  const bot = api.world.accounts.botByToken(decode(called[1]))
-  if (bot === undefined) return answer(response, unauthorized(decode(called[1])))
-
+    return answer(response, answering(failure(421, 'Misdirected Request: Host is not loopback')))
   const hangUp = new AbortController()
   response.on('close', () => hangUp.abort())
-  try {
-    const params = await readParams(request, url.searchParams)
-    const outcome = await api.perform(bot, decode(called[2]), params, hangUp.signal)
-    if (outcome === 'drop') request.socket.destroy()
-    else answer(response, outcome)
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    // Unread rest of a body that was too large: the connection cannot be used again.
-    response.setHeader('connection', 'close')
-    answer(response, failure(error.code, error.description, error.parameters))
-  }
-}
-
-function unauthorized(token: string): CallResult {
-  const wellFormed = /^[1-9]\d*:.+$/.test(token) && token.length <= 80
-  return failure(401, wellFormed ? 'Unauthorized' : 'Unauthorized: invalid token specified')
-}
-
-function download(api: BotApi, response: ServerResponse, token: string, id: string): void {
-  const file = api.world.files.find(id)
-  if (api.world.accounts.botByToken(token) === undefined) answer(response, unauthorized(token))
-  else if (file === undefined) answer(response, failure(404, 'Not Found'))
-  else {
-    response.writeHead(200, {
-      'content-type': 'application/octet-stream',
-      'content-length': file.bytes.length,
-    })
-    response.end(file.bytes)
-  }
-}
-
-function answer(response: ServerResponse, result: CallResult): void {
-  if (response.destroyed) return
-  const body = Buffer.from(JSON.stringify(result))
-  response.writeHead(result.ok ? 200 : result.error_code, {
-    'content-type': 'application/json',
-    'content-length': body.length,
+  const outcome = await exchange(api, {
+    method: request.method ?? '',
+    target: request.url ?? '/',
+    contentType: request.headers['content-type'] ?? '',
+    body: () => readBody(request),
+    signal: hangUp.signal,
   })
-  response.end(body)
+  if (outcome === 'drop') request.socket.destroy()
+  else answer(response, outcome)
 }
 
-/** A malformed escape is no valid token or method either. */
-function decode(part: string | undefined): string {
-  try {
-    return decodeURIComponent(part ?? '')
-  } catch {
-    return ''
-  }
+function answer(response: ServerResponse, { status, type, body, brokenOffAt, ends }: Answering): void {
+  if (response.destroyed) return
+  response.writeHead(status, {
+    'content-type': type,
+    // What breaks off goes in chunks: node-fetch 2, which grammY has on Node, waits for ever for the rest of a length told.
+    ...(brokenOffAt === undefined && { 'content-length': body.length }),
+    ...(ends === true && { connection: 'close' }),
+  })
+  if (brokenOffAt === undefined) response.end(body)
+  else response.write(body.subarray(0, brokenOffAt), () => response.destroy())
 }

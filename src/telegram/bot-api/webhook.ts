@@ -1,8 +1,7 @@
-import { request } from 'node:http'
 import type { Update, WebhookInfo } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
-import { badRequest } from '../world/refusal.js'
 import type { PendingUpdate, UpdateQueue } from '../world/updates.js'
+import type { Addresses } from './courier.js'
 
 export interface WebhookSettings {
   readonly url: string
@@ -19,23 +18,6 @@ export interface WebhookTiming {
 
 /** However often a delivery failed, it is tried again after at most this many first waits. */
 const LONGEST_BACKOFF = 64
-const MAX_REPLY = 1024 * 1024
-
-export const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]'])
-
-/** @throws Refusal for an address outside this machine: the embedded Telegram never talks to the network. */
-export function checkWebhookUrl(url: string): void {
-  let parsed: URL
-  try {
-    parsed = new URL(url)
-  } catch {
-    throw badRequest('bad webhook: invalid webhook URL specified')
-  }
-  if (parsed.protocol !== 'http:' || !LOOPBACK.has(parsed.hostname))
-    throw badRequest(
-      'bad webhook: the embedded Telegram delivers only to http://127.0.0.1, localhost or [::1]',
-    )
-}
 
 /**
  * Delivers one bot's updates by POST. Within a chat (or of a user, outside chats) they come in order, one after the
@@ -52,6 +34,7 @@ export class Webhook {
     readonly settings: WebhookSettings,
     private readonly queue: UpdateQueue,
     private readonly timing: WebhookTiming,
+    private readonly addresses: Addresses,
     private readonly date: () => number,
     /** Runs the method that a reply to a delivery may name. */
     private readonly perform: (reply: Record<string, unknown>) => void,
@@ -103,7 +86,8 @@ export class Webhook {
         this.queue.remove(entry)
         this.#deliver()
       },
-      (error: Error) => this.#fail(lane, entry, failures + 1, error.message),
+      (error: unknown) =>
+        this.#fail(lane, entry, failures + 1, error instanceof Error ? error.message : String(error)),
     )
   }
 
@@ -127,46 +111,32 @@ export class Webhook {
   }
 
   /** Resolves with the method call in the reply, if there is one. */
-  #send(update: Update): Promise<Record<string, unknown> | undefined> {
-    const body = Buffer.from(JSON.stringify(update))
+  async #send(update: Update): Promise<Record<string, unknown> | undefined> {
     const { url, secretToken } = this.settings
-    return new Promise((resolve, reject) => {
-      const outgoing = request(url, {
-        method: 'POST',
-        agent: false,
-        signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(this.timing.timeout)]),
+    const { signal } = this.#abort
+    const hangUp = new AbortController()
+    const stop = () => hangUp.abort()
+    signal.addEventListener('abort', stop)
+    const timer = setTimeout(stop, this.timing.timeout)
+    try {
+      const reply = await this.addresses.deliver({
+        url,
         headers: {
           'content-type': 'application/json',
-          'content-length': body.length,
           ...(secretToken !== undefined && { 'x-telegram-bot-api-secret-token': secretToken }),
         },
+        body: Buffer.from(JSON.stringify(update)),
+        signal: hangUp.signal,
       })
-      outgoing.on('error', (error) =>
-        reject(
-          error.name === 'AbortError' || error.name === 'TimeoutError'
-            ? new Error('Read timeout expired')
-            : error,
-        ),
-      )
-      outgoing.on('response', (response) => {
-        const chunks: Buffer[] = []
-        let size = 0
-        response.on('error', reject)
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length
-          if (size <= MAX_REPLY) chunks.push(chunk)
-        })
-        response.on('end', () => {
-          const status = response.statusCode ?? 0
-          if (status < 200 || status > 299)
-            reject(
-              new Error(`Wrong response from the webhook: ${status} ${response.statusMessage ?? ''}`.trim()),
-            )
-          else resolve(methodIn(Buffer.concat(chunks)))
-        })
-      })
-      outgoing.end(body)
-    })
+      if (reply.status < 200 || reply.status > 299)
+        throw new Error(`Wrong response from the webhook: ${reply.status} ${reply.words}`.trim())
+      return methodIn(reply.body)
+    } catch (error) {
+      throw hangUp.signal.aborted ? new Error('Read timeout expired', { cause: error }) : error
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    }
   }
 }
 

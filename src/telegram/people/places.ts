@@ -1,3 +1,4 @@
+import type { ApiClientOptions } from 'grammy'
 import type { Chat, ChatMember, Message, UserFromGetMe } from 'grammy/types'
 import type { Account, BotAccount } from '../world/accounts.js'
 import { describeChat, type SharedChat } from '../world/chats.js'
@@ -5,16 +6,34 @@ import { describeMember } from '../world/members.js'
 import type { World } from '../world/world.js'
 
 /**
+ * What `new Bot(token, config)` takes: how to get to this Telegram, and what getMe would answer, to spare the call.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import type { BotConnection, TelegramBot } from 'grammy-sentinel/testing'
+ *
+ * const configOf = (account: TelegramBot): BotConnection => account.config
+ * const make = (account: TelegramBot) => new Bot(account.token, configOf(account))
+ * export { make }
+ * ```
+ */
+export interface BotConnection {
+  readonly client: ApiClientOptions
+  readonly botInfo: UserFromGetMe
+}
+
+/**
  * A bot's account: what BotFather would give you.
  *
  * @example
  * ```ts
  * import { Bot } from 'grammy'
- * import { startTelegram } from 'grammy-sentinel/testing'
+ * import { createTelegram } from 'grammy-sentinel/testing'
  *
- * const telegram = await startTelegram()
- * const { token } = telegram.createBot({ username: 'guarded_bot' })
- * const bot = new Bot(token, { client: { apiRoot: telegram.apiRoot } })
+ * const telegram = createTelegram()
+ * const account = telegram.createBot({ username: 'guarded_bot' })
+ * const bot = new Bot(account.token, account.config)
  * console.log((await bot.api.getMe()).username) // 'guarded_bot'
  * await telegram.close()
  * ```
@@ -26,16 +45,21 @@ export class TelegramBot {
   readonly token: string
   /** What getMe answers; hand it to grammY as `botInfo` to spare the call. */
   readonly info: UserFromGetMe
+  /** For `new Bot(token, config)`: right over HTTP as well as within the process. */
+  readonly config: BotConnection
 
   /** @internal */
   constructor(
     /** @internal */
     readonly account: BotAccount,
+    client: { readonly apiRoot: string; readonly fetch?: typeof fetch },
   ) {
     this.id = account.id
     this.username = account.me.username
     this.token = account.token
     this.info = account.me
+    // grammY names the type of node-fetch on Node; it asks for no more than the platform's own has.
+    this.config = { client: client as ApiClientOptions, botInfo: account.me }
   }
 
   /** How many updates wait for the bot, unconfirmed. */

@@ -3,9 +3,16 @@ import { SentinelError } from '../../core/errors.js'
 
 /** How long people wait for a bot, in real time, and what ends all waiting. */
 export class Patience {
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<(because?: Failure) => void>()
+  #failure: Failure | undefined
 
   constructor(readonly limit: Ms) {}
+
+  /** From now on waiting is in vain: whoever waits, now or later, is told why. */
+  fail(failure: Failure): void {
+    this.#failure ??= failure
+    for (const giveUp of [...this.#waiting]) giveUp(failure)
+  }
 
   /**
    * Waits for `find` to find something: at once among all that is there, and then in each piece of news that `watch`
@@ -22,15 +29,18 @@ export class Patience {
     const limit = options.timeout === undefined ? this.limit : parseDuration(options.timeout, 'timeout')
     const already = options.find()
     if (already !== undefined) return Promise.resolve(already)
+    if (this.#failure !== undefined) return Promise.reject(refused(options.otherwise(0), this.#failure))
     return new Promise((resolve, reject) => {
       const end = () => {
         clearTimeout(timer)
         unwatch()
         this.#waiting.delete(giveUp)
       }
-      const giveUp = () => {
+      const since = performance.now()
+      const giveUp = (because?: Failure) => {
         end()
-        reject(new SentinelError('telegram.invalid', options.otherwise(limit)))
+        const waited = because === undefined ? limit : Math.round(performance.now() - since)
+        reject(refused(options.otherwise(waited), because))
       }
       const unwatch = options.watch((news) => {
         const found = options.find(news)
@@ -38,7 +48,7 @@ export class Patience {
         end()
         resolve(found)
       })
-      const timer = setTimeout(giveUp, limit)
+      const timer = setTimeout(() => giveUp(), limit)
       this.#waiting.add(giveUp)
     })
   }
@@ -46,6 +56,20 @@ export class Patience {
   close(): void {
     for (const giveUp of [...this.#waiting]) giveUp()
   }
+}
+
+/** Why all waiting is in vain. */
+export interface Failure {
+  readonly words: string
+  readonly cause: unknown
+  /** Somebody was told. */
+  told: boolean
+}
+
+function refused(otherwise: string, because: Failure | undefined): SentinelError {
+  if (because === undefined) return new SentinelError('telegram.invalid', otherwise)
+  because.told = true
+  return new SentinelError('telegram.invalid', `${otherwise}\n${because.words}`, { cause: because.cause })
 }
 
 /** A bot's answer to a query, there already or yet to come. */

@@ -193,6 +193,8 @@ const NAMES = [
 
 export type MethodName = (typeof NAMES)[number]
 
+export const METHOD_NAMES: readonly MethodName[] = NAMES
+
 /** Fails to compile when Telegram has a method that the list lacks. */
 type Missing = Exclude<keyof ApiMethods, MethodName>
 const nothingIsMissing: [Missing] extends [never] ? true : Missing = true

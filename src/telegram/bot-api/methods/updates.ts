@@ -1,7 +1,6 @@
 import type { BotCommand, WebhookInfo } from 'grammy/types'
 import { badRequest, Refusal } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
-import { checkWebhookUrl } from '../webhook.js'
 
 export const updateMethods: Methods = {
   getMe: ({ bot }) => bot.me,
@@ -28,7 +27,7 @@ export const updateMethods: Methods = {
       link.deleteWebhook()
       return true
     }
-    checkWebhookUrl(url)
+    link.checkWebhookUrl(url)
     const secretToken = params.text('secret_token')
     if (secretToken !== undefined && !/^[\w-]{0,256}$/.test(secretToken))
       throw badRequest(

@@ -1,0 +1,123 @@
+import { request } from 'node:http'
+import { SentinelError } from '../../core/errors.js'
+import { badRequest } from '../world/refusal.js'
+
+/** One delivery to a webhook. */
+export interface Parcel {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  /** Aborted when nobody waits for the reply any more. */
+  readonly signal: AbortSignal
+}
+
+/** What the webhook said. */
+export interface Reply {
+  readonly status: number
+  readonly words: string
+  readonly body: Buffer
+}
+
+/**
+ * Takes requests in place of a server: what `webhookCallback(bot, 'std/http')` gives, Hono's `app.fetch`, or your own.
+ *
+ * @example
+ * ```ts
+ * import { Bot, webhookCallback } from 'grammy'
+ * import { createTelegram, type WebhookHandler } from 'grammy-sentinel/testing'
+ *
+ * const telegram = createTelegram()
+ * const account = telegram.createBot({ username: 'hooked_bot' })
+ * const bot = new Bot(account.token, account.config)
+ * const handler: WebhookHandler = webhookCallback(bot, 'std/http')
+ * telegram.hosts('https://bot.example/hook', handler)
+ * await bot.api.setWebhook('https://bot.example/hook')
+ * await telegram.close()
+ * ```
+ */
+export type WebhookHandler = (request: Request) => Response | Promise<Response>
+
+const MAX_REPLY = 1024 * 1024
+
+export const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]'])
+
+/** Who is at home where: handlers within the process, and otherwise this machine. */
+export class Addresses {
+  readonly #handlers = new Map<string, WebhookHandler>()
+
+  /** @throws SentinelError `telegram.invalid` for what is no URL. */
+  add(url: string, handler: WebhookHandler): () => void {
+    if (!URL.canParse(url))
+      throw new SentinelError(
+        'telegram.invalid',
+        `hosts: ${JSON.stringify(url)} is no URL. Write a whole one, such as https://bot.example/hook.`,
+      )
+    const { href } = new URL(url)
+    this.#handlers.set(href, handler)
+    return () => {
+      if (this.#handlers.get(href) === handler) this.#handlers.delete(href)
+    }
+  }
+
+  /** @throws Refusal for an address outside this machine: the embedded Telegram never talks to the network. */
+  check(url: string): void {
+    if (!URL.canParse(url)) throw badRequest('bad webhook: invalid webhook URL specified')
+    const { href, protocol, hostname } = new URL(url)
+    if (this.#handlers.has(href)) return
+    if (protocol !== 'http:' || !LOOPBACK.has(hostname))
+      throw badRequest(
+        'bad webhook: the embedded Telegram delivers only to http://127.0.0.1, localhost or [::1], and to what it hosts',
+      )
+  }
+
+  deliver(parcel: Parcel): Promise<Reply> {
+    const handler = this.#handlers.get(new URL(parcel.url).href)
+    return handler === undefined ? post(parcel) : hand(parcel, handler)
+  }
+}
+
+function hand({ url, headers, body, signal }: Parcel, handler: WebhookHandler): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const hungUp = () => reject(signal.reason)
+    signal.addEventListener('abort', hungUp)
+    const replied = async (): Promise<Reply> => {
+      const init = { method: 'POST', headers, body: new Uint8Array(body), signal }
+      const response = await handler(new Request(url, init))
+      const words = response.statusText
+      return { status: response.status, words, body: Buffer.from(await response.arrayBuffer()) }
+    }
+    replied()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', hungUp))
+  })
+}
+
+function post({ url, headers, body, signal }: Parcel): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      method: 'POST',
+      agent: false,
+      signal,
+      headers: { ...headers, 'content-length': body.length },
+    }
+    const outgoing = request(url, options)
+    outgoing.on('error', reject)
+    outgoing.on('response', (response) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('error', reject)
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= MAX_REPLY) chunks.push(chunk)
+      })
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          words: response.statusMessage ?? '',
+          body: Buffer.concat(chunks),
+        }),
+      )
+    })
+    outgoing.end(body)
+  })
+}

@@ -1,0 +1,86 @@
+import { Refusal } from '../world/refusal.js'
+import { type BotApi, failure } from './bot-api.js'
+import type { CallResult } from './calls.js'
+import { paramsOf } from './request.js'
+
+/** A request as it came, over whatever: HTTP, or a function call within the process. */
+export interface Asking {
+  readonly method: string
+  /** Path and query. */
+  readonly target: string
+  readonly contentType: string
+  /** @throws Refusal 413 for more than Telegram takes. */
+  readonly body: () => Promise<Buffer>
+  /** Aborted when who asks hangs up. */
+  readonly signal: AbortSignal
+}
+
+/** What goes back. */
+export interface Answering {
+  readonly status: number
+  readonly type: string
+  readonly body: Buffer
+  /** Only this many bytes of the body go out; then the connection breaks. */
+  readonly brokenOffAt?: number
+  /** The request was not read to its end: the connection cannot be used again. */
+  readonly ends?: true
+}
+
+const METHOD_PATH = /^\/bot([^/]+)(?:\/test)?\/([^/]+)\/?$/
+const FILE_PATH = /^\/file\/bot([^/]+)(?:\/test)?\/files\/([^/]+)$/
+
+/** Answers one request of the Bot API; 'drop' is a connection to cut. */
+export async function exchange(api: BotApi, asking: Asking): Promise<Answering | 'drop'> {
+  if (asking.method !== 'GET' && asking.method !== 'POST')
+    return answering(failure(405, 'Method Not Allowed'))
+  const url = new URL(asking.target, 'http://127.0.0.1')
+  const file = FILE_PATH.exec(url.pathname)
+  if (file !== null) return download(api, decode(file[1]), decode(file[2]))
+  const called = METHOD_PATH.exec(url.pathname)
+  if (called === null) return answering(failure(404, 'Not Found'))
+  const bot = api.world.accounts.botByToken(decode(called[1]))
+  if (bot === undefined) return answering(unauthorized(decode(called[1])))
+  try {
+    const params = paramsOf(await asking.body(), asking.contentType, url.searchParams)
+    const outcome = await api.perform(bot, decode(called[2]), params, asking.signal)
+    if (outcome === 'drop') return 'drop'
+    return outcome.ok === undefined ? spoilt(outcome.result, outcome.body) : answering(outcome)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    const answer = answering(failure(error.code, error.description, error.parameters))
+    return { ...answer, ends: true }
+  }
+}
+
+export function answering(result: CallResult): Answering {
+  const body = Buffer.from(JSON.stringify(result))
+  return { status: result.ok ? 200 : result.error_code, type: 'application/json', body }
+}
+
+function spoilt(result: CallResult, body: string): Answering {
+  const whole = answering(result)
+  if (body === 'half') return { ...whole, brokenOffAt: Math.floor(whole.body.length / 2) }
+  const type = /^\s*</.test(body) ? 'text/html' : 'text/plain'
+  return { status: whole.status, type, body: Buffer.from(body) }
+}
+
+function unauthorized(token: string): CallResult {
+  const wellFormed = /^[1-9]\d*:.+$/.test(token) && token.length <= 80
+  return failure(401, wellFormed ? 'Unauthorized' : 'Unauthorized: invalid token specified')
+}
+
+function download(api: BotApi, token: string, id: string): Answering {
+  const file = api.world.files.find(id)
+  if (api.world.accounts.botByToken(token) === undefined) return answering(unauthorized(token))
+  if (file === undefined) return answering(failure(404, 'Not Found'))
+  return { status: 200, type: 'application/octet-stream', body: Buffer.from(file.bytes) }
+}
+
+/** A malformed escape is no valid token or method either. */
+function decode(part: string | undefined): string {
+  try {
+    return decodeURIComponent(part ?? '')
+  } catch {
+    return ''
+  }
+}

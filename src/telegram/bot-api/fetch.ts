@@ -1,0 +1,105 @@
+import type { BotApi } from './bot-api.js'
+import { type Answering, type Asking, exchange } from './exchange.js'
+import { MAX_BODY, readBody, tooLarge } from './request.js'
+
+/** What any make of AbortSignal has; grammY brings one of its own on Node. */
+interface Signal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/**
+ * The `fetch` of a Telegram within the process: a function call in place of a request, with the same answers. It takes what
+ * clients of Telegram hand over, bodies that are streams and signals of other makes included.
+ */
+export function fetchFrom(api: BotApi): typeof fetch {
+  return async (input, init) => {
+    const signal: Signal | undefined = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+    if (signal?.aborted === true) throw aborted()
+    const hangUp = new AbortController()
+    const asked = exchange(api, { ...read(input, init), signal: hangUp.signal })
+    const outcome = await (signal === undefined ? asked : whileOpen(signal, hangUp, asked))
+    if (outcome === 'drop') throw broken('fetch failed')
+    return responseOf(outcome)
+  }
+}
+
+/** Rejects as soon as who asks hangs up. */
+function whileOpen<Result>(signal: Signal, hangUp: AbortController, asked: Promise<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      hangUp.abort()
+      reject(aborted())
+    }
+    signal.addEventListener('abort', abort)
+    asked.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function read(input: string | URL | Request, init: RequestInit = {}): Omit<Asking, 'signal'> {
+  const { body = null } = init
+  const plain = typeof body === 'string' || body instanceof Uint8Array || isIterable(body) || body === null
+  if (input instanceof Request || !plain) {
+    // Forms and blobs: the platform knows how these are written, and under which type.
+    const { signal: _, ...rest } = init
+    const request = new Request(input, { ...rest, ...(body !== null && { duplex: 'half' }) } as RequestInit)
+    return {
+      method: request.method,
+      target: pathOf(request.url),
+      contentType: request.headers.get('content-type') ?? '',
+      body: async () => within(Buffer.from(await request.arrayBuffer())),
+    }
+  }
+  return {
+    method: (init.method ?? 'GET').toUpperCase(),
+    target: pathOf(String(input)),
+    contentType: new Headers(init.headers).get('content-type') ?? '',
+    body: async () => {
+      if (body === null) return Buffer.alloc(0)
+      return isIterable(body) ? readBody(body) : within(Buffer.from(body as string))
+    },
+  }
+}
+
+function isIterable(body: unknown): body is AsyncIterable<Uint8Array | string> {
+  return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
+}
+
+function within(body: Buffer): Buffer {
+  if (body.length > MAX_BODY) throw tooLarge()
+  return body
+}
+
+function pathOf(url: string): string {
+  const { pathname, search } = new URL(url)
+  return pathname + search
+}
+
+function responseOf({ status, type, body, brokenOffAt }: Answering): Response {
+  const headers = { 'content-type': type }
+  if (brokenOffAt === undefined) {
+    const length = { 'content-length': String(body.length) }
+    return new Response(new Uint8Array(body), { status, headers: { ...headers, ...length } })
+  }
+  const half = new Uint8Array(body.subarray(0, brokenOffAt))
+  const parts = [() => half, () => Promise.reject(broken('terminated'))]
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = parts.shift()
+      if (next !== undefined) controller.enqueue(await next())
+    },
+  })
+  return new Response(stream, { status, headers })
+}
+
+/** As undici tells of a connection that broke. */
+function broken(words: string): TypeError {
+  return new TypeError(words, {
+    cause: Object.assign(new Error('other side closed'), { code: 'ECONNRESET' }),
+  })
+}
+
+function aborted(): DOMException {
+  return new DOMException('This operation was aborted', 'AbortError')
+}
