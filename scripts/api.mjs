@@ -8,6 +8,7 @@ import { root } from './run.mjs'
 const ENTRIES = {
   'grammy-sentinel': 'dist/index.d.ts',
   testing: 'dist/telegram/index.d.ts',
+  'testing-jest': 'dist/telegram/jest.d.ts',
   redis: 'dist/storage/redis/index.d.ts',
   postgres: 'dist/storage/postgres/index.d.ts',
   health: 'dist/observability/health/index.d.ts',

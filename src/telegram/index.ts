@@ -13,6 +13,7 @@ export type { BotCall, CallResult } from './bot-api/calls.js'
 export type { WebhookHandler } from './bot-api/courier.js'
 export type { Fault, Faults } from './bot-api/faults.js'
 export type { FloodLimits } from './bot-api/flood.js'
+export { type MatcherVerdict, type TelegramMatchers, telegramMatchers } from './matchers/matchers.js'
 export type {
   NewAdministrator,
   NewChannel,

@@ -15,6 +15,7 @@ const pages = [...readSources('.', 'docs', '.md'), ...(existsSync('README.md') ?
 const ENTRIES = {
   'grammy-sentinel': 'src/index.ts',
   'grammy-sentinel/testing': 'src/telegram/index.ts',
+  'grammy-sentinel/testing/jest': 'src/telegram/jest.ts',
   'grammy-sentinel/postgres': 'src/storage/postgres/index.ts',
   'grammy-sentinel/redis': 'src/storage/redis/index.ts',
   'grammy-sentinel/health': 'src/observability/health/index.ts',

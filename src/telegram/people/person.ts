@@ -174,22 +174,34 @@ export class Person {
    * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead.
    */
   hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
-    const after = options.after === undefined ? 0 : this.#orderOf(options.after)
-    const isMeant = (stored: StoredMessage) =>
-      this.#hearsAbout(stored) && stored.order > after && isThere(stored, options.in)
+    const isMeant = this.#meantBy(options)
     return this.#patience.until({
       find: (news?: StoredMessage) => {
         const candidates = news === undefined ? this.#heard() : [news]
         return candidates.find((stored) => isMeant(stored) && matches(stored.message, what))?.message
       },
       watch: (listener) => this.#world.watch(listener),
-      otherwise: (waited) => {
-        const heard = this.#heard().filter(isMeant).slice(-10).map(describeHeard)
-        const instead = heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
-        return `${this.firstName} did not hear ${typeof what === 'string' ? JSON.stringify(what) : what} within ${waited} ms, but ${instead}`
-      },
+      otherwise: (waited) =>
+        `${this.firstName} did not hear ${wordsFor(what)} within ${waited} ms, but ${this.tellsHeard(options)}`,
       timeout: options.timeout,
     })
+  }
+
+  /** The earliest message that {@link Person.hears} would resolve with now; does not wait. */
+  hasHeard(what: RegExp | string, options: Omit<HearingOptions, 'timeout'> = {}): Message | undefined {
+    const isMeant = this.#meantBy(options)
+    return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
+  }
+
+  /** @internal What there was to hear, for whoever expected something else. */
+  tellsHeard(options: Omit<HearingOptions, 'timeout'>): string {
+    const heard = this.#heard().filter(this.#meantBy(options)).slice(-10).map(describeHeard)
+    return heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
+  }
+
+  #meantBy({ in: place, after }: Omit<HearingOptions, 'timeout'>): (stored: StoredMessage) => boolean {
+    const order = after === undefined ? 0 : this.#orderOf(after)
+    return (stored) => this.#hearsAbout(stored) && stored.order > order && isThere(stored, place)
   }
 
   /** All they can see from others, oldest first. */
@@ -259,13 +271,18 @@ function wordsOf({ text, caption, poll, invoice }: Message): string | undefined 
   return text ?? caption ?? poll?.question ?? invoice?.title
 }
 
-function matches(message: Message, what: RegExp | string): boolean {
+export function matches(message: Message, what: RegExp | string): boolean {
   const text = wordsOf(message)
   if (text === undefined) return false
   if (typeof what === 'string') return text.includes(what)
   // A global or sticky expression remembers where it stopped; each message is searched from its start.
   what.lastIndex = 0
   return what.test(text)
+}
+
+/** What somebody listens for, as an error names it. */
+export function wordsFor(what: RegExp | string): string {
+  return typeof what === 'string' ? JSON.stringify(what) : String(what)
 }
 
 function describeHeard({ message, chat }: StoredMessage): string {

@@ -1,0 +1,25 @@
+/**
+ * Adds the matchers of {@link TelegramMatchers} to jest's `expect`, and declares them. Import it once: in the test, or in a file
+ * of `setupFilesAfterEnv`. Published as `grammy-sentinel/testing/jest`.
+ *
+ * @packageDocumentation
+ */
+import { SentinelError } from '../core/errors.js'
+import { type TelegramMatchers, telegramMatchers } from './matchers/matchers.js'
+
+export type { MatcherVerdict, TelegramMatchers } from './matchers/matchers.js'
+
+declare global {
+  namespace jest {
+    // biome-ignore lint/complexity/noBannedTypes: a declaration that merges has the parameters of the one it joins
+    interface Matchers<R, T = {}> extends TelegramMatchers<R> {}
+  }
+}
+
+const { expect } = globalThis as { readonly expect?: { extend?(matchers: object): void } }
+if (typeof expect?.extend !== 'function')
+  throw new SentinelError(
+    'telegram.invalid',
+    "grammy-sentinel/testing/jest: there is no global expect here. Hand yours the matchers: expect.extend(telegramMatchers), with telegramMatchers from 'grammy-sentinel/testing'.",
+  )
+expect.extend(telegramMatchers)

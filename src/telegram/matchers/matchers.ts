@@ -1,0 +1,201 @@
+import type { ChatMember, ChatPermissions, Message } from 'grammy/types'
+import type { BotCall } from '../bot-api/calls.js'
+import { type HearingOptions, matches, Person, wordsFor } from '../people/person.js'
+import { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
+import { Telegram } from '../telegram.js'
+import { contains, shown } from './containing.js'
+
+/**
+ * What a matcher says, as `expect.extend` of jest and of vitest takes it.
+ *
+ * @example
+ * ```ts
+ * import type { MatcherVerdict } from 'grammy-sentinel/testing'
+ *
+ * const fine: MatcherVerdict = { pass: true, message: () => 'expected it not to be fine' }
+ * export { fine }
+ * ```
+ */
+export interface MatcherVerdict {
+  readonly pass: boolean
+  readonly message: () => string
+}
+
+/**
+ * The matchers, as they are written after `expect(…)`.
+ *
+ * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. Vitest takes them so:
+ * `expect.extend(telegramMatchers)`, and `declare module 'vitest' { interface Matchers<T> extends TelegramMatchers<T> {} }`.
+ *
+ * @example
+ * ```ts
+ * import 'grammy-sentinel/testing/jest'
+ * import type { Person, Telegram, TelegramGroup } from 'grammy-sentinel/testing'
+ *
+ * async function looksOn(telegram: Telegram, plaza: TelegramGroup, alice: Person, mallory: Person) {
+ *   await expect(alice).toHear('Welcome')
+ *   expect(alice).not.toHaveHeard(/error/i)
+ *   expect(telegram).toHaveCalled('banChatMember', { user_id: mallory.id })
+ *   expect(mallory).toBeBannedIn(plaza)
+ *   expect(alice).toBeMemberOf(plaza)
+ *   expect(plaza).toHaveMessage('Be kind')
+ * }
+ * export { looksOn }
+ * ```
+ */
+export interface TelegramMatchers<R = unknown> {
+  /** Of a person: waits until they hear it, as `alice.hears()` does. It has no `.not`: wait for something else, then say `.not.toHaveHeard()`. */
+  toHear(what: RegExp | string, options?: HearingOptions): Promise<R>
+  /** Of a person: has heard it by now. */
+  toHaveHeard(what: RegExp | string, options?: Omit<HearingOptions, 'timeout'>): R
+  /**
+   * Of a Telegram: a bot of its has called the method by now; with `params`, with at least these. Asymmetric matchers such as
+   * `expect.any(Number)` may stand in them.
+   */
+  toHaveCalled(method: string, params?: Readonly<Record<string, unknown>>): R
+  /** Of a group or channel: such a message, by a text in it, is there now. */
+  toHaveMessage(what: RegExp | string): R
+  /** Of somebody: is in the group or channel. */
+  toBeMemberOf(place: TelegramGroup | TelegramChannel): R
+  /** Of somebody: owns it or helps to run it. */
+  toBeAdministratorOf(place: TelegramGroup | TelegramChannel): R
+  toBeBannedIn(place: TelegramGroup | TelegramChannel): R
+  /** Of somebody: restricted; with `permissions`, with at least these as told. */
+  toBeRestrictedIn(place: TelegramGroup | TelegramChannel, permissions?: ChatPermissions): R
+  /** Of somebody: may not write there. */
+  toBeMutedIn(place: TelegramGroup | TelegramChannel): R
+}
+
+/** What `expect` binds a matcher to; jest and vitest agree on this much. */
+interface Bound {
+  readonly isNot?: boolean
+}
+
+type Matchers = {
+  readonly [Name in keyof TelegramMatchers]: (
+    this: Bound,
+    received: unknown,
+    ...args: Parameters<TelegramMatchers[Name]>
+  ) => ReturnType<TelegramMatchers[Name]> extends Promise<unknown> ? Promise<MatcherVerdict> : MatcherVerdict
+}
+
+/**
+ * The matchers themselves, for `expect.extend` of jest, vitest, bun or whoever else has one; see {@link TelegramMatchers}.
+ *
+ * @throws TypeError from a matcher that is given somebody or something it is not for.
+ *
+ * @example
+ * ```ts
+ * import { telegramMatchers } from 'grammy-sentinel/testing'
+ *
+ * expect.extend(telegramMatchers)
+ * ```
+ */
+export const telegramMatchers: Matchers = {
+  async toHear(received, what, options) {
+    const person = aPerson(received, 'toHear')
+    if (this.isNot === true)
+      throw new TypeError(
+        'expect(person).not.toHear() would wait in vain each time. Wait for something else, such as telegram.settled(), then expect(person).not.toHaveHeard().',
+      )
+    const heard = await person.hears(what, options).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    return { pass: heard === undefined, message: () => heard?.message ?? '' }
+  },
+
+  toHaveHeard(received, what, options = {}) {
+    const person = aPerson(received, 'toHaveHeard')
+    const heard = person.hasHeard(what, options)
+    return verdict(
+      heard !== undefined,
+      `${person.firstName} to have heard ${wordsFor(what)}`,
+      () => `but ${heard === undefined ? person.tellsHeard(options) : `heard ${textOf(heard)}`}`,
+    )
+  },
+
+  toHaveCalled(received, method, params) {
+    if (!(received instanceof Telegram)) throw wrong('toHaveCalled', 'a Telegram', received)
+    const calls = received.calls(method)
+    const found = calls.some((call) => params === undefined || contains(call.params, params))
+    const wanted = `a bot to have called ${method}${params === undefined ? '' : ` with ${shown(params)}`}`
+    return verdict(found, wanted, () => instead(received, method, calls))
+  },
+
+  toHaveMessage(received, what) {
+    const place = aPlace(received, 'toHaveMessage')
+    const { messages } = place
+    const found = messages.some((message) => matches(message, what))
+    return verdict(found, `"${place.title}" to have a message with ${wordsFor(what)}`, () => {
+      const there = messages.slice(-10).map((message) => `\n  - ${textOf(message)}`)
+      return `but ${there.length === 0 ? 'it is empty' : `its last are:${there.join('')}`}`
+    })
+  },
+
+  toBeMemberOf: standing('in', 'toBeMemberOf', isIn),
+  toBeAdministratorOf: standing('an administrator of', 'toBeAdministratorOf', ({ status }) =>
+    ['creator', 'administrator'].includes(status),
+  ),
+  toBeBannedIn: standing('banned in', 'toBeBannedIn', ({ status }) => status === 'kicked'),
+  toBeMutedIn: standing(
+    'muted in',
+    'toBeMutedIn',
+    (member) => member.status === 'restricted' && !member.can_send_messages,
+  ),
+  toBeRestrictedIn(received, place, permissions = {}) {
+    const given = Object.keys(permissions).length === 0 ? '' : ` with ${shown(permissions)}`
+    const isSo = (member: ChatMember) => member.status === 'restricted' && contains(member, permissions)
+    return standing(`restricted${given} in`, 'toBeRestrictedIn', isSo).call(this, received, place)
+  },
+}
+
+function standing(words: string, matcher: string, isSo: (member: ChatMember) => boolean) {
+  return function (this: Bound, received: unknown, place: TelegramGroup | TelegramChannel): MatcherVerdict {
+    if (!(received instanceof Person || received instanceof TelegramBot))
+      throw wrong(matcher, 'a person or a bot', received)
+    const member = aPlace(place, matcher).member(received)
+    const name = received instanceof Person ? received.firstName : `@${received.username}`
+    const { user: _, ...seen } = member
+    return verdict(
+      isSo(member),
+      `${name} to be ${words} "${place.title}"`,
+      () => `but they are ${shown(seen)}`,
+    )
+  }
+}
+
+function verdict(pass: boolean, wanted: string, but: () => string): MatcherVerdict {
+  return { pass, message: () => `expected ${pass ? wanted.replace(' to ', ' not to ') : wanted}, ${but()}` }
+}
+
+function isIn(member: ChatMember): boolean {
+  return member.status === 'restricted' ? member.is_member : !['left', 'kicked'].includes(member.status)
+}
+
+function instead(telegram: Telegram, method: string, calls: readonly BotCall[]): string {
+  if (calls.length > 0) {
+    const made = calls.slice(-10).map(({ bot, params }) => `\n  - @${bot.username}: ${shown(params)}`)
+    return `but ${calls.length === 1 ? 'the call was' : `the last of ${calls.length} calls were`}:${made.join('')}`
+  }
+  const others = [...new Set(telegram.calls().map((call) => call.method))]
+  return `but ${method} was not called. Methods that were: ${others.join(', ') || 'none'}`
+}
+
+function textOf({ text, caption, message_id }: Message): string {
+  return JSON.stringify((text ?? caption ?? `message ${message_id}`).slice(0, 120))
+}
+
+function aPerson(received: unknown, matcher: string): Person {
+  if (received instanceof Person) return received
+  throw wrong(matcher, 'a person', received)
+}
+
+function aPlace(received: unknown, matcher: string): TelegramGroup | TelegramChannel {
+  if (received instanceof TelegramGroup || received instanceof TelegramChannel) return received
+  throw wrong(matcher, 'a group or a channel', received)
+}
+
+function wrong(matcher: string, wanted: string, received: unknown): TypeError {
+  return new TypeError(`${matcher} is for ${wanted}, not for ${shown(received)}.`)
+}

@@ -1,0 +1,135 @@
+import '../../src/telegram/jest.js'
+import { Api } from 'grammy'
+import {
+  createTelegram,
+  type Person,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+  telegramMatchers,
+} from '../../src/telegram/index.js'
+
+let telegram: Telegram
+let account: TelegramBot
+let api: Api
+let alice: Person
+let bob: Person
+let plaza: TelegramGroup
+
+beforeEach(() => {
+  telegram = createTelegram({ clock: 'virtual', patience: '50ms' })
+  account = telegram.createBot({ username: 'matched_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  plaza = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [account] })
+  api = new Api(account.token, account.config.client)
+})
+afterEach(() => telegram.close())
+
+/** What a failing expectation says. */
+function complaint(expectation: () => void): string {
+  try {
+    expectation()
+  } catch (error) {
+    return (error as Error).message
+  }
+  throw new Error('it did not fail')
+}
+
+test('toHear waits; toHaveHeard looks at what is there', async () => {
+  expect(bob).not.toHaveHeard('welcome')
+  const hearing = expect(bob).toHear('welcome')
+  await api.sendMessage(plaza.id, 'welcome, all')
+  await hearing
+  expect(bob).toHaveHeard(/welcome/)
+  expect(bob).toHaveHeard('welcome', { in: plaza })
+  expect(bob).not.toHaveHeard('welcome', { in: account })
+  expect(complaint(() => expect(bob).not.toHaveHeard('welcome'))).toBe(
+    'expected Bob not to have heard "welcome", but heard "welcome, all"',
+  )
+  expect(complaint(() => expect(bob).toHaveHeard(/bye/))).toMatch(
+    /^expected Bob to have heard \/bye\/, but heard only:\n {2}- matched_bot in "Plaza": "welcome, all"$/,
+  )
+  await expect(expect(bob).toHear('bye')).rejects.toThrow(
+    /Bob did not hear "bye" within 50 ms, but heard only/,
+  )
+  await expect(expect(bob).not.toHear('bye')).rejects.toThrow(/would wait in vain/)
+})
+
+test('toHaveCalled looks for a call with at least these parameters', async () => {
+  expect(telegram).not.toHaveCalled('sendMessage')
+  expect(complaint(() => expect(telegram).toHaveCalled('sendMessage'))).toBe(
+    'expected a bot to have called sendMessage, but sendMessage was not called. Methods that were: none',
+  )
+  await api.sendMessage(plaza.id, 'hi', {
+    reply_markup: { inline_keyboard: [[{ text: 'A', callback_data: 'a' }]] },
+  })
+  expect(telegram).toHaveCalled('sendmessage', { chat_id: plaza.id, text: /^h/ })
+  expect(telegram).toHaveCalled('sendMessage', { chat_id: expect.any(Number) })
+  expect(telegram).toHaveCalled('sendMessage', {
+    reply_markup: { inline_keyboard: [[{ callback_data: 'a' }]] },
+  })
+  expect(telegram).not.toHaveCalled('sendMessage', { text: 'bye' })
+  expect(telegram).not.toHaveCalled('sendMessage', { reply_markup: { inline_keyboard: [] } })
+  expect(telegram).not.toHaveCalled('sendMessage', { toString: 'hi' })
+  expect(complaint(() => expect(telegram).toHaveCalled('sendMessage', { text: 'bye' }))).toMatch(
+    /^expected a bot to have called sendMessage with \{ text: 'bye' \}, but the call was:\n {2}- @matched_bot: \{[\s\S]*text: 'hi'/,
+  )
+})
+
+test('where somebody stands', async () => {
+  expect(bob).toBeMemberOf(plaza)
+  expect(alice).toBeAdministratorOf(plaza)
+  expect(account).toBeAdministratorOf(plaza)
+  expect(bob).not.toBeAdministratorOf(plaza)
+  await api.restrictChatMember(plaza.id, bob.id, { can_send_messages: false, can_invite_users: true })
+  expect(bob).toBeMemberOf(plaza)
+  expect(bob).toBeMutedIn(plaza)
+  expect(bob).toBeRestrictedIn(plaza)
+  expect(bob).toBeRestrictedIn(plaza, { can_send_messages: false, can_invite_users: true })
+  expect(bob).not.toBeRestrictedIn(plaza, { can_send_messages: true })
+  expect(bob).not.toBeBannedIn(plaza)
+  await api.banChatMember(plaza.id, bob.id, { until_date: Math.ceil(telegram.clock.now() / 1000) + 3600 })
+  expect(bob).toBeBannedIn(plaza)
+  expect(bob).not.toBeMutedIn(plaza)
+  expect(complaint(() => expect(bob).toBeMemberOf(plaza))).toMatch(
+    /^expected Bob to be in "Plaza", but they are \{ status: 'kicked', until_date: \d+ \}$/,
+  )
+  expect(complaint(() => expect(bob).not.toBeBannedIn(plaza))).toMatch(
+    /^expected Bob not to be banned in "Plaza"/,
+  )
+  telegram.clock.advance('61m')
+  expect(bob).not.toBeBannedIn(plaza)
+})
+
+test('what a place has', async () => {
+  expect(complaint(() => expect(plaza).toHaveMessage('hi'))).toBe(
+    'expected "Plaza" to have a message with "hi", but it is empty',
+  )
+  const hi = await bob.in(plaza).sends('hi there')
+  expect(plaza).toHaveMessage('hi')
+  await api.deleteMessage(plaza.id, hi.message_id)
+  expect(plaza).not.toHaveMessage('hi')
+})
+
+test('a matcher says what it is for', () => {
+  expect(complaint(() => expect('bob').toBeBannedIn(plaza))).toBe(
+    "toBeBannedIn is for a person or a bot, not for 'bob'.",
+  )
+  expect(complaint(() => expect(plaza).toHaveHeard('x'))).toMatch(
+    /^toHaveHeard is for a person, not for TelegramGroup/,
+  )
+  expect(complaint(() => expect(bob).toHaveCalled('x'))).toMatch(
+    /^toHaveCalled is for a Telegram, not for Person/,
+  )
+  expect(complaint(() => expect(bob).toHaveMessage('x'))).toMatch(
+    /^toHaveMessage is for a group or a channel/,
+  )
+})
+
+test('they go by what every expect.extend gives, and need none of jest', async () => {
+  const { toHaveHeard, toHear } = telegramMatchers
+  expect(toHaveHeard.call({}, bob, 'hi')).toMatchObject({ pass: false })
+  await alice.in(plaza).sends('hi')
+  expect(await toHear.call({ isNot: false }, bob, 'hi')).toMatchObject({ pass: true })
+})
