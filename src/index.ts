@@ -1,3 +1,4 @@
+export { Administered } from './administered.js'
 export type {
   AbsentCheck,
   Ask,
@@ -63,7 +64,7 @@ export {
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { Denial, DenialContext } from './middleware/denial.js'
 export type { ExemptOptions } from './middleware/exemptions.js'
-export type { Guard, GuardDefinition } from './middleware/guard.js'
+export type { Guard, GuardDefinition, HandlerAt } from './middleware/guard.js'
 export type {
   AllowedEvent,
   DeniedEvent,
@@ -98,7 +99,24 @@ export type {
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export type { SentinelHealth } from './observability/health/data.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
+export type {
+  ConsideredLimit,
+  ExplainedLimit,
+  ExplainedPart,
+  Explanation,
+  LimitOrigin,
+} from './policies/explain.js'
+export type { PartOrigin } from './policies/layers.js'
+export type { LimitChangeOptions, LimitHolder, LimitRegister, StoredLimit } from './policies/limits.js'
+export { policy } from './policies/policy.js'
+export {
+  definePolicy,
+  type Policy,
+  type PolicyOptions,
+  type PolicyOverride,
+} from './policies/policy-options.js'
 export { Sentinel, sentinel } from './sentinel.js'
+export type { Archive, ArchiveContents, MarkedSubject } from './storage/archive.js'
 export type { ChangeListener, StorageChange } from './storage/changes.js'
 export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'
 export type { CircuitHealth, CircuitState } from './storage/condition.js'

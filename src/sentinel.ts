@@ -1,14 +1,10 @@
 import type { Bot, Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'grammy'
 import type { Update } from 'grammy/types'
+import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
-import {
-  Administration,
-  type Blocked,
-  type BlockingOptions,
-  type BlockListExport,
-} from './middleware/administration.js'
+import { Administration } from './middleware/administration.js'
 import { auth } from './middleware/auth.js'
 import { block } from './middleware/block.js'
 import { hasPassed } from './middleware/control.js'
@@ -22,10 +18,14 @@ import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
 import { joined, type Probe } from './middleware/probe.js'
-import { type GrantOptions, RoleAdministration, type RoleScope } from './middleware/role-administration.js'
+import { RoleAdministration } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
+import type { Explanation } from './policies/explain.js'
+import type { LimitRegister } from './policies/limits.js'
+import { Overrides } from './policies/overrides.js'
+import type { Policy, PolicyOverride } from './policies/policy-options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
@@ -46,7 +46,7 @@ import { Webhook, type WebhookOptions } from './webhook/index.js'
  * await guard.block(1234567, { for: '1h', reason: 'spam' })
  * ```
  */
-export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
+export class Sentinel<C extends Context = Context> extends Administered implements MiddlewareObj<C> {
   /** Listens to joins, leaves, bans and the like: `guard.membership.on('joined', …)`. */
   readonly membership: MembershipGuard
   /** Those who use the bots: when they were seen, what they did, data of yours. */
@@ -56,8 +56,9 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   private exemptions: Exemptions
   private chain: Chain<Context>
   private readonly name: string
-  private readonly administration: Administration
-  private readonly roles: RoleAdministration
+  protected readonly administration: Administration
+  protected readonly roles: RoleAdministration
+  private readonly overrides: Overrides
   private readonly delivery: Delivery
   private readonly recorder: ActivityRecorder
   private readonly tally = newTally()
@@ -73,14 +74,29 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     // Used twice on one bot, it would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally)) return next()
     this.delivery.seen(ctx)
+    const reading = this.overrides.ready(ctx)
+    return reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
+  }
+
+  /** What was read may have changed the plan: the first update waits for that, too. */
+  private async enterKnown(reading: Promise<void>, ctx: Context, next: NextFunction): Promise<void> {
+    await reading
+    await this.chain.ready()
+    await this.enter(ctx, next)
+  }
+
+  private enter(ctx: Context, next: NextFunction): MaybePromise<void> {
     const { watched } = this
     return watched?.update === undefined ? this.chain.run(ctx, next) : watched.update(ctx, next, this.go)
   }
 
   constructor(options: SentinelOptions<C>) {
+    super()
     // Of which kind contexts are is the caller's business; inside, all are alike.
     this.settings = readOptions(options as SentinelOptions)
-    this.house = furnish(this.settings)
+    const furnished = furnish(this.settings)
+    this.overrides = new Overrides(() => this.house, furnished)
+    this.house = this.overrides.furnish(furnished, this.settings)
     this.ownsStorage = this.settings.storage === undefined
     this.name = this.settings.name ?? chainName(this.house.storage)
     this.membership = membership()
@@ -145,114 +161,6 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
   }
 
   /**
-   * Blocks a subject, or many at once, for all bots it has met; before it has met any, for those that come.
-   *
-   * @throws SentinelError `subject.invalid` for what is no subject, and for the users that Telegram puts in place of
-   * channels and anonymous administrators; `duration.invalid`; `option.invalid`; `option.unknown`.
-   */
-  block(whom: Subject | readonly Subject[], options?: BlockingOptions): Promise<void> {
-    return this.administration.block(whom, options)
-  }
-
-  /** Unblocks; how many were blocked. */
-  unblock(whom: Subject | readonly Subject[]): Promise<number> {
-    return this.administration.unblock(whom)
-  }
-
-  /** Whether a subject is blocked now. */
-  async isBlocked(whom: Subject): Promise<boolean> {
-    return (await this.administration.blockOf(whom)) !== undefined
-  }
-
-  /** Since when, until when and why a subject is blocked; undefined if it is not. */
-  blockOf(whom: Subject): Promise<Blocked | undefined> {
-    return this.administration.blockOf(whom)
-  }
-
-  /** Everybody who is blocked, each once, in no promised order: `for await (const { subject, reason } of guard.blocked())`. */
-  blocked(): AsyncGenerator<Blocked, void, undefined> {
-    return this.administration.blocked()
-  }
-
-  /** Puts on the allow list, which matters with `block: { only: true }`. */
-  allow(whom: Subject | readonly Subject[]): Promise<void> {
-    return this.administration.allow(whom)
-  }
-
-  /** Takes from the allow list; how many were on it. */
-  disallow(whom: Subject | readonly Subject[]): Promise<number> {
-    return this.administration.disallow(whom)
-  }
-
-  /** The block list as plain JSON. */
-  export(): Promise<BlockListExport> {
-    return this.administration.export()
-  }
-
-  /**
-   * Adds an exported list to this one; how many were added. What has lapsed is left out.
-   *
-   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
-   */
-  import(list: BlockListExport): Promise<number> {
-    return this.administration.import(list)
-  }
-
-  /** Registers for good, for `auth`. */
-  register(whom: Subject | readonly Subject[]): Promise<void> {
-    return this.administration.register(whom)
-  }
-
-  /** Takes the registration back; how many were registered. */
-  unregister(whom: Subject | readonly Subject[]): Promise<number> {
-    return this.administration.unregister(whom)
-  }
-
-  /** Whether a subject is registered. */
-  isRegistered(whom: Subject): Promise<boolean> {
-    return this.administration.isRegistered(whom)
-  }
-
-  /**
-   * Gives a role: what `roles` of `auth`, `throttle` and `exempt` ask for, and what carries permissions. Everywhere, or in one chat;
-   * for good, or for a time. A name of 1 to 64 characters, whose case matters.
-   *
-   * @throws SentinelError `option.invalid` for what is no name, and for a role that Telegram gives; `role.unknown` where the
-   * option `roles` names others; `subject.invalid`, `duration.invalid`, `option.unknown`.
-   */
-  grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
-    return this.roles.grant(whom, role, options)
-  }
-
-  /** Takes a role back, where it was given; how many held it. Throws as `grant()` does, but for roles that there are no longer. */
-  revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
-    return this.roles.revoke(whom, role, scope)
-  }
-
-  /**
-   * Whether a subject holds a role, or one that counts as it: everywhere, or also in a chat; then Telegram's own roles of that
-   * chat count, too. Throws as `grant()` does.
-   */
-  hasRole(whom: Subject, role: string, scope?: RoleScope): Promise<boolean> {
-    return this.roles.hasRole(whom, role, scope)
-  }
-
-  /** The roles that a subject holds, everywhere or also in a chat, without those that they count as. Throws `subject.invalid`. */
-  rolesOf(whom: Subject, scope?: RoleScope): Promise<readonly string[]> {
-    return this.roles.rolesOf(whom, scope)
-  }
-
-  /**
-   * Whether a subject may do something, by its roles everywhere or also in a chat: some role allows it, and none denies it. The
-   * owner and the listed users of `exempt` may do everything. False for what no role allows (told as a warning).
-   *
-   * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
-   */
-  can(whom: Subject, permission: string, scope?: RoleScope): Promise<boolean> {
-    return this.roles.can(whom, permission, scope)
-  }
-
-  /**
    * Forgets what a subject has used: of one limit, or of all, penalties included.
    *
    * @throws SentinelError `limit.unknown`, naming the limits there are.
@@ -293,7 +201,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
    */
   reconfigure(options: SentinelOptions<C>): void {
     const settings = readOptions(layer(this.settings, options as SentinelOptions))
-    const house = refurnish(this.house, settings)
+    const house = this.overrides.furnish(refurnish(this.house, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
     const chain = this.chainOf(settings, house, exemptions)
     const earlier = this.chain
@@ -307,6 +215,34 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.add(draining)
+  }
+
+  /**
+   * Changes limits while the bot runs, for a user, a chat or a role, in every process that shares the storage; with
+   * `limits: true`. See {@link LimitRegister}.
+   */
+  get limits(): LimitRegister {
+    return this.overrides.limits
+  }
+
+  /**
+   * A policy as a guard, as {@link policy} makes it, by the policies of this sentinel: a name that there is not throws at once.
+   *
+   * @throws SentinelError `policy.unknown` with the name that was meant, and as {@link policy} does.
+   */
+  policy(which: string | Policy<C>, own?: PolicyOverride<C>): Guard<C> {
+    return this.overrides.policy(which as string | Policy, own as PolicyOverride | undefined) as Guard<C>
+  }
+
+  /**
+   * Which limits apply to a user, a chat, or a user in a chat (`subject.member`), and where each part of them comes from: under a
+   * policy, under one with what a handler has of its own (pass the guard), or under what this sentinel itself asks. Data, and a text for
+   * people. Writes nothing; asks about the first bot it met.
+   *
+   * @throws SentinelError `policy.unknown`, `subject.invalid`, `option.invalid`.
+   */
+  explain(whom: Subject, policy?: string | Policy<C> | Guard<C>): Promise<Explanation> {
+    return this.overrides.explain(whom, policy as string | Policy | Guard | undefined, this.chain.questions)
   }
 
   /** Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`. */
@@ -365,6 +301,7 @@ export class Sentinel<C extends Context = Context> implements MiddlewareObj<C> {
     await Promise.all([...this.webhooks].map((webhook) => webhook.drain()))
     await this.flush()
     await this.recorder.close()
+    this.overrides.stop()
     await this.house.letGo()
     if (this.ownsStorage) await this.house.storage.close()
   }

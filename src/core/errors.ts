@@ -25,6 +25,8 @@ export type SentinelErrorCode =
   | 'cost.invalid'
   | 'bot.unknown'
   | 'bot.started'
+  | 'hook.unknown'
+  | 'hook.timeout'
   | 'storage.closed'
   | 'storage.failed'
   | 'storage.permission'
@@ -35,9 +37,12 @@ export type SentinelErrorCode =
   | 'value.invalid'
   | 'import.invalid'
   | 'telegram.invalid'
+  | 'policy.unknown'
+  | 'policy.cycle'
   | 'role.unknown'
   | 'role.cycle'
   | 'permission.unknown'
+  | 'handler.invalid'
 
 /**
  * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.

@@ -1,9 +1,11 @@
-import type { Context, MiddlewareFn } from 'grammy'
-import { Exemptions } from './exemptions.js'
+import type { Context, NextFunction } from 'grammy'
+import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
-import { chainName, furnish, type HouseOptions } from './house.js'
-import { Chain, newTally } from './pipeline.js'
-import { Questions } from './wiring.js'
+import { checkTogether, type Guards } from './guarded.js'
+import type { HouseOptions } from './house.js'
+import { Layer, type OwnHouse } from './layer.js'
+import { claim } from './place.js'
+import { positioned } from './position.js'
 
 /**
  * Options of {@link compose}.
@@ -17,7 +19,7 @@ import { Questions } from './wiring.js'
  * ```
  */
 export interface ComposeOptions extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
-  /** Names the state of this chain, where several chains share one storage. @default by order of making */
+  /** Names the state of this chain, where several chains share one storage. @default by its guards, and the order of making */
   readonly name?: string
 }
 
@@ -43,12 +45,11 @@ export function compose<C extends Context = Context>(
   const guards = parts.filter((part): part is Guard<C> => typeof part === 'function')
   const options = parts.filter((part): part is ComposeOptions => typeof part !== 'function')
   const definitions = guards.flatMap(({ definitions }) => definitions)
-  // Wired once for nothing: what does not fit together is told here, and not by the first update.
-  new Questions(furnish({}), definitions)
+  checkTogether(definitions as unknown as readonly GuardDefinition[])
   return fused(definitions, Object.assign({}, ...options))
 }
 
-/** A guard of one definition: middleware by itself, and a part for others. */
+/** A guard of one definition, in every position: middleware, around a handler, a decorator; and a part for others. */
 export function guardOf<C extends Context>(definition: GuardDefinition<C>): Guard<C> {
   return fused([definition], {})
 }
@@ -57,20 +58,25 @@ function fused<C extends Context>(
   definitions: readonly GuardDefinition<C>[],
   options: ComposeOptions,
 ): Guard<C> {
-  let chain: Chain<C> | undefined
-  const run: MiddlewareFn<C> = (ctx, next) => {
-    chain ??= chainOf(definitions, options)
-    return chain.run(ctx, next)
+  const label = definitions
+    .map(({ name, label: own }) => (own === undefined ? name : `${name} ${own}`))
+    .join(' + ')
+  const { storage, clock, timers } = options
+  // Now, and not when the first update comes: in the order of wiring.
+  const name = options.name ?? claim(label, storage)
+  const own: OwnHouse | undefined =
+    storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
+  const inPlace = new Layer(definitions, () => name, undefined, own)
+  const guards: Guards = { definitions: definitions as unknown as readonly GuardDefinition[], own, label }
+  const guard = (first: unknown, second: unknown, third: unknown): unknown => {
+    if (typeof second !== 'function') return positioned(guards, first, second, third)
+    if (typeof first === 'function') {
+      throw new SentinelError(
+        'handler.invalid',
+        `${label}: it guards one handler at a time, and was given two.`,
+      )
+    }
+    return inPlace.run(first as C, second as NextFunction)
   }
-  return Object.assign(run, { definitions })
-}
-
-/** A chain that stands alone: its own storage unless one is given. */
-function chainOf<C extends Context>(
-  definitions: readonly GuardDefinition<C>[],
-  options: ComposeOptions,
-): Chain<C> {
-  const house = furnish(options)
-  const name = options.name ?? chainName(house.storage)
-  return new Chain(house, definitions, name, new Exemptions({}, undefined), newTally(), true)
+  return Object.assign(guard, { definitions }) as unknown as Guard<C>
 }

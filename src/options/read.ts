@@ -6,6 +6,7 @@ import { block, refuseStandIn } from '../middleware/block.js'
 import { readDebounce } from '../middleware/debounce.js'
 import { inside, problemsOf } from '../middleware/schema.js'
 import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
+import { PolicyBook } from '../policies/policy-book.js'
 import { frozen, isPlain, layer } from './layer.js'
 import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './schema.js'
 
@@ -35,6 +36,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     auth,
     exempt: { owner, users = [], roles: exempted = [] } = {},
     roles: named,
+    policies = {},
   } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
@@ -79,6 +81,12 @@ export function checkOptions(input: unknown): SentinelError[] {
     }
   })
   if (debounce) check(() => readDebounce(debounce))
+  check(() => new PolicyBook(policies))
+  for (const name of Object.keys(policies)) {
+    if (!taken.has(name)) continue
+    const message = `policies.${name}: "${name}" is the name of a limit already (${taken.get(name)}). Give one of them another.`
+    problems.push(new SentinelError('limit.duplicate', message))
+  }
   return problems
 }
 

@@ -12,6 +12,7 @@ import { type NoticeOptions, noticeOptions } from '../middleware/notices.js'
 import { type OnceOptions, onceOptions } from '../middleware/once.js'
 import { callable, duration, given, limit, option } from '../middleware/schema.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
+import { type PolicyOptions, policyOptions } from '../policies/policy-options.js'
 import type { Storage } from '../storage/storage.js'
 import { frozen, has } from './layer.js'
 
@@ -36,6 +37,7 @@ export const DEFAULTS = frozen({
   debounce: { window: '500ms', on: ['tap'] },
   membership: true,
   users: false,
+  limits: false,
   exempt: {},
   notices: {},
   shadow: false,
@@ -61,6 +63,11 @@ export const optionsSchema = z.strictObject({
   debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of many.', DEFAULTS.debounce),
   membership: option(z.boolean(), 'Observes who comes and goes.', true),
   users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
+  limits: option(z.boolean(), 'Limits can be changed while the bot runs: guard.limits.', false),
+  policies: option(
+    z.record(z.string(), policyOptions),
+    'Bundles of limits and demands for handlers, by name.',
+  ),
   exempt: option(exemptOptions, 'Who is let off.'),
   roles: option(z.record(z.string(), roleOptions), 'What roles there are, and what they may do.'),
   notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
@@ -118,6 +125,13 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly membership?: boolean | undefined
   /** Notes when users were seen, and counts what they did: see `guard.users`. @default false */
   readonly users?: boolean | undefined
+  /**
+   * Limits can be changed while the bot runs, for a user, a chat or a role: see `guard.limits`. Turn it on in every process that shares
+   * the storage. @default false
+   */
+  readonly limits?: boolean | undefined
+  /** Bundles of limits and demands for handlers, by name: `policy('checkout')` is one of them. */
+  readonly policies?: Readonly<Record<string, PolicyOptions<C>>> | undefined
   /** Who is let off. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /**
@@ -151,6 +165,8 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly debounce: false | DebounceOptions<C>
   readonly membership: boolean
   readonly users: boolean
+  readonly limits: boolean
+  readonly policies?: Readonly<Record<string, PolicyOptions<C>>>
   readonly exempt: ExemptOptions
   readonly roles?: Readonly<Record<string, RoleOptions>>
   readonly notices: NoticeOptions

@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outgoing: ['core', 'storage', 'middleware', 'hooks'],
   mtproto: ['core', 'storage'],
   // Its index is the entry `grammy-sentinel/testing`, which has the suite for storages, too.
-  telegram: ['core', 'testing'],
+  telegram: ['core', 'testing', 'mtproto'],
   testing: ['core', 'storage'],
   // What `src/options.ts` is made of.
   options: ['core', 'storage', 'middleware', 'hooks', 'policies'],

@@ -1,0 +1,249 @@
+import type { Context } from 'grammy'
+import type { Variant } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import { formatLimit } from '../core/limit.js'
+import {
+  chatKey,
+  type Key,
+  keySubject,
+  keyText,
+  type Subject,
+  type SubjectRef,
+  subjectKey,
+} from '../core/subject.js'
+import type { Question } from '../middleware/guard.js'
+import type { House } from '../middleware/house.js'
+import { ADAPTED_MARK, LIMIT_MARK, ROLE_MARK, SETTING_MARK } from '../middleware/runtime-limits.js'
+import type { Questions } from '../middleware/wiring.js'
+import type { Mark } from '../storage/storage.js'
+import type { PartOrigin, Resolved } from './layers.js'
+import { limitOf } from './limits.js'
+import type { RoleLimit } from './role-limits.js'
+
+/**
+ * Where a limit comes from, in the order of precedence: set for the `user`, for the `chat`, by the administrators of the chat
+ * (`settings`), for a role, `adapted` to conduct, a handler's own, a policy's, or that of the `options` of the sentinel.
+ *
+ * @example
+ * ```ts
+ * import type { LimitOrigin } from 'grammy-sentinel'
+ *
+ * const isPersonal = (from: LimitOrigin): boolean => from === 'user' || from === 'adapted'
+ * ```
+ */
+export type LimitOrigin = 'user' | 'chat' | 'settings' | `role ${string}` | 'adapted' | PartOrigin | 'options'
+
+/**
+ * A limit that was looked at, and whether it is the one that applies.
+ *
+ * @example
+ * ```ts
+ * import type { ConsideredLimit } from 'grammy-sentinel'
+ *
+ * const line = ({ from, limit, applies }: ConsideredLimit) => `${applies ? '→' : ' '} ${limit} (${from})`
+ * ```
+ */
+export interface ConsideredLimit {
+  readonly from: LimitOrigin
+  /** Such as `5/1m`. */
+  readonly limit: string
+  /** Whether the subject has it; the first that it has applies. */
+  readonly held: boolean
+  readonly applies: boolean
+  /** Whether it was set while the bot runs, and not in code or options. */
+  readonly stored: boolean
+  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  readonly until?: number
+  readonly reason?: string
+}
+
+/**
+ * Which limit applies to somebody, and what else was looked at.
+ *
+ * @example
+ * ```ts
+ * import type { ExplainedLimit } from 'grammy-sentinel'
+ *
+ * const line = ({ name, limit, from }: ExplainedLimit) => `${name}: ${limit}, from ${from}`
+ * ```
+ */
+export interface ExplainedLimit {
+  /** Its name, such as `user`. */
+  readonly name: string
+  /** Such as `5/1m`. */
+  readonly limit: string
+  readonly from: LimitOrigin
+  /** In the order of precedence. */
+  readonly considered: readonly ConsideredLimit[]
+}
+
+/**
+ * A part of a policy, and where it comes from.
+ *
+ * @example
+ * ```ts
+ * import type { ExplainedPart } from 'grammy-sentinel'
+ *
+ * const penalty: ExplainedPart = { name: 'throttle.penalty', value: '{"bans":["10m"]}', from: 'policy strict' }
+ * ```
+ */
+export interface ExplainedPart {
+  /** Such as `throttle.penalty`, `debounce.window`, `roles`. */
+  readonly name: string
+  /** As JSON; of a function, that it is one. */
+  readonly value: string
+  readonly from: PartOrigin
+}
+
+/**
+ * What `guard.explain()` tells: which limits apply to somebody, and where each part of them comes from.
+ *
+ * @example
+ * ```ts
+ * import { type Explanation, sentinel } from 'grammy-sentinel'
+ *
+ * const guard = sentinel({ policies: { checkout: { throttle: '3/1m' } } })
+ * const explanation: Explanation = await guard.explain(1234567, 'checkout')
+ * console.log(explanation.text)
+ * ```
+ */
+export interface Explanation {
+  readonly subject: SubjectRef
+  /** Absent: what the sentinel itself asks. */
+  readonly policy?: string
+  readonly limits: readonly ExplainedLimit[]
+  /** Of the policy, in the order of laying. */
+  readonly parts: readonly ExplainedPart[]
+  /** All of it for people, in lines. */
+  readonly text: string
+}
+
+/** What is to be explained. */
+export interface Explained {
+  readonly questions: Questions<Context>
+  readonly resolved: Resolved | undefined
+  /** Limits of roles that were set while the bot runs. */
+  readonly roleLimits: readonly RoleLimit[]
+}
+
+/** Which limits apply to somebody: by the very variants that the plan reads, so that it says what will be done. */
+export async function explain(
+  house: House,
+  whom: Subject,
+  { questions, resolved, roleLimits }: Explained,
+): Promise<Explanation> {
+  const key = subjectKey(whom)
+  const subject = keySubject(key)
+  const { actor, chat } = placesOf(key, subject)
+  const marks = { actor: await marksOf(house, actor), chat: await marksOf(house, chat) }
+  const own = questions.plan('explain')
+  const plan = house.runtime?.planned(own) ?? own
+  const limits = plan.checks.flatMap((check, index): ExplainedLimit[] => {
+    if (check.kind !== 'bucket' && check.kind !== 'window') return []
+    const question = questions.questions[index] as Question<Context>
+    const origin = originOf(question, resolved)
+    const considered: ConsideredLimit[] = []
+    let applied = false
+    for (const variant of check.variants ?? []) {
+      const isChat = plan.scopes[variant.subject] === 'chat'
+      const mark = (isChat ? marks.chat : marks.actor).get(variant.mark)
+      const limit = variant.limit === 'stored' ? limitOf(mark) : variant.limit
+      if (limit === undefined) continue
+      const held = mark !== undefined
+      const roleLimit = roleLimits.find(
+        ({ slot, role }) => slot === check.slot && `${ROLE_MARK}${role}` === variant.mark,
+      )
+      considered.push({
+        from: variantOrigin(variant, isChat),
+        limit: formatLimit(limit),
+        held,
+        applies: held && !applied,
+        stored: variant.limit === 'stored' || roleLimit !== undefined,
+        ...endOf(variant.limit === 'stored' ? mark : roleLimit),
+      })
+      applied ||= held
+    }
+    const base = question.limit === undefined ? formatLimit(check.limit) : 'a function of the update'
+    considered.push({ from: origin, limit: base, held: true, applies: !applied, stored: false })
+    const { from, limit } = considered.find(({ applies }) => applies) as ConsideredLimit
+    return [{ name: question.name, limit, from, considered }]
+  })
+  const parts = [...(resolved?.parts ?? [])].map(([name, { value, from }]): ExplainedPart => {
+    return { name, value: shownValue(value), from }
+  })
+  const told = { subject, ...(resolved === undefined ? {} : { policy: resolved.name }), limits, parts }
+  return { ...told, text: textOf(told, key) }
+}
+
+function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readonly chat?: Key } {
+  switch (subject.kind) {
+    case 'user':
+    case 'sender':
+      return { actor: key }
+    case 'chat':
+      return { chat: key }
+    case 'member':
+      return { actor: subjectKey(subject.actor as SubjectRef), chat: chatKey(subject.id) }
+    default:
+      throw new SentinelError(
+        'subject.invalid',
+        `explain: a ${subject.kind} has no limits of its own. Pass a user id, subject.chat(-100…), or subject.member(1, -100…) for a user in a chat.`,
+      )
+  }
+}
+
+async function marksOf(house: House, key: Key | undefined): Promise<ReadonlyMap<string, Mark>> {
+  const [bot] = house.bots.all()
+  return key === undefined || bot === undefined ? new Map() : house.storage.marks.of(bot.id, key)
+}
+
+function variantOrigin({ mark }: Variant, isChat: boolean): LimitOrigin {
+  if (mark.startsWith(LIMIT_MARK)) return isChat ? 'chat' : 'user'
+  if (mark.startsWith(SETTING_MARK)) return 'settings'
+  if (mark.startsWith(ADAPTED_MARK)) return 'adapted'
+  return `role ${mark.slice(ROLE_MARK.length)}`
+}
+
+function originOf({ name }: Question<Context>, resolved: Resolved | undefined): LimitOrigin {
+  if (resolved === undefined) return 'options'
+  const part = name.endsWith('.inline') ? resolved.parts.get('throttle.inline') : undefined
+  return (part ?? resolved.parts.get('throttle.limit') ?? resolved.parts.get('throttle'))?.from ?? 'options'
+}
+
+function endOf(
+  mark: { readonly until?: number | undefined; readonly reason?: string | undefined } | undefined,
+): { readonly until?: number; readonly reason?: string } {
+  return {
+    ...(mark?.until === undefined ? {} : { until: mark.until }),
+    ...(mark?.reason === undefined ? {} : { reason: mark.reason }),
+  }
+}
+
+function shownValue(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  const text = JSON.stringify(value, (_, held: unknown) => (typeof held === 'function' ? 'a function' : held))
+  return text === undefined ? String(value) : text
+}
+
+function textOf({ policy, limits, parts }: Omit<Explanation, 'subject' | 'text'>, key: Key): string {
+  const lines = [`${policy === undefined ? 'The sentinel' : `Policy ${policy}`} for ${keyText(key)}:`]
+  for (const { name, considered } of limits) {
+    const said = ({ limit, from, until, reason, stored }: ConsideredLimit): string => {
+      const how = stored ? `, set while running${until === undefined ? '' : ` until ${dateOf(until)}`}` : ''
+      return `${limit} (${from}${how}${reason === undefined ? '' : `: ${reason}`})`
+    }
+    const applied = considered.find(({ applies }) => applies) as ConsideredLimit
+    lines.push(`- ${name}: ${said(applied)}`)
+    const others = considered.filter(({ applies }) => !applies)
+    const beaten = others.filter(({ held }) => held)
+    const away = others.filter(({ held }) => !held)
+    if (beaten.length > 0) lines.push(`  before ${beaten.map(said).join(', ')}`)
+    if (away.length > 0) lines.push(`  not held: ${away.map(said).join(', ')}`)
+  }
+  for (const { name, value, from } of parts) lines.push(`- ${name} = ${value} (${from})`)
+  return lines.join('\n')
+}
+
+function dateOf(at: number): string {
+  return Number.isFinite(at) && Math.abs(at) < 8.64e15 ? new Date(at).toISOString() : String(at)
+}

@@ -1,0 +1,131 @@
+import type { Check, Plan } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import type { Limit } from '../core/limit.js'
+import { nearest } from '../core/nearest.js'
+import { shown } from '../core/show.js'
+import type { House } from '../middleware/house.js'
+import {
+  ADAPTED_MARK,
+  type Changeable,
+  LIMIT_MARK,
+  type RuntimeLimits,
+  roleVariants,
+  SETTING_MARK,
+} from '../middleware/runtime-limits.js'
+import type { StorageChange } from '../storage/changes.js'
+import { ROLE_LIMIT_MARK, RoleLimits } from './role-limits.js'
+
+/** Which limits may be changed while the bot runs, and by whom. */
+export interface Openness {
+  /** By `guard.limits`. */
+  readonly limits: boolean
+  /** By the administrators of a chat: names of limits. */
+  readonly settings: ReadonlySet<string>
+}
+
+/** What is known of the limits of a sentinel and its handlers, and which of them were changed for a role. */
+export class LimitBook implements RuntimeLimits {
+  readonly roles: RoleLimits
+  private readonly known = new Map<string, Changeable>()
+  private readonly listeners = new Set<() => void>()
+
+  constructor(
+    private readonly house: () => House,
+    furnished: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    private open: Openness,
+  ) {
+    this.roles = new RoleLimits(furnished, () => {
+      for (const listener of [...this.listeners]) listener()
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.open.limits
+  }
+
+  get openness(): Openness {
+    return this.open
+  }
+
+  /** Other options hold from now on. */
+  turn(open: Openness): void {
+    this.open = open
+  }
+
+  wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean } {
+    this.known.set(limit.slot, limit)
+    return { limits: this.open.limits, settings: this.open.settings.has(limit.name) }
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener)
+    return () => {
+      this.listeners.delete(listener)
+    }
+  }
+
+  planned(plan: Plan): Plan {
+    const changed = this.open.limits ? this.roles.all() : []
+    const actor = plan.scopes.indexOf('actor')
+    if (changed.length === 0 || actor < 0) return plan
+    const checks = plan.checks.map((check): Check => {
+      if (check.kind !== 'bucket' && check.kind !== 'window') return check
+      const own = changed.filter(({ slot }) => slot === check.slot)
+      const known = this.known.get(check.slot)
+      if (own.length === 0 || known === undefined) return check
+      const variants = check.variants ?? []
+      const stored = variants.filter(({ limit }) => limit === 'stored')
+      const isAdapted = ({ mark }: { readonly mark: string }): boolean => mark.startsWith(ADAPTED_MARK)
+      const roles = roleVariants(withRoles(known, own), this.house().roles, actor)
+      return {
+        ...check,
+        variants: [...stored.filter((each) => !isAdapted(each)), ...roles, ...stored.filter(isAdapted)],
+      }
+    })
+    return { ...plan, checks }
+  }
+
+  /** Every limit that may be changed. */
+  all(): readonly Changeable[] {
+    return [...this.known.values()]
+  }
+
+  /**
+   * A limit by its name, with or without its guard: `user`, `throttle.user`.
+   *
+   * @throws SentinelError `limit.unknown`, naming those there are.
+   */
+  find(name: unknown, what: string): Changeable {
+    const found =
+      typeof name === 'string' ? (this.known.get(name) ?? this.known.get(`throttle.${name}`)) : undefined
+    if (found !== undefined) return found
+    const names = this.all().map((known) => known.name)
+    const meant = typeof name === 'string' ? nearest(name.replace(/^throttle\./, ''), names) : undefined
+    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+    throw new SentinelError(
+      'limit.unknown',
+      `${what}: there is no limit ${shown(name)}.${hint} There are: ${names.join(', ') || 'none'}.`,
+    )
+  }
+
+  /** Another process, or this one, changed something in the storage. */
+  changed(change: StorageChange): void {
+    if (change.kind === 'gap') this.roles.readAll()
+    else if (change.kind === 'marks' && change.name === ROLE_LIMIT_MARK) void this.roles.read(change.bot)
+  }
+}
+
+/** What a plan says of roles, with what was changed laid over. */
+function withRoles(
+  { roles }: Changeable,
+  changed: readonly { readonly role: string; readonly limit: Limit }[],
+): readonly (readonly [role: string, limit: Limit])[] {
+  const all = new Map(roles)
+  for (const { role, limit } of changed) all.set(role, limit)
+  return [...all]
+}
+
+/** Marks that carry a limit of their own. */
+export const markOfLimit = (slot: string): string => `${LIMIT_MARK}${slot}`
+export const markOfSetting = (slot: string): string => `${SETTING_MARK}${slot}`
+export const markOfAdapted = (slot: string): string => `${ADAPTED_MARK}${slot}`

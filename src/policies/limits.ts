@@ -1,0 +1,341 @@
+import { z } from 'zod'
+import { isPromise } from '../core/check.js'
+import { type Duration, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/limit.js'
+import { isOfChat } from '../core/roles.js'
+import { shown } from '../core/show.js'
+import { type Key, keySubject, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import type { House } from '../middleware/house.js'
+import type { Changeable } from '../middleware/runtime-limits.js'
+import { option, parseOptions } from '../middleware/schema.js'
+import { isSoundLimit } from '../storage/plan.js'
+import type { Mark } from '../storage/storage.js'
+import { type LimitBook, markOfLimit } from './limit-book.js'
+import type { Policy } from './policy-options.js'
+import { ROLE_LIMIT_MARK, roleLimitKey } from './role-limits.js'
+
+/**
+ * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all who
+ * hold a role.
+ *
+ * @example
+ * ```ts
+ * import { type LimitHolder, subject } from 'grammy-sentinel'
+ *
+ * const holders: readonly LimitHolder[] = [1234567, subject.chat(-1001234567890), { role: 'vip' }]
+ * ```
+ */
+export type LimitHolder = Subject | { readonly role: string }
+
+/**
+ * Options of `guard.limits.set()`.
+ *
+ * @example
+ * ```ts
+ * import { type LimitChangeOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const aDay: LimitChangeOptions = { for: '1d', reason: 'asked for it' }
+ * await sentinel({ limits: true }).limits.set(1234567, 'user', '120/1m', aDay)
+ * ```
+ */
+export interface LimitChangeOptions {
+  /** For so long. @default for good */
+  readonly for?: Duration
+  /** Why, for people; kept with it. */
+  readonly reason?: string
+}
+
+/**
+ * A limit that was changed while the bot runs.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type StoredLimit } from 'grammy-sentinel'
+ *
+ * const line = ({ limit, value, until }: StoredLimit) => `${limit}: ${value} until ${until ?? 'further notice'}`
+ * for await (const stored of sentinel({ limits: true }).limits.list()) console.log(line(stored))
+ * ```
+ */
+export interface StoredLimit {
+  readonly holder: SubjectRef | { readonly role: string }
+  /** Its name, such as `user` or that of a policy. */
+  readonly limit: string
+  /** Such as `5/1m`. */
+  readonly value: string
+  /** When it was set, in milliseconds since 1970. */
+  readonly since: number
+  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  readonly until?: number
+  readonly reason?: string
+}
+
+/**
+ * Changes limits while the bot runs: `guard.limits`, with `limits: true`. What is set is kept in the storage and holds in every
+ * process that shares it, from the next update on: a limit of a user or chat is a mark that the plan reads in the step in which it
+ * decides; one of a role is in the plan of each process.
+ *
+ * @example
+ * ```ts
+ * import { type LimitRegister, sentinel, subject } from 'grammy-sentinel'
+ *
+ * const limits: LimitRegister = sentinel({ throttle: '20/1m', limits: true }).limits
+ * await limits.set(1234567, 'user', '5/1m', { for: '1h' })
+ * await limits.set([subject.chat(-1001234567890), { role: 'vip' }], 'user', '60/1m')
+ * await limits.remove(1234567, 'user') // 1
+ * ```
+ */
+export interface LimitRegister {
+  /**
+   * Sets a limit for some, for the bots it has met; before it has met any, for those that come. `limit` is its name (`user`,
+   * `throttle.user`, that of a policy), or a policy.
+   *
+   * @throws SentinelError `limit.unknown`, naming those there are; `limit.invalid`; `subject.invalid` for whom a limit cannot be
+   * changed; `duration.invalid`; `role.unknown`; `option.invalid`, `option.unknown`.
+   */
+  set(
+    whom: LimitHolder | readonly LimitHolder[],
+    limit: string | Policy,
+    to: LimitInput,
+    options?: LimitChangeOptions,
+  ): Promise<void>
+  /** Lets the usual limit hold again, or all of them if none is named; how many were taken back. Throws as `set()` does. */
+  remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number>
+  /** All that are set, or those of one limit, each once, in no promised order; throws as `set()` does. */
+  list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined>
+}
+
+/** Which there are; `for` is read, and refused, by a parser of its own. */
+const changeOptions = z.strictObject({
+  for: option(z.unknown(), 'For so long.'),
+  reason: option(z.string(), 'Why, for people.'),
+})
+
+/** Roles that have a limit of their own, of one limit, at most: all of them are in every plan. */
+const MOST_ROLES = 50
+
+/** A holder, read: what its mark is called and lies on. */
+interface Place {
+  readonly mark: (slot: string) => string
+  readonly key: (slot: string) => Key
+  readonly told: { readonly key?: Key; readonly role?: string }
+}
+
+/** What is behind `guard.limits`. */
+export class StoredLimits implements LimitRegister {
+  constructor(
+    private readonly house: () => House,
+    private readonly book: LimitBook,
+  ) {}
+
+  async set(
+    whom: LimitHolder | readonly LimitHolder[],
+    limit: string | Policy,
+    to: LimitInput,
+    options: LimitChangeOptions = {},
+  ): Promise<void> {
+    this.checkOn()
+    const known = this.book.find(nameOf(limit), 'limits.set')
+    const after = parseLimit(to, 'limits.set')
+    if (known.most !== undefined && after.amount > known.most) {
+      throw new SentinelError(
+        'limit.invalid',
+        `limits.set: ${known.name} keeps a time stamp of each of ${known.most} at most, so it cannot be ${formatLimit(after)}. Use algorithm: 'bucket' or 'sliding-counters'.`,
+      )
+    }
+    parseOptions('limits.set', changeOptions, options)
+    const { reason } = options
+    const since = this.house().clock()
+    const span = options.for === undefined ? undefined : parseDuration(options.for, 'limits.set.for')
+    const places = listOf(whom).map((each) => this.placeOf(each, known))
+    for (const { told } of places) if (told.role !== undefined) this.checkRoom(known, told.role)
+    const mark: Mark = {
+      since,
+      ...(span === undefined ? {} : { until: since + span }),
+      ...(reason === undefined ? {} : { reason }),
+      value: after,
+    }
+    await this.write(known, places, mark)
+  }
+
+  async remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number> {
+    this.checkOn()
+    const some = limit === undefined ? this.book.all() : [this.book.find(nameOf(limit), 'limits.remove')]
+    let removed = 0
+    for (const known of some) {
+      const places = listOf(whom).flatMap((each) =>
+        limit === undefined && !mayHold(each, known) ? [] : [this.placeOf(each, known)],
+      )
+      removed += await this.write(known, places, undefined)
+    }
+    return removed
+  }
+
+  async *list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined> {
+    this.checkOn()
+    const some = limit === undefined ? this.book.all() : [this.book.find(nameOf(limit), 'limits.list')]
+    const earlier: number[] = []
+    for (const { id } of this.house().bots.all()) {
+      for (const known of some) {
+        for await (const [key, mark] of this.held(id, known)) {
+          if (await this.heldByAny(earlier, key, known)) continue
+          yield storedOf(keySubject(key), known, mark.value as Limit, mark)
+        }
+      }
+      earlier.push(id)
+    }
+    for (const { slot, role, limit: value, ...mark } of this.book.roles.all()) {
+      const known = some.find((each) => each.slot === slot)
+      if (known !== undefined) yield storedOf({ role }, known, value, mark)
+    }
+  }
+
+  /** What was set for somebody, of one limit, by any of the bots. */
+  async of(key: Key, known: Changeable): Promise<Mark | undefined> {
+    for (const { id } of this.house().bots.all()) {
+      const mark = await this.house().storage.marks.get(id, key, markOfLimit(known.slot))
+      if (mark !== undefined && limitOf(mark) !== undefined) return mark
+    }
+    return undefined
+  }
+
+  private async *held(bot: number, known: Changeable): AsyncGenerator<[Key, Mark], void, undefined> {
+    let from: string | undefined
+    do {
+      const page = await this.house().storage.marks.scan(bot, markOfLimit(known.slot), from)
+      for (const { key, mark } of page.entries) if (limitOf(mark) !== undefined) yield [key, mark]
+      from = page.next
+    } while (from !== undefined)
+  }
+
+  private async heldByAny(bots: readonly number[], key: Key, known: Changeable): Promise<boolean> {
+    for (const bot of bots) {
+      if ((await this.house().storage.marks.get(bot, key, markOfLimit(known.slot))) !== undefined) return true
+    }
+    return false
+  }
+
+  /** Puts a mark on all, or takes it away; how many held one. */
+  private async write(known: Changeable, places: readonly Place[], mark: Mark | undefined): Promise<number> {
+    let held = 0
+    await this.house().forEachBot('limits', async ({ id }) => {
+      let here = 0
+      const { storage, events } = this.house()
+      for (const { mark: markOf, key: keyOf, told } of places) {
+        const [name, key] = [markOf(known.slot), keyOf(known.slot)]
+        // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
+        const found = storage.marks.get(id, key, name)
+        const before = limitOf(isPromise(found) ? await found : found)
+        if (before !== undefined) here++
+        if (mark === undefined && before === undefined) continue
+        const written =
+          mark === undefined
+            ? storage.marks.remove(id, name, [key])
+            : storage.marks.put(id, name, [{ key, mark }])
+        if (isPromise(written)) await written
+        // This process need not wait to be told of its own change.
+        const read = told.role === undefined ? undefined : this.book.roles.read(id)
+        if (isPromise(read)) await read
+        const after = limitOf(mark)
+        events.tell('limit.changed', { bot: id, ...told, limit: known.slot, before, after, by: 'code' })
+      }
+      held = Math.max(held, here)
+    })
+    return held
+  }
+
+  private placeOf(holder: LimitHolder, known: Changeable): Place {
+    if (isRole(holder)) {
+      const role = this.checkedRole(holder.role)
+      return { mark: () => ROLE_LIMIT_MARK, key: (slot) => roleLimitKey(slot, role), told: { role } }
+    }
+    const key = subjectKey(holder)
+    if (!mayHold(holder, known)) {
+      const kinds = [known.users && 'users', known.chats && 'chats', 'roles'].filter((kind) => kind !== false)
+      throw new SentinelError(
+        'subject.invalid',
+        `limits: ${known.name} can be changed for ${kinds.join(', ')}; this is a ${keySubject(key).kind}. Pass a user id, subject.chat(-100…) or { role: 'vip' }.`,
+      )
+    }
+    return { mark: markOfLimit, key: () => key, told: { key } }
+  }
+
+  private checkedRole(role: unknown): string {
+    if (typeof role !== 'string' || role === '' || role.length > 64) {
+      throw new SentinelError(
+        'option.invalid',
+        `limits: ${shown(role)} is no name of a role. Pass a text of 1 to 64 characters, such as { role: 'vip' }.`,
+      )
+    }
+    if (isOfChat(role)) {
+      throw new SentinelError(
+        'option.invalid',
+        `limits: ${role} is held in a chat, and not by a mark that the plan could read. Name a role that guard.grant() gives.`,
+      )
+    }
+    this.house().roles.check(role, 'limits')
+    return role
+  }
+
+  private checkRoom(known: Changeable, role: string): void {
+    const held = this.book.roles.all().filter(({ slot }) => slot === known.slot)
+    if (held.length < MOST_ROLES || held.some((each) => each.role === role)) return
+    throw new SentinelError(
+      'limit.invalid',
+      `limits.set: ${MOST_ROLES} roles have a ${known.name} of their own, and no more may: they are in every plan. Remove one.`,
+    )
+  }
+
+  private checkOn(): void {
+    if (this.book.isOpen) return
+    throw new SentinelError(
+      'option.invalid',
+      'guard.limits: limits are not read from the storage. Say sentinel({ limits: true }), in every process that shares it.',
+    )
+  }
+}
+
+function listOf(whom: LimitHolder | readonly LimitHolder[]): readonly LimitHolder[] {
+  return Array.isArray(whom) ? whom : [whom as LimitHolder]
+}
+
+function nameOf(limit: string | Policy): unknown {
+  return typeof limit === 'object' && limit !== null ? limit.name : limit
+}
+
+function isRole(holder: LimitHolder): holder is { readonly role: string } {
+  return typeof holder === 'object' && holder !== null && 'role' in holder
+}
+
+function mayHold(holder: LimitHolder, known: Changeable): boolean {
+  if (isRole(holder)) return true
+  const { kind } = keySubject(subjectKey(holder))
+  if (kind === 'chat') return known.chats
+  return (kind === 'user' || kind === 'sender') && known.users
+}
+
+/** The limit that a mark carries, if it does. */
+export function limitOf(mark: Mark | undefined): Limit | undefined {
+  const limit = mark?.value as Limit | null | undefined
+  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
+}
+
+function storedOf(
+  holder: StoredLimit['holder'],
+  { name }: Changeable,
+  value: Limit,
+  {
+    since,
+    until,
+    reason,
+  }: { readonly since: number; readonly until?: number | undefined; readonly reason?: string | undefined },
+): StoredLimit {
+  return {
+    holder,
+    limit: name,
+    value: formatLimit(value),
+    since,
+    ...(until === undefined ? {} : { until }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}

@@ -1,0 +1,132 @@
+import type { Context } from 'grammy'
+import { isPromise } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import type { Subject } from '../core/subject.js'
+import type { Guard } from '../middleware/guard.js'
+import type { House } from '../middleware/house.js'
+import { Questions } from '../middleware/wiring.js'
+import type { StorageChange } from '../storage/changes.js'
+import { type Explanation, explain } from './explain.js'
+import { LimitBook, type Openness } from './limit-book.js'
+import { StoredLimits } from './limits.js'
+import { policyGuard, useOf } from './policy.js'
+import { definitionsOf, PolicyBook } from './policy-book.js'
+import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
+
+/** What options say of policies, and of limits that change while the bot runs. */
+export interface OverrideOptions {
+  readonly limits?: boolean
+  readonly policies?: Readonly<Record<string, PolicyOptions>>
+}
+
+/** Policies by name and limits that change while the bot runs, for one sentinel. */
+export class Overrides {
+  readonly book: LimitBook
+  readonly limits: StoredLimits
+  private policies = new PolicyBook()
+  private unwatch: (() => void) | undefined
+  private watching = false
+  private stopped = false
+  private readonly listeners = new Set<(change: StorageChange) => void>()
+
+  constructor(
+    private readonly house: () => House,
+    furnished: House,
+  ) {
+    this.book = new LimitBook(house, furnished, { limits: false, settings: new Set() })
+    this.limits = new StoredLimits(house, this.book)
+  }
+
+  /**
+   * The house with what options say of these. What is wired in it from now on reads limits that change.
+   *
+   * @throws SentinelError as its policies do; then nothing has changed.
+   */
+  furnish(house: House, options: OverrideOptions, settings: ReadonlySet<string> = new Set()): House {
+    const policies = new PolicyBook(options.policies)
+    const before = this.book.openness
+    const open: Openness = { limits: options.limits === true, settings }
+    const isOpen = open.limits || settings.size > 0
+    const furnished = { ...house, policies, runtime: isOpen ? this.book : undefined }
+    this.book.turn(open)
+    try {
+      // Wired once for nothing: what is wrong is told here, and their limits are known before a handler uses them.
+      for (const name of policies.names) new Questions(furnished, policies.definitionsOf(name, undefined))
+    } catch (error) {
+      this.book.turn(before)
+      throw error
+    }
+    this.policies = policies
+    if (isOpen) this.watch(house)
+    return furnished
+  }
+
+  /** A policy as a guard; what it is called is looked up here and now. */
+  policy(which: string | Policy, own: PolicyOverride | undefined): Guard {
+    return policyGuard(which, own, this.policies)
+  }
+
+  /** Which limits apply to somebody under a policy, or under what the sentinel itself asks. */
+  async explain(
+    whom: Subject,
+    policy: string | Policy | Guard | undefined,
+    main: Questions<Context>,
+  ): Promise<Explanation> {
+    const house = this.house()
+    const roleLimits = this.book.isOpen ? this.book.roles.all() : []
+    if (policy === undefined)
+      return explain(house, whom, { questions: main, resolved: undefined, roleLimits })
+    const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }
+    if (use === undefined) {
+      throw new SentinelError(
+        'option.invalid',
+        'explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made.',
+      )
+    }
+    const resolved = this.policies.resolved(use.policy, use.own)
+    const questions = new Questions(house, definitionsOf(resolved))
+    return explain(house, whom, { questions, resolved, roleLimits })
+  }
+
+  /** What must be known before the first update of a bot is decided; undefined where it is. */
+  ready(ctx: Context): Promise<void> | undefined {
+    return this.book.isOpen ? this.book.roles.ready(ctx.me.id) : undefined
+  }
+
+  /** Runs with every change in the storage, as long as anything of this is used. */
+  onChange(listener: (change: StorageChange) => void): void {
+    this.listeners.add(listener)
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.unwatch?.()
+    this.book.roles.stop()
+  }
+
+  /** Once, and for good: other options may need it again. */
+  private watch({ storage, events }: House): void {
+    if (this.watching) return
+    this.watching = true
+    const failed = (error: unknown): void => {
+      this.watching = false
+      events.tell('error', { error, during: 'limits.watch' })
+    }
+    const watched = (unwatch: () => void): void => {
+      this.unwatch = unwatch
+      if (this.stopped) unwatch()
+    }
+    try {
+      const watching = storage.watch((change) => this.changed(change))
+      if (isPromise(watching)) watching.then(watched, failed)
+      else watched(watching)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  private changed(change: StorageChange): void {
+    this.book.changed(change)
+    for (const listener of this.listeners) listener(change)
+  }
+}

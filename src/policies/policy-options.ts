@@ -1,0 +1,176 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import type { Duration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { LimitInput } from '../core/limit.js'
+import { shown } from '../core/show.js'
+import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
+import type { Denial } from '../middleware/denial.js'
+import { duration, given, limit, option, parseOptions, refusal } from '../middleware/schema.js'
+import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
+
+/**
+ * What a policy is made of. All parts are optional; what is left out holds as in the policy it extends.
+ *
+ * @example
+ * ```ts
+ * import { type PolicyOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const strict: PolicyOptions = { throttle: { limit: '5/1m', penalty: { bans: ['10m'] } } }
+ * const checkout: PolicyOptions = { extends: 'strict', throttle: '3/1m', debounce: '1s', roles: ['customer'] }
+ * sentinel({ policies: { strict, checkout } })
+ * ```
+ */
+export interface PolicyOptions<C extends Context = Context> {
+  /** Its name, where it was made by {@link definePolicy}. */
+  readonly name?: string | undefined
+  /** The policy that it changes: a name that the sentinel knows, or a policy. */
+  readonly extends?: string | Policy<C> | undefined
+  /**
+   * How much may come from whom: a limit, {@link ThrottleOptions}, or several with names of their own. Laid over those of the
+   * extended policy option by option; a list, and `false`, take their place. A limit that is not named is named after the policy.
+   */
+  readonly throttle?:
+    | false
+    | LimitInput
+    | (Omit<ThrottleOptions<C>, 'limit'> & Partial<Pick<ThrottleOptions<C>, 'limit'>>)
+    | readonly (LimitInput | ThrottleOptions<C>)[]
+    | undefined
+  /** Makes one of what comes twice: a window, or {@link DebounceOptions}; `false` for none. */
+  readonly debounce?: false | Duration | DebounceOptions<C> | undefined
+  /** Asks for one of these roles, held everywhere or in the chat of the update; `false` for none. */
+  readonly roles?: false | readonly string[] | undefined
+  /** Asks for registration. @default false */
+  readonly registered?: boolean | undefined
+  /** How whoever is refused is answered, where a part does not say otherwise. @default 'notice' */
+  readonly deny?: Denial<C> | undefined
+  /** One notice in so long, where a part does not say otherwise. @default '1m' */
+  readonly noticeEvery?: Duration | undefined
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean | undefined
+}
+
+/**
+ * What one handler has of its own: laid over a policy as the policy is laid over what it extends.
+ *
+ * @example
+ * ```ts
+ * import { type PolicyOverride, policy } from 'grammy-sentinel'
+ *
+ * const slower: PolicyOverride = { throttle: '1/1m' }
+ * policy('checkout', slower)
+ * ```
+ */
+export type PolicyOverride<C extends Context = Context> = Omit<PolicyOptions<C>, 'name' | 'extends'>
+
+/**
+ * A policy with its name, made by {@link definePolicy}.
+ *
+ * @example
+ * ```ts
+ * import { definePolicy, type Policy, sentinel } from 'grammy-sentinel'
+ *
+ * const checkout: Policy = definePolicy('checkout', { throttle: '3/1m' })
+ * sentinel({ policies: { checkout } })
+ * ```
+ */
+export interface Policy<C extends Context = Context> extends PolicyOptions<C> {
+  readonly name: string
+}
+
+const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
+const A_NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "checkout"'
+
+const off = z.literal(false)
+export const policyName = z.string().regex(NAME, A_NAME)
+
+/** Options of one policy, as `policies` of `sentinel()` takes them. */
+export const policyOptions = z.strictObject({
+  name: option(policyName, 'Its name, where it was made by definePolicy(): the one it is given under.'),
+  extends: option(
+    z.union([
+      policyName,
+      given<Policy>('a policy made by definePolicy()', (value) => typeof Object(value).name === 'string'),
+    ]),
+    'The policy that it changes.',
+  ),
+  throttle: option(
+    z.union([
+      off,
+      limit,
+      throttleOptions.partial({ limit: true }),
+      z
+        .array(z.union([limit, throttleOptions]))
+        .min(1, 'must name at least one; throttle: false turns limits off')
+        .readonly(),
+    ]),
+    'How much may come from whom. A limit that is not named is named after the policy.',
+  ),
+  debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of what comes twice.'),
+  roles: option(
+    z.union([
+      off,
+      z
+        .array(z.string().min(1, 'must be the name of a role').max(64, 'must be the name of a role'))
+        .min(1, 'must name at least one; roles: false asks for none')
+        .readonly(),
+    ]),
+    'Asks for one of these roles.',
+  ),
+  registered: option(z.boolean(), 'Asks for registration.', false),
+  ...refusal,
+})
+
+/** Options of a handler: the same, but for what makes a policy a policy. */
+const overrideOptions = policyOptions.omit({ name: true, extends: true })
+
+/**
+ * Names a bundle of limits and demands, to be put in front of handlers with {@link policy}. It is a plain value: a sentinel
+ * knows it by name when it is given it (`sentinel({ policies: { checkout } })`), and `policy(checkout)` needs nobody to know it.
+ *
+ * @param name 1 to 64 letters, digits, `-` and `_`. It names the state of its limits, so it had better stay.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, each naming the
+ * part that is wrong. What it extends by name is looked up when it is wired.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { definePolicy, policy, sentinel } from 'grammy-sentinel'
+ *
+ * const strict = definePolicy('strict', { throttle: { limit: '5/1m', penalty: { bans: ['10m'] } } })
+ * const checkout = definePolicy('checkout', { extends: strict, throttle: '3/1m', debounce: '1s', roles: ['customer'] })
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel())
+ * bot.command('buy', policy(checkout), (ctx) => ctx.reply('Thank you!'))
+ * ```
+ */
+export function definePolicy<C extends Context = Context>(
+  name: string,
+  options: Omit<PolicyOptions<C>, 'name'>,
+): Policy<C> {
+  checkName(name, 'definePolicy')
+  const own: unknown = (options as PolicyOptions | undefined)?.name
+  if (own !== undefined && own !== name) {
+    throw new SentinelError(
+      'option.invalid',
+      `definePolicy: ${shown(own)} is not the name it is defined under, "${name}". Leave it out of the options.`,
+    )
+  }
+  parseOptions(name, policyOptions, options)
+  return Object.freeze({ ...options, name })
+}
+
+/**
+ * Refuses what is no name of a policy.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkName(name: unknown, what: string): asserts name is string {
+  if (typeof name === 'string' && NAME.test(name)) return
+  throw new SentinelError('option.invalid', `${what}: ${shown(name)} is wrong; it ${A_NAME}.`)
+}
+
+/** Checks what a handler has of its own. */
+export function checkOverride(own: PolicyOverride | undefined): void {
+  if (own !== undefined) parseOptions('policy', overrideOptions, own)
+}

@@ -1,0 +1,160 @@
+import type { Context } from 'grammy'
+import { isPromise, type MaybePromise } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import type { Facts } from '../core/facts.js'
+import { shown } from '../core/show.js'
+import { guardOf } from '../middleware/compose.js'
+import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
+import type { PolicyNames } from '../middleware/runtime-limits.js'
+import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
+import {
+  checkName,
+  checkOverride,
+  type Policy,
+  type PolicyOptions,
+  type PolicyOverride,
+} from './policy-options.js'
+
+/** Which policy a guard stands for, and what its handler has of its own. */
+export interface PolicyUse {
+  readonly policy: string | Policy
+  readonly own: PolicyOverride | undefined
+}
+
+/** What guards were made of by {@link policy}: for `guard.explain()`. */
+const uses = new WeakMap<object, PolicyUse>()
+
+/** Which policy a guard stands for; undefined for any other guard. */
+export function useOf(guard: object): PolicyUse | undefined {
+  return uses.get(guard)
+}
+
+/**
+ * A policy, as a guard: in front of a handler, around it, or wherever else guards stand. All its parts are decided together, with
+ * those of the other guards it stands with.
+ *
+ * A name is looked up when the guard is wired, with the sentinel upstream: then, and not at the call that it would stop, a name
+ * that there is not throws. `guard.policy('checkout')` of a sentinel looks it up at once, and a policy as a value needs no looking up.
+ *
+ * @param which The name of a policy of the sentinel upstream, or a policy of {@link definePolicy}.
+ * @param own What this handler has of its own, laid over the policy.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`; when it is wired,
+ * `policy.unknown` with the name that was meant, `policy.cycle`, `role.unknown`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { policy, sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const guard = sentinel({ policies: { checkout: { throttle: '3/1m', debounce: '1s', roles: ['customer'] } } })
+ * bot.use(guard)
+ * bot.command('buy', guard.policy('checkout'), (ctx) => ctx.reply('Thank you!'))
+ * bot.command('sell', policy('checkout', { throttle: '1/1m' }), (ctx) => ctx.reply('Sold!'))
+ * ```
+ */
+export function policy<C extends Context = Context>(
+  which: string | Policy<C>,
+  own?: PolicyOverride<C>,
+): Guard<C> {
+  return policyGuard(which as string | Policy, own as PolicyOverride | undefined) as unknown as Guard<C>
+}
+
+/** As {@link policy}; with `book`, by the policies of one sentinel, whichever stands upstream. */
+export function policyGuard(
+  which: string | Policy,
+  own: PolicyOverride | undefined,
+  book?: PolicyBook | undefined,
+): Guard {
+  checkOverride(own)
+  const use = { policy: checkedPolicy(which), own }
+  // What is known already is wrong here and now, and not with the first update.
+  if (book !== undefined) book.resolved(use.policy, own)
+  else if (isSelfContained(use.policy)) definitionsOf(new PolicyBook().resolved(use.policy, own))
+  const name = typeof which === 'string' ? which : which.name
+  const guard = guardOf({
+    name: `policy ${name}`,
+    wire: (wiring) => together(definitionsIn(use, book ?? wiring.house.policies), wiring),
+  })
+  uses.set(guard, use)
+  return guard
+}
+
+function definitionsIn(
+  { policy, own }: PolicyUse,
+  names: PolicyNames | undefined,
+): readonly GuardDefinition[] {
+  if (typeof policy !== 'string') {
+    const book = names instanceof PolicyBook ? names : new PolicyBook()
+    // Guards that are wired for nothing know no names yet.
+    if (names !== undefined && book !== names && !isSelfContained(policy)) return []
+    return definitionsOf(book.resolved(policy, own))
+  }
+  if (names === undefined) throw unknownPolicy('policy', policy, [])
+  return names.definitionsOf(policy, own)
+}
+
+/** Whether all it extends are values, too. */
+function isSelfContained(policy: string | PolicyOptions | undefined): boolean {
+  if (policy === undefined) return true
+  return typeof policy !== 'string' && isSelfContained(policy.extends)
+}
+
+function checkedPolicy(which: unknown): string | Policy {
+  if (typeof which === 'string') {
+    checkName(which, 'policy')
+    return which
+  }
+  if (typeof which === 'object' && which !== null && typeof Reflect.get(which, 'name') === 'string') {
+    return which as Policy
+  }
+  throw new SentinelError(
+    'option.invalid',
+    `policy: ${shown(which)} is no policy. Pass the name of one, or what definePolicy() made.`,
+  )
+}
+
+/** Wires several guards in the place of one. */
+export function together(
+  definitions: readonly GuardDefinition[],
+  wiring: Wiring<Context>,
+): Wired<Context> | undefined {
+  const all = definitions.flatMap((definition) => definition.wire(wiring) ?? [])
+  const [only] = all
+  if (all.length <= 1) return only
+  const admitters = all.filter(({ admit }) => admit !== undefined)
+  const diverters = all.filter(({ divert }) => divert !== undefined)
+  const [judge] = admitters
+  return {
+    begin: () => {
+      for (const each of all) each.begin?.()
+    },
+    needs: [...new Set(all.flatMap(({ needs = [] }) => needs))],
+    async drain() {
+      for (const each of all) await each.drain?.()
+    },
+    ...(judge?.denial !== undefined && { denial: judge.denial }),
+    ...(judge?.shadow !== undefined && { shadow: judge.shadow }),
+    ...(admitters.length > 0 && {
+      admit: (facts, ctx, probed) => admitAll(admitters, 0, facts, ctx, probed),
+    }),
+    ...(diverters.length > 0 && {
+      divert: (facts, ctx, next, control) =>
+        diverters.some((each) => each.divert?.(facts, ctx, next, control) === true),
+    }),
+  }
+}
+
+/** Asks one after the other; synchronously as long as they answer so. */
+function admitAll(
+  admitters: readonly Wired<Context>[],
+  from: number,
+  ...asked: [facts: Facts, ctx: Context, probed: readonly number[]]
+): MaybePromise<Admission | undefined> {
+  const go = (admission: Admission | undefined): MaybePromise<Admission | undefined> =>
+    admission?.veto !== undefined || from + 1 >= admitters.length
+      ? admission
+      : admitAll(admitters, from + 1, ...asked)
+  const admission = admitters[from]?.admit?.(...asked)
+  return isPromise(admission) ? admission.then(go) : go(admission)
+}

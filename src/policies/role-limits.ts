@@ -1,0 +1,170 @@
+import { isPromise, type MaybePromise } from '../core/check.js'
+import { quietTimers, systemTimers, type Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { formatLimit, type Limit } from '../core/limit.js'
+import { type Key, keySubject, ownKey } from '../core/subject.js'
+import type { House } from '../middleware/house.js'
+import { isSoundLimit } from '../storage/plan.js'
+import type { MarkEntry, MarkPage } from '../storage/storage.js'
+
+/** The durable mark of a role whose limit was changed, on a key made of the limit and the role. */
+export const ROLE_LIMIT_MARK = 'role-limit'
+/** Timers of more than this are no timers: the platform's hold 31 bits. */
+const LONGEST_TIMER: Ms = 2 ** 31 - 1
+
+/** A limit of a role, and until when. */
+export interface RoleLimit {
+  readonly slot: string
+  readonly role: string
+  readonly limit: Limit
+  readonly since: Ms
+  readonly until: Ms | undefined
+  readonly reason: string | undefined
+}
+
+interface OfBot {
+  limits: readonly RoleLimit[]
+  reading: Promise<void> | undefined
+  /** Something changed while it was being read. */
+  stale: boolean
+}
+
+/** The key that a role's limit is kept under. Slots have no spaces, so none can be taken for another. */
+export function roleLimitKey(slot: string, role: string): Key {
+  return ownKey(`${slot} ${role}`)
+}
+
+/**
+ * Limits of roles that were changed while the bot runs. They are few, so that each process knows all of them and has them in
+ * its plan: to read them with each update would cost all updates another record for each role.
+ */
+export class RoleLimits {
+  private readonly bots = new Map<number, OfBot>()
+  private readonly timers: Timers
+  private callOff: (() => void) | undefined
+
+  constructor(
+    private readonly house: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    /** Told when others hold. */
+    private readonly changed: () => void,
+  ) {
+    // A limit that lapses in a month keeps no process alive.
+    this.timers = house.timers === systemTimers ? quietTimers : house.timers
+  }
+
+  /** All that hold now, of all bots. Where bots differ the one that was met first has its way. */
+  all(): readonly RoleLimit[] {
+    const now = this.house.clock()
+    const held = new Map<string, RoleLimit>()
+    for (const { limits } of this.bots.values()) {
+      for (const each of limits) {
+        const name = `${each.slot} ${each.role}`
+        if (!held.has(name) && (each.until === undefined || each.until > now)) held.set(name, each)
+      }
+    }
+    return [...held.values()].sort((a, b) => (a.role < b.role ? -1 : 1))
+  }
+
+  /** Reads them on first sight of a bot; a promise where that takes time. Does not reject. */
+  ready(bot: number): Promise<void> | undefined {
+    const known = this.bots.get(bot)
+    if (known !== undefined) return known.reading
+    const reading = this.read(bot)
+    return isPromise(reading) ? reading : undefined
+  }
+
+  /** Reads them anew. Does not reject: what fails is told, and what was known goes on. */
+  read(bot: number): MaybePromise<void> {
+    const known: OfBot = this.bots.get(bot) ?? { limits: [], reading: undefined, stale: false }
+    this.bots.set(bot, known)
+    if (known.reading !== undefined) {
+      known.stale = true
+      return known.reading
+    }
+    let found: MaybePromise<readonly MarkEntry[]>
+    try {
+      found = this.scan(bot)
+    } catch (error) {
+      this.failed(error)
+      return
+    }
+    if (!isPromise(found)) {
+      this.hold(known, found)
+      return
+    }
+    known.reading = this.reading(bot, known, found)
+    return known.reading
+  }
+
+  /** Changes may have been missed. */
+  readAll(): void {
+    for (const bot of this.bots.keys()) void this.read(bot)
+  }
+
+  stop(): void {
+    this.callOff?.()
+    this.bots.clear()
+  }
+
+  private async reading(bot: number, known: OfBot, found: Promise<readonly MarkEntry[]>): Promise<void> {
+    try {
+      let entries = await found
+      while (known.stale) {
+        known.stale = false
+        entries = await this.scan(bot)
+      }
+      this.hold(known, entries)
+    } catch (error) {
+      this.failed(error)
+    } finally {
+      known.reading = undefined
+    }
+  }
+
+  private scan(bot: number, from?: string, before: readonly MarkEntry[] = []): MaybePromise<MarkEntry[]> {
+    const go = ({ entries, next }: MarkPage): MaybePromise<MarkEntry[]> => {
+      const all = [...before, ...entries]
+      return next === undefined ? all : this.scan(bot, next, all)
+    }
+    const page = this.house.storage.marks.scan(bot, ROLE_LIMIT_MARK, from)
+    return isPromise(page) ? page.then(go) : go(page)
+  }
+
+  private hold(known: OfBot, entries: readonly MarkEntry[]): void {
+    const before = spelled(this.all())
+    known.limits = entries.flatMap((entry) => roleLimitOf(entry) ?? [])
+    if (spelled(this.all()) !== before) this.changed()
+    this.arm()
+  }
+
+  /** A limit that lapses is taken out of the plan. */
+  private arm(): void {
+    this.callOff?.()
+    this.callOff = undefined
+    const ends = this.all().flatMap(({ until }) => (until === undefined ? [] : [until]))
+    if (ends.length === 0) return
+    const wait = Math.min(LONGEST_TIMER, Math.max(1, Math.min(...ends) - this.house.clock()))
+    this.callOff = this.timers.after(wait, () => {
+      this.changed()
+      this.arm()
+    })
+  }
+
+  private failed(error: unknown): void {
+    this.house.events.tell('error', { error, during: 'limits.roles' })
+  }
+}
+
+function roleLimitOf({ key, mark }: MarkEntry): RoleLimit | undefined {
+  const { name } = keySubject(key)
+  const space = name.indexOf(' ')
+  const limit = mark.value as Limit | undefined
+  // Whatever else lies there is passed over: one bad record must not stop the others.
+  if (space < 0 || typeof limit !== 'object' || limit === null || !isSoundLimit(limit)) return undefined
+  const { since, until, reason } = mark
+  return { slot: name.slice(0, space), role: name.slice(space + 1), limit, since, until, reason }
+}
+
+function spelled(limits: readonly RoleLimit[]): string {
+  return limits.map(({ slot, role, limit }) => `${slot} ${role.length} ${role} ${formatLimit(limit)}`).join()
+}

@@ -1,0 +1,260 @@
+import type { Clock } from '../../src/core/clock.js'
+import { subject } from '../../src/core/subject.js'
+import type { LimitChangedEvent } from '../../src/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { Stage } from '../middleware/rig.js'
+import { desk, later, says } from '../sentinel-desk.js'
+
+const ALICE = 7
+const BOB = 8
+const GROUP = -1001
+
+function clockwork() {
+  const stage = new Stage()
+  return { clock: stage.clock, timers: stage.timers, advance: (ms: number) => stage.advance(ms) }
+}
+
+/** How many of ten messages pass, with nothing spent before. */
+async function passed(at: ReturnType<typeof desk>, from: number, group = false): Promise<number> {
+  await at.guard.reset(from)
+  const before = at.reached.length
+  for (let nth = 0; nth < 10; nth++) await at.handle(says(from, `${from} ${nth}`, { group }))
+  return at.reached.length - before
+}
+
+async function listed(at: ReturnType<typeof desk>): Promise<string[]> {
+  const lines: string[] = []
+  for await (const { holder, limit, value } of at.guard.limits.list()) {
+    lines.push(
+      `${'role' in holder ? `role ${holder.role}` : `${holder.kind} ${holder.id}`} ${limit} ${value}`,
+    )
+  }
+  return lines.sort()
+}
+
+describe.each([
+  ['memory', (clock?: Clock) => memory(clock === undefined ? {} : { clock })],
+  ['a storage elsewhere', (clock?: Clock) => later(memory(clock === undefined ? {} : { clock }))],
+])('limits that are changed while the bot runs, in %s', (_, storage) => {
+  test('hold for a user, a chat and a role, in that order', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', limits: true, once: false })
+    expect(await passed(at, ALICE)).toBe(4)
+    await at.guard.grant(BOB, 'vip')
+    await at.guard.limits.set({ role: 'vip' }, 'user', '6/1h')
+    expect(await passed(at, BOB)).toBe(6)
+    await at.guard.limits.set(subject.chat(GROUP), 'throttle.user', '8/1h')
+    expect(await passed(at, BOB, true)).toBe(8)
+    expect(await passed(at, BOB)).toBe(6)
+    await at.guard.limits.set(BOB, 'user', '9/1h')
+    expect(await passed(at, BOB, true)).toBe(9)
+    expect(await listed(at)).toEqual(['chat -1001 user 8/1h', 'role vip user 6/1h', 'user 8 user 9/1h'])
+    expect(await at.guard.limits.remove([BOB, subject.chat(GROUP), { role: 'vip' }, ALICE])).toBe(3)
+    expect(await listed(at)).toEqual([])
+    expect(await passed(at, BOB, true)).toBe(4)
+    await at.guard.close()
+  })
+
+  test('lapse', async () => {
+    const { clock, timers, ...time } = clockwork()
+    const at = desk({ storage: storage(clock), clock, timers, throttle: '4/1h', limits: true })
+    await at.guard.grant(BOB, 'vip')
+    await at.guard.limits.set({ role: 'vip' }, 'user', '6/1h', { for: '1m', reason: 'a minute of fame' })
+    await at.guard.limits.set(ALICE, 'user', '7/1h', { for: '1m' })
+    expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([7, 6])
+    time.advance(59_999)
+    expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([7, 6])
+    time.advance(1)
+    expect(await passed(at, ALICE)).toBe(4)
+    expect(await passed(at, BOB)).toBe(4)
+    expect(await listed(at)).toEqual([])
+    await at.guard.close()
+  })
+
+  test('hold after a restart, from the first update on', async () => {
+    const kept = storage()
+    const first = desk({ storage: kept, name: 'shop', throttle: '4/1h', limits: true })
+    await first.says(ALICE, 'hello')
+    await first.guard.grant(BOB, 'vip')
+    await first.guard.limits.set({ role: 'vip' }, 'user', '6/1h')
+    await first.guard.close()
+    const second = desk({ storage: kept, name: 'shop', throttle: '4/1h', limits: true })
+    for (let nth = 0; nth < 10; nth++) await second.says(BOB, `hello ${nth}`)
+    expect(second.reached).toHaveLength(6)
+    await second.guard.close()
+  })
+
+  test('may be set before a bot is met', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
+    await at.guard.limits.set([ALICE, { role: 'vip' }], 'user', '6/1h')
+    await at.says(BOB, 'hello')
+    await at.quiet()
+    expect(await passed(at, ALICE)).toBe(6)
+    expect(await listed(at)).toEqual(['role vip user 6/1h', 'user 7 user 6/1h'])
+    await at.guard.close()
+  })
+
+  test('are told, with what held before', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
+    const told: Partial<LimitChangedEvent>[] = []
+    at.guard.on('limit.changed', ({ key: _key, ...rest }) => told.push(rest))
+    await at.says(ALICE, 'hello')
+    await at.guard.limits.set(ALICE, 'user', '6/1h')
+    await at.guard.limits.set(ALICE, 'user', '7/1h')
+    await at.guard.limits.remove(ALICE, 'user')
+    await at.guard.limits.remove(ALICE, 'user')
+    const common = { bot: 42, limit: 'throttle.user', by: 'code' }
+    const [six, seven] = [
+      { amount: 6, per: 3_600_000 },
+      { amount: 7, per: 3_600_000 },
+    ]
+    expect(told).toEqual([
+      { ...common, before: undefined, after: six },
+      { ...common, before: six, after: seven },
+      { ...common, before: seven, after: undefined },
+    ])
+    await at.guard.close()
+  })
+})
+
+describe('the roles of options', () => {
+  test('keep their places when their limits change, and those that count as them inherit', async () => {
+    const at = desk({
+      once: false,
+      limits: true,
+      roles: { member: {}, vip: { extends: ['member'] }, guest: {} },
+      throttle: { limit: '2/1h', roles: { member: '4/1h', guest: '3/1h' } },
+    })
+    await at.guard.grant(ALICE, 'vip')
+    await at.guard.grant(BOB, 'guest')
+    expect(await passed(at, ALICE)).toBe(4)
+    await at.guard.limits.set({ role: 'member' }, 'user', '5/1h')
+    expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([5, 3])
+    await at.guard.limits.set({ role: 'vip' }, 'user', '7/1h')
+    expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([7, 3])
+    // Whoever holds two has the one that options name first.
+    await at.guard.grant(BOB, 'member')
+    expect(await passed(at, BOB)).toBe(5)
+    await at.guard.limits.remove([{ role: 'vip' }, { role: 'member' }], 'user')
+    expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([4, 4])
+  })
+
+  test('leave limits of a chat, of all, and of a function alone', async () => {
+    const at = desk({
+      limits: true,
+      throttle: [
+        { name: 'place', scope: 'chat', limit: '5/1h' },
+        { name: 'all', scope: 'global', limit: '50/1h' },
+      ],
+    })
+    await expect(at.guard.limits.set(ALICE, 'place', '1/1h')).rejects.toThrow(
+      'limits: place can be changed for chats, roles; this is a user.',
+    )
+    await expect(at.guard.limits.set(subject.chat(GROUP), 'all', '1/1h')).rejects.toMatchObject({
+      code: 'subject.invalid',
+    })
+    await at.guard.limits.set(subject.chat(GROUP), 'place', '1/1h')
+    for (let nth = 0; nth < 5; nth++) await at.handle(says(nth + 1, 'hello', { group: true }))
+    expect(at.reached).toHaveLength(1)
+  })
+})
+
+describe('what is no change of a limit', () => {
+  const at = desk({ throttle: '4/1h', limits: true, roles: { vip: {} } })
+  const { limits } = at.guard
+
+  test.each([
+    [() => limits.set(ALICE, 'usr', '5/1m'), 'limit.unknown', 'Did you mean "user"?'],
+    [() => limits.set(ALICE, '__proto__', '5/1m'), 'limit.unknown', 'There are: user'],
+    [() => limits.set(ALICE, 'user', '0/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
+    [() => limits.set(ALICE, 'user', '200000/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
+    [() => limits.set(subject.global(), 'user', '5/1m'), 'subject.invalid', 'this is a global'],
+    [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is no user id'],
+    [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'no name of a role'],
+    [() => limits.set({ role: 'vpi' }, 'user', '5/1m'), 'role.unknown', 'Did you mean "vip"?'],
+    [() => limits.set({ role: 'constructor' }, 'user', '5/1m'), 'role.unknown', 'constructor'],
+    [() => limits.set({ role: 'chat:creator' }, 'user', '5/1m'), 'option.invalid', 'held in a chat'],
+    [() => limits.set(ALICE, 'user', '5/1m', { for: 'soon' as '1m' }), 'duration.invalid', 'limits.set.for'],
+    [
+      () => limits.set(ALICE, 'user', '5/1m', { fro: '1m' } as object),
+      'option.unknown',
+      'Did you mean "for"?',
+    ],
+    [() => limits.remove(ALICE, 'usr'), 'limit.unknown', 'Did you mean "user"?'],
+    [() => limits.list('usr').next(), 'limit.unknown', 'Did you mean "user"?'],
+    [() => desk().guard.limits.set(ALICE, 'user', '5/1m'), 'option.invalid', 'sentinel({ limits: true })'],
+  ])('is refused: %s', async (change, code, words) => {
+    const error = await change().then(undefined, (thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code, message: expect.stringContaining(words) })
+  })
+
+  test('an exact window keeps no more time stamps than it was made for', async () => {
+    const exact = desk({
+      throttle: { limit: '4/1h', algorithm: 'sliding-log', roles: { vip: '6/1h' } },
+      limits: true,
+    })
+    await exact.guard.limits.set(ALICE, 'user', '6/1h')
+    await expect(exact.guard.limits.set(ALICE, 'user', '7/1h')).rejects.toMatchObject({
+      code: 'limit.invalid',
+    })
+    expect(await passed(exact, ALICE)).toBe(6)
+  })
+
+  test('more roles of one limit than a plan should hold are refused', async () => {
+    const full = desk({ throttle: '4/1h', limits: true })
+    await full.says(ALICE, 'hello')
+    for (let nth = 0; nth < 50; nth++) await full.guard.limits.set({ role: `role ${nth}` }, 'user', '5/1m')
+    await full.guard.limits.set({ role: 'role 7' }, 'user', '6/1m')
+    await expect(full.guard.limits.set({ role: 'one more' }, 'user', '5/1m')).rejects.toMatchObject({
+      code: 'limit.invalid',
+    })
+  })
+
+  test('a mark that is no limit is passed over, by the plan and by the list', async () => {
+    const { guard, says: say, reached } = desk({ throttle: '4/1h', limits: true, once: false })
+    await say(ALICE, 'hello')
+    const { marks } = guard.storage
+    await marks.put(42, 'limit:throttle.user', [
+      { key: 17_592_186_044_416 + 2 ** 43 + ALICE, mark: { since: 0, value: { amount: -1, per: 'x' } } },
+    ])
+    await marks.put(42, 'role-limit', [{ key: 'kthrottle.user vip', mark: { since: 0, value: 'nonsense' } }])
+    for (let nth = 0; nth < 5; nth++) await say(ALICE, `again ${nth}`)
+    expect(reached).toHaveLength(4)
+    expect(await guard.limits.list().next()).toMatchObject({ done: true })
+  })
+})
+
+describe('a plan', () => {
+  const plansOf = async (options: object): Promise<number[]> => {
+    const storage = memory()
+    const widths: number[] = []
+    const at = desk({
+      ...options,
+      throttle: '4/1h',
+      storage: {
+        ...storage,
+        marks: storage.marks,
+        users: storage.users,
+        values: storage.values,
+        prepare(plan) {
+          widths.push(
+            plan.checks.flatMap((check) => ('variants' in check ? (check.variants ?? []) : [])).length,
+          )
+          return storage.prepare(plan)
+        },
+        watch: (listener) => storage.watch(listener),
+        sessions: (options) => storage.sessions(options),
+        reset: (...args) => storage.reset(...args),
+        health: () => storage.health(),
+        close: () => storage.close(),
+      },
+    })
+    await at.says(ALICE, 'hello')
+    if ('limits' in options) await at.guard.limits.set({ role: 'vip' }, 'user', '5/1m')
+    return widths
+  }
+
+  test('reads nothing for limits that nobody changes', async () => {
+    expect(await plansOf({})).toEqual([0])
+    expect(await plansOf({ limits: true })).toEqual([2, 3])
+  })
+})
