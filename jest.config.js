@@ -16,7 +16,12 @@ export default {
     '^.+\\.ts$': [
       '@swc/jest',
       {
-        jsc: { parser: { syntax: 'typescript', decorators: true }, target: 'es2023' },
+        jsc: {
+          parser: { syntax: 'typescript', decorators: true },
+          // The standard's; classes that want `experimentalDecorators` are compiled apart.
+          transform: { decoratorVersion: '2022-03' },
+          target: 'es2023',
+        },
         module: { type: 'es6' },
       },
     ],

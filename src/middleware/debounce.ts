@@ -160,7 +160,9 @@ export interface DebounceOptions<C extends Context = Context> {
  */
 export function debounce<C extends Context = Context>(options: Duration | DebounceOptions<C>): Guard<C> {
   const settings = readDebounce(options as Duration | DebounceOptions)
-  return guardOf({ name: 'debounce', wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+  const { name, mode, window, albums } = settings.options
+  const label = name ?? `${mode ?? 'leading'} ${window ?? albums}`
+  return guardOf({ name: 'debounce', label, wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
 }
 
 type Options = z.output<typeof debounceOptions>

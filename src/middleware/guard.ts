@@ -1,4 +1,4 @@
-import type { Context, MiddlewareFn, NextFunction } from 'grammy'
+import type { Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
@@ -115,6 +115,8 @@ export interface Admission {
 export interface GuardDefinition<C extends Context = Context> {
   /** Which guard, such as `throttle`. */
   readonly name: string
+  /** What tells it from others of its name, such as `20/1m`: names the state of a guard that nothing else names. */
+  readonly label?: string
   wire(wiring: Wiring<C>): Wired<C> | undefined
 }
 
@@ -136,20 +138,95 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
 }
 
 /**
- * A guard: middleware by itself (`bot.use(throttle('5/10s'))`), or a part of `compose()` and `sentinel()`, which
- * fuse several into one plan.
+ * A guard: one word in every position.
+ *
+ * - middleware, in front of a bot, a composer or a handler: `bot.use(throttle('5/10s'))`, `bot.command('buy', throttle('5/10s'), buy)`
+ * - around a handler: `throttle('5/10s')(buy)` is a function of the same name, arity and types
+ * - a decorator of a method, or of a field that holds a function: by the standard, or as `experimentalDecorators` has it
+ * - a part of `compose()` and `sentinel()`, which fuse several into one plan
+ *
+ * Guards around one handler are one plan, asked from the outside in. They use the storage, clock, listeners and exemptions of
+ * the sentinel that let the update in; where there is none, memory of their own.
+ *
+ * @throws SentinelError `handler.invalid` where it is put around or on what is no handler; `limit.duplicate` and `plan.invalid` as
+ * {@link compose}.
  *
  * @example
  * ```ts
- * import { Bot } from 'grammy'
+ * import { Bot, type Context } from 'grammy'
  * import { type Guard, throttle } from 'grammy-sentinel'
  *
  * const bot = new Bot('123:token')
  * const slow: Guard = throttle('5/10s')
  * bot.use(slow)
+ * bot.command('buy', throttle('3/1m')((ctx: Context) => ctx.reply('Bought.')))
+ *
+ * class Shop {
+ *   @throttle('3/1m')
+ *   async buy(ctx: Context): Promise<void> {
+ *     await ctx.reply('Bought.')
+ *   }
+ * }
+ * const shop = new Shop()
+ * bot.command('order', (ctx) => shop.buy(ctx))
  * ```
  */
 export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
   /** What it is made of: one definition, or several that were fused. */
   readonly definitions: readonly GuardDefinition<C>[]
+  /** Around a handler: the same function, called if the update may pass; else it gives `undefined`. */
+  <This, X extends C, Rest extends unknown[], R>(
+    handler: (this: This, ctx: X, ...rest: Rest) => R,
+  ): (this: This, ctx: X, ...rest: Rest) => R
+  /** Around a composer. */
+  <X extends C>(composer: MiddlewareObj<X>): MiddlewareFn<X>
+  /** On a method. */
+  <This, X extends C, Rest extends unknown[], R>(
+    method: (this: This, ctx: X, ...rest: Rest) => R,
+    context: ClassMethodDecoratorContext<This, (this: This, ctx: X, ...rest: Rest) => R>,
+  ): (this: This, ctx: X, ...rest: Rest) => R
+  /** On a field that holds a handler. */
+  <This, X extends C, Rest extends unknown[], R>(
+    value: undefined,
+    context: ClassFieldDecoratorContext<This, (ctx: X, ...rest: Rest) => R>,
+  ): (this: This, held: (ctx: X, ...rest: Rest) => R) => (ctx: X, ...rest: Rest) => R
+  /** On a method, under `experimentalDecorators`. */
+  <X extends C, Rest extends unknown[], R>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<(ctx: X, ...rest: Rest) => R>,
+  ): void
+  /** On a field, under `experimentalDecorators`. */
+  <Target extends object, Key extends string | symbol>(
+    target: Target,
+    key: Key,
+    ...noHandler: HandlerAt<Target, Key, C>
+  ): void
 }
+
+/**
+ * What a decorator under `experimentalDecorators` takes beside target and key: nothing where the field holds a handler; what
+ * nobody can give where it does not. A private field cannot be looked at.
+ *
+ * @example
+ * ```ts
+ * import type { Context } from 'grammy'
+ * import type { HandlerAt } from 'grammy-sentinel'
+ *
+ * interface Shop {
+ *   buy(ctx: Context): Promise<void>
+ *   open: boolean
+ * }
+ * const fits: HandlerAt<Shop, 'buy', Context> = []
+ * const asks: HandlerAt<Shop, 'open', Context>[0] = 'this field holds no handler' as never
+ * ```
+ */
+export type HandlerAt<Target, Key, C extends Context> = Key extends keyof Target
+  ? Target[Key] extends (ctx: infer X, ...rest: never[]) => unknown
+    ? X extends C
+      ? [descriptor?: undefined]
+      : unknown extends X
+        ? [descriptor?: undefined]
+        : [noHandler: never]
+    : [noHandler: never]
+  : [descriptor?: undefined]

@@ -78,7 +78,11 @@ export function requirePermission<C extends Context = Context>(
 ): Guard<C> {
   const name = checkedPermission(permission, 'requirePermission')
   const settings = parseOptions('requirePermission', options, given)
-  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, name, settings) }) as unknown as Guard<C>
+  return guardOf({
+    name: GUARD,
+    label: name,
+    wire: (wiring) => wire(wiring, name, settings),
+  }) as unknown as Guard<C>
 }
 
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> {

@@ -150,7 +150,12 @@ export function fromRateLimiter<C extends Context = Context>(
       `fromRateLimiter.scope: "${settings.scope}" beside a key of its own. Give one of the two.`,
     )
   }
-  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, limiter, settings) }) as Guard<C>
+  const label = settings.name ?? settings.scope ?? 'user'
+  return guardOf({
+    name: GUARD,
+    label,
+    wire: (wiring) => wire(wiring, limiter, settings),
+  }) as unknown as Guard<C>
 }
 
 type Settings = z.output<typeof options>

@@ -4,11 +4,20 @@ import type { Check, Consequence, Variant, WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
-import { capacityOf, type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from '../core/limit.js'
+import {
+  capacityOf,
+  formatLimit,
+  type Limit,
+  type LimitInput,
+  MOST_AMOUNT,
+  parseLimit,
+} from '../core/limit.js'
+import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './adapt.js'
 import { guardOf } from './compose.js'
+import { watchConduct } from './conduct.js'
 import type { Denial } from './denial.js'
-import type { Guard, Question, Wiring } from './guard.js'
-import { roleVariants, storedVariants } from './runtime-limits.js'
+import type { Guard, Question, Wired, Wiring } from './guard.js'
+import { ADAPTED_MARK, roleVariants, storedVariants } from './runtime-limits.js'
 import {
   activities,
   callable,
@@ -90,6 +99,7 @@ export const throttleOptions = z.strictObject({
     }),
     'Bans from this limit after so many refusals.',
   ),
+  adapt: option(adaptOptions, 'Lets conduct move the limit of a user, within bounds.'),
   ...refusal,
   onFailure: onFailure('local'),
 })
@@ -158,6 +168,8 @@ export interface ThrottleOptions<C extends Context = Context> {
     /** @example ['1m', '10m', '1h'] */
     readonly bans: readonly Duration[]
   }
+  /** Lets conduct move the limit of a user, within bounds; see {@link AdaptOptions}. Of a limit with `scope: 'user'`. */
+  readonly adapt?: AdaptOptions
   /** How whoever is refused is answered. @default 'notice' */
   readonly deny?: Denial<C>
   /** One notice in so long. @default '1m' */
@@ -193,7 +205,9 @@ export interface ThrottleOptions<C extends Context = Context> {
  */
 export function throttle<C extends Context = Context>(options: LimitInput | ThrottleOptions<C>): Guard<C> {
   const settings = readThrottle(options as LimitInput | ThrottleOptions)
-  return guardOf({ name: 'throttle', wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+  const { name, limit } = settings
+  const label = name ?? (typeof limit === 'function' ? 'by function' : formatLimit(limit))
+  return guardOf({ name: 'throttle', label, wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
 }
 
 type Settings = z.output<typeof throttleOptions>
@@ -230,10 +244,26 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
       `${what}.cost: ${cost} is more than the ${capacityOf(limit)} that may ever come at once: nothing would pass. Lower it, or raise burst.`,
     )
   }
+  adaptationOf(settings, what)
   return settings
 }
 
-function wire(wiring: Wiring<Context>, settings: Settings): undefined {
+/** How a limit adapts to conduct; undefined where it does not. */
+function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undefined {
+  const { adapt, limit, scope = 'user', key, cost = 1, algorithm } = settings
+  if (adapt === undefined) return undefined
+  const wrong = (problem: string): SentinelError =>
+    new SentinelError('option.invalid', `${what}.adapt: ${problem}`)
+  if (typeof limit === 'function') throw wrong('the limit is a function, which may adapt as it likes.')
+  if (scope !== 'user' || key !== undefined)
+    throw wrong("only what counts users (scope: 'user') adapts to them.")
+  if (algorithm === 'sliding-log') {
+    throw wrong("an exact window keeps a fixed number of time stamps. Use 'sliding-counters' or 'bucket'.")
+  }
+  return readAdapt(adapt, limit, typeof cost === 'number' ? cost : 1, `${what}.adapt`)
+}
+
+function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
   const { name = wiring.nameFor('throttle', settings.scope ?? 'user') } = settings
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
@@ -262,6 +292,12 @@ function wire(wiring: Wiring<Context>, settings: Settings): undefined {
     ask('.edits', ['edit'], base, false)
     ask(JOINS, ['membership'], base, false)
   }
+  const adaptation = adaptationOf(settings)
+  if (adaptation === undefined) return undefined
+  const on = settings.on ?? (settings.commands === undefined ? TALK : ['message'])
+  const gate = gateOfCommands(settings.commands)
+  const counts = (facts: Facts): boolean => on.includes(facts.activity) && gate?.(facts) !== false
+  return watchConduct(wiring.house, `throttle.${name}`, name, adaptation, counts)
 }
 
 /** The parts of an album share the fate of the first, and its price. Asked once a chain. */
@@ -304,7 +340,8 @@ function checkOf(
   } = settings
   const { cost = 1 } = settings
   const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
-  const log = algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps)
+  const log =
+    algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps && settings.adapt === undefined)
   const onRefusal: Consequence = {
     ...(deny === 'silent' ? {} : { noticeEvery }),
     ...(penalty === undefined || !main
@@ -343,7 +380,9 @@ function variantsOf(
       ? []
       : storedVariants(wiring, { slot, name, limit, roles, most }, scope)
   const actor = wiring.scope('actor', (facts) => facts.actor)
-  return [...stored, ...roleVariants(roles, wiring.house.roles, actor)]
+  const adapted: Variant[] =
+    settings.adapt === undefined ? [] : [{ mark: `${ADAPTED_MARK}${slot}`, subject: actor, limit: 'stored' }]
+  return [...stored, ...roleVariants(roles, wiring.house.roles, actor), ...adapted]
 }
 
 /** Whether an update is one of these commands; undefined where any will do. */

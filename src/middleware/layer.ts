@@ -1,0 +1,88 @@
+import type { Context, NextFunction } from 'grammy'
+import type { MaybePromise } from '../core/check.js'
+import { rootOf } from './control.js'
+import { Exemptions } from './exemptions.js'
+import type { GuardDefinition } from './guard.js'
+import { furnish, type House, type HouseOptions } from './house.js'
+import { Chain, newTally } from './pipeline.js'
+import type { Place } from './place.js'
+
+/** A house of one's own, in place of that of the sentinel upstream. */
+export interface OwnHouse extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
+  readonly name: string
+}
+
+/**
+ * Guards in one place. Their chain is made when the first update comes, behind the sentinel that let it in: with its storage,
+ * clock, listeners, notices and exemptions, and a plan of its own. Where there is none they keep their state in memory.
+ */
+export class Layer<C extends Context = Context> {
+  private chain: Chain<C> | undefined
+  private root: Chain<Context> | undefined
+  /** By sentinel: two bots may share a handler. */
+  private readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
+  private alone: Chain<C> | undefined
+  private house: House | undefined
+
+  /**
+   * @param named Names the plan.
+   * @param place The handler they stand in front of; names the limits that have no name.
+   */
+  constructor(
+    readonly definitions: readonly GuardDefinition<C>[],
+    private readonly named: () => string,
+    readonly place?: Place,
+    readonly own?: OwnHouse,
+  ) {}
+
+  /** Whether an update has come. */
+  get isUsed(): boolean {
+    return this.chain !== undefined
+  }
+
+  run(ctx: C, next: NextFunction): MaybePromise<void> {
+    const root = this.own === undefined ? rootOf(ctx) : undefined
+    const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
+    return chain?.run(ctx, next)
+  }
+
+  private chainBehind(root: Chain<Context> | undefined): Chain<C> | undefined {
+    const known = root === undefined ? this.alone : this.behind.get(root)
+    const chain = known ?? this.made(root)
+    if (chain === undefined) return undefined
+    if (root === undefined) this.alone = chain
+    else this.behind.set(root, chain)
+    this.root = root
+    this.chain = chain
+    return chain
+  }
+
+  /** What does not fit together is told, and lets nobody pass: an error here would stop the bot. */
+  private made(root: Chain<Context> | undefined): Chain<C> | undefined {
+    const house = root?.house ?? this.ownHouse()
+    try {
+      const name = this.named()
+      const place = this.place?.name
+      if (this.place?.crowded === true) {
+        house.warn(
+          'handler.many',
+          `More than a thousand handlers are named "${place}". Apply guards to a handler once, where it is registered: a guard that is applied with each update begins to count anew with each.`,
+        )
+      }
+      if (root !== undefined) {
+        const definitions = this.definitions as unknown as readonly GuardDefinition[]
+        return root.layer(definitions, name, place) as unknown as Chain<C>
+      }
+      const nobody = new Exemptions({}, undefined)
+      return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
+    } catch (error) {
+      house.events.tell('error', { error, during: 'wiring' })
+      return undefined
+    }
+  }
+
+  private ownHouse(): House {
+    this.house ??= furnish(this.own ?? {})
+    return this.house
+  }
+}
