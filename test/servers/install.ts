@@ -22,6 +22,18 @@ export function needPostgres(machine: Machine = {}): Promise<string> {
   return need('postgresql', 'TEST_POSTGRES_URL', () => postgresFolder(machine), machine)
 }
 
+/** The paths of `prometheus` and `promtool`, which are installed if they are missing and we may. */
+export async function needPrometheus(
+  machine: Machine = {},
+): Promise<{ readonly prometheus: string; readonly promtool: string }> {
+  const find = (): string | undefined => {
+    const promtool = programOnPath('promtool', machine)
+    return promtool === undefined ? undefined : programOnPath('prometheus', machine)
+  }
+  const prometheus = await need('prometheus', undefined, find, machine)
+  return { prometheus, promtool: programOnPath('promtool', machine) as string }
+}
+
 /**
  * Installs a Debian package and starts no service of it: nobody but the tests is to run it.
  *
@@ -44,7 +56,7 @@ let installing: Promise<unknown> = Promise.resolve()
 
 async function need(
   name: string,
-  variable: string,
+  variable: string | undefined,
   find: () => string | undefined,
   machine: Machine,
 ): Promise<string> {
@@ -56,7 +68,8 @@ async function need(
   const problem = await turn
   const installed = find()
   if (installed !== undefined) return installed
-  throw new Error(`${name} is missing${problem}: install the package "${name}", or set ${variable}`)
+  const or = variable === undefined ? '' : `, or set ${variable}`
+  throw new Error(`${name} is missing${problem}: install the package "${name}"${or}`)
 }
 
 /** What kept it from being installed, as the end of "it is missing". */

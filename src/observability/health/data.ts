@@ -1,4 +1,5 @@
 import type { Tally } from '../../middleware/tally.js'
+import type { OutgoingHealth } from '../../outgoing/outgoing.js'
 import type { StorageHealth } from '../../storage/storage.js'
 import type { ActivityHealth } from '../../users/activity.js'
 
@@ -25,6 +26,10 @@ export interface SentinelHealth {
   readonly background: { readonly running: number; readonly dropped: number }
   /** Notices not sent, to stay within the budget. */
   readonly unsaid: number
+  /** Hooks that no update waits for under way, and those given up because too much was. */
+  readonly hooks: { readonly running: number; readonly dropped: number }
+  /** How what the bots send fares, with `outgoing`. */
+  readonly outgoing?: OutgoingHealth
   /** How the noting of activity fares, with `users: true`. */
   readonly activity?: ActivityHealth
 }

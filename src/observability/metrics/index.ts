@@ -1,2 +1,3 @@
 export type { NodeRequest, NodeResponse } from '../answer.js'
+export type { Observed } from '../observed.js'
 export { type Metrics, type MetricsOptions, metrics } from './metrics.js'

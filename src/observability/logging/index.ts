@@ -1,0 +1,2 @@
+export type { Observed } from '../observed.js'
+export { type LoggingOptions, logging, type SentinelLog } from './logging.js'
