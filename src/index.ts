@@ -51,8 +51,20 @@ export {
 } from './core/subject.js'
 export type { Allowed, DenialReason, Denied, Verdict } from './core/verdict.js'
 export type { Listener } from './hooks/events.js'
+export {
+  type Hook,
+  type HookAnswer,
+  type HookFunction,
+  type HookResult,
+  type HookRun,
+  type HookSpec,
+  type HookTree,
+  hooks,
+} from './hooks/hook.js'
+export type { AdaptOptions } from './middleware/adapt.js'
 export type { Blocked, BlockingOptions, BlockListExport } from './middleware/administration.js'
 export { type AuthOptions, auth, type Resolution } from './middleware/auth.js'
+export type { WaitUntil } from './middleware/background.js'
 export { type BlockOptions, block } from './middleware/block.js'
 export { type ComposeOptions, compose } from './middleware/compose.js'
 export {
@@ -65,6 +77,16 @@ export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { Denial, DenialContext } from './middleware/denial.js'
 export type { ExemptOptions } from './middleware/exemptions.js'
 export type { Guard, GuardDefinition, HandlerAt } from './middleware/guard.js'
+export type {
+  AfterEvent,
+  BeforeEvent,
+  DecidingPoints,
+  HookAt,
+  HookedGuard,
+  HookOptions,
+  HookPoints,
+  TellingPoints,
+} from './middleware/hook-points.js'
 export type {
   AllowedEvent,
   DeniedEvent,

@@ -4,6 +4,7 @@ import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
+import type { Hook } from './hooks/hook.js'
 import { Administration } from './middleware/administration.js'
 import { auth } from './middleware/auth.js'
 import { block } from './middleware/block.js'
@@ -12,16 +13,21 @@ import { debounce } from './middleware/debounce.js'
 import { Delivery } from './middleware/delivery.js'
 import { Exemptions } from './middleware/exemptions.js'
 import { type Guard, inShadow } from './middleware/guard.js'
+import type { HookAt, HookPoints } from './middleware/hook-points.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
 import { type LimitState, peek, type Simulation, simulate, slotsOf } from './middleware/inspection.js'
 import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
+import { beginWiring } from './middleware/place.js'
 import { joined, type Probe } from './middleware/probe.js'
 import { RoleAdministration } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
+import { OutgoingCalls } from './outgoing/of-sentinel.js'
+import type { OutgoingOptions } from './outgoing/options.js'
+import type { Outgoing } from './outgoing/outgoing.js'
 import type { Explanation } from './policies/explain.js'
 import type { LimitRegister } from './policies/limits.js'
 import { Overrides } from './policies/overrides.js'
@@ -61,6 +67,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly overrides: Overrides
   private readonly delivery: Delivery
   private readonly recorder: ActivityRecorder
+  private readonly calls = new OutgoingCalls(() => this.house)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
   private readonly draining = new Set<Promise<void>>()
@@ -102,6 +109,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.membership = membership()
     this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
     this.chain = this.chainOf(this.settings, this.house, this.exemptions)
+    this.house.hooks.configure(this.settings.hooks)
     this.administration = new Administration(this.house)
     this.roles = new RoleAdministration(
       () => this.house,
@@ -116,6 +124,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       () => this.membership.listened,
       this.house,
     )
+    beginWiring()
   }
 
   /** For `bot.use(guard)`. */
@@ -133,8 +142,20 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   install<Own extends C>(bot: Bot<Own>): this {
     this.delivery.install(bot as unknown as Bot)
     bot.use(this)
+    if (this.settings.outgoing !== false) this.outgoing(bot, this.settings.outgoing)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
     return this
+  }
+
+  /**
+   * Waits out Telegram's 429 for a bot, as {@link outgoing} does, with this sentinel's storage and listeners: for bots that the guard is
+   * not installed on by `install(bot)`, which does the same with the option `outgoing`. A second call for a bot gives the first
+   * one's.
+   *
+   * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
+   */
+  outgoing(bot: Pick<Bot<never>, 'api'>, options: OutgoingOptions = {}): Outgoing {
+    return this.calls.install(bot.api, options)
   }
 
   /**
@@ -207,6 +228,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const earlier = this.chain
     this.settings = settings
     this.house = house
+    house.hooks.configure(settings.hooks)
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)
@@ -251,6 +273,17 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
+   * Puts a hook at a point on the way of updates; the returned function takes it away. Hooks of a point run in the order they
+   * came. Before and after guards, and at `allowed`, updates wait for them, a second each at most, and they may veto or enrich;
+   * elsewhere they are told. See {@link HookPoints}.
+   *
+   * @throws SentinelError `hook.unknown` for a point that there is not, `option.invalid`, `option.unknown`, `duration.invalid`.
+   */
+  hook<P extends keyof HookPoints<C>>(point: P, hook: HookAt<P, C>): () => void {
+    return this.house.hooks.add(point, hook as Hook<never>)
+  }
+
+  /**
    * Lets a probe watch every step from now on; the returned function stops it. `metrics()` and `tracing()` are such
    * probes.
    */
@@ -273,11 +306,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.watched = joined(probes)
     this.chain.probe(this.watched)
     this.house.background.probe = this.watched
+    this.house.hooksAside.probe = this.watched
   }
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
-    const { storage, background, notices, bots } = this.house
+    const { storage, background, hooksAside, notices, bots } = this.house
     let health: StorageHealth
     try {
       health = await storage.health()
@@ -292,6 +326,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       bots: bots.all().map(({ id }) => id),
       background: { running: background.size, dropped: background.dropped },
       unsaid: notices.unsaid,
+      hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
+      ...(this.calls.health !== undefined && { outgoing: this.calls.health }),
       ...(this.recorder.health !== undefined && { activity: this.recorder.health }),
     }
   }
@@ -299,6 +335,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /** Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it made it. */
   async close(): Promise<void> {
     await Promise.all([...this.webhooks].map((webhook) => webhook.drain()))
+    await this.chain.drain()
+    // Notices that wait for a chat are not worth waiting for.
+    await this.calls.close()
     await this.flush()
     await this.recorder.close()
     this.overrides.stop()
@@ -311,6 +350,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     await this.chain.drain()
     await Promise.all(this.draining)
     await this.house.background.drain()
+    // What these have failed at is told, which others may be told of.
+    await this.house.hooksAside.drain()
   }
 
   private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {

@@ -47,6 +47,11 @@ export class Events<Map extends object> {
     return this.heard(event) || (this.watchers.get(event)?.size ?? 0) > 0
   }
 
+  /** Tells of whoever was told of an event and failed: the same way as of a listener. */
+  fail(error: unknown, event: keyof Map): void {
+    this.failed(error, event)
+  }
+
   tell<E extends keyof Map>(event: E, told: Map[E]): void {
     const listeners = this.listeners.get(event)
     const watchers = this.watchers.get(event)

@@ -1,5 +1,19 @@
 import { type Probe, stepped } from './probe.js'
 
+/**
+ * Keeps a platform from ending before work is done that nobody waits for, as `waitUntil` of Cloudflare Workers and Vercel does.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type WaitUntil } from 'grammy-sentinel'
+ *
+ * declare const context: { waitUntil(work: Promise<unknown>): void } // the platform's
+ * const waitUntil: WaitUntil = (work) => context.waitUntil(work)
+ * sentinel({ waitUntil })
+ * ```
+ */
+export type WaitUntil = (work: Promise<unknown>) => void
+
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
   private readonly running = new Set<Promise<void>>()
@@ -11,6 +25,7 @@ export class Background {
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
     private readonly most = 256,
+    private readonly waitUntil?: WaitUntil,
   ) {}
 
   get size(): number {
@@ -25,7 +40,16 @@ export class Background {
     }
     const running = this.guarded(what, work).finally(() => this.running.delete(running))
     this.running.add(running)
+    if (this.waitUntil !== undefined) this.handOver(running, this.waitUntil)
     return true
+  }
+
+  private handOver(running: Promise<void>, waitUntil: WaitUntil): void {
+    try {
+      waitUntil(running)
+    } catch (error) {
+      this.failed(error, 'waitUntil')
+    }
   }
 
   /** Waits until nothing is under way. */

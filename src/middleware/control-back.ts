@@ -28,6 +28,10 @@ export class ChainBack<C extends Context> implements ControlBack {
     })
   }
 
+  broughtFor(ctx: Context): Readonly<Record<string, unknown>> | undefined {
+    return this.chain.house.hooks.broughtFor(ctx)
+  }
+
   async refund({ receipt }: Decision, limit: string | undefined): Promise<void> {
     if (receipt === undefined) return
     const index = this.chain.questions.questions.findIndex(
@@ -55,8 +59,8 @@ export class ChainBack<C extends Context> implements ControlBack {
       note: options.note,
     })
     // What refuses in front of a handler counts it itself.
-    if (this.chain.inner === undefined) this.chain.tally.allowed--
-    this.chain.refusals.deny(
+    if (!this.chain.inner) this.chain.tally.allowed--
+    await this.chain.refusals.deny(
       facts,
       control.ctx as C,
       'denied',

@@ -50,11 +50,15 @@ export interface ControlBack {
   /** The chain of the sentinel itself, for one that stands in front of a single handler, too. */
   readonly root?: Chain<Context> | undefined
   limitsOf(decision: Decision): readonly LimitView[]
+  /** What hooks have brought for the update of a context. */
+  broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
   refund(decision: Decision, limit: string | undefined): MaybePromise<void>
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
   can(control: SentinelControl, permission: string): MaybePromise<boolean>
   hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
 }
+
+const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null))
 
 /** What stands behind a control is nobody's business but ours. */
 let backOf: (control: SentinelControl) => ControlBack
@@ -141,6 +145,11 @@ export class SentinelControl {
   /** Whether whoever acts holds a role, or one that counts as it: everywhere, in this chat, or by Telegram's leave. Fails as {@link can}. */
   async hasRole(role: string): Promise<boolean> {
     return (await this.back.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
+  }
+
+  /** What hooks have brought for this update, by name; without a prototype. */
+  get enriched(): Readonly<Record<string, unknown>> {
+    return this.back.broughtFor?.(this.ctx) ?? this.outer?.enriched ?? NOTHING
   }
 
   /** For the chain: the verdict changed. */

@@ -9,15 +9,18 @@ import { type RoleOptions, Roles } from '../core/roles.js'
 import type { Key } from '../core/subject.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 import { Events } from '../hooks/events.js'
+import type { HookRegistry } from '../hooks/registry.js'
 import { isObservable, type StorageCondition } from '../storage/condition.js'
 import { memory } from '../storage/memory/memory.js'
 import { protect } from '../storage/protect.js'
 import type { Storage } from '../storage/storage.js'
-import { Background } from './background.js'
+import { Background, type WaitUntil } from './background.js'
 import { Bots, type KnownBot } from './bots.js'
 import { ChatAdministrators } from './chat-administrators.js'
 import type { ExemptOptions } from './exemptions.js'
+import { hooksOf } from './hooking.js'
 import { type NoticeOptions, Notices } from './notices.js'
+import type { PolicyNames, RuntimeLimits } from './runtime-limits.js'
 import type {
   ChatMigratedEvent,
   HookRanEvent,
@@ -25,7 +28,6 @@ import type {
   OutgoingLimitedEvent,
   OverdueEvent,
 } from './told.js'
-import type { PolicyNames, RuntimeLimits } from './runtime-limits.js'
 import type { Transition } from './transitions.js'
 
 /**
@@ -207,6 +209,12 @@ export interface House {
   readonly bots: Bots
   readonly events: Events<SentinelEvents>
   readonly background: Background
+  /** Functions that stand at points on the way of an update. */
+  readonly hooks: HookRegistry
+  /** Hooks that nobody waits for. */
+  readonly hooksAside: Background
+  /** All is judged and told, and nothing refused. */
+  readonly shadow: boolean
   readonly notices: Notices
   /** Marks of whoever is let off everything but `block` and `once`. */
   readonly exemptMarks: readonly string[]
@@ -239,6 +247,9 @@ export interface HouseOptions {
   readonly exempt?: ExemptOptions | undefined
   readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   readonly notices?: NoticeOptions | undefined
+  readonly shadow?: boolean | undefined
+  /** Told of work that is not waited for, where a platform would else end it. */
+  readonly waitUntil?: WaitUntil | undefined
 }
 
 /** The console, for failures and warnings that nobody listens to: each kind of failure once in ten seconds. */
@@ -289,7 +300,8 @@ export function furnish(options: HouseOptions): House {
     (event, told) => lastResort.tell(event, told),
   )
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
-  const background = new Background(failed)
+  const background = new Background(failed, undefined, options.waitUntil)
+  const hooksAside = new Background(failed, undefined, options.waitUntil)
   const bots = new Bots()
   const warned = new Set<string>()
   const { storage, release } = protect(options.storage ?? memory({ clock }), options)
@@ -302,6 +314,9 @@ export function furnish(options: HouseOptions): House {
     bots,
     events,
     background,
+    hooks: hooksOf(events, hooksAside, timers),
+    hooksAside,
+    shadow: options.shadow ?? false,
     notices: new Notices(options.notices ?? {}, clock, background, failed),
     listed: new Set(),
     ...rolesOf(options, new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))),
@@ -352,6 +367,7 @@ export function refurnish(house: House, options: HouseOptions): House {
   notices.unsaid = house.notices.unsaid
   return {
     ...house,
+    shadow: options.shadow ?? false,
     notices,
     ...rolesOf(options, house.chatRoles),
   }

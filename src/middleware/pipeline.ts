@@ -1,12 +1,5 @@
 import type { Context, NextFunction } from 'grammy'
-import {
-  type Ask,
-  type Decision,
-  isPromise,
-  type Judge,
-  type MaybePromise,
-  type Settlement,
-} from '../core/check.js'
+import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
 import { ALLOWED } from '../core/verdict.js'
 import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
@@ -16,15 +9,24 @@ import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Foretelling } from './foretelling.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
+import { claim } from './place.js'
 import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
 import { Refusals } from './refusals.js'
+import { Settling } from './settling.js'
+import { type HookVeto, Steps } from './steps.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
 
 export { newTally, type Tally }
 
 const NONE: readonly number[] = Object.freeze([])
+
+/** Where a chain stands that is not a sentinel's own. */
+export interface Standing {
+  readonly place?: string | undefined
+  readonly root?: Chain<Context> | undefined
+}
 
 /**
  * Several guards run as one: facts are read once, all questions are decided in one call, and what follows is done
@@ -37,15 +39,18 @@ export class Chain<C extends Context> {
   readonly prepared: Preparation
   /** The chain of a sentinel; undefined for guards that stand alone. */
   readonly root: Chain<Context> | undefined
+  /** Whether that is another, which has let the update in and counted it. */
+  readonly inner: boolean
   /** Those that stand in front of single handlers behind this one. */
   private readonly layers = new Set<Chain<Context>>()
+  private readonly layerNames = new Set<string>()
   private probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]
-  private readonly released: boolean
-  private readonly leased: boolean
+  private readonly settling: Settling
   readonly refusals: Refusals<C>
+  private readonly steps: Steps
   private readonly back: ControlBack
 
   constructor(
@@ -56,20 +61,23 @@ export class Chain<C extends Context> {
     readonly tally: Tally,
     /** Made while an update waits: a storage that throws must not stop it. */
     late = false,
-    /** In front of one handler: which, and the sentinel upstream that has let the update in. */
-    readonly inner?: { readonly root: Chain<Context>; readonly place: string | undefined },
+    /** The handler it stands in front of, and the sentinel upstream that has let the update in. */
+    { place, root }: Standing = {},
   ) {
-    this.root = inner?.root ?? (late ? undefined : (this as unknown as Chain<Context>))
-    this.questions = new Questions(house, guards, inner?.place)
-    this.refusals = new Refusals(house, tally, inner !== undefined)
+    this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
+    this.inner = root !== undefined
+    this.questions = new Questions(house, guards, place)
+    this.steps = new Steps(house, this.questions.steps)
+    this.refusals = new Refusals(house, tally, this.inner, this.steps)
     this.back = new ChainBack(this)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
-    this.released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
-    this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
     this.prepared = new Preparation(house, () => this.questions.plan(name), this.failed, late)
+    const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
+    const leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
+    this.settling = new Settling(this.prepared, released, leased, this.failed)
     for (const each of wired) each.begin?.()
   }
 
@@ -101,12 +109,26 @@ export class Chain<C extends Context> {
     place: string | undefined,
   ): Chain<Context> {
     const root = this as unknown as Chain<Context>
-    const inner = { root, place }
-    const own = `${this.name}/${name}`
-    const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, inner)
+    const own = `${this.name}/${this.layerName(name)}`
+    const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, {
+      place,
+      root,
+    })
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     return layer
+  }
+
+  /** Two of one name would share their state. */
+  private layerName(name: string): string {
+    if (!this.layerNames.has(name)) {
+      this.layerNames.add(name)
+      return name
+    }
+    const own = claim(name, this.layerNames)
+    const message = `Guards of two handlers are named "${name}". Each counts by itself, told apart by which was used first, which may differ after a restart: give them names of their own.`
+    this.house.warn('handler.name', message)
+    return `${own}*`
   }
 
   async drain(): Promise<void> {
@@ -118,7 +140,8 @@ export class Chain<C extends Context> {
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     const bot = this.house.bots.of(ctx)
-    const facts = (this.inner && known(ctx)) ?? describe(ctx.update, bot.reading)
+    const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
+    if (this.house.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
     for (let i = 0; i < this.observers.length; i++) {
       const observed = this.observe(this.observers[i] as Wired<C>, facts, ctx)
       // Only what somebody listens to takes time; then the rest is seen in order, too.
@@ -131,6 +154,23 @@ export class Chain<C extends Context> {
    * What has to wait goes on in a method of its own: a closure in the ordinary way would cost every update the
    * allocation of what it captures, taken or not.
    */
+
+  /** Hooks first. Whatever they say, observers see the update. */
+  private async runHooked(facts: Facts, ctx: C, next: NextFunction): Promise<void> {
+    const veto = await this.steps.before(facts, ctx)
+    for (const observer of this.observers) await this.observe(observer, facts, ctx)
+    if (veto !== undefined && !this.isShadow(facts, ctx, veto)) {
+      return this.refusals.hooked(facts, ctx, veto)
+    }
+    await this.decide(facts, ctx, next)
+  }
+
+  /** In shadow a hook's veto is told, and stops nothing. */
+  private isShadow(facts: Facts, ctx: C, { hook }: HookVeto): boolean {
+    if (!this.house.shadow) return false
+    this.refusals.shadow(facts, ctx, 'hook', hook, 'vetoed')
+    return true
+  }
 
   private async observeRest(
     observed: Promise<void>,
@@ -165,7 +205,7 @@ export class Chain<C extends Context> {
 
   private decide(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     if (facts.kind === undefined) {
-      if (this.inner === undefined) {
+      if (!this.inner) {
         this.tally.unknown++
         this.house.events.tell('unknown', { facts, ctx })
       }
@@ -256,8 +296,8 @@ export class Chain<C extends Context> {
     // Asked again for what administrators are asked: the refusal charged nothing, and a duplicate must not pass twice.
     if (rescued) return this.consult(facts, ctx, next, ADMINISTRATOR)
     this.tellShadows(facts, ctx, decision)
-    this.refusals.stop(facts, ctx, question, decision)
     this.foretelling?.refused(facts, ctx, decision)
+    return this.refusals.stop(facts, ctx, question, decision)
   }
 
   private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
@@ -306,19 +346,47 @@ export class Chain<C extends Context> {
     ctx: C,
     decision: Decision | undefined,
     denial: Denial<C> | undefined,
-  ): void {
+  ): MaybePromise<void> {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
-    this.settle(decision, 'release')
-    if (by === undefined) this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
-    else {
-      // As if a limit of the plan had refused: then nothing is charged.
-      this.settle(decision, 'refund')
-      this.refusals.veto(facts, ctx, veto, by, denial)
+    this.settling.settle(decision, 'release')
+    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
+    // As if a limit of the plan had refused: then nothing is charged.
+    this.settling.settle(decision, 'refund')
+    return this.refusals.veto(facts, ctx, veto, by, denial)
+  }
+
+  private async enterHooked(
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): Promise<void> {
+    let veto = await this.steps.after(facts, ctx)
+    // What a sentinel has let in is let in once.
+    if (!this.inner) veto ??= await this.steps.allowed(facts, ctx)
+    if (veto === undefined || this.isShadow(facts, ctx, veto)) {
+      return this.letIn(facts, ctx, next, decision, identity)
     }
+    this.settling.settle(decision, 'release')
+    this.settling.settle(decision, 'refund')
+    return this.refusals.hooked(facts, ctx, veto)
+  }
+
+  private enter(
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    return this.house.hooks.deciding
+      ? this.enterHooked(facts, ctx, next, decision, identity)
+      : this.letIn(facts, ctx, next, decision, identity)
   }
 
   /** Lets the update in, and sees how its handlers end. */
-  private enter(
+  private letIn(
     facts: Facts,
     ctx: C,
     next: NextFunction,
@@ -330,47 +398,17 @@ export class Chain<C extends Context> {
     control.identity = identity
     flavored.sentinel = control
     // What a sentinel has let in is let in once.
-    if (this.inner === undefined) {
+    if (!this.inner) {
       this.tally.allowed++
       if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
     }
     for (let i = 0; i < this.diverters.length; i++) {
       if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
-        this.settle(decision, 'complete')
+        this.settling.settle(decision, 'complete')
         return
       }
     }
-    return decision !== undefined && (this.released || this.leased) ? this.watched(next, decision) : next()
-  }
-
-  /** Settles by how the handlers end. Nobody waits for it: whoever waits for the handlers waits for them alone. */
-  private watched(next: NextFunction, decision: Decision): MaybePromise<void> {
-    // A handler that is wrapped need not be asynchronous.
-    let handled: MaybePromise<void>
-    try {
-      handled = next()
-    } catch (error) {
-      this.settle(decision, 'release')
-      throw error
-    }
-    if (!isPromise(handled)) {
-      this.settle(decision, 'complete')
-      return handled
-    }
-    handled.then(this.leased ? () => this.settle(decision, 'complete') : undefined, () =>
-      this.settle(decision, 'release'),
-    )
-    return handled
-  }
-
-  private settle(decision: Decision | undefined, how: Settlement): void {
-    if (decision?.receipt === undefined || (how === 'complete' && !this.leased)) return
-    try {
-      const settled = this.prepared.judge?.settle(decision.receipt, how)
-      if (isPromise(settled)) settled.catch((error) => this.failed(error, 'storage.settle'))
-    } catch (error) {
-      this.failed(error, 'storage.settle')
-    }
+    return this.settling.run(next, decision)
   }
 
   /** The storage threw, and nothing around it decides in its place. What is `local` finds an empty memory. */
@@ -384,7 +422,7 @@ export class Chain<C extends Context> {
         ask.subjects[check.subject] !== undefined,
     )
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
-    this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
+    return this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
   }
 
   private tellShadows(facts: Facts, ctx: C, { shadowRefusals }: Decision): void {

@@ -1,11 +1,13 @@
 import type { Context } from 'grammy'
-import type { Decision, RefusalCause } from '../core/check.js'
+import type { Decision, MaybePromise, RefusalCause } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 import type { SentinelFlavor } from './control.js'
 import type { Denial } from './denial.js'
 import type { Question, Vetoer } from './guard.js'
+import { vetoVerdict } from './hook-points.js'
 import type { House } from './house.js'
+import type { HookVeto, Steps } from './steps.js'
 import type { Tally } from './tally.js'
 
 /** Where it is not the question's own rule that refuses. */
@@ -33,16 +35,24 @@ export class Refusals<C extends Context> {
     private readonly tally: Tally,
     /** In front of one handler: a sentinel has let the update in and counted it. */
     private readonly inner = false,
+    /** Of the same chain, for hooks after its guards. */
+    private readonly steps?: Steps,
   ) {}
 
   /** Stopped by the plan. */
-  stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): void {
+  stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): MaybePromise<void> {
     const verdict = verdictOf(question, decision)
     const { denial } = question
     // A flood of the blocked looks nothing up for nobody.
     const read = typeof denial === 'function' || this.house.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
-    this.follow(facts, ctx, note === undefined ? verdict : { ...verdict, note }, denial, decision.notice)
+    return this.follow(
+      facts,
+      ctx,
+      note === undefined ? verdict : { ...verdict, note },
+      denial,
+      decision.notice,
+    )
   }
 
   /** Stopped by what no plan knows: a resolver, a handler, a storage that is away. */
@@ -53,17 +63,35 @@ export class Refusals<C extends Context> {
     guard: string,
     note?: string,
     denial: Denial<C> = 'notice',
-  ): void {
+  ): MaybePromise<void> {
     const retryAfterMs = Number.POSITIVE_INFINITY
     const verdict: Denied = { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
-    this.follow(facts, ctx, verdict, denial, true)
+    return this.follow(facts, ctx, verdict, denial, true)
   }
 
   /** Stopped by a limit that no plan knows. */
-  veto(facts: Facts, ctx: C, reason: DenialReason, by: Vetoer, denial: Denial<C> = 'notice'): void {
+  veto(
+    facts: Facts,
+    ctx: C,
+    reason: DenialReason,
+    by: Vetoer,
+    denial: Denial<C> = 'notice',
+  ): MaybePromise<void> {
     const { guard, limit, retryAfterMs, notice } = by
     const cause = reason === 'unavailable' ? 'unavailable' : 'check'
-    this.follow(facts, ctx, { allowed: false, guard, limit, reason, cause, retryAfterMs }, denial, notice)
+    return this.follow(
+      facts,
+      ctx,
+      { allowed: false, guard, limit, reason, cause, retryAfterMs },
+      denial,
+      notice,
+    )
+  }
+
+  /** Stopped by a hook. */
+  hooked(facts: Facts, ctx: C, veto: HookVeto): MaybePromise<void> {
+    const notice = this.steps?.isNotice(veto, facts) === true
+    return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice)
   }
 
   /** Would have been stopped, were it not in shadow. */
@@ -89,6 +117,7 @@ export class Refusals<C extends Context> {
     const { denial } = question
     const said = typeof denial === 'function' || (denial === 'notice' && decision.notice)
     if (said || decision.shadowRefusals.length > 0 || this.house.events.wanted('denied')) return false
+    if (this.house.hooks.deciding) return false
     this.tallied(question.check.guard, REASONS[decision.cause] ?? question.reason)
     return true
   }
@@ -100,7 +129,29 @@ export class Refusals<C extends Context> {
     denials.set(name, (denials.get(name) ?? 0) + 1)
   }
 
-  private follow(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+  private follow(
+    facts: Facts,
+    ctx: C,
+    verdict: Denied,
+    denial: Denial<C>,
+    notice: boolean,
+  ): MaybePromise<void> {
+    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice)
+    this.told(facts, ctx, verdict, denial, notice)
+  }
+
+  private async followHooks(
+    facts: Facts,
+    ctx: C,
+    verdict: Denied,
+    denial: Denial<C>,
+    notice: boolean,
+  ): Promise<void> {
+    await this.steps?.refused(facts, ctx, verdict)
+    this.told(facts, ctx, verdict, denial, notice)
+  }
+
+  private told(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
     this.tallied(verdict.guard, verdict.reason)
     if (this.inner) {
       this.tally.allowed--

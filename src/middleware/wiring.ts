@@ -8,6 +8,7 @@ import type { Key } from '../core/subject.js'
 import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
+import type { GuardStep } from './steps.js'
 
 interface Scope<C extends Context> {
   readonly name: string
@@ -37,6 +38,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   readonly wired: Wired<C>[] = []
   /** By wired: the guard. */
   readonly names: string[] = []
+  /** The guards in order, each once, as hooks know them. */
+  readonly steps: GuardStep[] = []
   /** Limits of a handler that were given no name, by guard. */
   private readonly unnamed = new Map<string, number>()
   private readonly scopes: Scope<C>[] = []
@@ -53,7 +56,9 @@ export class Questions<C extends Context> implements Wiring<C> {
     private readonly place?: string,
   ) {
     for (const guard of guards) {
+      const asked = this.questions.length
       const wired = guard.wire(this)
+      this.step(guard.name, asked, wired)
       if (wired === undefined) continue
       this.wired.push(wired)
       this.names.push(guard.name)
@@ -62,6 +67,19 @@ export class Questions<C extends Context> implements Wiring<C> {
     this.routes = [NOT_EXEMPT, ADMINISTRATOR, TRUSTED].map((exempt) =>
       ACTIVITIES.map((activity) => this.routeOf(activity, exempt)),
     )
+  }
+
+  /** Notes which guards a definition was: those it asked for (of a policy, several), or itself. */
+  private step(name: string, from: number, wired: Wired<C> | undefined): void {
+    const asked = this.questions.slice(from)
+    for (const guard of new Set(asked.map(({ check }) => check.guard))) {
+      const on = asked.filter(({ check }) => check.guard === guard).flatMap((question) => question.on)
+      const at = this.steps.findIndex((step) => step.name === guard)
+      if (at < 0) this.steps.push({ name: guard, on: new Set(on) })
+      else this.steps[at] = { name: guard, on: new Set([...on, ...(this.steps[at]?.on ?? ACTIVITIES)]) }
+    }
+    if (asked.length > 0 || wired === undefined || this.steps.some((step) => step.name === name)) return
+    this.steps.push({ name, on: wired.observes === undefined ? undefined : new Set(wired.observes) })
   }
 
   plan(name: string): Plan {

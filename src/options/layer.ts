@@ -4,7 +4,7 @@ import { shown } from '../core/show.js'
 import type { SentinelOptions } from './schema.js'
 
 /** What is no tree of options, but a thing of its own. */
-const OPAQUE: readonly string[] = ['storage', 'clock', 'timers']
+const OPAQUE: readonly string[] = ['storage', 'clock', 'timers', 'hooks']
 
 /**
  * Lays options over options: the later win, key by key. Lists, limits and subjects are replaced as a whole, and what

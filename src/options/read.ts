@@ -4,6 +4,7 @@ import { parseLimit } from '../core/limit.js'
 import { isOfChat, Roles } from '../core/roles.js'
 import { block, refuseStandIn } from '../middleware/block.js'
 import { readDebounce } from '../middleware/debounce.js'
+import { checkHooks } from '../middleware/hook-options.js'
 import { inside, problemsOf } from '../middleware/schema.js'
 import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
 import { PolicyBook } from '../policies/policy-book.js'
@@ -37,6 +38,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     exempt: { owner, users = [], roles: exempted = [] } = {},
     roles: named,
     policies = {},
+    hooks,
   } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
@@ -47,6 +49,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     }
   }
   if (blocking) check(() => block(blocking))
+  check(() => checkHooks(hooks))
   if (owner !== undefined) check(() => refuseStandIn(owner, 'exempt.owner', 'exempt'))
   users.forEach((user, index) => {
     check(() => refuseStandIn(user, inside('exempt.users', index), 'exempt'))

@@ -5,13 +5,16 @@ import type { Duration } from '../core/duration.js'
 import type { LimitInput } from '../core/limit.js'
 import type { RoleOptions } from '../core/roles.js'
 import { type AuthOptions, authOptions } from '../middleware/auth.js'
+import type { WaitUntil } from '../middleware/background.js'
 import { type BlockOptions, blockOptions } from '../middleware/block.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
 import { type ExemptOptions, exemptOptions } from '../middleware/exemptions.js'
+import { type HookOptions, isHooks } from '../middleware/hook-options.js'
 import { type NoticeOptions, noticeOptions } from '../middleware/notices.js'
 import { type OnceOptions, onceOptions } from '../middleware/once.js'
 import { callable, duration, given, limit, option } from '../middleware/schema.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
+import { type OutgoingOptions, outgoingOptions } from '../outgoing/options.js'
 import { type PolicyOptions, policyOptions } from '../policies/policy-options.js'
 import type { Storage } from '../storage/storage.js'
 import { frozen, has } from './layer.js'
@@ -19,6 +22,8 @@ import { frozen, has } from './layer.js'
 const off = z.literal(false)
 const storage = given<Storage>('a storage, such as memory()', (value) => has(value, 'prepare', 'marks'))
 const timers = given<Timers>('timers: an object with after(ms, run)', (value) => has(value, 'after'))
+
+const hooks = given<HookOptions>('hooks by point, such as { denied: fn }', isHooks)
 
 const names = z.array(z.string()).readonly()
 
@@ -38,6 +43,7 @@ export const DEFAULTS = frozen({
   membership: true,
   users: false,
   limits: false,
+  outgoing: false,
   exempt: {},
   notices: {},
   shadow: false,
@@ -68,10 +74,17 @@ export const optionsSchema = z.strictObject({
     z.record(z.string(), policyOptions),
     'Bundles of limits and demands for handlers, by name.',
   ),
+  outgoing: option(
+    z.union([off, outgoingOptions]),
+    "Waits out Telegram's 429, for bots it is installed on.",
+    false,
+  ),
+  hooks: option(hooks, 'Functions at points on the way of an update. In code only.'),
   exempt: option(exemptOptions, 'Who is let off.'),
   roles: option(z.record(z.string(), roleOptions), 'What roles there are, and what they may do.'),
   notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
   shadow: option(z.boolean(), 'All is judged, counted and told, and nothing refused.', false),
+  waitUntil: option(callable<WaitUntil>(), 'Keeps a platform waiting for work aside. In code only.'),
   clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970. In code only.'),
   timers: option(timers, 'Schedules delayed work. In code only.'),
 })
@@ -132,6 +145,13 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly limits?: boolean | undefined
   /** Bundles of limits and demands for handlers, by name: `policy('checkout')` is one of them. */
   readonly policies?: Readonly<Record<string, PolicyOptions<C>>> | undefined
+  /**
+   * Waits out Telegram's 429 for the one chat that is limited, on bots that `guard.install(bot)` is called with; `{}` turns it
+   * on. @default false
+   */
+  readonly outgoing?: false | OutgoingOptions | undefined
+  /** Functions at points on the way of an update, as `guard.hook()` puts them there. Laid over others, they replace all of them. */
+  readonly hooks?: HookOptions<C> | undefined
   /** Who is let off. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /**
@@ -148,6 +168,11 @@ export interface SentinelOptions<C extends Context = Context> {
     | undefined
   /** All guards are judged, counted and told to listeners, and refuse nothing. @default false */
   readonly shadow?: boolean | undefined
+  /**
+   * Told of work that no update waits for (notices, hooks in the background), where a platform would else end before it is done:
+   * `waitUntil` of Cloudflare Workers and Vercel. @default `close()` alone waits
+   */
+  readonly waitUntil?: WaitUntil | undefined
   /** Tells the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
   /** Schedules delayed work. @default setTimeout */
@@ -167,6 +192,9 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly users: boolean
   readonly limits: boolean
   readonly policies?: Readonly<Record<string, PolicyOptions<C>>>
+  readonly outgoing: false | OutgoingOptions
+  readonly hooks?: HookOptions<C>
+  readonly waitUntil?: WaitUntil
   readonly exempt: ExemptOptions
   readonly roles?: Readonly<Record<string, RoleOptions>>
   readonly notices: NoticeOptions

@@ -127,6 +127,8 @@ export class Gate implements Foretelling {
 /** Whether all that an update asks is known from a glimpse of it, and nobody has to see it before it is decided about. */
 function isForeseeable(chain: Chain<Context>, facts: Facts, level: number): boolean {
   if (facts.kind === undefined || facts.activity === 'payment') return false
+  // Hooks come before the decision.
+  if (chain.house.hooks.deciding) return false
   const { observers } = chain
   for (let i = 0; i < observers.length; i++) {
     const { observes } = observers[i] as (typeof observers)[number]

@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   storage: ['core'],
   hooks: ['core'],
   // Its entries are handed a sentinel, and know it by its parts.
-  observability: ['core', 'storage', 'hooks', 'middleware', 'users'],
+  observability: ['core', 'storage', 'hooks', 'middleware', 'users', 'outgoing'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telegram: ['core', 'testing', 'mtproto'],
   testing: ['core', 'storage'],
   // What `src/options.ts` is made of.
-  options: ['core', 'storage', 'middleware', 'hooks', 'policies'],
+  options: ['core', 'storage', 'middleware', 'hooks', 'policies', 'outgoing'],
   top: [
     'core',
     'options',

@@ -1,0 +1,112 @@
+import { type Ms, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { nearest } from '../core/nearest.js'
+import { shown } from '../core/show.js'
+import type { Hook, HookFunction } from './hook.js'
+
+const TIMEOUT: Ms = 1000
+const MOST_NAME = 64
+const SPEC = ['run', 'name', 'timeout'] as const
+/** Hooks in hooks in hooks: deeper than this is a circle. */
+const DEEPEST = 32
+
+/** One function, ready to be run. */
+export interface Leaf {
+  readonly kind: 'leaf'
+  readonly run: HookFunction<unknown>
+  readonly name: string
+  readonly timeout: Ms
+}
+
+/** A hook that was checked. */
+export type Node =
+  | Leaf
+  | { readonly kind: 'chain' | 'parallel'; readonly nodes: readonly Node[] }
+  | { readonly kind: 'once'; readonly node: Node; ran: boolean }
+  | {
+      readonly kind: 'filter'
+      readonly when: (told: unknown) => boolean
+      readonly name: string
+      readonly node: Node
+    }
+  | { readonly kind: 'background'; readonly node: Node; readonly name: string }
+
+/**
+ * Checks a hook, once, and makes of it what is run.
+ *
+ * @param usual What its functions are called that have no name.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`, naming the point.
+ */
+export function compile(hook: Hook<never>, point: string, usual: string, depth = 0): Node {
+  const given: unknown = hook
+  if (depth > DEEPEST) throw wrong(point, given, 'has more than 32 hooks in one another')
+  if (typeof given === 'function')
+    return leafOf(given as HookFunction<unknown>, undefined, undefined, usual, point)
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong(point, given)
+  const part = (inner: unknown): Node => compile(inner as Hook<never>, point, usual, depth + 1)
+  const tree = given as Readonly<Record<string, unknown>>
+  switch (tree.kind) {
+    case undefined:
+      return specOf(tree, usual, point)
+    case 'chain':
+    case 'parallel': {
+      if (!Array.isArray(tree.hooks)) throw wrong(point, given)
+      return { kind: tree.kind, nodes: tree.hooks.map(part) }
+    }
+    case 'once':
+      return { kind: 'once', node: part(tree.hook), ran: false }
+    case 'filter': {
+      if (typeof tree.when !== 'function')
+        throw wrong(point, tree.when, 'is no condition; it must be a function')
+      const when = tree.when as (told: unknown) => boolean
+      return { kind: 'filter', when, name: nameOf(when, 'filter'), node: part(tree.hook) }
+    }
+    case 'background':
+      return { kind: 'background', node: part(tree.hook), name: usual }
+    default:
+      throw wrong(point, given)
+  }
+}
+
+function specOf(spec: Readonly<Record<string, unknown>>, usual: string, point: string): Leaf {
+  for (const key of Object.keys(spec)) {
+    if ((SPEC as readonly string[]).includes(key)) continue
+    const meant = nearest(key, SPEC)
+    throw new SentinelError(
+      'option.unknown',
+      `hooks.${point}: there is no ${shown(key)}.${meant === undefined ? '' : ` Did you mean "${meant}"?`} There are ${SPEC.join(', ')}.`,
+    )
+  }
+  const { run, name, timeout } = spec
+  if (typeof run !== 'function') throw wrong(point, run, 'is no "run"; it must be a function')
+  if (name !== undefined && (typeof name !== 'string' || name === '' || name.length > MOST_NAME)) {
+    throw wrong(point, name, `is no name; it must be a text of 1 to ${MOST_NAME} characters`)
+  }
+  return leafOf(run as HookFunction<unknown>, name, timeout, usual, point)
+}
+
+function leafOf(
+  run: HookFunction<unknown>,
+  name: string | undefined,
+  timeout: unknown,
+  usual: string,
+  point: string,
+): Leaf {
+  const ms = timeout === undefined ? TIMEOUT : parseDuration(timeout as number, `hooks.${point}.timeout`)
+  if (ms < 1) throw wrong(point, timeout, 'is no time-out; it must be 1 ms or more')
+  return { kind: 'leaf', run, name: name ?? nameOf(run, usual), timeout: ms }
+}
+
+/** Functions in place have no name, or that of the property they were given to. */
+function nameOf(given: { readonly name: string }, usual: string): string {
+  const { name } = given
+  return typeof name === 'string' && name !== '' && name !== 'run' ? name.slice(0, MOST_NAME) : usual
+}
+
+function wrong(
+  point: string,
+  given: unknown,
+  why = 'is no hook; pass a function, { run, name, timeout }, or what hooks.chain() and the like make',
+): SentinelError {
+  return new SentinelError('option.invalid', `hooks.${point}: ${shown(given)} ${why}.`)
+}

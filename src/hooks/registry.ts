@@ -1,0 +1,162 @@
+import { isPromise, type MaybePromise } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+import { nearest } from '../core/nearest.js'
+import { shown } from '../core/show.js'
+import { compile, type Node } from './compile.js'
+import type { Hook } from './hook.js'
+import { Occasion, type Outcome, type Running } from './running.js'
+
+/** Hooks at all points together. */
+const MOST_HOOKS = 1000
+
+/** What a registry is told of the points there are. */
+export interface HookPlaces {
+  /** Points where the update waits for hooks, and these decide. */
+  readonly deciding: readonly string[]
+  /** Points where something is told: hooks there run when it is. */
+  readonly telling: readonly string[]
+  /** Listens for a point where something is told; the returned function stops it. */
+  listen(point: string, told: (told: unknown) => void): () => void
+}
+
+interface Standing {
+  readonly nodes: Node[]
+  /** Stops what has been listened to for it. */
+  readonly stop: (() => void) | undefined
+}
+
+/** The hooks of a sentinel, by where they stand: each point's run in the order they came. */
+export class HookRegistry {
+  /** Whether any hook stands where updates wait for it: else nothing is asked for an update. */
+  deciding = false
+  private readonly standing = new Map<string, Standing>()
+  private readonly enrichments = new WeakMap<object, Record<string, unknown>>()
+  private count = 0
+  private given: readonly (() => void)[] = []
+
+  constructor(
+    private readonly places: HookPlaces,
+    private readonly running: Running,
+  ) {}
+
+  /**
+   * Adds a hook; the returned function takes it away.
+   *
+   * @throws SentinelError `hook.unknown` with the point that was meant; as {@link compile}; `option.invalid` for one too many.
+   */
+  add(point: string, hook: Hook<never>): () => void {
+    checkPoint(point, this.places)
+    const number = this.standing.get(point)?.nodes.length ?? 0
+    const node = compile(hook, point, `${point}#${number + 1}`)
+    if (this.count >= MOST_HOOKS) {
+      throw new SentinelError(
+        'option.invalid',
+        `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
+      )
+    }
+    const { nodes } = this.standAt(point)
+    nodes.push(node)
+    this.count++
+    this.look()
+    return () => {
+      const at = nodes.indexOf(node)
+      if (at < 0) return
+      nodes.splice(at, 1)
+      this.count--
+      const standing = this.standing.get(point)
+      if (nodes.length === 0 && standing?.nodes === nodes) {
+        standing.stop?.()
+        this.standing.delete(point)
+      }
+      this.look()
+    }
+  }
+
+  /** Puts the hooks of options in the place of those that options gave before. As {@link add}, all or none. */
+  configure(hooks: Readonly<Record<string, unknown>> | undefined): void {
+    const added: (() => void)[] = []
+    try {
+      for (const [point, given] of Object.entries(hooks ?? {})) {
+        if (given === undefined) continue
+        for (const hook of Array.isArray(given) ? given : [given])
+          added.push(this.add(point, hook as Hook<never>))
+      }
+    } catch (error) {
+      for (const remove of added) remove()
+      throw error
+    }
+    for (const remove of this.given) remove()
+    this.given = added
+  }
+
+  /** Whether a hook stands there. */
+  has(point: string): boolean {
+    return this.standing.has(point)
+  }
+
+  /** Runs the hooks of a point where they decide; the veto, if there is one. Never throws or rejects. */
+  decide(point: string, told: unknown, enriched: Record<string, unknown>): MaybePromise<Outcome['veto']> {
+    const standing = this.standing.get(point)
+    if (standing === undefined) return undefined
+    const outcome = new Occasion(point, told, this.running, enriched).run({
+      kind: 'chain',
+      nodes: [...standing.nodes],
+    })
+    return isPromise(outcome) ? outcome.then((late) => late?.veto) : outcome?.veto
+  }
+
+  /** What hooks have brought for an update: made when it is first asked for. */
+  enrichedOf(ctx: object): Record<string, unknown> {
+    let enriched = this.enrichments.get(ctx)
+    if (enriched === undefined) {
+      // Without a prototype: whatever names hooks come up with are names.
+      enriched = Object.create(null) as Record<string, unknown>
+      this.enrichments.set(ctx, enriched)
+    }
+    return enriched
+  }
+
+  /** What hooks have brought for an update, if they have. */
+  broughtFor(ctx: object): Readonly<Record<string, unknown>> | undefined {
+    return this.enrichments.get(ctx)
+  }
+
+  private standAt(point: string): Standing {
+    let standing = this.standing.get(point)
+    if (standing === undefined) {
+      const nodes: Node[] = []
+      const tells = this.places.telling.includes(point)
+      const stop = tells ? this.places.listen(point, (told) => this.tell(point, nodes, told)) : undefined
+      standing = { nodes, stop }
+      this.standing.set(point, standing)
+    }
+    return standing
+  }
+
+  /** Nobody waits for these; what they say decides nothing. */
+  private tell(point: string, nodes: readonly Node[], told: unknown): void {
+    const occasion = new Occasion(point, told, this.running, undefined)
+    const node: Node = { kind: 'chain', nodes: [...nodes] }
+    if (!this.running.aside(`hooks ${point}`, async () => occasion.run(node))) {
+      this.running.ran?.(point, point, 0, 'dropped')
+    }
+  }
+
+  private look(): void {
+    this.deciding = this.places.deciding.some((point) => this.standing.has(point))
+  }
+}
+
+/** Refuses a point that there is not. */
+export function checkPoint(
+  point: string,
+  { deciding, telling }: Pick<HookPlaces, 'deciding' | 'telling'>,
+): void {
+  const known = [...deciding, ...telling]
+  if (known.includes(point)) return
+  const meant = nearest(String(point), known)
+  throw new SentinelError(
+    'hook.unknown',
+    `hooks: there is no point ${shown(point)}.${meant === undefined ? '' : ` Did you mean "${meant}"?`} There are ${known.join(', ')}.`,
+  )
+}
