@@ -19,6 +19,12 @@ export interface BotAccount {
   /** By scope and language, as `setMyCommands` left them. */
   readonly commands: Map<string, readonly BotCommand[]>
   readonly settings: BotSettings
+  /** Whether it is told which of its inline results somebody picked. */
+  readonly hasInlineFeedback: boolean
+  /** Whole milliseconds; `close` is refused for ten minutes after. */
+  launchedAt: number
+  /** Until then a bot that logged out is refused. */
+  loggedOutUntil: number
 }
 
 /** What a bot says of itself and asks for. */
@@ -66,6 +72,7 @@ export interface NewBot {
   readonly inline?: boolean | undefined
   readonly joinRequestQueries?: boolean | undefined
   readonly privacy?: boolean | undefined
+  readonly inlineFeedback?: boolean | undefined
 }
 
 export class Accounts {
@@ -133,6 +140,9 @@ export class Accounts {
       queue: new UpdateQueue(this.now),
       commands: new Map(),
       settings: { texts: new Map(), defaultRights: new Map(), menuButtons: new Map() },
+      hasInlineFeedback: options.inlineFeedback ?? true,
+      launchedAt: this.now(),
+      loggedOutUntil: 0,
     }
     this.#byId.set(id, bot)
     this.#byToken.set(bot.token, bot)
@@ -141,6 +151,14 @@ export class Accounts {
 
   find(id: number): Account | undefined {
     return this.#byId.get(id)
+  }
+
+  byUsername(username: string): Account | undefined {
+    const wanted = username.toLowerCase()
+    for (const account of this.#byId.values()) {
+      if (account.user.username?.toLowerCase() === wanted) return account
+    }
+    return undefined
   }
 
   botByToken(token: string): BotAccount | undefined {

@@ -1,0 +1,221 @@
+import { type Cipher, createCipheriv } from 'node:crypto'
+
+/** A payload as it came, and whether the sender asks for a quick acknowledgement of it. */
+export interface Frame {
+  readonly payload: Buffer
+  readonly quickAck: boolean
+}
+
+/** How payloads follow each other on a connection (https://core.telegram.org/mtproto/mtproto-transports). */
+export interface Framing {
+  readonly name: string
+  /** The next frame, if all of it is there. Throws {@link FramingError} for what is none. */
+  next(data: Buffered): Frame | undefined
+  wrap(payload: Uint8Array): Buffer
+  /** Four bytes that answer a quick acknowledgement. */
+  acknowledge(token: number): Buffer
+}
+
+export class FramingError extends Error {
+  override readonly name = 'FramingError'
+}
+
+/** A part of a file takes half a megabyte; more than this is no frame of anybody's. */
+export const MOST_FRAME = 2 * 1024 * 1024
+
+/** What came in and was not read yet. */
+export class Buffered {
+  #data: Buffer = Buffer.alloc(0)
+
+  push(chunk: Buffer): void {
+    this.#data = this.#data.length === 0 ? chunk : Buffer.concat([this.#data, chunk])
+  }
+
+  get length(): number {
+    return this.#data.length
+  }
+
+  /** Without taking it. */
+  peek(length: number): Buffer {
+    return this.#data.subarray(0, length)
+  }
+
+  take(length: number): Buffer {
+    const taken = this.#data.subarray(0, length)
+    this.#data = this.#data.subarray(length)
+    return taken
+  }
+}
+
+function checked(length: number): number {
+  if (length <= 0 || length > MOST_FRAME) throw new FramingError(`a frame of ${length} bytes`)
+  return length
+}
+
+/** A length in words, in one byte or four. */
+export const abridged: Framing = {
+  name: 'abridged',
+  next(data) {
+    if (data.length < 1) return undefined
+    const head = data.peek(4)
+    const first = (head[0] as number) & 0x7f
+    const isLong = first === 0x7f
+    if (isLong && head.length < 4) return undefined
+    const length = checked((isLong ? head.readUIntLE(1, 3) : first) * 4)
+    const header = isLong ? 4 : 1
+    if (data.length < header + length) return undefined
+    const quickAck = ((head[0] as number) & 0x80) !== 0
+    data.take(header)
+    return { payload: data.take(length), quickAck }
+  },
+  wrap(payload) {
+    const words = payload.byteLength / 4
+    if (words < 0x7f) return Buffer.concat([Buffer.from([words]), payload])
+    const header = Buffer.from([0x7f, 0, 0, 0])
+    header.writeUIntLE(words, 1, 3)
+    return Buffer.concat([header, payload])
+  },
+  acknowledge(token) {
+    const bytes = Buffer.alloc(4)
+    // Turned round, so that no length can be mistaken for it.
+    bytes.writeUInt32BE((token | 0x80000000) >>> 0, 0)
+    return bytes
+  },
+}
+
+const QUICK = 0x80000000
+
+function intermediateLike(name: string, pad: () => Uint8Array): Framing {
+  return {
+    name,
+    next(data) {
+      if (data.length < 4) return undefined
+      const head = data.peek(4).readUInt32LE(0)
+      const length = checked((head & ~QUICK) >>> 0)
+      if (data.length < 4 + length) return undefined
+      data.take(4)
+      return { payload: data.take(length), quickAck: (head & QUICK) !== 0 }
+    },
+    wrap(payload) {
+      const padding = pad()
+      const header = Buffer.alloc(4)
+      header.writeUInt32LE(payload.byteLength + padding.byteLength, 0)
+      return Buffer.concat([header, payload, padding])
+    },
+    acknowledge(token) {
+      const bytes = Buffer.alloc(4)
+      bytes.writeUInt32LE((token | QUICK) >>> 0, 0)
+      return bytes
+    },
+  }
+}
+
+/** A length in bytes, in four. */
+export const intermediate: Framing = intermediateLike('intermediate', () => new Uint8Array())
+
+/** The same with up to fifteen bytes behind, so that lengths tell nothing. */
+export const paddedIntermediate: Framing = intermediateLike('padded', () => {
+  return new Uint8Array(Math.floor(Math.random() * 16))
+})
+
+/** A length, a number, a checksum. One for each connection, since it counts. */
+export function full(): Framing {
+  let received = 0
+  let sent = 0
+  return {
+    name: 'full',
+    next(data) {
+      if (data.length < 12) return undefined
+      const length = checked(data.peek(4).readUInt32LE(0))
+      if (length < 12 || length % 4 !== 0) throw new FramingError(`a frame of ${length} bytes`)
+      if (data.length < length) return undefined
+      const frame = data.take(length)
+      if (frame.readUInt32LE(4) !== received) throw new FramingError('a frame is missing')
+      if (frame.readUInt32LE(length - 4) !== crc32(frame.subarray(0, length - 4))) {
+        throw new FramingError('a checksum is wrong')
+      }
+      received++
+      return { payload: frame.subarray(8, length - 4), quickAck: false }
+    },
+    wrap(payload) {
+      const frame = Buffer.alloc(payload.byteLength + 12)
+      frame.writeUInt32LE(frame.length, 0)
+      frame.writeUInt32LE(sent++, 4)
+      frame.set(payload, 8)
+      frame.writeUInt32LE(crc32(frame.subarray(0, frame.length - 4)), frame.length - 4)
+      return frame
+    },
+    // This one has none.
+    acknowledge: () => Buffer.alloc(0),
+  }
+}
+
+const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte
+  for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+  return crc
+})
+
+/** As zlib has it; Node has it from 22 on only. */
+export function crc32(data: Uint8Array): number {
+  let crc = -1
+  for (const byte of data) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] as number)
+  return (crc ^ -1) >>> 0
+}
+
+/** Hides what is sent from those who look for MTProto: `obfuscated2`. */
+export interface Veil {
+  incoming(data: Buffer): Buffer
+  outgoing(data: Buffer): Buffer
+}
+
+/** How a connection began: its framing, and a veil if it has one. `undefined` until enough has come. */
+export interface Opening {
+  readonly framing: Framing
+  readonly veil?: Veil
+  /** Which data centre an obfuscated client wants; negative for media. */
+  readonly dc?: number
+}
+
+const PLAIN: ReadonlyMap<number, () => Framing> = new Map([
+  [0xeeeeeeee, () => intermediate],
+  [0xdddddddd, () => paddedIntermediate],
+])
+const VEILED: ReadonlyMap<number, () => Framing> = new Map([...PLAIN, [0xefefefef, () => abridged]])
+
+/** Tells from the first bytes of a client what it speaks. Takes them. Throws {@link FramingError} for what is nothing. */
+export function openingOf(data: Buffered): Opening | undefined {
+  if (data.length < 1) return undefined
+  if (data.peek(1)[0] === 0xef) {
+    data.take(1)
+    return { framing: abridged }
+  }
+  if (data.length < 4) return undefined
+  const plain = PLAIN.get(data.peek(4).readUInt32LE(0))
+  if (plain !== undefined) {
+    data.take(4)
+    return { framing: plain() }
+  }
+  if (data.length < 8) return undefined
+  // The first number of `full` is zero, which an obfuscated client avoids.
+  if (data.peek(8).readUInt32LE(4) === 0) return { framing: full() }
+  return data.length < 64 ? undefined : unveil(data.take(64))
+}
+
+function unveil(first: Buffer): Opening {
+  const reversed = Buffer.from(first.subarray(8, 56)).reverse()
+  const from = ctr(first.subarray(8, 40), first.subarray(40, 56))
+  const to = ctr(reversed.subarray(0, 32), reversed.subarray(32, 48))
+  const plain = from.update(first)
+  const framing = VEILED.get(plain.readUInt32LE(56))
+  if (framing === undefined) throw new FramingError('no transport that is known')
+  return {
+    framing: framing(),
+    veil: { incoming: (data) => from.update(data), outgoing: (data) => to.update(data) },
+    dc: plain.readInt16LE(60),
+  }
+}
+
+function ctr(key: Uint8Array, iv: Uint8Array): Cipher {
+  return createCipheriv('aes-256-ctr', key, iv)
+}

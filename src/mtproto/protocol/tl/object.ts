@@ -1,0 +1,20 @@
+/** What TL carries. `long` is a bigint, `int` and `double` a number, `bytes` and the wide integers are bytes. */
+export type TlValue = number | bigint | string | boolean | Uint8Array | TlObject | readonly TlValue[]
+
+/** An object by the name of its constructor (or method), with its fields as the schema names them. */
+export interface TlObject {
+  readonly _: string
+  readonly [field: string]: TlValue | undefined
+}
+
+export const VECTOR = 0x1cb5c415
+export const TRUE = 0x997275b5
+export const FALSE = 0xbc799737
+export const GZIP = 0x3072cfa1
+export const CONTAINER = 0x73f1f8dc
+export const RPC_RESULT = 0xf35c6d01
+
+/** What is no TL, or none that the schema knows. */
+export class TlError extends Error {
+  override readonly name = 'TlError'
+}

@@ -1,0 +1,173 @@
+import { unzipSync } from 'node:zlib'
+import { FALSE, GZIP, TlError, type TlObject, type TlValue, TRUE, VECTOR } from './object.js'
+import type { Combinator, Field, Schema } from './schema.js'
+
+/** Frames are a megabyte at most, and nothing honest unpacks to more than this. */
+const MOST_UNPACKED = 16 * 1024 * 1024
+/** Objects in objects: deeper than any request, and shallower than the stack. */
+const DEEPEST = 100
+
+/** Reads what others have written: nothing of it is trusted. */
+export class TlReader {
+  pos = 0
+  #depth = 0
+  readonly #data: Buffer
+
+  constructor(
+    private readonly schema: Schema,
+    data: Uint8Array,
+  ) {
+    this.#data = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  }
+
+  get left(): number {
+    return this.#data.length - this.pos
+  }
+
+  int(): number {
+    return this.#data.readInt32LE(this.#take(4))
+  }
+
+  uint(): number {
+    return this.#data.readUInt32LE(this.#take(4))
+  }
+
+  /** The next {@link uint}, which stays the next. */
+  peek(): number {
+    const id = this.uint()
+    this.pos -= 4
+    return id
+  }
+
+  long(): bigint {
+    return this.#data.readBigInt64LE(this.#take(8))
+  }
+
+  double(): number {
+    return this.#data.readDoubleLE(this.#take(8))
+  }
+
+  raw(length: number): Buffer {
+    const from = this.#take(length)
+    return this.#data.subarray(from, from + length)
+  }
+
+  bytes(): Buffer {
+    const first = this.raw(1)[0] as number
+    const long = first === 254
+    if (first === 255) throw new TlError('255 begins no bytes')
+    const length = long ? this.raw(3).readUIntLE(0, 3) : first
+    const value = this.raw(length)
+    this.#take((4 - ((length + (long ? 4 : 1)) % 4)) % 4)
+    return value
+  }
+
+  /** Any object, by its number. */
+  object(): TlObject {
+    const value = this.boxed()
+    if (typeof value === 'object' && '_' in value) return value as TlObject
+    throw new TlError('a value where an object is due')
+  }
+
+  boxed(): TlValue {
+    const id = this.uint()
+    switch (id) {
+      case TRUE:
+        return true
+      case FALSE:
+        return false
+      case VECTOR:
+        return this.#items(() => this.boxed())
+      case GZIP:
+        return this.#unpacked()
+    }
+    const combinator = this.schema.byId(id)
+    if (combinator === undefined) throw new TlError(`#${id.toString(16).padStart(8, '0')} is unknown`)
+    return this.fields(combinator)
+  }
+
+  fields({ name, arguments: fields }: Combinator): TlObject {
+    if (++this.#depth > DEEPEST) throw new TlError('objects too deep in each other')
+    const object: Record<string, TlValue> = Object.create(null)
+    object._ = name
+    for (const field of fields) {
+      const value = this.#field(field, object)
+      if (value !== undefined) object[field.name] = value
+    }
+    this.#depth--
+    return object as TlObject
+  }
+
+  #field(field: Field, object: Readonly<Record<string, TlValue>>): TlValue | undefined {
+    const { predicate, isVector, isBareVector } = field.typeModifiers ?? {}
+    if (predicate !== undefined) {
+      const [flags, bit] = predicate.split('.') as [string, string]
+      const isSet = (((object[flags] as number) >>> Number(bit)) & 1) === 1
+      if (field.type === 'true') return isSet ? true : undefined
+      if (!isSet) return undefined
+    }
+    if (isVector !== true && isBareVector !== true) return this.#single(field)
+    if (isVector === true && this.uint() !== VECTOR) throw new TlError(`${field.name} is no vector`)
+    return this.#items(() => this.#single(field))
+  }
+
+  #single({ type, typeModifiers }: Field): TlValue {
+    switch (type) {
+      case '#':
+        return this.uint()
+      case 'int':
+        return this.int()
+      case 'long':
+      case 'int53':
+        return this.long()
+      case 'double':
+        return this.double()
+      case 'string':
+        return this.bytes().toString('utf8')
+      case 'bytes':
+        return this.bytes()
+      case 'int128':
+        return this.raw(16)
+      case 'int256':
+        return this.raw(32)
+      case 'true':
+        return true
+    }
+    const bare =
+      typeModifiers?.isBareType === true ? this.schema.byId(typeModifiers.constructorId ?? 0) : undefined
+    return bare === undefined ? this.boxed() : this.fields(bare)
+  }
+
+  #items<T>(read: () => T): T[] {
+    const count = this.uint()
+    // Each takes four bytes at least: a made-up number must not make us allocate.
+    if (count * 4 > this.left) throw new TlError(`a vector of ${count} in ${this.left} bytes`)
+    return Array.from({ length: count }, read)
+  }
+
+  #unpacked(): TlValue {
+    if (++this.#depth > DEEPEST) throw new TlError('objects too deep in each other')
+    const data = gunzip(this.bytes())
+    const inner = new TlReader(this.schema, data)
+    inner.#depth = this.#depth
+    const value = inner.boxed()
+    this.#depth--
+    return value
+  }
+
+  #take(length: number): number {
+    if (length > this.left) throw new TlError(`${length} bytes are due, and ${this.left} are left`)
+    const from = this.pos
+    this.pos += length
+    return from
+  }
+}
+
+/** Clients pack in either way of zlib, and servers take both. */
+export function gunzip(data: Uint8Array): Buffer {
+  try {
+    return unzipSync(data, { maxOutputLength: MOST_UNPACKED })
+  } catch (cause) {
+    throw new TlError('no gzip, or too much in it', { cause })
+  }
+}

@@ -1,0 +1,139 @@
+import type { Socket } from 'node:net'
+import {
+  Buffered,
+  type Frame,
+  FramingError,
+  MOST_FRAME,
+  type Opening,
+  openingOf,
+} from '../../mtproto/protocol/framing.js'
+import { decrypt, type Envelope, encrypt } from '../../mtproto/protocol/message.js'
+import { TlError, type TlObject } from '../../mtproto/protocol/tl/object.js'
+import { TlReader } from '../../mtproto/protocol/tl/reader.js'
+import { encodeObject } from '../../mtproto/protocol/tl/writer.js'
+import type { AuthKey } from './auth-keys.js'
+import type { KeyExchange } from './key-exchange.js'
+import type { MtprotoServer } from './server.js'
+import type { Wire } from './session.js'
+
+/** What waits for a client that does not read. */
+const MOST_UNREAD = 16 * 1024 * 1024
+
+/** A client's bytes: their framing, the exchange of a key, and then encrypted messages. */
+export class Connection implements Wire {
+  readonly #buffered = new Buffered()
+  readonly #exchange: KeyExchange
+  #opening: Opening | undefined
+
+  constructor(
+    private readonly server: MtprotoServer,
+    private readonly socket: Socket,
+  ) {
+    this.#exchange = server.newKeyExchange()
+    socket.on('data', (chunk) => this.#receive(chunk))
+    // Whatever is wrong with a connection, it ends.
+    socket.on('error', () => socket.destroy())
+    socket.setNoDelay(true)
+  }
+
+  send(key: AuthKey, envelope: Envelope): void {
+    this.#write(encrypt(key.key, envelope, 'server'))
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#buffered.push(this.#opening?.veil?.incoming(chunk) ?? chunk)
+      if (this.#opening === undefined && !this.#open()) return
+      for (;;) {
+        const frame = this.#opening?.framing.next(this.#buffered)
+        if (frame === undefined) break
+        this.#handle(frame)
+      }
+      if (this.#buffered.length > MOST_FRAME * 2) throw new FramingError('too much at once')
+    } catch (error) {
+      // Those who do not follow the protocol are not spoken to.
+      if (error instanceof FramingError || error instanceof TlError) this.close()
+      else throw error
+    }
+  }
+
+  #open(): boolean {
+    const opening = openingOf(this.#buffered)
+    if (opening === undefined) return false
+    this.#opening = opening
+    const rest = this.#buffered.take(this.#buffered.length)
+    this.#buffered.push(opening.veil?.incoming(rest) ?? rest)
+    return true
+  }
+
+  #handle({ payload, quickAck }: Frame): void {
+    if (payload.length < 8) throw new FramingError('a frame without a key')
+    const keyId = payload.readBigUInt64LE(0)
+    if (keyId === 0n) {
+      this.#handlePlain(payload)
+      return
+    }
+    const key = this.server.keys.find(keyId, this.server.now())
+    // "-404: the auth key is not known" (https://core.telegram.org/mtproto/mtproto-transports#transport-errors).
+    if (key === undefined) {
+      this.#fail(-404)
+      return
+    }
+    // Padding of the transport is behind what is encrypted.
+    const encrypted = payload.subarray(0, payload.length - ((payload.length - 24) % 16))
+    const envelope = decrypt(key.key, encrypted, 'client')
+    if (envelope === undefined) {
+      this.#fail(-404)
+      return
+    }
+    if (quickAck) this.#acknowledge(envelope.token)
+    this.server.session(key, envelope).receive(envelope, this)
+  }
+
+  #handlePlain(payload: Buffer): void {
+    if (payload.length < 20) throw new FramingError('a message without a header')
+    const length = payload.readUInt32LE(16)
+    if (length === 0 || length % 4 !== 0 || length > payload.length - 20)
+      throw new FramingError('a wrong length')
+    const request = new TlReader(this.server.schema, payload.subarray(20, 20 + length)).object()
+    if (request._ === 'mt_msgs_ack') return
+    this.#answer(this.#exchange.answer(request))
+  }
+
+  #answer(object: TlObject): void {
+    const body = encodeObject(this.server.schema, object)
+    const message = Buffer.alloc(20 + body.length)
+    message.writeBigUInt64LE(this.server.messageIds.next(true), 8)
+    message.writeUInt32LE(body.length, 16)
+    message.set(body, 20)
+    this.#write(message)
+  }
+
+  #acknowledge(token: number): void {
+    const { framing, veil } = this.#opening as Opening
+    const bytes = framing.acknowledge(token)
+    if (bytes.length > 0) this.socket.write(veil?.outgoing(bytes) ?? bytes)
+  }
+
+  #fail(code: number): void {
+    const message = Buffer.alloc(4)
+    message.writeInt32LE(code)
+    this.#write(message)
+  }
+
+  #write(payload: Buffer): void {
+    if (this.socket.destroyed) return
+    // Who does not read is let go: nothing here may grow without end.
+    if (this.socket.writableLength > MOST_UNREAD) {
+      this.close()
+      return
+    }
+    const { framing, veil } = this.#opening as Opening
+    const frame = framing.wrap(payload)
+    this.socket.write(veil?.outgoing(frame) ?? frame)
+  }
+}

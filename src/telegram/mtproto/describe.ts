@@ -1,0 +1,194 @@
+import type { Message, MessageEntity, User } from 'grammy/types'
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Account } from '../world/accounts.js'
+import type { SharedChat, StoredMessage } from '../world/chats.js'
+import { isIn, type Membership } from '../world/members.js'
+import type { World } from '../world/world.js'
+import { channelId, type Peers } from './peers.js'
+
+/** What a viewer sees of the world, in MTProto's words. */
+export class Describer {
+  constructor(
+    private readonly world: World,
+    private readonly peers: Peers,
+    /** By which number an account knows a message of a private chat. */
+    private readonly privateId: (viewer: Account, stored: StoredMessage) => number,
+  ) {}
+
+  user(viewer: Account, user: User): TlObject {
+    const id = BigInt(user.id)
+    return {
+      _: 'user',
+      id,
+      access_hash: this.peers.accessHash(viewer, 'user', id),
+      self: viewer.id === user.id,
+      bot: user.is_bot,
+      ...(user.is_bot && { bot_info_version: 1, bot_nochats: false }),
+      premium: user.is_premium === true,
+      first_name: user.first_name,
+      ...(user.last_name !== undefined && { last_name: user.last_name }),
+      ...(user.username !== undefined && { username: user.username }),
+    }
+  }
+
+  chat(viewer: Account, chat: SharedChat): TlObject {
+    const membership = this.world.membership(chat, viewer.id)
+    const id = channelId(chat)
+    if (membership.status === 'kicked' && chat.username === undefined) {
+      return {
+        _: 'channelForbidden',
+        megagroup: chat.kind === 'supergroup',
+        broadcast: chat.kind === 'channel',
+        id,
+        access_hash: this.peers.accessHash(viewer, 'channel', id),
+        title: chat.title,
+      }
+    }
+    return {
+      _: 'channel',
+      creator: membership.status === 'creator',
+      left: !isIn(membership),
+      broadcast: chat.kind === 'channel',
+      megagroup: chat.kind === 'supergroup',
+      forum: chat.forum !== undefined,
+      id,
+      access_hash: this.peers.accessHash(viewer, 'channel', id),
+      title: chat.title,
+      ...(chat.username !== undefined && { username: chat.username }),
+      photo: { _: 'chatPhotoEmpty' },
+      date: 0,
+      ...(membership.status === 'administrator' && { admin_rights: this.rights(membership) }),
+      participants_count: this.world.membersOf(chat).length,
+    }
+  }
+
+  rights(membership: Membership): TlObject {
+    const all = membership.status === 'creator'
+    const has = (name: string) =>
+      all || (membership.status === 'administrator' && Reflect.get(membership.rights, name) === true)
+    return {
+      _: 'chatAdminRights',
+      change_info: has('can_change_info'),
+      post_messages: has('can_post_messages'),
+      edit_messages: has('can_edit_messages'),
+      delete_messages: has('can_delete_messages'),
+      ban_users: has('can_restrict_members'),
+      invite_users: has('can_invite_users'),
+      pin_messages: has('can_pin_messages'),
+      add_admins: has('can_promote_members'),
+      anonymous: has('is_anonymous'),
+      manage_call: has('can_manage_video_chats'),
+      manage_topics: has('can_manage_topics'),
+      other: true,
+    }
+  }
+
+  message(viewer: Account, stored: StoredMessage): TlObject {
+    const { message, chat } = stored
+    const sender = message.sender_chat ?? message.from
+    const isMine = stored.authorId === viewer.id
+    const common = {
+      out: isMine,
+      id: chat.kind === 'private' ? this.privateId(viewer, stored) : message.message_id,
+      ...(sender !== undefined && chat.kind !== 'channel' && { from_id: peerOf(sender.id) }),
+      peer_id: chat.kind === 'private' ? this.#other(viewer, stored) : peerOf(chat.id),
+      date: message.date,
+      ...this.#replyTo(viewer, stored),
+    }
+    const action = actionOf(message)
+    if (action !== undefined) return { _: 'messageService', ...common, action }
+    const entities = message.entities ?? message.caption_entities ?? []
+    const described = entities.map(entityOf).filter((entity) => entity !== undefined)
+    return {
+      _: 'message',
+      ...common,
+      post: chat.kind === 'channel',
+      message: message.text ?? message.caption ?? '',
+      ...(message.text === undefined && { media: { _: 'messageMediaUnsupported' } }),
+      ...(described.length > 0 && { entities: described }),
+      ...this.#keyboard(message),
+      ...(message.edit_date !== undefined && { edit_date: message.edit_date }),
+      ...(message.media_group_id !== undefined && { grouped_id: BigInt(message.media_group_id) }),
+    }
+  }
+
+  #other(viewer: Account, { chat }: StoredMessage): TlObject {
+    if (chat.kind !== 'private') return peerOf(chat.id)
+    return peerOf(viewer.id === chat.bot.id ? chat.person.id : chat.bot.id)
+  }
+
+  #replyTo(viewer: Account, { chat, message }: StoredMessage): { readonly reply_to?: TlObject } {
+    const replied = message.reply_to_message
+    if (replied === undefined) return {}
+    const target = chat.history.find(replied.message_id)
+    const isPrivate = chat.kind === 'private' && target !== undefined
+    const id = isPrivate ? this.privateId(viewer, target) : replied.message_id
+    return { reply_to: { _: 'messageReplyHeader', reply_to_msg_id: id } }
+  }
+
+  #keyboard({ reply_markup: markup }: Message): { readonly reply_markup?: TlObject } {
+    if (markup === undefined) return {}
+    const rows = markup.inline_keyboard.map((row) => ({
+      _: 'keyboardButtonRow',
+      buttons: row.map((button): TlObject => {
+        if ('callback_data' in button) {
+          return { _: 'keyboardButtonCallback', text: button.text, data: Buffer.from(button.callback_data) }
+        }
+        if ('url' in button) return { _: 'keyboardButtonUrl', text: button.text, url: button.url }
+        return { _: 'keyboardButton', text: button.text }
+      }),
+    }))
+    return { reply_markup: { _: 'replyInlineMarkup', rows } }
+  }
+}
+
+/** A peer by the number the Bot API has for it. */
+export function peerOf(id: number): TlObject {
+  if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
+  return { _: 'peerChannel', channel_id: BigInt(-id - 1_000_000_000_000) }
+}
+
+function actionOf(message: Message): TlObject | undefined {
+  const { new_chat_members: joined, left_chat_member: left } = message
+  if (joined !== undefined) {
+    return { _: 'messageActionChatAddUser', users: joined.map(({ id }) => BigInt(id)) }
+  }
+  if (left !== undefined) return { _: 'messageActionChatDeleteUser', user_id: BigInt(left.id) }
+  if (message.pinned_message !== undefined) return { _: 'messageActionPinMessage' }
+  if (message.new_chat_title !== undefined) {
+    return { _: 'messageActionChatEditTitle', title: message.new_chat_title }
+  }
+  return undefined
+}
+
+const ENTITIES: Partial<Record<MessageEntity['type'], string>> = {
+  mention: 'messageEntityMention',
+  hashtag: 'messageEntityHashtag',
+  cashtag: 'messageEntityCashtag',
+  bot_command: 'messageEntityBotCommand',
+  url: 'messageEntityUrl',
+  email: 'messageEntityEmail',
+  phone_number: 'messageEntityPhone',
+  bold: 'messageEntityBold',
+  italic: 'messageEntityItalic',
+  underline: 'messageEntityUnderline',
+  strikethrough: 'messageEntityStrike',
+  spoiler: 'messageEntitySpoiler',
+  blockquote: 'messageEntityBlockquote',
+  expandable_blockquote: 'messageEntityBlockquote',
+  code: 'messageEntityCode',
+}
+
+function entityOf(entity: MessageEntity): TlObject | undefined {
+  const { offset, length } = entity
+  if (entity.type === 'pre') {
+    return { _: 'messageEntityPre', offset, length, language: entity.language ?? '' }
+  }
+  if (entity.type === 'text_link') return { _: 'messageEntityTextUrl', offset, length, url: entity.url }
+  if (entity.type === 'text_mention') {
+    return { _: 'messageEntityMentionName', offset, length, user_id: BigInt(entity.user.id) }
+  }
+  const name = ENTITIES[entity.type]
+  if (name === undefined) return undefined
+  return { _: name, offset, length, ...(entity.type === 'expandable_blockquote' && { collapsed: true }) }
+}

@@ -1,0 +1,202 @@
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Account } from '../world/accounts.js'
+import type { SharedChat, StoredMessage } from '../world/chats.js'
+import { isIn } from '../world/members.js'
+import type { World } from '../world/world.js'
+import { Describer } from './describe.js'
+import { type Entry, Journal } from './journal.js'
+import { channelId, Peers } from './peers.js'
+import type { Session } from './session.js'
+
+/** When somebody came, and who brought them. */
+export interface Joined {
+  readonly date: number
+  readonly inviterId: number
+}
+
+/** An account's private messages, numbered over all its chats. */
+export class Mailbox {
+  readonly journal = new Journal()
+  readonly #ids = new WeakMap<StoredMessage, number>()
+  readonly #byId = new Map<number, StoredMessage>()
+  #next = 1
+
+  idOf(stored: StoredMessage): number {
+    let id = this.#ids.get(stored)
+    if (id === undefined) {
+      id = this.#next++
+      this.#ids.set(stored, id)
+      this.#byId.set(id, stored)
+    }
+    return id
+  }
+
+  find(id: number): StoredMessage | undefined {
+    return this.#byId.get(id)
+  }
+
+  remove(id: number): boolean {
+    return this.#byId.delete(id)
+  }
+}
+
+/** How updates reach clients: to test what they do when some do not. */
+export type Delivery = (send: () => void) => void
+
+/** The world as MTProto clients see it: who is told of what, and in which order. */
+export class Face {
+  readonly peers: Peers
+  readonly describer: Describer
+  /** Replaced by tests that lose, repeat or delay updates. */
+  deliver: Delivery = (send) => send()
+  readonly #mailboxes = new Map<number, Mailbox>()
+  readonly #channels = new Map<number, Journal>()
+  readonly #joined = new Map<number, Map<number, Joined>>()
+  readonly #seen = new WeakSet<StoredMessage>()
+  readonly #sessions = new Map<number, Set<Session>>()
+  readonly #unwatch: () => void
+
+  constructor(readonly world: World) {
+    this.peers = new Peers(world)
+    this.describer = new Describer(world, this.peers, (viewer, stored) =>
+      this.mailbox(viewer.id).idOf(stored),
+    )
+    this.#unwatch = world.watch((stored) => this.#happened(stored))
+  }
+
+  close(): void {
+    this.#unwatch()
+  }
+
+  mailbox(accountId: number): Mailbox {
+    let mailbox = this.#mailboxes.get(accountId)
+    if (mailbox === undefined) {
+      mailbox = new Mailbox()
+      this.#mailboxes.set(accountId, mailbox)
+    }
+    return mailbox
+  }
+
+  channel(chat: SharedChat): Journal {
+    let journal = this.#channels.get(chat.id)
+    if (journal === undefined) {
+      journal = new Journal()
+      this.#channels.set(chat.id, journal)
+    }
+    return journal
+  }
+
+  /** Undefined for those who were there from the start. */
+  joined(chat: SharedChat, userId: number): Joined | undefined {
+    return this.#joined.get(chat.id)?.get(userId)
+  }
+
+  subscribe(session: Session, account: Account): void {
+    if (session.unsubscribe !== undefined) return
+    let sessions = this.#sessions.get(account.id)
+    if (sessions === undefined) {
+      sessions = new Set()
+      this.#sessions.set(account.id, sessions)
+    }
+    const own = sessions
+    own.add(session)
+    session.unsubscribe = () => own.delete(session)
+  }
+
+  /** Tells of messages that are gone. */
+  removed(chat: SharedChat, ids: readonly number[]): Entry {
+    const entry = this.channel(chat).remove(ids)
+    for (const account of this.world.membersOf(chat))
+      this.#tell(account, [this.updateOf(account, entry, chat)])
+    return entry
+  }
+
+  /** Messages of private chats that are gone, for the account that has them. */
+  removedPrivately(account: Account, ids: readonly number[]): Entry {
+    const entry = this.mailbox(account.id).journal.remove(ids)
+    this.#tell(account, [this.updateOf(account, entry)])
+    return entry
+  }
+
+  /** An event as an update of one viewer; of a channel, if one is given. */
+  updateOf(viewer: Account, entry: Entry, chat?: SharedChat): TlObject {
+    const state = { pts: entry.pts, pts_count: entry.count }
+    if (entry.what === 'delete') {
+      if (chat === undefined) return { _: 'updateDeleteMessages', messages: entry.ids, ...state }
+      return { _: 'updateDeleteChannelMessages', channel_id: channelId(chat), messages: entry.ids, ...state }
+    }
+    const name = entry.what === 'new' ? 'New' : 'Edit'
+    const kind = chat === undefined ? `update${name}Message` : `update${name}ChannelMessage`
+    return { _: kind, message: this.describer.message(viewer, entry.stored), ...state }
+  }
+
+  /** The users and chats that some messages mention, as every answer must bring them along. */
+  mentioned(viewer: Account, messages: readonly StoredMessage[]): { users: TlObject[]; chats: TlObject[] } {
+    const users = new Map<number, TlObject>()
+    const chats = new Map<number, TlObject>()
+    const add = (id: number | undefined) => {
+      const account = id === undefined ? undefined : this.world.accounts.find(id)
+      if (account !== undefined) users.set(account.id, this.describer.user(viewer, account.user))
+      const chat = id === undefined || account !== undefined ? undefined : this.world.sharedChat(id)
+      if (chat !== undefined) chats.set(chat.id, this.describer.chat(viewer, chat))
+    }
+    for (const { message, chat } of messages) {
+      add(message.from?.id)
+      add(message.sender_chat?.id)
+      add(message.left_chat_member?.id)
+      for (const { id } of message.new_chat_members ?? []) add(id)
+      if (chat.kind === 'private') {
+        add(chat.person.id)
+        add(chat.bot.id)
+      } else add(chat.id)
+    }
+    return { users: [...users.values()], chats: [...chats.values()] }
+  }
+
+  #happened(stored: StoredMessage): void {
+    const { chat } = stored
+    // An ephemeral message has no number, and is in no journal.
+    if (stored.receiverId !== undefined) return
+    const what = this.#seen.has(stored) ? 'edit' : 'new'
+    this.#seen.add(stored)
+    if (chat.kind === 'private') {
+      for (const account of [chat.person, chat.bot]) {
+        const mailbox = this.mailbox(account.id)
+        mailbox.idOf(stored)
+        const entry = mailbox.journal.add(what, stored)
+        if (this.#isListening(account)) this.#tell(account, [this.updateOf(account, entry)], stored)
+      }
+      return
+    }
+    this.#noteJoins(chat, stored)
+    const entry = this.channel(chat).add(what, stored)
+    for (const [id] of this.#sessions) {
+      const account = this.world.accounts.find(id)
+      if (account === undefined || !isIn(this.world.membership(chat, id))) continue
+      this.#tell(account, [this.updateOf(account, entry, chat)], stored)
+    }
+  }
+
+  #noteJoins(chat: SharedChat, { message, authorId }: StoredMessage): void {
+    for (const { id } of message.new_chat_members ?? []) {
+      let joined = this.#joined.get(chat.id)
+      if (joined === undefined) {
+        joined = new Map()
+        this.#joined.set(chat.id, joined)
+      }
+      joined.set(id, { date: message.date, inviterId: authorId })
+    }
+  }
+
+  #isListening(account: Account): boolean {
+    return (this.#sessions.get(account.id)?.size ?? 0) > 0
+  }
+
+  #tell(account: Account, updates: readonly TlObject[], about?: StoredMessage): void {
+    const sessions = this.#sessions.get(account.id)
+    if (sessions === undefined || sessions.size === 0) return
+    const { users, chats } = this.mentioned(account, about === undefined ? [] : [about])
+    const object: TlObject = { _: 'updates', updates, users, chats, date: this.world.date(), seq: 0 }
+    for (const session of sessions) this.deliver(() => session.send(object))
+  }
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { decryptBinding } from '../../../mtproto/protocol/message.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
+import type { Account } from '../../world/accounts.js'
+import type { AccountMethod, Call, Method } from '../rpc.js'
+import { badRequest, RpcError } from '../rpc-error.js'
+
+/** A code that was sent, and to whom. */
+interface SentCode {
+  readonly account: Account | undefined
+  readonly phone: string
+  readonly code: string
+}
+
+export const AUTH = {
+  'auth.bindTempAuthKey': ({ server, session, request }) => {
+    const { key } = session
+    const now = server.now()
+    const permanent = server.keys.find(BigInt.asUintN(64, request.perm_auth_key_id as bigint), now)
+    if (key.expiresAt === undefined || permanent === undefined || permanent.expiresAt !== undefined) {
+      throw badRequest('ENCRYPTED_MESSAGE_INVALID')
+    }
+    const bound = decryptBinding(permanent.key, request.encrypted_message as Buffer)
+    const inner = bound && new TlReader(server.schema, bound.body).object()
+    const isMeant =
+      inner?._ === 'mt_bind_auth_key_inner' &&
+      inner.nonce === request.nonce &&
+      BigInt.asUintN(64, inner.temp_auth_key_id as bigint) === key.id &&
+      inner.temp_session_id === session.id &&
+      inner.expires_at === request.expires_at
+    if (!isMeant) throw badRequest('ENCRYPTED_MESSAGE_INVALID')
+    if (key.boundTo !== undefined && key.boundTo !== permanent)
+      throw badRequest('TEMP_AUTH_KEY_ALREADY_BOUND')
+    key.boundTo = permanent
+    return true
+  },
+  'auth.importBotAuthorization': (call) => {
+    const account = call.server.world.accounts.botByToken(call.request.bot_auth_token as string)
+    if (account === undefined) throw badRequest('ACCESS_TOKEN_INVALID')
+    return logIn(call, account)
+  },
+  'auth.sendCode': ({ server, session, request }) => {
+    const phone = (request.phone_number as string).replace(/\D/g, '')
+    if (!/^\d{5,15}$/.test(phone)) throw badRequest('PHONE_NUMBER_INVALID')
+    const hash = randomBytes(9).toString('base64url')
+    const code = String(10_000 + (randomBytes(4).readUInt32LE() % 90_000))
+    const account = server.phones.accountOf(phone)
+    const sent: SentCode = { account, phone, code }
+    session.key.lasting.pending.set(hash, sent)
+    server.phones.sent(phone, code)
+    return {
+      _: 'auth.sentCode',
+      type: { _: 'auth.sentCodeTypeApp', length: code.length },
+      phone_code_hash: hash,
+    }
+  },
+  'auth.signIn': (call) => {
+    const { pending } = call.session.key.lasting
+    const sent = pending.get(call.request.phone_code_hash as string) as SentCode | undefined
+    if (sent === undefined) throw badRequest('PHONE_CODE_EXPIRED')
+    if (sent.code !== call.request.phone_code) throw badRequest('PHONE_CODE_INVALID')
+    if (sent.account === undefined) return { _: 'auth.authorizationSignUpRequired' }
+    pending.delete(call.request.phone_code_hash as string)
+    if (call.server.phones.passwordOf(sent.account) !== undefined) {
+      pending.set('password', sent.account)
+      throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
+    }
+    return logIn(call, sent.account)
+  },
+  'account.getPassword': ({ server, session }) => {
+    const account = (session.key.lasting.pending.get('password') ?? session.key.lasting.account) as
+      | Account
+      | undefined
+    if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
+    return server.phones.challenge(account)
+  },
+  'auth.checkPassword': (call) => {
+    const account = call.session.key.lasting.pending.get('password') as Account | undefined
+    if (account === undefined) throw badRequest('PASSWORD_NOT_NEEDED')
+    call.server.phones.check(account, call.request.password as TlObject)
+    return logIn(call, account)
+  },
+} as const satisfies Record<string, Method>
+
+export const LOGGED_IN = {
+  'auth.logOut': ({ session }) => {
+    session.unsubscribe?.()
+    session.unsubscribe = undefined
+    session.key.lasting.account = undefined
+    return { _: 'auth.loggedOut' }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+function logIn({ server, session }: Call, account: Account): TlObject {
+  const { lasting } = session.key
+  lasting.pending.clear()
+  lasting.account = account
+  if (session.wantsUpdates) server.face.subscribe(session, account)
+  return { _: 'auth.authorization', user: server.face.describer.user(account, account.user) }
+}

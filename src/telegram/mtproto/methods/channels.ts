@@ -1,0 +1,237 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { SharedChat, StoredMessage } from '../../world/chats.js'
+import { hasRight, isAdministrator, isIn, type Membership } from '../../world/members.js'
+import { remove } from '../../world/posting.js'
+import { channelId } from '../peers.js'
+import type { AccountCall, AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
+
+/** "Number of results to return": more is not given (https://core.telegram.org/method/channels.getParticipants). */
+const MOST_PARTICIPANTS = 200
+
+export const CHANNELS = {
+  'channels.getChannels': ({ server, account, request }) => ({
+    _: 'messages.chats',
+    chats: (request.id as readonly TlObject[]).map((input) =>
+      server.face.describer.chat(account, server.face.peers.channel(account, input)),
+    ),
+  }),
+  'channels.getFullChannel': (call) => {
+    const chat = visible(call)
+    const { face, world } = call.server
+    const members = world.membersOf(chat)
+    const membership = world.membership(chat, call.account.id)
+    return {
+      _: 'messages.chatFull',
+      full_chat: {
+        _: 'channelFull',
+        can_view_participants: isAdministrator(membership) || chat.kind === 'supergroup',
+        id: channelId(chat),
+        about: '',
+        participants_count: members.length,
+        admins_count: members.filter(({ id }) => isAdministrator(world.membership(chat, id))).length,
+        read_inbox_max_id: 0,
+        read_outbox_max_id: 0,
+        unread_count: 0,
+        chat_photo: { _: 'photoEmpty', id: 0n },
+        notify_settings: { _: 'peerNotifySettings' },
+        bot_info: [],
+        pts: face.channel(chat).pts,
+        ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.server, chat.linkedId) }),
+      },
+      chats: [face.describer.chat(call.account, chat)],
+      users: [],
+    }
+  },
+  'channels.getParticipants': (call) => {
+    const { server, request } = call
+    const chat = visible(call)
+    const { world } = server
+    if (chat.kind === 'channel' && !isAdministrator(world.membership(chat, call.account.id))) {
+      throw badRequest('CHAT_ADMIN_REQUIRED')
+    }
+    const found = matching(server, chat, request.filter as TlObject)
+    const offset = Math.max(0, request.offset as number)
+    const page = found.slice(
+      offset,
+      offset + Math.max(0, Math.min(MOST_PARTICIPANTS, request.limit as number)),
+    )
+    return {
+      _: 'channels.channelParticipants',
+      count: found.length,
+      participants: page.map((account) => participantOf(server, call.account, chat, account)),
+      chats: [],
+      users: page.map(({ user }) => server.face.describer.user(call.account, user)),
+    }
+  },
+  'channels.getParticipant': (call) => {
+    const { server, request } = call
+    const chat = visible(call)
+    const account = server.face.peers.user(call.account, request.participant as TlObject)
+    if (!chat.members.has(account.id)) throw badRequest('USER_NOT_PARTICIPANT')
+    return {
+      _: 'channels.channelParticipant',
+      participant: participantOf(server, call.account, chat, account),
+      chats: [],
+      users: [server.face.describer.user(call.account, account.user)],
+    }
+  },
+  'channels.getMessages': (call) => {
+    const { server, account } = call
+    const chat = visible(call)
+    const ids = (call.request.id as readonly TlObject[]).map(({ id }) => id as number)
+    const stored = ids.map((id) => chat.history.find(id))
+    const there = stored.filter((each): each is StoredMessage => each !== undefined)
+    return {
+      _: 'messages.channelMessages',
+      pts: server.face.channel(chat).pts,
+      count: there.length,
+      messages: stored.map((each, nth) =>
+        each === undefined
+          ? { _: 'messageEmpty', id: ids[nth] as number }
+          : server.face.describer.message(account, each),
+      ),
+      topics: [],
+      ...server.face.mentioned(account, there),
+    }
+  },
+  'channels.deleteMessages': (call) => {
+    const { server, account, request } = call
+    const chat = visible(call)
+    const mayAll = hasRight(server.world.membership(chat, account.id), 'can_delete_messages')
+    const stored = (request.id as readonly number[])
+      .map((id) => chat.history.find(id))
+      .filter((each): each is StoredMessage => each !== undefined)
+    if (!mayAll && stored.some(({ authorId }) => authorId !== account.id)) {
+      throw badRequest('MESSAGE_DELETE_FORBIDDEN')
+    }
+    return affected(server, chat, stored)
+  },
+  'channels.deleteParticipantHistory': (call) => {
+    const { server, account, request } = call
+    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
+    const chat = visible(call)
+    if (!hasRight(server.world.membership(chat, account.id), 'can_delete_messages')) {
+      throw badRequest('CHAT_ADMIN_REQUIRED')
+    }
+    const author = server.face.peers.user(account, request.participant as TlObject)
+    const stored = chat.history.all().filter(({ authorId }) => authorId === author.id)
+    const { pts, pts_count } = affected(server, chat, stored)
+    return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+function affected(server: MtprotoServer, chat: SharedChat, stored: readonly StoredMessage[]) {
+  for (const each of stored) remove(each)
+  const ids = stored.map(({ message }) => message.message_id)
+  if (ids.length === 0)
+    return { _: 'messages.affectedMessages', pts: server.face.channel(chat).pts, pts_count: 0 }
+  const { pts, count } = server.face.removed(chat, ids)
+  return { _: 'messages.affectedMessages', pts, pts_count: count }
+}
+
+/** The channel of a request, if its sender may look at it. */
+function visible({ server, account, request }: AccountCall): SharedChat {
+  const chat = server.face.peers.channel(account, request.channel as TlObject)
+  const membership = server.world.membership(chat, account.id)
+  if (
+    !isIn(membership) &&
+    (chat.username === undefined || account.kind === 'bot' || membership.status === 'kicked')
+  ) {
+    throw badRequest('CHANNEL_PRIVATE')
+  }
+  return chat
+}
+
+function linkedId(server: MtprotoServer, id: number): bigint {
+  const chat = server.world.sharedChat(id)
+  return chat === undefined ? 0n : channelId(chat)
+}
+
+function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): readonly Account[] {
+  const { world } = server
+  const all = [...chat.members.keys()]
+    .map((id) => world.accounts.find(id))
+    .filter((account): account is Account => account !== undefined)
+  const standing = (account: Account) => world.membership(chat, account.id)
+  const named = (q: unknown) => (account: Account) => {
+    const { first_name, last_name = '', username = '' } = account.user
+    const wanted = String(q ?? '').toLowerCase()
+    return wanted === '' || `${first_name} ${last_name} ${username}`.toLowerCase().includes(wanted)
+  }
+  switch (filter._) {
+    case 'channelParticipantsRecent':
+      return all.filter((account) => isIn(standing(account)))
+    case 'channelParticipantsAdmins':
+      return all.filter((account) => isAdministrator(standing(account)))
+    case 'channelParticipantsBots':
+      return all.filter((account) => account.kind === 'bot' && isIn(standing(account)))
+    case 'channelParticipantsKicked':
+      return all.filter((account) => standing(account).status === 'kicked').filter(named(filter.q))
+    case 'channelParticipantsBanned':
+      return all.filter((account) => standing(account).status === 'restricted').filter(named(filter.q))
+    case 'channelParticipantsSearch':
+    case 'channelParticipantsContacts':
+      return all.filter((account) => isIn(standing(account))).filter(named(filter.q))
+    default:
+      throw badRequest('FILTER_INVALID')
+  }
+}
+
+function participantOf(server: MtprotoServer, viewer: Account, chat: SharedChat, account: Account): TlObject {
+  const { world, face } = server
+  const membership = world.membership(chat, account.id)
+  const joined = face.joined(chat, account.id)
+  const user_id = BigInt(account.id)
+  const date = joined?.date ?? 0
+  const inviter = joined !== undefined && joined.inviterId !== account.id ? joined.inviterId : undefined
+  switch (membership.status) {
+    case 'creator':
+      return { _: 'channelParticipantCreator', user_id, admin_rights: face.describer.rights(membership) }
+    case 'administrator':
+      return {
+        _: 'channelParticipantAdmin',
+        can_edit: membership.promotedBy === viewer.id,
+        user_id,
+        promoted_by: BigInt(membership.promotedBy),
+        date,
+        admin_rights: face.describer.rights(membership),
+        ...(inviter !== undefined && { inviter_id: BigInt(inviter) }),
+      }
+    case 'restricted':
+    case 'kicked':
+      return {
+        _: 'channelParticipantBanned',
+        left: !isIn(membership),
+        peer: { _: 'peerUser', user_id },
+        kicked_by: BigInt(viewer.id),
+        date,
+        banned_rights: bannedRights(membership),
+      }
+    case 'left':
+      return { _: 'channelParticipantLeft', peer: { _: 'peerUser', user_id } }
+    default:
+      return account.id === viewer.id
+        ? { _: 'channelParticipantSelf', user_id, inviter_id: BigInt(inviter ?? account.id), date }
+        : { _: 'channelParticipant', user_id, date }
+  }
+}
+
+function bannedRights(membership: Extract<Membership, { status: 'restricted' | 'kicked' }>): TlObject {
+  const kicked = membership.status === 'kicked'
+  const may = (name: string) => !kicked && Reflect.get(membership.permissions, name) === true
+  return {
+    _: 'chatBannedRights',
+    view_messages: kicked,
+    send_messages: !may('can_send_messages'),
+    send_media: !may('can_send_photos'),
+    send_stickers: !may('can_send_other_messages'),
+    send_polls: !may('can_send_polls'),
+    change_info: !may('can_change_info'),
+    invite_users: !may('can_invite_users'),
+    pin_messages: !may('can_pin_messages'),
+    until_date: membership.untilDate,
+  }
+}

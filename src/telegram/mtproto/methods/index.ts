@@ -1,0 +1,19 @@
+import type { AccountMethod, Method } from '../rpc.js'
+import { AUTH, LOGGED_IN } from './auth.js'
+import { CHANNELS } from './channels.js'
+import { HELP } from './help.js'
+import { MESSAGES } from './messages.js'
+import { UPDATES } from './updates.js'
+import { USERS } from './users.js'
+
+/** All that is served, by name: a map, for names come from clients. */
+export const METHODS: {
+  /** What may be asked before somebody has logged in. */
+  readonly open: ReadonlyMap<string, Method>
+  readonly account: ReadonlyMap<string, AccountMethod>
+} = {
+  open: new Map([...Object.entries(HELP), ...Object.entries(AUTH)]),
+  account: new Map(
+    [LOGGED_IN, CHANNELS, MESSAGES, UPDATES, USERS].flatMap((methods) => Object.entries(methods)),
+  ),
+}

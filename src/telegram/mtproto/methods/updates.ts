@@ -1,0 +1,104 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { SharedChat, StoredMessage } from '../../world/chats.js'
+import { isIn } from '../../world/members.js'
+import type { Entry } from '../journal.js'
+import type { AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
+
+/** So many events are in one answer; the rest is asked for again. */
+const MOST_IN_SLICE = 1000
+
+export const UPDATES = {
+  'updates.getState': ({ server, account }) => stateOf(server, account),
+  'updates.getDifference': ({ server, account, request }) => {
+    const { journal } = server.face.mailbox(account.id)
+    const pts = request.pts as number
+    const found = journal.since(pts, MOST_IN_SLICE)
+    if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
+    const { date, seq } = stateOf(server, account)
+    if (found.entries.length === 0) {
+      return { _: 'updates.differenceEmpty', date: date as number, seq: seq as number }
+    }
+    const reached = (found.entries.at(-1) as Entry).pts
+    const state = { ...stateOf(server, account), pts: found.more ? reached : journal.pts }
+    const difference = differenceOf(server, account, found.entries)
+    return found.more
+      ? { _: 'updates.differenceSlice', ...difference, intermediate_state: state }
+      : { _: 'updates.difference', ...difference, state }
+  },
+  'updates.getChannelDifference': ({ server, account, request }) => {
+    const { face, world } = server
+    const chat = face.peers.channel(account, request.channel as TlObject)
+    if (!isIn(world.membership(chat, account.id))) throw badRequest('CHANNEL_PRIVATE')
+    const journal = face.channel(chat)
+    const pts = request.pts as number
+    const most = Math.max(1, Math.min(MOST_IN_SLICE, request.limit as number))
+    const found = journal.since(pts, most)
+    if (found === undefined) return tooLong(server, account, chat)
+    if (found.entries.length === 0) {
+      return { _: 'updates.channelDifferenceEmpty', final: true, pts: journal.pts, timeout: 30 }
+    }
+    const { new_encrypted_messages: _, ...difference } = differenceOf(server, account, found.entries, chat)
+    return {
+      _: 'updates.channelDifference',
+      final: !found.more,
+      pts: (found.entries.at(-1) as Entry).pts,
+      timeout: 30,
+      ...difference,
+    }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+export function stateOf(server: MtprotoServer, account: Account): TlObject {
+  const { pts } = server.face.mailbox(account.id).journal
+  return { _: 'updates.state', pts, qts: 0, date: server.world.date(), seq: 0, unread_count: 0 }
+}
+
+function differenceOf(server: MtprotoServer, account: Account, entries: readonly Entry[], chat?: SharedChat) {
+  const { face } = server
+  const messages: TlObject[] = []
+  const others: TlObject[] = []
+  const mentioned: StoredMessage[] = []
+  for (const entry of entries) {
+    if (entry.what !== 'delete') mentioned.push(entry.stored)
+    if (entry.what === 'new') messages.push(face.describer.message(account, entry.stored))
+    else others.push(face.updateOf(account, entry, chat))
+  }
+  return {
+    new_messages: messages,
+    new_encrypted_messages: [],
+    other_updates: others,
+    ...face.mentioned(account, mentioned),
+  }
+}
+
+/** What is known no longer; the last messages instead (https://core.telegram.org/constructor/updates.channelDifferenceTooLong). */
+function tooLong(server: MtprotoServer, account: Account, chat: SharedChat): TlObject {
+  const { face } = server
+  const latest = chat.history.all().slice(-20)
+  const { users, chats } = face.mentioned(account, latest)
+  const last = latest.at(-1)?.message.message_id ?? 0
+  return {
+    _: 'updates.channelDifferenceTooLong',
+    final: true,
+    timeout: 30,
+    dialog: {
+      _: 'dialog',
+      peer: { _: 'peerChannel', channel_id: face.describer.chat(account, chat).id as bigint },
+      top_message: last,
+      read_inbox_max_id: 0,
+      read_outbox_max_id: 0,
+      unread_count: 0,
+      unread_mentions_count: 0,
+      unread_reactions_count: 0,
+      unread_poll_votes_count: 0,
+      notify_settings: { _: 'peerNotifySettings' },
+      pts: face.channel(chat).pts,
+    },
+    messages: latest.map((stored) => face.describer.message(account, stored)),
+    users,
+    chats: chats.length > 0 ? chats : [face.describer.chat(account, chat)],
+  }
+}

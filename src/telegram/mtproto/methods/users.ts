@@ -1,0 +1,59 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+
+const NOTIFY: TlObject = { _: 'peerNotifySettings' }
+
+export const USERS = {
+  'users.getUsers': ({ server, account, request }) => {
+    const { peers, describer } = server.face
+    return (request.id as readonly TlObject[]).map((input) =>
+      describer.user(account, peers.user(account, input).user),
+    )
+  },
+  'users.getFullUser': ({ server, account, request }) => {
+    const { peers, describer } = server.face
+    const found = peers.user(account, request.id as TlObject)
+    return {
+      _: 'users.userFull',
+      full_user: {
+        _: 'userFull',
+        id: BigInt(found.id),
+        settings: { _: 'peerSettings' },
+        notify_settings: NOTIFY,
+        common_chats_count: commonChats(server.world.chats(), account.id, found.id),
+      },
+      chats: [],
+      users: [describer.user(account, found.user)],
+    }
+  },
+  'contacts.resolveUsername': ({ server, account, request }) => {
+    const { world, face } = server
+    const name = (request.username as string).replace(/^@/, '')
+    const chat = world.sharedChatByName(name)
+    if (chat !== undefined) {
+      const described = face.describer.chat(account, chat)
+      const peer = { _: 'peerChannel', channel_id: described.id as bigint }
+      return { _: 'contacts.resolvedPeer', peer, chats: [described], users: [] }
+    }
+    const found = world.accounts.byUsername(name)
+    if (found === undefined) throw badRequest('USERNAME_NOT_OCCUPIED')
+    return {
+      _: 'contacts.resolvedPeer',
+      peer: { _: 'peerUser', user_id: BigInt(found.id) },
+      chats: [],
+      users: [face.describer.user(account, found.user)],
+    }
+  },
+  'photos.getUserPhotos': ({ server, account, request }) => {
+    server.face.peers.user(account, request.user_id as TlObject)
+    return { _: 'photos.photos', photos: [], users: [] }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+type Chats = ReturnType<import('../../world/world.js').World['chats']>
+
+function commonChats(chats: Chats, one: number, other: number): number {
+  return chats.filter((chat) => chat.kind !== 'private' && chat.members.has(one) && chat.members.has(other))
+    .length
+}

@@ -1,0 +1,62 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Account } from '../world/accounts.js'
+import type { SharedChat } from '../world/chats.js'
+import type { World } from '../world/world.js'
+import { badRequest } from './rpc-error.js'
+
+/** The Bot API marks supergroups and channels by putting -100 in front of their number. */
+const MARK = 1_000_000_000_000
+
+/** The number MTProto has for a supergroup or channel of the world. */
+export function channelId(chat: SharedChat): bigint {
+  return BigInt(-chat.id - MARK)
+}
+
+export function chatIdOf(channel: bigint): number {
+  return -Number(channel) - MARK
+}
+
+/** Finds accounts and chats by what clients call them, and hands out the hashes without which they may not. */
+export class Peers {
+  readonly #secret = randomBytes(32)
+
+  constructor(private readonly world: World) {}
+
+  /** Says that `viewer` has met it; another account's is worth nothing (https://core.telegram.org/api/peers#access-hash). */
+  accessHash(viewer: Account, kind: 'user' | 'channel', id: bigint): bigint {
+    return createHmac('sha256', this.#secret).update(`${viewer.id} ${kind} ${id}`).digest().readBigInt64LE()
+  }
+
+  /** Of an `InputUser` or the user in an `InputPeer`. */
+  user(viewer: Account, input: TlObject): Account {
+    switch (input._) {
+      case 'inputUserSelf':
+      case 'inputPeerSelf':
+        return viewer
+      case 'inputUser':
+      case 'inputPeerUser': {
+        const id = input.user_id as bigint
+        // "0 is accepted from bots for users they have met" (https://core.telegram.org/api/min).
+        const hash = input.access_hash as bigint
+        const isKnown = hash === this.accessHash(viewer, 'user', id) || (hash === 0n && viewer.kind === 'bot')
+        const account = isKnown ? this.world.accounts.find(Number(id)) : undefined
+        if (account === undefined) throw badRequest('USER_ID_INVALID')
+        return account
+      }
+      default:
+        throw badRequest('USER_ID_INVALID')
+    }
+  }
+
+  /** Of an `InputChannel` or the channel in an `InputPeer`. */
+  channel(viewer: Account, input: TlObject): SharedChat {
+    if (input._ !== 'inputChannel' && input._ !== 'inputPeerChannel') throw badRequest('CHANNEL_INVALID')
+    const id = input.channel_id as bigint
+    const hash = input.access_hash as bigint
+    const isKnown = hash === this.accessHash(viewer, 'channel', id) || (hash === 0n && viewer.kind === 'bot')
+    const chat = isKnown ? this.world.sharedChat(chatIdOf(id)) : undefined
+    if (chat === undefined) throw badRequest('CHANNEL_INVALID')
+    return chat
+  }
+}

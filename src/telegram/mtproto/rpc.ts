@@ -1,0 +1,104 @@
+import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
+import { TlError } from '../../mtproto/protocol/tl/object.js'
+import type { Account } from '../world/accounts.js'
+import { METHODS } from './methods/index.js'
+import { RpcError } from './rpc-error.js'
+import type { MtprotoServer } from './server.js'
+import { rpcError, type Session } from './session.js'
+
+/** What a method is asked with. */
+export interface Call {
+  readonly server: MtprotoServer
+  readonly session: Session
+  readonly request: TlObject
+}
+
+/** A call of somebody who has logged in. */
+export interface AccountCall extends Call {
+  readonly account: Account
+}
+
+export type Method = (call: Call) => TlValue | Promise<TlValue>
+export type AccountMethod = (call: AccountCall) => TlValue | Promise<TlValue>
+
+/** What is to go wrong with a method, as often as told. */
+interface Fault {
+  readonly method: string
+  readonly error: RpcError
+  times: number
+}
+
+/** Calls methods, and tells of what has gone wrong as Telegram does. */
+export class Rpc {
+  readonly #faults: Fault[] = []
+  /** How often each was called. */
+  readonly counts = new Map<string, number>()
+
+  constructor(private readonly server: MtprotoServer) {}
+
+  /** The next calls of a method fail. */
+  fail(method: string, error: RpcError, times = 1): void {
+    this.#faults.push({ method, error, times })
+  }
+
+  async run(session: Session, asked: TlObject): Promise<TlValue> {
+    try {
+      return await this.#call(session, this.#unwrap(session, asked))
+    } catch (error) {
+      if (error instanceof RpcError) return rpcError(error.code, error.message)
+      if (error instanceof TlError) return rpcError(400, `INPUT_REQUEST_INVALID: ${error.message}`)
+      // Never a hang: whoever asked is told that it is our fault, and where.
+      return rpcError(500, `INTERNAL: ${asked._}: ${error instanceof Error ? error.message : 'unknown'}`)
+    }
+  }
+
+  /** The request itself, without what says how to call it. */
+  #unwrap(session: Session, asked: TlObject): TlObject {
+    let request = asked
+    for (;;) {
+      switch (request._) {
+        case 'invokeWithLayer':
+          session.layer = request.layer as number
+          break
+        case 'invokeWithoutUpdates':
+          session.wantsUpdates = false
+          break
+        case 'initConnection':
+        case 'invokeAfterMsg':
+        case 'invokeAfterMsgs':
+        case 'invokeWithTakeout':
+        case 'invokeWithMessagesRange':
+          break
+        default:
+          return request
+      }
+      request = request.query as TlObject
+    }
+  }
+
+  #call(session: Session, request: TlObject): TlValue | Promise<TlValue> {
+    const { server } = this
+    const { _: name } = request
+    if (this.server.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+    const index = this.#faults.findIndex(({ method }) => method === name)
+    const fault = this.#faults[index]
+    if (fault !== undefined) {
+      if (--fault.times <= 0) this.#faults.splice(index, 1)
+      throw fault.error
+    }
+    const { key } = session
+    if (key.expiresAt !== undefined && key.boundTo === undefined && name !== 'auth.bindTempAuthKey') {
+      throw new RpcError(401, 'AUTH_KEY_PERM_EMPTY')
+    }
+    const call: Call = { server, session, request }
+    const open = METHODS.open.get(name)
+    if (open !== undefined) return open(call)
+    const { account } = key.lasting
+    if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
+    const known = METHODS.account.get(name)
+    if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
+    if (session.wantsUpdates) server.face.subscribe(session, account)
+    return known({ ...call, account })
+  }
+}

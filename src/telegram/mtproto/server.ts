@@ -1,0 +1,133 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Envelope } from '../../mtproto/protocol/message.js'
+import { newServerKey, type ServerKey } from '../../mtproto/protocol/rsa.js'
+import { currentSchema, type Schema } from '../../mtproto/protocol/tl/schema.js'
+import type { World } from '../world/world.js'
+import { type AuthKey, AuthKeys } from './auth-keys.js'
+import { Connection } from './connection.js'
+import { Face } from './face.js'
+import { KeyExchange } from './key-exchange.js'
+import { MessageIds } from './message-ids.js'
+import { Phones } from './phones.js'
+import { Rpc } from './rpc.js'
+import { Session } from './session.js'
+
+/** Clients that connect and say nothing. */
+const SILENT_FOR: Ms = 60_000
+/** The sessions of one key: whoever opens more loses the oldest. */
+const MOST_SESSIONS = 100
+
+let key: ServerKey | undefined
+
+/** The MTProto face of a world: one data centre. */
+export class MtprotoServer {
+  readonly schema: Schema = currentSchema()
+  readonly keys = new AuthKeys()
+  readonly messageIds: MessageIds
+  readonly rpc: Rpc
+  readonly face: Face
+  readonly phones = new Phones()
+  /** Drawn once a process: it takes long, and clients keep keys for the process as well. */
+  readonly key: ServerKey
+  port = 0
+  readonly #sessions = new Map<AuthKey, Map<bigint, Session>>()
+  readonly #sockets = new Set<Socket>()
+  #server: Server | undefined
+
+  constructor(
+    readonly world: World,
+    /** Its number; a client that was told another is sent away. */
+    readonly dc = 2,
+  ) {
+    key ??= newServerKey()
+    this.key = key
+    this.messageIds = new MessageIds(() => this.now())
+    this.face = new Face(world)
+    this.rpc = new Rpc(this)
+  }
+
+  now(): Ms {
+    return this.world.clock.now()
+  }
+
+  /** On 127.0.0.1; port 0 is any free one. */
+  async listen(port = 0): Promise<void> {
+    const server = createServer((socket) => this.#accept(socket))
+    this.#server = server
+    await new Promise<void>((done, failed) => {
+      server.once('error', failed)
+      server.listen(port, '127.0.0.1', done)
+    })
+    const address = server.address()
+    if (address === null || typeof address === 'string') {
+      throw new SentinelError('telegram.invalid', 'mtproto: there is no port to listen on. Give another one.')
+    }
+    this.port = address.port
+  }
+
+  newKeyExchange(): KeyExchange {
+    return new KeyExchange(this.schema, this.key, this.dc, this.keys, () => this.now())
+  }
+
+  /** The session a message belongs to: it begins with its first one. */
+  session(key: AuthKey, { sessionId, messageId }: Envelope): Session {
+    const owner = key.lasting
+    let own = this.#sessions.get(owner)
+    if (own === undefined) {
+      own = new Map()
+      this.#sessions.set(owner, own)
+    }
+    let session = own.get(sessionId)
+    if (session !== undefined) {
+      session.key = key
+      return session
+    }
+    if (own.size >= MOST_SESSIONS) {
+      for (const [id] of own) {
+        this.endSession(owner, id)
+        break
+      }
+    }
+    session = new Session(this, key, sessionId)
+    session.startsWith = messageId
+    own.set(sessionId, session)
+    return session
+  }
+
+  endSession(owner: AuthKey, id: bigint): boolean {
+    const own = this.#sessions.get(owner)
+    own?.get(id)?.close()
+    return own?.delete(id) ?? false
+  }
+
+  /** A key that was destroyed: its sessions end, and whoever uses it is told that nobody knows it. */
+  forget(key: AuthKey): boolean {
+    const owner = key.lasting
+    for (const [, session] of this.#sessions.get(owner) ?? []) session.close()
+    this.#sessions.delete(owner)
+    return this.keys.remove(key)
+  }
+
+  /** Cuts all connections; the sessions stay. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async close(): Promise<void> {
+    this.face.close()
+    for (const [, sessions] of this.#sessions) for (const [, session] of sessions) session.close()
+    this.#sessions.clear()
+    this.cut()
+    const server = this.#server
+    if (server !== undefined) await new Promise<void>((done) => server.close(() => done()))
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.setTimeout(SILENT_FOR * 5, () => socket.destroy())
+    new Connection(this, socket)
+  }
+}

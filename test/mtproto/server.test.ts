@@ -1,0 +1,246 @@
+import { createCipheriv, randomBytes } from 'node:crypto'
+import {
+  abridged,
+  type Framing,
+  full,
+  intermediate,
+  paddedIntermediate,
+} from '../../src/mtproto/protocol/framing.js'
+import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
+import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
+import { createClock } from '../../src/telegram/world/clock.js'
+import { World } from '../../src/telegram/world/world.js'
+import { plainly, RawClient, type Speech } from './raw-client.js'
+
+let world: World
+let server: MtprotoServer
+let clients: RawClient[]
+
+beforeEach(async () => {
+  world = new World(createClock('real'))
+  server = new MtprotoServer(world)
+  await server.listen()
+  clients = []
+})
+
+afterEach(async () => {
+  for (const client of clients) client.close()
+  await server.close()
+})
+
+async function client(speech?: Speech): Promise<RawClient> {
+  const made = await RawClient.connect(server.port, speech)
+  clients.push(made)
+  return made
+}
+
+async function known(): Promise<RawClient> {
+  const made = await client()
+  await made.shakeHands(server.key.pem)
+  return made
+}
+
+/** As obfuscated2 begins (https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation). */
+function obfuscated(tag: number, framing: Framing): Speech {
+  const first = randomBytes(64)
+  first[0] = 0x11
+  first[4] = 0x22
+  first.writeUInt32LE(tag, 56)
+  first.writeInt16LE(2, 60)
+  const reversed = Buffer.from(first.subarray(8, 56)).reverse()
+  const to = createCipheriv('aes-256-ctr', first.subarray(8, 40), first.subarray(40, 56))
+  const from = createCipheriv('aes-256-ctr', reversed.subarray(0, 32), reversed.subarray(32, 48))
+  const hidden = to.update(first)
+  return {
+    framing,
+    opening: Buffer.concat([first.subarray(0, 56), hidden.subarray(56)]),
+    veil: { incoming: (data) => from.update(data), outgoing: (data) => to.update(data) },
+  }
+}
+
+const CONFIG = { _: 'help.getConfig' }
+
+describe('every transport on the one port', () => {
+  const speeches: [string, () => Speech][] = [
+    ['abridged', () => ({ framing: abridged, opening: Buffer.from([0xef]) })],
+    ['intermediate', () => plainly],
+    ['padded intermediate', () => ({ framing: paddedIntermediate, opening: Buffer.from('dddddddd', 'hex') })],
+    ['full', () => ({ framing: full(), opening: Buffer.alloc(0) })],
+    ['obfuscated abridged', () => obfuscated(0xefefefef, abridged)],
+    ['obfuscated intermediate', () => obfuscated(0xeeeeeeee, intermediate)],
+    ['obfuscated padded', () => obfuscated(0xdddddddd, paddedIntermediate)],
+  ]
+  test.each(speeches)('%s', async (_, speech) => {
+    const made = await client(speech())
+    await made.shakeHands(server.key.pem)
+    expect(await made.call(CONFIG)).toMatchObject({ _: 'config', this_dc: 2 })
+  })
+
+  test('what is none of them is not spoken to', async () => {
+    const made = await client({ framing: intermediate, opening: randomBytes(64).fill(0x55, 0, 8) })
+    await made.untilClosed()
+  })
+})
+
+describe('the exchange of a key', () => {
+  test.each([
+    ['as it is today', {}],
+    ['as it was before 2021', { legacy: true }],
+    ['for a temporary key', { expiresIn: 3600 }],
+    ['for media', { dc: -2 }],
+    ['in test mode', { dc: 10_002 }],
+  ])('%s', async (_, options) => {
+    const made = await client()
+    await made.shakeHands(server.key.pem, options)
+    made.send(CONFIG)
+    const { object } = await made.until(({ answers }) => answers !== undefined)
+    expect(object._).toBe('expiresIn' in options ? 'mt_rpc_error' : 'config')
+  })
+
+  test('with another data centre ends the connection', async () => {
+    const made = await client()
+    await expect(made.shakeHands(server.key.pem, { dc: 4 })).rejects.toThrow('closed')
+  })
+
+  test('a key that nobody knows is told apart from one that is', async () => {
+    const made = await client()
+    made.authKey = randomBytes(256)
+    made.send(CONFIG)
+    expect(await made.untilError()).toBe(-404)
+  })
+})
+
+describe('a session', () => {
+  test('is told that it begins, with the salt that holds', async () => {
+    const made = await known()
+    const id = made.send(CONFIG)
+    const { object } = await made.until((each) => each.object._ === 'mt_new_session_created')
+    expect(object).toMatchObject({ first_msg_id: BigInt.asIntN(64, id), server_salt: made.salt })
+  })
+
+  test.each<[string, (made: RawClient) => bigint, number]>([
+    ['is too old', (made) => made.send(CONFIG, { messageId: made.nextId(-400) }), 16],
+    ['is from the future', (made) => made.send(CONFIG, { messageId: made.nextId(60) }), 17],
+    ['has a number of the server', (made) => made.send(CONFIG, { messageId: made.nextId() + 1n }), 18],
+    [
+      'asks for something with the number of what does not',
+      (made) => made.send(CONFIG, { content: false }),
+      35,
+    ],
+  ])('refuses a message that %s', async (_, send, code) => {
+    const made = await known()
+    const id = send(made)
+    const { object } = await made.until((each) => each.object._ === 'mt_bad_msg_notification')
+    expect(object).toMatchObject({ bad_msg_id: BigInt.asIntN(64, id), error_code: code })
+  })
+
+  test('tells the salt of now to who has an old one, and takes it then', async () => {
+    const made = await known()
+    for (const key of server.keys.all()) key.rotate(server.now())
+    const id = made.send(CONFIG)
+    const { object } = await made.until((each) => each.object._ === 'mt_bad_server_salt')
+    expect(object).toMatchObject({ bad_msg_id: BigInt.asIntN(64, id), error_code: 48 })
+    made.salt = object.new_server_salt as bigint
+    expect(await made.call(CONFIG)).toMatchObject({ _: 'config' })
+  })
+
+  test('answers a message once, and says the same again to who asks again', async () => {
+    const made = await known()
+    const id = made.send(CONFIG)
+    const first = await made.until(({ answers }) => answers === id)
+    made.send(CONFIG, { messageId: id })
+    await made.until((each) => each.answers === id && each !== first && each.messageId === first.messageId)
+    expect(server.rpc.counts.get('help.getConfig')).toBe(1)
+  })
+
+  test('takes containers apart', async () => {
+    const made = await known()
+    const { ids } = made.sendContainer([CONFIG, { _: 'help.getNearestDc' }, { _: 'mt_ping', ping_id: 7n }])
+    await made.until((each) => each.answers === ids[0])
+    expect((await made.until((each) => each.answers === ids[1])).object._).toBe('nearestDc')
+    expect((await made.until((each) => each.object._ === 'mt_pong')).object).toMatchObject({ ping_id: 7n })
+  })
+
+  test('tells which messages came', async () => {
+    const made = await known()
+    const id = made.send(CONFIG)
+    await made.until(({ answers }) => answers === id)
+    made.send({ _: 'mt_msgs_state_req', msg_ids: [BigInt.asIntN(64, id), BigInt.asIntN(64, id + 400n)] })
+    const { object } = await made.until((each) => each.object._ === 'mt_msgs_state_info')
+    expect([...(object.info as Buffer)]).toEqual([4, 2])
+  })
+
+  test('gives salts to come', async () => {
+    const made = await known()
+    made.send({ _: 'mt_get_future_salts', num: 4 })
+    await made.until((each) => each.object._ === 'mt_future_salts')
+  })
+
+  test('says what was not acknowledged again on the next connection', async () => {
+    const made = await known()
+    const id = made.send(CONFIG)
+    const first = await made.until(({ answers }) => answers === id)
+    made.close()
+    const next = await made.again(server.port)
+    clients.push(next)
+    next.send({ _: 'mt_ping', ping_id: 1n })
+    expect((await next.until(({ answers }) => answers === id)).messageId).toBe(first.messageId)
+    next.send({ _: 'mt_msgs_ack', msg_ids: [BigInt.asIntN(64, first.messageId)] }, { content: false })
+    next.send({ _: 'mt_ping', ping_id: 2n })
+    await next.until(({ object }) => object._ === 'mt_pong' && object.ping_id === 2n)
+    const last = await next.again(server.port)
+    clients.push(last)
+    last.send({ _: 'mt_ping', ping_id: 3n })
+    await last.until(({ object }) => object._ === 'mt_pong' && object.ping_id === 3n)
+    expect(last.came.some(({ answers }) => answers === id)).toBe(false)
+  })
+
+  test('ends when another of the same key says so', async () => {
+    const [made, other] = [await known(), await known()]
+    made.send(CONFIG)
+    await made.until(({ answers }) => answers !== undefined)
+    made.send({ _: 'mt_destroy_session', session_id: other.sessionId })
+    expect((await made.until((each) => each.object._.startsWith('mt_destroy_session'))).object._).toBe(
+      'mt_destroy_session_none',
+    )
+  })
+})
+
+describe('methods', () => {
+  const errorOf = async (asked: Promise<unknown>) => (await asked) as TlObject
+
+  test('that nobody knows are told by name', async () => {
+    const made = await known()
+    const bot = world.accounts.addBot({ username: 'some_bot' })
+    await made.call({
+      _: 'auth.importBotAuthorization',
+      flags: 0,
+      api_id: 1,
+      api_hash: 'x',
+      bot_auth_token: bot.token,
+    })
+    expect(await errorOf(made.call({ _: 'messages.getAllStickers', hash: 0n }))).toMatchObject({
+      error_code: 400,
+      error_message: 'METHOD_NOT_IMPLEMENTED: messages.getAllStickers',
+    })
+  })
+
+  test('want a login', async () => {
+    const made = await known()
+    expect(await errorOf(made.call({ _: 'updates.getState' }))).toMatchObject({
+      error_message: 'AUTH_KEY_UNREGISTERED',
+    })
+  })
+
+  test('of a bot with a wrong token are refused', async () => {
+    const made = await known()
+    const wrong = {
+      _: 'auth.importBotAuthorization',
+      flags: 0,
+      api_id: 1,
+      api_hash: 'x',
+      bot_auth_token: '1:no',
+    }
+    expect(await errorOf(made.call(wrong))).toMatchObject({ error_message: 'ACCESS_TOKEN_INVALID' })
+  })
+})
