@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
+import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
 import { MarkCopy } from './mark-copy.js'
 import { memory } from './memory/memory.js'
@@ -24,7 +25,7 @@ import type { Values } from './values.js'
  */
 export type DurableStorage = Pick<
   Storage,
-  'marks' | 'users' | 'values' | 'sessions' | 'watch' | 'health' | 'close' | 'remote'
+  'marks' | 'users' | 'values' | 'sessions' | 'archive' | 'watch' | 'health' | 'close' | 'remote'
 >
 
 /**
@@ -128,7 +129,7 @@ export class Combined implements Storage {
     return this.compiled(plan, scopes)
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return this.durable.sessions(options)
   }
 
@@ -142,6 +143,23 @@ export class Combined implements Storage {
     return () => {
       stopVolatile()
       stopDurable()
+    }
+  }
+
+  /** What is durable, as a whole; what is counted is forgotten with it. */
+  get archive(): Archive | undefined {
+    const { archive } = this.durable
+    if (archive === undefined) return undefined
+    return {
+      contents: () => archive.contents(),
+      restore: (bot, users) => archive.restore(bot, users),
+      forget: async (bot, key) => {
+        const found = await archive.forget(bot, key)
+        for (const each of new Set([key, ...found.map((marked) => marked.key)])) {
+          await this.volatile.reset(bot, each)
+        }
+        return found
+      },
     }
   }
 

@@ -3,6 +3,7 @@ import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
+import { type Archive, type MarkedSubject, markedSubjects } from './archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
 import { FailoverJudge } from './failover-judge.js'
@@ -14,7 +15,7 @@ import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
-import type { Values } from './values.js'
+import { touched, type Values } from './values.js'
 
 /**
  * Options of {@link failover}. Durations are texts such as `'100ms'`, or milliseconds.
@@ -125,7 +126,24 @@ class FailoverStorage implements Storage, Observable {
     return judge
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  /** Of the first that answers; what is restored or forgotten is so in all of them. */
+  get archive(): Archive | undefined {
+    if (this.members.some(({ storage }) => storage.archive === undefined)) return undefined
+    const of = ({ storage }: Member): Archive => storage.archive as Archive
+    return {
+      contents: () => this.patiently((member) => of(member).contents()),
+      restore: async (bot, users) => {
+        for (const member of this.members) await of(member).restore(bot, users)
+      },
+      forget: async (bot, key) => {
+        const found: MarkedSubject[] = []
+        for (const member of this.members) found.push(...(await of(member).forget(bot, key)))
+        return markedSubjects(found.flatMap((each) => each.names.map((name) => [each.key, name] as const)))
+      },
+    }
+  }
+
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver(this.values, options, this.clock)
   }
 
@@ -232,8 +250,23 @@ class FailoverStorage implements Storage, Observable {
       get: (...args) => this.first('values.get', ({ storage }) => storage.values.get(...args)),
       scan: (...args) => this.first('values.scan', ({ storage }) => storage.values.scan(...args)),
       put: (...args) => this.everywhere('values.put', ({ storage }) => storage.values.put(...args)),
+      touch: (space, key, until) =>
+        this.everywhere('values.touch', ({ storage }) => touched(storage.values, space, key, until)),
       remove: (...args) => this.everywhere('values.remove', ({ storage }) => storage.values.remove(...args)),
     }
+  }
+
+  /** By the first that answers, however long it takes. */
+  private async patiently<T>(work: (member: Member) => MaybePromise<T>): Promise<T> {
+    const errors: unknown[] = []
+    for (const member of this.members) {
+      try {
+        return await work(member)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    throw errors[0]
   }
 
   /** By the first that answers; `done` is told which. */

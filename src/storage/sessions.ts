@@ -3,7 +3,7 @@ import { isPromise } from '../core/check.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { checkSpace, type ValuePage, type Values } from './values.js'
+import { checkSpace, touched, type ValuePage, type Values } from './values.js'
 
 /**
  * Options of `storage.sessions()` and {@link sessionsOver}.
@@ -16,15 +16,18 @@ import { checkSpace, type ValuePage, type Values } from './values.js'
  * memory().sessions(carts)
  * ```
  */
-export interface SessionsOptions {
+export interface SessionsOptions<T = unknown> {
   /**
    * The space of {@link Values} that they are kept in. Sessions of several bots, or several sessions of one, need a name
    * each: grammY's session keys do not name the bot.
    * @default 'session'
    */
   readonly name?: string
-  /** A session lapses when it was not written for so long. Absent: never. */
-  readonly ttl?: Duration
+  /**
+   * A session lapses when it was not written (or touched) for so long. A function tells it of each session, undefined for one that
+   * never lapses. Absent: none does.
+   */
+  readonly ttl?: Duration | ((session: T, key: string) => Duration | undefined)
 }
 
 /**
@@ -44,6 +47,12 @@ export interface SessionStorage<T> {
   /** Replaces the session. `undefined` and `null` delete it. */
   write(key: string, value: T): MaybePromise<void>
   delete(key: string): MaybePromise<void>
+  /**
+   * Keeps a session for longer without writing it: for its `ttl` from now, or for so long. Whether there was one.
+   *
+   * @throws SentinelError `duration.invalid`.
+   */
+  touch(key: string, ttl?: Duration): MaybePromise<boolean>
   has(key: string): MaybePromise<boolean>
   readAllKeys(): AsyncIterable<string>
   readAllValues(): AsyncIterable<T>
@@ -69,23 +78,27 @@ export interface SessionStorage<T> {
  */
 export function sessionsOver<T>(
   values: Values,
-  options: SessionsOptions = {},
+  options: SessionsOptions<T> = {},
   clock: Clock = systemClock,
 ): SessionStorage<T> {
   const { name = 'session' } = options
   checkSpace(name)
-  const ttl = options.ttl === undefined ? undefined : parseDuration(options.ttl, 'sessions.ttl')
-  if (ttl === 0) {
-    throw new SentinelError('option.invalid', "sessions.ttl: 0 keeps nothing. Pass a span such as '30d'.")
-  }
-  return new ValueSessions(values, name, ttl, clock)
+  const { ttl } = options
+  const span = typeof ttl === 'function' || ttl === undefined ? ttl : spanOf(ttl, 'sessions.ttl')
+  return new ValueSessions(values, name, span, clock)
+}
+
+function spanOf(ttl: Duration, what: string): number {
+  const span = parseDuration(ttl, what)
+  if (span > 0) return span
+  throw new SentinelError('option.invalid', `${what}: 0 keeps nothing. Pass a span such as '30d'.`)
 }
 
 class ValueSessions<T> implements SessionStorage<T> {
   constructor(
     private readonly values: Values,
     private readonly name: string,
-    private readonly ttl: number | undefined,
+    private readonly ttl: number | ((session: T, key: string) => Duration | undefined) | undefined,
     private readonly clock: Clock,
   ) {}
 
@@ -95,8 +108,32 @@ class ValueSessions<T> implements SessionStorage<T> {
 
   write(key: string, value: T): MaybePromise<void> {
     if (value === undefined || value === null) return this.delete(key)
-    const until = this.ttl === undefined ? undefined : this.clock() + this.ttl
-    return this.values.put(this.name, key, value, until)
+    return this.values.put(this.name, key, value, this.untilOf(value, key))
+  }
+
+  touch(key: string, ttl?: Duration): MaybePromise<boolean> {
+    if (ttl !== undefined) {
+      return touched(this.values, this.name, key, this.clock() + spanOf(ttl, 'sessions.touch().ttl'))
+    }
+    if (typeof this.ttl !== 'function') {
+      const until = this.ttl === undefined ? undefined : this.clock() + this.ttl
+      return touched(this.values, this.name, key, until)
+    }
+    const session = this.read(key)
+    return isPromise(session)
+      ? session.then((found) => this.touchRead(key, found))
+      : this.touchRead(key, session)
+  }
+
+  private touchRead(key: string, session: T | undefined): MaybePromise<boolean> {
+    if (session === undefined) return false
+    return touched(this.values, this.name, key, this.untilOf(session, key))
+  }
+
+  private untilOf(session: T, key: string): number | undefined {
+    if (typeof this.ttl === 'number') return this.clock() + this.ttl
+    const ttl = this.ttl?.(session, key)
+    return ttl === undefined ? undefined : this.clock() + spanOf(ttl, 'sessions.ttl()')
   }
 
   delete(key: string): MaybePromise<void> {

@@ -1,6 +1,7 @@
 import type { Judge, MaybePromise, Plan } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Key } from '../core/subject.js'
+import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
 import type { CircuitHealth } from './condition.js'
 import type { SessionStorage, SessionsOptions } from './sessions.js'
@@ -210,12 +211,14 @@ export interface Storage {
    *
    * @throws SentinelError `value.invalid` for a name that is none, `duration.invalid` for a `ttl` that is none.
    */
-  sessions<T>(options?: SessionsOptions): SessionStorage<T>
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T>
   /**
    * Tells a listener of every change from now on, by whichever process that shares the storage; the function it gives
    * stops that. A process is told of its own changes, too.
    */
   watch(listener: ChangeListener): MaybePromise<() => void>
+  /** All that it keeps, as a whole. Absent: it cannot be looked through. */
+  readonly archive?: Archive | undefined
   /** Whether every answer is a round trip, so that it is worth remembering. Absent: it is not. */
   readonly remote?: boolean
   /** Forgets the volatile state of a subject: of one slot, or all of it. Penalties included. */

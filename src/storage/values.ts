@@ -17,6 +17,8 @@ import { isName } from './json.js'
 export interface ValueEntry {
   readonly key: string
   readonly value: unknown
+  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  readonly until?: Ms
 }
 
 /**
@@ -65,6 +67,11 @@ export interface Values {
   get(space: string, key: string): MaybePromise<unknown>
   /** Keeps a value in place of what was there. `until` is in milliseconds since 1970; absent: for good. */
   put(space: string, key: string, value: unknown, until?: Ms): MaybePromise<void>
+  /**
+   * Moves the end of a value, and leaves the value as it is: `until` is in milliseconds since 1970; absent: for good. Whether
+   * there was one. A storage that has none is told the value anew, which may undo what somebody else puts meanwhile.
+   */
+  touch?(space: string, key: string, until?: Ms): MaybePromise<boolean>
   /** Whether there was one. */
   remove(space: string, key: string): MaybePromise<boolean>
   /**
@@ -72,6 +79,19 @@ export interface Values {
    * while you read may be missed. `size` is the most of a page, 1,000 unless told.
    */
   scan(space: string, from?: string, size?: number): MaybePromise<ValuePage>
+}
+
+/** Moves the end of a value, in a storage that may have no way of its own. */
+export function touched(values: Values, space: string, key: string, until?: Ms): MaybePromise<boolean> {
+  if (values.touch !== undefined) return values.touch(space, key, until)
+  return touchedAnew(values, space, key, until)
+}
+
+async function touchedAnew(values: Values, space: string, key: string, until?: Ms): Promise<boolean> {
+  const value = await values.get(space, key)
+  if (value === undefined) return false
+  await values.put(space, key, value, until)
+  return true
 }
 
 /**

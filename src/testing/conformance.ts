@@ -2,6 +2,7 @@ import type { MaybePromise } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Storage } from '../storage/storage.js'
+import { archiveCases } from './cases/archive.js'
 import { claimCases } from './cases/claims.js'
 import { lifeCases } from './cases/life.js'
 import { limitCases } from './cases/limits.js'
@@ -105,6 +106,7 @@ export function storageConformance<Place = undefined>(trial: StorageOnTrial<Plac
     ...markCases,
     ...userCases,
     ...valueCases,
+    ...archiveCases,
     ...watchCases,
     ...lifeCases,
     ...workerCases,

@@ -36,7 +36,7 @@ export class GrammyStorage {
     return this.closed
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver(this.values, options, this.clock)
   }
 

@@ -39,6 +39,18 @@ export class GrammyValues implements Values {
     })
   }
 
+  async touch(space: string, key: string, until?: Ms): Promise<boolean> {
+    checkValueKey(space, key)
+    const name = this.nameOf(space, key)
+    return this.turns.take(name, async () => {
+      const live = await this.live(name)
+      if (live === undefined) return false
+      const { value } = live
+      await this.documents.write(name, until === undefined ? { value } : { value, until })
+      return true
+    })
+  }
+
   async remove(space: string, key: string): Promise<boolean> {
     checkValueKey(space, key)
     const name = this.nameOf(space, key)
@@ -52,15 +64,16 @@ export class GrammyValues implements Values {
   async scan(space: string, from?: string, size?: number): Promise<ValuePage> {
     checkSpace(space)
     const { keys, next } = await this.indexOf(space).page(from, size)
-    const found = new Map<string, unknown>()
+    const found = new Map<string, Kept>()
     await forEach(keys, async (key) => {
       const live = await this.live(this.nameOf(space, key))
-      if (live !== undefined) found.set(key, live.value)
+      if (live !== undefined) found.set(key, live)
       else await this.sweep(space, key)
     })
-    const entries = keys.flatMap((key): ValueEntry[] =>
-      found.has(key) ? [{ key, value: found.get(key) }] : [],
-    )
+    const entries = keys.flatMap((key): ValueEntry[] => {
+      const live = found.get(key)
+      return live === undefined ? [] : [{ key, ...live }]
+    })
     return next === undefined ? { entries } : { entries, next }
   }
 

@@ -3,6 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
+import type { Archive } from '../archive.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { type ConditionListener, isObservable, type Observable, type StorageCondition } from '../condition.js'
 import { checkPlan } from '../plan.js'
@@ -134,8 +135,13 @@ export class HybridStorage implements Storage, Observable {
     return own
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return this.inner.sessions(options)
+  }
+
+  /** That of the storage behind it, which tells of every reset and mark. */
+  get archive(): Archive | undefined {
+    return this.inner.archive
   }
 
   watch(listener: ChangeListener): MaybePromise<() => void> {

@@ -97,6 +97,22 @@ export class MemoryMarks implements Marks {
     return next === undefined ? { entries } : { entries, next }
   }
 
+  /** Names of marks that anybody holds, or held until lately, by bot. */
+  names(): ReadonlyMap<number, readonly string[]> {
+    const all = [...this.bots].map(([bot, names]): [number, string[]] => [
+      bot,
+      [...names].filter(([, { held }]) => held.size > 0).map(([name]) => name),
+    ])
+    return new Map(all.filter(([, names]) => names.length > 0))
+  }
+
+  /** All marks, lapsed or not, of whoever fits. */
+  *ofAll(bot: number, fits: (key: Key) => boolean): Generator<[key: Key, name: string]> {
+    for (const [name, { held }] of this.bots.get(bot) ?? []) {
+      for (const key of held.keys()) if (fits(key)) yield [key, name]
+    }
+  }
+
   clear(): void {
     this.reader.clear()
     for (const names of this.bots.values()) for (const { held } of names.values()) held.clear()

@@ -7,6 +7,7 @@ import { type ChangeListener, ChangeListeners } from '../changes.js'
 import { checkPlan } from '../plan.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
+import { MemoryArchive } from './archive.js'
 import type { MemoryShared } from './bot-state.js'
 import { MemoryJudge } from './judge.js'
 import { canonicalKey, MemoryMarks } from './marks.js'
@@ -62,6 +63,7 @@ class MemoryStorage implements Storage {
   readonly marks: MemoryMarks
   readonly users: MemoryUsers
   readonly values: MemoryValues
+  readonly archive: MemoryArchive
   private readonly changes = new ChangeListeners()
   private readonly shared: MemoryShared
   private readonly judges = new Map<string, MemoryJudge>()
@@ -77,6 +79,7 @@ class MemoryStorage implements Storage {
     this.marks = new MemoryMarks(clock, this.changes)
     this.users = new MemoryUsers(clock)
     this.values = new MemoryValues(clock)
+    this.archive = new MemoryArchive(this.marks, this.users, this.values, (bot, key) => this.reset(bot, key))
     this.shared = {
       clock,
       cap: maxSubjects,
@@ -96,7 +99,7 @@ class MemoryStorage implements Storage {
     return judge
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver(this.values, options, this.shared.clock)
   }
 

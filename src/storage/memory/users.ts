@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
+import { jsonText } from '../json.js'
 import {
   checkActivity,
   patchTexts,
@@ -67,6 +68,26 @@ export class MemoryUsers implements Users {
     const { found, next } = this.reader.page(all, from, size, () => true)
     const users = found.map(([key, known]) => recordOf(key, known))
     return next === undefined ? { users } : { users, next }
+  }
+
+  /** In place of what was there. */
+  restore(bot: number, users: readonly UserRecord[]): void {
+    for (const { key, firstSeen, lastSeen, counts, data } of users) {
+      checkActivity([
+        { key, at: firstSeen, counts },
+        { key, at: lastSeen },
+      ])
+      const known = this.knownOf(bot, canonicalKey(key), firstSeen)
+      known.firstSeen = firstSeen
+      known.lastSeen = lastSeen
+      known.counts = sumOf(NO_COUNTS, counts)
+      known.data = jsonText(data, 'users.data')
+    }
+  }
+
+  /** Bots that have users. */
+  botIds(): readonly number[] {
+    return [...this.bots].filter(([, all]) => all.size > 0).map(([bot]) => bot)
   }
 
   erase(bot: number, key: Key): boolean {

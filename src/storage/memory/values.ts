@@ -43,6 +43,15 @@ export class MemoryValues implements Values {
     at.sweepAt = Math.max(FIRST_SWEEP, at.kept.size * 2)
   }
 
+  touch(space: string, key: string, until?: Ms): boolean {
+    checkValueKey(space, key)
+    const at = this.spaces.get(space)?.kept
+    const kept = at?.get(key)
+    if (at === undefined || kept === undefined || lapsed(kept, this.clock())) return false
+    at.set(key, { ...kept, until })
+    return true
+  }
+
   remove(space: string, key: string): boolean {
     checkValueKey(space, key)
     const at = this.spaces.get(space)
@@ -59,8 +68,15 @@ export class MemoryValues implements Values {
     if (at === undefined) return { entries: [] }
     const now = this.clock()
     const { found, next } = this.reader.page(at.kept, from, size, (kept) => !lapsed(kept, now))
-    const entries = found.map(([key, { text }]) => ({ key, value: JSON.parse(text) as unknown }))
+    const entries = found.map(([key, { text, until }]) => {
+      const value = JSON.parse(text) as unknown
+      return until === undefined ? { key, value } : { key, value, until }
+    })
     return next === undefined ? { entries } : { entries, next }
+  }
+
+  names(): readonly string[] {
+    return [...this.spaces.keys()]
   }
 
   clear(): void {

@@ -8,6 +8,7 @@ import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
+import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
 import { createFunction, planFunction } from './functions.js'
 import { PlanMoment, PostgresJudge } from './judge.js'
@@ -83,6 +84,7 @@ class PostgresStorage implements Storage {
   readonly marks: PostgresMarks
   readonly users: PostgresUsers
   readonly values: PostgresValues
+  readonly archive: PostgresArchive
   private readonly link: Link
   private readonly clock: Clock | undefined
   private readonly changes: Changes
@@ -121,6 +123,7 @@ class PostgresStorage implements Storage {
     this.marks = new PostgresMarks(this.ready)
     this.users = new PostgresUsers(this.ready)
     this.values = new PostgresValues(this.ready)
+    this.archive = new PostgresArchive(this.ready, (bot, key) => this.reset(bot, key))
   }
 
   async prepare(plan: Plan): Promise<Judge> {
@@ -141,7 +144,7 @@ class PostgresStorage implements Storage {
     return judge
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver(this.values, options, this.clock ?? systemClock)
   }
 

@@ -30,6 +30,17 @@ export class PostgresValues implements Values {
     )
   }
 
+  async touch(space: string, key: string, until?: Ms): Promise<boolean> {
+    checkValueKey(space, key)
+    const { link, time } = await this.ready()
+    const rows = await link.query(
+      `UPDATE ${link.s}.values SET until = $3
+       WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$4')}) RETURNING 1`,
+      [space, key, until === undefined || until === Number.POSITIVE_INFINITY ? null : until, this.now()],
+    )
+    return rows.length > 0
+  }
+
   async remove(space: string, key: string): Promise<boolean> {
     checkValueKey(space, key)
     const { link, time } = await this.ready()
@@ -44,14 +55,16 @@ export class PostgresValues implements Values {
     checkSpace(space)
     const { link, time } = await this.ready()
     const most = Math.max(1, Math.floor(size))
-    const rows = await link.query<{ key: string; value: string }>(
-      `SELECT key, value FROM ${link.s}.values
+    const rows = await link.query<{ key: string; value: string; until: number | null }>(
+      `SELECT key, value, until FROM ${link.s}.values
        WHERE space = $1 AND key >= $2 AND (until IS NULL OR until > ${time('$4')}) ORDER BY key LIMIT $3`,
       [space, from, most + 1, this.now()],
     )
-    const entries = rows
-      .slice(0, most)
-      .map(({ key, value }) => ({ key, value: JSON.parse(value) as unknown }))
+    const entries = rows.slice(0, most).map(({ key, value, until }) => ({
+      key,
+      value: JSON.parse(value) as unknown,
+      ...(until !== null && { until }),
+    }))
     const next = rows[most]?.key
     return next === undefined ? { entries } : { entries, next }
   }

@@ -172,6 +172,13 @@ export class Connection {
     }
   }
 
+  /** Clients of all who may be written to: one, or the masters of a cluster. */
+  async masters(): Promise<readonly Redis[]> {
+    if (this.closed) throw closed()
+    if (!this.wasReady) await this.connected()
+    return isRedis(this.client) ? [this.client] : this.client.nodes('master')
+  }
+
   async ping(): Promise<boolean> {
     try {
       if (!this.wasReady) await this.connected()

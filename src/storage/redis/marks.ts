@@ -116,6 +116,18 @@ export class RedisMarks implements Marks {
   }
 }
 
+/** The names of all marks in the text of a subject, lapsed ones too; none where it cannot be read. */
+export function namesOfMarks(text: Buffer): readonly string[] {
+  const names: string[] = []
+  for (let at = TAG_BYTES; at + JSON_AT <= text.length; ) {
+    const end = at + JSON_AT - 1 + text.readUIntLE(at + LENGTH_AT, 3)
+    if (end > text.length) return names
+    names.push(nameOf(text.subarray(at, end)))
+    at = end + TAG_BYTES
+  }
+  return names
+}
+
 /** All that could be done was done. What cannot be read is not overwritten: somebody may be blocked there. */
 function refuseUnreadable(keys: readonly string[]): void {
   if (keys.length > 0) throw unreadable(keys)

@@ -7,6 +7,7 @@ import { Calls } from '../remote/calls.js'
 import { ToldMoment } from '../remote/moment.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
+import { RedisArchive } from './archive.js'
 import { Changes } from './changes.js'
 import { Connection, type RedisConnection } from './connection.js'
 import { closed } from './failures.js'
@@ -71,6 +72,7 @@ class RedisStorage implements Storage {
   readonly marks: RedisMarks
   readonly users: RedisUsers
   readonly values: RedisValues
+  readonly archive: RedisArchive
   private readonly connection: Connection
   private readonly keys: Keys
   private readonly clock: Clock | undefined
@@ -87,6 +89,7 @@ class RedisStorage implements Storage {
     this.marks = new RedisMarks(this.connection, this.keys, clock)
     this.users = new RedisUsers(this.connection, this.keys, clock)
     this.values = new RedisValues(this.connection, prefix, clock)
+    this.archive = new RedisArchive(this.connection, this.keys)
     this.changes = new Changes(this.connection, this.keys.channel)
     let serial = firstSerial()
     this.shared = {
@@ -113,7 +116,7 @@ class RedisStorage implements Storage {
     return judge
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver<T>(this.values, options, this.clock ?? systemClock)
   }
 

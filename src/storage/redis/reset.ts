@@ -80,12 +80,23 @@ export async function reset(
       if (slot === undefined || sequence.slot === slot) sequences.push(sequence.name)
     }
   }
+  await forgetKeys(connection, keys, bot, key, [...new Set(records)], [...new Set(sequences)], slot)
+}
+
+/** Forgets these records and sequences of a subject, as a whole or the parts of one slot, and tells so. */
+export async function forgetKeys(
+  connection: Connection,
+  keys: Keys,
+  bot: number,
+  key: Key,
+  records: readonly string[],
+  sequences: readonly string[],
+  slot?: string,
+): Promise<void> {
   const tags = slot === undefined ? [] : Object.values(PART).flatMap((kind) => tagBytes(tagOf(kind, slot)))
-  const names = [...new Set(records), ...new Set(sequences)]
-  await connection.run(RESET, names, [
-    new Set(records).size,
-    Buffer.from(tags),
-    keys.channel,
-    tellReset(bot, key, slot),
-  ])
+  await connection.run(
+    RESET,
+    [...records, ...sequences],
+    [records.length, Buffer.from(tags), keys.channel, tellReset(bot, key, slot)],
+  )
 }

@@ -50,6 +50,19 @@ local value = redis.call('HGET', KEYS[1], ARGV[2])
 return live(value) and value or false
 `)
 
+const TOUCH = scriptOf(`-- Moves the end of a value.
+-- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
+-- ARGV[1]  now, or -1    ARGV[2]  key    ARGV[3]  when it lapses (0: never)    ARGV[4]  the same as a double
+-- result   whether there was one
+${NOW}
+local value = redis.call('HGET', KEYS[1], ARGV[2])
+if not live(value) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4] .. string.sub(value, 9))
+if tonumber(ARGV[3]) > 0 then redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
+else redis.call('ZREM', KEYS[3], ARGV[2]) end
+return 1
+`)
+
 const REMOVE = scriptOf(`-- Takes a value away.
 -- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
 -- ARGV[1]  now, or -1    ARGV[2]  key    result  whether there was one
@@ -108,6 +121,14 @@ export class RedisValues implements Values {
     await this.connection.run(PUT, this.keysOf(space, partOf(key)), [this.now(), key, until, bytes])
   }
 
+  async touch(space: string, key: string, until: Ms = 0): Promise<boolean> {
+    checkValueKey(space, key)
+    const lapses = Buffer.alloc(8)
+    lapses.writeDoubleLE(until)
+    const args = [this.now(), key, until, lapses]
+    return (await this.connection.run(TOUCH, this.keysOf(space, partOf(key)), args)) === 1
+  }
+
   async remove(space: string, key: string): Promise<boolean> {
     checkValueKey(space, key)
     return (await this.connection.run(REMOVE, this.keysOf(space, partOf(key)), [this.now(), key])) === 1
@@ -128,7 +149,10 @@ export class RedisValues implements Values {
         most - entries.length,
       ])) as [number, Buffer, ...Buffer[]]
       for (let i = 0; i + 1 < found.length; i += 2) {
-        entries.push({ key: String(found[i]), value: readValue(found[i + 1] as Buffer) })
+        const bytes = found[i + 1] as Buffer
+        const until = bytes.readDoubleLE(0)
+        const entry = { key: String(found[i]), value: readValue(bytes) }
+        entries.push(until === 0 ? entry : { ...entry, until })
       }
       if (more === 1) after = String(last)
       else {
@@ -142,13 +166,28 @@ export class RedisValues implements Values {
 
   private keysOf(space: string, part: number): string[] {
     // Length first: whatever a space is called, it is no other's.
-    const base = `${this.prefix}:{v${space.length}:${space.replace(/[{}]/g, '_')}:${digest.hex(space)}:${part}}:`
+    const base = `${this.prefix}:{v${space.length}:${inBraces(space)}:${digest.hex(space)}:${part}}:`
     return [`${base}h`, `${base}k`, `${base}l`]
   }
 
   private now(): number {
     return this.clock?.() ?? -1
   }
+}
+
+/** Braces say where a cluster keeps a key. */
+function inBraces(space: string): string {
+  return space.replace(/[{}%]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+}
+
+/** The space that is named in the braces of a key; undefined where none is. */
+export function spaceOf(tag: string): string | undefined {
+  const [, length, written, hex] = /^v(\d+):(.*):([0-9a-f]+):\d+$/s.exec(tag) ?? []
+  const space = written?.replace(/%(7b|7d|25)/g, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  )
+  if (space === undefined || String(space.length) !== length || digest.hex(space) !== hex) return undefined
+  return space
 }
 
 function partOf(key: string): number {

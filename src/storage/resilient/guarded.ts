@@ -20,6 +20,10 @@ export function guardedValues(line: Line, values: Values): Values {
   return {
     get: (...args) => line.demand('values.get', () => values.get(...args)),
     put: (...args) => line.demand('values.put', () => values.put(...args), true),
+    // Whoever cannot move an end is told the value anew, by whoever asks.
+    ...(values.touch !== undefined && {
+      touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true),
+    }),
     remove: (...args) => line.demand('values.remove', () => values.remove(...args), true),
     scan: (...args) => line.demand('values.scan', () => values.scan(...args), true),
   }

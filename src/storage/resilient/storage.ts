@@ -4,6 +4,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
+import type { Archive } from '../archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
 import {
   type CircuitHealth,
@@ -185,7 +186,12 @@ export class ResilientStorage implements Storage, Observable {
     return judge
   }
 
-  sessions<T>(options?: SessionsOptions): SessionStorage<T> {
+  /** Takes its time, and is told when it fails: nothing could stand in for it. */
+  get archive(): Archive | undefined {
+    return this.inner.archive
+  }
+
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
     return sessionsOver(this.values, options, this.clock)
   }
 

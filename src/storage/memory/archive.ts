@@ -1,0 +1,38 @@
+import type { Key } from '../../core/subject.js'
+import { type Archive, type ArchiveContents, actsAs, type MarkedSubject, markedSubjects } from '../archive.js'
+import type { UserRecord } from '../users.js'
+import { canonicalKey, type MemoryMarks } from './marks.js'
+import type { MemoryUsers } from './users.js'
+import type { MemoryValues } from './values.js'
+
+/** All of memory, looked at as a whole. Records of members and commands are filed under digests: those lapse. */
+export class MemoryArchive implements Archive {
+  constructor(
+    private readonly marks: MemoryMarks,
+    private readonly users: MemoryUsers,
+    private readonly values: MemoryValues,
+    private readonly reset: (bot: number, key: Key) => void,
+  ) {}
+
+  contents(): ArchiveContents {
+    const marks = this.marks.names()
+    const known = new Set(this.users.botIds())
+    const ids = [...new Set([...marks.keys(), ...known])].sort((a, b) => a - b)
+    return {
+      bots: ids.map((id) => ({ id, marks: [...(marks.get(id) ?? [])].sort(), users: known.has(id) })),
+      spaces: [...this.values.names()].sort(),
+    }
+  }
+
+  restore(bot: number, users: readonly UserRecord[]): void {
+    this.users.restore(bot, users)
+  }
+
+  forget(bot: number, key: Key): readonly MarkedSubject[] {
+    const own = canonicalKey(key)
+    const found = markedSubjects(this.marks.ofAll(bot, (other) => actsAs(other, own)))
+    this.reset(bot, own)
+    for (const { key: other } of found) if (other !== own) this.reset(bot, other)
+    return found
+  }
+}

@@ -1,0 +1,179 @@
+import type { Redis } from 'ioredis'
+import { type Key, keyText, textKey } from '../../core/subject.js'
+import { type Archive, type ArchiveContents, actsAs, type MarkedSubject, markedSubjects } from '../archive.js'
+import { jsonText } from '../json.js'
+import { checkActivity, type UserRecord } from '../users.js'
+import { type Connection, scriptOf } from './connection.js'
+import { BotKeys, type Keys } from './keys.js'
+import { namesOfMarks } from './marks.js'
+import { forgetKeys } from './reset.js'
+import { spaceOf } from './values.js'
+
+/** Keys looked at in one call: a millisecond or so of the server's time. */
+const STEP = 1000
+/** Records restored in one call. */
+const AT_ONCE = 500
+
+const RESTORE = scriptOf(`-- Puts users as they are, in place of what was there.
+-- KEYS[1]    set of the users    KEYS[2..]  their hashes
+-- ARGV       for each user: its text, how many fields; then the name and the value of each
+local at = 1
+for i = 2, #KEYS do
+  local fields = tonumber(ARGV[at + 1])
+  redis.call('ZADD', KEYS[1], 0, ARGV[at])
+  redis.call('DEL', KEYS[i])
+  at = at + 2
+  for _ = 1, fields do
+    redis.call('HSET', KEYS[i], ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+end
+return 0
+`)
+
+const READ = scriptOf(`-- KEYS  marks of subjects    result  the marks as they are kept
+local out = {}
+for i, key in ipairs(KEYS) do
+  local s = redis.pcall('GET', key)
+  out[i] = type(s) == 'string' and s or ''
+end
+return out
+`)
+
+/** All keys of a storage, looked at with SCAN: a little at a time, so that nobody waits for it. */
+export class RedisArchive implements Archive {
+  constructor(
+    private readonly connection: Connection,
+    private readonly keys: Keys,
+  ) {}
+
+  async contents(): Promise<ArchiveContents> {
+    const marks = new Map<number, Set<string>>()
+    const users = new Set<number>()
+    const spaces = new Set<string>()
+    const { prefix } = this.keys
+    for await (const name of this.scan(`${prefix}:{*`)) {
+      const rest = name.slice(prefix.length + 2)
+      const end = rest.indexOf('}:')
+      if (end < 0) continue
+      const tag = rest.slice(0, end)
+      const part = rest.slice(end + 2)
+      if (tag.startsWith('v')) {
+        const space = part === 'k' ? spaceOf(tag) : undefined
+        if (space !== undefined) spaces.add(space)
+        continue
+      }
+      const bot = Number(tag)
+      if (!Number.isSafeInteger(bot)) continue
+      if (part === 'users') users.add(bot)
+      else if (part.startsWith('h:')) {
+        const names = marks.get(bot) ?? new Set()
+        marks.set(bot, names.add(part.slice(2)))
+      }
+    }
+    const ids = [...new Set([...marks.keys(), ...users])].sort((a, b) => a - b)
+    return {
+      bots: ids.map((id) => ({ id, marks: [...(marks.get(id) ?? [])].sort(), users: users.has(id) })),
+      spaces: [...spaces].sort(),
+    }
+  }
+
+  async restore(bot: number, given: readonly UserRecord[]): Promise<void> {
+    const { user, users } = this.keys.of(bot)
+    for (let from = 0; from < given.length; from += AT_ONCE) {
+      const some = given.slice(from, from + AT_ONCE).map((record) => ({
+        text: keyText(record.key),
+        fields: fieldsOf(record),
+      }))
+      await this.connection.run(
+        RESTORE,
+        [users, ...some.map(({ text }) => user + text)],
+        some.flatMap(({ text, fields }) => [text, fields.length, ...fields.flat()]),
+      )
+    }
+  }
+
+  async forget(bot: number, key: Key): Promise<readonly MarkedSubject[]> {
+    const keys = new BotKeys(this.keys.prefix, bot)
+    const own = textKey(keyText(key))
+    const state = new Map<Key, { records: Set<string>; sequences: Set<string> }>()
+    const marked = new Map<string, Key>()
+    // Records and sequences have a tag of eight digits in front of the subject.
+    const named = /^(m:|[rs][0-9a-f]{8}:)(.*)$/s
+    const base = keys.marks.slice(0, -'m:'.length)
+    for await (const name of this.scan(`${base}*${escaped(keyText(own))}`)) {
+      const [, kind, text] = named.exec(name.slice(base.length)) ?? []
+      const subject = kind === undefined || text === undefined ? undefined : subjectOf(text)
+      if (subject === undefined || !actsAs(subject, own)) continue
+      if (kind === 'm:') marked.set(name, subject)
+      else {
+        const held = state.get(subject) ?? { records: new Set(), sequences: new Set() }
+        state.set(subject, held)
+        if (kind?.startsWith('r') === true) held.records.add(name)
+        else held.sequences.add(name)
+      }
+    }
+    for (const [subject, { records, sequences }] of state) {
+      await forgetKeys(this.connection, this.keys, bot, subject, [...records], [...sequences])
+    }
+    return markedSubjects(await this.marksIn(marked))
+  }
+
+  private async marksIn(marked: ReadonlyMap<string, Key>): Promise<[Key, string][]> {
+    if (marked.size === 0) return []
+    const texts = (await this.connection.run(READ, [...marked.keys()], [])) as Buffer[]
+    return [...marked.values()].flatMap((key, index) =>
+      namesOfMarks(texts[index] as Buffer).map((name): [Key, string] => [key, name]),
+    )
+  }
+
+  /** Names of keys, on every node. One may come twice. */
+  private async *scan(pattern: string): AsyncGenerator<string, void, undefined> {
+    for (const node of await this.connection.masters()) {
+      let cursor = '0'
+      do {
+        const [next, names] = await this.step(node, cursor, pattern)
+        yield* names
+        cursor = next
+      } while (cursor !== '0')
+    }
+  }
+
+  private async step(node: Redis, cursor: string, pattern: string): Promise<[string, string[]]> {
+    try {
+      return await node.scan(cursor, 'MATCH', pattern, 'COUNT', STEP)
+    } catch (error) {
+      throw this.connection.explained(error)
+    }
+  }
+}
+
+function fieldsOf({ key, firstSeen, lastSeen, counts, data }: UserRecord): [string, string | number][] {
+  checkActivity([
+    { key, at: firstSeen, counts },
+    { key, at: lastSeen },
+  ])
+  return [
+    ['f', firstSeen],
+    ['l', lastSeen],
+    ...Object.entries(counts).map(([name, count]): [string, number] => [`c${name}`, count]),
+    ...Object.entries(data).map(([name, value]): [string, string] => [
+      `d${name}`,
+      jsonText(value, `users.data.${name}`),
+    ]),
+  ]
+}
+
+/** A text that is no subject's belongs to somebody else. */
+function subjectOf(text: string): Key | undefined {
+  try {
+    return textKey(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What a pattern of keys takes as it is. */
+function escaped(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
+}
