@@ -42,7 +42,7 @@ test('urlencoded and multipart bodies are coerced', async () => {
   const fields = {
     chat_id: String(group.id),
     user_id: String(bob.id),
-    permissions: '{"can_send_messages":"x"}',
+    permissions: '{"can_send_messages":false}',
   }
   const url = `${telegram.apiRoot}/bot${bot.token}`
   const urlencoded = await fetch(`${url}/restrictChatMember`, {
@@ -61,10 +61,10 @@ test('urlencoded and multipart bodies are coerced', async () => {
 })
 
 test('what is not there is said in Telegram’s shape', async () => {
-  expect(await call('sendSticker', { chat_id: 1 })).toEqual({
+  expect(await call('sendGame', { chat_id: 1 })).toEqual({
     ok: false,
     error_code: 501,
-    description: 'Not Implemented: the embedded Telegram does not serve sendSticker yet',
+    description: 'Not Implemented: the embedded Telegram does not serve sendGame yet',
   })
   expect(await call('sendTelegram')).toEqual({
     ok: false,

@@ -71,18 +71,18 @@ test('parameters are refused in the words of Telegram', () => {
   expect(wrong({ entities: 'bold' })).toBe('expected an Array of MessageEntity')
   expect(wrong({ entities: [5] })).toBe("can't parse MessageEntity: expected an Object")
   expect(wrong({ entities: [{ type: 'bold', offset: 0 }] })).toBe(
-    'can\'t parse MessageEntity: can\'t find field "length"',
+    'can\'t parse MessageEntity: Can\'t find field "length"',
   )
   expect(wrong({ entities: [{ type: 'bold', offset: {}, length: 1 }] })).toBe(
-    'can\'t parse MessageEntity: field "offset" must be of type Number',
+    'can\'t parse MessageEntity: Field "offset" must be of type Number',
   )
   expect(wrong({ reply_markup: 5 })).toBe('object expected as reply markup')
   expect(wrong({ reply_markup: {} })).toBeUndefined()
   expect(wrong({ reply_markup: { inline_keyboard: [[{ text: 'A', callback_data: 'a' }]] } })).toBeUndefined()
   expect(wrong({ reply_markup: { inline_keyboard: [[{ text: 'A', url: [] }]] } })).toMatch(
-    /can't parse reply markup: field "url" must be of type String/,
+    /can't parse reply markup: Field "url" must be of type String/,
   )
   expect(complaintAbout('sendMediaGroup', given({ media: [{ type: 'photo' }] }))).toMatch(
-    /can't find field "media"/,
+    /Can't find field "media"/,
   )
 })

@@ -3,14 +3,16 @@ import type { BotAccount } from '../world/accounts.js'
 import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'
-import { CallLog, type CallResult, type RecordedCall } from './calls.js'
+import { type BotCall, CallLog, type CallResult, type RecordedCall } from './calls.js'
+import { runChecked, updateInspector } from './checks.js'
 import { Addresses } from './courier.js'
 import { FaultPlan } from './faults.js'
 import type { Flood } from './flood.js'
 import { Link } from './link.js'
 import { METHODS } from './methods/index.js'
-import { methodNamed } from './methods/names.js'
+import { assertLoggedIn } from './methods/session.js'
 import { Params } from './params.js'
+import { type MethodName, methodNamed } from './schema/schema.js'
 import type { WebhookTiming } from './webhook.js'
 
 /** An answer, a connection to cut, or an answer that goes out otherwise than it should. */
@@ -31,6 +33,11 @@ export class BotApi {
   readonly log = new CallLog()
   readonly faults = new FaultPlan()
   readonly addresses = new Addresses()
+  /** Who answers in Telegram's place, by the id of the bot that asks; undefined leaves it to Telegram. */
+  readonly scripts = new Map<
+    number,
+    (method: string, params: BotCall['params']) => CallResult | 'drop' | undefined
+  >()
   readonly #links = new Map<number, Link>()
   readonly #closing = new AbortController()
 
@@ -39,7 +46,14 @@ export class BotApi {
     private readonly timing: WebhookTiming,
     /** Unless given, a bot may send as fast as it can. */
     private readonly flood?: Flood,
-  ) {}
+  ) {
+    world.inspect = updateInspector()
+  }
+
+  /** Whether the method does here what it does in Telegram; any other answers 501. */
+  isServed(method: MethodName): boolean {
+    return METHODS[method] !== undefined
+  }
 
   async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
     const method = methodNamed(name)
@@ -59,22 +73,25 @@ export class BotApi {
       if (!waited) return 'drop'
     }
     if (strike?.drop === true) return 'drop'
+    const scripted = strike?.answer ?? this.scripts.get(bot.id)?.(method, call.params)
+    if (scripted === 'drop') return 'drop'
     const result =
-      strike?.answer ??
+      scripted ??
       (await this.#run({ world: this.world, bot, params, link: this.linkOf(bot), signal }, method))
     this.log.finish(call, result)
     if (strike?.drop === 'after') return 'drop'
     return strike?.body === undefined ? result : { ok: undefined, result, body: strike.body }
   }
 
-  async #run(call: Call, method: keyof typeof METHODS): Promise<CallResult> {
+  async #run(call: Call, method: MethodName): Promise<CallResult> {
     const run = METHODS[method]
     if (run === undefined)
       return failure(501, `Not Implemented: the embedded Telegram does not serve ${method} yet`)
     let takeBack: (() => void) | undefined
     try {
+      assertLoggedIn(call)
       takeBack = this.flood?.admit(method, call)
-      return { ok: true, result: await run(call) }
+      return { ok: true, result: await runChecked(method, run, call) }
     } catch (error) {
       takeBack?.()
       if (error instanceof Refusal) return failure(error.code, error.description, error.parameters)

@@ -2,6 +2,7 @@ import { Refusal } from '../world/refusal.js'
 import { type BotApi, failure } from './bot-api.js'
 import type { CallResult } from './calls.js'
 import { paramsOf } from './request.js'
+import { describeBotApi } from './schema/openapi.js'
 
 /** A request as it came, over whatever: HTTP, or a function call within the process. */
 export interface Asking {
@@ -36,6 +37,7 @@ export async function exchange(api: BotApi, asking: Asking): Promise<Answering |
   const url = new URL(asking.target, 'http://127.0.0.1')
   const file = FILE_PATH.exec(url.pathname)
   if (file !== null) return download(api, decode(file[1]), decode(file[2]))
+  if (url.pathname === '/openapi.json') return openApi(api)
   const called = METHOD_PATH.exec(url.pathname)
   if (called === null) return answering(failure(404, 'Not Found'))
   const bot = api.world.accounts.botByToken(decode(called[1]))
@@ -62,6 +64,14 @@ function spoilt(result: CallResult, body: string): Answering {
   if (body === 'half') return { ...whole, brokenOffAt: Math.floor(whole.body.length / 2) }
   const type = /^\s*</.test(body) ? 'text/html' : 'text/plain'
   return { status: whole.status, type, body: Buffer.from(body) }
+}
+
+/** The same whenever it is asked for, so it is written once. */
+let document: Buffer | undefined
+
+function openApi(api: BotApi): Answering {
+  document ??= Buffer.from(JSON.stringify(describeBotApi('/', (method) => api.isServed(method))))
+  return { status: 200, type: 'application/json', body: document }
 }
 
 function unauthorized(token: string): CallResult {

@@ -2,8 +2,8 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { nearest } from '../../core/nearest.js'
 import type { CallResult } from './calls.js'
-import { METHOD_NAMES, type MethodName, methodNamed } from './methods/names.js'
 import type { Params } from './params.js'
+import { METHOD_NAMES, type MethodName, methodNamed } from './schema/schema.js'
 
 /**
  * What goes wrong with a call: an error Telegram answers, a delay before the call is served, a cut connection

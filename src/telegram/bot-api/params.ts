@@ -86,6 +86,11 @@ export class Params {
     return Object.fromEntries(described)
   }
 
+  /** An object or a list, read from JSON where it came as a text. */
+  json(name: string): unknown {
+    return this.#json(name)
+  }
+
   #json(name: string): unknown {
     if (!this.has(name)) return undefined
     const value = this.#values.get(name)
@@ -93,7 +98,8 @@ export class Params {
     try {
       return JSON.parse(value)
     } catch {
-      throw badRequest(`can't parse ${name.replaceAll('_', ' ')} JSON object`)
+      const called = name === 'reply_markup' ? 'reply keyboard markup' : name.replaceAll('_', ' ')
+      throw badRequest(`can't parse ${called} JSON object`)
     }
   }
 }

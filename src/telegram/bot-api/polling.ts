@@ -45,9 +45,9 @@ export class Polling {
     return this.#wait(Math.min(timeout, LONGEST_POLL) * 1000, limit, signal)
   }
 
-  /** Ends the waiting poll, if any, with a 409 of these words. */
-  interrupt(words: string): void {
-    this.#abortWaiting?.(new Refusal(409, words))
+  /** Ends the waiting poll, if any, with these words. */
+  interrupt(words: string, code = 409): void {
+    this.#abortWaiting?.(new Refusal(code, words))
   }
 
   #wait(milliseconds: number, limit: number, signal: AbortSignal): Promise<Update[]> {

@@ -137,8 +137,6 @@ export interface SharedChat {
   readonly username?: string
   permissions: Permissions
   readonly members: Map<number, Membership>
-  /** What members are called, besides the titles of administrators. */
-  readonly tags: Map<number, string>
   readonly joinRequests: Map<number, JoinRequest>
   /** By their address, oldest first. */
   readonly invites: Map<string, InviteLink>

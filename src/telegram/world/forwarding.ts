@@ -18,11 +18,21 @@ const NOT_CONTENT: ReadonlySet<string> = new Set([
   'has_protected_content',
   'ephemeral_message_id',
   'receiver_user',
+  'via_bot',
+  'sender_tag',
+  'author_signature',
 ] satisfies (keyof Message)[])
 
 /** What a message says, without who said it where, when, in answer to what and with which buttons. */
 export function contentOf(message: Message): Content {
   return Object.fromEntries(Object.entries(message).filter(([name]) => !NOT_CONTENT.has(name)))
+}
+
+/** The rest of it: who said it where, when, and in answer to what. */
+export function withoutContent(message: Message): Message {
+  return Object.fromEntries(
+    Object.entries(message).filter(([name]) => NOT_CONTENT.has(name)),
+  ) as unknown as Message
 }
 
 /** Who said it first, also where it was forwarded before. */

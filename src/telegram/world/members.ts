@@ -13,12 +13,13 @@ export type Membership =
       readonly promotedBy: number
       readonly customTitle?: string
     }
-  | { readonly status: 'member' }
+  | { readonly status: 'member'; readonly tag?: string }
   | {
       readonly status: 'restricted'
       readonly isMember: boolean
       readonly permissions: Permissions
       readonly untilDate: number
+      readonly tag?: string
     }
   | { readonly status: 'left' }
   | { readonly status: 'kicked'; readonly untilDate: number }
@@ -46,6 +47,7 @@ const PERMISSIONS = [
 ] as const satisfies readonly (keyof ChatPermissions)[]
 
 const MEDIA = PERMISSIONS.slice(0, 7)
+const KINDS_OF_MEDIA = PERMISSIONS.slice(1, 7)
 
 /**
  * Completes what the bot gave to all sixteen. Unless `independent`, sending "other messages" or previews implies
@@ -53,6 +55,12 @@ const MEDIA = PERMISSIONS.slice(0, 7)
  */
 export function completePermissions(given: ChatPermissions, independent: boolean): Permissions {
   const complete = Object.fromEntries(PERMISSIONS.map((name) => [name, given[name] === true])) as Permissions
+  // What all six were in one until Bot API 6.5; Telegram still takes it.
+  const { can_send_media_messages: all } = given as { readonly can_send_media_messages?: boolean }
+  if (all === true && KINDS_OF_MEDIA.every((name) => given[name] === undefined)) {
+    for (const name of KINDS_OF_MEDIA) complete[name] = true
+    if (!independent) complete.can_send_messages = true
+  }
   // Left out, it follows can_send_messages (Bot API, ChatPermissions).
   if (given.can_react_to_messages === undefined) complete.can_react_to_messages = complete.can_send_messages
   if (given.can_edit_tag === undefined) complete.can_edit_tag = complete.can_pin_messages
@@ -151,6 +159,18 @@ export function hasRight(membership: Membership, right: Right): boolean {
   return membership.status === 'administrator' && membership.rights[right] === true
 }
 
+/** Whether they speak as the group. */
+export function isAnonymous(membership: Membership): boolean {
+  if (membership.status === 'creator') return membership.isAnonymous
+  return membership.status === 'administrator' && membership.rights.is_anonymous
+}
+
+/** What somebody is called in the chat: their tag, or their title as an administrator. */
+export function calledIn(membership: Membership): string | undefined {
+  if (membership.status === 'creator' || membership.status === 'administrator') return membership.customTitle
+  return membership.status === 'member' || membership.status === 'restricted' ? membership.tag : undefined
+}
+
 /** The Bot API's ChatMember, as `viewerId` sees it. */
 export function describeMember(user: User, membership: Membership, viewerId: number): ChatMember {
   switch (membership.status) {
@@ -176,9 +196,12 @@ export function describeMember(user: User, membership: Membership, viewerId: num
         until_date: membership.untilDate,
         is_member: membership.isMember,
         ...membership.permissions,
+        ...(membership.tag !== undefined && { tag: membership.tag }),
       }
     case 'kicked':
       return { user, status: 'kicked', until_date: membership.untilDate }
+    case 'member':
+      return { user, status: 'member', ...(membership.tag !== undefined && { tag: membership.tag }) }
     default:
       return { user, status: membership.status }
   }

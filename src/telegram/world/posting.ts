@@ -1,4 +1,4 @@
-import type { InlineKeyboardMarkup, Message, Update, User } from 'grammy/types'
+import type { InlineKeyboardMarkup, Message, Update } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
 import {
   describeChat,
@@ -8,8 +8,8 @@ import {
   type Topic,
   type WorldChat,
 } from './chats.js'
-import { contentOf, originOf } from './forwarding.js'
-import { isIn } from './members.js'
+import { contentOf, originOf, withoutContent } from './forwarding.js'
+import { calledIn, isAnonymous, isIn } from './members.js'
 import { isMeantFor } from './privacy.js'
 import { noteTurn } from './speaking.js'
 import type { World } from './world.js'
@@ -57,7 +57,7 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   const message: Message = {
     message_id: id,
     ...(threadId !== undefined && { message_thread_id: threadId, is_topic_message: true as const }),
-    ...senderOf(chat, draft),
+    ...senderOf(world, chat, draft),
     chat: described,
     date: world.date(),
     ...(ephemeral && {
@@ -84,12 +84,21 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   return stored
 }
 
-function senderOf(chat: WorldChat, draft: Draft): { from?: User; sender_chat?: Message['chat'] } {
+type Sender = Pick<Message, 'from' | 'sender_chat' | 'sender_tag' | 'author_signature'>
+
+function senderOf(world: World, chat: WorldChat, draft: Draft): Sender {
   if (chat.kind === 'channel') return { sender_chat: describeChat(chat) }
-  if (draft.onBehalfOf === undefined) return { from: draft.author.user }
+  if (chat.kind === 'private') return { from: draft.author.user }
+  const membership = world.membership(chat, draft.author.id)
+  const voice = draft.onBehalfOf ?? (isAnonymous(membership) ? chat : undefined)
+  const called = voice === undefined || voice === chat ? calledIn(membership) : undefined
+  const tag = called === undefined || chat.kind !== 'supergroup' ? {} : { sender_tag: called }
+  if (voice === undefined) return { from: draft.author.user, ...tag }
   return {
-    from: draft.onBehalfOf === chat ? GROUP_ANONYMOUS_BOT : CHANNEL_BOT,
-    sender_chat: describeChat(draft.onBehalfOf),
+    from: voice === chat ? GROUP_ANONYMOUS_BOT : CHANNEL_BOT,
+    sender_chat: describeChat(voice),
+    ...tag,
+    ...(called !== undefined && { author_signature: called }),
   }
 }
 
@@ -141,9 +150,20 @@ export function edit(world: World, stored: StoredMessage, content: Content): voi
   announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
   if (stored.copy === undefined) return
   // The discussion group shows the post as it is now.
-  const { text: _, entities: __, caption: ___, caption_entities: ____, ...rest } = stored.copy.message
-  stored.copy.message = rest
+  stored.copy.message = withoutContent(stored.copy.message)
   edit(world, stored.copy, contentOf(stored.message))
+}
+
+/** Puts other content and another keyboard in the place of what a message says. */
+export function rewrite(
+  world: World,
+  stored: StoredMessage,
+  content: Content,
+  markup: InlineKeyboardMarkup | undefined,
+): void {
+  const { reply_markup: _, ...identity } = withoutContent(stored.message)
+  stored.message = markup === undefined ? identity : { ...identity, reply_markup: markup }
+  edit(world, stored, content)
 }
 
 /** A keyboard changes silently: no edit date, and no update. */
@@ -214,6 +234,7 @@ const SERVICE = [
   'migrate_to_chat_id',
   'migrate_from_chat_id',
   'group_chat_created',
+  'refunded_payment',
 ] as const satisfies readonly (keyof Message)[]
 
 export function isService(message: Message): boolean {

@@ -1,6 +1,7 @@
 /** The latest of a kind, by id; the oldest go. */
-export class Shelf<Item> {
+export class Shelf<Item extends object> {
   readonly #items = new Map<string, Item>()
+  readonly #ids = new WeakMap<Item, string>()
 
   constructor(private readonly keptAtMost: number) {}
 
@@ -8,8 +9,14 @@ export class Shelf<Item> {
     return this.#items.get(id)
   }
 
+  /** The id that an item was last kept under. */
+  idOf(item: Item): string | undefined {
+    return this.#ids.get(item)
+  }
+
   keep(id: string, item: Item): void {
     this.#items.set(id, item)
+    this.#ids.set(item, id)
     if (this.#items.size <= this.keptAtMost) return
     for (const oldest of this.#items.keys()) {
       this.#items.delete(oldest)

@@ -30,6 +30,7 @@ export class UpdateQueue {
   #nextId = FIRST_UPDATE_ID
   #allowed: ReadonlySet<string> | undefined
   readonly #listeners = new Set<() => void>()
+  readonly #newsListeners = new Set<(update: Update) => void>()
 
   constructor(private readonly now: () => Ms) {}
 
@@ -46,11 +47,8 @@ export class UpdateQueue {
     return this.#allowed === undefined ? !ONLY_WHEN_NAMED.has(kind) : this.#allowed.has(kind)
   }
 
-  /** Whether the bot wants it. */
-  push<K extends UpdateKind>(kind: K, payload: NonNullable<Update[K]>): boolean {
-    if (!this.wants(kind)) return false
-    this.#add({ update_id: this.#nextId, [kind]: payload }, false)
-    return true
+  push<K extends UpdateKind>(kind: K, payload: NonNullable<Update[K]>): void {
+    if (this.wants(kind)) this.#add({ update_id: this.#nextId, [kind]: payload }, false)
   }
 
   /** Puts an update in as it is, past `allowed_updates`. Without an id it gets the next one. */
@@ -66,6 +64,7 @@ export class UpdateQueue {
     if (Number.isSafeInteger(update_id + 1) && update_id >= this.#nextId) this.#nextId = update_id + 1
     if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
     this.#pending.add({ update, at: this.now(), injected, handedOut: false })
+    for (const listener of this.#newsListeners) listener(update)
     this.#changed()
   }
 
@@ -117,6 +116,12 @@ export class UpdateQueue {
   watch(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Calls back with each update from when it waits, until the returned function is called. */
+  watchNew(listener: (update: Update) => void): () => void {
+    this.#newsListeners.add(listener)
+    return () => this.#newsListeners.delete(listener)
   }
 
   #dropOldest(count: number): void {

@@ -11,12 +11,14 @@ import {
   type WorldChat,
 } from './chats.js'
 import type { TelegramClock } from './clock.js'
-import { Files } from './files.js'
+import { Files, type StoredFile } from './files.js'
+import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
 import { hasRight, isIn, type Membership, newPermissions } from './members.js'
 import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
 import { Shelf } from './shelf.js'
+import { StarLedger } from './stars.js'
 import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
 
@@ -76,6 +78,14 @@ export interface ShippingAnswer extends CheckoutAnswer {
   readonly shipping_options?: readonly Record<string, unknown>[]
 }
 
+/** What a link to pay by is for. */
+export interface InvoiceLink {
+  readonly botId: number
+  readonly payload: string
+  readonly amount: number
+  readonly currency: string
+}
+
 /** What a bot decides about somebody who asks to join; `queue` leaves it to the administrators. */
 export type JoinAnswer = 'approve' | 'decline' | 'queue'
 
@@ -100,10 +110,19 @@ export class World {
   readonly accounts: Accounts
   readonly files = new Files()
   readonly stickerSets = new StickerSets()
+  readonly stars = new StarLedger()
+  /** What somebody shows of themselves, latest first; by account. */
+  readonly profilePhotos = new Map<number, readonly StoredFile[]>()
+  /** What links of bots sell, by address; the last ten thousand. */
+  readonly invoiceLinks = new Shelf<InvoiceLink>(10_000)
   readonly callbackQueries: OpenQueries<CallbackAnswer>
   readonly inlineQueries: OpenQueries<InlineAnswer>
   readonly checkoutQueries: OpenQueries<CheckoutAnswer>
   readonly shippingQueries: OpenQueries<ShippingAnswer>
+  /** What each result of an answered inline query becomes once somebody picks it. */
+  readonly inlineChoices = new WeakMap<InlineAnswer, readonly InlineChoice[]>()
+  /** What people sent via bots that may edit it, by inline_message_id; the last ten thousand. */
+  readonly inlineMessages = new Shelf<StoredMessage>(10_000)
   /** By id; the last ten thousand. */
   readonly polls = new Shelf<WorldPoll>(10_000)
   /** What bots call the things they sell, which nobody sees but they. */
@@ -174,7 +193,6 @@ export class World {
       ...(options.username !== undefined && { username: options.username }),
       permissions: newPermissions(kind),
       members: new Map(),
-      tags: new Map(),
       joinRequests: new Map(),
       invites: new Map(),
       history: new History(() => this.clock.now()),
@@ -263,7 +281,8 @@ export class World {
   }
 
   emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {
-    if (bot.queue.push(kind, payload)) this.inspect?.(kind, payload)
+    if (bot.queue.wants(kind)) this.inspect?.(kind, payload)
+    bot.queue.push(kind, payload)
   }
 
   /** A raw update from outside; the queries in it can be answered like those of people. */

@@ -1,4 +1,4 @@
-import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types'
+import type { InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity } from 'grammy/types'
 import type { PersonAccount } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { parseFormatted, settleText } from '../../world/formatting.js'
@@ -35,10 +35,15 @@ const TOO_LONG = new Map([
   ['caption', 'message caption is too long'],
 ])
 
-export function textContent({ world, params }: Call): { text: string; entities?: MessageEntity[] } {
+export function textContent({ world, params }: Call): Content & { readonly text: string } {
   const { text, entities } = formattedText(world, params, 'text', LONGEST_TEXT)
   if (text === '') throw badRequest('message text is empty')
-  return { text, ...(entities.length > 0 && { entities }) }
+  const preview = params.object('link_preview_options')
+  return {
+    text,
+    ...(entities.length > 0 && { entities }),
+    ...(preview !== undefined && { link_preview_options: preview as LinkPreviewOptions }),
+  }
 }
 
 export function captionContent(
@@ -60,14 +65,14 @@ export function inlineKeyboard(params: Params): InlineKeyboardMarkup | undefined
   for (const button of rows.flat() as Record<string, unknown>[]) {
     if (typeof button.text !== 'string' || button.text.trim() === '')
       throw badRequest(
-        "can't parse inline keyboard button: text buttons are unallowed in the inline keyboard",
+        "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
       )
     const data = button.callback_data
     if (data !== undefined && (typeof data !== 'string' || data === '' || Buffer.byteLength(data) > 64))
       throw badRequest('BUTTON_DATA_INVALID')
     if (Object.keys(button).every((key) => ['text', 'style', 'icon_custom_emoji_id'].includes(key)))
       throw badRequest(
-        "can't parse inline keyboard button: text buttons are unallowed in the inline keyboard",
+        "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
       )
   }
   return rows.length === 0 ? undefined : ({ inline_keyboard: rows } as InlineKeyboardMarkup)

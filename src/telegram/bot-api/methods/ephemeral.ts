@@ -1,21 +1,33 @@
 import type { StoredMessage } from '../../world/chats.js'
-import { edit, editMarkup, remove } from '../../world/posting.js'
+import { editMarkup, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
 import { inlineKeyboard, textContent } from './content.js'
-import { notModified, presentChat } from './messages.js'
+import { change, recaptioned } from './editing.js'
+import { mediaItem } from './media.js'
+import { presentChat } from './messages.js'
 
 /** Ephemeral messages have ids of their own, and methods of their own. */
 export const ephemeralMethods: Methods = {
   editEphemeralMessageText(call) {
     const content = textContent(call)
     const stored = ephemeralMessage(call, 'message to edit not found')
-    const markup = inlineKeyboard(call.params)
-    const { text, entities: _, reply_markup, ...rest } = stored.message
-    if (text === content.text && JSON.stringify(reply_markup) === JSON.stringify(markup)) throw notModified()
-    stored.message = rest
-    edit(call.world, stored, content)
-    editMarkup(call.world, stored, markup)
+    if (stored.message.text === undefined) throw badRequest('there is no text in the message to edit')
+    change(call, stored, content)
+    return true
+  },
+
+  editEphemeralMessageCaption(call) {
+    const stored = ephemeralMessage(call, 'message to edit not found')
+    change(call, stored, recaptioned(call, stored))
+    return true
+  },
+
+  editEphemeralMessageMedia(call) {
+    const given = call.params.object('media')
+    if (given === undefined) throw badRequest('parameter "media" is required')
+    const { content } = mediaItem(call, given, false)
+    change(call, ephemeralMessage(call, 'message to edit not found'), content)
     return true
   },
 

@@ -1,6 +1,7 @@
 import type { Methods } from '../call.js'
 import { chatSettingMethods } from './chat-settings.js'
 import { chatMethods } from './chats.js'
+import { editingMethods } from './editing.js'
 import { ephemeralMethods } from './ephemeral.js'
 import { forwardingMethods } from './forwarding.js'
 import { inviteMethods } from './invites.js'
@@ -13,6 +14,8 @@ import { pollMethods } from './polls.js'
 import { profileMethods } from './profile.js'
 import { queryMethods } from './queries.js'
 import { reactionMethods } from './reactions.js'
+import { sessionMethods } from './session.js'
+import { starMethods } from './stars.js'
 import { stickerMethods } from './stickers.js'
 import { thingMethods } from './things.js'
 import { topicMethods } from './topics.js'
@@ -26,6 +29,7 @@ export const METHODS: Methods = {
   ...memberMethods,
   ...inviteMethods,
   ...messageMethods,
+  ...editingMethods,
   ...forwardingMethods,
   ...pinMethods,
   ...reactionMethods,
@@ -37,5 +41,7 @@ export const METHODS: Methods = {
   ...ephemeralMethods,
   ...mediaMethods,
   ...stickerMethods,
+  ...starMethods,
+  ...sessionMethods,
   ...queryMethods,
 }

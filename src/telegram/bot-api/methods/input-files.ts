@@ -20,8 +20,7 @@ export function fileNamed(call: Call, given: string | undefined, kind: FileKind)
     const upload = call.params.upload(given.slice('attach://'.length))
     return upload === undefined ? undefined : keep(call, upload, kind)
   }
-  // The embedded Telegram never talks to the network.
-  if (/^https?:\/\//i.test(given)) throw badRequest('failed to get HTTP URL content')
+  if (/^https?:\/\//i.test(given)) return standIn(call, given)
   const file = call.world.files.find(given)
   const sentAs = kindOf(given)
   if (file === undefined || sentAs === undefined) throw badRequest('wrong file identifier/HTTP URL specified')
@@ -29,6 +28,30 @@ export function fileNamed(call: Call, given: string | undefined, kind: FileKind)
     throw badRequest(`can't use file of type ${calledOf(sentAs)} as ${calledOf(kind)}`)
   return file
 }
+
+/** The embedded Telegram never talks to the network: an address stands for what is there, and the same is the same file. */
+function standIn({ world }: Call, address: string): StoredFile {
+  if (!URL.canParse(address)) throw badRequest('wrong HTTP URL specified')
+  const { hostname, pathname } = new URL(address)
+  if (!/\.[a-z]|^localhost$|^[\d.]+$|^\[/i.test(hostname)) throw badRequest('wrong HTTP URL specified')
+  const name = pathname.split('/').at(-1) || 'file'
+  const type = TYPES.get(name.split('.').at(-1)?.toLowerCase() ?? '') ?? 'application/octet-stream'
+  return world.files.store(Buffer.from(address), name, type)
+}
+
+const TYPES = new Map([
+  ['jpg', 'image/jpeg'],
+  ['jpeg', 'image/jpeg'],
+  ['png', 'image/png'],
+  ['webp', 'image/webp'],
+  ['gif', 'image/gif'],
+  ['mp4', 'video/mp4'],
+  ['webm', 'video/webm'],
+  ['mp3', 'audio/mpeg'],
+  ['ogg', 'audio/ogg'],
+  ['pdf', 'application/pdf'],
+  ['zip', 'application/zip'],
+])
 
 /** A file that must be there. */
 export function neededFile(call: Call, name: string, kind: FileKind): StoredFile {

@@ -1,35 +1,49 @@
-import type { Message } from 'grammy/types'
+import { randomBytes } from 'node:crypto'
+import type { Invoice, Message } from 'grammy/types'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
 import { say } from './sending.js'
 
 export const invoiceMethods: Methods = {
   sendInvoice(call) {
-    const { params } = call
-    const title = text(call, 'title', 32, 'PRODUCT_TITLE_INVALID')
-    const description = text(call, 'description', 255, 'PRODUCT_DESCRIPTION_INVALID')
-    const payload = params.text('payload') ?? ''
-    if (payload === '' || Buffer.byteLength(payload) > 128) throw badRequest('INVOICE_PAYLOAD_INVALID')
-    const currency = params.text('currency') ?? ''
-    if (!/^[A-Z]{3}$/.test(currency)) throw badRequest('CURRENCY_INVALID')
-    const prices = params.objects('prices') ?? []
-    const total = prices.reduce((sum, { amount }) => sum + Number(amount), 0)
-    if (prices.length === 0 || !Number.isSafeInteger(total) || total <= 0)
-      throw badRequest('CURRENCY_TOTAL_AMOUNT_INVALID')
-    // Stars go to Telegram itself, all else through a provider.
-    if (currency === 'XTR' && prices.length !== 1) throw badRequest('STARS_INVOICE_INVALID')
-    if (currency !== 'XTR' && !params.has('provider_token')) throw badRequest('PAYMENT_PROVIDER_INVALID')
-    const invoice = {
-      title,
-      description,
-      start_parameter: params.text('start_parameter') ?? '',
-      currency,
-      total_amount: total,
-    }
+    const { invoice, payload } = termsOf(call)
     const stored = say(call, { invoice })
     call.world.invoicePayloads.set(stored, payload)
     return stored.message as Message.InvoiceMessage
   },
+
+  createInvoiceLink(call) {
+    const { invoice, payload } = termsOf(call)
+    const link = `https://t.me/$${randomBytes(12).toString('base64url')}`
+    const { total_amount: amount, currency } = invoice
+    call.world.invoiceLinks.keep(link, { botId: call.bot.id, payload, amount, currency })
+    return link
+  },
+}
+
+function termsOf(call: Call): { readonly invoice: Invoice; readonly payload: string } {
+  const { params } = call
+  const title = text(call, 'title', 32, 'PRODUCT_TITLE_INVALID')
+  const description = text(call, 'description', 255, 'PRODUCT_DESCRIPTION_INVALID')
+  const payload = params.text('payload') ?? ''
+  if (payload === '' || Buffer.byteLength(payload) > 128) throw badRequest('INVOICE_PAYLOAD_INVALID')
+  const currency = params.text('currency') ?? ''
+  if (!/^[A-Z]{3}$/.test(currency)) throw badRequest('CURRENCY_INVALID')
+  const prices = params.objects('prices') ?? []
+  const total = prices.reduce((sum, { amount }) => sum + Number(amount), 0)
+  if (prices.length === 0 || !Number.isSafeInteger(total) || total <= 0)
+    throw badRequest('CURRENCY_TOTAL_AMOUNT_INVALID')
+  // Stars go to Telegram itself, all else through a provider.
+  if (currency === 'XTR' && prices.length !== 1) throw badRequest('STARS_INVOICE_INVALID')
+  if (currency !== 'XTR' && !params.has('provider_token')) throw badRequest('PAYMENT_PROVIDER_INVALID')
+  const invoice = {
+    title,
+    description,
+    start_parameter: params.text('start_parameter') ?? '',
+    currency,
+    total_amount: total,
+  }
+  return { invoice, payload }
 }
 
 function text({ params }: Call, name: string, longest: number, otherwise: string): string {

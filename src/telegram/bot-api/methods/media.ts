@@ -71,7 +71,19 @@ function send(call: Call, kind: MediaKind, captioned = true): Message {
 
 /** What is said about a file, in the parameters of a call or in one of its InputMedia. */
 function contentOf(call: Call, params: Params, kind: MediaKind, file: StoredFile): Content {
-  const details: MediaDetails = {
+  const isSticker = kind === 'sticker'
+  const details = {
+    ...detailsOf(call, params),
+    ...(isSticker && { sticker: knownSticker(call.world, file) }),
+  }
+  return {
+    ...mediaContent(kind, file, details),
+    ...(params.flag('has_spoiler') && SPOILABLE.has(kind) && { has_media_spoiler: true }),
+  }
+}
+
+export function detailsOf(call: Call, params: Params): MediaDetails {
+  return {
     width: within(params.integer('width'), MOST_PIXELS),
     height: within(params.integer('height'), MOST_PIXELS),
     duration: within(params.integer('duration'), LONGEST),
@@ -82,11 +94,6 @@ function contentOf(call: Call, params: Params, kind: MediaKind, file: StoredFile
     emoji: params.text('emoji'),
     thumbnail: isUpload(call, params, 'thumbnail') ? attached(call, params, 'thumbnail') : undefined,
     cover: attached(call, params, 'cover'),
-    sticker: kind === 'sticker' ? knownSticker(call.world, file) : undefined,
-  }
-  return {
-    ...mediaContent(kind, file, details),
-    ...(params.flag('has_spoiler') && SPOILABLE.has(kind) && { has_media_spoiler: true }),
   }
 }
 

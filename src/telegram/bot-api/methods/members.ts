@@ -25,7 +25,7 @@ export const memberMethods: Methods = {
 
   unbanChatMember(call) {
     const { world, bot, params } = call
-    const { chat, target } = chatAndTarget(call)
+    const { chat, target } = superchatAndTarget(call)
     const { status } = world.membership(chat, target.id)
     if (params.flag('only_if_banned') && status !== 'kicked') return true
     assertMayRestrict(world, chat, bot, target)
@@ -55,9 +55,37 @@ export const memberMethods: Methods = {
     return true
   },
 
+  setChatAdministratorCustomTitle(call) {
+    const { world, bot, params } = call
+    const { chat, target } = groupAndTarget(call)
+    const standing = world.membership(chat, target.id)
+    if (standing.status === 'creator') throw badRequest('only the owner can edit their custom title')
+    if (standing.status !== 'administrator') throw badRequest('user is not an administrator')
+    if (standing.promotedBy !== bot.id || !hasRight(world.membership(chat, bot.id), 'can_promote_members'))
+      throw badRequest('not enough rights to change custom title of the user')
+    const customTitle = titleIn(params.text('custom_title') ?? '', 'CUSTOM_TITLE_INVALID')
+    const { customTitle: _, ...rest } = standing
+    const next: Membership = customTitle === '' ? rest : { ...rest, customTitle }
+    changeMembership(world, { chat, target, next, performer: bot })
+    return true
+  },
+
+  setChatMemberTag(call) {
+    const { world, bot, params } = call
+    const { chat, target } = groupAndTarget(call)
+    if (!hasRight(world.membership(chat, bot.id), 'can_manage_tags')) throw badRequest('CHAT_ADMIN_REQUIRED')
+    const standing = world.membership(chat, target.id)
+    if (standing.status !== 'member' && standing.status !== 'restricted')
+      throw badRequest(isIn(standing) ? 'USER_ADMIN_INVALID' : 'USER_NOT_PARTICIPANT')
+    const tag = titleIn(params.text('tag') ?? '', 'TAG_INVALID')
+    const { tag: _, ...rest } = standing
+    changeMembership(world, { chat, target, next: tag === '' ? rest : { ...rest, tag }, performer: bot })
+    return true
+  },
+
   promoteChatMember(call) {
     const { world, bot, params } = call
-    const { chat, target } = chatAndTarget(call)
+    const { chat, target } = superchatAndTarget(call)
     assertMayPromote(world, chat, bot, target)
     const standing = world.membership(chat, target.id)
     if (!isIn(standing)) throw badRequest('USER_NOT_PARTICIPANT')
@@ -92,8 +120,30 @@ function ban(call: Call): true {
   const { chat, target } = chatAndTarget(call)
   assertMayRestrict(world, chat, bot, target)
   const untilDate = untilDateAt(params.integer('until_date'), world.date())
-  changeMembership(world, { chat, target, next: { status: 'kicked', untilDate }, performer: bot })
+  // A basic group keeps no list of the banned: whoever was removed may come back.
+  const next: Membership = chat.kind === 'group' ? LEFT : { status: 'kicked', untilDate }
+  changeMembership(world, { chat, target, next, performer: bot })
   return true
+}
+
+/** "0-16 characters, emoji are not allowed." */
+function titleIn(given: string, otherwise: string): string {
+  const title = given.trim()
+  if ([...title].length > 16 || /\p{Extended_Pictographic}/u.test(title)) throw badRequest(otherwise)
+  return title
+}
+
+function superchatAndTarget(call: Call): { chat: SharedChat; target: Account } {
+  const found = chatAndTarget(call)
+  if (found.chat.kind === 'group')
+    throw badRequest('method is available for supergroup and channel chats only')
+  return found
+}
+
+function groupAndTarget(call: Call): { chat: SharedChat; target: Account } {
+  const found = chatAndTarget(call)
+  if (found.chat.kind === 'channel') throw badRequest('method is available only for groups and supergroups')
+  return found
 }
 
 function chatAndTarget(call: Call): { chat: SharedChat; target: Account } {

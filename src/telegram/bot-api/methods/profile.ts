@@ -1,7 +1,13 @@
 import type { ChatAdministratorRights, MenuButton, UserProfilePhotos } from 'grammy/types'
+import { photoSize } from '../../world/media.js'
 import { completeRights } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, chatOf, type Methods, required } from '../call.js'
+import { Params } from '../params.js'
+import { fileNamed } from './input-files.js'
+
+/** A profile keeps its last hundred photos. */
+const MOST_PHOTOS = 100
 
 /** How a bot presents itself, by language; what is not set in one is told in the bot's own. */
 export const profileMethods: Methods = {
@@ -39,11 +45,35 @@ export const profileMethods: Methods = {
     return menuButtons.get(menuOwner(call)) ?? menuButtons.get(undefined) ?? { type: 'default' }
   },
 
-  /** People have no photos here. */
   getUserProfilePhotos(call): UserProfilePhotos {
+    const { world, params } = call
     const userId = required(call, 'user_id', 'invalid user_id specified')
-    if (call.world.accounts.find(userId) === undefined) throw badRequest('user not found')
-    return { total_count: 0, photos: [] }
+    if (world.accounts.find(userId) === undefined) throw badRequest('user not found')
+    const offset = Math.max(params.integer('offset') ?? 0, 0)
+    const limit = Math.min(Math.max(params.integer('limit') ?? 100, 1), 100)
+    const photos = world.profilePhotos.get(userId) ?? []
+    const shown = photos.slice(offset, offset + limit)
+    return { total_count: photos.length, photos: shown.map((photo) => [photoSize(photo)]) }
+  },
+
+  /** The new photo stands before those there were. */
+  setMyProfilePhoto(call) {
+    const given = new Params(new Map(Object.entries(call.params.object('photo') ?? {})))
+    const type = given.text('type') ?? ''
+    if (type === '') throw badRequest("photo isn't specified")
+    if (type !== 'static' && type !== 'animated') throw badRequest('invalid profile photo type specified')
+    const part = given.text(type === 'static' ? 'photo' : 'animation') ?? ''
+    if (!part.startsWith('attach://')) throw badRequest('photo must be uploaded as a file')
+    const photo = fileNamed(call, part, 'chat_photo')
+    if (photo === undefined) throw badRequest('photo must be uploaded as a file')
+    const former = call.world.profilePhotos.get(call.bot.id) ?? []
+    call.world.profilePhotos.set(call.bot.id, [photo, ...former].slice(0, MOST_PHOTOS))
+    return true
+  },
+
+  removeMyProfilePhoto({ world, bot }) {
+    world.profilePhotos.set(bot.id, (world.profilePhotos.get(bot.id) ?? []).slice(1))
+    return true
   },
 }
 

@@ -1,6 +1,7 @@
 import { badRequest } from '../../world/refusal.js'
 import type { CallbackAnswer, CheckoutAnswer, InlineAnswer, ShippingAnswer } from '../../world/world.js'
 import type { Methods } from '../call.js'
+import { readResults } from './inline-results.js'
 
 export const queryMethods: Methods = {
   answerCallbackQuery({ world, bot, params }) {
@@ -17,20 +18,19 @@ export const queryMethods: Methods = {
     return world.callbackQueries.answer(params.text('callback_query_id') ?? '', bot.id, answer)
   },
 
-  answerInlineQuery({ world, bot, params }) {
-    const results = params.objects('results') ?? []
-    if (results.length > 50) throw badRequest('RESULTS_TOO_MUCH')
-    const ids = results.map((result) => result.id)
-    if (ids.some((id) => id === undefined || id === '')) throw badRequest('RESULT_ID_EMPTY')
-    if (new Set(ids).size !== ids.length) throw badRequest('RESULT_ID_DUPLICATE')
+  answerInlineQuery(call) {
+    const { world, bot, params } = call
+    const choices = readResults(call)
+    if (Buffer.byteLength(params.text('next_offset') ?? '') > 64) throw badRequest('NEXT_OFFSET_INVALID')
     const cacheTime = params.integer('cache_time')
     const nextOffset = params.text('next_offset')
     const answer: InlineAnswer = {
-      results,
+      results: params.objects('results') ?? [],
       ...(cacheTime !== undefined && { cache_time: cacheTime }),
       ...(params.has('is_personal') && { is_personal: params.flag('is_personal') }),
       ...(nextOffset !== undefined && { next_offset: nextOffset }),
     }
+    world.inlineChoices.set(answer, choices)
     return world.inlineQueries.answer(params.text('inline_query_id') ?? '', bot.id, answer)
   },
 

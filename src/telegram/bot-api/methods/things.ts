@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
-import type { Location, Message } from 'grammy/types'
+import type { Contact, Location, Message } from 'grammy/types'
 import { badRequest } from '../../world/refusal.js'
-import type { Call, Methods } from '../call.js'
+import type { Methods } from '../call.js'
+import type { Params } from '../params.js'
 import { say } from './sending.js'
 
 /** The emoji that are thrown, and how many ways they fall. */
@@ -24,30 +25,33 @@ export const thingMethods: Methods = {
   },
 
   sendLocation(call) {
-    const location = locationOf(call)
+    const location = locationOf(call.params)
     return say(call, { location }).message as Message.LocationMessage
   },
 
   sendVenue(call) {
-    const location = locationOf(call)
-    const venue = { location, title: needed(call, 'title'), address: needed(call, 'address') }
+    const location = locationOf(call.params)
+    const venue = { location, title: needed(call.params, 'title'), address: needed(call.params, 'address') }
     return say(call, { venue, location }).message as Message.VenueMessage
   },
 
   sendContact(call) {
-    const lastName = call.params.text('last_name')
-    const vcard = call.params.text('vcard')
-    const contact = {
-      phone_number: needed(call, 'phone_number'),
-      first_name: needed(call, 'first_name'),
-      ...(lastName !== undefined && { last_name: lastName }),
-      ...(vcard !== undefined && { vcard }),
-    }
-    return say(call, { contact }).message as Message.ContactMessage
+    return say(call, { contact: contactOf(call.params) }).message as Message.ContactMessage
   },
 }
 
-function locationOf({ params }: Call): Location {
+export function contactOf(params: Params): Contact {
+  const lastName = params.text('last_name')
+  const vcard = params.text('vcard')
+  return {
+    phone_number: needed(params, 'phone_number'),
+    first_name: needed(params, 'first_name'),
+    ...(lastName !== undefined && { last_name: lastName }),
+    ...(vcard !== undefined && { vcard }),
+  }
+}
+
+export function locationOf(params: Params): Location {
   const latitude = params.number('latitude')
   const longitude = params.number('longitude')
   if (latitude === undefined) throw badRequest('latitude is empty')
@@ -59,7 +63,7 @@ function locationOf({ params }: Call): Location {
   return { latitude, longitude, ...Object.fromEntries(extra) }
 }
 
-function needed({ params }: Call, name: string): string {
+function needed(params: Params, name: string): string {
   const value = params.text(name)?.trim() ?? ''
   if (value === '') throw badRequest(`${name.replaceAll('_', ' ')} is empty`)
   return value

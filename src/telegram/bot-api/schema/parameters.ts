@@ -143,7 +143,7 @@ function checkOfUnion(expression: Expression): Check {
   return (value) => {
     if (!isObject(value)) return 'expected an Object'
     const given = value[field]
-    if (given === undefined) return `can't find field "${field}"`
+    if (given === undefined) return `Can't find field "${field}"`
     return (checks.get(given) ?? (() => `type "${String(given)}" is unsupported`))(value)
   }
 }
@@ -194,12 +194,13 @@ function checkOfFields(fields: ReadonlyMap<string, Field>): Check {
     .map((field) => [field, checkOfField(field)] as const)
   return (value) => {
     if (!isObject(value)) return 'expected an Object'
-    for (const [{ name, optional }, check] of checks) {
+    // A flag that is missing is off: JsonObject::get_optional_bool_field.
+    for (const [{ name, optional, type }, check] of checks) {
       const given = value[name]
       if (given !== undefined && given !== null) {
         const complaint = check(given)
         if (complaint !== undefined) return complaint
-      } else if (!optional) return `can't find field "${name}"`
+      } else if (!optional && type.kind !== 'boolean') return `Can't find field "${name}"`
     }
     return undefined
   }
@@ -212,7 +213,7 @@ function checkOfField({ name, type }: Field): Check {
   return (value) =>
     alternatives.some((one) => fits(one, value) ?? checkOf(one)(value) === undefined)
       ? undefined
-      : `field "${name}" must be ${nounOf(alternatives[0] as Expression)}`
+      : `Field "${name}" must be ${nounOf(alternatives[0] as Expression)}`
 }
 
 /** Whether a plain value is taken for one of this type; undefined: it is no type of plain values. */

@@ -1,0 +1,151 @@
+import type { InlineKeyboardMarkup, Message } from 'grammy/types'
+import type { StoredMessage } from '../../world/chats.js'
+import { contentOf } from '../../world/forwarding.js'
+import { hasRight } from '../../world/members.js'
+import { type Content, editMarkup, isService, rewrite } from '../../world/posting.js'
+import { badRequest } from '../../world/refusal.js'
+import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import { inlineKeyboard, textContent } from './content.js'
+import { captionOf, mediaItem } from './media.js'
+import { locationOf } from './things.js'
+
+type Edited<Sort> = Sort & { edit_date: number }
+
+/** Bots edit what they wrote, what others sent via them, and in channels what they may edit. */
+export const editingMethods: Methods = {
+  editMessageText(call) {
+    const content = textContent(call)
+    const stored = editableMessage(call)
+    if (stored.message.text === undefined) throw badRequest('there is no text in the message to edit')
+    return change(call, stored, content) as true | Edited<Message.TextMessage>
+  },
+
+  editMessageCaption(call) {
+    const stored = editableMessage(call)
+    return change(call, stored, recaptioned(call, stored)) as true | Edited<Message.CaptionableMessage>
+  },
+
+  /** Media takes the place of media or of a text; in an album only what may stand beside the rest. */
+  editMessageMedia(call) {
+    const given = call.params.object('media')
+    if (given === undefined) throw badRequest('parameter "media" is required')
+    const item = mediaItem(call, given, false)
+    const stored = editableMessage(call)
+    const former = kindIn(stored.message)
+    if (former === undefined && stored.message.text === undefined)
+      throw badRequest("message media can't be edited")
+    const album = stored.message.media_group_id
+    if (album !== undefined && former !== item.kind) {
+      if (item.kind === 'animation') throw badRequest("message content type can't be used in an album")
+      if ([former, item.kind].some((kind) => kind === 'audio' || kind === 'document'))
+        throw badRequest("can't change media type in the album")
+    }
+    const content = { ...item.content, ...(album !== undefined && { media_group_id: album }) }
+    return change(call, stored, content) as true | Edited<Message>
+  },
+
+  editMessageReplyMarkup(call) {
+    const stored = editableMessage(call)
+    const markup = inlineKeyboard(call.params)
+    if (JSON.stringify(stored.message.reply_markup) === JSON.stringify(markup)) throw notModified()
+    editMarkup(call.world, stored, markup)
+    return answer(call, stored) as true | Edited<Message>
+  },
+
+  editMessageLiveLocation(call) {
+    const location = locationOf(call.params)
+    const stored = editableMessage(call)
+    const period = liveLocationIn(call, stored)
+    const asked = call.params.integer('live_period')
+    const content = { location: { ...location, live_period: asked ?? period } }
+    return change(call, stored, content) as true | Edited<Message.LocationMessage>
+  },
+
+  stopMessageLiveLocation(call) {
+    const stored = editableMessage(call)
+    liveLocationIn(call, stored)
+    const { live_period: _, ...location } = stored.message.location as Message.LocationMessage['location']
+    return change(call, stored, { location }) as true | Edited<Message.LocationMessage>
+  },
+}
+
+/** The message that a call names: one of a chat, or one that somebody sent via the bot. */
+function editableMessage(call: Call): StoredMessage {
+  const { params, world, bot } = call
+  if (!params.has('chat_id') && !params.has('message_id')) {
+    const id = params.text('inline_message_id') ?? ''
+    if (id === '') throw badRequest('message identifier is not specified')
+    const inline = world.inlineMessages.get(id)
+    if (inline?.viaBotId !== bot.id) throw badRequest('MESSAGE_ID_INVALID')
+    return inline
+  }
+  const chat = chatOf(call)
+  assertPresent(call, chat)
+  const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
+  if (stored === undefined) throw badRequest('message to edit not found')
+  const { message } = stored
+  const isFixed = isService(message) || message.forward_origin !== undefined || message.poll !== undefined
+  const own = stored.authorId === bot.id
+  const inChannel = chat.kind === 'channel' && hasRight(world.membership(chat, bot.id), 'can_edit_messages')
+  if (isFixed || (!own && !inChannel)) throw badRequest("message can't be edited")
+  return stored
+}
+
+/** Puts new content in the place of the old; without a keyboard in the call the message loses its own. */
+export function change(call: Call, stored: StoredMessage, content: Content): true | Message {
+  const markup = inlineKeyboard(call.params)
+  if (isSame(stored.message, content, markup)) throw notModified()
+  rewrite(call.world, stored, content, markup)
+  return answer(call, stored)
+}
+
+/** What is in a message, under another caption. */
+export function recaptioned(call: Call, stored: StoredMessage): Content {
+  const {
+    caption: _,
+    caption_entities: __,
+    show_caption_above_media: ___,
+    ...rest
+  } = contentOf(stored.message)
+  if (!isCaptionable(stored.message)) throw badRequest('there is no caption in the message to edit')
+  return { ...rest, ...captionOf(call, call.params) }
+}
+
+function isSame(message: Message, content: Content, markup: InlineKeyboardMarkup | undefined): boolean {
+  const sorted = (some: Content) => Object.entries(some).sort(([a], [b]) => (a < b ? -1 : 1))
+  const before = [sorted(contentOf(message)), message.reply_markup ?? null]
+  return JSON.stringify(before) === JSON.stringify([sorted(content), markup ?? null])
+}
+
+/** "If the edited message is not an inline message, the edited Message is returned, otherwise True." */
+function answer(call: Call, stored: StoredMessage): true | Message {
+  return call.params.has('inline_message_id') && !call.params.has('chat_id') ? true : stored.message
+}
+
+const KINDS = ['animation', 'photo', 'video', 'audio', 'document'] as const
+
+function kindIn(message: Message): (typeof KINDS)[number] | undefined {
+  return KINDS.find((kind) => message[kind] !== undefined)
+}
+
+function isCaptionable(message: Message): boolean {
+  return kindIn(message) !== undefined || message.voice !== undefined
+}
+
+/** For ever, as Telegram writes it (Bot API, sendLocation). */
+const FOREVER = 0x7fffffff
+
+function liveLocationIn({ world }: Call, { message, at }: StoredMessage): number {
+  const period = message.location?.live_period
+  if (message.venue !== undefined || message.location === undefined || period === undefined)
+    throw badRequest('there is no live location in the message to edit')
+  if (period !== FOREVER && world.clock.now() >= at + period * 1000)
+    throw badRequest("message can't be edited")
+  return period
+}
+
+export function notModified() {
+  return badRequest(
+    'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
+  )
+}

@@ -1,0 +1,105 @@
+import type { FileKind, StoredFile } from '../../world/files.js'
+import type { InlineChoice } from '../../world/inline.js'
+import { type MediaKind, mediaContent } from '../../world/media.js'
+import { type Content, LONGEST_TEXT } from '../../world/posting.js'
+import { badRequest, Refusal } from '../../world/refusal.js'
+import { knownSticker } from '../../world/stickers.js'
+import type { Call } from '../call.js'
+import { Params } from '../params.js'
+import { formattedText, inlineKeyboard } from './content.js'
+import { fileNamed } from './input-files.js'
+import { captionOf, detailsOf } from './media.js'
+import { contactOf, locationOf } from './things.js'
+
+/** What each result is called when it is a file, and where the file is named. */
+const MEDIA: Readonly<Record<string, { readonly kind: MediaKind; readonly name: string }>> = {
+  photo: { kind: 'photo', name: 'photo' },
+  gif: { kind: 'animation', name: 'gif' },
+  mpeg4_gif: { kind: 'animation', name: 'mpeg4' },
+  video: { kind: 'video', name: 'video' },
+  audio: { kind: 'audio', name: 'audio' },
+  voice: { kind: 'voice', name: 'voice' },
+  document: { kind: 'document', name: 'document' },
+  sticker: { kind: 'sticker', name: 'sticker' },
+}
+
+/** What the results of an inline query become once somebody picks one. */
+export function readResults(call: Call): readonly InlineChoice[] {
+  const results = call.params.objects('results') ?? []
+  if (results.length > 50) throw badRequest('too many inline query results specified')
+  const choices = results.map((result) => readResult(call, result))
+  const ids = choices.map(({ id }) => id)
+  if (ids.includes('')) throw badRequest('RESULT_ID_EMPTY')
+  if (ids.some((id) => Buffer.byteLength(id) > 64)) throw badRequest('RESULT_ID_INVALID')
+  if (new Set(ids).size !== ids.length) throw badRequest('RESULT_ID_DUPLICATE')
+  return choices
+}
+
+function readResult(call: Call, given: Record<string, unknown>): InlineChoice {
+  const params = new Params(new Map(Object.entries(given)))
+  try {
+    const markup = inlineKeyboard(params)
+    return { id: params.text('id') ?? '', content: contentOf(call, params), ...(markup && { markup }) }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    throw badRequest(`can't parse inline query result: ${error.description.replace(/^Bad Request: /, '')}`)
+  }
+}
+
+function contentOf(call: Call, params: Params): Content {
+  const type = params.text('type') ?? ''
+  const file = fileIn(call, params, type)
+  const instead = params.object('input_message_content')
+  if (instead !== undefined) return spelledOut(call, new Params(new Map(Object.entries(instead))))
+  if (file !== undefined) return file
+  switch (type) {
+    case 'article':
+      throw badRequest('Input message content is not specified')
+    case 'location':
+      return { location: locationOf(params) }
+    case 'venue':
+      return venueOf(params)
+    case 'contact':
+      return { contact: contactOf(params) }
+    default:
+      throw badRequest(`type "${type}" is unsupported for the inline query result`)
+  }
+}
+
+function fileIn(call: Call, params: Params, type: string): Content | undefined {
+  if (!Object.hasOwn(MEDIA, type)) return undefined
+  const { kind, name } = MEDIA[type] as { readonly kind: MediaKind; readonly name: string }
+  const file = named(call, params, name, kind)
+  if (file === undefined) throw badRequest(`Can't find field "${name}_file_id"`)
+  const details = detailsOf(call, params)
+  const content = mediaContent(kind, file, { ...details, sticker: knownSticker(call.world, file) })
+  return kind === 'sticker' ? content : { ...content, ...captionOf(call, params) }
+}
+
+function named(call: Call, params: Params, name: string, kind: FileKind): StoredFile | undefined {
+  return fileNamed(call, params.text(`${name}_file_id`) ?? params.text(`${name}_url`), kind)
+}
+
+/** An InputMessageContent: it is told apart by what it has. */
+function spelledOut(call: Call, params: Params): Content {
+  if (params.has('message_text')) {
+    const text = new Map<string, unknown>([
+      ['text', params.text('message_text')],
+      ['parse_mode', params.text('parse_mode') ?? ''],
+      ['entities', params.list('entities') ?? []],
+    ])
+    const parsed = formattedText(call.world, new Params(text), 'text', LONGEST_TEXT)
+    if (parsed.text === '') throw badRequest('Message text is empty')
+    return { text: parsed.text, ...(parsed.entities.length > 0 && { entities: parsed.entities }) }
+  }
+  if (params.has('address')) return venueOf(params)
+  if (params.has('latitude')) return { location: locationOf(params) }
+  if (params.has('phone_number')) return { contact: contactOf(params) }
+  throw badRequest('Input message content is not specified')
+}
+
+function venueOf(params: Params): Content {
+  const location = locationOf(params)
+  const [title, address] = [params.text('title') ?? '', params.text('address') ?? '']
+  return { location, venue: { location, title, address } }
+}

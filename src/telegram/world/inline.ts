@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto'
+import type { InlineKeyboardMarkup } from 'grammy/types'
+import type { BotAccount, PersonAccount } from './accounts.js'
+import type { SharedChat, StoredMessage, Topic, WorldChat } from './chats.js'
+import { type Content, post } from './posting.js'
+import type { World } from './world.js'
+
+/** What a result of an inline query becomes once somebody picks it. */
+export interface InlineChoice {
+  readonly id: string
+  readonly content: Content
+  readonly markup?: InlineKeyboardMarkup | undefined
+}
+
+/** Where and as whom somebody sends it. */
+export interface Picking {
+  readonly bot: BotAccount
+  readonly person: PersonAccount
+  readonly query: string
+  readonly chat: WorldChat
+  readonly onBehalfOf?: SharedChat | undefined
+  readonly thread?: Topic | undefined
+}
+
+/**
+ * Sends a result of an inline query in the name of the person, via the bot. The bot is told which was chosen, and may edit
+ * the message if it has a keyboard: then it gets an `inline_message_id`.
+ */
+export function pickResult(world: World, picking: Picking, choice: InlineChoice): StoredMessage {
+  const { bot, person, chat, query } = picking
+  const stored = post(world, chat, {
+    author: person,
+    content: choice.content,
+    viaBot: bot,
+    replyMarkup: choice.markup,
+    onBehalfOf: picking.onBehalfOf,
+    thread: picking.thread,
+  })
+  const inlineId = choice.markup === undefined ? undefined : randomBytes(20).toString('base64url')
+  if (inlineId !== undefined) world.inlineMessages.keep(inlineId, stored)
+  if (bot.hasInlineFeedback)
+    world.emit(bot, 'chosen_inline_result', {
+      result_id: choice.id,
+      from: person.user,
+      query,
+      ...(inlineId !== undefined && { inline_message_id: inlineId }),
+    })
+  return stored
+}
+
+/** The id by which the bot may edit a message that somebody sent via it. */
+export function inlineIdOf(world: World, stored: StoredMessage): string | undefined {
+  return stored.viaBotId === undefined ? undefined : world.inlineMessages.idOf(stored)
+}
