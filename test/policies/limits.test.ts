@@ -57,6 +57,7 @@ describe.each([
   test('lapse', async () => {
     const { clock, timers, ...time } = clockwork()
     const at = desk({ storage: storage(clock), clock, timers, throttle: '4/1h', limits: true })
+    await at.says(ALICE, 'hello')
     await at.guard.grant(BOB, 'vip')
     await at.guard.limits.set({ role: 'vip' }, 'user', '6/1h', { for: '1m', reason: 'a minute of fame' })
     await at.guard.limits.set(ALICE, 'user', '7/1h', { for: '1m' })

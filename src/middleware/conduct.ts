@@ -1,0 +1,181 @@
+import type { Context } from 'grammy'
+import type { Ms } from '../core/duration.js'
+import type { Facts } from '../core/facts.js'
+import type { Limit } from '../core/limit.js'
+import { type Key, keyText } from '../core/subject.js'
+import { isSoundLimit } from '../storage/plan.js'
+import type { Mark } from '../storage/storage.js'
+import { type Adaptation, limitAt, nextAmount } from './adapt.js'
+import type { Wired } from './guard.js'
+import type { House } from './house.js'
+import { ADAPTED_MARK } from './runtime-limits.js'
+
+/** Actors whose conduct is remembered at most; of whom it was longest ago it is forgotten. */
+const MOST_ACTORS = 10_000
+
+interface Record {
+  /** Updates that passed since the last refusal, or the last that was earned. */
+  good: number
+  /** Refusals since `from`. */
+  refusals: number
+  from: Ms
+  /** A change is being written: what happens meanwhile counts for the next. */
+  changing: boolean
+}
+
+/**
+ * Counts how actors fare with one limit and moves theirs when a threshold is reached. It counts in this process and writes nothing
+ * until then; what it writes is a mark, which the plan of every process reads.
+ */
+export class Conduct {
+  private readonly records = new Map<string, Record>()
+  private users = 0
+  private readonly stops: (() => void)[] = []
+
+  constructor(
+    private readonly house: House,
+    private readonly slot: string,
+    private readonly name: string,
+    private adaptation: Adaptation,
+  ) {}
+
+  /** Other options hold from now on. */
+  turn(adaptation: Adaptation): void {
+    this.adaptation = adaptation
+  }
+
+  /** Several chains may have the same limit: each refusal counts once. */
+  begin(): void {
+    if (this.users++ > 0) return
+    const { events } = this.house
+    this.stops.push(
+      events.watch('denied', ({ facts, ctx, verdict }) => {
+        const { guard, limit, reason } = verdict
+        if (guard === 'throttle' && limit === this.name && (reason === 'limited' || reason === 'penalised')) {
+          this.refused(facts, ctx)
+        }
+      }),
+      events.watch('shadow', ({ facts, ctx, guard, limit }) => {
+        if (guard === 'throttle' && limit === this.name) this.refused(facts, ctx)
+      }),
+    )
+  }
+
+  end(): void {
+    if (this.users === 0 || --this.users > 0) return
+    for (const stop of this.stops.splice(0)) stop()
+  }
+
+  /** An update passed. */
+  passed(facts: Facts, ctx: Context): void {
+    const { actor } = facts
+    if (actor === undefined) return
+    const record = this.recordOf(ctx.me.id, actor)
+    if (++record.good < this.adaptation.earnAfter || record.changing) return
+    record.good = 0
+    this.change(ctx.me.id, actor, record, 'earn')
+  }
+
+  private refused({ actor }: Facts, ctx: Context): void {
+    if (actor === undefined) return
+    const record = this.recordOf(ctx.me.id, actor)
+    const now = this.house.clock()
+    record.good = 0
+    if (now - record.from >= this.adaptation.loseWithin) {
+      record.from = now
+      record.refusals = 0
+    }
+    if (++record.refusals < this.adaptation.loseAfter || record.changing) return
+    record.refusals = 0
+    record.from = now
+    this.change(ctx.me.id, actor, record, 'lose')
+  }
+
+  private recordOf(bot: number, actor: Key): Record {
+    const name = `${bot} ${keyText(actor)}`
+    let record = this.records.get(name)
+    if (record === undefined) {
+      if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
+      record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: false }
+      this.records.set(name, record)
+    }
+    return record
+  }
+
+  private change(bot: number, key: Key, record: Record, how: 'earn' | 'lose'): void {
+    record.changing = true
+    const { background, events } = this.house
+    const run = background.run('throttle.adapt', async () => {
+      try {
+        await this.write(bot, key, how)
+      } finally {
+        record.changing = false
+      }
+    })
+    if (run) return
+    record.changing = false
+    events.tell('error', { error: new Error('too much under way'), during: 'throttle.adapt' })
+  }
+
+  private async write(bot: number, key: Key, how: 'earn' | 'lose'): Promise<void> {
+    const { storage, clock, events } = this.house
+    const mark = `${ADAPTED_MARK}${this.slot}`
+    const { base, holdFor } = this.adaptation
+    const held = await storage.marks.get(bot, key, mark)
+    const before = limitIn(held)
+    const now = clock()
+    const amount = nextAmount(this.adaptation, before?.amount ?? base.amount, how)
+    const after = amount === base.amount ? undefined : limitAt(this.adaptation, amount)
+    if (after === undefined && held === undefined) return
+    // At a bound nothing is written until half of the time has passed.
+    const isSame = before?.amount === amount && before.burst === after?.burst && before.per === base.per
+    if (isSame && (held?.until ?? Number.POSITIVE_INFINITY) - now > holdFor / 2) return
+    if (after === undefined) await storage.marks.remove(bot, mark, [key])
+    else {
+      await storage.marks.put(bot, mark, [{ key, mark: { since: now, until: now + holdFor, value: after } }])
+    }
+    if (!isSame) events.tell('limit.changed', { bot, key, limit: this.slot, before, after, by: 'adapt' })
+  }
+}
+
+/** By events, which all chains of a sentinel share, and slot. */
+const conducts = new WeakMap<object, Map<string, Conduct>>()
+
+/** What a limit that adapts does beside its check. */
+export function watchConduct(
+  house: House,
+  slot: string,
+  name: string,
+  adaptation: Adaptation,
+  counts: (facts: Facts) => boolean,
+): Wired<Context> {
+  const known = conducts.get(house.events) ?? new Map<string, Conduct>()
+  conducts.set(house.events, known)
+  let conduct = known.get(slot)
+  if (conduct === undefined) {
+    conduct = new Conduct(house, slot, name, adaptation)
+    known.set(slot, conduct)
+  }
+  const own = conduct
+  let begun = false
+  return {
+    begin() {
+      begun = true
+      own.turn(adaptation)
+      own.begin()
+    },
+    admit(facts, ctx) {
+      if (counts(facts)) own.passed(facts, ctx)
+      return undefined
+    },
+    async drain() {
+      if (begun) own.end()
+      begun = false
+    },
+  }
+}
+
+function limitIn(mark: Mark | undefined): Limit | undefined {
+  const limit = mark?.value as Limit | null | undefined
+  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
+}

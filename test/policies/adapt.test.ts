@@ -1,0 +1,248 @@
+import fc from 'fast-check'
+import { userKey } from '../../src/core/subject.js'
+import { type AdaptOptions, type LimitChangedEvent, memory, throttle } from '../../src/index.js'
+import { Stage } from '../middleware/rig.js'
+import { desk, later, says } from '../sentinel-desk.js'
+
+const ALICE = 7
+const MINUTE = 60_000
+const ADAPT: AdaptOptions = {
+  min: '2/1m',
+  max: '8/1m',
+  earn: { after: 4, by: 2 },
+  lose: { after: 3, within: '5m', to: 0.5 },
+  for: '1h',
+}
+
+function adapting(adapt: AdaptOptions = ADAPT, limit: `${number}/${string}` = '4/1m', remote = false) {
+  const time = new Stage()
+  const kept = memory({ clock: time.clock })
+  const at = desk({
+    clock: time.clock,
+    timers: time.timers,
+    storage: remote ? later(kept) : kept,
+    once: false,
+    throttle: { limit, algorithm: 'fixed', adapt, deny: 'silent' },
+  })
+  const changes: string[] = []
+  at.guard.on('limit.changed', ({ before, after, by }: LimitChangedEvent) => {
+    changes.push(`${before?.amount ?? 'usual'} → ${after?.amount ?? 'usual'} by ${by}`)
+  })
+  let nth = 0
+  return {
+    ...at,
+    time,
+    changes,
+    /** Says so many things, and tells how many passed. */
+    async talks(times: number, from = ALICE): Promise<number> {
+      const before = at.reached.length
+      for (let i = 0; i < times; i++) {
+        await at.handle(says(from, `sentence ${++nth}`))
+        await at.quiet()
+      }
+      return at.reached.length - before
+    },
+    stored: async () =>
+      (
+        (await at.guard.storage.marks.get(42, userKey(ALICE), 'adapted:throttle.user'))?.value as
+          | { amount: number }
+          | undefined
+      )?.amount,
+  }
+}
+
+describe('a limit that adapts', () => {
+  test('grows for who keeps to it, up to its bound', async () => {
+    const at = adapting()
+    expect(await at.talks(4)).toBe(4)
+    expect(await at.stored()).toBe(6)
+    at.time.advance(MINUTE)
+    expect(await at.talks(4)).toBe(4)
+    expect(await at.stored()).toBe(8)
+    at.time.advance(MINUTE)
+    expect(await at.talks(8)).toBe(8)
+    expect(at.changes).toEqual(['usual → 6 by adapt', '6 → 8 by adapt'])
+    await at.guard.close()
+  })
+
+  test('shrinks for who runs against it, down to its bound, and comes back in time', async () => {
+    const at = adapting()
+    // Four pass and bring two more; of the rest, three refusals cost a half.
+    expect(await at.talks(4)).toBe(4)
+    expect(await at.stored()).toBe(6)
+    expect(await at.talks(5)).toBe(2)
+    expect(await at.stored()).toBe(3)
+    at.time.advance(MINUTE)
+    expect(await at.talks(6)).toBe(3)
+    expect(await at.stored()).toBe(2)
+    at.time.advance(MINUTE)
+    expect(await at.talks(5)).toBe(2)
+    expect(at.changes).toEqual(['usual → 6 by adapt', '6 → 3 by adapt', '3 → 2 by adapt'])
+    at.time.advance(60 * MINUTE)
+    expect(await at.stored()).toBeUndefined()
+    expect(await at.talks(3)).toBe(3)
+    await at.guard.close()
+  })
+
+  test('forgives refusals that lie far apart, and begins to count anew after one', async () => {
+    const at = adapting({ ...ADAPT, earn: { after: 6 } })
+    for (let round = 0; round < 4; round++) {
+      expect(await at.talks(5)).toBe(4)
+      at.time.advance(5 * MINUTE)
+    }
+    expect(at.changes).toEqual([])
+    await at.guard.close()
+  })
+
+  test('is each user’s own, and the same in another process', async () => {
+    const at = adapting(ADAPT, '4/1m', true)
+    expect(await at.talks(7)).toBe(6)
+    expect(await at.talks(5, 8)).toBe(5)
+    const other = desk({
+      clock: at.time.clock,
+      timers: at.time.timers,
+      storage: at.guard.storage,
+      throttle: { limit: '4/1m', algorithm: 'fixed', adapt: ADAPT },
+    })
+    at.time.advance(MINUTE)
+    for (let nth = 0; nth < 10; nth++) await other.says(ALICE, `there ${nth}`)
+    await other.quiet()
+    expect(other.reached).toHaveLength(8)
+    await other.guard.close()
+    await at.guard.close()
+  })
+
+  test('gives way to what was set for the user and to roles', async () => {
+    const time = new Stage()
+    const at = desk({
+      clock: time.clock,
+      timers: time.timers,
+      once: false,
+      limits: true,
+      throttle: { limit: '4/1m', algorithm: 'fixed', adapt: ADAPT, roles: { vip: '5/1m' } },
+    })
+    for (let nth = 0; nth < 4; nth++) await at.says(ALICE, `hello ${nth}`)
+    await at.quiet()
+    const now = async () => (await at.guard.explain(ALICE)).limits[0]
+    expect(await now()).toMatchObject({ limit: '6/1m', from: 'adapted' })
+    await at.guard.grant(ALICE, 'vip')
+    expect(await now()).toMatchObject({ limit: '5/1m', from: 'role vip' })
+    await at.guard.limits.set({ role: 'vip' }, 'user', '7/1m')
+    expect(await now()).toMatchObject({ limit: '7/1m', from: 'role vip' })
+    await at.guard.limits.set(ALICE, 'user', '1/1m')
+    expect(await now()).toMatchObject({ limit: '1/1m', from: 'user' })
+    await at.guard.close()
+  })
+
+  test('writes nothing but at thresholds', async () => {
+    const time = new Stage()
+    const kept = memory({ clock: time.clock })
+    let writes = 0
+    kept.watch((change) => {
+      if (change.kind === 'marks') writes++
+    })
+    const at = desk({
+      storage: kept,
+      clock: time.clock,
+      timers: time.timers,
+      throttle: { limit: '1000/1m', adapt: { min: '500/1m', max: '1100/1m', earn: { after: 100, by: 100 } } },
+    })
+    for (let nth = 0; nth < 399; nth++) await at.says(ALICE, `sentence ${nth}`)
+    await at.quiet()
+    // Once, for the first hundred: the second hundred is at the bound.
+    expect(writes).toBe(1)
+    await at.guard.close()
+  })
+
+  test('never leaves its bounds, whatever its users do, and does what the rule says', async () => {
+    const adapts = fc
+      .record({
+        base: fc.integer({ min: 1, max: 12 }),
+        down: fc.integer({ min: 0, max: 11 }),
+        up: fc.integer({ min: 0, max: 12 }),
+        by: fc.integer({ min: 1, max: 5 }),
+        earnAfter: fc.integer({ min: 1, max: 6 }),
+        loseAfter: fc.integer({ min: 1, max: 4 }),
+        to: fc.constantFrom(0.1, 0.25, 0.5, 0.9),
+      })
+      .map(({ base, down, up, ...rest }) => ({
+        base,
+        min: Math.max(1, base - down),
+        max: base + up,
+        ...rest,
+      }))
+    const spells = fc.array(
+      fc.record({ talk: fc.integer({ min: 1, max: 15 }), rest: fc.integer({ min: 0, max: 3 }) }),
+      {
+        minLength: 1,
+        maxLength: 8,
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(adapts, spells, async ({ base, min, max, by, earnAfter, loseAfter, to }, days) => {
+        const at = adapting(
+          {
+            min: `${min}/1m`,
+            max: `${max}/1m`,
+            earn: { after: earnAfter, by },
+            lose: { after: loseAfter, within: '366d', to },
+            for: '366d',
+          },
+          `${base}/1m`,
+        )
+        let amount = base
+        let good = 0
+        let refusals = 0
+        for (const { talk, rest } of days) {
+          for (let nth = 0; nth < talk; nth++) {
+            const passes = (await at.talks(1)) === 1
+            if (passes) {
+              good++
+              if (good === earnAfter) {
+                amount = Math.min(max, amount + by)
+                good = 0
+              }
+            } else {
+              good = 0
+              refusals++
+              if (refusals === loseAfter) {
+                amount = Math.max(min, Math.floor(amount * to))
+                refusals = 0
+              }
+            }
+            const held = (await at.stored()) ?? base
+            expect(held).toBe(amount)
+            expect(held).toBeGreaterThanOrEqual(min)
+            expect(held).toBeLessThanOrEqual(max)
+          }
+          at.time.advance(rest * MINUTE)
+        }
+        await at.guard.close()
+      }),
+      { numRuns: 40 },
+    )
+  }, 30_000)
+})
+
+describe('what is no adaptation', () => {
+  const limit = '20/1m'
+  test.each([
+    [{ limit, adapt: { min: '5/1h', max: '40/1m' } }, 'adapt.min: 5/1h is not per the same span'],
+    [{ limit, adapt: { min: '25/1m', max: '40/1m' } }, 'adapt.min: 25 is more than the limit, 20'],
+    [{ limit, adapt: { min: '5/1m', max: '10/1m' } }, 'adapt.max: 10 is less than the limit, 20'],
+    [{ limit, adapt: { min: '5/1m', max: '40/1m (burst 5)' } }, 'adapt.max: a burst of its own'],
+    [{ limit, adapt: { min: '5/1m', max: '40/1m', lose: { to: 1 } } }, 'a number above 0 and below 1'],
+    [{ limit, adapt: { min: '5/1m', max: '40/1m', earn: { by: 0 } } }, 'a whole number of at least 1'],
+    [{ limit, adapt: { min: '5/1m' } }, 'throttle.adapt.max: undefined is no limit'],
+    [{ limit, adapt: { min: '5/1m', max: '40/1m', earns: {} } }, 'Did you mean "earn"?'],
+    [{ limit, cost: 6, adapt: { min: '5/1m', max: '40/1m' } }, 'an update costs 6'],
+    [
+      { limit, scope: 'chat', adapt: { min: '5/1m', max: '40/1m' } },
+      "only what counts users (scope: 'user')",
+    ],
+    [{ limit, algorithm: 'sliding-log', adapt: { min: '5/1m', max: '40/1m' } }, 'an exact window'],
+    [{ limit: () => '5/1m', adapt: { min: '5/1m', max: '40/1m' } }, 'the limit is a function'],
+  ])('is refused: %j', (options, words) => {
+    expect(() => throttle(options as never)).toThrow(words)
+  })
+})

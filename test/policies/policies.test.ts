@@ -1,0 +1,363 @@
+import { Bot } from 'grammy'
+import type { UserFromGetMe } from 'grammy/types'
+import {
+  compose,
+  definePolicy,
+  fromEnv,
+  fromJson,
+  type Guard,
+  type PolicyOptions,
+  policy,
+  type SentinelOptions,
+  sentinel,
+  subject,
+} from '../../src/index.js'
+import { furnish } from '../../src/middleware/house.js'
+import { Questions } from '../../src/middleware/wiring.js'
+import { PolicyBook } from '../../src/policies/policy-book.js'
+import { desk } from '../sentinel-desk.js'
+
+const ALICE = 7
+
+/** What a policy asks, a line a check. */
+function asked(policies: Record<string, PolicyOptions>, guard: Guard): string[] {
+  const house = { ...furnish({}), policies: new PolicyBook(policies) }
+  return new Questions(house, guard.definitions).questions.map(({ check, name }) => {
+    const limit = 'limit' in check ? ` ${check.limit.amount}/${check.limit.per}` : ''
+    const claim = check.kind === 'claim' ? ` ${check.holdFor}` : ''
+    const marks = 'anyOf' in check ? ` ${check.anyOf.join()}` : ''
+    return `${check.kind} ${name}${limit}${claim}${marks}`
+  })
+}
+
+function problem(make: () => unknown): unknown {
+  try {
+    make()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}
+
+describe('a policy', () => {
+  const checkout: PolicyOptions = {
+    throttle: { limit: '3/1m', on: ['message'] },
+    debounce: '1s',
+    roles: ['customer'],
+  }
+
+  test('asks for roles, then for what comes twice, then for limits', () => {
+    const lines = [
+      'present checkout.roles role:customer',
+      'claim checkout 1000',
+      'claim album 60000',
+      'bucket checkout 3/60000',
+    ]
+    expect(asked({ checkout }, policy('checkout'))).toEqual(lines)
+    expect(asked({}, policy(definePolicy('checkout', checkout)))).toEqual(lines)
+  })
+
+  test('is laid over what it extends, option by option, and a handler’s own over it', () => {
+    const strict: PolicyOptions = {
+      throttle: { limit: '5/1m', on: ['message'], penalty: { bans: ['10m'] } },
+      debounce: '2s',
+      registered: true,
+    }
+    const book = new PolicyBook({
+      strict,
+      checkout: { extends: 'strict', throttle: '3/1m', roles: ['customer'] },
+      gift: {
+        extends: 'checkout',
+        debounce: false,
+        registered: false,
+        throttle: ['1/1m', { name: 'day', limit: '9/1d' }],
+      },
+    })
+    const parts = (name: string, own?: object) =>
+      Object.fromEntries(
+        [...book.resolved(name, own).parts].map(([part, { value, from }]) => [part, [value, from]]),
+      )
+    expect(parts('checkout')).toEqual({
+      'throttle.limit': ['3/1m', 'policy checkout'],
+      'throttle.on': [['message'], 'policy strict'],
+      'throttle.penalty': [{ bans: ['10m'] }, 'policy strict'],
+      'debounce.window': ['2s', 'policy strict'],
+      registered: [true, 'policy strict'],
+      roles: [['customer'], 'policy checkout'],
+    })
+    expect(parts('checkout', { throttle: '1/1m', roles: false, shadow: true })).toMatchObject({
+      'throttle.limit': ['1/1m', 'handler'],
+      'throttle.penalty': [{ bans: ['10m'] }, 'policy strict'],
+      shadow: [true, 'handler'],
+    })
+    expect(Object.keys(parts('checkout', { roles: false }))).not.toContain('roles')
+    expect(parts('gift')).toEqual({
+      throttle: [['1/1m', { name: 'day', limit: '9/1d' }], 'policy gift'],
+      roles: [['customer'], 'policy checkout'],
+    })
+    expect(book.definitionsOf('gift', undefined)).toHaveLength(3)
+  })
+
+  test('extends a policy that is a value, known by name or not', () => {
+    const strict = definePolicy('strict', { throttle: { limit: '5/1m', on: ['message'] } })
+    const inner = definePolicy('inner', { extends: strict, debounce: '1s' })
+    expect(asked({}, policy(inner))).toEqual([
+      'claim inner 1000',
+      'claim album 60000',
+      'bucket inner 5/60000',
+    ])
+    expect(asked({ inner }, policy('inner', { debounce: false }))).toEqual([
+      'claim album 60000',
+      'bucket inner 5/60000',
+    ])
+  })
+
+  test('stands in front of a handler, fused with others', async () => {
+    const guard = sentinel({ policies: { checkout: { throttle: '2/1h', roles: ['customer'] } } })
+    const botInfo = { id: 42, is_bot: true, first_name: 'Shop', username: 'shop_bot' } as UserFromGetMe
+    const bot = new Bot('42:token', { botInfo })
+    expect(asked({ checkout: { throttle: '2/1h' } }, compose(policy('checkout')))).toContain(
+      'bucket checkout 2/3600000',
+    )
+    bot.api.config.use(async () => ({ ok: true, result: true as never }))
+    bot.use(guard)
+    let bought = 0
+    bot.command('buy', guard.policy('checkout'), () => {
+      bought++
+    })
+    const buys = (nth: number) =>
+      bot.handleUpdate({
+        update_id: nth,
+        message: {
+          message_id: nth,
+          date: 0,
+          text: '/buy',
+          chat: { id: ALICE, type: 'private', first_name: 'Alice' },
+          from: { id: ALICE, is_bot: false, first_name: 'Alice' },
+          entities: [{ type: 'bot_command', offset: 0, length: 4 }],
+        },
+      })
+    await buys(1)
+    expect(bought).toBe(0)
+    await guard.close()
+  })
+})
+
+describe('a policy that is wrong', () => {
+  const policies: Record<string, PolicyOptions> = { checkout: { throttle: '3/1m' }, strict: {} }
+  const guard = sentinel({ policies })
+
+  test.each<[string, () => unknown, string, string]>([
+    [
+      'a name that there is not',
+      () => guard.policy('chekout'),
+      'policy.unknown',
+      'Did you mean "checkout"? There are checkout, strict.',
+    ],
+    ['__proto__', () => guard.policy('__proto__'), 'option.invalid', '"__proto__" is wrong'],
+    ['constructor', () => guard.policy('constructor'), 'policy.unknown', 'there is no policy "constructor"'],
+    [
+      'hasOwnProperty',
+      () => asked(policies, policy('hasOwnProperty')),
+      'policy.unknown',
+      'there is no policy',
+    ],
+    [
+      'a name, when wired',
+      () => asked(policies, policy('chekout')),
+      'policy.unknown',
+      'Did you mean "checkout"?',
+    ],
+    [
+      'no sentinel upstream',
+      () => new Questions(furnish({}), policy('checkout').definitions),
+      'policy.unknown',
+      'No sentinel upstream names any',
+    ],
+    [
+      'what it extends',
+      () => sentinel({ policies: { a: { extends: 'strct' }, strict: {} } }),
+      'policy.unknown',
+      'policies.a.extends: there is no policy "strct". Did you mean "strict"?',
+    ],
+    ['itself', () => sentinel({ policies: { a: { extends: 'a' } } }), 'policy.cycle', 'a → a'],
+    [
+      'a circle',
+      () => sentinel({ policies: { a: { extends: 'b' }, b: { extends: 'c' }, c: { extends: 'b' } } }),
+      'policy.cycle',
+      'b → c → b',
+    ],
+    [
+      'an option',
+      () => sentinel({ policies: { a: { throtle: '3/1m' } as never } }),
+      'option.unknown',
+      'policies.a.throtle: there is no such option. Did you mean "throttle"?',
+    ],
+    [
+      'a limit',
+      () => sentinel({ policies: { a: { throttle: '3' as never } } }),
+      'limit.invalid',
+      'policies.a.throttle',
+    ],
+    ['a limit, defined', () => definePolicy('a', { throttle: '3' as never }), 'limit.invalid', 'a.throttle'],
+    [
+      'a limit that is left to nobody',
+      () => sentinel({ policies: { a: { throttle: { cost: 2 } } } }),
+      'limit.invalid',
+      'policy a: throttle.limit',
+    ],
+    [
+      'a limit of a handler',
+      () => policy('checkout', { throttle: '3' as never }),
+      'limit.invalid',
+      'policy.throttle',
+    ],
+    [
+      'an option of a handler',
+      () => policy('checkout', { extends: 'strict' } as never),
+      'option.unknown',
+      'policy.extends',
+    ],
+    [
+      'a name of a limit',
+      () => sentinel({ policies: { user: { throttle: '3/1m' } } }),
+      'limit.duplicate',
+      '"user" is the name of a limit already (throttle)',
+    ],
+    [
+      'another name',
+      () => sentinel({ policies: { a: definePolicy('b', {}) } }),
+      'option.invalid',
+      'this is the policy "b"',
+    ],
+    ['a name with spaces', () => definePolicy('check out', {}), 'option.invalid', 'must be a name'],
+    [
+      'a role',
+      () => sentinel({ roles: { customer: {} }, policies: { a: { roles: ['custmer'] } } }),
+      'role.unknown',
+      'Did you mean "customer"?',
+    ],
+    ['nothing', () => policy(undefined as never), 'option.invalid', 'is no policy'],
+  ])('%s', (_, make, code, words) => {
+    expect(problem(make)).toMatchObject({
+      name: 'SentinelError',
+      code,
+      message: expect.stringContaining(words),
+    })
+  })
+
+  test('changes nothing at run time', () => {
+    const at = sentinel({ limits: true, policies })
+    expect(problem(() => at.reconfigure({ policies: { a: { extends: 'b' } } }))).toMatchObject({
+      code: 'policy.unknown',
+    })
+    expect(problem(() => at.policy('checkout'))).toBeUndefined()
+    at.reconfigure({ policies: { gift: { extends: 'checkout' } } })
+    expect(problem(() => at.policy('gift'))).toBeUndefined()
+  })
+})
+
+describe('policies of files and variables', () => {
+  const read = (options: SentinelOptions) => options.policies
+
+  test('are those of code', () => {
+    expect(read(fromJson('{"policies": {"checkout": {"throttle": "3/1m", "roles": ["customer"]}}}'))).toEqual(
+      {
+        checkout: { throttle: '3/1m', roles: ['customer'] },
+      },
+    )
+    const env = {
+      SENTINEL__POLICIES__CHECKOUT__THROTTLE__LIMIT: '3/1m',
+      SENTINEL__POLICIES__CHECKOUT__EXTENDS: 'strict',
+      SENTINEL__POLICIES__STRICT__DEBOUNCE: '1s',
+      SENTINEL__POLICIES__STRICT__ROLES: 'customer,friend',
+    }
+    expect(read(fromEnv(env))).toEqual({
+      checkout: { throttle: { limit: '3/1m' }, extends: 'strict' },
+      strict: { debounce: '1s', roles: ['customer', 'friend'] },
+    })
+    expect(problem(() => fromEnv({ SENTINEL__POLICIES__CHECKOUT__THROTLE: '3/1m' }))).toMatchObject({
+      code: 'option.unknown',
+    })
+    expect(problem(() => fromJson('{"policies": {"__proto__": {"throttle": "3/1m"}}}'))).toBeDefined()
+    expect(problem(() => fromJson('{"policies": {"a": {"extends": "b"}}}'))).toMatchObject({
+      code: 'policy.unknown',
+    })
+  })
+})
+
+describe('explain', () => {
+  const policies: Record<string, PolicyOptions> = {
+    strict: {
+      throttle: { limit: '5/1m', on: ['message'], roles: { vip: '50/1m' }, penalty: { bans: ['10m'] } },
+    },
+    checkout: { extends: 'strict', throttle: '3/1m', roles: ['customer'], deny: () => undefined },
+  }
+
+  test('tells which limit applies, in order, and where each part comes from', async () => {
+    const at = desk({ policies, limits: true, throttle: '20/1m' })
+    await at.says(ALICE, 'hello')
+    const there = subject.member(ALICE, -1001)
+    const from = async () => {
+      const { limits } = await at.guard.explain(there, 'checkout')
+      return `${limits[0]?.limit} ${limits[0]?.from}`
+    }
+    expect(await from()).toBe('3/1m policy checkout')
+    await at.guard.grant(ALICE, 'vip')
+    expect(await from()).toBe('50/1m role vip')
+    await at.guard.limits.set({ role: 'vip' }, 'checkout', '60/1m')
+    expect(await from()).toBe('60/1m role vip')
+    await at.guard.limits.set(subject.chat(-1001), 'checkout', '30/1m')
+    expect(await from()).toBe('30/1m chat')
+    await at.guard.limits.set(ALICE, 'checkout', '10/1m', { for: '1h', reason: 'asked for it' })
+    const { text, parts, limits, policy: name } = await at.guard.explain(there, 'checkout')
+    expect(name).toBe('checkout')
+    expect(
+      limits[0]?.considered.map(({ from, limit, held, applies }) => [from, limit, held, applies]),
+    ).toEqual([
+      ['user', '10/1m', true, true],
+      ['chat', '30/1m', true, false],
+      ['role vip', '60/1m', true, false],
+      ['policy checkout', '3/1m', true, false],
+    ])
+    expect(parts.find((part) => part.name === 'throttle.penalty')).toEqual({
+      name: 'throttle.penalty',
+      value: '{"bans":["10m"]}',
+      from: 'policy strict',
+    })
+    expect(text).toBe(
+      [
+        'Policy checkout for m-1001:u7:',
+        '- checkout: 10/1m (user, set while running until 2026-01-01T01:00:00.000Z: asked for it)',
+        '  before 30/1m (chat, set while running), 60/1m (role vip, set while running), 3/1m (policy checkout)',
+        '- throttle.limit = "3/1m" (policy checkout)',
+        '- throttle.on = ["message"] (policy strict)',
+        '- throttle.roles = {"vip":"50/1m"} (policy strict)',
+        '- throttle.penalty = {"bans":["10m"]} (policy strict)',
+        '- roles = ["customer"] (policy checkout)',
+        '- deny = a function (policy checkout)',
+      ].join('\n'),
+    )
+    // Elsewhere the chat's limit is none.
+    await at.guard.limits.remove(ALICE, 'checkout')
+    expect((await at.guard.explain(ALICE, 'checkout')).limits[0]).toMatchObject({ limit: '60/1m' })
+    await at.guard.close()
+  })
+
+  test('tells what a handler has of its own, and what the sentinel itself asks', async () => {
+    const at = desk({ policies, throttle: { limit: '20/1m', on: ['message'] } })
+    const handler = at.guard.policy('checkout', { throttle: '1/1m' })
+    expect((await at.guard.explain(ALICE, handler)).limits[0]).toMatchObject({
+      limit: '1/1m',
+      from: 'handler',
+    })
+    const own = await at.guard.explain(ALICE)
+    expect(own.text).toBe('The sentinel for u7:\n- user: 20/1m (options)')
+    await expect(at.guard.explain(ALICE, 'chekout')).rejects.toMatchObject({ code: 'policy.unknown' })
+    await expect(at.guard.explain(subject.global())).rejects.toMatchObject({ code: 'subject.invalid' })
+    await expect(at.guard.explain(ALICE, compose() as never)).rejects.toMatchObject({
+      code: 'option.invalid',
+    })
+    await at.guard.close()
+  })
+})
