@@ -37,6 +37,7 @@ export type SentinelErrorCode =
   | 'value.invalid'
   | 'import.invalid'
   | 'telegram.invalid'
+  | 'telegram.diverged'
   | 'policy.unknown'
   | 'policy.cycle'
   | 'role.unknown'

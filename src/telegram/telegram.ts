@@ -1,4 +1,4 @@
-import type { Update } from 'grammy/types'
+import type { Update, UserFromGetMe } from 'grammy/types'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
@@ -13,6 +13,9 @@ import type { NewChannel, NewGroup, NewTelegramBot, NewUser, RawUpdate, Telegram
 import { Person } from './people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
 import { Patience } from './people/waiting.js'
+import { Recording } from './record/recorder.js'
+import { read } from './record/recording.js'
+import { Replay, type ReplayOptions } from './record/replay.js'
 import { type PollingBot, RunningBots, type RunOptions } from './running-bots.js'
 import type { SharedChat } from './world/chats.js'
 import { createClock, type TelegramClock } from './world/clock.js'
@@ -51,6 +54,7 @@ export class Telegram {
   readonly #patience: Patience
   readonly #server: RunningServer | undefined
   readonly #running: RunningBots
+  readonly #recordings: Recording[] = []
 
   /** @internal */
   constructor({ world, api, patience }: Parts, server?: RunningServer) {
@@ -80,7 +84,9 @@ export class Telegram {
   createBot(options: NewTelegramBot): TelegramBot {
     const client =
       this.#server === undefined ? { apiRoot: NOWHERE, fetch: this.fetch } : { apiRoot: this.apiRoot }
-    return new TelegramBot(this.#world.accounts.addBot(options), client)
+    const account = this.#world.accounts.addBot(options)
+    for (const recording of this.#recordings) recording.follow(account)
+    return new TelegramBot(account, client)
   }
 
   createGroup(options: NewGroup): TelegramGroup {
@@ -140,6 +146,30 @@ export class Telegram {
       },
       timeout,
     })
+  }
+
+  /** Writes down every update and call from now on; see {@link Recording}. */
+  records(): Recording {
+    const recording = new Recording(this.clock.now)
+    for (const bot of this.#world.accounts.bots()) recording.follow(bot)
+    this.#api.log.watchNew(recording.note)
+    this.#recordings.push(recording)
+    return recording
+  }
+
+  /**
+   * Puts bots through a recorded run again, by its text. Here they are bots like others, with tokens of their own; see
+   * {@link Replay}.
+   *
+   * @throws SentinelError `telegram.invalid` for a text that is no recording, and if one of its bots is here already.
+   */
+  replays(recording: string, options: ReplayOptions = {}): Replay {
+    const run = read(recording)
+    const bots = run.bots.map((me) => this.createBot(likeOf(me)))
+    const replay = new Replay(run, bots, this.#patience, options)
+    for (const { id } of bots)
+      this.#api.scripts.set(id, (method, params) => replay.answer(id, method, params))
+    return replay
   }
 
   /**
@@ -212,6 +242,18 @@ export class Telegram {
       await this.#server?.close()
     })
     this.#running.complain()
+  }
+}
+
+/** A bot like the recorded one. */
+function likeOf(me: UserFromGetMe): NewTelegramBot {
+  return {
+    id: me.id,
+    username: me.username,
+    firstName: me.first_name,
+    inline: me.supports_inline_queries,
+    privacy: !me.can_read_all_group_messages,
+    joinRequestQueries: me.supports_join_request_queries,
   }
 }
 

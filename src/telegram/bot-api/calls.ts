@@ -51,9 +51,11 @@ export type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
 export class CallLog {
   readonly #calls: RecordedCall[] = []
   readonly #listeners = new Set<(call: BotCall) => void>()
+  readonly #newsListeners = new Set<(call: BotCall) => void>()
 
   add(call: RecordedCall): void {
     this.#calls.push(call)
+    for (const listener of this.#newsListeners) listener(call)
     if (this.#calls.length > KEPT_AT_MOST) this.#calls.shift()
   }
 
@@ -65,6 +67,12 @@ export class CallLog {
   list(method: string | undefined): readonly BotCall[] {
     const wanted = method?.toLowerCase()
     return this.#calls.filter((call) => wanted === undefined || call.method.toLowerCase() === wanted)
+  }
+
+  /** Calls back with each call as it comes in, until the returned function is called; its result follows in the same object. */
+  watchNew(listener: (call: BotCall) => void): () => void {
+    this.#newsListeners.add(listener)
+    return () => this.#newsListeners.delete(listener)
   }
 
   /** Calls back with each finished call, until the returned function is called. */

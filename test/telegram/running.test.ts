@@ -1,0 +1,86 @@
+import { jest } from '@jest/globals'
+import { Bot } from 'grammy'
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+
+let telegram: Telegram
+let account: TelegramBot
+let alice: Person
+let bot: Bot
+let printed: ReturnType<typeof jest.spyOn>
+
+beforeEach(() => {
+  telegram = createTelegram({ patience: '5s' })
+  account = telegram.createBot({ username: 'running_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bot = new Bot(account.token, account.config)
+  // grammY prints the error that ends a bot.
+  printed = jest.spyOn(console, 'error').mockImplementation(() => undefined)
+})
+afterEach(() => printed.mockRestore())
+
+test('what people do once it runs reaches the bot, members and reactions too if it asked for them', async () => {
+  const seen: string[] = []
+  bot.on('chat_member', (ctx) => {
+    seen.push(ctx.chatMember.new_chat_member.status)
+  })
+  const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await telegram.runs(bot, { allowed_updates: ['chat_member'] })
+  await bob.in(plaza).joins()
+  await telegram.settled()
+  expect(seen).toEqual(['member'])
+  await telegram.close()
+  expect(bot.isRunning()).toBe(false)
+})
+
+test('who waits for a bot that stopped is told why, at once', async () => {
+  bot.on('message', () => {
+    throw new Error(`boom with ${account.token}`)
+  })
+  await telegram.runs(bot)
+  const hearing = alice.hears('welcome')
+  await alice.to(account).sends('hi')
+  const error: Error = await hearing.then(
+    () => new Error('heard it'),
+    (thrown: Error) => thrown,
+  )
+  expect(error.message).toMatch(
+    /^Alice did not hear "welcome" within \d+ ms, but heard nothing at all\n@running_bot has stopped: Error in middleware: boom with \d+:<redacted>$/,
+  )
+  expect(error.cause).toMatchObject({ error: { message: expect.stringContaining('boom') } })
+  await expect(alice.hears('anything else')).rejects.toThrow('has stopped')
+  await telegram.close()
+})
+
+test('a bot that stopped while nobody waited is not passed over in silence', async () => {
+  bot.on('message', () => {
+    throw new Error('boom')
+  })
+  await telegram.runs(bot)
+  await alice.to(account).sends('hi')
+  while (bot.isRunning()) await new Promise(setImmediate)
+  await expect(telegram.close()).rejects.toThrow('Error in middleware: boom')
+  await telegram.close()
+})
+
+test('a bot may be stopped by hand, and started again', async () => {
+  bot.on('message', (ctx) => ctx.reply('here'))
+  await telegram.runs(bot)
+  await bot.stop()
+  await alice.to(account).sends('hi')
+  expect(account.pending).toBe(1)
+  await telegram.runs(bot)
+  await alice.hears('here')
+  await telegram.close()
+})
+
+test('a bot of some other Telegram is not run', async () => {
+  await expect(telegram.runs(new Bot('1:other', { botInfo: account.info }))).rejects.toThrow(
+    /a token of some other Telegram/,
+  )
+  telegram.faults.next('deleteWebhook', { code: 401 })
+  await expect(telegram.runs(bot)).rejects.toThrow(
+    /@running_bot did not ask for updates .*\n@running_bot has stopped: .*401: Unauthorized/,
+  )
+  await telegram.close()
+})
