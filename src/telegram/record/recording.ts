@@ -1,5 +1,4 @@
 import type { Update, UserFromGetMe } from 'grammy/types'
-import { z } from 'zod'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
@@ -58,54 +57,64 @@ export function withoutSecrets(name: string, value: unknown): unknown {
   return SECRETS.test(name) && value !== '' ? '<redacted>' : redacted(value)
 }
 
-const head = z.object({ format: z.literal(FORMAT), version: z.literal(VERSION), startedAt: z.number() })
-const line = z.union([
-  z.object({ bot: z.looseObject({ id: z.int(), username: z.string() }) }),
-  z.object({ update: z.looseObject({ update_id: z.int() }), to: z.int(), at: z.number() }),
-  z.object({
-    call: z.string(),
-    by: z.int(),
-    at: z.number(),
-    params: z.record(z.string(), z.unknown()),
-    result: z
-      .union([
-        z.object({ ok: z.literal(true), result: z.unknown() }),
-        z.looseObject({ ok: z.literal(false), error_code: z.int(), description: z.string() }),
-      ])
-      .optional(),
-  }),
-])
-
 /** @throws SentinelError `telegram.invalid` for what is no recording, naming the line. */
 export function read(text: string): Run {
   const lines = text.split('\n').filter((content) => content.trim() !== '')
-  const first = head.safeParse(parsed(lines[0] ?? '', 1))
-  if (!first.success)
+  const { format, version, startedAt } = parsed(lines[0] ?? '', 1)
+  if (format !== FORMAT || version !== VERSION || typeof startedAt !== 'number')
     throw invalid(
       `line 1 is not {"format":"${FORMAT}","version":${VERSION}}: it is no recording, or a later one`,
     )
-  const rest = lines.slice(1).map((content, index) => {
-    const found = line.safeParse(parsed(content, index + 2))
-    if (!found.success) throw invalid(`line ${index + 2} is neither a bot, nor an update, nor a call`)
-    return found.data
+  const bots: UserFromGetMe[] = []
+  const entries: (UpdateEntry | CallEntry)[] = []
+  lines.slice(1).forEach((content, index) => {
+    const line = parsed(content, index + 2)
+    // What Telegram would send is for the bot to judge; a recording edited by hand may hold anything.
+    if (isBot(line.bot)) bots.push(line.bot)
+    else if (isUpdate(line) || isCall(line)) entries.push(line)
+    else throw invalid(`line ${index + 2} is neither a bot, nor an update, nor a call`)
+    const last = entries.at(-1)
+    if (last !== undefined && !bots.some(({ id }) => id === botOf(last)))
+      throw invalid(`line ${index + 2} names a bot that no line before it introduces`)
   })
-  // What Telegram would send is for the bot to judge; a recording edited by hand may hold anything.
-  const bots = rest.flatMap((entry) => ('bot' in entry ? [entry.bot as unknown as UserFromGetMe] : []))
-  const entries = rest.flatMap((entry) =>
-    'bot' in entry ? [] : [entry as unknown as UpdateEntry | CallEntry],
+  return { startedAt, bots, entries }
+}
+
+type Line = Readonly<Record<string, unknown>>
+
+function isBot(bot: unknown): bot is UserFromGetMe {
+  return isObject(bot) && Number.isSafeInteger(bot.id) && typeof bot.username === 'string'
+}
+
+function isUpdate(line: Line): line is Line & UpdateEntry {
+  const { update, to, at } = line
+  return isObject(update) && Number.isSafeInteger(update.update_id) && isMoment(to, at)
+}
+
+function isCall(line: Line): line is Line & CallEntry {
+  const { call, by, at, params, result } = line
+  const answered = isObject(result) && (result.ok === true || Number.isInteger(result.error_code))
+  return (
+    typeof call === 'string' && isMoment(by, at) && isObject(params) && (result === undefined || answered)
   )
-  const stranger = entries.findIndex((entry) => !bots.some(({ id }) => id === botOf(entry)))
-  if (stranger >= 0) throw invalid(`line ${stranger + bots.length + 2} names a bot that no line introduces`)
-  return { startedAt: first.data.startedAt, bots, entries }
+}
+
+function isMoment(bot: unknown, at: unknown): boolean {
+  return Number.isSafeInteger(bot) && typeof at === 'number'
+}
+
+function isObject(value: unknown): value is Line {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 export function botOf(entry: UpdateEntry | CallEntry): number {
   return 'update' in entry ? entry.to : entry.by
 }
 
-function parsed(content: string, number: number): unknown {
+function parsed(content: string, number: number): Line {
   try {
-    return JSON.parse(content)
+    const line: unknown = JSON.parse(content)
+    return isObject(line) ? line : {}
   } catch {
     throw invalid(`line ${number} is no JSON`)
   }
