@@ -75,6 +75,7 @@ export {
 } from './middleware/control.js'
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { Denial, DenialContext } from './middleware/denial.js'
+export { exempt } from './middleware/exempt.js'
 export type { ExemptOptions } from './middleware/exemptions.js'
 export type { Guard, GuardDefinition, HandlerAt } from './middleware/guard.js'
 export type {
@@ -106,10 +107,11 @@ export { type PermissionOptions, requirePermission } from './middleware/permissi
 export type { Tally } from './middleware/pipeline.js'
 export type { Probe, Step } from './middleware/probe.js'
 export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
+export { type RequireOptions, requireRegistered, requireRole } from './middleware/require.js'
 export type { GrantOptions, RoleScope } from './middleware/role-administration.js'
 export type { ScopeName } from './middleware/scopes.js'
 export type { Texts, Translate } from './middleware/texts.js'
-export { type ThrottleOptions, throttle } from './middleware/throttle.js'
+export { rateLimit, type ThrottleOptions, throttle } from './middleware/throttle.js'
 export type {
   ChatMigratedEvent,
   HookEnding,
@@ -147,6 +149,13 @@ export type { GrammyAdapter, KeptDocument } from './storage/grammy/documents.js'
 export { fromGrammyStorage, type GrammyStorageOptions } from './storage/grammy-storage.js'
 export { type HybridOptions, hybrid, type LeasingOptions } from './storage/hybrid.js'
 export { type MemoryOptions, memory } from './storage/memory/memory.js'
+export {
+  type MigratedStep,
+  type MigrateOptions,
+  type Migration,
+  type MigrationProgress,
+  migrate,
+} from './storage/migrate.js'
 export { type ResilientOptions, resilient } from './storage/resilient.js'
 export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
 export type {

@@ -4,12 +4,30 @@ import type { MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import { type Key, type Subject, subjectKey } from '../core/subject.js'
 import type { ChatAdministrators } from './chat-administrators.js'
+import type { Excused } from './guard.js'
 import { option, subject } from './schema.js'
 
 /** How far an actor is let off: see `Excused`. */
 export const NOT_EXEMPT = 0
 export const ADMINISTRATOR = 1
-export const TRUSTED = 2
+/** Whoever holds a role that is let off, where no plan reads it. */
+export const HOLDER = 2
+export const TRUSTED = 3
+export const LEVELS = [NOT_EXEMPT, ADMINISTRATOR, HOLDER, TRUSTED] as const
+
+/** Whether somebody who is let off so far is let off a question that some are let off. */
+export function spares(level: number, whom: Excused): boolean {
+  switch (whom) {
+    case 'nobody':
+      return false
+    case 'trusted':
+      return level >= TRUSTED
+    case 'roles':
+      return level >= HOLDER
+    case 'everybody':
+      return level >= ADMINISTRATOR
+  }
+}
 
 export const exemptOptions = z.strictObject({
   owner: option(subject, "The bot's owner: let off everything but once."),

@@ -8,6 +8,7 @@ import type { Key } from '../core/subject.js'
 import type { DenialReason } from '../core/verdict.js'
 import type { SentinelControl } from './control.js'
 import type { Denial } from './denial.js'
+import type { Excuse } from './excuses.js'
 import type { House } from './house.js'
 
 /** Finds the subject of a scope in an update; undefined leaves its checks out. */
@@ -35,6 +36,8 @@ export interface Question<C extends Context> {
   /** Another limit for this update. */
   readonly limit?: ((facts: Facts, ctx: C) => Limit | undefined) | undefined
   readonly excused: Excused
+  /** Whether whoever it refused is let off it after all; then all is asked once more. */
+  readonly rescues?: (facts: Facts, ctx: C) => MaybePromise<boolean>
   /** A shadow for the guard's own use: it learns of it in `admit`, nobody else does. */
   readonly probe?: boolean
   /** What to call it in verdicts: the name of the limit within the guard. */
@@ -58,6 +61,8 @@ export interface Wiring<C extends Context> {
   asks(slot: string): boolean
   /** What a limit is called that was given no name: after the handler it is for, else as usual. */
   nameFor(guard: string, usual: string): string
+  /** Lets some off what is asked from now on. */
+  excuse(excuse: Excuse<C>): void
 }
 
 /** What a guard does beside its checks. All optional. */
@@ -130,6 +135,7 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
         scope: (name, subjectOf) => wiring.scope(name, subjectOf),
         asks: (slot) => wiring.asks(slot),
         nameFor: (guard, usual) => wiring.nameFor(guard, usual),
+        excuse: (excuse) => wiring.excuse(excuse),
         ask: (question) => wiring.ask({ ...question, check: { ...question.check, shadow: true } }),
       })
       return wired === undefined ? undefined : { ...wired, shadow: true }

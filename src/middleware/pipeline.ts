@@ -5,11 +5,12 @@ import { ALLOWED } from '../core/verdict.js'
 import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
 import { ChainBack } from './control-back.js'
 import type { Denial } from './denial.js'
+import { levelIn } from './excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Foretelling } from './foretelling.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
-import { claim } from './place.js'
+import { Names } from './place.js'
 import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
 import { Refusals } from './refusals.js'
@@ -43,7 +44,7 @@ export class Chain<C extends Context> {
   readonly inner: boolean
   /** Those that stand in front of single handlers behind this one. */
   private readonly layers = new Set<Chain<Context>>()
-  private readonly layerNames = new Set<string>()
+  private readonly names = new Names()
   private probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
@@ -109,7 +110,7 @@ export class Chain<C extends Context> {
     place: string | undefined,
   ): Chain<Context> {
     const root = this as unknown as Chain<Context>
-    const own = `${this.name}/${this.layerName(name)}`
+    const own = `${this.name}/${this.names.take(name, (told) => this.house.warn('handler.name', told))}`
     const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, {
       place,
       root,
@@ -117,18 +118,6 @@ export class Chain<C extends Context> {
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     return layer
-  }
-
-  /** Two of one name would share their state. */
-  private layerName(name: string): string {
-    if (!this.layerNames.has(name)) {
-      this.layerNames.add(name)
-      return name
-    }
-    const own = claim(name, this.layerNames)
-    const message = `Guards of two handlers are named "${name}". Each counts by itself, told apart by which was used first, which may differ after a restart: give them names of their own.`
-    this.house.warn('handler.name', message)
-    return `${own}*`
   }
 
   async drain(): Promise<void> {
@@ -230,7 +219,7 @@ export class Chain<C extends Context> {
     facts: Facts,
     ctx: C,
     next: NextFunction,
-    level = this.exemptions.levelOf(facts, ctx.me.id),
+    level = Math.max(this.exemptions.levelOf(facts, ctx.me.id), levelIn(ctx)),
   ): MaybePromise<void> {
     const foretold = this.foretelling?.take(ctx.update)
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
@@ -280,9 +269,16 @@ export class Chain<C extends Context> {
 
   private refuse(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
     const question = this.questions.questions[decision.refusedBy] as Question<C>
-    const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
+    const rescued = this.rescues(question, facts, ctx)
     if (!isPromise(rescued)) return this.rescue(rescued, facts, ctx, next, question, decision)
     return rescued.then((yes) => this.rescue(yes, facts, ctx, next, question, decision))
+  }
+
+  private rescues(question: Question<C>, facts: Facts, ctx: C): MaybePromise<boolean> {
+    const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
+    if (question.rescues === undefined || rescued === true) return rescued
+    const own = question.rescues
+    return isPromise(rescued) ? rescued.then((yes) => yes || own(facts, ctx)) : own(facts, ctx)
   }
 
   private rescue(
@@ -294,7 +290,9 @@ export class Chain<C extends Context> {
     decision: Decision,
   ): MaybePromise<void> {
     // Asked again for what administrators are asked: the refusal charged nothing, and a duplicate must not pass twice.
-    if (rescued) return this.consult(facts, ctx, next, ADMINISTRATOR)
+    // Where it is `exempt()` that lets off, the questions know it by now, each for itself.
+    if (rescued)
+      return this.consult(facts, ctx, next, question.rescues === undefined ? ADMINISTRATOR : undefined)
     this.tellShadows(facts, ctx, decision)
     this.foretelling?.refused(facts, ctx, decision)
     return this.refusals.stop(facts, ctx, question, decision)

@@ -29,6 +29,23 @@ export function claim(base: string, scope?: object): string {
   return number === 1 ? base : `${base}~${number}`
 }
 
+/** The names of the handlers behind one sentinel. Two of one name would share their state. */
+export class Names {
+  private readonly taken = new Set<string>()
+
+  /** The name, or one like it that nobody has, which is told. */
+  take(name: string, warn: (message: string) => void): string {
+    if (!this.taken.has(name)) {
+      this.taken.add(name)
+      return name
+    }
+    warn(
+      `Guards of two handlers are named "${name}". Each counts by itself, told apart by which was used first, which may differ after a restart: give the handlers names of their own.`,
+    )
+    return `${claim(name, this.taken)}*`
+  }
+}
+
 /**
  * Where guards stand: in front of which handler. Its name names their state, so it has to be the same after a restart and in
  * workers of another version: the name of the method with its class, of the function, or of what the handler was registered for.

@@ -415,3 +415,23 @@ function times(limit: Limit, factor: number): Limit {
   const amount = Math.min(MOST_AMOUNT, limit.amount * factor)
   return { amount, per: limit.per, burst: Math.min(MOST_AMOUNT, capacityOf(limit) * factor) }
 }
+
+/**
+ * {@link throttle} by another name.
+ *
+ * @throws SentinelError as {@link throttle} does.
+ *
+ * @example
+ * ```ts
+ * import type { Context } from 'grammy'
+ * import { rateLimit } from 'grammy-sentinel'
+ *
+ * class Shop {
+ *   @rateLimit('3/1m')
+ *   async buy(ctx: Context): Promise<void> {
+ *     await ctx.reply('Bought.')
+ *   }
+ * }
+ * ```
+ */
+export const rateLimit: typeof throttle = throttle

@@ -5,7 +5,8 @@ import type { Facts } from '../core/facts.js'
 import { ACTIVITIES, type Activity } from '../core/kinds.js'
 import type { Limit } from '../core/limit.js'
 import type { Key } from '../core/subject.js'
-import { ADMINISTRATOR, NOT_EXEMPT, TRUSTED } from './exemptions.js'
+import { type Excuse, excused, withMarks } from './excuses.js'
+import { LEVELS, spares } from './exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import type { GuardStep } from './steps.js'
@@ -42,6 +43,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   readonly steps: GuardStep[] = []
   /** Limits of a handler that were given no name, by guard. */
   private readonly unnamed = new Map<string, number>()
+  private readonly excuses: Excuse<C>[] = []
   private readonly scopes: Scope<C>[] = []
   private claims = 0
   private readonly claimOf: number[] = []
@@ -64,9 +66,7 @@ export class Questions<C extends Context> implements Wiring<C> {
       this.names.push(guard.name)
     }
     this.noSubjects = this.scopes.map(() => undefined)
-    this.routes = [NOT_EXEMPT, ADMINISTRATOR, TRUSTED].map((exempt) =>
-      ACTIVITIES.map((activity) => this.routeOf(activity, exempt)),
-    )
+    this.routes = LEVELS.map((exempt) => ACTIVITIES.map((activity) => this.routeOf(activity, exempt)))
   }
 
   /** Notes which guards a definition was: those it asked for (of a policy, several), or itself. */
@@ -109,7 +109,9 @@ export class Questions<C extends Context> implements Wiring<C> {
         `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain in two with compose().`,
       )
     }
-    this.questions.push(this.withExemptions(question))
+    const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)
+    const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
+    this.questions.push(this.withExemptions(spared))
     this.claimOf.push(check.kind === 'claim' ? this.claims++ : -1)
     return this.questions.length - 1
   }
@@ -120,8 +122,15 @@ export class Questions<C extends Context> implements Wiring<C> {
     if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
       return question
     }
-    const unless = { subject: this.scope('actor', (facts) => facts.actor), anyOf: exemptMarks }
-    return { ...question, check: { ...question.check, unless } }
+    return withMarks(
+      question,
+      exemptMarks,
+      this.scope('actor', (facts) => facts.actor),
+    )
+  }
+
+  excuse(excuse: Excuse<C>): void {
+    this.excuses.push(excuse)
   }
 
   asks(slot: string): boolean {
@@ -293,13 +302,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   private routeOf(activity: Activity, exempt: number): Route {
-    const applies = this.questions.map(
-      ({ on, excused }) =>
-        on.includes(activity) &&
-        (excused === 'nobody' ||
-          exempt === NOT_EXEMPT ||
-          ((excused === 'trusted' || excused === 'roles') && exempt === ADMINISTRATOR)),
-    )
+    const applies = this.questions.map(({ on, excused }) => on.includes(activity) && !spares(exempt, excused))
     const scopes = new Set<number>()
     this.questions.forEach(({ check }, index) => {
       if (applies[index]) for (const scope of scopesOf(check)) scopes.add(scope)

@@ -1,0 +1,115 @@
+import type { Context } from 'grammy'
+import type { Facts } from '../core/facts.js'
+import { ACTIVITIES } from '../core/kinds.js'
+import { guardOf } from './compose.js'
+import type { SentinelFlavor } from './control.js'
+import { letOffFrom } from './excuses.js'
+import {
+  ADMINISTRATOR,
+  Exemptions,
+  type ExemptOptions,
+  exemptOptions,
+  HOLDER,
+  NOT_EXEMPT,
+} from './exemptions.js'
+import type { Guard, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+import { parseOptions } from './schema.js'
+
+/**
+ * Lets off what comes after it: the guards inside it on the same handler (below it among decorators, further in around a handler,
+ * later in `compose()`), and every guard that the update comes to from then on, a sentinel included. What came before has
+ * been decided: whoever was refused stays so, but what limits before it have charged is given back, so that what stands behind
+ * `exempt()` uses nothing up. That is one more call to the storage, and nobody waits for it.
+ *
+ * - `exempt()` lets everybody off limits and debounces; not off `block`, `once`, registration and roles.
+ * - With options it lets off those whom they name, as far as `exempt` of `sentinel()` does: {@link ExemptOptions}.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`; when it is wired, `role.unknown`.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { exempt, sentinel, throttle } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel())
+ * bot.command('help', exempt(), (ctx) => ctx.reply('Ask as often as you like.'))
+ *
+ * class Reports {
+ *   @exempt({ roles: ['moderator'], chatAdmins: true })
+ *   @throttle('3/1h')
+ *   async report(ctx: Context): Promise<void> {
+ *     await ctx.reply('Thank you.')
+ *   }
+ * }
+ * ```
+ */
+export function exempt<C extends Context = Context>(options?: ExemptOptions): Guard<C> {
+  const settings = options === undefined ? undefined : parseOptions('exempt', exemptOptions, options)
+  const label = settings?.roles?.join('|')
+  return guardOf({
+    name: 'exempt',
+    ...(label !== undefined && { label }),
+    wire: (wiring) => wire(wiring, settings as ExemptOptions | undefined),
+  }) as unknown as Guard<C>
+}
+
+function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wired<Context> {
+  const { house } = wiring
+  const roles = options?.roles ?? []
+  for (const role of roles) house.roles.check(role, 'exempt.roles')
+  const marks = [...new Set(roles.flatMap((role) => house.roles.marksOf(role)))]
+  const administrators = options?.chatAdmins === true ? house.chatRoles : undefined
+  const listed = new Exemptions(options ?? {}, administrators)
+  const levelOf = (facts: Facts, ctx: Context): number =>
+    options === undefined ? ADMINISTRATOR : listed.levelOf(facts, ctx.me.id)
+  const probe = marks.length === 0 ? undefined : askRoles(wiring, marks)
+  wiring.excuse({
+    levelOf,
+    marks,
+    ...(administrators !== undefined && { rescues: (facts, ctx) => listed.rescues(facts, ctx) }),
+  })
+  return {
+    ...(administrators !== undefined && { needs: ['chat_member'] }),
+    admit(facts, ctx, probed) {
+      let level = levelOf(facts, ctx)
+      if (level < HOLDER && probe !== undefined && facts.actor !== undefined && !probed.includes(probe)) {
+        level = HOLDER
+      }
+      if (level === NOT_EXEMPT) return undefined
+      letOffFrom(ctx, level)
+      giveBack(house, ctx)
+      return undefined
+    },
+  }
+}
+
+/** Asks whether the actor holds one of the roles, for the guards that the update comes to later. */
+function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
+  return wiring.ask({
+    check: {
+      kind: 'present',
+      guard: 'exempt',
+      slot: `exempt.${marks.join('|')}`,
+      subject: wiring.scope('actor', (facts) => facts.actor),
+      anyOf: marks,
+      shadow: true,
+      whenDown: 'closed',
+    },
+    on: ACTIVITIES,
+    excused: 'nobody',
+    probe: true,
+    name: 'exempt',
+    reason: 'unregistered',
+    denial: 'silent',
+  })
+}
+
+/** What was charged further up, aside: the update does not wait for it. */
+function giveBack(house: House, ctx: Context & Partial<SentinelFlavor>): void {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    const own = control
+    house.background.run('exempt', () => own.refund())
+  }
+}

@@ -1,0 +1,184 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
+import { type Duration, parseDuration } from '../core/duration.js'
+import type { Facts } from '../core/facts.js'
+import { ACTIVITIES, type Activity } from '../core/kinds.js'
+import { checkedRole, isOfChat } from '../core/roles.js'
+import { memberKey } from '../core/subject.js'
+import { REGISTERED } from './auth.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Admission, Guard, Wired, Wiring } from './guard.js'
+import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
+
+/** Whoever has paid is not turned away; a handler that asks for a role is closed to all the rest. */
+const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
+/** No role has an empty name: nobody holds this. */
+const NOBODY = 'role:'
+
+const options = z.strictObject({
+  on: option(activities, 'What it is for. Default: everything but payments that were made.'),
+  ...refusal,
+  onFailure: onFailure('closed'),
+})
+
+/**
+ * Options of {@link requireRegistered} and {@link requireRole}. Durations are texts such as `'1m'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type RequireOptions, requireRole } from 'grammy-sentinel'
+ *
+ * const quietly: RequireOptions = { deny: 'silent', on: ['tap'] }
+ * requireRole('admin', quietly)
+ * ```
+ */
+export interface RequireOptions<C extends Context = Context> {
+  /** What it is for. @default everything but payments that were made */
+  readonly on?: readonly Activity[]
+  /** How whoever is refused is answered. @default 'notice' */
+  readonly deny?: Denial<C>
+  /** One notice in so long. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** Judged, counted and told to listeners, never refusing. @default false */
+  readonly shadow?: boolean
+  /**
+   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who is
+   * registered and who holds which role, `open` lets everybody in. @default 'closed'
+   */
+  readonly onFailure?: WhenDown
+}
+
+interface Demand extends z.output<typeof options> {
+  /** Undefined asks for registration. */
+  readonly roles: readonly string[] | undefined
+}
+
+/**
+ * Lets in only who is registered (`guard.register()`), in whichever position it stands; all others are refused with the reason
+ * `unregistered`, and so is what nobody does, such as the result of a poll. A gate for a whole bot, with `/start` left open, is
+ * {@link auth}.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { requireRegistered, sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const guard = sentinel()
+ * bot.use(guard)
+ * bot.command('register', (ctx) => guard.register(ctx.from?.id ?? 0))
+ * bot.command('orders', requireRegistered(), (ctx) => ctx.reply('Your orders: …'))
+ * ```
+ */
+export function requireRegistered<C extends Context = Context>(given: RequireOptions<C> = {}): Guard<C> {
+  return demanding('requireRegistered', undefined, given as object)
+}
+
+/**
+ * Lets in only who holds one of the roles, or a role that counts as one: everywhere, in the chat of the update, or by Telegram's leave
+ * (`chat:administrator` …). All others are refused with the reason `unregistered`, and so is what nobody does. Two of them on one
+ * handler ask for both.
+ *
+ * Only for roles that Telegram gives is Telegram asked, and only about whom no role of yours lets in.
+ *
+ * @param role The name of a role, as `guard.grant()` takes it; more names, and options last.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` where the sentinel
+ * names its roles and this is none of them.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { requireRole, sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel())
+ * bot.command('refund', requireRole('admin', 'support'), (ctx) => ctx.reply('Refunded.'))
+ * bot.command('export', requireRole('admin', { deny: 'silent' }), (ctx) => ctx.reply('Here it is.'))
+ * ```
+ */
+export function requireRole<C extends Context = Context>(
+  role: string,
+  ...more: readonly (string | RequireOptions<C>)[]
+): Guard<C> {
+  const last = more.at(-1)
+  const given = typeof last === 'object' ? last : {}
+  const names = [role, ...(typeof last === 'object' ? more.slice(0, -1) : more)].map(checkedRole)
+  return demanding('requireRole', [...new Set(names)], given)
+}
+
+function demanding<C extends Context>(
+  word: string,
+  roles: readonly string[] | undefined,
+  given: object,
+): Guard<C> {
+  const demand: Demand = { ...parseOptions(word, options, given), roles }
+  return guardOf({
+    name: word,
+    ...(roles !== undefined && { label: roles.join('|') }),
+    wire: (wiring) => wire(wiring, demand),
+  }) as unknown as Guard<C>
+}
+
+function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Context> | undefined {
+  const { house } = wiring
+  for (const role of roles ?? []) house.roles.check(role, 'requireRole')
+  const name = roles === undefined ? 'registered' : roles.join('|')
+  const slot = `require.${name}`
+  // Asked twice it is asked once.
+  if (wiring.asks(slot)) return undefined
+  const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
+  const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
+  const actor = wiring.scope('actor', (facts) => facts.actor)
+  const held = roles === undefined ? [REGISTERED] : roles.flatMap((role) => house.roles.marksOf(role))
+  const anyOf = held.length === 0 ? [NOBODY] : [...new Set(held)]
+  const byTelegram = (roles ?? []).flatMap((role) => house.roles.countingAs(role)).filter(isOfChat)
+  const asked = wiring.ask({
+    check: {
+      kind: 'present',
+      guard: 'auth',
+      slot,
+      subject: actor,
+      anyOf,
+      ...(roles !== undefined && { unless: { subject: inChat(wiring), anyOf } }),
+      whenDown,
+      shadow: shadow || byTelegram.length > 0,
+      onRefusal: deny === 'silent' || byTelegram.length > 0 ? {} : { noticeEvery },
+    },
+    on,
+    // Not administrators of the chat: anybody can make a group and bring the bot there.
+    excused: 'roles',
+    name,
+    reason: 'unregistered',
+    denial: deny,
+    probe: byTelegram.length > 0,
+  })
+  const veto: Admission = {
+    veto: 'unregistered',
+    by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: deny !== 'silent' },
+  }
+  const ruling = (given: readonly string[]): Admission | undefined =>
+    given.some((role) => byTelegram.includes(role)) ? undefined : veto
+  return {
+    denial: deny,
+    shadow,
+    ...(byTelegram.length > 0 && { needs: ['chat_member'] }),
+    admit(facts, ctx, probed): MaybePromise<Admission | undefined> {
+      // The plan asks about somebody. Where nobody acts, nobody is registered.
+      if (facts.actor === undefined) return on.includes(facts.activity) ? veto : undefined
+      if (byTelegram.length === 0 || !probed.includes(asked)) return undefined
+      const given = house.chatRoles.rolesOf(facts, ctx)
+      return isPromise(given) ? given.then(ruling) : ruling(given)
+    },
+  }
+}
+
+/** The actor in the group of the update, for roles that are held there only. */
+function inChat(wiring: Wiring<Context>): number {
+  return wiring.scope('member.roles', ({ actor, chatId, inGroup }: Facts) =>
+    actor === undefined || chatId === undefined || !inGroup ? undefined : memberKey(actor, chatId),
+  )
+}
