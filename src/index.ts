@@ -122,6 +122,14 @@ export type {
 } from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export type { SentinelHealth } from './observability/health/data.js'
+export type {
+  StatsHost,
+  StatsPlugin,
+  StatsQuery,
+  StatsRecorder,
+  StatsReport,
+  StatsSubject,
+} from './observability/stats/contract.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export type {
   ConsideredLimit,

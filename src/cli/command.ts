@@ -3,6 +3,10 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   out(text: string): void
   err(text: string): void
+  /** Where a person watches: a line that is written over and over; the empty text clears it. */
+  readonly live?: { readonly columns: number; write(text: string): void }
+  /** Tells that somebody wants it to end; the function it gives stops that. */
+  interrupted?(listener: () => void): () => void
 }
 
 /** A command of the program, a file each. */

@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { type Command, type Terminal, UsageError } from './command.js'
 import { config } from './config.js'
+import { migrate } from './migrate.js'
 import { sql } from './sql.js'
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['config', config],
+  ['migrate', migrate],
   ['sql', sql],
 ])
 
@@ -73,4 +75,14 @@ process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),
+  ...(process.stderr.isTTY && {
+    live: {
+      columns: process.stderr.columns,
+      write: (text: string) => process.stderr.write(`\r\x1b[2K${text}`),
+    },
+  }),
+  interrupted(listener) {
+    process.once('SIGINT', listener)
+    return () => process.off('SIGINT', listener)
+  },
 })

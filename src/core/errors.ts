@@ -47,6 +47,8 @@ export type SentinelErrorCode =
   | 'role.unknown'
   | 'role.cycle'
   | 'permission.unknown'
+  | 'preference.invalid'
+  | 'migrate.refused'
   | 'handler.invalid'
 
 /**

@@ -1,0 +1,189 @@
+import { parseArgs } from 'node:util'
+import { SentinelError } from '../core/errors.js'
+import type { Migration, MigrationProgress } from '../storage/migrate.js'
+import { migrate as move } from '../storage/migrate.js'
+import type { Storage } from '../storage/storage.js'
+import { type Command, type Terminal, UsageError } from './command.js'
+
+/** Without a person to watch, a line at most so often. */
+const LINE_EVERY_MS = 5000
+/** The bar is drawn anew at most so often. */
+const DRAW_EVERY_MS = 100
+
+/** `grammy-sentinel migrate`: moves what one storage keeps to another. */
+export const migrate: Command = {
+  summary: 'Moves blocks, roles, users, sessions and values from one storage to another',
+  usage: [
+    'Usage: grammy-sentinel migrate --from URL --to URL [options]',
+    '',
+    'Copies marks (blocks, registration, roles), users and values (sessions, preferences) page by page, then compares counts and',
+    'checksums. Run it again after it was ended: it goes on where it was. What limits count is not moved.',
+    '',
+    '        --from URL          redis://…, rediss://… or postgres://…; without it, MIGRATE_FROM of the environment',
+    '        --to URL            the same of where it goes; without it, MIGRATE_TO. (Others on the machine see arguments.)',
+    '        --from-prefix NAME  prefix of the keys in Redis; sentinel unless said. --to-prefix likewise',
+    '        --from-schema NAME  schema in Postgres; grammy_sentinel unless said. --to-schema likewise',
+    '        --batch N           items at once, 1 to 1,000; 500 unless said',
+    '        --name NAME         names the checkpoint, where one target takes in several sources',
+    '        --restart           begins anew, not where an earlier run was ended',
+    '        --again             after a migration was completed: copies what differs since',
+    '        --mirror            takes away what the target has and the source does not have',
+    '        --merge             copies into a target that is not empty, replacing what has the same name',
+    '        --json              prints the result as JSON',
+    '',
+    'Exit codes: 0 moved and the same, 1 something differs or went wrong, 2 wrong usage.',
+  ].join('\n'),
+  async run(args, terminal) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        from: { type: 'string' },
+        to: { type: 'string' },
+        'from-prefix': { type: 'string' },
+        'to-prefix': { type: 'string' },
+        'from-schema': { type: 'string' },
+        'to-schema': { type: 'string' },
+        batch: { type: 'string', default: '500' },
+        name: { type: 'string', default: 'default' },
+        restart: { type: 'boolean', default: false },
+        again: { type: 'boolean', default: false },
+        mirror: { type: 'boolean', default: false },
+        merge: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+      allowPositionals: false,
+    })
+    const source = values.from ?? terminal.env.MIGRATE_FROM
+    const target = values.to ?? terminal.env.MIGRATE_TO
+    if (source === undefined || source === '') throw new UsageError('Where from? Pass --from URL.')
+    if (target === undefined || target === '') throw new UsageError('Where to? Pass --to URL.')
+    if (!/^\d{1,4}$/.test(values.batch)) throw new UsageError('--batch takes a whole number from 1 to 1000.')
+    const open: Storage[] = []
+    const stop = new AbortController()
+    const quiet = terminal.interrupted?.(() => stop.abort())
+    const screen = screenOf(terminal)
+    try {
+      const from = await storageAt(source, 'from', values['from-prefix'], values['from-schema'])
+      open.push(from)
+      const to = await storageAt(target, 'to', values['to-prefix'], values['to-schema'])
+      open.push(to)
+      const migration = await move(from, to, {
+        batch: Number(values.batch),
+        name: values.name,
+        resume: !values.restart,
+        again: values.again,
+        mirror: values.mirror,
+        merge: values.merge,
+        signal: stop.signal,
+        onProgress: screen.draw,
+      })
+      screen.clear()
+      terminal.out(values.json ? JSON.stringify(migration, null, 2) : table(migration))
+      return migration.verified ? 0 : 1
+    } catch (error) {
+      screen.clear()
+      if (!(error instanceof SentinelError)) throw error
+      terminal.err(`${error.message} [${error.code}]`)
+      return 1
+    } finally {
+      quiet?.()
+      await Promise.all(open.map((storage) => storage.close()))
+    }
+  },
+}
+
+/** By the scheme of a URL. The URL itself is never shown: there may be a password in it. */
+async function storageAt(
+  url: string,
+  what: string,
+  prefix: string | undefined,
+  schema: string | undefined,
+): Promise<Storage> {
+  if (/^(rediss?|unix):\/\//.test(url)) {
+    if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Say --${what}-prefix.`)
+    const { redis } = await peer('ioredis', () => import('../storage/redis/index.js'))
+    return redis(url, prefix === undefined ? {} : { prefix })
+  }
+  if (/^postgres(ql)?:\/\//.test(url)) {
+    if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
+    const { postgres } = await peer('pg', () => import('../storage/postgres/index.js'))
+    return postgres(url, schema === undefined ? {} : { schema })
+  }
+  throw new UsageError(`--${what} takes a URL that begins with redis://, rediss:// or postgres://.`)
+}
+
+async function peer<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
+    throw new SentinelError(
+      'storage.unsupported',
+      `migrate: this takes the package "${name}". Install it: npm install ${name}.`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** Where a person watches a bar, else a line now and then. */
+function screenOf({ live, err }: Terminal): { draw(progress: MigrationProgress): void; clear(): void } {
+  let drawnAt = Number.NEGATIVE_INFINITY
+  let phase = ''
+  return {
+    draw(progress) {
+      const now = performance.now()
+      const begins = progress.phase !== phase
+      if (!begins && now - drawnAt < (live === undefined ? LINE_EVERY_MS : DRAW_EVERY_MS)) return
+      drawnAt = now
+      phase = progress.phase
+      if (live === undefined) err(lineOf(progress))
+      else live.write(barOf(progress, live.columns))
+    },
+    clear: () => live?.write(''),
+  }
+}
+
+function lineOf({ phase, step, done, total }: MigrationProgress): string {
+  return phase === 'count'
+    ? `count: ${done} items (${step})`
+    : `${phase}: ${done} of ${total} items (${step})`
+}
+
+/** As wide as the terminal, and no wider: a line that wraps could not be written over. */
+export function barOf({ phase, step, done, total }: MigrationProgress, columns: number): string {
+  const share = phase === 'count' || total === 0 ? 0 : Math.min(1, done / total)
+  const told = phase === 'count' ? `${done}` : `${Math.floor(share * 100)}% ${done}/${total}`
+  const width = Math.max(0, Math.min(30, columns - phase.length - told.length - 6))
+  const full = Math.round(share * width)
+  const bar = phase === 'count' || width < 5 ? '' : `[${'#'.repeat(full)}${'.'.repeat(width - full)}] `
+  // Names of marks may be anybody's: nothing in them may move the cursor.
+  const plain = step.replace(/\p{C}/gu, ' ')
+  return `${phase} ${bar}${told} ${plain}`.slice(0, Math.max(0, columns - 1))
+}
+
+function table({ verified, copied, steps }: Migration): string {
+  const rows = steps.map(({ step, count, checksum, verified: same, extra, removed }) => {
+    const more = [
+      ...(extra > 0 ? [`${extra} only in the target (--mirror takes them away)`] : []),
+      ...(removed > 0 ? [`${removed} taken away`] : []),
+    ]
+    return [step.replace(/\p{C}/gu, ' '), String(count), checksum, same ? 'same' : 'DIFFERS', more.join(', ')]
+  })
+  const widths = [0, 1, 2, 3].map((column) =>
+    Math.max(0, ...rows.map((row) => (row[column] as string).length)),
+  )
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 1 ? cell.padStart(widths[1] as number) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+  const verdict = verified
+    ? 'All the same.'
+    : 'Something differs: it was written while it was moved. Stop whoever writes, and run it again.'
+  return [...lines, `${copied} items copied. ${verdict}`].join('\n')
+}

@@ -1,0 +1,327 @@
+import { type Clock, systemClock } from '../core/clock.js'
+import { SentinelError } from '../core/errors.js'
+import { shown } from '../core/show.js'
+import type { ArchiveContents } from './archive.js'
+import { isName } from './json.js'
+import { Checkpoint } from './migrate/checkpoint.js'
+import { Checksum } from './migrate/checksum.js'
+import { type Item, type Step, stepsOf } from './migrate/steps.js'
+import type { Storage } from './storage.js'
+
+/**
+ * How far a migration has come. `count` reads the source once to know how much there is, `copy` writes it, `verify` reads both
+ * sides and compares.
+ *
+ * @example
+ * ```ts
+ * import type { MigrationProgress } from 'grammy-sentinel'
+ *
+ * const line = ({ phase, step, done, total }: MigrationProgress) => `${phase} ${step}: ${done} of ${total}`
+ * ```
+ */
+export interface MigrationProgress {
+  readonly phase: 'count' | 'copy' | 'verify'
+  /** What is being done, such as `marks 42 blocked`, `users 42` or `values session`. */
+  readonly step: string
+  /** Items so far in this phase, those included that were done before an interruption. */
+  readonly done: number
+  /** Items of this phase; while they are counted, as many as were found. */
+  readonly total: number
+}
+
+/**
+ * Options of {@link migrate}.
+ *
+ * @example
+ * ```ts
+ * import { type MigrateOptions, memory, migrate } from 'grammy-sentinel'
+ *
+ * const options: MigrateOptions = { onProgress: ({ done, total }) => console.log(done, total), batch: 200 }
+ * await migrate(memory(), memory(), options)
+ * ```
+ */
+export interface MigrateOptions {
+  /** Told after every page. */
+  readonly onProgress?: (progress: MigrationProgress) => void
+  /** Goes on where an earlier run was ended, by the checkpoint kept in the target; `false` begins anew. @default true */
+  readonly resume?: boolean
+  /** After a migration was completed: compares once more, and copies what differs. @default false */
+  readonly again?: boolean
+  /** Copies into a target that has something of its own already, whose items of the same name are replaced. @default false */
+  readonly merge?: boolean
+  /** Takes away what the target has and the source does not have: who was unblocked meanwhile. @default false */
+  readonly mirror?: boolean
+  /** Names the checkpoint, where one target takes in several sources. @default 'default' */
+  readonly name?: string
+  /** Items that are read and written at once, 1 to 1,000: also the most that is held in memory. @default 500 */
+  readonly batch?: number
+  /** What to move, where the source cannot tell. @default all that the source has */
+  readonly contents?: ArchiveContents
+  /** Ends it between two pages; it rejects with `migrate.refused`, and can be resumed. */
+  readonly signal?: AbortSignal
+  /** Tells the time. @default Date.now */
+  readonly clock?: Clock
+}
+
+/**
+ * What was moved of one kind.
+ *
+ * @example
+ * ```ts
+ * import type { MigratedStep } from 'grammy-sentinel'
+ *
+ * const line = ({ step, count, checksum, verified }: MigratedStep) =>
+ *   `${verified ? 'same' : 'DIFFERS'} ${step}: ${count} items, ${checksum}`
+ * ```
+ */
+export interface MigratedStep {
+  /** Such as `marks 42 blocked`, `users 42` or `values session`. */
+  readonly step: string
+  /** Items of the source. */
+  readonly count: number
+  /** Over all items of the source, in whatever order: 16 hexadecimal digits. */
+  readonly checksum: string
+  /** Whether the target has the same items. */
+  readonly verified: boolean
+  /** Items of the target that the source does not have. */
+  readonly extra: number
+  /** How many of these were taken away, with `mirror`. */
+  readonly removed: number
+}
+
+/**
+ * What {@link migrate} did.
+ *
+ * @example
+ * ```ts
+ * import { type Migration, memory, migrate } from 'grammy-sentinel'
+ *
+ * const { verified, copied, steps }: Migration = await migrate(memory(), memory())
+ * console.log(verified, copied, steps.length) // true 0 0
+ * ```
+ */
+export interface Migration {
+  /** Whether counts and checksums of both sides are the same, kind by kind. */
+  readonly verified: boolean
+  /** Items written by this run. */
+  readonly copied: number
+  readonly steps: readonly MigratedStep[]
+}
+
+const BATCH = 500
+/** So often is a kind copied again that differs: somebody may be writing meanwhile. */
+const MOST_PASSES = 3
+
+/**
+ * Moves all that a storage keeps for good (marks: blocks, registration, roles; users; values and sessions) to another, page by page:
+ * counts, copies, then compares counts and checksums of both sides. What limits count is not moved: it begins anew.
+ *
+ * It can be ended at any time and run again: it goes on where it was. What is written to the source meanwhile may be missed; so
+ * copy while the bots run, stop them, run it with `again: true, mirror: true`, which copies what differs, and start them on the target.
+ *
+ * @throws SentinelError `migrate.refused` for a target that has something already, a migration that was completed, and when `signal`
+ * ended it; `storage.unsupported` for a storage that cannot be looked through; `option.invalid`; and as the storages do.
+ *
+ * @example
+ * ```ts
+ * import { migrate } from 'grammy-sentinel'
+ * import { postgres } from 'grammy-sentinel/postgres'
+ * import { redis } from 'grammy-sentinel/redis'
+ *
+ * const [from, to] = [redis('redis://localhost:6379'), postgres('postgres://bot@localhost/shop')]
+ * const { verified, steps } = await migrate(from, to, {
+ *   onProgress: ({ phase, done, total }) => console.log(`${phase} ${done}/${total}`),
+ * })
+ * console.log(verified, steps)
+ * await Promise.all([from.close(), to.close()])
+ * ```
+ */
+export async function migrate(from: Storage, to: Storage, options: MigrateOptions = {}): Promise<Migration> {
+  const { name = 'default', batch = BATCH } = options
+  if (from === to) throw wrong('from and to are one storage. Pass two.')
+  if (!isName(name, 64)) throw wrong("name must be a text of 1 to 64 characters, such as 'default'.")
+  if (!Number.isInteger(batch) || batch < 1 || batch > 1000) {
+    throw wrong(`batch: ${shown(batch)} must be a whole number from 1 to 1,000.`)
+  }
+  const contents = options.contents ?? (await from.archive?.contents())
+  if (contents === undefined) {
+    throw new SentinelError(
+      'storage.unsupported',
+      "migrate.from: it cannot tell what it keeps (it has no archive). Name it: contents: { bots: [{ id: 42, marks: ['blocked'], users: true }], spaces: ['session'] }.",
+    )
+  }
+  const checkpoint = await Checkpoint.read(to, name)
+  return new Mover(from, to, stepsOf(contents), checkpoint, options, batch).run()
+}
+
+function wrong(what: string): SentinelError {
+  return new SentinelError('option.invalid', `migrate.${what}`)
+}
+
+class Mover {
+  private readonly counts = new Map<string, number>()
+  private copied = 0
+
+  constructor(
+    private readonly from: Storage,
+    private readonly to: Storage,
+    private readonly steps: readonly Step[],
+    private readonly checkpoint: Checkpoint,
+    private readonly options: MigrateOptions,
+    private readonly batch: number,
+  ) {}
+
+  async run(): Promise<Migration> {
+    const { resume = true, again = false, clock = systemClock } = this.options
+    const { completed, found } = this.checkpoint
+    if (completed !== undefined && resume && !again) {
+      throw new SentinelError(
+        'migrate.refused',
+        `migrate: this was completed at ${new Date(completed).toISOString()}. To compare once more and copy what differs, which replaces what the target has changed since: again: true (--again).`,
+      )
+    }
+    if (!found) await this.refuseFull()
+    else if (!resume) await this.checkpoint.reset()
+    await this.count()
+    if (completed === undefined || !resume) await this.copyAll()
+    const steps = await this.verifyAll()
+    const verified = steps.every((step) => step.verified)
+    if (verified) await this.checkpoint.complete(clock())
+    return { verified, copied: this.copied, steps }
+  }
+
+  /** Nobody's data is replaced unasked. */
+  private async refuseFull(): Promise<void> {
+    if (this.options.merge === true) return
+    for (const step of this.steps) {
+      const { items } = await step.page(this.to, undefined, 1)
+      if (items.length === 0) continue
+      throw new SentinelError(
+        'migrate.refused',
+        `migrate.to: it has ${step.name} already. Move into an empty one (another prefix or schema will do), or say merge: true (--merge) to replace what is there.`,
+      )
+    }
+  }
+
+  private async count(): Promise<void> {
+    let total = 0
+    for (const step of this.steps) {
+      let own = 0
+      for await (const { items } of this.pages(step, this.from)) {
+        own += items.length
+        total += items.length
+        this.tell('count', step, total, total)
+      }
+      this.counts.set(step.name, own)
+    }
+  }
+
+  private async copyAll(): Promise<void> {
+    let done = 0
+    for (const step of this.steps) {
+      const own = this.counts.get(step.name) ?? 0
+      if (!this.checkpoint.isDone(step.name)) await this.copy(step, done, true)
+      done += own
+      this.tell('copy', step, done, this.total)
+    }
+  }
+
+  private async copy(step: Step, before: number, noting: boolean): Promise<void> {
+    const start = noting ? this.checkpoint.positionIn(step.name) : undefined
+    let own = start?.items ?? 0
+    for await (const { items, next } of this.pages(step, this.from, start?.from)) {
+      if (items.length > 0) await step.put(this.to, items)
+      this.copied += items.length
+      own += items.length
+      if (!noting) continue
+      if (next !== undefined) await this.checkpoint.reached(step.name, next, own)
+      this.tell('copy', step, before + own, Math.max(before + own, this.total))
+    }
+    if (noting) await this.checkpoint.finished(step.name)
+  }
+
+  private async verifyAll(): Promise<readonly MigratedStep[]> {
+    const results: MigratedStep[] = []
+    let done = 0
+    for (const step of this.steps) {
+      results.push(await this.verify(step, done))
+      done += this.counts.get(step.name) ?? 0
+      this.tell('verify', step, done, this.total)
+    }
+    return results
+  }
+
+  /** Compares; copies what differs once more, and looks for what only the target has. */
+  private async verify(step: Step, before: number): Promise<MigratedStep> {
+    let extra = 0
+    let removed = 0
+    for (let pass = 0; ; pass++) {
+      const source = await this.sumOf(step, this.from, before)
+      const target = new Checksum()
+      if (pass === 0) {
+        for await (const { items } of this.pages(step, this.to))
+          for (const item of items) target.add(step.textOf(item))
+      } else {
+        extra = 0
+        for await (const { items } of this.pages(step, this.to)) {
+          const gone = await this.missing(step, items)
+          for (const item of items) if (!gone.has(item.key)) target.add(step.textOf(item))
+          extra += gone.size
+          if (this.options.mirror !== true || gone.size === 0) continue
+          await step.remove(this.to, [...gone])
+          removed += gone.size
+        }
+      }
+      const verified = source.equals(target)
+      if (verified || pass === MOST_PASSES) {
+        const { count } = source
+        const left = this.options.mirror === true ? 0 : extra
+        return { step: step.name, count, checksum: String(source), verified, extra: left, removed }
+      }
+      await this.copy(step, before, false)
+    }
+  }
+
+  private async sumOf(step: Step, storage: Storage, before: number): Promise<Checksum> {
+    const sum = new Checksum()
+    for await (const { items } of this.pages(step, storage)) {
+      for (const item of items) sum.add(step.textOf(item))
+      const done = before + sum.count
+      this.tell('verify', step, done, Math.max(done, this.total))
+    }
+    return sum
+  }
+
+  /** What the source does not have. */
+  private async missing(step: Step, items: readonly Item[]): Promise<ReadonlySet<string>> {
+    const has = await Promise.all(items.map(({ key }) => step.has(this.from, key)))
+    return new Set(items.flatMap(({ key }, index) => (has[index] === true ? [] : [key])))
+  }
+
+  private async *pages(
+    step: Step,
+    storage: Storage,
+    start?: string,
+  ): AsyncGenerator<{ items: readonly Item[]; next: string | undefined }, void, undefined> {
+    let at = start
+    do {
+      this.refuseAborted()
+      const { items, next } = await step.page(storage, at, this.batch)
+      yield { items, next }
+      at = next
+    } while (at !== undefined)
+  }
+
+  private refuseAborted(): void {
+    if (this.options.signal?.aborted !== true) return
+    throw new SentinelError('migrate.refused', 'migrate: ended as asked. Run it again to go on where it was.')
+  }
+
+  private get total(): number {
+    return [...this.counts.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  private tell(phase: MigrationProgress['phase'], { name: step }: Step, done: number, total: number): void {
+    this.options.onProgress?.({ phase, step, done, total })
+  }
+}

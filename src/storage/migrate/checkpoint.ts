@@ -1,0 +1,89 @@
+import { SentinelError } from '../../core/errors.js'
+import type { Storage } from '../storage.js'
+
+/** Where checkpoints are kept, in the storage that is moved to: a space of values. */
+export const CHECKPOINTS = 'grammy-sentinel.migrate'
+
+interface Kept {
+  readonly version: 1
+  /** Steps whose items were all copied. */
+  readonly done: readonly string[]
+  /** The step that is under way, and where its next page begins. */
+  readonly at?: { readonly step: string; readonly from: string; readonly items: number }
+  /** When all of it was copied and compared, in milliseconds since 1970. */
+  readonly completed?: number
+}
+
+/** How far a migration has come: written after every page, so that whoever begins again loses one page at most. */
+export class Checkpoint {
+  private constructor(
+    private readonly to: Storage,
+    private readonly name: string,
+    private kept: Kept,
+    /** Whether there was one. */
+    readonly found: boolean,
+  ) {}
+
+  static async read(to: Storage, name: string): Promise<Checkpoint> {
+    const kept = await to.values.get(CHECKPOINTS, name)
+    if (kept === undefined) return new Checkpoint(to, name, { version: 1, done: [] }, false)
+    if (!isKept(kept)) {
+      throw new SentinelError(
+        'migrate.refused',
+        `migrate: the checkpoint "${name}" cannot be read; another version may have written it. Begin anew with resume: false (--restart).`,
+      )
+    }
+    return new Checkpoint(to, name, kept, true)
+  }
+
+  get completed(): number | undefined {
+    return this.kept.completed
+  }
+
+  isDone(step: string): boolean {
+    return this.kept.done.includes(step)
+  }
+
+  /** Where a step goes on, and how many items were copied before; undefined: at its beginning. */
+  positionIn(step: string): { readonly from: string; readonly items: number } | undefined {
+    return this.kept.at?.step === step ? this.kept.at : undefined
+  }
+
+  async reached(step: string, from: string, items: number): Promise<void> {
+    await this.write({ version: 1, done: this.kept.done, at: { step, from, items } })
+  }
+
+  async finished(step: string): Promise<void> {
+    await this.write({ version: 1, done: [...this.kept.done, step] })
+  }
+
+  async complete(at: number): Promise<void> {
+    await this.write({ version: 1, done: this.kept.done, completed: at })
+  }
+
+  /** As if nothing had been copied. */
+  async reset(): Promise<void> {
+    await this.write({ version: 1, done: [] })
+  }
+
+  private async write(kept: Kept): Promise<void> {
+    this.kept = kept
+    await this.to.values.put(CHECKPOINTS, this.name, kept)
+  }
+}
+
+function isKept(value: unknown): value is Kept {
+  if (typeof value !== 'object' || value === null) return false
+  const { version, done, at, completed } = value as Partial<Record<keyof Kept, unknown>>
+  const position = at as Readonly<Record<string, unknown>> | undefined
+  return (
+    version === 1 &&
+    Array.isArray(done) &&
+    done.every((step) => typeof step === 'string') &&
+    (position === undefined ||
+      (typeof position?.step === 'string' &&
+        typeof position.from === 'string' &&
+        typeof position.items === 'number')) &&
+    (completed === undefined || typeof completed === 'number')
+  )
+}

@@ -1,0 +1,124 @@
+import { SentinelError } from '../../core/errors.js'
+import { keyText, textKey } from '../../core/subject.js'
+import type { ArchiveContents } from '../archive.js'
+import type { Mark, Storage } from '../storage.js'
+import type { UserRecord } from '../users.js'
+import type { ValueEntry } from '../values.js'
+import { CHECKPOINTS } from './checkpoint.js'
+import { canonical } from './checksum.js'
+
+/** One thing of a kind, as it is kept. */
+export interface Item {
+  readonly key: string
+  readonly value: unknown
+}
+
+interface Page {
+  readonly items: readonly Item[]
+  readonly next?: string | undefined
+}
+
+/** One kind of thing to be moved: a mark of a bot, the users of a bot, a space of values. */
+export interface Step {
+  /** Stable, for checkpoints and reports: `marks 42 blocked`. */
+  readonly name: string
+  page(storage: Storage, from: string | undefined, size: number): Promise<Page>
+  has(storage: Storage, key: string): Promise<boolean>
+  put(storage: Storage, items: readonly Item[]): Promise<void>
+  remove(storage: Storage, keys: readonly string[]): Promise<void>
+  /** What is compared: the same wherever it is kept. */
+  textOf(item: Item): string
+}
+
+/** All that is to be moved, in a stable order. */
+export function stepsOf({ bots, spaces }: ArchiveContents): readonly Step[] {
+  return [
+    // Blocks and roles first: what is not there yet would let somebody in.
+    ...bots.flatMap(({ id, marks }) => marks.map((name) => marksStep(id, name))),
+    ...bots.flatMap(({ id, users }) => (users ? [usersStep(id)] : [])),
+    ...spaces.filter((space) => space !== CHECKPOINTS).map(valuesStep),
+  ]
+}
+
+function marksStep(bot: number, name: string): Step {
+  return {
+    name: `marks ${bot} ${name}`,
+    async page({ marks }, from, size) {
+      const { entries, next } = await marks.scan(bot, name, from, size)
+      return { items: entries.map(({ key, mark }) => ({ key: keyText(key), value: mark })), next }
+    },
+    has: async ({ marks }, key) => (await marks.get(bot, textKey(key), name)) !== undefined,
+    async put({ marks }, items) {
+      const entries = items.map(({ key, value }) => ({ key: textKey(key), mark: value as Mark }))
+      await marks.put(bot, name, entries)
+    },
+    async remove({ marks }, keys) {
+      await marks.remove(bot, name, keys.map(textKey))
+    },
+    textOf({ key, value }) {
+      const { since, until, reason, value: own } = value as Mark
+      return canonical([key, since, until ?? null, reason ?? null, own ?? null])
+    },
+  }
+}
+
+function usersStep(bot: number): Step {
+  return {
+    name: `users ${bot}`,
+    async page({ users }, from, size) {
+      const page = await users.scan(bot, from, size)
+      return {
+        items: page.users.map((record) => ({ key: keyText(record.key), value: record })),
+        next: page.next,
+      }
+    },
+    has: async ({ users }, key) => (await users.get(bot, textKey(key))) !== undefined,
+    async put({ archive }, items) {
+      if (archive === undefined) throw cannotRestore()
+      await archive.restore(
+        bot,
+        items.map(({ value }) => value as UserRecord),
+      )
+    },
+    async remove({ users }, keys) {
+      for (const key of keys) await users.erase(bot, textKey(key))
+    },
+    textOf({ key, value }) {
+      const { firstSeen, lastSeen, counts, data } = value as UserRecord
+      return canonical([key, firstSeen, lastSeen, counts, data])
+    },
+  }
+}
+
+function valuesStep(space: string): Step {
+  return {
+    name: `values ${space}`,
+    async page({ values }, from, size) {
+      const { entries, next } = await values.scan(space, from, size)
+      return { items: entries.map((entry) => ({ key: entry.key, value: entry })), next }
+    },
+    has: async ({ values }, key) => (await values.get(space, key)) !== undefined,
+    async put({ values }, items) {
+      await Promise.all(
+        items.map(async ({ key, value }) => {
+          const entry = value as ValueEntry
+          await values.put(space, key, entry.value, entry.until)
+        }),
+      )
+    },
+    async remove({ values }, keys) {
+      for (const key of keys) await values.remove(space, key)
+    },
+    textOf({ key, value }) {
+      const { value: own, until } = value as ValueEntry
+      return canonical([key, own, until ?? null])
+    },
+  }
+}
+
+function cannotRestore(): SentinelError {
+  return new SentinelError(
+    'storage.unsupported',
+    'migrate.to: it cannot take records of users as they are (it has no archive). Move to memory, Redis or Postgres.',
+  )
+}
