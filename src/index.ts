@@ -119,6 +119,7 @@ export type {
   LimitChangedEvent,
   OutgoingLimitedEvent,
   OverdueEvent,
+  SettingsChangedEvent,
 } from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
 export type { SentinelHealth } from './observability/health/data.js'
@@ -148,6 +149,9 @@ export {
   type PolicyOverride,
 } from './policies/policy-options.js'
 export { Sentinel, sentinel } from './sentinel.js'
+export type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './settings/chat-settings.js'
+export type { SettingBounds, SettingsOptions } from './settings/settings-options.js'
+export type { SettingsTexts, SettingText, TranslateSetting } from './settings/wording.js'
 export type { Archive, ArchiveContents, MarkedSubject } from './storage/archive.js'
 export type { ChangeListener, StorageChange } from './storage/changes.js'
 export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'

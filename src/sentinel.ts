@@ -2,6 +2,7 @@ import type { Bot, Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'gr
 import type { Update } from 'grammy/types'
 import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
+import { SentinelError } from './core/errors.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
 import type { Hook } from './hooks/hook.js'
@@ -24,14 +25,17 @@ import { joined, type Probe } from './middleware/probe.js'
 import { RoleAdministration } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
+import type { StatsQuery, StatsRecorder, StatsReport } from './observability/stats/contract.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import { OutgoingCalls } from './outgoing/of-sentinel.js'
 import type { OutgoingOptions } from './outgoing/options.js'
 import type { Outgoing } from './outgoing/outgoing.js'
 import type { Explanation } from './policies/explain.js'
-import type { LimitRegister } from './policies/limits.js'
 import { Overrides } from './policies/overrides.js'
 import type { Policy, PolicyOverride } from './policies/policy-options.js'
+import { ChatSettings } from './settings/chat-settings.js'
+import { settingsMenu } from './settings/menu.js'
+import { readSettings } from './settings/settings-options.js'
 import type { Storage, StorageHealth } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
@@ -57,16 +61,18 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   readonly membership: MembershipGuard
   /** Those who use the bots: when they were seen, what they did, data of yours. */
   readonly users: UserDirectory
-  private settings: ResolvedOptions
+  private resolved: ResolvedOptions
   private house: House
   private exemptions: Exemptions
   private chain: Chain<Context>
   private readonly name: string
   protected readonly administration: Administration
   protected readonly roles: RoleAdministration
-  private readonly overrides: Overrides
+  protected readonly overrides: Overrides
+  protected readonly chatSettings: ChatSettings
   private readonly delivery: Delivery
   private readonly recorder: ActivityRecorder
+  private readonly counting: StatsRecorder | undefined
   private readonly calls = new OutgoingCalls(() => this.house)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
@@ -100,16 +106,18 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   constructor(options: SentinelOptions<C>) {
     super()
     // Of which kind contexts are is the caller's business; inside, all are alike.
-    this.settings = readOptions(options as SentinelOptions)
-    const furnished = furnish(this.settings)
+    this.resolved = readOptions(options as SentinelOptions)
+    const furnished = furnish(this.resolved)
     this.overrides = new Overrides(() => this.house, furnished)
-    this.house = this.overrides.furnish(furnished, this.settings)
-    this.ownsStorage = this.settings.storage === undefined
-    this.name = this.settings.name ?? chainName(this.house.storage)
+    this.chatSettings = new ChatSettings(() => this.house, this.overrides.book)
+    this.overrides.onChange((change) => this.chatSettings.changed(change))
+    this.house = this.furnish(furnished, this.resolved)
+    this.ownsStorage = this.resolved.storage === undefined
+    this.name = this.resolved.name ?? chainName(this.house.storage)
     this.membership = membership()
-    this.exemptions = new Exemptions(this.settings.exempt ?? {}, this.house.administrators)
-    this.chain = this.chainOf(this.settings, this.house, this.exemptions)
-    this.house.hooks.configure(this.settings.hooks)
+    this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.house.administrators)
+    this.chain = this.chainOf(this.resolved, this.house, this.exemptions)
+    this.house.hooks.configure(this.resolved.hooks)
     this.administration = new Administration(this.house)
     this.roles = new RoleAdministration(
       () => this.house,
@@ -117,7 +125,15 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       this.administration,
     )
     this.recorder = new ActivityRecorder(this.house)
-    this.recorder.turn(this.settings.users)
+    this.recorder.turn(this.resolved.users)
+    this.counting = this.resolved.stats?.({
+      name: this.name,
+      storage: this.house.storage,
+      clock: this.house.clock,
+      timers: this.house.timers,
+      failed: (error, during) => this.house.events.tell('error', { error, during }),
+    })
+    if (this.counting !== undefined) this.probe(this.counting.probe)
     this.users = new BotUsers(() => this.house, this.administration, this.recorder)
     this.delivery = new Delivery(
       () => this.chain.needs,
@@ -142,7 +158,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   install<Own extends C>(bot: Bot<Own>): this {
     this.delivery.install(bot as unknown as Bot)
     bot.use(this)
-    if (this.settings.outgoing !== false) this.outgoing(bot, this.settings.outgoing)
+    if (this.resolved.outgoing !== false) this.outgoing(bot, this.resolved.outgoing)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
     return this
   }
@@ -221,12 +237,18 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError as `sentinel()` does.
    */
   reconfigure(options: SentinelOptions<C>): void {
-    const settings = readOptions(layer(this.settings, options as SentinelOptions))
-    const house = this.overrides.furnish(refurnish(this.house, settings), settings)
+    const settings = readOptions(layer(this.resolved, options as SentinelOptions))
+    const house = this.furnish(refurnish(this.house, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
-    const chain = this.chainOf(settings, house, exemptions)
+    let chain: Chain<Context>
+    try {
+      chain = this.chainOf(settings, house, exemptions)
+    } catch (error) {
+      this.furnish(this.house, this.resolved)
+      throw error
+    }
     const earlier = this.chain
-    this.settings = settings
+    this.resolved = settings
     this.house = house
     house.hooks.configure(settings.hooks)
     this.exemptions = exemptions
@@ -237,14 +259,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.add(draining)
-  }
-
-  /**
-   * Changes limits while the bot runs, for a user, a chat or a role, in every process that shares the storage; with
-   * `limits: true`. See {@link LimitRegister}.
-   */
-  get limits(): LimitRegister {
-    return this.overrides.limits
   }
 
   /**
@@ -309,6 +323,21 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.house.hooksAside.probe = this.watched
   }
 
+  /**
+   * What updates were like, of late: how many, by how many users, who sent most, who was denied and why; with the option `stats`.
+   * It names people: show it to the owner alone.
+   *
+   * @throws SentinelError `option.invalid` without the option `stats`, and for a `top` that is none; what the storage rejects with
+   * where workers add up.
+   */
+  async stats(query?: StatsQuery): Promise<StatsReport> {
+    if (this.counting !== undefined) return this.counting.report(query)
+    throw new SentinelError(
+      'option.invalid',
+      "guard.stats(): nothing was counted. Turn it on: sentinel({ stats: stats() }), with stats from 'grammy-sentinel/stats'.",
+    )
+  }
+
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
     const { storage, background, hooksAside, notices, bots } = this.house
@@ -340,6 +369,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     await this.calls.close()
     await this.flush()
     await this.recorder.close()
+    await this.counting?.close()
     this.overrides.stop()
     await this.house.letGo()
     if (this.ownsStorage) await this.house.storage.close()
@@ -354,6 +384,15 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     await this.house.hooksAside.drain()
   }
 
+  private furnish(house: House, options: ResolvedOptions): House {
+    const tuning = options.settings === false ? undefined : readSettings(options.settings)
+    const furnished = this.overrides.furnish(house, options, tuning && new Set(tuning.limits.keys()))
+    this.chatSettings.turn(tuning)
+    house.notices.quiet =
+      tuning?.notices === true ? (bot, chat) => this.chatSettings.isQuiet(bot, chat) : undefined
+    return furnished
+  }
+
   private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {
     const guards: Guard[] = []
     if (settings.membership !== false) guards.push(this.membership)
@@ -364,6 +403,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     for (const limit of settings.throttle === false ? [] : [settings.throttle].flat())
       guards.push(throttle(limit))
     const all = guards.flatMap((guard) => guard.definitions)
+    const { tuned } = this.chatSettings
+    if (tuned !== undefined) all.unshift(settingsMenu(this.chatSettings, tuned))
     const definitions = settings.shadow ? all.map(inShadow) : all
     return new Chain(house, definitions, this.name, exemptions, this.tally)
   }

@@ -14,8 +14,10 @@ import { type NoticeOptions, noticeOptions } from '../middleware/notices.js'
 import { type OnceOptions, onceOptions } from '../middleware/once.js'
 import { callable, duration, given, limit, option } from '../middleware/schema.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
+import type { StatsPlugin } from '../observability/stats/contract.js'
 import { type OutgoingOptions, outgoingOptions } from '../outgoing/options.js'
 import { type PolicyOptions, policyOptions } from '../policies/policy-options.js'
+import { type SettingsOptions, settingsOptions } from '../settings/settings-options.js'
 import type { Storage } from '../storage/storage.js'
 import { frozen, has } from './layer.js'
 
@@ -80,6 +82,15 @@ export const optionsSchema = z.strictObject({
     false,
   ),
   hooks: option(hooks, 'Functions at points on the way of an update. In code only.'),
+  stats: option(
+    callable<StatsPlugin>(),
+    'Counts what comes: stats() of grammy-sentinel/stats. In code only.',
+  ),
+  settings: option(
+    z.union([off, settingsOptions]),
+    'What the administrators of a chat may tune for it.',
+    false,
+  ),
   exempt: option(exemptOptions, 'Who is let off.'),
   roles: option(z.record(z.string(), roleOptions), 'What roles there are, and what they may do.'),
   notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
@@ -152,6 +163,13 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly outgoing?: false | OutgoingOptions | undefined
   /** Functions at points on the way of an update, as `guard.hook()` puts them there. Laid over others, they replace all of them. */
   readonly hooks?: HookOptions<C> | undefined
+  /** Counts what comes, for `guard.stats()`: give it `stats()` of `grammy-sentinel/stats`. Stays as it was made. @default nothing */
+  readonly stats?: StatsPlugin | undefined
+  /**
+   * What the administrators of a group may tune for it, within bounds, by the menu of `/sentinel`: see {@link SettingsOptions}.
+   * @default false
+   */
+  readonly settings?: false | SettingsOptions | undefined
   /** Who is let off. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /**
@@ -195,6 +213,8 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly outgoing: false | OutgoingOptions
   readonly hooks?: HookOptions<C>
   readonly waitUntil?: WaitUntil
+  readonly settings: false | SettingsOptions
+  readonly stats?: StatsPlugin
   readonly exempt: ExemptOptions
   readonly roles?: Readonly<Record<string, RoleOptions>>
   readonly notices: NoticeOptions

@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observability: ['core', 'storage', 'hooks', 'middleware', 'users', 'outgoing'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
+  settings: ['core', 'storage', 'middleware', 'hooks', 'policies'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
   users: ['core', 'storage', 'middleware', 'hooks'],
   webhook: ['core', 'storage', 'hooks', 'middleware'],
@@ -28,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telegram: ['core', 'testing', 'mtproto'],
   testing: ['core', 'storage'],
   // What `src/options.ts` is made of.
-  options: ['core', 'storage', 'middleware', 'hooks', 'policies', 'outgoing'],
+  options: ['core', 'storage', 'middleware', 'hooks', 'policies', 'settings', 'outgoing', 'observability'],
   top: [
     'core',
     'options',
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'observability',
     'middleware',
     'policies',
+    'settings',
     'decorators',
     'users',
     'outgoing',
@@ -52,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'observability',
     'middleware',
     'policies',
+    'settings',
     'decorators',
     'users',
     'outgoing',

@@ -42,7 +42,7 @@ describe('what Prometheus is told', () => {
       throttle: { limit: '2/1m' },
       membership: true,
       users: true,
-      auth: { resolve: async () => true },
+      auth: { registration: 'auto', resolve: async () => true },
     })
     seen = metrics(stage.guard)
   })
@@ -141,11 +141,12 @@ test('updates that wait for their storage are timed to their verdict, and failur
 
 test('a console that nobody replaced still hears of failures', async () => {
   const said: unknown[] = []
-  const spy = jest.spyOn(console, 'error').mockImplementation((...words) => void said.push(words))
+  const { error } = console
+  console.error = (...words: unknown[]) => void said.push(words)
   const stage = desk({ throttle: { limit: '1/1m', cost: () => Number.NaN } })
   const seen = metrics(stage.guard)
   await stage.says(7, 'a')
-  spy.mockRestore()
+  console.error = error
   expect(said).toHaveLength(1)
   expect(await seriesOf(seen, 'sentinel_errors_total', { during: 'throttle.user' })).toBe(1)
 })

@@ -1,0 +1,150 @@
+import { type Key, keySubject, keyText, subjectKey } from '../../core/subject.js'
+
+/** How often a key came: between two numbers. */
+export interface Hitter {
+  readonly key: Key
+  readonly atLeast: number
+  readonly atMost: number
+}
+
+/**
+ * Which keys came most, with a bounded number of counters: Space-Saving (A. Metwally, D. Agrawal, A. El Abbadi, 2005). Of `size`
+ * counters over n additions, none is too high by more than n/size, and whatever came more often than that has one.
+ *
+ * Counters stand in a heap, the least on top.
+ */
+export class HeavyHitters {
+  private readonly keys: Key[] = []
+  private readonly counts: number[] = []
+  /** By how much a count may be too high: what was counted for whoever had the counter before. */
+  private readonly errors: number[] = []
+  private readonly places = new Map<Key, number>()
+
+  constructor(readonly size: number) {}
+
+  /** What a key that has no counter may have come at most. */
+  get floor(): number {
+    return this.keys.length < this.size ? 0 : (this.counts[0] as number)
+  }
+
+  add(key: Key): void {
+    const place = this.places.get(key)
+    if (place !== undefined) {
+      this.counts[place] = (this.counts[place] as number) + 1
+      this.sink(place)
+      return
+    }
+    if (this.keys.length < this.size) {
+      this.insert(key, 1, 0)
+      return
+    }
+    const least = this.counts[0] as number
+    this.places.delete(this.keys[0] as Key)
+    this.keys[0] = key
+    this.places.set(key, 0)
+    this.counts[0] = least + 1
+    this.errors[0] = least
+    this.sink(0)
+  }
+
+  /** In no promised order. */
+  *entries(): Generator<Hitter> {
+    for (let i = 0; i < this.keys.length; i++) {
+      const atMost = this.counts[i] as number
+      yield { key: this.keys[i] as Key, atMost, atLeast: atMost - (this.errors[i] as number) }
+    }
+  }
+
+  get(key: Key): Hitter | undefined {
+    const place = this.places.get(key)
+    if (place === undefined) return undefined
+    const atMost = this.counts[place] as number
+    return { key, atMost, atLeast: atMost - (this.errors[place] as number) }
+  }
+
+  write(): unknown {
+    return [this.size, ...this.keys.map((key, i) => [keyText(key), this.counts[i], this.errors[i]])]
+  }
+
+  /** Undefined for what is none. */
+  static read(written: unknown): HeavyHitters | undefined {
+    if (!Array.isArray(written)) return undefined
+    const [size, ...entries] = written as unknown[]
+    if (!isCount(size) || entries.length > size) return undefined
+    const read = new HeavyHitters(size)
+    for (const entry of entries) {
+      if (!Array.isArray(entry)) return undefined
+      const [text, count, error] = entry as unknown[]
+      if (typeof text !== 'string' || !isCount(count) || !isCount(error) || error > count) return undefined
+      try {
+        read.insert(subjectKey(keySubject(text)), count, error)
+      } catch {
+        // No key: somebody else wrote it.
+        return undefined
+      }
+    }
+    return read
+  }
+
+  private insert(key: Key, count: number, error: number): void {
+    let place = this.keys.length
+    this.keys.push(key)
+    this.counts.push(count)
+    this.errors.push(error)
+    this.places.set(key, place)
+    while (place > 0) {
+      const parent = (place - 1) >> 1
+      if ((this.counts[parent] as number) <= count) break
+      this.swap(place, parent)
+      place = parent
+    }
+  }
+
+  private sink(from: number): void {
+    const { counts } = this
+    for (let place = from; ; ) {
+      const left = 2 * place + 1
+      if (left >= counts.length) return
+      const right = left + 1
+      const least =
+        right < counts.length && (counts[right] as number) < (counts[left] as number) ? right : left
+      if ((counts[least] as number) >= (counts[place] as number)) return
+      this.swap(place, least)
+      place = least
+    }
+  }
+
+  private swap(a: number, b: number): void {
+    for (const list of [this.keys, this.counts, this.errors] as unknown[][]) {
+      const kept = list[a]
+      list[a] = list[b]
+      list[b] = kept
+    }
+    this.places.set(this.keys[a] as Key, a)
+    this.places.set(this.keys[b] as Key, b)
+  }
+}
+
+/**
+ * What several saw together, most first. A key that one has no counter for may have come there as often as its least counter tells, so
+ * both bounds hold for the sum (the way of M. Cafaro, M. Pulimeno, P. Tempesta, 2016, without dropping any).
+ */
+export function together(all: readonly HeavyHitters[]): Hitter[] {
+  const keys = new Set(all.flatMap((each) => [...each.entries()].map(({ key }) => key)))
+  return [...keys]
+    .map((key) => {
+      let atLeast = 0
+      let atMost = 0
+      for (const each of all) {
+        const hitter = each.get(key)
+        atLeast += hitter?.atLeast ?? 0
+        atMost += hitter?.atMost ?? each.floor
+      }
+      return { key, atLeast, atMost }
+    })
+    .sort((a, b) => b.atMost - a.atMost || b.atLeast - a.atLeast)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}

@@ -1,0 +1,2 @@
+export { formatStats } from './format.js'
+export { type StatsOptions, stats } from './stats.js'

@@ -1,0 +1,183 @@
+import { isPromise } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Probe } from '../../middleware/probe.js'
+import type { Values } from '../../storage/values.js'
+import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
+import { reportOf } from './report.js'
+import { Slot } from './slot.js'
+
+/** What it counts by. */
+export interface RecorderSettings {
+  readonly window: Ms
+  /** Parts of the window: as one ends, the oldest is forgotten. */
+  readonly slots: number
+  readonly counters: number
+  /** Between two writes to a shared storage. */
+  readonly every: Ms
+  readonly share: boolean
+}
+
+/** Slots are some 50 kB each: so many in one answer of a storage. */
+const PAGE = 20
+
+/** Counts what one worker sees, and shares it with the others through their storage. No update waits for it. */
+export class Recorder implements StatsRecorder {
+  readonly probe: Probe
+  private readonly slots: Slot[] = []
+  private readonly unwritten = new Set<Slot>()
+  private readonly worker = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) =>
+    part.toString(36),
+  ).join('')
+  private readonly span: Ms
+  private callOff: (() => void) | undefined
+  private writing: Promise<void> | undefined
+  private closed = false
+
+  constructor(
+    private readonly host: StatsHost,
+    private readonly settings: RecorderSettings,
+  ) {
+    this.span = settings.window / settings.slots
+    this.probe = {
+      events: {
+        allowed: ({ facts }) => {
+          const slot = this.slotNow()
+          slot.came(facts.actor, facts.activity)
+          slot.allowed++
+        },
+        denied: ({ facts, verdict: { guard, reason } }) => {
+          // What comes again was counted when it came; what its handler denies was told as allowed.
+          if (reason === 'duplicate') return
+          const slot = this.slotNow()
+          if (guard === 'handler') slot.allowed--
+          else slot.came(facts.actor, facts.activity)
+          slot.refuse(facts.actor, guard, reason)
+        },
+        shadow: () => {
+          this.slotNow().shadow++
+        },
+      },
+    }
+  }
+
+  async report({ workers, top = 10 }: StatsQuery = {}): Promise<StatsReport> {
+    if (!Number.isInteger(top) || top < 1 || top > 1000) {
+      throw new SentinelError(
+        'option.invalid',
+        `stats.top: ${String(top)} must be a whole number from 1 to 1000, such as 10.`,
+      )
+    }
+    const now = this.host.clock()
+    this.forget(now)
+    const all = (workers ?? (this.settings.share ? 'all' : 'this')) === 'all'
+    const { slots, others } = all ? await this.ofOthers(now) : { slots: [], others: 0 }
+    const from = this.firstIndex(now) * this.span
+    return reportOf([...this.slots, ...slots], { from, until: now, workers: 1 + others, top })
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.callOff?.()
+    this.callOff = undefined
+    await this.writing
+    if (this.settings.share) await this.write()
+  }
+
+  /** The oldest part that is still within the window. */
+  private firstIndex(now: Ms): number {
+    return Math.floor(now / this.span) - this.settings.slots + 1
+  }
+
+  private slotNow(): Slot {
+    const now = this.host.clock()
+    const index = Math.floor(now / this.span)
+    let slot = this.slots.at(-1)
+    if (slot?.index !== index) {
+      // A clock that was put back goes on in the part it came to, if there is one.
+      slot = this.slots.find((other) => other.index === index)
+      if (slot === undefined) {
+        slot = new Slot(index, this.settings.counters)
+        this.slots.push(slot)
+        this.forget(now)
+      }
+    }
+    if (this.settings.share) {
+      this.unwritten.add(slot)
+      this.arm()
+    }
+    return slot
+  }
+
+  private forget(now: Ms): void {
+    const first = this.firstIndex(now)
+    for (let i = this.slots.length - 1; i >= 0; i--) {
+      if ((this.slots[i] as Slot).index < first) this.slots.splice(i, 1)
+    }
+    // A clock that jumped ahead and back leaves parts of the future behind.
+    while (this.slots.length > this.settings.slots + 1) this.slots.shift()
+  }
+
+  private arm(): void {
+    if (this.closed || this.callOff !== undefined) return
+    this.callOff = this.host.timers.after(this.settings.every, () => {
+      this.callOff = undefined
+      this.writing ??= this.write().finally(() => {
+        this.writing = undefined
+      })
+    })
+  }
+
+  private get space(): string {
+    // A space is a name of 64 characters at most.
+    return `stats:${this.host.name}`.slice(0, 64)
+  }
+
+  /** What is not taken is written with what comes next. */
+  private async write(): Promise<void> {
+    const slots = [...this.unwritten]
+    this.unwritten.clear()
+    for (const slot of slots) {
+      const until = (slot.index + this.settings.slots + 1) * this.span
+      try {
+        await this.values.put(this.space, `${this.worker}.${slot.index}`, slot.write(), until)
+      } catch (error) {
+        this.unwritten.add(slot)
+        this.host.failed(error, 'stats.share')
+      }
+    }
+    this.forgetUnwritten()
+    if (this.unwritten.size > 0) this.arm()
+  }
+
+  /** While a storage is away only what a report could still show is kept. */
+  private forgetUnwritten(): void {
+    const first = this.firstIndex(this.host.clock())
+    for (const slot of this.unwritten) if (slot.index < first) this.unwritten.delete(slot)
+  }
+
+  private get values(): Values {
+    return this.host.storage.values
+  }
+
+  /** What other workers have shared. */
+  private async ofOthers(now: Ms): Promise<{ readonly slots: Slot[]; readonly others: number }> {
+    const first = this.firstIndex(now)
+    const slots: Slot[] = []
+    const workers = new Set<string>()
+    let next: string | undefined
+    do {
+      const reading = this.values.scan(this.space, next, PAGE)
+      const page = isPromise(reading) ? await reading : reading
+      for (const { key, value } of page.entries) {
+        const worker = key.slice(0, key.lastIndexOf('.'))
+        const slot = worker === this.worker ? undefined : Slot.read(value)
+        if (slot === undefined || slot.index < first) continue
+        slots.push(slot)
+        workers.add(worker)
+      }
+      next = page.next
+    } while (next !== undefined)
+    return { slots, others: workers.size }
+  }
+}

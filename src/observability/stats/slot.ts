@@ -1,0 +1,109 @@
+import type { Key } from '../../core/subject.js'
+import { Distinct } from './distinct.js'
+import { Frequency } from './frequency.js'
+import { HeavyHitters } from './heavy-hitters.js'
+
+/** Guards and reasons counted apart, at most: their names come from code. */
+const MOST_NAMES = 500
+const REST = 'other'
+
+/** Counts by name, bounded. */
+export class Named {
+  readonly counts = new Map<string, number>()
+
+  add(name: string, count = 1): void {
+    const own = this.counts.has(name) || this.counts.size < MOST_NAMES ? name : REST
+    this.counts.set(own, (this.counts.get(own) ?? 0) + count)
+  }
+}
+
+/** What came within one part of the window. */
+export class Slot {
+  updates = 0
+  allowed = 0
+  denied = 0
+  shadow = 0
+  readonly activities = new Named()
+  /** By guard and reason, with a space between. */
+  readonly denials = new Named()
+  active = Distinct.empty()
+  /** Bounds what the counters of talkers say from above, too. */
+  often = Frequency.empty()
+  talkers: HeavyHitters
+  refused: HeavyHitters
+
+  constructor(
+    /** Which part: its begin, over its length. */
+    readonly index: number,
+    counters: number,
+  ) {
+    this.talkers = new HeavyHitters(counters)
+    this.refused = new HeavyHitters(counters)
+  }
+
+  came(actor: Key | undefined, activity: string): void {
+    this.updates++
+    this.activities.add(activity)
+    if (actor === undefined) return
+    this.active.add(actor)
+    this.often.add(actor)
+    this.talkers.add(actor)
+  }
+
+  refuse(actor: Key | undefined, guard: string, reason: string): void {
+    this.denied++
+    this.denials.add(`${guard} ${reason}`)
+    if (actor !== undefined) this.refused.add(actor)
+  }
+
+  write(): unknown {
+    const { index, updates, allowed, denied, shadow } = this
+    return {
+      index,
+      counts: [updates, allowed, denied, shadow],
+      activities: Object.fromEntries(this.activities.counts),
+      denials: Object.fromEntries(this.denials.counts),
+      active: this.active.write(),
+      often: this.often.write(),
+      talkers: this.talkers.write(),
+      refused: this.refused.write(),
+    }
+  }
+
+  /** Undefined for what is none, or comes from a version that wrote otherwise. */
+  static read(written: unknown): Slot | undefined {
+    if (typeof written !== 'object' || written === null) return undefined
+    const { index, counts, activities, denials, ...sketches } = written as Record<string, unknown>
+    const active = Distinct.read(sketches.active)
+    const often = Frequency.read(sketches.often)
+    const talkers = HeavyHitters.read(sketches.talkers)
+    const refused = HeavyHitters.read(sketches.refused)
+    if (active === undefined || often === undefined || talkers === undefined || refused === undefined)
+      return undefined
+    if (
+      typeof index !== 'number' ||
+      !Array.isArray(counts) ||
+      counts.length !== 4 ||
+      !counts.every(isCount)
+    ) {
+      return undefined
+    }
+    const slot = new Slot(index, talkers.size)
+    const [updates, allowed, denied, shadow] = counts as [number, number, number, number]
+    Object.assign(slot, { updates, allowed, denied, shadow, active, often, talkers, refused })
+    return readNames(activities, slot.activities) && readNames(denials, slot.denials) ? slot : undefined
+  }
+}
+
+function readNames(written: unknown, names: Named): boolean {
+  if (typeof written !== 'object' || written === null) return false
+  return Object.entries(written).every(([name, count]) => {
+    if (!isCount(count)) return false
+    names.add(name, count)
+    return true
+  })
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}

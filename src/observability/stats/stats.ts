@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import type { Duration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { duration, option, parseOptions } from '../../middleware/schema.js'
+import type { StatsPlugin } from './contract.js'
+import { Recorder } from './recorder.js'
+
+const statsOptions = z.strictObject({
+  window: option(duration, 'How far back.', '1h'),
+  slots: option(z.number().int().min(1).max(60), 'Parts of the window.', 12),
+  counters: option(z.number().int().min(10).max(10_000), 'Counters of who sent most.', 200),
+  every: option(duration, 'Between two writes to a shared storage.', '10s'),
+  share: option(z.boolean(), 'Whether workers add up.'),
+})
+
+/**
+ * Options of {@link stats}.
+ *
+ * @example
+ * ```ts
+ * import { type StatsOptions, stats } from 'grammy-sentinel/stats'
+ *
+ * const options: StatsOptions = { window: '1d', slots: 24, counters: 1000 }
+ * stats(options)
+ * ```
+ */
+export interface StatsOptions {
+  /** How far back it counts, a minute at least. @default '1h' */
+  readonly window?: Duration | undefined
+  /** Parts of the window, 60 at most: when one begins, the oldest is forgotten. Each takes some 50 kB. @default 12 */
+  readonly slots?: number | undefined
+  /**
+   * Counters for who sent most, and as many for who was denied most, in each part: a count is too high by the updates of the part over
+   * `counters` at most. @default 200
+   */
+  readonly counters?: number | undefined
+  /** How often what was counted is written to a shared storage, a second at least. @default '10s' */
+  readonly every?: Duration | undefined
+  /** Whether workers that share a storage add up. @default true where the storage is elsewhere */
+  readonly share?: boolean | undefined
+}
+
+/**
+ * Counts what comes, of late: how many users were active, who sent most, who was denied and why. For the option `stats` of
+ * `sentinel()`; `guard.stats()` reads it, and `formatStats()` writes it down.
+ *
+ * It takes the same memory however many come, and tells how far its counts may be off. No update waits for it. Where workers share a
+ * storage, each writes what it has counted now and then, for as long as the window, and a report adds all of them up.
+ *
+ * @param options See {@link StatsOptions}.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type Context } from 'grammy'
+ * import { sentinel, type SentinelFlavor } from 'grammy-sentinel'
+ * import { formatStats, stats } from 'grammy-sentinel/stats'
+ *
+ * const bot = new Bot<Context & SentinelFlavor>('123:token')
+ * const guard = sentinel({ stats: stats() })
+ * bot.use(guard)
+ * bot
+ *   .filter((ctx) => ctx.from?.id === 1234567 && ctx.chat?.type === 'private') // it names people: the owner alone
+ *   .command('stats', async (ctx) => ctx.reply(formatStats(await guard.stats(), 'text')))
+ * ```
+ */
+export function stats(options: StatsOptions = {}): StatsPlugin {
+  const settings = parseOptions('stats', statsOptions, options)
+  const { window = 3_600_000, slots = 12, counters = 200, every = 10_000, share } = settings
+  if (window < 60_000)
+    throw invalid('window', `${window} ms is too short to tell anything. Give it a minute at least.`)
+  if (every < 1000)
+    throw invalid('every', `${every} ms is too often for what is written. Give it a second at least.`)
+  return (host) =>
+    new Recorder(host, { window, slots, counters, every, share: share ?? host.storage.remote === true })
+}
+
+function invalid(name: string, problem: string): SentinelError {
+  return new SentinelError('option.invalid', `stats.${name}: ${problem}`)
+}
