@@ -6,6 +6,9 @@ import type {
   BlockListExport,
 } from './middleware/administration.js'
 import type { GrantOptions, RoleAdministration, RoleScope } from './middleware/role-administration.js'
+import type { LimitRegister } from './policies/limits.js'
+import type { Overrides } from './policies/overrides.js'
+import type { ChatSettings, ChatSettingsRegister } from './settings/chat-settings.js'
 
 /**
  * What a sentinel knows of people, and changes at a word: the block list, registrations, roles. `sentinel()` makes one that does all
@@ -22,6 +25,21 @@ import type { GrantOptions, RoleAdministration, RoleScope } from './middleware/r
 export abstract class Administered {
   protected abstract readonly administration: Administration
   protected abstract readonly roles: RoleAdministration
+  protected abstract readonly overrides: Overrides
+  protected abstract readonly chatSettings: ChatSettings
+
+  /**
+   * Changes limits while the bot runs, for a user, a chat or a role, in every process that shares the storage; with
+   * `limits: true`. See {@link LimitRegister}.
+   */
+  get limits(): LimitRegister {
+    return this.overrides.limits
+  }
+
+  /** The settings of chats that their administrators may tune, with `settings: { … }`. See {@link ChatSettingsRegister}. */
+  get settings(): ChatSettingsRegister {
+    return this.chatSettings
+  }
 
   /**
    * Blocks a subject, or many at once, for all bots it has met; before it has met any, for those that come.

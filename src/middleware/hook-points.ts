@@ -174,6 +174,7 @@ const TOLD: Readonly<Record<Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'
   overdue: true,
   'outgoing.limited': true,
   'chat.migrated': true,
+  'settings.changed': true,
   error: true,
   warning: true,
 }

@@ -27,6 +27,7 @@ import type {
   LimitChangedEvent,
   OutgoingLimitedEvent,
   OverdueEvent,
+  SettingsChangedEvent,
 } from './told.js'
 import type { Transition } from './transitions.js'
 
@@ -195,6 +196,7 @@ export interface SentinelEvents {
   overdue: OverdueEvent
   'outgoing.limited': OutgoingLimitedEvent
   'chat.migrated': ChatMigratedEvent
+  'settings.changed': SettingsChangedEvent
   error: FailureEvent
   warning: WarningEvent
 }

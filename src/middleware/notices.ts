@@ -1,5 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import type { MaybePromise } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import type { Facts } from '../core/facts.js'
 import { capacityOf, type Limit } from '../core/limit.js'
@@ -76,6 +77,8 @@ const BUDGET: Limit = { amount: 20, per: 1000 }
 export class Notices {
   /** Notices not sent, since the budget was spent or too much was under way. */
   unsaid = 0
+  /** Whether a group wants none; undefined where no group is asked. */
+  quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -143,6 +146,7 @@ export class Notices {
     if (chat === undefined || text === '') return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside('notice', async () => {
+      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) return
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
       const topic = thread === undefined ? {} : { message_thread_id: thread }
       if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {

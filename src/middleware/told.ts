@@ -133,3 +133,28 @@ export interface ChatMigratedEvent {
   readonly from: number | string
   readonly to: number
 }
+
+/**
+ * A setting of a chat was changed, by an administrator with the menu of `/sentinel` or by `guard.settings`.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SettingsChangedEvent } from 'grammy-sentinel'
+ *
+ * const told = ({ chat, setting, before, after, by }: SettingsChangedEvent): void =>
+ *   console.log(`${by} changed ${setting} of ${chat} from ${before ?? 'as usual'} to ${after ?? 'as usual'}`)
+ * sentinel({ settings: { notices: true } }).on('settings.changed', told)
+ * ```
+ */
+export interface SettingsChangedEvent {
+  readonly bot: number
+  /** The id of the chat. */
+  readonly chat: number
+  /** `notices`, or which limit, such as `throttle.user`. */
+  readonly setting: string
+  /** A limit such as `20/1m`, or whether notices are sent; absent: a limit that is as usual. */
+  readonly before?: string | boolean | undefined
+  readonly after?: string | boolean | undefined
+  /** Who changed it: the text of the administrator's key, such as `u1234567` (`s-100…` for anonymous ones), or `code`. */
+  readonly by: string
+}

@@ -1,13 +1,16 @@
 import type { Context } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
+import { nearest } from '../core/nearest.js'
 import { isOfChat, Roles } from '../core/roles.js'
+import { shown } from '../core/show.js'
 import { block, refuseStandIn } from '../middleware/block.js'
 import { readDebounce } from '../middleware/debounce.js'
 import { checkHooks } from '../middleware/hook-options.js'
 import { inside, problemsOf } from '../middleware/schema.js'
 import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
 import { PolicyBook } from '../policies/policy-book.js'
+import { readSettings } from '../settings/settings-options.js'
 import { frozen, isPlain, layer } from './layer.js'
 import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './schema.js'
 
@@ -38,6 +41,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     exempt: { owner, users = [], roles: exempted = [] } = {},
     roles: named,
     policies = {},
+    settings = false,
     hooks,
   } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
@@ -85,6 +89,14 @@ export function checkOptions(input: unknown): SentinelError[] {
   })
   if (debounce) check(() => readDebounce(debounce))
   check(() => new PolicyBook(policies))
+  if (settings) {
+    const known = [...taken.keys(), ...Object.keys(policies)]
+    check(() => {
+      for (const name of readSettings(settings).limits.keys()) {
+        if (!known.includes(name)) throw untunable(name, known)
+      }
+    })
+  }
   for (const name of Object.keys(policies)) {
     if (!taken.has(name)) continue
     const message = `policies.${name}: "${name}" is the name of a limit already (${taken.get(name)}). Give one of them another.`
@@ -116,4 +128,11 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
       ? { debounce: { ...DEFAULTS.debounce, ...debounce } }
       : {}),
   } as SentinelOptions
+}
+
+function untunable(name: string, known: readonly string[]): SentinelError {
+  const meant = nearest(name, known)
+  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
+  const message = `settings.limits.${name}: there is no limit ${shown(name)}.${hint} There are: ${known.join(', ') || 'none'}.`
+  return new SentinelError('limit.unknown', message)
 }

@@ -42,11 +42,11 @@ export class Overrides {
    *
    * @throws SentinelError as its policies do; then nothing has changed.
    */
-  furnish(house: House, options: OverrideOptions, settings: ReadonlySet<string> = new Set()): House {
+  furnish(house: House, options: OverrideOptions, settings?: ReadonlySet<string> | undefined): House {
     const policies = new PolicyBook(options.policies)
     const before = this.book.openness
-    const open: Openness = { limits: options.limits === true, settings }
-    const isOpen = open.limits || settings.size > 0
+    const open: Openness = { limits: options.limits === true, settings: settings ?? new Set() }
+    const isOpen = open.limits || settings !== undefined
     const furnished = { ...house, policies, runtime: isOpen ? this.book : undefined }
     this.book.turn(open)
     try {

@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import { SentinelError } from '../core/errors.js'
+import { formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
+import { callable, limit as limitSchema, option, parseOptions } from '../middleware/schema.js'
+import { SETTING_TEXTS, type SettingsTexts, type TranslateSetting } from './wording.js'
+
+/** Buttons of one limit at most. */
+const MOST_CHOICES = 8
+/** Of those that are found between the bounds. */
+const FOUND_CHOICES = 6
+
+const bounds = z.strictObject({
+  min: limitSchema.meta({ description: 'The least that administrators may choose.' }),
+  max: limitSchema.meta({ description: 'The most that administrators may choose, per the same span.' }),
+  choices: option(
+    z
+      .array(limitSchema)
+      .min(1, 'must name at least one')
+      .max(MOST_CHOICES, `must name ${MOST_CHOICES} at most`)
+      .readonly(),
+    'What they may choose from. Default: round numbers between min and max.',
+  ),
+})
+
+const words = z.string().min(1, 'must say something').optional()
+
+export const settingsOptions = z.strictObject({
+  throttle: option(bounds, 'Bounds for the limit of users: short for limits.user.'),
+  limits: option(z.record(z.string(), bounds), 'Bounds for limits by name: those of throttle, or policies.'),
+  notices: option(z.boolean(), 'Whether they may turn notices in their chat off.', false),
+  command: option(
+    z.string().regex(/^[a-z0-9_]{1,32}$/, 'must be a command such as "sentinel", without its slash'),
+    'The command that shows the menu.',
+    'sentinel',
+  ),
+  texts: option(
+    z.record(
+      z
+        .string()
+        .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language tag such as "de" or "pt-br"'),
+      z.strictObject(
+        Object.fromEntries(SETTING_TEXTS.map((text) => [text, words])) as Record<
+          (typeof SETTING_TEXTS)[number],
+          typeof words
+        >,
+      ),
+    ),
+    'Your words of the menu by language; {name} and {limit} stand for those of a limit.',
+  ),
+  t: option(
+    callable<TranslateSetting>(),
+    'Your translation of the menu; undefined falls back to the texts. In code only.',
+  ),
+})
+
+/**
+ * Between what the administrators of a chat may choose. Both are per the same span.
+ *
+ * @example
+ * ```ts
+ * import { type SettingBounds, sentinel } from 'grammy-sentinel'
+ *
+ * const bounds: SettingBounds = { min: '5/1m', max: '60/1m', choices: ['5/1m', '20/1m', '60/1m'] }
+ * sentinel({ settings: { throttle: bounds } })
+ * ```
+ */
+export interface SettingBounds {
+  readonly min: LimitInput
+  readonly max: LimitInput
+  /** What they may choose from, 8 at most. @default up to six round numbers between `min` and `max`, and these two */
+  readonly choices?: readonly LimitInput[]
+}
+
+/**
+ * What the administrators of a chat may tune for it, and how: see `settings` of {@link SentinelOptions}.
+ *
+ * @example
+ * ```ts
+ * import { type SettingsOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const settings: SettingsOptions = { throttle: { min: '5/1m', max: '60/1m' }, notices: true, command: 'limits' }
+ * sentinel({ throttle: '20/1m', settings })
+ * ```
+ */
+export interface SettingsOptions {
+  /** Bounds for the limit of users: short for `limits: { user: … }`. */
+  readonly throttle?: SettingBounds | undefined
+  /** Bounds for limits by name: those of `throttle`, or of policies. */
+  readonly limits?: Readonly<Record<string, SettingBounds>> | undefined
+  /** Whether they may turn notices in their chat off. @default false */
+  readonly notices?: boolean | undefined
+  /** The command that shows the menu, without its slash. @default 'sentinel' */
+  readonly command?: string | undefined
+  /** Your words by language, such as `{ de: { saved: 'Gespeichert.' } }`. @default English and Russian */
+  readonly texts?: Readonly<Record<string, SettingsTexts>> | undefined
+  /** Your translation; undefined falls back to the texts. */
+  readonly t?: TranslateSetting | undefined
+}
+
+/** A limit that administrators may tune. */
+export interface Tunable {
+  /** Such as `user`. */
+  readonly name: string
+  readonly min: Limit
+  readonly max: Limit
+  /** From the least to the most. */
+  readonly choices: readonly Limit[]
+}
+
+/** Options of settings, read. */
+export interface Tuning {
+  readonly limits: ReadonlyMap<string, Tunable>
+  readonly notices: boolean
+  readonly command: string
+  readonly texts: Readonly<Record<string, SettingsTexts>> | undefined
+  readonly t: TranslateSetting | undefined
+}
+
+/**
+ * Checks what administrators may tune.
+ *
+ * @throws SentinelError `option.invalid` for bounds that are none, `limit.unknown` for a limit that there is not.
+ */
+export function readSettings(options: SettingsOptions): Tuning {
+  const read = parseOptions('settings', settingsOptions, options)
+  const limits = new Map<string, Tunable>()
+  for (const [name, given] of Object.entries(read.limits ?? {})) {
+    limits.set(name, tunable(name, given, `settings.limits.${name}`))
+  }
+  if (read.throttle !== undefined) {
+    if (limits.has('user')) {
+      throw new SentinelError(
+        'option.invalid',
+        'settings.throttle: settings.limits.user says the same. Give one of the two.',
+      )
+    }
+    limits.set('user', tunable('user', read.throttle, 'settings.throttle'))
+  }
+  const { notices = false, command = 'sentinel', texts, t } = read
+  if (limits.size === 0 && !notices) {
+    throw new SentinelError(
+      'option.invalid',
+      "settings: nothing is left to tune. Give bounds, such as throttle: { min: '5/1m', max: '60/1m' }, or notices: true.",
+    )
+  }
+  return { limits, notices, command, texts: texts as Tuning['texts'], t }
+}
+
+function tunable(name: string, { min, max, choices }: z.output<typeof bounds>, what: string): Tunable {
+  const wrong = (option: string, problem: string): SentinelError =>
+    new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
+  if (min.per !== max.per) {
+    throw wrong('max', `${formatLimit(max)} is not per the same span as min, ${formatLimit(min)}.`)
+  }
+  if (min.amount > max.amount) throw wrong('max', `${max.amount} is less than min, ${min.amount}.`)
+  choices?.forEach((choice, index) => {
+    if (choice.per === min.per && choice.amount >= min.amount && choice.amount <= max.amount) return
+    const span = `${formatLimit(min)} to ${formatLimit(max)}`
+    throw wrong(`choices[${index}]`, `${formatLimit(choice)} is not within the bounds, ${span}.`)
+  })
+  const sorted = [...(choices ?? between(min, max))].sort((a, b) => a.amount - b.amount)
+  return { name, min, max, choices: sorted }
+}
+
+/** Round numbers between two limits, and these. */
+function between(min: Limit, max: Limit): readonly Limit[] {
+  const amounts = new Set([min.amount, max.amount])
+  for (let ten = 1; ten <= MOST_AMOUNT; ten *= 10) {
+    for (const times of [1, 2, 3, 5]) {
+      const amount = ten * times
+      if (amount > min.amount && amount < max.amount) amounts.add(amount)
+    }
+  }
+  const all = [...amounts].sort((a, b) => a - b)
+  const step = Math.max(1, (all.length - 1) / (FOUND_CHOICES - 1))
+  const some = Array.from({ length: Math.min(all.length, FOUND_CHOICES) }, (_, nth) => {
+    return all[Math.min(all.length - 1, Math.round(nth * step))] as number
+  })
+  return [...new Set(some)].map((amount) => {
+    if (amount === min.amount) return min
+    return amount === max.amount ? max : { amount, per: min.per }
+  })
+}

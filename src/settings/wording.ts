@@ -1,0 +1,164 @@
+/** Every text of the menu. */
+export const SETTING_TEXTS = [
+  'title',
+  'user',
+  'chat',
+  'member',
+  'limit',
+  'usual',
+  'noticesOn',
+  'noticesOff',
+  'turnOn',
+  'turnOff',
+  'useUsual',
+  'close',
+  'closed',
+  'saved',
+  'unchanged',
+  'adminsOnly',
+  'groupsOnly',
+  'stale',
+  'failed',
+] as const
+
+/**
+ * A text of the menu of `/sentinel`: `title` stands above it; `user`, `chat` and `member` name limits of these names; `limit` is the line of
+ * a limit, `usual` follows where nothing was chosen; `noticesOn` and `noticesOff` say how it is, `turnOn` and `turnOff` are buttons, as are
+ * `useUsual` and `close`; `closed` takes the menu's place; `saved`, `unchanged`, `adminsOnly`, `stale` and `failed` answer a tap; `groupsOnly`
+ * answers the command in private.
+ *
+ * @example
+ * ```ts
+ * import type { SettingText } from 'grammy-sentinel'
+ *
+ * const buttons: readonly SettingText[] = ['turnOn', 'turnOff', 'useUsual', 'close']
+ * ```
+ */
+export type SettingText = (typeof SETTING_TEXTS)[number]
+
+/**
+ * Words of the menu of `/sentinel`, in one language; `{name}` and `{limit}` stand for those of a limit.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SettingsTexts } from 'grammy-sentinel'
+ *
+ * const german: SettingsTexts = { title: 'Einstellungen dieser Gruppe', saved: 'Gespeichert.' }
+ * sentinel({ settings: { notices: true, texts: { de: german } } })
+ * ```
+ */
+export type SettingsTexts = Readonly<Partial<Record<SettingText, string | undefined>>>
+
+/**
+ * Your own translation of the menu: a language tag as the app of who looks tells it, which text, and what its placeholders stand for.
+ * Undefined falls back to the texts.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type TranslateSetting } from 'grammy-sentinel'
+ *
+ * const t: TranslateSetting = (language, text, { limit = '' }) =>
+ *   language === 'de' && text === 'limit' ? `Nachrichten: ${limit}` : undefined
+ * sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' }, t } })
+ * ```
+ */
+export type TranslateSetting = (
+  language: string | undefined,
+  text: SettingText,
+  values: Readonly<Record<string, string>>,
+) => string | undefined
+
+const ENGLISH: Readonly<Record<SettingText, string>> = {
+  title: 'Settings of this chat',
+  user: 'Messages of one person',
+  chat: 'Messages of all together',
+  member: 'Messages of one person here',
+  limit: '{name}: {limit}',
+  usual: '(as usual)',
+  noticesOn: 'Notices: on',
+  noticesOff: 'Notices: off',
+  turnOn: 'Turn notices on',
+  turnOff: 'Turn notices off',
+  useUsual: 'As usual',
+  close: 'Close',
+  closed: 'The settings are closed.',
+  saved: 'Saved.',
+  unchanged: 'It is so already.',
+  adminsOnly: 'Only administrators of this chat may change its settings.',
+  groupsOnly: 'Groups have settings. Ask for them there.',
+  stale: 'That is no longer offered. Choose again.',
+  failed: 'That could not be done. Try again in a moment.',
+}
+
+const RUSSIAN: Readonly<Record<SettingText, string>> = {
+  title: 'Настройки этого чата',
+  user: 'Сообщения одного человека',
+  chat: 'Сообщения всех вместе',
+  member: 'Сообщения одного человека здесь',
+  limit: '{name}: {limit}',
+  usual: '(по умолчанию)',
+  noticesOn: 'Уведомления: включены',
+  noticesOff: 'Уведомления: выключены',
+  turnOn: 'Включить уведомления',
+  turnOff: 'Выключить уведомления',
+  useUsual: 'По умолчанию',
+  close: 'Закрыть',
+  closed: 'Настройки закрыты.',
+  saved: 'Сохранено.',
+  unchanged: 'Так уже и есть.',
+  adminsOnly: 'Менять настройки могут только администраторы этого чата.',
+  groupsOnly: 'Настройки есть у групп. Откройте их там.',
+  stale: 'Этого больше нет. Выберите снова.',
+  failed: 'Не получилось. Попробуйте чуть позже.',
+}
+
+/** Finds the words of the menu. Languages are looked up in a map, since the tag comes from the update. */
+export class SettingsWording {
+  private readonly languages = new Map<string, SettingsTexts>([
+    ['en', ENGLISH],
+    ['ru', RUSSIAN],
+  ])
+
+  constructor(
+    texts: Readonly<Record<string, SettingsTexts>> = {},
+    private readonly translate: TranslateSetting | undefined,
+    private readonly failed: (error: unknown) => void,
+  ) {
+    for (const [language, own] of Object.entries(texts)) {
+      const tag = language.toLowerCase()
+      this.languages.set(tag, { ...this.languages.get(tag), ...own })
+    }
+  }
+
+  say(
+    language: string | undefined,
+    text: SettingText,
+    values: Readonly<Record<string, string>> = {},
+  ): string {
+    const own = this.translated(language, text, values)
+    if (own !== undefined) return own
+    const tag = language?.toLowerCase() ?? 'en'
+    const template =
+      this.languages.get(tag)?.[text] ??
+      this.languages.get(tag.split('-')[0] as string)?.[text] ??
+      this.languages.get('en')?.[text] ??
+      ENGLISH[text]
+    const known = new Map(Object.entries(values))
+    return template.replaceAll(/\{(\w+)\}/g, (whole, name: string) => known.get(name) ?? whole)
+  }
+
+  /** A translation that throws, or is none, must not leave an administrator without a menu. */
+  private translated(
+    language: string | undefined,
+    text: SettingText,
+    values: Readonly<Record<string, string>>,
+  ): string | undefined {
+    try {
+      const own: unknown = this.translate?.(language, text, values)
+      return typeof own === 'string' && own !== '' ? own : undefined
+    } catch (error) {
+      this.failed(error)
+      return undefined
+    }
+  }
+}
