@@ -147,16 +147,19 @@ export type Hook<T, A = HookAnswer> = HookFunction<T, A> | HookSpec<T, A> | Hook
  * ```
  */
 export const hooks = {
-  chain: <T, A = HookAnswer>(...all: readonly Hook<T, A>[]): HookTree<T, A> => ({
+  chain: <T, A extends HookAnswer = HookAnswer>(...all: readonly Hook<T, A>[]): HookTree<T, A> => ({
     kind: 'chain',
     hooks: all,
   }),
-  parallel: <T, A = HookAnswer>(...all: readonly Hook<T, A>[]): HookTree<T, A> => ({
+  parallel: <T, A extends HookAnswer = HookAnswer>(...all: readonly Hook<T, A>[]): HookTree<T, A> => ({
     kind: 'parallel',
     hooks: all,
   }),
-  once: <T, A = HookAnswer>(hook: Hook<T, A>): HookTree<T, A> => ({ kind: 'once', hook }),
-  filter: <T, A = HookAnswer>(when: (told: T) => boolean, hook: Hook<T, A>): HookTree<T, A> => ({
+  once: <T, A extends HookAnswer = HookAnswer>(hook: Hook<T, A>): HookTree<T, A> => ({ kind: 'once', hook }),
+  filter: <T, A extends HookAnswer = HookAnswer>(
+    when: (told: T) => boolean,
+    hook: Hook<T, A>,
+  ): HookTree<T, A> => ({
     kind: 'filter',
     when,
     hook,

@@ -1,0 +1,634 @@
+import { type FailureEvent, hooks, memory, type SentinelOptions, subject } from '../../src/index.js'
+import type { HookRanEvent } from '../../src/middleware/told.js'
+import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
+
+let on: Desk
+afterEach(() => on.guard.close())
+
+const LIMIT = { throttle: { limit: '2/1m', deny: 'silent' } } as const
+
+function opened(options: SentinelOptions = {}): Desk {
+  on = desk(options)
+  // That this desk delivers no members is known.
+  on.guard.on('warning', () => undefined)
+  return on
+}
+
+/** Lets time pass until something is done. */
+async function pass(work: Promise<unknown>, ms = 20_000): Promise<void> {
+  let done = false
+  const ended = work.finally(() => {
+    done = true
+  })
+  for (let passed = 0; !done && passed < ms; passed += 50) {
+    await tick()
+    on.time.advance(50)
+  }
+  await ended
+}
+
+const left = async (user = 1): Promise<number | undefined> =>
+  (await on.guard.peek(user, 'user')).find(({ name }) => name === 'user')?.remaining
+
+describe('the order', () => {
+  test('all befores come before the decision, then the afters up to the end, then allowed, then the handlers', async () => {
+    const log: string[] = []
+    on = desk(LIMIT, (bot) => bot.use(() => void log.push('handler')))
+    for (const guard of ['throttle', 'once', 'block'] as const) {
+      on.guard.hook(`after:${guard}`, ({ verdict }) => void log.push(`after ${guard} ${verdict.allowed}`))
+      on.guard.hook(`before:${guard}`, async () => {
+        await tick()
+        log.push(`before ${guard}: ${await left()} left`)
+      })
+    }
+    on.guard.hook('allowed', () => void log.push('allowed'))
+    on.guard.on('allowed', () => log.push('told'))
+    await on.says(1, 'hello')
+    expect(log).toEqual([
+      'before block: 2 left',
+      'before once: 2 left',
+      'before throttle: 2 left',
+      'after block true',
+      'after once true',
+      'after throttle true',
+      'allowed',
+      'told',
+      'handler',
+    ])
+  })
+
+  test('the afters go up to the guard that refuses, and it is told last', async () => {
+    opened()
+    const log: string[] = []
+    for (const guard of ['block', 'once', 'throttle'] as const) {
+      on.guard.hook(`after:${guard}`, async ({ verdict }) => {
+        await tick()
+        log.push(`${guard} ${verdict.allowed ? 'passed' : verdict.reason}`)
+      })
+    }
+    on.guard.hook('denied', ({ verdict }) => void log.push(`denied by ${verdict.guard}`))
+    await on.says(1, 'hello')
+    const { update_id } = says(1, 'x')
+    log.length = 0
+    for (let i = 0; i < 2; i++) await on.handle(says(1, 'again', { id: update_id }))
+    expect(log.slice(3)).toEqual(['block passed', 'once duplicate', 'denied by once'])
+    await on.guard.block(1)
+    log.length = 0
+    await on.says(1, 'hello')
+    expect(log).toEqual(['block blocked', 'denied by block'])
+  })
+
+  test('hooks of one point run in the order they came, one after the other', async () => {
+    opened()
+    const log: number[] = []
+    on.guard.hook('before:block', async () => {
+      await tick()
+      log.push(1)
+    })
+    on.guard.hook('before:block', () => void log.push(2))
+    const stop = on.guard.hook('before:block', () => void log.push(3))
+    await on.says(1, 'a')
+    stop()
+    stop()
+    await on.says(1, 'b')
+    expect(log).toEqual([1, 2, 3, 1, 2])
+  })
+
+  test('a guard that is not for an update is not heard of', async () => {
+    opened()
+    const log: string[] = []
+    for (const guard of ['membership', 'debounce', 'throttle'] as const) {
+      on.guard.hook(`before:${guard}`, () => void log.push(guard))
+    }
+    await on.says(1, 'hello')
+    expect(log.splice(0)).toEqual(['throttle'])
+    await on.handle(taps(1, 'a'))
+    expect(log.splice(0)).toEqual(['debounce', 'throttle'])
+    await on.handle(joins(1))
+    expect(log.splice(0)).toEqual(['membership', 'throttle'])
+  })
+
+  test('hooks stand before and after the guards of one handler, too', async () => {
+    opened()
+    const log: string[] = []
+    on.guard.hook('before:throttle', ({ facts }) => void log.push(`before ${facts.command ?? 'all'}`))
+    on.guard.hook('after:throttle', ({ verdict }) => void log.push(`after ${verdict.allowed}`))
+    const { bot, handle } = on.another(43, on.guard)
+    bot.command(
+      'buy',
+      on.guard.policy({ name: 'buy', throttle: '1/1m' } as never),
+      () => void log.push('bought'),
+    )
+    await handle(says(1, '/buy'))
+    expect(log).toEqual(['before buy', 'after true', 'before buy', 'after true', 'bought'])
+  })
+})
+
+describe('a veto', () => {
+  test('before the decision charges nothing, takes nothing, and is told', async () => {
+    opened(LIMIT)
+    const denied: unknown[] = []
+    on.guard.on('denied', ({ verdict }) => denied.push(verdict))
+    const stop = on.guard.hook('before:throttle', function closed() {
+      return { veto: 'we are closed' }
+    })
+    const update = says(1, 'hello')
+    await on.handle(update)
+    expect(on.reached).toEqual([])
+    expect(denied).toEqual([
+      {
+        allowed: false,
+        guard: 'hook',
+        limit: 'closed',
+        reason: 'vetoed',
+        cause: 'check',
+        retryAfterMs: Number.POSITIVE_INFINITY,
+        note: 'we are closed',
+      },
+    ])
+    expect(await left()).toBe(2)
+    // Nothing was taken: the same update, delivered again, is no duplicate.
+    stop()
+    await on.handle(update)
+    expect(on.reached).toEqual(['hello'])
+    expect((await on.guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
+  })
+
+  test.each(['after:block', 'after:throttle', 'allowed'] as const)(
+    '%s gives back what was charged, and the update may come again',
+    async (point) => {
+      for (const storage of [memory(), later()]) {
+        opened({ ...LIMIT, storage })
+        const stop = on.guard.hook(point, async () => ({ veto: 'no' }))
+        const update = says(1, 'hello')
+        for (let i = 0; i < 5; i++) await on.handle(update)
+        expect(on.reached).toEqual([])
+        await tick()
+        expect(await left()).toBe(2)
+        stop()
+        await on.handle(update)
+        expect(on.reached).toEqual(['hello'])
+        await on.guard.close()
+      }
+    },
+  )
+
+  test('stops what follows, and no observer: members are seen', async () => {
+    opened()
+    const log: string[] = []
+    on.guard.hook('before:membership', () => ({ veto: 'no' }))
+    on.guard.hook('before:throttle', () => void log.push('not reached'))
+    on.guard.hook('after:membership', () => void log.push('not reached'))
+    on.guard.membership.on('joined', ({ member }) => log.push(`joined ${member.id}`))
+    await on.handle(joins(5))
+    expect(log).toEqual(['joined 5'])
+    expect(on.reached).toEqual([])
+  })
+
+  test('is said once a minute, in the language of whoever is stopped; a tap is always answered', async () => {
+    opened()
+    on.guard.hook('before:throttle', () => ({ veto: 'no' }))
+    await on.says(1, 'a', 'b')
+    await on.quiet()
+    expect(on.notices).toEqual(['This is not for you.'])
+    on.time.advance(60_000)
+    await on.says(1, 'c')
+    await on.handle(taps(1, 'x'))
+    await on.quiet()
+    expect(on.notices).toHaveLength(2)
+    expect(on.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
+  })
+
+  test('in shadow is told, and stops nothing', async () => {
+    opened({ shadow: true })
+    const told: string[] = []
+    on.guard.on('shadow', ({ guard, limit }) => told.push(`${guard}.${limit}`))
+    on.guard.hook('before:throttle', { name: 'curfew', run: () => ({ veto: 'no' }) })
+    on.guard.hook('allowed', { name: 'last', run: () => ({ veto: 'no' }) })
+    await on.says(1, 'a')
+    expect(on.reached).toEqual(['a'])
+    expect(told).toEqual(['hook.curfew', 'hook.last'])
+  })
+
+  test('from where nothing is decided is no veto', async () => {
+    opened()
+    on.guard.hook('blocked', (() => ({ veto: 'no' })) as never)
+    on.guard.hook('before:block', hooks.background((async () => ({ veto: 'no' })) as never))
+    await on.guard.block(2)
+    await on.says(1, 'a')
+    expect(on.reached).toEqual(['a'])
+  })
+})
+
+describe('what is enriched', () => {
+  test('is seen by the hooks that follow and by the handler; the later of a name wins', async () => {
+    const seen: unknown[] = []
+    on = desk({}, (bot) => bot.use((ctx) => void seen.push({ ...ctx.sentinel.enriched })))
+    on.guard.hook('before:block', async () => ({ enrich: { tenant: 7, plan: 'free' } }))
+    on.guard.hook('before:throttle', ({ enriched }) => void seen.push({ ...enriched }))
+    on.guard.hook('after:throttle', () => ({ enrich: { plan: 'paid' } }))
+    await on.says(1, 'a')
+    expect(seen).toEqual([
+      { tenant: 7, plan: 'free' },
+      { tenant: 7, plan: 'paid' },
+    ])
+  })
+
+  test('belongs to one update, and names forge nothing', async () => {
+    const seen: Readonly<Record<string, unknown>>[] = []
+    on = desk({}, (bot) => bot.use((ctx) => void seen.push(ctx.sentinel.enriched)))
+    const given = JSON.parse('{"__proto__":{"admin":true},"constructor":1}') as Record<string, unknown>
+    const stop = on.guard.hook('before:block', () => ({ enrich: given }))
+    await on.says(1, 'a')
+    stop()
+    await on.says(1, 'b')
+    expect(Object.keys(seen[0] ?? {})).toEqual(['__proto__', 'constructor'])
+    expect(seen[0]?.admin).toBeUndefined()
+    expect(Object.keys(seen[1] ?? {})).toEqual([])
+  })
+})
+
+describe('a hook that fails', () => {
+  test('by throwing or rejecting is told, and the update goes on', async () => {
+    opened()
+    const told: FailureEvent[] = []
+    on.guard.on('error', (event) => told.push(event))
+    on.guard.hook('before:block', function boom() {
+      throw new Error('thrown')
+    })
+    on.guard.hook('after:throttle', { name: 'later', run: () => Promise.reject(new Error('rejected')) })
+    await on.says(1, 'a')
+    expect(on.reached).toEqual(['a'])
+    expect(told).toEqual([
+      { error: new Error('thrown'), during: 'hook boom' },
+      { error: new Error('rejected'), during: 'hook later' },
+    ])
+  })
+
+  test('by hanging is waited for a second, called off by its signal, and its answer is not taken', async () => {
+    opened()
+    const told: FailureEvent[] = []
+    on.guard.on('error', (event) => told.push(event))
+    let reason: unknown
+    on.guard.hook('before:block', {
+      name: 'slow',
+      run: (_, { signal }) =>
+        new Promise((done) => {
+          signal.addEventListener('abort', () => {
+            reason = signal.reason
+            done({ veto: 'too late' })
+          })
+        }),
+    })
+    const handled = on.says(1, 'a')
+    await tick()
+    on.time.advance(999)
+    await tick()
+    expect(on.reached).toEqual([])
+    on.time.advance(1)
+    await handled
+    expect(on.reached).toEqual(['a'])
+    expect(told).toEqual([{ error: expect.objectContaining({ code: 'hook.timeout' }), during: 'hook slow' }])
+    expect(reason).toBe(told[0]?.error)
+  })
+
+  test('has the time-out that it is given', async () => {
+    opened()
+    on.guard.on('error', () => undefined)
+    on.guard.hook('before:block', { run: () => new Promise(() => undefined), timeout: '5s' })
+    const handled = on.says(1, 'a')
+    await tick()
+    on.time.advance(4999)
+    await tick()
+    expect(on.reached).toEqual([])
+    on.time.advance(1)
+    await handled
+    expect(on.reached).toEqual(['a'])
+  })
+
+  test('at a hook for errors is not told to itself for ever', async () => {
+    opened()
+    let runs = 0
+    const said: string[] = []
+    const { error } = console
+    console.error = (text: string) => void said.push(text)
+    on.guard.hook('error', () => {
+      runs++
+      throw new Error('again')
+    })
+    on.guard.on('blocked', () => {
+      throw new Error('first')
+    })
+    await on.says(1, 'a')
+    await on.guard.block(1)
+    await tick()
+    console.error = error
+    expect(runs).toBe(1)
+    expect(said).toEqual([expect.stringContaining('listener for error')])
+  })
+
+  test('by taking a signal away from a run that is over is nobody else’s', async () => {
+    opened()
+    const signals: AbortSignal[] = []
+    on.guard.on('error', () => undefined)
+    on.guard.hook('before:block', { name: 'a', run: (_, { signal }) => void signals.push(signal) })
+    on.guard.hook('before:block', (_, { signal }) => {
+      signals.push(signal)
+      return new Promise(() => undefined)
+    })
+    await pass(on.says(1, 'a'))
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, true])
+  })
+})
+
+describe('combined', () => {
+  test('parallel runs all at once, waits for all, and the first veto of the list counts', async () => {
+    opened()
+    const log: string[] = []
+    const step = (name: string, ticks: number, veto?: string) => async () => {
+      log.push(`${name} begins`)
+      for (let i = 0; i < ticks; i++) await tick()
+      log.push(`${name} ends`)
+      return { ...(veto !== undefined && { veto }), enrich: { [name]: true, last: name } }
+    }
+    let enriched: object = {}
+    let note: string | undefined
+    on.guard.on('denied', ({ verdict }) => {
+      note = verdict.note
+    })
+    on.guard.hook('before:block', hooks.parallel(step('a', 3, 'of a'), step('b', 1, 'of b'), step('c', 2)))
+    on.guard.hook('before:block', (told) => {
+      enriched = { ...told.enriched }
+    })
+    await on.says(1, 'x')
+    expect(log).toEqual(['a begins', 'b begins', 'c begins', 'b ends', 'c ends', 'a ends'])
+    expect(note).toBe('of a')
+    expect(enriched).toEqual({})
+  })
+
+  test('once runs for the first time only, filter where its condition holds', async () => {
+    opened()
+    const log: string[] = []
+    on.guard.hook(
+      'before:block',
+      hooks.chain(
+        hooks.once(({ facts }) => void log.push(`once ${facts.updateId > 0}`)),
+        hooks.filter(
+          ({ facts }) => facts.inGroup,
+          () => ({ veto: 'not in groups' }),
+        ),
+      ),
+    )
+    await on.says(1, 'a')
+    await on.handle(says(1, 'b', { group: true }))
+    expect(log).toEqual(['once true'])
+    expect(on.reached).toEqual(['a'])
+  })
+
+  test('a condition that throws does not hold, and is told', async () => {
+    opened()
+    const told: string[] = []
+    on.guard.on('error', ({ during }) => told.push(during))
+    const isOdd = (): boolean => {
+      throw new Error('boom')
+    }
+    on.guard.hook(
+      'before:block',
+      hooks.filter(isOdd, () => ({ veto: 'no' })),
+    )
+    await on.says(1, 'a')
+    expect(on.reached).toEqual(['a'])
+    expect(told).toEqual(['hook isOdd'])
+  })
+
+  test('each function in a chain has a time-out of its own, and one that hangs stops no other', async () => {
+    opened()
+    const log: string[] = []
+    on.guard.on('error', () => undefined)
+    const hangs = (): Promise<never> => new Promise(() => undefined)
+    on.guard.hook(
+      'before:block',
+      hooks.chain(
+        hangs,
+        hooks.parallel(hangs, () => void log.push('beside')),
+        () => void log.push('after'),
+      ),
+    )
+    await pass(on.says(1, 'a'))
+    expect(log).toEqual(['beside', 'after'])
+    expect(on.reached).toEqual(['a'])
+  })
+})
+
+describe('in the background', () => {
+  test('nobody waits for it but close()', async () => {
+    opened()
+    const log: string[] = []
+    let open = (): void => undefined
+    const gate = new Promise<void>((done) => {
+      open = done
+    })
+    on.guard.hook(
+      'before:block',
+      hooks.background(async () => {
+        await gate
+        log.push('done')
+      }),
+    )
+    await on.says(1, 'a')
+    expect(on.reached).toEqual(['a'])
+    expect((await on.guard.health()).hooks).toEqual({ running: 1, dropped: 0 })
+    const closed = on.guard.close().then(() => log.push('closed'))
+    await tick()
+    expect(log).toEqual([])
+    open()
+    await closed
+    expect(log).toEqual(['done', 'closed'])
+  })
+
+  test('is bounded: what is too much is dropped, counted and told', async () => {
+    opened({ throttle: false })
+    const ran: HookRanEvent[] = []
+    on.guard.on('error', () => undefined)
+    on.guard.on('hook.ran', (event) => ran.push(event))
+    on.guard.hook(
+      'before:block',
+      hooks.background(() => new Promise(() => undefined)),
+    )
+    for (let i = 0; i < 260; i++) await on.says(1, `message ${i}`)
+    expect(on.reached).toHaveLength(260)
+    expect((await on.guard.health()).hooks).toEqual({ running: 256, dropped: 4 })
+    expect(ran).toHaveLength(4)
+    expect(ran[0]).toMatchObject({ point: 'before:block', outcome: 'dropped' })
+    // Each of them has a time-out: the next find room.
+    on.time.advance(1000)
+    await tick()
+    expect((await on.guard.health()).hooks).toEqual({ running: 0, dropped: 4 })
+  })
+
+  test('is handed to a platform that would else end, notices too', async () => {
+    const works: Promise<unknown>[] = []
+    opened({ ...LIMIT, throttle: '1/1m', waitUntil: (work) => void works.push(work) })
+    on.guard.hook(
+      'before:block',
+      hooks.background(() => undefined),
+    )
+    await on.says(1, 'a', 'b')
+    // Of the hook for each, of the notice for one.
+    expect(works.length).toBeGreaterThanOrEqual(3)
+    await Promise.all(works)
+    expect(on.notices).toHaveLength(1)
+  })
+
+  test('a platform that throws is told of, and the work is done', async () => {
+    const told: string[] = []
+    opened({
+      waitUntil() {
+        throw new Error('not in a request')
+      },
+    })
+    on.guard.on('error', ({ during }) => told.push(during))
+    let ran = false
+    on.guard.hook(
+      'before:block',
+      hooks.background(() => {
+        ran = true
+      }),
+    )
+    await on.says(1, 'a')
+    expect([ran, new Set(told)]).toEqual([true, new Set(['waitUntil'])])
+  })
+})
+
+describe('where something is told', () => {
+  test('hooks are told of blocks, registrations, members and limits', async () => {
+    opened()
+    const log: string[] = []
+    on.guard.hook('blocked', ({ reason }) => void log.push(`blocked ${reason}`))
+    on.guard.hook('unblocked', () => void log.push('unblocked'))
+    on.guard.hook('registered', () => void log.push('registered'))
+    on.guard.hook('unregistered', () => void log.push('unregistered'))
+    on.guard.hook('membership.joined', ({ member }) => void log.push(`joined ${member.id}`))
+    on.guard.hook('membership.left', () => void log.push('left'))
+    on.guard.hook('membership', ({ event }) => void log.push(event))
+    await on.says(1, 'a')
+    await on.guard.block(2, { reason: 'spam' })
+    await on.guard.unblock(2)
+    await on.guard.register(subject.user(3))
+    await on.guard.unregister(3)
+    await on.handle(joins(9))
+    expect(log).toEqual(['blocked spam', 'unblocked', 'registered', 'unregistered', 'joined 9', 'joined'])
+  })
+
+  test('the update does not wait, and a hook that is taken away is told nothing', async () => {
+    opened(LIMIT)
+    const log: number[] = []
+    const stop = on.guard.hook('denied', async ({ facts }) => {
+      await new Promise<void>((done) => on.time.timers.after(500, done))
+      log.push(facts.updateId)
+    })
+    await on.says(1, 'a', 'b', 'c')
+    expect(log).toEqual([])
+    on.time.advance(500)
+    await tick()
+    expect(log).toHaveLength(1)
+    stop()
+    await on.says(1, 'd')
+    on.time.advance(500)
+    await tick()
+    expect(log).toHaveLength(1)
+  })
+
+  test('a hook for members makes the guard ask for them, as a handler does', () => {
+    opened()
+    expect(on.guard.membership.listened).toBe(false)
+    const stop = on.guard.hook('membership.joined', () => undefined)
+    expect(on.guard.membership.listened).toBe(true)
+    stop()
+    expect(on.guard.membership.listened).toBe(false)
+  })
+})
+
+describe('how long they take', () => {
+  test('is told by name, with how they ended, and timed only where somebody listens', async () => {
+    opened()
+    on.guard.on('error', () => undefined)
+    const ran: HookRanEvent[] = []
+    on.guard.hook('before:block', async function quick() {
+      await tick()
+    })
+    on.guard.hook('before:block', {
+      name: 'broken',
+      run(): void {
+        throw new Error('boom')
+      },
+    })
+    const hung = (): Promise<void> => new Promise(() => undefined)
+    on.guard.hook('before:block', { run: hung, timeout: 20 })
+    on.guard.hook('before:block', () => undefined)
+    await pass(on.says(1, 'a'))
+    const stop = on.guard.on('hook.ran', (event) => ran.push(event))
+    on.guard.hook('before:throttle', { name: 'strict', run: () => ({ veto: 'no' }) })
+    await pass(on.says(1, 'b'))
+    stop()
+    await pass(on.says(1, 'c'))
+    expect(ran.map(({ name, point, outcome }) => `${point} ${name} ${outcome}`)).toEqual([
+      'before:block quick done',
+      'before:block broken failed',
+      'before:block hung late',
+      'before:block before:block#4 done',
+      'before:throttle strict vetoed',
+    ])
+    expect(ran.every(({ ms }) => ms >= 0 && ms < 60_000)).toBe(true)
+  })
+})
+
+describe('options', () => {
+  const nothing = (): void => undefined
+
+  test('hooks may be given with the others, one or several a point, and are replaced as a whole', async () => {
+    const log: string[] = []
+    opened({
+      hooks: {
+        'before:block': () => void log.push('one'),
+        allowed: [() => void log.push('two'), { name: 'three', run: () => void log.push('three') }],
+      },
+    })
+    on.guard.hook('before:block', () => void log.push('own'))
+    await on.says(1, 'a')
+    expect(log.splice(0)).toEqual(['one', 'own', 'two', 'three'])
+    on.guard.reconfigure({ throttle: '5/1m' })
+    await on.says(1, 'b')
+    expect(log.splice(0)).toEqual(['own', 'one', 'two', 'three'])
+    on.guard.reconfigure({ hooks: { 'before:throttle': () => void log.push('other') } })
+    await on.says(1, 'c')
+    expect(log).toEqual(['own', 'other'])
+  })
+
+  test.each([
+    [{ 'before:throtle': nothing }, 'hook.unknown', 'Did you mean "before:throttle"'],
+    [{ 'hook.ran': nothing }, 'hook.unknown', 'There are'],
+    [{ __proto__: null, constructor: nothing }, 'hook.unknown', '"constructor"'],
+    [{ denied: 'log' }, 'option.invalid', 'hooks.denied: "log" is no hook'],
+    [{ denied: [null] }, 'option.invalid', 'hooks.denied: null is no hook'],
+    [{ denied: { run: nothing, timout: 5 } }, 'option.unknown', 'Did you mean "timeout"'],
+    [{ denied: { run: nothing, timeout: 'soon' } }, 'duration.invalid', 'hooks.denied.timeout'],
+    [{ denied: { run: nothing, timeout: 0 } }, 'option.invalid', '1 ms or more'],
+    [{ denied: { run: nothing, name: '' } }, 'option.invalid', 'no name'],
+    [{ denied: { kind: 'filter', when: true, hook: nothing } }, 'option.invalid', 'no condition'],
+  ])('%j is refused', (given, code, words) => {
+    opened()
+    const error = expect.objectContaining({ code, message: expect.stringContaining(words) })
+    expect(() => desk({ hooks: given as never })).toThrow(error)
+    for (const [point, hook] of Object.entries(given)) {
+      const all: readonly unknown[] = Array.isArray(hook) ? hook : [hook]
+      for (const one of all) expect(() => on.guard.hook(point as never, one as never)).toThrow(error)
+    }
+  })
+
+  test('hooks that are added with every update are noticed', () => {
+    opened()
+    for (let i = 0; i < 1000; i++) on.guard.hook('denied', () => undefined)
+    expect(() => on.guard.hook('denied', () => undefined)).toThrow('Add them once')
+  })
+})
