@@ -46,6 +46,7 @@ export const DEFAULTS = frozen({
   users: false,
   limits: false,
   outgoing: false,
+  settings: false,
   exempt: {},
   notices: {},
   shadow: false,
