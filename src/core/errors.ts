@@ -50,6 +50,7 @@ export type SentinelErrorCode =
   | 'preference.invalid'
   | 'migrate.refused'
   | 'handler.invalid'
+  | 'handler.undecorated'
 
 /**
  * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.

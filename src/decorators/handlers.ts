@@ -1,0 +1,69 @@
+import { Composer, type Context } from 'grammy'
+import { SentinelError } from '../core/errors.js'
+import { shown } from '../core/show.js'
+import { guardFields } from '../middleware/fields.js'
+import { type AnyHandler, checkedHandler, guardsOf } from '../middleware/guarded.js'
+import { memberName } from '../middleware/place.js'
+import { type Member, membersOf } from './registration.js'
+
+/**
+ * Makes a composer of what a class handles: of each method and field that a registrar such as `@command('buy')` stands on, in the
+ * order in which they are written, those of base classes first. Of an instance, what is not static; of a class itself, what is.
+ *
+ * Methods are called on the instance. An override takes the place of what it overrides, and has to be decorated, too: neither
+ * registrations nor guards are inherited by it.
+ *
+ * @throws SentinelError `handler.invalid` for what has no such member, or one that holds no function; `handler.undecorated` for an
+ * override that is not decorated.
+ *
+ * @example
+ * ```ts
+ * import { Bot, type CommandContext, type Context } from 'grammy'
+ * import { sentinel, throttle } from 'grammy-sentinel'
+ * import { command, handlers } from 'grammy-sentinel/decorators'
+ *
+ * class Shop {
+ *   @command('buy')
+ *   @throttle('3/1m')
+ *   async buy(ctx: CommandContext<Context>): Promise<void> {
+ *     await ctx.reply(`Bought ${ctx.match}.`)
+ *   }
+ * }
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(sentinel(), handlers(new Shop()))
+ * ```
+ */
+export function handlers<C extends Context = Context>(instance: object): Composer<C> {
+  if ((typeof instance !== 'object' || instance === null) && typeof instance !== 'function') {
+    throw new SentinelError('handler.invalid', `handlers: ${shown(instance)} is no instance of a class.`)
+  }
+  if (typeof instance === 'object') guardFields(instance)
+  const members = membersOf(instance)
+  if (members.length === 0) {
+    throw new SentinelError(
+      'handler.invalid',
+      `handlers: ${nameOf(instance)} handles nothing. Put a registrar such as @command('buy') on a method, and pass an instance; what is static is handled by handlers(TheClass).`,
+    )
+  }
+  const composer = new Composer<Context>()
+  for (const member of members) {
+    const handler = handlerOf(member, instance)
+    member.registration.register(composer, (ctx, next) => handler.call(instance, ctx, next))
+  }
+  return composer as unknown as Composer<C>
+}
+
+function handlerOf({ key, registration, held }: Member, instance: object): AnyHandler {
+  const owner = typeof instance === 'function' ? instance : instance.constructor
+  const handler = checkedHandler(held(instance), `@${registration.label} on ${memberName(owner, key)}`)
+  // Of a class without a name, by what it handles.
+  if (owner.name === '') guardsOf(handler)?.place?.settle(registration.label)
+  return handler
+}
+
+function nameOf(instance: object): string {
+  return typeof instance === 'function'
+    ? `the class ${instance.name}`
+    : `an instance of ${instance.constructor?.name}`
+}

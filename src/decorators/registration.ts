@@ -1,0 +1,158 @@
+import type { Composer, Context, Middleware } from 'grammy'
+import { SentinelError } from '../core/errors.js'
+import { type AnyHandler, checkedHandler, layersOf } from '../middleware/guarded.js'
+import { nameOfKey } from '../middleware/place.js'
+
+export type Key = string | symbol
+
+/** What a handler is registered for. */
+export interface Registration {
+  /** In the order in which decorators are written, across methods and fields, base classes first. */
+  readonly order: number
+  /** Such as `command:buy`. */
+  readonly label: string
+  register(composer: Composer<Context>, handler: Middleware): void
+}
+
+/** A member of a class that handles something. */
+export interface Member {
+  readonly key: Key
+  readonly registration: Registration
+  /** What an instance holds there: private members too. */
+  held(instance: object): unknown
+  /** The function that was decorated; undefined for a field, which held none by then. */
+  readonly method: AnyHandler | undefined
+}
+
+/** By instance; by class for what is static. The standard's decorators tell of themselves whenever an instance is made. */
+const ofInstances = new WeakMap<object, Member[]>()
+/** By prototype, or class for what is static: `experimentalDecorators` are called once, with it. */
+const ofClasses = new WeakMap<object, Map<Key, Registration[]>>()
+
+interface Decoration {
+  readonly kind: string
+  readonly name: Key
+  readonly static?: boolean
+  readonly private?: boolean
+  readonly access: { get(this: unknown, instance: unknown): unknown }
+  addInitializer(initializer: (this: object) => void): void
+}
+
+/** Called as a decorator, by the standard or as `experimentalDecorators` has it. */
+export function register(registration: Registration, first: unknown, second: unknown, third: unknown): void {
+  const what = `@${registration.label}`
+  if (typeof second === 'string' || typeof second === 'symbol') {
+    registerLegacy(registration, first as object, second, third as PropertyDescriptor | undefined)
+    return
+  }
+  if (!isDecoration(second) || (second.kind !== 'method' && second.kind !== 'field')) {
+    const kind = isDecoration(second) ? `a ${second.kind}` : 'what is no member of a class'
+    throw misplaced(what, kind)
+  }
+  const { name: key, access, private: isPrivate = false } = second
+  const method = second.kind === 'method' ? checkedHandler(first, what) : undefined
+  second.addInitializer(function () {
+    const members = ofInstances.get(this) ?? []
+    // Called with the instance, for older compilers as `this`.
+    const held = (instance: object): unknown =>
+      isPrivate ? access.get.call(instance, instance) : Reflect.get(instance, key)
+    members.push({ key, registration, method, held })
+    ofInstances.set(this, members)
+  })
+}
+
+function registerLegacy(
+  registration: Registration,
+  target: object,
+  key: Key,
+  given: PropertyDescriptor | undefined,
+): void {
+  // A field that guards stand on has a setter of theirs by now, and no getter.
+  if (given?.get !== undefined) throw misplaced(`@${registration.label} on ${nameOfKey(key)}`, 'a getter')
+  const members = ofClasses.get(target) ?? new Map<Key, Registration[]>()
+  members.set(key, [...(members.get(key) ?? []), registration])
+  ofClasses.set(target, members)
+}
+
+function misplaced(what: string, kind: string): SentinelError {
+  return new SentinelError(
+    'handler.invalid',
+    `${what}: it stands on ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
+  )
+}
+
+function isDecoration(given: unknown): given is Decoration {
+  return typeof given === 'object' && given !== null && 'kind' in given && 'addInitializer' in given
+}
+
+/** Whatever of an instance handles something, in order. Of a class, what is static. */
+export function membersOf(instance: object): readonly Member[] {
+  const members = [...ownMembers(instance), ...legacyMembers(instance)]
+  return members.sort((a, b) => a.registration.order - b.registration.order)
+}
+
+/** What an override took the place of is left out; an override that handles nothing itself is a slip. */
+function ownMembers(instance: object): readonly Member[] {
+  const all = [...(ofInstances.get(instance) ?? [])]
+  // What is static is told of once, by the class that declares it.
+  if (typeof instance === 'function') {
+    for (const base of chainOf(Object.getPrototypeOf(instance))) all.push(...(ofInstances.get(base) ?? []))
+  }
+  return all.filter((member) => {
+    if (member.method === undefined || (typeof member.key === 'string' && member.key.startsWith('#')))
+      return true
+    const held = member.held(instance)
+    const within = typeof held === 'function' ? layersOf(held as AnyHandler) : []
+    if (within.includes(member.method)) return true
+    if (all.some(({ method }) => method !== undefined && within.includes(method))) return false
+    if (declarersOf(instance, member.key).length > 1) throw undecorated(instance, member)
+    // Something of others stands around it, or it was bound.
+    return true
+  })
+}
+
+function legacyMembers(instance: object): readonly Member[] {
+  const found = new Map<Key, readonly Registration[]>()
+  for (const at of chainOf(typeof instance === 'function' ? instance : Object.getPrototypeOf(instance))) {
+    for (const [key, registrations] of ofClasses.get(at) ?? []) {
+      if (found.has(key)) continue
+      const [nearest] = declarersOf(instance, key)
+      const [registration] = registrations
+      if (nearest !== undefined && nearest !== at && registration !== undefined) {
+        throw undecorated(instance, { key, registration })
+      }
+      found.set(key, registrations)
+    }
+  }
+  return [...found].flatMap(([key, registrations]) =>
+    registrations.map((registration) => ({
+      key,
+      registration,
+      method: undefined,
+      held: (self) => Reflect.get(self, key),
+    })),
+  )
+}
+
+/** The prototypes (of a class, the classes) that have a method of this name, the nearest first. */
+function declarersOf(instance: object, key: Key): readonly object[] {
+  const chain = chainOf(typeof instance === 'function' ? instance : Object.getPrototypeOf(instance))
+  return chain.filter((at) => typeof Object.getOwnPropertyDescriptor(at, key)?.value === 'function')
+}
+
+function chainOf(start: object | null): readonly object[] {
+  const chain: object[] = []
+  for (let at = start; at !== null; at = Object.getPrototypeOf(at)) chain.push(at)
+  return chain
+}
+
+function undecorated(
+  instance: object,
+  { key, registration }: Pick<Member, 'key' | 'registration'>,
+): SentinelError {
+  const owner = typeof instance === 'function' ? instance : instance.constructor
+  return new SentinelError(
+    'handler.undecorated',
+    `handlers: ${owner.name}.${nameOfKey(key)} overrides a method that handles ${registration.label}, and is not decorated itself: neither guards nor registrations are inherited. Decorate it, too, or call it from the method of the base class.`,
+  )
+}
