@@ -2,7 +2,8 @@ import type { ApiMethods } from 'grammy/types'
 import type { BotAccount } from '../world/accounts.js'
 import { describeChat, type SharedChat, type WorldChat } from '../world/chats.js'
 import { isIn } from '../world/members.js'
-import { badRequest, forbidden, Refusal } from '../world/refusal.js'
+import { badRequest, forbidden } from '../world/refusal.js'
+import { assertNotUpgraded } from '../world/speaking.js'
 import type { World } from '../world/world.js'
 import type { Link } from './link.js'
 import type { Params } from './params.js'
@@ -63,10 +64,7 @@ export function assertPresent({ world, bot }: Call, chat: WorldChat): void {
       throw forbidden("bot can't initiate conversation with a user")
     return
   }
-  if (chat.migratedTo !== undefined)
-    throw new Refusal(400, 'Bad Request: group chat was upgraded to a supergroup chat', {
-      migrate_to_chat_id: chat.migratedTo.id,
-    })
+  assertNotUpgraded(chat)
   const membership = world.membership(chat, bot.id)
   if (membership.status === 'kicked')
     throw forbidden(`bot was kicked from the ${describeChat(chat).type} chat`)

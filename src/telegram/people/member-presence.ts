@@ -7,6 +7,15 @@ import type {
 } from 'grammy/types'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import type { Account } from '../world/accounts.js'
+import {
+  setAutoDelete,
+  setDescription,
+  setPermissions,
+  setPhoto,
+  setSenderBanned,
+  setSlowMode,
+  setTitle,
+} from '../world/chat-settings.js'
 import type { SharedChat, Topic } from '../world/chats.js'
 import { describeInvite } from '../world/invite-link.js'
 import { createInvite, revokeInvite } from '../world/invites.js'
@@ -27,10 +36,11 @@ import {
   decideJoinRequest,
   requestToJoin,
 } from '../world/membership.js'
+import { upgradeToSupergroup } from '../world/migration.js'
 import { badRequest } from '../world/refusal.js'
 import { closeTopic, createTopic, describeTopic, editTopic, topicOf } from '../world/topics.js'
 import type { World } from '../world/world.js'
-import type { TelegramChannel } from './places.js'
+import { type TelegramChannel, TelegramGroup } from './places.js'
 import { Presence, type Scene } from './presence.js'
 
 /**
@@ -206,6 +216,30 @@ export class MemberPresence extends Presence {
     })
   }
 
+  /** Names the chat anew. */
+  async setsTitle(title: string): Promise<void> {
+    this.attempt('renames the chat', () => setTitle(this.scene.world, this.room, this.scene.actor, title))
+  }
+
+  async setsDescription(description: string): Promise<void> {
+    const { world, actor } = this.scene
+    this.attempt('describes the chat', () => setDescription(world, this.room, actor, description))
+  }
+
+  /** Gives the chat a photo, named as those that people send; nothing takes it away. */
+  async setsPhoto(name?: string): Promise<void> {
+    const { world, actor } = this.scene
+    const photo = name === undefined ? undefined : world.files.store(Buffer.from(name), name, 'image/jpeg')
+    this.attempt('changes the photo', () => setPhoto(world, this.room, actor, photo))
+  }
+
+  /** How long new messages stay: up to 365 days. Nothing: for ever. */
+  async setsAutoDelete(after?: Duration): Promise<void> {
+    const { world, actor } = this.scene
+    const seconds = after === undefined ? 0 : Math.round(parseDuration(after, 'after') / 1000)
+    this.attempt('sets auto-delete', () => setAutoDelete(world, this.room, actor, seconds))
+  }
+
   #change(target: Account, next: Membership): void {
     changeMembership(this.scene.world, { chat: this.room, target, next, performer: this.scene.actor })
   }
@@ -233,6 +267,48 @@ export class MemberPresence extends Presence {
  * ```
  */
 export class GroupPresence extends MemberPresence {
+  /** What members may do who are no administrators. What is left out is taken away. */
+  async permits(permissions: ChatPermissions): Promise<void> {
+    const { world, actor } = this.scene
+    const complete = completePermissions(permissions, true)
+    this.attempt('changes permissions', () => setPermissions(world, this.room, actor, complete))
+  }
+
+  /**
+   * How long members wait from one message to the next: 5s, 10s, 30s, 1m, 5m, 15m or 1h, as in Telegram. Nothing: not at all.
+   * Who writes sooner is refused; a bot that is no administrator gets 429.
+   */
+  async setsSlowMode(delay?: Duration): Promise<void> {
+    const { world, actor } = this.scene
+    const seconds = delay === undefined ? 0 : parseDuration(delay, 'delay') / 1000
+    this.attempt('sets slow mode', () => setSlowMode(world, this.room, actor, seconds))
+  }
+
+  /** The channel may write here no longer. */
+  async bansChannel(channel: TelegramChannel): Promise<void> {
+    this.#setSender(channel, true)
+  }
+
+  async unbansChannel(channel: TelegramChannel): Promise<void> {
+    this.#setSender(channel, false)
+  }
+
+  #setSender(channel: TelegramChannel, banned: boolean): void {
+    const { world, actor } = this.scene
+    const deed = banned ? 'bans a channel' : 'unbans a channel'
+    this.attempt(deed, () => setSenderBanned(world, this.room, actor, channel.id, banned))
+  }
+
+  /**
+   * Makes a supergroup out of a basic group, which takes its owner. It has a new id; the bots of both get to know, and a
+   * call about the old one is refused with `migrate_to_chat_id`.
+   */
+  async upgrades(): Promise<TelegramGroup> {
+    const { world, actor } = this.scene
+    const room = this.attempt('upgrades the group', () => upgradeToSupergroup(world, this.room, actor))
+    return new TelegramGroup(world, room)
+  }
+
   /** The person in a topic: what they do there, they do in it. */
   inTopic(topic: ForumTopic): Presence {
     const found = this.attempt('goes into a topic', () => topicOf(this.room, topic.message_thread_id))

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Message, PreCheckoutQuery } from 'grammy/types'
+import type { Duration } from '../../core/duration.js'
 import type { PrivateChat } from '../world/chats.js'
 import { post } from '../world/posting.js'
+import { creditStars } from '../world/stars.js'
 import type { CheckoutAnswer, World } from '../world/world.js'
 import { AwaitedAnswer, type Patience } from './waiting.js'
 
@@ -59,17 +61,21 @@ export class Payment {
       `${person.user.first_name}'s payment for "${purchase.payload}"`,
     )
     const answered = (answer: CheckoutAnswer) => {
-      if (answer.ok)
+      if (answer.ok) {
+        const chargeId = randomUUID()
+        const { currency, total_amount: amount, invoice_payload: payload } = terms
+        if (currency === 'XTR') creditStars(world, bot, { chargeId, person, amount, payload })
         this.#receipt = post(world, chat, {
           author: person,
           content: {
             successful_payment: {
               ...terms,
-              telegram_payment_charge_id: randomUUID(),
+              telegram_payment_charge_id: chargeId,
               provider_payment_charge_id: randomUUID(),
             },
           },
         }).message
+      }
       this.#answer.give(answer)
     }
     this.query = { id: world.checkoutQueries.open(bot.id, answered), from: person.user, ...terms }
@@ -79,6 +85,11 @@ export class Payment {
   /** The parameters of the bot's answerPreCheckoutQuery. */
   get answer(): Promise<CheckoutAnswer> {
     return this.#answer.wait()
+  }
+
+  /** The same, waiting so long in real time. */
+  answeredWithin(timeout: Duration): Promise<CheckoutAnswer> {
+    return this.#answer.wait(timeout)
   }
 
   /** The message with `successful_payment`, once the bot has agreed. */

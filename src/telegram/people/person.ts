@@ -2,7 +2,8 @@ import type { ChatInviteLink, InlineQuery, Message } from 'grammy/types'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
-import { describeChat, type StoredMessage } from '../world/chats.js'
+import { describeChat, type StoredMessage, type WorldChat } from '../world/chats.js'
+import { type InlineChoice, pickResult } from '../world/inline.js'
 import { joinByInvite } from '../world/invites.js'
 import { setBlocked } from '../world/membership.js'
 import { Refusal } from '../world/refusal.js'
@@ -100,12 +101,17 @@ export class Person {
     options: { readonly bio?: string } = {},
   ): Promise<'joined' | 'requested'> {
     const url = typeof link === 'string' ? link : link.invite_link
+    return this.#attempt('join by that invite link', () =>
+      joinByInvite(this.#world, url, this.account, options.bio),
+    )
+  }
+
+  #attempt<Result>(deed: string, act: () => Result): Result {
     try {
-      return joinByInvite(this.#world, url, this.account, options.bio)
+      return act()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      const why = `${this.firstName} cannot join by that invite link: ${error.description}.`
-      throw new SentinelError('telegram.invalid', why)
+      throw new SentinelError('telegram.invalid', `${this.firstName} cannot ${deed}: ${error.description}.`)
     }
   }
 
@@ -136,19 +142,47 @@ export class Person {
       chat_type: 'sender',
     }
     this.#world.emit(bot.account, 'inline_query', inlineQuery)
-    return new InlineQuestion(inlineQuery, answer)
+    const send = (choice: InlineChoice, room: WorldChat) =>
+      pickResult(this.#world, { bot: bot.account, person: this.account, query, chat: room }, choice).message
+    return new InlineQuestion(inlineQuery, answer, (given, result, place) => {
+      const choices = this.#world.inlineChoices.get(given) ?? []
+      const choice = typeof result === 'number' ? choices[result] : choices.find(({ id }) => id === result)
+      if (choice === undefined) {
+        const known = choices.map(({ id }) => JSON.stringify(id)).join(', ') || 'none'
+        const why = `${this.firstName} cannot pick ${JSON.stringify(result)}. Results of @${bot.username}: ${known}.`
+        throw new SentinelError('telegram.invalid', why)
+      }
+      const room = 'room' in place ? place.room : this.#world.privateChat(this.account, place.account)
+      return this.#attempt('send that', () => send(choice, room))
+    })
   }
 
   /**
    * Pays the bot: it gets a pre_checkout_query, and once it answers `ok: true` a message with `successful_payment`.
    * Resolves when the query was sent. What for is the message with the bot's invoice, or what you say.
    *
-   * @throws SentinelError `telegram.invalid` for a message without an invoice of that bot.
+   * A text is a link that createInvoiceLink made.
+   *
+   * @throws SentinelError `telegram.invalid` for a message or link without an invoice of that bot.
    */
-  async pays(bot: TelegramBot, what: Purchase | Message): Promise<Payment> {
+  async pays(bot: TelegramBot, what: Purchase | Message | string): Promise<Payment> {
     const chat = this.#world.privateChat(this.account, bot.account)
-    const purchase = 'message_id' in what ? this.#invoiced(bot, what) : what
-    return new Payment(this.#world, this.#patience, chat, purchase)
+    return new Payment(this.#world, this.#patience, chat, this.#purchaseOf(bot, what))
+  }
+
+  #purchaseOf(bot: TelegramBot, what: Purchase | Message | string): Purchase {
+    if (typeof what === 'object') return 'message_id' in what ? this.#invoiced(bot, what) : what
+    const link = this.#world.invoiceLinks.get(what)
+    if (link?.botId === bot.id) return link
+    const why = `${this.firstName} cannot pay: ${JSON.stringify(what)} is no invoice link of @${bot.username}.`
+    throw new SentinelError('telegram.invalid', why)
+  }
+
+  /** Shows a new photo of themselves, before those there were. The name stands for the picture. */
+  async setsProfilePhoto(name: string): Promise<void> {
+    const photo = this.#world.files.store(Buffer.from(name), name, 'image/jpeg')
+    const former = this.#world.profilePhotos.get(this.id) ?? []
+    this.#world.profilePhotos.set(this.id, [photo, ...former])
   }
 
   #invoiced(bot: TelegramBot, { message_id, chat: { id } }: Message): Purchase {
@@ -245,21 +279,41 @@ export class Person {
  */
 export class InlineQuestion {
   readonly #answer: AwaitedAnswer<InlineAnswer>
+  readonly #pick: (given: InlineAnswer, result: string | number, place: PickingPlace) => Message
 
   /** @internal */
   constructor(
     /** What the bot got. */
     readonly query: InlineQuery,
     answer: AwaitedAnswer<InlineAnswer>,
+    pick: (given: InlineAnswer, result: string | number, place: PickingPlace) => Message,
   ) {
     this.#answer = answer
+    this.#pick = pick
+  }
+
+  /**
+   * Sends a result, named by its id or place, to a group or to the chat with a bot, once the bot has answered. The bot gets
+   * `chosen_inline_result`; it may edit the message if that has a keyboard.
+   *
+   * @throws SentinelError `telegram.invalid`, if there is no such result.
+   */
+  async picks(result: string | number, place: PickingPlace): Promise<Message> {
+    return this.#pick(await this.#answer.wait(), result, place)
   }
 
   /** The parameters of the bot's answerInlineQuery. */
   get answer(): Promise<InlineAnswer> {
     return this.#answer.wait()
   }
+
+  /** The same, waiting so long in real time. */
+  answeredWithin(timeout: Duration): Promise<InlineAnswer> {
+    return this.#answer.wait(timeout)
+  }
 }
+
+type PickingPlace = TelegramGroup | TelegramChannel | TelegramBot
 
 function isThere(stored: StoredMessage, place: HearingOptions['in']): boolean {
   if (place === undefined) return true

@@ -70,7 +70,6 @@ export class TelegramBot {
 
 abstract class SharedPlace {
   readonly id: number
-  readonly title: string
   readonly username: string | undefined
 
   /** @internal */
@@ -81,8 +80,12 @@ abstract class SharedPlace {
     readonly room: SharedChat,
   ) {
     this.id = room.id
-    this.title = room.title
     this.username = room.username
+  }
+
+  /** What it is called now. */
+  get title(): string {
+    return this.room.title
   }
 
   /** As the Bot API describes it. */

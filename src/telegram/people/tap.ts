@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { CallbackQuery, InlineKeyboardButton } from 'grammy/types'
+import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage } from '../world/chats.js'
+import { inlineIdOf } from '../world/inline.js'
 import type { CallbackAnswer, World } from '../world/world.js'
 import { AwaitedAnswer, type Patience } from './waiting.js'
 
@@ -30,7 +32,8 @@ export class Tap {
   /** @internal */
   constructor(world: World, patience: Patience, actor: PersonAccount, stored: StoredMessage, wanted: string) {
     const button = buttonOf(stored, wanted)
-    const bot = world.accounts.find(stored.authorId)
+    const bot = world.accounts.find(stored.viaBotId ?? stored.authorId)
+    const inlineId = inlineIdOf(world, stored)
     if (bot?.kind !== 'bot')
       throw new SentinelError(
         'telegram.invalid',
@@ -43,7 +46,7 @@ export class Tap {
     this.query = {
       id: world.callbackQueries.open(bot.id, this.#answer.give),
       from: actor.user,
-      message: stored.message,
+      ...(inlineId === undefined ? { message: stored.message } : { inline_message_id: inlineId }),
       chat_instance: createHash('sha256')
         .update(String(describeChat(stored.chat).id))
         .digest('hex')
@@ -59,6 +62,11 @@ export class Tap {
    */
   get answer(): Promise<CallbackAnswer> {
     return this.#answer.wait()
+  }
+
+  /** The same, waiting so long in real time. */
+  answeredWithin(timeout: Duration): Promise<CallbackAnswer> {
+    return this.#answer.wait(timeout)
   }
 
   /** Whether the bot has answered by now. */

@@ -3,6 +3,7 @@ import type { SharedChat } from './chats.js'
 import { completeRights, type Membership } from './members.js'
 import { post } from './posting.js'
 import { badRequest } from './refusal.js'
+import { assertNotUpgraded } from './speaking.js'
 import type { World } from './world.js'
 
 /**
@@ -12,7 +13,7 @@ import type { World } from './world.js'
  */
 export function upgradeToSupergroup(world: World, group: SharedChat, owner: Account): SharedChat {
   if (group.kind !== 'group') throw badRequest('only a basic group can be upgraded to a supergroup')
-  if (group.migratedTo !== undefined) throw badRequest('group chat was upgraded to a supergroup chat')
+  assertNotUpgraded(group)
   if (world.membership(group, owner.id).status !== 'creator') throw badRequest('CHAT_ADMIN_REQUIRED')
   const { title, username, permissions, description, photo } = group
   const supergroup = world.addSharedChat('supergroup', { title, username })

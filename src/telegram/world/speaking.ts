@@ -52,6 +52,7 @@ export interface Speech {
  */
 export function assertMaySpeak(world: World, chat: WorldChat, author: Account, speech: Speech): void {
   if (chat.kind === 'private') return
+  assertNotUpgraded(chat)
   const membership = world.membership(chat, author.id)
   if (chat.kind === 'channel') {
     if (!hasRight(membership, 'can_post_messages'))
@@ -68,6 +69,14 @@ export function assertMaySpeak(world: World, chat: WorldChat, author: Account, s
   if (turn === undefined || (turn.album !== undefined && turn.album === content.media_group_id)) return
   const wait = Math.ceil((turn.at - world.clock.now()) / 1000)
   if (wait > 0) throw new Refusal(429, `Too Many Requests: retry after ${wait}`, { retry_after: wait })
+}
+
+/** @throws Refusal that names the supergroup which the group has become. */
+export function assertNotUpgraded({ migratedTo }: SharedChat): void {
+  if (migratedTo === undefined) return
+  throw new Refusal(400, 'Bad Request: group chat was upgraded to a supergroup chat', {
+    migrate_to_chat_id: migratedTo.id,
+  })
 }
 
 /** Whoever has spoken under slow mode waits for their next turn. Those who may again need no memory. */

@@ -1,0 +1,120 @@
+import { Api, type GrammyError, InlineKeyboard, InlineQueryResultBuilder } from 'grammy'
+import type { InlineQueryResult } from 'grammy/types'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let alice: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'inline_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+const refusalOf = async (promise: Promise<unknown>) =>
+  ((await promise.catch((error: unknown) => error)) as GrammyError).description
+
+test('a result that somebody picks is sent via the bot, which is told and may edit it', async () => {
+  const asked = await alice.asks(bot, 'cats')
+  const keyboard = new InlineKeyboard().text('Like', 'like')
+  await api.answerInlineQuery(asked.query.id, [
+    InlineQueryResultBuilder.article('plain', 'Plain').text('Just a cat'),
+    InlineQueryResultBuilder.article('liked', 'Liked', { reply_markup: keyboard }).text('*A* cat', {
+      parse_mode: 'MarkdownV2',
+    }),
+  ])
+  const plain = await asked.picks('plain', group)
+  expect(plain).toMatchObject({ text: 'Just a cat', from: { id: alice.id }, via_bot: { id: bot.id } })
+  const liked = await asked.picks(1, group)
+  expect(liked).toMatchObject({ text: 'A cat', entities: [{ type: 'bold', offset: 0, length: 1 }] })
+  const [, chosen, chosenLiked] = (await updatesOf(call)) as {
+    chosen_inline_result: { inline_message_id?: string }
+  }[]
+  expect(chosen).toMatchObject({ chosen_inline_result: { result_id: 'plain', query: 'cats' } })
+  expect(chosen?.chosen_inline_result).not.toHaveProperty('inline_message_id')
+  const id = chosenLiked!.chosen_inline_result.inline_message_id!
+  const tap = await alice.in(group).taps(liked, 'Like')
+  expect(tap.query).toMatchObject({ inline_message_id: id })
+  expect(tap.query).not.toHaveProperty('message')
+  expect(await api.editMessageTextInline(id, 'One like', { reply_markup: keyboard })).toBe(true)
+  expect(group.messages.at(-1)).toMatchObject({ text: 'One like', via_bot: { id: bot.id } })
+  expect(await api.editMessageReplyMarkupInline(id)).toBe(true)
+  expect(group.messages.at(-1)).not.toHaveProperty('reply_markup')
+  expect(await refusalOf(api.editMessageTextInline('none', 'x'))).toBe('Bad Request: MESSAGE_ID_INVALID')
+})
+
+test('files, places and contacts can be picked, too', async () => {
+  await alice.to(bot).sends('/start')
+  const { photo } = await api.sendPhoto(alice.id, 'https://example.com/cat.jpg')
+  const asked = await alice.asks(bot, 'things')
+  await api.answerInlineQuery(asked.query.id, [
+    InlineQueryResultBuilder.photoCached('photo', photo[0]!.file_id, { caption: 'Cat' }),
+    InlineQueryResultBuilder.photo('linked', 'https://example.com/dog.jpg'),
+    InlineQueryResultBuilder.location('place', 'Here', 1, 2),
+    InlineQueryResultBuilder.contact('person', '+1', 'Bob'),
+    InlineQueryResultBuilder.venue('venue', 'Cafe', 1, 2, 'Street 1'),
+  ])
+  expect(await asked.picks('photo', group)).toMatchObject({ photo: [{}], caption: 'Cat' })
+  expect(await asked.picks('linked', group)).toMatchObject({ photo: [{}] })
+  expect(await asked.picks('place', group)).toMatchObject({ location: { latitude: 1 } })
+  expect(await asked.picks('person', group)).toMatchObject({ contact: { first_name: 'Bob' } })
+  expect(await asked.picks('venue', bot)).toMatchObject({ venue: { title: 'Cafe' } })
+  await expect(asked.picks('bird', group)).rejects.toThrow(/cannot pick "bird".*"photo", "linked"/)
+})
+
+test('who may send no such thing cannot pick it', async () => {
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  const asked = await bob.asks(bot, 'cats')
+  await api.answerInlineQuery(asked.query.id, [InlineQueryResultBuilder.article('a', 'A').text('Cat')])
+  await alice.in(group).permits({ can_send_messages: true })
+  await expect(asked.picks('a', group)).rejects.toThrow(/CHAT_SEND_INLINE_FORBIDDEN/)
+})
+
+test('without feedback the bot is not told what was picked', async () => {
+  const quiet = telegram.createBot({ username: 'quiet_bot', inlineFeedback: false })
+  const asked = await alice.asks(quiet, '')
+  const quietCall = caller(telegram.apiRoot, quiet)
+  const result = { type: 'article', id: '1', title: 'A', input_message_content: { message_text: 'A' } }
+  await quietCall('answerInlineQuery', { inline_query_id: asked.query.id, results: [result] })
+  await asked.picks('1', group)
+  expect(await updatesOf(quietCall)).toMatchObject([{ inline_query: {} }])
+})
+
+test('results are refused in Telegram’s words', async () => {
+  const answers = async (...results: readonly Partial<InlineQueryResult>[]) => {
+    const { query } = await alice.asks(bot, 'x')
+    return refusalOf(api.answerInlineQuery(query.id, results as InlineQueryResult[]))
+  }
+  const article = { type: 'article', title: 'A', input_message_content: { message_text: 'A' } } as const
+  expect(await answers({ ...article, id: '1' }, { ...article, id: '1' })).toBe(
+    'Bad Request: RESULT_ID_DUPLICATE',
+  )
+  expect(await answers({ ...article, id: '' })).toBe('Bad Request: RESULT_ID_EMPTY')
+  expect(await answers({ ...article, id: 'x'.repeat(65) })).toBe('Bad Request: RESULT_ID_INVALID')
+  expect(await answers({ ...article, type: 'spell' as 'article', id: '1' })).toBe(
+    'Bad Request: can\'t parse inline query result: type "spell" is unsupported',
+  )
+  const broken = { message_text: '<b>', parse_mode: 'HTML' } as const
+  expect(await answers({ ...article, id: '1', input_message_content: broken })).toMatch(
+    /can't parse inline query result: can't parse entities: /,
+  )
+  expect(await answers(...Array(51).fill({ ...article, id: '1' }))).toBe(
+    'Bad Request: too many inline query results specified',
+  )
+})

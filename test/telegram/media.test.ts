@@ -1,0 +1,226 @@
+import { Api, type GrammyError, InputFile, InputMediaBuilder } from 'grammy'
+import type { Message } from 'grammy/types'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import { type Caller, caller } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let alice: Person
+let group: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'media_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+const refusalOf = async (promise: Promise<unknown>) =>
+  ((await promise.catch((error: unknown) => error)) as GrammyError).description
+const file = (name: string, content = name) => new InputFile(Buffer.from(content), name)
+
+describe('a file', () => {
+  test('is sent as what the method says, with what the bot says of it', async () => {
+    const thumbnail = file('thumbnail.jpg')
+    const video = await api.sendVideo(group.id, file('cat.mp4'), {
+      width: 1280,
+      height: 720,
+      duration: 9,
+      caption: '<b>Cat</b>',
+      parse_mode: 'HTML',
+      has_spoiler: true,
+      show_caption_above_media: true,
+      thumbnail,
+    })
+    expect(video).toMatchObject({
+      video: { width: 1280, height: 720, duration: 9, file_name: 'cat.mp4', thumbnail: { width: 800 } },
+      caption: 'Cat',
+      caption_entities: [{ type: 'bold', offset: 0, length: 3 }],
+      has_media_spoiler: true,
+      show_caption_above_media: true,
+    })
+    expect(await api.sendAudio(group.id, file('song.mp3'), { performer: 'A', title: 'B' })).toMatchObject({
+      audio: { performer: 'A', title: 'B', duration: 0 },
+    })
+    expect(await api.sendVoice(group.id, file('voice.ogg'), { duration: 3 })).toMatchObject({
+      voice: { duration: 3 },
+    })
+    const animation = await api.sendAnimation(group.id, file('cat.gif'))
+    expect(animation.document.file_id).toBe(animation.animation.file_id)
+    expect(await api.sendVideoNote(group.id, file('note.mp4'), { length: 240 })).toMatchObject({
+      video_note: { length: 240 },
+    })
+    expect(await api.sendSticker(group.id, file('cat.webp'), { emoji: '🐈' })).toMatchObject({
+      sticker: { type: 'regular', is_animated: false, is_video: false, emoji: '🐈' },
+    })
+  })
+
+  test('is the same file by its content, whoever sends it and under whichever name', async () => {
+    const bytes = 'the same bytes'
+    const one = await api.sendVideo(group.id, file('one.mp4', bytes))
+    const two = await api.sendDocument(group.id, file('two.mp4', bytes))
+    const photo = await api.sendPhoto(group.id, file('three.jpg', bytes))
+    expect(two.document.file_unique_id).toBe(one.video.file_unique_id)
+    expect(two.document.file_id).not.toBe(one.video.file_id)
+    expect(photo.photo[0]?.file_unique_id).not.toBe(one.video.file_unique_id)
+    const another = telegram.createBot({ username: 'another_bot' })
+    await alice.in(group).adds(another)
+    const theirs = await new Api(another.token, { apiRoot: telegram.apiRoot }).sendVideo(
+      group.id,
+      file('x.mp4', bytes),
+    )
+    expect(theirs.video.file_unique_id).toBe(one.video.file_unique_id)
+    const got = await api.getFile(one.video.file_id)
+    const download = await fetch(`${telegram.apiRoot}/file/bot${bot.token}/${got.file_path}`)
+    expect(await download.text()).toBe(bytes)
+  })
+
+  test('is sent again by its id, or by an address that stands for it', async () => {
+    const sent = await api.sendVideo(group.id, file('cat.mp4'))
+    const again = await api.sendVideo(group.id, sent.video.file_id)
+    expect(again.video.file_id).toBe(sent.video.file_id)
+    const linked = await api.sendPhoto(group.id, 'https://example.com/cat.jpg')
+    const relinked = await api.sendPhoto(group.id, 'https://example.com/cat.jpg')
+    expect(relinked.photo).toEqual(linked.photo)
+    expect(await refusalOf(api.sendPhoto(group.id, sent.video.file_id))).toBe(
+      "Bad Request: can't use file of type Video as Photo",
+    )
+    expect(await refusalOf(api.sendPhoto(group.id, 'https://nowhere'))).toBe(
+      'Bad Request: wrong HTTP URL specified',
+    )
+    expect(await call('sendVoice', { chat_id: group.id })).toMatchObject({
+      description: 'Bad Request: there is no voice in the request',
+    })
+    expect(await call('sendVideoNote', { chat_id: group.id })).toMatchObject({
+      description: 'Bad Request: there is no video note in the request',
+    })
+    expect(await refusalOf(api.sendDocument(group.id, file('empty.txt', '')))).toBe(
+      'Bad Request: file must be non-empty',
+    )
+  })
+})
+
+describe('an album', () => {
+  test('mixes photos and videos', async () => {
+    const album = await api.sendMediaGroup(group.id, [
+      InputMediaBuilder.photo(file('one.jpg'), { caption: 'Both' }),
+      InputMediaBuilder.video(file('two.mp4'), { width: 640, height: 480 }),
+    ])
+    expect(album).toMatchObject([{ photo: [{}], caption: 'Both' }, { video: { width: 640 } }])
+    expect(new Set(album.map((message) => (message as Message).media_group_id)).size).toBe(1)
+    const documents = [InputMediaBuilder.document(file('1.txt')), InputMediaBuilder.document(file('2.txt'))]
+    expect(await api.sendMediaGroup(group.id, documents)).toHaveLength(2)
+  })
+
+  test('is refused as a whole, in Telegram’s words', async () => {
+    const before = group.messages.length
+    const album = (...media: unknown[]) => refusalOf(api.sendMediaGroup(group.id, media as never))
+    const photo = InputMediaBuilder.photo(file('one.jpg'))
+    expect(await album()).toBe('Bad Request: there are no messages to send')
+    expect(await album(...Array(11).fill(photo))).toBe('Bad Request: too many messages to send as an album')
+    expect(await album(photo, InputMediaBuilder.audio(file('song.mp3')))).toBe(
+      "Bad Request: Audio can't be mixed with other media types",
+    )
+    expect(await album(photo, InputMediaBuilder.document(file('1.txt')))).toBe(
+      "Bad Request: Document can't be mixed with other media types",
+    )
+    expect(await album(photo, { type: 'animation', media: 'x' })).toMatch(
+      /type "animation" (?:can't be used in sendMediaGroup|is unsupported)/,
+    )
+    expect(await album(photo, { type: 'photo', media: 'attach://missing' })).toBe(
+      "Bad Request: can't parse InputMedia: media not found",
+    )
+    await alice.in(group).demotes(bot)
+    await api.getMe()
+    await alice.in(group).permits({ can_send_messages: true, can_send_photos: true })
+    expect(await album(photo, InputMediaBuilder.video(file('two.mp4')))).toBe(
+      'Bad Request: not enough rights to send videos to the chat',
+    )
+    expect(group.messages.length).toBe(before)
+  })
+})
+
+describe('editing', () => {
+  test('puts other media in the place of what is there', async () => {
+    const sent = await api.sendPhoto(group.id, file('one.jpg'), { caption: 'One' })
+    const edited = (await api.editMessageMedia(
+      group.id,
+      sent.message_id,
+      InputMediaBuilder.video(file('two.mp4'), { caption: 'Two' }),
+    )) as Message.VideoMessage
+    expect(edited).toMatchObject({ video: {}, caption: 'Two', edit_date: expect.any(Number) })
+    expect(edited).not.toHaveProperty('photo')
+    const text = await api.sendMessage(group.id, 'Soon a picture')
+    const pictured = await api.editMessageMedia(
+      group.id,
+      text.message_id,
+      InputMediaBuilder.photo(file('one.jpg')),
+    )
+    expect(pictured).not.toHaveProperty('text')
+    const [first] = await api.sendMediaGroup(group.id, [
+      InputMediaBuilder.document(file('1.txt')),
+      InputMediaBuilder.document(file('2.txt')),
+    ])
+    expect(
+      await refusalOf(
+        api.editMessageMedia(group.id, first!.message_id, InputMediaBuilder.photo(file('one.jpg'))),
+      ),
+    ).toBe("Bad Request: can't change media type in the album")
+    const dice = await api.sendDice(group.id, '🎲')
+    expect(
+      await refusalOf(
+        api.editMessageMedia(group.id, dice.message_id, InputMediaBuilder.photo(file('one.jpg'))),
+      ),
+    ).toBe("Bad Request: message media can't be edited")
+  })
+
+  test('moves a live location until it is stopped or over', async () => {
+    const sent = await api.sendLocation(group.id, 1, 2, { live_period: 60 })
+    const moved = await api.editMessageLiveLocation(group.id, sent.message_id, 3, 4)
+    expect(moved).toMatchObject({ location: { latitude: 3, longitude: 4, live_period: 60 } })
+    const stopped = await api.stopMessageLiveLocation(group.id, sent.message_id)
+    expect(stopped).toMatchObject({ location: { latitude: 3 } })
+    expect(await refusalOf(api.editMessageLiveLocation(group.id, sent.message_id, 5, 6))).toBe(
+      'Bad Request: there is no live location in the message to edit',
+    )
+    const short = await api.sendLocation(group.id, 1, 2, { live_period: 60 })
+    telegram.clock.advance('61s')
+    expect(await refusalOf(api.editMessageLiveLocation(group.id, short.message_id, 5, 6))).toBe(
+      "Bad Request: message can't be edited",
+    )
+  })
+
+  test('reaches ephemeral captions and media', async () => {
+    const sent = await api.sendPhoto(group.id, file('one.jpg'), {
+      caption: 'One',
+      ephemeral_message_parameters: { receiver_user_id: alice.id },
+    })
+    const id = sent.ephemeral_message_id!
+    await call('editEphemeralMessageCaption', {
+      chat_id: group.id,
+      receiver_user_id: alice.id,
+      ephemeral_message_id: id,
+      caption: 'Two',
+    })
+    expect((await alice.hears('Two')).photo).toEqual(sent.photo)
+    const media = { type: 'video', media: (await api.sendVideo(group.id, file('v.mp4'))).video.file_id }
+    await call('editEphemeralMessageMedia', {
+      chat_id: group.id,
+      receiver_user_id: alice.id,
+      ephemeral_message_id: id,
+      media: { ...media, caption: 'Three' },
+    })
+    expect(await alice.hears('Three')).toHaveProperty('video')
+  })
+})

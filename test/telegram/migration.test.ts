@@ -1,0 +1,75 @@
+import { Api, GrammyError } from 'grammy'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { type Caller, caller, updatesOf } from './calling.js'
+
+let telegram: Telegram
+let bot: TelegramBot
+let api: Api
+let call: Caller
+let alice: Person
+let bob: Person
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: 'virtual' })
+  bot = telegram.createBot({ username: 'moving_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  bob = telegram.createUser({ firstName: 'Bob' })
+  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
+})
+afterEach(() => telegram.close())
+
+const refusalOf = async (promise: Promise<unknown>) =>
+  ((await promise.catch((error: unknown) => error)) as GrammyError).description
+
+test('a basic group is one to bots, and knows neither restrictions nor topics', async () => {
+  const group = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    members: [bob],
+    admins: [bot],
+    basic: true,
+  })
+  expect(group.id).toBeLessThan(0)
+  expect(group.id).toBeGreaterThan(-1_000_000_000_000)
+  await bob.in(group).sends('hi')
+  expect(await updatesOf(call)).toMatchObject([{ message: { chat: { id: group.id, type: 'group' } } }])
+  expect(await api.getChat(group.id)).toMatchObject({ type: 'group', title: 'Plaza' })
+  expect(await refusalOf(api.restrictChatMember(group.id, bob.id, {}))).toBe(
+    'Bad Request: method is available only for supergroups',
+  )
+  expect(await refusalOf(api.promoteChatMember(group.id, bob.id))).toBe(
+    'Bad Request: method is available for supergroup and channel chats only',
+  )
+  await api.banChatMember(group.id, bob.id)
+  expect(group.member(bob).status).toBe('left')
+  expect(() => telegram.createGroup({ title: 'Forum', owner: alice, basic: true, forum: true })).toThrow(
+    /neither topics nor a username/,
+  )
+})
+
+test('a group that becomes a supergroup tells both chats, and refuses calls with the new id', async () => {
+  const group = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    members: [bob],
+    admins: [bot],
+    basic: true,
+  })
+  await expect(bob.in(group).upgrades()).rejects.toThrow(/CHAT_ADMIN_REQUIRED/)
+  const supergroup = await alice.in(group).upgrades()
+  expect(await updatesOf(call)).toMatchObject([
+    { message: { chat: { id: group.id, type: 'group' }, migrate_to_chat_id: supergroup.id } },
+    { message: { chat: { id: supergroup.id, type: 'supergroup' }, migrate_from_chat_id: group.id } },
+  ])
+  const refusal = await api.sendMessage(group.id, 'hi').catch((error: unknown) => error)
+  if (!(refusal instanceof GrammyError)) throw refusal
+  expect(refusal.description).toBe('Bad Request: group chat was upgraded to a supergroup chat')
+  expect(refusal.parameters).toEqual({ migrate_to_chat_id: supergroup.id })
+  await api.sendMessage(supergroup.id, 'hi')
+  expect(supergroup.member(alice).status).toBe('creator')
+  expect(supergroup.member(bob).status).toBe('member')
+  await api.restrictChatMember(supergroup.id, bob.id, { can_send_messages: false })
+  await expect(alice.in(group).sends('still here?')).rejects.toThrow(/was upgraded/)
+  await expect(alice.in(group).upgrades()).rejects.toThrow(/was upgraded/)
+})
