@@ -65,6 +65,11 @@ export function letOffFrom(ctx: Context, level: number): void {
   if (level > levelIn(ctx)) letOff.set(ctx, level)
 }
 
+/** Whether guards further up let anybody off, which is known of an update only when it gets here. */
+export function isLettingOff(): boolean {
+  return inUse
+}
+
 /** How far an update was let off by guards further up. */
 export function levelIn(ctx: Context): number {
   return inUse ? (letOff.get(ctx) ?? NOT_EXEMPT) : NOT_EXEMPT

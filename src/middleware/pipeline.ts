@@ -45,7 +45,7 @@ export class Chain<C extends Context> {
   /** Those that stand in front of single handlers behind this one. */
   private readonly layers = new Set<Chain<Context>>()
   private readonly names = new Names()
-  private probing: Probe | undefined
+  probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
   private readonly diverters: readonly Wired<C>[]

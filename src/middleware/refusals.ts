@@ -28,6 +28,13 @@ export function verdictOf<C extends Context>(question: Question<C>, decision: De
   }
 }
 
+/** An update that was refused before it was parsed. */
+export interface UnreadUpdate {
+  readonly facts: Facts
+  /** Parses it. */
+  readonly ctx: Context
+}
+
 /** What follows when an update is stopped: it is counted, told to listeners and answered. */
 export class Refusals<C extends Context> {
   constructor(
@@ -110,15 +117,25 @@ export class Refusals<C extends Context> {
   }
 
   /**
-   * Stops what is not parsed: counts it. False, and nothing is done, where more follows than that: somebody listens, something is
-   * said, a function of the developer's is called.
+   * Stops what is not parsed: counts it, and tells bystanders, who find the context made when they look. False, and nothing is
+   * done, where more follows than that: somebody listens, something is said, a function of the developer's is called.
    */
-  count(question: Question<C>, decision: Decision): boolean {
+  count(question: Question<C>, decision: Decision, unread: UnreadUpdate): boolean {
     const { denial } = question
+    const { events, hooks } = this.house
     const said = typeof denial === 'function' || (denial === 'notice' && decision.notice)
-    if (said || decision.shadowRefusals.length > 0 || this.house.events.wanted('denied')) return false
-    if (this.house.hooks.deciding) return false
+    if (said || decision.shadowRefusals.length > 0 || events.heard('denied') || hooks.deciding) return false
     this.tallied(question.check.guard, REASONS[decision.cause] ?? question.reason)
+    if (events.wanted('denied')) {
+      const verdict = verdictOf(question, decision)
+      events.tell('denied', {
+        facts: unread.facts,
+        verdict,
+        get ctx() {
+          return unread.ctx
+        },
+      })
+    }
     return true
   }
 

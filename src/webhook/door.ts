@@ -140,7 +140,7 @@ export class Door {
     const chain = host.chain()
     // Two bots behind one sentinel share what is known of offenders.
     if (chain.foretelling instanceof Gate) return chain.foretelling
-    const gate = new Gate(host.chain, (error, during) => this.failed(error, during))
+    const gate = new Gate(host.chain, (error, during) => this.failed(error, during), host.house().clock)
     chain.foretelling = gate
     return gate
   }

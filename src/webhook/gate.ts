@@ -1,16 +1,23 @@
-import type { Context } from 'grammy'
+import { Context } from 'grammy'
 import type { Update } from 'grammy/types'
 import { type Decision, isPromise, type MaybePromise } from '../core/check.js'
+import type { Clock } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
-import type { Key } from '../core/subject.js'
+import { type Key, senderKey, userKey } from '../core/subject.js'
+import type { KnownBot } from '../middleware/bots.js'
 import type { SentinelFlavor } from '../middleware/control.js'
+import { isLettingOff } from '../middleware/excuses.js'
 import type { Foretelling } from '../middleware/foretelling.js'
 import type { Question } from '../middleware/guard.js'
 import type { Chain } from '../middleware/pipeline.js'
+import type { UnreadUpdate } from '../middleware/refusals.js'
 import { type Glimpse, glimpse } from './glimpse.js'
 
 /** Offenders remembered in each of two generations. */
 const MOST = 16_384
+/** How long a generation lasts. */
+const REMEMBERED: Ms = 60_000
 /** Nothing that asks for this is decided about unparsed. */
 const UNREAD = Object.freeze(Object.create(null)) as Context
 
@@ -28,12 +35,14 @@ export class Gate implements Foretelling {
   private newer = new Set<Key>()
   private older = new Set<Key>()
   private readonly made = new WeakMap<Update, Decision>()
+  private turnAt: Ms = Number.NEGATIVE_INFINITY
   /** Decisions handed on and not taken yet: while there is none, no update looks for one. */
   private waiting = 0
 
   constructor(
     private readonly chain: () => Chain<Context>,
     private readonly failed: (error: unknown, during: string) => void,
+    private readonly clock: Clock,
     private readonly most = MOST,
   ) {}
 
@@ -46,11 +55,11 @@ export class Gate implements Foretelling {
     text: string,
     running: ReadonlyMap<number, unknown>,
   ): MaybePromise<typeof AWAY | Decision | undefined> {
-    if (this.newer.size === 0 && this.older.size === 0) return undefined
+    if ((this.newer.size === 0 && this.older.size === 0) || !this.mayBeSuspect(text)) return undefined
     const chain = this.chain()
     const known = chain.house.bots.get(bot)
     const { judge } = chain.prepared
-    if (known === undefined || judge === undefined) return undefined
+    if (known === undefined || judge === undefined || isWatched(chain)) return undefined
     const facts = glimpse(text, known.reading)
     if (facts?.actor === undefined || !this.isSuspect(facts.actor)) return undefined
     // What comes again while it is under way waits for how that ends.
@@ -66,9 +75,9 @@ export class Gate implements Foretelling {
       this.failed(error, 'storage.evaluate')
       return undefined
     }
-    if (!isPromise(decision)) return this.judged(chain, facts, decision)
+    if (!isPromise(decision)) return this.judged(chain, facts, known, decision)
     return decision.then(
-      (later) => this.judged(chain, facts, later),
+      (later) => this.judged(chain, facts, known, later),
       (error) => {
         this.failed(error, 'storage.evaluate')
         return undefined
@@ -97,30 +106,79 @@ export class Gate implements Foretelling {
   refused({ actor }: Facts, ctx: Context & Partial<SentinelFlavor>, { cause }: Decision): void {
     // Behind another guard this one is not asked first: whom that one stops must not be charged by this one.
     if (actor === undefined || ctx.sentinel !== undefined) return
-    if ((cause !== 'check' && cause !== 'penalty') || this.newer.has(actor)) return
-    if (this.newer.size >= this.most) {
+    if (cause !== 'check' && cause !== 'penalty') return
+    const now = this.clock()
+    if (this.newer.size >= this.most || now >= this.turnAt) {
       this.older = this.newer
       this.newer = new Set()
+      this.turnAt = now + REMEMBERED
     }
     this.newer.add(actor)
+  }
+
+  /**
+   * Whether anything in the body looks like one of them: a search for their usual place, which costs the others next to nothing.
+   * Whoever is missed here is parsed; who is found is looked at in earnest.
+   */
+  private mayBeSuspect(text: string): boolean {
+    const sender = idAfter(text, SENDER)
+    if (sender !== undefined) return this.isSuspect(senderKey(sender))
+    const user = idAfter(text, FROM) ?? idAfter(text, USER)
+    return user !== undefined && this.isSuspect(userKey(user))
   }
 
   private isSuspect(actor: Key): boolean {
     return this.newer.has(actor) || this.older.has(actor)
   }
 
-  private judged(chain: Chain<Context>, facts: Glimpse, decision: Decision): typeof AWAY | Decision {
+  private judged(
+    chain: Chain<Context>,
+    facts: Glimpse,
+    known: KnownBot,
+    decision: Decision,
+  ): typeof AWAY | Decision {
     const { refusedBy } = decision
-    if (refusedBy < 0) {
-      this.newer.delete(facts.actor as Key)
-      this.older.delete(facts.actor as Key)
-      return decision
-    }
+    if (refusedBy < 0) return decision
     const question = chain.questions.questions[refusedBy] as Question<Context>
     // An administrator is let off where they are known as one, which only Telegram may tell.
     const mayRescue =
       question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup
-    return !mayRescue && chain.refusals.count(question, decision) ? AWAY : decision
+    return !mayRescue && chain.refusals.count(question, decision, new Unread(facts, known)) ? AWAY : decision
+  }
+}
+
+const SENDER = '"sender_chat":{"id":'
+const FROM = '"from":{"id":'
+const USER = '"user":{"id":'
+
+/** The number that stands behind the first of some words. */
+function idAfter(text: string, words: string): number | undefined {
+  const found = text.indexOf(words)
+  if (found < 0) return undefined
+  let at = found + words.length
+  const negative = text.charCodeAt(at) === 45
+  if (negative) at++
+  let id = 0
+  for (let code = text.charCodeAt(at); code >= 48 && code <= 57; code = text.charCodeAt(++at)) {
+    id = id * 10 + (code - 48)
+  }
+  return negative ? -id : id
+}
+
+/** Whether somebody has to see every update, decided about or not: hooks and traces, and whoever lets others off further up. */
+function isWatched({ house, probing }: Chain<Context>): boolean {
+  return house.hooks.deciding || probing?.update !== undefined || isLettingOff()
+}
+
+/** The update itself, for bystanders who look at it. */
+class Unread implements UnreadUpdate {
+  constructor(
+    readonly facts: Glimpse,
+    private readonly bot: KnownBot,
+  ) {}
+
+  get ctx(): Context {
+    return new Context(this.facts.whole(), this.bot.api, this.bot.me)
   }
 }
 

@@ -1,103 +1,123 @@
 import type { Update, User } from 'grammy/types'
-import { Facts, type Reading } from '../core/facts.js'
+import { describe, Facts, type Reading, type UpdateKind } from '../core/facts.js'
 import type { SubjectRef } from '../core/subject.js'
-import { JsonScanner } from './json-scanner.js'
+import { JsonScanner, type Name, named } from './json-scanner.js'
 
-/** Not to be read: whatever else it may mean, the update is parsed. */
-const DOUBT = undefined
 /** Says nothing about who acts or what kind of update it is. */
-const SKIPPED = 1
-/** Somebody, or a chat: their id and type count. */
-const PARTY = 2
+const SKIPPED = 0
+/** Somebody, or a chat: their id and type count. One bit each, since none may come twice. */
+const FROM = 1
+const CHAT = 2
+const SENDER_CHAT = 4
+const USER = 8
+const ACTOR_CHAT = 16
 /** A text, of which counts whether it may be a command. */
-const WORDS = 3
+const TEXT = 32
+const CAPTION = 64
 /** A plain text that counts as a whole. */
-const PLAIN = 4
+const ALBUM = 128
 
-type Role = typeof SKIPPED | typeof PARTY | typeof WORDS | typeof PLAIN
-type Roles = ReadonlyMap<string, Role>
+/** What may stand in a payload, by the digest of its name. */
+type Fields = ReadonlyMap<number, { readonly name: Name; readonly role: number }>
 
-const skipped = (...names: readonly string[]): [string, Role][] => names.map((name) => [name, SKIPPED])
+function fieldsOf(roles: Readonly<Record<string, number>>, ...skipped: readonly string[]): Fields {
+  const all = [...Object.entries(roles), ...skipped.map((name) => [name, SKIPPED] as const)]
+  const entries = all.map(([name, role]) => ({ name: named(name), role }))
+  const fields = new Map(entries.map((entry) => [entry.name.hash, entry]))
+  // Two names with one digest would hide each other.
+  if (fields.size !== all.length) throw new Error('fields of an update share a digest')
+  return fields
+}
 
 /**
  * All that messages of people commonly hold. What is missing here is in doubt: service messages, payments, automatic forwards,
  * messages of business accounts, and whatever Telegram thinks of next.
  */
-const MESSAGE: Roles = new Map([
-  ['from', PARTY],
-  ['chat', PARTY],
-  ['sender_chat', PARTY],
-  ['text', WORDS],
-  ['caption', WORDS],
-  ['media_group_id', PLAIN],
-  ...skipped('message_id', 'date', 'edit_date', 'message_thread_id', 'is_topic_message', 'entities'),
-  ...skipped('caption_entities', 'link_preview_options', 'reply_to_message', 'external_reply', 'quote'),
-  ...skipped('forward_origin', 'reply_to_story', 'via_bot', 'has_protected_content', 'sender_boost_count'),
-  ...skipped('author_signature', 'effect_id', 'has_media_spoiler', 'show_caption_above_media', 'sticker'),
-  ...skipped('photo', 'video', 'animation', 'document', 'audio', 'voice', 'video_note', 'contact'),
-  ...skipped('location', 'venue', 'dice', 'reply_markup', 'reply_to_checklist_task_id', 'sender_tag'),
-])
-
-const INLINE: Roles = new Map([['from', PARTY], ...skipped('id', 'query', 'offset', 'chat_type', 'location')])
-
-const REACTION: Roles = new Map([
-  ['chat', PARTY],
-  ['user', PARTY],
-  ['actor_chat', PARTY],
-  ...skipped('message_id', 'date', 'old_reaction', 'new_reaction'),
-])
+const MESSAGE = fieldsOf(
+  { from: FROM, chat: CHAT, sender_chat: SENDER_CHAT, text: TEXT, caption: CAPTION, media_group_id: ALBUM },
+  ...['message_id', 'date', 'edit_date', 'message_thread_id', 'is_topic_message', 'entities'],
+  ...['caption_entities', 'link_preview_options', 'reply_to_message', 'external_reply', 'quote'],
+  ...['forward_origin', 'reply_to_story', 'via_bot', 'has_protected_content', 'sender_boost_count'],
+  ...['author_signature', 'effect_id', 'has_media_spoiler', 'show_caption_above_media', 'sticker'],
+  ...['photo', 'video', 'animation', 'document', 'audio', 'voice', 'video_note', 'contact'],
+  ...['location', 'venue', 'dice', 'reply_markup', 'reply_to_checklist_task_id', 'sender_tag'],
+)
+const INLINE = fieldsOf({ from: FROM }, 'id', 'query', 'offset', 'chat_type', 'location')
+const REACTION = fieldsOf(
+  { chat: CHAT, user: USER, actor_chat: ACTOR_CHAT },
+  ...['message_id', 'date', 'old_reaction', 'new_reaction'],
+)
 
 /** Kinds that may be decided about unparsed. A refused tap is to be answered, which takes the parsed update. */
-const KINDS: ReadonlyMap<string, Roles> = new Map([
-  ['message', MESSAGE],
-  ['edited_message', MESSAGE],
-  ['inline_query', INLINE],
-  ['message_reaction', REACTION],
-])
+const KINDS: ReadonlyMap<number, { readonly kind: Name; readonly fields: Fields }> = new Map(
+  (
+    [
+      ['message', MESSAGE],
+      ['edited_message', MESSAGE],
+      ['inline_query', INLINE],
+      ['message_reaction', REACTION],
+    ] as const
+  ).map(([kind, fields]) => [named(kind).hash, { kind: named(kind), fields }]),
+)
+const UPDATE_ID = named('update_id')
+const ID = named('id')
+const TYPE = named('type')
 
-type Fields = Record<string, unknown>
+/** Somebody, as far as facts go. */
+interface Party {
+  readonly id: number
+  readonly type: string | undefined
+}
 
-/** What a body tells before it is parsed. Whoever asks it for more than it has read finds it `doubted`. */
+/** What a body tells before it is parsed. Whoever asks for more makes it parse, and finds it `doubted`. */
 export class Glimpse extends Facts {
+  /** Something was asked for that only the parsed update tells. */
   doubted = false
+  private real: Facts | undefined
 
   constructor(
     update: Update,
-    reading: Reading,
+    private readonly read: Reading,
+    private readonly text: string,
     /** A text or caption begins with a slash. */
     private readonly mayCommand: boolean,
   ) {
-    super(update, reading)
+    super(update, read)
   }
 
   override get command(): string | undefined {
-    if (this.mayCommand) this.doubted = true
-    return undefined
+    return this.mayCommand ? this.parsed().command : undefined
   }
 
   override get fingerprint(): number | undefined {
-    return this.doubt()
+    return this.parsed().fingerprint
   }
 
   override get target(): User | undefined {
-    return this.doubt()
+    return this.parsed().target
   }
 
   override get repliedTo(): SubjectRef | undefined {
-    return this.doubt()
+    return this.parsed().repliedTo
   }
 
   override get user(): User | undefined {
-    return this.doubt()
+    return this.parsed().user
   }
 
   override get languageCode(): string | undefined {
-    return this.doubt()
+    return this.parsed().languageCode
   }
 
-  private doubt(): undefined {
+  /** The update itself. */
+  whole(): Update {
+    return JSON.parse(this.text) as Update
+  }
+
+  private parsed(): Facts {
     this.doubted = true
-    return undefined
+    this.real ??= describe(this.whole(), this.read)
+    return this.real
   }
 }
 
@@ -107,84 +127,136 @@ export class Glimpse extends Facts {
  * escaped or comes twice, anything that is no JSON.
  */
 export function glimpse(text: string, reading: Reading): Glimpse | undefined {
-  const scanner = new JsonScanner(text)
-  const update: Fields = {}
-  if (!scanner.opens()) return undefined
-  let mayCommand = false
-  do {
-    const name = scanner.key()
-    if (name === undefined || name in update) return undefined
-    if (name === 'update_id') {
-      const id = scanner.integer()
-      if (id === undefined) return undefined
-      update.update_id = id
-      continue
-    }
-    const roles = KINDS.get(name)
-    // Of two kinds the likelier is read; here it is enough that it is odd.
-    if (roles === undefined || 'kind' in update) return undefined
-    const payload = payloadOf(scanner, roles)
-    if (payload === undefined) return undefined
-    mayCommand = payload.mayCommand === true
-    update[name] = payload
-    update.kind = name
-  } while (scanner.comma())
-  if (!scanner.closes() || !scanner.ends() || !('kind' in update)) return undefined
-  return new Glimpse(update as unknown as Update, reading, mayCommand)
+  const reader = new Reader(text)
+  return reader.reads() ? reader.told(reading) : undefined
 }
 
-/** The fields of a payload that count. */
-function payloadOf(scanner: JsonScanner, roles: Roles): Fields | undefined {
-  if (!scanner.opens()) return undefined
-  const payload: Fields = {}
-  do {
-    const name = scanner.key()
-    if (name === undefined) return undefined
-    const role = roles.get(name)
-    if (role === DOUBT) return undefined
-    if (role === SKIPPED) {
-      if (!scanner.value()) return undefined
-      continue
+/** Reads one body. */
+class Reader {
+  private readonly scanner: JsonScanner
+  private updateId = Number.NaN
+  private kind: UpdateKind | undefined
+  /** The fields that came, as bits. */
+  private seen = 0
+  private from: Party | undefined
+  private chat: Party | undefined
+  private senderChat: Party | undefined
+  private user: Party | undefined
+  private actorChat: Party | undefined
+  private album: string | undefined
+  private mayCommand = false
+
+  constructor(text: string) {
+    this.scanner = new JsonScanner(text)
+  }
+
+  /** Walks over all of it; false where in doubt. */
+  reads(): boolean {
+    const { scanner } = this
+    if (!scanner.opens()) return false
+    do {
+      if (!scanner.key()) return false
+      if (scanner.isKey(UPDATE_ID)) {
+        if (!Number.isNaN(this.updateId)) return false
+        this.updateId = scanner.integer()
+        if (Number.isNaN(this.updateId)) return false
+        continue
+      }
+      const entry = KINDS.get(scanner.hash)
+      // Of two kinds the likelier is read; here it is enough that it is odd.
+      if (entry === undefined || this.kind !== undefined || !scanner.isKey(entry.kind)) return false
+      this.kind = entry.kind.name as UpdateKind
+      if (!this.payload(entry.fields)) return false
+    } while (scanner.comma())
+    return scanner.closes() && scanner.ends() && this.kind !== undefined
+  }
+
+  /** What was read, as the update that tells as much. */
+  told(reading: Reading): Glimpse {
+    const { seen } = this
+    const payload = {
+      from: this.from,
+      chat: this.chat,
+      sender_chat: this.senderChat,
+      user: this.user,
+      actor_chat: this.actorChat,
+      text: (seen & TEXT) === 0 ? undefined : '',
+      media_group_id: this.album,
     }
-    if (name in payload) return undefined
-    const value = readAs(scanner, role)
-    if (value === undefined) return undefined
-    if (value === SLASHED) payload.mayCommand = true
-    payload[name] = value
-  } while (scanner.comma())
-  return scanner.closes() ? payload : undefined
-}
+    const update = { update_id: this.updateId, [this.kind as UpdateKind]: payload }
+    const { text } = this.scanner
+    return new Glimpse(update as unknown as Update, reading, text, this.mayCommand)
+  }
 
-/** Stands for a text that may be a command: what it says is not read. */
-const SLASHED = ' '
-/** Stands for any other text. */
-const SAID = ''
+  private payload(fields: Fields): boolean {
+    const { scanner } = this
+    if (!scanner.opens()) return false
+    do {
+      if (!scanner.key()) return false
+      const field = fields.get(scanner.hash)
+      if (field === undefined || !scanner.isKey(field.name)) return false
+      const { role } = field
+      if ((this.seen & role) !== 0) return false
+      this.seen |= role
+      if (!this.field(role)) return false
+    } while (scanner.comma())
+    return scanner.closes()
+  }
 
-function readAs(scanner: JsonScanner, role: Role): unknown {
-  if (role === PARTY) return partyOf(scanner)
-  if (role === PLAIN) return scanner.plainString()
-  scanner.space()
-  const first = scanner.text.charCodeAt(scanner.at + 1)
-  if (!scanner.string()) return undefined
-  // A slash, or an escape that may stand for one.
-  return first === 47 || first === 92 ? SLASHED : SAID
-}
-
-/** The id of somebody, and of which type they are. */
-function partyOf(scanner: JsonScanner): Fields | undefined {
-  if (!scanner.opens()) return undefined
-  const party: Fields = {}
-  do {
-    const name = scanner.key()
-    if (name === undefined) return undefined
-    if (name !== 'id' && name !== 'type') {
-      if (!scanner.value()) return undefined
-      continue
+  private field(role: number): boolean {
+    const { scanner } = this
+    switch (role) {
+      case SKIPPED:
+        return scanner.value()
+      case FROM:
+        this.from = this.party()
+        return this.from !== undefined
+      case CHAT:
+        this.chat = this.party()
+        return this.chat !== undefined
+      case SENDER_CHAT:
+        this.senderChat = this.party()
+        return this.senderChat !== undefined
+      case USER:
+        this.user = this.party()
+        return this.user !== undefined
+      case ACTOR_CHAT:
+        this.actorChat = this.party()
+        return this.actorChat !== undefined
+      case ALBUM:
+        this.album = scanner.plainString()
+        return this.album !== undefined
+      default:
+        return this.words()
     }
-    if (name in party) return undefined
-    const value = name === 'id' ? scanner.integer() : scanner.plainString()
-    if (value === undefined) return undefined
-    party[name] = value
-  } while (scanner.comma())
-  return scanner.closes() ? party : undefined
+  }
+
+  private words(): boolean {
+    const { scanner } = this
+    scanner.space()
+    const first = scanner.text.charCodeAt(scanner.at + 1)
+    // A slash, or an escape that may stand for one.
+    if (first === 47 || first === 92) this.mayCommand = true
+    return scanner.string()
+  }
+
+  private party(): Party | undefined {
+    const { scanner } = this
+    if (!scanner.opens()) return undefined
+    let id = Number.NaN
+    let type: string | undefined
+    do {
+      if (!scanner.key()) return undefined
+      if (scanner.isKey(ID)) {
+        if (!Number.isNaN(id)) return undefined
+        id = scanner.integer()
+        if (Number.isNaN(id)) return undefined
+      } else if (scanner.isKey(TYPE)) {
+        if (type !== undefined) return undefined
+        type = scanner.plainString()
+        if (type === undefined) return undefined
+      } else if (!scanner.value()) return undefined
+    } while (scanner.comma())
+    return scanner.closes() ? { id, type } : undefined
+  }
 }

@@ -14,6 +14,18 @@ const CLOSE = 125
 /** Deeper than updates are; whoever nests deeper is parsed. */
 const DEEPEST = 64
 
+/** A key to look for, and the digest by which it is found without making a string of each. */
+export interface Name {
+  readonly name: string
+  readonly hash: number
+}
+
+export function named(name: string): Name {
+  let hash = 0
+  for (let i = 0; i < name.length; i++) hash = (Math.imul(hash, 31) + name.charCodeAt(i)) | 0
+  return { name, hash }
+}
+
 /**
  * Walks over a JSON text without making anything of it. As strict as `JSON.parse`: what it walks over to the end is what that
  * takes, and where in doubt it says no.
@@ -22,6 +34,10 @@ export class JsonScanner {
   at = 0
   /** Of the string walked over last: whether anything in it is escaped. */
   escaped = false
+  /** Of the key walked over last: see {@link named}. */
+  hash = 0
+  from = 0
+  to = 0
 
   constructor(readonly text: string) {}
 
@@ -51,26 +67,58 @@ export class JsonScanner {
     return this.takes(COMMA)
   }
 
-  /** A key of an object, with its colon; undefined where it is escaped or there is none. */
-  key(): string | undefined {
+  /**
+   * Walks over a key of an object and its colon, and leaves its digest in `hash` and its place in `from` and `to`. False where it
+   * is escaped, or there is none.
+   */
+  key(): boolean {
     this.space()
-    const from = this.at + 1
-    if (!this.string() || this.escaped) return undefined
-    const key = this.text.slice(from, this.at - 1)
-    return this.takes(COLON) ? key : undefined
+    const { text } = this
+    if (text.charCodeAt(this.at) !== QUOTE) return false
+    let hash = 0
+    for (let i = this.at + 1; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code === QUOTE) {
+        this.from = this.at + 1
+        this.to = i
+        this.hash = hash
+        this.at = i + 1
+        return this.takes(COLON)
+      }
+      if (code === BACKSLASH || code < 32) return false
+      hash = (Math.imul(hash, 31) + code) | 0
+    }
+    return false
   }
 
-  /** A whole number that a double holds exactly. */
-  integer(): number | undefined {
-    this.space()
-    const from = this.at
-    if (!this.number()) return undefined
-    for (let i = from + 1; i < this.at; i++) {
-      const code = this.text.charCodeAt(i)
-      if (code < ZERO || code > NINE) return undefined
+  /** Whether the key walked over last is this one. */
+  isKey({ hash, name }: Name): boolean {
+    if (this.hash !== hash || this.to - this.from !== name.length) return false
+    // Not startsWith(): for so few characters the call costs more than the work.
+    for (let i = 0; i < name.length; i++) {
+      if (this.text.charCodeAt(this.from + i) !== name.charCodeAt(i)) return false
     }
-    const value = Number(this.text.slice(from, this.at))
-    return Number.isSafeInteger(value) ? value : undefined
+    return true
+  }
+
+  /** A whole number that a double holds exactly; NaN for any other. */
+  integer(): number {
+    this.space()
+    const { text } = this
+    const negative = text.charCodeAt(this.at) === MINUS
+    const first = negative ? this.at + 1 : this.at
+    let value = 0
+    let i = first
+    for (let code = text.charCodeAt(i); code >= ZERO && code <= NINE; code = text.charCodeAt(i)) {
+      value = value * 10 + (code - ZERO)
+      i++
+    }
+    const next = text.charCodeAt(i) | 32
+    // Sixteen digits may be more than fits; a zero stands alone; a fraction or a power may be whole, and is left to the parser.
+    const odd = i === first || i - first > 15 || (i - first > 1 && text.charCodeAt(first) === ZERO)
+    if (odd || next === POINT || next === 101) return Number.NaN
+    this.at = i
+    return negative ? -value : value
   }
 
   /** A string in which nothing is escaped. */
@@ -173,6 +221,7 @@ export class JsonScanner {
     const { text } = this
     for (;;) {
       const code = text.charCodeAt(this.at)
+      if (code > 32) return
       if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return
       this.at++
     }
