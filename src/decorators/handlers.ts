@@ -58,7 +58,9 @@ function handlerOf({ key, registration, held }: Member, instance: object): AnyHa
   const owner = typeof instance === 'function' ? instance : instance.constructor
   const handler = checkedHandler(held(instance), `@${registration.label} on ${memberName(owner, key)}`)
   // Of a class without a name, by what it handles.
-  if (owner.name === '') guardsOf(handler)?.place?.settle(registration.label)
+  const place = guardsOf(handler)?.place
+  if (owner.name === '') place?.settle(registration.label)
+  else place?.settle()
   return handler
 }
 

@@ -109,7 +109,9 @@ function guarded(value: unknown, guards: readonly FieldGuard[], owner: unknown):
 export function settleMember(layer: Layer, self: unknown, key: Key, isStatic: boolean): void {
   const { place } = layer
   if (place === undefined || place.isSettled) return
-  place.settle(memberName(isStatic ? self : declaring(self, key, layer), key))
+  // Some compilers give a class its name after its static members.
+  if (isStatic) place.suggest(() => memberName(self, key))
+  else place.settle(memberName(declaring(self, key, layer), key))
 }
 
 function declaring(self: unknown, key: Key, { place }: Layer): unknown {

@@ -53,19 +53,27 @@ export class Names {
 export class Place {
   private settled: string | undefined
   private stale = false
+  private usual: () => string
   /** How many layers of guards are around the handler. */
   depth = 0
   /** The outermost of them, which bears the name. */
   top: object | undefined
 
   /** @param usual What it is called if nobody knows better by the time it is needed. */
-  constructor(private readonly usual: string) {}
+  constructor(usual: string) {
+    this.usual = () => usual
+  }
 
   /** Settles the name: the first who knows it is right. */
-  settle(base = this.usual): void {
+  settle(base = this.usual()): void {
     if (this.settled !== undefined) return
     this.settled = claim(base)
     this.stale = tooMany(this.settled)
+  }
+
+  /** Knows what it is called, but not before it is needed. */
+  suggest(name: () => string): void {
+    this.usual = name
   }
 
   get name(): string {
