@@ -198,6 +198,8 @@ class Menu {
     text: string,
     keyboard: InlineKeyboardMarkup | undefined,
   ): Promise<void> {
+    // Data may be sent for any message of the bot's: what is no menu does not become one.
+    if (!this.isMenu(ctx)) return
     try {
       await ctx.api.editMessageText(
         chat,
@@ -209,6 +211,17 @@ class Menu {
       // It shows this already, or is gone, or is too old to be edited: what was chosen holds all the same.
       if (!isRefusal(error)) throw error
     }
+  }
+
+  private isMenu(ctx: Context): boolean {
+    const { command } = this.tuning
+    const message = ctx.callbackQuery?.message
+    const rows =
+      message !== undefined && 'reply_markup' in message ? message.reply_markup?.inline_keyboard : []
+    return (
+      rows?.flat().some((button) => 'callback_data' in button && isOfMenu(command, button.callback_data)) ===
+      true
+    )
   }
 
   private say(facts: Facts, text: SettingText, values?: Readonly<Record<string, string>>): string {

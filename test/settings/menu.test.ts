@@ -1,0 +1,293 @@
+import type { Message } from 'grammy/types'
+import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentinel } from '../../src/index.js'
+import type { TelegramGroup } from '../../src/telegram/index.js'
+import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
+
+const SETTINGS: SentinelOptions = {
+  throttle: { limit: '20/1m', on: ['message'] },
+  debounce: false,
+  settings: { throttle: { min: '2/1m', max: '60/1m', choices: ['2/1m', '20/1m', '60/1m'] }, notices: true },
+}
+
+let at: Rig
+let guard: Sentinel<GuardedContext>
+let plaza: TelegramGroup
+let changes: string[]
+let failures: unknown[]
+
+/** A bot in a group of Alice's, of which Bob is a member. */
+async function open(
+  options: SentinelOptions = SETTINGS,
+  handlers?: Parameters<typeof rig>[1],
+): Promise<void> {
+  guard = sentinel<GuardedContext>(options)
+  changes = []
+  failures = []
+  guard.on('settings.changed', ({ setting, before, after, by }: SettingsChangedEvent) => {
+    changes.push(`${setting}: ${before ?? 'usual'} → ${after ?? 'usual'} by ${by.replace(/-?\d+/, '…')}`)
+  })
+  guard.on('error', ({ during, error }) => failures.push(during, error))
+  at = await rig(guard, handlers)
+  plaza = at.telegram.createGroup({
+    title: 'Plaza',
+    owner: at.alice,
+    members: [at.bob],
+    admins: [at.account],
+  })
+  at.start()
+}
+
+afterEach(async () => {
+  await at.stop()
+  await guard.close()
+  expect(failures).toEqual([])
+})
+
+/** Opens the menu, as Alice sees it. */
+async function menuFor(who = at.alice): Promise<Message> {
+  await who.in(plaza).sends('/sentinel')
+  return who.hears(/^(Settings of this chat|Настройки)/)
+}
+
+const buttonsOf = (message: Message): string[] =>
+  message.reply_markup?.inline_keyboard.flat().map(({ text }) => text) ?? []
+
+/** The menu as it stands now, after edits. */
+function shown(): { text: string; buttons: string[] } {
+  const edit = at.telegram.calls('editMessageText').at(-1)
+  if (edit === undefined) throw new Error('no menu was drawn anew')
+  const { text, reply_markup: markup } = edit.params as {
+    text: string
+    reply_markup?: string | { inline_keyboard: { text: string }[][] }
+  }
+  const read =
+    typeof markup === 'string' ? (JSON.parse(markup) as { inline_keyboard: { text: string }[][] }) : markup
+  return { text, buttons: read?.inline_keyboard.flat().map((button) => button.text) ?? [] }
+}
+
+describe('the menu of /sentinel', () => {
+  test('shows how it is, changes it, and tells', async () => {
+    await open()
+    const menu = await menuFor()
+    expect(menu.text).toBe('Settings of this chat\n\nMessages of one person: 20/1m (as usual)\nNotices: on')
+    expect(buttonsOf(menu)).toEqual(['2/1m', '20/1m', '60/1m', '• As usual', 'Turn notices off', 'Close'])
+    const tap = await at.alice.in(plaza).taps(menu, '2/1m')
+    expect(await tap.answer).toMatchObject({ text: 'Saved.', show_alert: false })
+    expect(shown().text).toContain('Messages of one person: 2/1m\n')
+    expect(shown().buttons.slice(0, 4)).toEqual(['• 2/1m', '20/1m', '60/1m', 'As usual'])
+    expect(changes).toEqual(['throttle.user: usual → 2/1m by u…'])
+    for (let nth = 0; nth < 5; nth++) await at.bob.in(plaza).sends(`hello ${nth}`)
+    await at.settled()
+    expect(at.reached.filter((text) => text.startsWith('hello'))).toHaveLength(2)
+    // The menu itself reached no handler.
+    expect(at.reached).not.toContain('/sentinel')
+  })
+
+  test('does the same twice without another change, and undoes it', async () => {
+    await open()
+    const menu = await menuFor()
+    for (const [button, said] of [
+      ['60/1m', 'Saved.'],
+      ['• 60/1m', 'It is so already.'],
+      ['As usual', 'Saved.'],
+      ['• As usual', 'It is so already.'],
+      ['Turn notices off', 'Saved.'],
+    ] as const) {
+      const tap = await at.alice.in(plaza).taps(menu, button)
+      expect([button, (await tap.answer).text]).toEqual([button, said])
+    }
+    expect(changes).toEqual([
+      'throttle.user: usual → 60/1m by u…',
+      'throttle.user: 60/1m → usual by u…',
+      'notices: true → false by u…',
+    ])
+    const closing = await at.alice.in(plaza).taps(menu, 'Close')
+    await closing.answer
+    expect(shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
+  })
+
+  test('says nothing more in a chat that wants no notices', async () => {
+    await open({
+      ...SETTINGS,
+      throttle: { limit: '1/1h', on: ['message'], noticeEvery: '1ms' },
+      exempt: { chatAdmins: true },
+    })
+    const plea = async (): Promise<number> => {
+      await at.bob.in(plaza).sends('/help')
+      await at.settled()
+      return at.telegram
+        .calls('sendMessage')
+        .filter(({ params }) => String(params.text).includes('Попробуйте')).length
+    }
+    await plea()
+    expect(await plea()).toBe(1)
+    await guard.settings.set(plaza.id, { notices: false })
+    expect(await plea()).toBe(1)
+    await guard.settings.set(plaza.id, { notices: true })
+    expect(await plea()).toBe(2)
+  })
+
+  test('is for administrators of the chat alone', async () => {
+    await open()
+    const menu = await menuFor()
+    const tap = await at.bob.in(plaza).taps(menu, '60/1m')
+    expect(await tap.answer).toEqual(
+      expect.objectContaining({
+        text: 'Менять настройки могут только администраторы этого чата.',
+        show_alert: true,
+      }),
+    )
+    expect(changes).toEqual([])
+    expect(at.telegram.calls('editMessageText')).toHaveLength(0)
+    const before = at.alice.heard.length
+    await at.bob.in(plaza).sends('/sentinel')
+    // Whispered to Bob; the group hears nothing.
+    await at.bob.hears(/^Менять/)
+    expect(at.alice.heard.slice(before).filter(({ from }) => from?.is_bot)).toEqual([])
+    expect(at.telegram.calls('sendMessage').at(-1)?.params).toMatchObject({
+      text: 'Менять настройки могут только администраторы этого чата.',
+      ephemeral_message_parameters: expect.anything(),
+    })
+  })
+
+  test('is closed to who was demoted a moment ago, and open to who was promoted', async () => {
+    await open()
+    await at.alice.in(plaza).promotes(at.bob, { can_manage_chat: true })
+    const menu = await menuFor(at.bob)
+    expect(menu.text).toMatch(/^Настройки этого чата/)
+    expect((await (await at.bob.in(plaza).taps(menu, '60/1m')).answer).text).toBe('Сохранено.')
+    await at.alice.in(plaza).demotes(at.bob)
+    const tap = await at.bob.in(plaza).taps(menu, '2/1m')
+    expect((await tap.answer).show_alert).toBe(true)
+    expect(changes).toEqual(['throttle.user: usual → 60/1m by u…'])
+  })
+
+  test('opens for anonymous administrators, whose taps are their own', async () => {
+    await open()
+    await at.alice.in(plaza).anonymously().sends('/sentinel')
+    const menu = await at.alice.hears(/^Settings/)
+    expect((await (await at.alice.in(plaza).taps(menu, '2/1m')).answer).text).toBe('Saved.')
+    expect((await (await at.bob.in(plaza).taps(menu, '60/1m')).answer).show_alert).toBe(true)
+    expect(changes).toEqual(['throttle.user: usual → 2/1m by u…'])
+  })
+
+  test('tunes the chat it is tapped in, and no other', async () => {
+    await open()
+    const den = at.telegram.createGroup({
+      title: 'Den',
+      owner: at.bob,
+      members: [at.alice],
+      admins: [at.account],
+    })
+    await at.bob.in(den).sends('/sentinel')
+    const menu = await at.bob.hears(/^Настройки/, { in: den })
+    expect((await (await at.bob.in(den).taps(menu, '60/1m')).answer).text).toBe('Сохранено.')
+    // Alice owns the other one.
+    expect((await (await at.alice.in(den).taps(menu, '2/1m')).answer).show_alert).toBe(true)
+    expect((await guard.settings.of(den.id)).limits).toEqual(new Map([['user', '60/1m']]))
+    expect((await guard.settings.of(plaza.id)).limits).toEqual(new Map())
+  })
+
+  test('answers in private that groups have settings', async () => {
+    await open()
+    await at.alice.to(at.account).sends('/sentinel')
+    await at.alice.hears('Groups have settings. Ask for them there.')
+  })
+
+  test('takes nothing forged, and nothing that is no longer offered', async () => {
+    const forged = [
+      'sentinel:l:0:2s.1ajk',
+      'sentinel:l:__proto__:-',
+      'sentinel:l::',
+      'sentinel:n:2',
+      'sentinel:n:1:1',
+      'sentinel:x:1',
+      'sentinel:',
+      'sentinel:l:a:b:c',
+    ]
+    await open(SETTINGS, (bot) => {
+      bot.command('forge', (ctx) =>
+        ctx.reply('forged', {
+          reply_markup: { inline_keyboard: forged.map((data) => [{ text: data, callback_data: data }]) },
+        }),
+      )
+    })
+    for (const data of forged) {
+      const asking = await at.alice.in(plaza).sends('/forge')
+      const message = await at.alice.hears('forged', { after: asking })
+      const tap = await at.alice.in(plaza).taps(message, data)
+      expect([data, await tap.answer]).toEqual([
+        data,
+        expect.objectContaining({ text: 'That is no longer offered. Choose again.', show_alert: true }),
+      ])
+    }
+    expect(changes).toEqual([])
+    const menu = await menuFor()
+    // What an old menu offers may be offered no longer.
+    guard.reconfigure({
+      settings: { throttle: { min: '2/1m', max: '30/1m', choices: ['2/1m', '30/1m'] }, notices: false },
+    })
+    const tap = await at.alice.in(plaza).taps(menu, '60/1m')
+    expect((await tap.answer).text).toBe('That is no longer offered. Choose again.')
+    // It shows what is offered now.
+    expect(shown().buttons).toEqual(['2/1m', '30/1m', '• As usual', 'Close'])
+    expect(changes).toEqual([])
+  })
+
+  test('holds though its message is gone', async () => {
+    await open()
+    const menu = await menuFor()
+    await at.bot.api.deleteMessage(plaza.id, menu.message_id)
+    const tap = await at.alice
+      .in(plaza)
+      .taps(menu, '2/1m')
+      .catch(() => undefined)
+    if (tap === undefined) return
+    expect((await tap.answer).text).toBe('Saved.')
+    expect(changes).toHaveLength(1)
+  })
+
+  test('leaves buttons of others alone', async () => {
+    await open(SETTINGS, (bot) => {
+      bot.command('ask', (ctx) =>
+        ctx.reply('?', {
+          reply_markup: { inline_keyboard: [[{ text: 'Yes', callback_data: 'sentinels' }]] },
+        }),
+      )
+      bot.callbackQuery('sentinels', (ctx) => ctx.answerCallbackQuery('yes'))
+    })
+    await at.alice.in(plaza).sends('/ask')
+    const tap = await at.alice.in(plaza).taps(await at.alice.hears('?'), 'Yes')
+    expect((await tap.answer).text).toBe('yes')
+  })
+
+  test('speaks your words, under a command of yours', async () => {
+    await open({
+      ...SETTINGS,
+      policies: { uploads: { throttle: '5/1h' } },
+      settings: {
+        limits: { user: { min: '2/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
+        command: 'limits',
+        texts: { en: { title: 'House rules', uploads: 'x' } as never },
+      },
+    }).catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 'option.unknown' })
+    })
+    await open({
+      ...SETTINGS,
+      policies: { uploads: { throttle: '5/1h' } },
+      settings: {
+        limits: { user: { min: '2/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
+        command: 'limits',
+        texts: { en: { title: 'House rules' } },
+        t: (_, text, { name }) => (text === 'limit' && name === 'uploads' ? 'Files: many' : undefined),
+      },
+    })
+    await at.alice.in(plaza).sends('/limits')
+    const menu = await at.alice.hears(/^House rules/)
+    expect(menu.text).toBe('House rules\n\nMessages of one person: 20/1m (as usual)\nFiles: many')
+    expect(buttonsOf(menu)).toContain('uploads: 3/1h')
+    await (await at.alice.in(plaza).taps(menu, 'uploads: 3/1h')).answer
+    expect(changes).toEqual(['throttle.uploads: usual → 3/1h by u…'])
+  })
+})

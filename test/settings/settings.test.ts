@@ -1,0 +1,212 @@
+import { chatKey } from '../../src/core/subject.js'
+import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/index.js'
+import { dataOf } from '../../src/settings/choice.js'
+import { readSettings } from '../../src/settings/settings-options.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { desk, later, says } from '../sentinel-desk.js'
+
+const GROUP = -1001
+const SETTINGS: SettingsOptions = { throttle: { min: '2/1h', max: '8/1h' }, notices: true }
+
+describe.each([
+  ['memory', () => memory()],
+  ['a storage elsewhere', () => later()],
+])('settings of chats, in %s', (_, storage) => {
+  test('hold in their chat, for what their administrators may tune', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', settings: SETTINGS })
+    await at.says(9, 'hello')
+    const { settings } = at.guard
+    expect(await settings.of(GROUP)).toEqual({ limits: new Map(), notices: true })
+    await settings.set(GROUP, { limits: { user: '2/1h' }, notices: false })
+    expect(await settings.of(GROUP)).toEqual({ limits: new Map([['user', '2/1h']]), notices: false })
+    expect(await settings.of(-1002)).toEqual({ limits: new Map(), notices: true })
+    for (let nth = 0; nth < 5; nth++) {
+      await at.handle(says(7, 'here', { group: true }))
+      await at.says(8, 'there')
+    }
+    expect(at.reached.filter((text) => text === 'here')).toHaveLength(2)
+    expect(at.reached.filter((text) => text === 'there')).toHaveLength(4)
+    await settings.reset(GROUP)
+    expect(await settings.of(GROUP)).toEqual({ limits: new Map(), notices: true })
+    await at.guard.close()
+  })
+
+  test('are seen by another process at once', async () => {
+    const kept = storage()
+    const [one, other] = [0, 1].map(() =>
+      desk({ storage: kept, name: 'shop', throttle: { limit: '1/1h', noticeEvery: 1 }, settings: SETTINGS }),
+    ) as [ReturnType<typeof desk>, ReturnType<typeof desk>]
+    const asks = async (at: typeof one) => {
+      const before = at.notices.length
+      for (let nth = 0; nth < 2; nth++) {
+        at.time.advance(10)
+        await at.handle(says(7, '/help', { group: true }))
+      }
+      await at.quiet()
+      return at.notices.length > before
+    }
+    await one.says(9, 'hello')
+    expect(await asks(other)).toBe(true)
+    await one.guard.settings.set(GROUP, { notices: false })
+    expect(await asks(other)).toBe(false)
+    await one.guard.settings.set(GROUP, { notices: true })
+    expect(await asks(other)).toBe(true)
+    await one.guard.close()
+    await other.guard.close()
+  })
+
+  test('go with a group that becomes a supergroup', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', settings: SETTINGS })
+    await at.says(9, 'hello')
+    await at.guard.settings.set(-55, { limits: { user: '2/1h' }, notices: false })
+    await at.handle({
+      update_id: 1_000_001,
+      message: {
+        message_id: 1,
+        date: 0,
+        chat: { id: -55, type: 'group', title: 'Plaza' },
+        from: { id: 7, is_bot: false, first_name: 'Alice' },
+        migrate_to_chat_id: GROUP,
+      },
+    })
+    await at.quiet()
+    expect(await at.guard.settings.of(GROUP)).toEqual({ limits: new Map([['user', '2/1h']]), notices: false })
+    expect(await at.guard.settings.of(-55)).toEqual({ limits: new Map(), notices: true })
+    await at.guard.close()
+  })
+})
+
+test('what a user was given goes before what the chat chose, and that before roles', async () => {
+  const at = desk({ throttle: { limit: '4/1h', roles: { vip: '6/1h' } }, limits: true, settings: SETTINGS })
+  await at.says(9, 'hello')
+  await at.guard.grant(7, 'vip')
+  const from = async () =>
+    (
+      await at.guard.explain({
+        kind: 'member',
+        id: GROUP,
+        name: '',
+        actor: { kind: 'user', id: 7, name: '' },
+      })
+    ).limits[0]?.from
+  expect(await from()).toBe('role vip')
+  await at.guard.settings.set(GROUP, { limits: { user: '5/1h' } })
+  expect(await from()).toBe('settings')
+  await at.guard.limits.set({ kind: 'chat', id: GROUP, name: '' }, 'user', '3/1h')
+  expect(await from()).toBe('chat')
+  await at.guard.limits.set(7, 'user', '7/1h')
+  expect(await from()).toBe('user')
+  await at.guard.close()
+})
+
+test('the notices of a chat are remembered, and not asked for each time', async () => {
+  const kept = memory()
+  let reads = 0
+  const { get } = kept.marks
+  const marks = Object.assign(Object.create(kept.marks) as typeof kept.marks, {
+    get: (bot: number, key: number | string, name: string) => {
+      if (name === 'settings') reads++
+      return get.call(kept.marks, bot, key, name)
+    },
+  })
+  const storage = Object.defineProperty(Object.create(kept) as typeof kept, 'marks', { value: marks })
+  const at = desk({ storage, throttle: { limit: '1/1h', noticeEvery: 1 }, settings: SETTINGS })
+  for (let nth = 0; nth < 10; nth++) {
+    at.time.advance(10)
+    await at.handle(says(7, '/help', { group: true }))
+    await at.quiet()
+  }
+  expect(at.notices.length).toBeGreaterThan(5)
+  expect(reads).toBe(1)
+  await kept.marks.put(42, 'settings', [{ key: chatKey(GROUP), mark: { since: 0, value: 'nonsense' } }])
+  at.time.advance(10)
+  await at.handle(says(7, '/help', { group: true }))
+  await at.quiet()
+  expect(reads).toBe(2)
+})
+
+describe('what may not be tuned', () => {
+  const problem = (make: () => unknown): unknown => {
+    try {
+      return make()
+    } catch (error) {
+      return error
+    }
+  }
+  const bounds = (min: string, max: string, choices?: readonly string[]): SentinelOptions =>
+    ({ settings: { throttle: { min, max, ...(choices && { choices }) } } }) as SentinelOptions
+
+  test.each<[SentinelOptions, string, string]>([
+    [
+      bounds('5/1m', '60/1h'),
+      'option.invalid',
+      'settings.throttle.max: 60/1h is not per the same span as min, 5/1m',
+    ],
+    [bounds('60/1m', '5/1m'), 'option.invalid', 'settings.throttle.max: 5 is less than min, 60'],
+    [bounds('5/1m', '60/1m', ['70/1m']), 'option.invalid', 'choices[0]: 70/1m is not within the bounds'],
+    [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
+    [{ settings: {} }, 'option.invalid', 'nothing is left to tune'],
+    [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
+    [{ settings: { notcies: true } as never }, 'option.unknown', 'Did you mean "notices"?'],
+    [
+      { settings: { limits: { usr: { min: '5/1m', max: '60/1m' } } } },
+      'limit.unknown',
+      'settings.limits.usr: there is no limit "usr". Did you mean "user"?',
+    ],
+    [
+      {
+        settings: {
+          throttle: { min: '5/1m', max: '60/1m' },
+          limits: { user: { min: '5/1m', max: '60/1m' } },
+        },
+      },
+      'option.invalid',
+      'settings.limits.user says the same',
+    ],
+  ])('%j', (options, code, words) => {
+    expect(problem(() => sentinel(options))).toMatchObject({ code, message: expect.stringContaining(words) })
+  })
+
+  test('is refused at run time', async () => {
+    const { settings } = sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' } } })
+    const refused = async (change: object, chat = GROUP) =>
+      settings.set(chat, change).then(
+        () => 'done',
+        (error: { code: string; message: string }) => `${error.code} ${error.message}`,
+      )
+    expect(await refused({ limits: { user: '61/1m' } })).toContain(
+      'limit.invalid settings.set.limits.user: 61/1m is out of bounds',
+    )
+    expect(await refused({ limits: { user: '5/1h' } })).toContain('out of bounds')
+    expect(await refused({ limits: JSON.parse('{"__proto__": "6/1m"}') })).toContain(
+      '"__proto__" is not to be tuned',
+    )
+    expect(await refused({ notices: false })).toContain('not to be tuned')
+    expect(await refused({ notice: false })).toContain('option.unknown')
+    expect(await refused({}, 7)).toContain('subject.invalid')
+    expect(await refused({ limits: { user: '60/1m' } })).toBe('done')
+    await expect(sentinel().settings.of(GROUP)).rejects.toMatchObject({ code: 'option.invalid' })
+  })
+})
+
+test('choices lie between the bounds, and their data fits a button', () => {
+  for (const [min, max] of [
+    ['5/1m', '60/1m'],
+    ['1/1s', '1/1s'],
+    ['7/366d', '100000/366d'],
+    ['1/1h', '2/1h'],
+  ] as const) {
+    const { limits } = readSettings({ throttle: { min, max }, command: 'c'.repeat(32) })
+    const [tunable] = [...limits.values()]
+    const amounts = tunable?.choices.map(({ amount }) => amount) ?? []
+    expect(amounts[0]).toBe(Number.parseInt(min, 10))
+    expect(amounts.at(-1)).toBe(Number.parseInt(max, 10))
+    expect(amounts.length).toBeLessThanOrEqual(6)
+    expect([...new Set(amounts)].sort((a, b) => a - b)).toEqual(amounts)
+    for (const to of tunable?.choices ?? []) {
+      if (tunable !== undefined) {
+        expect(dataOf('c'.repeat(32), { kind: 'limit', tunable, to }).length).toBeLessThanOrEqual(64)
+      }
+    }
+  }
+})
