@@ -49,7 +49,7 @@ export interface MarkedSubject {
  * import { type Archive, memory, userKey } from 'grammy-sentinel'
  *
  * const archive: Archive | undefined = memory().archive
- * for (const { key, names } of (await archive?.forget(42, userKey(7))) ?? []) {
+ * for (const { key, names } of (await archive?.marksOf(42, [userKey(7)])) ?? []) {
  *   for (const name of names) console.log(key, name)
  * }
  * ```
@@ -58,12 +58,13 @@ export interface Archive {
   contents(): MaybePromise<ArchiveContents>
   /** Puts records of users as they are, in place of what was there, many in one trip. */
   restore(bot: number, users: readonly UserRecord[]): MaybePromise<void>
+  /** All marks of subjects, and of what they act as: themselves inside a chat, their use of a command. */
+  marksOf(bot: number, keys: readonly Key[]): MaybePromise<readonly MarkedSubject[]>
   /**
-   * Forgets what limits and claims keep of a subject, under every plan there ever was, and of what it acts as: itself inside a
-   * chat, its use of a command. Where the latter are filed under digests that tell nothing of whose they are, they are left to
-   * lapse. Gives all of these that have marks, for whoever asks to take those away.
+   * Forgets what limits and claims keep of subjects, under every plan there ever was, and of what they act as. Where the latter
+   * is filed under digests that tell nothing of whose it is, it is left to lapse, but for those that have marks.
    */
-  forget(bot: number, key: Key): MaybePromise<readonly MarkedSubject[]>
+  forget(bot: number, keys: readonly Key[]): MaybePromise<void>
 }
 
 /** Whether a key is a subject itself, or what it acts as: a member of a chat, the use of a command. */
@@ -76,6 +77,11 @@ export function actsAs(key: Key, actor: Key): boolean {
   let { actor: inner } = keySubject(key)
   while (inner?.actor !== undefined) inner = inner.actor
   return inner !== undefined && keyText(subjectKey(inner)) === text
+}
+
+/** Whether a key is one of some subjects, or what one of them acts as. */
+export function actsAsAny(key: Key, actors: readonly Key[]): boolean {
+  return actors.some((actor) => actsAs(key, actor))
 }
 
 /** Marks by subject, from pairs of a subject and a name. */

@@ -153,12 +153,11 @@ export class Combined implements Storage {
     return {
       contents: () => archive.contents(),
       restore: (bot, users) => archive.restore(bot, users),
-      forget: async (bot, key) => {
-        const found = await archive.forget(bot, key)
-        for (const each of new Set([key, ...found.map((marked) => marked.key)])) {
-          await this.volatile.reset(bot, each)
-        }
-        return found
+      marksOf: (bot, keys) => archive.marksOf(bot, keys),
+      forget: async (bot, keys) => {
+        const marked = (await archive.marksOf(bot, keys)).map(({ key }) => key)
+        await archive.forget(bot, keys)
+        for (const key of new Set([...keys, ...marked])) await this.volatile.reset(bot, key)
       },
     }
   }

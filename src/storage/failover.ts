@@ -3,7 +3,7 @@ import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
-import { type Archive, type MarkedSubject, markedSubjects } from './archive.js'
+import type { Archive } from './archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
 import { FailoverJudge } from './failover-judge.js'
@@ -135,10 +135,9 @@ class FailoverStorage implements Storage, Observable {
       restore: async (bot, users) => {
         for (const member of this.members) await of(member).restore(bot, users)
       },
-      forget: async (bot, key) => {
-        const found: MarkedSubject[] = []
-        for (const member of this.members) found.push(...(await of(member).forget(bot, key)))
-        return markedSubjects(found.flatMap((each) => each.names.map((name) => [each.key, name] as const)))
+      marksOf: (bot, keys) => this.patiently((member) => of(member).marksOf(bot, keys)),
+      forget: async (bot, keys) => {
+        for (const member of this.members) await of(member).forget(bot, keys)
       },
     }
   }

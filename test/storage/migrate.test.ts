@@ -45,7 +45,8 @@ function watched(storage: Storage): { storage: Storage; most: () => number } {
       if (name === 'archive' && archive !== undefined) {
         return {
           contents: () => archive.contents(),
-          forget: (bot, key) => archive.forget(bot, key),
+          marksOf: (bot, keys) => archive.marksOf(bot, keys),
+          forget: (bot, keys) => archive.forget(bot, keys),
           restore: noted((_bot, all) => all.length, archive.restore.bind(archive)),
         } satisfies Storage['archive']
       }

@@ -1,5 +1,11 @@
 import type { Key } from '../../core/subject.js'
-import { type Archive, type ArchiveContents, actsAs, type MarkedSubject, markedSubjects } from '../archive.js'
+import {
+  type Archive,
+  type ArchiveContents,
+  actsAsAny,
+  type MarkedSubject,
+  markedSubjects,
+} from '../archive.js'
 import type { UserRecord } from '../users.js'
 import { canonicalKey, type MemoryMarks } from './marks.js'
 import type { MemoryUsers } from './users.js'
@@ -28,11 +34,12 @@ export class MemoryArchive implements Archive {
     this.users.restore(bot, users)
   }
 
-  forget(bot: number, key: Key): readonly MarkedSubject[] {
-    const own = canonicalKey(key)
-    const found = markedSubjects(this.marks.ofAll(bot, (other) => actsAs(other, own)))
-    this.reset(bot, own)
-    for (const { key: other } of found) if (other !== own) this.reset(bot, other)
-    return found
+  marksOf(bot: number, keys: readonly Key[]): readonly MarkedSubject[] {
+    return markedSubjects(this.marks.ofAll(bot, (other) => actsAsAny(other, keys)))
+  }
+
+  forget(bot: number, keys: readonly Key[]): void {
+    const marked = this.marksOf(bot, keys).map(({ key }) => key)
+    for (const key of new Set([...keys.map(canonicalKey), ...marked])) this.reset(bot, key)
   }
 }

@@ -1,5 +1,11 @@
-import { type Key, keyText } from '../../core/subject.js'
-import { type Archive, type ArchiveContents, actsAs, type MarkedSubject, markedSubjects } from '../archive.js'
+import type { Key } from '../../core/subject.js'
+import {
+  type Archive,
+  type ArchiveContents,
+  actsAsAny,
+  type MarkedSubject,
+  markedSubjects,
+} from '../archive.js'
 import { jsonText } from '../json.js'
 import { checkActivity, type UserRecord } from '../users.js'
 import { canonicalKey, read, readKey, storedText } from './keys.js'
@@ -81,22 +87,26 @@ export class PostgresArchive implements Archive {
     })
   }
 
-  async forget(bot: number, key: Key): Promise<readonly MarkedSubject[]> {
+  async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
     const { link } = await this.ready()
-    const own = canonicalKey(key)
     // Whatever acts as a subject has its text at its end.
     const rows = await link.query<{ key: string; name: string }>(
-      `SELECT key, name FROM ${link.s}.marks WHERE bot = $1 AND right(key, length($2)) = $2`,
-      [bot, storedText(own)],
+      `SELECT key, name FROM ${link.s}.marks
+       WHERE bot = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS own WHERE right(key, length(own)) = own)`,
+      [bot, keys.map((key) => storedText(canonicalKey(key)))],
     )
-    const found = rows.flatMap((row): [Key, string][] => {
-      const other = readKey(row.key)
-      return actsAs(other, own) ? [[other, read(row.name)]] : []
-    })
-    await this.reset(bot, own)
-    for (const other of new Set(found.map(([other]) => other))) {
-      if (keyText(other) !== keyText(own)) await this.reset(bot, other)
+    return markedSubjects(
+      rows.flatMap((row): [Key, string][] => {
+        const other = readKey(row.key)
+        return actsAsAny(other, keys) ? [[other, read(row.name)]] : []
+      }),
+    )
+  }
+
+  async forget(bot: number, keys: readonly Key[]): Promise<void> {
+    const marked = await this.marksOf(bot, keys)
+    for (const key of new Set([...keys.map(canonicalKey), ...marked.map((each) => each.key)])) {
+      await this.reset(bot, key)
     }
-    return markedSubjects(found)
   }
 }

@@ -1,6 +1,12 @@
 import type { Redis } from 'ioredis'
 import { type Key, keyText, textKey } from '../../core/subject.js'
-import { type Archive, type ArchiveContents, actsAs, type MarkedSubject, markedSubjects } from '../archive.js'
+import {
+  type Archive,
+  type ArchiveContents,
+  actsAsAny,
+  type MarkedSubject,
+  markedSubjects,
+} from '../archive.js'
 import { jsonText } from '../json.js'
 import { checkActivity, type UserRecord } from '../users.js'
 import { type Connection, scriptOf } from './connection.js'
@@ -93,38 +99,48 @@ export class RedisArchive implements Archive {
     }
   }
 
-  async forget(bot: number, key: Key): Promise<readonly MarkedSubject[]> {
-    const keys = new BotKeys(this.keys.prefix, bot)
-    const own = textKey(keyText(key))
+  async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
+    const names: string[] = []
+    const subjects: Key[] = []
+    for await (const { name, kind, subject } of this.keysOf(bot, keys)) {
+      if (kind !== 'm:' || names.includes(name)) continue
+      names.push(name)
+      subjects.push(subject)
+    }
+    if (names.length === 0) return []
+    const texts = (await this.connection.run(READ, names, [])) as Buffer[]
+    const found = subjects.flatMap((key, index) =>
+      namesOfMarks(texts[index] as Buffer).map((name): [Key, string] => [key, name]),
+    )
+    return markedSubjects(found)
+  }
+
+  async forget(bot: number, keys: readonly Key[]): Promise<void> {
     const state = new Map<Key, { records: Set<string>; sequences: Set<string> }>()
-    const marked = new Map<string, Key>()
-    // Records and sequences have a tag of eight digits in front of the subject.
-    const named = /^(m:|[rs][0-9a-f]{8}:)(.*)$/s
-    const base = keys.marks.slice(0, -'m:'.length)
-    for await (const name of this.scan(`${base}*${escaped(keyText(own))}`)) {
-      const [, kind, text] = named.exec(name.slice(base.length)) ?? []
-      const subject = kind === undefined || text === undefined ? undefined : subjectOf(text)
-      if (subject === undefined || !actsAs(subject, own)) continue
-      if (kind === 'm:') marked.set(name, subject)
-      else {
-        const held = state.get(subject) ?? { records: new Set(), sequences: new Set() }
-        state.set(subject, held)
-        if (kind?.startsWith('r') === true) held.records.add(name)
-        else held.sequences.add(name)
-      }
+    for await (const { name, kind, subject } of this.keysOf(bot, keys)) {
+      const held = state.get(subject) ?? { records: new Set(), sequences: new Set() }
+      state.set(subject, held)
+      if (kind.startsWith('r')) held.records.add(name)
+      else if (kind.startsWith('s')) held.sequences.add(name)
     }
     for (const [subject, { records, sequences }] of state) {
       await forgetKeys(this.connection, this.keys, bot, subject, [...records], [...sequences])
     }
-    return markedSubjects(await this.marksIn(marked))
   }
 
-  private async marksIn(marked: ReadonlyMap<string, Key>): Promise<[Key, string][]> {
-    if (marked.size === 0) return []
-    const texts = (await this.connection.run(READ, [...marked.keys()], [])) as Buffer[]
-    return [...marked.values()].flatMap((key, index) =>
-      namesOfMarks(texts[index] as Buffer).map((name): [Key, string] => [key, name]),
-    )
+  /** Records, sequences and marks of subjects and of what they act as. One may come twice. */
+  private async *keysOf(
+    bot: number,
+    keys: readonly Key[],
+  ): AsyncGenerator<{ name: string; kind: string; subject: Key }, void, undefined> {
+    const base = new BotKeys(this.keys.prefix, bot).marks.slice(0, -'m:'.length)
+    const texts = keys.map((key) => keyText(textKey(keyText(key))))
+    for await (const name of this.scan(`${base}*${escaped(commonEnd(texts))}`)) {
+      // Records and sequences have a tag of eight digits in front of the subject.
+      const [, kind, text] = /^(m:|[rs][0-9a-f]{8}:)(.*)$/s.exec(name.slice(base.length)) ?? []
+      const subject = kind === undefined || text === undefined ? undefined : subjectOf(text)
+      if (subject !== undefined && actsAsAny(subject, keys)) yield { name, kind: kind as string, subject }
+    }
   }
 
   /** Names of keys, on every node. One may come twice. */
@@ -171,6 +187,13 @@ function subjectOf(text: string): Key | undefined {
   } catch {
     return undefined
   }
+}
+
+/** What texts have in common at their ends: a person and the chat with them have the id. */
+function commonEnd([first = '', ...others]: readonly string[]): string {
+  let length = first.length
+  for (const other of others) while (!other.endsWith(first.slice(first.length - length))) length--
+  return first.slice(first.length - length)
 }
 
 /** What a pattern of keys takes as it is. */

@@ -1,4 +1,4 @@
-import { keyText, memberKey, userKey } from '../../core/subject.js'
+import { chatKey, keyText, memberKey, userKey } from '../../core/subject.js'
 import type { UserRecord } from '../../storage/users.js'
 import { same } from '../expecting.js'
 import type { Case } from '../stand.js'
@@ -85,7 +85,8 @@ export const archiveCases: readonly Case[] = [
       await marks.put(1, 'lapsed', [{ key: INSIDE, mark: { ...mark, until: stand.now + 1 } }])
       await marks.put(2, 'another bot', [{ key: ALICE, mark }])
       stand.now += 2
-      const found = await archive.forget(1, ALICE)
+      const found = await archive.marksOf(1, [ALICE, chatKey(7)])
+      await archive.forget(1, [ALICE, chatKey(7)])
       const lines = found.map(({ key, names }) => `${keyText(key)} ${[...names].sort().join(' ')}`)
       same(
         lines.filter((line) => !line.endsWith(' lapsed')).sort(),
