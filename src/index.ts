@@ -67,6 +67,7 @@ export { type AuthOptions, auth, type Resolution } from './middleware/auth.js'
 export type { WaitUntil } from './middleware/background.js'
 export { type BlockOptions, block } from './middleware/block.js'
 export { type ComposeOptions, compose } from './middleware/compose.js'
+export { type ConcurrencyOptions, concurrency } from './middleware/concurrency.js'
 export {
   type DenyOptions,
   type LimitView,

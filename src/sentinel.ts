@@ -9,6 +9,7 @@ import type { Hook } from './hooks/hook.js'
 import { Administration } from './middleware/administration.js'
 import { auth } from './middleware/auth.js'
 import { block } from './middleware/block.js'
+import { concurrency } from './middleware/concurrency.js'
 import { hasPassed } from './middleware/control.js'
 import { debounce } from './middleware/debounce.js'
 import { Delivery } from './middleware/delivery.js'
@@ -402,6 +403,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     if (settings.debounce !== false) guards.push(debounce(settings.debounce))
     for (const limit of settings.throttle === false ? [] : [settings.throttle].flat())
       guards.push(throttle(limit))
+    for (const limit of settings.concurrency === false ? [] : [settings.concurrency].flat())
+      guards.push(concurrency(limit))
     const all = guards.flatMap((guard) => guard.definitions)
     const { tuned } = this.chatSettings
     if (tuned !== undefined) all.unshift(settingsMenu(this.chatSettings, tuned))

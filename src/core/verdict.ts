@@ -9,7 +9,8 @@ import type { Ms } from './duration.js'
  * - `limited`: over a limit; `penalised`: banned for having been so too often
  * - `duplicate`: an `update_id` that was handled before, or is being handled
  * - `repeated`: the same content or tap again too soon
- * - `vetoed`: a resolver said no
+ * - `busy`: too much of theirs is being handled, and waiting took too long
+ * - `vetoed`: a resolver or a hook said no
  * - `denied`: the handler said no, later
  * - `unavailable`: the storage did not answer and the guard is one that stays closed
  *
@@ -27,6 +28,7 @@ export type DenialReason =
   | 'penalised'
   | 'duplicate'
   | 'repeated'
+  | 'busy'
   | 'vetoed'
   | 'denied'
   | 'unavailable'

@@ -10,6 +10,7 @@ import type { SentinelControl } from './control.js'
 import type { Denial } from './denial.js'
 import type { Excuse } from './excuses.js'
 import type { House } from './house.js'
+import type { Place } from './places.js'
 
 /** Finds the subject of a scope in an update; undefined leaves its checks out. */
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
@@ -81,6 +82,11 @@ export interface Wired<C extends Context> {
   readonly shadow?: boolean
   /** Takes an admitted update over, to run its handlers later; false to let it go on. */
   divert?(facts: Facts, ctx: C, next: NextFunction, control: SentinelControl): boolean
+  /**
+   * Takes a place for an admitted update, last of all before its handlers; it is left when they have ended. An admission with a
+   * veto where there is none, undefined where none is needed. In shadow nobody waits. Must neither throw nor reject.
+   */
+  seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
   /** Update kinds that Telegram must be asked for. */
   readonly needs?: readonly string[]
   /** Finishes what it holds back. */
@@ -104,6 +110,9 @@ export interface Admission {
   readonly note?: string | undefined
   readonly identity?: unknown
 }
+
+/** A place at work, or a refusal. */
+export type Seat = Place | Admission
 
 /**
  * What makes a guard. Made by `throttle()` and the like, for `compose()` and `sentinel()` to fuse: what `wire` takes and

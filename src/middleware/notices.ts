@@ -33,6 +33,7 @@ export const noticeOptions = z.strictObject({
         penalised: words,
         duplicate: words,
         repeated: words,
+        busy: words,
         vetoed: words,
         denied: words,
         unavailable: words,

@@ -1,21 +1,21 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
-import { ALLOWED } from '../core/verdict.js'
-import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
+import type { SentinelFlavor } from './control.js'
 import { ChainBack } from './control-back.js'
-import type { Denial } from './denial.js'
+import { Entrance } from './entrance.js'
 import { levelIn } from './excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Foretelling } from './foretelling.js'
 import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
 import type { House } from './house.js'
+import { observe } from './observing.js'
 import { Names } from './place.js'
 import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
 import { Refusals } from './refusals.js'
 import { Settling } from './settling.js'
-import { type HookVeto, Steps } from './steps.js'
+import { Steps } from './steps.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
 
@@ -48,11 +48,9 @@ export class Chain<C extends Context> {
   probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
-  private readonly diverters: readonly Wired<C>[]
-  private readonly settling: Settling
+  private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
-  private readonly back: ControlBack
 
   constructor(
     readonly house: House,
@@ -70,15 +68,16 @@ export class Chain<C extends Context> {
     this.questions = new Questions(house, guards, place)
     this.steps = new Steps(house, this.questions.steps)
     this.refusals = new Refusals(house, tally, this.inner, this.steps)
-    this.back = new ChainBack(this)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-    this.diverters = wired.filter(({ divert }) => divert !== undefined)
     this.prepared = new Preparation(house, () => this.questions.plan(name), this.failed, late)
     const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     const leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
-    this.settling = new Settling(this.prepared, released, leased, this.failed)
+    const { refusals, steps, inner } = this
+    const settling = new Settling(this.prepared, released, leased, this.failed)
+    const back = new ChainBack(this)
+    this.entrance = new Entrance({ house, tally, refusals, settling, steps, back, inner }, wired)
     for (const each of wired) each.begin?.()
   }
 
@@ -131,11 +130,8 @@ export class Chain<C extends Context> {
     const bot = this.house.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
     if (this.house.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
-    for (let i = 0; i < this.observers.length; i++) {
-      const observed = this.observe(this.observers[i] as Wired<C>, facts, ctx)
-      // Only what somebody listens to takes time; then the rest is seen in order, too.
-      if (isPromise(observed)) return this.observeRest(observed, i + 1, facts, ctx, next)
-    }
+    const observed = observe(this.observers, facts, ctx, this.failed)
+    if (isPromise(observed)) return this.decideLater(observed, facts, ctx, next)
     return this.decide(facts, ctx, next)
   }
 
@@ -147,49 +143,19 @@ export class Chain<C extends Context> {
   /** Hooks first. Whatever they say, observers see the update. */
   private async runHooked(facts: Facts, ctx: C, next: NextFunction): Promise<void> {
     const veto = await this.steps.before(facts, ctx)
-    for (const observer of this.observers) await this.observe(observer, facts, ctx)
-    if (veto !== undefined && !this.isShadow(facts, ctx, veto)) {
-      return this.refusals.hooked(facts, ctx, veto)
-    }
+    await observe(this.observers, facts, ctx, this.failed)
+    if (this.entrance.isStopped(facts, ctx, veto)) return this.refusals.hooked(facts, ctx, veto)
     await this.decide(facts, ctx, next)
   }
 
-  /** In shadow a hook's veto is told, and stops nothing. */
-  private isShadow(facts: Facts, ctx: C, { hook }: HookVeto): boolean {
-    if (!this.house.shadow) return false
-    this.refusals.shadow(facts, ctx, 'hook', hook, 'vetoed')
-    return true
-  }
-
-  private async observeRest(
+  private async decideLater(
     observed: Promise<void>,
-    from: number,
     facts: Facts,
     ctx: C,
     next: NextFunction,
   ): Promise<void> {
     await observed
-    for (let i = from; i < this.observers.length; i++) {
-      await this.observe(this.observers[i] as Wired<C>, facts, ctx)
-    }
     await this.decide(facts, ctx, next)
-  }
-
-  private observe(wired: Wired<C>, facts: Facts, ctx: C): MaybePromise<void> {
-    try {
-      const observed = wired.observe?.(facts, ctx)
-      return isPromise(observed) ? this.observing(observed) : undefined
-    } catch (error) {
-      this.failed(error, 'observe')
-    }
-  }
-
-  private async observing(observed: Promise<void>): Promise<void> {
-    try {
-      await observed
-    } catch (error) {
-      this.failed(error, 'observe')
-    }
   }
 
   private decide(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
@@ -300,7 +266,7 @@ export class Chain<C extends Context> {
 
   private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
     return this.admitters.length === 0
-      ? this.enter(facts, ctx, next, decision, undefined)
+      ? this.entrance.enter(facts, ctx, next, decision, undefined)
       : this.admit(0, undefined, facts, ctx, next, decision)
   }
 
@@ -314,12 +280,11 @@ export class Chain<C extends Context> {
     decision: Decision | undefined,
   ): MaybePromise<void> {
     const wired = this.admitters[from]
-    if (wired === undefined) return this.enter(facts, ctx, next, decision, identity)
+    if (wired === undefined) return this.entrance.enter(facts, ctx, next, decision, identity)
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.veto !== undefined) {
-        if (wired.shadow !== true) return this.veto(admission, facts, ctx, decision, wired.denial)
-        const { guard, limit } = admission.by ?? { guard: 'auth', limit: 'resolver' }
-        this.refusals.shadow(facts, ctx, guard, limit, admission.veto)
+        if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired.denial)
+        this.entrance.shadow(facts, ctx, admission)
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
     }
@@ -338,87 +303,9 @@ export class Chain<C extends Context> {
     return { veto: 'unavailable' }
   }
 
-  private veto(
-    { veto = 'vetoed', note, by }: Admission,
-    facts: Facts,
-    ctx: C,
-    decision: Decision | undefined,
-    denial: Denial<C> | undefined,
-  ): MaybePromise<void> {
-    // What was vetoed was not handled: the same update may come again, and pays no second time.
-    this.settling.settle(decision, 'release')
-    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
-    // As if a limit of the plan had refused: then nothing is charged.
-    this.settling.settle(decision, 'refund')
-    return this.refusals.veto(facts, ctx, veto, by, denial)
-  }
-
-  private async enterHooked(
-    facts: Facts,
-    ctx: C,
-    next: NextFunction,
-    decision: Decision | undefined,
-    identity: unknown,
-  ): Promise<void> {
-    let veto = await this.steps.after(facts, ctx)
-    // What a sentinel has let in is let in once.
-    if (!this.inner) veto ??= await this.steps.allowed(facts, ctx)
-    if (veto === undefined || this.isShadow(facts, ctx, veto)) {
-      return this.letIn(facts, ctx, next, decision, identity)
-    }
-    this.settling.settle(decision, 'release')
-    this.settling.settle(decision, 'refund')
-    return this.refusals.hooked(facts, ctx, veto)
-  }
-
-  private enter(
-    facts: Facts,
-    ctx: C,
-    next: NextFunction,
-    decision: Decision | undefined,
-    identity: unknown,
-  ): MaybePromise<void> {
-    return this.house.hooks.deciding
-      ? this.enterHooked(facts, ctx, next, decision, identity)
-      : this.letIn(facts, ctx, next, decision, identity)
-  }
-
-  /** Lets the update in, and sees how its handlers end. */
-  private letIn(
-    facts: Facts,
-    ctx: C,
-    next: NextFunction,
-    decision: Decision | undefined,
-    identity: unknown,
-  ): MaybePromise<void> {
-    const flavored = ctx as C & Partial<SentinelFlavor>
-    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
-    control.identity = identity
-    flavored.sentinel = control
-    // What a sentinel has let in is let in once.
-    if (!this.inner) {
-      this.tally.allowed++
-      if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
-    }
-    for (let i = 0; i < this.diverters.length; i++) {
-      if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
-        this.settling.settle(decision, 'complete')
-        return
-      }
-    }
-    return this.settling.run(next, decision)
-  }
-
   /** The storage threw, and nothing around it decides in its place. What is `local` finds an empty memory. */
   private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
-    const closed = this.questions.questions.find(
-      ({ check }, index) =>
-        check.shadow !== true &&
-        // Where no marks are known, nobody holds one.
-        (check.whenDown === 'closed' || (check.whenDown !== 'open' && check.kind === 'present')) &&
-        (ask.costs[index] as number) > 0 &&
-        ask.subjects[check.subject] !== undefined,
-    )
+    const closed = this.questions.closedIn(ask)
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
     return this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
   }

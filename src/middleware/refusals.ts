@@ -83,6 +83,8 @@ export class Refusals<C extends Context> {
     reason: DenialReason,
     by: Vetoer,
     denial: Denial<C> = 'notice',
+    /** The guards before have been heard. */
+    late = false,
   ): MaybePromise<void> {
     const { guard, limit, retryAfterMs, notice } = by
     const cause = reason === 'unavailable' ? 'unavailable' : 'check'
@@ -92,6 +94,7 @@ export class Refusals<C extends Context> {
       { allowed: false, guard, limit, reason, cause, retryAfterMs },
       denial,
       notice,
+      late,
     )
   }
 
@@ -152,8 +155,9 @@ export class Refusals<C extends Context> {
     verdict: Denied,
     denial: Denial<C>,
     notice: boolean,
+    late = false,
   ): MaybePromise<void> {
-    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice)
+    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice, late)
     this.told(facts, ctx, verdict, denial, notice)
   }
 
@@ -163,8 +167,9 @@ export class Refusals<C extends Context> {
     verdict: Denied,
     denial: Denial<C>,
     notice: boolean,
+    late: boolean,
   ): Promise<void> {
-    await this.steps?.refused(facts, ctx, verdict)
+    await this.steps?.refused(facts, ctx, verdict, late)
     this.told(facts, ctx, verdict, denial, notice)
   }
 

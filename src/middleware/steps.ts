@@ -14,6 +14,8 @@ export interface GuardStep {
   readonly name: string
   /** Updates that it is for; undefined: all. */
   readonly on: ReadonlySet<Activity> | undefined
+  /** It counts who is at work, and is heard when the update's time has come. */
+  readonly late: boolean
 }
 
 /** A hook has said no. */
@@ -27,13 +29,17 @@ const NOTICE_EVERY = parseDuration('1m')
 /** Runs the hooks before and after the guards of a chain. Asked only where there are any. */
 export class Steps {
   private readonly guards: readonly (GuardStep & { readonly before: string; readonly after: string })[]
+  private readonly firstLate: number
   private readonly noticed = new Recent<true>(NOTICE_EVERY)
 
   constructor(
     private readonly house: House,
     guards: readonly GuardStep[],
   ) {
-    this.guards = guards.map((guard) => ({
+    // Heard last, wherever they stand.
+    const ordered = [...guards.filter(({ late }) => !late), ...guards.filter(({ late }) => late)]
+    this.firstLate = guards.filter(({ late }) => !late).length
+    this.guards = ordered.map((guard) => ({
       ...guard,
       before: `before:${guard.name}`,
       after: `after:${guard.name}`,
@@ -45,17 +51,23 @@ export class Steps {
     return this.from(0, this.guards.length, facts, ctx, undefined)
   }
 
-  /** All afters of an update that was let pass, until one says no. */
-  after(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    return this.from(0, this.guards.length, facts, ctx, ALLOWED)
+  /** All afters of an update that was let pass, until one says no. `early`: those that are not heard yet are left out. */
+  after(facts: Facts, ctx: Context, early: boolean): MaybePromise<HookVeto | undefined> {
+    return this.from(0, early ? this.firstLate : this.guards.length, facts, ctx, ALLOWED)
+  }
+
+  /** The afters that were left out. */
+  afterLate(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+    return this.from(this.firstLate, this.guards.length, facts, ctx, ALLOWED)
   }
 
   /** The afters of an update that was refused, up to the guard that did. */
-  async refused(facts: Facts, ctx: Context, verdict: Denied): Promise<void> {
+  async refused(facts: Facts, ctx: Context, verdict: Denied, late: boolean): Promise<void> {
     const last = this.guards.findIndex(({ name }) => name === verdict.guard)
     if (last < 0) return
     // It is refused anyway: that a hook says no, too, changes nothing, and those that follow are told all the same.
-    for (let i = 0; i <= last; i++) await this.from(i, i + 1, facts, ctx, i === last ? verdict : ALLOWED)
+    for (let i = late ? this.firstLate : 0; i <= last; i++)
+      await this.from(i, i + 1, facts, ctx, i === last ? verdict : ALLOWED)
   }
 
   /** The last that are asked before the handlers. */

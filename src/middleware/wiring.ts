@@ -75,11 +75,15 @@ export class Questions<C extends Context> implements Wiring<C> {
     for (const guard of new Set(asked.map(({ check }) => check.guard))) {
       const on = asked.filter(({ check }) => check.guard === guard).flatMap((question) => question.on)
       const at = this.steps.findIndex((step) => step.name === guard)
-      if (at < 0) this.steps.push({ name: guard, on: new Set(on) })
-      else this.steps[at] = { name: guard, on: new Set([...on, ...(this.steps[at]?.on ?? ACTIVITIES)]) }
+      if (at < 0) this.steps.push({ name: guard, on: new Set(on), late: false })
+      else {
+        const all = new Set([...on, ...(this.steps[at]?.on ?? ACTIVITIES)])
+        this.steps[at] = { name: guard, on: all, late: false }
+      }
     }
     if (asked.length > 0 || wired === undefined || this.steps.some((step) => step.name === name)) return
-    this.steps.push({ name, on: wired.observes === undefined ? undefined : new Set(wired.observes) })
+    const on = wired.observes === undefined ? undefined : new Set(wired.observes)
+    this.steps.push({ name, on, late: wired.seat !== undefined })
   }
 
   plan(name: string): Plan {
@@ -131,6 +135,18 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   excuse(excuse: Excuse<C>): void {
     this.excuses.push(excuse)
+  }
+
+  /** The question that refuses what nobody decides about, since the storage threw. */
+  closedIn(ask: Ask): Question<C> | undefined {
+    return this.questions.find(
+      ({ check }, index) =>
+        check.shadow !== true &&
+        // Where no marks are known, nobody holds one.
+        (check.whenDown === 'closed' || (check.whenDown !== 'open' && check.kind === 'present')) &&
+        (ask.costs[index] as number) > 0 &&
+        ask.subjects[check.subject] !== undefined,
+    )
   }
 
   asks(slot: string): boolean {

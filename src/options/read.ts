@@ -5,6 +5,7 @@ import { nearest } from '../core/nearest.js'
 import { isOfChat, Roles } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { block, refuseStandIn } from '../middleware/block.js'
+import { checkConcurrency } from '../middleware/concurrency.js'
 import { readDebounce } from '../middleware/debounce.js'
 import { checkHooks } from '../middleware/hook-options.js'
 import { inside, problemsOf } from '../middleware/schema.js'
@@ -37,6 +38,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     block: blocking,
     throttle,
     debounce,
+    concurrency,
     auth,
     exempt: { owner, users = [], roles: exempted = [] } = {},
     roles: named,
@@ -88,6 +90,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     }
   })
   if (debounce) check(() => readDebounce(debounce))
+  check(() => checkConcurrency(concurrency))
   check(() => new PolicyBook(policies))
   if (settings) {
     const known = [...taken.keys(), ...Object.keys(policies)]

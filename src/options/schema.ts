@@ -7,6 +7,7 @@ import type { RoleOptions } from '../core/roles.js'
 import { type AuthOptions, authOptions } from '../middleware/auth.js'
 import type { WaitUntil } from '../middleware/background.js'
 import { type BlockOptions, blockOptions } from '../middleware/block.js'
+import { type ConcurrencyOptions, concurrencyOptions } from '../middleware/concurrency.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
 import { type ExemptOptions, exemptOptions } from '../middleware/exemptions.js'
 import { type HookOptions, isHooks } from '../middleware/hook-options.js'
@@ -42,6 +43,7 @@ export const DEFAULTS = frozen({
   auth: false,
   throttle: { limit: { amount: 60, per: '1m', burst: 30 } },
   debounce: { window: '500ms', on: ['tap'] },
+  concurrency: false,
   membership: true,
   users: false,
   limits: false,
@@ -70,6 +72,15 @@ export const optionsSchema = z.strictObject({
   auth: option(z.union([off, authOptions]), 'Lets in only the registered, or holders of a role.', false),
   throttle: option(z.union([off, limit, ...throttles]), 'How much may come from whom.', DEFAULTS.throttle),
   debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of many.', DEFAULTS.debounce),
+  concurrency: option(
+    z.union([
+      off,
+      concurrencyOptions,
+      z.array(concurrencyOptions).min(1, 'must name at least one').readonly(),
+    ]),
+    'How much of whom is handled at once.',
+    false,
+  ),
   membership: option(z.boolean(), 'Observes who comes and goes.', true),
   users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
   limits: option(z.boolean(), 'Limits can be changed while the bot runs: guard.limits.', false),
@@ -146,6 +157,11 @@ export interface SentinelOptions<C extends Context = Context> {
    * `mode: 'trailing'` nothing is left of the default. @default { window: '500ms', on: ['tap'] }
    */
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined
+  /**
+   * Lets at most so many updates of one actor or chat be handled at once; `{}` turns it on, a list has several with names of their
+   * own. @default false
+   */
+  readonly concurrency?: false | ConcurrencyOptions<C> | readonly ConcurrencyOptions<C>[] | undefined
   /** Observes who comes and goes. @default true */
   readonly membership?: boolean | undefined
   /** Notes when users were seen, and counts what they did: see `guard.users`. @default false */
@@ -207,6 +223,7 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly auth: false | AuthOptions<C>
   readonly throttle: false | ThrottleOptions<C> | readonly ThrottleOptions<C>[]
   readonly debounce: false | DebounceOptions<C>
+  readonly concurrency: false | ConcurrencyOptions<C> | readonly ConcurrencyOptions<C>[]
   readonly membership: boolean
   readonly users: boolean
   readonly limits: boolean

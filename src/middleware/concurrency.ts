@@ -1,0 +1,293 @@
+import type { Context } from 'grammy'
+import { z } from 'zod'
+import { isPromise, type MaybePromise } from '../core/check.js'
+import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import type { Activity, Facts } from '../core/facts.js'
+import { type Key, keyText } from '../core/subject.js'
+import { guardOf } from './compose.js'
+import type { Denial } from './denial.js'
+import type { Admission, Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
+import type { House } from './house.js'
+import { type NoPlace, type Place, Places } from './places.js'
+import { Recent } from './recent.js'
+import {
+  activities,
+  callable,
+  duration,
+  given,
+  inside,
+  option,
+  parseOptions,
+  refusal,
+  word,
+} from './schema.js'
+import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+
+const GUARD = 'concurrency'
+/** What people do, and channels; not what is to be answered within seconds, or only tells. */
+const WORK: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'post']
+const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "orders"'
+const WHOLE = 'must be a whole number of 1 or more'
+const COUNT = 'must be a whole number of 0 or more'
+const NOTICE_EVERY = parseDuration('1m')
+
+type Own = (facts: Facts, ctx: Context) => string | number | undefined
+
+const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
+
+export const concurrencyOptions = z.strictObject({
+  per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
+  key: option(callable<Own>(), 'Counts by a key of your own. In code only.'),
+  name: option(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME), 'Names the limit in verdicts.'),
+  most: option(z.int(WHOLE).min(1, WHOLE), 'So many are handled at once.', 1),
+  queue: option(
+    z.int(COUNT).min(0, COUNT),
+    'So many wait for their turn; one more is refused. 0: none waits.',
+    10,
+  ),
+  wait: option(span, 'How long one waits; then it is refused.', '30s'),
+  deadline: option(span, 'How long handlers keep others waiting; then the next is let in beside them.', '1m'),
+  maxWaiting: option(z.int(COUNT).min(0, COUNT), 'So many wait in all, in this process.', 10_000),
+  maxSubjects: option(
+    z.int(WHOLE).min(1, WHOLE),
+    'So many subjects are counted at once, in this process.',
+    100_000,
+  ),
+  on: option(activities, 'What it is for. Default: all that people say and do, and channel posts.'),
+  ...refusal,
+  signal: option(
+    given<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal),
+    'Refuses all who wait, once it is aborted. In code only.',
+  ),
+})
+
+/**
+ * Options of {@link concurrency}. Durations are texts such as `'30s'`, or milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { type ConcurrencyOptions, concurrency } from 'grammy-sentinel'
+ *
+ * const impatient: ConcurrencyOptions = { per: 'chat', most: 3, queue: 0, deny: 'silent' }
+ * concurrency(impatient)
+ * ```
+ */
+export interface ConcurrencyOptions<C extends Context = Context> {
+  /** Whose updates are counted together: the actor's, the chat's, the actor's in one chat, of each command, or all. @default 'user' */
+  readonly per?: ScopeName
+  /** Counts by a key of your own instead; undefined leaves the update out. Needs a `name`. */
+  readonly key?: (facts: Facts, ctx: C) => string | number | undefined
+  /** Names the limit in verdicts and events. @default what it is `per` */
+  readonly name?: string
+  /** So many are handled at once. @default 1 */
+  readonly most?: number
+  /** So many wait for their turn, for each subject; one more is refused. 0: none waits. @default 10 */
+  readonly queue?: number
+  /**
+   * How long one waits; then it is refused. Behind a webhook keep it, with the time your handlers take, below the 10 seconds after
+   * which grammY gives an answer up. @default '30s'
+   */
+  readonly wait?: Duration
+  /**
+   * How long handlers keep others waiting. After that they are told as `overdue`, and the next is let in beside them: a handler that
+   * hangs does not lock anybody out. Looked at only while somebody waits. @default '1m'
+   */
+  readonly deadline?: Duration
+  /** So many wait in all, in this process; one more is refused. @default 10,000 */
+  readonly maxWaiting?: number
+  /** Subjects counted at once, in this process; what comes for one more is let in uncounted. @default 100,000 */
+  readonly maxSubjects?: number
+  /** What it is for. @default messages, edits, taps, inline queries, reactions, votes and channel posts */
+  readonly on?: readonly Activity[]
+  /** How whoever is refused is answered. @default 'notice' */
+  readonly deny?: Denial<C>
+  /** One notice in so long to each it counts. @default '1m' */
+  readonly noticeEvery?: Duration
+  /** Counted and told to listeners, never refusing and never keeping waiting. @default false */
+  readonly shadow?: boolean
+  /** Refuses all who wait, once it is aborted; nobody waits from then on. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Lets at most so many updates of one actor or chat be handled at once. The rest wait in the order they came, up to a bound, or are
+ * refused (`busy`).
+ *
+ * It comes last: what other guards refuse waits for nothing, and what is refused here is given back by them. A place is held until the
+ * handlers are through. It counts in this process, for what it guards is this process's handlers: workers that share the updates of a
+ * chat must be given them by chat.
+ *
+ * What waits keeps its place in whatever brought it: a runner's, or a webhook's request. Under `bot.start()` updates come one after another
+ * anyway, so only what runs aside (a burst, a handler past its deadline) is waited for, and never longer than `wait`. Nobody is exempt, for it
+ * is about order and not about trust.
+ *
+ * In contrast to the runner's `sequentialize()` its queues have a bound and an end, whoever stands in one too long is told, and a handler that
+ * hangs locks nobody out.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `scope.unknown`, `duration.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { run } from '@grammyjs/runner'
+ * import { Bot } from 'grammy'
+ * import { concurrency } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * bot.use(concurrency({ per: 'chat', most: 1, queue: 10, wait: '30s' }))
+ * run(bot)
+ * ```
+ */
+export function concurrency<C extends Context = Context>(options: ConcurrencyOptions<C> = {}): Guard<C> {
+  const settings = readConcurrency(options as ConcurrencyOptions)
+  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+}
+
+type Settings = z.output<typeof concurrencyOptions>
+
+/** Checks the options of one guard. */
+export function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
+  const settings = parseOptions(what, concurrencyOptions, given)
+  const wrong = (option: string, problem: string): SentinelError =>
+    new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
+  if (settings.key !== undefined && settings.name === undefined) {
+    throw wrong('name', "a limit with a key of its own needs a name, such as name: 'tenant'.")
+  }
+  if (settings.key !== undefined && settings.per !== undefined) {
+    throw wrong('per', `"${settings.per}" beside a key of its own. Give one of the two.`)
+  }
+  return settings
+}
+
+/** Checks the option of a sentinel: one guard, several, or none. */
+export function checkConcurrency(
+  given: false | ConcurrencyOptions | readonly ConcurrencyOptions[] = false,
+): void {
+  if (given === false) return
+  const several = Array.isArray(given)
+  const all: readonly ConcurrencyOptions[] = several ? given : [given]
+  const taken = new Set<string>()
+  all.forEach((one, index) => {
+    const what = several ? inside(GUARD, index) : GUARD
+    const { name, per = 'user' } = readConcurrency(one, what)
+    const own = name ?? per
+    if (taken.has(own)) {
+      throw new SentinelError(
+        'limit.duplicate',
+        `${what}.name: "${own}" is the name of another already. Give it one of its own, such as "${own}2".`,
+      )
+    }
+    taken.add(own)
+  })
+}
+
+function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
+  const { per = 'user', deny = 'notice', shadow = false } = settings
+  let subjectOf: SubjectOf<Context> = () => undefined
+  // No check of a plan: the storage has nothing to do with it.
+  const seen = {
+    scope(_: string, found: SubjectOf<Context>) {
+      subjectOf = found
+      return 0
+    },
+  }
+  scopeOf(seen, per, settings.key, settings.name ?? per)
+  const seats = new Seats(wiring.house, settings, subjectOf)
+  return {
+    denial: deny,
+    shadow,
+    observes: settings.on ?? WORK,
+    begin: () => seats.begin(),
+    seat: (facts, ctx, inShadow) => seats.take(facts, ctx, inShadow || shadow),
+    drain: () => seats.drain(),
+  }
+}
+
+/** Who is at work. */
+interface Working {
+  readonly facts: Facts
+  readonly ctx: Context
+}
+
+/** The places of one guard, as its chain asks for them. */
+class Seats {
+  private readonly places: Places<Working>
+  private readonly noticed: Recent<true>
+  private readonly on: ReadonlySet<Activity>
+  private readonly name: string
+  private readonly turnAway = (): void => this.places.turnAway()
+
+  constructor(
+    private readonly house: House,
+    private readonly settings: Settings,
+    private readonly subjectOf: SubjectOf<Context>,
+  ) {
+    const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
+    const { wait = 30_000, deadline = 60_000 } = settings
+    this.name = settings.name ?? settings.per ?? 'user'
+    this.on = new Set(settings.on ?? WORK)
+    this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
+    const { clock, timers } = house
+    this.places = new Places({
+      ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
+      overdue: (working, ms) =>
+        house.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
+    })
+  }
+
+  begin(): void {
+    const { signal } = this.settings
+    if (signal?.aborted === true) this.turnAway()
+    else signal?.addEventListener('abort', this.turnAway, { once: true })
+  }
+
+  take(facts: Facts, ctx: Context, shadow: boolean): MaybePromise<Seat | undefined> {
+    if (!this.on.has(facts.activity)) return undefined
+    const key = this.keyOf(facts, ctx)
+    if (key === undefined) return undefined
+    const bot = ctx.me.id
+    // In shadow nobody waits, and nobody is at work beside the count.
+    if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
+    const place = this.places.take(bot, key, { facts, ctx })
+    return isPromise(place) ? place.then((given) => this.seat(key, given)) : this.seat(key, place)
+  }
+
+  async drain(): Promise<void> {
+    this.settings.signal?.removeEventListener('abort', this.turnAway)
+    await this.places.drain()
+  }
+
+  private seat(key: Key, given: Place | NoPlace): Seat {
+    if ('leave' in given) {
+      if (this.places.uncounted > 0) this.warnOfHanging()
+      return given
+    }
+    return this.refusal(key, given.wait)
+  }
+
+  private refusal(key: Key, wait: Ms): Admission {
+    const now = this.house.clock()
+    const name = keyText(key)
+    const { deny = 'notice', shadow = false } = this.settings
+    const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
+    if (notice && !shadow) this.noticed.set(name, true, now)
+    return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
+  }
+
+  private keyOf(facts: Facts, ctx: Context): Key | undefined {
+    try {
+      return this.subjectOf(facts, ctx)
+    } catch (error) {
+      // A developer's function that throws leaves its limit out: it must not stop the bot.
+      this.house.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+      return undefined
+    }
+  }
+
+  private warnOfHanging(): void {
+    this.house.warn(
+      'concurrency.uncounted',
+      `${GUARD}.${this.name}: handlers are at work for more subjects than maxSubjects allows, so some updates are let in uncounted. Look for handlers that hang, or raise maxSubjects.`,
+    )
+  }
+}

@@ -1,0 +1,252 @@
+import type { MaybePromise } from '../core/check.js'
+import type { Clock, Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import type { Key } from '../core/subject.js'
+
+/** How many may be at work at once, and how long others wait for them. */
+export interface PlacesOptions<T> {
+  readonly clock: Clock
+  readonly timers: Timers
+  /** At work at once for one subject. */
+  readonly most: number
+  /** That wait, for one subject. */
+  readonly queue: number
+  /** How long one waits. */
+  readonly wait: Ms
+  /** How long one holds its place while others wait for it. */
+  readonly deadline: Ms
+  /** That wait, for all subjects together. */
+  readonly maxWaiting: number
+  /** Subjects that somebody is at work for. */
+  readonly maxSubjects: number
+  /** Told of whoever held a place for too long. */
+  readonly overdue: (holder: T, ms: Ms) => void
+}
+
+/** A place at work; to be left once. */
+export interface Place {
+  leave(): void
+}
+
+/** No place, and none in time: how long it takes until there is one for certain. */
+export interface NoPlace {
+  readonly wait: Ms
+}
+
+interface Holder<T> extends Place {
+  readonly told: T
+  readonly since: Ms
+}
+
+interface Waiter<T> {
+  readonly told: T
+  /** Called with a place, or with none. */
+  readonly end: (place: Holder<T> | NoPlace) => void
+  readonly callOff: () => void
+}
+
+/** The places of one subject: there as long as somebody is at work. */
+interface Lane<T> {
+  readonly holders: Set<Holder<T>>
+  /** Whoever came first is first. */
+  readonly waiting: Waiter<T>[]
+  disarm: (() => void) | undefined
+}
+
+/** Node's timers fire at once when told to wait longer. */
+const LONGEST_TIMER: Ms = 2 ** 31 - 1
+/** Subjects looked through for one whose handlers hang. */
+const LOOKED_THROUGH = 64
+
+const NOWHERE: Place = { leave: () => undefined }
+
+/**
+ * Places at work, so many for each subject, given to whoever came first. A subject that is alone costs an entry in a map, and no
+ * timer: deadlines are looked at only when somebody waits.
+ */
+export class Places<T> {
+  /** Of each bot. */
+  private readonly bots = new Map<number, Map<Key, Lane<T>>>()
+  private subjects = 0
+  waiting = 0
+  /** Let in beside the count, since handlers of too many subjects hang. */
+  uncounted = 0
+  private closed = false
+  private idle: (() => void)[] = []
+
+  constructor(private readonly options: PlacesOptions<T>) {}
+
+  get size(): number {
+    return this.subjects
+  }
+
+  /** Takes a place, or waits for one. */
+  take(bot: number, key: Key, told: T): MaybePromise<Place | NoPlace> {
+    const lane = this.laneOf(bot, key)
+    if (lane === undefined) {
+      this.uncounted++
+      return NOWHERE
+    }
+    if (lane.holders.size < this.options.most && lane.waiting.length === 0) {
+      return this.hold(bot, key, lane, told)
+    }
+    this.turnOut(bot, key, lane)
+    if (lane.holders.size < this.options.most && lane.waiting.length === 0) {
+      return this.hold(bot, key, lane, told)
+    }
+    const { queue, maxWaiting } = this.options
+    if (this.closed || lane.waiting.length >= queue || this.waiting >= maxWaiting) {
+      return { wait: this.untilOverdue(lane) }
+    }
+    return this.wait(bot, key, lane, told)
+  }
+
+  /** Whether there is a place now; takes none. */
+  isFree(bot: number, key: Key): boolean {
+    const lane = this.bots.get(bot)?.get(key)
+    return lane === undefined || (lane.holders.size < this.options.most && lane.waiting.length === 0)
+  }
+
+  /** Nobody waits any more: those who do get no place. */
+  turnAway(): void {
+    this.closed = true
+    for (const lanes of this.bots.values()) {
+      for (const lane of [...lanes.values()]) {
+        const none = { wait: this.untilOverdue(lane) }
+        for (const { end } of lane.waiting.splice(0)) end(none)
+      }
+    }
+  }
+
+  /** Nobody who comes waits any more; those who do are waited for. */
+  async drain(): Promise<void> {
+    this.closed = true
+    if (this.waiting > 0) await new Promise<void>((done) => this.idle.push(done))
+  }
+
+  private laneOf(bot: number, key: Key): Lane<T> | undefined {
+    let lanes = this.bots.get(bot)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.bots.set(bot, lanes)
+    }
+    let lane = lanes.get(key)
+    if (lane === undefined) {
+      if (this.subjects >= this.options.maxSubjects && !this.makeRoom()) return undefined
+      lane = { holders: new Set(), waiting: [], disarm: undefined }
+      lanes.set(key, lane)
+      this.subjects++
+    }
+    return lane
+  }
+
+  private hold(bot: number, key: Key, lane: Lane<T>, told: T): Holder<T> {
+    const holder: Holder<T> = {
+      told,
+      since: this.options.clock(),
+      leave: () => {
+        if (lane.holders.delete(holder)) this.advance(bot, key, lane)
+      },
+    }
+    lane.holders.add(holder)
+    return holder
+  }
+
+  private wait(bot: number, key: Key, lane: Lane<T>, told: T): Promise<Place | NoPlace> {
+    return new Promise((fulfil) => {
+      const waiter: Waiter<T> = {
+        told,
+        end: (place) => {
+          waiter.callOff()
+          fulfil(place)
+          this.waiting--
+          if (this.waiting === 0) for (const done of this.idle.splice(0)) done()
+        },
+        callOff: this.options.timers.after(Math.min(this.options.wait, LONGEST_TIMER), () => {
+          const at = lane.waiting.indexOf(waiter)
+          if (at < 0) return
+          lane.waiting.splice(at, 1)
+          waiter.end({ wait: this.untilOverdue(lane) })
+          this.advance(bot, key, lane)
+        }),
+      }
+      this.waiting++
+      lane.waiting.push(waiter)
+      this.arm(bot, key, lane)
+    })
+  }
+
+  /** Gives free places to those who wait, in order. */
+  private advance(bot: number, key: Key, lane: Lane<T>): void {
+    while (lane.holders.size < this.options.most) {
+      const next = lane.waiting.shift()
+      if (next === undefined) break
+      next.end(this.hold(bot, key, lane, next.told))
+    }
+    if (lane.holders.size === 0) this.forget(bot, key, lane)
+    else this.arm(bot, key, lane)
+  }
+
+  /** While somebody waits, a timer watches who has been at work for longest. */
+  private arm(bot: number, key: Key, lane: Lane<T>): void {
+    lane.disarm?.()
+    lane.disarm = undefined
+    if (lane.waiting.length === 0) return
+    lane.disarm = this.options.timers.after(
+      Math.min(Math.max(1, this.untilOverdue(lane)), LONGEST_TIMER),
+      () => {
+        lane.disarm = undefined
+        this.turnOut(bot, key, lane)
+        this.advance(bot, key, lane)
+      },
+    )
+  }
+
+  private untilOverdue({ holders }: Lane<T>): Ms {
+    // The first came first.
+    const [oldest] = holders
+    return oldest === undefined ? 0 : Math.max(0, this.options.deadline - this.ageOf(oldest))
+  }
+
+  /** Takes their place from those who have held it for too long. Whatever they do, they do beside the others now. */
+  private turnOut(bot: number, key: Key, lane: Lane<T>): void {
+    for (const holder of [...lane.holders]) {
+      const age = this.ageOf(holder)
+      if (age < this.options.deadline) break
+      lane.holders.delete(holder)
+      this.options.overdue(holder.told, age)
+    }
+    if (lane.waiting.length > 0) this.advance(bot, key, lane)
+  }
+
+  /** A clock that was put back makes nobody younger than new. */
+  private ageOf({ since }: Holder<T>): Ms {
+    return Math.max(0, this.options.clock() - since)
+  }
+
+  /** Forgets a subject nobody waits for and whose handlers hang, among those that began first. */
+  private makeRoom(): boolean {
+    let looked = 0
+    for (const [bot, lanes] of this.bots) {
+      for (const [key, lane] of lanes) {
+        if (looked++ >= LOOKED_THROUGH) return false
+        if (lane.waiting.length > 0) continue
+        this.turnOut(bot, key, lane)
+        if (lane.holders.size > 0) continue
+        this.forget(bot, key, lane)
+        return true
+      }
+    }
+    return false
+  }
+
+  private forget(bot: number, key: Key, lane: Lane<T>): void {
+    lane.disarm?.()
+    lane.disarm = undefined
+    const lanes = this.bots.get(bot)
+    if (lanes?.get(key) !== lane) return
+    lanes.delete(key)
+    this.subjects--
+    if (lanes.size === 0) this.bots.delete(bot)
+  }
+}
