@@ -149,6 +149,8 @@ function readTypes() {
     if (type.isNumberLiteral()) return String(type.value)
     if (type.isUnion()) return unionOf(type, nested)
     if (type.isIntersection()) {
+      // `string & {}` is how a union keeps its literals for editors; it is any text.
+      if (type.types.some((part) => part.flags & ts.TypeFlags.String)) return 'string'
       const parts = type.types.map((part) => expression(part, true))
       return nested ? `(${parts.join(' & ')})` : parts.join(' & ')
     }

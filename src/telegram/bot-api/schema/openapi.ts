@@ -35,6 +35,9 @@ const CONTENT_TYPES = [
  * `x-embedded: false`.
  */
 export function describeBotApi(server: string, isServed: (method: MethodName) => boolean): OpenApiDocument {
+  const paths = Object.fromEntries(
+    METHOD_NAMES.map((method) => [`/bot{token}/${method}`, pathOf(method, isServed(method))]),
+  )
   return {
     openapi: '3.1.0',
     info: {
@@ -43,11 +46,9 @@ export function describeBotApi(server: string, isServed: (method: MethodName) =>
       description: 'Made from the types of @grammyjs/types. See https://core.telegram.org/bots/api.',
     },
     servers: [{ url: server }],
-    paths: Object.fromEntries(
-      METHOD_NAMES.map((method) => [`/bot{token}/${method}`, pathOf(method, isServed(method))]),
-    ),
+    paths,
     components: {
-      schemas: { ...namedSchemas(), ApiError: API_ERROR, InputFile: INPUT_FILE },
+      schemas: { ...namedSchemas(paths), ApiError: API_ERROR, InputFile: INPUT_FILE },
       parameters: {
         token: {
           name: 'token',
@@ -118,8 +119,11 @@ function answerOf(description: string, schema: JsonSchema): JsonSchema {
   return { description, content: { 'application/json': { schema } } }
 }
 
-function namedSchemas(): Record<string, JsonSchema> {
-  return Object.fromEntries(TYPE_NAMES.map((name) => [name, schemaOf(typeNamed(name))]))
+/** Those that something refers to: what others merely inherit from is spelled out in them. */
+function namedSchemas(paths: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  const all = Object.fromEntries(TYPE_NAMES.map((name) => [name, schemaOf(typeNamed(name))]))
+  const used = new Set(JSON.stringify([paths, all, API_ERROR]).match(/(?<=#\/components\/schemas\/)[\w.]+/g))
+  return Object.fromEntries(Object.entries(all).filter(([name]) => used.has(name)))
 }
 
 function refOf(name: string): JsonSchema {
