@@ -1,0 +1,281 @@
+import type { tl } from '@mtcute/core'
+import type { TelegramClient } from '@mtcute/core/client.js'
+import type { Bot, Context } from 'grammy'
+import { quietTimers, systemClock } from '../../core/clock.js'
+import { SentinelError } from '../../core/errors.js'
+import { memory } from '../../storage/memory/memory.js'
+import type { Storage } from '../../storage/storage.js'
+import { Translation } from './bridge.js'
+import { Caller } from './caller.js'
+import { type Dossier, dossierOf } from './dossier.js'
+import { FloodControl } from './flood.js'
+import { type Member, type MembersOptions, membersOf } from './members.js'
+import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
+import type { Opened } from './mtcute.js'
+import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
+import { type Profile, profileOf } from './peers.js'
+import { type MtprotoCounts, Traffic } from './traffic.js'
+
+/** How long a process that was killed keeps the next one out; a little more than its lease. */
+const LEASE_PATIENCE = 40_000
+
+/** What listeners of {@link MtprotoClient.bridge} may be told. */
+type Failed = (error: unknown) => void
+
+/**
+ * A client of Telegram's own protocol: what the Bot API cannot tell. Made by {@link mtproto}; nothing is loaded and nobody is called
+ * before its first use.
+ *
+ * @example
+ * ```ts
+ * import { type MtprotoClient, mtproto } from 'grammy-sentinel/mtproto'
+ *
+ * async function newest(client: MtprotoClient, chat: number): Promise<string[]> {
+ *   const names: string[] = []
+ *   for await (const { user, joinedAt = 0 } of client.members(chat)) {
+ *     if (Date.now() - joinedAt < 86_400_000) names.push(user.firstName)
+ *   }
+ *   return names
+ * }
+ * const names = await newest(mtproto({ apiId: 1, apiHash: 'hash', botToken: '123:token' }), -1001234567890)
+ * ```
+ */
+export class MtprotoClient {
+  readonly #options: ReadOptions
+  readonly #storage: Storage
+  readonly #traffic = new Traffic()
+  readonly #flood: FloodControl
+  readonly #failures = new Set<Failed>()
+  #opening: Promise<Caller> | undefined
+  #opened: Opened | undefined
+  #endLease: (() => Promise<void>) | undefined
+  #closed = false
+
+  /** @internal */
+  constructor(options: MtprotoOptions) {
+    this.#options = readOptions(options)
+    this.#storage = this.#options.storage ?? memory()
+    const { patience, onWait } = this.#options
+    this.#flood = new FloodControl({ patience, onWait, now: systemClock, timers: quietTimers })
+  }
+
+  /**
+   * Loads the protocol, takes the session, connects and logs in. Every other method does so by itself.
+   *
+   * @throws SentinelError `mtproto.missing` when the three optional packages are not installed; `mtproto.session` when another
+   * process uses the session; `mtproto.refused` when Telegram does not let us in.
+   */
+  async connect(): Promise<Profile> {
+    const caller = await this.#caller()
+    const [me] = await caller.call({ _: 'users.getUsers', id: [{ _: 'inputUserSelf' }] })
+    if (me?._ !== 'user')
+      throw new SentinelError('mtproto.session', 'mtproto: Telegram does not say who we are. Log in.')
+    return profileOf(me)
+  }
+
+  /** Members of a supergroup or channel, those who came last first. See {@link MembersOptions}. */
+  async *members(chat: number | string, options?: MembersOptions): AsyncGenerator<Member, void, undefined> {
+    yield* membersOf(await this.#caller(), chat, options)
+  }
+
+  /**
+   * What is known of a user the account has met.
+   *
+   * @throws SentinelError `mtproto.refused`.
+   */
+  async dossier(user: number | string): Promise<Dossier> {
+    return dossierOf(await this.#caller(), user, systemClock())
+  }
+
+  /**
+   * Who has a username: the number of a user, or of a chat as the Bot API has it. Remembered in the storage; Telegram allows few of these a day.
+   *
+   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED` where nobody has it.
+   */
+  async resolve(username: string): Promise<number> {
+    const peer = await (await this.#caller()).peer(username.replace(/^@/, ''))
+    switch (peer._) {
+      case 'inputPeerUser':
+        return peer.userId
+      case 'inputPeerChannel':
+        return -1_000_000_000_000 - peer.channelId
+      default:
+        throw new SentinelError('mtproto.refused', `mtproto: that name is neither a user's nor a channel's.`)
+    }
+  }
+
+  /** Messages of a supergroup or channel, newest first. See {@link HistoryOptions}. */
+  async *history(
+    chat: number | string,
+    options?: HistoryOptions,
+  ): AsyncGenerator<HistoryMessage, void, undefined> {
+    yield* historyOf(await this.#caller(), chat, options)
+  }
+
+  /** Deletes all that a user wrote in a chat, in the way the account may. */
+  async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
+    return purge(await this.#caller(), chat, user, options)
+  }
+
+  /**
+   * Hands updates that come by MTProto to a bot, as updates of the Bot API: the same guards and handlers get them. Messages, edits,
+   * posts, joins, leaves and taps are told; of media the caption alone. Do not poll for the same bot at the same time, or it
+   * gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first.
+   */
+  async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init'>): Promise<void> {
+    const { client } = await this.#caller()
+    const opened = this.#opened as Opened
+    await bot.init()
+    const translation = new Translation(systemClock())
+    client.onRawUpdate.add(({ update, peers }) => {
+      const known = new Map<number, tl.RawUser | tl.RawChannel>()
+      for (const [, user] of peers.users) if (user._ === 'user') known.set(user.id, user)
+      for (const [, chat] of peers.chats) {
+        if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+      }
+      const bridged = translation.update(update, known)
+      if (bridged !== undefined) bot.handleUpdate(bridged).catch((error: unknown) => this.#failed(error))
+    })
+    await (await import('./mtcute.js')).startUpdates(opened)
+  }
+
+  /** Listens to errors of the connection, and of bridged handlers; the returned function stops it. */
+  onError(listener: (error: unknown) => void): () => void {
+    this.#failures.add(listener)
+    return () => this.#failures.delete(listener)
+  }
+
+  /** What it has done so far. */
+  counts(): MtprotoCounts {
+    const { calls, errors, connections, bytesIn, bytesOut, tooLong } = this.#traffic
+    const { count, ms } = this.#flood.waited
+    return {
+      calls,
+      errors: Object.fromEntries(errors),
+      connections,
+      bytesIn,
+      bytesOut,
+      waits: count,
+      waitedMs: ms,
+      tooLong,
+    }
+  }
+
+  /** The session as one string, which logs in as you wherever it is: keep it as you keep a password. */
+  async exportSession(): Promise<string> {
+    return (await this.#caller()).client.exportSession()
+  }
+
+  /** mtcute's own client, for what is not here: its types and its promises, not ours. */
+  async raw(): Promise<TelegramClient> {
+    return (await this.#caller()).client
+  }
+
+  /** Disconnects and lets the session go. A storage that was given stays open. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const opening = this.#opening
+    this.#opening = undefined
+    if (opening === undefined) return
+    // Who could not be opened has nothing to close; whoever opened it was told.
+    const caller = await opening.catch(() => undefined)
+    await caller?.client.destroy()
+    await this.#endLease?.()
+  }
+
+  #caller(): Promise<Caller> {
+    if (this.#closed) {
+      return Promise.reject(
+        new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.'),
+      )
+    }
+    this.#opening ??= this.#open().catch((error: unknown) => {
+      // The next call may try again.
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #open(): Promise<Caller> {
+    const parts = await load()
+    const { name, encryptionKeys, botToken, session, apiId, apiHash } = this.#options
+    const lease = new parts.SessionLease(this.#storage, name, {
+      clock: systemClock,
+      timers: quietTimers,
+      onLost: (error) => {
+        this.#failed(error)
+        void this.close()
+      },
+    })
+    await lease.take(LEASE_PATIENCE)
+    this.#endLease = () => lease.end()
+    const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
+    const opened = parts.newClient({
+      options: this.#options,
+      storage,
+      flood: this.#flood,
+      traffic: this.#traffic,
+      onError: (error) => this.#failed(error),
+      onTooLong: () => {
+        this.#traffic.tooLong++
+      },
+    })
+    const { client } = opened
+    this.#opened = opened
+    try {
+      await storage.reseal()
+      if (session !== undefined && !(await storage.isThere())) await client.importSession(session)
+      if (botToken !== undefined) await parts.logInBot(opened, botToken, apiId, apiHash)
+      else await client.connect()
+      return new Caller(client)
+    } catch (error) {
+      await client.destroy()
+      await lease.end()
+      throw error
+    }
+  }
+
+  #failed(error: unknown): void {
+    for (const listener of [...this.#failures]) listener(error)
+  }
+}
+
+async function load() {
+  try {
+    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }] = await Promise.all([
+      import('./mtcute.js'),
+      import('./session-storage.js'),
+      import('./session-lease.js'),
+    ])
+    return { newClient, logInBot, SessionStorage, SessionLease }
+  } catch (cause) {
+    if ((cause as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause
+    throw new SentinelError(
+      'mtproto.missing',
+      'mtproto: its packages are not installed. Run `npm install @mtcute/core@0.30.3 @mtcute/wasm@0.30.3 @fuman/node@0.0.20`, exactly these versions.',
+      { cause },
+    )
+  }
+}
+
+/**
+ * A client of MTProto for a bot or a user: members with the dates they joined, what Telegram thinks of a user, messages by id, all that
+ * somebody wrote deleted at once. It needs three optional packages, and loads them with its first use:
+ * `npm install @mtcute/core@0.30.3 @mtcute/wasm@0.30.3 @fuman/node@0.0.20`.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; none tells a secret.
+ *
+ * @example
+ * ```ts
+ * import { mtproto } from 'grammy-sentinel/mtproto'
+ *
+ * const client = mtproto({ apiId: 12345, apiHash: 'hash', botToken: '123:token' })
+ * const { profile, age } = await client.dossier(1234567)
+ * console.log(profile.isScam, age.atLeast)
+ * await client.close()
+ * ```
+ */
+export function mtproto(options: MtprotoOptions): MtprotoClient {
+  return new MtprotoClient(options)
+}

@@ -1,0 +1,180 @@
+import type { tl } from '@mtcute/core'
+import type { Ms } from '../../core/duration.js'
+import { type Caller, reasonOf } from './caller.js'
+
+/**
+ * A message of a chat's history.
+ *
+ * @example
+ * ```ts
+ * import type { HistoryMessage } from 'grammy-sentinel/mtproto'
+ *
+ * const isOf = (user: number) => ({ senderId }: HistoryMessage) => senderId === user
+ * ```
+ */
+export interface HistoryMessage {
+  readonly id: number
+  /** A user, or a chat that is written for, by its number in the Bot API. */
+  readonly senderId?: number
+  /** In milliseconds since 1970. */
+  readonly at: Ms
+  readonly text: string
+  /** Whether it tells of an event, such as a join. */
+  readonly isService: boolean
+}
+
+/**
+ * Which messages to read.
+ *
+ * @example
+ * ```ts
+ * import type { HistoryOptions } from 'grammy-sentinel/mtproto'
+ *
+ * const lastHundred: HistoryOptions = { from: 900, to: 1000 }
+ * ```
+ */
+export interface HistoryOptions {
+  /** The first id. Default: 1. */
+  readonly from?: number
+  /** The last id. Default: the newest that is known to be there, found by asking. */
+  readonly to?: number
+  readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
+  readonly signal?: AbortSignal
+}
+
+/** "Up to 100 messages at once" (https://core.telegram.org/method/channels.getMessages). */
+const PAGE = 100
+
+/** Reads messages by their ids, newest first: that bots may, while lists of them are for people. */
+export async function* historyOf(
+  caller: Caller,
+  chat: number | string,
+  options: HistoryOptions = {},
+): AsyncGenerator<HistoryMessage, void, undefined> {
+  const channel = await caller.channel(chat)
+  const { from = 1, to = await newestId(caller, channel), onProgress, signal } = options
+  let seen = 0
+  for (let last = to; last >= from; last -= PAGE) {
+    signal?.throwIfAborted()
+    const ids = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, nth) => last - nth)
+    for (const message of await messagesOf(caller, channel, ids)) yield message
+    seen += ids.length
+    onProgress?.({ seen, total: to - from + 1 })
+  }
+}
+
+async function messagesOf(
+  caller: Caller,
+  channel: tl.TypeInputChannel,
+  ids: readonly number[],
+): Promise<HistoryMessage[]> {
+  const found = await caller.call({
+    _: 'channels.getMessages',
+    channel,
+    id: ids.map((id) => ({ _: 'inputMessageID', id })),
+  })
+  if (found._ === 'messages.messagesNotModified') return []
+  return found.messages.map(messageOf).filter((message) => message !== undefined)
+}
+
+/** Ids rise without end, so the newest is found by doubling, then by halves. A gap of deleted ones may hide what is behind it. */
+async function newestId(caller: Caller, channel: tl.TypeInputChannel): Promise<number> {
+  const isThere = async (from: number) => {
+    const ids = Array.from({ length: PAGE }, (_, nth) => from + nth)
+    return (await messagesOf(caller, channel, ids)).length > 0
+  }
+  let [low, high] = [0, 1]
+  while (high < 2 ** 31 && (await isThere(high))) {
+    low = high
+    high *= 2
+  }
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (await isThere(middle)) low = middle
+    else high = middle
+  }
+  return low === 0 ? 0 : low + PAGE - 1
+}
+
+function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
+  if (message._ === 'messageEmpty') return undefined
+  const sender = message.fromId === undefined ? undefined : markedId(message.fromId)
+  return {
+    id: message.id,
+    ...(sender !== undefined && { senderId: sender }),
+    at: message.date * 1000,
+    text: message._ === 'message' ? message.message : '',
+    isService: message._ === 'messageService',
+  }
+}
+
+/** As the Bot API numbers it. */
+export function markedId(peer: tl.TypePeer): number {
+  switch (peer._) {
+    case 'peerUser':
+      return peer.userId
+    case 'peerChat':
+      return -peer.chatId
+    default:
+      return -1_000_000_000_000 - peer.channelId
+  }
+}
+
+/**
+ * How a purge went.
+ *
+ * @example
+ * ```ts
+ * import type { Purged } from 'grammy-sentinel/mtproto'
+ *
+ * const line = ({ deleted, way }: Purged) => `${deleted} deleted, ${way}`
+ * ```
+ */
+export interface Purged {
+  readonly deleted: number
+  /** In one call, as people may; or message by message, as bots must. */
+  readonly way: 'at once' | 'by id'
+  /** Why not at once, in Telegram's words. */
+  readonly reason?: string
+}
+
+/** Deletes all that a user wrote in a chat: in one call if the account may, else by looking through the last `depth` ids. */
+export async function purge(
+  caller: Caller,
+  chat: number | string,
+  who: number | string,
+  options: HistoryOptions = {},
+): Promise<Purged> {
+  const channel = await caller.channel(chat)
+  const participant = await caller.peer(who)
+  let reason: string
+  try {
+    let deleted = 0
+    for (;;) {
+      const done = await caller.call({ _: 'channels.deleteParticipantHistory', channel, participant })
+      deleted += done.ptsCount
+      // It deletes so many at a time, and tells how many are left.
+      if (done.offset === 0) return { deleted, way: 'at once' }
+    }
+  } catch (error) {
+    const refused = reasonOf(error)
+    if (refused === undefined) throw error
+    reason = refused
+  }
+  if (participant._ !== 'inputPeerUser') return { deleted: 0, way: 'by id', reason }
+  let deleted = 0
+  let batch: number[] = []
+  const remove = async () => {
+    if (batch.length === 0) return
+    const { ptsCount } = await caller.call({ _: 'channels.deleteMessages', channel, id: batch })
+    deleted += ptsCount
+    batch = []
+  }
+  for await (const { id, senderId, isService } of historyOf(caller, chat, options)) {
+    if (senderId !== participant.userId || isService) continue
+    batch.push(id)
+    if (batch.length === PAGE) await remove()
+  }
+  await remove()
+  return { deleted, way: 'by id', reason }
+}

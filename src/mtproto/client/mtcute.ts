@@ -1,0 +1,144 @@
+import { connectTcp } from '@fuman/node'
+import {
+  IntermediatePacketCodec,
+  type ITelegramStorageProvider,
+  networkMiddlewares,
+  type RpcCallMiddleware,
+} from '@mtcute/core'
+import { BaseTelegramClient, TelegramClient } from '@mtcute/core/client.js'
+import { addPublicKey } from '@mtcute/core/utils.js'
+import { errorText } from '../../core/redact.js'
+import { NodeCrypto } from './crypto.js'
+import type { FloodControl } from './flood.js'
+import type { ReadOptions } from './options.js'
+import { metered, type Traffic } from './traffic.js'
+
+/** What mtcute is built on, by one function, so that all of it is loaded at once and late. */
+export interface Surroundings {
+  readonly options: ReadOptions
+  readonly storage: ITelegramStorageProvider
+  readonly flood: FloodControl
+  readonly traffic: Traffic
+  readonly onError: (error: unknown) => void
+  readonly onTooLong: (channel: number) => void
+}
+
+/** mtcute's client, and what it stands on. */
+export interface Opened {
+  readonly base: BaseTelegramClient
+  readonly client: TelegramClient
+}
+
+export function newClient({ options, storage, flood, traffic, onError, onTooLong }: Surroundings): Opened {
+  const crypto = new NodeCrypto()
+  const { server } = options
+  if (server !== undefined) addPublicKey(crypto, server.publicKey)
+  const dc = server && { ipAddress: server.host, port: server.port, id: server.dc }
+  const base = new BaseTelegramClient({
+    apiId: options.apiId,
+    apiHash: options.apiHash,
+    storage,
+    crypto,
+    ...(dc !== undefined && { defaultDcs: { main: dc, media: dc } }),
+    transport: {
+      connect: async ({ ipAddress, port }) => {
+        const connection = await connectTcp({ address: ipAddress, port })
+        return metered(connection, traffic)
+      },
+      packetCodec: () => new IntermediatePacketCodec(),
+    },
+    platform: {
+      beforeExit: () => () => undefined,
+      // What mtcute says in passing may hold what people wrote: errors come as errors.
+      log: () => undefined,
+      getDefaultLogLevel: () => 0,
+      getDeviceModel: () => 'grammy-sentinel',
+    },
+    network: {
+      middlewares: [
+        waiting(flood),
+        counting(traffic),
+        ...networkMiddlewares.basic({
+          floodWaiter: { maxWait: 0, maxRetries: 0, store: false },
+          internalErrors: { maxRetries: 3 },
+        }),
+      ],
+    },
+    updates: {
+      catchUp: true,
+      // Updates that a call of ours brings along are updates as well.
+      disableNoDispatch: true,
+      onChannelTooLong: (channel) => onTooLong(channel),
+    },
+  })
+  base.onError.add((error) => onError(new Error(errorText(error))))
+  return { base, client: new TelegramClient({ client: base }) }
+}
+
+/** Logs a bot in, unless it is. Updates wait: mtcute's own way of telling lets them flow when nobody listens yet. */
+export async function logInBot(
+  { base, client }: Opened,
+  token: string,
+  apiId: number,
+  apiHash: string,
+): Promise<void> {
+  await base.connect()
+  const user = base.mt.network.notifyLoggedIn(await authorization())
+  await base.storage.self.storeFrom(user)
+
+  async function authorization() {
+    try {
+      return (await client.getMe()).raw
+    } catch (error) {
+      if (Object(error).text !== 'AUTH_KEY_UNREGISTERED') throw error
+      return base.call({ _: 'auth.importBotAuthorization', flags: 0, apiId, apiHash, botAuthToken: token })
+    }
+  }
+}
+
+/**
+ * Lets updates flow, from where they were left off. Whoever begins anew begins here: mtcute would ask where it stands in the background,
+ * and count what comes until it knows as seen.
+ */
+export async function startUpdates({ base, client }: Opened): Promise<void> {
+  if ((await base.storage.updates.getState()) === null) {
+    const { pts, qts, date, seq } = await client.call({ _: 'updates.getState' })
+    const { updates } = base.storage
+    await updates.setPts(pts)
+    await updates.setQts(qts)
+    await updates.setDate(date)
+    await updates.setSeq(seq)
+  }
+  await base.updates?.prepare()
+  await client.startUpdatesLoop()
+}
+
+interface Refusal {
+  readonly _: 'mt_rpc_error'
+  readonly errorCode: number
+  readonly errorMessage: string
+}
+
+function refusalIn(answer: unknown): Refusal | undefined {
+  const { _: name } = Object(answer) as { readonly _?: unknown }
+  return name === 'mt_rpc_error' ? (answer as Refusal) : undefined
+}
+
+function waiting(flood: FloodControl): RpcCallMiddleware {
+  const secondsOf = (answer: unknown) => {
+    const wait = /^(?:FLOOD|FLOOD_PREMIUM|FLOOD_TEST_PHONE)_WAIT_(\d+)$/.exec(
+      refusalIn(answer)?.errorMessage ?? '',
+    )
+    return wait === null ? undefined : Number(wait[1])
+  }
+  return (ctx, next) => flood.run(ctx.request._, () => Promise.resolve(next(ctx)), secondsOf)
+}
+
+function counting(traffic: Traffic): RpcCallMiddleware {
+  return async (ctx, next) => {
+    const from = performance.now()
+    const answer = await next(ctx)
+    traffic.called(ctx.request._, refusalIn(answer)?.errorMessage, performance.now() - from)
+    return answer
+  }
+}

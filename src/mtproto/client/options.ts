@@ -1,0 +1,165 @@
+import { z } from 'zod'
+import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { shown } from '../../core/show.js'
+import type { Storage } from '../../storage/storage.js'
+
+/**
+ * Another server than Telegram's: an embedded one.
+ *
+ * @example
+ * ```ts
+ * import type { MtprotoServerAddress } from 'grammy-sentinel/mtproto'
+ *
+ * const address: MtprotoServerAddress = { host: '127.0.0.1', port: 4430, dc: 2, publicKey: '-----BEGIN RSA PUBLIC KEY-----…' }
+ * ```
+ */
+export interface MtprotoServerAddress {
+  readonly host: string
+  readonly port: number
+  /** Which data centre it is. */
+  readonly dc: number
+  /** Its RSA key as PEM, PKCS#1. */
+  readonly publicKey: string
+}
+
+/**
+ * A wait that Telegram demanded.
+ *
+ * @example
+ * ```ts
+ * import { type FloodWait, mtproto } from 'grammy-sentinel/mtproto'
+ *
+ * const told = ({ method, waitMs }: FloodWait): void => console.warn(`${method} waits ${waitMs} ms`)
+ * mtproto({ apiId: 1, apiHash: 'hash', botToken: '123:token', onWait: told })
+ * ```
+ */
+export interface FloodWait {
+  /** The method, such as `channels.getParticipants`. */
+  readonly method: string
+  readonly waitMs: Ms
+}
+
+/**
+ * How to talk MTProto. Checked once, when the client is made.
+ *
+ * @example
+ * ```ts
+ * import { type MtprotoOptions, mtproto } from 'grammy-sentinel/mtproto'
+ * import { redis } from 'grammy-sentinel/redis'
+ *
+ * const options: MtprotoOptions = {
+ *   apiId: 12345,
+ *   apiHash: '0123456789abcdef0123456789abcdef',
+ *   botToken: '123:token',
+ *   storage: redis('redis://localhost:6379'),
+ *   encryptionKeys: ['00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'],
+ * }
+ * const client = mtproto(options)
+ * ```
+ */
+export interface MtprotoOptions {
+  /** From https://my.telegram.org. */
+  readonly apiId: number
+  readonly apiHash: string
+  /** Logs a bot in. Absent: as the session says, or by `logIn()`. */
+  readonly botToken?: string
+  /** A session string, as `exportSession()` gives one, or one of mtcute. */
+  readonly session?: string
+  /** Where sessions and what is known of peers are kept. Default: in memory, and gone with the process. */
+  readonly storage?: Storage
+  /** Which session of the storage. Default: `main`. */
+  readonly name?: string
+  /**
+   * Keys of 32 bytes in hexadecimal that auth keys are encrypted with at rest (AES-256-GCM): the first encrypts, all decrypt.
+   * Required with a storage other than memory: whoever reads an auth key is logged in as you.
+   */
+  readonly encryptionKeys?: readonly string[]
+  /** The longest a call waits because Telegram says so, before it rejects with `mtproto.flood`. Default: 10s. */
+  readonly patience?: Duration
+  /** Told of every wait. */
+  readonly onWait?: (wait: FloodWait) => void
+  /** Default: Telegram. */
+  readonly server?: MtprotoServerAddress
+}
+
+/** {@link MtprotoOptions} with their defaults. */
+export interface ReadOptions extends Omit<MtprotoOptions, 'patience' | 'name' | 'encryptionKeys'> {
+  readonly name: string
+  readonly patience: Ms
+  readonly encryptionKeys: readonly Buffer[]
+}
+
+const SCHEMA = z.strictObject({
+  apiId: z.int().positive(),
+  apiHash: z.string().min(1),
+  botToken: z
+    .string()
+    .regex(/^\d+:\S+$/)
+    .optional(),
+  session: z.string().min(1).optional(),
+  storage: z.custom<Storage>((value) => typeof value === 'object' && value !== null).optional(),
+  name: z
+    .string()
+    .regex(/^[\w-]{1,32}$/)
+    .optional(),
+  encryptionKeys: z.array(z.string().regex(/^[0-9a-f]{64}$/i)).optional(),
+  patience: z.union([z.string(), z.number()]).optional(),
+  onWait: z.custom<(wait: FloodWait) => void>((value) => typeof value === 'function').optional(),
+  server: z
+    .strictObject({
+      host: z.string(),
+      port: z.int().min(1).max(65_535),
+      dc: z.int().positive(),
+      publicKey: z.string(),
+    })
+    .optional(),
+})
+
+/** What each must be, for people: values of these options are secrets, and are never shown. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  apiId: 'a whole number, from https://my.telegram.org',
+  apiHash: 'the hash that https://my.telegram.org shows beside the id',
+  botToken: 'a token such as 123:abc, from @BotFather',
+  session: 'a session string',
+  storage: 'a storage, such as redis(url)',
+  name: '1 to 32 letters, digits, - or _',
+  encryptionKeys: 'a list of keys of 64 hexadecimal digits, such as `openssl rand -hex 32` prints',
+  onWait: 'a function',
+  server: '{ host, port, dc, publicKey }',
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ */
+export function readOptions(given: MtprotoOptions): ReadOptions {
+  const parsed = SCHEMA.safeParse(given)
+  if (!parsed.success) throw refusalOf(parsed.error)
+  const { storage, encryptionKeys = [], name = 'main', patience } = given
+  if (storage?.remote === true && encryptionKeys.length === 0) {
+    throw new SentinelError(
+      'option.invalid',
+      'mtproto.encryptionKeys: there is none, and whoever reads the storage could log in as you. Pass a key from the environment, such as `openssl rand -hex 32` prints.',
+    )
+  }
+  return {
+    ...given,
+    name,
+    patience: parseDuration(patience ?? '10s', 'mtproto.patience'),
+    encryptionKeys: encryptionKeys.map((key) => Buffer.from(key, 'hex')),
+  }
+}
+
+function refusalOf({ issues }: z.ZodError): SentinelError {
+  const [issue] = issues
+  if (issue?.code === 'unrecognized_keys') {
+    return new SentinelError(
+      'option.unknown',
+      `mtproto.${issue.keys[0]}: there is no such option. There are ${Object.keys(EXPECTED).join(', ')} and patience.`,
+    )
+  }
+  const name = String(issue?.path[0])
+  return new SentinelError('option.invalid', `mtproto.${name}: that is not ${EXPECTED[name] ?? shown(name)}.`)
+}

@@ -1,0 +1,68 @@
+import type { ITelegramConnection } from '@mtcute/core'
+import type { Ms } from '../../core/duration.js'
+
+/**
+ * What a client has done so far.
+ *
+ * @example
+ * ```ts
+ * import type { MtprotoCounts } from 'grammy-sentinel/mtproto'
+ *
+ * const line = ({ connections, calls, bytesIn }: MtprotoCounts) => `${calls} calls, ${bytesIn} bytes, ${connections} connections`
+ * ```
+ */
+export interface MtprotoCounts {
+  readonly calls: number
+  /** Calls that were answered with an error, by its name without numbers, such as `FLOOD_WAIT`. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Connections made: all but the first are reconnects. */
+  readonly connections: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Waits for FLOOD_WAIT, and how long they took together. */
+  readonly waits: number
+  readonly waitedMs: Ms
+  /** Channels whose updates were too many to be told: they were fetched anew. */
+  readonly tooLong: number
+}
+
+/** Names of errors are Telegram's, and not many; of what is more, none is told apart. */
+const MOST_NAMES = 200
+
+/** Counts as it goes. */
+export class Traffic {
+  calls = 0
+  connections = 0
+  bytesIn = 0
+  bytesOut = 0
+  tooLong = 0
+  readonly errors = new Map<string, number>()
+  /** Told of each call, for metrics and spans. */
+  onCall: ((method: string, error: string | undefined, ms: Ms) => void) | undefined
+
+  called(method: string, error: string | undefined, ms: Ms): void {
+    this.calls++
+    const name = error?.replace(/_?\d+$/, '')
+    if (name !== undefined) {
+      const known = this.errors.has(name) || this.errors.size < MOST_NAMES ? name : 'OTHER'
+      this.errors.set(known, (this.errors.get(known) ?? 0) + 1)
+    }
+    this.onCall?.(method, name, ms)
+  }
+}
+
+/** The same connection, whose bytes are counted: mtcute has no hook for them. */
+export function metered(connection: ITelegramConnection, traffic: Traffic): ITelegramConnection {
+  traffic.connections++
+  const { read, write } = connection
+  connection.read = async (into) => {
+    const length = await read.call(connection, into)
+    traffic.bytesIn += length
+    return length
+  }
+  connection.write = (bytes) => {
+    traffic.bytesOut += bytes.byteLength
+    return write.call(connection, bytes)
+  }
+  return connection
+}

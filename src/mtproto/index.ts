@@ -1,0 +1,8 @@
+export { MtprotoRefusal } from './client/caller.js'
+export { MtprotoClient, mtproto } from './client/client.js'
+export type { AccountAge, Dossier } from './client/dossier.js'
+export type { Member, MembersOptions } from './client/members.js'
+export type { HistoryMessage, HistoryOptions, Purged } from './client/messages.js'
+export type { FloodWait, MtprotoOptions, MtprotoServerAddress } from './client/options.js'
+export type { Profile } from './client/peers.js'
+export type { MtprotoCounts } from './client/traffic.js'

@@ -1,0 +1,224 @@
+import { jest } from '@jest/globals'
+import { Bot } from 'grammy'
+import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+
+// The protocol is loaded by whoever comes first, and a key is drawn.
+jest.setTimeout(30_000)
+
+let telegram: Telegram
+let face: TelegramMtproto
+let account: TelegramBot
+let alice: Person
+let bob: Person
+let plaza: TelegramGroup
+let clients: MtprotoClient[]
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  account = telegram.createBot({ username: 'watcher_bot' })
+  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
+  bob = telegram.createUser({ firstName: 'Bob', isPremium: true })
+  plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
+  clients = []
+})
+
+afterEach(async () => {
+  for (const client of clients) await client.close()
+  await telegram.close()
+})
+
+function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
+  const made = mtproto({
+    apiId: 1,
+    apiHash: 'any',
+    botToken: account.token,
+    server: face.address,
+    ...options,
+  })
+  clients.push(made)
+  return made
+}
+
+async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of list) items.push(item)
+  return items
+}
+
+test('a bot logs in, and is who its token says', async () => {
+  expect(await client().connect()).toMatchObject({ id: account.id, isBot: true, username: 'watcher_bot' })
+})
+
+test('members come with the date they joined, and who brought them', async () => {
+  const before = Math.floor(Date.now() / 1000) * 1000
+  await bob.in(plaza).joins()
+  const members = await all(client().members('plaza'))
+  expect(members).toContainEqual({
+    user: expect.objectContaining({ id: bob.id, firstName: 'Bob', isPremium: true }),
+    status: 'member',
+    joinedAt: expect.any(Number),
+  })
+  const { joinedAt = 0 } = members.find(({ user }) => user.id === bob.id) ?? {}
+  expect(joinedAt).toBeGreaterThanOrEqual(before)
+  expect(members).toContainEqual({ user: expect.objectContaining({ id: alice.id }), status: 'creator' })
+})
+
+test('a group of more than a page is listed whole, with its progress told', async () => {
+  const crowd = Array.from({ length: 450 }, (_, n) => telegram.createUser({ firstName: `User ${n}` }))
+  const town = telegram.createGroup({
+    title: 'Town',
+    owner: alice,
+    admins: [account],
+    members: crowd,
+    username: 'town',
+  })
+  const told: number[] = []
+  const members = await all(client().members('town', { onProgress: ({ seen }) => told.push(seen) }))
+  expect(new Set(members.map(({ user }) => user.id)).size).toBe(452)
+  expect(told).toEqual([200, 400, 452])
+  expect(face.calls('channels.getParticipants')).toBe(3)
+  expect(town.id).toBeLessThan(0)
+})
+
+test('a dossier tells what is known, and why the rest is not', async () => {
+  await bob.in(plaza).joins()
+  const watcher = client()
+  await all(watcher.members('plaza'))
+  face.fail('photos.getUserPhotos', 400, 'BOT_METHOD_INVALID')
+  expect(await watcher.dossier(bob.id)).toMatchObject({
+    profile: { firstName: 'Bob', isPremium: true, isScam: false },
+    commonChats: 1,
+    age: {},
+    unknown: { photos: 'BOT_METHOD_INVALID' },
+  })
+})
+
+test('names are resolved once, and remembered', async () => {
+  const watcher = client()
+  expect(await watcher.resolve('@alice')).toBe(alice.id)
+  expect(await watcher.resolve('alice')).toBe(alice.id)
+  expect(await watcher.resolve('plaza')).toBe(plaza.id)
+  expect(face.calls('contacts.resolveUsername')).toBe(2)
+  await expect(watcher.resolve('nobody_at_all')).rejects.toMatchObject({
+    code: 'mtproto.refused',
+    reason: 'USERNAME_NOT_OCCUPIED',
+  })
+})
+
+test('history is read by ids, and all of a user is purged, whichever way the account may', async () => {
+  await bob.in(plaza).joins()
+  for (let n = 0; n < 130; n++) await (n % 2 === 0 ? bob : alice).in(plaza).sends(`message ${n}`)
+  const watcher = client()
+  const read = await all(watcher.history('plaza'))
+  expect(read.filter(({ isService }) => !isService)).toHaveLength(130)
+  await all(watcher.members('plaza'))
+  expect(await watcher.purge('plaza', bob.id)).toEqual({
+    deleted: 65,
+    way: 'by id',
+    reason: 'BOT_METHOD_INVALID',
+  })
+  const left = await all(watcher.history('plaza'))
+  expect(left.filter(({ isService }) => !isService).map(({ senderId }) => senderId)).toEqual(
+    Array(65).fill(alice.id),
+  )
+})
+
+test('waits as long as Telegram says, if that is not too long, and tells of it', async () => {
+  const waits: number[] = []
+  const watcher = client({
+    patience: '3s',
+    onWait: ({ method, waitMs }) => waits.push(waitMs, method.length),
+  })
+  await watcher.connect()
+  face.fail('contacts.resolveUsername', 420, 'FLOOD_WAIT_1')
+  expect(await watcher.resolve('alice')).toBe(alice.id)
+  expect(waits).toHaveLength(2)
+  face.fail('contacts.resolveUsername', 420, 'FLOOD_WAIT_60')
+  await expect(watcher.resolve('plaza')).rejects.toMatchObject({ code: 'mtproto.flood' })
+  expect(watcher.counts()).toMatchObject({ waits: 1, errors: { FLOOD_WAIT: expect.any(Number) } })
+})
+
+describe('a session in a storage', () => {
+  const KEY = 'ab'.repeat(32)
+  let storage: Storage
+  beforeEach(() => {
+    storage = memory()
+  })
+
+  test('is used again: nobody logs in twice', async () => {
+    const first = client({ storage, encryptionKeys: [KEY] })
+    await first.connect()
+    await first.close()
+    const second = client({ storage, encryptionKeys: [KEY] })
+    expect(await second.connect()).toMatchObject({ id: account.id })
+    expect(face.calls('auth.importBotAuthorization')).toBe(1)
+  })
+
+  test('lies there encrypted, and can be given another key', async () => {
+    const first = client({ storage, encryptionKeys: [KEY] })
+    await first.connect()
+    await first.close()
+    const { entries } = await storage.values.scan('mtproto.main')
+    const auth = entries.find(({ key }) => key.startsWith('auth:'))
+    expect(auth?.value).toMatchObject({ sealed: expect.stringMatching(/^gcm:/) })
+    const other = 'cd'.repeat(32)
+    await expect(client({ storage, encryptionKeys: [other] }).connect()).rejects.toMatchObject({
+      code: 'mtproto.session',
+    })
+    const both = client({ storage, encryptionKeys: [other, KEY] })
+    await both.connect()
+    await both.close()
+    expect(await client({ storage, encryptionKeys: [other] }).connect()).toMatchObject({ id: account.id })
+  })
+
+  test('goes from one storage to another as a string', async () => {
+    const first = client({ storage })
+    await first.connect()
+    const session = await first.exportSession()
+    await first.close()
+    const second = client({ storage: memory(), session })
+    expect(await second.connect()).toMatchObject({ id: account.id })
+  })
+})
+
+test('updates by MTProto reach the handlers of a bot as if they had come by the Bot API', async () => {
+  const bot = new Bot(account.token, account.config)
+  const heard: unknown[] = []
+  bot.on('message:text', (ctx) =>
+    heard.push([ctx.chat.id, ctx.from.id, ctx.message.text, ctx.update.update_id > 2 ** 52]),
+  )
+  bot.on(':new_chat_members', (ctx) => heard.push(ctx.message?.new_chat_members?.map(({ id }) => id)))
+  const watcher = client()
+  await watcher.bridge(bot)
+  await bob.in(plaza).joins()
+  await bob.in(plaza).sends('hello')
+  await alice.to(account).sends('a word')
+  const deadline = Date.now() + 4000
+  while (heard.length < 3 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 5))
+  expect(heard).toHaveLength(3)
+  expect(heard).toContainEqual([bob.id])
+  expect(heard).toContainEqual([plaza.id, bob.id, 'hello', true])
+  expect(heard).toContainEqual([alice.id, alice.id, 'a word', true])
+})
+
+test.each<[string, Partial<MtprotoOptions>, RegExp]>([
+  ['no number', { apiId: 0 }, /mtproto\.apiId: .*my\.telegram\.org/],
+  ['no token', { botToken: 'token' }, /mtproto\.botToken/],
+  ['a short key', { encryptionKeys: ['ab'] }, /openssl rand/],
+])(
+  'options with %s are refused before anything is loaded, and no secret is told',
+  (_, options, complaint) => {
+    expect(() => client(options)).toThrow(complaint)
+  },
+)
