@@ -184,7 +184,11 @@ export type {
 export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'
-export type { ErasureOptions, UserDirectory, UserProfile } from './users/directory.js'
+export type { Ownership } from './users/belongings.js'
+export type { UserDirectory, UserProfile } from './users/directory.js'
+export type { ErasureOptions, ErasureReport, PersonalData } from './users/personal.js'
+export type { PreferenceOptions, PreferenceSchema, Preferences } from './users/preferences.js'
+export { ActivityReport, type ReportedUser, type ReportOptions } from './users/report.js'
 export type {
   DrainOptions,
   FetchInfo,

@@ -135,7 +135,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       failed: (error, during) => this.house.events.tell('error', { error, during }),
     })
     if (this.counting !== undefined) this.probe(this.counting.probe)
-    this.users = new BotUsers(() => this.house, this.administration, this.recorder)
+    this.users = new BotUsers(
+      () => this.house,
+      this.administration,
+      this.recorder,
+      (whom) => this.peek(whom),
+    )
     this.delivery = new Delivery(
       () => this.chain.needs,
       () => this.membership.listened,

@@ -3,6 +3,7 @@ import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { actsAsAny, type MarkedSubject, markedSubjects } from '../storage/archive.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
 import { ALLOWED, BLOCKED, blockable } from './block.js'
@@ -147,16 +148,9 @@ export class Administration {
     return this.take(REGISTERED, keysOf(whom), 'unregistered')
   }
 
-  /** Takes every mark from a subject, the block only if told; whether it had any. */
-  async forget(key: Key, keepBlock: boolean): Promise<boolean> {
-    const names = new Set([...this.staged].flatMap(([name, staged]) => (staged.has(key) ? [name] : [])))
-    for (const bot of this.house.bots.all()) {
-      for (const name of (await this.house.storage.marks.of(bot.id, key)).keys()) names.add(name)
-    }
-    if (keepBlock) names.delete(BLOCKED)
-    let held = 0
-    for (const name of names) held += await this.take(name, [key], TAKEN.get(name))
-    return held > 0
+  /** Takes a mark from a subject, telling what listeners are told when it is taken in any other way. */
+  async takeAway(name: string, key: Key): Promise<void> {
+    await this.take(name, [key], TAKEN.get(name))
   }
 
   /** The mark of whoever is blocked by any bot; undefined if they are not. */
@@ -222,6 +216,16 @@ export class Administration {
   private stagedMark(name: string, key: Key): Mark | undefined {
     const mark = this.staged.get(name)?.get(key)
     return mark === undefined || lapsed(mark, this.house.clock()) ? undefined : mark
+  }
+
+  /** Marks that wait for a bot, of subjects and of what they act as. */
+  stagedOf(keys: readonly Key[]): readonly MarkedSubject[] {
+    const found: [Key, string][] = []
+    for (const [name, staged] of this.staged) {
+      for (const [key, mark] of staged)
+        if (mark !== undefined && actsAsAny(key, keys)) found.push([key, name])
+    }
+    return markedSubjects(found)
   }
 
   /** The marks of a subject that wait for a bot, by name. */

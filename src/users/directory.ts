@@ -1,10 +1,20 @@
-import { SentinelError } from '../core/errors.js'
-import { shown } from '../core/show.js'
-import { chatKey, type Key, keySubject, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/administration.js'
 import type { House } from '../middleware/house.js'
+import type { LimitState } from '../middleware/inspection.js'
+import type { SessionStorage, SessionsOptions } from '../storage/sessions.js'
 import { patchTexts, type UserRecord } from '../storage/users.js'
 import type { ActivityRecorder } from './activity.js'
+import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
+import { type ErasureOptions, type ErasureReport, Personal, type PersonalData } from './personal.js'
+import {
+  checkSchemaOf,
+  type PreferenceOptions,
+  type PreferenceSchema,
+  type Preferences,
+  StoredPreferences,
+} from './preferences.js'
+import { type ActivityReport, csvOf, type ReportOptions, reportOf } from './report.js'
 
 /**
  * What `guard.users` knows of somebody: of all bots together, where there are several.
@@ -26,22 +36,6 @@ export interface UserProfile {
   readonly counts: Readonly<Record<string, number>>
   /** What you keep with them; plain JSON. */
   readonly data: Readonly<Record<string, unknown>>
-}
-
-/**
- * Options of `guard.users.erase()`.
- *
- * @example
- * ```ts
- * import { type ErasureOptions, sentinel } from 'grammy-sentinel'
- *
- * const options: ErasureOptions = { keepBlock: true }
- * await sentinel().users.erase(1234567, options)
- * ```
- */
-export interface ErasureOptions {
-  /** A block holds on, with its reason: who was banned is not let in by asking to be forgotten. @default false */
-  readonly keepBlock?: boolean
 }
 
 /**
@@ -76,22 +70,62 @@ export interface UserDirectory {
   /** Everybody it knows, each once, in no promised order, a page of the storage at a time. */
   scan(): AsyncGenerator<UserProfile, void, undefined>
   /**
-   * Forgets somebody: what is known of them, every mark (block, registration, roles, what a resolver said) and what they
-   * used of limits; whether there was anything but the latter. Limits inside one chat or of one command
-   * (`scope: 'member'`, `'command'`) are kept under chats and commands: they lapse by themselves.
+   * All that is kept of somebody, as plain JSON: records, marks with their reasons, values that are theirs, and what limits
+   * count.
+   *
+   * @throws SentinelError `subject.invalid`.
+   */
+  export(whom: Subject): Promise<PersonalData>
+  /**
+   * Forgets somebody: what is known of them, every mark (block, registration, roles in one chat or everywhere, what a resolver
+   * said), their values (sessions, preferences, what `include()` names) and what they used of limits; and tells what that was.
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`.
    */
-  erase(whom: Subject, options?: ErasureOptions): Promise<boolean>
+  erase(whom: Subject, options?: ErasureOptions): Promise<ErasureReport>
+  /**
+   * Adds up what all of them did: see {@link ActivityReport}. Reads everybody once, a page at a time.
+   *
+   * @throws SentinelError `duration.invalid`, `option.invalid`.
+   */
+  report(options?: ReportOptions): Promise<ActivityReport>
+  /** Everybody as CSV, a line at a time. */
+  csv(): AsyncGenerator<string, void, undefined>
+  /**
+   * Preferences that a schema describes, which must give defaults for all that it asks for. They are exported and erased
+   * with whose they are.
+   *
+   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
+   */
+  preferences<T extends object>(schema: PreferenceSchema<T>, options?: PreferenceOptions): Preferences<T>
+  /**
+   * `storage.sessions()`, exported and erased with whose they are: by grammY's usual keys those of private chats, else
+   * as `ownership` tells.
+   *
+   * @throws SentinelError as `storage.sessions()` does, and `option.invalid`.
+   */
+  sessions<T>(options?: SessionsOptions<T>, ownership?: Ownership): SessionStorage<T>
+  /**
+   * Exports and erases values of yours with whose they are.
+   *
+   * @throws SentinelError `value.invalid` for what is no space, `option.invalid`.
+   */
+  include(space: string, ownership: Ownership): void
 }
 
 /** The users of the bots that a house has met. */
 export class BotUsers implements UserDirectory {
+  private readonly belongings = new Belongings()
+  private readonly personal: Personal
+
   constructor(
     private readonly house: () => House,
-    private readonly administration: Administration,
-    private readonly recorder: ActivityRecorder,
-  ) {}
+    administration: Administration,
+    recorder: ActivityRecorder,
+    limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
+  ) {
+    this.personal = new Personal(house, administration, recorder, this.belongings, limitsOf)
+  }
 
   async read(whom: Subject): Promise<UserProfile | undefined> {
     return this.profileOf(subjectKey(whom), 0)
@@ -127,22 +161,40 @@ export class BotUsers implements UserDirectory {
     }
   }
 
-  async erase(whom: Subject, options: ErasureOptions = {}): Promise<boolean> {
-    const key = subjectKey(whom)
-    const { keepBlock = false } = options
-    if (typeof keepBlock !== 'boolean') {
-      throw new SentinelError('option.invalid', `erase.keepBlock: ${shown(keepBlock)} must be true or false.`)
-    }
-    const subject = keySubject(key)
-    const limited: Key[] = subject.kind === 'user' ? [key, chatKey(subject.id)] : [key]
-    let known = await this.administration.forget(key, keepBlock)
-    await this.house().forEachBot('users.erase', async (bot) => {
-      const { storage } = this.house()
-      await this.recorder.forget(bot.id, key)
-      if (await storage.users.erase(bot.id, key)) known = true
-      for (const each of limited) await storage.reset(bot.id, each)
-    })
-    return known
+  export(whom: Subject): Promise<PersonalData> {
+    return this.personal.export(whom)
+  }
+
+  erase(whom: Subject, options: ErasureOptions = {}): Promise<ErasureReport> {
+    return this.personal.erase(whom, options)
+  }
+
+  report(options: ReportOptions = {}): Promise<ActivityReport> {
+    return reportOf(this.scan(), this.house().clock(), options)
+  }
+
+  csv(): AsyncGenerator<string, void, undefined> {
+    return csvOf(this.scan())
+  }
+
+  preferences<T extends object>(
+    schema: PreferenceSchema<T>,
+    options: PreferenceOptions = {},
+  ): Preferences<T> {
+    checkSchemaOf(schema)
+    const made = new StoredPreferences(this.house, schema, options)
+    this.include(options.name ?? 'preferences', { keys: (subject) => [keyText(subjectKey(subject))] })
+    return made
+  }
+
+  sessions<T>(options: SessionsOptions<T> = {}, ownership: Ownership = OF_PRIVATE_CHAT): SessionStorage<T> {
+    const made = this.house().storage.sessions<T>(options)
+    this.include(options.name ?? 'session', ownership)
+    return made
+  }
+
+  include(space: string, ownership: Ownership): void {
+    this.belongings.include(space, ownership)
   }
 
   /** Of all bots from one on, in the order of meeting. */

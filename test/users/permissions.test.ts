@@ -283,10 +283,12 @@ describe('roles that Telegram gives', () => {
   let on: Rig
   let plaza: TelegramGroup
   const can: unknown[] = []
+  const failures: string[] = []
 
   async function open(permission: string): Promise<void> {
     const storage = memory()
     const guard = sentinel<GuardedContext>({ roles: TELEGRAM, storage, throttle: false })
+    guard.on('error', ({ during }) => failures.push(during))
     const house = furnish({ storage, roles: TELEGRAM })
     // As a handler's chain does, it goes by what the sentinel in front of it knows of chats.
     const shared = { ...house, chatRoles: (guard as unknown as { house: typeof house }).house.chatRoles }
@@ -351,6 +353,7 @@ describe('roles that Telegram gives', () => {
     on.telegram.faults.next('getChatAdministrators', { code: 400 })
     await writes('bob', 'b1')
     expect(texts()).toEqual([])
+    expect(failures).toEqual(['getChatAdministrators'])
   })
 })
 

@@ -1,0 +1,229 @@
+import { SentinelError } from '../core/errors.js'
+import { shown } from '../core/show.js'
+import {
+  chatKey,
+  type Key,
+  keySubject,
+  keyText,
+  memberKey,
+  type Subject,
+  type SubjectRef,
+  subjectKey,
+} from '../core/subject.js'
+import type { Administration } from '../middleware/administration.js'
+import { BLOCKED } from '../middleware/block.js'
+import type { House } from '../middleware/house.js'
+import type { LimitState } from '../middleware/inspection.js'
+import { type MarkedSubject, markedSubjects } from '../storage/archive.js'
+import type { Mark, Storage } from '../storage/storage.js'
+import type { ActivityRecorder } from './activity.js'
+import type { Belonging, Belongings } from './belongings.js'
+
+/**
+ * Options of `guard.users.erase()`.
+ *
+ * @example
+ * ```ts
+ * import { type ErasureOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const options: ErasureOptions = { keepBlock: true }
+ * await sentinel().users.erase(1234567, options)
+ * ```
+ */
+export interface ErasureOptions {
+  /** A block holds on, with its reason: who was banned is not let in by asking to be forgotten. @default false */
+  readonly keepBlock?: boolean
+  /**
+   * Chats in which limits with `scope: 'member'` are forgotten at once, in memory and Postgres, which file them under digests;
+   * elsewhere they lapse by themselves. Redis needs no such list.
+   * @default none
+   */
+  readonly chats?: readonly number[]
+}
+
+/**
+ * What `guard.users.erase()` did. Names and places only: nothing that was erased is in it, but for the id of whoever it was about.
+ *
+ * @example
+ * ```ts
+ * import { type ErasureReport, sentinel } from 'grammy-sentinel'
+ *
+ * const line = ({ found, profiles, marks, values, kept }: ErasureReport) =>
+ *   `${found}: ${profiles} records, ${marks.length} marks, ${values.length} values; kept ${kept.length}`
+ * console.log(line(await sentinel().users.erase(1234567)))
+ * ```
+ */
+export interface ErasureReport {
+  readonly subject: SubjectRef
+  /** Whether there was anything but what limits count. */
+  readonly found: boolean
+  /** Records that were erased, one a bot at most: first and last seen, counts, data. */
+  readonly profiles: number
+  /** Marks that were taken away: blocks, registration, roles, in one chat too. `subject` is as `keyText()` writes it. */
+  readonly marks: readonly { readonly subject: string; readonly name: string }[]
+  /** Values that were erased: sessions, preferences, and what `include()` names. */
+  readonly values: readonly { readonly space: string; readonly key: string }[]
+  /** Marks that hold on, by `keepBlock`. */
+  readonly kept: readonly { readonly subject: string; readonly name: string }[]
+  /** No bot was met yet: what is kept by bot is erased for each as it comes. */
+  readonly waits: boolean
+}
+
+/**
+ * All that is kept of somebody, as plain JSON: what `guard.users.export()` gives.
+ *
+ * @example
+ * ```ts
+ * import { type PersonalData, sentinel } from 'grammy-sentinel'
+ *
+ * const data: PersonalData = await sentinel().users.export(1234567)
+ * console.log(JSON.stringify(data, null, 2))
+ * ```
+ */
+export interface PersonalData {
+  readonly version: 1
+  /** As `keyText()` writes it, such as `u1234567`. */
+  readonly subject: string
+  /** When it was put together, in milliseconds since 1970. */
+  readonly at: number
+  /** By bot: when they were seen, what they did, data of yours, and marks with their reasons. */
+  readonly bots: readonly {
+    readonly id: number
+    readonly profile?: {
+      readonly firstSeen: number
+      readonly lastSeen: number
+      readonly counts: Readonly<Record<string, number>>
+      readonly data: Readonly<Record<string, unknown>>
+    }
+    readonly marks: readonly ({ readonly subject: string; readonly name: string } & Mark)[]
+  }[]
+  /** Sessions, preferences, and what `include()` names. */
+  readonly values: readonly {
+    readonly space: string
+    readonly key: string
+    readonly value: unknown
+    readonly until?: number
+  }[]
+  /** What the limits of the first bot that was met count at the moment. */
+  readonly limits: readonly LimitState[]
+}
+
+/** All that is kept of one subject, wherever it is. */
+export class Personal {
+  constructor(
+    private readonly house: () => House,
+    private readonly administration: Administration,
+    private readonly recorder: ActivityRecorder,
+    private readonly belongings: Belongings,
+    private readonly limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
+  ) {}
+
+  async export(whom: Subject): Promise<PersonalData> {
+    const key = subjectKey(whom)
+    const { storage, bots, clock } = this.house()
+    const all: PersonalData['bots'][number][] = []
+    for (const { id } of bots.all()) {
+      const marks: PersonalData['bots'][number]['marks'][number][] = []
+      for (const { key: subject, names } of await marksIn(storage, id, keysOf(key))) {
+        for (const name of names) {
+          const mark = await storage.marks.get(id, subject, name)
+          if (mark !== undefined) marks.push({ subject: keyText(subject), name, ...mark })
+        }
+      }
+      const record = await storage.users.get(id, key)
+      if (record === undefined) all.push({ id, marks })
+      else {
+        const { key: _, ...profile } = record
+        all.push({ id, profile, marks })
+      }
+    }
+    const values: Belonging[] = []
+    for await (const value of this.belongings.of(storage, keySubject(key))) values.push(value)
+    const limits = bots.all().length === 0 ? [] : await this.limitsOf(keySubject(key))
+    return { version: 1, subject: keyText(key), at: clock(), bots: all, values, limits }
+  }
+
+  async erase(whom: Subject, options: ErasureOptions): Promise<ErasureReport> {
+    const key = subjectKey(whom)
+    const { keepBlock = false, chats = [] } = checked(options)
+    const keys = keysOf(key)
+    const places = chats.map((chat) => memberKey(key, chat))
+    const { storage, bots } = this.house()
+    const waits = bots.all().length === 0
+    const found = new Map<string, { readonly key: Key; readonly name: string }>()
+    let profiles = 0
+    for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
+      for (const { key: subject, names } of marked) {
+        for (const name of names) found.set(`${keyText(subject)} ${name}`, { key: subject, name })
+      }
+    }
+    const gone = [...found.values()].filter(({ name }) => !keepBlock || name !== BLOCKED)
+    const kept = [...found.values()].filter(({ name }) => keepBlock && name === BLOCKED)
+    for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
+    await this.house().forEachBot('users.erase', async (bot) => {
+      await this.recorder.forget(bot.id, key)
+      for (const each of keys) if (await storage.users.erase(bot.id, each)) profiles++
+      await storage.archive?.forget(bot.id, keys)
+      for (const each of [...keys, ...places]) await storage.reset(bot.id, each)
+    })
+    const values = await this.belongings.erase(storage, keySubject(key))
+    return {
+      subject: keySubject(key),
+      found: profiles > 0 || gone.length > 0 || values.length > 0,
+      profiles,
+      marks: gone.map(named),
+      values,
+      kept: kept.map(named),
+      waits,
+    }
+  }
+
+  private async markedByBot(
+    storage: Storage,
+    keys: readonly Key[],
+  ): Promise<readonly (readonly MarkedSubject[])[]> {
+    const all: (readonly MarkedSubject[])[] = []
+    for (const { id } of this.house().bots.all()) all.push(await marksIn(storage, id, keys))
+    return all
+  }
+}
+
+function named({ key, name }: { readonly key: Key; readonly name: string }): {
+  readonly subject: string
+  readonly name: string
+} {
+  return { subject: keyText(key), name }
+}
+
+/** A user, and the private chat with them, which has the same id. */
+function keysOf(key: Key): readonly Key[] {
+  const { kind, id } = keySubject(key)
+  return kind === 'user' ? [key, chatKey(id)] : [key]
+}
+
+/** A storage that cannot be looked through knows of a subject itself alone. */
+async function marksIn(
+  storage: Storage,
+  bot: number,
+  keys: readonly Key[],
+): Promise<readonly MarkedSubject[]> {
+  if (storage.archive !== undefined) return storage.archive.marksOf(bot, keys)
+  const found: [Key, string][] = []
+  for (const key of keys)
+    for (const name of (await storage.marks.of(bot, key)).keys()) found.push([key, name])
+  return markedSubjects(found)
+}
+
+function checked(options: ErasureOptions): ErasureOptions {
+  const { keepBlock = false, chats = [] } = options
+  if (typeof keepBlock !== 'boolean') {
+    throw new SentinelError('option.invalid', `erase.keepBlock: ${shown(keepBlock)} must be true or false.`)
+  }
+  if (!Array.isArray(chats) || !chats.every((chat) => Number.isSafeInteger(chat) && chat !== 0)) {
+    throw new SentinelError(
+      'option.invalid',
+      'erase.chats: it must be a list of chat ids, such as [-1001234567890].',
+    )
+  }
+  return { keepBlock, chats }
+}
