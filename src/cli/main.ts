@@ -4,11 +4,13 @@ import { type Command, type Terminal, UsageError } from './command.js'
 import { config } from './config.js'
 import { migrate } from './migrate.js'
 import { sql } from './sql.js'
+import { telegram } from './telegram.js'
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['config', config],
   ['migrate', migrate],
   ['sql', sql],
+  ['telegram', telegram],
 ])
 
 function help(): string {

@@ -21,8 +21,20 @@ import type { ClockSource } from './world/clock.js'
 export interface TelegramOptions {
   /** Default: 'real'. `'virtual'` stands still until advanced; a function is a clock of your own. */
   readonly clock?: ClockSource
-  /** Port on 127.0.0.1. Default: 0, any free one. */
+  /** Port to listen on. Default: 0, any free one. */
   readonly port?: number
+  /** Address to listen on. Default: 127.0.0.1, so that nobody but this machine gets to it. */
+  readonly host?: string
+  /**
+   * Names of this machine that requests may name in `Host`, besides those for itself; for instance that of a container.
+   * Default: none. With a `host` that others reach, its addresses are always good.
+   */
+  readonly hostNames?: readonly string[]
+  /**
+   * Serves the control API below `/control`, for tests in other languages; see `telegram.control`. Its token is made unless you
+   * give one of 16 characters or more. Default: false.
+   */
+  readonly control?: boolean | { readonly token: string }
   /** How long people wait for a bot, in real time. Default: 2s. */
   readonly patience?: Duration
   /** Real time before a failed webhook delivery is repeated; doubles each time. Default: 1s. */
@@ -34,6 +46,31 @@ export interface TelegramOptions {
    * is. `true` is as Telegram has it, an object changes some of it.
    */
   readonly limits?: boolean | FloodLimits
+}
+
+/**
+ * Where the control API is.
+ *
+ * @example
+ * ```ts
+ * import type { ControlAddress } from 'grammy-sentinel/testing'
+ *
+ * async function newUser({ url, token }: ControlAddress, first_name: string): Promise<unknown> {
+ *   const response = await fetch(`${url}/users`, {
+ *     method: 'POST',
+ *     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+ *     body: JSON.stringify({ first_name }),
+ *   })
+ *   return response.json()
+ * }
+ * export { newUser }
+ * ```
+ */
+export interface ControlAddress {
+  /** Such as `http://127.0.0.1:8081/control`. */
+  readonly url: string
+  /** For the header `Authorization: Bearer …`. */
+  readonly token: string
 }
 
 /**
@@ -83,6 +120,8 @@ export interface NewTelegramBot {
   readonly privacy?: boolean
   /** Whether requests to join come to it with a `query_id`, to be answered within ten seconds. Default: false. */
   readonly joinRequestQueries?: boolean
+  /** Whether it is told which of its inline results somebody picked. Default: true, whereas BotFather's is false. */
+  readonly inlineFeedback?: boolean
   readonly id?: number
 }
 
@@ -126,6 +165,8 @@ export interface NewGroup {
   readonly username?: string
   /** Gives it topics; a channel has none. Default: false. */
   readonly forum?: boolean
+  /** A basic group, as people make them: without topics and restrictions, until somebody upgrades it. Default: false. */
+  readonly basic?: boolean
   readonly id?: number
 }
 

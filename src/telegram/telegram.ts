@@ -8,8 +8,17 @@ import type { Faults } from './bot-api/faults.js'
 import { fetchFrom } from './bot-api/fetch.js'
 import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
-import { type RunningServer, serve } from './bot-api/server.js'
-import type { NewChannel, NewGroup, NewTelegramBot, NewUser, RawUpdate, TelegramOptions } from './options.js'
+import { type Front, type RunningServer, serve } from './bot-api/server.js'
+import type { NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
+import type {
+  ControlAddress,
+  NewChannel,
+  NewGroup,
+  NewTelegramBot,
+  NewUser,
+  RawUpdate,
+  TelegramOptions,
+} from './options.js'
 import { Person } from './people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
 import { Patience } from './people/waiting.js'
@@ -49,15 +58,22 @@ export class Telegram {
    * host in the URL will do.
    */
   readonly fetch: typeof fetch
+  /** Where the control API is, and its token; undefined unless `startTelegram({ control })` asked for it. */
+  readonly control: ControlAddress | undefined
+  /** @internal */
+  readonly parts: Parts
   readonly #world: World
   readonly #api: BotApi
   readonly #patience: Patience
   readonly #server: RunningServer | undefined
   readonly #running: RunningBots
+  readonly #faces: TelegramMtproto[] = []
   readonly #recordings: Recording[] = []
 
   /** @internal */
-  constructor({ world, api, patience }: Parts, server?: RunningServer) {
+  constructor({ world, api, patience }: Parts, server?: RunningServer, control?: ControlAddress) {
+    this.parts = { world, api, patience }
+    this.control = control
     this.#world = world
     this.#api = api
     this.#patience = patience
@@ -90,8 +106,13 @@ export class Telegram {
   }
 
   createGroup(options: NewGroup): TelegramGroup {
+    if (options.basic === true && (options.forum === true || options.username !== undefined))
+      throw new SentinelError(
+        'telegram.invalid',
+        'createGroup: a basic group has neither topics nor a username. Leave out forum and username, or basic.',
+      )
     const forum = options.forum === true ? newForum() : undefined
-    const room = this.#world.addSharedChat('supergroup', options, forum)
+    const room = this.#world.addSharedChat(options.basic === true ? 'group' : 'supergroup', options, forum)
     this.#settle(room, options)
     return new TelegramGroup(this.#world, room)
   }
@@ -124,7 +145,7 @@ export class Telegram {
   }
 
   /**
-   * Resolves with the first answered call of the method, made already or yet to come.
+   * Resolves with the first answered call of the method (`'*'`: of any), made already or yet to come.
    *
    * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people).
    */
@@ -133,10 +154,10 @@ export class Telegram {
     options: { readonly where?: (call: BotCall) => boolean; readonly timeout?: Duration } = {},
   ): Promise<BotCall> {
     const { where = () => true, timeout } = options
-    const isMeant = (call: BotCall) => call.method.toLowerCase() === method.toLowerCase()
+    const isMeant = (call: BotCall) => method === '*' || call.method.toLowerCase() === method.toLowerCase()
     return this.#patience.until({
       find: (news?: BotCall) => {
-        const candidates = news === undefined ? this.calls(method) : [news].filter(isMeant)
+        const candidates = (news === undefined ? this.calls() : [news]).filter(isMeant)
         return candidates.find((call) => call.result !== undefined && where(call))
       },
       watch: (listener) => this.#api.log.watch(listener),
@@ -229,6 +250,17 @@ export class Telegram {
   }
 
   /**
+   * Lets clients of MTProto in as well: a data centre on 127.0.0.1, over the same people, chats and messages. It needs the packages that
+   * `grammy-sentinel/mtproto` does, and loads them with its first use. `close()` ends it.
+   */
+  async mtproto(options: NewMtproto = {}): Promise<TelegramMtproto> {
+    const { serveMtproto } = await import('./mtproto/mtproto.js')
+    const face = await serveMtproto(this.#world, options)
+    this.#faces.push(face)
+    return face
+  }
+
+  /**
    * Ends everything: bots that it `runs` are stopped, other polls that wait get 409, webhooks stop, and who still waits is
    * told so.
    *
@@ -239,6 +271,7 @@ export class Telegram {
     await stopped.finally(async () => {
       this.#api.close()
       this.#patience.close()
+      await Promise.all(this.#faces.splice(0).map((face) => face.close()))
       await this.#server?.close()
     })
     this.#running.complain()
@@ -262,6 +295,8 @@ interface Parts {
   readonly api: BotApi
   readonly patience: Patience
 }
+
+type WithoutPort = Omit<TelegramOptions, 'port' | 'host' | 'hostNames' | 'control'>
 
 /** Where a Telegram within the process seems to be; such names lead nowhere (RFC 2606). */
 const NOWHERE = 'http://telegram.invalid'
@@ -291,7 +326,7 @@ const NOWHERE = 'http://telegram.invalid'
  * await telegram.close()
  * ```
  */
-export function createTelegram(options: Omit<TelegramOptions, 'port'> = {}): Telegram {
+export function createTelegram(options: WithoutPort = {}): Telegram {
   return new Telegram(partsFrom(options, 'createTelegram'))
 }
 
@@ -326,7 +361,16 @@ export function createTelegram(options: Omit<TelegramOptions, 'port'> = {}): Tel
  */
 export async function startTelegram(options: TelegramOptions = {}): Promise<Telegram> {
   const parts = partsFrom(options, 'startTelegram')
-  return new Telegram(parts, await serve(parts.api, options.port ?? 0))
+  const { port = 0, host = '127.0.0.1', hostNames: names = [], control = false } = options
+  // Loaded for those who want it: the control API reads what it is sent by schemas.
+  const made = control === false ? undefined : await import('./control/control.js')
+  const token = made?.controlToken(typeof control === 'object' ? control.token : undefined)
+  let front: Front | undefined
+  const server = await serve(parts.api, { port, host, names }, () => front)
+  if (made === undefined || token === undefined) return new Telegram(parts, server)
+  const telegram = new Telegram(parts, server, { url: `${server.apiRoot}/control`, token })
+  front = new made.Control(telegram, token)
+  return telegram
 }
 
 function partsFrom(options: TelegramOptions, what: string): Parts {

@@ -3,7 +3,7 @@ import type { BotAccount } from '../world/accounts.js'
 import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'
-import { type BotCall, CallLog, type CallResult, type RecordedCall } from './calls.js'
+import { type BotCall, CallLog, type CallResult } from './calls.js'
 import { runChecked, updateInspector } from './checks.js'
 import { Addresses } from './courier.js'
 import { FaultPlan } from './faults.js'
@@ -58,13 +58,12 @@ export class BotApi {
   async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
     const method = methodNamed(name)
     if (method === undefined) return failure(404, 'Not Found: method not found')
-    const call: RecordedCall = {
+    const call = this.log.add({
       bot: { id: bot.id, username: bot.me.username },
       method,
       params: params.describe(),
       at: this.world.clock.now(),
-    }
-    this.log.add(call)
+    })
     const strike = this.faults.take(method, { bot, params })
     if (strike !== undefined && strike.delay > 0) {
       // The wait ends early when either side hangs up; then there is nobody left to answer.

@@ -12,6 +12,8 @@ import type { Ms } from '../../core/duration.js'
  * ```
  */
 export interface BotCall {
+  /** Counts all calls, from 1. */
+  readonly number: number
   readonly bot: { readonly id: number; readonly username: string }
   /** As Telegram spells it, however the bot did: `sendMessage`. */
   readonly method: string
@@ -50,13 +52,16 @@ export type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
 /** The last ten thousand calls, in the order they came in. */
 export class CallLog {
   readonly #calls: RecordedCall[] = []
+  #count = 0
   readonly #listeners = new Set<(call: BotCall) => void>()
   readonly #newsListeners = new Set<(call: BotCall) => void>()
 
-  add(call: RecordedCall): void {
+  add(told: Omit<RecordedCall, 'number'>): RecordedCall {
+    const call = { number: ++this.#count, ...told }
     this.#calls.push(call)
     for (const listener of this.#newsListeners) listener(call)
     if (this.#calls.length > KEPT_AT_MOST) this.#calls.shift()
+    return call
   }
 
   finish(call: RecordedCall, result: CallResult): void {

@@ -101,7 +101,7 @@ export interface Target {
   readonly params: Params
 }
 
-const KNOWN = [
+export const FAULT_FIELDS = [
   'code',
   'description',
   'retryAfter',
@@ -151,8 +151,8 @@ export class FaultPlan implements Faults {
 
 function checkFault(fault: Fault): void {
   for (const name of Object.keys(fault))
-    if (!(KNOWN as readonly string[]).includes(name)) {
-      const meant = nearest(name, KNOWN)
+    if (!(FAULT_FIELDS as readonly string[]).includes(name)) {
+      const meant = nearest(name, FAULT_FIELDS)
       throw invalid(
         `${JSON.stringify(name)} is nothing a fault has.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`,
       )

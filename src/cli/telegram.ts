@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util'
+import { SentinelError } from '../core/errors.js'
+import type { Telegram } from '../telegram/telegram.js'
+import { type Command, type Terminal, UsageError } from './command.js'
+
+const TOKEN = 'TELEGRAM_CONTROL_TOKEN'
+
+/** `grammy-sentinel telegram`: a Telegram of one's own, for bots in any language. */
+export const telegram: Command = {
+  summary: 'Serves a Telegram of your own, to test bots of any language with',
+  usage: [
+    'Usage: grammy-sentinel telegram [--port PORT] [--host ADDRESS] [--host-name NAME]... [--bot USERNAME]...',
+    '                                [--clock real|virtual] [--limits] [--json]',
+    '',
+    'Serves the Bot API, and below /control an API that creates people and chats, lets people act and tells what bots did.',
+    'It forgets everything when it ends, which it does when interrupted (Ctrl+C) or terminated.',
+    '',
+    '        --port       where it listens; 8081 unless said, 0 is any free one',
+    '        --host       the address it listens on; 127.0.0.1 unless said, which only this machine reaches',
+    '        --host-name  a name of this machine that requests may use, such as that of a container; may be repeated',
+    '        --bot        creates a bot and prints its token; may be repeated',
+    "        --clock      'virtual' stands still until it is advanced; 'real' unless said",
+    '        --limits     answers 429 to bots that send faster than Telegram lets them',
+    '        --json       prints where it is and its tokens as one line of JSON',
+    '',
+    `The control API asks for a token: that in the environment's ${TOKEN}, or one that is made and printed.`,
+    '',
+    'Exit codes: 0 ended when told to, 1 could not listen, 2 wrong usage.',
+  ].join('\n'),
+  async run(args, terminal) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        port: { type: 'string', default: '8081' },
+        host: { type: 'string', default: '127.0.0.1' },
+        'host-name': { type: 'string', multiple: true, default: [] },
+        bot: { type: 'string', multiple: true, default: [] },
+        clock: { type: 'string', default: 'real' },
+        limits: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+      allowPositionals: false,
+    })
+    const { clock } = values
+    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535)
+      throw new UsageError('--port takes a number from 0 to 65535.')
+    if (clock !== 'real' && clock !== 'virtual') throw new UsageError('--clock takes real or virtual.')
+    const token = terminal.env[TOKEN]
+    const ended = new Promise<void>((resolve) => {
+      process.once('SIGTERM', resolve)
+      process.once('SIGINT', resolve)
+    })
+    // Loaded for this command alone: the others answer sooner without.
+    const { startTelegram } = await import('../telegram/telegram.js')
+    let served: Telegram | undefined
+    try {
+      served = await startTelegram({
+        port: Number(values.port),
+        host: values.host,
+        hostNames: values['host-name'],
+        clock,
+        limits: values.limits,
+        control: token === undefined || token === '' ? true : { token },
+      })
+      present(served, values.bot, values.json, terminal)
+    } catch (error) {
+      await served?.close()
+      if (error instanceof SentinelError) throw new UsageError(error.message)
+      if (!(error instanceof Error && 'code' in error)) throw error
+      terminal.err(
+        `Cannot listen on ${values.host}, port ${values.port}: ${String(error.code)}. Try another --port.`,
+      )
+      return 1
+    }
+    await ended
+    await served.close()
+    return 0
+  },
+}
+
+function present(served: Telegram, usernames: readonly string[], asJson: boolean, terminal: Terminal): void {
+  const bots = usernames.map((username) => served.createBot({ username }))
+  const { apiRoot, control } = served
+  if (asJson) {
+    const told = bots.map(({ id, username, token }) => ({ id, username, token }))
+    terminal.out(JSON.stringify({ api_root: apiRoot, control, bots: told }))
+    return
+  }
+  terminal.out(`Bot API:  ${apiRoot} (its document: ${apiRoot}/openapi.json)`)
+  terminal.out(`Control:  ${control?.url} (its document: ${control?.url}/openapi.json)`)
+  terminal.out(`          Authorization: Bearer ${control?.token}`)
+  for (const { username, token } of bots) terminal.out(`@${username}: ${token}`)
+}

@@ -1,0 +1,329 @@
+import type {
+  ChatAdministratorRights,
+  ChatPermissions,
+  ForumTopic,
+  Message,
+  ReactionTypeEmoji,
+} from 'grammy/types'
+import { z } from 'zod'
+import { ChannelPresence, GroupPresence, MemberPresence } from '../people/member-presence.js'
+import type { Presence } from '../people/presence.js'
+import type { Content } from '../world/posting.js'
+import { accountId, chatId, duration, given, messageId, text, wait } from './inputs.js'
+import { Problem } from './problem.js'
+import type { Stage } from './stage.js'
+
+/** Who acts, and where. */
+interface Actor {
+  readonly who: number
+  readonly in?: number | undefined
+  readonly to?: number | undefined
+  readonly anonymously?: boolean | undefined
+  readonly as?: number | undefined
+  readonly in_topic?: number | undefined
+}
+
+const actor = {
+  who: accountId.describe('The person who acts.'),
+  in: chatId.optional().describe('The group or channel they act in.'),
+  to: accountId.optional().describe('The bot they act towards, in private.'),
+  anonymously: z.boolean().optional().describe('As the group itself; takes an administrator.'),
+  as: chatId.optional().describe('As a channel of theirs.'),
+  in_topic: z.int().positive().optional().describe('message_thread_id of a topic.'),
+}
+
+interface Deed {
+  readonly schema: z.ZodObject
+  readonly run: (stage: Stage, input: never) => Promise<unknown>
+}
+
+function deed<Name extends string, Shape extends z.ZodRawShape>(
+  does: Name,
+  summary: string,
+  shape: Shape,
+  run: (stage: Stage, input: z.output<z.ZodObject<Shape>> & Actor) => Promise<unknown>,
+): Deed {
+  const schema = z.strictObject({ does: z.literal(does), ...actor, ...shape }).describe(summary)
+  return { schema, run: run as Deed['run'] }
+}
+
+/** The person where they act: anybody in any chat. */
+function presence(stage: Stage, { who, in: room, to, anonymously, as: voice, in_topic }: Actor): Presence {
+  const person = stage.person(who)
+  if ((room === undefined) === (to === undefined))
+    throw new Problem(400, 'input.invalid', 'Say where: in (a group or channel) or to (a bot), one of them.')
+  if (to !== undefined) return person.to(stage.bot(to))
+  const place = stage.place(room as number)
+  if (place.kind === 'channel') return person.in(place)
+  const there = person.in(place)
+  if (voice !== undefined) return there.as(stage.channel(voice))
+  if (anonymously === true) return there.anonymously()
+  return in_topic === undefined ? there : there.inTopic(topic(in_topic))
+}
+
+function member(stage: Stage, input: Actor): MemberPresence {
+  const there = presence(stage, { ...input, anonymously: undefined, as: undefined, in_topic: undefined })
+  if (there instanceof MemberPresence) return there
+  throw new Problem(400, 'input.invalid', 'That is done in a group or channel: say in, not to.')
+}
+
+function groupMember(stage: Stage, input: Actor): GroupPresence {
+  const there = member(stage, input)
+  if (there instanceof GroupPresence) return there
+  throw new Problem(400, 'input.invalid', 'That is done in a group; this is a channel.')
+}
+
+function bot(stage: Stage, { to }: Actor) {
+  if (to === undefined) throw new Problem(400, 'input.invalid', 'Say to which bot: to.')
+  return stage.bot(to)
+}
+
+/** A message is found by its id and chat; whatever else it says here does not matter. */
+function message(stage: Stage, { who, in: room, to }: Actor, id: number): Message {
+  const chat = { id: room ?? (to === undefined ? 0 : stage.person(who).id) }
+  return { message_id: id, chat } as Message
+}
+
+function topic(id: number): ForumTopic {
+  return { message_thread_id: id, name: '', icon_color: 0 } as unknown as ForumTopic
+}
+
+const some = { message_id: messageId }
+const whom = { whom: accountId.describe('Whom it is done to.') }
+const nothing = {}
+
+export const DEEDS: readonly Deed[] = [
+  deed(
+    'sends',
+    'Sends a text, perhaps in answer to a message.',
+    { text, reply_to: messageId.optional() },
+    (stage, input) =>
+      input.reply_to === undefined
+        ? presence(stage, input).sends(input.text)
+        : presence(stage, input).replies(message(stage, input, input.reply_to), input.text),
+  ),
+  deed(
+    'sends_photo',
+    'Sends a photo; the name stands for the picture.',
+    { name: text, caption: text.optional() },
+    (stage, input) => presence(stage, input).sendsPhoto(input.name, given({ caption: input.caption })),
+  ),
+  deed(
+    'sends_document',
+    'Sends a file of this content.',
+    {
+      name: text,
+      content: z.string().optional(),
+      type: z.string().max(100).optional(),
+      caption: text.optional(),
+    },
+    (stage, input) => {
+      const { caption, content, type } = input
+      return presence(stage, input).sendsDocument(input.name, given({ caption, content, type }))
+    },
+  ),
+  deed(
+    'sends_album',
+    'Sends two to ten photos at once.',
+    { names: z.array(text), caption: text.optional() },
+    (stage, input) => presence(stage, input).sendsAlbum(input.names, given({ caption: input.caption })),
+  ),
+  deed(
+    'sends_poll',
+    'Sends a poll; with correct, the place of an option, a quiz.',
+    {
+      question: text,
+      options: z.array(text),
+      is_anonymous: z.boolean().optional(),
+      allows_multiple: z.boolean().optional(),
+      correct: z.int().optional(),
+    },
+    (stage, input) => {
+      const { is_anonymous: isAnonymous, allows_multiple: allowsMultiple, correct } = input
+      const terms = given({ isAnonymous, allowsMultiple, correct })
+      return presence(stage, input).sendsPoll(input.question, input.options, terms)
+    },
+  ),
+  deed(
+    'sends_content',
+    "Sends anything a message can hold, in the Bot API's words.",
+    { content: z.record(z.string(), z.unknown()) },
+    (stage, input) => presence(stage, input).sendsContent(input.content as Content),
+  ),
+  deed(
+    'votes',
+    'Votes for options, by their text or place.',
+    { ...some, options: z.array(z.union([text, z.int()])) },
+    (stage, input) => presence(stage, input).votes(message(stage, input, input.message_id), ...input.options),
+  ),
+  deed('stops_poll', 'Ends a poll of their own.', some, (stage, input) =>
+    presence(stage, input).stopsPoll(message(stage, input, input.message_id)),
+  ),
+  deed('edits', 'Changes the text of their own message.', { ...some, text }, (stage, input) =>
+    presence(stage, input).edits(message(stage, input, input.message_id), input.text),
+  ),
+  deed('deletes', 'Deletes a message.', some, (stage, input) =>
+    presence(stage, input).deletes(message(stage, input, input.message_id)),
+  ),
+  deed('pins', 'Pins a message.', some, (stage, input) =>
+    presence(stage, input).pins(message(stage, input, input.message_id)),
+  ),
+  deed('unpins', 'Unpins a message.', some, (stage, input) =>
+    presence(stage, input).unpins(message(stage, input, input.message_id)),
+  ),
+  deed(
+    'reacts',
+    'Sets their reaction; without an emoji takes it back.',
+    { ...some, emoji: text.optional() },
+    (stage, input) =>
+      presence(stage, input).reacts(
+        message(stage, input, input.message_id),
+        input.emoji as ReactionTypeEmoji['emoji'] | undefined,
+      ),
+  ),
+  deed(
+    'taps',
+    'Taps a button, named by its text or callback data; with wait, waits for the answer.',
+    { ...some, button: text, wait: wait.optional() },
+    async (stage, input) => {
+      const tap = await presence(stage, input).taps(message(stage, input, input.message_id), input.button)
+      return {
+        query: tap.query,
+        ...(input.wait !== undefined && { answer: await tap.answeredWithin(input.wait) }),
+      }
+    },
+  ),
+  deed(
+    'asks',
+    'Types @bot query; with wait, waits for the answer.',
+    { query: z.string().max(256), offset: z.string().max(64).optional(), wait: wait.optional() },
+    async (stage, input) => {
+      const options = given({ offset: input.offset })
+      const asked = await stage.person(input.who).asks(bot(stage, input), input.query, options)
+      return {
+        query: asked.query,
+        ...(input.wait !== undefined && { answer: await asked.answeredWithin(input.wait) }),
+      }
+    },
+  ),
+  deed(
+    'pays',
+    'Pays the bot; with wait, waits until it agrees or not.',
+    {
+      payload: text,
+      amount: z.int().positive(),
+      currency: z.string().length(3).optional(),
+      wait: wait.optional(),
+    },
+    async (stage, input) => {
+      const { payload, amount, currency } = input
+      const payment = await stage
+        .person(input.who)
+        .pays(bot(stage, input), given({ payload, amount, currency }))
+      const answer = input.wait === undefined ? undefined : await payment.answeredWithin(input.wait)
+      return { query: payment.query, answer, receipt: payment.receipt }
+    },
+  ),
+  deed('blocks', 'Blocks the bot.', nothing, (stage, input) =>
+    stage.person(input.who).blocks(bot(stage, input)),
+  ),
+  deed('unblocks', 'Lets the bot write again.', nothing, (stage, input) =>
+    stage.person(input.who).unblocks(bot(stage, input)),
+  ),
+  deed(
+    'joins_by',
+    "Follows an invite link; answers 'joined' or 'requested'.",
+    { link: text, bio: z.string().optional() },
+    async (stage, input) => stage.person(input.who).joinsBy(input.link, given({ bio: input.bio })),
+  ),
+  deed('posts', 'Posts a text in a channel.', { text }, (stage, input) => {
+    const there = member(stage, input)
+    if (there instanceof ChannelPresence) return there.posts(input.text)
+    throw new Problem(400, 'input.invalid', 'That is done in a channel; this is a group: sends.')
+  }),
+  deed('joins', 'Comes in.', nothing, (stage, input) => member(stage, input).joins()),
+  deed('leaves', 'Goes.', nothing, (stage, input) => member(stage, input).leaves()),
+  deed('requests_to_join', 'Asks to be let in.', { bio: z.string().optional() }, (stage, input) =>
+    member(stage, input).requestsToJoin(given({ bio: input.bio })),
+  ),
+  deed('approves', 'Lets somebody in who asked.', whom, (stage, input) =>
+    member(stage, input).approves(somebody(stage, input.whom)),
+  ),
+  deed('declines', 'Turns somebody away who asked.', whom, (stage, input) =>
+    member(stage, input).declines(somebody(stage, input.whom)),
+  ),
+  deed('adds', 'Brings somebody in: a person or a bot.', whom, (stage, input) =>
+    member(stage, input).adds(somebody(stage, input.whom)),
+  ),
+  deed(
+    'bans',
+    'Bans somebody, for ever or for a while.',
+    { ...whom, for: duration.optional() },
+    (stage, input) => member(stage, input).bans(somebody(stage, input.whom), given({ for: input.for })),
+  ),
+  deed('unbans', 'Lifts a ban.', whom, (stage, input) =>
+    member(stage, input).unbans(somebody(stage, input.whom)),
+  ),
+  deed(
+    'restricts',
+    'Restricts somebody: permissions left out are taken away.',
+    { ...whom, permissions: z.record(z.string(), z.boolean()).default({}), for: duration.optional() },
+    (stage, input) => {
+      const permissions = input.permissions as ChatPermissions
+      return member(stage, input).restricts(
+        somebody(stage, input.whom),
+        permissions,
+        given({ for: input.for }),
+      )
+    },
+  ),
+  deed(
+    'promotes',
+    'Makes somebody an administrator: with all rights, or these.',
+    { ...whom, rights: z.record(z.string(), z.boolean()).optional() },
+    (stage, input) =>
+      member(stage, input).promotes(
+        somebody(stage, input.whom),
+        input.rights as Partial<ChatAdministratorRights> | undefined,
+      ),
+  ),
+  deed('demotes', 'Makes an administrator a member again.', whom, (stage, input) =>
+    member(stage, input).demotes(somebody(stage, input.whom)),
+  ),
+  deed(
+    'makes_invite_link',
+    'Makes an invite link.',
+    {
+      name: z.string().max(32).optional(),
+      for: duration.optional(),
+      member_limit: z.int().positive().optional(),
+      creates_join_request: z.boolean().optional(),
+    },
+    (stage, input) => {
+      const { name, member_limit: memberLimit, creates_join_request: createsJoinRequest } = input
+      const terms = given({ name, for: input.for, memberLimit, createsJoinRequest })
+      return member(stage, input).makesInviteLink(terms)
+    },
+  ),
+  deed('creates_topic', 'Opens a topic in a forum.', { name: text }, (stage, input) =>
+    groupMember(stage, input).createsTopic(input.name),
+  ),
+]
+
+function somebody(stage: Stage, id: number) {
+  return { account: stage.account(id) }
+}
+
+const schemas = DEEDS.map(({ schema }) => schema) as unknown as [z.ZodObject, ...z.ZodObject[]]
+
+/** What somebody does, by its name in `does`. */
+export const deedSchema = z.discriminatedUnion('does', schemas as never)
+
+const BY_NAME = new Map(DEEDS.map(({ schema, run }) => [(schema.shape.does as z.ZodLiteral).value, run]))
+
+export const DEED_NAMES: readonly string[] = [...BY_NAME.keys()].map(String)
+
+export async function act(stage: Stage, input: { readonly does: string }): Promise<unknown> {
+  const run = BY_NAME.get(input.does)
+  return (await run?.(stage, input as never)) ?? null
+}
