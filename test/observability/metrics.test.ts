@@ -73,7 +73,7 @@ describe('what Prometheus is told', () => {
     expect(await of({ guard: 'throttle', step: 'check' })).toBeGreaterThan(0)
     expect(await of({ guard: 'block', step: 'check' })).toBe(2)
     expect(await of({ guard: 'membership', step: 'observe' })).toBe(2)
-    expect(await of({ guard: 'auth', step: 'admit' })).toBe(1)
+    expect(await of({ guard: 'auth', step: 'admit' })).toBe(2)
     expect(await seriesOf(seen, 'sentinel_storage_duration_seconds_count', { operation: 'evaluate' })).toBe(2)
     const bounds = (await scraped(seen))
       .get('sentinel_storage_duration_seconds')
@@ -116,6 +116,21 @@ describe('what Prometheus is told', () => {
     expect(await seriesOf(seen, 'sentinel_guard_duration_seconds_count', { guard: 'throttle' })).toBe(2)
     expect(await seriesOf(seen, 'sentinel_verdicts_total', { guard: 'throttle' })).toBe(1)
   })
+})
+
+test('hooks are timed by name and point, with how they ended', async () => {
+  const stage = desk()
+  const seen = metrics(stage.guard)
+  stage.guard.hook('before:throttle', async function counting() {})
+  stage.guard.hook('before:throttle', function failing() {
+    throw new Error('no')
+  })
+  stage.guard.on('error', () => undefined)
+  await stage.says(7, 'a')
+  const of = (hook: string, outcome: string) =>
+    seriesOf(seen, 'sentinel_hook_duration_seconds_count', { hook, outcome })
+  expect(await of('before:throttle counting', 'done')).toBe(1)
+  expect(await of('before:throttle failing', 'failed')).toBe(1)
 })
 
 test('denials in shadow are told apart', async () => {

@@ -140,5 +140,6 @@ function discreet(parent: Logger, tell: Redaction): Logger {
   const own = (parent as Logger & { [formattersSym]?: Formatters })[formattersSym]?.log
   const log = (entry: object): object =>
     tell((own === undefined ? entry : own(entry)) as Record<string, unknown>)
-  return parent.child({}, { formatters: { log } })
+  // What is left of an error by then is told as it is: pino's own serializer would take it for an object of no class.
+  return parent.child({}, { formatters: { log }, serializers: { err: (error: unknown) => error } })
 }

@@ -135,7 +135,7 @@ export class Metering implements Source {
     if (kind === 'guard') this.guardTimes.of(name, part).observe(seconds)
     else if (kind === 'storage') this.storageTimes.of(name, outcome).observe(seconds)
     else if (kind === 'background') this.backgroundTimes.of(name, outcome).observe(seconds)
-    else this.hookTimes.of(name, outcome).observe(seconds)
+    // Hooks tell themselves how they ended, which is more than whether they threw.
   }
 
   async samples(metric: MetricName): Promise<Iterable<Sample>> {

@@ -57,10 +57,6 @@ export class Tracing implements Probe {
           'sentinel.reason': reason,
         })
       },
-      'hook.ran': ({ name, point, ms, outcome }) => {
-        const attributes = { 'sentinel.hook.point': point, 'sentinel.outcome': outcome }
-        this.past(`sentinel.hook ${name}`, steadyClock() - ms, attributes)
-      },
     }
   }
 
@@ -127,11 +123,11 @@ export class Tracing implements Probe {
     let told = ''
     for (let i = 0; i <= last; i++) {
       const { guard } = checks[i] as Plan['checks'][number]
-      // The checks of one guard stand together; it is as its last one is.
-      if (costs[i] === 0 || guard === told || (checks[i + 1]?.guard === guard && i < last)) continue
+      // The checks of one guard stand together, and are one answer.
+      if (costs[i] === 0 || guard === told) continue
       told = guard
       const shadow = shadowRefusals.some((index) => checks[index]?.guard === guard)
-      const outcome = i === refusedBy ? 'refused' : shadow ? 'shadow' : 'passed'
+      const outcome = checks[refusedBy]?.guard === guard ? 'refused' : shadow ? 'shadow' : 'passed'
       this.past(`sentinel.guard ${guard}`, started, { 'sentinel.outcome': outcome, 'sentinel.step': 'check' })
     }
   }

@@ -1,0 +1,185 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { systemClock, systemTimers } from '../../src/core/clock.js'
+import { sentinel } from '../../src/index.js'
+import { type HealthOptions, health } from '../../src/observability/health/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { type Desk, desk, later } from '../sentinel-desk.js'
+import { startRedis } from '../servers/redis.js'
+import { until } from '../servers/until.js'
+
+function watched(options: HealthOptions = {}, guarded: Parameters<typeof desk>[0] = {}) {
+  const stage: Desk = desk(guarded)
+  const { clock, timers } = stage.time
+  const probes = health(stage.guard, { clock, steady: clock, timers, ...options })
+  return { stage, probes }
+}
+
+test('a process at work is live and ready', async () => {
+  const { stage, probes } = watched()
+  expect(await probes.check()).toEqual({
+    live: true,
+    ready: true,
+    problems: [],
+    storage: { kind: 'memory', ok: true },
+    lagMs: 0,
+  })
+  await stage.says(7, 'a')
+  expect((await probes.check()).lastUpdateAt).toBe(stage.time.now)
+})
+
+/** Time that passes without anything being run, until it is. */
+class Standing {
+  now = 0
+  private due: { readonly at: number; readonly run: () => void }[] = []
+  readonly timers = {
+    after: (ms: number, run: () => void) => {
+      const timer = { at: this.now + ms, run }
+      this.due.push(timer)
+      return () => {
+        this.due = this.due.filter((other) => other !== timer)
+      }
+    },
+  }
+
+  get armed(): number {
+    return this.due.length
+  }
+
+  runs(): void {
+    for (const timer of this.due.splice(0)) {
+      if (timer.at <= this.now) timer.run()
+      else this.due.push(timer)
+    }
+  }
+
+  passes(ms: number): void {
+    for (let left = ms; left > 0; left -= 100) {
+      this.now += 100
+      this.runs()
+    }
+  }
+}
+
+test('an event loop that is late is not ready, one that stood is not live, and both are forgiven in time', async () => {
+  const time = new Standing()
+  const probes = health(sentinel(), {
+    maxLag: '1s',
+    deadLag: '10s',
+    timers: time.timers,
+    steady: () => time.now,
+  })
+  time.now += 3000
+  time.runs()
+  expect(await probes.check()).toMatchObject({ live: true, ready: false, problems: ['lag'], lagMs: 2500 })
+  time.passes(29_000)
+  expect((await probes.check()).ready).toBe(false)
+  time.passes(2000)
+  expect((await probes.check()).ready).toBe(true)
+  // Asked before the timer could tell.
+  time.now += 20_000
+  expect(await probes.check()).toMatchObject({ live: false, ready: false, problems: ['lag'] })
+  probes.close()
+  time.runs()
+  expect(time.armed).toBe(0)
+})
+
+test('a bot that is never quiet is not live when no update comes', async () => {
+  const { stage, probes } = watched({ maxSilence: '1m' })
+  await stage.says(7, 'a')
+  stage.time.advance(60_000)
+  expect((await probes.check()).live).toBe(true)
+  stage.time.advance(1)
+  expect(await probes.check()).toMatchObject({ live: false, problems: ['silence'] })
+  await stage.says(7, 'b')
+  expect((await probes.check()).live).toBe(true)
+})
+
+test('a storage that does not tell in time is not waited for', async () => {
+  const storage = { ...later(), health: () => new Promise<never>(() => undefined) }
+  const { stage, probes } = watched({ timeout: '2s' }, { storage })
+  stage.guard.on('error', () => undefined)
+  const checking = probes.check()
+  stage.time.advance(2000)
+  expect(await checking).toMatchObject({ live: true, ready: false })
+  await stage.guard.close()
+})
+
+test('whoever asks often is given the same answer for a while', async () => {
+  let asked = 0
+  const guard = sentinel()
+  const observed = {
+    probe: guard.probe.bind(guard),
+    on: guard.on.bind(guard),
+    health: () => {
+      asked++
+      return guard.health()
+    },
+  }
+  let now = 0
+  const timers = { after: () => () => undefined }
+  const probes = health(observed, { maxAge: '1s', steady: () => now, timers })
+  await Promise.all([probes.check(), probes.check()])
+  await probes.check()
+  expect(asked).toBe(1)
+  now = 1000
+  await probes.check()
+  expect(asked).toBe(2)
+})
+
+test('Redis goes and comes back: not ready, and ready again', async () => {
+  const server = await startRedis()
+  const storage = redis(server.url)
+  const { guard, says } = desk({ storage, clock: systemClock, timers: systemTimers })
+  guard.on('storage.down', () => undefined)
+  guard.on('storage.up', () => undefined)
+  guard.on('error', () => undefined)
+  const strict = health(guard, { maxAge: 0, maxLag: '1m', deadLag: '1m' })
+  const lenient = health(guard, { maxAge: 0, maxLag: '1m', deadLag: '1m', whileDown: 'ready' })
+  await until('it is ready', async () => (await strict.check()).ready)
+  await server.kill()
+  await until('its breaker opens', async () => {
+    await says(7, 'decided in memory')
+    return (await strict.check()).storage.circuit === 'open'
+  })
+  expect(await strict.check()).toMatchObject({ live: true, ready: false, storage: { ok: false } })
+  expect((await strict.check()).problems).toEqual(['storage.down', 'circuit.open'])
+  expect((await lenient.check()).ready).toBe(true)
+  await server.restart()
+  await until('it is ready again', async () => (await strict.check()).ready)
+  strict.close()
+  lenient.close()
+  await guard.close()
+  await storage.close()
+  await server.stop()
+}, 60_000)
+
+test('load balancers ask by node:http and fetch', async () => {
+  const { stage, probes } = watched(
+    { maxSilence: '1h' },
+    { storage: { ...later(), health: async () => ({ ok: false, kind: 'far' }) } },
+  )
+  const server = createServer(probes.handler).listen(0, '127.0.0.1')
+  await until('it listens', () => server.listening)
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  for (const ask of [fetch, (path: string) => probes.fetch(new Request(path))]) {
+    const [live, ready, all] = await Promise.all(
+      ['/livez', '/probes/readyz', '/health?x=1'].map((path) => ask(url + path)),
+    )
+    expect([live?.status, ready?.status, all?.status]).toEqual([200, 503, 503])
+    expect(live?.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(live?.headers.get('cache-control')).toBe('no-store')
+    expect(await ready?.json()).toMatchObject({
+      live: true,
+      ready: false,
+      storage: { kind: 'far', ok: false },
+    })
+  }
+  await new Promise((closed) => server.close(closed))
+  await stage.guard.close()
+})
+
+test('a wrong option is named', () => {
+  expect(() => watched({ maxLagg: '1s' } as object)).toThrow(/maxLagg.*maxLag/)
+  expect(() => watched({ whileDown: 'maybe' as 'ready' })).toThrow(/health.whileDown/)
+})

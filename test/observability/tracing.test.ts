@@ -1,0 +1,236 @@
+import { context, propagation, SpanStatusCode, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import {
+  AlwaysOffSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
+import { sentinel } from '../../src/index.js'
+import { tracing } from '../../src/observability/tracing/index.js'
+import { type Desk, desk, joins, later, says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+
+const exporter = new InMemorySpanExporter()
+const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+const contexts = new AsyncLocalStorageContextManager().enable()
+
+beforeEach(() => {
+  exporter.reset()
+  context.setGlobalContextManager(contexts)
+  trace.setGlobalTracerProvider(provider)
+})
+afterEach(() => {
+  trace.disable()
+  context.disable()
+  propagation.disable()
+})
+
+/** The spans, each as a line under its parent. */
+function tree(spans: readonly ReadableSpan[] = exporter.getFinishedSpans()): string[] {
+  const ids = new Set(spans.map((span) => span.spanContext().spanId))
+  const under = (parent: string | undefined, depth: number): string[] =>
+    spans
+      .filter(({ parentSpanContext }) =>
+        parent === undefined
+          ? parentSpanContext === undefined || !ids.has(parentSpanContext.spanId)
+          : parentSpanContext?.spanId === parent,
+      )
+      .flatMap((span) => [
+        `${'  '.repeat(depth)}${span.name}`,
+        ...under(span.spanContext().spanId, depth + 1),
+      ])
+  return under(undefined, 0)
+}
+
+function named(name: string): ReadableSpan {
+  const found = exporter.getFinishedSpans().filter((span) => span.name === name)
+  expect(found).toHaveLength(1)
+  return found[0] as ReadableSpan
+}
+
+/** A handler that makes a span of its own, before and after a wait. */
+function handling(bot: { use: Desk['bot']['use'] }): void {
+  bot.use(async () => {
+    const tracer = trace.getTracer('of the bot')
+    tracer.startSpan('own, at once').end()
+    await new Promise((done) => setImmediate(done))
+    tracer.startSpan('own, later').end()
+  })
+}
+
+test.each([
+  ['that answers at once', undefined],
+  ['that takes a while', later()],
+])(
+  'an update is a span, with guards, the storage and handlers under it: a storage %s',
+  async (_, storage) => {
+    const stage = desk(
+      { ...(storage && { storage }), auth: { registration: 'auto', resolve: async () => true } },
+      handling,
+    )
+    tracing(stage.guard)
+    await stage.says(7, 'hello')
+    await stage.quiet()
+    const aside = tree().filter((line) => line.includes('background'))
+    expect(aside).toContain('    sentinel.background auth.register')
+    expect(tree().filter((line) => !aside.includes(line))).toEqual([
+      'sentinel.update',
+      '  sentinel.guard membership',
+      '  sentinel.storage evaluate',
+      '  sentinel.guard block',
+      '  sentinel.guard once',
+      '  sentinel.guard auth',
+      '  sentinel.guard throttle',
+      '  sentinel.guard auth',
+      '  sentinel.handlers',
+      '    own, at once',
+      '    own, later',
+    ])
+    expect(named('sentinel.update').attributes).toEqual({
+      'telegram.update_id': expect.any(Number),
+      'telegram.bot': 42,
+      'telegram.update_kind': 'message',
+      'telegram.activity': 'message',
+      'telegram.chat_type': 'private',
+      'sentinel.verdict': 'allowed',
+    })
+    expect(JSON.stringify(exporter.getFinishedSpans().map(({ attributes }) => attributes))).not.toContain(
+      'hello',
+    )
+    await stage.guard.close()
+  },
+)
+
+test('a denial tells which guard it was and why, and ends the way there', async () => {
+  const stage = desk({ throttle: { limit: '1/1m' } })
+  tracing(stage.guard, { ids: true })
+  await stage.says(7, 'a')
+  exporter.reset()
+  await stage.says(7, 'b')
+  await stage.quiet()
+  expect(named('sentinel.update').attributes).toMatchObject({
+    'sentinel.verdict': 'denied',
+    'sentinel.guard': 'throttle',
+    'sentinel.limit': 'user',
+    'sentinel.reason': 'limited',
+    'telegram.actor': 7,
+    'telegram.chat': 7,
+  })
+  expect(named('sentinel.guard throttle').attributes['sentinel.outcome']).toBe('refused')
+  expect(named('sentinel.guard block').attributes['sentinel.outcome']).toBe('passed')
+  expect(tree()).not.toContainEqual(expect.stringContaining('handlers'))
+  // The notice goes out aside, and belongs to the update all the same.
+  expect(tree()).toContain('  sentinel.background notice')
+})
+
+test('a guard in shadow is an event', async () => {
+  const stage = desk({ throttle: { limit: '1/1m', shadow: true } })
+  tracing(stage.guard)
+  await stage.says(7, 'a')
+  exporter.reset()
+  await stage.says(7, 'b')
+  expect(
+    named('sentinel.update').events.map(({ name, attributes }) => [name, attributes?.['sentinel.reason']]),
+  ).toEqual([['sentinel.shadow', 'limited']])
+  expect(named('sentinel.guard throttle').attributes['sentinel.outcome']).toBe('shadow')
+})
+
+test('hooks are spans under the update', async () => {
+  const stage = desk({})
+  tracing(stage.guard)
+  stage.guard.hook('before:throttle', async function counting() {
+    await new Promise((done) => setImmediate(done))
+  })
+  await stage.says(7, 'a')
+  const hook = named('sentinel.hook counting')
+  expect(hook.parentSpanContext?.spanId).toBe(named('sentinel.update').spanContext().spanId)
+})
+
+test('a burst is handled in the trace of its last update, whichever timer runs it, and names the others', async () => {
+  const stage = desk({ debounce: { mode: 'trailing', window: '1s' }, throttle: false }, handling)
+  tracing(stage.guard)
+  await stage.says(7, 'a')
+  await stage.says(7, 'b')
+  const updates = exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.update')
+  expect(updates).toHaveLength(2)
+  stage.time.advance(1000)
+  await until('it was handled', () =>
+    exporter.getFinishedSpans().some(({ name }) => name === 'sentinel.handlers'),
+  )
+  const handlers = named('sentinel.handlers')
+  expect(handlers.parentSpanContext?.spanId).toBe(updates[1]?.spanContext().spanId)
+  expect(handlers.links.map((link) => link.context.traceId)).toEqual([updates[0]?.spanContext().traceId])
+  expect(named('own, later').parentSpanContext?.spanId).toBe(handlers.spanContext().spanId)
+})
+
+test('what handlers throw is told without secrets, and reaches the bot as it was', async () => {
+  const thrown = new Error('of 123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
+  const stage = desk({}, (bot) =>
+    bot.use(() => {
+      throw thrown
+    }),
+  )
+  tracing(stage.guard)
+  await expect(stage.says(7, 'a')).rejects.toMatchObject({ error: thrown })
+  for (const span of [named('sentinel.update'), named('sentinel.handlers')]) {
+    expect(span.status.code).toBe(SpanStatusCode.ERROR)
+    expect(span.events[0]?.attributes?.['exception.message']).toBe('of 123456:<redacted>')
+  }
+})
+
+test('whoever comes and goes is no different', async () => {
+  const stage = desk()
+  tracing(stage.guard)
+  const joined: unknown[] = []
+  stage.guard.on('warning', () => undefined)
+  stage.guard.membership.on('joined', () => {
+    joined.push(trace.getActiveSpan())
+  })
+  await stage.handle(joins(9))
+  expect(joined[0]).toBeDefined()
+})
+
+test('an update that comes within a trace belongs to it', async () => {
+  const stage = desk()
+  tracing(stage.guard)
+  const outer = trace.getTracer('of the server').startSpan('request')
+  await context.with(trace.setSpan(context.active(), outer), () => stage.says(7, 'a'))
+  outer.end()
+  expect(tree().slice(0, 2)).toEqual(['request', '  sentinel.update'])
+})
+
+test('what is not sampled has no parts, but handlers know of it', async () => {
+  trace.disable()
+  trace.setGlobalTracerProvider(new BasicTracerProvider({ sampler: new AlwaysOffSampler() }))
+  const seen: unknown[] = []
+  const stage = desk({}, (bot) =>
+    bot.use(() => void seen.push(trace.getActiveSpan()?.spanContext().traceFlags)),
+  )
+  tracing(stage.guard)
+  await stage.says(7, 'a')
+  expect(seen).toEqual([0])
+})
+
+test('a provider may be handed over', async () => {
+  trace.disable()
+  const stage = desk()
+  tracing(stage.guard, { provider })
+  await stage.says(7, 'a')
+  expect(tree()[0]).toBe('sentinel.update')
+  expect(() => tracing(sentinel(), { provider: {} as never })).toThrow(/tracing.provider/)
+})
+
+test('without an SDK there are no spans, and with one that comes later there are', async () => {
+  trace.disable()
+  const stage = desk()
+  const stop = tracing(stage.guard)
+  await stage.says(7, 'a')
+  trace.setGlobalTracerProvider(provider)
+  await stage.says(7, 'b')
+  expect(exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.update')).toHaveLength(1)
+  stop()
+  await stage.handle(says(7, 'c'))
+  expect(exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.update')).toHaveLength(1)
+})
