@@ -1,6 +1,7 @@
 import type { Bot, BotConfig, Context } from 'grammy'
 import type { SentinelFlavor } from 'grammy-sentinel'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from 'grammy-sentinel/testing'
+import { groupBot } from '../examples/group-bot.js'
 import { helloBot } from '../examples/hello.js'
 import { moderationBot } from '../examples/moderation.js'
 import { uploadsBot } from '../examples/uploads.js'
@@ -145,5 +146,49 @@ describe('uploads', () => {
     await alice.hears(/^Thank you. You have 4\.0\d MB left/)
     await chat.sends('/left')
     await alice.hears(/^You have 4\.0\d MB left/)
+  })
+})
+
+describe('group', () => {
+  const plazaOf = (members: Person[]) =>
+    telegram.createGroup({ title: 'Plaza', owner: alice, members, admins: [account] })
+  const quotes = (who: Person): number =>
+    who.heard.filter(({ text }) => /virtue|Measure|Less, but/.test(text ?? '')).length
+
+  test('quotes to everybody now and then, and to moderators more often', async () => {
+    const plaza = plazaOf([bob])
+    await run(groupBot)
+    for (let nth = 0; nth < 3; nth++) await bob.in(plaza).sends('/quote')
+    await telegram.settled()
+    expect(quotes(bob)).toBe(2)
+    const asked = await bob.in(plaza).sends('/announce Cake!')
+    await telegram.settled()
+    expect(bob.heard.some(({ text }) => text?.startsWith('📣'))).toBe(false)
+    await alice.in(plaza).replies(asked, '/trust')
+    await bob.hears('They are a moderator here now.')
+    await bob.in(plaza).sends('/announce Cake!')
+    await bob.hears('📣 Cake!')
+    // Alice administers the group, which is a role, too.
+    await alice.in(plaza).sends('/announce Tea!')
+    await bob.hears('📣 Tea!')
+  })
+
+  test('lets administrators tune it for their group, and says why', async () => {
+    const plaza = plazaOf([bob])
+    await run(groupBot)
+    await bob.in(plaza).sends('/pun')
+    await bob.hears('No pun intended.')
+    await bob.in(plaza).sends('/pun')
+    await bob.in(plaza).sends('/pun')
+    await telegram.settled()
+    expect(bob.heard.filter(({ text }) => text === 'No pun intended.')).toHaveLength(1)
+    await alice.in(plaza).sends('/sentinel')
+    const menu = await alice.hears(/^Settings of this chat/)
+    expect(await (await bob.in(plaza).taps(menu, '2/1m')).answer).toMatchObject({ show_alert: true })
+    expect(await (await alice.in(plaza).taps(menu, '2/1m')).answer).toMatchObject({ text: 'Saved.' })
+    await bob.hears('From now on here: throttle.user 2/1m.')
+    await bob.in(plaza).sends('/why')
+    const why = await bob.hears(/^Policy calm/)
+    expect(why.text).toContain('- calm: 2/1m (policy calm)')
   })
 })
