@@ -1,0 +1,226 @@
+import { type SentinelOptions, sentinel } from '../../src/index.js'
+import { formatStats, type StatsOptions, stats } from '../../src/observability/stats/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { desk, later, says, taps } from '../sentinel-desk.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+
+/** A worker that counts; its window begins where a part does. */
+function counted(options: StatsOptions = {}, guarded: SentinelOptions = {}) {
+  return desk({ throttle: { limit: '3/1m' }, ...guarded, stats: stats(options) })
+}
+
+test('what came, by whom, and what was denied', async () => {
+  const { guard, says: say, handle } = counted()
+  await say(7, 'a', 'b', 'c', 'd', 'e')
+  await say(8, 'a')
+  await guard.block(9)
+  await say(9, 'a')
+  await handle(taps(8, 'x'))
+  const again = says(8, 'twice')
+  await handle(again)
+  await handle(again)
+  expect(await guard.stats()).toEqual({
+    from: expect.any(Number),
+    until: expect.any(Number),
+    workers: 1,
+    updates: 9,
+    allowed: 6,
+    denied: 3,
+    shadow: 0,
+    active: 3,
+    activities: [
+      { activity: 'message', count: 8 },
+      { activity: 'tap', count: 1 },
+    ],
+    denials: [
+      { guard: 'throttle', reason: 'limited', count: 2 },
+      { guard: 'block', reason: 'blocked', count: 1 },
+    ],
+    talkers: [
+      { kind: 'user', id: 7, atLeast: 5, atMost: 5 },
+      { kind: 'user', id: 8, atLeast: 3, atMost: 3 },
+      { kind: 'user', id: 9, atLeast: 1, atMost: 1 },
+    ],
+    refused: [
+      { kind: 'user', id: 7, atLeast: 2, atMost: 2 },
+      { kind: 'user', id: 9, atLeast: 1, atMost: 1 },
+    ],
+  })
+})
+
+test('what a handler denies was counted when it came, and shadows are counted', async () => {
+  const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true }, stats: stats() }, (bot) =>
+    bot.use((ctx) => ctx.sentinel.deny()),
+  )
+  await say(7, 'a', 'b')
+  expect(await guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2, shadow: 1 })
+})
+
+test('what is older than the window is forgotten, a part at a time', async () => {
+  const { guard, says: say, time } = counted({ window: '10m', slots: 10 })
+  await say(7, 'a')
+  time.advance(60_000)
+  await say(8, 'a')
+  time.advance(8 * 60_000)
+  expect(await guard.stats()).toMatchObject({ updates: 2, until: time.now, from: time.now - 9 * 60_000 })
+  time.advance(60_000)
+  expect(await guard.stats()).toMatchObject({ updates: 1, active: 1, talkers: [{ id: 8 }] })
+  time.advance(60_000)
+  expect(await guard.stats()).toMatchObject({ updates: 0, active: 0, talkers: [] })
+})
+
+test('a clock that is put back loses nothing and grows nothing', async () => {
+  const { guard, says: say, time } = counted({ window: '10m', slots: 10 })
+  await say(7, 'a')
+  for (let nth = 0; nth < 50; nth++) {
+    time.now += nth % 2 === 0 ? 3_600_000 : -3_600_000
+    await say(7, 'a')
+  }
+  expect((await guard.stats()).updates).toBeGreaterThan(20)
+})
+
+test('whoever sends most is found among 5,000 others by 100 counters, within bounds', async () => {
+  const { guard, handle } = counted({ counters: 100 }, { throttle: false, debounce: false })
+  for (let nth = 0; nth < 5000; nth++) {
+    await handle(says(100_000 + nth, 'x'))
+    if (nth % 10 === 0) await handle(says(7, 'x'))
+  }
+  const { talkers, active, updates } = await guard.stats({ top: 1 })
+  expect(updates).toBe(5500)
+  expect(talkers[0]?.id).toBe(7)
+  expect(talkers[0]?.atLeast).toBeLessThanOrEqual(500)
+  expect(talkers[0]?.atMost).toBeGreaterThanOrEqual(500)
+  expect(talkers[0]?.atMost).toBeLessThanOrEqual(500 + 55)
+  expect(Math.abs(active - 5001)).toBeLessThan(5001 * 0.1)
+})
+
+const STORAGES: readonly (readonly [string, () => Promise<() => Storage>])[] = [
+  [
+    'memory, as if it were elsewhere',
+    async () => {
+      const shared = later(memory())
+      return () => shared
+    },
+  ],
+  [
+    'Redis',
+    async () => {
+      const [url, prefix] = [await sharedRedis(), freshName()]
+      return () => redis(url, { prefix })
+    },
+  ],
+  [
+    'Postgres',
+    async () => {
+      const [url, schema] = [await sharedPostgres(), freshName()]
+      return () => postgres(url, { schema })
+    },
+  ],
+]
+
+describe.each(STORAGES)('workers that share %s', (_, open) => {
+  test('add up, without counting anybody twice', async () => {
+    const storageOf = await open()
+    const [one, other] = [storageOf(), storageOf()]
+    const now = Date.now()
+    const workers = [one, other].map((storage) =>
+      counted({}, { storage, name: 'shop', clock: () => now, throttle: false }),
+    )
+    const [first, second] = workers as [ReturnType<typeof counted>, ReturnType<typeof counted>]
+    await first.says(7, 'a', 'b')
+    await first.says(8, 'a')
+    await second.says(7, 'c')
+    await second.guard.close()
+    const all = await first.guard.stats()
+    expect(all).toMatchObject({ workers: 2, updates: 4, active: 2 })
+    expect(all.talkers.map(({ id, atMost }) => [id, atMost])).toEqual([
+      [7, 3],
+      [8, 1],
+    ])
+    expect(await first.guard.stats({ workers: 'this' })).toMatchObject({ workers: 1, updates: 3 })
+    await first.guard.close()
+    await Promise.all([one.close(), other.close()])
+  }, 60_000)
+})
+
+test('what a storage does not take is told and written later', async () => {
+  const storage = later(memory())
+  let down = true
+  const put = storage.values.put.bind(storage.values)
+  const values = {
+    ...storage.values,
+    put: async (...args: Parameters<typeof put>) => {
+      if (down) throw new Error('down')
+      await put(...args)
+    },
+  }
+  const clock = (): number => Date.now()
+  const worker = counted({ every: '1s' }, { storage: { ...storage, values }, name: 'shop', clock })
+  const failures: string[] = []
+  worker.guard.on('error', ({ during }) => failures.push(during))
+  worker.guard.on('storage.down', () => undefined)
+  await worker.says(7, 'a')
+  worker.time.advance(1000)
+  while (failures.length === 0) await new Promise((done) => setImmediate(done))
+  expect(failures).toContain('stats.share')
+  down = false
+  await worker.guard.close()
+  const kept = (await storage.values.scan('stats:shop')).entries
+  expect(kept.map(({ value }) => (value as { counts: number[] }).counts)).toEqual([[1, 1, 0, 0]])
+})
+
+test('what others have written there is passed over', async () => {
+  const storage = later(memory())
+  await storage.values.put('stats:shop', 'x.1', { index: 1 })
+  await storage.values.put('stats:shop', 'x.2', 'odd')
+  const { guard, says: say } = counted({}, { storage, name: 'shop' })
+  await say(7, 'a')
+  expect(await guard.stats()).toMatchObject({ workers: 1, updates: 1 })
+  await guard.close()
+})
+
+describe('a report', () => {
+  async function some() {
+    const { guard, says: say } = counted()
+    await say(7, 'a', 'b', 'c', 'd')
+    return guard.stats()
+  }
+
+  test('as text', async () => {
+    expect(formatStats(await some(), 'text')).toMatch(
+      /^The last \d+ min, 1 worker\n4 updates by about 1 users\n1 denied \(25\.0 %\)\n\nActivities\n {2}message: 4\n\nDenials\n {2}throttle limited: 1\n\nWho sent most\n {2}user 7: 4\n\nWho was denied most\n {2}user 7: 1$/,
+    )
+  })
+
+  test('as JSON, which holds all of it', async () => {
+    const report = await some()
+    expect(JSON.parse(formatStats(report, 'json'))).toEqual(report)
+  })
+
+  test('as CSV, a line a number', async () => {
+    const report = { ...(await some()), denials: [{ guard: '=cmd"', reason: 'a,b', count: 1 }] }
+    const lines = formatStats(report, 'csv').split('\r\n')
+    expect(lines[0]).toBe('what,name,detail,at_least,at_most')
+    expect(lines).toContain('total,updates,,4,4')
+    expect(lines).toContain('talker,7,user,4,4')
+    expect(lines).toContain(`denial,"'=cmd""","a,b",1,1`)
+    expect(lines.at(-1)).toBe('')
+  })
+
+  test('in no other format', async () => {
+    const report = await some()
+    expect(() => formatStats(report, 'xml' as 'csv')).toThrow(/'text', 'json' or 'csv'/)
+  })
+})
+
+test('wrong options are named, and a sentinel that does not count says how to', async () => {
+  expect(() => stats({ window: '1s' })).toThrow(/stats.window/)
+  expect(() => stats({ every: '1ms' })).toThrow(/stats.every/)
+  expect(() => stats({ slot: 3 } as object)).toThrow(/slot.*slots/)
+  expect(() => sentinel({ stats: {} as never })).toThrow(/stats.*function/)
+  await expect(sentinel().stats()).rejects.toThrow(/sentinel\({ stats: stats\(\) }\)/)
+  await expect(sentinel({ stats: stats() }).stats({ top: 0 })).rejects.toThrow(/stats.top/)
+})
