@@ -1,0 +1,522 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { run } from '@grammyjs/runner'
+import { webhookCallback } from 'grammy'
+import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concurrency.js'
+import type { OverdueEvent } from '../../src/middleware/told.js'
+import type { SentinelOptions } from '../../src/options.js'
+import { sentinel } from '../../src/sentinel.js'
+import { type Desk, desk, says, tick } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { type GuardedContext, type Rig, rig } from './rig.js'
+
+/** Handlers that go on until they are told to end. */
+class Work {
+  readonly begun: string[] = []
+  readonly ended: string[] = []
+  private readonly ends = new Map<string, { end: () => void; fail: (error: Error) => void }>()
+
+  readonly handler = (ctx: GuardedContext): Promise<void> => {
+    const name = ctx.msg?.text ?? 'nothing'
+    this.begun.push(name)
+    return new Promise<void>((end, fail) => this.ends.set(name, { end, fail })).finally(() => {
+      this.ended.push(name)
+    })
+  }
+
+  async end(...names: string[]): Promise<void> {
+    for (const name of names) {
+      const { end } = this.ends.get(name) ?? {}
+      if (end === undefined) throw new Error(`"${name}" is not at work`)
+      end()
+      this.ends.delete(name)
+      for (let i = 0; i < 3; i++) await tick()
+    }
+  }
+
+  async fail(name: string): Promise<void> {
+    this.ends.get(name)?.fail(new Error('boom'))
+    this.ends.delete(name)
+    for (let i = 0; i < 3; i++) await tick()
+  }
+}
+
+describe('at a desk', () => {
+  let on: Desk
+  let work: Work
+  let timers: number
+  afterEach(async () => {
+    await work.end(...work.begun.filter((name) => !work.ended.includes(name)))
+    await on.guard.close()
+  })
+
+  function opened(
+    options: ConcurrencyOptions | readonly ConcurrencyOptions[],
+    more: SentinelOptions = {},
+  ): void {
+    work = new Work()
+    on = desk({ concurrency: options as ConcurrencyOptions, throttle: '100/1m', ...more }, (bot) =>
+      bot.use(work.handler),
+    )
+    on.bot.catch(() => undefined)
+    const { after } = on.time.timers
+    timers = 0
+    Object.assign(on.time.timers, {
+      after(ms: number, then: () => void) {
+        timers++
+        return after(ms, then)
+      },
+    })
+  }
+
+  /** Comes and is not waited for; what becomes of it can be asked. */
+  async function comes(from: number, text: string, group = false): Promise<{ readonly done: Promise<void> }> {
+    const handled = on.handle(says(from, text, { group }))
+    handled.catch(() => undefined)
+    await tick()
+    return { done: handled }
+  }
+
+  const left = async (user: number): Promise<number | undefined> =>
+    (await on.guard.peek(user, 'user')).find(({ name }) => name === 'user')?.remaining
+
+  test('the second of one user waits for the first; another user does not', async () => {
+    opened({})
+    await comes(1, 'a')
+    await comes(1, 'b')
+    await comes(2, 'c')
+    expect(work.begun).toEqual(['a', 'c'])
+    await work.end('a')
+    expect(work.begun).toEqual(['a', 'c', 'b'])
+    await work.end('b', 'c')
+    expect((await on.guard.health()).tally).toMatchObject({ allowed: 3, denied: 0 })
+  })
+
+  test('whoever comes first is first, and nobody who comes later overtakes', async () => {
+    opened({ most: 2 })
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await comes(1, name)
+    expect(work.begun).toEqual(['a', 'b'])
+    await work.end('b')
+    expect(work.begun).toEqual(['a', 'b', 'c'])
+    await comes(1, 'f')
+    await work.end('c', 'a')
+    expect(work.begun).toEqual(['a', 'b', 'c', 'd', 'e'])
+    await work.end('d')
+    expect(work.begun).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+  })
+
+  test('one more than may wait is refused, told once, and pays for nothing', async () => {
+    opened({ queue: 1 })
+    const denied: unknown[] = []
+    on.guard.on('denied', ({ verdict }) => denied.push(verdict))
+    for (const name of ['a', 'b', 'c', 'd']) await comes(1, name)
+    await on.quiet()
+    expect(denied).toHaveLength(2)
+    expect(denied[0]).toEqual({
+      allowed: false,
+      guard: 'concurrency',
+      limit: 'user',
+      reason: 'busy',
+      cause: 'check',
+      retryAfterMs: 60_000,
+    })
+    expect(on.notices).toEqual(['Still working on what you sent before. Try again in a moment.'])
+    expect(await left(1)).toBe(98)
+    await work.end('a', 'b')
+    expect(work.begun).toEqual(['a', 'b'])
+    expect((await on.guard.health()).tally).toMatchObject({ allowed: 2, denied: 2 })
+  })
+
+  test('queue: 0 keeps nobody waiting', async () => {
+    opened({ queue: 0 })
+    await comes(1, 'a')
+    await await comes(1, 'b')
+    await work.end('a')
+    expect(work.begun).toEqual(['a'])
+    await comes(1, 'c')
+    expect(work.begun).toEqual(['a', 'c'])
+  })
+
+  test('who has waited too long is refused; those behind go on waiting', async () => {
+    opened({ wait: '5s' })
+    await comes(1, 'a')
+    const refused = await comes(1, 'b')
+    on.time.advance(3000)
+    await comes(1, 'c')
+    on.time.advance(2000)
+    await refused.done
+    expect((await on.guard.health()).tally.denials.get('concurrency.busy')).toBe(1)
+    await work.end('a')
+    expect(work.begun).toEqual(['a', 'c'])
+  })
+
+  test('a handler that hangs locks nobody out, and is told when it keeps somebody waiting', async () => {
+    opened({ deadline: '10s', wait: '1m' })
+    const told: OverdueEvent[] = []
+    on.guard.on('overdue', (event) => told.push(event))
+    await comes(1, 'hangs')
+    await comes(2, 'hangs too')
+    on.time.advance(8000)
+    await comes(1, 'b')
+    on.time.advance(1999)
+    await tick()
+    expect(work.begun).toEqual(['hangs', 'hangs too'])
+    on.time.advance(1)
+    await tick()
+    await tick()
+    expect(work.begun).toEqual(['hangs', 'hangs too', 'b'])
+    expect(told).toEqual([expect.objectContaining({ guard: 'concurrency', limit: 'user', ms: 10_000 })])
+    expect(told[0]?.ctx.msg?.text).toBe('hangs')
+    // That it ends at last gives nobody a place that is not there.
+    await work.end('hangs')
+    await comes(1, 'd')
+    expect(work.begun).not.toContain('d')
+    await work.end('b', 'd')
+    // Nobody waited for the other. Now somebody comes, and it is late already.
+    on.time.advance(60_000)
+    await comes(2, 'c')
+    expect(work.begun).toContain('c')
+    expect(told).toHaveLength(2)
+  })
+
+  test('a handler that throws leaves its place', async () => {
+    opened({})
+    const failed = await comes(1, 'a')
+    await comes(1, 'b')
+    await work.fail('a')
+    await expect(failed.done).rejects.toThrow('boom')
+    expect(work.begun).toEqual(['a', 'b'])
+  })
+
+  test('whoever is alone costs no timer', async () => {
+    opened({})
+    for (let user = 1; user <= 20; user++) await comes(user, `of ${user}`)
+    expect(timers).toBe(0)
+    await comes(1, 'waits')
+    expect(timers).toBeGreaterThan(0)
+  })
+
+  test.each([
+    ['chat', 2],
+    ['member', 3],
+    ['global', 1],
+    ['command', 4],
+  ] as const)('per %s: %i at work', async (per, count) => {
+    opened({ per })
+    await comes(1, '/a', true)
+    await comes(2, '/b', true)
+    await comes(1, '/c')
+    await comes(1, '/d')
+    expect(work.begun).toHaveLength(count)
+    await work.end(...work.begun)
+    while (work.ended.length < 4) await work.end(...work.begun.filter((name) => !work.ended.includes(name)))
+  })
+
+  test('several at once: none holds a place while it waits for another for ever', async () => {
+    opened([{ per: 'user' }, { per: 'chat', most: 2, name: 'plaza' }])
+    await comes(1, 'a', true)
+    await comes(2, 'b', true)
+    await comes(3, 'c', true)
+    await comes(1, 'd', true)
+    expect(work.begun).toEqual(['a', 'b'])
+    await work.end('a')
+    expect(work.begun).toEqual(['a', 'b', 'c'])
+    await work.end('b', 'c')
+    await work.end('d')
+  })
+
+  test('by a key of your own; undefined leaves out, and one that throws is told', async () => {
+    opened({
+      name: 'tenant',
+      key(facts) {
+        if (facts.actorId === 9) throw new Error('boom')
+        return facts.actorId === 3 ? undefined : 'all'
+      },
+    })
+    const told: string[] = []
+    on.guard.on('error', ({ during }) => told.push(during))
+    for (const user of [1, 2, 3, 3, 9, 9]) await comes(user, `${work.begun.length} of ${user}`)
+    expect(work.begun).toHaveLength(5)
+    expect(told).toEqual(['concurrency.tenant', 'concurrency.tenant'])
+  })
+
+  test('in shadow nothing waits, and what would have is told', async () => {
+    opened({ shadow: true })
+    const told: string[] = []
+    on.guard.on('shadow', ({ guard, limit, reason }) => told.push(`${guard}.${limit} ${reason}`))
+    await comes(1, 'a')
+    await comes(1, 'b')
+    expect(work.begun).toEqual(['a', 'b'])
+    expect(told).toEqual(['concurrency.user busy'])
+  })
+
+  test('a sentinel in shadow keeps nobody waiting either', async () => {
+    opened({}, { shadow: true })
+    await comes(1, 'a')
+    await comes(1, 'b')
+    expect(work.begun).toEqual(['a', 'b'])
+  })
+
+  test('a signal turns away all who wait, and from then on whoever would', async () => {
+    const away = new AbortController()
+    opened({ signal: away.signal })
+    await comes(1, 'a')
+    const waiting = await comes(1, 'b')
+    away.abort()
+    await waiting.done
+    await await comes(1, 'c')
+    expect((await on.guard.health()).tally.denied).toBe(2)
+    await work.end('a')
+    await comes(1, 'd')
+    expect(work.begun).toEqual(['a', 'd'])
+  })
+
+  test('close() waits for those who wait; who comes after that does not', async () => {
+    opened({})
+    await comes(1, 'a')
+    await comes(1, 'b')
+    let closed = false
+    const closing = on.guard.close().then(() => {
+      closed = true
+    })
+    await tick()
+    await await comes(1, 'c')
+    expect(closed).toBe(false)
+    await work.end('a')
+    await closing
+    expect(work.begun).toEqual(['a', 'b'])
+  })
+
+  test('who waits in all is bounded, and so is who is counted', async () => {
+    opened({ maxWaiting: 1, maxSubjects: 2, deadline: '10s' })
+    const told: string[] = []
+    on.guard.on('warning', ({ code }) => told.push(code))
+    await comes(1, 'a')
+    await comes(2, 'b')
+    await comes(1, 'waits')
+    await await comes(2, 'is one too many')
+    expect((await on.guard.health()).tally.denied).toBe(1)
+    // A third subject: nobody's handlers hang, so it is let in uncounted.
+    await comes(3, 'c')
+    await comes(3, 'd')
+    expect(work.begun).toEqual(['a', 'b', 'c', 'd'])
+    expect(told).toEqual(['concurrency.uncounted'])
+    // Those who hang make room.
+    on.time.advance(11_000)
+    await comes(4, 'e')
+    await comes(4, 'f')
+    expect(work.begun).toContain('e')
+    expect(work.begun).not.toContain('f')
+  })
+
+  test('payments, checkouts and members are kept from nothing', async () => {
+    opened({ queue: 0 })
+    await comes(1, 'a')
+    const { update_id, message } = says(1, '')
+    const { text: _, ...rest } = message as never as Record<string, unknown>
+    const paid = on.handle({
+      update_id,
+      message: { ...rest, successful_payment: { currency: 'XTR', total_amount: 1 } } as never,
+    })
+    await tick()
+    expect(work.begun).toEqual(['a', 'nothing'])
+    await work.end('nothing')
+    await paid
+  })
+
+  test('hooks hear of it after all others, and a veto leaves the place', async () => {
+    opened({ queue: 0 })
+    const log: string[] = []
+    on.guard.hook('after:throttle', ({ verdict }) => void log.push(`throttle ${verdict.allowed}`))
+    on.guard.hook('after:concurrency', ({ verdict }) => void log.push(`concurrency ${verdict.allowed}`))
+    await comes(1, 'a')
+    await until('it is at work', () => work.begun.length === 1)
+    await await comes(1, 'b')
+    expect(log).toEqual(['throttle true', 'concurrency true', 'throttle true', 'concurrency false'])
+    await work.end('a')
+    const stop = on.guard.hook('allowed', () => ({ veto: 'no' }))
+    await await comes(1, 'c')
+    stop()
+    await comes(1, 'd')
+    await until('it is at work', () => work.begun.length === 2)
+    expect(work.begun).toEqual(['a', 'd'])
+  })
+
+  test('a burst takes its place when its time has come, and is refused where there is none', async () => {
+    opened({ queue: 0, per: 'chat' }, { debounce: { mode: 'trailing', window: '1s' } })
+    await comes(1, 'held', true)
+    await comes(2, '/go', true)
+    expect(work.begun).toEqual(['/go'])
+    const log: string[] = []
+    on.guard.on('denied', ({ verdict }) => log.push(verdict.reason))
+    on.time.advance(1000)
+    for (let i = 0; i < 3; i++) await tick()
+    expect(work.begun).toEqual(['/go'])
+    expect(log).toEqual(['busy'])
+    expect((await on.guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
+    await work.end('/go')
+    await comes(1, 'again', true)
+    on.time.advance(1000)
+    for (let i = 0; i < 3; i++) await tick()
+    expect(work.begun).toEqual(['/go', 'again'])
+  })
+
+  const one = (): number => 1
+  test.each([
+    [{ most: 0 }, 'option.invalid', 'concurrency.most'],
+    [{ per: 'usr' }, 'scope.unknown', 'Did you mean "user"'],
+    [{ wait: 'soon' }, 'duration.invalid', 'concurrency.wait'],
+    [{ qeue: 1 }, 'option.unknown', 'Did you mean "queue"'],
+    [{ key: one }, 'option.invalid', 'concurrency.name'],
+    [{ key: one, name: 'x', per: 'chat' }, 'option.invalid', 'Give one of the two'],
+    [{ signal: true }, 'option.invalid', 'an AbortSignal'],
+    [[{}, { per: 'user' }], 'limit.duplicate', 'concurrency[1].name'],
+  ])('%j is refused', async (options, code, words) => {
+    opened({})
+    const error = expect.objectContaining({ code, message: expect.stringContaining(words) })
+    expect(() => sentinel({ concurrency: options as never })).toThrow(error)
+    if (!Array.isArray(options)) expect(() => concurrency(options as never)).toThrow(error)
+  })
+})
+
+describe('on the embedded Telegram', () => {
+  let on: Rig
+  const ends: (() => Promise<unknown>)[] = []
+  afterEach(async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+    await on.stop()
+  })
+
+  /** Handlers that take a moment, and notice when two are at work for one chat. */
+  function worker() {
+    const log: string[] = []
+    const working = new Map<number, number>()
+    let most = 0
+    let together = 0
+    return {
+      log,
+      get most() {
+        return most
+      },
+      get together() {
+        return together
+      },
+      async handler(ctx: GuardedContext): Promise<void> {
+        const chat = ctx.chat?.id ?? 0
+        const count = (working.get(chat) ?? 0) + 1
+        working.set(chat, count)
+        most = Math.max(most, count)
+        together = Math.max(
+          together,
+          [...working.values()].reduce((a, b) => a + b, 0),
+        )
+        log.push(`${ctx.from?.first_name} ${ctx.msg?.text}`)
+        await new Promise((done) => setTimeout(done, 15))
+        working.set(chat, count - 1)
+      },
+    }
+  }
+  const texts = ['1', '2', '3', '4', '5']
+  const inOrder = (log: readonly string[], name: string): void => {
+    expect(log.filter((line) => line.startsWith(name))).toEqual(texts.map((text) => `${name} ${text}`))
+  }
+
+  test('behind a runner: one chat in order, chats side by side', async () => {
+    const seen = worker()
+    on = await rig(concurrency({ per: 'chat' }), (bot) => bot.use(seen.handler))
+    for (const text of texts) {
+      await on.alice.to(on.account).sends(text)
+      await on.bob.to(on.account).sends(text)
+    }
+    const runner = run(on.bot)
+    ends.push(() => runner.stop())
+    await until('all are handled', () => seen.log.length === 10)
+    expect(seen.most).toBe(1)
+    expect(seen.together).toBe(2)
+    inOrder(seen.log, 'Alice')
+    inOrder(seen.log, 'Bob')
+  })
+
+  test('behind a webhook: requests that come together take turns', async () => {
+    const seen = worker()
+    on = await rig(concurrency({ per: 'chat', wait: '5s' }), (bot) => bot.use(seen.handler))
+    await on.bot.init()
+    const server: Server = createServer(webhookCallback(on.bot, 'http'))
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    ends.push(() => new Promise((done) => server.close(done)))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const posted = texts.map((text) =>
+      fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(says(on.alice.id, text)),
+      }),
+    )
+    expect((await Promise.all(posted)).map(({ status }) => status)).toEqual(Array(5).fill(200))
+    expect(seen.log).toHaveLength(5)
+    expect(seen.most).toBe(1)
+  })
+
+  test('under bot.start() nothing waits for itself: bursts run aside, and the loop goes on', async () => {
+    const seen = worker()
+    const guard = sentinel<GuardedContext>({
+      concurrency: { per: 'chat', wait: '10s' },
+      debounce: { mode: 'trailing', window: '5ms' },
+      throttle: false,
+    })
+    ends.push(() => guard.close())
+    on = await rig(guard, (bot) => bot.use(seen.handler))
+    on.start()
+    for (const text of ['/1', 'two', '/3', 'four', '/5', 'six']) await on.alice.to(on.account).sends(text)
+    await until('the last is handled', () => seen.log.some((line) => line.endsWith('six')))
+    await on.settled()
+    expect(seen.most).toBe(1)
+    expect(seen.log.filter((line) => line.includes('/'))).toEqual(['Alice /1', 'Alice /3', 'Alice /5'])
+  })
+
+  test('under bot.start() what runs aside for ever holds the loop up no longer than `wait`', async () => {
+    const begun: string[] = []
+    let free = (): void => undefined
+    on = await rig(concurrency({ wait: '30ms', deadline: '1h', deny: 'silent' }), (bot) => {
+      bot.on('message', (ctx) => {
+        begun.push(ctx.msg.text ?? '')
+        if (ctx.msg.text === 'aside')
+          return new Promise<void>((done) => {
+            free = done
+          })
+      })
+    })
+    await on.bot.init()
+    // Not by the loop: as a burst is run, or an update that a web server hands in.
+    const aside = on.bot.handleUpdate(says(on.alice.id, 'aside'))
+    await until('it is at work', () => begun.length === 1)
+    on.start()
+    await on.alice.to(on.account).sends('of Alice')
+    await on.bob.to(on.account).sends('of Bob')
+    await on.settled()
+    expect(begun).toEqual(['aside', 'of Bob'])
+    free()
+    await aside
+    await on.alice.to(on.account).sends('again')
+    await on.settled()
+    expect(begun).toEqual(['aside', 'of Bob', 'again'])
+  })
+
+  test('in front of one handler it counts that handler alone', async () => {
+    const seen = worker()
+    const guard = sentinel<GuardedContext>({ throttle: false })
+    ends.push(() => guard.close())
+    on = await rig(guard, (bot) => {
+      bot.command('slow', concurrency<GuardedContext>({ per: 'global', name: 'slow' }), seen.handler)
+      bot.on('message', (ctx) => void seen.log.push(`${ctx.from.first_name} ${ctx.msg.text}`))
+    })
+    const runner = run(on.bot)
+    ends.push(() => runner.stop())
+    await on.alice.to(on.account).sends('/slow')
+    await on.bob.to(on.account).sends('/slow')
+    await on.bob.to(on.account).sends('hello')
+    await until('all are handled', () => seen.log.length === 3)
+    expect(seen.together).toBe(1)
+    expect(seen.log.slice(0, 2)).toEqual(['Alice /slow', 'Bob hello'])
+  })
+})

@@ -1,0 +1,139 @@
+import { Bot } from 'grammy'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/told.js'
+import type { SentinelOptions } from '../../src/options.js'
+import { type Sentinel, sentinel } from '../../src/sentinel.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { type GuardedContext, Stage } from '../middleware/rig.js'
+import { freshName, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+import { fate } from './rig.js'
+
+let telegram: Telegram
+let account: TelegramBot
+let alice: Person
+const time = new Stage()
+const ends: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  telegram = await startTelegram({ clock: time.clock })
+  account = telegram.createBot({ username: 'busy_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  await alice.to(account).sends('/start')
+})
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+  await telegram.close()
+})
+
+function guarded(options: SentinelOptions = {}): {
+  guard: Sentinel<GuardedContext>
+  bot: Bot<GuardedContext>
+} {
+  const guard = sentinel<GuardedContext>({ clock: time.clock, timers: time.timers, outgoing: {}, ...options })
+  ends.push(() => guard.close())
+  const bot = new Bot<GuardedContext>(account.token, {
+    client: { apiRoot: telegram.apiRoot },
+    botInfo: account.info,
+  })
+  return { guard, bot }
+}
+
+const waits = async (guard: Sentinel<GuardedContext>, count = 1): Promise<void> =>
+  until(`${count} calls wait`, async () => (await guard.health()).outgoing?.waiting === count)
+
+test('install(bot) waits out what Telegram limits, and tells listeners and health', async () => {
+  const { guard, bot } = guarded()
+  const told: OutgoingLimitedEvent[] = []
+  guard.on('outgoing.limited', (event) => told.push(event))
+  guard.install(bot)
+  bot.on('message', (ctx) => ctx.reply('hello'))
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+  const done = bot.start()
+  ends.push(async () => {
+    await bot.stop()
+    await done
+  })
+  await waits(guard)
+  // Up to a quarter of a second more than Telegram asked for.
+  time.advance(3250)
+  await alice.hears('hello')
+  expect(told).toEqual([
+    {
+      bot: account.id,
+      method: 'sendMessage',
+      chat: alice.id,
+      retryAfterMs: 3000,
+      attempt: 1,
+      retried: true,
+    },
+  ])
+  expect((await guard.health()).outgoing).toMatchObject({ limited: 1, retried: 1, gaveUp: 0 })
+})
+
+test('is off unless asked for; guard.outgoing(bot) does it for a bot that is not installed on', async () => {
+  const { guard, bot } = guarded({ outgoing: false })
+  guard.install(bot)
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+  expect(await fate(bot.api.sendMessage(alice.id, 'x'))).toBe(429)
+  expect((await guard.health()).outgoing).toBeUndefined()
+  const calls = guard.outgoing(bot, { attempts: 2 })
+  expect(guard.outgoing(bot)).toBe(calls)
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+  const call = fate(bot.api.sendMessage(alice.id, 'x'))
+  await waits(guard)
+  time.advance(3250)
+  expect(await call).toBe('sent')
+})
+
+test('close() ends what waits: callers get their error, and nothing is kept from ending', async () => {
+  const { guard, bot } = guarded()
+  guard.install(bot)
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 30 })
+  const call = fate(bot.api.sendMessage(alice.id, 'x'))
+  await waits(guard)
+  await guard.close()
+  expect(await call).toBe(429)
+})
+
+test('hooks hear of chats that have another id', async () => {
+  const { guard, bot } = guarded()
+  const told: ChatMigratedEvent[] = []
+  guard.hook('chat.migrated', (event) => void told.push(event))
+  const parameters = { migrate_to_chat_id: -1001234567890 }
+  bot.api.config.use(async (prev, method, payload, signal) =>
+    method === 'sendMessage'
+      ? { ok: false, error_code: 400, description: 'upgraded', parameters }
+      : prev(method, payload, signal),
+  )
+  guard.install(bot)
+  expect(await fate(bot.api.sendMessage(-5, 'x'))).toBe(400)
+  expect(told).toEqual([{ bot: account.id, method: 'sendMessage', from: -5, to: -1001234567890 }])
+})
+
+test('two sentinels on one Redis tell each other, through all that stands in front of it', async () => {
+  const url = await sharedRedis()
+  const prefix = freshName()
+  const worker = () => {
+    const storage = redis(url, { prefix, clock: time.clock })
+    ends.push(async () => storage.close())
+    const { guard, bot } = guarded({ storage })
+    guard.install(bot)
+    return { guard, bot }
+  }
+  const [one, two] = [worker(), worker()]
+  for (const { bot } of [one, two]) await bot.api.sendMessage(alice.id, 'hello')
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 5 })
+  const sent = [fate(one.bot.api.sendMessage(alice.id, '1'))]
+  await until('the other has heard', async () => ((await two.guard.health()).outgoing?.heard ?? 0) > 0)
+  const before = telegram.calls('sendMessage').length
+  sent.push(fate(two.bot.api.sendMessage(alice.id, '2')))
+  await waits(two.guard)
+  expect(telegram.calls('sendMessage')).toHaveLength(before)
+  time.advance(5600)
+  expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
+}, 30_000)
+
+test('options are checked with the others', () => {
+  expect(() => sentinel({ outgoing: { maxWiat: '1s' } as never })).toThrow('Did you mean "maxWait"')
+})
