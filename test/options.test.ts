@@ -85,8 +85,12 @@ describe('defaults', () => {
       auth: false,
       throttle: { limit: { amount: 60, per: '1m', burst: 30 } },
       debounce: { window: '500ms', on: ['tap'] },
+      concurrency: false,
       membership: true,
       users: false,
+      limits: false,
+      outgoing: false,
+      settings: false,
       exempt: {},
       notices: {},
       shadow: false,
@@ -285,7 +289,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown option',
       { throtle: '20/1m' },
-      'option.unknown throtle: there is no such option. Did you mean "throttle"? There are name, storage, block, once, auth, throttle, debounce, membership, users, exempt, roles, notices, shadow, clock, timers.',
+      'option.unknown throtle: there is no such option. Did you mean "throttle"? There are name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
     ],
     [
       'an unknown option that is like nothing',
@@ -295,7 +299,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown reason',
       { notices: { texts: { de: { limted: 'x' } } } },
-      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, limited, penalised, duplicate, repeated, vetoed, denied, unavailable.',
+      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, limited, penalised, duplicate, repeated, busy, vetoed, denied, unavailable.',
     ],
     [
       'a language by its name',
@@ -649,7 +653,7 @@ describe('fromEnv', () => {
 
   test('names, for one it does not know, only what a variable can give', () => {
     expect(refusal(() => fromEnv({ SENTINEL__COLOUR: 'red' }))).toBe(
-      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
+      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__CONCURRENCY, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__LIMITS, SENTINEL__POLICIES, SENTINEL__OUTGOING, SENTINEL__SETTINGS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
     )
     expect(refusal(() => fromEnv({ SENTINEL__TIMERZ: 'x' }))).not.toContain('Did you mean')
     expect(refusal(() => fromEnv({ SENTINEL__NOTICES__COLOUR: 'red' }))).toMatch(
