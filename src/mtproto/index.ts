@@ -1,6 +1,7 @@
 export { MtprotoRefusal } from './client/caller.js'
 export { MtprotoClient, mtproto } from './client/client.js'
 export type { AccountAge, Dossier } from './client/dossier.js'
+export type { PersonLogin } from './client/login.js'
 export type { Member, MembersOptions } from './client/members.js'
 export type { HistoryMessage, HistoryOptions, Purged } from './client/messages.js'
 export type { FloodWait, MtprotoOptions, MtprotoServerAddress } from './client/options.js'

@@ -222,3 +222,35 @@ test.each<[string, Partial<MtprotoOptions>, RegExp]>([
     expect(() => client(options)).toThrow(complaint)
   },
 )
+
+describe('a person', () => {
+  test('logs in with a code and a second password, and sees what bots may not', async () => {
+    face.givePhone(alice, '+49 170 1234567', 'correct horse')
+    await bob.in(plaza).joins()
+    for (let n = 0; n < 30; n++) await bob.in(plaza).sends(`message ${n}`)
+    const person = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
+    clients.push(person)
+    const login = { phone: '+491701234567', code: () => face.codeFor('+491701234567') }
+    await expect(person.logIn({ ...login, password: () => 'wrong' })).rejects.toMatchObject({
+      reason: 'PASSWORD_HASH_INVALID',
+    })
+    expect(await person.logIn({ ...login, password: () => 'correct horse' })).toMatchObject({
+      id: alice.id,
+      isBot: false,
+    })
+    await all(person.members('plaza'))
+    // Thirty messages, and that he joined.
+    expect(await person.purge('plaza', bob.id)).toEqual({ deleted: 31, way: 'at once' })
+  })
+
+  test('with a wrong code is refused', async () => {
+    face.givePhone(alice, '+491701234567')
+    const person = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
+    clients.push(person)
+    const login = { phone: '+491701234567', code: () => '00000' }
+    await expect(person.logIn(login)).rejects.toMatchObject({
+      code: 'mtproto.refused',
+      reason: 'PHONE_CODE_INVALID',
+    })
+  })
+})

@@ -9,11 +9,13 @@ import { Translation } from './bridge.js'
 import { Caller } from './caller.js'
 import { type Dossier, dossierOf } from './dossier.js'
 import { FloodControl } from './flood.js'
+import { logInPerson, type PersonLogin } from './login.js'
 import { type Member, type MembersOptions, membersOf } from './members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
+import { Refetching } from './refetch.js'
 import { type MtprotoCounts, Traffic } from './traffic.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
@@ -48,6 +50,8 @@ export class MtprotoClient {
   readonly #failures = new Set<Failed>()
   #opening: Promise<Caller> | undefined
   #opened: Opened | undefined
+  /** Fetches what was too long ago to be told. */
+  #tooLong: ((channel: number, newest: number) => Promise<void>) | undefined
   #endLease: (() => Promise<void>) | undefined
   #closed = false
 
@@ -71,6 +75,18 @@ export class MtprotoClient {
     if (me?._ !== 'user')
       throw new SentinelError('mtproto.session', 'mtproto: Telegram does not say who we are. Log in.')
     return profileOf(me)
+  }
+
+  /**
+   * Logs a person in: a code comes to their phone, and their second password is asked for if they have one. Once is enough, for the
+   * session is kept.
+   *
+   * @throws SentinelError `mtproto.refused`, with `PHONE_CODE_INVALID` or `PASSWORD_HASH_INVALID` where what was given is wrong.
+   */
+  async logIn(person: PersonLogin): Promise<Profile> {
+    const { client } = await this.#caller()
+    await logInPerson(client, person)
+    return this.connect()
   }
 
   /** Members of a supergroup or channel, those who came last first. See {@link MembersOptions}. */
@@ -123,19 +139,33 @@ export class MtprotoClient {
    * gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first.
    */
   async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init'>): Promise<void> {
-    const { client } = await this.#caller()
+    const caller = await this.#caller()
+    const { client } = caller
     const opened = this.#opened as Opened
     await bot.init()
     const translation = new Translation(systemClock())
-    client.onRawUpdate.add(({ update, peers }) => {
-      const known = new Map<number, tl.RawUser | tl.RawChannel>()
-      for (const [, user] of peers.users) if (user._ === 'user') known.set(user.id, user)
-      for (const [, chat] of peers.chats) {
-        if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
-      }
-      const bridged = translation.update(update, known)
+    const hand = (
+      update: tl.TypeUpdate,
+      users: Iterable<tl.TypeUser>,
+      chats: Iterable<tl.TypeChat>,
+    ): void => {
+      const bridged = translation.update(update, knownOf(users, chats))
       if (bridged !== undefined) bot.handleUpdate(bridged).catch((error: unknown) => this.#failed(error))
+    }
+    const refetching = new Refetching()
+    client.onRawUpdate.add(({ update, peers }) => {
+      if (update._ === 'updateNewChannelMessage' && update.message._ !== 'messageEmpty') {
+        const { peerId, id } = update.message
+        if (peerId._ === 'peerChannel') refetching.saw(peerId.channelId, id)
+      }
+      hand(update, peers.users.values(), peers.chats.values())
     })
+    this.#tooLong = async (channel, newest) => {
+      for await (const { message, users, chats } of refetching.missed(caller, channel, newest)) {
+        refetching.saw(channel, message.id)
+        hand({ _: 'updateNewChannelMessage', message, pts: 0, ptsCount: 0 }, users, chats)
+      }
+    }
     await (await import('./mtcute.js')).startUpdates(opened)
   }
 
@@ -217,8 +247,9 @@ export class MtprotoClient {
       flood: this.#flood,
       traffic: this.#traffic,
       onError: (error) => this.#failed(error),
-      onTooLong: () => {
+      onTooLong: (channel, newest) => {
         this.#traffic.tooLong++
+        this.#tooLong?.(channel, newest).catch((error: unknown) => this.#failed(error))
       },
     })
     const { client } = opened
@@ -239,6 +270,17 @@ export class MtprotoClient {
   #failed(error: unknown): void {
     for (const listener of [...this.#failures]) listener(error)
   }
+}
+
+/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+function knownOf(
+  users: Iterable<tl.TypeUser>,
+  chats: Iterable<tl.TypeChat>,
+): Map<number, tl.RawUser | tl.RawChannel> {
+  const known = new Map<number, tl.RawUser | tl.RawChannel>()
+  for (const user of users) if (user._ === 'user') known.set(user.id, user)
+  for (const chat of chats) if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+  return known
 }
 
 async function load() {

@@ -20,7 +20,7 @@ export interface Surroundings {
   readonly flood: FloodControl
   readonly traffic: Traffic
   readonly onError: (error: unknown) => void
-  readonly onTooLong: (channel: number) => void
+  readonly onTooLong: (channel: number, newest: number) => void
 }
 
 /** mtcute's client, and what it stands on. */
@@ -68,7 +68,8 @@ export function newClient({ options, storage, flood, traffic, onError, onTooLong
       catchUp: true,
       // Updates that a call of ours brings along are updates as well.
       disableNoDispatch: true,
-      onChannelTooLong: (channel) => onTooLong(channel),
+      onChannelTooLong: (channel, { dialog }) =>
+        onTooLong(channel, dialog._ === 'dialog' ? dialog.topMessage : 0),
     },
   })
   base.onError.add((error) => onError(new Error(errorText(error))))
