@@ -84,7 +84,10 @@ export class Overrides {
       )
     }
     const resolved = this.policies.resolved(use.policy, use.own)
-    const questions = new Questions(house, definitionsOf(resolved))
+    const { policy: asked, own } = use
+    const definitions =
+      typeof asked === 'string' ? this.policies.definitionsOf(asked, own) : definitionsOf(resolved)
+    const questions = new Questions(house, definitions)
     return explain(house, whom, { questions, resolved, roleLimits })
   }
 

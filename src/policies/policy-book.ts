@@ -1,20 +1,21 @@
 import { SentinelError } from '../core/errors.js'
 import { nearest } from '../core/nearest.js'
 import { shown } from '../core/show.js'
-import { auth } from '../middleware/auth.js'
 import { debounce } from '../middleware/debounce.js'
 import type { GuardDefinition } from '../middleware/guard.js'
+import { requireRegistered, requireRole } from '../middleware/require.js'
 import type { PolicyNames } from '../middleware/runtime-limits.js'
 import { throttle } from '../middleware/throttle.js'
 import { debounceOf, type Layer, type Resolved, resolve, throttlesOf, usualOf } from './layers.js'
 import { checkName, type Policy, type PolicyOptions, type PolicyOverride } from './policy-options.js'
-import { demandRoles } from './role-demand.js'
 
 /**
  * The policies that a sentinel was given by name. Names are looked up in a map, so that whatever is called `__proto__` is none.
  */
 export class PolicyBook implements PolicyNames {
   private readonly policies: ReadonlyMap<string, PolicyOptions>
+  /** Made once: whatever is made of guards counts them, and they are named by that. */
+  private readonly made = new Map<string, readonly GuardDefinition[]>()
 
   /**
    * @throws SentinelError `policy.unknown` for a policy that extends one that there is not, `policy.cycle` for one that extends
@@ -44,7 +45,11 @@ export class PolicyBook implements PolicyNames {
   }
 
   definitionsOf(name: string, own: object | undefined): readonly GuardDefinition[] {
-    return definitionsOf(this.resolved(name, own))
+    const known = own === undefined ? this.made.get(name) : undefined
+    if (known !== undefined) return known
+    const definitions = definitionsOf(this.resolved(name, own))
+    if (own === undefined) this.made.set(name, definitions)
+    return definitions
   }
 
   /**
@@ -98,11 +103,11 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   const { name, parts } = resolved
   const usual = usualOf(parts)
   const definitions: GuardDefinition[] = []
-  const roles = parts.get('roles')?.value as readonly string[] | undefined
-  if (roles !== undefined) definitions.push(demandRoles({ name, roles, ...usual }))
-  if (parts.get('registered')?.value === true) definitions.push(...auth({ open: [], ...usual }).definitions)
+  const [role, ...roles] = (parts.get('roles')?.value ?? []) as readonly string[]
   const debounced = debounceOf(resolved)
   try {
+    if (role !== undefined) definitions.push(...requireRole(role, ...roles, usual).definitions)
+    if (parts.get('registered')?.value === true) definitions.push(...requireRegistered(usual).definitions)
     if (debounced !== undefined) definitions.push(...debounce(debounced).definitions)
     for (const limit of throttlesOf(resolved)) definitions.push(...throttle(limit).definitions)
   } catch (error) {
