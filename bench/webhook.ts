@@ -5,8 +5,11 @@ import { type Finding, median, run } from './compare.js'
 import type { Attack, Outcome } from './webhook/load.js'
 import type { Contender } from './webhook/server.js'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 15)
-const MS = Number(process.env.BENCH_MS ?? 1000)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 30)
+/** A round of one contender: short, so that rounds that are compared lie close together. */
+const REQUESTS = Number(process.env.BENCH_REQUESTS ?? 5000)
+/** Before anything is measured, so that V8 has compiled what runs. */
+const WARM_UP = 10 * REQUESTS
 const CONNECTIONS = 64
 const FLOOD = 99
 /** V8 tenures on a guess, anew in every run: see bench/whole-path.ts. */
@@ -39,9 +42,9 @@ async function ask<T>(child: ChildProcess, message: object): Promise<T> {
 const load = start('load')
 await told(load)
 
-async function measure(server: ChildProcess, port: number, flood: number, ms: number): Promise<Measured> {
+async function measure(server: ChildProcess, port: number, flood: number, requests: number): Promise<Measured> {
   const before = await ask<{ cpu: number }>(server, {})
-  const attack: Attack = { port, connections: CONNECTIONS, ms, flood }
+  const attack: Attack = { port, connections: CONNECTIONS, requests, flood }
   const outcome = await ask<Outcome>(load, attack)
   const after = await ask<{ cpu: number }>(server, {})
   if (outcome.failures > 0) throw new Error(`${outcome.failures} answers were not 200`)
@@ -58,14 +61,14 @@ async function compete(names: readonly Contender[], flood: number): Promise<Map<
     const child = start('server', name)
     const { port } = await told<{ port: number }>(child)
     servers.set(name, { child, port })
-    await measure(child, port, flood, 2 * MS)
+    await measure(child, port, flood, WARM_UP)
   }
   const measured = new Map<Contender, Measured[]>(names.map((name) => [name, []]))
   for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < names.length; i++) {
       const name = names[(i + round) % names.length] as Contender
       const { child, port } = servers.get(name) as { child: ChildProcess; port: number }
-      measured.get(name)?.push(await measure(child, port, flood, MS))
+      measured.get(name)?.push(await measure(child, port, flood, REQUESTS))
     }
   }
   for (const { child } of servers.values()) child.disconnect()
@@ -94,7 +97,7 @@ function ratio(
   )
 }
 
-console.log(`${CONNECTIONS} connections, ${ROUNDS} rounds of ${MS} ms, server and load a process each`)
+console.log(`${CONNECTIONS} connections, ${ROUNDS} rounds of ${REQUESTS} requests, server and load a process each`)
 const quiet = await compete(QUIET, 0)
 tell('everybody within their limits', quiet)
 const flooded = await compete(FLOODED, FLOOD)

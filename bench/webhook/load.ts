@@ -1,11 +1,12 @@
 import { connect, type Socket } from 'node:net'
 import { SECRET } from './secret.js'
 
-/** What is sent to a server, and how long. */
+/** What is sent to a server. */
 export interface Attack {
   readonly port: number
   readonly connections: number
-  readonly ms: number
+  /** So many requests; what is under way then is waited for. */
+  readonly requests: number
   /** Of a hundred requests so many are from a few who have long been refused. */
   readonly flood: number
 }
@@ -34,14 +35,18 @@ function requestOf(flood: number): string {
   return `POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nContent-Length: ${body.length}\r\nConnection: keep-alive\r\nAccept-Encoding: gzip, deflate\r\n\r\n${body}`
 }
 
-/** Keeps so many connections busy for a while: each sends its next update when the last is answered. */
-function attack({ port, connections, ms, flood }: Attack): Promise<Outcome> {
+/** Keeps so many connections busy: each sends its next update when the last is answered. */
+function attack({ port, connections, requests: most, flood }: Attack): Promise<Outcome> {
   return new Promise((done, fail) => {
     let requests = 0
     let failures = 0
     let open = connections
     const start = performance.now()
-    const end = start + ms
+    let sent = 0
+    const next = (socket: Socket): void => {
+      if (sent++ < most) socket.write(requestOf(flood))
+      else socket.destroy()
+    }
     const closed = (): void => {
       open--
       if (open === 0) done({ requests, failures, ms: performance.now() - start })
@@ -49,13 +54,12 @@ function attack({ port, connections, ms, flood }: Attack): Promise<Outcome> {
     for (let i = 0; i < connections; i++) {
       const socket: Socket = connect(port, '127.0.0.1')
       socket.setNoDelay(true)
-      socket.on('connect', () => socket.write(requestOf(flood)))
+      socket.on('connect', () => next(socket))
       socket.on('data', (chunk) => {
         // Answers are so short that each comes in one piece.
         requests++
         if (chunk[9] !== 50) failures++
-        if (performance.now() < end) socket.write(requestOf(flood))
-        else socket.destroy()
+        next(socket)
       })
       socket.on('error', fail)
       socket.on('close', closed)

@@ -22,15 +22,6 @@ export interface WebhookHost {
   close(): Promise<void>
 }
 
-/** What a request shows before its body is read. */
-export interface Head {
-  readonly method: string | undefined
-  readonly secret: string | undefined
-  readonly length: string | null | undefined
-  readonly peer: string | undefined
-  readonly forwarded: string | undefined
-}
-
 /** How a drain ended. */
 export interface Drained {
   readonly left: number
@@ -66,18 +57,29 @@ export class Door {
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
 
+  /** Whether it matters who calls. */
+  get asksWho(): boolean {
+    return this.callers !== undefined
+  }
+
   /** How many updates are under way. */
   get size(): number {
     return this.running.size + this.asking
   }
 
   /** The status of whoever is not let in, by what is seen before the body; 0 for everybody else. */
-  refusal({ method, secret, length, peer, forwarded }: Head): number {
+  refusal(
+    method: string | undefined,
+    secret: string | undefined,
+    length: string | null | undefined,
+    peer: string | undefined,
+    forwarded: string | undefined,
+  ): number {
     if (method !== 'POST') return 405
     if (this.draining) return 503
     if (this.callers !== undefined && !this.callers.admits(peer, forwarded)) return 403
     if (this.settings.secret !== undefined && !isSecret(secret, this.settings.secret)) return 401
-    return Number(length ?? 0) > this.maxBody ? 413 : 0
+    return length !== undefined && length !== null && Number(length) > this.maxBody ? 413 : 0
   }
 
   /** Takes a body in. The answer comes by itself; nothing is thrown. `alone`: where timers are not shared between requests. */

@@ -31,14 +31,13 @@ export async function answerFetch(
   flush: () => Promise<void>,
 ): Promise<Response> {
   const { headers } = request
-  const length = headers.get('content-length')
-  const status = door.refusal({
-    method: request.method,
-    secret: headers.get(SECRET_HEADER) ?? undefined,
-    length,
-    peer: address,
-    forwarded: headers.get('x-forwarded-for') ?? undefined,
-  })
+  const status = door.refusal(
+    request.method,
+    headers.get(SECRET_HEADER) ?? undefined,
+    headers.get('content-length'),
+    address,
+    headers.get('x-forwarded-for') ?? undefined,
+  )
   if (status !== 0) return responseOf(status, door.draining)
   let text: string | undefined
   try {

@@ -54,14 +54,16 @@ export class NodeExchange implements Recipient {
   ) {}
 
   begin(): void {
-    const { headers, method, socket } = this.request
-    const status = this.door.refusal({
+    const { headers, method } = this.request
+    const { door } = this
+    const status = door.refusal(
       method,
-      secret: first(headers[SECRET_HEADER]),
-      length: first(headers['content-length']),
-      peer: socket?.remoteAddress,
-      forwarded: joined(headers['x-forwarded-for']),
-    })
+      first(headers[SECRET_HEADER]),
+      first(headers['content-length']),
+      // Asking for it asks the system; an answer that nobody needs.
+      door.asksWho ? this.request.socket?.remoteAddress : undefined,
+      door.asksWho ? joined(headers['x-forwarded-for']) : undefined,
+    )
     const { body } = this.request
     if (status !== 0) this.refuse(status)
     else if (body !== undefined && body !== null) this.given(body)

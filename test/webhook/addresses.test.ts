@@ -1,0 +1,82 @@
+import { BlockList, isIP } from 'node:net'
+import fc from 'fast-check'
+import { Callers, parseAddress } from '../../src/webhook/addresses.js'
+
+describe('who may call', () => {
+  const behindProxies = new Callers('telegram', ['10.0.0.0/8', '2001:db8::/32', '::1'])
+
+  test.each([
+    ['149.154.167.220', true],
+    ['149.154.160.0', true],
+    ['149.154.175.255', true],
+    ['149.154.176.0', false],
+    ['91.108.4.1', true],
+    ['91.108.8.0', false],
+    ['::ffff:149.154.167.220', true],
+    ['::ffff:959a:a7dc', true],
+    ['::ffff:8.8.8.8', false],
+    ['2001:67c:4e8::1', false],
+    ['', false],
+    ['149.154.167', false],
+    ['149.154.167.0220', false],
+  ])('%s by itself: %s', (peer, admitted) => {
+    expect(behindProxies.admits(peer, undefined)).toBe(admitted)
+    // Whoever is no proxy is not believed.
+    expect(behindProxies.admits(peer, '149.154.167.220')).toBe(admitted)
+  })
+
+  test.each([
+    ['10.0.0.1', '149.154.167.220', true],
+    ['::ffff:10.0.0.1', '149.154.167.220', true],
+    ['10.0.0.1', '8.8.8.8, 149.154.167.220', true],
+    ['10.0.0.1', '149.154.167.220, 8.8.8.8', false],
+    ['10.0.0.1', '149.154.167.220, 8.8.8.8, 10.0.0.7', false],
+    ['10.0.0.1', '8.8.8.8,149.154.167.220 , 10.1.1.1,2001:db8::7', true],
+    ['10.0.0.1', '149.154.167.220:443', true],
+    ['::1', '[::ffff:149.154.167.220]:443', true],
+    ['::1', '149.154.167.220, unknown', false],
+    ['::1', '', false],
+    ['::1', undefined, false],
+    ['10.0.0.1', '10.0.0.2', false],
+    ['10.0.0.1', `${'8.8.8.8,'.repeat(1000)}149.154.167.220`, false],
+  ])('%s, forwarded for %s: %s', (peer, forwarded, admitted) => {
+    expect(behindProxies.admits(peer, forwarded)).toBe(admitted)
+  })
+
+  test('nobody whose address is not known', () => {
+    expect(behindProxies.admits(undefined, '149.154.167.220')).toBe(false)
+  })
+})
+
+describe('against the addresses of node:net', () => {
+  test('what one reads as an address, the other does', () => {
+    const odd = fc
+      .array(fc.constantFrom('::', ':', '.', 'f', '0', '12', '255', '256', '1.2.3.4', '01', 'g'), {
+        maxLength: 9,
+      })
+      .map((parts) => parts.join(''))
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), odd), (text) => {
+        expect([text, parseAddress(text) !== undefined]).toEqual([text, isIP(text) !== 0])
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('a network holds what it holds there', () => {
+    const pair = fc.oneof(
+      fc.tuple(fc.ipV4(), fc.nat(32), fc.ipV4(), fc.constant('ipv4' as const)),
+      fc.tuple(fc.ipV6(), fc.nat(128), fc.ipV6(), fc.constant('ipv6' as const)),
+    )
+    fc.assert(
+      fc.property(pair, ([network, bits, address, family]) => {
+        const list = new BlockList()
+        list.addSubnet(network, bits, family)
+        expect(new Callers([`${network}/${bits}`], []).admits(address, undefined)).toBe(
+          list.check(address, family),
+        )
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})

@@ -1,0 +1,41 @@
+import { Bot } from 'grammy'
+import { sentinel } from '../../src/index.js'
+import type { WebhookOptions } from '../../src/webhook/index.js'
+
+const bot = () => new Bot('42:token')
+
+test.each([
+  [{ secret: 'with spaces' }, 'option.invalid', /webhook\.secret: .*letters/],
+  [{ secret: '' }, 'option.invalid', /webhook\.secret/],
+  [{ secret: 7 }, 'option.invalid', /webhook\.secret/],
+  [{ maxBody: 0 }, 'option.invalid', /webhook\.maxBody/],
+  [{ timeout: 'ten' }, 'duration.invalid', /webhook\.timeout/],
+  [{ onError: 'ignore' }, 'option.invalid', /webhook\.onError/],
+  [{ addresses: 'telegramm' }, 'option.invalid', /webhook\.addresses/],
+  [{ addresses: ['10.0.0'] }, 'option.invalid', /webhook\.addresses: "10\.0\.0" is no network/],
+  [{ addresses: ['10.0.0.0/33'] }, 'option.invalid', /webhook\.addresses/],
+  [{ addresses: 'telegram', proxies: ['::g'] }, 'option.invalid', /webhook\.proxies/],
+  [{ secrets: 'x' }, 'option.unknown', /webhook\.secrets.*secret/s],
+])('%j is refused where it is given', (options, code, message) => {
+  const make = () => sentinel().webhook(bot(), options as WebhookOptions)
+  expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }))
+})
+
+test('an error about a secret does not tell it', () => {
+  const make = () => sentinel().webhook(bot(), { secret: 'hunter 2' })
+  expect(make).toThrow(expect.not.objectContaining({ message: expect.stringContaining('hunter') }))
+})
+
+test('without a secret a warning says what that means; without once, too', () => {
+  const warnings: string[] = []
+  const guard = sentinel({ once: false })
+  guard.on('warning', ({ code }) => warnings.push(code))
+  guard.webhook(bot())
+  expect(warnings).toEqual(['webhook.unsecured', 'webhook.duplicates'])
+})
+
+test('a bot takes updates one way at a time', () => {
+  const own = bot()
+  sentinel().webhook(own, { secret: 'x' })
+  expect(() => own.start()).toThrow(expect.objectContaining({ code: 'bot.started' }))
+})

@@ -1,0 +1,300 @@
+import { jest } from '@jest/globals'
+import { Bot } from 'grammy'
+import type { UserFromGetMe } from 'grammy/types'
+import { sentinel } from '../../src/index.js'
+import { says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { post, SECRET, stand } from './stand.js'
+
+/** A promise to be kept by the test. */
+function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => undefined
+  const opened = new Promise<void>((fulfil) => {
+    open = fulfil
+  })
+  return { opened, open: () => open() }
+}
+
+describe('who is not let in', () => {
+  const at = stand()
+
+  test.each([
+    ['no POST', new Request('http://bot.test/hook'), 405],
+    ['without the secret', post('{}', { 'x-telegram-bot-api-secret-token': '' }), 401],
+    ['with another secret', post('{}', { 'x-telegram-bot-api-secret-token': 'the-secreT' }), 401],
+    ['with half of the secret', post('{}', { 'x-telegram-bot-api-secret-token': 'the-' }), 401],
+    ['with more than the secret', post('{}', { 'x-telegram-bot-api-secret-token': `${SECRET}x` }), 401],
+    ['no JSON', post('{"update_id":'), 400],
+    ['an empty body', post(''), 400],
+    ['JSON that is no update', post('[1]'), 400],
+    ['an update without a number', post('{"update_id":"1"}'), 400],
+    ['nothing', post('null'), 400],
+  ])('%s', async (_, request, status) => {
+    const errors: unknown[] = []
+    const stop = at.guard.on('error', (told) => errors.push(told))
+    expect((await at.webhook.fetch(request)).status).toBe(status)
+    expect(at.reached).toEqual([])
+    expect(errors).toEqual([])
+    stop()
+  })
+})
+
+test('a body that is too large is not read to its end, however long it claims to be', async () => {
+  const at = stand({}, undefined, { maxBody: 1000 })
+  expect(await at.deliver(says(1, 'x'.repeat(1000)))).toBe(413)
+  let pulled = 0
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulled++
+      controller.enqueue(new Uint8Array(400))
+    },
+  })
+  const init = {
+    method: 'POST',
+    body: endless,
+    duplex: 'half',
+    headers: { 'x-telegram-bot-api-secret-token': SECRET },
+  }
+  const answer = await at.webhook.fetch(new Request('http://bot.test/hook', init as RequestInit))
+  expect(answer.status).toBe(413)
+  expect(pulled).toBeLessThan(6)
+  expect(await at.deliver(says(1, 'x'.repeat(100)))).toBe(200)
+})
+
+test('an update comes through, and one that is delivered again is not handled again', async () => {
+  const at = stand()
+  const update = says(1, 'hello')
+  expect(await at.deliver(update)).toBe(200)
+  expect(await at.deliver(update)).toBe(200)
+  expect(at.reached).toEqual(['hello'])
+})
+
+test.each([
+  ['accept', 200],
+  ['retry', 500],
+] as const)(
+  'a handler that throws is told to bot.catch, and answered by onError: %s',
+  async (onError, status) => {
+    const told: unknown[] = []
+    const at = stand(
+      {},
+      (bot) => {
+        bot.catch((error) => {
+          told.push(error.error)
+        })
+        bot.on('message:text', () => {
+          throw new Error('the handler')
+        })
+      },
+      { onError },
+    )
+    expect(await at.deliver(says(1, 'hello'))).toBe(status)
+    expect(told).toEqual([new Error('the handler')])
+  },
+)
+
+test('after a failure with retry the redelivered update is handled, and paid once', async () => {
+  let fail = true
+  const at = stand(
+    { throttle: '5/1m' },
+    (bot) => {
+      bot.catch(() => undefined)
+      bot.use(() => {
+        if (fail) throw new Error('not yet')
+      })
+    },
+    { onError: 'retry' },
+  )
+  const update = says(1, 'hello')
+  expect(await at.deliver(update)).toBe(500)
+  fail = false
+  expect(await at.deliver(update)).toBe(200)
+  expect(at.reached).toEqual(['hello', 'hello'])
+  expect(await at.guard.peek(1, 'user')).toMatchObject([{ remaining: 4 }])
+})
+
+test('where nobody catches, the failure is an event, and the bot lives on', async () => {
+  const silent = jest.spyOn(console, 'error').mockImplementation(() => undefined)
+  const at = stand({}, (bot) => {
+    bot.command('bad', () => {
+      throw new Error('the handler')
+    })
+  })
+  const told: unknown[] = []
+  at.guard.on('error', ({ error, during }) => told.push([during, error]))
+  expect(await at.deliver(says(1, '/bad'))).toBe(200)
+  expect(told).toEqual([['webhook.handler', new Error('the handler')]])
+  expect(await at.deliver(says(1, 'good'))).toBe(200)
+  silent.mockRestore()
+})
+
+test('an error handler that throws is told, too', async () => {
+  const at = stand({}, (bot) => {
+    bot.catch(() => {
+      throw new Error('the error handler')
+    })
+    bot.use(() => {
+      throw new Error('the handler')
+    })
+  })
+  const told: unknown[] = []
+  at.guard.on('error', ({ error }) => told.push(error))
+  expect(await at.deliver(says(1, 'hello'))).toBe(200)
+  expect(told).toEqual([new Error('the error handler')])
+})
+
+test.each([
+  ['accept', 200],
+  ['retry', 500],
+] as const)(
+  'handlers that take too long are answered for by onTimeout: %s, and go on',
+  async (onTimeout, status) => {
+    const { opened, open } = gate()
+    const done: string[] = []
+    const at = stand(
+      {},
+      (bot) =>
+        bot.use(async () => {
+          await opened
+          done.push('done')
+        }),
+      { timeout: '3s', onTimeout },
+    )
+    const warnings: string[] = []
+    at.guard.on('warning', ({ code }) => warnings.push(code))
+    const answer = at.deliver(says(1, 'slow'))
+    await until('the handler runs', () => at.reached.length === 1)
+    at.time.advance(2999)
+    expect(warnings).toEqual([])
+    at.time.advance(1)
+    expect(await answer).toBe(status)
+    expect(warnings).toEqual(['webhook.late'])
+    expect(at.webhook.size).toBe(1)
+    open()
+    await until('the handler is done', () => at.webhook.size === 0)
+    expect(done).toEqual(['done'])
+  },
+)
+
+test('a delivery that comes again while the first is under way shares its fate', async () => {
+  const { opened, open } = gate()
+  const at = stand(
+    {},
+    (bot) => {
+      bot.catch(() => undefined)
+      bot.use(async () => {
+        await opened
+        throw new Error('after all')
+      })
+    },
+    { onError: 'retry' },
+  )
+  const update = says(1, 'hello')
+  const answers = [at.deliver(update), at.deliver(update)]
+  await until('the handler runs', () => at.reached.length === 1)
+  open()
+  // Were the second answered 200 at once, Telegram would take the update for handled.
+  expect(await Promise.all(answers)).toEqual([500, 500])
+  expect(at.reached).toEqual(['hello'])
+})
+
+test('too much under way is put off', async () => {
+  const { opened, open } = gate()
+  const at = stand({}, (bot) => bot.use(() => opened), { maxRunning: 2 })
+  const answers = [at.deliver(says(1, 'a')), at.deliver(says(2, 'b'))]
+  await until('both run', () => at.webhook.size === 2)
+  const third = await at.webhook.fetch(post(JSON.stringify(says(3, 'c'))))
+  expect(third.status).toBe(503)
+  expect(third.headers.get('retry-after')).toBe('1')
+  open()
+  expect(await Promise.all(answers)).toEqual([200, 200])
+  expect(await at.deliver(says(3, 'c'))).toBe(200)
+})
+
+describe('the bot is asked who it is at the first update', () => {
+  const fetched = (answers: (() => Promise<Response>)[]) => {
+    const bot = new Bot('42:token', {
+      client: { fetch: (() => (answers.shift() as () => Promise<Response>)()) as never },
+    })
+    const guard = sentinel()
+    bot.use(guard)
+    const reached: number[] = []
+    bot.use((ctx) => {
+      reached.push(ctx.update.update_id)
+    })
+    return { reached, guard, webhook: guard.webhook(bot, { secret: SECRET }) }
+  }
+  const me = { id: 42, is_bot: true, first_name: 'Late', username: 'late_bot' } as UserFromGetMe
+  const known = () => Promise.resolve(Response.json({ ok: true, result: me }))
+
+  test('and updates wait for that', async () => {
+    const at = fetched([known])
+    const answers = [1, 2, 3].map((id) => at.webhook.fetch(post(JSON.stringify(says(id, 'hi', { id })))))
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(at.reached).toEqual([1, 2, 3])
+  })
+
+  test('and asked again where Telegram does not tell', async () => {
+    const refused = () =>
+      Promise.resolve(Response.json({ ok: false, error_code: 401, description: 'Unauthorized' }))
+    const at = fetched([refused, known])
+    const told: string[] = []
+    at.guard.on('error', ({ during }) => told.push(during))
+    expect((await at.webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(500)
+    expect(told).toEqual(['webhook.init'])
+    expect((await at.webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(200)
+  })
+})
+
+describe('answering Telegram with a call', () => {
+  const bot = (reply: boolean) => {
+    const sent: string[] = []
+    const client = {
+      canUseWebhookReply: () => true,
+      fetch: (async (url: string) => {
+        sent.push(url.slice(url.lastIndexOf('/') + 1))
+        return Response.json({ ok: true, result: true })
+      }) as never,
+    }
+    const botInfo = { id: 42, is_bot: true, first_name: 'B', username: 'b_bot' } as UserFromGetMe
+    const own = new Bot('42:token', { botInfo, client })
+    const guard = sentinel({ membership: false })
+    own.use(guard)
+    return { own, sent, webhook: guard.webhook(own, { secret: SECRET, reply }) }
+  }
+
+  test('is off unless asked for', async () => {
+    const at = bot(false)
+    at.own.on('message', (ctx) => ctx.reply('hi'))
+    const answer = await at.webhook.fetch(post(JSON.stringify(says(1, 'hello'))))
+    expect(await answer.text()).toBe('')
+    expect(at.sent).toEqual(['sendMessage'])
+  })
+
+  test('takes the first call; those after it go the usual way', async () => {
+    const at = bot(true)
+    at.own.on('message', async (ctx) => {
+      await ctx.reply('one')
+      await ctx.reply('two')
+    })
+    const answer = await at.webhook.fetch(post(JSON.stringify(says(1, 'hello'))))
+    expect(answer.headers.get('content-type')).toBe('application/json')
+    expect(await answer.json()).toMatchObject({ method: 'sendMessage', chat_id: 1, text: 'one' })
+    expect(at.sent).toEqual(['sendMessage'])
+  })
+
+  test('takes none once Telegram was answered', async () => {
+    const at = bot(true)
+    const { opened, open } = gate()
+    let replied: Promise<unknown> | undefined
+    at.own.on('message', (ctx) => {
+      // Nobody waits for it.
+      replied = opened.then(() => ctx.reply('late'))
+    })
+    const answer = await at.webhook.fetch(post(JSON.stringify(says(1, 'hello'))))
+    expect(await answer.text()).toBe('')
+    open()
+    await replied
+    expect(at.sent).toEqual(['sendMessage'])
+  })
+})
