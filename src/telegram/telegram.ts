@@ -334,7 +334,7 @@ export function createTelegram(options: WithoutPort = {}): Telegram {
  * Starts a Telegram on 127.0.0.1: users, groups and channels that a real bot moderates over real HTTP, without the
  * network. It serves the Bot API that moderation needs; any other method answers 501.
  *
- * It is bounded: bodies of 50 MB, 100,000 updates a bot (each kept for a day), 100,000 messages a chat, 256 MB of
+ * It is bounded: bodies of 50 MB, 100,000 updates a bot (each kept for a day), 100,000 messages, 256 MB of
  * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
  * are delivered to this machine alone.
  *

@@ -187,7 +187,7 @@ export class Person {
 
   #invoiced(bot: TelegramBot, { message_id, chat: { id } }: Message): Purchase {
     const stored = this.#world
-      .chats()
+      .chatsOf(this.id)
       .find((chat) => describeChat(chat).id === id && (chat.kind !== 'private' || chat.bot === bot.account))
       ?.history.find(message_id)
     const invoice = stored?.message.invoice
@@ -245,7 +245,7 @@ export class Person {
 
   #heard(): readonly StoredMessage[] {
     return this.#world
-      .chats()
+      .chatsOf(this.id)
       .flatMap((chat) => chat.history.all())
       .filter((stored) => this.#hearsAbout(stored))
       .sort((a, b) => a.order - b.order)
@@ -256,7 +256,7 @@ export class Person {
   }
 
   #orderOf(message: Message): number {
-    for (const chat of this.#world.chats())
+    for (const chat of this.#world.chatsOf(this.id))
       for (const stored of chat.history.all()) if (stored.message === message) return stored.order
     // Deleted or edited since: by then everything told of it is newer.
     return 0

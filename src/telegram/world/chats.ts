@@ -26,9 +26,6 @@ export interface StoredMessage {
   readonly viaBotId?: number | undefined
 }
 
-/** A chat keeps its last hundred thousand messages. */
-const KEPT_AT_MOST = 100_000
-
 /** The messages of one chat. Ids start at 1 and are never used twice. */
 export class History {
   readonly #messages = new Map<number, StoredMessage>()
@@ -55,12 +52,6 @@ export class History {
         ? [this.#messages, message.message_id]
         : [this.#ephemeral, message.ephemeral_message_id]
     shelf.set(id, stored)
-    if (shelf.size <= KEPT_AT_MOST) return
-    for (const oldest of shelf.keys()) {
-      shelf.delete(oldest)
-      if (shelf === this.#messages) this.pinned.delete(oldest)
-      break
-    }
   }
 
   find(messageId: number): StoredMessage | undefined {

@@ -117,6 +117,7 @@ function keep(world: World, chat: WorldChat, message: Message, known: Known): St
     ...(lifetime > 0 && { expiresAt: at + lifetime * 1000 }),
   }
   chat.history.add(stored)
+  world.messages.add(stored)
   world.show(stored)
   return stored
 }
@@ -166,13 +167,14 @@ export function rewrite(
   edit(world, stored, content)
 }
 
-/** A keyboard changes silently: no edit date, and no update. */
+/** A keyboard changes silently: no update tells of it. */
 export function editMarkup(
   world: World,
   stored: StoredMessage,
   markup: InlineKeyboardMarkup | undefined,
 ): void {
-  const { reply_markup: _, ...message } = stored.message
+  const { reply_markup: _, ...rest } = stored.message
+  const message = { ...rest, edit_date: world.date() }
   stored.message = markup === undefined ? message : { ...message, reply_markup: markup }
   stored.order = world.nextOrder()
   world.show(stored)

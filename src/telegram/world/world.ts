@@ -14,6 +14,7 @@ import type { TelegramClock } from './clock.js'
 import { Files, type StoredFile } from './files.js'
 import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
+import { Latest } from './latest.js'
 import { hasRight, isIn, type Membership, newPermissions } from './members.js'
 import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
@@ -101,6 +102,9 @@ const JOIN_LIFETIME = 10_000
 /** How long a bot may write to somebody because they asked to join (Bot API, ChatJoinRequest.user_chat_id). */
 const ASKED_LATELY = 300_000
 
+/** So that a bot may run for as long as it likes: beyond it the oldest go. */
+const MOST_MESSAGES = 100_000
+
 const FIRST_SHARED_CHAT = 1_001_000_000_001
 const FIRST_BASIC_GROUP = 4_001_000_001
 const LAST_BASIC_GROUP = -1_000_000_000_000
@@ -131,8 +135,12 @@ export class World {
   /** Called with every update that goes out. Throws, if something is wrong with it: that is a defect. */
   inspect?: (kind: UpdateKind, payload: unknown) => void
 
+  /** What all chats keep together. */
+  readonly messages = new Latest<StoredMessage>(MOST_MESSAGES, (oldest) => oldest.chat.history.remove(oldest))
+
   readonly #shared = new Map<number, SharedChat>()
-  readonly #private = new Map<string, PrivateChat>()
+  /** By person, then by bot: people look at their own all the time. */
+  readonly #private = new Map<number, Map<number, PrivateChat>>()
   readonly #listeners = new Set<(stored: StoredMessage) => void>()
   #order = 0
   #albums = 0
@@ -236,8 +244,12 @@ export class World {
 
   /** Made on first sight; `started` tells whether the person ever wrote. */
   privateChat(person: PersonAccount, bot: BotAccount): PrivateChat {
-    const key = `${person.id}:${bot.id}`
-    let chat = this.#private.get(key)
+    let own = this.#private.get(person.id)
+    if (own === undefined) {
+      own = new Map()
+      this.#private.set(person.id, own)
+    }
+    let chat = own.get(bot.id)
     if (chat === undefined) {
       chat = {
         kind: 'private',
@@ -247,13 +259,19 @@ export class World {
         started: false,
         blocked: false,
       }
-      this.#private.set(key, chat)
+      own.set(bot.id, chat)
     }
     return chat
   }
 
   chats(): readonly WorldChat[] {
-    return [...this.#shared.values(), ...this.#private.values()]
+    return [...this.#shared.values(), ...[...this.#private.values()].flatMap((own) => [...own.values()])]
+  }
+
+  /** Where a person is: with bots in private, and in groups and channels. */
+  chatsOf(personId: number): readonly WorldChat[] {
+    const shared = [...this.#shared.values()].filter((chat) => isIn(this.membership(chat, personId)))
+    return [...shared, ...(this.#private.get(personId)?.values() ?? [])]
   }
 
   membership(chat: SharedChat, accountId: number): Membership {
