@@ -48,6 +48,7 @@ export const queryMethods: Methods = {
     if (ok && (options === undefined || options.length === 0))
       throw badRequest('there must be at least one shipping option')
     const message = params.text('error_message')
+    if (!ok && (message === undefined || message === '')) throw badRequest('ERROR_TEXT_EMPTY')
     const answer: ShippingAnswer = {
       ok,
       ...(options !== undefined && { shipping_options: options }),

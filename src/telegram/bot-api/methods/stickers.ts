@@ -56,13 +56,13 @@ export const stickerMethods: Methods = {
   },
 
   addStickerToSet(call) {
-    const set = ownSet(call)
+    const set = ownedSet(call)
     call.world.stickerSets.add(set, readSticker(call, call.params.object('sticker')))
     return true
   },
 
   replaceStickerInSet(call) {
-    const set = ownSet(call)
+    const set = ownedSet(call)
     const { place } = stickerIn(call, 'old_sticker', set)
     const added = call.world.stickerSets.add(set, readSticker(call, call.params.object('sticker')))
     set.stickers = set.stickers.filter((sticker) => sticker !== added).with(place, added)
@@ -87,7 +87,7 @@ export const stickerMethods: Methods = {
   },
 
   setStickerSetThumbnail(call) {
-    const set = ownSet(call)
+    const set = ownedSet(call)
     checkFormat(call.params.text('format') ?? '')
     set.thumbnail = fileOf(call, 'thumbnail', 'sticker')
     return true
@@ -148,6 +148,14 @@ function namedSet({ world, params }: Call): WorldStickerSet {
 function ownSet(call: Call): WorldStickerSet {
   const set = namedSet(call)
   if (set.botId !== call.bot.id) throw badRequest('STICKERSET_INVALID')
+  return set
+}
+
+/** Some ask for whom the bot made it. */
+function ownedSet(call: Call): WorldStickerSet {
+  const userId = person(call)
+  const set = ownSet(call)
+  if (set.ownerId !== userId) throw badRequest('STICKERSET_INVALID')
   return set
 }
 
