@@ -78,7 +78,7 @@ export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { Denial, DenialContext } from './middleware/denial.js'
 export { exempt } from './middleware/exempt.js'
 export type { ExemptOptions } from './middleware/exemptions.js'
-export type { Guard, GuardDefinition, HandlerAt } from './middleware/guard.js'
+export type { Guard, Guardable, GuardDefinition, HandlerAt } from './middleware/guard.js'
 export type {
   AfterEvent,
   BeforeEvent,

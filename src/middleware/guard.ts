@@ -189,27 +189,22 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
 export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
   /** What it is made of: one definition, or several that were fused. */
   readonly definitions: readonly GuardDefinition<C>[]
-  /** Around a handler: the same function, called if the update may pass; else it gives `undefined`. */
-  <This, X extends C, Rest extends unknown[], R>(
-    handler: (this: This, ctx: X, ...rest: Rest) => R,
-  ): (this: This, ctx: X, ...rest: Rest) => R
-  /** Around a composer. */
-  <X extends C>(composer: MiddlewareObj<X>): MiddlewareFn<X>
+  // Decorators first: the compiler would take one that asks for a method alone, too.
   /** On a method. */
-  <This, X extends C, Rest extends unknown[], R>(
-    method: (this: This, ctx: X, ...rest: Rest) => R,
-    context: ClassMethodDecoratorContext<This, (this: This, ctx: X, ...rest: Rest) => R>,
-  ): (this: This, ctx: X, ...rest: Rest) => R
+  <This, H extends (...args: never[]) => unknown>(
+    method: H & Guardable<H, C>,
+    context: ClassMethodDecoratorContext<This>,
+  ): H
   /** On a field that holds a handler. */
-  <This, X extends C, Rest extends unknown[], R>(
+  <This, H extends (...args: never[]) => unknown>(
     value: undefined,
-    context: ClassFieldDecoratorContext<This, (ctx: X, ...rest: Rest) => R>,
-  ): (this: This, held: (ctx: X, ...rest: Rest) => R) => (ctx: X, ...rest: Rest) => R
+    context: ClassFieldDecoratorContext<This, H> & Guardable<H, C>,
+  ): (this: This, held: H) => H
   /** On a method, under `experimentalDecorators`. */
-  <X extends C, Rest extends unknown[], R>(
+  <H extends (...args: never[]) => unknown>(
     target: object,
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<(ctx: X, ...rest: Rest) => R>,
+    descriptor: TypedPropertyDescriptor<H> & Guardable<H, C>,
   ): void
   /** On a field, under `experimentalDecorators`. */
   <Target extends object, Key extends string | symbol>(
@@ -217,7 +212,37 @@ export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
     key: Key,
     ...noHandler: HandlerAt<Target, Key, C>
   ): void
+  /** Around a handler: the same function, called if the update may pass; else it gives `undefined`. */
+  <This, X extends C, Rest extends unknown[], R>(
+    handler: (this: This, ctx: X, ...rest: Rest) => R,
+  ): (this: This, ctx: X, ...rest: Rest) => R
+  /** Around a composer. */
+  <X extends C>(composer: MiddlewareObj<X>): MiddlewareFn<X>
 }
+
+/**
+ * What a guard asks of the function that it stands on: its first parameter is a context that fits, or it takes none. Nothing where that
+ * is so; what nobody has where it is not.
+ *
+ * @example
+ * ```ts
+ * import type { Context } from 'grammy'
+ * import type { Guardable } from 'grammy-sentinel'
+ *
+ * const fits: Guardable<(ctx: Context) => void, Context> = 'whatever'
+ * const asks = {} as Guardable<(text: string) => void, Context>
+ * const never: never = asks['a handler takes a context first']
+ * ```
+ */
+export type Guardable<H, C extends Context> = H extends (ctx: infer X, ...rest: never[]) => unknown
+  ? unknown extends X
+    ? unknown
+    : [X] extends [C]
+      ? unknown
+      : [C] extends [X]
+        ? unknown
+        : { readonly 'a handler takes a context first': never }
+  : { readonly 'a handler takes a context first': never }
 
 /**
  * What a decorator under `experimentalDecorators` takes beside target and key: nothing where the field holds a handler; what
@@ -237,11 +262,7 @@ export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
  * ```
  */
 export type HandlerAt<Target, Key, C extends Context> = Key extends keyof Target
-  ? Target[Key] extends (ctx: infer X, ...rest: never[]) => unknown
-    ? X extends C
-      ? [descriptor?: undefined]
-      : unknown extends X
-        ? [descriptor?: undefined]
-        : [noHandler: never]
+  ? unknown extends Guardable<Target[Key], C>
+    ? [descriptor?: undefined]
     : [noHandler: never]
   : [descriptor?: undefined]

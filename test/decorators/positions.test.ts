@@ -1,0 +1,401 @@
+import { Bot, Composer, type Context, type MiddlewareFn, type NextFunction } from 'grammy'
+import {
+  compose,
+  debounce,
+  exempt,
+  type Guard,
+  memory,
+  once,
+  rateLimit,
+  requirePermission,
+  requireRegistered,
+  requireRole,
+  type SentinelOptions,
+  throttle,
+  userKey,
+} from '../../src/index.js'
+import type { GuardedContext } from '../middleware/rig.js'
+import { type Desk, desk, says } from '../sentinel-desk.js'
+
+const ALICE = 7
+
+/** Puts a guard somewhere in front of a handler of /go. */
+type Position = (bot: Bot<GuardedContext>, guard: Guard, handler: MiddlewareFn) => void
+
+const POSITIONS: Readonly<Record<string, Position>> = {
+  'in front of the bot': (bot, guard, handler) => {
+    bot.use(guard)
+    bot.command('go', handler)
+  },
+  'in front of a handler': (bot, guard, handler) => bot.command('go', guard, handler),
+  'in front of a composer': (bot, guard, handler) => {
+    const composer = new Composer()
+    composer.command('go', handler)
+    bot.filter((ctx) => ctx.hasCommand('go')).use(guard, composer)
+  },
+  'around a handler': (bot, guard, handler) => bot.command('go', guard(handler)),
+  'around a composer': (bot, guard, handler) => {
+    const composer = new Composer()
+    composer.command('go', handler)
+    bot.filter((ctx) => ctx.hasCommand('go')).use(guard(composer))
+  },
+  'within compose()': (bot, guard, handler) => bot.command('go', compose(guard), handler),
+  'on a method': (bot, guard, handler) => {
+    class Desk {
+      @guard
+      go(ctx: Context, next: NextFunction): unknown {
+        return handler(ctx, next)
+      }
+    }
+    const own = new Desk()
+    bot.command('go', (ctx, next) => own.go(ctx, next))
+  },
+  'on a field': (bot, guard, handler) => {
+    class Desk {
+      @guard
+      go = (ctx: Context, next: NextFunction): unknown => handler(ctx, next)
+    }
+    bot.command('go', new Desk().go)
+  },
+  'on a private method': (bot, guard, handler) => {
+    class Desk {
+      @guard
+      #go(ctx: Context, next: NextFunction): unknown {
+        return handler(ctx, next)
+      }
+
+      go(ctx: Context, next: NextFunction): unknown {
+        return this.#go(ctx, next)
+      }
+    }
+    const own = new Desk()
+    bot.command('go', (ctx, next) => own.go(ctx, next))
+  },
+  'on a static method': (bot, guard, handler) => {
+    // biome-ignore lint/complexity/noStaticOnlyClass: a position like others.
+    class Desk {
+      @guard
+      static go(ctx: Context, next: NextFunction): unknown {
+        return handler(ctx, next)
+      }
+    }
+    bot.command('go', Desk.go)
+  },
+}
+
+/** Whether each of several times got through. */
+async function outcomes(
+  guard: Guard,
+  position: Position,
+  times: readonly ((stand: Desk) => unknown)[],
+  options: SentinelOptions = {},
+): Promise<{ passed: boolean[]; reasons: string[]; stand: Desk }> {
+  let handled = 0
+  const stand = desk({ storage: memory(), throttle: '90/1m', ...options }, (bot) =>
+    position(bot, guard, () => {
+      handled++
+    }),
+  )
+  const reasons: string[] = []
+  stand.guard.on('denied', ({ verdict }) => reasons.push(verdict.reason))
+  const passed: boolean[] = []
+  for (const before of times) {
+    await before(stand)
+    const earlier = handled
+    await stand.handle(says(ALICE, '/go'))
+    passed.push(handled > earlier)
+  }
+  return { passed, reasons, stand }
+}
+
+const nothing = (): void => undefined
+
+describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
+  test.each([
+    ['throttle', throttle],
+    ['rateLimit', rateLimit],
+  ])('%s limits', async (_name, word) => {
+    const later = (stand: Desk) => stand.time.advance(30_000)
+    const { passed, reasons } = await outcomes(word('2/1m'), position, [nothing, nothing, nothing, later])
+    expect(passed).toEqual([true, true, false, true])
+    expect(reasons).toEqual(['limited'])
+  })
+
+  test('debounce refuses what is repeated', async () => {
+    const later = (stand: Desk) => stand.time.advance(1000)
+    const { passed, reasons } = await outcomes(debounce('1s'), position, [nothing, nothing, later])
+    expect(passed).toEqual([true, false, true])
+    expect(reasons).toEqual(['repeated'])
+  })
+
+  test('requireRegistered lets in the registered', async () => {
+    const { passed, reasons } = await outcomes(requireRegistered(), position, [
+      nothing,
+      ({ guard }) => guard.register(ALICE),
+      ({ guard }) => guard.unregister(ALICE),
+    ])
+    expect(passed).toEqual([false, true, false])
+    expect(reasons).toEqual(['unregistered', 'unregistered'])
+  })
+
+  test('requireRole lets in the holders of a role', async () => {
+    const { passed, reasons } = await outcomes(requireRole('admin', 'support'), position, [
+      ({ guard }) => guard.grant(ALICE, 'customer'),
+      ({ guard }) => guard.grant(ALICE, 'support'),
+    ])
+    expect(passed).toEqual([false, true])
+    expect(reasons).toEqual(['unregistered'])
+  })
+
+  test('requirePermission lets in whom a role allows it', async () => {
+    const roles = { support: { allow: ['orders.*'] } }
+    const { passed } = await outcomes(
+      requirePermission('orders.refund'),
+      position,
+      [nothing, ({ guard }) => guard.grant(ALICE, 'support')],
+      { roles },
+    )
+    expect(passed).toEqual([false, true])
+  })
+
+  test('exempt gives back what was charged before it', async () => {
+    const { passed, stand } = await outcomes(exempt(), position, [nothing, nothing, nothing], {
+      throttle: { name: 'all', limit: '5/1h' },
+    })
+    await stand.quiet()
+    expect(passed).toEqual([true, true, true])
+    expect((await stand.guard.peek(ALICE, 'all'))[0]?.remaining).toBe(5)
+  })
+
+  test('once handles an update once', async () => {
+    let handled = 0
+    const stand = desk({ storage: memory(), once: false }, (bot) =>
+      position(bot, once(), () => {
+        handled++
+      }),
+    )
+    const update = says(ALICE, '/go')
+    await stand.handle(update)
+    await stand.handle(update)
+    expect(handled).toBe(1)
+  })
+
+  test('counts in the storage of the sentinel, on its clock; tells its listeners; is answered by its notices', async () => {
+    const texts = { en: { limited: 'Later: {wait}.' } }
+    const forgotten = (stand: Desk) => stand.guard.reset(ALICE)
+    const { passed, reasons, stand } = await outcomes(
+      throttle('1/1m'),
+      position,
+      [nothing, nothing, nothing, forgotten],
+      { notices: { texts } },
+    )
+    await stand.quiet()
+    expect(passed).toEqual([true, false, false, true])
+    expect(reasons).toEqual(['limited', 'limited'])
+    expect(stand.notices).toEqual(['Later: 1m.'])
+    const { tally } = await stand.guard.health()
+    expect([tally.allowed, tally.denied]).toEqual([2, 2])
+  })
+
+  test('lets off whom the sentinel lets off', async () => {
+    const { passed } = await outcomes(throttle('1/1m'), position, [nothing, nothing], {
+      exempt: { owner: ALICE },
+    })
+    expect(passed).toEqual([true, true])
+  })
+
+  test('works without a sentinel, in memory of its own', async () => {
+    let handled = 0
+    const bot = new Bot<GuardedContext>('42:token', {
+      botInfo: { id: 42, is_bot: true, first_name: 'Alone', username: 'alone_bot' } as Bot['botInfo'],
+    })
+    bot.api.config.use(async () => ({ ok: true, result: true as never }))
+    position(bot, throttle({ limit: '1/1d', deny: 'silent' }), () => {
+      handled++
+    })
+    await bot.handleUpdate(says(ALICE, '/go'))
+    await bot.handleUpdate(says(ALICE, '/go'))
+    await bot.handleUpdate(says(8, '/go'))
+    expect(handled).toBe(2)
+  })
+
+  test('passes on what the handler throws', async () => {
+    const stand = desk({ storage: memory() }, (bot) =>
+      position(bot, throttle('5/1m'), () => {
+        throw new Error('out of stock')
+      }),
+    )
+    await expect(stand.handle(says(ALICE, '/go'))).rejects.toThrow('out of stock')
+  })
+})
+
+describe('a handler behind guards', () => {
+  test('keeps name, arity, this, arguments and what it gives', async () => {
+    const guard = throttle('1/1d')
+    function buy(this: { stock: number }, ctx: Context, amount: number, ...more: string[]): string {
+      return `${this.stock} ${ctx.from?.id} ${amount} ${more.join()}`
+    }
+    const guarded = guard(buy)
+    const bot = new Bot('42:token', { botInfo: { id: 42, username: 'alone_bot' } as Bot['botInfo'] })
+    const told: unknown[] = []
+    bot.use(async (ctx) => told.push(await guarded.call({ stock: 3 }, ctx, 2, 'a', 'b')))
+    bot.api.config.use(async () => ({ ok: true, result: true as never }))
+    await bot.handleUpdate(says(ALICE, 'x'))
+    await bot.handleUpdate(says(ALICE, 'y'))
+    expect(told).toEqual(['3 7 2 a,b', undefined])
+    expect([guarded.name, guarded.length]).toEqual(['buy', 2])
+  })
+
+  test('is one plan with the guards around it, asked from the outside in: a refusal charges nothing', async () => {
+    let handled = 0
+    const go = throttle({ name: 'slow', limit: '3/1h' })(
+      requireRole('customer')(
+        throttle({ name: 'fast', limit: '1/1m' })(() => {
+          handled++
+        }),
+      ),
+    )
+    const stand = desk({ storage: memory(), throttle: false }, (bot) => bot.command('go', go))
+    const limits: string[] = []
+    stand.guard.on('denied', ({ verdict }) => limits.push(verdict.limit))
+    await stand.says(ALICE, '/go')
+    await stand.guard.grant(ALICE, 'customer')
+    await stand.says(ALICE, '/go', '/go', '/go')
+    stand.time.advance(60_000)
+    await stand.says(ALICE, '/go')
+    stand.time.advance(60_000)
+    await stand.says(ALICE, '/go')
+    stand.time.advance(60_000)
+    await stand.says(ALICE, '/go')
+    expect(limits).toEqual(['customer', 'fast', 'fast', 'slow'])
+    expect(handled).toBe(3)
+  })
+
+  test('sees what is left of its limits, and of those of the sentinel', async () => {
+    const seen: unknown[] = []
+    const go = throttle('3/1h')(function go(ctx: GuardedContext) {
+      seen.push(ctx.sentinel.limits.map(({ name, remaining }) => [name, remaining]))
+      return ctx.sentinel.refund()
+    })
+    const stand = desk({ storage: memory(), throttle: '5/1h' }, (bot) => bot.command('go', go))
+    await stand.says(ALICE, '/go', '/go')
+    const first = [
+      ['go', 2],
+      ['user', 4],
+    ]
+    expect(seen).toEqual([
+      first,
+      [
+        ['go', 2],
+        ['user', 3],
+      ],
+    ])
+  })
+
+  test('goes on as the sentinel is reconfigured, with what was counted', async () => {
+    let handled = 0
+    const stand = desk({ storage: memory() }, (bot) =>
+      bot.command(
+        'go',
+        throttle('2/1h')(() => {
+          handled++
+        }),
+      ),
+    )
+    await stand.says(ALICE, '/go')
+    stand.guard.reconfigure({ throttle: '50/1m' })
+    await stand.says(ALICE, '/go', '/go')
+    expect(handled).toBe(2)
+  })
+
+  test('serves two sentinels, and counts with each apart', async () => {
+    const handled: string[] = []
+    const go = throttle('1/1h')((ctx: Context) => {
+      handled.push(String(ctx.me.id))
+    })
+    const one = desk({ storage: memory() }, (bot) => bot.command('go', go))
+    const two = desk({ storage: memory() }, (bot) => bot.command('go', go))
+    await one.says(ALICE, '/go')
+    await two.says(ALICE, '/go')
+    await one.says(ALICE, '/go')
+    await two.says(ALICE, '/go')
+    expect(handled).toHaveLength(2)
+  })
+
+  test('is finished by close(): what a trailing debounce holds back is handled', async () => {
+    const handled: string[] = []
+    const gather = debounce({ mode: 'trailing', window: '5s' })((ctx: GuardedContext) => {
+      handled.push((ctx.sentinel.burst ?? []).map(({ msg }) => msg?.text).join(' '))
+    })
+    const stand = desk({ storage: memory() }, (bot) => bot.on('message', gather))
+    await stand.says(ALICE, 'one', 'two')
+    expect(handled).toEqual([])
+    await stand.guard.close()
+    expect(handled).toEqual(['one two'])
+  })
+
+  test('takes a chain that keeps its own storage for what it is', async () => {
+    const own = memory()
+    const handled: string[] = []
+    const go = throttle('9/1h')(
+      compose(throttle('1/1h'), { storage: own, name: 'own' })(() => handled.push('go')),
+    )
+    const stand = desk({ storage: memory() }, (bot) => bot.command('go', go))
+    await stand.says(ALICE, '/go', '/go')
+    expect(handled).toEqual(['go'])
+    await own.reset(42, userKey(ALICE))
+    await stand.says(ALICE, '/go')
+    expect(handled).toEqual(['go', 'go'])
+  })
+})
+
+describe('where no guard can stand', () => {
+  const guard = throttle('1/1m') as unknown as (...args: unknown[]) => unknown
+  const complaint = (message: string) => expect.objectContaining({ code: 'handler.invalid', message })
+
+  test.each([
+    ['nothing', [undefined], 'throttle 1/1m: undefined is no handler'],
+    ['a text', ['buy'], 'throttle 1/1m: "buy" is no handler'],
+    ['two handlers', [() => undefined, () => undefined], 'one handler at a time'],
+    [
+      'a getter',
+      [() => undefined, { kind: 'getter', name: 'buy', addInitializer() {} }],
+      'stands on a getter',
+    ],
+    ['a class', [class {}, { kind: 'class', name: 'Shop', addInitializer() {} }], 'stands on a class'],
+    ['a getter, once more', [{}, 'buy', { get: () => undefined }], 'on Object.buy: undefined is no handler'],
+  ])('%s is told at once', (_, args, words) => {
+    expect(() => guard(...args)).toThrow(complaint(expect.stringContaining(words) as unknown as string))
+  })
+
+  test('a field that holds no function is told when an instance is made', () => {
+    class Desk {
+      // @ts-expect-error: no handler
+      @throttle('1/1m')
+      go = 'away'
+    }
+    expect(() => new Desk()).toThrow(
+      complaint(expect.stringContaining('on Desk.go: "away" is no handler') as unknown as string),
+    )
+  })
+
+  test('guards that do not fit together are told where they are put together', () => {
+    const twice = throttle({ name: 'same', limit: '1/1m' })
+    expect(() => twice(twice(() => undefined))).toThrow(expect.objectContaining({ code: 'limit.duplicate' }))
+  })
+
+  test('a role that there is not is told with the first update, and lets nobody pass', async () => {
+    let handled = 0
+    const stand = desk({ storage: memory(), roles: { admin: {} } }, (bot) =>
+      bot.command(
+        'go',
+        requireRole('admn')(() => handled++),
+      ),
+    )
+    const errors: unknown[] = []
+    stand.guard.on('error', ({ error, during }) => errors.push([during, (error as Error).message]))
+    await stand.says(ALICE, '/go')
+    expect(handled).toBe(0)
+    expect(errors).toEqual([['wiring', expect.stringContaining('Did you mean "admin"?')]])
+  })
+})

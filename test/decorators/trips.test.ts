@@ -1,0 +1,78 @@
+import type { Context, NextFunction } from 'grammy'
+import { Redis } from 'ioredis'
+import { debounce, definePolicy, policy, requireRegistered, requireRole, throttle } from '../../src/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { desk } from '../sentinel-desk.js'
+import { type RedisServer, startRedis } from '../servers/redis.js'
+import { freshName } from '../servers/shared.js'
+import { calls } from '../storage/redis-desk.js'
+
+let server: RedisServer
+let admin: Redis
+beforeAll(async () => {
+  server = await startRedis()
+  admin = new Redis(server.url)
+}, 30_000)
+afterAll(async () => {
+  admin.disconnect()
+  await server.stop()
+})
+
+const ALICE = 7
+const BOB = 8
+
+test('an update costs two round trips at most: the sentinel, and all guards of its handler together', async () => {
+  const storage = redis(server.url, { prefix: freshName() })
+  const handled: string[] = []
+  class Shop {
+    @requireRegistered()
+    @requireRole('customer')
+    @throttle('1000/1m')
+    @policy(definePolicy('careful', { throttle: { name: 'careful', limit: '2000/1m' }, roles: ['customer'] }))
+    @debounce('1ms')
+    async buy(ctx: Context): Promise<void> {
+      handled.push(ctx.msg?.text ?? '')
+    }
+  }
+  const shop = new Shop()
+  const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
+    bot.command('buy', (ctx) => shop.buy(ctx))
+    bot.command('plain', (ctx: Context, _next: NextFunction) => {
+      handled.push(ctx.msg?.text ?? '')
+    })
+  })
+  await stand.guard.register(ALICE)
+  await stand.guard.grant(ALICE, 'customer')
+  // Once before, so that the server knows the scripts.
+  await stand.says(ALICE, '/buy nothing', '/plain')
+  const before = await calls(admin)
+  await stand.says(ALICE, '/plain')
+  const plain = await calls(admin)
+  await stand.says(ALICE, '/buy tea')
+  const guarded = await calls(admin)
+  expect(handled).toEqual(['/buy nothing', '/plain', '/plain', '/buy tea'])
+  expect([plain.evalsha - before.evalsha, guarded.evalsha - plain.evalsha]).toEqual([1, 2])
+  expect(guarded.eval).toBe(before.eval)
+  // Two scripts, and nothing else but the look at these figures.
+  expect(guarded.all - plain.all).toBeLessThanOrEqual(2 + 2 * 8)
+  await stand.guard.close()
+  await storage.close()
+}, 30_000)
+
+test('a refusal by the sentinel costs its one, and one of the handler both', async () => {
+  const storage = redis(server.url, { prefix: freshName() })
+  const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
+    bot.command('buy', throttle('1/1h')(requireRegistered()(() => undefined)))
+  })
+  await stand.guard.block(BOB)
+  await stand.says(ALICE, '/buy')
+  await stand.says(BOB, '/buy')
+  const before = await calls(admin)
+  await stand.says(ALICE, '/buy')
+  const refused = await calls(admin)
+  await stand.says(BOB, '/buy')
+  const blocked = await calls(admin)
+  expect([refused.evalsha - before.evalsha, blocked.evalsha - refused.evalsha]).toEqual([2, 1])
+  await stand.guard.close()
+  await storage.close()
+}, 30_000)
