@@ -75,7 +75,29 @@ export function inlineKeyboard(params: Params): InlineKeyboardMarkup | undefined
         "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
       )
   }
-  return rows.length === 0 ? undefined : ({ inline_keyboard: rows } as InlineKeyboardMarkup)
+  if (rows.length === 0) return undefined
+  return { inline_keyboard: rows.map((row) => row.map(knownButton)) } as InlineKeyboardMarkup
+}
+
+const BUTTON_FIELDS: ReadonlySet<string> = new Set([
+  'text',
+  'style',
+  'icon_custom_emoji_id',
+  'url',
+  'callback_data',
+  'web_app',
+  'login_url',
+  'switch_inline_query',
+  'switch_inline_query_current_chat',
+  'switch_inline_query_chosen_chat',
+  'copy_text',
+  'callback_game',
+  'pay',
+])
+
+/** Telegram passes over what it does not know; telegraf, for one, leaves a mark of its own on each button. */
+function knownButton(button: object): object {
+  return Object.fromEntries(Object.entries(button).filter(([name]) => BUTTON_FIELDS.has(name)))
 }
 
 export function repliedMessage({ params }: Call, chat: WorldChat): StoredMessage | undefined {
