@@ -1,0 +1,290 @@
+import { Redis } from 'ioredis'
+import { Pool } from 'pg'
+import { z } from 'zod'
+import { keyText, subject, subjectKey, userKey } from '../../src/core/subject.js'
+import type { SentinelOptions } from '../../src/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type Desk, desk, says } from '../sentinel-desk.js'
+import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+
+/** Of digits that nothing else has. */
+const ALICE = 5_551_237_777
+const BOB = 5_551_238_888
+const PLAZA = -1001
+
+const OPTIONS: SentinelOptions = {
+  users: true,
+  auth: { registration: 'auto', resolve: () => ({ allow: true, value: { plan: 'free' } }) },
+  throttle: [
+    { limit: '100/1h', penalty: { after: 1, bans: ['1h'] } },
+    { name: 'here', limit: '100/1h', scope: 'member' },
+    { name: 'place', limit: '100/1h', scope: 'chat' },
+    { name: 'each', limit: '1/1h', scope: 'command', deny: 'silent' },
+  ],
+  debounce: '1s',
+}
+
+const schema = z.object({ language: z.string().default('en') })
+
+/** Somebody who has left traces of every kind. */
+async function traces(storage: Storage): Promise<Desk> {
+  const made = desk({ ...OPTIONS, storage, clock: Date.now } as SentinelOptions)
+  const { guard, handle } = made
+  const { users } = guard
+  const preferences = users.preferences(schema)
+  const sessions = users.sessions<{ cart: string[] }>({ ttl: '1d' })
+  users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
+  users.include('games', { owns: (key, { id }) => key.split('/').includes(String(id)) })
+  for (const id of [ALICE, BOB]) {
+    await handle(says(id, 'hello'))
+    await handle(says(id, 'again', { group: true }))
+    await handle(says(id, '/buy', { group: true }))
+    await handle(says(id, '/buy', { group: true }))
+    await preferences.set(id, { language: 'ru' })
+    await sessions.write(String(id), { cart: ['tea'] })
+    await storage.values.put('drafts', `draft:${id}`, 'Dear …')
+    await storage.values.put('games', `7/${id}`, { score: 3 })
+    await storage.values.put('invoices', '17', { total: 3 })
+    await users.patch(id, { note: 'likes tea' })
+    await guard.grant(id, 'moderator', { chat: PLAZA, reason: 'helps a lot' })
+    await guard.grant(id, 'vip', { for: '1h' })
+    // Of a name of its own: what has lapsed is swept with the next of its name.
+    const was = `was ${id === ALICE ? 'a' : 'b'}`
+    await storage.marks.put(42, was, [{ key: userKey(id), mark: { since: 1, until: Date.now() + 20 } }])
+    await guard.block(id, { reason: 'spam' })
+    await handle(says(id, 'let me in'))
+    await guard.allow(id)
+  }
+  await made.quiet()
+  // What was noted is written.
+  await guard.close()
+  const again = desk({ ...OPTIONS, storage, clock: Date.now } as SentinelOptions)
+  again.guard.users.preferences(schema)
+  again.guard.users.sessions({ ttl: '1d' })
+  again.guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
+  again.guard.users.include('games', { owns: (key, { id }) => key.split('/').includes(String(id)) })
+  await again.handle(says(1, 'the bot is met'))
+  await until('a mark has lapsed', async () => {
+    return (await storage.marks.get(42, userKey(ALICE), 'was a')) === undefined
+  })
+  return again
+}
+
+/** Every form in which a storage may write a user's id. */
+function formsOf(id: number): string[] {
+  return [String(id), ...[subject.user(id), subject.chat(id)].map((each) => String(subjectKey(each)))]
+}
+
+interface Place {
+  readonly name: string
+  make(): Promise<Storage>
+  /** All that a server keeps, as one text. */
+  dump(): Promise<string>
+}
+
+const redisPrefix = freshName()
+const schemaName = freshName('erase')
+let client: Redis
+let pool: Pool
+let redisUrl: string
+let postgresUrl: string
+
+beforeAll(async () => {
+  ;[redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
+  client = new Redis(redisUrl)
+  pool = new Pool({ connectionString: postgresUrl, max: 2 })
+}, 30_000)
+afterAll(async () => {
+  const keys = await client.keys(`${redisPrefix}:*`)
+  if (keys.length > 0) await client.del(keys)
+  client.disconnect()
+  await pool.query(`DROP SCHEMA IF EXISTS "${schemaName}" CASCADE`)
+  await pool.end()
+})
+
+const PLACES: readonly Place[] = [
+  {
+    name: 'Redis',
+    make: async () => redis(redisUrl, { prefix: redisPrefix }),
+    async dump() {
+      const lines: string[] = []
+      for (const key of await client.keys(`${redisPrefix}:*`)) {
+        const type = await client.type(key)
+        const content =
+          type === 'string'
+            ? (await client.getBuffer(key))?.toString('latin1')
+            : type === 'hash'
+              ? JSON.stringify(await client.hgetall(key))
+              : JSON.stringify(await client.zrange(key, '0', '-1'))
+        lines.push(`${key} ${content}`)
+      }
+      return lines.join('\n')
+    },
+  },
+  {
+    name: 'Postgres',
+    make: async () => postgres(postgresUrl, { schema: schemaName }),
+    async dump() {
+      const { rows: tables } = await pool.query<{ name: string }>(
+        'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = $1',
+        [schemaName],
+      )
+      const lines: string[] = []
+      for (const { name } of tables) {
+        const { rows } = await pool.query<{ line: string }>(
+          `SELECT t::text AS line FROM "${schemaName}"."${name}" t`,
+        )
+        for (const { line } of rows) lines.push(`${name} ${line}`)
+      }
+      return lines.join('\n')
+    },
+  },
+]
+
+function linesWith(dump: string, id: number): string[] {
+  const forms = formsOf(id)
+  return dump.split('\n').filter((line) => forms.some((form) => line.includes(form)))
+}
+
+describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
+  test('nothing is left but the block that was to hold, and then nothing', async () => {
+    const storage = await make()
+    const { guard, says: say, reached } = await traces(storage)
+    const before = await dump()
+    expect(linesWith(before, ALICE).length).toBeGreaterThan(8)
+    const report = await guard.users.erase(ALICE, { keepBlock: true })
+    expect(report).toMatchObject({ found: true, profiles: 1, waits: false })
+    expect(report.kept).toEqual([{ subject: `u${ALICE}`, name: 'blocked' }])
+    expect(report.marks.map(({ subject: whose, name }) => `${whose} ${name}`).sort()).toEqual(
+      [
+        `m${PLAZA}:u${ALICE} role:moderator`,
+        ...['allowed', 'registered', 'resolved', 'role:vip', 'was a'].map((name) => `u${ALICE} ${name}`),
+      ].sort(),
+    )
+    expect(report.values.map(({ space, key }) => `${space} ${key}`).sort()).toEqual(
+      [`drafts draft:${ALICE}`, `games 7/${ALICE}`, `preferences u${ALICE}`, `session ${ALICE}`].sort(),
+    )
+    const left = linesWith(await dump(), ALICE)
+    expect(left.length).toBeGreaterThan(0)
+    for (const line of left) expect(line).toMatch(/blocked|"reason":"spam"/)
+    await say(ALICE, 'still out')
+    expect(reached).toEqual(['the bot is met'])
+    expect(await guard.users.erase(ALICE)).toMatchObject({ found: true, profiles: 0, values: [] })
+    expect(linesWith(await dump(), ALICE)).toEqual([])
+    expect(await guard.users.erase(ALICE)).toMatchObject({ found: false, marks: [], kept: [] })
+    // And nobody else is touched.
+    expect(linesWith(await dump(), BOB).length).toBe(linesWith(before, BOB).length)
+    expect(await storage.values.get('invoices', '17')).toEqual({ total: 3 })
+    await guard.close()
+    await storage.close()
+  }, 60_000)
+})
+
+describe('what is kept of somebody', () => {
+  test('is exported as JSON: records, marks with reasons, values and limits', async () => {
+    const storage = memory()
+    const { guard } = await traces(storage)
+    const data = await guard.users.export(ALICE)
+    expect(JSON.parse(JSON.stringify(data))).toEqual(data)
+    expect(data).toMatchObject({ version: 1, subject: `u${ALICE}`, at: expect.any(Number) })
+    const [bot, ...others] = data.bots
+    expect(others).toEqual([])
+    expect(bot).toMatchObject({
+      id: 42,
+      profile: { counts: { message: 5, denials: 2 }, data: { note: 'likes tea' } },
+    })
+    expect(bot?.marks.map(({ subject: whose, name, reason }) => [whose, name, reason ?? ''])).toEqual(
+      expect.arrayContaining([
+        [`u${ALICE}`, 'blocked', 'spam'],
+        [`m${PLAZA}:u${ALICE}`, 'role:moderator', 'helps a lot'],
+        [`u${ALICE}`, 'resolved', ''],
+      ]),
+    )
+    expect(data.values).toEqual(
+      expect.arrayContaining([
+        { space: 'preferences', key: `u${ALICE}`, value: { v: 1, data: { language: 'ru' } } },
+        { space: 'session', key: String(ALICE), value: { cart: ['tea'] } },
+        { space: 'games', key: `7/${ALICE}`, value: { score: 3 } },
+      ]),
+    )
+    expect(data.limits.length).toBeGreaterThan(0)
+    expect(JSON.stringify(data)).not.toContain(String(BOB))
+    expect(await guard.users.export(99)).toEqual({
+      version: 1,
+      subject: 'u99',
+      at: expect.any(Number),
+      bots: [{ id: 42, marks: [] }],
+      values: [],
+      limits: expect.any(Array),
+    })
+    await guard.close()
+  })
+
+  test('is erased from memory, too, limits of a chat where it is named', async () => {
+    const storage = memory()
+    const { guard, handle, reached } = await traces(storage)
+    await guard.unblock(ALICE)
+    const report = await guard.users.erase(ALICE, { chats: [PLAZA] })
+    expect(report.found).toBe(true)
+    const contents = (await storage.archive?.contents())?.bots[0]
+    for (const name of contents?.marks ?? []) {
+      const held = (await storage.marks.scan(42, name)).entries.map(({ key }) => keyText(key))
+      expect(held.filter((text) => text.includes(String(ALICE)))).toEqual([])
+    }
+    expect(await storage.users.get(42, userKey(ALICE))).toBeUndefined()
+    const { limits } = await guard.users.export(ALICE)
+    expect(limits.length).toBeGreaterThan(0)
+    for (const { remaining, limit } of limits) expect(limit).toMatch(new RegExp(`^${remaining}/`))
+    await handle(says(ALICE, 'anew', { group: true }))
+    expect(reached).toEqual(['the bot is met', 'anew'])
+    await guard.close()
+  })
+
+  test('is erased in a storage that cannot be looked through: of the subject itself', async () => {
+    const inner = memory()
+    const storage = new Proxy(inner, {
+      get: (of, name) => (name === 'archive' ? undefined : Reflect.get(of, name, of)),
+    })
+    const { guard, handle } = desk({ storage })
+    await handle(says(1, 'the bot is met'))
+    await guard.grant(ALICE, 'vip')
+    await guard.grant(ALICE, 'moderator', { chat: PLAZA })
+    expect((await guard.users.export(ALICE)).bots[0]?.marks.map(({ name }) => name)).toEqual(['role:vip'])
+    expect((await guard.users.erase(ALICE)).marks).toEqual([{ subject: `u${ALICE}`, name: 'role:vip' }])
+    await guard.close()
+  })
+
+  test('is erased before a bot is met, in one chat too', async () => {
+    const { guard, handle, reached } = desk()
+    await guard.grant(ALICE, 'moderator', { chat: PLAZA })
+    await guard.grant(ALICE, 'vip')
+    const report = await guard.users.erase(ALICE)
+    expect(report).toMatchObject({ found: true, waits: true, profiles: 0 })
+    expect(report.marks).toHaveLength(2)
+    await handle(says(ALICE, 'hello', { group: true }))
+    expect(await guard.hasRole(ALICE, 'vip')).toBe(false)
+    expect(reached).toEqual(['hello'])
+    await guard.close()
+  })
+
+  test('is only asked for in ways that there are', async () => {
+    const { guard } = desk()
+    const { users } = guard
+    for (const chats of [[0], [1.5], 'all' as unknown as number[]]) {
+      await expect(users.erase(ALICE, { chats })).rejects.toMatchObject({ code: 'option.invalid' })
+    }
+    for (const wrong of [{}, undefined, { keys: 'all' }, { keys: () => [], owns: () => true }]) {
+      expect(() => users.include('space', wrong as never)).toThrow(
+        expect.objectContaining({ code: 'option.invalid' }),
+      )
+    }
+    expect(() => users.include('', { keys: () => [] })).toThrow(
+      expect.objectContaining({ code: 'value.invalid' }),
+    )
+    await expect(users.export('alice' as never)).rejects.toMatchObject({ code: 'subject.invalid' })
+  })
+})
