@@ -1,0 +1,127 @@
+// npm run bench:mtproto: how fast AES-IGE is beside mtcute's WASM and GramJS' way, and what a client of ours costs against our server.
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
+import { type MtprotoClient, type MtprotoServerAddress, mtproto } from '../src/mtproto/index.js'
+import { encryptByCbc, igeEncrypt } from '../src/mtproto/protocol/ige.js'
+
+const ROUNDS = 21
+const IN_FLIGHT = 64
+
+interface Address extends MtprotoServerAddress {
+  readonly token: string
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
+}
+
+/** Megabytes a second, of 20 ms a round. */
+function rate(size: number, encrypt: (data: Uint8Array) => unknown): number {
+  const data = randomBytes(size)
+  const from = performance.now()
+  let bytes = 0
+  while (performance.now() - from < 20) {
+    encrypt(data)
+    bytes += size
+  }
+  return bytes / 1e3 / (performance.now() - from)
+}
+
+function ige(): void {
+  initSync(readFileSync(getWasmUrl()))
+  const [key, iv] = [randomBytes(32), randomBytes(32)]
+  console.log('\nAES-IGE, encryption (interleaved, medians of 21 rounds)')
+  for (const size of [1024, 4096, 16_384, 65_536, 524_288]) {
+    const ours: number[] = []
+    const wasm: number[] = []
+    const cbc: number[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      ours.push(rate(size, (data) => igeEncrypt(data, key, iv)))
+      wasm.push(rate(size, (data) => ige256Encrypt(data, key, iv)))
+      cbc.push(rate(size, (data) => encryptByCbc(data, key, iv)))
+    }
+    const ratio = median(ours.map((own, nth) => own / (wasm[nth] as number)))
+    const line = [ours, wasm, cbc].map((rates) => `${median(rates).toFixed(0).padStart(5)} MB/s`)
+    console.log(
+      `  ${String(size).padStart(7)} B: ours ${line[0]}, @mtcute/wasm ${line[1]}, by CBC ${line[2]}: ${ratio.toFixed(2)}x the WASM`,
+    )
+  }
+}
+
+async function serve(): Promise<{ readonly child: ChildProcess; readonly address: Address }> {
+  const child = fork(fileURLToPath(new URL('./mtproto/server.js', import.meta.url)))
+  const address = await new Promise<Address>((done) => child.once('message', (told) => done(told as Address)))
+  return { child, address }
+}
+
+function connect({ token, ...server }: Address): MtprotoClient {
+  return mtproto({ apiId: 1, apiHash: 'any', botToken: token, server })
+}
+
+async function calls(address: Address): Promise<void> {
+  const client = connect(address)
+  await client.connect()
+  const raw = await client.raw()
+  const rates: number[] = []
+  for (let round = 0; round < 6; round++) {
+    const from = performance.now()
+    let made = 0
+    await Promise.all(
+      Array.from({ length: IN_FLIGHT }, async () => {
+        while (performance.now() - from < 1500) {
+          await raw.call({ _: 'help.getNearestDc' })
+          made++
+        }
+      }),
+    )
+    rates.push((made * 1000) / (performance.now() - from))
+  }
+  // The first round is for the compiler.
+  console.log(
+    `\n${IN_FLIGHT} calls in flight, client and server each a process: ${median(rates.slice(1)).toFixed(0)} calls/s`,
+  )
+  await client.close()
+}
+
+async function logins(address: Address): Promise<void> {
+  const times: number[] = []
+  for (let n = 0; n < 12; n++) {
+    const from = performance.now()
+    const client = connect(address)
+    await client.connect()
+    times.push(performance.now() - from)
+    await client.close()
+  }
+  console.log(`A login, with the exchange of a key: ${median(times.slice(2)).toFixed(0)} ms`)
+}
+
+async function idle(address: Address): Promise<void> {
+  const count = 50
+  const collect = globalThis.gc as () => void
+  const used = () => {
+    collect()
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = used()
+  const clients = Array.from({ length: count }, () => connect(address))
+  for (const client of clients) await client.connect()
+  await new Promise((done) => setTimeout(done, 500))
+  const each = (used() - before) / count / 1024
+  console.log(`An idle client: ${each.toFixed(0)} KiB (heap and buffers, of ${count})`)
+  for (const client of clients) await client.close()
+}
+
+ige()
+const { child, address } = await serve()
+try {
+  await logins(address)
+  await calls(address)
+  await idle(address)
+} finally {
+  child.disconnect()
+}

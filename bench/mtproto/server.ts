@@ -1,0 +1,8 @@
+// A data centre in a process of its own. Tells its parent where it is.
+import { startTelegram } from '../../src/telegram/index.js'
+
+const telegram = await startTelegram()
+const account = telegram.createBot({ username: 'bench_bot' })
+const face = await telegram.mtproto()
+process.send?.({ ...face.address, token: account.token })
+process.on('disconnect', () => process.exit())
