@@ -2,7 +2,16 @@ import type { DebounceOptions } from '../middleware/debounce.js'
 import type { ThrottleOptions } from '../middleware/throttle.js'
 import type { PolicyOptions, PolicyOverride } from './policy-options.js'
 
-/** Where a part of a policy comes from: `policy strict`, or the `handler`. */
+/**
+ * Where a part of a policy comes from: `policy strict`, or the `handler`.
+ *
+ * @example
+ * ```ts
+ * import type { PartOrigin } from 'grammy-sentinel'
+ *
+ * const isOwn = (from: PartOrigin): boolean => from === 'handler'
+ * ```
+ */
 export type PartOrigin = `policy ${string}` | 'handler'
 
 /** Options, and whose they are. */

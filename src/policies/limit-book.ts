@@ -85,6 +85,10 @@ export class LimitBook implements RuntimeLimits {
     return { ...plan, checks }
   }
 
+  knows(name: string): boolean {
+    return this.known.has(`throttle.${name}`)
+  }
+
   /** Every limit that may be changed. */
   all(): readonly Changeable[] {
     return [...this.known.values()]

@@ -126,6 +126,8 @@ export class StoredLimits implements LimitRegister {
   constructor(
     private readonly house: () => House,
     private readonly book: LimitBook,
+    /** Gets to know the limits of a policy that no handler was reached with yet. */
+    private readonly note: (policy: Policy) => void,
   ) {}
 
   async set(
@@ -135,7 +137,7 @@ export class StoredLimits implements LimitRegister {
     options: LimitChangeOptions = {},
   ): Promise<void> {
     this.checkOn()
-    const known = this.book.find(nameOf(limit), 'limits.set')
+    const known = this.find(limit, 'limits.set')
     const after = parseLimit(to, 'limits.set')
     if (known.most !== undefined && after.amount > known.most) {
       throw new SentinelError(
@@ -160,7 +162,7 @@ export class StoredLimits implements LimitRegister {
 
   async remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number> {
     this.checkOn()
-    const some = limit === undefined ? this.book.all() : [this.book.find(nameOf(limit), 'limits.remove')]
+    const some = limit === undefined ? this.book.all() : [this.find(limit, 'limits.remove')]
     let removed = 0
     for (const known of some) {
       const places = listOf(whom).flatMap((each) =>
@@ -173,7 +175,7 @@ export class StoredLimits implements LimitRegister {
 
   async *list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined> {
     this.checkOn()
-    const some = limit === undefined ? this.book.all() : [this.book.find(nameOf(limit), 'limits.list')]
+    const some = limit === undefined ? this.book.all() : [this.find(limit, 'limits.list')]
     const earlier: number[] = []
     for (const { id } of this.house().bots.all()) {
       for (const known of some) {
@@ -244,6 +246,12 @@ export class StoredLimits implements LimitRegister {
     return held
   }
 
+  private find(limit: string | Policy, what: string): Changeable {
+    if (typeof limit !== 'object' || limit === null) return this.book.find(limit, what)
+    if (!this.book.knows(limit.name)) this.note(limit)
+    return this.book.find(limit.name, what)
+  }
+
   private placeOf(holder: LimitHolder, known: Changeable): Place {
     if (isRole(holder)) {
       const role = this.checkedRole(holder.role)
@@ -297,10 +305,6 @@ export class StoredLimits implements LimitRegister {
 
 function listOf(whom: LimitHolder | readonly LimitHolder[]): readonly LimitHolder[] {
   return Array.isArray(whom) ? whom : [whom as LimitHolder]
-}
-
-function nameOf(limit: string | Policy): unknown {
-  return typeof limit === 'object' && limit !== null ? limit.name : limit
 }
 
 function isRole(holder: LimitHolder): holder is { readonly role: string } {

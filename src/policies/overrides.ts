@@ -34,7 +34,9 @@ export class Overrides {
     furnished: House,
   ) {
     this.book = new LimitBook(house, furnished, { limits: false, settings: new Set() })
-    this.limits = new StoredLimits(house, this.book)
+    this.limits = new StoredLimits(house, this.book, (policy) => {
+      new Questions(house(), policyGuard(policy, undefined, this.policies).definitions)
+    })
   }
 
   /**

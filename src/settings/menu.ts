@@ -126,8 +126,9 @@ class Menu {
     // They write as the group itself, which nobody else can. Their taps are their own.
     if (facts.actorKind === 'anonymous') return facts.kind === 'message'
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return false
-    const { status } = await ctx.api.getChatMember(chat, facts.actorId)
-    return status === 'creator' || status === 'administrator'
+    // Not getChatMember: of others it tells only bots that are administrators themselves.
+    const administrators = await ctx.api.getChatAdministrators(chat)
+    return administrators.some(({ user }) => user.id === facts.actorId)
   }
 
   /** Said to who asked alone, or not at all: or anybody could make the bot talk to all of the group. */

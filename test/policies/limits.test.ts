@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/core/clock.js'
 import { subject } from '../../src/core/subject.js'
-import type { LimitChangedEvent } from '../../src/index.js'
+import { definePolicy, type LimitChangedEvent, policy } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, later, says } from '../sentinel-desk.js'
@@ -82,6 +82,22 @@ describe.each([
     for (let nth = 0; nth < 10; nth++) await second.says(BOB, `hello ${nth}`)
     expect(second.reached).toHaveLength(6)
     await second.guard.close()
+  })
+
+  test('are those of a policy that is a value, before any handler was reached with it', async () => {
+    const gift = definePolicy('gift', { throttle: '2/1h' })
+    const given: string[] = []
+    const at = desk({ storage: storage(), limits: true }, (bot) => {
+      bot.command('gift', policy(gift), () => {
+        given.push('gift')
+      })
+    })
+    await at.says(ALICE, 'hello')
+    await at.guard.limits.set(ALICE, gift, '3/1h')
+    for (let nth = 0; nth < 5; nth++) await at.says(ALICE, '/gift')
+    expect(given).toHaveLength(3)
+    expect(await listed(at)).toEqual(['user 7 gift 3/1h'])
+    await at.guard.close()
   })
 
   test('may be set before a bot is met', async () => {
