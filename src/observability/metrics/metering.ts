@@ -163,7 +163,7 @@ export class Metering implements Source {
       case 'sentinel_warnings_total':
         return this.warnings.samples()
       case 'sentinel_storage_outages_total':
-        return this.outages.samples()
+        return this.outageSamples(await this.health())
       case 'sentinel_last_update_timestamp_seconds':
         return this.lastUpdateAt === undefined ? [] : [[{}, this.lastUpdateAt / 1000]]
       default:
@@ -175,6 +175,15 @@ export class Metering implements Source {
     for (const [kind, counts] of this.kinds) {
       for (const [labels, value] of counts.samples()) yield [{ ...labels, kind }, value]
     }
+  }
+
+  /** A counter that begins with its first outage would hide that one from whoever looks at increases. */
+  private outageSamples({ storage: { kind, circuit } }: SentinelHealth): Sample[] {
+    const samples: Sample[] = [...this.outages.samples()]
+    if (circuit !== undefined && !samples.some(([{ storage }]) => storage === kind)) {
+      samples.push([{ storage: kind }, 0])
+    }
+    return samples
   }
 
   /** Asked once for all metrics of a scrape. What a storage that is away does not tell stays as it was: counters never fall. */
