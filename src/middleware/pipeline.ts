@@ -77,7 +77,7 @@ export class Chain<C extends Context> {
     const { refusals, steps, inner } = this
     const settling = new Settling(this.prepared, released, leased, this.failed)
     const back = new ChainBack(this)
-    this.entrance = new Entrance({ house, tally, refusals, settling, steps, back, inner }, wired)
+    this.entrance = new Entrance(house, tally, refusals, settling, steps, back, inner, wired)
     for (const each of wired) each.begin?.()
   }
 

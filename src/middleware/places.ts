@@ -33,9 +33,22 @@ export interface NoPlace {
   readonly wait: Ms
 }
 
-interface Holder<T> extends Place {
-  readonly told: T
-  readonly since: Ms
+/** Somebody at work. */
+class Holder<T> implements Place {
+  /** Told when a second one comes; undefined as long as nobody else has. */
+  lane: Lane<T> | undefined = undefined
+
+  constructor(
+    private readonly places: Places<T>,
+    readonly bot: number,
+    readonly key: Key,
+    readonly told: T,
+    readonly since: Ms,
+  ) {}
+
+  leave(): void {
+    this.places.left(this)
+  }
 }
 
 interface Waiter<T> {
@@ -45,13 +58,18 @@ interface Waiter<T> {
   readonly callOff: () => void
 }
 
-/** The places of one subject: there as long as somebody is at work. */
+/** The places of one subject: there from the second comer on, as long as somebody is at work. */
 interface Lane<T> {
+  readonly bot: number
+  readonly key: Key
+  /** Whoever began first is first. */
   readonly holders: Set<Holder<T>>
   /** Whoever came first is first. */
   readonly waiting: Waiter<T>[]
   disarm: (() => void) | undefined
 }
+
+type Lanes<T> = Map<Key, Holder<T> | Lane<T>>
 
 /** Node's timers fire at once when told to wait longer. */
 const LONGEST_TIMER: Ms = 2 ** 31 - 1
@@ -61,12 +79,12 @@ const LOOKED_THROUGH = 64
 const NOWHERE: Place = { leave: () => undefined }
 
 /**
- * Places at work, so many for each subject, given to whoever came first. A subject that is alone costs an entry in a map, and no
+ * Places at work, so many for each subject, given to whoever came first. A subject that is alone costs one entry in a map, and no
  * timer: deadlines are looked at only when somebody waits.
  */
 export class Places<T> {
   /** Of each bot. */
-  private readonly bots = new Map<number, Map<Key, Lane<T>>>()
+  private readonly bots = new Map<number, Lanes<T>>()
   private subjects = 0
   waiting = 0
   /** Let in beside the count, since handlers of too many subjects hang. */
@@ -82,36 +100,49 @@ export class Places<T> {
 
   /** Takes a place, or waits for one. */
   take(bot: number, key: Key, told: T): MaybePromise<Place | NoPlace> {
-    const lane = this.laneOf(bot, key)
-    if (lane === undefined) {
-      this.uncounted++
-      return NOWHERE
+    const lanes = this.lanesOf(bot)
+    const known = lanes.get(key)
+    if (known === undefined) {
+      if (this.subjects >= this.options.maxSubjects && !this.makeRoom()) {
+        this.uncounted++
+        return NOWHERE
+      }
+      const holder = new Holder(this, bot, key, told, this.options.clock())
+      lanes.set(key, holder)
+      this.subjects++
+      return holder
     }
-    if (lane.holders.size < this.options.most && lane.waiting.length === 0) {
-      return this.hold(bot, key, lane, told)
-    }
-    this.turnOut(bot, key, lane)
-    if (lane.holders.size < this.options.most && lane.waiting.length === 0) {
-      return this.hold(bot, key, lane, told)
-    }
+    const lane = known instanceof Holder ? this.widen(lanes, known) : known
+    if (!this.hasRoom(lane)) this.turnOut(lane)
+    if (this.hasRoom(lane)) return this.hold(lane, told)
     const { queue, maxWaiting } = this.options
     if (this.closed || lane.waiting.length >= queue || this.waiting >= maxWaiting) {
       return { wait: this.untilOverdue(lane) }
     }
-    return this.wait(bot, key, lane, told)
+    return this.wait(lane, told)
   }
 
   /** Whether there is a place now; takes none. */
   isFree(bot: number, key: Key): boolean {
-    const lane = this.bots.get(bot)?.get(key)
-    return lane === undefined || (lane.holders.size < this.options.most && lane.waiting.length === 0)
+    const known = this.bots.get(bot)?.get(key)
+    if (known === undefined) return true
+    return known instanceof Holder ? this.options.most > 1 : this.hasRoom(known)
+  }
+
+  /** Somebody is through. To be called by holders alone. */
+  left(holder: Holder<T>): void {
+    const { lane, bot, key } = holder
+    if (lane !== undefined) {
+      if (lane.holders.delete(holder)) this.advance(lane)
+    } else if (this.bots.get(bot)?.get(key) === holder) this.forget(bot, key)
   }
 
   /** Nobody waits any more: those who do get no place. */
   turnAway(): void {
     this.closed = true
     for (const lanes of this.bots.values()) {
-      for (const lane of [...lanes.values()]) {
+      for (const lane of lanes.values()) {
+        if (lane instanceof Holder) continue
         const none = { wait: this.untilOverdue(lane) }
         for (const { end } of lane.waiting.splice(0)) end(none)
       }
@@ -124,35 +155,35 @@ export class Places<T> {
     if (this.waiting > 0) await new Promise<void>((done) => this.idle.push(done))
   }
 
-  private laneOf(bot: number, key: Key): Lane<T> | undefined {
+  private lanesOf(bot: number): Lanes<T> {
     let lanes = this.bots.get(bot)
     if (lanes === undefined) {
       lanes = new Map()
       this.bots.set(bot, lanes)
     }
-    let lane = lanes.get(key)
-    if (lane === undefined) {
-      if (this.subjects >= this.options.maxSubjects && !this.makeRoom()) return undefined
-      lane = { holders: new Set(), waiting: [], disarm: undefined }
-      lanes.set(key, lane)
-      this.subjects++
-    }
+    return lanes
+  }
+
+  private widen(lanes: Lanes<T>, holder: Holder<T>): Lane<T> {
+    const { bot, key } = holder
+    const lane: Lane<T> = { bot, key, holders: new Set([holder]), waiting: [], disarm: undefined }
+    holder.lane = lane
+    lanes.set(key, lane)
     return lane
   }
 
-  private hold(bot: number, key: Key, lane: Lane<T>, told: T): Holder<T> {
-    const holder: Holder<T> = {
-      told,
-      since: this.options.clock(),
-      leave: () => {
-        if (lane.holders.delete(holder)) this.advance(bot, key, lane)
-      },
-    }
+  private hasRoom({ holders, waiting }: Lane<T>): boolean {
+    return holders.size < this.options.most && waiting.length === 0
+  }
+
+  private hold(lane: Lane<T>, told: T): Holder<T> {
+    const holder = new Holder(this, lane.bot, lane.key, told, this.options.clock())
+    holder.lane = lane
     lane.holders.add(holder)
     return holder
   }
 
-  private wait(bot: number, key: Key, lane: Lane<T>, told: T): Promise<Place | NoPlace> {
+  private wait(lane: Lane<T>, told: T): Promise<Place | NoPlace> {
     return new Promise((fulfil) => {
       const waiter: Waiter<T> = {
         told,
@@ -167,56 +198,53 @@ export class Places<T> {
           if (at < 0) return
           lane.waiting.splice(at, 1)
           waiter.end({ wait: this.untilOverdue(lane) })
-          this.advance(bot, key, lane)
+          this.advance(lane)
         }),
       }
       this.waiting++
       lane.waiting.push(waiter)
-      this.arm(bot, key, lane)
+      this.arm(lane)
     })
   }
 
   /** Gives free places to those who wait, in order. */
-  private advance(bot: number, key: Key, lane: Lane<T>): void {
+  private advance(lane: Lane<T>): void {
     while (lane.holders.size < this.options.most) {
       const next = lane.waiting.shift()
       if (next === undefined) break
-      next.end(this.hold(bot, key, lane, next.told))
+      next.end(this.hold(lane, next.told))
     }
-    if (lane.holders.size === 0) this.forget(bot, key, lane)
-    else this.arm(bot, key, lane)
+    this.arm(lane)
+    if (lane.holders.size === 0) this.forget(lane.bot, lane.key)
   }
 
   /** While somebody waits, a timer watches who has been at work for longest. */
-  private arm(bot: number, key: Key, lane: Lane<T>): void {
+  private arm(lane: Lane<T>): void {
     lane.disarm?.()
     lane.disarm = undefined
     if (lane.waiting.length === 0) return
-    lane.disarm = this.options.timers.after(
-      Math.min(Math.max(1, this.untilOverdue(lane)), LONGEST_TIMER),
-      () => {
-        lane.disarm = undefined
-        this.turnOut(bot, key, lane)
-        this.advance(bot, key, lane)
-      },
-    )
+    const wait = Math.min(Math.max(1, this.untilOverdue(lane)), LONGEST_TIMER)
+    lane.disarm = this.options.timers.after(wait, () => {
+      lane.disarm = undefined
+      this.turnOut(lane)
+      this.arm(lane)
+    })
   }
 
   private untilOverdue({ holders }: Lane<T>): Ms {
-    // The first came first.
     const [oldest] = holders
     return oldest === undefined ? 0 : Math.max(0, this.options.deadline - this.ageOf(oldest))
   }
 
   /** Takes their place from those who have held it for too long. Whatever they do, they do beside the others now. */
-  private turnOut(bot: number, key: Key, lane: Lane<T>): void {
+  private turnOut(lane: Lane<T>): void {
     for (const holder of [...lane.holders]) {
       const age = this.ageOf(holder)
       if (age < this.options.deadline) break
       lane.holders.delete(holder)
       this.options.overdue(holder.told, age)
     }
-    if (lane.waiting.length > 0) this.advance(bot, key, lane)
+    if (lane.waiting.length > 0) this.advance(lane)
   }
 
   /** A clock that was put back makes nobody younger than new. */
@@ -227,26 +255,21 @@ export class Places<T> {
   /** Forgets a subject nobody waits for and whose handlers hang, among those that began first. */
   private makeRoom(): boolean {
     let looked = 0
-    for (const [bot, lanes] of this.bots) {
-      for (const [key, lane] of lanes) {
+    for (const lanes of this.bots.values()) {
+      for (const known of lanes.values()) {
         if (looked++ >= LOOKED_THROUGH) return false
+        const lane = known instanceof Holder ? this.widen(lanes, known) : known
         if (lane.waiting.length > 0) continue
-        this.turnOut(bot, key, lane)
+        this.turnOut(lane)
         if (lane.holders.size > 0) continue
-        this.forget(bot, key, lane)
+        this.forget(lane.bot, lane.key)
         return true
       }
     }
     return false
   }
 
-  private forget(bot: number, key: Key, lane: Lane<T>): void {
-    lane.disarm?.()
-    lane.disarm = undefined
-    const lanes = this.bots.get(bot)
-    if (lanes?.get(key) !== lane) return
-    lanes.delete(key)
-    this.subjects--
-    if (lanes.size === 0) this.bots.delete(bot)
+  private forget(bot: number, key: Key): void {
+    if (this.bots.get(bot)?.delete(key) === true) this.subjects--
   }
 }

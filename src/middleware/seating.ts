@@ -1,13 +1,23 @@
-import type { Context } from 'grammy'
-import { isPromise, type MaybePromise } from '../core/check.js'
+import type { Context, NextFunction } from 'grammy'
+import { type Decision, isPromise, type MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { Admission, Seat, Wired } from './guard.js'
 import type { Place } from './places.js'
+import type { Settling } from './settling.js'
 
-/** Places that an update has taken, or the guard that had none. */
-export type Taken<C extends Context> =
-  | readonly Place[]
-  | { readonly refusal: Admission; readonly by: Wired<C> }
+/** The guard that had no place, and how it says so. */
+export interface Unseated<C extends Context> {
+  readonly refusal: Admission
+  readonly by: Wired<C>
+}
+
+/** A place in all that count, or a refusal; undefined where no place is needed. */
+export type Taken<C extends Context> = Place | Unseated<C> | undefined
+
+/** Whether there was no place. */
+export function isUnseated<C extends Context>(taken: Taken<C>): taken is Unseated<C> {
+  return taken !== undefined && 'refusal' in taken
+}
 
 /** Takes places for updates, one guard after the other; synchronously as long as there are any. */
 export class Seating<C extends Context> {
@@ -18,64 +28,80 @@ export class Seating<C extends Context> {
   ) {}
 
   take(facts: Facts, ctx: C): MaybePromise<Taken<C>> {
-    return this.from(0, [], facts, ctx)
+    return this.from(0, undefined, facts, ctx)
   }
 
-  private from(from: number, places: Place[], facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+  private from(from: number, held: Place | undefined, facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+    let places = held
     for (let i = from; i < this.guards.length; i++) {
       const guard = this.guards[i] as Wired<C>
       const seat = guard.seat?.(facts, ctx, guard.shadow === true)
-      if (isPromise(seat)) {
-        return seat.then(
-          (given) => this.took(given, guard, places, facts, ctx) ?? this.from(i + 1, places, facts, ctx),
-        )
-      }
-      const refused = this.took(seat, guard, places, facts, ctx)
-      if (refused !== undefined) return refused
+      if (isPromise(seat)) return this.later(seat, i, places, facts, ctx)
+      const taken = this.took(seat, guard, places, facts, ctx)
+      if (isUnseated(taken)) return taken
+      places = taken
     }
     return places
+  }
+
+  private async later(
+    waiting: Promise<Seat | undefined>,
+    at: number,
+    held: Place | undefined,
+    facts: Facts,
+    ctx: C,
+  ): Promise<Taken<C>> {
+    const taken = this.took(await waiting, this.guards[at] as Wired<C>, held, facts, ctx)
+    return isUnseated(taken) ? taken : this.from(at + 1, taken, facts, ctx)
   }
 
   private took(
     seat: Seat | undefined,
     guard: Wired<C>,
-    places: Place[],
+    held: Place | undefined,
     facts: Facts,
     ctx: C,
-  ): Taken<C> | undefined {
-    if (seat === undefined) return undefined
-    if ('leave' in seat) {
-      places.push(seat)
-      return undefined
-    }
+  ): Taken<C> {
+    if (seat === undefined) return held
+    if ('leave' in seat) return held === undefined ? seat : both(held, seat)
     if (guard.shadow === true) {
       this.shadow(facts, ctx, seat)
-      return undefined
+      return held
     }
-    leaveAll(places)
+    held?.leave()
     return { refusal: seat, by: guard }
   }
 }
 
-/** Runs handlers, and leaves the places when they have ended. Nobody waits for that but whoever waits for the handlers. */
-export function seated(places: readonly Place[], run: () => MaybePromise<void>): MaybePromise<void> {
+function both(one: Place, other: Place): Place {
+  return {
+    leave() {
+      one.leave()
+      other.leave()
+    },
+  }
+}
+
+/** Runs handlers, and leaves the place when they have ended. Nobody waits for that but whoever waits for the handlers. */
+export function seated(
+  place: Place | undefined,
+  settling: Settling,
+  next: NextFunction,
+  decision: Decision | undefined,
+): MaybePromise<void> {
+  if (place === undefined) return settling.run(next, decision)
   let handled: MaybePromise<void>
   try {
-    handled = run()
+    handled = settling.run(next, decision)
   } catch (error) {
-    leaveAll(places)
+    place.leave()
     throw error
   }
   if (!isPromise(handled)) {
-    leaveAll(places)
+    place.leave()
     return handled
   }
-  const leave = (): void => leaveAll(places)
+  const leave = (): void => place.leave()
   handled.then(leave, leave)
   return handled
-}
-
-/** Leaves places. */
-export function leaveAll(places: readonly Place[]): void {
-  for (const place of places) place.leave()
 }
