@@ -51,6 +51,11 @@ export async function serve(
       else answer(response, answering(failure(500, `Internal Server Error: ${words}`)))
     })
   })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // What is no HTTP, or comes too slowly, is told so in Telegram's shape; who has hung up is not.
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else socket.end(refusalOf(error.code))
+  })
   await listen(server, port, host)
   const { port: actual } = server.address() as AddressInfo
   return {
@@ -66,6 +71,19 @@ export async function serve(
         server.closeIdleConnections()
       }),
   }
+}
+
+const MALFORMED = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'Request Timeout']],
+  ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large']],
+] as const)
+
+/** A whole answer, as it goes over the wire: there is no request to answer. */
+function refusalOf(code: string | undefined): string {
+  const [status, words] = MALFORMED.get(code as 'HPE_HEADER_OVERFLOW') ?? [400, 'Bad Request']
+  const body = JSON.stringify(failure(status, words))
+  const head = ['content-type: application/json', `content-length: ${body.length}`, 'connection: close']
+  return [`HTTP/1.1 ${status} ${words}`, ...head, '', body].join('\r\n')
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {
