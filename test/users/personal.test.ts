@@ -92,6 +92,7 @@ let client: Redis
 let pool: Pool
 let redisUrl: string
 let postgresUrl: string
+const open: Storage[] = []
 
 beforeAll(async () => {
   ;[redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
@@ -99,6 +100,7 @@ beforeAll(async () => {
   pool = new Pool({ connectionString: postgresUrl, max: 2 })
 }, 30_000)
 afterAll(async () => {
+  await Promise.all(open.map((storage) => storage.close()))
   const keys = await client.keys(`${redisPrefix}:*`)
   if (keys.length > 0) await client.del(keys)
   client.disconnect()
@@ -153,16 +155,19 @@ function linesWith(dump: string, id: number): string[] {
 describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
   test('nothing is left but the block that was to hold, and then nothing', async () => {
     const storage = await make()
+    open.push(storage)
     const { guard, says: say, reached } = await traces(storage)
     const before = await dump()
     expect(linesWith(before, ALICE).length).toBeGreaterThan(8)
     const report = await guard.users.erase(ALICE, { keepBlock: true })
     expect(report).toMatchObject({ found: true, profiles: 1, waits: false })
     expect(report.kept).toEqual([{ subject: `u${ALICE}`, name: 'blocked' }])
-    expect(report.marks.map(({ subject: whose, name }) => `${whose} ${name}`).sort()).toEqual(
+    // What has lapsed may have been swept; if not, it is taken with the rest.
+    const taken = report.marks.filter(({ name }) => name !== 'was a')
+    expect(taken.map(({ subject: whose, name }) => `${whose} ${name}`).sort()).toEqual(
       [
         `m${PLAZA}:u${ALICE} role:moderator`,
-        ...['allowed', 'registered', 'resolved', 'role:vip', 'was a'].map((name) => `u${ALICE} ${name}`),
+        ...['allowed', 'registered', 'resolved', 'role:vip'].map((name) => `u${ALICE} ${name}`),
       ].sort(),
     )
     expect(report.values.map(({ space, key }) => `${space} ${key}`).sort()).toEqual(
@@ -180,7 +185,6 @@ describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
     expect(linesWith(await dump(), BOB).length).toBe(linesWith(before, BOB).length)
     expect(await storage.values.get('invoices', '17')).toEqual({ total: 3 })
     await guard.close()
-    await storage.close()
   }, 60_000)
 })
 
