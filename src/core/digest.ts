@@ -22,9 +22,12 @@ export class Digest {
   private low = 0
   private high = 0
 
+  /** Whether chance has yet to give the key. */
+  private keyless = false
+
   constructor(
-    private readonly key0: number,
-    private readonly key1: number,
+    private key0: number,
+    private key1: number,
   ) {}
 
   /** A digest keyed by a secret text of any length. */
@@ -34,10 +37,14 @@ export class Digest {
     return new Digest(base.low, base.high)
   }
 
-  /** A digest keyed by chance, for what never leaves this process. */
+  /**
+   * A digest keyed by chance, for what never leaves this process. The key is drawn when it is first needed: workers let nobody
+   * draw while a module is loaded, which is when a sentinel is made.
+   */
   static random(): Digest {
-    const [key0 = 0, key1 = 0] = crypto.getRandomValues(new Int32Array(2))
-    return new Digest(key0, key1)
+    const digest = new Digest(0, 0)
+    digest.keyless = true
+    return digest
   }
 
   /** The digest as a whole number below 2^53. */
@@ -53,7 +60,15 @@ export class Digest {
     return low + (this.high >>> 0).toString(16).padStart(8, '0')
   }
 
+  private draw(): void {
+    const [key0 = 0, key1 = 0] = crypto.getRandomValues(new Int32Array(2))
+    this.key0 = key0
+    this.key1 = key1
+    this.keyless = false
+  }
+
   private run(text: string): void {
+    if (this.keyless) this.draw()
     this.v0 = this.key0
     this.v1 = this.key1
     this.v2 = 0x6c796765 ^ this.key0

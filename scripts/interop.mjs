@@ -1,0 +1,179 @@
+// npm run interop: runs the built package on runtimes and beside clients that others wrote. They live in interop/, a package of its
+// own, which is installed here when its lock file has changed. A name or two run only the suites whose names contain one:
+// npm run interop -- deno workerd
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { node, root } from './run.mjs'
+
+const folder = join(root, 'interop')
+const modules = join(folder, 'node_modules')
+/** Longer than this no suite takes. */
+const MOST_MS = 120_000
+
+if (!existsSync(join(root, 'dist', 'index.js'))) {
+  const code = await node([join(root, 'scripts', 'build.mjs')])
+  if (code !== 0) process.exit(code)
+}
+await install()
+
+const node22 = binary('node22', 'node22-linux-x64/bin/node', 'node22-linux-arm64/bin/node', 'node22/bin/node')
+const node24 = binary('node24', 'node24-linux-x64/bin/node', 'node24-linux-arm64/bin/node', 'node24/bin/node')
+const bun = binary('bun', ...platform('@oven', 'bun-', 'bin/bun'), 'bun/bin/bun.exe')
+const deno = binary('deno', ...platform('@deno', '', 'deno'), 'deno/deno')
+/** Deno asks the registry for nothing: what it imports is installed. */
+const DENO = ['run', '--allow-all', '--no-lock', '--no-prompt', '--node-modules-dir=manual', '--cached-only']
+const runtimes = (name) => join(folder, 'runtimes', name)
+
+const suites = [
+  [`node ${process.versions.node}`, process.execPath, runtimes('node.mjs')],
+  ['node 22', node22, runtimes('node.mjs')],
+  ['node 24', node24, runtimes('node.mjs')],
+  ['bun', bun, runtimes('serving.mjs')],
+  ['bun, node:http', bun, runtimes('node.mjs')],
+  ['deno', deno, ...DENO, runtimes('serving.mjs')],
+  ['deno, node:http', deno, ...DENO, runtimes('node.mjs')],
+  ['workerd', node24, runtimes('workerd.mjs')],
+  ...others(),
+]
+
+const wanted = process.argv.slice(2)
+const chosen = suites.filter(([name]) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
+if (chosen.length === 0) {
+  console.error(`no suite is named so; there are: ${suites.map(([name]) => name).join('; ')}`)
+  process.exit(1)
+}
+const width = Math.max(...chosen.map(([name]) => name.length))
+let failed = 0
+for (const [name, program, ...args] of chosen) {
+  const start = performance.now()
+  const { problems, told } = program === undefined ? missing(name) : await run(program, args)
+  const took = `${((performance.now() - start) / 1000).toFixed(1)} s`
+  console.log(
+    `${name.padEnd(width)}  ${problems.length === 0 ? 'passed' : 'FAILED'}  ${took.padStart(6)}  ${told}`,
+  )
+  for (const problem of problems) console.error(problem.replace(/^/gm, '    '))
+  if (problems.length > 0) failed++
+}
+console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
+process.exitCode = failed > 0 ? 1 : 0
+
+/** Scripts of packages are not run: what they would fetch or move is here by other means. */
+async function install() {
+  const stamp = join(modules, '.installed')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(folder, 'package-lock.json')))
+    .digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
+  console.log('installing interop/ (the first time, or its lock file has changed)')
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+  const cli = process.env.npm_execpath
+  const [program, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
+  const { code, output } = await execute(program, [...first, ...args], 10 * 60_000)
+  if (code !== 0) {
+    console.error(`npm ci in interop/ failed:\n${output}`)
+    process.exit(1)
+  }
+  writeFileSync(stamp, lock)
+}
+
+/** The first of some files that is there and may be run. */
+function binary(_name, ...candidates) {
+  for (const candidate of candidates) {
+    const path = join(modules, candidate)
+    try {
+      accessSync(path, constants.X_OK)
+    } catch {
+      continue
+    }
+    // In place of what an install script would have put there stands a text that says so.
+    if (statSync(path).size > 1_000_000) return path
+  }
+  return undefined
+}
+
+/** Binaries for this machine among the packages of a scope. */
+function platform(scope, prefix, inside) {
+  const path = join(modules, scope)
+  if (!existsSync(path)) return []
+  const cpu = process.arch === 'arm64' ? /(arm64|aarch64)/ : new RegExp(process.arch)
+  return readdirSync(path)
+    .filter((name) => name.startsWith(`${prefix}${process.platform}`) && cpu.test(name))
+    .filter((name) => !/musl|android/.test(name))
+    .map((name) => `${scope}/${name}/${inside}`)
+}
+
+/** Whatever else in interop/ has a `run.mjs`: clients that others wrote, against the embedded Telegram. */
+function others() {
+  return readdirSync(folder)
+    .filter((name) => name !== 'node_modules' && existsSync(join(folder, name, 'run.mjs')))
+    .map((name) => [name, process.execPath, join(folder, name, 'run.mjs')])
+}
+
+function missing(name) {
+  return {
+    problems: [`no binary of ${name} for ${process.platform} ${process.arch} in interop/node_modules`],
+    told: '',
+  }
+}
+
+/** Runs a suite; if its last line is JSON, it tells of its checks. */
+async function run(program, args) {
+  const { code, output, late } = await execute(program, args, MOST_MS)
+  const problems = []
+  if (late) problems.push(`still ran after ${MOST_MS / 1000} s; what it said:\n${output}`)
+  else if (code !== 0) problems.push(`ended with ${code}:\n${output}`)
+  const last = output.trimEnd().split('\n').at(-1) ?? ''
+  if (!last.startsWith('{')) return { problems, told: '' }
+  const { checks, failures } = JSON.parse(last)
+  return { problems: [...problems, ...failures], told: `${checks} checks` }
+}
+
+function execute(program, args, mostMs) {
+  return new Promise((done) => {
+    const child = spawn(program, args, {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', MINIFLARE_WORKERD_PATH: workerd() ?? '' },
+    })
+    let output = ''
+    let late = false
+    const note = (chunk) => {
+      output = (output + chunk).slice(-20_000)
+    }
+    child.stdout.on('data', note)
+    child.stderr.on('data', note)
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, mostMs)
+    const end = (code) => {
+      clearTimeout(timer)
+      done({ code, output, late })
+    }
+    child.once('error', (error) => {
+      note(String(error))
+      end(1)
+    })
+    child.once('close', (code, signal) => end(code ?? signal))
+  })
+}
+
+/** Miniflare looks for it where an install script would have noted it. */
+function workerd() {
+  const [found] = platform('@cloudflare', 'workerd-', 'bin/workerd')
+  const path =
+    found === undefined
+      ? join(modules, '@cloudflare', 'workerd-linux-64', 'bin', 'workerd')
+      : join(modules, found)
+  return existsSync(path) ? path : undefined
+}
