@@ -65,7 +65,7 @@ type Settings = z.output<typeof options>
  * @example
  * ```ts
  * import { Bot } from 'grammy'
- * import { compose, requirePermission, sentinel } from 'grammy-sentinel'
+ * import { requirePermission, sentinel } from 'grammy-sentinel'
  *
  * const bot = new Bot('123:token')
  * bot.use(sentinel({ roles: { admin: { allow: ['orders.*'] } } }))
