@@ -21,17 +21,18 @@ type Refined = {
  */
 export type Fits<Given extends Context, X> = Given extends Pick<X, Extract<keyof X, Refined>> ? true : false
 
-/** What makes a wrong handler a compile error; its text is what the compiler shows. */
-type Checked<Given extends Context, X> =
-  Fits<Given, X> extends true
+/** Nothing where a function may be registered; what nobody has where it may not, with a name that the compiler shows. */
+type Checked<Given extends Context, H> = H extends (ctx: infer X, next: NextFunction) => unknown
+  ? unknown extends X
     ? unknown
-    : { readonly 'this handler takes another context than it is registered for': never }
+    : Fits<Given, X> extends true
+      ? unknown
+      : { readonly 'this handler takes another context than it is registered for': never }
+  : { readonly 'a handler takes a context and next': never }
 
 type Held<Given extends Context, Target, Key> = Key extends keyof Target
-  ? Target[Key] extends (ctx: infer X extends Context, next: NextFunction) => unknown
-    ? Fits<Given, X> extends true
-      ? [descriptor?: undefined]
-      : [noHandler: never]
+  ? unknown extends Checked<Given, Target[Key]>
+    ? [descriptor?: undefined]
     : [noHandler: never]
   : [descriptor?: undefined]
 
@@ -57,20 +58,20 @@ type Held<Given extends Context, Target, Key> = Key extends keyof Target
  */
 export interface Registrar<Given extends Context> {
   /** On a method. */
-  <This, X extends Context, R>(
-    method: ((this: This, ctx: X, next: NextFunction) => R) & Checked<Given, X>,
+  <This, H extends (...args: never[]) => unknown>(
+    method: H & Checked<Given, H>,
     context: ClassMethodDecoratorContext<This>,
   ): void
   /** On a field that holds a handler. */
-  <This, X extends Context, R>(
+  <This, H extends (...args: never[]) => unknown>(
     value: undefined,
-    context: ClassFieldDecoratorContext<This, (ctx: X, next: NextFunction) => R> & Checked<Given, X>,
+    context: ClassFieldDecoratorContext<This, H> & Checked<Given, H>,
   ): void
   /** On a method, under `experimentalDecorators`. */
-  <X extends Context, R>(
+  <H extends (...args: never[]) => unknown>(
     target: object,
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<(ctx: X, next: NextFunction) => R> & Checked<Given, X>,
+    descriptor: TypedPropertyDescriptor<H> & Checked<Given, H>,
   ): void
   /** On a field, under `experimentalDecorators`. */
   <Target extends object, Key extends string | symbol>(
