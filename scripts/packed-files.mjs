@@ -1,4 +1,5 @@
-const BELONGS = /^(dist\/.+\.(js|d\.ts|json)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/
+const BELONGS =
+  /^(dist\/.+\.(js|d\.ts|json)|observability\/(grafana|prometheus)\/[\w.-]+\.(json|yml)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/
 const REQUIRED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
 
 /** What is wrong with a list of packed files, by what the manifest promises; one line each. */
