@@ -1,10 +1,11 @@
 import type { MessageEntity } from 'grammy/types'
 import { type FindUser, linkEntity } from './links.js'
-import { badRequest } from './refusal.js'
+import { byteOffset, type Parsed } from './markdown.js'
+import { badRequest, type Refusal } from './refusal.js'
 
-type Simple = 'bold' | 'italic' | 'underline' | 'strikethrough' | 'spoiler' | 'blockquote' | 'code'
+type Simple = 'bold' | 'italic' | 'underline' | 'strikethrough' | 'spoiler'
 
-const TAGS = new Map<string, Simple | 'pre' | 'link' | 'span' | 'emoji'>([
+const SIMPLE = new Map<string, Simple>([
   ['b', 'bold'],
   ['strong', 'bold'],
   ['i', 'italic'],
@@ -15,20 +16,16 @@ const TAGS = new Map<string, Simple | 'pre' | 'link' | 'span' | 'emoji'>([
   ['strike', 'strikethrough'],
   ['del', 'strikethrough'],
   ['tg-spoiler', 'spoiler'],
-  ['blockquote', 'blockquote'],
-  ['code', 'code'],
-  ['pre', 'pre'],
-  ['a', 'link'],
-  ['span', 'span'],
-  ['tg-emoji', 'emoji'],
-  ['tg-time', 'span'],
+  ['span', 'spoiler'],
 ])
+const OTHER: ReadonlySet<string> = new Set(['a', 'code', 'pre', 'blockquote', 'tg-emoji', 'tg-time'])
 const NAMED = new Map([
   ['lt', '<'],
   ['gt', '>'],
   ['amp', '&'],
   ['quot', '"'],
 ])
+const TIME_FORMAT = /^(?:r|w?[dD]?[tT]?)$/
 
 interface OpenTag {
   readonly name: string
@@ -36,102 +33,198 @@ interface OpenTag {
   readonly offset: number
 }
 
+/** A code knows its language until it is clear whether a pre is around it. */
+type Found = MessageEntity & { readonly codeLanguage?: string | undefined }
+
 /**
- * Reads Telegram's HTML into text and entities.
+ * Reads Telegram's HTML into text and entities, as parse_html in td/telegram/MessageEntity.cpp does.
  *
  * @throws Refusal as Telegram puts it: "can't parse entities: …", with offsets in UTF-8 bytes.
  */
-export function parseHtml(source: string, findUser: FindUser): { text: string; entities: MessageEntity[] } {
-  let text = ''
-  const entities: MessageEntity[] = []
-  const open: OpenTag[] = []
-  const languages = new Map<MessageEntity, string>()
-  const bytesAt = (index: number) => Buffer.byteLength(source.slice(0, index))
-  const fail = (what: string) => badRequest(`can't parse entities: ${what}`)
-  let at = 0
-  while (at < source.length) {
-    const char = source[at] as string
-    if (char === '&') {
-      const reference = /^&(?:#(\d{1,7})|#x([\da-f]{1,6})|(lt|gt|amp|quot));?/i.exec(
-        source.slice(at, at + 12),
-      )
-      if (reference !== null) {
-        const [whole, decimal, hexadecimal, name] = reference
-        text += name === undefined ? character(decimal, hexadecimal) : NAMED.get(name.toLowerCase())
-        at += whole.length
+export function parseHtml(source: string, findUser: FindUser): Parsed {
+  return new Reader(source, findUser).read()
+}
+
+class Reader {
+  #at = 0
+  #text = ''
+  readonly #open: OpenTag[] = []
+  readonly #found: Found[] = []
+
+  constructor(
+    private readonly source: string,
+    private readonly findUser: FindUser,
+  ) {}
+
+  read(): Parsed {
+    while (this.#at < this.source.length) {
+      const next = this.source.slice(this.#at).search(/[<&]/)
+      const plain = next === -1 ? this.source.length - this.#at : next
+      this.#text += this.source.slice(this.#at, this.#at + plain)
+      this.#at += plain
+      if (this.#peek() === '&') this.#text += this.#reference() ?? this.#take()
+      else if (this.#peek() === '<') this.#tag()
+    }
+    const left = this.#open.at(-1)
+    if (left !== undefined) throw refusal(`Can't find end tag corresponding to start tag "${left.name}"`)
+    const entities = this.#found.map(({ codeLanguage: _, ...entity }) => entity as MessageEntity)
+    return { text: this.#text, entities: entities.sort((a, b) => a.offset - b.offset || b.length - a.length) }
+  }
+
+  #peek(): string {
+    return this.source[this.#at] ?? ''
+  }
+
+  #take(): string {
+    return this.source[this.#at++] ?? ''
+  }
+
+  #takeWhile(wanted: RegExp): string {
+    const start = this.#at
+    while (this.#peek() !== '' && wanted.test(this.#peek())) this.#at++
+    return this.source.slice(start, this.#at)
+  }
+
+  /** A character reference, if there is one: the four named ones, or a number. The semicolon may be missing. */
+  #reference(): string | undefined {
+    const rest = this.source.slice(this.#at, this.#at + 12)
+    const [whole, hexadecimal, decimal, name] = /^&(?:#x([\da-f]*)|#(\d+)|([a-z]+));?/i.exec(rest) ?? []
+    if (whole === undefined) return undefined
+    let character: string | undefined
+    if (name !== undefined) character = NAMED.get(name)
+    else {
+      const code = hexadecimal === undefined ? Number(decimal) : Number.parseInt(hexadecimal || '0', 16)
+      const digits = whole.replace(';', '').length
+      // Half a surrogate pair is no character; Telegram would not take the text.
+      const isCharacter = code > 0 && code < 0x10ffff && digits < 10 && (code < 0xd800 || code > 0xdfff)
+      if (isCharacter) character = String.fromCodePoint(code)
+    }
+    if (character !== undefined) this.#at += whole.length
+    return character
+  }
+
+  #tag(): void {
+    const begin = this.#at++
+    if (this.#peek() === '/') this.#end(begin)
+    else this.#start(begin)
+  }
+
+  #start(begin: number): void {
+    const where = () => `at byte offset ${byteOffset(this.source, begin)}`
+    const name = this.#takeWhile(/[^\s>]/).toLowerCase()
+    if (this.#peek() === '') throw refusal(`Unclosed start tag ${where()}`)
+    if (!SIMPLE.has(name) && !OTHER.has(name)) throw refusal(`Unsupported start tag "${name}" ${where()}`)
+    const attributes = new Map<string, string>()
+    for (;;) {
+      this.#takeWhile(/\s/)
+      if (this.#peek() === '>') break
+      const attribute = this.#takeWhile(/[^\s=>/"']/)
+      if (attribute === '') throw refusal(`Empty attribute name in the tag "${name}" ${where()}`)
+      this.#takeWhile(/\s/)
+      if (this.#peek() === '') throw refusal(`Unclosed start tag "${name}" ${where()}`)
+      if (this.#peek() !== '=') {
+        attributes.set(attribute, '')
         continue
       }
+      this.#at++
+      this.#takeWhile(/\s/)
+      if (this.#peek() === '') throw refusal(`Unclosed start tag "${name}" ${where()}`)
+      attributes.set(attribute, this.#value(where))
     }
-    if (char !== '<') {
-      text += char
-      at++
-      continue
-    }
-    const end = source.indexOf('>', at)
-    if (end === -1) throw fail(`Unclosed start tag at byte offset ${bytesAt(at)}`)
-    const inside = source.slice(at + 1, end)
-    if (inside.startsWith('/')) {
-      const tag = open.pop()
-      if (tag === undefined) throw fail(`Unexpected end tag at byte offset ${bytesAt(at)}`)
-      const name = inside.slice(1).trim().toLowerCase()
-      if (name !== '' && name !== tag.name)
-        throw fail(
-          `Unmatched end tag at byte offset ${bytesAt(at)}, expected "</${tag.name}>", found "</${name}>"`,
-        )
-      const entity = entityOf(tag, text.length, findUser)
-      const last = entities.at(-1)
-      const isSame = last?.offset === entity?.offset && last?.length === entity?.length
-      // A code with a language and nothing around it in a pre: both are one.
-      if (entity?.type === 'pre' && last?.type === 'code' && isSame) {
-        const language = languages.get(last)
-        entities[entities.length - 1] = language === undefined ? entity : { ...entity, language }
-      } else if (entity !== undefined) entities.push(entity)
-      const language = /^language-(.+)$/.exec(tag.attributes.get('class') ?? '')?.[1]
-      if (entity?.type === 'code' && language !== undefined) languages.set(entity, language)
-    } else {
-      const name = /^[^\s/]*/.exec(inside)![0].toLowerCase()
-      if (!TAGS.has(name)) throw fail(`Unsupported start tag "${name}" at byte offset ${bytesAt(at)}`)
-      open.push({ name, attributes: attributesOf(inside.slice(name.length)), offset: text.length })
-    }
-    at = end + 1
+    this.#at++
+    if (name === 'span' && attributes.get('class') !== 'tg-spoiler')
+      throw refusal(`Tag "span" must have class "tg-spoiler" ${where()}`)
+    this.#open.push({ name, attributes, offset: this.#text.length })
   }
-  const left = open.at(-1)
-  if (left !== undefined) throw fail(`Can't find end tag corresponding to start tag "${left.name}"`)
-  return { text, entities: entities.sort((a, b) => a.offset - b.offset || b.length - a.length) }
-}
 
-function character(decimal: string | undefined, hexadecimal: string | undefined): string {
-  const code = decimal === undefined ? Number.parseInt(hexadecimal ?? '0', 16) : Number(decimal)
-  return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : ''
-}
-
-function attributesOf(source: string): ReadonlyMap<string, string> {
-  const attributes = new Map<string, string>()
-  for (const [, name, double, single, bare] of source.matchAll(
-    /([\w-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?/g,
-  ))
-    attributes.set((name as string).toLowerCase(), double ?? single ?? bare ?? '')
-  return attributes
-}
-
-function entityOf(tag: OpenTag, end: number, findUser: FindUser): MessageEntity | undefined {
-  const place = { offset: tag.offset, length: end - tag.offset }
-  if (place.length === 0) return undefined
-  const kind = TAGS.get(tag.name)
-  switch (kind) {
-    case 'link':
-      return linkEntity(place, tag.attributes.get('href') ?? '', findUser)
-    case 'emoji':
-      return { ...place, type: 'custom_emoji', custom_emoji_id: tag.attributes.get('emoji-id') ?? '' }
-    case 'span':
-      return tag.attributes.get('class') === 'tg-spoiler' ? { ...place, type: 'spoiler' } : undefined
-    case 'pre':
-      return { ...place, type: 'pre' }
-    case 'blockquote':
-      return { ...place, type: tag.attributes.has('expandable') ? 'expandable_blockquote' : 'blockquote' }
-    case undefined:
-      return undefined
-    default:
-      return { ...place, type: kind }
+  #value(where: () => string): string {
+    const quote = this.#peek()
+    if (quote !== '"' && quote !== "'") {
+      const begin = this.#at
+      const token = this.#takeWhile(/[a-z\d.-]/i).toLowerCase()
+      if (!/[\s>]/.test(this.#peek()))
+        throw refusal(`Unexpected end of name token at byte offset ${byteOffset(this.source, begin)}`)
+      return token
+    }
+    this.#at++
+    let value = ''
+    while (this.#peek() !== '' && this.#peek() !== quote)
+      value += (this.#peek() === '&' ? this.#reference() : undefined) ?? this.#take()
+    this.#at++
+    if (this.#peek() === '') throw refusal(`Unclosed start tag ${where()}`)
+    return value
   }
+
+  #end(begin: number): void {
+    const where = () => `at byte offset ${byteOffset(this.source, begin)}`
+    const tag = this.#open.pop()
+    if (tag === undefined) throw refusal(`Unexpected end tag ${where()}`)
+    this.#at++
+    const name = this.#takeWhile(/[^\s>]/).toLowerCase()
+    this.#takeWhile(/\s/)
+    if (this.#peek() !== '>') throw refusal(`Unclosed end tag ${where()}`)
+    this.#at++
+    if (name !== '' && name !== tag.name)
+      throw refusal(`Unmatched end tag ${where()}, expected "</${tag.name}>", found "</${name}>"`)
+    const place = { offset: tag.offset, length: this.#text.length - tag.offset }
+    if (place.length > 0) this.#add(tag, place)
+  }
+
+  #add({ name, attributes }: OpenTag, place: { readonly offset: number; readonly length: number }): void {
+    const last = this.#found.at(-1)
+    const isSamePlace = last?.offset === place.offset && last.length === place.length
+    const simple = SIMPLE.get(name)
+    if (simple !== undefined) {
+      this.#found.push({ ...place, type: simple })
+      return
+    }
+    switch (name) {
+      case 'a': {
+        // A link without an address leads where it says.
+        const url = attributes.get('href') || this.#text.slice(place.offset)
+        const link = linkEntity(place, url, this.findUser)
+        if (link !== undefined) this.#found.push(link)
+        return
+      }
+      case 'code': {
+        const language = /^language-(.+)$/s.exec(attributes.get('class') ?? '')?.[1]
+        if (last?.type === 'pre' && isSamePlace && language !== undefined)
+          this.#found[this.#found.length - 1] = { ...last, language }
+        else this.#found.push({ ...place, type: 'code', codeLanguage: language })
+        return
+      }
+      case 'pre':
+        // A code with a language and nothing around it in a pre: both are one.
+        if (last?.type === 'code' && isSamePlace && last.codeLanguage !== undefined)
+          this.#found[this.#found.length - 1] = { ...place, type: 'pre', language: last.codeLanguage }
+        else this.#found.push({ ...place, type: 'pre' })
+        return
+      case 'tg-emoji': {
+        const id = attributes.get('emoji-id') ?? ''
+        if (!/^-?[1-9]\d{0,18}$/.test(id)) throw refusal('Invalid custom emoji identifier specified')
+        this.#found.push({ ...place, type: 'custom_emoji', custom_emoji_id: id })
+        return
+      }
+      case 'tg-time':
+        this.#addTime(attributes, place)
+        return
+      default: {
+        const type = attributes.has('expandable') ? 'expandable_blockquote' : 'blockquote'
+        this.#found.push({ ...place, type })
+      }
+    }
+  }
+
+  #addTime(attributes: ReadonlyMap<string, string>, place: { offset: number; length: number }): void {
+    const format = attributes.get('format') ?? ''
+    if (!TIME_FORMAT.test(format)) throw refusal('Invalid date-time format specified')
+    const unix = Number(attributes.get('unix') ?? 0)
+    if (!(Number.isInteger(unix) && unix > 0 && unix < 2 ** 31)) return
+    const date_time_format = format as MessageEntity.DateTimeMessageEntity['date_time_format']
+    this.#found.push({ ...place, type: 'date_time', unix_time: unix, date_time_format })
+  }
+}
+
+function refusal(what: string): Refusal {
+  return badRequest(`can't parse entities: ${what}`)
 }
