@@ -1,0 +1,52 @@
+import type { Context } from 'grammy'
+import { type BeforeEvent, type Hook, hooks, type SentinelFlavor, sentinel } from '../../src/index.js'
+
+type MyContext = Context & SentinelFlavor & { tenant?: string }
+const guard = sentinel<MyContext>()
+
+// Where hooks decide they may answer, now or later.
+guard.hook('before:throttle', ({ ctx, facts, enriched }, { signal }) => {
+  ctx.tenant = String(enriched.tenant)
+  return signal.aborted || facts.inGroup ? { veto: 'no' } : undefined
+})
+guard.hook('after:throttle', async ({ verdict }) =>
+  verdict.allowed ? { enrich: { seen: true } } : undefined,
+)
+guard.hook('allowed', () => undefined)
+guard.hook('before:block', { name: 'named', timeout: '5s', run: () => ({ veto: 'no' }) })
+guard.hook('membership.joined', ({ member, event }) => console.log(member.id, event satisfies 'joined'))
+
+// @ts-expect-error There is no such point.
+guard.hook('before:throtle', () => undefined)
+// @ts-expect-error Hooks are not told of hooks.
+guard.hook('hook.ran', () => undefined)
+// @ts-expect-error What was told cannot be vetoed.
+guard.hook('denied', () => ({ veto: 'no' }))
+// @ts-expect-error Nothing is decided yet.
+guard.hook('before:throttle', ({ verdict }) => void verdict)
+// @ts-expect-error A note is a text.
+guard.hook('before:throttle', () => ({ veto: 5 }))
+const veto = (): { veto: string } => ({ veto: 'no' })
+// @ts-expect-error What nobody waits for decides nothing.
+hooks.background<BeforeEvent>(veto)
+const later = async (): Promise<boolean> => true
+// @ts-expect-error A condition answers at once.
+hooks.filter<BeforeEvent>(later, veto)
+
+const strict: Hook<BeforeEvent> = hooks.chain(
+  hooks.once(() => undefined),
+  hooks.filter(
+    ({ facts }: BeforeEvent) => facts.inGroup,
+    () => ({ veto: 'no' }),
+  ),
+  hooks.parallel(
+    async () => ({ enrich: { a: 1 } }),
+    hooks.background(async () => undefined),
+  ),
+)
+guard.hook('before:once', strict)
+sentinel({
+  hooks: { 'before:once': [strict, () => undefined], denied: ({ verdict }) => console.log(verdict.guard) },
+})
+// @ts-expect-error There is no such point.
+sentinel({ hooks: { denid: () => undefined } })
