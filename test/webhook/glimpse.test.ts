@@ -56,7 +56,7 @@ function same(name: (typeof READ)[number] | (typeof ASKED)[number], seen: Facts,
 const alice = { id: 7, is_bot: false, first_name: 'Alice', username: 'alice' }
 const mallory = { id: 666, is_bot: false, first_name: 'Mallory' }
 const chat = { id: 7, type: 'private', first_name: 'Alice' }
-const group = { id: -1001, type: 'supergroup', title: 'Plaza' }
+const group = { id: -1001000000001, type: 'supergroup', title: 'Plaza' }
 const said = { message_id: 1, from: alice, chat, date: 0, text: 'hello' }
 
 describe('a glimpse sees who acts', () => {

@@ -1,0 +1,219 @@
+import { EventEmitter } from 'node:events'
+import { createServer, request as httpRequest, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { serve } from '@hono/node-server'
+import fastify from 'fastify'
+import { Hono } from 'hono'
+import { says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { SECRET, type Stand, stand } from './stand.js'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+async function listening(server: Server): Promise<string> {
+  closing.push(() => {
+    server.closeAllConnections()
+    return new Promise((done) => server.close(done))
+  })
+  if (!server.listening) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+}
+
+type Face = (at: Stand) => Promise<string>
+const FACES: readonly (readonly [string, Face])[] = [
+  ['node:http', (at) => listening(createServer(at.webhook.http))],
+  [
+    'fastify',
+    async (at) => {
+      const app = fastify()
+      await app.register(at.webhook.fastify, { path: '/hook' })
+      // What else the app serves keeps its own parsers.
+      app.post('/echo', (request) => request.body)
+      closing.push(() => app.close())
+      return `${await app.listen({ port: 0, host: '127.0.0.1' })}/hook`
+    },
+  ],
+  [
+    'hono',
+    async (at) => {
+      const app = new Hono()
+      app.post('/hook', at.webhook.hono)
+      app.get('/hook', at.webhook.hono)
+      return listening(
+        await new Promise<Server>((done) => {
+          const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () =>
+            done(server as Server),
+          )
+        }),
+      )
+    },
+  ],
+  [
+    'node:http behind a body parser',
+    (at) =>
+      listening(
+        createServer(async (request, response) => {
+          const chunks: Buffer[] = []
+          for await (const chunk of request) chunks.push(chunk as Buffer)
+          const text = Buffer.concat(chunks).toString()
+          // As express.json() leaves it, or express.raw().
+          const body: unknown = text.startsWith('{') ? JSON.parse(text) : Buffer.from(text)
+          at.webhook.http(Object.assign(request, { body }), response)
+        }),
+      ),
+  ],
+]
+
+describe.each(FACES)('%s', (_, face) => {
+  const send = (url: string, body: string, headers: Record<string, string> = {}) =>
+    fetch(url, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', 'x-telegram-bot-api-secret-token': SECRET, ...headers },
+    })
+
+  test('lets updates in, whatever their alphabet, and refuses what is none', async () => {
+    const at = stand({ throttle: '3/1m' }, undefined, { addresses: ['127.0.0.1'] })
+    const url = await face(at)
+    for (const text of ['hello', 'привет 😀', 'שלום', 'x', 'y']) {
+      expect((await send(url, JSON.stringify(says(1, text)))).status).toBe(200)
+    }
+    expect(at.reached).toEqual(['hello', 'привет 😀', 'שלום'])
+    expect((await send(url, 'nothing')).status).toBe(400)
+    expect((await send(url, '{}', { 'x-telegram-bot-api-secret-token': 'wrong' })).status).toBe(401)
+  })
+
+  test('minds who calls, behind a proxy, too', async () => {
+    const at = stand({}, undefined, { addresses: 'telegram', proxies: ['127.0.0.1'] })
+    const url = await face(at)
+    const body = JSON.stringify(says(1, 'hello'))
+    expect((await send(url, body)).status).toBe(403)
+    expect((await send(url, body, { 'x-forwarded-for': '149.154.167.1, 8.8.8.8' })).status).toBe(403)
+    expect((await send(url, body, { 'x-forwarded-for': '8.8.8.8, 149.154.167.1' })).status).toBe(200)
+    expect(at.reached).toEqual(['hello'])
+  })
+})
+
+describe('node:http', () => {
+  test('reads a body that comes in pieces, cut within a letter', async () => {
+    const at = stand()
+    const url = new URL(await listening(createServer(at.webhook.http)))
+    const body = Buffer.from(JSON.stringify(says(1, 'привет')))
+    const cut = body.indexOf(Buffer.from('п')) + 1
+    const status = await new Promise<number | undefined>((done, fail) => {
+      const request = httpRequest(
+        {
+          port: url.port,
+          path: '/hook',
+          method: 'POST',
+          headers: { 'x-telegram-bot-api-secret-token': SECRET },
+        },
+        (response) => {
+          response.resume()
+          response.on('end', () => done(response.statusCode))
+        },
+      )
+      request.on('error', fail)
+      request.write(body.subarray(0, cut))
+      setImmediate(() => request.end(body.subarray(cut)))
+    })
+    expect(status).toBe(200)
+    expect(at.reached).toEqual(['привет'])
+  })
+
+  test('does not keep a body that is too large, announced or not', async () => {
+    const at = stand({}, undefined, { maxBody: 1000 })
+    const url = new URL(await listening(createServer(at.webhook.http)))
+    const answer = (head: string, ...chunks: string[]) =>
+      new Promise<string>((done, fail) => {
+        const socket = connect(Number(url.port), '127.0.0.1')
+        let text = ''
+        socket.on('data', (chunk) => {
+          text += String(chunk)
+        })
+        socket.on('error', fail)
+        socket.on('close', () => done(text))
+        socket.write(
+          `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\n${head}\r\n\r\n`,
+        )
+        for (const chunk of chunks) socket.write(chunk)
+      })
+    expect(await answer('Content-Length: 1001')).toMatch(/^HTTP\/1.1 413 [\s\S]*connection: close/i)
+    const piece = `3e8\r\n${'x'.repeat(1000)}\r\n`
+    expect(await answer('Transfer-Encoding: chunked', piece, piece, '0\r\n\r\n')).toMatch(/^HTTP\/1.1 413 /)
+    expect(at.webhook.size).toBe(0)
+  })
+
+  test('forgets whoever breaks off', async () => {
+    const at = stand()
+    const url = new URL(await listening(createServer(at.webhook.http)))
+    const socket = connect(Number(url.port), '127.0.0.1')
+    socket.write(
+      `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nContent-Length: 99\r\n\r\n{"upd`,
+    )
+    await until('it has come', () => socket.bytesWritten > 100)
+    socket.destroy()
+    const drained = await at.webhook.drain()
+    expect(drained).toEqual({ left: 0 })
+  })
+})
+
+describe('a drain', () => {
+  function gate(): { readonly opened: Promise<void>; open(): void } {
+    let open = (): void => undefined
+    const opened = new Promise<void>((fulfil) => {
+      open = fulfil
+    })
+    return { opened, open: () => open() }
+  }
+
+  test('at SIGTERM lets nobody in, finishes what runs and what is detached, and closes', async () => {
+    const { opened, open } = gate()
+    const at = stand({ throttle: '1/1m' }, (bot) => bot.use(() => opened))
+    const server = createServer(at.webhook.http)
+    const url = await listening(server)
+    const process = new EventEmitter()
+    at.webhook.drainOn(process, { server })
+    const send = (text: string) =>
+      fetch(url, {
+        method: 'POST',
+        body: JSON.stringify(says(1, text)),
+        headers: { 'x-telegram-bot-api-secret-token': SECRET },
+      })
+    const first = send('first')
+    await until('the handler runs', () => at.reached.length === 1)
+    expect((await send('refused, and told so')).status).toBe(200)
+    process.emit('SIGTERM')
+    expect(process.listenerCount('SIGTERM')).toBe(0)
+    expect(await at.deliver(says(2, 'late'))).toBe(503)
+    expect(server.listening).toBe(false)
+    open()
+    const answer = await first
+    expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close'])
+    expect(await at.webhook.drain()).toEqual({ left: 0 })
+    expect(at.notices).toHaveLength(1)
+  })
+
+  test('waits no longer than it is told, and says what is left', async () => {
+    const at = stand({}, (bot) => bot.use(() => new Promise(() => undefined)))
+    void at.deliver(says(1, 'for ever'))
+    await until('the handler runs', () => at.reached.length === 1)
+    const drained = at.webhook.drain('5s')
+    await until('the drain has begun', async () => (await at.deliver(says(2, 'x'))) === 503)
+    at.time.advance(5000)
+    expect(await drained).toEqual({ left: 1 })
+  })
+
+  test('fires what a trailing debounce holds', async () => {
+    const at = stand({ debounce: { mode: 'trailing', window: '10s' } })
+    await at.deliver(says(1, 'one'))
+    await at.deliver(says(1, 'two'))
+    expect(at.reached).toEqual([])
+    await at.guard.close()
+    expect(at.reached).toEqual(['two'])
+    expect(await at.deliver(says(1, 'three'))).toBe(503)
+  })
+})

@@ -1,0 +1,278 @@
+import type { Update } from 'grammy/types'
+import { describe as describeFacts, type SentinelOptions } from '../../src/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { edits, nextId, says, user } from '../sentinel-desk.js'
+import { type Stand, stand } from './stand.js'
+
+/** Notes which updates were parsed: middleware in front of the guard sees those, and only those. */
+function parsing(options: SentinelOptions = {}): Stand & { readonly parsed: number[] } {
+  const at = stand({ throttle: '2/1m', ...options })
+  const parsed: number[] = []
+  const handle = at.bot.handleUpdate.bind(at.bot)
+  at.bot.handleUpdate = (update, envelope) => {
+    parsed.push(update.update_id)
+    return handle(update, envelope)
+  }
+  return { ...at, parsed }
+}
+
+async function flood(at: Stand, from: number, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) expect(await at.deliver(says(from, 'flood'))).toBe(200)
+}
+
+function joined(at: { readonly tally: { readonly denied: number } }): number {
+  return at.tally.denied
+}
+
+test('after their first refusal, a flood is turned away unparsed, and counted all the same', async () => {
+  const at = parsing()
+  await flood(at, 1, 10)
+  expect(at.reached).toEqual(['flood', 'flood'])
+  // Two that passed, and the first that was refused.
+  expect(at.parsed).toHaveLength(3)
+  const health = await at.guard.health()
+  expect(joined(health)).toBe(8)
+  expect(health.tally.denials.get('throttle.limited')).toBe(8)
+  expect(at.notices).toHaveLength(1)
+})
+
+test('others pass beside a flood', async () => {
+  const at = parsing()
+  await flood(at, 1, 5)
+  await at.deliver(says(2, 'hello'))
+  expect(at.reached).toContain('hello')
+})
+
+test('whoever waited passes at once, charged once', async () => {
+  const at = parsing()
+  await flood(at, 1, 5)
+  at.time.advance(30_000)
+  await at.deliver(says(1, 'patient'))
+  expect(at.reached.at(-1)).toBe('patient')
+  expect(await at.guard.peek(1, 'user')).toMatchObject([{ remaining: 0 }])
+  at.time.advance(30_000)
+  await at.deliver(says(1, 'again'))
+  expect(at.reached.at(-1)).toBe('again')
+})
+
+test('a reply to an offender, and a forward of theirs, are judged by who sent them', async () => {
+  const at = parsing()
+  await flood(at, 666, 5)
+  const reply = says(2, 'look at that') as Update & { message: Record<string, unknown> }
+  const nested = { ...says(666, 'bad').message }
+  for (const extra of [
+    { reply_to_message: nested },
+    { forward_origin: { type: 'user', sender_user: user(666) } },
+  ]) {
+    const update = { update_id: nextId(), message: { ...extra, ...reply.message } }
+    await at.deliver(update as unknown as Update)
+  }
+  expect(at.reached.filter((text) => text === 'look at that')).toHaveLength(2)
+})
+
+test('penalties are earned, and end, as they do without a gate', async () => {
+  const penalty = { throttle: { limit: '2/1m', penalty: { after: 3, bans: ['10m'] } } } as const
+  const gated = parsing(penalty)
+  const plain = stand(penalty, undefined, { gate: false })
+  for (const at of [gated, plain]) {
+    for (let i = 0; i < 8; i++) await at.deliver(says(1, 'flood'))
+    at.time.advance(9 * 60_000)
+    await at.deliver(says(1, 'still banned'))
+    at.time.advance(2 * 60_000)
+    await at.deliver(says(1, 'free'))
+  }
+  expect(gated.reached).toEqual(plain.reached)
+  expect(gated.notices).toEqual(plain.notices)
+  const [a, b] = [await gated.guard.health(), await plain.guard.health()]
+  expect([...a.tally.denials]).toEqual([...b.tally.denials])
+  expect(gated.parsed.length).toBeLessThan(8)
+})
+
+test('the blocked are turned away, and let in when unblocked', async () => {
+  const at = parsing()
+  await at.deliver(says(1, 'hello'))
+  await at.guard.block(1)
+  await flood(at, 1, 5)
+  expect(at.parsed).toHaveLength(2)
+  await at.guard.unblock(1)
+  await at.deliver(says(1, 'back'))
+  expect(at.reached).toEqual(['hello', 'back'])
+})
+
+test('edits and inline queries of a flood, too', async () => {
+  const at = parsing({ throttle: { limit: '1/1m', inline: '1/1m' } })
+  for (let i = 0; i < 5; i++) await at.deliver(edits(1, 'x'))
+  const inline = () => ({
+    update_id: nextId(),
+    inline_query: { id: 'q', from: user(1), query: 'x', offset: '' },
+  })
+  for (let i = 0; i < 5; i++) await at.deliver(inline() as Update)
+  expect(at.parsed.length).toBeLessThan(6)
+  expect(joined(await at.guard.health())).toBe(8)
+})
+
+describe('what more follows from a refusal follows', () => {
+  test('a listener hears of every one, with the context', async () => {
+    const at = parsing()
+    const heard: (string | undefined)[] = []
+    at.guard.on('denied', ({ ctx }) => heard.push(ctx.msg?.text))
+    await flood(at, 1, 6)
+    expect(heard).toEqual(new Array(4).fill('flood'))
+    expect(at.parsed).toHaveLength(6)
+  })
+
+  test('a bystander hears of it, and finds the update when it looks', async () => {
+    const at = parsing()
+    const heard: unknown[] = []
+    at.guard.probe({
+      events: {
+        denied: ({ facts, ctx, verdict }) =>
+          heard.push([facts.activity, facts.languageCode, ctx.msg?.text, verdict.reason]),
+      },
+    })
+    await flood(at, 1, 6)
+    expect(heard).toEqual(new Array(4).fill(['message', 'en', 'flood', 'limited']))
+    expect(at.parsed).toHaveLength(3)
+  })
+
+  test('a tapped button is answered', async () => {
+    const at = parsing({ throttle: '1/1m' })
+    await flood(at, 1, 3)
+    const { message } = says(1, 'menu')
+    const tap = {
+      update_id: nextId(),
+      callback_query: { id: 'q', from: user(1), message, chat_instance: 'c', data: 'x' },
+    }
+    await at.deliver(tap as Update)
+    await at.quiet()
+    expect(at.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
+  })
+
+  test('a function that answers is called for each', async () => {
+    let called = 0
+    const deny = () => {
+      called++
+    }
+    const at = parsing({ throttle: { limit: '2/1m', deny } })
+    await flood(at, 1, 6)
+    await at.quiet()
+    expect(called).toBe(4)
+  })
+
+  test('the next notice is given when it is due', async () => {
+    const at = parsing({ throttle: { limit: '1/1h', noticeEvery: '1m' } })
+    await flood(at, 1, 5)
+    at.time.advance(61_000)
+    await flood(at, 1, 5)
+    expect(at.notices).toHaveLength(2)
+  })
+
+  test('shadows are told', async () => {
+    const at = parsing({
+      throttle: [
+        { name: 'strict', limit: '1/1m', shadow: true },
+        { name: 'real', limit: '2/1m' },
+      ],
+    })
+    await flood(at, 1, 6)
+    expect((await at.guard.health()).tally.shadow).toBe(5)
+  })
+
+  test('money passes', async () => {
+    const at = parsing()
+    await at.guard.block(1)
+    await flood(at, 1, 3)
+    const { text: _, ...message } = says(1, '').message as Record<string, unknown>
+    const paid = {
+      update_id: nextId(),
+      message: { ...message, successful_payment: { currency: 'XTR', total_amount: 1 } },
+    }
+    await at.deliver(paid as unknown as Update)
+    expect(at.reached).toEqual(['message'])
+  })
+})
+
+describe('the gate stands open', () => {
+  test.each<[string, SentinelOptions]>([
+    ['where a cost is a function', { throttle: { limit: '2/1m', cost: () => 1 } }],
+    [
+      'where a key is a function',
+      { throttle: { name: 'own', limit: '2/1m', key: ({ actorId }) => actorId } },
+    ],
+    ['where messages are compared', { debounce: { window: '1s', on: ['message'] } }],
+    ['where hooks decide', { hooks: { 'before:throttle': () => undefined } }],
+  ])('%s', async (_, options) => {
+    const at = parsing(options)
+    await flood(at, 1, 6)
+    expect(at.parsed).toHaveLength(6)
+    expect(at.reached.length).toBeLessThan(3)
+  })
+
+  test('behind another sentinel, which is asked first', async () => {
+    const outer = stand({ throttle: '1/1m', storage: memory() })
+    const inner = stand({ throttle: '1/1m' })
+    inner.bot.use(outer.guard)
+    for (let i = 0; i < 4; i++) await inner.deliver(says(1, 'x'))
+    expect((await inner.guard.health()).tally.denied).toBe(3)
+  })
+
+  test('where it is told to', async () => {
+    const at = stand({ throttle: '1/1m' }, undefined, { gate: false })
+    let parsed = 0
+    const handle = at.bot.handleUpdate.bind(at.bot)
+    at.bot.handleUpdate = (update) => {
+      parsed++
+      return handle(update)
+    }
+    await flood(at, 1, 5)
+    expect(parsed).toBe(5)
+  })
+})
+
+test('a storage elsewhere is asked once for each update, gate or not', async () => {
+  const near = memory()
+  let asked = 0
+  const far = new Proxy(near, {
+    get(target, name) {
+      if (name === 'remote') return false
+      if (name !== 'prepare') return Reflect.get(target, name, target) as unknown
+      return async (plan: Parameters<typeof near.prepare>[0]) => {
+        const judge = await near.prepare(plan)
+        return {
+          evaluate: async (...args: Parameters<typeof judge.evaluate>) => {
+            asked++
+            return judge.evaluate(...args)
+          },
+          peek: judge.peek.bind(judge),
+          settle: judge.settle.bind(judge),
+        }
+      }
+    },
+  })
+  const at = parsing({ storage: far })
+  await flood(at, 1, 8)
+  expect(asked).toBe(8)
+  expect(at.parsed).toHaveLength(3)
+  expect(at.reached).toHaveLength(2)
+})
+
+test('redelivered updates of an offender are not handled twice', async () => {
+  const at = parsing({ throttle: '3/1m' })
+  const update = says(1, 'hello')
+  await at.deliver(update)
+  await flood(at, 1, 4)
+  at.time.advance(60_000)
+  await at.deliver(update)
+  expect(at.reached.filter((text) => text === 'hello')).toHaveLength(1)
+  expect(describeFacts(update).actorId).toBe(1)
+})
+
+test('the gate goes on after options change', async () => {
+  const at = parsing()
+  await flood(at, 1, 4)
+  at.guard.reconfigure({ throttle: '4/1m' })
+  const before = at.parsed.length
+  await flood(at, 1, 10)
+  expect(at.parsed.length - before).toBeLessThan(5)
+  expect((await at.guard.health()).tally.denied).toBeGreaterThan(8)
+})
