@@ -1,14 +1,11 @@
 import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
-import type { Limit } from '../core/limit.js'
 import { type Key, keyText } from '../core/subject.js'
-import { isSoundLimit } from '../storage/plan.js'
-import type { Mark } from '../storage/storage.js'
 import { type Adaptation, limitAt, nextAmount } from './adapt.js'
 import type { Wired } from './guard.js'
 import type { House } from './house.js'
-import { ADAPTED_MARK } from './runtime-limits.js'
+import { ADAPTED_MARK, storedLimit } from './runtime-limits.js'
 
 /** Actors whose conduct is remembered at most; of whom it was longest ago it is forgotten. */
 const MOST_ACTORS = 10_000
@@ -122,7 +119,7 @@ export class Conduct {
     const mark = `${ADAPTED_MARK}${this.slot}`
     const { base, holdFor } = this.adaptation
     const held = await storage.marks.get(bot, key, mark)
-    const before = limitIn(held)
+    const before = storedLimit(held)
     const now = clock()
     const amount = nextAmount(this.adaptation, before?.amount ?? base.amount, how)
     const after = amount === base.amount ? undefined : limitAt(this.adaptation, amount)
@@ -173,9 +170,4 @@ export function watchConduct(
       begun = false
     },
   }
-}
-
-function limitIn(mark: Mark | undefined): Limit | undefined {
-  const limit = mark?.value as Limit | null | undefined
-  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
 }

@@ -1,16 +1,18 @@
 import { Api, Context } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
-import type { Ask, Check, Judge } from '../core/check.js'
+import type { Ask, Check, Judge, Variant } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { describe, type Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { type Key, keySubject, type Subject, type SubjectKind, subjectKey } from '../core/subject.js'
 import { ALLOWED, type Verdict } from '../core/verdict.js'
+import type { Mark } from '../storage/storage.js'
 import type { KnownBot } from './bots.js'
 import type { Exemptions } from './exemptions.js'
 import type { Question } from './guard.js'
 import type { Chain } from './pipeline.js'
 import { verdictOf } from './refusals.js'
+import { storedLimit } from './runtime-limits.js'
 
 /**
  * A limit as it stands for one subject.
@@ -108,6 +110,11 @@ export async function peek(
   const key = subjectKey(whom)
   const { questions } = chain.questions
   const judge = await judgeOf(chain)
+  const varied = questions.some(({ check }) => variantsOf(check).length > 0)
+  const marks: ReadonlyMap<string, Mark> = varied ? await chain.house.storage.marks.of(bot, key) : new Map()
+  const { runtime } = chain.house
+  const own = chain.questions.plan('peek')
+  const plan = runtime === undefined ? own : runtime.planned(own)
   const states: LimitState[] = []
   for (const [index, question] of questions.entries()) {
     const limited = limitOf(question.check)
@@ -120,7 +127,7 @@ export async function peek(
     states.push({
       guard: question.check.guard,
       name: question.name,
-      limit: formatLimit(limited),
+      limit: formatLimit(inForce(plan.checks[index] as Check, limited, marks)),
       remaining: refused ? left : left + 1,
       retryAfterMs: decision.retryAfterMs,
     })
@@ -212,6 +219,22 @@ function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
 
 function limitOf(check: Check): Limit | undefined {
   return check.kind === 'bucket' || check.kind === 'window' ? check.limit : undefined
+}
+
+function variantsOf(check: Check): readonly Variant[] {
+  return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
+}
+
+/** The limit that holds for whoever has these marks: that of the first variant, as the plan has it. */
+function inForce(check: Check, usual: Limit, marks: ReadonlyMap<string, Mark>): Limit {
+  for (const { mark, subject, limit } of variantsOf(check)) {
+    const held = subject === check.subject ? marks.get(mark) : undefined
+    if (held === undefined) continue
+    if (limit !== 'stored') return limit
+    const stored = storedLimit(held)
+    if (stored !== undefined) return stored
+  }
+  return usual
 }
 
 /** An ask about one subject, for one check. */

@@ -3,6 +3,8 @@ import type { Plan, Variant } from '../core/check.js'
 import type { Limit } from '../core/limit.js'
 import type { Roles } from '../core/roles.js'
 import { chatKey } from '../core/subject.js'
+import { isSoundLimit } from '../storage/plan.js'
+import type { Mark } from '../storage/storage.js'
 import type { GuardDefinition, Wiring } from './guard.js'
 import type { ScopeName } from './scopes.js'
 
@@ -39,6 +41,12 @@ export interface RuntimeLimits {
   planned(plan: Plan): Plan
   /** Runs when plans are to be prepared again; the returned function stops that. */
   onChange(listener: () => void): () => void
+}
+
+/** The limit that a mark carries, if it does: whatever else was stored there is passed over. */
+export function storedLimit(mark: Mark | undefined): Limit | undefined {
+  const limit = mark?.value as Limit | null | undefined
+  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
 }
 
 /** Policies that a sentinel was given by name. */

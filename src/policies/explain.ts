@@ -13,11 +13,16 @@ import {
 } from '../core/subject.js'
 import type { Question } from '../middleware/guard.js'
 import type { House } from '../middleware/house.js'
-import { ADAPTED_MARK, LIMIT_MARK, ROLE_MARK, SETTING_MARK } from '../middleware/runtime-limits.js'
+import {
+  ADAPTED_MARK,
+  LIMIT_MARK,
+  ROLE_MARK,
+  SETTING_MARK,
+  storedLimit,
+} from '../middleware/runtime-limits.js'
 import type { Questions } from '../middleware/wiring.js'
 import type { Mark } from '../storage/storage.js'
 import type { PartOrigin, Resolved } from './layers.js'
-import { limitOf } from './limits.js'
 import type { RoleLimit } from './role-limits.js'
 
 /**
@@ -147,7 +152,7 @@ export async function explain(
     for (const variant of check.variants ?? []) {
       const isChat = plan.scopes[variant.subject] === 'chat'
       const mark = (isChat ? marks.chat : marks.actor).get(variant.mark)
-      const limit = variant.limit === 'stored' ? limitOf(mark) : variant.limit
+      const limit = variant.limit === 'stored' ? storedLimit(mark) : variant.limit
       if (limit === undefined) continue
       const held = mark !== undefined
       const roleLimit = roleLimits.find(

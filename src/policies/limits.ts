@@ -7,9 +7,8 @@ import { isOfChat } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { type Key, keySubject, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
-import type { Changeable } from '../middleware/runtime-limits.js'
+import { type Changeable, storedLimit } from '../middleware/runtime-limits.js'
 import { option, parseOptions } from '../middleware/schema.js'
-import { isSoundLimit } from '../storage/plan.js'
 import type { Mark } from '../storage/storage.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'
 import type { Policy } from './policy-options.js'
@@ -196,7 +195,7 @@ export class StoredLimits implements LimitRegister {
   async of(key: Key, known: Changeable): Promise<Mark | undefined> {
     for (const { id } of this.house().bots.all()) {
       const mark = await this.house().storage.marks.get(id, key, markOfLimit(known.slot))
-      if (mark !== undefined && limitOf(mark) !== undefined) return mark
+      if (mark !== undefined && storedLimit(mark) !== undefined) return mark
     }
     return undefined
   }
@@ -205,7 +204,7 @@ export class StoredLimits implements LimitRegister {
     let from: string | undefined
     do {
       const page = await this.house().storage.marks.scan(bot, markOfLimit(known.slot), from)
-      for (const { key, mark } of page.entries) if (limitOf(mark) !== undefined) yield [key, mark]
+      for (const { key, mark } of page.entries) if (storedLimit(mark) !== undefined) yield [key, mark]
       from = page.next
     } while (from !== undefined)
   }
@@ -227,7 +226,7 @@ export class StoredLimits implements LimitRegister {
         const [name, key] = [markOf(known.slot), keyOf(known.slot)]
         // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
         const found = storage.marks.get(id, key, name)
-        const before = limitOf(isPromise(found) ? await found : found)
+        const before = storedLimit(isPromise(found) ? await found : found)
         if (before !== undefined) here++
         if (mark === undefined && before === undefined) continue
         const written =
@@ -238,7 +237,7 @@ export class StoredLimits implements LimitRegister {
         // This process need not wait to be told of its own change.
         const read = told.role === undefined ? undefined : this.book.roles.read(id)
         if (isPromise(read)) await read
-        const after = limitOf(mark)
+        const after = storedLimit(mark)
         events.tell('limit.changed', { bot: id, ...told, limit: known.slot, before, after, by: 'code' })
       }
       held = Math.max(held, here)
@@ -316,12 +315,6 @@ function mayHold(holder: LimitHolder, known: Changeable): boolean {
   const { kind } = keySubject(subjectKey(holder))
   if (kind === 'chat') return known.chats
   return (kind === 'user' || kind === 'sender') && known.users
-}
-
-/** The limit that a mark carries, if it does. */
-export function limitOf(mark: Mark | undefined): Limit | undefined {
-  const limit = mark?.value as Limit | null | undefined
-  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
 }
 
 function storedOf(

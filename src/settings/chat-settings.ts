@@ -5,8 +5,8 @@ import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/li
 import { shown } from '../core/show.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
+import { storedLimit } from '../middleware/runtime-limits.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
-import { limitOf } from '../policies/limits.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Mark } from '../storage/storage.js'
 import type { Tunable, Tuning } from './settings-options.js'
@@ -160,7 +160,7 @@ export class ChatSettings implements ChatSettingsRegister {
     const marks = await this.house().storage.marks.of(bot, key)
     const limits = new Map<string, string>()
     for (const name of this.tuning?.limits.keys() ?? []) {
-      const limit = limitOf(marks.get(markOfSetting(this.slotOf(name))))
+      const limit = storedLimit(marks.get(markOfSetting(this.slotOf(name))))
       if (limit !== undefined) limits.set(name, formatLimit(limit))
     }
     return { limits, notices: !isQuiet(marks.get(SETTINGS_MARK)) }
@@ -177,7 +177,7 @@ export class ChatSettings implements ChatSettingsRegister {
     const { storage, events, clock } = this.house()
     const slot = this.slotOf(name)
     const [key, mark] = [chatKey(chat), markOfSetting(slot)]
-    const before = limitOf(await storage.marks.get(bot, key, mark))
+    const before = storedLimit(await storage.marks.get(bot, key, mark))
     if (spelled(before) === spelled(to)) return false
     if (to === undefined) await storage.marks.remove(bot, mark, [key])
     else await storage.marks.put(bot, mark, [{ key, mark: { since: clock(), value: to } }])

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { userKey } from '../../src/core/subject.js'
-import { type AdaptOptions, type LimitChangedEvent, memory, throttle } from '../../src/index.js'
+import {
+  type AdaptOptions,
+  definePolicy,
+  type LimitChangedEvent,
+  memory,
+  policy,
+  throttle,
+} from '../../src/index.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, later, says } from '../sentinel-desk.js'
 
@@ -131,6 +138,40 @@ describe('a limit that adapts', () => {
     expect(await now()).toMatchObject({ limit: '7/1m', from: 'role vip' })
     await at.guard.limits.set(ALICE, 'user', '1/1m')
     expect(await now()).toMatchObject({ limit: '1/1m', from: 'user' })
+    await at.guard.close()
+  })
+
+  test('is one for all handlers of a policy, and counts each refusal once', async () => {
+    const handled: string[] = []
+    const calm = definePolicy('calm', {
+      throttle: {
+        limit: '4/1m',
+        algorithm: 'fixed',
+        adapt: { ...ADAPT, earn: { after: 1000 } },
+        deny: 'silent',
+      },
+    })
+    const at = desk({ debounce: false }, (bot) => {
+      for (const name of ['one', 'two']) {
+        bot.command(name, policy(calm), () => {
+          handled.push(name)
+        })
+      }
+    })
+    const says = async (text: string, times: number): Promise<number> => {
+      const before = handled.length
+      for (let nth = 0; nth < times; nth++) await at.says(ALICE, text)
+      await at.quiet()
+      return handled.length - before
+    }
+    const stored = () => at.guard.storage.marks.get(42, userKey(ALICE), 'adapted:throttle.calm')
+    expect([await says('/one', 5), await says('/two', 5)]).toEqual([4, 4])
+    // One refusal each: were any counted twice, there would be three.
+    expect(await stored()).toBeUndefined()
+    await says('/two', 1)
+    expect((await stored())?.value).toEqual({ amount: 2, per: MINUTE })
+    at.time.advance(MINUTE)
+    expect([await says('/one', 3), await says('/two', 2)]).toEqual([2, 2])
     await at.guard.close()
   })
 

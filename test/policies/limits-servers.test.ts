@@ -11,7 +11,7 @@ import { until } from '../servers/until.js'
 import { calls } from '../storage/redis-desk.js'
 
 const ALICE = 7
-const GROUP = -1001
+const GROUP = -1001000000001
 
 let server: RedisServer
 let admin: Redis
@@ -112,15 +112,18 @@ describe.each(['redis', 'postgres'] as const)('limits that one worker changes, o
       await other.quiet()
       return (await made()) - before
     }
-    const usual = await tripsOf()
-    expect(usual).toBe(10)
+    // What is read in the background, such as copies of marks, comes to an end; a trip more for each update would not.
+    const oneEach = (): Promise<void> =>
+      until('ten updates are ten trips', async () => (await tripsOf()) === 10)
+    await oneEach()
     await one.guard.grant(ALICE, 'vip')
     await one.guard.limits.set({ role: 'vip' }, 'user', '50/1h')
     await until('the other worker has the role in its plan', async () => (await passed(other)) === 12)
-    expect(await tripsOf()).toBe(usual)
+    await oneEach()
     await one.guard.settings.set(GROUP, { limits: { user: '8/1h' } })
     await one.guard.limits.set(subject.chat(GROUP), 'user', '70/1h')
     await one.guard.limits.set(ALICE, 'user', '60/1h')
-    expect(await tripsOf()).toBe(usual)
+    expect(await passed(other, true)).toBe(12)
+    await oneEach()
   }, 40_000)
 })

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/core/clock.js'
-import { subject } from '../../src/core/subject.js'
+import { subject, userKey } from '../../src/core/subject.js'
 import { definePolicy, type LimitChangedEvent, policy } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
@@ -7,7 +7,7 @@ import { desk, later, says } from '../sentinel-desk.js'
 
 const ALICE = 7
 const BOB = 8
-const GROUP = -1001
+const GROUP = -1001000000001
 
 function clockwork() {
   const stage = new Stage()
@@ -47,7 +47,11 @@ describe.each([
     expect(await passed(at, BOB)).toBe(6)
     await at.guard.limits.set(BOB, 'user', '9/1h')
     expect(await passed(at, BOB, true)).toBe(9)
-    expect(await listed(at)).toEqual(['chat -1001 user 8/1h', 'role vip user 6/1h', 'user 8 user 9/1h'])
+    expect(await listed(at)).toEqual([
+      'chat -1001000000001 user 8/1h',
+      'role vip user 6/1h',
+      'user 8 user 9/1h',
+    ])
     expect(await at.guard.limits.remove([BOB, subject.chat(GROUP), { role: 'vip' }, ALICE])).toBe(3)
     expect(await listed(at)).toEqual([])
     expect(await passed(at, BOB, true)).toBe(4)
@@ -131,6 +135,56 @@ describe.each([
     ])
     await at.guard.close()
   })
+})
+
+describe('precedence', () => {
+  const ORDER = ['user', 'chat', 'settings', 'role', 'adapted', 'options'] as const
+  const AMOUNT = { user: 1, chat: 2, settings: 3, role: 4, adapted: 5, options: 6 }
+  const every = Array.from({ length: 32 }, (_, set) =>
+    ORDER.filter((_, nth) => nth < 5 && (set & (1 << nth)) !== 0),
+  )
+
+  test.each(every.map((there) => [there.join(', ') || 'nothing', there] as const))(
+    'with %s',
+    async (_, there) => {
+      const at = desk({
+        once: false,
+        limits: true,
+        throttle: {
+          limit: '6/1h',
+          on: ['message'],
+          deny: 'silent',
+          adapt: { min: '5/1h', max: '6/1h', earn: { after: 1000 }, lose: { after: 1000 } },
+        },
+        settings: { throttle: { min: '3/1h', max: '9/1h' } },
+      })
+      await at.says(BOB, 'hello')
+      const { guard } = at
+      const has = (part: (typeof ORDER)[number]): boolean => there.includes(part)
+      const mark = { since: 0, value: { amount: AMOUNT.adapted, per: 3_600_000 } }
+      if (has('adapted'))
+        await guard.storage.marks.put(42, 'adapted:throttle.user', [{ key: userKey(ALICE), mark }])
+      if (has('role')) {
+        await guard.grant(ALICE, 'vip')
+        await guard.limits.set({ role: 'vip' }, 'user', `${AMOUNT.role}/1h`)
+      }
+      if (has('settings')) await guard.settings.set(GROUP, { limits: { user: `${AMOUNT.settings}/1h` } })
+      if (has('chat')) await guard.limits.set(subject.chat(GROUP), 'user', `${AMOUNT.chat}/1h`)
+      if (has('user')) await guard.limits.set(ALICE, 'user', `${AMOUNT.user}/1h`)
+      const expected = there[0] ?? 'options'
+      expect(await passed(at, ALICE, true)).toBe(AMOUNT[expected])
+      const { limits } = await guard.explain(subject.member(ALICE, GROUP))
+      expect(limits[0]).toMatchObject({
+        limit: `${AMOUNT[expected]}/1h`,
+        from: expected === 'role' ? 'role vip' : expected,
+      })
+      // Elsewhere the chat has no say, and what is known of a user shows in a peek.
+      const own = there.find((part) => part !== 'chat' && part !== 'settings') ?? 'options'
+      expect(await passed(at, ALICE)).toBe(AMOUNT[own])
+      expect(await guard.peek(ALICE, 'user')).toMatchObject([{ limit: `${AMOUNT[own]}/1h`, remaining: 0 }])
+      await guard.close()
+    },
+  )
 })
 
 describe('the roles of options', () => {
@@ -231,7 +285,7 @@ describe('what is no change of a limit', () => {
     await say(ALICE, 'hello')
     const { marks } = guard.storage
     await marks.put(42, 'limit:throttle.user', [
-      { key: 17_592_186_044_416 + 2 ** 43 + ALICE, mark: { since: 0, value: { amount: -1, per: 'x' } } },
+      { key: userKey(ALICE), mark: { since: 0, value: { amount: -1, per: 'x' } } },
     ])
     await marks.put(42, 'role-limit', [{ key: 'kthrottle.user vip', mark: { since: 0, value: 'nonsense' } }])
     for (let nth = 0; nth < 5; nth++) await say(ALICE, `again ${nth}`)

@@ -165,7 +165,7 @@ describe('a policy', () => {
     })
     for (const from of [ALICE, 8, 9]) await at.handle(says(from, '/ban', { group: true }))
     expect(reached).toEqual([9])
-    await at.guard.grant(ALICE, 'moderator', { chat: -1001 })
+    await at.guard.grant(ALICE, 'moderator', { chat: -1001000000001 })
     await at.says(ALICE, '/ban')
     expect(reached).toEqual([9])
     await at.handle(says(ALICE, '/ban', { group: true }))
@@ -328,7 +328,7 @@ describe('explain', () => {
   test('tells which limit applies, in order, and where each part comes from', async () => {
     const at = desk({ policies, limits: true, throttle: '20/1m' })
     await at.says(ALICE, 'hello')
-    const there = subject.member(ALICE, -1001)
+    const there = subject.member(ALICE, -1001000000001)
     const from = async () => {
       const { limits } = await at.guard.explain(there, 'checkout')
       return `${limits[0]?.limit} ${limits[0]?.from}`
@@ -338,7 +338,7 @@ describe('explain', () => {
     expect(await from()).toBe('50/1m role vip')
     await at.guard.limits.set({ role: 'vip' }, 'checkout', '60/1m')
     expect(await from()).toBe('60/1m role vip')
-    await at.guard.limits.set(subject.chat(-1001), 'checkout', '30/1m')
+    await at.guard.limits.set(subject.chat(-1001000000001), 'checkout', '30/1m')
     expect(await from()).toBe('30/1m chat')
     await at.guard.limits.set(ALICE, 'checkout', '10/1m', { for: '1h', reason: 'asked for it' })
     const { text, parts, limits, policy: name } = await at.guard.explain(there, 'checkout')
@@ -358,7 +358,7 @@ describe('explain', () => {
     })
     expect(text).toBe(
       [
-        'Policy checkout for m-1001:u7:',
+        'Policy checkout for m-1001000000001:u7:',
         '- checkout: 10/1m (user, set while running until 2026-01-01T01:00:00.000Z: asked for it)',
         '  before 30/1m (chat, set while running), 60/1m (role vip, set while running), 3/1m (policy checkout)',
         '- throttle.limit = "3/1m" (policy checkout)',
