@@ -16,6 +16,7 @@ const jest = [
 const steps = [
   ['lint', [programOf('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']],
   ['types', [programOf('typescript', 'tsc'), '-p', 'tsconfig.json']],
+  ['types of experimentalDecorators', [programOf('typescript', 'tsc'), '-p', 'tsconfig.legacy.json']],
   ['build', script('build.mjs')],
   ['api', script('api.mjs', '--check')],
   ['package', script('check-package.mjs')],
