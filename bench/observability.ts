@@ -1,0 +1,106 @@
+import { trace } from '@opentelemetry/api'
+import { BasicTracerProvider, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { Bot } from 'grammy'
+import type { Update, UserFromGetMe } from 'grammy/types'
+import { type Sentinel, sentinel } from 'grammy-sentinel'
+import { health } from 'grammy-sentinel/health'
+import { metrics } from 'grammy-sentinel/metrics'
+import { stats } from 'grammy-sentinel/stats'
+import { tracing } from 'grammy-sentinel/tracing'
+import { type Finding, median, processorTime, run } from './compare.js'
+
+const ROUNDS = 31
+const UPDATES = 4000
+/** So many that nobody uses up the default burst. */
+const USERS = 20_000
+
+const me = { id: 42, is_bot: true, first_name: 'bench', username: 'bench_bot' } as UserFromGetMe
+let updateId = 1
+
+async function feed(bot: Bot): Promise<void> {
+  for (let i = 0; i < UPDATES; i++) {
+    const id = 1_000_000 + (updateId % USERS) * 7
+    const update: Update = {
+      update_id: updateId++,
+      message: {
+        message_id: i,
+        date: 1_700_000_000,
+        text: 'hello there',
+        chat: { id, type: 'private', first_name: 'A' },
+        from: { id, is_bot: false, first_name: 'A' },
+      },
+    }
+    await bot.handleUpdate(update)
+  }
+}
+
+function guarded(see: (guard: Sentinel) => void, options = {}): Bot {
+  const bot = new Bot('42:token', { botInfo: me })
+  const guard = sentinel({ throttle: { limit: '100000/1m' }, ...options })
+  see(guard)
+  bot.use(guard)
+  bot.use(() => undefined)
+  return bot
+}
+
+/** Bytes that are allocated for an update: nothing is collected meanwhile (the young generation is that large). */
+async function bytes(bot: Bot): Promise<number> {
+  globalThis.gc?.()
+  const before = process.memoryUsage().heapUsed
+  await feed(bot)
+  return (process.memoryUsage().heapUsed - before) / UPDATES
+}
+
+const plain = guarded(() => undefined)
+// The same once more: what two runs of one thing differ by is what the others may.
+const again = guarded(() => undefined)
+const rivals = new Map([
+  ['the same, seen by nobody', again],
+  ['tracing(), no SDK registered', guarded((guard) => void tracing(guard))],
+  ['metrics()', guarded((guard) => void metrics(guard))],
+  ['health()', guarded((guard) => void health(guard))],
+  ['stats()', guarded(() => undefined, { stats: stats() })],
+])
+
+const nowhere: SpanProcessor = {
+  onStart: () => undefined,
+  onEnd: () => undefined,
+  forceFlush: async () => undefined,
+  shutdown: async () => undefined,
+}
+
+async function compare(name: string, bot: Bot, most?: number): Promise<Finding[]> {
+  const ratios: number[] = []
+  const extra: number[] = []
+  await feed(plain)
+  await feed(bot)
+  for (let round = 0; round < ROUNDS; round++) {
+    // Who goes first takes turns: the second finds the caches warm.
+    const order = round % 2 === 0 ? [plain, bot] : [bot, plain]
+    const times = new Map<Bot, number>()
+    for (const each of order) times.set(each, await processorTime(UPDATES, () => feed(each)))
+    ratios.push((times.get(bot) as number) / (times.get(plain) as number))
+  }
+  for (let round = 0; round < 7; round++) extra.push((await bytes(bot)) - (await bytes(plain)))
+  return [
+    {
+      what: `${name}: an update beside one without`,
+      measured: median(ratios),
+      unit: 'times',
+      ...(most && { most }),
+    },
+    { what: `${name}: allocated more an update`, measured: median(extra), unit: 'bytes' },
+  ]
+}
+
+const findings: Finding[] = []
+for (const [name, bot] of rivals) {
+  findings.push(...(await compare(name, bot, name.startsWith('tracing') ? 1.05 : undefined)))
+}
+trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [nowhere] }))
+findings.push(
+  ...(await compare('tracing(), every update recorded', rivals.get('tracing(), no SDK registered') as Bot)),
+)
+if (await run(findings)) process.exitCode = 1
+// The looks of health() at the event loop keep no process alive, but other things may.
+process.exit()
