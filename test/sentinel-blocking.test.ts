@@ -5,7 +5,7 @@ import { desk, later, nextId, says, user } from './sentinel-desk.js'
 
 const ALICE = 7
 const BOB = 8
-const GROUP = -1001
+const GROUP = -1001000000001
 
 async function all<T>(of: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = []

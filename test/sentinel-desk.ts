@@ -1,8 +1,10 @@
-import { Bot, type Transformer } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
+import { Bot } from 'grammy'
+import type { Update } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, sentinel } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { Storage } from '../src/storage/storage.js'
+import type { Telegram } from '../src/telegram/index.js'
+import { Extras } from './extras.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
 
 /** A call the bot made, as it would have gone to Telegram. */
@@ -12,8 +14,9 @@ export interface Call {
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-/** A bot whose updates are handed to it, and whose calls are noted and answered on the spot: no network. */
+/** A bot whose updates are handed to it, and whose calls an embedded Telegram notes and answers: no network. */
 export interface DeskBot {
+  readonly telegram: Telegram
   readonly bot: Bot<GuardedContext>
   readonly id: number
   /** What reached the handlers: texts, or the kind of what has none. */
@@ -44,7 +47,11 @@ export function desk(
   const guard = sentinel<GuardedContext>({ clock: time.clock, timers: time.timers, ...options })
   const calls: Call[] = []
   const notices: string[] = []
-  const first = deskBot(42, guard, calls, handlers, notices)
+  const extras = new Extras(time.clock, (call) => {
+    calls.push(call)
+    if (call.method === 'sendMessage') notices.push(String(call.payload.text))
+  })
+  const first = deskBot(42, guard, extras, handlers)
   return {
     ...first,
     guard,
@@ -53,7 +60,7 @@ export function desk(
     async says(from, ...texts) {
       for (const text of texts) await first.handle(says(from, text))
     },
-    another: (id, other = guard) => deskBot(id, other, calls, handlers, notices),
+    another: (id, other = guard) => deskBot(id, other, extras, handlers),
     notices,
     async quiet() {
       while ((await guard.health()).background.running > 0) await tick()
@@ -69,19 +76,11 @@ export function tick(): Promise<void> {
 function deskBot(
   id: number,
   guard: Sentinel<GuardedContext>,
-  calls: Call[],
+  extras: Extras,
   handlers: (bot: Bot<GuardedContext>) => void,
-  notices: string[],
 ): DeskBot {
-  const botInfo = { id, is_bot: true, first_name: 'Guarded', username: `guarded${id}_bot` } as UserFromGetMe
-  const bot = new Bot<GuardedContext>(`${id}:token`, { botInfo })
-  const answer: Transformer = async (_prev, method, payload) => {
-    const call: Call = { bot: id, method, payload: { ...payload } }
-    calls.push(call)
-    if (method === 'sendMessage') notices.push(String(call.payload.text))
-    return { ok: true, result: true as never }
-  }
-  bot.api.config.use(answer)
+  const { token, config } = extras.hire(id)
+  const bot = new Bot<GuardedContext>(token, config)
   bot.use(guard)
   const reached: string[] = []
   bot.use((ctx, next) => {
@@ -90,7 +89,7 @@ function deskBot(
     return next()
   })
   handlers(bot)
-  return { bot, id, reached, handle: (update) => bot.handleUpdate(update) }
+  return { telegram: extras.telegram, bot, id, reached, handle: (update) => bot.handleUpdate(update) }
 }
 
 let lastId = 0
@@ -99,7 +98,7 @@ export function nextId(): number {
   return ++lastId
 }
 
-const GROUP = { id: -1001, type: 'supergroup', title: 'Plaza' } as const
+const GROUP = { id: -1001000000001, type: 'supergroup', title: 'Plaza' } as const
 
 export function user(id: number, language_code?: string): import('grammy/types').User {
   return {
@@ -179,7 +178,7 @@ export function joins(from: number): Update {
 
 export function posts(text: string): Update {
   const id = nextId()
-  const chat = { id: -1002, type: 'channel', title: 'News' } as const
+  const chat = { id: -1001000000002, type: 'channel', title: 'News' } as const
   return {
     update_id: id,
     channel_post: {

@@ -189,7 +189,7 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
   await handle({
     update_id: 901,
     chat_member: {
-      chat: { id: -1001, type: 'supergroup', title: 'Plaza' },
+      chat: { id: -1001000000001, type: 'supergroup', title: 'Plaza' },
       from: { ...alice, id: OWNER },
       date: 1,
       old_chat_member: { status: 'administrator', user: alice } as never,

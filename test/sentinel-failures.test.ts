@@ -345,7 +345,7 @@ describe('listeners', () => {
       await handle({
         update_id: nextId(),
         my_chat_member: {
-          chat: { id: -1001, type: 'supergroup', title: 'Plaza' },
+          chat: { id: -1001000000001, type: 'supergroup', title: 'Plaza' },
           from: user(ALICE),
           date: 1,
           old_chat_member: { status: 'left', user: user(42) },

@@ -45,8 +45,8 @@ describe('peek and reset', () => {
     })
     await handle(says(ALICE, '/buy', { group: true }))
     const whom = {
-      chat: subject.chat(-1001),
-      member: subject.member(ALICE, -1001),
+      chat: subject.chat(-1001000000001),
+      member: subject.member(ALICE, -1001000000001),
       command: subject.command(ALICE, 'buy'),
       global: subject.global(),
       tenant: subject.own('acme'),

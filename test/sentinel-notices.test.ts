@@ -1,4 +1,4 @@
-import { SentinelError, type SentinelOptions } from '../src/index.js'
+import type { SentinelOptions } from '../src/index.js'
 import { desk, nextId, says, taps, user } from './sentinel-desk.js'
 
 const ALICE = 7
@@ -197,7 +197,7 @@ describe('denials', () => {
     await quiet()
     expect(calls.map(({ payload }) => payload)).toEqual([
       {
-        chat_id: -1001,
+        chat_id: -1001000000001,
         text: 'Slow down, please. Try again in 1m.',
         message_thread_id: 5,
         ephemeral_message_parameters: { receiver_user_id: 8 },
@@ -206,12 +206,10 @@ describe('denials', () => {
   })
 
   test('a checkout of somebody blocked is declined with a word, and Telegram being away is only told', async () => {
-    const { guard, bot, handle, quiet, reached } = desk()
+    const { guard, telegram, handle, quiet, reached } = desk()
     const told: unknown[] = []
     guard.on('error', ({ during }) => told.push(during))
-    bot.api.config.use(async () => {
-      throw new SentinelError('telegram.invalid', 'away')
-    })
+    telegram.faults.next('*', { drop: true, times: Number.POSITIVE_INFINITY })
     await guard.block(ALICE)
     await handle({
       update_id: nextId(),

@@ -14,6 +14,7 @@ import {
   throttle,
   userKey,
 } from '../../src/index.js'
+import { Extras } from '../extras.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, says } from '../sentinel-desk.js'
 
@@ -206,10 +207,8 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
 
   test('works without a sentinel, in memory of its own', async () => {
     let handled = 0
-    const bot = new Bot<GuardedContext>('42:token', {
-      botInfo: { id: 42, is_bot: true, first_name: 'Alone', username: 'alone_bot' } as Bot['botInfo'],
-    })
-    bot.api.config.use(async () => ({ ok: true, result: true as never }))
+    const { token, config } = new Extras(Date.now).hire(42)
+    const bot = new Bot<GuardedContext>(token, config)
     position(bot, throttle({ limit: '1/1d', deny: 'silent' }), () => {
       handled++
     })
@@ -236,10 +235,10 @@ describe('a handler behind guards', () => {
       return `${this.stock} ${ctx.from?.id} ${amount} ${more.join()}`
     }
     const guarded = guard(buy)
-    const bot = new Bot('42:token', { botInfo: { id: 42, username: 'alone_bot' } as Bot['botInfo'] })
+    const { token, config } = new Extras(Date.now).hire(42)
+    const bot = new Bot(token, config)
     const told: unknown[] = []
     bot.use(async (ctx) => told.push(await guarded.call({ stock: 3 }, ctx, 2, 'a', 'b')))
-    bot.api.config.use(async () => ({ ok: true, result: true as never }))
     await bot.handleUpdate(says(ALICE, 'x'))
     await bot.handleUpdate(says(ALICE, 'y'))
     expect(told).toEqual(['3 7 2 a,b', undefined])

@@ -1,4 +1,3 @@
-import { GrammyError } from 'grammy'
 import { compose } from '../../src/middleware/compose.js'
 import type { DenialContext } from '../../src/middleware/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
@@ -59,13 +58,10 @@ test.each([
   const failed: string[] = []
   guard.on('error', ({ during }) => failed.push(during))
   const made = desk()
-  const { bot, handle } = made.another(43, guard)
-  bot.api.config.use((_prev, method, payload) => {
-    const answer = { ok: false, error_code, description: 'query is too old' } as const
-    throw new GrammyError('Call failed', answer, method, { ...payload })
-  })
+  const { handle } = made.another(43, guard)
+  made.telegram.faults.next('answerCallbackQuery', { code: error_code, description: 'query is too old' })
   await handle(taps(7, 'one'))
   await handle(taps(7, 'two'))
-  while ((await guard.health()).background.running > 0) await Promise.resolve()
+  while ((await guard.health()).background.running > 0) await new Promise(setImmediate)
   expect(failed).toEqual(expected)
 })

@@ -217,7 +217,7 @@ describe('throttle', () => {
   })
 
   describe('joins', () => {
-    const group = { id: -1001, type: 'supergroup', title: 'Plaza' } as const
+    const group = { id: -1001000000001, type: 'supergroup', title: 'Plaza' } as const
     const person = (id: number) => ({ id, is_bot: false, first_name: `User ${id}` })
     const change = (by: number, whom: number, status: 'member' | 'left') => ({
       chat: group,

@@ -5,7 +5,7 @@ import { readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { desk, later, says } from '../sentinel-desk.js'
 
-const GROUP = -1001
+const GROUP = -1001000000001
 const SETTINGS: SettingsOptions = { throttle: { min: '2/1h', max: '8/1h' }, notices: true }
 
 describe.each([
@@ -19,7 +19,7 @@ describe.each([
     expect(await settings.of(GROUP)).toEqual({ limits: new Map(), notices: true })
     await settings.set(GROUP, { limits: { user: '2/1h' }, notices: false })
     expect(await settings.of(GROUP)).toEqual({ limits: new Map([['user', '2/1h']]), notices: false })
-    expect(await settings.of(-1002)).toEqual({ limits: new Map(), notices: true })
+    expect(await settings.of(-1001000000002)).toEqual({ limits: new Map(), notices: true })
     for (let nth = 0; nth < 5; nth++) {
       await at.handle(says(7, 'here', { group: true }))
       await at.says(8, 'there')

@@ -1,8 +1,16 @@
 import type { Update } from 'grammy/types'
-import { requirePermission, type SentinelOptions, sentinel, subject, userKey } from '../../src/index.js'
+import {
+  type Guard,
+  type PermissionOptions,
+  requirePermission,
+  requireRole,
+  type SentinelOptions,
+  sentinel,
+  subject,
+  userKey,
+} from '../../src/index.js'
 import { Exemptions } from '../../src/middleware/exemptions.js'
 import { furnish, type HouseOptions } from '../../src/middleware/house.js'
-import type { PermissionOptions } from '../../src/middleware/permission.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -13,7 +21,7 @@ import { desk, later, says } from '../sentinel-desk.js'
 const OWNER = 1
 const ALICE = 7
 const BOB = 8
-const PLAZA = -1001
+const PLAZA = -1001000000001
 
 const ROLES = {
   support: { allow: ['orders.read'] },
@@ -45,12 +53,16 @@ function counted(storage: Storage): { storage: Storage; asks: () => number } {
 }
 
 /** A permission in front of a handler, in a house of the same roles and storage as the sentinel's. */
-function guarded(permission: string, options: PermissionOptions & SentinelOptions = {}) {
+function guarded(
+  permission: string,
+  options: PermissionOptions & SentinelOptions = {},
+  make = (more: PermissionOptions): Guard => requirePermission(permission, more),
+) {
   const { on, deny = 'silent', onFailure, shadow, ...rest } = options
   const storage = rest.storage ?? memory()
   const house = furnish({ ...(rest as HouseOptions), roles: rest.roles ?? ROLES, storage })
   const given = { deny, ...(on && { on }), ...(onFailure && { onFailure }), ...(shadow && { shadow }) }
-  const guard = requirePermission(permission, given)
+  const guard = make(given)
   const exemptions = new Exemptions(rest.exempt ?? {}, undefined)
   const chain = new Chain(house, guard.definitions, 'permission', exemptions, newTally())
   const passed: string[] = []
@@ -357,9 +369,61 @@ describe('roles that Telegram gives', () => {
   })
 })
 
-test('updates without an actor hold no roles', async () => {
+test('in front of a handler it goes by the roles and the storage of the sentinel, in one question', async () => {
+  const { storage, asks } = counted(later())
+  const passed: string[] = []
+  const made = desk({ roles: ROLES, storage, throttle: false, debounce: false }, (bot) => {
+    bot.hears(
+      /refund/,
+      requirePermission('orders.read', { deny: 'silent' }),
+      requirePermission('orders.refund', { deny: 'silent' }),
+      (ctx) => void passed.push(ctx.msg?.text ?? ''),
+    )
+  })
+  await made.guard.grant(ALICE, 'support')
+  await made.guard.grant(BOB, 'admin')
+  await made.says(ALICE, 'refund me')
+  const before = asks()
+  await made.says(BOB, 'refund them')
+  expect(passed).toEqual(['refund them'])
+  // The sentinel, and each that stands in the chain by itself.
+  expect(asks() - before).toBeLessThanOrEqual(3)
+})
+
+test.each<[string, NonNullable<SentinelOptions['roles']>, ((options: PermissionOptions) => Guard)?]>([
+  ['orders.read', ROLES],
+  ['notes.edit', { 'chat:administrator': { allow: ['notes.*'] } }],
+  ['the role', {}, (options) => requireRole('chat:administrator', options)],
+])('while the storage fails nobody has %s, unless that is asked for', async (permission, roles, make) => {
+  const inner = memory()
+  const broken = new Proxy(inner, {
+    get(of, name) {
+      const value: unknown = Reflect.get(of, name, of)
+      if (name !== 'prepare') return typeof value === 'function' ? value.bind(of) : value
+      return (plan: Parameters<Storage['prepare']>[0]) => {
+        const judge = inner.prepare(plan) as object
+        const evaluate = (): never => {
+          throw new Error('broken')
+        }
+        return plan.name === 'permission' ? { ...judge, evaluate } : inner.prepare(plan)
+      }
+    },
+  })
+  const closed = guarded(permission, { storage: broken, roles }, make)
+  const told: string[] = []
+  closed.house.events.on('error', ({ during }) => told.push(during))
+  await closed.handle(says(ALICE, 'let me in', { group: true }))
+  expect(closed.passed).toEqual([])
+  expect(told).toEqual(['storage.evaluate'])
+  const open = guarded(permission, { storage: broken, roles, onFailure: 'open' }, make)
+  open.house.events.on('error', () => undefined)
+  await open.handle(says(ALICE, 'let me in', { group: true }))
+  expect(open.passed).toEqual(['let me in'])
+})
+
+test('what nobody does is not permitted', async () => {
   const { handle, passed } = guarded('orders.read')
   const poll = { update_id: 900_001, poll: { id: '1', question: '?', options: [] } } as unknown as Update
   await handle(poll)
-  expect(passed).toEqual([''])
+  expect(passed).toEqual([])
 })

@@ -14,7 +14,7 @@ import { until } from '../servers/until.js'
 /** Of digits that nothing else has. */
 const ALICE = 5_551_237_777
 const BOB = 5_551_238_888
-const PLAZA = -1001
+const PLAZA = -1001000000001
 
 const OPTIONS: SentinelOptions = {
   users: true,

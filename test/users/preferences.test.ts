@@ -11,7 +11,7 @@ import type { Storage } from '../../src/storage/storage.js'
 import { later } from '../sentinel-desk.js'
 
 const ALICE = 7
-const PLAZA = subject.chat(-1001)
+const PLAZA = subject.chat(-1001000000001)
 
 const schema = z.object({
   language: z.enum(['en', 'ru']).default('en'),

@@ -1,0 +1,86 @@
+import type { ApiClientOptions } from 'grammy'
+import {
+  type BotConnection,
+  createTelegram,
+  type Person,
+  type Telegram,
+  type TelegramBot,
+} from '../src/telegram/index.js'
+
+/** A call that a bot made. */
+export interface NotedCall {
+  readonly bot: number
+  readonly method: string
+  readonly payload: Readonly<Record<string, unknown>>
+}
+
+/**
+ * A Telegram for updates that tests make up: whoever a bot speaks to, and whatever query it answers, comes up then, as if it
+ * had always been there.
+ */
+export class Extras {
+  readonly telegram: Telegram
+  readonly #owner: Person
+
+  constructor(clock: () => number, called: (call: NotedCall) => void = () => undefined) {
+    this.telegram = createTelegram({ clock })
+    this.#owner = this.telegram.createUser({ firstName: 'Owner', id: 999_999_999 })
+    this.telegram.parts.api.log.watchNew(({ bot, method, params }) => {
+      called({ bot: bot.id, method, payload: params })
+    })
+  }
+
+  /** A bot's account: `new Bot(token, config)`. */
+  hire(id: number): { readonly token: string; readonly config: BotConnection } {
+    const account = this.telegram.createBot({ username: `guarded${id}_bot`, firstName: 'Guarded', id })
+    const { client, botInfo } = account.config
+    const fetch = (url: string, init: RequestInit): Promise<Response> => {
+      if (typeof init.body === 'string') this.#stage(account, JSON.parse(init.body))
+      return this.telegram.fetch(url, init)
+    }
+    return { token: account.token, config: { client: { ...client, fetch } as ApiClientOptions, botInfo } }
+  }
+
+  #stage(bot: TelegramBot, params: Readonly<Record<string, unknown>>): void {
+    const { world } = this.telegram.parts
+    const id = Number(params.chat_id)
+    if (id > 0) this.#meet(bot, id)
+    if (id < 0) this.#open(bot, id, params.message_thread_id)
+    const receiver = Object(params.ephemeral_message_parameters).receiver_user_id
+    if (typeof receiver === 'number') this.#meet(bot, receiver)
+    const queries = {
+      callback_query_id: world.callbackQueries,
+      inline_query_id: world.inlineQueries,
+      pre_checkout_query_id: world.checkoutQueries,
+      shipping_query_id: world.shippingQueries,
+    }
+    for (const [name, open] of Object.entries(queries))
+      if (typeof params[name] === 'string') open.admit(params[name], bot.id)
+  }
+
+  #meet(bot: TelegramBot, id: number): void {
+    const { world } = this.telegram.parts
+    if (world.accounts.find(id) === undefined) this.telegram.createUser({ firstName: `User ${id}`, id })
+    const account = world.accounts.find(id)
+    if (account?.kind === 'person') world.privateChat(account, bot.account).started = true
+  }
+
+  #open(bot: TelegramBot, id: number, threadId: unknown): void {
+    const { world } = this.telegram.parts
+    if (world.sharedChat(id) === undefined)
+      this.telegram.createGroup({ title: 'Plaza', owner: this.#owner, admins: [bot], forum: true, id })
+    const room = world.sharedChat(id)
+    if (room?.members.has(bot.id) === false)
+      room.members.set(bot.id, { status: 'creator', isAnonymous: false })
+    const topics = room?.forum?.topics
+    if (typeof threadId === 'number' && topics?.has(threadId) === false)
+      topics.set(threadId, {
+        id: threadId,
+        creatorId: this.#owner.id,
+        name: 'Topic',
+        color: 0x6fb9f0,
+        emoji: undefined,
+        isClosed: false,
+      })
+  }
+}
