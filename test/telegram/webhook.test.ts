@@ -130,6 +130,40 @@ test('a method in the reply is executed, but none that reads or moves the webhoo
   expect(telegram.calls('deleteWebhook')).toEqual([])
 })
 
+test.each([
+  ['application/x-www-form-urlencoded', (to: number) => `method=sendMessage&chat_id=${to}&text=By+form`],
+  [
+    'multipart/form-data; boundary=b',
+    (to: number) =>
+      [['method', 'sendMessage'] as const, ['chat_id', to] as const, ['text', 'By form'] as const]
+        .map(([name, value]) => `--b\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+        .join('')
+        .concat('--b--'),
+  ],
+])('a method in a reply of %s is executed, too', async (type, reply) => {
+  const url = await receive((update, response) => {
+    response.setHeader('content-type', type)
+    response.end(reply(update.message!.chat.id))
+  })
+  await call('setWebhook', { url })
+  await alice.to(bot).sends('hello')
+  await alice.hears('By form')
+})
+
+test('a webhook that asks to be left alone is left alone', async () => {
+  const times: number[] = []
+  const url = await receive((_, response) => {
+    times.push(performance.now())
+    if (times.length === 1) response.writeHead(429, { 'retry-after': '1' })
+    response.end('not JSON {')
+  })
+  await call('setWebhook', { url })
+  await alice.to(bot).sends('hello')
+  await telegram.settled({ timeout: '10s' })
+  // Without the header it would have been 5 ms.
+  expect(times[1]! - times[0]!).toBeGreaterThan(900)
+})
+
 test('a webhook that does not answer in time is tried again', async () => {
   const patient = await startTelegram({ webhookRetry: '5ms', webhookTimeout: '20ms' })
   const late = patient.createBot({ username: 'late_bot' })

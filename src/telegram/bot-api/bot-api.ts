@@ -114,11 +114,13 @@ export class BotApi {
     return link
   }
 
-  #performReply(bot: BotAccount, { method, ...params }: Record<string, unknown>): void {
-    const name = String(method).toLowerCase()
+  #performReply(bot: BotAccount, reply: ReadonlyMap<string, unknown>): void {
+    const params = new Map(reply)
+    const name = String(params.get('method')).toLowerCase()
+    params.delete('method')
     if (NOT_IN_REPLY.has(name) || name.startsWith('get')) return
     // Telegram tells nobody how such a call went; the record of calls does.
-    void this.perform(bot, name, new Params(new Map(Object.entries(params))), this.#closing.signal)
+    void this.perform(bot, name, new Params(params), this.#closing.signal)
   }
 
   close(): void {

@@ -15,6 +15,10 @@ export interface Parcel {
 export interface Reply {
   readonly status: number
   readonly words: string
+  /** Its content type; empty: none. */
+  readonly type: string
+  /** Seconds it asks to be left alone for; 0: it does not ask. */
+  readonly retryAfter: number
   readonly body: Buffer
 }
 
@@ -83,13 +87,26 @@ function hand({ url, headers, body, signal }: Parcel, handler: WebhookHandler): 
     const replied = async (): Promise<Reply> => {
       const init = { method: 'POST', headers, body: new Uint8Array(body), signal }
       const response = await handler(new Request(url, init))
-      const words = response.statusText
-      return { status: response.status, words, body: Buffer.from(await response.arrayBuffer()) }
+      const said = (name: string) => response.headers.get(name) ?? undefined
+      const bytes = Buffer.from(await response.arrayBuffer())
+      const { status, statusText: words } = response
+      return { status, words, ...readHeaders(said), body: bytes }
     }
     replied()
       .then(resolve, reject)
       .finally(() => signal.removeEventListener('abort', hungUp))
   })
+}
+
+/** "MAX_RETRY_AFTER" in tdlib/telegram-bot-api, seconds. */
+const LONGEST_RETRY_AFTER = 3600
+
+function readHeaders(
+  said: (name: string) => string | string[] | undefined,
+): Pick<Reply, 'type' | 'retryAfter'> {
+  const seconds = Number(said('retry-after') ?? 0)
+  const retryAfter = Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), LONGEST_RETRY_AFTER) : 0
+  return { type: String(said('content-type') ?? ''), retryAfter }
 }
 
 function post({ url, headers, body, signal }: Parcel): Promise<Reply> {
@@ -114,6 +131,7 @@ function post({ url, headers, body, signal }: Parcel): Promise<Reply> {
         resolve({
           status: response.statusCode ?? 0,
           words: response.statusMessage ?? '',
+          ...readHeaders((name) => response.headers[name]),
           body: Buffer.concat(chunks),
         }),
       )

@@ -14,7 +14,7 @@ export class Link {
     private readonly timing: WebhookTiming,
     private readonly addresses: Addresses,
     private readonly date: () => number,
-    private readonly perform: (bot: BotAccount, reply: Record<string, unknown>) => void,
+    private readonly perform: (bot: BotAccount, reply: ReadonlyMap<string, unknown>) => void,
   ) {
     this.polling = new Polling(bot.queue)
   }

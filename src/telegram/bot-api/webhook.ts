@@ -1,7 +1,9 @@
 import type { Update, WebhookInfo } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
+import { Refusal } from '../world/refusal.js'
 import type { PendingUpdate, UpdateQueue } from '../world/updates.js'
-import type { Addresses } from './courier.js'
+import type { Addresses, Reply } from './courier.js'
+import { parseBody } from './request.js'
 
 export interface WebhookSettings {
   readonly url: string
@@ -37,7 +39,7 @@ export class Webhook {
     private readonly addresses: Addresses,
     private readonly date: () => number,
     /** Runs the method that a reply to a delivery may name. */
-    private readonly perform: (reply: Record<string, unknown>) => void,
+    private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
   ) {
     this.#unwatch = queue.watch(() => this.#deliver())
     // Not at once: the answer to setWebhook goes out first.
@@ -86,8 +88,10 @@ export class Webhook {
         this.queue.remove(entry)
         this.#deliver()
       },
-      (error: unknown) =>
-        this.#fail(lane, entry, failures + 1, error instanceof Error ? error.message : String(error)),
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error)
+        this.#fail(lane, entry, failures + 1, { message, after: error instanceof Busy ? error.after : 0 })
+      },
     )
   }
 
@@ -96,11 +100,12 @@ export class Webhook {
     this.#lanes.delete(lane)
   }
 
-  #fail(lane: string, entry: PendingUpdate, failures: number, message: string): void {
+  #fail(lane: string, entry: PendingUpdate, failures: number, why: { message: string; after: Ms }): void {
     this.#land(lane)
     if (this.#abort.signal.aborted) return
+    const { message, after } = why
     this.#lastError = { date: this.date(), message }
-    const wait = this.timing.retry * Math.min(2 ** (failures - 1), LONGEST_BACKOFF)
+    const wait = after || this.timing.retry * Math.min(2 ** (failures - 1), LONGEST_BACKOFF)
     const timer = setTimeout(() => {
       this.#lanes.delete(lane)
       if (this.queue.pending().has(entry)) this.#start(lane, entry, failures)
@@ -111,7 +116,7 @@ export class Webhook {
   }
 
   /** Resolves with the method call in the reply, if there is one. */
-  async #send(update: Update): Promise<Record<string, unknown> | undefined> {
+  async #send(update: Update): Promise<ReadonlyMap<string, unknown> | undefined> {
     const { url, secretToken } = this.settings
     const { signal } = this.#abort
     const hangUp = new AbortController()
@@ -129,8 +134,11 @@ export class Webhook {
         signal: hangUp.signal,
       })
       if (reply.status < 200 || reply.status > 299)
-        throw new Error(`Wrong response from the webhook: ${reply.status} ${reply.words}`.trim())
-      return methodIn(reply.body)
+        throw new Busy(
+          `Wrong response from the webhook: ${reply.status} ${reply.words}`.trim(),
+          reply.retryAfter * 1000,
+        )
+      return methodIn(reply)
     } catch (error) {
       throw hangUp.signal.aborted ? new Error('Read timeout expired', { cause: error }) : error
     } finally {
@@ -140,16 +148,30 @@ export class Webhook {
   }
 }
 
-function methodIn(body: Buffer): Record<string, unknown> | undefined {
-  if (body[0] !== 0x7b) return undefined
+/** A webhook that did not take its update, and may have said when to come back. */
+class Busy extends Error {
+  override readonly name = 'Busy'
+
+  constructor(
+    message: string,
+    readonly after: Ms,
+  ) {
+    super(message)
+  }
+}
+
+/** The call in a reply, which may be written as any call. */
+function methodIn({ body, type }: Reply): ReadonlyMap<string, unknown> | undefined {
+  if (body.length === 0) return undefined
   try {
-    const reply: unknown = JSON.parse(body.toString('utf8'))
-    return typeof reply === 'object' && reply !== null && 'method' in reply
-      ? (reply as Record<string, unknown>)
-      : undefined
-  } catch {
+    // Many frameworks call JSON a text.
+    const isJson = body[0] === 0x7b && !/form/.test(type)
+    const reply = new Map(parseBody(body, isJson ? 'application/json' : type))
+    return typeof reply.get('method') === 'string' ? reply : undefined
+  } catch (error) {
     // Telegram takes a reply that it cannot read for a plain "received".
-    return undefined
+    if (error instanceof Refusal) return undefined
+    throw error
   }
 }
 

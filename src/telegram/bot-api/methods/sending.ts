@@ -28,7 +28,8 @@ export function threadOf(
 ): Topic | undefined {
   const named = params.integer('message_thread_id')
   if (chat.kind === 'private' || chat.forum === undefined) {
-    if (named !== undefined) throw badRequest('message thread not found')
+    // In groups without topics Telegram ignores it (check_message_topic in tdlib/telegram-bot-api).
+    if (named !== undefined && chat.kind === 'private') throw badRequest('message thread not found')
     return undefined
   }
   const id = named ?? threadIdOf(replyTo?.message)
