@@ -133,6 +133,13 @@ export type {
   StatsSubject,
 } from './observability/stats/contract.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
+export type { OutgoingOptions } from './outgoing/options.js'
+export {
+  type Outgoing,
+  type OutgoingHealth,
+  type OutgoingSetting,
+  outgoing,
+} from './outgoing/outgoing.js'
 export type {
   ConsideredLimit,
   ExplainedLimit,

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noConfusingVoidType: a function that returns nothing is a hook.
 import type { MaybePromise } from '../core/check.js'
 import type { Duration } from '../core/duration.js'
 
@@ -51,7 +52,6 @@ export interface HookRun {
  * const soon: HookResult<HookAnswer> = Promise.resolve({ veto: 'not yet' })
  * ```
  */
-// biome-ignore lint/suspicious/noConfusingVoidType: a function that returns nothing is a hook.
 export type HookResult<A> = MaybePromise<A | undefined | void>
 
 /**

@@ -143,7 +143,7 @@ export type HookAt<
  * import { type HookOptions, sentinel } from 'grammy-sentinel'
  *
  * const hooks: HookOptions = {
- *   'before:throttle': ({ facts }) => (facts.isForwarded ? { veto: 'forwarded' } : undefined),
+ *   'before:throttle': ({ facts }) => (facts.inGroup ? { veto: 'not in groups' } : undefined),
  *   denied: [({ verdict }) => console.log(verdict.guard), ({ facts }) => console.log(facts.actorId)],
  * }
  * sentinel({ hooks })
