@@ -182,7 +182,7 @@ describe('what more follows from a refusal follows', () => {
     const at = parsing()
     await at.guard.block(1)
     await flood(at, 1, 3)
-    const { text: _, ...message } = says(1, '').message as Record<string, unknown>
+    const { text: _, ...message } = says(1, '').message as unknown as Record<string, unknown>
     const paid = {
       update_id: nextId(),
       message: { ...message, successful_payment: { currency: 'XTR', total_amount: 1 } },
