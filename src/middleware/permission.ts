@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
-import type { Activity, Facts } from '../core/facts.js'
+import { ACTIVITIES, type Activity, type Facts } from '../core/facts.js'
 import { checkedPermission, type Grants, isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
@@ -13,13 +13,13 @@ import { Recent } from './recent.js'
 import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
 
 const GUARD = 'permission'
-/** What people do, but for joining and paying. */
-const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
+/** Whoever has paid is not turned away; what takes a permission is closed to all the rest. */
+const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
 /** No role has an empty name: nobody holds this. */
 const NOBODY = 'role:'
 
 const options = z.strictObject({
-  on: option(activities, 'What it is for. Default: all that people do but join and pay.'),
+  on: option(activities, 'What it is for. Default: everything but payments that were made.'),
   ...refusal,
   onFailure: onFailure('closed'),
 })
@@ -36,7 +36,7 @@ const options = z.strictObject({
  * ```
  */
 export interface PermissionOptions<C extends Context = Context> {
-  /** What it is for. @default everything that people do but join and pay */
+  /** What it is for. @default everything but payments that were made */
   readonly on?: readonly Activity[]
   /** How whoever is refused is answered. @default 'notice' */
   readonly deny?: Denial<C>
@@ -55,7 +55,7 @@ type Settings = z.output<typeof options>
 
 /**
  * Lets in only who holds a role that allows something (see `roles` of `sentinel()`), everywhere or in the chat of the update,
- * and none that denies it. Refuses with the reason `unregistered`. The roles are expanded when the guard is wired, so it is
+ * and none that denies it. Refuses with the reason `unregistered`, and so it does what nobody does, such as the result of a poll. The roles are expanded when the guard is wired, so it is
  * decided with the rest of its chain; only for roles that Telegram gives (`chat:administrator` …) is Telegram asked, and
  * only whom no role of yours lets in.
  *
@@ -85,13 +85,15 @@ export function requirePermission<C extends Context = Context>(
   }) as unknown as Guard<C>
 }
 
-function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> {
+function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
   const { house } = wiring
+  // Asked twice it is asked once.
+  if (wiring.asks(`${GUARD}.${permission}`) || wiring.asks(`${GUARD}.${permission}?`)) return undefined
   const unknown = house.roles.unknownPermission(permission, 'requirePermission')
   // Wired alone it knows of no roles; that is told once it stands.
   if (unknown !== undefined && house.roles.declared) throw unknown
   const grants = house.roles.grantsOf(permission)
-  const { deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
+  const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
   const actor = wiring.scope('actor', (facts) => facts.actor)
   const member = wiring.scope('member.roles', ({ actor: who, chatId, inGroup }) =>
@@ -99,7 +101,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   )
   const byTelegram = [...grants.allowedTo, ...grants.deniedTo].some(isOfChat)
   const question: Omit<Question<Context>, 'check'> = {
-    on: settings.on ?? DEEDS,
+    on,
     excused: 'trusted',
     name: permission,
     reason: 'unregistered',
@@ -126,10 +128,17 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const begin = (): void => {
     if (unknown !== undefined) house.warn('permission.unknown', unknown.message)
   }
+  const telegram = new ByTelegram(house, permission, grants, { noticeEvery, silent: deny === 'silent' })
+  // The plan asks about somebody. Where nobody acts, nobody may.
+  const nobody = (facts: Facts): Admission | undefined =>
+    facts.actor === undefined && on.includes(facts.activity) ? telegram.veto(facts) : undefined
   if (!byTelegram) {
     wiring.ask({ ...question, check: { ...present, slot: slot('') } })
-    return { begin, denial: deny, shadow }
+    return { begin, denial: deny, shadow, admit: nobody }
   }
+  // Refuses nobody but while the storage does not answer: probes have no say, so without it everybody would be let in.
+  const guarding = { ...common, kind: 'absent', subject: actor, slot: slot('~'), anyOf: [NOBODY] } as const
+  wiring.ask({ ...question, check: guarding })
   // The plan knows for what updates this is and who is let off; then Telegram is asked about whom the plan does not know.
   const asked = wiring.ask({
     ...question,
@@ -149,14 +158,13 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     probe: true,
     check: { ...present, onRefusal: {}, slot: slot('?'), shadow: true },
   })
-  const telegram = new ByTelegram(house, permission, grants, { noticeEvery, silent: deny === 'silent' })
   return {
     begin,
     denial: deny,
     shadow,
     needs: ['chat_member'],
     admit: (facts, ctx, probed) =>
-      probed.includes(asked) ? telegram.admit(facts, ctx, !probed.includes(probe)) : undefined,
+      probed.includes(asked) ? telegram.admit(facts, ctx, !probed.includes(probe)) : nobody(facts),
   }
 }
 
@@ -189,6 +197,10 @@ class ByTelegram {
     const { allowedTo, deniedTo } = this.grants
     const denied = given.some((role) => deniedTo.includes(role))
     if (!denied && (allowed || given.some((role) => allowedTo.includes(role)))) return undefined
+    return this.veto(facts)
+  }
+
+  veto(facts: Facts): Admission {
     return {
       veto: 'unregistered',
       by: {

@@ -156,6 +156,25 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
     denial: deny,
     probe: byTelegram.length > 0,
   })
+  // A probe has no say: while the storage does not answer, this refuses in its place.
+  if (byTelegram.length > 0) {
+    wiring.ask({
+      check: {
+        kind: 'absent',
+        guard: 'auth',
+        slot: `${slot}~`,
+        subject: actor,
+        anyOf: [NOBODY],
+        whenDown,
+        shadow,
+      },
+      on,
+      excused: 'roles',
+      name,
+      reason: 'unregistered',
+      denial: deny,
+    })
+  }
   const veto: Admission = {
     veto: 'unregistered',
     by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: deny !== 'silent' },

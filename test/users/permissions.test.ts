@@ -390,9 +390,11 @@ test('in front of a handler it goes by the roles and the storage of the sentinel
   expect(asks() - before).toBeLessThanOrEqual(3)
 })
 
-test.each<[string, NonNullable<SentinelOptions['roles']>, ((options: PermissionOptions) => Guard)?]>([
-  ['orders.read', ROLES],
-  ['notes.edit', { 'chat:administrator': { allow: ['notes.*'] } }],
+test.each<
+  [string, NonNullable<SentinelOptions['roles']>, ((options: PermissionOptions) => Guard) | undefined]
+>([
+  ['orders.read', ROLES, undefined],
+  ['notes.edit', { 'chat:administrator': { allow: ['notes.*'] } }, undefined],
   ['the role', {}, (options) => requireRole('chat:administrator', options)],
 ])('while the storage fails nobody has %s, unless that is asked for', async (permission, roles, make) => {
   const inner = memory()
