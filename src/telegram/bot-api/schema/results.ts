@@ -144,11 +144,20 @@ function checkOfObject(expression: Expression, name: string | undefined): Check 
   const fields = fieldsOf(expression)
   if (fields === undefined) throw new Error(`no object: ${name ?? JSON.stringify(expression).slice(0, 80)}`)
   const demanded = [...fields.values()].filter(({ optional, type }) => !optional && type.kind !== 'never')
-  const checks = new Map([...fields].map(([field, { type }]) => [field, checkOf(type)]))
+  const types = new Map([...fields].map(([field, { type }]) => [field, type]))
   // The type of a certain message names what is certain in it; a message may hold more.
-  if (checks.has('message_id') && checks.has('date') && checks.has('chat') && name !== 'Message')
+  if (types.has('message_id') && types.has('date') && types.has('chat') && name !== 'Message')
     for (const [field, { type }] of fieldsOf(typeNamed('Message')) ?? [])
-      if (!checks.has(field)) checks.set(field, checkOf(type))
+      if (!types.has(field)) types.set(field, type)
+  // Compiled when first met: of a hundred fields a message has ten.
+  const checks = new Map<string, Check>()
+  const compiled = (field: string): Check | undefined => {
+    const type = types.get(field)
+    if (type === undefined) return undefined
+    const check = checkOf(type)
+    checks.set(field, check)
+    return check
+  }
   return (value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('an Object')
     const object = value as Record<string, unknown>
@@ -156,7 +165,7 @@ function checkOfObject(expression: Expression, name: string | undefined): Check 
       const given = object[key]
       // JSON leaves it out.
       if (given === undefined) continue
-      const check = checks.get(key)
+      const check = checks.get(key) ?? compiled(key)
       if (check === undefined) return { path: `.${key}`, expected: 'nothing: there is no such field' }
       const problem = check(given)
       if (problem !== undefined) return { ...problem, path: `.${key}${problem.path}` }
