@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+
 /** A comparison of a measured value with what was asked of it. */
 export interface Finding {
   readonly what: string
@@ -12,16 +14,29 @@ export interface Finding {
 export async function run(findings: readonly Finding[]): Promise<boolean> {
   let missed = false
   console.log('\n| what | measured | asked | |\n|---|---:|---:|---|')
-  for (const { what, measured, unit, most, least } of findings) {
-    const good = (most === undefined || measured <= most) && (least === undefined || measured >= least)
+  for (const finding of findings) {
+    const { what, measured, unit, most, least } = finding
+    const met = isMet(finding)
     const asked =
       most === undefined && least === undefined ? '' : most === undefined ? `≥ ${least}` : `≤ ${most}`
-    if (!good) missed = true
-    console.log(
-      `| ${what} | ${measured.toFixed(2)} ${unit} | ${asked} | ${asked === '' ? '' : good ? 'met' : 'MISSED'} |`,
-    )
+    if (met === false) missed = true
+    const verdict = met === undefined ? '' : met ? 'met' : 'MISSED'
+    console.log(`| ${what} | ${measured.toFixed(2)} ${unit} | ${asked} | ${verdict} |`)
   }
+  record(findings)
   return missed
+}
+
+/** For `npm run bench`, which gathers what all benches found: it names a file. */
+export function record(findings: readonly Finding[]): void {
+  const { BENCH_FINDINGS: file } = process.env
+  if (file !== undefined) writeFileSync(file, JSON.stringify(findings))
+}
+
+/** Whether it is what was asked; undefined where nothing was. */
+export function isMet({ measured, most, least }: Finding): boolean | undefined {
+  if (most === undefined && least === undefined) return undefined
+  return (most === undefined || measured <= most) && (least === undefined || measured >= least)
 }
 
 export function median(values: readonly number[]): number {

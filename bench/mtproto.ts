@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
 import { type MtprotoClient, type MtprotoServerAddress, mtproto } from '../src/mtproto/index.js'
 import { encryptByCbc, igeEncrypt } from '../src/mtproto/protocol/ige.js'
+import { type Finding, median, run } from './compare.js'
 
 const ROUNDS = 21
 const IN_FLIGHT = 64
@@ -14,9 +15,7 @@ interface Address extends MtprotoServerAddress {
   readonly token: string
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number
-}
+const findings: Finding[] = []
 
 /** Megabytes a second, of 20 ms a round. */
 function rate(size: number, encrypt: (data: Uint8Array) => unknown): number {
@@ -44,6 +43,14 @@ function ige(): void {
       cbc.push(rate(size, (data) => encryptByCbc(data, key, iv)))
     }
     const ratio = median(ours.map((own, nth) => own / (wasm[nth] as number)))
+    if (size === 16_384) {
+      findings.push({
+        what: 'AES-IGE of 16 KiB, encryption / @mtcute/wasm 0.30.3',
+        measured: ratio,
+        unit: 'x',
+        least: 1.8,
+      })
+    }
     const line = [ours, wasm, cbc].map((rates) => `${median(rates).toFixed(0).padStart(5)} MB/s`)
     console.log(
       `  ${String(size).padStart(7)} B: ours ${line[0]}, @mtcute/wasm ${line[1]}, by CBC ${line[2]}: ${ratio.toFixed(2)}x the WASM`,
@@ -83,6 +90,12 @@ async function calls(address: Address): Promise<void> {
   console.log(
     `\n${IN_FLIGHT} calls in flight, client and server each a process: ${median(rates.slice(1)).toFixed(0)} calls/s`,
   )
+  findings.push({
+    what: '64 calls in flight, client and server each a process',
+    measured: median(rates.slice(1)),
+    unit: '/s',
+    least: 10_000,
+  })
   await client.close()
 }
 
@@ -95,6 +108,7 @@ async function logins(address: Address): Promise<void> {
     times.push(performance.now() - from)
     await client.close()
   }
+  findings.push({ what: 'a login, with the exchange of a key', measured: median(times.slice(2)), unit: 'ms' })
   console.log(`A login, with the exchange of a key: ${median(times.slice(2)).toFixed(0)} ms`)
 }
 
@@ -112,6 +126,7 @@ async function idle(address: Address): Promise<void> {
   for (const client of clients) await client.connect()
   await new Promise((done) => setTimeout(done, 500))
   const each = (used() - before) / count / 1024
+  findings.push({ what: 'an idle client', measured: each, unit: 'KiB', most: 250 })
   console.log(`An idle client: ${each.toFixed(0)} KiB (heap and buffers, of ${count})`)
   for (const client of clients) await client.close()
 }
@@ -125,3 +140,4 @@ try {
 } finally {
   child.disconnect()
 }
+process.exitCode = (await run(findings)) ? 1 : 0

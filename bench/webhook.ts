@@ -42,7 +42,12 @@ async function ask<T>(child: ChildProcess, message: object): Promise<T> {
 const load = start('load')
 await told(load)
 
-async function measure(server: ChildProcess, port: number, flood: number, requests: number): Promise<Measured> {
+async function measure(
+  server: ChildProcess,
+  port: number,
+  flood: number,
+  requests: number,
+): Promise<Measured> {
   const before = await ask<{ cpu: number }>(server, {})
   const attack: Attack = { port, connections: CONNECTIONS, requests, flood }
   const outcome = await ask<Outcome>(load, attack)
@@ -97,7 +102,9 @@ function ratio(
   )
 }
 
-console.log(`${CONNECTIONS} connections, ${ROUNDS} rounds of ${REQUESTS} requests, server and load a process each`)
+console.log(
+  `${CONNECTIONS} connections, ${ROUNDS} rounds of ${REQUESTS} requests, server and load a process each`,
+)
 const quiet = await compete(QUIET, 0)
 tell('everybody within their limits', quiet)
 const flooded = await compete(FLOODED, FLOOD)
