@@ -310,7 +310,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   probe(probe: Probe): () => void {
     const { events } = this.house
     const watch = <E extends keyof SentinelEvents>(event: E): (() => void) =>
-      events.watch(event, (told) => probe.events?.[event]?.(told))
+      events.watch(event, (told) => probe.events?.[event]?.(told), probe)
     const stops = Object.keys(probe.events ?? {}).map((event) => watch(event as keyof SentinelEvents))
     this.watch([...this.probes, probe])
     return () => {

@@ -50,7 +50,7 @@ export interface Step {
  * ```
  */
 export interface Probe {
-  /** While it is true nothing but `update` and the events is told. */
+  /** While it is true nothing but `update` is told. */
   readonly idle?: boolean
   /** Runs an update through the guards, and with `next` through the handlers: around all of it. */
   update?(
@@ -154,10 +154,16 @@ export function probedGuard<C extends Context>(
   return {
     ...wired,
     ...(wired.observe !== undefined && {
-      observe: (facts, ctx) => stepped(probe, observing, () => wired.observe?.(facts, ctx)),
+      observe: (facts, ctx) =>
+        probe.idle === true
+          ? wired.observe?.(facts, ctx)
+          : stepped(probe, observing, () => wired.observe?.(facts, ctx)),
     }),
     ...(wired.admit !== undefined && {
-      admit: (facts, ctx, shadows) => stepped(probe, admitting, () => wired.admit?.(facts, ctx, shadows)),
+      admit: (facts, ctx, shadows) =>
+        probe.idle === true
+          ? wired.admit?.(facts, ctx, shadows)
+          : stepped(probe, admitting, () => wired.admit?.(facts, ctx, shadows)),
     }),
   }
 }
