@@ -13,6 +13,18 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {
+    // As NestJS has it: decorators of before the standard, and fields that are assigned.
+    '/examples/nest-style/.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, useDefineForClassFields: false },
+          target: 'es2022',
+        },
+        module: { type: 'es6' },
+      },
+    ],
     '^.+\\.ts$': [
       '@swc/jest',
       {

@@ -4,6 +4,8 @@ import { type Person, startTelegram, type Telegram, type TelegramBot } from 'gra
 import { groupBot } from '../examples/group-bot.js'
 import { helloBot } from '../examples/hello.js'
 import { moderationBot } from '../examples/moderation.js'
+import { ordersBot } from '../examples/nest-style/main.js'
+import { shopBot } from '../examples/shop/main.js'
 import { uploadsBot } from '../examples/uploads.js'
 
 type GuardedContext = Context & SentinelFlavor
@@ -190,5 +192,61 @@ describe('group', () => {
     await bob.in(plaza).sends('/why')
     const why = await bob.hears(/^Policy calm/)
     expect(why.text).toContain('- calm: 2/1m (policy calm)')
+  })
+})
+
+describe('shop', () => {
+  test('guards each of its handlers, and leaves the free one free', async () => {
+    const guards: { grant(whom: number, role: string): Promise<void> }[] = []
+    await run((token, options) => {
+      const shop = shopBot(token, options)
+      guards.push(shop.guard)
+      return shop
+    })
+    const chat = alice.to(account)
+    await chat.sends('/buy tea')
+    await alice.hears(/register/)
+    // More than the sentinel lets anybody send at once, for what is exempt uses nothing up.
+    for (let nth = 0; nth < 12; nth++) {
+      await chat.sends('/help')
+      await telegram.settled()
+    }
+    expect(alice.heard.filter(({ text }) => text?.startsWith('/join'))).toHaveLength(12)
+    await chat.sends('/join')
+    await alice.hears('You are a customer now.')
+    for (const what of ['tea', 'milk', 'salt', 'jam']) await chat.sends(`/buy ${what}`)
+    const salt = await alice.hears('salt: in your cart.')
+    await alice.hears(/^Slow down/)
+    await chat.taps(salt, 'Pay')
+    await alice.hears('Paid: tea, milk, salt.')
+    await chat.taps(salt, 'Pay')
+    await telegram.settled()
+    expect(alice.heard.filter(({ text }) => text?.startsWith('Paid'))).toHaveLength(1)
+    await bob.to(account).sends('/refund tea')
+    await telegram.settled()
+    await guards[0]?.grant(bob.id, 'support')
+    await bob.to(account).sends('/refund tea')
+    await bob.hears('Refunded tea.')
+    expect(bob.heard.filter(({ text }) => text === 'Refunded tea.')).toHaveLength(1)
+  })
+})
+
+describe('nest-style', () => {
+  test('guards methods and fields under experimentalDecorators', async () => {
+    const guards: { grant(whom: number, role: string): Promise<void> }[] = []
+    await run((token, options) => {
+      const orders = ordersBot(token, options)
+      guards.push(orders.guard)
+      return orders
+    })
+    const chat = alice.to(account)
+    for (const text of ['/order tea', '/order milk', '/order salt', 'again', 'again']) await chat.sends(text)
+    await alice.hears('Order 3, the same.')
+    await telegram.settled()
+    await chat.sends('/orders')
+    await telegram.settled()
+    await guards[0]?.grant(alice.id, 'staff')
+    await chat.sends('/orders')
+    await alice.hears('Orders: tea, milk, the same.')
   })
 })

@@ -1,0 +1,26 @@
+// As much of a container as the example needs: it makes providers in order, each with those that its constructor asks for by position.
+type Provider<T = unknown> = new (...dependencies: never[]) => T
+
+export class Container {
+  private readonly made = new Map<unknown, unknown>()
+
+  /** Hands a value out under the class it stands for. */
+  provide<T>(token: abstract new (...given: never[]) => T, value: T): this {
+    this.made.set(token, value)
+    return this
+  }
+
+  /** Makes a provider, once. */
+  make<T>(provider: Provider<T>, ...dependencies: readonly unknown[]): T {
+    const known = this.made.get(provider)
+    if (known !== undefined) return known as T
+    const given = dependencies.map((token) => {
+      const found = this.made.get(token)
+      if (found === undefined) throw new Error(`nothing was provided for ${String(token)}`)
+      return found
+    })
+    const instance = new provider(...(given as never[]))
+    this.made.set(provider, instance)
+    return instance
+  }
+}
