@@ -23,7 +23,8 @@ export async function compileSnippets(snippets: readonly Snippet[], folder: stri
   const config = {
     extends: source('tsconfig.json')[0],
     compilerOptions: {
-      types: ['node'],
+      // Pages on testing show tests.
+      types: ['node', 'jest'],
       // A snippet shows how a thing is made; what becomes of it is the reader's business.
       noUnusedLocals: false,
       noUnusedParameters: false,
