@@ -101,8 +101,12 @@ describe('config', () => {
   throttle.scope            chat      env
   debounce.window           1s        env
   debounce.on               tap       default
+  concurrency               off       default
   membership                on        default
   users                     off       default
+  limits                    off       default
+  outgoing                  off       default
+  settings                  off       default
   exempt.owner              7         file
   exempt.users              1, 2      file
   notices.texts.de.limited  Langsam!  file
