@@ -149,7 +149,10 @@ export class SentinelControl {
 
   /** What hooks have brought for this update, by name; without a prototype. */
   get enriched(): Readonly<Record<string, unknown>> {
-    return this.back.broughtFor?.(this.ctx) ?? this.outer?.enriched ?? NOTHING
+    const own = this.back.broughtFor?.(this.ctx)
+    const outer = this.outer?.enriched ?? NOTHING
+    if (own === undefined) return outer
+    return outer === NOTHING || outer === own ? own : Object.assign(Object.create(null), outer, own)
   }
 
   /** For the chain: the verdict changed. */

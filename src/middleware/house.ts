@@ -270,15 +270,30 @@ class LastResort {
       const { kind, afterMs } = told as StorageUpEvent
       console.warn(`grammy-sentinel: the storage (${kind}) is back after ${afterMs} ms.`)
     }
+    if (event === 'overdue') {
+      const { guard, limit, ms } = told as OverdueEvent
+      this.once(`${guard}.${limit}`, () =>
+        console.warn(
+          `grammy-sentinel: a handler kept others waiting at ${guard}.${limit} for ${ms} ms; the next was let in beside it.`,
+        ),
+      )
+    }
     if (event !== 'error') return
     const { error, during } = told as FailureEvent
-    const now = this.clock()
-    if (now - (this.saidAt.get(during) ?? Number.NEGATIVE_INFINITY) < 10_000) return
-    if (this.saidAt.size >= 100) this.saidAt.clear()
-    this.saidAt.set(during, now)
-    console.error(
-      `grammy-sentinel: ${during} failed; the update was decided all the same. ${errorText(error)}`,
+    this.once(during, () =>
+      console.error(
+        `grammy-sentinel: ${during} failed; the update was decided all the same. ${errorText(error)}`,
+      ),
     )
+  }
+
+  /** Says one thing once in ten seconds. */
+  private once(what: string, say: () => void): void {
+    const now = this.clock()
+    if (now - (this.saidAt.get(what) ?? Number.NEGATIVE_INFINITY) < 10_000) return
+    if (this.saidAt.size >= 100) this.saidAt.clear()
+    this.saidAt.set(what, now)
+    say()
   }
 }
 
