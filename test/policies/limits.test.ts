@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/core/clock.js'
 import { subject, userKey } from '../../src/core/subject.js'
-import { definePolicy, type LimitChangedEvent, policy } from '../../src/index.js'
+import { definePolicy, hybrid, type LimitChangedEvent, type LimitHolder, policy } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, later, says } from '../sentinel-desk.js'
@@ -226,6 +226,36 @@ describe('the roles of options', () => {
     await at.guard.limits.set(subject.chat(GROUP), 'place', '1/1h')
     for (let nth = 0; nth < 5; nth++) await at.handle(says(nth + 1, 'hello', { group: true }))
     expect(at.reached).toHaveLength(1)
+  })
+})
+
+describe('in front of a hybrid storage, which remembers refusals', () => {
+  test.each(['user', 'chat', 'role'])('a limit of a %s that is raised lets pass at once', async (whose) => {
+    const inner = later()
+    const [at, other] = [0, 1].map(() =>
+      desk({
+        storage: hybrid(inner),
+        name: 'shop',
+        throttle: { limit: '4/1h', algorithm: 'fixed', deny: 'silent' },
+        limits: true,
+        once: false,
+      }),
+    ) as [ReturnType<typeof desk>, ReturnType<typeof desk>]
+    const passes = async (): Promise<number> => {
+      const before = at.reached.length
+      for (let nth = 0; nth < 8; nth++) await at.handle(says(ALICE, `${nth}`, { group: true }))
+      return at.reached.length - before
+    }
+    await other.says(BOB, 'hello')
+    await at.guard.grant(ALICE, 'vip')
+    expect([await passes(), await passes()]).toEqual([4, 0])
+    const holder = { user: ALICE, chat: subject.chat(GROUP), role: { role: 'vip' } }[whose] as LimitHolder
+    await other.guard.limits.set(holder, 'user', '6/1h')
+    await other.quiet()
+    await at.quiet()
+    expect(await passes()).toBe(2)
+    await at.guard.close()
+    await other.guard.close()
   })
 })
 
