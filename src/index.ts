@@ -198,7 +198,10 @@ export type { PreferenceOptions, PreferenceSchema, Preferences } from './users/p
 export { ActivityReport, type ReportedUser, type ReportOptions } from './users/report.js'
 export type {
   DrainOptions,
+  FastifyAnswer,
+  FastifyScope,
   FetchInfo,
+  HonoContext,
   IncomingUpdate,
   OutgoingAnswer,
   SignalSource,

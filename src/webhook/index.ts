@@ -3,6 +3,7 @@ export type { IncomingUpdate, OutgoingAnswer } from './node.js'
 export type { WebhookOptions } from './options.js'
 export {
   type DrainOptions,
+  type FastifyAnswer,
   type FastifyScope,
   type HonoContext,
   type SignalSource,

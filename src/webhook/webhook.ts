@@ -7,13 +7,39 @@ import type { answerFetch, FetchInfo } from './fetch.js'
 import type { IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
-/** As far as a webhook uses it, this is a context of hono. */
+/**
+ * As far as a webhook uses it, this is a context of hono.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { Bot } from 'grammy'
+ *
+ * const bot = new Bot('123:token')
+ * const webhook = sentinel().install(bot).webhook(bot, { secret: 'what-setWebhook-was-given' })
+ * new Hono().post('/telegram', webhook.hono)
+ * ```
+ */
 export interface HonoContext {
   readonly req: { readonly raw: Request }
   readonly env?: unknown
 }
 
-/** As far as a webhook uses it, this is an instance of fastify. */
+/**
+ * As far as a webhook uses it, this is an instance of fastify.
+ *
+ * @example
+ * ```ts
+ * import fastify from 'fastify'
+ * import { Bot } from 'grammy'
+ * import { sentinel } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const webhook = sentinel().install(bot).webhook(bot, { secret: 'what-setWebhook-was-given' })
+ * void fastify().register(webhook.fastify, { path: '/telegram' })
+ * ```
+ */
 export interface FastifyScope {
   removeAllContentTypeParsers(): unknown
   addContentTypeParser(
@@ -22,11 +48,22 @@ export interface FastifyScope {
   ): unknown
   post(
     path: string,
-    handler: (request: { readonly raw: IncomingUpdate }, reply: FastifyReply) => unknown,
+    handler: (request: { readonly raw: IncomingUpdate }, reply: FastifyAnswer) => unknown,
   ): unknown
 }
 
-interface FastifyReply {
+/**
+ * As far as a webhook uses it, this is a reply of fastify.
+ *
+ * @example
+ * ```ts
+ * import type { FastifyReply } from 'fastify'
+ * import type { FastifyAnswer } from 'grammy-sentinel'
+ *
+ * const asAnswer = (reply: FastifyReply): FastifyAnswer => reply
+ * ```
+ */
+export interface FastifyAnswer {
   readonly raw: OutgoingAnswer
   hijack(): unknown
 }

@@ -11,9 +11,11 @@ const script: string = '../../scripts/lock-missing.mjs'
 const { missingPlatforms } = (await import(script)) as {
   missingPlatforms: (lock: Lock) => [name: string, entry: object][]
 }
-const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock
+const LOCKS = ['package-lock.json', 'interop/package-lock.json']
 
-describe('the lock file', () => {
+describe.each(LOCKS)('the lock file %s', (path) => {
+  const lock = JSON.parse(readFileSync(path, 'utf8')) as Lock
+
   test('lists every platform, without which npm ci refuses it', () => {
     expect(missingPlatforms(lock).map(([name]) => name)).toEqual([])
   })
@@ -22,7 +24,9 @@ describe('the lock file', () => {
     const places = Object.entries(lock.packages).filter(([, entry]) => entry.resolved !== undefined)
     expect(places).toEqual([])
   })
+})
 
+describe('a lock file', () => {
   test('is found wanting without a platform', () => {
     const packages = {
       '': {},
@@ -46,8 +50,14 @@ describe('the lock file', () => {
   })
 })
 
-test('dependencies are pinned to exact versions', () => {
-  const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, Record<string, string>>
-  const pinned = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })
-  expect(pinned.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
-})
+test.each(['package.json', 'interop/package.json'])(
+  'dependencies of %s are pinned to exact versions',
+  (path) => {
+    const manifest = JSON.parse(readFileSync(path, 'utf8')) as Record<string, Record<string, string>>
+    const { dependencies, devDependencies, optionalDependencies } = manifest
+    const pinned = Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
+    expect(
+      pinned.filter(([, version]) => !/^(npm:[@\w/-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)),
+    ).toEqual([])
+  },
+)
