@@ -46,12 +46,13 @@ import { parseOptions } from './schema.js'
  * ```
  */
 export function exempt<C extends Context = Context>(options?: ExemptOptions): Guard<C> {
-  const settings = options === undefined ? undefined : parseOptions('exempt', exemptOptions, options)
-  const label = settings?.roles?.join('|')
+  // Checked here; whom they name is read once, by those who look for them.
+  if (options !== undefined) parseOptions('exempt', exemptOptions, options)
+  const label = options?.roles?.join('|')
   return guardOf({
     name: 'exempt',
     ...(label !== undefined && { label }),
-    wire: (wiring) => wire(wiring, settings as ExemptOptions | undefined),
+    wire: (wiring) => wire(wiring, options),
   }) as unknown as Guard<C>
 }
 

@@ -1,0 +1,399 @@
+import type { Context, NextFunction } from 'grammy'
+import { callbackQuery, command, handlers, hears, membership, on } from '../../src/decorators/index.js'
+import { debounce, exempt, memory, requireRole, sentinel, throttle } from '../../src/index.js'
+import { desk, joins, says, taps } from '../sentinel-desk.js'
+
+const ALICE = 7
+
+/** What an instance notes, by what it is told. */
+async function noted(instance: { readonly log: string[] }, ...texts: string[]): Promise<string[]> {
+  const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(instance)))
+  await stand.says(ALICE, ...texts)
+  return instance.log
+}
+
+describe('the order of handlers', () => {
+  class Base {
+    readonly log: string[] = []
+
+    @on('message')
+    first(_ctx: Context, next: NextFunction): Promise<void> {
+      this.log.push('first')
+      return next()
+    }
+  }
+  class Derived extends Base {
+    @on('message')
+    second = (_ctx: Context, next: NextFunction): Promise<void> => {
+      this.log.push('second')
+      return next()
+    }
+
+    @on('message')
+    third(_ctx: Context, next: NextFunction): Promise<void> {
+      this.log.push('third')
+      return next()
+    }
+
+    @on('message')
+    fourth = (): void => {
+      this.log.push('fourth')
+    }
+
+    @on('message')
+    fifth(): void {
+      this.log.push('fifth')
+    }
+  }
+
+  test('is that in which they are written, methods and fields alike, base classes first', async () => {
+    expect(await noted(new Derived(), 'hello')).toEqual(['first', 'second', 'third', 'fourth'])
+  })
+})
+
+describe('private members', () => {
+  class Shop {
+    readonly log: string[] = []
+
+    @command('method')
+    @throttle('1/1m')
+    async #method(ctx: Context): Promise<void> {
+      this.log.push(`method ${ctx.from?.id}`)
+    }
+
+    @command('field')
+    @throttle('1/1m')
+    #field = async (ctx: Context): Promise<void> => {
+      this.log.push(`field ${ctx.from?.id}`)
+    }
+
+    all(): unknown[] {
+      return [this.#method, this.#field]
+    }
+  }
+
+  test('are handled like others', async () => {
+    expect(await noted(new Shop(), '/method', '/method', '/field', '/field')).toEqual(['method 7', 'field 7'])
+  })
+})
+
+describe('what is overridden', () => {
+  class Base {
+    readonly log: string[] = []
+
+    @command('buy')
+    @throttle('1/1h')
+    buy(_ctx: Context): void {
+      this.log.push('base')
+    }
+  }
+
+  test('is replaced by an override that is decorated, with its registrations and guards', async () => {
+    class Free extends Base {
+      @command('take')
+      override buy(_ctx: Context): void {
+        this.log.push('free')
+      }
+    }
+    expect(await noted(new Free(), '/buy', '/take', '/take')).toEqual(['free', 'free'])
+  })
+
+  test('may be called from the override: then its guards hold', async () => {
+    class Polite extends Base {
+      @command('buy')
+      override async buy(ctx: Context): Promise<void> {
+        this.log.push('polite')
+        await super.buy(ctx)
+      }
+    }
+    expect(await noted(new Polite(), '/buy', '/buy')).toEqual(['polite', 'base', 'polite'])
+  })
+
+  test('has to be decorated, for nothing is inherited', () => {
+    class Careless extends Base {
+      override buy(): void {
+        this.log.push('careless')
+      }
+    }
+    expect(() => handlers(new Careless())).toThrow(
+      expect.objectContaining({
+        code: 'handler.undecorated',
+        message: expect.stringContaining(
+          'Careless.buy overrides a method that handles command:buy',
+        ) as string,
+      }),
+    )
+  })
+
+  test('a decorator of others around ours is no override', async () => {
+    const loud = <H extends (this: never, ctx: Context) => void>(method: H): H =>
+      function (this: never, ctx: Context) {
+        return method.call(this, ctx)
+      } as H
+    class Shop extends Base {
+      @loud
+      @command('sell')
+      sell(_ctx: Context): void {
+        this.log.push('sold')
+      }
+    }
+    expect(await noted(new Shop(), '/sell')).toEqual(['sold'])
+  })
+
+  test('a method that the constructor has bound handles as before', async () => {
+    class Bound extends Base {
+      constructor() {
+        super()
+        this.buy = this.buy.bind(this)
+      }
+    }
+    expect(await noted(new Bound(), '/buy', '/buy')).toEqual(['base'])
+  })
+})
+
+describe('a class without a name', () => {
+  test('names its limits after what they are for', async () => {
+    const refused: string[] = []
+    const shop = new (class {
+      @command('buy')
+      @throttle('1/1h')
+      buy(_ctx: Context): void {}
+    })()
+    Object.defineProperty(shop.constructor, 'name', { value: '' })
+    const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(shop)))
+    stand.guard.on('denied', ({ verdict }) => refused.push(verdict.limit))
+    await stand.says(ALICE, '/buy', '/buy')
+    // Named when it was made, after its method; a class that never has an instance made by itself, after its command.
+    expect(refused).toEqual(['buy'])
+  })
+})
+
+describe('registrars', () => {
+  class Desk {
+    readonly log: string[] = []
+
+    @command(['a', 'b'])
+    commands(ctx: Context): void {
+      this.log.push(`command ${ctx.match}`)
+    }
+
+    @hears(['hello', /^hi (\w+)/])
+    @on('message:photo')
+    words(ctx: Context): void {
+      this.log.push(`heard ${typeof ctx.match === 'string' ? ctx.match : ctx.match?.[1]}`)
+    }
+
+    @callbackQuery(/^buy (\d+)$/)
+    taps(ctx: Context): void {
+      this.log.push(`tapped ${ctx.match?.[1]}`)
+    }
+
+    @membership(['joined', 'left'])
+    members(ctx: Context): void {
+      this.log.push(`came ${ctx.chatMember?.from.id}`)
+    }
+  }
+
+  test('register for all that grammY matches', async () => {
+    const own = new Desk()
+    const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(own)))
+    await stand.says(ALICE, '/a one', '/b two', '/c', 'hello', 'hi bob', 'hey')
+    await stand.handle(taps(ALICE, 'buy 3'))
+    await stand.handle(taps(ALICE, 'sell 3'))
+    await stand.handle(joins(9))
+    expect(own.log).toEqual(['command one', 'command two', 'heard hello', 'heard bob', 'tapped 3', 'came 9'])
+  })
+
+  test('work without a sentinel', async () => {
+    const own = new Desk()
+    const composer = handlers(own)
+    const stand = desk({ storage: memory() })
+    const seen: Context[] = []
+    stand.bot.use((ctx) => seen.push(ctx))
+    await stand.handle(joins(9))
+    Reflect.deleteProperty(seen[0] as Context, 'sentinel')
+    await composer.middleware()(seen[0] as never, async () => undefined)
+    expect(own.log).toEqual(['came 9'])
+  })
+
+  const told = (message: string) =>
+    expect.objectContaining({ code: 'handler.invalid', message: expect.stringContaining(message) as string })
+
+  test.each([
+    ['a slash', () => command('/buy'), '"/buy" is no command'],
+    ['nothing', () => command([]), 'an empty list names nothing'],
+    ['an empty text', () => hears(''), '@hears: "" names nothing'],
+    ['an event that there is not', () => membership('join' as 'joined'), 'Did you mean "joined"?'],
+    [
+      'a getter',
+      () => command('x')({} as never, { kind: 'getter', name: 'x', addInitializer() {} } as never),
+      'stands on a getter',
+    ],
+    [
+      'a getter, once more',
+      () => command('x')({}, 'x' as never, { get: () => 1 } as never),
+      'stands on a getter',
+    ],
+    [
+      'no member at all',
+      () => command('x')((() => undefined) as never, undefined as never),
+      'is no member of a class',
+    ],
+    ['an object without handlers', () => handlers({}), 'handles nothing'],
+    ['a class without static handlers', () => handlers(Desk), 'the class Desk handles nothing'],
+    ['no object', () => handlers('Desk' as never), '"Desk" is no instance'],
+  ])('tell of %s at once', (_, wrong, message) => {
+    expect(wrong).toThrow(told(message))
+  })
+
+  test('tell of a member that holds no handler when it is registered', () => {
+    class Wrong {
+      // @ts-expect-error: no handler
+      @command('x')
+      held = 'away'
+    }
+    expect(() => handlers(new Wrong())).toThrow(told('@command:x on Wrong.held: "away" is no handler'))
+  })
+})
+
+describe('exempt', () => {
+  test('lets off the guards inside it, and those that come later; not those outside', async () => {
+    const log: string[] = []
+    const note =
+      (what: string) =>
+      (_ctx: Context, next: NextFunction): Promise<void> => {
+        log.push(what)
+        return next()
+      }
+    const inside = exempt({ users: [ALICE] })(throttle('1/1h')(note('inside')))
+    const outside = throttle('1/1h')(exempt({ users: [ALICE] })(note('outside')))
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.command('in', inside)
+      bot.command('out', outside)
+      bot.command('later', exempt({ users: [ALICE] }), throttle('1/1h'), note('later'))
+    })
+    await stand.says(ALICE, '/in', '/in', '/out', '/out', '/later', '/later')
+    await stand.says(8, '/in', '/in', '/later', '/later')
+    expect(log).toEqual(['inside', 'inside', 'outside', 'later', 'later', 'inside', 'later'])
+  })
+
+  test('lets off the holders of roles, in one step with what they are let off', async () => {
+    const log: string[] = []
+    const stand = desk(
+      { storage: memory(), roles: { helper: {}, moderator: { extends: ['helper'] } } },
+      (bot) => {
+        bot.command('go', exempt({ roles: ['helper'] })(throttle('1/1h')(() => log.push('go'))))
+        bot.command('then', exempt({ roles: ['helper'] }), throttle('1/1h'), () => log.push('then'))
+      },
+    )
+    await stand.says(ALICE, '/go', '/go', '/then', '/then')
+    expect(log).toEqual(['go', 'then'])
+    await stand.guard.grant(ALICE, 'moderator')
+    await stand.says(ALICE, '/go', '/go', '/then', '/then')
+    expect(log).toEqual(['go', 'then', 'go', 'go', 'then', 'then'])
+  })
+
+  test('lets off the administrators of a chat, there', async () => {
+    const log: string[] = []
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.command('go', exempt({ chatAdmins: true })(throttle('1/1h')(() => log.push('go'))))
+    })
+    stand.bot.api.config.use(async (prev, method, payload, signal) =>
+      method === 'getChatAdministrators'
+        ? { ok: true, result: [{ status: 'creator', user: { id: ALICE } }] as never }
+        : prev(method, payload, signal),
+    )
+    for (const group of [true, true, true, false, false]) await stand.handle(says(ALICE, '/go', { group }))
+    for (const group of [true, true]) await stand.handle(says(8, '/go', { group }))
+    // Telegram is asked about whom a limit refuses: the first was charged.
+    expect(log).toHaveLength(3 + 0 + 1)
+  })
+
+  test('lets everybody off limits, not off what asks who they are', async () => {
+    const log: string[] = []
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.command('go', exempt()(requireRole('admin')(debounce('1m')(() => log.push('go')))))
+    })
+    await stand.says(ALICE, '/go')
+    await stand.guard.grant(ALICE, 'admin')
+    await stand.says(ALICE, '/go', '/go')
+    expect(log).toEqual(['go', 'go'])
+  })
+
+  test('lets off a sentinel that comes after it', async () => {
+    const guard = sentinel({ storage: memory(), throttle: '1/1h' })
+    const stand = desk({ storage: memory(), throttle: '90/1m' }, (bot) => {
+      bot.use(exempt({ users: [ALICE] }), guard)
+    })
+    const log: number[] = []
+    stand.bot.use((ctx) => log.push(ctx.from?.id ?? 0))
+    await stand.says(ALICE, 'one', 'two')
+    await stand.says(8, 'one', 'two')
+    expect(log).toEqual([ALICE, ALICE, 8])
+  })
+})
+
+describe('requireRegistered and requireRole', () => {
+  test('turn away what nobody does: a poll has no role', async () => {
+    const log: string[] = []
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.on('poll', requireRole('admin'), () => log.push('poll'))
+    })
+    const poll = { id: '1', question: 'x', options: [], total_voter_count: 0 }
+    await stand.handle({ update_id: 990_000_001, poll: poll as never })
+    expect(log).toEqual([])
+  })
+
+  test('asks for both where two stand on one handler, for one where it names several', async () => {
+    const log: string[] = []
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.command('both', requireRole('a')(requireRole('b')(() => log.push('both'))))
+      bot.command(
+        'one',
+        requireRole('a', 'b', { deny: 'silent' })(() => log.push('one')),
+      )
+    })
+    await stand.guard.grant(ALICE, 'b')
+    await stand.says(ALICE, '/both', '/one')
+    await stand.guard.grant(ALICE, 'a')
+    await stand.says(ALICE, '/both')
+    expect(log).toEqual(['one', 'both'])
+  })
+
+  test('lets in by a role in this chat, and by that of Telegram', async () => {
+    const log: string[] = []
+    const stand = desk({ storage: memory() }, (bot) => {
+      bot.command(
+        'go',
+        requireRole('chat:administrator', 'moderator')(() => log.push('go')),
+      )
+    })
+    stand.bot.api.config.use(async (prev, method, payload, signal) =>
+      method === 'getChatAdministrators'
+        ? { ok: true, result: [{ status: 'creator', user: { id: ALICE } }] as never }
+        : prev(method, payload, signal),
+    )
+    await stand.handle(says(ALICE, '/go', { group: true }))
+    await stand.handle(says(8, '/go', { group: true }))
+    await stand.handle(says(ALICE, '/go'))
+    expect(log).toEqual(['go'])
+    await stand.guard.grant(8, 'moderator')
+    await stand.handle(says(8, '/go', { group: true }))
+    expect(log).toEqual(['go', 'go'])
+  })
+
+  test('is closed while nobody can tell, and looks roles up safely', async () => {
+    const log: string[] = []
+    const storage = memory()
+    const stand = desk({ storage }, (bot) => {
+      bot.command(
+        'go',
+        requireRole('__proto__')(() => log.push('go')),
+      )
+    })
+    await stand.says(ALICE, '/go')
+    await stand.guard.grant(ALICE, '__proto__')
+    await stand.says(ALICE, '/go')
+    expect(log).toEqual(['go'])
+  })
+})
