@@ -360,6 +360,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       tally: this.tally,
       bots: bots.all().map(({ id }) => id),
       background: { running: background.size, dropped: background.dropped },
+      held: Object.fromEntries(this.chain.waiting()),
       unsaid: notices.unsaid,
       hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
       ...(this.calls.health !== undefined && { outgoing: this.calls.health }),

@@ -199,6 +199,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     observes: settings.on ?? WORK,
     begin: () => seats.begin(),
     seat: (facts, ctx, inShadow) => seats.take(facts, ctx, inShadow || shadow),
+    waiting: () => seats.waiting,
     drain: () => seats.drain(),
   }
 }
@@ -233,6 +234,11 @@ class Seats {
       overdue: (working, ms) =>
         house.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
     })
+  }
+
+  /** Updates that wait for a place. */
+  get waiting(): number {
+    return this.places.waiting
   }
 
   begin(): void {

@@ -275,6 +275,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
       const patience = facts.album === undefined ? trailing : (albums ?? trailing)
       return patience !== undefined && bursts.hold(key, part, patience)
     },
+    waiting: () => bursts.size,
     drain: () => bursts.drain(),
   }
 }

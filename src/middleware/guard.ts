@@ -89,6 +89,8 @@ export interface Wired<C extends Context> {
   seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
   /** Update kinds that Telegram must be asked for. */
   readonly needs?: readonly string[]
+  /** Updates that it holds back now. */
+  waiting?(): number
   /** Finishes what it holds back. */
   drain?(): Promise<void>
 }

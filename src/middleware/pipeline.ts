@@ -81,6 +81,11 @@ export class Chain<C extends Context> {
     for (const each of wired) each.begin?.()
   }
 
+  /** It, and those that stand in front of single handlers behind it. */
+  get within(): readonly Chain<Context>[] {
+    return [this as unknown as Chain<Context>, ...this.layers]
+  }
+
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
   probe(probe: Probe | undefined): void {
     this.probing = probe
@@ -117,6 +122,16 @@ export class Chain<C extends Context> {
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     return layer
+  }
+
+  /** Updates that guards hold back now, by guard; those of handlers are counted in. */
+  waiting(held = new Map<string, number>()): ReadonlyMap<string, number> {
+    for (const layer of this.layers) layer.waiting(held)
+    this.questions.wired.forEach(({ waiting }, i) => {
+      const name = this.questions.names[i] as string
+      if (waiting !== undefined) held.set(name, (held.get(name) ?? 0) + waiting())
+    })
+    return held
   }
 
   async drain(): Promise<void> {

@@ -133,6 +133,21 @@ test('hooks are timed by name and point, with how they ended', async () => {
   expect(await of('before:throttle failing', 'failed')).toBe(1)
 })
 
+test('what guards hold back is a queue of each', async () => {
+  const stage = desk({
+    debounce: { mode: 'trailing', window: '1s' },
+    concurrency: { per: 'user', most: 1 },
+  })
+  const seen = metrics(stage.guard)
+  await stage.says(7, 'a', 'b')
+  expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'debounce' })).toBe(1)
+  expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'concurrency' })).toBe(0)
+  expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'hooks' })).toBe(0)
+  expect(await seriesOf(seen, 'sentinel_queue_dropped_total', { queue: 'hooks' })).toBe(0)
+  stage.time.advance(1000)
+  expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'debounce' })).toBe(0)
+})
+
 test('denials in shadow are told apart', async () => {
   const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true } })
   const seen = metrics(guard)

@@ -24,6 +24,8 @@ export interface SentinelHealth {
   readonly bots: readonly number[]
   /** Notices and answers under way, and those given up because too much was. */
   readonly background: { readonly running: number; readonly dropped: number }
+  /** Updates that guards hold back, by guard: messages of bursts (`debounce`), those that wait for a place (`concurrency`). */
+  readonly held: Readonly<Record<string, number>>
   /** Notices not sent, to stay within the budget. */
   readonly unsaid: number
   /** Hooks that no update waits for under way, and those given up because too much was. */

@@ -71,26 +71,34 @@ function storageSamples(metric: MetricName, storage: string, health: StorageHeal
 
 type Named = readonly [queue: string, many: number]
 
-function queues({ background, activity, storage }: SentinelHealth): Named[] {
+function queues({ background, hooks, held, outgoing, activity, storage }: SentinelHealth): Named[] {
   const { circuit } = storage
+  const calls = storagesOf(storage).flatMap(([, each]) =>
+    each.calls === undefined ? [] : [each.calls.waiting],
+  )
   return [
     ['background', background.running],
-    ...(activity === undefined ? [] : [['activity', activity.waiting] as const]),
-    ...storagesOf(storage).flatMap(([, { calls }]) =>
-      calls === undefined ? [] : [['storage', calls.waiting] as const],
-    ),
-    ...(circuit === undefined
-      ? []
-      : [['marks', circuit.waiting.marks] as const, ['settlements', circuit.waiting.settlements] as const]),
+    ['hooks', hooks.running],
+    ...Object.entries(held),
+    ...some('outgoing', outgoing?.waiting),
+    ...some('activity', activity?.waiting),
+    ...some('storage', calls.length === 0 ? undefined : calls.reduce((sum, waiting) => sum + waiting, 0)),
+    ...some('marks', circuit?.waiting.marks),
+    ...some('settlements', circuit?.waiting.settlements),
   ]
 }
 
-function drops({ background, activity, storage: { circuit } }: SentinelHealth): Named[] {
+function drops({ background, hooks, outgoing, activity, storage: { circuit } }: SentinelHealth): Named[] {
   return [
     ['background', background.dropped],
-    ...(activity === undefined ? [] : [['activity', activity.dropped] as const]),
-    ...(circuit === undefined
-      ? []
-      : [['marks', circuit.dropped.marks] as const, ['settlements', circuit.dropped.settlements] as const]),
+    ['hooks', hooks.dropped],
+    ...some('outgoing', outgoing?.overloaded),
+    ...some('activity', activity?.dropped),
+    ...some('marks', circuit?.dropped.marks),
+    ...some('settlements', circuit?.dropped.settlements),
   ]
+}
+
+function some(queue: string, many: number | undefined): Named[] {
+  return many === undefined ? [] : [[queue, many]]
 }
