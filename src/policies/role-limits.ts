@@ -12,6 +12,9 @@ export const ROLE_LIMIT_MARK = 'role-limit'
 /** Timers of more than this are no timers: the platform's hold 31 bits. */
 const LONGEST_TIMER: Ms = 2 ** 31 - 1
 
+/** After they could not be read they are read again. */
+const READ_AGAIN: Ms = 5000
+
 /** A limit of a role, and until when. */
 export interface RoleLimit {
   readonly slot: string
@@ -42,6 +45,8 @@ export class RoleLimits {
   private readonly bots = new Map<number, OfBot>()
   private readonly timers: Timers
   private callOff: (() => void) | undefined
+  private readonly again = new Map<number, () => void>()
+  private stopped = false
 
   constructor(
     private readonly house: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
@@ -85,7 +90,7 @@ export class RoleLimits {
     try {
       found = this.scan(bot)
     } catch (error) {
-      this.failed(error)
+      this.failed(bot, error)
       return
     }
     if (!isPromise(found)) {
@@ -103,7 +108,10 @@ export class RoleLimits {
 
   stop(): void {
     this.callOff?.()
+    for (const callOff of this.again.values()) callOff()
+    this.again.clear()
     this.bots.clear()
+    this.stopped = true
   }
 
   private async reading(bot: number, known: OfBot, found: Promise<readonly MarkEntry[]>): Promise<void> {
@@ -115,7 +123,7 @@ export class RoleLimits {
       }
       this.hold(known, entries)
     } catch (error) {
-      this.failed(error)
+      this.failed(bot, error)
     } finally {
       known.reading = undefined
     }
@@ -142,7 +150,7 @@ export class RoleLimits {
     this.callOff?.()
     this.callOff = undefined
     const ends = this.all().flatMap(({ until }) => (until === undefined ? [] : [until]))
-    if (ends.length === 0) return
+    if (ends.length === 0 || this.stopped) return
     const wait = Math.min(LONGEST_TIMER, Math.max(1, Math.min(...ends) - this.house.clock()))
     this.callOff = this.timers.after(wait, () => {
       this.changed()
@@ -150,8 +158,15 @@ export class RoleLimits {
     })
   }
 
-  private failed(error: unknown): void {
+  /** Until it succeeds the process goes by what it knew. */
+  private failed(bot: number, error: unknown): void {
     this.house.events.tell('error', { error, during: 'limits.roles' })
+    if (this.stopped || this.again.has(bot)) return
+    const callOff = this.timers.after(READ_AGAIN, () => {
+      this.again.delete(bot)
+      void this.read(bot)
+    })
+    this.again.set(bot, callOff)
   }
 }
 

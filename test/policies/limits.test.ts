@@ -229,6 +229,46 @@ describe('the roles of options', () => {
   })
 })
 
+test('roles whose limits cannot be read are read again, and stop nobody meanwhile', async () => {
+  const time = new Stage()
+  const kept = memory({ clock: time.clock })
+  const before = desk({
+    storage: kept,
+    clock: time.clock,
+    timers: time.timers,
+    throttle: '4/1h',
+    limits: true,
+  })
+  await before.says(BOB, 'hello')
+  await before.guard.grant(ALICE, 'vip')
+  await before.guard.limits.set({ role: 'vip' }, 'user', '6/1h')
+  let fails = true
+  const marks = Object.create(kept.marks) as typeof kept.marks
+  marks.scan = (...asked) => {
+    if (fails) throw new Error('away')
+    return kept.marks.scan(...asked)
+  }
+  const storage = Object.defineProperty(Object.create(kept) as typeof kept, 'marks', { value: marks })
+  const at = desk({
+    storage,
+    clock: time.clock,
+    timers: time.timers,
+    throttle: '4/1h',
+    limits: true,
+    once: false,
+  })
+  const told: string[] = []
+  at.guard.on('error', ({ during }) => told.push(during))
+  expect(await passed(at, ALICE)).toBe(4)
+  time.advance(4999)
+  expect(told).toEqual(['limits.roles'])
+  fails = false
+  time.advance(1)
+  expect(await passed(at, ALICE)).toBe(6)
+  await at.guard.close()
+  await before.guard.close()
+})
+
 describe('in front of a hybrid storage, which remembers refusals', () => {
   test.each(['user', 'chat', 'role'])('a limit of a %s that is raised lets pass at once', async (whose) => {
     const inner = later()

@@ -3,7 +3,7 @@ import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/
 import { dataOf } from '../../src/settings/choice.js'
 import { readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { desk, later, says } from '../sentinel-desk.js'
+import { desk, later, says, taps } from '../sentinel-desk.js'
 
 const GROUP = -1001000000001
 const SETTINGS: SettingsOptions = { throttle: { min: '2/1h', max: '8/1h' }, notices: true }
@@ -75,6 +75,44 @@ describe.each([
     await at.guard.close()
   })
 })
+
+test.each(['Telegram', 'the storage'])(
+  'while %s does not answer nothing is changed, and the tap is answered',
+  async (who) => {
+    const kept = memory()
+    const marks = Object.create(kept.marks) as typeof kept.marks
+    marks.put = () => {
+      throw new Error('away')
+    }
+    const storage = Object.defineProperty(Object.create(kept) as typeof kept, 'marks', { value: marks })
+    const at = desk({
+      ...(who === 'the storage' && { storage }),
+      settings: SETTINGS,
+      throttle: '20/1h',
+      debounce: false,
+    })
+    const answers: unknown[] = []
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (method === 'answerCallbackQuery') answers.push(payload)
+      if (method !== 'getChatAdministrators') return prev(method, payload, signal)
+      if (who === 'Telegram') return { ok: false, error_code: 500, description: 'away' }
+      return { ok: true, result: [{ status: 'creator', user: { id: 7 } }] as never }
+    })
+    const failures: string[] = []
+    at.guard.on('error', ({ during }) => failures.push(during))
+    const tap = taps(7, 'sentinel:n:0')
+    Object.assign(tap.callback_query?.message?.chat ?? {}, { id: GROUP, type: 'supergroup' })
+    await at.handle(tap)
+    await at.quiet()
+    expect(answers).toEqual([
+      expect.objectContaining({ text: 'That could not be done. Try again in a moment.', show_alert: true }),
+    ])
+    expect(failures).toEqual(['settings.menu'])
+    expect(at.reached).toEqual([])
+    expect(await at.guard.settings.of(GROUP)).toEqual({ limits: new Map(), notices: true })
+    await at.guard.close()
+  },
+)
 
 test('what a user was given goes before what the chat chose, and that before roles', async () => {
   const at = desk({ throttle: { limit: '4/1h', roles: { vip: '6/1h' } }, limits: true, settings: SETTINGS })
