@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { subjectKey, userKey } from '../../src/core/subject.js'
+import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
+import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { CHECKPOINTS } from '../../src/storage/migrate/checkpoint.js'
 import { type MigrationProgress, migrate } from '../../src/storage/migrate.js'
@@ -241,6 +243,27 @@ describe('migrate', () => {
     expect(await migrate(from, to, { contents })).toMatchObject({ verified: true, copied: 7 })
     await expect(migrate(make(), make(), { contents })).resolves.toMatchObject({ copied: 0 })
     await expect(migrate(inner, from)).rejects.toMatchObject({ code: 'migrate.refused' })
+  })
+
+  test('moves into any storage adapter of grammY, and out of it', async () => {
+    const kept = new Map<string, KeptDocument>()
+    const adapter: GrammyAdapter = {
+      read: (key) => kept.get(key),
+      write: (key, value) => void kept.set(key, value),
+      delete: (key) => void kept.delete(key),
+    }
+    const [from, to] = [make(), make()]
+    await stock(from)
+    const between = fromGrammyStorage(adapter, { clock: at })
+    expect(await migrate(from, between)).toMatchObject({ verified: true })
+    await from.users.note(42, [{ key: userKey(7), at: NOW + 9000, counts: { message: 1 } }])
+    await from.users.patch(42, userKey(7), { language: null, added: 1 })
+    expect(await migrate(from, between, { again: true })).toMatchObject({ verified: true })
+    const contents = await from.archive?.contents()
+    if (contents === undefined) throw new Error('memory tells what it keeps')
+    expect(await migrate(between, to, { contents })).toMatchObject({ verified: true })
+    expect(await linesOf(to)).toEqual(await linesOf(from))
+    await between.close()
   })
 
   test('is told when it is called wrongly, and of a checkpoint that is none', async () => {

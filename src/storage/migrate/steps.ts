@@ -1,8 +1,7 @@
-import { SentinelError } from '../../core/errors.js'
 import { keyText, textKey } from '../../core/subject.js'
 import type { ArchiveContents } from '../archive.js'
 import type { Mark, Storage } from '../storage.js'
-import type { UserRecord } from '../users.js'
+import type { UserRecord, Users } from '../users.js'
 import type { ValueEntry } from '../values.js'
 import { CHECKPOINTS } from './checkpoint.js'
 import { canonical } from './checksum.js'
@@ -73,12 +72,10 @@ function usersStep(bot: number): Step {
       }
     },
     has: async ({ users }, key) => (await users.get(bot, textKey(key))) !== undefined,
-    async put({ archive }, items) {
-      if (archive === undefined) throw cannotRestore()
-      await archive.restore(
-        bot,
-        items.map(({ value }) => value as UserRecord),
-      )
+    async put({ archive, users }, items) {
+      const records = items.map(({ value }) => value as UserRecord)
+      if (archive !== undefined) await archive.restore(bot, records)
+      else for (const record of records) await restored(users, bot, record)
     },
     async remove({ users }, keys) {
       for (const key of keys) await users.erase(bot, textKey(key))
@@ -116,9 +113,20 @@ function valuesStep(space: string): Step {
   }
 }
 
-function cannotRestore(): SentinelError {
-  return new SentinelError(
-    'storage.unsupported',
-    'migrate.to: it cannot take records of users as they are (it has no archive). Move to memory, Redis or Postgres.',
-  )
+/** A record as it is, in a storage that can only add to what is there. */
+async function restored(users: Users, bot: number, record: UserRecord): Promise<void> {
+  const { key, firstSeen, lastSeen, counts, data } = record
+  const there = await users.get(bot, key)
+  const missing = new Map(Object.entries(counts))
+  for (const [name, total] of Object.entries(there?.counts ?? {})) {
+    missing.set(name, (missing.get(name) ?? 0) - total)
+  }
+  const changed = Object.fromEntries([...missing].filter(([, by]) => by !== 0))
+  await users.note(bot, [
+    { key, at: firstSeen, counts: changed },
+    { key, at: lastSeen },
+  ])
+  const fields = new Map<string, unknown>(Object.keys(there?.data ?? {}).map((name) => [name, null]))
+  for (const [name, value] of Object.entries(data)) fields.set(name, value)
+  if (fields.size > 0) await users.patch(bot, key, Object.fromEntries(fields))
 }
