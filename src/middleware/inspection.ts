@@ -29,7 +29,7 @@ export interface LimitState {
   readonly guard: string
   /** Its name within the guard, such as `user`. */
   readonly name: string
-  /** Such as `20/1m`. */
+  /** Such as `20/1m`: the one that holds for the subject. */
   readonly limit: string
   /** What is left, in units of cost. */
   readonly remaining: number
@@ -108,6 +108,18 @@ export async function peek(
   limit?: string,
 ): Promise<LimitState[]> {
   const key = subjectKey(whom)
+  const states: LimitState[] = []
+  for (const each of chain.within) states.push(...(await statesIn(each, bot, key, limit)))
+  if (limit !== undefined && !limitNames(chain).includes(limit)) throw unknownLimit(chain, limit)
+  return states
+}
+
+async function statesIn(
+  chain: Chain<Context>,
+  bot: number,
+  key: Key,
+  limit: string | undefined,
+): Promise<LimitState[]> {
   const { questions } = chain.questions
   const judge = await judgeOf(chain)
   const varied = questions.some(({ check }) => variantsOf(check).length > 0)
@@ -132,15 +144,14 @@ export async function peek(
       retryAfterMs: decision.retryAfterMs,
     })
   }
-  const known = questions.some(({ name, check }) => name === limit && limitOf(check) !== undefined)
-  if (limit !== undefined && !known) throw unknownLimit(chain, limit)
   return states
 }
 
 /** The slots of a limit by its name; all if unnamed. */
 export function slotsOf(chain: Chain<Context>, limit: string | undefined): readonly (string | undefined)[] {
   if (limit === undefined) return [undefined]
-  const slots = chain.questions.questions.filter(({ name }) => name === limit).map(({ check }) => check.slot)
+  const questions = chain.within.flatMap((each) => each.questions.questions)
+  const slots = questions.filter(({ name }) => name === limit).map(({ check }) => check.slot)
   if (slots.length === 0) throw unknownLimit(chain, limit)
   return slots
 }
@@ -249,14 +260,15 @@ function onlyOf(ask: Ask, index: number): Ask {
   return { ...ask, costs: ask.costs.map((cost, other) => (other === index ? cost : 0)) }
 }
 
+/** Those of handlers, too, once an update has come to them. */
+function limitNames(chain: Chain<Context>): readonly string[] {
+  const questions = chain.within.flatMap((each) => each.questions.questions)
+  return [...new Set(questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name))]
+}
+
 function unknownLimit(chain: Chain<Context>, limit: string): SentinelError {
-  const names = [
-    ...new Set(
-      chain.questions.questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name),
-    ),
-  ]
   return new SentinelError(
     'limit.unknown',
-    `limit: there is no "${limit}". There are: ${names.join(', ') || 'none'}.`,
+    `limit: there is no "${limit}". There are: ${limitNames(chain).join(', ') || 'none'}.`,
   )
 }
