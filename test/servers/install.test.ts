@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Machine, needPostgres, needRedis } from './install.js'
+import { type Machine, needPostgres, needPrometheus, needRedis } from './install.js'
 
 /** The programs of a machine that has hardly any. */
 let programs: string
@@ -60,6 +60,17 @@ test('two who miss it at once install it once', async () => {
 test('Postgres is found beside the first postgres on the path', async () => {
   aptGet(`cp "$0" "${programs}/postgres"; cp "$0" "${programs}/initdb"`)
   expect(await needPostgres(machine(true))).toBe(programs)
+})
+
+test('Prometheus comes with promtool, and names no variable that there is not', async () => {
+  aptGet(`cp "$0" "${programs}/prometheus"; cp "$0" "${programs}/promtool"`)
+  expect(await needPrometheus(machine(true))).toEqual({
+    prometheus: join(programs, 'prometheus'),
+    promtool: join(programs, 'promtool'),
+  })
+  rmSync(join(programs, 'promtool'))
+  aptGet('exit 1')
+  await expect(needPrometheus(machine(true))).rejects.toThrow(/install the package "prometheus"$/)
 })
 
 test('others install through a sudo that asks for nothing', async () => {
