@@ -1,6 +1,9 @@
 import type { Update } from 'grammy/types'
 import {
+  fromEnv,
+  fromJson,
   type Guard,
+  layer,
   type PermissionOptions,
   requirePermission,
   requireRole,
@@ -251,6 +254,30 @@ test('a slip in the name of a role is told wherever roles are named', async () =
   await expect(guard.grant(ALICE, 'admin', { chat: 1.5 })).rejects.toMatchObject({ code: 'option.invalid' })
   // A role that was given up may still be taken back.
   expect(await guard.revoke(ALICE, 'retired')).toBe(0)
+})
+
+test('roles are named in files and in the environment, too', async () => {
+  const file = fromJson(
+    '{"roles": {"support": {"allow": ["orders.read"]}, "admin": {"extends": ["support"]}}}',
+  )
+  const env = fromEnv({ SENTINEL__ROLES__ADMIN__ALLOW: 'orders.refund,users.*' })
+  const guard = sentinel(layer(file, env))
+  await guard.grant(ALICE, 'admin')
+  expect(
+    await Promise.all(
+      ['orders.read', 'orders.refund', 'users.ban', 'x'].map((name) => guard.can(ALICE, name)),
+    ),
+  ).toEqual([true, true, true, false])
+  const odd = sentinel(
+    fromJson('{"roles": {"constructor": {"allow": ["a"]}, "__proto__": {"allow": ["*"]}}}'),
+  )
+  await odd.grant(BOB, 'constructor')
+  expect(await Promise.all([odd.can(BOB, 'a'), odd.can(BOB, 'b'), odd.can(ALICE, 'b')])).toEqual([
+    true,
+    false,
+    false,
+  ])
+  expect(() => fromJson('{"roles": {"admin": {"extend": ["support"]}}}')).toThrow(/Did you mean "extends"\?/)
 })
 
 test('limits, exemptions and auth go by inherited roles, too', async () => {
