@@ -1,3 +1,5 @@
+import { Api } from 'grammy'
+import { outgoing } from '../../src/outgoing/outgoing.js'
 import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
 
@@ -237,16 +239,30 @@ describe('calls that concern no chat', () => {
 
 describe('order: chat', () => {
   test('calls to one chat go one after the other even where nothing is limited', async () => {
-    on = await office({ order: 'chat' })
+    on = await office()
     const [alice, bob] = on.people
-    on.telegram.faults.next('sendMessage', { delay: '80ms' })
-    const sent = ['1', '2', '3'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
-    // The first of them takes long; somebody else's does not wait for it.
-    expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe('sent')
-    expect(on.heard(alice!)).toEqual([])
+    const api = new Api(on.account.token, { apiRoot: on.telegram.apiRoot })
+    let open = (): void => undefined
+    const gate = new Promise<void>((done) => {
+      open = done
+    })
+    const begun: unknown[] = []
+    const calls = outgoing({ order: 'chat' }, { clock: on.time.clock, timers: on.time.timers })
+    api.config.use(async (prev, method, payload, signal) => {
+      const { text } = payload as { text: string }
+      begun.push(text)
+      // The first of them takes long.
+      if (text === '1') await gate
+      return prev(method, payload, signal)
+    }, calls)
+    const sent = ['1', '2', '3'].map((text) => fate(api.sendMessage(alice!.id, text)))
+    // Somebody else's does not wait for it.
+    expect(await fate(api.sendMessage(bob!.id, 'x'))).toBe('sent')
+    expect(begun).toEqual(['1', 'x'])
+    open()
     expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent'])
     expect(on.heard(alice!)).toEqual(['1', '2', '3'])
-    expect(on.calls.health().paused).toBe(0)
+    expect(calls.health().paused).toBe(0)
   })
 })
 
