@@ -10,6 +10,9 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+/** How long a connection may lie idle, in milliseconds: as long as with nginx, its keepalive_timeout. */
+const KEEP_ALIVE = 75_000
+
 /** Milliseconds that answers have to go out once everything ends. */
 const LAST_CALL = 200
 
@@ -56,6 +59,8 @@ export async function serve(
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else socket.end(refusalOf(error.code))
   })
+  // Node's five seconds end connections that clients have kept and are about to use: they see a reset now and then.
+  server.keepAliveTimeout = KEEP_ALIVE
   await listen(server, port, host)
   const { port: actual } = server.address() as AddressInfo
   return {

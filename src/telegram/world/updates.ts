@@ -1,5 +1,6 @@
 import type { Update } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
+import { Line } from './line.js'
 
 export type UpdateKind = Exclude<keyof Update, 'update_id'>
 
@@ -25,8 +26,9 @@ export interface PendingUpdate {
 
 /** What waits for one bot. Ids run sequentially; an update leaves when the bot confirms it. */
 export class UpdateQueue {
-  /** A set keeps the order of arrival and forgets one entry in no time. */
-  readonly #pending = new Set<PendingUpdate>()
+  readonly #pending = new Line<PendingUpdate>()
+  /** How many of them a test has put in. */
+  #injected = 0
   #nextId = FIRST_UPDATE_ID
   #allowed: ReadonlySet<string> | undefined
   readonly #listeners = new Set<() => void>()
@@ -64,6 +66,7 @@ export class UpdateQueue {
     if (Number.isSafeInteger(update_id + 1) && update_id >= this.#nextId) this.#nextId = update_id + 1
     if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
     this.#pending.add({ update, at: this.now(), injected, handedOut: false })
+    if (injected) this.#injected++
     for (const listener of this.#newsListeners) listener(update)
     this.#changed()
   }
@@ -71,8 +74,12 @@ export class UpdateQueue {
   /** Everything below `offset` is confirmed and forgotten. */
   confirm(offset: number): void {
     const before = this.#pending.size
-    for (const entry of this.#pending)
-      if (entry.update.update_id < offset && (entry.handedOut || !entry.injected)) this.#pending.delete(entry)
+    for (const entry of this.#pending) {
+      const { update_id } = entry.update
+      // Ids rise in the order of arrival, but for those that a test has put in.
+      if (update_id >= offset && this.#injected === 0) break
+      if (update_id < offset && (entry.handedOut || !entry.injected)) this.#forget(entry)
+    }
     if (this.#pending.size !== before) this.#changed()
   }
 
@@ -84,7 +91,7 @@ export class UpdateQueue {
   }
 
   remove(entry: PendingUpdate): void {
-    if (this.#pending.delete(entry)) this.#changed()
+    if (this.#forget(entry)) this.#changed()
   }
 
   /** By id, also where an older one was injected later: bots confirm with the last id they got. */
@@ -99,12 +106,10 @@ export class UpdateQueue {
   }
 
   /** What has not lapsed, in the order of arrival. */
-  pending(): ReadonlySet<PendingUpdate> {
+  pending(): Line<PendingUpdate> {
     const oldest = this.now() - KEPT_FOR
-    for (const entry of this.#pending) {
-      if (entry.at >= oldest) break
-      this.#pending.delete(entry)
-    }
+    for (let { first } = this.#pending; first !== undefined && first.at < oldest; first = this.#pending.first)
+      this.#forget(first)
     return this.#pending
   }
 
@@ -125,10 +130,16 @@ export class UpdateQueue {
   }
 
   #dropOldest(count: number): void {
-    for (const entry of this.#pending) {
-      if (count-- === 0) break
-      this.#pending.delete(entry)
+    for (let { first } = this.#pending; first !== undefined && count > 0; first = this.#pending.first) {
+      this.#forget(first)
+      count--
     }
+  }
+
+  #forget(entry: PendingUpdate): boolean {
+    const waited = this.#pending.delete(entry)
+    if (waited && entry.injected) this.#injected--
+    return waited
   }
 
   #changed(): void {
