@@ -291,6 +291,23 @@ describe('a handler behind guards', () => {
     ])
   })
 
+  test('has limits that the sentinel looks at and resets by their names', async () => {
+    const stand = desk({ storage: memory() }, (bot) =>
+      bot.command(
+        'go',
+        throttle('2/1h')(function go() {}),
+      ),
+    )
+    await stand.says(ALICE, '/go')
+    const [state] = await stand.guard.peek(ALICE, 'go')
+    expect(state).toMatchObject({ guard: 'throttle', limit: '2/1h', remaining: 1 })
+    await stand.guard.reset(ALICE, 'go')
+    expect((await stand.guard.peek(ALICE, 'go'))[0]?.remaining).toBe(2)
+    await expect(stand.guard.peek(ALICE, 'gone')).rejects.toThrow(
+      'There are: user, user.inline, user.edits, user.joins, go',
+    )
+  })
+
   test('goes on as the sentinel is reconfigured, with what was counted', async () => {
     let handled = 0
     const stand = desk({ storage: memory() }, (bot) =>
