@@ -12,6 +12,8 @@ const NOT_CONTENT: ReadonlySet<string> = new Set([
   'date',
   'edit_date',
   'reply_to_message',
+  'external_reply',
+  'quote',
   'reply_markup',
   'is_automatic_forward',
   'forward_origin',

@@ -22,6 +22,15 @@ export function linkEntity(place: Place, url: string, findUser: FindUser): Messa
   return checked === undefined ? undefined : { ...place, type: 'text_link', url: checked }
 }
 
+/** What is wrong with the address of a button, in Telegram's words (check_link_impl in td/telegram/LinkManager.cpp). */
+export function wrongUrl(url: string): string | undefined {
+  if (url.trim() === '') return 'URL host is empty'
+  const scheme = /^([a-z][\w+.-]*):\/\//i.exec(url.trim())?.[1]?.toLowerCase()
+  if (scheme !== undefined && !['http', 'https', 'tg', 'ton', 'tonsite'].includes(scheme))
+    return 'Unsupported URL protocol'
+  return checkedLink(url) === undefined ? 'Wrong HTTP URL' : undefined
+}
+
 /** Telegram completes links: `example.com` leads to `http://example.com/`. What has no host of two parts is none. */
 function checkedLink(url: string): string | undefined {
   const trimmed = url.trim()

@@ -1,6 +1,6 @@
-import type { InlineKeyboardMarkup, LinkPreviewOptions, MessageEntity } from 'grammy/types'
+import type { LinkPreviewOptions, MessageEntity } from 'grammy/types'
 import type { PersonAccount } from '../../world/accounts.js'
-import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import type { WorldChat } from '../../world/chats.js'
 import { parseFormatted, settleText } from '../../world/formatting.js'
 import type { Parsed } from '../../world/markdown.js'
 import { type Content, LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting.js'
@@ -53,66 +53,6 @@ export function captionContent(
   const { text, entities } = formattedText(world, params, 'caption', LONGEST_CAPTION)
   if (text === '') return {}
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
-}
-
-/** Only an inline keyboard belongs to the message; the other markups live on the person's screen. */
-export function inlineKeyboard(params: Params): InlineKeyboardMarkup | undefined {
-  const markup = params.object('reply_markup')
-  if (markup === undefined || !('inline_keyboard' in markup)) return undefined
-  const rows = markup.inline_keyboard
-  if (!Array.isArray(rows) || !rows.every(Array.isArray))
-    throw badRequest("can't parse inline keyboard: expected an Array of Arrays")
-  for (const button of rows.flat() as Record<string, unknown>[]) {
-    if (typeof button.text !== 'string' || button.text.trim() === '')
-      throw badRequest(
-        "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
-      )
-    const data = button.callback_data
-    if (data !== undefined && (typeof data !== 'string' || data === '' || Buffer.byteLength(data) > 64))
-      throw badRequest('BUTTON_DATA_INVALID')
-    if (Object.keys(button).every((key) => ['text', 'style', 'icon_custom_emoji_id'].includes(key)))
-      throw badRequest(
-        "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard",
-      )
-  }
-  if (rows.length === 0) return undefined
-  return { inline_keyboard: rows.map((row) => row.map(knownButton)) } as InlineKeyboardMarkup
-}
-
-const BUTTON_FIELDS: ReadonlySet<string> = new Set([
-  'text',
-  'style',
-  'icon_custom_emoji_id',
-  'url',
-  'callback_data',
-  'web_app',
-  'login_url',
-  'switch_inline_query',
-  'switch_inline_query_current_chat',
-  'switch_inline_query_chosen_chat',
-  'copy_text',
-  'callback_game',
-  'pay',
-])
-
-/** Telegram passes over what it does not know; telegraf, for one, leaves a mark of its own on each button. */
-function knownButton(button: object): object {
-  return Object.fromEntries(Object.entries(button).filter(([name]) => BUTTON_FIELDS.has(name)))
-}
-
-export function repliedMessage({ params }: Call, chat: WorldChat): StoredMessage | undefined {
-  const parameters = new Params(new Map(Object.entries(params.object('reply_parameters') ?? {})))
-  const messageId = parameters.integer('message_id') ?? params.integer('reply_to_message_id')
-  const ephemeralId = parameters.integer('ephemeral_message_id')
-  if (messageId === undefined && ephemeralId === undefined) return undefined
-  const found =
-    ephemeralId === undefined
-      ? chat.history.find(messageId as number)
-      : chat.history.findEphemeral(ephemeralId)
-  const forgiving =
-    parameters.flag('allow_sending_without_reply') || params.flag('allow_sending_without_reply')
-  if (found === undefined && !forgiving) throw badRequest('message to be replied not found')
-  return found
 }
 
 /** Who alone will see the message, if it is an ephemeral one. */

@@ -2,6 +2,7 @@ import type { ReactionType } from 'grammy/types'
 import { hasRight } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
+import { fieldsOf, literalsOf, typeNamed } from '../schema/schema.js'
 import { presentChat } from './messages.js'
 
 export const reactionMethods: Methods = {
@@ -12,7 +13,7 @@ export const reactionMethods: Methods = {
     if (stored === undefined) throw badRequest('message to react not found')
     const reactions = (call.params.objects('reaction') ?? []) as unknown as ReactionType[]
     if (reactions.length > 1) throw badRequest('REACTIONS_TOO_MANY')
-    if (reactions.some(({ type }) => type === 'paid')) throw badRequest('REACTION_INVALID')
+    if (reactions.some((reaction) => !isAllowed(reaction))) throw badRequest('REACTION_INVALID')
     if (reactions.length === 0) stored.reactions.delete(call.bot.id)
     else stored.reactions.set(call.bot.id, reactions)
     return true
@@ -32,6 +33,15 @@ export const reactionMethods: Methods = {
     for (const stored of chat.history.all()) stored.reactions.delete(actor)
     return true
   },
+}
+
+/** The emoji there are: those that the Bot API lists (ReactionTypeEmoji). */
+const emoji = literalsOf(fieldsOf(typeNamed('ReactionTypeEmoji'))?.get('emoji')?.type ?? { kind: 'never' })
+
+/** "Bots can't use paid reactions." */
+function isAllowed(reaction: ReactionType): boolean {
+  if (reaction.type === 'paid') return false
+  return reaction.type !== 'emoji' || emoji?.has(reaction.emoji) === true
 }
 
 function moderatedGroup(call: Call) {

@@ -4,15 +4,21 @@ import { type Content, post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertOpen, forumOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
-import { ephemeralReceiver, inlineKeyboard, repliedMessage, writableChat } from './content.js'
+import { inlineKeyboard } from './buttons.js'
+import { ephemeralReceiver, writableChat } from './content.js'
+import { answeredBy } from './replying.js'
 
 /** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons. */
 export function say(call: Call, content: Content): StoredMessage {
   const chat = writableChat(call, content)
-  const replyTo = repliedMessage(call, chat)
+  const { replyTo, content: shown } = answeredBy(call, chat)
   return post(call.world, chat, {
     author: call.bot,
-    content: { ...content, ...(call.params.flag('protect_content') && { has_protected_content: true }) },
+    content: {
+      ...shown,
+      ...content,
+      ...(call.params.flag('protect_content') && { has_protected_content: true }),
+    },
     replyTo,
     thread: threadOf(call, chat, replyTo),
     receiver: ephemeralReceiver(call, chat),
