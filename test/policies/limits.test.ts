@@ -229,6 +229,32 @@ describe('the roles of options', () => {
   })
 })
 
+test('they are turned on and off at run time, and chains of before are prepared no more', async () => {
+  const kept = memory()
+  let prepared = 0
+  const storage = Object.assign(Object.create(kept) as typeof kept, {
+    prepare: (plan: Parameters<typeof kept.prepare>[0]) => {
+      prepared++
+      return kept.prepare(plan)
+    },
+  })
+  const at = desk({ storage, throttle: '4/1h', once: false })
+  await at.says(BOB, 'hello')
+  await at.guard.grant(ALICE, 'vip')
+  for (const limits of [true, false, true]) at.guard.reconfigure({ limits })
+  await at.guard.limits.set({ role: 'vip' }, 'user', '6/1h')
+  expect(await passed(at, ALICE)).toBe(6)
+  at.guard.reconfigure({ throttle: '5/1h' })
+  const before = prepared
+  await at.guard.limits.set({ role: 'vip' }, 'user', '7/1h')
+  expect(prepared - before).toBe(1)
+  expect(await passed(at, ALICE)).toBe(7)
+  at.guard.reconfigure({ limits: false })
+  expect(await passed(at, ALICE)).toBe(5)
+  await expect(at.guard.limits.set(ALICE, 'user', '6/1h')).rejects.toMatchObject({ code: 'option.invalid' })
+  await at.guard.close()
+})
+
 test('roles whose limits cannot be read are read again, and stop nobody meanwhile', async () => {
   const time = new Stage()
   const kept = memory({ clock: time.clock })
