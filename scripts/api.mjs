@@ -3,22 +3,9 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
+import { ENTRIES } from './entries.mjs'
 import { root } from './run.mjs'
 
-const ENTRIES = {
-  'grammy-sentinel': 'dist/index.d.ts',
-  testing: 'dist/telegram/index.d.ts',
-  'testing-jest': 'dist/telegram/jest.d.ts',
-  decorators: 'dist/decorators/index.d.ts',
-  redis: 'dist/storage/redis/index.d.ts',
-  postgres: 'dist/storage/postgres/index.d.ts',
-  mtproto: 'dist/mtproto/index.d.ts',
-  health: 'dist/observability/health/index.d.ts',
-  logging: 'dist/observability/logging/index.d.ts',
-  metrics: 'dist/observability/metrics/index.d.ts',
-  stats: 'dist/observability/stats/index.d.ts',
-  tracing: 'dist/observability/tracing/index.d.ts',
-}
 const check = process.argv.includes('--check')
 const configPath = join(root, 'api-extractor.json')
 let failed = false
