@@ -583,6 +583,25 @@ describe('how long they take', () => {
   })
 })
 
+test('a hook that answers when nobody waits any more is told once, as late', async () => {
+  opened()
+  const ran: string[] = []
+  on.guard.on('error', () => undefined)
+  on.guard.on('hook.ran', ({ name, outcome }) => ran.push(`${name} ${outcome}`))
+  on.guard.hook('before:block', {
+    name: 'slow',
+    run: () => new Promise<void>((done) => on.time.timers.after(3000, done)),
+  })
+  on.guard.hook('before:block', {
+    name: 'breaks',
+    run: () => new Promise<void>((_, fail) => on.time.timers.after(3000, () => fail(new Error('late')))),
+  })
+  await pass(on.says(1, 'a'))
+  on.time.advance(10_000)
+  await tick()
+  expect(ran).toEqual(['slow late', 'breaks late'])
+})
+
 describe('options', () => {
   const nothing = (): void => undefined
 

@@ -159,6 +159,15 @@ describe('what is told', () => {
     ])
   })
 
+  test('that a call is given up, where it would have to wait too long', async () => {
+    const told: OutgoingLimitedEvent[] = []
+    on = await office({ maxWait: '5s', onLimited: (event) => told.push(event) })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 6 })
+    expect(await fate(on.api.sendMessage(alice!.id, 'x'))).toBe(429)
+    expect(told).toEqual([expect.objectContaining({ retryAfterMs: 6000, attempt: 1, retried: false })])
+  })
+
   test('a group that has another id now', async () => {
     on = await office()
     const told: ChatMigratedEvent[] = []
