@@ -213,7 +213,7 @@ export const checks = {
 }
 
 /** Made while this module is loaded, when workers let nobody draw chance, set timers or do I/O. */
-export const early = guarded({ throttle: '3/1m' })
+export const early = guarded({ throttle: '3/1m', users: true, stats: true })
 
 /** Runs all checks; what failed, and why. */
 export async function run() {

@@ -58,6 +58,11 @@ export interface Probe {
     next: NextFunction,
     go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
   ): MaybePromise<void>
+  /**
+   * An update was refused by a webhook before it was parsed: `update` is not run around it, events tell of it. Where a probe has
+   * `update` and not this, every update is parsed, to be seen.
+   */
+  unread?(): void
   /** Runs one step. */
   step?<T>(step: Step, run: () => MaybePromise<T>): MaybePromise<T>
   /** Told what was asked for an update, what was decided, and how long that took, in milliseconds. */
@@ -94,6 +99,11 @@ export function joined(probes: readonly Probe[]): Probe | undefined {
       return probes.every((probe) => probe.idle === true)
     },
     ...(updates.length > 0 && { update: (ctx, next, go) => around(0, ctx, next, go) }),
+    ...(updates.every(({ unread }) => unread !== undefined) && {
+      unread: () => {
+        for (const probe of updates) probe.unread?.()
+      },
+    }),
     ...(steps.length > 0 && { step: (step, run) => through(0, step, run) }),
     ...(asked.length > 0 && {
       asked(plan, ask, decision, ms) {

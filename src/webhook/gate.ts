@@ -142,8 +142,11 @@ export class Gate implements Foretelling {
     const question = chain.questions.questions[refusedBy] as Question<Context>
     // An administrator is let off where they are known as one, which only Telegram may tell.
     const mayRescue =
-      question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup
-    return !mayRescue && chain.refusals.count(question, decision, new Unread(facts, known)) ? AWAY : decision
+      question.rescues !== undefined ||
+      (question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup)
+    if (mayRescue || !chain.refusals.count(question, decision, new Unread(facts, known))) return decision
+    chain.probing?.unread?.()
+    return AWAY
   }
 }
 
@@ -167,7 +170,9 @@ function idAfter(text: string, words: string): number | undefined {
 
 /** Whether somebody has to see every update, decided about or not: hooks and traces, and whoever lets others off further up. */
 function isWatched({ house, probing }: Chain<Context>): boolean {
-  return house.hooks.deciding || probing?.update !== undefined || isLettingOff()
+  return (
+    house.hooks.deciding || (probing?.update !== undefined && probing.unread === undefined) || isLettingOff()
+  )
 }
 
 /** The update itself, for bystanders who look at it. */

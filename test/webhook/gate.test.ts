@@ -1,5 +1,7 @@
 import type { Update } from 'grammy/types'
 import { describe as describeFacts, type SentinelOptions } from '../../src/index.js'
+import { health } from '../../src/observability/health/index.js'
+import { metrics } from '../../src/observability/metrics/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { edits, nextId, says, user } from '../sentinel-desk.js'
 import { type Stand, stand } from './stand.js'
@@ -133,6 +135,25 @@ describe('what more follows from a refusal follows', () => {
     await flood(at, 1, 6)
     expect(heard).toEqual(new Array(4).fill(['message', 'en', 'flood', 'limited']))
     expect(at.parsed).toHaveLength(3)
+  })
+
+  test('metrics and health see it, though it is not parsed; traces see every update', async () => {
+    const at = parsing()
+    const measured = metrics(at.guard)
+    const watched = health(at.guard, { clock: at.time.clock })
+    await flood(at, 1, 6)
+    expect(at.parsed).toHaveLength(3)
+    at.time.advance(1000)
+    await flood(at, 1, 1)
+    expect(at.parsed).toHaveLength(3)
+    expect(await (await measured.fetch(new Request('http://x/metrics'))).text()).toMatch(
+      /sentinel_verdicts_total\{(?=[^}]*verdict="denied")(?=[^}]*kind="message")[^}]*\} 5\b/,
+    )
+    expect((await watched.check()).lastUpdateAt).toBe(at.time.now)
+    at.guard.probe({ update: (ctx, next, go) => go(ctx, next) })
+    await flood(at, 1, 2)
+    expect(at.parsed).toHaveLength(5)
+    watched.close()
   })
 
   test('a tapped button is answered', async () => {

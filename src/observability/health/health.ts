@@ -159,6 +159,9 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
       lastUpdateAt = clock()
       return go(ctx, next)
     },
+    unread() {
+      lastUpdateAt = clock()
+    },
   })
   let known: { readonly at: Ms; readonly storage: Promise<HealthReport['storage'] | undefined> } | undefined
 

@@ -1,5 +1,5 @@
 import type { Context } from 'grammy'
-import { isPromise } from '../../core/check.js'
+import { isPromise, type Plan } from '../../core/check.js'
 import { type Clock, steadyClock } from '../../core/clock.js'
 import type { Probe, Step } from '../../middleware/probe.js'
 import type { SentinelHealth } from '../health/data.js'
@@ -15,6 +15,7 @@ export class Metering implements Source {
   private readonly shadows = new Counts(['guard', 'reason', 'kind'])
   private readonly verdictTimes = new Distributions(['verdict'], LATENCIES)
   private readonly guardTimes = new Distributions(['guard', 'step'], LATENCIES)
+  private readonly planTimes = new WeakMap<Plan, readonly Distribution[]>()
   private readonly storageTimes = new Distributions(['operation', 'outcome'], LATENCIES)
   private readonly hookTimes = new Distributions(['hook', 'outcome'], LATENCIES)
   private readonly backgroundTimes = new Distributions(['work', 'outcome'], LATENCIES)
@@ -52,15 +53,19 @@ export class Metering implements Source {
         ;(ctx as Arrived)[arrival] = steadyClock()
         return go(ctx, next)
       },
+      unread: () => {
+        this.lastUpdateAt = this.clock()
+      },
       step: (step, run) => this.timed(step, run),
-      asked: ({ checks }, { costs }, _decision, ms) => {
-        let last = ''
-        for (let i = 0; i < checks.length; i++) {
-          const guard = checks[i]?.guard as string
+      asked: (plan, { costs }, _decision, ms) => {
+        const times = this.timesOf(plan)
+        let last: Distribution | undefined
+        for (let i = 0; i < times.length; i++) {
+          const guard = times[i] as Distribution
           // The checks of one guard stand together, and are one answer.
           if (costs[i] === 0 || guard === last) continue
           last = guard
-          this.guardTimes.of(guard, 'check').observe(ms / 1000)
+          guard.observe(ms / 1000)
         }
       },
       events: {
@@ -86,6 +91,16 @@ export class Metering implements Source {
         warning: ({ code }) => this.warnings.add(code),
       },
     }
+  }
+
+  /** By check: looked up once a plan, not once an update. */
+  private timesOf(plan: Plan): readonly Distribution[] {
+    let times = this.planTimes.get(plan)
+    if (times === undefined) {
+      times = plan.checks.map(({ guard }) => this.guardTimes.of(guard, 'check'))
+      this.planTimes.set(plan, times)
+    }
+    return times
   }
 
   private countsOf(kind: string | undefined = 'unknown'): Counts {

@@ -26,9 +26,7 @@ export class Recorder implements StatsRecorder {
   readonly probe: Probe
   private readonly slots: Slot[] = []
   private readonly unwritten = new Set<Slot>()
-  private readonly worker = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) =>
-    part.toString(36),
-  ).join('')
+  private named: string | undefined
   private readonly span: Ms
   private callOff: (() => void) | undefined
   private writing: Promise<void> | undefined
@@ -87,6 +85,14 @@ export class Recorder implements StatsRecorder {
   /** The oldest part that is still within the window. */
   private firstIndex(now: Ms): number {
     return Math.floor(now / this.span) - this.settings.slots + 1
+  }
+
+  /** Who this is, drawn when it is first needed: workers let nobody draw chance while a module is loaded. */
+  private get worker(): string {
+    this.named ??= Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join(
+      '',
+    )
+    return this.named
   }
 
   private slotNow(): Slot {
