@@ -1,6 +1,7 @@
+import fc from 'fast-check'
 import { chatKey } from '../../src/core/subject.js'
 import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/index.js'
-import { dataOf } from '../../src/settings/choice.js'
+import { choiceIn, dataOf } from '../../src/settings/choice.js'
 import { readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { desk, later, says, taps } from '../sentinel-desk.js'
@@ -247,4 +248,32 @@ test('choices lie between the bounds, and their data fits a button', () => {
       }
     }
   }
+})
+
+test('whatever data says, nothing comes of it but what a button offers', () => {
+  const tuning = readSettings({
+    limits: { user: { min: '5/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
+    notices: true,
+  })
+  const offered = new Set(
+    [...tuning.limits.values()]
+      .flatMap((tunable) =>
+        [...tunable.choices, undefined].map((to) => dataOf('sentinel', { kind: 'limit', tunable, to })),
+      )
+      .concat(['sentinel:n:0', 'sentinel:n:1', 'sentinel:x']),
+  )
+  for (const data of offered) {
+    const choice = choiceIn(tuning, data)
+    expect(choice === undefined ? undefined : dataOf('sentinel', choice)).toBe(data)
+  }
+  const near = fc
+    .tuple(fc.constantFrom(...offered), fc.nat(40), fc.string({ maxLength: 3 }), fc.nat(2))
+    .map(([data, at, put, cut]) => data.slice(0, at) + put + data.slice(at + cut))
+  const any = fc.string({ maxLength: 64 }).map((text) => `sentinel:${text}`)
+  fc.assert(
+    fc.property(fc.oneof(near, any, fc.string({ maxLength: 64 })), (data) => {
+      expect(choiceIn(tuning, data) !== undefined).toBe(offered.has(data))
+    }),
+    { numRuns: 1000 },
+  )
 })
