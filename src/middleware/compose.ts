@@ -3,7 +3,7 @@ import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
 import { checkTogether, type Guards } from './guarded.js'
 import type { HouseOptions } from './house.js'
-import { Layer, type OwnHouse } from './layer.js'
+import { Layer, labelOf, type OwnHouse } from './layer.js'
 import { claim } from './place.js'
 import { positioned } from './position.js'
 
@@ -58,9 +58,7 @@ function fused<C extends Context>(
   definitions: readonly GuardDefinition<C>[],
   options: ComposeOptions,
 ): Guard<C> {
-  const label = definitions
-    .map(({ name, label: own }) => (own === undefined ? name : `${name} ${own}`))
-    .join(' + ')
+  const label = labelOf(definitions)
   const { storage, clock, timers } = options
   // Now, and not when the first update comes: in the order of wiring.
   const name = options.name ?? claim(label, storage)

@@ -61,17 +61,18 @@ export class Layer<C extends Context = Context> {
   private made(root: Chain<Context> | undefined): Chain<C> | undefined {
     const house = root?.house ?? this.ownHouse()
     try {
-      const name = this.named()
       const place = this.place?.name
-      if (this.place?.crowded === true) {
+      const many = this.place?.crowded === true
+      if (many) {
         house.warn(
           'handler.many',
-          `More than a thousand handlers are named "${place}". Apply guards to a handler once, where it is registered: a guard that is applied with each update begins to count anew with each.`,
+          `More than a thousand handlers are named "${place}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
         )
       }
+      const name = many ? `${place} ${labelOf(this.definitions)}` : this.named()
       if (root !== undefined) {
         const definitions = this.definitions as unknown as readonly GuardDefinition[]
-        return root.layer(definitions, name, place) as unknown as Chain<C>
+        return root.layer(definitions, name, place, many) as unknown as Chain<C>
       }
       const nobody = new Exemptions({}, undefined)
       return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
@@ -85,4 +86,9 @@ export class Layer<C extends Context = Context> {
     this.house ??= furnish(this.own ?? {})
     return this.house
   }
+}
+
+/** What guards are called together: `throttle 3/1m + debounce leading 1000`. */
+export function labelOf<C extends Context>(definitions: readonly GuardDefinition<C>[]): string {
+  return definitions.map(({ name, label }) => (label === undefined ? name : `${name} ${label}`)).join(' + ')
 }

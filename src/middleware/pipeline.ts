@@ -45,6 +45,7 @@ export class Chain<C extends Context> {
   /** Those that stand in front of single handlers behind this one. */
   private readonly layers = new Set<Chain<Context>>()
   private readonly names = new Names()
+  private readonly shared = new Map<string, Chain<Context>>()
   probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
@@ -107,12 +108,19 @@ export class Chain<C extends Context> {
     return this.prepared.ready()
   }
 
-  /** The guards of a handler behind this sentinel: its house and its people, a plan of their own. */
+  /**
+   * The guards of a handler behind this sentinel: its house and its people, a plan of their own.
+   *
+   * @param many Of very many that are alike: these are one.
+   */
   layer(
     guards: readonly GuardDefinition<Context>[],
     name: string,
     place: string | undefined,
+    many = false,
   ): Chain<Context> {
+    const known = many ? this.shared.get(name) : undefined
+    if (known !== undefined) return known
     const root = this as unknown as Chain<Context>
     const own = `${this.name}/${this.names.take(name, (told) => this.house.warn('handler.name', told))}`
     const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, {
@@ -121,6 +129,7 @@ export class Chain<C extends Context> {
     })
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
+    if (many) this.shared.set(name, layer)
     return layer
   }
 

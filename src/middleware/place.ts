@@ -1,7 +1,7 @@
 /** How many of one name were claimed since wiring began. Names are written in code, so there are few. */
 let claimed = new Map<string, number>()
 const claimedOn = new WeakMap<object, Map<string, number>>()
-/** So many of one name come of guards that are applied while updates are handled: each begins to count anew. */
+/** So many of one name come of guards that are applied while updates are handled: more share one state, and memory stays bounded. */
 const MOST_OF_ONE_NAME = 1000
 
 /**
@@ -67,8 +67,9 @@ export class Place {
   /** Settles the name: the first who knows it is right. */
   settle(base = this.usual()): void {
     if (this.settled !== undefined) return
-    this.settled = claim(base)
-    this.stale = tooMany(this.settled)
+    const name = claim(base)
+    this.stale = tooMany(name)
+    this.settled = this.stale ? base : name
   }
 
   /** Knows what it is called, but not before it is needed. */
@@ -85,7 +86,7 @@ export class Place {
     return this.settled !== undefined
   }
 
-  /** Whether it is one of very many of its name. */
+  /** Whether it is one of very many of its name, so that it has none of its own. */
   get crowded(): boolean {
     return this.stale
   }
