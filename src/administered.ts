@@ -141,7 +141,7 @@ export abstract class Administered {
 
   /**
    * Whether a subject may do something, by its roles everywhere or also in a chat: some role allows it, and none denies it. The
-   * owner and the listed users of `exempt` may do everything. False for what no role allows (told as a warning).
+   * owner and the listed users of `exempt` may do everything. False for what no role allows (a slip is told as a warning).
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
    */

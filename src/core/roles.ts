@@ -183,7 +183,9 @@ export class Roles {
   grantsOf(permission: string): Grants {
     const known = this.answers.get(permission)
     if (known !== undefined) return known
-    const grants = isPermission(permission) ? this.answer(permission) : NOBODY
+    // Whole messages are not remembered.
+    if (!isPermission(permission)) return NOBODY
+    const grants = this.answer(permission)
     if (this.answers.size >= MOST_ANSWERS) this.answers.clear()
     this.answers.set(permission, grants)
     return grants
@@ -192,9 +194,8 @@ export class Roles {
   /** What is wrong with the name of a permission that nobody has; undefined where somebody does. */
   unknownPermission(permission: string, what: string): SentinelError | undefined {
     if (this.grantsOf(permission).allowedTo.length > 0) return undefined
-    const texts = [...this.roles.values()].flatMap(({ allow, deny }) => [...allow, ...deny])
-    const known = [...new Set(texts.map(({ text }) => text))]
-    const meant = nearest(permission, known)
+    const known = this.patterns()
+    const meant = this.meantBy(permission)
     const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
     const list =
       known.length === 0 ? ' No role allows anything.' : ` There are ${known.slice(0, 20).join(', ')}.`
@@ -202,6 +203,16 @@ export class Roles {
       'permission.unknown',
       `${what}: no role allows ${shown(permission)}, so nobody may.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,
     )
+  }
+
+  /** The one that was meant by a name that nobody has, if any is but a slip away. */
+  meantBy(permission: string): string | undefined {
+    return isPermission(permission) ? nearest(permission, this.patterns()) : undefined
+  }
+
+  private patterns(): readonly string[] {
+    const all = [...this.roles.values()].flatMap(({ allow, deny }) => [...allow, ...deny])
+    return [...new Set(all.map(({ text }) => text))]
   }
 
   private answer(permission: string): Grants {

@@ -115,8 +115,8 @@ export class RoleAdministration {
     if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
     const unknown = house.roles.unknownPermission(permission, 'can')
     if (unknown !== undefined) {
-      // The name may come from a user: no reason to throw, but the developer may have misspelt it.
-      if (isPermission(permission)) house.warn('permission.unknown', unknown.message)
+      // The name may come from a user: no reason to throw, nor to log whatever they wrote; but it may be a slip of the developer's.
+      if (house.roles.meantBy(permission) !== undefined) house.warn('permission.unknown', unknown.message)
       return false
     }
     return (await this.heldBy(whom, scope)).some((held) => house.roles.allows(held, permission))
