@@ -95,7 +95,7 @@ async function compare(name: string, bot: Bot, most?: number): Promise<Finding[]
 
 const findings: Finding[] = []
 for (const [name, bot] of rivals) {
-  findings.push(...(await compare(name, bot, name.startsWith('tracing') ? 1.05 : undefined)))
+  findings.push(...(await compare(name, bot, name.startsWith('tracing') ? 1.1 : undefined)))
 }
 trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [nowhere] }))
 findings.push(

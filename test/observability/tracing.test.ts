@@ -7,7 +7,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
-import { sentinel } from '../../src/index.js'
+import { hooks, sentinel } from '../../src/index.js'
 import { tracing } from '../../src/observability/tracing/index.js'
 import { type Desk, desk, joins, later, says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
@@ -146,6 +146,23 @@ test('hooks are spans under the update', async () => {
   await stage.says(7, 'a')
   const hook = named('sentinel.hook counting')
   expect(hook.parentSpanContext?.spanId).toBe(named('sentinel.update').spanContext().spanId)
+})
+
+test('a hook that nobody waits for belongs to its update, with all that it calls', async () => {
+  const stage = desk({})
+  tracing(stage.guard)
+  const audit = hooks.background(async function auditing() {
+    await new Promise((done) => setImmediate(done))
+    trace.getTracer('of the hook').startSpan('own, of the hook').end()
+  })
+  stage.guard.hook('allowed', audit)
+  await stage.says(7, 'a')
+  await until('it ran', () => exporter.getFinishedSpans().some(({ name }) => name === 'own, of the hook'))
+  const own = named('own, of the hook')
+  expect(own.spanContext().traceId).toBe(named('sentinel.update').spanContext().traceId)
+  await until('it ended', () => exporter.getFinishedSpans().some(({ name }) => name.endsWith(' auditing')))
+  const hook = exporter.getFinishedSpans().find(({ name }) => name.endsWith(' auditing'))
+  expect(own.parentSpanContext?.spanId).toBe(hook?.spanContext().spanId)
 })
 
 test('a burst is handled in the trace of its last update, whichever timer runs it, and names the others', async () => {

@@ -1,10 +1,12 @@
+import { SentinelError } from '../../core/errors.js'
+import { shown } from '../../core/show.js'
 import type { StatsReport, StatsSubject } from './contract.js'
 
 /**
  * A report as `text` for people, as `json`, or as `csv`: RFC 4180, a line a number, with the columns `what`, `name`, `detail`,
  * `at_least` and `at_most` (the same for what is counted exactly). It names people: for the owner alone.
  *
- * @throws TypeError for a format that there is not.
+ * @throws SentinelError `option.invalid` for a format that there is not.
  *
  * @example
  * ```ts
@@ -19,7 +21,10 @@ export function formatStats(report: StatsReport, format: 'text' | 'json' | 'csv'
   if (format === 'json') return JSON.stringify(report, null, 2)
   if (format === 'csv') return csv(report)
   if (format === 'text') return text(report)
-  throw new TypeError(`formatStats: "${String(format)}" is no format. Ask for 'text', 'json' or 'csv'.`)
+  throw new SentinelError(
+    'option.invalid',
+    `formatStats: ${shown(format)} is no format. Ask for 'text', 'json' or 'csv'.`,
+  )
 }
 
 function text(report: StatsReport): string {
