@@ -4,6 +4,7 @@
  */
 import { Bot } from 'grammy'
 import { memory, SentinelError, sentinel, throttle } from '../../dist/index.js'
+import { stats } from '../../dist/observability/stats/index.js'
 
 export const SECRET = 'the-secret'
 const ME = {
@@ -213,7 +214,7 @@ export const checks = {
 }
 
 /** Made while this module is loaded, when workers let nobody draw chance, set timers or do I/O. */
-export const early = guarded({ throttle: '3/1m', users: true, stats: true })
+export const early = guarded({ throttle: '3/1m', users: true, stats: stats() })
 
 /** Runs all checks; what failed, and why. */
 export async function run() {

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import fc from 'fast-check'
 import { Digest } from '../../src/core/digest.js'
 
@@ -160,5 +161,15 @@ describe('a keyed digest', () => {
   test('keyed by chance differs from one to the next', () => {
     const digests = Array.from({ length: 100 }, () => Digest.random().hex('hello'))
     expect(new Set(digests).size).toBe(100)
+  })
+
+  test('keyed by chance draws its key when it is first needed, and once', () => {
+    const draw = jest.spyOn(crypto, 'getRandomValues')
+    const digest = Digest.random()
+    // Workers let nobody draw while a module is loaded.
+    expect(draw).not.toHaveBeenCalled()
+    expect(digest.number('hello')).toBe(digest.number('hello'))
+    expect(draw).toHaveBeenCalledTimes(1)
+    draw.mockRestore()
   })
 })

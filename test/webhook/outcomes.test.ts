@@ -298,3 +298,37 @@ describe('answering Telegram with a call', () => {
     expect(at.sent).toEqual(['sendMessage'])
   })
 })
+
+test('a guard that is not in the bot is missed', async () => {
+  const botInfo = { id: 42, is_bot: true, first_name: 'B', username: 'b_bot' } as UserFromGetMe
+  const guard = sentinel()
+  const warnings: string[] = []
+  guard.on('warning', ({ code }) => warnings.push(code))
+  const webhook = guard.webhook(new Bot('42:token', { botInfo }), { secret: SECRET })
+  expect((await webhook.fetch(post(JSON.stringify(says(1, 'hello'))))).status).toBe(200)
+  expect(warnings).toEqual(['webhook.unguarded'])
+})
+
+test('a platform is told what goes on after the answer', async () => {
+  const { opened, open } = gate()
+  const at = stand({ throttle: '1/1h' }, (bot) => bot.use(() => opened), { timeout: '1s' })
+  at.guard.on('warning', () => undefined)
+  const works: Promise<unknown>[] = []
+  const info = { waitUntil: (work: Promise<unknown>) => void works.push(work) }
+  const answer = at.deliver(says(1, 'slow'), info)
+  await until('the handler runs', () => at.reached.length === 1)
+  at.time.advance(1000)
+  expect(await answer).toBe(200)
+  let ended = false
+  void works[0]?.then(() => {
+    ended = true
+  })
+  expect(await at.deliver(says(1, 'refused'), info)).toBe(200)
+  await works[1]
+  // The notice was sent before the platform may end.
+  expect(at.notices).toHaveLength(1)
+  expect(ended).toBe(false)
+  open()
+  await works[0]
+  expect(ended).toBe(true)
+})
