@@ -4,7 +4,7 @@ import { Bot, type BotError, type Context, type SessionFlavor, session, webhookC
 import type { Update } from 'grammy/types'
 import { type SentinelFlavor, type SentinelOptions, sentinel } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../src/telegram/index.js'
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../src/telegram/index.js'
 import { Stage } from './middleware/rig.js'
 import { later, says, tick } from './sentinel-desk.js'
 
@@ -19,10 +19,10 @@ const time = new Stage()
 const ends: (() => Promise<unknown>)[] = []
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = createTelegram()
   account = telegram.createBot({ username: 'ordered_bot' })
   alice = telegram.createUser({ firstName: 'Alice' })
-  bot = new Bot<Order>(account.token, { client: { apiRoot: telegram.apiRoot }, botInfo: account.info })
+  bot = new Bot<Order>(account.token, account.config)
 })
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()

@@ -13,6 +13,7 @@ bot.use((_, next) => {
 bot.chatType('private').on('message', async (ctx) => {
   await ctx.reply('Seen')
 })
+bot.catch(({ message }) => console.error(message))
 process.on('message', () => process.send?.(handled))
 process.on('disconnect', () => process.exit())
 await bot.start({

@@ -15,8 +15,9 @@ export async function starts(times: number): Promise<{ middle: number; slowest: 
 }
 
 /** A test as people write them, from nothing to closed: a bot, a group, a greeting, a ban. */
-export async function typicalTest(times: number): Promise<{ middle: number; late: number }> {
+export async function typicalTest(times: number): Promise<{ middle: number; late: number; busy: number }> {
   const taken: number[] = []
+  const cpu = process.cpuUsage()
   for (let i = 0; i < times; i++) {
     const before = performance.now()
     const telegram = createTelegram()
@@ -37,5 +38,7 @@ export async function typicalTest(times: number): Promise<{ middle: number; late
     taken.push(performance.now() - before)
   }
   taken.sort((a, b) => a - b)
-  return { middle: median(taken), late: taken[Math.floor(taken.length * 0.95)] ?? 0 }
+  const { user, system } = process.cpuUsage(cpu)
+  const busy = (user + system) / 1000 / times
+  return { middle: median(taken), late: taken[Math.floor(taken.length * 0.95)] ?? 0, busy }
 }

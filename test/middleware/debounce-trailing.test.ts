@@ -6,7 +6,7 @@ import { Exemptions } from '../../src/middleware/exemptions.js'
 import { type FailureEvent, furnish } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
 import { throttle } from '../../src/middleware/throttle.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { HandTime } from './debounce-time.js'
 
 type GuardedContext = Context & SentinelFlavor
@@ -23,11 +23,11 @@ let calls: string[]
 let caught: unknown[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = createTelegram()
   account = telegram.createBot({ username: 'guarded_bot' })
   alice = telegram.createUser({ firstName: 'Alice' })
   bob = telegram.createUser({ firstName: 'Bob' })
-  bot = new Bot<GuardedContext>(account.token, { client: { apiRoot: telegram.apiRoot } })
+  bot = new Bot<GuardedContext>(account.token, account.config)
   time = new HandTime()
   calls = []
   caught = []

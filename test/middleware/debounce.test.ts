@@ -4,7 +4,7 @@ import { SentinelError } from '../../src/core/errors.js'
 import { compose } from '../../src/middleware/compose.js'
 import { type DebounceOptions, debounce } from '../../src/middleware/debounce.js'
 import type { Guard } from '../../src/middleware/guard.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { HandTime } from './debounce-time.js'
 
 let telegram: Telegram
@@ -17,7 +17,7 @@ let stop: () => Promise<void>
 let handled: string[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = createTelegram()
   account = telegram.createBot({ username: 'guarded_bot' })
   alice = telegram.createUser({ firstName: 'Alice' })
   bob = telegram.createUser({ firstName: 'Bob' })
@@ -30,7 +30,7 @@ afterEach(async () => {
 })
 
 function guarded(...guards: Guard[]): void {
-  const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
+  const bot = new Bot(account.token, account.config)
   bot.command('menu', (ctx) =>
     ctx.reply('Menu', { reply_markup: new InlineKeyboard().text('Buy', 'buy').text('Sell', 'sell') }),
   )

@@ -51,7 +51,7 @@ function deliveryOf({ needs = NEEDS, wanted = true } = {}): Delivery {
 }
 
 function botOf(delivery: Delivery, of: TelegramBot = account): { bot: Bot; seen: string[] } {
-  const bot = new Bot(of.token, { client: { apiRoot: telegram.apiRoot }, botInfo: of.info })
+  const bot = new Bot(of.token, of.config)
   const seen: string[] = []
   bot.use((ctx: Context, next) => {
     delivery.seen(ctx)

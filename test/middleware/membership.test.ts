@@ -20,8 +20,8 @@ import {
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Marks } from '../../src/storage/storage.js'
 import {
+  createTelegram,
   type Person,
-  startTelegram,
   type Telegram,
   type TelegramBot,
   type TelegramGroup,
@@ -36,7 +36,7 @@ let plaza: TelegramGroup
 const ends: (() => Promise<void>)[] = []
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = createTelegram()
   account = telegram.createBot({ username: 'member_bot' })
   olga = telegram.createUser({ firstName: 'Olga' })
   bob = telegram.createUser({ firstName: 'Bob' })
@@ -51,7 +51,7 @@ afterEach(async () => {
 const KINDS = ['message', 'chat_member', 'my_chat_member', 'chat_join_request'] as const
 
 async function running(prepare: (bot: Bot) => void, of: TelegramBot = account): Promise<Bot> {
-  const bot = new Bot(of.token, { client: { apiRoot: telegram.apiRoot }, botInfo: of.info })
+  const bot = new Bot(of.token, of.config)
   prepare(bot)
   const done = bot.start({ allowed_updates: KINDS })
   ends.push(async () => {

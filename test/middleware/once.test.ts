@@ -117,7 +117,7 @@ describe('once', () => {
     const guard = once()
     on = await rig(guard)
     const account = on.telegram.createBot({ username: 'other_bot' })
-    const other = new Bot(account.token, { client: { apiRoot: on.telegram.apiRoot } })
+    const other = new Bot(account.token, account.config)
     other.use(guard)
     other.use((ctx) => on.reached.push(`other: ${ctx.msg?.text}`))
     await on.bot.init()

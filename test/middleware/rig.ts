@@ -1,7 +1,7 @@
 import { Bot, type Context, type MiddlewareFn, type MiddlewareObj } from 'grammy'
 import type { Timers } from '../../src/core/clock.js'
 import type { SentinelFlavor } from '../../src/middleware/control.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 
 export type GuardedContext = Context & SentinelFlavor
 
@@ -26,9 +26,9 @@ export async function rig(
   guard: MiddlewareFn<GuardedContext> | MiddlewareObj<GuardedContext> | undefined,
   handlers: (bot: Bot<GuardedContext>) => void = () => undefined,
 ): Promise<Rig> {
-  const telegram = await startTelegram()
+  const telegram = createTelegram()
   const account = telegram.createBot({ username: 'guarded_bot', inline: true })
-  const bot = new Bot<GuardedContext>(account.token, { client: { apiRoot: telegram.apiRoot } })
+  const bot = new Bot<GuardedContext>(account.token, account.config)
   const reached: string[] = []
   if (guard !== undefined) bot.use(guard)
   bot.use((ctx, next) => {
