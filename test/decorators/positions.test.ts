@@ -6,6 +6,7 @@ import {
   type Guard,
   memory,
   once,
+  policy,
   rateLimit,
   requirePermission,
   requireRegistered,
@@ -157,6 +158,18 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
       { roles },
     )
     expect(passed).toEqual([false, true])
+  })
+
+  test('policy asks for all that it bundles', async () => {
+    const strict = policy('strict', { throttle: '1/1m' })
+    const { passed, reasons } = await outcomes(
+      strict,
+      position,
+      [nothing, ({ guard }) => guard.grant(ALICE, 'customer'), nothing],
+      { policies: { strict: { throttle: '5/1m', roles: ['customer'] } } },
+    )
+    expect(passed).toEqual([false, true, false])
+    expect(reasons).toEqual(['unregistered', 'limited'])
   })
 
   test('exempt gives back what was charged before it', async () => {
