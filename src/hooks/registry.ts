@@ -19,8 +19,9 @@ export interface HookPlaces {
   listen(point: string, told: (told: unknown) => void): () => void
 }
 
+/** The hooks of one point, as one. Replaced as a whole, so that a run goes on with those it began with. */
 interface Standing {
-  readonly nodes: Node[]
+  all: { readonly kind: 'chain'; readonly nodes: readonly Node[] }
   /** Stops what has been listened to for it. */
   readonly stop: (() => void) | undefined
 }
@@ -46,7 +47,7 @@ export class HookRegistry {
    */
   add(point: string, hook: Hook<never>): () => void {
     checkPoint(point, this.places)
-    const number = this.standing.get(point)?.nodes.length ?? 0
+    const number = this.standing.get(point)?.all.nodes.length ?? 0
     const node = compile(hook, point, `${point}#${number + 1}`)
     if (this.count >= MOST_HOOKS) {
       throw new SentinelError(
@@ -54,17 +55,16 @@ export class HookRegistry {
         `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
       )
     }
-    const { nodes } = this.standAt(point)
-    nodes.push(node)
+    const standing = this.standAt(point)
+    standing.all = { kind: 'chain', nodes: [...standing.all.nodes, node] }
     this.count++
     this.look()
     return () => {
-      const at = nodes.indexOf(node)
-      if (at < 0) return
-      nodes.splice(at, 1)
+      const { nodes } = standing.all
+      if (!nodes.includes(node)) return
+      standing.all = { kind: 'chain', nodes: nodes.filter((other) => other !== node) }
       this.count--
-      const standing = this.standing.get(point)
-      if (nodes.length === 0 && standing?.nodes === nodes) {
+      if (standing.all.nodes.length === 0) {
         standing.stop?.()
         this.standing.delete(point)
       }
@@ -98,10 +98,7 @@ export class HookRegistry {
   decide(point: string, told: unknown, enriched: Record<string, unknown>): MaybePromise<Outcome['veto']> {
     const standing = this.standing.get(point)
     if (standing === undefined) return undefined
-    const outcome = new Occasion(point, told, this.running, enriched).run({
-      kind: 'chain',
-      nodes: [...standing.nodes],
-    })
+    const outcome = new Occasion(point, told, this.running, enriched).run(standing.all)
     return isPromise(outcome) ? outcome.then((late) => late?.veto) : outcome?.veto
   }
 
@@ -124,20 +121,20 @@ export class HookRegistry {
   private standAt(point: string): Standing {
     let standing = this.standing.get(point)
     if (standing === undefined) {
-      const nodes: Node[] = []
       const tells = this.places.telling.includes(point)
-      const stop = tells ? this.places.listen(point, (told) => this.tell(point, nodes, told)) : undefined
-      standing = { nodes, stop }
+      const stop = tells ? this.places.listen(point, (told) => this.tell(point, told)) : undefined
+      standing = { all: { kind: 'chain', nodes: [] }, stop }
       this.standing.set(point, standing)
     }
     return standing
   }
 
   /** Nobody waits for these; what they say decides nothing. */
-  private tell(point: string, nodes: readonly Node[], told: unknown): void {
+  private tell(point: string, told: unknown): void {
+    const all = this.standing.get(point)?.all
+    if (all === undefined) return
     const occasion = new Occasion(point, told, this.running, undefined)
-    const node: Node = { kind: 'chain', nodes: [...nodes] }
-    if (!this.running.aside(`hooks ${point}`, async () => occasion.run(node))) {
+    if (!this.running.aside(`hooks ${point}`, async () => occasion.run(all))) {
       this.running.ran?.(point, point, 0, 'dropped')
     }
   }

@@ -101,18 +101,40 @@ export class Entrance<C extends Context> {
       : this.letIn(taken, facts, ctx, next, decision, identity)
   }
 
-  private async enterHooked(
+  private enterHooked(
     place: Place | undefined,
     facts: Facts,
     ctx: C,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
-  ): Promise<void> {
-    let veto = await this.steps.after(facts, ctx, this.late)
-    if (!this.inner) veto ??= await this.steps.allowed(facts, ctx)
-    if (!this.isStopped(facts, ctx, veto)) return this.letIn(place, facts, ctx, next, decision, identity)
-    return this.stopped(place, facts, ctx, decision, veto)
+  ): MaybePromise<void> {
+    const veto = this.lastHooks(facts, ctx)
+    return isPromise(veto)
+      ? veto.then((late) => this.unlessStopped(late, place, facts, ctx, next, decision, identity))
+      : this.unlessStopped(veto, place, facts, ctx, next, decision, identity)
+  }
+
+  /** Those after the guards, and those that are asked last; synchronously as long as they answer so. */
+  private lastHooks(facts: Facts, ctx: C): MaybePromise<HookVeto | undefined> {
+    const veto = this.steps.after(facts, ctx, this.late)
+    if (this.inner) return veto
+    if (isPromise(veto)) return veto.then((late) => late ?? this.steps.allowed(facts, ctx))
+    return veto ?? this.steps.allowed(facts, ctx)
+  }
+
+  private unlessStopped(
+    veto: HookVeto | undefined,
+    place: Place | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    return this.isStopped(facts, ctx, veto)
+      ? this.stopped(place, facts, ctx, decision, veto)
+      : this.letIn(place, facts, ctx, next, decision, identity)
   }
 
   /** A hook has said no to what was admitted. */

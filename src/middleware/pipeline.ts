@@ -15,7 +15,7 @@ import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
 import { Refusals } from './refusals.js'
 import { Settling } from './settling.js'
-import { Steps } from './steps.js'
+import { type HookVeto, Steps } from './steps.js'
 import { newTally, type Tally } from './tally.js'
 import { Questions } from './wiring.js'
 
@@ -165,11 +165,34 @@ export class Chain<C extends Context> {
    */
 
   /** Hooks first. Whatever they say, observers see the update. */
-  private async runHooked(facts: Facts, ctx: C, next: NextFunction): Promise<void> {
-    const veto = await this.steps.before(facts, ctx)
-    await observe(this.observers, facts, ctx, this.failed)
-    if (this.entrance.isStopped(facts, ctx, veto)) return this.refusals.hooked(facts, ctx, veto)
-    await this.decide(facts, ctx, next)
+  private runHooked(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
+    const veto = this.steps.before(facts, ctx)
+    return isPromise(veto)
+      ? veto.then((late) => this.afterHooks(late, facts, ctx, next))
+      : this.afterHooks(veto, facts, ctx, next)
+  }
+
+  private afterHooks(
+    veto: HookVeto | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+  ): MaybePromise<void> {
+    const observed = observe(this.observers, facts, ctx, this.failed)
+    return isPromise(observed)
+      ? observed.then(() => this.unlessStopped(veto, facts, ctx, next))
+      : this.unlessStopped(veto, facts, ctx, next)
+  }
+
+  private unlessStopped(
+    veto: HookVeto | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+  ): MaybePromise<void> {
+    return this.entrance.isStopped(facts, ctx, veto)
+      ? this.refusals.hooked(facts, ctx, veto)
+      : this.decide(facts, ctx, next)
   }
 
   private async decideLater(
