@@ -159,12 +159,14 @@ export class Personal {
     }
     const gone = [...found.values()].filter(({ name }) => !keepBlock || name !== BLOCKED)
     const kept = [...found.values()].filter(({ name }) => keepBlock && name === BLOCKED)
+    // Where they have marks they have been, so what they used there can be found.
+    const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
     await this.house().forEachBot('users.erase', async (bot) => {
       await this.recorder.forget(bot.id, key)
       for (const each of keys) if (await storage.users.erase(bot.id, each)) profiles++
       await storage.archive?.forget(bot.id, keys)
-      for (const each of [...keys, ...places]) await storage.reset(bot.id, each)
+      for (const each of reset) await storage.reset(bot.id, each)
     })
     const values = await this.belongings.erase(storage, keySubject(key))
     return {

@@ -248,6 +248,17 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
+  test('is erased with what was used of limits in chats where a role was held', async () => {
+    const { guard, handle, reached } = desk({ throttle: { limit: '1/1h', scope: 'member', deny: 'silent' } })
+    await handle(says(ALICE, 'one', { group: true }))
+    await handle(says(ALICE, 'over', { group: true }))
+    await guard.grant(ALICE, 'moderator', { chat: PLAZA })
+    await guard.users.erase(ALICE)
+    await handle(says(ALICE, 'anew', { group: true }))
+    expect(reached).toEqual(['one', 'anew'])
+    await guard.close()
+  })
+
   test('is erased in a storage that cannot be looked through: of the subject itself', async () => {
     const inner = memory()
     const storage = new Proxy(inner, {
