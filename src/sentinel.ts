@@ -26,6 +26,7 @@ import { joined, type Probe } from './middleware/probe.js'
 import { RoleAdministration } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
+import { lastUpdateOf } from './observability/health/last-update.js'
 import type { StatsQuery, StatsRecorder, StatsReport } from './observability/stats/contract.js'
 import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import { OutgoingCalls } from './outgoing/of-sentinel.js'
@@ -74,6 +75,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly delivery: Delivery
   private readonly recorder: ActivityRecorder
   private readonly counting: StatsRecorder | undefined
+  private lastUpdate: ReturnType<typeof lastUpdateOf> | undefined
   private readonly calls = new OutgoingCalls(() => this.house)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
@@ -346,7 +348,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
-    const { storage, background, hooksAside, notices, bots } = this.house
+    const { storage, background, hooksAside, notices, bots, clock } = this.house
+    this.lastUpdate ??= lastUpdateOf(this, clock)
     let health: StorageHealth
     try {
       health = await storage.health()
@@ -359,6 +362,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       storage: health,
       tally: this.tally,
       bots: bots.all().map(({ id }) => id),
+      ...this.lastUpdate(),
       background: { running: background.size, dropped: background.dropped },
       held: Object.fromEntries(this.chain.waiting()),
       unsaid: notices.unsaid,

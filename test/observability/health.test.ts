@@ -61,6 +61,17 @@ class Standing {
   }
 }
 
+test('guard.health() tells of the last update, noted from the first time on that it is asked', async () => {
+  const { guard, says, time } = desk()
+  await says(7, 'a')
+  expect((await guard.health()).lastUpdateAt).toBeUndefined()
+  time.advance(1000)
+  await says(7, 'b')
+  const at = time.now
+  time.advance(1000)
+  expect((await guard.health()).lastUpdateAt).toBe(at)
+})
+
 test('an event loop that is late is not ready, one that stood is not live, and both are forgiven in time', async () => {
   const time = new Standing()
   const probes = health(sentinel(), {

@@ -1,3 +1,4 @@
+import type { Ms } from '../../core/duration.js'
 import type { Tally } from '../../middleware/tally.js'
 import type { OutgoingHealth } from '../../outgoing/outgoing.js'
 import type { StorageHealth } from '../../storage/storage.js'
@@ -22,6 +23,8 @@ export interface SentinelHealth {
   readonly tally: Tally
   /** Ids of the bots it has met. */
   readonly bots: readonly number[]
+  /** When the last update came, in milliseconds since 1970; noted from the first time on that health is asked for. */
+  readonly lastUpdateAt?: Ms
   /** Notices and answers under way, and those given up because too much was. */
   readonly background: { readonly running: number; readonly dropped: number }
   /** Updates that guards hold back, by guard: messages of bursts (`debounce`), those that wait for a place (`concurrency`). */
