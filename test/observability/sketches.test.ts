@@ -62,7 +62,7 @@ describe('heavy hitters, with counters for few', () => {
           if (!seen.has(key)) expect(count).toBeLessThanOrEqual(told.floor)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
@@ -73,7 +73,7 @@ describe('heavy hitters, with counters for few', () => {
         expect(new Map(told.map(({ key, atMost }) => [key, atMost]))).toEqual(exactly(keys))
         expect(told.every(({ atLeast, atMost }) => atLeast === atMost)).toBe(true)
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     )
   })
 
@@ -93,7 +93,7 @@ describe('heavy hitters, with counters for few', () => {
         for (const [key, count] of exactly(all))
           if (count > all.length / counters) expect(seen).toContain(key)
       }),
-      { numRuns: 100 },
+      { numRuns: 40 },
     )
   })
 
@@ -111,7 +111,7 @@ describe('heavy hitters, with counters for few', () => {
           expect(atLeast).toBeLessThanOrEqual(exactly([...before, ...after]).get(key) ?? 0)
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     )
   })
 
@@ -135,7 +135,7 @@ describe('the frequency of keys', () => {
         const told = frequency(keys)
         for (const [key, count] of exactly(keys)) expect(told.estimate(key)).toBeGreaterThanOrEqual(count)
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     )
   })
 
@@ -155,7 +155,7 @@ describe('the frequency of keys', () => {
         merged.merge(Frequency.read(frequency(other).write()) as Frequency)
         expect(merged.write()).toBe(frequency([...one, ...other]).write())
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
     expect(Frequency.read('AAAA')).toBeUndefined()
     expect(Frequency.read(`!${frequency([]).write().slice(1)}`)).toBeUndefined()
@@ -187,7 +187,7 @@ describe('how many are different', () => {
         merged.merge(distinct(one))
         expect(merged.write()).toBe(distinct([...other, ...one]).write())
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     )
     expect(Distinct.read(7)).toBeUndefined()
   })
