@@ -47,7 +47,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   private readonly scopes: Scope<C>[] = []
   private claims = 0
   private readonly claimOf: number[] = []
-  private routes: readonly (readonly Route[])[] = []
+  /** By level of exemption and activity, made when first asked for: most bots see few of them. */
+  private readonly routes: readonly (Route | undefined)[][] = LEVELS.map(() => [])
   private readonly lists = new Map<readonly number[], Map<number, readonly number[]>>()
   private noSubjects: readonly (Key | undefined)[] = []
 
@@ -66,7 +67,6 @@ export class Questions<C extends Context> implements Wiring<C> {
       this.names.push(guard.name)
     }
     this.noSubjects = this.scopes.map(() => undefined)
-    this.routes = LEVELS.map((exempt) => ACTIVITIES.map((activity) => this.routeOf(activity, exempt)))
   }
 
   /** Notes which guards a definition was: those it asked for (of a policy, several), or itself. */
@@ -155,7 +155,7 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   /** Whether what updates of an activity ask is known from their facts alone: no function of a developer's is called. */
   isPlain(activity: Activity, exempt: number): boolean {
-    const route = this.routes[exempt]?.[INDEX_OF[activity]] as Route
+    const route = this.route(activity, exempt)
     return (
       route.asks &&
       route.dynamic.length === 0 &&
@@ -183,7 +183,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     exempt: number,
     failed: (error: unknown, what: string) => void,
   ): Ask | undefined {
-    const route = this.routes[exempt]?.[INDEX_OF[facts.activity]] as Route
+    const route = this.route(facts.activity, exempt)
     if (!route.asks) return undefined
     // Copied rather than grown: a list that grows is given room for more than it needs.
     const subjects = this.noSubjects.slice()
@@ -315,6 +315,17 @@ export class Questions<C extends Context> implements Wiring<C> {
       question.check.slot,
     )
     return 1
+  }
+
+  private route(activity: Activity, exempt: number): Route {
+    const routes = this.routes[exempt] as (Route | undefined)[]
+    const index = INDEX_OF[activity]
+    let route = routes[index]
+    if (route === undefined) {
+      route = this.routeOf(activity, exempt)
+      routes[index] = route
+    }
+    return route
   }
 
   private routeOf(activity: Activity, exempt: number): Route {
