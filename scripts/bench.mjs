@@ -12,7 +12,7 @@ const BENCHES = {
   decorators: 'A policy on a handler',
   storage: 'Redis and Postgres',
   webhook: 'At the door',
-  tracing: 'Metrics and traces',
+  observability: 'Metrics and traces',
   telegram: 'The embedded Telegram',
   mtproto: 'MTProto',
 }

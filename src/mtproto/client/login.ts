@@ -8,8 +8,12 @@ import { MtprotoRefusal } from './caller.js'
  * ```ts
  * import { mtproto, type PersonLogin } from 'grammy-sentinel/mtproto'
  *
- * const ask = async (what: string) => prompt(what) ?? ''
- * const person: PersonLogin = { phone: '+491701234567', code: () => ask('Code?'), password: (hint) => ask(`Password (${hint})?`) }
+ * declare function ask(what: string): Promise<string>
+ * const person: PersonLogin = {
+ *   phone: '+491701234567',
+ *   code: () => ask('The code on your phone?'),
+ *   password: (hint) => ask(`Your password (${hint})?`),
+ * }
  * const profile = await mtproto({ apiId: 12345, apiHash: 'hash' }).logIn(person)
  * ```
  */
