@@ -19,6 +19,8 @@ test('the embedded Telegram knows the core, Node and the types of grammY and the
     /^(?:\.\.\/)+(?:middleware|storage|policies|decorators|users|hooks|outgoing|observability)\//
   for (const name of sources)
     for (const imported of importsOf(name)) {
+      // Loaded on demand, and what it is sent is read by schemas.
+      if (name.startsWith('control') && imported === 'zod') continue
       expect(`${name}: ${imported}`).toMatch(new RegExp(`: ${allowed.source.slice(1)}`))
       expect(imported).not.toMatch(outside)
     }
@@ -27,4 +29,9 @@ test('the embedded Telegram knows the core, Node and the types of grammY and the
 test('the world knows nothing of HTTP nor of the people who play in it', () => {
   for (const name of sources.filter((source) => source.startsWith('world')))
     for (const imported of importsOf(name)) expect(imported).not.toMatch(/node:http|bot-api|people/)
+})
+
+test('the control API is loaded by nobody who does not ask for it', () => {
+  for (const name of sources.filter((source) => !source.startsWith('control')))
+    for (const imported of importsOf(name)) expect(`${name}: ${imported}`).not.toMatch(/\/control\/|: zod$/)
 })
