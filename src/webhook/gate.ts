@@ -13,6 +13,7 @@ import type { Question } from '../middleware/guard.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { UnreadUpdate } from '../middleware/refusals.js'
 import { type Glimpse, glimpse } from './glimpse.js'
+import { Parties } from './parties.js'
 
 /** Offenders remembered in each of two generations. */
 const MOST = 16_384
@@ -32,6 +33,8 @@ export const AWAY = 'away'
  * update is let in, it is parsed after all and goes its way with the decision that was made.
  */
 export class Gate implements Foretelling {
+  private readonly users = new Parties()
+  private readonly chats = new Parties()
   private newer = new Set<Key>()
   private older = new Set<Key>()
   private readonly made = new WeakMap<Update, Decision>()
@@ -60,7 +63,7 @@ export class Gate implements Foretelling {
     const known = chain.house.bots.get(bot)
     const { judge } = chain.prepared
     if (known === undefined || judge === undefined || isWatched(chain)) return undefined
-    const facts = glimpse(text, known.reading)
+    const facts = glimpse(text, known.reading, this.users, this.chats)
     if (facts?.actor === undefined || !this.isSuspect(facts.actor)) return undefined
     // What comes again while it is under way waits for how that ends.
     if (running.has(facts.updateId)) return undefined

@@ -2,6 +2,7 @@ import type { Update, User } from 'grammy/types'
 import { describe, Facts, type Reading, type UpdateKind } from '../core/facts.js'
 import type { SubjectRef } from '../core/subject.js'
 import { JsonScanner, type Name, named } from './json-scanner.js'
+import { Parties, type Party } from './parties.js'
 
 /** Says nothing about who acts or what kind of update it is. */
 const SKIPPED = 0
@@ -63,12 +64,6 @@ const UPDATE_ID = named('update_id')
 const ID = named('id')
 const TYPE = named('type')
 
-/** Somebody, as far as facts go. */
-interface Party {
-  readonly id: number
-  readonly type: string | undefined
-}
-
 /** What a body tells before it is parsed. Whoever asks for more makes it parse, and finds it `doubted`. */
 export class Glimpse extends Facts {
   /** Something was asked for that only the parsed update tells. */
@@ -126,8 +121,13 @@ export class Glimpse extends Facts {
  * itself that the rules look at, never from a nested message. Undefined where in doubt: an unusual kind or field, a name that is
  * escaped or comes twice, anything that is no JSON.
  */
-export function glimpse(text: string, reading: Reading): Glimpse | undefined {
-  const reader = new Reader(text)
+export function glimpse(
+  text: string,
+  reading: Reading,
+  users = new Parties(),
+  chats = new Parties(),
+): Glimpse | undefined {
+  const reader = new Reader(text, users, chats)
   return reader.reads() ? reader.told(reading) : undefined
 }
 
@@ -146,7 +146,11 @@ class Reader {
   private album: string | undefined
   private mayCommand = false
 
-  constructor(text: string) {
+  constructor(
+    text: string,
+    private readonly users: Parties,
+    private readonly chats: Parties,
+  ) {
     this.scanner = new JsonScanner(text)
   }
 
@@ -209,19 +213,19 @@ class Reader {
       case SKIPPED:
         return scanner.value()
       case FROM:
-        this.from = this.party()
+        this.from = this.party(this.users)
         return this.from !== undefined
       case CHAT:
-        this.chat = this.party()
+        this.chat = this.party(this.chats)
         return this.chat !== undefined
       case SENDER_CHAT:
-        this.senderChat = this.party()
+        this.senderChat = this.party(this.chats)
         return this.senderChat !== undefined
       case USER:
-        this.user = this.party()
+        this.user = this.party(this.users)
         return this.user !== undefined
       case ACTOR_CHAT:
-        this.actorChat = this.party()
+        this.actorChat = this.party(this.chats)
         return this.actorChat !== undefined
       case ALBUM:
         this.album = scanner.plainString()
@@ -240,8 +244,12 @@ class Reader {
     return scanner.string()
   }
 
-  private party(): Party | undefined {
+  private party(known: Parties): Party | undefined {
     const { scanner } = this
+    scanner.space()
+    const again = known.again(scanner)
+    if (again !== undefined) return again
+    const from = scanner.at
     if (!scanner.opens()) return undefined
     let id = Number.NaN
     let type: string | undefined
@@ -257,6 +265,9 @@ class Reader {
         if (type === undefined) return undefined
       } else if (!scanner.value()) return undefined
     } while (scanner.comma())
-    return scanner.closes() ? { id, type } : undefined
+    if (!scanner.closes()) return undefined
+    const party = { id, type }
+    known.note(scanner, from, party)
+    return party
   }
 }

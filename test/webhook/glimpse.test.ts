@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { Digest, describe as describeFacts, type Facts, UPDATE_KINDS } from '../../src/index.js'
 import { glimpse } from '../../src/webhook/glimpse.js'
+import { Parties } from '../../src/webhook/parties.js'
 import { mutated, pick, randomOf, updateOf } from '../fuzz-updates.js'
 
+const users = new Parties()
+const chats = new Parties()
 const reading = { username: 'guarded_bot', digest: Digest.random() }
 
 /** What of the facts a decision goes by. */
@@ -27,8 +30,14 @@ const SEEN = [...(['message', 'message', 'edited_message', 'inline_query'] as co
 
 /** Undefined, or equal to what the parser makes of it. Whether it was seen. */
 function compare(text: string): boolean {
-  const seen = glimpse(text, reading)
-  if (seen === undefined) return false
+  const seen = glimpse(text, reading, users, chats)
+  // What is remembered of others before changes nothing.
+  const afresh = glimpse(text, reading)
+  if (seen === undefined) {
+    expect(afresh).toBeUndefined()
+    return false
+  }
+  for (const name of READ) same(name, seen, afresh as Facts)
   // Throws where the text is no JSON: then nothing may be seen in it.
   const real = describeFacts(JSON.parse(text), reading)
   for (const name of READ) same(name, seen, real)
