@@ -125,7 +125,10 @@ const MAKERS: Readonly<Record<UpdateKind, (random: Random) => Tree>> = {
     chat: somewhere(random, someone(random)),
     message_id: 1,
     date: 1,
-    ...pick<Tree>(random, [{ user: someone(random) }, { actor_chat: { id: -1001000000001, type: 'supergroup' } }]),
+    ...pick<Tree>(random, [
+      { user: someone(random) },
+      { actor_chat: { id: -1001000000001, type: 'supergroup' } },
+    ]),
     old_reaction: [],
     new_reaction: [{ type: 'emoji', emoji: '👍' }],
   }),
