@@ -1,5 +1,6 @@
 // Looks at the built site in a real Chromium: every page comes up without an error, every link within it leads somewhere, the search finds
 // what is there. Arguments: the folder of the site, the folder for screenshots.
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
@@ -108,10 +109,19 @@ async function searchFor(page, words, expected) {
 
 function chromiumPath() {
   const known = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
-  const path = process.env.CHROMIUM ?? known.find((each) => existsSync(each))
-  if (path === undefined)
+  const find = () => process.env.CHROMIUM ?? known.find((each) => existsSync(each))
+  if (find() === undefined && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    console.log('installing chromium')
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    const apt = (...args) => execFileSync('apt-get', args, { env, stdio: 'ignore', timeout: 10 * 60_000 })
+    apt('-q', 'update')
+    apt('-qy', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', 'install', 'chromium')
+  }
+  const path = find()
+  if (path === undefined) {
     throw new Error(
       'There is no Chromium. Install it (apt-get install chromium), or set CHROMIUM to its path.',
     )
+  }
   return path
 }

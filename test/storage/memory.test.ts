@@ -251,8 +251,9 @@ describe('memory is bounded', () => {
   })
 
   test('a million subjects grow without a pause, at no more than 64 bytes each', async () => {
-    const slowest: number[] = []
-    for (let attempt = 0; attempt < 2; attempt++) {
+    // A pause of ours comes every time; one of the collector, or of a machine that does something else, does not.
+    let shortest = Number.POSITIVE_INFINITY
+    for (let attempt = 0; attempt < 4 && shortest >= 50; attempt++) {
       const storage = memory({ maxSubjects: 1_000_000, clock: () => START })
       const judge = await storage.prepare(chain)
       const before = process.memoryUsage().arrayBuffers
@@ -263,16 +264,15 @@ describe('memory is bounded', () => {
         judge.evaluate(ask, START)
         longest = Math.max(longest, performance.now() - start)
       }
-      slowest.push(longest)
+      shortest = Math.min(shortest, longest)
       const { bytes = Number.NaN, tracked } = await storage.health()
       expect(tracked).toBe(1_000_000)
       expect(bytes / 1_000_000).toBeLessThanOrEqual(64)
       expect((process.memoryUsage().arrayBuffers - before) / 1_000_000).toBeLessThanOrEqual(64)
       await storage.close()
     }
-    // The quicker of two tells our own work from that of the collector and of neighbours.
-    expect(Math.min(...slowest)).toBeLessThan(50)
-  }, 60_000)
+    expect(shortest).toBeLessThan(50)
+  }, 120_000)
 
   test('claims on random sequence numbers are held in two thousand chunks at most', () => {
     const claims = new SequenceClaims(86_400_000, 1000, 10_000, new Moment())
