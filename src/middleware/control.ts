@@ -115,9 +115,11 @@ export class SentinelControl {
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
   }
 
-  /** What is left of a limit, by its name (`user`, `inline` …), in units of cost; undefined if it was not asked. */
+  /** What is left of a limit, by its name (`user`, `inline` …), in whole units of cost; undefined if it was not asked. */
   remaining(limit: string): number | undefined {
-    return this.limits.find(({ name }) => name === limit)?.remaining
+    const left = this.limits.find(({ name }) => name === limit)?.remaining
+    // A bucket refills all the time, and nobody sends a third of a message; what costs a fraction finds it in `limits`.
+    return left === undefined ? undefined : Math.floor(left + 1e-6)
   }
 
   /** Gives back what this update was charged: all of it, or that of one limit. Once; never more than was charged. */

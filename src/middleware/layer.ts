@@ -22,6 +22,8 @@ export class Layer<C extends Context = Context> {
   /** By sentinel: two bots may share a handler. */
   private readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
   private alone: Chain<C> | undefined
+  /** Sentinels behind which these guards do not fit: that is told once. */
+  private readonly unfit = new WeakSet<object>()
   private house: House | undefined
 
   /**
@@ -47,6 +49,7 @@ export class Layer<C extends Context = Context> {
   }
 
   private chainBehind(root: Chain<Context> | undefined): Chain<C> | undefined {
+    if (this.unfit.has(root ?? this)) return undefined
     const known = root === undefined ? this.alone : this.behind.get(root)
     const chain = known ?? this.made(root)
     if (chain === undefined) return undefined
@@ -77,6 +80,7 @@ export class Layer<C extends Context = Context> {
       const nobody = new Exemptions({}, undefined)
       return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
     } catch (error) {
+      this.unfit.add(root ?? this)
       house.events.tell('error', { error, during: 'wiring' })
       return undefined
     }
