@@ -16,6 +16,7 @@ import type { Opened } from './mtcute.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
 import { Refetching } from './refetch.js'
+import type { SessionLease } from './session-lease.js'
 import { type MtprotoCounts, Traffic } from './traffic.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
@@ -230,16 +231,7 @@ export class MtprotoClient {
   async #open(): Promise<Caller> {
     const parts = await load()
     const { name, encryptionKeys, botToken, session, apiId, apiHash } = this.#options
-    const lease = new parts.SessionLease(this.#storage, name, {
-      clock: systemClock,
-      timers: quietTimers,
-      onLost: (error) => {
-        this.#failed(error)
-        void this.close()
-      },
-    })
-    await lease.take(LEASE_PATIENCE)
-    this.#endLease = () => lease.end()
+    await this.#takeSession(parts.SessionLease)
     const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
     const opened = parts.newClient({
       options: this.#options,
@@ -262,9 +254,24 @@ export class MtprotoClient {
       return new Caller(client)
     } catch (error) {
       await client.destroy()
-      await lease.end()
+      await this.#endLease?.()
       throw error
     }
+  }
+
+  async #takeSession(Lease: typeof SessionLease): Promise<void> {
+    // A memory of our own nobody else can use.
+    if (this.#options.storage === undefined) return
+    const lease = new Lease(this.#storage, this.#options.name, {
+      clock: systemClock,
+      timers: quietTimers,
+      onLost: (error) => {
+        this.#failed(error)
+        void this.close()
+      },
+    })
+    await lease.take(LEASE_PATIENCE)
+    this.#endLease = () => lease.end()
   }
 
   #failed(error: unknown): void {

@@ -37,22 +37,24 @@ export function igeDecrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): U
  * d[i] = c[i] ^ p[i-1] that is d[i] = E((p[i] ^ p[i-2]) ^ d[i-1]): CBC over p[i] ^ p[i-2].
  */
 export function encryptByCbc(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
-  // The block before the first, then the data.
-  const plain = new Int32Array((16 + data.byteLength) / 4)
-  const bytes = new Uint8Array(plain.buffer)
-  bytes.set(iv.subarray(16, 32))
-  bytes.set(data, 16)
-  const chained = plain.slice(4)
-  // The first block has no second one before it.
-  for (let i = 4; i < chained.length; i++) chained[i] = (chained[i] as number) ^ (plain[i - 4] as number)
+  const plain = wordsOf(data)
+  const before = wordsOf(iv)
+  const chained = new Int32Array(plain.length)
+  // The first block has no second one before it, the second has the one that the vector gives.
+  for (let i = 0; i < 4; i++) chained[i] = plain[i] as number
+  for (let i = 4; i < 8 && i < plain.length; i++) chained[i] = (plain[i] as number) ^ (before[i] as number)
+  for (let i = 8; i < plain.length; i++) chained[i] = (plain[i] as number) ^ (plain[i - 8] as number)
   const cipher = createCipheriv('aes-256-cbc', key, iv.subarray(0, 16)).setAutoPadding(false)
   const out = cipher.update(new Uint8Array(chained.buffer))
   cipher.final()
-  if (out.byteOffset % 4 !== 0) {
-    for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) ^ (bytes[i] as number)
-    return out
-  }
-  const words = new Int32Array(out.buffer, out.byteOffset, out.length / 4)
-  for (let i = 0; i < words.length; i++) words[i] = (words[i] as number) ^ (plain[i] as number)
-  return out
+  const words = wordsOf(out)
+  for (let i = 0; i < 4; i++) words[i] = (words[i] as number) ^ (before[i + 4] as number)
+  for (let i = 4; i < words.length; i++) words[i] = (words[i] as number) ^ (plain[i - 4] as number)
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+}
+
+/** The same bytes four at a time; a copy where they lie across words. */
+function wordsOf(bytes: Uint8Array): Int32Array {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
+  return new Int32Array(buffer, byteOffset, byteLength / 4)
 }
