@@ -2,17 +2,9 @@
 // own, which is installed here when its lock file has changed. A name or two run only the suites whose names contain one:
 // npm run interop -- deno workerd
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import {
-  accessSync,
-  constants,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { installed } from './installed.mjs'
 import { node, root } from './run.mjs'
 
 const folder = join(root, 'interop')
@@ -24,7 +16,7 @@ if (!existsSync(join(root, 'dist', 'index.js'))) {
   const code = await node([join(root, 'scripts', 'build.mjs')])
   if (code !== 0) process.exit(code)
 }
-await install()
+await installed('interop')
 
 const node22 = binary('node22', 'node22-linux-x64/bin/node', 'node22-linux-arm64/bin/node', 'node22/bin/node')
 const node24 = binary('node24', 'node24-linux-x64/bin/node', 'node24-linux-arm64/bin/node', 'node24/bin/node')
@@ -68,24 +60,6 @@ console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
 process.exitCode = failed > 0 ? 1 : 0
 
 /** Scripts of packages are not run: what they would fetch or move is here by other means. */
-async function install() {
-  const stamp = join(modules, '.installed')
-  const lock = createHash('sha256')
-    .update(readFileSync(join(folder, 'package-lock.json')))
-    .digest('hex')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
-  console.log('installing interop/ (the first time, or its lock file has changed)')
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  const cli = process.env.npm_execpath
-  const [program, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
-  const { code, output } = await execute(program, [...first, ...args], 10 * 60_000)
-  if (code !== 0) {
-    console.error(`npm ci in interop/ failed:\n${output}`)
-    process.exit(1)
-  }
-  writeFileSync(stamp, lock)
-}
-
 /** The first of some files that is there and may be run. */
 function binary(_name, ...candidates) {
   for (const candidate of candidates) {

@@ -290,8 +290,7 @@ export class RawClient {
     const { messageId, seqNo, body } = opened
     const reader = new TlReader(schema, body)
     if (reader.peek() !== RPC_RESULT) {
-      const object = reader.peek() === 0xae500895 ? { _: 'mt_future_salts' } : reader.object()
-      this.came.push({ messageId, seqNo, object })
+      this.came.push({ messageId, seqNo, object: reader.object() })
       return
     }
     reader.uint()

@@ -173,7 +173,11 @@ describe('a session', () => {
   test('gives salts to come', async () => {
     const made = await known()
     made.send({ _: 'mt_get_future_salts', num: 4 })
-    await made.until((each) => each.object._ === 'mt_future_salts')
+    const { object } = await made.until((each) => each.object._ === 'mt_future_salts')
+    const salts = object.salts as readonly TlObject[]
+    expect(salts).toHaveLength(4)
+    expect(salts[0]?.salt).toBe(made.salt)
+    for (let nth = 1; nth < 4; nth++) expect(salts[nth]?.valid_since).toBe(salts[nth - 1]?.valid_until)
   })
 
   test('says what was not acknowledged again on the next connection', async () => {

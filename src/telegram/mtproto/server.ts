@@ -15,7 +15,7 @@ import { Rpc } from './rpc.js'
 import { Session } from './session.js'
 
 /** Clients that connect and say nothing. */
-const SILENT_FOR: Ms = 60_000
+const SILENT_FOR: Ms = 300_000
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
 
@@ -127,7 +127,7 @@ export class MtprotoServer {
   #accept(socket: Socket): void {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
-    socket.setTimeout(SILENT_FOR * 5, () => socket.destroy())
+    socket.setTimeout(SILENT_FOR, () => socket.destroy())
     new Connection(this, socket)
   }
 }

@@ -13,7 +13,6 @@ import { gunzip, TlReader } from '../../mtproto/protocol/tl/reader.js'
 import { encodeObject, TlWriter } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
 import { type BadMessage, badIdOf, SeenIds } from './message-ids.js'
-import { RpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
 
 /** A container holds 1020 messages at most, and so do we (https://core.telegram.org/mtproto/service_messages#containers). */
@@ -220,22 +219,17 @@ export class Session {
     }
   }
 
-  /** mtcute's writer and ours alike know no bare vector of this one. */
   #salts(id: bigint, count: number): void {
     const now = this.server.now()
     const salts = this.key.salts(now, Math.max(1, Math.min(64, count)))
-    const writer = new TlWriter(this.server.schema)
-      .uint(0xae500895)
-      .long(id)
-      .uint(Math.floor(now / 1000))
-    writer.uint(salts.length)
-    for (const { since, until, value } of salts) {
-      writer
-        .uint(Math.floor(since / 1000))
-        .uint(Math.floor(until / 1000))
-        .long(value)
-    }
-    this.#send(writer.result(), false, true)
+    const described = salts.map(({ since, until, value }) => ({
+      _: 'mt_future_salt',
+      valid_since: Math.floor(since / 1000),
+      valid_until: Math.floor(until / 1000),
+      salt: value,
+    }))
+    const about = { req_msg_id: id, now: Math.floor(now / 1000) }
+    this.#reply({ _: 'mt_future_salts', ...about, salts: described }, false)
   }
 
   /** 1: too old to know. 2: never came. 4: came (https://core.telegram.org/mtproto/service_messages_about_messages). */
@@ -309,11 +303,6 @@ export class Session {
 
 export function rpcError(code: number, message: string): TlObject {
   return { _: 'mt_rpc_error', error_code: code, error_message: message }
-}
-
-export function resultOf(error: unknown): TlObject {
-  if (error instanceof RpcError) return rpcError(error.code, error.message)
-  throw error
 }
 
 function forgetFirst(map: Map<bigint, unknown>): void {
