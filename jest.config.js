@@ -5,6 +5,8 @@ export default {
   testMatch: ['**/*.test.ts'],
   globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
+  // For tests that hang. What judges by time says its own, so that a machine that stood still for seconds fails nothing.
+  testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],
   // Sources import each other as `./x.js`, the name they have once built.
   moduleNameMapper: {

@@ -38,7 +38,7 @@ beforeAll(async () => {
   const args = ['--expose-gc', '--max-semi-space-size=128', 'test/allocations.mjs', bundle]
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 100_000 })
   found = JSON.parse(stdout)
-}, 120_000)
+})
 afterAll(() => rm(FOLDER, { recursive: true, force: true }))
 
 describe('in memory, before the verdict', () => {

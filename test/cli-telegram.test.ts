@@ -92,14 +92,14 @@ test('serves a world to a bot in another process, and a control API to whoever t
   expect(await ask('GET', '/clock')).toEqual(before)
   await ended(parrot, 'SIGKILL')
   expect(await ended(child, 'SIGTERM')).toBe(0)
-}, 30_000)
+})
 
 test('tells people where it is, and ends when interrupted', async () => {
   const { child, said } = await serves('--bot', 'shop_bot')
   expect(said).toMatch(/^Bot API: {2}http:\/\/127\.0\.0\.1:\d+ \(its document: \S+\/openapi\.json\)\n/)
   expect(said).toMatch(/^Control: {2}http:\/\/127\.0\.0\.1:\d+\/control /m)
   expect(await ended(child, 'SIGINT')).toBe(0)
-}, 30_000)
+})
 
 test.each<[string[], RegExp]>([
   [['--port', 'http'], /^--port takes a number/],
@@ -125,4 +125,4 @@ test('a port that is taken is told', async () => {
   expect(code).toBe(1)
   expect(err).toBe(`Cannot listen on 127.0.0.1, port ${port}: EADDRINUSE. Try another --port.\n`)
   await new Promise((done) => server.close(done))
-}, 30_000)
+})

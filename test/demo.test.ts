@@ -100,7 +100,7 @@ beforeAll(async () => {
       SENTINEL__THROTTLE: '5/1m',
     }),
   }
-}, 60_000)
+})
 
 describe('the cast', () => {
   test('is treated as its roles demand, and every verdict is told on a line', () => {
@@ -124,7 +124,7 @@ describe('the cast', () => {
     for (const said of ['“одно”', '“vip is no command here”', '“red”']) expect(given.out).toContain(said)
     expect(given.out).not.toContain('\u001b')
     if (casts.shared !== undefined) expectRightlyTreated(await casts.shared)
-  }, 60_000)
+  })
 
   const wrongOf = ({ out }: Ended): string[] => marksOf(out).filter((line) => line.startsWith('✘ '))
 
@@ -134,14 +134,14 @@ describe('the cast', () => {
     expect(wrongOf({ code, out, err: '', seconds })).toHaveLength(1)
     expect(out).toContain('Not treated as the role demands: Felix (flooder).')
     expect(seconds).toBeLessThan(30)
-  }, 60_000)
+  })
 
   test('is not rightly treated without the other guards, and by too small a limit', async () => {
     const ended = await casts.open
     expect(ended.code).toBe(1)
     expect(wrongOf(ended)).toHaveLength(ACTORS.length)
     expect(ended.seconds).toBeLessThan(30)
-  }, 60_000)
+  })
 })
 
 describe('a recording', () => {
@@ -181,7 +181,7 @@ describe('a recording', () => {
     expect(out).toContain('passed 10, stopped 3: throttle.limited 2, once.duplicate 1')
     expect(out).toContain('fed 13 of 13 lines')
     expect(code).toBe(0)
-  }, 30_000)
+  })
 
   test('is played as far as it can be: broken lines are told by number', async () => {
     const lines = [
@@ -195,7 +195,7 @@ describe('a recording', () => {
     expect(out.match(/^! line \d+/gm)).toEqual(['! line 2', '! line 3', '! line 4'])
     expect(out).toContain('fed 2 of 5 lines')
     expect(code).toBe(1)
-  }, 30_000)
+  })
 })
 
 describe('the command line', () => {
@@ -222,7 +222,7 @@ describe('the command line', () => {
     const { code, err } = await run([COMPILED], { SENTINEL__THROTLE: '1/1m' })
     expect(err).toContain('SENTINEL__THROTLE')
     expect(code).toBe(2)
-  }, 30_000)
+  })
 })
 
 describe('on a Telegram with a token', () => {
@@ -267,7 +267,7 @@ describe('on a Telegram with a token', () => {
     } finally {
       await telegram.close()
     }
-  }, 30_000)
+  })
 
   test.each(['wrong-secret', '5:wrong-secret', `${TOKEN} `, `${TOKEN}!`])(
     'does not begin with %j for a token',
@@ -288,7 +288,7 @@ describe('on a Telegram with a token', () => {
     expect(out).toContain('The bot could not go on: it was not reached in 3 tries')
     expect(`${out}${err}`).not.toContain('wrong-secret')
     expect(code).toBe(1)
-  }, 30_000)
+  })
 
   test('ends when asked while Telegram is out of reach', async () => {
     const { child, ended } = start([COMPILED], nowhere)
@@ -297,5 +297,5 @@ describe('on a Telegram with a token', () => {
     const { code, out, err } = await ended
     expect(`${out}${err}`).not.toContain('wrong-secret')
     expect(code).toBe(0)
-  }, 30_000)
+  })
 })

@@ -12,7 +12,7 @@ let admin: Redis
 beforeAll(async () => {
   server = await startRedis()
   admin = new Redis(server.url)
-}, 30_000)
+})
 afterAll(async () => {
   admin.disconnect()
   await server.stop()
@@ -57,7 +57,7 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
   expect(guarded.all - plain.all).toBeLessThanOrEqual(2 + 2 * 8)
   await stand.guard.close()
   await storage.close()
-}, 30_000)
+})
 
 test('a refusal by the sentinel costs its one, and one of the handler both', async () => {
   const storage = redis(server.url, { prefix: freshName() })
@@ -75,4 +75,4 @@ test('a refusal by the sentinel costs its one, and one of the handler both', asy
   expect([refused.evalsha - before.evalsha, blocked.evalsha - refused.evalsha]).toEqual([2, 1])
   await stand.guard.close()
   await storage.close()
-}, 30_000)
+})

@@ -52,7 +52,7 @@ describe('the public surface', () => {
     const problems = await compileSnippets([...checked, planted], '.cache/snippets')
     expect(problems.filter((problem) => !problem.startsWith('planted.md'))).toEqual([])
     expect(problems).toEqual([expect.stringMatching(/^planted\.md:7 \(block at line 7\): TS2322: /)])
-  }, 60_000)
+  })
 })
 
 describe('the check of docstrings', () => {

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -13,7 +12,6 @@ import {
 import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
 
 // The protocol is loaded by whoever comes first, and a key is drawn.
-jest.setTimeout(30_000)
 
 let telegram: Telegram
 let face: TelegramMtproto

@@ -1,11 +1,9 @@
-import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
 import { startTelegram, type Telegram } from '../../src/telegram/index.js'
 import { randomOf } from '../fuzz-updates.js'
 
 // Lost updates are missed when the next one comes, or after half a second: this takes its time.
-jest.setTimeout(120_000)
 
 const MESSAGES = Number(process.env.UPDATES ?? 3000)
 

@@ -163,7 +163,7 @@ test('Redis goes and comes back: not ready, and ready again', async () => {
   await guard.close()
   await storage.close()
   await server.stop()
-}, 60_000)
+})
 
 test('load balancers ask by node:http and fetch', async () => {
   const { stage, probes } = watched(

@@ -192,7 +192,7 @@ test('calls to Redis, and what shares them', async () => {
   expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'storage' })).toBe(0)
   await stage.guard.close()
   await storage.close()
-}, 30_000)
+})
 
 test('labels are bounded, and hold no id', async () => {
   const stage = desk({ throttle: false })
@@ -317,7 +317,7 @@ describe('the scrape', () => {
     })
     expect([stdout, stderr, status]).toEqual(['', '', 0])
     await stage.guard.close()
-  }, 120_000)
+  })
 })
 
 describe('the parser of the tests', () => {

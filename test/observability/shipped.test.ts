@@ -155,7 +155,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
         ),
         () => storage.close(),
       )
-    }, 120_000)
+    })
 
     afterAll(async () => {
       for (const close of closing) await close()
@@ -199,7 +199,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
           cause: error,
         })
       })
-    }, 60_000)
+    })
 
     test('the variables find the job and the sentinels', async () => {
       const metric = templating.list.find(({ name }) => name === 'sentinel')?.query

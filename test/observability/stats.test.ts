@@ -143,7 +143,7 @@ describe.each(STORAGES)('workers that share %s', (_, open) => {
     expect(await first.guard.stats({ workers: 'this' })).toMatchObject({ workers: 1, updates: 3 })
     await first.guard.close()
     await Promise.all([one.close(), other.close()])
-  }, 60_000)
+  })
 })
 
 test('what a storage does not take is told and written later', async () => {

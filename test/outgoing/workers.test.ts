@@ -10,7 +10,7 @@ let storages: Storage[]
 
 beforeAll(async () => {
   url = await sharedRedis()
-}, 30_000)
+})
 beforeEach(async () => {
   on = await office({}, false, 8)
   storages = []

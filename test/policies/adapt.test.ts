@@ -262,7 +262,7 @@ describe('a limit that adapts', () => {
       }),
       { numRuns: 40 },
     )
-  }, 30_000)
+  })
 })
 
 describe('what is no adaptation', () => {

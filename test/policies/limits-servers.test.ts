@@ -23,14 +23,14 @@ beforeAll(async () => {
   server = await startRedis()
   admin = new Redis(server.url)
   pool = new Pool({ connectionString: await sharedPostgres(), max: 1 })
-}, 30_000)
+})
 
 afterAll(async () => {
   for (const schema of schemas) await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
   await pool.end()
   admin.disconnect()
   await server.stop()
-}, 30_000)
+})
 
 afterEach(async () => {
   for (const { guard } of desks.splice(0)) {
@@ -94,7 +94,7 @@ describe.each(['redis', 'postgres'] as const)('limits that one worker changes, o
     expect([await passed(other), await passed(other, true)]).toEqual([3, 3])
     expect(await one.guard.limits.remove([ALICE, { role: 'vip' }])).toBe(2)
     await until('the role is out of it', async () => (await passed(other)) === 4)
-  }, 40_000)
+  })
 
   test('cost no round trip more', async () => {
     const [one, other] = await workers(kind)
@@ -125,5 +125,5 @@ describe.each(['redis', 'postgres'] as const)('limits that one worker changes, o
     await one.guard.limits.set(ALICE, 'user', '60/1h')
     expect(await passed(other, true)).toBe(12)
     await oneEach()
-  }, 40_000)
+  })
 })

@@ -1,11 +1,9 @@
-import { jest } from '@jest/globals'
 import { Cluster, Redis } from 'ioredis'
 import { type RedisCluster, startCluster } from './cluster.js'
 import { freshName, sharedCluster } from './shared.js'
 import { until } from './until.js'
 
 /** Nodes agree by gossip, which takes seconds on a busy machine. */
-jest.setTimeout(30_000)
 
 const opened: { stop(): Promise<void> }[] = []
 afterEach(async () => {

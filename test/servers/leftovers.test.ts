@@ -5,11 +5,9 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { jest } from '@jest/globals'
 import { until } from './until.js'
 
 /** A whole run of jest is started in each test. */
-jest.setTimeout(60_000)
 
 interface Report {
   readonly urls: readonly string[]
@@ -66,7 +64,7 @@ function start(suites: string, env: Record<string, string>): void {
 
 async function reportOf(suite: string): Promise<Report> {
   const file = join(folder, `report.${suite}`)
-  await until(`the suite "${suite}" has its servers:\n${output}`, () => existsSync(file), 30_000)
+  await until(`the suite "${suite}" has its servers:\n${output}`, () => existsSync(file))
   await until('it is written', () => readFileSync(file, 'utf8').endsWith('}'))
   return JSON.parse(readFileSync(file, 'utf8')) as Report
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  within = 15_000,
+  within = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + within
   while (!(await holds())) {

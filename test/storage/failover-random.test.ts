@@ -101,4 +101,4 @@ test('two storages, of which one fails at a time', async () => {
     }),
     { numRuns: Number(process.env.FAULT_RUNS ?? 40) },
   )
-}, 120_000)
+})

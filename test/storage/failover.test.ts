@@ -60,7 +60,7 @@ describe('of two that are well', () => {
     },
     schedules: 50,
   }
-  for (const { name, run } of storageConformance(trial)) test(name, run, 60_000)
+  for (const { name, run } of storageConformance(trial)) test(name, run)
 
   test('the first decides, and both have the marks', async () => {
     const { judgeOf, storage, first, second } = pair()

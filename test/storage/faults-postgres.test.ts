@@ -16,7 +16,7 @@ afterEach(clearStands)
 let server: PostgresServer
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+})
 afterAll(async () => server.stop())
 
 let schemas = 0
@@ -66,7 +66,7 @@ test('killed, blocked somebody meanwhile, and started again', async () => {
   await written.close()
   await inTime(standing)
   await standing.storage.close()
-}, 60_000)
+})
 
 test('stopped, so that it hangs, and let go on', async () => {
   const standing = await stand(postgres(server.url, { schema: fresh() }))
@@ -82,7 +82,7 @@ test('stopped, so that it hangs, and let go on', async () => {
   expect(await passes(standing.judge, BLOCKED)).toBe(false)
   await inTime(standing)
   await standing.storage.close()
-}, 60_000)
+})
 
 test('behind a network that delays, swallows and cuts', async () => {
   const proxy = await startProxy(server.port)
@@ -110,7 +110,7 @@ test('behind a network that delays, swallows and cuts', async () => {
   } finally {
     await proxy.stop()
   }
-}, 60_000)
+})
 
 test('its sessions ended again and again, no connections pile up', async () => {
   const standing = await stand(postgres(server.url, { schema: fresh() }))
@@ -136,4 +136,4 @@ test('its sessions ended again and again, no connections pile up', async () => {
   await inTime(standing)
   await standing.storage.close()
   await until('its connections are gone', async () => (await connections()) === 0)
-}, 60_000)
+})

@@ -40,7 +40,7 @@ test('killed under load, and started again: nothing is thrown, all is in time, l
   } finally {
     await server.stop()
   }
-}, 60_000)
+})
 
 test('killed, and started again with nothing: one more burst at most, and what was blocked meanwhile is', async () => {
   const server = await startRedis()
@@ -66,7 +66,7 @@ test('killed, and started again with nothing: one more burst at most, and what w
   } finally {
     await server.stop()
   }
-}, 60_000)
+})
 
 test('stopped, so that it hangs, and let go on', async () => {
   const server = await startRedis()
@@ -85,7 +85,7 @@ test('stopped, so that it hangs, and let go on', async () => {
     server.resume()
     await server.stop()
   }
-}, 60_000)
+})
 
 test('stopped for longer than its connections live', async () => {
   const server = await startRedis()
@@ -103,7 +103,7 @@ test('stopped for longer than its connections live', async () => {
     server.resume()
     await server.stop()
   }
-}, 60_000)
+})
 
 test('behind a network that delays, swallows, cuts and closes by halves', async () => {
   const server = await startRedis()
@@ -148,7 +148,7 @@ test('behind a network that delays, swallows, cuts and closes by halves', async 
     await proxy.stop()
     await server.stop()
   }
-}, 60_000)
+})
 
 test('its memory full, it says so, and is down until there is room', async () => {
   const server = await startRedis()
@@ -171,7 +171,7 @@ test('its memory full, it says so, and is down until there is room', async () =>
     admin.disconnect()
     await server.stop()
   }
-}, 60_000)
+})
 
 test('made a replica that only reads, it is down until it is a master again', async () => {
   const [server, other] = await Promise.all([startRedis(), startRedis()])
@@ -191,7 +191,7 @@ test('made a replica that only reads, it is down until it is a master again', as
     admin.disconnect()
     await Promise.all([server.stop(), other.stop()])
   }
-}, 60_000)
+})
 
 test('a node of a cluster killed: the same, until its replica stands in', async () => {
   const cluster = await startCluster({ replicas: 1 })
@@ -209,7 +209,7 @@ test('a node of a cluster killed: the same, until its replica stands in', async 
   } finally {
     await cluster.stop()
   }
-}, 60_000)
+})
 
 test('with another one to fail over to: blocks can be made all the while, and the first is used again with them', async () => {
   const [first, second] = await Promise.all([startRedis({ appendOnly: true }), startRedis()])
@@ -244,7 +244,7 @@ test('with another one to fail over to: blocks can be made all the while, and th
   } finally {
     await Promise.all([first.stop(), second.stop()])
   }
-}, 60_000)
+})
 
 test('in front of a bot: every update gets its verdict, and nothing reaches the bot', async () => {
   const server = await startRedis({ appendOnly: true })
@@ -293,7 +293,7 @@ test('in front of a bot: every update gets its verdict, and nothing reaches the 
     await storage.close()
     await server.stop()
   }
-}, 60_000)
+})
 
 test('lost and found again and again, nothing piles up: no connections, no listeners, no memory', async () => {
   const server = await startRedis()
@@ -351,7 +351,7 @@ test('lost and found again and again, nothing piles up: no connections, no liste
     await proxy.stop()
     await server.stop()
   }
-}, 120_000)
+})
 
 async function heap(): Promise<number> {
   const { setFlagsFromString } = await import('node:v8')

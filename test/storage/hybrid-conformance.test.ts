@@ -47,7 +47,7 @@ const overPostgres = newAudit()
 let pool: Pool
 beforeAll(async () => {
   pool = new Pool({ connectionString: await sharedPostgres(), max: 8 })
-}, 30_000)
+})
 afterAll(() => pool.end())
 
 conformanceOfWorkers<string>('hybrid over postgres', {

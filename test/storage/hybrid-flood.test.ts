@@ -74,7 +74,7 @@ test('a flood is refused without a trip as the plain model refuses it, and every
   expect(audit.bans).toBeGreaterThan(RUNS / 100)
   expect(audit.otherwise).toBeLessThan(audit.exact / 2)
   if (process.env.SCHEDULES !== undefined) console.log(audit)
-}, 120_000)
+})
 
 /**
  * As workers see it who share a storage. It takes every plan for a later one, so equal plans are prepared once; and it has one
@@ -138,4 +138,4 @@ test('two workers that take turns in a flood refuse by themselves only what the 
   )
   expect(audit.exact).toBeGreaterThan(RUNS / 4)
   if (process.env.SCHEDULES !== undefined) console.log(audit)
-}, 120_000)
+})

@@ -273,7 +273,7 @@ test('however many workers lease and come and go, no more is admitted in any spa
     },
   )
   expect(leased).toBeGreaterThan(1000)
-}, 120_000)
+})
 
 test('over redis, workers that lease admit together what the limit allows, and not one more', async () => {
   const [url, prefix] = [await sharedRedis(), freshName()]
@@ -305,4 +305,4 @@ test('over redis, workers that lease admit together what the limit allows, and n
   } finally {
     for (const { worker } of workers) await worker.close()
   }
-}, 40_000)
+})

@@ -26,7 +26,7 @@ const schemas: string[] = []
 beforeAll(async () => {
   if (!existsSync(program)) throw new Error(`${program} is missing: run "npm run build" first`)
   ;[redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
-}, 30_000)
+})
 afterAll(async () => {
   await Promise.all(open.map((storage) => storage.close()))
   const pool = new Pool({ connectionString: postgresUrl })
@@ -74,7 +74,7 @@ test('from Redis to Postgres, to memory, and back to Redis nothing is lost on th
     from = to
   }
   expect(new Set(sums).size).toBe(1)
-}, 30_000)
+})
 
 test('a Redis Cluster is looked through on all of its nodes', async () => {
   const prefix = freshName()
@@ -83,7 +83,7 @@ test('a Redis Cluster is looked through on all of its nodes', async () => {
   const to = memory()
   expect(await migrate(from, to)).toMatchObject({ verified: true })
   expect(await linesOf(to)).toEqual(await linesOf(from))
-}, 60_000)
+})
 
 interface Ended {
   readonly code: number | null
@@ -139,7 +139,7 @@ test('the program is killed in the middle, run again, and goes on where it was',
   expect(compared.code).toBe(0)
   expect(compared.out).toMatch(/users 42 +24\d +[0-9a-f]{16} +same/)
   expect(compared.out).toContain('0 items copied. All the same.')
-}, 60_000)
+})
 
 test('the program ends between two pages when it is interrupted', async () => {
   const source = inRedis()
@@ -164,7 +164,7 @@ test('the program ends between two pages when it is interrupted', async () => {
   const { code, err } = await ended
   expect(code).toBe(1)
   expect(err).toContain('Run it again to go on where it was')
-}, 30_000)
+})
 
 /** A terminal that somebody watches. */
 function watched(columns: number): { terminal: Terminal; drawn: string[]; said: string[] } {
@@ -200,7 +200,7 @@ test('whoever watches sees a bar, and at the end a table', async () => {
   expect(said).toEqual([
     expect.stringMatching(/^marks 42 registered +20 +[0-9a-f]{16} +same\n.*\n40 items copied\./),
   ])
-}, 30_000)
+})
 
 test.each<[string, readonly string[], RegExp]>([
   ['without a source', [], /Where from\?/],

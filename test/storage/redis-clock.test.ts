@@ -14,7 +14,7 @@ let prefix: string
 let storage: Storage
 beforeAll(async () => {
   admin = new Redis(await sharedRedis())
-}, 30_000)
+})
 afterAll(() => admin.disconnect())
 beforeEach(async () => {
   prefix = freshName()

@@ -127,7 +127,7 @@ test('of a cluster, too', async () => {
     3000,
   )
   await cluster.stop()
-}, 30_000)
+})
 
 test('a settlement that did not arrive may be told again, and a refund is made at most once', async () => {
   const url = await sharedRedis()

@@ -19,7 +19,7 @@ describe('on a cluster of three', () => {
   let cluster: Cluster
   beforeAll(async () => {
     cluster = new ClusterClient([await sharedCluster()])
-  }, 30_000)
+  })
   afterAll(() => cluster.disconnect())
 
   test('bots are spread over all nodes, and a chain stays on the node of its bot', async () => {
@@ -129,4 +129,4 @@ test('a charge on its way to a node that is lost is made at most once, on a clus
     await storage.close()
     await cluster.stop()
   }
-}, 60_000)
+})

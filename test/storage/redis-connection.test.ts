@@ -64,7 +64,7 @@ async function failure(work: () => unknown): Promise<SentinelError> {
 
 describe('connects by', () => {
   // It takes a while to start.
-  beforeAll(async () => void (await sharedCluster()), 30_000)
+  beforeAll(async () => void (await sharedCluster()))
 
   test('a URL, and options of ioredis', async () => {
     const url = await sharedRedis()
@@ -162,7 +162,7 @@ describe('connects by', () => {
       await server.stop()
       rmSync(dir, { recursive: true })
     }
-  }, 30_000)
+  })
 })
 
 describe('refuses', () => {
@@ -232,7 +232,7 @@ describe('rights', () => {
       reader: `>${SECRET} ~sentinel:* &* +@read +@connection +info`,
     }
     server = await startRedis({ password: SECRET, users })
-  }, 30_000)
+  })
   afterAll(async () => server.stop())
   const urlOf = (user: string, password = SECRET): string =>
     `redis://${user}:${password}@127.0.0.1:${server.port}`
@@ -289,7 +289,7 @@ describe('a replica that only reads', () => {
     })
     await storage.close()
     await Promise.all([master.stop(), replica.stop()])
-  }, 30_000)
+  })
 
   test('is told when a master becomes one later, whichever kind of question finds out', async () => {
     const [master, other] = await Promise.all([startRedis(), startRedis()])
@@ -325,7 +325,7 @@ describe('a replica that only reads', () => {
     admin.disconnect()
     await storage.close()
     await Promise.all([master.stop(), other.stop()])
-  }, 30_000)
+  })
 })
 
 test('a charge in flight when the connection is lost is made at most once', async () => {
@@ -356,4 +356,4 @@ test('a charge in flight when the connection is lost is made at most once', asyn
   await near.close()
   await far.close()
   await proxy.stop()
-}, 30_000)
+})

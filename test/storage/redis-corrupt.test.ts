@@ -16,7 +16,7 @@ let prefix: string
 let storage: Storage
 beforeAll(async () => {
   admin = new Redis(await sharedRedis())
-}, 30_000)
+})
 afterAll(() => admin.disconnect())
 beforeEach(async () => {
   prefix = freshName()
@@ -106,7 +106,7 @@ describe('a record that cannot be read', () => {
     }
     // Cut between two parts, nothing is missing to the eye.
     expect(await corrupt()).toBeGreaterThanOrEqual(whole.length - 8)
-  }, 60_000)
+  })
 
   test('of random bytes, it is begun anew, and it is told how many there were', async () => {
     const { judge, name } = await rich()
@@ -115,7 +115,7 @@ describe('a record that cannot be read', () => {
       expect(await amongOthers(judge)).toEqual({ own: 'admitted', others: 9 })
       expect(await corrupt()).toBe(round)
     }
-  }, 60_000)
+  })
 
   test.each([
     ['a list', (name: string) => admin.rpush(name, 'x')],

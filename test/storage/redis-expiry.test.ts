@@ -36,7 +36,7 @@ describe('what expires', () => {
   let storage: Storage
   beforeAll(async () => {
     admin = new Redis(await sharedRedis())
-  }, 30_000)
+  })
   afterAll(() => admin.disconnect())
   beforeEach(async () => {
     prefix = freshName()
@@ -128,7 +128,7 @@ describe('on a server of its own', () => {
   beforeAll(async () => {
     server = await startRedis()
     admin = new Redis(server.url)
-  }, 30_000)
+  })
   afterAll(async () => {
     admin.disconnect()
     await server.stop()
@@ -148,10 +148,10 @@ describe('on a server of its own', () => {
     expect(Math.min(...left)).toBeGreaterThan(30_000 - 1000)
     expect(Math.max(...left)).toBeLessThan(35_000)
     for (const [nth, name] of names.entries()) await admin.pexpire(name, (left[nth] as number) - 30_500)
-    await until('only the clock is left', async () => (await admin.dbsize()) === 1, 10_000)
+    await until('only the clock is left', async () => (await admin.dbsize()) === 1)
     expect(await admin.keys('*')).toEqual([`sentinel:{${BOT}}:clock`])
     await storage.close()
-  }, 30_000)
+  })
 
   test('an eviction of what expires spares blocks, roles, users and values', async () => {
     await admin.config('SET', 'maxmemory-policy', 'volatile-lru')
@@ -182,7 +182,7 @@ describe('on a server of its own', () => {
     await admin.config('SET', 'maxmemory', '0')
     await admin.config('SET', 'maxmemory-policy', 'noeviction')
     await storage.close()
-  }, 30_000)
+  })
 
   test('a user who writes takes the bytes that the documentation says', async () => {
     const USERS = 10_000
@@ -217,7 +217,7 @@ describe('on a server of its own', () => {
     expect(measured.each).toBeLessThanOrEqual(BYTES_OF_USER)
     expect(measured.each).toBeGreaterThan(BYTES_OF_USER * 0.7)
     await storage.close()
-  }, 30_000)
+  })
 })
 
 /** As `docs/redis.md` has it: by MEMORY USAGE, and of all that the server uses, tables and expiry included. */

@@ -91,4 +91,4 @@ test('behind a Redis Sentinel it finds the master, and the next one when that di
     await storage.close()
     await Promise.all([sentinel.stop(), replica.stop(), master.stop()])
   }
-}, 60_000)
+})

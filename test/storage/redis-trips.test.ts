@@ -13,7 +13,7 @@ let admin: Redis
 beforeAll(async () => {
   server = await startRedis()
   admin = new Redis(server.url)
-}, 30_000)
+})
 afterAll(async () => {
   admin.disconnect()
   await server.stop()
@@ -121,7 +121,7 @@ describe('round trips, as the server counts them', () => {
     expect(await admits(judge)).toBe(true)
     await storage.close()
     await proxy.stop()
-  }, 30_000)
+  })
 })
 
 describe('the script', () => {
@@ -162,7 +162,7 @@ describe('the script', () => {
       await storage.close()
       await own.stop()
     }
-  }, 30_000)
+  })
 })
 
 test('its health tells calls, what shared them and what waits', async () => {

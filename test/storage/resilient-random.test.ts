@@ -155,7 +155,7 @@ test('whatever a storage does', async () => {
     }),
     { numRuns: Number(process.env.FAULT_RUNS ?? 60) },
   )
-}, 120_000)
+})
 
 /** As a memory of its own decides about somebody new. */
 async function exact(judge: Judge, clock: () => number): Promise<void> {

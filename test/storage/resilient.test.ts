@@ -25,7 +25,7 @@ describe('around a storage that is well', () => {
     make: (clock: () => number) => resilient(faulty(clock, new Stage().timers), { clock }),
     schedules: 150,
   }
-  for (const { name, run } of storageConformance(trial)) test(name, run, 60_000)
+  for (const { name, run } of storageConformance(trial)) test(name, run)
 })
 
 describe('while the storage does not answer', () => {

@@ -18,4 +18,4 @@ test('without fast-check the suite says what its random schedules take, and runs
   const rest = storageConformance({ make, schedules: 0 })
   expect(rest).toHaveLength(all.length - 1)
   for (const { run } of rest) await run()
-}, 60_000)
+})

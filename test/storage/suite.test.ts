@@ -120,7 +120,7 @@ describe('the suite that holds storages to the contract', () => {
     const [complaint = ''] = await failing(random)
     expect(complaint).toMatch(/the reference/)
     expect(complaint).toMatch(/Counterexample/)
-  }, 60_000)
+  })
 
   test('runs the cases of two workers only where storages can share a place, and clears every place', async () => {
     const alone = storageConformance({ make: (clock) => memory({ clock }), schedules: 20 })
@@ -152,7 +152,7 @@ describe('the suite that holds storages to the contract', () => {
     expect(await failing(fit)).toEqual([])
     expect(fit.length).toBe(workers.length - 2)
     expect([open, places]).toEqual([[], fit.length])
-  }, 60_000)
+  })
 
   test('refuses a number of schedules that is none', () => {
     for (const schedules of [-1, 0.5, Number.NaN]) {

@@ -80,7 +80,7 @@ describe.each(Object.entries(makers))('in %s', (_, make) => {
   let storage: Storage
   beforeAll(async () => {
     storage = await make()
-  }, 30_000)
+  })
   afterAll(async () => storage.close())
 
   test.each(Object.entries(wide))(

@@ -44,13 +44,13 @@ beforeAll(async () => {
   workshop = opened
   workers = workshop.start(WORKERS)
   pool = new Pool({ connectionString: await sharedPostgres(), max: 2 })
-}, 60_000)
+})
 
 afterAll(async () => {
   await workshop?.close()
   for (const schema of schemas) await pool?.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
   await pool?.end()
-}, 30_000)
+})
 
 async function placeOf(kind: Place['kind'], more: Partial<Place> = {}): Promise<Place> {
   const name = freshName('work')
@@ -86,7 +86,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
       for (const [rest] of left) expect(rest).toBeLessThan(0.01)
     }
     await together((worker) => worker.do('close', undefined))
-  }, 60_000)
+  })
 
   test('that take the same claims win each once', async () => {
     const asked = { guard: 'once', subject: 0, holdFor: FROZEN, whenHeld: 'refuse' } as const
@@ -104,7 +104,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     })
     expect(won.flat().sort((a, b) => a - b)).toEqual(tokens)
     await together((worker) => worker.do('close', undefined))
-  }, 60_000)
+  })
 
   test('of two versions of a plan lose no state and double none', async () => {
     const place = await placeOf(kind, more)
@@ -165,7 +165,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     const [last] = await together((worker) => worker.do('left', { ask: only(later, 'added') }))
     expect(last?.[1]).toBeCloseTo(500 - by(1) - 1, 1)
     await together((worker) => worker.do('close', undefined))
-  }, 60_000)
+  })
 })
 
 describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over %s', (kind) => {
@@ -202,7 +202,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     if (process.env.MEASURE !== undefined) console.log(kind, took.sort((a, b) => a - b).join(' '))
     await together((worker) => worker.do('close', undefined))
     await desk.close()
-  }, 60_000)
+  })
 
   test('that lease one limit never admit more than it allows, and all of it in the end', async () => {
     const lease = { limits: ['all'], batch: 32, for: '250ms' } as const
@@ -221,7 +221,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     const after = await together((worker) => worker.do('hammer', { ask: askOf(), times: 10, atOnce: 2 }))
     expect(admitted + sum(after)).toBe(2000)
     await together((worker) => worker.do('close', undefined))
-  }, 60_000)
+  })
 
   test('lose to a killed one what it held, and no more', async () => {
     const lease = { limits: ['all'], batch: 32, for: '10s' } as const
@@ -245,5 +245,5 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     expect(admitted).toBeLessThanOrEqual(1000)
     expect(admitted).toBeGreaterThanOrEqual(1000 - 64)
     await again.do('close', undefined)
-  }, 60_000)
+  })
 })

@@ -98,7 +98,7 @@ beforeAll(async () => {
   ;[redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
   client = new Redis(redisUrl)
   pool = new Pool({ connectionString: postgresUrl, max: 2 })
-}, 30_000)
+})
 afterAll(async () => {
   await Promise.all(open.map((storage) => storage.close()))
   const keys = await client.keys(`${redisPrefix}:*`)
@@ -185,7 +185,7 @@ describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
     expect(linesWith(await dump(), BOB).length).toBe(linesWith(before, BOB).length)
     expect(await storage.values.get('invoices', '17')).toEqual({ total: 3 })
     await guard.close()
-  }, 60_000)
+  })
 })
 
 describe('what is kept of somebody', () => {

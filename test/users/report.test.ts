@@ -125,7 +125,7 @@ describe('the same report', () => {
   beforeAll(async () => {
     url = await sharedPostgres()
     open.push(memory(), redis(await sharedRedis(), { prefix: freshName() }), postgres(url, { schema }))
-  }, 30_000)
+  })
   afterAll(async () => {
     await Promise.all(open.map((storage) => storage.close()))
     const pool = new Pool({ connectionString: url })
@@ -152,7 +152,7 @@ describe('the same report', () => {
     expect(texts[0]).toContain('30 users; in the last 1w 6 active, 6 new')
     expect(new Set(texts).size).toBe(1)
     expect(new Set(tables).size).toBe(1)
-  }, 30_000)
+  })
 })
 
 async function metBot() {
