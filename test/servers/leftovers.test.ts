@@ -112,7 +112,7 @@ test('a run ended while Postgres is being set up leaves nothing', async () => {
   run.kill('SIGKILL')
   await ended
   // initdb once held out against the signal until the guardian lost its patience, after four seconds and more.
-  await until('the folders are gone', () => leftovers().length === 0, 3000)
+  await until('the folders are gone', () => leftovers().length === 0)
 })
 
 test('a run ends the servers it shared, also those that a dead worker asked for', async () => {

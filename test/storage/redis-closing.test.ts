@@ -68,7 +68,7 @@ test('what waits for an answer, or for its turn, rejects with storage.closed, un
   expect(new Set(await Promise.all(asks))).toEqual(new Set(['storage.closed']))
   expect(performance.now() - began).toBeLessThan(1000)
   await proxy.normal()
-  await until('the proxy has no connection left', () => proxy.open === 0, 3000)
+  await until('the proxy has no connection left', () => proxy.open === 0)
   await proxy.stop()
 })
 

@@ -85,7 +85,7 @@ test('behind a Redis Sentinel it finds the master, and the next one when that di
     await until('it watches again', () => told.includes('gap'))
     told.length = 0
     await storage.marks.remove(BOT, 'blocked', [BOB])
-    await until('changes are told', () => told.includes('marks'), 1000)
+    await until('changes are told', () => told.includes('marks'))
   } finally {
     admin.disconnect()
     await storage.close()

@@ -109,7 +109,7 @@ describe('round trips, as the server counts them', () => {
       }
     }
     const asks = Array.from({ length: 12_000 }, ask)
-    await until('some are refused', () => outcomes.length > 0, 1000)
+    await until('some are refused', () => outcomes.length > 0)
     expect(new Set(outcomes)).toEqual(new Set(['storage.overloaded']))
     const refused = outcomes.length
     // Ten thousand wait; those of the calls that are out wait for no place.
