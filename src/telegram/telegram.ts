@@ -271,6 +271,7 @@ export class Telegram {
     await stopped.finally(async () => {
       this.#api.close()
       this.#patience.close()
+      this.#world.clock.close()
       await Promise.all(this.#faces.splice(0).map((face) => face.close()))
       await this.#server?.close()
     })

@@ -105,6 +105,20 @@ test('a poll ends by the clock', async () => {
   await expect(alice.in(group).votes(group.messages[0]!, 'No')).rejects.toThrow(/MESSAGE_POLL_CLOSED/)
 })
 
+test('its author is told once that it ended, by the clock or by hand', async () => {
+  const { message_id } = await api.sendPoll(group.id, 'Now?', ['Yes', 'No'], { open_period: 60 })
+  await api.sendPoll(group.id, 'Later?', ['Yes', 'No'], { open_period: 120 })
+  const theirs = await bob.in(group).sendsPoll('Mine?', ['Yes', 'No'])
+  await updatesOf(call)
+  await api.stopPoll(group.id, message_id)
+  expect(await updatesOf(call)).toMatchObject([{ poll: { question: 'Now?', is_closed: true } }])
+  telegram.clock.advance('1m')
+  expect(await updatesOf(call)).toEqual([])
+  telegram.clock.advance('1h')
+  expect(await updatesOf(call)).toMatchObject([{ poll: { question: 'Later?', is_closed: true } }])
+  expect(theirs.poll?.is_closed).toBe(false)
+})
+
 test('people send polls; the bot is told when one is stopped, and not how it went before', async () => {
   const quiz = await bob.in(group).sendsPoll('2 + 2?', ['3', '4'], { correct: 1 })
   await alice.in(group).votes(quiz, '4')

@@ -1,5 +1,6 @@
-import { type Clock, systemClock } from '../../core/clock.js'
+import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { Agenda } from './agenda.js'
 
 /**
  * The time inside the embedded Telegram. Message dates, bans, restrictions and the life of queries follow it;
@@ -38,14 +39,27 @@ export interface TelegramClock {
  */
 export type ClockSource = 'real' | 'virtual' | Clock
 
-export function createClock(source: ClockSource): TelegramClock {
+/** The clock of a world, which also does what is due. */
+export interface WorldClock extends TelegramClock {
+  /** Once that time has come. What is called off, or still ahead at {@link close}, is not done. */
+  at(time: Ms, run: () => void): () => void
+  close(): void
+}
+
+export function createClock(source: ClockSource): WorldClock {
   let offset = 0
   const started = systemClock()
   const base: Clock = source === 'real' ? systemClock : source === 'virtual' ? () => started : source
+  const now = () => base() + offset
+  // Time that stands still until it is advanced needs nobody to look at it.
+  const agenda = new Agenda(now, source === 'virtual' ? undefined : quietTimers)
   return {
-    now: () => base() + offset,
+    now,
     advance(by) {
       offset += parseDuration(by, 'clock.advance')
+      agenda.doWhatIsDue()
     },
+    at: (time, run) => agenda.add(time, run),
+    close: () => agenda.close(),
   }
 }

@@ -36,6 +36,7 @@ export interface WorldPoll {
   /** By voter; kept without those who took theirs back. */
   readonly votes: Map<number, readonly number[]>
   isClosed: boolean
+  callOffClosing?: () => void
 }
 
 /** Bot API, sendPoll. */
@@ -116,6 +117,17 @@ export function vote(
   })
 }
 
+/** From now on a poll can be voted in where it was said, until its time is over: of that its author is told. */
+export function openPoll(world: World, stored: StoredMessage, poll: WorldPoll): void {
+  world.polls.keep(poll.id, poll)
+  if (poll.closesAt === undefined || poll.isClosed) return
+  poll.callOffClosing = world.clock.at(poll.closesAt, () => {
+    poll.isClosed = true
+    refresh(world, stored, poll)
+    if (poll.author.kind === 'bot') world.emit(poll.author, 'poll', describePoll(world, poll, stored))
+  })
+}
+
 /** Ends a poll; the bots that see it are told, whosever it is. */
 export function stopPoll(world: World, stored: StoredMessage, author: Account): Poll {
   const poll = pollOf(world, stored)
@@ -123,6 +135,7 @@ export function stopPoll(world: World, stored: StoredMessage, author: Account): 
   if (poll.author !== author) throw badRequest("poll can't be stopped")
   if (isClosed(world, poll)) throw badRequest('poll has already been closed')
   poll.isClosed = true
+  poll.callOffClosing?.()
   refresh(world, stored, poll)
   const described = describePoll(world, poll, stored)
   const { chat } = stored

@@ -10,7 +10,7 @@ import {
   type StoredMessage,
   type WorldChat,
 } from './chats.js'
-import type { TelegramClock } from './clock.js'
+import type { WorldClock } from './clock.js'
 import { Files, type StoredFile } from './files.js'
 import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
@@ -145,7 +145,7 @@ export class World {
   #order = 0
   #albums = 0
 
-  constructor(readonly clock: TelegramClock) {
+  constructor(readonly clock: WorldClock) {
     const now = () => clock.now()
     this.accounts = new Accounts(now)
     this.callbackQueries = new OpenQueries(now, CALLBACK_LIFETIME)

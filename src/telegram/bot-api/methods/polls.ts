@@ -1,5 +1,12 @@
 import type { Message } from 'grammy/types'
-import { createPoll, describePoll, type PollTerms, type PollText, stopPoll } from '../../world/polls.js'
+import {
+  createPoll,
+  describePoll,
+  openPoll,
+  type PollTerms,
+  type PollText,
+  stopPoll,
+} from '../../world/polls.js'
 import { editMarkup } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { World } from '../../world/world.js'
@@ -21,7 +28,7 @@ export const pollMethods: Methods = {
       throw badRequest("non-anonymous polls can't be sent to channel chats")
     const poll = createPoll(call.world, call.bot, terms)
     const stored = say(call, { poll: describePoll(call.world, poll) })
-    call.world.polls.keep(poll.id, poll)
+    openPoll(call.world, stored, poll)
     return stored.message as Message.PollMessage
   },
 

@@ -1,0 +1,69 @@
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+
+interface Deed {
+  readonly time: Ms
+  readonly run: () => void
+}
+
+/** As long as a timer may be: beyond it Node makes it one millisecond. */
+const LONGEST = 2 ** 31 - 1
+/** As many as there are polls: beyond it what was planned first is forgotten. */
+const MOST_DEEDS = 10_000
+
+/** What is to be done at times to come, with one timer for all. */
+export class Agenda {
+  readonly #deeds = new Set<Deed>()
+  #armedFor = Number.POSITIVE_INFINITY
+  #disarm: () => void = () => undefined
+
+  /** Without timers somebody calls {@link doWhatIsDue} whenever time has passed. */
+  constructor(
+    private readonly now: Clock,
+    private readonly timers: Timers | undefined,
+  ) {}
+
+  add(time: Ms, run: () => void): () => void {
+    const deed = { time, run }
+    this.#deeds.add(deed)
+    const [oldest] = this.#deeds
+    if (this.#deeds.size > MOST_DEEDS && oldest !== undefined) this.#deeds.delete(oldest)
+    this.#arm(time)
+    return () => this.#deeds.delete(deed)
+  }
+
+  /** In the order of their times; those that a deed adds meanwhile, too. */
+  doWhatIsDue(): void {
+    for (let deed = this.#first(); deed !== undefined && deed.time <= this.now(); deed = this.#first()) {
+      this.#deeds.delete(deed)
+      deed.run()
+    }
+    this.#rearm()
+  }
+
+  close(): void {
+    this.#deeds.clear()
+    this.#rearm()
+  }
+
+  #first(): Deed | undefined {
+    let first: Deed | undefined
+    for (const deed of this.#deeds) if (first === undefined || deed.time < first.time) first = deed
+    return first
+  }
+
+  #rearm(): void {
+    this.#disarm()
+    this.#armedFor = Number.POSITIVE_INFINITY
+    const first = this.#first()
+    if (first !== undefined) this.#arm(first.time)
+  }
+
+  #arm(time: Ms): void {
+    if (this.timers === undefined || time >= this.#armedFor) return
+    this.#disarm()
+    this.#armedFor = time
+    const wait = Math.min(Math.max(0, time - this.now()), LONGEST)
+    this.#disarm = this.timers.after(wait, () => this.doWhatIsDue())
+  }
+}
