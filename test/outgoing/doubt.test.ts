@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream'
-import { Api, GrammyError, InputFile } from 'grammy'
+import { InputFile } from 'grammy'
 import type { FailureEvent } from '../../src/middleware/house.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/told.js'
 import { isSafe } from '../../src/outgoing/calls.js'
 import { outgoing } from '../../src/outgoing/outgoing.js'
-import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
 
 let on: Office
@@ -169,17 +168,18 @@ describe('what is told', () => {
   })
 
   test('a group that has another id now', async () => {
-    on = await office()
     const told: ChatMigratedEvent[] = []
-    const api = new Api(on.account.token)
-    const parameters = { migrate_to_chat_id: -1001234567890 }
-    api.config.use(
-      async () => ({ ok: false, error_code: 400, description: 'upgraded', parameters }),
-      outgoing({ onMigrated: (event) => told.push(event) }),
-    )
-    const error = await api.sendMessage(-5, 'x').catch((thrown: unknown) => thrown)
-    expect(error).toBeInstanceOf(GrammyError)
-    expect(told).toEqual([{ bot: undefined, method: 'sendMessage', from: -5, to: -1001234567890 }])
+    on = await office({ onMigrated: (event) => told.push(event) })
+    const [alice] = on.people
+    const group = on.telegram.createGroup({
+      title: 'Grows',
+      owner: alice!,
+      members: [on.account],
+      basic: true,
+    })
+    const { id } = await alice!.in(group).upgrades()
+    expect(await fate(on.api.sendMessage(group.id, 'x'))).toBe(400)
+    expect(told).toEqual([{ bot: undefined, method: 'sendMessage', from: group.id, to: id }])
   })
 
   test('to functions that throw, which fails no call', async () => {
@@ -201,21 +201,13 @@ describe('what is told', () => {
 
   test('a 429 that does not say for how long is waited out for a second', async () => {
     on = await office()
-    let answers = 0
-    const api = new Api(on.account.token)
-    const { time } = on
-    const calls = outgoing({}, { clock: time.clock, timers: time.timers, random: () => 0 })
-    api.config.use(
-      async () =>
-        answers++ === 0
-          ? { ok: false as const, error_code: 429, description: 'slow down' }
-          : { ok: true as const, result: true as never },
-      calls,
-    )
-    const call = fate(api.sendMessage(5, 'x'))
-    await until('it waits', () => calls.health().waiting === 1)
+    const [alice] = on.people
+    const body = JSON.stringify({ ok: false, error_code: 429, description: 'slow down' })
+    on.telegram.faults.next('sendMessage', { code: 429, body })
+    const call = fate(on.api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
     await on.pass(999)
-    expect(answers).toBe(1)
+    expect(on.calls.health().waiting).toBe(1)
     await on.pass(1)
     expect(await call).toBe('sent')
   })
