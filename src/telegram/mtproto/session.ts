@@ -12,6 +12,7 @@ import {
 import { gunzip, TlReader } from '../../mtproto/protocol/tl/reader.js'
 import { encodeObject, TlWriter } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
+import { leastIdOf } from './containers.js'
 import { type BadMessage, badIdOf, SeenIds } from './message-ids.js'
 import type { MtprotoServer } from './server.js'
 
@@ -78,11 +79,13 @@ export class Session {
       return
     }
     if (this.startsWith !== undefined) {
-      this.#begin(this.startsWith)
+      const { messageId, body } = envelope
+      this.#begin(this.startsWith < messageId ? this.startsWith : leastIdOf(messageId, body))
       this.startsWith = undefined
+    } else if (moved) {
+      // What was sent to a connection that is gone may not have come.
+      this.#sendAgain()
     }
-    // What was sent to a connection that is gone may not have come.
-    if (moved) this.#sendAgain()
     this.#take(envelope.messageId, envelope.seqNo, envelope.body, false)
   }
 
