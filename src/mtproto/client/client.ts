@@ -1,26 +1,33 @@
-import type { tl } from '@mtcute/core'
 import type { TelegramClient } from '@mtcute/core/client.js'
 import type { Bot, Context } from 'grammy'
 import { quietTimers, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { memory } from '../../storage/memory/memory.js'
 import type { Storage } from '../../storage/storage.js'
-import { Translation } from './bridge.js'
+import type { Bridging } from './bridging.js'
 import { Caller } from './caller.js'
 import { type Dossier, dossierOf } from './dossier.js'
 import { FloodControl } from './flood.js'
+import { Gaps } from './gaps.js'
 import { logInPerson, type PersonLogin } from './login.js'
 import { type Member, type MembersOptions, membersOf } from './members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
-import { Refetching } from './refetch.js'
 import type { SessionLease } from './session-lease.js'
+import type { SessionStorage } from './session-storage.js'
 import { type MtprotoCounts, Traffic } from './traffic.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
 const LEASE_PATIENCE = 40_000
+
+/** What stands while it is connected. */
+interface Running {
+  readonly opened: Opened
+  readonly bridging: Bridging
+  readonly storage: SessionStorage
+}
 
 /** What listeners of {@link MtprotoClient.bridge} may be told. */
 type Failed = (error: unknown) => void
@@ -48,11 +55,13 @@ export class MtprotoClient {
   readonly #storage: Storage
   readonly #traffic = new Traffic()
   readonly #flood: FloodControl
+  readonly #gaps = new Gaps(systemClock, () => {
+    this.#traffic.tooLong++
+    this.#running?.bridging.accountTooLong()
+  })
   readonly #failures = new Set<Failed>()
   #opening: Promise<Caller> | undefined
-  #opened: Opened | undefined
-  /** Fetches what was too long ago to be told. */
-  #tooLong: ((channel: number, newest: number) => Promise<void>) | undefined
+  #running: Running | undefined
   #endLease: (() => Promise<void>) | undefined
   #closed = false
 
@@ -141,33 +150,9 @@ export class MtprotoClient {
    */
   async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init'>): Promise<void> {
     const caller = await this.#caller()
-    const { client } = caller
-    const opened = this.#opened as Opened
     await bot.init()
-    const translation = new Translation(systemClock())
-    const hand = (
-      update: tl.TypeUpdate,
-      users: Iterable<tl.TypeUser>,
-      chats: Iterable<tl.TypeChat>,
-    ): void => {
-      const bridged = translation.update(update, knownOf(users, chats))
-      if (bridged !== undefined) bot.handleUpdate(bridged).catch((error: unknown) => this.#failed(error))
-    }
-    const refetching = new Refetching()
-    client.onRawUpdate.add(({ update, peers }) => {
-      if (update._ === 'updateNewChannelMessage' && update.message._ !== 'messageEmpty') {
-        const { peerId, id } = update.message
-        if (peerId._ === 'peerChannel') refetching.saw(peerId.channelId, id)
-      }
-      hand(update, peers.users.values(), peers.chats.values())
-    })
-    this.#tooLong = async (channel, newest) => {
-      for await (const { message, users, chats } of refetching.missed(caller, channel, newest)) {
-        refetching.saw(channel, message.id)
-        hand({ _: 'updateNewChannelMessage', message, pts: 0, ptsCount: 0 }, users, chats)
-      }
-    }
-    await (await import('./mtcute.js')).startUpdates(opened)
+    const { bridging, opened, storage } = this.#running as Running
+    await bridging.start(caller, opened, (update) => bot.handleUpdate(update), await storage.channels())
   }
 
   /** Listens to errors of the connection, and of bridged handlers; the returned function stops it. */
@@ -189,6 +174,9 @@ export class MtprotoClient {
       waits: count,
       waitedMs: ms,
       tooLong,
+      gaps: this.#gaps.count,
+      recoveryMs: this.#gaps.recoveryMs,
+      handling: this.#running?.bridging.open ?? 0,
     }
   }
 
@@ -210,6 +198,13 @@ export class MtprotoClient {
     if (opening === undefined) return
     // Who could not be opened has nothing to close; whoever opened it was told.
     const caller = await opening.catch(() => undefined)
+    const running = this.#running
+    if (caller !== undefined && running !== undefined) {
+      // Nothing new comes, and what came is handled and written down.
+      running.bridging.freeze()
+      await caller.client.stopUpdatesLoop()
+      await running.bridging.end()
+    }
     await caller?.client.destroy()
     await this.#endLease?.()
   }
@@ -233,19 +228,25 @@ export class MtprotoClient {
     const { name, encryptionKeys, botToken, session, apiId, apiHash } = this.#options
     await this.#takeSession(parts.SessionLease)
     const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
+    const bridging = new parts.Bridging({
+      storage,
+      clock: systemClock,
+      failed: (error) => this.#failed(error),
+    })
     const opened = parts.newClient({
       options: this.#options,
-      storage,
+      storage: bridging.storage,
       flood: this.#flood,
       traffic: this.#traffic,
+      gaps: this.#gaps,
       onError: (error) => this.#failed(error),
       onTooLong: (channel, newest) => {
         this.#traffic.tooLong++
-        this.#tooLong?.(channel, newest).catch((error: unknown) => this.#failed(error))
+        bridging.channelTooLong(channel, newest)
       },
     })
     const { client } = opened
-    this.#opened = opened
+    this.#running = { opened, bridging, storage }
     try {
       await storage.reseal()
       if (session !== undefined && !(await storage.isThere())) await client.importSession(session)
@@ -279,25 +280,15 @@ export class MtprotoClient {
   }
 }
 
-/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
-function knownOf(
-  users: Iterable<tl.TypeUser>,
-  chats: Iterable<tl.TypeChat>,
-): Map<number, tl.RawUser | tl.RawChannel> {
-  const known = new Map<number, tl.RawUser | tl.RawChannel>()
-  for (const user of users) if (user._ === 'user') known.set(user.id, user)
-  for (const chat of chats) if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
-  return known
-}
-
 async function load() {
   try {
-    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }] = await Promise.all([
+    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }, { Bridging }] = await Promise.all([
       import('./mtcute.js'),
       import('./session-storage.js'),
       import('./session-lease.js'),
+      import('./bridging.js'),
     ])
-    return { newClient, logInBot, SessionStorage, SessionLease }
+    return { newClient, logInBot, SessionStorage, SessionLease, Bridging }
   } catch (cause) {
     if ((cause as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause
     throw new SentinelError(

@@ -4,12 +4,14 @@ import {
   type ITelegramStorageProvider,
   networkMiddlewares,
   type RpcCallMiddleware,
+  type tl,
 } from '@mtcute/core'
 import { BaseTelegramClient, TelegramClient } from '@mtcute/core/client.js'
 import { addPublicKey } from '@mtcute/core/utils.js'
 import { errorText } from '../../core/redact.js'
 import { NodeCrypto } from './crypto.js'
 import type { FloodControl } from './flood.js'
+import type { Gaps } from './gaps.js'
 import type { ReadOptions } from './options.js'
 import { metered, type Traffic } from './traffic.js'
 
@@ -19,6 +21,7 @@ export interface Surroundings {
   readonly storage: ITelegramStorageProvider
   readonly flood: FloodControl
   readonly traffic: Traffic
+  readonly gaps: Gaps
   readonly onError: (error: unknown) => void
   readonly onTooLong: (channel: number, newest: number) => void
 }
@@ -29,7 +32,15 @@ export interface Opened {
   readonly client: TelegramClient
 }
 
-export function newClient({ options, storage, flood, traffic, onError, onTooLong }: Surroundings): Opened {
+export function newClient({
+  options,
+  storage,
+  flood,
+  traffic,
+  gaps,
+  onError,
+  onTooLong,
+}: Surroundings): Opened {
   const crypto = new NodeCrypto()
   const { server } = options
   if (server !== undefined) addPublicKey(crypto, server.publicKey)
@@ -56,6 +67,7 @@ export function newClient({ options, storage, flood, traffic, onError, onTooLong
     },
     network: {
       middlewares: [
+        gaps.watching,
         waiting(flood),
         counting(traffic),
         ...networkMiddlewares.basic({
@@ -101,7 +113,7 @@ export async function logInBot(
  * Lets updates flow, from where they were left off. Whoever begins anew begins here: mtcute would ask where it stands in the background,
  * and count what comes until it knows as seen.
  */
-export async function startUpdates({ base, client }: Opened): Promise<void> {
+export async function startUpdates({ base, client }: Opened, channels: readonly number[]): Promise<void> {
   if ((await base.storage.updates.getState()) === null) {
     const { pts, qts, date, seq } = await client.call({ _: 'updates.getState' })
     const { updates } = base.storage
@@ -112,6 +124,10 @@ export async function startUpdates({ base, client }: Opened): Promise<void> {
   }
   await base.updates?.prepare()
   await client.startUpdatesLoop()
+  // Telegram tells of the account's own updates what was missed; of channels only once somebody speaks there again.
+  const updates = channels.map((channelId): tl.TypeUpdate => ({ _: 'updateChannelTooLong', channelId }))
+  if (updates.length > 0)
+    base.updates?.handleUpdate({ _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 })
 }
 
 interface Refusal {

@@ -72,6 +72,12 @@ export class SessionStorage implements ITelegramStorageProvider {
     return (await this.#get('kv:dcs_main')) !== undefined || (await this.#keysOf('auth:')).length > 0
   }
 
+  /** The channels whose state is kept. */
+  async channels(): Promise<readonly number[]> {
+    const prefix = 'kv:updates_channel:'
+    return (await this.#keysOf(prefix)).map((key) => Number(key.slice(prefix.length)))
+  }
+
   /** Seals what an earlier key sealed with the one of today; how much that was. */
   async reseal(): Promise<number> {
     let count = 0

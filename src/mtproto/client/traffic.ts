@@ -22,8 +22,13 @@ export interface MtprotoCounts {
   /** Waits for FLOOD_WAIT, and how long they took together. */
   readonly waits: number
   readonly waitedMs: Ms
-  /** Channels whose updates were too many to be told: they were fetched anew. */
+  /** Times that Telegram said it was too long ago to tell: messages were then looked up by their ids. */
   readonly tooLong: number
+  /** Times that updates were missed, and fetched; and how long that took together, from when it was noticed. */
+  readonly gaps: number
+  readonly recoveryMs: Ms
+  /** Bridged updates that are being handled, or wait for it. */
+  readonly handling: number
 }
 
 /** Names of errors are Telegram's, and not many; of what is more, none is told apart. */

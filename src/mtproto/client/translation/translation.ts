@@ -1,6 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { Chat, Message, MessageEntity, Update, User } from 'grammy/types'
-import { markedId } from './messages.js'
+import { markedId } from '../messages.js'
 
 /**
  * Numbers of bridged updates begin here: above what Telegram counts to (it numbers updates in 32 bits), and below 2^53 with room for four
@@ -8,7 +8,8 @@ import { markedId } from './messages.js'
  */
 const FIRST_ID = 2 ** 52
 
-type Peers = ReadonlyMap<number, tl.RawUser | tl.RawChannel>
+/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+export type Peers = ReadonlyMap<number, tl.RawUser | tl.RawChannel>
 
 /** What of an MTProto update the Bot API has a word for, as a Bot API update. */
 export class Translation {
