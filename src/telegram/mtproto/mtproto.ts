@@ -1,6 +1,6 @@
 import { SentinelError } from '../../core/errors.js'
 import type { Person } from '../people/person.js'
-import type { TelegramChannel, TelegramGroup } from '../people/places.js'
+import type { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import type { World } from '../world/world.js'
 import { RpcError } from './rpc-error.js'
 import { MtprotoServer } from './server.js'
@@ -23,6 +23,29 @@ export interface NewMtproto {
   readonly port?: number
   /** Which data centre it is. Default: 2. */
   readonly dc?: number
+  /** More data centres of the same people and chats, by number, each at a free port. Default: none. */
+  readonly others?: readonly number[]
+}
+
+/**
+ * Where a data centre of the embedded Telegram is, for the option `server` of `mtproto()`.
+ *
+ * @example
+ * ```ts
+ * import { type MtprotoAddress, startTelegram } from 'grammy-sentinel/testing'
+ *
+ * const telegram = await startTelegram()
+ * const { host, port }: MtprotoAddress = (await telegram.mtproto()).address
+ * console.log(host, port)
+ * await telegram.close()
+ * ```
+ */
+export interface MtprotoAddress {
+  readonly host: string
+  readonly port: number
+  readonly dc: number
+  /** RSA, as PEM: by it clients know whom they talk to. */
+  readonly publicKey: string
 }
 
 /**
@@ -53,14 +76,35 @@ export class TelegramMtproto {
   }
 
   /** For the option `server` of `mtproto()`: where it is, and the key by which clients know it. */
-  get address(): {
-    readonly host: string
-    readonly port: number
-    readonly dc: number
-    readonly publicKey: string
-  } {
-    const { port, dc, key } = this.#server
-    return { host: '127.0.0.1', port, dc, publicKey: key.pem }
+  get address(): MtprotoAddress {
+    return addressOf(this.#server)
+  }
+
+  /**
+   * Where another of its data centres is.
+   *
+   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   */
+  addressOf(dc: number): MtprotoAddress {
+    return addressOf(this.#centre(dc))
+  }
+
+  /**
+   * Keeps an account in another data centre from now on: whoever logs in elsewhere is sent there (USER_MIGRATE_X, PHONE_MIGRATE_X).
+   *
+   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   */
+  move(who: Person | TelegramBot, dc: number): void {
+    this.#server.centres.move(who.account, this.#centre(dc).dc)
+  }
+
+  /**
+   * Whose phone number nobody has is sent to that data centre (NETWORK_MIGRATE_X). By default to none.
+   *
+   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   */
+  sendNewcomersTo(dc: number): void {
+    this.#server.centres.network = this.#centre(dc).dc
   }
 
   /** Gives a person a phone number to log in with, and a second password if told. */
@@ -97,7 +141,7 @@ export class TelegramMtproto {
 
   /** Cuts every connection; sessions stay. */
   cut(): void {
-    this.#server.cut()
+    for (const server of this.#server.centres.all()) server.cut()
   }
 
   /** What happened in a chat so far is forgotten: who missed it is told that it is too long ago. */
@@ -112,18 +156,51 @@ export class TelegramMtproto {
 
   /** Makes every salt that clients know worthless, as time does. */
   rotateSalts(): void {
-    for (const key of this.#server.keys.all()) key.rotate(this.#server.now())
+    for (const server of this.#server.centres.all()) {
+      for (const key of server.keys.all()) key.rotate(server.now())
+    }
   }
 
   /** @internal */
-  close(): Promise<void> {
-    return this.#server.close()
+  async close(): Promise<void> {
+    await Promise.all(this.#server.centres.all().map((server) => server.close()))
+  }
+
+  #centre(dc: number): MtprotoServer {
+    const found = this.#server.centres.find(dc)
+    if (found !== undefined) return found
+    const there = this.#server.centres.all().map((server) => server.dc)
+    throw new SentinelError(
+      'telegram.invalid',
+      `mtproto: there is no data centre ${dc}, but ${there.join(', ')}. Name it among \`others\` of telegram.mtproto().`,
+    )
   }
 }
 
+function addressOf({ port, dc, key }: MtprotoServer): MtprotoAddress {
+  return { host: '127.0.0.1', port, dc, publicKey: key.pem }
+}
+
 /** @internal */
-export async function serveMtproto(world: World, { port = 0, dc = 2 }: NewMtproto): Promise<TelegramMtproto> {
+export async function serveMtproto(world: World, options: NewMtproto): Promise<TelegramMtproto> {
+  const { port = 0, dc = 2, others = [] } = options
+  const numbers = [dc, ...others]
+  for (const number of numbers) {
+    const isOne = Number.isInteger(number) && number > 0 && number < 1000
+    if (isOne && numbers.indexOf(number) === numbers.lastIndexOf(number)) continue
+    throw new SentinelError(
+      'telegram.invalid',
+      `mtproto: ${number} cannot be the number of a data centre, or is one twice. Use each of 1 to 999 once.`,
+    )
+  }
   const server = new MtprotoServer(world, dc)
-  await server.listen(port)
-  return new TelegramMtproto(server)
+  const face = new TelegramMtproto(server)
+  try {
+    await server.listen(port)
+    for (const number of others) await new MtprotoServer(world, number, server.centres).listen()
+  } catch (error) {
+    await face.close()
+    throw error
+  }
+  return face
 }

@@ -2,7 +2,7 @@ import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import { METHODS } from './methods/index.js'
-import { RpcError } from './rpc-error.js'
+import { migrate, RpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
 import { rpcError, type Session } from './session.js'
 
@@ -33,8 +33,6 @@ export class Rpc {
   readonly #faults: Fault[] = []
   /** How often each was called. */
   readonly counts = new Map<string, number>()
-
-  constructor(private readonly server: MtprotoServer) {}
 
   /** The next calls of a method fail. */
   fail(method: string, error: RpcError, times = 1): void {
@@ -77,9 +75,9 @@ export class Rpc {
   }
 
   #call(session: Session, request: TlObject): TlValue | Promise<TlValue> {
-    const { server } = this
+    const { server } = session
     const { _: name } = request
-    if (this.server.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
+    if (server.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     const index = this.#faults.findIndex(({ method }) => method === name)
     const fault = this.#faults[index]
@@ -98,7 +96,15 @@ export class Rpc {
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
     const known = METHODS.account.get(name)
     if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
-    if (session.wantsUpdates) server.face.subscribe(session, account)
+    const home = server.centres.homeOf(account)
+    if (home !== server.dc) {
+      if (!isServedAnywhere(name)) throw migrate('USER', home)
+    } else if (session.wantsUpdates) server.face.subscribe(session, account)
     return known({ ...call, account })
   }
+}
+
+/** Files lie in any data centre, and whoever was let in may leave again; all else is at home. */
+function isServedAnywhere(method: string): boolean {
+  return method.startsWith('upload.') || method === 'auth.logOut'
 }

@@ -2,16 +2,17 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Envelope } from '../../mtproto/protocol/message.js'
-import { newServerKey, type ServerKey } from '../../mtproto/protocol/rsa.js'
+import type { ServerKey } from '../../mtproto/protocol/rsa.js'
 import { currentSchema, type Schema } from '../../mtproto/protocol/tl/schema.js'
 import type { World } from '../world/world.js'
 import { type AuthKey, AuthKeys } from './auth-keys.js'
 import { Connection } from './connection.js'
-import { Face } from './face.js'
+import { DataCentres } from './data-centres.js'
+import type { Face } from './face.js'
 import { KeyExchange } from './key-exchange.js'
 import { MessageIds } from './message-ids.js'
-import { Phones } from './phones.js'
-import { Rpc } from './rpc.js'
+import type { Phones } from './phones.js'
+import type { Rpc } from './rpc.js'
 import { Session } from './session.js'
 
 /** Clients that connect and say nothing. */
@@ -19,18 +20,11 @@ const SILENT_FOR: Ms = 300_000
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
 
-let key: ServerKey | undefined
-
-/** The MTProto face of a world: one data centre. */
+/** One data centre: its port, and the keys and sessions of those who came there. */
 export class MtprotoServer {
   readonly schema: Schema = currentSchema()
   readonly keys = new AuthKeys()
   readonly messageIds: MessageIds
-  readonly rpc: Rpc
-  readonly face: Face
-  readonly phones = new Phones()
-  /** Drawn once a process: it takes long, and clients keep keys for the process as well. */
-  readonly key: ServerKey
   port = 0
   readonly #sessions = new Map<AuthKey, Map<bigint, Session>>()
   readonly #sockets = new Set<Socket>()
@@ -40,12 +34,27 @@ export class MtprotoServer {
     readonly world: World,
     /** Its number; a client that was told another is sent away. */
     readonly dc = 2,
+    /** All of them; those that share a world must share this. */
+    readonly centres = new DataCentres(world),
   ) {
-    key ??= newServerKey()
-    this.key = key
     this.messageIds = new MessageIds(() => this.now())
-    this.face = new Face(world)
-    this.rpc = new Rpc(this)
+    centres.add(this)
+  }
+
+  get rpc(): Rpc {
+    return this.centres.rpc
+  }
+
+  get face(): Face {
+    return this.centres.face
+  }
+
+  get phones(): Phones {
+    return this.centres.phones
+  }
+
+  get key(): ServerKey {
+    return this.centres.key
   }
 
   now(): Ms {

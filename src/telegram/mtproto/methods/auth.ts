@@ -4,7 +4,8 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Account } from '../../world/accounts.js'
 import type { AccountMethod, Call, Method } from '../rpc.js'
-import { badRequest, RpcError } from '../rpc-error.js'
+import { badRequest, migrate, RpcError } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
 
 /** A code that was sent, and to whom. */
 interface SentCode {
@@ -38,14 +39,16 @@ export const AUTH = {
   'auth.importBotAuthorization': (call) => {
     const account = call.server.world.accounts.botByToken(call.request.bot_auth_token as string)
     if (account === undefined) throw badRequest('ACCESS_TOKEN_INVALID')
+    atHome(call.server, account, 'USER')
     return logIn(call, account)
   },
   'auth.sendCode': ({ server, session, request }) => {
     const phone = (request.phone_number as string).replace(/\D/g, '')
     if (!/^\d{5,15}$/.test(phone)) throw badRequest('PHONE_NUMBER_INVALID')
+    const account = server.phones.accountOf(phone)
+    atHome(server, account, 'PHONE')
     const hash = randomBytes(9).toString('base64url')
     const code = String(10_000 + (randomBytes(4).readUInt32LE() % 90_000))
-    const account = server.phones.accountOf(phone)
     const sent: SentCode = { account, phone, code }
     session.key.lasting.pending.set(hash, sent)
     server.phones.sent(phone, code)
@@ -91,6 +94,17 @@ export const LOGGED_IN = {
     return { _: 'auth.loggedOut' }
   },
 } as const satisfies Record<string, AccountMethod>
+
+/** Accounts log in where they are kept, and new ones where their network is (https://core.telegram.org/api/datacenter). */
+function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHONE' | 'USER'): void {
+  const { centres, dc } = server
+  if (account === undefined) {
+    if (centres.network !== undefined && centres.network !== dc) throw migrate('NETWORK', centres.network)
+    return
+  }
+  const home = centres.homeOf(account)
+  if (home !== dc) throw migrate(what, home)
+}
 
 function logIn({ server, session }: Call, account: Account): TlObject {
   const { lasting } = session.key

@@ -13,9 +13,9 @@ export const HELP = {
       test_mode: false,
       // The one the client has dialled, or TDLib asks again without end.
       this_dc: server.dc,
-      dc_options: [
-        { _: 'dcOption', id: server.dc, ip_address: '127.0.0.1', port: server.port, static: true },
-      ],
+      dc_options: server.centres
+        .all()
+        .map(({ dc, port }) => ({ _: 'dcOption', id: dc, ip_address: '127.0.0.1', port, static: true })),
       dc_txt_domain_name: 'apv3.stel.com',
       chat_size_max: 200,
       megagroup_size_max: 200_000,
@@ -48,7 +48,7 @@ export const HELP = {
     _: 'nearestDc',
     country: 'DE',
     this_dc: server.dc,
-    nearest_dc: server.dc,
+    nearest_dc: server.centres.network ?? server.dc,
   }),
   'help.getAppConfig': () => ({ _: 'help.appConfig', hash: 1, config: { _: 'jsonObject', value: [] } }),
   'help.getCdnConfig': () => ({ _: 'cdnConfig', public_keys: [] }),

@@ -1,9 +1,12 @@
 import type { AccountMethod, Method } from '../rpc.js'
 import { AUTH, LOGGED_IN } from './auth.js'
+import { LEAVING, LET_IN } from './centres.js'
 import { CHANNELS } from './channels.js'
 import { HELP } from './help.js'
+import { MEDIA } from './media.js'
 import { MESSAGES } from './messages.js'
 import { UPDATES } from './updates.js'
+import { UPLOAD } from './upload.js'
 import { USERS } from './users.js'
 
 /** All that is served, by name: a map, for names come from clients. */
@@ -12,8 +15,10 @@ export const METHODS: {
   readonly open: ReadonlyMap<string, Method>
   readonly account: ReadonlyMap<string, AccountMethod>
 } = {
-  open: new Map([...Object.entries(HELP), ...Object.entries(AUTH)]),
+  open: new Map([...Object.entries(HELP), ...Object.entries(AUTH), ...Object.entries(LET_IN)]),
   account: new Map(
-    [LOGGED_IN, CHANNELS, MESSAGES, UPDATES, USERS].flatMap((methods) => Object.entries(methods)),
+    [LOGGED_IN, LEAVING, CHANNELS, MESSAGES, MEDIA, UPDATES, UPLOAD, USERS].flatMap((methods) =>
+      Object.entries(methods),
+    ),
   ),
 }

@@ -1,0 +1,22 @@
+import type { AccountMethod, Method } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+
+/** To other data centres without logging in again (https://core.telegram.org/api/datacenter#authorization-transfer). */
+export const LET_IN = {
+  'auth.importAuthorization': ({ server, session, request }) => {
+    const account = server.centres.import(request.bytes as Buffer, request.id as bigint, server.dc)
+    if (account === undefined) throw badRequest('AUTH_BYTES_INVALID')
+    session.key.lasting.account = account
+    return { _: 'auth.authorization', user: server.face.describer.user(account, account.user) }
+  },
+} as const satisfies Record<string, Method>
+
+export const LEAVING = {
+  'auth.exportAuthorization': ({ server, account, request }) => {
+    const dc = request.dc_id as number
+    // Whoever is there already needs none.
+    if (dc === server.dc || server.centres.find(dc) === undefined) throw badRequest('DC_ID_INVALID')
+    const bytes = server.centres.export(account, dc)
+    return { _: 'auth.exportedAuthorization', id: BigInt(account.id), bytes }
+  },
+} as const satisfies Record<string, AccountMethod>

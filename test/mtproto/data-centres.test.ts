@@ -1,0 +1,124 @@
+import { Long } from '@mtcute/core'
+import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+
+let telegram: Telegram
+let face: TelegramMtproto
+let account: TelegramBot
+let alice: Person
+let clients: MtprotoClient[]
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto({ others: [1, 4] })
+  account = telegram.createBot({ username: 'watcher_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  clients = []
+})
+
+afterEach(async () => {
+  for (const client of clients) await client.close()
+  await telegram.close()
+})
+
+function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
+  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address, ...options })
+  clients.push(made)
+  return made
+}
+
+const LOGIN = { phone: '+491701234567', code: () => face.codeFor('+491701234567') }
+
+test('all are told of, and which one was dialled', async () => {
+  const raw = await client({ botToken: account.token, server: face.addressOf(4) }).raw()
+  face.move(account, 4)
+  const config = await raw.call({ _: 'help.getConfig' })
+  expect(config.thisDc).toBe(2)
+  expect(config.dcOptions.map(({ id, port }) => [id, port])).toEqual(
+    [2, 1, 4].map((dc) => [dc, face.addressOf(dc).port]),
+  )
+})
+
+test('a bot is sent home (USER_MIGRATE_X), and its session begins there the next time', async () => {
+  face.move(account, 4)
+  const storage = memory()
+  const first = client({ botToken: account.token, storage })
+  expect(await first.connect()).toMatchObject({ id: account.id })
+  expect(await (await first.raw()).call({ _: 'help.getConfig' })).toMatchObject({ thisDc: 4 })
+  await first.close()
+  expect(await client({ botToken: account.token, storage }).connect()).toMatchObject({ id: account.id })
+  expect(face.calls('auth.importBotAuthorization')).toBe(2)
+})
+
+test('a person is sent to where their number is (PHONE_MIGRATE_X), with code and second password', async () => {
+  face.givePhone(alice, LOGIN.phone, 'correct horse')
+  face.move(alice, 1)
+  const person = client()
+  expect(await person.logIn({ ...LOGIN, password: () => 'correct horse' })).toMatchObject({ id: alice.id })
+  expect(await (await person.raw()).call({ _: 'help.getConfig' })).toMatchObject({ thisDc: 1 })
+  expect(face.calls('auth.sendCode')).toBe(2)
+})
+
+test('whoever has no account yet is sent to where their network is (NETWORK_MIGRATE_X)', async () => {
+  face.sendNewcomersTo(4)
+  const raw = await client().raw()
+  await raw.sendCode({ phone: LOGIN.phone })
+  expect(await raw.call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4, nearestDc: 4 })
+})
+
+test('whoever is moved while logged in is sent there, and logs in anew', async () => {
+  face.givePhone(alice, LOGIN.phone)
+  const person = client()
+  await person.logIn(LOGIN)
+  face.move(alice, 4)
+  const raw = await person.raw()
+  await expect(raw.call({ _: 'updates.getState' })).rejects.toMatchObject({ text: 'AUTH_KEY_UNREGISTERED' })
+  expect(await person.logIn(LOGIN)).toMatchObject({ id: alice.id })
+  expect(await raw.call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4 })
+})
+
+test('another data centre knows nobody (AUTH_KEY_UNREGISTERED) until they are let in', async () => {
+  const raw = await client({ botToken: account.token }).raw()
+  await raw.call({ _: 'updates.getState' })
+  // mtcute exports and imports when it is told that its key is not registered; then it is told to go home.
+  await expect(raw.call({ _: 'updates.getState' }, { dcId: 4 })).rejects.toMatchObject({
+    text: 'USER_MIGRATE_%d',
+  })
+  expect(face.calls('auth.exportAuthorization')).toBe(1)
+  expect(face.calls('auth.importAuthorization')).toBe(1)
+  await expect(raw.call({ _: 'auth.exportAuthorization', dcId: 9 })).rejects.toMatchObject({
+    text: 'DC_ID_INVALID',
+  })
+  await expect(
+    raw.call(
+      { _: 'auth.importAuthorization', id: Long.fromNumber(account.id), bytes: new Uint8Array(32) },
+      { dcId: 1 },
+    ),
+  ).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
+})
+
+test('what lets somebody in does so once, there and for a minute', async () => {
+  const { bytes, id } = await (await client({ botToken: account.token }).raw()).call({
+    _: 'auth.exportAuthorization',
+    dcId: 4,
+  })
+  const guest = (dc: number) => client({ server: face.addressOf(dc) }).raw()
+  const enter = { _: 'auth.importAuthorization', id, bytes } as const
+  await expect((await guest(1)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
+  await expect((await guest(4)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
+})
+
+test.each<[string, Parameters<Telegram['mtproto']>[0]]>([
+  ['no number', { dc: 0 }],
+  ['one twice', { dc: 2, others: [2] }],
+])('%s is refused', async (_, options) => {
+  const other = await startTelegram()
+  try {
+    await expect(other.mtproto(options)).rejects.toMatchObject({ code: 'telegram.invalid' })
+  } finally {
+    await other.close()
+  }
+  expect(() => face.addressOf(7)).toThrow(/no data centre 7, but 2, 1, 4/)
+})
