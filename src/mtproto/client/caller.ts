@@ -2,15 +2,32 @@ import type { tl } from '@mtcute/core'
 import type { TelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../core/errors.js'
 
+/** How a call is made, where that matters. */
+export interface Way {
+  /** Another data centre than the account's. */
+  readonly dc?: number | undefined
+  /** Connections that carry files apart from all else. */
+  readonly kind?: 'upload' | 'download'
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Asks Telegram, and tells what it refuses in one way. */
 export class Caller {
   constructor(readonly client: TelegramClient) {}
 
   /** @throws SentinelError `mtproto.refused`, with what Telegram said; `mtproto.flood`. */
-  async call<T extends tl.RpcMethod>(request: T): Promise<tl.RpcCallReturn[T['_']]> {
+  async call<T extends tl.RpcMethod>(
+    request: T,
+    { dc, kind, signal }: Way = {},
+  ): Promise<tl.RpcCallReturn[T['_']]> {
+    const way = {
+      ...(dc !== undefined && { dcId: dc }),
+      ...(kind !== undefined && { kind }),
+      ...(signal !== undefined && { abortSignal: signal }),
+    }
     try {
       // The type asks that nothing is there which the schema does not have; `T` says so already.
-      return (await this.client.call(request as never)) as tl.RpcCallReturn[T['_']]
+      return (await this.client.call(request as never, way)) as tl.RpcCallReturn[T['_']]
     } catch (error) {
       throw refusedOr(error, request._)
     }
@@ -77,5 +94,12 @@ export class MtprotoRefusal extends SentinelError {
 
 function refusedOr(error: unknown, method: string): unknown {
   const { text } = Object(error) as { readonly text?: unknown }
-  return typeof text === 'string' ? new MtprotoRefusal(method, text) : error
+  return typeof text === 'string' ? new MtprotoRefusal(method, numbered(text, Object(error))) : error
+}
+
+/** mtcute takes numbers out of names (`FILE_MIGRATE_%d`) and keeps them beside; Telegram's own word has them. */
+function numbered(text: string, error: object): string {
+  if (!text.includes('%d')) return text
+  const found = Object.entries(error).find(([name, value]) => name !== 'code' && typeof value === 'number')
+  return found === undefined ? text : text.replace('%d', String(found[1]))
 }
