@@ -266,7 +266,7 @@ export class Session {
   #answer(id: bigint, result: TlValue): void {
     const body = new TlWriter(this.server.schema).any(result).result()
     const writer = new TlWriter(this.server.schema).uint(RPC_RESULT).long(id)
-    const packed = body.length >= WORTH_PACKING ? gzipSync(body) : undefined
+    const packed = body.length >= WORTH_PACKING && !isFile(result) ? gzipSync(body) : undefined
     if (packed !== undefined && packed.length < body.length) writer.uint(GZIP).bytes(packed)
     else writer.raw(body)
     this.#answers.set(id, this.#send(writer.result(), true, true))
@@ -306,6 +306,11 @@ export class Session {
 
 export function rpcError(code: number, message: string): TlObject {
   return { _: 'mt_rpc_error', error_code: code, error_message: message }
+}
+
+/** Pieces of files are packed by whoever made the files, if at all. */
+function isFile(result: TlValue): boolean {
+  return typeof result === 'object' && '_' in result && /^upload\.(?:cdnF|f)ile$/.test(result._ as string)
 }
 
 function forgetFirst(map: Map<bigint, unknown>): void {
