@@ -61,9 +61,9 @@ export class Workshop {
 
   private constructor(private readonly folder: string) {}
 
-  static async open(): Promise<Workshop> {
+  static async open(rooms = OURS): Promise<Workshop> {
     const folder = await mkdtemp(join(tmpdir(), 'sentinel-workers-'))
-    await Promise.all(OURS.map((room) => compile(room, folder)))
+    await Promise.all(rooms.map((room) => compile(room, folder)))
     await writeFile(join(folder, 'package.json'), '{"type":"module"}')
     await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction')
     return new Workshop(folder)
@@ -76,6 +76,11 @@ export class Workshop {
     })
     this.all.push(...workers)
     return workers
+  }
+
+  /** Another program, which talks as it likes. Whoever starts it ends it. */
+  fork(program: string, args: readonly string[]): ChildProcess {
+    return fork(join(this.folder, `${program}.js`), args, { execArgv: [] })
   }
 
   async close(): Promise<void> {
