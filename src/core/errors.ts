@@ -36,10 +36,13 @@ export type SentinelErrorCode =
   | 'storage.unsupported'
   | 'value.invalid'
   | 'import.invalid'
+  | 'peer.missing'
   | 'mtproto.missing'
   | 'mtproto.session'
   | 'mtproto.flood'
   | 'mtproto.refused'
+  | 'mtproto.transfer'
+  | 'mtproto.corrupted'
   | 'telegram.invalid'
   | 'telegram.diverged'
   | 'policy.unknown'
@@ -51,6 +54,7 @@ export type SentinelErrorCode =
   | 'migrate.refused'
   | 'handler.invalid'
   | 'handler.undecorated'
+  | 'module.failed'
 
 /**
  * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.

@@ -19,6 +19,7 @@ const ENTRIES = {
   'grammy-sentinel/postgres': 'src/storage/postgres/index.ts',
   'grammy-sentinel/decorators': 'src/decorators/index.ts',
   'grammy-sentinel/redis': 'src/storage/redis/index.ts',
+  'grammy-sentinel/sqlite': 'src/storage/sqlite/index.ts',
   'grammy-sentinel/mtproto': 'src/mtproto/index.ts',
   'grammy-sentinel/health': 'src/observability/health/index.ts',
   'grammy-sentinel/logging': 'src/observability/logging/index.ts',

@@ -1,0 +1,56 @@
+import { SentinelError } from './errors.js'
+
+/** The optional peers, and the versions that are known to work: the same as in `package.json`. */
+const RANGES = {
+  '@fuman/node': '0.0.20',
+  '@mtcute/core': '0.30.3',
+  '@mtcute/wasm': '0.30.3',
+  '@opentelemetry/api': '^1.9.0',
+  'better-sqlite3': '^12.0.0',
+  'fast-check': '^4.0.0',
+  ioredis: '^6.0.0',
+  pg: '^8.16.0',
+  pino: '^9.0.0 || ^10.0.0',
+  'prom-client': '^15.1.0',
+} as const
+
+/** The name of an optional peer. */
+export type PeerName = keyof typeof RANGES
+
+/** What to install: `ioredis@^6.0.0`. */
+export function peerSpec(name: PeerName): string {
+  return `${name}@${RANGES[name]}`
+}
+
+/** A package that is optional is not there, and something asks for it. */
+export function peerMissing(what: string, names: readonly PeerName[], cause: unknown): SentinelError {
+  const specs = names.map((name) => {
+    const spec = peerSpec(name)
+    return spec.includes(' ') ? `"${spec}"` : spec
+  })
+  const missing = names.length === 1 ? 'its package is' : 'its packages are'
+  return new SentinelError(
+    'peer.missing',
+    `${what}: ${missing} not installed. Run \`npm install ${specs.join(' ')}\`.`,
+    { cause },
+  )
+}
+
+/**
+ * Whether an error of `import()` or `require()` says that one of some packages is not there, in place of anything that goes wrong
+ * within it, or a file of its own that is missing.
+ */
+export function isMissing(error: unknown, names: readonly string[]): boolean {
+  const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return false
+  return names.some((name) => String(message).includes(`'${name}'`))
+}
+
+/** Loads what is optional, late. */
+export async function peer<T>(what: string, name: PeerName, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw isMissing(cause, [name]) ? peerMissing(what, [name], cause) : cause
+  }
+}

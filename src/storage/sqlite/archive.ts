@@ -1,0 +1,90 @@
+import { type Key, keyText } from '../../core/subject.js'
+import {
+  type Archive,
+  type ArchiveContents,
+  actsAsAny,
+  type MarkedSubject,
+  markedSubjects,
+} from '../archive.js'
+import type { UserRecord } from '../users.js'
+import { canonicalKey, read, readKey, storedKey } from './keys.js'
+import type { Link } from './link.js'
+import type { SqliteUsers } from './users.js'
+
+/** All tables, looked at as a whole. */
+export class SqliteArchive implements Archive {
+  constructor(
+    private readonly link: Link,
+    private readonly users: SqliteUsers,
+  ) {}
+
+  async contents(): Promise<ArchiveContents> {
+    const { link } = this
+    return link.read(() => {
+      const marks = link.all<{ bot: number; name: string }>(
+        'SELECT DISTINCT bot, name FROM sentinel_marks ORDER BY bot, name',
+      )
+      const known = link.all<{ bot: number }>('SELECT DISTINCT bot FROM sentinel_users')
+      const spaces = link.all<{ space: string }>('SELECT DISTINCT space FROM sentinel_values ORDER BY space')
+      const users = new Set(known.map(({ bot }) => bot))
+      const ids = new Set([...marks.map(({ bot }) => bot), ...users])
+      return {
+        bots: [...ids]
+          .sort((a, b) => a - b)
+          .map((id) => ({
+            id,
+            marks: marks.flatMap(({ bot, name }) => (bot === id ? [read(name)] : [])),
+            users: users.has(id),
+          })),
+        spaces: spaces.map(({ space }) => space),
+      }
+    })
+  }
+
+  async restore(bot: number, users: readonly UserRecord[]): Promise<void> {
+    if (users.length > 0) this.users.restore(bot, users)
+  }
+
+  async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
+    return this.link.read(() => this.#marksOf(bot, keys))
+  }
+
+  async forget(bot: number, keys: readonly Key[]): Promise<void> {
+    const { link } = this
+    link.write(() => {
+      for (const key of keys) {
+        for (const table of ['sentinel_records', 'sentinel_claims', 'sentinel_sequences']) {
+          const found = link.all<{ key: string }>(
+            `SELECT DISTINCT key FROM ${table} WHERE bot = ? AND substr(key, -length(?)) = ?`,
+            bot,
+            storedKey(key),
+            storedKey(key),
+          )
+          for (const { key: kept } of found) {
+            if (actsAsAny(readKey(kept), [canonicalKey(key)])) {
+              link.run(`DELETE FROM ${table} WHERE bot = ? AND key = ?`, bot, kept)
+            }
+          }
+        }
+      }
+    })
+  }
+
+  #marksOf(bot: number, keys: readonly Key[]): readonly MarkedSubject[] {
+    const found = new Map<string, [Key, string]>()
+    for (const key of keys) {
+      // Whatever acts as a subject has its text at its end.
+      const rows = this.link.all<{ key: string; name: string }>(
+        'SELECT key, name FROM sentinel_marks WHERE bot = ? AND substr(key, -length(?)) = ?',
+        bot,
+        storedKey(key),
+        storedKey(key),
+      )
+      for (const row of rows) {
+        const other = readKey(row.key)
+        if (actsAsAny(other, keys)) found.set(`${keyText(other)} ${row.name}`, [other, read(row.name)])
+      }
+    }
+    return markedSubjects(found.values())
+  }
+}

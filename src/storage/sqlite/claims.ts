@@ -1,0 +1,177 @@
+import type { ClaimCheck } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { endOf } from './keys.js'
+import type { Link } from './link.js'
+
+export const HELD = 1
+export const PAID = 2
+export const RUNNING = 3
+/** The first taker was refused, so all later ones are. */
+export const REFUSED = 4
+
+/** So many tokens of a sequence lapse together. */
+const TOGETHER = 4096
+
+/** Whose claims, of which check. */
+export interface Claimed {
+  readonly check: ClaimCheck
+  readonly place: number
+  readonly bot: number
+  readonly key: string
+}
+
+/** A claim that is not free. */
+export interface Standing {
+  readonly state: number
+  readonly until: Ms
+  readonly leaseUntil: Ms
+  readonly serial: number
+  readonly refuser: string | undefined
+  /** Its taker was to have settled it by now. */
+  readonly isLate: boolean
+}
+
+interface Row {
+  readonly state: number
+  readonly until: number | null
+  readonly lease_until: number | null
+  readonly serial: number
+  readonly refuser: string | null
+}
+
+/** The claim on a token as it stands; undefined if it is free. Within a transaction, as all here. */
+export function standingOf(link: Link, claimed: Claimed, token: number, now: Ms): Standing | undefined {
+  const { check, place, bot, key } = claimed
+  const row = link.get<Row>(
+    'SELECT state, until, lease_until, serial, refuser FROM sentinel_claims WHERE place = ? AND bot = ? AND key = ? AND token = ?',
+    place,
+    bot,
+    key,
+    token,
+  )
+  if (row === undefined) return undefined
+  const until =
+    check.tokens === 'sequence' ? lapseOf(link, claimed, token) : (row.until ?? Number.POSITIVE_INFINITY)
+  if (until <= now) return undefined
+  const isLate = row.state === RUNNING && (row.lease_until ?? Number.POSITIVE_INFINITY) <= now
+  return {
+    state: isLate ? PAID : row.state,
+    until,
+    leaseUntil:
+      row.state === RUNNING ? (row.lease_until ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+    serial: row.serial,
+    refuser: row.refuser ?? undefined,
+    isLate,
+  }
+}
+
+export function take(link: Link, claimed: Claimed, token: number, serial: number, now: Ms): void {
+  const { check } = claimed
+  if (check.tokens === 'sequence') prolong(link, claimed, token, now)
+  const lease = check.lease === undefined ? undefined : now + check.lease
+  write(link, claimed, token, { state: lease === undefined ? HELD : RUNNING, lease, serial, now })
+}
+
+/** Notes that the taker was refused, by the check of a slot. */
+export function refuse(link: Link, claimed: Claimed, token: number, slot: string, now: Ms): void {
+  write(link, claimed, token, { state: REFUSED, serial: 0, refuser: slot, now })
+}
+
+/** Ends a claim. A completion that comes late counts, unless somebody else is at it by then. */
+export function settle(
+  link: Link,
+  claimed: Claimed,
+  token: number,
+  serial: number,
+  to: typeof HELD | typeof PAID,
+  now: Ms,
+): void {
+  const standing = standingOf(link, claimed, token, now)
+  if (standing === undefined || standing.state === REFUSED) return
+  if (standing.isLate ? to !== HELD : standing.serial !== serial) return
+  const { place, bot, key } = claimed
+  link.run(
+    'UPDATE sentinel_claims SET state = ? WHERE place = ? AND bot = ? AND key = ? AND token = ?',
+    to,
+    place,
+    bot,
+    key,
+    token,
+  )
+}
+
+interface Written {
+  readonly state: number
+  readonly lease?: Ms | undefined
+  readonly serial: number
+  readonly refuser?: string
+  readonly now: Ms
+}
+
+function write(
+  link: Link,
+  claimed: Claimed,
+  token: number,
+  { state, lease, serial, refuser, now }: Written,
+): void {
+  const { check, place, bot, key } = claimed
+  link.run(
+    `INSERT OR REPLACE INTO sentinel_claims (place, bot, key, token, state, until, lease_until, serial, refuser)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    place,
+    bot,
+    key,
+    token,
+    state,
+    // Tokens of a sequence lapse by the part.
+    check.tokens === 'sequence' ? null : now + check.holdFor,
+    endOf(lease),
+    serial,
+    refuser ?? null,
+  )
+}
+
+function partOf(token: number): number {
+  return Math.floor(token / TOGETHER)
+}
+
+function lapseOf(link: Link, { place, bot, key }: Claimed, token: number): Ms {
+  const row = link.get<{ until: number }>(
+    'SELECT until FROM sentinel_sequences WHERE place = ? AND bot = ? AND key = ? AND part = ?',
+    place,
+    bot,
+    key,
+    partOf(token),
+  )
+  return row?.until ?? Number.NEGATIVE_INFINITY
+}
+
+/** A part of a sequence is held until none of it was taken for long enough; one that has lapsed begins anew. */
+function prolong(link: Link, claimed: Claimed, token: number, now: Ms): void {
+  const { check, place, bot, key } = claimed
+  const part = partOf(token)
+  if (lapseOf(link, claimed, token) <= now) forgetPart(link, claimed, part)
+  link.run(
+    'INSERT OR REPLACE INTO sentinel_sequences (place, bot, key, part, until) VALUES (?, ?, ?, ?, ?)',
+    place,
+    bot,
+    key,
+    part,
+    now + check.holdFor,
+  )
+}
+
+export function forgetPart(
+  link: Link,
+  { place, bot, key }: Pick<Claimed, 'place' | 'bot' | 'key'>,
+  part: number,
+): void {
+  link.run(
+    'DELETE FROM sentinel_claims WHERE place = ? AND bot = ? AND key = ? AND token >= ? AND token < ?',
+    place,
+    bot,
+    key,
+    part * TOGETHER,
+    (part + 1) * TOGETHER,
+  )
+}

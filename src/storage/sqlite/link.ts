@@ -1,0 +1,152 @@
+import { SentinelError } from '../../core/errors.js'
+import { openDatabase, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './driver.js'
+import { migrate } from './schema.js'
+
+/** The database: opened when it is first used, its statements prepared once. */
+export class Link {
+  readonly #given: SqliteDatabase | undefined
+  readonly #statements = new Map<string, SqliteStatement>()
+  #database: SqliteDatabase | undefined
+  #isReady = false
+  #closed = false
+
+  constructor(
+    private readonly source: string | SqliteDatabase,
+    private readonly busyFor: number,
+  ) {
+    this.#given = typeof source === 'string' ? undefined : source
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Does something whole or not at all, alone among all who write. */
+  write<T>(deed: () => T): T {
+    return this.#within('BEGIN IMMEDIATE', deed)
+  }
+
+  /** Reads as it is at one moment. */
+  read<T>(look: () => T): T {
+    return this.#within('BEGIN', look)
+  }
+
+  exec(sql: string): void {
+    this.#open().exec(sql)
+  }
+
+  run(sql: string, ...values: SqliteValue[]): void {
+    this.#prepared(sql).run(...values)
+  }
+
+  get<Row>(sql: string, ...values: SqliteValue[]): Row | undefined {
+    // Some drivers say null where there is none.
+    return (this.#prepared(sql).get(...values) ?? undefined) as Row | undefined
+  }
+
+  all<Row>(sql: string, ...values: SqliteValue[]): readonly Row[] {
+    return this.#prepared(sql).all(...values) as Row[]
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#statements.clear()
+    const database = this.#database
+    this.#database = undefined
+    // One that was given is closed by whoever opened it.
+    if (this.#given === undefined) database?.close()
+  }
+
+  #within<T>(begin: string, deed: () => T): T {
+    if (this.#closed) throw closedError()
+    try {
+      this.#ready()
+      this.exec(begin)
+      try {
+        const answer = deed()
+        this.exec('COMMIT')
+        return answer
+      } catch (error) {
+        this.#rollBack()
+        throw error
+      }
+    } catch (error) {
+      throw failureOf(error)
+    }
+  }
+
+  /** SQLite rolls back by itself after some errors; then there is nothing to roll back. */
+  #rollBack(): void {
+    try {
+      this.exec('ROLLBACK')
+    } catch (error) {
+      if (!/no transaction/i.test(String(error))) throw error
+    }
+  }
+
+  #ready(): void {
+    if (this.#isReady) return
+    // Before it migrates, which writes through here as well.
+    this.#isReady = true
+    try {
+      migrate(this)
+    } catch (error) {
+      this.#isReady = false
+      throw error
+    }
+  }
+
+  #open(): SqliteDatabase {
+    if (this.#database !== undefined) return this.#database
+    if (this.#given !== undefined) {
+      this.#database = this.#given
+      return this.#given
+    }
+    const database = openDatabase(this.source as string)
+    try {
+      // WAL: readers never wait for whoever writes. NORMAL: a power cut may take the latest commits, and harms nothing else.
+      database.exec(
+        `PRAGMA busy_timeout = ${this.busyFor}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`,
+      )
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    this.#database = database
+    return database
+  }
+
+  #prepared(sql: string): SqliteStatement {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#open().prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+export function closedError(): SentinelError {
+  return new SentinelError('storage.closed', 'sqlite: closed. Make a new one with sqlite().')
+}
+
+/** What SQLite says was wrong, with its mend where there is one. */
+export function failureOf(error: unknown): unknown {
+  if (error instanceof SentinelError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (/readonly/i.test(message)) {
+    return new SentinelError(
+      'storage.readonly',
+      'sqlite: the database can only be read, so nothing can be counted there. Look at the rights of its file and folder.',
+      { cause: error },
+    )
+  }
+  if (/locked|busy/i.test(message)) {
+    return new SentinelError(
+      'storage.overloaded',
+      'sqlite: another process held the database for longer than busyTimeout. Keep transactions of your own short.',
+      { cause: error },
+    )
+  }
+  return new SentinelError('storage.failed', `sqlite: ${message}`, { cause: error })
+}

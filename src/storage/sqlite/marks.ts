@@ -1,0 +1,148 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+import { jsonText } from '../json.js'
+import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+import type { Changes } from './changes.js'
+import { canonicalKey, endOf, read, readKey, stored, storedKey } from './keys.js'
+import type { Link } from './link.js'
+
+const PAGE = 1000
+
+interface MarkRow {
+  readonly key: string
+  readonly name: string
+  readonly since: number
+  readonly until: number | null
+  readonly reason: string | null
+  readonly value: string | null
+}
+
+/** A mark as a judge needs it. */
+export interface HeldMark {
+  readonly until: Ms
+  readonly value: string | null
+}
+
+const COLUMNS = 'key, name, since, until, reason, value'
+
+/** Marks in a table, found by whose they are and by name. */
+export class SqliteMarks implements Marks {
+  constructor(
+    private readonly link: Link,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+  ) {}
+
+  async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
+    return (await this.of(bot, key)).get(name)
+  }
+
+  async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
+    const rows = this.link.read(() =>
+      this.link.all<MarkRow>(
+        `SELECT ${COLUMNS} FROM sentinel_marks WHERE bot = ? AND key = ? AND (until IS NULL OR until > ?)`,
+        bot,
+        storedKey(key),
+        this.clock(),
+      ),
+    )
+    return new Map(rows.map((row) => [read(row.name), markOf(row)]))
+  }
+
+  async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
+    if (entries.length === 0) return
+    const rows = entries.map(({ key, mark }) => ({
+      key: storedKey(key),
+      mark,
+      value: mark.value === undefined ? null : jsonText(mark.value, `marks.${name}`),
+    }))
+    this.link.write(() => {
+      for (const { key, mark, value } of rows) {
+        this.link.run(
+          'INSERT OR REPLACE INTO sentinel_marks (bot, key, name, since, until, reason, value) VALUES (?, ?, ?, ?, ?, ?, ?)',
+          bot,
+          key,
+          stored(name),
+          mark.since,
+          endOf(mark.until),
+          mark.reason === undefined ? null : stored(mark.reason),
+          value,
+        )
+      }
+      this.#note(
+        bot,
+        name,
+        entries.map(({ key }) => key),
+      )
+    })
+    this.changes.look()
+  }
+
+  async remove(bot: number, name: string, keys: readonly Key[]): Promise<number> {
+    if (keys.length === 0) return 0
+    const now = this.clock()
+    const count = this.link.write(() => {
+      let held = 0
+      for (const key of new Set(keys.map(storedKey))) {
+        const own = [bot, key, stored(name)] as const
+        const row = this.link.get<{ until: number | null }>(
+          'SELECT until FROM sentinel_marks WHERE bot = ? AND key = ? AND name = ?',
+          ...own,
+        )
+        if (row === undefined) continue
+        if (row.until === null || row.until > now) held++
+        this.link.run('DELETE FROM sentinel_marks WHERE bot = ? AND key = ? AND name = ?', ...own)
+      }
+      this.#note(bot, name, keys)
+      return held
+    })
+    this.changes.look()
+    return count
+  }
+
+  async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
+    const most = Math.max(1, Math.floor(size))
+    const rows = this.link.read(() =>
+      this.link.all<MarkRow>(
+        `SELECT ${COLUMNS} FROM sentinel_marks
+         WHERE bot = ? AND name = ? AND key >= ? AND (until IS NULL OR until > ?) ORDER BY key LIMIT ?`,
+        bot,
+        stored(name),
+        from,
+        this.clock(),
+        most + 1,
+      ),
+    )
+    const entries = rows.slice(0, most).map((row) => ({ key: readKey(row.key), mark: markOf(row) }))
+    const next = rows[most]?.key
+    return next === undefined ? { entries } : { entries, next }
+  }
+
+  /** All marks of a subject, those that have lapsed too. Within a transaction of the caller. */
+  heldBy(bot: number, key: string): ReadonlyMap<string, HeldMark> {
+    const rows = this.link.all<Pick<MarkRow, 'name' | 'until' | 'value'>>(
+      'SELECT name, until, value FROM sentinel_marks WHERE bot = ? AND key = ?',
+      bot,
+      key,
+    )
+    const held = new Map<string, HeldMark>()
+    for (const { name, until, value } of rows) {
+      held.set(read(name), { until: until ?? Number.POSITIVE_INFINITY, value })
+    }
+    return held
+  }
+
+  #note(bot: number, name: string, keys: readonly Key[]): void {
+    this.changes.note({ kind: 'marks', bot, name, keys: [...new Set(keys.map(canonicalKey))] })
+  }
+}
+
+function markOf({ since, until, reason, value }: MarkRow): Mark {
+  return {
+    since,
+    ...(until !== null && { until }),
+    ...(reason !== null && { reason: read(reason) }),
+    ...(value !== null && { value: JSON.parse(value) as unknown }),
+  }
+}

@@ -1,0 +1,218 @@
+import type { Ms } from '../../core/duration.js'
+import type { Limit } from '../../core/limit.js'
+import * as limits from '../memory/limiters.js'
+import type { Column, Form } from './columns.js'
+import type { Link } from './link.js'
+import { newPenalty, type Penalty, penaltyEnd, readPenalty, writePenalty } from './penalties.js'
+
+interface Row {
+  readonly form: Form | null
+  readonly cells: Uint8Array | null
+  readonly penalty: Uint8Array | null
+  readonly until: number
+}
+
+/** What a limit has counted of one subject, and its penalty: read once an ask, and written if it was changed. */
+export class Record {
+  #cells: Float64Array | undefined
+  #form: Form | undefined
+  #penalty: Penalty | undefined
+  #until: Ms
+  isChanged = false
+
+  constructor(
+    readonly column: Column,
+    row: Row | undefined,
+  ) {
+    this.#form = row?.form ?? undefined
+    this.#cells = row?.cells ? cellsOf(row.cells) : undefined
+    this.#penalty = row?.penalty ? readPenalty(cellsOf(row.penalty)) : undefined
+    this.#until = row?.until ?? Number.NEGATIVE_INFINITY
+  }
+
+  get bannedUntil(): Ms {
+    const { onRefusal } = this.column.check
+    return onRefusal?.penalty === undefined
+      ? Number.NEGATIVE_INFINITY
+      : (this.#penalty?.bannedUntil ?? Number.NEGATIVE_INFINITY)
+  }
+
+  /** For whoever changes it. */
+  get penalty(): Penalty {
+    this.#penalty ??= newPenalty()
+    this.isChanged = true
+    return this.#penalty
+  }
+
+  /** How long until a charge fits; 0 if it does. */
+  waitOf(limit: Limit, cost: number, now: Ms): Ms {
+    const cells = this.#read()
+    const { amount, per } = limit
+    const most = amount * limits.COST_SCALE
+    switch (this.column.form) {
+      case 'bucket': {
+        const missing = missingOf(cells, limit, now)
+        const charge = limits.bucketCharge(cost, per)
+        return Math.max(0, limits.bucketRetry(missing, charge, depthOf(limit), amount))
+      }
+      case 'log':
+        return limits.logRetry(cells, 0, this.column.ring, this.#logAmount(limit), per, Math.ceil(cost), now)
+      case 'fixed':
+        return limits.fixedRetry(cells, 0, most, per, limits.scaledCost(cost), now)
+      default: {
+        const used = limits.countersUsed(cells, 0, per, now)
+        const before = limits.countersBefore(cells, 0, per, now)
+        const covered = limits.countersStart(cells, 0, per, now) + per - now
+        return limits.countersRetry(used, before, most, per, limits.scaledCost(cost), covered)
+      }
+    }
+  }
+
+  leftOf(limit: Limit, now: Ms): number {
+    const cells = this.#read()
+    const { amount, per } = limit
+    switch (this.column.form) {
+      case 'bucket':
+        return Math.max(0, depthOf(limit) - missingOf(cells, limit, now)) / per
+      case 'log':
+        return Math.max(0, this.#logAmount(limit) - limits.logUsed(cells, 0, this.column.ring, per, now))
+      case 'fixed':
+        return Math.max(0, amount - limits.fixedUsed(cells, 0, per, now) / limits.COST_SCALE)
+      default: {
+        const covered = limits.countersStart(cells, 0, per, now) + per - now
+        const before = limits.countersBefore(cells, 0, per, now)
+        const used = limits.countersUsed(cells, 0, per, now) + (before * covered) / per
+        return Math.max(0, amount - used / limits.COST_SCALE)
+      }
+    }
+  }
+
+  charge(limit: Limit, cost: number, now: Ms): void {
+    const cells = this.#write()
+    const { amount, per } = limit
+    // A later limit may look back for longer than this one.
+    const reach = Math.max(per, this.column.longest)
+    switch (this.column.form) {
+      case 'bucket': {
+        const missing = missingOf(cells, limit, now) + limits.bucketCharge(cost, per)
+        cells[0] = now + missing / amount
+        this.#until = Math.max(this.#until, cells[0])
+        return
+      }
+      case 'log':
+        limits.logAdd(cells, 0, this.column.ring, Math.ceil(cost), now)
+        break
+      case 'fixed':
+        limits.fixedAdd(cells, 0, per, limits.scaledCost(cost), now)
+        break
+      default:
+        limits.countersAdd(cells, 0, per, limits.scaledCost(cost), now)
+    }
+    this.#until = Math.max(this.#until, now + 2 * reach)
+  }
+
+  /** Gives a charge back that was made at a time. */
+  refund(limit: Limit, cost: number, chargedAt: Ms): void {
+    if (this.#form !== this.column.form) return
+    const cells = this.#write()
+    const { amount, per } = limit
+    switch (this.column.form) {
+      case 'bucket':
+        cells[0] = (cells[0] as number) - limits.bucketCharge(cost, per) / amount
+        break
+      case 'log':
+        limits.logRemove(cells, 0, this.column.ring, Math.ceil(cost), chargedAt)
+        break
+      case 'fixed':
+        limits.fixedRemove(cells, 0, per, limits.scaledCost(cost), chargedAt)
+        break
+      default:
+        limits.countersRemove(cells, 0, per, limits.scaledCost(cost), chargedAt)
+    }
+  }
+
+  write(link: Link, bot: number, key: string): void {
+    const ends = Math.max(this.#until, this.#penalty === undefined ? 0 : penaltyEnd(this.#penalty))
+    link.run(
+      `INSERT OR REPLACE INTO sentinel_records (place, bot, key, form, cells, penalty, until) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      this.column.place,
+      bot,
+      key,
+      this.#form ?? null,
+      this.#cells === undefined ? null : bytesOf(this.#cells),
+      this.#penalty === undefined ? null : bytesOf(writePenalty(this.#penalty)),
+      Math.max(0, ends),
+    )
+  }
+
+  /** What was counted, as this plan counts: nothing, where an earlier one counted in another way. */
+  #read(): Float64Array {
+    const { form, ring } = this.column
+    if (this.#form !== form || this.#cells === undefined) return blank(form, ring)
+    return form === 'log' ? ringOf(this.#cells, ring) : this.#cells
+  }
+
+  #write(): Float64Array {
+    this.#cells = this.#read()
+    this.#form = this.column.form
+    this.isChanged = true
+    return this.#cells
+  }
+
+  /** The ring was made for the plan's limits; a larger one of the moment is cut to it. */
+  #logAmount({ amount }: Limit): number {
+    return Math.min(amount, this.column.ring)
+  }
+}
+
+/** The record of a subject under a check. Within a transaction. */
+export function readRecord(link: Link, column: Column, bot: number, key: string): Record {
+  const row = link.get<Row>(
+    'SELECT form, cells, penalty, until FROM sentinel_records WHERE place = ? AND bot = ? AND key = ?',
+    column.place,
+    bot,
+    key,
+  )
+  return new Record(column, row)
+}
+
+function missingOf(cells: Float64Array, limit: Limit, now: Ms): number {
+  return limits.bucketMissing(cells[0] as number, now, limit.amount)
+}
+
+function depthOf({ amount, per, burst = amount }: Limit): number {
+  return burst * per
+}
+
+function blank(form: Form | undefined, ring: number): Float64Array {
+  if (form === 'log') {
+    const cells = new Float64Array(limits.logCells(ring))
+    limits.logClear(cells, 0, ring)
+    return cells
+  }
+  const lengths = { bucket: limits.BUCKET_CELLS, fixed: limits.FIXED_CELLS, counters: limits.COUNTER_CELLS }
+  const cells = new Float64Array(form === undefined ? 0 : lengths[form])
+  cells[0] = Number.NEGATIVE_INFINITY
+  return cells
+}
+
+/** The newest stamps of a ring, in one of another size. */
+function ringOf(cells: Float64Array, ring: number): Float64Array {
+  const was = cells.length - 1
+  if (was === ring) return cells
+  const resized = blank('log', ring)
+  for (let nth = Math.min(was, ring); nth > 0; nth--) {
+    const stamp = limits.logNewest(cells, 0, was, nth)
+    if (stamp !== Number.NEGATIVE_INFINITY) limits.logAdd(resized, 0, ring, 1, stamp)
+  }
+  return resized
+}
+
+/** Copied, for doubles lie at multiples of eight. */
+function cellsOf(bytes: Uint8Array): Float64Array {
+  return new Float64Array(Uint8Array.from(bytes).buffer)
+}
+
+function bytesOf(cells: Float64Array): Uint8Array {
+  return Buffer.from(cells.buffer, cells.byteOffset, cells.byteLength)
+}

@@ -1,0 +1,67 @@
+import { SentinelError } from '../../core/errors.js'
+import type { Link } from './link.js'
+
+/** One step a version; a step is never changed once it was published. */
+const STEPS: readonly string[] = [
+  `CREATE TABLE sentinel_marks (
+     bot INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
+     since REAL NOT NULL, until REAL, reason TEXT, value TEXT,
+     PRIMARY KEY (bot, key, name)
+   ) WITHOUT ROWID;
+   CREATE INDEX sentinel_marks_by_name ON sentinel_marks (bot, name, key);
+   CREATE INDEX sentinel_marks_by_end ON sentinel_marks (until) WHERE until IS NOT NULL;
+   CREATE TABLE sentinel_users (
+     bot INTEGER NOT NULL, key TEXT NOT NULL,
+     first_seen REAL NOT NULL, last_seen REAL NOT NULL, counts TEXT NOT NULL, data TEXT NOT NULL,
+     PRIMARY KEY (bot, key)
+   ) WITHOUT ROWID;
+   CREATE TABLE sentinel_values (
+     space TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, until REAL,
+     PRIMARY KEY (space, key)
+   ) WITHOUT ROWID;
+   CREATE INDEX sentinel_values_by_end ON sentinel_values (until) WHERE until IS NOT NULL;
+   CREATE TABLE sentinel_places (id INTEGER PRIMARY KEY, plan TEXT NOT NULL, slot TEXT NOT NULL, UNIQUE (plan, slot));
+   CREATE TABLE sentinel_records (
+     place INTEGER NOT NULL, bot INTEGER NOT NULL, key TEXT NOT NULL,
+     form TEXT, cells BLOB, penalty BLOB, until REAL NOT NULL,
+     PRIMARY KEY (place, bot, key)
+   ) WITHOUT ROWID;
+   CREATE INDEX sentinel_records_by_end ON sentinel_records (until);
+   CREATE TABLE sentinel_claims (
+     place INTEGER NOT NULL, bot INTEGER NOT NULL, key TEXT NOT NULL, token REAL NOT NULL,
+     state INTEGER NOT NULL, until REAL, lease_until REAL, serial REAL NOT NULL, refuser TEXT,
+     PRIMARY KEY (place, bot, key, token)
+   ) WITHOUT ROWID;
+   CREATE INDEX sentinel_claims_by_end ON sentinel_claims (until) WHERE until IS NOT NULL;
+   CREATE TABLE sentinel_sequences (
+     place INTEGER NOT NULL, bot INTEGER NOT NULL, key TEXT NOT NULL, part REAL NOT NULL, until REAL NOT NULL,
+     PRIMARY KEY (place, bot, key, part)
+   ) WITHOUT ROWID;
+   CREATE INDEX sentinel_sequences_by_end ON sentinel_sequences (until);
+   CREATE TABLE sentinel_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, change TEXT NOT NULL);`,
+]
+
+/**
+ * Brings the tables up to date. Their version is in a table, not in `PRAGMA user_version`: a database may be somebody's who counts
+ * their own tables there.
+ *
+ * @throws SentinelError `storage.unsupported` for tables that a later version of this package has made.
+ */
+export function migrate(link: Link): void {
+  link.write(() => {
+    link.exec(
+      'CREATE TABLE IF NOT EXISTS sentinel_meta (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID',
+    )
+    const { value: version } = link.get<{ value: number }>(
+      `SELECT value FROM sentinel_meta WHERE name = 'version'`,
+    ) ?? { value: 0 }
+    if (version > STEPS.length) {
+      throw new SentinelError(
+        'storage.unsupported',
+        `sqlite: the tables are of version ${version}, and this package knows ${STEPS.length}. Update grammy-sentinel.`,
+      )
+    }
+    for (const step of STEPS.slice(version)) link.exec(step)
+    link.run(`INSERT OR REPLACE INTO sentinel_meta (name, value) VALUES ('version', ?)`, STEPS.length)
+  })
+}

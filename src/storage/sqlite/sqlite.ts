@@ -1,0 +1,168 @@
+import type { Judge, Plan } from '../../core/check.js'
+import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import type { ChangeListener } from '../changes.js'
+import { checkPlan } from '../plan.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import type { Storage, StorageHealth } from '../storage.js'
+import { SqliteArchive } from './archive.js'
+import { Changes } from './changes.js'
+import type { SqliteDatabase } from './driver.js'
+import { SqliteJudge, type SqliteShared } from './judge.js'
+import { canonicalKey, storedKey } from './keys.js'
+import { closedError, failureOf, Link } from './link.js'
+import { SqliteMarks } from './marks.js'
+import { Sweeper } from './sweeper.js'
+import { SqliteUsers } from './users.js'
+import { SqliteValues } from './values.js'
+
+/**
+ * Options of {@link sqlite}.
+ *
+ * @example
+ * ```ts
+ * import { type SqliteOptions, sqlite } from 'grammy-sentinel/sqlite'
+ *
+ * const patient: SqliteOptions = { busyTimeout: 10_000, onError: ({ message }) => console.error(message) }
+ * sqlite('bot.db', patient)
+ * ```
+ */
+export interface SqliteOptions {
+  /**
+   * How long to wait for another process that writes, in milliseconds. The whole process waits. A database that was given has its own.
+   * @default 5000
+   */
+  readonly busyTimeout?: number
+  /** Tells the time, for tests. @default Date.now */
+  readonly clock?: Clock
+  /** Told of what goes wrong in the background, where nobody waits for an answer. @default nothing is told */
+  readonly onError?: (error: SentinelError) => void
+}
+
+/**
+ * Keeps everything in a file: limits and block list outlive the process, and processes on one machine share them. For bots that run
+ * without a server beside them. Needs Node 22.13 (which has `node:sqlite`), or the package `better-sqlite3`.
+ *
+ * Each update is one transaction, some tens of microseconds, in which the process waits for the disk's cache. The file is in WAL mode: a
+ * power cut may take the latest of what was counted. It belongs on a local disk.
+ *
+ * @param database A path, `:memory:`, or an open database of yours, which it does not close; its tables begin with `sentinel_`.
+ * @param options See {@link SqliteOptions}.
+ * @throws SentinelError `option.invalid` for a path or a time-out that is none. Its methods reject with `peer.missing` where there is no SQLite,
+ * `storage.failed`, `storage.readonly`, `storage.overloaded` or `storage.closed`.
+ *
+ * @example
+ * ```ts
+ * import { sentinel } from 'grammy-sentinel'
+ * import { sqlite } from 'grammy-sentinel/sqlite'
+ *
+ * const guard = sentinel({ storage: sqlite('bot.db') })
+ * ```
+ */
+export function sqlite(database: string | SqliteDatabase, options: SqliteOptions = {}): Storage {
+  return new SqliteStorage(database, options)
+}
+
+class SqliteStorage implements Storage {
+  // It may fail, and others share it.
+  readonly remote = true
+  readonly marks: SqliteMarks
+  readonly users: SqliteUsers
+  readonly values: SqliteValues
+  readonly archive: SqliteArchive
+  private readonly link: Link
+  private readonly clock: Clock
+  private readonly changes: Changes
+  private readonly sweeper: Sweeper
+  private readonly shared: SqliteShared
+  private readonly judges = new Map<string, SqliteJudge>()
+
+  constructor(database: string | SqliteDatabase, options: SqliteOptions) {
+    const { busyTimeout = 5000, clock = systemClock, onError } = options
+    if (typeof database === 'string' ? database === '' : typeof database?.prepare !== 'function') {
+      throw new SentinelError(
+        'option.invalid',
+        `sqlite: that is no database. Pass the path of a file, such as 'bot.db', or an open database.`,
+      )
+    }
+    if (!Number.isInteger(busyTimeout) || busyTimeout < 0) {
+      throw new SentinelError(
+        'option.invalid',
+        `sqlite.busyTimeout: ${String(busyTimeout)} must be a whole number of milliseconds, such as 5000.`,
+      )
+    }
+    const fail = (error: unknown) => onError?.(failureOf(error) as SentinelError)
+    this.clock = clock
+    this.link = new Link(database, busyTimeout)
+    this.changes = new Changes(this.link, quietTimers, fail)
+    this.sweeper = new Sweeper(this.link, clock, quietTimers, fail)
+    this.marks = new SqliteMarks(this.link, clock, this.changes)
+    this.users = new SqliteUsers(this.link, clock)
+    this.values = new SqliteValues(this.link, clock)
+    this.archive = new SqliteArchive(this.link, this.users)
+    let serial = firstSerial()
+    this.shared = { link: this.link, marks: this.marks, clock, nextSerial: () => ++serial }
+  }
+
+  async prepare(plan: Plan): Promise<Judge> {
+    if (this.link.closed) throw closedError()
+    checkPlan(plan)
+    const latest = () => this.judges.get(plan.name) as SqliteJudge
+    const judge = new SqliteJudge(plan, this.shared, latest, this.judges.get(plan.name))
+    this.judges.set(plan.name, judge)
+    this.sweeper.start()
+    return judge
+  }
+
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock)
+  }
+
+  async watch(listener: ChangeListener): Promise<() => void> {
+    return this.changes.watch(listener)
+  }
+
+  async reset(bot: number, key: Key, slot?: string): Promise<void> {
+    const { link } = this
+    const own = storedKey(key)
+    link.write(() => {
+      for (const table of ['sentinel_records', 'sentinel_claims', 'sentinel_sequences']) {
+        if (slot === undefined) link.run(`DELETE FROM ${table} WHERE bot = ? AND key = ?`, bot, own)
+        else {
+          link.run(
+            `DELETE FROM ${table} WHERE place IN (SELECT id FROM sentinel_places WHERE slot = ?) AND bot = ? AND key = ?`,
+            slot,
+            bot,
+            own,
+          )
+        }
+      }
+      this.changes.note({ kind: 'reset', bot, key: canonicalKey(key), ...(slot !== undefined && { slot }) })
+    })
+    this.changes.look()
+  }
+
+  async health(): Promise<StorageHealth> {
+    try {
+      this.link.read(() => this.link.get('SELECT 1 AS well'))
+      return { ok: true, kind: 'sqlite' }
+    } catch (error) {
+      if (!(error instanceof SentinelError)) throw error
+      return { ok: false, kind: 'sqlite' }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.changes.close()
+    this.sweeper.stop()
+    this.judges.clear()
+    this.link.close()
+  }
+}
+
+/** Each process begins somewhere else in 2^52. */
+function firstSerial(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+  return (high >>> 12) * 2 ** 32 + low
+}
