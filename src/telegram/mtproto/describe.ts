@@ -2,9 +2,10 @@ import type { Message, MessageEntity, User } from 'grammy/types'
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
-import { isIn, type Membership } from '../world/members.js'
+import { isAdministrator, isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
 import { channelId, type Peers } from './peers.js'
+import { adminRights, bannedRights } from './rights.js'
 
 /** What a viewer sees of the world, in MTProto's words. */
 export class Describer {
@@ -56,30 +57,15 @@ export class Describer {
       title: chat.title,
       ...(chat.username !== undefined && { username: chat.username }),
       photo: { _: 'chatPhotoEmpty' },
-      date: 0,
-      ...(membership.status === 'administrator' && { admin_rights: this.rights(membership) }),
+      // "Date when the user joined the supergroup/channel, or its creation date" (https://core.telegram.org/constructor/channel).
+      date: chat.joins.get(viewer.id)?.date ?? chat.date,
+      slowmode_enabled: chat.slowModeDelay > 0,
+      ...(isAdministrator(membership) && { admin_rights: adminRights(membership) }),
+      ...(membership.status === 'restricted' && {
+        banned_rights: bannedRights(membership.permissions, membership.untilDate),
+      }),
+      ...(chat.kind === 'supergroup' && { default_banned_rights: bannedRights(chat.permissions) }),
       participants_count: this.world.membersOf(chat).length,
-    }
-  }
-
-  rights(membership: Membership): TlObject {
-    const all = membership.status === 'creator'
-    const has = (name: string) =>
-      all || (membership.status === 'administrator' && Reflect.get(membership.rights, name) === true)
-    return {
-      _: 'chatAdminRights',
-      change_info: has('can_change_info'),
-      post_messages: has('can_post_messages'),
-      edit_messages: has('can_edit_messages'),
-      delete_messages: has('can_delete_messages'),
-      ban_users: has('can_restrict_members'),
-      invite_users: has('can_invite_users'),
-      pin_messages: has('can_pin_messages'),
-      add_admins: has('can_promote_members'),
-      anonymous: has('is_anonymous'),
-      manage_call: has('can_manage_video_chats'),
-      manage_topics: has('can_manage_topics'),
-      other: true,
     }
   }
 

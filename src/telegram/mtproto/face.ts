@@ -8,12 +8,6 @@ import { type Entry, Journal } from './journal.js'
 import { channelId, Peers } from './peers.js'
 import type { Session } from './session.js'
 
-/** When somebody came, and who brought them. */
-export interface Joined {
-  readonly date: number
-  readonly inviterId: number
-}
-
 /** An account's private messages, numbered over all its chats. */
 export class Mailbox {
   readonly journal = new Journal()
@@ -51,7 +45,6 @@ export class Face {
   deliver: Delivery = (send) => send()
   readonly #mailboxes = new Map<number, Mailbox>()
   readonly #channels = new Map<number, Journal>()
-  readonly #joined = new Map<number, Map<number, Joined>>()
   readonly #seen = new WeakSet<StoredMessage>()
   readonly #sessions = new Map<number, Set<Session>>()
   readonly #unwatch: () => void
@@ -84,11 +77,6 @@ export class Face {
       this.#channels.set(chat.id, journal)
     }
     return journal
-  }
-
-  /** Undefined for those who were there from the start. */
-  joined(chat: SharedChat, userId: number): Joined | undefined {
-    return this.#joined.get(chat.id)?.get(userId)
   }
 
   subscribe(session: Session, account: Account): void {
@@ -168,23 +156,11 @@ export class Face {
       }
       return
     }
-    this.#noteJoins(chat, stored)
     const entry = this.channel(chat).add(what, stored)
     for (const [id] of this.#sessions) {
       const account = this.world.accounts.find(id)
       if (account === undefined || !isIn(this.world.membership(chat, id))) continue
       this.#tell(account, [this.updateOf(account, entry, chat)], stored)
-    }
-  }
-
-  #noteJoins(chat: SharedChat, { message, authorId }: StoredMessage): void {
-    for (const { id } of message.new_chat_members ?? []) {
-      let joined = this.#joined.get(chat.id)
-      if (joined === undefined) {
-        joined = new Map()
-        this.#joined.set(chat.id, joined)
-      }
-      joined.set(id, { date: message.date, inviterId: authorId })
     }
   }
 

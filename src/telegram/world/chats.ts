@@ -118,16 +118,28 @@ export interface Forum {
   readonly general: Topic
 }
 
+/** When something was done to a member, in Unix seconds, and by whom. */
+export interface Deed {
+  readonly date: number
+  readonly by: number
+}
+
 /** A group of either kind, or a channel. */
 export interface SharedChat {
   readonly kind: 'group' | 'supergroup' | 'channel'
   readonly id: number
+  /** When it was made, in Unix seconds. */
+  readonly date: number
   title: string
   description?: string | undefined
   photo?: StoredFile | undefined
   readonly username?: string
   permissions: Permissions
   readonly members: Map<number, Membership>
+  /** How members came in; who is not here was there from the start. */
+  readonly joins: Map<number, Deed>
+  /** How members came to be restricted or banned. */
+  readonly restrictions: Map<number, Deed>
   readonly joinRequests: Map<number, JoinRequest>
   /** By their address, oldest first. */
   readonly invites: Map<string, InviteLink>

@@ -19,6 +19,8 @@ export function upgradeToSupergroup(world: World, group: SharedChat, owner: Acco
   const supergroup = world.addSharedChat('supergroup', { title, username })
   Object.assign(supergroup, { permissions, description, photo, autoDeleteTime: group.autoDeleteTime })
   for (const [id, membership] of group.members) supergroup.members.set(id, carried(membership))
+  for (const [id, join] of group.joins) supergroup.joins.set(id, join)
+  for (const [id, deed] of group.restrictions) supergroup.restrictions.set(id, deed)
   post(world, group, { author: owner, content: { migrate_to_chat_id: supergroup.id } })
   group.migratedTo = supergroup
   post(world, supergroup, { author: owner, content: { migrate_from_chat_id: group.id } })

@@ -197,10 +197,13 @@ export class World {
     const chat: SharedChat = {
       kind,
       id,
+      date: this.date(),
       title: options.title,
       ...(options.username !== undefined && { username: options.username }),
       permissions: newPermissions(kind),
       members: new Map(),
+      joins: new Map(),
+      restrictions: new Map(),
       joinRequests: new Map(),
       invites: new Map(),
       history: new History(() => this.clock.now()),

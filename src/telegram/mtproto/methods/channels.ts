@@ -1,8 +1,9 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
-import { hasRight, isAdministrator, isIn, type Membership } from '../../world/members.js'
+import { hasRight, isAdministrator, isIn } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
+import { participantOf } from '../participants.js'
 import { channelId } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
@@ -61,7 +62,7 @@ export const CHANNELS = {
     return {
       _: 'channels.channelParticipants',
       count: found.length,
-      participants: page.map((account) => participantOf(server, call.account, chat, account)),
+      participants: page.map((account) => participantOf(server.world, call.account, chat, account)),
       chats: [],
       users: page.map(({ user }) => server.face.describer.user(call.account, user)),
     }
@@ -73,7 +74,7 @@ export const CHANNELS = {
     if (!chat.members.has(account.id)) throw badRequest('USER_NOT_PARTICIPANT')
     return {
       _: 'channels.channelParticipant',
-      participant: participantOf(server, call.account, chat, account),
+      participant: participantOf(server.world, call.account, chat, account),
       chats: [],
       users: [server.face.describer.user(call.account, account.user)],
     }
@@ -177,61 +178,5 @@ function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): re
       return all.filter((account) => isIn(standing(account))).filter(named(filter.q))
     default:
       throw badRequest('FILTER_INVALID')
-  }
-}
-
-function participantOf(server: MtprotoServer, viewer: Account, chat: SharedChat, account: Account): TlObject {
-  const { world, face } = server
-  const membership = world.membership(chat, account.id)
-  const joined = face.joined(chat, account.id)
-  const user_id = BigInt(account.id)
-  const date = joined?.date ?? 0
-  const inviter = joined !== undefined && joined.inviterId !== account.id ? joined.inviterId : undefined
-  switch (membership.status) {
-    case 'creator':
-      return { _: 'channelParticipantCreator', user_id, admin_rights: face.describer.rights(membership) }
-    case 'administrator':
-      return {
-        _: 'channelParticipantAdmin',
-        can_edit: membership.promotedBy === viewer.id,
-        user_id,
-        promoted_by: BigInt(membership.promotedBy),
-        date,
-        admin_rights: face.describer.rights(membership),
-        ...(inviter !== undefined && { inviter_id: BigInt(inviter) }),
-      }
-    case 'restricted':
-    case 'kicked':
-      return {
-        _: 'channelParticipantBanned',
-        left: !isIn(membership),
-        peer: { _: 'peerUser', user_id },
-        kicked_by: BigInt(viewer.id),
-        date,
-        banned_rights: bannedRights(membership),
-      }
-    case 'left':
-      return { _: 'channelParticipantLeft', peer: { _: 'peerUser', user_id } }
-    default:
-      return account.id === viewer.id
-        ? { _: 'channelParticipantSelf', user_id, inviter_id: BigInt(inviter ?? account.id), date }
-        : { _: 'channelParticipant', user_id, date }
-  }
-}
-
-function bannedRights(membership: Extract<Membership, { status: 'restricted' | 'kicked' }>): TlObject {
-  const kicked = membership.status === 'kicked'
-  const may = (name: string) => !kicked && Reflect.get(membership.permissions, name) === true
-  return {
-    _: 'chatBannedRights',
-    view_messages: kicked,
-    send_messages: !may('can_send_messages'),
-    send_media: !may('can_send_photos'),
-    send_stickers: !may('can_send_other_messages'),
-    send_polls: !may('can_send_polls'),
-    change_info: !may('can_change_info'),
-    invite_users: !may('can_invite_users'),
-    pin_messages: !may('can_pin_messages'),
-    until_date: membership.untilDate,
   }
 }

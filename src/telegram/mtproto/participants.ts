@@ -1,0 +1,62 @@
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Account } from '../world/accounts.js'
+import type { SharedChat } from '../world/chats.js'
+import { calledIn, isIn } from '../world/members.js'
+import type { World } from '../world/world.js'
+import { adminRights, bannedRights, expelled } from './rights.js'
+
+/** Where somebody stands in a supergroup or channel, as another sees it (https://core.telegram.org/type/ChannelParticipant). */
+export function participantOf(world: World, viewer: Account, chat: SharedChat, account: Account): TlObject {
+  const membership = world.membership(chat, account.id)
+  const user_id = BigInt(account.id)
+  const joined = chat.joins.get(account.id)
+  // Who is not listed was there from the start.
+  const date = joined?.date ?? chat.date
+  const inviter = joined !== undefined && joined.by !== account.id ? joined.by : undefined
+  const called = calledIn(membership)
+  const rank = called === undefined ? {} : { rank: called }
+  switch (membership.status) {
+    case 'creator':
+      return { _: 'channelParticipantCreator', user_id, admin_rights: adminRights(membership), ...rank }
+    case 'administrator':
+      return {
+        _: 'channelParticipantAdmin',
+        can_edit:
+          membership.promotedBy === viewer.id || world.membership(chat, viewer.id).status === 'creator',
+        self: account.id === viewer.id,
+        user_id,
+        promoted_by: BigInt(membership.promotedBy),
+        date,
+        admin_rights: adminRights(membership),
+        // The owner's promotion counts as the invitation of whoever was there from the start.
+        ...(account.id === viewer.id && { inviter_id: BigInt(inviter ?? membership.promotedBy) }),
+        ...rank,
+      }
+    case 'restricted':
+    case 'kicked':
+      return {
+        _: 'channelParticipantBanned',
+        left: !isIn(membership),
+        peer: { _: 'peerUser', user_id },
+        kicked_by: BigInt(chat.restrictions.get(account.id)?.by ?? ownerOf(chat)),
+        date: isIn(membership) ? date : (chat.restrictions.get(account.id)?.date ?? date),
+        banned_rights:
+          membership.status === 'kicked'
+            ? expelled(membership.untilDate)
+            : bannedRights(membership.permissions, membership.untilDate),
+        ...rank,
+      }
+    case 'left':
+      return { _: 'channelParticipantLeft', peer: { _: 'peerUser', user_id } }
+    default:
+      return account.id === viewer.id
+        ? { _: 'channelParticipantSelf', user_id, inviter_id: BigInt(inviter ?? account.id), date, ...rank }
+        : { _: 'channelParticipant', user_id, date, ...rank }
+  }
+}
+
+/** Restrictions that a test gave at the start are the owner's. */
+function ownerOf(chat: SharedChat): number {
+  for (const [id, { status }] of chat.members) if (status === 'creator') return id
+  return 0
+}

@@ -1,0 +1,96 @@
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import { isAdministrator, isAnonymous, type Membership, type Permissions } from '../world/members.js'
+
+/** What the Bot API calls each right of an administrator (https://core.telegram.org/constructor/chatAdminRights). */
+const RIGHTS = {
+  change_info: 'can_change_info',
+  post_messages: 'can_post_messages',
+  edit_messages: 'can_edit_messages',
+  delete_messages: 'can_delete_messages',
+  ban_users: 'can_restrict_members',
+  invite_users: 'can_invite_users',
+  pin_messages: 'can_pin_messages',
+  add_admins: 'can_promote_members',
+  manage_call: 'can_manage_video_chats',
+  manage_topics: 'can_manage_topics',
+  post_stories: 'can_post_stories',
+  edit_stories: 'can_edit_stories',
+  delete_stories: 'can_delete_stories',
+  manage_direct_messages: 'can_manage_direct_messages',
+  manage_ranks: 'can_manage_tags',
+} as const
+
+/** What each ban takes away (https://core.telegram.org/constructor/chatBannedRights). */
+const BANS = {
+  send_plain: ['can_send_messages'],
+  send_photos: ['can_send_photos'],
+  send_videos: ['can_send_videos'],
+  send_roundvideos: ['can_send_video_notes'],
+  send_audios: ['can_send_audios'],
+  send_voices: ['can_send_voice_notes'],
+  send_docs: ['can_send_documents'],
+  send_stickers: ['can_send_other_messages'],
+  send_gifs: ['can_send_other_messages'],
+  send_games: ['can_send_other_messages'],
+  send_inline: ['can_send_other_messages'],
+  embed_links: ['can_add_web_page_previews'],
+  send_polls: ['can_send_polls'],
+  send_reactions: ['can_react_to_messages'],
+  change_info: ['can_change_info'],
+  invite_users: ['can_invite_users'],
+  pin_messages: ['can_pin_messages'],
+  manage_topics: ['can_manage_topics'],
+  edit_rank: ['can_edit_tag'],
+} as const satisfies Record<string, readonly (keyof Permissions)[]>
+
+const MEDIA = [
+  'send_photos',
+  'send_videos',
+  'send_roundvideos',
+  'send_audios',
+  'send_voices',
+  'send_docs',
+] as const
+
+/** What an administrator may do; the owner may do everything. */
+export function adminRights(membership: Membership): TlObject {
+  const granted = (right: string) => {
+    if (membership.status === 'creator') return true
+    return membership.status === 'administrator' && Reflect.get(membership.rights, right) === true
+  }
+  const rights = Object.entries(RIGHTS).map(([name, right]) => [name, granted(right)])
+  return {
+    _: 'chatAdminRights',
+    ...Object.fromEntries(rights),
+    // Speaking as the group is a wish, not a right.
+    anonymous: isAnonymous(membership),
+    other: isAdministrator(membership),
+  }
+}
+
+/** What a chat keeps its members from, or an administrator one of them. `untilDate` in Unix seconds; 0: for ever. */
+export function bannedRights(permissions: Permissions, untilDate = 0): TlObject {
+  const banned = Object.entries(BANS).map(
+    ([name, needed]) => [name, needed.some((permission) => !permissions[permission])] as const,
+  )
+  const byName = new Map<string, boolean>(banned)
+  const mayNot = (name: string) => byName.get(name) === true
+  return {
+    _: 'chatBannedRights',
+    ...Object.fromEntries(banned),
+    // Both are told for clients that know of nothing finer: all of it must be forbidden.
+    send_media: MEDIA.every(mayNot),
+    send_messages: mayNot('send_plain') && MEDIA.every(mayNot),
+    until_date: untilDate,
+  }
+}
+
+/** Of somebody who may not even look. */
+export function expelled(untilDate: number): TlObject {
+  const names = [...Object.keys(BANS), 'view_messages', 'send_media', 'send_messages']
+  return {
+    _: 'chatBannedRights',
+    ...Object.fromEntries(names.map((name) => [name, true])),
+    until_date: untilDate,
+  }
+}

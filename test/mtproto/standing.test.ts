@@ -1,0 +1,106 @@
+import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
+import { startTelegram, type Telegram, type TelegramMtproto } from '../../src/telegram/index.js'
+import { RawClient } from './raw-client.js'
+
+let telegram: Telegram
+let face: TelegramMtproto
+let client: RawClient
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  client = await RawClient.connect(face.address.port)
+  await client.shakeHands(face.address.publicKey)
+})
+
+afterEach(async () => {
+  client.close()
+  await telegram.close()
+})
+
+const plaza = async () => {
+  const person = (firstName: string) => telegram.createUser({ firstName })
+  const [alice, bob, carol, dave] = [person('Alice'), person('Bob'), person('Carol'), person('Dave')]
+  const account = telegram.createBot({ username: 'watcher_bot' })
+  const group = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    admins: [account, { who: dave, rights: { can_restrict_members: false } }],
+  })
+  await client.call({
+    _: 'auth.importBotAuthorization',
+    flags: 0,
+    api_id: 1,
+    api_hash: '',
+    bot_auth_token: account.token,
+  })
+  const channel = { _: 'inputChannel', channel_id: BigInt(-group.id - 1_000_000_000_000), access_hash: 0n }
+  const stands = async (who: { readonly id: number }) => {
+    const participant = { _: 'inputPeerUser', user_id: BigInt(who.id), access_hash: 0n }
+    const answer = (await client.call({ _: 'channels.getParticipant', channel, participant })) as TlObject
+    return (answer.participant ?? answer) as TlObject
+  }
+  const described = async () => {
+    const { chats } = (await client.call({ _: 'channels.getChannels', id: [channel] })) as unknown as {
+      chats: TlObject[]
+    }
+    return chats[0]
+  }
+  return { alice, bob, carol, dave, account, group, stands, described }
+}
+
+test('each is told with when they joined, by whom they were restricted, and what they may', async () => {
+  const { alice, bob, carol, dave, account, group, stands } = await plaza()
+  const before = Math.floor(Date.now() / 1000)
+  await bob.in(group).joins()
+  await alice.in(group).adds(carol)
+  await alice.in(group).restricts(carol, { can_send_messages: true })
+  const byAlice = { kicked_by: BigInt(alice.id), left: true }
+  expect(await stands(alice)).toMatchObject({
+    _: 'channelParticipantCreator',
+    admin_rights: { change_info: true, add_admins: true, other: true },
+  })
+  // Nobody has asked to be anonymous.
+  expect((await stands(alice)).admin_rights).not.toHaveProperty('anonymous')
+  expect(await stands(dave)).toMatchObject({
+    promoted_by: BigInt(alice.id),
+    admin_rights: { delete_messages: true },
+  })
+  expect((await stands(dave)).self).toBeUndefined()
+  expect((await stands(dave)).admin_rights).not.toHaveProperty('ban_users')
+  expect(await stands(account)).toMatchObject({ self: true, inviter_id: BigInt(alice.id) })
+  for (const who of [bob, dave, account]) {
+    expect((await stands(who)).date).toBeGreaterThanOrEqual(before)
+  }
+  const { banned_rights: restricted } = await stands(carol)
+  expect(restricted).toMatchObject({ send_photos: true, send_polls: true, send_media: true })
+  expect(restricted).not.toHaveProperty('send_plain')
+  expect(restricted).not.toHaveProperty('send_messages')
+  await alice.in(group).bans(bob)
+  expect(await stands(bob)).toMatchObject({
+    ...byAlice,
+    banned_rights: { view_messages: true, until_date: 0 },
+  })
+})
+
+test('a group tells what its members may not, and since when it or the viewer is there', async () => {
+  const { alice, group, described } = await plaza()
+  expect(await described()).toMatchObject({
+    date: expect.closeTo(Date.now() / 1000, -3),
+    default_banned_rights: { change_info: true, pin_messages: true, until_date: 0 },
+    admin_rights: { ban_users: true },
+  })
+  const { default_banned_rights: usual } = (await described()) as TlObject
+  expect(usual).not.toHaveProperty('send_plain')
+  expect(usual).not.toHaveProperty('send_messages')
+  await alice.in(group).permits({ can_send_messages: true })
+  expect(((await described()) as TlObject).default_banned_rights).toMatchObject({
+    send_media: true,
+    send_polls: true,
+  })
+  await alice.in(group).permits({})
+  expect(((await described()) as TlObject).default_banned_rights).toMatchObject({
+    send_plain: true,
+    send_messages: true,
+  })
+})
