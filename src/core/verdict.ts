@@ -10,6 +10,7 @@ import type { Ms } from './duration.js'
  * - `duplicate`: an `update_id` that was handled before, or is being handled
  * - `repeated`: the same content or tap again too soon
  * - `busy`: too much of theirs is being handled, and waiting took too long
+ * - `suspect`: what Telegram tells of the account speaks against it
  * - `vetoed`: a resolver or a hook said no
  * - `denied`: the handler said no, later
  * - `unavailable`: the storage did not answer and the guard is one that stays closed
@@ -29,6 +30,7 @@ export type DenialReason =
   | 'duplicate'
   | 'repeated'
   | 'busy'
+  | 'suspect'
   | 'vetoed'
   | 'denied'
   | 'unavailable'

@@ -9,7 +9,8 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { activities, callable, duration, onFailure, option, parseOptions, refusal } from './schema.js'
+import { activities, callable, duration, given, onFailure, option, parseOptions, refusal } from './schema.js'
+import { type DossierSource, Vetting } from './vetting.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
@@ -63,7 +64,19 @@ export const authOptions = z.strictObject({
   ),
   resolve: option(callable<Resolve<Context>>(), 'Has the last word on whoever is admitted. In code only.'),
   resolveFor: option(duration, 'How long an answer of resolve holds.', '5m'),
-  timeout: option(duration, 'How long resolve may take.', '5s'),
+  timeout: option(duration, 'How long resolve, and a dossier, may take.', '5s'),
+  dossier: option(
+    given<DossierSource>(
+      'a source of dossiers, such as mtproto({ … })',
+      (value) => typeof Reflect.get(Object(value), 'dossier') === 'function',
+    ),
+    'Tells what Telegram knows of users. In code only.',
+  ),
+  minAccountAge: option(duration, 'Refuses accounts that are known to be younger.'),
+  denyScam: option(z.boolean(), 'Refuses whom Telegram has marked as a fraud.', false),
+  denyFake: option(z.boolean(), 'Refuses whom Telegram has marked as pretending to be another.', false),
+  dossierFor: option(duration, 'How long a dossier holds.', '1d'),
+  dossierWait: option(duration, 'How long the first update of somebody waits for their dossier.', 0),
   ...refusal,
   onFailure: onFailure('closed'),
 })
@@ -98,8 +111,20 @@ export interface AuthOptions<C extends Context = Context> {
   readonly resolve?: Resolve<C>
   /** How long an answer holds. @default '5m' */
   readonly resolveFor?: Duration
-  /** How long a resolver may take. @default '5s' */
+  /** How long a resolver, and a dossier, may take. @default '5s' */
   readonly timeout?: Duration
+  /** Tells what Telegram knows of users: a client of `grammy-sentinel/mtproto`. What it cannot tell denies nobody. */
+  readonly dossier?: DossierSource
+  /** Refuses accounts that are known to be younger; those of unknown age pass. Needs `dossier`. */
+  readonly minAccountAge?: Duration
+  /** Refuses whom Telegram has marked as a fraud. Needs `dossier`. @default false */
+  readonly denyScam?: boolean
+  /** Refuses whom Telegram has marked as pretending to be another. Needs `dossier`. @default false */
+  readonly denyFake?: boolean
+  /** How long a dossier holds, as a mark in the storage. @default '1d' */
+  readonly dossierFor?: Duration
+  /** How long the first update of somebody waits for their dossier; it passes if that is not enough. @default 0 */
+  readonly dossierWait?: Duration
   /** How whoever is refused is answered. @default 'notice' */
   readonly deny?: Denial<C>
   /** One notice in so long. @default '1m' */
@@ -173,6 +198,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     wiring.ask({ ...question('resolver'), reason: 'vetoed', check })
     probe(RESOLVED)
   }
+  const { name: _, reason: __, ...shared } = question('dossier')
+  const vetting = Vetting.of(settings, wiring, shared, refusing)
   const resolver = resolve === undefined ? undefined : new Resolver(house, resolve, settings)
   return {
     denial: deny,
@@ -182,12 +209,32 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       if (key === undefined) return undefined
       if (auto && probed.includes(probes.get(REGISTERED) as number)) register(house, ctx.me.id, key)
       if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts))
-        return undefined
-      return probed.includes(probes.get(RESOLVED) as number)
+        return vetting?.admit(facts, ctx, probed)
+      const answer = probed.includes(probes.get(RESOLVED) as number)
         ? resolver.ask(facts, ctx, key)
         : resolver.remembered(ctx.me.id, key)
+      if (vetting === undefined) return answer
+      return isPromise(answer)
+        ? answer.then((late) => vetted(vetting, late, facts, ctx, probed))
+        : vetted(vetting, answer, facts, ctx, probed)
     },
+    ...(vetting !== undefined && {
+      drain: async () => vetting.end(),
+    }),
   }
+}
+
+/** A resolver's yes, and nothing against them in their dossier. */
+function vetted(
+  vetting: Vetting,
+  answer: Admission | undefined,
+  facts: Facts,
+  ctx: Context,
+  probed: readonly number[],
+): MaybePromise<Admission | undefined> {
+  if (answer?.veto !== undefined) return answer
+  const admission = vetting.admit(facts, ctx, probed)
+  return isPromise(admission) ? admission.then((late) => late ?? answer) : (admission ?? answer)
 }
 
 /** Whether an update is behind the gate. */
@@ -270,7 +317,7 @@ class Resolver {
       value,
       note,
       for: own,
-    } = typeof resolution === 'boolean' ? { allow: resolution } : given(resolution)
+    } = typeof resolution === 'boolean' ? { allow: resolution } : answerOf(resolution)
     const since = house.clock()
     const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
     const mark = {
@@ -302,7 +349,7 @@ function isUnavailable(error: unknown): boolean {
   return error instanceof SentinelError && error.code === 'storage.unavailable'
 }
 
-function given(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
+function answerOf(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
   // From a developer's untyped code: nothing is no.
   return resolution ?? { allow: false }
 }

@@ -168,6 +168,7 @@ const TOLD: Readonly<Record<Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'
   unblocked: true,
   registered: true,
   unregistered: true,
+  suspected: true,
   'storage.down': true,
   'storage.up': true,
   'limit.changed': true,

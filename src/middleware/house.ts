@@ -189,6 +189,8 @@ export interface SentinelEvents {
   unblocked: MarkEvent
   registered: MarkEvent
   unregistered: MarkEvent
+  /** What Telegram tells of an account speaks against it, by the option `dossier` of `auth`. */
+  suspected: MarkEvent
   'storage.down': StorageDownEvent
   'storage.up': StorageUpEvent
   'limit.changed': LimitChangedEvent

@@ -34,6 +34,7 @@ export const noticeOptions = z.strictObject({
         duplicate: words,
         repeated: words,
         busy: words,
+        suspect: words,
         vetoed: words,
         denied: words,
         unavailable: words,
@@ -99,21 +100,22 @@ export class Notices {
    *
    * A tapped button is always answered, or clients spin and send again; a checkout is declined. A notice in a group
    * disturbs others, so it is given for commands only, and where Telegram lets it, for the offender's eyes alone.
+   * What is no id is not sent back: an object that somebody made up may be endless.
    */
   answer<C extends Context>(ctx: C, facts: Facts, verdict: Denied, denial: Denial<C>, notice: boolean): void {
     // The first of the pair is being handled, or was: it answers.
     if (verdict.reason === 'duplicate') return
     const own = typeof denial === 'function'
     const said = denial !== 'silent' && notice && (own || this.mayBeSaid(facts)) && this.spend()
-    const tapped = facts.kind === 'callback_query'
+    const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) {
       const text = said ? this.text(facts, verdict).slice(0, MOST_ANSWER) : ''
       this.aside('answer', () => ctx.answerCallbackQuery(text === '' ? {} : { text }))
-    } else if (facts.kind === 'pre_checkout_query') {
+    } else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
       this.aside('decline', () =>
         ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict) }),
       )
-    } else if (facts.kind === 'shipping_query') {
+    } else if (facts.kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string') {
       this.aside('decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict) }),
       )
@@ -149,7 +151,7 @@ export class Notices {
     this.aside('notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) return
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
-      const topic = thread === undefined ? {} : { message_thread_id: thread }
+      const topic = typeof thread === 'number' ? { message_thread_id: thread } : {}
       if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {
         try {
           await ctx.api.sendMessage(chat, text, {

@@ -84,6 +84,7 @@ export class Metering implements Source {
         unblocked: () => this.marks.add('unblocked'),
         registered: () => this.marks.add('registered'),
         unregistered: () => this.marks.add('unregistered'),
+        suspected: () => this.marks.add('suspected'),
         'storage.down': ({ kind }) => this.outages.add(kind),
         'hook.ran': ({ name, point, ms, outcome }) =>
           this.hookTimes.of(`${point} ${name}`, outcome).observe(ms / 1000),
