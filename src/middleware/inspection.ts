@@ -147,9 +147,8 @@ async function statesIn(
   return states
 }
 
-/** The slots of a limit by its name; all if unnamed. */
-export function slotsOf(chain: Chain<Context>, limit: string | undefined): readonly (string | undefined)[] {
-  if (limit === undefined) return [undefined]
+/** The slots of a limit by its name. */
+export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
   const questions = chain.within.flatMap((each) => each.questions.questions)
   const slots = questions.filter(({ name }) => name === limit).map(({ check }) => check.slot)
   if (slots.length === 0) throw unknownLimit(chain, limit)

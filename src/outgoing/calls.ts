@@ -3,9 +3,6 @@ import type { ApiError, ApiResponse } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import { chatKey, keyText, ownKey } from '../core/subject.js'
 
-/** The one a poll is: whoever polls waits by itself, and nothing else must wait for it. */
-export const POLL = 'getUpdates'
-
 /** Methods that write messages, which Telegram counts for all chats together. */
 const SENDS = /^(?:send(?!ChatAction)|forward|copy|postStory)/
 

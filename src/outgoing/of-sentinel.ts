@@ -1,12 +1,16 @@
 import type { Api } from 'grammy'
 import { systemTimers } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
+import { later } from '../core/later.js'
 import type { House } from '../middleware/house.js'
 import { parseOptions } from '../middleware/schema.js'
 import type { OutgoingOptions } from './options.js'
 import { outgoingOptions } from './options.js'
-import { type Outgoing, type OutgoingHealth, transformer } from './outgoing.js'
-import { Sender } from './sender.js'
+import type { Outgoing, OutgoingHealth } from './outgoing.js'
+import type { Sender, SenderSetting } from './sender.js'
+import { transformer } from './transformer.js'
+
+const sending = later('outgoing', () => import('./sender.js'))
 
 /** What a bot sends, as far as a sentinel sees to it: the storage, the clock and the listeners are the sentinel's. */
 export class OutgoingCalls {
@@ -34,7 +38,7 @@ export class OutgoingCalls {
       }
     }
     const { onLimited, onMigrated, onError } = settings
-    const sender = new Sender(settings, {
+    const setting: SenderSetting = {
       bot: idOf(api.token),
       storage: storage.remote === true ? storage : undefined,
       clock: house.at() === undefined ? undefined : house.clock,
@@ -52,8 +56,9 @@ export class OutgoingCalls {
         if (onError === undefined) failed(error, during)
         else guarded(onError, 'outgoing.onError', { error, during })
       },
-    })
-    const calls = transformer(sender, settings)
+    }
+    // Begun here and now, so that the first call hardly waits for it.
+    const calls = transformer(senderOf(settings, setting), settings)
     this.bots.set(api, calls)
     api.config.use(calls)
     return calls
@@ -68,6 +73,17 @@ export class OutgoingCalls {
   /** Ends all waits. */
   async close(): Promise<void> {
     await Promise.all([...this.bots.values()].map((calls) => calls.close()))
+  }
+}
+
+/** Loaded apart, so that bots that leave what they send alone do not carry it. What fails is told, and calls are made as they are. */
+async function senderOf(settings: OutgoingOptions, setting: SenderSetting): Promise<Sender | undefined> {
+  try {
+    const { Sender } = await sending.load()
+    return new Sender(settings, setting)
+  } catch (error) {
+    setting.failed(error, 'outgoing')
+    return undefined
   }
 }
 

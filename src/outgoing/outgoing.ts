@@ -4,9 +4,9 @@ import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
 import { parseOptions } from '../middleware/schema.js'
 import type { Storage } from '../storage/storage.js'
-import { POLL } from './calls.js'
 import { type OutgoingOptions, outgoingOptions } from './options.js'
-import { type Abortable, Sender } from './sender.js'
+import { Sender } from './sender.js'
+import { transformer } from './transformer.js'
 
 /**
  * What {@link outgoing} may be put into, where no sentinel does that.
@@ -146,24 +146,6 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
     migrated: guarded(onMigrated, 'outgoing.onMigrated', failed),
   })
   return transformer(sender, settings)
-}
-
-/** The transformer that a sender is behind. */
-export function transformer(sender: Sender, { ignore = [] }: OutgoingOptions): Outgoing {
-  const ignored = new Set([POLL, ...ignore].map((method) => method.toLowerCase()))
-  const transform: Transformer = (prev, method, payload, signal) =>
-    ignored.has(method.toLowerCase())
-      ? prev(method, payload, signal)
-      : sender.send(method, payload, signal as Abortable | undefined, () => prev(method, payload, signal))
-  return Object.assign(transform, {
-    health: (): OutgoingHealth => ({
-      ...sender.counts,
-      waiting: sender.waiting,
-      paused: sender.paused,
-      heard: sender.shared?.heard ?? 0,
-    }),
-    close: () => sender.close(),
-  })
 }
 
 /** A developer's function, which must not fail the call that it is told of. */

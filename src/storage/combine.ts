@@ -9,6 +9,7 @@ import { MarkCopy } from './mark-copy.js'
 import { memory } from './memory/memory.js'
 import { checkPlan } from './plan.js'
 import type { SessionStorage, SessionsOptions } from './sessions.js'
+import { shielded } from './shielded.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import type { Values } from './values.js'
@@ -25,7 +26,7 @@ import type { Values } from './values.js'
  */
 export type DurableStorage = Pick<
   Storage,
-  'marks' | 'users' | 'values' | 'sessions' | 'archive' | 'watch' | 'health' | 'close' | 'remote'
+  'marks' | 'users' | 'values' | 'sessions' | 'archive' | 'watch' | 'health' | 'close' | 'remote' | 'kind'
 >
 
 /**
@@ -89,11 +90,12 @@ export function combine(options: CombineOptions): Storage {
     )
   }
   const refresh = parseDuration(options.refresh ?? '1m', 'combine.refresh')
-  return new Combined(
+  const combined = new Combined(
     durable,
     volatile,
     new MarkCopy(durable.marks, volatile.marks, clock, refresh, maxSubjects),
   )
+  return combined.remote ? shielded(combined) : combined
 }
 
 /** So many times are marks read for one ask before it is given up: they change faster than they can be read. */
@@ -101,6 +103,7 @@ const MOST_READINGS = 8
 
 export class Combined implements Storage {
   readonly remote: boolean
+  readonly kind: string | undefined
   readonly marks: Marks
   readonly users: Users
   readonly values: Values
@@ -113,6 +116,10 @@ export class Combined implements Storage {
     private readonly copy: MarkCopy,
   ) {
     this.remote = durable.remote === true
+    this.kind =
+      durable.kind === undefined || volatile.kind === undefined
+        ? undefined
+        : `${durable.kind}+${volatile.kind}`
     this.marks = copy.over(durable.marks)
     this.users = durable.users
     this.values = durable.values

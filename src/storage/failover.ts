@@ -13,6 +13,7 @@ import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
+import { shielded } from './shielded.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import { touched, type Values } from './values.js'
@@ -71,11 +72,12 @@ export interface FailoverOptions {
  * ```
  */
 export function failover(storages: readonly Storage[], options: FailoverOptions = {}): Storage {
-  return new FailoverStorage(storages, options)
+  return shielded(new FailoverStorage(storages, options))
 }
 
 class FailoverStorage implements Storage, Observable {
   readonly remote = true
+  readonly kind = 'failover'
   readonly marks: Marks
   readonly users: Users
   readonly values: Values

@@ -7,6 +7,7 @@ import { canonical } from './grammy/marks.js'
 import { GrammyStorage } from './grammy/storage.js'
 import { isName } from './json.js'
 import { checkPlan } from './plan.js'
+import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
 
 /**
@@ -63,7 +64,7 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
       "fromGrammyStorage.prefix: it must be a text of 1 to 64 characters, such as 'sentinel'.",
     )
   }
-  return new MarksOnly(adapter, prefix, clock)
+  return shielded(new MarksOnly(adapter, prefix, clock))
 }
 
 const COUNTING = new Map([

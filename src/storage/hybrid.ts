@@ -5,6 +5,7 @@ import { shown } from '../core/show.js'
 import type { LeaseOptions } from './hybrid/leasing.js'
 import { HybridStorage } from './hybrid/storage.js'
 import { memory } from './memory/memory.js'
+import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
 
 /**
@@ -115,16 +116,18 @@ export function hybrid(
   if (!Number.isInteger(maxRefusals) || maxRefusals < 1000) {
     throw refuse('hybrid.maxRefusals', `${shown(maxRefusals)} must be a whole number of 1,000 or more`)
   }
-  return new HybridStorage({
-    local: both ? first : memory(clock === undefined ? {} : { clock }),
-    ownsLocal: !both,
-    remote,
-    maxRefusals,
-    longest: parseDuration(options.remember ?? '1m', 'hybrid.remember'),
-    lease: options.lease === undefined ? undefined : leaseOf(options.lease),
-    clock,
-    timers,
-  })
+  return shielded(
+    new HybridStorage({
+      local: both ? first : memory(clock === undefined ? {} : { clock }),
+      ownsLocal: !both,
+      remote,
+      maxRefusals,
+      longest: parseDuration(options.remember ?? '1m', 'hybrid.remember'),
+      lease: options.lease === undefined ? undefined : leaseOf(options.lease),
+      clock,
+      timers,
+    }),
+  )
 }
 
 function leaseOf({ limits, batch = 32, for: span = '1s' }: LeasingOptions): LeaseOptions {

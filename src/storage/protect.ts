@@ -1,6 +1,7 @@
 import type { Clock, Timers } from '../core/clock.js'
-import { ResilientStorage } from './resilient/storage.js'
-import { makeResilient } from './resilient.js'
+import { later } from '../core/later.js'
+import type { Observable } from './condition.js'
+import { DeferredStorage } from './deferred.js'
 import type { Storage } from './storage.js'
 
 /** A storage that may be used in front of a bot, and the way to let go of what was put around it. */
@@ -10,12 +11,32 @@ export interface Protected {
   release(): Promise<void>
 }
 
+/** What is put around a storage that may fail. */
+export interface Shield extends Storage, Observable {
+  /** Lets go of what it holds, but the storage. */
+  release(): Promise<void>
+}
+
+type Shielding = (storage: Storage, options: { readonly clock?: Clock; readonly timers?: Timers }) => Shield
+
 interface Wrapped {
-  readonly storage: ResilientStorage
+  readonly storage: Shield
   users: number
 }
 
 const wrapped = new WeakMap<Storage, Wrapped>()
+
+/*
+ * Bots in one process need no shield, and it is a fifth of all that could be loaded. So it comes with the storages of ours that are
+ * elsewhere; for others it is loaded when it is needed.
+ */
+let shielding: Shielding | undefined
+const resilience = later('storage', () => import('./shield.js'))
+
+/** Whoever makes a storage that is elsewhere brings what stands around it. */
+export function bringShield(make: Shielding): void {
+  shielding = make
+}
 
 /**
  * Puts time-outs, a breaker and a fallback around a storage that needs them: one that is elsewhere, and has none yet. All who
@@ -25,14 +46,17 @@ export function protect(
   storage: Storage,
   options: { readonly clock?: Clock | undefined; readonly timers?: Timers | undefined },
 ): Protected {
-  if (storage.remote !== true || storage instanceof ResilientStorage) {
+  if (storage.remote !== true || isShield(storage)) {
     return { storage, release: async () => undefined }
   }
   const { clock, timers } = options
   let shared = wrapped.get(storage)
   if (shared === undefined) {
     const own = { ...(clock === undefined ? {} : { clock }), ...(timers === undefined ? {} : { timers }) }
-    shared = { storage: makeResilient(storage, own), users: 0 }
+    const shield =
+      shielding?.(storage, own) ??
+      new DeferredStorage(storage, async () => (await resilience.load()).makeResilient(storage, own), clock)
+    shared = { storage: shield, users: 0 }
     wrapped.set(storage, shared)
   }
   const mine = shared
@@ -51,4 +75,8 @@ export function protect(
       return released
     },
   }
+}
+
+function isShield(storage: Storage): boolean {
+  return 'release' in storage && typeof storage.release === 'function'
 }

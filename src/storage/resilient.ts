@@ -1,9 +1,7 @@
 import type { IBreaker } from 'cockatiel'
-import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
+import type { Clock, Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
-import { memory } from './memory/memory.js'
-import { breakerOf, span, whole } from './resilient/options.js'
-import { ResilientStorage } from './resilient/storage.js'
+import { makeResilient } from './shield.js'
 import type { Storage } from './storage.js'
 
 /**
@@ -67,21 +65,4 @@ export interface ResilientOptions {
  */
 export function resilient(storage: Storage, options: ResilientOptions = {}): Storage {
   return makeResilient(storage, options)
-}
-
-/** The same, told what it is. */
-export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
-  const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
-  return new ResilientStorage(storage, {
-    timeout: span('resilient.timeout', options.timeout ?? 250),
-    breaker: breakerOf('resilient.breaker', options.breaker),
-    fallback: options.fallback ?? memory({ clock }),
-    ownsFallback: options.fallback === undefined,
-    spacing: span('resilient.probeEvery', options.probeEvery ?? 200),
-    maxMarks: whole('resilient.maxMarks', maxMarks),
-    clock,
-    // Time-outs go by the clock that timers go by.
-    steady: options.timers === undefined ? steadyClock : clock,
-    timers,
-  })
 }

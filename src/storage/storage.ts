@@ -221,6 +221,8 @@ export interface Storage {
   readonly archive?: Archive | undefined
   /** Whether every answer is a round trip, so that it is worth remembering. Absent: it is not. */
   readonly remote?: boolean
+  /** Which storage it is, such as `redis`: what it is called when it was never reached. Absent: what `health()` says, once it has. */
+  readonly kind?: string | undefined
   /** Forgets the volatile state of a subject: of one slot, or all of it. Penalties included. */
   reset(bot: number, key: Key, slot?: string): MaybePromise<void>
   health(): MaybePromise<StorageHealth>

@@ -1,3 +1,4 @@
+import { later } from '../core/later.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/administration.js'
 import type { House } from '../middleware/house.js'
@@ -5,8 +6,9 @@ import type { LimitState } from '../middleware/inspection.js'
 import type { SessionStorage, SessionsOptions } from '../storage/sessions.js'
 import { patchTexts, type UserRecord } from '../storage/users.js'
 import type { ActivityRecorder } from './activity.js'
+import type { ActivityReport, ReportOptions } from './activity-report.js'
 import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
-import { type ErasureOptions, type ErasureReport, Personal, type PersonalData } from './personal.js'
+import type { ErasureOptions, ErasureReport, Personal, PersonalData } from './personal.js'
 import {
   checkSchemaOf,
   type PreferenceOptions,
@@ -14,7 +16,6 @@ import {
   type Preferences,
   StoredPreferences,
 } from './preferences.js'
-import { type ActivityReport, csvOf, type ReportOptions, reportOf } from './report.js'
 
 /**
  * What `guard.users` knows of somebody: of all bots together, where there are several.
@@ -113,19 +114,19 @@ export interface UserDirectory {
   include(space: string, ownership: Ownership): void
 }
 
+const reporting = later('guard.users', () => import('./activity-report.js'))
+const personally = later('guard.users', () => import('./personal.js'))
+
 /** The users of the bots that a house has met. */
 export class BotUsers implements UserDirectory {
   private readonly belongings = new Belongings()
-  private readonly personal: Personal
 
   constructor(
     private readonly house: () => House,
-    administration: Administration,
-    recorder: ActivityRecorder,
-    limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
-  ) {
-    this.personal = new Personal(house, administration, recorder, this.belongings, limitsOf)
-  }
+    private readonly administration: Administration,
+    private readonly recorder: ActivityRecorder,
+    private readonly limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
+  ) {}
 
   async read(whom: Subject): Promise<UserProfile | undefined> {
     return this.profileOf(subjectKey(whom), 0)
@@ -161,20 +162,22 @@ export class BotUsers implements UserDirectory {
     }
   }
 
-  export(whom: Subject): Promise<PersonalData> {
-    return this.personal.export(whom)
+  async export(whom: Subject): Promise<PersonalData> {
+    return (await this.personal()).export(whom)
   }
 
-  erase(whom: Subject, options: ErasureOptions = {}): Promise<ErasureReport> {
-    return this.personal.erase(whom, options)
+  async erase(whom: Subject, options: ErasureOptions = {}): Promise<ErasureReport> {
+    return (await this.personal()).erase(whom, options)
   }
 
-  report(options: ReportOptions = {}): Promise<ActivityReport> {
+  async report(options: ReportOptions = {}): Promise<ActivityReport> {
+    const { reportOf } = await reporting.load()
     return reportOf(this.scan(), this.house().clock(), options)
   }
 
-  csv(): AsyncGenerator<string, void, undefined> {
-    return csvOf(this.scan())
+  async *csv(): AsyncGenerator<string, void, undefined> {
+    const { csvOf } = await reporting.load()
+    yield* csvOf(this.scan())
   }
 
   preferences<T extends object>(
@@ -195,6 +198,11 @@ export class BotUsers implements UserDirectory {
 
   include(space: string, ownership: Ownership): void {
     this.belongings.include(space, ownership)
+  }
+
+  private async personal(): Promise<Personal> {
+    const { Personal } = await personally.load()
+    return new Personal(this.house, this.administration, this.recorder, this.belongings, this.limitsOf)
   }
 
   /** Of all bots from one on, in the order of meeting. */

@@ -5,8 +5,8 @@ import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
+import { csvOf, reportOf } from '../../src/users/activity-report.js'
 import type { UserProfile } from '../../src/users/directory.js'
-import { csvOf, reportOf } from '../../src/users/report.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
 const DAY = 86_400_000

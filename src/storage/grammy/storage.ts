@@ -12,6 +12,7 @@ import { GrammyValues } from './values.js'
 export class GrammyStorage {
   /** Who knows where the adapter keeps things: most do so elsewhere. */
   readonly remote = true
+  readonly kind = 'grammy'
   readonly marks: GrammyMarks
   readonly users: GrammyUsers
   readonly values: GrammyValues

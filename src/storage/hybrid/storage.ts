@@ -59,6 +59,7 @@ const GIVE_BACK_WITHIN: Ms = 2000
 /** What `hybrid()` makes. */
 export class HybridStorage implements Storage, Observable {
   readonly remote = true
+  readonly kind: string | undefined
   readonly marks: Marks
   readonly users: Users
   readonly values: Values
@@ -79,6 +80,7 @@ export class HybridStorage implements Storage, Observable {
   constructor(private readonly parts: HybridParts) {
     const { remote, clock, timers, longest, maxRefusals } = parts
     this.inner = remote
+    this.kind = remote.kind
     this.users = remote.users
     this.values = remote.values
     this.marks = this.marksOver(remote.marks)

@@ -60,6 +60,7 @@ export function memory(options: MemoryOptions = {}): Storage {
 }
 
 class MemoryStorage implements Storage {
+  readonly kind = 'memory'
   readonly marks: MemoryMarks
   readonly users: MemoryUsers
   readonly values: MemoryValues

@@ -7,6 +7,7 @@ import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
@@ -76,11 +77,12 @@ export interface PostgresOptions {
  * ```
  */
 export function postgres(connection: string | Pool, options: PostgresOptions = {}): Storage {
-  return new PostgresStorage(connection, options)
+  return shielded(new PostgresStorage(connection, options))
 }
 
 class PostgresStorage implements Storage {
   readonly remote = true
+  readonly kind = 'postgres'
   readonly marks: PostgresMarks
   readonly users: PostgresUsers
   readonly values: PostgresValues

@@ -6,6 +6,7 @@ import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
 import { ToldMoment } from '../remote/moment.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import { RedisArchive } from './archive.js'
 import { Changes } from './changes.js'
@@ -64,11 +65,12 @@ export interface RedisOptions {
  * ```
  */
 export function redis(connection: RedisConnection, options: RedisOptions = {}): Storage {
-  return new RedisStorage(connection, options)
+  return shielded(new RedisStorage(connection, options))
 }
 
 class RedisStorage implements Storage {
   readonly remote = true
+  readonly kind = 'redis'
   readonly marks: RedisMarks
   readonly users: RedisUsers
   readonly values: RedisValues

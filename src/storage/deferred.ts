@@ -1,0 +1,121 @@
+import type { Judge, MaybePromise, Plan } from '../core/check.js'
+import type { Clock } from '../core/clock.js'
+import type { Key } from '../core/subject.js'
+import type { Archive } from './archive.js'
+import type { ChangeListener } from './changes.js'
+import type { ConditionListener, Observable } from './condition.js'
+import { checkPlan } from './plan.js'
+import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
+import type { Marks, Storage, StorageHealth } from './storage.js'
+import type { Users } from './users.js'
+import type { Values } from './values.js'
+
+/** What it becomes once that is there. */
+type Real = Storage & Observable & { release(): Promise<void> }
+
+/**
+ * Stands for what is put around a storage until that was loaded: what is asked meanwhile waits, in its order. A plan waits, too, and
+ * updates with it, as they do while a storage takes its first plan; what it prepares is the judge of what was loaded, so that no
+ * update goes through here.
+ */
+export class DeferredStorage implements Storage, Observable {
+  readonly remote = true
+  readonly kind: string | undefined
+  readonly marks: Marks
+  readonly users: Users
+  readonly values: Values
+  private loading: Promise<Real> | undefined
+
+  constructor(
+    private readonly inner: Storage,
+    private readonly make: () => Promise<Real>,
+    private readonly clock: Clock | undefined,
+  ) {
+    this.kind = inner.kind
+    this.marks = this.part('marks', ['get', 'of', 'put', 'remove', 'scan'])
+    this.users = this.part('users', ['get', 'note', 'patch', 'scan', 'erase'])
+    this.values = this.part('values', [
+      'get',
+      'put',
+      'remove',
+      'scan',
+      ...(inner.values.touch === undefined ? [] : (['touch'] as const)),
+    ])
+  }
+
+  prepare(plan: Plan): MaybePromise<Judge> {
+    checkPlan(plan)
+    return this.with((real) => real.prepare(plan))
+  }
+
+  get archive(): Archive | undefined {
+    return this.inner.archive
+  }
+
+  sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
+    return sessionsOver(this.values, options, this.clock)
+  }
+
+  watch(listener: ChangeListener): MaybePromise<() => void> {
+    return this.with((real) => real.watch(listener))
+  }
+
+  observe(listener: ConditionListener): () => void {
+    let stop: (() => void) | undefined
+    let stopped = false
+    this.load().then(
+      (real) => {
+        if (!stopped) stop = real.observe(listener)
+      },
+      // What needs it is told; nothing is there to observe.
+      () => undefined,
+    )
+    return () => {
+      stopped = true
+      stop?.()
+    }
+  }
+
+  reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
+    return this.with((real) => real.reset(bot, key, slot))
+  }
+
+  health(): MaybePromise<StorageHealth> {
+    return this.with((real) => real.health())
+  }
+
+  close(): MaybePromise<void> {
+    return this.with((real) => real.close())
+  }
+
+  async release(): Promise<void> {
+    if (this.loading !== undefined) await (await this.loading).release()
+  }
+
+  private load(): Promise<Real> {
+    this.loading ??= this.make().catch((error: unknown) => {
+      this.loading = undefined
+      throw error
+    })
+    return this.loading
+  }
+
+  /** Always by way of the promise: nobody overtakes those who have waited. */
+  private with<T>(use: (real: Real) => MaybePromise<T>): Promise<T> {
+    return this.load().then(use)
+  }
+
+  private part<Part extends 'marks' | 'users' | 'values'>(
+    part: Part,
+    names: readonly (keyof Storage[Part])[],
+  ): Storage[Part] {
+    const call =
+      (name: keyof Storage[Part]) =>
+      (...args: readonly unknown[]): unknown =>
+        this.with((real) => {
+          const owner = real[part]
+          return Reflect.apply(owner[name] as (...given: unknown[]) => unknown, owner, args)
+        })
+    return Object.fromEntries(names.map((name) => [name, call(name)])) as unknown as Storage[Part]
+  }
+}

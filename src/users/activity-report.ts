@@ -1,0 +1,246 @@
+import { type Duration, formatDuration, parseDuration } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { ACTIVITIES } from '../core/facts.js'
+import { shown } from '../core/show.js'
+import { keyText, type SubjectRef, subjectKey } from '../core/subject.js'
+import type { UserProfile } from './directory.js'
+
+/**
+ * Options of `guard.users.report()`.
+ *
+ * @example
+ * ```ts
+ * import { type ReportOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const options: ReportOptions = { within: '30d', top: 20, by: 'denials' }
+ * console.log((await sentinel({ users: true }).users.report(options)).toText())
+ * ```
+ */
+export interface ReportOptions {
+  /** Whoever was seen within so long is active, whoever was first seen within it new. @default '7d' */
+  readonly within?: Duration
+  /** How many users are listed, 0 to 1,000. @default 10 */
+  readonly top?: number
+  /** By what: a count such as `message` or `denials`, or `updates`, which is all activity together. @default 'updates' */
+  readonly by?: string
+}
+
+/**
+ * A user as a report lists them.
+ *
+ * @example
+ * ```ts
+ * import type { ReportedUser } from 'grammy-sentinel'
+ *
+ * const line = ({ subject, updates, denials }: ReportedUser) => `${subject.id}: ${updates}, ${denials} denied`
+ * ```
+ */
+export interface ReportedUser {
+  readonly subject: SubjectRef
+  /** In milliseconds since 1970, as `lastSeen`. */
+  readonly firstSeen: number
+  readonly lastSeen: number
+  /** All activity together: updates that passed and those that were stopped. */
+  readonly updates: number
+  readonly denials: number
+  readonly counts: Readonly<Record<string, number>>
+}
+
+const COLUMNS = [...ACTIVITIES, 'denials'] as const
+const KNOWN: ReadonlySet<string> = new Set(COLUMNS)
+/** Names of counts that a report tells apart: you may note any. */
+const MOST_NAMES = 1000
+
+/**
+ * What the users of the bots did, added up: data, and the same as text, JSON and CSV.
+ *
+ * @example
+ * ```ts
+ * import { type ActivityReport, sentinel } from 'grammy-sentinel'
+ *
+ * const report: ActivityReport = await sentinel({ users: true }).users.report()
+ * console.log(report.users, report.active, report.counts.message)
+ * console.log(report.toText(), JSON.stringify(report), report.toCsv())
+ * ```
+ */
+export class ActivityReport {
+  /** When it was put together, in milliseconds since 1970. */
+  readonly at: number
+  /** The span in which somebody counts as active or new, in milliseconds. */
+  readonly within: number
+  /** Everybody who is known. */
+  readonly users: number
+  /** Seen within the span. */
+  readonly active: number
+  /** First seen within the span. */
+  readonly newcomers: number
+  /** All activity together, of all time. */
+  readonly updates: number
+  /** How much of it was stopped. */
+  readonly denials: number
+  /** Totals by name, of all time. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Those with the most, in order. */
+  readonly top: readonly ReportedUser[]
+  /** By what they are in order. */
+  readonly by: string
+
+  constructor(data: Omit<ActivityReport, 'toText' | 'toCsv' | 'toJSON'>) {
+    this.at = data.at
+    this.within = data.within
+    this.users = data.users
+    this.active = data.active
+    this.newcomers = data.newcomers
+    this.updates = data.updates
+    this.denials = data.denials
+    this.counts = data.counts
+    this.top = data.top
+    this.by = data.by
+  }
+
+  /** For people. */
+  toText(): string {
+    const span = formatDuration(this.within)
+    const share = this.updates === 0 ? 0 : (this.denials / this.updates) * 100
+    const named = Object.entries(this.counts).filter(([name, count]) => name !== 'denials' && count !== 0)
+    const rows = this.top.map((user) => [
+      keyText(subjectKey(user.subject)),
+      String(user.updates),
+      String(user.denials),
+      dayOf(user.firstSeen),
+      dayOf(user.lastSeen),
+    ])
+    return [
+      `Activity on ${new Date(this.at).toISOString()}`,
+      `${this.users} users; in the last ${span} ${this.active} active, ${this.newcomers} new`,
+      `${this.updates} updates, ${this.denials} denied (${share.toFixed(1)} %)`,
+      ...(named.length === 0 ? [] : [named.map(([name, count]) => `${name} ${count}`).join(', ')]),
+      ...(rows.length === 0
+        ? []
+        : ['', ...aligned([['user', 'updates', 'denied', 'first seen', 'last seen'], ...rows])]),
+    ].join('\n')
+  }
+
+  /** The users that are listed, a line each after the names of the columns; lines end as RFC 4180 has it. */
+  toCsv(): string {
+    return [HEAD, ...this.top.map(rowOf)].map((row) => `${row}\r\n`).join('')
+  }
+
+  /** For `JSON.stringify()`: subjects as `keyText()` writes them. */
+  toJSON(): Record<string, unknown> {
+    const top = this.top.map((user) => ({ ...user, subject: keyText(subjectKey(user.subject)) }))
+    return { ...Object.fromEntries(Object.entries(this)), top }
+  }
+}
+
+/** Goes through users once, and keeps the sums and the few that are listed. */
+export async function reportOf(
+  users: AsyncIterable<UserProfile>,
+  now: number,
+  options: ReportOptions,
+): Promise<ActivityReport> {
+  const { top: most = 10, by = 'updates' } = options
+  const within = parseDuration(options.within ?? '7d', 'report.within')
+  if (!Number.isInteger(most) || most < 0 || most > 1000) {
+    throw new SentinelError(
+      'option.invalid',
+      `report.top: ${shown(most)} must be a whole number from 0 to 1,000.`,
+    )
+  }
+  if (typeof by !== 'string' || by === '') {
+    throw new SentinelError(
+      'option.invalid',
+      `report.by: ${shown(by)} is no name of a count. Pass 'updates', 'denials', or one such as 'message'.`,
+    )
+  }
+  const sums = new Map<string, number>(COLUMNS.map((name) => [name, 0]))
+  const sum = { users: 0, active: 0, newcomers: 0, updates: 0 }
+  let listed: { readonly amount: number; readonly user: ReportedUser }[] = []
+  for await (const profile of users) {
+    const user = reported(profile)
+    sum.users++
+    sum.updates += user.updates
+    if (user.lastSeen > now - within) sum.active++
+    if (user.firstSeen > now - within) sum.newcomers++
+    for (const [name, count] of Object.entries(user.counts)) {
+      if (sums.has(name) || sums.size < MOST_NAMES) sums.set(name, (sums.get(name) ?? 0) + count)
+    }
+    const amount = by === 'updates' ? user.updates : (countOf(user.counts, by) ?? 0)
+    if (amount > 0) listed.push({ amount, user })
+    // Sorted now and then: what is held is twice what is listed, at most.
+    if (listed.length >= 2 * most + 100) listed = foremost(listed, most)
+  }
+  return new ActivityReport({
+    at: now,
+    within,
+    ...sum,
+    denials: sums.get('denials') ?? 0,
+    counts: Object.fromEntries(sums),
+    top: foremost(listed, most).map(({ user }) => user),
+    by,
+  })
+}
+
+/** Everybody as CSV, a line at a time, beginning with the names of the columns. */
+export async function* csvOf(users: AsyncIterable<UserProfile>): AsyncGenerator<string, void, undefined> {
+  yield `${HEAD}\r\n`
+  for await (const profile of users) yield `${rowOf(reported(profile))}\r\n`
+}
+
+const HEAD = ['subject', 'first_seen', 'last_seen', 'updates', ...COLUMNS, 'other'].join(',')
+
+function rowOf({ subject, firstSeen, lastSeen, updates, counts }: ReportedUser): string {
+  const others = Object.entries(counts).filter(([name]) => !KNOWN.has(name))
+  const other = others.length === 0 ? '' : JSON.stringify(Object.fromEntries(others))
+  const cells = [
+    keyText(subjectKey(subject)),
+    new Date(firstSeen).toISOString(),
+    new Date(lastSeen).toISOString(),
+    updates,
+    ...COLUMNS.map((name) => countOf(counts, name) ?? 0),
+    other,
+  ]
+  return cells.map((cell) => quoted(String(cell))).join(',')
+}
+
+function quoted(cell: string): string {
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell
+}
+
+function reported({ subject, firstSeen, lastSeen, counts }: UserProfile): ReportedUser {
+  const updates = ACTIVITIES.reduce((sum, name) => sum + (countOf(counts, name) ?? 0), 0)
+  return { subject, firstSeen, lastSeen, updates, denials: countOf(counts, 'denials') ?? 0, counts }
+}
+
+function countOf(counts: Readonly<Record<string, number>>, name: string): number | undefined {
+  return Object.hasOwn(counts, name) ? counts[name] : undefined
+}
+
+function foremost<T extends { readonly amount: number; readonly user: ReportedUser }>(
+  listed: readonly T[],
+  most: number,
+): T[] {
+  return [...listed].sort((a, b) => b.amount - a.amount || (textOf(a) < textOf(b) ? -1 : 1)).slice(0, most)
+}
+
+function textOf({ user }: { readonly user: ReportedUser }): string {
+  return keyText(subjectKey(user.subject))
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  )
+  return rows.map((row) =>
+    row
+      .map((cell, column) =>
+        column === 1 || column === 2 ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,98 @@
+import { expect, test } from '@jest/globals'
+import { BLOCKED } from '../../src/middleware/block.js'
+import { DeferredStorage } from '../../src/storage/deferred.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { makeResilient } from '../../src/storage/shield.js'
+import { Stage } from '../middleware/rig.js'
+import { faulty } from './faulty.js'
+import { ALICE, askOf, BOT, bucket, planOf } from './outage.js'
+
+/** A storage whose shield is loaded when the test says so. */
+function stand() {
+  const time = new Stage()
+  const remote = faulty(time.clock, time.timers, memory({ clock: time.clock }))
+  let loads = 0
+  let arrive: (error?: Error) => void = () => undefined
+  const storage = new DeferredStorage(
+    remote,
+    async () => {
+      loads++
+      await new Promise<void>((done, fail) => {
+        arrive = (error) => (error === undefined ? done() : fail(error))
+      })
+      return makeResilient(remote, { clock: time.clock, timers: time.timers })
+    },
+    time.clock,
+  )
+  return { storage, remote, loads: () => loads, arrive: (error?: Error) => arrive(error) }
+}
+
+const mark = { since: 0 }
+
+test('what is asked before the shield is there is done in its order when it is', async () => {
+  const { storage, loads, arrive } = stand()
+  expect(loads()).toBe(0)
+  const judging = storage.prepare(planOf(bucket(1)))
+  const put = storage.marks.put(BOT, BLOCKED, [{ key: ALICE, mark }])
+  const removed = storage.marks.remove(BOT, BLOCKED, [ALICE])
+  const written = storage.values.put('own', 'a', 1)
+  // It has none, so whoever wants it does without.
+  expect(storage.values.touch).toBeUndefined()
+  const sessions = storage.sessions<{ items: number }>()
+  const session = sessions.write('7', { items: 3 })
+  expect(loads()).toBe(1)
+
+  arrive()
+
+  await Promise.all([put, written, session])
+  expect(await removed).toBe(1)
+  expect(await storage.marks.get(BOT, ALICE, BLOCKED)).toBeUndefined()
+  expect(await sessions.read('7')).toEqual({ items: 3 })
+  expect(await storage.users.get(BOT, ALICE)).toBeUndefined()
+  const judge = await judging
+  expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+  expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
+  await storage.reset(BOT, ALICE)
+  expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+  expect(await storage.health()).toMatchObject({ ok: true, circuit: { state: 'closed' } })
+  expect(loads()).toBe(1)
+  await storage.close()
+})
+
+test('listeners of before are told of what happens after, unless they were taken away', async () => {
+  const { storage, remote, arrive } = stand()
+  const told: string[] = []
+  storage.observe(({ is }) => told.push(is))
+  storage.observe(({ is }) => told.push(`taken away, and told ${is}`))()
+  const judging = storage.prepare(planOf(bucket(9)))
+  arrive()
+  const judge = await judging
+  remote.fault = 'refuses'
+  for (let failure = 0; failure < 5; failure++) await judge.evaluate(askOf())
+  expect(told).toEqual(['down'])
+  await storage.release()
+})
+
+test('a shield that cannot be loaded is told to all who wait, and loaded for the next', async () => {
+  const { storage, loads, arrive } = stand()
+  const [judging, put] = [
+    storage.prepare(planOf(bucket(1))),
+    storage.marks.put(BOT, BLOCKED, [{ key: ALICE, mark }]),
+  ]
+  arrive(new Error('gone'))
+  await expect(judging).rejects.toThrow('gone')
+  await expect(put).rejects.toThrow('gone')
+
+  const again = storage.prepare(planOf(bucket(1)))
+  expect(loads()).toBe(2)
+  arrive()
+  expect((await (await again).evaluate(askOf())).refusedBy).toBe(-1)
+  await storage.release()
+})
+
+test('a plan that is wrong is refused at once, and nothing is loaded for what was never used', async () => {
+  const { storage, loads } = stand()
+  expect(() => storage.prepare(planOf(bucket(-1)))).toThrow(expect.objectContaining({ code: 'plan.invalid' }))
+  await storage.release()
+  expect(loads()).toBe(0)
+})
