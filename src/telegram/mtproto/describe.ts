@@ -5,10 +5,13 @@ import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isAdministrator, isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
 import { channelId, type Peers } from './peers.js'
+import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
 
 /** What a viewer sees of the world, in MTProto's words. */
 export class Describer {
+  readonly reputations = new Reputations()
+
   constructor(
     private readonly world: World,
     private readonly peers: Peers,
@@ -26,6 +29,7 @@ export class Describer {
       bot: user.is_bot,
       ...(user.is_bot && { bot_info_version: 1, bot_nochats: false }),
       premium: user.is_premium === true,
+      ...this.reputations.flagsOf(user.id),
       first_name: user.first_name,
       ...(user.last_name !== undefined && { last_name: user.last_name }),
       ...(user.username !== undefined && { username: user.username }),

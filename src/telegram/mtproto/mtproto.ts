@@ -2,6 +2,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Person } from '../people/person.js'
 import type { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import type { World } from '../world/world.js'
+import type { Reputation } from './reputation.js'
 import { RpcError } from './rpc-error.js'
 import { MtprotoServer } from './server.js'
 
@@ -127,6 +128,11 @@ export class TelegramMtproto {
       )
     }
     return code
+  }
+
+  /** What Telegram knows of somebody from now on. */
+  repute(who: Person, reputation: Reputation): void {
+    this.#server.face.describer.reputations.set(who.id, reputation)
   }
 
   /** How often a method was called. */

@@ -19,7 +19,7 @@ export const USERS = {
       full_user: {
         _: 'userFull',
         id: BigInt(found.id),
-        settings: { _: 'peerSettings' },
+        settings: describer.reputations.settingsOf(found.id),
         notify_settings: NOTIFY,
         common_chats_count: commonChats(server.world.chats(), account.id, found.id),
       },
