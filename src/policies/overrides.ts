@@ -1,17 +1,21 @@
 import type { Context } from 'grammy'
 import { isPromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
+import { later } from '../core/later.js'
 import type { Subject } from '../core/subject.js'
 import type { Guard } from '../middleware/guard.js'
 import type { House } from '../middleware/house.js'
 import { Questions } from '../middleware/wiring.js'
 import type { StorageChange } from '../storage/changes.js'
-import { type Explanation, explain } from './explain.js'
+import type { Explanation } from './explain.js'
+import { LaterLimits } from './later-limits.js'
 import { LimitBook, type Openness } from './limit-book.js'
-import { StoredLimits } from './limits.js'
+import type { LimitRegister } from './limits.js'
 import { policyGuard, useOf } from './policy.js'
 import { definitionsOf, PolicyBook } from './policy-book.js'
 import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
+
+const explaining = later('guard.explain', () => import('./explain.js'))
 
 /** What options say of policies, and of limits that change while the bot runs. */
 export interface OverrideOptions {
@@ -22,7 +26,7 @@ export interface OverrideOptions {
 /** Policies by name and limits that change while the bot runs, for one sentinel. */
 export class Overrides {
   readonly book: LimitBook
-  readonly limits: StoredLimits
+  readonly limits: LimitRegister
   private policies = new PolicyBook()
   private unwatch: (() => void) | undefined
   private watching = false
@@ -34,7 +38,7 @@ export class Overrides {
     furnished: House,
   ) {
     this.book = new LimitBook(house, furnished, { limits: false, settings: new Set() })
-    this.limits = new StoredLimits(house, this.book, (policy) => {
+    this.limits = new LaterLimits(house, this.book, (policy) => {
       new Questions(house(), policyGuard(policy, undefined, this.policies).definitions)
     })
   }
@@ -76,6 +80,7 @@ export class Overrides {
   ): Promise<Explanation> {
     const house = this.house()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []
+    const { explain } = await explaining.load()
     if (policy === undefined)
       return explain(house, whom, { questions: main, resolved: undefined, roleLimits })
     const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }

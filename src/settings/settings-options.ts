@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
 import { callable, limit as limitSchema, option, parseOptions } from '../middleware/schema.js'
-import { SETTING_TEXTS, type SettingsTexts, type TranslateSetting } from './wording.js'
+import { SETTING_TEXTS } from './setting-texts.js'
+import type { SettingsTexts, TranslateSetting } from './wording.js'
 
 /** Buttons of one limit at most. */
 const MOST_CHOICES = 8

@@ -1,25 +1,4 @@
-/** Every text of the menu. */
-export const SETTING_TEXTS = [
-  'title',
-  'user',
-  'chat',
-  'member',
-  'limit',
-  'usual',
-  'noticesOn',
-  'noticesOff',
-  'turnOn',
-  'turnOff',
-  'useUsual',
-  'close',
-  'closed',
-  'saved',
-  'unchanged',
-  'adminsOnly',
-  'groupsOnly',
-  'stale',
-  'failed',
-] as const
+import type { SETTING_TEXTS } from './setting-texts.js'
 
 /**
  * A text of the menu of `/sentinel`: `title` stands above it; `user`, `chat` and `member` name limits of these names; `limit` is the line of
