@@ -1,0 +1,206 @@
+import type { Context } from 'grammy'
+import type { InlineKeyboardButton, InlineKeyboardMarkup } from 'grammy/types'
+import type { Facts } from '../core/facts.js'
+import { formatLimit, type Limit } from '../core/limit.js'
+import { chatKey } from '../core/subject.js'
+import type { House } from '../middleware/house.js'
+import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
+import type { SettingsRegister } from './register.js'
+import type { Tunable, Tuning } from './settings-options.js'
+import { SettingsWording, type SettingText } from './wording.js'
+
+/** Buttons in a row. */
+const A_ROW = 4
+/** Names of limits that have words of their own. */
+const NAMED: ReadonlySet<string> = new Set(['user', 'chat', 'member'] satisfies SettingText[])
+
+/** The menu of `/sentinel`: what it shows, for whom it opens and what its buttons do. */
+export class Menu {
+  private readonly wording: SettingsWording
+
+  constructor(
+    private readonly house: House,
+    private readonly settings: SettingsRegister,
+    private readonly tuning: Tuning,
+  ) {
+    this.wording = new SettingsWording(tuning.texts, tuning.t, (error) => this.failed(error, 'settings.t'))
+  }
+
+  async asked(facts: Facts, ctx: Context): Promise<void> {
+    const { chatId: chat } = facts
+    if (chat === undefined) return
+    const topic = topicOf(ctx)
+    if (!facts.inGroup) {
+      await ctx.api.sendMessage(chat, this.say(facts, 'groupsOnly'), topic)
+      return
+    }
+    if (!(await this.isAdministrator(facts, ctx, chat))) {
+      await this.whisper(facts, ctx, chat)
+      return
+    }
+    const menu = await this.draw(facts, ctx.me.id, chat)
+    await ctx.api.sendMessage(chat, menu.text, { ...topic, reply_markup: menu.keyboard })
+  }
+
+  async tapped(facts: Facts, ctx: Context): Promise<void> {
+    let answer: SettingText = 'failed'
+    try {
+      answer = await this.chosen(facts, ctx)
+    } catch (error) {
+      this.failed(error, 'settings.menu')
+    }
+    const loud = answer !== 'saved' && answer !== 'unchanged' && answer !== 'closed'
+    await ctx.answerCallbackQuery({ text: this.say(facts, answer).slice(0, 200), show_alert: loud })
+  }
+
+  /** What a tap brought about. Nothing of it is believed but who tapped, and where: that is Telegram's word. */
+  private async chosen(facts: Facts, ctx: Context): Promise<SettingText> {
+    const { chatId: chat } = facts
+    const message = ctx.callbackQuery?.message
+    if (chat === undefined || message === undefined || !facts.inGroup) return 'groupsOnly'
+    if (!(await this.isAdministrator(facts, ctx, chat))) return 'adminsOnly'
+    const choice = choiceIn(this.tuning, ctx.callbackQuery?.data ?? '')
+    if (choice?.kind === 'close') {
+      await this.redraw(ctx, chat, message.message_id, this.say(facts, 'closed'), undefined)
+      return 'closed'
+    }
+    const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
+    const menu = await this.draw(facts, ctx.me.id, chat)
+    await this.redraw(ctx, chat, message.message_id, menu.text, menu.keyboard)
+    return changed === undefined ? 'stale' : changed ? 'saved' : 'unchanged'
+  }
+
+  private async apply(
+    { actor }: Facts,
+    bot: number,
+    chat: number,
+    choice: Exclude<Choice, { readonly kind: 'close' }>,
+  ): Promise<boolean> {
+    const by = actor ?? 'code'
+    return choice.kind === 'notices'
+      ? this.settings.turnNotices(bot, chat, choice.on, by)
+      : this.settings.choose(bot, chat, choice.tunable, choice.to, by)
+  }
+
+  /** Asked anew each time, as taps are few: who was demoted a minute ago changes nothing any more. */
+  private async isAdministrator(facts: Facts, ctx: Context, chat: number): Promise<boolean> {
+    // They write as the group itself, which nobody else can. Their taps are their own.
+    if (facts.actorKind === 'anonymous') return facts.kind === 'message'
+    if (facts.actorKind !== 'user' || facts.actorId === undefined) return false
+    // Not getChatMember: of others it tells only bots that are administrators themselves.
+    const administrators = await ctx.api.getChatAdministrators(chat)
+    return administrators.some(({ user }) => user.id === facts.actorId)
+  }
+
+  /** Said to who asked alone, or not at all: or anybody could make the bot talk to all of the group. */
+  private async whisper(facts: Facts, ctx: Context, chat: number): Promise<void> {
+    if (facts.actorKind !== 'user' || facts.actorId === undefined) return
+    try {
+      await ctx.api.sendMessage(chat, this.say(facts, 'adminsOnly'), {
+        ...topicOf(ctx),
+        ephemeral_message_parameters: { receiver_user_id: facts.actorId },
+      })
+    } catch (error) {
+      // This chat or this server knows no ephemeral messages.
+      if (!isRefusal(error)) throw error
+    }
+  }
+
+  private async draw(
+    facts: Facts,
+    bot: number,
+    chat: number,
+  ): Promise<{ readonly text: string; readonly keyboard: InlineKeyboardMarkup }> {
+    const { limits, notices } = await this.settings.read(bot, chatKey(chat))
+    const lines = [this.say(facts, 'title'), '']
+    const rows: InlineKeyboardButton[][] = []
+    for (const tunable of this.tuning.limits.values()) {
+      const chosen = limits.get(tunable.name)
+      const usual = formatLimit(this.settings.usual(tunable.name))
+      const limit = chosen ?? `${usual} ${this.say(facts, 'usual')}`
+      lines.push(this.say(facts, 'limit', { name: this.nameOf(facts, tunable), limit }))
+      rows.push(...this.buttonsOf(facts, tunable, chosen))
+    }
+    if (this.tuning.notices) {
+      lines.push(this.say(facts, notices ? 'noticesOn' : 'noticesOff'))
+      const text = this.say(facts, notices ? 'turnOff' : 'turnOn')
+      rows.push([this.button(text, { kind: 'notices', on: !notices })])
+    }
+    rows.push([this.button(this.say(facts, 'close'), { kind: 'close' })])
+    return { text: lines.join('\n'), keyboard: { inline_keyboard: rows } }
+  }
+
+  private buttonsOf(facts: Facts, tunable: Tunable, chosen: string | undefined): InlineKeyboardButton[][] {
+    // Where there are several, a tap must show which it is for.
+    const several = this.tuning.limits.size > 1 ? `${this.nameOf(facts, tunable)}: ` : ''
+    const label = (text: string, isNow: boolean): string => `${isNow ? '• ' : ''}${several}${text}`
+    const buttons = tunable.choices.map((to: Limit) => {
+      const text = formatLimit(to)
+      return this.button(label(text, text === chosen), { kind: 'limit', tunable, to })
+    })
+    const usual = label(this.say(facts, 'useUsual'), chosen === undefined)
+    buttons.push(this.button(usual, { kind: 'limit', tunable, to: undefined }))
+    const rows: InlineKeyboardButton[][] = []
+    for (let from = 0; from < buttons.length; from += A_ROW) rows.push(buttons.slice(from, from + A_ROW))
+    return rows
+  }
+
+  private button(text: string, choice: Choice): InlineKeyboardButton {
+    return { text, callback_data: dataOf(this.tuning.command, choice) }
+  }
+
+  private nameOf(facts: Facts, { name }: Tunable): string {
+    return NAMED.has(name) ? this.say(facts, name as SettingText) : name
+  }
+
+  private async redraw(
+    ctx: Context,
+    chat: number,
+    message: number,
+    text: string,
+    keyboard: InlineKeyboardMarkup | undefined,
+  ): Promise<void> {
+    // Data may be sent for any message of the bot's: what is no menu does not become one.
+    if (!this.isMenu(ctx)) return
+    try {
+      await ctx.api.editMessageText(
+        chat,
+        message,
+        text,
+        keyboard === undefined ? {} : { reply_markup: keyboard },
+      )
+    } catch (error) {
+      // It shows this already, or is gone, or is too old to be edited: what was chosen holds all the same.
+      if (!isRefusal(error)) throw error
+    }
+  }
+
+  private isMenu(ctx: Context): boolean {
+    const { command } = this.tuning
+    const message = ctx.callbackQuery?.message
+    const rows =
+      message !== undefined && 'reply_markup' in message ? message.reply_markup?.inline_keyboard : []
+    return (
+      rows?.flat().some((button) => 'callback_data' in button && isOfMenu(command, button.callback_data)) ===
+      true
+    )
+  }
+
+  private say(facts: Facts, text: SettingText, values?: Readonly<Record<string, string>>): string {
+    return this.wording.say(facts.languageCode, text, values)
+  }
+
+  private failed(error: unknown, during: string): void {
+    this.house.events.tell('error', { error, during })
+  }
+}
+
+function topicOf(ctx: Context): { readonly message_thread_id?: number } {
+  const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
+  return thread === undefined ? {} : { message_thread_id: thread }
+}
+
+/** Telegram understood and said no, as opposed to not being reached. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'error_code' in error && error.error_code === 400
+}

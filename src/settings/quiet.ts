@@ -1,0 +1,10 @@
+import type { Mark } from '../storage/storage.js'
+
+/** The durable mark of a chat whose administrators have tuned anything but limits. */
+export const SETTINGS_MARK = 'settings'
+
+/** Whether the mark turns notices off. */
+export function isQuiet(mark: Mark | undefined): boolean {
+  const value = mark?.value as { readonly notices?: unknown } | null | undefined
+  return typeof value === 'object' && value !== null && value.notices === false
+}

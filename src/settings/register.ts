@@ -1,0 +1,186 @@
+import { SentinelError } from '../core/errors.js'
+import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/limit.js'
+import { shown } from '../core/show.js'
+import { chatKey, type Key, keyText } from '../core/subject.js'
+import type { House } from '../middleware/house.js'
+import { storedLimit } from '../middleware/runtime-limits.js'
+import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
+import type { Mark } from '../storage/storage.js'
+import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'
+import { isQuiet, SETTINGS_MARK } from './quiet.js'
+import type { Tunable, Tuning } from './settings-options.js'
+
+/** Who changed something: the key of an administrator, or `code`. */
+export type ChangedBy = Key | 'code'
+
+/** Reads and changes the settings of chats: what is behind `guard.settings` and the menu. */
+export class SettingsRegister implements ChatSettingsRegister {
+  constructor(
+    private readonly house: () => House,
+    private readonly book: LimitBook,
+    private readonly tuning: () => Tuning | undefined,
+    /** What was remembered of a chat is no longer so. */
+    private readonly forget: (bot: number, key: Key) => void,
+  ) {}
+
+  async of(chat: number): Promise<ChatSettingsView> {
+    this.checkOn('settings.of')
+    const [bot] = this.house().bots.all()
+    const key = keyOf(chat, 'settings.of')
+    return bot === undefined ? NOTHING : this.read(bot.id, key)
+  }
+
+  async set(chat: number, change: ChatSettingsChange): Promise<void> {
+    const tuning = this.checkOn('settings.set')
+    keyOf(chat, 'settings.set')
+    const unknown = Object.keys(change).find((name) => name !== 'limits' && name !== 'notices')
+    if (unknown !== undefined) {
+      throw new SentinelError(
+        'option.unknown',
+        `settings.set: there is no setting ${shown(unknown)}. There are limits, notices.`,
+      )
+    }
+    const limits = Object.entries(change.limits ?? {}).map(([name, to]) => {
+      const tunable = tuning.limits.get(name)
+      if (tunable === undefined) throw unknownSetting(name, tuning)
+      return [tunable, to === 'usual' ? undefined : within(tunable, to)] as const
+    })
+    const { notices } = change
+    if (notices !== undefined && (typeof notices !== 'boolean' || !tuning.notices)) {
+      throw new SentinelError(
+        'option.invalid',
+        `settings.set.notices: ${tuning.notices ? 'it must be true or false' : 'not to be tuned. Say settings: { notices: true }'}.`,
+      )
+    }
+    await this.house().forEachBot('settings', async ({ id }) => {
+      for (const [tunable, to] of limits) await this.choose(id, chat, tunable, to, 'code')
+      if (notices !== undefined) await this.turnNotices(id, chat, notices, 'code')
+    })
+  }
+
+  async reset(chat: number): Promise<void> {
+    const tuning = this.checkOn('settings.reset')
+    keyOf(chat, 'settings.reset')
+    await this.house().forEachBot('settings', async ({ id }) => {
+      for (const tunable of tuning.limits.values()) await this.choose(id, chat, tunable, undefined, 'code')
+      await this.turnNotices(id, chat, true, 'code')
+    })
+  }
+
+  /** What holds in a chat, read now: a menu shows what is, not what was. */
+  async read(bot: number, key: Key): Promise<ChatSettingsView> {
+    const marks = await this.house().storage.marks.of(bot, key)
+    const limits = new Map<string, string>()
+    for (const name of this.tuning()?.limits.keys() ?? []) {
+      const limit = storedLimit(marks.get(markOfSetting(this.slotOf(name))))
+      if (limit !== undefined) limits.set(name, formatLimit(limit))
+    }
+    return { limits, notices: !isQuiet(marks.get(SETTINGS_MARK)) }
+  }
+
+  /** Chooses a limit for a chat, or the usual one; whether that changed anything. */
+  async choose(
+    bot: number,
+    chat: number,
+    { name }: Tunable,
+    to: Limit | undefined,
+    by: ChangedBy,
+  ): Promise<boolean> {
+    const { storage, events, clock } = this.house()
+    const slot = this.slotOf(name)
+    const [key, mark] = [chatKey(chat), markOfSetting(slot)]
+    const before = storedLimit(await storage.marks.get(bot, key, mark))
+    if (spelled(before) === spelled(to)) return false
+    if (to === undefined) await storage.marks.remove(bot, mark, [key])
+    else await storage.marks.put(bot, mark, [{ key, mark: { since: clock(), value: to } }])
+    events.tell('limit.changed', { bot, key, limit: slot, before, after: to, by: textOf(by) })
+    events.tell('settings.changed', {
+      bot,
+      chat,
+      setting: slot,
+      before: before === undefined ? undefined : formatLimit(before),
+      after: to === undefined ? undefined : formatLimit(to),
+      by: textOf(by),
+    })
+    return true
+  }
+
+  /** Turns notices in a chat on or off; whether that changed anything. */
+  async turnNotices(bot: number, chat: number, on: boolean, by: ChangedBy): Promise<boolean> {
+    const { storage, events, clock } = this.house()
+    const key = chatKey(chat)
+    const before = !isQuiet(await storage.marks.get(bot, key, SETTINGS_MARK))
+    if (before === on) return false
+    if (on) await storage.marks.remove(bot, SETTINGS_MARK, [key])
+    else {
+      const mark: Mark = { since: clock(), value: { notices: false } }
+      await storage.marks.put(bot, SETTINGS_MARK, [{ key, mark }])
+    }
+    this.forget(bot, key)
+    events.tell('settings.changed', { bot, chat, setting: 'notices', before, after: on, by: textOf(by) })
+    return true
+  }
+
+  /** A group became a supergroup: what its administrators chose goes with it. */
+  async move(bot: number, from: number, to: number): Promise<void> {
+    const { marks } = this.house().storage
+    for (const [name, mark] of await marks.of(bot, chatKey(from))) {
+      if (name !== SETTINGS_MARK && !name.startsWith(markOfSetting(''))) continue
+      await marks.put(bot, name, [{ key: chatKey(to), mark }])
+      await marks.remove(bot, name, [chatKey(from)])
+    }
+  }
+
+  /** The usual limit, as the plan says it. */
+  usual(name: string): Limit {
+    return this.book.find(name, 'settings').limit
+  }
+
+  private slotOf(name: string): string {
+    return this.book.find(name, 'settings').slot
+  }
+
+  private checkOn(what: string): Tuning {
+    const tuning = this.tuning()
+    if (tuning !== undefined) return tuning
+    throw new SentinelError(
+      'option.invalid',
+      `${what}: chats have no settings. Say sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' } } }).`,
+    )
+  }
+}
+
+const NOTHING: ChatSettingsView = { limits: new Map(), notices: true }
+
+function keyOf(chat: unknown, what: string): Key {
+  if (typeof chat === 'number' && Number.isSafeInteger(chat) && chat < 0) return chatKey(chat)
+  throw new SentinelError(
+    'subject.invalid',
+    `${what}: ${shown(chat)} is no group. Pass its id, such as ctx.chat.id; those of groups are below zero.`,
+  )
+}
+
+function within({ name, min, max }: Tunable, to: LimitInput): Limit {
+  const limit = parseLimit(to, `settings.set.limits.${name}`)
+  if (limit.per === min.per && limit.amount >= min.amount && limit.amount <= max.amount) return limit
+  throw new SentinelError(
+    'limit.invalid',
+    `settings.set.limits.${name}: ${formatLimit(limit)} is out of bounds. Choose from ${formatLimit(min)} to ${formatLimit(max)}.`,
+  )
+}
+
+function unknownSetting(name: string, { limits }: Tuning): SentinelError {
+  const names = [...limits.keys()].join(', ') || 'none'
+  return new SentinelError(
+    'limit.unknown',
+    `settings.set.limits: ${shown(name)} is not to be tuned. There are: ${names}.`,
+  )
+}
+
+function spelled(limit: Limit | undefined): string {
+  return limit === undefined ? '' : formatLimit(limit)
+}
+
+function textOf(by: ChangedBy): string {
+  return by === 'code' ? by : keyText(by)
+}

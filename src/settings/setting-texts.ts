@@ -1,0 +1,22 @@
+/** Every text of the menu. */
+export const SETTING_TEXTS = [
+  'title',
+  'user',
+  'chat',
+  'member',
+  'limit',
+  'usual',
+  'noticesOn',
+  'noticesOff',
+  'turnOn',
+  'turnOff',
+  'useUsual',
+  'close',
+  'closed',
+  'saved',
+  'unchanged',
+  'adminsOnly',
+  'groupsOnly',
+  'stale',
+  'failed',
+] as const
