@@ -24,7 +24,10 @@ export class DeferredStorage implements Storage, Observable {
   readonly marks: Marks
   readonly users: Users
   readonly values: Values
+  private real: Real | undefined
   private loading: Promise<Real> | undefined
+  /** Who asked before it was there, and was not served yet. */
+  private waiting = 0
 
   constructor(
     private readonly inner: Storage,
@@ -93,16 +96,33 @@ export class DeferredStorage implements Storage, Observable {
   }
 
   private load(): Promise<Real> {
-    this.loading ??= this.make().catch((error: unknown) => {
-      this.loading = undefined
-      throw error
-    })
+    this.loading ??= this.make().then(
+      (real) => {
+        this.real = real
+        return real
+      },
+      (error: unknown) => {
+        this.loading = undefined
+        throw error
+      },
+    )
     return this.loading
   }
 
-  /** Always by way of the promise: nobody overtakes those who have waited. */
-  private with<T>(use: (real: Real) => MaybePromise<T>): Promise<T> {
-    return this.load().then(use)
+  /** At once when it is there, and nobody waits any more: what was begun before an update is begun before that update is judged. */
+  private with<T>(use: (real: Real) => MaybePromise<T>): MaybePromise<T> {
+    if (this.real !== undefined && this.waiting === 0) return use(this.real)
+    this.waiting++
+    return this.load().then(
+      (real) => {
+        this.waiting--
+        return use(real)
+      },
+      (error: unknown) => {
+        this.waiting--
+        throw error
+      },
+    )
   }
 
   private part<Part extends 'marks' | 'users' | 'values'>(

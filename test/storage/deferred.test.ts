@@ -59,6 +59,17 @@ test('what is asked before the shield is there is done in its order when it is',
   await storage.close()
 })
 
+test('what is begun when it is there is begun at once', async () => {
+  const { storage, remote, arrive } = stand()
+  const judging = storage.prepare(planOf(bucket(1)))
+  arrive()
+  await judging
+  const before = remote.asked.length
+  void storage.reset(BOT, ALICE)
+  expect(remote.asked.slice(before)).toEqual(['reset'])
+  await storage.release()
+})
+
 test('listeners of before are told of what happens after, unless they were taken away', async () => {
   const { storage, remote, arrive } = stand()
   const told: string[] = []
