@@ -22,7 +22,7 @@ const steps = [
   ['package', script('check-package.mjs')],
   ['size', script('size.mjs')],
   // With --json jest prints its results to stdout too; people read stderr.
-  ['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'] }],
+  ['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'], done: report }],
   // Last, since it may have to install first.
   ['interop', script('interop.mjs')],
 ]

@@ -3,15 +3,14 @@ import { type RedisCluster, startCluster } from './cluster.js'
 import { freshName, sharedCluster } from './shared.js'
 import { until } from './until.js'
 
-/** Nodes agree by gossip, which takes seconds on a busy machine. */
-
 const opened: { stop(): Promise<void> }[] = []
 afterEach(async () => {
   for (const each of opened.splice(0).reverse()) await each.stop()
 })
 
 function clientOf(url: string): Cluster {
-  const client = new Cluster([url], { redisOptions: { commandTimeout: 5000 }, slotsRefreshInterval: 200 })
+  // With a slotsRefreshInterval one that is disconnected while it refreshes would go on for ever (ioredis 6.0).
+  const client = new Cluster([url], { redisOptions: { commandTimeout: 5000 } })
   // Told to who sends a command, too.
   client.on('error', () => undefined)
   opened.push({ stop: async () => client.disconnect() })
