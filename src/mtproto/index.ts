@@ -1,6 +1,6 @@
 export { MtprotoRefusal } from './client/caller.js'
 export { MtprotoClient, mtproto } from './client/client.js'
-export type { AccountAge, Dossier } from './client/dossier.js'
+export type { AccountAge, AgeEvidence, Dossier, Restriction } from './client/dossier.js'
 export type { PersonLogin } from './client/login.js'
 export type { Member, MembersOptions } from './client/members.js'
 export type { HistoryMessage, HistoryOptions, Purged } from './client/messages.js'
