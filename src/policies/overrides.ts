@@ -11,8 +11,9 @@ import type { Explanation } from './explain.js'
 import { LaterLimits } from './later-limits.js'
 import { LimitBook, type Openness } from './limit-book.js'
 import type { LimitRegister } from './limits.js'
+import { takeUnknown } from './names.js'
 import { policyGuard, useOf } from './policy.js'
-import { definitionsOf, PolicyBook } from './policy-book.js'
+import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
 import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
 
 const explaining = later('guard.explain', () => import('./explain.js'))
@@ -38,6 +39,8 @@ export class Overrides {
     furnished: House,
   ) {
     this.book = new LimitBook(house, furnished, { limits: false, settings: new Set() })
+    // A bot is met with its first update, when its handlers are there, or while they are being put there: then they are by the next turn.
+    furnished.bots.stage(() => queueMicrotask(() => this.tellUnknown(furnished)))
     this.limits = new LaterLimits(house, this.book, (policy) => {
       new Questions(house(), policyGuard(policy, undefined, this.policies).definitions)
     })
@@ -65,6 +68,13 @@ export class Overrides {
     this.policies = policies
     if (isOpen) this.watch(house)
     return furnished
+  }
+
+  private tellUnknown(house: House): void {
+    for (const name of takeUnknown()) {
+      const { message } = unknownPolicy('policy', name, this.policies.names)
+      house.warn('policy.unknown', `${message} Until there is one, its handlers are closed.`)
+    }
   }
 
   /** A policy as a guard; what it is called is looked up here and now. */

@@ -7,6 +7,7 @@ import { requireRegistered, requireRole } from '../middleware/require.js'
 import type { PolicyNames } from '../middleware/runtime-limits.js'
 import { throttle } from '../middleware/throttle.js'
 import { debounceOf, type Layer, type Resolved, resolve, throttlesOf, usualOf } from './layers.js'
+import { noteGiven } from './names.js'
 import { checkName, type Policy, type PolicyOptions, type PolicyOverride } from './policy-options.js'
 
 /**
@@ -33,6 +34,7 @@ export class PolicyBook implements PolicyNames {
       }
       this.definitionsOf(name, undefined)
     }
+    noteGiven(this.policies.keys())
   }
 
   get names(): readonly string[] {

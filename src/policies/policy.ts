@@ -6,6 +6,7 @@ import { shown } from '../core/show.js'
 import { guardOf } from '../middleware/compose.js'
 import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
 import type { PolicyNames } from '../middleware/runtime-limits.js'
+import { noteAsked } from './names.js'
 import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
 import {
   checkName,
@@ -33,8 +34,9 @@ export function useOf(guard: object): PolicyUse | undefined {
  * A policy, as a guard: in front of a handler, around it, or wherever else guards stand. All its parts are decided together, with
  * those of the other guards it stands with.
  *
- * A name is looked up when the guard is wired, with the sentinel upstream: then, and not at the call that it would stop, a name
- * that there is not throws. `guard.policy('checkout')` of a sentinel looks it up at once, and a policy as a value needs no looking up.
+ * A name is looked up with the sentinel upstream. One that no sentinel has is warned about as soon as a bot is met (`policy.unknown`,
+ * with the name that was meant), and lets nobody pass. `guard.policy('checkout')` of a sentinel looks it up at once and throws, and a
+ * policy as a value needs no looking up.
  *
  * @param which The name of a policy of the sentinel upstream, or a policy of {@link definePolicy}.
  * @param own What this handler has of its own, laid over the policy.
@@ -71,6 +73,7 @@ export function policyGuard(
   // What is known already is wrong here and now, and not with the first update.
   if (book !== undefined) book.resolved(use.policy, own)
   else if (isSelfContained(use.policy)) definitionsOf(new PolicyBook().resolved(use.policy, own))
+  else if (typeof use.policy === 'string') noteAsked(use.policy)
   const name = typeof which === 'string' ? which : which.name
   const guard = guardOf({
     name: `policy ${name}`,
