@@ -1,23 +1,23 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
-import { type Duration, type Ms, parseDuration } from '../core/duration.js'
-import { SentinelError } from '../core/errors.js'
+import { type Duration, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
-import { type Key, keyText } from '../core/subject.js'
+import { later } from '../core/later.js'
+import type { Key } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
+import { RESOLVED, VETOED } from './resolved.js'
+import type { Resolver } from './resolver.js'
 import { activities, callable, duration, given, onFailure, option, parseOptions, refusal } from './schema.js'
 import { type DossierSource, Vetting } from './vetting.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
-/** The mark that keeps a resolver's yes, with what it brought. */
-const RESOLVED = 'resolved'
-/** The mark that keeps a resolver's no. */
-const VETOED = 'vetoed'
+
+const resolving = later('auth.resolve', () => import('./resolver.js'))
 
 const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
 const commandNames = z.array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "start"'))
@@ -41,7 +41,7 @@ export type Resolution =
   | boolean
   | { readonly allow: boolean; readonly value?: unknown; readonly for?: Duration; readonly note?: string }
 
-type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<Resolution>
+export type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<Resolution>
 
 export const authOptions = z.strictObject({
   registration: option(
@@ -156,6 +156,8 @@ type Settings = z.output<typeof authOptions>
  */
 export function auth<C extends Context = Context>(options: AuthOptions<C> = {}): Guard<C> {
   const settings = parseOptions('auth', authOptions, options)
+  // Now rather than with the first update, which would wait for it. Who fails here is told then.
+  if (settings.resolve !== undefined) resolving.load().catch(() => undefined)
   return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
 }
 
@@ -200,7 +202,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
   const { name: _, reason: __, ...shared } = question('dossier')
   const vetting = Vetting.of(settings, wiring, shared, refusing)
-  const resolver = resolve === undefined ? undefined : new Resolver(house, resolve, settings)
+  const resolver = resolve === undefined ? undefined : new LaterResolver(house, resolve, settings)
   return {
     denial: deny,
     shadow,
@@ -253,103 +255,31 @@ function register(house: House, bot: number, key: Key): void {
   })
 }
 
-/** Asks a developer's resolver, once for all updates of an actor that come meanwhile. */
-class Resolver {
-  private readonly asking = new Map<string, Promise<Admission>>()
-  private readonly holdsFor: Ms
-  private readonly timeout: Ms
-  private readonly open: boolean
+/** A developer's resolver; how it is asked is loaded when the guard is made. */
+class LaterResolver {
+  private resolver: Resolver | undefined
 
   constructor(
     private readonly house: House,
     private readonly resolve: Resolve<Context>,
-    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s'), onFailure }: Settings,
+    private readonly settings: Settings,
   ) {
-    this.holdsFor = resolveFor
-    this.timeout = timeout
-    this.open = onFailure === 'open'
+    if (resolving.now !== undefined) this.make(resolving.now)
   }
 
-  /** What an earlier yes brought. */
+  async ask(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
+    const resolver = this.resolver ?? this.make(await resolving.load())
+    return resolver.ask(facts, ctx, key)
+  }
+
   remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
-    try {
-      const mark = this.house.storage.marks.get(bot, key, RESOLVED)
-      if (isPromise(mark)) {
-        return mark.then(
-          (held) => ({ identity: held?.value }),
-          (error) => this.forgotten(error),
-        )
-      }
-      return mark?.value === undefined ? undefined : { identity: mark.value }
-    } catch (error) {
-      return this.forgotten(error)
-    }
+    return this.resolver === undefined
+      ? resolving.load().then((module) => this.make(module).remembered(bot, key))
+      : this.resolver.remembered(bot, key)
   }
 
-  /** The storage failed: whoever is to be let in all the same comes without what an earlier yes brought. */
-  private forgotten(error: unknown): undefined {
-    if (!this.open) throw error
-    // Of a storage that is known to be down everybody has been told.
-    if (!isUnavailable(error)) this.house.events.tell('error', { error, during: 'auth.resolve' })
+  private make({ Resolver }: typeof import('./resolver.js')): Resolver {
+    this.resolver ??= new Resolver(this.house, this.resolve, this.settings)
+    return this.resolver
   }
-
-  ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
-    const name = `${ctx.me.id} ${keyText(key)}`
-    let asking = this.asking.get(name)
-    if (asking === undefined) {
-      asking = this.answer(facts, ctx, key).finally(() => this.asking.delete(name))
-      this.asking.set(name, asking)
-    }
-    return asking
-  }
-
-  private async answer(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
-    const { house } = this
-    let resolution: Resolution
-    try {
-      resolution = await this.inTime(async () => this.resolve(facts, ctx))
-    } catch (error) {
-      house.events.tell('error', { error, during: 'auth.resolve' })
-      return { veto: 'unavailable' }
-    }
-    const {
-      allow,
-      value,
-      note,
-      for: own,
-    } = typeof resolution === 'boolean' ? { allow: resolution } : answerOf(resolution)
-    const since = house.clock()
-    const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
-    const mark = {
-      since,
-      until,
-      ...(note === undefined ? {} : { reason: note }),
-      ...(value === undefined ? {} : { value }),
-    }
-    try {
-      await house.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
-    } catch (error) {
-      // It will be asked again.
-      house.events.tell('error', { error, during: 'auth.resolve' })
-    }
-    return allow ? { identity: value } : { veto: 'vetoed', note }
-  }
-
-  private inTime<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((fulfil, reject) => {
-      const callOff = this.house.timers.after(this.timeout, () => {
-        reject(new Error(`the resolver took longer than ${this.timeout} ms`))
-      })
-      work().then(fulfil, reject).finally(callOff)
-    })
-  }
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof SentinelError && error.code === 'storage.unavailable'
-}
-
-function answerOf(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
-  // From a developer's untyped code: nothing is no.
-  return resolution ?? { allow: false }
 }

@@ -1,16 +1,14 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import { isPromise, type MaybePromise } from '../core/check.js'
-import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import type { MaybePromise } from '../core/check.js'
+import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
-import { type Key, keyText } from '../core/subject.js'
+import { later } from '../core/later.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
-import type { Admission, Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
+import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { type NoPlace, type Place, Places } from './places.js'
-import { Recent } from './recent.js'
 import {
   activities,
   callable,
@@ -23,14 +21,13 @@ import {
   word,
 } from './schema.js'
 import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import type { Seats } from './seats.js'
+import { GUARD, WORK } from './work.js'
 
-const GUARD = 'concurrency'
-/** What people do, and channels; not what is to be answered within seconds, or only tells. */
-const WORK: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'post']
+const seating = later(GUARD, () => import('./seats.js'))
 const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "orders"'
 const WHOLE = 'must be a whole number of 1 or more'
 const COUNT = 'must be a whole number of 0 or more'
-const NOTICE_EVERY = parseDuration('1m')
 
 type Own = (facts: Facts, ctx: Context) => string | number | undefined
 
@@ -140,6 +137,8 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  */
 export function concurrency<C extends Context = Context>(options: ConcurrencyOptions<C> = {}): Guard<C> {
   const settings = readConcurrency(options as ConcurrencyOptions)
+  // Now rather than with the first update, which would wait for it. Who fails here is told then.
+  seating.load().catch(() => undefined)
   return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) }) as Guard<C>
 }
 
@@ -192,7 +191,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     },
   }
   scopeOf(seen, per, settings.key, settings.name ?? per)
-  const seats = new Seats(wiring.house, settings, subjectOf)
+  const seats = new LaterSeats(wiring.house, settings, subjectOf)
   return {
     denial: deny,
     shadow,
@@ -204,96 +203,62 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
 }
 
-/** Who is at work. */
-interface Working {
-  readonly facts: Facts
-  readonly ctx: Context
-}
-
-/** The places of one guard, as its chain asks for them. */
-class Seats {
-  private readonly places: Places<Working>
-  private readonly noticed: Recent<true>
-  private readonly on: ReadonlySet<Activity>
-  private readonly name: string
-  private readonly turnAway = (): void => this.places.turnAway()
+/** The seats of one guard, which are loaded when it is made: bots that let any number in do not carry them. */
+class LaterSeats {
+  private seats: Seats | undefined
+  private loading: Promise<Seats | undefined> | undefined
+  private begun = false
+  /** Updates that came before the seats were there, and did not ask for one yet: nobody overtakes them. */
+  private early = 0
 
   constructor(
     private readonly house: House,
     private readonly settings: Settings,
     private readonly subjectOf: SubjectOf<Context>,
   ) {
-    const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
-    const { wait = 30_000, deadline = 60_000 } = settings
-    this.name = settings.name ?? settings.per ?? 'user'
-    this.on = new Set(settings.on ?? WORK)
-    this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
-    const { clock, timers } = house
-    this.places = new Places({
-      ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
-      overdue: (working, ms) =>
-        house.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
-    })
+    if (seating.now !== undefined) this.furnish(seating.now)
   }
 
-  /** Updates that wait for a place. */
   get waiting(): number {
-    return this.places.waiting
+    return this.seats?.waiting ?? 0
   }
 
   begin(): void {
-    const { signal } = this.settings
-    if (signal?.aborted === true) this.turnAway()
-    else signal?.addEventListener('abort', this.turnAway, { once: true })
+    this.begun = true
+    this.seats?.begin()
   }
 
   take(facts: Facts, ctx: Context, shadow: boolean): MaybePromise<Seat | undefined> {
-    if (!this.on.has(facts.activity)) return undefined
-    const key = this.keyOf(facts, ctx)
-    if (key === undefined) return undefined
-    const bot = ctx.me.id
-    // In shadow nobody waits, and nobody is at work beside the count.
-    if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
-    const place = this.places.take(bot, key, { facts, ctx })
-    return isPromise(place) ? place.then((given) => this.seat(key, given)) : this.seat(key, place)
+    if (this.seats !== undefined && this.early === 0) return this.seats.take(facts, ctx, shadow)
+    this.early++
+    return this.load().then((seats) => {
+      this.early--
+      return seats?.take(facts, ctx, shadow)
+    })
   }
 
   async drain(): Promise<void> {
-    this.settings.signal?.removeEventListener('abort', this.turnAway)
-    await this.places.drain()
+    await (this.seats ?? (await this.loading))?.drain()
   }
 
-  private seat(key: Key, given: Place | NoPlace): Seat {
-    if ('leave' in given) {
-      if (this.places.uncounted > 0) this.warnOfHanging()
-      return given
+  private furnish({ Seats }: typeof import('./seats.js')): Seats {
+    if (this.seats === undefined) {
+      this.seats = new Seats(this.house, this.settings, this.subjectOf)
+      if (this.begun) this.seats.begin()
     }
-    return this.refusal(key, given.wait)
+    return this.seats
   }
 
-  private refusal(key: Key, wait: Ms): Admission {
-    const now = this.house.clock()
-    const name = keyText(key)
-    const { deny = 'notice', shadow = false } = this.settings
-    const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
-    if (notice && !shadow) this.noticed.set(name, true, now)
-    return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
-  }
-
-  private keyOf(facts: Facts, ctx: Context): Key | undefined {
-    try {
-      return this.subjectOf(facts, ctx)
-    } catch (error) {
-      // A developer's function that throws leaves its limit out: it must not stop the bot.
-      this.house.events.tell('error', { error, during: `${GUARD}.${this.name}` })
-      return undefined
-    }
-  }
-
-  private warnOfHanging(): void {
-    this.house.warn(
-      'concurrency.uncounted',
-      `${GUARD}.${this.name}: handlers are at work for more subjects than maxSubjects allows, so some updates are let in uncounted. Look for handlers that hang, or raise maxSubjects.`,
+  /** Does not reject: what fails is told, and updates are let in uncounted until it is there. */
+  private load(): Promise<Seats | undefined> {
+    this.loading ??= seating.load().then(
+      (module) => this.furnish(module),
+      (error: unknown) => {
+        this.loading = undefined
+        this.house.events.tell('error', { error, during: GUARD })
+        return undefined
+      },
     )
+    return this.loading
   }
 }
