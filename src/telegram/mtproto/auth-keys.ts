@@ -18,6 +18,8 @@ export interface Salt {
 export class AuthKey {
   readonly id: bigint
   account: Account | undefined
+  /** Which constructors its client knows; undefined until it has told. */
+  layer: number | undefined
   /** What a login waits for, such as a code. */
   readonly pending = new Map<string, unknown>()
   /** Of a temporary key: the permanent one it stands for. */

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net'
+import { quietTimers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import {
   Buffered,
   type Frame,
@@ -14,7 +16,7 @@ import { encodeObject } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
 import type { KeyExchange } from './key-exchange.js'
 import type { MtprotoServer } from './server.js'
-import type { Wire } from './session.js'
+import type { Wire } from './wire.js'
 
 /** What waits for a client that does not read. */
 const MOST_UNREAD = 16 * 1024 * 1024
@@ -24,6 +26,7 @@ export class Connection implements Wire {
   readonly #buffered = new Buffered()
   readonly #exchange: KeyExchange
   #opening: Opening | undefined
+  #callOff: (() => void) | undefined
 
   constructor(
     private readonly server: MtprotoServer,
@@ -33,11 +36,17 @@ export class Connection implements Wire {
     socket.on('data', (chunk) => this.#receive(chunk))
     // Whatever is wrong with a connection, it ends.
     socket.on('error', () => socket.destroy())
+    socket.on('close', () => this.#callOff?.())
     socket.setNoDelay(true)
   }
 
   send(key: AuthKey, envelope: Envelope): void {
     this.#write(encrypt(key.key, envelope, 'server'))
+  }
+
+  closeAfter(ms: Ms): void {
+    this.#callOff?.()
+    this.#callOff = quietTimers.after(ms, () => this.close())
   }
 
   close(): void {

@@ -35,32 +35,80 @@ export function badIdOf(id: bigint, now: Ms): BadMessage | undefined {
   return second > current + MOST_AHEAD ? 17 : undefined
 }
 
-/** The numbers a session has seen, so that nothing is done twice; bounded, and what is older than all it keeps is refused. */
-export class SeenIds {
-  readonly #seen = new Set<bigint>()
+/** How far a message has come. */
+export interface Note {
+  readonly seqNo: number
+  /** Whether the client was told that it came, by an answer or otherwise. */
+  acknowledged: boolean
+  /** Of a request: whether it went well, once it is done. */
+  outcome?: Promise<boolean>
+  /** Of a request: an answer was made. */
+  answered: boolean
+  /** Of a request: the client has said that it has the answer. */
+  known: boolean
+}
+
+/** What a session has received, so that nothing is done twice; bounded, and what is older than all it keeps is refused. */
+export class Received {
+  readonly #notes = new Map<bigint, Note>()
   #floor = 0n
+  #highest = 0n
+  #greatest = -1
 
-  constructor(private readonly most = 1000) {}
+  constructor(private readonly most = 1200) {}
 
-  /** Whether it was new. `old`: too old to tell. */
-  add(id: bigint): 'new' | 'seen' | 'old' {
-    if (this.#seen.has(id)) return 'seen'
-    if (id <= this.#floor) return 'old'
-    this.#seen.add(id)
-    if (this.#seen.size > this.most) {
-      let least = id
-      for (const each of this.#seen) if (each < least) least = each
-      this.#seen.delete(least)
-      this.#floor = least
+  /** Whether it came before. `old`: too old to tell. */
+  status(id: bigint): 'new' | 'seen' | 'old' {
+    if (this.#notes.has(id)) return 'seen'
+    return id <= this.#floor ? 'old' : 'new'
+  }
+
+  /** What is wrong with where it stands among others: numbers of later messages are never lower, and those with content differ. */
+  misplaced(id: bigint, seqNo: number): 32 | 33 | undefined {
+    const isOdd = (seqNo & 1) === 1
+    if (id > this.#highest) {
+      return this.#greatest > seqNo || (isOdd && this.#greatest === seqNo) ? 32 : undefined
     }
-    return 'new'
+    for (const [other, { seqNo: theirs }] of this.#notes) {
+      if (isOdd && theirs === seqNo) return other < id ? 32 : 33
+      if (other < id && theirs > seqNo) return 32
+      if (other > id && theirs < seqNo) return 33
+    }
+    return undefined
   }
 
-  has(id: bigint): boolean {
-    return this.#seen.has(id)
+  add(id: bigint, seqNo: number): Note {
+    const note: Note = { seqNo, acknowledged: false, answered: false, known: false }
+    this.#notes.set(id, note)
+    if (id > this.#highest) this.#highest = id
+    if (seqNo > this.#greatest) this.#greatest = seqNo
+    // Half at a time, or every message would be compared with all.
+    if (this.#notes.size > this.most * 2) {
+      const ids = [...this.#notes.keys()].sort((a, b) => (a < b ? -1 : 1))
+      for (const least of ids.slice(0, ids.length - this.most)) {
+        this.#notes.delete(least)
+        this.#floor = least
+      }
+    }
+    return note
   }
 
-  get floor(): bigint {
-    return this.#floor
+  find(id: bigint): Note | undefined {
+    return this.#notes.get(id)
+  }
+
+  /** As it is told (https://core.telegram.org/mtproto/service_messages_about_messages#informational-message-regarding-status-of-messages). */
+  stateOf(id: bigint): number {
+    const note = this.#notes.get(id)
+    if (note === undefined) return id <= this.#floor ? 1 : id > this.#highest ? 3 : 2
+    const isContent = (note.seqNo & 1) === 1
+    return (
+      4 |
+      (note.acknowledged ? 8 : 0) |
+      (isContent ? 0 : 16) |
+      (note.outcome === undefined ? 0 : 32) |
+      (note.answered ? 64 : 0) |
+      (note.known ? 128 : 0)
+    )
   }
 }

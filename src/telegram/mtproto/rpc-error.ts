@@ -1,3 +1,5 @@
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+
 /** What a method answers when it cannot (https://core.telegram.org/api/errors). */
 export class RpcError extends Error {
   override readonly name = 'RpcError'
@@ -8,6 +10,11 @@ export class RpcError extends Error {
   ) {
     super(message)
   }
+}
+
+/** As it stands in a result. */
+export function rpcError(code: number, message: string): TlObject {
+  return { _: 'mt_rpc_error', error_code: code, error_message: message }
 }
 
 /** A request that asks for what cannot be. */

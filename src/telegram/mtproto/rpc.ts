@@ -2,15 +2,17 @@ import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import { METHODS } from './methods/index.js'
-import { migrate, RpcError } from './rpc-error.js'
+import { badRequest, migrate, RpcError, rpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
-import { rpcError, type Session } from './session.js'
+import type { Session } from './session.js'
 
 /** What a method is asked with. */
 export interface Call {
   readonly server: MtprotoServer
   readonly session: Session
   readonly request: TlObject
+  /** Of the message that it came in. */
+  readonly messageId: bigint
 }
 
 /** A call of somebody who has logged in. */
@@ -39,9 +41,11 @@ export class Rpc {
     this.#faults.push({ method, error, times })
   }
 
-  async run(session: Session, asked: TlObject): Promise<TlValue> {
+  async run(session: Session, asked: TlObject, messageId: bigint): Promise<TlValue> {
     try {
-      return await this.#call(session, this.#unwrap(session, asked))
+      const { request, after } = this.#unwrap(session, asked)
+      for (const id of after) await settled(session, messageId, BigInt.asUintN(64, id))
+      return await this.#call(session, request, messageId)
     } catch (error) {
       if (error instanceof RpcError) return rpcError(error.code, error.message)
       if (error instanceof TlError) return rpcError(400, `INPUT_REQUEST_INVALID: ${error.message}`)
@@ -50,31 +54,40 @@ export class Rpc {
     }
   }
 
-  /** The request itself, without what says how to call it. */
-  #unwrap(session: Session, asked: TlObject): TlObject {
+  /** The request itself, without what says how to call it, and which ones must have been done before. */
+  #unwrap(
+    session: Session,
+    asked: TlObject,
+  ): { readonly request: TlObject; readonly after: readonly bigint[] } {
     let request = asked
+    const after: bigint[] = []
     for (;;) {
       switch (request._) {
         case 'invokeWithLayer':
-          session.layer = request.layer as number
+          if ((request.layer as number) < 1) throw badRequest('CONNECTION_LAYER_INVALID')
+          session.key.lasting.layer = request.layer as number
           break
         case 'invokeWithoutUpdates':
           session.wantsUpdates = false
           break
-        case 'initConnection':
         case 'invokeAfterMsg':
+          after.push(request.msg_id as bigint)
+          break
         case 'invokeAfterMsgs':
+          after.push(...(request.msg_ids as readonly bigint[]))
+          break
+        case 'initConnection':
         case 'invokeWithTakeout':
         case 'invokeWithMessagesRange':
           break
         default:
-          return request
+          return { request, after }
       }
       request = request.query as TlObject
     }
   }
 
-  #call(session: Session, request: TlObject): TlValue | Promise<TlValue> {
+  #call(session: Session, request: TlObject, messageId: bigint): TlValue | Promise<TlValue> {
     const { server } = session
     const { _: name } = request
     if (server.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
@@ -89,7 +102,7 @@ export class Rpc {
     if (key.expiresAt !== undefined && key.boundTo === undefined && name !== 'auth.bindTempAuthKey') {
       throw new RpcError(401, 'AUTH_KEY_PERM_EMPTY')
     }
-    const call: Call = { server, session, request }
+    const call: Call = { server, session, request, messageId }
     const open = METHODS.open.get(name)
     if (open !== undefined) return open(call)
     const { account } = key.lasting
@@ -100,8 +113,16 @@ export class Rpc {
     if (home !== server.dc) {
       if (!isServedAnywhere(name)) throw migrate('USER', home)
     } else if (session.wantsUpdates) server.face.subscribe(session, account)
-    return known({ ...call, account })
+    return server.face.during(session, () => known({ ...call, account }))
   }
+}
+
+/** Waits for an earlier request (https://core.telegram.org/api/invoking#invokeaftermsg). */
+async function settled(session: Session, own: bigint, id: bigint): Promise<void> {
+  const outcome = id < own ? session.received.find(id)?.outcome : undefined
+  // Messages of a connection come in order: what is not there will not be.
+  if (outcome === undefined) throw badRequest('MSG_WAIT_TIMEOUT')
+  if (!(await outcome)) throw badRequest('MSG_WAIT_FAILED')
 }
 
 /** Files lie in any data centre, and whoever was let in may leave again; all else is at home. */

@@ -3,13 +3,14 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Envelope } from '../../mtproto/protocol/message.js'
 import type { ServerKey } from '../../mtproto/protocol/rsa.js'
-import { currentSchema, type Schema } from '../../mtproto/protocol/tl/schema.js'
+import type { Schema } from '../../mtproto/protocol/tl/schema.js'
 import type { World } from '../world/world.js'
 import { type AuthKey, AuthKeys } from './auth-keys.js'
 import { Connection } from './connection.js'
 import { DataCentres } from './data-centres.js'
 import type { Face } from './face.js'
 import { KeyExchange } from './key-exchange.js'
+import { layers } from './layers/layers.js'
 import { MessageIds } from './message-ids.js'
 import type { Phones } from './phones.js'
 import type { Rpc } from './rpc.js'
@@ -22,7 +23,7 @@ const MOST_SESSIONS = 100
 
 /** One data centre: its port, and the keys and sessions of those who came there. */
 export class MtprotoServer {
-  readonly schema: Schema = currentSchema()
+  readonly schema: Schema = layers().reading
   readonly keys = new AuthKeys()
   readonly messageIds: MessageIds
   port = 0
@@ -105,6 +106,17 @@ export class MtprotoServer {
     return session
   }
 
+  /** A temporary key stands for a permanent one from now on, and so do its sessions. */
+  bind(key: AuthKey, permanent: AuthKey): void {
+    const own = this.#sessions.get(key)
+    key.boundTo = permanent
+    if (own === undefined) return
+    this.#sessions.delete(key)
+    const theirs = this.#sessions.get(permanent)
+    if (theirs === undefined) this.#sessions.set(permanent, own)
+    else for (const [id, session] of own) theirs.set(id, session)
+  }
+
   endSession(owner: AuthKey, id: bigint): boolean {
     const own = this.#sessions.get(owner)
     own?.get(id)?.close()
@@ -112,11 +124,13 @@ export class MtprotoServer {
   }
 
   /** A key that was destroyed: its sessions end, and whoever uses it is told that nobody knows it. */
-  forget(key: AuthKey): boolean {
-    const owner = key.lasting
-    for (const [, session] of this.#sessions.get(owner) ?? []) session.close()
-    this.#sessions.delete(owner)
-    return this.keys.remove(key)
+  forget(key: AuthKey): void {
+    this.keys.remove(key)
+    // A temporary key leaves the sessions to its successor.
+    if (key.boundTo !== undefined) return
+    for (const other of this.keys.all()) if (other.boundTo === key) this.keys.remove(other)
+    for (const [, session] of this.#sessions.get(key) ?? []) session.close()
+    this.#sessions.delete(key)
   }
 
   /** Cuts all connections; the sessions stay. */

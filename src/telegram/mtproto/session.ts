@@ -10,36 +10,28 @@ import {
   type TlValue,
 } from '../../mtproto/protocol/tl/object.js'
 import { gunzip, TlReader } from '../../mtproto/protocol/tl/reader.js'
-import { encodeObject, TlWriter } from '../../mtproto/protocol/tl/writer.js'
+import type { Schema } from '../../mtproto/protocol/tl/schema.js'
+import { TlWriter } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
 import { leastIdOf } from './containers.js'
-import { type BadMessage, badIdOf, SeenIds } from './message-ids.js'
+import { fit } from './layers/fit.js'
+import { layers } from './layers/layers.js'
+import { type BadMessage, badIdOf, Received } from './message-ids.js'
+import { Outbox, type Sent } from './outbox.js'
+import { rpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
+import { isNeverContent, type Served, serve } from './service.js'
+import type { Wire } from './wire.js'
 
 /** A container holds 1020 messages at most, and so do we (https://core.telegram.org/mtproto/service_messages#containers). */
 const MOST_CONTAINED = 1020
-/** What a client never acknowledges; it will ask for the difference. */
-const MOST_UNACKNOWLEDGED = 1000
 /** Below this many bytes packing does not pay. */
 const WORTH_PACKING = 1024
-/** How many answers are kept for a client that asks again. */
-const MOST_ANSWERS = 200
-
-/** Where a session's messages go: the connection it was last heard on. */
-export interface Wire {
-  send(key: AuthKey, envelope: Envelope): void
-  close(): void
-}
-
-interface Sent {
-  readonly seqNo: number
-  readonly body: Buffer
-}
+/** Answers that are longer are told of, and sent again only if the client has not got them. */
+const LONG_ANSWER = 1024
 
 /** What a client and we say to each other under one key (https://core.telegram.org/mtproto/description#session). */
 export class Session {
-  /** What `initConnection` told, and since when. */
-  layer: number | undefined
   /** Whether it is told of updates. */
   wantsUpdates = true
   /** Ends the session's part in updates. */
@@ -49,11 +41,11 @@ export class Session {
   startsWith: bigint | undefined
   /** The key it was last heard under: temporary ones change. */
   key: AuthKey
-  readonly #seen = new SeenIds()
-  readonly #unacknowledged = new Map<bigint, Sent>()
-  readonly #answers = new Map<bigint, bigint>()
+  readonly received = new Received()
+  readonly #outbox = new Outbox()
   readonly #running = new Set<bigint>()
-  #sequence = 0
+  /** Requests that run, and whose sender was not told yet that they came. */
+  readonly #toAcknowledge = new Set<bigint>()
 
   constructor(
     readonly server: MtprotoServer,
@@ -65,28 +57,98 @@ export class Session {
 
   /** What came in under a key of its owner. */
   receive(envelope: Envelope, wire: Wire): void {
-    const { server } = this
-    const now = server.now()
+    const now = this.server.now()
+    const { messageId, seqNo, body } = envelope
+    const bad = badIdOf(messageId, now) ?? (this.key.accepts(envelope.salt, now) ? undefined : 48)
+    if (bad !== undefined) {
+      this.#complain(messageId, seqNo, bad, wire)
+      return
+    }
+    // What was said before may be said again by somebody who only listened: it moves the session nowhere.
+    if (this.received.status(messageId) === 'new') this.#moveTo(wire, messageId, body)
+    this.#take(messageId, seqNo, body, wire, false)
+  }
+
+  /** Sends something unasked. */
+  send(object: TlObject): void {
+    try {
+      this.#send(this.#encoded(object), true, false)
+    } catch (error) {
+      // Nothing of it is known in the client's layer: it would not know what to do with it.
+      if (!(error instanceof TlError)) throw error
+    }
+  }
+
+  /** Answers something that is about messages. */
+  reply(object: TlObject, isContent: boolean, wire?: Wire): void {
+    this.#send(this.#encoded(object), isContent, true, undefined, wire)
+  }
+
+  answer(id: bigint, result: TlValue): void {
+    const body = this.#result(result)
+    const writer = new TlWriter(this.server.schema).uint(RPC_RESULT).long(id)
+    const packed = body.length >= WORTH_PACKING && !isFile(result) ? gzipSync(body) : undefined
+    if (packed !== undefined && packed.length < body.length) writer.uint(GZIP).bytes(packed)
+    else writer.raw(body)
+    const note = this.received.find(id)
+    if (note !== undefined) {
+      note.answered = true
+      note.acknowledged = true
+    }
+    this.#toAcknowledge.delete(id)
+    this.#send(writer.result(), true, true, id)
+  }
+
+  /** The client has them. */
+  acknowledge(ids: readonly bigint[]): void {
+    for (const id of ids) {
+      const { answers } = this.#outbox.acknowledge(BigInt.asUintN(64, id)) ?? {}
+      const note = answers === undefined ? undefined : this.received.find(answers)
+      if (note !== undefined) note.known = true
+    }
+  }
+
+  /** Whether it could be. */
+  resend(id: bigint): boolean {
+    return this.#resent(this.#outbox.find(BigInt.asUintN(64, id)))
+  }
+
+  resendAnswer(request: bigint): boolean {
+    return this.#resent(this.#outbox.answerTo(request))
+  }
+
+  /** The client wants no answer to a request any longer (https://core.telegram.org/mtproto/service_messages#cancellation-of-an-rpc-query). */
+  drop(request: bigint): TlObject {
+    if (this.#running.delete(request)) return { _: 'mt_rpc_answer_dropped_running' }
+    const answer = this.#outbox.answerTo(request)
+    if (answer === undefined) return { _: 'mt_rpc_answer_unknown' }
+    this.#outbox.acknowledge(answer.id)
+    const { id, seqNo: seq_no, body } = answer
+    return { _: 'mt_rpc_answer_dropped', msg_id: id, seq_no, bytes: body.length }
+  }
+
+  close(): void {
+    this.unsubscribe?.()
+    this.unsubscribe = undefined
+    this.wire = undefined
+  }
+
+  /** What the client knows. */
+  get #schema(): Schema {
+    const { layer } = this.key.lasting
+    return layer === undefined ? this.server.schema : layers().schema(layer)
+  }
+
+  #moveTo(wire: Wire, messageId: bigint, body: Uint8Array): void {
     const moved = this.wire !== wire
     this.wire = wire
-    const bad = badIdOf(envelope.messageId, now)
-    if (bad !== undefined) {
-      this.#complain(envelope.messageId, envelope.seqNo, bad)
-      return
-    }
-    if (!this.key.accepts(envelope.salt, now)) {
-      this.#complain(envelope.messageId, envelope.seqNo, 48)
-      return
-    }
     if (this.startsWith !== undefined) {
-      const { messageId, body } = envelope
       this.#begin(this.startsWith < messageId ? this.startsWith : leastIdOf(messageId, body))
       this.startsWith = undefined
     } else if (moved) {
       // What was sent to a connection that is gone may not have come.
-      this.#sendAgain()
+      for (const sent of this.#outbox.unacknowledged()) this.#transmit(sent)
     }
-    this.#take(envelope.messageId, envelope.seqNo, envelope.body, false)
   }
 
   /** Tells the client that there was none such as its own yet: what it was not told before, it must ask for. */
@@ -99,57 +161,70 @@ export class Session {
     })
   }
 
-  /** Sends something unasked. */
-  send(object: TlObject): void {
-    this.#send(encodeObject(this.server.schema, object), true, false)
-  }
-
-  close(): void {
-    this.unsubscribe?.()
-    this.unsubscribe = undefined
-    this.wire = undefined
-  }
-
-  #take(id: bigint, seqNo: number, body: Uint8Array, contained: boolean): void {
+  #take(id: bigint, seqNo: number, body: Uint8Array, wire: Wire, contained: boolean): void {
     const reader = new TlReader(this.server.schema, body)
-    const kind = reader.peek()
+    const kind = reader.left < 4 ? 0 : reader.peek()
+    const bad = this.#misfit(id, seqNo, kind, contained)
+    if (bad !== undefined) {
+      this.#complain(id, seqNo, bad, wire)
+      return
+    }
+    if (this.received.status(id) === 'seen') {
+      this.#again(id, wire)
+      return
+    }
     if (kind === CONTAINER) {
-      if (contained) {
-        this.#complain(id, seqNo, 64)
-        return
-      }
       reader.uint()
-      this.#takeAll(id, seqNo, reader)
+      this.#takeAll(id, seqNo, reader, wire)
       return
     }
     const isContent = (seqNo & 1) === 1
-    switch (this.#seen.add(id)) {
-      case 'old':
-        this.#complain(id, seqNo, 20)
-        return
-      case 'seen':
-        this.#again(id)
-        return
-    }
+    const note = this.received.add(id, seqNo)
     let request: TlObject
     try {
       request = this.#read(reader, kind)
     } catch (error) {
       if (!(error instanceof TlError)) throw error
       // What nobody can read cannot be done; its sender waits for an answer all the same.
-      if (isContent) this.#answer(id, rpcError(400, `INPUT_FETCH_ERROR: ${error.message}`))
+      if (isContent) this.answer(id, rpcError(400, `INPUT_FETCH_ERROR: ${error.message}`))
       return
     }
-    if (this.#service(id, request)) return
+    if (isContent && isNeverContent(request._)) {
+      this.#complain(id, seqNo, 34, wire)
+      return
+    }
+    const served: Served = serve(this, id, request, wire)
+    if (served !== undefined) {
+      note.acknowledged = served === 'answered'
+      if (served === 'taken' && isContent) this.#acknowledgeSoon(id)
+      return
+    }
     if (!isContent) {
-      this.#complain(id, seqNo, 35)
+      this.#complain(id, seqNo, 35, wire)
       return
     }
     this.#running.add(id)
-    void this.server.rpc.run(this, request).then((result) => {
-      this.#running.delete(id)
-      this.#answer(id, result)
+    this.#acknowledgeSoon(id)
+    note.outcome = this.server.rpc.run(this, request, id).then((result) => {
+      // Whoever has dropped it in the meantime wants no answer.
+      if (this.#running.delete(id)) this.answer(id, result)
+      return !isError(result)
     })
+  }
+
+  /** What is wrong with where a message stands (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message). */
+  #misfit(id: bigint, seqNo: number, kind: number, contained: boolean): BadMessage | undefined {
+    const isContainer = kind === CONTAINER
+    if (isContainer && contained) return 64
+    if (isContainer && (seqNo & 1) === 1) return 34
+    switch (this.received.status(id)) {
+      case 'old':
+        return 20
+      case 'seen':
+        return isContainer ? 19 : undefined
+      default:
+        return this.received.misplaced(id, seqNo)
+    }
   }
 
   #read(reader: TlReader, kind: number): TlObject {
@@ -158,154 +233,112 @@ export class Session {
     return new TlReader(this.server.schema, gunzip(reader.bytes())).object()
   }
 
-  #takeAll(id: bigint, seqNo: number, reader: TlReader): void {
-    const count = reader.uint()
-    if (count > MOST_CONTAINED) {
-      this.#complain(id, seqNo, 64)
+  #takeAll(id: bigint, seqNo: number, reader: TlReader, wire: Wire): void {
+    const parts = partsOf(reader)
+    // "The container's identifier must be greater than those of all messages in it."
+    if (parts === undefined || parts.some((part) => part.id >= id)) {
+      this.#complain(id, seqNo, 64, wire)
       return
     }
-    for (let i = 0; i < count; i++) {
-      const inner = reader.long()
-      const innerSeqNo = reader.int()
-      const length = reader.int()
-      if (length < 0 || length % 4 !== 0) {
-        this.#complain(id, seqNo, 64)
-        return
-      }
-      const body = reader.raw(length)
-      // "The container's identifier must be greater than those of all messages in it."
-      const bad = inner >= id ? 64 : badIdOf(BigInt.asUintN(64, inner), this.server.now())
-      if (bad === undefined) this.#take(inner, innerSeqNo, body, true)
-      else this.#complain(inner, innerSeqNo, bad)
-    }
-  }
-
-  /** What is about messages and the session itself; whether it was. */
-  #service(id: bigint, request: TlObject): boolean {
-    switch (request._) {
-      case 'mt_msgs_ack':
-        for (const each of request.msg_ids as readonly bigint[]) this.#unacknowledged.delete(each)
-        return true
-      case 'mt_ping':
-      case 'mt_ping_delay_disconnect':
-        this.#reply({ _: 'mt_pong', msg_id: id, ping_id: request.ping_id as bigint }, false)
-        return true
-      case 'mt_get_future_salts':
-        this.#salts(id, request.num as number)
-        return true
-      case 'mt_msgs_state_req':
-        this.#reply({ _: 'mt_msgs_state_info', req_msg_id: id, info: this.#states(request) }, false)
-        return true
-      case 'mt_msg_resend_req':
-        for (const each of request.msg_ids as readonly bigint[]) this.#resend(each)
-        return true
-      case 'mt_destroy_session':
-        this.#destroy(request.session_id as bigint)
-        return true
-      case 'mt_rpc_drop_answer':
-        this.#answer(id, { _: 'mt_rpc_answer_unknown' })
-        return true
-      case 'mt_http_wait':
-      case 'mt_msgs_all_info':
-      case 'mt_msgs_state_info':
-      case 'mt_msg_detailed_info':
-      case 'mt_msg_new_detailed_info':
-        return true
-      case 'mt_destroy_auth_key':
-        this.#reply(
-          { _: this.server.forget(this.key) ? 'mt_destroy_auth_key_ok' : 'mt_destroy_auth_key_none' },
-          true,
-        )
-        return true
-      default:
-        return false
-    }
-  }
-
-  #salts(id: bigint, count: number): void {
     const now = this.server.now()
-    const salts = this.key.salts(now, Math.max(1, Math.min(64, count)))
-    const described = salts.map(({ since, until, value }) => ({
-      _: 'mt_future_salt',
-      valid_since: Math.floor(since / 1000),
-      valid_until: Math.floor(until / 1000),
-      salt: value,
-    }))
-    const about = { req_msg_id: id, now: Math.floor(now / 1000) }
-    this.#reply({ _: 'mt_future_salts', ...about, salts: described }, false)
+    for (const part of parts) {
+      const bad = badIdOf(part.id, now)
+      if (bad === undefined) this.#take(part.id, part.seqNo, part.body, wire, true)
+      else this.#complain(part.id, part.seqNo, bad, wire)
+    }
+    // After what is in it, for they are earlier.
+    this.received.add(id, seqNo).acknowledged = true
   }
 
-  /** 1: too old to know. 2: never came. 4: came (https://core.telegram.org/mtproto/service_messages_about_messages). */
-  #states(request: TlObject): Buffer {
-    const ids = request.msg_ids as readonly bigint[]
-    return Buffer.from(ids.map((id) => (this.#seen.has(id) ? 4 : id <= this.#seen.floor ? 1 : 2)))
-  }
-
-  #destroy(id: bigint): void {
-    const gone = id !== this.id && this.server.endSession(this.key.lasting, id)
-    this.#reply({ _: gone ? 'mt_destroy_session_ok' : 'mt_destroy_session_none', session_id: id }, true)
-  }
-
-  #complain(id: bigint, seqNo: number, code: BadMessage): void {
+  #complain(id: bigint, seqNo: number, code: BadMessage, wire: Wire): void {
     const about = { bad_msg_id: id, bad_msg_seqno: seqNo, error_code: code }
     if (code !== 48) {
-      this.#reply({ _: 'mt_bad_msg_notification', ...about }, false)
+      this.reply({ _: 'mt_bad_msg_notification', ...about }, false, wire)
       return
     }
     const salt = this.key.salt(this.server.now())
-    this.#reply({ _: 'mt_bad_server_salt', ...about, new_server_salt: salt }, false)
+    this.reply({ _: 'mt_bad_server_salt', ...about, new_server_salt: salt }, false, wire)
   }
 
-  /** Asked again: what was answered is said again, what runs will be. */
-  #again(id: bigint): void {
-    const answer = this.#answers.get(id)
-    if (answer !== undefined) this.#resend(answer)
-    else if (!this.#running.has(id)) this.#reply({ _: 'mt_msgs_ack', msg_ids: [id] }, false)
+  /** Asked again: what was answered is said again, or where that is long, told of; what runs will be. */
+  #again(id: bigint, wire: Wire): void {
+    const answer = this.#outbox.answerTo(id)
+    if (answer === undefined) {
+      if (!this.#running.has(id)) this.reply({ _: 'mt_msgs_ack', msg_ids: [id] }, false, wire)
+    } else if (answer.body.length > LONG_ANSWER) {
+      const { id: answer_msg_id, body } = answer
+      const info = { msg_id: id, answer_msg_id, bytes: body.length, status: 0 }
+      this.reply({ _: 'mt_msg_detailed_info', ...info }, false, wire)
+    } else this.#transmit(answer, wire)
   }
 
-  #answer(id: bigint, result: TlValue): void {
-    const body = new TlWriter(this.server.schema).any(result).result()
-    const writer = new TlWriter(this.server.schema).uint(RPC_RESULT).long(id)
-    const packed = body.length >= WORTH_PACKING && !isFile(result) ? gzipSync(body) : undefined
-    if (packed !== undefined && packed.length < body.length) writer.uint(GZIP).bytes(packed)
-    else writer.raw(body)
-    this.#answers.set(id, this.#send(writer.result(), true, true))
-    if (this.#answers.size > MOST_ANSWERS) forgetFirst(this.#answers)
+  /** Unless it is answered at once, which says the same. */
+  #acknowledgeSoon(id: bigint): void {
+    this.#toAcknowledge.add(id)
+    if (this.#toAcknowledge.size === 1) setImmediate(() => this.#acknowledgeReceived())
   }
 
-  #reply(object: TlObject, isContent: boolean): void {
-    this.#send(encodeObject(this.server.schema, object), isContent, true)
-  }
-
-  #send(body: Buffer, isContent: boolean, isAnswer: boolean): bigint {
-    const id = this.server.messageIds.next(isAnswer)
-    const seqNo = this.#sequence * 2 + (isContent ? 1 : 0)
-    if (isContent) {
-      this.#sequence++
-      this.#unacknowledged.set(id, { seqNo, body })
-      if (this.#unacknowledged.size > MOST_UNACKNOWLEDGED) forgetFirst(this.#unacknowledged)
+  #acknowledgeReceived(): void {
+    const ids = [...this.#toAcknowledge]
+    this.#toAcknowledge.clear()
+    if (ids.length === 0) return
+    for (const id of ids) {
+      const note = this.received.find(id)
+      if (note !== undefined) note.acknowledged = true
     }
-    this.#transmit(id, { seqNo, body })
-    return id
+    this.reply({ _: 'mt_msgs_ack', msg_ids: ids }, false)
   }
 
-  #sendAgain(): void {
-    for (const [id, sent] of this.#unacknowledged) this.#transmit(id, sent)
+  #encoded(value: TlValue): Buffer {
+    const schema = this.#schema
+    return new TlWriter(schema).any(schema === this.server.schema ? value : fit(schema, value)).result()
   }
 
-  #resend(id: bigint): void {
-    const sent = this.#unacknowledged.get(id)
-    if (sent !== undefined) this.#transmit(id, sent)
+  #result(result: TlValue): Buffer {
+    try {
+      return this.#encoded(result)
+    } catch (error) {
+      // Never a hang: whoever asked is told that it is our fault, and where.
+      return this.#encoded(rpcError(500, `INTERNAL: ${error instanceof Error ? error.message : 'unknown'}`))
+    }
   }
 
-  #transmit(messageId: bigint, { seqNo, body }: Sent): void {
+  #send(body: Buffer, isContent: boolean, isAnswer: boolean, answers?: bigint, wire?: Wire): void {
+    const id = this.server.messageIds.next(isAnswer)
+    this.#transmit(this.#outbox.add(id, body, isContent, answers), wire)
+  }
+
+  #resent(sent: Sent | undefined): boolean {
+    if (sent !== undefined) this.#transmit(sent)
+    return sent !== undefined
+  }
+
+  #transmit({ id: messageId, seqNo, body }: Sent, wire = this.wire): void {
     const salt = this.key.salt(this.server.now())
-    this.wire?.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
+    wire?.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
   }
 }
 
-export function rpcError(code: number, message: string): TlObject {
-  return { _: 'mt_rpc_error', error_code: code, error_message: message }
+interface Part {
+  readonly id: bigint
+  readonly seqNo: number
+  readonly body: Buffer
+}
+
+/** What is in a container; undefined if it is none. */
+function partsOf(reader: TlReader): readonly Part[] | undefined {
+  const count = reader.uint()
+  if (count > MOST_CONTAINED) return undefined
+  const parts: Part[] = []
+  for (let i = 0; i < count; i++) {
+    if (reader.left < 16) return undefined
+    const id = BigInt.asUintN(64, reader.long())
+    const seqNo = reader.int()
+    const length = reader.int()
+    if (length < 0 || length % 4 !== 0 || length > reader.left) return undefined
+    parts.push({ id, seqNo, body: reader.raw(length) })
+  }
+  return parts
 }
 
 /** Pieces of files are packed by whoever made the files, if at all. */
@@ -313,9 +346,6 @@ function isFile(result: TlValue): boolean {
   return typeof result === 'object' && '_' in result && /^upload\.(?:cdnF|f)ile$/.test(result._ as string)
 }
 
-function forgetFirst(map: Map<bigint, unknown>): void {
-  for (const [first] of map) {
-    map.delete(first)
-    return
-  }
+function isError(result: TlValue): boolean {
+  return typeof result === 'object' && '_' in result && result._ === 'mt_rpc_error'
 }

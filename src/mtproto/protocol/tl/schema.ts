@@ -84,6 +84,13 @@ const LEGACY: readonly Combinator[] = [
     type: 'ResPQ',
     arguments: [{ name: 'nonce', type: 'int128' }],
   },
+  {
+    kind: 'class',
+    name: 'mt_msg_resend_ans_req',
+    id: 0x8610baeb,
+    type: 'MsgResendReq',
+    arguments: [{ name: 'msg_ids', type: 'long', typeModifiers: { isVector: true } }],
+  },
 ]
 
 function legacyInner(name: string, id: number, expires: boolean): Combinator {

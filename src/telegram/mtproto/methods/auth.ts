@@ -15,17 +15,18 @@ interface SentCode {
 }
 
 export const AUTH = {
-  'auth.bindTempAuthKey': ({ server, session, request }) => {
+  'auth.bindTempAuthKey': ({ server, session, request, messageId }) => {
     const { key } = session
     const now = server.now()
     const permanent = server.keys.find(BigInt.asUintN(64, request.perm_auth_key_id as bigint), now)
-    if (key.expiresAt === undefined || permanent === undefined || permanent.expiresAt !== undefined) {
+    if (key.expiresAt === undefined) throw badRequest('TEMP_AUTH_KEY_EMPTY')
+    if (permanent === undefined || permanent.expiresAt !== undefined)
       throw badRequest('ENCRYPTED_MESSAGE_INVALID')
-    }
     const bound = decryptBinding(permanent.key, request.encrypted_message as Buffer)
     const inner = bound && new TlReader(server.schema, bound.body).object()
     const isMeant =
       inner?._ === 'mt_bind_auth_key_inner' &&
+      bound?.messageId === messageId &&
       inner.nonce === request.nonce &&
       BigInt.asUintN(64, inner.temp_auth_key_id as bigint) === key.id &&
       inner.temp_session_id === session.id &&
@@ -33,7 +34,7 @@ export const AUTH = {
     if (!isMeant) throw badRequest('ENCRYPTED_MESSAGE_INVALID')
     if (key.boundTo !== undefined && key.boundTo !== permanent)
       throw badRequest('TEMP_AUTH_KEY_ALREADY_BOUND')
-    key.boundTo = permanent
+    server.bind(key, permanent)
     return true
   },
   'auth.importBotAuthorization': (call) => {
@@ -106,7 +107,8 @@ function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHON
   if (home !== dc) throw migrate(what, home)
 }
 
-function logIn({ server, session }: Call, account: Account): TlObject {
+/** Whoever has the key is somebody from now on. */
+export function logIn({ server, session }: Call, account: Account): TlObject {
   const { lasting } = session.key
   lasting.pending.clear()
   lasting.account = account

@@ -1,0 +1,121 @@
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Session } from './session.js'
+import type { Wire } from './wire.js'
+
+/** How many salts a client may ask for (https://core.telegram.org/mtproto/service_messages#request-for-several-future-salts). */
+const MOST_SALTS = 64
+/** The longest a timer can wait; nobody means more by a delay. */
+const LONGEST_DELAY = 2_147_483
+
+/** What was taken of a message: how it was answered, if it was a service message. */
+export type Served = 'answered' | 'taken' | undefined
+
+/**
+ * What is about messages and the session itself: https://core.telegram.org/mtproto/service_messages and
+ * https://core.telegram.org/mtproto/service_messages_about_messages.
+ */
+export function serve(session: Session, id: bigint, request: TlObject, wire: Wire): Served {
+  switch (request._) {
+    case 'mt_msgs_ack':
+      session.acknowledge(request.msg_ids as readonly bigint[])
+      return 'taken'
+    case 'mt_ping_delay_disconnect': {
+      const delay = Math.max(0, Math.min(LONGEST_DELAY, request.disconnect_delay as number))
+      wire.closeAfter(delay * 1000)
+      return pong(session, id, request)
+    }
+    case 'mt_ping':
+      return pong(session, id, request)
+    case 'mt_get_future_salts':
+      return salts(session, id, request.num as number)
+    case 'mt_msgs_state_req':
+      return states(session, id, request.msg_ids as readonly bigint[])
+    case 'mt_msg_resend_req': {
+      const ids = request.msg_ids as readonly bigint[]
+      // Had it asked for the states of all, if one cannot be sent again.
+      if (ids.map((each) => session.resend(each)).includes(false)) return states(session, id, ids)
+      return 'taken'
+    }
+    case 'mt_msg_resend_ans_req': {
+      const ids = request.msg_ids as readonly bigint[]
+      if (ids.map((each) => session.resendAnswer(unsigned(each))).includes(false))
+        return states(session, id, ids)
+      return 'taken'
+    }
+    case 'mt_msgs_all_info':
+      informed(session, request)
+      return 'taken'
+    case 'mt_destroy_session':
+      return destroySession(session, request.session_id as bigint)
+    case 'mt_rpc_drop_answer':
+      session.answer(id, session.drop(unsigned(request.req_msg_id as bigint)))
+      return 'answered'
+    case 'mt_destroy_auth_key':
+      // First the answer: without the key nobody could read it.
+      session.reply({ _: 'mt_destroy_auth_key_ok' }, true)
+      session.server.forget(session.key)
+      return 'answered'
+    // Over TCP nobody waits for what is to be fetched; and we never ask for the states of what the client was sent.
+    case 'mt_http_wait':
+    case 'mt_msgs_state_info':
+    case 'mt_msg_detailed_info':
+    case 'mt_msg_new_detailed_info':
+      return 'taken'
+    default:
+      return undefined
+  }
+}
+
+/**
+ * Whatever has nothing that must be acknowledged has an even number. Clients number acknowledgements as they number requests
+ * (mtcute does), and Telegram takes them.
+ */
+export function isNeverContent(name: string): boolean {
+  return name === 'mt_http_wait'
+}
+
+function pong(session: Session, id: bigint, request: TlObject): Served {
+  session.reply({ _: 'mt_pong', msg_id: id, ping_id: request.ping_id as bigint }, false)
+  return 'answered'
+}
+
+function salts(session: Session, id: bigint, count: number): Served {
+  const now = session.server.now()
+  const salts = session.key.salts(now, Math.max(1, Math.min(MOST_SALTS, count)))
+  const described = salts.map(({ since, until, value }) => ({
+    _: 'mt_future_salt',
+    valid_since: Math.floor(since / 1000),
+    valid_until: Math.floor(until / 1000),
+    salt: value,
+  }))
+  const about = { req_msg_id: id, now: Math.floor(now / 1000) }
+  session.reply({ _: 'mt_future_salts', ...about, salts: described }, false)
+  return 'answered'
+}
+
+function states(session: Session, id: bigint, ids: readonly bigint[]): Served {
+  const info = Buffer.from(ids.map((each) => session.received.stateOf(unsigned(each))))
+  session.reply({ _: 'mt_msgs_state_info', req_msg_id: id, info }, false)
+  return 'answered'
+}
+
+/** Told unasked what came of ours: 4 and more did, and what did not goes out again. */
+function informed(session: Session, request: TlObject): void {
+  const info = request.info as Buffer
+  for (const [nth, id] of (request.msg_ids as readonly bigint[]).entries()) {
+    const state = (info[nth] ?? 0) & 7
+    if (state >= 4) session.acknowledge([id])
+    else if (state === 2 || state === 3) session.resend(id)
+  }
+}
+
+function destroySession(session: Session, id: bigint): Served {
+  // "A session cannot destroy itself": it would have nothing to answer by.
+  const isGone = id !== session.id && session.server.endSession(session.key.lasting, id)
+  session.reply({ _: isGone ? 'mt_destroy_session_ok' : 'mt_destroy_session_none', session_id: id }, true)
+  return 'answered'
+}
+
+function unsigned(id: bigint): bigint {
+  return BigInt.asUintN(64, id)
+}
