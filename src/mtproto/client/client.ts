@@ -6,18 +6,26 @@ import { memory } from '../../storage/memory/memory.js'
 import type { Storage } from '../../storage/storage.js'
 import type { Bridging } from './bridging.js'
 import { Caller } from './caller.js'
+import { CdnDataCentres } from './cdn/data-centres.js'
 import { type Dossier, dossierOf } from './dossier.js'
+import { type DownloadOptions, download } from './download.js'
+import type { FileOrigin, MtprotoFile } from './file.js'
 import { FloodControl } from './flood.js'
 import { Gaps } from './gaps.js'
 import { logInPerson, type PersonLogin } from './login.js'
+import type { QrLogin } from './login-qr.js'
 import { type Member, type MembersOptions, membersOf } from './members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
+import { type SendFileOptions, type SentFile, sendFile } from './send-file.js'
 import type { SessionLease } from './session-lease.js'
 import type { SessionStorage } from './session-storage.js'
+import { readSession, type SessionFormat } from './session-strings.js'
 import { type MtprotoCounts, Traffic } from './traffic.js'
+import { type UploadedFile, type UploadOptions, upload } from './upload.js'
+import type { UploadSource } from './upload-source.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
 const LEASE_PATIENCE = 40_000
@@ -60,10 +68,19 @@ export class MtprotoClient {
     this.#running?.bridging.accountTooLong()
   })
   readonly #failures = new Set<Failed>()
+  readonly #cdn = new CdnDataCentres(
+    () => this.#caller(),
+    async (at, onLost) => {
+      const { CdnClient } = await import('./cdn/client.js')
+      return CdnClient.open({ apiId: this.#options.apiId, traffic: this.#traffic }, at, onLost)
+    },
+  )
   #opening: Promise<Caller> | undefined
   #running: Running | undefined
   #endLease: (() => Promise<void>) | undefined
   #closed = false
+  /** In place of the session that is kept. */
+  #imported: string | undefined
 
   /** @internal */
   constructor(options: MtprotoOptions) {
@@ -96,6 +113,21 @@ export class MtprotoClient {
   async logIn(person: PersonLogin): Promise<Profile> {
     const { client } = await this.#caller()
     await logInPerson(client, person)
+    return this.connect()
+  }
+
+  /**
+   * Logs a person in with a phone that has logged in already: it scans what `onUrl` is told, as a QR code.
+   *
+   * @throws SentinelError `mtproto.refused`, with `SESSION_PASSWORD_NEEDED` where there is a second password and none was given; the
+   * signal's reason when it ends the waiting.
+   */
+  async logInByQr(login: QrLogin): Promise<Profile> {
+    const caller = await this.#caller()
+    const { logInByQr } = await import('./login-qr.js')
+    const { opened } = this.#running as Running
+    const { apiId, apiHash } = this.#options
+    await logInByQr(caller, opened, login, { apiId, apiHash, clock: systemClock, timers: quietTimers })
     return this.connect()
   }
 
@@ -136,6 +168,36 @@ export class MtprotoClient {
     options?: HistoryOptions,
   ): AsyncGenerator<HistoryMessage, void, undefined> {
     yield* historyOf(await this.#caller(), chat, options)
+  }
+
+  /**
+   * Uploads a file of up to 2 GB (4 GB with Premium), some parts at a time, and goes on where a connection broke. See {@link UploadOptions}.
+   *
+   * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
+   */
+  async upload(source: UploadSource, options?: UploadOptions): Promise<UploadedFile> {
+    return upload(await this.#caller(), source, options)
+  }
+
+  /** Sends a file, uploaded already or on the way. See {@link SendFileOptions}; it throws as `upload()` does. */
+  async sendFile(
+    chat: number | string,
+    what: UploadSource | UploadedFile,
+    options?: SendFileOptions,
+  ): Promise<SentFile> {
+    return sendFile(await this.#caller(), chat, what, options)
+  }
+
+  /**
+   * The bytes of a file, in order: of a message, `{ chat, message }`, or a `file_id` of the Bot API. See {@link DownloadOptions}.
+   *
+   * @throws SentinelError `mtproto.transfer`, `mtproto.corrupted` where bytes are not what Telegram has, `mtproto.refused`.
+   */
+  async *download(
+    what: MtprotoFile | FileOrigin | string,
+    options?: DownloadOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* download(await this.#caller(), this.#cdn, what, options)
   }
 
   /** Deletes all that a user wrote in a chat, in the way the account may. */
@@ -180,9 +242,33 @@ export class MtprotoClient {
     }
   }
 
-  /** The session as one string, which logs in as you wherever it is: keep it as you keep a password. */
-  async exportSession(): Promise<string> {
-    return (await this.#caller()).client.exportSession()
+  /**
+   * The session as one string, which logs in as you wherever it is: keep it as you keep a password. For mtcute (and us), Telethon 1 or
+   * Pyrogram 2. Two clients must not use one session at once.
+   *
+   * @throws SentinelError `mtproto.session` where nobody has logged in.
+   */
+  async exportSession(format: SessionFormat = 'mtcute'): Promise<string> {
+    const { client } = await this.#caller()
+    return (await import('./session-moves.js')).exportSession(client, format, this.#options)
+  }
+
+  /**
+   * Goes on with a session that mtcute, Telethon 1, Pyrogram or GramJS has exported, in place of the one that is kept. Before anything
+   * else is asked of the client.
+   *
+   * @throws SentinelError `mtproto.session` for what is no session string, and where the client is connected already.
+   */
+  async importSession(session: string): Promise<Profile> {
+    readSession(session)
+    if (this.#opening !== undefined) {
+      throw new SentinelError(
+        'mtproto.session',
+        'mtproto: the client uses a session already. Close it, and import into a new one.',
+      )
+    }
+    this.#imported = session
+    return this.connect()
   }
 
   /** mtcute's own client, for what is not here: its types and its promises, not ours. */
@@ -205,6 +291,7 @@ export class MtprotoClient {
       await caller.client.stopUpdatesLoop()
       await running.bridging.end()
     }
+    await this.#cdn.close()
     await caller?.client.destroy()
     await this.#endLease?.()
   }
@@ -249,7 +336,9 @@ export class MtprotoClient {
     this.#running = { opened, bridging, storage }
     try {
       await storage.reseal()
-      if (session !== undefined && !(await storage.isThere())) await client.importSession(session)
+      const given = this.#imported ?? ((await storage.isThere()) ? undefined : session)
+      if (given !== undefined) await parts.importSession(client, given, this.#options)
+      this.#imported = undefined
       if (botToken !== undefined) await parts.logInBot(opened, botToken, apiId, apiHash)
       else await client.connect()
       return new Caller(client)
@@ -268,7 +357,7 @@ export class MtprotoClient {
       timers: quietTimers,
       onLost: (error) => {
         this.#failed(error)
-        void this.close()
+        this.close().catch((failure: unknown) => this.#failed(failure))
       },
     })
     await lease.take(LEASE_PATIENCE)
@@ -282,13 +371,15 @@ export class MtprotoClient {
 
 async function load() {
   try {
-    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }, { Bridging }] = await Promise.all([
-      import('./mtcute.js'),
-      import('./session-storage.js'),
-      import('./session-lease.js'),
-      import('./bridging.js'),
-    ])
-    return { newClient, logInBot, SessionStorage, SessionLease, Bridging }
+    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }, { Bridging }, { importSession }] =
+      await Promise.all([
+        import('./mtcute.js'),
+        import('./session-storage.js'),
+        import('./session-lease.js'),
+        import('./bridging.js'),
+        import('./session-moves.js'),
+      ])
+    return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession }
   } catch (cause) {
     if ((cause as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause
     throw new SentinelError(

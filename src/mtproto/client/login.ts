@@ -45,7 +45,8 @@ export async function logInPerson(
   }
 }
 
-async function checkPassword(
+/** Proves the second password, by SRP. */
+export async function checkPassword(
   client: TelegramClient,
   password: NonNullable<PersonLogin['password']>,
 ): Promise<void> {

@@ -88,6 +88,14 @@ export function newClient({
   return { base, client: new TelegramClient({ client: base }) }
 }
 
+/** Notes who we are from now on. */
+export async function loggedIn(
+  { base }: Pick<Opened, 'base'>,
+  who: tl.auth.TypeAuthorization | tl.RawUser,
+): Promise<void> {
+  await base.storage.self.storeFrom(base.mt.network.notifyLoggedIn(who))
+}
+
 /** Logs a bot in, unless it is. Updates wait: mtcute's own way of telling lets them flow when nobody listens yet. */
 export async function logInBot(
   { base, client }: Opened,
@@ -96,8 +104,7 @@ export async function logInBot(
   apiHash: string,
 ): Promise<void> {
   await base.connect()
-  const user = base.mt.network.notifyLoggedIn(await authorization())
-  await base.storage.self.storeFrom(user)
+  await loggedIn({ base }, await authorization())
 
   async function authorization() {
     try {

@@ -3,6 +3,7 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
 import type { Storage } from '../../storage/storage.js'
+import { readSession } from './session-strings.js'
 
 /**
  * Another server than Telegram's: an embedded one.
@@ -64,7 +65,7 @@ export interface MtprotoOptions {
   readonly apiHash: string
   /** Logs a bot in. Absent: as the session says, or by `logIn()`. */
   readonly botToken?: string
-  /** A session string, as `exportSession()` gives one, or one of mtcute. */
+  /** A session string of mtcute, Telethon 1, Pyrogram or GramJS, for a storage that has none yet; `exportSession()` gives one. */
   readonly session?: string
   /** Where sessions and what is known of peers are kept. Default: in memory, and gone with the process. */
   readonly storage?: Storage
@@ -137,6 +138,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
 export function readOptions(given: MtprotoOptions): ReadOptions {
   const parsed = SCHEMA.safeParse(given)
   if (!parsed.success) throw refusalOf(parsed.error)
+  if (given.session !== undefined) readSession(given.session)
   const { storage, encryptionKeys = [], name = 'main', patience } = given
   if (storage?.remote === true && encryptionKeys.length === 0) {
     throw new SentinelError(

@@ -2,6 +2,9 @@ import { SentinelError } from '../../core/errors.js'
 import type { Person } from '../people/person.js'
 import type { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import type { World } from '../world/world.js'
+import { type NewCdn, TelegramCdn } from './cdn/cdn.js'
+import { serveCdn } from './cdn/centre.js'
+import { CdnRedirects } from './cdn/redirects.js'
 import type { Reputation } from './reputation.js'
 import { RpcError } from './rpc-error.js'
 import { MtprotoServer } from './server.js'
@@ -70,6 +73,7 @@ export interface MtprotoAddress {
  */
 export class TelegramMtproto {
   readonly #server: MtprotoServer
+  #cdn: MtprotoServer | undefined
 
   /** @internal */
   constructor(server: MtprotoServer) {
@@ -130,6 +134,25 @@ export class TelegramMtproto {
     return code
   }
 
+  /**
+   * Scans a QR code with somebody's phone, and confirms: whoever shows it is let in.
+   *
+   * @throws SentinelError `telegram.invalid` for what is no code to log in with, or one that has expired or was scanned before.
+   */
+  scan(person: Person, url: string): void {
+    const token = /^tg:\/\/login\?token=([\w-]+)$/.exec(url)?.[1]
+    try {
+      if (token === undefined) throw new RpcError(400, 'AUTH_TOKEN_INVALID')
+      this.#server.phones.tokens.accept(Buffer.from(token, 'base64url'), person.account, this.#server.now())
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error
+      throw new SentinelError(
+        'telegram.invalid',
+        `mtproto: that code lets nobody in: ${error.message}. Scan the one that is shown now.`,
+      )
+    }
+  }
+
   /** What Telegram knows of somebody from now on. */
   repute(who: Person, reputation: Reputation): void {
     this.#server.face.describer.reputations.set(who.id, reputation)
@@ -167,8 +190,42 @@ export class TelegramMtproto {
     }
   }
 
+  /** Every reference to a file that clients know ends: FILE_REFERENCE_EXPIRED, until they look at its message anew. */
+  expireFileReferences(): void {
+    this.#server.face.locations.expire()
+  }
+
+  /**
+   * Keeps all files in another data centre from now on: whoever asks elsewhere is sent there (FILE_MIGRATE_X).
+   *
+   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   */
+  moveFiles(dc: number): void {
+    this.#server.face.locations.home = this.#centre(dc).dc
+  }
+
+  /**
+   * Has a data centre of others serve files from now on, to clients that can do so.
+   *
+   * @throws SentinelError `telegram.invalid` when there is one already, or the number is taken.
+   */
+  async cdn({ dc = 203, from = 0 }: NewCdn = {}): Promise<TelegramCdn> {
+    const { face, centres, world } = this.#server
+    if (this.#cdn !== undefined || centres.find(dc) !== undefined) {
+      const why = `mtproto: there is a data centre of others already, or ${dc} is one of Telegram's. One is enough.`
+      throw new SentinelError('telegram.invalid', why)
+    }
+    const redirects = new CdnRedirects(dc, from)
+    const server = await serveCdn(world, redirects)
+    this.#cdn = server
+    redirects.address = { port: server.port, publicKey: server.key.pem }
+    face.cdn = redirects
+    return new TelegramCdn(server, redirects)
+  }
+
   /** @internal */
   async close(): Promise<void> {
+    await this.#cdn?.close()
     await Promise.all(this.#server.centres.all().map((server) => server.close()))
   }
 

@@ -1,6 +1,7 @@
 import { createHash, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
+import { LoginTokens } from './login-tokens.js'
 import { badRequest } from './rpc-error.js'
 
 /** The safe prime and generator of https://core.telegram.org/api/srp, the same as of the key exchange. */
@@ -24,13 +25,22 @@ interface Challenge {
 
 /** Phone numbers, the codes that were sent to them, and second passwords. */
 export class Phones {
+  /** Codes that they scan. */
+  readonly tokens = new LoginTokens()
   readonly #accounts = new Map<string, Account>()
+  readonly #numbers = new Map<Account, string>()
   readonly #codes = new Map<string, string>()
   readonly #passwords = new Map<Account, Password>()
   readonly #challenges = new Map<Account, Challenge>()
 
   give(phone: string, account: Account): void {
-    this.#accounts.set(phone.replace(/\D/g, ''), account)
+    const number = phone.replace(/\D/g, '')
+    this.#accounts.set(number, account)
+    this.#numbers.set(account, number)
+  }
+
+  numberOf(account: Account): string | undefined {
+    return this.#numbers.get(account)
   }
 
   accountOf(phone: string): Account | undefined {

@@ -2,9 +2,13 @@ import type { AccountMethod, Method } from '../rpc.js'
 import { AUTH, LOGGED_IN } from './auth.js'
 import { LEAVING, LET_IN } from './centres.js'
 import { CHANNELS } from './channels.js'
+import { DIALOGS } from './dialogs.js'
 import { HELP } from './help.js'
+import { HISTORY } from './history.js'
 import { MEDIA } from './media.js'
 import { MESSAGES } from './messages.js'
+import { QR, SCAN } from './qr.js'
+import { SETTINGS } from './settings.js'
 import { UPDATES } from './updates.js'
 import { UPLOAD } from './upload.js'
 import { USERS } from './users.js'
@@ -15,10 +19,26 @@ export const METHODS: {
   readonly open: ReadonlyMap<string, Method>
   readonly account: ReadonlyMap<string, AccountMethod>
 } = {
-  open: new Map([...Object.entries(HELP), ...Object.entries(AUTH), ...Object.entries(LET_IN)]),
+  open: new Map([
+    ...Object.entries(HELP),
+    ...Object.entries(AUTH),
+    ...Object.entries(QR),
+    ...Object.entries(LET_IN),
+  ]),
   account: new Map(
-    [LOGGED_IN, LEAVING, CHANNELS, MESSAGES, MEDIA, UPDATES, UPLOAD, USERS].flatMap((methods) =>
-      Object.entries(methods),
-    ),
+    [
+      LOGGED_IN,
+      LEAVING,
+      SCAN,
+      CHANNELS,
+      DIALOGS,
+      HISTORY,
+      MESSAGES,
+      MEDIA,
+      SETTINGS,
+      UPDATES,
+      UPLOAD,
+      USERS,
+    ].flatMap((methods) => Object.entries(methods)),
   ),
 }

@@ -1,0 +1,64 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { LoginToken } from '../login-tokens.js'
+import type { AccountMethod, Call, Method } from '../rpc.js'
+import { badRequest, RpcError } from '../rpc-error.js'
+import { logIn } from './auth.js'
+
+/** Logins by QR code, before somebody has logged in (https://core.telegram.org/api/qr-login). */
+export const QR = {
+  'auth.exportLoginToken': (call) => {
+    const { server, session } = call
+    const accepted = server.phones.tokens.accepted(session)
+    return accepted === undefined
+      ? shown(server.phones.tokens.export(session, server.now()))
+      : letIn(call, accepted)
+  },
+  'auth.importLoginToken': (call) => {
+    const { server, request } = call
+    const found = server.phones.tokens.import(request.token as Uint8Array, server.now())
+    return found.account === undefined ? shown(found) : letIn(call, found)
+  },
+} as const satisfies Record<string, Method>
+
+/** What the phone calls that scans it. */
+export const SCAN = {
+  'auth.acceptLoginToken': ({ server, account, request }) => {
+    if (account.user.is_bot) throw badRequest('BOT_METHOD_INVALID')
+    const date = Math.floor(server.now() / 1000)
+    server.phones.tokens.accept(request.token as Uint8Array, account, server.now())
+    return {
+      _: 'authorization',
+      hash: BigInt(date),
+      device_model: 'embedded',
+      platform: 'embedded',
+      system_version: '',
+      api_id: 1,
+      app_name: 'embedded',
+      app_version: '1',
+      date_created: date,
+      date_active: date,
+      ip: '127.0.0.1',
+      country: '',
+      region: '',
+    }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+function shown({ token, until }: LoginToken): TlObject {
+  return { _: 'auth.loginToken', expires: Math.floor(until / 1000), token }
+}
+
+/** Whoever scanned it is let in: at home, and with their second password if they have one. */
+function letIn(call: Call, accepted: LoginToken): TlObject {
+  const { server, session } = call
+  const { account } = accepted
+  if (account === undefined) throw badRequest('AUTH_TOKEN_INVALID')
+  const home = server.centres.homeOf(account)
+  if (home !== server.dc) return { _: 'auth.loginTokenMigrateTo', dc_id: home, token: accepted.token }
+  server.phones.tokens.spend(accepted)
+  if (server.phones.passwordOf(account) !== undefined) {
+    session.key.lasting.pending.set('password', account)
+    throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
+  }
+  return { _: 'auth.loginTokenSuccess', authorization: logIn(call, account) }
+}
