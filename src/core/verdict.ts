@@ -5,7 +5,8 @@ import type { Ms } from './duration.js'
  * Why an update was stopped.
  *
  * - `blocked`: on the block list, or not on the allow list
- * - `unregistered`: not registered, or without the role
+ * - `unregistered`: not registered
+ * - `forbidden`: without the role, or what allows it
  * - `limited`: over a limit; `penalised`: banned for having been so too often
  * - `duplicate`: an `update_id` that was handled before, or is being handled
  * - `repeated`: the same content or tap again too soon
@@ -25,6 +26,7 @@ import type { Ms } from './duration.js'
 export type DenialReason =
   | 'blocked'
   | 'unregistered'
+  | 'forbidden'
   | 'limited'
   | 'penalised'
   | 'duplicate'

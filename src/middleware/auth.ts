@@ -191,6 +191,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     const name = settings.roles === undefined ? 'registered' : 'role'
     wiring.ask({
       ...question(name),
+      ...(name === 'role' && { reason: 'forbidden' as const }),
       check: { ...refusing, kind: 'present', slot: `auth.${name}`, anyOf: required },
     })
   }

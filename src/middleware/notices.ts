@@ -29,6 +29,7 @@ export const noticeOptions = z.strictObject({
       z.strictObject({
         blocked: words,
         unregistered: words,
+        forbidden: words,
         limited: words,
         penalised: words,
         duplicate: words,

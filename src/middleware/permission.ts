@@ -55,7 +55,7 @@ type Settings = z.output<typeof options>
 
 /**
  * Lets in only who holds a role that allows something (see `roles` of `sentinel()`), everywhere or in the chat of the update,
- * and none that denies it. Refuses with the reason `unregistered`, and so it does what nobody does, such as the result of a poll. The roles are expanded when the guard is wired, so it is
+ * and none that denies it. Refuses with the reason `forbidden`, and so it does what nobody does, such as the result of a poll. The roles are expanded when the guard is wired, so it is
  * decided with the rest of its chain; only for roles that Telegram gives (`chat:administrator` …) is Telegram asked, and
  * only whom no role of yours lets in.
  *
@@ -104,7 +104,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     on,
     excused: 'trusted',
     name: permission,
-    reason: 'unregistered',
+    reason: 'forbidden',
     denial: deny,
   }
   const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
@@ -202,7 +202,7 @@ class ByTelegram {
 
   veto(facts: Facts): Admission {
     return {
-      veto: 'unregistered',
+      veto: 'forbidden',
       by: {
         guard: GUARD,
         limit: this.permission,

@@ -80,7 +80,7 @@ export function requireRegistered<C extends Context = Context>(given: RequireOpt
 
 /**
  * Lets in only who holds one of the roles, or a role that counts as one: everywhere, in the chat of the update, or by Telegram's leave
- * (`chat:administrator` …). All others are refused with the reason `unregistered`, and so is what nobody does. Two of them on one
+ * (`chat:administrator` …). All others are refused with the reason `forbidden`, and so is what nobody does. Two of them on one
  * handler ask for both.
  *
  * Only for roles that Telegram gives is Telegram asked, and only about whom no role of yours lets in.
@@ -127,6 +127,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const { house } = wiring
   for (const role of roles ?? []) house.roles.check(role, 'requireRole')
   const name = roles === undefined ? 'registered' : roles.join('|')
+  const reason = roles === undefined ? 'unregistered' : 'forbidden'
   const slot = `require.${name}`
   // Asked twice it is asked once.
   if (wiring.asks(slot)) return undefined
@@ -152,7 +153,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
     // Not administrators of the chat: anybody can make a group and bring the bot there.
     excused: 'roles',
     name,
-    reason: 'unregistered',
+    reason,
     denial: deny,
     probe: byTelegram.length > 0,
   })
@@ -171,12 +172,12 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       on,
       excused: 'roles',
       name,
-      reason: 'unregistered',
+      reason,
       denial: deny,
     })
   }
   const veto: Admission = {
-    veto: 'unregistered',
+    veto: reason,
     by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: deny !== 'silent' },
   }
   const ruling = (given: readonly string[]): Admission | undefined =>

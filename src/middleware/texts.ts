@@ -32,6 +32,7 @@ export type Translate = (language: string | undefined, verdict: Denied) => strin
 const ENGLISH: Readonly<Record<DenialReason, string>> = {
   blocked: 'You cannot use this bot.',
   unregistered: 'Please register first.',
+  forbidden: 'You are not allowed to do this.',
   limited: 'Slow down, please. Try again in {wait}.',
   penalised: 'Too many requests. Try again in {wait}.',
   duplicate: '',
@@ -46,6 +47,7 @@ const ENGLISH: Readonly<Record<DenialReason, string>> = {
 const RUSSIAN: Readonly<Record<DenialReason, string>> = {
   blocked: 'Вы не можете пользоваться этим ботом.',
   unregistered: 'Сначала зарегистрируйтесь.',
+  forbidden: 'Вам это не разрешено.',
   limited: 'Не так быстро. Попробуйте снова через {wait}.',
   penalised: 'Слишком много запросов. Попробуйте снова через {wait}.',
   duplicate: '',

@@ -146,7 +146,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
       ({ guard }) => guard.grant(ALICE, 'support'),
     ])
     expect(passed).toEqual([false, true])
-    expect(reasons).toEqual(['unregistered'])
+    expect(reasons).toEqual(['forbidden'])
   })
 
   test('requirePermission lets in whom a role allows it', async () => {
@@ -169,7 +169,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
       { policies: { strict: { throttle: '5/1m', roles: ['customer'] } } },
     )
     expect(passed).toEqual([false, true, false])
-    expect(reasons).toEqual(['unregistered', 'limited'])
+    expect(reasons).toEqual(['forbidden', 'limited'])
   })
 
   test('exempt gives back what was charged before it', async () => {

@@ -194,7 +194,7 @@ describe('a permission', () => {
     expect(await guard.hasRole(ALICE, 'support')).toBe(false)
     expect(passed).toEqual(['in time'])
     await say(BOB, 'never')
-    expect(denied).toEqual([['permission', 'orders.read', 'unregistered']])
+    expect(denied).toEqual([['permission', 'orders.read', 'forbidden']])
   })
 
   test('is waived for the owner, and in shadow for all', async () => {
