@@ -39,6 +39,7 @@ export class DataCentres {
     key ??= newServerKey()
     this.key = key
     this.face = new Face(world)
+    this.face.describer.phoneOf = (account) => this.phones.numberOf(account)
   }
 
   add(server: MtprotoServer): void {

@@ -10,6 +10,9 @@ import { adminRights, bannedRights } from './rights.js'
 
 /** What a viewer sees of the world, in MTProto's words. */
 export class Describer {
+  /** An account's number, without the plus. */
+  phoneOf: (account: Account) => string | undefined = () => undefined
+
   readonly reputations = new Reputations()
 
   constructor(
@@ -26,13 +29,35 @@ export class Describer {
       id,
       access_hash: this.peers.accessHash(viewer, 'user', id),
       self: viewer.id === user.id,
-      bot: user.is_bot,
-      ...(user.is_bot && { bot_info_version: 1, bot_nochats: false }),
+      ...this.#asBot(user.id),
       premium: user.is_premium === true,
       ...this.reputations.flagsOf(user.id),
       first_name: user.first_name,
       ...(user.last_name !== undefined && { last_name: user.last_name }),
       ...(user.username !== undefined && { username: user.username }),
+      // Bots are told which language somebody uses, and everybody their own number.
+      ...(viewer.kind === 'bot' && user.language_code !== undefined && { lang_code: user.language_code }),
+      ...(viewer.id === user.id && { phone: this.phoneOf(viewer) }),
+    }
+  }
+
+  #asBot(id: number): Omit<TlObject, '_'> {
+    const account = this.world.accounts.find(id)
+    if (account?.kind !== 'bot') return {}
+    const { me } = account
+    return {
+      bot: true,
+      bot_info_version: 1,
+      bot_nochats: !me.can_join_groups,
+      bot_chat_history: me.can_read_all_group_messages,
+      bot_business: me.can_connect_to_business,
+      bot_has_main_app: me.has_main_web_app,
+      bot_forum_view: me.has_topics_enabled,
+      bot_forum_can_manage_topics: me.allows_users_to_create_topics,
+      bot_can_manage_bots: me.can_manage_bots,
+      bot_guestchat: me.supports_guest_queries,
+      bot_guard: me.supports_join_request_queries,
+      ...(me.supports_inline_queries && { bot_inline_placeholder: '' }),
     }
   }
 

@@ -6,6 +6,7 @@ import type { World } from '../world/world.js'
 import { Describer } from './describe.js'
 import { type Entry, Journal } from './journal.js'
 import { channelId, Peers } from './peers.js'
+import { Reading } from './reading.js'
 import type { Session } from './session.js'
 
 /** An account's private messages, numbered over all its chats. */
@@ -41,6 +42,7 @@ export type Delivery = (send: () => void) => void
 export class Face {
   readonly peers: Peers
   readonly describer: Describer
+  readonly reading = new Reading()
   /** Replaced by tests that lose, repeat or delay updates. */
   deliver: Delivery = (send) => send()
   readonly #mailboxes = new Map<number, Mailbox>()
@@ -48,6 +50,7 @@ export class Face {
   readonly #seen = new WeakSet<StoredMessage>()
   readonly #sessions = new Map<number, Set<Session>>()
   readonly #unwatch: () => void
+  #acting: Session | undefined
 
   constructor(readonly world: World) {
     this.peers = new Peers(world)
@@ -89,6 +92,21 @@ export class Face {
     const own = sessions
     own.add(session)
     session.unsubscribe = () => own.delete(session)
+  }
+
+  /** Whatever a session does is in the answer to its call: its account's other sessions are told of it. */
+  during<T>(session: Session, act: () => T): T {
+    this.#acting = session
+    try {
+      return act()
+    } finally {
+      this.#acting = undefined
+    }
+  }
+
+  /** By which number an account knows a message. */
+  numberOf(viewer: Account, stored: StoredMessage): number {
+    return stored.chat.kind === 'private' ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
   }
 
   /** Tells of messages that are gone. */
@@ -173,6 +191,8 @@ export class Face {
     if (sessions === undefined || sessions.size === 0) return
     const { users, chats } = this.mentioned(account, about === undefined ? [] : [about])
     const object: TlObject = { _: 'updates', updates, users, chats, date: this.world.date(), seq: 0 }
-    for (const session of sessions) this.deliver(() => session.send(object))
+    for (const session of sessions) {
+      if (session !== this.#acting) this.deliver(() => session.send(object))
+    }
   }
 }

@@ -52,6 +52,9 @@ const MEDIA = [
   'send_docs',
 ] as const
 
+/** "For ever" in Telegram's words: 0 in the Bot API, the last second of a signed integer here. */
+const FOR_EVER = 2_147_483_647
+
 /** What an administrator may do; the owner may do everything. */
 export function adminRights(membership: Membership): TlObject {
   const granted = (right: string) => {
@@ -81,7 +84,7 @@ export function bannedRights(permissions: Permissions, untilDate = 0): TlObject 
     // Both are told for clients that know of nothing finer: all of it must be forbidden.
     send_media: MEDIA.every(mayNot),
     send_messages: mayNot('send_plain') && MEDIA.every(mayNot),
-    until_date: untilDate,
+    until_date: untilDate === 0 ? FOR_EVER : untilDate,
   }
 }
 
@@ -91,6 +94,6 @@ export function expelled(untilDate: number): TlObject {
   return {
     _: 'chatBannedRights',
     ...Object.fromEntries(names.map((name) => [name, true])),
-    until_date: untilDate,
+    until_date: untilDate === 0 ? FOR_EVER : untilDate,
   }
 }

@@ -3,12 +3,9 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight, isIn } from '../../world/members.js'
 import { LONGEST_TEXT, post, remove } from '../../world/posting.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
+import type { AccountMethod } from '../rpc.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
-
-/** "Maximum number of results to return" of a history is a hundred, whatever is asked. */
-const MOST_OF_HISTORY = 100
 
 export const MESSAGES = {
   'messages.sendMessage': (call) => {
@@ -61,30 +58,9 @@ export const MESSAGES = {
     const { pts, count } = server.face.removedPrivately(account, ids)
     return { _: 'messages.affectedMessages', pts, pts_count: count }
   },
-  'messages.getHistory': (call) => {
-    const { server, account, request } = call
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    const chat = chatOf(server, account, request.peer as TlObject)
-    const numberOf = (stored: StoredMessage) =>
-      chat.kind === 'private' ? server.face.mailbox(account.id).idOf(stored) : stored.message.message_id
-    const before = request.offset_id as number
-    const all = chat.history.all().filter(({ receiverId }) => receiverId === undefined)
-    const older = all.filter((stored) => before === 0 || numberOf(stored) < before).reverse()
-    const page = older.slice(0, Math.max(0, Math.min(MOST_OF_HISTORY, request.limit as number)))
-    const content = {
-      count: all.length,
-      messages: page.map((stored) => server.face.describer.message(account, stored)),
-      topics: [],
-      ...server.face.mentioned(account, page),
-    }
-    return chat.kind === 'private'
-      ? { _: 'messages.messagesSlice', ...content }
-      : { _: 'messages.channelMessages', pts: server.face.channel(chat).pts, ...content }
-  },
-  'messages.getDialogs': ({ server, account, request }) => dialogs({ server, account, request }),
 } as const satisfies Record<string, AccountMethod>
 
-function chatOf(server: MtprotoServer, account: Account, peer: TlObject): WorldChat {
+export function chatOf(server: MtprotoServer, account: Account, peer: TlObject): WorldChat {
   if (peer._ === 'inputPeerChannel') {
     const chat = server.face.peers.channel(account, peer)
     if (!isIn(server.world.membership(chat, account.id))) throw badRequest('CHANNEL_PRIVATE')
@@ -118,40 +94,4 @@ function find(server: MtprotoServer, account: Account, chat: WorldChat, id: numb
   const stored = chat.kind === 'private' ? server.face.mailbox(account.id).find(id) : chat.history.find(id)
   if (stored === undefined) throw badRequest('REPLY_MESSAGE_ID_INVALID')
   return stored
-}
-
-function dialogs({ server, account }: Pick<AccountCall, 'server' | 'account' | 'request'>): TlObject {
-  if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-  const { world, face } = server
-  const mine = world.chats().filter((chat) => {
-    if (chat.kind === 'private') return chat.person.id === account.id && chat.history.all().length > 0
-    return isIn(world.membership(chat, account.id))
-  })
-  const tops = mine.map((chat) => chat.history.all().at(-1))
-  const messages = tops.filter((stored): stored is StoredMessage => stored !== undefined)
-  return {
-    _: 'messages.dialogs',
-    dialogs: mine.map((chat, nth) => {
-      const top = tops[nth]
-      const described = top === undefined ? undefined : face.describer.message(account, top)
-      return {
-        _: 'dialog',
-        peer:
-          chat.kind === 'private'
-            ? { _: 'peerUser', user_id: BigInt(chat.bot.id) }
-            : { _: 'peerChannel', channel_id: face.describer.chat(account, chat).id as bigint },
-        top_message: (described?.id as number | undefined) ?? 0,
-        read_inbox_max_id: 0,
-        read_outbox_max_id: 0,
-        unread_count: 0,
-        unread_mentions_count: 0,
-        unread_reactions_count: 0,
-        unread_poll_votes_count: 0,
-        notify_settings: { _: 'peerNotifySettings' },
-        ...(chat.kind !== 'private' && { pts: face.channel(chat).pts }),
-      }
-    }),
-    messages: messages.map((stored) => face.describer.message(account, stored)),
-    ...face.mentioned(account, messages),
-  }
 }

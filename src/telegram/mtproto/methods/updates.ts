@@ -15,7 +15,13 @@ export const UPDATES = {
   'updates.getDifference': ({ server, account, request }) => {
     const { journal } = server.face.mailbox(account.id)
     const pts = request.pts as number
-    const found = journal.since(pts, MOST_IN_SLICE)
+    const { pts_limit: limit = MOST_IN_SLICE, pts_total_limit: total = Number.POSITIVE_INFINITY } =
+      request as {
+        readonly pts_limit?: number
+        readonly pts_total_limit?: number
+      }
+    const isTooLong = journal.pts - pts > total
+    const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
     const { date, seq } = stateOf(server, account)
     if (found.entries.length === 0) {

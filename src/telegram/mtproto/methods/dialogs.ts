@@ -1,0 +1,129 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import { isIn } from '../../world/members.js'
+import type { Face } from '../face.js'
+import { channelId, chatIdOf } from '../peers.js'
+import type { AccountCall, AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+import { historyOf } from './history.js'
+import { chatOf } from './messages.js'
+import { stateOf } from './updates.js'
+
+/** "Number of list elements to be returned" is a hundred at most (https://core.telegram.org/method/messages.getDialogs). */
+const MOST_DIALOGS = 100
+/** Chats are put away into the archive by people, and here nobody does. */
+const ALL_CHATS = 0
+
+/** A chat in somebody's list. */
+interface Dialog {
+  readonly chat: WorldChat
+  readonly top: StoredMessage | undefined
+  readonly described: TlObject
+}
+
+export const DIALOGS = {
+  'messages.getDialogs': (call) => {
+    const { server, account, request } = ofPerson(call)
+    const folder = (request.folder_id as number | undefined) ?? ALL_CHATS
+    const all = folder === ALL_CHATS ? dialogsOf(server.face, account) : []
+    const from = startOf(all, request)
+    const limit = Math.max(0, Math.min(MOST_DIALOGS, request.limit as number))
+    const page = all.slice(from, from + limit)
+    const content = contentOf(server.face, account, page)
+    return page.length === all.length
+      ? { _: 'messages.dialogs', ...content }
+      : { _: 'messages.dialogsSlice', count: all.length, ...content }
+  },
+  'messages.getPeerDialogs': (call) => {
+    const { server, account, request } = ofPerson(call)
+    const asked = (request.peers as readonly TlObject[]).map((input) => {
+      if (input._ !== 'inputDialogPeer') throw badRequest('PEER_ID_INVALID')
+      return dialogOf(server.face, account, chatOf(server, account, input.peer as TlObject))
+    })
+    const state = stateOf(server, account)
+    return { _: 'messages.peerDialogs', ...contentOf(server.face, account, asked), state }
+  },
+  /** Nobody has pinned any. */
+  'messages.getPinnedDialogs': (call) => {
+    const { server, account } = ofPerson(call)
+    const state = stateOf(server, account)
+    return { _: 'messages.peerDialogs', ...contentOf(server.face, account, []), state }
+  },
+  /** The one that everybody has: all chats. */
+  'messages.getDialogFilters': (call) => {
+    ofPerson(call)
+    return { _: 'messages.dialogFilters', filters: [{ _: 'dialogFilterDefault' }] }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+function ofPerson(call: AccountCall): AccountCall {
+  if (call.account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
+  return call
+}
+
+/** The chats somebody has, the one with the latest message first. */
+function dialogsOf(face: Face, account: Account): readonly Dialog[] {
+  const own = face.world.chats().filter((chat) => {
+    if (chat.kind === 'private') return chat.person.id === account.id && chat.history.all().length > 0
+    return isIn(face.world.membership(chat, account.id))
+  })
+  const order = ({ top }: Dialog) => top?.order ?? 0
+  return own.map((chat) => dialogOf(face, account, chat)).sort((one, other) => order(other) - order(one))
+}
+
+function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
+  const history = historyOf(face, account, chat)
+  const top = history[0]
+  const reached = face.reading.reached(account, chat)
+  const unread = history.filter(({ id, stored }) => id > reached && stored.authorId !== account.id)
+  const described = {
+    _: 'dialog',
+    peer:
+      chat.kind === 'private'
+        ? { _: 'peerUser', user_id: BigInt(chat.bot.id) }
+        : { _: 'peerChannel', channel_id: channelId(chat) },
+    top_message: top?.id ?? 0,
+    read_inbox_max_id: reached,
+    read_outbox_max_id: 0,
+    unread_count: unread.length,
+    unread_mentions_count: 0,
+    unread_reactions_count: 0,
+    unread_poll_votes_count: 0,
+    notify_settings: { _: 'peerNotifySettings' },
+    ...(chat.kind !== 'private' && { pts: face.channel(chat).pts }),
+  }
+  return { chat, top: top?.stored, described }
+}
+
+/** Behind the dialog that was the last of the page before (https://core.telegram.org/api/offsets). */
+function startOf(all: readonly Dialog[], request: TlObject): number {
+  const date = request.offset_date as number
+  // Only a place in the list: TDLib gives no hash with it.
+  const { user_id: userId, channel_id: channel } = request.offset_peer as TlObject
+  if (userId !== undefined || channel !== undefined) {
+    const id = channel === undefined ? Number(userId) : chatIdOf(channel as bigint)
+    const found = all.findIndex(({ chat }) => (chat.kind === 'private' ? chat.bot.id : chat.id) === id)
+    if (found >= 0) return found + 1
+  }
+  if (date === 0) return 0
+  const found = all.findIndex(({ top }) => (top?.message.date ?? 0) < date)
+  return found < 0 ? all.length : found
+}
+
+function contentOf(face: Face, account: Account, dialogs: readonly Dialog[]) {
+  const tops = dialogs.map(({ top }) => top).filter((top): top is StoredMessage => top !== undefined)
+  const { users, chats } = face.mentioned(account, tops)
+  // A chat without messages is described all the same.
+  for (const { chat, top } of dialogs) {
+    if (top !== undefined) continue
+    if (chat.kind === 'private') users.push(face.describer.user(account, chat.bot.user))
+    else chats.push(face.describer.chat(account, chat))
+  }
+  return {
+    dialogs: dialogs.map(({ described }) => described),
+    messages: tops.map((stored) => face.describer.message(account, stored)),
+    users,
+    chats,
+  }
+}
