@@ -5,7 +5,8 @@ import type {
   BlockingOptions,
   BlockListExport,
 } from './middleware/administration.js'
-import type { GrantOptions, RoleAdministration, RoleScope } from './middleware/role-administration.js'
+import type { LaterRoles } from './middleware/later-roles.js'
+import type { GrantOptions, RoleScope } from './middleware/role-administration.js'
 import type { LimitRegister } from './policies/limits.js'
 import type { Overrides } from './policies/overrides.js'
 import type { ChatSettings, ChatSettingsRegister } from './settings/chat-settings.js'
@@ -24,7 +25,7 @@ import type { ChatSettings, ChatSettingsRegister } from './settings/chat-setting
  */
 export abstract class Administered {
   protected abstract readonly administration: Administration
-  protected abstract readonly roles: RoleAdministration
+  protected abstract readonly roles: LaterRoles
   protected abstract readonly overrides: Overrides
   protected abstract readonly chatSettings: ChatSettings
 

@@ -19,12 +19,12 @@ import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hook-points.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
 import type { LimitState, Simulation } from './middleware/inspection.js'
+import { LaterRoles } from './middleware/later-roles.js'
 import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
 import { beginWiring } from './middleware/place.js'
 import { joined, type Probe } from './middleware/probe.js'
-import { RoleAdministration } from './middleware/role-administration.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
@@ -72,7 +72,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private chain: Chain<Context>
   private readonly name: string
   protected readonly administration: Administration
-  protected readonly roles: RoleAdministration
+  protected readonly roles: LaterRoles
   protected readonly overrides: Overrides
   protected readonly chatSettings: ChatSettings
   private readonly delivery: Delivery
@@ -125,7 +125,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.chain = this.chainOf(this.resolved, this.house, this.exemptions)
     this.house.hooks.configure(this.resolved.hooks)
     this.administration = new Administration(this.house)
-    this.roles = new RoleAdministration(
+    this.roles = new LaterRoles(
       () => this.house,
       () => this.exemptions,
       this.administration,

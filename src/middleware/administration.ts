@@ -2,11 +2,13 @@ import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { later } from '../core/later.js'
+import { type Key, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import { actsAsAny, type MarkedSubject, markedSubjects } from '../storage/archive.js'
 import type { Mark, MarkEntry } from '../storage/storage.js'
 import { REGISTERED } from './auth.js'
 import { ALLOWED, BLOCKED, blockable } from './block.js'
+import { blockedOf, isTime, lapsed } from './blocked.js'
 import type { KnownBot } from './bots.js'
 import type { House } from './house.js'
 import { option, parseOptions } from './schema.js'
@@ -75,6 +77,8 @@ export interface BlockListExport {
     readonly reason?: string
   }[]
 }
+
+const listing = later('guard.blocked', () => import('./block-list.js'))
 
 /** Which there are; `for` and `until` are read, and refused, by parsers of their own. */
 const blockingOptions = z.strictObject({
@@ -166,36 +170,18 @@ export class Administration {
 
   /** Everybody who is blocked, each once, a page of the storage at a time. */
   async *blocked(): AsyncGenerator<Blocked, void, undefined> {
-    // Bots are looked through one after the other: whom an earlier one blocks was already told.
-    const earlier: number[] = []
-    for (const bot of this.house.bots.all()) {
-      let from: string | undefined
-      do {
-        const page = await this.house.storage.marks.scan(bot.id, BLOCKED, from)
-        for (const entry of page.entries) {
-          if (!(await this.heldByAny(earlier, entry.key))) yield blockedOf(entry)
-        }
-        from = page.next
-      } while (from !== undefined)
-      earlier.push(bot.id)
-    }
-    if (!this.waits) return
-    for (const key of this.staged.get(BLOCKED)?.keys() ?? []) {
-      const mark = this.stagedMark(BLOCKED, key)
-      if (mark !== undefined) yield blockedOf({ key, mark })
-    }
+    const { blockedIn } = await listing.load()
+    yield* blockedIn(this.house, () => this.stagedBlocks())
   }
 
   async export(): Promise<BlockListExport> {
-    const blocked: BlockListExport['blocked'][number][] = []
-    for await (const { subject, ...rest } of this.blocked()) {
-      blocked.push({ subject: keyText(subjectKey(subject)), ...rest })
-    }
-    return { version: 1, blocked }
+    const { exported } = await listing.load()
+    return exported(this.blocked())
   }
 
   /** Adds an exported list to this one; how many were added. What has lapsed is left out. */
   async import(list: BlockListExport): Promise<number> {
+    const { readExport } = await listing.load()
     const entries = readExport(list, this.house.clock())
     for (let i = 0; i < entries.length; i += BATCH) {
       await this.put(BLOCKED, entries.slice(i, i + BATCH))
@@ -271,11 +257,13 @@ export class Administration {
     return this.waits ? this.stagedMark(name, key) : undefined
   }
 
-  private async heldByAny(bots: readonly number[], key: Key): Promise<boolean> {
-    for (const bot of bots) {
-      if ((await this.house.storage.marks.get(bot, key, BLOCKED)) !== undefined) return true
-    }
-    return false
+  /** Blocks that wait for a bot. */
+  private stagedBlocks(): readonly MarkEntry[] {
+    if (!this.waits) return []
+    return [...(this.staged.get(BLOCKED)?.keys() ?? [])].flatMap((key) => {
+      const mark = this.stagedMark(BLOCKED, key)
+      return mark === undefined ? [] : [{ key, mark }]
+    })
   }
 
   /** Puts a mark, for the bots that are known, or those to come. */
@@ -313,10 +301,6 @@ export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
 }
 
-function lapsed({ until }: Mark, now: number): boolean {
-  return until !== undefined && until <= now
-}
-
 /** When a span or a moment that was given ends; undefined: never. */
 export function untilOf(
   { for: span, until }: Pick<BlockingOptions, 'for' | 'until'>,
@@ -334,56 +318,4 @@ export function untilOf(
     'option.invalid',
     `${what}.until: this is no date. Pass a Date, or milliseconds since 1970.`,
   )
-}
-
-function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {
-  return {
-    subject: keySubject(key),
-    since,
-    ...(until === undefined ? {} : { until }),
-    ...(reason === undefined ? {} : { reason }),
-  }
-}
-
-function readExport(list: BlockListExport, now: number): MarkEntry[] {
-  if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
-    throw new SentinelError(
-      'import.invalid',
-      'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
-    )
-  }
-  const entries: readonly unknown[] = list.blocked
-  return entries
-    .map((entry, index) => {
-      const { subject, since, until, reason } = (entry ?? {}) as Readonly<Record<string, unknown>>
-      if (
-        typeof subject !== 'string' ||
-        !isTime(since) ||
-        (until !== undefined && !isTime(until)) ||
-        (reason !== undefined && typeof reason !== 'string')
-      ) {
-        throw badEntry(index, "it is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }.")
-      }
-      const mark: Mark = {
-        since,
-        ...(until === undefined ? {} : { until }),
-        ...(reason === undefined ? {} : { reason }),
-      }
-      try {
-        return { key: blockable(subject, 'import'), mark }
-      } catch (error) {
-        throw badEntry(index, (error as Error).message, error)
-      }
-    })
-    .filter(({ mark }) => !lapsed(mark, now))
-}
-
-function isTime(value: unknown): value is number {
-  return Number.isFinite(value)
-}
-
-function badEntry(index: number, why: string, cause?: unknown): SentinelError {
-  return new SentinelError('import.invalid', `import: entry ${index}: ${why} Nothing was imported.`, {
-    cause,
-  })
 }

@@ -3,7 +3,8 @@ import type { Facts } from '../core/facts.js'
 import type { Denied, Verdict } from '../core/verdict.js'
 import type { Hook } from '../hooks/hook.js'
 import type { SentinelEvents } from './house.js'
-import { TRANSITION_EVENTS, type Transition, type TransitionEvent } from './transitions.js'
+import { TRANSITION_EVENTS } from './transition-events.js'
+import type { Transition, TransitionEvent } from './transitions.js'
 
 /** Guards that hooks may stand before and after, in the order of a sentinel. */
 export const HOOKED_GUARDS = [

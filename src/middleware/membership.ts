@@ -2,19 +2,23 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
+import { later } from '../core/later.js'
 import { shown } from '../core/show.js'
 import { userKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import type { House } from './house.js'
 import { parseOptions } from './schema.js'
-import { TRANSITION_EVENTS, type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
+import { TRANSITION_EVENTS } from './transition-events.js'
+import type { Transition, TransitionEvent } from './transitions.js'
 
 /**
  * The durable mark of whoever blocked the bot. Not `blocked`, which is our own doing: with one mark for both,
  * whoever is banned could unban themselves by blocking the bot and letting it write again.
  */
 export const UNREACHABLE = 'unreachable'
+
+const reading = later('membership', () => import('./transitions.js'))
 
 /** Update kinds that tell of members. Only `chat_member` is not among Telegram's default. */
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
@@ -145,8 +149,12 @@ export function membership<C extends Context = Context>(options: MembershipOptio
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
           house.chatRoles.observe(facts, ctx)
-          const transitions = transitionsOf(facts, ctx)
-          if (transitions.length > 0) return tell(transitions, ctx.me.id)
+          const { now } = reading
+          const seen = ({ transitionsOf }: NonNullable<typeof now>): MaybePromise<void> => {
+            const transitions = transitionsOf(facts, ctx)
+            if (transitions.length > 0) return tell(transitions, ctx.me.id)
+          }
+          return now === undefined ? reading.load().then(seen) : seen(now)
         },
       }
     },

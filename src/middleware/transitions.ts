@@ -1,28 +1,7 @@
 import type { Context } from 'grammy'
 import type { Chat, ChatInviteLink, ChatMember, User } from 'grammy/types'
 import type { Facts } from '../core/facts.js'
-
-/** Every {@link TransitionEvent}. */
-export const TRANSITION_EVENTS = [
-  'joined',
-  'left',
-  'kicked',
-  'banned',
-  'unbanned',
-  'promoted',
-  'demoted',
-  'restricted',
-  'unrestricted',
-  'requested',
-  'botAdded',
-  'botRemoved',
-  'botPromoted',
-  'botDemoted',
-  'botRestricted',
-  'botUnrestricted',
-  'botBlocked',
-  'botUnblocked',
-] as const
+import type { TRANSITION_EVENTS } from './transition-events.js'
 
 /**
  * What happened to somebody's membership.

@@ -13,7 +13,8 @@ import {
   SETTING_MARK,
 } from '../middleware/runtime-limits.js'
 import type { StorageChange } from '../storage/changes.js'
-import { ROLE_LIMIT_MARK, RoleLimits } from './role-limits.js'
+import { LaterRoleLimits } from './later-role-limits.js'
+import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
 /** Which limits may be changed while the bot runs, and by whom. */
 export interface Openness {
@@ -25,7 +26,7 @@ export interface Openness {
 
 /** What is known of the limits of a sentinel and its handlers, and which of them were changed for a role. */
 export class LimitBook implements RuntimeLimits {
-  readonly roles: RoleLimits
+  readonly roles: LaterRoleLimits
   private readonly known = new Map<string, Changeable>()
   private readonly listeners = new Set<() => void>()
 
@@ -34,7 +35,7 @@ export class LimitBook implements RuntimeLimits {
     furnished: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
     private open: Openness,
   ) {
-    this.roles = new RoleLimits(furnished, () => {
+    this.roles = new LaterRoleLimits(furnished, () => {
       for (const listener of [...this.listeners]) listener()
     })
   }
@@ -50,6 +51,7 @@ export class LimitBook implements RuntimeLimits {
   /** Other options hold from now on. */
   turn(open: Openness): void {
     this.open = open
+    if (open.limits) this.roles.begin()
   }
 
   wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean } {

@@ -12,7 +12,8 @@ import { option, parseOptions } from '../middleware/schema.js'
 import type { Mark } from '../storage/storage.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'
 import type { Policy } from './policy-options.js'
-import { ROLE_LIMIT_MARK, roleLimitKey } from './role-limits.js'
+import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
+import { roleLimitKey } from './role-limits.js'
 
 /**
  * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all who

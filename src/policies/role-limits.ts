@@ -6,9 +6,8 @@ import { type Key, keySubject, ownKey } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
 import { isSoundLimit } from '../storage/plan.js'
 import type { MarkEntry, MarkPage } from '../storage/storage.js'
+import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
-/** The durable mark of a role whose limit was changed, on a key made of the limit and the role. */
-export const ROLE_LIMIT_MARK = 'role-limit'
 /** Timers of more than this are no timers: the platform's hold 31 bits. */
 const LONGEST_TIMER: Ms = 2 ** 31 - 1
 

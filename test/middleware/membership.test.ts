@@ -11,12 +11,8 @@ import type { Guard } from '../../src/middleware/guard.js'
 import { type FailureEvent, furnish, type House, type HouseOptions } from '../../src/middleware/house.js'
 import { membership, UNREACHABLE } from '../../src/middleware/membership.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
-import {
-  TRANSITION_EVENTS,
-  type Transition,
-  type TransitionEvent,
-  transitionsOf,
-} from '../../src/middleware/transitions.js'
+import { TRANSITION_EVENTS } from '../../src/middleware/transition-events.js'
+import { type Transition, type TransitionEvent, transitionsOf } from '../../src/middleware/transitions.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Marks } from '../../src/storage/storage.js'
 import {

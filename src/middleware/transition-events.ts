@@ -1,0 +1,21 @@
+/** What may happen to somebody's membership; what each is, `TransitionEvent` tells. */
+export const TRANSITION_EVENTS = [
+  'joined',
+  'left',
+  'kicked',
+  'banned',
+  'unbanned',
+  'promoted',
+  'demoted',
+  'restricted',
+  'unrestricted',
+  'requested',
+  'botAdded',
+  'botRemoved',
+  'botPromoted',
+  'botDemoted',
+  'botRestricted',
+  'botUnrestricted',
+  'botBlocked',
+  'botUnblocked',
+] as const

@@ -1,0 +1,62 @@
+import type { MaybePromise } from '../core/check.js'
+import { later } from '../core/later.js'
+import type { House } from '../middleware/house.js'
+import type { RoleLimit, RoleLimits } from './role-limits.js'
+
+const knowing = later('limits', () => import('./role-limits.js'))
+
+/** {@link RoleLimits}, loaded where limits may change. Does not reject: what fails is told, and roles have the limits of the options. */
+export class LaterRoleLimits {
+  private made: RoleLimits | undefined
+  private loading: Promise<RoleLimits | undefined> | undefined
+  private stopped = false
+
+  constructor(
+    private readonly house: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly changed: () => void,
+  ) {}
+
+  /** They will be asked for: who fails here is told then. */
+  begin(): void {
+    knowing.load().catch(() => undefined)
+  }
+
+  all(): readonly RoleLimit[] {
+    return this.made?.all() ?? []
+  }
+
+  ready(bot: number): Promise<void> | undefined {
+    return this.made === undefined
+      ? this.load().then(async (limits) => limits?.ready(bot))
+      : this.made.ready(bot)
+  }
+
+  read(bot: number): MaybePromise<void> {
+    return this.made === undefined ? this.load().then((limits) => limits?.read(bot)) : this.made.read(bot)
+  }
+
+  readAll(): void {
+    this.made?.readAll()
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.made?.stop()
+  }
+
+  private load(): Promise<RoleLimits | undefined> {
+    this.loading ??= knowing.load().then(
+      ({ RoleLimits }) => {
+        this.made = new RoleLimits(this.house, this.changed)
+        if (this.stopped) this.made.stop()
+        return this.made
+      },
+      (error: unknown) => {
+        this.loading = undefined
+        this.house.events.tell('error', { error, during: 'limits.roles' })
+        return undefined
+      },
+    )
+    return this.loading
+  }
+}
