@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { leaveOutDescriptions } from './lean.mjs'
 import { programOf, root } from './run.mjs'
 
 const dist = join(root, 'dist')
@@ -31,6 +32,7 @@ if (existsSync(options)) {
     const path = join(dist, 'options.schema.json')
     writeFileSync(path, `${JSON.stringify(schema, null, 2)}\n`)
     fresh.add(path)
+    leaveOutDescriptions(dist, [...fresh])
   }
 }
 

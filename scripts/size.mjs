@@ -20,57 +20,50 @@ const CORES = [
   { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 102_000 },
 ]
 
-/** What is bundled, and what of it is loaded only when it is used. */
+/** What is loaded by import() is left where it is: it is counted apart. */
+const apart = {
+  name: 'apart',
+  setup(bundler) {
+    bundler.onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    )
+  },
+}
+
+/** What a bot loads at once, packed into one file; and all that it may load, too. */
 async function sizeOf(contents) {
-  const { metafile, outputFiles } = await build({
-    stdin: { contents, resolveDir: root, sourcefile: 'bot.js' },
-    absWorkingDir: root,
-    bundle: true,
-    splitting: true,
-    minify: true,
-    metafile: true,
-    write: false,
-    outdir: 'bundle',
-    format: 'esm',
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
-    target: 'es2022',
-    external: ['grammy', 'zod'],
-  })
-  const bytes = new Map(
-    outputFiles.map(({ path, contents }) => [
-      path.slice(root.length),
-      gzipSync(contents, { level: 9 }).length,
-    ]),
-  )
-  const entry = Object.keys(metafile.outputs).find((path) => metafile.outputs[path].entryPoint === 'bot.js')
-  const atOnce = new Set()
-  const visit = (path) => {
-    if (atOnce.has(path)) return
-    atOnce.add(path)
-    for (const { path: other, kind, external } of metafile.outputs[path].imports) {
-      if (kind === 'import-statement' && external !== true) visit(other)
-    }
-  }
-  visit(entry)
-  let core = 0
-  let later = 0
-  for (const path of Object.keys(metafile.outputs)) {
-    if (atOnce.has(path)) core += bytes.get(path)
-    else later += bytes.get(path)
-  }
+  const bundled = (options) =>
+    build({
+      stdin: { contents, resolveDir: root, sourcefile: 'bot.js' },
+      absWorkingDir: root,
+      bundle: true,
+      minify: true,
+      metafile: true,
+      write: false,
+      outdir: 'bundle',
+      format: 'esm',
+      platform: 'neutral',
+      mainFields: ['module', 'main'],
+      target: 'es2022',
+      external: ['grammy', 'zod'],
+      ...options,
+    })
+  const { metafile, outputFiles } = await bundled({ plugins: [apart] })
+  const core = packed(outputFiles)
+  const { outputFiles: all } = await bundled({ splitting: true })
   const parts = {}
-  for (const path of atOnce) {
-    for (const [file, { bytesInOutput }] of Object.entries(metafile.outputs[path].inputs)) {
+  for (const { inputs } of Object.values(metafile.outputs)) {
+    for (const [file, { bytesInOutput }] of Object.entries(inputs)) {
       const part = file.startsWith('node_modules/')
         ? file.split('/')[1]
         : file.split('/').slice(1, 3).join('/')
       parts[part] = (parts[part] ?? 0) + bytesInOutput
     }
   }
-  return { core, later, parts }
+  return { core, later: Math.max(0, packed(all) - core), parts }
 }
 
+const packed = (files) => gzipSync(Buffer.concat(files.map(({ contents }) => contents)), { level: 9 }).length
 const kb = (bytes) => `${(bytes / 1000).toFixed(1)} kB`
 for (const { what, code, budget } of CORES) {
   const { core, later, parts } = await sizeOf(code)
