@@ -38,6 +38,8 @@ export interface HistoryOptions {
   readonly from?: number
   /** The last id. Default: the newest that is known to be there, found by asking. */
   readonly to?: number
+  /** How many ids at most, newest first. Default: all from `from`. */
+  readonly depth?: number
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
 }
@@ -52,7 +54,8 @@ export async function* historyOf(
   options: HistoryOptions = {},
 ): AsyncGenerator<HistoryMessage, void, undefined> {
   const channel = await caller.channel(chat)
-  const { from = 1, to = await newestId(caller, channel), onProgress, signal } = options
+  const { to = await newestId(caller, channel), depth = to, onProgress, signal } = options
+  const from = Math.max(options.from ?? 1, to - depth + 1)
   let seen = 0
   for (let last = to; last >= from; last -= PAGE) {
     signal?.throwIfAborted()
