@@ -4,20 +4,22 @@ import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isAdministrator, isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
+import type { Media } from './files/media.js'
 import { channelId, type Peers } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
 
 /** What a viewer sees of the world, in MTProto's words. */
 export class Describer {
+  readonly reputations = new Reputations()
+
   /** An account's number, without the plus. */
   phoneOf: (account: Account) => string | undefined = () => undefined
-
-  readonly reputations = new Reputations()
 
   constructor(
     private readonly world: World,
     private readonly peers: Peers,
+    private readonly media: Media,
     /** By which number an account knows a message of a private chat. */
     private readonly privateId: (viewer: Account, stored: StoredMessage) => number,
   ) {}
@@ -113,13 +115,14 @@ export class Describer {
     const action = actionOf(message)
     if (action !== undefined) return { _: 'messageService', ...common, action }
     const entities = message.entities ?? message.caption_entities ?? []
+    const media = this.media.ofMessage(viewer, message)
     const described = entities.map(entityOf).filter((entity) => entity !== undefined)
     return {
       _: 'message',
       ...common,
       post: chat.kind === 'channel',
       message: message.text ?? message.caption ?? '',
-      ...(message.text === undefined && { media: { _: 'messageMediaUnsupported' } }),
+      ...(media !== undefined && { media }),
       ...(described.length > 0 && { entities: described }),
       ...this.#keyboard(message),
       ...(message.edit_date !== undefined && { edit_date: message.edit_date }),

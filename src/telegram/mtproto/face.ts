@@ -3,7 +3,11 @@ import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
+import type { CdnRedirects } from './cdn/redirects.js'
 import { Describer } from './describe.js'
+import { Locations } from './files/locations.js'
+import { Media } from './files/media.js'
+import { Uploads } from './files/uploads.js'
 import { type Entry, Journal } from './journal.js'
 import { channelId, Peers } from './peers.js'
 import { Reading } from './reading.js'
@@ -42,6 +46,11 @@ export type Delivery = (send: () => void) => void
 export class Face {
   readonly peers: Peers
   readonly describer: Describer
+  readonly uploads = new Uploads()
+  readonly locations: Locations
+  readonly media: Media
+  /** Where files are that clients are sent elsewhere for. */
+  cdn: CdnRedirects | undefined
   readonly reading = new Reading()
   /** Replaced by tests that lose, repeat or delay updates. */
   deliver: Delivery = (send) => send()
@@ -54,7 +63,9 @@ export class Face {
 
   constructor(readonly world: World) {
     this.peers = new Peers(world)
-    this.describer = new Describer(world, this.peers, (viewer, stored) =>
+    this.locations = new Locations(world)
+    this.media = new Media(world, this.locations)
+    this.describer = new Describer(world, this.peers, this.media, (viewer, stored) =>
       this.mailbox(viewer.id).idOf(stored),
     )
     this.#unwatch = world.watch((stored) => this.#happened(stored))

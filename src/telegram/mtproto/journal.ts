@@ -30,6 +30,11 @@ export class Journal {
     return this.#keep({ pts: this.pts, count: ids.length, what: 'delete', ids })
   }
 
+  /** The latest event of a message. */
+  entryOf(stored: StoredMessage): Entry | undefined {
+    return this.#entries.findLast((entry) => entry.what !== 'delete' && entry.stored === stored)
+  }
+
   /** What came after a state; undefined if not all of it is known any longer. */
   since(
     pts: number,

@@ -8,6 +8,8 @@ export interface StoredFile {
   readonly name: string
   readonly type: string
   readonly bytes: Uint8Array
+  /** When it was first seen, in Unix seconds. */
+  readonly date: number
 }
 
 /** What a file was sent as. */
@@ -42,19 +44,25 @@ const KEPT_BYTES = 256 * 1024 * 1024
 /** Files by the hash of their content: the same bytes are the same file. */
 export class Files {
   readonly #files = new Map<string, StoredFile>()
+  readonly #byNumber = new Map<bigint, StoredFile>()
   #bytes = 0
+
+  constructor(private readonly date: () => number) {}
 
   store(bytes: Uint8Array, name: string, type: string): StoredFile {
     const hash = createHash('sha256').update(bytes).digest('base64url')
     const known = this.#files.get(hash)
     if (known !== undefined) return known
     const id = `${KINDS.document.prefix}${hash}`
-    const file: StoredFile = { id, uniqueId: `AgAD${hash.slice(0, 12)}`, hash, name, type, bytes }
+    const uniqueId = `AgAD${hash.slice(0, 12)}`
+    const file: StoredFile = { id, uniqueId, hash, name, type, bytes, date: this.date() }
     this.#files.set(hash, file)
+    this.#byNumber.set(numberOf(file), file)
     this.#bytes += bytes.length
     for (const oldest of this.#files.values()) {
       if (this.#bytes <= KEPT_BYTES || oldest === file) break
       this.#files.delete(oldest.hash)
+      this.#byNumber.delete(numberOf(oldest))
       this.#bytes -= oldest.bytes.length
     }
     return file
@@ -63,6 +71,16 @@ export class Files {
   find(id: string): StoredFile | undefined {
     return kindOf(id) === undefined ? undefined : this.#files.get(id.slice(-HASH_LENGTH))
   }
+
+  /** By its {@link numberOf}. */
+  byNumber(number: bigint): StoredFile | undefined {
+    return this.#byNumber.get(number)
+  }
+}
+
+/** What MTProto calls a file by, whatever it was sent as. */
+export function numberOf({ hash }: StoredFile): bigint {
+  return Buffer.from(hash, 'base64url').readBigInt64LE()
 }
 
 /** The same file has an id of its own as each kind. */

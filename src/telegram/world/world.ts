@@ -112,7 +112,7 @@ const LAST_BASIC_GROUP = -1_000_000_000_000
 /** All that exists: accounts, chats, messages, open queries. It knows nothing of HTTP. */
 export class World {
   readonly accounts: Accounts
-  readonly files = new Files()
+  readonly files = new Files(() => this.date())
   readonly stickerSets = new StickerSets()
   readonly stars = new StarLedger()
   /** What somebody shows of themselves, latest first; by account. */

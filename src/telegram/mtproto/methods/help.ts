@@ -1,4 +1,6 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Method } from '../rpc.js'
+import type { MtprotoServer } from '../server.js'
 
 /** An hour: nothing in it changes while a test runs. */
 const VALID_FOR = 3600
@@ -13,9 +15,7 @@ export const HELP = {
       test_mode: false,
       // The one the client has dialled, or TDLib asks again without end.
       this_dc: server.dc,
-      dc_options: server.centres
-        .all()
-        .map(({ dc, port }) => ({ _: 'dcOption', id: dc, ip_address: '127.0.0.1', port, static: true })),
+      dc_options: [...server.centres.all().map(optionOf), ...cdnOptions(server)],
       dc_txt_domain_name: 'apv3.stel.com',
       chat_size_max: 200,
       megagroup_size_max: 200_000,
@@ -51,9 +51,23 @@ export const HELP = {
     nearest_dc: server.centres.network ?? server.dc,
   }),
   'help.getAppConfig': () => ({ _: 'help.appConfig', hash: 1, config: { _: 'jsonObject', value: [] } }),
-  'help.getCdnConfig': () => ({ _: 'cdnConfig', public_keys: [] }),
+  'help.getCdnConfig': ({ server }) => {
+    const { cdn } = server.face
+    const keys = cdn?.address === undefined ? [] : [{ dc_id: cdn.dc, public_key: cdn.address.publicKey }]
+    return { _: 'cdnConfig', public_keys: keys.map((key) => ({ _: 'cdnPublicKey', ...key })) }
+  },
   'help.getTermsOfServiceUpdate': ({ server }) => ({
     _: 'help.termsOfServiceUpdateEmpty',
     expires: Math.floor(server.now() / 1000) + VALID_FOR,
   }),
 } as const satisfies Record<string, Method>
+
+function optionOf({ dc, port }: Pick<MtprotoServer, 'dc' | 'port'>): TlObject {
+  return { _: 'dcOption', id: dc, ip_address: '127.0.0.1', port, static: true }
+}
+
+function cdnOptions({ face: { cdn } }: MtprotoServer): TlObject[] {
+  return cdn?.address === undefined
+    ? []
+    : [{ ...optionOf({ dc: cdn.dc, port: cdn.address.port }), cdn: true }]
+}

@@ -18,19 +18,7 @@ export const MESSAGES = {
     const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
     const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
     const stored = post(server.world, chat, { author: account, content: { text }, replyTo })
-    const journal =
-      chat.kind === 'private' ? server.face.mailbox(account.id).journal : server.face.channel(chat)
-    const { describer } = server.face
-    const entry = { pts: journal.pts, count: 1, what: 'new', stored } as const
-    const update = server.face.updateOf(account, entry, chat.kind === 'private' ? undefined : chat)
-    const { id } = describer.message(account, stored)
-    return {
-      _: 'updates',
-      updates: [{ _: 'updateMessageID', id: id as number, random_id: request.random_id as bigint }, update],
-      ...server.face.mentioned(account, [stored]),
-      date: server.world.date(),
-      seq: 0,
-    }
+    return sentAs(server, account, [{ stored, randomId: request.random_id as bigint }])
   },
   'messages.getMessages': ({ server, account, request }) => {
     const ids = (request.id as readonly TlObject[]).map(({ id }) => id as number)
@@ -60,6 +48,34 @@ export const MESSAGES = {
   },
 } as const satisfies Record<string, AccountMethod>
 
+/** Messages that somebody has just sent, and by which numbers they know them. */
+export function sentAs(
+  server: MtprotoServer,
+  account: Account,
+  sent: readonly { readonly stored: StoredMessage; readonly randomId: bigint }[],
+): TlObject {
+  const { face } = server
+  const all = sent.map(({ stored }) => stored)
+  const numbers = sent.map(({ stored, randomId }) => {
+    const { id } = face.describer.message(account, stored)
+    return { _: 'updateMessageID', id: id as number, random_id: randomId }
+  })
+  return {
+    _: 'updates',
+    updates: [...numbers, ...all.map((stored) => newOf(server, account, stored))],
+    ...face.mentioned(account, all),
+    date: server.world.date(),
+    seq: 0,
+  }
+}
+
+function newOf({ face }: MtprotoServer, account: Account, stored: StoredMessage): TlObject {
+  const { chat } = stored
+  const journal = chat.kind === 'private' ? face.mailbox(account.id).journal : face.channel(chat)
+  const entry = journal.entryOf(stored) ?? ({ pts: journal.pts, count: 1, what: 'new', stored } as const)
+  return face.updateOf(account, entry, chat.kind === 'private' ? undefined : chat)
+}
+
 export function chatOf(server: MtprotoServer, account: Account, peer: TlObject): WorldChat {
   if (peer._ === 'inputPeerChannel') {
     const chat = server.face.peers.channel(account, peer)
@@ -77,7 +93,7 @@ export function chatOf(server: MtprotoServer, account: Account, peer: TlObject):
   throw badRequest('PEER_ID_INVALID')
 }
 
-function mayWrite(server: MtprotoServer, account: Account, chat: WorldChat): void {
+export function mayWrite(server: MtprotoServer, account: Account, chat: WorldChat): void {
   if (chat.kind === 'private') {
     if (chat.blocked) throw new RpcError(403, 'USER_IS_BLOCKED')
     return
@@ -90,7 +106,7 @@ function mayWrite(server: MtprotoServer, account: Account, chat: WorldChat): voi
   if (!may) throw new RpcError(403, 'CHAT_WRITE_FORBIDDEN')
 }
 
-function find(server: MtprotoServer, account: Account, chat: WorldChat, id: number): StoredMessage {
+export function find(server: MtprotoServer, account: Account, chat: WorldChat, id: number): StoredMessage {
   const stored = chat.kind === 'private' ? server.face.mailbox(account.id).find(id) : chat.history.find(id)
   if (stored === undefined) throw badRequest('REPLY_MESSAGE_ID_INVALID')
   return stored

@@ -1,0 +1,55 @@
+import { newServerKey, type ServerKey } from '../../../mtproto/protocol/rsa.js'
+import type { TlObject, TlValue } from '../../../mtproto/protocol/tl/object.js'
+import type { World } from '../../world/world.js'
+import { DataCentres } from '../data-centres.js'
+import { rangeOf } from '../files/ranges.js'
+import { Rpc } from '../rpc.js'
+import { RpcError, rpcError } from '../rpc-error.js'
+import { MtprotoServer } from '../server.js'
+import type { Session } from '../session.js'
+import type { CdnRedirects } from './redirects.js'
+
+let key: ServerKey | undefined
+
+/** "Only upload.getCdnFile": whatever else is asked, others know nothing of (https://core.telegram.org/cdn#working-with-cdns). */
+class CdnRpc extends Rpc {
+  constructor(private readonly redirects: CdnRedirects) {
+    super()
+  }
+
+  override async run(_: Session, asked: TlObject): Promise<TlValue> {
+    let request = asked
+    while (typeof request.query === 'object' && '_' in request.query) request = request.query as TlObject
+    const { _: name } = request
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+    if (name !== 'upload.getCdnFile') return rpcError(400, 'CDN_METHOD_INVALID')
+    try {
+      const { offset, limit } = rangeOf(request)
+      return this.redirects.part(request.file_token as Buffer, offset, limit)
+    } catch (error) {
+      if (error instanceof RpcError) return rpcError(error.code, error.message)
+      throw error
+    }
+  }
+}
+
+/** What the data centre of others has for itself: a key of its own, and nobody's chats. */
+class CdnCentres extends DataCentres {
+  override readonly key: ServerKey
+  override readonly rpc: Rpc
+
+  constructor(world: World, redirects: CdnRedirects) {
+    super(world)
+    // Drawn once a process, as that of all others.
+    key ??= newServerKey()
+    this.key = key
+    this.rpc = new CdnRpc(redirects)
+  }
+}
+
+/** A data centre of others, at a free port. */
+export async function serveCdn(world: World, redirects: CdnRedirects): Promise<MtprotoServer> {
+  const server = new MtprotoServer(world, redirects.dc, new CdnCentres(world, redirects))
+  await server.listen()
+  return server
+}

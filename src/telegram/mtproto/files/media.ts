@@ -1,0 +1,194 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import { numberOf, type StoredFile } from '../../world/files.js'
+import { type MediaDetails, type MediaKind, mediaContent } from '../../world/media.js'
+import type { Content } from '../../world/posting.js'
+import type { World } from '../../world/world.js'
+import { badRequest } from '../rpc-error.js'
+import type { Locations } from './locations.js'
+
+/** Pictures are not opened: each is of one size, and this is what it is called. */
+const PHOTO_SIZE = 'x'
+const THUMBNAIL_SIZE = 'm'
+/** A photo of a message is larger than no other ("Sending files"). */
+const LARGEST_PHOTO = 10 * 1024 * 1024
+
+interface Sized {
+  readonly width?: number
+  readonly height?: number
+}
+
+/** Files of messages, in MTProto's words and out of them. */
+export class Media {
+  constructor(
+    private readonly world: World,
+    private readonly locations: Locations,
+  ) {}
+
+  /** What a message shows besides its text; undefined where it is text alone. */
+  ofMessage(viewer: Account, message: Content): TlObject | undefined {
+    const spoiler = message.has_media_spoiler === true
+    const largest = message.photo?.at(-1)
+    if (largest !== undefined) {
+      const file = this.world.files.find(largest.file_id)
+      const photo = file === undefined ? EMPTY_PHOTO : this.photo(viewer, file, largest)
+      return { _: 'messageMediaPhoto', spoiler, photo }
+    }
+    const { video_note: round, voice, sticker, video, animation, audio, document } = message
+    const shown = round ?? voice ?? sticker ?? video ?? animation ?? audio ?? document
+    if (shown === undefined) return message.text === undefined ? { _: 'messageMediaUnsupported' } : undefined
+    const file = this.world.files.find(shown.file_id)
+    const thumbnail = 'thumbnail' in shown && shown.thumbnail !== undefined ? shown.thumbnail.file_id : ''
+    return {
+      _: 'messageMediaDocument',
+      spoiler,
+      video: video !== undefined,
+      round: round !== undefined,
+      voice: voice !== undefined,
+      document:
+        file === undefined
+          ? { _: 'documentEmpty', id: 0n }
+          : this.document(viewer, file, attributesOf(message), this.world.files.find(thumbnail)),
+    }
+  }
+
+  photo(viewer: Account, file: StoredFile, { width = 800, height = 600 }: Sized = {}): TlObject {
+    return {
+      _: 'photo',
+      ...this.#identity(viewer, file),
+      sizes: [{ _: 'photoSize', type: PHOTO_SIZE, w: width, h: height, size: file.bytes.length }],
+    }
+  }
+
+  document(
+    viewer: Account,
+    file: StoredFile,
+    attributes: readonly TlObject[],
+    thumbnail?: StoredFile,
+  ): TlObject {
+    if (thumbnail !== undefined) this.locations.setThumbnail(file, thumbnail)
+    return {
+      _: 'document',
+      ...this.#identity(viewer, file),
+      mime_type: file.type,
+      size: BigInt(file.bytes.length),
+      ...(thumbnail !== undefined && {
+        thumbs: [
+          { _: 'photoSize', type: THUMBNAIL_SIZE, w: 320, h: 240, size: thumbnail.bytes.length } as TlObject,
+        ],
+      }),
+      attributes: [...attributes],
+    }
+  }
+
+  /** What an `InputMedia` would say in a message. `take` puts together what was uploaded. */
+  content(
+    viewer: Account,
+    media: TlObject,
+    take: (input: TlObject) => { readonly bytes: Buffer; readonly name: string },
+  ): Content {
+    const spoiler = media.spoiler === true && { has_media_spoiler: true as const }
+    const store = (input: TlObject, type: string, called?: string) => {
+      const { bytes, name } = take(input)
+      return this.world.files.store(bytes, called ?? (name === '' ? 'unnamed' : name), type)
+    }
+    switch (media._) {
+      case 'inputMediaUploadedPhoto': {
+        const file = store(media.file as TlObject, 'image/jpeg')
+        if (file.bytes.length > LARGEST_PHOTO) throw badRequest('PHOTO_INVALID_DIMENSIONS')
+        return { ...mediaContent('photo', file), ...spoiler }
+      }
+      case 'inputMediaUploadedDocument': {
+        const { kind, details, called } = readAttributes(media.attributes as readonly TlObject[])
+        const file = store(media.file as TlObject, media.mime_type as string, called)
+        const thumbnail = media.thumb === undefined ? undefined : store(media.thumb as TlObject, 'image/jpeg')
+        const shownAs = media.force_file === true ? 'document' : kind
+        return { ...mediaContent(shownAs, file, { ...details, thumbnail }), ...spoiler }
+      }
+      case 'inputMediaPhoto':
+        return { ...mediaContent('photo', this.locations.named(viewer, media.id as TlObject)), ...spoiler }
+      case 'inputMediaDocument': {
+        const file = this.locations.named(viewer, media.id as TlObject)
+        return { ...mediaContent('document', file), ...spoiler }
+      }
+      default:
+        throw badRequest('MEDIA_INVALID')
+    }
+  }
+
+  #identity(viewer: Account, file: StoredFile) {
+    return {
+      id: numberOf(file),
+      access_hash: this.locations.accessHash(viewer, file),
+      file_reference: this.locations.reference(viewer, file),
+      date: file.date,
+      dc_id: this.locations.home ?? 0,
+    }
+  }
+}
+
+const EMPTY_PHOTO: TlObject = { _: 'photoEmpty', id: 0n }
+
+/** What the Bot API says of a file, as attributes (https://core.telegram.org/type/DocumentAttribute). */
+function attributesOf(message: Content): TlObject[] {
+  const { video, video_note: round, animation, audio, voice, sticker, document } = message
+  const named = [video, animation, audio, document].find((each) => each?.file_name !== undefined)
+  const attributes: TlObject[] = []
+  if (named?.file_name !== undefined)
+    attributes.push({ _: 'documentAttributeFilename', file_name: named.file_name })
+  const moving = video ?? animation
+  if (moving !== undefined) {
+    const { width: w, height: h, duration } = moving
+    attributes.push({ _: 'documentAttributeVideo', duration, w, h })
+  }
+  if (animation !== undefined) attributes.push({ _: 'documentAttributeAnimated' })
+  if (round !== undefined) {
+    const { length: w, duration } = round
+    attributes.push({ _: 'documentAttributeVideo', round_message: true, duration, w, h: w })
+  }
+  if (audio !== undefined) {
+    const { duration, title, performer } = audio
+    attributes.push({
+      _: 'documentAttributeAudio',
+      duration,
+      ...(title !== undefined && { title }),
+      ...(performer !== undefined && { performer }),
+    })
+  }
+  if (voice !== undefined)
+    attributes.push({ _: 'documentAttributeAudio', voice: true, duration: voice.duration })
+  if (sticker !== undefined) {
+    const stickerset: TlObject = { _: 'inputStickerSetEmpty' }
+    attributes.push({ _: 'documentAttributeSticker', alt: sticker.emoji ?? '', stickerset })
+    attributes.push({ _: 'documentAttributeImageSize', w: sticker.width, h: sticker.height })
+  }
+  return attributes
+}
+
+/** What attributes make of a file. Without any it is a document. */
+function readAttributes(attributes: readonly TlObject[]): {
+  readonly kind: MediaKind
+  readonly details: MediaDetails
+  readonly called: string | undefined
+} {
+  const find = (name: string) => attributes.find((each) => each._ === `documentAttribute${name}`)
+  const called = find('Filename')?.file_name as string | undefined
+  const sticker = find('Sticker')
+  if (sticker !== undefined) return { kind: 'sticker', details: { emoji: sticker.alt as string }, called }
+  const video = find('Video')
+  if (video !== undefined) {
+    const { w, h, duration } = video as unknown as Record<'w' | 'h' | 'duration', number>
+    const details = { width: w, height: h, duration: Math.round(duration), length: w }
+    if (video.round_message === true) return { kind: 'video_note', details, called }
+    return { kind: find('Animated') === undefined ? 'video' : 'animation', details, called }
+  }
+  if (find('Animated') !== undefined) return { kind: 'animation', details: {}, called }
+  const audio = find('Audio')
+  if (audio === undefined) return { kind: 'document', details: {}, called }
+  const details = {
+    duration: audio.duration as number,
+    performer: audio.performer as string | undefined,
+    title: audio.title as string | undefined,
+  }
+  return { kind: audio.voice === true ? 'voice' : 'audio', details, called }
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { badRequest } from '../rpc-error.js'
+
+/** "All parts must have the same size, 524288 must be evenly divisible by it" (https://core.telegram.org/api/files#uploading-files). */
+export const LARGEST_PART = 512 * 1024
+/** `upload_max_fileparts_default` and `upload_max_fileparts_premium` of the client configuration. */
+const MOST_PARTS = 4000
+const MOST_PARTS_PREMIUM = 8000
+/** Whoever sends more than this with `upload.saveFilePart` should have used the other. */
+const MOST_OF_SMALL = 10 * 1024 * 1024
+/** All that is not put together yet; Telegram gives it up after some hours, we when it is too much: the oldest first. */
+const KEPT_BYTES = MOST_PARTS * LARGEST_PART
+
+interface Upload {
+  readonly parts: Map<number, Buffer>
+  bytes: number
+  /** What every part but the last measures. */
+  partSize: number
+  /** Sent by `upload.saveBigFilePart`. */
+  readonly isBig: boolean
+  /** As a big one was announced; undefined while nobody knows. */
+  total?: number
+}
+
+/** A part of a file, as it came. */
+export interface Part {
+  readonly fileId: bigint
+  readonly number: number
+  readonly bytes: Buffer
+  /** Of a big file: how many there will be, or -1. */
+  readonly total?: number
+}
+
+/** What clients send in parts, until they say what it is (https://core.telegram.org/api/files#uploading-files). */
+export class Uploads {
+  readonly #uploads = new Map<string, Upload>()
+  #bytes = 0
+
+  /** Keeps a part of an account's file; the same again replaces it. */
+  save(account: number, { fileId, number, bytes, total }: Part, isPremium: boolean): void {
+    const most = isPremium ? MOST_PARTS_PREMIUM : MOST_PARTS
+    const isBig = total !== undefined
+    if (number < 0 || number >= most) throw badRequest('FILE_PART_INVALID')
+    if (bytes.length === 0) throw badRequest('FILE_PART_EMPTY')
+    if (bytes.length > LARGEST_PART) throw badRequest('FILE_PART_TOO_BIG')
+    if (total !== undefined && (total < -1 || total === 0 || total > most || (total > 0 && number >= total)))
+      throw badRequest('FILE_PARTS_INVALID')
+    const upload = this.#begun(account, fileId, isBig)
+    if (upload.isBig !== isBig) throw badRequest('FILE_PART_INVALID')
+    this.#measure(upload, number, bytes.length, total)
+    const before = upload.parts.get(number)?.length ?? 0
+    // A part lies in the frame it came in, which is not much larger: nothing is copied.
+    upload.parts.set(number, bytes)
+    upload.bytes += bytes.length - before
+    this.#bytes += bytes.length - before
+    this.#makeRoom(upload)
+  }
+
+  /** Puts an `InputFile` together: after that its parts are gone. */
+  take(account: number, input: TlObject): { readonly bytes: Buffer; readonly name: string } {
+    if (input._ !== 'inputFile' && input._ !== 'inputFileBig') throw badRequest('FILE_PARTS_INVALID')
+    const key = `${account} ${input.id as bigint}`
+    const upload = this.#uploads.get(key)
+    const count = input.parts as number
+    if (count < 1 || count > MOST_PARTS_PREMIUM) throw badRequest('FILE_PARTS_INVALID')
+    if (upload === undefined) throw badRequest('FILE_PART_0_MISSING')
+    const parts: Buffer[] = []
+    for (let number = 0; number < count; number++) {
+      const part = upload.parts.get(number)
+      if (part === undefined) throw badRequest(`FILE_PART_${number}_MISSING`)
+      // "The last part does not have to satisfy these conditions."
+      if (number < count - 1 && part.length !== upload.partSize) throw badRequest('FILE_PART_SIZE_CHANGED')
+      parts.push(part)
+    }
+    if (!upload.isBig && upload.bytes > MOST_OF_SMALL) throw badRequest('FILE_PART_TOO_BIG')
+    const bytes = Buffer.concat(parts)
+    const md5 = input._ === 'inputFile' ? (input.md5_checksum as string) : ''
+    if (md5 !== '' && createHash('md5').update(bytes).digest('hex') !== md5.toLowerCase())
+      throw badRequest('MD5_CHECKSUM_INVALID')
+    this.#forget(key, upload)
+    return { bytes, name: input.name as string }
+  }
+
+  /** Parts that wait, of all accounts. */
+  get waiting(): number {
+    let waiting = 0
+    for (const { parts } of this.#uploads.values()) waiting += parts.size
+    return waiting
+  }
+
+  #begun(account: number, fileId: bigint, isBig: boolean): Upload {
+    const key = `${account} ${fileId}`
+    let upload = this.#uploads.get(key)
+    if (upload === undefined) {
+      upload = { parts: new Map(), bytes: 0, partSize: 0, isBig }
+      this.#uploads.set(key, upload)
+    }
+    return upload
+  }
+
+  /** Parts come in any order, and the last may be short: all others tell the size. */
+  #measure(upload: Upload, number: number, length: number, total: number | undefined): void {
+    if (total !== undefined && total > 0) {
+      if (upload.total !== undefined && upload.total !== total) throw badRequest('FILE_PARTS_INVALID')
+      upload.total = total
+    }
+    const isLast = upload.total !== undefined && number === upload.total - 1
+    if (isLast) return
+    const isSize = length % 1024 === 0 && LARGEST_PART % length === 0
+    if (!isSize) {
+      // Of a small file nobody knows yet which part is the last.
+      if (total === undefined) return
+      throw badRequest('FILE_PART_SIZE_INVALID')
+    }
+    if (upload.partSize === 0) upload.partSize = length
+    else if (length > upload.partSize) throw badRequest('FILE_PART_SIZE_CHANGED')
+  }
+
+  #makeRoom(latest: Upload): void {
+    for (const [key, upload] of this.#uploads) {
+      if (this.#bytes <= KEPT_BYTES || upload === latest) return
+      this.#forget(key, upload)
+    }
+  }
+
+  #forget(key: string, upload: Upload): void {
+    this.#uploads.delete(key)
+    this.#bytes -= upload.bytes
+  }
+}
