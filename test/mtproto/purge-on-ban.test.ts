@@ -1,0 +1,99 @@
+import { Bot } from 'grammy'
+import { type MtprotoClient, mtproto, type Purged, type Purger, purgeOnBan } from '../../src/mtproto/index.js'
+import { sentinel } from '../../src/sentinel.js'
+import { type Person, startTelegram, type Telegram } from '../../src/telegram/index.js'
+
+let telegram: Telegram | undefined
+let client: MtprotoClient | undefined
+afterEach(async () => {
+  await client?.close()
+  await telegram?.close()
+})
+
+test('all that somebody wrote is deleted once an administrator bans them, or the guard blocks them; nothing of others is', async () => {
+  telegram = await startTelegram()
+  const face = await telegram.mtproto()
+  const account = telegram.createBot({ username: 'watcher_bot' })
+  const [alice, bob, mallory, trudy] = ['Alice', 'Bob', 'Mallory', 'Trudy'].map((firstName) =>
+    (telegram as Telegram).createUser({ firstName }),
+  ) as [Person, Person, Person, Person]
+  const plaza = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    admins: [account],
+    members: [bob, mallory, trudy],
+  })
+  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
+  const purged: unknown[] = []
+  const guard = sentinel({
+    hooks: {
+      ...purgeOnBan(client, {
+        chats: [plaza.id],
+        onPurged: ({ user, deleted }) => purged.push([user, deleted]),
+      }),
+    },
+  })
+  const bot = new Bot(account.token, account.config)
+  guard.install(bot)
+  const running = bot.start()
+  for (const text of ['one', 'two', 'three']) {
+    await mallory.in(plaza).sends(text)
+    await trudy.in(plaza).sends(text)
+    await bob.in(plaza).sends(text)
+  }
+  await alice.in(plaza).bans(mallory)
+  await telegram.settled()
+  await guard.block(trudy.id, { reason: 'spam' })
+  await bot.stop()
+  await running
+  // Waits for what is under way.
+  await guard.close()
+  expect(purged).toEqual(
+    expect.arrayContaining([
+      [mallory.id, 3],
+      [trudy.id, 3],
+    ]),
+  )
+  expect(purged).toHaveLength(2)
+  const left: (number | undefined)[] = []
+  for await (const { senderId, isService } of client.history(plaza.id)) if (!isService) left.push(senderId)
+  expect(left).toEqual([bob.id, bob.id, bob.id])
+})
+
+test('two purges run at a time, the same one once; what fails is told, and what is too much as well', async () => {
+  const asked: string[] = []
+  const go: ((purged: Purged) => void)[] = []
+  const purger: Purger = {
+    purge: (chat, user) => {
+      asked.push(`${chat} ${user}`)
+      return new Promise((resolve) => go.push(resolve))
+    },
+  }
+  const { 'membership.banned': banned } = purgeOnBan(purger)
+  const { signal } = new AbortController()
+  const ban = (user: number, type = 'supergroup') =>
+    banned.run({ chat: { id: -1, type }, member: { id: user } }, { signal })
+  const all = [1, 2, 2, 3].map((user) => ban(user))
+  await ban(4, 'group')
+  expect(asked).toEqual(['-1 1', '-1 2'])
+  go[0]?.({ deleted: 0, way: 'by id' })
+  await all[0]
+  await new Promise((done) => setImmediate(done))
+  expect(asked).toEqual(['-1 1', '-1 2', '-1 3'])
+  const waiting = Array.from({ length: 100 }, (_, n) => ban(10 + n))
+  await expect(ban(500)).rejects.toThrow(/100 wait already/)
+  for (let n = 1; n < 103; n++) {
+    go[n]?.({ deleted: 0, way: 'by id' })
+    await new Promise((done) => setImmediate(done))
+  }
+  await Promise.all([...all, ...waiting])
+  expect(asked).toHaveLength(103)
+})
+
+test.each([
+  ['no depth', { depth: 0 }, /purgeOnBan\.depth/],
+  ['a user for a chat', { chats: [7] }, /purgeOnBan\.chats/],
+  ['no duration', { timeout: 'soon' as never }, /purgeOnBan\.timeout/],
+])('options with %s are refused', (_, options, complaint) => {
+  expect(() => purgeOnBan({ purge: () => Promise.reject(new Error('never')) }, options)).toThrow(complaint)
+})
