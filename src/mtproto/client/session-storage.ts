@@ -52,8 +52,12 @@ export class SessionStorage implements ITelegramStorageProvider {
     this.peers = {
       store: (peer) => this.#storePeer(peer),
       getById: (id) => this.#peer(id),
-      getByUsername: (username) => this.#peerBy(`name:${username.toLowerCase()}`),
-      getByPhone: (phone) => this.#peerBy(`phone:${phone}`),
+      getByUsername: (username) => {
+        const name = username.toLowerCase()
+        const isTheirs = ({ usernames }: Peer) => usernames.some((each) => each.toLowerCase() === name)
+        return this.#peerBy(`name:${name}`, isTheirs)
+      },
+      getByPhone: (phone) => this.#peerBy(`phone:${phone}`, (peer) => peer.phone === phone),
       deleteAll: async () => {
         for (const prefix of [`${PEER}:`, 'name:', 'phone:']) await this.#removeAll(prefix)
       },
@@ -86,7 +90,7 @@ export class SessionStorage implements ITelegramStorageProvider {
         const kept = (await this.#get(key)) as
           | { readonly sealed: string; readonly until?: number }
           | undefined
-        if (kept === undefined || !this.#sealing.isStale(key, kept.sealed)) continue
+        if (kept === undefined || !this.#sealing.isStale(kept.sealed)) continue
         await this.#seal(key, this.#sealing.open(key, kept.sealed), kept.until)
         count++
       }
@@ -96,9 +100,13 @@ export class SessionStorage implements ITelegramStorageProvider {
 
   async #storePeer({ complete, ...peer }: Peer): Promise<void> {
     const kept: KeptPeer = { ...peer, complete: Buffer.from(complete).toString('base64') }
+    if (peer.isMin) {
+      // Of "min" peers only the number is certain, and their hash serves for little: whom we know we go on knowing.
+      const known = await this.#peer(peer.id)
+      if (known === null || known.isMin) await this.#put(`${PEER}:${peer.id}`, kept)
+      return
+    }
     await this.#put(`${PEER}:${peer.id}`, kept)
-    // Of "min" peers only the number is certain.
-    if (peer.isMin) return
     for (const username of peer.usernames) await this.#put(`name:${username.toLowerCase()}`, peer.id)
     if (peer.phone !== undefined) await this.#put(`phone:${peer.phone}`, peer.id)
   }
@@ -108,10 +116,11 @@ export class SessionStorage implements ITelegramStorageProvider {
     return kept === undefined ? null : { ...kept, complete: Buffer.from(kept.complete, 'base64') }
   }
 
-  async #peerBy(name: string): Promise<Peer | null> {
+  /** Names and numbers pass to others: whoever has another by now is not meant. */
+  async #peerBy(name: string, isTheirs: (peer: Peer) => boolean): Promise<Peer | null> {
     const id = (await this.#get(name)) as number | undefined
     const peer = id === undefined ? null : await this.#peer(id)
-    return peer === null || peer.isMin ? null : peer
+    return peer === null || peer.isMin || !isTheirs(peer) ? null : peer
   }
 
   async #forgetReferences(chat: number, messages: readonly number[]): Promise<void> {

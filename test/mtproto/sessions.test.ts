@@ -1,0 +1,294 @@
+import { randomBytes } from 'node:crypto'
+import { ownKey } from '../../src/core/subject.js'
+import { SessionLease } from '../../src/mtproto/client/session-lease.js'
+import { SessionStorage } from '../../src/mtproto/client/session-storage.js'
+import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { startTelegram } from '../../src/telegram/index.js'
+import { Stage } from '../middleware/rig.js'
+import { until } from '../servers/until.js'
+import { PLACES, type Place } from './session-places.js'
+
+const KEY = Buffer.alloc(32, 1)
+const OTHER = Buffer.alloc(32, 2)
+
+type Peer = Parameters<SessionStorage['peers']['store']>[0]
+
+function peer(id: number, more: Partial<Peer> = {}): Peer {
+  return {
+    id,
+    accessHash: `${id}.77`,
+    isMin: false,
+    usernames: [],
+    updated: 1000,
+    complete: Buffer.from(`all of ${id}`),
+    ...more,
+  }
+}
+
+describe.each(PLACES)('sessions in %s', (kind, make) => {
+  let place: Place
+  let opened: Storage[]
+  let clients: MtprotoClient[]
+
+  beforeEach(async () => {
+    place = await make()
+    opened = []
+    clients = []
+  })
+  afterEach(async () => {
+    for (const client of clients) await client.close()
+    for (const storage of opened) await storage.close()
+    await place.clear()
+  })
+
+  async function storage(clock?: () => number): Promise<Storage> {
+    const made = await place.open(clock)
+    opened.push(made)
+    return made
+  }
+
+  /** The session as whoever starts next finds it. */
+  async function session(keys: readonly Buffer[] = [KEY], name = 'main'): Promise<SessionStorage> {
+    return new SessionStorage(await storage(), name, keys)
+  }
+
+  test('keep auth keys by data centre, temporary ones until they end', async () => {
+    const first = await session()
+    const [one, two, temporary] = [randomBytes(256), randomBytes(256), randomBytes(256)]
+    await first.authKeys.set(2, one)
+    await first.authKeys.set(4, two)
+    await first.authKeys.setTemp(2, 0, temporary, 5000)
+    await first.authKeys.setTemp(2, 1, two, 9000)
+    const next = await session()
+    expect(await next.isThere()).toBe(true)
+    expect(Buffer.from((await next.authKeys.get(2)) ?? '')).toEqual(one)
+    expect(Buffer.from((await next.authKeys.get(4)) ?? '')).toEqual(two)
+    expect(await next.authKeys.get(1)).toBeNull()
+    expect(Buffer.from((await next.authKeys.getTemp(2, 0, 4999)) ?? '')).toEqual(temporary)
+    expect(await next.authKeys.getTemp(2, 0, 5000)).toBeNull()
+    await next.authKeys.deleteByDc(2)
+    expect(await next.authKeys.get(2)).toBeNull()
+    expect(await next.authKeys.getTemp(2, 1, 1)).toBeNull()
+    expect(await next.authKeys.get(4)).not.toBeNull()
+    await next.authKeys.set(4, null)
+    expect(await (await session()).isThere()).toBe(false)
+  })
+
+  test('find entities by number, name and phone, with their access hash, for whoever has the name now', async () => {
+    const first = await session()
+    await first.peers.store(peer(7, { usernames: ['alice', 'alice_too'], phone: '491701234567' }))
+    await first.peers.store(peer(-1000000000005, { usernames: ['plaza'] }))
+    const next = await session()
+    const alice = peer(7, { usernames: ['alice', 'alice_too'], phone: '491701234567' })
+    expect(await next.peers.getById(7)).toEqual(alice)
+    expect(await next.peers.getByUsername('Alice_Too')).toEqual(alice)
+    expect(await next.peers.getByPhone('491701234567')).toEqual(alice)
+    expect(await next.peers.getByUsername('plaza')).toMatchObject({
+      id: -1000000000005,
+      accessHash: '-1000000000005.77',
+    })
+    expect(await next.peers.getById(8)).toBeNull()
+    // She takes another name and number: the old ones are nobody's, until somebody has them.
+    await next.peers.store(peer(7, { usernames: ['alicia'], phone: '15550001' }))
+    expect(await next.peers.getByUsername('alice')).toBeNull()
+    expect(await next.peers.getByPhone('491701234567')).toBeNull()
+    await next.peers.store(peer(8, { usernames: ['alice'] }))
+    expect(await next.peers.getByUsername('alice')).toMatchObject({ id: 8 })
+    await next.peers.deleteAll()
+    expect(await next.peers.getByUsername('alice')).toBeNull()
+    expect(await next.peers.getById(7)).toBeNull()
+  })
+
+  test('go on knowing whom they know, when they are mentioned in passing', async () => {
+    const first = await session()
+    await first.peers.store(peer(9, { isMin: true, accessHash: '1.1' }))
+    expect(await first.peers.getById(9)).toMatchObject({ isMin: true })
+    await first.peers.store(peer(9, { usernames: ['bob'] }))
+    await first.peers.store(peer(9, { isMin: true, accessHash: '1.1', usernames: ['bob'] }))
+    expect(await (await session()).peers.getByUsername('bob')).toMatchObject({
+      isMin: false,
+      accessHash: '9.77',
+    })
+  })
+
+  test('keep where updates stand, of the account and of each channel', async () => {
+    const first = await session()
+    for (const [name, value] of [
+      ['updates_pts', 41],
+      ['updates_qts', 3],
+      ['updates_date', 1_795_000_000],
+      ['updates_channel:5', 99],
+      ['updates_channel:6', 100],
+    ] as const) {
+      await first.kv.set(name, Buffer.from(String(value)))
+    }
+    const next = await session()
+    expect(Buffer.from((await next.kv.get('updates_pts')) ?? '').toString()).toBe('41')
+    expect(Buffer.from((await next.kv.get('updates_date')) ?? '').toString()).toBe('1795000000')
+    expect([...(await next.channels())].sort()).toEqual([5, 6])
+    await next.kv.delete('updates_channel:5')
+    expect(await (await session()).channels()).toEqual([6])
+    await next.kv.deleteAll()
+    expect(await (await session()).kv.get('updates_pts')).toBeNull()
+  })
+
+  test('keep where somebody was mentioned, until that is gone', async () => {
+    const first = await session()
+    await first.refMessages.store(7, -100, 11)
+    await first.refMessages.store(8, -100, 12)
+    const next = await session()
+    expect(await next.refMessages.getByPeer(7)).toEqual([-100, 11])
+    await next.refMessages.delete(-100, [11, 13])
+    expect(await next.refMessages.getByPeer(7)).toBeNull()
+    expect(await next.refMessages.getByPeer(8)).toEqual([-100, 12])
+    await next.refMessages.deleteByPeer(8)
+    expect(await next.refMessages.getByPeer(8)).toBeNull()
+  })
+
+  test('of other names are apart', async () => {
+    await (await session([KEY], 'one')).authKeys.set(2, randomBytes(256))
+    expect(await (await session([KEY], 'two')).isThere()).toBe(false)
+  })
+
+  test('are sealed: nothing of a key lies there, and each opens under its own name alone', async () => {
+    const first = await session()
+    const key = randomBytes(256)
+    await first.authKeys.set(2, key)
+    await first.authKeys.setTemp(2, 0, key, 5000)
+    await first.kv.set('salt', key)
+    const dump = await place.dump()
+    expect(dump.length).toBeGreaterThan(400)
+    for (const part of [key.subarray(0, 16), key.subarray(120, 136), KEY.subarray(0, 16)]) {
+      for (const text of [
+        part.toString('hex'),
+        part.toString('base64').slice(0, 20),
+        part.toString('base64url').slice(0, 20),
+      ]) {
+        expect(dump.includes(text)).toBe(false)
+      }
+      expect(dump.includes(part)).toBe(false)
+    }
+    const { values } = await storage()
+    await values.put('mtproto.main', 'auth:4', await values.get('mtproto.main', 'auth:2'))
+    await expect((await session()).authKeys.get(4)).rejects.toThrow(/not what was sealed/)
+  })
+
+  test('are sealed anew with another key, and say which one is missing', async () => {
+    const key = randomBytes(256)
+    await (await session()).authKeys.set(2, key)
+    const wrong = await session([OTHER])
+    await expect(wrong.authKeys.get(2)).rejects.toMatchObject({
+      code: 'mtproto.session',
+      message: expect.stringMatching(/sealed with the key known as [0-9a-f]{8}, and there are [0-9a-f]{8}/),
+    })
+    await expect((await session([])).authKeys.get(2)).rejects.toThrow(/there is none/)
+    const both = await session([OTHER, KEY])
+    expect(await both.reseal()).toBe(1)
+    expect(await both.reseal()).toBe(0)
+    expect(Buffer.from((await (await session([OTHER])).authKeys.get(2)) ?? '')).toEqual(key)
+    await expect((await session([KEY])).authKeys.get(2)).rejects.toMatchObject({ code: 'mtproto.session' })
+  })
+
+  test('survive a restart of the bot: nobody logs in twice, and whom it knew it knows', async () => {
+    const telegram = await startTelegram()
+    try {
+      const face = await telegram.mtproto()
+      const account = telegram.createBot({ username: 'watcher_bot' })
+      const alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
+      const start = async (more: Partial<MtprotoOptions> = {}) => {
+        const client = mtproto({
+          apiId: 1,
+          apiHash: 'any',
+          botToken: account.token,
+          server: face.address,
+          storage: await storage(),
+          encryptionKeys: [KEY.toString('hex')],
+          ...more,
+        })
+        clients.push(client)
+        return client
+      }
+      const first = await start()
+      expect(await first.resolve('alice')).toBe(alice.id)
+      await first.close()
+      const second = await start()
+      expect(await second.resolve('alice')).toBe(alice.id)
+      expect(await second.dossier(alice.id)).toMatchObject({ profile: { firstName: 'Alice' } })
+      await second.close()
+      expect(face.calls('auth.importBotAuthorization')).toBe(1)
+      expect(face.calls('contacts.resolveUsername')).toBe(1)
+      const wrong = await start({ encryptionKeys: [OTHER.toString('hex')] })
+      await expect(wrong.connect()).rejects.toMatchObject({ code: 'mtproto.session' })
+      if (kind === 'memory') return
+      await expect(start({ encryptionKeys: [] })).rejects.toMatchObject({ code: 'option.invalid' })
+    } finally {
+      for (const client of clients.splice(0)) await client.close()
+      await telegram.close()
+    }
+  })
+
+  describe('are one process at a time:', () => {
+    let time: Stage
+    beforeEach(() => {
+      time = new Stage()
+    })
+
+    async function worker(frozen = false) {
+      const lost: string[] = []
+      const onLost = ({ code }: { readonly code: string }) => lost.push(code)
+      const { timers } = frozen ? new Stage() : time
+      const lease = new SessionLease(await storage(time.clock), 'main', { clock: time.clock, timers, onLost })
+      return { lease, lost }
+    }
+
+    /** Lets time pass step by step; what is asked meanwhile gets the time it takes. */
+    async function pass(ms: number): Promise<void> {
+      for (let passed = 0; passed < ms; passed += 2500) {
+        time.advance(2500)
+        await new Promise((done) => setTimeout(done, kind === 'memory' || kind === 'sqlite' ? 0 : 20))
+      }
+    }
+
+    test('the first keeps it, and whoever lets go lets the next one in at once', async () => {
+      const [one, other] = [await worker(), await worker()]
+      await one.lease.take(0)
+      await expect(other.lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
+      await pass(60_000)
+      await expect(other.lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
+      expect(one.lost).toEqual([])
+      await one.lease.end()
+      await other.lease.take(0)
+      expect(other.lost).toEqual([])
+      await other.lease.end()
+    })
+
+    test("one that has expired is the next one's, and its holder is out", async () => {
+      const [one, other] = [await worker(true), await worker()]
+      await one.lease.take(0)
+      time.now += 31_000
+      await other.lease.take(0)
+      await pass(5000)
+      expect(other.lost).toEqual([])
+      const late = await worker()
+      await expect(late.lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
+      await other.lease.end()
+    })
+
+    test('one that was stolen is given up by one of both, which is told', async () => {
+      const [one, thief] = [await worker(), await worker()]
+      await one.lease.take(0)
+      // Somebody empties the storage of what it counts.
+      await opened[0]?.reset(0, ownKey('mtproto:main'))
+      await thief.lease.take(0)
+      await until('the loss is told', async () => {
+        await pass(2500)
+        return one.lost.length + thief.lost.length > 0
+      })
+      await pass(60_000)
+      expect([...one.lost, ...thief.lost]).toEqual(['mtproto.session'])
+      await one.lease.end()
+      await thief.lease.end()
+    })
+  })
+})
