@@ -1,96 +1,12 @@
-import type {
-  ChatAdministratorRights,
-  ChatPermissions,
-  ForumTopic,
-  Message,
-  ReactionTypeEmoji,
-} from 'grammy/types'
+import type { ChatAdministratorRights, ChatPermissions, ReactionTypeEmoji } from 'grammy/types'
 import { z } from 'zod'
-import { ChannelPresence, GroupPresence, MemberPresence } from '../people/member-presence.js'
-import type { Presence } from '../people/presence.js'
+import { ChannelPresence } from '../people/member-presence.js'
 import type { Content } from '../world/posting.js'
-import { accountId, chatId, duration, given, messageId, text, wait } from './inputs.js'
+import { CHAT_DEEDS } from './chat-deeds.js'
+import { bot, type Deed, deed, member, message, nothing, presence, some, somebody, whom } from './deed.js'
+import { duration, given, messageId, text, wait } from './inputs.js'
 import { Problem } from './problem.js'
 import type { Stage } from './stage.js'
-
-/** Who acts, and where. */
-interface Actor {
-  readonly who: number
-  readonly in?: number | undefined
-  readonly to?: number | undefined
-  readonly anonymously?: boolean | undefined
-  readonly as?: number | undefined
-  readonly in_topic?: number | undefined
-}
-
-const actor = {
-  who: accountId.describe('The person who acts.'),
-  in: chatId.optional().describe('The group or channel they act in.'),
-  to: accountId.optional().describe('The bot they act towards, in private.'),
-  anonymously: z.boolean().optional().describe('As the group itself; takes an administrator.'),
-  as: chatId.optional().describe('As a channel of theirs.'),
-  in_topic: z.int().positive().optional().describe('message_thread_id of a topic.'),
-}
-
-interface Deed {
-  readonly schema: z.ZodObject
-  readonly run: (stage: Stage, input: never) => Promise<unknown>
-}
-
-function deed<Name extends string, Shape extends z.ZodRawShape>(
-  does: Name,
-  summary: string,
-  shape: Shape,
-  run: (stage: Stage, input: z.output<z.ZodObject<Shape>> & Actor) => Promise<unknown>,
-): Deed {
-  const schema = z.strictObject({ does: z.literal(does), ...actor, ...shape }).describe(summary)
-  return { schema, run: run as Deed['run'] }
-}
-
-/** The person where they act: anybody in any chat. */
-function presence(stage: Stage, { who, in: room, to, anonymously, as: voice, in_topic }: Actor): Presence {
-  const person = stage.person(who)
-  if ((room === undefined) === (to === undefined))
-    throw new Problem(400, 'input.invalid', 'Say where: in (a group or channel) or to (a bot), one of them.')
-  if (to !== undefined) return person.to(stage.bot(to))
-  const place = stage.place(room as number)
-  if (place.kind === 'channel') return person.in(place)
-  const there = person.in(place)
-  if (voice !== undefined) return there.as(stage.channel(voice))
-  if (anonymously === true) return there.anonymously()
-  return in_topic === undefined ? there : there.inTopic(topic(in_topic))
-}
-
-function member(stage: Stage, input: Actor): MemberPresence {
-  const there = presence(stage, { ...input, anonymously: undefined, as: undefined, in_topic: undefined })
-  if (there instanceof MemberPresence) return there
-  throw new Problem(400, 'input.invalid', 'That is done in a group or channel: say in, not to.')
-}
-
-function groupMember(stage: Stage, input: Actor): GroupPresence {
-  const there = member(stage, input)
-  if (there instanceof GroupPresence) return there
-  throw new Problem(400, 'input.invalid', 'That is done in a group; this is a channel.')
-}
-
-function bot(stage: Stage, { to }: Actor) {
-  if (to === undefined) throw new Problem(400, 'input.invalid', 'Say to which bot: to.')
-  return stage.bot(to)
-}
-
-/** A message is found by its id and chat; whatever else it says here does not matter. */
-function message(stage: Stage, { who, in: room, to }: Actor, id: number): Message {
-  const chat = { id: room ?? (to === undefined ? 0 : stage.person(who).id) }
-  return { message_id: id, chat } as Message
-}
-
-function topic(id: number): ForumTopic {
-  return { message_thread_id: id, name: '', icon_color: 0 } as unknown as ForumTopic
-}
-
-const some = { message_id: messageId }
-const whom = { whom: accountId.describe('Whom it is done to.') }
-const nothing = {}
 
 export const DEEDS: readonly Deed[] = [
   deed(
@@ -236,6 +152,9 @@ export const DEEDS: readonly Deed[] = [
     { link: text, bio: z.string().optional() },
     async (stage, input) => stage.person(input.who).joinsBy(input.link, given({ bio: input.bio })),
   ),
+  deed('sets_profile_photo', 'Shows a new photo of themselves.', { name: text }, (stage, input) =>
+    stage.person(input.who).setsProfilePhoto(input.name),
+  ),
   deed('posts', 'Posts a text in a channel.', { text }, (stage, input) => {
     const there = member(stage, input)
     if (there instanceof ChannelPresence) return there.posts(input.text)
@@ -290,29 +209,8 @@ export const DEEDS: readonly Deed[] = [
   deed('demotes', 'Makes an administrator a member again.', whom, (stage, input) =>
     member(stage, input).demotes(somebody(stage, input.whom)),
   ),
-  deed(
-    'makes_invite_link',
-    'Makes an invite link.',
-    {
-      name: z.string().max(32).optional(),
-      for: duration.optional(),
-      member_limit: z.int().positive().optional(),
-      creates_join_request: z.boolean().optional(),
-    },
-    (stage, input) => {
-      const { name, member_limit: memberLimit, creates_join_request: createsJoinRequest } = input
-      const terms = given({ name, for: input.for, memberLimit, createsJoinRequest })
-      return member(stage, input).makesInviteLink(terms)
-    },
-  ),
-  deed('creates_topic', 'Opens a topic in a forum.', { name: text }, (stage, input) =>
-    groupMember(stage, input).createsTopic(input.name),
-  ),
+  ...CHAT_DEEDS,
 ]
-
-function somebody(stage: Stage, id: number) {
-  return { account: stage.account(id) }
-}
 
 const schemas = DEEDS.map(({ schema }) => schema) as unknown as [z.ZodObject, ...z.ZodObject[]]
 
