@@ -105,10 +105,11 @@ export class Rpc {
     const call: Call = { server, session, request, messageId }
     const open = METHODS.open.get(name)
     if (open !== undefined) return open(call)
+    const known = METHODS.account.get(name)
+    // Named before anybody has logged in as well: a client that is told 401 gives up its login.
+    if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
     const { account } = key.lasting
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
-    const known = METHODS.account.get(name)
-    if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
     const home = server.centres.homeOf(account)
     if (home !== server.dc) {
       if (!isServedAnywhere(name)) throw migrate('USER', home)

@@ -9,6 +9,7 @@ import { MEDIA } from './media.js'
 import { MESSAGES } from './messages.js'
 import { QR, SCAN } from './qr.js'
 import { SETTINGS } from './settings.js'
+import { TEMPORARY_KEYS } from './temporary-keys.js'
 import { UPDATES } from './updates.js'
 import { UPLOAD } from './upload.js'
 import { USERS } from './users.js'
@@ -24,6 +25,7 @@ export const METHODS: {
     ...Object.entries(AUTH),
     ...Object.entries(QR),
     ...Object.entries(LET_IN),
+    ...Object.entries(TEMPORARY_KEYS),
   ]),
   account: new Map(
     [
