@@ -33,6 +33,8 @@ test('all that somebody wrote is deleted once an administrator bans them, or the
       }),
     },
   })
+  const failures: unknown[] = []
+  guard.on('error', (failure) => failures.push(failure))
   const bot = new Bot(account.token, account.config)
   guard.install(bot)
   const running = bot.start()
@@ -41,6 +43,8 @@ test('all that somebody wrote is deleted once an administrator bans them, or the
     await trudy.in(plaza).sends(text)
     await bob.in(plaza).sends(text)
   }
+  // By now it has told Telegram which updates it wants.
+  await telegram.settled()
   await alice.in(plaza).bans(mallory)
   await telegram.settled()
   await guard.block(trudy.id, { reason: 'spam' })
@@ -48,6 +52,7 @@ test('all that somebody wrote is deleted once an administrator bans them, or the
   await running
   // Waits for what is under way.
   await guard.close()
+  expect(failures).toEqual([])
   expect(purged).toEqual(
     expect.arrayContaining([
       [mallory.id, 3],
