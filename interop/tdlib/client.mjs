@@ -9,7 +9,8 @@ export class Client {
   #td = createBareClient()
   #patience
 
-  constructor(name, { folder, proxyPort, patience }) {
+  /** `settings` are options of TDLib by name, such as `use_pfs`, that are on from the start. */
+  constructor(name, { folder, proxyPort, patience, settings = [] }) {
     this.name = name
     this.#patience = patience
     this.#td.on('update', (update) => {
@@ -32,8 +33,12 @@ export class Client {
       enable: true,
       comment: '',
     })
+    const set = settings.map((option) =>
+      this.call({ _: 'setOption', name: option, value: { _: 'optionValueBoolean', value: true } }),
+    )
     this.ready = Promise.all([
       proxied,
+      ...set,
       this.call({
         _: 'setTdlibParameters',
         use_test_dc: false,

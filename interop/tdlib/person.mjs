@@ -1,12 +1,11 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { supergroupOf } from './bot.mjs'
-import { Client } from './client.mjs'
 
 const PHONE = '+491701234567'
 const PASSWORD = 'correct horse battery staple'
 
 /** A person with TDLib: a code, a second password, chats, and a talk with a bot of the Bot API. */
-export async function asPerson(checks, { telegram, face, redirector, ...options }) {
+export async function asPerson(checks, { telegram, face, redirector, open }) {
   const dora = telegram.createUser({ firstName: 'Dora', lastName: 'Example', username: 'dora' })
   const erin = telegram.createUser({ firstName: 'Erin' })
   const shop = telegram.createBot({ username: 'shop_bot' })
@@ -14,7 +13,9 @@ export async function asPerson(checks, { telegram, face, redirector, ...options 
   await erin.in(market).joins()
   face.givePhone(dora, PHONE, PASSWORD)
 
-  const client = new Client('the person', { ...options, proxyPort: redirector.port })
+  // At home in the other data centre, and with keys that change: as Telegram's apps are.
+  face.move(dora, 2)
+  const client = open('the person', { settings: ['use_pfs'] })
   await checks.that('a person logs in with a code and a second password', async () => {
     await client.ready
     await client.authorization('authorizationStateWaitPhoneNumber')
@@ -31,6 +32,11 @@ export async function asPerson(checks, { telegram, face, redirector, ...options 
     await client.authorization('authorizationStateReady')
     const me = await client.call({ _: 'getMe' })
     deepEqual([me.id, me.last_name, `+${me.phone_number}`], [dora.id, 'Example', PHONE])
+  })
+  await checks.that('it was sent home, and has bound keys that end', () => {
+    // By now it has been told by help.getConfig where the others are.
+    equal(redirector.wanted.has(`127.0.0.1:${face.addressOf(2).port}`), true)
+    equal(face.calls('auth.bindTempAuthKey') >= 2, true)
   })
 
   await checks.that('its chats are loaded', async () => {
@@ -97,12 +103,32 @@ export async function asPerson(checks, { telegram, face, redirector, ...options 
     deepEqual(client.texts(market.id, seen), ['missed in the market'])
   })
 
+  await checks.that('what was missed for too long is read from the history', async () => {
+    const seen = client.updates.length
+    face.deliverBy(() => undefined)
+    // More than TDLib asks for at once: a hundred.
+    const lost = Array.from({ length: 120 }, (_, n) => `long ago ${n}`)
+    for (const text of lost) await erin.in(market).sends(text)
+    face.forget(market)
+    face.deliverBy((send) => send())
+    await erin.in(market).sends('still here')
+    const isLast = ({ _, chat_id, last_message }) =>
+      _ === 'updateChatLastMessage' &&
+      chat_id === market.id &&
+      last_message?.content.text?.text === 'still here'
+    await client.update(isLast, 'the last message of the group', seen)
+    await erin.in(market).sends('and on')
+    const isNext = ({ _, message }) => _ === 'updateNewMessage' && message.content.text?.text === 'and on'
+    await client.update(isNext, 'the message after it', seen)
+    const texts = await client.history(market.id)
+    deepEqual(texts.toReversed().slice(-122), [...lost, 'still here', 'and on'])
+  })
+
   await checks.that('it logs out', async () => {
     await client.call({ _: 'logOut' })
     await client.authorization('authorizationStateClosed')
     equal(face.calls('auth.logOut'), 1)
   })
-  await client.close()
 }
 
 async function botApi(telegram, bot, method, params) {

@@ -9,18 +9,19 @@ const ADDRESS = new Map([
 ])
 const GRANTED = Buffer.from([VERSION, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 
-/** A SOCKS5 proxy (RFC 1928) on 127.0.0.1 that leads every connection to one port there, wherever it was to go. */
+/** A SOCKS5 proxy (RFC 1928) on 127.0.0.1 that leads connections to ports there, wherever they were to go. */
 export class Redirector {
   /** Where clients wanted to go, with how often. */
   wanted = new Map()
   port = 0
-  #target
+  #route
   #server = createServer((socket) => this.#accept(socket))
   #sockets = new Set()
   #isOpen = true
 
-  constructor(target) {
-    this.#target = target
+  /** `route` is asked with a host and a port, and tells a port of 127.0.0.1; undefined: not there. */
+  constructor(route) {
+    this.#route = route
   }
 
   async listen() {
@@ -70,16 +71,30 @@ export class Redirector {
       }
       const end = 4 + length + 2
       if (asked.length < end) return
-      this.#note(asked.subarray(3, end))
+      const target = this.#targetOf(asked.subarray(3, end))
+      if (target === undefined) {
+        socket.destroy()
+        return
+      }
       socket.off('data', read)
       socket.write(GRANTED)
-      this.#lead(socket, asked.subarray(end))
+      this.#lead(socket, target, asked.subarray(end))
     }
     socket.on('data', read)
   }
 
-  #lead(socket, rest) {
-    const onward = connect(this.#target, '127.0.0.1')
+  #targetOf(bytes) {
+    const address = bytes.subarray(1, -2)
+    const host =
+      bytes[0] === 1 ? address.join('.') : bytes[0] === 4 ? address.toString('hex') : String(address)
+    const port = bytes.readUInt16BE(bytes.length - 2)
+    const where = `${host}:${port}`
+    this.wanted.set(where, (this.wanted.get(where) ?? 0) + 1)
+    return this.#route(host, port)
+  }
+
+  #lead(socket, target, rest) {
+    const onward = connect(target, '127.0.0.1')
     this.#keep(onward)
     onward.on('close', () => socket.destroy())
     socket.on('close', () => onward.destroy())
@@ -93,11 +108,5 @@ export class Redirector {
     socket.on('close', () => this.#sockets.delete(socket))
     // Ends of connections are what this is for.
     socket.on('error', () => socket.destroy())
-  }
-
-  #note(bytes) {
-    const host = bytes[0] === 1 ? bytes.subarray(1, 5).join('.') : bytes.subarray(1, -2).toString('hex')
-    const where = `${host}:${bytes.readUInt16BE(bytes.length - 2)}`
-    this.wanted.set(where, (this.wanted.get(where) ?? 0) + 1)
   }
 }
