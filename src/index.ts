@@ -123,6 +123,7 @@ export type {
   SettingsChangedEvent,
 } from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
+export type { ListedMember, MemberSource, Reconciliation, ReconcileOptions } from './middleware/reconciliation.js'
 export type { DossierFacts, DossierSource } from './middleware/vetting.js'
 export type { SentinelHealth } from './observability/health/data.js'
 export type {

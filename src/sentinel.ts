@@ -120,7 +120,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.house = this.furnish(furnished, this.resolved)
     this.ownsStorage = this.resolved.storage === undefined
     this.name = this.resolved.name ?? chainName(this.house.storage)
-    this.membership = membership()
+    this.membership = membership(typeof this.resolved.membership === 'object' ? this.resolved.membership : {})
     this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.house.administrators)
     this.chain = this.chainOf(this.resolved, this.house, this.exemptions)
     this.house.hooks.configure(this.resolved.hooks)

@@ -8,7 +8,8 @@ import { userKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import type { House } from './house.js'
-import { parseOptions } from './schema.js'
+import type { MemberSource, Reconciliation, ReconcileOptions, Tell } from './reconciliation.js'
+import { option, parseOptions } from './schema.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import type { Transition, TransitionEvent } from './transitions.js'
 
@@ -19,6 +20,8 @@ import type { Transition, TransitionEvent } from './transitions.js'
 export const UNREACHABLE = 'unreachable'
 
 const reading = later('membership', () => import('./transitions.js'))
+const keeping = later('membership.roster', () => import('./roster.js'))
+const comparing = later('membership.reconcile', () => import('./reconciliation.js'))
 
 /** Update kinds that tell of members. Only `chat_member` is not among Telegram's default. */
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
@@ -29,7 +32,8 @@ const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
 )
 
 export const membershipOptions = z.strictObject({
-  unreachable: z.boolean().optional(),
+  unreachable: option(z.boolean(), 'Marks who blocks the bot.', true),
+  roster: option(z.boolean(), 'Keeps who belongs to which chat, so that reconcile() can tell what was missed.', false),
 })
 
 /**
@@ -49,6 +53,10 @@ export interface MembershipOptions {
    * apart from `blocked`: it refuses nothing. @default true
    */
   readonly unreachable?: boolean
+  /**
+   * Whether it keeps who belongs to which chat, as marks: a write for each transition. Needed for `reconcile()`. @default false
+   */
+  readonly roster?: boolean
 }
 
 /**
@@ -74,6 +82,14 @@ export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
     event: E | readonly E[],
     handler: (transition: Transition<E, C>) => unknown,
   ): () => void
+  /**
+   * Tells who came and went while the bot was down: compares who is in a supergroup or channel with who is known to be, and runs handlers
+   * with the transitions that were missed, marked as `reconciled`. The first time all are noted, and nobody is told of. Can be broken off and
+   * begun again: what was told is noted one by one. Of a big channel Telegram lists some only, see {@link Reconciliation}.
+   *
+   * @throws SentinelError `option.invalid` without `roster: true`; `bot.unknown` before the bot was met; `mtproto.refused`.
+   */
+  reconcile(source: MemberSource, chat: number, options?: ReconcileOptions): Promise<Reconciliation>
   /** Whether anybody listens: a handler is registered, or a listener for `membership` where the guard is in use. */
   readonly listened: boolean
 }
@@ -112,7 +128,8 @@ interface Registration<C extends Context> {
  * ```
  */
 export function membership<C extends Context = Context>(options: MembershipOptions = {}): MembershipGuard<C> {
-  const { unreachable = true } = parseOptions('membership', membershipOptions, options)
+  const { unreachable = true, roster = false } = parseOptions('membership', membershipOptions, options)
+  let current: { readonly house: House; readonly tell: Tell } | undefined
   const registrations = new Set<Registration<C>>()
   const events = new Set<House['events']>()
 
@@ -143,6 +160,16 @@ export function membership<C extends Context = Context>(options: MembershipOptio
           }
         }
       }
+      const noted = async (transitions: readonly Transition<TransitionEvent, C>[], bot: number): Promise<void> => {
+        try {
+          const { noteTransitions } = await keeping.load()
+          await noteTransitions(house.storage.marks, bot, transitions as readonly Transition[])
+        } catch (error) {
+          failed(error, 'membership.roster')
+        }
+        await tell(transitions, bot)
+      }
+      current = { house, tell: tell as unknown as Tell }
       return {
         needs: KINDS,
         observes: ['membership'],
@@ -152,7 +179,8 @@ export function membership<C extends Context = Context>(options: MembershipOptio
           const { now } = reading
           const seen = ({ transitionsOf }: NonNullable<typeof now>): MaybePromise<void> => {
             const transitions = transitionsOf(facts, ctx)
-            if (transitions.length > 0) return tell(transitions, ctx.me.id)
+            if (transitions.length === 0) return
+            return roster ? noted(transitions, ctx.me.id) : tell(transitions, ctx.me.id)
           }
           return now === undefined ? reading.load().then(seen) : seen(now)
         },
@@ -161,6 +189,11 @@ export function membership<C extends Context = Context>(options: MembershipOptio
   })
 
   return withRegistration(guard, {
+    async reconcile(source: MemberSource, chat: number, own?: ReconcileOptions) {
+      if (current === undefined || !roster) throw noRoster(current === undefined)
+      const { reconcile } = await comparing.load()
+      return reconcile(current.house, current.tell, source, chat, own)
+    },
     get listened() {
       return registrations.size > 0 || [...events].some((told) => told.heard('membership'))
     },
@@ -179,6 +212,15 @@ export function membership<C extends Context = Context>(options: MembershipOptio
       }
     },
   })
+}
+
+function noRoster(unused: boolean): SentinelError {
+  return new SentinelError(
+    'option.invalid',
+    unused
+      ? 'membership.reconcile: the guard is not in use. Call bot.use(guard) first.'
+      : 'membership.reconcile: nobody keeps who belongs to which chat. Turn that on: membership: { roster: true }.',
+  )
 }
 
 /** A getter on a function: assigned, it would be read once. */

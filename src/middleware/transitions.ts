@@ -56,6 +56,8 @@ export interface Transition<E extends TransitionEvent = TransitionEvent, C exten
   readonly after: E extends 'requested' ? undefined : ChatMember
   /** When, in milliseconds since 1970; Telegram tells whole seconds. */
   readonly at: number
+  /** It was missed, and found later by `reconcile()`: who did it is not known, and of whoever left not when. */
+  readonly reconciled?: true
   /** The link by which they came, or ask to. */
   readonly inviteLink?: ChatInviteLink | undefined
   /** Of a join request: what the requester says of themselves. */

@@ -11,6 +11,7 @@ import { type ConcurrencyOptions, concurrencyOptions } from '../middleware/concu
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
 import { type ExemptOptions, exemptOptions } from '../middleware/exemptions.js'
 import { type HookOptions, isHooks } from '../middleware/hook-options.js'
+import { type MembershipOptions, membershipOptions } from '../middleware/membership.js'
 import { type NoticeOptions, noticeOptions } from '../middleware/notices.js'
 import { type OnceOptions, onceOptions } from '../middleware/once.js'
 import { callable, duration, given, limit, option } from '../middleware/schema.js'
@@ -81,7 +82,7 @@ export const optionsSchema = z.strictObject({
     'How much of whom is handled at once.',
     false,
   ),
-  membership: option(z.boolean(), 'Observes who comes and goes.', true),
+  membership: option(z.union([z.boolean(), membershipOptions]), 'Observes who comes and goes.', true),
   users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
   limits: option(z.boolean(), 'Limits can be changed while the bot runs: guard.limits.', false),
   policies: option(
@@ -163,7 +164,7 @@ export interface SentinelOptions<C extends Context = Context> {
    */
   readonly concurrency?: false | ConcurrencyOptions<C> | readonly ConcurrencyOptions<C>[] | undefined
   /** Observes who comes and goes. @default true */
-  readonly membership?: boolean | undefined
+  readonly membership?: boolean | MembershipOptions | undefined
   /** Notes when users were seen, and counts what they did: see `guard.users`. @default false */
   readonly users?: boolean | undefined
   /**
@@ -224,7 +225,7 @@ export interface ResolvedOptions<C extends Context = Context> {
   readonly throttle: false | ThrottleOptions<C> | readonly ThrottleOptions<C>[]
   readonly debounce: false | DebounceOptions<C>
   readonly concurrency: false | ConcurrencyOptions<C> | readonly ConcurrencyOptions<C>[]
-  readonly membership: boolean
+  readonly membership: boolean | MembershipOptions
   readonly users: boolean
   readonly limits: boolean
   readonly policies?: Readonly<Record<string, PolicyOptions<C>>>

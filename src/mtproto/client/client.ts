@@ -14,6 +14,7 @@ import { FloodControl } from './flood.js'
 import { Gaps } from './gaps.js'
 import { logInPerson, type PersonLogin } from './login.js'
 import type { QrLogin } from './login-qr.js'
+import { memberIn } from './member.js'
 import { type Member, type MembersOptions, membersOf } from './members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
@@ -134,6 +135,15 @@ export class MtprotoClient {
   /** Members of a supergroup or channel, those who came last first. See {@link MembersOptions}. */
   async *members(chat: number | string, options?: MembersOptions): AsyncGenerator<Member, void, undefined> {
     yield* membersOf(await this.#caller(), chat, options)
+  }
+
+  /**
+   * How somebody stands in a supergroup or channel; undefined for whoever never was there.
+   *
+   * @throws SentinelError `mtproto.refused`.
+   */
+  async member(chat: number | string, user: number | string): Promise<Member | undefined> {
+    return memberIn(await this.#caller(), chat, user)
   }
 
   /**
