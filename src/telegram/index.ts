@@ -14,7 +14,7 @@ export type { WebhookHandler } from './bot-api/courier.js'
 export type { Fault, Faults } from './bot-api/faults.js'
 export type { FloodLimits } from './bot-api/flood.js'
 export { type MatcherVerdict, type TelegramMatchers, telegramMatchers } from './matchers/matchers.js'
-export { type NewCdn, TelegramCdn } from './mtproto/cdn/cdn.js'
+export type { NewCdn, TelegramCdn } from './mtproto/cdn/cdn.js'
 export type { MtprotoAddress, NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
 export type { Reputation } from './mtproto/reputation.js'
 export type {

@@ -92,7 +92,7 @@ export class MtprotoRefusal extends SentinelError {
   }
 }
 
-function refusedOr(error: unknown, method: string): unknown {
+export function refusedOr(error: unknown, method: string): unknown {
   const { text } = Object(error) as { readonly text?: unknown }
   return typeof text === 'string' ? new MtprotoRefusal(method, numbered(text, Object(error))) : error
 }

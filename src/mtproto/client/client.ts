@@ -2,14 +2,13 @@ import type { TelegramClient } from '@mtcute/core/client.js'
 import type { Bot, Context } from 'grammy'
 import { quietTimers, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
+import { isMissing, peerSpec } from '../../core/peer.js'
 import { memory } from '../../storage/memory/memory.js'
 import type { Storage } from '../../storage/storage.js'
+import { AccountCalls } from './account-calls.js'
 import type { Bridging } from './bridging.js'
 import { Caller } from './caller.js'
-import { CdnDataCentres } from './cdn/data-centres.js'
 import { type Dossier, dossierOf } from './dossier.js'
-import { type DownloadOptions, download } from './download.js'
-import type { FileOrigin, MtprotoFile } from './file.js'
 import { FloodControl } from './flood.js'
 import { Gaps } from './gaps.js'
 import { logInPerson, type PersonLogin } from './login.js'
@@ -20,16 +19,15 @@ import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge
 import type { Opened } from './mtcute.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
-import { type SendFileOptions, type SentFile, sendFile } from './send-file.js'
 import type { SessionLease } from './session-lease.js'
 import type { SessionStorage } from './session-storage.js'
 import { readSession, type SessionFormat } from './session-strings.js'
 import { type MtprotoCounts, Traffic } from './traffic.js'
-import { type UploadedFile, type UploadOptions, upload } from './upload.js'
-import type { UploadSource } from './upload-source.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
 const LEASE_PATIENCE = 40_000
+
+const PEERS = ['@mtcute/core', '@mtcute/wasm', '@fuman/node'] as const
 
 /** What stands while it is connected. */
 interface Running {
@@ -59,7 +57,7 @@ type Failed = (error: unknown) => void
  * const names = await newest(mtproto({ apiId: 1, apiHash: 'hash', botToken: '123:token' }), -1001234567890)
  * ```
  */
-export class MtprotoClient {
+export class MtprotoClient extends AccountCalls {
   readonly #options: ReadOptions
   readonly #storage: Storage
   readonly #traffic = new Traffic()
@@ -69,13 +67,6 @@ export class MtprotoClient {
     this.#running?.bridging.accountTooLong()
   })
   readonly #failures = new Set<Failed>()
-  readonly #cdn = new CdnDataCentres(
-    () => this.#caller(),
-    async (at, onLost) => {
-      const { CdnClient } = await import('./cdn/client.js')
-      return CdnClient.open({ apiId: this.#options.apiId, traffic: this.#traffic }, at, onLost)
-    },
-  )
   #opening: Promise<Caller> | undefined
   #running: Running | undefined
   #endLease: (() => Promise<void>) | undefined
@@ -85,6 +76,7 @@ export class MtprotoClient {
 
   /** @internal */
   constructor(options: MtprotoOptions) {
+    super()
     this.#options = readOptions(options)
     this.#storage = this.#options.storage ?? memory()
     const { patience, onWait } = this.#options
@@ -180,36 +172,6 @@ export class MtprotoClient {
     yield* historyOf(await this.#caller(), chat, options)
   }
 
-  /**
-   * Uploads a file of up to 2 GB (4 GB with Premium), some parts at a time, and goes on where a connection broke. See {@link UploadOptions}.
-   *
-   * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
-   */
-  async upload(source: UploadSource, options?: UploadOptions): Promise<UploadedFile> {
-    return upload(await this.#caller(), source, options)
-  }
-
-  /** Sends a file, uploaded already or on the way. See {@link SendFileOptions}; it throws as `upload()` does. */
-  async sendFile(
-    chat: number | string,
-    what: UploadSource | UploadedFile,
-    options?: SendFileOptions,
-  ): Promise<SentFile> {
-    return sendFile(await this.#caller(), chat, what, options)
-  }
-
-  /**
-   * The bytes of a file, in order: of a message, `{ chat, message }`, or a `file_id` of the Bot API. See {@link DownloadOptions}.
-   *
-   * @throws SentinelError `mtproto.transfer`, `mtproto.corrupted` where bytes are not what Telegram has, `mtproto.refused`.
-   */
-  async *download(
-    what: MtprotoFile | FileOrigin | string,
-    options?: DownloadOptions,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* download(await this.#caller(), this.#cdn, what, options)
-  }
-
   /** Deletes all that a user wrote in a chat, in the way the account may. */
   async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
     return purge(await this.#caller(), chat, user, options)
@@ -301,9 +263,17 @@ export class MtprotoClient {
       await caller.client.stopUpdatesLoop()
       await running.bridging.end()
     }
-    await this.#cdn.close()
+    await this.closeFiles()
     await caller?.client.destroy()
     await this.#endLease?.()
+  }
+
+  protected override reach(): Promise<Caller> {
+    return this.#caller()
+  }
+
+  protected override get dialling() {
+    return { apiId: this.#options.apiId, traffic: this.#traffic }
   }
 
   #caller(): Promise<Caller> {
@@ -391,10 +361,10 @@ async function load() {
       ])
     return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession }
   } catch (cause) {
-    if ((cause as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw cause
+    if (!isMissing(cause, PEERS)) throw cause
     throw new SentinelError(
       'mtproto.missing',
-      'mtproto: its packages are not installed. Run `npm install @mtcute/core@0.30.3 @mtcute/wasm@0.30.3 @fuman/node@0.0.20`, exactly these versions.',
+      `mtproto: its packages are not installed. Run \`npm install ${PEERS.map(peerSpec).join(' ')}\`, exactly these versions.`,
       { cause },
     )
   }

@@ -1,6 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../core/duration.js'
 import { type Caller, reasonOf } from './caller.js'
+import { fileOfMedia, type MtprotoFile } from './file.js'
 
 /**
  * A message of a chat's history.
@@ -21,6 +22,8 @@ export interface HistoryMessage {
   readonly text: string
   /** Whether it tells of an event, such as a join. */
   readonly isService: boolean
+  /** What it shows besides its text, for `download()`. */
+  readonly file?: MtprotoFile
 }
 
 /**
@@ -99,15 +102,18 @@ async function newestId(caller: Caller, channel: tl.TypeInputChannel): Promise<n
   return low === 0 ? 0 : low + PAGE - 1
 }
 
-function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
+export function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
   if (message._ === 'messageEmpty') return undefined
   const sender = message.fromId === undefined ? undefined : markedId(message.fromId)
+  const origin = { chat: markedId(message.peerId), message: message.id }
+  const file = message._ === 'message' ? fileOfMedia(message.media, origin) : undefined
   return {
     id: message.id,
     ...(sender !== undefined && { senderId: sender }),
     at: message.date * 1000,
     text: message._ === 'message' ? message.message : '',
     isService: message._ === 'messageService',
+    ...(file !== undefined && { file }),
   }
 }
 
