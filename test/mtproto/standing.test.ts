@@ -79,7 +79,7 @@ test('each is told with when they joined, by whom they were restricted, and what
   await alice.in(group).bans(bob)
   expect(await stands(bob)).toMatchObject({
     ...byAlice,
-    banned_rights: { view_messages: true, until_date: 0 },
+    banned_rights: { view_messages: true, until_date: 2_147_483_647 },
   })
 })
 
@@ -87,7 +87,7 @@ test('a group tells what its members may not, and since when it or the viewer is
   const { alice, group, described } = await plaza()
   expect(await described()).toMatchObject({
     date: expect.closeTo(Date.now() / 1000, -3),
-    default_banned_rights: { change_info: true, pin_messages: true, until_date: 0 },
+    default_banned_rights: { change_info: true, pin_messages: true, until_date: 2_147_483_647 },
     admin_rights: { ban_users: true },
   })
   const { default_banned_rights: usual } = (await described()) as TlObject
