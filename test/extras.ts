@@ -31,14 +31,22 @@ export class Extras {
   }
 
   /** A bot's account: `new Bot(token, config)`. */
-  hire(id: number): { readonly token: string; readonly config: BotConnection } {
+  hire(id: number): { readonly account: TelegramBot; readonly config: BotConnection } {
     const account = this.telegram.createBot({ username: `guarded${id}_bot`, firstName: 'Guarded', id })
     const { client, botInfo } = account.config
     const fetch = (url: string, init: RequestInit): Promise<Response> => {
       if (typeof init.body === 'string') this.#stage(account, JSON.parse(init.body))
       return this.telegram.fetch(url, init)
     }
-    return { token: account.token, config: { client: { ...client, fetch } as ApiClientOptions, botInfo } }
+    return { account, config: { client: { ...client, fetch } as ApiClientOptions, botInfo } }
+  }
+
+  /** A group in which these administer, and the bot. */
+  gather(bot: TelegramBot, id: number, administrators: readonly number[]): void {
+    const people = administrators.map((who) =>
+      this.telegram.createUser({ firstName: `User ${who}`, id: who }),
+    )
+    this.telegram.createGroup({ title: 'Plaza', owner: this.#owner, admins: [bot, ...people], id })
   }
 
   #stage(bot: TelegramBot, params: Readonly<Record<string, unknown>>): void {

@@ -22,6 +22,8 @@ export interface DeskBot {
   /** What reached the handlers: texts, or the kind of what has none. */
   readonly reached: string[]
   handle(update: Update): Promise<void>
+  /** Whoever administers the group that {@link says} speaks of. */
+  hasAdministrators(...ids: readonly number[]): void
 }
 
 /** A sentinel in front of a bot, with a clock that is moved by hand. */
@@ -79,8 +81,8 @@ function deskBot(
   extras: Extras,
   handlers: (bot: Bot<GuardedContext>) => void,
 ): DeskBot {
-  const { token, config } = extras.hire(id)
-  const bot = new Bot<GuardedContext>(token, config)
+  const { account, config } = extras.hire(id)
+  const bot = new Bot<GuardedContext>(account.token, config)
   bot.use(guard)
   const reached: string[] = []
   bot.use((ctx, next) => {
@@ -89,7 +91,14 @@ function deskBot(
     return next()
   })
   handlers(bot)
-  return { telegram: extras.telegram, bot, id, reached, handle: (update) => bot.handleUpdate(update) }
+  return {
+    telegram: extras.telegram,
+    bot,
+    id,
+    reached,
+    handle: (update) => bot.handleUpdate(update),
+    hasAdministrators: (...ids) => extras.gather(account, GROUP.id, ids),
+  }
 }
 
 let lastId = 0

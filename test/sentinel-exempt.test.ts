@@ -3,6 +3,7 @@ import { memory } from '../src/storage/memory/memory.js'
 import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
 import { desk, says, taps } from './sentinel-desk.js'
+import { until } from './servers/until.js'
 
 const OWNER = 1
 const ALICE = 7
@@ -170,22 +171,25 @@ describe('administrators of the chat', () => {
 })
 
 test('administrators of many chats: a demotion that comes while Telegram is asked is not forgotten', async () => {
-  // Telegram's answer of before the demotion arrives after the news of it.
-  let answer: (members: unknown) => void = () => undefined
-  const { bot, handle, reached } = desk({
+  const { bot, handle, reached, telegram, hasAdministrators } = desk({
     throttle: { limit: '1/1h', deny: 'silent' },
     exempt: { chatAdmins: true },
   })
-  bot.api.config.use((prev, method, payload, signal) =>
-    method === 'getChatAdministrators'
-      ? new Promise((done) => {
-          answer = (members) => done({ ok: true, result: members as never })
-        })
-      : prev(method, payload, signal),
-  )
-  const alice = { id: ALICE, is_bot: false, first_name: 'Alice' }
+  hasAdministrators(ALICE)
+  // Telegram's answer of before the demotion arrives after the news of it.
+  let arrive: () => void = () => undefined
+  bot.api.config.use(async (prev, method, payload, signal) => {
+    const answer = await prev(method, payload, signal)
+    if (method === 'getChatAdministrators') await new Promise<void>((arrived) => (arrive = arrived))
+    return answer
+  })
   await handle(says(ALICE, '1', { group: true }))
   const rescued = handle(says(ALICE, 'was one when she wrote', { group: true }))
+  const asked = () => telegram.calls('getChatAdministrators').length
+  await until('Telegram was asked', () => asked() === 1)
+  const room = telegram.parts.world.sharedChat(-1001000000001)
+  room?.members.set(ALICE, { status: 'member' })
+  const alice = { id: ALICE, is_bot: false, first_name: 'Alice' }
   await handle({
     update_id: 901,
     chat_member: {
@@ -196,10 +200,11 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
       new_chat_member: { status: 'member', user: alice },
     },
   })
-  answer([{ status: 'administrator', user: alice }])
+  arrive()
   await rescued
   const asking = handle(says(ALICE, 'no longer', { group: true }))
-  answer([])
+  await until('Telegram was asked again', () => asked() === 2)
+  arrive()
   await asking
   expect(reached).toEqual(['1', 'chat_member', 'was one when she wrote'])
 })

@@ -220,8 +220,8 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
 
   test('works without a sentinel, in memory of its own', async () => {
     let handled = 0
-    const { token, config } = new Extras(Date.now).hire(42)
-    const bot = new Bot<GuardedContext>(token, config)
+    const { account, config } = new Extras(Date.now).hire(42)
+    const bot = new Bot<GuardedContext>(account.token, config)
     position(bot, throttle({ limit: '1/1d', deny: 'silent' }), () => {
       handled++
     })
@@ -248,8 +248,8 @@ describe('a handler behind guards', () => {
       return `${this.stock} ${ctx.from?.id} ${amount} ${more.join()}`
     }
     const guarded = guard(buy)
-    const { token, config } = new Extras(Date.now).hire(42)
-    const bot = new Bot(token, config)
+    const { account, config } = new Extras(Date.now).hire(42)
+    const bot = new Bot(account.token, config)
     const told: unknown[] = []
     bot.use(async (ctx) => told.push(await guarded.call({ stock: 3 }, ctx, 2, 'a', 'b')))
     await bot.handleUpdate(says(ALICE, 'x'))

@@ -100,15 +100,11 @@ test('hooks hear of chats that have another id', async () => {
   const { guard, bot } = guarded()
   const told: ChatMigratedEvent[] = []
   guard.hook('chat.migrated', (event) => void told.push(event))
-  const parameters = { migrate_to_chat_id: -1001234567890 }
-  bot.api.config.use(async (prev, method, payload, signal) =>
-    method === 'sendMessage'
-      ? { ok: false, error_code: 400, description: 'upgraded', parameters }
-      : prev(method, payload, signal),
-  )
+  const group = telegram.createGroup({ title: 'Grows', owner: alice, members: [account], basic: true })
+  const { id } = await alice.in(group).upgrades()
   guard.install(bot)
-  expect(await fate(bot.api.sendMessage(-5, 'x'))).toBe(400)
-  expect(told).toEqual([{ bot: account.id, method: 'sendMessage', from: -5, to: -1001234567890 }])
+  expect(await fate(bot.api.sendMessage(group.id, 'x'))).toBe(400)
+  expect(told).toEqual([{ bot: account.id, method: 'sendMessage', from: group.id, to: id }])
 })
 
 test('two sentinels on one Redis tell each other, through all that stands in front of it', async () => {

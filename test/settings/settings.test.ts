@@ -92,21 +92,16 @@ test.each(['Telegram', 'the storage'])(
       throttle: '20/1h',
       debounce: false,
     })
-    const answers: unknown[] = []
-    at.bot.api.config.use(async (prev, method, payload, signal) => {
-      if (method === 'answerCallbackQuery') answers.push(payload)
-      if (method !== 'getChatAdministrators') return prev(method, payload, signal)
-      if (who === 'Telegram') return { ok: false, error_code: 500, description: 'away' }
-      return { ok: true, result: [{ status: 'creator', user: { id: 7 } }] as never }
-    })
+    at.hasAdministrators(7)
+    if (who === 'Telegram') at.telegram.faults.next('getChatAdministrators', { code: 500 })
     const failures: string[] = []
     at.guard.on('error', ({ during }) => failures.push(during))
     const tap = taps(7, 'sentinel:n:0')
     Object.assign(tap.callback_query?.message?.chat ?? {}, { id: GROUP, type: 'supergroup' })
     await at.handle(tap)
     await at.quiet()
-    expect(answers).toEqual([
-      expect.objectContaining({ text: 'That could not be done. Try again in a moment.', show_alert: true }),
+    expect(at.calls.filter(({ method }) => method === 'answerCallbackQuery')).toMatchObject([
+      { payload: { text: 'That could not be done. Try again in a moment.', show_alert: true } },
     ])
     expect(failures).toEqual(['settings.menu'])
     expect(at.reached).toEqual([])
