@@ -23,26 +23,51 @@ export class FramingError extends Error {
 /** A part of a file takes half a megabyte; more than this is no frame of anybody's. */
 export const MOST_FRAME = 2 * 1024 * 1024
 
-/** What came in and was not read yet. */
+/** As many pieces may wait one by one. */
+const MOST_CHUNKS = 32
+
+/** What came in and was not read yet. Pieces are joined once they are taken: a large frame may come byte by byte. */
 export class Buffered {
-  #data: Buffer = Buffer.alloc(0)
+  #chunks: Buffer[] = []
+  #length = 0
 
   push(chunk: Buffer): void {
-    this.#data = this.#data.length === 0 ? chunk : Buffer.concat([this.#data, chunk])
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+    // Each is larger than those after it, so there are few, and each byte is copied few times.
+    for (let n = this.#chunks.length; n > MOST_CHUNKS; n--) {
+      const [before, last] = this.#chunks.slice(-2) as [Buffer, Buffer]
+      if (before.length > last.length) break
+      this.#chunks.splice(-2, 2, Buffer.concat([before, last]))
+    }
   }
 
   get length(): number {
-    return this.#data.length
+    return this.#length
   }
 
-  /** Without taking it. */
+  /** The first so many bytes, or what there is, without taking them. */
   peek(length: number): Buffer {
-    return this.#data.subarray(0, length)
+    const [first] = this.#chunks
+    if (first === undefined || first.length >= length || this.#chunks.length === 1) {
+      return first?.subarray(0, length) ?? Buffer.alloc(0)
+    }
+    let [count, bytes] = [0, 0]
+    while (bytes < length && count < this.#chunks.length) bytes += (this.#chunks[count++] as Buffer).length
+    return Buffer.concat(this.#chunks.slice(0, count), Math.min(bytes, length))
   }
 
   take(length: number): Buffer {
-    const taken = this.#data.subarray(0, length)
-    this.#data = this.#data.subarray(length)
+    const [first] = this.#chunks
+    if (first !== undefined && first.length < length && this.#chunks.length > 1) {
+      this.#chunks = [Buffer.concat(this.#chunks, this.#length)]
+    }
+    const all = this.#chunks[0] ?? Buffer.alloc(0)
+    const taken = all.subarray(0, length)
+    if (taken.length === all.length) this.#chunks.shift()
+    else this.#chunks[0] = all.subarray(length)
+    this.#length -= taken.length
     return taken
   }
 }

@@ -16,6 +16,7 @@ import { encodeObject } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
 import type { KeyExchange } from './key-exchange.js'
 import type { MtprotoServer } from './server.js'
+import { goodbye, isHttp, policy, WebSocketEnd, WebSocketError } from './websocket.js'
 import type { Wire } from './wire.js'
 
 /** What waits for a client that does not read. */
@@ -25,7 +26,11 @@ const MOST_UNREAD = 16 * 1024 * 1024
 export class Connection implements Wire {
   readonly #buffered = new Buffered()
   readonly #exchange: KeyExchange
+  /** Inside of which the rest is, where the client came by HTTP. */
+  #web: WebSocketEnd | undefined
   #opening: Opening | undefined
+  /** Ends those that have not sent a single message yet. */
+  #callOffHandshake: (() => void) | undefined
   #callOff: (() => void) | undefined
 
   constructor(
@@ -36,8 +41,12 @@ export class Connection implements Wire {
     socket.on('data', (chunk) => this.#receive(chunk))
     // Whatever is wrong with a connection, it ends.
     socket.on('error', () => socket.destroy())
-    socket.on('close', () => this.#callOff?.())
+    socket.on('close', () => {
+      this.#callOff?.()
+      this.#callOffHandshake?.()
+    })
     socket.setNoDelay(true)
+    this.#callOffHandshake = quietTimers.after(server.limits.handshake, () => this.close())
   }
 
   send(key: AuthKey, envelope: Envelope): void {
@@ -50,12 +59,14 @@ export class Connection implements Wire {
   }
 
   close(): void {
-    this.socket.destroy()
+    if (this.#web === undefined) this.socket.destroy()
+    else this.#leave(goodbye())
   }
 
   #receive(chunk: Buffer): void {
     try {
-      this.#buffered.push(this.#opening?.veil?.incoming(chunk) ?? chunk)
+      const data = this.#web?.incoming(chunk) ?? chunk
+      this.#buffered.push(this.#opening?.veil?.incoming(data) ?? data)
       if (this.#opening === undefined && !this.#open()) return
       for (;;) {
         const frame = this.#opening?.framing.next(this.#buffered)
@@ -64,15 +75,27 @@ export class Connection implements Wire {
       }
       if (this.#buffered.length > MOST_FRAME * 2) throw new FramingError('too much at once')
     } catch (error) {
-      // Those who do not follow the protocol are not spoken to.
-      if (error instanceof FramingError || error instanceof TlError) this.close()
+      // Those who do not follow the protocol are not spoken to, but WebSocket has a word for it.
+      if (error instanceof WebSocketError) this.#leave(error.farewell)
+      else if (error instanceof FramingError || error instanceof TlError) this.close()
       else throw error
     }
   }
 
+  #leave(farewell: Buffer): void {
+    if (this.socket.writableEnded || this.socket.destroyed) return
+    this.socket.end(farewell, () => this.socket.destroy())
+  }
+
   #open(): boolean {
+    if (this.#web === undefined && this.#buffered.length >= 4 && isHttp(this.#buffered.peek(4))) {
+      this.#web = new WebSocketEnd((bytes) => this.socket.write(bytes))
+      this.#buffered.push(this.#web.incoming(this.#buffered.take(this.#buffered.length)))
+    }
     const opening = openingOf(this.#buffered)
     if (opening === undefined) return false
+    // "WebSocket: obfuscation is required" (https://core.telegram.org/mtproto/transports#websocket).
+    if (this.#web !== undefined && opening.veil === undefined) throw policy('not obfuscated')
     this.#opening = opening
     const rest = this.#buffered.take(this.#buffered.length)
     this.#buffered.push(opening.veil?.incoming(rest) ?? rest)
@@ -100,6 +123,7 @@ export class Connection implements Wire {
       return
     }
     if (quickAck) this.#acknowledge(envelope.token)
+    this.#callOffHandshake?.()
     this.server.session(key, envelope).receive(envelope, this)
   }
 
@@ -123,9 +147,8 @@ export class Connection implements Wire {
   }
 
   #acknowledge(token: number): void {
-    const { framing, veil } = this.#opening as Opening
-    const bytes = framing.acknowledge(token)
-    if (bytes.length > 0) this.socket.write(veil?.outgoing(bytes) ?? bytes)
+    const bytes = (this.#opening as Opening).framing.acknowledge(token)
+    if (bytes.length > 0) this.#out(bytes)
   }
 
   #fail(code: number): void {
@@ -135,14 +158,17 @@ export class Connection implements Wire {
   }
 
   #write(payload: Buffer): void {
-    if (this.socket.destroyed) return
+    if (this.socket.destroyed || this.socket.writableEnded) return
     // Who does not read is let go: nothing here may grow without end.
     if (this.socket.writableLength > MOST_UNREAD) {
       this.close()
       return
     }
-    const { framing, veil } = this.#opening as Opening
-    const frame = framing.wrap(payload)
-    this.socket.write(veil?.outgoing(frame) ?? frame)
+    this.#out((this.#opening as Opening).framing.wrap(payload))
+  }
+
+  #out(bytes: Buffer): void {
+    const veiled = (this.#opening as Opening).veil?.outgoing(bytes) ?? bytes
+    this.socket.write(this.#web?.outgoing(veiled) ?? veiled)
   }
 }

@@ -16,8 +16,17 @@ import type { Phones } from './phones.js'
 import type { Rpc } from './rpc.js'
 import { Session } from './session.js'
 
-/** Clients that connect and say nothing. */
-const SILENT_FOR: Ms = 300_000
+/** What clients may take of a data centre. */
+export interface Limits {
+  /** How long a connection may take for its first encrypted message. */
+  readonly handshake: Ms
+  /** How long one may say nothing. */
+  readonly silence: Ms
+  /** Connections at once; more are closed as they come. */
+  readonly connections: number
+}
+
+const LIMITS: Limits = { handshake: 60_000, silence: 300_000, connections: 10_000 }
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
 
@@ -37,6 +46,7 @@ export class MtprotoServer {
     readonly dc = 2,
     /** All of them; those that share a world must share this. */
     readonly centres = new DataCentres(world),
+    readonly limits = LIMITS,
   ) {
     this.messageIds = new MessageIds(() => this.now())
     centres.add(this)
@@ -147,10 +157,19 @@ export class MtprotoServer {
     if (server !== undefined) await new Promise<void>((done) => server.close(() => done()))
   }
 
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#sockets.size
+  }
+
   #accept(socket: Socket): void {
+    if (this.#sockets.size >= this.limits.connections) {
+      socket.destroy()
+      return
+    }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
-    socket.setTimeout(SILENT_FOR, () => socket.destroy())
+    socket.setTimeout(this.limits.silence, () => socket.destroy())
     new Connection(this, socket)
   }
 }

@@ -14,7 +14,7 @@ import type { Schema } from '../../mtproto/protocol/tl/schema.js'
 import { TlWriter } from '../../mtproto/protocol/tl/writer.js'
 import type { AuthKey } from './auth-keys.js'
 import { leastIdOf } from './containers.js'
-import { fit } from './layers/fit.js'
+import { fitted } from './layers/fit.js'
 import { layers } from './layers/layers.js'
 import { type BadMessage, badIdOf, Received } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
@@ -291,7 +291,7 @@ export class Session {
 
   #encoded(value: TlValue): Buffer {
     const schema = this.#schema
-    return new TlWriter(schema).any(schema === this.server.schema ? value : fit(schema, value)).result()
+    return new TlWriter(schema).any(schema === this.server.schema ? value : fitted(schema, value)).result()
   }
 
   #result(result: TlValue): Buffer {

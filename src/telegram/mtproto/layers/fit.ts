@@ -12,22 +12,22 @@ const STANDS_FOR: ReadonlyMap<string, (object: TlObject) => TlObject> = new Map(
  *
  * @throws TlError where nothing would be left of it.
  */
-export function fit(schema: Schema, value: TlValue): TlValue {
-  const fitted = fitted_(schema, value)
-  if (fitted === undefined) throw new TlError(`${nameOf(value)} is not known in layer ${schema.layer}`)
-  return fitted
+export function fitted(schema: Schema, value: TlValue): TlValue {
+  const found = tried(schema, value)
+  if (found === undefined) throw new TlError(`${nameOf(value)} is not known in layer ${schema.layer}`)
+  return found
 }
 
-function fitted_(schema: Schema, value: TlValue): TlValue | undefined {
+function tried(schema: Schema, value: TlValue): TlValue | undefined {
   if (Array.isArray(value)) {
-    return value.map((item: TlValue) => fitted_(schema, item)).filter((item) => item !== undefined)
+    return value.map((item: TlValue) => tried(schema, item)).filter((item) => item !== undefined)
   }
   if (typeof value !== 'object' || !('_' in value)) return value
   const object = value as TlObject
   const combinator = schema.byName(object._)
   if (combinator !== undefined) return fittedFields(schema, combinator, object)
   const stands = STANDS_FOR.get(object._)
-  return stands === undefined ? undefined : fitted_(schema, stands(object))
+  return stands === undefined ? undefined : tried(schema, stands(object))
 }
 
 function fittedFields(schema: Schema, combinator: Combinator, object: TlObject): TlObject | undefined {
@@ -37,7 +37,7 @@ function fittedFields(schema: Schema, combinator: Combinator, object: TlObject):
     if (field.type === '#') continue
     const given = object[field.name]
     const isOptional = field.typeModifiers?.predicate !== undefined
-    const found = given === undefined ? undefined : asAsked(field, fitted_(schema, given))
+    const found = given === undefined ? undefined : asAsked(field, tried(schema, given))
     if (found !== undefined) result[field.name] = found
     else if (!isOptional) {
       const nothing = nothingOf(field)
