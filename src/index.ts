@@ -108,6 +108,12 @@ export { type PermissionOptions, requirePermission } from './middleware/permissi
 export type { Tally } from './middleware/pipeline.js'
 export type { Probe, Step } from './middleware/probe.js'
 export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
+export type {
+  ListedMember,
+  MemberSource,
+  ReconcileOptions,
+  Reconciliation,
+} from './middleware/reconciliation.js'
 export { type RequireOptions, requireRegistered, requireRole } from './middleware/require.js'
 export type { GrantOptions, RoleScope } from './middleware/role-administration.js'
 export type { ScopeName } from './middleware/scopes.js'
@@ -123,7 +129,6 @@ export type {
   SettingsChangedEvent,
 } from './middleware/told.js'
 export type { Transition, TransitionEvent } from './middleware/transitions.js'
-export type { ListedMember, MemberSource, Reconciliation, ReconcileOptions } from './middleware/reconciliation.js'
 export type { DossierFacts, DossierSource } from './middleware/vetting.js'
 export type { SentinelHealth } from './observability/health/data.js'
 export type {

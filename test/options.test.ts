@@ -339,7 +339,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a text for a switch',
       { membership: 'yes' },
-      'option.invalid membership: "yes" is wrong; it must be true or false.',
+      'option.invalid membership: "yes" is wrong; it must be true or false or an object of options.',
     ],
     [
       'a word that is not among those there are',

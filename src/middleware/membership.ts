@@ -8,7 +8,7 @@ import { userKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import type { House } from './house.js'
-import type { MemberSource, Reconciliation, ReconcileOptions, Tell } from './reconciliation.js'
+import type { MemberSource, ReconcileOptions, Reconciliation, Tell } from './reconciliation.js'
 import { option, parseOptions } from './schema.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import type { Transition, TransitionEvent } from './transitions.js'
@@ -33,7 +33,11 @@ const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
 
 export const membershipOptions = z.strictObject({
   unreachable: option(z.boolean(), 'Marks who blocks the bot.', true),
-  roster: option(z.boolean(), 'Keeps who belongs to which chat, so that reconcile() can tell what was missed.', false),
+  roster: option(
+    z.boolean(),
+    'Keeps who belongs to which chat, so that reconcile() can tell what was missed.',
+    false,
+  ),
 })
 
 /**
@@ -160,7 +164,10 @@ export function membership<C extends Context = Context>(options: MembershipOptio
           }
         }
       }
-      const noted = async (transitions: readonly Transition<TransitionEvent, C>[], bot: number): Promise<void> => {
+      const noted = async (
+        transitions: readonly Transition<TransitionEvent, C>[],
+        bot: number,
+      ): Promise<void> => {
         try {
           const { noteTransitions } = await keeping.load()
           await noteTransitions(house.storage.marks, bot, transitions as readonly Transition[])

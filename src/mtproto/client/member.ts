@@ -15,7 +15,9 @@ export async function memberIn(
   const participant = await caller.peer(user)
   try {
     const found = await caller.call({ _: 'channels.getParticipant', channel, participant })
-    const users = new Map(found.users.flatMap((each) => (each._ === 'user' ? [[each.id, each] as const] : [])))
+    const users = new Map(
+      found.users.flatMap((each) => (each._ === 'user' ? [[each.id, each] as const] : [])),
+    )
     return memberOf(found.participant, users)
   } catch (error) {
     if (reasonOf(error) === 'USER_NOT_PARTICIPANT') return undefined

@@ -1,0 +1,211 @@
+import { Bot } from 'grammy'
+import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import { type Sentinel, sentinel } from '../../src/sentinel.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+
+let telegram: Telegram
+let face: TelegramMtproto
+let account: TelegramBot
+let client: MtprotoClient
+let storage: Storage
+let alice: Person
+let bob: Person
+let carol: Person
+let plaza: TelegramGroup
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  account = telegram.createBot({ username: 'watcher_bot' })
+  ;[alice, bob, carol] = ['Alice', 'Bob', 'Carol'].map((firstName) => telegram.createUser({ firstName })) as [
+    Person,
+    Person,
+    Person,
+  ]
+  plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], members: [bob] })
+  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
+  storage = memory()
+})
+
+afterEach(async () => {
+  await client.close()
+  await telegram.close()
+})
+
+interface Up {
+  readonly guard: Sentinel
+  readonly told: unknown[]
+  down(): Promise<void>
+}
+
+/** A bot that runs, until it is taken down. What it is told: who, what, and whether it was missed. */
+async function up(): Promise<Up> {
+  const guard = sentinel({ storage, membership: { roster: true } })
+  const told: unknown[] = []
+  guard.on('membership', ({ event, member, reconciled = false }) => told.push([event, member.id, reconciled]))
+  const bot = new Bot(account.token, account.config)
+  guard.install(bot)
+  await bot.init()
+  const running = bot.start()
+  // By then it has told Telegram which updates it wants.
+  await alice.in(plaza).sends('hello')
+  await telegram.settled()
+  return {
+    guard,
+    told,
+    async down() {
+      await bot.stop()
+      await running
+      await guard.close()
+    },
+  }
+}
+
+/** What Telegram keeps for a bot that is away is lost after a day. */
+const aDayLater = (): void => {
+  for (const entry of account.account.kind === 'bot' ? account.account.queue.pending() : [])
+    if (account.account.kind === 'bot') account.account.queue.remove(entry)
+}
+
+test('who came, left and was banned while the bot was down is told once, whoever was seen live is not', async () => {
+  const before = await up()
+  expect(await before.guard.membership.reconcile(client, plaza.id)).toMatchObject({
+    first: true,
+    told: 0,
+    complete: true,
+  })
+  const dave = telegram.createUser({ firstName: 'Dave' })
+  await dave.in(plaza).joins()
+  await telegram.settled()
+  await before.down()
+  expect(before.told).toEqual([['joined', dave.id, false]])
+
+  await carol.in(plaza).joins()
+  await bob.in(plaza).leaves()
+  await alice.in(plaza).bans(dave)
+  aDayLater()
+
+  const after = await up()
+  const erin = telegram.createUser({ firstName: 'Erin' })
+  await erin.in(plaza).joins()
+  await telegram.settled()
+  const found = await after.guard.membership.reconcile(client, plaza.id)
+  expect(found).toMatchObject({ first: false, told: 3, complete: true, unlooked: 0, busy: false })
+  expect(after.told).toEqual([
+    ['joined', erin.id, false],
+    ['joined', carol.id, true],
+    ['banned', dave.id, true],
+    ['left', bob.id, true],
+  ])
+  expect(await after.guard.membership.reconcile(client, plaza.id)).toMatchObject({ told: 0 })
+  await after.down()
+})
+
+test('a handler is told as if the update had come: the chat, who, when, and a context to answer with', async () => {
+  const { guard, down } = await up()
+  await guard.membership.reconcile(client, plaza.id)
+  await down()
+  const answered: unknown[] = []
+  const from = Math.floor(Date.now() / 1000) * 1000
+  await carol.in(plaza).joins()
+  aDayLater()
+  const after = await up()
+  after.guard.membership.on('joined', async ({ ctx, chat, member, at }) => {
+    expect([chat.id, member.first_name, ctx.chatMember?.new_chat_member.status]).toEqual([
+      plaza.id,
+      'Carol',
+      'member',
+    ])
+    expect(at).toBeGreaterThanOrEqual(from)
+    const { chat: there, text } = await ctx.reply(`Welcome, ${member.first_name}!`)
+    answered.push([there.id, text])
+  })
+  await after.guard.membership.reconcile(client, plaza.id)
+  expect(answered).toEqual([[plaza.id, 'Welcome, Carol!']])
+  await after.down()
+})
+
+test('a run that breaks off goes on where it was', async () => {
+  const first = await up()
+  await first.guard.membership.reconcile(client, plaza.id)
+  await first.down()
+  const crowd = Array.from({ length: 250 }, (_, n) => telegram.createUser({ firstName: `User ${n}` }))
+  for (const person of crowd) await person.in(plaza).joins()
+  aDayLater()
+  const { guard, told, down } = await up()
+  let page = 0
+  const halting = {
+    member: client.member.bind(client),
+    async *members(...[chat, options]: Parameters<typeof client.members>) {
+      for await (const member of client.members(chat, options)) {
+        if (page++ === 120) throw new Error('the connection is gone')
+        yield member
+      }
+    },
+  }
+  await expect(guard.membership.reconcile(halting, plaza.id)).rejects.toThrow('the connection is gone')
+  const half = told.length
+  expect(half).toBeGreaterThan(50)
+  expect(await guard.membership.reconcile(client, plaza.id)).toMatchObject({ told: 250 - half })
+  expect(new Set(told.map((each) => (each as [string, number])[1])).size).toBe(250)
+  expect(told).toHaveLength(250)
+  await down()
+})
+
+test('of a list that is not whole nobody is taken for gone, and it is said', async () => {
+  const first = await up()
+  await carol.in(plaza).joins()
+  await telegram.settled()
+  await first.guard.membership.reconcile(client, plaza.id)
+  await bob.in(plaza).leaves()
+  const short = {
+    member: client.member.bind(client),
+    async *members(
+      chat: number,
+      {
+        filter,
+        onProgress,
+      }: { filter?: 'banned'; onProgress?: (told: { seen: number; total: number }) => void } = {},
+    ) {
+      onProgress?.({ seen: 1, total: 4 })
+      if (filter === undefined)
+        for await (const member of client.members(chat)) if (member.user.id === alice.id) yield member
+    },
+  }
+  await first.down()
+  aDayLater()
+  const after = await up()
+  expect(await after.guard.membership.reconcile(short, plaza.id, { lookups: 1 })).toMatchObject({
+    complete: false,
+    unlooked: 1,
+  })
+  expect(await after.guard.membership.reconcile(short, plaza.id)).toMatchObject({
+    complete: false,
+    unlooked: 0,
+  })
+  await after.down()
+})
+
+test('one worker does it at a time', async () => {
+  const { guard, told, down } = await up()
+  const both = await Promise.all([1, 2].map(() => guard.membership.reconcile(client, plaza.id)))
+  expect(both.map(({ busy }) => busy).sort()).toEqual([false, true])
+  expect(told).toEqual([])
+  await down()
+})
+
+test('without a roster it is refused, and says how to keep one', async () => {
+  const guard = sentinel()
+  await expect(guard.membership.reconcile(client, plaza.id)).rejects.toThrow(/roster: true/)
+  const unmet = sentinel({ membership: { roster: true } })
+  await expect(unmet.membership.reconcile(client, plaza.id)).rejects.toMatchObject({ code: 'bot.unknown' })
+})
