@@ -175,6 +175,48 @@ export const checks = {
     }
     equal(code, 'limit.invalid', 'code')
   },
+  async 'loads what few bots use when it is used'() {
+    const kept = memory(STILL)
+    const at = guarded({
+      ...STILL,
+      storage: kept,
+      throttle: '9/1m',
+      auth: { registration: 'auto', resolve: (facts) => facts.actorId !== 3 },
+      concurrency: {},
+      limits: true,
+      users: true,
+      settings: { notices: true },
+      outgoing: {},
+    })
+    const failures = []
+    at.guard.on('error', ({ during }) => failures.push(during))
+    at.guard.outgoing(at.bot)
+    for (const from of [1, 2, 3]) await at.deliver(says(from, `from ${from}`))
+    equal(at.reached, ['from 1', 'from 2'], 'reached')
+    await at.guard.grant(1, 'vip')
+    equal(await at.guard.hasRole(1, 'vip'), true, 'role')
+    await at.guard.limits.set({ role: 'vip' }, 'user', '20/1m')
+    equal((await at.guard.explain(1)).limits[0].limit, '20/1m', 'explained')
+    equal((await at.guard.settings.of(-1001)).notices, true, 'settings')
+    await at.bot.api.sendMessage(1, 'hello')
+    equal(at.sent('sendMessage').at(-1).payload.text, 'hello', 'sent')
+    await at.guard.close()
+    equal((await at.guard.users.report()).users, 3, 'users')
+    equal((await at.guard.users.erase(1)).found, true, 'erased')
+    equal(failures, [], 'failures')
+    await kept.close()
+  },
+  async 'stands between a bot and a storage that is elsewhere, whoever made it'() {
+    const kept = memory(STILL)
+    // A storage of a stranger's: remote, and nothing of ours around it yet.
+    const storage = Object.assign(Object.create(kept), { remote: true, kind: 'theirs' })
+    const at = guarded({ ...STILL, storage, throttle: '3/1m' })
+    for (let i = 0; i < 5; i++) await at.deliver(says(1, `m${i}`))
+    equal(at.reached, ['m0', 'm1', 'm2'], 'reached')
+    equal((await at.guard.health()).storage.circuit.state, 'closed', 'circuit')
+    await at.guard.close()
+    await kept.close()
+  },
   async 'lets nobody in without the secret, with a wrong body or too large a one'() {
     const at = guarded({}, { maxBody: 2000 })
     const statusOf = async (request) => (await at.webhook.fetch(request)).status

@@ -10,8 +10,10 @@ import type { Tuning } from './settings-options.js'
 
 const drawing = later('settings', () => import('./menu-of-chat.js'))
 
-/** The menu of `/sentinel`: finds what is for it. What it does then is loaded when it is first wanted. */
+/** The menu of `/sentinel`: finds what is for it. What it does then is loaded where chats may tune anything. */
 export function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
+  // Now rather than with the first who asks for it. Who fails here is told then.
+  Promise.all([drawing.load(), settings.register()]).catch(() => undefined)
   return {
     name: 'settings',
     wire: ({ house }): Wired<Context> => {
