@@ -9,10 +9,14 @@ export class Checks {
   async that(what, holds) {
     this.current = what
     this.count++
+    const start = performance.now()
     try {
       return await holds()
     } catch (error) {
       throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    } finally {
+      if (process.env.TDLIB_TIMES !== undefined)
+        console.log(`${Math.round(performance.now() - start)} ms  ${what}`)
     }
   }
 

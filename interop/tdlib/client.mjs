@@ -100,10 +100,13 @@ export class Client {
       .filter((text) => text !== undefined)
   }
 
-  /** Writes, and waits until the server has it. */
   async sends(chatId, text) {
+    return this.posts(chatId, { _: 'inputMessageText', text: { _: 'formattedText', text, entities: [] } })
+  }
+
+  /** Sends a message, and waits until the server has it. */
+  async posts(chatId, content) {
     const from = this.updates.length
-    const content = { _: 'inputMessageText', text: { _: 'formattedText', text, entities: [] } }
     const { id } = await this.call({
       _: 'sendMessage',
       chat_id: chatId,
@@ -111,7 +114,7 @@ export class Client {
     })
     const about = ({ _, old_message_id }) =>
       (_ === 'updateMessageSendSucceeded' || _ === 'updateMessageSendFailed') && old_message_id === id
-    const { _, error, message } = await this.update(about, `the fate of ${text}`, from)
+    const { _, error, message } = await this.update(about, 'word of what it sent', from)
     if (_ === 'updateMessageSendFailed') throw new Error(`${this.name}: sendMessage: ${error.message}`)
     return message
   }

@@ -1,11 +1,13 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { supergroupOf } from './bot.mjs'
+import { botApi, messagesFor } from './bot-api.mjs'
+import { exchangeFiles } from './files.mjs'
 
 const PHONE = '+491701234567'
 const PASSWORD = 'correct horse battery staple'
 
 /** A person with TDLib: a code, a second password, chats, and a talk with a bot of the Bot API. */
-export async function asPerson(checks, { telegram, face, redirector, open }) {
+export async function asPerson(checks, { telegram, face, redirector, folder, open }) {
   const dora = telegram.createUser({ firstName: 'Dora', lastName: 'Example', username: 'dora' })
   const erin = telegram.createUser({ firstName: 'Erin' })
   const shop = telegram.createBot({ username: 'shop_bot' })
@@ -61,22 +63,18 @@ export async function asPerson(checks, { telegram, face, redirector, open }) {
   })
 
   await checks.that('a bot of the Bot API gets what it writes, and is heard', async () => {
-    const api = (method, params) => botApi(telegram, shop, method, params)
     await client.sends(shop.id, 'two apples')
     await client.sends(market.id, 'three pears')
-    const updates = await api('getUpdates', { timeout: 0 })
+    const messages = await messagesFor(telegram, shop)
     deepEqual(
-      updates
-        .map(({ message }) => message)
-        .filter((message) => message?.from.id === dora.id)
-        .map(({ chat, text }) => [chat.id, text]),
+      messages.filter(({ from }) => from.id === dora.id).map(({ chat, text }) => [chat.id, text]),
       [
         [dora.id, '/start'],
         [dora.id, 'two apples'],
         [market.id, 'three pears'],
       ],
     )
-    await api('sendMessage', { chat_id: dora.id, text: 'Here you are' })
+    await botApi(telegram, shop, 'sendMessage', { chat_id: dora.id, text: 'Here you are' })
     const isIt = ({ _, message }) => _ === 'updateNewMessage' && message.content.text?.text === 'Here you are'
     const { message } = await client.update(isIt, 'the answer')
     deepEqual([message.chat_id, message.sender_id.user_id, message.is_outgoing], [shop.id, shop.id, false])
@@ -124,20 +122,11 @@ export async function asPerson(checks, { telegram, face, redirector, open }) {
     deepEqual(texts.toReversed().slice(-122), [...lost, 'still here', 'and on'])
   })
 
+  await exchangeFiles(checks, { telegram, client, person: dora, bot: shop, folder })
+
   await checks.that('it logs out', async () => {
     await client.call({ _: 'logOut' })
     await client.authorization('authorizationStateClosed')
     equal(face.calls('auth.logOut'), 1)
   })
-}
-
-async function botApi(telegram, bot, method, params) {
-  const response = await fetch(`${telegram.apiRoot}/bot${bot.token}/${method}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(params),
-  })
-  const { ok, result, description } = await response.json()
-  if (!ok) throw new Error(`${method}: ${description}`)
-  return result
 }

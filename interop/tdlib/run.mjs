@@ -43,7 +43,7 @@ const open = (name, settings) => {
   clients.push(client)
   return client
 }
-const place = { telegram, face, redirector, open }
+const place = { telegram, face, redirector, folder, open }
 try {
   const log = new TdLog({ publicKey: face.address.publicKey, folder, path: process.env.TDLIB_LOG })
   await asBot(checks, place)

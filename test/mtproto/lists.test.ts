@@ -148,3 +148,17 @@ test('a method that is not there is named to whoever has not logged in', async (
     error_message: 'AUTH_KEY_UNREGISTERED',
   })
 })
+
+test('a session that only moves files is told of nothing', async () => {
+  const group = telegram.createGroup({ title: 'Plaza', owner: alice })
+  const [main, files] = [await asAlice(), await asAlice()]
+  await ask(main, 'updates.getState')
+  const mover = await files.again(face.address.port)
+  clients.push(mover)
+  mover.sessionId += 1n
+  await ask(mover, 'upload.saveFilePart', { file_id: 1n, file_part: 0, bytes: Buffer.alloc(1024) })
+  await alice.in(group).sends('hello')
+  await main.until(({ object }) => object._ === 'updates')
+  await ask(mover, 'upload.saveFilePart', { file_id: 1n, file_part: 1, bytes: Buffer.alloc(1024) })
+  expect(mover.came.filter(({ object }) => object._ === 'updates')).toEqual([])
+})

@@ -113,7 +113,7 @@ export class Rpc {
     const home = server.centres.homeOf(account)
     if (home !== server.dc) {
       if (!isServedAnywhere(name)) throw migrate('USER', home)
-    } else if (session.wantsUpdates) server.face.subscribe(session, account)
+    } else if (session.wantsUpdates && !isAboutFiles(name)) server.face.subscribe(session, account)
     return server.face.during(session, () => known({ ...call, account }))
   }
 }
@@ -128,5 +128,10 @@ async function settled(session: Session, own: bigint, id: bigint): Promise<void>
 
 /** Files lie in any data centre, and whoever was let in may leave again; all else is at home. */
 function isServedAnywhere(method: string): boolean {
-  return method.startsWith('upload.') || method === 'auth.logOut'
+  return isAboutFiles(method) || method === 'auth.logOut'
+}
+
+/** "Without subscribing to updates (this is enabled by default for file queries)" (https://core.telegram.org/method/invokeWithoutUpdates). */
+function isAboutFiles(method: string): boolean {
+  return method.startsWith('upload.')
 }
