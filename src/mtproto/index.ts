@@ -18,6 +18,6 @@ export { type PurgeHooks, type PurgeOnBanOptions, type Purger, purgeOnBan } from
 export type { FoundMessage, SearchOptions } from './client/search.js'
 export type { SendFileOptions, SentFile } from './client/send-file.js'
 export type { SessionFormat } from './client/session-strings.js'
-export type { MtprotoCounts } from './client/traffic.js'
+export type { MtprotoCounts, MtprotoWatcher } from './client/traffic.js'
 export type { UploadedFile, UploadOptions, UploadProgress } from './client/upload.js'
 export type { UploadSource } from './client/upload-source.js'

@@ -22,7 +22,7 @@ import { type Profile, profileOf } from './peers.js'
 import type { SessionLease } from './session-lease.js'
 import type { SessionStorage } from './session-storage.js'
 import { readSession, type SessionFormat } from './session-strings.js'
-import { type MtprotoCounts, Traffic } from './traffic.js'
+import { type MtprotoCounts, type MtprotoWatcher, Traffic } from './traffic.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
 const LEASE_PATIENCE = 40_000
@@ -80,7 +80,18 @@ export class MtprotoClient extends AccountCalls {
     this.#options = readOptions(options)
     this.#storage = this.#options.storage ?? memory()
     const { patience, onWait } = this.#options
-    this.#flood = new FloodControl({ patience, onWait, now: systemClock, timers: quietTimers })
+    this.#flood = new FloodControl({
+      patience,
+      onWait: (wait) => {
+        onWait?.(wait)
+        for (const watch of this.#traffic.watches) watch.wait?.(wait)
+      },
+      now: systemClock,
+      timers: quietTimers,
+    })
+    this.#gaps.onRecovered = (ms, of) => {
+      for (const watch of this.#traffic.watches) watch.recovered?.({ of, ms })
+    }
   }
 
   /**
@@ -193,6 +204,12 @@ export class MtprotoClient extends AccountCalls {
   onError(listener: (error: unknown) => void): () => void {
     this.#failures.add(listener)
     return () => this.#failures.delete(listener)
+  }
+
+  /** Lets somebody watch calls, waits and gaps from now on: `metrics()` and `tracing()` do. The returned function stops it. */
+  watch(watch: MtprotoWatcher): () => void {
+    this.#traffic.watches.add(watch)
+    return () => this.#traffic.watches.delete(watch)
   }
 
   /** What it has done so far. */

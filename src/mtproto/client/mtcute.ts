@@ -160,9 +160,14 @@ function waiting(flood: FloodControl): RpcCallMiddleware {
 
 function counting(traffic: Traffic): RpcCallMiddleware {
   return async (ctx, next) => {
-    const from = performance.now()
-    const answer = await next(ctx)
-    traffic.called(ctx.request._, refusalIn(answer)?.errorMessage, performance.now() - from)
-    return answer
+    const answered = traffic.begin(ctx.request._)
+    try {
+      const answer = await next(ctx)
+      answered(refusalIn(answer)?.errorMessage)
+      return answer
+    } catch (error) {
+      answered('CONNECTION')
+      throw error
+    }
   }
 }

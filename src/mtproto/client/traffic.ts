@@ -31,6 +31,25 @@ export interface MtprotoCounts {
   readonly handling: number
 }
 
+/**
+ * Watches a client at work, for metrics and spans. It must throw nothing.
+ *
+ * @example
+ * ```ts
+ * import type { MtprotoWatcher } from 'grammy-sentinel/mtproto'
+ *
+ * const gaps: MtprotoWatcher = { recovered: ({ of, ms }) => console.warn(`missed updates of the ${of}, for ${ms} ms`) }
+ * ```
+ */
+export interface MtprotoWatcher {
+  /** A call goes out. The returned function is told when it was answered, with the name of the error, if it was one. */
+  call?(method: string): ((error: string | undefined) => void) | undefined
+  /** A call has to wait, as Telegram demands. */
+  wait?(wait: { readonly method: string; readonly waitMs: Ms }): void
+  /** Updates were missed, and have been fetched. */
+  recovered?(gap: { readonly of: 'account' | 'channel'; readonly ms: Ms }): void
+}
+
 /** Names of errors are Telegram's, and not many; of what is more, none is told apart. */
 const MOST_NAMES = 200
 
@@ -42,17 +61,27 @@ export class Traffic {
   bytesOut = 0
   tooLong = 0
   readonly errors = new Map<string, number>()
-  /** Told of each call, for metrics and spans. */
-  onCall: ((method: string, error: string | undefined, ms: Ms) => void) | undefined
+  /** Metrics and spans. */
+  readonly watches = new Set<MtprotoWatcher>()
 
-  called(method: string, error: string | undefined, ms: Ms): void {
+  /** A call goes out; the returned function is told of its answer. */
+  begin(method: string): (error: string | undefined) => void {
     this.calls++
-    const name = error?.replace(/_?\d+$/, '')
+    const ends = [...this.watches].map((watch) => watch.call?.(method))
+    return (error) => {
+      const name = this.#answered(error)
+      for (const end of ends) end?.(name)
+    }
+  }
+
+  #answered(error: string | undefined): string | undefined {
+    // Numbers are of waits, data centres and methods.
+    const name = error?.replace(/_?\d+/g, '').replace(/:.*$/, '')
     if (name !== undefined) {
       const known = this.errors.has(name) || this.errors.size < MOST_NAMES ? name : 'OTHER'
       this.errors.set(known, (this.errors.get(known) ?? 0) + 1)
     }
-    this.onCall?.(method, name, ms)
+    return name
   }
 }
 

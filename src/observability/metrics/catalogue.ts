@@ -92,5 +92,27 @@ export const CATALOGUE = {
   sentinel_last_update_timestamp_seconds: gauge('When the last update came, in seconds since 1970.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
+/** Those of a client of MTProto, where there is one. */
+export const MTPROTO_CATALOGUE = {
+  sentinel_mtproto_call_duration_seconds: histogram(
+    'Calls by MTProto, by method, until they were answered.',
+    'method',
+    'outcome',
+  ),
+  sentinel_mtproto_errors_total: counter('Calls by MTProto that were answered with an error, by its name.', 'error'),
+  sentinel_mtproto_wait_duration_seconds: histogram('Waits that Telegram demands, by method.', 'method'),
+  sentinel_mtproto_connections_total: counter('Connections made: all but the first are reconnects.'),
+  sentinel_mtproto_bytes_total: counter('Bytes over the wire.', 'direction'),
+  sentinel_mtproto_gap_duration_seconds: histogram(
+    'Times that updates were missed, of the account or a channel, from when it was noticed until they were fetched.',
+    'of',
+  ),
+  sentinel_mtproto_too_long_total: counter('Times that what was missed had to be looked up message by message.'),
+  sentinel_mtproto_handling: gauge('Bridged updates that are being handled, or wait for it.'),
+} as const satisfies Readonly<Record<string, MetricEntry>>
+
+/** The name of a metric of MTProto. */
+export type MtprotoMetricName = keyof typeof MTPROTO_CATALOGUE
+
 /** The name of a metric. */
 export type MetricName = keyof typeof CATALOGUE

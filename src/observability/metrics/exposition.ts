@@ -1,6 +1,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { SentinelError } from '../../core/errors.js'
-import { CATALOGUE, type MetricEntry, type MetricName } from './catalogue.js'
+import {
+  CATALOGUE,
+  type MetricEntry,
+  type MetricName,
+  MTPROTO_CATALOGUE,
+  type MtprotoMetricName,
+} from './catalogue.js'
 import { type Distribution, LATENCIES } from './series.js'
 
 /** A value of one series: a number, or a distribution that is written out as buckets. */
@@ -11,6 +17,8 @@ export interface Source {
   /** The label `sentinel`. */
   readonly name: string
   samples(metric: MetricName): Promise<Iterable<Sample>>
+  /** Of its client of MTProto, if it has one. */
+  mtproto?(metric: MtprotoMetricName): Iterable<Sample>
 }
 
 type Value = { labels: Record<string, string | number>; value: number; metricName?: string }
@@ -20,17 +28,31 @@ export class Exposition {
   readonly sources = new Set<Source>()
   private readonly first: Counter
 
-  private constructor(registry: Registry) {
-    for (const [name, entry] of Object.entries(CATALOGUE)) {
+  private constructor(private readonly registry: Registry) {
+    this.tell(CATALOGUE, (source, metric) => source.samples(metric as MetricName))
+    this.first = registry.getSingleMetric('sentinel_verdicts_total') as Counter
+  }
+
+  /** Tells of clients of MTProto as well. */
+  tellMtproto(): void {
+    if (this.registry.getSingleMetric('sentinel_mtproto_handling') !== undefined) return
+    this.tell(MTPROTO_CATALOGUE, async (source, metric) => source.mtproto?.(metric as MtprotoMetricName) ?? [])
+  }
+
+  private tell(
+    catalogue: Readonly<Record<string, MetricEntry>>,
+    read: (source: Source, metric: string) => Promise<Iterable<Sample>>,
+  ): void {
+    const { registry } = this
+    for (const [name, entry] of Object.entries(catalogue)) {
       if (registry.getSingleMetric(name) !== undefined) {
         throw new SentinelError(
           'option.invalid',
           `metrics.registry: it has a metric named ${name} already, and not from here. Rename that one, or give metrics() a registry of its own.`,
         )
       }
-      metricOf(name as MetricName, entry, registry, (metric) => this.values(metric))
+      metricOf(name, entry, registry, (metric) => this.values(metric, read))
     }
-    this.first = registry.getSingleMetric('sentinel_verdicts_total') as Counter
   }
 
   /** The one of a registry: made on first use, and again after somebody cleared it. */
@@ -50,11 +72,14 @@ export class Exposition {
     }
   }
 
-  private async values(metric: MetricName): Promise<Value[]> {
+  private async values(
+    metric: string,
+    read: (source: Source, metric: string) => Promise<Iterable<Sample>>,
+  ): Promise<Value[]> {
     const all = await Promise.all(
       [...this.sources].map(async (source) => {
         const values: Value[] = []
-        for (const [labels, value] of await source.samples(metric)) {
+        for (const [labels, value] of await read(source, metric)) {
           const own = { sentinel: source.name, ...labels }
           if (typeof value === 'number') values.push({ labels: own, value })
           else writeOut(values, metric, own, value)
@@ -87,10 +112,10 @@ function writeOut(
 
 /** A metric of prom-client whose values are read from elsewhere when they are asked for. */
 function metricOf(
-  name: MetricName,
+  name: string,
   { type, help, labels }: MetricEntry,
   registry: Registry,
-  read: (metric: MetricName) => Promise<Value[]>,
+  read: (metric: string) => Promise<Value[]>,
 ): void {
   const config = { name, help, labelNames: ['sentinel', ...labels], registers: [registry] }
   const metric =

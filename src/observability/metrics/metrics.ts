@@ -5,9 +5,11 @@ import { SentinelError } from '../../core/errors.js'
 import { errorText } from '../../core/redact.js'
 import { callable, given, option, parseOptions } from '../../middleware/schema.js'
 import { type Answer, answerFetch, answerNode, type NodeRequest, type NodeResponse } from '../answer.js'
+import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
 import { Exposition } from './exposition.js'
 import { Metering } from './metering.js'
+import { MtprotoMetering } from './mtproto-metering.js'
 
 const metricsOptions = z.strictObject({
   registry: option(
@@ -19,6 +21,13 @@ const metricsOptions = z.strictObject({
   ),
   name: option(z.string().min(1, 'must be a name').max(64, 'must have 64 characters at most'), 'The label.'),
   process: option(z.boolean(), 'Tells of the process, too.', false),
+  mtproto: option(
+    given<MtprotoObserved>(
+      'a client of MTProto, such as mtproto({ … })',
+      (value) => typeof value === 'object' && value !== null && 'watch' in value && 'counts' in value,
+    ),
+    'A client of MTProto, whose calls, bytes, waits and gaps are told as well.',
+  ),
   clock: option(callable<() => number>(), 'Tells the time in milliseconds since 1970.'),
 })
 
@@ -42,6 +51,8 @@ export interface MetricsOptions {
   readonly name?: string | undefined
   /** Tells what prom-client knows of the process, too: CPU, memory, event loop, garbage collection. @default false */
   readonly process?: boolean | undefined
+  /** A client of MTProto, whose calls, reconnects, bytes, waits and gaps are told as well. */
+  readonly mtproto?: MtprotoObserved | undefined
   /** Tells the time in milliseconds since 1970. @default Date.now */
   readonly clock?: (() => number) | undefined
 }
@@ -97,7 +108,13 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
   const { registry = new Registry(), clock = systemClock } = settings
   const exposition = Exposition.of(registry)
   const metering = new Metering(nameOf(exposition, settings.name), guard, clock)
-  const remove = exposition.add(metering)
+  const client = settings.mtproto === undefined ? undefined : new MtprotoMetering(settings.mtproto)
+  if (client !== undefined) exposition.tellMtproto()
+  const remove = exposition.add({
+    name: metering.name,
+    samples: (metric) => metering.samples(metric),
+    ...(client !== undefined && { mtproto: (metric) => client.samples(metric) }),
+  })
   // Whoever has these has all of them.
   if (settings.process === true && registry.getSingleMetric('process_cpu_seconds_total') === undefined) {
     collectDefaultMetrics({ register: registry })
@@ -117,6 +134,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
     close() {
       remove()
       metering.close()
+      client?.close()
     },
   }
 }

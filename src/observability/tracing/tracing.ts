@@ -1,7 +1,9 @@
 import { type ProxyTracerProvider, type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
 import { z } from 'zod'
 import { given, option, parseOptions } from '../../middleware/schema.js'
+import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
+import { mtprotoSpans } from './mtproto-spans.js'
 import { Tracing } from './spans.js'
 
 const tracingOptions = z.strictObject({
@@ -13,6 +15,13 @@ const tracingOptions = z.strictObject({
     'Makes the spans. Default: the global one.',
   ),
   ids: option(z.boolean(), 'Tells who acted, and where.', false),
+  mtproto: option(
+    given<MtprotoObserved>(
+      'a client of MTProto, such as mtproto({ … })',
+      (value) => typeof value === 'object' && value !== null && 'watch' in value,
+    ),
+    'A client of MTProto, whose calls are spans.',
+  ),
 })
 
 /**
@@ -32,6 +41,8 @@ export interface TracingOptions {
   readonly provider?: TracerProvider | undefined
   /** Tells in attributes who acted and where (`telegram.actor`, `telegram.chat`). @default false: traces hold no ids of people */
   readonly ids?: boolean | undefined
+  /** A client of MTProto: a span for each of its calls and waits, and for gaps in updates that were mended. */
+  readonly mtproto?: MtprotoObserved | undefined
 }
 
 const NAME = 'grammy-sentinel'
@@ -59,10 +70,15 @@ const NAME = 'grammy-sentinel'
  * ```
  */
 export function tracing(guard: Observed, options: TracingOptions = {}): () => void {
-  const { provider, ids = false } = parseOptions('tracing', tracingOptions, options)
+  const { provider, ids = false, mtproto } = parseOptions('tracing', tracingOptions, options)
   const own = provider?.getTracer(NAME)
-  const spans = new Tracing(own === undefined ? registered : () => own, ids)
-  return guard.probe(spans)
+  const find = own === undefined ? registered : () => own
+  const stop = guard.probe(new Tracing(find, ids))
+  const unwatch = mtproto?.watch(mtprotoSpans(find))
+  return () => {
+    stop()
+    unwatch?.()
+  }
 }
 
 /** The global tracer; undefined while no SDK is registered, when spans would be made for nobody. */
