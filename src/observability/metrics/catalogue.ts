@@ -99,7 +99,10 @@ export const MTPROTO_CATALOGUE = {
     'method',
     'outcome',
   ),
-  sentinel_mtproto_errors_total: counter('Calls by MTProto that were answered with an error, by its name.', 'error'),
+  sentinel_mtproto_errors_total: counter(
+    'Calls by MTProto that were answered with an error, by its name.',
+    'error',
+  ),
   sentinel_mtproto_wait_duration_seconds: histogram('Waits that Telegram demands, by method.', 'method'),
   sentinel_mtproto_connections_total: counter('Connections made: all but the first are reconnects.'),
   sentinel_mtproto_bytes_total: counter('Bytes over the wire.', 'direction'),
@@ -107,7 +110,9 @@ export const MTPROTO_CATALOGUE = {
     'Times that updates were missed, of the account or a channel, from when it was noticed until they were fetched.',
     'of',
   ),
-  sentinel_mtproto_too_long_total: counter('Times that what was missed had to be looked up message by message.'),
+  sentinel_mtproto_too_long_total: counter(
+    'Times that what was missed had to be looked up message by message.',
+  ),
   sentinel_mtproto_handling: gauge('Bridged updates that are being handled, or wait for it.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 

@@ -36,7 +36,10 @@ export class Exposition {
   /** Tells of clients of MTProto as well. */
   tellMtproto(): void {
     if (this.registry.getSingleMetric('sentinel_mtproto_handling') !== undefined) return
-    this.tell(MTPROTO_CATALOGUE, async (source, metric) => source.mtproto?.(metric as MtprotoMetricName) ?? [])
+    this.tell(
+      MTPROTO_CATALOGUE,
+      async (source, metric) => source.mtproto?.(metric as MtprotoMetricName) ?? [],
+    )
   }
 
   private tell(

@@ -35,7 +35,11 @@ export function mtprotoSpans(find: () => Tracer | undefined): MtprotoWatch {
     wait({ method, waitMs }) {
       const now = systemClock()
       find()
-        ?.startSpan('mtproto.wait', { startTime: now, attributes: { 'rpc.method': method } }, context.active())
+        ?.startSpan(
+          'mtproto.wait',
+          { startTime: now, attributes: { 'rpc.method': method } },
+          context.active(),
+        )
         .end(now + waitMs)
     },
     recovered({ of, ms }) {
