@@ -155,7 +155,10 @@ function waiting(flood: FloodControl): RpcCallMiddleware {
     )
     return wait === null ? undefined : Number(wait[1])
   }
-  return (ctx, next) => flood.run(ctx.request._, () => Promise.resolve(next(ctx)), secondsOf)
+  return (ctx, next) => {
+    const call = () => Promise.resolve(next(ctx))
+    return flood.run(ctx.request._, call, secondsOf, ctx.params?.abortSignal)
+  }
 }
 
 function counting(traffic: Traffic): RpcCallMiddleware {

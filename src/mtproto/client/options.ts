@@ -25,7 +25,7 @@ export interface MtprotoServerAddress {
 }
 
 /**
- * A wait that Telegram demanded.
+ * A wait before a call, so that Telegram takes it.
  *
  * @example
  * ```ts
@@ -39,6 +39,8 @@ export interface FloodWait {
   /** The method, such as `channels.getParticipants`. */
   readonly method: string
   readonly waitMs: Ms
+  /** Telegram demanded it (`flood`), or it was learned from what it demanded before (`pace`). */
+  readonly why: 'flood' | 'pace'
 }
 
 /**
