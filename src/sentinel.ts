@@ -3,7 +3,6 @@ import type { Update } from 'grammy/types'
 import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
 import { SentinelError } from './core/errors.js'
-import { later } from './core/later.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
 import type { Hook } from './hooks/hook.js'
@@ -19,6 +18,7 @@ import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hook-points.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
 import type { LimitState, Simulation } from './middleware/inspection.js'
+import { peek, simulate, slotsOf } from './middleware/later-inspection.js'
 import { LaterRoles } from './middleware/later-roles.js'
 import { type MembershipGuard, membership } from './middleware/membership.js'
 import { once } from './middleware/once.js'
@@ -43,8 +43,6 @@ import type { Storage, StorageHealth } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
 import { Webhook, type WebhookOptions } from './webhook/index.js'
-
-const inspecting = later('guard.peek', () => import('./middleware/inspection.js'))
 
 /**
  * Stands in front of a bot and decides, for every update, whether it may pass. A grammY plugin: `bot.use(guard)`, or
@@ -215,8 +213,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    */
   async reset(whom: Subject, limit?: string): Promise<void> {
     const key = subjectKey(whom)
-    const { chain } = this
-    const slots = limit === undefined ? [undefined] : (await inspecting.load()).slotsOf(chain, limit)
+    const slots = limit === undefined ? [undefined] : await slotsOf(this.chain, limit)
     for (const slot of slots) {
       await this.house.forEachBot('reset', (bot) => this.house.storage.reset(bot.id, key, slot))
     }
@@ -227,10 +224,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    *
    * @throws SentinelError `limit.unknown`, naming the limits there are.
    */
-  async peek(whom: Subject, limit?: string): Promise<LimitState[]> {
-    const { chain, house } = this
-    const { peek } = await inspecting.load()
-    return peek(chain, house.bots.all()[0]?.id ?? 0, whom, limit)
+  peek(whom: Subject, limit?: string): Promise<LimitState[]> {
+    return peek(this.chain, this.house.bots.all()[0], whom, limit)
   }
 
   /**
@@ -239,12 +234,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    *
    * @throws SentinelError `storage.failed` when the storage has not taken the plan.
    */
-  async simulate(update: Update): Promise<Simulation> {
-    const { chain, exemptions, house } = this
-    const { simulate } = await inspecting.load()
-    return simulate(chain, exemptions, house.bots.all()[0], update, (error, during) =>
-      house.events.tell('error', { error, during }),
-    )
+  simulate(update: Update): Promise<Simulation> {
+    return simulate(this.chain, this.exemptions, this.house, update)
   }
 
   /**

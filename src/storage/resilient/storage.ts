@@ -52,6 +52,8 @@ export interface ResilientParts {
 /** What `resilient()` makes. */
 export class ResilientStorage implements Storage, Observable {
   readonly remote: boolean
+  /** Learned when it is first reached, unless it says so itself. */
+  kind: string
   readonly marks: ResilientMarks
   readonly users: Users
   readonly values: Values
@@ -67,7 +69,6 @@ export class ResilientStorage implements Storage, Observable {
   private readonly changes = new ChangeListeners()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private readonly unprepared = new Set<ResilientJudge>()
-  private called: string
   private introduced = false
   private downSince: Ms | undefined
   private watched: 'no' | 'soon' | 'yes' = 'no'
@@ -84,7 +85,7 @@ export class ResilientStorage implements Storage, Observable {
   ) {
     const { clock, timers } = options
     this.remote = inner.remote ?? false
-    this.called = inner.kind ?? 'unknown'
+    this.kind = inner.kind ?? 'unknown'
     this.clock = clock
     this.timers = timers
     this.ownsFallback = options.ownsFallback
@@ -122,10 +123,6 @@ export class ResilientStorage implements Storage, Observable {
     this.users = guardedUsers(this.line, inner.users)
     this.values = guardedValues(this.line, inner.values)
     if (isObservable(inner)) this.unobserve = inner.observe((condition) => this.tell(condition))
-  }
-
-  get kind(): string {
-    return this.called
   }
 
   prepare(plan: Plan): MaybePromise<Judge> {
@@ -224,11 +221,11 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Does not reject: a storage that does not tell is not `ok`. */
   async health(): Promise<StorageHealth> {
-    let health: StorageHealth = { ok: false, kind: this.called }
+    let health: StorageHealth = { ok: false, kind: this.kind }
     if (this.line.circuit.state !== 'open') {
       try {
         health = await this.line.try(() => this.inner.health(), true)
-        this.called = health.kind
+        this.kind = health.kind
       } catch (error) {
         this.line.circuit.noted(error)
         this.failed(error, 'storage.health')
@@ -313,7 +310,7 @@ export class ResilientStorage implements Storage, Observable {
     if (this.line.circuit.state !== 'closed') return
     try {
       const { kind } = await this.line.try(() => this.inner.health(), true)
-      this.called = kind
+      this.kind = kind
     } catch (error) {
       this.line.circuit.noted(error)
     }
@@ -363,7 +360,7 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Looks whether the storage is back: whether it says so, and takes the plans that it has not. */
   private async probe(): Promise<void> {
-    this.called = await proveWell(this.inner, this.clock)
+    this.kind = await proveWell(this.inner, this.clock)
     for (const judge of this.unprepared) {
       try {
         judge.remote = await this.inner.prepare(judge.plan)
@@ -379,13 +376,13 @@ export class ResilientStorage implements Storage, Observable {
   private changed(state: CircuitState, reason: string): void {
     if (state === 'open' && this.downSince === undefined) {
       this.downSince = this.clock()
-      this.tell({ is: 'down', kind: this.called, reason })
+      this.tell({ is: 'down', kind: this.kind, reason })
     } else if (state === 'closed' && this.downSince !== undefined) {
       const after = this.clock() - this.downSince
       this.downSince = undefined
       this.watchInner()
       this.aside(() => this.recover(), 'storage.recovery')
-      this.tell({ is: 'up', kind: this.called, after })
+      this.tell({ is: 'up', kind: this.kind, after })
     }
   }
 
