@@ -8,6 +8,7 @@ import { Describer } from './describe.js'
 import { Locations } from './files/locations.js'
 import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
+import { Happenings } from './happenings.js'
 import { type Entry, Journal } from './journal.js'
 import { channelId, Peers } from './peers.js'
 import { Reading } from './reading.js'
@@ -46,6 +47,7 @@ export type Delivery = (send: () => void) => void
 export class Face {
   readonly peers: Peers
   readonly describer: Describer
+  readonly happenings: Happenings
   readonly uploads = new Uploads()
   readonly locations: Locations
   readonly media: Media
@@ -68,10 +70,14 @@ export class Face {
     this.describer = new Describer(world, this.peers, this.media, (viewer, stored) =>
       this.mailbox(viewer.id).idOf(stored),
     )
+    this.happenings = new Happenings(world, this.describer, (bot, { update, users, chats }) =>
+      this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: 0 }),
+    )
     this.#unwatch = world.watch((stored) => this.#happened(stored))
   }
 
   close(): void {
+    this.happenings.close()
     this.#unwatch()
   }
 
@@ -201,8 +207,11 @@ export class Face {
     const sessions = this.#sessions.get(account.id)
     if (sessions === undefined || sessions.size === 0) return
     const { users, chats } = this.mentioned(account, about === undefined ? [] : [about])
-    const object: TlObject = { _: 'updates', updates, users, chats, date: this.world.date(), seq: 0 }
-    for (const session of sessions) {
+    this.#send(account, { _: 'updates', updates, users, chats, date: this.world.date(), seq: 0 })
+  }
+
+  #send(account: Account, object: TlObject): void {
+    for (const session of this.#sessions.get(account.id) ?? []) {
       if (session !== this.#acting) this.deliver(() => session.send(object))
     }
   }

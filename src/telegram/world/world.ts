@@ -142,6 +142,7 @@ export class World {
   /** By person, then by bot: people look at their own all the time. */
   readonly #private = new Map<number, Map<number, PrivateChat>>()
   readonly #listeners = new Set<(stored: StoredMessage) => void>()
+  readonly #readers = new Set<(bot: BotAccount, kind: UpdateKind, payload: unknown) => void>()
   #order = 0
   #albums = 0
 
@@ -301,7 +302,14 @@ export class World {
     return isIn(this.membership(chat, accountId))
   }
 
+  /** Calls back with whatever a bot is told of, wanted by it or not, until the returned function is called. */
+  watchUpdates(listener: (bot: BotAccount, kind: UpdateKind, payload: unknown) => void): () => void {
+    this.#readers.add(listener)
+    return () => this.#readers.delete(listener)
+  }
+
   emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {
+    for (const reader of this.#readers) reader(bot, kind, payload)
     if (bot.queue.wants(kind)) this.inspect?.(kind, payload)
     bot.queue.push(kind, payload)
   }

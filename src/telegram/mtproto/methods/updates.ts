@@ -24,12 +24,20 @@ export const UPDATES = {
     const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
     const { date, seq } = stateOf(server, account)
-    if (found.entries.length === 0) {
+    const others = found.more ? [] : server.face.happenings.since(account.id, request.qts as number)
+    if (found.entries.length === 0 && others.length === 0) {
       return { _: 'updates.differenceEmpty', date: date as number, seq: seq as number }
     }
-    const reached = (found.entries.at(-1) as Entry).pts
-    const state = { ...stateOf(server, account), pts: found.more ? reached : journal.pts }
-    const difference = differenceOf(server, account, found.entries)
+    const state = found.more
+      ? { ...stateOf(server, account), pts: (found.entries.at(-1) as Entry).pts, qts: request.qts as number }
+      : stateOf(server, account)
+    const messages = differenceOf(server, account, found.entries)
+    const difference = {
+      ...messages,
+      other_updates: [...messages.other_updates, ...others.map(({ update }) => update)],
+      users: [...messages.users, ...others.flatMap(({ users }) => users)],
+      chats: [...messages.chats, ...others.flatMap(({ chats }) => chats)],
+    }
     return found.more
       ? { _: 'updates.differenceSlice', ...difference, intermediate_state: state }
       : { _: 'updates.difference', ...difference, state }
@@ -59,7 +67,8 @@ export const UPDATES = {
 
 export function stateOf(server: MtprotoServer, account: Account): TlObject {
   const { pts } = server.face.mailbox(account.id).journal
-  return { _: 'updates.state', pts, qts: 0, date: server.world.date(), seq: 0, unread_count: 0 }
+  const qts = server.face.happenings.qtsOf(account.id)
+  return { _: 'updates.state', pts, qts, date: server.world.date(), seq: 0, unread_count: 0 }
 }
 
 function differenceOf(server: MtprotoServer, account: Account, entries: readonly Entry[], chat?: SharedChat) {

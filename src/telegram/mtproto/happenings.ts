@@ -1,0 +1,313 @@
+import type { ChatInviteLink, ChatMember, Poll, ReactionType, Update } from 'grammy/types'
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { Account, BotAccount } from '../world/accounts.js'
+import type { SharedChat } from '../world/chats.js'
+import type { Membership } from '../world/members.js'
+import type { UpdateKind } from '../world/updates.js'
+import type { World } from '../world/world.js'
+import { participantOf } from './participants.js'
+import { type Describer, peerOf } from './describe.js'
+import { channelId } from './peers.js'
+
+/** What happened besides messages, as one bot is told of it. */
+export interface Happening {
+  /** Its number among those that a bot can ask for later; undefined for what is over when nobody listens. */
+  readonly qts: number | undefined
+  readonly update: TlObject
+  readonly users: readonly TlObject[]
+  readonly chats: readonly TlObject[]
+}
+
+/** Events that are kept for bots that do not listen. */
+const KEPT = 10_000
+
+/**
+ * What bots are told of besides messages: taps, inline queries, who comes and goes, reactions, polls. Most of it is numbered (`qts`), and can be
+ * asked for later (https://core.telegram.org/api/updates#update-handling).
+ */
+export class Happenings {
+  readonly #kept = new Map<number, { qts: number; readonly list: Happening[] }>()
+  readonly #unwatch: () => void
+
+  constructor(
+    private readonly world: World,
+    private readonly describer: Describer,
+    private readonly tell: (bot: BotAccount, happening: Happening) => void,
+  ) {
+    this.#unwatch = world.watchUpdates((bot, kind, payload) =>
+      this.#happened(bot, kind, { [kind]: payload } as unknown as Update),
+    )
+  }
+
+  close(): void {
+    this.#unwatch()
+  }
+
+  qtsOf(account: number): number {
+    return this.#kept.get(account)?.qts ?? 0
+  }
+
+  /** What came after a number. */
+  since(account: number, qts: number): readonly Happening[] {
+    return (this.#kept.get(account)?.list ?? []).filter((each) => (each.qts ?? 0) > qts)
+  }
+
+  #happened(bot: BotAccount, kind: UpdateKind, update: Update): void {
+    const told = this.#told(bot, kind, update)
+    if (told === undefined) return
+    const { numbered, fields, people, places } = told
+    const qts = numbered ? this.#next(bot.id) : undefined
+    const happening: Happening = {
+      qts,
+      update: { ...fields, ...(qts !== undefined && { qts }) },
+      users: [...new Set(people)].flatMap((id) => {
+        const account = this.world.accounts.find(id)
+        return account === undefined ? [] : [this.describer.user(bot, account.user)]
+      }),
+      chats: [...new Set(places)].flatMap((id) => {
+        const chat = this.world.sharedChat(id)
+        return chat === undefined ? [] : [this.describer.chat(bot, chat)]
+      }),
+    }
+    if (qts !== undefined) this.#keep(bot.id, happening)
+    this.tell(bot, happening)
+  }
+
+  #next(account: number): number {
+    const kept = this.#kept.get(account) ?? { qts: 0, list: [] }
+    this.#kept.set(account, kept)
+    return ++kept.qts
+  }
+
+  #keep(account: number, happening: Happening): void {
+    const { list } = this.#kept.get(account) as { readonly list: Happening[] }
+    list.push(happening)
+    if (list.length > KEPT) list.shift()
+  }
+
+  #told(bot: BotAccount, kind: UpdateKind, update: Update): Told | undefined {
+    switch (kind) {
+      case 'callback_query': {
+        const { id, from, message, chat_instance, data } = update.callback_query as NonNullable<
+          Update['callback_query']
+        >
+        if (message === undefined) return undefined
+        const fields = {
+          _: 'updateBotCallbackQuery',
+          query_id: BigInt(id),
+          user_id: BigInt(from.id),
+          peer: peerOf(message.chat.id),
+          msg_id: message.message_id,
+          chat_instance: BigInt.asIntN(64, BigInt(chat_instance)),
+          ...(data !== undefined && { data: Buffer.from(data) }),
+        }
+        return { numbered: false, fields, people: [from.id], places: [message.chat.id] }
+      }
+      case 'inline_query': {
+        const { id, from, query, offset } = update.inline_query as NonNullable<Update['inline_query']>
+        const fields = {
+          _: 'updateBotInlineQuery',
+          query_id: BigInt(id),
+          user_id: BigInt(from.id),
+          query,
+          offset,
+        }
+        return { numbered: false, fields, people: [from.id], places: [] }
+      }
+      case 'chat_member':
+      case 'my_chat_member':
+        return this.#membership(bot, update)
+      case 'chat_join_request': {
+        const asked = update.chat_join_request as NonNullable<Update['chat_join_request']>
+        const fields = {
+          _: 'updateBotChatInviteRequester',
+          peer: peerOf(asked.chat.id),
+          date: asked.date,
+          user_id: BigInt(asked.from.id),
+          about: asked.bio ?? '',
+          invite:
+            asked.invite_link === undefined
+              ? { _: 'chatInvitePublicJoinRequests' }
+              : inviteOf(asked.invite_link, asked.date),
+          ...(asked.query_id !== undefined && { query_id: BigInt(asked.query_id) }),
+        }
+        const people = [asked.from.id, ...(asked.invite_link === undefined ? [] : [asked.invite_link.creator.id])]
+        return { numbered: true, fields, people, places: [asked.chat.id] }
+      }
+      case 'message_reaction': {
+        const { chat, message_id, date, user, actor_chat, old_reaction, new_reaction } =
+          update.message_reaction as NonNullable<Update['message_reaction']>
+        const actor = user?.id ?? actor_chat?.id ?? chat.id
+        const fields = {
+          _: 'updateBotMessageReaction',
+          peer: peerOf(chat.id),
+          msg_id: message_id,
+          date,
+          actor: peerOf(actor),
+          old_reactions: old_reaction.map(reactionOf),
+          new_reactions: new_reaction.map(reactionOf),
+        }
+        return { numbered: true, fields, people: [actor], places: [chat.id, actor] }
+      }
+      case 'message_reaction_count': {
+        const { chat, message_id, date, reactions } = update.message_reaction_count as NonNullable<
+          Update['message_reaction_count']
+        >
+        const fields = {
+          _: 'updateBotMessageReactions',
+          peer: peerOf(chat.id),
+          msg_id: message_id,
+          date,
+          reactions: reactions.map(({ type, total_count }) => ({
+            _: 'reactionCount',
+            reaction: reactionOf(type),
+            count: total_count,
+          })),
+        }
+        return { numbered: true, fields, people: [], places: [chat.id] }
+      }
+      case 'poll': {
+        const poll = update.poll as Poll
+        const fields = { _: 'updateMessagePoll', poll_id: BigInt(poll.id), poll: pollOf(poll), results: resultsOf(poll) }
+        return { numbered: false, fields, people: [], places: [] }
+      }
+      case 'poll_answer': {
+        const { poll_id, user, option_ids } = update.poll_answer as NonNullable<Update['poll_answer']>
+        if (user === undefined) return undefined
+        const fields = {
+          _: 'updateMessagePollVote',
+          poll_id: BigInt(poll_id),
+          peer: peerOf(user.id),
+          options: option_ids.map((id) => Buffer.from(String(id))),
+          positions: option_ids,
+        }
+        return { numbered: true, fields, people: [user.id], places: [] }
+      }
+      default:
+        // Messages have journals of their own.
+        return undefined
+    }
+  }
+
+  #membership(bot: BotAccount, { chat_member, my_chat_member }: Update): Told | undefined {
+    const told = chat_member ?? my_chat_member
+    if (told === undefined) return undefined
+    const { chat, from, date, old_chat_member: before, new_chat_member: after, invite_link: link } = told
+    const people = [from.id, after.user.id]
+    if (chat.type === 'private') {
+      const fields = { _: 'updateBotStopped', user_id: BigInt(from.id), date, stopped: after.status === 'kicked' }
+      return { numbered: true, fields, people, places: [] }
+    }
+    const place = this.world.sharedChat(chat.id)
+    const account = this.world.accounts.find(after.user.id)
+    if (place === undefined || account === undefined || place.kind === 'group') return undefined
+    const as = (name: string, member: ChatMember) =>
+      member.status === 'left' ? {} : { [name]: this.#participant(bot, place, account, member) }
+    const fields = {
+      _: 'updateChannelParticipant',
+      channel_id: channelId(place),
+      date,
+      actor_id: BigInt(from.id),
+      user_id: BigInt(account.id),
+      ...as('prev_participant', before),
+      ...as('new_participant', after),
+      ...(link !== undefined && { invite: inviteOf(link, date) }),
+    }
+    return { numbered: true, fields, people, places: [chat.id] }
+  }
+
+  #participant(viewer: BotAccount, chat: SharedChat, account: Account, member: ChatMember): TlObject {
+    return participantOf(this.world, viewer, chat, account, membershipOf(member))
+  }
+}
+
+interface Told {
+  readonly numbered: boolean
+  readonly fields: TlObject
+  /** Whom it mentions, by their numbers in the Bot API. */
+  readonly people: readonly number[]
+  readonly places: readonly number[]
+}
+
+/** Where somebody stood, out of how the Bot API tells it. */
+function membershipOf(member: ChatMember): Membership {
+  switch (member.status) {
+    case 'creator':
+      return {
+        status: 'creator',
+        isAnonymous: member.is_anonymous,
+        ...(member.custom_title !== undefined && { customTitle: member.custom_title }),
+      }
+    case 'administrator':
+      return {
+        status: 'administrator',
+        rights: member,
+        promotedBy: 0,
+        ...(member.custom_title !== undefined && { customTitle: member.custom_title }),
+      }
+    case 'restricted':
+      return { status: 'restricted', isMember: member.is_member, permissions: member, untilDate: member.until_date }
+    case 'kicked':
+      return { status: 'kicked', untilDate: member.until_date }
+    default:
+      return { status: member.status }
+  }
+}
+
+function inviteOf(link: ChatInviteLink, date: number): TlObject {
+  return {
+    _: 'chatInviteExported',
+    revoked: link.is_revoked,
+    permanent: link.is_primary,
+    request_needed: link.creates_join_request,
+    link: link.invite_link,
+    admin_id: BigInt(link.creator.id),
+    date,
+    ...(link.expire_date !== undefined && { expire_date: link.expire_date }),
+    ...(link.member_limit !== undefined && { usage_limit: link.member_limit }),
+    ...(link.name !== undefined && { title: link.name }),
+  }
+}
+
+function reactionOf(reaction: ReactionType): TlObject {
+  switch (reaction.type) {
+    case 'emoji':
+      return { _: 'reactionEmoji', emoticon: reaction.emoji }
+    case 'custom_emoji':
+      return { _: 'reactionCustomEmoji', document_id: BigInt(reaction.custom_emoji_id) }
+    default:
+      return { _: 'reactionPaid' }
+  }
+}
+
+const plain = (text: string): TlObject => ({ _: 'textWithEntities', text, entities: [] })
+
+function pollOf(poll: Poll): TlObject {
+  return {
+    _: 'poll',
+    id: BigInt(poll.id),
+    closed: poll.is_closed,
+    public_voters: !poll.is_anonymous,
+    multiple_choice: poll.allows_multiple_answers,
+    quiz: poll.type === 'quiz',
+    question: plain(poll.question),
+    answers: poll.options.map(({ text }, nth) => ({
+      _: 'pollAnswer',
+      text: plain(text),
+      option: Buffer.from(String(nth)),
+    })),
+    hash: 0n,
+  }
+}
+
+function resultsOf(poll: Poll): TlObject {
+  return {
+    _: 'pollResults',
+    total_voters: poll.total_voter_count,
+    results: poll.options.map(({ voter_count }, nth) => ({
+      _: 'pollAnswerVoters',
+      option: Buffer.from(String(nth)),
+      voters: voter_count,
+    })),
+  }
+}
