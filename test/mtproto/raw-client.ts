@@ -41,10 +41,23 @@ export interface Speech {
 
 export const plainly: Speech = { framing: intermediate, opening: Buffer.from('eeeeeeee', 'hex') }
 
+/** Of a message; what is not given is as it should be. */
+export interface SendOptions {
+  readonly messageId?: bigint
+  readonly content?: boolean
+  readonly salt?: bigint
+  readonly seqNo?: number
+  readonly quickAck?: boolean
+}
+
 /** A client that does what it is told, wrong things too. */
 export class RawClient {
   readonly came: Came[] = []
   readonly errors: number[] = []
+  /** Quick acknowledgements: those that are due, and those that came. */
+  readonly tokens: { readonly due: number[]; readonly came: number[] } = { due: [], came: [] }
+  /** How many answers came packed. */
+  packed = 0
   authKey: Buffer = Buffer.alloc(0)
   salt = 0n
   sessionId = randomBytes(8).readBigInt64LE()
@@ -99,8 +112,22 @@ export class RawClient {
 
   async shakeHands(
     pem: string,
-    options: { readonly legacy?: boolean; readonly expiresIn?: number; readonly dc?: number } = {},
+    options: {
+      /** Inner data without a data centre, and a digest in place of RSA_PAD. */
+      readonly legacy?: boolean
+      /** Of {@link legacy} the padding alone. */
+      readonly oldPadding?: boolean
+      /** Of {@link legacy} the inner data alone. */
+      readonly oldInner?: boolean
+      readonly expiresIn?: number
+      readonly dc?: number
+      /** Called before each step, 1 to 3. */
+      readonly before?: (step: number) => void
+    } = {},
   ): Promise<void> {
+    const oldInner = options.oldInner ?? options.legacy === true
+    const oldPadding = options.oldPadding ?? options.legacy === true
+    options.before?.(1)
     const nonce = randomBytes(16)
     const resPq = await this.#askPlainly({ _: 'mt_req_pq_multi', nonce })
     const [p, q] = [Buffer.from('494c553b', 'hex'), Buffer.from('53911073', 'hex')]
@@ -108,7 +135,7 @@ export class RawClient {
     const { server_nonce } = resPq as unknown as { server_nonce: Buffer }
     const suffix = options.expiresIn === undefined ? '' : '_temp'
     const inner = encodeObject(schema, {
-      _: options.legacy === true ? `mt_p_q_inner_data${suffix}` : `mt_p_q_inner_data${suffix}_dc`,
+      _: oldInner ? `mt_p_q_inner_data${suffix}` : `mt_p_q_inner_data${suffix}_dc`,
       pq: resPq.pq as Buffer,
       p,
       q,
@@ -118,6 +145,7 @@ export class RawClient {
       dc: options.dc ?? 2,
       expires_in: options.expiresIn ?? 0,
     })
+    options.before?.(2)
     const params = await this.#askPlainly({
       _: 'mt_req_DH_params',
       nonce,
@@ -125,7 +153,7 @@ export class RawClient {
       p,
       q,
       public_key_fingerprint: (resPq.server_public_key_fingerprints as bigint[])[0] as bigint,
-      encrypted_data: options.legacy === true ? legacyRsa(inner, pem) : rsaPad(inner, pem),
+      encrypted_data: oldPadding ? legacyRsa(inner, pem) : rsaPad(inner, pem),
     })
     const [key, iv] = temporary(server_nonce, newNonce)
     const answer = Buffer.from(igeDecrypt(params.encrypted_answer as Buffer, key, iv))
@@ -143,6 +171,7 @@ export class RawClient {
     })
     const hashed = Buffer.concat([sha1(client), client])
     const padded = Buffer.concat([hashed, randomBytes((16 - (hashed.length % 16)) % 16)])
+    options.before?.(3)
     const done = await this.#askPlainly({
       _: 'mt_set_client_DH_params',
       nonce,
@@ -173,10 +202,7 @@ export class RawClient {
   }
 
   /** An encrypted message; its number. */
-  send(
-    object: TlObject,
-    options: { readonly messageId?: bigint; readonly content?: boolean; readonly salt?: bigint } = {},
-  ): bigint {
+  send(object: TlObject, options: SendOptions = {}): bigint {
     const content = options.content ?? true
     return this.sendBody(encodeObject(schema, object), { ...options, content })
   }
@@ -187,15 +213,30 @@ export class RawClient {
       messageId = this.nextId(),
       content = true,
       salt = this.salt,
-    }: { readonly messageId?: bigint; readonly content?: boolean; readonly salt?: bigint } = {},
+      seqNo = this.nextSeqNo(content),
+      quickAck = false,
+    }: SendOptions = {},
   ): bigint {
-    const seqNo = this.nextSeqNo(content)
-    this.frame(encrypt(this.authKey, { salt, sessionId: this.sessionId, messageId, seqNo, body }, 'client'))
+    const payload = encrypt(
+      this.authKey,
+      { salt, sessionId: this.sessionId, messageId, seqNo, body },
+      'client',
+    )
+    if (quickAck) {
+      // The highest bit of an intermediate length asks for it.
+      this.tokens.due.push(((decrypt(this.authKey, payload, 'client')?.token ?? 0) | 0x80000000) >>> 0)
+      const frame = this.speech.framing.wrap(payload)
+      frame[3] = (frame[3] as number) | 0x80
+      this.write(frame)
+    } else this.frame(payload)
     return messageId
   }
 
   /** Several in one. */
-  sendContainer(bodies: readonly TlObject[]): {
+  sendContainer(
+    bodies: readonly TlObject[],
+    options: SendOptions = {},
+  ): {
     readonly container: bigint
     readonly ids: readonly bigint[]
   } {
@@ -206,7 +247,7 @@ export class RawClient {
     }))
     const writer = new TlWriter(schema).uint(CONTAINER).uint(parts.length)
     for (const { id, seqNo, body } of parts) writer.long(id).uint(seqNo).uint(body.length).raw(body)
-    const container = this.sendBody(writer.result(), { content: false })
+    const container = this.sendBody(writer.result(), { content: false, ...options })
     return { container, ids: parts.map(({ id }) => id) }
   }
 
@@ -229,7 +270,7 @@ export class RawClient {
   }
 
   async #wait<T>(find: () => T | undefined): Promise<T> {
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 60_000
     for (;;) {
       const found = find()
       if (found !== undefined) return found
@@ -267,6 +308,13 @@ export class RawClient {
   #receive(chunk: Buffer): void {
     this.#buffered.push(this.speech.veil?.incoming(chunk) ?? chunk)
     for (;;) {
+      if (
+        this.tokens.due.length > this.tokens.came.length &&
+        ((this.#buffered.peek(4)[3] ?? 0) & 0x80) !== 0
+      ) {
+        this.tokens.came.push(this.#buffered.take(4).readUInt32LE())
+        continue
+      }
       const frame = this.speech.framing.next(this.#buffered)
       if (frame === undefined) break
       this.#take(frame.payload)
@@ -296,7 +344,10 @@ export class RawClient {
     reader.uint()
     const answers = BigInt.asUintN(64, reader.long())
     const packed = reader.peek() === GZIP
-    if (packed) reader.uint()
+    if (packed) {
+      this.packed++
+      reader.uint()
+    }
     const inner = packed ? new TlReader(schema, gunzip(reader.bytes())) : reader
     const value = inner.boxed()
     const object = (typeof value === 'object' && '_' in value ? value : { _: 'value', value }) as TlObject

@@ -1,15 +1,10 @@
-import { createCipheriv, randomBytes } from 'node:crypto'
-import {
-  abridged,
-  type Framing,
-  full,
-  intermediate,
-  paddedIntermediate,
-} from '../../src/mtproto/protocol/framing.js'
+import { randomBytes } from 'node:crypto'
+import { abridged, full, intermediate, paddedIntermediate } from '../../src/mtproto/protocol/framing.js'
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
 import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
 import { createClock } from '../../src/telegram/world/clock.js'
 import { World } from '../../src/telegram/world/world.js'
+import { obfuscated } from './obfuscated.js'
 import { plainly, RawClient, type Speech } from './raw-client.js'
 
 let world: World
@@ -38,24 +33,6 @@ async function known(): Promise<RawClient> {
   const made = await client()
   await made.shakeHands(server.key.pem)
   return made
-}
-
-/** As obfuscated2 begins (https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation). */
-function obfuscated(tag: number, framing: Framing): Speech {
-  const first = randomBytes(64)
-  first[0] = 0x11
-  first[4] = 0x22
-  first.writeUInt32LE(tag, 56)
-  first.writeInt16LE(2, 60)
-  const reversed = Buffer.from(first.subarray(8, 56)).reverse()
-  const to = createCipheriv('aes-256-ctr', first.subarray(8, 40), first.subarray(40, 56))
-  const from = createCipheriv('aes-256-ctr', reversed.subarray(0, 32), reversed.subarray(32, 48))
-  const hidden = to.update(first)
-  return {
-    framing,
-    opening: Buffer.concat([first.subarray(0, 56), hidden.subarray(56)]),
-    veil: { incoming: (data) => from.update(data), outgoing: (data) => to.update(data) },
-  }
 }
 
 const CONFIG = { _: 'help.getConfig' }
@@ -87,6 +64,10 @@ describe('the exchange of a key', () => {
     ['as it is today', {}],
     ['as it was before 2021', { legacy: true }],
     ['for a temporary key', { expiresIn: 3600 }],
+    ['today, padded as before', { oldPadding: true }],
+    ['before, padded as today', { oldInner: true }],
+    ['before, for a temporary key', { legacy: true, expiresIn: 3600 }],
+    ['before, padded as today, for a temporary key', { oldInner: true, expiresIn: 3600 }],
     ['for media', { dc: -2 }],
     ['in test mode', { dc: 10_002 }],
   ])('%s', async (_, options) => {

@@ -24,11 +24,13 @@ export const AUTH = {
       throw badRequest('ENCRYPTED_MESSAGE_INVALID')
     const bound = decryptBinding(permanent.key, request.encrypted_message as Buffer)
     const inner = bound && new TlReader(server.schema, bound.body).object()
+    if ((request.expires_at as number) * 1000 <= now) throw badRequest('EXPIRES_AT_INVALID')
     const isMeant =
       inner?._ === 'mt_bind_auth_key_inner' &&
       bound?.messageId === messageId &&
       inner.nonce === request.nonce &&
       BigInt.asUintN(64, inner.temp_auth_key_id as bigint) === key.id &&
+      inner.perm_auth_key_id === request.perm_auth_key_id &&
       inner.temp_session_id === session.id &&
       inner.expires_at === request.expires_at
     if (!isMeant) throw badRequest('ENCRYPTED_MESSAGE_INVALID')
@@ -112,6 +114,7 @@ export function logIn({ server, session }: Call, account: Account): TlObject {
   const { lasting } = session.key
   lasting.pending.clear()
   lasting.account = account
+  lasting.loggedInAt = server.now()
   if (session.wantsUpdates) server.face.subscribe(session, account)
   return { _: 'auth.authorization', user: server.face.describer.user(account, account.user) }
 }

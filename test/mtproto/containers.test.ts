@@ -1,0 +1,135 @@
+import { gzipSync } from 'node:zlib'
+import { CONTAINER, GZIP, type TlObject } from '../../src/mtproto/protocol/tl/object.js'
+import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
+import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
+import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
+import { createClock } from '../../src/telegram/world/clock.js'
+import { World } from '../../src/telegram/world/world.js'
+import { type Came, RawClient } from './raw-client.js'
+
+// https://core.telegram.org/mtproto/service_messages#containers and what is about the numbers of messages.
+
+const CONFIG = { _: 'help.getConfig' }
+const PING = { _: 'mt_ping', ping_id: 7n }
+const schema = currentSchema()
+const signed = (id: bigint) => BigInt.asIntN(64, id)
+
+let server: MtprotoServer
+let client: RawClient
+
+beforeEach(async () => {
+  server = new MtprotoServer(new World(createClock('real')))
+  await server.listen()
+  client = await RawClient.connect(server.port)
+  await client.shakeHands(server.key.pem)
+})
+
+afterEach(async () => {
+  client.close()
+  await server.close()
+})
+
+const named = (name: string) => client.until(({ object }) => object._ === name)
+
+async function complaint(id: bigint): Promise<unknown> {
+  const isOf = ({ object }: Came) =>
+    object._ === 'mt_bad_msg_notification' && object.bad_msg_id === signed(id)
+  return (await client.until(isOf)).object.error_code
+}
+
+describe('containers', () => {
+  const container = (...parts: readonly (readonly [bigint, number, Buffer])[]) => {
+    const writer = new TlWriter(schema).uint(CONTAINER).uint(parts.length)
+    for (const [id, seqNo, body] of parts) writer.long(id).uint(seqNo).uint(body.length).raw(body)
+    return Buffer.from(writer.result())
+  }
+  const config = encodeObject(schema, CONFIG)
+
+  test('hold 1020 messages, and no more', async () => {
+    const many = Array.from({ length: 1020 }, () => PING)
+    client.sendContainer(many)
+    await client.until(() => client.came.filter(({ object }) => object._ === 'mt_pong').length === 1020)
+    const { container } = client.sendContainer([...many, PING])
+    expect(await complaint(container)).toBe(64)
+  })
+
+  test('hold no others, and nothing later than themselves', async () => {
+    const inner = client.nextId()
+    const id = client.nextId()
+    client.sendBody(container([inner, 0, container()]), { messageId: id, seqNo: 0 })
+    expect(await complaint(inner)).toBe(64)
+    const early = client.nextId()
+    client.sendBody(container([client.nextId(), 1, config]), { messageId: early, seqNo: 2 })
+    expect(await complaint(early)).toBe(64)
+  })
+
+  test('are refused whole where their lengths are wrong', async () => {
+    const cut = container([client.nextId(), 1, config]).subarray(0, -4)
+    expect(await complaint(client.sendBody(cut, { content: false }))).toBe(64)
+    const odd = container([client.nextId(), 1, config])
+    odd.writeInt32LE(3, 20)
+    expect(await complaint(client.sendBody(odd, { content: false }))).toBe(64)
+  })
+
+  test('are even, and come once', async () => {
+    const odd = client.nextId()
+    client.sendBody(container(), { messageId: odd, seqNo: 1 })
+    expect(await complaint(odd)).toBe(34)
+    const { container: id } = client.sendContainer([CONFIG])
+    await named('config')
+    client.sendBody(container(), { messageId: id, seqNo: 2 })
+    expect(await complaint(id)).toBe(19)
+  })
+
+  test('are refused part by part where it is about one', async () => {
+    const [old, good, id] = [client.nextId(-400), client.nextId(), client.nextId()]
+    client.sendBody(container([old, 1, config], [good, 1, config]), { messageId: id, seqNo: 2 })
+    expect(await complaint(old)).toBe(16)
+    expect((await client.until(({ answers }) => answers === good)).object._).toBe('config')
+  })
+})
+
+test.each<[string, readonly [number, number], 32 | 33]>([
+  ['later with a lower number', [3, 1], 32],
+  ['later with the same', [3, 3], 32],
+  ['earlier with a higher number', [1, 3], 33],
+])('a message that comes %s is refused', async (_, [first, second], code) => {
+  const [early, late] = [client.nextId(), client.nextId()]
+  const ids = code === 32 ? [early, late] : [late, early]
+  client.send(CONFIG, { messageId: ids[0] as bigint, seqNo: first })
+  await client.until(({ answers }) => answers === ids[0])
+  client.send(CONFIG, { messageId: ids[1] as bigint, seqNo: second })
+  expect(await complaint(ids[1] as bigint)).toBe(code)
+})
+
+describe('packing', () => {
+  test('is read in a message and in a part of a container', async () => {
+    const packed = (object: TlObject) =>
+      new TlWriter(schema)
+        .uint(GZIP)
+        .bytes(gzipSync(encodeObject(schema, object)))
+        .result()
+    const id = client.sendBody(packed(CONFIG))
+    expect((await client.until(({ answers }) => answers === id)).object._).toBe('config')
+    const inner = client.nextId()
+    const body = packed({ _: 'help.getNearestDc' })
+    const writer = new TlWriter(schema).uint(CONTAINER).uint(1)
+    writer.long(inner).uint(client.nextSeqNo(true)).uint(body.length).raw(body)
+    client.sendBody(writer.result(), { content: false })
+    expect((await client.until(({ answers }) => answers === inner)).object._).toBe('nearestDc')
+  })
+
+  test('pays for long answers, and is told in the answer', async () => {
+    server.rpc.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: 'x'.repeat(5000) })
+    const answer = await client.call(CONFIG)
+    expect(answer).toMatchObject({ error_message: 'x'.repeat(5000) })
+    expect(client.packed).toBeGreaterThan(0)
+  })
+
+  test('of more than anybody means is refused', async () => {
+    const bomb = new TlWriter(schema).uint(GZIP).bytes(gzipSync(Buffer.alloc(64 * 1024 * 1024)))
+    const id = client.sendBody(bomb.result())
+    const { object } = await client.until(({ answers }) => answers === id)
+    expect(object.error_message).toMatch(/^INPUT_FETCH_ERROR/)
+  })
+})

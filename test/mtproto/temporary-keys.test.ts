@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
+import { createClock } from '../../src/telegram/world/clock.js'
+import { World } from '../../src/telegram/world/world.js'
+import { bind, type Wrong } from './binding.js'
+import { RawClient } from './raw-client.js'
+
+const CONFIG = { _: 'help.getConfig' }
+
+let server: MtprotoServer
+let permanent: RawClient
+let temporary: RawClient
+
+beforeEach(async () => {
+  server = new MtprotoServer(new World(createClock('real')))
+  await server.listen()
+  permanent = await RawClient.connect(server.port)
+  await permanent.shakeHands(server.key.pem)
+  temporary = await RawClient.connect(server.port)
+  await temporary.shakeHands(server.key.pem, { expiresIn: 3600 })
+})
+
+afterEach(async () => {
+  permanent.close()
+  temporary.close()
+  await server.close()
+})
+
+const bound = { _: 'value', value: true }
+const refused = (error_message: string) => ({ _: 'mt_rpc_error', error_code: 400, error_message })
+
+test('a temporary key does nothing until it is bound', async () => {
+  expect(await temporary.call(CONFIG)).toMatchObject({
+    error_code: 401,
+    error_message: 'AUTH_KEY_PERM_EMPTY',
+  })
+})
+
+test('a bound one stands for the permanent one: whoever has logged in there has here', async () => {
+  const bot = server.world.accounts.addBot({ username: 'some_bot' })
+  const login = {
+    _: 'auth.importBotAuthorization',
+    flags: 0,
+    api_id: 1,
+    api_hash: 'x',
+    bot_auth_token: bot.token,
+  }
+  await permanent.call(login)
+  expect(await bind(temporary, permanent.authKey)).toMatchObject(bound)
+  expect(await temporary.call({ _: 'updates.getState' })).toMatchObject({ _: 'updates.state' })
+  // The same session as before it was bound.
+  expect(temporary.came.filter(({ object }) => object._ === 'mt_new_session_created')).toHaveLength(1)
+  expect(await bind(temporary, permanent.authKey)).toMatchObject(bound)
+})
+
+test.each<[string, (made: { other: RawClient }) => Wrong]>([
+  ['another nonce', () => ({ inner: { nonce: 1n } })],
+  ['another temporary key', () => ({ inner: { temp_auth_key_id: 1n } })],
+  ['another permanent key', () => ({ inner: { perm_auth_key_id: 1n } })],
+  ['a permanent key that nobody knows', () => ({ outer: { perm_auth_key_id: 1n } })],
+  ['another session', () => ({ inner: { temp_session_id: 1n } })],
+  ['another end', () => ({ inner: { expires_at: 1 } })],
+  ['the id of another message', () => ({ messageId: 4n })],
+  ['what the permanent key has not encrypted', () => ({ key: randomBytes(256) })],
+  ['a bit that was changed', () => ({ tampered: true })],
+])('is not bound by %s', async (_, wrong) => {
+  const answer = await bind(temporary, permanent.authKey, wrong({ other: permanent }))
+  expect(answer).toMatchObject(refused('ENCRYPTED_MESSAGE_INVALID'))
+  expect(await temporary.call(CONFIG)).toMatchObject({ error_message: 'AUTH_KEY_PERM_EMPTY' })
+})
+
+test('is not bound to end in the past', async () => {
+  const past = { expires_at: Math.floor(Date.now() / 1000) - 1 }
+  const answer = await bind(temporary, permanent.authKey, { inner: past, outer: past })
+  expect(answer).toMatchObject(refused('EXPIRES_AT_INVALID'))
+})
+
+test('binds to no other permanent key, and a permanent one to none', async () => {
+  await bind(temporary, permanent.authKey)
+  const other = await RawClient.connect(server.port)
+  try {
+    await other.shakeHands(server.key.pem)
+    expect(await bind(temporary, other.authKey)).toMatchObject(refused('TEMP_AUTH_KEY_ALREADY_BOUND'))
+    expect(await bind(other, permanent.authKey)).toMatchObject(refused('TEMP_AUTH_KEY_EMPTY'))
+  } finally {
+    other.close()
+  }
+})
+
+test('nobody knows one that has ended, nor one whose permanent key was destroyed', async () => {
+  const short = await RawClient.connect(server.port)
+  try {
+    await short.shakeHands(server.key.pem, { expiresIn: 0 })
+    short.send(CONFIG)
+    expect(await short.untilError()).toBe(-404)
+  } finally {
+    short.close()
+  }
+  await bind(temporary, permanent.authKey)
+  permanent.send({ _: 'mt_destroy_auth_key' })
+  await permanent.until(({ object }) => object._ === 'mt_destroy_auth_key_ok')
+  permanent.send(CONFIG)
+  expect(await permanent.untilError()).toBe(-404)
+  temporary.send(CONFIG)
+  expect(await temporary.untilError()).toBe(-404)
+})
