@@ -2,7 +2,8 @@ import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Key, keyText } from '../core/subject.js'
 import type { House } from './house.js'
-import { type DossierFacts, SUSPECT, VETTED, type VettingRules } from './vetting.js'
+import { SUSPECT, VETTED } from './vetted.js'
+import type { DossierFacts, VettingRules } from './vetting.js'
 
 /** Users asked about at the same time, and those who wait for it. Whoever finds no place is asked about with a later update. */
 const AT_ONCE = 4

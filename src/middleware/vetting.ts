@@ -7,11 +7,7 @@ import type { Key } from '../core/subject.js'
 import type { Dossiers } from './dossiers.js'
 import type { Admission, Question, Wiring } from './guard.js'
 import type { House } from './house.js'
-
-/** The mark of whose dossier was read of late. */
-export const VETTED = 'vetted'
-/** The mark of whose dossier speaks against them; its reason says what. */
-export const SUSPECT = 'suspect'
+import { SUSPECT, VETTED } from './vetted.js'
 
 /**
  * What of a dossier {@link auth} reads. Whatever is absent is unknown, and denies nobody.
