@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import { Api, InputFile } from 'grammy'
+import {
+  type DownloadOptions,
+  type MtprotoClient,
+  type MtprotoOptions,
+  mtproto,
+  type UploadProgress,
+} from '../../src/mtproto/index.js'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import { fileIdOf } from './file-ids.js'
 
 const MEGABYTE = 1024 * 1024
 const PART = 512 * 1024
@@ -10,14 +18,13 @@ let telegram: Telegram
 let face: TelegramMtproto
 let account: TelegramBot
 let alice: Person
-
 let clients: MtprotoClient[]
 
 beforeEach(async () => {
   telegram = await startTelegram()
   face = await telegram.mtproto({ others: [4] })
   account = telegram.createBot({ username: 'files_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
+  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
   telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
   clients = []
 })
@@ -39,29 +46,383 @@ function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
   return made
 }
 
+/** A client of a person. */
+async function person(who = alice, phone = '491701234567'): Promise<MtprotoClient> {
+  face.givePhone(who, phone)
+  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
+  clients.push(made)
+  await made.logIn({ phone, code: () => face.codeFor(phone) })
+  return made
+}
+
 async function all(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = []
   for await (const piece of bytes) pieces.push(piece)
   return Buffer.concat(pieces)
 }
 
+/** Compared by digests: a difference of megabytes is not for reading. */
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-test('a small file goes there and back', async () => {
-  const bot = client()
-  const bytes = randomBytes(100_001)
-  const { id, file } = await bot.sendFile('plaza', bytes, { name: 'small.bin', caption: 'hello' })
-  expect(file).toMatchObject({ kind: 'document', size: 100_001, name: 'small.bin' })
-  expect(face.calls('upload.saveFilePart')).toBe(1)
-  expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
-  expect(digest(await all(bot.download({ chat: 'plaza', message: id })))).toBe(digest(bytes))
+/** In pieces of a size that fits nothing. */
+async function* streamed(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001)
+}
+
+const partsSent = () => face.calls('upload.saveBigFilePart') + face.calls('upload.saveFilePart')
+
+describe('upload', () => {
+  test.each([
+    ['bytes', (bytes: Buffer) => bytes],
+    ['a blob', (bytes: Buffer) => new Blob([bytes])],
+    ['a stream whose size nobody tells', (bytes: Buffer) => streamed(bytes)],
+    ['a ReadableStream', (bytes: Buffer) => new Blob([bytes]).stream()],
+  ])('takes %s, and every size that matters to parts', async (_, sourceOf) => {
+    const bot = client()
+    for (const size of [1, PART - 1, PART, PART + 1, 2 * PART]) {
+      const bytes = randomBytes(size)
+      const { file } = await bot.sendFile('plaza', sourceOf(bytes), { name: `${size}.bin` })
+      expect(file).toMatchObject({ kind: 'document', size, name: `${size}.bin` })
+      expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
+    }
+  })
+
+  test('sends 20 MB in parts of 512 KiB, not more of them at once than it may, and tells how far it is', async () => {
+    const bot = client()
+    const bytes = randomBytes(20 * MEGABYTE + 12_345)
+    const told: UploadProgress[] = []
+    const file = await bot.upload(bytes, {
+      name: 'large.bin',
+      parallel: 3,
+      onProgress: (each) => told.push(each),
+    })
+    expect(file).toMatchObject({ parts: 41, size: bytes.length, isBig: true, name: 'large.bin' })
+    expect(face.calls('upload.saveBigFilePart')).toBe(41)
+    expect(told).toHaveLength(41)
+    expect(told.at(-1)).toMatchObject({ sent: bytes.length, total: bytes.length })
+    const { id } = await bot.sendFile('plaza', file)
+    expect(digest(await all(bot.download({ chat: 'plaza', message: id })))).toBe(digest(bytes))
+  })
+
+  test('reads a source no further ahead than what is in flight', async () => {
+    const bot = client()
+    let [read, acknowledged, most] = [0, 0, 0]
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (let n = 0; n < 30; n++) {
+        read++
+        most = Math.max(most, read - acknowledged)
+        yield randomBytes(PART)
+      }
+    }
+    await bot.upload(source(), { size: 30 * PART, parallel: 4, onProgress: () => acknowledged++ })
+    // Four in flight, one that may be the last, one that is being filled.
+    expect(most).toBeLessThanOrEqual(4 + 3)
+    expect(read).toBe(30)
+  })
+
+  test('goes on when the connections are killed in the middle: what was sent is not sent again', async () => {
+    const bot = client()
+    const bytes = randomBytes(16 * MEGABYTE)
+    let cut = false
+    const file = await bot.upload(bytes, {
+      onProgress: ({ sent }) => {
+        if (sent < 6 * MEGABYTE || cut) return
+        cut = true
+        face.cut()
+      },
+    })
+    expect(cut).toBe(true)
+    // Of those in flight when a connection broke nobody knows whether they came.
+    expect(partsSent()).toBeLessThanOrEqual(32 + 4)
+    const { file: sent } = await bot.sendFile('plaza', file)
+    expect(digest(await all(bot.download(sent)))).toBe(digest(bytes))
+  })
+
+  test.each(['bytes', 'stream'])('goes on in another process, with a token (%s)', async (kind) => {
+    const bytes = randomBytes(11 * MEGABYTE + 1)
+    const source = () => (kind === 'bytes' ? bytes : streamed(bytes))
+    const first = client()
+    const dying = new AbortController()
+    let token = ''
+    let before = 0
+    const begun = first.upload(source(), {
+      signal: dying.signal,
+      onProgress: (told) => {
+        token = told.token
+        if (told.sent >= 5 * MEGABYTE) dying.abort(new Error('killed'))
+      },
+    })
+    await expect(begun).rejects.toThrow('killed')
+    await first.close()
+    before = partsSent()
+    expect(before).toBeLessThan(20)
+
+    const second = client()
+    let firstTold: UploadProgress | undefined
+    const file = await second.upload(source(), {
+      resume: token,
+      onProgress: (told) => {
+        firstTold ??= told
+      },
+    })
+    expect(firstTold?.sent).toBeLessThanOrEqual(PART)
+    // The ten that were there are not sent again; what was in flight may have come late.
+    expect(partsSent() - before).toBeLessThanOrEqual(23 - 10 + 4)
+    const { file: sent } = await second.sendFile('plaza', file)
+    expect(digest(await all(second.download(sent)))).toBe(digest(bytes))
+
+    await expect(second.upload(randomBytes(bytes.length), { resume: token })).rejects.toMatchObject({
+      code: 'mtproto.transfer',
+    })
+  })
+
+  test.each<[string, () => Promise<unknown>, RegExp]>([
+    ['nothing', () => client().upload(new Uint8Array()), /empty/],
+    ['an empty stream', () => client().upload(streamed(Buffer.alloc(0))), /empty/],
+    ['what is no source', () => client().upload('a path' as never), /no source/],
+    ['a stream of text', () => client().upload(['text'] as never), /no source/],
+    ['more than was said', () => client().upload(streamed(randomBytes(99)), { size: 98 }), /not as long/],
+    ['less than was said', () => client().upload(streamed(randomBytes(99)), { size: 100 }), /not as long/],
+    ['a number of parts that is none', () => client().upload(randomBytes(9), { parallel: 0 }), /parallel/],
+    ['a token that is none', () => client().upload(randomBytes(9), { resume: 'token' }), /no token/],
+    ['5 GB', () => client().upload(streamed(randomBytes(9)), { size: 5 * 1024 ** 3 }), /4 GB/],
+  ])('refuses %s, and says how to mend it', async (_, uploading, complaint) => {
+    await expect(uploading()).rejects.toThrow(complaint)
+    await expect(uploading()).rejects.toMatchObject({ code: 'mtproto.transfer' })
+  })
+
+  test('an error of Telegram, or of the source, ends it', async () => {
+    const bot = client()
+    face.fail('upload.saveBigFilePart', 400, 'FILE_PARTS_INVALID')
+    await expect(bot.upload(randomBytes(12 * MEGABYTE))).rejects.toMatchObject({
+      reason: 'FILE_PARTS_INVALID',
+    })
+    async function* breaking(): AsyncGenerator<Uint8Array> {
+      yield randomBytes(PART)
+      throw new Error('the disk is gone')
+    }
+    await expect(bot.upload(breaking())).rejects.toThrow('the disk is gone')
+    // A checksum goes with small files, and Telegram holds us to it.
+    const { md5 = '', ...file } = await bot.upload(randomBytes(1000))
+    expect(md5).toMatch(/^[0-9a-f]{32}$/)
+    await expect(bot.sendFile('plaza', { ...file, md5: '0'.repeat(32) })).rejects.toMatchObject({
+      reason: 'MD5_CHECKSUM_INVALID',
+    })
+    await expect(bot.sendFile('plaza', { ...file, parts: 2 })).rejects.toMatchObject({
+      reason: 'FILE_PART_1_MISSING',
+    })
+  })
 })
 
-test('a large one goes in parts', async () => {
-  const bot = client()
-  const bytes = randomBytes(20 * MEGABYTE + 12_345)
-  const { file } = await bot.sendFile('plaza', bytes, { name: 'large.bin' })
-  expect(face.calls('upload.saveBigFilePart')).toBe(41)
-  expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
-  expect(PART).toBe(524_288)
+describe('download', () => {
+  /** A file of a message of the group. */
+  async function given(bot: MtprotoClient, size: number) {
+    const bytes = randomBytes(size)
+    return { bytes, ...(await bot.sendFile('plaza', bytes, { name: 'given.bin' })) }
+  }
+
+  test('begins and ends at any byte, in order, and tells how far it is', async () => {
+    const bot = client()
+    const { file, bytes } = await given(bot, 5 * MEGABYTE + 77)
+    const ranges: DownloadOptions[] = [
+      { offset: 1 },
+      { offset: PART - 1, limit: 2 },
+      { offset: 3 * MEGABYTE + 5, limit: MEGABYTE + 1, parallel: 1 },
+      { offset: bytes.length - 1 },
+      { offset: bytes.length },
+      { offset: bytes.length + PART * 3 },
+      { limit: 0 },
+    ]
+    for (const options of ranges) {
+      const { offset = 0, limit = bytes.length } = options
+      const told: number[] = []
+      const got = await all(
+        bot.download(file, { ...options, onProgress: ({ received }) => told.push(received) }),
+      )
+      expect(digest(got)).toBe(digest(bytes.subarray(offset, offset + limit)))
+      expect(told.at(-1) ?? 0).toBe(got.length)
+    }
+  })
+
+  test('goes on when the connections are killed in the middle', async () => {
+    const bot = client()
+    const { file, bytes } = await given(bot, 12 * MEGABYTE)
+    const pieces: Uint8Array[] = []
+    for await (const piece of bot.download(file)) {
+      pieces.push(piece)
+      if (pieces.length === 10) face.cut()
+    }
+    expect(digest(Buffer.concat(pieces))).toBe(digest(bytes))
+    expect(face.calls('upload.getFile')).toBeLessThanOrEqual(24 + 4)
+  })
+
+  test('fetches no further ahead than it may, and nothing after it was left', async () => {
+    const bot = client()
+    const { file } = await given(bot, 5 * MEGABYTE)
+    for await (const piece of bot.download(file, { parallel: 2 })) {
+      expect(piece).toHaveLength(PART)
+      break
+    }
+    const asked = face.calls('upload.getFile')
+    expect(asked).toBeLessThanOrEqual(3)
+    const stopping = new AbortController()
+    const reading = bot.download(file, { signal: stopping.signal })
+    await reading.next()
+    stopping.abort(new Error('enough'))
+    await expect(reading.next()).rejects.toThrow('enough')
+    await bot.connect()
+    expect(face.calls('upload.getFile')).toBeLessThanOrEqual(asked + 6)
+  })
+
+  test('fetches a reference anew that has ended, before and in the middle', async () => {
+    const bot = client()
+    const { file, bytes } = await given(bot, 8 * MEGABYTE)
+    face.expireFileReferences()
+    const reading = bot.download(file, { parallel: 4 })
+    const pieces: Uint8Array[] = []
+    for await (const piece of reading) {
+      pieces.push(piece)
+      if (pieces.length === 5) face.expireFileReferences()
+    }
+    expect(digest(Buffer.concat(pieces))).toBe(digest(bytes))
+    // Once before and once in the middle, however many parts were in flight.
+    expect(face.calls('channels.getMessages')).toBe(2)
+  })
+
+  test('says so when the message of an ended reference is gone or shows another file', async () => {
+    const bot = client()
+    const { file, id } = await given(bot, 1000)
+    await new Api(account.token, account.config.client).deleteMessage('@plaza', id)
+    expect((await all(bot.download(file))).length).toBe(1000)
+    face.expireFileReferences()
+    await expect(all(bot.download(file))).rejects.toMatchObject({ code: 'mtproto.transfer' })
+    await expect(all(bot.download({ chat: 'plaza', message: 4711 }))).rejects.toMatchObject({
+      code: 'mtproto.transfer',
+    })
+    await expect(all(bot.download('no file_id'))).rejects.toMatchObject({ code: 'mtproto.transfer' })
+  })
+
+  test('follows a file to another data centre', async () => {
+    const bot = client()
+    const { file, bytes } = await given(bot, 3 * MEGABYTE)
+    face.moveFiles(4)
+    expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
+    expect(face.calls('auth.importAuthorization')).toBe(1)
+    expect(bot.counts().errors).toMatchObject({ FILE_MIGRATE: expect.any(Number) })
+  })
+
+  test('takes a file_id of the Bot API, and refreshes it where it is told the message', async () => {
+    const bot = client()
+    const { file, bytes, id } = await given(bot, 300_000)
+    const fileId = fileIdOf(file)
+    expect(digest(await all(bot.download(fileId)))).toBe(digest(bytes))
+    face.expireFileReferences()
+    await expect(all(bot.download(fileId))).rejects.toMatchObject({ reason: 'FILE_REFERENCE_EXPIRED' })
+    const origin = { chat: 'plaza', message: id }
+    expect(digest(await all(bot.download(fileId, { origin })))).toBe(digest(bytes))
+  })
+})
+
+describe('through a data centre of others', () => {
+  async function sent(bot: MtprotoClient, size: number) {
+    const bytes = randomBytes(size)
+    return { bytes, file: (await bot.sendFile('plaza', bytes, { name: 'popular.bin' })).file }
+  }
+
+  test('files are fetched, decrypted and compared with what Telegram hashed', async () => {
+    const bot = client()
+    const { file, bytes } = await sent(bot, 6 * MEGABYTE + 5)
+    const cdn = await face.cdn()
+    expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
+    // Nothing was there at first; from then on it is.
+    const { parts, reuploads } = cdn.counts
+    expect(parts).toBe(13)
+    expect(reuploads).toBeGreaterThanOrEqual(7)
+    expect(digest(await all(bot.download(file, { offset: 2 * MEGABYTE + 3, limit: 999_999 })))).toBe(
+      digest(bytes.subarray(2 * MEGABYTE + 3, 2 * MEGABYTE + 3 + 999_999)),
+    )
+    expect(cdn.counts.reuploads).toBe(reuploads)
+  })
+
+  test('a byte that is wrong is noticed, and all before it is right', async () => {
+    const bot = client()
+    const { file, bytes } = await sent(bot, 4 * MEGABYTE)
+    const cdn = await face.cdn()
+    cdn.corrupt(2 * MEGABYTE + 200_000)
+    const pieces: Uint8Array[] = []
+    const reading = async () => {
+      for await (const piece of bot.download(file)) pieces.push(piece)
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'mtproto.corrupted' })
+    const got = Buffer.concat(pieces)
+    expect(got.length).toBe(2 * MEGABYTE)
+    expect(digest(got)).toBe(digest(bytes.subarray(0, got.length)))
+    const rest = await all(bot.download(file, { offset: got.length }))
+    expect(digest(Buffer.concat([got, rest]))).toBe(digest(bytes))
+  })
+
+  test('goes on when it loses what it holds, its tokens, its keys and its connections', async () => {
+    const bot = client()
+    const { file, bytes } = await sent(bot, 10 * MEGABYTE)
+    const cdn = await face.cdn()
+    const pieces: Uint8Array[] = []
+    for await (const piece of bot.download(file, { parallel: 2 })) {
+      pieces.push(piece)
+      if (pieces.length === 4) cdn.drop()
+      if (pieces.length === 8) cdn.endTokens()
+      if (pieces.length === 12) cdn.cut()
+      if (pieces.length === 16) {
+        cdn.forgetKeys()
+        cdn.cut()
+      }
+    }
+    expect(digest(Buffer.concat(pieces))).toBe(digest(bytes))
+    expect(cdn.counts.redirects).toBeGreaterThan(1)
+  })
+})
+
+describe('a file is the same by both faces', () => {
+  test('what a person sends by MTProto a bot gets by the Bot API, and downloads over HTTP', async () => {
+    const sender = await person()
+    const bytes = randomBytes(3 * MEGABYTE)
+    const { id, file } = await sender.sendFile('plaza', bytes, {
+      name: 'report.pdf',
+      type: 'application/pdf',
+    })
+    const api = new Api(account.token, account.config.client)
+    const [update] = await api.getUpdates({ timeout: 5 })
+    expect(update?.message).toMatchObject({
+      message_id: id,
+      document: { file_name: 'report.pdf', mime_type: 'application/pdf', file_size: bytes.length },
+    })
+    const { file_path: path } = await api.getFile(update?.message?.document?.file_id ?? '')
+    const answer = await fetch(`${telegram.apiRoot}/file/bot${account.token}/${path}`)
+    expect(digest(new Uint8Array(await answer.arrayBuffer()))).toBe(digest(bytes))
+    expect(file.kind).toBe('document')
+  })
+
+  test.each(['photo', 'video', 'audio', 'voice', 'animation', 'video_note', 'document'] as const)(
+    'a %s stays one, there and back',
+    async (kind) => {
+      const bot = client()
+      const bytes = randomBytes(1000)
+      const { id } = await bot.sendFile('plaza', bytes, { as: kind, caption: 'look', duration: 7, width: 64 })
+      const person_ = await person()
+      const found = await person_.history('plaza', { from: id, to: id }).next()
+      expect(found.value).toMatchObject({ text: 'look', file: { kind, size: 1000 } })
+      expect(digest(await all(person_.download({ chat: 'plaza', message: id })))).toBe(digest(bytes))
+    },
+  )
+
+  test('what a bot sends by the Bot API a client downloads by MTProto', async () => {
+    const bytes = randomBytes(700_000)
+    const api = new Api(account.token, account.config.client)
+    const { message_id: message } = await api.sendDocument('@plaza', new InputFile(bytes, 'by-bot.bin'), {
+      caption: 'look',
+    })
+    const { message_id: picture } = await api.sendPhoto('@plaza', new InputFile(bytes, 'photo.jpg'))
+    const reader = await person()
+    expect(digest(await all(reader.download({ chat: 'plaza', message })))).toBe(digest(bytes))
+    expect(digest(await all(reader.download({ chat: 'plaza', message: picture })))).toBe(digest(bytes))
+  })
 })

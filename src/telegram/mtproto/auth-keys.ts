@@ -14,10 +14,22 @@ export interface Salt {
   readonly value: bigint
 }
 
+/** What a client says it runs on (https://core.telegram.org/method/initConnection). */
+export interface Device {
+  readonly apiId: number
+  readonly model: string
+  readonly system: string
+  readonly app: string
+}
+
 /** Who holds a key, and who has logged in with it. */
 export class AuthKey {
   readonly id: bigint
   account: Account | undefined
+  loggedInAt: Ms | undefined
+  /** The latest call. */
+  heardAt: Ms | undefined
+  device: Device | undefined
   /** Which constructors its client knows; undefined until it has told. */
   layer: number | undefined
   /** What a login waits for, such as a code. */

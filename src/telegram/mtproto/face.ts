@@ -3,6 +3,7 @@ import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
+import type { AuthKey } from './auth-keys.js'
 import type { CdnRedirects } from './cdn/redirects.js'
 import { Describer } from './describe.js'
 import { Locations } from './files/locations.js'
@@ -10,11 +11,13 @@ import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
 import { Happenings } from './happenings.js'
 import { type Entry, Journal } from './journal.js'
+import { isNumberedByAccount } from './numbering.js'
 import { channelId, Peers } from './peers.js'
+import { RandomIds } from './random-ids.js'
 import { Reading } from './reading.js'
 import type { Session } from './session.js'
 
-/** An account's private messages, numbered over all its chats. */
+/** An account's messages of private chats and basic groups, numbered over all of them. */
 export class Mailbox {
   readonly journal = new Journal()
   readonly #ids = new WeakMap<StoredMessage, number>()
@@ -35,6 +38,12 @@ export class Mailbox {
     return this.#byId.get(id)
   }
 
+  /** Its number, if it is there. */
+  knownId(stored: StoredMessage): number | undefined {
+    const id = this.#ids.get(stored)
+    return id !== undefined && this.#byId.has(id) ? id : undefined
+  }
+
   remove(id: number): boolean {
     return this.#byId.delete(id)
   }
@@ -49,6 +58,7 @@ export class Face {
   readonly describer: Describer
   readonly happenings: Happenings
   readonly uploads = new Uploads()
+  readonly randomIds = new RandomIds()
   readonly locations: Locations
   readonly media: Media
   /** Where files are that clients are sent elsewhere for. */
@@ -73,7 +83,13 @@ export class Face {
     this.happenings = new Happenings(world, this.describer, (bot, { update, users, chats }) =>
       this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: 0 }),
     )
-    this.#unwatch = world.watch((stored) => this.#happened(stored))
+    const unwatch = [
+      world.watch((stored) => this.#happened(stored)),
+      world.watchRemovals((stored) => this.#gone(stored)),
+    ]
+    this.#unwatch = () => {
+      for (const end of unwatch) end()
+    }
   }
 
   close(): void {
@@ -111,6 +127,15 @@ export class Face {
     session.unsubscribe = () => own.delete(session)
   }
 
+  /** Tells the sessions of a key of nothing any longer. */
+  unsubscribe(key: AuthKey, account: Account): void {
+    for (const session of [...(this.#sessions.get(account.id) ?? [])]) {
+      if (session.key.lasting !== key) continue
+      session.unsubscribe?.()
+      session.unsubscribe = undefined
+    }
+  }
+
   /** Whatever a session does is in the answer to its call: its account's other sessions are told of it. */
   during<T>(session: Session, act: () => T): T {
     this.#acting = session
@@ -123,7 +148,7 @@ export class Face {
 
   /** By which number an account knows a message. */
   numberOf(viewer: Account, stored: StoredMessage): number {
-    return stored.chat.kind === 'private' ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
+    return isNumberedByAccount(stored.chat) ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
   }
 
   /** Tells of messages that are gone. */
@@ -182,8 +207,11 @@ export class Face {
     if (stored.receiverId !== undefined) return
     const what = this.#seen.has(stored) ? 'edit' : 'new'
     this.#seen.add(stored)
-    if (chat.kind === 'private') {
-      for (const account of [chat.person, chat.bot]) {
+    if (isNumberedByAccount(chat)) {
+      const { new_chat_members: joined, left_chat_member: left } = stored.message
+      if (chat.kind === 'group' && what === 'new' && (joined ?? left) !== undefined)
+        this.describer.changed(chat)
+      for (const account of this.#readersOf(stored)) {
         const mailbox = this.mailbox(account.id)
         mailbox.idOf(stored)
         const entry = mailbox.journal.add(what, stored)
@@ -197,6 +225,30 @@ export class Face {
       if (account === undefined || !isIn(this.world.membership(chat, id))) continue
       this.#tell(account, [this.updateOf(account, entry, chat)], stored)
     }
+  }
+
+  /** Who has a message among their own: in a group, those who are in it, and who has just left. */
+  #readersOf({ chat, message }: StoredMessage): readonly Account[] {
+    if (chat.kind === 'private') return [chat.person, chat.bot]
+    const left = message.left_chat_member && this.world.accounts.find(message.left_chat_member.id)
+    const members = this.world.membersOf(chat as SharedChat)
+    return left === undefined || members.includes(left) ? members : [...members, left]
+  }
+
+  /** A message was deleted, on whichever face, or has expired. */
+  #gone(stored: StoredMessage): void {
+    const { chat } = stored
+    if (!this.#seen.has(stored)) return
+    if (isNumberedByAccount(chat)) {
+      for (const account of this.#readersOf(stored)) {
+        const mailbox = this.mailbox(account.id)
+        const id = mailbox.knownId(stored)
+        if (id === undefined) continue
+        mailbox.remove(id)
+        this.removedPrivately(account, [id])
+      }
+      // Whoever deletes by a call of ours tells of all at once.
+    } else if (this.#acting === undefined) this.removed(chat, [stored.message.message_id])
   }
 
   #isListening(account: Account): boolean {

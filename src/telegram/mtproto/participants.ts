@@ -1,13 +1,19 @@
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat } from '../world/chats.js'
-import { calledIn, isIn } from '../world/members.js'
+import { calledIn, isIn, type Membership } from '../world/members.js'
 import type { World } from '../world/world.js'
 import { adminRights, bannedRights, expelled } from './rights.js'
 
 /** Where somebody stands in a supergroup or channel, as another sees it (https://core.telegram.org/type/ChannelParticipant). */
-export function participantOf(world: World, viewer: Account, chat: SharedChat, account: Account): TlObject {
-  const membership = world.membership(chat, account.id)
+export function participantOf(
+  world: World,
+  viewer: Account,
+  chat: SharedChat,
+  account: Account,
+  /** Where they stood then; by default where they stand now. */
+  membership: Membership = world.membership(chat, account.id),
+): TlObject {
   const user_id = BigInt(account.id)
   const joined = chat.joins.get(account.id)
   // Who is not listed was there from the start.

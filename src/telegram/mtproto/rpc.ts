@@ -1,6 +1,7 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
+import type { Device } from './auth-keys.js'
 import { METHODS } from './methods/index.js'
 import { badRequest, migrate, RpcError, rpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
@@ -77,6 +78,8 @@ export class Rpc {
           after.push(...(request.msg_ids as readonly bigint[]))
           break
         case 'initConnection':
+          session.key.lasting.device = deviceOf(request)
+          break
         case 'invokeWithTakeout':
         case 'invokeWithMessagesRange':
           break
@@ -102,6 +105,7 @@ export class Rpc {
     if (key.expiresAt !== undefined && key.boundTo === undefined && name !== 'auth.bindTempAuthKey') {
       throw new RpcError(401, 'AUTH_KEY_PERM_EMPTY')
     }
+    key.lasting.heardAt = server.now()
     const call: Call = { server, session, request, messageId }
     const open = METHODS.open.get(name)
     if (open !== undefined) return open(call)
@@ -124,6 +128,15 @@ async function settled(session: Session, own: bigint, id: bigint): Promise<void>
   // Messages of a connection come in order: what is not there will not be.
   if (outcome === undefined) throw badRequest('MSG_WAIT_TIMEOUT')
   if (!(await outcome)) throw badRequest('MSG_WAIT_FAILED')
+}
+
+function deviceOf(told: TlObject): Device {
+  return {
+    apiId: told.api_id as number,
+    model: told.device_model as string,
+    system: told.system_version as string,
+    app: told.app_version as string,
+  }
 }
 
 /** Files lie in any data centre, and whoever was let in may leave again; all else is at home. */

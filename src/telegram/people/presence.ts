@@ -1,6 +1,7 @@
 import type { Message, ReactionType, ReactionTypeEmoji } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
+import { noteDeleted } from '../world/admin-log.js'
 import {
   describeChat,
   type SharedChat,
@@ -167,6 +168,7 @@ export class Presence {
       room.kind === 'private' || hasRight(world.membership(room, actor.id), 'can_delete_messages')
     if (stored.authorId !== actor.id && !mayDeleteAll)
       throw this.refuse('deletes a message of somebody else', 'that takes the right can_delete_messages')
+    noteDeleted(world, stored, actor)
     remove(stored)
   }
 

@@ -21,6 +21,7 @@ export function setTitle(world: World, chat: SharedChat, author: Account, given:
   if (title === '') throw badRequest('title must be non-empty')
   if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to change chat title')
   if (title === chat.title) return
+  world.adminLog.note(chat, author, { what: 'title', before: chat.title, after: title })
   chat.title = title
   post(world, chat, { author, content: { new_chat_title: title } })
 }
@@ -31,6 +32,7 @@ export function setDescription(world: World, chat: SharedChat, author: Account, 
   if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to set chat description')
   const description = given.trim()
   if (description === (chat.description ?? '')) throw badRequest('chat description is not modified')
+  world.adminLog.note(chat, author, { what: 'about', before: chat.description ?? '', after: description })
   chat.description = description === '' ? undefined : description
 }
 
@@ -68,6 +70,8 @@ export function setSlowMode(world: World, chat: SharedChat, author: Account, sec
   if (!SLOW_MODES.includes(seconds)) throw badRequest('invalid new value for slow mode delay')
   if (!hasRight(world.membership(chat, author.id), 'can_restrict_members'))
     throw badRequest('not enough rights in the supergroup')
+  if (seconds !== chat.slowModeDelay)
+    world.adminLog.note(chat, author, { what: 'slow mode', before: chat.slowModeDelay, after: seconds })
   chat.slowModeDelay = seconds
   chat.turns.clear()
 }
@@ -80,6 +84,7 @@ export function setAutoDelete(world: World, chat: SharedChat, author: Account, s
   const may = hasRight(membership, chat.kind === 'channel' ? 'can_delete_messages' : 'can_change_info')
   if (!may) throw badRequest('not enough rights to change message auto-delete time in the chat')
   if (seconds === chat.autoDeleteTime) return
+  world.adminLog.note(chat, author, { what: 'auto-delete', before: chat.autoDeleteTime, after: seconds })
   chat.autoDeleteTime = seconds
   const told = { message_auto_delete_time: seconds }
   post(world, chat, { author, content: { message_auto_delete_timer_changed: told } })

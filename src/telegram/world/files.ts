@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, webcrypto } from 'node:crypto'
 
 export interface StoredFile {
   /** As a plain document; see {@link fileIdOf} for all else. */
@@ -50,7 +50,16 @@ export class Files {
   constructor(private readonly date: () => number) {}
 
   store(bytes: Uint8Array, name: string, type: string): StoredFile {
-    const hash = createHash('sha256').update(bytes).digest('base64url')
+    return this.#keep(createHash('sha256').update(bytes).digest('base64url'), bytes, name, type)
+  }
+
+  /** The same for what may be gigabytes: meanwhile others are served. */
+  async storeLarge(bytes: Uint8Array, name: string, type: string): Promise<StoredFile> {
+    const digest = await webcrypto.subtle.digest('SHA-256', bytes)
+    return this.#keep(Buffer.from(digest).toString('base64url'), bytes, name, type)
+  }
+
+  #keep(hash: string, bytes: Uint8Array, name: string, type: string): StoredFile {
     const known = this.#files.get(hash)
     if (known !== undefined) return known
     const id = `${KINDS.document.prefix}${hash}`

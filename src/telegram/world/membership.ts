@@ -34,6 +34,7 @@ export function changeMembership(world: World, change: Change): void {
   const current = world.membership(chat, target.id)
   if (isIn(current) && !isIn(old)) invite?.joined.add(target.id)
   if (JSON.stringify(old) === JSON.stringify(current)) return
+  world.adminLog.note(chat, performer, { what: 'membership', target, before: old, after: current })
   const deed = { date: world.date(), by: performer.id }
   if (isIn(current) && !isIn(old)) chat.joins.set(target.id, deed)
   if (current.status === 'restricted' || current.status === 'kicked') chat.restrictions.set(target.id, deed)

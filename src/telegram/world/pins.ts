@@ -13,6 +13,7 @@ export function pin(world: World, stored: StoredMessage, author: Account): void 
     throw badRequest("message can't be pinned")
   if (chat.history.pinned.has(message.message_id)) return
   chat.history.pinned.add(message.message_id)
+  if (chat.kind !== 'private') world.adminLog.note(chat, author, { what: 'pinned', stored })
   const threadId = message.is_topic_message === true ? message.message_thread_id : undefined
   const topic = chat.kind === 'private' ? undefined : chat.forum?.topics.get(threadId ?? 0)
   post(world, chat, { author, content: { pinned_message: withoutReply(message) }, thread: topic })

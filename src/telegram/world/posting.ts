@@ -1,5 +1,6 @@
 import type { InlineKeyboardMarkup, Message, Update } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
+import { noteEdited } from './admin-log.js'
 import {
   describeChat,
   isGroup,
@@ -147,6 +148,7 @@ export function edit(world: World, stored: StoredMessage, content: Content): voi
   const { message } = stored
   stored.message = { ...message, ...content, edit_date: world.date() }
   stored.order = world.nextOrder()
+  noteEdited(world, stored, message)
   world.show(stored)
   announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
   if (stored.copy === undefined) return

@@ -1,6 +1,7 @@
 import type { Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
+import { AdminLog } from './admin-log.js'
 import {
   type Forum,
   History,
@@ -115,6 +116,8 @@ export class World {
   readonly files = new Files(() => this.date())
   readonly stickerSets = new StickerSets()
   readonly stars = new StarLedger()
+  /** What was done in groups and channels, for their administrators. */
+  readonly adminLog = new AdminLog(() => this.date())
   /** What somebody shows of themselves, latest first; by account. */
   readonly profilePhotos = new Map<number, readonly StoredFile[]>()
   /** What links of bots sell, by address; the last ten thousand. */
@@ -136,13 +139,16 @@ export class World {
   inspect?: (kind: UpdateKind, payload: unknown) => void
 
   /** What all chats keep together. */
-  readonly messages = new Latest<StoredMessage>(MOST_MESSAGES, (oldest) => oldest.chat.history.remove(oldest))
+  readonly messages = new Latest<StoredMessage>(MOST_MESSAGES, (oldest) => {
+    oldest.chat.history.forget(oldest)
+  })
 
   readonly #shared = new Map<number, SharedChat>()
   /** By person, then by bot: people look at their own all the time. */
   readonly #private = new Map<number, Map<number, PrivateChat>>()
   readonly #listeners = new Set<(stored: StoredMessage) => void>()
   readonly #readers = new Set<(bot: BotAccount, kind: UpdateKind, payload: unknown) => void>()
+  readonly #mourners = new Set<(stored: StoredMessage) => void>()
   #order = 0
   #albums = 0
 
@@ -207,7 +213,7 @@ export class World {
       restrictions: new Map(),
       joinRequests: new Map(),
       invites: new Map(),
-      history: new History(() => this.clock.now()),
+      history: this.#newHistory(),
       forum,
       slowModeDelay: 0,
       turns: new Map(),
@@ -259,7 +265,7 @@ export class World {
         kind: 'private',
         person,
         bot,
-        history: new History(() => this.clock.now()),
+        history: this.#newHistory(),
         started: false,
         blocked: false,
       }
@@ -327,6 +333,19 @@ export class World {
   watch(listener: (stored: StoredMessage) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Calls back with every message that is deleted or has expired, until the returned function is called. */
+  watchRemovals(listener: (stored: StoredMessage) => void): () => void {
+    this.#mourners.add(listener)
+    return () => this.#mourners.delete(listener)
+  }
+
+  #newHistory(): History {
+    const gone = (stored: StoredMessage) => {
+      for (const listener of [...this.#mourners]) listener(stored)
+    }
+    return new History(() => this.clock.now(), gone)
   }
 
   show(stored: StoredMessage): void {

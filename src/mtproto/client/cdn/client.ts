@@ -32,7 +32,8 @@ export class CdnClient {
       this.isLost = true
       this.#lost.abort()
       onLost()
-      void this.close()
+      // It is of no use any longer; whoever waits for it was told.
+      this.close().catch(() => undefined)
     })
   }
 
@@ -65,7 +66,12 @@ export class CdnClient {
       },
     })
     const made = new CdnClient(client, onLost)
-    await client.connect()
+    try {
+      await client.connect()
+    } catch (error) {
+      await made.close()
+      throw error
+    }
     return made
   }
 

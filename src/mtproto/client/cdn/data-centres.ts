@@ -55,12 +55,24 @@ export class CdnDataCentres {
       const forget = () => {
         if (this.#open.get(dc) === made) this.#open.delete(dc)
       }
-      const made = this.#address(dc).then((address) => this.connect(address, forget))
+      const made = this.#address(dc).then((address) => this.#connect(address, forget))
       made.catch(forget)
       this.#open.set(dc, made)
       opening = made
     }
     return opening
+  }
+
+  async #connect(address: CdnAddress, onLost: () => void): Promise<CdnClient> {
+    try {
+      return await this.connect(address, onLost)
+    } catch (cause) {
+      throw new SentinelError(
+        'mtproto.transfer',
+        `mtproto.download: data centre ${address.dc} cannot be talked to, or is not the one that Telegram means. Try again later.`,
+        { cause },
+      )
+    }
   }
 
   async #address(dc: number): Promise<CdnAddress> {

@@ -1,4 +1,5 @@
 import type { Message } from 'grammy/types'
+import { noteDeleted } from '../../world/admin-log.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
@@ -40,6 +41,7 @@ export const messageMethods: Methods = {
     const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
     if (stored === undefined) throw badRequest('message to delete not found')
     if (!mayDelete(call, chat, stored)) throw badRequest("message can't be deleted")
+    noteDeleted(call.world, stored, call.bot)
     remove(stored)
     return true
   },
@@ -52,7 +54,10 @@ export const messageMethods: Methods = {
     if (ids.length > 100) throw badRequest('too many message identifiers specified')
     const found = ids.map((id) => chat.history.find(Number(id))).filter((stored) => stored !== undefined)
     if (!found.every((stored) => mayDelete(call, chat, stored))) throw badRequest("message can't be deleted")
-    for (const stored of found) remove(stored)
+    for (const stored of found) {
+      noteDeleted(call.world, stored, call.bot)
+      remove(stored)
+    }
     return true
   },
 }

@@ -82,26 +82,27 @@ export class Media {
   }
 
   /** What an `InputMedia` would say in a message. `take` puts together what was uploaded. */
-  content(
+  async content(
     viewer: Account,
     media: TlObject,
     take: (input: TlObject) => { readonly bytes: Buffer; readonly name: string },
-  ): Content {
+  ): Promise<Content> {
     const spoiler = media.spoiler === true && { has_media_spoiler: true as const }
     const store = (input: TlObject, type: string, called?: string) => {
       const { bytes, name } = take(input)
-      return this.world.files.store(bytes, called ?? (name === '' ? 'unnamed' : name), type)
+      return this.world.files.storeLarge(bytes, called ?? (name === '' ? 'unnamed' : name), type)
     }
     switch (media._) {
       case 'inputMediaUploadedPhoto': {
-        const file = store(media.file as TlObject, 'image/jpeg')
+        const file = await store(media.file as TlObject, 'image/jpeg')
         if (file.bytes.length > LARGEST_PHOTO) throw badRequest('PHOTO_INVALID_DIMENSIONS')
         return { ...mediaContent('photo', file), ...spoiler }
       }
       case 'inputMediaUploadedDocument': {
         const { kind, details, called } = readAttributes(media.attributes as readonly TlObject[])
-        const file = store(media.file as TlObject, media.mime_type as string, called)
-        const thumbnail = media.thumb === undefined ? undefined : store(media.thumb as TlObject, 'image/jpeg')
+        const file = await store(media.file as TlObject, media.mime_type as string, called)
+        const thumbnail =
+          media.thumb === undefined ? undefined : await store(media.thumb as TlObject, 'image/jpeg')
         const shownAs = media.force_file === true ? 'document' : kind
         return { ...mediaContent(shownAs, file, { ...details, thumbnail }), ...spoiler }
       }

@@ -65,14 +65,14 @@ export class Uploads {
     const count = input.parts as number
     if (count < 1 || count > MOST_PARTS_PREMIUM) throw badRequest('FILE_PARTS_INVALID')
     if (upload === undefined) throw badRequest('FILE_PART_0_MISSING')
-    const parts: Buffer[] = []
-    for (let number = 0; number < count; number++) {
+    const parts = Array.from({ length: count }, (_, number) => {
       const part = upload.parts.get(number)
       if (part === undefined) throw badRequest(`FILE_PART_${number}_MISSING`)
-      // "The last part does not have to satisfy these conditions."
-      if (number < count - 1 && part.length !== upload.partSize) throw badRequest('FILE_PART_SIZE_CHANGED')
-      parts.push(part)
-    }
+      return part
+    })
+    // "The last part does not have to satisfy these conditions."
+    if (parts.slice(0, -1).some(({ length }) => length !== upload.partSize))
+      throw badRequest('FILE_PART_SIZE_CHANGED')
     if (!upload.isBig && upload.bytes > MOST_OF_SMALL) throw badRequest('FILE_PART_TOO_BIG')
     const bytes = Buffer.concat(parts)
     const md5 = input._ === 'inputFile' ? (input.md5_checksum as string) : ''

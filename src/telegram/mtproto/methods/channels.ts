@@ -1,8 +1,10 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
+import { noteDeleted } from '../../world/admin-log.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
-import { hasRight, isAdministrator, isIn } from '../../world/members.js'
+import { hasRight, isAdministrator, isIn, type Membership } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
+import type { World } from '../../world/world.js'
 import { participantOf } from '../participants.js'
 import { channelId } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
@@ -30,16 +32,30 @@ export const CHANNELS = {
         _: 'channelFull',
         can_view_participants: isAdministrator(membership) || chat.kind === 'supergroup',
         id: channelId(chat),
-        about: '',
+        about: chat.description ?? '',
         participants_count: members.length,
         admins_count: members.filter(({ id }) => isAdministrator(world.membership(chat, id))).length,
+        // Who was thrown out, and who may do less, is for administrators to know.
+        ...(isAdministrator(membership) && {
+          kicked_count: standing(world, chat, 'kicked'),
+          banned_count: standing(world, chat, 'restricted'),
+        }),
         read_inbox_max_id: 0,
         read_outbox_max_id: 0,
         unread_count: 0,
-        chat_photo: { _: 'photoEmpty', id: 0n },
+        chat_photo:
+          chat.photo === undefined ? { _: 'photoEmpty', id: 0n } : face.media.photo(call.account, chat.photo),
         notify_settings: { _: 'peerNotifySettings' },
         bot_info: [],
         pts: face.channel(chat).pts,
+        ...(chat.slowModeDelay > 0 && { slowmode_seconds: chat.slowModeDelay }),
+        ...(chat.autoDeleteTime > 0 && { ttl_period: chat.autoDeleteTime }),
+        ...(chat.history.pinned.size > 0 && { pinned_msg_id: Math.max(...chat.history.pinned) }),
+        ...(isAdministrator(membership) &&
+          chat.joinRequests.size > 0 && {
+            requests_pending: chat.joinRequests.size,
+            recent_requesters: [...chat.joinRequests.keys()].map(BigInt),
+          }),
         ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.server, chat.linkedId) }),
       },
       chats: [face.describer.chat(call.account, chat)],
@@ -108,7 +124,7 @@ export const CHANNELS = {
     if (!mayAll && stored.some(({ authorId }) => authorId !== account.id)) {
       throw badRequest('MESSAGE_DELETE_FORBIDDEN')
     }
-    return affected(server, chat, stored)
+    return affected(server, account, chat, stored)
   },
   'channels.deleteParticipantHistory': (call) => {
     const { server, account, request } = call
@@ -119,13 +135,21 @@ export const CHANNELS = {
     }
     const author = server.face.peers.user(account, request.participant as TlObject)
     const stored = chat.history.all().filter(({ authorId }) => authorId === author.id)
-    const { pts, pts_count } = affected(server, chat, stored)
+    const { pts, pts_count } = affected(server, account, chat, stored)
     return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
   },
 } as const satisfies Record<string, AccountMethod>
 
-function affected(server: MtprotoServer, chat: SharedChat, stored: readonly StoredMessage[]) {
-  for (const each of stored) remove(each)
+function affected(
+  server: MtprotoServer,
+  account: Account,
+  chat: SharedChat,
+  stored: readonly StoredMessage[],
+) {
+  for (const each of stored) {
+    noteDeleted(server.world, each, account)
+    remove(each)
+  }
   const ids = stored.map(({ message }) => message.message_id)
   if (ids.length === 0)
     return { _: 'messages.affectedMessages', pts: server.face.channel(chat).pts, pts_count: 0 }
@@ -144,6 +168,10 @@ function visible({ server, account, request }: AccountCall): SharedChat {
     throw badRequest('CHANNEL_PRIVATE')
   }
   return chat
+}
+
+function standing(world: World, chat: SharedChat, status: Membership['status']): number {
+  return [...chat.members.keys()].filter((id) => world.membership(chat, id).status === status).length
 }
 
 function linkedId(server: MtprotoServer, id: number): bigint {

@@ -1,5 +1,8 @@
 import type { AccountMethod, Method } from '../rpc.js'
+import { ADMIN_LOG } from './admin-log.js'
 import { AUTH, LOGGED_IN } from './auth.js'
+import { AUTHORIZATIONS } from './authorizations.js'
+import { BASIC_GROUPS } from './basic-groups.js'
 import { LEAVING, LET_IN } from './centres.js'
 import { CHANNELS } from './channels.js'
 import { DIALOGS } from './dialogs.js'
@@ -7,7 +10,9 @@ import { HELP } from './help.js'
 import { HISTORY } from './history.js'
 import { MEDIA } from './media.js'
 import { MESSAGES } from './messages.js'
+import { PHOTOS } from './photos.js'
 import { QR, SCAN } from './qr.js'
+import { SEARCH } from './search.js'
 import { SETTINGS } from './settings.js'
 import { TEMPORARY_KEYS } from './temporary-keys.js'
 import { UPDATES } from './updates.js'
@@ -32,11 +37,16 @@ export const METHODS: {
       LOGGED_IN,
       LEAVING,
       SCAN,
+      ADMIN_LOG,
+      AUTHORIZATIONS,
+      BASIC_GROUPS,
       CHANNELS,
       DIALOGS,
       HISTORY,
       MESSAGES,
       MEDIA,
+      PHOTOS,
+      SEARCH,
       SETTINGS,
       UPDATES,
       UPLOAD,

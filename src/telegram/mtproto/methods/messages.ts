@@ -3,22 +3,26 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight, isIn } from '../../world/members.js'
 import { LONGEST_TEXT, post, remove } from '../../world/posting.js'
+import { isNumberedByAccount } from '../numbering.js'
 import type { AccountMethod } from '../rpc.js'
-import { badRequest, RpcError } from '../rpc-error.js'
+import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { assertMayWrite } from '../writing.js'
 
 export const MESSAGES = {
-  'messages.sendMessage': (call) => {
+  'messages.sendMessage': async (call) => {
     const { server, account, request } = call
     const text = request.message as string
     if (text === '') throw badRequest('MESSAGE_EMPTY')
     if (text.length > LONGEST_TEXT) throw badRequest('MESSAGE_TOO_LONG')
     const chat = chatOf(server, account, request.peer as TlObject)
-    mayWrite(server, account, chat)
+    assertMayWrite(server.world, chat, account, { text })
     const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
     const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
-    const stored = post(server.world, chat, { author: account, content: { text }, replyTo })
-    return sentAs(server, account, [{ stored, randomId: request.random_id as bigint }])
+    const randomId = request.random_id as bigint
+    const send = () => post(server.world, chat, { author: account, content: { text }, replyTo })
+    const stored = await server.face.randomIds.once(account, randomId, send)
+    return sentAs(server, account, [{ stored, randomId }])
   },
   'messages.getMessages': ({ server, account, request }) => {
     const ids = (request.id as readonly TlObject[]).map(({ id }) => id as number)
@@ -37,14 +41,17 @@ export const MESSAGES = {
   },
   'messages.deleteMessages': ({ server, account, request }) => {
     const mailbox = server.face.mailbox(account.id)
-    const ids = (request.id as readonly number[]).filter((id) => {
-      const stored = mailbox.find(id)
-      if (stored !== undefined && request.revoke === true) remove(stored)
-      return mailbox.remove(id)
-    })
-    if (ids.length === 0) return { _: 'messages.affectedMessages', pts: mailbox.journal.pts, pts_count: 0 }
-    const { pts, count } = server.face.removedPrivately(account, ids)
-    return { _: 'messages.affectedMessages', pts, pts_count: count }
+    const ids = (request.id as readonly number[]).filter((id) => mailbox.find(id) !== undefined)
+    if (request.revoke === true) {
+      const stored = ids.map((id) => mailbox.find(id) as StoredMessage)
+      if (!stored.every((each) => mayRevoke(server, account, each)))
+        throw badRequest('MESSAGE_DELETE_FORBIDDEN')
+      for (const each of stored) remove(each)
+    } else if (ids.length > 0) {
+      for (const id of ids) mailbox.remove(id)
+      server.face.removedPrivately(account, ids)
+    }
+    return { _: 'messages.affectedMessages', pts: mailbox.journal.pts, pts_count: ids.length }
   },
 } as const satisfies Record<string, AccountMethod>
 
@@ -71,9 +78,9 @@ export function sentAs(
 
 function newOf({ face }: MtprotoServer, account: Account, stored: StoredMessage): TlObject {
   const { chat } = stored
-  const journal = chat.kind === 'private' ? face.mailbox(account.id).journal : face.channel(chat)
+  const journal = isNumberedByAccount(chat) ? face.mailbox(account.id).journal : face.channel(chat)
   const entry = journal.entryOf(stored) ?? ({ pts: journal.pts, count: 1, what: 'new', stored } as const)
-  return face.updateOf(account, entry, chat.kind === 'private' ? undefined : chat)
+  return face.updateOf(account, entry, isNumberedByAccount(chat) ? undefined : chat)
 }
 
 export function chatOf(server: MtprotoServer, account: Account, peer: TlObject): WorldChat {
@@ -81,6 +88,11 @@ export function chatOf(server: MtprotoServer, account: Account, peer: TlObject):
     const chat = server.face.peers.channel(account, peer)
     if (!isIn(server.world.membership(chat, account.id))) throw badRequest('CHANNEL_PRIVATE')
     return chat
+  }
+  if (peer._ === 'inputPeerChat') {
+    const group = server.face.peers.group(account, peer.chat_id as bigint)
+    if (!isIn(server.world.membership(group, account.id))) throw badRequest('PEER_ID_INVALID')
+    return group
   }
   const other = server.face.peers.user(account, peer)
   // People here talk to bots only.
@@ -93,21 +105,14 @@ export function chatOf(server: MtprotoServer, account: Account, peer: TlObject):
   throw badRequest('PEER_ID_INVALID')
 }
 
-export function mayWrite(server: MtprotoServer, account: Account, chat: WorldChat): void {
-  if (chat.kind === 'private') {
-    if (chat.blocked) throw new RpcError(403, 'USER_IS_BLOCKED')
-    return
-  }
-  const membership = server.world.membership(chat, account.id)
-  const may =
-    chat.kind === 'channel'
-      ? hasRight(membership, 'can_post_messages')
-      : membership.status !== 'restricted' || membership.permissions.can_send_messages
-  if (!may) throw new RpcError(403, 'CHAT_WRITE_FORBIDDEN')
+/** In private either may take back what was said; in a group its author, and whoever may delete. */
+function mayRevoke(server: MtprotoServer, account: Account, { chat, authorId }: StoredMessage): boolean {
+  if (chat.kind === 'private' || authorId === account.id) return true
+  return hasRight(server.world.membership(chat, account.id), 'can_delete_messages')
 }
 
 export function find(server: MtprotoServer, account: Account, chat: WorldChat, id: number): StoredMessage {
-  const stored = chat.kind === 'private' ? server.face.mailbox(account.id).find(id) : chat.history.find(id)
-  if (stored === undefined) throw badRequest('REPLY_MESSAGE_ID_INVALID')
+  const stored = isNumberedByAccount(chat) ? server.face.mailbox(account.id).find(id) : chat.history.find(id)
+  if (stored?.chat !== chat) throw badRequest('REPLY_MESSAGE_ID_INVALID')
   return stored
 }

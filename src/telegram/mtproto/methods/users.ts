@@ -45,10 +45,6 @@ export const USERS = {
       users: [face.describer.user(account, found.user)],
     }
   },
-  'photos.getUserPhotos': ({ server, account, request }) => {
-    server.face.peers.user(account, request.user_id as TlObject)
-    return { _: 'photos.photos', photos: [], users: [] }
-  },
 } as const satisfies Record<string, AccountMethod>
 
 type Chats = ReturnType<import('../../world/world.js').World['chats']>

@@ -1,0 +1,137 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { LoggedDeed } from '../../world/admin-log.js'
+import type { SharedChat } from '../../world/chats.js'
+import { isAdministrator, isIn } from '../../world/members.js'
+import { participantOf } from '../participants.js'
+import type { AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
+
+/** "Maximum number of results to return": a hundred at most (https://core.telegram.org/method/channels.getAdminLog). */
+const MOST_EVENTS = 100
+
+export const ADMIN_LOG = {
+  'channels.getAdminLog': ({ server, account, request }) => {
+    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
+    const { face, world } = server
+    const chat = face.peers.channel(account, request.channel as TlObject)
+    if (!isAdministrator(world.membership(chat, account.id))) throw badRequest('CHAT_ADMIN_REQUIRED')
+    const admins = (request.admins as readonly TlObject[] | undefined)?.map(
+      (input) => face.peers.user(account, input).id,
+    )
+    const filter = request.events_filter as TlObject | undefined
+    const [maxId, minId] = [request.max_id as bigint, request.min_id as bigint]
+    const q = (request.q as string).toLowerCase()
+    const limit = Math.max(0, Math.min(MOST_EVENTS, request.limit as number))
+    const events = world.adminLog
+      .of(chat)
+      .filter(({ id }) => (maxId === 0n || id < maxId) && id > minId)
+      .filter(({ by }) => admins === undefined || admins.includes(by.id))
+      .filter((logged) => filter === undefined || filter[flagOf(logged)] === true)
+      .filter((logged) => q === '' || wordsOf(logged).toLowerCase().includes(q))
+      .slice(0, limit)
+    const people = new Map<number, Account>()
+    for (const { by, deed } of events) {
+      people.set(by.id, by)
+      if (deed.what === 'membership') people.set(deed.target.id, deed.target)
+    }
+    return {
+      _: 'channels.adminLogResults',
+      events: events.map((logged) => eventOf(server, account, chat, logged)),
+      chats: [face.describer.chat(account, chat)],
+      users: [...people.values()].map(({ user }) => face.describer.user(account, user)),
+    }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+/** Which flag of `channelAdminLogEventsFilter` asks for it. */
+function flagOf({ by, deed }: LoggedDeed): string {
+  switch (deed.what) {
+    case 'membership': {
+      const { before, after, target } = deed
+      if (isAdministrator(after)) return 'promote'
+      if (isAdministrator(before)) return 'demote'
+      if (after.status === 'kicked') return 'kick'
+      if (before.status === 'kicked') return 'unkick'
+      if (after.status === 'restricted') return 'ban'
+      if (before.status === 'restricted') return 'unban'
+      if (isIn(after)) return by === target ? 'join' : 'invite'
+      return by === target ? 'leave' : 'kick'
+    }
+    case 'edited':
+      return 'edit'
+    case 'deleted':
+      return 'delete'
+    case 'pinned':
+      return 'pinned'
+    case 'title':
+    case 'about':
+      return 'info'
+    default:
+      return 'settings'
+  }
+}
+
+function wordsOf({ by, deed }: LoggedDeed): string {
+  const { first_name, username = '' } = by.user
+  const about = 'stored' in deed ? (deed.stored.message.text ?? deed.stored.message.caption ?? '') : ''
+  const target = deed.what === 'membership' ? deed.target.user.first_name : ''
+  return `${first_name} ${username} ${target} ${about}`
+}
+
+function eventOf(
+  server: MtprotoServer,
+  viewer: Account,
+  chat: SharedChat,
+  { id, date, by, deed }: LoggedDeed,
+): TlObject {
+  const action = actionOf(server, viewer, chat, by, deed)
+  return { _: 'channelAdminLogEvent', id: BigInt(id), date, user_id: BigInt(by.id), action }
+}
+
+function actionOf(
+  { face, world }: MtprotoServer,
+  viewer: Account,
+  chat: SharedChat,
+  by: Account,
+  deed: LoggedDeed['deed'],
+): TlObject {
+  const action = (name: string, fields: Omit<TlObject, '_'> = {}): TlObject => ({
+    ...fields,
+    _: `channelAdminLogEventAction${name}`,
+  })
+  switch (deed.what) {
+    case 'membership': {
+      const { target, before, after } = deed
+      const prev_participant = participantOf(world, viewer, chat, target, before)
+      const new_participant = participantOf(world, viewer, chat, target, after)
+      const both = { prev_participant, new_participant }
+      if (isAdministrator(before) || isAdministrator(after)) return action('ParticipantToggleAdmin', both)
+      const isLimited = [before, after].some(({ status }) => status === 'kicked' || status === 'restricted')
+      if (isLimited) return action('ParticipantToggleBan', both)
+      if (isIn(after))
+        return by === target
+          ? action('ParticipantJoin')
+          : action('ParticipantInvite', { participant: new_participant })
+      return by === target ? action('ParticipantLeave') : action('ParticipantToggleBan', both)
+    }
+    case 'edited':
+      return action('EditMessage', {
+        prev_message: face.describer.message(viewer, { ...deed.stored, message: deed.before }),
+        new_message: face.describer.message(viewer, deed.stored),
+      })
+    case 'deleted':
+      return action('DeleteMessage', { message: face.describer.message(viewer, deed.stored) })
+    case 'pinned':
+      return action('UpdatePinned', { message: face.describer.message(viewer, deed.stored) })
+    case 'title':
+      return action('ChangeTitle', { prev_value: deed.before, new_value: deed.after })
+    case 'about':
+      return action('ChangeAbout', { prev_value: deed.before, new_value: deed.after })
+    case 'slow mode':
+      return action('ToggleSlowMode', { prev_value: deed.before, new_value: deed.after })
+    default:
+      return action('ChangeHistoryTTL', { prev_value: deed.before, new_value: deed.after })
+  }
+}

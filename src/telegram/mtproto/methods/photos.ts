@@ -1,0 +1,71 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import { numberOf, type StoredFile } from '../../world/files.js'
+import type { AccountCall, AccountMethod } from '../rpc.js'
+import { badRequest } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
+
+/** A hundred at most are given at once, and kept. */
+const MOST_PHOTOS = 100
+
+export const PHOTOS = {
+  'photos.getUserPhotos': ({ server, account, request }) => {
+    const { face, world } = server
+    const shown = face.peers.user(account, request.user_id as TlObject)
+    const all = world.profilePhotos.get(shown.id) ?? []
+    const maxId = request.max_id as bigint
+    // "Only photos with ids below it": those after it, for the latest come first.
+    const below = maxId === 0n ? -1 : all.findIndex((file) => numberOf(file) === maxId)
+    const offset = Math.max(0, (request.offset as number) + below + 1)
+    const page = all.slice(offset, offset + Math.max(0, Math.min(MOST_PHOTOS, request.limit as number)))
+    const content = {
+      photos: page.map((file) => face.media.photo(account, file)),
+      users: [face.describer.user(account, shown.user)],
+    }
+    return page.length === all.length
+      ? { _: 'photos.photos', ...content }
+      : { _: 'photos.photosSlice', count: all.length, ...content }
+  },
+  'photos.uploadProfilePhoto': (call) => {
+    const { server, account, request } = call
+    const input = request.file as TlObject | undefined
+    if (input === undefined) throw badRequest('PHOTO_FILE_MISSING')
+    const { bytes, name } = server.face.uploads.take(account.id, input)
+    const file = server.world.files.store(bytes, name, 'image/jpeg')
+    return shown(call, file)
+  },
+  'photos.updateProfilePhoto': (call) => {
+    const { server, account, request } = call
+    const input = request.id as TlObject
+    if (input._ === 'inputPhoto') return shown(call, server.face.locations.named(account, input))
+    const all = server.world.profilePhotos.get(account.id) ?? []
+    server.world.profilePhotos.set(account.id, all.slice(1))
+    return photoOf(server, account, all[1])
+  },
+  'photos.deletePhotos': ({ server, account, request }) => {
+    const { locations } = server.face
+    const gone = (request.id as readonly TlObject[]).map((input) => locations.named(account, input))
+    const all = server.world.profilePhotos.get(account.id) ?? []
+    server.world.profilePhotos.set(
+      account.id,
+      all.filter((file) => !gone.includes(file)),
+    )
+    return all.filter((file) => gone.includes(file)).map(numberOf)
+  },
+} as const satisfies Record<string, AccountMethod>
+
+/** The new photo stands before those there were. */
+function shown({ server, account }: AccountCall, file: StoredFile): TlObject {
+  const former = server.world.profilePhotos.get(account.id) ?? []
+  const all = [file, ...former.filter((other) => other !== file)].slice(0, MOST_PHOTOS)
+  server.world.profilePhotos.set(account.id, all)
+  return photoOf(server, account, file)
+}
+
+function photoOf({ face }: MtprotoServer, account: Account, file: StoredFile | undefined): TlObject {
+  return {
+    _: 'photos.photo',
+    photo: file === undefined ? { _: 'photoEmpty', id: 0n } : face.media.photo(account, file),
+    users: [face.describer.user(account, account.user)],
+  }
+}
