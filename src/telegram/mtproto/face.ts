@@ -80,8 +80,12 @@ export class Face {
     this.describer = new Describer(world, this.peers, this.media, (viewer, stored) =>
       this.mailbox(viewer.id).idOf(stored),
     )
-    this.happenings = new Happenings(world, this.describer, (bot, { update, users, chats }) =>
-      this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: 0 }),
+    this.happenings = new Happenings(
+      world,
+      this.describer,
+      (viewer, stored) => this.numberOf(viewer, stored),
+      (bot, { update, users, chats }) =>
+        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: 0 }),
     )
     const unwatch = [
       world.watch((stored) => this.#happened(stored)),

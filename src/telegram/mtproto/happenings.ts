@@ -1,7 +1,7 @@
 import type { ChatInviteLink, ChatMember, Poll, ReactionType, Update } from 'grammy/types'
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account, BotAccount } from '../world/accounts.js'
-import type { SharedChat } from '../world/chats.js'
+import type { SharedChat, StoredMessage } from '../world/chats.js'
 import type { Membership } from '../world/members.js'
 import type { UpdateKind } from '../world/updates.js'
 import type { World } from '../world/world.js'
@@ -32,6 +32,8 @@ export class Happenings {
   constructor(
     private readonly world: World,
     private readonly describer: Describer,
+    /** By which number an account knows a message. */
+    private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
     private readonly tell: (bot: BotAccount, happening: Happening) => void,
   ) {
     this.#unwatch = world.watchUpdates((bot, kind, payload) =>
@@ -97,8 +99,8 @@ export class Happenings {
           query_id: BigInt(id),
           user_id: BigInt(from.id),
           peer: peerOf(message.chat.id),
-          msg_id: message.message_id,
-          chat_instance: BigInt.asIntN(64, BigInt(chat_instance)),
+          msg_id: this.#numberIn(bot, message.chat.id, message.message_id),
+          chat_instance: instanceOf(chat_instance),
           ...(data !== undefined && { data: Buffer.from(data) }),
         }
         return { numbered: false, fields, people: [from.id], places: [message.chat.id] }
@@ -141,7 +143,7 @@ export class Happenings {
         const fields = {
           _: 'updateBotMessageReaction',
           peer: peerOf(chat.id),
-          msg_id: message_id,
+          msg_id: this.#numberIn(bot, chat.id, message_id),
           date,
           actor: peerOf(actor),
           old_reactions: old_reaction.map(reactionOf),
@@ -216,6 +218,13 @@ export class Happenings {
     return { numbered: true, fields, people, places: [chat.id] }
   }
 
+  /** Private messages are numbered by account here, over all its chats. */
+  #numberIn(bot: BotAccount, chat: number, message: number): number {
+    const person = this.world.accounts.find(chat)
+    const stored = person?.kind === 'person' ? this.world.privateChat(person, bot).history.find(message) : undefined
+    return stored === undefined ? message : this.numberOf(bot, stored)
+  }
+
   #participant(viewer: BotAccount, chat: SharedChat, account: Account, member: ChatMember): TlObject {
     return participantOf(this.world, viewer, chat, account, membershipOf(member))
   }
@@ -252,6 +261,12 @@ function membershipOf(member: ChatMember): Membership {
     default:
       return { status: member.status }
   }
+}
+
+/** The Bot API calls it a text, here it is a number. */
+function instanceOf(text: string): bigint {
+  const number = /^-?\d+$/.test(text) ? BigInt(text) : BigInt(`0x${Buffer.from(text).toString('hex').slice(-16)}`)
+  return BigInt.asIntN(64, number)
 }
 
 function inviteOf(link: ChatInviteLink, date: number): TlObject {
