@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '../core/clock.js'
 import { later } from '../core/later.js'
-import type { Observable } from './condition.js'
+import { isObservable, type Observable } from './condition.js'
 import { DeferredStorage } from './deferred.js'
 import type { Storage } from './storage.js'
 
@@ -77,6 +77,7 @@ export function protect(
   }
 }
 
-function isShield(storage: Storage): boolean {
-  return 'release' in storage && typeof storage.release === 'function'
+/** By what it can do, since its class is not loaded here. Some storage of somebody's may have a `release` of its own. */
+function isShield(storage: Storage): storage is Shield {
+  return isObservable(storage) && 'release' in storage && typeof storage.release === 'function'
 }
