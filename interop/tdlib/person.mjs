@@ -2,6 +2,7 @@ import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { supergroupOf } from './bot.mjs'
 import { botApi, messagesFor } from './bot-api.mjs'
 import { exchangeFiles } from './files.mjs'
+import { meetInGroups } from './groups.mjs'
 
 const PHONE = '+491701234567'
 const PASSWORD = 'correct horse battery staple'
@@ -122,6 +123,7 @@ export async function asPerson(checks, { telegram, face, redirector, folder, ope
     deepEqual(texts.toReversed().slice(-122), [...lost, 'still here', 'and on'])
   })
 
+  await meetInGroups(checks, { telegram, client, person: dora, other: erin, bot: shop, supergroup: market })
   await exchangeFiles(checks, { telegram, client, person: dora, bot: shop, folder })
 
   await checks.that('it logs out', async () => {

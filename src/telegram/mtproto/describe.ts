@@ -4,7 +4,9 @@ import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isAdministrator, isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
+import { actionOf } from './actions.js'
 import type { Media } from './files/media.js'
+import { isNumberedByAccount } from './numbering.js'
 import { channelId, type Peers } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
@@ -15,6 +17,7 @@ export class Describer {
 
   /** An account's number, without the plus. */
   phoneOf: (account: Account) => string | undefined = () => undefined
+  readonly #versions = new WeakMap<SharedChat, number>()
 
   constructor(
     private readonly world: World,
@@ -63,7 +66,46 @@ export class Describer {
     }
   }
 
+  /** Of a basic group: it rises with every change of its members. */
+  versionOf(chat: SharedChat): number {
+    return this.#versions.get(chat) ?? 1
+  }
+
+  changed(chat: SharedChat): void {
+    this.#versions.set(chat, this.versionOf(chat) + 1)
+  }
+
+  #group(viewer: Account, chat: SharedChat): TlObject {
+    const membership = this.world.membership(chat, viewer.id)
+    const id = BigInt(-chat.id)
+    if (membership.status === 'kicked') return { _: 'chatForbidden', id, title: chat.title }
+    const { migratedTo } = chat
+    const to = migratedTo === undefined ? undefined : channelId(migratedTo)
+    return {
+      _: 'chat',
+      creator: membership.status === 'creator',
+      left: !isIn(membership),
+      deactivated: to !== undefined,
+      id,
+      title: chat.title,
+      photo: { _: 'chatPhotoEmpty' },
+      participants_count: this.world.membersOf(chat).length,
+      date: chat.date,
+      version: this.versionOf(chat),
+      ...(to !== undefined && {
+        migrated_to: {
+          _: 'inputChannel',
+          channel_id: to,
+          access_hash: this.peers.accessHash(viewer, 'channel', to),
+        },
+      }),
+      ...(isAdministrator(membership) && { admin_rights: adminRights(membership) }),
+      default_banned_rights: bannedRights(chat.permissions),
+    }
+  }
+
   chat(viewer: Account, chat: SharedChat): TlObject {
+    if (chat.kind === 'group') return this.#group(viewer, chat)
     const membership = this.world.membership(chat, viewer.id)
     const id = channelId(chat)
     if (membership.status === 'kicked' && chat.username === undefined) {
@@ -106,7 +148,7 @@ export class Describer {
     const isMine = stored.authorId === viewer.id
     const common = {
       out: isMine,
-      id: chat.kind === 'private' ? this.privateId(viewer, stored) : message.message_id,
+      id: isNumberedByAccount(chat) ? this.privateId(viewer, stored) : message.message_id,
       ...(sender !== undefined && chat.kind !== 'channel' && { from_id: peerOf(sender.id) }),
       peer_id: chat.kind === 'private' ? this.#other(viewer, stored) : peerOf(chat.id),
       date: message.date,
@@ -139,8 +181,8 @@ export class Describer {
     const replied = message.reply_to_message
     if (replied === undefined) return {}
     const target = chat.history.find(replied.message_id)
-    const isPrivate = chat.kind === 'private' && target !== undefined
-    const id = isPrivate ? this.privateId(viewer, target) : replied.message_id
+    const isOwn = isNumberedByAccount(chat) && target !== undefined
+    const id = isOwn ? this.privateId(viewer, target) : replied.message_id
     return { reply_to: { _: 'messageReplyHeader', reply_to_msg_id: id } }
   }
 
@@ -163,20 +205,8 @@ export class Describer {
 /** A peer by the number the Bot API has for it. */
 export function peerOf(id: number): TlObject {
   if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
+  if (id > -1_000_000_000_000) return { _: 'peerChat', chat_id: BigInt(-id) }
   return { _: 'peerChannel', channel_id: BigInt(-id - 1_000_000_000_000) }
-}
-
-function actionOf(message: Message): TlObject | undefined {
-  const { new_chat_members: joined, left_chat_member: left } = message
-  if (joined !== undefined) {
-    return { _: 'messageActionChatAddUser', users: joined.map(({ id }) => BigInt(id)) }
-  }
-  if (left !== undefined) return { _: 'messageActionChatDeleteUser', user_id: BigInt(left.id) }
-  if (message.pinned_message !== undefined) return { _: 'messageActionPinMessage' }
-  if (message.new_chat_title !== undefined) {
-    return { _: 'messageActionChatEditTitle', title: message.new_chat_title }
-  }
-  return undefined
 }
 
 const ENTITIES: Partial<Record<MessageEntity['type'], string>> = {

@@ -3,6 +3,7 @@ import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat } from '../world/chats.js'
 import type { World } from '../world/world.js'
+import type { BasicGroup } from './numbering.js'
 import { badRequest } from './rpc-error.js'
 
 /** The Bot API marks supergroups and channels by putting -100 in front of their number. */
@@ -47,6 +48,13 @@ export class Peers {
       default:
         throw badRequest('USER_ID_INVALID')
     }
+  }
+
+  /** Basic groups need no hash: whoever was never in one is told that there is none. */
+  group(viewer: Account, id: bigint): BasicGroup {
+    const chat = this.world.sharedChat(-Number(id))
+    if (chat?.kind !== 'group' || !chat.members.has(viewer.id)) throw badRequest('CHAT_ID_INVALID')
+    return chat as BasicGroup
   }
 
   /** Of an `InputChannel` or the channel in an `InputPeer`. */

@@ -35,7 +35,11 @@ export class History {
   #nextId = 1
   #nextEphemeralId = 1
 
-  constructor(private readonly now: () => Ms) {}
+  constructor(
+    private readonly now: () => Ms,
+    /** Told of each message that is deleted or has expired. */
+    private readonly gone: (stored: StoredMessage) => void,
+  ) {}
 
   claimId(): number {
     return this.#nextId++
@@ -63,10 +67,15 @@ export class History {
   }
 
   remove(stored: StoredMessage): void {
+    if (this.forget(stored)) this.gone(stored)
+  }
+
+  /** Lets go of what there is no room for: nobody has deleted it. */
+  forget(stored: StoredMessage): boolean {
     const ephemeralId = stored.message.ephemeral_message_id
     this.pinned.delete(stored.message.message_id)
-    if (ephemeralId === undefined) this.#messages.delete(stored.message.message_id)
-    else this.#ephemeral.delete(ephemeralId)
+    if (ephemeralId === undefined) return this.#messages.delete(stored.message.message_id)
+    return this.#ephemeral.delete(ephemeralId)
   }
 
   all(): readonly StoredMessage[] {

@@ -2,8 +2,10 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
+import { peerOf } from '../describe.js'
 import type { Face } from '../face.js'
-import { channelId, chatIdOf } from '../peers.js'
+import { isNumberedByAccount } from '../numbering.js'
+import { chatIdOf } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import { historyOf } from './history.js'
@@ -79,10 +81,7 @@ function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
   const unread = history.filter(({ id, stored }) => id > reached && stored.authorId !== account.id)
   const described = {
     _: 'dialog',
-    peer:
-      chat.kind === 'private'
-        ? { _: 'peerUser', user_id: BigInt(chat.bot.id) }
-        : { _: 'peerChannel', channel_id: channelId(chat) },
+    peer: peerOf(chat.kind === 'private' ? chat.bot.id : chat.id),
     top_message: top?.id ?? 0,
     read_inbox_max_id: reached,
     read_outbox_max_id: 0,
@@ -91,7 +90,7 @@ function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
     unread_reactions_count: 0,
     unread_poll_votes_count: 0,
     notify_settings: { _: 'peerNotifySettings' },
-    ...(chat.kind !== 'private' && { pts: face.channel(chat).pts }),
+    ...(!isNumberedByAccount(chat) && { pts: face.channel(chat).pts }),
   }
   return { chat, top: top?.stored, described }
 }
@@ -100,15 +99,21 @@ function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
 function startOf(all: readonly Dialog[], request: TlObject): number {
   const date = request.offset_date as number
   // Only a place in the list: TDLib gives no hash with it.
-  const { user_id: userId, channel_id: channel } = request.offset_peer as TlObject
-  if (userId !== undefined || channel !== undefined) {
-    const id = channel === undefined ? Number(userId) : chatIdOf(channel as bigint)
+  const id = markedId(request.offset_peer as TlObject)
+  if (id !== undefined) {
     const found = all.findIndex(({ chat }) => (chat.kind === 'private' ? chat.bot.id : chat.id) === id)
     if (found >= 0) return found + 1
   }
   if (date === 0) return 0
   const found = all.findIndex(({ top }) => (top?.message.date ?? 0) < date)
   return found < 0 ? all.length : found
+}
+
+/** As the Bot API numbers it. */
+function markedId({ user_id: user, chat_id: group, channel_id: channel }: TlObject): number | undefined {
+  if (channel !== undefined) return chatIdOf(channel as bigint)
+  if (group !== undefined) return -Number(group)
+  return user === undefined ? undefined : Number(user)
 }
 
 function contentOf(face: Face, account: Account, dialogs: readonly Dialog[]) {

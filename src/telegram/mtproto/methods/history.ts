@@ -2,6 +2,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import type { Face } from '../face.js'
+import { isNumberedByAccount } from '../numbering.js'
 import { pageOf } from '../pages.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
@@ -32,7 +33,7 @@ export const HISTORY = {
         page.map(({ stored }) => stored),
       ),
     }
-    if (chat.kind !== 'private')
+    if (!isNumberedByAccount(chat))
       return { _: 'messages.channelMessages', pts: face.channel(chat).pts, count: all.length, ...content }
     return page.length === all.length
       ? { _: 'messages.messages', ...content }
@@ -41,7 +42,7 @@ export const HISTORY = {
   'messages.readHistory': ({ server, account, request }) => {
     if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
     const chat = chatOf(server, account, request.peer as TlObject)
-    if (chat.kind !== 'private') throw badRequest('PEER_ID_INVALID')
+    if (!isNumberedByAccount(chat)) throw badRequest('PEER_ID_INVALID')
     read(server.face, account, chat, request.max_id as number)
     return { _: 'messages.affectedMessages', pts: server.face.mailbox(account.id).journal.pts, pts_count: 0 }
   },

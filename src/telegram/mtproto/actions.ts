@@ -1,0 +1,59 @@
+import type { Message } from 'grammy/types'
+import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+
+/** The Bot API marks supergroups and channels by putting -100 in front of their number. */
+const MARK = 1_000_000_000_000
+
+/** What a service message tells (https://core.telegram.org/type/MessageAction); undefined: it is none. */
+export function actionOf(message: Message): TlObject | undefined {
+  const { new_chat_members: joined, left_chat_member: left, from } = message
+  if (joined !== undefined)
+    return { _: 'messageActionChatAddUser', users: joined.map(({ id }) => BigInt(id)) }
+  if (left !== undefined) return { _: 'messageActionChatDeleteUser', user_id: BigInt(left.id) }
+  if (message.pinned_message !== undefined) return { _: 'messageActionPinMessage' }
+  const { new_chat_title: title, migrate_to_chat_id: to, migrate_from_chat_id: of } = message
+  if (title !== undefined) return { _: 'messageActionChatEditTitle', title }
+  if (message.delete_chat_photo === true) return { _: 'messageActionChatDeletePhoto' }
+  if (to !== undefined) return { _: 'messageActionChatMigrateTo', channel_id: BigInt(-to - MARK) }
+  if (of !== undefined) {
+    const called = 'title' in message.chat ? (message.chat.title ?? '') : ''
+    return { _: 'messageActionChannelMigrateFrom', title: called, chat_id: BigInt(-of) }
+  }
+  if (message.group_chat_created === true) {
+    const called = 'title' in message.chat ? (message.chat.title ?? '') : ''
+    return { _: 'messageActionChatCreate', title: called, users: from === undefined ? [] : [BigInt(from.id)] }
+  }
+  const timer = message.message_auto_delete_timer_changed
+  if (timer !== undefined) return { _: 'messageActionSetMessagesTTL', period: timer.message_auto_delete_time }
+  return topicAction(message)
+}
+
+function topicAction(message: Message): TlObject | undefined {
+  const { forum_topic_created: created, forum_topic_edited: edited } = message
+  if (created !== undefined) {
+    return {
+      _: 'messageActionTopicCreate',
+      title: created.name,
+      icon_color: created.icon_color,
+      ...iconOf(created.icon_custom_emoji_id),
+    }
+  }
+  if (edited !== undefined) {
+    return {
+      _: 'messageActionTopicEdit',
+      ...(edited.name !== undefined && { title: edited.name }),
+      ...iconOf(edited.icon_custom_emoji_id),
+    }
+  }
+  if (message.forum_topic_closed !== undefined) return { _: 'messageActionTopicEdit', closed: true }
+  if (message.forum_topic_reopened !== undefined) return { _: 'messageActionTopicEdit', closed: false }
+  if (message.general_forum_topic_hidden !== undefined) return { _: 'messageActionTopicEdit', hidden: true }
+  if (message.general_forum_topic_unhidden !== undefined)
+    return { _: 'messageActionTopicEdit', hidden: false }
+  return undefined
+}
+
+/** No icon is 0. */
+function iconOf(id: string | undefined): { readonly icon_emoji_id?: bigint } {
+  return id === undefined ? {} : { icon_emoji_id: id === '' ? 0n : BigInt(id) }
+}

@@ -1,0 +1,56 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import { isAdministrator, isIn } from '../../world/members.js'
+import type { BasicGroup } from '../numbering.js'
+import type { AccountMethod } from '../rpc.js'
+import type { MtprotoServer } from '../server.js'
+
+export const BASIC_GROUPS = {
+  'messages.getChats': ({ server, account, request }) => ({
+    _: 'messages.chats',
+    chats: (request.id as readonly bigint[]).map((id) =>
+      server.face.describer.chat(account, server.face.peers.group(account, id)),
+    ),
+  }),
+  'messages.getFullChat': ({ server, account, request }) => {
+    const { face, world } = server
+    const group = face.peers.group(account, request.chat_id as bigint)
+    const members = world.membersOf(group)
+    const pinned = Math.max(0, ...group.history.pinned)
+    const pinnedMessage = group.history.find(pinned)
+    return {
+      _: 'messages.chatFull',
+      full_chat: {
+        _: 'chatFull',
+        id: BigInt(-group.id),
+        about: group.description ?? '',
+        participants: participantsOf(server, account, group),
+        notify_settings: { _: 'peerNotifySettings' },
+        ...(pinnedMessage !== undefined && { pinned_msg_id: face.numberOf(account, pinnedMessage) }),
+        ...(group.autoDeleteTime > 0 && { ttl_period: group.autoDeleteTime }),
+      },
+      chats: [face.describer.chat(account, group)],
+      users: members.map(({ user }) => face.describer.user(account, user)),
+    }
+  },
+} as const satisfies Record<string, AccountMethod>
+
+/** Who is in a basic group, and since when; whoever is not learns nothing. */
+function participantsOf({ face, world }: MtprotoServer, viewer: Account, group: BasicGroup): TlObject {
+  const chat_id = BigInt(-group.id)
+  if (!isIn(world.membership(group, viewer.id))) return { _: 'chatParticipantsForbidden', chat_id }
+  const owner = [...group.members].find(([, { status }]) => status === 'creator')?.[0] ?? viewer.id
+  const participants = world.membersOf(group).map((member): TlObject => {
+    const membership = world.membership(group, member.id)
+    const user_id = BigInt(member.id)
+    if (membership.status === 'creator') return { _: 'chatParticipantCreator', user_id }
+    const joined = group.joins.get(member.id)
+    return {
+      _: isAdministrator(membership) ? 'chatParticipantAdmin' : 'chatParticipant',
+      user_id,
+      inviter_id: BigInt(joined?.by ?? owner),
+      date: joined?.date ?? group.date,
+    }
+  })
+  return { _: 'chatParticipants', chat_id, participants, version: face.describer.versionOf(group) }
+}
