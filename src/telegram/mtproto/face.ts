@@ -140,13 +140,17 @@ export class Face {
     }
   }
 
-  /** Whatever a session does is in the answer to its call: its account's other sessions are told of it. */
+  /**
+   * Whatever a session does is in the answer to its call: its account's other sessions are told of it. Only as long as `act` does not
+   * wait: who goes on later says so again.
+   */
   during<T>(session: Session, act: () => T): T {
+    const before = this.#acting
     this.#acting = session
     try {
       return act()
     } finally {
-      this.#acting = undefined
+      this.#acting = before
     }
   }
 

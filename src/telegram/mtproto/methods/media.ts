@@ -10,20 +10,21 @@ const MOST_OF_ALBUM = 10
 
 export const MEDIA = {
   'messages.sendMedia': async (call) => {
-    const { server, account, request } = call
+    const { server, session, account, request } = call
+    const { face } = server
     const randomId = request.random_id as bigint
-    const stored = await server.face.randomIds.once(account, randomId, async () => {
+    const stored = await face.randomIds.once(account, randomId, async () => {
       const chat = chatOf(server, account, request.peer as TlObject)
       const content = await contentOf(call, request.media as TlObject, request.message as string)
       assertMayWrite(server.world, chat, account, content)
       const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
       const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
-      return post(server.world, chat, { author: account, content, replyTo })
+      return face.during(session, () => post(server.world, chat, { author: account, content, replyTo }))
     })
     return sentAs(server, account, [{ stored, randomId }])
   },
   'messages.sendMultiMedia': async (call) => {
-    const { server, account, request } = call
+    const { server, session, account, request } = call
     const items = request.multi_media as readonly TlObject[]
     if (items.length === 0 || items.length > MOST_OF_ALBUM) throw badRequest('MULTI_MEDIA_TOO_LONG')
     const chat = chatOf(server, account, request.peer as TlObject)
@@ -32,10 +33,12 @@ export const MEDIA = {
       contents.push(await contentOf(call, media as TlObject, message as string))
     for (const content of contents) assertMayWrite(server.world, chat, account, content)
     const album = items.length === 1 ? {} : { media_group_id: server.world.nextAlbumId() }
-    const sent = contents.map((content, nth) => ({
-      stored: post(server.world, chat, { author: account, content: { ...content, ...album } }),
-      randomId: items[nth]?.random_id as bigint,
-    }))
+    const send = () =>
+      contents.map((content, nth) => ({
+        stored: post(server.world, chat, { author: account, content: { ...content, ...album } }),
+        randomId: items[nth]?.random_id as bigint,
+      }))
+    const sent = server.face.during(session, send)
     return sentAs(server, account, sent)
   },
   'messages.uploadMedia': async (call) => {
