@@ -1,5 +1,5 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
-import type { Update } from 'grammy/types'
+import type { Update, User } from 'grammy/types'
 import { type Clock, quietTimers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Caller } from './caller.js'
@@ -34,13 +34,14 @@ export class Bridging {
   readonly #refetching: Refetching
   readonly #translation: Translation
   #take: Take | undefined
+  #me: User | undefined
   #caller: Caller | undefined
 
   constructor(private readonly parts: BridgeParts) {
     this.#progress = new Progress(parts.failed)
     this.#handling = new Handling(this.#progress, parts.failed)
     this.#refetching = new Refetching(parts.storage.kv)
-    this.#translation = new Translation(parts.clock())
+    this.#translation = new Translation(parts.clock(), () => this.#me as User)
     const { kv, ...storage } = inStep(parts.storage, this.#progress, (box) => this.#refetching.note(box))
     this.storage = {
       ...storage,
@@ -61,8 +62,9 @@ export class Bridging {
   }
 
   /** Resolves once updates flow; those that came while nobody listened come first. */
-  async start(caller: Caller, opened: Opened, take: Take, channels: readonly number[]): Promise<void> {
+  async start(caller: Caller, opened: Opened, take: Take, me: User, channels: readonly number[]): Promise<void> {
     this.#take = take
+    this.#me = me
     this.#caller = caller
     caller.client.onRawUpdate.add(({ update, peers }) =>
       this.#came(update, knownOf(peers.users.values(), peers.chats.values())),
@@ -138,8 +140,11 @@ function boxOf(update: tl.TypeUpdate): number {
 
 /** Who is mentioned beside an update, by the numbers the Bot API has for them. */
 function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Peers {
-  const known = new Map<number, tl.RawUser | tl.RawChannel>()
+  const known = new Map<number, tl.RawUser | tl.RawChannel | tl.RawChat>()
   for (const user of users) if (user._ === 'user') known.set(user.id, user)
-  for (const chat of chats) if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+  for (const chat of chats) {
+    if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+    if (chat._ === 'chat') known.set(-chat.id, chat)
+  }
   return known
 }

@@ -189,15 +189,16 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Hands updates that come by MTProto to a bot, as updates of the Bot API: the same guards and handlers get them. Messages, edits,
-   * posts, joins, leaves and taps are told; of media the caption alone. Do not poll for the same bot at the same time, or it
-   * gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first.
+   * Hands updates that come by MTProto to a bot, as updates of the Bot API: the same guards and handlers get them. Messages with their
+   * files, edits, posts, members, join requests, taps, inline queries, reactions and polls are told. Do not poll for the same bot at the
+   * same time, or it gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first. What was
+   * not handled when the process died comes again.
    */
-  async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init'>): Promise<void> {
+  async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init' | 'botInfo'>): Promise<void> {
     const caller = await this.#caller()
     await bot.init()
     const { bridging, opened, storage } = this.#running as Running
-    await bridging.start(caller, opened, (update) => bot.handleUpdate(update), await storage.channels())
+    await bridging.start(caller, opened, (update) => bot.handleUpdate(update), bot.botInfo, await storage.channels())
   }
 
   /** Listens to errors of the connection, and of bridged handlers; the returned function stops it. */

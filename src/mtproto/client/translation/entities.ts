@@ -1,0 +1,46 @@
+import type { tl } from '@mtcute/core'
+import type { MessageEntity } from 'grammy/types'
+
+const ENTITIES: Readonly<Record<string, MessageEntity['type']>> = {
+  messageEntityMention: 'mention',
+  messageEntityHashtag: 'hashtag',
+  messageEntityCashtag: 'cashtag',
+  messageEntityBotCommand: 'bot_command',
+  messageEntityUrl: 'url',
+  messageEntityEmail: 'email',
+  messageEntityPhone: 'phone_number',
+  messageEntityBold: 'bold',
+  messageEntityItalic: 'italic',
+  messageEntityUnderline: 'underline',
+  messageEntityStrike: 'strikethrough',
+  messageEntitySpoiler: 'spoiler',
+  messageEntityCode: 'code',
+}
+
+/** Those that the Bot API has a word for. */
+export function entitiesOf(entities: readonly tl.TypeMessageEntity[] = []): MessageEntity[] {
+  return entities.map(entityOf).filter((entity) => entity !== undefined)
+}
+
+function entityOf(entity: tl.TypeMessageEntity): MessageEntity | undefined {
+  const { offset, length } = entity
+  switch (entity._) {
+    case 'messageEntityPre':
+      return {
+        type: 'pre',
+        offset,
+        length,
+        ...(entity.language !== '' && { language: entity.language }),
+      }
+    case 'messageEntityTextUrl':
+      return { type: 'text_link', offset, length, url: entity.url }
+    case 'messageEntityBlockquote':
+      return { type: entity.collapsed === true ? 'expandable_blockquote' : 'blockquote', offset, length }
+    case 'messageEntityCustomEmoji':
+      return { type: 'custom_emoji', offset, length, custom_emoji_id: entity.documentId.toString() }
+    default: {
+      const type = ENTITIES[entity._]
+      return type === undefined ? undefined : ({ type, offset, length } as MessageEntity)
+    }
+  }
+}

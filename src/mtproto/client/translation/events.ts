@@ -1,0 +1,187 @@
+import type { tl } from '@mtcute/core'
+import type { ChatMember, Poll, ReactionType, Update, User } from 'grammy/types'
+import { entitiesOf } from './entities.js'
+import { inviteOf } from './members.js'
+import { chatOf, type Peers, userOf } from './people.js'
+
+type Told = Omit<Update, 'update_id'>
+
+const CHAT_TYPES: Readonly<Record<string, NonNullable<Update['inline_query']>['chat_type']>> = {
+  inlineQueryPeerTypeSameBotPM: 'sender',
+  inlineQueryPeerTypePM: 'private',
+  inlineQueryPeerTypeChat: 'group',
+  inlineQueryPeerTypeMegagroup: 'supergroup',
+  inlineQueryPeerTypeBroadcast: 'channel',
+}
+
+export function inlineQueryOf(asked: tl.RawUpdateBotInlineQuery, peers: Peers): Told | undefined {
+  const from = userOf(asked.userId, peers)
+  if (from === undefined) return undefined
+  const type = asked.peerType === undefined ? undefined : CHAT_TYPES[asked.peerType._]
+  const { geo } = asked
+  return {
+    inline_query: {
+      id: asked.queryId.toString(),
+      from,
+      query: asked.query,
+      offset: asked.offset,
+      ...(type !== undefined && { chat_type: type }),
+      ...(geo?._ === 'geoPoint' && { location: { latitude: geo.lat, longitude: geo.long } }),
+    },
+  }
+}
+
+/** Inaccessible, as the Bot API calls it: of the message MTProto tells its number alone. */
+export function tapOf(tap: tl.RawUpdateBotCallbackQuery, peers: Peers): Told | undefined {
+  const from = userOf(tap.userId, peers)
+  const chat = chatOf(tap.peer, peers)
+  if (from === undefined || chat === undefined) return undefined
+  return {
+    callback_query: {
+      id: tap.queryId.toString(),
+      from,
+      chat_instance: tap.chatInstance.toString(),
+      message: { message_id: tap.msgId, chat, date: 0 },
+      ...(tap.data !== undefined && { data: new TextDecoder().decode(tap.data) }),
+      ...(tap.gameShortName !== undefined && { game_short_name: tap.gameShortName }),
+    },
+  }
+}
+
+export function joinRequestOf(asked: tl.RawUpdateBotChatInviteRequester, peers: Peers): Told | undefined {
+  const from = userOf(asked.userId, peers)
+  const chat = chatOf(asked.peer, peers)
+  if (from === undefined || (chat?.type !== 'supergroup' && chat?.type !== 'channel')) return undefined
+  const link = inviteOf(asked.invite, peers)
+  return {
+    chat_join_request: {
+      chat,
+      from,
+      user_chat_id: from.id,
+      date: asked.date,
+      ...(asked.about !== '' && { bio: asked.about }),
+      ...(link !== undefined && { invite_link: link }),
+      ...(asked.queryId !== undefined && { query_id: asked.queryId.toString() }),
+    },
+  }
+}
+
+/** Somebody has stopped the bot, or lets it write again: as the Bot API tells it, the bot's own membership of the private chat. */
+export function stopOf(stopped: tl.RawUpdateBotStopped, me: User, peers: Peers): Told | undefined {
+  const from = userOf(stopped.userId, peers)
+  const chat = chatOf({ _: 'peerUser', userId: stopped.userId }, peers)
+  if (from === undefined || chat === undefined) return undefined
+  const as = (out: boolean): ChatMember =>
+    out ? { user: me, status: 'kicked', until_date: 0 } : { user: me, status: 'member' }
+  return {
+    my_chat_member: {
+      chat,
+      from,
+      date: stopped.date,
+      old_chat_member: as(!stopped.stopped),
+      new_chat_member: as(stopped.stopped),
+    },
+  }
+}
+
+export function reactionOf(update: tl.RawUpdateBotMessageReaction, peers: Peers): Told | undefined {
+  const chat = chatOf(update.peer, peers)
+  const user = update.actor._ === 'peerUser' ? userOf(update.actor.userId, peers) : undefined
+  const actor = update.actor._ === 'peerUser' ? undefined : chatOf(update.actor, peers)
+  if (chat === undefined || (user === undefined && actor === undefined)) return undefined
+  return {
+    message_reaction: {
+      chat,
+      message_id: update.msgId,
+      date: update.date,
+      ...(user !== undefined && { user }),
+      ...(actor !== undefined && { actor_chat: actor }),
+      old_reaction: update.oldReactions.flatMap(oneReaction),
+      new_reaction: update.newReactions.flatMap(oneReaction),
+    },
+  }
+}
+
+export function reactionCountOf(update: tl.RawUpdateBotMessageReactions, peers: Peers): Told | undefined {
+  const chat = chatOf(update.peer, peers)
+  if (chat === undefined) return undefined
+  const reactions = update.reactions.flatMap(({ reaction, count }) =>
+    oneReaction(reaction).map((type) => ({ type, total_count: count })),
+  )
+  return { message_reaction_count: { chat, message_id: update.msgId, date: update.date, reactions } }
+}
+
+/** None for what the Bot API has no word for. */
+function oneReaction(reaction: tl.TypeReaction): ReactionType[] {
+  switch (reaction._) {
+    case 'reactionEmoji':
+      // Which there are Telegram says: to us it is a text.
+      return [
+        { type: 'emoji', emoji: reaction.emoticon as Extract<ReactionType, { type: 'emoji' }>['emoji'] },
+      ]
+    case 'reactionCustomEmoji':
+      return [{ type: 'custom_emoji', custom_emoji_id: reaction.documentId.toString() }]
+    case 'reactionPaid':
+      return [{ type: 'paid' }]
+    default:
+      return []
+  }
+}
+
+/** Without the poll itself its answers have no words: then it is not told. */
+export function pollUpdateOf({ poll, results }: tl.RawUpdateMessagePoll): Told | undefined {
+  return poll === undefined ? undefined : { poll: pollOf(poll, results) }
+}
+
+export function pollOf(poll: tl.RawPoll, results: tl.TypePollResults): Poll {
+  const counted = new Map((results.results ?? []).map((each) => [keyOf(each.option), each] as const))
+  const answers = poll.answers.filter((answer) => answer._ === 'pollAnswer')
+  const correct = answers.flatMap(({ option }, nth) =>
+    counted.get(keyOf(option))?.correct === true ? [nth] : [],
+  )
+  const question = entitiesOf(poll.question.entities)
+  return {
+    id: poll.id.toString(),
+    question: poll.question.text,
+    ...(question.length > 0 && { question_entities: question }),
+    options: answers.map(({ text, option }, nth) => {
+      const entities = entitiesOf(text.entities)
+      return {
+        persistent_id: String(nth),
+        text: text.text,
+        ...(entities.length > 0 && { text_entities: entities }),
+        voter_count: counted.get(keyOf(option))?.voters ?? 0,
+      }
+    }),
+    total_voter_count: results.totalVoters ?? 0,
+    is_closed: poll.closed === true,
+    is_anonymous: poll.publicVoters !== true,
+    type: poll.quiz === true ? 'quiz' : 'regular',
+    allows_multiple_answers: poll.multipleChoice === true,
+    allows_revoting: poll.revotingDisabled !== true,
+    members_only: poll.subscribersOnly === true,
+    ...(correct.length > 0 && { correct_option_ids: correct }),
+    ...(results.solution !== undefined && { explanation: results.solution }),
+    ...(poll.closePeriod !== undefined && { open_period: poll.closePeriod }),
+    ...(poll.closeDate !== undefined && { close_date: poll.closeDate }),
+  } as Poll
+}
+
+function keyOf(option: Uint8Array): string {
+  return [...option].join(' ')
+}
+
+export function voteOf(vote: tl.RawUpdateMessagePollVote, peers: Peers): Told | undefined {
+  const user = vote.peer._ === 'peerUser' ? userOf(vote.peer.userId, peers) : undefined
+  const voter = vote.peer._ === 'peerUser' ? undefined : chatOf(vote.peer, peers)
+  if (user === undefined && voter === undefined) return undefined
+  return {
+    poll_answer: {
+      poll_id: vote.pollId.toString(),
+      ...(user !== undefined && { user }),
+      ...(voter !== undefined && { voter_chat: voter }),
+      option_ids: [...vote.positions],
+      option_persistent_ids: vote.positions.map(String),
+    },
+  } as Told
+}
