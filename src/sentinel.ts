@@ -14,6 +14,7 @@ import { hasPassed } from './middleware/control.js'
 import { debounce } from './middleware/debounce.js'
 import { Delivery } from './middleware/delivery.js'
 import { Exemptions } from './middleware/exemptions.js'
+import { checkBot, checkListening } from './middleware/given-names.js'
 import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hook-points.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
@@ -25,6 +26,7 @@ import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
 import { beginWiring } from './middleware/place.js'
 import { joined, type Probe } from './middleware/probe.js'
+import { storageHealth } from './middleware/storage-health.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
@@ -39,7 +41,7 @@ import type { Policy, PolicyOverride } from './policies/policy-options.js'
 import { ChatSettings } from './settings/chat-settings.js'
 import { settingsMenu } from './settings/menu.js'
 import { readSettings } from './settings/settings-options.js'
-import type { Storage, StorageHealth } from './storage/storage.js'
+import type { Storage } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
 import { BotUsers, type UserDirectory } from './users/directory.js'
 import { Webhook, type WebhookOptions } from './webhook/index.js'
@@ -162,9 +164,10 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * Telegram's defaults and ours, a list becomes the union. A webhook that was set elsewhere is compared, and
    * warned about.
    *
-   * @throws SentinelError `bot.started` when the bot is running.
+   * @throws SentinelError `bot.started` when the bot is running, `option.invalid` for what is no bot.
    */
   install<Own extends C>(bot: Bot<Own>): this {
+    checkBot(bot, 'guard.install')
     this.delivery.install(bot as unknown as Bot)
     bot.use(this)
     if (this.resolved.outgoing !== false) this.outgoing(bot, this.resolved.outgoing)
@@ -180,6 +183,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
    */
   outgoing(bot: Pick<Bot<never>, 'api'>, options: OutgoingOptions = {}): Outgoing {
+    checkBot(bot, 'guard.outgoing')
     return this.calls.install(bot.api, options)
   }
 
@@ -190,6 +194,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `bot.started` when the bot is running; `option.unknown`, `option.invalid`, `duration.invalid`.
    */
   webhook<Own extends C>(bot: Bot<Own>, options: WebhookOptions = {}): Webhook {
+    checkBot(bot, 'guard.webhook')
     const host = {
       house: () => this.house,
       chain: () => this.chain,
@@ -289,8 +294,13 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return this.overrides.explain(whom, policy as string | Policy | Guard | undefined, this.chain.questions)
   }
 
-  /** Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`. */
+  /**
+   * Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`.
+   *
+   * @throws SentinelError `option.unknown` with the event that was meant, `option.invalid` for what is no function.
+   */
   on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void {
+    checkListening(event, listener)
     return this.house.events.on(event, listener)
   }
 
@@ -348,15 +358,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
-    const { storage, background, hooksAside, notices, bots, clock } = this.house
+    const { background, hooksAside, notices, bots, clock } = this.house
     this.lastUpdate ??= lastUpdateOf(this, clock)
-    let health: StorageHealth
-    try {
-      health = await storage.health()
-    } catch (error) {
-      this.house.events.tell('error', { error, during: 'storage.health' })
-      health = { ok: false, kind: 'unknown' }
-    }
+    const health = await storageHealth(this.house)
     return {
       ok: health.ok,
       storage: health,

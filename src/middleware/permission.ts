@@ -60,7 +60,7 @@ type Settings = z.output<typeof options>
  * only whom no role of yours lets in.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` for what no
- * role allows.
+ * role allows: thrown where a chain is made, told as `error` where it stands in front of a handler, which then lets nobody in.
  *
  * @example
  * ```ts
@@ -126,7 +126,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     }
   }
   const begin = (): void => {
-    if (unknown !== undefined) house.warn('permission.unknown', unknown.message)
+    if (unknown !== undefined) house.events.tell('error', { error: unknown, during: 'wiring' })
   }
   const telegram = new ByTelegram(house, permission, grants, { noticeEvery, silent: deny === 'silent' })
   // The plan asks about somebody. Where nobody acts, nobody may.

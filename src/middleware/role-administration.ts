@@ -116,7 +116,7 @@ export class RoleAdministration {
     const unknown = house.roles.unknownPermission(permission, 'can')
     if (unknown !== undefined) {
       // The name may come from a user: no reason to throw, nor to log whatever they wrote; but it may be a slip of the developer's.
-      if (house.roles.meantBy(permission) !== undefined) house.warn('permission.unknown', unknown.message)
+      if (house.roles.meantBy(permission) !== undefined) house.warn('permission.slip', unknown.message)
       return false
     }
     return (await this.heldBy(whom, scope)).some((held) => house.roles.allows(held, permission))

@@ -50,3 +50,6 @@ sentinel({
 })
 // @ts-expect-error There is no such point.
 sentinel({ hooks: { denid: () => undefined } })
+
+// @ts-expect-error There is no such event.
+guard.on('denyed', () => undefined)

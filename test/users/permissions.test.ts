@@ -228,7 +228,7 @@ describe('a permission', () => {
     expect(await guard.can(ALICE, 'orders.refnd')).toBe(false)
     expect(await guard.can(ALICE, 'whatever a user wrote; --')).toBe(false)
     expect(await guard.can(ALICE, 'hunter2')).toBe(false)
-    expect(warnings).toEqual([['permission.unknown', true]])
+    expect(warnings).toEqual([['permission.slip', true]])
   })
 })
 
