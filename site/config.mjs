@@ -8,7 +8,7 @@ const SIDEBAR = [
   ['Handlers', ['policies', 'decorators', 'settings', 'hooks']],
   ['People', ['users', 'permissions', 'sessions', 'migrate']],
   ['Storage', ['storage', 'redis', 'postgres', 'hybrid', 'failure']],
-  ['In front and behind', ['webhook', 'outgoing', 'runtimes', 'mtproto']],
+  ['In front and behind', ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-files']],
   ['Seen', ['metrics', 'tracing', 'logging', 'health', 'stats']],
   ['Tested and measured', ['testing', 'testing-reference', 'testing-bot-api', 'benchmarks']],
 ]

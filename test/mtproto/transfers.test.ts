@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Api, InputFile } from 'grammy'
+import { agreeOnKey } from '../../src/mtproto/client/cdn/key-agreement.js'
 import {
   type DownloadOptions,
   type MtprotoClient,
@@ -302,6 +303,15 @@ describe('download', () => {
     await expect(all(bot.download('no file_id'))).rejects.toMatchObject({ code: 'mtproto.transfer' })
   })
 
+  test('waits as long as Telegram says, and goes on', async () => {
+    const waits: string[] = []
+    const bot = client({ onWait: ({ method }) => waits.push(method) })
+    const { file, bytes } = await given(bot, 2 * MEGABYTE)
+    face.fail('upload.getFile', 420, 'FLOOD_WAIT_1')
+    expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
+    expect(new Set(waits)).toEqual(new Set(['upload.getFile']))
+  })
+
   test('follows a file to another data centre', async () => {
     const bot = client()
     const { file, bytes } = await given(bot, 3 * MEGABYTE)
@@ -361,6 +371,16 @@ describe('through a data centre of others', () => {
     expect(digest(Buffer.concat([got, rest]))).toBe(digest(bytes))
   })
 
+  test('is not talked to when it is not whom Telegram means', async () => {
+    const { port, dc, publicKey } = face.address
+    const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
+    const wrong = other.export({ type: 'pkcs1', format: 'pem' }).toString()
+    const at = { host: '127.0.0.1', port, dc }
+    await expect(agreeOnKey({ ...at, publicKey: wrong })).rejects.toThrow('another key')
+    expect(await agreeOnKey({ ...at, publicKey })).toHaveLength(256)
+    await expect(agreeOnKey({ ...at, dc: 5, publicKey })).rejects.toThrow('closed')
+  })
+
   test('goes on when it loses what it holds, its tokens, its keys and its connections', async () => {
     const bot = client()
     const { file, bytes } = await sent(bot, 10 * MEGABYTE)
@@ -399,6 +419,27 @@ describe('a file is the same by both faces', () => {
     const answer = await fetch(`${telegram.apiRoot}/file/bot${account.token}/${path}`)
     expect(digest(new Uint8Array(await answer.arrayBuffer()))).toBe(digest(bytes))
     expect(file.kind).toBe('document')
+  })
+
+  test('also between two: what a person sends a bot, and the other way round', async () => {
+    const sender = await person()
+    const bytes = randomBytes(1000)
+    await sender.sendFile('files_bot', bytes, { name: 'private.bin' })
+    const api = new Api(account.token, account.config.client)
+    const [update] = await api.getUpdates({ timeout: 5 })
+    const { file_path: path } = await api.getFile(update?.message?.document?.file_id ?? '')
+    const answer = await fetch(`${telegram.apiRoot}/file/bot${account.token}/${path}`)
+    expect(digest(new Uint8Array(await answer.arrayBuffer()))).toBe(digest(bytes))
+    const bot = client()
+    const { file } = await bot.sendFile('alice', bytes, { name: 'back.bin' })
+    face.expireFileReferences()
+    expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
+    for await (const dialog of sender.dialogs()) {
+      if (dialog.chat !== account.id) continue
+      expect(dialog.latest?.file).toMatchObject({ name: 'back.bin', origin: { chat: account.id } })
+      expect(digest(await all(sender.download(dialog.latest?.file ?? '')))).toBe(digest(bytes))
+    }
+    expect.assertions(4)
   })
 
   test.each(['photo', 'video', 'audio', 'voice', 'animation', 'video_note', 'document'] as const)(

@@ -48,7 +48,10 @@ export class Media {
       document:
         file === undefined
           ? { _: 'documentEmpty', id: 0n }
-          : this.document(viewer, file, attributesOf(message), this.world.files.find(thumbnail)),
+          : this.document(viewer, file, attributesOf(message), {
+              thumbnail: this.world.files.find(thumbnail),
+              type: 'mime_type' in shown ? shown.mime_type : undefined,
+            }),
     }
   }
 
@@ -64,13 +67,13 @@ export class Media {
     viewer: Account,
     file: StoredFile,
     attributes: readonly TlObject[],
-    thumbnail?: StoredFile,
+    { thumbnail, type }: { readonly thumbnail?: StoredFile | undefined; readonly type?: string | undefined },
   ): TlObject {
     if (thumbnail !== undefined) this.locations.setThumbnail(file, thumbnail)
     return {
       _: 'document',
       ...this.#identity(viewer, file),
-      mime_type: file.type,
+      mime_type: type ?? file.type,
       size: BigInt(file.bytes.length),
       ...(thumbnail !== undefined && {
         thumbs: [
@@ -88,9 +91,11 @@ export class Media {
     take: (input: TlObject) => { readonly bytes: Buffer; readonly name: string },
   ): Promise<Content> {
     const spoiler = media.spoiler === true && { has_media_spoiler: true as const }
-    const store = (input: TlObject, type: string, called?: string) => {
-      const { bytes, name } = take(input)
-      return this.world.files.storeLarge(bytes, called ?? (name === '' ? 'unnamed' : name), type)
+    const store = async (input: TlObject, type: string, called?: string) => {
+      const { bytes, name: given } = take(input)
+      const name = called ?? (given === '' ? 'unnamed' : given)
+      // The same bytes are the same file; what they are called is each message's own.
+      return { ...(await this.world.files.storeLarge(bytes, name, type)), name, type }
     }
     switch (media._) {
       case 'inputMediaUploadedPhoto': {

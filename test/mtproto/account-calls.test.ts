@@ -1,0 +1,272 @@
+import { Api } from 'grammy'
+import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import {
+  type Person,
+  startTelegram,
+  type Telegram,
+  type TelegramBot,
+  type TelegramChannel,
+  type TelegramGroup,
+} from '../../src/telegram/index.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+
+let telegram: Telegram
+let face: TelegramMtproto
+let account: TelegramBot
+let alice: Person
+let bob: Person
+let plaza: TelegramGroup
+let news: TelegramChannel
+let clients: MtprotoClient[]
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  account = telegram.createBot({ username: 'watcher_bot' })
+  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
+  bob = telegram.createUser({ firstName: 'Bob', username: 'bob_b' })
+  plaza = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    admins: [account],
+    members: [bob],
+    username: 'plaza',
+  })
+  news = telegram.createChannel({ title: 'News', owner: alice, admins: [account], username: 'the_news' })
+  clients = []
+})
+
+afterEach(async () => {
+  for (const client of clients) await client.close()
+  await telegram.close()
+})
+
+function bot(): MtprotoClient {
+  const made = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
+  clients.push(made)
+  return made
+}
+
+async function person(who = alice, phone = '491701234567'): Promise<MtprotoClient> {
+  face.givePhone(who, phone)
+  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
+  clients.push(made)
+  await made.logIn({ phone, code: () => face.codeFor(phone) })
+  return made
+}
+
+async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of list) items.push(item)
+  return items
+}
+
+const api = () => new Api(account.token, account.config.client)
+
+describe('dialogs', () => {
+  test('are all chats of a person, those with the latest words first', async () => {
+    await alice.to(account).sends('hello')
+    await bob.in(plaza).sends('first')
+    await alice.in(news).sends('a post')
+    const [channel, group, chat] = await all((await person()).dialogs())
+    expect(channel).toMatchObject({ chat: news.id, kind: 'channel', title: 'News', username: 'the_news' })
+    expect(group).toMatchObject({
+      chat: plaza.id,
+      kind: 'supergroup',
+      latest: { text: 'first', senderId: bob.id },
+    })
+    expect(chat).toMatchObject({ chat: account.id, kind: 'bot', latest: { text: 'hello' } })
+  })
+
+  test('come by pages, each once, with progress told', async () => {
+    for (let n = 0; n < 230; n++) {
+      const group = telegram.createGroup({ title: `Group ${n}`, owner: alice })
+      await alice.in(group).sends(`word ${n}`)
+    }
+    const told: number[] = []
+    const found = await all((await person()).dialogs({ onProgress: ({ seen }) => told.push(seen) }))
+    expect(new Set(found.map(({ chat }) => chat)).size).toBe(found.length)
+    expect(found.filter(({ title }) => title.startsWith('Group'))).toHaveLength(230)
+    expect(told).toHaveLength(face.calls('messages.getDialogs'))
+    expect(told.length).toBeGreaterThanOrEqual(3)
+  })
+})
+
+test('what bots may not ask is refused in Telegram’s word, and what they may is answered', async () => {
+  const watcher = bot()
+  const refused = { code: 'mtproto.refused', reason: 'BOT_METHOD_INVALID' }
+  await expect(all(watcher.dialogs())).rejects.toMatchObject(refused)
+  await expect(all(watcher.search({ chat: 'plaza', text: 'word' }))).rejects.toMatchObject(refused)
+  await expect(all(watcher.search({ text: 'word' }))).rejects.toMatchObject(refused)
+  await expect(all(watcher.adminLog('plaza'))).rejects.toMatchObject(refused)
+  await expect(watcher.sessions()).rejects.toMatchObject(refused)
+  await expect(watcher.endSession('1')).rejects.toMatchObject(refused)
+  expect(await watcher.fullChat('plaza')).toMatchObject({ id: plaza.id, title: 'Plaza' })
+  expect(await all(watcher.photos('alice'))).toEqual([])
+})
+
+describe('photos', () => {
+  test('come the latest first, over pages, and are downloaded', async () => {
+    for (let n = 0; n < 205; n++) await alice.setsProfilePhoto(`photo ${n}`)
+    const watcher = bot()
+    const told: number[] = []
+    const found = await all(watcher.photos('alice', { onProgress: ({ seen }) => told.push(seen) }))
+    expect(found).toHaveLength(205)
+    expect(told).toEqual([100, 200, 205])
+    expect(found[0]).toMatchObject({ kind: 'photo', origin: { photoOf: 'alice' }, at: expect.any(Number) })
+    const bytes = async (nth: number) => {
+      const [piece] = await all(watcher.download(found[nth] as NonNullable<(typeof found)[number]>))
+      return Buffer.from(piece ?? []).toString()
+    }
+    expect([await bytes(0), await bytes(204)]).toEqual(['photo 204', 'photo 0'])
+    face.expireFileReferences()
+    expect(await bytes(150)).toBe('photo 54')
+    expect(await all(watcher.download({ photoOf: 'alice' }))).toEqual([Buffer.from('photo 204')])
+  })
+})
+
+test('a full chat has what the Bot API has not', async () => {
+  const carol = telegram.createUser({ firstName: 'Carol' })
+  await carol.in(plaza).joins()
+  await api().setChatDescription(plaza.id, 'Be kind')
+  await api().restrictChatMember(plaza.id, bob.id, { can_send_messages: false })
+  await api().banChatMember(plaza.id, carol.id)
+  const { message_id: id } = await api().sendMessage(plaza.id, 'rules')
+  await api().pinChatMessage(plaza.id, id)
+  expect(await bot().fullChat('plaza')).toEqual({
+    id: plaza.id,
+    kind: 'supergroup',
+    title: 'Plaza',
+    username: 'plaza',
+    about: 'Be kind',
+    isForum: false,
+    isScam: false,
+    isFake: false,
+    isVerified: false,
+    isRestricted: false,
+    members: 3,
+    administrators: 2,
+    banned: 1,
+    restricted: 1,
+    pinnedMessage: id,
+    canListMembers: true,
+    hasHiddenMembers: false,
+    hasAntispam: false,
+  })
+  await expect((await person(bob)).fullChat(-1_009_999_999_999)).rejects.toMatchObject({
+    code: 'mtproto.refused',
+  })
+})
+
+describe('search', () => {
+  test('finds words, authors, times and kinds in one chat', async () => {
+    for (let n = 0; n < 250; n++) await (n % 2 === 0 ? bob : alice).in(plaza).sends(`apple ${n}`)
+    await bob.in(plaza).sends('see https://example.com')
+    await bob.in(plaza).sends('pear')
+    const reader = await person()
+    const told: { readonly seen: number; readonly total: number }[] = []
+    const apples = await all(
+      reader.search({ chat: 'plaza', text: 'Apple', onProgress: (progress) => told.push(progress) }),
+    )
+    expect(apples.map(({ text }) => text)).toEqual(Array.from({ length: 250 }, (_, n) => `apple ${249 - n}`))
+    expect(told.map(({ seen, total }) => [seen, total])).toEqual([
+      [100, 250],
+      [200, 250],
+      [250, 250],
+    ])
+    expect(await all(reader.search({ chat: 'plaza', text: 'apple', from: 'bob_b' }))).toHaveLength(125)
+    expect(await all(reader.search({ chat: 'plaza', shows: 'links' }))).toMatchObject([
+      { text: 'see https://example.com', chat: plaza.id, senderId: bob.id },
+    ])
+    expect(await all(reader.search({ chat: 'plaza', text: 'pear', since: Date.now() + 60_000 }))).toEqual([])
+    expect(
+      await all(reader.search({ chat: 'plaza', text: 'pear', until: Date.now() + 60_000 })),
+    ).toHaveLength(1)
+  })
+
+  test('finds them in all chats', async () => {
+    for (let n = 0; n < 60; n++) {
+      await alice.in(news).sends(`apple ${n}`)
+      await bob.in(plaza).sends(`apple ${n}`)
+    }
+    await alice.to(account).sends('one apple more')
+    const reader = await person()
+    const found = await all(reader.search({ text: 'apple' }))
+    expect(found).toHaveLength(121)
+    expect(new Set(found.map(({ chat, id }) => `${chat} ${id}`)).size).toBe(121)
+    expect(new Set(found.map(({ chat }) => chat))).toEqual(new Set([plaza.id, news.id, account.id]))
+    // Whoever is not in a chat finds nothing of it.
+    expect(await all((await person(bob, '491700000001')).search({ text: 'apple' }))).toHaveLength(60)
+  })
+})
+
+describe('the log of administrators', () => {
+  test('tells what was done, by whom, the latest first', async () => {
+    const carol = telegram.createUser({ firstName: 'Carol' })
+    await carol.in(plaza).joins()
+    const message = await carol.in(plaza).sends('buy now')
+    await carol.in(plaza).edits(message, 'buy here')
+    await api().deleteMessage(plaza.id, message.message_id)
+    await api().restrictChatMember(plaza.id, bob.id, { can_send_messages: false })
+    await api().banChatMember(plaza.id, carol.id)
+    await api().setChatTitle(plaza.id, 'Square')
+    const log = await all((await person()).adminLog('plaza'))
+    const by = { id: account.id }
+    expect(log).toMatchObject([
+      { by, action: { kind: 'title', before: 'Plaza', after: 'Square' } },
+      {
+        by,
+        action: {
+          kind: 'rights',
+          before: { status: 'member' },
+          after: { status: 'banned', user: { id: carol.id } },
+        },
+      },
+      {
+        by,
+        action: {
+          kind: 'rights',
+          before: { status: 'member' },
+          after: { status: 'restricted', user: { id: bob.id } },
+        },
+      },
+      { by, action: { kind: 'deleted', message: { text: 'buy here', senderId: carol.id } } },
+      {
+        by: { id: carol.id },
+        action: { kind: 'edited', before: { text: 'buy now' }, after: { text: 'buy here' } },
+      },
+      { by: { id: carol.id }, action: { kind: 'joined' } },
+    ])
+    expect(log.every(({ at }) => Math.abs(at - Date.now()) < 600_000)).toBe(true)
+  })
+
+  test('is read by kind, by administrator and by words, over pages', async () => {
+    const crowd = Array.from({ length: 150 }, (_, n) => telegram.createUser({ firstName: `Guest ${n}` }))
+    for (const guest of crowd) await guest.in(plaza).joins()
+    await api().setChatTitle(plaza.id, 'Square')
+    const owner = await person()
+    expect(await all(owner.adminLog('plaza', { only: ['joined'] }))).toHaveLength(150)
+    expect(await all(owner.adminLog('plaza', { only: ['info', 'deleted'] }))).toHaveLength(1)
+    expect(await all(owner.adminLog('plaza', { by: ['watcher_bot'] }))).toHaveLength(1)
+    expect(await all(owner.adminLog('plaza', { text: 'guest 149' }))).toHaveLength(1)
+    expect(face.calls('channels.getAdminLog')).toBe(2 + 1 + 1 + 1)
+    await expect(all((await person(bob, '491700000001')).adminLog('plaza'))).rejects.toMatchObject({
+      reason: 'CHAT_ADMIN_REQUIRED',
+    })
+  })
+})
+
+test('a person sees where they are logged in, and ends a session elsewhere', async () => {
+  const first = await person()
+  const second = await person()
+  const sessions = await first.sessions()
+  expect(sessions).toHaveLength(2)
+  expect(sessions.map(({ isCurrent }) => isCurrent)).toEqual([true, false])
+  expect(sessions[0]).toMatchObject({ apiId: 1, device: expect.stringContaining('grammy-sentinel') })
+  const [, other] = sessions
+  await expect(first.endSession('not one')).rejects.toMatchObject({ code: 'mtproto.session' })
+  await expect(first.endSession('4711')).rejects.toMatchObject({ reason: 'HASH_INVALID' })
+  await first.endSession(other?.id ?? '')
+  expect(await first.sessions()).toHaveLength(1)
+  await expect(second.sessions()).rejects.toMatchObject({ reason: 'AUTH_KEY_UNREGISTERED' })
+})
