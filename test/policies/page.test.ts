@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+import { Bot } from 'grammy'
+import { sentinel, subject } from '../../src/index.js'
+import { createTelegram } from '../../src/telegram/index.js'
+
+/** A page's example that tells of somebody's limits, and what it says is printed. */
+function exampleOf(page: string): { readonly code: string; readonly printed: string } {
+  const blocks = [...page.matchAll(/```ts\n((?:(?!```)[\s\S])*)```\n\n```text\n((?:(?!```)[\s\S])*)```/g)]
+  const found = blocks.find(([, code]) => code?.includes('guard.explain('))
+  return { code: found?.[1] ?? '', printed: found?.[2] ?? '' }
+}
+
+test('docs/policies.md shows what its example prints', async () => {
+  const { code, printed } = exampleOf(readFileSync('docs/policies.md', 'utf8'))
+  const telegram = createTelegram()
+  const account = telegram.createBot({ username: 'shop_bot' })
+  const lines: string[] = []
+  const told = { log: (...given: readonly unknown[]) => lines.push(given.map(String).join(' ')) }
+  class OwnBot extends Bot {
+    constructor() {
+      super(account.token, account.config)
+    }
+  }
+  const AsyncFunction = (async () => undefined).constructor as new (
+    ...parts: readonly string[]
+  ) => (...given: readonly unknown[]) => Promise<unknown>
+  const run = new AsyncFunction('Bot', 'sentinel', 'subject', 'console', code.replace(/^import .*$/gm, ''))
+  await run(OwnBot, sentinel, subject, told)
+  await telegram.close()
+
+  const [first, ...text] = lines.join('\n').split('\n')
+  expect(first).toBe('10/1m user')
+  expect(`${text.join('\n')}\n`).toBe(printed)
+})
