@@ -1,6 +1,11 @@
 import type { tl } from '@mtcute/core'
 import type { TelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../core/errors.js'
+import type { Names } from './names.js'
+import { hintFor, PERMISSIONS, type Permissions } from './permissions.js'
+
+/** `me`, `self` and phone numbers are mtcute's to read. */
+const USERNAME = /^@?(?!me$|self$)[a-z]\w+$/i
 
 /** How a call is made, where that matters. */
 export interface Way {
@@ -13,7 +18,11 @@ export interface Way {
 
 /** Asks Telegram, and tells what it refuses in one way. */
 export class Caller {
-  constructor(readonly client: TelegramClient) {}
+  constructor(
+    readonly client: TelegramClient,
+    private readonly names: Names,
+    private readonly permissions: Permissions = PERMISSIONS,
+  ) {}
 
   /** @throws SentinelError `mtproto.refused`, with what Telegram said; `mtproto.flood`. */
   async call<T extends tl.RpcMethod>(
@@ -29,33 +38,39 @@ export class Caller {
       // The type asks that nothing is there which the schema does not have; `T` says so already.
       return (await this.client.call(request as never, way)) as tl.RpcCallReturn[T['_']]
     } catch (error) {
-      throw refusedOr(error, request._)
+      throw refusedOr(error, request._, this.permissions)
     }
   }
 
   channel(chat: number | string): Promise<tl.TypeInputChannel> {
-    return resolved(chat, () => this.client.resolveChannel(chat))
+    return this.#resolved(chat, (known) => this.client.resolveChannel(known))
   }
 
   user(user: number | string): Promise<tl.TypeInputUser> {
-    return resolved(user, () => this.client.resolveUser(user))
+    return this.#resolved(user, (known) => this.client.resolveUser(known))
   }
 
   peer(peer: number | string): Promise<tl.TypeInputPeer> {
-    return resolved(peer, () => this.client.resolvePeer(peer))
+    return this.#resolved(peer, (known) => this.client.resolvePeer(known))
   }
-}
 
-async function resolved<T>(peer: number | string, resolve: () => Promise<T>): Promise<T> {
-  try {
-    return await resolve()
-  } catch (error) {
-    // mtcute's own: of a name Telegram was asked, a number it does not find without a hash.
-    if (Object(error).constructor.name === 'MtPeerNotFoundError') {
-      const reason = typeof peer === 'string' ? 'USERNAME_NOT_OCCUPIED' : 'PEER_NOT_MET'
-      throw new MtprotoRefusal('contacts.resolveUsername', reason)
+  /** Whose a username is, by number. */
+  nameOf(username: string): Promise<number> {
+    return this.names.resolve(username, this)
+  }
+
+  async #resolved<T>(peer: number | string, resolve: (known: number | string) => Promise<T>): Promise<T> {
+    const isName = typeof peer === 'string' && USERNAME.test(peer)
+    const known = isName ? await this.nameOf(peer) : peer
+    try {
+      return await resolve(known)
+    } catch (error) {
+      // mtcute's own: a number it does not find without a hash.
+      if (Object(error).constructor.name === 'MtPeerNotFoundError') {
+        throw new MtprotoRefusal('contacts.resolveUsername', 'PEER_NOT_MET')
+      }
+      throw refusedOr(error, 'contacts.resolveUsername', this.permissions)
     }
-    throw refusedOr(error, 'contacts.resolveUsername')
   }
 }
 
@@ -87,14 +102,19 @@ export class MtprotoRefusal extends SentinelError {
   constructor(
     readonly method: string,
     readonly reason: string,
+    /** What may help, where that is known: such as what bots can do instead. */
+    readonly hint?: string,
   ) {
-    super('mtproto.refused', `mtproto: Telegram refuses ${method}: ${reason}.`)
+    const refused = `mtproto: Telegram refuses ${method}: ${reason}.`
+    super('mtproto.refused', hint === undefined ? refused : `${refused} ${hint}`)
   }
 }
 
-export function refusedOr(error: unknown, method: string): unknown {
+export function refusedOr(error: unknown, method: string, permissions = PERMISSIONS): unknown {
   const { text } = Object(error) as { readonly text?: unknown }
-  return typeof text === 'string' ? new MtprotoRefusal(method, numbered(text, Object(error))) : error
+  if (typeof text !== 'string') return error
+  const reason = numbered(text, Object(error))
+  return new MtprotoRefusal(method, reason, hintFor(method, reason, permissions))
 }
 
 /** mtcute takes numbers out of names (`FILE_MIGRATE_%d`) and keeps them beside; Telegram's own word has them. */

@@ -1,6 +1,7 @@
 import type { TelegramClient } from '@mtcute/core/client.js'
 import type { Bot, Context } from 'grammy'
 import { quietTimers, systemClock } from '../../core/clock.js'
+import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { isMissing, peerSpec } from '../../core/peer.js'
 import { memory } from '../../storage/memory/memory.js'
@@ -17,8 +18,10 @@ import { memberIn } from './member.js'
 import { type Member, type MembersOptions, membersOf } from './members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
+import type { Names } from './names.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { type Profile, profileOf } from './peers.js'
+import { permissionsWith } from './permissions.js'
 import type { SessionLease } from './session-lease.js'
 import type { SessionStorage } from './session-storage.js'
 import { readSession, type SessionFormat } from './session-strings.js'
@@ -70,6 +73,7 @@ export class MtprotoClient extends AccountCalls {
   #opening: Promise<Caller> | undefined
   #running: Running | undefined
   #endLease: (() => Promise<void>) | undefined
+  #names: Names | undefined
   #closed = false
   /** In place of the session that is kept. */
   #imported: string | undefined
@@ -159,20 +163,31 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Who has a username: the number of a user, or of a chat as the Bot API has it. Remembered in the storage; Telegram allows few of these a day.
+   * Who has a username: the number of a user, or of a chat as the Bot API has it. Telegram allows few of these a day, so each is remembered
+   * for a day in the storage, unless somebody else is seen with it; that nobody has a name for an hour. `counts()` tells how many are left.
    *
-   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED` where nobody has it.
+   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED` where nobody has it; `mtproto.flood` where `namesPerDay` were asked for.
    */
   async resolve(username: string): Promise<number> {
-    const peer = await (await this.#caller()).peer(username.replace(/^@/, ''))
-    switch (peer._) {
-      case 'inputPeerUser':
-        return peer.userId
-      case 'inputPeerChannel':
-        return -1_000_000_000_000 - peer.channelId
-      default:
-        throw new SentinelError('mtproto.refused', `mtproto: that name is neither a user's nor a channel's.`)
-    }
+    return (await this.#caller()).nameOf(username)
+  }
+
+  /**
+   * Has whatever is asked in there wait for so long at most, in place of `patience`.
+   *
+   * @throws SentinelError `duration.invalid`. Whatever the work rejects with.
+   *
+   * @example
+   * ```ts
+   * import type { MtprotoClient, Purged } from 'grammy-sentinel/mtproto'
+   *
+   * async function patiently(client: MtprotoClient, chat: number, user: number): Promise<Purged> {
+   *   return client.withPatience('10m', () => client.purge(chat, user))
+   * }
+   * ```
+   */
+  async withPatience<T>(patience: Duration, work: () => Promise<T>): Promise<T> {
+    return this.#flood.withPatience(parseDuration(patience, 'withPatience()'), work)
   }
 
   /** Messages of a supergroup or channel, newest first. See {@link HistoryOptions}. */
@@ -229,6 +244,8 @@ export class MtprotoClient extends AccountCalls {
       gaps: this.#gaps.count,
       recoveryMs: this.#gaps.recoveryMs,
       handling: this.#running?.bridging.open ?? 0,
+      names: this.#names?.quota ?? { asked: 0, left: this.#options.namesPerDay },
+      waiting: this.#flood.waiting,
     }
   }
 
@@ -269,6 +286,7 @@ export class MtprotoClient extends AccountCalls {
   /** Disconnects and lets the session go. A storage that was given stays open. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#flood.close()
     const opening = this.#opening
     this.#opening = undefined
     if (opening === undefined) return
@@ -310,7 +328,8 @@ export class MtprotoClient extends AccountCalls {
 
   async #open(): Promise<Caller> {
     const parts = await load()
-    const { name, encryptionKeys, botToken, session, apiId, apiHash } = this.#options
+    const { name, encryptionKeys, botToken, session, apiId, apiHash, namesPerDay, permissions } =
+      this.#options
     await this.#takeSession(parts.SessionLease)
     const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
     const bridging = new parts.Bridging({
@@ -318,8 +337,17 @@ export class MtprotoClient extends AccountCalls {
       clock: systemClock,
       failed: (error) => this.#failed(error),
     })
+    const names = new parts.Names({
+      values: this.#storage.values,
+      space: storage.space,
+      peers: storage.peers,
+      clock: systemClock,
+      perDay: namesPerDay,
+    })
+    this.#names = names
     const opened = parts.newClient({
       options: this.#options,
+      onTold: (told) => names.saw(told),
       storage: bridging.storage,
       flood: this.#flood,
       traffic: this.#traffic,
@@ -339,7 +367,7 @@ export class MtprotoClient extends AccountCalls {
       this.#imported = undefined
       if (botToken !== undefined) await parts.logInBot(opened, botToken, apiId, apiHash)
       else await client.connect()
-      return new Caller(client)
+      return new Caller(client, names, permissionsWith(permissions))
     } catch (error) {
       await client.destroy()
       await this.#endLease?.()
@@ -369,15 +397,14 @@ export class MtprotoClient extends AccountCalls {
 
 async function load() {
   try {
-    const [{ newClient, logInBot }, { SessionStorage }, { SessionLease }, { Bridging }, { importSession }] =
-      await Promise.all([
-        import('./mtcute.js'),
-        import('./session-storage.js'),
-        import('./session-lease.js'),
-        import('./bridging.js'),
-        import('./session-moves.js'),
-      ])
-    return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession }
+    // mtcute first: of modules that are loaded at once, each would begin to load it.
+    const { newClient, logInBot } = await import('./mtcute.js')
+    const { SessionStorage } = await import('./session-storage.js')
+    const { SessionLease } = await import('./session-lease.js')
+    const { Bridging } = await import('./bridging.js')
+    const { importSession } = await import('./session-moves.js')
+    const { Names } = await import('./names.js')
+    return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession, Names }
   } catch (cause) {
     if (!isMissing(cause, PEERS)) throw cause
     throw new SentinelError(

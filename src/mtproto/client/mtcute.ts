@@ -13,6 +13,7 @@ import { NodeCrypto } from './crypto.js'
 import type { FloodControl } from './flood.js'
 import type { Gaps } from './gaps.js'
 import type { ReadOptions } from './options.js'
+import { callOffSaltTimers } from './salt-timers.js'
 import { metered, type Traffic } from './traffic.js'
 
 /** What mtcute is built on, by one function, so that all of it is loaded at once and late. */
@@ -23,6 +24,8 @@ export interface Surroundings {
   readonly traffic: Traffic
   readonly gaps: Gaps
   readonly onError: (error: unknown) => void
+  /** Told of all that Telegram says: answers, and updates. */
+  readonly onTold: (told: unknown) => void
   readonly onTooLong: (channel: number, newest: number) => void
 }
 
@@ -39,6 +42,7 @@ export function newClient({
   traffic,
   gaps,
   onError,
+  onTold,
   onTooLong,
 }: Surroundings): Opened {
   const crypto = new NodeCrypto()
@@ -68,6 +72,7 @@ export function newClient({
     network: {
       middlewares: [
         gaps.watching,
+        telling(onTold),
         waiting(flood),
         counting(traffic),
         ...networkMiddlewares.basic({
@@ -84,6 +89,8 @@ export function newClient({
         onTooLong(channel, dialog._ === 'dialog' ? dialog.topMessage : 0),
     },
   })
+  base.onServerUpdate.add(onTold)
+  callOffSaltTimers(base)
   base.onError.add((error) => onError(new Error(errorText(error))))
   return { base, client: new TelegramClient({ client: base }) }
 }
@@ -158,6 +165,14 @@ function waiting(flood: FloodControl): RpcCallMiddleware {
   return (ctx, next) => {
     const call = () => Promise.resolve(next(ctx))
     return flood.run(ctx.request._, call, secondsOf, ctx.params?.abortSignal)
+  }
+}
+
+function telling(told: (answer: unknown) => void): RpcCallMiddleware {
+  return async (ctx, next) => {
+    const answer = await next(ctx)
+    told(answer)
+    return answer
   }
 }
 

@@ -3,6 +3,7 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
 import type { Storage } from '../../storage/storage.js'
+import type { MayCall } from './permissions.js'
 import { readSession } from './session-strings.js'
 
 /**
@@ -80,6 +81,15 @@ export interface MtprotoOptions {
   readonly encryptionKeys?: readonly string[]
   /** The longest a call waits because Telegram says so, before it rejects with `mtproto.flood`. Default: 10s. */
   readonly patience?: Duration
+  /**
+   * How many usernames Telegram is asked for within a day: with some two hundred it refuses all of them until the next. `Infinity`: it is
+   * left to refuse. Default: 200.
+   */
+  readonly namesPerDay?: number
+  /**
+   * Who may call what, on top of what is known: used to say what may help when Telegram has refused, never to hold a call back.
+   */
+  readonly permissions?: Readonly<Record<string, MayCall>>
   /** Told of every wait. */
   readonly onWait?: (wait: FloodWait) => void
   /** Default: Telegram. */
@@ -87,7 +97,9 @@ export interface MtprotoOptions {
 }
 
 /** {@link MtprotoOptions} with their defaults. */
-export interface ReadOptions extends Omit<MtprotoOptions, 'patience' | 'name' | 'encryptionKeys'> {
+export interface ReadOptions
+  extends Omit<MtprotoOptions, 'patience' | 'name' | 'encryptionKeys' | 'namesPerDay'> {
+  readonly namesPerDay: number
   readonly name: string
   readonly patience: Ms
   readonly encryptionKeys: readonly Buffer[]
@@ -108,6 +120,8 @@ const SCHEMA = z.strictObject({
     .optional(),
   encryptionKeys: z.array(z.string().regex(/^[0-9a-f]{64}$/i)).optional(),
   patience: z.union([z.string(), z.number()]).optional(),
+  namesPerDay: z.union([z.int().nonnegative(), z.literal(Number.POSITIVE_INFINITY)]).optional(),
+  permissions: z.record(z.string(), z.enum(['bots', 'people', 'everybody'])).optional(),
   onWait: z.custom<(wait: FloodWait) => void>((value) => typeof value === 'function').optional(),
   server: z
     .strictObject({
@@ -128,6 +142,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
   storage: 'a storage, such as redis(url)',
   name: '1 to 32 letters, digits, - or _',
   encryptionKeys: 'a list of keys of 64 hexadecimal digits, such as `openssl rand -hex 32` prints',
+  namesPerDay: 'a whole number, or Infinity',
+  permissions: "an object such as { 'messages.search': 'people' }, of 'bots', 'people' or 'everybody'",
   onWait: 'a function',
   server: '{ host, port, dc, publicKey }',
 }
@@ -141,7 +157,7 @@ export function readOptions(given: MtprotoOptions): ReadOptions {
   const parsed = SCHEMA.safeParse(given)
   if (!parsed.success) throw refusalOf(parsed.error)
   if (given.session !== undefined) readSession(given.session)
-  const { storage, encryptionKeys = [], name = 'main', patience } = given
+  const { storage, encryptionKeys = [], name = 'main', patience, namesPerDay = 200 } = given
   if (storage?.remote === true && encryptionKeys.length === 0) {
     throw new SentinelError(
       'option.invalid',
@@ -151,6 +167,7 @@ export function readOptions(given: MtprotoOptions): ReadOptions {
   return {
     ...given,
     name,
+    namesPerDay,
     patience: parseDuration(patience ?? '10s', 'mtproto.patience'),
     encryptionKeys: encryptionKeys.map((key) => Buffer.from(key, 'hex')),
   }

@@ -19,12 +19,13 @@ export class SessionStorage implements ITelegramStorageProvider {
   readonly peers: ITelegramStorageProvider['peers']
   readonly refMessages: ITelegramStorageProvider['refMessages']
   readonly #values: Values
-  readonly #space: string
+  /** Where its values are. */
+  readonly space: string
   readonly #sealing: Sealing
 
   constructor(storage: Storage, name: string, keys: readonly Buffer[]) {
     this.#values = storage.values
-    this.#space = `mtproto.${name}`
+    this.space = `mtproto.${name}`
     this.#sealing = new Sealing(keys)
     this.kv = {
       set: (key, value) => this.#seal(`kv:${key}`, value),
@@ -143,15 +144,15 @@ export class SessionStorage implements ITelegramStorageProvider {
   }
 
   async #get(key: string): Promise<unknown> {
-    return this.#values.get(this.#space, key)
+    return this.#values.get(this.space, key)
   }
 
   async #put(key: string, value: unknown): Promise<void> {
-    await this.#values.put(this.#space, key, value)
+    await this.#values.put(this.space, key, value)
   }
 
   async #remove(key: string): Promise<void> {
-    await this.#values.remove(this.#space, key)
+    await this.#values.remove(this.space, key)
   }
 
   async #removeAll(prefix: string): Promise<void> {
@@ -162,7 +163,7 @@ export class SessionStorage implements ITelegramStorageProvider {
     const keys: string[] = []
     let from: string | undefined
     do {
-      const page = await this.#values.scan(this.#space, from)
+      const page = await this.#values.scan(this.space, from)
       keys.push(...page.entries.map(({ key }) => key).filter((key) => key.startsWith(prefix)))
       from = page.next
     } while (from !== undefined)

@@ -29,6 +29,10 @@ export interface MtprotoCounts {
   readonly recoveryMs: Ms
   /** Bridged updates that are being handled, or wait for it. */
   readonly handling: number
+  /** Usernames that Telegram was asked for within a day, and how many more `namesPerDay` allows. */
+  readonly names: { readonly asked: number; readonly left: number }
+  /** Calls that wait at this moment, for what Telegram demands. */
+  readonly waiting: number
 }
 
 /**

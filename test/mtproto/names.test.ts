@@ -1,0 +1,214 @@
+import { type Caller, MtprotoRefusal } from '../../src/mtproto/client/caller.js'
+import { Names } from '../../src/mtproto/client/names.js'
+import { hintFor, PERMISSIONS, permissionsWith } from '../../src/mtproto/client/permissions.js'
+import { SessionStorage } from '../../src/mtproto/client/session-storage.js'
+import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+
+let telegram: Telegram
+let face: TelegramMtproto
+let account: TelegramBot
+let alice: Person
+let clients: MtprotoClient[]
+
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  account = telegram.createBot({ username: 'watcher_bot' })
+  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
+  clients = []
+})
+
+afterEach(async () => {
+  for (const client of clients) await client.close()
+  await telegram.close()
+})
+
+function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
+  const made = mtproto({
+    apiId: 1,
+    apiHash: 'any',
+    botToken: account.token,
+    server: face.address,
+    ...options,
+  })
+  clients.push(made)
+  return made
+}
+
+/** Somebody takes another name. */
+function rename({ account: { user } }: Person, username: string): void {
+  Object.assign(user, { username })
+}
+
+const asked = () => face.calls('contacts.resolveUsername')
+
+describe('a name', () => {
+  test('is asked for once, by whoever asks, however it is written', async () => {
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
+    const watcher = client()
+    const found = await Promise.all([
+      watcher.resolve('@alice'),
+      watcher.resolve('ALICE'),
+      watcher.resolve('alice'),
+    ])
+    expect(found).toEqual([alice.id, alice.id, alice.id])
+    await watcher.dossier('alice')
+    for await (const _ of watcher.members('plaza')) break
+    expect(await watcher.resolve('plaza')).toBe(plaza.id)
+    expect(asked()).toBe(2)
+    expect(watcher.counts().names).toEqual({ asked: 2, left: 198 })
+  })
+
+  test('that nobody has is remembered, too', async () => {
+    const watcher = client()
+    for (let n = 0; n < 3; n++) {
+      await expect(watcher.resolve('nobody_at_all')).rejects.toMatchObject({
+        reason: 'USERNAME_NOT_OCCUPIED',
+      })
+    }
+    expect(asked()).toBe(1)
+  })
+
+  test('is asked for anew when somebody else is seen with it, or its holder with another', async () => {
+    const bob = telegram.createUser({ firstName: 'Bob' })
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], members: [bob] })
+    const watcher = client()
+    expect(await watcher.resolve('alice')).toBe(alice.id)
+    rename(alice, 'alicia')
+    rename(bob, 'alice')
+    // Nothing tells of it yet.
+    expect(await watcher.resolve('alice')).toBe(alice.id)
+    for await (const _ of watcher.members(plaza.id)) {
+      // Both are listed.
+    }
+    expect(await watcher.resolve('alice')).toBe(bob.id)
+    expect(await watcher.resolve('alicia')).toBe(alice.id)
+    expect(asked()).toBe(3)
+  })
+
+  test('is asked for so often a day and no more, in whichever process, and how many are left is told', async () => {
+    for (const name of ['bobby', 'carol', 'david']) telegram.createUser({ firstName: name, username: name })
+    const storage = memory()
+    const watcher = client({ storage, namesPerDay: 2 })
+    await watcher.resolve('alice')
+    await watcher.close()
+    const next = client({ storage, namesPerDay: 2 })
+    await next.resolve('bobby')
+    expect(next.counts().names).toEqual({ asked: 2, left: 0 })
+    await expect(next.resolve('carol')).rejects.toMatchObject({
+      code: 'mtproto.flood',
+      message: expect.stringMatching(/2 names were asked for within a day.*again in 24 h/),
+    })
+    expect(await next.resolve('alice')).toBe(alice.id)
+    expect(asked()).toBe(2)
+    await next.close()
+    const unbound = client({ storage, namesPerDay: Number.POSITIVE_INFINITY })
+    await unbound.resolve('david')
+    expect(asked()).toBe(3)
+  })
+})
+
+describe('as time goes by', () => {
+  let now: number
+  let storage: Storage
+  let calls: number
+  let names: Names
+  const caller = {
+    async call({ username }: { readonly username: string }) {
+      calls++
+      if (username === 'nobody') throw new MtprotoRefusal('contacts.resolveUsername', 'USERNAME_NOT_OCCUPIED')
+      return { peer: { _: 'peerUser', userId: 7 } }
+    },
+  } as unknown as Caller
+
+  beforeEach(() => {
+    now = 1_795_000_000_000
+    calls = 0
+    storage = memory({ clock: () => now })
+    const session = new SessionStorage(storage, 'main', [])
+    names = new Names({
+      values: storage.values,
+      space: session.space,
+      peers: session.peers,
+      clock: () => now,
+      perDay: 3,
+    })
+  })
+
+  test('a name is asked for anew after a day, one that nobody had after an hour', async () => {
+    await names.resolve('alice', caller)
+    await expect(names.resolve('nobody', caller)).rejects.toMatchObject({ reason: 'USERNAME_NOT_OCCUPIED' })
+    now += 3_599_999
+    await names.resolve('alice', caller)
+    await expect(names.resolve('nobody', caller)).rejects.toMatchObject({ reason: 'USERNAME_NOT_OCCUPIED' })
+    expect(calls).toBe(2)
+    now += 1
+    await expect(names.resolve('nobody', caller)).rejects.toMatchObject({ reason: 'USERNAME_NOT_OCCUPIED' })
+    expect(calls).toBe(3)
+    await expect(names.resolve('other', caller)).rejects.toMatchObject({ code: 'mtproto.flood' })
+    now += 86_400_000
+    await names.resolve('alice', caller)
+    expect(calls).toBe(4)
+    expect(names.quota).toEqual({ asked: 1, left: 2 })
+  })
+
+  test('an update that tells of a name ends what was known of it', async () => {
+    await names.resolve('alice', caller)
+    names.saw({
+      _: 'updateShort',
+      update: { _: 'updateUserName', userId: 7, usernames: [{ username: 'Alicia', active: true }] },
+    })
+    await names.resolve('alice', caller)
+    expect(calls).toBe(2)
+    // Those who are mentioned in passing may have lost theirs on the way.
+    names.saw({ users: [{ _: 'user', id: 7, min: true }] })
+    names.saw({
+      users: [{ _: 'user', id: 8, username: 'bob' }],
+      chats: [{ _: 'channel', id: 7, username: 'chat' }],
+    })
+    await names.resolve('alice', caller)
+    expect(calls).toBe(2)
+  })
+})
+
+describe('who may call what', () => {
+  test('is told when Telegram has refused, with what a bot can do instead', async () => {
+    const raw = client()
+    const search = async () => {
+      for await (const _ of raw.search({ chat: 'plaza', text: 'word' })) break
+    }
+    telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
+    await expect(search()).rejects.toMatchObject({
+      reason: 'BOT_METHOD_INVALID',
+      hint: expect.stringMatching(/for people's accounts: use history\(\)/),
+      message: expect.stringMatching(/refuses messages\.search: BOT_METHOD_INVALID\. This is for/),
+    })
+  })
+
+  test('is data that can be overridden, and never keeps a call from being made', async () => {
+    const watcher = client({ permissions: { 'contacts.resolveUsername': 'people' } })
+    expect(await watcher.resolve('alice')).toBe(alice.id)
+    face.fail('contacts.resolveUsername', 400, 'BOT_METHOD_INVALID')
+    await expect(watcher.resolve('someone')).rejects.toMatchObject({
+      hint: expect.stringMatching(/log one in with logIn\(\)/),
+    })
+    face.fail('contacts.resolveUsername', 400, 'BOT_METHOD_INVALID')
+    await expect(client().resolve('someone')).rejects.toMatchObject({
+      hint: expect.stringMatching(/Bots could do this so far/),
+    })
+    expect(() => client({ permissions: { 'messages.search': 'nobody' as never } })).toThrow(/permissions/)
+  })
+
+  test('says nothing where it has nothing to say', () => {
+    expect(hintFor('messages.search', 'CHAT_ADMIN_REQUIRED', PERMISSIONS)).toBeUndefined()
+    expect(hintFor('bots.sendCustomRequest', 'USER_BOT_REQUIRED', PERMISSIONS)).toMatch(/botToken/)
+    expect(permissionsWith({ 'a.b': 'bots' }).get('a.b')).toBe('bots')
+    expect(permissionsWith({ ['__proto__']: 'bots' }).get('toString')).toBeUndefined()
+    // Each method has one answer.
+    expect(PERMISSIONS.size).toBeGreaterThan(150)
+  })
+})
