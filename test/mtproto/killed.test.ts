@@ -1,109 +1,112 @@
-import type { ChildProcess } from 'node:child_process'
 import { Bot } from 'grammy'
 import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
-import { memory } from '../../src/storage/memory/memory.js'
 import { startTelegram, type Telegram } from '../../src/telegram/index.js'
-import { Workshop } from '../storage/worker/workers.js'
-import type { Said, Told } from './worker/program.js'
+import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import { CuttingProxy } from './cutting-proxy.js'
 
-// Another process is killed while it handles updates: what it has not handled comes to the next one.
+// A client waits a second before it connects anew: so many live their lives at the same time.
+const AT_ONCE = 12
 
-let workshop: Workshop
 let telegram: Telegram
-let child: ChildProcess | undefined
-let client: MtprotoClient | undefined
+let face: TelegramMtproto
+let closing: (() => Promise<void>)[]
 
-beforeAll(async () => {
-  workshop = await Workshop.open(['src/core', 'src/storage', 'src/mtproto', 'test/mtproto/worker'])
+beforeEach(async () => {
+  telegram = await startTelegram()
+  face = await telegram.mtproto()
+  closing = []
 })
 
 afterEach(async () => {
-  child?.kill('SIGKILL')
-  await client?.close()
+  for (const close of closing) await close()
   await telegram.close()
 })
 
-afterAll(() => workshop.close())
+interface Life {
+  readonly proxy: CuttingProxy
+  /** What the handlers of the bot heard. */
+  readonly heard: readonly string[]
+  /** How far it came before the frame was cut off. */
+  readonly stage: string
+}
 
-test('what a killed process had not handled comes again, what it had does not, and what came meanwhile is fetched', async () => {
-  telegram = await startTelegram()
-  const face = await telegram.mtproto()
-  const account = telegram.createBot({ username: 'watcher_bot' })
-  const alice = telegram.createUser({ firstName: 'Alice' })
-  const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+/** Key exchange, login, calls, updates, the end; with the connection cut in place of one frame. */
+async function live(nth: number, victim: number): Promise<Life> {
+  const proxy = await CuttingProxy.listen(face.address.port, victim)
+  closing.push(() => proxy.close())
+  const account = telegram.createBot({ username: `bot_${nth}_${victim}_bot` })
+  const owner = telegram.createUser({ firstName: 'Olga' })
+  const plaza = telegram.createGroup({
+    title: 'Plaza',
+    owner,
+    admins: [account],
+    username: `plaza_${nth}_${victim}`,
+  })
+  const client: MtprotoClient = mtproto({
+    apiId: 1,
+    apiHash: 'any',
+    botToken: account.token,
+    server: { ...face.address, port: proxy.port },
+  })
+  closing.push(() => client.close())
+  const stages: [string, number][] = []
+  const enter = (stage: string) => stages.push([stage, proxy.seen.length])
+
+  enter('login')
+  expect(await client.connect()).toMatchObject({ id: account.id })
+  enter('call')
+  expect(await client.resolve(`plaza_${nth}_${victim}`)).toBe(plaza.id)
   const bot = new Bot(account.token, account.config)
-  await bot.init()
-
-  const said: Said[] = []
-  const waiting = new Set<() => void>()
-  const told: Told = { token: account.token, me: bot.botInfo, server: { ...face.address } }
-  const running = workshop.fork('test/mtproto/worker/program', [JSON.stringify(told)])
-  child = running
-  const ended = new Promise<void>((resolve) => running.on('exit', () => resolve()))
-  running.on('message', (message: Said) => {
-    said.push(message)
-    for (const look of waiting) look()
-  })
-  const until = (is: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      const look = (): void => {
-        if (!is()) return
-        waiting.delete(look)
-        resolve()
-      }
-      waiting.add(look)
-      look()
-    })
-  const indexOf = (what: string, text: string): number =>
-    said.findIndex((each) => each.what === what && 'text' in each && each.text === text)
-  const wroteAfter = (index: number, key: RegExp): boolean =>
-    index >= 0 && said.slice(index).some((each) => each.what === 'wrote' && key.test(each.key))
-
-  await until(() => said.some(({ what }) => what === 'ready'))
-  await alice.in(plaza).sends('handled in the group')
-  await until(() => wroteAfter(indexOf('ended', 'handled in the group'), /updates_channel/))
-  await alice.in(plaza).sends('hangs in the group')
-  await until(() => indexOf('began', 'hangs in the group') >= 0)
-  await alice.in(plaza).sends('handled behind it')
-  await alice.to(account).sends('handled in private')
-  await until(() => wroteAfter(indexOf('ended', 'handled in private'), /updates_pts/))
-  await until(() => indexOf('ended', 'handled behind it') >= 0)
-  expect(wroteAfter(indexOf('began', 'hangs in the group'), /updates_channel/)).toBe(false)
-  running.kill('SIGKILL')
-  await ended
-  await alice.in(plaza).sends('said meanwhile in the group')
-  await alice.to(account).sends('said meanwhile in private')
-
-  const storage = memory()
-  for (const each of said)
-    if (each.what === 'wrote') await storage.values.put(each.space, each.key, each.value)
   const heard: string[] = []
-  let hear: () => void = () => undefined
-  bot.on('message:text', ({ message: { text } }) => {
-    heard.push(text)
-    hear()
+  let told: () => void = () => undefined
+  bot.on('message:text', (ctx) => {
+    heard.push(ctx.message.text)
+    told()
   })
-  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address, storage })
+  enter('bridge')
   await client.bridge(bot)
-  await new Promise<void>((resolve) => {
-    hear = () => (heard.length >= 4 ? resolve() : undefined)
-    hear()
-  })
-  // Whatever else would have come, comes before this.
-  await alice.in(plaza).sends('the last')
-  await alice.to(account).sends('the very last')
-  await new Promise<void>((resolve) => {
-    hear = () => (heard.length >= 6 ? resolve() : undefined)
-    hear()
-  })
-  expect([...heard].sort()).toEqual([
-    'handled behind it',
-    'hangs in the group',
-    'said meanwhile in private',
-    'said meanwhile in the group',
-    'the last',
-    'the very last',
-  ])
-  expect(client.counts()).toMatchObject({ gaps: 2, tooLong: 0 })
-  expect(face.calls('auth.importBotAuthorization')).toBe(1)
+  enter('update')
+  for (const text of ['one', 'two', 'three']) {
+    await owner.in(plaza).sends(text)
+    while (!heard.includes(text)) {
+      await new Promise<void>((done) => {
+        told = done
+      })
+    }
+  }
+  enter('close')
+  await client.close()
+  const stage = stages.filter(([, from]) => from < victim).at(-1)?.[0] ?? ''
+  return { proxy, heard, stage }
+}
+
+test('a connection may be killed at every frame of a life, either way: nothing is lost, and nothing comes twice', async () => {
+  const whole = await live(0, 0)
+  expect(whole.heard).toEqual(['one', 'two', 'three'])
+  const frames = whole.proxy.seen.length
+  const killed: string[] = []
+  const left = Array.from({ length: frames }, (_, i) => i + 1)
+  const work = async () => {
+    for (let victim = left.shift(); victim !== undefined; victim = left.shift()) {
+      const { heard, proxy, stage } = await live(1, victim)
+      expect([victim, heard]).toEqual([victim, ['one', 'two', 'three']])
+      if (proxy.cut !== undefined) killed.push(`${stage}: ${proxy.cut.from} ${proxy.cut.kind}`)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  // req_pq_multi, resPQ, req_DH_params, server_DH_params_ok, set_client_DH_params, dh_gen_ok.
+  for (const step of [
+    'client plain be7e8ef1',
+    'server plain 5162463',
+    'client plain d712e4be',
+    'server plain d0e8075c',
+    'client plain f5045f1f',
+    'server plain 3bcbf734',
+  ]) {
+    expect(killed).toContain(`login: ${step}`)
+  }
+  for (const stage of ['login', 'call', 'bridge', 'update']) {
+    expect(killed).toContain(`${stage}: client encrypted`)
+    expect(killed).toContain(`${stage}: server encrypted`)
+  }
 })
