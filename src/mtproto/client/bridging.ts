@@ -12,6 +12,9 @@ import { type Peers, Translation } from './translation/translation.js'
 /** How long those who are being handled hold up a close. */
 const PATIENCE: Ms = 10_000
 
+/** Numbers that are so much smaller are no earlier ones: Telegram has begun anew. */
+const A_NEW_COUNT = 1_000_000
+
 /** Takes an update in; resolves when it was handled. */
 export type Take = (update: Update) => Promise<unknown>
 
@@ -35,6 +38,8 @@ export class Bridging {
   readonly #translation: Translation
   #take: Take | undefined
   #me: User | undefined
+  /** Of the updates that are numbered by `qts`, the last one. */
+  #qts = 0
   #caller: Caller | undefined
 
   constructor(private readonly parts: BridgeParts) {
@@ -64,7 +69,8 @@ export class Bridging {
   /** Resolves once updates flow; those that came while nobody listened come first. */
   async start(caller: Caller, opened: Opened, take: Take, me: User, channels: readonly number[]): Promise<void> {
     this.#take = take
-    this.#me = me
+    const { id, is_bot, first_name, last_name, username } = me
+    this.#me = { id, is_bot, first_name, ...(last_name !== undefined && { last_name }), ...(username !== undefined && { username }) }
     this.#caller = caller
     caller.client.onRawUpdate.add(({ update, peers }) =>
       this.#came(update, knownOf(peers.users.values(), peers.chats.values())),
@@ -114,7 +120,15 @@ export class Bridging {
     fetch().catch(this.parts.failed)
   }
 
+  /** mtcute takes a first number of 1 for none, and fetches it once more with the next. */
+  #isNew(qts: number): boolean {
+    const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
+    if (!isAgain) this.#qts = qts
+    return !isAgain
+  }
+
   #came(update: tl.TypeUpdate, peers: Peers): void {
+    if ('qts' in update && !this.#isNew(update.qts)) return
     const box = boxOf(update)
     if ('message' in update && typeof update.message === 'object' && 'id' in update.message)
       this.#refetching.saw(box, update.message.id)
