@@ -67,10 +67,22 @@ export class Bridging {
   }
 
   /** Resolves once updates flow; those that came while nobody listened come first. */
-  async start(caller: Caller, opened: Opened, take: Take, me: User, channels: readonly number[]): Promise<void> {
+  async start(
+    caller: Caller,
+    opened: Opened,
+    take: Take,
+    me: User,
+    channels: readonly number[],
+  ): Promise<void> {
     this.#take = take
     const { id, is_bot, first_name, last_name, username } = me
-    this.#me = { id, is_bot, first_name, ...(last_name !== undefined && { last_name }), ...(username !== undefined && { username }) }
+    this.#me = {
+      id,
+      is_bot,
+      first_name,
+      ...(last_name !== undefined && { last_name }),
+      ...(username !== undefined && { username }),
+    }
     this.#caller = caller
     caller.client.onRawUpdate.add(({ update, peers }) =>
       this.#came(update, knownOf(peers.users.values(), peers.chats.values())),
