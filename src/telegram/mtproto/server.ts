@@ -29,6 +29,8 @@ export interface Limits {
 const LIMITS: Limits = { handshake: 60_000, silence: 300_000, connections: 10_000 }
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
+/** Of all keys together. */
+const MOST_SESSIONS_IN_ALL = 20_000
 
 /** One data centre: its port, and the keys and sessions of those who came there. */
 export class MtprotoServer {
@@ -37,6 +39,8 @@ export class MtprotoServer {
   readonly messageIds: MessageIds
   port = 0
   readonly #sessions = new Map<AuthKey, Map<bigint, Session>>()
+  /** The oldest first. */
+  readonly #all = new Set<Session>()
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
 
@@ -110,9 +114,13 @@ export class MtprotoServer {
         break
       }
     }
+    if (this.#all.size >= MOST_SESSIONS_IN_ALL) this.#endOldest()
     session = new Session(this, key, sessionId)
+    this.#all.add(session)
     session.startsWith = messageId
     own.set(sessionId, session)
+    // Where the oldest was its only one.
+    this.#sessions.set(owner, own)
     return session
   }
 
@@ -129,8 +137,12 @@ export class MtprotoServer {
 
   endSession(owner: AuthKey, id: bigint): boolean {
     const own = this.#sessions.get(owner)
-    own?.get(id)?.close()
-    return own?.delete(id) ?? false
+    const session = own?.get(id)
+    if (session === undefined) return false
+    session.close()
+    this.#all.delete(session)
+    if (own?.delete(id) === true && own.size === 0) this.#sessions.delete(owner)
+    return true
   }
 
   /** A key that was destroyed: its sessions end, and whoever uses it is told that nobody knows it. */
@@ -139,8 +151,7 @@ export class MtprotoServer {
     // A temporary key leaves the sessions to its successor.
     if (key.boundTo !== undefined) return
     for (const other of this.keys.all()) if (other.boundTo === key) this.keys.remove(other)
-    for (const [, session] of this.#sessions.get(key) ?? []) session.close()
-    this.#sessions.delete(key)
+    for (const [id] of [...(this.#sessions.get(key) ?? [])]) this.endSession(key, id)
   }
 
   /** Cuts all connections; the sessions stay. */
@@ -152,6 +163,7 @@ export class MtprotoServer {
     this.face.close()
     for (const [, sessions] of this.#sessions) for (const [, session] of sessions) session.close()
     this.#sessions.clear()
+    this.#all.clear()
     this.cut()
     const server = this.#server
     if (server !== undefined) await new Promise<void>((done) => server.close(() => done()))
@@ -160,6 +172,14 @@ export class MtprotoServer {
   /** How many connections there are. */
   get connections(): number {
     return this.#sockets.size
+  }
+
+  #endOldest(): void {
+    for (const session of this.#all) {
+      this.#all.delete(session)
+      this.endSession(session.key.lasting, session.id)
+      return
+    }
   }
 
   #accept(socket: Socket): void {
