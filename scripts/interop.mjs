@@ -25,6 +25,7 @@ const deno = binary('deno', ...platform('@deno', '', 'deno'), 'deno/deno')
 /** Deno asks the registry for nothing: what it imports is installed. */
 const DENO = ['run', '--allow-all', '--no-lock', '--no-prompt', '--node-modules-dir=manual', '--cached-only']
 const runtimes = (name) => join(folder, 'runtimes', name)
+const storing = join(folder, 'sqlite', 'suite.mjs')
 
 const suites = [
   [`node ${process.versions.node}`, process.execPath, runtimes('node.mjs')],
@@ -35,6 +36,9 @@ const suites = [
   ['deno', deno, ...DENO, runtimes('serving.mjs')],
   ['deno, node:http', deno, ...DENO, runtimes('node.mjs')],
   ['workerd', node24, runtimes('workerd.mjs')],
+  ['sqlite, node 22', node22, '--disable-warning=ExperimentalWarning', storing],
+  ['sqlite, node 24', node24, '--disable-warning=ExperimentalWarning', storing],
+  ['sqlite, bun', bun, storing],
   ...others(),
 ]
 

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
+import { peer } from '../core/peer.js'
 import type { Storage } from '../storage/storage.js'
 import { archiveCases } from './cases/archive.js'
 import { claimCases } from './cases/claims.js'
@@ -77,7 +78,7 @@ const SCHEDULE_MS = 200
  *
  * @param trial See {@link StorageOnTrial}.
  * @throws SentinelError `option.invalid` for `schedules` that is no whole number. A case of random schedules rejects with
- * the same where `fast-check` is missing.
+ * `peer.missing` where `fast-check` is not installed.
  *
  * @example
  * ```ts
@@ -168,13 +169,6 @@ async function inPlace<Place>(
 }
 
 async function fastCheck(): Promise<typeof import('fast-check').default> {
-  try {
-    return (await import('fast-check')).default
-  } catch (cause) {
-    throw new SentinelError(
-      'option.invalid',
-      'storageConformance: random schedules take the package fast-check. Install it, or pass schedules: 0.',
-      { cause },
-    )
-  }
+  const what = 'storageConformance: random schedules take fast-check, or schedules: 0, and'
+  return (await peer(what, 'fast-check', () => import('fast-check'))).default
 }

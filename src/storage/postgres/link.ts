@@ -1,5 +1,6 @@
-import { Pool, type PoolClient, type PoolConfig, type QueryResultRow } from 'pg'
+import type { Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg'
 import { SentinelError } from '../../core/errors.js'
+import { peer } from '../../core/peer.js'
 import { failure, stateOf } from './failures.js'
 
 /** Answers as text: numbers are read by whoever knows what they are. */
@@ -15,12 +16,16 @@ export class Link {
   readonly s: string
   private ended: Promise<void> | undefined
 
+  private pool: Pool | undefined
+  private making: Promise<Pool> | undefined
+
   private constructor(
-    readonly pool: Pool,
+    private readonly given: Pool | PoolConfig,
     private readonly own: boolean,
     readonly schema: string,
   ) {
     this.s = `"${schema}"`
+    if (!own) this.pool = given as Pool
   }
 
   static over(connection: string | Pool, schema: string, size: number): Link {
@@ -30,15 +35,7 @@ export class Link {
       max: size,
       application_name: 'grammy-sentinel',
     }
-    let pool: Pool
-    try {
-      pool = new Pool(config)
-    } catch (error) {
-      throw failure(error)
-    }
-    // A connection that breaks while idle is not used again; the next question tells whether the server is there.
-    pool.on('error', () => undefined)
-    return new Link(pool, true, schema)
+    return new Link(config, true, schema)
   }
 
   get closed(): boolean {
@@ -46,23 +43,23 @@ export class Link {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    const { rows } = await this.again(() => this.pool.query<Row>(text, values as unknown[]))
+    const { rows } = await this.again((pool) => pool.query<Row>(text, values as unknown[]))
     return rows
   }
 
   /** One value, as text; the statement is prepared once on every connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
     const asked = { name, text, values, types: AS_TEXT, rowMode: 'array' }
-    const { rows } = await this.again(() => this.pool.query(asked))
+    const { rows } = await this.again((pool) => pool.query(asked))
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
   /** Once more where nothing was done: two who wanted the same rows at one time. A statement is done as a whole, or not. */
-  private async again<T>(call: () => Promise<T>): Promise<T> {
+  private async again<T>(call: (pool: Pool) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       this.checkOpen()
       try {
-        return await call()
+        return await call(this.pool ?? (await this.make()))
       } catch (error) {
         const told = failure(error)
         if (tries === MOST_TRIES || !AGAIN.has(stateOf(told))) throw told
@@ -74,7 +71,7 @@ export class Link {
   async connect(): Promise<PoolClient> {
     this.checkOpen()
     try {
-      return await this.pool.connect()
+      return await (this.pool ?? (await this.make())).connect()
     } catch (error) {
       throw failure(error)
     }
@@ -109,8 +106,31 @@ export class Link {
 
   /** Ends the pool, if it is ours. */
   close(): Promise<void> {
-    this.ended ??= this.own ? this.pool.end() : Promise.resolve()
+    this.ended ??= this.own ? this.end() : Promise.resolve()
     return this.ended
+  }
+
+  private async end(): Promise<void> {
+    // One that could not be made need not be ended; whoever asked for it was told.
+    const pool = this.pool ?? (await this.making?.catch(() => undefined))
+    await pool?.end()
+  }
+
+  /** Loads pg and makes the pool, when it is first used. */
+  private make(): Promise<Pool> {
+    this.making ??= this.made().finally(() => {
+      this.making = undefined
+    })
+    return this.making
+  }
+
+  private async made(): Promise<Pool> {
+    const { default: pg } = await peer('postgres', 'pg', () => import('pg'))
+    const pool = new pg.Pool(this.given as PoolConfig)
+    // A connection that breaks while idle is not used again; the next question tells whether the server is there.
+    pool.on('error', () => undefined)
+    this.pool = pool
+    return pool
   }
 
   private checkOpen(): void {

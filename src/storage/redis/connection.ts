@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
+import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
+import { peer } from '../../core/peer.js'
 import { closed, explained, readOnly, wordsOf } from './failures.js'
 
 /** A script, and the name by which a server knows it once it has been loaded. */
@@ -57,22 +58,32 @@ const NEVER = 'the connection was lost before it was ready'
 
 /** A client, ours or given, and what is done with it. */
 export class Connection {
-  readonly client: Redis | Cluster
   private readonly ours: boolean
+  /** Ours is made when it is first used: then ioredis is loaded. */
+  private made: Redis | Cluster | undefined
   private lastError: string | undefined
   private closed = false
   private wasReady = false
   private connecting: Promise<void> | undefined
 
-  constructor(given: RedisConnection) {
+  constructor(private readonly given: RedisConnection) {
     this.ours = !isClient(given)
-    this.client = clientOf(given)
-    if (this.ours) this.client.on('error', this.failed).on('ready', this.recovered)
-    else warnOfResending(this.client)
+    if (isClient(given)) {
+      this.made = given
+      warnOfResending(given)
+    } else check(given)
   }
 
   get kind(): 'redis' | 'redis-cluster' {
-    return isRedis(this.client) ? 'redis' : 'redis-cluster'
+    const { made, given } = this
+    const isOne = made === undefined ? !Array.isArray(given) : isRedis(made)
+    return isOne ? 'redis' : 'redis-cluster'
+  }
+
+  /** Of whoever has waited for the connection. */
+  private get client(): Redis | Cluster {
+    if (this.made === undefined) throw this.closed ? closed() : explained(NEVER)
+    return this.made
   }
 
   /** Connects, and looks whether the server may be written to. Rejects if it cannot now; ioredis goes on trying. */
@@ -98,6 +109,7 @@ export class Connection {
   }
 
   private async connect(): Promise<void> {
+    this.made ??= await this.make()
     const { client } = this
     if (client.status === 'wait') {
       try {
@@ -109,6 +121,12 @@ export class Connection {
     else if (client.status !== 'ready') await this.becomesReady(client)
     if (this.ours && !isRedis(client)) await this.connectNodes(client)
     this.wasReady = true
+  }
+
+  private async make(): Promise<Redis | Cluster> {
+    const client = await clientOf(this.given as OfOurs)
+    if (this.closed) throw closed()
+    return client.on('error', this.failed).on('ready', this.recovered)
   }
 
   /**
@@ -157,9 +175,9 @@ export class Connection {
     args: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
     if (this.closed) throw closed()
-    const client = this.client as unknown as ScriptRunner
     // The first time only: later, whoever asks while it is away learns so at once.
     if (!this.wasReady) await this.connected()
+    const client = this.client as unknown as ScriptRunner
     try {
       return await client.evalshaBuffer(sha, keys.length, ...keys, ...args)
     } catch (error) {
@@ -209,11 +227,12 @@ export class Connection {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
-    if (!this.ours) return
-    this.client.disconnect()
-    this.client.off('error', this.failed).off('ready', this.recovered)
+    const { made } = this
+    if (!this.ours || made === undefined) return
+    made.disconnect()
+    made.off('error', this.failed).off('ready', this.recovered)
     // What a dying socket still says is of no use to anybody.
-    this.client.on('error', () => undefined)
+    made.on('error', () => undefined)
   }
 
   private readonly recovered = (): void => {
@@ -233,7 +252,8 @@ export class Connection {
     // That a connection ended says less than why it could not begin.
     const isVague = message === NEVER || message.startsWith('Connection is closed')
     // A node is gone: somebody else may serve its keys by now. Of calls that fail together one asks.
-    if (isVague && !isRedis(this.client) && this.client.status === 'ready') this.client.refreshSlotsCache()
+    const { made } = this
+    if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
     return explained(isVague ? (this.lastError ?? message) : message)
   }
 }
@@ -263,16 +283,12 @@ function warnOfResending(client: Redis | Cluster): void {
   )
 }
 
-function clientOf(given: RedisConnection): Redis | Cluster {
-  if (isClient(given)) return given
-  if (typeof given === 'string') {
-    checkUrl(given)
-    return new Redis(given, { ...OURS })
-  }
-  if (!isList(given)) {
-    const options: ClientOptions = { ...OURS, ...(given as Partial<ClientOptions>) }
-    return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
-  }
+type OfOurs = Exclude<RedisConnection, Redis | Cluster>
+
+/** Refuses what nothing can be connected to. */
+function check(given: OfOurs): void {
+  if (typeof given === 'string') checkUrl(given)
+  if (typeof given === 'string' || !isList(given)) return
   if (given.length === 0) {
     throw new SentinelError(
       'option.invalid',
@@ -280,6 +296,15 @@ function clientOf(given: RedisConnection): Redis | Cluster {
     )
   }
   for (const url of given) checkUrl(url)
+}
+
+async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
+  const { Cluster, Redis } = await peer('redis', 'ioredis', () => import('ioredis'))
+  if (typeof given === 'string') return new Redis(given, { ...OURS })
+  if (!isList(given)) {
+    const options: ClientOptions = { ...OURS, ...(given as Partial<ClientOptions>) }
+    return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
+  }
   const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS
   return new Cluster(given as string[], {
     lazyConnect,

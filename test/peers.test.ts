@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { transformSync } from '@swc/core'
+import { type PeerName, peerSpec } from '../src/core/peer.js'
+import { readSources } from './house/source.js'
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const ROOMS = ['src/core/', 'src/storage/', 'src/mtproto/', 'src/testing/']
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly peerDependencies: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>
+}
+
+let folder: string
+
+// The package as somebody has it who installed nothing that is optional.
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sentinel-peers-'))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  for (const { path, text } of readSources(ROOT, 'src', '.ts')) {
+    if (!ROOMS.some((room) => path.startsWith(room))) continue
+    const out = join(folder, path.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(out), { recursive: true })
+    const { code } = transformSync(text, { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } })
+    writeFileSync(out, code)
+  }
+  mkdirSync(join(folder, 'node_modules'))
+  for (const name of ['zod', 'cockatiel']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  }
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Runs a program there, and tells the error that it ends with. */
+function errorOf(program: string): { readonly code: string; readonly message: string } {
+  writeFileSync(
+    join(folder, 'program.js'),
+    `try {\n${program}\n} catch ({ code, message }) {\n  console.log(JSON.stringify({ code, message }))\n}\nprocess.exit()`,
+  )
+  const { stdout, stderr } = spawnSync(process.execPath, ['program.js'], { cwd: folder, encoding: 'utf8' })
+  if (stdout === '') throw new Error(`there was no error: ${stderr}`)
+  return JSON.parse(stdout) as { code: string; message: string }
+}
+
+test('what is told to be installed is what package.json asks for', () => {
+  const optional = Object.keys(manifest.peerDependenciesMeta)
+  expect(optional.map((name) => peerSpec(name as PeerName))).toEqual(
+    optional.map((name) => `${name}@${manifest.peerDependencies[name]}`),
+  )
+})
+
+test.each<[string, string, readonly PeerName[], string]>([
+  [
+    'ioredis',
+    `const { redis } = await import('./src/storage/redis/index.js'); await redis('redis://localhost').values.get('s', 'k')`,
+    ['ioredis'],
+    'peer.missing',
+  ],
+  [
+    'pg',
+    `const { postgres } = await import('./src/storage/postgres/index.js'); await postgres('postgres://localhost/x').values.get('s', 'k')`,
+    ['pg'],
+    'peer.missing',
+  ],
+  [
+    'any SQLite',
+    // As a Node before 22.5 is.
+    `process.getBuiltinModule = () => undefined; const { sqlite } = await import('./src/storage/sqlite/index.js'); await sqlite('bot.db').values.get('s', 'k')`,
+    ['better-sqlite3'],
+    'peer.missing',
+  ],
+  [
+    'fast-check',
+    `const { storageConformance } = await import('./src/testing/conformance.js')
+     const { memory } = await import('./src/storage/memory/memory.js')
+     await storageConformance({ make: (clock) => memory({ clock }) }).at(-1).run()`,
+    ['fast-check'],
+    'peer.missing',
+  ],
+  [
+    'the packages of mtcute',
+    `const { mtproto } = await import('./src/mtproto/index.js'); await mtproto({ apiId: 1, apiHash: 'a' }).connect()`,
+    ['@mtcute/core', '@mtcute/wasm', '@fuman/node'],
+    'mtproto.missing',
+  ],
+])(
+  'without %s nothing fails before it is used, and then what to install is told',
+  (_, program, names, code) => {
+    const error = errorOf(program)
+    expect(error.code).toBe(code)
+    expect(error.message).toContain(`npm install ${names.map(peerSpec).join(' ')}`)
+  },
+)
+
+test('what is missing within a package that is there is told as it is', () => {
+  const broken = join(folder, 'node_modules', 'ioredis')
+  mkdirSync(broken)
+  writeFileSync(join(broken, 'package.json'), '{ "name": "ioredis", "type": "module", "main": "index.js" }')
+  writeFileSync(join(broken, 'index.js'), `import 'no-such-package'`)
+  try {
+    const { code, message } = errorOf(
+      `const { redis } = await import('./src/storage/redis/index.js'); await redis('redis://localhost').values.get('s', 'k')`,
+    )
+    expect(code).not.toBe('peer.missing')
+    expect(message).toContain('no-such-package')
+  } finally {
+    rmSync(broken, { recursive: true })
+  }
+})
