@@ -87,7 +87,6 @@ describe('dialogs', () => {
     const found = await all((await person()).dialogs({ onProgress: ({ seen }) => told.push(seen) }))
     expect(new Set(found.map(({ chat }) => chat)).size).toBe(found.length)
     expect(found.filter(({ title }) => title.startsWith('Group'))).toHaveLength(230)
-    expect(told).toHaveLength(face.calls('messages.getDialogs'))
     expect(told.length).toBeGreaterThanOrEqual(3)
   })
 })
@@ -245,11 +244,13 @@ describe('the log of administrators', () => {
     for (const guest of crowd) await guest.in(plaza).joins()
     await api().setChatTitle(plaza.id, 'Square')
     const owner = await person()
-    expect(await all(owner.adminLog('plaza', { only: ['joined'] }))).toHaveLength(150)
+    const told: number[] = []
+    const onProgress = ({ seen }: { readonly seen: number }) => told.push(seen)
+    expect(await all(owner.adminLog('plaza', { only: ['joined'], onProgress }))).toHaveLength(150)
+    expect(told).toEqual([100, 150])
     expect(await all(owner.adminLog('plaza', { only: ['info', 'deleted'] }))).toHaveLength(1)
     expect(await all(owner.adminLog('plaza', { by: ['watcher_bot'] }))).toHaveLength(1)
     expect(await all(owner.adminLog('plaza', { text: 'guest 149' }))).toHaveLength(1)
-    expect(face.calls('channels.getAdminLog')).toBe(2 + 1 + 1 + 1)
     await expect(all((await person(bob, '491700000001')).adminLog('plaza'))).rejects.toMatchObject({
       reason: 'CHAT_ADMIN_REQUIRED',
     })

@@ -183,3 +183,30 @@ test('who cannot be sent elsewhere is served here', async () => {
   expect(await raw.call({ _: 'help.getCdnConfig' })).toMatchObject({ public_keys: [{ dc_id: 203 }] })
   await expect(face.cdn()).rejects.toMatchObject({ code: 'telegram.invalid' })
 })
+
+test('an album is one, and what was uploaded for one chat may be sent by its number', async () => {
+  for (const id of [1n, 2n]) await raw.call(small(id, 0, Buffer.from(`photo ${id}`)))
+  const photo = (id: bigint) => {
+    const file = { _: 'inputFile', id, parts: 1, name: 'a.jpg', md5_checksum: '' }
+    return { _: 'inputMediaUploadedPhoto', file }
+  }
+  const uploaded = (await raw.call({ _: 'messages.uploadMedia', peer, media: photo(1n) })) as TlObject
+  const { id, access_hash, file_reference } = uploaded.photo as TlObject
+  const named = { id, access_hash, file_reference } as Record<string, TlValue>
+  const media = { _: 'inputMediaPhoto', id: { _: 'inputPhoto', ...named } }
+  const multi_media = [media, photo(2n)].map((each, nth) => {
+    return { _: 'inputSingleMedia', media: each, random_id: BigInt(nth + 1), message: `photo ${nth}` }
+  })
+  const answer = (await raw.call({ _: 'messages.sendMultiMedia', peer, multi_media })) as TlObject
+  const messages = (answer.updates as TlObject[]).flatMap(({ message }) =>
+    message === undefined ? [] : [message as TlObject],
+  )
+  expect(messages).toMatchObject([
+    { message: 'photo 0', grouped_id: expect.any(BigInt), media: { _: 'messageMediaPhoto' } },
+    { message: 'photo 1', grouped_id: messages[0]?.grouped_id, media: { _: 'messageMediaPhoto' } },
+  ])
+  face.expireFileReferences()
+  expect(await raw.call({ _: 'messages.sendMultiMedia', peer, multi_media })).toEqual(
+    refusal('FILE_REFERENCE_EXPIRED'),
+  )
+})

@@ -1,6 +1,15 @@
 import type { tl } from '@mtcute/core'
 
-/** What a file was sent as. */
+/**
+ * What a file was sent as.
+ *
+ * @example
+ * ```ts
+ * import type { MtprotoFileKind } from 'grammy-sentinel/mtproto'
+ *
+ * const moving: readonly MtprotoFileKind[] = ['video', 'animation', 'video_note']
+ * ```
+ */
 export type MtprotoFileKind =
   | 'photo'
   | 'document'

@@ -103,6 +103,10 @@ class Upload {
   readonly #also = new Set<number>()
   readonly #md5: Hash | undefined
   readonly #aborting = new AbortController()
+  readonly #reading: AsyncGenerator<SourcePart, void, undefined>
+  /** Rejects when a part fails, or the signal says so. */
+  readonly #stopped: Promise<never>
+  #stop: (error: unknown) => void = () => undefined
   #done = 0
   #sent = 0
   #digest = ''
@@ -117,7 +121,13 @@ class Upload {
       throw wrong(`\`parallel\` is no whole number from 1 to ${MOST_PARALLEL}`)
     }
     this.#parallel = parallel
+    this.#stopped = new Promise((_, stop) => {
+      this.#stop = stop
+    })
+    // Whoever waits for it is told; nobody may.
+    this.#stopped.catch(() => undefined)
     this.#parts = partsOf(source, size)
+    this.#reading = this.#parts.parts()
     const known = this.#parts.size
     if (known === 0) throw wrong('the source is empty, and Telegram takes no empty files')
     if (known !== undefined && known > MOST_PARTS * PART) throw wrong('the source is larger than 4 GB')
@@ -133,15 +143,25 @@ class Upload {
   async run(): Promise<UploadedFile> {
     const { signal } = this.options
     signal?.throwIfAborted()
-    const abort = () => this.#aborting.abort(signal?.reason)
+    const abort = () => this.#stop(signal?.reason)
     signal?.addEventListener('abort', abort, { once: true })
     try {
       return await this.#send()
+    } catch (error) {
+      // The source may be waited for without end: it is told to close, and not waited for.
+      this.#reading.return().catch(() => undefined)
+      throw error
     } finally {
       signal?.removeEventListener('abort', abort)
       // Of a failed one nothing stays under way.
       this.#aborting.abort()
     }
+  }
+
+  /** The next part, unless something fails while it is waited for. */
+  async #next(): Promise<SourcePart | undefined> {
+    const { done, value } = await Promise.race([this.#stopped, this.#reading.next()])
+    return done === true ? undefined : value
   }
 
   async #send(): Promise<UploadedFile> {
@@ -150,11 +170,10 @@ class Upload {
     const known = this.#parts.size
     const total = known === undefined ? -1 : Math.ceil(known / PART)
     const flying = new Set<Promise<void>>()
-    let failure: { readonly error: unknown } | undefined
     let [count, size] = [0, 0]
-    for await (const part of this.#parts.parts()) {
-      options.signal?.throwIfAborted()
-      if (failure !== undefined) break
+    for (;;) {
+      const part = await this.#next()
+      if (part === undefined) break
       this.#look(part)
       count = part.number + 1
       size += part.bytes.length
@@ -166,7 +185,7 @@ class Upload {
         continue
       }
       // A stream tells how many parts it had with its last one, which must not come first.
-      if (part.isLast && total < 0) await Promise.all(flying)
+      if (part.isLast && total < 0) await Promise.race([this.#stopped, Promise.all(flying)])
       const { number: filePart, bytes } = part
       const fileTotalParts = total < 0 && part.isLast ? count : total
       const sending = caller
@@ -177,16 +196,14 @@ class Upload {
           { kind: 'upload', signal: this.#aborting.signal },
         )
         .then(() => this.#confirmed(part))
-        .catch((error: unknown) => {
-          failure ??= { error }
-        })
+        .catch((error: unknown) => this.#stop(error))
         .finally(() => flying.delete(sending))
       flying.add(sending)
-      if (flying.size >= this.#parallel) await Promise.race(flying)
+      if (flying.size >= this.#parallel) await Promise.race([this.#stopped, ...flying])
     }
-    await Promise.all(flying)
-    options.signal?.throwIfAborted()
-    if (failure !== undefined) throw failure.error
+    await Promise.race([this.#stopped, Promise.all(flying)])
+    // The last one may have been what failed.
+    await Promise.race([this.#stopped, Promise.resolve()])
     if (count === 0) throw wrong('the source is empty, and Telegram takes no empty files')
     if (known !== undefined && size !== known) throw wrong('the source is not as long as was said')
     const { name = this.#parts.name ?? 'file' } = options
