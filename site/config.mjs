@@ -7,8 +7,11 @@ const SIDEBAR = [
   ['Denials', ['denials', 'exempt', 'simulate']],
   ['Handlers', ['policies', 'decorators', 'settings', 'hooks']],
   ['People', ['users', 'permissions', 'sessions', 'migrate']],
-  ['Storage', ['storage', 'redis', 'postgres', 'hybrid', 'failure']],
-  ['In front and behind', ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-files']],
+  ['Storage', ['storage', 'redis', 'postgres', 'sqlite', 'hybrid', 'failure']],
+  [
+    'In front and behind',
+    ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-files', 'mtproto-sessions'],
+  ],
   ['Seen', ['metrics', 'tracing', 'logging', 'health', 'stats']],
   ['Tested and measured', ['testing', 'testing-reference', 'testing-bot-api', 'benchmarks']],
 ]

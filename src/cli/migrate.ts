@@ -19,7 +19,7 @@ export const migrate: Command = {
     'Copies marks (blocks, registration, roles), users and values (sessions, preferences) page by page, then compares counts and',
     'checksums. Run it again after it was ended: it goes on where it was. What limits count is not moved.',
     '',
-    '        --from URL          redis://…, rediss://… or postgres://…; without it, MIGRATE_FROM of the environment',
+    '        --from URL          redis://…, rediss://…, postgres://… or sqlite:FILE; without it, MIGRATE_FROM of the environment',
     '        --to URL            the same of where it goes; without it, MIGRATE_TO. (Others on the machine see arguments.)',
     '        --from-prefix NAME  prefix of the keys in Redis; sentinel unless said. --to-prefix likewise',
     '        --from-schema NAME  schema in Postgres; grammy_sentinel unless said. --to-schema likewise',
@@ -101,30 +101,21 @@ async function storageAt(
 ): Promise<Storage> {
   if (/^(rediss?|unix):\/\//.test(url)) {
     if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Say --${what}-prefix.`)
-    const { redis } = await peer('ioredis', () => import('../storage/redis/index.js'))
+    const { redis } = await import('../storage/redis/index.js')
     return redis(url, prefix === undefined ? {} : { prefix })
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
     if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
-    const { postgres } = await peer('pg', () => import('../storage/postgres/index.js'))
+    const { postgres } = await import('../storage/postgres/index.js')
     return postgres(url, schema === undefined ? {} : { schema })
   }
-  throw new UsageError(`--${what} takes a URL that begins with redis://, rediss:// or postgres://.`)
-}
-
-async function peer<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error
-    throw new SentinelError(
-      'storage.unsupported',
-      `migrate: this takes the package "${name}". Install it: npm install ${name}.`,
-      {
-        cause: error,
-      },
-    )
+  if (/^sqlite:./.test(url)) {
+    if (prefix !== undefined || schema !== undefined) {
+      throw new UsageError(`--${what} is a file, which has neither prefix nor schema.`)
+    }
+    return (await import('../storage/sqlite/index.js')).sqlite(url.slice('sqlite:'.length))
   }
+  throw new UsageError(`--${what} takes a URL that begins with redis://, rediss://, postgres:// or sqlite:.`)
 }
 
 /** Where a person watches a bar, else a line now and then. */
