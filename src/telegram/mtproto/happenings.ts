@@ -323,6 +323,8 @@ function resultsOf(poll: Poll): TlObject {
       _: 'pollAnswerVoters',
       option: Buffer.from(String(nth)),
       voters: voter_count,
+      // There if the number is: one flag says so for both.
+      recent_voters: [],
     })),
   }
 }
