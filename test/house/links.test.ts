@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+
+/* Links between the pages. `npm run site -- --check` follows them in a browser; this needs none, and so is part of every run. */
+
+const PAGES = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'examples/README.md'],
+  ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((name) => join('docs', name)),
+].filter((name) => name.endsWith('.md') && existsSync(name))
+
+/** What is in code is no link and no heading. */
+function prose(text: string): string {
+  return text.replace(/^(`{3,})[\s\S]*?^\1$/gm, '')
+}
+
+/** The names of a page's headings, as GitHub and the site make them. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const [, heading = ''] of prose(text).matchAll(/^#{1,6} +(.*)$/gm)) {
+    const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').replace(/[`*]/g, '')
+    const slug = plain
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replace(/\s/g, '-')
+    let name = slug
+    for (let again = 1; found.has(name); again++) name = `${slug}-${again}`
+    found.add(name)
+  }
+  return found
+}
+
+/** Links out of a page that lead nowhere. */
+function astray(page: string, text: string): string[] {
+  const wrong: string[] = []
+  const links = prose(text)
+    .replace(/`[^`\n]*`/g, '')
+    .matchAll(/\]\(([^)\s]+)\)/g)
+  for (const [, link = ''] of links) {
+    if (/^[a-z]+:/.test(link)) continue
+    const [path = '', anchor] = link.split('#')
+    const target = path === '' ? page : normalize(join(dirname(page), path))
+    if (!existsSync(target)) wrong.push(`${page}: ${link} leads nowhere`)
+    else if (anchor !== undefined && statSync(target).isFile() && target.endsWith('.md')) {
+      const known = anchorsOf(target === page ? text : readFileSync(target, 'utf8'))
+      if (!known.has(anchor)) wrong.push(`${page}: ${link} is no heading there`)
+    }
+  }
+  return wrong
+}
+
+test('every link between pages leads somewhere', () => {
+  expect(PAGES.length).toBeGreaterThan(50)
+  expect(PAGES.flatMap((page) => astray(page, readFileSync(page, 'utf8')))).toEqual([])
+})
+
+test('a link that leads nowhere is found', () => {
+  const text =
+    '# One\n\n## Of `two`, three\n\n[a](README.md) [b](nothing.md) [c](#of-two-three) [d](#four)\n\n```md\n[e](none.md)\n```\n'
+  expect(astray('README.md', text)).toEqual([
+    'README.md: nothing.md leads nowhere',
+    'README.md: #four is no heading there',
+  ])
+})
