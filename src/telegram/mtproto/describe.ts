@@ -1,13 +1,15 @@
-import type { Message, MessageEntity, User } from 'grammy/types'
+import type { Message, User } from 'grammy/types'
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
 import { isAdministrator, isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
 import { actionOf } from './actions.js'
+import { entitiesOf } from './entities.js'
 import type { Media } from './files/media.js'
+import { forwardHeader, replyHeader } from './headers.js'
 import { isNumberedByAccount } from './numbering.js'
-import { channelId, type Peers } from './peers.js'
+import { channelId, type Peers, peerOf } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
 
@@ -148,42 +150,46 @@ export class Describer {
     const isMine = stored.authorId === viewer.id
     const common = {
       out: isMine,
-      id: isNumberedByAccount(chat) ? this.privateId(viewer, stored) : message.message_id,
+      id: this.#numberOf(viewer, stored),
       ...(sender !== undefined && chat.kind !== 'channel' && { from_id: peerOf(sender.id) }),
       peer_id: chat.kind === 'private' ? this.#other(viewer, stored) : peerOf(chat.id),
       date: message.date,
-      ...this.#replyTo(viewer, stored),
+      ...replyHeader(stored, (each) => this.#numberOf(viewer, each)),
     }
     const action = actionOf(message)
     if (action !== undefined) return { _: 'messageService', ...common, action }
-    const entities = message.entities ?? message.caption_entities ?? []
     const media = this.media.ofMessage(viewer, message)
-    const described = entities.map(entityOf).filter((entity) => entity !== undefined)
+    const entities = entitiesOf(message.entities ?? message.caption_entities)
     return {
       _: 'message',
       ...common,
       post: chat.kind === 'channel',
       message: message.text ?? message.caption ?? '',
       ...(media !== undefined && { media }),
-      ...(described.length > 0 && { entities: described }),
+      ...(entities.length > 0 && { entities }),
+      ...forwardHeader(message),
+      pinned: chat.history.pinned.has(message.message_id),
+      noforwards: message.has_protected_content === true,
+      invert_media: message.show_caption_above_media === true,
+      ...(message.via_bot !== undefined && { via_bot_id: BigInt(message.via_bot.id) }),
+      ...(message.author_signature !== undefined && { post_author: message.author_signature }),
+      ...(message.sender_tag !== undefined && { from_rank: message.sender_tag }),
+      ...(stored.expiresAt !== undefined && {
+        ttl_period: Math.round((stored.expiresAt - stored.at) / 1000),
+      }),
       ...this.#keyboard(message),
       ...(message.edit_date !== undefined && { edit_date: message.edit_date }),
       ...(message.media_group_id !== undefined && { grouped_id: BigInt(message.media_group_id) }),
     }
   }
 
+  #numberOf(viewer: Account, stored: StoredMessage): number {
+    return isNumberedByAccount(stored.chat) ? this.privateId(viewer, stored) : stored.message.message_id
+  }
+
   #other(viewer: Account, { chat }: StoredMessage): TlObject {
     if (chat.kind !== 'private') return peerOf(chat.id)
     return peerOf(viewer.id === chat.bot.id ? chat.person.id : chat.bot.id)
-  }
-
-  #replyTo(viewer: Account, { chat, message }: StoredMessage): { readonly reply_to?: TlObject } {
-    const replied = message.reply_to_message
-    if (replied === undefined) return {}
-    const target = chat.history.find(replied.message_id)
-    const isOwn = isNumberedByAccount(chat) && target !== undefined
-    const id = isOwn ? this.privateId(viewer, target) : replied.message_id
-    return { reply_to: { _: 'messageReplyHeader', reply_to_msg_id: id } }
   }
 
   #keyboard({ reply_markup: markup }: Message): { readonly reply_markup?: TlObject } {
@@ -200,43 +206,4 @@ export class Describer {
     }))
     return { reply_markup: { _: 'replyInlineMarkup', rows } }
   }
-}
-
-/** A peer by the number the Bot API has for it. */
-export function peerOf(id: number): TlObject {
-  if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
-  if (id > -1_000_000_000_000) return { _: 'peerChat', chat_id: BigInt(-id) }
-  return { _: 'peerChannel', channel_id: BigInt(-id - 1_000_000_000_000) }
-}
-
-const ENTITIES: Partial<Record<MessageEntity['type'], string>> = {
-  mention: 'messageEntityMention',
-  hashtag: 'messageEntityHashtag',
-  cashtag: 'messageEntityCashtag',
-  bot_command: 'messageEntityBotCommand',
-  url: 'messageEntityUrl',
-  email: 'messageEntityEmail',
-  phone_number: 'messageEntityPhone',
-  bold: 'messageEntityBold',
-  italic: 'messageEntityItalic',
-  underline: 'messageEntityUnderline',
-  strikethrough: 'messageEntityStrike',
-  spoiler: 'messageEntitySpoiler',
-  blockquote: 'messageEntityBlockquote',
-  expandable_blockquote: 'messageEntityBlockquote',
-  code: 'messageEntityCode',
-}
-
-function entityOf(entity: MessageEntity): TlObject | undefined {
-  const { offset, length } = entity
-  if (entity.type === 'pre') {
-    return { _: 'messageEntityPre', offset, length, language: entity.language ?? '' }
-  }
-  if (entity.type === 'text_link') return { _: 'messageEntityTextUrl', offset, length, url: entity.url }
-  if (entity.type === 'text_mention') {
-    return { _: 'messageEntityMentionName', offset, length, user_id: BigInt(entity.user.id) }
-  }
-  const name = ENTITIES[entity.type]
-  if (name === undefined) return undefined
-  return { _: name, offset, length, ...(entity.type === 'expandable_blockquote' && { collapsed: true }) }
 }

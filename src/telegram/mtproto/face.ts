@@ -10,6 +10,7 @@ import { Locations } from './files/locations.js'
 import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
 import { Happenings } from './happenings.js'
+import { namedIn } from './headers.js'
 import { type Entry, Journal } from './journal.js'
 import { isNumberedByAccount } from './numbering.js'
 import { channelId, Peers } from './peers.js'
@@ -200,6 +201,7 @@ export class Face {
       add(message.from?.id)
       add(message.sender_chat?.id)
       add(message.left_chat_member?.id)
+      for (const id of namedIn(message)) add(id)
       for (const { id } of message.new_chat_members ?? []) add(id)
       if (chat.kind === 'private') {
         add(chat.person.id)

@@ -5,9 +5,9 @@ import type { SharedChat, StoredMessage } from '../world/chats.js'
 import type { Membership } from '../world/members.js'
 import type { UpdateKind } from '../world/updates.js'
 import type { World } from '../world/world.js'
+import type { Describer } from './describe.js'
 import { participantOf } from './participants.js'
-import { type Describer, peerOf } from './describe.js'
-import { channelId } from './peers.js'
+import { channelId, peerOf } from './peers.js'
 
 /** What happened besides messages, as one bot is told of it. */
 export interface Happening {
@@ -133,7 +133,10 @@ export class Happenings {
               : inviteOf(asked.invite_link, asked.date),
           ...(asked.query_id !== undefined && { query_id: BigInt(asked.query_id) }),
         }
-        const people = [asked.from.id, ...(asked.invite_link === undefined ? [] : [asked.invite_link.creator.id])]
+        const people = [
+          asked.from.id,
+          ...(asked.invite_link === undefined ? [] : [asked.invite_link.creator.id]),
+        ]
         return { numbered: true, fields, people, places: [asked.chat.id] }
       }
       case 'message_reaction': {
@@ -170,7 +173,12 @@ export class Happenings {
       }
       case 'poll': {
         const poll = update.poll as Poll
-        const fields = { _: 'updateMessagePoll', poll_id: BigInt(poll.id), poll: pollOf(poll), results: resultsOf(poll) }
+        const fields = {
+          _: 'updateMessagePoll',
+          poll_id: BigInt(poll.id),
+          poll: pollOf(poll),
+          results: resultsOf(poll),
+        }
         return { numbered: false, fields, people: [], places: [] }
       }
       case 'poll_answer': {
@@ -197,7 +205,12 @@ export class Happenings {
     const { chat, from, date, old_chat_member: before, new_chat_member: after, invite_link: link } = told
     const people = [from.id, after.user.id]
     if (chat.type === 'private') {
-      const fields = { _: 'updateBotStopped', user_id: BigInt(from.id), date, stopped: after.status === 'kicked' }
+      const fields = {
+        _: 'updateBotStopped',
+        user_id: BigInt(from.id),
+        date,
+        stopped: after.status === 'kicked',
+      }
       return { numbered: true, fields, people, places: [] }
     }
     const place = this.world.sharedChat(chat.id)
@@ -221,7 +234,8 @@ export class Happenings {
   /** Private messages are numbered by account here, over all its chats. */
   #numberIn(bot: BotAccount, chat: number, message: number): number {
     const person = this.world.accounts.find(chat)
-    const stored = person?.kind === 'person' ? this.world.privateChat(person, bot).history.find(message) : undefined
+    const stored =
+      person?.kind === 'person' ? this.world.privateChat(person, bot).history.find(message) : undefined
     return stored === undefined ? message : this.numberOf(bot, stored)
   }
 
@@ -255,7 +269,12 @@ function membershipOf(member: ChatMember): Membership {
         ...(member.custom_title !== undefined && { customTitle: member.custom_title }),
       }
     case 'restricted':
-      return { status: 'restricted', isMember: member.is_member, permissions: member, untilDate: member.until_date }
+      return {
+        status: 'restricted',
+        isMember: member.is_member,
+        permissions: member,
+        untilDate: member.until_date,
+      }
     case 'kicked':
       return { status: 'kicked', untilDate: member.until_date }
     default:
@@ -265,7 +284,9 @@ function membershipOf(member: ChatMember): Membership {
 
 /** The Bot API calls it a text, here it is a number. */
 function instanceOf(text: string): bigint {
-  const number = /^-?\d+$/.test(text) ? BigInt(text) : BigInt(`0x${Buffer.from(text).toString('hex').slice(-16)}`)
+  const number = /^-?\d+$/.test(text)
+    ? BigInt(text)
+    : BigInt(`0x${Buffer.from(text).toString('hex').slice(-16)}`)
   return BigInt.asIntN(64, number)
 }
 

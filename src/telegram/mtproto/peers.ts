@@ -14,6 +14,13 @@ export function channelId(chat: SharedChat): bigint {
   return BigInt(-chat.id - MARK)
 }
 
+/** A peer by the number the Bot API has for it. */
+export function peerOf(id: number): TlObject {
+  if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
+  if (id > -MARK) return { _: 'peerChat', chat_id: BigInt(-id) }
+  return { _: 'peerChannel', channel_id: BigInt(-id - MARK) }
+}
+
 export function chatIdOf(channel: bigint): number {
   return -Number(channel) - MARK
 }

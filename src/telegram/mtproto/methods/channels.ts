@@ -10,9 +10,14 @@ import { channelId } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { askedMessages } from './asked-messages.js'
 
 /** "Number of results to return": more is not given (https://core.telegram.org/method/channels.getParticipants). */
 const MOST_PARTICIPANTS = 200
+const FOR_ADMINISTRATORS: ReadonlySet<string> = new Set([
+  'channelParticipantsKicked',
+  'channelParticipantsBanned',
+])
 
 export const CHANNELS = {
   'channels.getChannels': ({ server, account, request }) => ({
@@ -66,10 +71,13 @@ export const CHANNELS = {
     const { server, request } = call
     const chat = visible(call)
     const { world } = server
-    if (chat.kind === 'channel' && !isAdministrator(world.membership(chat, call.account.id))) {
+    const filter = request.filter as TlObject
+    // Who is in a channel, and who was thrown out of a group, is for administrators to know.
+    const isSecret = chat.kind === 'channel' || FOR_ADMINISTRATORS.has(filter._)
+    if (isSecret && !isAdministrator(world.membership(chat, call.account.id))) {
       throw badRequest('CHAT_ADMIN_REQUIRED')
     }
-    const found = matching(server, chat, request.filter as TlObject)
+    const found = matching(server, chat, filter)
     const offset = Math.max(0, request.offset as number)
     const page = found.slice(
       offset,
@@ -87,6 +95,13 @@ export const CHANNELS = {
     const { server, request } = call
     const chat = visible(call)
     const account = server.face.peers.user(call.account, request.participant as TlObject)
+    const isOther = account.id !== call.account.id
+    if (
+      chat.kind === 'channel' &&
+      isOther &&
+      !isAdministrator(server.world.membership(chat, call.account.id))
+    )
+      throw badRequest('CHAT_ADMIN_REQUIRED')
     if (!chat.members.has(account.id)) throw badRequest('USER_NOT_PARTICIPANT')
     return {
       _: 'channels.channelParticipant',
@@ -98,17 +113,14 @@ export const CHANNELS = {
   'channels.getMessages': (call) => {
     const { server, account } = call
     const chat = visible(call)
-    const ids = (call.request.id as readonly TlObject[]).map(({ id }) => id as number)
-    const stored = ids.map((id) => chat.history.find(id))
-    const there = stored.filter((each): each is StoredMessage => each !== undefined)
+    const asked = askedMessages(call.request.id as readonly TlObject[], (id) => chat.history.find(id), chat)
+    const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
     return {
       _: 'messages.channelMessages',
       pts: server.face.channel(chat).pts,
       count: there.length,
-      messages: stored.map((each, nth) =>
-        each === undefined
-          ? { _: 'messageEmpty', id: ids[nth] as number }
-          : server.face.describer.message(account, each),
+      messages: asked.map(({ id, stored }) =>
+        stored === undefined ? { _: 'messageEmpty', id } : server.face.describer.message(account, stored),
       ),
       topics: [],
       ...server.face.mentioned(account, there),
@@ -134,7 +146,9 @@ export const CHANNELS = {
       throw badRequest('CHAT_ADMIN_REQUIRED')
     }
     const author = server.face.peers.user(account, request.participant as TlObject)
-    const stored = chat.history.all().filter(({ authorId }) => authorId === author.id)
+    const stored = chat.history
+      .all()
+      .filter(({ authorId, receiverId }) => authorId === author.id && receiverId === undefined)
     const { pts, pts_count } = affected(server, account, chat, stored)
     return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
   },
@@ -181,7 +195,10 @@ function linkedId(server: MtprotoServer, id: number): bigint {
 
 function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): readonly Account[] {
   const { world } = server
+  // Those who came last come first; who was there from the start came before all of them.
   const all = [...chat.members.keys()]
+    .reverse()
+    .sort((one, other) => (chat.joins.get(other)?.date ?? 0) - (chat.joins.get(one)?.date ?? 0))
     .map((id) => world.accounts.find(id))
     .filter((account): account is Account => account !== undefined)
   const standing = (account: Account) => world.membership(chat, account.id)
@@ -201,8 +218,11 @@ function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): re
       return all.filter((account) => standing(account).status === 'kicked').filter(named(filter.q))
     case 'channelParticipantsBanned':
       return all.filter((account) => standing(account).status === 'restricted').filter(named(filter.q))
-    case 'channelParticipantsSearch':
+    // Nobody here keeps contacts.
     case 'channelParticipantsContacts':
+      return []
+    case 'channelParticipantsSearch':
+    case 'channelParticipantsMentions':
       return all.filter((account) => isIn(standing(account))).filter(named(filter.q))
     default:
       throw badRequest('FILTER_INVALID')

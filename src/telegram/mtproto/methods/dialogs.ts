@@ -2,15 +2,14 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
-import { peerOf } from '../describe.js'
 import type { Face } from '../face.js'
 import { isNumberedByAccount } from '../numbering.js'
-import { chatIdOf } from '../peers.js'
+import { chatIdOf, peerOf } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
+import { stateOf } from '../state.js'
 import { historyOf } from './history.js'
 import { chatOf } from './messages.js'
-import { stateOf } from './updates.js'
 
 /** "Number of list elements to be returned" is a hundred at most (https://core.telegram.org/method/messages.getDialogs). */
 const MOST_DIALOGS = 100
@@ -74,7 +73,8 @@ function dialogsOf(face: Face, account: Account): readonly Dialog[] {
   return own.map((chat) => dialogOf(face, account, chat)).sort((one, other) => order(other) - order(one))
 }
 
-function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
+/** As it stands in somebody's list. */
+export function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
   const history = historyOf(face, account, chat)
   const top = history[0]
   const reached = face.reading.reached(account, chat)

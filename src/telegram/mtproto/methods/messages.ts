@@ -8,6 +8,7 @@ import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import { assertMayWrite } from '../writing.js'
+import { askedMessages } from './asked-messages.js'
 
 export const MESSAGES = {
   'messages.sendMessage': async (call) => {
@@ -25,15 +26,13 @@ export const MESSAGES = {
     return sentAs(server, account, [{ stored, randomId }])
   },
   'messages.getMessages': ({ server, account, request }) => {
-    const ids = (request.id as readonly TlObject[]).map(({ id }) => id as number)
-    const stored = ids.map((id) => server.face.mailbox(account.id).find(id))
-    const there = stored.filter((each): each is StoredMessage => each !== undefined)
+    const mailbox = server.face.mailbox(account.id)
+    const asked = askedMessages(request.id as readonly TlObject[], (id) => mailbox.find(id))
+    const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
     return {
       _: 'messages.messages',
-      messages: stored.map((each, nth) =>
-        each === undefined
-          ? { _: 'messageEmpty', id: ids[nth] as number }
-          : server.face.describer.message(account, each),
+      messages: asked.map(({ id, stored }) =>
+        stored === undefined ? { _: 'messageEmpty', id } : server.face.describer.message(account, stored),
       ),
       topics: [],
       ...server.face.mentioned(account, there),

@@ -6,9 +6,14 @@ import type { Entry } from '../journal.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { stateOf } from '../state.js'
+import { dialogOf } from './dialogs.js'
+import { historyOf } from './history.js'
 
 /** So many events are in one answer; the rest is asked for again. */
 const MOST_IN_SLICE = 1000
+/** So many messages are given in place of a difference that is too long. */
+const LATEST = 20
 
 export const UPDATES = {
   'updates.getState': ({ server, account }) => stateOf(server, account),
@@ -65,12 +70,6 @@ export const UPDATES = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-export function stateOf(server: MtprotoServer, account: Account): TlObject {
-  const { pts } = server.face.mailbox(account.id).journal
-  const qts = server.face.happenings.qtsOf(account.id)
-  return { _: 'updates.state', pts, qts, date: server.world.date(), seq: 0, unread_count: 0 }
-}
-
 function differenceOf(server: MtprotoServer, account: Account, entries: readonly Entry[], chat?: SharedChat) {
   const { face } = server
   const messages: TlObject[] = []
@@ -92,27 +91,17 @@ function differenceOf(server: MtprotoServer, account: Account, entries: readonly
 /** What is known no longer; the last messages instead (https://core.telegram.org/constructor/updates.channelDifferenceTooLong). */
 function tooLong(server: MtprotoServer, account: Account, chat: SharedChat): TlObject {
   const { face } = server
-  const latest = chat.history.all().slice(-20)
-  const { users, chats } = face.mentioned(account, latest)
-  const last = latest.at(-1)?.message.message_id ?? 0
+  const latest = historyOf(face, account, chat).slice(0, LATEST)
+  const { users, chats } = face.mentioned(
+    account,
+    latest.map(({ stored }) => stored),
+  )
   return {
     _: 'updates.channelDifferenceTooLong',
     final: true,
     timeout: 30,
-    dialog: {
-      _: 'dialog',
-      peer: { _: 'peerChannel', channel_id: face.describer.chat(account, chat).id as bigint },
-      top_message: last,
-      read_inbox_max_id: 0,
-      read_outbox_max_id: 0,
-      unread_count: 0,
-      unread_mentions_count: 0,
-      unread_reactions_count: 0,
-      unread_poll_votes_count: 0,
-      notify_settings: { _: 'peerNotifySettings' },
-      pts: face.channel(chat).pts,
-    },
-    messages: latest.map((stored) => face.describer.message(account, stored)),
+    dialog: dialogOf(face, account, chat).described,
+    messages: latest.map(({ stored }) => face.describer.message(account, stored)),
     users,
     chats: chats.length > 0 ? chats : [face.describer.chat(account, chat)],
   }

@@ -1,7 +1,12 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { isGroup, type SharedChat } from '../../world/chats.js'
+import { isIn } from '../../world/members.js'
+import type { World } from '../../world/world.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 
+/** What the world takes for a username: a few are as short as three. */
+const NAME = /^\w{3,32}$/
 const NOTIFY: TlObject = { _: 'peerNotifySettings' }
 
 export const USERS = {
@@ -21,7 +26,7 @@ export const USERS = {
         id: BigInt(found.id),
         settings: describer.reputations.settingsOf(found.id),
         notify_settings: NOTIFY,
-        common_chats_count: commonChats(server.world.chats(), account.id, found.id),
+        common_chats_count: commonChats(server.world, account.id, found.id),
       },
       chats: [],
       users: [describer.user(account, found.user)],
@@ -36,6 +41,7 @@ export const USERS = {
       const peer = { _: 'peerChannel', channel_id: described.id as bigint }
       return { _: 'contacts.resolvedPeer', peer, chats: [described], users: [] }
     }
+    if (!NAME.test(name)) throw badRequest('USERNAME_INVALID')
     const found = world.accounts.byUsername(name)
     if (found === undefined) throw badRequest('USERNAME_NOT_OCCUPIED')
     return {
@@ -47,9 +53,8 @@ export const USERS = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-type Chats = ReturnType<import('../../world/world.js').World['chats']>
-
-function commonChats(chats: Chats, one: number, other: number): number {
-  return chats.filter((chat) => chat.kind !== 'private' && chat.members.has(one) && chat.members.has(other))
-    .length
+function commonChats(world: World, one: number, other: number): number {
+  const isThere = (chat: SharedChat, id: number) => isIn(world.membership(chat, id))
+  // Only groups count.
+  return world.chats().filter((chat) => isGroup(chat) && isThere(chat, one) && isThere(chat, other)).length
 }

@@ -1,0 +1,30 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import { badRequest } from '../rpc-error.js'
+
+/** A message that was asked for: by its number, or by what it is to another (https://core.telegram.org/type/InputMessage). */
+export interface Asked {
+  readonly id: number
+  readonly stored: StoredMessage | undefined
+}
+
+/** Finds what is asked for. `chat` is where the pinned one is looked for: only a channel is named by whoever asks for it. */
+export function askedMessages(
+  inputs: readonly TlObject[],
+  find: (id: number) => StoredMessage | undefined,
+  chat?: WorldChat,
+): readonly Asked[] {
+  return inputs.map((input) => {
+    if (input._ === 'inputMessagePinned') {
+      const pinned = chat === undefined ? [] : [...chat.history.pinned]
+      if (pinned.length === 0) throw badRequest('MESSAGE_IDS_EMPTY')
+      const id = Math.max(...pinned)
+      return { id, stored: find(id) }
+    }
+    const id = input.id as number
+    const stored = find(id)
+    if (input._ !== 'inputMessageReplyTo') return { id, stored }
+    const answered = stored?.message.reply_to_message?.message_id
+    return { id, stored: answered === undefined ? undefined : stored?.chat.history.find(answered) }
+  })
+}
