@@ -18,7 +18,7 @@ import {
   type TlValue,
 } from '../../src/mtproto/protocol/tl/object.js'
 import { gunzip, TlReader } from '../../src/mtproto/protocol/tl/reader.js'
-import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
+import { currentSchema, type Schema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
 
 const schema = currentSchema()
@@ -59,6 +59,8 @@ export class RawClient {
   /** How many answers came packed. */
   packed = 0
   authKey: Buffer = Buffer.alloc(0)
+  /** What it reads by. */
+  reading: Schema = schema
   salt = 0n
   sessionId = randomBytes(8).readBigInt64LE()
   closed = false
@@ -104,6 +106,11 @@ export class RawClient {
   frame(payload: Uint8Array): void {
     const frame = this.speech.framing.wrap(payload)
     this.write(this.speech.veil?.outgoing(frame) ?? frame)
+  }
+
+  /** Reads no more. */
+  pause(): void {
+    this.socket.pause()
   }
 
   close(): void {
@@ -336,7 +343,7 @@ export class RawClient {
     const opened = decrypt(this.authKey, whole, 'server')
     if (opened === undefined) throw new Error('the server encrypts wrongly')
     const { messageId, seqNo, body } = opened
-    const reader = new TlReader(schema, body)
+    const reader = new TlReader(this.reading, body)
     if (reader.peek() !== RPC_RESULT) {
       this.came.push({ messageId, seqNo, object: reader.object() })
       return
@@ -348,7 +355,7 @@ export class RawClient {
       this.packed++
       reader.uint()
     }
-    const inner = packed ? new TlReader(schema, gunzip(reader.bytes())) : reader
+    const inner = packed ? new TlReader(this.reading, gunzip(reader.bytes())) : reader
     const value = inner.boxed()
     const object = (typeof value === 'object' && '_' in value ? value : { _: 'value', value }) as TlObject
     this.came.push({ messageId, seqNo, object, answers })

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { quietTimers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import {
   Buffered,
@@ -32,6 +31,9 @@ export class Connection implements Wire {
   /** Ends those that have not sent a single message yet. */
   #callOffHandshake: (() => void) | undefined
   #callOff: (() => void) | undefined
+  #callOffWatch: (() => void) | undefined
+  /** Whether anything came since somebody last looked. */
+  #heard = false
 
   constructor(
     private readonly server: MtprotoServer,
@@ -44,9 +46,12 @@ export class Connection implements Wire {
     socket.on('close', () => {
       this.#callOff?.()
       this.#callOffHandshake?.()
+      this.#callOffWatch?.()
     })
     socket.setNoDelay(true)
-    this.#callOffHandshake = quietTimers.after(server.limits.handshake, () => this.close())
+    const { timers, handshake } = server.limits
+    this.#callOffHandshake = timers.after(handshake, () => this.close())
+    this.#watch()
   }
 
   send(key: AuthKey, envelope: Envelope): void {
@@ -55,7 +60,7 @@ export class Connection implements Wire {
 
   closeAfter(ms: Ms): void {
     this.#callOff?.()
-    this.#callOff = quietTimers.after(ms, () => this.close())
+    this.#callOff = this.server.limits.timers.after(ms, () => this.close())
   }
 
   close(): void {
@@ -63,7 +68,21 @@ export class Connection implements Wire {
     else this.#leave(goodbye())
   }
 
+  /** Lets go who says nothing. */
+  #watch(): void {
+    const { timers, silence } = this.server.limits
+    this.#callOffWatch = timers.after(silence, () => {
+      if (!this.#heard) {
+        this.close()
+        return
+      }
+      this.#heard = false
+      this.#watch()
+    })
+  }
+
   #receive(chunk: Buffer): void {
+    this.#heard = true
     try {
       const data = this.#web?.incoming(chunk) ?? chunk
       this.#buffered.push(this.#opening?.veil?.incoming(data) ?? data)

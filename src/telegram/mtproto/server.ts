@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { quietTimers, type Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Envelope } from '../../mtproto/protocol/message.js'
@@ -20,13 +21,19 @@ import { Session } from './session.js'
 export interface Limits {
   /** How long a connection may take for its first encrypted message. */
   readonly handshake: Ms
-  /** How long one may say nothing. */
+  /** How long one may say nothing; up to twice as long, since nobody looks more often. */
   readonly silence: Ms
   /** Connections at once; more are closed as they come. */
   readonly connections: number
+  readonly timers: Timers
 }
 
-const LIMITS: Limits = { handshake: 60_000, silence: 300_000, connections: 10_000 }
+export const LIMITS: Limits = {
+  handshake: 60_000,
+  silence: 300_000,
+  connections: 10_000,
+  timers: quietTimers,
+}
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
 /** Of all keys together. */
@@ -189,7 +196,6 @@ export class MtprotoServer {
     }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
-    socket.setTimeout(this.limits.silence, () => socket.destroy())
     new Connection(this, socket)
   }
 }

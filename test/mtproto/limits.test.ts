@@ -1,0 +1,153 @@
+import { connect, type Socket } from 'node:net'
+import { Buffered, intermediate } from '../../src/mtproto/protocol/framing.js'
+import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
+import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
+import { createClock } from '../../src/telegram/world/clock.js'
+import { World } from '../../src/telegram/world/world.js'
+import { RawClient } from './raw-client.js'
+
+const CONFIG = { _: 'help.getConfig' }
+
+let server: MtprotoServer
+let sockets: Socket[]
+/** What is to be done, and after how long. */
+let due: Map<() => void, number>
+
+const timers = {
+  after(ms: number, run: () => void) {
+    due.set(run, ms)
+    return () => {
+      due.delete(run)
+    }
+  },
+}
+
+/** As if so long had passed. */
+function pass(ms: number): void {
+  for (const [run, after] of [...due]) {
+    if (after > ms) continue
+    due.delete(run)
+    run()
+  }
+}
+
+async function serve(limits: Partial<Limits>): Promise<void> {
+  due = new Map()
+  const world = new World(createClock('real'))
+  server = new MtprotoServer(world, 2, new DataCentres(world), { ...LIMITS, timers, ...limits })
+  await server.listen()
+  sockets = []
+}
+
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy()
+  await server.close()
+})
+
+async function open(): Promise<Socket> {
+  const socket = connect(server.port, '127.0.0.1')
+  sockets.push(socket)
+  socket.on('error', () => undefined)
+  socket.resume()
+  await new Promise<void>((done) => socket.once('connect', done))
+  return socket
+}
+
+const closed = (socket: Socket) =>
+  socket.destroyed ? undefined : new Promise<void>((done) => socket.once('close', () => done()))
+
+test.each<[string, Buffer]>([
+  ['nothing', Buffer.alloc(0)],
+  ['half of a beginning', Buffer.from('eeee', 'hex')],
+  ['half of a request for an upgrade', Buffer.from('GET /apiws HTTP/1.1\r\nHost: ')],
+  ['a beginning, and half of a frame', Buffer.from('eeeeeeee00100000', 'hex')],
+])('whoever says %s and no more is let go', async (_, bytes) => {
+  await serve({})
+  const socket = await open()
+  socket.write(bytes)
+  while (server.connections === 0) await new Promise((done) => setImmediate(done))
+  pass(LIMITS.handshake)
+  await closed(socket)
+})
+
+test('whoever has exchanged a key and says nothing with it is let go; whoever does stays', async () => {
+  await serve({})
+  const [silent, active] = [await RawClient.connect(server.port), await RawClient.connect(server.port)]
+  try {
+    await silent.shakeHands(server.key.pem)
+    await active.shakeHands(server.key.pem)
+    await active.call(CONFIG)
+    pass(LIMITS.handshake)
+    await silent.untilClosed()
+    expect(active.closed).toBe(false)
+    expect(await active.call(CONFIG)).toMatchObject({ _: 'config' })
+  } finally {
+    silent.close()
+    active.close()
+  }
+})
+
+test('whoever falls silent is let go', async () => {
+  await serve({})
+  const client = await RawClient.connect(server.port)
+  try {
+    await client.shakeHands(server.key.pem)
+    await client.call(CONFIG)
+    pass(LIMITS.silence)
+    expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
+    pass(LIMITS.silence)
+    pass(LIMITS.silence)
+    await client.untilClosed()
+  } finally {
+    client.close()
+  }
+})
+
+test('more connections than may be are closed as they come; when some go, others may', async () => {
+  await serve({ connections: 3 })
+  const first = await Promise.all([open(), open(), open()])
+  while (server.connections < 3) await new Promise((done) => setImmediate(done))
+  await closed(await open())
+  expect(server.connections).toBe(3)
+  first[0]?.destroy()
+  while (server.connections > 2) await new Promise((done) => setImmediate(done))
+  const client = await RawClient.connect(server.port)
+  await client.shakeHands(server.key.pem)
+  expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
+  client.close()
+})
+
+test('whoever asks and never reads is let go, and takes no memory without end', async () => {
+  await serve({})
+  const client = await RawClient.connect(server.port)
+  try {
+    await client.shakeHands(server.key.pem)
+    client.pause()
+    const bytes = Buffer.alloc(400_000)
+    const file = { _: 'upload.file', type: { _: 'storage.fileUnknown' }, mtime: 0, bytes }
+    server.rpc.run = async () => file
+    const before = process.memoryUsage().external
+    for (let n = 0; n < 20_000 && server.connections > 0; n++) {
+      client.send(CONFIG)
+      if (n % 20 === 0) await new Promise((done) => setImmediate(done))
+    }
+    expect(server.connections).toBe(0)
+    expect(process.memoryUsage().external - before).toBeLessThan(300e6)
+  } finally {
+    client.close()
+  }
+})
+
+test('a frame may come byte by byte; what is buffered is copied few times', () => {
+  const payload = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i & 255))
+  const frame = intermediate.wrap(payload)
+  const buffered = new Buffered()
+  let early = 0
+  for (let at = 0; at < frame.length; at++) {
+    if (at > 0 && intermediate.next(buffered) !== undefined) early++
+    buffered.push(frame.subarray(at, at + 1))
+  }
+  expect(early).toBe(0)
+  expect(intermediate.next(buffered)?.payload.equals(payload)).toBe(true)
+  expect(buffered.length).toBe(0)
+})
