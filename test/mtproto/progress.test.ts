@@ -1,0 +1,136 @@
+import fc from 'fast-check'
+import { Gaps } from '../../src/mtproto/client/gaps.js'
+import { Progress } from '../../src/mtproto/client/progress.js'
+
+type Step =
+  | { readonly do: 'begin' | 'reach' | 'freeze'; readonly box: number }
+  | { readonly do: 'end'; readonly box: number; readonly which: number }
+
+const box = fc.integer({ min: 0, max: 2 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('begin' as const), box }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('reach' as const), box }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('end' as const), box, which: fc.nat(20) }) },
+)
+
+test('what is written never covers an update that is still being handled, and in the end covers all', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      const failures: unknown[] = []
+      const progress = new Progress((error) => failures.push(error))
+      /** By box: how many began, which are open (by number), what was written last. */
+      const boxes = [0, 1, 2].map(() => ({
+        begun: 0,
+        open: new Map<number, () => void>(),
+        written: 0,
+        reached: 0,
+      }))
+      for (const each of steps) {
+        const own = boxes[each.box] as (typeof boxes)[number]
+        if (each.do === 'begin') own.open.set(++own.begun, progress.begin(each.box))
+        else if (each.do === 'reach') {
+          const covers = own.begun
+          own.reached = covers
+          await progress.reached(each.box, 'pts', async () => {
+            for (const number of own.open.keys()) expect(number).toBeGreaterThan(covers)
+            expect(covers).toBeGreaterThanOrEqual(own.written)
+            own.written = covers
+          })
+        } else if (each.do === 'end') {
+          const numbers = [...own.open.keys()]
+          const number = numbers[each.which % Math.max(1, numbers.length)]
+          if (number === undefined) continue
+          const end = own.open.get(number)
+          own.open.delete(number)
+          end?.()
+          // Twice is once.
+          end?.()
+          await progress.settled()
+        }
+      }
+      for (const own of boxes) {
+        const open = [...own.open.values()]
+        own.open.clear()
+        for (const end of open) end()
+      }
+      await progress.settled()
+      expect(failures).toEqual([])
+      expect(progress.open).toBe(0)
+      for (const { reached, written } of boxes) expect(written).toBe(reached)
+    }),
+  )
+})
+
+test('somebody who never comes to an end holds up their box alone', async () => {
+  const progress = new Progress(() => undefined)
+  const written: string[] = []
+  progress.begin(1)
+  for (let n = 0; n < 5000; n++) {
+    const end = progress.begin(1)
+    await progress.reached(1, 'pts', async () => written.push(`1: ${n}`))
+    end()
+  }
+  const end = progress.begin(2)
+  await progress.reached(2, 'pts', async () => written.push('2'))
+  end()
+  await progress.settled()
+  expect(written).toEqual(['2'])
+  expect(progress.open).toBe(1)
+})
+
+test('once it is frozen nothing more is reached, and what fails to be written is told', async () => {
+  const failures: unknown[] = []
+  const progress = new Progress((error) => failures.push(error))
+  const written: string[] = []
+  const end = progress.begin(0)
+  await progress.reached(0, 'pts', async () => written.push('earlier'))
+  await progress.reached(0, 'qts', () => Promise.reject(new Error('no room on the disk')))
+  progress.freeze()
+  await progress.reached(0, 'pts', async () => written.push('later'))
+  end()
+  await progress.settled()
+  expect(written).toEqual(['earlier'])
+  expect(failures).toEqual([new Error('no room on the disk')])
+})
+
+test('eight channels are caught up with at once, the rest in turn; gaps are counted once, however many answers they take', async () => {
+  let now = 0
+  const gaps = new Gaps(
+    () => now,
+    () => undefined,
+  )
+  const told: unknown[] = []
+  gaps.onRecovered = (ms, of) => told.push([of, ms])
+  const go: ((answer: unknown) => void)[] = []
+  const ask = (channelId: number): Promise<unknown> =>
+    Promise.resolve(
+      gaps.watching(
+        {
+          request: { _: 'updates.getChannelDifference', channel: { _: 'inputChannel', channelId } },
+        } as never,
+        () => new Promise((resolve) => go.push(resolve)),
+      ),
+    )
+  const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
+  const asked = Array.from({ length: 20 }, (_, n) => ask(n + 1))
+  await turn()
+  expect(go).toHaveLength(8)
+  now = 70
+  go[0]?.({ _: 'updates.channelDifference', final: false, newMessages: [{}], otherUpdates: [] })
+  await turn()
+  expect([go.length, gaps.count]).toEqual([9, 0])
+  const more = ask(1)
+  for (let n = 1; n < 21; n++) {
+    const { length } = go
+    now = 100
+    go[n]?.(
+      n === 20
+        ? { _: 'updates.channelDifference', final: true, newMessages: [], otherUpdates: [] }
+        : { _: 'updates.channelDifferenceEmpty', final: true },
+    )
+    await turn()
+    expect(go.length).toBeLessThanOrEqual(Math.min(21, length + 1))
+  }
+  await Promise.all([...asked, more])
+  expect([gaps.count, gaps.recoveryMs, told]).toEqual([1, 100, [['channel', 100]]])
+})
