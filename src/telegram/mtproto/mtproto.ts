@@ -173,9 +173,11 @@ export class TelegramMtproto {
     for (const server of this.#server.centres.all()) server.cut()
   }
 
-  /** What happened in a chat so far is forgotten: who missed it is told that it is too long ago. */
-  forget(chat: TelegramGroup | TelegramChannel): void {
-    this.#server.face.channel(chat.room).forget()
+  /** What happened in a chat, or in the private chats of somebody, is forgotten: who missed it is told that it is too long ago. */
+  forget(where: TelegramGroup | TelegramChannel | Person | TelegramBot): void {
+    const { face } = this.#server
+    if ('room' in where) face.channel(where.room).forget()
+    else face.mailbox(where.account.id).journal.forget()
   }
 
   /** How updates are sent from now on: some not at all, some twice, some later. By default each at once. */
