@@ -299,7 +299,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown reason',
       { notices: { texts: { de: { limted: 'x' } } } },
-      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, limited, penalised, duplicate, repeated, busy, suspect, vetoed, denied, unavailable.',
+      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, forbidden, limited, penalised, duplicate, repeated, busy, suspect, vetoed, denied, unavailable.',
     ],
     [
       'a language by its name',
