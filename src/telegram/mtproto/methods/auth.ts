@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Ms } from '../../../core/duration.js'
 import { decryptBinding } from '../../../mtproto/protocol/message.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
@@ -7,11 +8,17 @@ import type { AccountMethod, Call, Method } from '../rpc.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 
+/** How long a code may be entered. */
+const CODE_HOLDS: Ms = 5 * 60_000
+/** Logins that one key has begun. */
+const MOST_PENDING = 20
+
 /** A code that was sent, and to whom. */
 interface SentCode {
   readonly account: Account | undefined
   readonly phone: string
   readonly code: string
+  readonly until: Ms
 }
 
 export const AUTH = {
@@ -52,8 +59,11 @@ export const AUTH = {
     atHome(server, account, 'PHONE')
     const hash = randomBytes(9).toString('base64url')
     const code = String(10_000 + (randomBytes(4).readUInt32LE() % 90_000))
-    const sent: SentCode = { account, phone, code }
-    session.key.lasting.pending.set(hash, sent)
+    const sent: SentCode = { account, phone, code, until: server.now() + CODE_HOLDS }
+    const { pending } = session.key.lasting
+    pending.set(hash, sent)
+    // Whoever asks again and again has use for the last ones only.
+    for (const [first] of pending) if (pending.size > MOST_PENDING) pending.delete(first)
     server.phones.sent(phone, code)
     return {
       _: 'auth.sentCode',
@@ -64,8 +74,13 @@ export const AUTH = {
   'auth.signIn': (call) => {
     const { pending } = call.session.key.lasting
     const sent = pending.get(call.request.phone_code_hash as string) as SentCode | undefined
-    if (sent === undefined) throw badRequest('PHONE_CODE_EXPIRED')
-    if (sent.code !== call.request.phone_code) throw badRequest('PHONE_CODE_INVALID')
+    const { phone_code: code = '' } = call.request as { readonly phone_code?: string }
+    const phone = (call.request.phone_number as string).replace(/\D/g, '')
+    // It is for the number it was sent to.
+    if (sent === undefined || sent.phone !== phone || call.server.now() >= sent.until)
+      throw badRequest('PHONE_CODE_EXPIRED')
+    if (code === '') throw badRequest('PHONE_CODE_EMPTY')
+    if (sent.code !== code) throw badRequest('PHONE_CODE_INVALID')
     if (sent.account === undefined) return { _: 'auth.authorizationSignUpRequired' }
     pending.delete(call.request.phone_code_hash as string)
     if (call.server.phones.passwordOf(sent.account) !== undefined) {

@@ -4,6 +4,7 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import { isService } from '../../world/posting.js'
+import { isNumberedByAccount } from '../numbering.js'
 import { pageOf } from '../pages.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
@@ -36,7 +37,7 @@ export const SEARCH = {
       call,
       page.map(({ stored }) => stored),
     )
-    if (chat.kind !== 'private')
+    if (!isNumberedByAccount(chat))
       return { _: 'messages.channelMessages', pts: face.channel(chat).pts, count: all.length, ...content }
     return page.length === all.length
       ? { _: 'messages.messages', ...content }
