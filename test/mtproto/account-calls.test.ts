@@ -157,6 +157,26 @@ test('a full chat has what the Bot API has not', async () => {
   })
 })
 
+test('a full chat is told of basic groups and channels, too', async () => {
+  const village = telegram.createGroup({
+    title: 'Village',
+    basic: true,
+    owner: alice,
+    admins: [account],
+    members: [bob],
+  })
+  const watcher = bot()
+  expect(await watcher.fullChat(village.id)).toMatchObject({
+    id: village.id,
+    kind: 'group',
+    title: 'Village',
+    members: 3,
+    administrators: 2,
+    canListMembers: true,
+  })
+  expect(await watcher.fullChat('the_news')).toMatchObject({ id: news.id, kind: 'channel', members: 2 })
+})
+
 describe('search', () => {
   test('finds words, authors, times and kinds in one chat', async () => {
     for (let n = 0; n < 250; n++) await (n % 2 === 0 ? bob : alice).in(plaza).sends(`apple ${n}`)
