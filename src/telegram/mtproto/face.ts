@@ -85,8 +85,10 @@ export class Face {
       world,
       this.describer,
       (viewer, stored) => this.numberOf(viewer, stored),
-      (bot, { update, users, chats }) =>
-        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: 0 }),
+      (bot, { qts, update, users, chats }) => {
+        const seq = qts === undefined ? this.happenings.nextSeq(bot.id) : 0
+        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq })
+      },
     )
     const unwatch = [
       world.watch((stored) => this.#happened(stored)),

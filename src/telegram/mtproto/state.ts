@@ -6,5 +6,6 @@ import type { MtprotoServer } from './server.js'
 export function stateOf(server: MtprotoServer, account: Account): TlObject {
   const { pts } = server.face.mailbox(account.id).journal
   const qts = server.face.happenings.qtsOf(account.id)
-  return { _: 'updates.state', pts, qts, date: server.world.date(), seq: 0, unread_count: 0 }
+  const seq = server.face.happenings.seqOf(account.id)
+  return { _: 'updates.state', pts, qts, date: server.world.date(), seq, unread_count: 0 }
 }
