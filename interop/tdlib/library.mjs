@@ -13,11 +13,10 @@ const KEYS = 2
  * TDLib trusts two keys that are compiled into it, and no others. So this puts ours in the place of both, in a copy of it inside
  * `folder`, whose path it answers with.
  */
-export function libraryThatTrusts(publicKey, folder) {
+export function libraryThatTrusts(publicKey, folder, source = getTdjson()) {
   const ours = publicKey.trimEnd()
   if (ours.length !== LENGTH)
     throw new Error(`tdlib: our key takes ${ours.length} bytes in PEM; one of 2048 bits takes ${LENGTH}`)
-  const source = getTdjson()
   const library = readFileSync(source)
   const found = [...library.toString('latin1').matchAll(PEM)].filter(([pem]) => pem.length === LENGTH)
   if (found.length !== KEYS)

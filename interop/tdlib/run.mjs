@@ -1,13 +1,14 @@
 // npm run interop -- tdlib: TDLib, the client that Telegram's own apps and its Bot API server are made of, against the embedded
-// Telegram. Reads dist: build first. TDLIB_LOG=path writes down all that TDLib says.
-import { deepEqual } from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+// Telegram. Reads dist: build first. TDLIB_LOG=path writes down all that TDLib says, TDLIB_TIMES=1 tells how long each check took.
+import { deepEqual, throws } from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { asBot } from './bot.mjs'
 import { routeTo } from './centres.mjs'
 import { Checks } from './checks.mjs'
 import { Client } from './client.mjs'
+import { libraryThatTrusts } from './library.mjs'
 import { TdLog } from './log.mjs'
 import { asPerson } from './person.mjs'
 import { byCode } from './qr.mjs'
@@ -45,6 +46,18 @@ const open = (name, settings) => {
 }
 const place = { telegram, face, redirector, folder, open }
 try {
+  await checks.that('a library whose keys are others than two of that length is not touched', () => {
+    const { publicKey } = face.address
+    const source = join(folder, 'other.so')
+    for (const keys of [0, 1, 3]) {
+      writeFileSync(source, `text\0${`${publicKey.trimEnd()}\0`.repeat(keys)}text`)
+      throws(
+        () => libraryThatTrusts(publicKey, folder, source),
+        new RegExp(`holds ${keys} keys of 425 bytes`),
+      )
+    }
+    throws(() => libraryThatTrusts(publicKey.slice(30), folder), /our key takes \d+ bytes/)
+  })
   const log = new TdLog({ publicKey: face.address.publicKey, folder, path: process.env.TDLIB_LOG })
   await asBot(checks, place)
   await asPerson(checks, place)
