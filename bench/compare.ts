@@ -8,6 +8,17 @@ export interface Finding {
   /** Asked: at most, or at least. */
   readonly most?: number
   readonly least?: number
+  /** The plot it is drawn in, beside the others of that name, as it is. */
+  readonly plot?: string
+}
+
+/**
+ * How many of so many: all, but where `BENCH_SHARE` says which part. `npm run bench` asks for parts, since it has many benches to run;
+ * a hundredth shows whether a bench works.
+ */
+export function part(of: number, least = 2): number {
+  const share = Number(process.env.BENCH_SHARE ?? 1)
+  return Math.max(least, Math.round(of * (share > 0 && share <= 1 ? share : 1)))
 }
 
 /** Prints what was found; whether anything was missed. */

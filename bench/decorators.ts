@@ -2,14 +2,14 @@ import { Bot, type Context } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
 import { memory, sentinel, throttle } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
-import { type Finding, median, processorTime, run } from './compare.js'
+import { type Finding, median, part, processorTime, run } from './compare.js'
 
 /*
  * What a decorator on a handler costs over memory, beside `consume` of rate-limiter-flexible's memory limiter and in the same run: paired
  * rounds, since machines are noisy. Exits 1 when the decorator costs more.
  */
 
-const ROUNDS = 20
+const ROUNDS = part(20)
 const CALLS = 50_000
 const USERS = 1000
 const me = { id: 42, is_bot: true, first_name: 'Bench', username: 'bench_bot' } as UserFromGetMe

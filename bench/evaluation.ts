@@ -1,9 +1,9 @@
 import type { Ask, Judge, Plan, Storage } from 'grammy-sentinel'
 import { memory, sentinel, userKey } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
-import { type Finding, median, nanoseconds } from './compare.js'
+import { type Finding, median, nanoseconds, part } from './compare.js'
 
-const ROUNDS = 20
+const ROUNDS = part(20)
 const CALLS = 200_000
 
 /** The plan that `sentinel()` asks by default: whatever it is, as it is given to the storage. */

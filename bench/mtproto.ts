@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
 import { type MtprotoClient, type MtprotoServerAddress, mtproto } from '../src/mtproto/index.js'
 import { encryptByCbc, igeEncrypt } from '../src/mtproto/protocol/ige.js'
-import { type Finding, median, run } from './compare.js'
+import { type Finding, median, part, run } from './compare.js'
 
-const ROUNDS = 21
+const ROUNDS = part(21)
 const IN_FLIGHT = 64
 
 interface Address extends MtprotoServerAddress {

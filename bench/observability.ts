@@ -7,9 +7,9 @@ import { health } from 'grammy-sentinel/health'
 import { metrics } from 'grammy-sentinel/metrics'
 import { stats } from 'grammy-sentinel/stats'
 import { tracing } from 'grammy-sentinel/tracing'
-import { type Finding, median, processorTime, run } from './compare.js'
+import { type Finding, median, part, processorTime, run } from './compare.js'
 
-const ROUNDS = 41
+const ROUNDS = part(41)
 const UPDATES = 4000
 /** So many that nobody uses up the default burst. */
 const USERS = 20_000

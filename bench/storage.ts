@@ -6,11 +6,11 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { startPostgres } from '../test/servers/postgres.js'
 import { startRedis } from '../test/servers/redis.js'
-import { type Finding, run } from './compare.js'
+import { type Finding, part, run } from './compare.js'
 import { benchPostgres } from './storage/postgres.js'
 import { benchRedis } from './storage/redis.js'
 
-const ROUNDS = { rounds: 7, ms: 1000 }
+const ROUNDS = { rounds: part(7, 3), ms: part(1000, 50) }
 const only = process.argv[2]
 
 const require = createRequire(import.meta.url)

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
-import { type Finding, run } from './compare.js'
+import { type Finding, part, run } from './compare.js'
 import { underLoad } from './telegram/load.js'
 import { starts, typicalTest } from './telegram/small.js'
 
 // Arguments: how many seconds the load lasts, and how many updates a second it has.
-const [seconds = 60, rate = 5000] = process.argv.slice(2).map(Number)
+const [seconds = part(60, 3), rate = 5000] = process.argv.slice(2).map(Number)
 
 const start = await starts(30)
 console.log(

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { type Finding, median, run } from './compare.js'
+import { type Finding, median, part, run } from './compare.js'
 import type { Attack, Outcome } from './webhook/load.js'
 import type { Contender } from './webhook/server.js'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 30)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? part(30))
 /** A round of one contender: short, so that rounds that are compared lie close together. */
 const REQUESTS = Number(process.env.BENCH_REQUESTS ?? 5000)
 /** Before anything is measured, so that V8 has compiled what runs. */

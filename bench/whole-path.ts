@@ -1,12 +1,14 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { limit } from '@grammyjs/ratelimiter'
+import { sequentialize } from '@grammyjs/runner'
 import { Bot, type Context } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
 import { sentinel } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
-import { type Finding, median, processorTime } from './compare.js'
+import { type Finding, median, part, processorTime } from './compare.js'
 
-const PAIRS = 20
+const PAIRS = part(20)
 /**
  * V8 tenures whole allocation sites on a guess, and guesses anew in every run: with it on, any contender (the bare bot
  * too) now and then takes a microsecond more for garbage that is kept too long. Off for all, runs agree within a
@@ -14,7 +16,7 @@ const PAIRS = 20
  */
 const NODE_FLAGS = ['--no-allocation-site-pretenuring']
 /** Feeds in a run, after one that warms up. */
-const FEEDS = 15
+const FEEDS = part(15, 3)
 const UPDATES = 20_000
 /** So many that nobody uses up the default burst of 30 within the run: refusals are not what is compared. */
 const USERS = 50_000
@@ -32,7 +34,7 @@ const me = {
 let updateId = 1
 
 /** One update after the other, as the polling loop does; ids rise, users come in turn. */
-async function feed(bot: Bot): Promise<void> {
+async function feed(bot: Bot, tell?: (ns: number) => void): Promise<void> {
   for (let i = 0; i < UPDATES; i++) {
     // A bot lives in an event loop: between updates there is air.
     if (i % 100 === 0) await new Promise(setImmediate)
@@ -47,7 +49,12 @@ async function feed(bot: Bot): Promise<void> {
         from: { id, is_bot: false, first_name: 'A' },
       },
     }
-    await bot.handleUpdate(update)
+    if (tell === undefined) await bot.handleUpdate(update)
+    else {
+      const from = process.hrtime.bigint()
+      await bot.handleUpdate(update)
+      tell(Number(process.hrtime.bigint() - from))
+    }
   }
 }
 
@@ -112,15 +119,66 @@ function limiterAlone(bot: Bot): void {
   })
 }
 
+/** grammY's own plugin, as its page has it. */
+function plugin(bot: Bot): void {
+  bot.use(limit({ timeFrame: 60_000, limit: 1_000_000 }))
+}
+
+/** The runner's: one after the other for each chat, which is what `concurrency` does here. */
+function inSequence(bot: Bot): void {
+  bot.use(sequentialize((ctx) => ctx.chat?.id.toString()))
+}
+
 /** `passing` is a middleware that does nothing: what any middleware costs, for whoever wants to tell it apart. */
 const CONTENDERS = {
   bare: () => botWith(() => undefined),
   passing: () => botWith((bot) => bot.use((_, next) => next())),
   ours: () => botWith((bot) => bot.use(sentinel())),
+  seated: () => botWith((bot) => bot.use(sentinel({ concurrency: { per: 'chat' } }))),
   limiter: () => botWith(limiterAlone),
+  plugin: () => botWith(plugin),
+  inSequence: () => botWith(inSequence),
   byHand: () => botWith(byHand),
 }
 type Contender = keyof typeof CONTENDERS
+
+const NAMES: Readonly<Record<Contender, string>> = {
+  bare: 'grammY alone',
+  passing: 'a middleware that does nothing',
+  ours: 'sentinel()',
+  seated: 'sentinel({ concurrency })',
+  limiter: 'rate-limiter-flexible 11.4.0, memory',
+  plugin: '@grammyjs/ratelimiter 1.2.1',
+  inSequence: 'sequentialize of @grammyjs/runner 2.0.3',
+  byHand: 'four middlewares by hand',
+}
+
+/** What one update takes, and what it leaves behind. */
+interface Single {
+  /** Nanoseconds by the clock: half of all take no longer, 99 of 100, 999 of 1000. */
+  readonly p50: number
+  readonly p99: number
+  readonly p999: number
+  /** Bytes that are allocated for an update, that of the update itself included. */
+  readonly bytes: number
+}
+
+/** One update at a time, timed each by itself; then so many that nothing is collected between two looks at the heap. */
+async function single(name: Contender): Promise<Single> {
+  const bot = CONTENDERS[name]()
+  await feed(bot)
+  await feed(bot)
+  const taken: number[] = []
+  await feed(bot, (ns) => taken.push(ns))
+  taken.sort((a, b) => a - b)
+  const at = (share: number): number => taken[Math.floor(taken.length * share)] as number
+  const collect = globalThis.gc as () => void
+  collect()
+  const before = process.memoryUsage().heapUsed
+  await feed(bot)
+  const bytes = (process.memoryUsage().heapUsed - before) / UPDATES
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), bytes }
+}
 
 /** In a process of its own: nobody pays for a neighbour's garbage. Answers with nanoseconds an update. */
 async function contend(name: Contender): Promise<number> {
@@ -132,40 +190,71 @@ async function contend(name: Contender): Promise<number> {
   return quietest
 }
 
-function inProcess(name: Contender): Promise<number> {
+/** A young generation that holds all that a feed allocates. */
+const ROOMY = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256']
+
+function inProcess<T>(
+  name: Contender,
+  what: 'contend' | 'single',
+  flags: readonly string[] = [],
+): Promise<T> {
   return new Promise((done, fail) => {
-    const child = fork(fileURLToPath(import.meta.url), [name], { execArgv: NODE_FLAGS })
-    child.once('message', (took) => done(took as number))
+    const child = fork(fileURLToPath(import.meta.url), [name, what], { execArgv: [...NODE_FLAGS, ...flags] })
+    child.once('message', (found) => done(found as T))
     child.once('error', fail)
     child.once('exit', (code) => fail(new Error(`${name} ended with ${code} before it answered`)))
   })
 }
 
 if (process.send !== undefined && process.argv[2] !== undefined && process.argv[2] in CONTENDERS) {
-  const took = await contend(process.argv[2] as Contender)
-  process.send(took, () => process.exit(0))
+  const name = process.argv[2] as Contender
+  const found = await (process.argv[3] === 'single' ? single(name) : contend(name))
+  process.send(found, () => process.exit(0))
+}
+
+/** Three times each, and the middle of them. */
+async function singles(): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const names = Object.keys(CONTENDERS) as Contender[]
+  console.log('\n| one update | p50 | p99 | p99.9 | bytes |\n|---|---:|---:|---:|---:|')
+  for (const name of names) {
+    const found: Single[] = []
+    for (let i = 0; i < part(3, 1); i++) found.push(await inProcess<Single>(name, 'single', ROOMY))
+    const middle = (key: keyof Single): number => median(found.map((each) => each[key]))
+    const [p50, p99, p999, bytes] = [middle('p50'), middle('p99'), middle('p999'), middle('bytes')]
+    const who = NAMES[name]
+    console.log(`| ${who} | ${p50} ns | ${p99} ns | ${p999} ns | ${bytes.toFixed(0)} B |`)
+    findings.push({ what: `p50 of an update: ${who}`, measured: p50, unit: 'ns' })
+    findings.push({ what: `p99 of an update: ${who}`, measured: p99, unit: 'ns' })
+    findings.push({ what: `p99.9 of an update: ${who}`, measured: p999, unit: 'ns' })
+    findings.push({
+      what: `allocated for an update: ${who}`,
+      measured: bytes,
+      unit: 'B',
+      plot: 'whole-path-bytes',
+    })
+  }
+  return findings
 }
 
 /** What each adds to a bare update: pairs of runs, one process each, in another order each time. */
 export async function wholePath(): Promise<Finding[]> {
-  const took: Record<Contender, number[]> = {
-    bare: [],
-    passing: [],
-    ours: [],
-    limiter: [],
-    byHand: [],
-  }
   const names = Object.keys(CONTENDERS) as Contender[]
+  const took = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Contender, number[]>
   for (let pair = 0; pair < PAIRS; pair++) {
     const order = names.map((_, i) => names[(i + pair) % names.length] as Contender)
-    for (const name of order) took[name].push(await inProcess(name))
+    for (const name of order) took[name].push(await inProcess<number>(name, 'contend'))
   }
   const added = (name: Contender): number => median(took[name].map((ns, i) => ns - (took.bare[i] as number)))
   console.log(
     `bare grammY ${median(took.bare).toFixed(0)} ns an update; ${PAIRS} paired runs of ${FEEDS} x ${UPDATES}`,
   )
-  for (const name of names.slice(1)) console.log(`  ${name} adds ${added(name).toFixed(0)} ns`)
+  for (const name of names.slice(1)) console.log(`  ${NAMES[name]} adds ${added(name).toFixed(0)} ns`)
   return [
+    ...names.slice(1).map((name): Finding => {
+      const what = `added to a bare update: ${NAMES[name]}`
+      return { what, measured: added(name), unit: 'ns', plot: 'whole-path' }
+    }),
     {
       what: 'full default chain / rate-limiter-flexible 11.4.0 memory alone (added to a bare update)',
       measured: added('ours') / added('limiter'),
@@ -178,5 +267,6 @@ export async function wholePath(): Promise<Finding[]> {
       unit: 'x',
       most: 0.25,
     },
+    ...(await singles()),
   ]
 }

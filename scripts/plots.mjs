@@ -10,6 +10,8 @@ export function plotsOf(name, findings) {
   const plots = []
   const asked = findings.filter(({ most, least }) => most !== undefined || least !== undefined)
   if (asked.length > 0) plots.push([name, bars(asked)])
+  for (const own of new Set(findings.flatMap(({ plot }) => plot ?? [])))
+    plots.push([own, lengths(findings.filter(({ plot }) => plot === own))])
   const curves = curvesOf(findings)
   if (curves.length > 0) plots.push([`${name}-sizes`, chart(curves)])
   return plots
@@ -40,6 +42,22 @@ function bars(findings) {
     `<text x="${line}" y="15" text-anchor="middle">what was asked</text>`,
     ...rows,
   ])
+}
+
+/** What each came to, side by side: the shorter the better. */
+function lengths(findings) {
+  const longest = Math.max(...findings.map(({ measured }) => measured))
+  const scale = (WIDTH - LEFT - 110) / longest
+  const rows = findings.map(({ what, measured, unit }, nth) => {
+    const y = 16 + nth * (BAR + 8)
+    const width = Math.max(1, measured * scale).toFixed(1)
+    return [
+      `<text x="${LEFT - 8}" y="${y + 17}" text-anchor="end">${escaped(what)}</text>`,
+      `<rect x="${LEFT}" y="${y}" width="${width}" height="${BAR}" fill="${/sentinel/.test(what) ? '#2f8f5b' : '#3a6ea5'}" rx="2"/>`,
+      `<text x="${(LEFT + Number(width) + 6).toFixed(1)}" y="${y + 17}">${Math.round(measured).toLocaleString('en')} ${escaped(unit)}</text>`,
+    ].join('\n')
+  })
+  return svg(findings.length * (BAR + 8) + 32, rows)
 }
 
 /** Findings such as "evaluate, 10,000 users", by what comes before the comma. */
