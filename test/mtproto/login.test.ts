@@ -107,8 +107,15 @@ describe('by QR code', () => {
     behind = -3000
     const [first] = urls
     expect(() => face.scan(alice, first as string)).toThrow(/AUTH_TOKEN_EXPIRED/)
-    await shown(urls.length + 1)
-    face.scan(alice, urls.at(-1) as string)
+    // Until one is shown that holds by the clock of now.
+    await until('a code is taken', () => {
+      try {
+        face.scan(alice, urls.at(-1) as string)
+        return true
+      } catch {
+        return false
+      }
+    })
     expect(await done).toMatchObject({ id: alice.id })
   })
 

@@ -230,15 +230,43 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
 
   describe('are one process at a time:', () => {
     let time: Stage
+    /** What leases have asked of their storages, and have no answer to. */
+    let open: number
     beforeEach(() => {
       time = new Stage()
+      open = 0
     })
+
+    /** The same storage, whose answers are waited for. */
+    function counted(made: Storage): Storage {
+      const waited = async <T>(answer: T | Promise<T>): Promise<T> => {
+        open++
+        try {
+          return await answer
+        } finally {
+          open--
+        }
+      }
+      const prepare: Storage['prepare'] = async (plan) => {
+        const judge = await made.prepare(plan)
+        return {
+          evaluate: (...ask) => waited(judge.evaluate(...ask)),
+          peek: (...ask) => waited(judge.peek(...ask)),
+          settle: (...ask) => waited(judge.settle(...ask)),
+        }
+      }
+      return new Proxy(made, { get: (of, name) => (name === 'prepare' ? prepare : Reflect.get(of, name)) })
+    }
 
     async function worker(frozen = false) {
       const lost: string[] = []
       const onLost = ({ code }: { readonly code: string }) => lost.push(code)
       const { timers } = frozen ? new Stage() : time
-      const lease = new SessionLease(await storage(time.clock), 'main', { clock: time.clock, timers, onLost })
+      const lease = new SessionLease(counted(await storage(time.clock)), 'main', {
+        clock: time.clock,
+        timers,
+        onLost,
+      })
       return { lease, lost }
     }
 
@@ -246,7 +274,10 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     async function pass(ms: number): Promise<void> {
       for (let passed = 0; passed < ms; passed += 2500) {
         time.advance(2500)
-        await new Promise((done) => setTimeout(done, kind === 'memory' || kind === 'sqlite' ? 0 : 20))
+        do await new Promise((done) => setImmediate(done))
+        while (open > 0)
+        // What follows from the answers.
+        for (let turn = 0; turn < 4; turn++) await new Promise((done) => setImmediate(done))
       }
     }
 

@@ -6,6 +6,7 @@ import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
 import { Link } from '../../src/storage/sqlite/link.js'
 import { Sweeper } from '../../src/storage/sqlite/sweeper.js'
 import { Stage } from '../middleware/rig.js'
+import { desk } from '../sentinel-desk.js'
 
 let folder: string
 let opened: { close(): unknown }[]
@@ -180,4 +181,26 @@ test('options that are none are refused before anything is opened', () => {
   expect(() => sqlite(path, { busyTimeout: -1 })).toThrow(/busyTimeout/)
   sqlite(path)
   expect(existsSync(path)).toBe(false)
+})
+
+test('a bot that starts anew goes on with its limits and its block list', async () => {
+  const clock = time.clock
+  const start = () => desk({ storage: sqlite(database(), { clock }), throttle: '2/1m', clock })
+  const first = start()
+  await first.says(7, 'one', 'two', 'over')
+  await first.says(8, 'hello')
+  await first.guard.block(8)
+  await first.says(8, 'blocked')
+  expect(first.reached).toEqual(['one', 'two', 'hello'])
+  expect(await first.guard.health()).toMatchObject({ ok: true, storage: { ok: true, kind: 'sqlite' } })
+  await first.guard.close()
+  const second = start()
+  await second.says(7, 'still over')
+  await second.says(8, 'still blocked')
+  await second.says(9, 'new')
+  expect(second.reached).toEqual(['new'])
+  time.now += 30_000
+  await second.says(7, 'again')
+  expect(second.reached).toEqual(['new', 'again'])
+  await second.guard.close()
 })
