@@ -129,6 +129,20 @@ export class Happenings {
         }
         return { numbered: false, fields, people: [from.id], places: [] }
       }
+      case 'pre_checkout_query': {
+        const { id, from, currency, total_amount, invoice_payload } = update.pre_checkout_query as NonNullable<
+          Update['pre_checkout_query']
+        >
+        const fields = {
+          _: 'updateBotPrecheckoutQuery',
+          query_id: BigInt(id),
+          user_id: BigInt(from.id),
+          payload: Buffer.from(invoice_payload),
+          currency,
+          total_amount: BigInt(total_amount),
+        }
+        return { numbered: false, fields, people: [from.id], places: [] }
+      }
       case 'chat_member':
       case 'my_chat_member':
         return this.#membership(bot, update)

@@ -3,6 +3,7 @@ import type { Chat, Message, User } from 'grammy/types'
 import { markedId } from '../messages.js'
 import { entitiesOf } from './entities.js'
 import { mediaOf } from './media.js'
+import { paidOf } from './payments.js'
 import { chatOf, type Peers, userOf } from './people.js'
 
 /** Stand-ins, as the Bot API has them beside `sender_chat` (https://core.telegram.org/bots/api#message). */
@@ -89,6 +90,8 @@ function eventOf({ action, fromId }: tl.RawMessageService, peers: Peers): Partia
       const [left] = users([action.userId])
       return left === undefined ? undefined : { left_chat_member: left }
     }
+    case 'messageActionPaymentSentMe':
+      return paidOf(action) as Partial<Message>
     case 'messageActionChatEditTitle':
       return { new_chat_title: action.title }
     case 'messageActionChatDeletePhoto':

@@ -10,8 +10,10 @@ import {
   tapOf,
   voteOf,
 } from './events.js'
+import { chosenOf, inlineTapOf } from './inline.js'
 import { membershipOf } from './members.js'
 import { messageOf } from './messages.js'
+import { checkoutOf, shippingOf } from './payments.js'
 import { chatOf, type Peers } from './people.js'
 
 export type { Peers } from './people.js'
@@ -54,6 +56,14 @@ export class Translation {
         return tapOf(update, peers)
       case 'updateBotInlineQuery':
         return inlineQueryOf(update, peers)
+      case 'updateBotInlineSend':
+        return chosenOf(update, peers)
+      case 'updateInlineBotCallbackQuery':
+        return inlineTapOf(update, peers)
+      case 'updateBotPrecheckoutQuery':
+        return checkoutOf(update, peers)
+      case 'updateBotShippingQuery':
+        return shippingOf(update, peers)
       case 'updateChannelParticipant': {
         const chat = chatOf({ _: 'peerChannel', channelId: update.channelId }, peers)
         const told = chat && membershipOf(update, chat, peers)
