@@ -7,7 +7,7 @@ import type { Contender } from './webhook/server.js'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? part(30))
 /** A round of one contender: short, so that rounds that are compared lie close together. */
-const REQUESTS = Number(process.env.BENCH_REQUESTS ?? 5000)
+const REQUESTS = Number(process.env.BENCH_REQUESTS ?? part(5000, 200))
 /** Before anything is measured, so that V8 has compiled what runs. */
 const WARM_UP = 10 * REQUESTS
 const CONNECTIONS = 64
