@@ -23,21 +23,24 @@ export interface Place {
 
 /** Memory is one process': its storage stays, and is not closed. */
 async function inMemory(): Promise<Place> {
-  let storage: Storage | undefined
+  const storages = new Map<Clock | undefined, Storage>()
   return {
     async open(clock) {
-      storage ??= memory(clock === undefined ? {} : { clock })
+      const storage = storages.get(clock) ?? memory(clock === undefined ? {} : { clock })
+      storages.set(clock, storage)
       return new Proxy(storage, {
         get: (of, name) => (name === 'close' ? () => undefined : Reflect.get(of, name)),
       })
     },
     async dump() {
-      const { spaces = [] } = (await storage?.archive?.contents()) ?? {}
-      const pages = await Promise.all(spaces.map((space) => storage?.values.scan(space)))
-      return Buffer.from(JSON.stringify(pages))
+      const all = [...storages.values()].map(async ({ archive, values }) => {
+        const { spaces = [] } = (await archive?.contents()) ?? {}
+        return Promise.all(spaces.map((space) => values.scan(space)))
+      })
+      return Buffer.from(JSON.stringify(await Promise.all(all)))
     },
     async clear() {
-      await storage?.close()
+      for (const storage of storages.values()) await storage.close()
     },
   }
 }

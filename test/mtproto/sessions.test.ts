@@ -30,16 +30,22 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
   let place: Place
   let opened: Storage[]
   let clients: MtprotoClient[]
+  /** Each test has a session of its own. */
+  let own: string
+  let tests = 0
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     place = await make()
+  })
+  afterAll(() => place.clear())
+  beforeEach(() => {
+    own = `session${++tests}`
     opened = []
     clients = []
   })
   afterEach(async () => {
     for (const client of clients) await client.close()
     for (const storage of opened) await storage.close()
-    await place.clear()
   })
 
   async function storage(clock?: () => number): Promise<Storage> {
@@ -49,7 +55,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
   }
 
   /** The session as whoever starts next finds it. */
-  async function session(keys: readonly Buffer[] = [KEY], name = 'main'): Promise<SessionStorage> {
+  async function session(keys: readonly Buffer[] = [KEY], name = own): Promise<SessionStorage> {
     return new SessionStorage(await storage(), name, keys)
   }
 
@@ -147,8 +153,8 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
   })
 
   test('of other names are apart', async () => {
-    await (await session([KEY], 'one')).authKeys.set(2, randomBytes(256))
-    expect(await (await session([KEY], 'two')).isThere()).toBe(false)
+    await (await session([KEY], `${own}a`)).authKeys.set(2, randomBytes(256))
+    expect(await (await session([KEY], `${own}b`)).isThere()).toBe(false)
   })
 
   test('are sealed: nothing of a key lies there, and each opens under its own name alone', async () => {
@@ -170,7 +176,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       expect(dump.includes(part)).toBe(false)
     }
     const { values } = await storage()
-    await values.put('mtproto.main', 'auth:4', await values.get('mtproto.main', 'auth:2'))
+    await values.put(`mtproto.${own}`, 'auth:4', await values.get(`mtproto.${own}`, 'auth:2'))
     await expect((await session()).authKeys.get(4)).rejects.toThrow(/not what was sealed/)
   })
 
@@ -204,6 +210,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
           server: face.address,
           storage: await storage(),
           encryptionKeys: [KEY.toString('hex')],
+          name: own,
           ...more,
         })
         clients.push(client)
@@ -262,7 +269,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       const lost: string[] = []
       const onLost = ({ code }: { readonly code: string }) => lost.push(code)
       const { timers } = frozen ? new Stage() : time
-      const lease = new SessionLease(counted(await storage(time.clock)), 'main', {
+      const lease = new SessionLease(counted(await storage(time.clock)), own, {
         clock: time.clock,
         timers,
         onLost,
@@ -310,7 +317,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       const [one, thief] = [await worker(), await worker()]
       await one.lease.take(0)
       // Somebody empties the storage of what it counts.
-      await opened[0]?.reset(0, ownKey('mtproto:main'))
+      await opened[0]?.reset(0, ownKey(`mtproto:${own}`))
       await thief.lease.take(0)
       await until('the loss is told', async () => {
         await pass(2500)
