@@ -408,6 +408,15 @@ describe('through a data centre of others', () => {
     expect(digest(Buffer.concat([got, rest]))).toBe(digest(bytes))
   })
 
+  test('less than there is is noticed, also where nobody knows the size', async () => {
+    const bot = client()
+    const { file, bytes } = await sent(bot, 2 * MEGABYTE)
+    const cdn = await face.cdn()
+    cdn.shorten(MEGABYTE)
+    await expect(all(bot.download(fileIdOf(file)))).rejects.toMatchObject({ code: 'mtproto.corrupted' })
+    expect(digest(await all(bot.download(fileIdOf(file))))).toBe(digest(bytes))
+  })
+
   test('is not talked to when it is not whom Telegram means', async () => {
     const { port, dc, publicKey } = face.address
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey

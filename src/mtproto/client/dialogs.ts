@@ -85,7 +85,8 @@ export async function* dialogsOf(
       told.add(dialog.chat)
       yield dialog
     }
-    const last = page.dialogs.at(-1)
+    // Of a chat that is forbidden Telegram takes no offset; pages then overlap.
+    const last = page.dialogs.findLast(({ peer }) => around.knows(peer))
     if (last === undefined || page._ === 'messages.dialogs' || seen >= total) return
     const top = around.message(last.peer, last.topMessage)
     const before = { offsetDate, offsetId, chat: offsetPeer }
@@ -118,6 +119,10 @@ class Around {
       if (message._ === 'messageEmpty') continue
       this.#messages.set(`${markedId(message.peerId)} ${message.id}`, message)
     }
+  }
+
+  knows(peer: tl.TypePeer): boolean {
+    return this.#who(markedId(peer)) !== undefined
   }
 
   message(peer: tl.TypePeer, id: number): tl.TypeMessage | undefined {

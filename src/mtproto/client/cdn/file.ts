@@ -34,10 +34,14 @@ export class CdnFile {
       const piece = bytes.subarray(at, at + hash.limit)
       const digest = createHash('sha256').update(piece).digest()
       const isSame = digest.length === hash.hash.length && timingSafeEqual(digest, hash.hash)
-      if (piece.length !== hash.limit || !isSame) throw corrupted(offset + at, this.redirect.dcId)
+      // The last piece may be shorter than its hash says: no other that is shorter has the same digest.
+      if (!isSame) throw corrupted(offset + at, this.redirect.dcId)
       this.#hashes.delete(offset + at)
-      at += hash.limit
+      at += piece.length
     }
+    // Whoever gives less than there is leaves all pieces right that it gives.
+    if (bytes.length < limit && (await this.#isMore(offset + bytes.length)))
+      throw corrupted(offset + bytes.length, this.redirect.dcId)
     return bytes
   }
 
@@ -86,6 +90,11 @@ export class CdnFile {
     // Telegram has none there: bytes that nobody vouches for are none.
     if (told === undefined || told.limit <= 0) throw corrupted(offset, this.redirect.dcId)
     return told
+  }
+
+  async #isMore(offset: number): Promise<boolean> {
+    if (!this.#hashes.has(offset)) await this.#ask(offset)
+    return this.#hashes.has(offset)
   }
 
   async #ask(offset: number): Promise<void> {

@@ -56,6 +56,11 @@ export class TelegramCdn {
     this.#redirects.corrupt(offset)
   }
 
+  /** Of the part that begins at this place only the first 128 KiB are served, once: every piece is right, and some are missing. */
+  shorten(offset: number): void {
+    this.#redirects.shorten(offset)
+  }
+
   /** It runs out of memory, and nothing is there any longer: `upload.cdnFileReuploadNeeded`. */
   drop(): void {
     this.#redirects.drop()

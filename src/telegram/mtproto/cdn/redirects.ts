@@ -7,6 +7,8 @@ import { RpcError } from '../rpc-error.js'
 /** Files that were given away; of more, the oldest tokens end. */
 const MOST_TOKENS = 1000
 const MEGABYTE = 1024 * 1024
+/** What one hash is of. */
+const PIECE = 128 * 1024
 
 interface Given {
   readonly file: StoredFile
@@ -28,6 +30,7 @@ export class CdnRedirects {
   readonly #byFile = new Map<StoredFile, Given>()
   readonly #requests = new Map<string, { readonly given: Given; readonly megabyte: number }>()
   readonly #corrupt = new Set<number>()
+  readonly #short = new Set<number>()
 
   /** Where it is, and its key; set once it listens. */
   address: { readonly port: number; readonly publicKey: string } | undefined
@@ -84,7 +87,8 @@ export class CdnRedirects {
     this.counts.parts++
     const iv = Buffer.from(given.iv)
     iv.writeUInt32BE(offset / 16, 12)
-    const plain = given.file.bytes.subarray(offset, offset + limit)
+    const length = this.#short.delete(offset) ? PIECE : limit
+    const plain = given.file.bytes.subarray(offset, offset + length)
     const bytes = createCipheriv('aes-256-ctr', given.key, iv).update(plain)
     for (const place of this.#corrupt) {
       if (place < offset || place >= offset + bytes.length) continue
@@ -97,6 +101,11 @@ export class CdnRedirects {
   /** The byte there is served wrong, once. */
   corrupt(offset: number): void {
     this.#corrupt.add(offset)
+  }
+
+  /** The part that begins there is served short, once: the first piece of it. */
+  shorten(offset: number): void {
+    this.#short.add(offset)
   }
 
   /** The other data centre runs out of memory: nothing is there any longer. */
