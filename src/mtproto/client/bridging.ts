@@ -132,6 +132,16 @@ export class Bridging {
     fetch().catch(this.parts.failed)
   }
 
+  /** What cannot be read is told, and is no reason to read no more: mtcute would begin anew, and forget what waits. */
+  #translated(update: tl.TypeUpdate, peers: Peers): Update | undefined {
+    try {
+      return this.#translation.update(update, peers)
+    } catch (error) {
+      this.parts.failed(error)
+      return undefined
+    }
+  }
+
   /** mtcute takes a first number of 1 for none, and fetches it once more with the next. */
   #isNew(qts: number): boolean {
     const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
@@ -144,7 +154,7 @@ export class Bridging {
     const box = boxOf(update)
     if ('message' in update && typeof update.message === 'object' && 'id' in update.message)
       this.#refetching.saw(box, update.message.id)
-    const bridged = this.#translation.update(update, peers)
+    const bridged = this.#translated(update, peers)
     const take = this.#take
     if (bridged !== undefined && take !== undefined) this.#handling.hand(box, () => take(bridged))
   }
