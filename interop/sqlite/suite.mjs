@@ -36,13 +36,14 @@ async function databaseAt(path) {
 const open = async (path, options) => sqlite(await databaseAt(path), { busyTimeout: 20_000, ...options })
 
 /** As many as are let through, of more than may be. */
-async function spend(path) {
+async function spend(path, tell) {
   const storage = await open(path)
   const judge = await storage.prepare(PLAN)
   let admitted = 0
   for (let n = 0; n < LIMIT; n++) {
     const { refusedBy } = await judge.evaluate({ bot: 1, subjects: ['u7'], costs: [1], tokens: [] })
     if (refusedBy === -1) admitted++
+    await tell?.(admitted)
   }
   await storage.close()
   return admitted
@@ -67,17 +68,41 @@ async function main() {
   const sum = counts.reduce((total, count) => total + count, 0)
   if (sum !== LIMIT)
     outcome.failures.push(`${PROCESSES} processes let ${counts.join(' + ')} through, not ${LIMIT}`)
+  outcome.checks++
+  const problem = await survives(join(folder, 'killed.db'))
+  if (problem !== undefined) outcome.failures.push(problem)
   rmSync(folder, { recursive: true, force: true })
   console.log(JSON.stringify(outcome))
+}
+
+/** A process is killed while it writes: what it has told of is there, and the file is sound. */
+async function survives(path) {
+  const child = start(path, 'slowly')
+  let told = 0
+  await new Promise((resolve) => {
+    child.stdout.on('data', (chunk) => {
+      told = Number(String(chunk).trim().split('\n').at(-1))
+      if (told >= 50) child.kill('SIGKILL')
+    })
+    child.once('close', resolve)
+  })
+  const left = await spend(path)
+  if (left > LIMIT - told) return `a killed process had let ${told} through, and ${left} more were after it`
+  if (left === 0) return 'a killed process left nothing to let through'
+  return undefined
+}
+
+function start(...args) {
+  const own = globalThis.Deno === undefined ? process.execArgv : ['run', '--allow-all']
+  return spawn(process.execPath, [...own, fileURLToPath(import.meta.url), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }
 
 /** The same in a process of its own; how many it let through. */
 function another(path) {
   return new Promise((resolve, reject) => {
-    const own = globalThis.Deno === undefined ? process.execArgv : ['run', '--allow-all']
-    const child = spawn(process.execPath, [...own, fileURLToPath(import.meta.url), path], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
+    const child = start(path)
     let said = ''
     child.stdout.on('data', (chunk) => {
       said += chunk
@@ -87,6 +112,13 @@ function another(path) {
   })
 }
 
-const [path] = process.argv.slice(2)
+const [path, slowly] = process.argv.slice(2)
 if (path === undefined) await main()
-else console.log(await spend(path))
+else if (slowly === undefined) console.log(await spend(path))
+else {
+  // So slowly that it is not done before it is killed.
+  await spend(path, async (admitted) => {
+    console.log(admitted)
+    await new Promise((done) => setTimeout(done, 20))
+  })
+}

@@ -1,3 +1,4 @@
+import { SentinelError } from '../../src/core/errors.js'
 import { type Caller, MtprotoRefusal } from '../../src/mtproto/client/caller.js'
 import { Names } from '../../src/mtproto/client/names.js'
 import { hintFor, PERMISSIONS, permissionsWith } from '../../src/mtproto/client/permissions.js'
@@ -153,6 +154,16 @@ describe('as time goes by', () => {
     now += 86_400_000
     await names.resolve('alice', caller)
     expect(calls).toBe(4)
+    expect(names.quota).toEqual({ asked: 1, left: 2 })
+  })
+
+  test('a name that Telegram was not asked for, since it would have taken too long, does not count', async () => {
+    const hasty = {
+      call: () => Promise.reject(new SentinelError('mtproto.flood', 'too long')),
+    } as unknown as Caller
+    await expect(names.resolve('alice', hasty)).rejects.toMatchObject({ code: 'mtproto.flood' })
+    expect(names.quota).toEqual({ asked: 0, left: 3 })
+    expect(await names.resolve('alice', caller)).toBe(7)
     expect(names.quota).toEqual({ asked: 1, left: 2 })
   })
 

@@ -87,7 +87,11 @@ export class MtprotoClient extends AccountCalls {
     this.#flood = new FloodControl({
       patience,
       onWait: (wait) => {
-        onWait?.(wait)
+        try {
+          onWait?.(wait)
+        } catch (error) {
+          this.#failed(error)
+        }
         for (const watch of this.#traffic.watches) watch.wait?.(wait)
       },
       now: systemClock,
@@ -213,7 +217,13 @@ export class MtprotoClient extends AccountCalls {
     const caller = await this.#caller()
     await bot.init()
     const { bridging, opened, storage } = this.#running as Running
-    await bridging.start(caller, opened, (update) => bot.handleUpdate(update), bot.botInfo, await storage.channels())
+    await bridging.start(
+      caller,
+      opened,
+      (update) => bot.handleUpdate(update),
+      bot.botInfo,
+      await storage.channels(),
+    )
   }
 
   /** Listens to errors of the connection, and of bridged handlers; the returned function stops it. */

@@ -53,10 +53,13 @@ export class FloodControl {
     signal?: AbortSignal,
   ): Promise<T> {
     const { now } = this.parts
-    const until = now() + (this.#patience.getStore() ?? this.parts.patience)
+    const from = now()
     for (;;) {
       const pace = this.#paces.get(method)
-      if (pace !== undefined) await this.#takeTurn(method, pace, until, signal)
+      if (pace !== undefined) {
+        const patience = this.#patience.getStore() ?? this.parts.patience
+        await this.#takeTurn(method, pace, from + patience, signal)
+      }
       const sentIn = pace?.epoch ?? 0
       const answer = await call()
       const seconds = secondsOf(answer)

@@ -118,6 +118,8 @@ export class Names {
       if (reason === 'USERNAME_NOT_OCCUPIED' || reason === 'USERNAME_INVALID') {
         this.#note(name, { id: undefined, until: now + NOBODY_FOR })
       }
+      // Nobody was asked: it would have taken too long.
+      if (Object(error).code === 'mtproto.flood') await this.#uncount()
       throw error
     }
   }
@@ -137,6 +139,12 @@ export class Names {
     }
     this.#asked = { since: today.since, count: today.count + 1 }
     await values.put(space, 'names', this.#asked, today.since + DAY)
+  }
+
+  async #uncount(): Promise<void> {
+    const { since, count } = this.#today(this.#asked)
+    this.#asked = { since, count: Math.max(0, count - 1) }
+    await this.parts.values.put(this.parts.space, 'names', this.#asked, since + DAY)
   }
 
   #today(last: Asked | undefined): Asked {
