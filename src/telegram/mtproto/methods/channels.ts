@@ -63,7 +63,10 @@ export const CHANNELS = {
           }),
         ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.server, chat.linkedId) }),
       },
-      chats: [face.describer.chat(call.account, chat)],
+      // The linked one is named, and so brought along.
+      chats: [chat, world.sharedChat(chat.linkedId ?? 0)]
+        .filter((each) => each !== undefined)
+        .map((each) => face.describer.chat(call.account, each)),
       users: [],
     }
   },
