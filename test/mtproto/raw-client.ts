@@ -128,40 +128,44 @@ export class RawClient {
       readonly oldInner?: boolean
       readonly expiresIn?: number
       readonly dc?: number
-      /** Called before each step, 1 to 3. */
-      readonly before?: (step: number) => void
+      /** Makes something else of whatever is sent, inner data as well. */
+      readonly tamper?: (object: TlObject) => TlObject
     } = {},
   ): Promise<void> {
     const oldInner = options.oldInner ?? options.legacy === true
     const oldPadding = options.oldPadding ?? options.legacy === true
-    options.before?.(1)
+    const tamper = options.tamper ?? ((object: TlObject) => object)
     const nonce = randomBytes(16)
-    const resPq = await this.#askPlainly({ _: 'mt_req_pq_multi', nonce })
+    const resPq = await this.#askPlainly(tamper({ _: 'mt_req_pq_multi', nonce }))
     const [p, q] = [Buffer.from('494c553b', 'hex'), Buffer.from('53911073', 'hex')]
     const newNonce = randomBytes(32)
     const { server_nonce } = resPq as unknown as { server_nonce: Buffer }
     const suffix = options.expiresIn === undefined ? '' : '_temp'
-    const inner = encodeObject(schema, {
-      _: oldInner ? `mt_p_q_inner_data${suffix}` : `mt_p_q_inner_data${suffix}_dc`,
-      pq: resPq.pq as Buffer,
-      p,
-      q,
-      nonce,
-      server_nonce,
-      new_nonce: newNonce,
-      dc: options.dc ?? 2,
-      expires_in: options.expiresIn ?? 0,
-    })
-    options.before?.(2)
-    const params = await this.#askPlainly({
-      _: 'mt_req_DH_params',
-      nonce,
-      server_nonce,
-      p,
-      q,
-      public_key_fingerprint: (resPq.server_public_key_fingerprints as bigint[])[0] as bigint,
-      encrypted_data: oldPadding ? legacyRsa(inner, pem) : rsaPad(inner, pem),
-    })
+    const inner = encodeObject(
+      schema,
+      tamper({
+        _: oldInner ? `mt_p_q_inner_data${suffix}` : `mt_p_q_inner_data${suffix}_dc`,
+        pq: resPq.pq as Buffer,
+        p,
+        q,
+        nonce,
+        server_nonce,
+        new_nonce: newNonce,
+        dc: options.dc ?? 2,
+        expires_in: options.expiresIn ?? 0,
+      }),
+    )
+    const params = await this.#askPlainly(
+      tamper({
+        _: 'mt_req_DH_params',
+        nonce,
+        server_nonce,
+        p,
+        q,
+        public_key_fingerprint: (resPq.server_public_key_fingerprints as bigint[])[0] as bigint,
+        encrypted_data: oldPadding ? legacyRsa(inner, pem) : rsaPad(inner, pem),
+      }),
+    )
     const [key, iv] = temporary(server_nonce, newNonce)
     const answer = Buffer.from(igeDecrypt(params.encrypted_answer as Buffer, key, iv))
     const dh = new TlReader(schema, answer.subarray(20)).object()
@@ -169,22 +173,26 @@ export class RawClient {
     const gB = exchange.generateKeys()
     const secret = exchange.computeSecret(dh.g_a as Buffer)
     this.authKey = Buffer.concat([Buffer.alloc(256 - secret.length), secret])
-    const client = encodeObject(schema, {
-      _: 'mt_client_DH_inner_data',
-      nonce,
-      server_nonce,
-      retry_id: 0n,
-      g_b: gB,
-    })
+    const client = encodeObject(
+      schema,
+      tamper({
+        _: 'mt_client_DH_inner_data',
+        nonce,
+        server_nonce,
+        retry_id: 0n,
+        g_b: gB,
+      }),
+    )
     const hashed = Buffer.concat([sha1(client), client])
     const padded = Buffer.concat([hashed, randomBytes((16 - (hashed.length % 16)) % 16)])
-    options.before?.(3)
-    const done = await this.#askPlainly({
-      _: 'mt_set_client_DH_params',
-      nonce,
-      server_nonce,
-      encrypted_data: igeEncrypt(padded, key, iv),
-    })
+    const done = await this.#askPlainly(
+      tamper({
+        _: 'mt_set_client_DH_params',
+        nonce,
+        server_nonce,
+        encrypted_data: igeEncrypt(padded, key, iv),
+      }),
+    )
     expect(done._).toBe('mt_dh_gen_ok')
     const expected = sha1(newNonce, Buffer.from([1]), sha1(this.authKey).subarray(0, 8)).subarray(4)
     expect(done.new_nonce_hash1).toEqual(expected)
@@ -266,6 +274,11 @@ export class RawClient {
 
   async until(matches: (came: Came) => boolean): Promise<Came> {
     return this.#wait(() => this.came.find(matches))
+  }
+
+  /** What is found, once there is anything. */
+  async when<T>(find: () => T | undefined): Promise<T> {
+    return this.#wait(find)
   }
 
   async untilClosed(): Promise<void> {
