@@ -3,6 +3,9 @@ import type { Ms } from '../../core/duration.js'
 import type { Caller } from './caller.js'
 import { type Profile, profileOf } from './peers.js'
 
+/** Until when bans without an end are, in Telegram's words: the last second that a signed integer holds. */
+const FOR_EVER = 2_147_483_647
+
 /**
  * Which members to list.
  *
@@ -130,7 +133,7 @@ export function memberOf(
     case 'channelParticipantBanned': {
       const { untilDate, viewMessages } = participant.bannedRights
       const status = viewMessages === true ? 'banned' : 'restricted'
-      const until = untilDate > 0 ? { bannedUntil: untilDate * 1000 } : {}
+      const until = untilDate > 0 && untilDate < FOR_EVER ? { bannedUntil: untilDate * 1000 } : {}
       return { user: profile, status, bannedBy: participant.kickedBy, ...since, ...until }
     }
     case 'channelParticipantLeft':
