@@ -1,5 +1,7 @@
 import fc from 'fast-check'
+import type { Timers } from '../../src/core/clock.js'
 import { Gaps } from '../../src/mtproto/client/gaps.js'
+import { Handling } from '../../src/mtproto/client/handling.js'
 import { Progress } from '../../src/mtproto/client/progress.js'
 
 type Step =
@@ -133,4 +135,50 @@ test('eight channels are caught up with at once, the rest in turn; gaps are coun
   }
   await Promise.all([...asked, more])
   expect([gaps.count, gaps.recoveryMs, told]).toEqual([1, 100, [['channel', 100]]])
+})
+
+test('500 are handled at once and in order, the rest waits; what fails is told, and was handled; a close waits for a while', async () => {
+  const failures: unknown[] = []
+  const progress = new Progress((error) => failures.push(error))
+  const handling = new Handling(progress, (error) => failures.push(error))
+  const began: number[] = []
+  const go: (() => void)[] = []
+  const hand = (n: number): void =>
+    handling.hand(1, () => {
+      began.push(n)
+      return n === 3
+        ? Promise.reject(new Error('a handler'))
+        : new Promise<void>((resolve) => go.push(resolve))
+    })
+  const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
+  for (let n = 0; n < 1500; n++) hand(n)
+  await turn()
+  // The one that failed has left its place.
+  expect(began).toEqual(Array.from({ length: 501 }, (_, n) => n))
+  expect(failures).toEqual([new Error('a handler')])
+  expect(progress.open).toBe(1499)
+  expect(handling.room()).toBeUndefined()
+  hand(1500)
+  const room = handling.room()
+  expect(room).toBeInstanceOf(Promise)
+  go[0]?.()
+  await room
+  let due: () => void = () => undefined
+  const timers: Timers = {
+    after: (_, run) => {
+      due = run
+      return () => undefined
+    },
+  }
+  const late = handling.drain(10_000, timers)
+  due()
+  expect(await late).toBe(false)
+  const whole = handling.drain(10_000, timers)
+  while (progress.open > 0) {
+    for (const each of go.splice(0)) each()
+    await turn()
+  }
+  expect(await whole).toBe(true)
+  expect(began).toHaveLength(1501)
+  expect(await handling.drain(10_000, timers)).toBe(true)
 })
