@@ -104,9 +104,10 @@ class Upload {
   readonly #md5: Hash | undefined
   readonly #aborting = new AbortController()
   readonly #reading: AsyncGenerator<SourcePart, void, undefined>
-  /** Rejects when a part fails, or the signal says so. */
-  readonly #stopped: Promise<never>
-  #stop: (error: unknown) => void = () => undefined
+  /** That a part failed, or the signal said so. */
+  #failure: { readonly error: unknown } | undefined
+  /** Rejects what is waited for. */
+  #reject: (error: unknown) => void = () => undefined
   #done = 0
   #sent = 0
   #digest = ''
@@ -121,11 +122,6 @@ class Upload {
       throw wrong(`\`parallel\` is no whole number from 1 to ${MOST_PARALLEL}`)
     }
     this.#parallel = parallel
-    this.#stopped = new Promise((_, stop) => {
-      this.#stop = stop
-    })
-    // Whoever waits for it is told; nobody may.
-    this.#stopped.catch(() => undefined)
     this.#parts = partsOf(source, size)
     this.#reading = this.#parts.parts()
     const known = this.#parts.size
@@ -160,8 +156,22 @@ class Upload {
 
   /** The next part, unless something fails while it is waited for. */
   async #next(): Promise<SourcePart | undefined> {
-    const { done, value } = await Promise.race([this.#stopped, this.#reading.next()])
+    const { done, value } = await this.#unlessStopped(this.#reading.next())
     return done === true ? undefined : value
+  }
+
+  #stop(error: unknown): void {
+    this.#failure ??= { error }
+    this.#reject(this.#failure.error)
+  }
+
+  /** One wait at a time. No `Promise.race` with one promise for all: that would keep what each of them gave, every part. */
+  #unlessStopped<T>(waited: Promise<T>): Promise<T> {
+    return new Promise((done, failed) => {
+      this.#reject = failed
+      if (this.#failure !== undefined) failed(this.#failure.error)
+      waited.then(done, failed)
+    })
   }
 
   async #send(): Promise<UploadedFile> {
@@ -185,7 +195,7 @@ class Upload {
         continue
       }
       // A stream tells how many parts it had with its last one, which must not come first.
-      if (part.isLast && total < 0) await Promise.race([this.#stopped, Promise.all(flying)])
+      if (part.isLast && total < 0) await this.#unlessStopped(Promise.all(flying))
       const { number: filePart, bytes } = part
       const fileTotalParts = total < 0 && part.isLast ? count : total
       const sending = caller
@@ -199,11 +209,9 @@ class Upload {
         .catch((error: unknown) => this.#stop(error))
         .finally(() => flying.delete(sending))
       flying.add(sending)
-      if (flying.size >= this.#parallel) await Promise.race([this.#stopped, ...flying])
+      if (flying.size >= this.#parallel) await this.#unlessStopped(Promise.race(flying))
     }
-    await Promise.race([this.#stopped, Promise.all(flying)])
-    // The last one may have been what failed.
-    await Promise.race([this.#stopped, Promise.resolve()])
+    await this.#unlessStopped(Promise.all(flying))
     if (count === 0) throw wrong('the source is empty, and Telegram takes no empty files')
     if (known !== undefined && size !== known) throw wrong('the source is not as long as was said')
     const { name = this.#parts.name ?? 'file' } = options

@@ -79,7 +79,15 @@ export class CdnClient {
     request: T,
     signal: AbortSignal,
   ): Promise<tl.RpcCallReturn[T['_']]> {
-    const abortSignal = AbortSignal.any([signal, this.#lost.signal])
+    // Not AbortSignal.any: our own signal lives for long, and would keep every part's.
+    const stopping = new AbortController()
+    const stop = () => stopping.abort(signal.reason)
+    const either = [signal, this.#lost.signal]
+    for (const each of either) {
+      if (each.aborted) stop()
+      each.addEventListener('abort', stop, { once: true })
+    }
+    const { signal: abortSignal } = stopping
     try {
       return (await this.client.call(request as never, { abortSignal })) as tl.RpcCallReturn[T['_']]
     } catch (error) {
@@ -89,6 +97,8 @@ export class CdnClient {
         'mtproto.download: a data centre of others does not know us any longer. Try again.',
         { cause: error },
       )
+    } finally {
+      for (const each of either) each.removeEventListener('abort', stop)
     }
   }
 
