@@ -130,9 +130,8 @@ export class Happenings {
         return { numbered: false, fields, people: [from.id], places: [] }
       }
       case 'pre_checkout_query': {
-        const { id, from, currency, total_amount, invoice_payload } = update.pre_checkout_query as NonNullable<
-          Update['pre_checkout_query']
-        >
+        const { id, from, currency, total_amount, invoice_payload } =
+          update.pre_checkout_query as NonNullable<Update['pre_checkout_query']>
         const fields = {
           _: 'updateBotPrecheckoutQuery',
           query_id: BigInt(id),
