@@ -15,8 +15,8 @@ export type MayCall = 'bots' | 'people' | 'everybody'
 export type Permissions = ReadonlyMap<string, MayCall>
 
 /*
- * From the marks "Bots can use this method" of https://core.telegram.org/methods and Telethon's table of who may call what, which agree,
- * as of layer 227.
+ * Facts of Telethon's table of who may call what, which is older than layer 227, and what bots were seen to be refused since. Telegram
+ * says it method by method ("Bots can use this method", https://core.telegram.org/methods) and changes it; hence the option.
  */
 
 const PEOPLE = [
