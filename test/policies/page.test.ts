@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Bot } from 'grammy'
+import type { Update } from 'grammy/types'
 import { sentinel, subject } from '../../src/index.js'
 import { createTelegram } from '../../src/telegram/index.js'
 
@@ -10,15 +11,32 @@ function exampleOf(page: string): { readonly code: string; readonly printed: str
   return { code: found?.[1] ?? '', printed: found?.[2] ?? '' }
 }
 
+/** Whom the page speaks of, in the group it speaks of. */
+function asks(text: string): Update {
+  return {
+    update_id: 1,
+    message: {
+      message_id: 1,
+      date: 0,
+      text,
+      entities: [{ type: 'bot_command', offset: 0, length: text.length }],
+      chat: { id: -1001234567890, type: 'supergroup', title: 'Shop' },
+      from: { id: 1234567, is_bot: false, first_name: 'Alice' },
+    },
+  }
+}
+
 test('docs/policies.md shows what its example prints', async () => {
   const { code, printed } = exampleOf(readFileSync('docs/policies.md', 'utf8'))
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'shop_bot' })
   const lines: string[] = []
   const told = { log: (...given: readonly unknown[]) => lines.push(given.map(String).join(' ')) }
+  const bots: Bot[] = []
   class OwnBot extends Bot {
     constructor() {
       super(account.token, account.config)
+      bots.push(this)
     }
   }
   const AsyncFunction = (async () => undefined).constructor as new (
@@ -26,6 +44,9 @@ test('docs/policies.md shows what its example prints', async () => {
   ) => (...given: readonly unknown[]) => Promise<unknown>
   const run = new AsyncFunction('Bot', 'sentinel', 'subject', 'console', code.replace(/^import .*$/gm, ''))
   await run(OwnBot, sentinel, subject, told)
+  const [bot] = bots as [Bot]
+  await bot.init()
+  await bot.handleUpdate(asks('/limits'))
   await telegram.close()
 
   const [first, ...text] = lines.join('\n').split('\n')
