@@ -220,6 +220,22 @@ describe('a permission', () => {
     )
   })
 
+  test('that no role allows is an error in front of a handler, too, which then lets nobody in', async () => {
+    const reached: string[] = []
+    const at = desk({ roles: { admin: { allow: ['order.read'] } } }, (bot) => {
+      bot.command('orders', requirePermission('orders.read'), (ctx) => {
+        reached.push(ctx.msg.text)
+      })
+    })
+    const told: unknown[] = []
+    at.guard.on('error', ({ during, error }) => told.push([during, (error as { code?: string }).code]))
+    at.guard.on('warning', ({ code }) => told.push(code))
+    await at.says(ALICE, '/orders', '/orders')
+    expect(reached).toEqual([])
+    expect(told).toEqual([['wiring', 'permission.unknown']])
+    await at.guard.close()
+  })
+
   test('asked in vain is told once, for it may be a slip', async () => {
     const guard = sentinel({ roles: { admin: { allow: ['orders.refund'] } } })
     const warnings: unknown[] = []
