@@ -5,6 +5,7 @@ export default {
   testMatch: ['**/*.test.ts'],
   globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
+  setupFilesAfterEnv: ['<rootDir>/test/again.ts'],
   // For tests that hang. What judges by time says its own, so that a machine that stood still for seconds fails nothing.
   testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],

@@ -42,11 +42,17 @@ for (const [name, args, options] of steps) {
   }
 }
 
-const { passed, failed, complaint } =
-  stopped === undefined || stopped.name === 'unit' || stopped.name === 'interop' ? counted() : unstarted()
+const {
+  passed,
+  failed,
+  complaint,
+  repeated = [],
+} = stopped === undefined || stopped.name === 'unit' || stopped.name === 'interop' ? counted() : unstarted()
 console.log(`\n${times.join(', ')}`)
 if (stopped !== undefined) console.log(`${stopped.name} failed with exit code ${stopped.code}`)
 if (complaint !== undefined) console.log(complaint)
+if (repeated.length > 0)
+  console.log(`passed only when repeated:\n${repeated.map((name) => `  ${name}`).join('\n')}`)
 // What failed after the tests is one failure more.
 console.log(`${passed} passed, ${failed + (stopped?.name === 'interop' ? 1 : 0)} failed`)
 process.exitCode = stopped?.code ?? (failed > 0 ? 1 : 0)
@@ -68,7 +74,17 @@ function counted() {
   const passed = result.numPassedTests
   const failed = result.numFailedTests + result.numRuntimeErrorTestSuites + skipped
   if (passed + failed === 0) return { passed, failed: 1, complaint: 'no test ran' }
+  const repeated = result.testResults.flatMap(({ assertionResults }) =>
+    assertionResults
+      .filter(({ status, invocations }) => status === 'passed' && invocations > 1)
+      .map(({ fullName }) => fullName),
+  )
   if (skipped > 0)
-    return { passed, failed, complaint: `${skipped} skipped or only planned: finish or delete them` }
-  return { passed, failed }
+    return {
+      passed,
+      failed,
+      repeated,
+      complaint: `${skipped} skipped or only planned: finish or delete them`,
+    }
+  return { passed, failed, repeated }
 }

@@ -73,7 +73,6 @@ test('that the whole bot is limited is told, too', async () => {
   const prefix = freshName()
   const [one, two] = [workerOn(prefix), workerOn(prefix)]
   for (const { api } of [one, two]) await api.getMe()
-  await until('both listen', () => true)
   on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5, times: 5 })
   const sent = on.people.slice(0, 5).map(({ id }) => fate(one.api.sendMessage(id, 'x')))
   await until('five chats and the bot were heard of', () => two.calls.health().heard >= 6)

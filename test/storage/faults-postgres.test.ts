@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jest } from '@jest/globals'
 import { Client } from 'pg'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { type PostgresServer, startPostgres } from '../servers/postgres.js'
@@ -7,9 +6,6 @@ import { startProxy } from '../servers/proxy.js'
 import { until } from '../servers/until.js'
 import { BOB, BOT } from './outage.js'
 import { asCounted, BLOCKED, clearStands, inTime, isBack, isDown, passes, stand } from './standing.js'
-
-// These judge by time, on real servers. Where a machine stood still for a second that says nothing: what fails is told, and tried again.
-jest.retryTimes(2, { logErrorsBeforeRetry: true })
 
 afterEach(clearStands)
 

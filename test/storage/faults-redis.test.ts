@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jest } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { failover } from '../../src/storage/failover.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -10,9 +9,6 @@ import { startRedis } from '../servers/redis.js'
 import { until } from '../servers/until.js'
 import { BOB, BOT } from './outage.js'
 import { asCounted, BLOCKED, clearStands, inTime, isBack, isDown, passes, stand, twice } from './standing.js'
-
-// These judge by time, on real servers. Where a machine stood still for a second that says nothing: what fails is told, and tried again.
-jest.retryTimes(2, { logErrorsBeforeRetry: true })
 
 afterEach(clearStands)
 
