@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { FloodControl } from '../../src/mtproto/client/flood.js'
+import { FloodControl } from '../../src/mtproto/client/calls/flood.js'
 import type { FloodWait } from '../../src/mtproto/index.js'
 import { Stage } from '../middleware/rig.js'
 

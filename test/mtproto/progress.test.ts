@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import type { Timers } from '../../src/core/clock.js'
-import { Gaps } from '../../src/mtproto/client/gaps.js'
-import { Handling } from '../../src/mtproto/client/handling.js'
-import { Progress } from '../../src/mtproto/client/progress.js'
+import { Gaps } from '../../src/mtproto/client/updates/gaps.js'
+import { Handling } from '../../src/mtproto/client/updates/handling.js'
+import { Progress } from '../../src/mtproto/client/updates/progress.js'
 
 type Step =
   | { readonly do: 'begin' | 'reach' | 'freeze'; readonly box: number }

@@ -1,4 +1,4 @@
-import { SessionLease } from '../../src/mtproto/client/session-lease.js'
+import { SessionLease } from '../../src/mtproto/client/sessions/session-lease.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'

@@ -5,7 +5,7 @@ import {
   type SessionFormat,
   type SessionParts,
   writeSession,
-} from '../../src/mtproto/client/session-strings.js'
+} from '../../src/mtproto/client/sessions/session-strings.js'
 
 // Written by Telethon 1, Pyrogram 1 and 2 for accounts of Telegram's test servers, as mtcute's own tests hold them: keys of nobody.
 const TELETHON =

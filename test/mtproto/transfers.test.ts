@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Api, InputFile } from 'grammy'
-import { agreeOnKey } from '../../src/mtproto/client/cdn/key-agreement.js'
-import { locationOf } from '../../src/mtproto/client/file.js'
+import { agreeOnKey } from '../../src/mtproto/client/files/cdn/key-agreement.js'
+import { locationOf } from '../../src/mtproto/client/files/file.js'
 import {
   type DownloadOptions,
   type MtprotoClient,

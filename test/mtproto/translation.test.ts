@@ -1,6 +1,6 @@
 import { Long, type tl } from '@mtcute/core'
 import type { Update } from 'grammy/types'
-import { Translation } from '../../src/mtproto/client/translation/translation.js'
+import { Translation } from '../../src/mtproto/client/updates/translation/translation.js'
 import { problemOfUpdate } from '../../src/telegram/bot-api/schema/results.js'
 
 const ME = { id: 42, is_bot: true, first_name: 'Shop', username: 'shop_bot' }

@@ -1,23 +1,23 @@
-import { type AdminEvent, type AdminLogOptions, adminLogOf } from './admin-log.js'
-import { type AccountSession, endSession, sessionsOf } from './authorizations.js'
-import type { Caller } from './caller.js'
-import { CdnDataCentres } from './cdn/data-centres.js'
-import { type Dialog, type DialogsOptions, dialogsOf } from './dialogs.js'
-import { type DownloadOptions, download } from './download.js'
-import type { FileOrigin, MtprotoFile } from './file.js'
-import { type FullChat, fullChatOf } from './full-chat.js'
-import { type PhotosOptions, photosOf } from './photos.js'
-import { type FoundMessage, type SearchOptions, searchIn } from './search.js'
-import { type SendFileOptions, type SentFile, sendFile } from './send-file.js'
-import type { Traffic } from './traffic.js'
-import { type UploadedFile, type UploadOptions, upload } from './upload.js'
-import type { UploadSource } from './upload-source.js'
+import type { Caller } from './calls/caller.js'
+import type { Traffic } from './calls/traffic.js'
+import { CdnDataCentres } from './files/cdn/data-centres.js'
+import { type DownloadOptions, download } from './files/download.js'
+import type { FileOrigin, MtprotoFile } from './files/file.js'
+import { type SendFileOptions, type SentFile, sendFile } from './files/send-file.js'
+import { type UploadedFile, type UploadOptions, upload } from './files/upload.js'
+import type { UploadSource } from './files/upload-source.js'
+import { type AdminEvent, type AdminLogOptions, adminLogOf } from './lists/admin-log.js'
+import { type AccountSession, endSession, sessionsOf } from './lists/authorizations.js'
+import { type Dialog, type DialogsOptions, dialogsOf } from './lists/dialogs.js'
+import { type FullChat, fullChatOf } from './lists/full-chat.js'
+import { type PhotosOptions, photosOf } from './lists/photos.js'
+import { type FoundMessage, type SearchOptions, searchIn } from './lists/search.js'
 
 /** Files, and what an account sees: the part of a client that needs nothing but to ask. */
 export abstract class AccountCalls {
   readonly #cdn = new CdnDataCentres(
     () => this.reach(),
-    async (at, onLost) => (await import('./cdn/client.js')).CdnClient.open(this.dialling, at, onLost),
+    async (at, onLost) => (await import('./files/cdn/client.js')).CdnClient.open(this.dialling, at, onLost),
   )
 
   /** Whoever asks Telegram, once we are connected. @internal */

@@ -7,25 +7,25 @@ import { isMissing, peerSpec } from '../../core/peer.js'
 import { memory } from '../../storage/memory/memory.js'
 import type { Storage } from '../../storage/storage.js'
 import { AccountCalls } from './account-calls.js'
-import type { Bridging } from './bridging.js'
-import { Caller } from './caller.js'
+import { Caller } from './calls/caller.js'
+import { FloodControl } from './calls/flood.js'
+import type { Names } from './calls/names.js'
+import { type Profile, profileOf } from './calls/peers.js'
+import { permissionsWith } from './calls/permissions.js'
+import { type MtprotoCounts, type MtprotoWatcher, Traffic } from './calls/traffic.js'
 import { type Dossier, dossierOf } from './dossier.js'
-import { FloodControl } from './flood.js'
-import { Gaps } from './gaps.js'
-import { logInPerson, type PersonLogin } from './login.js'
-import type { QrLogin } from './login-qr.js'
-import { memberIn } from './member.js'
-import { type Member, type MembersOptions, membersOf } from './members.js'
+import { memberIn } from './lists/member.js'
+import { type Member, type MembersOptions, membersOf } from './lists/members.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import type { Opened } from './mtcute.js'
-import type { Names } from './names.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
-import { type Profile, profileOf } from './peers.js'
-import { permissionsWith } from './permissions.js'
-import type { SessionLease } from './session-lease.js'
-import type { SessionStorage } from './session-storage.js'
-import { readSession, type SessionFormat } from './session-strings.js'
-import { type MtprotoCounts, type MtprotoWatcher, Traffic } from './traffic.js'
+import { logInPerson, type PersonLogin } from './sessions/login.js'
+import type { QrLogin } from './sessions/login-qr.js'
+import type { SessionLease } from './sessions/session-lease.js'
+import type { SessionStorage } from './sessions/session-storage.js'
+import { readSession, type SessionFormat } from './sessions/session-strings.js'
+import type { Bridging } from './updates/bridging.js'
+import { Gaps } from './updates/gaps.js'
 
 /** How long a process that was killed keeps the next one out; a little more than its lease. */
 const LEASE_PATIENCE = 40_000
@@ -136,7 +136,7 @@ export class MtprotoClient extends AccountCalls {
    */
   async logInByQr(login: QrLogin): Promise<Profile> {
     const caller = await this.#caller()
-    const { logInByQr } = await import('./login-qr.js')
+    const { logInByQr } = await import('./sessions/login-qr.js')
     const { opened } = this.#running as Running
     const { apiId, apiHash } = this.#options
     await logInByQr(caller, opened, login, { apiId, apiHash, clock: systemClock, timers: quietTimers })
@@ -267,7 +267,7 @@ export class MtprotoClient extends AccountCalls {
    */
   async exportSession(format: SessionFormat = 'mtcute'): Promise<string> {
     const { client } = await this.#caller()
-    return (await import('./session-moves.js')).exportSession(client, format, this.#options)
+    return (await import('./sessions/session-moves.js')).exportSession(client, format, this.#options)
   }
 
   /**
@@ -409,11 +409,11 @@ async function load() {
   try {
     // mtcute first: of modules that are loaded at once, each would begin to load it.
     const { newClient, logInBot } = await import('./mtcute.js')
-    const { SessionStorage } = await import('./session-storage.js')
-    const { SessionLease } = await import('./session-lease.js')
-    const { Bridging } = await import('./bridging.js')
-    const { importSession } = await import('./session-moves.js')
-    const { Names } = await import('./names.js')
+    const { SessionStorage } = await import('./sessions/session-storage.js')
+    const { SessionLease } = await import('./sessions/session-lease.js')
+    const { Bridging } = await import('./updates/bridging.js')
+    const { importSession } = await import('./sessions/session-moves.js')
+    const { Names } = await import('./calls/names.js')
     return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession, Names }
   } catch (cause) {
     if (!isMissing(cause, PEERS)) throw cause

@@ -1,7 +1,8 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../core/duration.js'
-import { type Caller, reasonOf } from './caller.js'
-import { type Profile, profileOf } from './peers.js'
+import type { Caller } from './calls/caller.js'
+import { type Profile, profileOf } from './calls/peers.js'
+import { reasonOf } from './calls/refusal.js'
 
 /**
  * What says how old an account is: the month of its registration, its oldest photo, or when its name or photo was changed.

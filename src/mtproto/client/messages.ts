@@ -1,7 +1,8 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../core/duration.js'
-import { type Caller, reasonOf } from './caller.js'
-import { fileOfMedia, type MtprotoFile } from './file.js'
+import type { Caller } from './calls/caller.js'
+import { reasonOf } from './calls/refusal.js'
+import { fileOfMedia, type MtprotoFile } from './files/file.js'
 
 /**
  * A message of a chat's history.

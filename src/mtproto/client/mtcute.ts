@@ -9,12 +9,12 @@ import {
 import { BaseTelegramClient, TelegramClient } from '@mtcute/core/client.js'
 import { addPublicKey } from '@mtcute/core/utils.js'
 import { errorText } from '../../core/redact.js'
+import type { FloodControl } from './calls/flood.js'
+import { metered, type Traffic } from './calls/traffic.js'
 import { NodeCrypto } from './crypto.js'
-import type { FloodControl } from './flood.js'
-import type { Gaps } from './gaps.js'
 import type { ReadOptions } from './options.js'
 import { callOffSaltTimers } from './salt-timers.js'
-import { metered, type Traffic } from './traffic.js'
+import type { Gaps } from './updates/gaps.js'
 
 /** What mtcute is built on, by one function, so that all of it is loaded at once and late. */
 export interface Surroundings {

@@ -3,8 +3,8 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
 import type { Storage } from '../../storage/storage.js'
-import type { MayCall } from './permissions.js'
-import { readSession } from './session-strings.js'
+import type { MayCall } from './calls/permissions.js'
+import { readSession } from './sessions/session-strings.js'
 
 /**
  * Another server than Telegram's: an embedded one.

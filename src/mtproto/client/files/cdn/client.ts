@@ -1,0 +1,108 @@
+import { connectTcp } from '@fuman/node'
+import type { tl } from '@mtcute/core'
+import { IntermediatePacketCodec, MemoryStorage } from '@mtcute/core'
+import { BaseTelegramClient } from '@mtcute/core/client.js'
+import { SentinelError } from '../../../../core/errors.js'
+import { metered, type Traffic } from '../../calls/traffic.js'
+import { NodeCrypto } from '../../crypto.js'
+import type { CdnAddress } from './data-centres.js'
+import { agreeOnKey } from './key-agreement.js'
+
+/** What a connection to others is made with. */
+export interface CdnParts {
+  readonly apiId: number
+  readonly traffic: Traffic
+}
+
+/**
+ * A connection to a data centre of others. Their key is theirs alone: mtcute takes every key it knows for Telegram's own, so the handshake is
+ * ours, and mtcute goes on with what was agreed on.
+ */
+export class CdnClient {
+  isLost = false
+  readonly #lost = new AbortController()
+
+  private constructor(
+    private readonly client: BaseTelegramClient,
+    onLost: () => void,
+  ) {
+    client.onError.add((error) => {
+      // A connection that breaks is made again by mtcute, and goes on; without its key it cannot.
+      if (!/^(?:TransportError|MtSecurityError)$/.test(error.constructor.name)) return
+      this.isLost = true
+      this.#lost.abort()
+      onLost()
+      // It is of no use any longer; whoever waits for it was told.
+      this.close().catch(() => undefined)
+    })
+  }
+
+  static async open(
+    { apiId, traffic }: CdnParts,
+    address: CdnAddress,
+    onLost: () => void,
+  ): Promise<CdnClient> {
+    const key = await agreeOnKey(address)
+    const storage = new MemoryStorage()
+    await storage.authKeys.set(address.dc, key)
+    const dc = { id: address.dc, ipAddress: address.host, port: address.port }
+    const client = new BaseTelegramClient({
+      apiId,
+      apiHash: '',
+      storage,
+      crypto: new NodeCrypto(),
+      defaultDcs: { main: dc, media: dc },
+      disableUpdates: true,
+      transport: {
+        connect: async ({ ipAddress, port }) =>
+          metered(await connectTcp({ address: ipAddress, port }), traffic),
+        packetCodec: () => new IntermediatePacketCodec(),
+      },
+      platform: {
+        beforeExit: () => () => undefined,
+        log: () => undefined,
+        getDefaultLogLevel: () => 0,
+        getDeviceModel: () => 'grammy-sentinel',
+      },
+    })
+    const made = new CdnClient(client, onLost)
+    try {
+      await client.connect()
+    } catch (error) {
+      await made.close()
+      throw error
+    }
+    return made
+  }
+
+  async call<T extends tl.upload.RawGetCdnFileRequest>(
+    request: T,
+    signal: AbortSignal,
+  ): Promise<tl.RpcCallReturn[T['_']]> {
+    // Not AbortSignal.any: our own signal lives for long, and would keep every part's.
+    const stopping = new AbortController()
+    const stop = () => stopping.abort(signal.reason)
+    const either = [signal, this.#lost.signal]
+    for (const each of either) {
+      if (each.aborted) stop()
+      each.addEventListener('abort', stop, { once: true })
+    }
+    const { signal: abortSignal } = stopping
+    try {
+      return (await this.client.call(request as never, { abortSignal })) as tl.RpcCallReturn[T['_']]
+    } catch (error) {
+      if (!this.isLost) throw error
+      throw new SentinelError(
+        'mtproto.transfer',
+        'mtproto.download: a data centre of others does not know us any longer. Try again.',
+        { cause: error },
+      )
+    } finally {
+      for (const each of either) each.removeEventListener('abort', stop)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.client.destroy()
+  }
+}

@@ -1,0 +1,98 @@
+import type { tl } from '@mtcute/core'
+import { SentinelError } from '../../../../core/errors.js'
+import type { Caller } from '../../calls/caller.js'
+import { refusedOr } from '../../calls/refusal.js'
+import type { CdnClient } from './client.js'
+
+/** Connects to a data centre of others; apart, for it is loaded late. */
+export type ConnectCdn = (at: CdnAddress, onLost: () => void) => Promise<CdnClient>
+
+/** Where a data centre of others is, and by which key it is known. */
+export interface CdnAddress {
+  readonly dc: number
+  readonly host: string
+  readonly port: number
+  readonly publicKey: string
+}
+
+/** Data centres that Telegram lets others run: a connection to each that was needed, until the client closes. */
+export class CdnDataCentres {
+  readonly #open = new Map<number, Promise<CdnClient>>()
+  #config: Promise<tl.RawCdnConfig> | undefined
+
+  constructor(
+    private readonly caller: () => Promise<Caller>,
+    private readonly connect: ConnectCdn,
+  ) {}
+
+  /** @throws SentinelError `mtproto.refused`, `mtproto.transfer` when there is none of that number. */
+  async call<T extends tl.upload.RawGetCdnFileRequest>(
+    dc: number,
+    request: T,
+    signal: AbortSignal,
+  ): Promise<tl.RpcCallReturn[T['_']]> {
+    for (let tries = 1; ; tries++) {
+      const client = await this.#of(dc)
+      try {
+        return await client.call(request, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        // Its key was forgotten there: another one is agreed on, once.
+        if (!client.isLost || tries > 1) throw refusedOr(error, request._)
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#open.values()]
+    this.#open.clear()
+    // Who could not be connected to has nothing to close; whoever asked was told.
+    await Promise.all(open.map((opening) => opening.then((client) => client.close()).catch(() => undefined)))
+  }
+
+  #of(dc: number): Promise<CdnClient> {
+    let opening = this.#open.get(dc)
+    if (opening === undefined) {
+      const forget = () => {
+        if (this.#open.get(dc) === made) this.#open.delete(dc)
+      }
+      const made = this.#address(dc).then((address) => this.#connect(address, forget))
+      made.catch(forget)
+      this.#open.set(dc, made)
+      opening = made
+    }
+    return opening
+  }
+
+  async #connect(address: CdnAddress, onLost: () => void): Promise<CdnClient> {
+    try {
+      return await this.connect(address, onLost)
+    } catch (cause) {
+      throw new SentinelError(
+        'mtproto.transfer',
+        `mtproto.download: data centre ${address.dc} cannot be talked to, or is not the one that Telegram means. Try again later.`,
+        { cause },
+      )
+    }
+  }
+
+  async #address(dc: number): Promise<CdnAddress> {
+    const caller = await this.caller()
+    this.#config ??= caller.call({ _: 'help.getCdnConfig' })
+    const keys = await this.#config.catch((error: unknown) => {
+      this.#config = undefined
+      throw error
+    })
+    const { dcOptions } = await caller.call({ _: 'help.getConfig' })
+    const at = dcOptions.find((each) => each.cdn === true && each.id === dc && each.ipv6 !== true)
+    const key = keys.publicKeys.find(({ dcId }) => dcId === dc)
+    if (at === undefined || key === undefined) {
+      this.#config = undefined
+      throw new SentinelError(
+        'mtproto.transfer',
+        `mtproto.download: Telegram does not tell where data centre ${dc} is. Try again later.`,
+      )
+    }
+    return { dc, host: at.ipAddress, port: at.port, publicKey: key.publicKey }
+  }
+}

@@ -1,0 +1,75 @@
+import { connect, type Socket } from 'node:net'
+import { Buffered, intermediate } from '../../../protocol/framing.js'
+
+/** Whoever does not answer an unencrypted message by then does not. */
+const PATIENCE = 20_000
+const HEADER = 20
+
+/** A connection that carries messages without a key, one at a time: a question, an answer. */
+export class PlainLine {
+  readonly #buffered = new Buffered()
+  #waiting: { readonly done: (answer: Buffer) => void; readonly failed: (error: Error) => void } | undefined
+  #lastId = 0n
+
+  private constructor(private readonly socket: Socket) {
+    socket.on('data', (chunk) => {
+      try {
+        this.#buffered.push(chunk)
+        const frame = intermediate.next(this.#buffered)
+        if (frame !== undefined) this.#answered(frame.payload)
+      } catch (error) {
+        socket.destroy(error as Error)
+      }
+    })
+    socket.on('error', (error) => this.#failed(error))
+    socket.on('close', () => this.#failed(new Error('the connection was closed')))
+    socket.setTimeout(PATIENCE, () => socket.destroy(new Error('no answer')))
+  }
+
+  static async connect(host: string, port: number): Promise<PlainLine> {
+    const socket = connect(port, host)
+    await new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed))
+    // "0xeeeeeeee before anything else" (https://core.telegram.org/mtproto/mtproto-transports#intermediate).
+    socket.write(Buffer.from('eeeeeeee', 'hex'))
+    return new PlainLine(socket)
+  }
+
+  ask(body: Buffer): Promise<Buffer> {
+    const message = Buffer.alloc(HEADER + body.length)
+    message.writeBigUInt64LE(this.#nextId(), 8)
+    message.writeUInt32LE(body.length, 16)
+    message.set(body, HEADER)
+    return new Promise((done, failed) => {
+      if (this.socket.destroyed) {
+        failed(new Error('the connection was closed'))
+        return
+      }
+      this.#waiting = { done, failed }
+      this.socket.write(intermediate.wrap(message))
+    })
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+
+  #answered(payload: Buffer): void {
+    const length = payload.length < HEADER ? -1 : payload.readUInt32LE(16)
+    // Four bytes alone are an error of the transport.
+    if (length < 0 || length > payload.length - HEADER) throw new Error('no answer, but an error')
+    this.#waiting?.done(payload.subarray(HEADER, HEADER + length))
+    this.#waiting = undefined
+  }
+
+  #failed(error: Error): void {
+    this.#waiting?.failed(error)
+    this.#waiting = undefined
+  }
+
+  #nextId(): bigint {
+    const now = (BigInt(Date.now()) << 32n) / 1000n
+    const id = (now >> 2n) << 2n
+    this.#lastId = id > this.#lastId ? id : this.#lastId + 4n
+    return this.#lastId
+  }
+}

@@ -1,0 +1,63 @@
+import type { tl } from '@mtcute/core'
+import { SentinelError } from '../../../core/errors.js'
+import type { Caller } from '../calls/caller.js'
+import { photosOf } from '../lists/photos.js'
+import { type FileOrigin, fileOfMedia, type MtprotoFile } from './file.js'
+
+/** The number that the Bot API puts before those of supergroups and channels. */
+const MARK = 1_000_000_000_000
+
+/**
+ * The file of a message, as it is now.
+ *
+ * @throws SentinelError `mtproto.transfer` when the message is gone or shows none; `mtproto.refused`.
+ */
+export async function fileOfOrigin(caller: Caller, origin: FileOrigin): Promise<MtprotoFile> {
+  if ('photoOf' in origin) {
+    for await (const latest of photosOf(caller, origin.photoOf)) return latest
+    throw gone()
+  }
+  const message = await messageAt(caller, origin.chat, origin.message)
+  const file = message?._ === 'message' ? fileOfMedia(message.media, origin) : undefined
+  if (file === undefined) throw gone()
+  return file
+}
+
+/** The same file with a reference that holds. */
+export async function refreshed(
+  caller: Caller,
+  { id, origin }: Pick<MtprotoFile, 'id' | 'origin'>,
+): Promise<MtprotoFile> {
+  if ('photoOf' in origin) {
+    for await (const photo of photosOf(caller, origin.photoOf)) if (photo.id === id) return photo
+    throw gone()
+  }
+  const found = await fileOfOrigin(caller, origin)
+  // Edited meanwhile: the rest of another file must not follow the beginning of this one.
+  if (found.id !== id) throw gone()
+  return found
+}
+
+/** One message; undefined where there is none. */
+export async function messageAt(
+  caller: Caller,
+  chat: number | string,
+  message: number,
+): Promise<tl.TypeMessage | undefined> {
+  const id: tl.TypeInputMessage[] = [{ _: 'inputMessageID', id: message }]
+  const isChannel = typeof chat === 'number' && chat <= -MARK
+  const peer = isChannel ? undefined : await caller.peer(chat)
+  const found =
+    peer === undefined || peer._ === 'inputPeerChannel'
+      ? await caller.call({ _: 'channels.getMessages', channel: await caller.channel(chat), id })
+      : await caller.call({ _: 'messages.getMessages', id })
+  if (found._ === 'messages.messagesNotModified') return undefined
+  return found.messages.find((each) => each.id === message && each._ !== 'messageEmpty')
+}
+
+function gone(): SentinelError {
+  return new SentinelError(
+    'mtproto.transfer',
+    'mtproto.download: the file is no longer where it came from, or its message shows another one. Look for it anew.',
+  )
+}

@@ -1,0 +1,269 @@
+import { createHash, type Hash, randomBytes } from 'node:crypto'
+import { SentinelError } from '../../../core/errors.js'
+import type { Caller } from '../calls/caller.js'
+import { PART, partsOf, type SourcePart, type UploadSource } from './upload-source.js'
+import { type Reached, readToken, tokenOf } from './upload-token.js'
+
+/**
+ * How far an upload is.
+ *
+ * @example
+ * ```ts
+ * import type { UploadProgress } from 'grammy-sentinel/mtproto'
+ *
+ * const line = ({ sent, total }: UploadProgress) => (total === undefined ? `${sent} bytes` : `${Math.floor((100 * sent) / total)} %`)
+ * ```
+ */
+export interface UploadProgress {
+  /** Bytes that Telegram has, those of an earlier run included. */
+  readonly sent: number
+  /** Absent: a stream whose size was not given. */
+  readonly total?: number
+  /** For `resume`, if the process should end here. Parts are kept by Telegram for some hours. */
+  readonly token: string
+}
+
+/**
+ * How to upload.
+ *
+ * @example
+ * ```ts
+ * import type { UploadOptions } from 'grammy-sentinel/mtproto'
+ *
+ * const options: UploadOptions = { name: 'backup.tar', size: 1_500_000_000, parallel: 8 }
+ * ```
+ */
+export interface UploadOptions {
+  /** What the file is called. Default: what a `File` says, else `file`. */
+  readonly name?: string
+  /** Bytes, if the source does not tell: a stream whose size is known is sent with more in flight. */
+  readonly size?: number
+  /** Parts of 512 KiB in flight, and in memory, at once: 1 to 16. Default: 4. */
+  readonly parallel?: number
+  /** What {@link UploadProgress.token} told: parts that Telegram has are read past, not sent again. The source must be the same. */
+  readonly resume?: string
+  /** Told after each part. */
+  readonly onProgress?: (progress: UploadProgress) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A file that Telegram has, and that no message shows yet: plain data, for `sendFile()`. Telegram forgets it after some hours.
+ *
+ * @example
+ * ```ts
+ * import { type MtprotoClient, type UploadedFile, mtproto } from 'grammy-sentinel/mtproto'
+ *
+ * async function sendToAll(client: MtprotoClient, file: UploadedFile, chat: number): Promise<void> {
+ *   await client.sendFile(chat, file)
+ * }
+ * ```
+ */
+export interface UploadedFile {
+  /** As Telegram calls it, in decimal. */
+  readonly fileId: string
+  readonly parts: number
+  readonly size: number
+  readonly name: string
+  /** More than 10 MB, or a stream: Telegram keeps these in another way. */
+  readonly isBig: boolean
+  /** Of a small one, in hexadecimal. */
+  readonly md5?: string
+  /** What the source said it is, such as `image/png`. */
+  readonly type?: string
+}
+
+/** "In case the full size of the file is more than 10 MB" (https://core.telegram.org/api/files#uploading-files). */
+const BIG = 10 * 1024 * 1024
+/** `upload_max_fileparts_premium`: whoever has no Premium is refused half of it by Telegram. */
+const MOST_PARTS = 8000
+const MOST_PARALLEL = 16
+
+/**
+ * Uploads in parts, some at a time; never more of them than that are in memory.
+ *
+ * @throws SentinelError `mtproto.transfer` for a source that is none, is empty, too large, not as long as it says, or another one than
+ * was begun; `mtproto.refused`, such as FILE_PARTS_INVALID; the reason of a signal.
+ */
+export async function upload(
+  caller: Caller,
+  source: UploadSource,
+  options: UploadOptions = {},
+): Promise<UploadedFile> {
+  return new Upload(caller, source, options).run()
+}
+
+class Upload {
+  readonly #resumed: Reached | undefined
+  readonly #fileId: bigint
+  readonly #parts: ReturnType<typeof partsOf>
+  readonly #isBig: boolean
+  readonly #parallel: number
+  /** By number, those behind {@link #done}. */
+  readonly #also = new Set<number>()
+  readonly #md5: Hash | undefined
+  readonly #aborting = new AbortController()
+  readonly #reading: AsyncGenerator<SourcePart, void, undefined>
+  /** That a part failed, or the signal said so. */
+  #failure: { readonly error: unknown } | undefined
+  /** Rejects what is waited for. */
+  #reject: (error: unknown) => void = () => undefined
+  #done = 0
+  #sent = 0
+  #digest = ''
+
+  constructor(
+    private readonly caller: Caller,
+    source: UploadSource,
+    private readonly options: UploadOptions,
+  ) {
+    const { size, parallel = 4, resume } = options
+    if (!Number.isInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL) {
+      throw wrong(`\`parallel\` is no whole number from 1 to ${MOST_PARALLEL}`)
+    }
+    this.#parallel = parallel
+    this.#parts = partsOf(source, size)
+    this.#reading = this.#parts.parts()
+    const known = this.#parts.size
+    if (known === 0) throw wrong('the source is empty, and Telegram takes no empty files')
+    if (known !== undefined && known > MOST_PARTS * PART) throw wrong('the source is larger than 4 GB')
+    this.#isBig = known === undefined || known > BIG
+    this.#md5 = this.#isBig ? undefined : createHash('md5')
+    this.#resumed = resume === undefined ? undefined : readToken(resume)
+    if (this.#resumed !== undefined && this.#resumed.size !== known) {
+      throw wrong('the source is not as long as the one that `resume` was begun with')
+    }
+    this.#fileId = this.#resumed === undefined ? newId() : BigInt(this.#resumed.fileId)
+  }
+
+  async run(): Promise<UploadedFile> {
+    const { signal } = this.options
+    signal?.throwIfAborted()
+    const abort = () => this.#stop(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      return await this.#send()
+    } catch (error) {
+      // The source may be waited for without end: it is told to close, and not waited for.
+      this.#reading.return().catch(() => undefined)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      // Of a failed one nothing stays under way.
+      this.#aborting.abort()
+    }
+  }
+
+  /** The next part, unless something fails while it is waited for. */
+  async #next(): Promise<SourcePart | undefined> {
+    const { done, value } = await this.#unlessStopped(this.#reading.next())
+    return done === true ? undefined : value
+  }
+
+  #stop(error: unknown): void {
+    this.#failure ??= { error }
+    this.#reject(this.#failure.error)
+  }
+
+  /** One wait at a time. No `Promise.race` with one promise for all: that would keep what each of them gave, every part. */
+  #unlessStopped<T>(waited: Promise<T>): Promise<T> {
+    return new Promise((done, failed) => {
+      this.#reject = failed
+      if (this.#failure !== undefined) failed(this.#failure.error)
+      waited.then(done, failed)
+    })
+  }
+
+  async #send(): Promise<UploadedFile> {
+    const { caller, options } = this
+    const long = (await import('@mtcute/core')).Long.fromString(this.#fileId.toString())
+    const known = this.#parts.size
+    const total = known === undefined ? -1 : Math.ceil(known / PART)
+    const flying = new Set<Promise<void>>()
+    let [count, size] = [0, 0]
+    for (;;) {
+      const part = await this.#next()
+      if (part === undefined) break
+      this.#look(part)
+      count = part.number + 1
+      size += part.bytes.length
+      if (count > MOST_PARTS) throw wrong('the source is larger than 4 GB')
+      const isWhole = known === undefined || (part.isLast ? size === known : size < known)
+      if (!isWhole) throw wrong('the source is not as long as was said')
+      if (this.#has(part.number)) {
+        this.#confirmed(part)
+        continue
+      }
+      // A stream tells how many parts it had with its last one, which must not come first.
+      if (part.isLast && total < 0) await this.#unlessStopped(Promise.all(flying))
+      const { number: filePart, bytes } = part
+      const fileTotalParts = total < 0 && part.isLast ? count : total
+      const sending = caller
+        .call(
+          this.#isBig
+            ? { _: 'upload.saveBigFilePart', fileId: long, filePart, fileTotalParts, bytes }
+            : { _: 'upload.saveFilePart', fileId: long, filePart, bytes },
+          { kind: 'upload', signal: this.#aborting.signal },
+        )
+        .then(() => this.#confirmed(part))
+        .catch((error: unknown) => this.#stop(error))
+        .finally(() => flying.delete(sending))
+      flying.add(sending)
+      if (flying.size >= this.#parallel) await this.#unlessStopped(Promise.race(flying))
+    }
+    await this.#unlessStopped(Promise.all(flying))
+    if (count === 0) throw wrong('the source is empty, and Telegram takes no empty files')
+    if (known !== undefined && size !== known) throw wrong('the source is not as long as was said')
+    const { name = this.#parts.name ?? 'file' } = options
+    const { type } = this.#parts
+    return {
+      fileId: this.#fileId.toString(),
+      parts: count,
+      size,
+      name,
+      isBig: this.#isBig,
+      ...(this.#md5 !== undefined && { md5: this.#md5.digest('hex') }),
+      ...(type !== undefined && { type }),
+    }
+  }
+
+  /** Every part is seen in order, also those that are not sent again. */
+  #look({ number, bytes }: SourcePart): void {
+    this.#md5?.update(bytes)
+    if (number > 0) return
+    this.#digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+    if (this.#resumed !== undefined && this.#resumed.digest !== this.#digest) {
+      throw wrong('the source begins otherwise than the one that `resume` was begun with')
+    }
+  }
+
+  #has(number: number): boolean {
+    if (this.#resumed === undefined) return false
+    return number < this.#resumed.done || this.#resumed.also.includes(number)
+  }
+
+  #confirmed({ number, bytes }: SourcePart): void {
+    this.#sent += bytes.length
+    this.#also.add(number)
+    while (this.#also.delete(this.#done)) this.#done++
+    const { onProgress } = this.options
+    if (onProgress === undefined) return
+    const { size } = this.#parts
+    const token = tokenOf({
+      fileId: this.#fileId.toString(),
+      size,
+      done: this.#done,
+      also: [...this.#also],
+      digest: this.#digest,
+    })
+    onProgress({ sent: this.#sent, ...(size !== undefined && { total: size }), token })
+  }
+}
+
+function newId(): bigint {
+  return randomBytes(8).readBigInt64LE()
+}
+
+function wrong(what: string): SentinelError {
+  return new SentinelError('mtproto.transfer', `mtproto.upload: ${what}. Give the whole of one file.`)
+}

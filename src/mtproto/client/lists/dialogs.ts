@@ -1,0 +1,167 @@
+import type { tl } from '@mtcute/core'
+import type { Caller } from '../calls/caller.js'
+import { profileOf } from '../calls/peers.js'
+import { type HistoryMessage, markedId, messageOf } from '../messages.js'
+
+/**
+ * A chat in the list of an account.
+ *
+ * @example
+ * ```ts
+ * import type { Dialog } from 'grammy-sentinel/mtproto'
+ *
+ * const isQuiet = ({ unread }: Dialog) => unread === 0
+ * ```
+ */
+export interface Dialog {
+  /** As the Bot API numbers it. */
+  readonly chat: number
+  readonly kind: 'user' | 'bot' | 'group' | 'supergroup' | 'channel'
+  /** Of people: both names. */
+  readonly title: string
+  readonly username?: string
+  readonly unread: number
+  readonly unreadMentions: number
+  readonly isPinned: boolean
+  readonly isArchived: boolean
+  /** The latest message. */
+  readonly latest?: HistoryMessage
+}
+
+/**
+ * How dialogs are listed.
+ *
+ * @example
+ * ```ts
+ * import type { DialogsOptions } from 'grammy-sentinel/mtproto'
+ *
+ * const options: DialogsOptions = { onProgress: ({ seen, total }) => console.log(`${seen} of ${total}`) }
+ * ```
+ */
+export interface DialogsOptions {
+  /** Those in the archive in place of the others. Default: false. */
+  readonly archived?: boolean
+  /** Told after each page. */
+  readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
+  readonly signal?: AbortSignal
+}
+
+/** The most Telegram gives at once. */
+const PAGE = 100
+const ARCHIVE = 1
+
+/**
+ * The chats of a person, those with the latest messages first. Telegram has no such list for bots.
+ *
+ * @throws SentinelError `mtproto.refused`, to bots with `BOT_METHOD_INVALID`.
+ */
+export async function* dialogsOf(
+  caller: Caller,
+  { archived = false, onProgress, signal }: DialogsOptions = {},
+): AsyncGenerator<Dialog, void, undefined> {
+  const { Long } = await import('@mtcute/core')
+  // Pages overlap where something is written meanwhile, and pinned chats come first, wherever they are.
+  const told = new Set<number>()
+  let [offsetDate, offsetId]: [number, number] = [0, 0]
+  let offsetPeer: tl.TypeInputPeer = { _: 'inputPeerEmpty' }
+  for (let seen = 0; ; ) {
+    signal?.throwIfAborted()
+    const page = await caller.call(
+      {
+        _: 'messages.getDialogs',
+        ...(archived && { folderId: ARCHIVE }),
+        ...{ offsetDate, offsetId, offsetPeer, limit: PAGE, hash: Long.ZERO },
+      },
+      { signal },
+    )
+    if (page._ === 'messages.dialogsNotModified') return
+    seen += page.dialogs.length
+    const total = page._ === 'messages.dialogs' ? seen : page.count
+    onProgress?.({ seen, total })
+    const around = new Around(page)
+    for (const each of page.dialogs) {
+      const dialog = each._ === 'dialog' ? around.dialog(each, archived) : undefined
+      if (dialog === undefined || told.has(dialog.chat)) continue
+      told.add(dialog.chat)
+      yield dialog
+    }
+    // Of a chat that is forbidden Telegram takes no offset; pages then overlap.
+    const last = page.dialogs.findLast(({ peer }) => around.knows(peer))
+    if (last === undefined || page._ === 'messages.dialogs' || seen >= total) return
+    const top = around.message(last.peer, last.topMessage)
+    const before = { offsetDate, offsetId, chat: offsetPeer }
+    offsetId = last.topMessage
+    offsetDate = top !== undefined && top._ !== 'messageEmpty' ? top.date : offsetDate
+    offsetPeer = await caller.peer(markedId(last.peer))
+    // A page that leads nowhere would be asked for without end.
+    if (before.offsetId === offsetId && before.offsetDate === offsetDate && samePeer(before.chat, offsetPeer))
+      return
+  }
+}
+
+function samePeer(one: tl.TypeInputPeer, other: tl.TypeInputPeer): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
+/** What a page says of its chats. */
+class Around {
+  readonly #users = new Map<number, tl.RawUser>()
+  readonly #chats = new Map<number, tl.RawChat | tl.RawChannel>()
+  readonly #messages = new Map<string, tl.TypeMessage>()
+
+  constructor({ users, chats, messages }: tl.messages.RawDialogs | tl.messages.RawDialogsSlice) {
+    for (const user of users) if (user._ === 'user') this.#users.set(user.id, user)
+    for (const chat of chats) {
+      if (chat._ === 'chat') this.#chats.set(-chat.id, chat)
+      if (chat._ === 'channel') this.#chats.set(-1_000_000_000_000 - chat.id, chat)
+    }
+    for (const message of messages) {
+      if (message._ === 'messageEmpty') continue
+      this.#messages.set(`${markedId(message.peerId)} ${message.id}`, message)
+    }
+  }
+
+  knows(peer: tl.TypePeer): boolean {
+    return this.#who(markedId(peer)) !== undefined
+  }
+
+  message(peer: tl.TypePeer, id: number): tl.TypeMessage | undefined {
+    return this.#messages.get(`${markedId(peer)} ${id}`)
+  }
+
+  /** Undefined for a chat that is forbidden: nothing can be said of it. */
+  dialog(dialog: tl.RawDialog, isArchived: boolean): Dialog | undefined {
+    const chat = markedId(dialog.peer)
+    const who = this.#who(chat)
+    if (who === undefined) return undefined
+    const top = this.message(dialog.peer, dialog.topMessage)
+    const latest = top && messageOf(top)
+    return {
+      chat,
+      ...who,
+      unread: dialog.unreadCount,
+      unreadMentions: dialog.unreadMentionsCount,
+      isPinned: dialog.pinned === true,
+      isArchived,
+      ...(latest !== undefined && { latest }),
+    }
+  }
+
+  #who(chat: number): Pick<Dialog, 'kind' | 'title' | 'username'> | undefined {
+    const user = this.#users.get(chat)
+    if (user !== undefined) {
+      const { isBot, firstName, lastName = '', username } = profileOf(user)
+      const title = `${firstName} ${lastName}`.trim()
+      return { kind: isBot ? 'bot' : 'user', title, ...(username !== undefined && { username }) }
+    }
+    const found = this.#chats.get(chat)
+    if (found === undefined) return undefined
+    if (found._ === 'chat') return { kind: 'group', title: found.title }
+    const { broadcast, title, username } = found
+    return {
+      kind: broadcast === true ? 'channel' : 'supergroup',
+      title,
+      ...(username !== undefined && { username }),
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { Caller } from '../calls/caller.js'
+import { reasonOf } from '../calls/refusal.js'
+import { type Member, memberOf } from './members.js'
+
+/**
+ * How somebody stands in a chat; undefined for whoever never was there.
+ *
+ * @throws SentinelError `mtproto.refused`.
+ */
+export async function memberIn(
+  caller: Caller,
+  chat: number | string,
+  user: number | string,
+): Promise<Member | undefined> {
+  const channel = await caller.channel(chat)
+  const participant = await caller.peer(user)
+  try {
+    const found = await caller.call({ _: 'channels.getParticipant', channel, participant })
+    const users = new Map(
+      found.users.flatMap((each) => (each._ === 'user' ? [[each.id, each] as const] : [])),
+    )
+    return memberOf(found.participant, users)
+  } catch (error) {
+    if (reasonOf(error) === 'USER_NOT_PARTICIPANT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,46 @@
+import type { Caller } from '../calls/caller.js'
+import { fileOfPhoto, type MtprotoFile } from '../files/file.js'
+
+/**
+ * How photos are listed.
+ *
+ * @example
+ * ```ts
+ * import type { PhotosOptions } from 'grammy-sentinel/mtproto'
+ *
+ * const options: PhotosOptions = { onProgress: ({ seen, total }) => console.log(`${seen} of ${total}`) }
+ * ```
+ */
+export interface PhotosOptions {
+  /** Told after each page. */
+  readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
+  readonly signal?: AbortSignal
+}
+
+/** The most Telegram gives at once. */
+const PAGE = 100
+
+/** Photos that somebody shows of themselves, the latest first. Bots may look as well. */
+export async function* photosOf(
+  caller: Caller,
+  who: number | string,
+  { onProgress, signal }: PhotosOptions = {},
+): AsyncGenerator<MtprotoFile, void, undefined> {
+  const { Long } = await import('@mtcute/core')
+  const userId = await caller.user(who)
+  for (let seen = 0; ; ) {
+    signal?.throwIfAborted()
+    const page = await caller.call(
+      { _: 'photos.getUserPhotos', userId, offset: seen, maxId: Long.ZERO, limit: PAGE },
+      { signal },
+    )
+    seen += page.photos.length
+    const total = page._ === 'photos.photosSlice' ? page.count : seen
+    onProgress?.({ seen, total })
+    for (const photo of page.photos) {
+      const file = fileOfPhoto(photo, { photoOf: who })
+      if (file !== undefined) yield file
+    }
+    if (page.photos.length === 0 || seen >= total) return
+  }
+}

@@ -1,0 +1,89 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { SentinelError } from '../../../core/errors.js'
+
+/** "96 bits is recommended" (NIST SP 800-38D, 5.2.1.1). */
+const NONCE = 12
+const TAG = 16
+
+interface Key {
+  /** By which it is known again: 32 bits of a digest tell nothing of 256 random ones. */
+  readonly id: string
+  readonly bytes: Buffer
+}
+
+/**
+ * Encrypts what must not lie open in a storage, by AES-256-GCM. Each is bound to the name it is kept under, so that none can be put in
+ * another's place. The first key seals, all open: to change keys put the new one in front, and drop the old when all is sealed anew.
+ */
+export class Sealing {
+  readonly #keys: readonly Key[]
+
+  constructor(keys: readonly Buffer[]) {
+    this.#keys = keys.map((bytes) => ({ id: idOf(bytes), bytes }))
+  }
+
+  seal(name: string, plain: Uint8Array): string {
+    const [key] = this.#keys
+    if (key === undefined) return `plain:${Buffer.from(plain).toString('base64')}`
+    const nonce = randomBytes(NONCE)
+    const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce).setAAD(Buffer.from(name))
+    const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+    return `gcm:${key.id}:${sealed.toString('base64')}`
+  }
+
+  /** @throws SentinelError `mtproto.session` for what none of the keys opens, and for what is not what was sealed. */
+  open(name: string, text: string): Buffer {
+    const { how, id, bytes } = partsOf(text)
+    if (how === 'plain') return bytes
+    const key = this.#keys.find((each) => each.id === id)
+    if (how === 'gcm' && key === undefined) throw this.#wrongKey(id)
+    const opened = key === undefined ? undefined : openWith(key.bytes, name, bytes)
+    if (opened !== undefined) return opened
+    throw new SentinelError(
+      'mtproto.session',
+      `mtproto: what is stored of the session as ${name.split(':')[0]} is not what was sealed: it was changed, cut or moved. Log in anew under another name.`,
+    )
+  }
+
+  /** Whether it would be sealed otherwise today. */
+  isStale(text: string): boolean {
+    const [key] = this.#keys
+    if (key === undefined) return false
+    const { how, id } = partsOf(text)
+    return how !== 'gcm' || id !== key.id
+  }
+
+  #wrongKey(id: string): SentinelError {
+    const own = this.#keys.map((key) => key.id).join(', ')
+    const there = own === '' ? 'there is none' : `there are ${own}`
+    return new SentinelError(
+      'mtproto.session',
+      `mtproto.encryptionKeys: the session that is stored was sealed with the key known as ${id}, and ${there}. Add that key behind the new one, or use another name.`,
+    )
+  }
+}
+
+function idOf(key: Buffer): string {
+  return createHash('sha256').update('grammy-sentinel sealing').update(key).digest('hex').slice(0, 8)
+}
+
+function partsOf(text: string): { readonly how: string; readonly id: string; readonly bytes: Buffer } {
+  const parts = text.split(':')
+  return {
+    how: parts[0] ?? '',
+    id: parts.length > 2 ? (parts[1] ?? '') : '',
+    bytes: Buffer.from(parts.at(-1) ?? '', 'base64'),
+  }
+}
+
+function openWith(key: Buffer, name: string, bytes: Buffer): Buffer | undefined {
+  if (bytes.length < NONCE + TAG) return undefined
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE)).setAAD(Buffer.from(name))
+    decipher.setAuthTag(bytes.subarray(-TAG))
+    return Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()])
+  } catch {
+    // Not what was sealed under this name: GCM does not tell why.
+    return undefined
+  }
+}

@@ -1,0 +1,186 @@
+import type { ITelegramStorageProvider, tl } from '@mtcute/core'
+import type { Update, User } from 'grammy/types'
+import { type Clock, quietTimers } from '../../../core/clock.js'
+import type { Ms } from '../../../core/duration.js'
+import type { Caller } from '../calls/caller.js'
+import type { Opened } from '../mtcute.js'
+import { Handling } from './handling.js'
+import { COMMON, inStep, Progress } from './progress.js'
+import { Refetching } from './refetch.js'
+import { type Peers, Translation } from './translation/translation.js'
+
+/** How long those who are being handled hold up a close. */
+const PATIENCE: Ms = 10_000
+
+/** Numbers that are so much smaller are no earlier ones: Telegram has begun anew. */
+const A_NEW_COUNT = 1_000_000
+
+/** Takes an update in; resolves when it was handled. */
+export type Take = (update: Update) => Promise<unknown>
+
+/** What a bridge stands on. */
+export interface BridgeParts {
+  readonly storage: ITelegramStorageProvider
+  readonly clock: Clock
+  readonly failed: (error: unknown) => void
+}
+
+/**
+ * Hands what comes by MTProto to a bot, and sees to it that nothing is lost: how far we are is written when it was handled, what was missed
+ * is fetched, and what Telegram calls too long ago is looked up by its ids.
+ */
+export class Bridging {
+  /** The storage as mtcute is to have it. */
+  readonly storage: ITelegramStorageProvider
+  readonly #progress: Progress
+  readonly #handling: Handling
+  readonly #refetching: Refetching
+  readonly #translation: Translation
+  #take: Take | undefined
+  #me: User | undefined
+  /** Of the updates that are numbered by `qts`, the last one. */
+  #qts = 0
+  #caller: Caller | undefined
+
+  constructor(private readonly parts: BridgeParts) {
+    this.#progress = new Progress(parts.failed)
+    this.#handling = new Handling(this.#progress, parts.failed)
+    this.#refetching = new Refetching(parts.storage.kv)
+    this.#translation = new Translation(parts.clock(), () => this.#me as User)
+    const { kv, ...storage } = inStep(parts.storage, this.#progress, (box) => this.#refetching.note(box))
+    this.storage = {
+      ...storage,
+      kv: {
+        ...kv,
+        set: async (key, value) => {
+          await kv.set(key, value)
+          // mtcute writes down where it is before it goes on: while too much waits, it does not.
+          await this.#handling.room()
+        },
+      },
+    }
+  }
+
+  /** Updates that are being handled, or wait for it. */
+  get open(): number {
+    return this.#progress.open
+  }
+
+  /** Resolves once updates flow; those that came while nobody listened come first. */
+  async start(
+    caller: Caller,
+    opened: Opened,
+    take: Take,
+    me: User,
+    channels: readonly number[],
+  ): Promise<void> {
+    this.#take = take
+    const { id, is_bot, first_name, last_name, username } = me
+    this.#me = {
+      id,
+      is_bot,
+      first_name,
+      ...(last_name !== undefined && { last_name }),
+      ...(username !== undefined && { username }),
+    }
+    this.#caller = caller
+    caller.client.onRawUpdate.add(({ update, peers }) =>
+      this.#came(update, knownOf(peers.users.values(), peers.chats.values())),
+    )
+    await (await import('../mtcute.js')).startUpdates(opened, channels)
+  }
+
+  /** Telegram tells no longer what came in a channel since we last looked. */
+  channelTooLong(channel: number, newest: number): void {
+    const caller = this.#caller
+    if (caller === undefined) return
+    this.#refetch(channel, this.#refetching.ofChannel(caller, channel, newest))
+  }
+
+  /** The same of private chats. */
+  accountTooLong(): void {
+    const caller = this.#caller
+    if (caller !== undefined) this.#refetch(COMMON, this.#refetching.ofAccount(caller))
+  }
+
+  /** From now on what mtcute writes down is not taken for reached: told to stop, it forgets what it was about to tell. */
+  freeze(): void {
+    this.#progress.freeze()
+  }
+
+  /** Waits for what is being handled, and for what is written about it. */
+  async end(): Promise<void> {
+    await this.#handling.drain(PATIENCE, quietTimers)
+    await this.#progress.settled()
+  }
+
+  #refetch(box: number, missed: AsyncIterable<{ message: tl.TypeMessage } & Mentioned>): void {
+    // Until all of it was handed over, we are where we were.
+    const done = this.#progress.begin(box)
+    const fetch = async () => {
+      for await (const { message, users, chats } of missed) {
+        const update: tl.TypeUpdate =
+          box === COMMON
+            ? { _: 'updateNewMessage', message, pts: 0, ptsCount: 0 }
+            : { _: 'updateNewChannelMessage', message, pts: 0, ptsCount: 0 }
+        this.#came(update, knownOf(users, chats))
+        await this.#handling.room()
+      }
+      done()
+    }
+    // What could not be fetched stays behind what is written, and is asked for after the next start.
+    fetch().catch(this.parts.failed)
+  }
+
+  /** What cannot be read is told, and is no reason to read no more: mtcute would begin anew, and forget what waits. */
+  #translated(update: tl.TypeUpdate, peers: Peers): Update | undefined {
+    try {
+      return this.#translation.update(update, peers)
+    } catch (error) {
+      this.parts.failed(error)
+      return undefined
+    }
+  }
+
+  /** mtcute takes a first number of 1 for none, and fetches it once more with the next. */
+  #isNew(qts: number): boolean {
+    const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
+    if (!isAgain) this.#qts = qts
+    return !isAgain
+  }
+
+  #came(update: tl.TypeUpdate, peers: Peers): void {
+    if ('qts' in update && !this.#isNew(update.qts)) return
+    const box = boxOf(update)
+    if ('message' in update && typeof update.message === 'object' && 'id' in update.message)
+      this.#refetching.saw(box, update.message.id)
+    const bridged = this.#translated(update, peers)
+    const take = this.#take
+    if (bridged !== undefined && take !== undefined) this.#handling.hand(box, () => take(bridged))
+  }
+}
+
+interface Mentioned {
+  readonly users: Iterable<tl.TypeUser>
+  readonly chats: Iterable<tl.TypeChat>
+}
+
+/** Which sequence an update belongs to (https://core.telegram.org/api/updates#update-handling). */
+function boxOf(update: tl.TypeUpdate): number {
+  if ('qts' in update) return COMMON
+  if ('channelId' in update && 'pts' in update) return update.channelId
+  const message = 'message' in update && typeof update.message === 'object' ? update.message : undefined
+  const peer = message !== undefined && 'peerId' in message ? message.peerId : undefined
+  return peer?._ === 'peerChannel' ? peer.channelId : COMMON
+}
+
+/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Peers {
+  const known = new Map<number, tl.RawUser | tl.RawChannel | tl.RawChat>()
+  for (const user of users) if (user._ === 'user') known.set(user.id, user)
+  for (const chat of chats) {
+    if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+    if (chat._ === 'chat') known.set(-chat.id, chat)
+  }
+  return known
+}

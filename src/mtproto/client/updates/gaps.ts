@@ -1,0 +1,89 @@
+import type { RpcCallMiddleware } from '@mtcute/core'
+import type { Ms } from '../../../core/duration.js'
+import { COMMON } from './progress.js'
+
+/** Channels that are caught up with at once; the rest waits its turn. After a night there may be thousands. */
+const AT_ONCE = 8
+
+/** Telegram says that it was too long ago. Of channels mtcute tells itself, with the newest message. */
+export type OnTooLong = () => void
+
+/**
+ * Sees what was missed: each difference that is fetched goes by here, and none of them at the same time as too many others.
+ */
+export class Gaps {
+  /** Times that something was missed, and fetched. */
+  count = 0
+  /** How long that took together, from when it was noticed. */
+  recoveryMs: Ms = 0
+  /** Told of each, for metrics. */
+  onRecovered: ((ms: Ms, kind: 'account' | 'channel') => void) | undefined
+  /** When it began, and whether anything was found: by box, while its difference is fetched. */
+  readonly #open = new Map<number, { readonly since: Ms; found: boolean }>()
+  #running = 0
+  readonly #line: (() => void)[] = []
+
+  constructor(
+    private readonly now: () => Ms,
+    private readonly onTooLong: OnTooLong,
+  ) {}
+
+  readonly watching: RpcCallMiddleware = (ctx, next) => {
+    const { request } = ctx
+    switch (request._) {
+      case 'updates.getDifference':
+        return this.#watched(COMMON, () => Promise.resolve(next(ctx)))
+      case 'updates.getChannelDifference': {
+        const { channel } = request
+        const box = 'channelId' in channel ? channel.channelId : COMMON
+        return this.#inTurn(() => this.#watched(box, () => Promise.resolve(next(ctx))))
+      }
+      default:
+        return next(ctx)
+    }
+  }
+
+  async #inTurn<T>(fetch: () => Promise<T>): Promise<T> {
+    if (this.#running >= AT_ONCE) await new Promise<void>((go) => this.#line.push(go))
+    else this.#running++
+    try {
+      return await fetch()
+    } finally {
+      const next = this.#line.shift()
+      if (next === undefined) this.#running--
+      else next()
+    }
+  }
+
+  async #watched<T>(box: number, fetch: () => Promise<T>): Promise<T> {
+    const gap = this.#open.get(box) ?? { since: this.now(), found: false }
+    this.#open.set(box, gap)
+    let answer: T
+    try {
+      answer = await fetch()
+    } catch (error) {
+      this.#open.delete(box)
+      throw error
+    }
+    const { _: name, final, newMessages, otherUpdates } = Object(answer) as Difference
+    if ((newMessages?.length ?? 0) + (otherUpdates?.length ?? 0) > 0) gap.found = true
+    if (name === 'updates.differenceTooLong') this.onTooLong()
+    if (name?.endsWith('TooLong') === true) gap.found = true
+    if (name === 'updates.differenceSlice' || final === false) return answer
+    this.#open.delete(box)
+    if (!gap.found) return answer
+    const ms = this.now() - gap.since
+    this.count++
+    this.recoveryMs += ms
+    this.onRecovered?.(ms, box === COMMON ? 'account' : 'channel')
+    return answer
+  }
+}
+
+/** What is read of the answers, whichever they are. */
+interface Difference {
+  readonly _?: string
+  readonly final?: boolean
+  readonly newMessages?: readonly unknown[]
+  readonly otherUpdates?: readonly unknown[]
+}

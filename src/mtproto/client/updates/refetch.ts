@@ -1,0 +1,109 @@
+import type { ITelegramStorageProvider, tl } from '@mtcute/core'
+import type { Caller } from '../calls/caller.js'
+import { reasonOf } from '../calls/refusal.js'
+import { COMMON } from './progress.js'
+
+/** Boxes whose last message is remembered; of more, the one that was silent for longest is looked up in the storage. */
+const MOST_BOXES = 10_000
+/** After a longer silence the newest are fetched alone. */
+const MOST_MISSED = 10_000
+const PAGE = 100
+/** Messages of an account that were deleted leave holes: so many pages without any are the end. */
+const MOST_EMPTY = 3
+
+/** A message that was missed, and who is mentioned with it. */
+export interface Missed {
+  readonly message: tl.TypeMessage
+  readonly users: readonly tl.TypeUser[]
+  readonly chats: readonly tl.TypeChat[]
+}
+
+type Page = Exclude<tl.messages.TypeMessages, tl.messages.RawMessagesNotModified>
+
+/**
+ * Fetches what a client was told is too long ago to be told (`updates.differenceTooLong`, `updates.channelDifferenceTooLong`), by
+ * asking for the ids it has not seen: mtcute goes on at the end, and says nothing of what was between. The last id of each box is kept beside
+ * its state, so that this holds over a restart as well.
+ */
+export class Refetching {
+  readonly #last = new Map<number, number>()
+
+  constructor(private readonly kv: ITelegramStorageProvider['kv']) {}
+
+  /** Notes the latest message of a box. */
+  saw(box: number, id: number): void {
+    const last = this.#last.get(box) ?? 0
+    this.#last.delete(box)
+    this.#last.set(box, Math.max(last, id))
+    if (this.#last.size <= MOST_BOXES) return
+    for (const [silent] of this.#last) {
+      this.#last.delete(silent)
+      return
+    }
+  }
+
+  /** Writes down what was seen last, as of now. */
+  note(box: number): (() => Promise<void>) | undefined {
+    const last = this.#last.get(box)
+    if (last === undefined) return undefined
+    const bytes = new Uint8Array(4)
+    new DataView(bytes.buffer).setUint32(0, last)
+    return async () => {
+      await this.kv.set(`last_message:${box}`, bytes)
+    }
+  }
+
+  /** Those of a channel between what was seen last and what is newest, oldest first; none where nothing was seen yet. */
+  async *ofChannel(caller: Caller, channel: number, newest: number): AsyncGenerator<Missed, void, undefined> {
+    const last = await this.#lastOf(channel)
+    if (last === undefined) return
+    const input = await caller.channel(-1_000_000_000_000 - channel)
+    const ask = (id: tl.TypeInputMessage[]) => caller.call({ _: 'channels.getMessages', channel: input, id })
+    for (let from = Math.max(last + 1, newest - MOST_MISSED + 1); from <= newest; from += PAGE) {
+      const page = await pageOf(ask, from, Math.min(PAGE, newest - from + 1))
+      if (page === undefined) return
+      yield* missedIn(page)
+    }
+  }
+
+  /** Those of private chats after what was seen last, oldest first. Which is the newest Telegram tells nobody. */
+  async *ofAccount(caller: Caller): AsyncGenerator<Missed, void, undefined> {
+    const last = await this.#lastOf(COMMON)
+    if (last === undefined) return
+    const ask = (id: tl.TypeInputMessage[]) => caller.call({ _: 'messages.getMessages', id })
+    let empty = 0
+    for (let from = last + 1; from <= last + MOST_MISSED && empty < MOST_EMPTY; from += PAGE) {
+      const page = await pageOf(ask, from, PAGE)
+      if (page === undefined) return
+      empty = page.messages.every(({ _: name }) => name === 'messageEmpty') ? empty + 1 : 0
+      yield* missedIn(page)
+    }
+  }
+
+  async #lastOf(box: number): Promise<number | undefined> {
+    const known = this.#last.get(box)
+    if (known !== undefined) return known
+    const kept = await this.kv.get(`last_message:${box}`)
+    if (kept === null) return undefined
+    return new DataView(kept.buffer, kept.byteOffset, kept.byteLength).getUint32(0)
+  }
+}
+
+type Ask = (id: tl.TypeInputMessage[]) => Promise<tl.messages.TypeMessages>
+
+/** Undefined where we may not look any longer: then there is nothing to tell. */
+async function pageOf(ask: Ask, from: number, count: number): Promise<Page | undefined> {
+  try {
+    const found = await ask(
+      Array.from({ length: count }, (_, nth) => ({ _: 'inputMessageID', id: from + nth })),
+    )
+    return found._ === 'messages.messagesNotModified' ? undefined : found
+  } catch (error) {
+    if (reasonOf(error) === undefined) throw error
+    return undefined
+  }
+}
+
+function* missedIn({ messages, users, chats }: Page): Generator<Missed, void, undefined> {
+  for (const message of messages) if (message._ !== 'messageEmpty') yield { message, users, chats }
+}

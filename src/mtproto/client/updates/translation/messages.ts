@@ -1,0 +1,108 @@
+import type { tl } from '@mtcute/core'
+import type { Chat, Message, User } from 'grammy/types'
+import { markedId } from '../../messages.js'
+import { entitiesOf } from './entities.js'
+import { mediaOf } from './media.js'
+import { paidOf } from './payments.js'
+import { chatOf, type Peers, userOf } from './people.js'
+
+/** Stand-ins, as the Bot API has them beside `sender_chat` (https://core.telegram.org/bots/api#message). */
+const ANONYMOUS: User = {
+  id: 1_087_968_824,
+  is_bot: true,
+  first_name: 'Group',
+  username: 'GroupAnonymousBot',
+}
+const CHANNEL: User = { id: 136_817_688, is_bot: true, first_name: 'Channel', username: 'Channel_Bot' }
+const TELEGRAM: User = { id: 777_000, is_bot: false, first_name: 'Telegram' }
+
+/** Undefined where the chat is not told of, and for events that the Bot API has no word for. */
+export function messageOf(message: tl.RawMessage | tl.RawMessageService, peers: Peers): Message | undefined {
+  const chat = chatOf(message.peerId, peers)
+  if (chat === undefined) return undefined
+  const common = {
+    message_id: message.id,
+    date: message.date,
+    chat,
+    ...senderOf(message, chat, peers),
+    ...threadOf(message),
+  }
+  if (message._ === 'messageService') {
+    const event = eventOf(message, peers)
+    return event === undefined ? undefined : ({ ...common, ...event } as Message)
+  }
+  const entities = entitiesOf(message.entities)
+  const bot = message.viaBotId === undefined ? undefined : userOf(message.viaBotId, peers)
+  const described = {
+    ...common,
+    ...(bot !== undefined && { via_bot: bot }),
+    ...(message.editDate !== undefined && message.editHide !== true && { edit_date: message.editDate }),
+    ...(message.groupedId !== undefined && { media_group_id: message.groupedId.toString() }),
+    ...(message.postAuthor !== undefined && { author_signature: message.postAuthor }),
+    ...(message.noforwards === true && { has_protected_content: true as const }),
+  }
+  const media = message.media?._ === 'messageMediaWebPage' ? undefined : message.media
+  if (media === undefined) {
+    return { ...described, text: message.message, ...(entities.length > 0 && { entities }) } as Message
+  }
+  return {
+    ...described,
+    ...mediaOf(media),
+    ...(message.message !== '' && { caption: message.message }),
+    ...(entities.length > 0 && { caption_entities: entities }),
+  } as Message
+}
+
+/** Who wrote it; for whoever writes as a chat there are stand-ins, which guards know. */
+function senderOf(message: tl.RawMessage | tl.RawMessageService, chat: Chat, peers: Peers): Partial<Message> {
+  if (chat.type === 'channel') return { sender_chat: chat }
+  const sender = message.fromId ?? (chat.type === 'private' ? message.peerId : undefined)
+  if (sender?._ === 'peerUser') {
+    const from = userOf(sender.userId, peers)
+    return from === undefined ? {} : { from }
+  }
+  // Nobody named is the group itself: one of its administrators, who does not say which.
+  const speaker = sender === undefined ? chat : chatOf(sender, peers)
+  if (speaker === undefined) return {}
+  if (speaker.id === chat.id) return { sender_chat: speaker, from: ANONYMOUS }
+  const source = message._ === 'message' ? message.fwdFrom?.savedFromPeer : undefined
+  if (source !== undefined && markedId(source) === speaker.id)
+    return { sender_chat: speaker, from: TELEGRAM, is_automatic_forward: true }
+  return { sender_chat: speaker, from: CHANNEL }
+}
+
+function threadOf({ replyTo }: tl.RawMessage | tl.RawMessageService): Partial<Message> {
+  if (replyTo?._ !== 'messageReplyHeader' || replyTo.forumTopic !== true) return {}
+  const thread = replyTo.replyToTopId ?? replyTo.replyToMsgId
+  return thread === undefined ? {} : { message_thread_id: thread, is_topic_message: true }
+}
+
+function eventOf({ action, fromId }: tl.RawMessageService, peers: Peers): Partial<Message> | undefined {
+  const users = (ids: readonly number[]) =>
+    ids.map((id) => userOf(id, peers)).filter((user) => user !== undefined)
+  switch (action._) {
+    case 'messageActionChatAddUser':
+      return { new_chat_members: users(action.users) }
+    case 'messageActionChatJoinedByLink':
+    case 'messageActionChatJoinedByRequest':
+      return fromId?._ === 'peerUser' ? { new_chat_members: users([fromId.userId]) } : undefined
+    case 'messageActionChatDeleteUser': {
+      const [left] = users([action.userId])
+      return left === undefined ? undefined : { left_chat_member: left }
+    }
+    case 'messageActionPaymentSentMe':
+      return paidOf(action) as Partial<Message>
+    case 'messageActionChatEditTitle':
+      return { new_chat_title: action.title }
+    case 'messageActionChatDeletePhoto':
+      return { delete_chat_photo: true }
+    case 'messageActionChatCreate':
+      return { group_chat_created: true }
+    case 'messageActionChatMigrateTo':
+      return { migrate_to_chat_id: markedId({ _: 'peerChannel', channelId: action.channelId }) }
+    case 'messageActionChannelMigrateFrom':
+      return { migrate_from_chat_id: -action.chatId }
+    default:
+      return undefined
+  }
+}

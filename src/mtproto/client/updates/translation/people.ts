@@ -1,0 +1,46 @@
+import type { tl } from '@mtcute/core'
+import type { Chat, User } from 'grammy/types'
+import { markedId } from '../../messages.js'
+
+/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+export type Peers = ReadonlyMap<number, tl.RawUser | tl.RawChannel | tl.RawChat>
+
+export function userOf(id: number, peers: Peers): User | undefined {
+  const user = peers.get(id)
+  if (user?._ !== 'user') return undefined
+  // Of several names the first is the one the Bot API tells.
+  const username = user.username ?? user.usernames?.find(({ active }) => active === true)?.username
+  return {
+    id,
+    is_bot: user.bot === true,
+    first_name: user.firstName ?? '',
+    ...(user.lastName !== undefined && { last_name: user.lastName }),
+    ...(username !== undefined && { username }),
+    ...(user.langCode !== undefined && { language_code: user.langCode }),
+    ...(user.premium === true && { is_premium: true as const }),
+  }
+}
+
+export function chatOf(peer: tl.TypePeer, peers: Peers): Chat | undefined {
+  if (peer._ === 'peerUser') {
+    const user = userOf(peer.userId, peers)
+    if (user === undefined) return undefined
+    const { id, first_name, last_name, username } = user
+    return {
+      id,
+      type: 'private',
+      first_name,
+      ...(last_name !== undefined && { last_name }),
+      ...(username !== undefined && { username }),
+    }
+  }
+  const id = markedId(peer)
+  const chat = peers.get(id)
+  if (chat?._ === 'chat') return { id, type: 'group', title: chat.title }
+  if (chat?._ !== 'channel') return undefined
+  const username = chat.username ?? chat.usernames?.find(({ active }) => active === true)?.username
+  const name = username === undefined ? {} : { username }
+  if (chat.broadcast === true) return { id, type: 'channel', title: chat.title, ...name }
+  const forum = chat.forum === true ? { is_forum: true as const } : {}
+  return { id, type: 'supergroup', title: chat.title, ...name, ...forum }
+}
