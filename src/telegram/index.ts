@@ -16,7 +16,7 @@ export type { FloodLimits } from './bot-api/flood.js'
 export { type MatcherVerdict, type TelegramMatchers, telegramMatchers } from './matchers/matchers.js'
 export type { NewCdn, TelegramCdn } from './mtproto/cdn/cdn.js'
 export type { MtprotoAddress, NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
-export type { Reputation } from './mtproto/reputation.js'
+export type { Reputation } from './mtproto/views/reputation.js'
 export type {
   ControlAddress,
   NewAdministrator,

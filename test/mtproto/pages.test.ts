@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { pageOf } from '../../src/telegram/mtproto/pages.js'
+import { pageOf } from '../../src/telegram/mtproto/views/pages.js'
 
 /** Ids 100, 99, … with a date each; latest first. */
 const list = (length: number) =>

@@ -1,5 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../core/duration.js'
+import { chatIdOfChannel } from '../protocol/chat-ids.js'
 import type { Caller } from './calls/caller.js'
 import { reasonOf } from './calls/refusal.js'
 import { fileOfMedia, type MtprotoFile } from './files/file.js'
@@ -126,7 +127,7 @@ export function markedId(peer: tl.TypePeer): number {
     case 'peerChat':
       return -peer.chatId
     default:
-      return -1_000_000_000_000 - peer.channelId
+      return chatIdOfChannel(peer.channelId)
   }
 }
 

@@ -4,7 +4,7 @@ import { newServerKey, type ServerKey } from '../../mtproto/protocol/rsa.js'
 import type { Account } from '../world/accounts.js'
 import type { World } from '../world/world.js'
 import { Face } from './face.js'
-import { Phones } from './phones.js'
+import { Phones } from './logins/phones.js'
 import { Rpc } from './rpc.js'
 import type { MtprotoServer } from './server.js'
 

@@ -5,9 +5,9 @@ import type { World } from '../world/world.js'
 import { type NewCdn, TelegramCdn } from './cdn/cdn.js'
 import { serveCdn } from './cdn/centre.js'
 import { CdnRedirects } from './cdn/redirects.js'
-import type { Reputation } from './reputation.js'
 import { RpcError } from './rpc-error.js'
 import { MtprotoServer } from './server.js'
+import type { Reputation } from './views/reputation.js'
 
 /**
  * Where the MTProto face listens.

@@ -1,11 +1,11 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
-import type { Device } from './auth-keys.js'
 import { METHODS } from './methods/index.js'
 import { badRequest, migrate, RpcError, rpcError } from './rpc-error.js'
 import type { MtprotoServer } from './server.js'
-import type { Session } from './session.js'
+import type { Device } from './sessions/auth-keys.js'
+import type { Session } from './sessions/session.js'
 
 /** What a method is asked with. */
 export interface Call {

@@ -3,6 +3,7 @@ import type { Clock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import type { Values } from '../../../storage/values.js'
+import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { SessionStorage } from '../sessions/session-storage.js'
 import type { Caller } from './caller.js'
 import { MtprotoRefusal, reasonOf } from './refusal.js'
@@ -172,7 +173,7 @@ function markedId(peer: tl.TypePeer): number {
     case 'peerChat':
       return -peer.chatId
     default:
-      return -1_000_000_000_000 - peer.channelId
+      return chatIdOfChannel(peer.channelId)
   }
 }
 
@@ -210,7 +211,7 @@ function namesOf({ _: kind, min, username, usernames = [] }: Seen): readonly str
 
 function idIn({ _: kind, id = 0, userId = 0 }: Seen): number {
   if (kind === 'updateUserName') return userId
-  return kind === 'channel' ? -1_000_000_000_000 - id : id
+  return kind === 'channel' ? chatIdOfChannel(id) : id
 }
 
 function forgetFirst(some: Map<string, unknown> | Set<string>): void {

@@ -1,11 +1,9 @@
 import type { tl } from '@mtcute/core'
 import { SentinelError } from '../../../core/errors.js'
+import { CHANNEL_MARK } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import { photosOf } from '../lists/photos.js'
 import { type FileOrigin, fileOfMedia, type MtprotoFile } from './file.js'
-
-/** The number that the Bot API puts before those of supergroups and channels. */
-const MARK = 1_000_000_000_000
 
 /**
  * The file of a message, as it is now.
@@ -45,7 +43,7 @@ export async function messageAt(
   message: number,
 ): Promise<tl.TypeMessage | undefined> {
   const id: tl.TypeInputMessage[] = [{ _: 'inputMessageID', id: message }]
-  const isChannel = typeof chat === 'number' && chat <= -MARK
+  const isChannel = typeof chat === 'number' && chat <= -CHANNEL_MARK
   const peer = isChannel ? undefined : await caller.peer(chat)
   const found =
     peer === undefined || peer._ === 'inputPeerChannel'

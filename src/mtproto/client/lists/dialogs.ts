@@ -1,4 +1,5 @@
 import type { tl } from '@mtcute/core'
+import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import { profileOf } from '../calls/peers.js'
 import { type HistoryMessage, markedId, messageOf } from '../messages.js'
@@ -113,7 +114,7 @@ class Around {
     for (const user of users) if (user._ === 'user') this.#users.set(user.id, user)
     for (const chat of chats) {
       if (chat._ === 'chat') this.#chats.set(-chat.id, chat)
-      if (chat._ === 'channel') this.#chats.set(-1_000_000_000_000 - chat.id, chat)
+      if (chat._ === 'channel') this.#chats.set(chatIdOfChannel(chat.id), chat)
     }
     for (const message of messages) {
       if (message._ === 'messageEmpty') continue

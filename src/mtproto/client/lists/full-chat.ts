@@ -1,9 +1,8 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
+import { CHANNEL_MARK } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
-
-const MARK = 1_000_000_000_000
 
 /**
  * All that is known of a group or channel.
@@ -58,7 +57,7 @@ export interface FullChat {
  * @throws SentinelError `mtproto.refused`, such as `CHANNEL_PRIVATE`.
  */
 export async function fullChatOf(caller: Caller, chat: number | string): Promise<FullChat> {
-  const isBasic = typeof chat === 'number' && chat < 0 && chat > -MARK
+  const isBasic = typeof chat === 'number' && chat < 0 && chat > -CHANNEL_MARK
   const answer = isBasic
     ? await caller.call({ _: 'messages.getFullChat', chatId: -chat })
     : await caller.call({ _: 'channels.getFullChannel', channel: await caller.channel(chat) })
@@ -75,7 +74,7 @@ export async function fullChatOf(caller: Caller, chat: number | string): Promise
 function ofChannel(full: tl.RawChannelFull, channel: tl.RawChannel): FullChat {
   const { slowmodeSeconds = 0, ttlPeriod = 0, linkedChatId, migratedFromChatId } = full
   return {
-    id: -MARK - full.id,
+    id: -CHANNEL_MARK - full.id,
     kind: channel.broadcast === true ? 'channel' : 'supergroup',
     title: channel.title,
     ...given({ username: channel.username }),
@@ -89,7 +88,7 @@ function ofChannel(full: tl.RawChannelFull, channel: tl.RawChannel): FullChat {
       restricted: full.bannedCount,
       online: full.onlineCount,
       asking: full.requestsPending,
-      linkedChat: linkedChatId === undefined ? undefined : -MARK - linkedChatId,
+      linkedChat: linkedChatId === undefined ? undefined : -CHANNEL_MARK - linkedChatId,
       slowMode: slowmodeSeconds === 0 ? undefined : slowmodeSeconds * 1000,
       autoDelete: ttlPeriod === 0 ? undefined : ttlPeriod * 1000,
       pinnedMessage: full.pinnedMsgId,

@@ -2,6 +2,7 @@ import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import type { Update, User } from 'grammy/types'
 import { type Clock, quietTimers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
+import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
 import { Handling } from './handling.js'
@@ -179,7 +180,7 @@ function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Pe
   const known = new Map<number, tl.RawUser | tl.RawChannel | tl.RawChat>()
   for (const user of users) if (user._ === 'user') known.set(user.id, user)
   for (const chat of chats) {
-    if (chat._ === 'channel') known.set(-1_000_000_000_000 - chat.id, chat)
+    if (chat._ === 'channel') known.set(chatIdOfChannel(chat.id), chat)
     if (chat._ === 'chat') known.set(-chat.id, chat)
   }
   return known

@@ -1,4 +1,5 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
+import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { COMMON } from './progress.js'
@@ -57,7 +58,7 @@ export class Refetching {
   async *ofChannel(caller: Caller, channel: number, newest: number): AsyncGenerator<Missed, void, undefined> {
     const last = await this.#lastOf(channel)
     if (last === undefined) return
-    const input = await caller.channel(-1_000_000_000_000 - channel)
+    const input = await caller.channel(chatIdOfChannel(channel))
     const ask = (id: tl.TypeInputMessage[]) => caller.call({ _: 'channels.getMessages', channel: input, id })
     for (let from = Math.max(last + 1, newest - MOST_MISSED + 1); from <= newest; from += PAGE) {
       const page = await pageOf(ask, from, Math.min(PAGE, newest - from + 1))

@@ -6,7 +6,7 @@ import { rangeOf } from '../files/ranges.js'
 import { Rpc } from '../rpc.js'
 import { RpcError, rpcError } from '../rpc-error.js'
 import { MtprotoServer } from '../server.js'
-import type { Session } from '../session.js'
+import type { Session } from '../sessions/session.js'
 import type { CdnRedirects } from './redirects.js'
 
 let key: ServerKey | undefined

@@ -3,10 +3,10 @@ import type { Account } from '../../world/accounts.js'
 import type { LoggedDeed } from '../../world/admin-log.js'
 import type { SharedChat } from '../../world/chats.js'
 import { isAdministrator, isIn } from '../../world/members.js'
-import { participantOf } from '../participants.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { participantOf } from '../views/participants.js'
 
 /** "Maximum number of results to return": a hundred at most (https://core.telegram.org/method/channels.getAdminLog). */
 const MOST_EVENTS = 100

@@ -1,9 +1,9 @@
 import type { Ms } from '../../../core/duration.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { AuthKey } from '../auth-keys.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import type { AuthKey } from '../sessions/auth-keys.js'
 
 /** "Account self-destruct" and the like count days; nobody here stays away for so long. */
 const SESSIONS_END_AFTER = 180

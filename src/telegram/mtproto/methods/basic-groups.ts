@@ -1,9 +1,9 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { isAdministrator, isIn } from '../../world/members.js'
-import type { BasicGroup } from '../numbering.js'
 import type { AccountMethod } from '../rpc.js'
 import type { MtprotoServer } from '../server.js'
+import type { BasicGroup } from '../views/numbering.js'
 
 export const BASIC_GROUPS = {
   'messages.getChats': ({ server, account, request }) => ({

@@ -5,11 +5,11 @@ import type { SharedChat, StoredMessage } from '../../world/chats.js'
 import { hasRight, isAdministrator, isIn, type Membership } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
 import type { World } from '../../world/world.js'
-import { participantOf } from '../participants.js'
-import { channelId } from '../peers.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { participantOf } from '../views/participants.js'
+import { channelId } from '../views/peers.js'
 import { askedMessages } from './asked-messages.js'
 
 /** "Number of results to return": more is not given (https://core.telegram.org/method/channels.getParticipants). */

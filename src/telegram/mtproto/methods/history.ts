@@ -2,10 +2,10 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import type { Face } from '../face.js'
-import { isNumberedByAccount } from '../numbering.js'
-import { pageOf } from '../pages.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
+import { isNumberedByAccount } from '../views/numbering.js'
+import { pageOf } from '../views/pages.js'
 import { chatOf } from './messages.js'
 
 /** "Maximum number of results to return" of a history is a hundred, whatever is asked. */

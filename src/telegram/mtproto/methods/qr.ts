@@ -1,5 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { LoginToken } from '../login-tokens.js'
+import type { LoginToken } from '../logins/login-tokens.js'
 import type { AccountMethod, Call, Method } from '../rpc.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import { logIn } from './auth.js'

@@ -1,4 +1,4 @@
-import type { StoredMessage } from '../world/chats.js'
+import type { StoredMessage } from '../../world/chats.js'
 
 /** What happened to messages, and the state after it. */
 export type Entry =

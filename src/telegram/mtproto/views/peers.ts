@@ -1,28 +1,26 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import type { Account } from '../world/accounts.js'
-import type { SharedChat } from '../world/chats.js'
-import type { World } from '../world/world.js'
+import { CHANNEL_MARK } from '../../../mtproto/protocol/chat-ids.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { SharedChat } from '../../world/chats.js'
+import type { World } from '../../world/world.js'
+import { badRequest } from '../rpc-error.js'
 import type { BasicGroup } from './numbering.js'
-import { badRequest } from './rpc-error.js'
-
-/** The Bot API marks supergroups and channels by putting -100 in front of their number. */
-const MARK = 1_000_000_000_000
 
 /** The number MTProto has for a supergroup or channel of the world. */
 export function channelId(chat: SharedChat): bigint {
-  return BigInt(-chat.id - MARK)
+  return BigInt(-chat.id - CHANNEL_MARK)
 }
 
 /** A peer by the number the Bot API has for it. */
 export function peerOf(id: number): TlObject {
   if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
-  if (id > -MARK) return { _: 'peerChat', chat_id: BigInt(-id) }
-  return { _: 'peerChannel', channel_id: BigInt(-id - MARK) }
+  if (id > -CHANNEL_MARK) return { _: 'peerChat', chat_id: BigInt(-id) }
+  return { _: 'peerChannel', channel_id: BigInt(-id - CHANNEL_MARK) }
 }
 
 export function chatIdOf(channel: bigint): number {
-  return -Number(channel) - MARK
+  return -Number(channel) - CHANNEL_MARK
 }
 
 /** Finds accounts and chats by what clients call them, and hands out the hashes without which they may not. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Ms } from '../../core/duration.js'
-import { authKeyId } from '../../mtproto/protocol/message.js'
-import type { Account } from '../world/accounts.js'
+import type { Ms } from '../../../core/duration.js'
+import { authKeyId } from '../../../mtproto/protocol/message.js'
+import type { Account } from '../../world/accounts.js'
 
 /** A salt holds for so long, and the one before it as long again. */
 const SALT_LIFETIME: Ms = 30 * 60_000

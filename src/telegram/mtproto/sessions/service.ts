@@ -1,4 +1,4 @@
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Session } from './session.js'
 import type { Wire } from './wire.js'
 

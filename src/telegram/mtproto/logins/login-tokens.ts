@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import type { Ms } from '../../core/duration.js'
-import type { Account } from '../world/accounts.js'
-import { badRequest } from './rpc-error.js'
-import type { Session } from './session.js'
+import type { Ms } from '../../../core/duration.js'
+import type { Account } from '../../world/accounts.js'
+import { badRequest } from '../rpc-error.js'
+import type { Session } from '../sessions/session.js'
 
 /** "will expire in 30 seconds" (https://core.telegram.org/api/qr-login). */
 const HOLDS: Ms = 30_000

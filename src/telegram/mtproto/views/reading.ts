@@ -1,5 +1,5 @@
-import type { Account } from '../world/accounts.js'
-import type { WorldChat } from '../world/chats.js'
+import type { Account } from '../../world/accounts.js'
+import type { WorldChat } from '../../world/chats.js'
 
 /** How far accounts have read; the world itself knows nothing of it. */
 export class Reading {

@@ -1,4 +1,4 @@
-import type { PrivateChat, SharedChat, WorldChat } from '../world/chats.js'
+import type { PrivateChat, SharedChat, WorldChat } from '../../world/chats.js'
 
 /** A group that is not a supergroup: MTProto has it as a `chat`, and supergroups as a `channel`. */
 export type BasicGroup = SharedChat & { readonly kind: 'group' }

@@ -1,5 +1,5 @@
 import type { MessageEntity } from 'grammy/types'
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 
 /** Of what MTProto has a word for (https://core.telegram.org/type/MessageEntity). */
 export function entitiesOf(entities: readonly MessageEntity[] = []): readonly TlObject[] {

@@ -1,13 +1,13 @@
 import type { ChatInviteLink, ChatMember, Poll, ReactionType, Update } from 'grammy/types'
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import type { Account, BotAccount } from '../world/accounts.js'
-import type { SharedChat, StoredMessage } from '../world/chats.js'
-import type { Membership } from '../world/members.js'
-import type { UpdateKind } from '../world/updates.js'
-import type { World } from '../world/world.js'
-import type { Describer } from './describe.js'
-import { participantOf } from './participants.js'
-import { channelId, peerOf } from './peers.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account, BotAccount } from '../../world/accounts.js'
+import type { SharedChat, StoredMessage } from '../../world/chats.js'
+import type { Membership } from '../../world/members.js'
+import type { UpdateKind } from '../../world/updates.js'
+import type { World } from '../../world/world.js'
+import type { Describer } from '../views/describe.js'
+import { participantOf } from '../views/participants.js'
+import { channelId, peerOf } from '../views/peers.js'
 
 /** What happened besides messages, as one bot is told of it. */
 export interface Happening {

@@ -1,4 +1,4 @@
-import type { Ms } from '../../core/duration.js'
+import type { Ms } from '../../../core/duration.js'
 
 /**
  * Numbers messages: Unix time in its upper half, ever greater, and what is left after division by four says of what kind it is:

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Ms } from '../../core/duration.js'
+import type { Ms } from '../../../core/duration.js'
 import {
   Buffered,
   type Frame,
@@ -7,16 +7,16 @@ import {
   MOST_FRAME,
   type Opening,
   openingOf,
-} from '../../mtproto/protocol/framing.js'
-import { decrypt, type Envelope, encrypt } from '../../mtproto/protocol/message.js'
-import { TlError, type TlObject } from '../../mtproto/protocol/tl/object.js'
-import { TlReader } from '../../mtproto/protocol/tl/reader.js'
-import { encodeObject } from '../../mtproto/protocol/tl/writer.js'
-import type { AuthKey } from './auth-keys.js'
-import type { KeyExchange } from './key-exchange.js'
-import type { MtprotoServer } from './server.js'
+} from '../../../mtproto/protocol/framing.js'
+import { decrypt, type Envelope, encrypt } from '../../../mtproto/protocol/message.js'
+import { TlError, type TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
+import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
+import type { MtprotoServer } from '../server.js'
+import type { AuthKey } from '../sessions/auth-keys.js'
+import type { KeyExchange } from '../sessions/key-exchange.js'
+import type { Wire } from '../sessions/wire.js'
 import { goodbye, isHttp, policy, WebSocketEnd, WebSocketError } from './websocket.js'
-import type { Wire } from './wire.js'
 
 /** What waits for a client that does not read. */
 const MOST_UNREAD = 16 * 1024 * 1024

@@ -1,4 +1,4 @@
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 
 /**
  * What Telegram knows of somebody and the Bot API does not tell.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Buffered, FramingError, MOST_FRAME } from '../../mtproto/protocol/framing.js'
+import { Buffered, FramingError, MOST_FRAME } from '../../../mtproto/protocol/framing.js'
 
 /** Where Telegram takes WebSockets: of users, of those who pay, and of the test world (https://core.telegram.org/mtproto/transports#uri-format). */
 const PATHS: ReadonlySet<string> = new Set(['/apiws', '/apiws_premium', '/apiws_test', '/apiws_test_premium'])

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import type { Envelope } from '../../mtproto/protocol/message.js'
+import type { Envelope } from '../../../mtproto/protocol/message.js'
 import {
   CONTAINER,
   GZIP,
@@ -8,18 +8,18 @@ import {
   TlError,
   type TlObject,
   type TlValue,
-} from '../../mtproto/protocol/tl/object.js'
-import { gunzip, TlReader } from '../../mtproto/protocol/tl/reader.js'
-import type { Schema } from '../../mtproto/protocol/tl/schema.js'
-import { TlWriter } from '../../mtproto/protocol/tl/writer.js'
+} from '../../../mtproto/protocol/tl/object.js'
+import { gunzip, TlReader } from '../../../mtproto/protocol/tl/reader.js'
+import type { Schema } from '../../../mtproto/protocol/tl/schema.js'
+import { TlWriter } from '../../../mtproto/protocol/tl/writer.js'
+import { fitted } from '../layers/fit.js'
+import { layers } from '../layers/layers.js'
+import { rpcError } from '../rpc-error.js'
+import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from './auth-keys.js'
 import { leastIdOf } from './containers.js'
-import { fitted } from './layers/fit.js'
-import { layers } from './layers/layers.js'
 import { type BadMessage, badIdOf, Received } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
-import { rpcError } from './rpc-error.js'
-import type { MtprotoServer } from './server.js'
 import { isNeverContent, type Served, serve } from './service.js'
 import type { Wire } from './wire.js'
 

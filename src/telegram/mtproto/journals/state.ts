@@ -1,6 +1,6 @@
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import type { Account } from '../world/accounts.js'
-import type { MtprotoServer } from './server.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { MtprotoServer } from '../server.js'
 
 /** Up to where an account's events have come (https://core.telegram.org/constructor/updates.state). */
 export function stateOf(server: MtprotoServer, account: Account): TlObject {

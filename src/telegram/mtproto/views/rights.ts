@@ -1,5 +1,5 @@
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import { isAdministrator, isAnonymous, type Membership, type Permissions } from '../world/members.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { isAdministrator, isAnonymous, type Membership, type Permissions } from '../../world/members.js'
 
 /** What the Bot API calls each right of an administrator (https://core.telegram.org/constructor/chatAdminRights). */
 const RIGHTS = {

@@ -1,8 +1,8 @@
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import type { Account } from '../world/accounts.js'
-import type { SharedChat } from '../world/chats.js'
-import { calledIn, isIn, type Membership } from '../world/members.js'
-import type { World } from '../world/world.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import type { SharedChat } from '../../world/chats.js'
+import { calledIn, isIn, type Membership } from '../../world/members.js'
+import type { World } from '../../world/world.js'
 import { adminRights, bannedRights, expelled } from './rights.js'
 
 /** Where somebody stands in a supergroup or channel, as another sees it (https://core.telegram.org/type/ChannelParticipant). */

@@ -1,8 +1,6 @@
 import type { Message } from 'grammy/types'
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-
-/** The Bot API marks supergroups and channels by putting -100 in front of their number. */
-const MARK = 1_000_000_000_000
+import { CHANNEL_MARK } from '../../../mtproto/protocol/chat-ids.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 
 /** What a service message tells (https://core.telegram.org/type/MessageAction); undefined: it is none. */
 export function actionOf(message: Message): TlObject | undefined {
@@ -14,7 +12,7 @@ export function actionOf(message: Message): TlObject | undefined {
   const { new_chat_title: title, migrate_to_chat_id: to, migrate_from_chat_id: of } = message
   if (title !== undefined) return { _: 'messageActionChatEditTitle', title }
   if (message.delete_chat_photo === true) return { _: 'messageActionChatDeletePhoto' }
-  if (to !== undefined) return { _: 'messageActionChatMigrateTo', channel_id: BigInt(-to - MARK) }
+  if (to !== undefined) return { _: 'messageActionChatMigrateTo', channel_id: BigInt(-to - CHANNEL_MARK) }
   if (of !== undefined) {
     const called = 'title' in message.chat ? (message.chat.title ?? '') : ''
     return { _: 'messageActionChannelMigrateFrom', title: called, chat_id: BigInt(-of) }

@@ -1,5 +1,5 @@
-import type { Ms } from '../../core/duration.js'
-import type { Envelope } from '../../mtproto/protocol/message.js'
+import type { Ms } from '../../../core/duration.js'
+import type { Envelope } from '../../../mtproto/protocol/message.js'
 import type { AuthKey } from './auth-keys.js'
 
 /** Where a session's messages go: a connection it was heard on. */

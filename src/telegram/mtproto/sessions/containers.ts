@@ -1,4 +1,4 @@
-import { CONTAINER } from '../../mtproto/protocol/tl/object.js'
+import { CONTAINER } from '../../../mtproto/protocol/tl/object.js'
 
 /** A container's own number and count, then each message's id, number and length (https://core.telegram.org/mtproto/service_messages#containers). */
 const [HEAD, PART] = [8, 16]

@@ -1,8 +1,8 @@
 import { createHash, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { TlObject } from '../../mtproto/protocol/tl/object.js'
-import type { Account } from '../world/accounts.js'
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
+import { badRequest } from '../rpc-error.js'
 import { LoginTokens } from './login-tokens.js'
-import { badRequest } from './rpc-error.js'
 
 /** The safe prime and generator of https://core.telegram.org/api/srp, the same as of the key exchange. */
 const PRIME = BigInt(
