@@ -1,17 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit, type LimitInput, parseLimit } from '../core/limit.js'
-import {
-  checkOptions,
-  layer,
-  optionsSchema,
-  parseJson,
-  readEnv,
-  type SentinelOptions,
-  withDefaults,
-} from '../options.js'
+import { checkOptions, layer, parseJson, readEnv, type SentinelOptions, withDefaults } from '../options.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 
 /** `grammy-sentinel config`: looks at options without starting a bot. */
@@ -33,9 +24,8 @@ export const config: Command = {
         return check(args, terminal)
       case 'schema':
         parseArgs({ args, allowPositionals: false })
-        terminal.out(
-          JSON.stringify(z.toJSONSchema(optionsSchema, { io: 'input', unrepresentable: 'any' }), null, 2),
-        )
+        // As the build wrote it: what is shipped has left out what options are for.
+        terminal.out(readFileSync(new URL('../options.schema.json', import.meta.url), 'utf8').trimEnd())
         return 0
       default:
         throw new UsageError(name === undefined ? 'check or schema?' : `There is no "config ${name}".`)
