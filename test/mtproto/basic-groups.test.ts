@@ -7,7 +7,7 @@ let face: TelegramMtproto
 const clients: RawClient[] = []
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
 })
 

@@ -25,7 +25,7 @@ let poller: Bot
 let polling: Promise<void>
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   account = telegram.createBot({ username: 'watcher_bot', inline: true })
   alice = telegram.createUser({ firstName: 'Alice', username: 'alice', languageCode: 'en' })

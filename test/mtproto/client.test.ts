@@ -22,7 +22,7 @@ let plaza: TelegramGroup
 let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   account = telegram.createBot({ username: 'watcher_bot' })
   alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })

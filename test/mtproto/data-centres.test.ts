@@ -11,7 +11,7 @@ let alice: Person
 let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto({ others: [1, 4] })
   account = telegram.createBot({ username: 'watcher_bot' })
   alice = telegram.createUser({ firstName: 'Alice' })
@@ -114,7 +114,7 @@ test.each<[string, Parameters<Telegram['mtproto']>[0]]>([
   ['no number', { dc: 0 }],
   ['one twice', { dc: 2, others: [2] }],
 ])('%s is refused', async (_, options) => {
-  const other = await startTelegram()
+  const other = await startTelegram({ patience: '30s' })
   try {
     await expect(other.mtproto(options)).rejects.toMatchObject({ code: 'telegram.invalid' })
   } finally {

@@ -45,7 +45,7 @@ describe('over the wire', () => {
   let client: MtprotoClient
 
   beforeEach(async () => {
-    telegram = await startTelegram()
+    telegram = await startTelegram({ patience: '30s' })
     face = await telegram.mtproto()
     account = telegram.createBot({ username: 'watcher_bot' })
     alice = telegram.createUser({ firstName: 'Alice' })

@@ -14,7 +14,7 @@ let raw: RawClient
 let peer: TlObject
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'files_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

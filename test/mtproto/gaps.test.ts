@@ -16,7 +16,7 @@ afterEach(async () => {
 })
 
 test(`${MESSAGES} messages, of which some are lost, some come twice and all out of order, reach the handlers once and in order`, async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
@@ -72,7 +72,7 @@ test(`${MESSAGES} messages, of which some are lost, some come twice and all out 
 })
 
 test('what was too long ago to be told is fetched by its ids', async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

@@ -20,7 +20,7 @@ let client: RawClient
 let channel: TlObject
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   account = telegram.createBot({ username: 'watcher_bot' })
   alice = telegram.createUser({ firstName: 'Alice' })

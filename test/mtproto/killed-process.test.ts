@@ -26,7 +26,7 @@ afterEach(async () => {
 afterAll(() => workshop.close())
 
 test('what a killed process had not handled comes again, what it had does not, and what came meanwhile is fetched', async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

@@ -12,7 +12,7 @@ let face: TelegramMtproto
 let closing: (() => Promise<void>)[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   closing = []
 })

@@ -12,7 +12,7 @@ let shop: TelegramBot
 const clients: RawClient[] = []
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   alice = telegram.createUser({ firstName: 'Alice', languageCode: 'de' })
   shop = telegram.createBot({ username: 'shop_bot', privacy: true, inline: false })

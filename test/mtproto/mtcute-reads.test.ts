@@ -11,7 +11,7 @@ let client: MtprotoClient
 let raw: TelegramClient
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   alice = telegram.createUser({ firstName: 'Alice', lastName: 'Example', username: 'alice' })
   face.givePhone(alice, PHONE)

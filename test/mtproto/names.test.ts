@@ -17,7 +17,7 @@ let alice: Person
 let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   account = telegram.createBot({ username: 'watcher_bot' })
   alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })

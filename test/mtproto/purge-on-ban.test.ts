@@ -11,7 +11,7 @@ afterEach(async () => {
 })
 
 test('all that somebody wrote is deleted once an administrator bans them, or the guard blocks them; nothing of others is', async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const [alice, bob, mallory, trudy] = ['Alice', 'Bob', 'Mallory', 'Trudy'].map((firstName) =>

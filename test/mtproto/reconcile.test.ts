@@ -23,7 +23,7 @@ let carol: Person
 let plaza: TelegramGroup
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   account = telegram.createBot({ username: 'watcher_bot' })
   ;[alice, bob, carol] = ['Alice', 'Bob', 'Carol'].map((firstName) => telegram.createUser({ firstName })) as [

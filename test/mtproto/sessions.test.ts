@@ -197,7 +197,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
   })
 
   test('survive a restart of the bot: nobody logs in twice, and whom it knew it knows', async () => {
-    const telegram = await startTelegram()
+    const telegram = await startTelegram({ patience: '30s' })
     try {
       const face = await telegram.mtproto()
       const account = telegram.createBot({ username: 'watcher_bot' })

@@ -7,7 +7,7 @@ let face: TelegramMtproto
 let client: RawClient
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto()
   client = await RawClient.connect(face.address.port)
   await client.shakeHands(face.address.publicKey)

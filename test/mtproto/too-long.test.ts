@@ -12,7 +12,7 @@ afterEach(async () => {
 })
 
 test('what Telegram tells no longer is looked up by its ids, in groups and in private, over a restart as well', async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

@@ -24,7 +24,7 @@ let alice: Person
 let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram()
+  telegram = await startTelegram({ patience: '30s' })
   face = await telegram.mtproto({ others: [4] })
   account = telegram.createBot({ username: 'files_bot' })
   alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
