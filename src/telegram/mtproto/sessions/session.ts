@@ -196,7 +196,8 @@ export class Session {
     const served: Served = serve(this, id, request, wire)
     if (served !== undefined) {
       note.acknowledged = served === 'answered'
-      if (served === 'taken' && isContent) this.#acknowledgeSoon(id)
+      // Some clients number acknowledgements as if they had content. To acknowledge those would go on for ever.
+      if (served === 'taken' && isContent && request._ !== 'mt_msgs_ack') this.#acknowledgeSoon(id)
       return
     }
     if (!isContent) {
