@@ -14,7 +14,7 @@ export function plotsOf(name, findings) {
     plots.push([own, lengths(findings.filter(({ plot }) => plot === own))])
   const curves = curvesOf(findings)
   if (curves.length > 0) plots.push([`${name}-sizes`, chart(curves)])
-  return plots
+  return plots.map(([plot, drawn]) => [plot, titled(plot, drawn)])
 }
 
 /** How well each target is met: at 1 it is just so, to the right of it better. */
@@ -116,4 +116,9 @@ function svg(height, parts) {
     '</svg>',
     '',
   ].join('\n')
+}
+
+/** For those who have it read to them. */
+function titled(name, drawn) {
+  return drawn.replace('\n', `\n<title>${escaped(name.replaceAll('-', ' '))}</title>\n`)
 }

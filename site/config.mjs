@@ -13,7 +13,10 @@ const SIDEBAR = [
     ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-files', 'mtproto-sessions'],
   ],
   ['Seen', ['metrics', 'tracing', 'logging', 'health', 'stats']],
-  ['Tested and measured', ['testing', 'testing-reference', 'testing-bot-api', 'benchmarks']],
+  [
+    'Tested and measured',
+    ['testing', 'testing-reference', 'testing-bot-api', 'benchmarks', 'benchmark-results'],
+  ],
 ]
 
 export default defineConfig({
