@@ -1,7 +1,9 @@
 import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
-import type { UserFromGetMe } from 'grammy/types'
+
 import { sentinel } from '../../src/index.js'
+import { createTelegram } from '../../src/telegram/index.js'
+import { Extras } from '../extras.js'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { post, SECRET, stand } from './stand.js'
@@ -212,32 +214,29 @@ test('too much under way is put off', async () => {
 })
 
 describe('the bot is asked who it is at the first update', () => {
-  const fetched = (answers: (() => Promise<Response>)[]) => {
-    const bot = new Bot('42:token', {
-      client: { fetch: (() => (answers.shift() as () => Promise<Response>)()) as never },
-    })
+  const unknown = () => {
+    const telegram = createTelegram()
+    const { token, config } = telegram.createBot({ username: 'late_bot' })
+    const bot = new Bot(token, { client: config.client })
     const guard = sentinel()
     bot.use(guard)
     const reached: number[] = []
     bot.use((ctx) => {
       reached.push(ctx.update.update_id)
     })
-    return { reached, guard, webhook: guard.webhook(bot, { secret: SECRET }) }
+    return { reached, telegram, guard, webhook: guard.webhook(bot, { secret: SECRET }) }
   }
-  const me = { id: 42, is_bot: true, first_name: 'Late', username: 'late_bot' } as UserFromGetMe
-  const known = () => Promise.resolve(Response.json({ ok: true, result: me }))
 
   test('and updates wait for that', async () => {
-    const at = fetched([known])
+    const at = unknown()
     const answers = [1, 2, 3].map((id) => at.webhook.fetch(post(JSON.stringify(says(id, 'hi', { id })))))
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200])
     expect(at.reached).toEqual([1, 2, 3])
   })
 
   test('and asked again where Telegram does not tell', async () => {
-    const refused = () =>
-      Promise.resolve(Response.json({ ok: false, error_code: 401, description: 'Unauthorized' }))
-    const at = fetched([refused, known])
+    const at = unknown()
+    at.telegram.faults.next('getMe', { code: 401 })
     const told: string[] = []
     at.guard.on('error', ({ during }) => told.push(during))
     expect((await at.webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(500)
@@ -249,15 +248,9 @@ describe('the bot is asked who it is at the first update', () => {
 describe('answering Telegram with a call', () => {
   const bot = (reply: boolean) => {
     const sent: string[] = []
-    const client = {
-      canUseWebhookReply: () => true,
-      fetch: (async (url: string) => {
-        sent.push(url.slice(url.lastIndexOf('/') + 1))
-        return Response.json({ ok: true, result: true })
-      }) as never,
-    }
-    const botInfo = { id: 42, is_bot: true, first_name: 'B', username: 'b_bot' } as UserFromGetMe
-    const own = new Bot('42:token', { botInfo, client })
+    const { account, config } = new Extras(Date.now, ({ method }) => sent.push(method)).hire(42)
+    const client = { ...config.client, canUseWebhookReply: () => true }
+    const own = new Bot(account.token, { ...config, client })
     const guard = sentinel({ membership: false })
     own.use(guard)
     return { own, sent, webhook: guard.webhook(own, { secret: SECRET, reply }) }
@@ -300,11 +293,11 @@ describe('answering Telegram with a call', () => {
 })
 
 test('a guard that is not in the bot is missed', async () => {
-  const botInfo = { id: 42, is_bot: true, first_name: 'B', username: 'b_bot' } as UserFromGetMe
+  const { token, config } = createTelegram().createBot({ username: 'b_bot' })
   const guard = sentinel()
   const warnings: string[] = []
   guard.on('warning', ({ code }) => warnings.push(code))
-  const webhook = guard.webhook(new Bot('42:token', { botInfo }), { secret: SECRET })
+  const webhook = guard.webhook(new Bot(token, config), { secret: SECRET })
   expect((await webhook.fetch(post(JSON.stringify(says(1, 'hello'))))).status).toBe(200)
   expect(warnings).toEqual(['webhook.unguarded'])
 })
