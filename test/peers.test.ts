@@ -4,15 +4,24 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { transformSync } from '@swc/core'
+import { build } from 'esbuild'
 import { type PeerName, peerSpec } from '../src/core/peer.js'
 import { readSources } from './house/source.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-const ROOMS = ['src/core/', 'src/storage/', 'src/mtproto/', 'src/testing/']
+const ROOMS = [
+  'src/core/',
+  'src/storage/',
+  'src/mtproto/',
+  'src/testing/',
+  'src/middleware/',
+  'src/observability/',
+]
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   readonly peerDependencies: Readonly<Record<string, string>>
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>
+  readonly exports: object
 }
 
 let folder: string
@@ -20,7 +29,11 @@ let folder: string
 // The package as somebody has it who installed nothing that is optional.
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sentinel-peers-'))
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  const exports = JSON.parse(JSON.stringify(manifest.exports).replaceAll('./dist/', './src/'))
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'grammy-sentinel', type: 'module', exports }),
+  )
   for (const { path, text } of readSources(ROOT, 'src', '.ts')) {
     if (!ROOMS.some((room) => path.startsWith(room))) continue
     const out = join(folder, path.replace(/\.ts$/, '.js'))
@@ -95,6 +108,62 @@ test.each<[string, string, readonly PeerName[], string]>([
     expect(error.message).toContain(`npm install ${names.map(peerSpec).join(' ')}`)
   },
 )
+
+/** The entries that read their packages as soon as they are imported. */
+const AT_ONCE: readonly (readonly [entry: string, needs: PeerName])[] = [
+  ['metrics', 'prom-client'],
+  ['logging', 'pino'],
+  ['tracing', '@opentelemetry/api'],
+]
+
+test.each(AT_ONCE)('importing grammy-sentinel/%s without %s tells what to install', (entry, name) => {
+  const { code, message } = errorOf(`await import('grammy-sentinel/${entry}')`)
+  const spec = peerSpec(name)
+  expect(code).toBe('peer.missing')
+  expect(message).toBe(
+    `grammy-sentinel/${entry}: its package is not installed. Run \`npm install ${spec.includes(' ') ? `"${spec}"` : spec}\`.`,
+  )
+})
+
+test('import, require and bundlers get one and the same module where all is installed', async () => {
+  const names = AT_ONCE.map(([, name]) => name)
+  for (const name of names) {
+    const link = join(folder, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), link)
+  }
+  try {
+    for (const [entry] of AT_ONCE) {
+      const direct = `./src/observability/${entry}/index.js`
+      const { code } = errorOf(
+        `const { createRequire } = await import('node:module')
+         const imported = await import('grammy-sentinel/${entry}')
+         const required = createRequire(import.meta.url)('grammy-sentinel/${entry}')
+         const bundled = await import('${direct}')
+         throw { code: [imported, required].every((each) => typeof each.${entry} === 'function' && each.${entry} === bundled.${entry}) }`,
+      )
+      expect([entry, code]).toEqual([entry, true])
+    }
+    // A format that knows no await at the top.
+    const { metafile } = await build({
+      stdin: {
+        contents: AT_ONCE.map(([entry]) => `export * from 'grammy-sentinel/${entry}'`).join('\n'),
+        resolveDir: folder,
+      },
+      absWorkingDir: folder,
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      format: 'cjs',
+    })
+    const bundled = Object.keys(metafile.inputs)
+    for (const [entry] of AT_ONCE) expect(bundled).toContain(`src/observability/${entry}/index.js`)
+    expect(bundled).not.toContainEqual(expect.stringMatching(/entry\.js$/))
+  } finally {
+    for (const name of names) rmSync(join(folder, 'node_modules', name))
+  }
+})
 
 test('what is missing within a package that is there is told as it is', () => {
   const broken = join(folder, 'node_modules', 'ioredis')
