@@ -1,5 +1,5 @@
 export type { Profile } from './client/calls/peers.js'
-export type { MayCall } from './client/calls/permissions.js'
+export { type MayCall, whoMayCall } from './client/calls/permissions.js'
 export { MtprotoRefusal } from './client/calls/refusal.js'
 export type { MtprotoCounts, MtprotoWatcher } from './client/calls/traffic.js'
 export { MtprotoClient, mtproto } from './client/client.js'

@@ -1,3 +1,5 @@
+import * as table from './permission-table.js'
+
 /**
  * Whose accounts may call a method.
  *
@@ -12,63 +14,72 @@
 export type MayCall = 'bots' | 'people' | 'everybody'
 
 /** What is known of methods, by name. Looked up only when Telegram has refused: nothing is ever held back because of it. */
-export type Permissions = ReadonlyMap<string, MayCall>
+export type Permissions = ReadonlyMap<string, MayCall | 'unknown'>
 
 /*
- * Facts of Telethon's table of who may call what, which is older than layer 227, and what bots were seen to be refused since. Telegram
- * says it method by method ("Bots can use this method", https://core.telegram.org/methods) and changes it; hence the option.
+ * What Telegram's list of errors has wrong, or has not got to (`UNTOLD`). Of these its documentation said "Bots can use this method" as
+ * long as it said so at all (until layer 195), or they are what a method of the Bot API comes to.
  */
 
-const PEOPLE = [
-  'account.getAuthorizations account.resetAuthorization account.getPassword account.getPrivacy account.setPrivacy account.updateProfile',
-  'account.updateUsername account.checkUsername account.updateStatus account.getNotifySettings account.updateNotifySettings',
-  'account.getWebAuthorizations account.initTakeoutSession account.finishTakeoutSession account.reportPeer',
-  'auth.sendCode auth.resendCode auth.cancelCode auth.signIn auth.signUp auth.checkPassword auth.requestPasswordRecovery',
-  'auth.recoverPassword auth.resetAuthorizations auth.exportLoginToken auth.importLoginToken auth.acceptLoginToken',
-  'channels.createChannel channels.deleteChannel channels.deleteHistory channels.deleteParticipantHistory channels.exportMessageLink',
-  'channels.getAdminLog channels.getAdminedPublicChannels channels.getLeftChannels channels.getSendAs channels.inviteToChannel',
-  'channels.joinChannel channels.readHistory channels.readMessageContents channels.reportSpam channels.toggleSignatures',
-  'channels.togglePreHistoryHidden channels.toggleSlowMode channels.updateUsername channels.checkUsername',
-  'contacts.addContact contacts.block contacts.unblock contacts.deleteContacts contacts.getBlocked contacts.getContacts',
-  'contacts.getStatuses contacts.getTopPeers contacts.importContacts contacts.resolvePhone contacts.search',
-  'help.getAppConfig help.getNearestDc help.getSupport help.getTermsOfServiceUpdate',
-  'messages.addChatUser messages.checkChatInvite messages.createChat messages.deleteHistory messages.getAllChats messages.getCommonChats',
-  'messages.getDialogs messages.getDialogFilters messages.getHistory messages.getMessagesReactions messages.getMessageReadParticipants',
-  'messages.getMessageReactionsList messages.getMessagesViews messages.getOnlines messages.getPeerDialogs messages.getPinnedDialogs',
-  'messages.getPollVotes messages.getReplies messages.getSavedHistory messages.getSearchCounters messages.getUnreadMentions',
-  'messages.getWebPage messages.getWebPagePreview messages.importChatInvite messages.migrateChat messages.readHistory',
-  'messages.report messages.reportSpam messages.saveDraft messages.search messages.searchGlobal messages.sendInlineBotResult',
-  'messages.sendVote messages.startBot messages.getInlineBotResults messages.getBotCallbackAnswer',
-  'photos.deletePhotos phone.createGroupCall phone.getGroupCall phone.joinGroupCall stats.getBroadcastStats stats.getMegagroupStats',
-]
+const EVERYBODY = `
+: initConnection invokeAfterMsg invokeAfterMsgs invokeWithBusinessConnection invokeWithLayer invokeWithoutUpdates
+account: getBotBusinessConnection
+auth: bindTempAuthKey dropTempAuthKeys exportAuthorization importAuthorization importBotAuthorization logOut
+bots: getBotInfo setBotInfo
+channels: createForumTopic deleteMessages deleteTopicHistory editAdmin editBanned editForumTopic editPhoto editTitle getChannels
+channels: getFullChannel getMessages getParticipant getParticipants leaveChannel setStickers
+contacts: resolveUsername
+help: getCdnConfig getConfig
+messages: createForumTopic deleteChatUser deleteMessages deleteTopicHistory editChatAbout editChatDefaultBannedRights editChatPhoto
+messages: editChatTitle editExportedChatInvite editForumTopic editInlineBotMessage editMessage exportChatInvite forwardMessages getChats
+messages: getCustomEmojiDocuments getDocumentByHash getFullChat getMessages getStickerSet hideChatJoinRequest sendMedia sendMessage
+messages: sendMultiMedia sendReaction setTyping unpinAllMessages updatePinnedMessage uploadMedia
+payments: getStarsStatus getStarsTransactions
+photos: getUserPhotos updateProfilePhoto uploadProfilePhoto
+premium: getUserBoosts
+stickers: addStickerToSet changeSticker changeStickerPosition createStickerSet deleteStickerSet removeStickerFromSet renameStickerSet
+stickers: replaceSticker setStickerSetThumb
+updates: getChannelDifference getDifference getState
+upload: getCdnFile getCdnFileHashes getFile getFileHashes getWebFile reuploadCdnFile saveBigFilePart saveFilePart
+users: getFullUser getUsers`
 
-const EVERYBODY = [
-  'auth.bindTempAuthKey auth.dropTempAuthKeys auth.exportAuthorization auth.importAuthorization auth.importBotAuthorization auth.logOut',
-  'channels.deleteMessages channels.editAdmin channels.editBanned channels.editPhoto channels.editTitle channels.getChannels',
-  'channels.getFullChannel channels.getMessages channels.getParticipant channels.getParticipants channels.leaveChannel',
-  'channels.setStickers contacts.resolveUsername help.getCdnConfig help.getConfig',
-  'messages.deleteChatUser messages.deleteMessages messages.editChatAbout messages.editChatDefaultBannedRights messages.editChatPhoto',
-  'messages.editChatTitle messages.editMessage messages.exportChatInvite messages.forwardMessages messages.getChats',
-  'messages.getDocumentByHash messages.getFullChat messages.getMessages messages.getStickerSet messages.hideChatJoinRequest',
-  'messages.sendMedia messages.sendMessage messages.sendMultiMedia messages.sendReaction messages.setTyping messages.unpinAllMessages',
-  'messages.updatePinnedMessage messages.uploadMedia messages.getCustomEmojiDocuments photos.getUserPhotos photos.updateProfilePhoto',
-  'photos.uploadProfilePhoto updates.getChannelDifference updates.getDifference updates.getState',
-  'upload.getCdnFile upload.getCdnFileHashes upload.getFile upload.getFileHashes upload.getWebFile upload.reuploadCdnFile',
-  'upload.saveBigFilePart upload.saveFilePart users.getFullUser users.getUsers',
-]
+/** The one is documented so, of the other bots were seen to be refused. */
+const PEOPLE = `
+channels: getMessageAuthor
+messages: getSavedHistory`
 
-const BOTS = [
-  'bots.answerWebhookJSONQuery bots.sendCustomRequest bots.setBotCommands bots.resetBotCommands',
-  'messages.getGameHighScores messages.getInlineGameHighScores messages.setBotCallbackAnswer messages.setBotPrecheckoutResults',
-  'messages.setBotShippingResults messages.setGameScore messages.setInlineBotResults messages.setInlineGameScore help.setBotUpdatesStatus',
-]
-
-/** What is known of methods that bots have reason to ask for. */
-export const PERMISSIONS: Permissions = new Map<string, MayCall>([
-  ...listed(PEOPLE, 'people'),
+/** What is held against Telegram's own list. */
+export const LEARNED: ReadonlyMap<string, MayCall> = new Map([
   ...listed(EVERYBODY, 'everybody'),
-  ...listed(BOTS, 'bots'),
+  ...listed(PEOPLE, 'people'),
 ])
+
+/** Every method of the layer. */
+export const PERMISSIONS: Permissions = new Map([
+  ...listed(table.PEOPLE, 'people'),
+  ...listed(table.BOTS, 'bots'),
+  ...listed(table.UNTOLD, 'unknown'),
+  ...LEARNED,
+])
+
+/**
+ * Who may call a method of Telegram's, as far as that is known: by its list of errors, and by what bots were seen to do. The client never
+ * goes by this; it makes every call, and says it in the hint when Telegram refuses.
+ *
+ * @param method Such as `messages.getHistory`.
+ * @returns `unknown` where Telegram does not tell; undefined for what is no method of its.
+ *
+ * @example
+ * ```ts
+ * import { whoMayCall } from 'grammy-sentinel/mtproto'
+ *
+ * whoMayCall('messages.getHistory') // 'people'
+ * whoMayCall('channels.getParticipants') // 'everybody'
+ * ```
+ */
+export function whoMayCall(method: string): MayCall | 'unknown' | undefined {
+  return PERMISSIONS.get(method)
+}
 
 /** What leads to the same, or near, for a bot. */
 const INSTEAD: ReadonlyMap<string, string> = new Map([
@@ -104,6 +115,13 @@ export function hintFor(method: string, reason: string, known: Permissions): str
   return undefined
 }
 
-function listed(lines: readonly string[], who: MayCall): [string, MayCall][] {
-  return lines.flatMap((line) => line.split(' ').map((method): [string, MayCall] => [method, who]))
+/** Reads `account: getPassword updateStatus`, a line a namespace; what has none stands under none. */
+function listed<W extends MayCall | 'unknown'>(lines: string, who: W): [string, W][] {
+  return lines
+    .trim()
+    .split('\n')
+    .flatMap((line) => {
+      const [space, names = ''] = line.split(': ')
+      return names.split(' ').map((name): [string, W] => [space === '' ? name : `${space}.${name}`, who])
+    })
 }
