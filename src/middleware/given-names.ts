@@ -1,48 +1,23 @@
 import { SentinelError } from '../core/errors.js'
 import { nearest } from '../core/nearest.js'
 import { shown } from '../core/show.js'
-import type { SentinelEvents } from './house.js'
+import { EVENTS } from './events-told.js'
 
 /* What is given to a sentinel by code that no compiler has checked. */
 
-/** Every event of a sentinel. */
-const EVENTS: Readonly<Record<keyof SentinelEvents, true>> = {
-  allowed: true,
-  denied: true,
-  shadow: true,
-  unknown: true,
-  membership: true,
-  blocked: true,
-  unblocked: true,
-  registered: true,
-  unregistered: true,
-  suspected: true,
-  'storage.down': true,
-  'storage.up': true,
-  'limit.changed': true,
-  'hook.ran': true,
-  overdue: true,
-  'outgoing.limited': true,
-  'chat.migrated': true,
-  'settings.changed': true,
-  error: true,
-  warning: true,
-}
-
 /** Refuses what is no event, since nobody would ever be told, and what is no function. */
 export function checkListening(event: unknown, listener: unknown): void {
-  if (typeof event !== 'string' || !Object.hasOwn(EVENTS, event)) throw unknownEvent(event)
+  if (typeof event !== 'string' || !EVENTS.includes(event)) throw unknownEvent(event)
   if (typeof listener === 'function') return
   throw new SentinelError('option.invalid', `guard.on: ${shown(listener)} is no listener. Pass a function.`)
 }
 
 function unknownEvent(event: unknown): SentinelError {
-  const names = Object.keys(EVENTS)
-  const meant = typeof event === 'string' ? nearest(event, names) : undefined
+  const meant = typeof event === 'string' ? nearest(event, EVENTS) : undefined
   const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   return new SentinelError(
     'option.unknown',
-    `guard.on: there is no event ${shown(event)}.${hint} There are ${names.join(', ')}.`,
+    `guard.on: there is no event ${shown(event)}.${hint} There are ${EVENTS.join(', ')}.`,
   )
 }
 

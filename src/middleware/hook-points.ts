@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import type { Denied, Verdict } from '../core/verdict.js'
 import type { Hook } from '../hooks/hook.js'
+import { EVENTS } from './events-told.js'
 import type { SentinelEvents } from './house.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import type { Transition, TransitionEvent } from './transitions.js'
@@ -160,32 +161,11 @@ export const DECIDING: readonly string[] = [
   'allowed',
 ]
 
-const TOLD: Readonly<Record<Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'>, true>> = {
-  denied: true,
-  shadow: true,
-  unknown: true,
-  membership: true,
-  blocked: true,
-  unblocked: true,
-  registered: true,
-  unregistered: true,
-  suspected: true,
-  'storage.down': true,
-  'storage.up': true,
-  'limit.changed': true,
-  overdue: true,
-  'outgoing.limited': true,
-  'chat.migrated': true,
-  'settings.changed': true,
-  error: true,
-  warning: true,
-}
-
 const MEMBERSHIP = 'membership.'
 
-/** Every point where something is told. */
+/** Every point where something is told: `allowed` decides, and `hook.ran` would tell of itself. */
 export const TELLING: readonly string[] = [
-  ...Object.keys(TOLD),
+  ...EVENTS.filter((event) => event !== 'allowed' && event !== 'hook.ran'),
   ...TRANSITION_EVENTS.map((event) => MEMBERSHIP + event),
 ]
 
