@@ -14,6 +14,8 @@ import type { Shared } from './shared.js'
 
 /** So many questions share one statement at most. */
 const MOST_IN_BATCH = 256
+/** Fewer are not shared out among two statements: what one costs by itself is as much as forty questions. */
+const LEAST_IN_BATCH = 64
 /** So many wait at most: some seconds' worth, after which an answer helps nobody. */
 const MOST_WAITING = 50_000
 
@@ -73,6 +75,7 @@ export class PostgresJudge implements Judge {
     this.answers = new Answers(layout)
     this.batch = new Batch((items: Pending[]) => this.send(items), {
       most: MOST_IN_BATCH,
+      least: LEAST_IN_BATCH,
       out: shared.callsOut,
       waiting: MOST_WAITING,
       calls: shared.calls,
