@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import { systemClock, systemTimers } from '../../src/core/clock.js'
-import { CATALOGUE } from '../../src/observability/metrics/catalogue.js'
+import { CATALOGUE, MTPROTO_CATALOGUE } from '../../src/observability/metrics/catalogue.js'
 import { metrics } from '../../src/observability/metrics/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -13,6 +13,7 @@ import { needPrometheus } from '../servers/install.js'
 import { type PrometheusServer, startPrometheus } from '../servers/prometheus.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { type MtprotoWorker, startMtprotoWorker } from './mtproto-worker.js'
 
 const RULES = 'observability/prometheus/sentinel.rules.yml'
 const TESTS = 'observability/prometheus/sentinel.rules.test.yml'
@@ -39,11 +40,15 @@ const dashboards = readdirSync('observability/grafana').map((name) => [
   readFileSync(`observability/grafana/${name}`, 'utf8'),
 ])
 
+const METRICS = Object.keys({ ...CATALOGUE, ...MTPROTO_CATALOGUE })
+
 /** Metrics of ours that a text names. */
 function named(text: string): string[] {
   const names = text.match(/\bsentinel_[a-z_]+/g) ?? []
   return [
-    ...new Set(names.map((name) => (name in CATALOGUE ? name : name.replace(/_(bucket|sum|count)$/, '')))),
+    ...new Set(
+      names.map((name) => (METRICS.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, ''))),
+    ),
   ]
 }
 
@@ -77,7 +82,7 @@ describe('the rules', () => {
   })
 
   test('name no metric that there is not', () => {
-    expect(named(rules).filter((name) => !(name in CATALOGUE))).toEqual([])
+    expect(named(rules).filter((name) => !METRICS.includes(name))).toEqual([])
     expect(alerts.length).toBeGreaterThan(10)
   })
 
@@ -91,8 +96,8 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
   const { panels, templating } = JSON.parse(text) as Dashboard
 
   test('shows every metric there is, says what each panel means, and lays none over another', () => {
-    expect(named(text).filter((name) => !(name in CATALOGUE))).toEqual([])
-    expect(Object.keys(CATALOGUE).filter((name) => !named(text).includes(name))).toEqual([])
+    expect(named(text).filter((name) => !METRICS.includes(name))).toEqual([])
+    expect(METRICS.filter((name) => !named(text).includes(name))).toEqual([])
     const seen = new Set<string>()
     const overlaid: string[] = []
     for (const { id, type, title, description = '', gridPos } of panels) {
@@ -114,6 +119,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
     let server: Server
     let prometheus: PrometheusServer
     let workers: readonly Desk[]
+    let bridged: MtprotoWorker
     const closing: (() => Promise<void> | void)[] = []
 
     beforeAll(async () => {
@@ -125,9 +131,10 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       // So few fit that some are given up.
       const near = desk({ ...options, storage: memory({ maxSubjects: 4 }) })
       workers = [far, near]
+      bridged = await startMtprotoWorker()
       const registry = new Registry()
       for (const { guard } of workers) {
-        metrics(guard, { registry, process: true })
+        metrics(guard, { registry, process: true, mtproto: bridged.client })
         guard.hook('before:throttle', async function counting() {})
         guard.on('error', () => undefined)
         guard.on('warning', () => undefined)
@@ -154,6 +161,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
               guard.close(),
         ),
         () => storage.close(),
+        () => bridged.close(),
       )
     })
 
@@ -165,13 +173,14 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       const queries = panels.flatMap(({ title, targets = [] }) =>
         targets.map(({ expr }) => [title, expr] as const),
       )
-      expect(queries.length).toBeGreaterThan(40)
+      expect(queries.length).toBeGreaterThan(50)
       let silent = new Map(queries.map(([title, expr]) => [expr, title]))
       let nth = 0
       await until(
         'every panel shows something',
         async () => {
           nth++
+          await bridged.work()
           for (const { guard, handle } of workers) {
             for (let from = 1; from <= 8; from++) await handle(says(from, `nth ${nth}`))
             await handle(joins(1000 + nth))
@@ -193,7 +202,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
           silent = left
           return silent.size === 0
         },
-        40_000,
+        100_000,
       ).catch((error: unknown) => {
         throw new Error(`no data: ${[...silent].map(([expr, title]) => `${title}: ${expr}`).join('\n')}`, {
           cause: error,
