@@ -226,3 +226,102 @@ describe('denials', () => {
     expect(told).toEqual(['decline'])
   })
 })
+
+describe('a notice that comes due where nothing may be said', () => {
+  const SLOW = 'Slow down, please. Try again in 1m.'
+
+  test('is given where the same person is next refused and can be told, once', async () => {
+    const { handle, says: say, time, notices, quiet } = desk({ throttle: '1/1h' })
+    for (const text of ['1', 'chatter', 'more']) await handle(says(ALICE, text, { group: true }))
+    await quiet()
+    expect(notices).toEqual([])
+    await say(ALICE, 'hello?', 'hello?')
+    await quiet()
+    expect(notices).toHaveLength(1)
+    time.advance(60_000)
+    await say(ALICE, 'hello?', 'hello?')
+    await quiet()
+    expect(notices).toHaveLength(2)
+  })
+
+  test('is given to a command in the group, and to a tap', async () => {
+    const { handle, calls, quiet } = desk({ throttle: '1/1m' })
+    for (const from of [ALICE, 8]) {
+      for (const text of ['1', 'chatter']) await handle(says(from, text, { group: true }))
+    }
+    await handle(says(ALICE, '/help', { group: true }))
+    await handle(taps(8, 'buy'))
+    await quiet()
+    expect(calls.map(({ method, payload }) => [method, payload.text])).toEqual([
+      ['sendMessage', SLOW],
+      ['answerCallbackQuery', SLOW],
+    ])
+  })
+
+  test('is due to nobody else, and by no other limit', async () => {
+    const {
+      handle,
+      says: say,
+      notices,
+      quiet,
+    } = desk({
+      throttle: [
+        { name: 'all', limit: '1/1m', on: ['message'], scope: 'global' },
+        { name: 'commands', limit: '1/1h', commands: ['buy'] },
+      ],
+    })
+    for (const text of ['1', 'chatter']) await handle(says(ALICE, text, { group: true }))
+    await say(8, 'hello?')
+    await quiet()
+    expect(notices).toEqual([])
+    await say(ALICE, 'hello?')
+    await quiet()
+    expect(notices).toEqual([SLOW])
+  })
+
+  test('is owed after a change of options, and where a group wants to hear nothing', async () => {
+    const {
+      guard,
+      handle,
+      says: say,
+      notices,
+      quiet,
+    } = desk({ throttle: '1/1h', settings: { notices: true } })
+    await say(8, 'meets the bot')
+    await guard.settings.set(-1001000000001, { notices: false })
+    for (const text of ['1', '/help']) await handle(says(ALICE, text, { group: true }))
+    await quiet()
+    expect(notices).toEqual([])
+    guard.reconfigure({ notices: { texts: { en: { limited: 'Easy.' } } } })
+    await say(ALICE, 'hello?', 'hello?')
+    await quiet()
+    expect(notices).toEqual(['Easy.'])
+  })
+
+  test('is not due any more when a checkout was declined in words', async () => {
+    const {
+      handle,
+      says: say,
+      calls,
+      notices,
+      quiet,
+    } = desk({
+      throttle: { limit: '1/1h', on: ['message', 'checkout'] },
+    })
+    await say(ALICE, '1')
+    await handle({
+      update_id: nextId(),
+      pre_checkout_query: {
+        id: '1',
+        from: user(ALICE),
+        currency: 'XTR',
+        total_amount: 1,
+        invoice_payload: 'x',
+      },
+    })
+    await say(ALICE, 'hello?')
+    await quiet()
+    expect(calls.map(({ method }) => method)).toEqual(['answerPreCheckoutQuery'])
+    expect(notices).toEqual([])
+  })
+})

@@ -384,6 +384,7 @@ export function refurnish(house: House, options: HouseOptions): House {
     house.events.tell('error', { error, during }),
   )
   notices.unsaid = house.notices.unsaid
+  notices.owed = house.notices.owed
   return {
     ...house,
     shadow: options.shadow ?? false,

@@ -7,6 +7,7 @@ import { capacityOf, type Limit } from '../core/limit.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
 import type { Background } from './background.js'
 import type { Denial } from './denial.js'
+import { OwedNotices } from './owed-notices.js'
 import { callable, limit as limitSchema, option } from './schema.js'
 import { type Texts, type Translate, Wording } from './texts.js'
 
@@ -82,6 +83,8 @@ export class Notices {
   unsaid = 0
   /** Whether a group wants none; undefined where no group is asked. */
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
+  /** Due where nothing may be said. */
+  owed = new OwedNotices()
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -107,7 +110,8 @@ export class Notices {
     // The first of the pair is being handled, or was: it answers.
     if (verdict.reason === 'duplicate') return
     const own = typeof denial === 'function'
-    const said = denial !== 'silent' && notice && (own || this.mayBeSaid(facts)) && this.spend()
+    const said =
+      denial !== 'silent' && (own ? notice : this.isDue(ctx.me.id, facts, verdict, notice)) && this.spend()
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) {
       const text = said ? this.text(facts, verdict).slice(0, MOST_ANSWER) : ''
@@ -120,7 +124,7 @@ export class Notices {
       this.aside('decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict) }),
       )
-    } else if (said && denial === 'notice') this.send(ctx, facts, this.text(facts, verdict))
+    } else if (said && denial === 'notice') this.send(ctx, facts, verdict)
     if (own) {
       const text = this.text(facts, verdict)
       this.aside('deny', async () => {
@@ -139,18 +143,39 @@ export class Notices {
     return this.wording.say(facts.languageCode, verdict)
   }
 
+  /** Whether somebody may be told now what they could not be told when it was due. */
+  owes(bot: number, facts: Facts, guard: string, limit: string): boolean {
+    return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
+  }
+
+  /** A notice that is due, or was where nothing may be said. What is due here and may not be said is owed. */
+  private isDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
+    if (this.mayBeSaid(facts)) {
+      const due = notice || this.owed.owes(bot, facts, guard, limit, this.clock())
+      if (due) this.owed.given(bot, facts, guard, limit)
+      return due
+    }
+    // A checkout is declined in words, whatever is due.
+    if (notice && facts.activity !== 'checkout') this.owed.owe(bot, facts, guard, limit, this.clock())
+    return false
+  }
+
   private mayBeSaid(facts: Facts): boolean {
     if (facts.kind === 'callback_query') return true
     if (facts.activity !== 'message' || facts.kind !== 'message') return false
     return facts.chatType === 'private' || (facts.inGroup && facts.command !== undefined)
   }
 
-  private send(ctx: Context, facts: Facts, text: string): void {
+  private send(ctx: Context, facts: Facts, verdict: Denied): void {
     const chat = facts.chatId
+    const text = this.text(facts, verdict)
     if (chat === undefined || text === '') return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside('notice', async () => {
-      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) return
+      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
+        this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
+        return
+      }
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
       const topic = typeof thread === 'number' ? { message_thread_id: thread } : {}
       if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {

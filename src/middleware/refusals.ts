@@ -31,6 +31,7 @@ export function verdictOf<C extends Context>(question: Question<C>, decision: De
 /** An update that was refused before it was parsed. */
 export interface UnreadUpdate {
   readonly facts: Facts
+  readonly bot: { readonly id: number }
   /** Parses it. */
   readonly ctx: Context
 }
@@ -124,11 +125,14 @@ export class Refusals<C extends Context> {
    * done, where more follows than that: somebody listens, something is said, a function of the developer's is called.
    */
   count(question: Question<C>, decision: Decision, unread: UnreadUpdate): boolean {
-    const { denial } = question
-    const { events, hooks } = this.house
-    const said = typeof denial === 'function' || (denial === 'notice' && decision.notice)
+    const { check, denial, name } = question
+    const { events, hooks, notices } = this.house
+    const said =
+      typeof denial === 'function' ||
+      (denial === 'notice' &&
+        (decision.notice || notices.owes(unread.bot.id, unread.facts, check.guard, name)))
     if (said || decision.shadowRefusals.length > 0 || events.heard('denied') || hooks.deciding) return false
-    this.tallied(question.check.guard, REASONS[decision.cause] ?? question.reason)
+    this.tallied(check.guard, REASONS[decision.cause] ?? question.reason)
     if (events.wanted('denied')) {
       const verdict = verdictOf(question, decision)
       events.tell('denied', {

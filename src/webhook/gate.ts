@@ -182,7 +182,7 @@ function isWatched({ house, probing }: Chain<Context>): boolean {
 class Unread implements UnreadUpdate {
   constructor(
     readonly facts: Glimpse,
-    private readonly bot: KnownBot,
+    readonly bot: KnownBot,
   ) {}
 
   get ctx(): Context {

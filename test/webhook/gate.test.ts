@@ -188,6 +188,17 @@ describe('what more follows from a refusal follows', () => {
     expect(at.notices).toHaveLength(2)
   })
 
+  test('a notice that could not be given in a group is given in private, and the flood there is not parsed', async () => {
+    const at = parsing({ throttle: { limit: '1/1h', noticeEvery: '1h' } })
+    for (let i = 0; i < 5; i++) await at.deliver(says(1, 'chatter', { group: true }))
+    expect(at.parsed).toHaveLength(2)
+    expect(at.notices).toEqual([])
+    await flood(at, 1, 5)
+    await at.quiet()
+    expect(at.parsed).toHaveLength(3)
+    expect(at.notices).toHaveLength(1)
+  })
+
   test('shadows are told', async () => {
     const at = parsing({
       throttle: [
