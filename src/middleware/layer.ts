@@ -1,11 +1,13 @@
 import type { Context, NextFunction } from 'grammy'
 import type { MaybePromise } from '../core/check.js'
-import { rootOf } from './control.js'
+import { describe } from '../core/facts.js'
+import { rootOf, type SentinelFlavor } from './control.js'
 import { Exemptions } from './exemptions.js'
 import type { GuardDefinition } from './guard.js'
 import { furnish, type House, type HouseOptions } from './house.js'
 import { Chain, newTally } from './pipeline.js'
 import type { Place } from './place.js'
+import { Refusals } from './refusals.js'
 
 /** A house of one's own, in place of that of the sentinel upstream. */
 export interface OwnHouse extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
@@ -22,8 +24,8 @@ export class Layer<C extends Context = Context> {
   /** By sentinel: two bots may share a handler. */
   private readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
   private alone: Chain<C> | undefined
-  /** Sentinels behind which these guards do not fit: that is told once. */
-  private readonly unfit = new WeakSet<object>()
+  /** Sentinels behind which these guards do not fit, which is told once, and what stops updates there. */
+  private readonly unfit = new WeakMap<object, Refusals<C>>()
   private house: House | undefined
 
   /**
@@ -45,7 +47,17 @@ export class Layer<C extends Context = Context> {
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     const root = this.own === undefined ? rootOf(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
-    return chain?.run(ctx, next)
+    return chain === undefined ? this.refuse(root, ctx) : chain.run(ctx, next)
+  }
+
+  /** Nobody passes, and nobody is counted as if they had. */
+  private refuse(root: Chain<Context> | undefined, ctx: C): MaybePromise<void> {
+    const { bots } = root?.house ?? this.ownHouse()
+    const facts =
+      (ctx as C & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
+    const guard = this.definitions[0]?.name ?? ''
+    const why = 'could not be put together; see the error told of "wiring"'
+    return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
   }
 
   private chainBehind(root: Chain<Context> | undefined): Chain<C> | undefined {
@@ -80,7 +92,7 @@ export class Layer<C extends Context = Context> {
       const nobody = new Exemptions({}, undefined)
       return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
     } catch (error) {
-      this.unfit.add(root ?? this)
+      this.unfit.set(root ?? this, new Refusals(house, root?.tally ?? newTally(), true))
       house.events.tell('error', { error, during: 'wiring' })
       return undefined
     }

@@ -17,7 +17,7 @@ import {
 } from '../../src/index.js'
 import { Extras } from '../extras.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says, taps } from '../sentinel-desk.js'
 
 const ALICE = 7
 
@@ -426,5 +426,38 @@ describe('where no guard can stand', () => {
     await stand.says(ALICE, '/go')
     expect(handled).toBe(0)
     expect(errors).toEqual([['wiring', expect.stringContaining('Did you mean "admin"?')]])
+  })
+
+  test('what guards that do not fit together stop is denied, counted so, and its spinner ended', async () => {
+    let handled = 0
+    const stand = desk({ storage: memory(), roles: { admin: {} } }, (bot) =>
+      bot.on(
+        ['message', 'callback_query'],
+        requireRole('admn')(() => handled++),
+      ),
+    )
+    stand.guard.on('error', () => undefined)
+    const denied: unknown[] = []
+    stand.guard.on('denied', ({ verdict, facts }) => {
+      denied.push([verdict.guard, verdict.reason, verdict.note, facts.actorId])
+    })
+    await stand.says(ALICE, 'go')
+    await stand.handle(taps(ALICE, 'go'))
+    await stand.quiet()
+    expect(handled).toBe(0)
+    const why = 'could not be put together; see the error told of "wiring"'
+    expect(denied).toEqual([
+      ['requireRole', 'unavailable', why, ALICE],
+      ['requireRole', 'unavailable', why, ALICE],
+    ])
+    const { tally } = await stand.guard.health()
+    expect([tally.allowed, tally.denied, [...tally.denials]]).toEqual([
+      0,
+      2,
+      [['requireRole.unavailable', 2]],
+    ])
+    expect(stand.calls.map(({ method, payload }) => [method, payload.text])).toEqual([
+      ['answerCallbackQuery', undefined],
+    ])
   })
 })
