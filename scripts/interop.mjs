@@ -25,6 +25,7 @@ const deno = binary('deno', ...platform('@deno', '', 'deno'), 'deno/deno')
 /** Deno asks the registry for nothing: what it imports is installed. */
 const DENO = ['run', '--allow-all', '--no-lock', '--no-prompt', '--node-modules-dir=manual', '--cached-only']
 const runtimes = (name) => join(folder, 'runtimes', name)
+const runners = (name) => join(folder, 'runners', name)
 const storing = join(folder, 'sqlite', 'suite.mjs')
 
 const suites = [
@@ -39,6 +40,8 @@ const suites = [
   ['sqlite, node 22', node22, '--disable-warning=ExperimentalWarning', storing],
   ['sqlite, node 24', node24, '--disable-warning=ExperimentalWarning', storing],
   ['sqlite, bun', bun, storing],
+  ['node:test', process.execPath, '--test', runners('node-test.mjs')],
+  ['vitest', node24, join(modules, 'vitest', 'vitest.mjs'), 'run', '--config', runners('vitest.config.mjs')],
   ...others(),
 ]
 

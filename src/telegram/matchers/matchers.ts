@@ -24,8 +24,8 @@ export interface MatcherVerdict {
 /**
  * The matchers, as they are written after `expect(…)`.
  *
- * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. Vitest takes them so:
- * `expect.extend(telegramMatchers)`, and `declare module 'vitest' { interface Matchers<T> extends TelegramMatchers<T> {} }`.
+ * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. Vitest takes them by `expect.extend(telegramMatchers)`; they
+ * are declared by `declare module 'vitest' { interface Matchers<R extends void | Promise<void>, T> extends TelegramMatchers<R> {} }`.
  *
  * @example
  * ```ts

@@ -1,0 +1,4 @@
+import { expect } from 'vitest'
+import { telegramMatchers } from '../../dist/telegram/index.js'
+
+expect.extend(telegramMatchers)
