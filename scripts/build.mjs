@@ -32,7 +32,7 @@ if (existsSync(options)) {
     const path = join(dist, 'options.schema.json')
     writeFileSync(path, `${JSON.stringify(schema, null, 2)}\n`)
     fresh.add(path)
-    leaveOutDescriptions(dist, [...fresh])
+    leaveOutDescriptions([...fresh])
   }
 }
 

@@ -1,24 +1,19 @@
-// Takes out of the built files what only editors read: what options are for, which is in options.schema.json by then. It is a thirtieth of
-// what every bot would load.
+// Takes out of the built files what only editors read: what options are for, what is usual, and how a schema of a file puts it. All of it
+// is in options.schema.json by then. It is a thirtieth of what every bot would load.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseSync } from '@swc/core'
 
-/** Where `option()` is made, and so what its second argument is. */
-const MADE_IN = 'middleware/schema.js'
-
 /**
- * Empties the descriptions of options in the files that a build wrote; how many there were.
+ * Takes the descriptions of options out of the files that a build wrote; how many there were.
  *
- * @param dist The folder they are in.
  * @param files Paths of all of them.
  */
-export function leaveOutDescriptions(dist, files) {
+export function leaveOutDescriptions(files) {
   let found = 0
   for (const file of files) {
-    if (!file.endsWith('.js') || file === join(dist, MADE_IN)) continue
+    if (!file.endsWith('.js')) continue
     const text = readFileSync(file, 'utf8')
-    if (!text.includes('schema.js') || !text.includes('option(')) continue
+    if (!/from '(zod|.*\/schema\.js)'/.test(text)) continue
     const cuts = descriptionsIn(text)
     if (cuts.length === 0) continue
     found += cuts.length
@@ -26,7 +21,7 @@ export function leaveOutDescriptions(dist, files) {
     const kept = []
     let from = 0
     for (const [start, end] of cuts) {
-      kept.push(bytes.subarray(from, start), Buffer.from("''"))
+      kept.push(bytes.subarray(from, start))
       from = end
     }
     kept.push(bytes.subarray(from))
@@ -35,18 +30,12 @@ export function leaveOutDescriptions(dist, files) {
   return found
 }
 
-/** Where the second arguments of `option()` are that are texts, in bytes, in order. */
+/** Where they are, in bytes, in order: `.meta(…)` of a schema, and all but the first of what `option()` is given. */
 function descriptionsIn(text) {
   const { body, span } = parseSync(text, { syntax: 'ecmascript', target: 'es2023' })
-  const bound = body.some(
-    (node) =>
-      node.type === 'ImportDeclaration' &&
-      node.source.value.endsWith('/schema.js') &&
-      node.specifiers.some(({ local }) => local.value === 'option'),
-  )
-  if (!bound) return []
   // swc counts from where the program begins, in bytes; what stands before the first statement is not in its span.
   const offset = span.start - (Buffer.byteLength(text) - Buffer.byteLength(text.trimStart()))
+  const options = body.some(isOption)
   const cuts = []
   const visit = (node) => {
     if (typeof node !== 'object' || node === null) return
@@ -54,18 +43,31 @@ function descriptionsIn(text) {
       for (const each of node) visit(each)
       return
     }
-    if (
-      node.type === 'CallExpression' &&
-      node.callee.type === 'Identifier' &&
-      node.callee.value === 'option'
-    ) {
-      const described = node.arguments[1]?.expression
-      if (described?.type === 'StringLiteral') {
-        cuts.push([described.span.start - offset, described.span.end - offset])
+    if (node.type === 'CallExpression') {
+      const { callee, arguments: given } = node
+      if (callee.type === 'MemberExpression' && callee.property.value === 'meta') {
+        visit(callee.object)
+        cuts.push([callee.object.span.end - offset, node.span.end - offset])
+        return
+      }
+      if (options && callee.value === 'option' && given.length > 1) {
+        visit(given[0])
+        cuts.push([given[0].expression.span.end - offset, node.span.end - 1 - offset])
+        return
       }
     }
     for (const [key, child] of Object.entries(node)) if (key !== 'span') visit(child)
   }
   visit(body)
   return cuts.sort(([one], [other]) => one - other)
+}
+
+/** Whether a statement brings or makes `option()`. */
+function isOption({ type, source, specifiers, declaration }) {
+  if (type === 'ExportDeclaration') return declaration.identifier?.value === 'option'
+  return (
+    type === 'ImportDeclaration' &&
+    source.value.endsWith('/schema.js') &&
+    specifiers.some(({ local }) => local.value === 'option')
+  )
 }

@@ -23,9 +23,12 @@ export function option<S extends z.ZodType>(
   description: string,
   usual?: unknown,
 ): z.ZodOptional<S> {
-  // `default` would be dropped beside a part that is transformed; this is where zod itself keeps those of inputs.
-  const meta = usual === undefined ? { description } : { description, _prefault: usual }
-  return schema.optional().meta(meta)
+  return schema.optional().meta(shownAs(description, usual))
+}
+
+/** `default` would be dropped beside a part that is transformed; this is where zod itself keeps those of inputs. */
+function shownAs(description: string, usual: unknown): Record<string, unknown> {
+  return usual === undefined ? { description } : { description, _prefault: usual }
 }
 
 /** A function of the developer's. What it takes and returns is the type's business. */
