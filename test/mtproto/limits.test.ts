@@ -103,11 +103,13 @@ test('whoever falls silent is let go', async () => {
   }
 })
 
-test('more connections than may be are closed as they come; when some go, others may', async () => {
+test('more connections than may be are closed as they speak; when some go, others may', async () => {
   await serve({ connections: 3 })
   const first = await Promise.all([open(), open(), open()])
   while (server.connections < 3) await new Promise((done) => setImmediate(done))
-  await closed(await open())
+  const more = await open()
+  more.write(Buffer.from('eeeeeeee', 'hex'))
+  await closed(more)
   expect(server.connections).toBe(3)
   first[0]?.destroy()
   while (server.connections > 2) await new Promise((done) => setImmediate(done))
@@ -115,6 +117,14 @@ test('more connections than may be are closed as they come; when some go, others
   await client.shakeHands(server.key.pem)
   expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
   client.close()
+})
+
+test('and those that do not speak, with the time', async () => {
+  await serve({ connections: 0 })
+  const silent = await open()
+  while (due.size === 0) await new Promise((done) => setImmediate(done))
+  pass(LIMITS.handshake)
+  await closed(silent)
 })
 
 test('whoever asks and never reads is let go, and takes no memory without end', async () => {

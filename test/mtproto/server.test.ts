@@ -78,11 +78,6 @@ describe('the exchange of a key', () => {
     expect(object._).toBe('expiresIn' in options ? 'mt_rpc_error' : 'config')
   })
 
-  test('with another data centre ends the connection', async () => {
-    const made = await client()
-    await expect(made.shakeHands(server.key.pem, { dc: 4 })).rejects.toThrow('closed')
-  })
-
   test('a key that nobody knows is told apart from one that is', async () => {
     const made = await client()
     made.authKey = randomBytes(256)

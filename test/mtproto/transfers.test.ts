@@ -424,7 +424,7 @@ describe('through a data centre of others', () => {
     const at = { host: '127.0.0.1', port, dc }
     await expect(agreeOnKey({ ...at, publicKey: wrong })).rejects.toThrow('another key')
     expect(await agreeOnKey({ ...at, publicKey })).toHaveLength(256)
-    await expect(agreeOnKey({ ...at, dc: 5, publicKey })).rejects.toThrow('closed')
+    await expect(agreeOnKey({ ...at, dc: 5, publicKey })).rejects.toThrow('-444')
   })
 
   test('goes on when it loses what it holds, its tokens, its keys and its connections', async () => {

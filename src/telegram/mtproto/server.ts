@@ -23,7 +23,7 @@ export interface Limits {
   readonly handshake: Ms
   /** How long one may say nothing; up to twice as long, since nobody looks more often. */
   readonly silence: Ms
-  /** Connections at once; more are closed as they come. */
+  /** Connections at once; more are told so (-429) and closed. */
   readonly connections: number
   readonly timers: Timers
 }
@@ -34,6 +34,8 @@ export const LIMITS: Limits = {
   connections: 10_000,
   timers: quietTimers,
 }
+/** Connections beyond {@link Limits} that wait to be told so, at most; more are closed as they come. */
+const MOST_REFUSED = 100
 /** The sessions of one key: whoever opens more loses the oldest. */
 const MOST_SESSIONS = 100
 /** Of all keys together. */
@@ -49,6 +51,7 @@ export class MtprotoServer {
   /** The oldest first. */
   readonly #all = new Set<Session>()
   readonly #sockets = new Set<Socket>()
+  readonly #refused = new Set<Socket>()
   #server: Server | undefined
 
   constructor(
@@ -163,7 +166,7 @@ export class MtprotoServer {
 
   /** Cuts all connections; the sessions stay. */
   cut(): void {
-    for (const socket of this.#sockets) socket.destroy()
+    for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy()
   }
 
   async close(): Promise<void> {
@@ -190,12 +193,14 @@ export class MtprotoServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#sockets.size >= this.limits.connections) {
+    const isOver = this.#sockets.size >= this.limits.connections
+    if (isOver && this.#refused.size >= MOST_REFUSED) {
       socket.destroy()
       return
     }
-    this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
-    new Connection(this, socket)
+    const among = isOver ? this.#refused : this.#sockets
+    among.add(socket)
+    socket.on('close', () => among.delete(socket))
+    new Connection(this, socket, isOver)
   }
 }

@@ -12,6 +12,7 @@ export const TRUE = 0x997275b5
 export const FALSE = 0xbc799737
 export const GZIP = 0x3072cfa1
 export const CONTAINER = 0x73f1f8dc
+export const COPY = 0xe06046b2
 export const RPC_RESULT = 0xf35c6d01
 
 /** What is no TL, or none that the schema knows. */

@@ -15,6 +15,7 @@ import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
 import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 import type { KeyExchange } from '../sessions/key-exchange.js'
+import { type TransportCode, TransportError } from '../sessions/transport-error.js'
 import type { Wire } from '../sessions/wire.js'
 import { goodbye, isHttp, policy, WebSocketEnd, WebSocketError } from './websocket.js'
 
@@ -38,6 +39,8 @@ export class Connection implements Wire {
   constructor(
     private readonly server: MtprotoServer,
     private readonly socket: Socket,
+    /** It is one too many: it is told so as soon as it has said how it speaks. */
+    private readonly refused = false,
   ) {
     this.#exchange = server.newKeyExchange()
     socket.on('data', (chunk) => this.#receive(chunk))
@@ -82,11 +85,13 @@ export class Connection implements Wire {
   }
 
   #receive(chunk: Buffer): void {
+    if (this.socket.writableEnded) return
     this.#heard = true
     try {
       const data = this.#web?.incoming(chunk) ?? chunk
       this.#buffered.push(this.#opening?.veil?.incoming(data) ?? data)
       if (this.#opening === undefined && !this.#open()) return
+      if (this.refused) throw new TransportError(-429)
       for (;;) {
         const frame = this.#opening?.framing.next(this.#buffered)
         if (frame === undefined) break
@@ -96,6 +101,7 @@ export class Connection implements Wire {
     } catch (error) {
       // Those who do not follow the protocol are not spoken to, but WebSocket has a word for it.
       if (error instanceof WebSocketError) this.#leave(error.farewell)
+      else if (error instanceof TransportError) this.#end(error.code)
       else if (error instanceof FramingError || error instanceof TlError) this.close()
       else throw error
     }
@@ -170,7 +176,13 @@ export class Connection implements Wire {
     if (bytes.length > 0) this.#out(bytes)
   }
 
-  #fail(code: number): void {
+  /** The last that it is told. */
+  #end(code: TransportCode): void {
+    this.#fail(code)
+    this.#leave(this.#web === undefined ? Buffer.alloc(0) : goodbye())
+  }
+
+  #fail(code: TransportCode): void {
     const message = Buffer.alloc(4)
     message.writeInt32LE(code)
     this.#write(message)

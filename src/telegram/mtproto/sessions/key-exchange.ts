@@ -8,6 +8,7 @@ import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Schema } from '../../../mtproto/protocol/tl/schema.js'
 import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
 import { AuthKey, type AuthKeys } from './auth-keys.js'
+import { TransportError } from './transport-error.js'
 
 /** The prime Telegram uses: clients know it, and need not test it (https://core.telegram.org/mtproto/auth_key). */
 const PRIME = Buffer.from(
@@ -59,7 +60,7 @@ export class KeyExchange {
     private readonly now: () => Ms,
   ) {}
 
-  /** The answer; throws {@link TlError} for whatever does not follow the protocol, which ends the connection. */
+  /** The answer; throws {@link TlError} for whatever does not follow the protocol, and a {@link TransportError} for another data centre. */
   answer(request: TlObject): TlObject {
     switch (request._) {
       case 'mt_req_pq':
@@ -97,8 +98,7 @@ export class KeyExchange {
     if (!inner._.startsWith('mt_p_q_inner_data')) throw new TlError(`${inner._} is no inner data`)
     this.#same(progress, inner)
     if (!PQ.equals(inner.pq as Buffer)) throw new TlError('another pq')
-    if (inner.dc !== undefined && !isMeant(inner.dc as number, this.dc))
-      throw new TlError('another data centre')
+    if (inner.dc !== undefined && !isMeant(inner.dc as number, this.dc)) throw new TransportError(-444)
     const newNonce = Buffer.from(inner.new_nonce as Buffer)
     const { expires_in: expiresIn } = inner as { expires_in?: number }
     progress.inner = { newNonce, ...(expiresIn !== undefined && { expiresIn }) }

@@ -87,7 +87,8 @@ export class Received {
       const ids = [...this.#notes.keys()].sort((a, b) => (a < b ? -1 : 1))
       for (const least of ids.slice(0, ids.length - this.most)) {
         this.#notes.delete(least)
-        this.#floor = least
+        // What came as a copy may be older than all that is kept.
+        if (least > this.#floor) this.#floor = least
       }
     }
     return note

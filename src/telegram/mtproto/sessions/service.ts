@@ -1,9 +1,12 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Session } from './session.js'
+import { TransportError } from './transport-error.js'
 import type { Wire } from './wire.js'
 
 /** How many salts a client may ask for (https://core.telegram.org/mtproto/service_messages#request-for-several-future-salts). */
 const MOST_SALTS = 64
+/** As many messages may be named in one (https://core.telegram.org/mtproto/service_messages_about_messages). */
+const MOST_IDS = 8192
 /** The longest a timer can wait; nobody means more by a delay. */
 const LONGEST_DELAY = 2_147_483
 
@@ -15,6 +18,7 @@ export type Served = 'answered' | 'taken' | undefined
  * https://core.telegram.org/mtproto/service_messages_about_messages.
  */
 export function serve(session: Session, id: bigint, request: TlObject, wire: Wire): Served {
+  if (Array.isArray(request.msg_ids) && request.msg_ids.length > MOST_IDS) throw new TransportError(-429)
   switch (request._) {
     case 'mt_msgs_ack':
       session.acknowledge(request.msg_ids as readonly bigint[])

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib'
 import type { Envelope } from '../../../mtproto/protocol/message.js'
 import {
   CONTAINER,
+  COPY,
   GZIP,
   RPC_RESULT,
   TlError,
@@ -17,14 +18,12 @@ import { layers } from '../layers/layers.js'
 import { rpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from './auth-keys.js'
-import { leastIdOf } from './containers.js'
+import { leastIdOf, originalOf, partsOf } from './containers.js'
 import { type BadMessage, badIdOf, Received } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
 import { isNeverContent, type Served, serve } from './service.js'
 import type { Wire } from './wire.js'
 
-/** A container holds 1020 messages at most, and so do we (https://core.telegram.org/mtproto/service_messages#containers). */
-const MOST_CONTAINED = 1020
 /** Below this many bytes packing does not pay. */
 const WORTH_PACKING = 1024
 /** Answers that are longer are told of, and sent again only if the client has not got them. */
@@ -66,7 +65,7 @@ export class Session {
     }
     // What was said before may be said again by somebody who only listened: it moves the session nowhere.
     if (this.received.status(messageId) === 'new') this.#moveTo(wire, messageId, body)
-    this.#take(messageId, seqNo, body, wire, false)
+    this.#take(messageId, seqNo, body, wire)
   }
 
   /** Sends something unasked. */
@@ -161,10 +160,12 @@ export class Session {
     })
   }
 
-  #take(id: bigint, seqNo: number, body: Uint8Array, wire: Wire, contained: boolean): void {
+  /** `inside` of what it came: a copy may stand where no new message could. */
+  #take(id: bigint, seqNo: number, body: Uint8Array, wire: Wire, inside?: 'container' | 'copy'): void {
     const reader = new TlReader(this.server.schema, body)
     const kind = reader.left < 4 ? 0 : reader.peek()
-    const bad = this.#misfit(id, seqNo, kind, contained)
+    const isNested = inside !== undefined && (kind === CONTAINER || (inside === 'copy' && kind === COPY))
+    const bad = isNested ? 64 : inside === 'copy' ? undefined : this.#misfit(id, seqNo, kind)
     if (bad !== undefined) {
       this.#complain(id, seqNo, bad, wire)
       return
@@ -176,6 +177,11 @@ export class Session {
     if (kind === CONTAINER) {
       reader.uint()
       this.#takeAll(id, seqNo, reader, wire)
+      return
+    }
+    if (kind === COPY) {
+      reader.uint()
+      this.#takeCopy(id, seqNo, reader, wire)
       return
     }
     const isContent = (seqNo & 1) === 1
@@ -214,9 +220,8 @@ export class Session {
   }
 
   /** What is wrong with where a message stands (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message). */
-  #misfit(id: bigint, seqNo: number, kind: number, contained: boolean): BadMessage | undefined {
+  #misfit(id: bigint, seqNo: number, kind: number): BadMessage | undefined {
     const isContainer = kind === CONTAINER
-    if (isContainer && contained) return 64
     if (isContainer && (seqNo & 1) === 1) return 34
     switch (this.received.status(id)) {
       case 'old':
@@ -244,11 +249,27 @@ export class Session {
     const now = this.server.now()
     for (const part of parts) {
       const bad = badIdOf(part.id, now)
-      if (bad === undefined) this.#take(part.id, part.seqNo, part.body, wire, true)
+      if (bad === undefined) this.#take(part.id, part.seqNo, part.body, wire, 'container')
       else this.#complain(part.id, part.seqNo, bad, wire)
     }
     // After what is in it, for they are earlier.
     this.received.add(id, seqNo).acknowledged = true
+  }
+
+  /**
+   * An earlier message under a new number, for its own is too old by now: taken as if it had come by itself, unless it did
+   * (https://core.telegram.org/mtproto/service_messages#message-copies).
+   */
+  #takeCopy(id: bigint, seqNo: number, reader: TlReader, wire: Wire): void {
+    const original = originalOf(reader)
+    if (original === undefined || original.id >= id) {
+      this.#complain(id, seqNo, 64, wire)
+      return
+    }
+    this.received.add(id, seqNo)
+    this.#acknowledgeSoon(id)
+    if (this.received.status(original.id) === 'seen') this.#acknowledgeSoon(original.id)
+    else this.#take(original.id, original.seqNo, original.body, wire, 'copy')
   }
 
   #complain(id: bigint, seqNo: number, code: BadMessage, wire: Wire): void {
@@ -319,28 +340,6 @@ export class Session {
     const salt = this.key.salt(this.server.now())
     wire?.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
   }
-}
-
-interface Part {
-  readonly id: bigint
-  readonly seqNo: number
-  readonly body: Buffer
-}
-
-/** What is in a container; undefined if it is none. */
-function partsOf(reader: TlReader): readonly Part[] | undefined {
-  const count = reader.uint()
-  if (count > MOST_CONTAINED) return undefined
-  const parts: Part[] = []
-  for (let i = 0; i < count; i++) {
-    if (reader.left < 16) return undefined
-    const id = BigInt.asUintN(64, reader.long())
-    const seqNo = reader.int()
-    const length = reader.int()
-    if (length < 0 || length % 4 !== 0 || length > reader.left) return undefined
-    parts.push({ id, seqNo, body: reader.raw(length) })
-  }
-  return parts
 }
 
 /** Pieces of files are packed by whoever made the files, if at all. */

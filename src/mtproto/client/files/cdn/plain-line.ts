@@ -54,9 +54,10 @@ export class PlainLine {
   }
 
   #answered(payload: Buffer): void {
-    const length = payload.length < HEADER ? -1 : payload.readUInt32LE(16)
     // Four bytes alone are an error of the transport.
-    if (length < 0 || length > payload.length - HEADER) throw new Error('no answer, but an error')
+    if (payload.length === 4) throw new Error(`transport error ${payload.readInt32LE()}`)
+    const length = payload.length < HEADER ? -1 : payload.readUInt32LE(16)
+    if (length < 0 || length > payload.length - HEADER) throw new Error('no whole answer')
     this.#waiting?.done(payload.subarray(HEADER, HEADER + length))
     this.#waiting = undefined
   }

@@ -1,0 +1,120 @@
+import { connect, type Socket } from 'node:net'
+import { abridged } from '../../src/mtproto/protocol/framing.js'
+import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
+import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
+import { createClock } from '../../src/telegram/world/clock.js'
+import { World } from '../../src/telegram/world/world.js'
+import { obfuscated } from './obfuscated.js'
+import { plainly, RawClient, type Speech } from './raw-client.js'
+
+// https://core.telegram.org/mtproto/mtproto-transports#transport-errors; -404 for unknown keys is in server.test.ts.
+
+const CONFIG = { _: 'help.getConfig' }
+const ABRIDGED: Speech = { framing: abridged, opening: Buffer.from([0xef]) }
+
+let server: MtprotoServer
+let clients: { close(): void }[]
+
+async function serve(limits: Partial<Limits> = {}): Promise<void> {
+  const world = new World(createClock('real'))
+  server = new MtprotoServer(world, 2, new DataCentres(world), { ...LIMITS, ...limits })
+  await server.listen()
+  clients = []
+}
+
+afterEach(async () => {
+  for (const client of clients) client.close()
+  await server.close()
+})
+
+async function client(speech?: Speech): Promise<RawClient> {
+  const made = await RawClient.connect(server.port, speech)
+  clients.push(made)
+  return made
+}
+
+async function known(speech?: Speech): Promise<RawClient> {
+  const made = await client(speech)
+  await made.shakeHands(server.key.pem)
+  return made
+}
+
+/** The error that ends a connection. */
+async function farewell(of: RawClient): Promise<number> {
+  const code = await of.untilError()
+  await of.untilClosed()
+  return code
+}
+
+test.each([
+  ['today', {}],
+  ['for a temporary key', { expiresIn: 3600 }],
+])('-444: a key for another data centre, %s', async (_, options) => {
+  await serve()
+  const made = await client()
+  const [code] = await Promise.all([
+    farewell(made),
+    expect(made.shakeHands(server.key.pem, { ...options, dc: 4 })).rejects.toThrow('closed'),
+  ])
+  expect(code).toBe(-444)
+})
+
+describe('-429: too much', () => {
+  test.each<[string, () => Speech]>([
+    ['intermediate', () => plainly],
+    ['abridged', () => ABRIDGED],
+    ['obfuscated', () => obfuscated(0xefefefef, abridged)],
+  ])('of connections, however they speak: %s', async (_, speech) => {
+    await serve({ connections: 1 })
+    const first = await known()
+    const second = await client(speech())
+    await second.when(() => (server.connections === 1 ? true : undefined))
+    expect(await farewell(second)).toBe(-429)
+    expect(await first.call(CONFIG)).toMatchObject({ _: 'config' })
+    first.close()
+    while (server.connections > 0) await new Promise((done) => setImmediate(done))
+    expect(await (await known()).call(CONFIG)).toMatchObject({ _: 'config' })
+  })
+
+  test('of connections that wait to be told so: the rest is closed as it comes', async () => {
+    await serve({ connections: 0 })
+    const silent = await Promise.all(Array.from({ length: 100 }, () => open()))
+    await closed(await open())
+    expect(silent.some((socket) => socket.destroyed)).toBe(false)
+    expect(server.connections).toBe(0)
+  })
+
+  test('of messages in a container', async () => {
+    await serve()
+    const made = await known()
+    const many = Array.from({ length: 1021 }, () => ({ _: 'mt_ping', ping_id: 7n }))
+    made.sendContainer(many)
+    expect(await farewell(made)).toBe(-429)
+  })
+
+  test.each([
+    ['acknowledged', 'mt_msgs_ack'],
+    ['asked about', 'mt_msgs_state_req'],
+    ['asked for again', 'mt_msg_resend_req'],
+  ])('of messages %s at once', async (_, name) => {
+    await serve()
+    const made = await known()
+    const ids = Array.from({ length: 8193 }, (_, n) => BigInt(n * 4))
+    made.send({ _: name, msg_ids: ids.slice(1) })
+    expect(await made.call(CONFIG)).toMatchObject({ _: 'config' })
+    made.send({ _: name, msg_ids: ids })
+    expect(await farewell(made)).toBe(-429)
+  })
+})
+
+async function open(): Promise<Socket> {
+  const socket = connect(server.port, '127.0.0.1')
+  clients.push({ close: () => socket.destroy() })
+  socket.on('error', () => undefined)
+  socket.resume()
+  await new Promise<void>((done) => socket.once('connect', done))
+  return socket
+}
+
+const closed = (socket: Socket) =>
+  socket.destroyed ? undefined : new Promise<void>((done) => socket.once('close', () => done()))
