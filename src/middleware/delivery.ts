@@ -1,7 +1,10 @@
 import { API_CONSTANTS, type Api, type Context, type Transformer } from 'grammy'
 import type { Update } from 'grammy/types'
 import { SentinelError } from '../core/errors.js'
+import { later } from '../core/later.js'
 import type { House } from './house.js'
+
+const comparing = later('delivery', () => import('./delivered.js'))
 
 /** As far as updates are delivered to it, this is a bot. */
 export interface DeliveredBot {
@@ -12,14 +15,7 @@ export interface DeliveredBot {
 type Kind = Exclude<keyof Update, 'update_id'>
 
 /** What Telegram delivers when nothing is named, as grammY's version knows it. */
-const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
-/** What Telegram leaves out unless it is named. */
-const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
-  'chat_member',
-  'message_reaction',
-  'message_reaction_count',
-])
-
+export const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
 /** How a bot's updates come, as far as it has shown. */
 interface Route {
   /**
@@ -89,9 +85,10 @@ export class Delivery {
     if (route === undefined ? !this.wanted() : route.asked) return
     const needs = this.needs()
     if (needs.length === 0) return
-    this.house.background.run('delivery', () =>
-      compareDelivery(api, needs, route !== undefined, this.house.warn),
-    )
+    this.house.background.run('delivery', async () => {
+      const { compareDelivery } = await comparing.load()
+      await compareDelivery(api, needs, route !== undefined, this.house.warn)
+    })
   }
 }
 
@@ -110,38 +107,5 @@ function deliver(needs: () => readonly string[], route: Route): Transformer {
       route.asked = true
     }
     return answer
-  }
-}
-
-/**
- * Compares what Telegram delivers with what is needed. `getWebhookInfo` tells it for polling, too: the setting
- * is one, whoever made it.
- */
-async function compareDelivery(
-  api: Pick<Api, 'getWebhookInfo'>,
-  needs: readonly string[],
-  installed: boolean,
-  warn: House['warn'],
-): Promise<void> {
-  const { url, allowed_updates: allowed = [] } = await api.getWebhookInfo()
-  const comes = (kind: string): boolean =>
-    // An empty list, or none, is Telegram's default.
-    allowed.length === 0 ? !NOT_BY_DEFAULT.has(kind) : (allowed as readonly string[]).includes(kind)
-  const missing = needs.filter((kind) => !comes(kind))
-  if (missing.length === 0) return
-  const kinds = missing.join(', ')
-  const list = JSON.stringify([
-    ...new Set<string>([...(allowed.length === 0 ? BY_DEFAULT : allowed), ...missing]),
-  ])
-  if (url !== undefined && url !== '') {
-    warn(
-      'delivery.webhook',
-      `The webhook that is set does not deliver ${kinds}, which the guards need. Call setWebhook again with allowed_updates: ${list}, or on the api of the bot that guard.install(bot) was called with.`,
-    )
-  } else if (!installed) {
-    warn(
-      'delivery.notInstalled',
-      `Telegram does not deliver ${kinds}, so handlers for members stay silent. Call guard.install(bot) in place of bot.use(guard), or pass allowed_updates: ${list} to bot.start() or the runner.`,
-    )
   }
 }

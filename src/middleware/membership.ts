@@ -4,32 +4,22 @@ import type { MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
 import { shown } from '../core/show.js'
-import { userKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import type { House } from './house.js'
-import type { MemberSource, ReconcileOptions, Reconciliation, Tell } from './reconciliation.js'
+import type { MemberNews, Registration } from './member-news.js'
+import type { MemberSource, ReconcileOptions, Reconciliation } from './reconciliation.js'
 import { option, parseOptions } from './schema.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import type { Transition, TransitionEvent } from './transitions.js'
 
-/**
- * The durable mark of whoever blocked the bot. Not `blocked`, which is our own doing: with one mark for both,
- * whoever is banned could unban themselves by blocking the bot and letting it write again.
- */
-export const UNREACHABLE = 'unreachable'
+type Telling = typeof import('./member-news.js')
 
-const reading = later('membership', () => import('./transitions.js'))
-const keeping = later('membership.roster', () => import('./roster.js'))
+const telling = later('membership', (): Promise<Telling> => import('./member-news.js'))
 const comparing = later('membership.reconcile', () => import('./reconciliation.js'))
 
 /** Update kinds that tell of members. Only `chat_member` is not among Telegram's default. */
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
-
-/** Of the bot itself: these come wherever it is. */
-const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
-  TRANSITION_EVENTS.filter((event) => event.startsWith('bot')),
-)
 
 export const membershipOptions = z.strictObject({
   unreachable: option(z.boolean(), 'Marks who blocks the bot.', true),
@@ -98,11 +88,6 @@ export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
   readonly listened: boolean
 }
 
-interface Registration<C extends Context> {
-  readonly events: ReadonlySet<TransitionEvent>
-  readonly handler: (transition: Transition<TransitionEvent, C>) => unknown
-}
-
 /**
  * Tells who joins, leaves, is banned, promoted, restricted or asks to join, and what happens to the bot itself.
  *
@@ -133,63 +118,28 @@ interface Registration<C extends Context> {
  */
 export function membership<C extends Context = Context>(options: MembershipOptions = {}): MembershipGuard<C> {
   const { unreachable = true, roster = false } = parseOptions('membership', membershipOptions, options)
-  let current: { readonly house: House; readonly tell: Tell } | undefined
-  const registrations = new Set<Registration<C>>()
+  let news: (() => Promise<MemberNews>) | undefined
+  const registrations = new Set<Registration>()
   const events = new Set<House['events']>()
 
   const guard = guardOf<C>({
     name: 'membership',
     wire({ house }) {
       events.add(house.events)
-      const failed = (error: unknown, during: string): void => house.events.tell('error', { error, during })
-      const listensToMembers = (): boolean =>
-        house.events.heard('membership') ||
-        [...registrations].some((registration) =>
-          [...registration.events].some((event) => !OF_THE_BOT.has(event)),
-        )
-
-      const tell = async (transitions: readonly Transition<TransitionEvent, C>[], bot: number) => {
-        if (unreachable) await markReach(house, bot, transitions, failed)
-        const silent = transitions.find(losesSight)
-        if (silent !== undefined && listensToMembers()) warnOfSilence(house, silent.chat.id)
-        for (const transition of transitions) {
-          house.events.tell('membership', transition)
-          for (const registration of [...registrations]) {
-            if (!registrations.has(registration) || !registration.events.has(transition.event)) continue
-            try {
-              await registration.handler(transition)
-            } catch (error) {
-              failed(error, `membership.${transition.event}`)
-            }
-          }
-        }
-      }
-      const noted = async (
-        transitions: readonly Transition<TransitionEvent, C>[],
-        bot: number,
-      ): Promise<void> => {
-        try {
-          const { noteTransitions } = await keeping.load()
-          await noteTransitions(house.storage.marks, bot, transitions as readonly Transition[])
-        } catch (error) {
-          failed(error, 'membership.roster')
-        }
-        await tell(transitions, bot)
-      }
-      current = { house, tell: tell as unknown as Tell }
+      let opened: MemberNews | undefined
+      const open = ({ MemberNews }: Telling): MemberNews =>
+        (opened ??= new MemberNews(house, { unreachable, roster, registrations }))
+      news = async () => open(await telling.load())
       return {
         needs: KINDS,
         observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
           house.chatRoles.observe(facts, ctx)
-          const { now } = reading
-          const seen = ({ transitionsOf }: NonNullable<typeof now>): MaybePromise<void> => {
-            const transitions = transitionsOf(facts, ctx)
-            if (transitions.length === 0) return
-            return roster ? noted(transitions, ctx.me.id) : tell(transitions, ctx.me.id)
-          }
-          return now === undefined ? reading.load().then(seen) : seen(now)
+          const { now } = telling
+          return now === undefined
+            ? telling.load().then((loaded) => open(loaded).read(facts, ctx))
+            : open(now).read(facts, ctx)
         },
       }
     },
@@ -197,9 +147,9 @@ export function membership<C extends Context = Context>(options: MembershipOptio
 
   return withRegistration(guard, {
     async reconcile(source: MemberSource, chat: number, own?: ReconcileOptions) {
-      if (current === undefined || !roster) throw noRoster(current === undefined)
-      const { reconcile } = await comparing.load()
-      return reconcile(current.house, current.tell, source, chat, own)
+      if (news === undefined || !roster) throw noRoster(news === undefined)
+      const [{ house, tell }, { reconcile }] = await Promise.all([news(), comparing.load()])
+      return reconcile(house, tell, source, chat, own)
     },
     get listened() {
       return registrations.size > 0 || [...events].some((told) => told.heard('membership'))
@@ -208,10 +158,10 @@ export function membership<C extends Context = Context>(options: MembershipOptio
       event: E | readonly E[],
       handler: (transition: Transition<E, C>) => unknown,
     ) {
-      const registration: Registration<C> = {
+      const registration: Registration = {
         events: checkedEvents(event),
         // It is told only the events it asked for.
-        handler: checkedHandler(handler) as Registration<C>['handler'],
+        handler: checkedHandler(handler) as Registration['handler'],
       }
       registrations.add(registration)
       return () => {
@@ -233,38 +183,6 @@ function noRoster(unused: boolean): SentinelError {
 /** A getter on a function: assigned, it would be read once. */
 function withRegistration<G extends object, M extends object>(guard: G, members: M): G & M {
   return Object.defineProperties(guard, Object.getOwnPropertyDescriptors(members)) as G & M
-}
-
-/** Marks who can no longer be written to. The update itself says so: no message costs a trip. */
-async function markReach(
-  house: House,
-  bot: number,
-  transitions: readonly Transition[],
-  failed: (error: unknown, during: string) => void,
-): Promise<void> {
-  for (const { event, member, at } of transitions) {
-    if (event !== 'botBlocked' && event !== 'botUnblocked') continue
-    const key = userKey(member.id)
-    const { marks } = house.storage
-    try {
-      if (event === 'botBlocked') await marks.put(bot, UNREACHABLE, [{ key, mark: { since: at } }])
-      else await marks.remove(bot, UNREACHABLE, [key])
-    } catch (error) {
-      failed(error, 'membership.unreachable')
-    }
-  }
-}
-
-/** Whether the bot came to a chat, or stays in it, as an ordinary member. */
-function losesSight({ event, after }: Transition): boolean {
-  return (event === 'botAdded' || event === 'botDemoted') && after?.status !== 'administrator'
-}
-
-function warnOfSilence(house: House, chat: number): void {
-  house.warn(
-    'membership.undelivered',
-    `The bot is no administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`,
-  )
 }
 
 function checkedEvents(given: unknown): ReadonlySet<TransitionEvent> {
