@@ -11,6 +11,12 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best
 }
 
+/** How an error goes on about a name that there is not: with the one that was meant, where one is near. */
+export function hintAt(name: unknown, known: readonly string[]): string {
+  const meant = typeof name === 'string' ? nearest(name, known) : undefined
+  return meant === undefined ? '' : ` Did you mean "${meant}"?`
+}
+
 /** Levenshtein's, a row at a time. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

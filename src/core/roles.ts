@@ -1,5 +1,5 @@
 import { SentinelError } from './errors.js'
-import { nearest } from './nearest.js'
+import { hintAt, nearest } from './nearest.js'
 import { shown } from './show.js'
 
 /**
@@ -297,10 +297,11 @@ function unknownRole(
   known: readonly string[],
   listed: readonly string[],
 ): SentinelError {
-  const meant = nearest(name, known)
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   const list = listed.length === 0 ? '' : ` There are ${listed.slice(0, 20).join(', ')}.`
-  return new SentinelError('role.unknown', `${what}: there is no role ${shown(name)}.${hint}${list}`)
+  return new SentinelError(
+    'role.unknown',
+    `${what}: there is no role ${shown(name)}.${hintAt(name, known)}${list}`,
+  )
 }
 
 function roleOf(name: string, { extends: bases = [], allow = [], deny = [] }: RoleOptions): Role {

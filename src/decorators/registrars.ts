@@ -10,7 +10,7 @@ import type {
 } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { describe } from '../core/facts.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import type { SentinelFlavor } from '../middleware/control.js'
 import { TRANSITION_EVENTS } from '../middleware/transition-events.js'
@@ -194,11 +194,9 @@ export function membership<E extends TransitionEvent>(
   const events = listOf('membership', event)
   for (const each of events) {
     if (TRANSITION_EVENTS.includes(each)) continue
-    const meant = nearest(each, TRANSITION_EVENTS)
-    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
     throw new SentinelError(
       'handler.invalid',
-      `@membership: there is no event ${shown(each)}.${hint} Use one of ${TRANSITION_EVENTS.join(', ')}.`,
+      `@membership: there is no event ${shown(each)}.${hintAt(each, TRANSITION_EVENTS)} Use one of ${TRANSITION_EVENTS.join(', ')}.`,
     )
   }
   const wanted = new Set<TransitionEvent>(events)

@@ -1,6 +1,6 @@
 import { type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import type { Hook, HookFunction } from './hook.js'
 
@@ -71,10 +71,9 @@ export function compile(hook: Hook<never>, point: string, usual: string, depth =
 function specOf(spec: Readonly<Record<string, unknown>>, usual: string, point: string): Leaf {
   for (const key of Object.keys(spec)) {
     if ((SPEC as readonly string[]).includes(key)) continue
-    const meant = nearest(key, SPEC)
     throw new SentinelError(
       'option.unknown',
-      `hooks.${point}: there is no ${shown(key)}.${meant === undefined ? '' : ` Did you mean "${meant}"?`} There are ${SPEC.join(', ')}.`,
+      `hooks.${point}: there is no ${shown(key)}.${hintAt(key, SPEC)} There are ${SPEC.join(', ')}.`,
     )
   }
   const { run, name, timeout } = spec

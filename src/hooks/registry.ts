@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { compile, type Node } from './compile.js'
 import type { Hook } from './hook.js'
@@ -151,9 +151,8 @@ export function checkPoint(
 ): void {
   const known = [...deciding, ...telling]
   if (known.includes(point)) return
-  const meant = nearest(String(point), known)
   throw new SentinelError(
     'hook.unknown',
-    `hooks: there is no point ${shown(point)}.${meant === undefined ? '' : ` Did you mean "${meant}"?`} There are ${known.join(', ')}.`,
+    `hooks: there is no point ${shown(point)}.${hintAt(String(point), known)} There are ${known.join(', ')}.`,
   )
 }

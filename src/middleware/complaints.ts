@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { SentinelError, type SentinelErrorCode } from '../core/errors.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt, nearest } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from './forms.js'
 
@@ -28,10 +28,8 @@ export function problemsOf(what: string, schema: z.ZodType, input: unknown): Sen
 
 /** The error for a name that there is not. */
 export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
-  const meant = nearest(name, known)
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   const list = known.length === 0 ? '' : ` There are ${known.join(', ')}.`
-  return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
+  return new SentinelError('option.unknown', `${path}: there is no such option.${hintAt(name, known)}${list}`)
 }
 
 /** How an error points at something inside: `throttle[1].limit`. */

@@ -1,5 +1,5 @@
 import { SentinelError } from '../core/errors.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { EVENTS } from './events-told.js'
 
@@ -13,11 +13,9 @@ export function checkListening(event: unknown, listener: unknown): void {
 }
 
 function unknownEvent(event: unknown): SentinelError {
-  const meant = typeof event === 'string' ? nearest(event, EVENTS) : undefined
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   return new SentinelError(
     'option.unknown',
-    `guard.on: there is no event ${shown(event)}.${hint} There are ${EVENTS.join(', ')}.`,
+    `guard.on: there is no event ${shown(event)}.${hintAt(event, EVENTS)} There are ${EVENTS.join(', ')}.`,
   )
 }
 

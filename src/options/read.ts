@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { isOfChat, Roles } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { block, refuseStandIn } from '../middleware/block.js'
@@ -134,8 +134,6 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
 }
 
 function untunable(name: string, known: readonly string[]): SentinelError {
-  const meant = nearest(name, known)
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
-  const message = `settings.limits.${name}: there is no limit ${shown(name)}.${hint} There are: ${known.join(', ') || 'none'}.`
+  const message = `settings.limits.${name}: there is no limit ${shown(name)}.${hintAt(name, known)} There are: ${known.join(', ') || 'none'}.`
   return new SentinelError('limit.unknown', message)
 }
