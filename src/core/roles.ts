@@ -1,5 +1,5 @@
 import { SentinelError } from './errors.js'
-import { hintAt, nearest } from './nearest.js'
+import { hintAt } from './nearest.js'
 import { shown } from './show.js'
 
 /**
@@ -191,26 +191,8 @@ export class Roles {
     return grants
   }
 
-  /** What is wrong with the name of a permission that nobody has; undefined where somebody does. */
-  unknownPermission(permission: string, what: string): SentinelError | undefined {
-    if (this.grantsOf(permission).allowedTo.length > 0) return undefined
-    const known = this.patterns()
-    const meant = this.meantBy(permission)
-    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
-    const list =
-      known.length === 0 ? ' No role allows anything.' : ` There are ${known.slice(0, 20).join(', ')}.`
-    return new SentinelError(
-      'permission.unknown',
-      `${what}: no role allows ${shown(permission)}, so nobody may.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,
-    )
-  }
-
-  /** The one that was meant by a name that nobody has, if any is but a slip away. */
-  meantBy(permission: string): string | undefined {
-    return isPermission(permission) ? nearest(permission, this.patterns()) : undefined
-  }
-
-  private patterns(): readonly string[] {
+  /** All that roles allow and deny, as it was written. */
+  patterns(): readonly string[] {
     const all = [...this.roles.values()].flatMap(({ allow, deny }) => [...allow, ...deny])
     return [...new Set(all.map(({ text }) => text))]
   }

@@ -132,13 +132,6 @@ export function readAdapt(
   return adaptation
 }
 
-/** The amount that follows, never out of bounds. Whatever was stored under other options is brought within them first. */
-export function nextAmount(adaptation: Adaptation, from: number, how: 'earn' | 'lose'): number {
-  const { least, most, earnBy, loseTo } = adaptation
-  const now = Math.min(most, Math.max(least, from))
-  return how === 'earn' ? Math.min(most, now + earnBy) : Math.max(least, Math.floor(now * loseTo))
-}
-
 /** The limit of an amount; its burst grows and shrinks alike. */
 export function limitAt({ base }: Adaptation, amount: number): Limit {
   if (base.burst === undefined) return { amount, per: base.per }

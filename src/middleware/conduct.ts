@@ -1,11 +1,13 @@
 import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
+import { later } from '../core/later.js'
 import { type Key, keyText } from '../core/subject.js'
-import { type Adaptation, limitAt, nextAmount } from './adapt.js'
+import type { Adaptation } from './adapt.js'
 import type { Wired } from './guard.js'
 import type { House } from './house.js'
-import { ADAPTED_MARK, storedLimit } from './runtime-limits.js'
+
+const changing = later('throttle.adapt', () => import('./adapted.js'))
 
 /** Actors whose conduct is remembered at most; of whom it was longest ago it is forgotten. */
 const MOST_ACTORS = 10_000
@@ -104,7 +106,8 @@ export class Conduct {
     const { background, events } = this.house
     const run = background.run('throttle.adapt', async () => {
       try {
-        await this.write(bot, key, how)
+        const { adaptLimit } = await changing.load()
+        await adaptLimit(this.house, this.slot, this.adaptation, { bot, key, how })
       } finally {
         record.changing = false
       }
@@ -112,26 +115,6 @@ export class Conduct {
     if (run) return
     record.changing = false
     events.tell('error', { error: new Error('too much under way'), during: 'throttle.adapt' })
-  }
-
-  private async write(bot: number, key: Key, how: 'earn' | 'lose'): Promise<void> {
-    const { storage, clock, events } = this.house
-    const mark = `${ADAPTED_MARK}${this.slot}`
-    const { base, holdFor } = this.adaptation
-    const held = await storage.marks.get(bot, key, mark)
-    const before = storedLimit(held)
-    const now = clock()
-    const amount = nextAmount(this.adaptation, before?.amount ?? base.amount, how)
-    const after = amount === base.amount ? undefined : limitAt(this.adaptation, amount)
-    if (after === undefined && held === undefined) return
-    // At a bound nothing is written until half of the time has passed.
-    const isSame = before?.amount === amount && before.burst === after?.burst && before.per === base.per
-    if (isSame && (held?.until ?? Number.POSITIVE_INFINITY) - now > holdFor / 2) return
-    if (after === undefined) await storage.marks.remove(bot, mark, [key])
-    else {
-      await storage.marks.put(bot, mark, [{ key, mark: { since: now, until: now + holdFor, value: after } }])
-    }
-    if (!isSame) events.tell('limit.changed', { bot, key, limit: this.slot, before, after, by: 'adapt' })
   }
 }
 

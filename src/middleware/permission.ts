@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { ACTIVITIES, type Activity, type Facts } from '../core/facts.js'
+import { unknownPermission } from '../core/permission-slips.js'
 import { checkedPermission, type Grants, isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
@@ -89,7 +90,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const { house } = wiring
   // Asked twice it is asked once.
   if (wiring.asks(`${GUARD}.${permission}`) || wiring.asks(`${GUARD}.${permission}?`)) return undefined
-  const unknown = house.roles.unknownPermission(permission, 'requirePermission')
+  const unknown = unknownPermission(house.roles, permission, 'requirePermission')
   // Wired alone it knows of no roles; that is told once it stands.
   if (unknown !== undefined && house.roles.declared) throw unknown
   const grants = house.roles.grantsOf(permission)

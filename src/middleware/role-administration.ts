@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { meantBy, unknownPermission } from '../core/permission-slips.js'
 import { checkedRole, isOfChat, isPermission, roleOfMark } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../core/subject.js'
@@ -113,10 +114,10 @@ export class RoleAdministration {
     parseOptions('can', scopeSchema, scope)
     const house = this.house()
     if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
-    const unknown = house.roles.unknownPermission(permission, 'can')
+    const unknown = unknownPermission(house.roles, permission, 'can')
     if (unknown !== undefined) {
       // The name may come from a user: no reason to throw, nor to log whatever they wrote; but it may be a slip of the developer's.
-      if (house.roles.meantBy(permission) !== undefined) house.warn('permission.slip', unknown.message)
+      if (meantBy(house.roles, permission) !== undefined) house.warn('permission.slip', unknown.message)
       return false
     }
     return (await this.heldBy(whom, scope)).some((held) => house.roles.allows(held, permission))

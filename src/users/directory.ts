@@ -10,11 +10,11 @@ import type { ActivityReport, ReportOptions } from './activity-report.js'
 import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
 import type { ErasureOptions, ErasureReport, Personal, PersonalData } from './personal.js'
 import {
+  CheckedPreferences,
   checkSchemaOf,
   type PreferenceOptions,
   type PreferenceSchema,
   type Preferences,
-  StoredPreferences,
 } from './preferences.js'
 
 /**
@@ -185,7 +185,7 @@ export class BotUsers implements UserDirectory {
     options: PreferenceOptions = {},
   ): Preferences<T> {
     checkSchemaOf(schema)
-    const made = new StoredPreferences(this.house, schema, options)
+    const made = new CheckedPreferences(this.house, schema, options)
     this.include(options.name ?? 'preferences', { keys: (subject) => [keyText(subjectKey(subject))] })
     return made
   }

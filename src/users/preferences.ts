@@ -1,10 +1,12 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import { errorText } from '../core/redact.js'
+import { later } from '../core/later.js'
 import { shown } from '../core/show.js'
-import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
+import type { Subject } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
 import { checkSpace } from '../storage/values.js'
+
+const storing = later('guard.users.preferences', () => import('./stored-preferences.js'))
 
 /**
  * What tells preferences from anything else: a schema of zod, or of any library that keeps to Standard Schema
@@ -96,105 +98,19 @@ export interface Preferences<T extends object> {
   reset(whom: Subject): Promise<boolean>
 }
 
-interface Stored {
-  readonly v: number
-  readonly data: unknown
+/** Preferences as options have them; where they are kept, and how they are read. */
+export interface PreferenceSettings<T extends object> {
+  readonly name: string
+  readonly version: number
+  readonly migrate: PreferenceOptions['migrate']
+  readonly reader: PreferenceReader<T>
 }
 
-/** Preferences as values: validated as they go in, and as they come out. */
-export class StoredPreferences<T extends object> implements Preferences<T> {
-  private readonly name: string
-  private readonly version: number
-  private readonly migrate: PreferenceOptions['migrate']
-  /** Who changes something at the moment. */
-  private readonly turns = new Map<Key, Promise<unknown>>()
+/** Reads preferences by a schema. */
+export class PreferenceReader<T extends object> {
+  constructor(private readonly schema: PreferenceSchema<T>) {}
 
-  /**
-   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
-   */
-  constructor(
-    private readonly house: () => House,
-    private readonly schema: PreferenceSchema<T>,
-    options: PreferenceOptions,
-  ) {
-    const { name = 'preferences', version = 1, migrate } = options
-    checkSpace(name)
-    if (!Number.isInteger(version) || version < 1) {
-      throw new SentinelError(
-        'option.invalid',
-        `preferences.version: ${shown(version)} must be a whole number from 1.`,
-      )
-    }
-    if (migrate !== undefined && typeof migrate !== 'function') {
-      throw new SentinelError('option.invalid', `preferences.migrate: ${shown(migrate)} is no function.`)
-    }
-    this.name = name
-    this.version = version
-    this.migrate = migrate
-    const defaults = this.read({})
-    // One that answers later is found out about when it is first asked.
-    if (isPromise(defaults)) defaults.catch(() => undefined)
-  }
-
-  async get(whom: Subject): Promise<T> {
-    const key = subjectKey(whom)
-    return this.held(key)
-  }
-
-  async set(whom: Subject, preferences: T): Promise<T> {
-    const key = subjectKey(whom)
-    return this.inTurn(key, async () => this.write(key, await this.read(preferences)))
-  }
-
-  async patch(whom: Subject, preferences: Partial<T>): Promise<T> {
-    const key = subjectKey(whom)
-    if (typeof preferences !== 'object' || preferences === null) {
-      throw this.refused(`${shown(preferences)} is no object of preferences`)
-    }
-    return this.inTurn(key, async () => {
-      const fields = new Map(Object.entries(await this.held(key)))
-      for (const [name, value] of Object.entries(preferences))
-        if (value !== undefined) fields.set(name, value)
-      return this.write(key, await this.read(Object.fromEntries(fields)))
-    })
-  }
-
-  async reset(whom: Subject): Promise<boolean> {
-    const key = subjectKey(whom)
-    return this.inTurn(key, async () => this.house().storage.values.remove(this.name, keyText(key)))
-  }
-
-  private async held(key: Key): Promise<T> {
-    const kept = await this.house().storage.values.get(this.name, keyText(key))
-    if (kept === undefined) return this.read({})
-    try {
-      return await this.read(this.migrated(kept))
-    } catch (error) {
-      const cause = error instanceof SentinelError ? error.message : errorText(error)
-      this.house().events.tell('error', {
-        error: new SentinelError(
-          'preference.invalid',
-          `preferences: what "${this.name}" keeps of ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them anew, or mend the schema or migrate().`,
-        ),
-        during: 'preferences',
-      })
-      return this.read({})
-    }
-  }
-
-  private migrated(kept: unknown): unknown {
-    const { v, data } = Object(kept) as Partial<Stored>
-    if (!Number.isInteger(v)) throw this.refused('it was not written by this package')
-    return v === this.version || this.migrate === undefined ? data : this.migrate(data, v as number)
-  }
-
-  private async write(key: Key, preferences: T): Promise<T> {
-    const stored: Stored = { v: this.version, data: preferences }
-    await this.house().storage.values.put(this.name, keyText(key), stored)
-    return preferences
-  }
-
-  private read(given: unknown): MaybePromise<T> {
+  read(given: unknown): MaybePromise<T> {
     const { schema } = this
     if (typeof schema === 'function') return this.checked(schema(given))
     const answer = schema['~standard']?.validate(given)
@@ -219,24 +135,62 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     throw this.refused(`the schema gave ${shown(value)}, which is no object`)
   }
 
-  private refused(problem: string): SentinelError {
+  refused(problem: string): SentinelError {
     return new SentinelError('preference.invalid', `preferences: ${problem}.`)
   }
+}
 
-  /** One after the other, for each subject. */
-  private async inTurn<R>(key: Key, work: () => Promise<R>): Promise<R> {
-    const before = this.turns.get(key) ?? Promise.resolve()
-    const done = before.then(work, work)
-    const settled = done.then(
-      () => undefined,
-      () => undefined,
-    )
-    this.turns.set(key, settled)
-    try {
-      return await done
-    } finally {
-      if (this.turns.get(key) === settled) this.turns.delete(key)
+/** Checks at once what a developer gives; what somebody prefers is asked for later. */
+export class CheckedPreferences<T extends object> implements Preferences<T> {
+  private readonly settings: PreferenceSettings<T>
+  private stored: Preferences<T> | undefined
+
+  /**
+   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
+   */
+  constructor(
+    private readonly house: () => House,
+    schema: PreferenceSchema<T>,
+    options: PreferenceOptions,
+  ) {
+    const { name = 'preferences', version = 1, migrate } = options
+    checkSpace(name)
+    if (!Number.isInteger(version) || version < 1) {
+      throw new SentinelError(
+        'option.invalid',
+        `preferences.version: ${shown(version)} must be a whole number from 1.`,
+      )
     }
+    if (migrate !== undefined && typeof migrate !== 'function') {
+      throw new SentinelError('option.invalid', `preferences.migrate: ${shown(migrate)} is no function.`)
+    }
+    const reader = new PreferenceReader(schema)
+    this.settings = { name, version, migrate, reader }
+    const defaults = reader.read({})
+    // One that answers later is found out about when it is first asked.
+    if (isPromise(defaults)) defaults.catch(() => undefined)
+  }
+
+  async get(whom: Subject): Promise<T> {
+    return (await this.load()).get(whom)
+  }
+
+  async set(whom: Subject, preferences: T): Promise<T> {
+    return (await this.load()).set(whom, preferences)
+  }
+
+  async patch(whom: Subject, preferences: Partial<T>): Promise<T> {
+    return (await this.load()).patch(whom, preferences)
+  }
+
+  async reset(whom: Subject): Promise<boolean> {
+    return (await this.load()).reset(whom)
+  }
+
+  private async load(): Promise<Preferences<T>> {
+    const { StoredPreferences } = await storing.load()
+    this.stored ??= new StoredPreferences(this.house, this.settings)
+    return this.stored
   }
 }
 

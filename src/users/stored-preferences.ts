@@ -1,0 +1,100 @@
+import { SentinelError } from '../core/errors.js'
+import { errorText } from '../core/redact.js'
+import { shown } from '../core/show.js'
+import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
+import type { House } from '../middleware/house.js'
+import type { PreferenceReader, PreferenceSettings, Preferences } from './preferences.js'
+
+interface Stored {
+  readonly v: number
+  readonly data: unknown
+}
+
+/** Preferences as values: validated as they go in, and as they come out. */
+export class StoredPreferences<T extends object> implements Preferences<T> {
+  private readonly reader: PreferenceReader<T>
+  /** Who changes something at the moment. */
+  private readonly turns = new Map<Key, Promise<unknown>>()
+
+  constructor(
+    private readonly house: () => House,
+    private readonly settings: PreferenceSettings<T>,
+  ) {
+    this.reader = settings.reader
+  }
+
+  async get(whom: Subject): Promise<T> {
+    const key = subjectKey(whom)
+    return this.held(key)
+  }
+
+  async set(whom: Subject, preferences: T): Promise<T> {
+    const key = subjectKey(whom)
+    return this.inTurn(key, async () => this.write(key, await this.reader.read(preferences)))
+  }
+
+  async patch(whom: Subject, preferences: Partial<T>): Promise<T> {
+    const key = subjectKey(whom)
+    if (typeof preferences !== 'object' || preferences === null) {
+      throw this.reader.refused(`${shown(preferences)} is no object of preferences`)
+    }
+    return this.inTurn(key, async () => {
+      const fields = new Map(Object.entries(await this.held(key)))
+      for (const [name, value] of Object.entries(preferences))
+        if (value !== undefined) fields.set(name, value)
+      return this.write(key, await this.reader.read(Object.fromEntries(fields)))
+    })
+  }
+
+  async reset(whom: Subject): Promise<boolean> {
+    const key = subjectKey(whom)
+    return this.inTurn(key, async () => this.house().storage.values.remove(this.settings.name, keyText(key)))
+  }
+
+  private async held(key: Key): Promise<T> {
+    const kept = await this.house().storage.values.get(this.settings.name, keyText(key))
+    if (kept === undefined) return this.reader.read({})
+    try {
+      return await this.reader.read(this.migrated(kept))
+    } catch (error) {
+      const cause = error instanceof SentinelError ? error.message : errorText(error)
+      this.house().events.tell('error', {
+        error: new SentinelError(
+          'preference.invalid',
+          `preferences: what "${this.settings.name}" keeps of ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them anew, or mend the schema or migrate().`,
+        ),
+        during: 'preferences',
+      })
+      return this.reader.read({})
+    }
+  }
+
+  private migrated(kept: unknown): unknown {
+    const { v, data } = Object(kept) as Partial<Stored>
+    if (!Number.isInteger(v)) throw this.reader.refused('it was not written by this package')
+    const { version, migrate } = this.settings
+    return v === version || migrate === undefined ? data : migrate(data, v as number)
+  }
+
+  private async write(key: Key, preferences: T): Promise<T> {
+    const stored: Stored = { v: this.settings.version, data: preferences }
+    await this.house().storage.values.put(this.settings.name, keyText(key), stored)
+    return preferences
+  }
+
+  /** One after the other, for each subject. */
+  private async inTurn<R>(key: Key, work: () => Promise<R>): Promise<R> {
+    const before = this.turns.get(key) ?? Promise.resolve()
+    const done = before.then(work, work)
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.turns.set(key, settled)
+    try {
+      return await done
+    } finally {
+      if (this.turns.get(key) === settled) this.turns.delete(key)
+    }
+  }
+}
