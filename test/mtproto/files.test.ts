@@ -206,7 +206,8 @@ test('an album is one, and what was uploaded for one chat may be sent by its num
     { message: 'photo 1', grouped_id: messages[0]?.grouped_id, media: { _: 'messageMediaPhoto' } },
   ])
   face.expireFileReferences()
-  expect(await raw.call({ _: 'messages.sendMultiMedia', peer, multi_media })).toEqual(
+  const anew = multi_media.map((each, nth) => ({ ...each, random_id: BigInt(nth + 3) }))
+  expect(await raw.call({ _: 'messages.sendMultiMedia', peer, multi_media: anew })).toEqual(
     refusal('FILE_REFERENCE_EXPIRED'),
   )
 })

@@ -3,6 +3,7 @@ import type { Traffic } from './calls/traffic.js'
 import { CdnDataCentres } from './files/cdn/data-centres.js'
 import { type DownloadOptions, download } from './files/download.js'
 import type { FileOrigin, MtprotoFile } from './files/file.js'
+import { type AlbumFile, type SendAlbumOptions, sendAlbum } from './files/send-album.js'
 import { type SendFileOptions, type SentFile, sendFile } from './files/send-file.js'
 import { type UploadedFile, type UploadOptions, upload } from './files/upload.js'
 import type { UploadSource } from './files/upload-source.js'
@@ -42,6 +43,21 @@ export abstract class AccountCalls {
     options?: SendFileOptions,
   ): Promise<SentFile> {
     return sendFile(await this.reach(), chat, what, options)
+  }
+
+  /**
+   * Sends two to ten files as one album; bots get it as messages with one `media_group_id`. See {@link AlbumFile} and
+   * {@link SendAlbumOptions}.
+   *
+   * @returns The messages, in the order of the files.
+   * @throws SentinelError as `upload()` does; `mtproto.transfer` for fewer or more files.
+   */
+  async sendAlbum(
+    chat: number | string,
+    files: readonly AlbumFile[],
+    options?: SendAlbumOptions,
+  ): Promise<SentFile[]> {
+    return sendAlbum(await this.reach(), chat, files, options)
   }
 
   /**

@@ -2,6 +2,7 @@ import type { tl } from '@mtcute/core'
 import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
 import { fileOfMedia, type MtprotoFile } from './file.js'
+import { inputMediaOf } from './input-media.js'
 import { type UploadedFile, type UploadOptions, upload } from './upload.js'
 import type { UploadSource } from './upload-source.js'
 
@@ -61,19 +62,13 @@ export async function sendFile(
 ): Promise<SentFile> {
   const peer = await caller.peer(chat)
   const uploaded = isUploaded(what) ? what : await upload(caller, what, options)
-  const { Long } = await import('@mtcute/core')
   const { randomLong } = await import('@mtcute/core/utils.js')
-  const { fileId, parts, name, isBig, md5 = '' } = uploaded
-  const id = Long.fromString(fileId)
-  const file: tl.TypeInputFile = isBig
-    ? { _: 'inputFileBig', id, parts, name }
-    : { _: 'inputFile', id, parts, name, md5Checksum: md5 }
   const { caption = '', replyTo, silent = false, signal } = options
   const answer = await caller.call(
     {
       _: 'messages.sendMedia',
       peer,
-      media: mediaOf(file, uploaded, options),
+      media: await inputMediaOf(uploaded, options),
       message: caption,
       randomId: randomLong(),
       silent,
@@ -92,41 +87,9 @@ export async function sendFile(
   return { id: message.id, file: sent }
 }
 
-function isUploaded(what: UploadSource | UploadedFile): what is UploadedFile {
+/** Whether it was uploaded already. */
+export function isUploaded(what: UploadSource | UploadedFile): what is UploadedFile {
   return 'fileId' in what
-}
-
-function mediaOf(
-  file: tl.TypeInputFile,
-  uploaded: UploadedFile,
-  options: SendFileOptions,
-): tl.TypeInputMedia {
-  const { as = 'document', type = uploaded.type ?? USUAL[as] } = options
-  if (as === 'photo') return { _: 'inputMediaUploadedPhoto', file }
-  const { duration = 0, width: w = 0, height: h = 0 } = options
-  const attributes: tl.TypeDocumentAttribute[] = [{ _: 'documentAttributeFilename', fileName: uploaded.name }]
-  if (as === 'video' || as === 'animation' || as === 'video_note')
-    attributes.push({ _: 'documentAttributeVideo', roundMessage: as === 'video_note', duration, w, h })
-  if (as === 'animation') attributes.push({ _: 'documentAttributeAnimated' })
-  if (as === 'audio' || as === 'voice')
-    attributes.push({ _: 'documentAttributeAudio', voice: as === 'voice', duration })
-  return {
-    _: 'inputMediaUploadedDocument',
-    file,
-    mimeType: type,
-    attributes,
-    forceFile: as === 'document',
-  }
-}
-
-const USUAL: Readonly<Record<NonNullable<SendFileOptions['as']>, string>> = {
-  document: 'application/octet-stream',
-  photo: 'image/jpeg',
-  video: 'video/mp4',
-  animation: 'video/mp4',
-  video_note: 'video/mp4',
-  audio: 'audio/mpeg',
-  voice: 'audio/ogg',
 }
 
 function messageIn(answer: tl.TypeUpdates): tl.RawMessage | undefined {

@@ -18,8 +18,18 @@ interface Sized {
   readonly height?: number
 }
 
+interface Shown {
+  readonly kind: MediaKind
+  readonly details: MediaDetails
+  readonly name: string
+  readonly type: string
+}
+
 /** Files of messages, in MTProto's words and out of them. */
 export class Media {
+  /** As what documents were uploaded: whoever names one later means the same. */
+  readonly #shown = new WeakMap<StoredFile, Shown>()
+
   constructor(
     private readonly world: World,
     private readonly locations: Locations,
@@ -108,14 +118,26 @@ export class Media {
         const file = await store(media.file as TlObject, media.mime_type as string, called)
         const thumbnail =
           media.thumb === undefined ? undefined : await store(media.thumb as TlObject, 'image/jpeg')
-        const shownAs = media.force_file === true ? 'document' : kind
-        return { ...mediaContent(shownAs, file, { ...details, thumbnail }), ...spoiler }
+        const shown: Shown = {
+          kind: media.force_file === true ? 'document' : kind,
+          details: { ...details, thumbnail },
+          name: file.name,
+          type: file.type,
+        }
+        const kept = this.world.files.byNumber(numberOf(file))
+        if (kept !== undefined) this.#shown.set(kept, shown)
+        return { ...mediaContent(shown.kind, file, shown.details), ...spoiler }
       }
       case 'inputMediaPhoto':
         return { ...mediaContent('photo', this.locations.named(viewer, media.id as TlObject)), ...spoiler }
       case 'inputMediaDocument': {
         const file = this.locations.named(viewer, media.id as TlObject)
-        return { ...mediaContent('document', file), ...spoiler }
+        const { kind, details, name, type } = this.#shown.get(file) ?? {
+          kind: 'document',
+          ...file,
+          details: {},
+        }
+        return { ...mediaContent(kind, { ...file, name, type }, details), ...spoiler }
       }
       default:
         throw badRequest('MEDIA_INVALID')

@@ -25,21 +25,31 @@ export const MEDIA = {
   },
   'messages.sendMultiMedia': async (call) => {
     const { server, session, account, request } = call
+    const { face, world } = server
     const items = request.multi_media as readonly TlObject[]
     if (items.length === 0 || items.length > MOST_OF_ALBUM) throw badRequest('MULTI_MEDIA_TOO_LONG')
-    const chat = chatOf(server, account, request.peer as TlObject)
-    const contents: Content[] = []
-    for (const { media, message } of items)
-      contents.push(await contentOf(call, media as TlObject, message as string))
-    for (const content of contents) assertMayWrite(server.world, chat, account, content)
-    const album = items.length === 1 ? {} : { media_group_id: server.world.nextAlbumId() }
-    const send = () =>
-      contents.map((content, nth) => ({
-        stored: post(server.world, chat, { author: account, content: { ...content, ...album } }),
-        randomId: items[nth]?.random_id as bigint,
-      }))
-    const sent = server.face.during(session, send)
-    return sentAs(server, account, sent)
+    const randomIds = items.map((item) => item.random_id as bigint)
+    const sent = await face.randomIds.together(account, randomIds, async () => {
+      const chat = chatOf(server, account, request.peer as TlObject)
+      const contents: Content[] = []
+      for (const { media, message } of items)
+        contents.push(await contentOf(call, media as TlObject, message as string))
+      if (new Set(contents.map(sortOf)).size > 1) throw badRequest('MEDIA_GROUPED_INVALID')
+      for (const content of contents) assertMayWrite(world, chat, account, content)
+      const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
+      const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
+      const album = items.length === 1 ? {} : { media_group_id: world.nextAlbumId() }
+      return face.during(session, () =>
+        contents.map((content) =>
+          post(world, chat, { author: account, content: { ...content, ...album }, replyTo }),
+        ),
+      )
+    })
+    return sentAs(
+      server,
+      account,
+      sent.map((stored, nth) => ({ stored, randomId: randomIds[nth] as bigint })),
+    )
   },
   'messages.uploadMedia': async (call) => {
     const { server, account, request } = call
@@ -48,6 +58,12 @@ export const MEDIA = {
     return server.face.media.ofMessage(account, content) ?? { _: 'messageMediaEmpty' }
   },
 } as const satisfies Record<string, AccountMethod>
+
+/** Sounds and documents stand among their own. */
+function sortOf({ audio, document, animation }: Content): 'sound' | 'document' | 'sight' {
+  if (audio !== undefined) return 'sound'
+  return document !== undefined && animation === undefined ? 'document' : 'sight'
+}
 
 async function contentOf(
   { server, account }: AccountCall,
