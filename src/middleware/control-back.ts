@@ -1,16 +1,17 @@
 import type { Context } from 'grammy'
-import type { Decision, MaybePromise } from '../core/check.js'
+import type { Decision } from '../core/check.js'
+import { later } from '../core/later.js'
 import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './control.js'
-import { ActorPermissions } from './permissions.js'
+import type { ActorPermissions } from './permissions.js'
 import type { Chain } from './pipeline.js'
+
+const permitting = later('permissions', () => import('./permissions.js'))
 
 /** What a chain does for the controls that it gives to handlers. */
 export class ChainBack<C extends Context> implements ControlBack {
-  private readonly permissions: ActorPermissions
+  private permissions: ActorPermissions | undefined
 
-  constructor(private readonly chain: Chain<C>) {
-    this.permissions = new ActorPermissions(chain.house, chain.exemptions)
-  }
+  constructor(private readonly chain: Chain<C>) {}
 
   get tally(): object {
     return this.chain.tally
@@ -71,11 +72,24 @@ export class ChainBack<C extends Context> implements ControlBack {
     if (options.refund === true) await control.refund()
   }
 
-  can(control: SentinelControl, permission: string): MaybePromise<boolean> {
-    return this.permissions.can(control, permission)
+  async can(control: SentinelControl, permission: string): Promise<boolean> {
+    return (await this.asked())?.can(control, permission) ?? false
   }
 
-  hasRole(control: SentinelControl, role: string): MaybePromise<boolean> {
-    return this.permissions.hasRole(control, role)
+  async hasRole(control: SentinelControl, role: string): Promise<boolean> {
+    return (await this.asked())?.hasRole(control, role) ?? false
+  }
+
+  /** Undefined where they cannot be loaded: that is told, and is no. */
+  private async asked(): Promise<ActorPermissions | undefined> {
+    if (this.permissions !== undefined) return this.permissions
+    const { house, exemptions } = this.chain
+    try {
+      const { ActorPermissions } = await permitting.load()
+      this.permissions ??= new ActorPermissions(house, exemptions)
+    } catch (error) {
+      this.chain.failed(error, 'permissions')
+    }
+    return this.permissions
   }
 }

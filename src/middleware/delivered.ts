@@ -1,7 +1,7 @@
-import type { Api } from 'grammy'
-import { BY_DEFAULT } from './delivery.js'
+import { API_CONSTANTS, type Api } from 'grammy'
 import type { House } from './house.js'
 
+const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
 /** What Telegram leaves out unless it is named. */
 const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
   'chat_member',

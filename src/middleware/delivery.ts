@@ -15,7 +15,7 @@ export interface DeliveredBot {
 type Kind = Exclude<keyof Update, 'update_id'>
 
 /** What Telegram delivers when nothing is named, as grammY's version knows it. */
-export const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
+const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
 /** How a bot's updates come, as far as it has shown. */
 interface Route {
   /**

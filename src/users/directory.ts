@@ -1,10 +1,10 @@
 import { later } from '../core/later.js'
-import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/administration.js'
 import type { House } from '../middleware/house.js'
 import type { LimitState } from '../middleware/inspection.js'
 import type { SessionStorage, SessionsOptions } from '../storage/sessions.js'
-import { patchTexts, type UserRecord } from '../storage/users.js'
+import { patchTexts } from '../storage/users.js'
 import type { ActivityRecorder } from './activity.js'
 import type { ActivityReport, ReportOptions } from './activity-report.js'
 import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
@@ -114,6 +114,7 @@ export interface UserDirectory {
   include(space: string, ownership: Ownership): void
 }
 
+const reading = later('guard.users', () => import('./profiles.js'))
 const reporting = later('guard.users', () => import('./activity-report.js'))
 const personally = later('guard.users', () => import('./personal.js'))
 
@@ -129,7 +130,9 @@ export class BotUsers implements UserDirectory {
   ) {}
 
   async read(whom: Subject): Promise<UserProfile | undefined> {
-    return this.profileOf(subjectKey(whom), 0)
+    const key = subjectKey(whom)
+    const { profileOf } = await reading.load()
+    return profileOf(this.house(), key)
   }
 
   async patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void> {
@@ -144,22 +147,8 @@ export class BotUsers implements UserDirectory {
   }
 
   async *scan(): AsyncGenerator<UserProfile, void, undefined> {
-    const bots = this.house().bots.all()
-    const { users } = this.house().storage
-    for (const [index, bot] of bots.entries()) {
-      const earlier = bots.slice(0, index)
-      let from: string | undefined
-      do {
-        const page = await users.scan(bot.id, from)
-        for (const record of page.users) {
-          // Whom an earlier bot knows was told already.
-          if (await this.isKnownTo(earlier, record.key)) continue
-          const later = bots.length - 1 === index ? undefined : await this.profileOf(record.key, index + 1)
-          yield merged(profile(record), later)
-        }
-        from = page.next
-      } while (from !== undefined)
-    }
+    const { everybody } = await reading.load()
+    yield* everybody(this.house())
   }
 
   async export(whom: Subject): Promise<PersonalData> {
@@ -203,42 +192,5 @@ export class BotUsers implements UserDirectory {
   private async personal(): Promise<Personal> {
     const { Personal } = await personally.load()
     return new Personal(this.house, this.administration, this.recorder, this.belongings, this.limitsOf)
-  }
-
-  /** Of all bots from one on, in the order of meeting. */
-  private async profileOf(key: Key, from: number): Promise<UserProfile | undefined> {
-    const { bots, storage } = this.house()
-    let known: UserProfile | undefined
-    for (const bot of bots.all().slice(from)) {
-      const record = await storage.users.get(bot.id, key)
-      if (record === undefined) continue
-      known = known === undefined ? profile(record) : merged(known, profile(record))
-    }
-    return known
-  }
-
-  private async isKnownTo(bots: readonly { readonly id: number }[], key: Key): Promise<boolean> {
-    for (const bot of bots) {
-      if ((await this.house().storage.users.get(bot.id, key)) !== undefined) return true
-    }
-    return false
-  }
-}
-
-function profile({ key, ...known }: UserRecord): UserProfile {
-  return { subject: keySubject(key), ...known }
-}
-
-/** What two bots know. Where both keep a field, the first has its way. */
-function merged(first: UserProfile, second: UserProfile | undefined): UserProfile {
-  if (second === undefined) return first
-  const counts = new Map(Object.entries(first.counts))
-  for (const [name, count] of Object.entries(second.counts)) counts.set(name, (counts.get(name) ?? 0) + count)
-  return {
-    subject: first.subject,
-    firstSeen: Math.min(first.firstSeen, second.firstSeen),
-    lastSeen: Math.max(first.lastSeen, second.lastSeen),
-    counts: Object.fromEntries(counts),
-    data: Object.fromEntries([...Object.entries(second.data), ...Object.entries(first.data)]),
   }
 }

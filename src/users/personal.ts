@@ -17,7 +17,8 @@ import type { LimitState } from '../middleware/inspection.js'
 import { type MarkedSubject, markedSubjects } from '../storage/archive.js'
 import type { Mark, Storage } from '../storage/storage.js'
 import type { ActivityRecorder } from './activity.js'
-import type { Belonging, Belongings } from './belongings.js'
+import type { Belongings } from './belongings.js'
+import { type Belonging, belongingsOf, eraseBelongings } from './belongings-kept.js'
 
 /**
  * Options of `guard.users.erase()`.
@@ -138,7 +139,7 @@ export class Personal {
       }
     }
     const values: Belonging[] = []
-    for await (const value of this.belongings.of(storage, keySubject(key))) values.push(value)
+    for await (const value of belongingsOf(this.belongings, storage, keySubject(key))) values.push(value)
     const limits = bots.all().length === 0 ? [] : await this.limitsOf(keySubject(key))
     return { version: 1, subject: keyText(key), at: clock(), bots: all, values, limits }
   }
@@ -168,7 +169,7 @@ export class Personal {
       await storage.archive?.forget(bot.id, keys)
       for (const each of reset) await storage.reset(bot.id, each)
     })
-    const values = await this.belongings.erase(storage, keySubject(key))
+    const values = await eraseBelongings(this.belongings, storage, keySubject(key))
     return {
       subject: keySubject(key),
       found: profiles > 0 || gone.length > 0 || values.length > 0,

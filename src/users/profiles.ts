@@ -1,0 +1,63 @@
+import { type Key, keySubject } from '../core/subject.js'
+import type { KnownBot } from '../middleware/bots.js'
+import type { House } from '../middleware/house.js'
+import type { UserRecord, Users } from '../storage/users.js'
+import type { UserProfile } from './directory.js'
+
+/** What all bots know of somebody, in the order of meeting. */
+export function profileOf({ bots, storage }: House, key: Key): Promise<UserProfile | undefined> {
+  return knownTo(bots.all(), storage.users, key)
+}
+
+/** Everybody whom the bots know, each once, a page of the storage at a time. */
+export async function* everybody(house: House): AsyncGenerator<UserProfile, void, undefined> {
+  const bots = house.bots.all()
+  const { users } = house.storage
+  for (const [index, bot] of bots.entries()) {
+    const earlier = bots.slice(0, index)
+    let from: string | undefined
+    do {
+      const page = await users.scan(bot.id, from)
+      for (const record of page.users) {
+        // Whom an earlier bot knows was told already.
+        if (await isKnownTo(earlier, users, record.key)) continue
+        const later = await knownTo(bots.slice(index + 1), users, record.key)
+        yield merged(profile(record), later)
+      }
+      from = page.next
+    } while (from !== undefined)
+  }
+}
+
+async function knownTo(bots: readonly KnownBot[], users: Users, key: Key): Promise<UserProfile | undefined> {
+  let known: UserProfile | undefined
+  for (const bot of bots) {
+    const record = await users.get(bot.id, key)
+    if (record === undefined) continue
+    known = known === undefined ? profile(record) : merged(known, profile(record))
+  }
+  return known
+}
+
+async function isKnownTo(bots: readonly KnownBot[], users: Users, key: Key): Promise<boolean> {
+  for (const bot of bots) if ((await users.get(bot.id, key)) !== undefined) return true
+  return false
+}
+
+function profile({ key, ...known }: UserRecord): UserProfile {
+  return { subject: keySubject(key), ...known }
+}
+
+/** What two bots know. Where both keep a field, the first has its way. */
+function merged(first: UserProfile, second: UserProfile | undefined): UserProfile {
+  if (second === undefined) return first
+  const counts = new Map(Object.entries(first.counts))
+  for (const [name, count] of Object.entries(second.counts)) counts.set(name, (counts.get(name) ?? 0) + count)
+  return {
+    subject: first.subject,
+    firstSeen: Math.min(first.firstSeen, second.firstSeen),
+    lastSeen: Math.max(first.lastSeen, second.lastSeen),
+    counts: Object.fromEntries(counts),
+    data: Object.fromEntries([...Object.entries(second.data), ...Object.entries(first.data)]),
+  }
+}
