@@ -51,6 +51,32 @@ describe('containers', () => {
     await client.until(() => client.came.filter(({ object }) => object._ === 'mt_pong').length === 1020)
   })
 
+  test('bring back what was asked together, and what is asked alone comes alone', async () => {
+    client.send(CONFIG)
+    await client.until(({ object }) => object._ === 'config')
+    client.containers.length = 0
+    client.came.length = 0
+    const { ids } = client.sendContainer([PING, CONFIG, PING, CONFIG])
+    const answered = await client.when(() => {
+      const answers = client.came.filter(
+        ({ answers, object }) => answers !== undefined || object._ === 'mt_pong',
+      )
+      return answers.length === 4 ? answers : undefined
+    })
+    const [together] = client.containers
+    expect(together?.parts).toEqual(expect.arrayContaining(answered.map(({ messageId }) => messageId)))
+    // https://core.telegram.org/mtproto/description#message-identifier-msg-id
+    for (const id of together?.parts ?? []) expect(together?.messageId).toBeGreaterThan(id)
+    expect((together?.messageId ?? 0n) % 4n).toBe(1n)
+    expect((together?.seqNo ?? 1) % 2).toBe(0)
+    for (const { seqNo } of answered) expect(together?.seqNo).toBeGreaterThanOrEqual(seqNo)
+    expect(answered.flatMap(({ answers }) => answers ?? [])).toEqual([ids[1], ids[3]])
+
+    client.containers.length = 0
+    await client.call(CONFIG)
+    expect(client.containers.flatMap(({ parts }) => parts)).toHaveLength(0)
+  })
+
   test('hold no others, and nothing later than themselves', async () => {
     const inner = client.nextId()
     const id = client.nextId()

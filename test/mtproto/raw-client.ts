@@ -9,7 +9,14 @@ import {
 import { connect, type Socket } from 'node:net'
 import { Buffered, type Framing, intermediate, type Veil } from '../../src/mtproto/protocol/framing.js'
 import { igeDecrypt, igeEncrypt } from '../../src/mtproto/protocol/ige.js'
-import { authKeyId, decrypt, encrypt, sha1, sha256 } from '../../src/mtproto/protocol/message.js'
+import {
+  authKeyId,
+  decrypt,
+  type Envelope,
+  encrypt,
+  sha1,
+  sha256,
+} from '../../src/mtproto/protocol/message.js'
 import {
   CONTAINER,
   GZIP,
@@ -20,6 +27,7 @@ import {
 import { gunzip, TlReader } from '../../src/mtproto/protocol/tl/reader.js'
 import { currentSchema, type Schema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
+import { partsOf } from '../../src/telegram/mtproto/sessions/containers.js'
 
 const schema = currentSchema()
 
@@ -56,6 +64,12 @@ export class RawClient {
   readonly errors: number[] = []
   /** Quick acknowledgements: those that are due, and those that came. */
   readonly tokens: { readonly due: number[]; readonly came: number[] } = { due: [], came: [] }
+  /** What came together, and under what. */
+  readonly containers: {
+    readonly messageId: bigint
+    readonly seqNo: number
+    readonly parts: readonly bigint[]
+  }[] = []
   /** How many answers came packed. */
   packed = 0
   authKey: Buffer = Buffer.alloc(0)
@@ -355,7 +369,22 @@ export class RawClient {
     const whole = payload.subarray(0, payload.length - ((payload.length - 24) % 16))
     const opened = decrypt(this.authKey, whole, 'server')
     if (opened === undefined) throw new Error('the server encrypts wrongly')
-    const { messageId, seqNo, body } = opened
+    const reader = new TlReader(schema, opened.body)
+    if (reader.peek() !== CONTAINER) {
+      this.#read(opened)
+      return
+    }
+    reader.uint()
+    const parts = partsOf(reader) ?? []
+    this.containers.push({
+      messageId: opened.messageId,
+      seqNo: opened.seqNo,
+      parts: parts.map(({ id }) => id),
+    })
+    for (const { id: messageId, seqNo, body } of parts) this.#read({ messageId, seqNo, body })
+  }
+
+  #read({ messageId, seqNo, body }: Pick<Envelope, 'messageId' | 'seqNo' | 'body'>): void {
     const reader = new TlReader(this.reading, body)
     if (reader.peek() !== RPC_RESULT) {
       this.came.push({ messageId, seqNo, object: reader.object() })

@@ -3,9 +3,10 @@ import type { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import { TransportError } from './transport-error.js'
 
 /** A container's own number and count, then each message's id, number and length (https://core.telegram.org/mtproto/service_messages#containers). */
-const [HEAD, PART] = [8, 16]
+const HEAD = 8
+export const PART = 16
 /** Messages in one, at most. */
-const MOST_CONTAINED = 1020
+export const MOST_CONTAINED = 1020
 /** `message#5bb8e511`, by which a message in a copy may begin. It is no number of one, for those are divisible by four. */
 const MESSAGE = 0x5bb8e511
 
@@ -60,4 +61,20 @@ export function leastIdOf(id: bigint, body: Uint8Array): bigint {
     at += PART + data.readUInt32LE(at + 12)
   }
   return least
+}
+
+/** The body of a container of these, in order. */
+export function contained(messages: readonly Part[]): Buffer {
+  const body = Buffer.allocUnsafe(messages.reduce((size, each) => size + PART + each.body.length, HEAD))
+  body.writeUInt32LE(CONTAINER, 0)
+  body.writeUInt32LE(messages.length, 4)
+  let at = HEAD
+  for (const { id, seqNo, body: own } of messages) {
+    body.writeBigUInt64LE(BigInt.asUintN(64, id), at)
+    body.writeInt32LE(seqNo, at + 8)
+    body.writeUInt32LE(own.length, at + 12)
+    body.set(own, at + PART)
+    at += PART + own.length
+  }
+  return body
 }

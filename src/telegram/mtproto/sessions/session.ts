@@ -18,7 +18,8 @@ import { layers } from '../layers/layers.js'
 import { rpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from './auth-keys.js'
-import { leastIdOf, originalOf, partsOf } from './containers.js'
+import { contained, leastIdOf, originalOf, partsOf } from './containers.js'
+import { Departures } from './departures.js'
 import { type BadMessage, badIdOf, Received } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
 import { isNeverContent, type Served, serve } from './service.js'
@@ -42,6 +43,7 @@ export class Session {
   key: AuthKey
   readonly received = new Received()
   readonly #outbox = new Outbox()
+  readonly #departures = new Departures((wire, messages) => this.#depart(wire, messages))
   readonly #running = new Set<bigint>()
   /** Requests that run, and whose sender was not told yet that they came. */
   readonly #toAcknowledge = new Set<bigint>()
@@ -336,9 +338,24 @@ export class Session {
     return sent !== undefined
   }
 
-  #transmit({ id: messageId, seqNo, body }: Sent, wire = this.wire): void {
+  #transmit(sent: Sent, wire = this.wire): void {
+    if (wire !== undefined) this.#departures.add(wire, sent)
+  }
+
+  #depart(wire: Wire, messages: readonly Sent[]): void {
+    const {
+      id: messageId,
+      seqNo,
+      body,
+    } = messages.length === 1 ? (messages[0] as Sent) : this.#container(messages)
     const salt = this.key.salt(this.server.now())
-    wire?.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
+    wire.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
+  }
+
+  /** Numbered after all that is in it; it is never sent again, but what is in it may be. */
+  #container(messages: readonly Sent[]): Sent {
+    const isAnswer = messages.some(({ answers }) => answers !== undefined)
+    return this.#outbox.add(this.server.messageIds.next(isAnswer), contained(messages), false)
   }
 }
 
