@@ -61,28 +61,22 @@ const CHAT_ROLES: readonly string[] = [
 const OF_CHAT = 'chat:'
 /** The longest name of a role. */
 const MOST_ROLE = 64
-/** Permissions whose answer is remembered: names may come from anybody. */
-const MOST_ANSWERS = 1000
-const PERMISSION = /^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$/u
 const PATTERN = /^[\p{L}\p{N}_*-]+(\.[\p{L}\p{N}_*-]+)*$/u
-const MOST_PERMISSION = 128
+/** The longest name of a permission, or pattern of some. */
+export const MOST_PERMISSION = 128
 
-interface Role {
+/** A role, as options have it. */
+export interface Role {
   readonly name: string
   readonly extends: readonly string[]
   readonly allow: readonly Pattern[]
   readonly deny: readonly Pattern[]
 }
 
-interface Pattern {
+/** What a role allows or denies: as it was written, and what it means. */
+export interface Pattern {
   readonly text: string
   readonly matches: RegExp
-}
-
-/** Who may: holders of one of the first, and of none of the second. Each with all roles that count as it. */
-export interface Grants {
-  readonly allowedTo: readonly string[]
-  readonly deniedTo: readonly string[]
 }
 
 /**
@@ -95,7 +89,6 @@ export class Roles {
   private readonly upward = new Map<string, readonly string[]>()
   /** By role: all whose holders count as it, itself first. */
   private readonly downward = new Map<string, string[]>()
-  private readonly answers = new Map<string, Grants>()
   /** Whether a sentinel named its roles, so that any other is a slip. */
   readonly declared: boolean
 
@@ -122,6 +115,11 @@ export class Roles {
   /** Whether any role that Telegram gives matters here. */
   get askTelegram(): boolean {
     return [...this.roles.keys()].some(isOfChat)
+  }
+
+  /** As options have them. */
+  get all(): readonly Role[] {
+    return [...this.roles.values()]
   }
 
   get names(): readonly string[] {
@@ -168,46 +166,6 @@ export class Roles {
     return all
   }
 
-  /** Whether holders of these roles may do something. What any of them denies is denied. */
-  allows(held: Iterable<string>, permission: string): boolean {
-    const { allowedTo, deniedTo } = this.grantsOf(permission)
-    let allowed = false
-    for (const name of held) {
-      if (deniedTo.includes(name)) return false
-      allowed ||= allowedTo.includes(name)
-    }
-    return allowed
-  }
-
-  /** Which roles, and all that count as them, allow and deny something. */
-  grantsOf(permission: string): Grants {
-    const known = this.answers.get(permission)
-    if (known !== undefined) return known
-    // Whole messages are not remembered.
-    if (!isPermission(permission)) return NOBODY
-    const grants = this.answer(permission)
-    if (this.answers.size >= MOST_ANSWERS) this.answers.clear()
-    this.answers.set(permission, grants)
-    return grants
-  }
-
-  /** All that roles allow and deny, as it was written. */
-  patterns(): readonly string[] {
-    const all = [...this.roles.values()].flatMap(({ allow, deny }) => [...allow, ...deny])
-    return [...new Set(all.map(({ text }) => text))]
-  }
-
-  private answer(permission: string): Grants {
-    const matching = (of: 'allow' | 'deny'): string[] => [
-      ...new Set(
-        [...this.roles.values()]
-          .filter((role) => role[of].some(({ matches }) => matches.test(permission)))
-          .flatMap(({ name }) => this.countingAs(name)),
-      ),
-    ]
-    return { allowedTo: matching('allow'), deniedTo: matching('deny') }
-  }
-
   private expand(name: string, way: readonly string[]): readonly string[] {
     if (way.includes(name)) {
       const circle = [...way.slice(way.indexOf(name)), name]
@@ -223,8 +181,6 @@ export class Roles {
   }
 }
 
-const NOBODY: Grants = { allowedTo: [], deniedTo: [] }
-
 /** The marks of roles. Those that Telegram gives are held by no mark. */
 export function marksOf(roles: readonly string[]): readonly string[] {
   return roles.filter((name) => !isOfChat(name)).map((name) => `role:${name}`)
@@ -238,24 +194,6 @@ export function roleOfMark(mark: string): string | undefined {
 /** Whether it is Telegram that gives this role. */
 export function isOfChat(role: string): boolean {
   return role.startsWith(OF_CHAT)
-}
-
-/** Whether a text may name a permission. */
-export function isPermission(text: unknown): text is string {
-  return typeof text === 'string' && text.length <= MOST_PERMISSION && PERMISSION.test(text)
-}
-
-/**
- * Refuses what is no name of a permission.
- *
- * @throws SentinelError `option.invalid`.
- */
-export function checkedPermission(text: unknown, what: string): string {
-  if (isPermission(text)) return text
-  throw new SentinelError(
-    'option.invalid',
-    `${what}: ${shown(text)} is no permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong into roles.`,
-  )
 }
 
 /** Refuses what is no name of a role: 1 to 64 characters. */

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { ACTIVITIES, type Activity, type Facts } from '../core/facts.js'
-import { unknownPermission } from '../core/permission-slips.js'
-import { checkedPermission, type Grants, isOfChat, marksOf } from '../core/roles.js'
+import { checkedPermission, type Grants, grantsOf, unknownPermission } from '../core/grants.js'
+import { isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
@@ -93,7 +93,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const unknown = unknownPermission(house.roles, permission, 'requirePermission')
   // Wired alone it knows of no roles; that is told once it stands.
   if (unknown !== undefined && house.roles.declared) throw unknown
-  const grants = house.roles.grantsOf(permission)
+  const grants = grantsOf(house.roles, permission)
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
   const actor = wiring.scope('actor', (facts) => facts.actor)

@@ -1,7 +1,8 @@
 import type { Context } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
-import { isPermission, roleOfMark } from '../core/roles.js'
+import { allows, isPermission } from '../core/grants.js'
+import { roleOfMark } from '../core/roles.js'
 import { type Key, keySubject, memberKey } from '../core/subject.js'
 import type { Mark } from '../storage/storage.js'
 import type { KnownBot } from './bots.js'
@@ -37,7 +38,7 @@ export function heldRoles(house: House, asker: Asker): MaybePromise<readonly str
 
 /** Whether somebody may do something here. */
 export function mayDo(house: House, asker: Asker, permission: string): MaybePromise<boolean> {
-  return asked(heldRoles(house, asker), (held) => house.roles.allows(held, permission))
+  return asked(heldRoles(house, asker), (held) => allows(house.roles, held, permission))
 }
 
 /** Whether somebody holds a role here, or one that counts as it. */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { meantBy, unknownPermission } from '../core/permission-slips.js'
-import { checkedRole, isOfChat, isPermission, roleOfMark } from '../core/roles.js'
+import { allows, isPermission, meantBy, unknownPermission } from '../core/grants.js'
+import { checkedRole, isOfChat, roleOfMark } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../core/subject.js'
 import type { Mark } from '../storage/storage.js'
@@ -120,7 +120,7 @@ export class RoleAdministration {
       if (meantBy(house.roles, permission) !== undefined) house.warn('permission.slip', unknown.message)
       return false
     }
-    return (await this.heldBy(whom, scope)).some((held) => house.roles.allows(held, permission))
+    return (await this.heldBy(whom, scope)).some((held) => allows(house.roles, held, permission))
   }
 
   /** By bot: what one bot denies, another may allow. Before any is met, what waits for them. */
