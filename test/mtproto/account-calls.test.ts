@@ -1,29 +1,14 @@
 import { Api } from 'grammy'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramChannel,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person, TelegramChannel, TelegramGroup } from '../../src/telegram/index.js'
+import { account, alice, all, client, face, onStage, person, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
+onStage()
+
 let bob: Person
 let plaza: TelegramGroup
 let news: TelegramChannel
-let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
   bob = telegram.createUser({ firstName: 'Bob', username: 'bob_b' })
   plaza = telegram.createGroup({
     title: 'Plaza',
@@ -33,33 +18,7 @@ beforeEach(async () => {
     username: 'plaza',
   })
   news = telegram.createChannel({ title: 'News', owner: alice, admins: [account], username: 'the_news' })
-  clients = []
 })
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function bot(): MtprotoClient {
-  const made = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
-  clients.push(made)
-  return made
-}
-
-async function person(who = alice, phone = '491701234567'): Promise<MtprotoClient> {
-  face.givePhone(who, phone)
-  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
-  clients.push(made)
-  await made.logIn({ phone, code: () => face.codeFor(phone) })
-  return made
-}
-
-async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
-  const items: T[] = []
-  for await (const item of list) items.push(item)
-  return items
-}
 
 const api = () => new Api(account.token, account.config.client)
 
@@ -92,7 +51,7 @@ describe('dialogs', () => {
 })
 
 test('what bots may not ask is refused in Telegram’s word, and what they may is answered', async () => {
-  const watcher = bot()
+  const watcher = client()
   const refused = { code: 'mtproto.refused', reason: 'BOT_METHOD_INVALID' }
   await expect(all(watcher.dialogs())).rejects.toMatchObject(refused)
   await expect(all(watcher.search({ chat: 'plaza', text: 'word' }))).rejects.toMatchObject(refused)
@@ -107,7 +66,7 @@ test('what bots may not ask is refused in Telegram’s word, and what they may i
 describe('photos', () => {
   test('come the latest first, over pages, and are downloaded', async () => {
     for (let n = 0; n < 205; n++) await alice.setsProfilePhoto(`photo ${n}`)
-    const watcher = bot()
+    const watcher = client()
     const told: number[] = []
     const found = await all(watcher.photos('alice', { onProgress: ({ seen }) => told.push(seen) }))
     expect(found).toHaveLength(205)
@@ -132,7 +91,7 @@ test('a full chat has what the Bot API has not', async () => {
   await api().banChatMember(plaza.id, carol.id)
   const { message_id: id } = await api().sendMessage(plaza.id, 'rules')
   await api().pinChatMessage(plaza.id, id)
-  expect(await bot().fullChat('plaza')).toEqual({
+  expect(await client().fullChat('plaza')).toEqual({
     id: plaza.id,
     kind: 'supergroup',
     title: 'Plaza',
@@ -165,7 +124,7 @@ test('a full chat is told of basic groups and channels, too', async () => {
     admins: [account],
     members: [bob],
   })
-  const watcher = bot()
+  const watcher = client()
   expect(await watcher.fullChat(village.id)).toMatchObject({
     id: village.id,
     kind: 'group',

@@ -1,35 +1,12 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { startTelegram, type Telegram, type TelegramMtproto } from '../../src/telegram/index.js'
-import { RawClient } from './raw-client.js'
+import { account, alice, ask, onStage, rawBot, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-const clients: RawClient[] = []
-
-beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-})
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close()
-  await telegram.close()
-})
-
-async function ask(client: RawClient, method: string, fields: Omit<TlObject, '_'> = {}): Promise<TlObject> {
-  return (await client.call({ ...fields, _: method })) as TlObject
-}
+onStage()
 
 async function village() {
-  const alice = telegram.createUser({ firstName: 'Alice' })
   const bob = telegram.createUser({ firstName: 'Bob' })
-  const account = telegram.createBot({ username: 'watcher_bot' })
   const group = telegram.createGroup({ title: 'Village', basic: true, owner: alice, admins: [account] })
-  const client = await RawClient.connect(face.address.port)
-  clients.push(client)
-  await client.shakeHands(face.address.publicKey)
-  const login = { flags: 0, api_id: 1, api_hash: '', bot_auth_token: account.token }
-  await ask(client, 'auth.importBotAuthorization', login)
+  const client = await rawBot()
   await ask(client, 'updates.getState')
   const told = async (isIt: (update: TlObject) => boolean) => {
     const updatesOf = ({ answers, object }: { readonly answers?: bigint; readonly object: TlObject }) =>

@@ -1,20 +1,12 @@
 import { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { problemOfUpdate } from '../../src/telegram/bot-api/schema/results.js'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person, TelegramGroup } from '../../src/telegram/index.js'
+import { account, alice, face, kept, client as made, onStage, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
+onStage({ bot: { inline: true }, alice: { languageCode: 'en' } })
+
 let bob: Person
 let plaza: TelegramGroup
 let client: MtprotoClient
@@ -22,13 +14,8 @@ let bridged: Update[]
 let polled: Update[]
 let look: () => void
 let poller: Bot
-let polling: Promise<void>
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot', inline: true })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice', languageCode: 'en' })
   bob = telegram.createUser({ firstName: 'Bob', lastName: 'Builder', isPremium: true })
   plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], members: [bob] })
   bridged = []
@@ -56,11 +43,17 @@ beforeEach(async () => {
     'edited_channel_post',
   ] as const
   await poller.init()
-  polling = poller.start({ allowed_updates: kinds })
+  const polling = poller.start({ allowed_updates: kinds })
+  kept({
+    close: async () => {
+      await poller.stop()
+      await polling
+    },
+  })
   await bob.in(plaza).sends('are you there?')
   await until(() => polled.length === 1)
   polled.length = 0
-  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
+  client = made()
   const bot = new Bot(account.token, account.config)
   bot.use(({ update }) => {
     bridged.push(update)
@@ -68,13 +61,6 @@ beforeEach(async () => {
   })
   bot.catch(() => undefined)
   await client.bridge(bot)
-})
-
-afterEach(async () => {
-  await poller.stop()
-  await polling
-  await client.close()
-  await telegram.close()
 })
 
 function until(is: () => boolean): Promise<void> {

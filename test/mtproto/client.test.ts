@@ -1,58 +1,21 @@
 import { Bot } from 'grammy'
-import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
+import { type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person, TelegramGroup } from '../../src/telegram/index.js'
+import { account, alice, all, client, face, kept, onStage, telegram } from './stage.js'
+
+onStage()
 
 // The protocol is loaded by whoever comes first, and a key is drawn.
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
 let bob: Person
 let plaza: TelegramGroup
-let clients: MtprotoClient[]
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
   bob = telegram.createUser({ firstName: 'Bob', isPremium: true })
   plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
-  clients = []
 })
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
-  const made = mtproto({
-    apiId: 1,
-    apiHash: 'any',
-    botToken: account.token,
-    server: face.address,
-    ...options,
-  })
-  clients.push(made)
-  return made
-}
-
-async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
-  const items: T[] = []
-  for await (const item of list) items.push(item)
-  return items
-}
 
 test('a bot logs in, and is who its token says', async () => {
   expect(await client().connect()).toMatchObject({ id: account.id, isBot: true, username: 'watcher_bot' })
@@ -228,7 +191,7 @@ describe('a person', () => {
     await bob.in(plaza).joins()
     for (let n = 0; n < 30; n++) await bob.in(plaza).sends(`message ${n}`)
     const person = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
-    clients.push(person)
+    kept(person)
     const login = { phone: '+491701234567', code: () => face.codeFor('+491701234567') }
     await expect(person.logIn({ ...login, password: () => 'wrong' })).rejects.toMatchObject({
       reason: 'PASSWORD_HASH_INVALID',
@@ -245,7 +208,7 @@ describe('a person', () => {
   test('with a wrong code is refused', async () => {
     face.givePhone(alice, '+491701234567')
     const person = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
-    clients.push(person)
+    kept(person)
     const login = { phone: '+491701234567', code: () => '00000' }
     await expect(person.logIn(login)).rejects.toMatchObject({
       code: 'mtproto.refused',

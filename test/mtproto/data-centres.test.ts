@@ -1,38 +1,14 @@
 import { Long } from '@mtcute/core'
-import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import { startTelegram, type Telegram } from '../../src/telegram/index.js'
+import { account, alice, face, guest, onStage } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
-let clients: MtprotoClient[]
-
-beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto({ others: [1, 4] })
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  clients = []
-})
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
-  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address, ...options })
-  clients.push(made)
-  return made
-}
+onStage({ others: [1, 4] })
 
 const LOGIN = { phone: '+491701234567', code: () => face.codeFor('+491701234567') }
 
 test('all are told of, and which one was dialled', async () => {
-  const raw = await client({ botToken: account.token, server: face.addressOf(4) }).raw()
+  const raw = await guest({ botToken: account.token, server: face.addressOf(4) }).raw()
   face.move(account, 4)
   const config = await raw.call({ _: 'help.getConfig' })
   expect(config.thisDc).toBe(2)
@@ -44,18 +20,18 @@ test('all are told of, and which one was dialled', async () => {
 test('a bot is sent home (USER_MIGRATE_X), and its session begins there the next time', async () => {
   face.move(account, 4)
   const storage = memory()
-  const first = client({ botToken: account.token, storage })
+  const first = guest({ botToken: account.token, storage })
   expect(await first.connect()).toMatchObject({ id: account.id })
   expect(await (await first.raw()).call({ _: 'help.getConfig' })).toMatchObject({ thisDc: 4 })
   await first.close()
-  expect(await client({ botToken: account.token, storage }).connect()).toMatchObject({ id: account.id })
+  expect(await guest({ botToken: account.token, storage }).connect()).toMatchObject({ id: account.id })
   expect(face.calls('auth.importBotAuthorization')).toBe(2)
 })
 
 test('a person is sent to where their number is (PHONE_MIGRATE_X), with code and second password', async () => {
   face.givePhone(alice, LOGIN.phone, 'correct horse')
   face.move(alice, 1)
-  const person = client()
+  const person = guest()
   expect(await person.logIn({ ...LOGIN, password: () => 'correct horse' })).toMatchObject({ id: alice.id })
   expect(await (await person.raw()).call({ _: 'help.getConfig' })).toMatchObject({ thisDc: 1 })
   expect(face.calls('auth.sendCode')).toBe(2)
@@ -63,14 +39,14 @@ test('a person is sent to where their number is (PHONE_MIGRATE_X), with code and
 
 test('whoever has no account yet is sent to where their network is (NETWORK_MIGRATE_X)', async () => {
   face.sendNewcomersTo(4)
-  const raw = await client().raw()
+  const raw = await guest().raw()
   await raw.sendCode({ phone: LOGIN.phone })
   expect(await raw.call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4, nearestDc: 4 })
 })
 
 test('whoever is moved while logged in is sent there, and logs in anew', async () => {
   face.givePhone(alice, LOGIN.phone)
-  const person = client()
+  const person = guest()
   await person.logIn(LOGIN)
   face.move(alice, 4)
   const raw = await person.raw()
@@ -80,7 +56,7 @@ test('whoever is moved while logged in is sent there, and logs in anew', async (
 })
 
 test('another data centre knows nobody (AUTH_KEY_UNREGISTERED) until they are let in', async () => {
-  const raw = await client({ botToken: account.token }).raw()
+  const raw = await guest({ botToken: account.token }).raw()
   await raw.call({ _: 'updates.getState' })
   // mtcute exports and imports when it is told that its key is not registered; then it is told to go home.
   await expect(raw.call({ _: 'updates.getState' }, { dcId: 4 })).rejects.toMatchObject({
@@ -100,14 +76,14 @@ test('another data centre knows nobody (AUTH_KEY_UNREGISTERED) until they are le
 })
 
 test('what lets somebody in does so once, there and for a minute', async () => {
-  const { bytes, id } = await (await client({ botToken: account.token }).raw()).call({
+  const { bytes, id } = await (await guest({ botToken: account.token }).raw()).call({
     _: 'auth.exportAuthorization',
     dcId: 4,
   })
-  const guest = (dc: number) => client({ server: face.addressOf(dc) }).raw()
+  const visitor = (dc: number) => guest({ server: face.addressOf(dc) }).raw()
   const enter = { _: 'auth.importAuthorization', id, bytes } as const
-  await expect((await guest(1)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
-  await expect((await guest(4)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
+  await expect((await visitor(1)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
+  await expect((await visitor(4)).call(enter)).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
 })
 
 test.each<[string, Parameters<Telegram['mtproto']>[0]]>([

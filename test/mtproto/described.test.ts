@@ -1,41 +1,14 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { startTelegram, type Telegram, type TelegramMtproto } from '../../src/telegram/index.js'
-import { RawClient } from './raw-client.js'
+import { account, alice, ask, inputChannel, onStage, rawBot, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-const clients: RawClient[] = []
-
-beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-})
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close()
-  await telegram.close()
-})
-
-async function ask(client: RawClient, method: string, fields: Omit<TlObject, '_'> = {}): Promise<TlObject> {
-  return (await client.call({ ...fields, _: method })) as TlObject
-}
+onStage()
 
 async function plaza(options: { readonly forum?: boolean; readonly isAdmin?: boolean } = {}) {
-  const alice = telegram.createUser({ firstName: 'Alice' })
   const bob = telegram.createUser({ firstName: 'Bob' })
-  const account = telegram.createBot({ username: 'watcher_bot' })
   const bots = options.isAdmin === false ? { members: [account] } : { admins: [account] }
   const group = telegram.createGroup({ title: 'Plaza', owner: alice, forum: options.forum === true, ...bots })
-  const client = await RawClient.connect(face.address.port)
-  clients.push(client)
-  await client.shakeHands(face.address.publicKey)
-  const login = { flags: 0, api_id: 1, api_hash: '', bot_auth_token: account.token }
-  await ask(client, 'auth.importBotAuthorization', login)
-  const channel = {
-    _: 'inputChannel',
-    channel_id: BigInt(-group.id - 1_000_000_000_000),
-    access_hash: 0n,
-  } as TlObject
+  const client = await rawBot()
+  const channel = inputChannel(group)
   const messages = (...id: readonly TlObject[]) => ask(client, 'channels.getMessages', { channel, id })
   const message = async (id: number) => {
     const answer = await messages({ _: 'inputMessageID', id })

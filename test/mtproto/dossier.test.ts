@@ -1,9 +1,9 @@
 import { Bot } from 'grammy'
 import { ageOf } from '../../src/mtproto/client/dossier.js'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { sentinel } from '../../src/sentinel.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person } from '../../src/telegram/index.js'
+import { account, alice, face, client as made, onStage, telegram } from './stage.js'
 
 const DAY = 86_400_000
 const NOW = Date.UTC(2026, 10, 21)
@@ -37,25 +37,13 @@ describe('an age', () => {
 })
 
 describe('over the wire', () => {
-  let telegram: Telegram
-  let face: TelegramMtproto
-  let account: TelegramBot
-  let alice: Person
+  onStage()
   let mallory: Person
   let client: MtprotoClient
 
-  beforeEach(async () => {
-    telegram = await startTelegram({ patience: '30s' })
-    face = await telegram.mtproto()
-    account = telegram.createBot({ username: 'watcher_bot' })
-    alice = telegram.createUser({ firstName: 'Alice' })
+  beforeEach(() => {
     mallory = telegram.createUser({ firstName: 'Mallory' })
-    client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
-  })
-
-  afterEach(async () => {
-    await client.close()
-    await telegram.close()
+    client = made()
   })
 
   const thisMonth = (): string => {

@@ -1,35 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { TlObject, TlValue } from '../../src/mtproto/protocol/tl/object.js'
-import { startTelegram, type Telegram } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
-import { RawClient } from './raw-client.js'
+import type { RawClient } from './raw-client.js'
+import { account, alice, face, onStage, rawBot, telegram } from './stage.js'
+
+onStage({ bot: { username: 'files_bot' } })
 
 // What the server holds clients to; transfers.test.ts has one that does right.
 
 const PART = 512 * 1024
 
-let telegram: Telegram
-let face: TelegramMtproto
 let raw: RawClient
 let peer: TlObject
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  const account = telegram.createBot({ username: 'files_bot' })
-  const alice = telegram.createUser({ firstName: 'Alice' })
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
-  raw = await RawClient.connect(face.address.port)
-  await raw.shakeHands(face.address.publicKey)
-  const login = { api_id: 1, api_hash: 'x', bot_auth_token: account.token, flags: 0 }
-  await raw.call({ _: 'auth.importBotAuthorization', ...login })
+  raw = await rawBot()
   // Zero is taken from bots for whom they have met.
   peer = { _: 'inputPeerChannel', channel_id: BigInt(-plaza.id - 1_000_000_000_000), access_hash: 0n }
-})
-
-afterEach(async () => {
-  raw.close()
-  await telegram.close()
 })
 
 const small = (fileId: bigint, number: number, bytes: Buffer): TlObject => {

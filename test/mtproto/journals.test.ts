@@ -1,40 +1,20 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
-import { type Came, RawClient } from './raw-client.js'
+import type { TelegramGroup } from '../../src/telegram/index.js'
+import type { Came, RawClient } from './raw-client.js'
+import { account, alice, face, inputChannel, onStage, rawBot, telegram } from './stage.js'
+
+onStage()
 
 // https://core.telegram.org/api/updates: what is numbered, what is asked for later, and what is lost.
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
 let plaza: TelegramGroup
 let client: RawClient
 let channel: TlObject
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
   plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
-  client = await RawClient.connect(face.address.port)
-  await client.shakeHands(face.address.publicKey)
-  const login = { _: 'auth.importBotAuthorization', flags: 0, api_id: 1, api_hash: 'x' }
-  await client.call({ ...login, bot_auth_token: account.token })
-  channel = { _: 'inputChannel', channel_id: BigInt(-plaza.id - 1_000_000_000_000), access_hash: 0n }
-})
-
-afterEach(async () => {
-  client.close()
-  await telegram.close()
+  client = await rawBot()
+  channel = inputChannel(plaza)
 })
 
 const state = async () => (await client.call({ _: 'updates.getState' })) as TlObject

@@ -1,37 +1,17 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import type { Person, Telegram, TelegramBot, TelegramMtproto } from '../../src/telegram/index.js'
-import { startTelegram } from '../../src/telegram/index.js'
-import { RawClient } from './raw-client.js'
+import type { RawClient } from './raw-client.js'
+import { alice, ask, face, kept, onStage, raw, account as shop, telegram } from './stage.js'
+
+onStage({ bot: { username: 'shop_bot', privacy: true, inline: false }, alice: { languageCode: 'de' } })
 
 const PHONE = '491701234567'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let alice: Person
-let shop: TelegramBot
-const clients: RawClient[] = []
-
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  alice = telegram.createUser({ firstName: 'Alice', languageCode: 'de' })
-  shop = telegram.createBot({ username: 'shop_bot', privacy: true, inline: false })
   face.givePhone(alice, PHONE)
 })
 
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.close()
-  await telegram.close()
-})
-
-async function ask(client: RawClient, method: string, fields: Omit<TlObject, '_'> = {}): Promise<TlObject> {
-  return (await client.call({ ...fields, _: method })) as TlObject
-}
-
 async function asAlice(): Promise<RawClient> {
-  const client = await RawClient.connect(face.address.port)
-  clients.push(client)
-  await client.shakeHands(face.address.publicKey)
+  const client = await raw()
   const settings = { _: 'codeSettings' }
   const login = { phone_number: PHONE, api_id: 1, api_hash: '', settings }
   const { phone_code_hash } = await ask(client, 'auth.sendCode', login)
@@ -137,9 +117,7 @@ test('a bot is described as BotFather has it, and nobody but oneself with a numb
 })
 
 test('a method that is not there is named to whoever has not logged in', async () => {
-  const client = await RawClient.connect(face.address.port)
-  clients.push(client)
-  await client.shakeHands(face.address.publicKey)
+  const client = await raw()
   expect(await ask(client, 'help.getPeerColors', { hash: 0 })).toMatchObject({
     error_message: 'METHOD_NOT_IMPLEMENTED: help.getPeerColors',
   })
@@ -153,8 +131,7 @@ test('a session that only moves files is told of nothing', async () => {
   const group = telegram.createGroup({ title: 'Plaza', owner: alice })
   const [main, files] = [await asAlice(), await asAlice()]
   await ask(main, 'updates.getState')
-  const mover = await files.again(face.address.port)
-  clients.push(mover)
+  const mover = kept(await files.again(face.address.port))
   mover.sessionId += 1n
   await ask(mover, 'upload.saveFilePart', { file_id: 1n, file_part: 0, bytes: Buffer.alloc(1024) })
   await alice.in(group).sends('hello')

@@ -1,36 +1,17 @@
-import { type MtprotoClient, type MtprotoOptions, mtproto, type QrLogin } from '../../src/mtproto/index.js'
+import { type MtprotoClient, mtproto, type QrLogin } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { type Person, startTelegram, type Telegram } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
 import { until } from '../servers/until.js'
+import { alice, face, guest, kept, onStage, telegram } from './stage.js'
 
 const PHONE = '+491701234567'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let alice: Person
-let clients: MtprotoClient[]
 /** How far Telegram's clock is behind ours. */
 let behind: number
 
-beforeEach(async () => {
+beforeEach(() => {
   behind = 0
-  telegram = await startTelegram({ clock: () => Date.now() - behind })
-  face = await telegram.mtproto({ others: [4] })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  clients = []
 })
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
-  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address, ...options })
-  clients.push(made)
-  return made
-}
+onStage({ others: [4], telegram: { clock: () => Date.now() - behind } })
 
 /** Shows codes, and tells which. */
 function screen() {
@@ -47,11 +28,11 @@ function screen() {
 describe('by QR code', () => {
   test('whoever scans it with another session of theirs is logged in, and stays so', async () => {
     face.givePhone(alice, PHONE)
-    const phone = client()
+    const phone = guest()
     await phone.logIn({ phone: PHONE, code: () => face.codeFor(PHONE) })
     const { urls, shown, onUrl } = screen()
     const storage = memory()
-    const tablet = client({ storage })
+    const tablet = guest({ storage })
     const done = tablet.logInByQr({ onUrl })
     await shown()
     const token = Buffer.from((urls[0] as string).split('token=')[1] as string, 'base64url')
@@ -60,13 +41,13 @@ describe('by QR code', () => {
     expect(urls).toHaveLength(1)
     expect(face.calls('auth.exportLoginToken')).toBe(2)
     await tablet.close()
-    expect(await client({ storage }).connect()).toMatchObject({ id: alice.id })
+    expect(await guest({ storage }).connect()).toMatchObject({ id: alice.id })
   })
 
   test('asks for the second password, and goes by the account', async () => {
     face.givePhone(alice, PHONE, 'correct horse')
     const { urls, shown, onUrl } = screen()
-    const done = client().logInByQr({ onUrl, password: () => 'correct horse' })
+    const done = guest().logInByQr({ onUrl, password: () => 'correct horse' })
     await shown()
     face.scan(alice, urls[0] as string)
     expect(await done).toMatchObject({ id: alice.id })
@@ -79,7 +60,7 @@ describe('by QR code', () => {
       [() => 'wrong', 'PASSWORD_HASH_INVALID'],
     ] as const) {
       const { urls, shown, onUrl } = screen()
-      const done = client().logInByQr({ onUrl, ...(password !== undefined && { password }) })
+      const done = guest().logInByQr({ onUrl, ...(password !== undefined && { password }) })
       await shown()
       face.scan(alice, urls[0] as string)
       await expect(done).rejects.toMatchObject({ code: 'mtproto.refused', reason })
@@ -89,7 +70,7 @@ describe('by QR code', () => {
   test('goes to the data centre where the account is', async () => {
     face.move(alice, 4)
     const { urls, shown, onUrl } = screen()
-    const person = client()
+    const person = guest()
     const done = person.logInByQr({ onUrl })
     await shown()
     face.scan(alice, urls[0] as string)
@@ -101,7 +82,7 @@ describe('by QR code', () => {
     // To the client a code holds for a second or two.
     behind = 28_500
     const { urls, shown, onUrl } = screen()
-    const done = client().logInByQr({ onUrl })
+    const done = guest().logInByQr({ onUrl })
     await shown(2)
     expect(new Set(urls).size).toBe(urls.length)
     behind = -3000
@@ -121,7 +102,7 @@ describe('by QR code', () => {
 
   test('a code lets one in, once, and nobody is let in by what is none', async () => {
     const { urls, shown, onUrl } = screen()
-    const done = client().logInByQr({ onUrl })
+    const done = guest().logInByQr({ onUrl })
     await shown()
     face.scan(alice, urls[0] as string)
     expect(() => face.scan(alice, urls[0] as string)).toThrow(/AUTH_TOKEN_(ALREADY_ACCEPTED|INVALID)/)
@@ -133,7 +114,7 @@ describe('by QR code', () => {
   test('is given up when its signal says so, and can be begun anew', async () => {
     const stop = new AbortController()
     const { urls, shown, onUrl } = screen()
-    const person = client()
+    const person = guest()
     const done = person.logInByQr({ onUrl, signal: stop.signal })
     await shown()
     stop.abort(new Error('enough'))
@@ -147,7 +128,7 @@ describe('by QR code', () => {
 
   test('that was scanned while the connection was broken is noticed afterwards', async () => {
     const { urls, shown, onUrl } = screen()
-    const done = client().logInByQr({ onUrl })
+    const done = guest().logInByQr({ onUrl })
     await shown()
     face.cut()
     face.scan(alice, urls[0] as string)
@@ -158,7 +139,7 @@ describe('by QR code', () => {
 describe('a session that moves', () => {
   async function loggedIn(): Promise<MtprotoClient> {
     face.givePhone(alice, PHONE)
-    const person = client()
+    const person = guest()
     await person.logIn({ phone: PHONE, code: () => face.codeFor(PHONE) })
     return person
   }
@@ -169,11 +150,11 @@ describe('a session that moves', () => {
       const first = await loggedIn()
       const session = await first.exportSession(format)
       await first.close()
-      const second = client({ storage: memory() })
+      const second = guest({ storage: memory() })
       expect(await second.importSession(session)).toMatchObject({ id: alice.id })
       expect(await second.exportSession(format)).toBe(session)
       await second.close()
-      expect(await client({ session }).connect()).toMatchObject({ id: alice.id })
+      expect(await guest({ session }).connect()).toMatchObject({ id: alice.id })
       expect(face.calls('auth.signIn')).toBe(1)
     },
   )
@@ -182,27 +163,26 @@ describe('a session that moves', () => {
     const bob = telegram.createUser({ firstName: 'Bob' })
     face.givePhone(bob, '+15550001')
     const storage = memory()
-    const other = client({ storage })
+    const other = guest({ storage })
     await other.logIn({ phone: '+15550001', code: () => face.codeFor('+15550001') })
     const session = await (await loggedIn()).exportSession('telethon')
     await expect(other.importSession(session)).rejects.toMatchObject({ code: 'mtproto.session' })
     await other.close()
-    expect(await client({ storage }).importSession(session)).toMatchObject({ id: alice.id })
+    expect(await guest({ storage }).importSession(session)).toMatchObject({ id: alice.id })
   })
 
   test('is refused where it is none, when the client is made, and not told', async () => {
     const session = 'AgAyyvcBTk6KssqikKPxEhxfXJpkoFIgQ'
-    expect(() => client({ session })).toThrow(expect.objectContaining({ code: 'mtproto.session' }))
-    expect(() => client({ session })).not.toThrow(session)
-    await expect(client().importSession('words words')).rejects.toMatchObject({ code: 'mtproto.session' })
+    expect(() => guest({ session })).toThrow(expect.objectContaining({ code: 'mtproto.session' }))
+    expect(() => guest({ session })).not.toThrow(session)
+    await expect(guest().importSession('words words')).rejects.toMatchObject({ code: 'mtproto.session' })
   })
 
   test('of the test servers is none for the real ones', async () => {
     const first = await loggedIn()
     const bytes = Buffer.from(await first.exportSession('pyrogram'), 'base64url')
     bytes[5] = 1
-    const real = mtproto({ apiId: 1, apiHash: 'any' })
-    clients.push(real)
+    const real = kept(mtproto({ apiId: 1, apiHash: 'any' }))
     await expect(real.importSession(bytes.toString('base64url'))).rejects.toThrow(/test servers/)
   })
 })

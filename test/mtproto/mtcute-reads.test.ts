@@ -1,28 +1,16 @@
 import type { TelegramClient } from '@mtcute/core/client.js'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
-import { type Person, startTelegram, type Telegram, type TelegramMtproto } from '../../src/telegram/index.js'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
+import type { Person } from '../../src/telegram/index.js'
+import { alice, person as logIn, onStage, telegram } from './stage.js'
 
-const PHONE = '+491701234567'
+onStage({ alice: { lastName: 'Example' } })
 
-let telegram: Telegram
-let face: TelegramMtproto
-let alice: Person
 let client: MtprotoClient
 let raw: TelegramClient
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  alice = telegram.createUser({ firstName: 'Alice', lastName: 'Example', username: 'alice' })
-  face.givePhone(alice, PHONE)
-  client = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
-  await client.logIn({ phone: PHONE, code: () => face.codeFor(PHONE) })
+  client = await logIn()
   raw = await client.raw()
-})
-
-afterEach(async () => {
-  await client.close()
-  await telegram.close()
 })
 
 /** Reads every getter of what mtcute made of an answer, and of what is in it: each parses a part of the answer. */

@@ -4,42 +4,12 @@ import { Names } from '../../src/mtproto/client/calls/names.js'
 import { hintFor, PERMISSIONS, permissionsWith } from '../../src/mtproto/client/calls/permissions.js'
 import { MtprotoRefusal } from '../../src/mtproto/client/calls/refusal.js'
 import { SessionStorage } from '../../src/mtproto/client/sessions/session-storage.js'
-import { type MtprotoClient, type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person } from '../../src/telegram/index.js'
+import { account, alice, client, face, onStage, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
-let clients: MtprotoClient[]
-
-beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
-  clients = []
-})
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
-  const made = mtproto({
-    apiId: 1,
-    apiHash: 'any',
-    botToken: account.token,
-    server: face.address,
-    ...options,
-  })
-  clients.push(made)
-  return made
-}
+onStage()
 
 /** Somebody takes another name. */
 function rename({ account: { user } }: Person, username: string): void {

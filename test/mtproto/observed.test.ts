@@ -2,30 +2,18 @@ import { context, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { Bot } from 'grammy'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { metrics } from '../../src/observability/metrics/index.js'
 import { tracing } from '../../src/observability/tracing/index.js'
 import { sentinel } from '../../src/sentinel.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import { account, alice, face, client as made, onStage, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
+onStage()
+
 let client: MtprotoClient
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
-  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
-})
-
-afterEach(async () => {
-  await client.close()
-  await telegram.close()
+  client = made()
 })
 
 /** What is told of MTProto, a line each, without what differs from run to run. */

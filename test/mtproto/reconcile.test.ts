@@ -1,44 +1,24 @@
 import { Bot } from 'grammy'
-import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { type Sentinel, sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { Person, TelegramGroup } from '../../src/telegram/index.js'
+import { account, alice, client as made, onStage, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
+onStage()
+
 let client: MtprotoClient
 let storage: Storage
-let alice: Person
 let bob: Person
 let carol: Person
 let plaza: TelegramGroup
 
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  account = telegram.createBot({ username: 'watcher_bot' })
-  ;[alice, bob, carol] = ['Alice', 'Bob', 'Carol'].map((firstName) => telegram.createUser({ firstName })) as [
-    Person,
-    Person,
-    Person,
-  ]
+  ;[bob, carol] = ['Bob', 'Carol'].map((firstName) => telegram.createUser({ firstName })) as [Person, Person]
   plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], members: [bob] })
-  client = mtproto({ apiId: 1, apiHash: 'any', botToken: account.token, server: face.address })
+  client = made()
   storage = memory()
-})
-
-afterEach(async () => {
-  await client.close()
-  await telegram.close()
 })
 
 interface Up {

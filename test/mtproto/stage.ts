@@ -17,8 +17,8 @@ let open: { close(): Promise<void> | void }[] = []
 /** How the stage is set. */
 export interface StageOptions {
   /** What the bot is like. Default: a username. */
-  readonly bot?: Parameters<Telegram['createBot']>[0]
-  readonly alice?: Partial<Parameters<Telegram['createUser']>[0] & object>
+  readonly bot?: Partial<Parameters<Telegram['createBot']>[0]>
+  readonly alice?: Partial<Parameters<Telegram['createUser']>[0]>
   /** Further data centres. */
   readonly others?: readonly number[]
   readonly telegram?: Parameters<typeof startTelegram>[0]

@@ -1,40 +1,18 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { startTelegram, type Telegram, type TelegramMtproto } from '../../src/telegram/index.js'
-import { RawClient } from './raw-client.js'
+import { account, alice, inputChannel, onStage, rawBot, telegram } from './stage.js'
 
-let telegram: Telegram
-let face: TelegramMtproto
-let client: RawClient
-
-beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto()
-  client = await RawClient.connect(face.address.port)
-  await client.shakeHands(face.address.publicKey)
-})
-
-afterEach(async () => {
-  client.close()
-  await telegram.close()
-})
+onStage()
 
 const plaza = async () => {
   const person = (firstName: string) => telegram.createUser({ firstName })
-  const [alice, bob, carol, dave] = [person('Alice'), person('Bob'), person('Carol'), person('Dave')]
-  const account = telegram.createBot({ username: 'watcher_bot' })
+  const [bob, carol, dave] = [person('Bob'), person('Carol'), person('Dave')]
   const group = telegram.createGroup({
     title: 'Plaza',
     owner: alice,
     admins: [account, { who: dave, rights: { can_restrict_members: false } }],
   })
-  await client.call({
-    _: 'auth.importBotAuthorization',
-    flags: 0,
-    api_id: 1,
-    api_hash: '',
-    bot_auth_token: account.token,
-  })
-  const channel = { _: 'inputChannel', channel_id: BigInt(-group.id - 1_000_000_000_000), access_hash: 0n }
+  const client = await rawBot()
+  const channel = inputChannel(group)
   const stands = async (who: { readonly id: number }) => {
     const participant = { _: 'inputPeerUser', user_id: BigInt(who.id), access_hash: 0n }
     const answer = (await client.call({ _: 'channels.getParticipant', channel, participant })) as TlObject

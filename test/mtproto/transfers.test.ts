@@ -2,61 +2,18 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Api, InputFile } from 'grammy'
 import { agreeOnKey } from '../../src/mtproto/client/files/cdn/key-agreement.js'
 import { locationOf } from '../../src/mtproto/client/files/file.js'
-import {
-  type DownloadOptions,
-  type MtprotoClient,
-  type MtprotoFile,
-  type MtprotoOptions,
-  mtproto,
-  type UploadProgress,
-} from '../../src/mtproto/index.js'
-import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
+import type { DownloadOptions, MtprotoClient, MtprotoFile, UploadProgress } from '../../src/mtproto/index.js'
 import { fileIdOf } from './file-ids.js'
+import { account, alice, client, face, onStage, person, telegram } from './stage.js'
+
+onStage({ bot: { username: 'files_bot' }, others: [4] })
 
 const MEGABYTE = 1024 * 1024
 const PART = 512 * 1024
 
-let telegram: Telegram
-let face: TelegramMtproto
-let account: TelegramBot
-let alice: Person
-let clients: MtprotoClient[]
-
 beforeEach(async () => {
-  telegram = await startTelegram({ patience: '30s' })
-  face = await telegram.mtproto({ others: [4] })
-  account = telegram.createBot({ username: 'files_bot' })
-  alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
   telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
-  clients = []
 })
-
-afterEach(async () => {
-  for (const client of clients) await client.close()
-  await telegram.close()
-})
-
-function client(options: Partial<MtprotoOptions> = {}): MtprotoClient {
-  const made = mtproto({
-    apiId: 1,
-    apiHash: 'any',
-    botToken: account.token,
-    server: face.address,
-    ...options,
-  })
-  clients.push(made)
-  return made
-}
-
-/** A client of a person. */
-async function person(who = alice, phone = '491701234567'): Promise<MtprotoClient> {
-  face.givePhone(who, phone)
-  const made = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
-  clients.push(made)
-  await made.logIn({ phone, code: () => face.codeFor(phone) })
-  return made
-}
 
 async function all(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const pieces: Uint8Array[] = []
