@@ -11,7 +11,17 @@ import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { RESOLVED, VETOED } from './resolved.js'
 import type { Resolver } from './resolver.js'
-import { activities, callable, duration, given, onFailure, option, parseOptions, refusal } from './schema.js'
+import {
+  activities,
+  callable,
+  commandNamed,
+  duration,
+  given,
+  onFailure,
+  option,
+  parseOptions,
+  refusal,
+} from './schema.js'
 import { type DossierSource, Vetting } from './vetting.js'
 
 /** The durable mark of whoever is registered. */
@@ -20,7 +30,7 @@ export const REGISTERED = 'registered'
 const resolving = later('auth.resolve', () => import('./resolver.js'))
 
 const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
-const commandNames = z.array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "start"'))
+const commandNames = z.array(commandNamed('start'))
 
 /**
  * A resolver's answer: yes or no, or a yes or no with something to remember: `value` is found in

@@ -15,17 +15,17 @@ import {
   duration,
   given,
   inside,
+  named,
   option,
   parseOptions,
   refusal,
   word,
 } from './schema.js'
-import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import { checkKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 import type { Seats } from './seats.js'
 import { GUARD, WORK } from './work.js'
 
 const seating = later(GUARD, () => import('./seats.js'))
-const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "orders"'
 const WHOLE = 'must be a whole number of 1 or more'
 const COUNT = 'must be a whole number of 0 or more'
 
@@ -36,7 +36,7 @@ const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 export const concurrencyOptions = z.strictObject({
   per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
   key: option(callable<Own>(), 'Counts by a key of your own. In code only.'),
-  name: option(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME), 'Names the limit in verdicts.'),
+  name: option(named('orders'), 'Names the limit in verdicts.'),
   most: option(z.int(WHOLE).min(1, WHOLE), 'So many are handled at once.', 1),
   queue: option(
     z.int(COUNT).min(0, COUNT),
@@ -147,14 +147,7 @@ type Settings = z.output<typeof concurrencyOptions>
 /** Checks the options of one guard. */
 export function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
   const settings = parseOptions(what, concurrencyOptions, given)
-  const wrong = (option: string, problem: string): SentinelError =>
-    new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
-  if (settings.key !== undefined && settings.name === undefined) {
-    throw wrong('name', "a limit with a key of its own needs a name, such as name: 'tenant'.")
-  }
-  if (settings.key !== undefined && settings.per !== undefined) {
-    throw wrong('per', `"${settings.per}" beside a key of its own. Give one of the two.`)
-  }
+  checkKey(what, settings, 'per', settings.per)
   return settings
 }
 

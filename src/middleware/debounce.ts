@@ -10,7 +10,7 @@ import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, onFailure, option, parseOptions, refusal } from './schema.js'
+import { callable, duration, named, onFailure, option, parseOptions, refusal } from './schema.js'
 
 /** How many times its quiet a burst may wait, unless told otherwise. */
 const MOST_WAITS = 10
@@ -23,8 +23,6 @@ type Failed<C extends Context> = (error: unknown, ctx: C) => unknown
 const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 const WHOLE = 'must be a whole number of 1 or more'
 const count = z.int(WHOLE).min(1, WHOLE)
-
-const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "taps"'
 
 export const debounceOptions = z.strictObject({
   window: option(span, 'leading: how long a repetition is refused. trailing: the quiet that ends a burst.'),
@@ -42,11 +40,7 @@ export const debounceOptions = z.strictObject({
     'leading: what is compared.',
     ['message', 'tap'],
   ),
-  name: option(
-    z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME),
-    'leading: names the claim in verdicts, and its state.',
-    'leading',
-  ),
+  name: option(named('taps'), 'leading: names the claim in verdicts, and its state.', 'leading'),
   ...refusal,
   deny: option(refusal.deny, 'How whoever is stopped is answered.', 'silent'),
   onFailure: onFailure('local'),

@@ -10,15 +10,24 @@ import type { Denial } from './denial.js'
 import type { Admission, Guard, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { Recent } from './recent.js'
-import { activities, callable, duration, option, parseOptions, refusal, word } from './schema.js'
-import { SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import {
+  activities,
+  callable,
+  commandNamed,
+  duration,
+  named,
+  option,
+  parseOptions,
+  refusal,
+  word,
+} from './schema.js'
+import { checkKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
 const GUARD = 'rate-limiter'
 /** No subject holds it: the check on it tells only whether an update is to be asked for at all. */
 const NOBODY = 'nobody'
 const ALBUM_FOR = parseDuration('1m')
-const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "uploads"'
 const POINTS = 'must be a whole number of at least 1'
 
 /**
@@ -37,7 +46,7 @@ export interface PointsLimiter {
 }
 
 const options = z.strictObject({
-  name: option(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME), 'Names the limit in verdicts.'),
+  name: option(named('uploads'), 'Names the limit in verdicts.'),
   scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
   key: option(
     callable<(facts: Facts, ctx: Context) => string | number | undefined>(),
@@ -45,10 +54,7 @@ const options = z.strictObject({
   ),
   on: option(activities, 'What it is for.'),
   commands: option(
-    z
-      .array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "buy"'))
-      .min(1, 'must name at least one')
-      .readonly(),
+    z.array(commandNamed('buy')).min(1, 'must name at least one').readonly(),
     'Only these commands.',
   ),
   cost: option(
@@ -138,18 +144,7 @@ export function fromRateLimiter<C extends Context = Context>(
     )
   }
   const settings = parseOptions('fromRateLimiter', options, given as object)
-  if (settings.key !== undefined && settings.name === undefined) {
-    throw new SentinelError(
-      'option.invalid',
-      "fromRateLimiter.name: a limit with a key of its own needs a name, such as name: 'tenant'.",
-    )
-  }
-  if (settings.key !== undefined && settings.scope !== undefined) {
-    throw new SentinelError(
-      'option.invalid',
-      `fromRateLimiter.scope: "${settings.scope}" beside a key of its own. Give one of the two.`,
-    )
-  }
+  checkKey('fromRateLimiter', settings, 'scope', settings.scope)
   const label = settings.name ?? settings.scope ?? 'user'
   return guardOf({
     name: GUARD,

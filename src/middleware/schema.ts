@@ -118,6 +118,17 @@ export function word<const W extends readonly string[]>(words: W, code: Sentinel
   return z.enum(words).register(parts, { words: oneOf(words), code })
 }
 
+/** What a limit of a developer's is called. */
+export function named(example: string) {
+  const words = `must be a name of 1 to 64 letters, digits, - and _, such as "${example}"`
+  return z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, words)
+}
+
+/** A command, with its slash or without. */
+export function commandNamed(example: string) {
+  return z.string().regex(/^\/?\w{1,64}$/, `must be a command such as "${example}"`)
+}
+
 /** What holds while the storage does not answer. */
 export function onFailure(usual: WhenDown) {
   const text = 'While the storage does not answer: open lets pass, closed refuses, local decides in memory.'

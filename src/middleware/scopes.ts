@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../core/subject.js'
 import type { Wiring } from './guard.js'
@@ -67,4 +68,29 @@ export function scopeOf(
 function joinerOf(facts: Facts): Key | undefined {
   const member = facts.kind === 'chat_member' ? facts.target?.id : undefined
   return member === undefined ? facts.actor : userKey(member)
+}
+
+/**
+ * Refuses a key of one's own without a name, which its state needs, and beside a scope.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkKey(
+  what: string,
+  { key, name }: { readonly key?: unknown; readonly name?: string | undefined },
+  option: 'scope' | 'per',
+  scope: ScopeName | undefined,
+): void {
+  if (key === undefined) return
+  if (name === undefined) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.name: a limit with a key of its own needs a name, such as name: 'tenant'.`,
+    )
+  }
+  if (scope === undefined) return
+  throw new SentinelError(
+    'option.invalid',
+    `${what}.${option}: "${scope}" beside a key of its own. Give one of the two.`,
+  )
 }

@@ -21,15 +21,17 @@ import { ADAPTED_MARK, roleVariants, storedVariants } from './runtime-limits.js'
 import {
   activities,
   callable,
+  commandNamed,
   duration,
   limit as limitSchema,
+  named,
   onFailure,
   option,
   parseOptions,
   refusal,
   word,
 } from './schema.js'
-import { JOINS, SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 
 /** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
 const MOST_STAMPS = 64
@@ -42,13 +44,12 @@ type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefin
 type CostOf<C extends Context> = (facts: Facts, ctx: C) => number
 type KeyOf<C extends Context> = (facts: Facts, ctx: C) => string | number | undefined
 
-const NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "uploads"'
 const COST = 'must be a number above zero'
 const REFUSALS = 'must be a whole number of at least 1'
 
 export const throttleOptions = z.strictObject({
   name: option(
-    z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, NAME),
+    named('uploads'),
     'Names the limit in verdicts, peek() and reset(), and its state. Default: the scope.',
   ),
   limit: z
@@ -71,10 +72,7 @@ export const throttleOptions = z.strictObject({
     'What it is for. Default: messages, taps, reactions and votes together; edits, joins and inline queries apart.',
   ),
   commands: option(
-    z
-      .array(z.string().regex(/^\/?\w{1,64}$/, 'must be a command such as "buy"'))
-      .min(1, 'must name at least one')
-      .readonly(),
+    z.array(commandNamed('buy')).min(1, 'must name at least one').readonly(),
     'Only these commands.',
   ),
   cost: option(
@@ -216,18 +214,7 @@ type Settings = z.output<typeof throttleOptions>
 export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
   const short = typeof options !== 'object' || (options !== null && 'per' in options)
   const settings = parseOptions(what, throttleOptions, short ? { limit: options } : options)
-  if (settings.key !== undefined && settings.name === undefined) {
-    throw new SentinelError(
-      'option.invalid',
-      `${what}.name: a limit with a key of its own needs a name, such as name: 'tenant'.`,
-    )
-  }
-  if (settings.key !== undefined && settings.scope !== undefined) {
-    throw new SentinelError(
-      'option.invalid',
-      `${what}.scope: "${settings.scope}" beside a key of its own. Give one of the two.`,
-    )
-  }
+  checkKey(what, settings, 'scope', settings.scope)
   if (
     settings.algorithm === 'sliding-log' &&
     (typeof settings.cost === 'function' || (settings.cost ?? 1) < 1)
