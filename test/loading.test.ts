@@ -10,6 +10,11 @@ const GONE = [
   '../src/middleware/resolver.js',
   '../src/middleware/transitions.js',
   '../src/middleware/inspection.js',
+  '../src/middleware/permissions.js',
+  '../src/middleware/delivered.js',
+  '../src/middleware/adapted.js',
+  '../src/users/profiles.js',
+  '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
   '../src/settings/menu-of-chat.js',
 ]
@@ -20,8 +25,8 @@ for (const path of GONE) {
 }
 const { desk: make, joins } = await import('./sentinel-desk.js')
 
-function stand(options: SentinelOptions = {}) {
-  const desk = make(options)
+function stand(options: SentinelOptions = {}, handlers?: Parameters<typeof make>[1]) {
+  const desk = make(options, handlers)
   const told: string[] = []
   desk.guard.on('error', ({ during, error }) => {
     told.push(`${during}: ${(error as { code?: string }).code}`)
@@ -73,5 +78,48 @@ test('the menu does not come, and the bot goes on', async () => {
 test('who asks is told', async () => {
   const { desk } = stand()
   await expect(desk.guard.peek(7)).rejects.toMatchObject({ code: 'module.failed' })
+  await desk.guard.close()
+})
+
+test('who asks what they may do is told no', async () => {
+  const answers: boolean[] = []
+  const { desk, told } = stand({ roles: { admin: { allow: ['*'] } } }, (bot) =>
+    bot.use(async ({ sentinel }) => {
+      answers.push(await sentinel.can('orders.refund'), await sentinel.hasRole('admin'))
+    }),
+  )
+  await desk.says(7, 'may I?')
+  expect(answers).toEqual([false, false])
+  expect(told).toEqual(['permissions: module.failed', 'permissions: module.failed'])
+  await desk.guard.close()
+})
+
+test('nobody compares what is delivered, and updates are', async () => {
+  const { desk, told } = stand()
+  desk.guard.membership.on('joined', () => undefined)
+  await desk.says(7, 'one')
+  await desk.quiet()
+  expect(desk.reached).toEqual(['one'])
+  expect(told).toEqual(['delivery: module.failed'])
+  await desk.guard.close()
+})
+
+test('limits stay as they are, whatever the conduct', async () => {
+  const adapt = { min: '1/1h', max: '9/1h', lose: { after: 1 } }
+  const { desk, told } = stand({ throttle: { limit: '2/1h', adapt } as never })
+  await desk.says(7, 'one', 'two', 'three')
+  await desk.quiet()
+  expect(desk.reached).toEqual(['one', 'two'])
+  expect(told).toEqual(['throttle.adapt: module.failed'])
+  await desk.guard.close()
+})
+
+test('whoever looks for users or what they prefer is told', async () => {
+  const { desk } = stand({ users: true })
+  const preferences = desk.guard.users.preferences(() => ({ language: 'en' }))
+  const failed = { code: 'module.failed' }
+  await expect(desk.guard.users.read(7)).rejects.toMatchObject(failed)
+  await expect(desk.guard.users.scan().next()).rejects.toMatchObject(failed)
+  await expect(preferences.get(7)).rejects.toMatchObject(failed)
   await desk.guard.close()
 })
