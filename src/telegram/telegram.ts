@@ -21,7 +21,7 @@ import type {
 } from './options.js'
 import { Person } from './people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from './people/places.js'
-import { Patience } from './people/waiting.js'
+import { Given, Patience } from './people/waiting.js'
 import { Recording } from './record/recorder.js'
 import { read } from './record/recording.js'
 import { Replay, type ReplayOptions } from './record/replay.js'
@@ -69,6 +69,7 @@ export class Telegram {
   readonly #running: RunningBots
   readonly #faces: TelegramMtproto[] = []
   readonly #recordings: Recording[] = []
+  readonly #awaited = new Given<BotCall>()
 
   /** @internal */
   constructor({ world, api, patience }: Parts, server?: RunningServer, control?: ControlAddress) {
@@ -145,25 +146,34 @@ export class Telegram {
   }
 
   /**
-   * Resolves with the first answered call of the method (`'*'`: of any), made already or yet to come.
+   * Resolves with the first answered call of the method (`'*'`: of any), made already or yet to come. Each call is given
+   * once, unless with `ever`: who waits again waits for another. `calls()` has them all.
    *
    * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people).
    */
   called(
     method: string,
-    options: { readonly where?: (call: BotCall) => boolean; readonly timeout?: Duration } = {},
+    options: {
+      readonly where?: (call: BotCall) => boolean
+      readonly ever?: boolean
+      readonly timeout?: Duration
+    } = {},
   ): Promise<BotCall> {
-    const { where = () => true, timeout } = options
-    const isMeant = (call: BotCall) => method === '*' || call.method.toLowerCase() === method.toLowerCase()
+    const { where = () => true, ever = false, timeout } = options
+    const isNamed = (call: BotCall) => method === '*' || call.method.toLowerCase() === method.toLowerCase()
+    const isMeant = (call: BotCall) => isNamed(call) && call.result !== undefined && where(call)
     return this.#patience.until({
       find: (news?: BotCall) => {
-        const candidates = (news === undefined ? this.calls() : [news]).filter(isMeant)
-        return candidates.find((call) => call.result !== undefined && where(call))
+        const candidates = news === undefined ? this.calls() : [news]
+        const found = candidates.find((call) => (ever || !this.#awaited.has(call)) && isMeant(call))
+        if (found !== undefined) this.#awaited.note(found)
+        return found
       },
       watch: (listener) => this.#api.log.watch(listener),
       otherwise: (waited) => {
         const made = new Set(this.calls().map((call) => call.method))
-        return `No bot called ${method} (as wanted) within ${waited} ms. Methods called so far: ${[...made].join(', ') || 'none'}.`
+        const before = this.calls().some(isMeant) ? CALLED_BEFORE : ''
+        return `No bot called ${method} (as wanted) within ${waited} ms. ${before}Methods called so far: ${[...made].join(', ') || 'none'}.`
       },
       timeout,
     })
@@ -278,6 +288,9 @@ export class Telegram {
     this.#running.complain()
   }
 }
+
+const CALLED_BEFORE =
+  'One was waited for before, and each call is given once (say { ever: true } if the same one will do). '
 
 /** A bot like the recorded one. */
 function likeOf(me: UserFromGetMe): NewTelegramBot {

@@ -146,9 +146,12 @@ test('faults and raw updates', async () => {
   const update = { message: { message_id: 1, date: 1, text: 'raw', chat: { id: alice, type: 'private' } } }
   const given = await ask('POST', '/updates', { bot: me, update })
   expect(given).toMatchObject({ status: 201, body: { update_id: expect.any(Number) } })
-  expect(await ask('GET', `/users/${alice}/heard?text=here&wait=5s`)).toMatchObject({
-    body: [{ text: 'here' }],
-  })
+  const heard = `/users/${alice}/heard?text=here`
+  const here = { body: [{ text: 'here' }] }
+  expect(await ask('GET', `${heard}&wait=5s`)).toMatchObject(here)
+  expect(await ask('GET', `${heard}&wait=1ms`)).toMatchObject({ status: 408 })
+  expect(await ask('GET', `${heard}&wait=1ms&ever=true`)).toMatchObject(here)
+  expect(await ask('GET', heard)).toMatchObject(here)
 })
 
 test('only who has the token is served, and Host is looked at', async () => {

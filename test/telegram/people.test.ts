@@ -17,6 +17,9 @@ let alice: Person
 let bob: Person
 let group: TelegramGroup
 
+/** For what does come, however busy the machine is; what does not is given up soon. */
+const AT_LENGTH = { timeout: '60s' } as const
+
 beforeEach(async () => {
   telegram = await startTelegram({ clock: 'virtual', patience: '50ms' })
   bot = telegram.createBot({ username: 'people_bot' })
@@ -184,8 +187,9 @@ test('a tap that nobody answers says so; one answered too late is refused', asyn
 
 test('hears what was said before or comes later, and tells what it heard instead', async () => {
   const first = await api.sendMessage(group.id, 'ping 1')
-  expect((await bob.hears(/ping \d/g)).message_id).toBe(first.message_id)
-  const later = bob.hears('ping', { in: group, after: await bob.hears('ping 1') })
+  const heard = await bob.hears(/ping \d/g)
+  expect(heard.message_id).toBe(first.message_id)
+  const later = bob.hears('ping', { in: group, after: heard, ...AT_LENGTH })
   await api.sendMessage(group.id, 'ping 2')
   expect((await later).text).toBe('ping 2')
   const error: unknown = await bob.hears('pong').catch((thrown: unknown) => thrown)
@@ -195,6 +199,56 @@ test('hears what was said before or comes later, and tells what it heard instead
   expect(String(error)).toContain('people_bot in "Plaza": "ping 2"')
   const stranger = telegram.createUser({ firstName: 'Stranger' })
   await expect(stranger.hears('ping')).rejects.toThrow(/heard nothing at all/)
+})
+
+test('a message is heard once: who is answered once and listens twice waits in vain', async () => {
+  await alice.to(bot).sends('/buy')
+  const ordered = await api.sendMessage(alice.id, 'Ordered')
+  expect((await alice.hears('Ordered')).message_id).toBe(ordered.message_id)
+  await alice.to(bot).sends('/buy')
+  await expect(alice.hears('Ordered')).rejects.toThrow(
+    /^Alice did not hear "Ordered" within 50 ms, but heard it before.* \{ ever: true \}/,
+  )
+  expect((await alice.hears('Ordered', { ever: true })).message_id).toBe(ordered.message_id)
+  expect(alice.hasHeard('Ordered')).toBeDefined()
+
+  const again = alice.hears('Ordered', AT_LENGTH)
+  const third = alice.hears('Ordered', AT_LENGTH)
+  const next = await api.sendMessage(alice.id, 'Ordered')
+  const last = await api.sendMessage(alice.id, 'Ordered')
+  expect([(await again).message_id, (await third).message_id]).toEqual([next.message_id, last.message_id])
+})
+
+test('an edit is heard anew, everybody hears for themselves, and the order of listening is free', async () => {
+  const offer = await api.sendMessage(group.id, 'Offer: tea')
+  await api.sendMessage(group.id, 'Bye')
+  await bob.hears('Bye')
+  await bob.hears('Offer')
+  await alice.hears('Offer')
+  const later = bob.hears('Offer', AT_LENGTH)
+  await api.editMessageText(group.id, offer.message_id, 'Offer: coffee')
+  expect((await later).text).toBe('Offer: coffee')
+})
+
+test('after: an answer to what was said before is none to what is said now', async () => {
+  await alice.to(bot).sends('/start')
+  await api.sendMessage(alice.id, 'Welcome. Say /buy')
+  const said = await alice.to(bot).sends('/buy')
+  await expect(alice.hears('buy', { after: said })).rejects.toThrow(/did not hear "buy"/)
+})
+
+test('a call is waited for once', async () => {
+  await api.sendMessage(group.id, 'one')
+  const one = await telegram.called('sendMessage')
+  expect(one.params).toMatchObject({ text: 'one' })
+  await expect(telegram.called('sendMessage')).rejects.toThrow(
+    /^No bot called sendMessage \(as wanted\) within 50 ms\. .*waited for before.* \{ ever: true \}/,
+  )
+  expect(await telegram.called('sendMessage', { ever: true })).toBe(one)
+  const both = Promise.all([telegram.called('sendMessage', AT_LENGTH), telegram.called('*', AT_LENGTH)])
+  await api.sendMessage(group.id, 'two')
+  await api.sendMessage(group.id, 'three')
+  expect((await both).map(({ params }) => params['text'])).toEqual(['two', 'three'])
 })
 
 test('the story’s mistakes are named', () => {

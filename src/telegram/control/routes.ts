@@ -80,6 +80,10 @@ const hearing = z.strictObject({
   pattern: z.string().max(200).optional().describe('A regular expression, without slashes.'),
   in: queryNumber.optional().describe('A group, a channel, or a bot they talk to.'),
   wait: wait.optional(),
+  ever: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('With wait: also what was answered to an earlier request with wait.'),
   limit,
 })
 
@@ -111,7 +115,7 @@ export const ROUTES: readonly Route[] = [
   }),
   route('GET /users/{user_id}/heard', {
     summary:
-      'What a person hears from others: a matching message at once or, with wait, once it is said; without text and pattern, the last messages',
+      'What a person hears from others: a matching message at once or, with wait, once it is said, each message once; without text and pattern, the last messages',
     query: hearing,
     answers: listOf(botApi('Message')),
     run: heard,
@@ -259,7 +263,11 @@ async function heard(
     const found = listener.hasHeard(what, given({ in: place }))
     return found === undefined ? [] : [found]
   }
-  return [await waited(listener.hears(what, given({ in: place, timeout: query.wait })))]
+  return [
+    await waited(
+      listener.hears(what, given({ in: place, ever: query.ever === 'true', timeout: query.wait })),
+    ),
+  ]
 }
 
 /** The chat with a bot goes by the id of the person. */
@@ -284,7 +292,7 @@ async function calls(
   const found = () => telegram.calls(query.method).filter(isMeant)
   if (found().length === 0 && query.wait !== undefined) {
     const method = query.method ?? '*'
-    await waited(telegram.called(method, given({ where: isMeant, timeout: query.wait })))
+    await waited(telegram.called(method, given({ where: isMeant, ever: true, timeout: query.wait })))
   }
   const all = found()
   return query.after === undefined ? all.slice(-query.limit) : all.slice(0, query.limit)

@@ -44,10 +44,10 @@ export interface MatcherVerdict {
  * ```
  */
 export interface TelegramMatchers<R = unknown> {
-  /** Of a person: waits until they hear it, as `alice.hears()` does. It has no `.not`: wait for something else, then say `.not.toHaveHeard()`. */
+  /** Of a person: waits until they hear it, as `alice.hears()` does, each message once. It has no `.not`: wait for something else, then say `.not.toHaveHeard()`. */
   toHear(what: RegExp | string, options?: HearingOptions): Promise<R>
-  /** Of a person: has heard it by now. */
-  toHaveHeard(what: RegExp | string, options?: Omit<HearingOptions, 'timeout'>): R
+  /** Of a person: has heard it by now, whoever waited for it. To say that it is the answer to what they said: `{ after: said }`. */
+  toHaveHeard(what: RegExp | string, options?: Pick<HearingOptions, 'in' | 'after'>): R
   /**
    * Of a Telegram: a bot of its has called the method by now; with `params`, with at least these. Asymmetric matchers such as
    * `expect.any(Number)` may stand in them.

@@ -12,7 +12,7 @@ import { ChannelPresence, GroupPresence } from './member-presence.js'
 import { Payment, type Purchase } from './payment.js'
 import type { TelegramBot, TelegramChannel, TelegramGroup } from './places.js'
 import { Presence } from './presence.js'
-import { AwaitedAnswer, type Patience } from './waiting.js'
+import { AwaitedAnswer, Given, type Patience } from './waiting.js'
 
 /**
  * Where and how long to listen.
@@ -28,8 +28,10 @@ import { AwaitedAnswer, type Patience } from './waiting.js'
 export interface HearingOptions {
   /** Only there: a group, a channel, or the chat with a bot. Default: everywhere. */
   readonly in?: TelegramGroup | TelegramChannel | TelegramBot
-  /** Only what was said, or edited, after this message. */
+  /** Only what was said, or edited, after this message: what they said themselves, as deeds resolve with it, or what they heard. */
   readonly after?: Message
+  /** Also what an earlier `hears()` of theirs resolved with. Default: false. */
+  readonly ever?: boolean
   /** Real time. Default: the `patience` of startTelegram. */
   readonly timeout?: Duration
 }
@@ -202,38 +204,61 @@ export class Person {
 
   /**
    * Resolves with the earliest message from others that the person can see and that matches, there already or yet to
-   * come. A text is looked for anywhere in the message: its
-   * text or caption, a poll's question, an invoice's title.
+   * come. A text is looked for anywhere in the message: its text or caption, a poll's question, an invoice's title.
+   *
+   * A message is heard once: who waits for the same words again waits for another message, or for an edit of it. Messages that
+   * nobody waited for stay to be heard; `after` leaves out those from before what the person said.
    *
    * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead.
+   *
+   * @example
+   * ```ts
+   * import type { Person, TelegramBot } from 'grammy-sentinel/testing'
+   *
+   * async function buysTwice(alice: Person, shop: TelegramBot) {
+   *   await alice.to(shop).sends('/buy')
+   *   await alice.hears('Ordered')
+   *   const said = await alice.to(shop).sends('/buy')
+   *   await alice.hears('Ordered', { after: said }) // another one, and no answer to the first
+   * }
+   * export { buysTwice }
+   * ```
    */
   hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
     const isMeant = this.#meantBy(options)
+    const before = heardBy(this.account)
     return this.#patience.until({
       find: (news?: StoredMessage) => {
         const candidates = news === undefined ? this.#heard() : [news]
-        return candidates.find((stored) => isMeant(stored) && matches(stored.message, what))?.message
+        const isNew = (stored: StoredMessage) => options.ever === true || !before.has(stored, stored.order)
+        const found = candidates.find(
+          (stored) => isMeant(stored) && isNew(stored) && matches(stored.message, what),
+        )
+        if (found !== undefined) before.note(found, found.order)
+        return found?.message
       },
       watch: (listener) => this.#world.watch(listener),
-      otherwise: (waited) =>
-        `${this.firstName} did not hear ${wordsFor(what)} within ${waited} ms, but ${this.tellsHeard(options)}`,
+      otherwise: (waited) => {
+        const because = this.hasHeard(what, options) === undefined ? '' : HEARD_BEFORE
+        return `${this.firstName} did not hear ${wordsFor(what)} within ${waited} ms, but ${because}${this.tellsHeard(options)}`
+      },
       timeout: options.timeout,
     })
   }
 
-  /** The earliest message that {@link Person.hears} would resolve with now; does not wait. */
-  hasHeard(what: RegExp | string, options: Omit<HearingOptions, 'timeout'> = {}): Message | undefined {
+  /** The earliest message that matches and is there now, whether they were waiting for it or not; does not wait. */
+  hasHeard(what: RegExp | string, options: LookingOptions = {}): Message | undefined {
     const isMeant = this.#meantBy(options)
     return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
   }
 
   /** @internal What there was to hear, for whoever expected something else. */
-  tellsHeard(options: Omit<HearingOptions, 'timeout'>): string {
+  tellsHeard(options: LookingOptions): string {
     const heard = this.#heard().filter(this.#meantBy(options)).slice(-10).map(describeHeard)
     return heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
   }
 
-  #meantBy({ in: place, after }: Omit<HearingOptions, 'timeout'>): (stored: StoredMessage) => boolean {
+  #meantBy({ in: place, after }: LookingOptions): (stored: StoredMessage) => boolean {
     const order = after === undefined ? 0 : this.#orderOf(after)
     return (stored) => this.#hearsAbout(stored) && stored.order > order && isThere(stored, place)
   }
@@ -312,6 +337,22 @@ export class InlineQuestion {
     return this.#answer.wait(timeout)
   }
 }
+
+type LookingOptions = Pick<HearingOptions, 'in' | 'after'>
+
+/** What `hears()` of somebody resolved with, and how new it was; of the account, whoever speaks for it. */
+const heardBefore = new WeakMap<PersonAccount, Given<StoredMessage>>()
+
+function heardBy(account: PersonAccount): Given<StoredMessage> {
+  const there = heardBefore.get(account)
+  if (there !== undefined) return there
+  const none = new Given<StoredMessage>()
+  heardBefore.set(account, none)
+  return none
+}
+
+const HEARD_BEFORE =
+  'heard it before, and each message is heard once (say { ever: true } if the same one will do); '
 
 type PickingPlace = TelegramGroup | TelegramChannel | TelegramBot
 

@@ -58,6 +58,20 @@ export class Patience {
   }
 }
 
+/** What somebody who waited was given already: two who wait, one after the other or at once, are given two things. */
+export class Given<Thing extends object> {
+  /** Of what changes, which state of it. */
+  readonly #given = new WeakMap<Thing, number>()
+
+  has(thing: Thing, state = 0): boolean {
+    return this.#given.get(thing) === state
+  }
+
+  note(thing: Thing, state = 0): void {
+    this.#given.set(thing, state)
+  }
+}
+
 /** Why all waiting is in vain. */
 export interface Failure {
   readonly words: string
