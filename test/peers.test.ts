@@ -9,14 +9,8 @@ import { type PeerName, peerSpec } from '../src/core/peer.js'
 import { readSources } from './house/source.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-const ROOMS = [
-  'src/core/',
-  'src/storage/',
-  'src/mtproto/',
-  'src/testing/',
-  'src/middleware/',
-  'src/observability/',
-]
+/** All but these. */
+const OTHERS = ['src/telegram/', 'src/cli/']
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   readonly peerDependencies: Readonly<Record<string, string>>
@@ -35,14 +29,14 @@ beforeAll(() => {
     JSON.stringify({ name: 'grammy-sentinel', type: 'module', exports }),
   )
   for (const { path, text } of readSources(ROOT, 'src', '.ts')) {
-    if (!ROOMS.some((room) => path.startsWith(room))) continue
+    if (OTHERS.some((room) => path.startsWith(room))) continue
     const out = join(folder, path.replace(/\.ts$/, '.js'))
     mkdirSync(dirname(out), { recursive: true })
     const { code } = transformSync(text, { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } })
     writeFileSync(out, code)
   }
   mkdirSync(join(folder, 'node_modules'))
-  for (const name of ['zod', 'cockatiel']) {
+  for (const name of ['zod', 'cockatiel', 'grammy']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   }
 })
@@ -106,6 +100,44 @@ test.each<[string, string, readonly PeerName[], string]>([
     const error = errorOf(program)
     expect(error.code).toBe(code)
     expect(error.message).toContain(`npm install ${names.map(peerSpec).join(' ')}`)
+  },
+)
+
+test.each([
+  ['redis', `redis('redis://localhost')`, 'ioredis'],
+  ['postgres', `postgres('postgres://localhost/x')`, 'pg'],
+  ['sqlite', `sqlite('bot.db')`, 'better-sqlite3'],
+] as const)(
+  'a sentinel on %s without its driver protects all the same, and says what to install',
+  (kind, made, name) => {
+    const { message } = errorOf(`
+    process.getBuiltinModule = () => undefined
+    const { Bot } = await import('grammy')
+    const { sentinel } = await import('./src/sentinel.js')
+    const { ${kind} } = await import('./src/storage/${kind}/index.js')
+    const said = []
+    console.warn = (line) => said.push(line)
+    console.error = () => undefined
+    const guard = sentinel({ storage: ${made}, throttle: '3/1m', block: { list: [8] } })
+    const bot = new Bot('42:token', { botInfo: { id: 42, is_bot: true, first_name: 'b', username: 'b' } })
+    bot.api.config.use(async () => ({ ok: true, result: true }))
+    const passed = []
+    bot.use(guard, (ctx) => passed.push(ctx.update.update_id))
+    const says = (id, from) => bot.handleUpdate({ update_id: id, message: {
+      message_id: id, date: 1, text: 'a' + id, from: { id: from, is_bot: false, first_name: 'a' }, chat: { id: from, type: 'private', first_name: 'a' } } })
+    await says(1, 8)
+    for (const id of [2, 2, 3, 4, 5]) await says(id, 7)
+    const { storage } = await guard.health()
+    throw { message: JSON.stringify({ passed, said, ok: storage.ok, kind: storage.kind, reason: storage.circuit.reason, told: storage.circuit.message }) }`)
+    const { passed, said, told, ...health } = JSON.parse(message) as Record<string, unknown>
+    expect(passed).toEqual([2, 3, 4])
+    expect(health).toEqual({ ok: false, kind, reason: 'peer.missing' })
+    expect(told).toContain(`npm install ${peerSpec(name)}`)
+    expect(said).toEqual([
+      expect.stringMatching(
+        `^grammy-sentinel: the storage [(]${kind}[)] is down: peer[.]missing[.] .*npm install ${name}@`,
+      ),
+    ])
   },
 )
 

@@ -60,6 +60,8 @@ export interface AllowedEvent {
  */
 export interface DeniedEvent extends AllowedEvent {
   readonly verdict: Denied
+  /** Whether the sentinel had let it in, and told so: then a guard in front of its handler has stopped it, or the handler. */
+  readonly wasAllowed: boolean
 }
 
 /**
@@ -147,6 +149,8 @@ export interface StorageDownEvent {
   readonly kind: string
   /** A code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. */
   readonly reason: string
+  /** The same for people, as the storage says it, without passwords; absent where it says no more than the code. */
+  readonly message?: string
 }
 
 /**
@@ -265,8 +269,9 @@ class LastResort {
   tell(event: keyof SentinelEvents, told: unknown): void {
     if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
     if (event === 'storage.down') {
-      const { kind, reason } = told as StorageDownEvent
-      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}. See guard.health().`)
+      const { kind, reason, message } = told as StorageDownEvent
+      const said = message === undefined ? '' : ` ${message.replace(/[.]?$/, '.')}`
+      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}.${said} See guard.health().`)
     }
     if (event === 'storage.up') {
       const { kind, afterMs } = told as StorageUpEvent
@@ -373,8 +378,10 @@ export function furnish(options: HouseOptions): House {
 }
 
 function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): void {
-  if (told.is === 'down') events.tell('storage.down', { kind: told.kind, reason: told.reason })
-  else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
+  if (told.is === 'down') {
+    const { is, ...down } = told
+    events.tell('storage.down', down)
+  } else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
   else events.tell('error', { error: told.error, during: told.during })
 }
 

@@ -31,6 +31,8 @@ export interface CircuitHealth {
   readonly since: Ms
   /** Why the last call that failed did: a code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. Absent: none has. */
   readonly reason?: string
+  /** The same for people, as the storage says it, without passwords; absent where it says no more than the code. */
+  readonly message?: string
   /** Decisions that were made in memory in its place. */
   readonly instead: number
   /** Answers that came when it had been decided without them. */
@@ -51,6 +53,8 @@ export type StorageCondition =
       readonly kind: string
       /** A code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. */
       readonly reason: string
+      /** What the storage says of it, without passwords. */
+      readonly message?: string
     }
   | {
       readonly is: 'up'

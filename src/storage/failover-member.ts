@@ -43,7 +43,8 @@ export class Member {
   /** Marks that it has not: others were written in its place, or beside it. */
   readonly behind = new PendingMarks(() => this.flushSoon())
   readonly settlements = new Settlements(() => this.flushSoon())
-  kind = 'unknown'
+  /** Learned when it is first reached, unless it says so itself. */
+  kind: string
   private readonly unprepared = new Set<FailoverJudge>()
   private downSince: Ms | undefined
   private callOff: (() => void) | undefined
@@ -54,11 +55,12 @@ export class Member {
     readonly index: number,
     private readonly options: MemberOptions,
   ) {
+    this.kind = storage.kind ?? 'unknown'
     this.line = new Line({
       ...options,
       remote: storage.remote === true,
       probe: () => this.probe(),
-      changed: (state, reason) => this.changed(state, reason),
+      changed: (state) => this.changed(state),
     })
   }
 
@@ -157,14 +159,14 @@ export class Member {
         this.failed(error)
       }
     }
-    const { state, since, reason } = circuit
+    const { state, since, reason, told } = circuit
     return {
       ...health,
       ok: health.ok && state === 'closed',
       circuit: {
         state,
         since,
-        ...(reason === '' ? {} : { reason }),
+        ...(reason === '' ? {} : told),
         instead: 0,
         late: this.line.late,
         waiting: { marks: this.behind.size, settlements: this.settlements.size },
@@ -221,10 +223,10 @@ export class Member {
     })
   }
 
-  private changed(state: CircuitState, reason: string): void {
+  private changed(state: CircuitState): void {
     if (state === 'open' && this.downSince === undefined) {
       this.downSince = this.options.clock()
-      this.options.tell({ is: 'down', kind: this.kind, reason })
+      this.options.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
       this.options.moved()
     } else if (state === 'closed' && this.downSince !== undefined) {
       const after = this.options.clock() - this.downSince

@@ -126,7 +126,7 @@ test('tables of a later version are left alone, and that is said', async () => {
   await sqlite(made).values.put('s', 'k', 1)
   made.exec(`UPDATE sentinel_meta SET value = 99 WHERE name = 'version'`)
   await expect(sqlite(made).values.get('s', 'k')).rejects.toMatchObject({
-    code: 'storage.unsupported',
+    code: 'storage.failed',
     message: expect.stringMatching(/version 99/),
   })
 })

@@ -1,8 +1,9 @@
 import { CircuitState as CockatielState, type IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import type { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../condition.js'
-import { reasonOf } from './reason.js'
+import { causeOf, reasonOf } from './reason.js'
 
 /** Between the first probes; then twice as long, up to `spacing`. */
 const FIRST_SPACING: Ms = 50
@@ -23,7 +24,7 @@ export interface CircuitOptions {
   /** Asks whether the storage is back; rejects if it is not. */
   readonly probe: () => Promise<void>
   /** Told of every change of state. */
-  readonly changed: (state: CircuitState, reason: string) => void
+  readonly changed: (state: CircuitState) => void
   /** Between probes at most, in milliseconds. */
   readonly spacing: Ms
   /** Tells since when. */
@@ -41,6 +42,8 @@ export class Circuit {
   since: Ms
   /** Of the last failure; empty before any. */
   reason = ''
+  /** What the storage said of it, where that is safe to tell. */
+  cause: SentinelError | undefined
   /** Rises when it opens: how a call ends that began before that says nothing any more. */
   epoch = 0
   private attempt = 0
@@ -74,7 +77,7 @@ export class Circuit {
   }
 
   failed(error: unknown, epoch: number): void {
-    this.reason = reasonOf(error)
+    this.noted(error)
     if (epoch !== this.epoch || this.stopped) return
     const isTooMany = this.options.breaker.failure(STATES[this.state])
     if (isTooMany || this.state === 'half-open') this.become('open')
@@ -83,11 +86,12 @@ export class Circuit {
   /** Something failed that says nothing of how the storage is. */
   noted(error: unknown): void {
     this.reason = reasonOf(error)
+    this.cause = causeOf(error)
   }
 
   /** Opens it, whatever the breaker thinks. */
   trip(error: unknown): void {
-    this.reason = reasonOf(error)
+    this.noted(error)
     if (this.state !== 'open' && !this.stopped) this.become('open')
   }
 
@@ -96,6 +100,12 @@ export class Circuit {
     this.stopped = true
     this.callOff?.()
     this.callOff = undefined
+  }
+
+  /** Of the last failure, to be told. */
+  get told(): { readonly reason: string; readonly message?: string } {
+    const { reason, cause } = this
+    return { reason, ...(cause !== undefined && { message: cause.message }) }
   }
 
   private become(state: CircuitState): void {
@@ -109,7 +119,7 @@ export class Circuit {
       this.epoch++
       this.probeIn(this.spacing())
     } else if (state === 'half-open') this.later(TRIAL_FOR, () => this.proved())
-    this.options.changed(state, this.reason)
+    this.options.changed(state)
   }
 
   /** Nothing was asked, so the probe has to do. A call that is on its way decides by itself. */
@@ -144,7 +154,7 @@ export class Circuit {
     const back = await this.options.probe().then(
       () => true,
       (error) => {
-        this.reason = reasonOf(error)
+        this.noted(error)
         return false
       },
     )

@@ -6,7 +6,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../condition.js'
 import { Circuit } from './circuit.js'
 import { BoundedCall, Call, Deadlines } from './deadlines.js'
-import { isOfTheCaller, reasonOf } from './reason.js'
+import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
 
 /** What is no part of an update's way may take so many times longer. */
 const PATIENCE = 8
@@ -20,7 +20,7 @@ export interface LineOptions {
   readonly timeout: Ms
   readonly breaker: IBreaker
   readonly probe: () => Promise<void>
-  readonly changed: (state: CircuitState, reason: string) => void
+  readonly changed: (state: CircuitState) => void
   readonly spacing: Ms
   /** The time of day. */
   readonly clock: Clock
@@ -137,11 +137,14 @@ export class Line {
   }
 
   unavailable(what: string, error: unknown, also = ''): SentinelError {
-    const reason = error === NOT_ASKED ? this.circuit.reason : reasonOf(error)
-    // Without a cause: clients' errors carry what was written, and where to.
+    const { circuit } = this
+    const reason = error === NOT_ASKED ? circuit.reason : reasonOf(error)
+    // What a storage of ours says, and nothing of clients' errors: they carry what was written, and where to.
+    const cause = error === NOT_ASKED ? circuit.cause : causeOf(error)
     return new SentinelError(
       'storage.unavailable',
       `${what}: the storage did not answer (${reason}).${also} Try again when health().ok is true.`,
+      ...(cause === undefined ? [] : [{ cause }]),
     )
   }
 

@@ -94,7 +94,7 @@ export class ResilientStorage implements Storage, Observable {
       ...options,
       remote: this.remote,
       probe: () => this.probe(),
-      changed: (state, reason) => this.changed(state, reason),
+      changed: (state) => this.changed(state),
     })
     this.copy = new MarksCopy({
       from: inner.marks,
@@ -161,23 +161,24 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Nobody waits for longer than the time-out: memory decides until the storage has taken the plan. */
   private async preparing(judge: ResilientJudge, down: Plan, prepared: Promise<Judge>): Promise<Judge> {
-    let over = false
     const taken = prepared.then(
       (remote) => {
         judge.remote = remote
       },
       (error) => {
-        if (isOfTheCaller(error) && !over) throw error
-        this.notPrepared(judge, down, error)
+        if (isOfTheCaller(error)) this.refused(error)
+        else this.notPrepared(judge, down, error)
       },
     )
-    try {
-      await this.line.try(() => taken)
-    } catch (error) {
-      if (isOfTheCaller(error)) throw error
-    }
-    over = true
+    // Too late is told when the storage is asked.
+    await this.line.try(() => taken).catch(() => undefined)
     return judge
+  }
+
+  /** It will never take this plan, which memory decides from now on: no reason to do without it for the others. */
+  private refused(error: unknown): void {
+    this.line.circuit.noted(error)
+    this.failed(error, 'storage.prepare')
   }
 
   private notPrepared(judge: ResilientJudge, down: Plan, error: unknown): ResilientJudge {
@@ -282,12 +283,12 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   private circuit(): CircuitHealth {
-    const { state, since, reason } = this.line.circuit
+    const { state, since, reason, told } = this.line.circuit
     const { pending, settlements, copy } = this
     return {
       state,
       since,
-      ...(reason === '' ? {} : { reason }),
+      ...(reason === '' ? {} : told),
       instead: this.bench.counts.instead,
       late: this.line.late,
       waiting: { marks: pending.size, settlements: settlements.size },
@@ -366,17 +367,16 @@ export class ResilientStorage implements Storage, Observable {
         judge.remote = await this.inner.prepare(judge.plan)
       } catch (error) {
         if (!isOfTheCaller(error)) throw error
-        // It will never take this one, which is no reason to do without it for the others.
-        this.failed(error, 'storage.prepare')
+        this.refused(error)
       }
       this.unprepared.delete(judge)
     }
   }
 
-  private changed(state: CircuitState, reason: string): void {
+  private changed(state: CircuitState): void {
     if (state === 'open' && this.downSince === undefined) {
       this.downSince = this.clock()
-      this.tell({ is: 'down', kind: this.kind, reason })
+      this.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
     } else if (state === 'closed' && this.downSince !== undefined) {
       const after = this.clock() - this.downSince
       this.downSince = undefined

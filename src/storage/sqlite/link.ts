@@ -148,5 +148,31 @@ export function failureOf(error: unknown): unknown {
       { cause: error },
     )
   }
-  return new SentinelError('storage.failed', `sqlite: ${message}`, { cause: error })
+  const [name, , mend] = FAULTS.find(([, pattern]) => pattern.test(message)) ?? []
+  const code = name ?? codeOf(error)
+  const told = `${message.replace(/[.]$/, '')}${code === undefined ? '' : ` (${code})`}`
+  return new SentinelError('storage.failed', `sqlite: ${told}.${mend === undefined ? '' : ` ${mend}`}`, {
+    cause: error,
+  })
+}
+
+/** What can be mended, as the drivers put it: some have codes, some numbers, and all of them these words. */
+const FAULTS: readonly (readonly [code: string, pattern: RegExp, mend: string])[] = [
+  [
+    'SQLITE_CANTOPEN',
+    /unable to open|directory does not exist/i,
+    'Is the path right, does its folder exist, and may this process write there?',
+  ],
+  ['SQLITE_NOTADB', /not a database/i, 'The file holds something else: name another.'],
+  ['SQLITE_FULL', /is full/i, 'Make room on the disk.'],
+  [
+    'SQLITE_CORRUPT',
+    /malformed/i,
+    'The file is damaged: put a copy of it in its place, or begin with another.',
+  ],
+]
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = Object(error) as { readonly code?: unknown }
+  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : undefined
 }

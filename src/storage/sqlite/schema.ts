@@ -45,7 +45,7 @@ const STEPS: readonly string[] = [
  * Brings the tables up to date. Their version is in a table, not in `PRAGMA user_version`: a database may be somebody's who counts
  * their own tables there.
  *
- * @throws SentinelError `storage.unsupported` for tables that a later version of this package has made.
+ * @throws SentinelError `storage.failed` for tables that a later version of this package has made.
  */
 export function migrate(link: Link): void {
   link.write(() => {
@@ -57,7 +57,7 @@ export function migrate(link: Link): void {
     ) ?? { value: 0 }
     if (version > STEPS.length) {
       throw new SentinelError(
-        'storage.unsupported',
+        'storage.failed',
         `sqlite: the tables are of version ${version}, and this package knows ${STEPS.length}. Update grammy-sentinel.`,
       )
     }

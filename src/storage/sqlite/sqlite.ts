@@ -67,6 +67,7 @@ export function sqlite(database: string | SqliteDatabase, options: SqliteOptions
 class SqliteStorage implements Storage {
   // It may fail, and others share it.
   readonly remote = true
+  readonly kind = 'sqlite'
   readonly marks: SqliteMarks
   readonly users: SqliteUsers
   readonly values: SqliteValues
@@ -108,6 +109,8 @@ class SqliteStorage implements Storage {
   async prepare(plan: Plan): Promise<Judge> {
     if (this.link.closed) throw closedError()
     checkPlan(plan)
+    // A file that cannot be opened is told of now, rather than by the first update.
+    this.link.read(() => undefined)
     const latest = () => this.judges.get(plan.name) as SqliteJudge
     const judge = new SqliteJudge(plan, this.shared, latest, this.judges.get(plan.name))
     this.judges.set(plan.name, judge)
