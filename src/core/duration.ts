@@ -35,7 +35,8 @@ const UNITS = new Map<string, Ms>([
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 
 /**
- * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`.
+ * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`. For a text from outside, a plain
+ * `string`, {@link parseDuration} makes one.
  *
  * @example
  * ```ts

@@ -22,12 +22,19 @@ export interface Limit {
 /**
  * A limit as developers write it: `'20/1m'` (twenty a minute), `'5/10s'`, `'1/s'`, or an object.
  *
+ * The compiler looks at what is written, so that a plain `string` is none. For a text from outside, {@link parseLimit} makes one. For
+ * options in a variable of their own, `satisfies SentinelOptions` keeps what is written in them.
+ *
  * @example
  * ```ts
- * import type { LimitInput } from 'grammy-sentinel'
+ * import { type LimitInput, parseLimit, type SentinelOptions, sentinel } from 'grammy-sentinel'
  *
  * const plain: LimitInput = '20/1m'
  * const bursty: LimitInput = { amount: 60, per: '1m', burst: 30 }
+ * const fromOutside: LimitInput = parseLimit(process.env['LIMIT'] ?? '20/1m', 'LIMIT')
+ *
+ * const options = { throttle: '20/1m' } satisfies SentinelOptions
+ * sentinel(options)
  * ```
  */
 export type LimitInput =

@@ -1,7 +1,9 @@
+import type { Context } from 'grammy'
 import type { Duration, Ms } from '../../src/core/duration.js'
 import { parseDuration } from '../../src/core/duration.js'
 import { type Limit, type LimitInput, parseLimit } from '../../src/core/limit.js'
 import { type Subject, type SubjectRef, subject } from '../../src/core/subject.js'
+import { policy, type SentinelOptions, sentinel, throttle } from '../../src/index.js'
 import { expectType } from './expect.js'
 
 // Durations.
@@ -48,6 +50,39 @@ export const misspelt: LimitInput = { amount: 60, per: '1m', bursts: 30 }
 export const timeless: LimitInput = 20
 // @ts-expect-error: an amount comes first
 export const amountLast: LimitInput = 'm/20'
+
+// A text from outside is read when it runs, and then is a limit wherever one is written.
+declare const outside: string
+// @ts-expect-error: nobody knows what is in it
+export const unread: LimitInput = outside
+export const readFirst: LimitInput[] = [parseLimit(outside), { amount: 60, per: parseDuration(outside) }]
+throttle(parseLimit(outside))
+throttle({ limit: parseLimit(outside), roles: { vip: parseLimit(outside) } })
+sentinel({ throttle: [parseLimit(outside), { name: 'day', limit: parseLimit(outside) }] })
+policy('calm', { throttle: parseLimit(outside) })
+
+// Options of their own keep what is written in them.
+const options = { throttle: '20/1m', debounce: { window: '1s' } } satisfies SentinelOptions
+sentinel(options)
+const written = { throttle: '20/1m' } as const
+sentinel(written)
+// @ts-expect-error: what is written is looked at there, too
+export const slip = { throttle: '20 a minute' } satisfies SentinelOptions
+const loose = { throttle: '20/1m' }
+// @ts-expect-error: a variable may have become anything meanwhile
+sentinel(loose)
+
+// Why `string` is not taken as well: it takes every slip with it, with completion kept by `string & {}` or without.
+type Lenient = LimitInput | (string & {})
+export const slips: Lenient[] = ['20', '20 a minute', 'm/20']
+// A generic look at the text tells slips from texts from outside, but goes only where nothing else is generic: whoever names
+// the context (`sentinel<MyContext>(…)`) has named all there is to name.
+type Looked<Text extends string> = string extends Text ? Text : Text & `${number}/${string}`
+declare function looks<C extends Context, const Text extends string = string>(text: Looked<Text>): C
+looks(outside)
+// @ts-expect-error: seen while nothing is named
+looks('20 a minute')
+looks<Context>('20 a minute')
 
 const limit = parseLimit('20/1m')
 expectType<Limit>()(limit)
