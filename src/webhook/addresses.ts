@@ -92,6 +92,11 @@ class Networks {
   }
 }
 
+/** Refuses what is no network, whether or not anybody is compared with it. */
+export function checkNetworks(texts: readonly string[], what: string): void {
+  for (const text of texts) parseNetwork(text, what)
+}
+
 /** Longer than this no chain of proxies is; what is longer was made up. */
 const MOST_FORWARDED = 2048
 

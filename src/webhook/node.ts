@@ -21,6 +21,8 @@ export interface IncomingUpdate {
   readonly body?: unknown
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
   on(event: 'end', listener: () => void): unknown
+  /** Has whoever sends wait. Called where more comes than is read. */
+  pause?(): unknown
 }
 
 /**
@@ -101,10 +103,15 @@ export class NodeExchange implements Recipient {
   }
 
   private take(chunk: Uint8Array): void {
+    const { maxBody } = this.door
+    const before = this.size
     this.size += chunk.length
-    if (this.size > this.door.maxBody) {
+    if (this.size > maxBody) {
       this.only = undefined
       this.pieces = undefined
+      // Not when it has ended, which it need not. Node closes the connection behind the answer; where that is not done, whoever sends has to wait.
+      if (before <= maxBody) this.refuse(413)
+      else if (this.size > 2 * maxBody) this.request.pause?.()
     } else if (this.only === undefined) this.only = chunk
     else if (this.pieces === undefined) this.pieces = [this.only, chunk]
     else this.pieces.push(chunk)
@@ -112,8 +119,8 @@ export class NodeExchange implements Recipient {
 
   private ended(): void {
     const { only, pieces, size, door } = this
-    if (size > door.maxBody) this.refuse(413)
-    else if (only === undefined) this.answer(400)
+    if (size > door.maxBody) return
+    if (only === undefined) this.answer(400)
     else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
   }
 }

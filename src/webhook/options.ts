@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { duration, option, parseOptions } from '../middleware/schema.js'
+import { checkNetworks } from './addresses.js'
 
 /** What an outcome that is no success is answered with: 200, so that Telegram goes on, or 500, so that it comes again. */
 const ANSWERS = ['accept', 'retry'] as const
@@ -117,6 +118,7 @@ export function readWebhook(given: WebhookOptions): WebhookSettings {
       'webhook.secret: must be 1 to 256 letters, digits, _ and -, the same that setWebhook was given as secret_token. (Not shown here.)',
     )
   }
+  checkNetworks(options.proxies ?? [], 'webhook.proxies')
   return {
     secret,
     maxBody: options.maxBody ?? 1_048_576,

@@ -136,15 +136,69 @@ describe('node:http', () => {
         })
         socket.on('error', fail)
         socket.on('close', () => done(text))
+        // In one piece: what comes after an answer that closes is answered by a reset.
         socket.write(
-          `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\n${head}\r\n\r\n`,
+          `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\n${head}\r\n\r\n${chunks.join('')}`,
         )
-        for (const chunk of chunks) socket.write(chunk)
       })
     expect(await answer('Content-Length: 1001')).toMatch(/^HTTP\/1.1 413 [\s\S]*connection: close/i)
     const piece = `3e8\r\n${'x'.repeat(1000)}\r\n`
     expect(await answer('Transfer-Encoding: chunked', piece, piece, '0\r\n\r\n')).toMatch(/^HTTP\/1.1 413 /)
     expect(at.webhook.size).toBe(0)
+  })
+
+  test('answers a body without an end as soon as it is too large, and reads no more of it', async () => {
+    const at = stand({}, undefined, { maxBody: 1000 })
+    const statuses: number[] = []
+    let read = 0
+    const server = createServer((request, response) => {
+      response.on('finish', () => statuses.push(response.statusCode))
+      response.on('close', () => {
+        read = request.socket.bytesRead
+      })
+      at.webhook.http(request, response)
+    })
+    const url = new URL(await listening(server))
+    const socket = connect(Number(url.port), '127.0.0.1')
+    let over = false
+    socket.on('close', () => {
+      over = true
+    })
+    // Whoever goes on is cut off, in the middle of writing perhaps.
+    socket.on('error', () => undefined)
+    socket.write(
+      `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    )
+    const piece = `8000\r\n${'x'.repeat(0x8000)}\r\n`
+    const flood = (failed?: Error | null): void => {
+      if (!failed) socket.write(piece, flood)
+    }
+    flood()
+    await until('it has been cut off', () => over && read > 0)
+    expect(statuses).toEqual([413])
+    expect(read).toBeLessThan(32 * 1024 * 1024)
+    expect(at.webhook.size).toBe(0)
+  })
+
+  test('answers it once where the connection stays, and has the rest wait', async () => {
+    const at = stand({}, undefined, { maxBody: 1000 })
+    let paused = 0
+    const request = Object.assign(new EventEmitter(), {
+      method: 'POST',
+      headers: { 'x-telegram-bot-api-secret-token': SECRET },
+      pause: () => paused++,
+    })
+    const answers: number[] = []
+    const response = {
+      statusCode: 0,
+      setHeader: () => undefined,
+      end: () => answers.push(response.statusCode),
+    }
+    at.webhook.http(request, response)
+    await until('it is read', () => request.listenerCount('data') > 0)
+    for (let i = 0; i < 4; i++) request.emit('data', new Uint8Array(900))
+    request.emit('end')
+    expect([answers, paused > 0]).toEqual([[413], true])
   })
 
   test('forgets whoever breaks off', async () => {
