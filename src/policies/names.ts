@@ -1,3 +1,5 @@
+import { nearest } from '../core/nearest.js'
+
 /** As many names as code has, and more: beyond it what is asked for is told of when it is reached. */
 const MOST_NAMES = 10_000
 
@@ -5,6 +7,20 @@ const MOST_NAMES = 10_000
 const given = new Set<string>()
 /** Names that stand before handlers, whichever sentinel will be upstream, and that none was given yet. */
 const asked = new Set<string>()
+/** How many sentinels are at work. */
+let sentinels = 0
+
+/** A sentinel has come; the returned function says, once, that it is gone. */
+export function noteSentinel(): () => void {
+  sentinels++
+  let here = true
+  return () => {
+    if (!here) return
+    here = false
+    // What was asked of those that are gone is nothing to those that are to come.
+    if (--sentinels === 0) asked.clear()
+  }
+}
 
 /** A sentinel knows policies of these names. */
 export function noteGiven(names: Iterable<string>): void {
@@ -19,9 +35,13 @@ export function noteAsked(name: string): void {
   if (!given.has(name) && asked.size < MOST_NAMES) asked.add(name)
 }
 
-/** Names that were asked for and that no sentinel has; each is given once. */
-export function takeUnknown(): readonly string[] {
-  const unknown = [...asked]
-  asked.clear()
+/**
+ * Names that were asked for, that no sentinel has, and that a sentinel with policies of these names should have had; each is given
+ * once. Which sentinel a handler is behind shows when it is reached. Before, a sentinel warns only of what can be meant for no other:
+ * of all where it is the only one, and else of slips in its own names.
+ */
+export function takeUnknown(known: readonly string[]): readonly string[] {
+  const unknown = [...asked].filter((name) => sentinels <= 1 || nearest(name, known) !== undefined)
+  for (const name of unknown) asked.delete(name)
   return unknown
 }

@@ -11,7 +11,7 @@ import type { Explanation } from './explain.js'
 import { LaterLimits } from './later-limits.js'
 import { LimitBook, type Openness } from './limit-book.js'
 import type { LimitRegister } from './limits.js'
-import { takeUnknown } from './names.js'
+import { noteSentinel, takeUnknown } from './names.js'
 import { policyGuard, useOf } from './policy.js'
 import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
 import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
@@ -33,6 +33,7 @@ export class Overrides {
   private watching = false
   private stopped = false
   private readonly listeners = new Set<(change: StorageChange) => void>()
+  private readonly goes = noteSentinel()
 
   constructor(
     private readonly house: () => House,
@@ -71,8 +72,9 @@ export class Overrides {
   }
 
   private tellUnknown(house: House): void {
-    for (const name of takeUnknown()) {
-      const { message } = unknownPolicy('policy', name, this.policies.names)
+    const { names } = this.policies
+    for (const name of takeUnknown(names)) {
+      const { message } = unknownPolicy('policy', name, names)
       house.warn('policy.unknown', `${message} Until there is one, its handlers are closed.`)
     }
   }
@@ -120,6 +122,7 @@ export class Overrides {
 
   stop(): void {
     this.stopped = true
+    this.goes()
     this.unwatch?.()
     this.book.roles.stop()
   }

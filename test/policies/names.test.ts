@@ -1,0 +1,78 @@
+import { policy, type SentinelOptions } from '../../src/index.js'
+import { type Desk, desk, tick } from '../sentinel-desk.js'
+
+/* Who warns that a handler asks for a policy that there is not. The guard in front of a handler knows no sentinel before an update comes. */
+
+const ALICE = 7
+const open: Desk[] = []
+
+afterEach(async () => {
+  for (const at of open.splice(0)) await at.guard.close()
+})
+
+/** A sentinel, and the names it warns of. */
+function listening(
+  options: SentinelOptions = {},
+  handlers?: Parameters<typeof desk>[1],
+): Desk & { readonly warned: string[] } {
+  const at = desk(options, handlers)
+  const warned: string[] = []
+  at.guard.on('warning', ({ code, message }) => warned.push(`${code}: ${/"(.+?)"/.exec(message)?.[1]}`))
+  open.push(at)
+  return { ...at, warned }
+}
+
+const asking =
+  (name: string): Parameters<typeof desk>[1] =>
+  (bot) => {
+    bot.command('buy', policy(name), () => undefined)
+  }
+
+async function meets(at: Desk): Promise<void> {
+  await at.says(ALICE, 'hello')
+  await tick()
+}
+
+test('the only sentinel warns of what it does not have, with policies of its own or without', async () => {
+  const at = listening({}, asking('checkout'))
+  await meets(at)
+  expect(at.warned).toEqual(['policy.unknown: checkout'])
+})
+
+test('another bot’s sentinel says nothing of a policy that is none of its business', async () => {
+  const shop = listening({ policies: { stock: { throttle: '1/1m' } } }, asking('checkout'))
+  const chat = listening()
+  await meets(chat)
+  expect(chat.warned).toEqual([])
+  await meets(shop)
+  expect(shop.warned).toEqual([])
+  // Nobody can have known whose it is, before it is reached.
+  const errors: unknown[] = []
+  shop.guard.on('error', ({ error }) => errors.push(error))
+  await shop.says(ALICE, '/buy')
+  expect(errors).toEqual([expect.objectContaining({ code: 'policy.unknown' })])
+  expect(chat.warned).toEqual([])
+})
+
+test('among several, the one warns whose policies have a name like it', async () => {
+  const shop = listening({ policies: { checkout: { throttle: '1/1m' } } }, asking('chekout'))
+  const chat = listening({ policies: { talk: { throttle: '9/1m' } } })
+  await meets(chat)
+  expect(chat.warned).toEqual([])
+  await meets(shop)
+  expect(shop.warned).toEqual(['policy.unknown: chekout'])
+})
+
+test('nobody warns of what a sentinel has that came later, nor of what was asked of one that is closed', async () => {
+  const chat = listening()
+  policy('sale')
+  const shop = listening({ policies: { sale: { throttle: '1/1m' } } })
+  await meets(chat)
+  expect([chat.warned, shop.warned]).toEqual([[], []])
+
+  policy('gone')
+  for (const at of open.splice(0)) await at.guard.close()
+  const later = listening()
+  await meets(later)
+  expect(later.warned).toEqual([])
+})
