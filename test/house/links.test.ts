@@ -30,6 +30,21 @@ function anchorsOf(text: string): ReadonlySet<string> {
   return found
 }
 
+/** Headings that a page has twice: whoever links there, or looks it up, finds half of what there is to say. */
+function headingsTwice(page: string, text: string): string[] {
+  const seen = new Set<string>()
+  const path: string[] = []
+  const twice: string[] = []
+  for (const [, level = '', heading = ''] of prose(text).matchAll(/^(#{1,6}) +(.*)$/gm)) {
+    path.splice(level.length - 1, Number.POSITIVE_INFINITY, heading)
+    // "Options" below two different headings are two things.
+    const full = path.join(' > ')
+    if (seen.has(full)) twice.push(`${page}: "${heading}" is there twice`)
+    seen.add(full)
+  }
+  return twice
+}
+
 /** Links out of a page that lead nowhere. */
 function astray(page: string, text: string): string[] {
   const wrong: string[] = []
@@ -52,6 +67,12 @@ function astray(page: string, text: string): string[] {
 test('every link between pages leads somewhere', () => {
   expect(PAGES.length).toBeGreaterThan(50)
   expect(PAGES.flatMap((page) => astray(page, readFileSync(page, 'utf8')))).toEqual([])
+})
+
+test('no page has a heading twice', () => {
+  expect(PAGES.flatMap((page) => headingsTwice(page, readFileSync(page, 'utf8')))).toEqual([])
+  const text = '# One\n\n## Two\n\n### Three\n\n## Four\n\n### Three\n\n```md\n## Four\n```\n\n## Two\n'
+  expect(headingsTwice('a.md', text)).toEqual(['a.md: "Two" is there twice'])
 })
 
 test('a link that leads nowhere is found', () => {
