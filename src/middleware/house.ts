@@ -69,13 +69,21 @@ export interface DeniedEvent extends AllowedEvent {
  *
  * @example
  * ```ts
- * import { type ShadowEvent, sentinel } from 'grammy-sentinel'
+ * import { type DeniedEvent, type ShadowEvent, sentinel } from 'grammy-sentinel'
  *
  * const told = ({ guard, limit, facts }: ShadowEvent): void => console.log(`${guard}.${limit}`, facts.actorId)
  * sentinel({ throttle: { limit: '20/1m', shadow: true } }).on('shadow', told)
+ *
+ * // For both: who was stopped, and who would have been.
+ * const line = ({ facts, verdict }: DeniedEvent | ShadowEvent): void => console.log(facts.actorId, verdict.reason)
+ * sentinel().on('shadow', line)
+ * sentinel().on('denied', line)
  * ```
  */
 export interface ShadowEvent extends AllowedEvent {
+  /** Of the denial there would have been, where a {@link DeniedEvent} has it. */
+  readonly verdict: Pick<Denied, 'guard' | 'limit' | 'reason'>
+  /** As in `verdict`; so are `limit` and `reason`. */
   readonly guard: string
   readonly limit: string
   /** What the denial would have been. */

@@ -108,7 +108,7 @@ export class Refusals<C extends Context> {
   /** Would have been stopped, were it not in shadow. */
   shadow(facts: Facts, ctx: C, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
-    this.house.events.tell('shadow', { facts, ctx, guard, limit, reason })
+    this.house.events.tell('shadow', { facts, ctx, verdict: { guard, limit, reason }, guard, limit, reason })
   }
 
   private noteOf(question: Question<C>, facts: Facts, ctx: C): string | undefined {

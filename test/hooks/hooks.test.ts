@@ -1,4 +1,12 @@
-import { type FailureEvent, hooks, memory, type SentinelOptions, subject } from '../../src/index.js'
+import {
+  type DeniedEvent,
+  type FailureEvent,
+  hooks,
+  memory,
+  type SentinelOptions,
+  type ShadowEvent,
+  subject,
+} from '../../src/index.js'
 import type { HookRanEvent } from '../../src/middleware/told.js'
 import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
 
@@ -208,6 +216,22 @@ describe('a veto', () => {
     await on.says(1, 'a')
     expect(on.reached).toEqual(['a'])
     expect(told).toEqual(['hook.curfew', 'hook.last'])
+  })
+
+  test('one listener takes what was stopped and what would have been', async () => {
+    opened({ throttle: [{ limit: '1/1m' }, { name: 'strict', limit: '1/1h', shadow: true }] })
+    const told: unknown[] = []
+    const line = ({ verdict: { guard, limit, reason } }: DeniedEvent | ShadowEvent) =>
+      told.push([guard, limit, reason])
+    on.guard.on('denied', line)
+    on.guard.on('shadow', line)
+    await on.says(1, 'a', 'b')
+    on.time.advance(60_000)
+    await on.says(1, 'c')
+    expect(told).toEqual([
+      ['throttle', 'user', 'limited'],
+      ['throttle', 'strict', 'limited'],
+    ])
   })
 
   test('from where nothing is decided is no veto', async () => {
