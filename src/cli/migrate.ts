@@ -4,6 +4,7 @@ import type { Migration, MigrationProgress } from '../storage/migrate.js'
 import { migrate as move } from '../storage/migrate.js'
 import type { Storage } from '../storage/storage.js'
 import { type Command, type Terminal, UsageError } from './command.js'
+import { checkFile, checkSchema } from './source.js'
 
 /** Without a person to watch, a line at most so often. */
 const LINE_EVERY_MS = 5000
@@ -31,7 +32,7 @@ export const migrate: Command = {
     '        --merge             copies into a target that is not empty, replacing what has the same name',
     '        --json              prints the result as JSON',
     '',
-    'Exit codes: 0 moved and the same, 1 something differs or went wrong, 2 wrong usage.',
+    'Exit codes: 0 moved and the same, 1 something differs or went wrong, or the source is empty, 2 wrong usage.',
   ].join('\n'),
   async run(args, terminal) {
     const { values } = parseArgs({
@@ -79,7 +80,7 @@ export const migrate: Command = {
       })
       screen.clear()
       terminal.out(values.json ? JSON.stringify(migration, null, 2) : table(migration))
-      return migration.verified ? 0 : 1
+      return migration.verified && !isEmpty(migration) ? 0 : 1
     } catch (error) {
       screen.clear()
       if (!(error instanceof SentinelError)) throw error
@@ -107,13 +108,19 @@ async function storageAt(
   if (/^postgres(ql)?:\/\//.test(url)) {
     if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
     const { postgres } = await import('../storage/postgres/index.js')
-    return postgres(url, schema === undefined ? {} : { schema })
+    const options = schema === undefined ? {} : { schema }
+    // Checks both, so that what is no schema is told of first.
+    const made = postgres(url, options)
+    if (what === 'from') await checkSchema(url, schema)
+    return made
   }
   if (/^sqlite:./.test(url)) {
     if (prefix !== undefined || schema !== undefined) {
       throw new UsageError(`--${what} is a file, which has neither prefix nor schema.`)
     }
-    return (await import('../storage/sqlite/index.js')).sqlite(url.slice('sqlite:'.length))
+    const path = url.slice('sqlite:'.length)
+    if (what === 'from') await checkFile(path)
+    return (await import('../storage/sqlite/index.js')).sqlite(path)
   }
   throw new UsageError(`--${what} takes a URL that begins with redis://, rediss://, postgres:// or sqlite:.`)
 }
@@ -154,7 +161,12 @@ export function barOf({ phase, step, done, total }: MigrationProgress, columns: 
   return `${phase} ${bar}${told} ${plain}`.slice(0, Math.max(0, columns - 1))
 }
 
-function table({ verified, copied, steps }: Migration): string {
+function isEmpty({ steps }: Migration): boolean {
+  return steps.every(({ count }) => count === 0)
+}
+
+function table(migration: Migration): string {
+  const { verified, copied, steps } = migration
   const rows = steps.map(({ step, count, checksum, verified: same, extra, removed }) => {
     const more = [
       ...(extra > 0 ? [`${extra} only in the target (--mirror takes them away)`] : []),
@@ -173,6 +185,11 @@ function table({ verified, copied, steps }: Migration): string {
       .join('  ')
       .trimEnd(),
   )
+  if (isEmpty(migration)) {
+    const where =
+      'Is it the right one? --from-prefix (Redis) and --from-schema (Postgres) name another place.'
+    return [...lines, `Nothing was moved: the source is empty. ${where}`].join('\n')
+  }
   const verdict = verified
     ? 'All the same.'
     : 'Something differs: it was written while it was moved. Stop whoever writes, and run it again.'

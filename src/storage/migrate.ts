@@ -116,6 +116,8 @@ const MOST_PASSES = 3
  * Moves all that a storage keeps for good (marks: blocks, registration, roles; users; values and sessions) to another, page by page:
  * counts, copies, then compares counts and checksums of both sides. What limits count is not moved: it begins anew.
  *
+ * A source that has nothing is no migration: `copied` is 0, no `count` is more, and it is not completed.
+ *
  * It can be ended at any time and run again: it goes on where it was. What is written to the source meanwhile may be missed; so
  * copy while the bots run, stop them, run it with `again: true, mirror: true`, which copies what differs, and start them on the target.
  *
@@ -183,10 +185,12 @@ class Mover {
     if (!found) await this.refuseFull()
     else if (!resume) await this.checkpoint.reset()
     await this.count()
-    if (completed === undefined || !resume) await this.copyAll()
+    // From the wrong place, most likely: whoever finds the right one has not completed anything.
+    const isEmpty = this.total === 0
+    if ((completed === undefined || !resume) && !isEmpty) await this.copyAll()
     const steps = await this.verifyAll()
     const verified = steps.every((step) => step.verified)
-    if (verified) await this.checkpoint.complete(clock())
+    if (verified && !isEmpty) await this.checkpoint.complete(clock())
     return { verified, copied: this.copied, steps }
   }
 

@@ -166,6 +166,19 @@ test('the program ends between two pages when it is interrupted', async () => {
   expect(err).toContain('Run it again to go on where it was')
 })
 
+test('a schema that is not there is named, and is not made', async () => {
+  const { terminal, said } = watched(80)
+  const [schema, target] = [freshName('none'), inRedis().prefix]
+  const urls = ['--from', postgresUrl, '--to', redisUrl]
+  expect(await command.run([...urls, '--from-schema', schema, '--to-prefix', target], terminal)).toBe(1)
+  expect(said).toEqual([
+    expect.stringMatching(`nothing of a sentinel in schema "${schema}".*migrate[.]refused`),
+  ])
+  const pool = new Pool({ connectionString: postgresUrl })
+  expect((await pool.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])).rowCount).toBe(0)
+  await pool.end()
+})
+
 /** A terminal that somebody watches. */
 function watched(columns: number): { terminal: Terminal; drawn: string[]; said: string[] } {
   const drawn: string[] = []

@@ -50,7 +50,8 @@ const IS_THERE = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n
 type Ask = <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>
 
 /** Which version a schema has; 0 where there is none. */
-async function versionOf(schema: string, ask: Ask): Promise<number> {
+/** The version of the tables in a schema; 0 where there are none. */
+export async function versionOf(schema: string, ask: Ask): Promise<number> {
   const [found] = await ask<{ there: boolean }>(IS_THERE, [schema])
   if (found?.there !== true) return 0
   const [row] = await ask<{ version: number | null }>(

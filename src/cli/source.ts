@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs'
+import { SentinelError } from '../core/errors.js'
+
+/*
+ * What is to be moved from is only read: storages of ours make what is not there, and that would look like a source that is empty.
+ */
+
+/** Refuses a file that is not there, or that no sentinel has written to. */
+export async function checkFile(path: string): Promise<void> {
+  const name = JSON.stringify(path)
+  if (!existsSync(path)) throw nothing(`--from: there is no file ${name}. Look at its path.`)
+  const [{ openDatabase }, { failureOf }] = await Promise.all([
+    import('../storage/sqlite/driver.js'),
+    import('../storage/sqlite/link.js'),
+  ])
+  let isOurs: boolean
+  try {
+    const database = openDatabase(path)
+    try {
+      const statement = database.prepare(
+        `SELECT count(*) AS tables FROM sqlite_master WHERE name = 'sentinel_meta'`,
+      )
+      isOurs = (statement.get() as { readonly tables: number }).tables > 0
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    throw failureOf(error)
+  }
+  if (!isOurs) throw nothing(`--from: ${name} holds nothing of a sentinel. Is it the right file?`)
+}
+
+/** Refuses a schema that is not there. */
+export async function checkSchema(url: string, schema = 'grammy_sentinel'): Promise<void> {
+  const [{ Link }, { versionOf }] = await Promise.all([
+    import('../storage/postgres/link.js'),
+    import('../storage/postgres/migrations.js'),
+  ])
+  const link = Link.over(url, schema, 2)
+  try {
+    if ((await versionOf(schema, (text, values) => link.query(text, values))) > 0) return
+  } finally {
+    await link.close()
+  }
+  throw nothing(
+    `--from: that database has nothing of a sentinel in schema ${JSON.stringify(schema)}. Is it the right one? --from-schema names another.`,
+  )
+}
+
+function nothing(what: string): SentinelError {
+  return new SentinelError('migrate.refused', what)
+}
