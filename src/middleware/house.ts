@@ -125,7 +125,7 @@ export interface WarningEvent {
 }
 
 /**
- * A mark was put on somebody, or taken away.
+ * A mark was put on somebody, or taken away, by this process. What others on the same storage change is told by its `watch()`.
  *
  * @example
  * ```ts

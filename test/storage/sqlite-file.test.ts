@@ -2,11 +2,13 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'libsql'
+import { subjectKey } from '../../src/core/subject.js'
 import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
 import { Link } from '../../src/storage/sqlite/link.js'
 import { Sweeper } from '../../src/storage/sqlite/sweeper.js'
 import { Stage } from '../middleware/rig.js'
 import { desk } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
 
 let folder: string
 let opened: { close(): unknown }[]
@@ -104,6 +106,28 @@ test('what has lapsed is swept away, and what has not stays', async () => {
   expect(count(made, 'records')).toBe(0)
   sweeper.stop()
   await storage.close()
+})
+
+test('a block by another process counts at once; watch() tells of it, and the event is told where it was made', async () => {
+  const [here, there] = [desk({ storage: sqlite(database()) }), desk({ storage: sqlite(database()) })]
+  const told: unknown[] = []
+  for (const [name, { guard }] of Object.entries({ here, there })) {
+    guard.on('blocked', ({ key }) => told.push([name, key]))
+  }
+  await here.says(7, 'a')
+  await there.says(7, 'b')
+  const watched: unknown[] = []
+  const stop = await there.guard.storage.watch((change) => watched.push(change))
+  await here.guard.block(7)
+  await there.says(7, 'c')
+  expect(there.reached).toEqual(['b'])
+  const change = { kind: 'marks', bot: 42, name: 'blocked', keys: [subjectKey(7)] }
+  await until('it is told', () => watched.length > 0)
+  expect(watched).toContainEqual(change)
+  expect(await there.guard.blockOf(7)).toBeDefined()
+  expect(told).toEqual([['here', subjectKey(7)]])
+  stop()
+  await Promise.all([here.guard.close(), there.guard.close()])
 })
 
 test('tables of yours in the same database stay yours, and it stays open', async () => {
