@@ -25,11 +25,12 @@ afterEach(async () => {
 
 afterAll(() => workshop.close())
 
-test('what a killed process had not handled comes again, what it had does not, and what came meanwhile is fetched', async () => {
+test('what a killed process had not handled comes again, what it had does not, though it came later, and what came meanwhile is fetched', async () => {
   telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
+  const carol = telegram.createUser({ firstName: 'Carol' })
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   const bot = new Bot(account.token, account.config)
   await bot.init()
@@ -64,11 +65,18 @@ test('what a killed process had not handled comes again, what it had does not, a
   await until(() => wroteAfter(indexOf('ended', 'handled in the group'), /updates_channel/))
   await alice.in(plaza).sends('hangs in the group')
   await until(() => indexOf('began', 'hangs in the group') >= 0)
-  await alice.in(plaza).sends('handled behind it')
+  const behind = await alice.in(plaza).sends('handled behind it')
+  await alice.in(plaza).edits(behind, 'edited behind it')
   await alice.to(account).sends('handled in private')
   await until(() => wroteAfter(indexOf('ended', 'handled in private'), /updates_pts/))
-  await until(() => indexOf('ended', 'handled behind it') >= 0)
+  await alice.to(account).sends('hangs in private')
+  await until(() => indexOf('began', 'hangs in private') >= 0)
+  await alice.to(account).sends('handled behind that')
+  await carol.to(account).sends('and of somebody else')
+  for (const text of ['edited behind it', 'and of somebody else'])
+    await until(() => wroteAfter(indexOf('ended', text), /handled_ahead/))
   expect(wroteAfter(indexOf('began', 'hangs in the group'), /updates_channel/)).toBe(false)
+  expect(wroteAfter(indexOf('began', 'hangs in private'), /updates_pts/)).toBe(false)
   running.kill('SIGKILL')
   await ended
   await alice.in(plaza).sends('said meanwhile in the group')
@@ -79,7 +87,7 @@ test('what a killed process had not handled comes again, what it had does not, a
     if (each.what === 'wrote') await storage.values.put(each.space, each.key, each.value)
   const heard: string[] = []
   let hear: () => void = () => undefined
-  bot.on('message:text', ({ message: { text } }) => {
+  bot.on(['message:text', 'edited_message:text'], ({ msg: { text } }) => {
     heard.push(text)
     hear()
   })
@@ -97,7 +105,7 @@ test('what a killed process had not handled comes again, what it had does not, a
     hear()
   })
   expect([...heard].sort()).toEqual([
-    'handled behind it',
+    'hangs in private',
     'hangs in the group',
     'said meanwhile in private',
     'said meanwhile in the group',

@@ -144,7 +144,7 @@ test('500 are handled at once and in order, the rest waits; what fails is told, 
   const began: number[] = []
   const go: (() => void)[] = []
   const hand = (n: number): void =>
-    handling.hand(1, () => {
+    handling.hand(1, undefined, () => {
       began.push(n)
       return n === 3
         ? Promise.reject(new Error('a handler'))

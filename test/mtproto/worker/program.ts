@@ -39,7 +39,7 @@ const disk = {
 Object.setPrototypeOf(disk, Object.getPrototypeOf(storage))
 
 const bot = new Bot(token, { botInfo: me })
-bot.on('message:text', async ({ message: { text } }) => {
+bot.on(['message:text', 'edited_message:text'], async ({ msg: { text } }) => {
   say({ what: 'began', text })
   if (text.startsWith('hang')) await new Promise(() => undefined)
   say({ what: 'ended', text })

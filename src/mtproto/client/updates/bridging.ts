@@ -5,6 +5,7 @@ import type { Ms } from '../../../core/duration.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
+import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
 import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
@@ -34,6 +35,7 @@ export class Bridging {
   /** The storage as mtcute is to have it. */
   readonly storage: ITelegramStorageProvider
   readonly #progress: Progress
+  readonly #handled: Handled
   readonly #handling: Handling
   readonly #refetching: Refetching
   readonly #translation: Translation
@@ -44,7 +46,8 @@ export class Bridging {
   #caller: Caller | undefined
 
   constructor(private readonly parts: BridgeParts) {
-    this.#progress = new Progress(parts.failed)
+    this.#handled = new Handled(parts.storage.kv, parts.failed)
+    this.#progress = new Progress(parts.failed, this.#handled)
     this.#handling = new Handling(this.#progress, parts.failed)
     this.#refetching = new Refetching(parts.storage.kv)
     this.#translation = new Translation(parts.clock(), () => this.#me as User)
@@ -157,7 +160,13 @@ export class Bridging {
       this.#refetching.saw(box, update.message.id)
     const bridged = this.#translated(update, peers)
     const take = this.#take
-    if (bridged !== undefined && take !== undefined) this.#handling.hand(box, () => take(bridged))
+    if (bridged === undefined || take === undefined) return
+    const key = keyOf(update)
+    this.#handling.hand(box, key, async () => {
+      const was = key !== undefined && this.#handled.before(box, key)
+      // Only the first of a box waits for an answer.
+      if (typeof was === 'boolean' ? !was : !(await was)) await take(bridged)
+    })
   }
 }
 

@@ -25,8 +25,8 @@ export class Handling {
   ) {}
 
   /** What fails is told, and was handled: as with an update that came by polling, it does not come again. */
-  hand(box: number, run: () => Promise<unknown>): void {
-    const turn = { run, done: this.progress.begin(box) }
+  hand(box: number, key: number | undefined, run: () => Promise<unknown>): void {
+    const turn = { run, done: this.progress.begin(box, key) }
     if (this.#running < AT_ONCE) this.#go(turn)
     else this.#line.push(turn)
   }

@@ -1,4 +1,6 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
+import { quietTimers, type Timers } from '../../../core/clock.js'
+import type { Ms } from '../../../core/duration.js'
 
 /** Writes what says how far we are. */
 type Write = () => Promise<unknown>
@@ -15,14 +17,39 @@ interface Box {
   begun: number
   /** Updates that are being handled, in the order they began. */
   readonly open: Set<number>
+  /** What was handled and is not behind a state that was written: by when it began, its key. */
+  readonly ahead: Map<number, number>
+  /** Calls off the next note of these. */
+  callOff: (() => void) | undefined
   readonly waiting: Checkpoint[]
   /** Writes of a box do not overtake each other. */
   writing: Promise<void>
   writes: number
 }
 
+/** Keeps what was handled ahead of a state. */
+export interface Ahead {
+  note(box: number, handled: Iterable<number>): Promise<void>
+  passed(box: number, handled: Iterable<number>): Promise<void>
+}
+
+/** By then a state is usually written that is further, and nothing has to be noted; and one ms more for so many that are to be noted. */
+const NOTED_AFTER: Ms = 20
+const NOTED_PER_MS = 10
+/** Updates of one box that are remembered so; of more, the earliest would come again. */
+export const MOST_AHEAD = 4096
+
 /** What waits in a box where somebody never comes to an end: of more, two are made one, and it goes on in longer steps. */
 const MOST_WAITING = 1000
+
+function remember(ahead: Map<number, number>, number: number, key: number): void {
+  ahead.set(number, key)
+  if (ahead.size <= MOST_AHEAD) return
+  for (const [earliest] of ahead) {
+    ahead.delete(earliest)
+    return
+  }
+}
 
 function merge(waiting: Checkpoint[]): void {
   const [first, second] = waiting.splice(0, 2) as [Checkpoint, Checkpoint]
@@ -40,16 +67,22 @@ export class Progress {
   readonly #boxes = new Map<number, Box>()
   #frozen = false
 
-  constructor(private readonly failed: (error: unknown) => void) {}
+  constructor(
+    private readonly failed: (error: unknown) => void,
+    private readonly ahead?: Ahead,
+    private readonly timers: Timers = quietTimers,
+  ) {}
 
-  /** An update of a box is being handled, until the returned function is called. */
-  begin(name: number): () => void {
+  /** An update of a box is being handled, until the returned function is called. With a key it is noted then, unless a state says as much. */
+  begin(name: number, key?: number): () => void {
     const box = this.#box(name)
     const number = ++box.begun
     box.open.add(number)
     return () => {
       if (!box.open.delete(number)) return
+      if (key !== undefined && this.ahead !== undefined) remember(box.ahead, number, key)
       this.#release(name, box)
+      this.#noteSoon(name, box)
     }
   }
 
@@ -58,7 +91,7 @@ export class Progress {
     if (this.#frozen) return
     const box = this.#box(name)
     if (box.open.size === 0 && box.waiting.length === 0) {
-      await this.#write(name, box, [write])
+      await this.#write(name, box, [write], box.begun)
       return
     }
     const last = box.waiting.at(-1)
@@ -81,13 +114,22 @@ export class Progress {
 
   /** Waits for writes that are under way. */
   async settled(): Promise<void> {
+    for (const [name, box] of this.#boxes) if (box.callOff !== undefined) this.#note(name, box)
     await Promise.all([...this.#boxes.values()].map(({ writing }) => writing))
   }
 
   #box(name: number): Box {
     let box = this.#boxes.get(name)
     if (box === undefined) {
-      box = { begun: 0, open: new Set(), waiting: [], writing: Promise.resolve(), writes: 0 }
+      box = {
+        begun: 0,
+        open: new Set(),
+        ahead: new Map(),
+        callOff: undefined,
+        waiting: [],
+        writing: Promise.resolve(),
+        writes: 0,
+      }
       this.#boxes.set(name, box)
     }
     return box
@@ -96,20 +138,44 @@ export class Progress {
   #release(name: number, box: Box): void {
     const [oldest = Number.POSITIVE_INFINITY] = box.open
     const due = new Map<string, Write>()
+    let upTo = 0
     while (box.waiting[0] !== undefined && box.waiting[0].after < oldest) {
       for (const [kind, write] of box.waiting[0].writes) due.set(kind, write)
+      upTo = box.waiting[0].after
       box.waiting.shift()
     }
-    if (due.size > 0) void this.#write(name, box, [...due.values()])
+    if (due.size > 0) void this.#write(name, box, [...due.values()], upTo)
     else this.#forget(name, box)
   }
 
-  #write(name: number, box: Box, writes: readonly Write[]): Promise<void> {
+  /** Of what began up to a number the state tells. */
+  #write(name: number, box: Box, writes: readonly Write[], upTo: number): Promise<void> {
+    return this.#inTurn(name, box, async () => {
+      for (const write of writes) await write()
+      for (const number of box.ahead.keys()) if (number <= upTo) box.ahead.delete(number)
+      await this.ahead?.passed(name, box.ahead.values())
+    })
+  }
+
+  #noteSoon(name: number, box: Box): void {
+    if (box.ahead.size === 0 || box.callOff !== undefined) return
+    const wait = NOTED_AFTER + box.ahead.size / NOTED_PER_MS
+    box.callOff = this.timers.after(wait, () => this.#note(name, box))
+  }
+
+  #note(name: number, box: Box): void {
+    box.callOff?.()
+    box.callOff = undefined
+    if (box.ahead.size > 0)
+      void this.#inTurn(name, box, async () => this.ahead?.note(name, box.ahead.values()))
+    else this.#forget(name, box)
+  }
+
+  #inTurn(name: number, box: Box, work: () => Promise<unknown>): Promise<void> {
     box.writes++
     box.writing = box.writing
-      .then(async () => {
-        for (const write of writes) await write()
-      })
+      .then(work)
+      .then(() => undefined)
       // What is not written is handled once more, after a restart.
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
@@ -121,7 +187,8 @@ export class Progress {
 
   /** Boxes are as many as channels are busy. */
   #forget(name: number, box: Box): void {
-    if (box.open.size === 0 && box.waiting.length === 0 && box.writes === 0) this.#boxes.delete(name)
+    const isIdle = box.open.size === 0 && box.waiting.length === 0 && box.writes === 0
+    if (isIdle && box.ahead.size === 0 && box.callOff === undefined) this.#boxes.delete(name)
   }
 }
 
