@@ -1,6 +1,7 @@
 import type { Context } from 'grammy'
 import type { Decision } from '../core/check.js'
 import { later } from '../core/later.js'
+import { hintAt } from '../core/nearest.js'
 import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './control.js'
 import type { ActorPermissions } from './permissions.js'
 import type { Chain } from './pipeline.js'
@@ -33,18 +34,26 @@ export class ChainBack<C extends Context> implements ControlBack {
     return this.chain.house.hooks.broughtFor(ctx)
   }
 
-  async refund({ receipt }: Decision, limit: string | undefined): Promise<void> {
-    if (receipt === undefined) return
+  async refund({ receipt }: Decision, limit: string | undefined): Promise<boolean> {
     const index = this.chain.questions.questions.findIndex(
       ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
     )
-    if (limit !== undefined && index < 0) return
+    if (limit !== undefined && index < 0) return false
+    if (receipt === undefined) return true
     try {
       await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
       // A handler calls this: what it cannot mend must not fail it.
       this.chain.failed(error, 'storage.settle')
     }
+    return true
+  }
+
+  unknownLimit(limit: string, known: readonly string[]): void {
+    this.chain.house.warn(
+      'limit.unknown',
+      `ctx.sentinel.refund: no limit is named "${limit}", so nothing was given back.${hintAt(limit, known)}`,
+    )
   }
 
   async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
@@ -59,8 +68,6 @@ export class ChainBack<C extends Context> implements ControlBack {
       retryAfterMs: Number.POSITIVE_INFINITY,
       note: options.note,
     })
-    // What refuses in front of a handler counts it itself.
-    if (!this.chain.inner) this.chain.tally.allowed--
     await this.chain.refusals.deny(
       facts,
       control.ctx as C,
@@ -68,6 +75,7 @@ export class ChainBack<C extends Context> implements ControlBack {
       'handler',
       options.note,
       options.notice === false ? 'silent' : 'notice',
+      true,
     )
     if (options.refund === true) await control.refund()
   }

@@ -52,7 +52,10 @@ export interface ControlBack {
   limitsOf(decision: Decision): readonly LimitView[]
   /** What hooks have brought for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
-  refund(decision: Decision, limit: string | undefined): MaybePromise<void>
+  /** Whether there is such a limit. */
+  refund(decision: Decision, limit: string | undefined): MaybePromise<boolean>
+  /** Says that no limit has this name. */
+  unknownLimit?(limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
   can(control: SentinelControl, permission: string): MaybePromise<boolean>
   hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
@@ -88,6 +91,8 @@ export class SentinelControl {
   burst: readonly Context[] | undefined
   /** What `auth`'s resolver brought, if there is one. */
   identity: unknown
+  /** For guards further in: this update was handled before, in vain, and paid for then. */
+  readonly isRepeated: boolean
   private decided: Verdict
 
   constructor(
@@ -100,8 +105,11 @@ export class SentinelControl {
     readonly outer: SentinelControl | undefined,
   ) {
     this.decided = verdict
-    // What was gathered further up is gathered for all that follow.
+    // What was gathered and found further up holds for all that follow.
     this.burst = outer?.burst
+    this.identity = outer?.identity
+    // Of an album, parts behind the first are waived as well.
+    this.isRepeated = outer?.isRepeated === true || (decision?.waived === true && facts.album === undefined)
   }
 
   /** How it was decided; changes with {@link deny}. */
@@ -122,9 +130,30 @@ export class SentinelControl {
     return left === undefined ? undefined : Math.floor(left + 1e-6)
   }
 
-  /** Gives back what this update was charged: all of it, or that of one limit. Once; never more than was charged. */
+  /**
+   * Gives back what this update was charged, by the sentinel and by guards in front of the handler: all of it, or that of one
+   * limit. Once; never more than was charged. Of two limits of one name it is the one nearest to the handler, as in
+   * {@link remaining}; a name that no limit has is the warning `limit.unknown`.
+   */
   async refund(limit?: string): Promise<void> {
-    if (this.decision !== undefined) await this.back.refund(this.decision, limit)
+    if (limit === undefined) {
+      for (const each of this.chain()) await each.refundOwn(undefined)
+      return
+    }
+    for (const each of this.chain()) if (await each.refundOwn(limit)) return
+    this.back.unknownLimit?.(
+      limit,
+      this.limits.map(({ name }) => name),
+    )
+  }
+
+  /** It, and those further up. */
+  private *chain(): Generator<SentinelControl> {
+    for (let each: SentinelControl | undefined = this; each !== undefined; each = each.outer) yield each
+  }
+
+  private async refundOwn(limit: string | undefined): Promise<boolean> {
+    return this.decision !== undefined && (await this.back.refund(this.decision, limit))
   }
 
   /**

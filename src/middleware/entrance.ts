@@ -65,13 +65,14 @@ export class Entrance<C extends Context> {
     decision: Decision | undefined,
     denial: Denial<C> | undefined,
     late = false,
+    wasAllowed = false,
   ): MaybePromise<void> {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settling.settle(decision, 'release')
-    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial)
+    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
     // As if a limit of the plan had refused: then nothing is charged.
     this.settling.settle(decision, 'refund')
-    return this.refusals.veto(facts, ctx, veto, by, denial, late)
+    return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
   }
 
   /** In shadow a veto is told, and stops nothing. */
@@ -144,11 +145,12 @@ export class Entrance<C extends Context> {
     ctx: C,
     decision: Decision | undefined,
     veto: HookVeto,
+    wasAllowed = false,
   ): MaybePromise<void> {
     place?.leave()
     this.settling.settle(decision, 'release')
     this.settling.settle(decision, 'refund')
-    return this.refusals.hooked(facts, ctx, veto)
+    return this.refusals.hooked(facts, ctx, veto, wasAllowed)
   }
 
   /** Lets the update in, and sees how its handlers end. */
@@ -162,7 +164,7 @@ export class Entrance<C extends Context> {
   ): MaybePromise<void> {
     const flavored = ctx as C & Partial<SentinelFlavor>
     const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
-    control.identity = identity
+    if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
     if (this.late) return this.letInLate(control, facts, ctx, next, decision)
     this.count(facts, ctx)
@@ -193,33 +195,37 @@ export class Entrance<C extends Context> {
     decision: Decision | undefined,
   ): Promise<void> {
     const later = async (): Promise<void> => {
-      const taken = await this.placeFor(facts, ctx, decision)
+      const taken = await this.placeFor(facts, ctx, decision, true)
       if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined)
-      if (!this.inner) this.tally.allowed--
     }
     if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {
       this.count(facts, ctx)
       this.settling.settle(decision, 'complete')
       return
     }
-    const taken = await this.placeFor(facts, ctx, decision)
+    const taken = await this.placeFor(facts, ctx, decision, false)
     if (isUnseated(taken)) return
     this.count(facts, ctx)
     return seated(taken, this.settling, next, decision)
   }
 
   /** A place for an update that has come so far. Where there is none, or a hook says no, it is refused. */
-  private async placeFor(facts: Facts, ctx: C, decision: Decision | undefined): Promise<Taken<C>> {
+  private async placeFor(
+    facts: Facts,
+    ctx: C,
+    decision: Decision | undefined,
+    wasAllowed: boolean,
+  ): Promise<Taken<C>> {
     const taken = await this.seating?.take(facts, ctx)
     if (isUnseated(taken)) {
       outOfReach(ctx)
-      await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true)
+      await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
       return taken
     }
     const veto = this.house.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
     if (!this.isStopped(facts, ctx, veto)) return taken
     outOfReach(ctx)
-    await this.stopped(taken, facts, ctx, decision, veto)
+    await this.stopped(taken, facts, ctx, decision, veto, wasAllowed)
     return { refusal: { veto: 'vetoed' }, by: {} }
   }
 }

@@ -7,8 +7,9 @@ import { Entrance } from './entrance.js'
 import { levelIn } from './excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exemptions.js'
 import type { Foretelling } from './foretelling.js'
-import type { Admission, GuardDefinition, Question, Wired } from './guard.js'
+import { type Admission, type GuardDefinition, inShadow, type Question, type Wired } from './guard.js'
 import type { House } from './house.js'
+import { IdleWatch } from './idle-watch.js'
 import { observe } from './observing.js'
 import { Names } from './place.js'
 import { Preparation } from './preparation.js'
@@ -52,6 +53,8 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
+  /** Undefined once it is known to do something; a sentinel is not watched. */
+  private watch: IdleWatch | undefined
 
   constructor(
     readonly house: House,
@@ -79,6 +82,7 @@ export class Chain<C extends Context> {
     const settling = new Settling(this.prepared, released, leased, this.failed)
     const back = new ChainBack(this)
     this.entrance = new Entrance(house, tally, refusals, settling, steps, back, inner, wired)
+    if (late && questions.length > 0) this.watch = new IdleWatch(house, this.questions.steps)
     for (const each of wired) each.begin?.()
   }
 
@@ -123,7 +127,8 @@ export class Chain<C extends Context> {
     if (known !== undefined) return known
     const root = this as unknown as Chain<Context>
     const own = `${this.name}/${this.names.take(name, (told) => this.house.warn('handler.name', told))}`
-    const layer = new Chain(this.house, guards, own, this.exemptions, this.tally, true, {
+    const all = this.house.shadow ? guards.map(inShadow) : guards
+    const layer = new Chain(this.house, all, own, this.exemptions, this.tally, true, {
       place,
       root,
     })
@@ -236,7 +241,10 @@ export class Chain<C extends Context> {
   ): MaybePromise<void> {
     const foretold = this.foretelling?.take(ctx.update)
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
-    const ask = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
+    const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
+    if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
+    // What its handler failed at was paid for when it came first.
+    const ask = asked !== undefined && this.inner && isRepeated(ctx) ? this.questions.unpaid(asked) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -369,6 +377,11 @@ export class Chain<C extends Context> {
   readonly failed = (error: unknown, during: string): void => {
     this.house.events.tell('error', { error, during })
   }
+}
+
+/** Whether an update was handled before, in vain. */
+function isRepeated({ sentinel }: Context & Partial<SentinelFlavor>): boolean {
+  return sentinel?.isRepeated === true
 }
 
 /** The facts of an update as a guard further up has read them. */

@@ -71,10 +71,11 @@ export class Refusals<C extends Context> {
     guard: string,
     note?: string,
     denial: Denial<C> = 'notice',
+    wasAllowed = false,
   ): MaybePromise<void> {
     const retryAfterMs = Number.POSITIVE_INFINITY
     const verdict: Denied = { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
-    return this.follow(facts, ctx, verdict, denial, true)
+    return this.follow(facts, ctx, verdict, denial, true, false, wasAllowed)
   }
 
   /** Stopped by a limit that no plan knows. */
@@ -86,6 +87,7 @@ export class Refusals<C extends Context> {
     denial: Denial<C> = 'notice',
     /** The guards before have been heard. */
     late = false,
+    wasAllowed = false,
   ): MaybePromise<void> {
     const { guard, limit, retryAfterMs, notice } = by
     const cause = reason === 'unavailable' ? 'unavailable' : 'check'
@@ -96,13 +98,14 @@ export class Refusals<C extends Context> {
       denial,
       notice,
       late,
+      wasAllowed,
     )
   }
 
   /** Stopped by a hook. */
-  hooked(facts: Facts, ctx: C, veto: HookVeto): MaybePromise<void> {
+  hooked(facts: Facts, ctx: C, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
     const notice = this.steps?.isNotice(veto, facts) === true
-    return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice)
+    return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
   }
 
   /** Would have been stopped, were it not in shadow. */
@@ -138,6 +141,7 @@ export class Refusals<C extends Context> {
       events.tell('denied', {
         facts: unread.facts,
         verdict,
+        wasAllowed: false,
         get ctx() {
           return unread.ctx
         },
@@ -160,9 +164,11 @@ export class Refusals<C extends Context> {
     denial: Denial<C>,
     notice: boolean,
     late = false,
+    wasAllowed = false,
   ): MaybePromise<void> {
-    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice, late)
-    this.told(facts, ctx, verdict, denial, notice)
+    const before = wasAllowed || this.inner
+    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice, late, before)
+    this.told(facts, ctx, verdict, denial, notice, before)
   }
 
   private async followHooks(
@@ -172,18 +178,26 @@ export class Refusals<C extends Context> {
     denial: Denial<C>,
     notice: boolean,
     late: boolean,
+    wasAllowed: boolean,
   ): Promise<void> {
     await this.steps?.refused(facts, ctx, verdict, late)
-    this.told(facts, ctx, verdict, denial, notice)
+    this.told(facts, ctx, verdict, denial, notice, wasAllowed)
   }
 
-  private told(facts: Facts, ctx: C, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+  private told(
+    facts: Facts,
+    ctx: C,
+    verdict: Denied,
+    denial: Denial<C>,
+    notice: boolean,
+    wasAllowed: boolean,
+  ): void {
     this.tallied(verdict.guard, verdict.reason)
+    if (wasAllowed) this.tally.allowed--
     if (this.inner) {
-      this.tally.allowed--
       ;(ctx as C & Partial<SentinelFlavor>).sentinel?.decide(verdict)
     }
-    this.house.events.tell('denied', { facts, ctx, verdict })
+    this.house.events.tell('denied', { facts, ctx, verdict, wasAllowed })
     this.house.notices.answer(ctx, facts, verdict, denial, notice)
   }
 }

@@ -106,10 +106,10 @@ export class ActivityRecorder {
     await this.drain()
   }
 
-  private noteDenial({ facts, ctx, verdict }: DeniedEvent, now: Ms): void {
-    // An update that comes again was counted when it came; one that its handler denies was told as allowed.
-    if (verdict.reason === 'duplicate') return
-    this.note(ctx.me.id, facts, now, verdict.guard === 'handler' ? 0 : 1, 1)
+  private noteDenial({ facts, ctx, verdict, wasAllowed }: DeniedEvent, now: Ms): void {
+    // An update that comes again was counted when it came; one that was let in first, when it was.
+    if (verdict.reason === 'duplicate' && !wasAllowed) return
+    this.note(ctx.me.id, facts, now, wasAllowed ? 0 : 1, 1)
   }
 
   private note(bot: number, { actor, activity }: Facts, at: Ms, updates: number, denials: number): void {

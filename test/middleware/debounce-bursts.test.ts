@@ -32,7 +32,7 @@ interface Message {
 
 const NOBODY: ControlBack = {
   limitsOf: () => [],
-  refund: () => undefined,
+  refund: () => false,
   denyLater: () => undefined,
   can: () => false,
   hasRole: () => false,

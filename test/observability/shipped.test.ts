@@ -2,12 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Bot } from 'grammy'
 import { Registry } from 'prom-client'
 import { systemClock, systemTimers } from '../../src/core/clock.js'
+import { throttle } from '../../src/index.js'
 import { CATALOGUE, MTPROTO_CATALOGUE } from '../../src/observability/metrics/catalogue.js'
 import { metrics } from '../../src/observability/metrics/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { redis } from '../../src/storage/redis/index.js'
+import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, joins, says } from '../sentinel-desk.js'
 import { needPrometheus } from '../servers/install.js'
 import { type PrometheusServer, startPrometheus } from '../servers/prometheus.js'
@@ -127,9 +130,10 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       const real = { clock: systemClock, timers: systemTimers }
       const options = { ...real, throttle: { limit: '5/1m' }, users: true } as const
       const shadow = [{ limit: '5/1m' }, { name: 'strict', limit: '1/1m', shadow: true }] as const
-      const far = desk({ ...options, storage, throttle: shadow })
+      const guarded = (bot: Bot<GuardedContext>): void => void bot.on('message', throttle('3/1m'))
+      const far = desk({ ...options, storage, throttle: shadow }, guarded)
       // So few fit that some are given up.
-      const near = desk({ ...options, storage: memory({ maxSubjects: 4 }) })
+      const near = desk({ ...options, storage: memory({ maxSubjects: 4 }) }, guarded)
       workers = [far, near]
       bridged = await startMtprotoWorker()
       const registry = new Registry()

@@ -31,6 +31,12 @@ export const CATALOGUE = {
     'reason',
     'kind',
   ),
+  sentinel_handler_denials_total: counter(
+    'Updates that a sentinel allowed, and that guards in front of their handlers, or the handlers, denied.',
+    'guard',
+    'reason',
+    'kind',
+  ),
   sentinel_verdict_duration_seconds: histogram(
     'From the arrival of an update at the guards to its verdict.',
     'verdict',

@@ -13,6 +13,7 @@ import { Counts, type Distribution, Distributions, LATENCIES } from './series.js
 export class Metering implements Source {
   private readonly kinds = new Map<string, Counts>()
   private readonly shadows = new Counts(['guard', 'reason', 'kind'])
+  private readonly handlerDenials = new Counts(['guard', 'reason', 'kind'])
   private readonly verdictTimes = new Distributions(['verdict'], LATENCIES)
   private readonly guardTimes = new Distributions(['guard', 'step'], LATENCIES)
   private readonly planTimes = new WeakMap<Plan, readonly Distribution[]>()
@@ -73,7 +74,12 @@ export class Metering implements Source {
           this.decided(ctx, this.allowedTime)
           this.countsOf(facts.kind).add('allowed')
         },
-        denied: ({ facts, ctx, verdict }) => {
+        denied: ({ facts, ctx, verdict, wasAllowed }) => {
+          // A counter never falls, and this update was counted.
+          if (wasAllowed) {
+            this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
+            return
+          }
           this.decided(ctx, this.deniedTime)
           this.countsOf(facts.kind).add('denied', verdict.guard, verdict.reason)
         },
@@ -160,6 +166,8 @@ export class Metering implements Source {
         return this.verdictSamples()
       case 'sentinel_shadow_verdicts_total':
         return this.shadows.samples()
+      case 'sentinel_handler_denials_total':
+        return this.handlerDenials.samples()
       case 'sentinel_verdict_duration_seconds':
         return this.verdictTimes.samples()
       case 'sentinel_guard_duration_seconds':

@@ -44,11 +44,11 @@ export class Recorder implements StatsRecorder {
           slot.came(facts.actor, facts.activity)
           slot.allowed++
         },
-        denied: ({ facts, verdict: { guard, reason } }) => {
-          // What comes again was counted when it came; what its handler denies was told as allowed.
-          if (reason === 'duplicate') return
+        denied: ({ facts, verdict: { guard, reason }, wasAllowed }) => {
+          // What comes again was counted when it came; what was let in first, when it was.
+          if (reason === 'duplicate' && !wasAllowed) return
           const slot = this.slotNow()
-          if (guard === 'handler') slot.allowed--
+          if (wasAllowed) slot.allowed--
           else slot.came(facts.actor, facts.activity)
           slot.refuse(facts.actor, guard, reason)
         },

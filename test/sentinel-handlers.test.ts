@@ -1,0 +1,239 @@
+import {
+  debounce,
+  type Guard,
+  memory,
+  policy,
+  requireRegistered,
+  requireRole,
+  type SentinelOptions,
+  throttle,
+} from '../src/index.js'
+import { metrics } from '../src/observability/metrics/index.js'
+import { stats } from '../src/observability/stats/index.js'
+import { type Desk, desk, says } from './sentinel-desk.js'
+
+// What holds in front of the bot holds in front of a handler.
+
+const ALICE = 7
+
+const GUARDS: readonly [string, Guard, SentinelOptions][] = [
+  ['throttle', throttle('1/1m'), {}],
+  ['throttle, exact', throttle({ limit: '1/1m', algorithm: 'sliding' }), {}],
+  ['debounce', debounce('5s'), {}],
+  ['policy', policy('careful'), { policies: { careful: { throttle: '1/1m', debounce: '5s' } } }],
+]
+
+describe('an update whose handler failed comes again', () => {
+  test.each(GUARDS)('and is not refused by what it was charged for: %s', async (_, guard, options) => {
+    const runs: string[] = []
+    const { bot, handle, guard: sentinel } = desk(options)
+    bot.command('go', guard, () => {
+      runs.push('go')
+      if (runs.length === 1) throw new Error('the till is stuck')
+    })
+    const update = says(ALICE, '/go')
+    await expect(handle(update)).rejects.toThrow('the till is stuck')
+    await handle(update)
+    expect(runs).toHaveLength(2)
+    // It was paid for once, and another is refused.
+    await handle(says(ALICE, '/go'))
+    expect(runs).toHaveLength(2)
+    expect((await sentinel.health()).tally).toMatchObject({ allowed: 2, denied: 1 })
+  })
+
+  test('whoever lost the role meanwhile is turned away', async () => {
+    let runs = 0
+    const made = desk({ roles: { seller: {} } })
+    made.bot.command('go', requireRole('seller'), () => {
+      runs++
+      throw new Error('the till is stuck')
+    })
+    await made.says(ALICE, 'hello')
+    await made.guard.grant(ALICE, 'seller')
+    const update = says(ALICE, '/go')
+    await expect(made.handle(update)).rejects.toThrow('the till is stuck')
+    await made.guard.revoke(ALICE, 'seller')
+    await made.handle(update)
+    expect(runs).toBe(1)
+  })
+})
+
+describe('a sentinel in shadow', () => {
+  const all: readonly [string, Guard][] = [
+    ['throttle', throttle('1/1m')],
+    ['debounce', debounce('5s')],
+    ['policy', policy('careful')],
+    ['requireRole', requireRole('seller')],
+    ['requireRegistered', requireRegistered()],
+  ]
+  const options: SentinelOptions = {
+    roles: { seller: {} },
+    policies: { careful: { throttle: '1/1m' } },
+    auth: { registration: 'explicit' },
+  }
+
+  test.each(all)('refuses nobody at a handler either: %s', async (_, guard) => {
+    let runs = 0
+    const told: string[] = []
+    const made = desk({ ...options, shadow: true })
+    made.bot.command('go', guard, () => {
+      runs++
+    })
+    made.guard.on('shadow', ({ guard }) => told.push(guard))
+    made.guard.on('denied', ({ verdict }) => told.push(`denied by ${verdict.guard}`))
+    await made.says(ALICE, '/go', '/go', '/go')
+    expect(runs).toBe(3)
+    expect(told.length).toBeGreaterThanOrEqual(2)
+    expect(told.filter((each) => each.startsWith('denied'))).toEqual([])
+  })
+
+  test('and so from the update after it is put there', async () => {
+    let runs = 0
+    const made = desk()
+    made.bot.command('go', throttle('1/1m'), () => {
+      runs++
+    })
+    await made.says(ALICE, '/go', '/go')
+    expect(runs).toBe(1)
+    await made.guard.reconfigure({ shadow: true })
+    await made.says(ALICE, '/go', '/go')
+    expect(runs).toBe(3)
+    await made.guard.reconfigure({ shadow: false })
+    await made.says(ALICE, '/go')
+    expect(runs).toBe(3)
+  })
+})
+
+describe('ctx.sentinel behind a guard of the handler', () => {
+  test('has what the resolver brought', async () => {
+    const seen: unknown[] = []
+    const { bot, says: say } = desk({
+      auth: { registration: 'auto', resolve: () => ({ allow: true, value: { plan: 'pro' } }) },
+    })
+    bot.command('plain', (ctx) => void seen.push(ctx.sentinel.identity))
+    bot.command('guarded', throttle('3/1h'), debounce('1s'), (ctx) => void seen.push(ctx.sentinel.identity))
+    await say(ALICE, '/plain', '/guarded')
+    expect(seen).toEqual([{ plan: 'pro' }, { plan: 'pro' }])
+  })
+
+  async function refunded(what: (made: Desk) => void): Promise<Desk> {
+    const made = desk({
+      throttle: [
+        { name: 'user', limit: '10/1h' },
+        { name: 'uploads', limit: '3/1h' },
+      ],
+    })
+    what(made)
+    await made.says(ALICE, '/go')
+    return made
+  }
+  const inner = throttle({ name: 'inner', limit: '5/1h' })
+  const left = async ({ guard }: Desk): Promise<unknown> =>
+    Object.fromEntries((await guard.peek(ALICE)).map(({ name, remaining }) => [name, remaining]))
+
+  test('gives back what everybody charged', async () => {
+    const made = await refunded(({ bot }) => bot.command('go', inner, (ctx) => ctx.sentinel.refund()))
+    expect(await left(made)).toMatchObject({ user: 10, uploads: 3, inner: 5 })
+    const denied = await refunded(({ bot }) =>
+      bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), (ctx) =>
+        ctx.sentinel.deny({ refund: true }),
+      ),
+    )
+    expect(await left(denied)).toMatchObject({ user: 10, uploads: 3, inner: 5 })
+  })
+
+  test('gives back what one limit charged, whoever asked it', async () => {
+    const made = await refunded(({ bot }) =>
+      bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), (ctx) => ctx.sentinel.refund('uploads')),
+    )
+    expect(await left(made)).toMatchObject({ user: 9, uploads: 3, inner: 4 })
+  })
+
+  test('warns of a name that no limit has', async () => {
+    const warned: string[] = []
+    const made = await refunded(({ bot, guard }) => {
+      guard.on('warning', ({ code, message }) => warned.push(`${code}: ${message}`))
+      bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), (ctx) => ctx.sentinel.refund('uplods'))
+    })
+    expect(await left(made)).toMatchObject({ user: 9, uploads: 2, inner: 4 })
+    expect(warned).toEqual([
+      'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was given back. Did you mean "uploads"?',
+    ])
+  })
+})
+
+describe('an update that a guard of its handler refuses', () => {
+  test.each<[string, Guard, number]>([
+    ['throttle', throttle('1/1m'), 1],
+    ['requireRole', requireRole('seller'), 0],
+  ])('is counted once: %s', async (_, guard, allowed) => {
+    const made = desk({ roles: { seller: {} }, users: true, stats: stats() })
+    const told: boolean[] = []
+    made.guard.on('denied', ({ wasAllowed }) => told.push(wasAllowed))
+    made.bot.command('go', guard, () => undefined)
+    const exporter = metrics(made.guard)
+    await made.says(ALICE, '/go', '/go', '/go', '/go')
+    const denied = 4 - allowed
+    expect(told).toEqual(Array(denied).fill(true))
+    expect((await made.guard.health()).tally).toMatchObject({ allowed, denied })
+    expect(await made.guard.stats()).toMatchObject({ updates: 4, allowed, denied })
+    const text = await exporter.registry.metrics()
+    const count = (start: RegExp): number =>
+      text
+        .split('\n')
+        .filter((line) => start.test(line))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    expect(count(/^sentinel_verdicts_total\{.*verdict="allowed"/)).toBe(4)
+    expect(count(/^sentinel_verdicts_total\{/)).toBe(4)
+    expect(count(/^sentinel_handler_denials_total\{/)).toBe(denied)
+    made.time.advance(1000)
+    await made.quiet()
+    expect(await made.guard.users.read(ALICE)).toMatchObject({ counts: { message: 4, denials: denied } })
+    await made.guard.close()
+    exporter.close()
+  })
+
+  test('by the handler itself, is too', async () => {
+    const made = desk({ stats: stats() })
+    made.bot.command('go', (ctx) => ctx.sentinel.deny())
+    await made.says(ALICE, '/go', '/go')
+    expect((await made.guard.health()).tally).toMatchObject({ allowed: 0, denied: 2 })
+    expect(await made.guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2 })
+  })
+})
+
+describe('a guard in front of a handler whose updates it does not count', () => {
+  const joins = (nth: number): ReturnType<typeof says> => {
+    const update = says(100 + nth, '', { group: true })
+    const { text: _, ...message } = update.message as { text: string }
+    return {
+      ...update,
+      message: { ...message, new_chat_members: [(message as { from?: object }).from] },
+    } as never
+  }
+
+  test('is told of', async () => {
+    const warned: string[] = []
+    const made = desk({ storage: memory() })
+    made.guard.on('warning', ({ code, message }) => warned.push(`${code}: ${message}`))
+    let runs = 0
+    made.bot.on('message:new_chat_members', throttle('2/1m'), () => {
+      runs++
+    })
+    for (let nth = 0; nth < 25; nth++) await made.handle(joins(nth))
+    expect(runs).toBe(25)
+    expect(warned).toEqual([
+      expect.stringMatching(/^guard\.idle: throttle: 20 updates came here, .*on: \['service'\]/),
+    ])
+  })
+
+  test('is not, where it counts others', async () => {
+    const warned: string[] = []
+    const made = desk()
+    made.guard.on('warning', ({ code }) => warned.push(code))
+    made.bot.on('message', throttle('100/1m'), () => undefined)
+    await made.handle(says(ALICE, 'hello', { group: true }))
+    for (let nth = 0; nth < 25; nth++) await made.handle(joins(nth))
+    expect(warned).not.toContain('guard.idle')
+  })
+})
