@@ -77,32 +77,39 @@ function threadOf({ replyTo }: tl.RawMessage | tl.RawMessageService): Partial<Me
   return thread === undefined ? {} : { message_thread_id: thread, is_topic_message: true }
 }
 
+type Describe<Name> = (
+  action: Extract<tl.TypeMessageAction, { _: Name }>,
+  about: { readonly fromId: tl.TypePeer | undefined; readonly peers: Peers },
+) => Partial<Message> | undefined
+
+/** By the name of what happened: what a message of the Bot API has of it. */
+const EVENTS: { readonly [Name in tl.TypeMessageAction['_']]?: Describe<Name> } = {
+  messageActionChatAddUser: (action, { peers }) => ({ new_chat_members: usersOf(action.users, peers) }),
+  messageActionChatJoinedByLink: (_, about) => cameAlone(about),
+  messageActionChatJoinedByRequest: (_, about) => cameAlone(about),
+  messageActionChatDeleteUser: ({ userId }, { peers }) => {
+    const left = userOf(userId, peers)
+    return left === undefined ? undefined : { left_chat_member: left }
+  },
+  messageActionPaymentSentMe: (action) => paidOf(action) as Partial<Message>,
+  messageActionChatEditTitle: ({ title }) => ({ new_chat_title: title }),
+  messageActionChatDeletePhoto: () => ({ delete_chat_photo: true }),
+  messageActionChatCreate: () => ({ group_chat_created: true }),
+  messageActionChatMigrateTo: ({ channelId }) => ({
+    migrate_to_chat_id: markedId({ _: 'peerChannel', channelId }),
+  }),
+  messageActionChannelMigrateFrom: ({ chatId }) => ({ migrate_from_chat_id: -chatId }),
+}
+
 function eventOf({ action, fromId }: tl.RawMessageService, peers: Peers): Partial<Message> | undefined {
-  const users = (ids: readonly number[]) =>
-    ids.map((id) => userOf(id, peers)).filter((user) => user !== undefined)
-  switch (action._) {
-    case 'messageActionChatAddUser':
-      return { new_chat_members: users(action.users) }
-    case 'messageActionChatJoinedByLink':
-    case 'messageActionChatJoinedByRequest':
-      return fromId?._ === 'peerUser' ? { new_chat_members: users([fromId.userId]) } : undefined
-    case 'messageActionChatDeleteUser': {
-      const [left] = users([action.userId])
-      return left === undefined ? undefined : { left_chat_member: left }
-    }
-    case 'messageActionPaymentSentMe':
-      return paidOf(action) as Partial<Message>
-    case 'messageActionChatEditTitle':
-      return { new_chat_title: action.title }
-    case 'messageActionChatDeletePhoto':
-      return { delete_chat_photo: true }
-    case 'messageActionChatCreate':
-      return { group_chat_created: true }
-    case 'messageActionChatMigrateTo':
-      return { migrate_to_chat_id: markedId({ _: 'peerChannel', channelId: action.channelId }) }
-    case 'messageActionChannelMigrateFrom':
-      return { migrate_from_chat_id: -action.chatId }
-    default:
-      return undefined
-  }
+  const describe = EVENTS[action._] as Describe<tl.TypeMessageAction['_']> | undefined
+  return describe?.(action, { fromId, peers })
+}
+
+function cameAlone({ fromId, peers }: Parameters<Describe<unknown>>[1]): Partial<Message> | undefined {
+  return fromId?._ === 'peerUser' ? { new_chat_members: usersOf([fromId.userId], peers) } : undefined
+}
+
+function usersOf(ids: readonly number[], peers: Peers): User[] {
+  return ids.map((id) => userOf(id, peers)).filter((user) => user !== undefined)
 }
