@@ -15,10 +15,11 @@ export function jsonText(value: unknown, what: string): string {
   } catch (error) {
     cause = error
   }
-  if (text !== undefined) return text
+  // NaN and dates that are none are null in JSON, which says something else.
+  if (text !== undefined && (text !== 'null' || value === null)) return text
   throw new SentinelError(
     'value.invalid',
-    `${what}: ${shown(value)} cannot be written as JSON. Keep plain objects, arrays, texts, numbers, booleans and null; no functions, bigints or circles.`,
+    `${what}: ${shown(value)} cannot be written as JSON. Keep plain objects, arrays, texts, numbers that are finite, booleans and null; no functions, bigints or circles.`,
     { cause },
   )
 }

@@ -134,9 +134,22 @@ export function patchTexts(data: Readonly<Record<string, unknown>>): Map<string,
   const texts = new Map<string, string | null>()
   for (const [name, value] of Object.entries(data)) {
     if (!isName(name, 512)) throw invalid('a field of data has no name; give it one of 1 to 512 characters')
-    if (value !== undefined) texts.set(name, value === null ? null : jsonText(value, `users.data.${name}`))
+    if (value === undefined) continue
+    texts.set(name, value === null ? null : jsonText(value, `users.data.${name}`))
+    if (isExact(value)) continue
+    throw invalid(`data.${name} holds a number that is not finite, for which JSON has no form; leave it out`)
   }
   return texts
+}
+
+/** Whether no number in what can be written would be kept as null. */
+function isExact(value: unknown): boolean {
+  let exact = true
+  JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === 'number' && !Number.isFinite(part)) exact = false
+    return part
+  })
+  return exact
 }
 
 function invalid(problem: string): SentinelError {

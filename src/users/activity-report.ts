@@ -1,6 +1,7 @@
 import { type Duration, formatDuration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES } from '../core/facts.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { keyText, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { UserProfile } from './directory.js'
@@ -21,7 +22,7 @@ export interface ReportOptions {
   readonly within?: Duration
   /** How many users are listed, 0 to 1,000. @default 10 */
   readonly top?: number
-  /** By what: a count such as `message` or `denials`, or `updates`, which is all activity together. @default 'updates' */
+  /** By what: a count such as `message` or `denials`, one that you note, or `updates`, which is all activity together. `option.invalid` for one that nobody has. @default 'updates' */
   readonly by?: string
 }
 
@@ -155,6 +156,7 @@ export async function reportOf(
   }
   const sums = new Map<string, number>(COLUMNS.map((name) => [name, 0]))
   const sum = { users: 0, active: 0, newcomers: 0, updates: 0 }
+  let isNoted = by === 'updates' || KNOWN.has(by)
   let listed: { readonly amount: number; readonly user: ReportedUser }[] = []
   for await (const profile of users) {
     const user = reported(profile)
@@ -165,10 +167,18 @@ export async function reportOf(
     for (const [name, count] of Object.entries(user.counts)) {
       if (sums.has(name) || sums.size < MOST_NAMES) sums.set(name, (sums.get(name) ?? 0) + count)
     }
+    isNoted ||= Object.hasOwn(user.counts, by)
     const amount = by === 'updates' ? user.updates : (countOf(user.counts, by) ?? 0)
     if (amount > 0) listed.push({ amount, user })
     // Sorted now and then: what is held is twice what is listed, at most.
     if (listed.length >= 2 * most + 100) listed = foremost(listed, most)
+  }
+  if (!isNoted) {
+    const names = ['updates', ...sums.keys()]
+    throw new SentinelError(
+      'option.invalid',
+      `report.by: nobody has a count named ${shown(by)}.${hintAt(by, names)} Pass 'updates', 'denials', one such as 'message', or one that you note.`,
+    )
   }
   return new ActivityReport({
     at: now,

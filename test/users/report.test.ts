@@ -54,7 +54,8 @@ describe('a report of activity', () => {
     expect(denied.top.map((user) => user.subject.id)).toEqual([3, 1])
     expect([denied.active, denied.newcomers]).toEqual([4, 2])
     expect((await reportOf(all(PROFILES), NOW, { top: 0 })).top).toEqual([])
-    expect((await reportOf(all(PROFILES), NOW, { by: 'constructor' })).top).toEqual([])
+    const noted = await reportOf(all(PROFILES), NOW, { by: 'note, "own"' })
+    expect(noted.top.map((user) => user.subject.id)).toEqual([1])
   })
 
   test('reads as text, as JSON and as CSV', async () => {
@@ -108,14 +109,27 @@ describe('a report of activity', () => {
     expect(report.users).toBe(20_000)
   })
 
-  test.each([[{ top: -1 }], [{ top: 1001 }], [{ top: 1.5 }], [{ by: '' }], [{ within: 'soon' as '1d' }]])(
-    'with %j is refused',
-    async (options) => {
-      await expect(sentinel().users.report(options)).rejects.toMatchObject({
-        code: expect.stringMatching(/^(option|duration)\.invalid$/),
-      })
-    },
-  )
+  test.each([
+    [{ top: -1 }],
+    [{ top: 1001 }],
+    [{ top: 1.5 }],
+    [{ by: '' }],
+    [{ by: 'nope' }],
+    [{ by: 'constructor' }],
+    [{ within: 'soon' as '1d' }],
+  ])('with %j is refused', async (options) => {
+    await expect(sentinel().users.report(options)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(option|duration)\.invalid$/),
+    })
+  })
+})
+
+test('a count that nobody has is refused with the one that was meant; one that nobody has used yet is not', async () => {
+  await expect(reportOf(all(PROFILES), NOW, { by: 'denial' })).rejects.toMatchObject({
+    code: 'option.invalid',
+    message: expect.stringContaining('Did you mean "denials"?'),
+  })
+  expect((await reportOf(all([]), NOW, { by: 'edit' })).top).toEqual([])
 })
 
 describe('the same report', () => {

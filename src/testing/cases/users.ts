@@ -185,7 +185,8 @@ export const userCases: readonly Case[] = [
       ]) {
         await refuses('value.invalid', async () => users.note(1, [sound, wrong]))
       }
-      for (const wrong of [null, 'text', [1], { field: 1n }, { field: () => 1 }, { '': 1 }]) {
+      const numbers = [{ field: Number.NaN }, { field: { deep: [Number.NEGATIVE_INFINITY] } }]
+      for (const wrong of [null, 'text', [1], { field: 1n }, { field: () => 1 }, { '': 1 }, ...numbers]) {
         await refuses('value.invalid', async () => users.patch(1, ALICE, wrong as Record<string, unknown>))
       }
       same(await users.scan(1), { users: [] })

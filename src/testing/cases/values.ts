@@ -145,7 +145,7 @@ export const valueCases: readonly Case[] = [
         await refuses('value.invalid', async () => values.get('s', key))
         await refuses('value.invalid', async () => values.remove('s', key))
       }
-      for (const value of [undefined, () => 1, 1n, circle]) {
+      for (const value of [undefined, () => 1, 1n, circle, Number.NaN]) {
         await refuses('value.invalid', async () => values.put('s', 'k', value))
       }
       same(await values.scan('s'), { entries: [] })
