@@ -171,8 +171,11 @@ describe('an encrypted message', () => {
 
   test('is done once, however often it is heard', async () => {
     const payload = message()
-    for (let n = 0; n < 3; n++) client.frame(payload)
-    await client.until(() => client.came.filter(({ object }) => object._ === 'config').length === 3)
+    // What is still at work when it is heard again is acknowledged; what was answered is answered again.
+    for (let n = 1; n <= 3; n++) {
+      client.frame(payload)
+      await client.until(() => client.came.filter(({ object }) => object._ === 'config').length === n)
+    }
     expect(server.rpc.counts.get('help.getConfig')).toBe(1)
   })
 })
