@@ -41,6 +41,7 @@ const suites = [
   ['sqlite, node 24', node24, '--disable-warning=ExperimentalWarning', storing],
   ['sqlite, bun', bun, storing],
   ['node:test', process.execPath, '--test', runners('node-test.mjs')],
+  ['testing.md', process.execPath, runners('testing-page.mjs')],
   ['vitest', node24, join(modules, 'vitest', 'vitest.mjs'), 'run', '--config', runners('vitest.config.mjs')],
   ...others(),
 ]

@@ -1,0 +1,61 @@
+// The project that docs/testing.md has its readers make, made of what the page says and nothing else: it compiles, and its test is green.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+
+const root = resolve(import.meta.dirname, '../..')
+const page = readFileSync(join(root, 'docs/testing.md'), 'utf8')
+const blocks = [...page.matchAll(/^```(\w+).*\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
+  language,
+  code,
+}))
+
+/** The only block in a language that has all of these words. */
+function block(language, ...words) {
+  const found = blocks.filter(
+    (each) => each.language === language && words.every((word) => each.code.includes(word)),
+  )
+  assert.equal(found.length, 1, `${found.length} blocks of docs/testing.md have ${words.join(' and ')}`)
+  return found[0].code
+}
+
+/** In the page a test stands by itself; what its comment says is imported is, here. */
+function withImport(code) {
+  const said = /^\/\/ In your test this is imported: (.*)\ndeclare function (\w+)\(.*\n/m.exec(code)
+  assert.ok(said, 'the story of docs/testing.md does not say where its bot comes from')
+  return code.replace(said[0], `${said[1]}\n`).replace("import { Bot } from 'grammy'\n", '')
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'testing-page-'))
+try {
+  // What the page has installed; by links, for no registry is asked here.
+  const installs = [...page.matchAll(/npm install (?:--save-dev )?([@\w/. -]+)/g)].flatMap(([, names]) =>
+    names.trim().split(' '),
+  )
+  for (const name of installs) {
+    const link = join(folder, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(name === 'grammy-sentinel' ? root : join(root, 'node_modules', name), link)
+  }
+  const put = (name, text) => writeFileSync(join(folder, name), text)
+  put('package.json', JSON.stringify({ name: 'shop-bot', type: 'module' }))
+  put('jest.config.js', block('js', 'extensionsToTreatAsEsm'))
+  put('tsconfig.json', block('json', 'compilerOptions'))
+  put('bot.ts', block('ts', 'export function makeBot'))
+  put('bot.test.ts', withImport(block('ts', 'spammers are banned')))
+
+  run('node_modules/typescript/bin/tsc', '--noEmit')
+  const script = /`node (--experimental-vm-modules) (\S+)`; make that your `"test"` script/.exec(page)
+  assert.ok(script, 'docs/testing.md does not say how jest is run')
+  run(script[1], script[2])
+  console.log(`${installs.length} packages, tsc and jest as docs/testing.md says`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function run(...args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })
+  assert.equal(status, 0, `node ${args.join(' ')}\n${stdout}${stderr}`)
+}
