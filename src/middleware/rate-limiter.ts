@@ -21,7 +21,7 @@ import {
   refusal,
   word,
 } from './schema.js'
-import { checkKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
+import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
 const GUARD = 'rate-limiter'
@@ -292,10 +292,7 @@ class Consumer {
 
   private keyOf(facts: Facts, ctx: Context): string | undefined {
     const { key } = this.settings
-    if (key !== undefined) {
-      const own = key(facts, ctx)
-      return own === undefined || own === '' ? undefined : String(own)
-    }
+    if (key !== undefined) return readKey(key, facts, ctx, this.name)
     const subject = this.subjectOf(facts, ctx)
     return subject === undefined ? undefined : `${ctx.me.id}:${keyText(subject)}`
   }

@@ -1,6 +1,8 @@
 import type { Context } from 'grammy'
+import { isPromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
+import { shown } from '../core/show.js'
 import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../core/subject.js'
 import type { Wiring } from './guard.js'
 
@@ -37,8 +39,8 @@ export function scopeOf(
 ): number {
   if (key !== undefined) {
     return wiring.scope(`own:${limitName}${part}`, (facts, ctx) => {
-      const own = key(facts, ctx)
-      return own === undefined || own === '' ? undefined : ownKey(String(own).slice(0, 256))
+      const own = readKey(key, facts, ctx, limitName)
+      return own === undefined ? undefined : ownKey(own.slice(0, 256))
     })
   }
   const who = part === JOINS ? joinerOf : (facts: Facts): Key | undefined => facts.actor
@@ -61,6 +63,32 @@ export function scopeOf(
   }
 }
 
+type KeyOf = (facts: Facts, ctx: Context) => string | number | undefined
+
+/** Keys of which it was told that they give none. */
+const wrong = new WeakSet<KeyOf>()
+
+/**
+ * What a developer's key says of an update, as text; undefined leaves the update out. Whatever is neither text nor number would be the same
+ * text for everybody, and so one bucket for all: a promise, say, of code that no compiler has seen. It leaves the update out as well.
+ *
+ * @throws SentinelError `subject.invalid`, of each key once.
+ */
+export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): string | undefined {
+  const own: unknown = key(facts, ctx)
+  if (own === undefined || own === '') return undefined
+  if (typeof own === 'string') return own
+  if (typeof own === 'number' || typeof own === 'bigint') return String(own)
+  // Nobody waits for it: what it is rejected with must not end the process.
+  if (isPromise(own)) own.then(undefined, () => undefined)
+  if (wrong.has(key)) return undefined
+  wrong.add(key)
+  throw new SentinelError(
+    'subject.invalid',
+    `key of "${limit}": ${isPromise(own) ? 'a promise' : shown(own)} is no key, so its updates are not counted. Return a text or a number at once, or undefined to leave an update out.`,
+  )
+}
+
 /**
  * Who comes or goes, rather than who lets them: an administrator who adds a hundred people is no flood. What befalls
  * the bot itself is counted by who does it, or all who block it would share one bucket.
@@ -71,7 +99,7 @@ function joinerOf(facts: Facts): Key | undefined {
 }
 
 /**
- * Refuses a key of one's own without a name, which its state needs, and beside a scope.
+ * Refuses a key of one's own that is async, without a name, which its state needs, and beside a scope.
  *
  * @throws SentinelError `option.invalid`.
  */
@@ -82,6 +110,12 @@ export function checkKey(
   scope: ScopeName | undefined,
 ): void {
   if (key === undefined) return
+  if (Object.prototype.toString.call(key) === '[object AsyncFunction]') {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.key: an async function. A key is read at once: return a text or a number, and look up before, in a middleware of yours, what has to be waited for.`,
+    )
+  }
   if (name === undefined) {
     throw new SentinelError(
       'option.invalid',

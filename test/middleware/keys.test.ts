@@ -1,0 +1,47 @@
+import { concurrency, fromRateLimiter, type Guard, throttle } from '../../src/index.js'
+import { desk, says } from '../sentinel-desk.js'
+
+/* What a key of one's own may give, and what becomes of what it may not: no compiler has seen it in JavaScript. */
+
+type Key = (facts: { readonly actorId: number | undefined }) => string | number | undefined
+
+const LIMITER = { consume: () => Promise.reject({ msBeforeNext: 1000 }) }
+
+const guards: readonly (readonly [string, (key: Key) => Guard])[] = [
+  ['throttle', (key) => throttle({ name: 'tenant', key, limit: '1/1h' })],
+  ['fromRateLimiter', (key) => fromRateLimiter(LIMITER, { name: 'tenant', key })],
+  ['concurrency', (key) => concurrency({ name: 'tenant', key, most: 1, queue: 0 })],
+]
+
+describe.each(guards)('a key of %s', (what, guardWith) => {
+  test.each<[string, () => unknown, string]>([
+    ['a promise', () => Promise.resolve('a'), 'a promise is no key'],
+    [
+      'a promise that is rejected',
+      () => Promise.reject(new Error('the database is away')),
+      'a promise is no key',
+    ],
+    ['an object', () => ({ tenant: 1 }), 'an object is no key'],
+    ['nothing at all', () => null, 'null is no key'],
+  ])('that gives %s is told of once, and counts nobody', async (_, give, words) => {
+    const reached: number[] = []
+    const at = desk({ throttle: false, once: false }, (bot) => {
+      bot.use(guardWith(give as unknown as Key), (ctx) => {
+        reached.push(ctx.from?.id ?? 0)
+      })
+    })
+    const errors: unknown[] = []
+    at.guard.on('error', ({ error }) => errors.push(error))
+    for (const who of [1, 2, 1, 2]) await at.handle(says(who, 'hello'))
+    expect(reached).toEqual([1, 2, 1, 2])
+    expect(errors).toEqual([
+      expect.objectContaining({ code: 'subject.invalid', message: expect.stringContaining(words) }),
+    ])
+    await at.guard.close()
+  })
+
+  test('that is async is refused where it is written', () => {
+    const key = (async () => 'a') as unknown as Key
+    expect(() => guardWith(key)).toThrow(`${what}.key: an async function`)
+  })
+})
