@@ -50,6 +50,7 @@ export class Events<Map extends object> {
 
   /** Whether there is anybody to tell: where telling costs something, ask first. */
   wanted(event: keyof Map): boolean {
+    if (this.listeners.size === 0 && this.watchers.size === 0) return false
     if (this.heard(event)) return true
     const watchers = this.watchers.get(event)
     if (watchers === undefined) return false

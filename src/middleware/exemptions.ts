@@ -68,12 +68,15 @@ export interface ExemptOptions {
 /** Tells how far an actor is let off. Roles are not asked here: they are marks, read by the plan itself. */
 export class Exemptions {
   private readonly trusted: ReadonlySet<number | string>
+  /** Whether there is nobody who may be. */
+  private readonly none: boolean
 
   constructor(
     { owner, users = [] }: ExemptOptions,
     private readonly administrators: ChatAdministrators | undefined,
   ) {
     this.trusted = new Set([...(owner === undefined ? [] : [owner]), ...users].map(subjectKey))
+    this.none = this.trusted.size === 0 && administrators === undefined
   }
 
   /** Whether it is the owner, or a listed user. */
@@ -83,8 +86,9 @@ export class Exemptions {
 
   /** What is known without asking anybody. */
   levelOf(facts: Facts, bot: number): number {
+    if (this.none) return NOT_EXEMPT
     const { actor } = facts
-    if (actor !== undefined && this.trusted.size > 0 && this.trusted.has(actor)) return TRUSTED
+    if (actor !== undefined && this.trusted.has(actor)) return TRUSTED
     if (this.administrators === undefined || !facts.inGroup) return NOT_EXEMPT
     return this.administrators.known(facts, bot) ? ADMINISTRATOR : NOT_EXEMPT
   }

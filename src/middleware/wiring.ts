@@ -4,7 +4,7 @@ import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { ACTIVITIES, type Activity } from '../core/kinds.js'
 import type { Limit } from '../core/limit.js'
-import type { Key } from '../core/subject.js'
+import { chatKey, GLOBAL_KEY, type Key } from '../core/subject.js'
 import { type Excuse, excused, withMarks } from './excuses.js'
 import { LEVELS, spares } from './exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from './guard.js'
@@ -14,7 +14,22 @@ import type { GuardStep } from './steps.js'
 interface Scope<C extends Context> {
   readonly name: string
   readonly subjectOf: SubjectOf<C>
+  readonly source: number
 }
+
+/*
+ * Scopes that nearly all chains have, by name: a name stands for the same subject wherever it is asked for, and reading it
+ * here costs no call of a function that V8 cannot know beforehand.
+ */
+const OTHER = 0
+const ACTOR = 1
+const CHAT = 2
+const ALL = 3
+const SOURCES: ReadonlyMap<string, number> = new Map([
+  ['actor', ACTOR],
+  ['chat', CHAT],
+  ['global', ALL],
+])
 
 /** What updates of one activity ask, as far as it is known at wiring. */
 interface Route {
@@ -97,7 +112,8 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   scope(name: string, subjectOf: SubjectOf<C>): number {
     const known = this.scopes.findIndex((scope) => scope.name === name)
-    return known >= 0 ? known : this.scopes.push({ name, subjectOf }) - 1
+    if (known >= 0) return known
+    return this.scopes.push({ name, subjectOf, source: SOURCES.get(name) ?? OTHER }) - 1
   }
 
   ask(question: Question<C>): number {
@@ -191,11 +207,12 @@ export class Questions<C extends Context> implements Wiring<C> {
     for (let i = 0; i < route.scopes.length; i++) {
       const index = route.scopes[i] as number
       const scope = this.scopes[index] as Scope<C>
-      try {
-        subjects[index] = scope.subjectOf(facts, ctx)
-      } catch (error) {
-        failed(error, scope.name)
-      }
+      const { source } = scope
+      if (source === ACTOR) subjects[index] = facts.actor
+      else if (source === CHAT)
+        subjects[index] = facts.chatId === undefined ? undefined : chatKey(facts.chatId)
+      else if (source === ALL) subjects[index] = GLOBAL_KEY
+      else subjects[index] = this.subjectOf(scope, facts, ctx, failed)
     }
     let { costs } = route
     let tokens = NO_TOKENS
@@ -218,6 +235,20 @@ export class Questions<C extends Context> implements Wiring<C> {
       this.unpaidLists.set(ask.costs, costs)
     }
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
+  }
+
+  private subjectOf(
+    scope: Scope<C>,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): Key | undefined {
+    try {
+      return scope.subjectOf(facts, ctx)
+    } catch (error) {
+      failed(error, scope.name)
+      return undefined
+    }
   }
 
   /**

@@ -258,11 +258,13 @@ describe('memory is bounded', () => {
       const judge = await storage.prepare(chain)
       const before = process.memoryUsage().arrayBuffers
       let longest = 0
-      for (let id = 0; id < 1_000_000; id++) {
-        const ask = askOf(userKey(100_000_000 + id * 7), id)
-        const start = performance.now()
-        judge.evaluate(ask, START)
-        longest = Math.max(longest, performance.now() - start)
+      for (let id = 0; id < 1_000_000; ) {
+        // In processor time: while others have the machine, nobody pauses.
+        const start = process.cpuUsage()
+        for (const end = id + 100; id < end; id++)
+          judge.evaluate(askOf(userKey(100_000_000 + id * 7), id), START)
+        const { user, system } = process.cpuUsage(start)
+        longest = Math.max(longest, (user + system) / 1000)
       }
       shortest = Math.min(shortest, longest)
       const { bytes = Number.NaN, tracked } = await storage.health()

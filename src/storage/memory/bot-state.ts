@@ -20,6 +20,7 @@ import {
 import { type Holders, liveMark, type MemoryMarks } from './marks.js'
 import type { Moment } from './moment.js'
 import { withoutSlot } from './penalties.js'
+import { QuickWay } from './quick-way.js'
 import { type RecordCounts, RecordTable } from './records.js'
 
 /** What judges of one storage share. */
@@ -43,6 +44,7 @@ export class BotState {
   readonly soleHolders: readonly (Holders['held'] | undefined)[]
   private readonly unless: readonly (readonly Holders[] | undefined)[]
   private readonly variants: readonly (readonly Holders[] | undefined)[]
+  readonly quickWay: QuickWay
 
   constructor(
     readonly bot: number,
@@ -73,6 +75,7 @@ export class BotState {
         ? holdersOf((check.variants ?? []).map(({ mark }) => mark))
         : undefined,
     )
+    this.quickWay = new QuickWay(judge, judge.columns, judge.moment, this)
   }
 
   /** Empties a record, or the part of it that is of one slot. */

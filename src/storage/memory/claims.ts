@@ -184,8 +184,9 @@ export class SequenceClaims implements ClaimBook {
   /** In the order of their last taking. */
   private readonly chunks = new Map<string, Chunk>()
   private readonly running: Generations<Running>
+  /** The chunk that was asked for last, if it is kept: whose, and from which token on. */
   private lastKey: Key | undefined
-  private lastNumber = -1
+  private lastFrom = 0
   private lastChunk: Chunk | undefined
   private newest: Chunk | undefined
 
@@ -238,6 +239,24 @@ export class SequenceClaims implements ClaimBook {
     }
   }
 
+  /** Takes a token if it is free: `stateOf()` and `take()` with one look. Whether it was. */
+  takeFree(key: Key, token: number, serial: number): boolean {
+    const { now } = this.moment
+    const chunk = this.chunkOf(key, token)
+    if (chunk === undefined || chunk !== this.newest || chunk.lapsesAt <= now || this.lease !== undefined) {
+      if (this.stateOf(key, token) !== FREE) return false
+      this.take(key, token, serial)
+      return true
+    }
+    const index = token % TOKENS_IN_CHUNK
+    const shift = (index & 15) * 2
+    const word = chunk.states[index >>> 4] as number
+    if (((word >>> shift) & 3) !== FREE) return false
+    chunk.states[index >>> 4] = word | (HELD << shift)
+    chunk.lapsesAt = now + this.holdFor
+    return true
+  }
+
   /** Sequences never waive, so none is ever refused for what came before: `checkPlan` sees to it. */
   refuse(): void {}
 
@@ -264,15 +283,16 @@ export class SequenceClaims implements ClaimBook {
     const start = `${keyText(key)} `
     for (const name of this.chunks.keys()) if (name.startsWith(start)) this.chunks.delete(name)
     this.running.forget(start)
-    this.lastNumber = -1
+    this.lastKey = undefined
     this.newest = undefined
   }
 
   private chunkOf(key: Key, token: number): Chunk | undefined {
+    const place = token - this.lastFrom
+    if (place >= 0 && place < TOKENS_IN_CHUNK && key === this.lastKey) return this.lastChunk
     const number = Math.floor(token / TOKENS_IN_CHUNK)
-    if (number === this.lastNumber && key === this.lastKey) return this.lastChunk
     this.lastKey = key
-    this.lastNumber = number
+    this.lastFrom = number * TOKENS_IN_CHUNK
     this.lastChunk = this.chunks.get(nameOf(key, number))
     return this.lastChunk
   }

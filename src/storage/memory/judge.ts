@@ -24,7 +24,6 @@ import {
 import * as limits from './limiters.js'
 import { Moment } from './moment.js'
 import { type Outcome, punish } from './penalties.js'
-import { QuickWay } from './quick-way.js'
 import type { RecordTable } from './records.js'
 import { settleAdmission } from './settlement.js'
 import { chargeOf, chargeWindow, windowLeft, windowWait } from './windows.js'
@@ -55,7 +54,6 @@ export class MemoryJudge implements Judge {
   private peeking = false
 
   private readonly flat: FlatPlan
-  private readonly quickWay: QuickWay
 
   /** Of the ask at hand, by scope: where its record lies. */
   private readonly rows: Int32Array
@@ -76,7 +74,6 @@ export class MemoryJudge implements Judge {
     this.rowCells = plan.scopes.map(() => undefined)
     this.rowOffsets = new Int32Array(plan.scopes.length)
     this.moment = previous?.moment ?? new Moment()
-    this.quickWay = new QuickWay(this, columns, this.moment)
     if (previous !== undefined) {
       previous.successor = this
       const life = this.moment.at(shared.clock()) + longestLife(previous.columns)
@@ -86,7 +83,7 @@ export class MemoryJudge implements Judge {
 
   evaluate(ask: Ask, at: Ms = this.shared.clock()): Decision {
     this.moment.advance(at)
-    return this.quickWay.admit(ask, this.stateOf(ask.bot), at) ?? this.decide(ask, at, true)
+    return this.stateOf(ask.bot).quickWay.admit(ask, at) ?? this.decide(ask, at, true)
   }
 
   peek(ask: Ask, at: Ms = this.shared.clock()): Decision {
@@ -124,6 +121,11 @@ export class MemoryJudge implements Judge {
     this.bots.clear()
     this.lastBot = undefined
     this.previous = undefined
+  }
+
+  /** Whether an earlier plan may hold what this one does not. */
+  get isContinued(): boolean {
+    return this.previous !== undefined
   }
 
   /** The judge of the latest plan of this name. */

@@ -1,97 +1,139 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import type { Key } from '../../core/subject.js'
 import type { BotState } from './bot-state.js'
-import { FREE, SequenceClaims } from './claims.js'
+import { SequenceClaims } from './claims.js'
 import { MemoryAdmission, NO_SHADOWS } from './decision.js'
 import type { MemoryJudge } from './judge.js'
 import { ABSENT, BUCKET, CLAIM, type Column, depthOf } from './layout.js'
+import type { Holders } from './marks.js'
 import type { Moment } from './moment.js'
-
-/*
- * Cells of a step, one cache line: what to do for one check, and what it came to. Steps lie side by side, so that
- * the whole of an ordinary decision is read from a few lines of memory.
- */
-const STEP = 8
-const CODE = 0
-const INDEX = 1
-const SCOPE = 2
-const OFFSET = 3
-const AMOUNT = 4
-const PER = 5
-const DEPTH = 6
-/** What is missing from the bucket after the charge; 1 for a claim that is free; 0 where nothing is written. */
-const CHARGE = 7
+import type { RecordTable } from './records.js'
 
 /** Lists of costs whose steps are remembered: as many as a chain has kinds of update, and some. */
 const MOST_LISTS = 64
 
+/** A mark that nobody may hold who is asked about. */
+interface Absence {
+  readonly scope: number
+  readonly held: Holders['held']
+}
+
+/** The claim of update ids. */
+interface Claiming {
+  readonly scope: number
+  readonly bit: number
+  readonly book: SequenceClaims
+}
+
+/** A bucket, and what was found in the record of the ask at hand. */
+class Bucket {
+  cells: Float64Array | undefined
+  at = 0
+  /** What is missing after the charge; 0 where nobody is asked about. */
+  missing = 0
+
+  constructor(
+    readonly scope: number,
+    readonly bit: number,
+    readonly table: RecordTable,
+    readonly offset: number,
+    readonly amount: number,
+    readonly per: Ms,
+    readonly depth: number,
+  ) {}
+}
+
+/** What a list of costs asks of one bot's state, each bound to where it lies. */
+interface Steps {
+  readonly absences: readonly Absence[]
+  readonly claim: Claiming | undefined
+  readonly buckets: readonly Bucket[]
+}
+
 /**
- * The way of nearly all updates: nobody holds the mark, the update id is new, the buckets have room. It decides as
+ * The way of nearly all updates of a bot: nobody holds the mark, the update id is new, the buckets have room. It decides as
  * the long way does, in a function small enough that V8 makes one piece of it. In any other case it answers nothing
  * and has written nothing, and the long way decides.
  */
 export class QuickWay {
   /** The steps for a list of costs; undefined where it asks for something out of the ordinary. */
-  private readonly known = new Map<readonly number[], Float64Array | undefined>()
+  private readonly known = new Map<readonly number[], Steps | undefined>()
   private costs: readonly number[] | undefined
-  private steps: Float64Array | undefined
+  private steps: Steps | undefined
 
   constructor(
     private readonly judge: MemoryJudge,
     private readonly columns: readonly Column[],
     private readonly moment: Moment,
+    private readonly state: BotState,
   ) {}
 
-  admit(ask: Ask, state: BotState, at: Ms): MemoryAdmission | undefined {
+  admit(ask: Ask, at: Ms): MemoryAdmission | undefined {
     if (ask.costs !== this.costs) this.turnTo(ask.costs)
     const { steps } = this
     if (steps === undefined || ask.limits !== undefined) return undefined
-    const { now } = this.moment
+    const { now, serial } = this.moment
     const { subjects } = ask
-    for (let step = 0; step < steps.length; step += STEP) {
-      steps[step + CHARGE] = 0
-      const scope = steps[step + SCOPE] as number
+    const { absences, claim, buckets } = steps
+    for (let i = 0; i < absences.length; i++) {
+      const { held, scope } = absences[i] as Absence
+      if (held.size === 0) continue
       const key = subjects[scope]
+      if (key !== undefined && held.has(key)) return undefined
+    }
+    for (let i = 0; i < buckets.length; i++) {
+      const bucket = buckets[i] as Bucket
+      bucket.missing = 0
+      const key = subjects[bucket.scope]
       if (key === undefined) continue
-      const code = steps[step + CODE] as number
-      if (code === BUCKET) {
-        const table = state.tables[scope]
-        if (typeof key !== 'number' || table === undefined || !table.has(key)) return undefined
-        const fullAt = (table.foundCells as Float64Array)[table.foundAt + (steps[step + OFFSET] as number)]
+      const { table } = bucket
+      // Whoever is not there may be under an earlier plan.
+      if (typeof key !== 'number') return undefined
+      let missing = 0
+      if (table.has(key)) {
+        const cells = table.foundCells as Float64Array
+        const cell = table.foundAt + bucket.offset
+        bucket.cells = cells
+        bucket.at = cell
         // As bucketMissing() says; spelled out, since a call boxes its numbers.
-        let missing = Math.round(((fullAt as number) - now) * (steps[step + AMOUNT] as number))
+        missing = Math.round(((cells[cell] as number) - now) * bucket.amount)
         if (missing < 0) missing = 0
-        missing += steps[step + PER] as number
-        if (missing > (steps[step + DEPTH] as number)) return undefined
-        steps[step + CHARGE] = missing
-      } else if (code === ABSENT) {
-        const held = state.soleHolders[steps[step + INDEX] as number]
-        if (held !== undefined && held.size !== 0 && held.has(key)) return undefined
       } else {
-        const claims = state.claims[steps[step + INDEX] as number]
-        if (!(claims instanceof SequenceClaims) || claims.stateOf(key, ask.tokens[0] as number) !== FREE) {
-          return undefined
-        }
-        steps[step + CHARGE] = 1
+        if (this.judge.isContinued) return undefined
+        bucket.cells = undefined
+      }
+      missing += bucket.per
+      if (missing > bucket.depth) return undefined
+      bucket.missing = missing
+    }
+    let charged = 0
+    if (claim !== undefined) {
+      const key = subjects[claim.scope]
+      if (key !== undefined) {
+        if (!claim.book.takeFree(key, ask.tokens[0] as number, serial + 1)) return undefined
+        charged = claim.bit
       }
     }
-    const serial = ++this.moment.serial
-    let charged = 0
-    for (let step = 0; step < steps.length; step += STEP) {
-      const charge = steps[step + CHARGE] as number
-      if (charge === 0) continue
-      const scope = steps[step + SCOPE] as number
-      const index = steps[step + INDEX] as number
-      if (steps[step + CODE] === BUCKET) {
-        const table = state.tables[scope]
-        const cells = table?.foundCells as Float64Array
-        const cell = (table?.foundAt as number) + (steps[step + OFFSET] as number)
-        cells[cell] = now + charge / (steps[step + AMOUNT] as number)
-      } else state.claims[index]?.take(subjects[scope] as Key, ask.tokens[0] as number, serial)
-      charged |= 1 << index
+    this.moment.serial = serial + 1
+    for (let i = 0; i < buckets.length; i++) {
+      const bucket = buckets[i] as Bucket
+      const { missing } = bucket
+      if (missing === 0 || (bucket.cells === undefined && !this.isMade(bucket, subjects))) continue
+      ;(bucket.cells as Float64Array)[bucket.at] = now + missing / bucket.amount
+      charged |= bucket.bit
     }
-    return new MemoryAdmission(this.judge, ask, at, now, serial, charged, undefined, NO_SHADOWS, false)
+    return new MemoryAdmission(this.judge, ask, at, now, serial + 1, charged, undefined, NO_SHADOWS, false)
+  }
+
+  /** A record for a subject that has none; false if the table has no room. */
+  private isMade(bucket: Bucket, subjects: Ask['subjects']): boolean {
+    const { table } = bucket
+    const key = subjects[bucket.scope] as number
+    // Another bucket of the same subject may have made it.
+    if (!table.has(key) && !table.add(key, this.moment.now)) return false
+    bucket.cells = table.foundCells as Float64Array
+    bucket.at = table.foundAt + bucket.offset
+    return true
   }
 
   private turnTo(costs: readonly number[]): void {
@@ -103,16 +145,30 @@ export class QuickWay {
     this.steps = this.known.get(costs)
   }
 
-  private stepsOf(costs: readonly number[]): Float64Array | undefined {
-    const steps: number[] = []
+  private stepsOf(costs: readonly number[]): Steps | undefined {
+    const absences: Absence[] = []
+    const buckets: Bucket[] = []
+    let claim: Claiming | undefined
     for (const column of this.columns) {
-      const cost = costs[column.index]
+      const { index, scope, code } = column
+      const cost = costs[index]
       if (cost === 0 || cost === undefined) continue
       if (cost !== 1 || !isOrdinary(column)) return undefined
-      const { code, index, scope, offset, limit } = column
-      steps.push(code, index, scope, offset, limit.amount, limit.per, depthOf(limit), 0)
+      if (code === ABSENT) {
+        const held = this.state.soleHolders[index]
+        if (held === undefined) return undefined
+        absences.push({ scope, held })
+      } else if (code === CLAIM) {
+        const book = this.state.claims[index]
+        if (!(book instanceof SequenceClaims)) return undefined
+        claim = { scope, bit: 1 << index, book }
+      } else {
+        const { amount, per } = column.limit
+        const table = this.state.tables[scope] as RecordTable
+        buckets.push(new Bucket(scope, 1 << index, table, column.offset, amount, per, depthOf(column.limit)))
+      }
     }
-    return Float64Array.from(steps)
+    return { absences, claim, buckets }
   }
 }
 

@@ -189,6 +189,15 @@ export class RecordTable {
     return (block.id << this.slotBits) | slot
   }
 
+  /** Makes the record of a key that has none: `foundCells` and `foundAt` tell where. False when there is no room that may be taken. */
+  add(key: number, now: Ms): boolean {
+    const row = this.insert(key, now)
+    if (row < 0) return false
+    this.foundCells = this.cellsOf(row)
+    this.foundAt = this.offsetOf(row)
+    return true
+  }
+
   remove(row: number): void {
     const block = this.blocks[row >>> this.slotBits] as Block
     const { cells } = block
@@ -199,7 +208,8 @@ export class RecordTable {
     for (let slot = (gap + 1) & slotMask; cells[slot * stride] !== 0; slot = (slot + 1) & slotMask) {
       const home = (this.hashOf(cells[slot * stride] as number) >>> MOST_DEPTH) & slotMask
       if (((slot - home) & slotMask) < ((slot - gap) & slotMask)) continue
-      cells.copyWithin(gap * stride, slot * stride, (slot + 1) * stride)
+      // Not copyWithin(): for a few cells the call costs more than the work.
+      for (let i = 0; i < stride; i++) cells[gap * stride + i] = cells[slot * stride + i] as number
       gap = slot
     }
     cells[gap * stride] = 0
