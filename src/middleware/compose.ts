@@ -1,4 +1,5 @@
 import type { Context, NextFunction } from 'grammy'
+import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
 import { checkTogether, type Guards } from './guarded.js'
@@ -60,6 +61,7 @@ function fused<C extends Context>(
 ): Guard<C> {
   const label = labelOf(definitions)
   const { storage, clock, timers } = options
+  checkedClock(clock, 'compose.clock')
   // Now, and not when the first update comes: in the order of wiring.
   const name = options.name ?? claim(label, storage)
   const own: OwnHouse | undefined =

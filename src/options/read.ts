@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
 import { hintAt } from '../core/nearest.js'
@@ -45,6 +46,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     policies = {},
     settings = false,
     hooks,
+    clock,
   } = withDefaults(input as SentinelOptions)
   const check = (read: () => unknown): void => {
     try {
@@ -56,6 +58,7 @@ export function checkOptions(input: unknown): SentinelError[] {
   }
   if (blocking) check(() => block(blocking))
   check(() => checkHooks(hooks))
+  check(() => checkedClock(clock, 'clock'))
   if (owner !== undefined) check(() => refuseStandIn(owner, 'exempt.owner', 'exempt'))
   users.forEach((user, index) => {
     check(() => refuseStandIn(user, inside('exempt.users', index), 'exempt'))

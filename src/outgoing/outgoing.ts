@@ -1,4 +1,5 @@
 import type { Transformer } from 'grammy'
+import { checkedClock } from '../core/checked-clock.js'
 import type { Clock, Timers } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
@@ -124,6 +125,7 @@ export interface Outgoing extends Transformer {
 export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting = {}): Outgoing {
   const settings = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
   const { bot, storage, clock, timers, random = Math.random } = setting
+  checkedClock(clock, 'outgoing.clock')
   if (storage !== undefined && bot === undefined) {
     throw new SentinelError(
       'option.invalid',

@@ -1,4 +1,5 @@
 import { type Ask, isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
+import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -76,6 +77,7 @@ export interface CombineOptions {
  */
 export function combine(options: CombineOptions): Storage {
   const { durable, clock = systemClock, maxSubjects = 100_000 } = options
+  checkedClock(clock, 'combine.clock')
   const volatile = options.volatile ?? memory({ clock })
   if (volatile.remote === true) {
     throw new SentinelError(

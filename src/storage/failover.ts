@@ -1,4 +1,5 @@
 import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
+import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -99,7 +100,7 @@ class FailoverStorage implements Storage, Observable {
       )
     }
     const { clock = systemClock, timers = quietTimers } = options
-    this.clock = clock
+    this.clock = checkedClock(clock, 'failover.clock')
     this.members = storages.map(
       (storage, index) =>
         new Member(storage, index, {

@@ -1,4 +1,5 @@
 import type { Judge, Plan } from '../core/check.js'
+import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { type Combined, combine } from './combine.js'
@@ -64,7 +65,7 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
       "fromGrammyStorage.prefix: it must be a text of 1 to 64 characters, such as 'sentinel'.",
     )
   }
-  return shielded(new MarksOnly(adapter, prefix, clock))
+  return shielded(new MarksOnly(adapter, prefix, checkedClock(clock, 'fromGrammyStorage.clock')))
 }
 
 const COUNTING = new Map([

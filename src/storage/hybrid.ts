@@ -1,3 +1,4 @@
+import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, type Timers } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -116,6 +117,7 @@ export function hybrid(
   if (!Number.isInteger(maxRefusals) || maxRefusals < 1000) {
     throw refuse('hybrid.maxRefusals', `${shown(maxRefusals)} must be a whole number of 1,000 or more`)
   }
+  checkedClock(clock, 'hybrid.clock')
   return shielded(
     new HybridStorage({
       local: both ? first : memory(clock === undefined ? {} : { clock }),

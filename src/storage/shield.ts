@@ -1,3 +1,4 @@
+import { checkedClock } from '../core/checked-clock.js'
 import { quietTimers, steadyClock, systemClock } from '../core/clock.js'
 import { memory } from './memory/memory.js'
 import { breakerOf, span, whole } from './resilient/options.js'
@@ -13,6 +14,7 @@ import type { Storage } from './storage.js'
 /** What `resilient()` makes, told what it is. */
 export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
   const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
+  checkedClock(clock, 'resilient.clock')
   return new ResilientStorage(storage, {
     timeout: span('resilient.timeout', options.timeout ?? 250),
     breaker: breakerOf('resilient.breaker', options.breaker),

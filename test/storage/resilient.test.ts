@@ -391,8 +391,10 @@ describe('a fallback of yours', () => {
     ['in this process', (clock: () => number) => memory({ clock })],
     ['elsewhere', (clock: () => number) => later(memory({ clock }))],
   ])('%s decides, settles, has the copy, and stays yours to close', async (_, make) => {
-    const fallback = make(() => stage.time.now)
+    let now = () => 0
+    const fallback = make(() => now())
     const stage = outage({ fallback })
+    now = () => stage.time.now
     const key = userKey(3)
     await stage.remote.kept.marks.put(BOT, 'blocked', [{ key, mark: { since: 1 } }])
     const judge = await stage.judgeOf(blocked, claim(), bucket(2))

@@ -1,4 +1,5 @@
 import type { Plan } from '../../core/check.js'
+import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import { SentinelError } from '../../core/errors.js'
@@ -77,6 +78,7 @@ class MemoryStorage implements Storage {
         `memory.maxSubjects: ${String(maxSubjects)} must be a whole number of one or more, such as 100_000.`,
       )
     }
+    checkedClock(clock, 'memory.clock')
     this.marks = new MemoryMarks(clock, this.changes)
     this.users = new MemoryUsers(clock)
     this.values = new MemoryValues(clock)

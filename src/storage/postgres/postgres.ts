@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import type { Judge, Plan } from '../../core/check.js'
+import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
@@ -103,6 +104,7 @@ class PostgresStorage implements Storage {
   constructor(connection: string | Pool, options: PostgresOptions) {
     const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6, clock, onError } = options
     checkSchema(schema)
+    checkedClock(clock, 'postgres.clock')
     if (!Number.isInteger(connections) || connections < 2) {
       throw new SentinelError(
         'option.invalid',

@@ -1,4 +1,5 @@
 import type { Judge, Plan } from '../../core/check.js'
+import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
@@ -86,7 +87,7 @@ class RedisStorage implements Storage {
 
   constructor(connection: RedisConnection, { prefix = 'sentinel', clock }: RedisOptions) {
     this.keys = new Keys(prefix)
-    this.clock = clock
+    this.clock = checkedClock(clock, 'redis.clock')
     this.connection = new Connection(connection)
     this.marks = new RedisMarks(this.connection, this.keys, clock)
     this.users = new RedisUsers(this.connection, this.keys, clock)

@@ -1,4 +1,5 @@
 import type { Judge, Plan } from '../../core/check.js'
+import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
@@ -94,7 +95,7 @@ class SqliteStorage implements Storage {
       )
     }
     const fail = (error: unknown) => onError?.(failureOf(error) as SentinelError)
-    this.clock = clock
+    this.clock = checkedClock(clock, 'sqlite.clock')
     this.link = new Link(database, busyTimeout)
     this.changes = new Changes(this.link, quietTimers, fail)
     this.sweeper = new Sweeper(this.link, clock, quietTimers, fail)

@@ -1,0 +1,30 @@
+import type { Clock } from './clock.js'
+import { SentinelError } from './errors.js'
+import { shown } from './show.js'
+
+/**
+ * A clock that was given, once it has told a time: with one that tells none, nothing is ever due, and every limit would let everything
+ * pass.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkedClock<C extends Clock | undefined>(clock: C, what: string): C {
+  if (clock === undefined) return clock
+  if (typeof clock !== 'function') throw wrong(what, `${shown(clock)} is no function`)
+  let now: unknown
+  try {
+    now = clock()
+  } catch (cause) {
+    throw wrong(what, 'it throws', cause)
+  }
+  if (typeof now !== 'number' || !Number.isFinite(now)) throw wrong(what, `it tells ${shown(now)}`)
+  return clock
+}
+
+function wrong(what: string, problem: string, cause?: unknown): SentinelError {
+  return new SentinelError(
+    'option.invalid',
+    `${what}: ${problem}, and not the time in milliseconds since 1970. Pass Date.now, or leave it out.`,
+    ...(cause === undefined ? [] : [{ cause }]),
+  )
+}
