@@ -1,9 +1,36 @@
-import { subject } from '../src/index.js'
+import { subject, throttle } from '../src/index.js'
 import { desk, says } from './sentinel-desk.js'
 
 const ALICE = 7
 
 describe('peek and reset', () => {
+  test('tell where limits of one name stand, which a name of their own tells apart for reset, too', async () => {
+    const at = desk({ throttle: '60/1m' }, (bot) => {
+      bot.command('buy', throttle('1/1m'), () => undefined)
+      bot.command('sell', throttle({ name: 'sell', limit: '2/1m' }), () => undefined)
+      bot.command(
+        'rent',
+        throttle('3/1m')(function rent() {}),
+      )
+    })
+    await at.says(ALICE, '/buy', '/sell', '/rent')
+    const states = async (name: string) =>
+      (await at.guard.peek(ALICE, name)).map(({ at: where, limit, remaining }) => [where, limit, remaining])
+    expect(await states('user')).toEqual([
+      [undefined, '60/1m', 57],
+      ['throttle 1/1m', '1/1m', 0],
+    ])
+    expect(await states('sell')).toEqual([[expect.stringMatching(/^throttle sell/), '2/1m', 1]])
+    expect(await states('rent')).toEqual([['rent', '3/1m', 2]])
+    await at.guard.reset(ALICE, 'sell')
+    expect(await states('sell')).toEqual([[expect.anything(), '2/1m', 2]])
+    expect(await states('user')).toMatchObject([[undefined, '60/1m', 57], { 2: 0 }])
+    // One name is one thing to reset, wherever it stands.
+    await at.guard.reset(ALICE, 'user')
+    expect(await states('user')).toMatchObject([[undefined, '60/1m', 60], { 2: 1 }])
+    await at.guard.close()
+  })
+
   test('tell what is left of each limit, and give it back', async () => {
     const { guard, says } = desk({
       throttle: [{ limit: '3/1m' }, { name: 'hour', limit: '10/1h', on: ['message'] }],

@@ -29,6 +29,11 @@ export interface LimitState {
   readonly guard: string
   /** Its name within the guard, such as `user`. */
   readonly name: string
+  /**
+   * Where it stands, if not in the sentinel itself: in front of a handler, which names it, or among the guards of a chain, such as
+   * `throttle 1/1m`. Tells limits of one name apart, which `reset()` by that name cannot.
+   */
+  readonly at?: string
   /** Such as `20/1m`: the one that holds for the subject. */
   readonly limit: string
   /** What is left, in units of cost. */
@@ -109,13 +114,23 @@ export async function peek(
 ): Promise<LimitState[]> {
   const key = subjectKey(whom)
   const states: LimitState[] = []
-  for (const each of chain.within) states.push(...(await statesIn(each, bot, key, limit)))
+  for (const each of chain.within)
+    states.push(
+      ...(await statesIn(
+        each,
+        each === chain ? undefined : each.name.slice(chain.name.length + 1),
+        bot,
+        key,
+        limit,
+      )),
+    )
   if (limit !== undefined && !limitNames(chain).includes(limit)) throw unknownLimit(chain, limit)
   return states
 }
 
 async function statesIn(
   chain: Chain<Context>,
+  at: string | undefined,
   bot: number,
   key: Key,
   limit: string | undefined,
@@ -139,6 +154,7 @@ async function statesIn(
     states.push({
       guard: question.check.guard,
       name: question.name,
+      ...(at !== undefined && { at }),
       limit: formatLimit(inForce(plan.checks[index] as Check, limited, marks)),
       remaining: refused ? left : left + 1,
       retryAfterMs: decision.retryAfterMs,
