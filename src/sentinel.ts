@@ -2,6 +2,7 @@ import type { Bot, Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'gr
 import type { Update } from 'grammy/types'
 import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
+import type { Duration } from './core/duration.js'
 import { SentinelError } from './core/errors.js'
 import { type Subject, subjectKey } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
@@ -9,6 +10,7 @@ import type { Hook } from './hooks/hook.js'
 import { Administration } from './middleware/administration.js'
 import { auth } from './middleware/auth.js'
 import { block } from './middleware/block.js'
+import { finish, finishInTime, type Unfinished } from './middleware/closing.js'
 import { concurrency } from './middleware/concurrency.js'
 import { hasPassed } from './middleware/control.js'
 import { debounce } from './middleware/debounce.js'
@@ -198,8 +200,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const host = {
       house: () => this.house,
       chain: () => this.chain,
-      flush: () => this.flush(),
-      close: () => this.close(),
+      flush: () => finish(this.unfinished),
+      close: (within: Duration) => this.close(within),
     }
     const webhook = new Webhook(bot as unknown as Bot, host, options)
     this.webhooks.add(webhook)
@@ -376,13 +378,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     }
   }
 
-  /** Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it made it. */
-  async close(): Promise<void> {
-    await Promise.all([...this.webhooks].map((webhook) => webhook.drain()))
-    await this.chain.drain()
-    // Notices that wait for a chat are not worth waiting for.
-    await this.calls.close()
-    await this.flush()
+  /**
+   * Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it
+   * made it. What has not ended `within` so long (`'30s'` unless told) is told of by the warning `close.unfinished`, and left.
+   */
+  async close(within?: Duration): Promise<void> {
+    await finishInTime(within, this.unfinished, this.webhooks, this.calls)
     await this.recorder.close()
     await this.counting?.close()
     this.overrides.stop()
@@ -390,13 +391,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     if (this.ownsStorage) await this.house.storage.close()
   }
 
-  /** Finishes what no update waits for. */
-  private async flush(): Promise<void> {
-    await this.chain.drain()
-    await Promise.all(this.draining)
-    await this.house.background.drain()
-    // What these have failed at is told, which others may be told of.
-    await this.house.hooksAside.drain()
+  private get unfinished(): Unfinished {
+    return { house: this.house, chain: this.chain, draining: this.draining }
   }
 
   private furnish(house: House, options: ResolvedOptions): House {

@@ -1,7 +1,8 @@
-import { sentinel } from '../src/index.js'
+import { debounce, sentinel } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
 import { desk, later, says, taps, tick, types } from './sentinel-desk.js'
+import { settled } from './storage/outage.js'
 
 const ALICE = 7
 
@@ -134,6 +135,63 @@ describe('reconfigure', () => {
 })
 
 describe('health and close', () => {
+  test.each([
+    ['30s, unless told,', undefined, 30_000],
+    ['as long as it is told', '5s', 5000],
+  ] as const)(
+    'close() waits %s for a handler that hangs, tells what is left, and closes all the same',
+    async (_, within, span) => {
+      const begun: (string | undefined)[] = []
+      const { guard, handle, time } = desk({ debounce: { mode: 'trailing', window: '1s' } }, (bot) => {
+        const slow = debounce({ mode: 'trailing', window: '1m' })
+        bot.hears('again', slow, (ctx) => {
+          begun.push(ctx.msg?.text)
+        })
+        bot.on('message', (ctx) => {
+          begun.push(ctx.msg?.text)
+          return new Promise<never>(() => undefined)
+        })
+      })
+      const warned: string[] = []
+      guard.on('warning', ({ code, message }) => warned.push(`${code} ${message}`))
+      await handle(says(ALICE, 'hangs'))
+      await handle(says(8, 'again'))
+      time.advance(1000)
+      await settled()
+      expect(begun).toEqual(['hangs'])
+      let closed = false
+      const closing = guard.close(within).then(() => {
+        closed = true
+      })
+      await settled()
+      // What others hold is handled meanwhile.
+      expect(begun).toEqual(['hangs', 'again'])
+      time.advance(span - 1)
+      await settled()
+      expect([closed, warned]).toEqual([false, []])
+      time.advance(1)
+      await closing
+      expect(warned).toEqual([
+        expect.stringMatching(`^close[.]unfinished .* after ${span} ms [(]debounce: 1[)]`),
+      ])
+      await expect(async () =>
+        guard.storage.prepare({ name: 'x', scopes: [], checks: [] }),
+      ).rejects.toMatchObject({
+        code: 'storage.closed',
+      })
+    },
+  )
+
+  test('what close() is given is a span, and what ends in time is no reason to warn', async () => {
+    const { guard, says } = desk({ debounce: { mode: 'trailing', window: '1s' } })
+    const warned: string[] = []
+    guard.on('warning', ({ code }) => warned.push(code))
+    await says(ALICE, '1')
+    await expect(guard.close('soon' as '1s')).rejects.toMatchObject({ code: 'duration.invalid' })
+    await guard.close('1m')
+    expect(warned).toEqual([])
+  })
+
   test('tell how things stand', async () => {
     const { guard, says } = desk({ throttle: '1/1m' })
     expect(await guard.health()).toMatchObject({ ok: true, bots: [], tally: { allowed: 0 } })

@@ -78,6 +78,11 @@ export class Bursts<C extends Context> {
     return this.held.size
   }
 
+  /** Bursts that handlers are at. */
+  get handled(): number {
+    return this.running.size
+  }
+
   /** Adds a message to the burst of its key; false when nothing is held any more. */
   hold(key: string, part: Part<C>, { quiet, most }: Patience): boolean {
     if (this.closed) return false

@@ -270,6 +270,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
       return patience !== undefined && bursts.hold(key, part, patience)
     },
     waiting: () => bursts.size,
+    running: () => bursts.handled,
     drain: () => bursts.drain(),
   }
 }

@@ -91,6 +91,8 @@ export interface Wired<C extends Context> {
   readonly needs?: readonly string[]
   /** Updates that it holds back now. */
   waiting?(): number
+  /** Updates that it handles apart from whoever brought them. */
+  running?(): number
   /** Finishes what it holds back. */
   drain?(): Promise<void>
 }

@@ -148,10 +148,23 @@ export class Chain<C extends Context> {
     return held
   }
 
+  /** Updates that guards hold back, and those that they handle apart, by guard. */
+  unfinished(): ReadonlyMap<string, number> {
+    const counts = new Map(this.waiting())
+    for (const { questions } of this.within) {
+      questions.wired.forEach(({ running }, i) => {
+        const name = questions.names[i] as string
+        if (running !== undefined) counts.set(name, (counts.get(name) ?? 0) + running())
+      })
+    }
+    return counts
+  }
+
   async drain(): Promise<void> {
-    for (const layer of this.layers) await layer.drain()
+    // All at once: one that hangs must not keep the others from what they hold.
+    await Promise.all([...this.layers].map((layer) => layer.drain()))
     this.prepared.stop()
-    for (const wired of this.questions.wired) await wired.drain?.()
+    await Promise.all(this.questions.wired.map((wired) => wired.drain?.()))
   }
 
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */

@@ -19,7 +19,7 @@ export interface WebhookHost {
   /** Finishes what no update waits for: bursts, notices, answers. */
   flush(): Promise<void>
   /** All of the sentinel is to end. */
-  close(): Promise<void>
+  close(within: Ms): Promise<void>
 }
 
 /** How a drain ended. */

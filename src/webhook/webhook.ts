@@ -1,4 +1,5 @@
 import type { Bot } from 'grammy'
+import { steadyClock } from '../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
@@ -104,6 +105,8 @@ export interface DrainOptions {
 }
 
 const WITHIN: Ms = parseDuration('25s')
+/** What is left to close with, where the drain took all of it. */
+const LAST: Ms = 1000
 
 /**
  * Takes updates from Telegram in, by HTTP: in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Hand the face that fits to
@@ -234,7 +237,7 @@ export class Webhook {
   }
 
   /**
-   * Drains when the process is told to end, and closes the guard. The process ends by itself when nothing else keeps it.
+   * Drains when the process is told to end, and closes the guard, both `within` so long. The process ends by itself when nothing else keeps it.
    *
    * @returns Stops listening.
    */
@@ -244,8 +247,9 @@ export class Webhook {
     const end = (): void => {
       stop()
       server?.close()
+      const until = steadyClock() + span
       void this.drain(span)
-        .then(() => this.host.close())
+        .then(() => this.host.close(Math.max(LAST, until - steadyClock())))
         .catch((error: unknown) => this.host.house().events.tell('error', { error, during: 'webhook.drain' }))
         .finally(() => server?.closeIdleConnections?.())
     }
