@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
-import { problemsOfFiles } from './packed-files.mjs'
+import { problemsOfFiles, problemsOfLinks } from './packed-files.mjs'
 import { programOf, root } from './run.mjs'
 
 // The schema is data for editors; nobody imports its types.
@@ -17,7 +17,10 @@ try {
   const [packed] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder]))
   const files = packed.files.map(({ path }) => path)
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const problems = problemsOfFiles(files, manifest)
+  const problems = [
+    ...problemsOfFiles(files, manifest),
+    ...problemsOfLinks(files, (file) => readFileSync(join(root, file), 'utf8')),
+  ]
 
   const tarball = join(folder, packed.filename)
   const bytes = readFileSync(tarball)

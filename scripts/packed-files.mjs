@@ -1,12 +1,18 @@
-const BELONGS =
-  /^(dist\/.+\.(js|d\.ts|json)|observability\/(grafana|prometheus)\/[\w.-]+\.(json|yml)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/
+import { dirname, join, normalize } from 'node:path/posix'
+
+const BELONGS = [
+  /^dist\/.+\.(js|d\.ts|json)$/,
+  /^docs\/([\w.-]+\/)?[\w.-]+\.(md|svg)$/,
+  /^observability\/(grafana|prometheus)\/[\w.-]+\.(json|yml)$/,
+  /^((README|CHANGELOG|ARCHITECTURE|CONTRIBUTING)\.md|LICENSE|package\.json)$/,
+]
 const REQUIRED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
 
 /** What is wrong with a list of packed files, by what the manifest promises; one line each. */
 export function problemsOfFiles(files, manifest) {
   const packed = new Set(files)
   const problems = files
-    .filter((file) => !BELONGS.test(file))
+    .filter((file) => !BELONGS.some((form) => form.test(file)))
     .map((file) => `${file} is packed and should not be`)
   for (const file of REQUIRED) if (!packed.has(file)) problems.push(`${file} is not packed`)
   for (const [name, target] of [
@@ -18,6 +24,35 @@ export function problemsOfFiles(files, manifest) {
     }
   }
   return problems
+}
+
+/**
+ * What packed pages, and alerts, send their readers to that is not packed. No repository is named to which a link could go instead, so that
+ * whoever has the package has to have the pages. `textOf` reads a packed file.
+ */
+export function problemsOfLinks(files, textOf) {
+  const packed = new Set(files)
+  const isThere = (target) =>
+    target.endsWith('/') ? files.some((file) => file.startsWith(target)) : packed.has(target)
+  return files.flatMap((file) =>
+    targetsIn(file, textOf)
+      .filter((target) => !isThere(target))
+      .map((target) => `${file} sends its readers to ${target}, which is not packed`),
+  )
+}
+
+function targetsIn(file, textOf) {
+  if (file.endsWith('.yml')) {
+    return [...textOf(file).matchAll(/^\s*runbook: (\S+)$/gm)].map(([, path]) => path)
+  }
+  if (!file.endsWith('.md')) return []
+  const prose = textOf(file)
+    .replace(/^(`{3,})[\s\S]*?^\1$/gm, '')
+    .replace(/`[^`\n]*`/g, '')
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link]) => link)
+    .filter((link) => !/^([a-z]+:|#)/.test(link))
+    .map((link) => normalize(join(dirname(file), link.split('#')[0])))
 }
 
 function targetsOf(name, value) {

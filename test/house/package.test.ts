@@ -1,7 +1,13 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
 type Check = (files: readonly string[], manifest: object) => string[]
+type Follow = (files: readonly string[], textOf: (file: string) => string) => string[]
 // By a name the compiler cannot follow: the scripts are plain JavaScript.
 const script: string = '../../scripts/packed-files.mjs'
-const { problemsOfFiles } = (await import(script)) as { problemsOfFiles: Check }
+const { problemsOfFiles, problemsOfLinks } = (await import(script)) as {
+  problemsOfFiles: Check
+  problemsOfLinks: Follow
+}
 
 const MANIFEST = {
   bin: { tool: 'dist/cli/main.js' },
@@ -11,7 +17,13 @@ const MANIFEST = {
   },
 }
 const FILES = ['dist/cli/main.js', 'dist/index.d.ts', 'dist/index.js', 'README.md', 'LICENSE', 'CHANGELOG.md']
-const SHIPPED = ['observability/grafana/board.json', 'observability/prometheus/rules.yml']
+const SHIPPED = [
+  'observability/grafana/board.json',
+  'observability/prometheus/rules.yml',
+  'docs/throttle.md',
+  'docs/plots/cpu.svg',
+  'CONTRIBUTING.md',
+]
 const ALL = [...FILES, 'package.json']
 
 test('a package with all it promises and nothing else is in order', () => {
@@ -31,6 +43,35 @@ test.each([
   'dist/a.ts',
   'dist/a.js.map',
   'notes.md',
+  'docs/notes.txt',
 ])('%s does not belong', (file) => {
   expect(problemsOfFiles([...ALL, file], MANIFEST)).toEqual([`${file} is packed and should not be`])
+})
+
+test('what pages and alerts send their readers to is packed with them', () => {
+  const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly files: readonly string[] }
+  const within = (path: string): string[] =>
+    path.includes('.')
+      ? [path]
+      : readdirSync(path, { withFileTypes: true, recursive: true })
+          .filter((entry) => entry.isFile())
+          .map(({ parentPath, name }) => `${parentPath}/${name}`)
+  // What is built is there or not, and no page sends anybody to it.
+  const packed = ['README.md', 'LICENSE', ...files.filter((path) => path !== 'dist').flatMap(within)]
+  expect(packed.length).toBeGreaterThan(50)
+  expect(problemsOfLinks(packed, (file) => readFileSync(file, 'utf8'))).toEqual([])
+})
+
+test('a page and an alert that lead out of the package are found', () => {
+  const texts: Readonly<Record<string, string>> = {
+    'README.md':
+      '[a](docs/a.md) [b](docs/b.md#here) [c](https://grammy.dev) [d](#there)\n\n```md\n[e](e.md)\n```\n',
+    'docs/a.md': '[back](../README.md#a) [code](../src/a.ts) `[no](link.md)`\n',
+    'observability/rules.yml': '  runbook: docs/runbooks/down.md\n',
+  }
+  expect(problemsOfLinks(Object.keys(texts), (file) => texts[file] ?? '')).toEqual([
+    'README.md sends its readers to docs/b.md, which is not packed',
+    'docs/a.md sends its readers to src/a.ts, which is not packed',
+    'observability/rules.yml sends its readers to docs/runbooks/down.md, which is not packed',
+  ])
 })
