@@ -77,6 +77,23 @@ describe('containers', () => {
     expect(client.containers.flatMap(({ parts }) => parts)).toHaveLength(0)
   })
 
+  test('end with a refusal: there are clients that read no further', async () => {
+    const { ids } = client.sendContainer([
+      { _: 'updates.getState' },
+      CONFIG,
+      { _: 'updates.getState' },
+      CONFIG,
+    ])
+    const answered = await client.when(() => {
+      const answers = client.came.filter(({ answers }) => answers !== undefined && ids.includes(answers))
+      return answers.length === 4 ? answers : undefined
+    })
+    const refusals = answered.filter(({ object }) => object._ === 'mt_rpc_error')
+    expect(refusals).toHaveLength(2)
+    const before = client.containers.flatMap(({ parts }) => parts.slice(0, -1))
+    for (const { messageId } of refusals) expect(before).not.toContain(messageId)
+  })
+
   test('hold no others, and nothing later than themselves', async () => {
     const inner = client.nextId()
     const id = client.nextId()

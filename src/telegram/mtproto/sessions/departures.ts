@@ -1,3 +1,4 @@
+import { RPC_RESULT } from '../../../mtproto/protocol/tl/object.js'
 import { MOST_CONTAINED, PART } from './containers.js'
 import type { Sent } from './outbox.js'
 import type { Wire } from './wire.js'
@@ -6,6 +7,7 @@ import type { Wire } from './wire.js'
 const LONG = 16 * 1024
 /** Of all in one container. */
 const MOST_BYTES = 64 * 1024
+const RPC_ERROR = 0x2144ca19
 
 interface Leaving {
   readonly wire: Wire
@@ -41,6 +43,7 @@ export class Departures {
       const goes =
         next === undefined ||
         next.wire !== wire ||
+        isRefusal(sent.body) ||
         sent.body.length > LONG ||
         next.sent.body.length > LONG ||
         together.length === MOST_CONTAINED ||
@@ -51,4 +54,9 @@ export class Departures {
       bytes = 0
     })
   }
+}
+
+/** GramJS throws at a refusal, and reads nothing of what stands behind it in a container. */
+function isRefusal(body: Buffer): boolean {
+  return body.length >= 16 && body.readUInt32LE(0) === RPC_RESULT && body.readUInt32LE(12) === RPC_ERROR
 }
