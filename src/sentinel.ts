@@ -30,6 +30,7 @@ import { beginWiring } from './middleware/place.js'
 import { joined, type Probe } from './middleware/probe.js'
 import { storageHealth } from './middleware/storage-health.js'
 import { throttle } from './middleware/throttle.js'
+import { warnOfTwin } from './middleware/twins.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
 import type { StatsQuery, StatsRecorder, StatsReport } from './observability/stats/contract.js'
@@ -93,7 +94,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /** One for all: grammY asks for the middleware with every update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
     // Used twice on one bot, it would take every update for a duplicate of itself.
-    if (hasPassed(ctx, this.tally)) return next()
+    if (hasPassed(ctx, this.tally, this.besides)) return next()
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     return reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
@@ -332,6 +333,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       this.watch(this.probes.filter((other) => other !== probe))
     }
   }
+
+  private readonly besides = (root: Chain<Context> | undefined): void =>
+    warnOfTwin(root, this.name, this.house)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 

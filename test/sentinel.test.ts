@@ -1,5 +1,6 @@
 import { sentinel } from '../src/index.js'
-import { type GuardedContext, type Rig, rig } from './middleware/rig.js'
+import { memory } from '../src/storage/memory/memory.js'
+import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
 import { desk, edits, joins, pinned, posts, says, taps, types } from './sentinel-desk.js'
 
 const ALICE = 7
@@ -101,6 +102,33 @@ describe('sentinel() with no options', () => {
     expect(reached).toEqual(Array(40).fill('telepathy'))
     expect(told[0]).toEqual([undefined, 5])
     expect((await guard.health()).tally).toMatchObject({ allowed: 0, denied: 0, unknown: 40 })
+  })
+
+  test('two of one name on one storage and one bot are warned of, with the mend; with a name each they are not', async () => {
+    for (const [names, warns] of [
+      [['shop', 'shop'], true],
+      [['shop', 'help'], false],
+      [[undefined, undefined], false],
+    ] as const) {
+      const { clock } = new Stage()
+      const storage = memory({ clock })
+      const [first, second] = names.map((name) => ({
+        storage,
+        clock,
+        ...(name !== undefined && { name }),
+      }))
+      const guard = sentinel<GuardedContext>(second)
+      const warned: string[] = []
+      guard.on('warning', ({ code, message }) => warned.push(`${code} ${message}`))
+      const { says, bot } = desk(first)
+      const reached: string[] = []
+      bot.use(guard)
+      bot.on('message:text', (ctx) => reached.push(ctx.msg.text))
+      await says(ALICE, '1', '2')
+      const twin = warned.filter((each) => each.startsWith('sentinel.twin'))
+      expect(twin).toEqual(warns ? [expect.stringMatching(/"shop".*name: 'second'/)] : [])
+      expect(reached).toEqual(warns ? [] : ['1', '2'])
+    }
   })
 
   test('used twice on one bot by mistake, it decides each update once', async () => {

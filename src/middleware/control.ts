@@ -202,10 +202,16 @@ export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> |
   return undefined
 }
 
-/** Whether an update has passed the sentinel that keeps this tally. */
-export function hasPassed(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
+/** Whether an update has passed the sentinel that keeps this tally. `other` is told of others that it has passed. */
+export function hasPassed(
+  ctx: Context & Partial<SentinelFlavor>,
+  tally: object,
+  other: (root: ControlBack['root']) => void,
+): boolean {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    if (backOf(control).tally === tally) return true
+    const back = backOf(control)
+    if (back.tally === tally) return true
+    other(back.root)
   }
   return false
 }
