@@ -192,3 +192,45 @@ describe('who may call what', () => {
     expect(permissionsWith({ ['__proto__']: 'bots' }).get('toString')).toBeUndefined()
   })
 })
+
+describe('a number', () => {
+  const NOBODY = 999_999
+  const NOWHERE = -1_001_234_567_890
+  const read = async (messages: AsyncIterable<unknown>) => {
+    for await (const _ of messages) break
+  }
+
+  test('of somebody that the account has not met is refused by the method that was asked, with what helps', async () => {
+    const watcher = client()
+    const hint = expect.stringContaining('whom it has met')
+    await expect(watcher.dossier(NOBODY)).rejects.toMatchObject({ method: 'users.getUsers', hint })
+    const places = [
+      watcher.fullChat(NOWHERE),
+      read(watcher.members(NOWHERE)),
+      watcher.purge(NOWHERE, alice.id),
+    ]
+    for (const place of places) {
+      await expect(place).rejects.toMatchObject({
+        code: 'mtproto.refused',
+        method: 'channels.getChannels',
+        hint,
+      })
+    }
+  })
+
+  test('of something else than what is asked about is told in words of ours', async () => {
+    const basic = telegram.createGroup({ title: 'Basic', owner: alice, admins: [account], basic: true })
+    const watcher = client()
+    const code = 'subject.invalid'
+    await expect(read(watcher.members(basic.id))).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/^mtproto: -\d+ is no supergroup and no channel; of basic groups/),
+    })
+    await expect(read(watcher.history(alice.id, { from: 1, to: 2 }))).rejects.toMatchObject({ code })
+    await expect(watcher.dossier(basic.id)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(/^mtproto: -\d+ is no user\.$/),
+    })
+    await expect(watcher.dossier(0)).rejects.toMatchObject({ code })
+  })
+})

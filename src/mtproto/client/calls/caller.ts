@@ -1,11 +1,30 @@
 import type { tl } from '@mtcute/core'
 import type { TelegramClient } from '@mtcute/core/client.js'
+import { SentinelError } from '../../../core/errors.js'
+import { shown } from '../../../core/show.js'
 import type { Names } from './names.js'
 import { PERMISSIONS, type Permissions } from './permissions.js'
 import { MtprotoRefusal, refusedOr } from './refusal.js'
 
 /** `me`, `self` and phone numbers are mtcute's to read. */
 const USERNAME = /^@?(?!me$|self$)[a-z]\w+$/i
+
+/** What a number is asked for as: by which method, how an error calls it, and what Telegram says of one that it does not know. */
+interface Kind {
+  readonly method: string
+  readonly words: string
+  readonly unknown: readonly string[]
+}
+
+const USER: Kind = { method: 'users.getUsers', words: 'user', unknown: ['USER_ID_INVALID'] }
+const CHANNEL: Kind = {
+  method: 'channels.getChannels',
+  words: 'supergroup and no channel; of basic groups Telegram tells only the Bot API',
+  unknown: ['CHANNEL_INVALID', 'CHANNEL_PRIVATE'],
+}
+/** https://core.telegram.org/api/peers: a number says nothing without the hash that comes with a meeting. */
+const NOT_MET =
+  'An account knows by number only whom it has met: members of its groups, and whoever wrote to it. Ask by @username, or after they met.'
 
 /** How a call is made, where that matters. */
 export interface Way {
@@ -43,15 +62,15 @@ export class Caller {
   }
 
   channel(chat: number | string): Promise<tl.TypeInputChannel> {
-    return this.#resolved(chat, (known) => this.client.resolveChannel(known))
+    return this.#resolved(chat, CHANNEL, (known) => this.client.resolveChannel(known))
   }
 
   user(user: number | string): Promise<tl.TypeInputUser> {
-    return this.#resolved(user, (known) => this.client.resolveUser(known))
+    return this.#resolved(user, USER, (known) => this.client.resolveUser(known))
   }
 
   peer(peer: number | string): Promise<tl.TypeInputPeer> {
-    return this.#resolved(peer, (known) => this.client.resolvePeer(known))
+    return this.#resolved(peer, Number(peer) < 0 ? CHANNEL : USER, (known) => this.client.resolvePeer(known))
   }
 
   /** Whose a username is, by number. */
@@ -59,17 +78,26 @@ export class Caller {
     return this.names.resolve(username, this)
   }
 
-  async #resolved<T>(peer: number | string, resolve: (known: number | string) => Promise<T>): Promise<T> {
+  async #resolved<T>(
+    peer: number | string,
+    kind: Kind,
+    resolve: (known: number | string) => Promise<T>,
+  ): Promise<T> {
     const isName = typeof peer === 'string' && USERNAME.test(peer)
     const known = isName ? await this.nameOf(peer) : peer
     try {
       return await resolve(known)
     } catch (error) {
-      // mtcute's own: a number it does not find without a hash.
-      if (Object(error).constructor.name === 'MtPeerNotFoundError') {
-        throw new MtprotoRefusal('contacts.resolveUsername', 'PEER_NOT_MET')
+      const { name } = Object(error).constructor as { readonly name: string }
+      // mtcute's own words: it finds no hash for a number, or it is a number of something else.
+      if (name === 'MtPeerNotFoundError') throw new MtprotoRefusal(kind.method, 'PEER_NOT_MET', NOT_MET)
+      if (name === 'MtInvalidPeerTypeError' || name === 'MtArgumentError') {
+        throw new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is no ${kind.words}.`)
       }
-      throw refusedOr(error, 'contacts.resolveUsername', this.permissions)
+      const refused = refusedOr(error, kind.method, this.permissions)
+      throw refused instanceof MtprotoRefusal && kind.unknown.includes(refused.reason)
+        ? new MtprotoRefusal(kind.method, refused.reason, NOT_MET)
+        : refused
     }
   }
 }
