@@ -1,8 +1,11 @@
+import { systemTimers } from '../src/core/clock.js'
 import { type Judge, type Plan, type SentinelOptions, sentinel } from '../src/index.js'
+import { boundedJudge } from '../src/storage/bounded.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { Storage } from '../src/storage/storage.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, nextId, says, taps, tick, user } from './sentinel-desk.js'
+import { settled } from './storage/outage.js'
 
 const ALICE = 7
 const broken = (): never => {
@@ -399,4 +402,81 @@ describe('in shadow', () => {
   })
 
   const saysAs = (text: string) => says(ALICE, text)
+})
+
+describe('a storage of yours that nothing was put around', () => {
+  const never = (): Promise<never> => new Promise(() => undefined)
+
+  test.each([
+    ['evaluate', (hangs: boolean) => storageWith(hangs ? { evaluate: never } : {})],
+    ['prepare', (hangs: boolean) => storageWith({}, hangs ? { prepare: never } : {})],
+  ] as const)(
+    '%s that hangs holds an update for a second at most, and what is closed stays closed',
+    async (what, make) => {
+      const { guard, says, reached, time } = desk({
+        storage: make(true),
+        throttle: [
+          { name: 'open', limit: '9/1m' },
+          { name: 'shut', limit: '9/1m', commands: ['shut'], onFailure: 'closed' },
+        ],
+      })
+      const told: unknown[] = []
+      guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
+      const saying = says(ALICE, '1')
+      await settled()
+      time.advance(999)
+      await settled()
+      expect([reached, told]).toEqual([[], []])
+      time.advance(1)
+      await saying
+      expect(reached).toEqual(['1'])
+      expect(told).toEqual([[`storage.${what}`, expect.stringMatching(/within 1000 ms.*remote: true/)]])
+      const shut = says(ALICE, '/shut')
+      await settled()
+      time.advance(1000)
+      await shut
+      expect(reached).toEqual(['1'])
+    },
+  )
+
+  test.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['a text', 'yes'],
+    ['a check that there is not', { refusedBy: 99, shadowRefusals: [] }],
+    ['a fraction', { refusedBy: 0.5, shadowRefusals: [] }],
+    ['shadows that there are not', { refusedBy: -1, shadowRefusals: [99] }],
+    ['no shadows', { refusedBy: -1 }],
+  ])(
+    'one whose decision is %s fails nothing in the bot: that is a failure of the storage',
+    async (_, decision) => {
+      for (const evaluate of [() => decision, async () => decision]) {
+        const { guard, says, reached } = desk({ storage: storageWith({ evaluate: evaluate as never }) })
+        const told: unknown[] = []
+        guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
+        await says(ALICE, '1')
+        expect(reached).toEqual(['1'])
+        expect(told).toEqual([['storage.evaluate', expect.stringContaining('no decision')]])
+      }
+      // One that says that it is elsewhere is decided for in memory.
+      const remote = storageWith(
+        { evaluate: (async () => decision) as never },
+        { remote: true, kind: 'mine' },
+      )
+      const { guard, says, reached } = desk({ storage: remote, throttle: '3/1m' })
+      const downs: unknown[] = []
+      guard.on('storage.down', ({ reason, message }) => downs.push([reason, message]))
+      await says(ALICE, '1', '2', '3', 'over', 'over', 'over')
+      expect(reached).toEqual(['1', '2', '3'])
+      expect(downs).toEqual([['storage.failed', expect.stringContaining('no decision')]])
+    },
+  )
+
+  test('memory is used as it is', () => {
+    const storage = memory()
+    const prepared = storage.prepare({ name: 'x', scopes: [], checks: [] }) as Judge
+    expect(boundedJudge(prepared, { name: 'x', scopes: [], checks: [] }, storage, systemTimers)).toBe(
+      prepared,
+    )
+  })
 })

@@ -1,5 +1,6 @@
 import { isPromise, type Judge, type Plan } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
+import { boundedJudge, boundedPrepare } from '../storage/bounded.js'
 import type { House } from './house.js'
 import { type Probe, probedJudge } from './probe.js'
 
@@ -86,7 +87,7 @@ export class Preparation {
       this.take(prepared, plan, turn)
       return
     }
-    const preparing = prepared
+    const preparing = boundedPrepare(prepared, house.storage, house.timers)
       .then(
         (judge) => this.take(judge, plan, turn),
         (error) => this.notPrepared(error),
@@ -101,8 +102,9 @@ export class Preparation {
   private take(judge: Judge, plan: Plan, turn: number): void {
     if (turn < this.taken) return
     this.taken = turn
-    this.bare = { judge, plan }
-    this.judge = probedJudge(judge, plan, this.watched)
+    const bounded = boundedJudge(judge, plan, this.house.storage, this.house.timers)
+    this.bare = { judge: bounded, plan }
+    this.judge = probedJudge(bounded, plan, this.watched)
   }
 
   private notPrepared(error: unknown): void {

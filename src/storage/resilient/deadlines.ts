@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { noDecision } from '../decisions.js'
 
 /** The timer went off this much late: the process itself stood still, and answers may lie unread. */
 const LATE: Ms = 25
@@ -135,6 +136,10 @@ export abstract class Call<T> extends Deadline {
   protected abstract answered(): void
   /** It failed or took too long: what to give instead, or throw. */
   protected abstract failed(error: unknown): MaybePromise<T>
+  /** Whether what was answered is an answer. */
+  protected isSound(_value: T): boolean {
+    return true
+  }
   /** It was answered after all, when something else had been given instead. */
   protected late(_value: T): void {}
 
@@ -144,7 +149,11 @@ export abstract class Call<T> extends Deadline {
 
   private arrive(value: T): void {
     if (!this.deadlines.meet(this)) {
-      this.late(value)
+      if (this.isSound(value)) this.late(value)
+      return
+    }
+    if (!this.isSound(value)) {
+      this.end(noDecision())
       return
     }
     this.answered()

@@ -10,6 +10,7 @@ import {
   type Settlement,
 } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { isDecision } from '../decisions.js'
 import { TimedOut } from './deadlines.js'
 import type { Errand, Line } from './line.js'
 import { askWhenDown, isClosed } from './plan.js'
@@ -151,6 +152,10 @@ class Evaluation implements Errand<Decision> {
   instead(error: unknown): MaybePromise<Decision> {
     if (error instanceof TimedOut) this.twin = new Twin(this.remote)
     return this.judge.decide(this.ask, this.at, this.twin)
+  }
+
+  isSound(decision: Decision): boolean {
+    return isDecision(decision, this.judge.plan)
   }
 
   late(decision: Decision): void {

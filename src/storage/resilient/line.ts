@@ -4,6 +4,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../condition.js'
+import { noDecision } from '../decisions.js'
 import { Circuit } from './circuit.js'
 import { BoundedCall, Call, Deadlines } from './deadlines.js'
 import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
@@ -34,6 +35,8 @@ export interface Errand<T> {
   work(): MaybePromise<T>
   /** It failed, took too long, or was not even asked: what to give instead. What it throws reaches the caller. */
   instead(error: unknown): MaybePromise<T>
+  /** Whether what was answered is an answer; else it failed. */
+  isSound?(value: T): boolean
   /** It was answered after that. */
   late?(value: T): void
 }
@@ -55,6 +58,10 @@ class LineCall<T> extends Call<T> {
   protected override failed(error: unknown): MaybePromise<T> {
     this.line.blame(error, this.epoch)
     return this.errand.instead(error)
+  }
+
+  protected override isSound(value: T): boolean {
+    return this.errand.isSound === undefined || this.errand.isSound(value)
   }
 
   protected override late(value: T): void {
@@ -88,6 +95,7 @@ export class Line {
     let answer: MaybePromise<T>
     try {
       answer = errand.work()
+      if (!isPromise(answer) && errand.isSound?.(answer) === false) throw noDecision()
     } catch (error) {
       this.blame(error, epoch)
       return errand.instead(error)

@@ -1,0 +1,78 @@
+import {
+  type Ask,
+  type Decision,
+  isPromise,
+  type Judge,
+  type MaybePromise,
+  type Plan,
+  type Receipt,
+  type Settlement,
+} from '../core/check.js'
+import type { Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { isDecision, noDecision } from './decisions.js'
+import { MemoryJudge } from './memory/judge.js'
+import type { Storage } from './storage.js'
+
+/** How long anybody waits for a storage that nothing was put around. */
+const WITHIN: Ms = 1000
+
+/** Whether a storage is somebody's own that nothing was put around: what is `remote` has something around it. */
+function isBare(storage: Storage): boolean {
+  return storage.remote !== true
+}
+
+/** A judge that a bot can rely on: its answers come in time or not at all, and are decisions. Ours in memory is as it is. */
+export function boundedJudge(judge: Judge, plan: Plan, storage: Storage, timers: Timers): Judge {
+  return judge instanceof MemoryJudge || !isBare(storage) ? judge : new BoundedJudge(judge, plan, timers)
+}
+
+/** What a storage is asked to prepare, in time. */
+export function boundedPrepare(preparing: Promise<Judge>, storage: Storage, timers: Timers): Promise<Judge> {
+  return isBare(storage) ? inTime('prepare', preparing, timers) : preparing
+}
+
+class BoundedJudge implements Judge {
+  constructor(
+    private readonly inner: Judge,
+    private readonly plan: Plan,
+    private readonly timers: Timers,
+  ) {}
+
+  evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
+    return this.checked('evaluate', this.inner.evaluate(ask, at))
+  }
+
+  peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
+    return this.checked('peek', this.inner.peek(ask, at))
+  }
+
+  settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
+    const settled = this.inner.settle(receipt, how, check)
+    return isPromise(settled) ? inTime('settle', settled, this.timers) : settled
+  }
+
+  private checked(what: string, decision: MaybePromise<Decision>): MaybePromise<Decision> {
+    return isPromise(decision) ? inTime(what, decision, this.timers).then(this.sound) : this.sound(decision)
+  }
+
+  private readonly sound = (decision: Decision): Decision => {
+    if (!isDecision(decision, this.plan)) throw noDecision()
+    return decision
+  }
+}
+
+function inTime<T>(what: string, work: Promise<T>, timers: Timers): Promise<T> {
+  return new Promise<T>((fulfil, reject) => {
+    const callOff = timers.after(WITHIN, () =>
+      reject(
+        new SentinelError(
+          'storage.failed',
+          `${what}: the storage did not answer within ${WITHIN} ms. If it is elsewhere let it say so, remote: true: then what is decided meanwhile is decided in memory.`,
+        ),
+      ),
+    )
+    work.then(fulfil, reject).finally(callOff)
+  })
+}

@@ -1,0 +1,27 @@
+import type { Plan } from '../core/check.js'
+import { SentinelError } from '../core/errors.js'
+
+/** Whether what a judge gave is a decision about a plan, as far as a bot would fail over it: storages may be anybody's. */
+export function isDecision(value: unknown, { checks }: Plan): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { refusedBy, shadowRefusals } = value as {
+    readonly refusedBy?: unknown
+    readonly shadowRefusals?: unknown
+  }
+  return (
+    (refusedBy === -1 || isCheck(refusedBy, checks.length)) &&
+    Array.isArray(shadowRefusals) &&
+    (shadowRefusals.length === 0 || shadowRefusals.every((index) => isCheck(index, checks.length)))
+  )
+}
+
+function isCheck(index: unknown, count: number): boolean {
+  return typeof index === 'number' && Number.isInteger(index) && index >= 0 && index < count
+}
+
+export function noDecision(): SentinelError {
+  return new SentinelError(
+    'storage.failed',
+    'The storage gave what is no decision. Hold it to storageConformance() of grammy-sentinel/testing.',
+  )
+}
