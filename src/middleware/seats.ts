@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import type { Update } from 'grammy/types'
 import type { z } from 'zod'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { type Ms, parseDuration } from '../core/duration.js'
@@ -21,12 +22,24 @@ interface Working {
   readonly ctx: Context
 }
 
+/** A place of an update, however often it comes to the guard: left when the last of its handlers have ended. */
+interface Held {
+  readonly bot: number
+  readonly key: Key
+  /** At work under it, or waiting with it. */
+  handlers: number
+  /** Awaited once, however many come while it waits. */
+  place: MaybePromise<Place | NoPlace>
+}
+
 /** The places of one guard, as its chain asks for them. */
 export class Seats {
   private readonly places: Places<Working>
   private readonly noticed: Recent<true>
   private readonly on: ReadonlySet<Activity>
   private readonly name: string
+  /** What each update holds: it never waits for itself. Of one key nearly always. */
+  private readonly held = new WeakMap<Update, Held[]>()
   private readonly turnAway = (): void => this.places.turnAway()
 
   constructor(
@@ -63,10 +76,16 @@ export class Seats {
     const key = this.keyOf(facts, ctx)
     if (key === undefined) return undefined
     const bot = ctx.me.id
+    const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
+    if (known !== undefined) return this.share(known, ctx.update)
     // In shadow nobody waits, and nobody is at work beside the count.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
     const place = this.places.take(bot, key, { facts, ctx })
-    return isPromise(place) ? place.then((given) => this.seat(key, given)) : this.seat(key, place)
+    const held: Held = { bot, key, handlers: 0, place }
+    const all = this.held.get(ctx.update)
+    if (all === undefined) this.held.set(ctx.update, [held])
+    else all.push(held)
+    return this.share(held, ctx.update)
   }
 
   async drain(): Promise<void> {
@@ -74,12 +93,34 @@ export class Seats {
     await this.places.drain()
   }
 
-  private seat(key: Key, given: Place | NoPlace): Seat {
-    if ('leave' in given) {
-      if (this.places.uncounted > 0) this.warnOfHanging()
-      return given
+  private share(held: Held, update: Update): MaybePromise<Seat> {
+    const { place } = held
+    held.handlers++
+    return isPromise(place)
+      ? place.then((given) => this.seat(held, given, update))
+      : this.seat(held, place, update)
+  }
+
+  private seat(held: Held, given: Place | NoPlace, update: Update): Seat {
+    held.place = given
+    if (!('leave' in given)) {
+      this.forget(held, update)
+      return this.refusal(held.key, given.wait)
     }
-    return this.refusal(key, given.wait)
+    if (this.places.uncounted > 0) this.warnOfHanging()
+    return {
+      leave: () => {
+        if (--held.handlers > 0) return
+        this.forget(held, update)
+        given.leave()
+      },
+    }
+  }
+
+  private forget(held: Held, update: Update): void {
+    const others = this.held.get(update)?.filter((other) => other !== held) ?? []
+    if (others.length > 0) this.held.set(update, others)
+    else this.held.delete(update)
   }
 
   private refusal(key: Key, wait: Ms): Admission {
