@@ -248,7 +248,7 @@ test('a call is waited for once', async () => {
   const both = Promise.all([telegram.called('sendMessage', AT_LENGTH), telegram.called('*', AT_LENGTH)])
   await api.sendMessage(group.id, 'two')
   await api.sendMessage(group.id, 'three')
-  expect((await both).map(({ params }) => params['text'])).toEqual(['two', 'three'])
+  expect((await both).map(({ params }) => params.text)).toEqual(['two', 'three'])
 })
 
 test('the story’s mistakes are named', () => {
