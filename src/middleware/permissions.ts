@@ -2,12 +2,14 @@ import type { Context } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import { allows, isPermission } from '../core/grants.js'
-import { roleOfMark } from '../core/roles.js'
+import { isOfChat, roleOfMark } from '../core/roles.js'
 import { type Key, keySubject, memberKey } from '../core/subject.js'
 import type { Mark } from '../storage/storage.js'
 import type { KnownBot } from './bots.js'
 import type { Exemptions } from './exemptions.js'
 import type { House } from './house.js'
+
+const NONE: readonly string[] = Object.freeze([])
 
 /** Whom it is about, and where: the chat counts where roles are held in one chat only. */
 export interface Asker {
@@ -21,16 +23,20 @@ export interface Asker {
 /**
  * The roles that somebody holds: everywhere, in the chat, and by Telegram's leave. Asks the storage once or twice, at the same
  * time, and Telegram where roles of its own matter and it was not asked lately.
+ *
+ * @param role Asked about alone: Telegram's matter where they count as it, whether options name them or not.
  */
-export function heldRoles(house: House, asker: Asker): MaybePromise<readonly string[]> {
+export function heldRoles(house: House, asker: Asker, role?: string): MaybePromise<readonly string[]> {
   const { marks } = house.storage
   const { bot, key, chat } = asker
   const held = [
     marks.of(bot.id, key),
     ...(chat === undefined ? [] : [marks.of(bot.id, memberKey(key, chat))]),
   ].map((found) => (isPromise(found) ? found.then(rolesAmong) : rolesAmong(found)))
-  const given = chatRolesOf(house, asker)
-  if (!isPromise(given) && held.every((roles) => !isPromise(roles))) {
+  const { roles } = house
+  const byTelegram = role === undefined ? roles.askTelegram : roles.countingAs(role).some(isOfChat)
+  const given = byTelegram ? chatRolesOf(house, asker) : NONE
+  if (!isPromise(given) && held.every((each) => !isPromise(each))) {
     return [...(held as (readonly string[])[]).flat(), ...given]
   }
   return Promise.all([...held, given]).then((all) => all.flat())
@@ -43,7 +49,7 @@ export function mayDo(house: House, asker: Asker, permission: string): MaybeProm
 
 /** Whether somebody holds a role here, or one that counts as it. */
 export function holdsRole(house: House, asker: Asker, role: string): MaybePromise<boolean> {
-  return asked(heldRoles(house, asker), (held) => house.roles.expanded(held).has(role))
+  return asked(heldRoles(house, asker, role), (held) => house.roles.expanded(held).has(role))
 }
 
 /** What handlers ask of whoever acts in their update. What fails is told, and is no. */
@@ -93,14 +99,14 @@ function asked<T>(held: MaybePromise<T>, then: (held: T) => boolean): MaybePromi
 }
 
 function chatRolesOf(
-  { roles, chatRoles }: House,
+  { chatRoles }: House,
   { bot, key, chat, anonymous = false }: Asker,
 ): MaybePromise<readonly string[]> {
   // Chats of people and bots have no administrators.
-  if (!roles.askTelegram || chat === undefined || chat > 0) return []
+  if (chat === undefined || chat > 0) return NONE
   if (anonymous) return chatRoles.anonymous
   const { kind, id } = keySubject(key)
-  return kind === 'user' ? chatRoles.rolesIn(bot.id, chat, id, bot.api) : []
+  return kind === 'user' ? chatRoles.rolesIn(bot.id, chat, id, bot.api) : NONE
 }
 
 function rolesAmong(marks: ReadonlyMap<string, Mark>): readonly string[] {

@@ -5,11 +5,12 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
 import { ACTIVITIES, type Activity } from '../core/kinds.js'
 import { checkedRole, isOfChat } from '../core/roles.js'
-import { memberKey } from '../core/subject.js'
+import { keyText, memberKey } from '../core/subject.js'
 import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
+import { Recent } from './recent.js'
 import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
 
 /** Whoever has paid is not turned away; a handler that asks for a role is closed to all the rest. */
@@ -176,22 +177,32 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       denial: deny,
     })
   }
-  const veto: Admission = {
-    veto: reason,
-    by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: deny !== 'silent' },
+  const noticed = new Recent<true>(noticeEvery)
+  /** Of what the plan refuses the storage says when it is time; of this nobody else does. */
+  const isTimeToSay = ({ actor: who }: Facts): boolean => {
+    if (deny === 'silent' || who === undefined) return false
+    const subject = keyText(who)
+    const now = house.clock()
+    if (noticed.get(subject, now) !== undefined) return false
+    noticed.set(subject, true, now)
+    return true
   }
-  const ruling = (given: readonly string[]): Admission | undefined =>
-    given.some((role) => byTelegram.includes(role)) ? undefined : veto
+  const veto = (facts: Facts): Admission => ({
+    veto: reason,
+    by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: isTimeToSay(facts) },
+  })
+  const ruling = (facts: Facts, given: readonly string[]): Admission | undefined =>
+    given.some((role) => byTelegram.includes(role)) ? undefined : veto(facts)
   return {
     denial: deny,
     shadow,
     ...(byTelegram.length > 0 && { needs: ['chat_member'] }),
     admit(facts, ctx, probed): MaybePromise<Admission | undefined> {
       // The plan asks about somebody. Where nobody acts, nobody is registered.
-      if (facts.actor === undefined) return on.includes(facts.activity) ? veto : undefined
+      if (facts.actor === undefined) return on.includes(facts.activity) ? veto(facts) : undefined
       if (byTelegram.length === 0 || !probed.includes(asked)) return undefined
       const given = house.chatRoles.rolesOf(facts, ctx)
-      return isPromise(given) ? given.then(ruling) : ruling(given)
+      return isPromise(given) ? given.then((roles) => ruling(facts, roles)) : ruling(facts, given)
     },
   }
 }

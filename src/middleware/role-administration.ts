@@ -102,7 +102,7 @@ export class RoleAdministration {
     parseOptions('hasRole', scopeSchema, scope)
     const { roles } = this.house()
     roles.check(name, 'hasRole')
-    return (await this.heldBy(whom, scope)).some((held) => roles.expanded(held).has(name))
+    return (await this.heldBy(whom, scope, name)).some((held) => roles.expanded(held).has(name))
   }
 
   async rolesOf(whom: Subject, scope: RoleScope = {}): Promise<readonly string[]> {
@@ -124,7 +124,11 @@ export class RoleAdministration {
   }
 
   /** By bot: what one bot denies, another may allow. Before any is met, what waits for them. */
-  private async heldBy(whom: Subject, { chat }: RoleScope): Promise<readonly (readonly string[])[]> {
+  private async heldBy(
+    whom: Subject,
+    { chat }: RoleScope,
+    role?: string,
+  ): Promise<readonly (readonly string[])[]> {
     const house = this.house()
     const key = subjectKey(whom)
     const place = placeOf(key, chat)
@@ -134,7 +138,7 @@ export class RoleAdministration {
       const marks = keys.flatMap((each) => this.administration.stagedMarks(each))
       return [marks.flatMap((mark) => roleOfMark(mark) ?? [])]
     }
-    return Promise.all(bots.map(async (bot) => heldRoles(house, { bot, ...place })))
+    return Promise.all(bots.map(async (bot) => heldRoles(house, { bot, ...place }, role)))
   }
 }
 
