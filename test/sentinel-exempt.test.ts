@@ -1,4 +1,4 @@
-import { sentinel, subject } from '../src/index.js'
+import { exempt, sentinel, subject, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
@@ -46,6 +46,20 @@ describe('who is let off', () => {
     await guard.storage.marks.put(42, 'role:vip', [{ key: subjectKeyOf(ALICE), mark: { since: 0 } }])
     await say(ALICE, '1', '2', '3', 'over')
     expect(reached).toEqual(['met', '1', '2', '3'])
+  })
+
+  test('by two exempt() of the same roles around one handler, each lets off whom it names', async () => {
+    const ran: string[] = []
+    const { guard, says: say } = desk({}, (bot) => {
+      const limited = throttle<GuardedContext>('1/1h')((ctx) => void ran.push(`${ctx.from?.id}`))
+      bot.command('go', exempt({ roles: ['m'] })(exempt({ roles: ['m'], owner: OWNER })(limited)))
+    })
+    const told: string[] = []
+    guard.on('error', ({ during }) => told.push(during))
+    await guard.grant(8, 'm')
+    for (const from of [OWNER, 8, ALICE]) await say(from, '/go', '/go')
+    expect(ran).toEqual(['1', '1', '8', '8', '7'])
+    expect(told).toEqual([])
   })
 
   const subjectKeyOf = (id: number): number => 2 ** 44 + id + 2 ** 43

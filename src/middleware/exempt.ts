@@ -88,11 +88,15 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
 
 /** Asks whether the actor holds one of the roles, for the guards that the update comes to later. */
 function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
+  // Two of them may ask for the same roles and let off otherwise; it keeps no state that they would share.
+  const base = `exempt.${marks.join('|')}`
+  let slot = base
+  for (let i = 2; wiring.asks(slot); i++) slot = `${base}~${i}`
   return wiring.ask({
     check: {
       kind: 'present',
       guard: 'exempt',
-      slot: `exempt.${marks.join('|')}`,
+      slot,
       subject: wiring.scope('actor', (facts) => facts.actor),
       anyOf: marks,
       shadow: true,
