@@ -18,8 +18,8 @@ interface Record {
   /** Refusals since `from`. */
   refusals: number
   from: Ms
-  /** A change is being written: what happens meanwhile counts for the next. */
-  changing: boolean
+  /** A change is being written: what happens meanwhile counts for the next. Fulfilled when it is. */
+  changing: Promise<void> | undefined
 }
 
 /**
@@ -70,9 +70,17 @@ export class Conduct {
     const { actor } = facts
     if (actor === undefined) return
     const record = this.recordOf(ctx.me.id, actor)
-    if (++record.good < this.adaptation.earnAfter || record.changing) return
+    if (++record.good < this.adaptation.earnAfter || record.changing !== undefined) return
     record.good = 0
     this.change(ctx.me.id, actor, record, 'earn')
+  }
+
+  /** How they fared counts no more; what is being written of it is waited for. */
+  async forget(bot: number, actor: Key): Promise<void> {
+    const name = nameOf(bot, actor)
+    const record = this.records.get(name)
+    this.records.delete(name)
+    await record?.changing
   }
 
   private refused({ actor }: Facts, ctx: Context): void {
@@ -84,42 +92,59 @@ export class Conduct {
       record.from = now
       record.refusals = 0
     }
-    if (++record.refusals < this.adaptation.loseAfter || record.changing) return
+    if (++record.refusals < this.adaptation.loseAfter || record.changing !== undefined) return
     record.refusals = 0
     record.from = now
     this.change(ctx.me.id, actor, record, 'lose')
   }
 
   private recordOf(bot: number, actor: Key): Record {
-    const name = `${bot} ${keyText(actor)}`
+    const name = nameOf(bot, actor)
     let record = this.records.get(name)
     if (record === undefined) {
       if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
-      record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: false }
+      record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
       this.records.set(name, record)
     }
     return record
   }
 
   private change(bot: number, key: Key, record: Record, how: 'earn' | 'lose'): void {
-    record.changing = true
+    let written = (): void => undefined
+    record.changing = new Promise((done) => {
+      written = done
+    })
+    const ended = (): void => {
+      record.changing = undefined
+      written()
+    }
     const { background, events } = this.house
     const run = background.run('throttle.adapt', async () => {
       try {
         const { adaptLimit } = await changing.load()
         await adaptLimit(this.house, this.slot, this.adaptation, { bot, key, how })
       } finally {
-        record.changing = false
+        ended()
       }
     })
     if (run) return
-    record.changing = false
+    ended()
     events.tell('error', { error: new Error('too much under way'), during: 'throttle.adapt' })
   }
 }
 
+function nameOf(bot: number, actor: Key): string {
+  return `${bot} ${keyText(actor)}`
+}
+
 /** By events, which all chains of a sentinel share, and slot. */
 const conducts = new WeakMap<object, Map<string, Conduct>>()
+
+/** Whoever is erased has not fared with any limit. Settled when nothing of it is being written. */
+export async function forgetConduct({ events }: House, bot: number, actor: Key): Promise<void> {
+  const all = [...(conducts.get(events)?.values() ?? [])]
+  await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
+}
 
 /** What a limit that adapts does beside its check. */
 export function watchConduct(

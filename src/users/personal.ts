@@ -12,6 +12,7 @@ import {
 } from '../core/subject.js'
 import type { Administration } from '../middleware/administration.js'
 import { BLOCKED } from '../middleware/block.js'
+import { forgetConduct } from '../middleware/conduct.js'
 import type { House } from '../middleware/house.js'
 import type { LimitState } from '../middleware/inspection.js'
 import { type MarkedSubject, markedSubjects } from '../storage/archive.js'
@@ -153,6 +154,8 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
+    // First of all: what is being written of it is a mark, and found with the others.
+    for (const { id } of bots.all()) await forgetConduct(this.house(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
       for (const { key: subject, names } of marked) {
         for (const name of names) found.set(`${keyText(subject)} ${name}`, { key: subject, name })

@@ -101,6 +101,46 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
+  test('forgets whoever is erased: what they did before earns them nothing after', async () => {
+    const at = adapting()
+    await at.talks(3)
+    await at.talks(3, 8)
+    await at.guard.users.erase(ALICE)
+    expect(await at.talks(1)).toBe(1)
+    await at.talks(1, 8)
+    expect(at.changes).toEqual(['usual → 6 by adapt'])
+    expect(await at.stored()).toBeUndefined()
+    await at.talks(3)
+    expect(await at.stored()).toBe(6)
+    await at.guard.close()
+  })
+
+  test('what is being written when somebody is erased is erased, too', async () => {
+    const at = adapting()
+    const { marks } = at.guard.storage
+    const put = marks.put.bind(marks)
+    let write = (): void => undefined
+    const writing = new Promise<void>((begun) => {
+      Object.assign(marks, {
+        async put(...args: Parameters<typeof put>) {
+          begun()
+          await new Promise<void>((done) => {
+            write = done
+          })
+          return put(...args)
+        },
+      })
+    })
+    await at.says(ALICE, '1', '2', '3', '4')
+    await writing
+    const erased = at.guard.users.erase(ALICE)
+    write()
+    expect((await erased).marks.map(({ name }) => name)).toEqual(['adapted:throttle.user'])
+    await at.quiet()
+    expect(await at.stored()).toBeUndefined()
+    await at.guard.close()
+  })
+
   test('is each user’s own, and the same in another process', async () => {
     const at = adapting(ADAPT, '4/1m', true)
     expect(await at.talks(7)).toBe(6)
