@@ -9,7 +9,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import { Stage } from '../middleware/rig.js'
-import { desk, later, says } from '../sentinel-desk.js'
+import { desk, later, says, tick } from '../sentinel-desk.js'
 
 const ALICE = 7
 const MINUTE = 60_000
@@ -134,6 +134,7 @@ describe('a limit that adapts', () => {
     await at.says(ALICE, '1', '2', '3', '4')
     await writing
     const erased = at.guard.users.erase(ALICE)
+    for (let i = 0; i < 20; i++) await tick()
     write()
     expect((await erased).marks.map(({ name }) => name)).toEqual(['adapted:throttle.user'])
     await at.quiet()
