@@ -1,4 +1,4 @@
-import type { Ask, Judge, Plan, Storage } from 'grammy-sentinel'
+import type { Ask, Judge, Key, Plan, Storage } from 'grammy-sentinel'
 import { memory, sentinel, userKey } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
 import { type Finding, median, nanoseconds, part } from './compare.js'
@@ -34,10 +34,14 @@ function asker(plan: Plan): (user: number, update: number) => Ask {
   const chat = plan.scopes.indexOf('chat')
   const asked = new Set(['block.actor', 'block.chat', 'once', 'throttle.user'])
   const costs = plan.checks.map(({ slot }) => (asked.has(slot) ? 1 : 0))
+  const blank: readonly (Key | undefined)[] = plan.scopes.map(() => undefined)
+  const global = plan.scopes.indexOf('global')
   return (user, update) => {
-    const subjects = plan.scopes.map(() => 'g' as string | number)
+    // As the chain makes it: a copy, and only the scopes that are asked about.
+    const subjects = blank.slice()
     subjects[actor] = userKey(user)
-    if (chat >= 0) subjects[chat] = userKey(user)
+    subjects[chat] = userKey(user)
+    subjects[global] = 'g'
     return { bot: 42, subjects, costs, tokens: [update] }
   }
 }
