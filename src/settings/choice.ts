@@ -13,8 +13,7 @@ export type Choice =
 export function dataOf(command: string, choice: Choice): string {
   switch (choice.kind) {
     case 'limit': {
-      const to =
-        choice.to === undefined ? '-' : `${choice.to.amount.toString(36)}.${choice.to.per.toString(36)}`
+      const to = choice.to === undefined ? '-' : numbersOf(choice.to)
       return `${command}:l:${digest(choice.tunable.name)}:${to}`
     }
     case 'notices':
@@ -42,10 +41,14 @@ export function choiceIn({ command, limits, notices }: Tuning, data: string): Ch
   if (tunable === undefined) return undefined
   if (second === '-') return { kind: 'limit', tunable, to: undefined }
   // Only what is on a button: bounds need not be looked at again.
-  const to = tunable.choices.find(
-    ({ amount, per }) => `${amount.toString(36)}.${per.toString(36)}` === second,
-  )
+  const to = tunable.choices.find((each) => numbersOf(each) === second)
   return to === undefined ? undefined : { kind: 'limit', tunable, to }
+}
+
+/** A limit in 17 characters at most; its burst where that is another number than its amount. */
+function numbersOf({ amount, per, burst = amount }: Limit): string {
+  const numbers = burst === amount ? [amount, per] : [amount, per, burst]
+  return numbers.map((each) => each.toString(36)).join('.')
 }
 
 /**

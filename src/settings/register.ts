@@ -8,7 +8,7 @@ import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
 import type { Mark } from '../storage/storage.js'
 import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'
 import { isQuiet, SETTINGS_MARK } from './quiet.js'
-import type { Tunable, Tuning } from './settings-options.js'
+import { boundsText, isWithin, type Tunable, type Tuning } from './settings-options.js'
 
 /** Who changed something: the key of an administrator, or `code`. */
 export type ChangedBy = Key | 'code'
@@ -160,12 +160,13 @@ function keyOf(chat: unknown, what: string): Key {
   )
 }
 
-function within({ name, min, max }: Tunable, to: LimitInput): Limit {
+function within(tunable: Tunable, to: LimitInput): Limit {
+  const { name } = tunable
   const limit = parseLimit(to, `settings.set.limits.${name}`)
-  if (limit.per === min.per && limit.amount >= min.amount && limit.amount <= max.amount) return limit
+  if (isWithin(tunable, limit)) return limit
   throw new SentinelError(
     'limit.invalid',
-    `settings.set.limits.${name}: ${formatLimit(limit)} is out of bounds. Choose from ${formatLimit(min)} to ${formatLimit(max)}.`,
+    `settings.set.limits.${name}: ${formatLimit(limit)} is out of bounds. Choose from ${boundsText(tunable)}.`,
   )
 }
 

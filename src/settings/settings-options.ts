@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
-import { formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
+import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
 import { callable, limit as limitSchema, option, parseOptions } from '../middleware/schema.js'
 import { SETTING_TEXTS } from './setting-texts.js'
 import type { SettingsTexts, TranslateSetting } from './wording.js'
@@ -154,13 +154,37 @@ function tunable(name: string, { min, max, choices }: z.output<typeof bounds>, w
     throw wrong('max', `${formatLimit(max)} is not per the same span as min, ${formatLimit(min)}.`)
   }
   if (min.amount > max.amount) throw wrong('max', `${max.amount} is less than min, ${min.amount}.`)
+  const [least, most] = [capacityOf(min), capacityOf(max)]
+  if (least > most) throw wrong('max', `${most} at once is less than min, ${least} at once.`)
   choices?.forEach((choice, index) => {
-    if (choice.per === min.per && choice.amount >= min.amount && choice.amount <= max.amount) return
-    const span = `${formatLimit(min)} to ${formatLimit(max)}`
-    throw wrong(`choices[${index}]`, `${formatLimit(choice)} is not within the bounds, ${span}.`)
+    if (isWithin({ min, max }, choice)) return
+    throw wrong(
+      `choices[${index}]`,
+      `${formatLimit(choice)} is not within the bounds, ${boundsText({ min, max })}.`,
+    )
   })
-  const sorted = [...(choices ?? between(min, max))].sort((a, b) => a.amount - b.amount)
+  const sorted = [...(choices ?? between(min, max))].sort(
+    (a, b) => a.amount - b.amount || capacityOf(a) - capacityOf(b),
+  )
   return { name, min, max, choices: sorted }
+}
+
+/** Whether a limit is none but what administrators may choose: per the same span, in so many, and in how many at once. */
+export function isWithin({ min, max }: Pick<Tunable, 'min' | 'max'>, limit: Limit): boolean {
+  const { amount, per } = limit
+  const atOnce = capacityOf(limit)
+  return (
+    per === min.per &&
+    amount >= min.amount &&
+    amount <= max.amount &&
+    atOnce >= capacityOf(min) &&
+    atOnce <= capacityOf(max)
+  )
+}
+
+/** Between what it must be, such as `5/1m to 60/1m, 5 to 60 at once`. */
+export function boundsText({ min, max }: Pick<Tunable, 'min' | 'max'>): string {
+  return `${formatLimit(min)} to ${formatLimit(max)}, ${capacityOf(min)} to ${capacityOf(max)} at once`
 }
 
 /** Round numbers between two limits, and these. */
@@ -177,8 +201,11 @@ function between(min: Limit, max: Limit): readonly Limit[] {
   const some = Array.from({ length: Math.min(all.length, FOUND_CHOICES) }, (_, nth) => {
     return all[Math.min(all.length - 1, Math.round(nth * step))] as number
   })
-  return [...new Set(some)].map((amount) => {
+  const found = [...new Set(some)].map((amount) => {
     if (amount === min.amount) return min
-    return amount === max.amount ? max : { amount, per: min.per }
+    if (amount === max.amount) return max
+    const burst = Math.min(capacityOf(max), Math.max(capacityOf(min), amount))
+    return { amount, per: min.per, ...(burst !== amount && { burst }) }
   })
+  return min.amount === max.amount && capacityOf(min) < capacityOf(max) ? [...found, max] : found
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { chatKey } from '../../src/core/subject.js'
 import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/index.js'
 import { choiceIn, dataOf } from '../../src/settings/choice.js'
-import { readSettings } from '../../src/settings/settings-options.js'
+import { isWithin, readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { desk, later, says, taps } from '../sentinel-desk.js'
 
@@ -178,6 +178,17 @@ describe('what may not be tuned', () => {
     ],
     [bounds('60/1m', '5/1m'), 'option.invalid', 'settings.throttle.max: 5 is less than min, 60'],
     [bounds('5/1m', '60/1m', ['70/1m']), 'option.invalid', 'choices[0]: 70/1m is not within the bounds'],
+    [
+      bounds('5/1m', '60/1m', ['20/1m', '20/1m (burst 500)']),
+      'option.invalid',
+      'choices[1]: 20/1m (burst 500) is not within the bounds, 5/1m to 60/1m, 5 to 60 at once',
+    ],
+    [bounds('5/1m', '60/1m', ['20/1m (burst 4)']), 'option.invalid', 'choices[0]: 20/1m (burst 4) is not'],
+    [
+      bounds('5/1m (burst 50)', '60/1m (burst 20)'),
+      'option.invalid',
+      'settings.throttle.max: 20 at once is less than min, 50 at once',
+    ],
     [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
     [{ settings: {} }, 'option.invalid', 'nothing is left to tune'],
     [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
@@ -212,6 +223,11 @@ describe('what may not be tuned', () => {
       'limit.invalid settings.set.limits.user: 61/1m is out of bounds',
     )
     expect(await refused({ limits: { user: '5/1h' } })).toContain('out of bounds')
+    expect(await refused({ limits: { user: '10/1m (burst 5000)' } })).toContain(
+      '10/1m (burst 5000) is out of bounds. Choose from 5/1m to 60/1m, 5 to 60 at once.',
+    )
+    expect(await refused({ limits: { user: '10/1m (burst 4)' } })).toContain('out of bounds')
+    expect(await refused({ limits: { user: '10/1m (burst 60)' } })).toBe('done')
     expect(await refused({ limits: JSON.parse('{"__proto__": "6/1m"}') })).toContain(
       '"__proto__" is not to be tuned',
     )
@@ -229,6 +245,8 @@ test('choices lie between the bounds, and their data fits a button', () => {
     ['1/1s', '1/1s'],
     ['7/366d', '100000/366d'],
     ['1/1h', '2/1h'],
+    ['5/1m', '60/1m (burst 20)'],
+    ['9/366d (burst 90000)', '90000/366d (burst 100000)'],
   ] as const) {
     const { limits } = readSettings({ throttle: { min, max }, command: 'c'.repeat(32) })
     const [tunable] = [...limits.values()]
@@ -239,10 +257,32 @@ test('choices lie between the bounds, and their data fits a button', () => {
     expect([...new Set(amounts)].sort((a, b) => a - b)).toEqual(amounts)
     for (const to of tunable?.choices ?? []) {
       if (tunable !== undefined) {
+        expect(isWithin(tunable, to)).toBe(true)
         expect(dataOf('c'.repeat(32), { kind: 'limit', tunable, to }).length).toBeLessThanOrEqual(64)
       }
     }
   }
+})
+
+test('limits that differ in nothing but their burst are choices of their own', async () => {
+  const span = { min: '20/1m (burst 5)', max: '20/1m (burst 40)' } as const
+  const found = readSettings({ throttle: span }).limits.get('user')
+  expect(found?.choices.map(({ burst }) => burst)).toEqual([5, 40])
+  const tuning = readSettings({
+    throttle: { ...span, choices: ['20/1m (burst 40)', '20/1m', '20/1m (burst 5)'] },
+  })
+  const tunable = tuning.limits.get('user')
+  if (tunable === undefined) throw new Error('no limit of users')
+  const data = tunable.choices.map((to) => dataOf('c', { kind: 'limit', tunable, to }))
+  const command = { ...tuning, command: 'c' }
+  expect(new Set(data).size).toBe(3)
+  expect(data.map((each) => choiceIn(command, each))).toEqual(
+    [
+      { amount: 20, per: 60_000, burst: 5 },
+      { amount: 20, per: 60_000 },
+      { amount: 20, per: 60_000, burst: 40 },
+    ].map((to) => ({ kind: 'limit', tunable, to })),
+  )
 })
 
 test('whatever data says, nothing comes of it but what a button offers', () => {
