@@ -1,8 +1,12 @@
+import type { MiddlewareFn } from 'grammy'
 import {
+  compose,
   debounce,
+  exempt,
   type Guard,
   memory,
   policy,
+  requirePermission,
   requireRegistered,
   requireRole,
   type SentinelOptions,
@@ -200,6 +204,41 @@ describe('an update that a guard of its handler refuses', () => {
     expect((await made.guard.health()).tally).toMatchObject({ allowed: 0, denied: 2 })
     expect(await made.guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2 })
   })
+
+  test('twice, is counted once, too', async () => {
+    const made = desk({ stats: stats(), users: true })
+    const a = throttle('1/1m')(async function a() {})
+    const b = throttle('1/1m')(async function b() {})
+    const first: boolean[] = []
+    made.guard.on('denied', ({ isFirst }) => first.push(isFirst))
+    made.bot.command('go', async (ctx) => {
+      await a(ctx)
+      await b(ctx)
+      await ctx.sentinel.deny()
+    })
+    await made.says(ALICE, '/go', '/go', '/go')
+    made.time.advance(1000)
+    await made.quiet()
+    expect((await made.guard.health()).tally).toMatchObject({ allowed: 0, denied: 3 })
+    expect(await made.guard.stats()).toMatchObject({ updates: 3, allowed: 0, denied: 3 })
+    expect(await made.guard.users.read(ALICE)).toMatchObject({ counts: { message: 3, denials: 3 } })
+    expect(first.filter(Boolean)).toHaveLength(3)
+  })
+
+  test('that failed and comes again, counts as one of its user', async () => {
+    const made = desk({ users: true })
+    let failing = true
+    made.bot.command('go', () => {
+      if (failing) throw new Error('the till is stuck')
+    })
+    const update = says(ALICE, '/go')
+    await expect(made.handle(update)).rejects.toThrow('the till is stuck')
+    failing = false
+    await made.handle(update)
+    made.time.advance(1000)
+    await made.quiet()
+    expect(await made.guard.users.read(ALICE)).toMatchObject({ counts: { message: 1 } })
+  })
 })
 
 describe('a guard in front of a handler whose updates it does not count', () => {
@@ -236,4 +275,122 @@ describe('a guard in front of a handler whose updates it does not count', () => 
     for (let nth = 0; nth < 25; nth++) await made.handle(joins(nth))
     expect(warned).not.toContain('guard.idle')
   })
+})
+
+describe('an update that a guard of its handler refused', () => {
+  const policies = { p: { throttle: { limit: '1/1m', penalty: { after: 1, bans: ['1h'] } } } } as const
+
+  test('is refused when it comes again, whatever failed around the handler', async () => {
+    let runs = 0
+    let failing = false
+    const made = desk({ policies })
+    made.bot.use(async (_, next) => {
+      await next()
+      if (failing) throw new Error('the session cannot be written')
+    })
+    made.bot.command('go', policy('p'), () => {
+      runs++
+    })
+    await made.says(ALICE, '/go', '/go')
+    failing = true
+    const update = says(ALICE, '/go')
+    await expect(made.handle(update)).rejects.toThrow('the session')
+    failing = false
+    await made.handle(update)
+    expect(runs).toBe(1)
+  })
+
+  test('is charged for each that came, where what stands before it failed', async () => {
+    let runs = 0
+    const made = desk()
+    let failing = true
+    made.bot.use((_, next) => {
+      if (failing) throw new Error('the session cannot be read')
+      return next()
+    })
+    made.bot.command('go', throttle('1/1m'), () => {
+      runs++
+    })
+    const updates = Array.from({ length: 5 }, () => says(ALICE, '/go'))
+    for (const update of updates) await expect(made.handle(update)).rejects.toThrow('the session')
+    failing = false
+    for (const update of updates) await made.handle(update)
+    expect(runs).toBe(1)
+  })
+})
+
+describe('two demands of one handler', () => {
+  const roles = { admin: { allow: ['orders.*'] } } as const
+  const weaker: readonly [string, Guard, Guard][] = [
+    ['on other updates', requireRole('admin', { on: ['tap'] }), requireRole('admin')],
+    ['in shadow', requireRole('admin', { shadow: true }), requireRole('admin')],
+    ['open where the storage fails', requireRole('admin', { onFailure: 'open' }), requireRole('admin')],
+    ['registered, in shadow', requireRegistered({ shadow: true }), requireRegistered()],
+    [
+      'a permission, on other updates',
+      requirePermission('orders.refund', { on: ['tap'] }),
+      requirePermission('orders.refund'),
+    ],
+    [
+      'a permission, in shadow',
+      requirePermission('orders.refund', { shadow: true }),
+      requirePermission('orders.refund'),
+    ],
+  ]
+
+  test.each(weaker)(
+    'are both asked: one that is weaker, %s, stands for no other',
+    async (_, weak, strong) => {
+      let runs = 0
+      const handler = (): void => {
+        runs++
+      }
+      const made = desk({ roles, auth: { registration: 'explicit' } })
+      made.bot.command('out', weak(strong(handler)))
+      made.bot.command('in', strong(weak(handler)))
+      made.bot.command('both', compose(weak, strong), handler)
+      await made.says(ALICE, '/out', '/in', '/both')
+      expect(runs).toBe(0)
+    },
+  )
+
+  test('are asked once where they are the same', async () => {
+    const told: string[] = []
+    const made = desk({ roles })
+    made.guard.on('denied', ({ verdict }) => told.push(verdict.limit))
+    made.bot.command('go', requireRole('admin')(requireRole('admin')(() => undefined)))
+    await made.says(ALICE, '/go')
+    expect(told).toEqual(['admin'])
+  })
+})
+
+test.each<[string, (limit: Guard, free: Guard, handler: () => void) => readonly MiddlewareFn[]]>([
+  ['around', (limit, free, handler) => [limit(free(handler))]],
+  ['composed', (limit, free, handler) => [compose(limit, free), handler]],
+  ['composed, around', (limit, free, handler) => [compose(limit, free)(handler)]],
+  ['in a chain', (limit, free, handler) => [limit, free, handler]],
+])('exempt() lets off what stands before it: %s', async (_, chain) => {
+  let runs = 0
+  const made = desk({ roles: { staff: {} }, exempt: { owner: 5 } })
+  const handler = (): void => {
+    runs++
+  }
+  made.bot.command('owner', ...chain(throttle('2/1h'), exempt(), handler))
+  made.bot.command('staff', ...chain(throttle('2/1h'), exempt({ roles: ['staff'] }), handler))
+  for (let nth = 0; nth < 6; nth++) {
+    await made.handle(says(5, '/owner'))
+    await made.quiet()
+  }
+  expect(runs).toBe(6)
+  runs = 0
+  await made.says(ALICE, 'hello')
+  await made.guard.grant(ALICE, 'staff')
+  for (let nth = 0; nth < 6; nth++) {
+    await made.handle(says(ALICE, '/staff'))
+    await made.quiet()
+  }
+  expect(runs).toBe(6)
+  runs = 0
+  for (let nth = 0; nth < 6; nth++) await made.handle(says(8, '/staff'))
+  expect(runs).toBe(2)
 })

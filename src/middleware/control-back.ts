@@ -49,6 +49,19 @@ export class ChainBack<C extends Context> implements ControlBack {
     return true
   }
 
+  takeBack({ receipt }: Decision, ctx: Context): void {
+    if (!this.chain.inner || receipt === undefined) return
+    const { prepared, house, failed } = this.chain
+    this.chain.redone.note(ctx)
+    house.background.run('refund', async () => {
+      try {
+        await prepared.judge?.settle(receipt, 'refund')
+      } catch (error) {
+        failed(error, 'storage.settle')
+      }
+    })
+  }
+
   unknownLimit(limit: string, known: readonly string[]): void {
     this.chain.house.warn(
       'limit.unknown',

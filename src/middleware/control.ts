@@ -57,6 +57,8 @@ export interface ControlBack {
   /** Says that no limit has this name. */
   unknownLimit?(limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
+  /** Takes back what a guard in front of a handler has charged: the handler failed, and the update may come again. */
+  takeBack?(decision: Decision, ctx: Context): void
   can(control: SentinelControl, permission: string): MaybePromise<boolean>
   hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
 }
@@ -65,6 +67,7 @@ const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(n
 
 /** What stands behind a control is nobody's business but ours. */
 let backOf: (control: SentinelControl) => ControlBack
+let takenBack: (control: SentinelControl) => void
 
 /**
  * What a handler finds in `ctx.sentinel`: the facts of the update, what is left of each limit, and a say.
@@ -85,14 +88,19 @@ let backOf: (control: SentinelControl) => ControlBack
 export class SentinelControl {
   static {
     backOf = (control) => control.back
+    takenBack = (control) => {
+      if (control.decision !== undefined) control.back.takeBack?.(control.decision, control.ctx)
+    }
   }
 
   /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
   burst: readonly Context[] | undefined
   /** What `auth`'s resolver brought, if there is one. */
   identity: unknown
-  /** For guards further in: this update was handled before, in vain, and paid for then. */
+  /** This update was handled before, in vain. */
   readonly isRepeated: boolean
+  /** For the chain: it was counted as allowed, and then as denied. */
+  isStopped = false
   private decided: Verdict
 
   constructor(
@@ -200,6 +208,25 @@ export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> |
     if (root !== undefined) return root
   }
   return undefined
+}
+
+/** Notes that an update which a sentinel has counted as allowed is stopped after all; whether nobody has before. */
+export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
+  let counted: SentinelControl | undefined
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    if (backOf(control)?.tally === tally) counted = control
+  }
+  if (counted === undefined) return true
+  const { isStopped } = counted
+  counted.isStopped = true
+  return !isStopped
+}
+
+/** Takes back what guards in front of handlers have charged behind a sentinel. */
+export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<SentinelFlavor>): void {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    if (backOf(control)?.root === root) takenBack(control)
+  }
 }
 
 /** Whether an update has passed the sentinel that keeps this tally. `other` is told of others that it has passed. */

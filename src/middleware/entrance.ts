@@ -75,6 +75,11 @@ export class Entrance<C extends Context> {
     return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
   }
 
+  /** Who is let off spends nothing. */
+  giveBack(decision: Decision | undefined): void {
+    this.settling.settle(decision, 'refund')
+  }
+
   /** In shadow a veto is told, and stops nothing. */
   shadow(facts: Facts, ctx: C, { veto = 'vetoed', by }: Admission): void {
     const { guard, limit } = by ?? { guard: 'auth', limit: 'resolver' }
@@ -175,8 +180,8 @@ export class Entrance<C extends Context> {
       }
     }
     return place === undefined
-      ? this.settling.run(next, decision)
-      : seated(place, this.settling, next, decision)
+      ? this.settling.run(next, decision, ctx)
+      : seated(place, this.settling, next, decision, ctx)
   }
 
   /** What a sentinel has let in is let in once. */
@@ -196,7 +201,7 @@ export class Entrance<C extends Context> {
   ): Promise<void> {
     const later = async (): Promise<void> => {
       const taken = await this.placeFor(facts, ctx, decision, true)
-      if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined)
+      if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined, ctx)
     }
     if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {
       this.count(facts, ctx)
@@ -206,7 +211,7 @@ export class Entrance<C extends Context> {
     const taken = await this.placeFor(facts, ctx, decision, false)
     if (isUnseated(taken)) return
     this.count(facts, ctx)
-    return seated(taken, this.settling, next, decision)
+    return seated(taken, this.settling, next, decision, ctx)
   }
 
   /** A place for an update that has come so far. Where there is none, or a hook says no, it is refused. */

@@ -12,7 +12,7 @@ import {
   HOLDER,
   NOT_EXEMPT,
 } from './exemptions.js'
-import type { Guard, Wired, Wiring } from './guard.js'
+import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { parseOptions } from './schema.js'
 
@@ -81,7 +81,7 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       if (level === NOT_EXEMPT) return undefined
       letOffFrom(ctx, level)
       giveBack(house, ctx)
-      return undefined
+      return SPENDS_NOTHING
     },
   }
 }
@@ -111,10 +111,10 @@ function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
   })
 }
 
+const SPENDS_NOTHING: Admission = { refund: true }
+
 /** What was charged further up, aside: the update does not wait for it. */
 function giveBack(house: House, ctx: Context & Partial<SentinelFlavor>): void {
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    const own = control
-    house.background.run('exempt', () => own.refund())
-  }
+  const { sentinel } = ctx
+  if (sentinel !== undefined) house.background.run('exempt', () => sentinel.refund())
 }

@@ -113,6 +113,8 @@ export interface Admission {
   readonly by?: Vetoer | undefined
   readonly note?: string | undefined
   readonly identity?: unknown
+  /** Gives back what the limits of the same plan have charged. */
+  readonly refund?: boolean
 }
 
 /** A place at work, or a refusal. */

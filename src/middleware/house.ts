@@ -62,6 +62,8 @@ export interface DeniedEvent extends AllowedEvent {
   readonly verdict: Denied
   /** Whether the sentinel had let it in, and told so: then a guard in front of its handler has stopped it, or the handler. */
   readonly wasAllowed: boolean
+  /** False where this update was denied before: a handler goes on until it returns, and may run into others. It counts once. */
+  readonly isFirst: boolean
 }
 
 /**

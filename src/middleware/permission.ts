@@ -7,6 +7,7 @@ import { checkedPermission, type Grants, grantsOf, unknownPermission } from '../
 import { isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
+import { demandSlot } from './demand.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
@@ -88,8 +89,9 @@ export function requirePermission<C extends Context = Context>(
 
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
   const { house } = wiring
+  const base = demandSlot(`${GUARD}.${permission}`, settings, USUAL)
   // Asked twice it is asked once.
-  if (wiring.asks(`${GUARD}.${permission}`) || wiring.asks(`${GUARD}.${permission}?`)) return undefined
+  if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
   const unknown = unknownPermission(house.roles, permission, 'requirePermission')
   // Wired alone it knows of no roles; that is told once it stands.
   if (unknown !== undefined && house.roles.declared) throw unknown
@@ -109,7 +111,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     denial: deny,
   }
   const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
-  const slot = (part: string): string => `${GUARD}.${permission}${part}`
+  const slot = (part: string): string => `${base}${part}`
   const allowing = atLeastNobody(marksOf(grants.allowedTo))
   // Left out for whoever holds one of the roles in this chat: so it takes a role here or everywhere, in one check.
   const unless = { subject: member, anyOf: allowing }

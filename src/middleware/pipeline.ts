@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
-import type { SentinelFlavor } from './control.js'
+import { type SentinelFlavor, takeBackBehind } from './control.js'
 import { ChainBack } from './control-back.js'
 import { Entrance } from './entrance.js'
 import { levelIn } from './excuses.js'
@@ -14,6 +14,7 @@ import { observe } from './observing.js'
 import { Names } from './place.js'
 import { Preparation } from './preparation.js'
 import { type Probe, probedGuard } from './probe.js'
+import { Redone } from './redone.js'
 import { Refusals } from './refusals.js'
 import { Settling } from './settling.js'
 import { type HookVeto, Steps } from './steps.js'
@@ -53,6 +54,7 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
+  readonly redone: Redone
   /** Undefined once it is known to do something; a sentinel is not watched. */
   private watch: IdleWatch | undefined
 
@@ -69,6 +71,7 @@ export class Chain<C extends Context> {
   ) {
     this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
     this.inner = root !== undefined
+    this.redone = new Redone(house.clock)
     this.questions = new Questions(house, guards, place)
     this.steps = new Steps(house, this.questions.steps)
     this.refusals = new Refusals(house, tally, this.inner, this.steps)
@@ -79,7 +82,9 @@ export class Chain<C extends Context> {
     const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     const leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
     const { refusals, steps, inner } = this
-    const settling = new Settling(this.prepared, released, leased, this.failed)
+    const settling = new Settling(this.prepared, released, leased, this.failed, (ctx) => {
+      if (!inner) takeBackBehind(this as unknown as Chain<Context>, ctx)
+    })
     const back = new ChainBack(this)
     this.entrance = new Entrance(house, tally, refusals, settling, steps, back, inner, wired)
     if (late && questions.length > 0) this.watch = new IdleWatch(house, this.questions.steps)
@@ -256,8 +261,8 @@ export class Chain<C extends Context> {
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    // What its handler failed at was paid for when it came first.
-    const ask = asked !== undefined && this.inner && isRepeated(ctx) ? this.questions.unpaid(asked) : asked
+    const ask =
+      asked !== undefined && this.inner && this.isRedone(ctx) ? this.questions.unclaimed(asked) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -291,6 +296,11 @@ export class Chain<C extends Context> {
       return this.withoutStorage(ask, facts, ctx, next)
     }
     await this.act(facts, ctx, next, decision)
+  }
+
+  /** Whether it let this update through before, to a handler that failed: then it holds what it took. */
+  private isRedone(ctx: C & Partial<SentinelFlavor>): boolean {
+    return ctx.sentinel?.isRepeated === true && this.redone.has(ctx)
   }
 
   private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
@@ -350,6 +360,7 @@ export class Chain<C extends Context> {
     const wired = this.admitters[from]
     if (wired === undefined) return this.entrance.enter(facts, ctx, next, decision, identity)
     const go = (admission: Admission | undefined): MaybePromise<void> => {
+      if (admission?.refund === true) this.entrance.giveBack(decision)
       if (admission?.veto !== undefined) {
         if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired.denial)
         this.entrance.shadow(facts, ctx, admission)
@@ -390,11 +401,6 @@ export class Chain<C extends Context> {
   readonly failed = (error: unknown, during: string): void => {
     this.house.events.tell('error', { error, during })
   }
-}
-
-/** Whether an update was handled before, in vain. */
-function isRepeated({ sentinel }: Context & Partial<SentinelFlavor>): boolean {
-  return sentinel?.isRepeated === true
 }
 
 /** The facts of an update as a guard further up has read them. */

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Decision, MaybePromise, RefusalCause } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import type { DenialReason, Denied } from '../core/verdict.js'
-import type { SentinelFlavor } from './control.js'
+import { type SentinelFlavor, stopsFirst } from './control.js'
 import type { Denial } from './denial.js'
 import type { Question, Vetoer } from './guard.js'
 import { vetoVerdict } from './hook-points.js'
@@ -142,6 +142,7 @@ export class Refusals<C extends Context> {
         facts: unread.facts,
         verdict,
         wasAllowed: false,
+        isFirst: true,
         get ctx() {
           return unread.ctx
         },
@@ -192,12 +193,13 @@ export class Refusals<C extends Context> {
     notice: boolean,
     wasAllowed: boolean,
   ): void {
-    this.tallied(verdict.guard, verdict.reason)
-    if (wasAllowed) this.tally.allowed--
+    const isFirst = !wasAllowed || stopsFirst(ctx, this.tally)
+    if (isFirst) this.tallied(verdict.guard, verdict.reason)
+    if (isFirst && wasAllowed) this.tally.allowed--
     if (this.inner) {
       ;(ctx as C & Partial<SentinelFlavor>).sentinel?.decide(verdict)
     }
-    this.house.events.tell('denied', { facts, ctx, verdict, wasAllowed })
+    this.house.events.tell('denied', { facts, ctx, verdict, wasAllowed, isFirst })
     this.house.notices.answer(ctx, facts, verdict, denial, notice)
   }
 }

@@ -8,6 +8,7 @@ import { checkedRole, isOfChat } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
+import { demandSlot } from './demand.js'
 import type { Denial } from './denial.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import { Recent } from './recent.js'
@@ -129,7 +130,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   for (const role of roles ?? []) house.roles.check(role, 'requireRole')
   const name = roles === undefined ? 'registered' : roles.join('|')
   const reason = roles === undefined ? 'unregistered' : 'forbidden'
-  const slot = `require.${name}`
+  const slot = demandSlot(`require.${name}`, settings, USUAL)
   // Asked twice it is asked once.
   if (wiring.asks(slot)) return undefined
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings

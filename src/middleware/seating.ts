@@ -88,11 +88,12 @@ export function seated(
   settling: Settling,
   next: NextFunction,
   decision: Decision | undefined,
+  ctx: Context,
 ): MaybePromise<void> {
-  if (place === undefined) return settling.run(next, decision)
+  if (place === undefined) return settling.run(next, decision, ctx)
   let handled: MaybePromise<void>
   try {
-    handled = settling.run(next, decision)
+    handled = settling.run(next, decision, ctx)
   } catch (error) {
     place.leave()
     throw error

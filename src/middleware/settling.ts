@@ -1,4 +1,4 @@
-import type { NextFunction } from 'grammy'
+import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../core/check.js'
 import type { Preparation } from './preparation.js'
 
@@ -10,11 +10,15 @@ export class Settling {
     private readonly released: boolean,
     private readonly leased: boolean,
     private readonly failed: (error: unknown, during: string) => void,
+    /** Told of updates whose handlers threw, and which may come again. */
+    private readonly unhandled: (ctx: Context) => void,
   ) {}
 
   /** Runs the handlers, and settles by how they end. Nobody waits for it: whoever waits for the handlers waits for them alone. */
-  run(next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
-    return decision !== undefined && (this.released || this.leased) ? this.watched(next, decision) : next()
+  run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
+    return decision !== undefined && (this.released || this.leased)
+      ? this.watched(next, decision, ctx)
+      : next()
   }
 
   settle(decision: Decision | undefined, how: Settlement): void {
@@ -27,13 +31,13 @@ export class Settling {
     }
   }
 
-  private watched(next: NextFunction, decision: Decision): MaybePromise<void> {
+  private watched(next: NextFunction, decision: Decision, ctx: Context): MaybePromise<void> {
     // A handler that is wrapped need not be asynchronous.
     let handled: MaybePromise<void>
     try {
       handled = next()
     } catch (error) {
-      this.settle(decision, 'release')
+      this.release(decision, ctx)
       throw error
     }
     if (!isPromise(handled)) {
@@ -41,8 +45,13 @@ export class Settling {
       return handled
     }
     handled.then(this.leased ? () => this.settle(decision, 'complete') : undefined, () =>
-      this.settle(decision, 'release'),
+      this.release(decision, ctx),
     )
     return handled
+  }
+
+  private release(decision: Decision, ctx: Context): void {
+    this.settle(decision, 'release')
+    this.unhandled(ctx)
   }
 }

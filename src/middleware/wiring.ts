@@ -65,7 +65,6 @@ export class Questions<C extends Context> implements Wiring<C> {
   /** By level of exemption and activity, made when first asked for: most bots see few of them. */
   private readonly routes: readonly (Route | undefined)[][] = LEVELS.map(() => [])
   private readonly lists = new Map<readonly number[], Map<number, readonly number[]>>()
-  private readonly unpaidLists = new WeakMap<readonly number[], readonly number[]>()
   private noSubjects: readonly (Key | undefined)[] = []
 
   constructor(
@@ -227,13 +226,9 @@ export class Questions<C extends Context> implements Wiring<C> {
     return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
   }
 
-  /** What is left of an ask where all that counts was paid before: marks; undefined where there are none to look at. */
-  unpaid(ask: Ask): Ask | undefined {
-    let costs = this.unpaidLists.get(ask.costs)
-    if (costs === undefined) {
-      costs = ask.costs.map((cost, index) => (isMark(this.questions[index] as Question<C>) ? cost : 0))
-      this.unpaidLists.set(ask.costs, costs)
-    }
+  /** An ask without its claims, which are taken already; undefined where it asks nothing else. */
+  unclaimed(ask: Ask): Ask | undefined {
+    const costs = ask.costs.map((cost, index) => (this.claimOf[index] === -1 ? cost : 0))
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 
@@ -399,10 +394,6 @@ const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activit
 /** Lists of costs that others were made from, remembered at most. */
 const MOST_LISTS = 256
 const NO_TOKENS: readonly number[] = Object.freeze([])
-
-function isMark<C extends Context>({ check: { kind } }: Question<C>): boolean {
-  return kind === 'absent' || kind === 'present'
-}
 
 function scopesOf(check: Check): readonly number[] {
   const scopes = [check.subject]

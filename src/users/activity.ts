@@ -1,7 +1,9 @@
+import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
 import type { Key } from '../core/subject.js'
+import type { SentinelFlavor } from '../middleware/control.js'
 import type { DeniedEvent, House } from '../middleware/house.js'
 import type { UserActivity } from '../storage/users.js'
 
@@ -72,7 +74,11 @@ export class ActivityRecorder {
     }
     const { events, clock } = this.house
     const stops = [
-      events.on('allowed', ({ facts, ctx }) => this.note(ctx.me.id, facts, clock(), 1, 0)),
+      events.on('allowed', ({ facts, ctx }) => {
+        // It counted when it came first, though its handler failed.
+        const { sentinel } = ctx as Context & Partial<SentinelFlavor>
+        if (sentinel?.isRepeated !== true) this.note(ctx.me.id, facts, clock(), 1, 0)
+      }),
       events.on('denied', (told) => this.noteDenial(told, clock())),
     ]
     this.stop = () => {
@@ -106,9 +112,9 @@ export class ActivityRecorder {
     await this.drain()
   }
 
-  private noteDenial({ facts, ctx, verdict, wasAllowed }: DeniedEvent, now: Ms): void {
+  private noteDenial({ facts, ctx, verdict, wasAllowed, isFirst }: DeniedEvent, now: Ms): void {
     // An update that comes again was counted when it came; one that was let in first, when it was.
-    if (verdict.reason === 'duplicate' && !wasAllowed) return
+    if (!isFirst || (verdict.reason === 'duplicate' && !wasAllowed)) return
     this.note(ctx.me.id, facts, now, wasAllowed ? 0 : 1, 1)
   }
 

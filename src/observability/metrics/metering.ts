@@ -74,10 +74,10 @@ export class Metering implements Source {
           this.decided(ctx, this.allowedTime)
           this.countsOf(facts.kind).add('allowed')
         },
-        denied: ({ facts, ctx, verdict, wasAllowed }) => {
+        denied: ({ facts, ctx, verdict, wasAllowed, isFirst }) => {
           // A counter never falls, and this update was counted.
           if (wasAllowed) {
-            this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
+            if (isFirst) this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
             return
           }
           this.decided(ctx, this.deniedTime)

@@ -44,9 +44,9 @@ export class Recorder implements StatsRecorder {
           slot.came(facts.actor, facts.activity)
           slot.allowed++
         },
-        denied: ({ facts, verdict: { guard, reason }, wasAllowed }) => {
+        denied: ({ facts, verdict: { guard, reason }, wasAllowed, isFirst }) => {
           // What comes again was counted when it came; what was let in first, when it was.
-          if (reason === 'duplicate' && !wasAllowed) return
+          if (!isFirst || (reason === 'duplicate' && !wasAllowed)) return
           const slot = this.slotNow()
           if (wasAllowed) slot.allowed--
           else slot.came(facts.actor, facts.activity)
