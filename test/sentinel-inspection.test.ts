@@ -4,7 +4,7 @@ import { desk, says } from './sentinel-desk.js'
 const ALICE = 7
 
 describe('peek and reset', () => {
-  test('tell where limits of one name stand, which a name of their own tells apart for reset, too', async () => {
+  test('tell where a limit stands, and by its name which it is', async () => {
     const at = desk({ throttle: '60/1m' }, (bot) => {
       bot.command('buy', throttle('1/1m'), () => undefined)
       bot.command('sell', throttle({ name: 'sell', limit: '2/1m' }), () => undefined)
@@ -16,18 +16,31 @@ describe('peek and reset', () => {
     await at.says(ALICE, '/buy', '/sell', '/rent')
     const states = async (name: string) =>
       (await at.guard.peek(ALICE, name)).map(({ at: where, limit, remaining }) => [where, limit, remaining])
-    expect(await states('user')).toEqual([
-      [undefined, '60/1m', 57],
-      ['throttle 1/1m', '1/1m', 0],
-    ])
+    expect(await states('user')).toEqual([[undefined, '60/1m', 57]])
+    expect(await states('throttle 1/1m')).toEqual([['throttle 1/1m', '1/1m', 0]])
     expect(await states('sell')).toEqual([[expect.stringMatching(/^throttle sell/), '2/1m', 1]])
     expect(await states('rent')).toEqual([['rent', '3/1m', 2]])
     await at.guard.reset(ALICE, 'sell')
     expect(await states('sell')).toEqual([[expect.anything(), '2/1m', 2]])
-    expect(await states('user')).toMatchObject([[undefined, '60/1m', 57], { 2: 0 }])
-    // One name is one thing to reset, wherever it stands.
     await at.guard.reset(ALICE, 'user')
-    expect(await states('user')).toMatchObject([[undefined, '60/1m', 60], { 2: 1 }])
+    expect(await states('user')).toEqual([[undefined, '60/1m', 60]])
+    expect(await states('throttle 1/1m')).toMatchObject([{ 2: 0 }])
+    await at.guard.close()
+  })
+
+  test('take limits of one name for one thing, wherever they stand', async () => {
+    const at = desk({ throttle: '60/1m' }, (bot) => {
+      bot.command('buy', throttle({ name: 'user', limit: '1/1m' }), () => undefined)
+    })
+    await at.says(ALICE, '/buy')
+    const states = async () =>
+      (await at.guard.peek(ALICE, 'user')).map(({ at: where, remaining }) => [where, remaining])
+    expect(await states()).toEqual([
+      [undefined, 59],
+      [expect.stringMatching(/^throttle user/), 0],
+    ])
+    await at.guard.reset(ALICE, 'user')
+    expect(await states()).toMatchObject([{ 1: 60 }, { 1: 1 }])
     await at.guard.close()
   })
 

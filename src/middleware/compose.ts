@@ -20,7 +20,12 @@ import { positioned } from './position.js'
  * ```
  */
 export interface ComposeOptions extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
-  /** Names the state of this chain, where several chains share one storage. @default by its guards, and the order of making */
+  /**
+   * Names the state of this chain, where several chains share one storage, and its limits that have no name. Around a handler it
+   * goes before the handler's own name.
+   *
+   * @default in front of a handler by its guards, and the order of making; around one by the handler
+   */
   readonly name?: string
 }
 
@@ -67,7 +72,8 @@ function fused<C extends Context>(
   const own: OwnHouse | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
   const inPlace = new Layer(definitions, () => name, undefined, own)
-  const guards: Guards = { definitions: definitions as unknown as readonly GuardDefinition[], own, label }
+  const all = definitions as unknown as readonly GuardDefinition[]
+  const guards: Guards = { definitions: all, own, label, name: options.name }
   const guard = (first: unknown, second: unknown, third: unknown): unknown => {
     if (typeof second !== 'function') return positioned(guards, first, second, third)
     if (typeof first === 'function') {

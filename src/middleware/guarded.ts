@@ -26,6 +26,8 @@ export interface Guards {
   readonly definitions: readonly GuardDefinition[]
   readonly own: OwnHouse | undefined
   readonly label: string
+  /** What the developer calls them: goes before what the handler is called. */
+  readonly name: string | undefined
 }
 
 const guarded = new WeakMap<AnyHandler, Guarded>()
@@ -60,7 +62,7 @@ export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): 
   const joined = known?.own === guards.own ? known : undefined
   const definitions = [...guards.definitions, ...(joined?.definitions ?? [])]
   checkTogether(definitions, 'handler')
-  const place = placeAround(joined, inner, guards.label, usual)
+  const place = placeAround(joined, inner, guards, usual)
   const depth = ++place.depth
   // What was taken over is hardly ever called by itself; when it is, it must not share its state with other checks.
   const layer: Layer = new Layer(
@@ -103,20 +105,25 @@ function bind(this: AnyHandler, self: unknown, ...args: unknown[]): AnyHandler {
   return Object.defineProperty(bound, 'bind', { value: bind, configurable: true, writable: true })
 }
 
-/** The place of the guards that are joined, unless others have taken it over, or it has been used. */
+/** The place of the guards that are joined, unless it is called otherwise now, others have taken it over, or it has been used. */
 function placeAround(
   joined: Layer | undefined,
   inner: AnyHandler,
-  label: string,
+  { label, name }: Guards,
   usual: string | undefined,
 ): Place {
+  // At once: in the order of wiring, not in the order in which people come.
+  if (name !== undefined) return settled(name)
   const place = joined?.place
   if (joined !== undefined && place !== undefined && place.top === joined && !joined.isUsed) return place
   if (usual !== undefined) return new Place(usual)
-  const own = new Place(inner.name.replace(/^bound /, '') || `handler (${label})`)
-  // At once: in the order of wiring, not in the order in which people come.
-  own.settle()
-  return own
+  return settled(inner.name.replace(/^bound /, '') || `handler (${label})`)
+}
+
+function settled(name: string): Place {
+  const place = new Place(name)
+  place.settle()
+  return place
 }
 
 /** Wired once for nothing: what does not fit together is told where it is written, and not by the first update. */

@@ -30,7 +30,7 @@ export class Layer<C extends Context = Context> {
 
   /**
    * @param named Names the plan.
-   * @param place The handler they stand in front of; names the limits that have no name.
+   * @param place The handler they are around; names the limits that have no name. Without one the plan's name does, behind a sentinel.
    */
   constructor(
     readonly definitions: readonly GuardDefinition<C>[],
@@ -87,7 +87,8 @@ export class Layer<C extends Context = Context> {
       const name = many ? `${place} ${labelOf(this.definitions)}` : this.named()
       if (root !== undefined) {
         const definitions = this.definitions as unknown as readonly GuardDefinition[]
-        return root.layer(definitions, name, place, many) as unknown as Chain<C>
+        // Beside a handler limits are called after their guards: what the sentinel's own are called is theirs alone.
+        return root.layer(definitions, name, place ?? name, many) as unknown as Chain<C>
       }
       const nobody = new Exemptions({}, undefined)
       return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
