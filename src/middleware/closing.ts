@@ -2,6 +2,7 @@ import type { Timers } from '../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import type { House } from './house.js'
 import type { Chain } from './pipeline.js'
+import { beginClosing, stragglersOf } from './stragglers.js'
 
 /** A place at work is given up after so long, too. */
 const WITHIN: Duration = '30s'
@@ -16,8 +17,9 @@ export interface Unfinished {
 
 /** Finishes what no update waits for. */
 export async function finish({ house, chain, draining }: Unfinished): Promise<void> {
+  beginClosing(house)
   await chain.drain()
-  await Promise.all(draining)
+  await Promise.all([...draining, ...[...stragglersOf(house)].map((each) => each.drain())])
   await house.background.drain()
   // What these have failed at is told, which others may be told of.
   await house.hooksAside.drain()
@@ -38,6 +40,7 @@ export async function finishInTime(
   const span = parseDuration(within ?? WITHIN, 'close.within')
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain()))
+    beginClosing(left.house)
     await left.chain.drain()
     // Notices that wait for a chat are not worth waiting for.
     await calls.close()
@@ -66,7 +69,7 @@ async function ended(work: Promise<unknown>, span: Ms, timers: Timers): Promise<
 function told({ house, chain, draining }: Unfinished): string {
   const counts = [
     ...chain.unfinished(),
-    ['earlier options', draining.size],
+    ['earlier options', draining.size + stragglersOf(house).size],
     ['background', house.background.size],
     ['hooks', house.hooksAside.size],
   ] as const

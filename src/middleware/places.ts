@@ -149,9 +149,13 @@ export class Places<T> {
     }
   }
 
-  /** Nobody who comes waits any more; those who do are waited for. */
-  async drain(): Promise<void> {
+  /** Nobody who comes waits any more; those who do go on. */
+  close(): void {
     this.closed = true
+  }
+
+  /** Fulfilled as soon as nobody waits. */
+  async settled(): Promise<void> {
     if (this.waiting > 0) await new Promise<void>((done) => this.idle.push(done))
   }
 

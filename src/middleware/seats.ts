@@ -10,6 +10,7 @@ import type { Admission, Seat, SubjectOf } from './guard.js'
 import type { House } from './house.js'
 import { type NoPlace, type Place, Places } from './places.js'
 import { Recent } from './recent.js'
+import { isClosing, stragglersOf } from './stragglers.js'
 import { GUARD, WORK } from './work.js'
 
 const NOTICE_EVERY = parseDuration('1m')
@@ -40,6 +41,8 @@ export class Seats {
   private readonly name: string
   /** What each update holds: it never waits for itself. Of one key nearly always. */
   private readonly held = new WeakMap<Update, Held[]>()
+  /** Whether other options hold by now. */
+  private superseded = false
   private readonly turnAway = (): void => this.places.turnAway()
 
   constructor(
@@ -80,7 +83,9 @@ export class Seats {
     if (known !== undefined) return this.share(known, ctx.update)
     // In shadow nobody waits, and nobody is at work beside the count.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
+    if (this.superseded && isClosing(this.house)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
+    if (this.superseded && isPromise(place)) this.straggle(place)
     const held: Held = { bot, key, handlers: 0, place }
     const all = this.held.get(ctx.update)
     if (all === undefined) this.held.set(ctx.update, [held])
@@ -88,9 +93,25 @@ export class Seats {
     return this.share(held, ctx.update)
   }
 
+  /** Other options hold from now on, or none. With the former those who are on their way here may still wait. */
   async drain(): Promise<void> {
+    if (isClosing(this.house)) this.places.close()
+    else this.superseded = true
+    await this.places.settled()
+    this.rest()
+  }
+
+  /** Somebody waits though other options hold, and this was drained: it must be known as long as that. */
+  private straggle(waiting: Promise<unknown>): void {
+    this.begin()
+    stragglersOf(this.house).add(this)
+    void waiting.then(() => this.rest())
+  }
+
+  private rest(): void {
+    if (this.places.waiting > 0) return
+    stragglersOf(this.house).delete(this)
     this.settings.signal?.removeEventListener('abort', this.turnAway)
-    await this.places.drain()
   }
 
   private share(held: Held, update: Update): MaybePromise<Seat> {

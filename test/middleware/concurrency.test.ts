@@ -9,44 +9,14 @@ import { sentinel } from '../../src/sentinel.js'
 import { type Desk, desk, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { type GuardedContext, type Rig, rig } from './rig.js'
-
-/** Handlers that go on until they are told to end. */
-class Work {
-  readonly begun: string[] = []
-  readonly ended: string[] = []
-  private readonly ends = new Map<string, { end: () => void; fail: (error: Error) => void }>()
-
-  readonly handler = (ctx: GuardedContext): Promise<void> => {
-    const name = ctx.msg?.text ?? 'nothing'
-    this.begun.push(name)
-    return new Promise<void>((end, fail) => this.ends.set(name, { end, fail })).finally(() => {
-      this.ended.push(name)
-    })
-  }
-
-  async end(...names: string[]): Promise<void> {
-    for (const name of names) {
-      const { end } = this.ends.get(name) ?? {}
-      if (end === undefined) throw new Error(`"${name}" is not at work`)
-      end()
-      this.ends.delete(name)
-      for (let i = 0; i < 3; i++) await tick()
-    }
-  }
-
-  async fail(name: string): Promise<void> {
-    this.ends.get(name)?.fail(new Error('boom'))
-    this.ends.delete(name)
-    for (let i = 0; i < 3; i++) await tick()
-  }
-}
+import { Work } from './work-by-hand.js'
 
 describe('at a desk', () => {
   let on: Desk
   let work: Work
   let timers: number
   afterEach(async () => {
-    await work.end(...work.begun.filter((name) => !work.ended.includes(name)))
+    await work.end(...work.running)
     await on.guard.close()
   })
 

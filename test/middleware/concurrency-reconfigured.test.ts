@@ -1,0 +1,106 @@
+import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concurrency.js'
+import type { SentinelOptions } from '../../src/options.js'
+import { type Desk, desk, later, says, tick } from '../sentinel-desk.js'
+import { Work } from './work-by-hand.js'
+
+async function ticks(): Promise<void> {
+  for (let i = 0; i < 10; i++) await tick()
+}
+
+describe('what came before reconfigure(), and reaches a guard after it', () => {
+  let on: Desk
+  let work: Work
+  let refused: string[]
+  const ways = new Map<string, () => void>()
+  afterEach(async () => {
+    for (const go of ways.values()) go()
+    ways.clear()
+    await ticks()
+    while (work.running.length > 0) await work.end(...work.running)
+    await on.guard.close()
+  })
+
+  /** Each text of `held` is on its way until it may go on. */
+  function opened(options: ConcurrencyOptions, held: readonly string[], more: SentinelOptions = {}): void {
+    work = new Work()
+    refused = []
+    const waits = new Map(held.map((text) => [text, new Promise<void>((go) => ways.set(text, go))]))
+    on = desk({ throttle: '100/1m', ...more }, (bot) => {
+      bot.use(async (ctx, next) => {
+        await waits.get(ctx.msg?.text ?? '')
+        await next()
+      })
+      bot.use(concurrency(options), work.handler)
+    })
+    on.guard.on('denied', ({ ctx, verdict }) => refused.push(`${ctx.msg?.text} ${verdict.reason}`))
+  }
+  async function comes(...texts: string[]): Promise<void> {
+    for (const text of texts) {
+      on.handle(says(1, text)).catch(() => undefined)
+      await ticks()
+    }
+  }
+  async function goesOn(text: string): Promise<void> {
+    ways.get(text)?.()
+    await ticks()
+  }
+
+  test('waits for its turn in front of its handler, as it would have', async () => {
+    opened({}, ['two'])
+    await comes('one', 'two')
+    on.guard.reconfigure({ throttle: '50/1m' })
+    await ticks()
+    await goesOn('two')
+    expect([work.begun, refused]).toEqual([['one'], []])
+    await work.end('one')
+    expect([work.begun, refused]).toEqual([['one', 'two'], []])
+  })
+
+  test('waits within the sentinel, too', async () => {
+    work = new Work()
+    refused = []
+    on = desk({ storage: later(), concurrency: {}, throttle: '100/1m' }, (bot) => bot.use(work.handler))
+    on.guard.on('denied', ({ verdict }) => refused.push(verdict.reason))
+    await comes('one')
+    const two = on.handle(says(1, 'two'))
+    // The storage has not answered yet.
+    on.guard.reconfigure({ throttle: '50/1m' })
+    await ticks()
+    await work.end('one')
+    expect([work.begun, refused]).toEqual([['one', 'two'], []])
+    await work.end('two')
+    await two
+  })
+
+  test('is waited for by close(); what gets there after that is refused', async () => {
+    opened({}, ['two', 'three'])
+    await comes('one', 'two', 'three')
+    on.guard.reconfigure({ throttle: '50/1m' })
+    await ticks()
+    await goesOn('two')
+    let closed = false
+    const closing = on.guard.close().then(() => {
+      closed = true
+    })
+    await ticks()
+    await goesOn('three')
+    expect([work.begun, refused, closed]).toEqual([['one'], ['three busy'], false])
+    await work.end('one')
+    await closing
+    expect(work.begun).toEqual(['one', 'two'])
+  })
+
+  test('is turned away by the signal', async () => {
+    const away = new AbortController()
+    opened({ signal: away.signal }, ['two', 'three'])
+    await comes('one', 'two', 'three')
+    on.guard.reconfigure({ throttle: '50/1m' })
+    await ticks()
+    await goesOn('two')
+    away.abort()
+    await ticks()
+    expect(refused).toEqual(['two busy'])
+    await goesOn('three')
+    expect(refused).toEqual(['two busy', 'three busy'])
+  })
+})
