@@ -1,15 +1,16 @@
 import { z } from 'zod'
-import { isPromise } from '../core/check.js'
+import { isPromise, type MaybePromise } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/limit.js'
 import { isOfChat } from '../core/roles.js'
 import { shown } from '../core/show.js'
-import { type Key, keySubject, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
 import { type Changeable, storedLimit } from '../middleware/runtime-limits.js'
 import { option, parseOptions } from '../middleware/schema.js'
 import type { Mark } from '../storage/storage.js'
+import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'
 import type { Policy } from './policy-options.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
@@ -99,9 +100,15 @@ export interface LimitRegister {
     to: LimitInput,
     options?: LimitChangeOptions,
   ): Promise<void>
-  /** Lets the usual limit hold again, or all of them if none is named; how many were taken back. Throws as `set()` does. */
+  /**
+   * Lets the usual limit hold again, or all of them if none is named: those of handlers, too, that nobody has used yet in this
+   * process. How many were taken back; 0 before a bot was met, when it is done as that comes. Throws as `set()` does.
+   */
   remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number>
-  /** All that are set, or those of one limit, each once, in no promised order; throws as `set()` does. */
+  /**
+   * All that are set, or those of one limit, each once, in no promised order, of the bots it has met, and whether or not their
+   * limits were used in this process; throws as `set()` does.
+   */
   list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined>
 }
 
@@ -119,6 +126,12 @@ interface Place {
   readonly mark: (slot: string) => string
   readonly key: (slot: string) => Key
   readonly told: { readonly key?: Key; readonly role?: string }
+}
+
+/** One limit of one holder. */
+interface Target {
+  readonly slot: string
+  readonly place: Place
 }
 
 /** What is behind `guard.limits`. */
@@ -157,38 +170,33 @@ export class StoredLimits implements LimitRegister {
       ...(reason === undefined ? {} : { reason }),
       value: after,
     }
-    await this.write(known, places, mark)
+    const targets = places.map((place) => ({ slot: known.slot, place }))
+    await this.write(() => targets, mark, known.slot)
   }
 
   async remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number> {
     this.checkOn()
-    const some = limit === undefined ? this.book.all() : [this.find(limit, 'limits.remove')]
-    let removed = 0
-    for (const known of some) {
-      const places = listOf(whom).flatMap((each) =>
-        limit === undefined && !mayHold(each, known) ? [] : [this.placeOf(each, known)],
-      )
-      removed += await this.write(known, places, undefined)
-    }
-    return removed
+    const slot = limit === undefined ? undefined : await this.slotOf(limit, 'limits.remove')
+    const known = this.book.all().find((each) => each.slot === slot)
+    const places = listOf(whom).map((each) => this.placeOf(each, known))
+    return this.write((bot) => this.targetsOf(bot, places, slot), undefined)
   }
 
   async *list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined> {
     this.checkOn()
-    const some = limit === undefined ? this.book.all() : [this.find(limit, 'limits.list')]
+    const only = limit === undefined ? undefined : await this.slotOf(limit, 'limits.list')
     const earlier: number[] = []
     for (const { id } of this.house().bots.all()) {
-      for (const known of some) {
-        for await (const [key, mark] of this.held(id, known)) {
-          if (await this.heldByAny(earlier, key, known)) continue
-          yield storedOf(keySubject(key), known, mark.value as Limit, mark)
+      for (const slot of only === undefined ? await this.slotsOf(id) : [only]) {
+        for await (const [key, mark] of this.held(id, slot)) {
+          if (await this.heldByAny(earlier, key, slot)) continue
+          yield storedOf(keySubject(key), slot, mark.value as Limit, mark)
         }
       }
       earlier.push(id)
     }
     for (const { slot, role, limit: value, ...mark } of this.book.roles.all()) {
-      const known = some.find((each) => each.slot === slot)
-      if (known !== undefined) yield storedOf({ role }, known, value, mark)
+      if (only === undefined || slot === only) yield storedOf({ role }, slot, value, mark)
     }
   }
 
@@ -201,34 +209,81 @@ export class StoredLimits implements LimitRegister {
     return undefined
   }
 
-  private async *held(bot: number, known: Changeable): AsyncGenerator<[Key, Mark], void, undefined> {
+  private async *held(bot: number, slot: string): AsyncGenerator<[Key, Mark], void, undefined> {
     let from: string | undefined
     do {
-      const page = await this.house().storage.marks.scan(bot, markOfLimit(known.slot), from)
+      const page = await this.house().storage.marks.scan(bot, markOfLimit(slot), from)
       for (const { key, mark } of page.entries) if (storedLimit(mark) !== undefined) yield [key, mark]
       from = page.next
     } while (from !== undefined)
   }
 
-  private async heldByAny(bots: readonly number[], key: Key, known: Changeable): Promise<boolean> {
+  private async heldByAny(bots: readonly number[], key: Key, slot: string): Promise<boolean> {
     for (const bot of bots) {
-      if ((await this.house().storage.marks.get(bot, key, markOfLimit(known.slot))) !== undefined) return true
+      if ((await this.house().storage.marks.get(bot, key, markOfLimit(slot))) !== undefined) return true
     }
     return false
   }
 
-  /** Puts a mark on all, or takes it away; how many held one. */
-  private async write(known: Changeable, places: readonly Place[], mark: Mark | undefined): Promise<number> {
-    let held = 0
+  /** All limits that may be changed for a bot, and that were, here or in other processes. */
+  private async slotsOf(bot: number): Promise<ReadonlySet<string>> {
+    const changed = await changedSlots(this.house().storage.marks, bot)
+    return new Set([...this.book.all().map(({ slot }) => slot), ...changed])
+  }
+
+  /** What is to be written: for one limit, or for all that the storage has of these, whether used in this process or not. */
+  private targetsOf(
+    bot: number,
+    places: readonly Place[],
+    slot: string | undefined,
+  ): MaybePromise<readonly Target[]> {
+    if (slot !== undefined) return places.map((place) => ({ slot, place }))
+    const all = places.map((place) => {
+      const held = this.slotsHeld(bot, place)
+      const go = (slots: readonly string[]): Target[] => slots.map((each) => ({ slot: each, place }))
+      return isPromise(held) ? held.then(go) : go(held)
+    })
+    return all.some(isPromise) ? Promise.all(all).then((found) => found.flat()) : (all as Target[][]).flat()
+  }
+
+  private slotsHeld(bot: number, { key, told }: Place): MaybePromise<readonly string[]> {
+    const { roles } = this.book
+    if (told.role !== undefined) {
+      const ofRole = (): string[] =>
+        roles.all().flatMap(({ slot, role }) => (role === told.role ? [slot] : []))
+      const read = roles.read(bot)
+      return isPromise(read) ? read.then(ofRole) : ofRole()
+    }
+    const begin = markOfLimit('')
+    const go = (marks: ReadonlyMap<string, Mark>): string[] =>
+      [...marks.keys()].flatMap((name) => (name.startsWith(begin) ? [name.slice(begin.length)] : []))
+    const marks = this.house().storage.marks.of(bot, key(''))
+    return isPromise(marks) ? marks.then(go) : go(marks)
+  }
+
+  /**
+   * Puts a mark on all, or takes it away; how many held one.
+   *
+   * @param noted The limit that is changed, for processes that have not used it.
+   */
+  private async write(
+    targetsOf: (bot: number) => MaybePromise<readonly Target[]>,
+    mark: Mark | undefined,
+    noted?: string,
+  ): Promise<number> {
+    const held = new Set<string>()
     await this.house().forEachBot('limits', async ({ id }) => {
-      let here = 0
-      const { storage, events } = this.house()
-      for (const { mark: markOf, key: keyOf, told } of places) {
-        const [name, key] = [markOf(known.slot), keyOf(known.slot)]
-        // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
+      const { storage, events, clock } = this.house()
+      // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
+      const noting = noted === undefined ? undefined : noteChanged(storage.marks, id, noted, clock())
+      if (isPromise(noting)) await noting
+      const targets = targetsOf(id)
+      for (const { slot, place } of isPromise(targets) ? await targets : targets) {
+        const { told } = place
+        const [name, key] = [place.mark(slot), place.key(slot)]
         const found = storage.marks.get(id, key, name)
         const before = storedLimit(isPromise(found) ? await found : found)
-        if (before !== undefined) here++
+        if (before !== undefined) held.add(`${keyText(key)} ${name}`)
         if (mark === undefined && before === undefined) continue
         const written =
           mark === undefined
@@ -239,11 +294,26 @@ export class StoredLimits implements LimitRegister {
         const read = told.role === undefined ? undefined : this.book.roles.read(id)
         if (isPromise(read)) await read
         const after = storedLimit(mark)
-        events.tell('limit.changed', { bot: id, ...told, limit: known.slot, before, after, by: 'code' })
+        events.tell('limit.changed', { bot: id, ...told, limit: slot, before, after, by: 'code' })
       }
-      held = Math.max(held, here)
     })
-    return held
+    return held.size
+  }
+
+  /** The slot of a limit that there is here, or that another process has changed. Throws as `set()` does. */
+  private async slotOf(limit: string | Policy, what: string): Promise<string> {
+    if (
+      typeof limit === 'string' &&
+      !this.book.all().some(({ slot, name }) => slot === limit || name === limit)
+    ) {
+      const { bots, storage } = this.house()
+      for (const { id } of bots.all()) {
+        for (const slot of [limit, `throttle.${limit}`]) {
+          if (await wasChanged(storage.marks, id, slot)) return slot
+        }
+      }
+    }
+    return this.find(limit, what).slot
   }
 
   private find(limit: string | Policy, what: string): Changeable {
@@ -252,13 +322,14 @@ export class StoredLimits implements LimitRegister {
     return this.book.find(limit.name, what)
   }
 
-  private placeOf(holder: LimitHolder, known: Changeable): Place {
+  /** @param known The limit, where it is one that may not be changed for all. */
+  private placeOf(holder: LimitHolder, known: Changeable | undefined): Place {
     if (isRole(holder)) {
       const role = this.checkedRole(holder.role)
       return { mark: () => ROLE_LIMIT_MARK, key: (slot) => roleLimitKey(slot, role), told: { role } }
     }
     const key = subjectKey(holder)
-    if (!mayHold(holder, known)) {
+    if (known !== undefined && !mayHold(holder, known)) {
       const kinds = [known.users && 'users', known.chats && 'chats', 'roles'].filter((kind) => kind !== false)
       throw new SentinelError(
         'subject.invalid',
@@ -320,7 +391,7 @@ function mayHold(holder: LimitHolder, known: Changeable): boolean {
 
 function storedOf(
   holder: StoredLimit['holder'],
-  { name }: Changeable,
+  slot: string,
   value: Limit,
   {
     since,
@@ -330,7 +401,7 @@ function storedOf(
 ): StoredLimit {
   return {
     holder,
-    limit: name,
+    limit: slot.replace(/^throttle\./, ''),
     value: formatLimit(value),
     since,
     ...(until === undefined ? {} : { until }),

@@ -31,9 +31,21 @@ interface OfBot {
   stale: boolean
 }
 
-/** The key that a role's limit is kept under. Slots have no spaces, so none can be taken for another. */
+/**
+ * The key that a role's limit is kept under: `throttle.user vip`. A slot that has spaces, as that of a handler without a name, is
+ * told with its length, so that none can be taken for another, whatever is in the role: ` 24 throttle.buy (and sell) vip`.
+ */
 export function roleLimitKey(slot: string, role: string): Key {
-  return ownKey(`${slot} ${role}`)
+  return ownKey(slot.includes(' ') ? ` ${slot.length} ${slot} ${role}` : `${slot} ${role}`)
+}
+
+/** What such a key was made of. */
+function readKey(key: Key): { readonly slot: string; readonly role: string } | undefined {
+  const { name } = keySubject(key)
+  const [begin = '', length] = /^ (\d+) /.exec(name) ?? []
+  const end = length === undefined ? name.indexOf(' ') : begin.length + Number(length)
+  if (end < 0 || name[end] !== ' ') return undefined
+  return { slot: name.slice(begin.length, end), role: name.slice(end + 1) }
 }
 
 /**
@@ -59,11 +71,11 @@ export class RoleLimits {
   /** All that hold now, of all bots. Where bots differ the one that was met first has its way. */
   all(): readonly RoleLimit[] {
     const now = this.house.clock()
-    const held = new Map<string, RoleLimit>()
+    const held = new Map<Key, RoleLimit>()
     for (const { limits } of this.bots.values()) {
       for (const each of limits) {
-        const name = `${each.slot} ${each.role}`
-        if (!held.has(name) && (each.until === undefined || each.until > now)) held.set(name, each)
+        const key = roleLimitKey(each.slot, each.role)
+        if (!held.has(key) && (each.until === undefined || each.until > now)) held.set(key, each)
       }
     }
     return [...held.values()].sort((a, b) => (a.role < b.role ? -1 : 1))
@@ -170,15 +182,15 @@ export class RoleLimits {
 }
 
 function roleLimitOf({ key, mark }: MarkEntry): RoleLimit | undefined {
-  const { name } = keySubject(key)
-  const space = name.indexOf(' ')
+  const read = readKey(key)
   const limit = mark.value as Limit | undefined
   // Whatever else lies there is passed over: one bad record must not stop the others.
-  if (space < 0 || typeof limit !== 'object' || limit === null || !isSoundLimit(limit)) return undefined
+  if (read === undefined || typeof limit !== 'object' || limit === null || !isSoundLimit(limit))
+    return undefined
   const { since, until, reason } = mark
-  return { slot: name.slice(0, space), role: name.slice(space + 1), limit, since, until, reason }
+  return { ...read, limit, since, until, reason }
 }
 
 function spelled(limits: readonly RoleLimit[]): string {
-  return limits.map(({ slot, role, limit }) => `${slot} ${role.length} ${role} ${formatLimit(limit)}`).join()
+  return limits.map(({ slot, role, limit }) => `${roleLimitKey(slot, role)} ${formatLimit(limit)}`).join('\n')
 }

@@ -1,0 +1,35 @@
+import { isPromise, type MaybePromise } from '../core/check.js'
+import { keySubject, ownKey } from '../core/subject.js'
+import type { Mark, Marks } from '../storage/storage.js'
+
+/**
+ * The durable mark of each limit that was ever changed, on a key made of its slot: a process that has used none of a handler's
+ * limits yet knows by it which there are. Limits are named in code, so there are few, and they are left there.
+ */
+const CHANGED_LIMIT_MARK = 'limit-changed'
+
+/** Notes that a limit is changed. */
+export function noteChanged(marks: Marks, bot: number, slot: string, since: number): MaybePromise<void> {
+  const key = ownKey(slot)
+  const note = (known: Mark | undefined): MaybePromise<void> =>
+    known === undefined ? marks.put(bot, CHANGED_LIMIT_MARK, [{ key, mark: { since } }]) : undefined
+  const known = marks.get(bot, key, CHANGED_LIMIT_MARK)
+  return isPromise(known) ? known.then(note) : note(known)
+}
+
+/** Slots of all limits that were ever changed. */
+export async function changedSlots(marks: Marks, bot: number): Promise<readonly string[]> {
+  const slots: string[] = []
+  let from: string | undefined
+  do {
+    const page = await marks.scan(bot, CHANGED_LIMIT_MARK, from)
+    for (const { key } of page.entries) slots.push(keySubject(key).name)
+    from = page.next
+  } while (from !== undefined)
+  return slots
+}
+
+/** Whether a limit was ever changed. */
+export async function wasChanged(marks: Marks, bot: number, slot: string): Promise<boolean> {
+  return (await marks.get(bot, ownKey(slot), CHANGED_LIMIT_MARK)) !== undefined
+}

@@ -1,0 +1,95 @@
+import { userKey } from '../../src/core/subject.js'
+import { memory, type Storage, subject, throttle } from '../../src/index.js'
+import { type Desk, desk, later } from '../sentinel-desk.js'
+
+/* Limits that were changed for handlers: in a process in which nobody used them yet, and by names that have spaces. */
+
+const ALICE = 7
+const GROUP = -1001000000001
+const open: Desk[] = []
+
+afterEach(async () => {
+  for (const at of open.splice(0)) await at.guard.close()
+})
+
+/** A worker of one bot, made anew; `/go` is behind a limit named so, `/nameless` behind one named after no function. */
+function worker(storage: Storage): Desk {
+  const at = desk({ storage, name: 'shop', throttle: '60/1m', limits: true }, (bot) => {
+    bot.command('go', throttle({ name: 'go', limit: '1/1h' }), () => undefined)
+    bot.command(
+      'nameless',
+      throttle('1/1h')(() => undefined),
+    )
+  })
+  open.push(at)
+  return at
+}
+
+async function listed({ guard }: Desk, limit?: string): Promise<string[]> {
+  const lines: string[] = []
+  for await (const { holder, limit: name, value } of guard.limits.list(limit)) {
+    lines.push(`${'role' in holder ? `role ${holder.role}` : `${holder.kind} ${holder.id}`} ${name} ${value}`)
+  }
+  return lines.sort()
+}
+
+async function left(at: Desk, name: string, from = ALICE): Promise<number | undefined> {
+  return (await at.guard.peek(from, name))[0]?.remaining
+}
+
+describe.each([
+  ['memory', () => memory()],
+  ['a storage elsewhere', () => later(memory())],
+])('in a process in which a limit was not used yet, in %s', (_, storage) => {
+  async function changed(): Promise<Storage> {
+    const kept = storage()
+    const before = worker(kept)
+    await before.says(ALICE, '/go')
+    await before.guard.limits.set([ALICE, 8, subject.chat(GROUP), { role: 'vip' }], 'go', '50/1h')
+    await before.guard.limits.set(ALICE, 'user', '70/1m')
+    return kept
+  }
+
+  test('it is taken back from whoever holds it', async () => {
+    const after = worker(await changed())
+    await after.says(ALICE, 'hello')
+    expect(await after.guard.limits.remove([ALICE, 9])).toBe(2)
+    expect(await after.guard.limits.remove([subject.chat(GROUP), { role: 'vip' }])).toBe(2)
+    expect(await after.guard.limits.remove([ALICE, subject.chat(GROUP), { role: 'vip' }])).toBe(0)
+    expect(await listed(after)).toEqual(['user 8 go 50/1h'])
+    await after.says(ALICE, '/go')
+    expect(await left(after, 'go')).toBe(0)
+  })
+
+  test('it is listed, also by its name, and taken back by it', async () => {
+    const after = worker(await changed())
+    await after.says(ALICE, 'hello')
+    const ofGo = ['chat -1001000000001 go 50/1h', 'role vip go 50/1h', 'user 7 go 50/1h', 'user 8 go 50/1h']
+    expect(await listed(after)).toEqual([...ofGo.slice(0, 3), 'user 7 user 70/1m', 'user 8 go 50/1h'])
+    expect(await listed(after, 'go')).toEqual(ofGo)
+    expect(await after.guard.limits.remove([ALICE, { role: 'vip' }], 'throttle.go')).toBe(2)
+    expect(await listed(after, 'go')).toEqual(['chat -1001000000001 go 50/1h', 'user 8 go 50/1h'])
+    await expect(after.guard.limits.remove(ALICE, 'ga')).rejects.toMatchObject({ code: 'limit.unknown' })
+    await expect(listed(after, 'ga')).rejects.toMatchObject({ code: 'limit.unknown' })
+  })
+})
+
+test('a role may have another limit where the name of the limit, or of the role, has spaces', async () => {
+  const kept = memory()
+  const before = worker(kept)
+  await before.says(ALICE, '/nameless')
+  const name = 'handler (throttle 1/1h)'
+  await before.guard.grant(ALICE, 'very important')
+  await before.guard.limits.set({ role: 'very important' }, name, '5/1h')
+  await before.guard.limits.set({ role: 'very important' }, 'user', '90/1m')
+  await before.guard.reset(ALICE)
+  const all = [`role very important ${name} 5/1h`, 'role very important user 90/1m']
+  expect(await listed(before)).toEqual(all)
+  const after = worker(kept)
+  await after.says(ALICE, '/nameless')
+  expect([await left(after, name), await left(after, 'user')]).toEqual([4, 89])
+  expect(await listed(after)).toEqual(all)
+  expect(await after.guard.limits.remove({ role: 'very important' })).toBe(2)
+  expect(await listed(after)).toEqual([])
+  expect([...(await kept.marks.of(42, userKey(ALICE))).keys()]).toEqual(['role:very important'])
+})
