@@ -5,7 +5,7 @@ import type { Guard, GuardDefinition } from './guard.js'
 import { checkTogether, type Guards } from './guarded.js'
 import type { HouseOptions } from './house.js'
 import { Layer, labelOf, type OwnHouse } from './layer.js'
-import { claim } from './place.js'
+import { claim, tooMany } from './place.js'
 import { positioned } from './position.js'
 
 /**
@@ -71,7 +71,8 @@ function fused<C extends Context>(
   const name = options.name ?? claim(label, storage)
   const own: OwnHouse | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
-  const inPlace = new Layer(definitions, () => name, undefined, own)
+  const crowded = options.name === undefined && tooMany(name)
+  const inPlace = new Layer(definitions, () => (crowded ? `${label} (many)` : name), undefined, own, crowded)
   const all = definitions as unknown as readonly GuardDefinition[]
   const guards: Guards = { definitions: all, own, label, name: options.name }
   const guard = (first: unknown, second: unknown, third: unknown): unknown => {

@@ -37,6 +37,8 @@ export class Layer<C extends Context = Context> {
     private readonly named: () => string,
     readonly place?: Place,
     readonly own?: OwnHouse,
+    /** Without a handler: whether it is one of very many that are alike. */
+    private readonly crowded = false,
   ) {}
 
   /** Whether an update has come. */
@@ -77,14 +79,14 @@ export class Layer<C extends Context = Context> {
     const house = root?.house ?? this.ownHouse()
     try {
       const place = this.place?.name
-      const many = this.place?.crowded === true
+      const many = this.place?.crowded ?? this.crowded
       if (many) {
         house.warn(
           'handler.many',
-          `More than a thousand handlers are named "${place}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
+          `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
         )
       }
-      const name = many ? `${place} ${labelOf(this.definitions)}` : this.named()
+      const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named()
       if (root !== undefined) {
         const definitions = this.definitions as unknown as readonly GuardDefinition[]
         // Beside a handler limits are called after their guards: what the sentinel's own are called is theirs alone.

@@ -92,7 +92,8 @@ export class Place {
   }
 }
 
-function tooMany(name: string): boolean {
+/** Whether a name that was claimed is one of very many that are alike. */
+export function tooMany(name: string): boolean {
   return Number(name.slice(name.lastIndexOf('~') + 1)) > MOST_OF_ONE_NAME
 }
 

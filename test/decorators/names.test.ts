@@ -290,4 +290,22 @@ describe('names are stable', () => {
     expect((await stand.guard.peek(ALICE)).filter(({ name }) => name === 'buy')).toHaveLength(2)
     expect(new Set(warnings)).toEqual(new Set(['handler.many']))
   })
+
+  test('so are those that are made in front of a handler with every update', async () => {
+    const warnings: string[] = []
+    const stand = worker(memory(), (bot, note) => {
+      bot.command('buy', (ctx, next) => throttle('1/3h')(ctx, next), note)
+    })
+    stand.guard.on('warning', ({ code }) => warnings.push(code))
+    await stand.says(ALICE, '/buy')
+    for (let nth = 0; nth < 1000; nth++) claim('throttle 1/3h')
+    expect(warnings).toEqual([])
+    await stand.says(ALICE, '/buy', '/buy')
+    await stand.says(8, '/buy')
+    expect(stand.handled).toHaveLength(1 + 1 + 1)
+    expect(
+      (await stand.guard.peek(ALICE)).map(({ limit }) => limit).filter((limit) => limit === '1/3h'),
+    ).toHaveLength(6)
+    expect(new Set(warnings)).toEqual(new Set(['handler.many']))
+  })
 })
