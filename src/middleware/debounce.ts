@@ -84,7 +84,7 @@ export interface DebounceOptions<C extends Context = Context> {
   readonly albums?: Duration
   /** `leading`: what is compared. `trailing`: messages, always. @default ['message', 'tap'] */
   readonly on?: readonly ('message' | 'tap' | 'inline' | 'post')[]
-  /** `leading`: names the claim in verdicts, and its state. @default 'leading' */
+  /** `leading`: names the claim in verdicts, and its state. @default 'leading'; for a handler, its place */
   readonly name?: string
   /** `leading`: how whoever is refused is answered; a tapped button gets its empty answer anyway. @default 'silent' */
   readonly deny?: Denial<C>

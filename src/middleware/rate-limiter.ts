@@ -85,7 +85,7 @@ const options = z.strictObject({
  * ```
  */
 export interface RateLimiterOptions<C extends Context = Context> {
-  /** Names the limit in verdicts and events. @default the scope, such as `user` */
+  /** Names the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
   /** Whom it counts: the limiter's key is the bot's id and this, such as `42:u7`. @default 'user' */
   readonly scope?: ScopeName

@@ -120,7 +120,7 @@ export const throttleOptions = z.strictObject({
  * ```
  */
 export interface ThrottleOptions<C extends Context = Context> {
-  /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user` */
+  /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
   /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update. */
   readonly limit: LimitInput | LimitOf<C>
