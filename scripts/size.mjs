@@ -11,13 +11,13 @@ const GOAL = 40_000
  * every bot needs loads it by import() when it is used.
  */
 const CORES = [
-  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 20_300 },
+  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 20_600 },
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 54_000,
+    budget: 54_900,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 71_500 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 73_700 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */

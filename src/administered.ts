@@ -4,9 +4,9 @@ import type {
   Blocked,
   BlockingOptions,
   BlockListExport,
-} from './middleware/administration.js'
-import type { LaterRoles } from './middleware/later-roles.js'
-import type { GrantOptions, RoleScope } from './middleware/role-administration.js'
+} from './middleware/block/administration.js'
+import type { LaterRoles } from './middleware/roles/later-roles.js'
+import type { GrantOptions, RoleScope } from './middleware/roles/role-administration.js'
 import type { LimitRegister } from './policies/limits.js'
 import type { Overrides } from './policies/overrides.js'
 import type { ChatSettings, ChatSettingsRegister } from './settings/chat-settings.js'

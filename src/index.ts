@@ -61,23 +61,32 @@ export {
   type HookTree,
   hooks,
 } from './hooks/hook.js'
-export type { AdaptOptions } from './middleware/adapt.js'
-export type { Blocked, BlockingOptions, BlockListExport } from './middleware/administration.js'
+export type { DossierFacts, DossierSource } from './middleware/auth/vetting.js'
 export { type AuthOptions, auth, type Resolution } from './middleware/auth.js'
-export type { WaitUntil } from './middleware/background.js'
+export type { Blocked, BlockingOptions, BlockListExport } from './middleware/block/administration.js'
 export { type BlockOptions, block } from './middleware/block.js'
-export { type ComposeOptions, compose } from './middleware/compose.js'
-export { type ConcurrencyOptions, concurrency } from './middleware/concurrency.js'
+export type { WaitUntil } from './middleware/chain/background.js'
 export {
   type DenyOptions,
   type LimitView,
   SentinelControl,
   type SentinelFlavor,
-} from './middleware/control.js'
+} from './middleware/chain/control.js'
+export type { Probe, Step } from './middleware/chain/probe.js'
+export type {
+  ChatMigratedEvent,
+  HookEnding,
+  HookRanEvent,
+  LimitChangedEvent,
+  OutgoingLimitedEvent,
+  OverdueEvent,
+  SettingsChangedEvent,
+} from './middleware/chain/told.js'
+export { type ComposeOptions, compose } from './middleware/compose.js'
+export { type ConcurrencyOptions, concurrency } from './middleware/concurrency.js'
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
-export type { Denial, DenialContext } from './middleware/denial.js'
+export type { ExemptOptions } from './middleware/exempt/exemptions.js'
 export { exempt } from './middleware/exempt.js'
-export type { ExemptOptions } from './middleware/exemptions.js'
 export type { Guard, Guardable, GuardDefinition, HandlerAt } from './middleware/guard.js'
 export type {
   AfterEvent,
@@ -88,7 +97,7 @@ export type {
   HookOptions,
   HookPoints,
   TellingPoints,
-} from './middleware/hook-points.js'
+} from './middleware/hooking/hook-points.js'
 export type {
   AllowedEvent,
   DeniedEvent,
@@ -100,36 +109,27 @@ export type {
   StorageUpEvent,
   WarningEvent,
 } from './middleware/house.js'
-export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspection.js'
-export { type MembershipGuard, type MembershipOptions, membership } from './middleware/membership.js'
-export type { NoticeOptions } from './middleware/notices.js'
-export { type OnceOptions, once } from './middleware/once.js'
-export { type PermissionOptions, requirePermission } from './middleware/permission.js'
-export type { Tally } from './middleware/pipeline.js'
-export type { Probe, Step } from './middleware/probe.js'
-export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
+export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspection/inspection.js'
 export type {
   ListedMember,
   MemberSource,
   ReconcileOptions,
   Reconciliation,
-} from './middleware/reconciliation.js'
+} from './middleware/membership/reconciliation.js'
+export type { Transition, TransitionEvent } from './middleware/membership/transitions.js'
+export { type MembershipGuard, type MembershipOptions, membership } from './middleware/membership.js'
+export { type OnceOptions, once } from './middleware/once.js'
+export type { ScopeName } from './middleware/options/scopes.js'
+export { type PermissionOptions, requirePermission } from './middleware/permission.js'
+export type { Tally } from './middleware/pipeline.js'
+export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
+export type { Denial, DenialContext } from './middleware/refusing/denial.js'
+export type { NoticeOptions } from './middleware/refusing/notices.js'
+export type { Texts, Translate } from './middleware/refusing/texts.js'
 export { type RequireOptions, requireRegistered, requireRole } from './middleware/require.js'
-export type { GrantOptions, RoleScope } from './middleware/role-administration.js'
-export type { ScopeName } from './middleware/scopes.js'
-export type { Texts, Translate } from './middleware/texts.js'
+export type { GrantOptions, RoleScope } from './middleware/roles/role-administration.js'
+export type { AdaptOptions } from './middleware/throttle/adapt.js'
 export { rateLimit, type ThrottleOptions, throttle } from './middleware/throttle.js'
-export type {
-  ChatMigratedEvent,
-  HookEnding,
-  HookRanEvent,
-  LimitChangedEvent,
-  OutgoingLimitedEvent,
-  OverdueEvent,
-  SettingsChangedEvent,
-} from './middleware/told.js'
-export type { Transition, TransitionEvent } from './middleware/transitions.js'
-export type { DossierFacts, DossierSource } from './middleware/vetting.js'
 export type { SentinelHealth } from './observability/health/data.js'
 export type {
   StatsHost,

@@ -1,9 +1,9 @@
 import { Composer, type Context } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
-import { guardFields } from '../middleware/fields.js'
-import { type AnyHandler, checkedHandler, guardsOf } from '../middleware/guarded.js'
-import { memberName } from '../middleware/place.js'
+import { guardFields } from '../middleware/position/fields.js'
+import { type AnyHandler, checkedHandler, guardsOf } from '../middleware/position/guarded.js'
+import { memberName } from '../middleware/position/place.js'
 import { type Member, membersOf } from './registration.js'
 
 /**

@@ -1,7 +1,7 @@
 import type { Composer, Context, Middleware } from 'grammy'
 import { SentinelError } from '../core/errors.js'
-import { type AnyHandler, checkedHandler, layersOf } from '../middleware/guarded.js'
-import { nameOfKey } from '../middleware/place.js'
+import { type AnyHandler, checkedHandler, layersOf } from '../middleware/position/guarded.js'
+import { nameOfKey } from '../middleware/position/place.js'
 
 export type Key = string | symbol
 

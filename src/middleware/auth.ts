@@ -5,12 +5,12 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { Key } from '../core/subject.js'
+import { RESOLVED, VETOED } from './auth/resolved.js'
+import type { Resolver } from './auth/resolver.js'
+import { type DossierSource, Vetting } from './auth/vetting.js'
 import { guardOf } from './compose.js'
-import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { RESOLVED, VETOED } from './resolved.js'
-import type { Resolver } from './resolver.js'
 import {
   activities,
   callable,
@@ -21,13 +21,13 @@ import {
   option,
   parseOptions,
   refusal,
-} from './schema.js'
-import { type DossierSource, Vetting } from './vetting.js'
+} from './options/schema.js'
+import type { Denial } from './refusing/denial.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
 
-const resolving = later('auth.resolve', () => import('./resolver.js'))
+const resolving = later('auth.resolve', () => import('./auth/resolver.js'))
 
 const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
 const commandNames = z.array(commandNamed('start'))
@@ -289,7 +289,7 @@ class LaterResolver {
       : this.resolver.remembered(bot, key)
   }
 
-  private make({ Resolver }: typeof import('./resolver.js')): Resolver {
+  private make({ Resolver }: typeof import('./auth/resolver.js')): Resolver {
     this.resolver ??= new Resolver(this.house, this.resolve, this.settings)
     return this.resolver
   }

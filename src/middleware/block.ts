@@ -6,10 +6,10 @@ import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
 import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
-import type { Denial } from './denial.js'
 import type { Guard, Question } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './schema.js'
+import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './options/schema.js'
+import type { Denial } from './refusing/denial.js'
 
 /** The durable mark of whoever is blocked. */
 export const BLOCKED = 'blocked'

@@ -2,11 +2,11 @@ import type { Context, NextFunction } from 'grammy'
 import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
-import { checkTogether, type Guards } from './guarded.js'
 import type { HouseOptions } from './house.js'
-import { Layer, labelOf, type OwnHouse } from './layer.js'
-import { claim, tooMany } from './place.js'
-import { positioned } from './position.js'
+import { checkTogether, type Guards } from './position/guarded.js'
+import { Layer, labelOf, type OwnHouse } from './position/layer.js'
+import { claim, tooMany } from './position/place.js'
+import { positioned } from './position/position.js'
 
 /**
  * Options of {@link compose}.

@@ -6,7 +6,7 @@ import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import { guardOf } from './compose.js'
-import type { Denial } from './denial.js'
+import type { Seats } from './concurrency/seats.js'
 import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import {
@@ -20,12 +20,12 @@ import {
   parseOptions,
   refusal,
   word,
-} from './schema.js'
-import { checkKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
-import type { Seats } from './seats.js'
+} from './options/schema.js'
+import { checkKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import type { Denial } from './refusing/denial.js'
 import { GUARD, WORK } from './work.js'
 
-const seating = later(GUARD, () => import('./seats.js'))
+const seating = later(GUARD, () => import('./concurrency/seats.js'))
 const WHOLE = 'must be a whole number of 1 or more'
 const COUNT = 'must be a whole number of 0 or more'
 
@@ -234,7 +234,7 @@ class LaterSeats {
     await (this.seats ?? (await this.loading))?.drain()
   }
 
-  private furnish({ Seats }: typeof import('./seats.js')): Seats {
+  private furnish({ Seats }: typeof import('./concurrency/seats.js')): Seats {
     if (this.seats === undefined) {
       this.seats = new Seats(this.house, this.settings, this.subjectOf)
       if (this.begun) this.seats.begin()

@@ -5,12 +5,12 @@ import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { keyText } from '../core/subject.js'
-import { Bursts, type Patience } from './burst.js'
 import { guardOf } from './compose.js'
-import type { Denial } from './denial.js'
+import { Bursts, type Patience } from './debounce/burst.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { callable, duration, named, onFailure, option, parseOptions, refusal } from './schema.js'
+import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
+import type { Denial } from './refusing/denial.js'
 
 /** How many times its quiet a burst may wait, unless told otherwise. */
 const MOST_WAITS = 10

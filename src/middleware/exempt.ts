@@ -1,9 +1,9 @@
 import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import { ACTIVITIES } from '../core/kinds.js'
+import type { SentinelFlavor } from './chain/control.js'
 import { guardOf } from './compose.js'
-import type { SentinelFlavor } from './control.js'
-import { letOffFrom } from './excuses.js'
+import { letOffFrom } from './exempt/excuses.js'
 import {
   ADMINISTRATOR,
   Exemptions,
@@ -11,10 +11,10 @@ import {
   exemptOptions,
   HOLDER,
   NOT_EXEMPT,
-} from './exemptions.js'
+} from './exempt/exemptions.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { parseOptions } from './schema.js'
+import { parseOptions } from './options/schema.js'
 
 /**
  * Lets off what comes after it: the guards inside it on the same handler (below it among decorators, further in around a handler,

@@ -6,11 +6,11 @@ import type { Activity } from '../core/kinds.js'
 import type { Limit } from '../core/limit.js'
 import type { Key } from '../core/subject.js'
 import type { DenialReason } from '../core/verdict.js'
-import type { SentinelControl } from './control.js'
-import type { Denial } from './denial.js'
-import type { Excuse } from './excuses.js'
+import type { SentinelControl } from './chain/control.js'
+import type { Place } from './concurrency/places.js'
+import type { Excuse } from './exempt/excuses.js'
 import type { House } from './house.js'
-import type { Place } from './places.js'
+import type { Denial } from './refusing/denial.js'
 
 /** Finds the subject of a scope in an update; undefined leaves its checks out. */
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined

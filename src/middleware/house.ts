@@ -14,13 +14,8 @@ import { isObservable, type StorageCondition } from '../storage/condition.js'
 import { memory } from '../storage/memory/memory.js'
 import { protect } from '../storage/protect.js'
 import type { Storage } from '../storage/storage.js'
-import { Background, type WaitUntil } from './background.js'
-import { Bots, type KnownBot } from './bots.js'
-import { ChatAdministrators } from './chat-administrators.js'
-import type { ExemptOptions } from './exemptions.js'
-import { hooksOf } from './hooking.js'
-import { type NoticeOptions, Notices } from './notices.js'
-import type { PolicyNames, RuntimeLimits } from './runtime-limits.js'
+import { Background, type WaitUntil } from './chain/background.js'
+import { Bots, type KnownBot } from './chain/bots.js'
 import type {
   ChatMigratedEvent,
   HookRanEvent,
@@ -28,8 +23,13 @@ import type {
   OutgoingLimitedEvent,
   OverdueEvent,
   SettingsChangedEvent,
-} from './told.js'
-import type { Transition } from './transitions.js'
+} from './chain/told.js'
+import { ChatAdministrators } from './exempt/chat-administrators.js'
+import type { ExemptOptions } from './exempt/exemptions.js'
+import { hooksOf } from './hooking/hooking.js'
+import type { Transition } from './membership/transitions.js'
+import { type NoticeOptions, Notices } from './refusing/notices.js'
+import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
 
 /**
  * An update that passed.

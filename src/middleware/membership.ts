@@ -7,16 +7,16 @@ import { shown } from '../core/show.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import type { House } from './house.js'
-import type { MemberNews, Registration } from './member-news.js'
-import type { MemberSource, ReconcileOptions, Reconciliation } from './reconciliation.js'
-import { option, parseOptions } from './schema.js'
-import { TRANSITION_EVENTS } from './transition-events.js'
-import type { Transition, TransitionEvent } from './transitions.js'
+import type { MemberNews, Registration } from './membership/member-news.js'
+import type { MemberSource, ReconcileOptions, Reconciliation } from './membership/reconciliation.js'
+import { TRANSITION_EVENTS } from './membership/transition-events.js'
+import type { Transition, TransitionEvent } from './membership/transitions.js'
+import { option, parseOptions } from './options/schema.js'
 
-type Telling = typeof import('./member-news.js')
+type Telling = typeof import('./membership/member-news.js')
 
-const telling = later('membership', (): Promise<Telling> => import('./member-news.js'))
-const comparing = later('membership.reconcile', () => import('./reconciliation.js'))
+const telling = later('membership', (): Promise<Telling> => import('./membership/member-news.js'))
+const comparing = later('membership.reconcile', () => import('./membership/reconciliation.js'))
 
 /** Update kinds that tell of members. Only `chat_member` is not among Telegram's default. */
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const

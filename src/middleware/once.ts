@@ -5,7 +5,7 @@ import { ACTIVITIES } from '../core/facts.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
-import { duration, onFailure, option, parseOptions } from './schema.js'
+import { duration, onFailure, option, parseOptions } from './options/schema.js'
 
 const HOLD_FOR = parseDuration('1d')
 

@@ -7,12 +7,12 @@ import { checkedPermission, type Grants, grantsOf, unknownPermission } from '../
 import { isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
-import { demandSlot } from './demand.js'
-import type { Denial } from './denial.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
+import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import { Recent } from './recent.js'
-import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
+import type { Denial } from './refusing/denial.js'
+import { demandSlot } from './roles/demand.js'
 
 const GUARD = 'permission'
 /** Whoever has paid is not turned away; what takes a permission is closed to all the rest. */

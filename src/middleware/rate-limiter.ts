@@ -6,10 +6,8 @@ import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { keyText } from '../core/subject.js'
 import { guardOf } from './compose.js'
-import type { Denial } from './denial.js'
 import type { Admission, Guard, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
-import { Recent } from './recent.js'
 import {
   activities,
   callable,
@@ -20,8 +18,10 @@ import {
   parseOptions,
   refusal,
   word,
-} from './schema.js'
-import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './scopes.js'
+} from './options/schema.js'
+import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import { Recent } from './recent.js'
+import type { Denial } from './refusing/denial.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
 const GUARD = 'rate-limiter'

@@ -8,11 +8,11 @@ import { checkedRole, isOfChat } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
-import { demandSlot } from './demand.js'
-import type { Denial } from './denial.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
+import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import { Recent } from './recent.js'
-import { activities, onFailure, option, parseOptions, refusal } from './schema.js'
+import type { Denial } from './refusing/denial.js'
+import { demandSlot } from './roles/demand.js'
 
 /** Whoever has paid is not turned away; a handler that asks for a role is closed to all the rest. */
 const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')

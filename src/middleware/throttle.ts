@@ -12,12 +12,8 @@ import {
   MOST_AMOUNT,
   parseLimit,
 } from '../core/limit.js'
-import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './adapt.js'
 import { guardOf } from './compose.js'
-import { watchConduct } from './conduct.js'
-import type { Denial } from './denial.js'
 import type { Guard, Question, Wired, Wiring } from './guard.js'
-import { ADAPTED_MARK, roleVariants, storedVariants } from './runtime-limits.js'
 import {
   activities,
   callable,
@@ -30,8 +26,12 @@ import {
   parseOptions,
   refusal,
   word,
-} from './schema.js'
-import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './scopes.js'
+} from './options/schema.js'
+import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import type { Denial } from './refusing/denial.js'
+import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
+import { watchConduct } from './throttle/conduct.js'
+import { ADAPTED_MARK, roleVariants, storedVariants } from './throttle/runtime-limits.js'
 
 /** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
 const MOST_STAMPS = 64

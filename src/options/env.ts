@@ -8,7 +8,7 @@ import {
   type Schema,
   unknownOption,
   within,
-} from '../middleware/schema.js'
+} from '../middleware/options/schema.js'
 import { isPlain, over, spelledOut } from './layer.js'
 import { optionsSchema, type SentinelOptions } from './schema.js'
 

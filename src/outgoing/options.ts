@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Duration } from '../core/duration.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/chain/told.js'
 import type { FailureEvent } from '../middleware/house.js'
-import { callable, duration, option } from '../middleware/schema.js'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/told.js'
+import { callable, duration, option } from '../middleware/options/schema.js'
 
 const ATTEMPTS = 'must be a whole number from 1 to 100'
 const CALLS = 'must be a whole number from 0 to 1,000,000'

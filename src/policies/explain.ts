@@ -11,6 +11,7 @@ import {
   type SubjectRef,
   subjectKey,
 } from '../core/subject.js'
+import type { Questions } from '../middleware/chain/wiring.js'
 import type { Question } from '../middleware/guard.js'
 import type { House } from '../middleware/house.js'
 import {
@@ -19,8 +20,7 @@ import {
   ROLE_MARK,
   SETTING_MARK,
   storedLimit,
-} from '../middleware/runtime-limits.js'
-import type { Questions } from '../middleware/wiring.js'
+} from '../middleware/throttle/runtime-limits.js'
 import type { Mark } from '../storage/storage.js'
 import type { PartOrigin, Resolved } from './layers.js'
 import type { RoleLimit } from './role-limits.js'

@@ -11,7 +11,7 @@ import {
   type RuntimeLimits,
   roleVariants,
   SETTING_MARK,
-} from '../middleware/runtime-limits.js'
+} from '../middleware/throttle/runtime-limits.js'
 import type { StorageChange } from '../storage/changes.js'
 import { LaterRoleLimits } from './later-role-limits.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'

@@ -5,8 +5,8 @@ import { SentinelError } from '../core/errors.js'
 import type { LimitInput } from '../core/limit.js'
 import { shown } from '../core/show.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
-import type { Denial } from '../middleware/denial.js'
-import { duration, given, limit, option, parseOptions, refusal } from '../middleware/schema.js'
+import { duration, given, limit, option, parseOptions, refusal } from '../middleware/options/schema.js'
+import type { Denial } from '../middleware/refusing/denial.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
 
 /**

@@ -5,7 +5,7 @@ import type { Facts } from '../core/facts.js'
 import { shown } from '../core/show.js'
 import { guardOf } from '../middleware/compose.js'
 import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
-import type { PolicyNames } from '../middleware/runtime-limits.js'
+import type { PolicyNames } from '../middleware/throttle/runtime-limits.js'
 import { noteAsked } from './names.js'
 import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
 import {

@@ -3,7 +3,7 @@ import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/li
 import { shown } from '../core/show.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
-import { storedLimit } from '../middleware/runtime-limits.js'
+import { storedLimit } from '../middleware/throttle/runtime-limits.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
 import type { Mark } from '../storage/storage.js'
 import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'

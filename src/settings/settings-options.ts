@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
 import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
-import { callable, limit as limitSchema, option, parseOptions } from '../middleware/schema.js'
+import { callable, limit as limitSchema, option, parseOptions } from '../middleware/options/schema.js'
 import { SETTING_TEXTS } from './setting-texts.js'
 import type { SettingsTexts, TranslateSetting } from './wording.js'
 

@@ -3,7 +3,7 @@ import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
 import type { Key } from '../core/subject.js'
-import type { SentinelFlavor } from '../middleware/control.js'
+import type { SentinelFlavor } from '../middleware/chain/control.js'
 import type { DeniedEvent, House } from '../middleware/house.js'
 import type { UserActivity } from '../storage/users.js'
 

@@ -10,11 +10,11 @@ import {
   type SubjectRef,
   subjectKey,
 } from '../core/subject.js'
-import type { Administration } from '../middleware/administration.js'
+import type { Administration } from '../middleware/block/administration.js'
 import { BLOCKED } from '../middleware/block.js'
-import { forgetConduct } from '../middleware/conduct.js'
 import type { House } from '../middleware/house.js'
-import type { LimitState } from '../middleware/inspection.js'
+import type { LimitState } from '../middleware/inspection/inspection.js'
+import { forgetConduct } from '../middleware/throttle/conduct.js'
 import { type MarkedSubject, markedSubjects } from '../storage/archive.js'
 import type { Mark, Storage } from '../storage/storage.js'
 import type { ActivityRecorder } from './activity.js'

@@ -1,5 +1,5 @@
 import { type Key, keySubject } from '../core/subject.js'
-import type { KnownBot } from '../middleware/bots.js'
+import type { KnownBot } from '../middleware/chain/bots.js'
 import type { House } from '../middleware/house.js'
 import type { UserRecord, Users } from '../storage/users.js'
 import type { UserProfile } from './directory.js'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { duration, option, parseOptions } from '../middleware/schema.js'
+import { duration, option, parseOptions } from '../middleware/options/schema.js'
 import { checkNetworks } from './addresses.js'
 
 /** What an outcome that is no success is answered with: 200, so that Telegram goes on, or 500, so that it comes again. */

@@ -1,7 +1,7 @@
 import type { Bot, Context, MiddlewareFn } from 'grammy'
 import type { Plan } from '../../src/core/check.js'
 import { compose, debounce, memory, type Storage, throttle } from '../../src/index.js'
-import { claim } from '../../src/middleware/place.js'
+import { claim } from '../../src/middleware/position/place.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk } from '../sentinel-desk.js'
 

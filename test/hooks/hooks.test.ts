@@ -7,7 +7,7 @@ import {
   type ShadowEvent,
   subject,
 } from '../../src/index.js'
-import type { HookRanEvent } from '../../src/middleware/told.js'
+import type { HookRanEvent } from '../../src/middleware/chain/told.js'
 import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
 
 let on: Desk

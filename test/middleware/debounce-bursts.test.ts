@@ -3,8 +3,8 @@ import { type Api, Context } from 'grammy'
 import type { UserFromGetMe } from 'grammy/types'
 import { describe as describeUpdate } from '../../src/core/facts.js'
 import { ALLOWED } from '../../src/core/verdict.js'
-import { Bursts, type Part } from '../../src/middleware/burst.js'
-import { type ControlBack, SentinelControl } from '../../src/middleware/control.js'
+import { type ControlBack, SentinelControl } from '../../src/middleware/chain/control.js'
+import { Bursts, type Part } from '../../src/middleware/debounce/burst.js'
 import { HandTime } from './debounce-time.js'
 
 const QUIET = 100

@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { run } from '@grammyjs/runner'
 import { API_CONSTANTS, Bot, type Context, webhookCallback } from 'grammy'
-import { Delivery } from '../../src/middleware/delivery.js'
 import { furnish, type House } from '../../src/middleware/house.js'
+import { Delivery } from '../../src/middleware/membership/delivery.js'
 import {
   type Person,
   startTelegram,

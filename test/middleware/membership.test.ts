@@ -6,14 +6,18 @@ import { ANONYMOUS_ADMIN_ID } from '../../src/core/kinds.js'
 import { userKey } from '../../src/core/subject.js'
 import { BLOCKED, block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
-import { Exemptions } from '../../src/middleware/exemptions.js'
+import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
 import { type FailureEvent, furnish, type House, type HouseOptions } from '../../src/middleware/house.js'
-import { UNREACHABLE } from '../../src/middleware/member-news.js'
+import { UNREACHABLE } from '../../src/middleware/membership/member-news.js'
+import { TRANSITION_EVENTS } from '../../src/middleware/membership/transition-events.js'
+import {
+  type Transition,
+  type TransitionEvent,
+  transitionsOf,
+} from '../../src/middleware/membership/transitions.js'
 import { membership } from '../../src/middleware/membership.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
-import { TRANSITION_EVENTS } from '../../src/middleware/transition-events.js'
-import { type Transition, type TransitionEvent, transitionsOf } from '../../src/middleware/transitions.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Marks } from '../../src/storage/storage.js'
 import {

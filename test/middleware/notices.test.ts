@@ -1,5 +1,5 @@
 import { compose } from '../../src/middleware/compose.js'
-import type { DenialContext } from '../../src/middleware/denial.js'
+import type { DenialContext } from '../../src/middleware/refusing/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
 import type { Tap } from '../../src/telegram/index.js'

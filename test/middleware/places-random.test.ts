@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { isPromise } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
-import { type NoPlace, type Place, Places } from '../../src/middleware/places.js'
+import { type NoPlace, type Place, Places } from '../../src/middleware/concurrency/places.js'
 import { Stage } from './rig.js'
 
 const OPTIONS = { most: 2, queue: 3, wait: 500, deadline: 800, maxWaiting: 5, maxSubjects: 100 }

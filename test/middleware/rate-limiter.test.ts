@@ -10,7 +10,7 @@ import {
 import type { Denied } from '../../src/core/verdict.js'
 import { auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
-import { Exemptions, type ExemptOptions } from '../../src/middleware/exemptions.js'
+import { Exemptions, type ExemptOptions } from '../../src/middleware/exempt/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
 import { furnish } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'

@@ -1,6 +1,6 @@
 import { Bot, type Context, type MiddlewareFn, type MiddlewareObj } from 'grammy'
 import type { Timers } from '../../src/core/clock.js'
-import type { SentinelFlavor } from '../../src/middleware/control.js'
+import type { SentinelFlavor } from '../../src/middleware/chain/control.js'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 
 export type GuardedContext = Context & SentinelFlavor

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { InputFile } from 'grammy'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/chain/told.js'
 import type { FailureEvent } from '../../src/middleware/house.js'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/told.js'
 import { isSafe } from '../../src/outgoing/calls.js'
 import { outgoing } from '../../src/outgoing/outgoing.js'
 import { fate, type Office, office } from './rig.js'

@@ -10,8 +10,8 @@ import {
   sentinel,
   subject,
 } from '../../src/index.js'
+import { Questions } from '../../src/middleware/chain/wiring.js'
 import { furnish } from '../../src/middleware/house.js'
-import { Questions } from '../../src/middleware/wiring.js'
 import { PolicyBook } from '../../src/policies/policy-book.js'
 import { desk, says } from '../sentinel-desk.js'
 

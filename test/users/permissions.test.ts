@@ -12,7 +12,7 @@ import {
   subject,
   userKey,
 } from '../../src/index.js'
-import { Exemptions } from '../../src/middleware/exemptions.js'
+import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
 import { furnish, type HouseOptions } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
 import { memory } from '../../src/storage/memory/memory.js'

@@ -1,5 +1,5 @@
 import type { Ms } from '../../core/duration.js'
-import type { Tally } from '../../middleware/tally.js'
+import type { Tally } from '../../middleware/chain/tally.js'
 import type { OutgoingHealth } from '../../outgoing/outgoing.js'
 import type { StorageHealth } from '../../storage/storage.js'
 import type { ActivityHealth } from '../../users/activity.js'

@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { isPromise, type Plan } from '../../core/check.js'
 import { type Clock, steadyClock } from '../../core/clock.js'
-import type { Probe, Step } from '../../middleware/probe.js'
+import type { Probe, Step } from '../../middleware/chain/probe.js'
 import type { SentinelHealth } from '../health/data.js'
 import type { Observed } from '../observed.js'
 import type { MetricName } from './catalogue.js'

@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { Probe } from '../../middleware/probe.js'
+import type { Probe } from '../../middleware/chain/probe.js'
 import type { Storage } from '../../storage/storage.js'
 
 /**

@@ -1,7 +1,7 @@
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import type { Probe } from '../../middleware/probe.js'
+import type { Probe } from '../../middleware/chain/probe.js'
 import type { Values } from '../../storage/values.js'
 import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
 import { reportOf } from './report.js'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { duration, option, parseOptions } from '../../middleware/schema.js'
+import { duration, option, parseOptions } from '../../middleware/options/schema.js'
 import type { StatsPlugin } from './contract.js'
 import { Recorder } from './recorder.js'
 

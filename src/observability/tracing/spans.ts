@@ -15,8 +15,8 @@ import { isPromise } from '../../core/check.js'
 import { steadyClock } from '../../core/clock.js'
 import type { Facts } from '../../core/facts.js'
 import { redacted } from '../../core/redact.js'
-import type { SentinelFlavor } from '../../middleware/control.js'
-import type { Probe, Step } from '../../middleware/probe.js'
+import type { SentinelFlavor } from '../../middleware/chain/control.js'
+import type { Probe, Step } from '../../middleware/chain/probe.js'
 
 /** The trace of an update, as its context carries it. */
 interface Traced {

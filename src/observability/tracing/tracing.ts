@@ -1,6 +1,6 @@
 import { type ProxyTracerProvider, type Tracer, type TracerProvider, trace } from '@opentelemetry/api'
 import { z } from 'zod'
-import { given, option, parseOptions } from '../../middleware/schema.js'
+import { given, option, parseOptions } from '../../middleware/options/schema.js'
 import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
 import { mtprotoSpans } from './mtproto-spans.js'

@@ -247,18 +247,18 @@ export class Person {
   }
 
   /** The earliest message that matches and is there now, whether they were waiting for it or not; does not wait. */
-  hasHeard(what: RegExp | string, options: LookingOptions = {}): Message | undefined {
+  hasHeard(what: RegExp | string, options: Pick<HearingOptions, 'in' | 'after'> = {}): Message | undefined {
     const isMeant = this.#meantBy(options)
     return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
   }
 
   /** @internal What there was to hear, for whoever expected something else. */
-  tellsHeard(options: LookingOptions): string {
+  tellsHeard(options: Pick<HearingOptions, 'in' | 'after'>): string {
     const heard = this.#heard().filter(this.#meantBy(options)).slice(-10).map(describeHeard)
     return heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
   }
 
-  #meantBy({ in: place, after }: LookingOptions): (stored: StoredMessage) => boolean {
+  #meantBy({ in: place, after }: Pick<HearingOptions, 'in' | 'after'>): (stored: StoredMessage) => boolean {
     const order = after === undefined ? 0 : this.#orderOf(after)
     return (stored) => this.#hearsAbout(stored) && stored.order > order && isThere(stored, place)
   }
@@ -337,8 +337,6 @@ export class InlineQuestion {
     return this.#answer.wait(timeout)
   }
 }
-
-type LookingOptions = Pick<HearingOptions, 'in' | 'after'>
 
 /** What `hears()` of somebody resolved with, and how new it was; of the account, whoever speaks for it. */
 const heardBefore = new WeakMap<PersonAccount, Given<StoredMessage>>()

@@ -1,0 +1,150 @@
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { type Key, keyText } from '../../core/subject.js'
+import type { House } from '../house.js'
+import { SUSPECT, VETTED } from './vetted.js'
+import type { DossierFacts, VettingRules } from './vetting.js'
+
+/** Users asked about at the same time, and those who wait for it. Whoever finds no place is asked about with a later update. */
+const AT_ONCE = 4
+const MOST_WAITING = 1000
+/** After a failure nobody is asked about for so long, and twice as long after the next one in a row. */
+const FIRST_REST: Ms = 5000
+const LONGEST_REST: Ms = 600_000
+/** Of whom nothing is told it is not asked again for so long, at most. */
+const UNKNOWN_FOR: Ms = 3_600_000
+
+interface Question {
+  readonly bot: number
+  readonly key: Key
+  readonly user: number
+  readonly answer: (why: string | undefined) => void
+}
+
+/** Asks for dossiers, each user's once for all updates that come meanwhile, and keeps what they say as marks. */
+export class Dossiers {
+  readonly #asked = new Map<string, Promise<string | undefined>>()
+  readonly #line: Question[] = []
+  #running = 0
+  #rest: Ms = 0
+  #restUntil: Ms = Number.NEGATIVE_INFINITY
+  #ended = false
+
+  constructor(
+    private readonly house: House,
+    private readonly rules: VettingRules,
+  ) {}
+
+  /** Why a user is suspect, once that is known; undefined where it is not, and where it cannot be asked now. Never rejects. */
+  ask(bot: number, key: Key, user: number): Promise<string | undefined> | undefined {
+    const name = `${bot} ${keyText(key)}`
+    const asked = this.#asked.get(name)
+    if (asked !== undefined) return asked
+    if (this.#ended || this.#line.length >= MOST_WAITING || this.#rests()) return undefined
+    const done = new Promise<string | undefined>((resolve) => {
+      const answer = (why: string | undefined): void => {
+        this.#asked.delete(name)
+        resolve(why)
+      }
+      const question = { bot, key, user, answer }
+      if (this.#running < AT_ONCE) queueMicrotask(() => this.#go(question))
+      else this.#line.push(question)
+    })
+    this.#asked.set(name, done)
+    return done
+  }
+
+  /** Those who wait are asked about with a later update. */
+  end(): void {
+    this.#ended = true
+    for (const { answer } of this.#line.splice(0)) answer(undefined)
+  }
+
+  #rests(): boolean {
+    return this.house.clock() < this.#restUntil
+  }
+
+  #go(question: Question): void {
+    this.#running++
+    const ran = this.house.background.run('auth.dossier', async () => {
+      let why: string | undefined
+      try {
+        why = await this.#learn(question)
+      } finally {
+        this.#left(question, why)
+      }
+    })
+    if (!ran) this.#left(question, undefined)
+  }
+
+  #left({ answer }: Question, why: string | undefined): void {
+    this.#running--
+    answer(why)
+    if (this.#rests()) for (const waiting of this.#line.splice(0)) waiting.answer(undefined)
+    const next = this.#line.shift()
+    if (next !== undefined) this.#go(next)
+  }
+
+  async #learn({ bot, key, user }: Question): Promise<string | undefined> {
+    const { house, rules } = this
+    let facts: DossierFacts
+    try {
+      facts = await this.#inTime(rules.dossier.dossier(user))
+    } catch (error) {
+      // Telegram's answer, and its last word on this user. Anything else is about whoever asks.
+      if (error instanceof SentinelError && error.code === 'mtproto.refused')
+        await this.#keep(bot, VETTED, key, Math.min(UNKNOWN_FOR, rules.dossierFor))
+      else this.#failed(error)
+      return undefined
+    }
+    this.#rest = 0
+    const suspicion = suspicionOf(facts, rules)
+    if (suspicion === undefined) {
+      await this.#keep(bot, VETTED, key, rules.dossierFor)
+      return undefined
+    }
+    const { why, ends = rules.dossierFor } = suspicion
+    const span = Math.max(1, Math.min(ends, rules.dossierFor))
+    await this.#keep(bot, SUSPECT, key, span, why)
+    // In shadow they pass all the same, and are not asked about with each update.
+    await this.#keep(bot, VETTED, key, span)
+    house.events.tell('suspected', { bot, key, reason: why })
+    return why
+  }
+
+  async #keep(bot: number, name: string, key: Key, span: Ms, reason?: string): Promise<void> {
+    const since = this.house.clock()
+    const mark = { since, until: since + span, ...(reason !== undefined && { reason }) }
+    await this.house.storage.marks.put(bot, name, [{ key, mark }])
+  }
+
+  /** The source is down, or tells us to wait: it is left alone for a while. */
+  #failed(error: unknown): void {
+    this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
+    this.#restUntil = this.house.clock() + this.#rest
+    this.house.events.tell('error', { error, during: 'auth.dossier' })
+  }
+
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const { timeout } = this.rules
+    return new Promise((fulfil, reject) => {
+      const callOff = this.house.timers.after(timeout, () =>
+        reject(new Error(`a dossier took longer than ${timeout} ms`)),
+      )
+      Promise.resolve(work).then(fulfil, reject).finally(callOff)
+    })
+  }
+}
+
+/** Why somebody is suspect, and for how long at most; undefined where nothing says so. */
+export function suspicionOf(
+  { profile, age }: DossierFacts,
+  { denyScam, denyFake, minAccountAge }: Omit<VettingRules, 'dossier' | 'dossierFor' | 'timeout'>,
+): { readonly why: string; readonly ends?: Ms } | undefined {
+  if (denyScam && profile?.isScam === true) return { why: 'scam' }
+  if (denyFake && profile?.isFake === true) return { why: 'fake' }
+  // That an account is so old at least says nothing of youth: only that it is so old at most does.
+  const atMost = age?.atMost
+  if (minAccountAge === undefined || atMost === undefined || !(atMost < minAccountAge)) return undefined
+  return { why: 'young', ends: minAccountAge - atMost }
+}

@@ -1,0 +1,114 @@
+import type { Context } from 'grammy'
+import type { z } from 'zod'
+import { isPromise, type MaybePromise } from '../../core/check.js'
+import { type Ms, parseDuration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Facts } from '../../core/facts.js'
+import { type Key, keyText } from '../../core/subject.js'
+import type { authOptions, Resolution, Resolve } from '../auth.js'
+import type { Admission } from '../guard.js'
+import type { House } from '../house.js'
+import { RESOLVED, VETOED } from './resolved.js'
+
+type ResolverSettings = z.output<typeof authOptions>
+
+/** Asks a developer's resolver, once for all updates of an actor that come meanwhile. */
+export class Resolver {
+  private readonly asking = new Map<string, Promise<Admission>>()
+  private readonly holdsFor: Ms
+  private readonly timeout: Ms
+  private readonly open: boolean
+
+  constructor(
+    private readonly house: House,
+    private readonly resolve: Resolve<Context>,
+    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s'), onFailure }: ResolverSettings,
+  ) {
+    this.holdsFor = resolveFor
+    this.timeout = timeout
+    this.open = onFailure === 'open'
+  }
+
+  /** What an earlier yes brought. */
+  remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
+    try {
+      const mark = this.house.storage.marks.get(bot, key, RESOLVED)
+      if (isPromise(mark)) {
+        return mark.then(
+          (held) => ({ identity: held?.value }),
+          (error) => this.forgotten(error),
+        )
+      }
+      return mark?.value === undefined ? undefined : { identity: mark.value }
+    } catch (error) {
+      return this.forgotten(error)
+    }
+  }
+
+  /** The storage failed: whoever is to be let in all the same comes without what an earlier yes brought. */
+  private forgotten(error: unknown): undefined {
+    if (!this.open) throw error
+    // Of a storage that is known to be down everybody has been told.
+    if (!isUnavailable(error)) this.house.events.tell('error', { error, during: 'auth.resolve' })
+  }
+
+  ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
+    const name = `${ctx.me.id} ${keyText(key)}`
+    let asking = this.asking.get(name)
+    if (asking === undefined) {
+      asking = this.answer(facts, ctx, key).finally(() => this.asking.delete(name))
+      this.asking.set(name, asking)
+    }
+    return asking
+  }
+
+  private async answer(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
+    const { house } = this
+    let resolution: Resolution
+    try {
+      resolution = await this.inTime(async () => this.resolve(facts, ctx))
+    } catch (error) {
+      house.events.tell('error', { error, during: 'auth.resolve' })
+      return { veto: 'unavailable' }
+    }
+    const {
+      allow,
+      value,
+      note,
+      for: own,
+    } = typeof resolution === 'boolean' ? { allow: resolution } : answerOf(resolution)
+    const since = house.clock()
+    const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
+    const mark = {
+      since,
+      until,
+      ...(note === undefined ? {} : { reason: note }),
+      ...(value === undefined ? {} : { value }),
+    }
+    try {
+      await house.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
+    } catch (error) {
+      // It will be asked again.
+      house.events.tell('error', { error, during: 'auth.resolve' })
+    }
+    return allow ? { identity: value } : { veto: 'vetoed', note }
+  }
+
+  private inTime<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((fulfil, reject) => {
+      const callOff = this.house.timers.after(this.timeout, () => {
+        reject(new Error(`the resolver took longer than ${this.timeout} ms`))
+      })
+      work().then(fulfil, reject).finally(callOff)
+    })
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.unavailable'
+}
+
+function answerOf(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
+  // From a developer's untyped code: nothing is no.
+  return resolution ?? { allow: false }
+}

@@ -1,0 +1,227 @@
+import type { Context } from 'grammy'
+import { isPromise, type MaybePromise } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Facts } from '../../core/facts.js'
+import type { Key } from '../../core/subject.js'
+import type { Admission, Question, Wiring } from '../guard.js'
+import type { House } from '../house.js'
+import type { Dossiers } from './dossiers.js'
+import { SUSPECT, VETTED } from './vetted.js'
+
+/**
+ * What of a dossier {@link auth} reads. Whatever is absent is unknown, and denies nobody.
+ *
+ * @example
+ * ```ts
+ * import type { DossierFacts } from 'grammy-sentinel'
+ *
+ * const fraud: DossierFacts = { profile: { isScam: true } }
+ * const newcomer: DossierFacts = { age: { atMost: 3 * 86_400_000 } }
+ * ```
+ */
+export interface DossierFacts {
+  readonly profile?: {
+    /** Telegram has marked them as a fraud. */
+    readonly isScam?: boolean
+    /** Telegram has marked them as somebody who pretends to be another. */
+    readonly isFake?: boolean
+  }
+  readonly age?: {
+    /** How old the account is at most, in milliseconds, where something says so. */
+    readonly atMost?: Ms
+  }
+}
+
+/**
+ * Who tells what is known of users: a client that `mtproto()` made, or anything alike. What it rejects with denies nobody.
+ *
+ * @example
+ * ```ts
+ * import { auth, type DossierSource } from 'grammy-sentinel'
+ *
+ * declare function isFraud(user: number): Promise<boolean> // a list of yours
+ * const source: DossierSource = {
+ *   dossier: async (user) => ({ profile: { isScam: await isFraud(user) } }),
+ * }
+ * auth({ registration: 'auto', dossier: source, denyScam: true })
+ * ```
+ */
+export interface DossierSource {
+  dossier(user: number): Promise<DossierFacts>
+}
+
+/** What dossiers are asked for, with defaults filled in. */
+export interface VettingRules {
+  readonly dossier: DossierSource
+  readonly minAccountAge: Ms | undefined
+  readonly denyScam: boolean
+  readonly denyFake: boolean
+  readonly dossierFor: Ms
+  readonly timeout: Ms
+}
+
+/** The rules as options give them. */
+export interface VettingOptions {
+  readonly dossier?: DossierSource | undefined
+  readonly minAccountAge?: Ms | undefined
+  readonly denyScam?: boolean | undefined
+  readonly denyFake?: boolean | undefined
+  readonly dossierFor?: Ms | undefined
+  readonly dossierWait?: Ms | undefined
+  readonly timeout?: Ms | undefined
+}
+
+const DAY: Ms = 86_400_000
+
+/** Undefined where nothing is asked for. */
+function rulesOf(options: VettingOptions): VettingRules | undefined {
+  const { dossier, minAccountAge, denyScam = false, denyFake = false } = options
+  const asks = minAccountAge !== undefined || denyScam || denyFake
+  if (dossier === undefined) {
+    if (!asks) return undefined
+    throw new SentinelError(
+      'option.invalid',
+      'auth.dossier: there is none, and the Bot API does not tell what minAccountAge, denyScam and denyFake go by. Pass a client: auth({ dossier: mtproto({ … }) }).',
+    )
+  }
+  if (!asks) {
+    throw new SentinelError(
+      'option.invalid',
+      'auth.dossier: nothing is asked of it. Add minAccountAge, denyScam or denyFake.',
+    )
+  }
+  const { dossierFor = DAY, timeout = 5000 } = options
+  return { dossier, minAccountAge, denyScam, denyFake, dossierFor, timeout }
+}
+
+/** What all questions of `auth` have in common. */
+type Common = Omit<Question<Context>, 'check' | 'name' | 'reason'>
+type Refusing = Pick<Question<Context>['check'], 'guard' | 'subject'> &
+  Partial<Pick<Question<Context>['check'], 'shadow' | 'onRefusal' | 'whenDown'>>
+
+/**
+ * Looks whoever was admitted up: what their dossier says is a mark, which the plan reads with all the rest. The update that finds no such
+ * mark has it asked for, and goes on, at once or after a wait that is bounded.
+ */
+export class Vetting {
+  readonly #wait: Ms
+  readonly #probe: number
+  #desk: Dossiers | Promise<Dossiers> | undefined
+  #ended = false
+
+  private constructor(
+    private readonly house: House,
+    private readonly rules: VettingRules,
+    private readonly quiet: boolean,
+    { dossierWait = 0 }: VettingOptions,
+    wiring: Wiring<Context>,
+    common: Common,
+    refusing: Refusing,
+  ) {
+    this.#wait = dossierWait
+    // Who is suspect is not known while the storage is away: that denies nobody.
+    const check = { ...refusing, whenDown: 'open', anyOf: [SUSPECT] } as const
+    wiring.ask({
+      ...common,
+      name: 'dossier',
+      reason: 'suspect',
+      check: { ...check, kind: 'absent', slot: 'auth.dossier' },
+      note: ({ actor }, ctx) => this.#noteOf(ctx.me.id, actor),
+    })
+    this.#probe = wiring.ask({
+      ...common,
+      name: VETTED,
+      reason: 'suspect',
+      probe: true,
+      check: {
+        guard: refusing.guard,
+        subject: refusing.subject,
+        kind: 'present',
+        whenDown: 'open',
+        slot: 'auth.vetted?',
+        anyOf: [VETTED],
+        shadow: true,
+      },
+    })
+  }
+
+  /** Undefined where options ask for no dossiers. */
+  static of(
+    options: VettingOptions,
+    wiring: Wiring<Context>,
+    common: Common,
+    refusing: Refusing,
+  ): Vetting | undefined {
+    const rules = rulesOf(options)
+    if (rules === undefined) return undefined
+    return new Vetting(wiring.house, rules, common.denial === 'silent', options, wiring, common, refusing)
+  }
+
+  /** Has whoever is not known yet asked about. */
+  admit(facts: Facts, ctx: Context, probed: readonly number[]): MaybePromise<Admission | undefined> {
+    const { actor, actorId, actorKind } = facts
+    if (!probed.includes(this.#probe) || actor === undefined || actorId === undefined) return undefined
+    if (actorKind !== 'user') return undefined
+    const asking = this.#ask(ctx.me.id, actor, actorId)
+    return asking === undefined || this.#wait === 0 ? undefined : this.#within(asking)
+  }
+
+  end(): void {
+    this.#ended = true
+    const desk = this.#desk
+    if (desk !== undefined && !isPromise(desk)) desk.end()
+  }
+
+  #ask(bot: number, key: Key, user: number): Promise<string | undefined> | undefined {
+    if (this.#ended) return undefined
+    this.#desk ??= this.#open()
+    const desk = this.#desk
+    return isPromise(desk)
+      ? desk.then(
+          (opened) => opened.ask(bot, key, user),
+          () => undefined,
+        )
+      : desk.ask(bot, key, user)
+  }
+
+  /** Loaded with the first who is not known: most bots never need it. */
+  #open(): Promise<Dossiers> {
+    const opening = import('./dossiers.js').then(({ Dossiers }) => {
+      const desk = new Dossiers(this.house, this.rules)
+      this.#desk = desk
+      if (this.#ended) desk.end()
+      return desk
+    })
+    opening.catch((error: unknown) => {
+      this.#desk = undefined
+      this.house.events.tell('error', { error, during: 'auth.dossier' })
+    })
+    return opening
+  }
+
+  async #within(asking: Promise<string | undefined>): Promise<Admission | undefined> {
+    let callOff: () => void = () => undefined
+    const late = new Promise<undefined>((resolve) => {
+      callOff = this.house.timers.after(this.#wait, () => resolve(undefined))
+    })
+    const why = await Promise.race([asking, late])
+    callOff()
+    if (why === undefined) return undefined
+    const by = {
+      guard: 'auth',
+      limit: 'dossier',
+      retryAfterMs: Number.POSITIVE_INFINITY,
+      notice: !this.quiet,
+    }
+    return { veto: 'suspect', note: why, by }
+  }
+
+  /** Where the storage tells at once, as memory does. */
+  #noteOf(bot: number, key: Key | undefined): string | undefined {
+    const mark = key === undefined ? undefined : this.house.storage.marks.get(bot, key, SUSPECT)
+    if (!isPromise(mark)) return mark?.reason
+    mark.catch(() => undefined)
+    return undefined
+  }
+}

@@ -1,0 +1,321 @@
+import { z } from 'zod'
+import type { MaybePromise } from '../../core/check.js'
+import { type Duration, parseDuration } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { later } from '../../core/later.js'
+import { type Key, type Subject, type SubjectRef, subjectKey } from '../../core/subject.js'
+import { actsAsAny, type MarkedSubject, markedSubjects } from '../../storage/archive.js'
+import type { Mark, MarkEntry } from '../../storage/storage.js'
+import { REGISTERED } from '../auth.js'
+import { ALLOWED, BLOCKED, blockable } from '../block.js'
+import type { KnownBot } from '../chain/bots.js'
+import type { House } from '../house.js'
+import { option, parseOptions } from '../options/schema.js'
+import { blockedOf, isTime, lapsed } from './blocked.js'
+
+/**
+ * Options of `guard.block()`. Neither `for` nor `until`: for good. Both: `option.invalid`.
+ *
+ * @example
+ * ```ts
+ * import { type BlockingOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const aDay: BlockingOptions = { for: '1d', reason: 'spam' }
+ * await sentinel().block(1234567, aDay)
+ * ```
+ */
+export interface BlockingOptions {
+  /** For so long. Neither this nor `until`: for good. */
+  readonly for?: Duration
+  /** Until then: a date, or milliseconds since 1970. */
+  readonly until?: Date | number
+  /** Why, for people; kept with the mark. */
+  readonly reason?: string
+}
+
+/**
+ * Somebody on the block list.
+ *
+ * @example
+ * ```ts
+ * import { type Blocked, keyText, sentinel, subjectKey } from 'grammy-sentinel'
+ *
+ * const line = ({ subject, reason = '' }: Blocked) => `${keyText(subjectKey(subject))} ${reason}`
+ * for await (const blocked of sentinel().blocked()) console.log(line(blocked)) // 'u1234567 spam'
+ * ```
+ */
+export interface Blocked {
+  readonly subject: SubjectRef
+  /** Milliseconds since 1970. */
+  readonly since: number
+  /** Absent: for good. */
+  readonly until?: number
+  readonly reason?: string
+}
+
+/**
+ * The block list as plain JSON: what `guard.export()` gives and `guard.import()` takes.
+ *
+ * @example
+ * ```ts
+ * import { type BlockListExport, sentinel } from 'grammy-sentinel'
+ *
+ * const list: BlockListExport = {
+ *   version: 1,
+ *   blocked: [{ subject: 'u1234567', since: 1_795_000_000_000, reason: 'spam' }],
+ * }
+ * await sentinel().import(list) // 1
+ * ```
+ */
+export interface BlockListExport {
+  readonly version: 1
+  readonly blocked: readonly {
+    /** Such as `u1234567`, `c-100123`, `s-100123`. */
+    readonly subject: string
+    readonly since: number
+    readonly until?: number
+    readonly reason?: string
+  }[]
+}
+
+const listing = later('guard.blocked', () => import('./block-list.js'))
+
+/** Which there are; `for` and `until` are read, and refused, by parsers of their own. */
+const blockingOptions = z.strictObject({
+  for: option(z.unknown(), 'For so long.'),
+  until: option(z.unknown(), 'Until then.'),
+  reason: option(z.string(), 'Why, for people.'),
+})
+
+/** Marks and entries written at once. */
+const BATCH = 1000
+
+/** What is told when a mark is put on somebody. */
+const EVENTS = new Map<string, 'blocked' | 'registered'>([
+  [BLOCKED, 'blocked'],
+  [REGISTERED, 'registered'],
+])
+
+/** What is told when a mark is taken from somebody. */
+const TAKEN = new Map<string, 'unblocked' | 'unregistered'>([
+  [BLOCKED, 'unblocked'],
+  [REGISTERED, 'unregistered'],
+])
+
+/** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
+export class Administration {
+  constructor(private readonly house: House) {
+    house.forEveryBot('marks', (bot) => this.catchUp(bot))
+  }
+
+  async block(whom: Subject | readonly Subject[], options: BlockingOptions = {}): Promise<void> {
+    parseOptions('block', blockingOptions, options)
+    const keys = keysOf(whom).map((key) => blockable(key, 'block'))
+    const since = this.house.clock()
+    const until = untilOf(options, since, 'block')
+    const mark: Mark = {
+      since,
+      ...(until === undefined ? {} : { until }),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    }
+    await this.put(
+      BLOCKED,
+      keys.map((key) => ({ key, mark })),
+    )
+  }
+
+  async unblock(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(BLOCKED, keysOf(whom), 'unblocked')
+  }
+
+  async allow(whom: Subject | readonly Subject[]): Promise<void> {
+    const mark = { since: this.house.clock() }
+    await this.put(
+      ALLOWED,
+      keysOf(whom).map((key) => ({ key, mark })),
+    )
+  }
+
+  async disallow(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(ALLOWED, keysOf(whom), undefined)
+  }
+
+  async register(whom: Subject | readonly Subject[]): Promise<void> {
+    const mark = { since: this.house.clock() }
+    await this.put(
+      REGISTERED,
+      keysOf(whom).map((key) => ({ key, mark })),
+    )
+  }
+
+  async unregister(whom: Subject | readonly Subject[]): Promise<number> {
+    return this.take(REGISTERED, keysOf(whom), 'unregistered')
+  }
+
+  /** Takes a mark from a subject, telling what listeners are told when it is taken in any other way. */
+  async takeAway(name: string, key: Key): Promise<void> {
+    await this.take(name, [key], TAKEN.get(name))
+  }
+
+  /** The mark of whoever is blocked by any bot; undefined if they are not. */
+  async blockOf(whom: Subject): Promise<Blocked | undefined> {
+    const key = subjectKey(whom)
+    const mark = await this.markOf(BLOCKED, key)
+    return mark === undefined ? undefined : blockedOf({ key, mark })
+  }
+
+  async isRegistered(whom: Subject): Promise<boolean> {
+    return (await this.markOf(REGISTERED, subjectKey(whom))) !== undefined
+  }
+
+  /** Everybody who is blocked, each once, a page of the storage at a time. */
+  async *blocked(): AsyncGenerator<Blocked, void, undefined> {
+    const { blockedIn } = await listing.load()
+    yield* blockedIn(this.house, () => this.stagedBlocks())
+  }
+
+  async export(): Promise<BlockListExport> {
+    const { exported } = await listing.load()
+    return exported(this.blocked())
+  }
+
+  /** Adds an exported list to this one; how many were added. What has lapsed is left out. */
+  async import(list: BlockListExport): Promise<number> {
+    const { readExport } = await listing.load()
+    const entries = readExport(list, this.house.clock())
+    for (let i = 0; i < entries.length; i += BATCH) {
+      await this.put(BLOCKED, entries.slice(i, i + BATCH))
+    }
+    return entries.length
+  }
+
+  /**
+   * What was asked before any bot was met, by mark; undefined: taken away. Seen at once, and written for every bot as
+   * it comes.
+   */
+  private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
+
+  private get waits(): boolean {
+    return this.house.bots.all().length === 0
+  }
+
+  private stagedMark(name: string, key: Key): Mark | undefined {
+    const mark = this.staged.get(name)?.get(key)
+    return mark === undefined || lapsed(mark, this.house.clock()) ? undefined : mark
+  }
+
+  /** Marks that wait for a bot, of subjects and of what they act as. */
+  stagedOf(keys: readonly Key[]): readonly MarkedSubject[] {
+    const found: [Key, string][] = []
+    for (const [name, staged] of this.staged) {
+      for (const [key, mark] of staged)
+        if (mark !== undefined && actsAsAny(key, keys)) found.push([key, name])
+    }
+    return markedSubjects(found)
+  }
+
+  /** The marks of a subject that wait for a bot, by name. */
+  stagedMarks(key: Key): readonly string[] {
+    return [...this.staged.keys()].filter((name) => this.stagedMark(name, key) !== undefined)
+  }
+
+  private stage(name: string, key: Key, mark: Mark | undefined): void {
+    const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
+    this.staged.set(name, staged)
+    // Once a bot is met, only what was asked before is kept up to date, for the bots that are still to come.
+    if (this.waits || staged.has(key)) staged.set(key, mark)
+  }
+
+  /** All writes begin before the first is awaited: a storage that answers at once has them before the bot's update. */
+  private async catchUp(bot: KnownBot): Promise<void> {
+    const { marks } = this.house.storage
+    const writes: MaybePromise<unknown>[] = []
+    const entries: [string, MarkEntry][] = []
+    for (const [name, staged] of this.staged) {
+      const held = [...staged.keys()].flatMap((key) => {
+        const mark = this.stagedMark(name, key)
+        return mark === undefined ? [] : [{ key, mark }]
+      })
+      const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
+      for (let i = 0; i < held.length; i += BATCH)
+        writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))
+      if (gone.length > 0) writes.push(marks.remove(bot.id, name, gone))
+      for (const entry of held) entries.push([name, entry])
+    }
+    await Promise.all(writes)
+    for (const [name, { key, mark }] of entries) {
+      const event = EVENTS.get(name)
+      if (event !== undefined) this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+    }
+  }
+
+  private async markOf(name: string, key: Key): Promise<Mark | undefined> {
+    for (const bot of this.house.bots.all()) {
+      const mark = await this.house.storage.marks.get(bot.id, key, name)
+      if (mark !== undefined) return mark
+    }
+    return this.waits ? this.stagedMark(name, key) : undefined
+  }
+
+  /** Blocks that wait for a bot. */
+  private stagedBlocks(): readonly MarkEntry[] {
+    if (!this.waits) return []
+    return [...(this.staged.get(BLOCKED)?.keys() ?? [])].flatMap((key) => {
+      const mark = this.stagedMark(BLOCKED, key)
+      return mark === undefined ? [] : [{ key, mark }]
+    })
+  }
+
+  /** Puts a mark, for the bots that are known, or those to come. */
+  async put(name: string, entries: readonly MarkEntry[]): Promise<void> {
+    const event = EVENTS.get(name)
+    for (const { key, mark } of entries) this.stage(name, key, mark)
+    if (this.waits) return
+    await this.house.forEachBot(name, async (bot) => {
+      await this.house.storage.marks.put(bot.id, name, entries)
+      if (event === undefined) return
+      for (const { key, mark } of entries) {
+        this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+      }
+    })
+  }
+
+  /** Takes a mark; how many held it. */
+  async take(
+    name: string,
+    keys: readonly Key[],
+    event: 'unblocked' | 'unregistered' | undefined,
+  ): Promise<number> {
+    let held = this.waits ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
+    for (const key of keys) this.stage(name, key, undefined)
+    if (this.waits) return held
+    await this.house.forEachBot(name, async (bot) => {
+      held = Math.max(held, await this.house.storage.marks.remove(bot.id, name, keys))
+      if (event !== undefined) for (const key of keys) this.house.events.tell(event, { bot: bot.id, key })
+    })
+    return held
+  }
+}
+
+export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
+  return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
+}
+
+/** When a span or a moment that was given ends; undefined: never. */
+export function untilOf(
+  { for: span, until }: Pick<BlockingOptions, 'for' | 'until'>,
+  now: number,
+  what: string,
+): number | undefined {
+  if (span !== undefined && until !== undefined) {
+    throw new SentinelError('option.invalid', `${what}: "for" and "until" at once. Give one of the two.`)
+  }
+  if (span !== undefined) return now + parseDuration(span, `${what}.for`)
+  if (until === undefined) return undefined
+  const at = until instanceof Date ? until.getTime() : (until as unknown)
+  if (isTime(at)) return at
+  throw new SentinelError(
+    'option.invalid',
+    `${what}.until: this is no date. Pass a Date, or milliseconds since 1970.`,
+  )
+}

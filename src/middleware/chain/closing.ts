@@ -1,0 +1,77 @@
+import type { Timers } from '../../core/clock.js'
+import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
+import type { House } from '../house.js'
+import type { Chain } from '../pipeline.js'
+
+/** A place at work is given up after so long, too. */
+const WITHIN: Duration = '30s'
+
+/** What is finished before a sentinel is closed. */
+export interface Unfinished {
+  readonly house: House
+  readonly chain: Pick<Chain<never>, 'drain' | 'unfinished'>
+  /** Of chains that others have taken the place of. */
+  readonly draining: ReadonlySet<Promise<void>>
+}
+
+/** Finishes what no update waits for. */
+export async function finish({ house, chain, draining }: Unfinished): Promise<void> {
+  beginClosing(house)
+  await chain.drain()
+  await Promise.all([...draining, ...[...stragglersOf(house)].map((each) => each.drain())])
+  await house.background.drain()
+  // What these have failed at is told, which others may be told of.
+  await house.hooksAside.drain()
+}
+
+/**
+ * Finishes all that a sentinel has begun, but no longer than so long: a handler that hangs must not keep a process alive. Then a warning
+ * tells what was left.
+ *
+ * @throws SentinelError `duration.invalid`.
+ */
+export async function finishInTime(
+  within: Duration | undefined,
+  left: Unfinished,
+  webhooks: Iterable<{ drain(): Promise<unknown> }>,
+  calls: { close(): Promise<void> },
+): Promise<void> {
+  const span = parseDuration(within ?? WITHIN, 'close.within')
+  const work = async (): Promise<void> => {
+    await Promise.all([...webhooks].map((webhook) => webhook.drain()))
+    beginClosing(left.house)
+    await left.chain.drain()
+    // Notices that wait for a chat are not worth waiting for.
+    await calls.close()
+    await finish(left)
+  }
+  if (await ended(work(), span, left.house.timers)) return
+  await calls.close()
+  left.house.warn(
+    'close.unfinished',
+    `guard.close(): not all had ended after ${span} ms (${told(left)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,
+  )
+}
+
+async function ended(work: Promise<unknown>, span: Ms, timers: Timers): Promise<boolean> {
+  let callOff: (() => void) | undefined
+  const timeUp = new Promise<false>((fulfil) => {
+    callOff = timers.after(span, () => fulfil(false))
+  })
+  try {
+    return await Promise.race([work.then(() => true), timeUp])
+  } finally {
+    callOff?.()
+  }
+}
+
+function told({ house, chain, draining }: Unfinished): string {
+  const counts = [
+    ...chain.unfinished(),
+    ['earlier options', draining.size + stragglersOf(house).size],
+    ['background', house.background.size],
+    ['hooks', house.hooksAside.size],
+  ] as const
+  return counts.flatMap(([name, count]) => (count > 0 ? [`${name}: ${count}`] : [])).join(', ')
+}

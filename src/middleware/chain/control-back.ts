@@ -1,0 +1,116 @@
+import type { Context } from 'grammy'
+import type { Decision } from '../../core/check.js'
+import { later } from '../../core/later.js'
+import { hintAt } from '../../core/nearest.js'
+import type { Chain } from '../pipeline.js'
+import type { ActorPermissions } from '../roles/permissions.js'
+import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './control.js'
+
+const permitting = later('permissions', () => import('../roles/permissions.js'))
+
+/** What a chain does for the controls that it gives to handlers. */
+export class ChainBack<C extends Context> implements ControlBack {
+  private permissions: ActorPermissions | undefined
+
+  constructor(private readonly chain: Chain<C>) {}
+
+  get tally(): object {
+    return this.chain.tally
+  }
+
+  get root(): Chain<Context> | undefined {
+    return this.chain.root
+  }
+
+  limitsOf(decision: Decision): readonly LimitView[] {
+    const { remaining } = decision
+    return this.chain.questions.questions.flatMap(({ check, name }, index) => {
+      const left = remaining[index] as number
+      return Number.isNaN(left) ? [] : [{ guard: check.guard, name, remaining: left }]
+    })
+  }
+
+  broughtFor(ctx: Context): Readonly<Record<string, unknown>> | undefined {
+    return this.chain.house.hooks.broughtFor(ctx)
+  }
+
+  async refund({ receipt }: Decision, limit: string | undefined): Promise<boolean> {
+    const index = this.chain.questions.questions.findIndex(
+      ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
+    )
+    if (limit !== undefined && index < 0) return false
+    if (receipt === undefined) return true
+    try {
+      await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
+    } catch (error) {
+      // A handler calls this: what it cannot mend must not fail it.
+      this.chain.failed(error, 'storage.settle')
+    }
+    return true
+  }
+
+  takeBack({ receipt }: Decision, ctx: Context): void {
+    if (!this.chain.inner || receipt === undefined) return
+    const { prepared, house, failed } = this.chain
+    this.chain.redone.note(ctx)
+    house.background.run('refund', async () => {
+      try {
+        await prepared.judge?.settle(receipt, 'refund')
+      } catch (error) {
+        failed(error, 'storage.settle')
+      }
+    })
+  }
+
+  unknownLimit(limit: string, known: readonly string[]): void {
+    this.chain.house.warn(
+      'limit.unknown',
+      `ctx.sentinel.refund: no limit is named "${limit}", so nothing was given back.${hintAt(limit, known)}`,
+    )
+  }
+
+  async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
+    if (!control.verdict.allowed) return
+    const { facts } = control
+    control.decide({
+      allowed: false,
+      guard: 'handler',
+      limit: '',
+      reason: 'denied',
+      cause: 'check',
+      retryAfterMs: Number.POSITIVE_INFINITY,
+      note: options.note,
+    })
+    await this.chain.refusals.deny(
+      facts,
+      control.ctx as C,
+      'denied',
+      'handler',
+      options.note,
+      options.notice === false ? 'silent' : 'notice',
+      true,
+    )
+    if (options.refund === true) await control.refund()
+  }
+
+  async can(control: SentinelControl, permission: string): Promise<boolean> {
+    return (await this.asked())?.can(control, permission) ?? false
+  }
+
+  async hasRole(control: SentinelControl, role: string): Promise<boolean> {
+    return (await this.asked())?.hasRole(control, role) ?? false
+  }
+
+  /** Undefined where they cannot be loaded: that is told, and is no. */
+  private async asked(): Promise<ActorPermissions | undefined> {
+    if (this.permissions !== undefined) return this.permissions
+    const { house, exemptions } = this.chain
+    try {
+      const { ActorPermissions } = await permitting.load()
+      this.permissions ??= new ActorPermissions(house, exemptions)
+    } catch (error) {
+      this.chain.failed(error, 'permissions')
+    }
+    return this.permissions
+  }
+}

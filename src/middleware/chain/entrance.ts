@@ -1,0 +1,243 @@
+import type { Context, NextFunction } from 'grammy'
+import { type Decision, isPromise, type MaybePromise } from '../../core/check.js'
+import type { Facts } from '../../core/facts.js'
+import { ALLOWED } from '../../core/verdict.js'
+import type { Place } from '../concurrency/places.js'
+import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
+import type { Admission, Wired } from '../guard.js'
+import type { HookVeto, Steps } from '../hooking/steps.js'
+import type { House } from '../house.js'
+import type { Denial } from '../refusing/denial.js'
+import type { Refusals } from '../refusing/refusals.js'
+import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
+import type { Settling } from './settling.js'
+import type { Tally } from './tally.js'
+
+/** From the last word of the guards to the handlers: hooks, places at work, what is held back, and how it all ends. */
+export class Entrance<C extends Context> {
+  private readonly diverters: readonly Wired<C>[]
+  /** Undefined where nobody counts who is at work. */
+  private readonly seating: Seating<C> | undefined
+  /** What may be held back takes its place when its time has come. */
+  private readonly late: boolean
+
+  constructor(
+    private readonly house: House,
+    private readonly tally: Tally,
+    private readonly refusals: Refusals<C>,
+    private readonly settling: Settling,
+    private readonly steps: Steps,
+    private readonly back: ControlBack,
+    /** A sentinel upstream has let the update in, and counted it. */
+    private readonly inner: boolean,
+    wired: readonly Wired<C>[],
+  ) {
+    this.diverters = wired.filter(({ divert }) => divert !== undefined)
+    const seats = wired.filter(({ seat }) => seat !== undefined)
+    const shadowed = (facts: Facts, ctx: C, refusal: Admission): void => this.shadow(facts, ctx, refusal)
+    this.seating = seats.length === 0 ? undefined : new Seating(seats, shadowed)
+    this.late = this.seating !== undefined && this.diverters.length > 0
+  }
+
+  enter(
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    if (this.seating === undefined || this.late) {
+      return this.house.hooks.deciding
+        ? this.enterHooked(undefined, facts, ctx, next, decision, identity)
+        : this.letIn(undefined, facts, ctx, next, decision, identity)
+    }
+    const taken = this.seating.take(facts, ctx)
+    return isPromise(taken)
+      ? taken.then((later) => this.enterWith(later, facts, ctx, next, decision, identity))
+      : this.enterWith(taken, facts, ctx, next, decision, identity)
+  }
+
+  /** A guard has said no, with the last word: what was charged is given back, but for a resolver of `auth`. */
+  veto(
+    { veto = 'vetoed', note, by }: Admission,
+    facts: Facts,
+    ctx: C,
+    decision: Decision | undefined,
+    denial: Denial<C> | undefined,
+    late = false,
+    wasAllowed = false,
+  ): MaybePromise<void> {
+    // What was vetoed was not handled: the same update may come again, and pays no second time.
+    this.settling.settle(decision, 'release')
+    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
+    // As if a limit of the plan had refused: then nothing is charged.
+    this.settling.settle(decision, 'refund')
+    return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
+  }
+
+  /** Who is let off spends nothing. */
+  giveBack(decision: Decision | undefined): void {
+    this.settling.settle(decision, 'refund')
+  }
+
+  /** In shadow a veto is told, and stops nothing. */
+  shadow(facts: Facts, ctx: C, { veto = 'vetoed', by }: Admission): void {
+    const { guard, limit } = by ?? { guard: 'auth', limit: 'resolver' }
+    this.refusals.shadow(facts, ctx, guard, limit, veto)
+  }
+
+  /** Whether a hook has stopped the update. */
+  isStopped(facts: Facts, ctx: C, veto: HookVeto | undefined): veto is HookVeto {
+    if (veto === undefined || !this.house.shadow) return veto !== undefined
+    this.refusals.shadow(facts, ctx, 'hook', veto.hook, 'vetoed')
+    return false
+  }
+
+  private enterWith(
+    taken: Taken<C>,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    if (isUnseated(taken)) return this.veto(taken.refusal, facts, ctx, decision, taken.by.denial)
+    return this.house.hooks.deciding
+      ? this.enterHooked(taken, facts, ctx, next, decision, identity)
+      : this.letIn(taken, facts, ctx, next, decision, identity)
+  }
+
+  private enterHooked(
+    place: Place | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    const veto = this.lastHooks(facts, ctx)
+    return isPromise(veto)
+      ? veto.then((late) => this.unlessStopped(late, place, facts, ctx, next, decision, identity))
+      : this.unlessStopped(veto, place, facts, ctx, next, decision, identity)
+  }
+
+  /** Those after the guards, and those that are asked last; synchronously as long as they answer so. */
+  private lastHooks(facts: Facts, ctx: C): MaybePromise<HookVeto | undefined> {
+    const veto = this.steps.after(facts, ctx, this.late)
+    if (this.inner) return veto
+    if (isPromise(veto)) return veto.then((late) => late ?? this.steps.allowed(facts, ctx))
+    return veto ?? this.steps.allowed(facts, ctx)
+  }
+
+  private unlessStopped(
+    veto: HookVeto | undefined,
+    place: Place | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    return this.isStopped(facts, ctx, veto)
+      ? this.stopped(place, facts, ctx, decision, veto)
+      : this.letIn(place, facts, ctx, next, decision, identity)
+  }
+
+  /** A hook has said no to what was admitted. */
+  private stopped(
+    place: Place | undefined,
+    facts: Facts,
+    ctx: C,
+    decision: Decision | undefined,
+    veto: HookVeto,
+    wasAllowed = false,
+  ): MaybePromise<void> {
+    place?.leave()
+    this.settling.settle(decision, 'release')
+    this.settling.settle(decision, 'refund')
+    return this.refusals.hooked(facts, ctx, veto, wasAllowed)
+  }
+
+  /** Lets the update in, and sees how its handlers end. */
+  private letIn(
+    place: Place | undefined,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+    identity: unknown,
+  ): MaybePromise<void> {
+    const flavored = ctx as C & Partial<SentinelFlavor>
+    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
+    if (identity !== undefined) control.identity = identity
+    flavored.sentinel = control
+    if (this.late) return this.letInLate(control, facts, ctx, next, decision)
+    this.count(facts, ctx)
+    for (let i = 0; i < this.diverters.length; i++) {
+      if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
+        this.settling.settle(decision, 'complete')
+        return
+      }
+    }
+    return place === undefined
+      ? this.settling.run(next, decision, ctx)
+      : seated(place, this.settling, next, decision, ctx)
+  }
+
+  /** What a sentinel has let in is let in once. */
+  private count(facts: Facts, ctx: C): void {
+    if (this.inner) return
+    this.tally.allowed++
+    if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
+  }
+
+  /** What is held back is let in, and takes its place when its time has come; else there must be one now. */
+  private async letInLate(
+    control: SentinelControl,
+    facts: Facts,
+    ctx: C,
+    next: NextFunction,
+    decision: Decision | undefined,
+  ): Promise<void> {
+    const later = async (): Promise<void> => {
+      const taken = await this.placeFor(facts, ctx, decision, true)
+      if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined, ctx)
+    }
+    if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {
+      this.count(facts, ctx)
+      this.settling.settle(decision, 'complete')
+      return
+    }
+    const taken = await this.placeFor(facts, ctx, decision, false)
+    if (isUnseated(taken)) return
+    this.count(facts, ctx)
+    return seated(taken, this.settling, next, decision, ctx)
+  }
+
+  /** A place for an update that has come so far. Where there is none, or a hook says no, it is refused. */
+  private async placeFor(
+    facts: Facts,
+    ctx: C,
+    decision: Decision | undefined,
+    wasAllowed: boolean,
+  ): Promise<Taken<C>> {
+    const taken = await this.seating?.take(facts, ctx)
+    if (isUnseated(taken)) {
+      outOfReach(ctx)
+      await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
+      return taken
+    }
+    const veto = this.house.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
+    if (!this.isStopped(facts, ctx, veto)) return taken
+    outOfReach(ctx)
+    await this.stopped(taken, facts, ctx, decision, veto, wasAllowed)
+    return { refusal: { veto: 'vetoed' }, by: {} }
+  }
+}
+
+/** What does not reach its handlers has nothing to say to those around them. */
+function outOfReach(ctx: Context & Partial<SentinelFlavor>): void {
+  const outer = ctx.sentinel?.outer
+  if (outer === undefined) delete ctx.sentinel
+  else ctx.sentinel = outer
+}

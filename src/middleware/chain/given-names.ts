@@ -1,0 +1,35 @@
+import { SentinelError } from '../../core/errors.js'
+import { hintAt } from '../../core/nearest.js'
+import { shown } from '../../core/show.js'
+import { EVENTS } from './events-told.js'
+
+/* What is given to a sentinel by code that no compiler has checked. */
+
+/** Refuses what is no event, since nobody would ever be told, and what is no function. */
+export function checkListening(event: unknown, listener: unknown): void {
+  if (typeof event !== 'string' || !EVENTS.includes(event)) throw unknownEvent(event)
+  if (typeof listener === 'function') return
+  throw new SentinelError('option.invalid', `guard.on: ${shown(listener)} is no listener. Pass a function.`)
+}
+
+function unknownEvent(event: unknown): SentinelError {
+  return new SentinelError(
+    'option.unknown',
+    `guard.on: there is no event ${shown(event)}.${hintAt(event, EVENTS)} There are ${EVENTS.join(', ')}.`,
+  )
+}
+
+/** Refuses what is no bot of grammY's. */
+export function checkBot(bot: unknown, what: string): void {
+  const { api, use } = Object(bot) as {
+    readonly api?: { config?: { use?: unknown } }
+    readonly use?: unknown
+  }
+  const isBot =
+    typeof api?.config?.use === 'function' && (what === 'guard.outgoing' || typeof use === 'function')
+  if (isBot) return
+  throw new SentinelError(
+    'option.invalid',
+    `${what}: ${shown(bot)} is no bot. Pass what new Bot(token) of grammY gave.`,
+  )
+}

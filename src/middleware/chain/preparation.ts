@@ -1,0 +1,118 @@
+import { isPromise, type Judge, type Plan } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
+import type { House } from '../house.js'
+import { type Probe, probedJudge } from './probe.js'
+
+/** How long after a storage failed to take the plan it is asked again. */
+const PREPARE_AGAIN: Ms = 5000
+
+/** The plan of a chain in the hands of its storage, and the judge made of it. */
+export class Preparation {
+  /** By the latest plan that the storage has taken. */
+  judge: Judge | undefined
+  /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
+  first: Promise<void> | undefined
+  private preparing: Promise<void> | undefined
+  private again: Ms = 0
+  /** Plans that were handed over: of two under way the later holds. */
+  private turn = 0
+  private taken = 0
+  /** As the storage gave it, where a probe watches it. */
+  private bare: { readonly judge: Judge; readonly plan: Plan } | undefined
+  private watched: Probe | undefined
+  private readonly unlisten: (() => void) | undefined
+  private callOff: (() => void) | undefined
+  private stopped = false
+
+  /** @param late It is made while an update waits: a storage that throws must not stop it. */
+  constructor(
+    private readonly house: House,
+    private readonly planOf: () => Plan,
+    private readonly failed: (error: unknown, during: string) => void,
+    late: boolean,
+  ) {
+    try {
+      this.prepare()
+    } catch (error) {
+      if (!late) throw error
+      this.notPrepared(error)
+    }
+    this.first = this.preparing
+    this.unlisten = house.runtime?.onChange(() => this.renew())
+  }
+
+  /** The judge, once the storage has taken the plan. */
+  async ready(): Promise<Judge | undefined> {
+    await this.preparing
+    return this.judge
+  }
+
+  /** There is no judge yet: the storage is asked again, though not all the time. */
+  retry(): void {
+    if (this.preparing !== undefined || this.house.clock() < this.again) return
+    this.renew()
+  }
+
+  /** Nothing that changes from now on concerns it. */
+  stop(): void {
+    this.stopped = true
+    this.unlisten?.()
+    this.callOff?.()
+  }
+
+  /** Lets a probe see what the judge is asked; nobody, when undefined. */
+  probe(probe: Probe | undefined): void {
+    this.watched = probe
+    if (this.bare !== undefined) this.judge = probedJudge(this.bare.judge, this.bare.plan, probe)
+  }
+
+  /** Hands the plan over as it is now; until the storage has taken it the one before holds. */
+  private renew(): void {
+    if (this.stopped) return
+    try {
+      this.prepare()
+    } catch (error) {
+      this.notPrepared(error)
+    }
+  }
+
+  private prepare(): void {
+    const turn = ++this.turn
+    const { house } = this
+    const own = this.planOf()
+    const plan = house.runtime === undefined ? own : house.runtime.planned(own)
+    const prepared = house.storage.prepare(plan)
+    if (!isPromise(prepared)) {
+      this.take(prepared, plan, turn)
+      return
+    }
+    const preparing = boundedPrepare(prepared, house.storage, house.timers)
+      .then(
+        (judge) => this.take(judge, plan, turn),
+        (error) => this.notPrepared(error),
+      )
+      .then(() => {
+        this.first = undefined
+        if (this.preparing === preparing) this.preparing = undefined
+      })
+    this.preparing = preparing
+  }
+
+  private take(judge: Judge, plan: Plan, turn: number): void {
+    if (turn < this.taken) return
+    this.taken = turn
+    const bounded = boundedJudge(judge, plan, this.house.storage, this.house.timers)
+    this.bare = { judge: bounded, plan }
+    this.judge = probedJudge(bounded, plan, this.watched)
+  }
+
+  private notPrepared(error: unknown): void {
+    this.again = this.house.clock() + PREPARE_AGAIN
+    this.failed(error, 'storage.prepare')
+    // With a judge of an earlier plan updates are decided, and nobody asks again.
+    if (this.judge === undefined || this.stopped) return
+    this.callOff?.()
+    this.callOff = this.house.timers.after(PREPARE_AGAIN, () => this.renew())
+  }
+}

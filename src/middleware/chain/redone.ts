@@ -1,0 +1,27 @@
+import type { Context } from 'grammy'
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { Recent } from '../recent.js'
+
+/** Telegram delivers for so long what is not taken (https://core.telegram.org/bots/api#getting-updates). */
+const REDELIVERED_WITHIN: Ms = 86_400_000
+
+/** Updates that guards let through to a handler that failed: when they come again these guards hold what they took. */
+export class Redone {
+  private readonly updates = new Recent<true>(REDELIVERED_WITHIN)
+
+  constructor(private readonly clock: Clock) {}
+
+  note(ctx: Context): void {
+    this.updates.set(nameOf(ctx), true, this.clock())
+  }
+
+  has(ctx: Context): boolean {
+    return this.updates.get(nameOf(ctx), this.clock()) === true
+  }
+}
+
+/** Numbers of updates are a bot's own. */
+function nameOf({ me, update }: Context): string {
+  return `${me.id} ${update.update_id}`
+}

@@ -1,0 +1,160 @@
+import type { Context } from 'grammy'
+import type { Ms } from '../../core/duration.js'
+import type { Facts } from '../../core/facts.js'
+import type { Limit } from '../../core/limit.js'
+import type { Key } from '../../core/subject.js'
+
+/**
+ * A limit was changed while the bot runs, for one subject or for all who hold a role.
+ *
+ * @example
+ * ```ts
+ * import { formatLimit, type LimitChangedEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ limit, after }: LimitChangedEvent): void =>
+ *   console.log(limit, after === undefined ? 'as usual' : formatLimit(after))
+ * sentinel().on('limit.changed', told)
+ * ```
+ */
+export interface LimitChangedEvent {
+  readonly bot: number
+  /** Whose limit it is; absent where it is that of a role, or of everybody. */
+  readonly key?: Key | undefined
+  /** For whoever holds this role. */
+  readonly role?: string | undefined
+  /** Which limit, such as `throttle.user`, or of a policy `checkout.throttle`. */
+  readonly limit: string
+  /** What held before, where it is known. */
+  readonly before?: Limit | undefined
+  /** What holds now; absent: the usual one again. */
+  readonly after?: Limit | undefined
+  /** Who or what changed it, such as `code`, `adapt`, or the text of the administrator's key. */
+  readonly by?: string | undefined
+}
+
+/**
+ * How a hook ended; `dropped` is one for the background that was not run, since too much was under way.
+ *
+ * @example
+ * ```ts
+ * import type { HookEnding, HookRanEvent } from 'grammy-sentinel'
+ *
+ * const bad: readonly HookEnding[] = ['failed', 'late', 'dropped']
+ * const isBad = ({ outcome }: HookRanEvent): boolean => bad.includes(outcome)
+ * ```
+ */
+export type HookEnding = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
+
+/**
+ * A hook ran. Told to whoever listens, and timed only then.
+ *
+ * @example
+ * ```ts
+ * import { type HookRanEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ name, point, ms, outcome }: HookRanEvent): void => {
+ *   if (ms > 100) console.warn(`${name} at ${point} took ${ms} ms: ${outcome}`)
+ * }
+ * sentinel().on('hook.ran', told)
+ * ```
+ */
+export interface HookRanEvent {
+  /** Its name; where it has none, that of its function, or its place among those of its point. */
+  readonly name: string
+  /** Where it stands, such as `before:throttle`. */
+  readonly point: string
+  /** How long it took; for one that was too late, how long it was waited for. */
+  readonly ms: Ms
+  readonly outcome: HookEnding
+}
+
+/**
+ * A handler held its place of a `concurrency()` guard for longer than the guard allows, while others waited for it. The next one
+ * was let in beside it.
+ *
+ * @example
+ * ```ts
+ * import { type OverdueEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ limit, facts, ms }: OverdueEvent): void => console.error(limit, facts.updateId, 'runs for', ms)
+ * sentinel({ concurrency: { per: 'user' } }).on('overdue', told)
+ * ```
+ */
+export interface OverdueEvent {
+  readonly facts: Facts
+  readonly ctx: Context
+  readonly guard: string
+  readonly limit: string
+  /** For how long its handlers have been running. */
+  readonly ms: Ms
+}
+
+/**
+ * Telegram answered 429 to a call of the bot.
+ *
+ * @example
+ * ```ts
+ * import { type OutgoingLimitedEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ method, chat, retryAfterMs, retried }: OutgoingLimitedEvent): void =>
+ *   console.warn(method, chat, retryAfterMs, retried ? 'will be sent again' : 'is given up')
+ * sentinel({ outgoing: {} }).on('outgoing.limited', told)
+ * ```
+ */
+export interface OutgoingLimitedEvent {
+  /** The bot's id, where it is known. */
+  readonly bot?: number | undefined
+  readonly method: string
+  /** As the call named it; absent for calls that concern no chat. */
+  readonly chat?: number | string | undefined
+  /** How long Telegram asked to wait. */
+  readonly retryAfterMs: Ms
+  /** How many times the call was made so far, this one included. */
+  readonly attempt: number
+  /** Whether it is made again; else the caller gets the error. */
+  readonly retried: boolean
+}
+
+/**
+ * A group became a supergroup: it has another id now, and a call that named the old one failed.
+ *
+ * @example
+ * ```ts
+ * import { type ChatMigratedEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ from, to }: ChatMigratedEvent): void => console.log(`write to ${to} in place of ${from}`)
+ * sentinel({ outgoing: {} }).on('chat.migrated', told)
+ * ```
+ */
+export interface ChatMigratedEvent {
+  /** The bot's id, where it is known. */
+  readonly bot?: number | undefined
+  readonly method: string
+  readonly from: number | string
+  readonly to: number
+}
+
+/**
+ * A setting of a chat was changed, by an administrator with the menu of `/sentinel` or by `guard.settings`.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type SettingsChangedEvent } from 'grammy-sentinel'
+ *
+ * const told = ({ chat, setting, before, after, by }: SettingsChangedEvent): void =>
+ *   console.log(`${by} changed ${setting} of ${chat} from ${before ?? 'as usual'} to ${after ?? 'as usual'}`)
+ * sentinel({ settings: { notices: true } }).on('settings.changed', told)
+ * ```
+ */
+export interface SettingsChangedEvent {
+  readonly bot: number
+  /** The id of the chat. */
+  readonly chat: number
+  /** `notices`, or which limit, such as `throttle.user`. */
+  readonly setting: string
+  /** A limit such as `20/1m`, or whether notices are sent; absent: a limit that is as usual. */
+  readonly before?: string | boolean | undefined
+  readonly after?: string | boolean | undefined
+  /** Who changed it: the text of the administrator's key, such as `u1234567` (`s-100…` for anonymous ones), or `code`. */
+  readonly by: string
+}

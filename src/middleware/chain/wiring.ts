@@ -1,0 +1,405 @@
+import type { Context } from 'grammy'
+import { type Ask, type Check, MOST_CHECKS, type Plan } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Facts } from '../../core/facts.js'
+import { ACTIVITIES, type Activity } from '../../core/kinds.js'
+import type { Limit } from '../../core/limit.js'
+import { chatKey, GLOBAL_KEY, type Key } from '../../core/subject.js'
+import { type Excuse, excused, withMarks } from '../exempt/excuses.js'
+import { LEVELS, spares } from '../exempt/exemptions.js'
+import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from '../guard.js'
+import type { GuardStep } from '../hooking/steps.js'
+import type { House } from '../house.js'
+
+interface Scope<C extends Context> {
+  readonly name: string
+  readonly subjectOf: SubjectOf<C>
+  readonly source: number
+}
+
+/*
+ * Scopes that nearly all chains have, by name: a name stands for the same subject wherever it is asked for, and reading it
+ * here costs no call of a function that V8 cannot know beforehand.
+ */
+const OTHER = 0
+const ACTOR = 1
+const CHAT = 2
+const ALL = 3
+const SOURCES: ReadonlyMap<string, number> = new Map([
+  ['actor', ACTOR],
+  ['chat', CHAT],
+  ['global', ALL],
+])
+
+/** What updates of one activity ask, as far as it is known at wiring. */
+interface Route {
+  /** By check; shared by all asks that need no other. */
+  readonly costs: readonly number[]
+  /** Scopes that its checks name. */
+  readonly scopes: readonly number[]
+  /** Claims that only need a token. */
+  readonly tokens: readonly number[]
+  /** Checks that look at the update in any other way. */
+  readonly dynamic: readonly number[]
+  /** Whether anything is asked at all. */
+  readonly asks: boolean
+}
+
+/**
+ * What a chain of guards asks, compiled: a plan for the storage, and the way from the facts of an update to an
+ * ask. Most of an ask is the same for all updates of an activity, so it is made once and shared.
+ */
+export class Questions<C extends Context> implements Wiring<C> {
+  readonly questions: Question<C>[] = []
+  readonly wired: Wired<C>[] = []
+  /** By wired: the guard. */
+  readonly names: string[] = []
+  /** The guards in order, each once, as hooks know them. */
+  readonly steps: GuardStep[] = []
+  /** Limits of a handler that were given no name, by guard. */
+  private readonly unnamed = new Map<string, number>()
+  private readonly excuses: Excuse<C>[] = []
+  private readonly scopes: Scope<C>[] = []
+  private claims = 0
+  private readonly claimOf: number[] = []
+  /** By level of exemption and activity, made when first asked for: most bots see few of them. */
+  private readonly routes: readonly (Route | undefined)[][] = LEVELS.map(() => [])
+  private readonly lists = new Map<readonly number[], Map<number, readonly number[]>>()
+  private noSubjects: readonly (Key | undefined)[] = []
+
+  constructor(
+    readonly house: House,
+    guards: readonly GuardDefinition<C>[],
+    /** The handler that the guards stand in front of. */
+    private readonly place?: string,
+  ) {
+    for (const guard of guards) {
+      const asked = this.questions.length
+      const wired = guard.wire(this)
+      this.step(guard.name, asked, wired)
+      if (wired === undefined) continue
+      this.wired.push(wired)
+      this.names.push(guard.name)
+    }
+    this.noSubjects = this.scopes.map(() => undefined)
+  }
+
+  /** Notes which guards a definition was: those it asked for (of a policy, several), or itself. */
+  private step(name: string, from: number, wired: Wired<C> | undefined): void {
+    const asked = this.questions.slice(from)
+    for (const guard of new Set(asked.map(({ check }) => check.guard))) {
+      const on = asked.filter(({ check }) => check.guard === guard).flatMap((question) => question.on)
+      const at = this.steps.findIndex((step) => step.name === guard)
+      if (at < 0) this.steps.push({ name: guard, on: new Set(on), late: false })
+      else {
+        const all = new Set([...on, ...(this.steps[at]?.on ?? ACTIVITIES)])
+        this.steps[at] = { name: guard, on: all, late: false }
+      }
+    }
+    if (asked.length > 0 || wired === undefined || this.steps.some((step) => step.name === name)) return
+    const on = wired.observes === undefined ? undefined : new Set(wired.observes)
+    this.steps.push({ name, on, late: wired.seat !== undefined })
+  }
+
+  plan(name: string): Plan {
+    return {
+      name,
+      scopes: this.scopes.map((scope) => scope.name),
+      checks: this.questions.map(({ check }) => check),
+    }
+  }
+
+  scope(name: string, subjectOf: SubjectOf<C>): number {
+    const known = this.scopes.findIndex((scope) => scope.name === name)
+    if (known >= 0) return known
+    return this.scopes.push({ name, subjectOf, source: SOURCES.get(name) ?? OTHER }) - 1
+  }
+
+  ask(question: Question<C>): number {
+    const { check } = question
+    if (this.asks(check.slot)) {
+      throw new SentinelError(
+        'limit.duplicate',
+        `${check.guard}: two limits are named "${check.slot}", so they would share their state. Give each a name of its own: { name: '…' }.`,
+      )
+    }
+    if (this.questions.length === MOST_CHECKS) {
+      throw new SentinelError(
+        'plan.invalid',
+        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain in two with compose().`,
+      )
+    }
+    const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)
+    const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
+    this.questions.push(this.withExemptions(spared))
+    this.claimOf.push(check.kind === 'claim' ? this.claims++ : -1)
+    return this.questions.length - 1
+  }
+
+  /** Roles that are let off are marks, so the plan itself reads them. */
+  private withExemptions(question: Question<C>): Question<C> {
+    const { exemptMarks } = this.house
+    if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
+      return question
+    }
+    return withMarks(
+      question,
+      exemptMarks,
+      this.scope('actor', (facts) => facts.actor),
+    )
+  }
+
+  excuse(excuse: Excuse<C>): void {
+    this.excuses.push(excuse)
+  }
+
+  /** The question that refuses what nobody decides about, since the storage threw. */
+  closedIn(ask: Ask): Question<C> | undefined {
+    return this.questions.find(
+      ({ check }, index) =>
+        check.shadow !== true &&
+        // Where no marks are known, nobody holds one.
+        (check.whenDown === 'closed' || (check.whenDown !== 'open' && check.kind === 'present')) &&
+        (ask.costs[index] as number) > 0 &&
+        ask.subjects[check.subject] !== undefined,
+    )
+  }
+
+  asks(slot: string): boolean {
+    return this.questions.some(({ check }) => check.slot === slot)
+  }
+
+  /** Whether what updates of an activity ask is known from their facts alone: no function of a developer's is called. */
+  isPlain(activity: Activity, exempt: number): boolean {
+    const route = this.route(activity, exempt)
+    return (
+      route.asks &&
+      route.dynamic.length === 0 &&
+      route.scopes.every((scope) => this.scopes[scope]?.name.startsWith('own:') !== true)
+    )
+  }
+
+  nameFor(guard: string, usual: string): string {
+    if (this.place === undefined) return usual
+    const number = (this.unnamed.get(guard) ?? 0) + 1
+    this.unnamed.set(guard, number)
+    return number === 1 ? this.place : `${this.place}~${number}`
+  }
+
+  /** Scopes by name, for whoever asks about one subject only. */
+  scopeNames(): readonly string[] {
+    return this.scopes.map(({ name }) => name)
+  }
+
+  /** What an update asks; undefined when nothing. `failed` is told what developers' own functions throw. */
+  askFor(
+    facts: Facts,
+    ctx: C,
+    bot: number,
+    exempt: number,
+    failed: (error: unknown, what: string) => void,
+  ): Ask | undefined {
+    const route = this.route(facts.activity, exempt)
+    if (!route.asks) return undefined
+    // Copied rather than grown: a list that grows is given room for more than it needs.
+    const subjects = this.noSubjects.slice()
+    for (let i = 0; i < route.scopes.length; i++) {
+      const index = route.scopes[i] as number
+      const scope = this.scopes[index] as Scope<C>
+      const { source } = scope
+      if (source === ACTOR) subjects[index] = facts.actor
+      else if (source === CHAT)
+        subjects[index] = facts.chatId === undefined ? undefined : chatKey(facts.chatId)
+      else if (source === ALL) subjects[index] = GLOBAL_KEY
+      else subjects[index] = this.subjectOf(scope, facts, ctx, failed)
+    }
+    let { costs } = route
+    let tokens = NO_TOKENS
+    for (let i = 0; i < route.tokens.length; i++) {
+      const index = route.tokens[i] as number
+      const token = this.tokenOf(index, facts, ctx, failed)
+      if (token !== undefined) tokens = this.withToken(tokens, index, token)
+      const cost = token === undefined ? 0 : 1
+      if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
+    }
+    if (route.dynamic.length === 0) return { bot, subjects, costs, tokens }
+    return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
+  }
+
+  /** An ask without its claims, which are taken already; undefined where it asks nothing else. */
+  unclaimed(ask: Ask): Ask | undefined {
+    const costs = ask.costs.map((cost, index) => (this.claimOf[index] === -1 ? cost : 0))
+    return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
+  }
+
+  private subjectOf(
+    scope: Scope<C>,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): Key | undefined {
+    try {
+      return scope.subjectOf(facts, ctx)
+    } catch (error) {
+      failed(error, scope.name)
+      return undefined
+    }
+  }
+
+  /**
+   * A list with one other cost. Where that is 0 or 1, as of a claim that is asked or not, the list is made once and
+   * shared: storages may go by which list it is.
+   */
+  private withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
+    const shared = cost === 0 || cost === 1
+    const known = shared ? this.lists.get(costs)?.get(index * 2 + cost) : undefined
+    if (known !== undefined) return known
+    const own = costs.slice()
+    own[index] = cost
+    if (shared) this.remember(costs, index * 2 + cost, own)
+    return own
+  }
+
+  private remember(costs: readonly number[], name: number, own: readonly number[]): void {
+    let others = this.lists.get(costs)
+    if (others === undefined) {
+      // A list that charges fractions is made afresh each time, and is remembered in vain.
+      if (this.lists.size >= MOST_LISTS) this.lists.clear()
+      others = new Map()
+      this.lists.set(costs, others)
+    }
+    others.set(name, own)
+  }
+
+  private tokenOf(
+    index: number,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): number | undefined {
+    const question = this.questions[index] as Question<C>
+    try {
+      return question.token?.(facts, ctx)
+    } catch (error) {
+      failed(error, question.check.slot)
+      return undefined
+    }
+  }
+
+  private withToken(tokens: readonly number[], index: number, token: number): readonly number[] {
+    const claim = this.claimOf[index] as number
+    if (claim === 0 && tokens.length === 0) return [token]
+    const all = tokens.slice()
+    while (all.length < claim) all.push(0)
+    all[claim] = token
+    return all
+  }
+
+  private withDynamics(
+    ask: Ask,
+    route: Route,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): Ask {
+    let { costs, tokens } = ask
+    let limits: (Limit | undefined)[] | undefined
+    for (let i = 0; i < route.dynamic.length; i++) {
+      const index = route.dynamic[i] as number
+      const question = this.questions[index] as Question<C>
+      let cost = route.costs[index] as number
+      try {
+        if (question.when !== undefined && !question.when(facts, ctx)) cost = 0
+        else {
+          if (question.token !== undefined) {
+            const token = question.token(facts, ctx)
+            if (token === undefined) cost = 0
+            else {
+              cost = 1
+              tokens = this.withToken(tokens, index, token)
+            }
+          }
+          if (question.cost !== undefined) cost = this.costOf(question, facts, ctx, failed)
+          const limit = question.limit?.(facts, ctx)
+          if (limit !== undefined) {
+            limits ??= this.questions.map(() => undefined)
+            limits[index] = limit
+          }
+        }
+      } catch (error) {
+        // A developer's function that throws leaves its check out: it must not stop the bot.
+        failed(error, question.check.slot)
+        cost = 0
+      }
+      if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
+    }
+    return limits === undefined ? { ...ask, costs, tokens } : { ...ask, costs, tokens, limits }
+  }
+
+  private costOf(
+    question: Question<C>,
+    facts: Facts,
+    ctx: C,
+    failed: (error: unknown, what: string) => void,
+  ): number {
+    const cost = typeof question.cost === 'function' ? question.cost(facts, ctx) : (question.cost as number)
+    if (typeof cost === 'number' && cost >= 0 && cost < Number.POSITIVE_INFINITY) return cost
+    failed(
+      new SentinelError(
+        'cost.invalid',
+        `${question.check.guard}.cost: ${String(cost)} is no cost. Return a finite number of zero or more; it was taken as 1.`,
+      ),
+      question.check.slot,
+    )
+    return 1
+  }
+
+  private route(activity: Activity, exempt: number): Route {
+    const routes = this.routes[exempt] as (Route | undefined)[]
+    const index = INDEX_OF[activity]
+    let route = routes[index]
+    if (route === undefined) {
+      route = this.routeOf(activity, exempt)
+      routes[index] = route
+    }
+    return route
+  }
+
+  private routeOf(activity: Activity, exempt: number): Route {
+    const applies = this.questions.map(({ on, excused }) => on.includes(activity) && !spares(exempt, excused))
+    const scopes = new Set<number>()
+    this.questions.forEach(({ check }, index) => {
+      if (applies[index]) for (const scope of scopesOf(check)) scopes.add(scope)
+    })
+    return {
+      // A token decides for itself whether its claim is asked; most updates of an activity have none.
+      costs: this.questions.map(({ token, usual }, index) =>
+        applies[index] && (token === undefined || usual === true) ? 1 : 0,
+      ),
+      scopes: [...scopes],
+      tokens: this.questions.flatMap(({ when, cost, token, limit }, index) =>
+        applies[index] && token !== undefined && (when ?? cost ?? limit) === undefined ? [index] : [],
+      ),
+      dynamic: this.questions.flatMap(({ when, cost, limit }, index) =>
+        applies[index] && (when ?? cost ?? limit) !== undefined ? [index] : [],
+      ),
+      asks: applies.includes(true),
+    }
+  }
+}
+
+const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activity, index])) as Readonly<
+  Record<Activity, number>
+>
+/** Lists of costs that others were made from, remembered at most. */
+const MOST_LISTS = 256
+const NO_TOKENS: readonly number[] = Object.freeze([])
+
+function scopesOf(check: Check): readonly number[] {
+  const scopes = [check.subject]
+  if (check.unless !== undefined) scopes.push(check.unless.subject)
+  if (check.kind === 'bucket' || check.kind === 'window') {
+    for (const { subject } of check.variants ?? []) scopes.push(subject)
+  }
+  return scopes
+}

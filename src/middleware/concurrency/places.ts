@@ -1,0 +1,279 @@
+import type { MaybePromise } from '../../core/check.js'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
+
+/** How many may be at work at once, and how long others wait for them. */
+export interface PlacesOptions<T> {
+  readonly clock: Clock
+  readonly timers: Timers
+  /** At work at once for one subject. */
+  readonly most: number
+  /** That wait, for one subject. */
+  readonly queue: number
+  /** How long one waits. */
+  readonly wait: Ms
+  /** How long one holds its place while others wait for it. */
+  readonly deadline: Ms
+  /** That wait, for all subjects together. */
+  readonly maxWaiting: number
+  /** Subjects that somebody is at work for. */
+  readonly maxSubjects: number
+  /** Told of whoever held a place for too long. */
+  readonly overdue: (holder: T, ms: Ms) => void
+}
+
+/** A place at work; to be left once. */
+export interface Place {
+  leave(): void
+}
+
+/** No place, and none in time: how long it takes until there is one for certain. */
+export interface NoPlace {
+  readonly wait: Ms
+}
+
+/** Somebody at work. */
+class Holder<T> implements Place {
+  /** Told when a second one comes; undefined as long as nobody else has. */
+  lane: Lane<T> | undefined = undefined
+
+  constructor(
+    private readonly places: Places<T>,
+    readonly bot: number,
+    readonly key: Key,
+    readonly told: T,
+    readonly since: Ms,
+  ) {}
+
+  leave(): void {
+    this.places.left(this)
+  }
+}
+
+interface Waiter<T> {
+  readonly told: T
+  /** Called with a place, or with none. */
+  readonly end: (place: Holder<T> | NoPlace) => void
+  readonly callOff: () => void
+}
+
+/** The places of one subject: there from the second comer on, as long as somebody is at work. */
+interface Lane<T> {
+  readonly bot: number
+  readonly key: Key
+  /** Whoever began first is first. */
+  readonly holders: Set<Holder<T>>
+  /** Whoever came first is first. */
+  readonly waiting: Waiter<T>[]
+  disarm: (() => void) | undefined
+}
+
+type Lanes<T> = Map<Key, Holder<T> | Lane<T>>
+
+/** Node's timers fire at once when told to wait longer. */
+const LONGEST_TIMER: Ms = 2 ** 31 - 1
+/** Subjects looked through for one whose handlers hang. */
+const LOOKED_THROUGH = 64
+
+const NOWHERE: Place = { leave: () => undefined }
+
+/**
+ * Places at work, so many for each subject, given to whoever came first. A subject that is alone costs one entry in a map, and no
+ * timer: deadlines are looked at only when somebody waits.
+ */
+export class Places<T> {
+  /** Of each bot. */
+  private readonly bots = new Map<number, Lanes<T>>()
+  private subjects = 0
+  waiting = 0
+  /** Let in beside the count, since handlers of too many subjects hang. */
+  uncounted = 0
+  private closed = false
+  private idle: (() => void)[] = []
+
+  constructor(private readonly options: PlacesOptions<T>) {}
+
+  get size(): number {
+    return this.subjects
+  }
+
+  /** Takes a place, or waits for one. */
+  take(bot: number, key: Key, told: T): MaybePromise<Place | NoPlace> {
+    const lanes = this.lanesOf(bot)
+    const known = lanes.get(key)
+    if (known === undefined) {
+      if (this.subjects >= this.options.maxSubjects && !this.makeRoom()) {
+        this.uncounted++
+        return NOWHERE
+      }
+      const holder = new Holder(this, bot, key, told, this.options.clock())
+      lanes.set(key, holder)
+      this.subjects++
+      return holder
+    }
+    const lane = known instanceof Holder ? this.widen(lanes, known) : known
+    if (!this.hasRoom(lane)) this.turnOut(lane)
+    if (this.hasRoom(lane)) return this.hold(lane, told)
+    const { queue, maxWaiting } = this.options
+    if (this.closed || lane.waiting.length >= queue || this.waiting >= maxWaiting) {
+      return { wait: this.untilOverdue(lane) }
+    }
+    return this.wait(lane, told)
+  }
+
+  /** Whether there is a place now; takes none. */
+  isFree(bot: number, key: Key): boolean {
+    const known = this.bots.get(bot)?.get(key)
+    if (known === undefined) return true
+    return known instanceof Holder ? this.options.most > 1 : this.hasRoom(known)
+  }
+
+  /** Somebody is through. To be called by holders alone. */
+  left(holder: Holder<T>): void {
+    const { lane, bot, key } = holder
+    if (lane !== undefined) {
+      if (lane.holders.delete(holder)) this.advance(lane)
+    } else if (this.bots.get(bot)?.get(key) === holder) this.forget(bot, key)
+  }
+
+  /** Nobody waits any more: those who do get no place. */
+  turnAway(): void {
+    this.closed = true
+    for (const lanes of this.bots.values()) {
+      for (const lane of lanes.values()) {
+        if (lane instanceof Holder) continue
+        const none = { wait: this.untilOverdue(lane) }
+        for (const { end } of lane.waiting.splice(0)) end(none)
+      }
+    }
+  }
+
+  /** Nobody who comes waits any more; those who do go on. */
+  close(): void {
+    this.closed = true
+  }
+
+  /** Fulfilled as soon as nobody waits. */
+  async settled(): Promise<void> {
+    if (this.waiting > 0) await new Promise<void>((done) => this.idle.push(done))
+  }
+
+  private lanesOf(bot: number): Lanes<T> {
+    let lanes = this.bots.get(bot)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.bots.set(bot, lanes)
+    }
+    return lanes
+  }
+
+  private widen(lanes: Lanes<T>, holder: Holder<T>): Lane<T> {
+    const { bot, key } = holder
+    const lane: Lane<T> = { bot, key, holders: new Set([holder]), waiting: [], disarm: undefined }
+    holder.lane = lane
+    lanes.set(key, lane)
+    return lane
+  }
+
+  private hasRoom({ holders, waiting }: Lane<T>): boolean {
+    return holders.size < this.options.most && waiting.length === 0
+  }
+
+  private hold(lane: Lane<T>, told: T): Holder<T> {
+    const holder = new Holder(this, lane.bot, lane.key, told, this.options.clock())
+    holder.lane = lane
+    lane.holders.add(holder)
+    return holder
+  }
+
+  private wait(lane: Lane<T>, told: T): Promise<Place | NoPlace> {
+    return new Promise((fulfil) => {
+      const waiter: Waiter<T> = {
+        told,
+        end: (place) => {
+          waiter.callOff()
+          fulfil(place)
+          this.waiting--
+          if (this.waiting === 0) for (const done of this.idle.splice(0)) done()
+        },
+        callOff: this.options.timers.after(Math.min(this.options.wait, LONGEST_TIMER), () => {
+          const at = lane.waiting.indexOf(waiter)
+          if (at < 0) return
+          lane.waiting.splice(at, 1)
+          waiter.end({ wait: this.untilOverdue(lane) })
+          this.advance(lane)
+        }),
+      }
+      this.waiting++
+      lane.waiting.push(waiter)
+      this.arm(lane)
+    })
+  }
+
+  /** Gives free places to those who wait, in order. */
+  private advance(lane: Lane<T>): void {
+    while (lane.holders.size < this.options.most) {
+      const next = lane.waiting.shift()
+      if (next === undefined) break
+      next.end(this.hold(lane, next.told))
+    }
+    this.arm(lane)
+    if (lane.holders.size === 0) this.forget(lane.bot, lane.key)
+  }
+
+  /** While somebody waits, a timer watches who has been at work for longest. */
+  private arm(lane: Lane<T>): void {
+    lane.disarm?.()
+    lane.disarm = undefined
+    if (lane.waiting.length === 0) return
+    const wait = Math.min(Math.max(1, this.untilOverdue(lane)), LONGEST_TIMER)
+    lane.disarm = this.options.timers.after(wait, () => {
+      lane.disarm = undefined
+      this.turnOut(lane)
+      this.arm(lane)
+    })
+  }
+
+  private untilOverdue({ holders }: Lane<T>): Ms {
+    const [oldest] = holders
+    return oldest === undefined ? 0 : Math.max(0, this.options.deadline - this.ageOf(oldest))
+  }
+
+  /** Takes their place from those who have held it for too long. Whatever they do, they do beside the others now. */
+  private turnOut(lane: Lane<T>): void {
+    for (const holder of [...lane.holders]) {
+      const age = this.ageOf(holder)
+      if (age < this.options.deadline) break
+      lane.holders.delete(holder)
+      this.options.overdue(holder.told, age)
+    }
+    if (lane.waiting.length > 0) this.advance(lane)
+  }
+
+  /** A clock that was put back makes nobody younger than new. */
+  private ageOf({ since }: Holder<T>): Ms {
+    return Math.max(0, this.options.clock() - since)
+  }
+
+  /** Forgets a subject nobody waits for and whose handlers hang, among those that began first. */
+  private makeRoom(): boolean {
+    let looked = 0
+    for (const lanes of this.bots.values()) {
+      for (const known of lanes.values()) {
+        if (looked++ >= LOOKED_THROUGH) return false
+        const lane = known instanceof Holder ? this.widen(lanes, known) : known
+        if (lane.waiting.length > 0) continue
+        this.turnOut(lane)
+        if (lane.holders.size > 0) continue
+        this.forget(lane.bot, lane.key)
+        return true
+      }
+    }
+    return false
+  }
+
+  private forget(bot: number, key: Key): void {
+    if (this.bots.get(bot)?.delete(key) === true) this.subjects--
+  }
+}

@@ -1,0 +1,108 @@
+import type { Context, NextFunction } from 'grammy'
+import { type Decision, isPromise, type MaybePromise } from '../../core/check.js'
+import type { Facts } from '../../core/facts.js'
+import type { Settling } from '../chain/settling.js'
+import type { Admission, Seat, Wired } from '../guard.js'
+import type { Place } from './places.js'
+
+/** The guard that had no place, and how it says so. */
+export interface Unseated<C extends Context> {
+  readonly refusal: Admission
+  readonly by: Wired<C>
+}
+
+/** A place in all that count, or a refusal; undefined where no place is needed. */
+export type Taken<C extends Context> = Place | Unseated<C> | undefined
+
+/** Whether there was no place. */
+export function isUnseated<C extends Context>(taken: Taken<C>): taken is Unseated<C> {
+  return taken !== undefined && 'refusal' in taken
+}
+
+/** Takes places for updates, one guard after the other; synchronously as long as there are any. */
+export class Seating<C extends Context> {
+  constructor(
+    private readonly guards: readonly Wired<C>[],
+    /** Told what a guard in shadow would have refused. */
+    private readonly shadow: (facts: Facts, ctx: C, refusal: Admission) => void,
+  ) {}
+
+  take(facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+    return this.from(0, undefined, facts, ctx)
+  }
+
+  private from(from: number, held: Place | undefined, facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+    let places = held
+    for (let i = from; i < this.guards.length; i++) {
+      const guard = this.guards[i] as Wired<C>
+      const seat = guard.seat?.(facts, ctx, guard.shadow === true)
+      if (isPromise(seat)) return this.later(seat, i, places, facts, ctx)
+      const taken = this.took(seat, guard, places, facts, ctx)
+      if (isUnseated(taken)) return taken
+      places = taken
+    }
+    return places
+  }
+
+  private async later(
+    waiting: Promise<Seat | undefined>,
+    at: number,
+    held: Place | undefined,
+    facts: Facts,
+    ctx: C,
+  ): Promise<Taken<C>> {
+    const taken = this.took(await waiting, this.guards[at] as Wired<C>, held, facts, ctx)
+    return isUnseated(taken) ? taken : this.from(at + 1, taken, facts, ctx)
+  }
+
+  private took(
+    seat: Seat | undefined,
+    guard: Wired<C>,
+    held: Place | undefined,
+    facts: Facts,
+    ctx: C,
+  ): Taken<C> {
+    if (seat === undefined) return held
+    if ('leave' in seat) return held === undefined ? seat : both(held, seat)
+    if (guard.shadow === true) {
+      this.shadow(facts, ctx, seat)
+      return held
+    }
+    held?.leave()
+    return { refusal: seat, by: guard }
+  }
+}
+
+function both(one: Place, other: Place): Place {
+  return {
+    leave() {
+      one.leave()
+      other.leave()
+    },
+  }
+}
+
+/** Runs handlers, and leaves the place when they have ended. Nobody waits for that but whoever waits for the handlers. */
+export function seated(
+  place: Place | undefined,
+  settling: Settling,
+  next: NextFunction,
+  decision: Decision | undefined,
+  ctx: Context,
+): MaybePromise<void> {
+  if (place === undefined) return settling.run(next, decision, ctx)
+  let handled: MaybePromise<void>
+  try {
+    handled = settling.run(next, decision, ctx)
+  } catch (error) {
+    place.leave()
+    throw error
+  }
+  if (!isPromise(handled)) {
+    place.leave()
+    return handled
+  }
+  const leave = (): void => place.leave()
+  handled.then(leave, leave)
+  return handled
+}

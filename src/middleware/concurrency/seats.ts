@@ -1,0 +1,172 @@
+import type { Context } from 'grammy'
+import type { Update } from 'grammy/types'
+import type { z } from 'zod'
+import { isPromise, type MaybePromise } from '../../core/check.js'
+import { type Ms, parseDuration } from '../../core/duration.js'
+import type { Activity, Facts } from '../../core/facts.js'
+import { type Key, keyText } from '../../core/subject.js'
+import type { concurrencyOptions } from '../concurrency.js'
+import type { Admission, Seat, SubjectOf } from '../guard.js'
+import type { House } from '../house.js'
+import { Recent } from '../recent.js'
+import { GUARD, WORK } from '../work.js'
+import { type NoPlace, type Place, Places } from './places.js'
+import { isClosing, stragglersOf } from './stragglers.js'
+
+const NOTICE_EVERY = parseDuration('1m')
+
+type SeatsSettings = z.output<typeof concurrencyOptions>
+
+/** Who is at work. */
+interface Working {
+  readonly facts: Facts
+  readonly ctx: Context
+}
+
+/** A place of an update, however often it comes to the guard: left when the last of its handlers have ended. */
+interface Held {
+  readonly bot: number
+  readonly key: Key
+  /** At work under it, or waiting with it. */
+  handlers: number
+  /** Awaited once, however many come while it waits. */
+  place: MaybePromise<Place | NoPlace>
+}
+
+/** The places of one guard, as its chain asks for them. */
+export class Seats {
+  private readonly places: Places<Working>
+  private readonly noticed: Recent<true>
+  private readonly on: ReadonlySet<Activity>
+  private readonly name: string
+  /** What each update holds: it never waits for itself. Of one key nearly always. */
+  private readonly held = new WeakMap<Update, Held[]>()
+  /** Whether other options hold by now. */
+  private superseded = false
+  private readonly turnAway = (): void => this.places.turnAway()
+
+  constructor(
+    private readonly house: House,
+    private readonly settings: SeatsSettings,
+    private readonly subjectOf: SubjectOf<Context>,
+  ) {
+    const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
+    const { wait = 30_000, deadline = 60_000 } = settings
+    this.name = settings.name ?? settings.per ?? 'user'
+    this.on = new Set(settings.on ?? WORK)
+    this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
+    const { clock, timers } = house
+    this.places = new Places({
+      ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
+      overdue: (working, ms) =>
+        house.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
+    })
+  }
+
+  /** Updates that wait for a place. */
+  get waiting(): number {
+    return this.places.waiting
+  }
+
+  begin(): void {
+    const { signal } = this.settings
+    if (signal?.aborted === true) this.turnAway()
+    else signal?.addEventListener('abort', this.turnAway, { once: true })
+  }
+
+  take(facts: Facts, ctx: Context, shadow: boolean): MaybePromise<Seat | undefined> {
+    if (!this.on.has(facts.activity)) return undefined
+    const key = this.keyOf(facts, ctx)
+    if (key === undefined) return undefined
+    const bot = ctx.me.id
+    const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
+    if (known !== undefined) return this.share(known, ctx.update)
+    // In shadow nobody waits, and nobody is at work beside the count.
+    if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
+    if (this.superseded && isClosing(this.house)) this.places.close()
+    const place = this.places.take(bot, key, { facts, ctx })
+    if (this.superseded && isPromise(place)) this.straggle(place)
+    const held: Held = { bot, key, handlers: 0, place }
+    const all = this.held.get(ctx.update)
+    if (all === undefined) this.held.set(ctx.update, [held])
+    else all.push(held)
+    return this.share(held, ctx.update)
+  }
+
+  /** Other options hold from now on, or none. With the former those who are on their way here may still wait. */
+  async drain(): Promise<void> {
+    if (isClosing(this.house)) this.places.close()
+    else this.superseded = true
+    await this.places.settled()
+    this.rest()
+  }
+
+  /** Somebody waits though other options hold, and this was drained: it must be known as long as that. */
+  private straggle(waiting: Promise<unknown>): void {
+    this.begin()
+    stragglersOf(this.house).add(this)
+    void waiting.then(() => this.rest())
+  }
+
+  private rest(): void {
+    if (this.places.waiting > 0) return
+    stragglersOf(this.house).delete(this)
+    this.settings.signal?.removeEventListener('abort', this.turnAway)
+  }
+
+  private share(held: Held, update: Update): MaybePromise<Seat> {
+    const { place } = held
+    held.handlers++
+    return isPromise(place)
+      ? place.then((given) => this.seat(held, given, update))
+      : this.seat(held, place, update)
+  }
+
+  private seat(held: Held, given: Place | NoPlace, update: Update): Seat {
+    held.place = given
+    if (!('leave' in given)) {
+      this.forget(held, update)
+      return this.refusal(held.key, given.wait)
+    }
+    if (this.places.uncounted > 0) this.warnOfHanging()
+    return {
+      leave: () => {
+        if (--held.handlers > 0) return
+        this.forget(held, update)
+        given.leave()
+      },
+    }
+  }
+
+  private forget(held: Held, update: Update): void {
+    const others = this.held.get(update)?.filter((other) => other !== held) ?? []
+    if (others.length > 0) this.held.set(update, others)
+    else this.held.delete(update)
+  }
+
+  private refusal(key: Key, wait: Ms): Admission {
+    const now = this.house.clock()
+    const name = keyText(key)
+    const { deny = 'notice', shadow = false } = this.settings
+    const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
+    if (notice && !shadow) this.noticed.set(name, true, now)
+    return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
+  }
+
+  private keyOf(facts: Facts, ctx: Context): Key | undefined {
+    try {
+      return this.subjectOf(facts, ctx)
+    } catch (error) {
+      // A developer's function that throws leaves its limit out: it must not stop the bot.
+      this.house.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+      return undefined
+    }
+  }
+
+  private warnOfHanging(): void {
+    this.house.warn(
+      'concurrency.uncounted',
+      `${GUARD}.${this.name}: handlers are at work for more subjects than maxSubjects allows, so some updates are let in uncounted. Look for handlers that hang, or raise maxSubjects.`,
+    )
+  }
+}

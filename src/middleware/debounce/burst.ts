@@ -1,0 +1,224 @@
+import type { Context, NextFunction } from 'grammy'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import type { SentinelControl } from '../chain/control.js'
+
+/** A message that is held back, with the way on to its handlers. */
+export interface Part<C extends Context> {
+  readonly ctx: C
+  readonly next: NextFunction
+  readonly control: SentinelControl
+}
+
+/** How long a burst may wait. */
+export interface Patience {
+  /** Without another message. */
+  readonly quiet: Ms
+  /** From its first message, whatever comes. */
+  readonly most: Ms
+}
+
+/** What bursts are made of, and their bounds. */
+export interface BurstsOptions<C extends Context> {
+  readonly clock: Clock
+  readonly timers: Timers
+  /** Messages of one burst. */
+  readonly maxSize: number
+  /** Bursts that wait. */
+  readonly maxKeys: number
+  /** Told what handlers threw. Must neither throw nor reject. */
+  readonly failed: (error: unknown, ctx: C) => Promise<void>
+}
+
+interface Burst<C extends Context> {
+  readonly lane: Lane<C>
+  /** Oldest first. */
+  readonly parts: Part<C>[]
+  /** Whether its handlers are told of the parts; a command that only waits for its turn is no burst. */
+  readonly gathered: boolean
+  /** Takes no more, and waits for nothing but its turn. */
+  sealed: boolean
+  quietAt: Ms
+  endAt: Ms
+  /** When the clock was last looked at. */
+  seenAt: Ms
+  disarm: (() => void) | undefined
+}
+
+/** The bursts of one key: there is one as long as something waits or runs. */
+interface Lane<C extends Context> {
+  readonly key: string
+  /** All but the last are sealed. */
+  readonly waiting: Burst<C>[]
+  running: number
+}
+
+/** Node's timers fire at once when told to wait longer. */
+const LONGEST_TIMER: Ms = 2 ** 31 - 1
+
+/**
+ * Gathers messages into bursts, and runs the handlers of each once, with its last message, apart from the update
+ * that brought it.
+ *
+ * Bursts of one key run one after the other, in order. Only what does not fit in runs beside its forerunner: when
+ * more than `maxKeys` wait, the oldest fires at once. One timer a key, not moved by each message: when it goes off
+ * it looks at the deadline.
+ */
+export class Bursts<C extends Context> {
+  private readonly lanes = new Map<string, Lane<C>>()
+  /** All that wait, oldest first. */
+  private readonly held = new Set<Burst<C>>()
+  private readonly running = new Set<Promise<void>>()
+  private closed = false
+
+  constructor(private readonly options: BurstsOptions<C>) {}
+
+  /** Bursts that wait. */
+  get size(): number {
+    return this.held.size
+  }
+
+  /** Bursts that handlers are at. */
+  get handled(): number {
+    return this.running.size
+  }
+
+  /** Adds a message to the burst of its key; false when nothing is held any more. */
+  hold(key: string, part: Part<C>, { quiet, most }: Patience): boolean {
+    if (this.closed) return false
+    const now = this.options.clock()
+    const lane = this.laneOf(key)
+    const last = lane.waiting.at(-1)
+    const burst = last === undefined || last.sealed ? this.open(lane, true, now, now + most) : last
+    this.look(burst, now)
+    burst.quietAt = Math.max(burst.quietAt, now + quiet)
+    insert(burst.parts, part)
+    if (burst.parts.length >= this.options.maxSize) burst.sealed = true
+    this.advance(lane)
+    return true
+  }
+
+  /**
+   * Lets a message follow what its key holds, which fires now: false when the key holds and runs nothing, so that it
+   * may pass by itself.
+   */
+  follow(key: string, part: Part<C>): boolean {
+    const lane = this.lanes.get(key)
+    if (lane === undefined || this.closed) return false
+    const last = lane.waiting.at(-1)
+    if (last !== undefined) last.sealed = true
+    const now = this.options.clock()
+    const burst = this.open(lane, false, now, now)
+    burst.parts.push(part)
+    burst.sealed = true
+    this.advance(lane)
+    return true
+  }
+
+  /** Fires all that waits, holds nothing from now on, and waits for the handlers. */
+  async drain(): Promise<void> {
+    this.closed = true
+    for (const burst of this.held) burst.sealed = true
+    for (const lane of [...this.lanes.values()]) this.advance(lane)
+    while (this.running.size > 0) await Promise.all(this.running)
+  }
+
+  private laneOf(key: string): Lane<C> {
+    let lane = this.lanes.get(key)
+    if (lane === undefined) {
+      lane = { key, waiting: [], running: 0 }
+      this.lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  private open(lane: Lane<C>, gathered: boolean, now: Ms, endAt: Ms): Burst<C> {
+    if (this.held.size >= this.options.maxKeys) {
+      const [oldest] = this.held
+      if (oldest !== undefined) this.start(oldest.lane)
+    }
+    const burst: Burst<C> = {
+      lane,
+      parts: [],
+      gathered,
+      sealed: false,
+      quietAt: now,
+      endAt,
+      seenAt: now,
+      disarm: undefined,
+    }
+    lane.waiting.push(burst)
+    this.held.add(burst)
+    return burst
+  }
+
+  /** A clock that was put back takes the deadlines with it, or a burst would wait for the difference. */
+  private look(burst: Burst<C>, now: Ms): void {
+    const back = burst.seenAt - now
+    if (back > 0) {
+      burst.quietAt -= back
+      burst.endAt -= back
+    }
+    burst.seenAt = now
+  }
+
+  /** Starts what is first in the lane if it is time, or sees to it that this is asked again. */
+  private advance(lane: Lane<C>): void {
+    // Asked again when what runs has ended.
+    if (lane.running > 0) return
+    const [first] = lane.waiting
+    if (first === undefined) {
+      this.lanes.delete(lane.key)
+      return
+    }
+    const wait = this.waitOf(first)
+    if (wait <= 0) this.start(lane)
+    else {
+      first.disarm ??= this.options.timers.after(Math.min(wait, LONGEST_TIMER), () => {
+        first.disarm = undefined
+        this.advance(lane)
+      })
+    }
+  }
+
+  private waitOf(burst: Burst<C>): Ms {
+    if (burst.sealed) return 0
+    const now = this.options.clock()
+    this.look(burst, now)
+    return Math.min(burst.quietAt, burst.endAt) - now
+  }
+
+  private start(lane: Lane<C>): void {
+    const burst = lane.waiting.shift()
+    const last = burst?.parts.at(-1)
+    if (burst === undefined || last === undefined) return
+    burst.disarm?.()
+    this.held.delete(burst)
+    if (burst.gathered) last.control.burst = burst.parts.map(({ ctx }) => ctx)
+    lane.running++
+    const running = this.handle(last).then(() => {
+      this.running.delete(running)
+      lane.running--
+      this.advance(lane)
+    })
+    this.running.add(running)
+  }
+
+  private async handle({ ctx, next }: Part<C>): Promise<void> {
+    // Not before whoever brought the last message is done with it: handlers may call right back.
+    await undefined
+    try {
+      await next()
+    } catch (error) {
+      await this.options.failed(error, ctx)
+    }
+  }
+}
+
+/** Under webhooks updates overtake each other: the ids tell their order. */
+function insert<C extends Context>(parts: Part<C>[], part: Part<C>): void {
+  let at = parts.length
+  const id = part.control.facts.updateId
+  while (at > 0 && (parts[at - 1] as Part<C>).control.facts.updateId > id) at--
+  parts.splice(at, 0, part)
+}

@@ -1,0 +1,24 @@
+import { compile } from '../../hooks/compile.js'
+import type { Hook } from '../../hooks/hook.js'
+import { checkPoint } from '../../hooks/registry.js'
+import { DECIDING, type HookOptions, TELLING } from './hook-points.js'
+
+export type { HookOptions }
+
+/** Whether a value may be hooks by point at all. */
+export function isHooks(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * Checks hooks of options.
+ *
+ * @throws SentinelError `hook.unknown`, `option.invalid`, `option.unknown`, `duration.invalid`.
+ */
+export function checkHooks(hooks: HookOptions | undefined): void {
+  for (const [point, given] of Object.entries(hooks ?? {})) {
+    checkPoint(point, { deciding: DECIDING, telling: TELLING })
+    const all: readonly unknown[] = Array.isArray(given) ? given : [given]
+    for (const hook of all) if (hook !== undefined) compile(hook as Hook<never>, point, point)
+  }
+}

@@ -1,0 +1,193 @@
+import type { Context } from 'grammy'
+import type { Facts } from '../../core/facts.js'
+import type { Denied, Verdict } from '../../core/verdict.js'
+import type { Hook } from '../../hooks/hook.js'
+import { EVENTS } from '../chain/events-told.js'
+import type { SentinelEvents } from '../house.js'
+import { TRANSITION_EVENTS } from '../membership/transition-events.js'
+import type { Transition, TransitionEvent } from '../membership/transitions.js'
+
+/** Guards that hooks may stand before and after, in the order of a sentinel. */
+export const HOOKED_GUARDS = [
+  'membership',
+  'block',
+  'once',
+  'auth',
+  'permission',
+  'debounce',
+  'throttle',
+  'rate-limiter',
+  'concurrency',
+] as const
+
+/**
+ * A guard that hooks may stand before and after.
+ *
+ * @example
+ * ```ts
+ * import { type HookedGuard, sentinel } from 'grammy-sentinel'
+ *
+ * const guard: HookedGuard = 'throttle'
+ * sentinel().hook(`after:${guard}`, ({ verdict }) => console.log(verdict.allowed))
+ * ```
+ */
+export type HookedGuard = (typeof HOOKED_GUARDS)[number]
+
+/**
+ * What a hook before a guard is told. Nothing is decided yet, and nothing charged.
+ *
+ * @example
+ * ```ts
+ * import { type BeforeEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const tenant = ({ facts }: BeforeEvent) => ({ enrich: { tenant: facts.chatId ?? 0 } })
+ * sentinel().hook('before:throttle', tenant)
+ * ```
+ */
+export interface BeforeEvent<C extends Context = Context> {
+  readonly facts: Facts
+  readonly ctx: C
+  /** What hooks have brought so far, for this update. */
+  readonly enriched: Readonly<Record<string, unknown>>
+}
+
+/**
+ * What a hook after a guard is told: whether that guard let the update pass.
+ *
+ * @example
+ * ```ts
+ * import { type AfterEvent, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ verdict, facts }: AfterEvent): void => {
+ *   if (!verdict.allowed) console.log(facts.actorId, verdict.reason)
+ * }
+ * sentinel().hook('after:throttle', told)
+ * ```
+ */
+export interface AfterEvent<C extends Context = Context> extends BeforeEvent<C> {
+  /** Of this guard: those after it have not been heard. */
+  readonly verdict: Verdict
+}
+
+/** An event with the context as the developer has it. */
+type Own<E, C extends Context> = E extends { readonly ctx: Context }
+  ? Omit<E, 'ctx'> & { readonly ctx: C }
+  : E
+
+/**
+ * Where hooks decide, and what they are told: the update waits for them. See {@link HookPoints}.
+ *
+ * @example
+ * ```ts
+ * import type { DecidingPoints } from 'grammy-sentinel'
+ *
+ * const isGroup = ({ facts }: DecidingPoints['before:block']): boolean => facts.inGroup
+ * ```
+ */
+export type DecidingPoints<C extends Context = Context> = {
+  readonly [G in HookedGuard as `before:${G}`]: BeforeEvent<C>
+} & { readonly [G in HookedGuard as `after:${G}`]: AfterEvent<C> } & { readonly allowed: BeforeEvent<C> }
+
+/**
+ * Where hooks are told, and what: nothing waits for them. See {@link HookPoints}.
+ *
+ * @example
+ * ```ts
+ * import type { TellingPoints } from 'grammy-sentinel'
+ *
+ * const line = ({ member, chat }: TellingPoints['membership.joined']): string => `${member.id} joined ${chat.id}`
+ * ```
+ */
+export type TellingPoints<C extends Context = Context> = {
+  readonly [E in Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'>]: Own<SentinelEvents[E], C>
+} & { readonly [E in TransitionEvent as `membership.${E}`]: Transition<E, C> }
+
+/**
+ * What hooks are told, by the point they stand at.
+ *
+ * - `before:<guard>`: all of them before anything is decided, in the order of the guards. A veto charges nothing.
+ * - `after:<guard>`: in the order of the guards, up to the one that refuses. A veto gives back what was charged.
+ * - `allowed`: all guards have let the update pass, and its handlers are next. A veto gives back what was charged.
+ * - `denied`, `blocked`, `registered`, `membership.joined`, `limit.changed`, `storage.down`, `error` and all other events but
+ *   `hook.ran`: when they are told. They decide nothing, and nothing waits for them.
+ *
+ * @example
+ * ```ts
+ * import { type HookPoints, sentinel } from 'grammy-sentinel'
+ *
+ * const told = ({ verdict }: HookPoints['denied']): void => console.log(verdict.guard)
+ * sentinel().hook('denied', told)
+ * ```
+ */
+export type HookPoints<C extends Context = Context> = DecidingPoints<C> & TellingPoints<C>
+
+/**
+ * A hook for a point: where hooks decide it may answer, elsewhere it may not.
+ *
+ * @example
+ * ```ts
+ * import type { HookAt } from 'grammy-sentinel'
+ *
+ * const adults: HookAt<'before:throttle'> = ({ enriched }) => (enriched.adult === true ? undefined : { veto: 'a child' })
+ * const log: HookAt<'denied'> = ({ verdict }) => console.log(verdict.reason)
+ * ```
+ */
+export type HookAt<
+  P extends keyof HookPoints<C>,
+  C extends Context = Context,
+> = P extends keyof DecidingPoints<C> ? Hook<HookPoints<C>[P]> : Hook<HookPoints<C>[P], never>
+
+/**
+ * Hooks by the point they stand at: the option `hooks` of `sentinel()`.
+ *
+ * @example
+ * ```ts
+ * import { type HookOptions, sentinel } from 'grammy-sentinel'
+ *
+ * const hooks: HookOptions = {
+ *   'before:throttle': ({ facts }) => (facts.inGroup ? { veto: 'not in groups' } : undefined),
+ *   denied: [({ verdict }) => console.log(verdict.guard), ({ facts }) => console.log(facts.actorId)],
+ * }
+ * sentinel({ hooks })
+ * ```
+ */
+export type HookOptions<C extends Context = Context> = {
+  readonly [P in keyof HookPoints<C>]?: HookAt<P, C> | readonly HookAt<P, C>[] | undefined
+}
+
+/** Every point where hooks decide. */
+export const DECIDING: readonly string[] = [
+  ...HOOKED_GUARDS.flatMap((guard) => [`before:${guard}`, `after:${guard}`]),
+  'allowed',
+]
+
+const MEMBERSHIP = 'membership.'
+
+/** Every point where something is told: `allowed` decides, and `hook.ran` would tell of itself. */
+export const TELLING: readonly string[] = [
+  ...EVENTS.filter((event) => event !== 'allowed' && event !== 'hook.ran'),
+  ...TRANSITION_EVENTS.map((event) => MEMBERSHIP + event),
+]
+
+/** The event behind a point where something is told, and which of them are meant. */
+export function eventOf(point: string): {
+  readonly event: keyof SentinelEvents
+  readonly meant: (told: unknown) => boolean
+} {
+  if (!point.startsWith(MEMBERSHIP)) return { event: point as keyof SentinelEvents, meant: () => true }
+  const wanted = point.slice(MEMBERSHIP.length)
+  return { event: 'membership', meant: (told) => (told as Transition).event === wanted }
+}
+
+/** How a veto of a hook is told. */
+export function vetoVerdict(hook: string, note: string): Denied {
+  return {
+    allowed: false,
+    guard: 'hook',
+    limit: hook,
+    reason: 'vetoed',
+    cause: 'check',
+    retryAfterMs: Number.POSITIVE_INFINITY,
+    note: note === '' ? undefined : note,
+  }
+}

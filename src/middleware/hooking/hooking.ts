@@ -1,0 +1,40 @@
+import { steadyClock, type Timers } from '../../core/clock.js'
+import type { Events } from '../../hooks/events.js'
+import { HookRegistry } from '../../hooks/registry.js'
+import type { Running } from '../../hooks/running.js'
+import type { Background } from '../chain/background.js'
+import { stepped } from '../chain/probe.js'
+import type { SentinelEvents } from '../house.js'
+import { DECIDING, eventOf, TELLING } from './hook-points.js'
+
+/** The hooks of a house: they hear its events, and run in its time. */
+export function hooksOf(events: Events<SentinelEvents>, aside: Background, timers: Timers): HookRegistry {
+  const ran: Running['ran'] = (point, name, ms, outcome) =>
+    events.tell('hook.ran', { point, name, ms, outcome })
+  return new HookRegistry(
+    {
+      deciding: DECIDING,
+      telling: TELLING,
+      listen(point, told) {
+        const { event, meant } = eventOf(point)
+        return events.on(event, (happened) => {
+          if (meant(happened)) told(happened)
+        })
+      },
+    },
+    {
+      timers,
+      steady: steadyClock,
+      failed(error, during, point) {
+        // A hook for errors that fails would be told of itself.
+        if (point === 'error') events.fail(error, 'error')
+        else events.tell('error', { error, during })
+      },
+      get ran() {
+        return events.wanted('hook.ran') ? ran : undefined
+      },
+      aside: (name, work) => aside.run(name, work),
+      step: (name, run) => stepped(aside.probe, { kind: 'hook', name }, run),
+    },
+  )
+}

@@ -1,0 +1,39 @@
+import type { Context } from 'grammy'
+import type { Update } from 'grammy/types'
+import { later } from '../../core/later.js'
+import type { Subject } from '../../core/subject.js'
+import type { KnownBot } from '../chain/bots.js'
+import type { Exemptions } from '../exempt/exemptions.js'
+import type { House } from '../house.js'
+import type { Chain } from '../pipeline.js'
+import type { LimitState, Simulation } from './inspection.js'
+
+const inspecting = later('guard.peek', () => import('./inspection.js'))
+
+/** The slots of a limit by its name. */
+export async function slotsOf(chain: Chain<Context>, limit: string): Promise<readonly string[]> {
+  return (await inspecting.load()).slotsOf(chain, limit)
+}
+
+/** Every limit that counts a subject, as it stands with one bot. */
+export async function peek(
+  chain: Chain<Context>,
+  bot: KnownBot | undefined,
+  whom: Subject,
+  limit?: string,
+): Promise<LimitState[]> {
+  return (await inspecting.load()).peek(chain, bot?.id ?? 0, whom, limit)
+}
+
+/** What would happen to an update of a bot. */
+export async function simulate(
+  chain: Chain<Context>,
+  exemptions: Exemptions,
+  { bots, events }: House,
+  update: Update,
+): Promise<Simulation> {
+  const { simulate } = await inspecting.load()
+  return simulate(chain, exemptions, bots.all()[0], update, (error, during) =>
+    events.tell('error', { error, during }),
+  )
+}

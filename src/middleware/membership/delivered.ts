@@ -1,0 +1,43 @@
+import { API_CONSTANTS, type Api } from 'grammy'
+import type { House } from '../house.js'
+
+const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
+/** What Telegram leaves out unless it is named. */
+const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
+  'chat_member',
+  'message_reaction',
+  'message_reaction_count',
+])
+
+/**
+ * Compares what Telegram delivers with what is needed. `getWebhookInfo` tells it for polling, too: the setting
+ * is one, whoever made it.
+ */
+export async function compareDelivery(
+  api: Pick<Api, 'getWebhookInfo'>,
+  needs: readonly string[],
+  installed: boolean,
+  warn: House['warn'],
+): Promise<void> {
+  const { url, allowed_updates: allowed = [] } = await api.getWebhookInfo()
+  const comes = (kind: string): boolean =>
+    // An empty list, or none, is Telegram's default.
+    allowed.length === 0 ? !NOT_BY_DEFAULT.has(kind) : (allowed as readonly string[]).includes(kind)
+  const missing = needs.filter((kind) => !comes(kind))
+  if (missing.length === 0) return
+  const kinds = missing.join(', ')
+  const list = JSON.stringify([
+    ...new Set<string>([...(allowed.length === 0 ? BY_DEFAULT : allowed), ...missing]),
+  ])
+  if (url !== undefined && url !== '') {
+    warn(
+      'delivery.webhook',
+      `The webhook that is set does not deliver ${kinds}, which the guards need. Call setWebhook again with allowed_updates: ${list}, or on the api of the bot that guard.install(bot) was called with.`,
+    )
+  } else if (!installed) {
+    warn(
+      'delivery.notInstalled',
+      `Telegram does not deliver ${kinds}, so handlers for members stay silent. Call guard.install(bot) in place of bot.use(guard), or pass allowed_updates: ${list} to bot.start() or the runner.`,
+    )
+  }
+}

@@ -1,0 +1,118 @@
+import type { Context } from 'grammy'
+import type { MaybePromise } from '../../core/check.js'
+import type { Facts } from '../../core/facts.js'
+import { later } from '../../core/later.js'
+import { userKey } from '../../core/subject.js'
+import type { House } from '../house.js'
+import { TRANSITION_EVENTS } from './transition-events.js'
+import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
+
+/**
+ * The durable mark of whoever blocked the bot. Not `blocked`, which is our own doing: with one mark for both,
+ * whoever is banned could unban themselves by blocking the bot and letting it write again.
+ */
+export const UNREACHABLE = 'unreachable'
+
+const keeping = later('membership.roster', () => import('./roster.js'))
+
+/** Of the bot itself: these come wherever it is. */
+const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
+  TRANSITION_EVENTS.filter((event) => event.startsWith('bot')),
+)
+
+/** A handler, and what it asked to be told. */
+export interface Registration {
+  readonly events: ReadonlySet<TransitionEvent>
+  readonly handler: (transition: Transition) => unknown
+}
+
+/** What is done with news of members. */
+export interface NewsSettings {
+  readonly unreachable: boolean
+  readonly roster: boolean
+  readonly registrations: ReadonlySet<Registration>
+}
+
+/** Reads who came and went out of updates, keeps it where that is asked for, and tells it. */
+export class MemberNews {
+  constructor(
+    readonly house: House,
+    private readonly settings: NewsSettings,
+  ) {}
+
+  read(facts: Facts, ctx: Context): MaybePromise<void> {
+    const transitions = transitionsOf(facts, ctx)
+    if (transitions.length === 0) return
+    return this.settings.roster ? this.note(transitions, ctx.me.id) : this.tell(transitions, ctx.me.id)
+  }
+
+  /** One handler after another; what one throws stops nothing. */
+  readonly tell = async (transitions: readonly Transition[], bot: number): Promise<void> => {
+    const { house } = this
+    const { unreachable, registrations } = this.settings
+    if (unreachable) await this.markReach(bot, transitions)
+    const silent = transitions.find(losesSight)
+    if (silent !== undefined && this.listensToMembers()) warnOfSilence(house, silent.chat.id)
+    for (const transition of transitions) {
+      house.events.tell('membership', transition)
+      for (const registration of [...registrations]) {
+        if (!registrations.has(registration) || !registration.events.has(transition.event)) continue
+        try {
+          await registration.handler(transition)
+        } catch (error) {
+          this.failed(error, `membership.${transition.event}`)
+        }
+      }
+    }
+  }
+
+  private async note(transitions: readonly Transition[], bot: number): Promise<void> {
+    try {
+      const { noteTransitions } = await keeping.load()
+      await noteTransitions(this.house.storage.marks, bot, transitions)
+    } catch (error) {
+      this.failed(error, 'membership.roster')
+    }
+    await this.tell(transitions, bot)
+  }
+
+  private listensToMembers(): boolean {
+    return (
+      this.house.events.heard('membership') ||
+      [...this.settings.registrations].some(({ events }) =>
+        [...events].some((event) => !OF_THE_BOT.has(event)),
+      )
+    )
+  }
+
+  /** Marks who can no longer be written to. The update itself says so: no message costs a trip. */
+  private async markReach(bot: number, transitions: readonly Transition[]): Promise<void> {
+    const { marks } = this.house.storage
+    for (const { event, member, at } of transitions) {
+      if (event !== 'botBlocked' && event !== 'botUnblocked') continue
+      const key = userKey(member.id)
+      try {
+        if (event === 'botBlocked') await marks.put(bot, UNREACHABLE, [{ key, mark: { since: at } }])
+        else await marks.remove(bot, UNREACHABLE, [key])
+      } catch (error) {
+        this.failed(error, 'membership.unreachable')
+      }
+    }
+  }
+
+  private failed(error: unknown, during: string): void {
+    this.house.events.tell('error', { error, during })
+  }
+}
+
+/** Whether the bot came to a chat, or stays in it, as an ordinary member. */
+function losesSight({ event, after }: Transition): boolean {
+  return (event === 'botAdded' || event === 'botDemoted') && after?.status !== 'administrator'
+}
+
+function warnOfSilence(house: House, chat: number): void {
+  house.warn(
+    'membership.undelivered',
+    `The bot is no administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`,
+  )
+}

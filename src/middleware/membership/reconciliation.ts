@@ -1,0 +1,305 @@
+import { Context } from 'grammy'
+import type { Chat, ChatMember, Update, User } from 'grammy/types'
+import type { Judge, MaybePromise, Plan } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { describe } from '../../core/facts.js'
+import { ownKey } from '../../core/subject.js'
+import type { KnownBot } from '../chain/bots.js'
+import type { House } from '../house.js'
+import { Roster, type Standing } from './roster.js'
+import { type Transition, transitionsOf } from './transitions.js'
+
+/**
+ * A member as {@link MemberSource} tells of one.
+ *
+ * @example
+ * ```ts
+ * import type { ListedMember } from 'grammy-sentinel'
+ *
+ * const alice: ListedMember = {
+ *   user: { id: 7, isBot: false, firstName: 'Alice' },
+ *   status: 'member',
+ *   joinedAt: Date.UTC(2026, 10, 21),
+ * }
+ * ```
+ */
+export interface ListedMember {
+  readonly user: {
+    readonly id: number
+    readonly isBot: boolean
+    readonly firstName: string
+    readonly lastName?: string
+    readonly username?: string
+  }
+  readonly status: 'creator' | 'administrator' | 'member' | 'restricted' | 'banned' | 'left'
+  /** In milliseconds since 1970, where it is known. */
+  readonly joinedAt?: Ms
+  readonly bannedBy?: number
+}
+
+/**
+ * Who lists the members of a chat: a client that `mtproto()` made, or anything alike.
+ *
+ * @example
+ * ```ts
+ * import { type MemberSource, sentinel } from 'grammy-sentinel'
+ *
+ * declare const client: MemberSource // mtproto({ … })
+ * const guard = sentinel({ membership: { roster: true } })
+ * const { told } = await guard.membership.reconcile(client, -1001234567890)
+ * console.log(told)
+ * ```
+ */
+export interface MemberSource {
+  members(
+    chat: number,
+    options?: {
+      readonly filter?: 'banned'
+      readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
+      readonly signal?: AbortSignal
+    },
+  ): AsyncIterable<ListedMember>
+  /** One member; undefined for whoever never was one. */
+  member(chat: number, user: number): Promise<ListedMember | undefined>
+}
+
+/**
+ * Options of `reconcile()`.
+ *
+ * @example
+ * ```ts
+ * import type { ReconcileOptions } from 'grammy-sentinel'
+ *
+ * const options: ReconcileOptions = { lookups: 100 }
+ * ```
+ */
+export interface ReconcileOptions {
+  /** Of whom it is asked one by one whether they left, at most; who is more waits for the next time. @default 500 */
+  readonly lookups?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * What `reconcile()` found.
+ *
+ * @example
+ * ```ts
+ * import type { Reconciliation } from 'grammy-sentinel'
+ *
+ * const isDone = ({ complete, unlooked }: Reconciliation): boolean => complete && unlooked === 0
+ * ```
+ */
+export interface Reconciliation {
+  /** Transitions that were told. */
+  readonly told: number
+  /** Whether it was the first time: then everybody is noted and nobody told of. */
+  readonly first: boolean
+  /** Members that were listed, and how many there are as Telegram counts. */
+  readonly listed: number
+  readonly total: number
+  /** Whether all were: Telegram lists ten thousand at most, and fewer of channels. Whoever is not listed may have come unseen. */
+  readonly complete: boolean
+  /** Who may have left, and was not asked about for being too many. */
+  readonly unlooked: number
+  /** Whether another worker was at it: then nothing was done. */
+  readonly busy: boolean
+}
+
+/** Runs what listens to members. */
+export type Tell = (transitions: readonly Transition[], bot: number) => MaybePromise<void>
+
+const LOOKUPS = 500
+/** Telegram's clock and ours differ, and it tells whole seconds. */
+const SLACK: Ms = 60_000
+/** A worker that dies leaves a chat to the others after so long. */
+const LEASE: Ms = 600_000
+
+const PLAN: Plan = {
+  name: 'membership',
+  scopes: ['chat'],
+  checks: [
+    {
+      kind: 'claim',
+      guard: 'membership',
+      slot: 'membership.reconcile',
+      subject: 0,
+      tokens: 'digest',
+      holdFor: LEASE,
+      retry: true,
+      whenHeld: 'refuse',
+    },
+  ],
+}
+
+const BUSY: Reconciliation = {
+  told: 0,
+  first: false,
+  listed: 0,
+  total: 0,
+  complete: false,
+  unlooked: 0,
+  busy: true,
+}
+
+/** Compares who is in a chat with who is known to be, and tells what was missed; one worker at a time. */
+export async function reconcile(
+  house: House,
+  tell: Tell,
+  source: MemberSource,
+  chat: number,
+  options: ReconcileOptions = {},
+): Promise<Reconciliation> {
+  const [bot] = house.bots.all()
+  if (bot === undefined) {
+    throw new SentinelError(
+      'bot.unknown',
+      'membership.reconcile: this sentinel has not met its bot yet. Call guard.install(bot) and await bot.init() first.',
+    )
+  }
+  const judge: Judge = await house.storage.prepare(PLAN)
+  const ask = { bot: bot.id, subjects: [ownKey('reconcile')], costs: [1], tokens: [Math.abs(chat)] }
+  const { refusedBy, receipt } = await judge.evaluate(ask)
+  if (refusedBy >= 0) return BUSY
+  try {
+    return await new Comparison(house, tell, source, bot, chat, options).run()
+  } finally {
+    if (receipt !== undefined) await judge.settle(receipt, 'release')
+  }
+}
+
+class Comparison {
+  readonly #roster: Roster
+  #about: Chat | undefined
+  #told = 0
+  #lookups: number
+
+  constructor(
+    private readonly house: House,
+    private readonly tell: Tell,
+    private readonly source: MemberSource,
+    private readonly bot: KnownBot,
+    private readonly chat: number,
+    private readonly options: ReconcileOptions,
+  ) {
+    this.#roster = new Roster(house.storage.marks, bot.id, chat)
+    this.#lookups = options.lookups ?? LOOKUPS
+  }
+
+  async run(): Promise<Reconciliation> {
+    const { signal } = this.options
+    const startedAt = this.house.clock()
+    const lastAt = await this.#roster.reconciledAt()
+    const known = new Map<number, Standing>()
+    for await (const [user, standing] of this.#roster.entries()) known.set(user, standing)
+    const there = new Set<number>()
+    let total = 0
+    const onProgress = (progress: { readonly total: number }): void => {
+      total = progress.total
+    }
+    for await (const member of this.source.members(this.chat, { onProgress, ...(signal && { signal }) })) {
+      there.add(member.user.id)
+      await this.#compare(member, known.get(member.user.id), lastAt)
+    }
+    const listed = there.size
+    for await (const member of this.#banned()) {
+      there.add(member.user.id)
+      await this.#compare(member, known.get(member.user.id), lastAt)
+    }
+    const unlooked = await this.#lookUp([...known.keys()].filter((user) => !there.has(user)))
+    await this.#roster.reconciled(startedAt)
+    const first = lastAt === undefined
+    return { told: this.#told, first, listed, total, complete: listed >= total, unlooked, busy: false }
+  }
+
+  /** Only administrators are told who is banned. */
+  async *#banned(): AsyncGenerator<ListedMember, void, undefined> {
+    const { signal } = this.options
+    try {
+      yield* this.source.members(this.chat, { filter: 'banned', ...(signal && { signal }) })
+    } catch (error) {
+      if (!(error instanceof SentinelError) || error.code !== 'mtproto.refused') throw error
+    }
+  }
+
+  /** Those who are not listed any longer: lists shift while they are read, and end early, so each is asked about. */
+  async #lookUp(gone: readonly number[]): Promise<number> {
+    let unlooked = 0
+    for (const user of gone) {
+      this.options.signal?.throwIfAborted()
+      if (this.#lookups <= 0) {
+        unlooked++
+        continue
+      }
+      this.#lookups--
+      const member = await this.source.member(this.chat, user)
+      const stranger = { user: { id: user, isBot: false, firstName: '' }, status: 'left' } as const
+      await this.#compare(member ?? stranger, await this.#roster.standingOf(user), 0)
+    }
+    return unlooked
+  }
+
+  async #compare(member: ListedMember, was: Standing | undefined, lastAt: number | undefined): Promise<void> {
+    const { user, joinedAt } = member
+    const is = standingOf(member)
+    if (user.id === this.bot.id || was === is) return
+    // Meanwhile an update may have told of it.
+    const before = await this.#roster.standingOf(user.id)
+    if (before === is) return
+    const isNews = lastAt !== undefined && (joinedAt === undefined || joinedAt >= lastAt - SLACK)
+    // Who was a member before, and is listed for the first time, is no news. Whoever was known and stands otherwise is.
+    if (before !== undefined || isNews) {
+      await this.#tellOf(member, before, is)
+      this.#told++
+    }
+    await this.#roster.note(user.id, is, this.house.clock())
+  }
+
+  /** As the update would have told it, had it come. */
+  async #tellOf(member: ListedMember, before: Standing | undefined, is: Standing | undefined): Promise<void> {
+    this.#about ??= (await this.bot.api.getChat(this.chat)) as Chat
+    const user = userOf(member)
+    const came = is !== undefined && is !== 'kicked' ? member.joinedAt : undefined
+    const by = is === 'kicked' && member.bannedBy !== undefined ? member.bannedBy : user.id
+    const from: User = by === user.id ? user : { id: by, is_bot: false, first_name: '' }
+    const update = {
+      update_id: 0,
+      chat_member: {
+        chat: this.#about,
+        from,
+        date: Math.floor((came ?? this.house.clock()) / 1000),
+        old_chat_member: memberAs(user, before),
+        new_chat_member: memberAs(user, is),
+      },
+    } as Update
+    const ctx = new Context(update, this.bot.api, this.bot.me)
+    const transitions = transitionsOf(describe(update, this.bot.reading), ctx)
+    await this.tell(
+      transitions.map((transition) => ({ ...transition, reconciled: true })),
+      this.bot.id,
+    )
+  }
+}
+
+function standingOf({ status }: ListedMember): Standing | undefined {
+  if (status === 'banned') return 'kicked'
+  return status === 'left' ? undefined : status
+}
+
+function userOf({ user }: ListedMember): User {
+  const { id, isBot, firstName, lastName, username } = user
+  return {
+    id,
+    is_bot: isBot,
+    first_name: firstName,
+    ...(lastName !== undefined && { last_name: lastName }),
+    ...(username !== undefined && { username }),
+  }
+}
+
+/** Of rights and dates nothing is known: only how somebody stands. */
+function memberAs(user: User, standing: Standing | undefined): ChatMember {
+  const status = standing ?? 'left'
+  const more = status === 'restricted' ? { is_member: true } : status === 'kicked' ? { until_date: 0 } : {}
+  return { user, status, ...more } as ChatMember
+}

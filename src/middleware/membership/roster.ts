@@ -1,0 +1,83 @@
+import type { ChatMember } from 'grammy/types'
+import { chatKey, keySubject, userKey } from '../../core/subject.js'
+import type { Mark, Marks } from '../../storage/storage.js'
+import type { Transition } from './transitions.js'
+
+/** The mark of whoever belongs to a chat, or is banned there; its value says which. */
+const rosterOf = (chat: number): string => `member@${chat}`
+/** The mark of a chat whose roster is whole, and since when. */
+const RECONCILED = 'reconciled'
+
+/** How somebody stands in a chat; undefined: not at all. */
+export type Standing = Exclude<ChatMember['status'], 'left'>
+
+/** Who is known to belong to a chat, as marks: so that what was missed shows by comparison. */
+export class Roster {
+  constructor(
+    private readonly marks: Marks,
+    private readonly bot: number,
+    private readonly chat: number,
+  ) {}
+
+  /** When it was last brought up to date as a whole, in milliseconds since 1970. */
+  async reconciledAt(): Promise<number | undefined> {
+    return (await this.marks.get(this.bot, chatKey(this.chat), RECONCILED))?.since
+  }
+
+  async reconciled(since: number): Promise<void> {
+    await this.marks.put(this.bot, RECONCILED, [{ key: chatKey(this.chat), mark: { since } }])
+  }
+
+  async standingOf(user: number): Promise<Standing | undefined> {
+    return standingIn(await this.marks.get(this.bot, userKey(user), rosterOf(this.chat)))
+  }
+
+  async note(user: number, standing: Standing | undefined, since: number): Promise<void> {
+    const key = userKey(user)
+    if (standing === undefined) await this.marks.remove(this.bot, rosterOf(this.chat), [key])
+    else await this.marks.put(this.bot, rosterOf(this.chat), [{ key, mark: { since, value: standing } }])
+  }
+
+  async *entries(): AsyncGenerator<readonly [user: number, standing: Standing], void, undefined> {
+    let from: string | undefined
+    do {
+      const page = await this.marks.scan(this.bot, rosterOf(this.chat), from)
+      for (const { key, mark } of page.entries) {
+        const standing = standingIn(mark)
+        const { kind, id } = keySubject(key)
+        if (kind === 'user' && id !== undefined && standing !== undefined) yield [id, standing]
+      }
+      from = page.next
+    } while (from !== undefined)
+  }
+}
+
+/** Notes what was told of members as it happens. */
+export async function noteTransitions(
+  marks: Marks,
+  bot: number,
+  transitions: readonly Transition[],
+): Promise<void> {
+  // All of one update end in the same way.
+  const last = transitions.at(-1)
+  if (last?.after === undefined || last.chat.type === 'private' || last.after.user.id === bot) return
+  await new Roster(marks, bot, last.chat.id).note(last.member.id, standingOf(last.after), last.at)
+}
+
+function standingOf(member: ChatMember): Standing | undefined {
+  if (member.status === 'left') return undefined
+  return member.status === 'restricted' && member.is_member === false ? undefined : member.status
+}
+
+const STANDINGS: ReadonlySet<unknown> = new Set<Standing>([
+  'creator',
+  'administrator',
+  'member',
+  'restricted',
+  'kicked',
+])
+
+/** Somebody else's storage: the value of a mark may be anything. */
+function standingIn(mark: Mark | undefined): Standing | undefined {
+  return STANDINGS.has(mark?.value) ? (mark?.value as Standing) : undefined
+}

@@ -1,0 +1,196 @@
+import { z } from 'zod'
+import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
+import { hintAt, nearest } from '../../core/nearest.js'
+import { shown } from '../../core/show.js'
+import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from './forms.js'
+
+/*
+ * How wrong options are told: the option, the value and the mend, in words of ours.
+ */
+
+/**
+ * Checks options against their schema.
+ *
+ * @throws SentinelError `option.unknown` or `option.invalid` (or the code of the part that is wrong), naming the
+ * option, the value and the mend.
+ */
+export function parseOptions<S extends z.ZodType>(what: string, schema: S, input: unknown): z.output<S> {
+  const result = schema.safeParse(input)
+  if (result.success) return result.data
+  throw told(result.error, schema, input, what)[0]
+}
+
+/** Everything that is wrong with options, each told once. */
+export function problemsOf(what: string, schema: z.ZodType, input: unknown): SentinelError[] {
+  const result = schema.safeParse(input)
+  return result.success ? [] : told(result.error, schema, input, what)
+}
+
+/** The error for a name that there is not. */
+export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
+  const list = known.length === 0 ? '' : ` There are ${known.join(', ')}.`
+  return new SentinelError('option.unknown', `${path}: there is no such option.${hintAt(name, known)}${list}`)
+}
+
+/** How an error points at something inside: `throttle[1].limit`. */
+export function inside(path: string, key: PropertyKey): string {
+  if (typeof key === 'number') return `${path}[${key}]`
+  return path === '' ? String(key) : `${path}.${String(key)}`
+}
+
+type Issue = z.core.$ZodIssue
+
+function told(error: z.ZodError, schema: Schema, input: unknown, what: string): SentinelError[] {
+  const all = error.issues.flatMap((issue) => tell(schema, issue, issue.path, input, what))
+  // What is unknown comes first: it is why something else is missing.
+  all.sort((a, b) => Number(b.code === 'option.unknown') - Number(a.code === 'option.unknown'))
+  return [...new Map(all.map((problem) => [problem.message, problem])).values()]
+}
+
+/** An issue, in our words. Goes down its path with the schema, since zod tells neither of the part that is wrong. */
+function tell(
+  schema: Schema,
+  issue: Issue,
+  way: readonly PropertyKey[],
+  value: unknown,
+  path: string,
+): SentinelError[] {
+  const part = partOf(schema)
+  const problems = tellPlainly(schema, part, issue, way, value, path)
+  if (part?.read === undefined || problems.some(({ code }) => code === 'option.unknown')) return problems
+  try {
+    part.read(value, path)
+  } catch (error) {
+    if (error instanceof SentinelError) return [error]
+    throw error
+  }
+  // The parser takes it, the schema does not: a bound of this option's own.
+  const { code = 'option.invalid' } = part
+  return problems.map(({ message }) => new SentinelError(code, message))
+}
+
+function tellPlainly(
+  schema: Schema,
+  part: Part | undefined,
+  issue: Issue,
+  way: readonly PropertyKey[],
+  value: unknown,
+  path: string,
+): SentinelError[] {
+  // Whatever zod made of it: it takes the first form that fails late for the one that was meant.
+  const form = formMeant(schema, value)
+  if (form !== undefined) {
+    return form.issues.flatMap((inner) => tell(form.schema, inner, inner.path, value, path))
+  }
+  const [key, ...rest] = way
+  const [child] = key === undefined ? [] : within(schema, String(key))
+  if (key !== undefined && child !== undefined) {
+    return tell(child, issue, rest, Reflect.get(value as object, key), inside(path, key))
+  }
+  if (issue.code === 'invalid_key' && key !== undefined) {
+    const must = issue.issues.find(({ message }) => /^must /.test(message))?.message ?? 'must be another'
+    const name = `${inside(path, key)}: the name ${shown(String(key))} is wrong; it ${must}.`
+    return [new SentinelError('option.invalid', name)]
+  }
+  if (issue.code === 'unrecognized_keys') {
+    const known = namesIn(schema)
+    return issue.keys.map((name) => unknownOption(inside(path, name), name, known))
+  }
+  const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
+  const meant = typeof value === 'string' ? nearest(value, words) : undefined
+  const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
+  const hint = meant === undefined ? '' : ` Did you mean ${JSON.stringify(meant)}?`
+  const what = value === undefined ? 'is missing' : `${shown(value)} is wrong`
+  const code = part?.code ?? onlyCodeOf(schema) ?? 'option.invalid'
+  return [new SentinelError(code, `${path === '' ? 'options' : path}: ${what}; it ${must}.${hint}`)]
+}
+
+interface Form {
+  readonly schema: Schema
+  readonly issues: readonly Issue[]
+  readonly weight: number
+}
+
+/**
+ * The form of a union that was meant: of those that take such a value at all, the one with least to complain of.
+ * Undefined where there is no choice, or nothing to complain of.
+ */
+function formMeant(schema: Schema, value: unknown): Form | undefined {
+  const { def } = (bare(schema) as z.core.$ZodTypes)._zod
+  if (def.type !== 'union') return undefined
+  const [best] = def.options
+    .filter((form) => formsOf(form).some((core) => takes(core, value)))
+    .map((form) => complaintOf(form, value))
+    .sort((a, b) => a.weight - b.weight)
+  return best === undefined || best.issues.length === 0 ? undefined : best
+}
+
+function complaintOf(schema: Schema, value: unknown): Form {
+  const issues = z.safeParse(schema, value).error?.issues ?? []
+  const inner = formMeant(schema, value)
+  // A name that is unknown here may be known in another form.
+  const weights = issues.map((issue) => (issue.code === 'unrecognized_keys' ? 1.5 * issue.keys.length : 1))
+  return { schema, issues, weight: inner?.weight ?? weights.reduce((sum, weight) => sum + weight, 0) }
+}
+
+function takes(form: Schema, value: unknown): boolean {
+  switch (form._zod.def.type) {
+    case 'object':
+    case 'record':
+      return typeof value === 'object' && value !== null && !Array.isArray(value)
+    case 'array':
+      return Array.isArray(value)
+    case 'string':
+    case 'enum':
+      return typeof value === 'string'
+    case 'number':
+      return typeof value === 'number'
+    default:
+      return false
+  }
+}
+
+/** The code to give where no form takes such a value, but one has a code of its own. */
+function onlyCodeOf(schema: Schema): SentinelErrorCode | undefined {
+  const { def } = (bare(schema) as z.core.$ZodTypes)._zod
+  if (def.type !== 'union') return undefined
+  const codes = new Set(def.options.map((form) => partOf(form)?.code).filter((code) => code !== undefined))
+  codes.delete('option.invalid')
+  return codes.size === 1 ? [...codes][0] : undefined
+}
+
+/** What a value must be, in words. */
+function wordsOf(schema: Schema): string {
+  const part = partOf(schema)
+  if (part !== undefined) return part.words
+  const { def } = (bare(schema) as z.core.$ZodTypes)._zod
+  switch (def.type) {
+    case 'union':
+      return listed(def.options.map(wordsOf))
+    case 'boolean':
+      return 'true or false'
+    case 'string':
+      return 'a text'
+    case 'number':
+      return 'a number'
+    case 'literal':
+      return listed(def.values.map((value) => JSON.stringify(value)))
+    case 'enum':
+      return oneOf(Object.values(def.entries).map(String))
+    case 'array':
+      return `a list, each item ${wordsOf(def.element)}`
+    case 'object':
+      return 'an object of options'
+    default:
+      return 'an object'
+  }
+}
+
+/** Words to choose from. */
+export function oneOf(words: readonly string[]): string {
+  return listed(words.map((word) => JSON.stringify(word)))
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`
+}

@@ -1,0 +1,130 @@
+import type { Context } from 'grammy'
+import { isPromise } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Facts } from '../../core/facts.js'
+import { shown } from '../../core/show.js'
+import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
+import type { Wiring } from '../guard.js'
+
+/**
+ * Whom a limit counts: the actor (`user`; a channel or a group's anonymous administrators are actors too), the
+ * `chat` as a place, the actor inside one chat (`member`), the actor's use of each `command`, or all together
+ * (`global`).
+ */
+export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
+
+/**
+ * Whom a limit counts: `user`, `chat`, `member`, `command` or `global`; see `scope` of {@link ThrottleOptions}.
+ *
+ * @example
+ * ```ts
+ * import { type ScopeName, throttle } from 'grammy-sentinel'
+ *
+ * const scope: ScopeName = 'member'
+ * throttle({ limit: '10/1m', scope })
+ * ```
+ */
+export type ScopeName = (typeof SCOPES)[number]
+
+/** The part of a limit that is for joins. */
+export const JOINS = '.joins'
+
+/** The scope of a limit, by name or by a developer's own key; `part`, such as `.edits`, gives it records of its own. */
+export function scopeOf(
+  wiring: Pick<Wiring<Context>, 'scope'>,
+  name: ScopeName,
+  key: ((facts: Facts, ctx: Context) => string | number | undefined) | undefined,
+  limitName: string,
+  part = '',
+): number {
+  if (key !== undefined) {
+    return wiring.scope(`own:${limitName}${part}`, (facts, ctx) => {
+      const own = readKey(key, facts, ctx, limitName)
+      return own === undefined ? undefined : ownKey(own.slice(0, 256))
+    })
+  }
+  const who = part === JOINS ? joinerOf : (facts: Facts): Key | undefined => facts.actor
+  switch (name) {
+    case 'user':
+      return wiring.scope(`actor${part}`, who)
+    case 'chat':
+      return wiring.scope(`chat${part}`, ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+    case 'member':
+      return wiring.scope(`member${part}`, (facts) => {
+        const actor = who(facts)
+        return actor === undefined || facts.chatId === undefined ? undefined : memberKey(actor, facts.chatId)
+      })
+    case 'command':
+      return wiring.scope(`command${part}`, ({ actor, command }) =>
+        actor === undefined || command === undefined ? undefined : commandKey(actor, command),
+      )
+    case 'global':
+      return wiring.scope(`global${part}`, () => GLOBAL_KEY)
+  }
+}
+
+type KeyOf = (facts: Facts, ctx: Context) => string | number | undefined
+
+/** Keys of which it was told that they give none. */
+const wrong = new WeakSet<KeyOf>()
+
+/**
+ * What a developer's key says of an update, as text; undefined leaves the update out. Whatever is neither text nor number would be the same
+ * text for everybody, and so one bucket for all: a promise, say, of code that no compiler has seen. It leaves the update out as well.
+ *
+ * @throws SentinelError `subject.invalid`, of each key once.
+ */
+export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): string | undefined {
+  const own: unknown = key(facts, ctx)
+  if (own === undefined || own === '') return undefined
+  if (typeof own === 'string') return own
+  if (typeof own === 'number' || typeof own === 'bigint') return String(own)
+  // Nobody waits for it: what it is rejected with must not end the process.
+  if (isPromise(own)) own.then(undefined, () => undefined)
+  if (wrong.has(key)) return undefined
+  wrong.add(key)
+  throw new SentinelError(
+    'subject.invalid',
+    `key of "${limit}": ${isPromise(own) ? 'a promise' : shown(own)} is no key, so its updates are not counted. Return a text or a number at once, or undefined to leave an update out.`,
+  )
+}
+
+/**
+ * Who comes or goes, rather than who lets them: an administrator who adds a hundred people is no flood. What befalls
+ * the bot itself is counted by who does it, or all who block it would share one bucket.
+ */
+function joinerOf(facts: Facts): Key | undefined {
+  const member = facts.kind === 'chat_member' ? facts.target?.id : undefined
+  return member === undefined ? facts.actor : userKey(member)
+}
+
+/**
+ * Refuses a key of one's own that is async, without a name, which its state needs, and beside a scope.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function checkKey(
+  what: string,
+  { key, name }: { readonly key?: unknown; readonly name?: string | undefined },
+  option: 'scope' | 'per',
+  scope: ScopeName | undefined,
+): void {
+  if (key === undefined) return
+  if (Object.prototype.toString.call(key) === '[object AsyncFunction]') {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.key: an async function. A key is read at once: return a text or a number, and look up before, in a middleware of yours, what has to be waited for.`,
+    )
+  }
+  if (name === undefined) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.name: a limit with a key of its own needs a name, such as name: 'tenant'.`,
+    )
+  }
+  if (scope === undefined) return
+  throw new SentinelError(
+    'option.invalid',
+    `${what}.${option}: "${scope}" beside a key of its own. Give one of the two.`,
+  )
+}

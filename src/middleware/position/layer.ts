@@ -1,0 +1,113 @@
+import type { Context, NextFunction } from 'grammy'
+import type { MaybePromise } from '../../core/check.js'
+import { describe } from '../../core/facts.js'
+import { rootOf, type SentinelFlavor } from '../chain/control.js'
+import { Exemptions } from '../exempt/exemptions.js'
+import type { GuardDefinition } from '../guard.js'
+import { furnish, type House, type HouseOptions } from '../house.js'
+import { Chain, newTally } from '../pipeline.js'
+import { Refusals } from '../refusing/refusals.js'
+import type { Place } from './place.js'
+
+/** A house of one's own, in place of that of the sentinel upstream. */
+export interface OwnHouse extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
+  readonly name: string
+}
+
+/**
+ * Guards in one place. Their chain is made when the first update comes, behind the sentinel that let it in: with its storage,
+ * clock, listeners, notices and exemptions, and a plan of its own. Where there is none they keep their state in memory.
+ */
+export class Layer<C extends Context = Context> {
+  private chain: Chain<C> | undefined
+  private root: Chain<Context> | undefined
+  /** By sentinel: two bots may share a handler. */
+  private readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
+  private alone: Chain<C> | undefined
+  /** Sentinels behind which these guards do not fit, which is told once, and what stops updates there. */
+  private readonly unfit = new WeakMap<object, Refusals<C>>()
+  private house: House | undefined
+
+  /**
+   * @param named Names the plan.
+   * @param place The handler they are around; names the limits that have no name. Without one the plan's name does, behind a sentinel.
+   */
+  constructor(
+    readonly definitions: readonly GuardDefinition<C>[],
+    private readonly named: () => string,
+    readonly place?: Place,
+    readonly own?: OwnHouse,
+    /** Without a handler: whether it is one of very many that are alike. */
+    private readonly crowded = false,
+  ) {}
+
+  /** Whether an update has come. */
+  get isUsed(): boolean {
+    return this.chain !== undefined
+  }
+
+  run(ctx: C, next: NextFunction): MaybePromise<void> {
+    const root = this.own === undefined ? rootOf(ctx) : undefined
+    const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
+    return chain === undefined ? this.refuse(root, ctx) : chain.run(ctx, next)
+  }
+
+  /** Nobody passes, and nobody is counted as if they had. */
+  private refuse(root: Chain<Context> | undefined, ctx: C): MaybePromise<void> {
+    const { bots } = root?.house ?? this.ownHouse()
+    const facts =
+      (ctx as C & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
+    const guard = this.definitions[0]?.name ?? ''
+    const why = 'could not be put together; see the error told of "wiring"'
+    return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
+  }
+
+  private chainBehind(root: Chain<Context> | undefined): Chain<C> | undefined {
+    if (this.unfit.has(root ?? this)) return undefined
+    const known = root === undefined ? this.alone : this.behind.get(root)
+    const chain = known ?? this.made(root)
+    if (chain === undefined) return undefined
+    if (root === undefined) this.alone = chain
+    else this.behind.set(root, chain)
+    this.root = root
+    this.chain = chain
+    return chain
+  }
+
+  /** What does not fit together is told, and lets nobody pass: an error here would stop the bot. */
+  private made(root: Chain<Context> | undefined): Chain<C> | undefined {
+    const house = root?.house ?? this.ownHouse()
+    try {
+      const place = this.place?.name
+      const many = this.place?.crowded ?? this.crowded
+      if (many) {
+        house.warn(
+          'handler.many',
+          `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
+        )
+      }
+      const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named()
+      if (root !== undefined) {
+        const definitions = this.definitions as unknown as readonly GuardDefinition[]
+        // Beside a handler limits are called after their guards: what the sentinel's own are called is theirs alone.
+        return root.layer(definitions, name, place ?? name, many) as unknown as Chain<C>
+      }
+      const nobody = new Exemptions({}, undefined)
+      return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
+    } catch (error) {
+      this.unfit.set(root ?? this, new Refusals(house, root?.tally ?? newTally(), true))
+      house.events.tell('error', { error, during: 'wiring' })
+      return undefined
+    }
+  }
+
+  private ownHouse(): House {
+    this.house ??= furnish(this.own ?? {})
+    return this.house
+  }
+}
+
+/** What guards are called together: `throttle 3/1m + debounce leading 1000`. */
+export function labelOf<C extends Context>(definitions: readonly GuardDefinition<C>[]): string {
+  return definitions.map(({ name, label }) => (label === undefined ? name : `${name} ${label}`)).join(' + ')
+}

@@ -1,0 +1,73 @@
+import type { Context, NextFunction } from 'grammy'
+import { SentinelError } from '../../core/errors.js'
+import { FieldGuard, legacyDecorated, settleMember } from './fields.js'
+import { type AnyHandler, around, checkedHandler, type Guards, guardHandler, layerAround } from './guarded.js'
+import { nameOfKey } from './place.js'
+
+/**
+ * What a guard does where it is not middleware: put around a handler, or standing on a member of a class as a decorator, by the
+ * standard or as `experimentalDecorators` has it. Told apart by what it is called with.
+ *
+ * @throws SentinelError `handler.invalid` where no guard can stand.
+ */
+export function positioned(guards: Guards, first: unknown, second: unknown, third: unknown): unknown {
+  if (typeof second === 'string' || typeof second === 'symbol') {
+    return legacyDecorated(guards, first as object, second, third as PropertyDescriptor | undefined)
+  }
+  if (isDecoration(second)) return decorated(guards, first, second)
+  const given = isComposer(first) ? handlerOf(first) : first
+  return guardHandler(guards, checkedHandler(given, guards.label))
+}
+
+interface Decoration {
+  readonly kind: string
+  readonly name: string | symbol
+  readonly static?: boolean
+  readonly private?: boolean
+  addInitializer(initializer: (this: object) => void): void
+}
+
+function decorated(guards: Guards, value: unknown, context: Decoration): unknown {
+  const { kind, name, static: isStatic = false } = context
+  const what = `${guards.label} on ${nameOfKey(name ?? 'a class')}`
+  if (kind === 'field') {
+    const field = new FieldGuard(guards, name)
+    return function (this: object, held: unknown): AnyHandler {
+      return field.around(held, isStatic ? this : this.constructor)
+    }
+  }
+  if (kind !== 'method') {
+    throw new SentinelError(
+      'handler.invalid',
+      `${what}: it stands on a ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
+    )
+  }
+  const method = checkedHandler(value, what)
+  const layer = layerAround(guards, method, nameOfKey(name))
+  // Of which class a private method is nobody can look up.
+  if (context.private === true) layer.place?.settle()
+  else {
+    context.addInitializer(function () {
+      settleMember(layer, this, name, isStatic)
+    })
+  }
+  return around(layer, method)
+}
+
+function isDecoration(given: unknown): given is Decoration {
+  return typeof given === 'object' && given !== null && 'kind' in given && 'addInitializer' in given
+}
+
+interface ComposerLike {
+  middleware(): (ctx: Context, next: NextFunction) => unknown
+}
+
+function isComposer(given: unknown): given is ComposerLike {
+  return typeof given === 'object' && given !== null && 'middleware' in given
+}
+
+function handlerOf(composer: ComposerLike): AnyHandler {
+  return function composed(ctx: Context, next: NextFunction): unknown {
+    return composer.middleware()(ctx, next)
+  }
+}

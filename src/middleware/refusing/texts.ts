@@ -1,0 +1,107 @@
+import { formatDuration } from '../../core/duration.js'
+import type { DenialReason, Denied } from '../../core/verdict.js'
+
+/**
+ * What is said for a reason; `{wait}` stands for how long to wait, rounded up to whole seconds. An empty text
+ * sends nothing.
+ *
+ * @example
+ * ```ts
+ * import { sentinel, type Texts } from 'grammy-sentinel'
+ *
+ * const german: Texts = { limited: 'Langsam! Wieder in {wait}.', blocked: '' }
+ * sentinel({ notices: { texts: { de: german } } })
+ * ```
+ */
+export type Texts = Readonly<Partial<Record<DenialReason, string>>>
+
+/**
+ * Your own translation: a language tag as the actor's app tells it, and what is to be said.
+ *
+ * @example
+ * ```ts
+ * import { formatDuration, sentinel, type Translate } from 'grammy-sentinel'
+ *
+ * const t: Translate = (language, { reason, retryAfterMs }) =>
+ *   language === 'de' && reason === 'limited' ? `Langsam! Wieder in ${formatDuration(retryAfterMs)}.` : undefined
+ * sentinel({ notices: { t } })
+ * ```
+ */
+export type Translate = (language: string | undefined, verdict: Denied) => string | undefined
+
+const ENGLISH: Readonly<Record<DenialReason, string>> = {
+  blocked: 'You cannot use this bot.',
+  unregistered: 'Please register first.',
+  forbidden: 'You are not allowed to do this.',
+  limited: 'Slow down, please. Try again in {wait}.',
+  penalised: 'Too many requests. Try again in {wait}.',
+  duplicate: '',
+  repeated: 'One moment, please.',
+  busy: 'Still working on what you sent before. Try again in a moment.',
+  suspect: 'Your account cannot use this bot yet.',
+  vetoed: 'This is not for you.',
+  denied: 'This is not possible right now.',
+  unavailable: 'The bot is busy. Please try again in a moment.',
+}
+
+const RUSSIAN: Readonly<Record<DenialReason, string>> = {
+  blocked: 'Вы не можете пользоваться этим ботом.',
+  unregistered: 'Сначала зарегистрируйтесь.',
+  forbidden: 'Вам это не разрешено.',
+  limited: 'Не так быстро. Попробуйте снова через {wait}.',
+  penalised: 'Слишком много запросов. Попробуйте снова через {wait}.',
+  duplicate: '',
+  repeated: 'Минутку.',
+  busy: 'Ещё обрабатываю ваш предыдущий запрос. Попробуйте чуть позже.',
+  suspect: 'Ваш аккаунт пока не может пользоваться этим ботом.',
+  vetoed: 'Это не для вас.',
+  denied: 'Сейчас это невозможно.',
+  unavailable: 'Бот занят. Попробуйте чуть позже.',
+}
+
+/**
+ * Finds the words. Languages are looked up as a whole (`pt-br`), then by their first part (`pt`), then in English;
+ * in a Map, since the tag comes from the update.
+ */
+export class Wording {
+  private readonly languages = new Map<string, Texts>([
+    ['en', ENGLISH],
+    ['ru', RUSSIAN],
+  ])
+
+  constructor(
+    texts: Readonly<Record<string, Texts>> = {},
+    private readonly translate?: Translate | undefined,
+    private readonly failed: (error: unknown) => void = () => undefined,
+  ) {
+    for (const [language, own] of Object.entries(texts)) {
+      const tag = language.toLowerCase()
+      this.languages.set(tag, { ...this.languages.get(tag), ...own })
+    }
+  }
+
+  /** Plain text, not yet escaped. */
+  say(language: string | undefined, verdict: Denied): string {
+    const own = this.translated(language, verdict)
+    if (own !== undefined) return own
+    const tag = language?.toLowerCase() ?? 'en'
+    const template =
+      this.languages.get(tag)?.[verdict.reason] ??
+      this.languages.get(tag.split('-')[0] as string)?.[verdict.reason] ??
+      this.languages.get('en')?.[verdict.reason] ??
+      ENGLISH[verdict.reason]
+    // Rounded up to whole seconds: people who come back at the time said must get through.
+    const wait = formatDuration(Math.ceil(verdict.retryAfterMs / 1000) * 1000)
+    return template.replaceAll('{wait}', wait)
+  }
+  /** A translation that throws, or is none, must stop nobody's update. */
+  private translated(language: string | undefined, verdict: Denied): string | undefined {
+    try {
+      const own: unknown = this.translate?.(language, verdict)
+      return typeof own === 'string' ? own : undefined
+    } catch (error) {
+      this.failed(error)
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { later } from '../../core/later.js'
+import type { Subject } from '../../core/subject.js'
+import type { Administration } from '../block/administration.js'
+import type { Exemptions } from '../exempt/exemptions.js'
+import type { House } from '../house.js'
+import type { GrantOptions, RoleAdministration, RoleScope } from './role-administration.js'
+
+const giving = later('guard.grant', () => import('./role-administration.js'))
+
+/** Roles, given and asked for; loaded with the first word about them. From then on what is said is begun at once. */
+export class LaterRoles {
+  private made: RoleAdministration | undefined
+
+  constructor(
+    private readonly house: () => House,
+    private readonly exemptions: () => Exemptions,
+    private readonly administration: Administration,
+  ) {}
+
+  grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
+    return this.with((roles) => roles.grant(whom, role, options))
+  }
+
+  revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
+    return this.with((roles) => roles.revoke(whom, role, scope))
+  }
+
+  hasRole(whom: Subject, role: string, scope?: RoleScope): Promise<boolean> {
+    return this.with((roles) => roles.hasRole(whom, role, scope))
+  }
+
+  rolesOf(whom: Subject, scope?: RoleScope): Promise<readonly string[]> {
+    return this.with((roles) => roles.rolesOf(whom, scope))
+  }
+
+  can(whom: Subject, permission: string, scope?: RoleScope): Promise<boolean> {
+    return this.with((roles) => roles.can(whom, permission, scope))
+  }
+
+  private with<T>(use: (roles: RoleAdministration) => Promise<T>): Promise<T> {
+    if (this.made !== undefined) return use(this.made)
+    return giving.load().then(({ RoleAdministration }) => {
+      this.made ??= new RoleAdministration(this.house, this.exemptions, this.administration)
+      return use(this.made)
+    })
+  }
+}

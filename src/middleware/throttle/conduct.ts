@@ -1,0 +1,181 @@
+import type { Context } from 'grammy'
+import type { Ms } from '../../core/duration.js'
+import type { Facts } from '../../core/facts.js'
+import { later } from '../../core/later.js'
+import { type Key, keyText } from '../../core/subject.js'
+import type { Wired } from '../guard.js'
+import type { House } from '../house.js'
+import type { Adaptation } from './adapt.js'
+
+const changing = later('throttle.adapt', () => import('./adapted.js'))
+
+/** Actors whose conduct is remembered at most; of whom it was longest ago it is forgotten. */
+const MOST_ACTORS = 10_000
+
+interface Record {
+  /** Updates that passed since the last refusal, or the last that was earned. */
+  good: number
+  /** Refusals since `from`. */
+  refusals: number
+  from: Ms
+  /** A change is being written: what happens meanwhile counts for the next. Fulfilled when it is. */
+  changing: Promise<void> | undefined
+}
+
+/**
+ * Counts how actors fare with one limit and moves theirs when a threshold is reached. It counts in this process and writes nothing
+ * until then; what it writes is a mark, which the plan of every process reads.
+ */
+export class Conduct {
+  private readonly records = new Map<string, Record>()
+  private users = 0
+  private readonly stops: (() => void)[] = []
+
+  constructor(
+    private readonly house: House,
+    private readonly slot: string,
+    private readonly name: string,
+    private adaptation: Adaptation,
+  ) {}
+
+  /** Other options hold from now on. */
+  turn(adaptation: Adaptation): void {
+    this.adaptation = adaptation
+  }
+
+  /** Several chains may have the same limit: each refusal counts once. */
+  begin(): void {
+    if (this.users++ > 0) return
+    const { events } = this.house
+    this.stops.push(
+      events.watch('denied', ({ facts, ctx, verdict }) => {
+        const { guard, limit, reason } = verdict
+        if (guard === 'throttle' && limit === this.name && (reason === 'limited' || reason === 'penalised')) {
+          this.refused(facts, ctx)
+        }
+      }),
+      events.watch('shadow', ({ facts, ctx, guard, limit }) => {
+        if (guard === 'throttle' && limit === this.name) this.refused(facts, ctx)
+      }),
+    )
+  }
+
+  end(): void {
+    if (this.users === 0 || --this.users > 0) return
+    for (const stop of this.stops.splice(0)) stop()
+  }
+
+  /** An update passed. */
+  passed(facts: Facts, ctx: Context): void {
+    const { actor } = facts
+    if (actor === undefined) return
+    const record = this.recordOf(ctx.me.id, actor)
+    if (++record.good < this.adaptation.earnAfter || record.changing !== undefined) return
+    record.good = 0
+    this.change(ctx.me.id, actor, record, 'earn')
+  }
+
+  /** How they fared counts no more; what is being written of it is waited for. */
+  async forget(bot: number, actor: Key): Promise<void> {
+    const name = nameOf(bot, actor)
+    const record = this.records.get(name)
+    this.records.delete(name)
+    await record?.changing
+  }
+
+  private refused({ actor }: Facts, ctx: Context): void {
+    if (actor === undefined) return
+    const record = this.recordOf(ctx.me.id, actor)
+    const now = this.house.clock()
+    record.good = 0
+    if (now - record.from >= this.adaptation.loseWithin) {
+      record.from = now
+      record.refusals = 0
+    }
+    if (++record.refusals < this.adaptation.loseAfter || record.changing !== undefined) return
+    record.refusals = 0
+    record.from = now
+    this.change(ctx.me.id, actor, record, 'lose')
+  }
+
+  private recordOf(bot: number, actor: Key): Record {
+    const name = nameOf(bot, actor)
+    let record = this.records.get(name)
+    if (record === undefined) {
+      if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
+      record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
+      this.records.set(name, record)
+    }
+    return record
+  }
+
+  private change(bot: number, key: Key, record: Record, how: 'earn' | 'lose'): void {
+    let written = (): void => undefined
+    record.changing = new Promise((done) => {
+      written = done
+    })
+    const ended = (): void => {
+      record.changing = undefined
+      written()
+    }
+    const { background, events } = this.house
+    const run = background.run('throttle.adapt', async () => {
+      try {
+        const { adaptLimit } = await changing.load()
+        await adaptLimit(this.house, this.slot, this.adaptation, { bot, key, how })
+      } finally {
+        ended()
+      }
+    })
+    if (run) return
+    ended()
+    events.tell('error', { error: new Error('too much under way'), during: 'throttle.adapt' })
+  }
+}
+
+function nameOf(bot: number, actor: Key): string {
+  return `${bot} ${keyText(actor)}`
+}
+
+/** By events, which all chains of a sentinel share, and slot. */
+const conducts = new WeakMap<object, Map<string, Conduct>>()
+
+/** Whoever is erased has not fared with any limit. Settled when nothing of it is being written. */
+export async function forgetConduct({ events }: House, bot: number, actor: Key): Promise<void> {
+  const all = [...(conducts.get(events)?.values() ?? [])]
+  await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
+}
+
+/** What a limit that adapts does beside its check. */
+export function watchConduct(
+  house: House,
+  slot: string,
+  name: string,
+  adaptation: Adaptation,
+  counts: (facts: Facts) => boolean,
+): Wired<Context> {
+  const known = conducts.get(house.events) ?? new Map<string, Conduct>()
+  conducts.set(house.events, known)
+  let conduct = known.get(slot)
+  if (conduct === undefined) {
+    conduct = new Conduct(house, slot, name, adaptation)
+    known.set(slot, conduct)
+  }
+  const own = conduct
+  let begun = false
+  return {
+    begin() {
+      begun = true
+      own.turn(adaptation)
+      own.begin()
+    },
+    admit(facts, ctx) {
+      if (counts(facts)) own.passed(facts, ctx)
+      return undefined
+    },
+    async drain() {
+      if (begun) own.end()
+      begun = false
+    },
+  }
+}
