@@ -2,6 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
 import { type MtprotoClient, type MtprotoServerAddress, mtproto } from '../src/mtproto/index.js'
@@ -29,7 +31,33 @@ function rate(size: number, encrypt: (data: Uint8Array) => unknown): number {
   return bytes / 1e3 / (performance.now() - from)
 }
 
+type Encrypt = (data: Uint8Array, key: Uint8Array, iv: Uint8Array) => unknown
+
+interface GramIge {
+  readonly IGE: new (key: Buffer, iv: Buffer) => { encryptIge(data: Buffer): Buffer }
+}
+
+/** GramJS, which is in interop/ with the other clients that we did not write; undefined where these are not installed. */
+function gramjs(): { readonly name: string; readonly encrypt: Encrypt } | undefined {
+  const require = createRequire(join(process.cwd(), 'interop', 'package.json'))
+  let path: string
+  try {
+    path = require.resolve('telegram/crypto/IGE')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error
+    console.log('GramJS is not installed, and left out: npm ci --prefix interop')
+    return undefined
+  }
+  const { IGE } = require(path) as GramIge
+  const { version } = require('telegram/package.json') as { readonly version: string }
+  return {
+    name: `GramJS ${version}`,
+    encrypt: (data, key, iv) => new IGE(Buffer.from(key), Buffer.from(iv)).encryptIge(Buffer.from(data)),
+  }
+}
+
 function ige(): void {
+  const gram = gramjs()
   initSync(readFileSync(getWasmUrl()))
   const [key, iv] = [randomBytes(32), randomBytes(32)]
   console.log('\nAES-IGE, encryption (interleaved, medians of 21 rounds)')
@@ -37,10 +65,12 @@ function ige(): void {
     const ours: number[] = []
     const wasm: number[] = []
     const cbc: number[] = []
+    const theirs: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
       ours.push(rate(size, (data) => igeEncrypt(data, key, iv)))
       wasm.push(rate(size, (data) => ige256Encrypt(data, key, iv)))
       cbc.push(rate(size, (data) => encryptByCbc(data, key, iv)))
+      if (gram !== undefined) theirs.push(rate(size, (data) => gram.encrypt(data, key, iv)))
     }
     const ratio = median(ours.map((own, nth) => own / (wasm[nth] as number)))
     if (size === 16_384) {
@@ -50,10 +80,15 @@ function ige(): void {
         unit: 'x',
         least: 1.8,
       })
+      if (gram !== undefined) {
+        const measured = median(ours.map((own, nth) => own / (theirs[nth] as number)))
+        findings.push({ what: `AES-IGE of 16 KiB, encryption / ${gram.name}`, measured, unit: 'x' })
+      }
     }
     const line = [ours, wasm, cbc].map((rates) => `${median(rates).toFixed(0).padStart(5)} MB/s`)
+    const gramLine = gram === undefined ? '' : `, ${gram.name} ${median(theirs).toFixed(0)} MB/s`
     console.log(
-      `  ${String(size).padStart(7)} B: ours ${line[0]}, @mtcute/wasm ${line[1]}, by CBC ${line[2]}: ${ratio.toFixed(2)}x the WASM`,
+      `  ${String(size).padStart(7)} B: ours ${line[0]}, @mtcute/wasm ${line[1]}, by CBC ${line[2]}${gramLine}: ${ratio.toFixed(2)}x the WASM`,
     )
   }
 }
