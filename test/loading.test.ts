@@ -6,13 +6,13 @@ import type { SentinelOptions } from '../src/options.js'
  */
 
 const GONE = [
-  '../src/middleware/seats.js',
-  '../src/middleware/resolver.js',
-  '../src/middleware/transitions.js',
-  '../src/middleware/inspection.js',
-  '../src/middleware/permissions.js',
-  '../src/middleware/delivered.js',
-  '../src/middleware/adapted.js',
+  '../src/middleware/concurrency/seats.js',
+  '../src/middleware/auth/resolver.js',
+  '../src/middleware/membership/transitions.js',
+  '../src/middleware/inspection/inspection.js',
+  '../src/middleware/roles/permissions.js',
+  '../src/middleware/membership/delivered.js',
+  '../src/middleware/throttle/adapted.js',
   '../src/users/profiles.js',
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
