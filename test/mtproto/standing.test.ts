@@ -28,8 +28,8 @@ const plaza = async () => {
 }
 
 test('each is told with when they joined, by whom they were restricted, and what they may', async () => {
-  const { alice, bob, carol, dave, account, group, stands } = await plaza()
   const before = Math.floor(Date.now() / 1000)
+  const { alice, bob, carol, dave, account, group, stands } = await plaza()
   await bob.in(group).joins()
   await alice.in(group).adds(carol)
   await alice.in(group).restricts(carol, { can_send_messages: true })
