@@ -49,17 +49,10 @@ export class ChainBack<C extends Context> implements ControlBack {
     return true
   }
 
-  takeBack({ receipt }: Decision, ctx: Context): void {
-    if (!this.chain.inner || receipt === undefined) return
-    const { prepared, house, failed } = this.chain
+  takeBack(decision: Decision, ctx: Context): void {
+    if (!this.chain.inner || decision.receipt === undefined) return
     this.chain.redone.note(ctx)
-    house.background.run('refund', async () => {
-      try {
-        await prepared.judge?.settle(receipt, 'refund')
-      } catch (error) {
-        failed(error, 'storage.settle')
-      }
-    })
+    this.chain.house.background.run('refund', () => this.refund(decision, undefined))
   }
 
   unknownLimit(limit: string, known: readonly string[]): void {
