@@ -87,6 +87,7 @@ export { type ConcurrencyOptions, concurrency } from './middleware/concurrency.j
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
 export type { ExemptOptions } from './middleware/exempt/exemptions.js'
 export { exempt } from './middleware/exempt.js'
+export { fuse } from './middleware/fuse.js'
 export type { Guard, Guardable, GuardDefinition, HandlerAt } from './middleware/guard.js'
 export type {
   AfterEvent,

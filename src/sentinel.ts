@@ -19,6 +19,7 @@ import { warnOfTwin } from './middleware/chain/twins.js'
 import { concurrency } from './middleware/concurrency.js'
 import { debounce } from './middleware/debounce.js'
 import { Exemptions } from './middleware/exempt/exemptions.js'
+import { fuse } from './middleware/fuse.js'
 import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hooking/hook-points.js'
 import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
@@ -172,7 +173,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   install<Own extends C>(bot: Bot<Own>): this {
     checkBot(bot, 'guard.install')
     this.delivery.install(bot as unknown as Bot)
-    bot.use(this)
+    fuse(bot).use(this)
     if (this.resolved.outgoing !== false) this.outgoing(bot, this.resolved.outgoing)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
     return this

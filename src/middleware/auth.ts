@@ -217,6 +217,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   return {
     denial: deny,
     shadow,
+    apart: resolver !== undefined || vetting !== undefined,
     admit(facts, ctx, probed) {
       const { actor: key } = facts
       if (key === undefined) return undefined

@@ -5,6 +5,7 @@ import type { Guard, GuardDefinition } from './guard.js'
 import type { HouseOptions } from './house.js'
 import { checkTogether, type Guards } from './position/guarded.js'
 import { Layer, labelOf, type OwnHouse } from './position/layer.js'
+import { noteStanding } from './position/neighbours.js'
 import { claim, tooMany } from './position/place.js'
 import { positioned } from './position/position.js'
 
@@ -85,5 +86,6 @@ function fused<C extends Context>(
     }
     return inPlace.run(first as C, second as NextFunction)
   }
+  if (own === undefined && options.name === undefined && !crowded) noteStanding(guard, name)
   return Object.assign(guard, { definitions }) as unknown as Guard<C>
 }

@@ -87,6 +87,8 @@ export interface Wired<C extends Context> {
    * veto where there is none, undefined where none is needed. In shadow nobody waits. Must neither throw nor reject.
    */
   seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
+  /** Its last word tells what guards after it may need, so that in a chain they are asked apart. */
+  readonly apart?: boolean
   /** Update kinds that Telegram must be asked for. */
   readonly needs?: readonly string[]
   /** Updates that it holds back now. */
@@ -145,16 +147,26 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
   return {
     name: definition.name,
     wire(wiring) {
-      const wired = definition.wire({
-        house: wiring.house,
-        scope: (name, subjectOf) => wiring.scope(name, subjectOf),
-        asks: (slot) => wiring.asks(slot),
-        nameFor: (guard, usual) => wiring.nameFor(guard, usual),
-        excuse: (excuse) => wiring.excuse(excuse),
-        ask: (question) => wiring.ask({ ...question, check: { ...question.check, shadow: true } }),
-      })
+      const wired = definition.wire(
+        wiringWith(wiring, {
+          ask: (question) => wiring.ask({ ...question, check: { ...question.check, shadow: true } }),
+        }),
+      )
       return wired === undefined ? undefined : { ...wired, shadow: true }
     },
+  }
+}
+
+/** A wiring that does some things in its own way. */
+export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wiring<C>>): Wiring<C> {
+  return {
+    house: wiring.house,
+    scope: (name, subjectOf) => wiring.scope(name, subjectOf),
+    asks: (slot) => wiring.asks(slot),
+    nameFor: (guard, usual) => wiring.nameFor(guard, usual),
+    excuse: (excuse) => wiring.excuse(excuse),
+    ask: (question) => wiring.ask(question),
+    ...own,
   }
 }
 

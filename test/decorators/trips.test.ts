@@ -1,6 +1,14 @@
 import type { Context, NextFunction } from 'grammy'
 import { Redis } from 'ioredis'
-import { debounce, definePolicy, policy, requireRegistered, requireRole, throttle } from '../../src/index.js'
+import {
+  debounce,
+  definePolicy,
+  fuse,
+  policy,
+  requireRegistered,
+  requireRole,
+  throttle,
+} from '../../src/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { desk } from '../sentinel-desk.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
@@ -55,6 +63,28 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
   expect(guarded.eval).toBe(before.eval)
   // Two scripts, and nothing else but the look at these figures.
   expect(guarded.all - plain.all).toBeLessThanOrEqual(2 + 2 * 8)
+  await stand.guard.close()
+  await storage.close()
+})
+
+test('so does one whose guards stand side by side in front of its handler, for a bot that the sentinel is installed on', async () => {
+  const storage = redis(server.url, { prefix: freshName() })
+  const handled: string[] = []
+  const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
+    fuse(bot).command('buy', requireRegistered(), throttle('1000/1m'), debounce('1ms'), (ctx) => {
+      handled.push(ctx.match)
+    })
+  })
+  await stand.guard.register(ALICE)
+  await stand.says(ALICE, '/buy nothing')
+  await stand.says(BOB, '/buy nothing')
+  const before = await calls(admin)
+  await stand.says(ALICE, '/buy tea')
+  const bought = await calls(admin)
+  await stand.says(BOB, '/buy tea')
+  const refused = await calls(admin)
+  expect(handled).toEqual(['nothing', 'tea'])
+  expect([bought.evalsha - before.evalsha, refused.evalsha - bought.evalsha]).toEqual([2, 2])
   await stand.guard.close()
   await storage.close()
 })

@@ -1,0 +1,342 @@
+import { Bot, Composer, type Context, type NextFunction } from 'grammy'
+import {
+  auth,
+  compose,
+  concurrency,
+  debounce,
+  exempt,
+  fuse,
+  type Guard,
+  membership,
+  memory,
+  policy,
+  requireRegistered,
+  requireRole,
+  type SentinelOptions,
+  type Storage,
+  throttle,
+} from '../../src/index.js'
+import type { GuardedContext } from '../middleware/rig.js'
+import { type Desk, desk, says } from '../sentinel-desk.js'
+
+/* Guards side by side in one call: asked together, and otherwise as they are by themselves. */
+
+const ALICE = 7
+const BOB = 8
+const open: Desk[] = []
+
+afterEach(async () => {
+  for (const at of open.splice(0)) await at.guard.close()
+})
+
+type Note = (ctx: Context, next: NextFunction) => void
+type Wire = (bot: Composer<GuardedContext>, note: Note) => void
+
+interface Stand extends Desk {
+  readonly handled: string[]
+  readonly refused: string[]
+  /** How many questions one update asked the storage. */
+  readonly asked: (text: string, from?: number) => Promise<number>
+}
+
+function stand(wire: Wire, options: SentinelOptions = {}): Stand {
+  const handled: string[] = []
+  const refused: string[] = []
+  const { storage, count } = counted((options.storage as Storage | undefined) ?? memory())
+  const at = desk({ throttle: '1000/1m', limits: true, ...options, name: 'shop', storage }, (bot) =>
+    wire(fuse(bot), (ctx) => {
+      handled.push(ctx.msg?.text ?? '')
+    }),
+  )
+  at.guard.on('denied', ({ verdict }) => refused.push(verdict.limit))
+  open.push(at)
+  return {
+    ...at,
+    handled,
+    refused,
+    async asked(text, from = ALICE) {
+      const before = count()
+      await at.says(from, text)
+      return count() - before
+    },
+  }
+}
+
+/** A storage that counts what it is asked to decide. */
+function counted(storage: Storage): { readonly storage: Storage; readonly count: () => number } {
+  let questions = 0
+  const counting: Storage = Object.create(storage, {
+    prepare: {
+      async value(...given: Parameters<Storage['prepare']>) {
+        const judge = await storage.prepare(...given)
+        return Object.create(judge, {
+          evaluate: {
+            value(...asked: Parameters<typeof judge.evaluate>) {
+              questions++
+              return judge.evaluate(...asked)
+            },
+          },
+        })
+      },
+    },
+  })
+  return { storage: counting, count: () => questions }
+}
+
+test('guards in front of a handler are asked together, in one question beside that of the sentinel', async () => {
+  const at = stand(
+    (bot, note) => {
+      bot.command('buy', requireRegistered(), throttle('2/1m'), debounce('1s'), note)
+      bot.on('message:text').hears(/sell/, throttle('2/1m'), requireRegistered(), note)
+      bot.chatType('private').command('give', policy('strict'), throttle('2/1m'), note)
+    },
+    { policies: { strict: { throttle: '3/1m', registered: true } } },
+  )
+  await at.guard.register(ALICE)
+  expect(await at.asked('/buy')).toBe(2)
+  expect(await at.asked('sell')).toBe(2)
+  expect(await at.asked('/give')).toBe(2)
+  expect(await at.asked('hello')).toBe(1)
+  expect(at.handled).toEqual(['/buy', 'sell', '/give'])
+  await at.says(BOB, '/buy', 'sell', '/give')
+  expect(at.refused).toEqual(['registered', 'registered', 'registered'])
+})
+
+test('each keeps the name it has by itself, in limits that are set at run time and in verdicts', async () => {
+  const at = stand((bot, note) => {
+    bot.command('buy', throttle('1/1m'), throttle('2/1h'), note)
+    bot.command('sell', throttle('1/1m'), requireRegistered(), note)
+  })
+  await at.guard.register(ALICE)
+  await at.says(ALICE, '/buy', '/sell', '/buy', '/sell')
+  expect(at.handled).toEqual(['/buy', '/sell'])
+  expect(at.refused).toEqual(['throttle 1/1m', 'throttle 1/1m~2'])
+  await at.guard.limits.set(ALICE, 'throttle 1/1m', '5/1m')
+  await at.guard.reset(ALICE)
+  await at.says(ALICE, '/buy', '/buy', '/buy')
+  expect(at.handled).toEqual(['/buy', '/sell', '/buy', '/buy'])
+  expect(at.refused.at(-1)).toBe('throttle 2/1h')
+})
+
+test('what one refuses has charged none of those beside it', async () => {
+  const at = stand((bot, note) => {
+    bot.command('sell', throttle('1/1m'), requireRegistered({ deny: 'silent' }), note)
+  })
+  await at.says(ALICE, '/sell', '/sell')
+  await at.guard.register(ALICE)
+  await at.says(ALICE, '/sell', '/sell')
+  expect([at.handled, at.refused]).toEqual([['/sell'], ['registered', 'registered', 'throttle 1/1m']])
+})
+
+test('state outlives a restart, whoever was fused before', async () => {
+  const storage = memory()
+  const wire: Wire = (bot, note) => {
+    bot.command('buy', throttle('1/1h'), debounce('1s'), note)
+  }
+  const before = stand(wire, { storage })
+  await before.says(ALICE, '/buy')
+  const after = stand(wire, { storage })
+  await after.says(ALICE, '/buy')
+  expect([before.handled, after.handled]).toEqual([['/buy'], []])
+})
+
+test('what a limit has counted goes on when guards join it, and when they leave', async () => {
+  const storage = memory()
+  const alone: Wire = (bot, note) => {
+    bot.command('buy', throttle('3/1h'), note)
+  }
+  const together: Wire = (bot, note) => {
+    bot.command('buy', requireRegistered(), throttle('3/1h'), debounce('1ms'), note)
+  }
+  const handled: string[] = []
+  for (const wire of [alone, together, alone, together]) {
+    const at = stand(wire, { storage })
+    await at.guard.register(ALICE)
+    await at.says(ALICE, '/buy')
+    handled.push(...at.handled)
+  }
+  expect(handled).toHaveLength(3)
+})
+
+test('a guard that stands in two places is one limit, and is asked by itself', async () => {
+  const at = stand((bot, note) => {
+    const shared = throttle('2/1m')
+    bot.command('buy', shared, debounce('1s'), note)
+    bot.command('sell', requireRegistered(), shared, note)
+  })
+  await at.guard.register(ALICE)
+  expect(await at.asked('/buy')).toBe(3)
+  expect(await at.asked('/sell')).toBe(3)
+  await at.says(ALICE, '/sell')
+  expect([at.handled, at.refused]).toEqual([['/buy', '/sell'], ['throttle 2/1m']])
+})
+
+test('behind a debounce that holds back, a limit counts bursts and not messages', async () => {
+  const at = stand((bot, note) => {
+    bot.on('message', debounce({ window: '1s', mode: 'trailing' }), throttle('1/1h'), note)
+  })
+  await at.says(ALICE, 'one', 'two', 'three')
+  at.time.advance(1500)
+  await at.quiet()
+  await at.says(ALICE, 'four')
+  at.time.advance(1500)
+  await at.quiet()
+  expect([at.handled, at.refused]).toEqual([['three'], ['throttle 1/1h']])
+})
+
+test('behind a resolver of auth, a limit counts whom it let in, and may ask who it is', async () => {
+  const wire: Wire = (bot, note) => {
+    bot.command(
+      'buy',
+      auth({
+        deny: 'silent',
+        resolve: ({ actorId }) => (actorId === ALICE ? { allow: true, value: 'gold' } : false),
+      }),
+      throttle({
+        limit: '3/1m',
+        cost: (_, ctx) => ((ctx as GuardedContext).sentinel.identity === 'gold' ? 1 : 3),
+      }),
+      note,
+    )
+  }
+  // The storage's clock, by which the answer lapses.
+  const at = stand(wire, { clock: undefined, timers: undefined })
+  await at.guard.register(ALICE)
+  await at.guard.register(BOB)
+  await at.says(ALICE, '/buy', '/buy', '/buy', '/buy')
+  await at.says(BOB, '/buy')
+  expect(at.handled).toEqual(['/buy', '/buy', '/buy'])
+  // A resolver has no limit to name.
+  expect(at.refused).toEqual(['throttle 3/1m', ''])
+})
+
+test('membership sees what the guards before it let pass', async () => {
+  const seen: string[] = []
+  const at = stand((bot) => {
+    const members = membership()
+    members.on('joined', ({ member }) => seen.push(member.first_name))
+    bot.on('chat_member', requireRegistered({ on: ['membership'], deny: 'silent' }), members)
+  })
+  const joins = (id: number) =>
+    at.handle({
+      update_id: 1000 + id,
+      chat_member: {
+        chat: { id: -1001000000001, type: 'supergroup', title: 'Plaza' },
+        from: { id, is_bot: false, first_name: `User ${id}` },
+        date: 1,
+        old_chat_member: { status: 'left', user: { id, is_bot: false, first_name: `User ${id}` } },
+        new_chat_member: { status: 'member', user: { id, is_bot: false, first_name: `User ${id}` } },
+      },
+    })
+  await at.guard.register(ALICE)
+  await joins(ALICE)
+  await joins(BOB)
+  expect(seen).toEqual(['User 7'])
+})
+
+test('exempt() lets off what stands after it, and what stood before is given back', async () => {
+  const at = stand((bot, note) => {
+    bot.command(
+      'buy',
+      throttle('1/1h'),
+      exempt({ users: [ALICE] }),
+      requireRegistered({ deny: 'silent' }),
+      note,
+    )
+  })
+  await at.says(ALICE, '/buy', '/buy')
+  await at.says(BOB, '/buy')
+  expect([at.handled, at.refused]).toEqual([['/buy', '/buy'], ['registered']])
+})
+
+test('concurrency takes its place when those beside it have decided', async () => {
+  let leave = (): void => undefined
+  const at = stand((bot) => {
+    bot.command('buy', throttle('3/1m'), concurrency({ most: 1, queue: 0, deny: 'silent' }), () => {
+      at.handled.push('/buy')
+      return new Promise<void>((done) => {
+        leave = done
+      })
+    })
+  })
+  const first = at.says(ALICE, '/buy')
+  await at.says(ALICE, '/buy')
+  leave()
+  await first
+  expect([at.handled, at.refused]).toEqual([['/buy'], ['user']])
+})
+
+test('guards with a name or a storage of their own keep to it', async () => {
+  const own = counted(memory())
+  const at = stand((bot, note) => {
+    bot.command(
+      'buy',
+      compose(throttle('1/1m'), { name: 'sales' }),
+      compose(throttle('2/1m'), { storage: own.storage }),
+      note,
+    )
+  })
+  expect(await at.asked('/buy')).toBe(2)
+  await at.says(ALICE, '/buy')
+  expect([at.handled, at.refused, own.count()]).toEqual([['/buy'], ['sales'], 1])
+})
+
+test('what does not fit into one plan is asked in turn, as if nobody had joined it', async () => {
+  const named = (): Guard => throttle({ name: 'sales', limit: '3/1m' })
+  const at = stand((bot, note) => {
+    bot.command('buy', named(), named(), note)
+  })
+  expect(await at.asked('/buy')).toBe(3)
+  expect(at.handled).toEqual(['/buy'])
+})
+
+test('without a sentinel they stand alone, each with a memory of its own', async () => {
+  const handled: string[] = []
+  const at = desk()
+  open.push(at)
+  const bot = fuse(new Bot('1:token', { botInfo: at.bot.botInfo }))
+  bot.command('buy', throttle({ limit: '1/1m', deny: 'silent' }), debounce('1ms'), (ctx) => {
+    handled.push(ctx.match)
+  })
+  await bot.handleUpdate(says(ALICE, '/buy tea'))
+  await bot.handleUpdate(says(ALICE, '/buy milk'))
+  expect(handled).toEqual(['tea'])
+})
+
+describe('what is fused', () => {
+  test('is a composer, what its methods return, and the bot that a sentinel is installed on', async () => {
+    const composer = new Composer<Context>()
+    expect(fuse(composer)).toBe(composer)
+    const { use } = composer
+    expect(fuse(composer).use).toBe(use)
+    expect(Object.hasOwn(composer.on('message'), 'use')).toBe(true)
+    const at = desk()
+    open.push(at)
+    const bot = new Bot<GuardedContext>('1:token')
+    at.guard.install(bot)
+    expect(Object.hasOwn(bot, 'use')).toBe(true)
+  })
+
+  test('in forks, branches and behind error boundaries too', async () => {
+    const at = stand((bot, note) => {
+      bot.fork(requireRegistered(), throttle('9/1m'), note)
+      bot.errorBoundary(
+        () => undefined,
+        throttle('9/1m'),
+        requireRegistered(),
+        (_, next) => next(),
+      )
+      bot.branch(() => true, [requireRegistered(), throttle('9/1m'), note], [])
+    })
+    await at.guard.register(ALICE)
+    expect(await at.asked('hello')).toBe(4)
+    expect(at.handled).toEqual(['hello', 'hello'])
+  })
+
+  test('is no composer: told at once', () => {
+    expect(() => fuse({} as Composer<Context>)).toThrow(
+      expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('no composer') }),
+    )
+    expect(() => fuse(requireRole('vip') as unknown as Composer<Context>)).toThrow('no composer')
+  })
+})
