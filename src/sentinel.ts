@@ -164,10 +164,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Puts itself in front of a bot and asks Telegram for what its guards need: an unset `allowed_updates` becomes
-   * Telegram's defaults and ours, a list becomes the union. A webhook that was set elsewhere is compared, and
-   * warned about.
-   *
+   * Puts itself in front of a bot, and asks Telegram for what its guards need: an unset `allowed_updates` becomes Telegram's defaults and
+   * ours, a list the union; a webhook set elsewhere is compared, and warned about. Guards that are registered side by side from then on
+   * are asked together: see {@link fuse}.
    * @throws SentinelError `bot.started` when the bot is running, `option.invalid` for what is no bot.
    */
   install<Own extends C>(bot: Bot<Own>): this {
