@@ -7,6 +7,8 @@ import {
   policy,
   requireRegistered,
   requireRole,
+  resilient,
+  type Storage,
   throttle,
 } from '../../src/index.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -26,11 +28,16 @@ afterAll(async () => {
   await server.stop()
 })
 
+/** A call that a busy machine delays must not be given up, and made again. */
+function unhurried(): Storage {
+  return resilient(redis(server.url, { prefix: freshName() }), { timeout: '30s' })
+}
+
 const ALICE = 7
 const BOB = 8
 
 test('an update costs two round trips at most: the sentinel, and all guards of its handler together', async () => {
-  const storage = redis(server.url, { prefix: freshName() })
+  const storage = unhurried()
   const handled: string[] = []
   class Shop {
     @requireRegistered()
@@ -68,7 +75,7 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
 })
 
 test('so does one whose guards stand side by side in front of its handler, for a bot that the sentinel is installed on', async () => {
-  const storage = redis(server.url, { prefix: freshName() })
+  const storage = unhurried()
   const handled: string[] = []
   const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
     fuse(bot).command('buy', requireRegistered(), throttle('1000/1m'), debounce('1ms'), (ctx) => {
@@ -90,7 +97,7 @@ test('so does one whose guards stand side by side in front of its handler, for a
 })
 
 test('a refusal by the sentinel costs its one, and one of the handler both', async () => {
-  const storage = redis(server.url, { prefix: freshName() })
+  const storage = unhurried()
   const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
     bot.command('buy', throttle('1/1h')(requireRegistered()(() => undefined)))
   })
