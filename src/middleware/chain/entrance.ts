@@ -70,9 +70,16 @@ export class Entrance<C extends Context> {
     // What was vetoed was not handled: the same update may come again, and pays no second time.
     this.settling.settle(decision, 'release')
     if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
-    // As if a limit of the plan had refused: then nothing is charged.
-    this.settling.settle(decision, 'refund')
+    this.uncharge(facts, decision)
     return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
+  }
+
+  /**
+   * As if a limit of the plan had refused: then nothing is charged. But the first of an album has paid for all that come after it:
+   * given back, albums would cost nothing as long as their first is vetoed.
+   */
+  private uncharge({ album, activity }: Facts, decision: Decision | undefined): void {
+    if (album === undefined || activity !== 'message') this.settling.settle(decision, 'refund')
   }
 
   /** Who is let off spends nothing. */
@@ -154,7 +161,7 @@ export class Entrance<C extends Context> {
   ): MaybePromise<void> {
     place?.leave()
     this.settling.settle(decision, 'release')
-    this.settling.settle(decision, 'refund')
+    this.uncharge(facts, decision)
     return this.refusals.hooked(facts, ctx, veto, wasAllowed)
   }
 
