@@ -259,6 +259,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     let chain: Chain<Context>
     try {
       chain = this.chainOf(settings, house, exemptions)
+      if (options.hooks !== undefined) house.hooks.configure(options.hooks as ResolvedOptions['hooks'])
     } catch (error) {
       this.furnish(this.house, this.resolved)
       throw error
@@ -266,7 +267,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const earlier = this.chain
     this.resolved = settings
     this.house = house
-    house.hooks.configure(settings.hooks)
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)

@@ -22,7 +22,7 @@ export interface Leaf {
 export type Node =
   | Leaf
   | { readonly kind: 'chain' | 'parallel'; readonly nodes: readonly Node[] }
-  | { readonly kind: 'once'; readonly node: Node; ran: boolean }
+  | { readonly kind: 'once'; readonly node: Node; readonly of: object }
   | {
       readonly kind: 'filter'
       readonly when: (told: unknown) => boolean
@@ -54,7 +54,7 @@ export function compile(hook: Hook<never>, point: string, usual: string, depth =
       return { kind: tree.kind, nodes: tree.hooks.map(part) }
     }
     case 'once':
-      return { kind: 'once', node: part(tree.hook), ran: false }
+      return { kind: 'once', node: part(tree.hook), of: given }
     case 'filter': {
       if (typeof tree.when !== 'function')
         throw wrong(point, tree.when, 'is no condition; it must be a function')

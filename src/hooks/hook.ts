@@ -129,7 +129,7 @@ export type Hook<T, A = HookAnswer> = HookFunction<T, A> | HookSpec<T, A> | Hook
  *
  * - `chain(...hooks)`: one after the other. The first veto stops the chain; what is enriched is seen by those that follow.
  * - `parallel(...hooks)`: all at once, and all are waited for. The first veto in the order of the list counts.
- * - `once(hook)`: for the first time that it is reached, in this process; never again, however it ended.
+ * - `once(hook)`: for the first time that a sentinel reaches it, in this process; never again, however it ended, wherever it is put.
  * - `filter(when, hook)`: only where `when` holds.
  * - `background(hook)`: nobody waits for it, and it decides nothing. At most 256 are under way, more are dropped and
  *   told as such; `close()` waits for them.

@@ -19,6 +19,8 @@ export interface Running {
   readonly ran: ((point: string, name: string, ms: Ms, ending: Ending) => void) | undefined
   /** Runs it where nobody waits for it; false if too much is there already. */
   aside(name: string, work: () => Promise<unknown>): boolean
+  /** Hooks that were to run once, and have: themselves, however often they are checked and put somewhere anew. */
+  readonly spent: WeakSet<object>
   /** Runs one function as whoever watches likes it. */
   step(name: string, run: () => HookResult<HookAnswer>): HookResult<HookAnswer>
 }
@@ -49,8 +51,8 @@ export class Occasion {
       case 'parallel':
         return this.parallel(node.nodes)
       case 'once':
-        if (node.ran) return undefined
-        node.ran = true
+        if (this.running.spent.has(node.of)) return undefined
+        this.running.spent.add(node.of)
         return this.run(node.node)
       case 'filter':
         return this.holds(node.when, node.name) ? this.run(node.node) : undefined

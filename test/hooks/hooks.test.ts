@@ -409,6 +409,24 @@ describe('combined', () => {
     expect(on.reached).toEqual(['a'])
   })
 
+  test('once runs once for a sentinel, whatever is changed of it, and wherever it is put', async () => {
+    const log: string[] = []
+    const greet = hooks.once(() => void log.push('once'))
+    opened({ hooks: { allowed: greet } })
+    await on.says(1, 'a')
+    on.guard.reconfigure({ throttle: '50/1m' })
+    await on.says(1, 'b')
+    on.guard.reconfigure({ hooks: { allowed: [hooks.chain(greet), () => void log.push('beside')] } })
+    on.guard.hook('before:block', greet)()
+    on.guard.hook('before:block', greet)
+    await on.says(1, 'c')
+    expect(log).toEqual(['once', 'beside'])
+    const other = desk({ hooks: { allowed: greet } })
+    await other.says(1, 'a')
+    expect(log).toEqual(['once', 'beside', 'once'])
+    await other.guard.close()
+  })
+
   test('a condition that throws does not hold, and is told', async () => {
     opened()
     const told: string[] = []
@@ -642,7 +660,7 @@ describe('options', () => {
     expect(log.splice(0)).toEqual(['one', 'own', 'two', 'three'])
     on.guard.reconfigure({ throttle: '5/1m' })
     await on.says(1, 'b')
-    expect(log.splice(0)).toEqual(['own', 'one', 'two', 'three'])
+    expect(log.splice(0)).toEqual(['one', 'own', 'two', 'three'])
     on.guard.reconfigure({ hooks: { 'before:throttle': () => void log.push('other') } })
     await on.says(1, 'c')
     expect(log).toEqual(['own', 'other'])
@@ -667,6 +685,15 @@ describe('options', () => {
       const all: readonly unknown[] = Array.isArray(hook) ? hook : [hook]
       for (const one of all) expect(() => on.guard.hook(point as never, one as never)).toThrow(error)
     }
+  })
+
+  test('too many at once are refused, and what was changed beside them, too', async () => {
+    opened({ throttle: '5/1m' })
+    const denied = Array.from({ length: 1001 }, () => nothing)
+    expect(() => on.guard.reconfigure({ throttle: '1/1m', hooks: { denied } })).toThrow('Add them once')
+    on.guard.reconfigure({ once: false })
+    await on.says(1, 'a', 'b')
+    expect(on.reached).toEqual(['a', 'b'])
   })
 
   test('hooks that are added with every update are noticed', () => {

@@ -34,6 +34,7 @@ export function hooksOf(events: Events<SentinelEvents>, aside: Background, timer
         return events.wanted('hook.ran') ? ran : undefined
       },
       aside: (name, work) => aside.run(name, work),
+      spent: new WeakSet(),
       step: (name, run) => stepped(aside.probe, { kind: 'hook', name }, run),
     },
   )
