@@ -68,6 +68,7 @@ const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(n
 /** What stands behind a control is nobody's business but ours. */
 let backOf: (control: SentinelControl) => ControlBack
 let takenBack: (control: SentinelControl) => void
+let gathered: (control: SentinelControl) => readonly Gathered[]
 /** Whether it was not before. */
 let stopped: (control: SentinelControl) => boolean
 
@@ -95,6 +96,12 @@ export class SentinelControl {
       control.isStopped = true
       return isFirst
     }
+    gathered = ({ burst = [], ctx, back }) =>
+      burst.flatMap((each: Context & Partial<SentinelFlavor>) => {
+        const { sentinel: own } = each
+        if (own === undefined || each === ctx || own.back !== back) return []
+        return [{ facts: own.facts, ctx: each, decision: own.decision }]
+      })
     takenBack = (control) => {
       if (control.decision !== undefined) control.back.takeBack?.(control.decision, control.ctx)
     }
@@ -231,6 +238,18 @@ export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<Sent
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     if (backOf(control)?.root === root) takenBack(control)
   }
+}
+
+/** An update that waits for nothing but the last of those it was gathered with. */
+export interface Gathered {
+  readonly facts: Facts
+  readonly ctx: Context
+  readonly decision: Decision | undefined
+}
+
+/** What the same chain has gathered with an update, but for itself. */
+export function gatheredWith(control: SentinelControl): readonly Gathered[] {
+  return gathered(control)
 }
 
 /** Whether an update has passed the sentinel that keeps this tally. `other` is told of others that it has passed. */

@@ -9,7 +9,7 @@ import type { HookVeto, Steps } from '../hooking/steps.js'
 import type { House } from '../house.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
-import { type ControlBack, SentinelControl, type SentinelFlavor } from './control.js'
+import { type ControlBack, gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 
@@ -207,7 +207,7 @@ export class Entrance<C extends Context> {
     decision: Decision | undefined,
   ): Promise<void> {
     const later = async (): Promise<void> => {
-      const taken = await this.placeFor(facts, ctx, decision, true)
+      const taken = await this.placeFor(facts, ctx, decision, control)
       if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined, ctx)
     }
     if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {
@@ -215,27 +215,41 @@ export class Entrance<C extends Context> {
       this.settling.settle(decision, 'complete')
       return
     }
-    const taken = await this.placeFor(facts, ctx, decision, false)
+    const taken = await this.placeFor(facts, ctx, decision, undefined)
     if (isUnseated(taken)) return
     this.count(facts, ctx)
     return seated(taken, this.settling, next, decision, ctx)
   }
 
-  /** A place for an update that has come so far. Where there is none, or a hook says no, it is refused. */
+  /**
+   * A place for an update that has come so far. Where there is none, or a hook says no, it is refused, and so are those it was
+   * gathered with: without a word, for it has it.
+   *
+   * @param held Its control, where it was held back: then it was counted as allowed.
+   */
   private async placeFor(
     facts: Facts,
     ctx: C,
     decision: Decision | undefined,
-    wasAllowed: boolean,
+    held: SentinelControl | undefined,
   ): Promise<Taken<C>> {
+    const wasAllowed = held !== undefined
     const taken = await this.seating?.take(facts, ctx)
     if (isUnseated(taken)) {
+      for (const each of wasAllowed ? gatheredWith(held) : []) {
+        await this.veto(taken.refusal, each.facts, each.ctx as C, each.decision, 'silent', true, true)
+        outOfReach(each.ctx)
+      }
       outOfReach(ctx)
       await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
       return taken
     }
     const veto = this.house.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
     if (!this.isStopped(facts, ctx, veto)) return taken
+    for (const each of wasAllowed ? gatheredWith(held) : []) {
+      await this.stopped(undefined, each.facts, each.ctx as C, each.decision, veto, true)
+      outOfReach(each.ctx)
+    }
     outOfReach(ctx)
     await this.stopped(taken, facts, ctx, decision, veto, wasAllowed)
     return { refusal: { veto: 'vetoed' }, by: {} }

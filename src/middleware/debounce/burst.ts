@@ -194,7 +194,8 @@ export class Bursts<C extends Context> {
     if (burst === undefined || last === undefined) return
     burst.disarm?.()
     this.held.delete(burst)
-    if (burst.gathered) last.control.burst = burst.parts.map(({ ctx }) => ctx)
+    // What each brings may have been gathered further up already.
+    if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
     lane.running++
     const running = this.handle(last).then(() => {
       this.running.delete(running)

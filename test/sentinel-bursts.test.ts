@@ -1,0 +1,119 @@
+import { debounce } from '../src/index.js'
+import { type Desk, desk, nextId, says, tick, user } from './sentinel-desk.js'
+
+/* Bursts on their way through a sentinel: gathered twice, and refused when their time has come. */
+
+const ALICE = 7
+const BOB = 8
+const open: Desk[] = []
+
+afterEach(async () => {
+  for (const at of open.splice(0)) await at.guard.close()
+})
+
+function stand(...given: Parameters<typeof desk>): Desk {
+  const at = desk(...given)
+  open.push(at)
+  return at
+}
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 8; turn++) await tick()
+}
+
+async function after(at: Desk, ms: number): Promise<void> {
+  at.time.advance(ms)
+  await settled()
+}
+
+describe('gathered in front of the bot, and again in front of a handler', () => {
+  const photo = (album: string) => {
+    const id = nextId()
+    return {
+      update_id: id,
+      message: {
+        message_id: id,
+        date: 1,
+        chat: { id: ALICE, type: 'private' as const, first_name: 'Alice' },
+        from: user(ALICE),
+        media_group_id: album,
+        photo: [{ file_id: `f${id}`, file_unique_id: `u${id}`, width: 1, height: 1 }],
+      },
+    }
+  }
+
+  test('albums that make a burst are handed on whole', async () => {
+    const bursts: (number | undefined)[][] = []
+    const at = stand({ debounce: { albums: '300ms' } }, (bot) => {
+      bot.on('message', debounce({ mode: 'trailing', window: '1s' }), (ctx) => {
+        bursts.push((ctx.sentinel.burst ?? []).map(({ msg }) => msg?.message_id))
+      })
+    })
+    const parts = ['a', 'a', 'a', 'b', 'b'].map(photo)
+    for (const part of parts) {
+      // The next album comes when the one before has been gathered.
+      if (part.message.media_group_id === 'b') await after(at, 300)
+      await at.handle(part)
+    }
+    await after(at, 300)
+    await after(at, 1000)
+    expect(bursts).toEqual([parts.map(({ message }) => message.message_id)])
+  })
+
+  test('a burst that becomes part of another is handed on whole', async () => {
+    const bursts: (string | undefined)[][] = []
+    const at = stand({ debounce: { mode: 'trailing', window: '1s' } }, (bot) => {
+      bot.on('message', debounce({ mode: 'trailing', window: '5s' }), (ctx) => {
+        bursts.push((ctx.sentinel.burst ?? []).map(({ msg }) => msg?.text))
+      })
+    })
+    await at.says(ALICE, 'one', 'two')
+    await after(at, 1000)
+    await at.says(ALICE, 'three', 'four')
+    await after(at, 1000)
+    await after(at, 5000)
+    expect(bursts).toEqual([['one', 'two', 'three', 'four']])
+  })
+})
+
+describe('refused when its time has come', () => {
+  const slow = (options: Parameters<typeof desk>[0]): Desk =>
+    stand(
+      {
+        throttle: { limit: '10/1h', deny: 'silent' },
+        debounce: { mode: 'trailing', window: '1s' },
+        ...options,
+      },
+      (bot) => {
+        bot.command('slow', () => new Promise<void>(() => undefined))
+      },
+    )
+
+  test('by concurrency: all that it is made of is given back, and counts as denied', async () => {
+    const at = slow({ concurrency: { per: 'chat', most: 1, queue: 0, deny: 'silent' } })
+    const denied: string[] = []
+    at.guard.on('denied', ({ facts, verdict }) => denied.push(`${facts.updateId} ${verdict.reason}`))
+    void at.handle(says(ALICE, '/slow'))
+    await settled()
+    const messages = ['one', 'two', 'three', 'four'].map((text) => says(ALICE, text))
+    for (const message of messages) await at.handle(message)
+    await after(at, 1000)
+    const left = await at.guard.peek(ALICE, 'user')
+    expect(left.map(({ remaining }) => Math.floor(remaining))).toEqual([9])
+    expect(denied).toEqual(messages.map(({ update_id }) => `${update_id} busy`))
+    expect((await at.guard.health()).tally).toMatchObject({ allowed: 1, denied: 4 })
+    await at.guard.close('1ms')
+  })
+
+  test('by a hook after the guards: the same, and it is said once', async () => {
+    const at = slow({ concurrency: { per: 'chat', most: 1 } })
+    at.guard.hook('after:concurrency', () => ({ veto: 'closed' }))
+    await at.says(BOB, 'one', 'two', 'three')
+    await after(at, 1000)
+    await at.quiet()
+    const left = await at.guard.peek(BOB, 'user')
+    expect(left.map(({ remaining }) => Math.floor(remaining))).toEqual([10])
+    expect((await at.guard.health()).tally).toMatchObject({ allowed: 0, denied: 3 })
+    expect(at.notices).toHaveLength(1)
+  })
+})
