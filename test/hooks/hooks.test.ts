@@ -6,8 +6,10 @@ import {
   type SentinelOptions,
   type ShadowEvent,
   subject,
+  throttle,
 } from '../../src/index.js'
 import type { HookRanEvent } from '../../src/middleware/chain/told.js'
+import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
 
 let on: Desk
@@ -205,6 +207,34 @@ describe('a veto', () => {
     await on.quiet()
     expect(on.notices).toHaveLength(2)
     expect(on.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
+  })
+
+  test('at several handlers is said once of an update, and once a minute by each hook', async () => {
+    const first = throttle<GuardedContext>('9/1m')(async function first() {})
+    const second = throttle<GuardedContext>('9/1m')(async function second() {})
+    on = desk({}, (bot) => {
+      bot.use(async (ctx) => {
+        await first(ctx)
+        await second(ctx)
+      })
+    })
+    let times = 0
+    const stop = on.guard.hook('before:throttle', () => (times++ % 3 === 0 ? undefined : { veto: 'no' }))
+    await on.says(1, 'a')
+    await on.quiet()
+    expect(on.notices).toEqual(['This is not for you.'])
+    stop()
+    let turn = 0
+    on.guard.hook('before:throttle', { name: 'one', run: () => (++turn === 2 ? { veto: 'no' } : undefined) })
+    on.guard.hook('before:throttle', { name: 'two', run: () => (turn === 3 ? { veto: 'no' } : undefined) })
+    await on.says(1, 'b')
+    await on.quiet()
+    expect(on.notices).toHaveLength(2)
+    turn = 1
+    on.guard.reconfigure({ throttle: '30/1m' })
+    await on.says(1, 'c')
+    await on.quiet()
+    expect(on.notices).toHaveLength(2)
   })
 
   test('in shadow is told, and stops nothing', async () => {

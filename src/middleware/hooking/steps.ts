@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import type { Update } from 'grammy/types'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { parseDuration } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
@@ -26,11 +27,30 @@ export interface HookVeto {
 
 const NOTICE_EVERY = parseDuration('1m')
 
+/** What hooks have had said. */
+interface Said {
+  /** To whom, by hook. */
+  readonly lately: Recent<true>
+  /** Of which updates. */
+  readonly updates: WeakSet<Update>
+}
+
+/** By the hooks that the chains of a sentinel share: many may stop one update, each in front of a handler. */
+const all = new WeakMap<object, Said>()
+
+function saidBy({ hooks }: House): Said {
+  let said = all.get(hooks)
+  if (said === undefined) {
+    said = { lately: new Recent(NOTICE_EVERY), updates: new WeakSet() }
+    all.set(hooks, said)
+  }
+  return said
+}
+
 /** Runs the hooks before and after the guards of a chain. Asked only where there are any. */
 export class Steps {
   private readonly guards: readonly (GuardStep & { readonly before: string; readonly after: string })[]
   private readonly firstLate: number
-  private readonly noticed = new Recent<true>(NOTICE_EVERY)
 
   constructor(
     private readonly house: House,
@@ -75,12 +95,14 @@ export class Steps {
     return this.house.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
   }
 
-  /** Whether whoever is stopped by a hook is to be told: once a minute by each. */
-  isNotice({ hook }: HookVeto, facts: Facts): boolean {
+  /** Whether whoever is stopped by a hook is to be told: once a minute by each, and once of an update. */
+  isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
     const now = this.house.clock()
-    const name = `${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
-    if (this.noticed.get(name, now) !== undefined) return false
-    this.noticed.set(name, true, now)
+    const said = saidBy(this.house)
+    const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
+    if (said.updates.has(ctx.update) || said.lately.get(name, now) !== undefined) return false
+    said.updates.add(ctx.update)
+    said.lately.set(name, true, now)
     return true
   }
 

@@ -104,7 +104,7 @@ export class Refusals<C extends Context> {
 
   /** Stopped by a hook. */
   hooked(facts: Facts, ctx: C, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
-    const notice = this.steps?.isNotice(veto, facts) === true
+    const notice = this.steps?.isNotice(veto, facts, ctx) === true
     return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
   }
 
