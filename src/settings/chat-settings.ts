@@ -17,6 +17,7 @@ const registering = later('settings', () => import('./register.js'))
 const MOST_CHATS = 10_000
 /** What is remembered is read again after this, should nobody have told of a change. */
 const REMEMBERED_FOR: Ms = 600_000
+const PAST: Ms = Number.NEGATIVE_INFINITY
 
 /**
  * What holds in a chat.
@@ -131,11 +132,14 @@ export class ChatSettings implements ChatSettingsRegister {
     )
   }
 
-  /** Whether notices are turned off in a chat: as it is remembered, or as it is read where it is not. */
+  /**
+   * Whether notices are turned off in a chat: as it is remembered, or as it is read where it is not. Where it cannot be read, what was
+   * remembered last holds; where nothing was, people are told.
+   */
   isQuiet(bot: number, chat: number): MaybePromise<boolean> {
     const key = chatKey(chat)
     const name = `${bot} ${keyText(key)}`
-    const { clock, storage } = this.house()
+    const { clock, storage, events } = this.house()
     const known = this.remembered.get(name)
     if (known !== undefined && known.until > clock()) return known.quiet
     const { changes } = this
@@ -149,15 +153,23 @@ export class ChatSettings implements ChatSettingsRegister {
       this.remembered.set(name, { quiet, until: clock() + REMEMBERED_FOR })
       return quiet
     }
-    const mark = storage.marks.get(bot, key, SETTINGS_MARK)
-    return isPromise(mark) ? mark.then(remember) : remember(mark)
+    const unread = (error: unknown): boolean => {
+      events.tell('error', { error, during: 'settings.notices' })
+      return known?.quiet ?? false
+    }
+    try {
+      const mark = storage.marks.get(bot, key, SETTINGS_MARK)
+      return isPromise(mark) ? mark.then(remember, unread) : remember(mark)
+    } catch (error) {
+      return unread(error)
+    }
   }
 
   /** Another process, or this one, changed something in the storage. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') {
       this.changes++
-      this.remembered.clear()
+      for (const [name, { quiet }] of this.remembered) this.remembered.set(name, { quiet, until: PAST })
     } else if (change.kind === 'marks' && change.name === SETTINGS_MARK) {
       for (const key of change.keys) this.forget(change.bot, key)
     }

@@ -4,7 +4,9 @@ import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/
 import { choiceIn, dataOf } from '../../src/settings/choice.js'
 import { isWithin, readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
+import { Stage } from '../middleware/rig.js'
 import { desk, later, says, taps } from '../sentinel-desk.js'
+import { faulty } from '../storage/faulty.js'
 
 const GROUP = -1001000000001
 const SETTINGS: SettingsOptions = { throttle: { min: '2/1h', max: '8/1h' }, notices: true }
@@ -157,6 +159,42 @@ test('the notices of a chat are remembered, and not asked for each time', async 
   await at.handle(says(7, '/help', { group: true }))
   await at.quiet()
   expect(reads).toBe(2)
+})
+
+test.each([
+  ['people are told in a chat that nothing is known of', undefined, 1],
+  ['a chat that wanted none when it was last asked gets none', false, 0],
+  ['a chat that had notices when it was last asked gets them', true, 1],
+])('while settings cannot be read, %s', async (_, notices, said) => {
+  const time = new Stage()
+  const { clock, timers } = time
+  const storage = faulty(clock, timers)
+  const at = desk({ storage, clock, timers, throttle: { limit: '1/1h', noticeEvery: 1 }, settings: SETTINGS })
+  const failed: string[] = []
+  at.guard.on('error', ({ during }) => failed.push(during))
+  at.guard.on('storage.down', () => undefined)
+  const asks = async () => {
+    time.advance(10)
+    await at.handle(says(7, '/help', { group: true }))
+    await at.quiet()
+  }
+  await asks()
+  if (notices !== undefined) {
+    await at.guard.settings.set(GROUP, { notices })
+    await asks()
+  }
+  const before = at.notices.length
+  time.advance(900_000)
+  storage.fault = 'refuses'
+  storage.gap()
+  // The first decides in memory, where nothing was used.
+  await asks()
+  await asks()
+  expect(at.notices).toHaveLength(before + said)
+  expect(failed).toContain('settings.notices')
+  expect(failed).not.toContain('notice')
+  storage.fault = 'none'
+  await at.guard.close()
 })
 
 describe('what may not be tuned', () => {
