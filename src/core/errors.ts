@@ -27,6 +27,7 @@ export type SentinelErrorCode =
   | 'bot.started'
   | 'hook.unknown'
   | 'hook.timeout'
+  | 'callback.timeout'
   | 'storage.closed'
   | 'storage.failed'
   | 'storage.permission'

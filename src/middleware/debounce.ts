@@ -5,6 +5,7 @@ import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { keyText } from '../core/subject.js'
+import { inTime } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
 import type { Guard, Wired, Wiring } from './guard.js'
@@ -109,7 +110,10 @@ export interface DebounceOptions<C extends Context = Context> {
    * a command for a caption too. `collect`: a command is a message like any other. @default 'pass'
    */
   readonly commands?: 'pass' | 'collect'
-  /** Told what handlers of a burst threw, with its last context. `bot.catch` is not. @default the `error` event, or the console */
+  /**
+   * Told what handlers of a burst threw, with its last context. `bot.catch` is not. It is waited for, ten seconds at most.
+   * @default the `error` event, or the console
+   */
   readonly onError?: Failed<C>
 }
 
@@ -251,7 +255,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
     async failed(error, ctx) {
       if (onError === undefined) return house.events.tell('error', { error, during })
       try {
-        await onError(error, ctx)
+        await inTime(onError(error, ctx), 'debounce.onError', house.timers)
       } catch (second) {
         house.events.tell('error', { error: second, during: 'debounce.onError' })
       }

@@ -351,7 +351,7 @@ export function furnish(options: HouseOptions): House {
     hooks: hooksOf(events, hooksAside, timers),
     hooksAside,
     shadow: options.shadow ?? false,
-    notices: new Notices(options.notices ?? {}, clock, background, failed),
+    notices: new Notices(options.notices ?? {}, clock, timers, background, failed),
     listed: new Set(),
     ...rolesOf(options, new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))),
     async forEachBot(what, operation) {
@@ -397,8 +397,9 @@ function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): 
 
 /** The same house with other exemptions and notices. */
 export function refurnish(house: House, options: HouseOptions): House {
-  const notices = new Notices(options.notices ?? {}, house.clock, house.background, (error, during) =>
-    house.events.tell('error', { error, during }),
+  const { clock, timers, background, events } = house
+  const notices = new Notices(options.notices ?? {}, clock, timers, background, (error, during) =>
+    events.tell('error', { error, during }),
   )
   notices.unsaid = house.notices.unsaid
   notices.owed = house.notices.owed

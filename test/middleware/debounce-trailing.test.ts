@@ -382,6 +382,37 @@ describe('errors of handlers', () => {
     expect(caught).toEqual([])
   })
 
+  test('go on to the next burst though onError hangs, after ten seconds, and that is told', async () => {
+    const told = promised<FailureEvent>()
+    const house = furnish({ clock: time.clock, timers: time.timers })
+    house.events.on('error', told.keep)
+    const { definitions } = debounce<GuardedContext>({
+      mode: 'trailing',
+      window: '1s',
+      onError: () => new Promise(() => undefined),
+    })
+    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    bot.use((ctx, next) => chain.run(ctx, next))
+    const failing = promised<void>()
+    bot.hears('bad', () => {
+      failing.keep()
+      throw failure
+    })
+    start()
+    await says(alice, 'bad')
+    time.pass(1000)
+    await failing.promise
+    await says(alice, 'next')
+    time.pass(9999)
+    expect(calls).toEqual([])
+    time.pass(1)
+    expect(await told.promise).toMatchObject({
+      during: 'debounce.onError',
+      error: { code: 'callback.timeout' },
+    })
+    expect(await called(1)).toEqual(['next'])
+  })
+
   test.each([
     ['are told as events', undefined, 'debounce.trailing'],
     [

@@ -1,9 +1,10 @@
+import type { SentinelError } from '../../src/core/errors.js'
 import { compose } from '../../src/middleware/compose.js'
 import type { DenialContext } from '../../src/middleware/refusing/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
 import type { Tap } from '../../src/telegram/index.js'
-import { desk, taps } from '../sentinel-desk.js'
+import { desk, taps, tick } from '../sentinel-desk.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
 describe('a tap under a deny function', () => {
@@ -48,6 +49,51 @@ describe('a tap under a deny function', () => {
     expect(said).toHaveLength(told)
     expect(said.every((line) => String(line).includes('no idea'))).toBe(true)
   })
+})
+
+test('a deny function that hangs is told of, and keeps neither notices nor answers from others for good', async () => {
+  const hangs = () => new Promise<void>(() => undefined)
+  const at = desk({
+    throttle: [
+      { name: 'messages', limit: '1/1m', deny: hangs, on: ['message'] },
+      { name: 'taps', limit: '1/1m', deny: 'notice', on: ['tap'] },
+    ],
+    debounce: false,
+  })
+  const failed: unknown[] = []
+  at.guard.on('error', ({ during, error }) => failed.push([during, (error as SentinelError).code]))
+  for (let user = 1; user <= 256; user++) await at.says(user, 'a', 'b')
+  expect((await at.guard.health()).background.running).toBe(256)
+  at.time.advance(9999)
+  await tick()
+  expect(failed).toEqual([])
+  at.time.advance(1)
+  await at.quiet()
+  expect(failed).toEqual(Array.from({ length: 256 }, () => ['deny', 'callback.timeout']))
+  await at.handle(taps(7, 'one'))
+  await at.handle(taps(7, 'two'))
+  await at.quiet()
+  expect(at.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
+  await at.guard.close()
+})
+
+test('a tap under a deny function that hangs is answered after ten seconds, and what it throws later is no news', async () => {
+  let fail: (error: Error) => void = () => undefined
+  const deny = () => new Promise<void>((_, reject) => (fail = reject))
+  const at = desk({ throttle: { limit: '1/1m', on: ['tap'], deny }, debounce: false })
+  const failed: string[] = []
+  at.guard.on('error', ({ during }) => failed.push(during))
+  await at.handle(taps(7, 'one'))
+  await at.handle(taps(7, 'two'))
+  const answers = () => at.calls.filter(({ method }) => method === 'answerCallbackQuery').length
+  expect(answers()).toBe(0)
+  at.time.advance(10_000)
+  await at.quiet()
+  expect(answers()).toBe(1)
+  fail(new Error('too late'))
+  await tick()
+  expect(failed).toEqual(['deny'])
+  await at.guard.close()
 })
 
 test.each([

@@ -28,7 +28,7 @@ export interface DenialContext<C extends Context> {
 /**
  * How whoever is stopped is answered: not at all, with a notice once per window, or by your function (which must
  * say to itself when `notice` is false, or a flood is answered with a flood). A tapped button that your function has not
- * answered is answered for it, with nothing.
+ * answered is answered for it, with nothing. A function is waited for ten seconds at most; then an `error` event tells of it.
  *
  * @example
  * ```ts

@@ -1,11 +1,12 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../../core/check.js'
-import type { Clock } from '../../core/clock.js'
+import type { Clock, Timers } from '../../core/clock.js'
 import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
+import { inTime } from '../chain/in-time.js'
 import { callable, limit as limitSchema, option } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { OwedNotices } from './owed-notices.js'
@@ -92,6 +93,7 @@ export class Notices {
   constructor(
     { texts, t, budget = BUDGET }: NoticeOptions,
     private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly background: Background,
     failed: (error: unknown, during: string) => void,
   ) {
@@ -129,7 +131,7 @@ export class Notices {
       const text = this.text(facts, verdict)
       this.aside('deny', async () => {
         try {
-          await denial({ ctx, facts, verdict, notice: said, text })
+          await inTime(denial({ ctx, facts, verdict, notice: said, text }), 'deny', this.timers)
         } finally {
           // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
           if (tapped) this.aside('answer', () => stopSpinner(ctx))
