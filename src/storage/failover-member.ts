@@ -136,7 +136,7 @@ export class Member {
     await this.line.ask(
       () => judge.settle(receipt, ...how),
       (error) => {
-        if (this.settlements.keep(judge, receipt, ...how)) return
+        if (this.settlements.givesUp(error) || this.settlements.keep(judge, receipt, ...how)) return
         return this.line.refuse(
           'settle',
           error,

@@ -1,5 +1,6 @@
 import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import type { Ending } from '../remote/settling.js'
 import type { PostgresJudge } from './judge.js'
 
 /** What is needed of a limit to give a charge of it back. */
@@ -28,11 +29,12 @@ export class PostgresDecision implements Decision {
   }
 }
 
-export class PostgresReceipt implements Receipt {
+export class PostgresReceipt implements Receipt, Ending {
   /** Completed or released. */
   settled = false
   /** Checks whose charge was given back, as bits. */
   refunded = 0
+  ending: Promise<void> | undefined = undefined
 
   constructor(
     readonly judge: PostgresJudge,

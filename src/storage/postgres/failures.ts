@@ -56,3 +56,14 @@ export function stateOf(error: unknown): string {
   const cause = error instanceof SentinelError ? error.cause : undefined
   return cause instanceof PostgresFailure ? cause.code : ''
 }
+
+/** What a server says of a statement, which then is undone as a whole; and that no server was reached. */
+const UNDONE = /^((?!08)[0-9A-Z]{5}|ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/
+
+/** Whether a statement has failed and certainly done nothing. */
+export function isUndone(error: unknown): error is SentinelError {
+  return (
+    error instanceof SentinelError &&
+    (UNDONE.test(stateOf(error)) || /trying to connect|not queryable/.test(error.message))
+  )
+}

@@ -2,7 +2,9 @@ import type { Settlement } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 import { Batch, type Waiting } from '../remote/batch.js'
 import type { Calls } from '../remote/calls.js'
+import { markUndone, settling } from '../remote/settling.js'
 import type { PostgresReceipt } from './decision.js'
+import { isUndone } from './failures.js'
 import type { Subjects } from './keys.js'
 import { type Column, formOf, type ScopeLayout } from './layout.js'
 import type { Link } from './link.js'
@@ -41,15 +43,20 @@ export class Settler {
   }
 
   settle(receipt: PostgresReceipt, how: Settlement, only: number | undefined): Promise<void> {
+    const { refunded } = receipt
     const operations = how === 'refund' ? this.refund(receipt, only) : this.claims(receipt, how)
-    if (operations.length === 0) return Promise.resolve()
+    // All of it is told, or on its way.
+    if (operations.length === 0) return receipt.ending ?? Promise.resolve()
+    const given = receipt.refunded - refunded
     const pending = new Pending(receipt.ask.bot, receipt.judge.moment.now, operations)
     const ended = new Promise<void>((resolve, reject) => {
       pending.resolve = resolve
       pending.fail = reject
     })
     this.batch.add(pending)
-    return ended
+    return settling(receipt, how, ended, () => {
+      receipt.refunded -= given
+    })
   }
 
   close(error: unknown): void {
@@ -146,6 +153,7 @@ export class Settler {
         `{${operations.map((operation) => operation.join(',')).join(',')}}`,
       ])
     } catch (error) {
+      if (isUndone(error)) markUndone(error)
       for (const item of items) item.fail(error)
       return
     }

@@ -1,6 +1,7 @@
 import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
+import type { Ending } from '../remote/settling.js'
 import type { RedisJudge } from './judge.js'
 import type { LimitedColumn } from './script/layout.js'
 import { ANSWER_HEAD, type PlanScript, SHORT, SHORT_ANSWER } from './script/plan-script.js'
@@ -75,11 +76,12 @@ export class RedisDecision implements Decision {
 }
 
 /** An admission: its own receipt. */
-export class RedisAdmission extends RedisDecision implements Receipt {
+export class RedisAdmission extends RedisDecision implements Receipt, Ending {
   /** Completed or released. */
   settled = false
   /** Checks whose charge was given back, as bits. */
   refunded = 0
+  ending: Promise<void> | undefined = undefined
 
   constructor(
     judge: RedisJudge,

@@ -1,5 +1,6 @@
 import { SentinelError } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
+import { markUndone } from '../remote/settling.js'
 
 /** A failure in words without secrets. */
 export function wordsOf(error: unknown): string {
@@ -23,6 +24,33 @@ export function explained(message: string): SentinelError {
     )
   }
   return new SentinelError('storage.failed', `redis: ${message}`)
+}
+
+/** A server that says so has not begun with what it was asked. */
+const REFUSED =
+  /redis: (its memory is full|the server is a replica|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY|MOVED|ASK)\b)/
+
+/** A call that fails before it was written does so within so many rounds. */
+const ROUNDS = 8
+
+/** The same call; where it fails and has certainly done nothing, that is noted of the error. */
+export async function knownUndone<T>(call: Promise<T>): Promise<T> {
+  // What was written to a socket fails by an event of that socket: what has failed before there can be any was never written.
+  let isWritten = false
+  void noEvent().then(() => {
+    isWritten = true
+  })
+  try {
+    return await call
+  } catch (error) {
+    if (error instanceof SentinelError && (!isWritten || REFUSED.test(error.message))) markUndone(error)
+    throw error
+  }
+}
+
+/** Lets everything run that waits for nothing from outside. */
+async function noEvent(): Promise<void> {
+  for (let round = 0; round < ROUNDS; round++) await new Promise<void>((done) => process.nextTick(done))
 }
 
 export function readOnly(): SentinelError {

@@ -6,10 +6,11 @@ import type { Key } from '../../core/subject.js'
 import { Batch } from '../remote/batch.js'
 import type { Calls } from '../remote/calls.js'
 import type { ToldMoment } from '../remote/moment.js'
+import { settling } from '../remote/settling.js'
 import { type Answers, FAILED, lengthOf, RedisAdmission, RedisDecision } from './answer.js'
 import type { Connection, Script } from './connection.js'
 import { scriptOf } from './connection.js'
-import { explained } from './failures.js'
+import { explained, knownUndone } from './failures.js'
 import type { Keys } from './keys.js'
 import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
@@ -80,18 +81,16 @@ export class RedisJudge implements Judge {
   async settle(receipt: Receipt, how: Settlement, check?: number): Promise<void> {
     if (!(receipt instanceof RedisAdmission)) return
     const mask = maskOf(receipt, how, check)
-    if (mask === 0) return
+    // All of it is told, or on its way.
+    if (mask === 0) return receipt.ending
     const question = this.latest.settlementOf(receipt, how, mask)
     if (question === undefined) return
-    try {
-      await new Promise<Decision>((resolve, reject) => {
-        this.latest.batchOf(receipt.ask.bot).add(new Pending(question, resolve, reject))
-      })
-    } catch (error) {
-      // It may be told again, for the server knows who took a claim. Charges that may have been given back are not again.
-      if (how !== 'refund') receipt.settled = false
-      throw error
-    }
+    const telling = new Promise<Decision>((resolve, reject) => {
+      this.latest.batchOf(receipt.ask.bot).add(new Pending(question, resolve, reject))
+    })
+    await settling(receipt, how, telling, () => {
+      receipt.refunded &= ~mask
+    })
   }
 
   private get latest(): RedisJudge {
@@ -174,7 +173,9 @@ export class RedisJudge implements Judge {
     const { connection, keys, counts } = this.shared
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
-    const reply = (await connection.run(this.run, names, args)) as Buffer | [Buffer, ...Buffer[]]
+    const gives = items.some(({ question }) => question.op === REFUND)
+    const running = connection.run(this.run, names, args)
+    const reply = (await (gives ? knownUndone(running) : running)) as Buffer | [Buffer, ...Buffer[]]
     const [bytes, ...errors] = Buffer.isBuffer(reply) ? [reply] : reply
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const answers: Answers = { view, own: view.getFloat64(0, true), at: view.getFloat64(8, true) }

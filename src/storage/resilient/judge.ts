@@ -80,7 +80,7 @@ export class ResilientJudge implements Judge {
     return line.ask(
       () => remote.settle(receipt, how, check),
       (error) => {
-        if (settlements.keep(remote, receipt, how, check)) return
+        if (settlements.givesUp(error) || settlements.keep(remote, receipt, how, check)) return
         return line.refuse(
           'settle',
           error,

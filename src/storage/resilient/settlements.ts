@@ -1,4 +1,5 @@
 import type { Judge, Receipt, Settlement } from '../../core/check.js'
+import { Uncertain } from '../remote/settling.js'
 
 interface Settling {
   readonly judge: Judge
@@ -22,7 +23,9 @@ const MOST_TRIES = 5
 export class Settlements {
   private waiting: Settling[] = []
   private sending: Promise<void> | undefined
-  /** Given up, since too many waited. */
+  /** Being told. */
+  private out = 0
+  /** Given up: too many waited, or nobody knows whether they were done. */
   dropped = 0
 
   constructor(
@@ -31,7 +34,14 @@ export class Settlements {
   ) {}
 
   get size(): number {
-    return this.waiting.length
+    return this.waiting.length + this.out
+  }
+
+  /** Whether one that has failed must not be told again, since it may have been done. */
+  givesUp(error: unknown): boolean {
+    if (!(error instanceof Uncertain)) return false
+    this.dropped++
+    return true
   }
 
   /** Whether it is kept. */
@@ -61,10 +71,15 @@ export class Settlements {
   private async send(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
     while (this.waiting.length > 0) {
       const some = this.waiting.splice(0, AT_ONCE)
+      this.out = some.length
       const told = await Promise.allSettled(
         some.map(({ judge, receipt, how, check }) => tell(() => judge.settle(receipt, how, check))),
       )
-      const untold = some.filter((_, index) => told[index]?.status === 'rejected')
+      this.out = 0
+      const untold = some.filter((_, index) => {
+        const one = told[index]
+        return one?.status === 'rejected' && !this.givesUp(one.reason)
+      })
       if (untold.length === 0) continue
       for (const each of untold) each.tries++
       const again = untold.filter(({ tries }) => tries < MOST_TRIES)

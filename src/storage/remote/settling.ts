@@ -1,0 +1,67 @@
+import type { Settlement } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
+
+/*
+ * A server knows who took a claim, so how an admission ended may be told it twice. It keeps no list of what was given back: whether a
+ * refund that failed is to be made again is known here, or not at all.
+ */
+
+/** How an admission ended, as far as its server was told. */
+export interface Ending {
+  /** Completed or released. */
+  settled: boolean
+  /** Checks whose charge was given back, as bits. */
+  refunded: number
+  /** What is on its way, or of which nobody knows whether it arrived. */
+  ending: Promise<void> | undefined
+}
+
+const undone = new WeakSet<object>()
+
+/** Notes that a call has failed and done nothing: it may be made again. */
+export function markUndone(error: SentinelError): SentinelError {
+  undone.add(error)
+  return error
+}
+
+function isUndone(error: SentinelError): boolean {
+  return undone.has(error) || error.code === 'storage.overloaded'
+}
+
+/** A refund has failed, and nobody knows whether it was made: not to be made again. */
+export class Uncertain extends SentinelError {
+  constructor({ code, message, cause }: SentinelError) {
+    super(code, message, { cause })
+  }
+}
+
+/**
+ * Notes what is being told of an ending. Whoever would tell the same meanwhile waits for this. What has failed may be told again, but
+ * for refunds that may have been made.
+ *
+ * @param telling The server is being told; rejects with errors of ours.
+ * @param undo Notes that these charges were not given back.
+ */
+export function settling(
+  receipt: Ending,
+  how: Settlement,
+  telling: Promise<unknown>,
+  undo: () => void,
+): Promise<void> {
+  const before = receipt.ending
+  const told = telling.then(
+    () => undefined,
+    (error: SentinelError) => {
+      if (how !== 'refund') receipt.settled = false
+      else if (isUndone(error)) undo()
+      else throw new Uncertain(error)
+      if (receipt.ending === all) receipt.ending = before
+      throw error
+    },
+  )
+  const all = before === undefined ? told : Promise.all([before, told]).then(() => undefined)
+  // Whoever asks for it hears of it.
+  all.catch(() => undefined)
+  receipt.ending = all
+  return told
+}

@@ -1,0 +1,122 @@
+import type { Judge, Receipt } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import { redis } from '../../src/storage/redis/index.js'
+import { makeResilient } from '../../src/storage/shield.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { startPostgres } from '../servers/postgres.js'
+import { startProxy } from '../servers/proxy.js'
+import { startRedis } from '../servers/redis.js'
+import { until } from '../servers/until.js'
+import { askOf, bucket, claim, isAdmitted, planOf } from './outage.js'
+
+const PLAN = planOf(claim({ lease: 60_000 }), bucket(1))
+const USERS = Array.from({ length: 8 }, (_, i) => userKey(100 + i))
+/** Longer than a test: what is out stays out. */
+const NEVER_MIND = 600_000
+
+interface Desk {
+  readonly storage: Storage
+  readonly judge: Judge
+  readonly receipts: readonly Receipt[]
+}
+
+/** Everybody has used all of it, in the storage. */
+async function stand(inner: Storage): Promise<Desk> {
+  const storage = makeResilient(inner, { timeout: NEVER_MIND })
+  const judge = await storage.prepare(PLAN)
+  await storage.health()
+  const receipts: Receipt[] = []
+  for (const user of USERS) {
+    const { receipt } = await judge.evaluate(askOf(user, [1]))
+    receipts.push(receipt as Receipt)
+  }
+  expect((await storage.health()).circuit?.instead).toBe(0)
+  return { storage, judge, receipts }
+}
+
+/** How many pass, by the update that they have sent before (1) or by another one. */
+async function passing(judge: Judge, token: number): Promise<number> {
+  let passed = 0
+  for (const user of USERS) if (isAdmitted(await judge.evaluate(askOf(user, [token])))) passed++
+  return passed
+}
+
+let probe = 0
+/** What has become of settlements. */
+async function told(storage: Storage): Promise<{ waiting: number; dropped: number }> {
+  const { waiting, dropped } = (await storage.health()).circuit ?? {}
+  return { waiting: waiting?.settlements ?? 0, dropped: dropped?.settlements ?? 0 }
+}
+
+async function isTold(storage: Storage, judge: Judge): Promise<void> {
+  await until('all of it is told', async () => {
+    await judge.evaluate(askOf(userKey(1), [++probe]))
+    return (await storage.health()).ok && (await told(storage)).waiting === 0
+  })
+}
+
+const servers = [
+  {
+    kind: 'redis',
+    start: () => startRedis({ appendOnly: true }),
+    storageOf: (url: string): Storage => redis(url),
+  },
+  { kind: 'postgres', start: () => startPostgres(), storageOf: (url: string): Storage => postgres(url) },
+]
+
+describe.each(servers)('how admissions end while $kind is away', ({ start, storageOf }) => {
+  test('is told when it is back, from the first that failed on, and once', async () => {
+    const server = await start()
+    const proxy = await startProxy(server.port)
+    const inner = storageOf(proxy.urlOf(server.url))
+    const { storage, judge, receipts } = await stand(inner)
+    try {
+      proxy.refuse()
+      proxy.cut()
+      await until('its connections are gone', async () => !(await inner.health()).ok)
+      // Of the first nobody knows that it is away.
+      expect((await storage.health()).circuit?.state).toBe('closed')
+      for (const receipt of receipts) {
+        await judge.settle(receipt, 'refund')
+        await judge.settle(receipt, 'release')
+      }
+      expect(await told(storage)).toEqual({ waiting: 2 * USERS.length, dropped: 0 })
+      await proxy.normal()
+      await isTold(storage, judge)
+      expect(await told(storage)).toEqual({ waiting: 0, dropped: 0 })
+      // Released: it passes as paid for. Given back, once: one other passes.
+      expect([await passing(judge, 1), await passing(judge, 2), await passing(judge, 3)]).toEqual([8, 8, 0])
+    } finally {
+      await Promise.allSettled([storage.close()])
+      await proxy.stop()
+      await server.stop()
+    }
+  })
+})
+
+test('a refund that may have been made is not made again, and counted as given up', async () => {
+  const server = await startRedis()
+  const proxy = await startProxy(server.port)
+  const { storage, judge, receipts } = await stand(redis(proxy.urlOf(server.url)))
+  try {
+    proxy.blackHole()
+    const settled = receipts.flatMap((receipt) => [
+      judge.settle(receipt, 'refund'),
+      judge.settle(receipt, 'release'),
+    ])
+    await new Promise((done) => setImmediate(done))
+    proxy.cut()
+    await Promise.all(settled)
+    await proxy.normal()
+    await isTold(storage, judge)
+    // Releases are fenced, so they are made; told twice, a refund would be a unit too much.
+    expect(await told(storage)).toEqual({ waiting: 0, dropped: USERS.length })
+    await judge.settle(receipts[0] as Receipt, 'refund')
+    expect([await passing(judge, 1), await passing(judge, 2)]).toEqual([8, 0])
+  } finally {
+    await Promise.allSettled([storage.close()])
+    await proxy.stop()
+    await server.stop()
+  }
+})
