@@ -21,7 +21,7 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 8; turn++) await tick()
 }
 
-async function after(at: Desk, ms: number): Promise<void> {
+async function passes(at: Desk, ms: number): Promise<void> {
   at.time.advance(ms)
   await settled()
 }
@@ -52,11 +52,11 @@ describe('gathered in front of the bot, and again in front of a handler', () => 
     const parts = ['a', 'a', 'a', 'b', 'b'].map(photo)
     for (const part of parts) {
       // The next album comes when the one before has been gathered.
-      if (part.message.media_group_id === 'b') await after(at, 300)
+      if (part.message.media_group_id === 'b') await passes(at, 300)
       await at.handle(part)
     }
-    await after(at, 300)
-    await after(at, 1000)
+    await passes(at, 300)
+    await passes(at, 1000)
     expect(bursts).toEqual([parts.map(({ message }) => message.message_id)])
   })
 
@@ -68,10 +68,10 @@ describe('gathered in front of the bot, and again in front of a handler', () => 
       })
     })
     await at.says(ALICE, 'one', 'two')
-    await after(at, 1000)
+    await passes(at, 1000)
     await at.says(ALICE, 'three', 'four')
-    await after(at, 1000)
-    await after(at, 5000)
+    await passes(at, 1000)
+    await passes(at, 5000)
     expect(bursts).toEqual([['one', 'two', 'three', 'four']])
   })
 })
@@ -97,7 +97,7 @@ describe('refused when its time has come', () => {
     await settled()
     const messages = ['one', 'two', 'three', 'four'].map((text) => says(ALICE, text))
     for (const message of messages) await at.handle(message)
-    await after(at, 1000)
+    await passes(at, 1000)
     const left = await at.guard.peek(ALICE, 'user')
     expect(left.map(({ remaining }) => Math.floor(remaining))).toEqual([9])
     expect(denied).toEqual(messages.map(({ update_id }) => `${update_id} busy`))
@@ -109,7 +109,7 @@ describe('refused when its time has come', () => {
     const at = slow({ concurrency: { per: 'chat', most: 1 } })
     at.guard.hook('after:concurrency', () => ({ veto: 'closed' }))
     await at.says(BOB, 'one', 'two', 'three')
-    await after(at, 1000)
+    await passes(at, 1000)
     await at.quiet()
     const left = await at.guard.peek(BOB, 'user')
     expect(left.map(({ remaining }) => Math.floor(remaining))).toEqual([10])

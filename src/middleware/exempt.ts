@@ -116,5 +116,8 @@ const SPENDS_NOTHING: Admission = { refund: true }
 /** What was charged further up, aside: the update does not wait for it. */
 function giveBack(house: House, ctx: Context & Partial<SentinelFlavor>): void {
   const { sentinel } = ctx
-  if (sentinel !== undefined) house.background.run('exempt', () => sentinel.refund())
+  if (sentinel === undefined) return
+  const refunding = (): Promise<void> => sentinel.refund()
+  // Where too much is under way nobody waits for it; it tells what fails by itself.
+  if (!house.background.run('exempt', refunding)) void refunding()
 }

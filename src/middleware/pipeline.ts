@@ -54,7 +54,10 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
+  /** Updates whose handlers failed: of a sentinel, all of them; of a handler's guards, those that they had let through. */
   readonly redone: Redone
+  /** Whether claims lapse while handlers are at work. */
+  readonly leased: boolean
   /** Undefined once it is known to do something; a sentinel is not watched. */
   private watch: IdleWatch | undefined
 
@@ -80,10 +83,12 @@ export class Chain<C extends Context> {
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
     this.prepared = new Preparation(house, () => this.questions.plan(name), this.failed, late)
     const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
-    const leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
-    const { refusals, steps, inner } = this
+    this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
+    const { refusals, steps, inner, leased } = this
     const settling = new Settling(this.prepared, released, leased, this.failed, (ctx) => {
-      if (!inner) takeBackBehind(this as unknown as Chain<Context>, ctx)
+      if (inner) return
+      this.redone.note(ctx)
+      takeBackBehind(this as unknown as Chain<Context>, ctx)
     })
     const back = new ChainBack(this)
     this.entrance = new Entrance(house, tally, refusals, settling, steps, back, inner, wired)
@@ -261,8 +266,7 @@ export class Chain<C extends Context> {
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    const ask =
-      asked !== undefined && this.inner && this.isRedone(ctx) ? this.questions.unclaimed(asked) : asked
+    const ask = asked !== undefined && this.inner ? this.askedOf(asked, ctx) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -298,9 +302,14 @@ export class Chain<C extends Context> {
     await this.act(facts, ctx, next, decision)
   }
 
-  /** Whether it let this update through before, to a handler that failed: then it holds what it took. */
-  private isRedone(ctx: C & Partial<SentinelFlavor>): boolean {
-    return ctx.sentinel?.isRepeated === true && this.redone.has(ctx)
+  /** What the guards of a handler ask of an update that may have come before, in vain: then they hold what they took. */
+  private askedOf(asked: Ask, ctx: C & Partial<SentinelFlavor>): Ask | undefined {
+    if (ctx.sentinel?.isRepeated !== true) return asked
+    if (this.redone.has(ctx)) return this.questions.unclaimed(asked)
+    // This process knows how it failed: it did not come so far.
+    if (this.root?.redone.has(ctx) === true) return asked
+    // Another did, or died over it: what was charged was given back if its handler threw, but not if its lease ran out.
+    return this.root?.leased === true ? this.questions.demanded(asked) : this.questions.unclaimed(asked)
   }
 
   private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {

@@ -52,7 +52,9 @@ export class ChainBack<C extends Context> implements ControlBack {
   takeBack(decision: Decision, ctx: Context): void {
     if (!this.chain.inner || decision.receipt === undefined) return
     this.chain.redone.note(ctx)
-    this.chain.house.background.run('refund', () => this.refund(decision, undefined))
+    const refunding = (): Promise<unknown> => this.refund(decision, undefined)
+    // Where too much is under way nobody waits for it; it tells what fails by itself.
+    if (!this.chain.house.background.run('refund', refunding)) void refunding()
   }
 
   unknownLimit(limit: string, known: readonly string[]): void {

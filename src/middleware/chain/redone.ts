@@ -6,7 +6,7 @@ import { Recent } from '../recent.js'
 /** Telegram delivers for so long what is not taken (https://core.telegram.org/bots/api#getting-updates). */
 const REDELIVERED_WITHIN: Ms = 86_400_000
 
-/** Updates that guards let through to a handler that failed: when they come again these guards hold what they took. */
+/** Updates whose handlers failed in this process, as long as they may come again. */
 export class Redone {
   private readonly updates = new Recent<true>(REDELIVERED_WITHIN)
 

@@ -228,7 +228,16 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   /** An ask without its claims, which are taken already; undefined where it asks nothing else. */
   unclaimed(ask: Ask): Ask | undefined {
-    const costs = ask.costs.map((cost, index) => (this.claimOf[index] === -1 ? cost : 0))
+    return this.only(({ kind }) => kind !== 'claim', ask)
+  }
+
+  /** An ask that takes and charges nothing, and only asks for marks; undefined where there are none. */
+  demanded(ask: Ask): Ask | undefined {
+    return this.only(({ kind }) => kind === 'absent' || kind === 'present', ask)
+  }
+
+  private only(kept: (check: Check) => boolean, ask: Ask): Ask | undefined {
+    const costs = this.questions.map(({ check }, index) => (kept(check) ? (ask.costs[index] as number) : 0))
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 

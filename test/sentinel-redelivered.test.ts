@@ -1,0 +1,157 @@
+import { Bot } from 'grammy'
+import type { Update } from 'grammy/types'
+import {
+  debounce,
+  type Guard,
+  policy,
+  type Sentinel,
+  type SentinelOptions,
+  type Storage,
+  sentinel,
+  throttle,
+} from '../src/index.js'
+import type { GuardedContext } from './middleware/rig.js'
+import { type Desk, desk, later, says, tick } from './sentinel-desk.js'
+
+/* An update whose handler failed, or whose worker died, comes again to somebody who was not there. */
+
+const ALICE = 7
+const open: Pick<Sentinel, 'close'>[] = []
+
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close('1ms')
+})
+
+interface Shop extends Desk {
+  readonly sold: string[]
+  /** What befalls whoever sells. */
+  fate: () => unknown
+  /** The same bot in another process gets an update. */
+  elsewhere(update: Update): Promise<void>
+}
+
+function shop(guard: Guard, options: SentinelOptions): Shop {
+  const sold: string[] = []
+  const wire = (bot: Bot<GuardedContext>): void => {
+    bot.command('sell', guard, async () => {
+      await at.fate()
+      sold.push('sold')
+    })
+  }
+  const own = { name: 'shop', throttle: '60/1m', ...options } as const
+  const made = desk(own, wire)
+  const { clock, timers } = made.time
+  const second = sentinel<GuardedContext>({ ...own, clock, timers, storage: made.guard.storage })
+  const bot = new Bot<GuardedContext>(made.bot.token, { botInfo: made.bot.botInfo })
+  bot.use(second)
+  wire(bot)
+  open.push(made.guard, second)
+  const at: Shop = {
+    ...made,
+    sold,
+    fate: () => undefined,
+    elsewhere: (update) => bot.handleUpdate(update),
+  }
+  return at
+}
+
+const fails = (): never => {
+  throw new Error('the till is stuck')
+}
+
+const limited = { limit: '1/1h', deny: 'silent' } as const
+const GUARDS: readonly [string, () => Guard, SentinelOptions][] = [
+  ['throttle', () => throttle(limited), {}],
+  ['debounce', () => debounce('1h'), {}],
+  ['policy', () => policy('careful'), { policies: { careful: { throttle: limited, debounce: '1h' } } }],
+]
+
+describe('a handler failed', () => {
+  test.each(GUARDS)('and another worker gets the update: %s lets it through', async (_, guard, options) => {
+    const at = shop(guard(), options)
+    at.fate = fails
+    const update = says(ALICE, '/sell')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    await at.quiet()
+    at.fate = () => undefined
+    await at.elsewhere(update)
+    expect(at.sold).toEqual(['sold'])
+    await at.elsewhere(says(ALICE, '/sell'))
+    expect(at.sold).toEqual(['sold'])
+  })
+
+  test.each(GUARDS)('and the sentinel got other options: %s lets it through', async (_, guard, options) => {
+    const at = shop(guard(), options)
+    at.fate = fails
+    const update = says(ALICE, '/sell')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    await at.quiet()
+    at.fate = () => undefined
+    at.guard.reconfigure({ throttle: '30/1m' })
+    await at.handle(update)
+    expect(at.sold).toEqual(['sold'])
+  })
+
+  test('behind guards that had refused the update: they refuse it again', async () => {
+    const sold: string[] = []
+    const at = desk({}, (bot) => {
+      bot.use(async (_, next) => {
+        await next()
+        fails()
+      })
+      bot.command('sell', debounce('1h'), () => {
+        sold.push('sold')
+      })
+    })
+    open.push(at.guard)
+    const repeated = says(ALICE, '/sell')
+    for (const update of [says(ALICE, '/sell'), repeated, repeated]) {
+      await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    }
+    expect(sold).toEqual(['sold'])
+  })
+})
+
+describe('a worker died over an update, and its lease has run out', () => {
+  test.each(GUARDS)('%s lets it through, for it was paid', async (_, guard, options) => {
+    const at = shop(guard(), { ...options, once: { lease: '1s' } })
+    at.fate = () => new Promise(() => undefined)
+    const update = says(ALICE, '/sell')
+    void at.handle(update)
+    for (let turn = 0; turn < 10; turn++) await tick()
+    at.fate = () => undefined
+    await at.elsewhere(update)
+    expect(at.sold).toEqual([])
+    at.time.advance(1500)
+    await at.elsewhere(update)
+    expect(at.sold).toEqual(['sold'])
+    await at.elsewhere(says(ALICE, '/sell'))
+    expect(at.sold).toEqual(['sold'])
+  })
+})
+
+test('hundreds of handlers that fail at once are all given back what they were charged', async () => {
+  const slow = later()
+  const storage: Storage = {
+    ...slow,
+    async prepare(plan) {
+      const judge = await slow.prepare(plan)
+      return {
+        ...judge,
+        async settle(...given) {
+          for (let turn = 0; turn < 20; turn++) await tick()
+          return judge.settle(...given)
+        },
+      }
+    },
+  }
+  const at = shop(throttle(limited), { storage })
+  at.fate = fails
+  const updates = Array.from({ length: 400 }, (_, nth) => says(1000 + nth, '/sell'))
+  await Promise.allSettled(updates.map((update) => at.handle(update)))
+  await at.quiet()
+  for (let turn = 0; turn < 50; turn++) await tick()
+  at.fate = () => undefined
+  for (const update of updates) await at.handle(update)
+  expect(at.sold).toHaveLength(400)
+})
