@@ -47,26 +47,47 @@ export const steadyClock: Clock = () => performance.now()
  * ```
  */
 export interface Timers {
-  /** Runs once after so many milliseconds; the returned function calls it off. */
+  /**
+   * Runs once after so many milliseconds; the returned function calls it off. Never asked for more than `setTimeout` takes
+   * (2^31 - 1, some 24.8 days): a sentinel makes longer waits of several.
+   */
   after(ms: number, run: () => void): () => void
 }
 
+/** What `setTimeout` takes: told to wait longer, it runs at once. */
+const LONGEST: Ms = 2 ** 31 - 1
+
+/** The same timers for waits of any length: what is longer than `setTimeout` takes is waited for in parts. */
+export function ofAnyLength(timers: Timers): Timers {
+  return {
+    after(ms, run) {
+      if (!(ms > LONGEST)) return timers.after(ms, run)
+      let callOff: () => void
+      const wait = (left: Ms): void => {
+        callOff = timers.after(Math.min(left, LONGEST), left > LONGEST ? () => wait(left - LONGEST) : run)
+      }
+      wait(ms)
+      return () => callOff()
+    },
+  }
+}
+
 /** The platform's timers. */
-export const systemTimers: Timers = {
+export const systemTimers: Timers = ofAnyLength({
   after(ms, run) {
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)
   },
-}
+})
 
 /** The platform's timers, for work that nobody waits for: where the platform can tell, they keep no process alive. */
-export const quietTimers: Timers = {
+export const quietTimers: Timers = ofAnyLength({
   after(ms, run) {
     const timer: unknown = setTimeout(run, ms)
     if (isReferenced(timer)) timer.unref()
     return () => clearTimeout(timer as ReturnType<typeof setTimeout>)
   },
-}
+})
 
 function isReferenced(timer: unknown): timer is { unref(): void } {
   return typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function'

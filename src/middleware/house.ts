@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import type { MaybePromise } from '../core/check.js'
-import { type Clock, systemClock, systemTimers, type Timers } from '../core/clock.js'
+import { type Clock, ofAnyLength, systemClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
@@ -322,7 +322,8 @@ const MOST_WARNINGS = 1000
 
 /** Furnishes what the guards of one chain share. */
 export function furnish(options: HouseOptions): House {
-  const { clock = systemClock, timers = systemTimers } = options
+  const { clock = systemClock } = options
+  const timers = options.timers === undefined ? systemTimers : ofAnyLength(options.timers)
   const lastResort = new LastResort(clock)
   const events = new Events<SentinelEvents>(
     (error, event) => {

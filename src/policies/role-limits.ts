@@ -8,9 +8,6 @@ import { isSoundLimit } from '../storage/plan.js'
 import type { MarkEntry, MarkPage } from '../storage/storage.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
-/** Timers of more than this are no timers: the platform's hold 31 bits. */
-const LONGEST_TIMER: Ms = 2 ** 31 - 1
-
 /** After they could not be read they are read again. */
 const READ_AGAIN: Ms = 5000
 
@@ -162,7 +159,7 @@ export class RoleLimits {
     this.callOff = undefined
     const ends = this.all().flatMap(({ until }) => (until === undefined ? [] : [until]))
     if (ends.length === 0 || this.stopped) return
-    const wait = Math.min(LONGEST_TIMER, Math.max(1, Math.min(...ends) - this.house.clock()))
+    const wait = Math.max(1, Math.min(...ends) - this.house.clock())
     this.callOff = this.timers.after(wait, () => {
       this.changed()
       this.arm()

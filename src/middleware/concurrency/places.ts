@@ -71,8 +71,6 @@ interface Lane<T> {
 
 type Lanes<T> = Map<Key, Holder<T> | Lane<T>>
 
-/** Node's timers fire at once when told to wait longer. */
-const LONGEST_TIMER: Ms = 2 ** 31 - 1
 /** Subjects looked through for one whose handlers hang. */
 const LOOKED_THROUGH = 64
 
@@ -197,7 +195,7 @@ export class Places<T> {
           this.waiting--
           if (this.waiting === 0) for (const done of this.idle.splice(0)) done()
         },
-        callOff: this.options.timers.after(Math.min(this.options.wait, LONGEST_TIMER), () => {
+        callOff: this.options.timers.after(this.options.wait, () => {
           const at = lane.waiting.indexOf(waiter)
           if (at < 0) return
           lane.waiting.splice(at, 1)
@@ -227,7 +225,7 @@ export class Places<T> {
     lane.disarm?.()
     lane.disarm = undefined
     if (lane.waiting.length === 0) return
-    const wait = Math.min(Math.max(1, this.untilOverdue(lane)), LONGEST_TIMER)
+    const wait = Math.max(1, this.untilOverdue(lane))
     lane.disarm = this.options.timers.after(wait, () => {
       lane.disarm = undefined
       this.turnOut(lane)
