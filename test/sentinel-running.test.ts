@@ -96,10 +96,70 @@ describe('reconfigure', () => {
       closed = true
     })
     await tick()
-    expect(bursts).toEqual([['1', '2'], ['3']])
+    expect(bursts).toEqual([['1', '2']])
     expect(closed).toBe(false)
     go()
     await closing
+    expect(bursts).toEqual([['1', '2'], ['3']])
+  })
+
+  test.each([
+    ['other limits', { throttle: '50/1m' }],
+    ['another quiet', { debounce: { window: '3s' } }],
+    ['none, and trailing again', { debounce: false }],
+  ] as const)('to %s: what comes after it waits for the handlers of what came before', async (_, other) => {
+    const begun: (string | undefined)[] = []
+    const ends: (() => void)[] = []
+    const trailing = { mode: 'trailing', window: '1s' } as const
+    const { guard, says, time } = desk({ debounce: trailing }, (bot) => {
+      bot.on('message', async (ctx) => {
+        begun.push((ctx.sentinel.burst ?? [ctx]).map(({ msg }) => msg?.text).join(' '))
+        await new Promise<void>((end) => ends.push(end))
+      })
+    })
+    const goesOn = async () => {
+      for (let i = 0; i < 10; i++) await tick()
+    }
+    await says(ALICE, '1', '2')
+    guard.reconfigure(other)
+    guard.reconfigure({ debounce: trailing })
+    await says(ALICE, '3')
+    // A command follows what came before it.
+    await says(ALICE, '/four')
+    await says(8, 'somebody else')
+    time.advance(5000)
+    await goesOn()
+    expect(begun).toEqual(['1 2', 'somebody else'])
+    for (const end of ends.splice(0)) end()
+    await goesOn()
+    expect(begun.slice(2)).toEqual(['3'])
+    for (const end of ends.splice(0)) end()
+    await goesOn()
+    expect(begun.slice(3)).toEqual(['/four'])
+    for (const end of ends.splice(0)) end()
+    await guard.close()
+  })
+
+  test('keeps what waits in front of a handler in its order, too', async () => {
+    const begun: (string | undefined)[] = []
+    const ends: (() => void)[] = []
+    const { guard, says, time } = desk({}, (bot) => {
+      bot.on('message', debounce({ mode: 'trailing', window: '1s' }), async (ctx) => {
+        begun.push(ctx.msg.text)
+        await new Promise<void>((end) => ends.push(end))
+      })
+    })
+    await says(ALICE, '1')
+    guard.reconfigure({ throttle: '50/1m' })
+    await says(ALICE, '2')
+    time.advance(1000)
+    await tick()
+    expect(begun).toEqual(['1'])
+    ends.shift()?.()
+    await tick()
+    expect(begun).toEqual(['1', '2'])
+    ends.shift()?.()
+    await guard.close()
   })
 
   test('under way in a storage that answers later, an update is decided by what held when it came', async () => {

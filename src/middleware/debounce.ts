@@ -8,6 +8,7 @@ import { keyText } from '../core/subject.js'
 import { inTime } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
+import { eldersOf } from './debounce/elders.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
@@ -135,7 +136,8 @@ export interface DebounceOptions<C extends Context = Context> {
  *   `bot.catch`; nothing is delivered again, and what is held when the process dies is lost. `close()` fires it.
  * - Install it before `session()` and whatever else closes when the update is done, and turn webhook replies off.
  * - Handlers of one actor and chat never run at once: newcomers are the next burst, which fires no earlier than the
- *   handlers of the one before are through. Only when `maxKeys` bursts wait does the oldest not wait for its turn.
+ *   handlers of the one before are through, before a `reconfigure()` too. Only when `maxKeys` bursts wait does the oldest not wait
+ *   for its turn.
  *   Bursts of others run at the same time.
  * - Put limits in front, and `once()` where webhooks redeliver: a repeated delivery repeats its content.
  *
@@ -252,6 +254,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
     timers: house.timers,
     maxSize,
     maxKeys,
+    elders: eldersOf(house),
     async failed(error, ctx) {
       if (onError === undefined) return house.events.tell('error', { error, during })
       try {

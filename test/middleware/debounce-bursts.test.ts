@@ -5,6 +5,7 @@ import { describe as describeUpdate } from '../../src/core/facts.js'
 import { ALLOWED } from '../../src/core/verdict.js'
 import { type ControlBack, SentinelControl } from '../../src/middleware/chain/control.js'
 import { Bursts, type Part } from '../../src/middleware/debounce/burst.js'
+import type { Elder } from '../../src/middleware/debounce/elders.js'
 import { HandTime } from './debounce-time.js'
 
 const QUIET = 100
@@ -47,7 +48,10 @@ function partOf(id: number): Omit<Part<Context>, 'next'> {
 /** Bursts under test, with handlers that end when told to. */
 class Bench {
   readonly time = new HandTime()
-  readonly bursts: Bursts<Context>
+  bursts: Bursts<Context>
+  /** Of earlier options, until they are drained. */
+  readonly elders = new Set<Elder>()
+  readonly drained: Promise<void>[] = []
   readonly calls: Call[] = []
   readonly errors: unknown[] = []
   readonly running = new Set<Call>()
@@ -57,12 +61,26 @@ class Bench {
   besides = 0
   private id = 0
 
-  constructor(maxSize: number, maxKeys: number) {
+  constructor(
+    private readonly maxSize: number,
+    private readonly maxKeys: number,
+  ) {
+    this.bursts = this.make()
+  }
+
+  /** Other bursts take the place of those there are. */
+  reconfigure(): void {
+    this.drained.push(this.bursts.drain())
+    this.bursts = this.make()
+  }
+
+  private make(): Bursts<Context> {
     const { clock, timers } = this.time
     const failed = async (error: unknown): Promise<void> => {
       this.errors.push(error)
     }
-    this.bursts = new Bursts({ clock, timers, maxSize, maxKeys, failed })
+    const { maxSize, maxKeys, elders } = this
+    return new Bursts({ clock, timers, maxSize, maxKeys, failed, elders })
   }
 
   /** A message, or a command; whether it was taken over. */
@@ -201,6 +219,58 @@ test('whatever comes when: each message is handled once, in order, in time and w
   )
 })
 
+test('whatever comes when, and however often other options hold: each message is handled once, in order, never two of a key at once', async () => {
+  const change = fc.constant({ do: 'reconfigure' as const })
+  const steps = fc.array(fc.oneof({ weight: 8, arbitrary: step }, { weight: 1, arbitrary: change }), {
+    maxLength: 60,
+  })
+  await fc.assert(
+    fc.asyncProperty(steps, fc.integer({ min: 1, max: 5 }), async (steps, maxSize) => {
+      const bench = new Bench(maxSize, 1000)
+      let taken = 0
+      for (const each of steps) {
+        if (each.do === 'pass') bench.time.pass(each.ms)
+        else if (each.do === 'finish')
+          [...bench.running][each.which % Math.max(1, bench.running.size)]?.finish(each.fails)
+        else if (each.do === 'reconfigure') bench.reconfigure()
+        else {
+          const busy = bench.runningOf(each.key) > 0 || bench.waiting.get(each.key)?.length !== 0
+          const command = each.do === 'command'
+          const over = bench.comes(each.key, command)
+          expect(over).toBe(!command || busy)
+          if (over) taken++
+        }
+        await settled()
+      }
+      bench.reconfigure()
+      await settled()
+      await bench.finishAll()
+      await Promise.all(bench.drained)
+      expect(bench.besides).toBe(0)
+      expect(bench.elders.size).toBe(0)
+      expect(bench.time.pending).toBe(0)
+      expect([...bench.waiting.values()].flat()).toEqual([])
+      expect(bench.calls.flatMap(({ ids }) => ids)).toHaveLength(taken)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('behind a handler of earlier options that hangs one burst waits, and gathers no others', async () => {
+  const bench = new Bench(10, 1000)
+  bench.comes('a')
+  bench.reconfigure()
+  for (let nth = 0; nth < 5; nth++) {
+    bench.comes('a')
+    bench.time.pass(QUIET)
+    await settled()
+  }
+  expect(bench.calls).toHaveLength(1)
+  expect([bench.bursts.handled, bench.bursts.size]).toEqual([1, 1])
+  await bench.finishAll()
+  expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3, 4, 5, 6]])
+})
+
 test('no burst fires before its time, unless it is full', async () => {
   const gaps = fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 30 })
   await fc.assert(
@@ -248,6 +318,7 @@ test('a clock that is put back holds nothing for the difference', async () => {
     maxSize: 10,
     maxKeys: 10,
     failed: async () => {},
+    elders: new Set(),
   })
   let handled = false
   const next = async () => {
@@ -265,7 +336,14 @@ test('a clock that is put back holds nothing for the difference', async () => {
 test('a wait longer than timers can count is taken in several', async () => {
   const time = new HandTime()
   const { clock, timers } = time
-  const bursts = new Bursts<Context>({ clock, timers, maxSize: 10, maxKeys: 10, failed: async () => {} })
+  const bursts = new Bursts<Context>({
+    clock,
+    timers,
+    maxSize: 10,
+    maxKeys: 10,
+    failed: async () => {},
+    elders: new Set(),
+  })
   let handled = false
   const next = async () => {
     handled = true

@@ -2,6 +2,7 @@ import type { Context, NextFunction } from 'grammy'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { SentinelControl } from '../chain/control.js'
+import type { Elder } from './elders.js'
 
 /** A message that is held back, with the way on to its handlers. */
 export interface Part<C extends Context> {
@@ -28,6 +29,8 @@ export interface BurstsOptions<C extends Context> {
   readonly maxKeys: number
   /** Told what handlers threw. Must neither throw nor reject. */
   readonly failed: (error: unknown, ctx: C) => Promise<void>
+  /** Of options before these. It joins them when it is drained. */
+  readonly elders: Set<Elder>
 }
 
 interface Burst<C extends Context> {
@@ -51,6 +54,8 @@ interface Lane<C extends Context> {
   /** All but the last are sealed. */
   readonly waiting: Burst<C>[]
   running: number
+  /** Told when nothing waits or runs any more. */
+  readonly ended: (() => void)[]
 }
 
 /** Node's timers fire at once when told to wait longer. */
@@ -63,8 +68,10 @@ const LONGEST_TIMER: Ms = 2 ** 31 - 1
  * Bursts of one key run one after the other, in order. Only what does not fit in runs beside its forerunner: when
  * more than `maxKeys` wait, the oldest fires at once. One timer a key, not moved by each message: when it goes off
  * it looks at the deadline.
+ *
+ * What waits under other options, since `reconfigure()`, goes before: its lane must be empty before a burst of the key is handled.
  */
-export class Bursts<C extends Context> {
+export class Bursts<C extends Context> implements Elder {
   private readonly lanes = new Map<string, Lane<C>>()
   /** All that wait, oldest first. */
   private readonly held = new Set<Burst<C>>()
@@ -103,8 +110,8 @@ export class Bursts<C extends Context> {
    * may pass by itself.
    */
   follow(key: string, part: Part<C>): boolean {
-    const lane = this.lanes.get(key)
-    if (lane === undefined || this.closed) return false
+    if (this.closed || !(this.has(key) || this.isBehind(key))) return false
+    const lane = this.laneOf(key)
     const last = lane.waiting.at(-1)
     if (last !== undefined) last.sealed = true
     const now = this.options.clock()
@@ -118,15 +125,39 @@ export class Bursts<C extends Context> {
   /** Fires all that waits, holds nothing from now on, and waits for the handlers. */
   async drain(): Promise<void> {
     this.closed = true
+    this.options.elders.add(this)
     for (const burst of this.held) burst.sealed = true
     for (const lane of [...this.lanes.values()]) this.advance(lane)
     while (this.running.size > 0) await Promise.all(this.running)
+    this.options.elders.delete(this)
+  }
+
+  has(key: string): boolean {
+    return this.lanes.has(key)
+  }
+
+  async ended(key: string): Promise<void> {
+    const lane = this.lanes.get(key)
+    if (lane !== undefined) await new Promise<void>((ended) => lane.ended.push(ended))
+  }
+
+  /** Whether something of a key goes before whatever is here. */
+  private isBehind(key: string): boolean {
+    for (const elder of this.options.elders) if (elder.has(key)) return true
+    return false
+  }
+
+  private async waitBehind(key: string): Promise<void> {
+    for (const elder of this.options.elders) {
+      if (elder === this) return
+      await elder.ended(key)
+    }
   }
 
   private laneOf(key: string): Lane<C> {
     let lane = this.lanes.get(key)
     if (lane === undefined) {
-      lane = { key, waiting: [], running: 0 }
+      lane = { key, waiting: [], running: 0, ended: [] }
       this.lanes.set(key, lane)
     }
     return lane
@@ -135,7 +166,7 @@ export class Bursts<C extends Context> {
   private open(lane: Lane<C>, gathered: boolean, now: Ms, endAt: Ms): Burst<C> {
     if (this.held.size >= this.options.maxKeys) {
       const [oldest] = this.held
-      if (oldest !== undefined) this.start(oldest.lane)
+      if (oldest !== undefined) this.start(oldest.lane, true)
     }
     const burst: Burst<C> = {
       lane,
@@ -169,6 +200,7 @@ export class Bursts<C extends Context> {
     const [first] = lane.waiting
     if (first === undefined) {
       this.lanes.delete(lane.key)
+      for (const ended of lane.ended) ended()
       return
     }
     const wait = this.waitOf(first)
@@ -188,7 +220,8 @@ export class Bursts<C extends Context> {
     return Math.min(burst.quietAt, burst.endAt) - now
   }
 
-  private start(lane: Lane<C>): void {
+  /** @param beside Whatever runs: what waits is bounded. */
+  private start(lane: Lane<C>, beside = false): void {
     const burst = lane.waiting.shift()
     const last = burst?.parts.at(-1)
     if (burst === undefined || last === undefined) return
@@ -197,7 +230,7 @@ export class Bursts<C extends Context> {
     // What each brings may have been gathered further up already.
     if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
     lane.running++
-    const running = this.handle(last).then(() => {
+    const running = this.handle(last, beside ? undefined : lane.key).then(() => {
       this.running.delete(running)
       lane.running--
       this.advance(lane)
@@ -205,9 +238,10 @@ export class Bursts<C extends Context> {
     this.running.add(running)
   }
 
-  private async handle({ ctx, next }: Part<C>): Promise<void> {
+  private async handle({ ctx, next }: Part<C>, key: string | undefined): Promise<void> {
     // Not before whoever brought the last message is done with it: handlers may call right back.
     await undefined
+    if (key !== undefined && this.options.elders.size > 0) await this.waitBehind(key)
     try {
       await next()
     } catch (error) {
