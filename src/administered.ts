@@ -88,7 +88,8 @@ export abstract class Administered {
   }
 
   /**
-   * Adds an exported list to this one; how many were added. What has lapsed is left out.
+   * Adds an exported list to this one; how many were added, or are blocked for longer now. Of two blocks of one subject the one that
+   * ends later stays. What has lapsed is left out.
    *
    * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
    */

@@ -179,14 +179,26 @@ export class Administration {
     return exported(this.blocked())
   }
 
-  /** Adds an exported list to this one; how many were added. What has lapsed is left out. */
+  /** Adds an exported list to this one; how many were added, or hold for longer than before. What has lapsed is left out. */
   async import(list: BlockListExport): Promise<number> {
-    const { readExport } = await listing.load()
+    const { readExport, lengthen, outlasts } = await listing.load()
     const entries = readExport(list, this.house.clock())
-    for (let i = 0; i < entries.length; i += BATCH) {
-      await this.put(BLOCKED, entries.slice(i, i + BATCH))
+    const changed = new Set<Key>()
+    for (const { key, mark } of entries) {
+      if (!outlasts(mark, this.stagedMark(BLOCKED, key))) continue
+      // What was asked before counts, and not what the storage has.
+      const adds = this.added.has(key) || this.staged.get(BLOCKED)?.has(key) !== true
+      this.stage(BLOCKED, key, mark)
+      if (!this.waits) continue
+      if (adds) this.added.add(key)
+      changed.add(key)
     }
-    return entries.length
+    if (!this.waits) {
+      await this.house.forEachBot(BLOCKED, async ({ id }) => {
+        for (const key of await lengthen(this.house, id, entries)) changed.add(key)
+      })
+    }
+    return changed.size
   }
 
   /**
@@ -194,6 +206,9 @@ export class Administration {
    * it comes.
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
+
+  /** Blocks among them that were imported: they take no longer ones away. */
+  private readonly added = new Set<Key>()
 
   private get waits(): boolean {
     return this.house.bots.all().length === 0
@@ -222,6 +237,7 @@ export class Administration {
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
+    if (name === BLOCKED) this.added.delete(key)
     // Once a bot is met, only what was asked before is kept up to date, for the bots that are still to come.
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
@@ -232,10 +248,15 @@ export class Administration {
     const writes: MaybePromise<unknown>[] = []
     const entries: [string, MarkEntry][] = []
     for (const [name, staged] of this.staged) {
-      const held = [...staged.keys()].flatMap((key) => {
+      const held: MarkEntry[] = []
+      const added: MarkEntry[] = []
+      for (const key of staged.keys()) {
         const mark = this.stagedMark(name, key)
-        return mark === undefined ? [] : [{ key, mark }]
-      })
+        const kept = name === BLOCKED && this.added.has(key) ? added : held
+        if (mark !== undefined) kept.push({ key, mark })
+      }
+      // Loaded by import(), which added them.
+      if (added.length > 0) writes.push(listing.now?.lengthen(this.house, bot.id, added))
       const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
       for (let i = 0; i < held.length; i += BATCH)
         writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))

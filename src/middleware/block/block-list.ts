@@ -1,5 +1,6 @@
+import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
-import { keyText, subjectKey } from '../../core/subject.js'
+import { type Key, keyText, subjectKey } from '../../core/subject.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { House } from '../house.js'
@@ -44,7 +45,40 @@ export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListEx
   return { version: 1, blocked }
 }
 
-/** The entries of an exported list that hold still. */
+/** Marks asked for and written at once. */
+const AT_ONCE = 100
+
+/**
+ * Puts the blocks that hold for longer than what is there, and tells of them; whose they were. Where the storage answers at once, so
+ * is this done at once.
+ */
+export async function lengthen(
+  { storage: { marks }, events }: House,
+  bot: number,
+  entries: readonly MarkEntry[],
+): Promise<Key[]> {
+  const changed: Key[] = []
+  for (let from = 0; from < entries.length; from += AT_ONCE) {
+    const part = entries.slice(from, from + AT_ONCE)
+    const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED))
+    const held = asked.some(isPromise) ? await Promise.all(asked) : (asked as (Mark | undefined)[])
+    const longer = part.filter(({ mark }, at) => outlasts(mark, held[at]))
+    const written = marks.put(bot, BLOCKED, longer)
+    if (isPromise(written)) await written
+    for (const { key, mark } of longer) {
+      changed.push(key)
+      events.tell('blocked', { bot, key, reason: mark.reason })
+    }
+  }
+  return changed
+}
+
+/** Whether a block ends after another; any does after none. */
+export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
+  return other === undefined || until > (other.until ?? Number.POSITIVE_INFINITY)
+}
+
+/** The entries of an exported list that hold still; of several of one subject, the one that ends last. */
 export function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(
@@ -53,7 +87,8 @@ export function readExport(list: BlockListExport, now: number): MarkEntry[] {
     )
   }
   const entries: readonly unknown[] = list.blocked
-  return entries
+  const last = new Map<Key, MarkEntry>()
+  const held = entries
     .map((entry, index) => {
       const { subject, since, until, reason } = (entry ?? {}) as Readonly<Record<string, unknown>>
       if (
@@ -76,6 +111,8 @@ export function readExport(list: BlockListExport, now: number): MarkEntry[] {
       }
     })
     .filter(({ mark }) => !lapsed(mark, now))
+  for (const entry of held) if (outlasts(entry.mark, last.get(entry.key)?.mark)) last.set(entry.key, entry)
+  return [...last.values()]
 }
 
 function badEntry(index: number, why: string, cause?: unknown): SentinelError {

@@ -1,0 +1,131 @@
+import { Redis } from 'ioredis'
+import Database from 'libsql'
+import { Pool } from 'pg'
+import type { BlockListExport } from '../src/index.js'
+import { combine } from '../src/storage/combine.js'
+import { fromGrammyStorage } from '../src/storage/grammy-storage.js'
+import { memory } from '../src/storage/memory/memory.js'
+import { postgres } from '../src/storage/postgres/index.js'
+import { redis } from '../src/storage/redis/index.js'
+import { sqlite } from '../src/storage/sqlite/index.js'
+import type { Storage } from '../src/storage/storage.js'
+import { type Desk, desk, later } from './sentinel-desk.js'
+import { freshName, sharedPostgres, sharedRedis } from './servers/shared.js'
+
+const ALICE = 7
+const BOB = 8
+const CAROL = 9
+
+const prefixes: string[] = []
+const schemas: string[] = []
+const desks: Desk[] = []
+
+/** What is done through several calls of a storage must hold on each of them. */
+const places: Readonly<Record<string, () => Storage | Promise<Storage>>> = {
+  memory: () => memory(),
+  'memory that answers later': () => later(),
+  'an adapter of grammY': () => {
+    const kept = new Map<string, string>()
+    const durable = fromGrammyStorage({
+      read: (key) => JSON.parse(kept.get(key) ?? 'null') ?? undefined,
+      write: (key, value) => void kept.set(key, JSON.stringify(value)),
+      delete: (key) => void kept.delete(key),
+    })
+    return combine({ durable, volatile: memory() })
+  },
+  sqlite: () => sqlite(new Database(':memory:')),
+  redis: async () => {
+    const prefix = freshName('every')
+    prefixes.push(prefix)
+    return redis(await sharedRedis(), { prefix })
+  },
+  postgres: async () => {
+    const schema = freshName('every')
+    schemas.push(schema)
+    return postgres(await sharedPostgres(), { schema })
+  },
+}
+
+afterEach(async () => {
+  for (const { guard } of desks.splice(0)) {
+    await guard.close()
+    await guard.storage.close()
+  }
+})
+
+afterAll(async () => {
+  const pool = new Pool({ connectionString: await sharedPostgres() })
+  for (const schema of schemas) await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+  await pool.end()
+  const client = new Redis(await sharedRedis())
+  for (const prefix of prefixes) {
+    const keys = await client.keys(`${prefix}:*`)
+    if (keys.length > 0) await client.del(keys)
+  }
+  client.disconnect()
+})
+
+function guarded(storage: Storage, options: Parameters<typeof desk>[0] = {}): Desk {
+  const one = desk({ storage, name: 'shop', clock: Date.now, ...options })
+  desks.push(one)
+  return one
+}
+
+describe.each(Object.entries(places))('with %s', (_, make) => {
+  test('an import shortens no block, and tells how many it changed', async () => {
+    const { guard, says } = guarded(await make())
+    const told: unknown[] = []
+    await says(1, 'met')
+    const now = Date.now()
+    await guard.block(ALICE, { reason: 'for good' })
+    await guard.block(BOB, { until: now + 7_200_000, reason: 'two hours' })
+    await guard.block(CAROL, { until: now + 3_600_000, reason: 'one hour' })
+    guard.on('blocked', ({ reason }) => told.push(reason))
+    const list: BlockListExport = {
+      version: 1,
+      blocked: [
+        { subject: `u${ALICE}`, since: 1, until: now + 3_600_000, reason: 'shorter' },
+        { subject: `u${BOB}`, since: 1, until: now + 7_200_000, reason: 'as long' },
+        { subject: `u${CAROL}`, since: 1, until: now + 7_200_000, reason: 'longer' },
+        { subject: 'u10', since: 1, until: now + 7_200_000, reason: 'twice, the longer one' },
+        { subject: 'u10', since: 1, until: now + 3_600_000, reason: 'twice, the shorter one' },
+        { subject: 'u11', since: 1, until: Date.now(), reason: 'lapsed' },
+      ],
+    }
+    expect(await guard.import(list)).toBe(2)
+    expect(told).toEqual(['longer', 'twice, the longer one'])
+    const reasons = await Promise.all([ALICE, BOB, CAROL, 10, 11].map((id) => guard.blockOf(id)))
+    expect(reasons.map((block) => block?.reason)).toEqual([
+      'for good',
+      'two hours',
+      'longer',
+      'twice, the longer one',
+      undefined,
+    ])
+    expect(await guard.import(list)).toBe(0)
+  })
+
+  test('an import before the bot is met shortens no block either, but what was asked with block() holds', async () => {
+    const storage = await make()
+    const before = guarded(storage)
+    await before.says(1, 'met')
+    await before.guard.block([ALICE, BOB, CAROL], { reason: 'for good' })
+
+    const { guard, says, quiet } = guarded(storage)
+    const until = Date.now() + 3_600_000
+    await guard.block(BOB, { until: until - 1, reason: 'asked' })
+    await guard.unblock(CAROL)
+    const blocked = [ALICE, BOB, CAROL, 10].map((id) => ({
+      subject: `u${id}`,
+      since: 1,
+      until,
+      reason: 'imported',
+    }))
+    expect(await guard.import({ version: 1, blocked })).toBe(4)
+    expect(await guard.import({ version: 1, blocked })).toBe(0)
+    await says(2, 'met')
+    await quiet()
+    const reasons = await Promise.all([ALICE, BOB, CAROL, 10].map((id) => guard.blockOf(id)))
+    expect(reasons.map((block) => block?.reason)).toEqual(['for good', 'imported', 'imported', 'imported'])
+  })
+})
