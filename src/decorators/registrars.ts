@@ -26,8 +26,9 @@ function registrar<Given extends Context>(
   on: (composer: Composer<Context>, handler: Middleware) => void,
 ): Registrar<Given> {
   const registration = { order: ++order, label, register: on }
-  return (first: unknown, second: unknown, third?: unknown): void =>
-    register(registration, first, second, third)
+  // Of a field it gives what hands on the field's value, which registrars do not change.
+  return ((first: unknown, second: unknown, third?: unknown): unknown =>
+    register(registration, first, second, third)) as Registrar<Given>
 }
 
 type OneOrMore<T> = T | readonly T[]

@@ -1,6 +1,6 @@
 import type { Composer, Context, Middleware } from 'grammy'
 import { SentinelError } from '../core/errors.js'
-import { type AnyHandler, checkedHandler, layersOf } from '../middleware/position/guarded.js'
+import { type AnyHandler, checkedHandler, guardsOf, layersOf } from '../middleware/position/guarded.js'
 import { nameOfKey } from '../middleware/position/place.js'
 
 export type Key = string | symbol
@@ -18,9 +18,11 @@ export interface Registration {
 export interface Member {
   readonly key: Key
   readonly registration: Registration
+  /** The instance, or class for what is static, that it was made for; undefined under `experimentalDecorators`. */
+  readonly owner?: object
   /** What an instance holds there: private members too. */
   held(instance: object): unknown
-  /** The function that was decorated; undefined for a field, which held none by then. */
+  /** The function that was decorated: of a field, what it was given at first. Undefined where nobody has seen it. */
   readonly method: AnyHandler | undefined
 }
 
@@ -39,11 +41,16 @@ interface Decoration {
 }
 
 /** Called as a decorator, by the standard or as `experimentalDecorators` has it. */
-export function register(registration: Registration, first: unknown, second: unknown, third: unknown): void {
+export function register(
+  registration: Registration,
+  first: unknown,
+  second: unknown,
+  third: unknown,
+): ((this: object, held: unknown) => unknown) | undefined {
   const what = `@${registration.label}`
   if (typeof second === 'string' || typeof second === 'symbol') {
     registerLegacy(registration, first as object, second, third as PropertyDescriptor | undefined)
-    return
+    return undefined
   }
   if (!isDecoration(second) || (second.kind !== 'method' && second.kind !== 'field')) {
     const kind = isDecoration(second) ? `a ${second.kind}` : 'what is no member of a class'
@@ -51,14 +58,35 @@ export function register(registration: Registration, first: unknown, second: unk
   }
   const { name: key, access, private: isPrivate = false } = second
   const method = second.kind === 'method' ? checkedHandler(first, what) : undefined
+  /** By whose field it is. */
+  const given = new WeakMap<object, unknown>()
+  // Called with the instance, for older compilers as `this`.
+  const held = (instance: object): unknown =>
+    isPrivate ? access.get.call(instance, instance) : Reflect.get(instance, key)
   second.addInitializer(function () {
     const members = ofInstances.get(this) ?? []
-    // Called with the instance, for older compilers as `this`.
-    const held = (instance: object): unknown =>
-      isPrivate ? access.get.call(instance, instance) : Reflect.get(instance, key)
-    members.push({ key, registration, method, held })
+    // By the standard the field is complete by now, with what decorators of others made of it; older compilers come here first.
+    if (given.has(this)) given.set(this, held(this))
+    members.push({
+      key,
+      registration,
+      get method() {
+        return method ?? asFunction(given.get(this.owner))
+      },
+      owner: this,
+      held,
+    })
     ofInstances.set(this, members)
   })
+  if (method !== undefined) return undefined
+  return function (value) {
+    given.set(this, value)
+    return value
+  }
+}
+
+function asFunction(given: unknown): AnyHandler | undefined {
+  return typeof given === 'function' ? (given as AnyHandler) : undefined
 }
 
 function registerLegacy(
@@ -105,10 +133,18 @@ function ownMembers(instance: object): readonly Member[] {
     const within = typeof held === 'function' ? layersOf(held as AnyHandler) : []
     if (within.includes(member.method)) return true
     if (all.some(({ method }) => method !== undefined && within.includes(method))) return false
-    if (declarersOf(instance, member.key).length > 1) throw undecorated(instance, member)
+    const isLost = isField(instance, member)
+      ? guardsOf(member.method) !== undefined
+      : declarersOf(instance, member.key).length > 1
+    if (isLost) throw undecorated(instance, member)
     // Something of others stands around it, or it was bound.
     return true
   })
+}
+
+/** What an instance holds itself is a field, or was assigned. */
+function isField(instance: object, { key }: Member): boolean {
+  return typeof instance !== 'function' && Object.hasOwn(instance, key)
 }
 
 function legacyMembers(instance: object): readonly Member[] {
@@ -153,6 +189,6 @@ function undecorated(
   const owner = typeof instance === 'function' ? instance : instance.constructor
   return new SentinelError(
     'handler.undecorated',
-    `handlers: ${owner.name}.${nameOfKey(key)} overrides a method that handles ${registration.label}, and is not decorated itself: neither guards nor registrations are inherited. Decorate it, too, or call it from the method of the base class.`,
+    `handlers: ${owner.name}.${nameOfKey(key)} overrides what handles ${registration.label}, and has no registrar such as @${registration.label.split(':')[0]} itself: neither guards nor registrations are inherited. Decorate it, too, or call the one of the base class from it.`,
   )
 }

@@ -24,7 +24,7 @@ export const COMPILERS = {
 } satisfies Readonly<Record<string, (path: string) => string>>
 
 /** Compiles a file, and runs it: what it exports, made anew each time. */
-const texts = new Map<unknown, string>()
+const texts = new WeakMap<(path: string) => string, Map<string, string>>()
 
 export function compiled<M>(path: string, compiler: (path: string) => string): M {
   const module = { exports: {} }
@@ -33,8 +33,9 @@ export function compiled<M>(path: string, compiler: (path: string) => string): M
     if (found === undefined) throw new Error(`${path} imports ${name}`)
     return found
   }
-  const text = texts.get(compiler) ?? compiler(path)
-  texts.set(compiler, text)
+  const known = texts.get(compiler) ?? new Map<string, string>()
+  const text = known.get(path) ?? compiler(path)
+  texts.set(compiler, known.set(path, text))
   new Function('module', 'exports', 'require', text)(module, module.exports, require)
   return module.exports as M
 }

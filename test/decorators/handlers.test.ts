@@ -118,9 +118,7 @@ describe('what is overridden', () => {
     expect(() => handlers(new Careless())).toThrow(
       expect.objectContaining({
         code: 'handler.undecorated',
-        message: expect.stringContaining(
-          'Careless.buy overrides a method that handles command:buy',
-        ) as string,
+        message: expect.stringContaining('Careless.buy overrides what handles command:buy') as string,
       }),
     )
   })

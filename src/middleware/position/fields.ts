@@ -91,9 +91,13 @@ function withInitializer(held: PropertyDescriptor, guard: FieldGuard, owner: unk
 
 /** Puts the guards of decorated fields around what an instance holds in them, where that could not be done before. Twice is as once. */
 export function guardFields(instance: object): void {
+  const done = new Set<Key>()
   for (let at = Object.getPrototypeOf(instance); at !== null; at = Object.getPrototypeOf(at)) {
     for (const [key, guards] of waiting.get(at) ?? []) {
       const held = Object.getOwnPropertyDescriptor(instance, key)
+      // A field that overrides another has guards of its own.
+      if (done.has(key)) continue
+      done.add(key)
       if (held === undefined || guards.at(-1)?.isAround(held.value) === true) continue
       Object.defineProperty(instance, key, { ...held, value: guarded(held.value, guards, ownerOf(at)) })
     }
