@@ -127,6 +127,23 @@ describe('config', () => {
     expect(out).toMatch(/^ {2}debounce {11}off {14}file$/m)
   })
 
+  test.each([
+    [
+      'a role of a policy that there is not',
+      { roles: { x: {} }, policies: { a: { roles: ['y'] } } },
+      'policy a: requireRole: there is no role "y"',
+    ],
+    [
+      'limits that do not fit into one plan',
+      { throttle: Array.from({ length: 8 }, (_, nth) => ({ name: `n${nth}`, limit: '20/1m' })) },
+      'plan.invalid',
+    ],
+  ])('check tells what sentinel() would throw at, too: %s', async (_, options, words) => {
+    const { code, out, err } = await run(['config', 'check', file('unfit.json', options)])
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toContain(words)
+  })
+
   test('check tells all that is wrong, of the file and of the environment', async () => {
     const name = file('wrong.json', { throtle: '20/1m', throttle: { limit: '20', scope: 'usr' } })
     const { code, out, err } = await run(['config', 'check', name, '--env'], {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit, type LimitInput, parseLimit } from '../core/limit.js'
 import { checkOptions, layer, parseJson, readEnv, type SentinelOptions, withDefaults } from '../options.js'
+import { sentinel } from '../sentinel.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 
 /** `grammy-sentinel config`: looks at options without starting a bot. */
@@ -35,7 +36,7 @@ export const config: Command = {
 
 type Source = 'default' | 'file' | 'env'
 
-function check(args: readonly string[], terminal: Terminal): number {
+async function check(args: readonly string[], terminal: Terminal): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     options: { env: { type: 'boolean', default: false } },
@@ -50,6 +51,8 @@ function check(args: readonly string[], terminal: Terminal): number {
   const problems = [...file.problems, ...env.problems]
   // Each may be right by itself, and both together wrong.
   if (problems.length === 0) problems.push(...checkOptions(layer(file.options, env.options)))
+  // And what none of them tells: whether guards can be made of it, and fit into one plan.
+  if (problems.length === 0) problems.push(...(await wiringProblems(layer(file.options, env.options))))
   if (problems.length > 0) {
     terminal.err(`${path}: ${problems.length === 1 ? '1 problem' : `${problems.length} problems`}`)
     for (const { code, message } of problems) terminal.err(`  ${message} [${code}]`)
@@ -57,6 +60,16 @@ function check(args: readonly string[], terminal: Terminal): number {
   }
   terminal.out(`${path}: ok\n${table(file.options, env.options)}`)
   return 0
+}
+
+async function wiringProblems(options: SentinelOptions): Promise<readonly SentinelError[]> {
+  try {
+    await sentinel(options).close()
+    return []
+  } catch (error) {
+    if (error instanceof SentinelError) return [error]
+    throw error
+  }
 }
 
 function readFile(path: string): { options: SentinelOptions; problems: SentinelError[] } {

@@ -106,6 +106,8 @@ export interface Vetoer {
   readonly retryAfterMs: Ms
   /** Whether it is time to say so. */
   readonly notice: boolean
+  /** Why, for listeners. */
+  readonly note?: string
 }
 
 /** The last word: a reason vetoes, an identity enriches `ctx.sentinel`. */

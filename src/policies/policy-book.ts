@@ -113,8 +113,22 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
     if (debounced !== undefined) definitions.push(...debounce(debounced).definitions)
     for (const limit of throttlesOf(resolved)) definitions.push(...throttle(limit).definitions)
   } catch (error) {
-    if (!(error instanceof SentinelError)) throw error
-    throw new SentinelError(error.code, `policy ${name}: ${error.message}`, { cause: error })
+    throw ofPolicy(name, error)
   }
-  return definitions
+  // Some of it is only known in a house, such as which roles there are.
+  return definitions.map((definition) => ({
+    ...definition,
+    wire(wiring) {
+      try {
+        return definition.wire(wiring)
+      } catch (error) {
+        throw ofPolicy(name, error)
+      }
+    },
+  }))
+}
+
+function ofPolicy(name: string, error: unknown): unknown {
+  if (!(error instanceof SentinelError)) return error
+  return new SentinelError(error.code, `policy ${name}: ${error.message}`, { cause: error })
 }

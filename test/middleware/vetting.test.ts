@@ -242,6 +242,18 @@ test('whoever is exempt by a role is let off, as an appeal', async () => {
   expect(on.reached).toEqual(['two'])
 })
 
+test('the first refusal says why, too', async () => {
+  const desk = new Desk()
+  desk.tells = () => ({ profile: { isScam: true } })
+  const guard = guarded(desk, { dossierWait: '1s' })
+  const notes: unknown[] = []
+  guard.on('denied', ({ verdict: { note } }) => notes.push(note))
+  on = await rig(guard)
+  on.start()
+  await says('one', 'two')
+  expect([on.reached, notes]).toEqual([[], ['scam', 'scam']])
+})
+
 test('in shadow it is told, and the update passes', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })

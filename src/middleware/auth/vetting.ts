@@ -213,8 +213,9 @@ export class Vetting {
       limit: 'dossier',
       retryAfterMs: Number.POSITIVE_INFINITY,
       notice: !this.quiet,
+      note: why,
     }
-    return { veto: 'suspect', note: why, by }
+    return { veto: 'suspect', by }
   }
 
   /** Where the storage tells at once, as memory does. */

@@ -89,12 +89,13 @@ export class Refusals<C extends Context> {
     late = false,
     wasAllowed = false,
   ): MaybePromise<void> {
-    const { guard, limit, retryAfterMs, notice } = by
+    const { guard, limit, retryAfterMs, notice, note } = by
     const cause = reason === 'unavailable' ? 'unavailable' : 'check'
+    const verdict: Denied = { allowed: false, guard, limit, reason, cause, retryAfterMs }
     return this.follow(
       facts,
       ctx,
-      { allowed: false, guard, limit, reason, cause, retryAfterMs },
+      note === undefined ? verdict : { ...verdict, note },
       denial,
       notice,
       late,
