@@ -163,7 +163,7 @@ export interface ThrottleOptions<C extends Context = Context> {
     readonly after?: number
     /** Within so long. @default '1m' */
     readonly within?: Duration
-    /** @example ['1m', '10m', '1h'] */
+    /** How long each ban in a row is, such as ['1m', '10m', '1h']. */
     readonly bans: readonly Duration[]
   }
   /** Lets conduct move the limit of a user, within bounds; see {@link AdaptOptions}. Of a limit with `scope: 'user'`. */

@@ -66,7 +66,9 @@ export const settingsOptions = z.strictObject({
  * ```
  */
 export interface SettingBounds {
+  /** The least that they may choose. */
   readonly min: LimitInput
+  /** The most, per the same span. */
   readonly max: LimitInput
   /** What they may choose from, 8 at most. @default up to six round numbers between `min` and `max`, and these two */
   readonly choices?: readonly LimitInput[]

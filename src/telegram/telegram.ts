@@ -154,7 +154,9 @@ export class Telegram {
   called(
     method: string,
     options: {
+      /** Which of them. @default all */
       readonly where?: (call: BotCall) => boolean
+      /** One that was given before, too. @default false */
       readonly ever?: boolean
       readonly timeout?: Duration
     } = {},

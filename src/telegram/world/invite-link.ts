@@ -7,7 +7,9 @@ export interface InviteTerms {
   readonly name?: string | undefined
   /** Unix seconds. */
   readonly expireDate?: number | undefined
+  /** So many may come by it, 1 to 99,999. */
   readonly memberLimit?: number | undefined
+  /** Whoever comes by it has to be let in by an administrator. */
   readonly createsJoinRequest?: boolean | undefined
 }
 
