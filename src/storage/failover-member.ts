@@ -1,5 +1,5 @@
 import type { IBreaker } from 'cockatiel'
-import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
+import { isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -8,6 +8,7 @@ import type { CircuitState, StorageCondition } from './condition.js'
 import type { FailoverJudge } from './failover-judge.js'
 import { Line } from './resilient/line.js'
 import { PendingMarks, type Write } from './resilient/pending.js'
+import { Plans, type Taker } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { Settlements } from './resilient/settlements.js'
 import { proveWell } from './resilient/well.js'
@@ -45,7 +46,7 @@ export class Member {
   readonly settlements = new Settlements(() => this.flushSoon())
   /** Learned when it is first reached, unless it says so itself. */
   kind: string
-  private readonly unprepared = new Set<FailoverJudge>()
+  private readonly plans: Plans
   private downSince: Ms | undefined
   private callOff: (() => void) | undefined
   private stopped = false
@@ -62,27 +63,41 @@ export class Member {
       probe: () => this.probe(),
       changed: (state) => this.changed(state),
     })
+    this.plans = new Plans({
+      storage,
+      line: this.line,
+      timers: options.timers,
+      failed: (error) => this.failed(error),
+    })
   }
 
   get isUp(): boolean {
     return this.line.circuit.state === 'closed'
   }
 
-  /** Rejects what is wrong with the plan; where the storage fails it takes the plan when it is back. */
-  async prepare(judge: FailoverJudge, plan: Plan): Promise<void> {
+  /**
+   * Rejects what is wrong with the plan; where the storage fails it takes the plan when it is back.
+   *
+   * @returns Why it does without this plan alone, where it does.
+   */
+  async prepare(judge: FailoverJudge): Promise<unknown> {
+    const taker: Taker = {
+      plan: judge.plan,
+      take: (own) => {
+        judge.judges[this.index] = own
+      },
+    }
     if (!this.isUp) {
-      this.unprepared.add(judge)
+      this.plans.add(taker)
       return
     }
     let over = false
-    const taken = (async () => this.storage.prepare(plan))().then(
-      (own) => {
-        judge.judges[this.index] = own
-      },
+    let barred: unknown
+    const taken = (async () => this.storage.prepare(judge.plan))().then(
+      (own) => this.plans.took(taker, own),
       (error) => {
         if (isOfTheCaller(error) && !over) throw error
-        this.unprepared.add(judge)
-        this.line.circuit.trip(error)
+        if (this.plans.missed(taker, error)) barred = error
       },
     )
     try {
@@ -91,6 +106,7 @@ export class Member {
       if (isOfTheCaller(error)) throw error
     }
     over = true
+    return barred
   }
 
   /** Writes marks aside, for when this storage has to stand in. What it cannot take now it gets later. */
@@ -181,21 +197,14 @@ export class Member {
     this.stopped = true
     this.callOff?.()
     this.settlements.clear()
+    this.plans.stop()
     this.line.stop()
     return this.behind.clear()
   }
 
   private async probe(): Promise<void> {
     this.kind = await proveWell(this.storage, this.options.clock)
-    for (const judge of this.unprepared) {
-      try {
-        judge.judges[this.index] = await this.storage.prepare(judge.plan)
-      } catch (error) {
-        if (!isOfTheCaller(error)) throw error
-        this.failed(error)
-      }
-      this.unprepared.delete(judge)
-    }
+    await this.plans.probe()
     // Before it decides anything: whom others have blocked is blocked here, too.
     await this.catchUp()
     if (this.behind.size > 0)

@@ -12,6 +12,7 @@ import { type MarkWrite, Member } from './failover-member.js'
 import { checkPlan } from './plan.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
+import { isAlike } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import { shielded } from './shielded.js'
@@ -84,6 +85,8 @@ class FailoverStorage implements Storage, Observable {
   readonly values: Values
   private readonly members: readonly Member[]
   private readonly clock: Clock
+  /** By the name of their plans. */
+  private readonly latest = new Map<string, FailoverJudge>()
   private readonly changes = new ChangeListeners()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private readonly unwatch: (() => void)[] = []
@@ -125,7 +128,12 @@ class FailoverStorage implements Storage, Observable {
     }
     checkPlan(plan)
     const judge = new FailoverJudge(plan, this.members)
-    await Promise.all(this.members.map((member) => member.prepare(judge, plan)))
+    const former = this.latest.get(plan.name)
+    this.latest.set(plan.name, judge)
+    // What has decided the plan before goes on doing so until each of them has taken this one.
+    if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
+    const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
+    if (barred.every((error) => error !== undefined)) throw barred[0]
     return judge
   }
 

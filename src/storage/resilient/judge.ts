@@ -28,8 +28,8 @@ export interface Bench {
 
 /** Decides by a storage in time, and in its place where it does not answer. Rejects nothing. */
 export class ResilientJudge implements Judge {
-  /** The storage's own, once it has taken the plan. */
-  remote: Judge | undefined
+  /** The storage's own, once it has taken the plan; until then that of the plan before, where that is alike. */
+  remote: Judge | undefined = undefined
   private readonly fitting: (ask: Ask) => Ask
   private readonly closed: readonly boolean[]
 
@@ -41,6 +41,10 @@ export class ResilientJudge implements Judge {
   ) {
     this.fitting = askWhenDown(plan)
     this.closed = plan.checks.map(isClosed)
+  }
+
+  take(own: Judge): void {
+    this.remote = own
   }
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {

@@ -26,6 +26,7 @@ import { Line } from './line.js'
 import { ResilientMarks } from './marks.js'
 import { PendingMarks } from './pending.js'
 import { marksOf, planWhenDown } from './plan.js'
+import { isAlike, Plans } from './plans.js'
 import { isOfTheCaller } from './reason.js'
 import { Settlements } from './settlements.js'
 import { proveWell } from './well.js'
@@ -68,7 +69,9 @@ export class ResilientStorage implements Storage, Observable {
   private readonly settlements = new Settlements(() => this.flushSoon())
   private readonly changes = new ChangeListeners()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
-  private readonly unprepared = new Set<ResilientJudge>()
+  private readonly plans: Plans
+  /** By the name of their plans. */
+  private readonly latest = new Map<string, ResilientJudge>()
   private introduced = false
   private downSince: Ms | undefined
   private watched: 'no' | 'soon' | 'yes' = 'no'
@@ -95,6 +98,12 @@ export class ResilientStorage implements Storage, Observable {
       remote: this.remote,
       probe: () => this.probe(),
       changed: (state) => this.changed(state),
+    })
+    this.plans = new Plans({
+      storage: inner,
+      line: this.line,
+      timers,
+      failed: (error) => this.failed(error, 'storage.prepare'),
     })
     this.copy = new MarksCopy({
       from: inner.marks,
@@ -138,9 +147,12 @@ export class ResilientStorage implements Storage, Observable {
 
   private prepareWith(plan: Plan, down: Plan, local: Judge): MaybePromise<Judge> {
     const judge = new ResilientJudge(plan, local, this.bench)
+    const former = this.latest.get(plan.name)
+    // What has decided the plan before goes on doing so until the storage has taken this one.
+    if (former?.remote !== undefined && isAlike(former.plan, plan)) judge.take(former.remote)
     if (this.line.circuit.state !== 'closed') {
-      this.unprepared.add(judge)
-      this.begin(down)
+      this.plans.add(judge)
+      this.follow(judge, down)
       return judge
     }
     let prepared: MaybePromise<Judge>
@@ -149,43 +161,29 @@ export class ResilientStorage implements Storage, Observable {
     } catch (error) {
       // A storage that was closed is the caller's mistake.
       if (isOfTheCaller(error) || isClosed(error)) throw error
-      return this.notPrepared(judge, down, error)
+      this.follow(judge, down)
+      this.plans.missed(judge, error)
+      return judge
     }
     // It answers within the call, so there is nothing to wait for.
     if (!isPromise(prepared) && !this.remote) return prepared
-    this.begin(down)
-    if (isPromise(prepared)) return this.preparing(judge, down, prepared)
-    judge.remote = prepared
+    this.follow(judge, down)
+    if (isPromise(prepared)) return this.preparing(judge, prepared)
+    this.plans.took(judge, prepared)
     return judge
   }
 
   /** Nobody waits for longer than the time-out: memory decides until the storage has taken the plan. */
-  private async preparing(judge: ResilientJudge, down: Plan, prepared: Promise<Judge>): Promise<Judge> {
+  private async preparing(judge: ResilientJudge, prepared: Promise<Judge>): Promise<Judge> {
     const taken = prepared.then(
-      (remote) => {
-        judge.remote = remote
-      },
+      (remote) => this.plans.took(judge, remote),
       (error) => {
-        if (isOfTheCaller(error)) this.refused(error)
-        else this.notPrepared(judge, down, error)
+        if (isOfTheCaller(error)) this.plans.refused(error)
+        else this.plans.missed(judge, error)
       },
     )
     // Too late is told when the storage is asked.
     await this.line.try(() => taken).catch(() => undefined)
-    return judge
-  }
-
-  /** It will never take this plan, which memory decides from now on: no reason to do without it for the others. */
-  private refused(error: unknown): void {
-    this.line.circuit.noted(error)
-    this.failed(error, 'storage.prepare')
-  }
-
-  private notPrepared(judge: ResilientJudge, down: Plan, error: unknown): ResilientJudge {
-    this.unprepared.add(judge)
-    this.begin(down)
-    // Asked again by the probes, until it takes the plan.
-    this.line.circuit.trip(error)
     return judge
   }
 
@@ -254,6 +252,7 @@ export class ResilientStorage implements Storage, Observable {
     }
     this.stopped = true
     this.copy.stop()
+    this.plans.stop()
     this.callOffFlush?.()
     this.callOffWatch?.()
     this.unwatch?.()
@@ -298,7 +297,8 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   /** Begins to copy what the plan asks for. */
-  private begin(down: Plan): void {
+  private follow(judge: ResilientJudge, down: Plan): void {
+    this.latest.set(judge.plan.name, judge)
     this.copy.follow(marksOf(down))
     this.watchInner()
     if (this.introduced) return
@@ -362,15 +362,7 @@ export class ResilientStorage implements Storage, Observable {
   /** Looks whether the storage is back: whether it says so, and takes the plans that it has not. */
   private async probe(): Promise<void> {
     this.kind = await proveWell(this.inner, this.clock)
-    for (const judge of this.unprepared) {
-      try {
-        judge.remote = await this.inner.prepare(judge.plan)
-      } catch (error) {
-        if (!isOfTheCaller(error)) throw error
-        this.refused(error)
-      }
-      this.unprepared.delete(judge)
-    }
+    await this.plans.probe()
   }
 
   private changed(state: CircuitState): void {
