@@ -43,7 +43,7 @@ import type { Explanation } from './policies/explain.js'
 import { Overrides } from './policies/overrides.js'
 import type { Policy, PolicyOverride } from './policies/policy-options.js'
 import { ChatSettings } from './settings/chat-settings.js'
-import { settingsMenu } from './settings/menu.js'
+import { ofChats } from './settings/menu.js'
 import { readSettings } from './settings/settings-options.js'
 import type { Storage } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
@@ -419,9 +419,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       guards.push(throttle(limit))
     for (const limit of settings.concurrency === false ? [] : [settings.concurrency].flat())
       guards.push(concurrency(limit))
-    const all = guards.flatMap((guard) => guard.definitions)
-    const { tuned } = this.chatSettings
-    if (tuned !== undefined) all.unshift(settingsMenu(this.chatSettings, tuned))
+    const all = [...ofChats(this.chatSettings), ...guards.flatMap((guard) => guard.definitions)]
     const definitions = settings.shadow ? all.map(inShadow) : all
     return new Chain(house, definitions, this.name, exemptions, this.tally)
   }

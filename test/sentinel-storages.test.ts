@@ -1,7 +1,8 @@
+import type { Update } from 'grammy/types'
 import { Redis } from 'ioredis'
 import Database from 'libsql'
 import { Pool } from 'pg'
-import type { BlockListExport } from '../src/index.js'
+import { type BlockListExport, keyText, subject } from '../src/index.js'
 import { combine } from '../src/storage/combine.js'
 import { fromGrammyStorage } from '../src/storage/grammy-storage.js'
 import { memory } from '../src/storage/memory/memory.js'
@@ -9,12 +10,23 @@ import { postgres } from '../src/storage/postgres/index.js'
 import { redis } from '../src/storage/redis/index.js'
 import { sqlite } from '../src/storage/sqlite/index.js'
 import type { Storage } from '../src/storage/storage.js'
-import { type Desk, desk, later } from './sentinel-desk.js'
+import { type Desk, desk, later, nextId, user } from './sentinel-desk.js'
 import { freshName, sharedPostgres, sharedRedis } from './servers/shared.js'
 
 const ALICE = 7
 const BOB = 8
 const CAROL = 9
+
+const GROUP = -55
+const OTHER_GROUP = -56
+const SUPERGROUP = -1001000000055
+
+const inGroup = (id: number, content: object): Update => {
+  const update_id = nextId()
+  const chat = { id, type: id === SUPERGROUP ? 'supergroup' : 'group', title: 'Plaza' }
+  const message = { message_id: update_id, date: 1_767_225_600, chat, from: user(ALICE), ...content }
+  return { update_id, message } as Update
+}
 
 const prefixes: string[] = []
 const schemas: string[] = []
@@ -127,5 +139,48 @@ describe.each(Object.entries(places))('with %s', (_, make) => {
     await quiet()
     const reasons = await Promise.all([ALICE, BOB, CAROL, 10].map((id) => guard.blockOf(id)))
     expect(reasons.map((block) => block?.reason)).toEqual(['for good', 'imported', 'imported', 'imported'])
+  })
+
+  test('what is kept of a group goes with it when it becomes a supergroup', async () => {
+    const at = guarded(await make(), {
+      limits: true,
+      throttle: '20/1h',
+      roles: { owner: { extends: ['admin'] }, admin: {} },
+      settings: { throttle: { min: '1/1h', max: '20/1h' } },
+    })
+    const { guard } = at
+    await at.says(1, 'met')
+    await guard.block([subject.chat(GROUP), subject.sender(GROUP)], { reason: 'raid' })
+    await guard.block(subject.chat(OTHER_GROUP))
+    await guard.limits.set(subject.chat(GROUP), 'user', '2/1h')
+    await guard.settings.set(GROUP, { limits: { user: '3/1h' } })
+    await guard.grant([ALICE, BOB], 'owner', { chat: GROUP })
+    await guard.grant(CAROL, 'admin', { chat: OTHER_GROUP })
+    const told: unknown[] = []
+    guard.on('blocked', ({ key }) => told.push(keyText(key)))
+
+    await at.handle(inGroup(GROUP, { text: 'before' }))
+    await at.handle(inGroup(GROUP, { migrate_to_chat_id: SUPERGROUP }))
+    await at.handle(inGroup(SUPERGROUP, { migrate_from_chat_id: GROUP }))
+    await at.handle(inGroup(SUPERGROUP, { text: 'after' }))
+    await at.quiet()
+
+    expect(at.reached).toEqual(['met'])
+    expect(await guard.blockOf(subject.chat(SUPERGROUP))).toMatchObject({ reason: 'raid' })
+    expect(await guard.isBlocked(subject.sender(SUPERGROUP))).toBe(true)
+    expect(await guard.isBlocked(subject.chat(OTHER_GROUP))).toBe(true)
+    expect(told).toEqual([`c${SUPERGROUP}`, `s${SUPERGROUP}`])
+    const limits: unknown[] = []
+    for await (const { holder, value } of guard.limits.list()) limits.push([holder, value])
+    expect(limits).toEqual([[expect.objectContaining({ kind: 'chat', id: SUPERGROUP }), '2/1h']])
+    expect((await guard.settings.of(SUPERGROUP)).limits).toEqual(new Map([['user', '3/1h']]))
+    const roles = (who: number, chat: number) => guard.rolesOf(who, { chat })
+    expect(await Promise.all([ALICE, BOB, CAROL].map((who) => roles(who, SUPERGROUP)))).toEqual([
+      ['owner'],
+      ['owner'],
+      [],
+    ])
+    expect(await roles(ALICE, GROUP)).toEqual([])
+    expect(await roles(CAROL, OTHER_GROUP)).toEqual(['admin'])
   })
 })

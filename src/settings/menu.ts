@@ -8,10 +8,33 @@ import { isOfMenu } from './choice.js'
 import type { Menu } from './menu-of-chat.js'
 import type { Tuning } from './settings-options.js'
 
+const moving = later('chats', () => import('./moving.js'))
 const drawing = later('settings', () => import('./menu-of-chat.js'))
 
+/** What is done for chats beside guarding them. */
+export function ofChats(settings: ChatSettings): readonly GuardDefinition[] {
+  const { tuned } = settings
+  return tuned === undefined ? [MOVES] : [MOVES, settingsMenu(settings, tuned)]
+}
+
+/** A group that becomes a supergroup has another id; Telegram says so in the old one. */
+const MOVES: GuardDefinition = {
+  name: 'chats',
+  wire: ({ house }): Wired<Context> => ({
+    observes: ['service'],
+    observe({ activity }, { me, message }) {
+      const to: unknown = activity === 'service' ? message?.migrate_to_chat_id : undefined
+      if (message === undefined || typeof to !== 'number') return undefined
+      return moving
+        .load()
+        .then(({ moveChat }) => moveChat(house, me.id, message.chat.id, to))
+        .catch((error: unknown) => house.events.tell('error', { error, during: 'chats.migrate' }))
+    },
+  }),
+}
+
 /** The menu of `/sentinel`: finds what is for it. What it does then is loaded where chats may tune anything. */
-export function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
+function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
   // Now rather than with the first who asks for it. Who fails here is told then.
   Promise.all([drawing.load(), settings.register()]).catch(() => undefined)
   return {
@@ -19,8 +42,6 @@ export function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefin
     wire: ({ house }): Wired<Context> => {
       const entrance = new MenuEntrance(house, settings, tuning)
       return {
-        observes: ['service'],
-        observe: (_, ctx) => entrance.follow(ctx),
         divert: (facts, ctx) => entrance.takes(facts, ctx),
       }
     },
@@ -44,19 +65,6 @@ class MenuEntrance {
     if (facts.kind !== 'message' || facts.command !== this.tuning.command) return false
     this.aside((menu) => menu.asked(facts, ctx))
     return true
-  }
-
-  /** A group that becomes a supergroup has another id; Telegram says so in the old one. */
-  async follow(ctx: Context): Promise<void> {
-    const message = ctx.message
-    const to: unknown = message?.migrate_to_chat_id
-    if (message === undefined || typeof to !== 'number') return
-    try {
-      const register = await this.settings.register()
-      await register.move(ctx.me.id, message.chat.id, to)
-    } catch (error) {
-      this.failed(error, 'settings.migrate')
-    }
   }
 
   private aside(work: (menu: Menu) => Promise<void>): void {

@@ -121,16 +121,6 @@ export class SettingsRegister implements ChatSettingsRegister {
     return true
   }
 
-  /** A group became a supergroup: what its administrators chose goes with it. */
-  async move(bot: number, from: number, to: number): Promise<void> {
-    const { marks } = this.house().storage
-    for (const [name, mark] of await marks.of(bot, chatKey(from))) {
-      if (name !== SETTINGS_MARK && !name.startsWith(markOfSetting(''))) continue
-      await marks.put(bot, name, [{ key: chatKey(to), mark }])
-      await marks.remove(bot, name, [chatKey(from)])
-    }
-  }
-
   /** The usual limit, as the plan says it. */
   usual(name: string): Limit {
     return this.book.find(name, 'settings').limit

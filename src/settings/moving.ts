@@ -1,0 +1,60 @@
+import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
+import { BLOCKED } from '../middleware/block.js'
+import type { House } from '../middleware/house.js'
+import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
+import type { Mark, Marks } from '../storage/storage.js'
+
+/**
+ * What is kept of a group goes with it when it becomes a supergroup, or a blocked group would be free again: its blocks, as a place and as
+ * a writer, which hold under both ids, what was set of its limits and by its administrators; then, aside, the roles that were given in it, since everybody who
+ * holds one is looked through.
+ */
+export async function moveChat(house: House, bot: number, from: number, to: number): Promise<void> {
+  const { marks } = house.storage
+  for (const keyOf of [chatKey, senderKey]) {
+    const [old, key] = [keyOf(from), keyOf(to)]
+    for (const [name, mark] of await marks.of(bot, old)) {
+      const isNew = await copyMark(marks, bot, name, mark, key)
+      // What tells of the move is still said in the old group.
+      if (name !== BLOCKED) await marks.remove(bot, name, [old])
+      else if (isNew) house.events.tell('blocked', { bot, key, reason: mark.reason })
+    }
+  }
+  if (house.roles.names.length === 0) return
+  if (house.background.run('chats.roles', () => moveRoles(house, bot, from, to))) return
+  throw new Error('too much under way for the roles of a chat')
+}
+
+async function moveRoles(
+  { roles, storage: { marks } }: House,
+  bot: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  for (const role of roles.names) {
+    const name = `${ROLE_MARK}${role}`
+    const there: [Key, Key, Mark][] = []
+    let next: string | undefined
+    do {
+      const page = await marks.scan(bot, name, next)
+      for (const { key, mark } of page.entries) {
+        const { kind, id, actor } = keySubject(key)
+        if (kind === 'member' && id === from && actor !== undefined) {
+          there.push([key, memberKey(subjectKey(actor), to), mark])
+        }
+      }
+      next = page.next
+    } while (next !== undefined)
+    for (const [old, key, mark] of there) {
+      await copyMark(marks, bot, name, mark, key)
+      await marks.remove(bot, name, [old])
+    }
+  }
+}
+
+/** Whether it was put: what stands under the new id already stays. */
+async function copyMark(marks: Marks, bot: number, name: string, mark: Mark, to: Key): Promise<boolean> {
+  if ((await marks.get(bot, to, name)) !== undefined) return false
+  await marks.put(bot, name, [{ key: to, mark }])
+  return true
+}
