@@ -17,6 +17,7 @@ const GONE = [
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
   '../src/settings/menu-of-chat.js',
+  '../src/middleware/position/neighbours.js',
 ]
 for (const path of GONE) {
   jest.unstable_mockModule(path, () => {
@@ -24,6 +25,7 @@ for (const path of GONE) {
   })
 }
 const { desk: make, joins } = await import('./sentinel-desk.js')
+const { fuse, requireRegistered, throttle } = await import('../src/index.js')
 
 function stand(options: SentinelOptions = {}, handlers?: Parameters<typeof make>[1]) {
   const desk = make(options, handlers)
@@ -39,6 +41,22 @@ test('places that are missing are told, and updates are let in uncounted', async
   await desk.says(7, 'one', 'two')
   expect(desk.reached).toEqual(['one', 'two'])
   expect(told).toEqual(['concurrency: module.failed', 'concurrency: module.failed'])
+  await desk.guard.close()
+})
+
+test('guards that cannot be asked together are asked in turn', async () => {
+  const { desk, told } = stand({}, (bot) => {
+    fuse(bot).command(
+      'buy',
+      throttle({ limit: '1/1h', deny: 'silent' }),
+      requireRegistered({ deny: 'silent' }),
+      (_, next) => next(),
+    )
+  })
+  const refused: string[] = []
+  desk.guard.on('denied', ({ verdict }) => refused.push(verdict.limit))
+  await desk.says(7, '/buy', '/buy')
+  expect([told, refused]).toEqual([Array(2).fill('fuse: module.failed'), ['registered', 'throttle 1/1h']])
   await desk.guard.close()
 })
 

@@ -5,9 +5,9 @@ import type { Guard, GuardDefinition } from './guard.js'
 import type { HouseOptions } from './house.js'
 import { checkTogether, type Guards } from './position/guarded.js'
 import { Layer, labelOf, type OwnHouse } from './position/layer.js'
-import { noteStanding } from './position/neighbours.js'
 import { claim, tooMany } from './position/place.js'
 import { positioned } from './position/position.js'
+import { noteStanding } from './position/standing.js'
 
 /**
  * Options of {@link compose}.

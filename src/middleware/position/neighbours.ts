@@ -1,68 +1,26 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../../core/check.js'
-import { rootOf } from '../chain/control.js'
 import { Questions } from '../chain/wiring.js'
 import { type Guard, type GuardDefinition, wiringWith } from '../guard.js'
 import { furnish, type House } from '../house.js'
 import type { Chain } from '../pipeline.js'
 import { Layer } from './layer.js'
-
-/** A guard where it stands in a chain, as nobody but its maker knows it. */
-interface Standing {
-  /** Names its state there. */
-  readonly name: string
-  /** In how many places of fused composers it stands. */
-  places: number
-}
-
-const standings = new WeakMap<object, Standing>()
-
-/** Notes a guard whose state is in no house of its own, and which has been given no name that holds for what is beside it. */
-export function noteStanding(guard: object, name: string): void {
-  standings.set(guard, { name, places: 0 })
-}
-
-type Step = (ctx: Context, next: NextFunction) => unknown
-
-/** What stands in one call, with neighbours that are guards made one, which asks them together. */
-export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
-  const joined: unknown[] = []
-  let beside: Guard[] = []
-  const end = (): void => {
-    joined.push(...(beside.length > 1 ? [new Neighbours(beside).middleware] : beside))
-    beside = []
-  }
-  for (const each of given) {
-    const standing = typeof each === 'function' ? standings.get(each) : undefined
-    if (standing === undefined) {
-      end()
-      joined.push(each)
-    } else {
-      standing.places++
-      beside.push(each as Guard)
-    }
-  }
-  end()
-  return joined
-}
+import { type Step, standingOf, walk } from './standing.js'
 
 /**
  * Guards that stand side by side in one call. Behind a sentinel, those that can be asked together are: in one plan, each with the
  * name it has by itself.
  */
-class Neighbours {
+export class Neighbours {
   private root: Chain<Context> | undefined
-  private steps: readonly Step[] | undefined
+  private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
   private readonly behind = new WeakMap<Chain<Context>, readonly Step[]>()
 
   constructor(private readonly guards: readonly Guard[]) {}
 
-  readonly middleware = (ctx: Context, next: NextFunction): MaybePromise<void> => {
-    const root = rootOf(ctx)
-    // Alone they keep their state in memory, each its own: nothing is to be saved.
-    if (root === undefined) return walk(this.guards, 0, ctx, next)
-    if (root !== this.root || this.steps === undefined) {
+  run(root: Chain<Context>, ctx: Context, next: NextFunction): MaybePromise<void> {
+    if (root !== this.root) {
       this.root = root
       this.steps = this.behind.get(root) ?? this.stepsBehind(root)
     }
@@ -74,12 +32,6 @@ class Neighbours {
     this.behind.set(root, steps)
     return steps
   }
-}
-
-function walk(steps: readonly Step[], from: number, ctx: Context, next: NextFunction): MaybePromise<void> {
-  const step = steps[from]
-  if (step === undefined) return next()
-  return step(ctx, async () => walk(steps, from + 1, ctx, next)) as MaybePromise<void>
 }
 
 /**
@@ -121,11 +73,11 @@ const COUNTED: readonly Check['kind'][] = ['claim', 'bucket', 'window']
 
 /** One guard in front of two handlers is one limit, whoever its neighbours are. */
 function standsOnce(guard: Guard): boolean {
-  return standings.get(guard)?.places === 1
+  return standingOf(guard).places === 1
 }
 
 function nameOf(guard: Guard): string {
-  return (standings.get(guard) as Standing).name
+  return standingOf(guard).name
 }
 
 /** What guards ask in one plan; undefined where they do not fit, which by themselves they may. */
