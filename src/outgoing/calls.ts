@@ -16,9 +16,14 @@ const WRITES = /^(?:send|forward|copy|edit|post)/
 const SAFE =
   /^(?:(?:get|set|edit|delete|answer|pin|unpin|ban|unban|restrict|promote|approve|decline|reopen|hide|unhide|leave|read|remove|verify|revoke)[A-Z]|close(?:General)?ForumTopic$|sendChatAction$|stopMessageLiveLocation$|stopPoll$)/
 
+/** Methods that take away what is on top, and then what was beneath it: a photo of a profile. */
+const TOPMOST = /^remove\w+ProfilePhoto$/
+
 /** Whether a call may be made again when nobody knows whether it took effect. */
-export function isSafe(method: string): boolean {
-  return SAFE.test(method)
+export function isSafe(method: string, payload?: unknown): boolean {
+  // Without an id it is the latest that is unpinned: of two calls the second takes another.
+  if (method === 'unpinChatMessage') return field(payload, 'message_id') !== undefined
+  return SAFE.test(method) && !TOPMOST.test(method)
 }
 
 /** Whether a call writes messages. */

@@ -16,8 +16,6 @@ export interface LaneShared {
   readonly emptied: (lane: Lane) => void
 }
 
-/** Node's timers fire at once when told to wait longer. */
-const LONGEST_TIMER: Ms = 2 ** 31 - 1
 /** So many at once are no longer held back by being counted. */
 const WIDEST = 1024
 
@@ -92,7 +90,7 @@ export class Lane {
   private advance(): void {
     const wait = this.opensIn
     if (wait > 0) {
-      this.disarm ??= this.shared.timers.after(Math.min(wait, LONGEST_TIMER), () => {
+      this.disarm ??= this.shared.timers.after(wait, () => {
         this.disarm = undefined
         this.advance()
       })

@@ -68,8 +68,8 @@ export interface OutgoingOptions {
   /** How often a call is made at most, the first time included: 1 to 100. @default 4 */
   readonly attempts?: number
   /**
-   * How long a call may wait in all, behind others included. One that would have to wait longer is not kept waiting: its caller
-   * gets the 429 at once. Under `bot.start()` a handler that waits holds up all that come after. @default '1m'
+   * How long a call may wait in all, behind others included. One that would have to wait longer is not kept waiting: its
+   * caller gets the 429 at once. Under `bot.start()` a handler that waits holds up all that come after. @default '1m'
    */
   readonly maxWait?: Duration
   /** Calls that wait at most, in this process; the caller of one more gets the 429 at once. @default 1000 */
@@ -88,7 +88,7 @@ export interface OutgoingOptions {
   readonly retry?: readonly ('flood' | 'server' | 'network')[]
   /**
    * After a 5xx, or no answer, nobody knows whether a call took effect. `safe`: only what may be done twice is tried again
-   * (`get…`, `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like). `all`: messages too, which may then be there
+   * (`get…`, `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like, but not what takes away the topmost). `all`: messages too, which may then be there
    * twice. @default 'safe'
    */
   readonly repeat?: 'safe' | 'all'

@@ -56,7 +56,7 @@ export interface OutgoingHealth {
   readonly retried: number
   /** Calls whose callers got a 429. */
   readonly gaveUp: number
-  /** Of these, those that were one too many to wait. */
+  /** Of these, those that were one too many to wait, for themselves or of chats that are waited for. */
   readonly overloaded: number
   /** Calls that failed since a group has another id. */
   readonly migrated: number
@@ -88,7 +88,7 @@ export interface OutgoingHealth {
 export interface Outgoing extends Transformer {
   /** How calls have fared. */
   health(): OutgoingHealth
-  /** Ends all waits: those who wait get their 429. Calls that come later are made once. Idempotent. */
+  /** Ends all waits: those who wait get their 429. Calls that come later are made as if it were not there. Idempotent. */
   close(): Promise<void>
 }
 

@@ -1,6 +1,13 @@
 import { HttpError } from 'grammy'
 import type { ApiResponse } from 'grammy/types'
-import { type Clock, quietTimers, steadyClock, systemTimers, type Timers } from '../core/clock.js'
+import {
+  type Clock,
+  ofAnyLength,
+  quietTimers,
+  steadyClock,
+  systemTimers,
+  type Timers,
+} from '../core/clock.js'
 import { type Ms, parseDuration } from '../core/duration.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/chain/told.js'
@@ -16,7 +23,7 @@ const FLOODED_WITHIN: Ms = 1000
 /** After a 5xx or no answer: twice as long each time, up to the most. */
 const BACK_OFF: Ms = 500
 const LONGEST_BACK_OFF: Ms = 10_000
-/** Lanes at most. One more is not closed: its calls ask Telegram. */
+/** Lanes at most. For one more nobody waits: its calls ask Telegram, and whoever is refused gets the refusal. */
 const MOST_LANES = 10_000
 const WHOLE_BOT = String(GLOBAL_KEY)
 
@@ -99,7 +106,8 @@ export class Sender {
     this.strict = order === 'chat'
     this.retry = new Set(retry)
     this.all = repeat === 'all'
-    const { storage, bot, clock, timers } = setting
+    const { storage, bot, clock } = setting
+    const timers = setting.timers && ofAnyLength(setting.timers)
     this.clock = clock ?? steadyClock
     this.timers = timers ?? systemTimers
     this.laneShared = {
@@ -131,6 +139,7 @@ export class Sender {
     make: () => Promise<ApiResponse<T>>,
   ): Promise<ApiResponse<T>> {
     this.counts.calls++
+    if (this.closed) return make()
     this.shared?.begin()
     const chat = chatIn(payload)
     const call: Call = {
@@ -153,12 +162,13 @@ export class Sender {
           this.counts.gaveUp++
           return last ?? tooMany(refused)
         }
+        // Not before it has waited, which may come to nothing.
+        if (last !== undefined) this.counts.retried++
         last = await this.answerTo(call, make)
         if (last.ok || !this.limitedBy(call, last)) return last
       } finally {
         for (const lane of lanes) lane.leave(last?.ok === true)
       }
-      this.counts.retried++
     }
   }
 
@@ -181,7 +191,7 @@ export class Sender {
     }
   }
 
-  /** Ends all waits: their callers get the error. Later calls are made once. */
+  /** Ends all waits: their callers get the error. Later calls are made as they are. */
   async close(): Promise<void> {
     this.closed = true
     for (const end of [...this.ends]) end()
@@ -290,7 +300,8 @@ export class Sender {
     const forMs = wait + this.extra()
     const until = this.clock() + forMs
     this.counts.limited++
-    this.laneOf(call.key)?.close(until)
+    const lane = this.laneOf(call.key)
+    lane?.close(until)
     if (call.chat !== undefined && isWriting(call.method)) {
       this.shared?.tell(chatText(call.chat), wait)
       if (isSending(call.method)) this.floodedBy(call.key, wait, until)
@@ -300,7 +311,8 @@ export class Sender {
       call.attempt < this.attempts &&
       !this.closed &&
       forMs <= this.left(call) &&
-      !isSpent(call.payload)
+      !isSpent(call.payload) &&
+      this.hasRoom(lane)
     this.setting.limited({
       bot: this.setting.bot,
       method: call.method,
@@ -311,6 +323,12 @@ export class Sender {
     })
     if (!again) this.counts.gaveUp++
     return again
+  }
+
+  /** Without a lane nothing holds the call until its time has come. */
+  private hasRoom(lane: Lane | undefined): boolean {
+    if (lane === undefined) this.counts.overloaded++
+    return lane !== undefined
   }
 
   /** Many chats at once: then it is the bot that sends too much, and every other message would be refused, too. */
@@ -333,7 +351,7 @@ export class Sender {
 
   /** Waits, and tells whether the call is made again though nobody knows whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
-    if (!this.all && !isSafe(call.method)) return false
+    if (!this.all && !isSafe(call.method, call.payload)) return false
     if (call.attempt >= this.attempts || isSpent(call.payload) || !this.mayWait()) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.attempt - 1))
     // Half of it at least: all at once is what the server has just been unable to take.

@@ -12,6 +12,8 @@ const SHORTEST: Ms = 100
 const MOST_UNDER_WAY = 256
 /** Pages of marks read when it begins. */
 const MOST_PAGES = 10
+/** How long after the storage did not take a listener it is asked again. */
+const LISTEN_AGAIN: Ms = 5000
 
 /**
  * Tells other workers which chats to wait for, and hears of theirs: a mark that lapses when the wait is over. The storage tells of
@@ -25,6 +27,7 @@ export class SharedPauses {
   private readonly underWay = new Set<Promise<void>>()
   private stop: (() => void) | undefined
   private begun = false
+  private again: Ms = 0
   private ended = false
 
   constructor(
@@ -37,16 +40,25 @@ export class SharedPauses {
     private readonly clock: Clock = systemClock,
   ) {}
 
-  /** Listens from now on. */
+  /** Listens from now on. To be called with every call: a storage that was away is asked again, though not all the time. */
   begin(): void {
-    if (this.begun) return
+    if (this.begun || this.clock() < this.again) return
     this.begun = true
-    this.aside(async () => {
-      const stop = await this.storage.watch((change) => this.changed(change))
-      if (this.ended) return stop()
-      this.stop = stop
-      await this.readAll()
-    })
+    if (!this.aside(() => this.listen())) this.begun = false
+  }
+
+  private async listen(): Promise<void> {
+    let stop: () => void
+    try {
+      stop = await this.storage.watch((change) => this.changed(change))
+    } catch (error) {
+      this.begun = false
+      this.again = this.clock() + LISTEN_AGAIN
+      throw error
+    }
+    if (this.ended) return stop()
+    this.stop = stop
+    await this.readAll()
   }
 
   /** Tells others. */
@@ -93,10 +105,10 @@ export class SharedPauses {
   }
 
   /** What cannot be told or heard costs others a 429 of their own, and no more. */
-  private aside(work: () => Promise<void>): void {
+  private aside(work: () => Promise<void>): boolean {
     if (this.underWay.size >= MOST_UNDER_WAY) {
       this.missed++
-      return
+      return false
     }
     const running = work()
       .catch((error: unknown) => {
@@ -104,5 +116,6 @@ export class SharedPauses {
       })
       .finally(() => this.underWay.delete(running))
     this.underWay.add(running)
+    return true
   }
 }

@@ -98,6 +98,8 @@ describe('a 5xx, or no answer', () => {
     ['transferGift', false],
     ['postStory', false],
     ['refundStarPayment', false],
+    ['removeBusinessAccountProfilePhoto', false],
+    ['removeMyProfilePhoto', false],
     ['close', false],
     ['logOut', false],
     ['sendChatAction', true],
@@ -108,8 +110,31 @@ describe('a 5xx, or no answer', () => {
     ['banChatMember', true],
     ['setMyCommands', true],
     ['closeForumTopic', true],
+    ['removeChatVerification', true],
+    ['unpinAllChatMessages', true],
   ])('%s may be done twice: %s', (method, safe) => {
     expect(isSafe(method)).toBe(safe)
+  })
+
+  test('unpinning is done twice where it is said what: without an id the second takes the pin beneath', async () => {
+    on = await office({ retry: both })
+    const { id } = on.telegram.createGroup({ title: 'Board', owner: on.people[0]!, admins: [on.account] })
+    const pinned: number[] = []
+    for (const text of ['1', '2', '3']) {
+      const { message_id } = await on.api.sendMessage(id, text)
+      await on.api.pinChatMessage(id, message_id)
+      pinned.push(message_id)
+    }
+    const top = async () => (await on.api.getChat(id)).pinned_message?.message_id
+    on.telegram.faults.next('unpinChatMessage', { drop: 'after' })
+    expect(await fate(on.api.unpinChatMessage(id))).toBe('HttpError')
+    expect(await top()).toBe(pinned[1])
+    on.telegram.faults.next('unpinChatMessage', { drop: 'after' })
+    const call = fate(on.api.unpinChatMessage(id, pinned[1]!))
+    await on.waiting(1)
+    await on.pass(500)
+    expect(await call).toBe('sent')
+    expect(await top()).toBe(pinned[0])
   })
 })
 

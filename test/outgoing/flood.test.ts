@@ -1,4 +1,5 @@
 import { Api } from 'grammy'
+import { systemTimers } from '../../src/core/clock.js'
 import { outgoing } from '../../src/outgoing/outgoing.js'
 import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
@@ -139,7 +140,7 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ overloaded: 1, gaveUp: 1 })
   })
 
-  test('is what waits when it is closed; calls after that are made once', async () => {
+  test('is what waits when it is closed; calls after that are made as they are', async () => {
     on = await office()
     const [alice, bob] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -147,9 +148,46 @@ describe('what is given up', () => {
     await on.waiting(1)
     await on.calls.close()
     expect(await held).toBe(429)
+    // Made once: nothing was made again.
+    expect(on.calls.health()).toMatchObject({ limited: 1, retried: 0, gaveUp: 1 })
     expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe('sent')
+    // Not refused in Telegram's name, though its chat was waited for.
+    expect(await fate(on.api.sendMessage(alice!.id, 'x'))).toBe('sent')
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
     expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe(429)
+  })
+
+  test('waits for weeks where it may, for longer than any timer runs', async () => {
+    on = await office({ maxWait: '30d' })
+    const { api, calls } = on.worker({ maxWait: '30d' }, { timers: systemTimers })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 600 })
+    const held = fate(api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
+    // A timer that is told to run for longer goes off at once.
+    await new Promise((done) => setTimeout(done, 20))
+    expect(calls.health()).toMatchObject({ waiting: 1, gaveUp: 0 })
+    await calls.close()
+    expect(await held).toBe(429)
+  })
+
+  test('what comes to more chats than can be waited for is handed on as Telegram answered it, once', async () => {
+    on = await office()
+    const api = new Api(on.account.token)
+    const asked = new Map<unknown, number>()
+    const calls = outgoing({ maxWaiting: 20_000 }, { timers: { after: () => () => undefined } })
+    api.config.use(async (_prev, _method, payload) => {
+      const { chat_id } = payload as { chat_id: number }
+      asked.set(chat_id, (asked.get(chat_id) ?? 0) + 1)
+      return { ok: false, error_code: 429, description: 'busy', parameters: { retry_after: 30 } }
+    }, calls)
+    const held = Array.from({ length: 10_000 }, (_, i) => fate(api.getChat(i + 1)))
+    await until('all lanes are taken', () => calls.health().waiting === 10_000)
+    expect(await fate(api.getChat(10_001))).toBe(429)
+    expect(asked.get(10_001)).toBe(1)
+    expect(calls.health()).toMatchObject({ overloaded: 1, gaveUp: 1, retried: 0 })
+    await calls.close()
+    expect(new Set(await Promise.all(held))).toEqual(new Set([429]))
   })
 
   test('may be called off while it waits, and those behind it go on', async () => {

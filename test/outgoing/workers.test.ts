@@ -97,3 +97,38 @@ test('a storage that is away costs the others a 429 of their own, and no call', 
   expect(await call).toBe('sent')
   await until('it is told', () => errors.includes('outgoing.share'))
 })
+
+test('a storage that took no listener at first is asked again, after a pause', async () => {
+  const prefix = freshName()
+  const near = redis(url, { prefix, clock: on.time.clock })
+  storages.push(near)
+  let tries = 0
+  const storage: Pick<Storage, 'marks' | 'watch'> = {
+    marks: near.marks,
+    async watch(listener) {
+      if (++tries < 3) throw new Error('away')
+      return near.watch(listener)
+    },
+  }
+  const errors: string[] = []
+  const one = on.worker({ onError: ({ during }) => errors.push(during) }, { bot: on.account.id, storage })
+  const two = workerOn(prefix)
+  const [alice, bob] = on.people
+  const says = () => one.api.sendMessage(alice!.id, 'hello')
+  await says()
+  await until('it is told', () => errors.length === 1)
+  await says()
+  // Not with every call.
+  expect(tries).toBe(1)
+  await on.pass(5000)
+  await says()
+  await until('it is told again', () => errors.length === 2)
+  await on.pass(5000)
+  await says()
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5 })
+  const held = fate(two.api.sendMessage(bob!.id, 'x'))
+  await until('it has heard', () => one.calls.health().heard > 0)
+  expect([tries, errors]).toEqual([3, ['outgoing.share', 'outgoing.share']])
+  await on.pass(5000)
+  expect(await held).toBe('sent')
+})
