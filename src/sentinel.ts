@@ -26,7 +26,7 @@ import { chainName, furnish, type House, refurnish, type SentinelEvents } from '
 import type { LimitState, Simulation } from './middleware/inspection/inspection.js'
 import { peek, simulate, slotsOf } from './middleware/inspection/later-inspection.js'
 import { Delivery } from './middleware/membership/delivery.js'
-import { type MembershipGuard, membership } from './middleware/membership.js'
+import { type MembershipGuard, membershipBy } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
 import { beginWiring } from './middleware/position/place.js'
@@ -124,7 +124,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.house = this.furnish(furnished, this.resolved)
     this.ownsStorage = this.resolved.storage === undefined
     this.name = this.resolved.name ?? chainName(this.house.storage)
-    this.membership = membership(typeof this.resolved.membership === 'object' ? this.resolved.membership : {})
+    this.membership = membershipBy(() => this.resolved.membership)
     this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.house.administrators)
     this.chain = this.chainOf(this.resolved, this.house, this.exemptions)
     this.house.hooks.configure(this.resolved.hooks)
@@ -173,7 +173,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     checkBot(bot, 'guard.install')
     this.delivery.install(bot as unknown as Bot)
     fuse(bot).use(this)
-    if (this.resolved.outgoing !== false) this.outgoing(bot, this.resolved.outgoing)
+    this.calls.follow(bot.api, this.resolved.outgoing)
     if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
     return this
   }
@@ -248,7 +248,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Changes options at run time, over those in force. The new plan takes effect at once for every update that comes
-   * after; state goes on limit by limit. Wrong options change nothing. Storage, clock and timers stay as they are.
+   * after; state goes on limit by limit. Wrong options change nothing. Storage, name, clock, timers and stats stay as they are.
    *
    * @throws SentinelError as `sentinel()` does.
    */
@@ -272,6 +272,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     chain.probe(this.watched)
     chain.foretelling = earlier.foretelling
     this.recorder.turn(settings.users)
+    this.calls.configure(settings.outgoing)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.add(draining)
@@ -402,9 +403,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private furnish(house: House, options: ResolvedOptions): House {
     const tuning = options.settings === false ? undefined : readSettings(options.settings)
     const furnished = this.overrides.furnish(house, options, tuning && new Set(tuning.limits.keys()))
-    this.chatSettings.turn(tuning)
-    house.notices.quiet =
-      tuning?.notices === true ? (bot, chat) => this.chatSettings.isQuiet(bot, chat) : undefined
+    this.chatSettings.turn(tuning, house)
+    for (const aside of [house.background, house.hooksAside]) aside.waitUntil = options.waitUntil
     return furnished
   }
 

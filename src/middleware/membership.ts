@@ -117,7 +117,19 @@ export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
  * ```
  */
 export function membership<C extends Context = Context>(options: MembershipOptions = {}): MembershipGuard<C> {
-  const { unreachable = true, roster = false } = parseOptions('membership', membershipOptions, options)
+  const settings = parseOptions('membership', membershipOptions, options)
+  return membershipBy(() => settings)
+}
+
+/** By options that may change: what is wired goes by those that hold when it is first told of a member. */
+export function membershipBy<C extends Context = Context>(
+  read: () => boolean | z.output<typeof membershipOptions>,
+): MembershipGuard<C> {
+  const settings = (): Required<MembershipOptions> => {
+    const options = read()
+    const { unreachable = true, roster = false } = typeof options === 'object' ? options : {}
+    return { unreachable, roster }
+  }
   let news: (() => Promise<MemberNews>) | undefined
   const registrations = new Set<Registration>()
   const events = new Set<House['events']>()
@@ -128,7 +140,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
       events.add(house.events)
       let opened: MemberNews | undefined
       const open = ({ MemberNews }: Telling): MemberNews =>
-        (opened ??= new MemberNews(house, { unreachable, roster, registrations }))
+        (opened ??= new MemberNews(house, { ...settings(), registrations }))
       news = async () => open(await telling.load())
       return {
         needs: KINDS,
@@ -147,7 +159,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
 
   return withRegistration(guard, {
     async reconcile(source: MemberSource, chat: number, own?: ReconcileOptions) {
-      if (news === undefined || !roster) throw noRoster(news === undefined)
+      if (news === undefined || !settings().roster) throw noRoster(news === undefined)
       const [{ house, tell }, { reconcile }] = await Promise.all([news(), comparing.load()])
       return reconcile(house, tell, source, chat, own)
     },

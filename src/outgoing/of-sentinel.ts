@@ -8,15 +8,52 @@ import type { OutgoingOptions } from './options.js'
 import { outgoingOptions } from './options.js'
 import type { Outgoing, OutgoingHealth } from './outgoing.js'
 import type { Sender, SenderSetting } from './sender.js'
-import { transformer } from './transformer.js'
+import { ignoring, transformer } from './transformer.js'
 
 const sending = later('outgoing', () => import('./sender.js'))
 
+/** What one bot sends. */
+interface Calls {
+  readonly outgoing: Outgoing
+  /** Whether options of its own hold, and not those of the sentinel. */
+  own: boolean
+  readonly isOff: boolean
+  /** Goes by these options from now on; `false` leaves alone what is called from now on. */
+  turn(options: false | OutgoingOptions): void
+}
+
 /** What a bot sends, as far as a sentinel sees to it: the storage, the clock and the listeners are the sentinel's. */
 export class OutgoingCalls {
-  private readonly bots = new Map<object, Outgoing>()
+  private readonly bots = new Map<object, Calls>()
+  /** Bots that the sentinel is installed on. */
+  private readonly followers = new Set<Pick<Api, 'config' | 'token'>>()
 
   constructor(private readonly house: () => House) {}
+
+  /** Sees to a bot as the options of the sentinel say, and by {@link configure} will say, unless it has options of its own. */
+  follow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
+    this.followers.add(api)
+    if (options !== false && !this.bots.has(api)) this.bots.set(api, this.callsOf(api, options, false))
+  }
+
+  /** Other options of the sentinel hold from now on. */
+  configure(options: false | OutgoingOptions): void {
+    for (const api of this.followers) {
+      const known = this.bots.get(api)
+      if (known?.own === true) continue
+      if (known !== undefined) known.turn(options)
+      else this.followNow(api, options)
+    }
+  }
+
+  /** What else was changed is in force: a bot whose token is none must not undo it. */
+  private followNow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
+    try {
+      this.follow(api, options)
+    } catch (error) {
+      this.house().events.tell('error', { error, during: 'outgoing' })
+    }
+  }
 
   /**
    * Installs the transformer on the api of a bot; the one that is there already, if it is.
@@ -25,8 +62,20 @@ export class OutgoingCalls {
    */
   install(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions): Outgoing {
     const settings = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
-    const known = this.bots.get(api)
-    if (known !== undefined) return known
+    const calls = this.bots.get(api) ?? this.callsOf(api, settings, true)
+    this.bots.set(api, calls)
+    if (calls.isOff) {
+      calls.own = true
+      calls.turn(settings)
+    }
+    return calls.outgoing
+  }
+
+  private callsOf(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions, own: boolean): Calls {
+    let settings = options
+    let isIgnored = ignoring(settings)
+    let isOff = false
+    let made: Sender | undefined
     const house = this.house()
     const { storage, events, timers } = house
     const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
@@ -37,7 +86,6 @@ export class OutgoingCalls {
         failed(error, during)
       }
     }
-    const { onLimited, onMigrated, onError } = settings
     const setting: SenderSetting = {
       bot: idOf(api.token),
       storage: storage.remote === true ? storage : undefined,
@@ -46,41 +94,56 @@ export class OutgoingCalls {
       random: Math.random,
       limited(told) {
         events.tell('outgoing.limited', told)
-        guarded(onLimited, 'outgoing.onLimited', told)
+        guarded(settings.onLimited, 'outgoing.onLimited', told)
       },
       migrated(told) {
         events.tell('chat.migrated', told)
-        guarded(onMigrated, 'outgoing.onMigrated', told)
+        guarded(settings.onMigrated, 'outgoing.onMigrated', told)
       },
       failed(error, during) {
-        if (onError === undefined) failed(error, during)
-        else guarded(onError, 'outgoing.onError', { error, during })
+        if (settings.onError === undefined) failed(error, during)
+        else guarded(settings.onError, 'outgoing.onError', { error, during })
       },
     }
     // Begun here and now, so that the first call hardly waits for it.
-    const calls = transformer(senderOf(settings, setting), settings)
-    this.bots.set(api, calls)
-    api.config.use(calls)
-    return calls
+    const sender = senderOf(setting, (Made) => (made = new Made(settings, setting)))
+    const outgoing = transformer(sender, (method) => isOff || isIgnored(method))
+    api.config.use(outgoing)
+    return {
+      outgoing,
+      own,
+      get isOff() {
+        return isOff
+      },
+      turn(next) {
+        isOff = next === false
+        if (next === false) return
+        settings = next
+        isIgnored = ignoring(next)
+        made?.configure(next)
+      },
+    }
   }
 
   /** Of all bots together; undefined where none is seen to. */
   get health(): OutgoingHealth | undefined {
-    const all = [...this.bots.values()].map((calls) => calls.health())
+    const all = [...this.bots.values()].map(({ outgoing }) => outgoing.health())
     return all.length === 0 ? undefined : all.reduce(added)
   }
 
   /** Ends all waits. */
   async close(): Promise<void> {
-    await Promise.all([...this.bots.values()].map((calls) => calls.close()))
+    await Promise.all([...this.bots.values()].map(({ outgoing }) => outgoing.close()))
   }
 }
 
 /** Loaded apart, so that bots that leave what they send alone do not carry it. What fails is told, and calls are made as they are. */
-async function senderOf(settings: OutgoingOptions, setting: SenderSetting): Promise<Sender | undefined> {
+async function senderOf(
+  setting: SenderSetting,
+  make: (kind: typeof Sender) => Sender,
+): Promise<Sender | undefined> {
   try {
-    const { Sender } = await sending.load()
-    return new Sender(settings, setting)
+    return make((await sending.load()).Sender)
   } catch (error) {
     setting.failed(error, 'outgoing')
     return undefined

@@ -7,7 +7,7 @@ import { parseOptions } from '../middleware/options/schema.js'
 import type { Storage } from '../storage/storage.js'
 import { type OutgoingOptions, outgoingOptions } from './options.js'
 import { Sender } from './sender.js'
-import { transformer } from './transformer.js'
+import { ignoring, transformer } from './transformer.js'
 
 /**
  * What {@link outgoing} may be put into, where no sentinel does that.
@@ -147,7 +147,7 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
     limited: guarded(onLimited, 'outgoing.onLimited', failed),
     migrated: guarded(onMigrated, 'outgoing.onMigrated', failed),
   })
-  return transformer(sender, settings)
+  return transformer(sender, ignoring(settings))
 }
 
 /** A developer's function, which must not fail the call that it is told of. */

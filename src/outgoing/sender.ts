@@ -74,14 +74,15 @@ export class Sender {
     waitedMs: 0,
   }
   waiting = 0
-  readonly shared: SharedPauses | undefined
-  private readonly attempts: number
-  private readonly maxWait: Ms
-  private readonly maxWaiting: number
-  private readonly jitter: Ms
-  private readonly strict: boolean
-  private readonly retry: ReadonlySet<string>
-  private readonly all: boolean
+  private readonly pauses: SharedPauses | undefined
+  private attempts = 0
+  private maxWait: Ms = 0
+  private maxWaiting = 0
+  private jitter: Ms = 0
+  private strict = false
+  private retry: ReadonlySet<string> = new Set()
+  private all = false
+  private share = false
   private readonly clock: Clock
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
@@ -97,15 +98,6 @@ export class Sender {
     options: OutgoingOptions,
     private readonly setting: SenderSetting,
   ) {
-    const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
-    const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
-    this.attempts = attempts
-    this.maxWait = parseDuration(maxWait, 'outgoing.maxWait')
-    this.maxWaiting = maxWaiting
-    this.jitter = parseDuration(jitter, 'outgoing.jitter')
-    this.strict = order === 'chat'
-    this.retry = new Set(retry)
-    this.all = repeat === 'all'
     const { storage, bot, clock } = setting
     const timers = setting.timers && ofAnyLength(setting.timers)
     this.clock = clock ?? steadyClock
@@ -116,15 +108,43 @@ export class Sender {
       timers: timers ?? quietTimers,
       emptied: (lane: Lane) => void this.lanes.delete(lane.key),
     }
-    if (share && storage !== undefined && bot !== undefined) {
-      this.shared = new SharedPauses(
+    if (storage !== undefined && bot !== undefined) {
+      const pause = (key: string, forMs: Ms): void => {
+        if (this.share) this.laneOf(key)?.close(this.clock() + forMs + this.extra())
+      }
+      this.pauses = new SharedPauses(
         storage,
         bot,
-        (key, forMs) => void this.laneOf(key)?.close(this.clock() + forMs + this.extra()),
+        pause,
         (error) => this.setting.failed(error, 'outgoing.share'),
         clock,
       )
     }
+    this.configure(options)
+  }
+
+  /** Goes by these options from now on. Calls that wait go on waiting for as long as they were to. */
+  configure(options: OutgoingOptions): void {
+    const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
+    const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
+    this.attempts = attempts
+    this.maxWait = parseDuration(maxWait, 'outgoing.maxWait')
+    this.maxWaiting = maxWaiting
+    this.jitter = parseDuration(jitter, 'outgoing.jitter')
+    this.strict = order === 'chat'
+    this.retry = new Set(retry)
+    this.all = repeat === 'all'
+    this.share = share
+  }
+
+  /** Pauses that other workers told of. */
+  get heard(): number {
+    return this.pauses?.heard ?? 0
+  }
+
+  /** What tells other workers, and hears of them, where that is wanted. */
+  private get shared(): SharedPauses | undefined {
+    return this.share ? this.pauses : undefined
   }
 
   get paused(): number {
@@ -195,7 +215,7 @@ export class Sender {
   async close(): Promise<void> {
     this.closed = true
     for (const end of [...this.ends]) end()
-    await this.shared?.end()
+    await this.pauses?.end()
   }
 
   private laneOf(key: string): Lane | undefined {

@@ -20,15 +20,20 @@ const NOTHING: OutgoingHealth = {
   heard: 0,
 }
 
+/** Tells which methods are left alone. */
+export function ignoring({ ignore = [] }: OutgoingOptions): (method: string) => boolean {
+  const ignored = new Set([POLL, ...ignore].map((method) => method.toLowerCase()))
+  return (method) => ignored.has(method.toLowerCase())
+}
+
 /**
  * The transformer that a sender is behind. Calls that are made before the sender is there wait for it, in their order; if it never
  * comes, which whoever makes it tells, they are made as if there were none.
  */
 export function transformer(
   sending: MaybePromise<Sender | undefined>,
-  { ignore = [] }: OutgoingOptions,
+  isIgnored: (method: string) => boolean,
 ): Outgoing {
-  const ignored = new Set([POLL, ...ignore].map((method) => method.toLowerCase()))
   let sender: Sender | undefined
   let awaited: Promise<Sender | undefined> | undefined
   // For good: were it left when the sender is there, calls might overtake those that have waited.
@@ -40,7 +45,7 @@ export function transformer(
   } else sender = sending
   const transform: Transformer = (prev, method, payload, signal) => {
     const call = (): ReturnType<typeof prev<typeof method>> => prev(method, payload, signal)
-    if (ignored.has(method.toLowerCase())) return call()
+    if (isIgnored(method)) return call()
     const send = (by: Sender | undefined): ReturnType<typeof call> =>
       by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call)
     return awaited === undefined ? send(sender) : awaited.then(send)
@@ -53,7 +58,7 @@ export function transformer(
             ...sender.counts,
             waiting: sender.waiting,
             paused: sender.paused,
-            heard: sender.shared?.heard ?? 0,
+            heard: sender.heard,
           },
     close: async () => {
       await (awaited === undefined ? sender : await awaited)?.close()

@@ -100,8 +100,9 @@ export class ChatSettings implements ChatSettingsRegister {
   ) {}
 
   /** Other options hold from now on. */
-  turn(tuning: Tuning | undefined): void {
+  turn(tuning: Tuning | undefined, { notices }: House): void {
     this.tuning = tuning
+    notices.quiet = tuning?.notices === true ? (bot, chat) => this.isQuiet(bot, chat) : undefined
     this.remembered.clear()
   }
 

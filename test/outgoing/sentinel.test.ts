@@ -130,6 +130,69 @@ test('two sentinels on one Redis tell each other, through all that stands in fro
   expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
 })
 
+describe('reconfigure()', () => {
+  /** How often a call that is limited each time is made. */
+  async function madeOf(bot: Bot<GuardedContext>, guard: Sentinel<GuardedContext>): Promise<number> {
+    telegram.faults.next('sendMessage', { code: 429, retryAfter: 1, times: Number.POSITIVE_INFINITY })
+    const before = telegram.calls('sendMessage').length
+    let ended = false
+    const call = fate(bot.api.sendMessage(alice.id, 'x')).finally(() => {
+      ended = true
+    })
+    await until('the call was given up', async () => {
+      if ((await guard.health()).outgoing?.waiting === 1) time.advance(1250)
+      return ended
+    })
+    expect(await call).toBe(429)
+    telegram.faults.clear()
+    time.advance(10_000)
+    return telegram.calls('sendMessage').length - before
+  }
+
+  test('gives bots that it is installed on other options, none, and some again', async () => {
+    const { guard, bot } = guarded({ outgoing: { attempts: 2 } })
+    guard.install(bot)
+    expect(await madeOf(bot, guard)).toBe(2)
+    guard.reconfigure({ throttle: '5/1m' })
+    expect(await madeOf(bot, guard)).toBe(2)
+    guard.reconfigure({ outgoing: { attempts: 3 } })
+    expect(await madeOf(bot, guard)).toBe(3)
+    guard.reconfigure({ outgoing: { ignore: ['sendMessage'] } })
+    expect(await madeOf(bot, guard)).toBe(1)
+    guard.reconfigure({ outgoing: false })
+    guard.reconfigure({ outgoing: { attempts: 4 } })
+    expect(await madeOf(bot, guard)).toBe(4)
+    guard.reconfigure({ outgoing: false })
+    expect(await madeOf(bot, guard)).toBe(1)
+    // What was asked for by itself holds where the sentinel leaves it alone.
+    guard.outgoing(bot, { attempts: 2 })
+    guard.reconfigure({ outgoing: { attempts: 5 } })
+    expect(await madeOf(bot, guard)).toBe(2)
+  })
+
+  test('begins where it was off, and calls functions that are given then', async () => {
+    const told: number[] = []
+    const { guard, bot } = guarded({ outgoing: false })
+    guard.install(bot)
+    expect(await madeOf(bot, guard)).toBe(1)
+    guard.reconfigure({ outgoing: { attempts: 2 } })
+    guard.reconfigure({ outgoing: { onLimited: ({ attempt }) => told.push(attempt) } })
+    expect(await madeOf(bot, guard)).toBe(2)
+    expect(told).toEqual([1, 2])
+  })
+
+  test('leaves what waits to its end', async () => {
+    const { guard, bot } = guarded()
+    guard.install(bot)
+    telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const call = fate(bot.api.sendMessage(alice.id, 'x'))
+    await waits(guard)
+    guard.reconfigure({ outgoing: false })
+    time.advance(3250)
+    expect(await call).toBe('sent')
+  })
+})
+
 test('options are checked with the others', () => {
   expect(() => sentinel({ outgoing: { maxWiat: '1s' } as never })).toThrow('Did you mean "maxWait"')
 })

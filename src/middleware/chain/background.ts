@@ -25,7 +25,8 @@ export class Background {
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
     private readonly most = 256,
-    private readonly waitUntil?: WaitUntil,
+    /** Other options may bring another. */
+    public waitUntil?: WaitUntil,
   ) {}
 
   get size(): number {
