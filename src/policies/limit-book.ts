@@ -24,10 +24,36 @@ export interface Openness {
   readonly settings: ReadonlySet<string>
 }
 
+/** The limits that some options come to. They are known once a house with these is the sentinel's: options may come to nothing. */
+class WiredLimits implements RuntimeLimits {
+  readonly own = new Map<string, Changeable>()
+  private stands = false
+
+  constructor(private readonly book: LimitBook) {}
+
+  wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean } {
+    const known = this.stands ? this.book.ofHandlers : this.own
+    known.set(limit.slot, limit)
+    const { limits, settings } = this.book.openness
+    return { limits, settings: settings.has(limit.name) }
+  }
+
+  planned(plan: Plan): Plan {
+    return this.book.planned(plan, this.own)
+  }
+
+  onChange(listener: () => void): () => void {
+    // Whoever listens is wired: what comes now stands in front of handlers.
+    this.stands = true
+    return this.book.onChange(listener)
+  }
+}
+
 /** What is known of the limits of a sentinel and its handlers, and which of them were changed for a role. */
-export class LimitBook implements RuntimeLimits {
+export class LimitBook {
   readonly roles: LaterRoleLimits
-  private readonly known = new Map<string, Changeable>()
+  /** By slot. They stay: who changes the options of a sentinel takes no handler away. */
+  readonly ofHandlers = new Map<string, Changeable>()
   private readonly listeners = new Set<() => void>()
 
   constructor(
@@ -54,9 +80,15 @@ export class LimitBook implements RuntimeLimits {
     if (open.limits) this.roles.begin()
   }
 
-  wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean } {
-    this.known.set(limit.slot, limit)
-    return { limits: this.open.limits, settings: this.open.settings.has(limit.name) }
+  /** For what is wired with the options that hold now. */
+  wiring(): RuntimeLimits {
+    return new WiredLimits(this)
+  }
+
+  /** By slot, as the options in force have them, and handlers. */
+  private get known(): ReadonlyMap<string, Changeable> {
+    const { runtime } = this.house()
+    return new Map([...this.ofHandlers, ...(runtime instanceof WiredLimits ? runtime.own : [])])
   }
 
   onChange(listener: () => void): () => void {
@@ -66,14 +98,14 @@ export class LimitBook implements RuntimeLimits {
     }
   }
 
-  planned(plan: Plan): Plan {
+  planned(plan: Plan, wired: ReadonlyMap<string, Changeable>): Plan {
     const changed = this.open.limits ? this.roles.all() : []
     const actor = plan.scopes.indexOf('actor')
     if (changed.length === 0 || actor < 0) return plan
     const checks = plan.checks.map((check): Check => {
       if (check.kind !== 'bucket' && check.kind !== 'window') return check
       const own = changed.filter(({ slot }) => slot === check.slot)
-      const known = this.known.get(check.slot)
+      const known = wired.get(check.slot) ?? this.ofHandlers.get(check.slot)
       if (own.length === 0 || known === undefined) return check
       const variants = check.variants ?? []
       const stored = variants.filter(({ limit }) => limit === 'stored')
@@ -102,10 +134,10 @@ export class LimitBook implements RuntimeLimits {
    * @throws SentinelError `limit.unknown`, naming those there are.
    */
   find(name: unknown, what: string): Changeable {
-    const found =
-      typeof name === 'string' ? (this.known.get(name) ?? this.known.get(`throttle.${name}`)) : undefined
+    const { known } = this
+    const found = typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
     if (found !== undefined) return found
-    const names = this.all().map((known) => known.name)
+    const names = [...known.values()].map((each) => each.name)
     const meant = typeof name === 'string' ? nearest(name.replace(/^throttle\./, ''), names) : undefined
     const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
     throw new SentinelError(
@@ -134,4 +166,3 @@ function withRoles(
 /** Marks that carry a limit of their own. */
 export const markOfLimit = (slot: string): string => `${LIMIT_MARK}${slot}`
 export const markOfSetting = (slot: string): string => `${SETTING_MARK}${slot}`
-export const markOfAdapted = (slot: string): string => `${ADAPTED_MARK}${slot}`

@@ -57,7 +57,7 @@ export class Overrides {
     const before = this.book.openness
     const open: Openness = { limits: options.limits === true, settings: settings ?? new Set() }
     const isOpen = open.limits || settings !== undefined
-    const furnished = { ...house, policies, runtime: isOpen ? this.book : undefined }
+    const furnished = { ...house, policies, runtime: isOpen ? this.book.wiring() : undefined }
     this.book.turn(open)
     try {
       // Wired once for nothing: what is wrong is told here, and their limits are known before a handler uses them.

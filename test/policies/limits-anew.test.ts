@@ -1,5 +1,5 @@
 import { userKey } from '../../src/core/subject.js'
-import { memory, type Storage, subject, throttle } from '../../src/index.js'
+import { memory, type SentinelOptions, type Storage, subject, throttle } from '../../src/index.js'
 import { type Desk, desk, later } from '../sentinel-desk.js'
 
 /* Limits that were changed for handlers: in a process in which nobody used them yet, and by names that have spaces. */
@@ -92,4 +92,51 @@ test('a role may have another limit where the name of the limit, or of the role,
   expect(await after.guard.limits.remove({ role: 'very important' })).toBe(2)
   expect(await listed(after)).toEqual([])
   expect([...(await kept.marks.of(42, userKey(ALICE))).keys()]).toEqual(['role:very important'])
+})
+
+describe('options that are changed while the bot runs', () => {
+  const passed = async (at: Desk, times: number): Promise<number> => {
+    const before = at.reached.length
+    for (let nth = 0; nth < times; nth++) await at.says(ALICE, `message ${nth}`)
+    return at.reached.length - before
+  }
+
+  test('and are refused leave limits as they are, also when another is next changed', async () => {
+    const at = desk({ limits: true, throttle: { limit: '2/1m', roles: { vip: '3/1m' } } })
+    open.push(at)
+    await at.says(9, 'hello')
+    await at.guard.grant(ALICE, 'vip')
+    const many = Array.from({ length: 12 }, (_, nth) => ({ name: `more${nth}`, limit: '99/1m' as const }))
+    const refused = {
+      throttle: [{ limit: '2/1m', roles: { vip: '50/1m' } }, ...many],
+    } satisfies SentinelOptions
+    expect(() => at.guard.reconfigure(refused)).toThrow(expect.objectContaining({ code: 'plan.invalid' }))
+    expect(await passed(at, 5)).toBe(3)
+    // The plan is made anew.
+    await at.guard.limits.set({ role: 'other' }, 'user', '5/1m')
+    at.time.advance(120_000)
+    expect(await passed(at, 10)).toBe(3)
+    await expect(at.guard.limits.set(ALICE, 'more5', '1/1m')).rejects.toMatchObject({ code: 'limit.unknown' })
+  })
+
+  test('forget the limits that they name no longer, and none of handlers', async () => {
+    const at = worker(memory())
+    await at.says(ALICE, '/go')
+    at.guard.reconfigure({
+      throttle: [
+        { name: 'fast', limit: '5/1s' },
+        { name: 'slow', limit: '90/1h' },
+      ],
+    })
+    await at.guard.limits.set(ALICE, 'slow', '80/1h')
+    at.guard.reconfigure({ throttle: { name: 'fast', limit: '6/1s' } })
+    await at.guard.limits.set(ALICE, 'go', '50/1h')
+    await at.guard.limits.set(ALICE, 'fast', '2/1s')
+    await expect(at.guard.limits.set(ALICE, 'user', '5/1m')).rejects.toMatchObject({
+      code: 'limit.unknown',
+      message: expect.stringMatching(/There are: go, fast\.$/),
+    })
+    // What was stored can be taken back all the same.
+    expect(await at.guard.limits.remove(ALICE, 'slow')).toBe(1)
+  })
 })
