@@ -1,5 +1,4 @@
 import type { Api } from 'grammy'
-import { systemTimers } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
 import type { House } from '../middleware/house.js'
@@ -7,10 +6,10 @@ import { parseOptions } from '../middleware/options/schema.js'
 import type { OutgoingOptions } from './options.js'
 import { outgoingOptions } from './options.js'
 import type { Outgoing, OutgoingHealth } from './outgoing.js'
-import type { Sender, SenderSetting } from './sender.js'
+import type { Sender } from './sender.js'
 import { ignoring, transformer } from './transformer.js'
 
-const sending = later('outgoing', () => import('./sender.js'))
+const sending = later('outgoing', () => import('./house-sender.js'))
 
 /** What one bot sends. */
 interface Calls {
@@ -40,18 +39,13 @@ export class OutgoingCalls {
   configure(options: false | OutgoingOptions): void {
     for (const api of this.followers) {
       const known = this.bots.get(api)
-      if (known?.own === true) continue
-      if (known !== undefined) known.turn(options)
-      else this.followNow(api, options)
-    }
-  }
-
-  /** What else was changed is in force: a bot whose token is none must not undo it. */
-  private followNow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
-    try {
-      this.follow(api, options)
-    } catch (error) {
-      this.house().events.tell('error', { error, during: 'outgoing' })
+      try {
+        if (known === undefined) this.follow(api, options)
+        else if (!known.own) known.turn(options)
+      } catch (error) {
+        // What else was changed is in force: a bot whose token is none must not undo it.
+        this.house().events.tell('error', { error, during: 'outgoing' })
+      }
     }
   }
 
@@ -72,41 +66,13 @@ export class OutgoingCalls {
   }
 
   private callsOf(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions, own: boolean): Calls {
+    const house = this.house()
+    const bot = idOf(api.token)
     let settings = options
     let isIgnored = ignoring(settings)
     let isOff = false
-    let made: Sender | undefined
-    const house = this.house()
-    const { storage, events, timers } = house
-    const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
-    const guarded = <T>(tell: ((told: T) => void) | undefined, during: string, told: T): void => {
-      try {
-        tell?.(told)
-      } catch (error) {
-        failed(error, during)
-      }
-    }
-    const setting: SenderSetting = {
-      bot: idOf(api.token),
-      storage: storage.remote === true ? storage : undefined,
-      clock: house.at() === undefined ? undefined : house.clock,
-      timers: timers === systemTimers ? undefined : timers,
-      random: Math.random,
-      limited(told) {
-        events.tell('outgoing.limited', told)
-        guarded(settings.onLimited, 'outgoing.onLimited', told)
-      },
-      migrated(told) {
-        events.tell('chat.migrated', told)
-        guarded(settings.onMigrated, 'outgoing.onMigrated', told)
-      },
-      failed(error, during) {
-        if (settings.onError === undefined) failed(error, during)
-        else guarded(settings.onError, 'outgoing.onError', { error, during })
-      },
-    }
     // Begun here and now, so that the first call hardly waits for it.
-    const sender = senderOf(setting, (Made) => (made = new Made(settings, setting)))
+    const sender = senderOf(house, bot, () => settings)
     const outgoing = transformer(sender, (method) => isOff || isIgnored(method))
     api.config.use(outgoing)
     return {
@@ -120,7 +86,8 @@ export class OutgoingCalls {
         if (next === false) return
         settings = next
         isIgnored = ignoring(next)
-        made?.configure(next)
+        // Before any call that is made from now on, for that waits, too.
+        void sender.then((by) => by?.configure(next))
       },
     }
   }
@@ -139,13 +106,15 @@ export class OutgoingCalls {
 
 /** Loaded apart, so that bots that leave what they send alone do not carry it. What fails is told, and calls are made as they are. */
 async function senderOf(
-  setting: SenderSetting,
-  make: (kind: typeof Sender) => Sender,
+  house: House,
+  bot: number,
+  settings: () => OutgoingOptions,
 ): Promise<Sender | undefined> {
   try {
-    return make((await sending.load()).Sender)
+    const { senderIn } = await sending.load()
+    return senderIn(house, bot, settings)
   } catch (error) {
-    setting.failed(error, 'outgoing')
+    house.events.tell('error', { error, during: 'outgoing' })
     return undefined
   }
 }

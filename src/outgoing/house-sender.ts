@@ -1,0 +1,41 @@
+import { systemTimers } from '../core/clock.js'
+import type { House } from '../middleware/house.js'
+import type { OutgoingOptions } from './options.js'
+import { Sender } from './sender.js'
+
+/**
+ * A sender for a bot of a sentinel, whose storage, clock and listeners it has.
+ *
+ * @param settings What holds now: functions in it are called as they are when there is something to tell.
+ */
+export function senderIn(house: House, bot: number, settings: () => OutgoingOptions): Sender {
+  const { storage, events, timers } = house
+  const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
+  const guarded = <T>(tell: ((told: T) => void) | undefined, during: string, told: T): void => {
+    try {
+      tell?.(told)
+    } catch (error) {
+      failed(error, during)
+    }
+  }
+  return new Sender(settings(), {
+    bot,
+    storage: storage.remote === true ? storage : undefined,
+    clock: house.at() === undefined ? undefined : house.clock,
+    timers: timers === systemTimers ? undefined : timers,
+    random: Math.random,
+    limited(told) {
+      events.tell('outgoing.limited', told)
+      guarded(settings().onLimited, 'outgoing.onLimited', told)
+    },
+    migrated(told) {
+      events.tell('chat.migrated', told)
+      guarded(settings().onMigrated, 'outgoing.onMigrated', told)
+    },
+    failed(error, during) {
+      const { onError } = settings()
+      if (onError === undefined) failed(error, during)
+      else guarded(onError, 'outgoing.onError', { error, during })
+    },
+  })
+}
