@@ -63,20 +63,21 @@ describe('what expires', () => {
     expect(refusals).toEqual(new Set([-1, 7]))
   }
 
-  test('whatever limits count, soon after it matters no longer; the clock of a bot does not', async () => {
+  test('whatever limits count, soon after it matters no longer; the clock of a bot, and what its plans keep, do not', async () => {
     await use()
     const names = await keys()
     // Two records, the bits of update ids, who is at them, and which there are.
     expect(names.map((name) => name.replace(`${prefix}:{${BOT}}:`, '').replace(/[0-9a-f]{8}/, '…'))).toEqual([
       'clock',
+      'plans',
       'r…:u7',
       'r…:u8',
       's…:g',
       's…:g:0',
       's…:g:0:r',
     ])
-    const [clock, ...rest] = await lives(names)
-    expect(clock).toBe(-1)
+    const [clock, plans, ...rest] = await lives(names)
+    expect([clock, plans]).toEqual([-1, -1])
     for (const left of rest) {
       expect(left).toBeGreaterThan(PER)
       expect(left).toBeLessThan(PER + 125_000)
@@ -107,7 +108,7 @@ describe('what expires', () => {
     await storage.users.erase(BOT, ALICE)
     await storage.values.remove('space', 'key')
     // The clock is there once something has been asked.
-    expect((await keys()).filter((name) => !name.endsWith(':clock'))).toEqual([])
+    expect((await keys()).filter((name) => !/:(clock|plans)$/.test(name))).toEqual([])
   })
 
   test('records go on living while they are used, without being told so each time', async () => {
@@ -141,15 +142,15 @@ describe('on a server of its own', () => {
       planOf(claim({ slot: 'debounce', holdFor: 20 }), ...windows.slice(1), bucket(1000, 1000)),
     )
     for (let user = 1; user <= 50; user++) await judge.evaluate(askOf(userKey(user), [user]))
-    expect(await admin.dbsize()).toBe(51)
+    expect(await admin.dbsize()).toBe(52)
     // Half a minute longer than it matters: moved there, rather than waited for.
-    const names = (await admin.keys('*')).filter((name) => !name.endsWith(':clock'))
+    const names = (await admin.keys('*')).filter((name) => !/:(clock|plans)$/.test(name))
     const left = await Promise.all(names.map((name) => admin.pttl(name)))
     expect(Math.min(...left)).toBeGreaterThan(30_000 - 1000)
     expect(Math.max(...left)).toBeLessThan(35_000)
     for (const [nth, name] of names.entries()) await admin.pexpire(name, (left[nth] as number) - 30_500)
-    await until('only the clock is left', async () => (await admin.dbsize()) === 1)
-    expect(await admin.keys('*')).toEqual([`sentinel:{${BOT}}:clock`])
+    await until("only what is the bot's is left", async () => (await admin.dbsize()) === 2)
+    expect((await admin.keys('*')).sort()).toEqual([`sentinel:{${BOT}}:clock`, `sentinel:{${BOT}}:plans`])
     await storage.close()
   })
 

@@ -124,7 +124,7 @@ export class RedisArchive implements Archive {
       else if (kind.startsWith('s')) held.sequences.add(name)
     }
     for (const [subject, { records, sequences }] of state) {
-      await forgetKeys(this.connection, this.keys, bot, subject, [...records], [...sequences])
+      await forgetKeys(this.connection, this.keys, { bot, key: subject }, records, sequences)
     }
   }
 

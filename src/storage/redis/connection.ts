@@ -190,6 +190,18 @@ export class Connection {
     }
   }
 
+  /** Adds to a sorted set, by when that was; of more than the most the oldest go. */
+  async remember(key: string, what: string, most: number): Promise<void> {
+    if (this.closed) throw closed()
+    if (!this.wasReady) await this.connected()
+    const { client } = this
+    try {
+      await Promise.all([client.zadd(key, Date.now(), what), client.zremrangebyrank(key, 0, -1 - most)])
+    } catch (error) {
+      throw this.explained(error)
+    }
+  }
+
   /** Clients of all who may be written to: one, or the masters of a cluster. */
   async masters(): Promise<readonly Redis[]> {
     if (this.closed) throw closed()

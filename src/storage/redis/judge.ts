@@ -2,7 +2,6 @@ import type { Ask, Decision, Judge, Plan, Receipt, Settlement } from '../../core
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import type { Key } from '../../core/subject.js'
 import { Batch } from '../remote/batch.js'
 import type { Calls } from '../remote/calls.js'
 import type { ToldMoment } from '../remote/moment.js'
@@ -14,6 +13,7 @@ import { explained, knownUndone } from './failures.js'
 import type { Keys } from './keys.js'
 import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
+import { enrol } from './reset.js'
 import { compile, type PlanScript, SHORT } from './script/plan-script.js'
 
 /** What judges of one storage share. */
@@ -45,7 +45,11 @@ export class RedisJudge implements Judge {
   readonly script: PlanScript
   private readonly run: Script
   private readonly batches = new Map<number, Batch<Pending>>()
+  /** What it keeps, as Redis knows of it. */
+  readonly kept: string
   private readonly questionKeys: QuestionKeys
+  /** Bots under which Redis knows of this plan. */
+  private readonly enrolled = new Set<number>()
   /** The judge of the next plan of this name: where state goes, and settlements. */
   private successor: RedisJudge | undefined
 
@@ -58,6 +62,7 @@ export class RedisJudge implements Judge {
     this.script = compile(plan)
     this.run = scriptOf(this.script.text)
     this.questionKeys = new QuestionKeys(this.script.layout)
+    this.kept = this.questionKeys.kept
     if (previous !== undefined) previous.successor = this
   }
 
@@ -143,11 +148,6 @@ export class RedisJudge implements Judge {
     }
   }
 
-  /** Where the state of a subject lies. */
-  keysOf(bot: number, key: Key): ReturnType<QuestionKeys['recordsOf']> {
-    return this.questionKeys.recordsOf(this.shared.keys.of(bot), key)
-  }
-
   /** Fails all that waits for a call. */
   close(error: unknown): void {
     for (const batch of this.batches.values()) batch.clear(error)
@@ -172,6 +172,7 @@ export class RedisJudge implements Judge {
   private async call(bot: number, items: readonly Pending[]): Promise<void> {
     const { connection, keys, counts } = this.shared
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
+    if (!this.enrolled.has(bot)) this.enrol(bot)
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
     const gives = items.some(({ question }) => question.op === REFUND)
     const running = connection.run(this.run, names, args)
@@ -186,6 +187,16 @@ export class RedisJudge implements Judge {
       from += lengthOf(view, from, this.script)
     }
     for (const error of errors) failed(items, String(error))
+  }
+
+  /** Notes in Redis what this plan keeps, before it keeps anything: calls of one connection are answered in order. */
+  private enrol(bot: number): void {
+    const { connection, keys } = this.shared
+    this.enrolled.add(bot)
+    enrol(connection, keys.of(bot), this.kept).catch(() => {
+      // Why it failed the call beside it tells; with the next one it is done.
+      this.enrolled.delete(bot)
+    })
   }
 
   private answer({ question, resolve }: Pending, answers: Answers, from: number): void {

@@ -19,6 +19,8 @@ export class BotKeys {
   readonly sequence: string
   readonly user: string
   readonly users: string
+  /** What the plans of all processes keep: for resets, since not every process knows every plan. */
+  readonly plans: string
 
   constructor(
     prefix: string,
@@ -31,6 +33,7 @@ export class BotKeys {
     this.sequence = `${base}s`
     this.user = `${base}u:`
     this.users = `${base}users`
+    this.plans = `${base}plans`
     this.holders = `${base}h:`
     this.lapsing = `${base}l:`
   }

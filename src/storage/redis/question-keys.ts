@@ -25,16 +25,15 @@ export class QuestionKeys {
     )
   }
 
-  /** Names of the records that a subject has under this plan, and of the sets of its sequences. */
-  recordsOf(keys: BotKeys, key: Key): { records: string[]; sequences: { slot: string; name: string }[] } {
-    const text = keyText(key)
-    return {
-      records: this.recordTags.flatMap((tag) => (tag === undefined ? [] : [keys.record + tag + text])),
-      sequences: this.layout.claims.flatMap(({ check, ordinal }) => {
-        const tag = this.sequenceTags[ordinal]
-        return tag === undefined ? [] : [{ slot: check.slot, name: keys.sequence + tag + text }]
-      }),
-    }
+  /** How the names of records and of sets of sequences begin that subjects have under this plan, as text, and in which slots. */
+  get kept(): string {
+    const records = this.recordTags.flatMap((tag) => (tag === undefined ? [] : [`r${tag}`]))
+    const sequences = this.layout.claims.flatMap(({ check, ordinal }) => {
+      const tag = this.sequenceTags[ordinal]
+      return tag === undefined ? [] : [[check.slot, `s${tag}`]]
+    })
+    const slots = [...new Set(this.layout.plan.checks.map(({ slot }) => slot))]
+    return JSON.stringify({ records, sequences, slots })
   }
 
   write(ask: Ask, keys: BotKeys, names: CallKeys, view: DataView, from: number): void {

@@ -129,7 +129,7 @@ class RedisStorage implements Storage {
   }
 
   reset(bot: number, key: Key, slot?: string): Promise<void> {
-    return reset(this.connection, this.keys, this.judges.values(), bot, key, slot)
+    return reset(this.connection, this.keys, this.judges.values(), { bot, key, slot })
   }
 
   async health(): Promise<StorageHealth> {

@@ -1,16 +1,18 @@
-import type { Key } from '../../core/subject.js'
+import { type Key, keyText } from '../../core/subject.js'
 import { tellReset } from './changes.js'
 import { type Connection, scriptOf } from './connection.js'
 import type { RedisJudge } from './judge.js'
-import type { Keys } from './keys.js'
+import type { BotKeys, Keys } from './keys.js'
 import { tagBytes } from './script/lua.js'
 import { PART, tagOf } from './script/tags.js'
 
 const RESET =
   scriptOf(`-- Forgets what a subject has used: its records as a whole, or the parts of one slot; and bits of sequences.
--- KEYS       records, then sets of sequences
--- ARGV[1]    how many of the keys are records    ARGV[2]  tags to forget, 4 bytes each; nothing: all
+-- KEYS[1]    what plans keep    KEYS[2..]  records, then sets of sequences
+-- ARGV[1]    how many of these keys are records    ARGV[2]  tags to forget, 4 bytes each; nothing: all
 -- ARGV[3]    channel    ARGV[4]  what to tell there
+-- ARGV[5]    the subject; nothing: the keys above are all    ARGV[6]    the slot, as JSON; nothing: all
+-- ARGV[7]    the slot    ARGV[8..]  what plans of this process keep
 local sizes = {10, 18, 12, false, false, false, 18}
 local records, tags = tonumber(ARGV[1]), {}
 for pos = 1, #ARGV[2], 4 do tags[string.sub(ARGV[2], pos, pos + 3)] = true end
@@ -41,20 +43,47 @@ local function without(s)
   return table.concat(out)
 end
 
-for i, key in ipairs(KEYS) do
-  if i > records then
-    local numbers = redis.pcall('ZRANGE', key, 0, -1)
-    -- What is no set names none.
-    for _, number in ipairs(numbers) do
-      redis.call('DEL', key .. ':' .. number, key .. ':' .. number .. ':r')
-    end
+local function forgetSet(key)
+  local numbers = redis.pcall('ZRANGE', key, 0, -1)
+  -- What is no set names none.
+  for _, number in ipairs(numbers) do
+    redis.call('DEL', key .. ':' .. number, key .. ':' .. number .. ':r')
+  end
+  redis.call('DEL', key)
+end
+local function forgetRecord(key)
+  if ARGV[2] == '' then
     redis.call('DEL', key)
-  elseif ARGV[2] == '' then redis.call('DEL', key)
-  else
-    local s = redis.pcall('GET', key)
-    if s then
-      local ok, rest = pcall(without, s)
-      if ok and rest then redis.call('SET', key, rest, 'KEEPTTL') else redis.call('DEL', key) end
+    return
+  end
+  local s = redis.pcall('GET', key)
+  if s then
+    local ok, rest = pcall(without, s)
+    if ok and rest then redis.call('SET', key, rest, 'KEEPTTL') else redis.call('DEL', key) end
+  end
+end
+
+for i = 2, #KEYS do
+  if i > records + 1 then forgetSet(KEYS[i]) else forgetRecord(KEYS[i]) end
+end
+if ARGV[5] ~= '' then
+  for i = 8, #ARGV do redis.call('ZADD', KEYS[1], 'NX', 0, ARGV[i]) end
+  -- Keys of ours begin as this one does, whatever a client puts in front of them.
+  local base, done = string.sub(KEYS[1], 1, -1 - #'plans'), {}
+  local function once(forget, tag)
+    if not done[tag] then forget(base .. tag .. ARGV[5]) end
+    done[tag] = true
+  end
+  local kept = redis.pcall('ZRANGE', KEYS[1], 0, -1)
+  for _, text in ipairs(kept) do
+    if ARGV[6] == '' or string.find(text, ARGV[6], 1, true) then
+      local ok, plan = pcall(cjson.decode, text)
+      if ok then
+        for _, tag in ipairs(plan.records) do once(forgetRecord, tag) end
+        for _, sequence in ipairs(plan.sequences) do
+          if ARGV[6] == '' or sequence[1] == ARGV[7] then once(forgetSet, sequence[2]) end
+        end
+      end
     end
   end
 end
@@ -62,41 +91,60 @@ redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 0
 `)
 
-/** Forgets what a subject has used under the plans given: of one slot, or all of it. */
+/** Plans that Redis knows of under one bot: of more, those are forgotten that no process has begun with for longest. */
+const MOST_PLANS = 4096
+
+/** Notes what a plan keeps, so that every process can forget it. */
+export async function enrol(connection: Connection, { plans }: BotKeys, kept: string): Promise<void> {
+  await connection.remember(plans, kept, MOST_PLANS)
+}
+
+/** Forgets what a subject has used, under the plans of all processes: of one slot, or all of it. */
 export async function reset(
   connection: Connection,
   keys: Keys,
   judges: Iterable<RedisJudge>,
-  bot: number,
-  key: Key,
-  slot: string | undefined,
+  { bot, key, slot }: Forgotten,
 ): Promise<void> {
-  const records: string[] = []
-  const sequences: string[] = []
-  for (const judge of judges) {
-    const found = judge.keysOf(bot, key)
-    records.push(...found.records)
-    for (const sequence of found.sequences) {
-      if (slot === undefined || sequence.slot === slot) sequences.push(sequence.name)
-    }
+  const kept: string[] = []
+  // Redis knows of these, but for what it lost.
+  for (const { plan, kept: own } of judges) {
+    if (slot === undefined || plan.checks.some((check) => check.slot === slot)) kept.push(own)
   }
-  await forgetKeys(connection, keys, bot, key, [...new Set(records)], [...new Set(sequences)], slot)
+  const where = [keyText(key), slot === undefined ? '' : JSON.stringify(slot), slot ?? '']
+  await forget(connection, keys, { bot, key, slot }, [], [], [...where, ...kept])
 }
 
-/** Forgets these records and sequences of a subject, as a whole or the parts of one slot, and tells so. */
+/** Forgets these records and sequences of a subject, and tells so. */
 export async function forgetKeys(
   connection: Connection,
   keys: Keys,
-  bot: number,
-  key: Key,
+  { bot, key }: Forgotten,
+  records: Iterable<string>,
+  sequences: Iterable<string>,
+): Promise<void> {
+  await forget(connection, keys, { bot, key }, [...records], [...sequences], ['', '', ''])
+}
+
+/** Whose state is forgotten, and which. */
+interface Forgotten {
+  readonly bot: number
+  readonly key: Key
+  readonly slot?: string | undefined
+}
+
+async function forget(
+  connection: Connection,
+  keys: Keys,
+  { bot, key, slot }: Forgotten,
   records: readonly string[],
   sequences: readonly string[],
-  slot?: string,
+  where: readonly string[],
 ): Promise<void> {
   const tags = slot === undefined ? [] : Object.values(PART).flatMap((kind) => tagBytes(tagOf(kind, slot)))
   await connection.run(
     RESET,
-    [...records, ...sequences],
-    [records.length, Buffer.from(tags), keys.channel, tellReset(bot, key, slot)],
+    [keys.of(bot).plans, ...records, ...sequences],
+    [records.length, Buffer.from(tags), keys.channel, tellReset(bot, key, slot), ...where],
   )
 }

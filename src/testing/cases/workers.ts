@@ -1,3 +1,4 @@
+import type { Decision } from '../../core/check.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, type Form, limited, planOf } from '../stand.js'
 
@@ -100,6 +101,42 @@ export const workerCases: readonly Case[] = [
       await stand.ask(judge)
       await other.reset(1, ALICE)
       same(await stand.admits(judge), true)
+    },
+  },
+  {
+    name: 'a reset holds by whoever makes it: one that has not seen the plan, or all of whose others have gone',
+    workers: true,
+    async run(stand) {
+      const slots = { first: 'handler', other: 'other' }
+      const checks = [
+        limited('bucket', { amount: 1, per: 60_000 }, slots.first, {
+          onRefusal: { penalty: { after: 1, within: 60_000, bans: [60_000] } },
+        }),
+        limited('log', { amount: 9, per: 60_000 }, slots.other),
+        claim({ slot: 'once', tokens: 'sequence', holdFor: 60_000 }),
+      ]
+      const plan = { ...planOf(checks), name: 'handler' }
+      const other = await stand.another()
+      const judge = await stand.storage.prepare(plan)
+      const use = async (token: number): Promise<void> => {
+        matches(await stand.ask(judge, ALICE, 1, token), { refusedBy: -1 })
+        matches(await stand.ask(judge, ALICE, 1, token + 1), { refusedBy: 0 })
+      }
+      const look = (): Promise<Decision> => stand.peek(judge, ALICE, 1, 9)
+      await use(1)
+      await other.reset(1, ALICE, slots.other)
+      matches(await look(), { refusedBy: 0, remaining: [0, 9, Number.NaN] })
+      await other.reset(1, ALICE, slots.first)
+      matches(await look(), { refusedBy: -1, remaining: [0, 8, Number.NaN] })
+      await use(3)
+      await other.reset(1, ALICE)
+      // Its claims are forgotten, too.
+      await use(3)
+      await stand.storage.close()
+      const reborn = await stand.another()
+      await reborn.reset(1, ALICE)
+      const again = await reborn.prepare(plan)
+      matches(await stand.ask(again, ALICE, 1, 3), { refusedBy: -1 })
     },
   },
   {
