@@ -10,17 +10,25 @@ interface Stored {
   readonly data: unknown
 }
 
+/** Who changes something at the moment, by space and subject: whichever schemas a sentinel has for a space, they change one value. */
+type Turns = Map<string, Promise<unknown>>
+
+/** By events, which a sentinel keeps whatever its options. */
+const turnsOf = new WeakMap<object, Turns>()
+
 /** Preferences as values: validated as they go in, and as they come out. */
 export class StoredPreferences<T extends object> implements Preferences<T> {
   private readonly reader: PreferenceReader<T>
-  /** Who changes something at the moment. */
-  private readonly turns = new Map<Key, Promise<unknown>>()
+  private readonly turns: Turns
 
   constructor(
     private readonly house: () => House,
     private readonly settings: PreferenceSettings<T>,
   ) {
     this.reader = settings.reader
+    const { events } = house()
+    this.turns = turnsOf.get(events) ?? new Map()
+    turnsOf.set(events, this.turns)
   }
 
   async get(whom: Subject): Promise<T> {
@@ -82,19 +90,20 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     return preferences
   }
 
-  /** One after the other, for each subject. */
+  /** One after the other, for each subject of a space. */
   private async inTurn<R>(key: Key, work: () => Promise<R>): Promise<R> {
-    const before = this.turns.get(key) ?? Promise.resolve()
+    const name = `${keyText(key)} ${this.settings.name}`
+    const before = this.turns.get(name) ?? Promise.resolve()
     const done = before.then(work, work)
     const settled = done.then(
       () => undefined,
       () => undefined,
     )
-    this.turns.set(key, settled)
+    this.turns.set(name, settled)
     try {
       return await done
     } finally {
-      if (this.turns.get(key) === settled) this.turns.delete(key)
+      if (this.turns.get(name) === settled) this.turns.delete(name)
     }
   }
 }

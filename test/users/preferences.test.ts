@@ -31,6 +31,20 @@ describe.each<[string, () => Storage]>([
   ['memory', () => memory()],
   ['a storage that answers later', () => later()],
 ])('preferences in %s', (_, make) => {
+  test('of one space change in turn, by whichever schema', async () => {
+    const { guard, wishes } = stand(make())
+    const others = guard.users.preferences(schema)
+    const elsewhere = guard.users.preferences(schema, { name: 'elsewhere' })
+    await Promise.all([
+      wishes.patch(ALICE, { language: 'ru' }),
+      others.patch(ALICE, { quiet: true }),
+      elsewhere.patch(ALICE, { size: 1 }),
+      wishes.patch(ALICE, { size: 3 }),
+    ])
+    expect(await wishes.get(ALICE)).toEqual({ language: 'ru', quiet: true, size: 3 })
+    expect(await elsewhere.get(ALICE)).toEqual({ language: 'en', quiet: false, size: 1 })
+  })
+
   test('have defaults, are set, changed in part, and taken back', async () => {
     const { wishes, failures } = stand(make())
     expect(await wishes.get(ALICE)).toEqual({ language: 'en', quiet: false })
