@@ -260,7 +260,7 @@ class Consumer {
         fulfil(answer)
       }
       const refused = (reason: unknown): void => {
-        const wait = waitIn(reason)
+        const wait = told(reason)
         if (wait === undefined) this.failed(reason)
         end(wait ?? 'failed')
       }
@@ -317,15 +317,30 @@ class Consumer {
   }
 }
 
+/** A union of limiters, and one of unions, and no more: what else is rejected with may go in circles. */
+const DEEPEST = 2
+
 /** How long a rejection says to wait; undefined for one that is no refusal. */
-function waitIn(reason: unknown): Ms | undefined {
+function waitIn(reason: unknown, depth = 0): Ms | undefined {
   if (typeof reason !== 'object' || reason === null || reason instanceof Error) return undefined
   if ('msBeforeNext' in reason) return waitOf(reason.msBeforeNext)
+  if (depth === DEEPEST) return undefined
   // A union of limiters rejects with what each said, by name: the longest wait holds.
-  const waits = Object.values(reason)
-    .map(waitIn)
-    .filter((wait) => wait !== undefined)
-  return waits.length === 0 ? undefined : Math.max(...waits)
+  let longest: Ms | undefined
+  for (const said of Object.values(reason)) {
+    const wait = waitIn(said, depth + 1)
+    if (wait !== undefined) longest = Math.max(wait, longest ?? 0)
+  }
+  return longest
+}
+
+/** The same of anything: what cannot even be looked at is no refusal. */
+function told(reason: unknown): Ms | undefined {
+  try {
+    return waitIn(reason)
+  } catch {
+    return undefined
+  }
 }
 
 /** For good is -1 to some limiters, and as long as can be counted to others. */

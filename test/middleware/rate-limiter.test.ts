@@ -246,6 +246,30 @@ describe('a limiter that fails', () => {
       'at once',
     ],
     ['rejects with what says nothing', { consume: () => Promise.reject({ message: 'odd' }) }, 'odd'],
+    [
+      'rejects with what goes in circles',
+      {
+        consume: () => {
+          const response = { message: 'round', request: {} }
+          response.request = { response }
+          return Promise.reject(response)
+        },
+      },
+      'round',
+    ],
+    [
+      'rejects with what cannot be looked at',
+      {
+        consume: () =>
+          Promise.reject({
+            message: 'shut',
+            get body(): never {
+              throw new Error('read twice')
+            },
+          }),
+      },
+      'shut',
+    ],
   ]
 
   test.each(failing)('%s, is told of and lets pass', async (_, limiter, message) => {
@@ -320,6 +344,16 @@ describe('what limiters of rate-limiter-flexible say', () => {
     await says('1', '2')
     expect(on.reached).toEqual(['1'])
     expect(waits()[0]).toBeGreaterThan(900_000)
+  })
+
+  test('of a union of unions', async () => {
+    const said = {
+      day: { minutes: { msBeforeNext: 5000 }, hours: { msBeforeNext: 70_000 } },
+      other: { msBeforeNext: 1 },
+    }
+    await begun(fromRateLimiter({ consume: () => Promise.reject(said) }))
+    await says('1')
+    expect(waits()).toEqual([70_000])
   })
 
   test('of a black list and of a span without end: to wait is in vain', async () => {
