@@ -220,6 +220,45 @@ describe('at a desk', () => {
     expect(told).toEqual(['concurrency.user busy'])
   })
 
+  test.each([1, 2])(
+    'in shadow with %i at once who hangs for too long is busy no longer, as without it',
+    async (most) => {
+      const told: string[] = []
+      for (const shadow of [true, false]) {
+        opened({ shadow, most, queue: 0, deadline: '1m' })
+        on.guard.on('shadow', ({ reason }) => told.push(`shadow ${reason}`))
+        on.guard.on('denied', ({ verdict }) => told.push(verdict.reason))
+        on.guard.on('overdue', ({ ms }) => told.push(`overdue ${ms}`))
+        for (let nth = 0; nth < most; nth++) await comes(1, `hangs ${nth}`)
+        on.time.advance(59_999)
+        await comes(1, 'too early')
+        on.time.advance(1)
+        await comes(1, 'in time')
+        expect(work.begun).toContain('in time')
+        const overdue = Array(most).fill('overdue 60000')
+        expect(told.splice(0)).toEqual([shadow ? 'shadow busy' : 'busy', ...overdue])
+        if (shadow) {
+          await work.end(...work.running)
+          await on.guard.close()
+        }
+      }
+    },
+  )
+
+  test('what two bots tell one user is told by each of them', async () => {
+    opened({ queue: 0 })
+    const other = on.another(77)
+    other.bot.use(work.handler)
+    const tellers = () => on.calls.flatMap(({ method, bot }) => (method === 'sendMessage' ? [bot] : []))
+    await comes(1, 'a')
+    await await comes(1, 'b')
+    void other.handle(says(1, 'c'))
+    await tick()
+    await other.handle(says(1, 'd'))
+    await on.quiet()
+    expect(tellers()).toEqual([42, 77])
+  })
+
   test('a sentinel in shadow keeps nobody waiting either', async () => {
     opened({}, { shadow: true })
     await comes(1, 'a')

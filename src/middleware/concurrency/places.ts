@@ -120,11 +120,15 @@ export class Places<T> {
     return this.wait(lane, told)
   }
 
-  /** Whether there is a place now; takes none. */
+  /** Whether there is a place now, as there is where somebody has held one for too long; takes none. */
   isFree(bot: number, key: Key): boolean {
     const known = this.bots.get(bot)?.get(key)
     if (known === undefined) return true
-    return known instanceof Holder ? this.options.most > 1 : this.hasRoom(known)
+    const { most } = this.options
+    if (known instanceof Holder) return most > 1 || this.isOverdue(known)
+    if (known.waiting.length > 0) return false
+    const [oldest] = known.holders
+    return known.holders.size < most || (oldest !== undefined && this.isOverdue(oldest))
   }
 
   /** Somebody is through. To be called by holders alone. */
@@ -247,6 +251,10 @@ export class Places<T> {
       this.options.overdue(holder.told, age)
     }
     if (lane.waiting.length > 0) this.advance(lane)
+  }
+
+  private isOverdue(holder: Holder<T>): boolean {
+    return this.ageOf(holder) >= this.options.deadline
   }
 
   /** A clock that was put back makes nobody younger than new. */

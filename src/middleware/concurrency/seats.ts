@@ -82,7 +82,7 @@ export class Seats {
     const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
     if (known !== undefined) return this.share(known, ctx.update)
     // In shadow nobody waits, and nobody is at work beside the count.
-    if (shadow && !this.places.isFree(bot, key)) return this.refusal(key, 0)
+    if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
     if (this.superseded && isClosing(this.house)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
     if (this.superseded && isPromise(place)) this.straggle(place)
@@ -126,7 +126,7 @@ export class Seats {
     held.place = given
     if (!('leave' in given)) {
       this.forget(held, update)
-      return this.refusal(held.key, given.wait)
+      return this.refusal(held.bot, held.key, given.wait)
     }
     if (this.places.uncounted > 0) this.warnOfHanging()
     return {
@@ -144,9 +144,9 @@ export class Seats {
     else this.held.delete(update)
   }
 
-  private refusal(key: Key, wait: Ms): Admission {
+  private refusal(bot: number, key: Key, wait: Ms): Admission {
     const now = this.house.clock()
-    const name = keyText(key)
+    const name = `${bot} ${keyText(key)}`
     const { deny = 'notice', shadow = false } = this.settings
     const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
     if (notice && !shadow) this.noticed.set(name, true, now)
