@@ -1,5 +1,8 @@
 import fc from 'fast-check'
-import { userKey } from '../../src/core/subject.js'
+import type { Context } from 'grammy'
+import type { Facts } from '../../src/core/facts.js'
+import { parseLimit } from '../../src/core/limit.js'
+import { type Key, keySubject, userKey } from '../../src/core/subject.js'
 import {
   type AdaptOptions,
   definePolicy,
@@ -8,6 +11,10 @@ import {
   policy,
   throttle,
 } from '../../src/index.js'
+import { furnish } from '../../src/middleware/house.js'
+import { readAdapt } from '../../src/middleware/throttle/adapt.js'
+import { adaptLimit } from '../../src/middleware/throttle/adapted.js'
+import { Conduct, MOST_ACTORS } from '../../src/middleware/throttle/conduct.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, later, says, tick } from '../sentinel-desk.js'
 
@@ -304,6 +311,77 @@ describe('a limit that adapts', () => {
       { numRuns: 40 },
     )
   })
+})
+
+describe('of very many', () => {
+  const ctx = { me: { id: 42 } } as Context
+  const facts = (id: number) => ({ actor: userKey(id) }) as Facts
+
+  /** Somebody earns more with their tenth update. */
+  function watching() {
+    const house = furnish({})
+    const adaptation = readAdapt(
+      { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { after: 10 } },
+      parseLimit('4/1m', ''),
+      1,
+      '',
+    )
+    const changed: number[] = []
+    house.events.on('limit.changed', ({ key }) => changed.push(keySubject(key as Key).id as number))
+    const conduct = new Conduct(house, 'throttle.user', 'user', adaptation)
+    return {
+      changed,
+      passes: (from: number, times = 1) => {
+        for (let nth = 0; nth < times; nth++) conduct.passed(facts(from), ctx)
+      },
+      settled: () => house.background.drain(),
+    }
+  }
+
+  test('whoever is seen again and again is remembered, whoever came after', async () => {
+    const { changed, passes, settled } = watching()
+    passes(ALICE)
+    for (let nth = 0; nth < 9; nth++) {
+      for (let other = 0; other < MOST_ACTORS / 2; other++) passes(1_000_000 * (nth + 1) + other)
+      passes(ALICE)
+    }
+    await settled()
+    expect(changed).toEqual([ALICE])
+  })
+
+  test('whoever was seen longest ago is forgotten: so many are remembered and no more', async () => {
+    const { changed, passes, settled } = watching()
+    passes(ALICE, 9)
+    passes(8, 9)
+    for (let other = 0; other < MOST_ACTORS - 1; other++) passes(1000 + other)
+    passes(8)
+    passes(ALICE)
+    await settled()
+    expect(changed).toEqual([8])
+  })
+})
+
+test('what was stored under other bounds is brought within these', async () => {
+  for (const [stored, how, to] of [
+    [100, 'lose', 4],
+    [100, 'earn', 8],
+    [1, 'earn', 4],
+    [1, 'lose', 2],
+  ] as const) {
+    const at = adapting()
+    await at.talks(1)
+    const mark = { since: 0, value: { amount: stored, per: MINUTE } }
+    await at.guard.storage.marks.put(42, 'adapted:throttle.user', [{ key: userKey(ALICE), mark }])
+    const house = furnish({ storage: at.guard.storage })
+    const adaptation = readAdapt(
+      { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { by: 2 } },
+      parseLimit('4/1m', ''),
+      1,
+      '',
+    )
+    await adaptLimit(house, 'throttle.user', adaptation, { bot: 42, key: userKey(ALICE), how })
+    expect([stored, how, (await at.stored()) ?? 4]).toEqual([stored, how, to])
+  }
 })
 
 describe('what is no adaptation', () => {

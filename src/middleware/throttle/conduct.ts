@@ -9,8 +9,8 @@ import type { Adaptation } from './adapt.js'
 
 const changing = later('throttle.adapt', () => import('./adapted.js'))
 
-/** Actors whose conduct is remembered at most; of whom it was longest ago it is forgotten. */
-const MOST_ACTORS = 10_000
+/** Actors whose conduct is remembered at most; whoever was seen longest ago is forgotten. */
+export const MOST_ACTORS = 10_000
 
 interface Record {
   /** Updates that passed since the last refusal, or the last that was earned. */
@@ -27,6 +27,7 @@ interface Record {
  * until then; what it writes is a mark, which the plan of every process reads.
  */
 export class Conduct {
+  /** Whoever was seen last is last. */
   private readonly records = new Map<string, Record>()
   private users = 0
   private readonly stops: (() => void)[] = []
@@ -100,12 +101,11 @@ export class Conduct {
 
   private recordOf(bot: number, actor: Key): Record {
     const name = nameOf(bot, actor)
-    let record = this.records.get(name)
-    if (record === undefined) {
-      if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
-      record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
-      this.records.set(name, record)
-    }
+    const known = this.records.get(name)
+    if (known !== undefined) this.records.delete(name)
+    else if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
+    const record = known ?? { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
+    this.records.set(name, record)
     return record
   }
 
