@@ -23,6 +23,8 @@ describe.each(guards)('a key of %s', (what, guardWith) => {
     ],
     ['an object', () => ({ tenant: 1 }), 'an object is no key'],
     ['nothing at all', () => null, 'null is no key'],
+    ['what is no number', () => Number('the third'), 'NaN is no key'],
+    ['no end', () => Number.POSITIVE_INFINITY, 'Infinity is no key'],
   ])('that gives %s is told of once, and counts nobody', async (_, give, words) => {
     const reached: number[] = []
     const at = desk({ throttle: false, once: false }, (bot) => {

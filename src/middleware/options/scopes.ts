@@ -69,8 +69,9 @@ type KeyOf = (facts: Facts, ctx: Context) => string | number | undefined
 const wrong = new WeakSet<KeyOf>()
 
 /**
- * What a developer's key says of an update, as text; undefined leaves the update out. Whatever is neither text nor number would be the same
- * text for everybody, and so one bucket for all: a promise, say, of code that no compiler has seen. It leaves the update out as well.
+ * What a developer's key says of an update, as text; undefined leaves the update out. Whatever is neither text nor finite number would be the
+ * same text for everybody, and so one bucket for all: a promise, say, of code that no compiler has seen, or the NaN of a failed
+ * `Number()`. It leaves the update out as well.
  *
  * @throws SentinelError `subject.invalid`, of each key once.
  */
@@ -78,14 +79,14 @@ export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): 
   const own: unknown = key(facts, ctx)
   if (own === undefined || own === '') return undefined
   if (typeof own === 'string') return own
-  if (typeof own === 'number' || typeof own === 'bigint') return String(own)
+  if (Number.isFinite(own) || typeof own === 'bigint') return String(own)
   // Nobody waits for it: what it is rejected with must not end the process.
   if (isPromise(own)) own.then(undefined, () => undefined)
   if (wrong.has(key)) return undefined
   wrong.add(key)
   throw new SentinelError(
     'subject.invalid',
-    `key of "${limit}": ${isPromise(own) ? 'a promise' : shown(own)} is no key, so its updates are not counted. Return a text or a number at once, or undefined to leave an update out.`,
+    `key of "${limit}": ${isPromise(own) ? 'a promise' : shown(own)} is no key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
   )
 }
 
