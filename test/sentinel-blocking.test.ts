@@ -1,4 +1,11 @@
-import { type BlockingOptions, type BlockListExport, type Subject, sentinel, subject } from '../src/index.js'
+import {
+  type BlockingOptions,
+  type BlockListExport,
+  type Subject,
+  sentinel,
+  subject,
+  subjectKey,
+} from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, nextId, says, user } from './sentinel-desk.js'
@@ -192,6 +199,31 @@ describe('block', () => {
     expect(reached).toEqual(['yes'])
     expect(await guard.isBlocked(ALICE)).toBe(true)
     expect((await all(guard.blocked())).map(({ subject }) => subject.id)).toEqual([ALICE])
+  })
+})
+
+describe.each([
+  ['memory', () => memory()],
+  ['a storage that answers later', () => later()],
+])('in %s', (_, make) => {
+  test('only who was blocked is told to be so no longer', async () => {
+    const { guard, says } = desk({ storage: make() })
+    await says(BOB, 'met')
+    const told: unknown[] = []
+    guard.on('unblocked', ({ key }) => told.push(key))
+    guard.on('unregistered', ({ key }) => told.push(key))
+    expect(await guard.unblock(ALICE)).toBe(0)
+    expect(await guard.unblock([ALICE, BOB])).toBe(0)
+    expect(await guard.unregister(ALICE)).toBe(0)
+    expect(told).toEqual([])
+    const many = Array.from({ length: 250 }, (_, id) => 1000 + id)
+    const some = many.filter((id) => id % 3 === 0)
+    await guard.block(some)
+    expect(await guard.unblock(many)).toBe(some.length)
+    expect(told).toEqual(some.map((id) => subjectKey(id)))
+    await guard.register(ALICE)
+    expect(await guard.unregister(ALICE)).toBe(1)
+    expect(told).toHaveLength(some.length + 1)
   })
 })
 

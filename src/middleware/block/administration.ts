@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { MaybePromise } from '../../core/check.js'
+import { isPromise, type MaybePromise } from '../../core/check.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
@@ -87,6 +87,8 @@ const blockingOptions = z.strictObject({
   reason: option(z.string(), 'Why, for people.'),
 })
 
+/** Marks asked for at once. */
+const AT_ONCE = 100
 /** Marks and entries written at once. */
 const BATCH = 1000
 
@@ -301,6 +303,19 @@ export class Administration {
     })
   }
 
+  /** Those who hold a mark, asked for a hundred at a time. */
+  private heldNow(bot: number, name: string, keys: readonly Key[], from = 0): MaybePromise<readonly Key[]> {
+    const part = keys.slice(from, from + AT_ONCE)
+    if (part.length === 0) return []
+    const found = part.map((key) => this.house.storage.marks.get(bot, key, name))
+    const go = (marks: readonly (Mark | undefined)[]): MaybePromise<readonly Key[]> => {
+      const held = part.filter((_, at) => marks[at] !== undefined)
+      const rest = this.heldNow(bot, name, keys, from + AT_ONCE)
+      return isPromise(rest) ? rest.then((others) => [...held, ...others]) : [...held, ...rest]
+    }
+    return found.some(isPromise) ? Promise.all(found).then(go) : go(found as (Mark | undefined)[])
+  }
+
   /** Takes a mark; how many held it. */
   async take(
     name: string,
@@ -311,8 +326,14 @@ export class Administration {
     for (const key of keys) this.stage(name, key, undefined)
     if (this.waits) return held
     await this.house.forEachBot(name, async (bot) => {
-      held = Math.max(held, await this.house.storage.marks.remove(bot.id, name, keys))
-      if (event !== undefined) for (const key of keys) this.house.events.tell(event, { bot: bot.id, key })
+      const { storage, events } = this.house
+      // Of one the count tells. It is taken from all in any case: while the storage is down nobody knows who holds it.
+      const asked = event === undefined || keys.length === 1 ? [] : this.heldNow(bot.id, name, keys)
+      const holders = isPromise(asked) ? await asked.catch(() => keys) : asked
+      const taken = await storage.marks.remove(bot.id, name, keys)
+      held = Math.max(held, taken)
+      if (event === undefined || taken === 0) return
+      for (const key of keys.length === 1 ? keys : holders) events.tell(event, { bot: bot.id, key })
     })
     return held
   }
