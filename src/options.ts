@@ -4,6 +4,6 @@
  */
 export { fromEnv, readEnv } from './options/env.js'
 export { fromJson, parseJson } from './options/json.js'
-export { layer } from './options/layer.js'
+export { layer, layerInForce } from './options/layer.js'
 export { checkOptions, readOptions, withDefaults } from './options/read.js'
 export { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './options/schema.js'

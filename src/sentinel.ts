@@ -35,7 +35,7 @@ import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
 import type { StatsQuery, StatsRecorder, StatsReport } from './observability/stats/contract.js'
-import { layer, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
+import { layerInForce, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import { OutgoingCalls } from './outgoing/of-sentinel.js'
 import type { OutgoingOptions } from './outgoing/options.js'
 import type { Outgoing } from './outgoing/outgoing.js'
@@ -253,7 +253,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError as `sentinel()` does.
    */
   reconfigure(options: SentinelOptions<C>): void {
-    const settings = readOptions(layer(this.resolved, options as SentinelOptions))
+    const settings = readOptions(layerInForce(this.resolved, options as SentinelOptions))
     const house = this.furnish(refurnish(this.house, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
     let chain: Chain<Context>

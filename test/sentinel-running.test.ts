@@ -76,6 +76,25 @@ describe('reconfigure', () => {
     expect(reached).toEqual(['1', '2', '3', 'blocked, but nobody looks'])
   })
 
+  test('to another mode of debounce leaves nothing of the one there was', async () => {
+    const { guard, says, handle, reached, time } = desk()
+    guard.reconfigure({ debounce: { mode: 'trailing', window: '1s', maxWait: '5s' } })
+    await says(ALICE, '1', '2')
+    time.advance(1000)
+    await tick()
+    expect(reached).toEqual(['2'])
+    guard.reconfigure({ debounce: { window: '2s' } })
+    await says(ALICE, '3')
+    time.advance(1000)
+    await tick()
+    expect(reached).toEqual(['2'])
+    guard.reconfigure({ debounce: { mode: 'leading', window: '1s' } })
+    await tick()
+    await handle(taps(ALICE, 'buy'))
+    await handle(taps(ALICE, 'buy'))
+    expect(reached).toEqual(['2', '3', 'buy'])
+  })
+
   test('loses no burst that is held, and close() waits for it', async () => {
     const bursts: (string | undefined)[][] = []
     let go = (): void => undefined

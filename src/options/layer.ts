@@ -35,6 +35,17 @@ export function layer<C extends Context = Context>(
   }, {})
 }
 
+/**
+ * Options over those in force. A debounce of another mode takes the place of the one there is, as it does of the default: of what
+ * either mode has, the other can do nothing with most.
+ */
+export function layerInForce(inForce: SentinelOptions, options: SentinelOptions): SentinelOptions {
+  const { debounce } = layer(options)
+  const mode: unknown = isPlain(debounce) ? Reflect.get(debounce, 'mode') : undefined
+  const other = isPlain(inForce.debounce) && (Reflect.get(inForce.debounce, 'mode') ?? 'leading') !== mode
+  return layer(mode !== undefined && other ? { ...inForce, debounce: false } : inForce, options)
+}
+
 /** Objects that took the place of something else: laid over anything, they take its place too, whoever is first. */
 const whole = new WeakSet<object>()
 
