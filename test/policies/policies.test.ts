@@ -397,3 +397,23 @@ describe('explain', () => {
     await at.guard.close()
   })
 })
+
+test('what a policy of several guards holds back is in health()', async () => {
+  const at = desk(
+    {
+      throttle: false,
+      policies: {
+        calm: { registered: true, throttle: '9/1m', debounce: { mode: 'trailing', window: '1s' } },
+      },
+    },
+    (bot) => bot.on('message:text', policy('calm'), () => undefined),
+  )
+  await at.says(ALICE, 'met')
+  expect((await at.guard.health()).held).toEqual({ 'policy calm': 0 })
+  await at.guard.register(ALICE)
+  await at.says(ALICE, 'one', 'two')
+  expect((await at.guard.health()).held).toEqual({ 'policy calm': 1 })
+  at.time.advance(1000)
+  await at.guard.close()
+  expect((await at.guard.health()).held).toEqual({ 'policy calm': 0 })
+})
