@@ -58,6 +58,19 @@ describe.each([
     await at.guard.close()
   })
 
+  test('are listed once, and counted once, however many bots have them', async () => {
+    const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
+    const other = at.another(77)
+    await at.says(9, 'hello')
+    await at.guard.limits.set(ALICE, 'user', '9/1h')
+    await other.handle(says(9, 'hello'))
+    await at.guard.limits.set([BOB, { role: 'vip' }], 'user', '8/1h')
+    expect(await listed(at)).toEqual(['role vip user 8/1h', 'user 7 user 9/1h', 'user 8 user 8/1h'])
+    expect(await at.guard.limits.remove([ALICE, BOB])).toBe(2)
+    expect(await listed(at)).toEqual(['role vip user 8/1h'])
+    await at.guard.close()
+  })
+
   test('lapse', async () => {
     const { clock, timers, ...time } = clockwork()
     const at = desk({ storage: storage(clock), clock, timers, throttle: '4/1h', limits: true })

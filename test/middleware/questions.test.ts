@@ -1,0 +1,53 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Context } from 'grammy'
+import { describe as factsOf } from '../../src/core/facts.js'
+import { throttle } from '../../src/index.js'
+import { Questions } from '../../src/middleware/chain/wiring.js'
+import { furnish } from '../../src/middleware/house.js'
+import { says, tick } from '../sentinel-desk.js'
+
+/* What an update costs, as a list. Storages go by which list it is, so equal ones are shared, and remembered. */
+
+/** Collects what nobody holds any more. */
+const collect = ((): (() => void) => {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc')
+})()
+
+/** Two limits, behind the claim of albums: what the first charges is told; the second charges nothing. */
+function costsWith(cost: () => number): () => readonly number[] {
+  const guards = [
+    throttle({ name: 'first', limit: '9/1m', on: ['message'], cost }),
+    throttle({ name: 'second', limit: '9/1m', on: ['message'], cost: () => 0 }),
+  ]
+  const questions = new Questions(
+    furnish({}),
+    guards.flatMap(({ definitions }) => definitions),
+  )
+  const failed = (error: unknown): never => {
+    throw error
+  }
+  return () => {
+    const update = says(7, 'hello')
+    const ask = questions.askFor(factsOf(update), { update } as Context, 42, 0, failed)
+    return ask?.costs ?? []
+  }
+}
+
+test('equal costs are one list', () => {
+  const costs = costsWith(() => 1)
+  expect(costs()).toEqual([0, 1, 0])
+  expect(costs()).toBe(costs())
+})
+
+test('of costs that are never the same no more than a few hundred lists are kept', async () => {
+  let nth = 0
+  const costs = costsWith(() => 1 / ++nth)
+  const seen = Array.from({ length: 2000 }, () => new WeakRef(costs()))
+  // A weak reference holds its object until the turn ends.
+  await tick()
+  collect()
+  expect(seen.filter((ref) => ref.deref() !== undefined).length).toBeLessThanOrEqual(300)
+  expect(costs()).toEqual([0, 1 / 2001, 0])
+})
