@@ -264,6 +264,74 @@ describe('what has lapsed', () => {
   })
 })
 
+describe('the functions of plans', () => {
+  const handlers = Array.from({ length: 30 }, (_, nth) => ({
+    ...planOf(bucket(1, 3_600_000, `limit ${nth}`), once),
+    name: `handler ${nth}`,
+  }))
+
+  /** A pool that notes the statements that go over it. */
+  function noted(): { pool: Pool; statements: string[] } {
+    const own = new Pool({ connectionString: url, max: 4 })
+    const statements: string[] = []
+    own.on('connect', (client) => {
+      const { query } = client
+      client.query = ((...args: Parameters<typeof query>) => {
+        const [asked] = args as readonly unknown[]
+        statements.push(typeof asked === 'string' ? asked : String((asked as { text?: string }).text))
+        return query.apply(client, args)
+      }) as typeof query
+    })
+    return { pool: own, statements }
+  }
+
+  test('of many handlers that are first asked at once are looked up together, and made together', async () => {
+    const { pool: own, statements } = noted()
+    try {
+      for (const [when, most] of [
+        ['on an empty server', 20],
+        ['by the next process', 4],
+      ] as const) {
+        const storage = open({}, own)
+        await storage.health()
+        statements.length = 0
+        const judges = await Promise.all(handlers.map((plan) => storage.prepare(plan)))
+        expect([when, statements.length <= most ? 'few' : statements]).toEqual([when, 'few'])
+        for (const [nth, judge] of judges.entries()) {
+          expect(await admitted(judge, [askOf(userKey(1), nth), askOf(userKey(1), nth + 100)])).toBe(
+            when === 'on an empty server' ? 1 : 0,
+          )
+        }
+      }
+    } finally {
+      for (const storage of opened.splice(0)) await storage.close()
+      await own.end()
+    }
+  })
+
+  test('are made by one of the workers that want them at once: the others find them there', async () => {
+    const { pool: own, statements } = noted()
+    const lock = await pool.connect()
+    try {
+      const workers = [open({}, own), open({}, own), open({}, own)]
+      for (const worker of workers) await worker.health()
+      await lock.query('BEGIN')
+      await lock.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`grammy-sentinel ${schema}`])
+      const preparing = Promise.all(workers.map((worker) => worker.prepare(handlers[0] as Plan)))
+      await until('all of them wait for the lock', () => {
+        return statements.filter((text) => text.includes('pg_advisory_xact_lock')).length >= 3
+      })
+      await lock.query('COMMIT')
+      for (const judge of await preparing) expect(judge).toBeDefined()
+      expect(statements.filter((text) => text.startsWith('CREATE OR REPLACE'))).toHaveLength(1)
+    } finally {
+      lock.release()
+      for (const storage of opened.splice(0)) await storage.close()
+      await own.end()
+    }
+  })
+})
+
 describe('who may not change the schema', () => {
   test('runs what the migrations print, and is told so while that is to be done', async () => {
     await expect(open({ migrate: false }).marks.get(1, userKey(1), 'x')).rejects.toMatchObject({
@@ -289,7 +357,7 @@ describe('who may not change the schema', () => {
     }
   })
 
-  test('gets the statements that make the functions of a plan', async () => {
+  test('gets the statements that make the functions of a plan, and all other plans', async () => {
     const role = freshName('role')
     await pool.query(`${migrationSql(schema)}
       CREATE ROLE ${role} LOGIN;
@@ -300,8 +368,16 @@ describe('who may not change the schema', () => {
     limited.password = ''
     try {
       const storage = open({}, limited.href)
-      const failure = await (async () => storage.prepare(planOf(bucket(1, 1000))))().catch((error) => error)
-      expect(failure).toMatchObject({ code: 'storage.permission' })
+      const there = { ...planOf(bucket(2, 1000)), name: 'there' }
+      await open().prepare(there)
+      const plans = [planOf(bucket(1, 1000)), there, { ...planOf(bucket(3, 1000)), name: 'another' }]
+      const prepared = await Promise.allSettled(plans.map(async (plan) => storage.prepare(plan)))
+      expect(prepared.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected'])
+      const failure = (prepared[0] as PromiseRejectedResult).reason
+      expect(failure).toMatchObject({
+        code: 'storage.permission',
+        message: expect.stringContaining('plan "chain"'),
+      })
       const statements = failure.message.slice(failure.message.indexOf('CREATE OR REPLACE FUNCTION'))
       await pool.query(statements)
       const judge = await storage.prepare(planOf(bucket(1, 1000)))

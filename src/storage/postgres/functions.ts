@@ -6,6 +6,7 @@ import { functionOf } from './function.js'
 import { quickFunction } from './function-quick.js'
 import type { Layout } from './layout.js'
 import type { Link } from './link.js'
+import { Together } from './together.js'
 
 /** The functions made for a plan. */
 export interface PlanFunctions {
@@ -50,36 +51,91 @@ function statement(name: string, args: string, body: string): string {
   ].join('\n')
 }
 
-/**
- * Makes a plan's function, unless it is there. Its argument types are those of its text: a plan with other scopes is
- * another text.
- *
- * @throws SentinelError `storage.permission`, with the statement to run, where the role may not.
- */
-export async function createFunction(
-  link: Link,
-  plan: Plan,
-  { any, plain, quick, sql }: PlanFunctions,
-): Promise<void> {
-  const [found] = await link.query<{ there: boolean }>(
-    `SELECT count(*) = 3 AS there FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
-      WHERE proname = ANY ($1) AND nspname = $2`,
-    [[any, plain, quick], link.schema],
-  )
-  if (found?.there !== true) {
-    try {
-      await link.alone((client) => client.query(sql))
-    } catch (error) {
-      if (stateOf(error) !== '42501') throw error
-      throw new SentinelError(
-        'storage.permission',
-        `postgres: this role may not create the function of plan "${plan.name}". Let the owner of schema ${link.s} run:\n${sql}`,
-        { cause: (error as SentinelError).cause },
-      )
-    }
-  }
-  await link.query(
-    `INSERT INTO ${link.s}.plans (function, plan) SELECT unnest($1::text[]), $2 ON CONFLICT (function) DO UPDATE SET used_at = now()`,
-    [[any, plain, quick], JSON.stringify(plan.name)],
-  )
+interface Wanted {
+  readonly plan: Plan
+  readonly made: PlanFunctions
 }
+
+/** Makes the functions of plans that are not there, all that are asked for at one time together. */
+export class Functions {
+  private readonly making: Together<Wanted, SentinelError | undefined>
+
+  constructor(private readonly link: Link) {
+    this.making = new Together((wanted) => this.makeAll(wanted))
+  }
+
+  /**
+   * Makes a plan's functions, unless they are there. Their argument types are those of their texts: a plan with other scopes
+   * is another text.
+   *
+   * @throws SentinelError `storage.permission`, with the statements to run, where the role may not.
+   */
+  async make(plan: Plan, made: PlanFunctions): Promise<void> {
+    const error = await this.making.ask({ plan, made })
+    if (error !== undefined) throw error
+  }
+
+  private async makeAll(wanted: readonly Wanted[]): Promise<(SentinelError | undefined)[]> {
+    const missing = await this.missing((text, values) => this.link.query(text, values), wanted)
+    const errors = new Map<Wanted, SentinelError>()
+    if (missing.length > 0) {
+      // One that cannot be made must not keep the others from being made.
+      await this.create(missing).catch(async (error: SentinelError) => {
+        for (const one of missing) {
+          await (missing.length === 1 ? Promise.reject(error) : this.create([one])).catch(
+            (own: SentinelError) => errors.set(one, this.explained(one, own)),
+          )
+        }
+      })
+    }
+    return wanted.map((one) => errors.get(one))
+  }
+
+  /** Alone among all workers, who may be about to make the same: so each looks once more. */
+  private create(wanted: readonly Wanted[]): Promise<void> {
+    return this.link.alone(async (client) => {
+      const ask: Ask = async (text, values) => (await client.query(text, values)).rows
+      const missing = await this.missing(ask, wanted)
+      if (missing.length === 0) return
+      await client.query([...new Set(missing.map(({ made }) => made.sql))].join('\n'))
+      await this.missing(ask, missing)
+    })
+  }
+
+  /** Those that are not there; of all others it is noted that they are in use. */
+  private async missing(ask: Ask, wanted: readonly Wanted[]): Promise<Wanted[]> {
+    const plans = new Map(
+      wanted.flatMap(({ plan, made: { any, plain, quick } }) =>
+        [any, plain, quick].map((name): [string, string] => [name, JSON.stringify(plan.name)]),
+      ),
+    )
+    const rows = await ask(
+      `WITH there AS (
+         SELECT DISTINCT proname::text AS name FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+         WHERE proname = ANY ($1) AND nspname = $3
+       ), noted AS (
+         INSERT INTO ${this.link.s}.plans (function, plan)
+         SELECT function, plan FROM unnest($1::text[], $2::text[]) AS w(function, plan)
+         WHERE function IN (SELECT name FROM there) ORDER BY function
+         ON CONFLICT (function) DO UPDATE SET used_at = now()
+       )
+       SELECT name FROM there`,
+      [[...plans.keys()], [...plans.values()], this.link.schema],
+    )
+    const there = new Set(rows.map(({ name }) => name))
+    return wanted.filter(
+      ({ made: { any, plain, quick } }) => ![any, plain, quick].every((name) => there.has(name)),
+    )
+  }
+
+  private explained({ plan, made }: Wanted, error: SentinelError): SentinelError {
+    if (stateOf(error) !== '42501') return error
+    return new SentinelError(
+      'storage.permission',
+      `postgres: this role may not create the function of plan "${plan.name}". Let the owner of schema ${this.link.s} run:\n${made.sql}`,
+      { cause: error.cause },
+    )
+  }
+}
+
+type Ask = (text: string, values: unknown[]) => Promise<readonly { readonly name: string }[]>

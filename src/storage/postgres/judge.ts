@@ -8,7 +8,7 @@ import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
 import { stateOf } from './failures.js'
-import { createFunction, type PlanFunctions } from './functions.js'
+import type { PlanFunctions } from './functions.js'
 import type { Layout, ScopeLayout } from './layout.js'
 import type { Shared } from './shared.js'
 
@@ -220,7 +220,7 @@ export class PostgresJudge implements Judge {
       return await call()
     } catch (error) {
       if (stateOf(error) !== UNDEFINED_FUNCTION) throw error
-      await createFunction(this.shared.link, this.layout.plan, this.made)
+      await this.shared.functions.make(this.layout.plan, this.made)
       return call()
     }
   }

@@ -117,6 +117,7 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
   const columns: Column[] = []
   const claims = plan.checks.filter(({ kind }) => kind === 'claim')
   const sequences = plan.checks.filter((check) => formOf(check) === 'sequence')
+  const laid: (number | Promise<number>)[] = []
   for (const [scope, name] of plan.scopes.entries()) {
     const checks = plan.checks.filter(({ subject }) => subject === scope)
     const keeps = checks.some(stateful)
@@ -142,15 +143,13 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
     })
     columns.push(...own)
     const fixed = own.filter((column) => column.cells.length > 0)
+    const tags = fixed.map(({ tag }) => tag)
+    const widths = fixed.map((column) => column.cells.length)
+    laid.push(keeps ? names.layout(tags, widths) : 0)
     scopes.push({
       scope,
       space: keeps ? id(spaceName(plan.name, name)) : 0,
-      layout: keeps
-        ? await names.layout(
-            fixed.map(({ tag }) => tag),
-            fixed.map((column) => column.cells.length),
-          )
-        : 0,
+      layout: 0,
       cells,
       columns: own,
       marks: [...(marksOf.get(scope) ?? [])].map((mark) => marks.indexOf(mark)),
@@ -158,7 +157,9 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
     })
   }
   columns.sort((a, b) => a.index - b.index)
-  return { plan, columns, scopes, marks, sequences: columns.filter(({ sequence }) => sequence >= 0) }
+  const layouts = await Promise.all(laid)
+  const laidOut = scopes.map((scope, index) => ({ ...scope, layout: layouts[index] as number }))
+  return { plan, columns, scopes: laidOut, marks, sequences: columns.filter(({ sequence }) => sequence >= 0) }
 }
 
 export function variantsOf(check: Check): NonNullable<Limited['variants']> {

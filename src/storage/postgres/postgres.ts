@@ -12,7 +12,7 @@ import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
-import { createFunction, planFunction } from './functions.js'
+import { Functions, planFunction } from './functions.js'
 import { PlanMoment, PostgresJudge } from './judge.js'
 import { canonicalKey, Subjects } from './keys.js'
 import { chunkPrefix, layOut, tagNames } from './layout.js'
@@ -136,7 +136,7 @@ class PostgresStorage implements Storage {
     const { names, shared } = await this.prepared()
     const layout = await layOut(plan, names)
     const made = planFunction(layout, this.link.s)
-    await createFunction(this.link, plan, made)
+    await shared.functions.make(plan, made)
     let moment = this.moments.get(plan.name)
     if (moment === undefined) {
       moment = new PlanMoment()
@@ -214,7 +214,9 @@ class PostgresStorage implements Storage {
     const settler = new Settler(link, subjects, this.calls)
     this.settler = settler
     const { calls } = this
-    const shared: Shared = { link, subjects, clock, settler, calls, callsOut: 2, onError: this.tellError }
+    const functions = new Functions(link)
+    const onError = this.tellError
+    const shared: Shared = { link, subjects, clock, settler, functions, calls, callsOut: 2, onError }
     return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
   }
 

@@ -1,0 +1,32 @@
+import { Batch, type Waiting } from '../remote/batch.js'
+
+/** What one look-up is about at most. */
+const MOST = 64
+/** A process has hardly more plans. */
+const MOST_WAITING = 100_000
+
+class Asked<Item, Answer> implements Waiting {
+  constructor(
+    readonly item: Item,
+    readonly resolve: (answer: Answer) => void,
+    readonly fail: (error: unknown) => void,
+  ) {}
+}
+
+/** Looks things up together: what is asked for in one turn, or while a look-up is out, is one statement. */
+export class Together<Item, Answer> {
+  private readonly batch: Batch<Asked<Item, Answer>>
+
+  /** @param lookUp Answers in the order of the items. */
+  constructor(lookUp: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+    const send = async (asked: Asked<Item, Answer>[]): Promise<void> => {
+      const answers = await lookUp(asked.map(({ item }) => item))
+      for (const [index, { resolve }] of asked.entries()) resolve(answers[index] as Answer)
+    }
+    this.batch = new Batch(send, { most: MOST, out: 1, waiting: MOST_WAITING })
+  }
+
+  ask(item: Item): Promise<Answer> {
+    return new Promise((resolve, reject) => this.batch.add(new Asked(item, resolve, reject)))
+  }
+}
