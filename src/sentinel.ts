@@ -10,7 +10,7 @@ import type { Hook } from './hooks/hook.js'
 import { auth } from './middleware/auth.js'
 import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
-import { finish, finishInTime, type Unfinished } from './middleware/chain/closing.js'
+import { finishInTime, type Unfinished } from './middleware/chain/closing.js'
 import { hasPassed } from './middleware/chain/control.js'
 import { checkBot, checkListening } from './middleware/chain/given-names.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
@@ -201,7 +201,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const host = {
       house: () => this.house,
       chain: () => this.chain,
-      flush: () => finish(this.unfinished),
+      unfinished: () => this.unfinished,
       close: (within: Duration) => this.close(within),
     }
     const webhook = new Webhook(bot as unknown as Bot, host, options)

@@ -278,6 +278,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
     },
     waiting: () => bursts.size,
     running: () => bursts.handled,
+    fire: () => bursts.fire(),
     drain: () => bursts.drain(),
   }
 }

@@ -95,6 +95,8 @@ export interface Wired<C extends Context> {
   waiting?(): number
   /** Updates that it handles apart from whoever brought them. */
   running?(): number
+  /** Has what it holds back handled now, and waits for that; undefined where there is nothing. It goes on as before, unlike after `drain`. */
+  fire?(): Promise<unknown> | undefined
   /** Finishes what it holds back. */
   drain?(): Promise<void>
 }

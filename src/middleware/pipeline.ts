@@ -179,6 +179,7 @@ export class Chain<C extends Context> {
 
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
   run(ctx: C, next: NextFunction): MaybePromise<void> {
+    this.foretelling?.came(ctx.update)
     const bot = this.house.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
     if (this.house.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
@@ -262,7 +263,8 @@ export class Chain<C extends Context> {
     next: NextFunction,
     level = Math.max(this.exemptions.levelOf(facts, ctx.me.id), levelIn(ctx)),
   ): MaybePromise<void> {
-    const foretold = this.foretelling?.take(ctx.update)
+    const foretold = this.foretelling?.take(ctx.update, this)
+    if (isPromise(foretold)) return foretold.then(() => this.consult(facts, ctx, next, level))
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)

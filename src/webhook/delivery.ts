@@ -23,6 +23,8 @@ export class Delivery implements Due {
   envelope: ReplyEnvelope | undefined
   /** What it was answered; 0 as long as it was not. */
   private status = 0
+  /** Whether it has come to the guard, as far as is known by then. */
+  came = false
   /** Who brought the same update while it was on its way. */
   private others: Recipient[] | undefined
 
@@ -32,6 +34,10 @@ export class Delivery implements Due {
     private readonly watch: Watch,
     private readonly whenLate: (delivery: Delivery) => void,
   ) {}
+
+  get isAnswered(): boolean {
+    return this.status !== 0
+  }
 
   /** Lets the bot answer with a call, as long as nobody else has answered. */
   mayReply(): ReplyEnvelope {

@@ -1,14 +1,16 @@
 import type { Bot, Context } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type Decision, isPromise } from '../core/check.js'
+import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
+import type { Unfinished } from '../middleware/chain/closing.js'
 import type { House } from '../middleware/house.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { Callers } from './addresses.js'
 import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
-import { AWAY, Gate } from './gate.js'
+import { flush } from './flush.js'
+import { AWAY, Gate, type Made } from './gate.js'
 import type { WebhookSettings } from './options.js'
 import { isSecret } from './secret.js'
 
@@ -16,8 +18,8 @@ import { isSecret } from './secret.js'
 export interface WebhookHost {
   readonly house: () => House
   readonly chain: () => Chain<Context>
-  /** Finishes what no update waits for: bursts, notices, answers. */
-  flush(): Promise<void>
+  /** What no update waits for: bursts, notices, answers. */
+  readonly unfinished: () => Unfinished
   /** All of the sentinel is to end. */
   close(within: Ms): Promise<void>
 }
@@ -37,6 +39,8 @@ export class Door {
   private asking = 0
   private ready: boolean
   private readonly gate: Gate | undefined
+  /** Whether the gate decides: where some updates go past the guard, it must not. */
+  private gating = true
   private readonly shared: Deadlines
   private readonly own: OwnDeadlines
   private idle: (() => void) | undefined
@@ -89,7 +93,7 @@ export class Door {
       return
     }
     const said =
-      this.gate === undefined || !this.ready
+      this.gate === undefined || !this.ready || !this.gating
         ? undefined
         : this.gate.decide(this.bot.botInfo.id, text, this.running)
     if (isPromise(said)) void this.goLater(text, to, alone, said)
@@ -97,13 +101,14 @@ export class Door {
   }
 
   /** Takes an update in that somebody else has parsed. */
-  take(update: unknown, to: Recipient, alone = false, decision?: Decision): void {
+  take(update: unknown, to: Recipient, alone = false, made?: Made): void {
     if (!isUpdate(update)) {
       refuse(to, 400)
       return
     }
     const same = this.running.get(update.update_id)
     if (same !== undefined) {
+      if (made !== undefined) void this.gate?.giveBack(made)
       same.join(to)
       return
     }
@@ -111,7 +116,7 @@ export class Door {
     const delivery = new Delivery(update, to, watch, this.late)
     this.running.set(update.update_id, delivery)
     watch.begin(delivery)
-    if (decision !== undefined) this.gate?.hand(update, decision)
+    if (made !== undefined) this.gate?.hand(update, made)
     if (this.ready) this.handle(delivery)
     else void this.handleFirst(delivery)
   }
@@ -127,10 +132,20 @@ export class Door {
       this.idle = fulfil
       this.rest()
     })
-    await Promise.race([idle.then(() => this.host.flush()), timeUp])
+    // What is held back need not wait for handlers that hang; what these leave comes after them.
+    await Promise.race([Promise.all([this.flush(), idle.then(() => this.flush())]), timeUp])
     callOff?.()
+    // Later nobody may be there to answer.
+    for (const delivery of this.running.values()) {
+      if (!delivery.isAnswered) this.tooLate(delivery, `when the ${within} ms of webhook.drain() were up`)
+    }
     this.shared.stop()
     return { left: this.size }
+  }
+
+  /** Finishes what no update waits for, and closes nothing. */
+  flush(): Promise<void> {
+    return flush(this.host.unfinished())
   }
 
   /** Something of the door's own failed. */
@@ -183,9 +198,25 @@ export class Door {
 
   private handle(delivery: Delivery): void {
     const envelope = this.settings.reply ? delivery.mayReply() : undefined
+    this.gate?.expect(delivery)
     this.bot.handleUpdate(delivery.update, envelope).then(
-      () => this.end(delivery, 200),
+      () => {
+        if (this.gating && this.gate?.hasCome(delivery) === false) this.passedBy()
+        this.end(delivery, 200)
+      },
       (error) => this.threw(delivery, error),
+    )
+  }
+
+  /** An update went past the guard. What the gate refused might have gone there, too. */
+  private passedBy(): void {
+    const house = this.host.house()
+    // Where none comes to it, there is nobody to refuse.
+    if (house.bots.get(this.bot.botInfo.id) === undefined) return
+    this.gating = false
+    house.warn(
+      'webhook.bypassed',
+      'An update came through guard.webhook(bot) and went past the guard, so its gate decides about none before they are parsed. Put the guard in front of all else, or say gate: false.',
     )
   }
 
@@ -200,14 +231,18 @@ export class Door {
     this.end(delivery, this.settings.onError === 'accept' ? 200 : 500)
   }
 
-  private readonly late = (delivery: Delivery): void => {
+  private readonly late = (delivery: Delivery): void =>
+    this.tooLate(delivery, `after the ${this.settings.timeout} ms that a webhook waits (webhook.timeout)`)
+
+  private tooLate(delivery: Delivery, when: string): void {
+    const status = this.settings.onTimeout === 'accept' ? 200 : 500
     this.host
       .house()
       .warn(
         'webhook.late',
-        `Handlers took longer than the ${this.settings.timeout} ms that a webhook waits (webhook.timeout). Telegram was answered ${this.settings.onTimeout === 'accept' ? '200' : '500'}; they go on. Let long work go on aside.`,
+        `Handlers still ran ${when}. Telegram was answered ${status}; they go on. Let long work go on aside.`,
       )
-    delivery.answer(this.settings.onTimeout === 'accept' ? 200 : 500)
+    delivery.answer(status)
   }
 
   private end(delivery: Delivery, status: number): void {
@@ -235,7 +270,7 @@ export class Door {
 }
 
 /** What the gate says of a body. */
-type Said = typeof AWAY | Decision | undefined
+type Said = typeof AWAY | Made | undefined
 
 /** Answers whoever's update goes no further. */
 function refuse(to: Recipient, status: number): void {

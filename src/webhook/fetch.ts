@@ -28,7 +28,6 @@ export async function answerFetch(
   door: Door,
   request: Request,
   { address, waitUntil }: FetchInfo,
-  flush: () => Promise<void>,
 ): Promise<Response> {
   const { headers } = request
   const status = door.refusal(
@@ -54,7 +53,7 @@ export async function answerFetch(
       const done = new Promise<void>((end) => {
         finished = end
       })
-      waitUntil(done.then(flush))
+      waitUntil(done.then(() => door.flush()))
     }
     const to: Recipient = {
       answer: (code, json) => fulfil(responseOf(code, door.draining, json)),

@@ -1,6 +1,6 @@
 import { Context } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type Decision, isPromise, type MaybePromise } from '../core/check.js'
+import { type Decision, isPromise, type MaybePromise, type Settlement } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
@@ -22,22 +22,48 @@ const REMEMBERED: Ms = 60_000
 /** Nothing that asks for this is decided about unparsed. */
 const UNREAD = Object.freeze(Object.create(null)) as Context
 
+/** How a decision is settled that comes to nothing. */
+const VOID: readonly Settlement[] = ['release', 'refund']
+/** The same for one whose update is decided about anew: what is released has paid, and pays no second time. */
+const PAID: readonly Settlement[] = ['release']
+
+/** A decision, and whose: chains that come after, by `reconfigure()`, ask other questions. */
+export interface Made {
+  readonly chain: Chain<Context>
+  readonly decision: Decision
+}
+
+/** An update on its way to the guard. */
+export interface Expected {
+  readonly update: Update
+  came: boolean
+}
+
+/** The chats in which somebody was refused; undefined stands for none, as of an inline query. */
+type Places = Set<number | undefined>
+
 /** The update was refused, and all that follows from that is done. */
 export const AWAY = 'away'
 
 /**
  * Decides about whoever was refused a moment ago before their update is parsed.
  *
- * It remembers no refusal, only by whom the last was earned: the storage is asked as it would be later, once, and writes what it
+ * It remembers no refusal, only by whom the last was earned, and where: the storage is asked as it would be later, once, and writes what it
  * would write then. Where more follows from the refusal than counting it (a notice, a listener, a function of yours), and where the
  * update is let in, it is parsed after all and goes its way with the decision that was made.
  */
 export class Gate implements Foretelling {
   private readonly users = new Parties()
   private readonly chats = new Parties()
-  private newer = new Set<Key>()
-  private older = new Set<Key>()
-  private readonly made = new WeakMap<Update, Decision>()
+  private newer = new Map<Key, Places>()
+  private older = new Map<Key, Places>()
+  /** How many there are in the newer generation, by actor and place. */
+  private noted = 0
+  private readonly made = new WeakMap<Update, Made>()
+  /** The latest that was handed to the bot. */
+  private expected: Expected | undefined
+  /** Came to the chain when others were on their way already. */
+  private readonly late = new WeakSet<Update>()
   private turnAt: Ms = Number.NEGATIVE_INFINITY
   /** Decisions handed on and not taken yet: while there is none, no update looks for one. */
   private waiting = 0
@@ -57,14 +83,14 @@ export class Gate implements Foretelling {
     bot: number,
     text: string,
     running: ReadonlyMap<number, unknown>,
-  ): MaybePromise<typeof AWAY | Decision | undefined> {
+  ): MaybePromise<typeof AWAY | Made | undefined> {
     if ((this.newer.size === 0 && this.older.size === 0) || !this.mayBeSuspect(text)) return undefined
     const chain = this.chain()
     const known = chain.house.bots.get(bot)
     const { judge } = chain.prepared
     if (known === undefined || judge === undefined || isWatched(chain)) return undefined
     const facts = glimpse(text, known.reading, this.users, this.chats)
-    if (facts?.actor === undefined || !this.isSuspect(facts.actor)) return undefined
+    if (facts?.actor === undefined || !this.wasRefused(facts.actor, facts.chatId)) return undefined
     // What comes again while it is under way waits for how that ends.
     if (running.has(facts.updateId)) return undefined
     const level = chain.exemptions.levelOf(facts, bot)
@@ -89,34 +115,75 @@ export class Gate implements Foretelling {
   }
 
   /** Lets the chain go by a decision when the update comes to it. */
-  hand(update: Update, decision: Decision): void {
-    this.made.set(update, decision)
+  hand(update: Update, made: Made): void {
+    this.made.set(update, made)
     this.waiting++
   }
 
-  take(update: Update): Decision | undefined {
+  take(update: Update, by: object): MaybePromise<Decision | undefined> {
     if (this.waiting === 0) return undefined
-    const decision = this.made.get(update)
-    if (decision !== undefined) this.drop(update)
-    return decision
+    const made = this.forget(update)
+    if (made === undefined || made.chain === by) return made?.decision
+    const isOnce = made.chain.questions.asks('once') && this.chain().questions.asks('once')
+    return this.giveBack(made, isOnce ? PAID : VOID).then(() => undefined)
   }
 
   /** The update has gone its way: if it never came to the chain, what was decided is void. */
   drop(update: Update): void {
-    if (this.made.delete(update)) this.waiting--
+    const made = this.waiting === 0 ? undefined : this.forget(update)
+    if (made !== undefined) void this.giveBack(made)
   }
 
-  refused({ actor }: Facts, ctx: Context & Partial<SentinelFlavor>, { cause }: Decision): void {
+  /** Takes back what a decision has charged and claimed that nobody goes by. Does not reject. */
+  async giveBack({ chain, decision: { receipt } }: Made, hows: readonly Settlement[] = VOID): Promise<void> {
+    if (receipt === undefined) return
+    for (const how of hows) {
+      try {
+        await chain.prepared.judge?.settle(receipt, how)
+      } catch (error) {
+        this.failed(error, 'storage.settle')
+      }
+    }
+  }
+
+  /** The bot is given an update, which should come to the chain. */
+  expect(update: Expected): void {
+    this.expected = update
+  }
+
+  came(update: Update): void {
+    const { expected } = this
+    if (expected?.update === update) expected.came = true
+    else this.late.add(update)
+  }
+
+  /** Whether an update has come to the chain. */
+  hasCome({ update, came }: Expected): boolean {
+    return came || this.late.has(update)
+  }
+
+  private forget(update: Update): Made | undefined {
+    const made = this.made.get(update)
+    if (this.made.delete(update)) this.waiting--
+    return made
+  }
+
+  refused({ actor, chatId }: Facts, ctx: Context & Partial<SentinelFlavor>, { cause }: Decision): void {
     // Behind another guard this one is not asked first: whom that one stops must not be charged by this one.
     if (actor === undefined || ctx.sentinel !== undefined) return
     if (cause !== 'check' && cause !== 'penalty') return
     const now = this.clock()
-    if (this.newer.size >= this.most || now >= this.turnAt) {
+    if (this.noted >= this.most || now >= this.turnAt) {
       this.older = this.newer
-      this.newer = new Set()
+      this.newer = new Map()
+      this.noted = 0
       this.turnAt = now + REMEMBERED
     }
-    this.newer.add(actor)
+    const places = this.newer.get(actor)
+    if (places?.has(chatId) === true) return
+    this.noted++
+    if (places === undefined) this.newer.set(actor, new Set([chatId]))
+    else places.add(chatId)
   }
 
   /**
@@ -134,20 +201,27 @@ export class Gate implements Foretelling {
     return this.newer.has(actor) || this.older.has(actor)
   }
 
+  /** Elsewhere the guard need not be in the way of their updates. */
+  private wasRefused(actor: Key, chatId: number | undefined): boolean {
+    return this.newer.get(actor)?.has(chatId) === true || this.older.get(actor)?.has(chatId) === true
+  }
+
   private judged(
     chain: Chain<Context>,
     facts: Glimpse,
     known: KnownBot,
     decision: Decision,
-  ): typeof AWAY | Decision {
+  ): typeof AWAY | Made {
     const { refusedBy } = decision
-    if (refusedBy < 0) return decision
+    if (refusedBy < 0) return { chain, decision }
     const question = chain.questions.questions[refusedBy] as Question<Context>
     // An administrator is let off where they are known as one, which only Telegram may tell.
     const mayRescue =
       question.rescues !== undefined ||
       (question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup)
-    if (mayRescue || !chain.refusals.count(question, decision, new Unread(facts, known))) return decision
+    if (mayRescue || !chain.refusals.count(question, decision, new Unread(facts, known))) {
+      return { chain, decision }
+    }
     chain.probing?.unread?.()
     return AWAY
   }

@@ -183,7 +183,7 @@ export class Webhook {
   readonly fetch = async (request: Request, info: FetchInfo = {}): Promise<Response> => {
     try {
       const { door, answerFetch } = await this.open()
-      return await answerFetch(door, request, info, () => this.host.flush())
+      return await answerFetch(door, request, info)
     } catch (error) {
       this.unopened(error)
       return new Response(null, { status: 500 })
@@ -221,7 +221,8 @@ export class Webhook {
 
   /**
    * Lets nobody in from now on (503: Telegram keeps what it could not deliver), waits for the handlers that run, and finishes
-   * what they and the guards left to the background: bursts, notices, answers. Does not reject; called twice it is the same drain.
+   * what they and the guards left to the background: bursts, notices, answers. When the time is up who still waits is answered as after
+   * `timeout`. The sentinel goes on, for its other bots. Does not reject; called twice it is the same drain.
    *
    * @param within How long it waits at most. @default '25s'
    * @returns How many updates were still under way when the time was up.
@@ -237,21 +238,28 @@ export class Webhook {
   }
 
   /**
-   * Drains when the process is told to end, and closes the guard, both `within` so long. The process ends by itself when nothing else keeps it.
+   * Drains when the process is told to end, and closes the guard, both `within` so long. The process ends by itself when nothing else keeps
+   * it. Until all that is done the same signals, sent again, change nothing.
    *
    * @returns Stops listening.
    */
   drainOn(source: SignalSource, options: DrainOptions = {}): () => void {
     const { signals = ['SIGTERM'], server, within = WITHIN } = options
     const span = parseDuration(within, 'webhook.drainOn.within')
+    let ending = false
     const end = (): void => {
-      stop()
+      // Without a listener the second signal would end the process at once, and all that is under way.
+      if (ending) return
+      ending = true
       server?.close()
       const until = steadyClock() + span
       void this.drain(span)
         .then(() => this.host.close(Math.max(LAST, until - steadyClock())))
         .catch((error: unknown) => this.host.house().events.tell('error', { error, during: 'webhook.drain' }))
-        .finally(() => server?.closeIdleConnections?.())
+        .finally(() => {
+          stop()
+          server?.closeIdleConnections?.()
+        })
     }
     const stop = (): void => {
       for (const signal of signals) source.off(signal, end)

@@ -1,5 +1,4 @@
 import { Api } from 'grammy'
-import { systemTimers } from '../../src/core/clock.js'
 import { outgoing } from '../../src/outgoing/outgoing.js'
 import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
@@ -159,7 +158,7 @@ describe('what is given up', () => {
 
   test('waits for weeks where it may, for longer than any timer runs', async () => {
     on = await office({ maxWait: '30d' })
-    const { api, calls } = on.worker({ maxWait: '30d' }, { timers: systemTimers })
+    const { api, calls } = on.worker({ maxWait: '30d' }, { timers: undefined })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 600 })
     const held = fate(api.sendMessage(alice!.id, 'x'))

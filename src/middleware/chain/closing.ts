@@ -1,3 +1,4 @@
+import type { Context } from 'grammy'
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
@@ -10,13 +11,13 @@ const WITHIN: Duration = '30s'
 /** What is finished before a sentinel is closed. */
 export interface Unfinished {
   readonly house: House
-  readonly chain: Pick<Chain<never>, 'drain' | 'unfinished'>
+  readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'within'>
   /** Of chains that others have taken the place of. */
   readonly draining: ReadonlySet<Promise<void>>
 }
 
 /** Finishes what no update waits for. */
-export async function finish({ house, chain, draining }: Unfinished): Promise<void> {
+async function finish({ house, chain, draining }: Unfinished): Promise<void> {
   beginClosing(house)
   await chain.drain()
   await Promise.all([...draining, ...[...stragglersOf(house)].map((each) => each.drain())])
@@ -34,12 +35,12 @@ export async function finish({ house, chain, draining }: Unfinished): Promise<vo
 export async function finishInTime(
   within: Duration | undefined,
   left: Unfinished,
-  webhooks: Iterable<{ drain(): Promise<unknown> }>,
+  webhooks: Iterable<{ drain(within: Ms): Promise<unknown> }>,
   calls: { close(): Promise<void> },
 ): Promise<void> {
   const span = parseDuration(within ?? WITHIN, 'close.within')
   const work = async (): Promise<void> => {
-    await Promise.all([...webhooks].map((webhook) => webhook.drain()))
+    await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
     beginClosing(left.house)
     await left.chain.drain()
     // Notices that wait for a chat are not worth waiting for.
@@ -48,6 +49,9 @@ export async function finishInTime(
   }
   if (await ended(work(), span, left.house.timers)) return
   await calls.close()
+  // Where webhooks took all of the time.
+  beginClosing(left.house)
+  left.chain.drain().catch((error: unknown) => left.house.events.tell('error', { error, during: 'close' }))
   left.house.warn(
     'close.unfinished',
     `guard.close(): not all had ended after ${span} ms (${told(left)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,

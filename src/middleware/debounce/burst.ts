@@ -126,10 +126,21 @@ export class Bursts<C extends Context> implements Elder {
   async drain(): Promise<void> {
     this.closed = true
     this.options.elders.add(this)
-    for (const burst of this.held) burst.sealed = true
-    for (const lane of [...this.lanes.values()]) this.advance(lane)
+    this.seal()
     while (this.running.size > 0) await Promise.all(this.running)
     this.options.elders.delete(this)
+  }
+
+  /** Fires all that waits, and waits for the handlers; undefined where nothing waits or runs. What comes is held as before. */
+  fire(): Promise<unknown> | undefined {
+    if (this.lanes.size === 0) return undefined
+    this.seal()
+    return Promise.all(this.running)
+  }
+
+  private seal(): void {
+    for (const burst of this.held) burst.sealed = true
+    for (const lane of [...this.lanes.values()]) this.advance(lane)
   }
 
   has(key: string): boolean {

@@ -1,0 +1,20 @@
+import type { Unfinished } from '../middleware/chain/closing.js'
+
+/**
+ * Has what guards hold back handled now, and waits for that and for all else that no update waits for: notices, answers, hooks. The
+ * sentinel goes on as before: another request may be under way, or another bot.
+ */
+export async function flush({ house, chain, draining }: Unfinished): Promise<void> {
+  for (;;) {
+    const fired = chain.within.flatMap(({ questions }) =>
+      questions.wired.flatMap((wired) => wired.fire?.() ?? []),
+    )
+    if (fired.length === 0) break
+    // What is handled now may be held back again, by a guard further down.
+    await Promise.all(fired)
+  }
+  await Promise.all(draining)
+  await house.background.drain()
+  // What these have failed at is told, which others may be told of.
+  await house.hooksAside.drain()
+}

@@ -1,0 +1,203 @@
+import { EventEmitter } from 'node:events'
+import { debounce } from '../../src/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { later, says, tick } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { post, SECRET, type Stand, stand } from './stand.js'
+
+/** Lets everything run that waits for nothing, several times over. */
+async function rest(): Promise<void> {
+  for (let i = 0; i < 8; i++) await tick()
+}
+
+describe('behind a platform that ends what nobody waits for', () => {
+  /** Delivers as a worker does, and waits for all that goes on after the answer. */
+  function working(at: Stand) {
+    const works: Promise<unknown>[] = []
+    return {
+      deliver: (update: Parameters<Stand['deliver']>[0]) =>
+        at.deliver(update, { waitUntil: (work) => void works.push(work) }),
+      async over(): Promise<void> {
+        await Promise.all(works)
+      },
+    }
+  }
+
+  test('what a request holds back is handled before it is over, and the next is held back, too', async () => {
+    const bursts: (number | undefined)[] = []
+    const at = stand({ debounce: { mode: 'trailing', window: '2s' } }, (bot) => {
+      bot.on('message', (ctx) => {
+        bursts.push(ctx.sentinel.burst?.length)
+      })
+    })
+    const worker = working(at)
+    for (const text of ['a', 'b']) {
+      await worker.deliver(says(1, text))
+      await worker.over()
+    }
+    expect(bursts).toEqual([1, 1])
+    // Nothing was closed: without the platform's word they are gathered.
+    await at.deliver(says(1, 'c'))
+    await at.deliver(says(1, 'd'))
+    expect(bursts).toHaveLength(2)
+    at.time.advance(2000)
+    await rest()
+    expect(bursts).toEqual([1, 1, 2])
+  })
+
+  test('what is held back twice is handled before the request is over', async () => {
+    const handled: (string | undefined)[] = []
+    const at = stand({ debounce: { mode: 'trailing', window: '2s' } }, (bot) => {
+      bot.on('message', debounce({ mode: 'trailing', window: '1s' }), (ctx) => {
+        handled.push(ctx.msg.text)
+      })
+    })
+    const worker = working(at)
+    await worker.deliver(says(1, 'a'))
+    await worker.over()
+    expect(handled).toEqual(['a'])
+  })
+
+  test('updates wait for a place at work after the first request as before', async () => {
+    const ends: (() => void)[] = []
+    const at = stand({ concurrency: {}, debounce: false }, (bot) =>
+      bot.on('message', (ctx) =>
+        ctx.msg.text === 'first' ? undefined : new Promise<void>((end) => ends.push(end)),
+      ),
+    )
+    const worker = working(at)
+    await worker.deliver(says(9, 'first'))
+    await worker.over()
+    const answers = ['one', 'two'].map((text) => worker.deliver(says(1, text)))
+    for (let i = 0; i < 2; i++) {
+      await until('it is at work', () => ends.length > 0)
+      ends.shift()?.()
+    }
+    expect(await Promise.all(answers)).toEqual([200, 200])
+    expect(at.reached).toEqual(['first', 'one', 'two'])
+    await expect(at.guard.health()).resolves.toMatchObject({ tally: { denied: 0 } })
+  })
+
+  test('a storage that was away with the first request is asked again', async () => {
+    const near = later(memory())
+    let tries = 0
+    const storage = {
+      ...near,
+      remote: false,
+      async prepare(plan: Parameters<typeof near.prepare>[0]) {
+        if (++tries === 1) throw new Error('away')
+        return near.prepare(plan)
+      },
+    }
+    const at = stand({ storage, throttle: { limit: '2/1m', deny: 'silent' }, debounce: false })
+    at.guard.on('error', () => undefined)
+    const worker = working(at)
+    await worker.deliver(says(1, 'x'))
+    await worker.over()
+    at.time.advance(60_000)
+    for (let i = 0; i < 6; i++) {
+      await worker.deliver(says(2, `m${i}`))
+      await rest()
+    }
+    expect(tries).toBe(2)
+    // One passed before the storage had taken the plan.
+    expect(at.reached.length).toBeLessThan(5)
+  })
+
+  test('limits that are changed after the first request hold', async () => {
+    const at = stand({ throttle: '2/1m', limits: true, debounce: false })
+    const worker = working(at)
+    await worker.deliver(says(9, 'x'))
+    await worker.over()
+    await at.guard.grant(1, 'vip')
+    await at.guard.limits.set({ role: 'vip' }, 'user', '50/1m')
+    await rest()
+    for (let i = 0; i < 10; i++) await worker.deliver(says(1, `m${i}`))
+    expect(at.reached).toHaveLength(11)
+  })
+})
+
+test('the drain of one bot fires what another holds, and leaves that one open', async () => {
+  const at = stand({ debounce: { mode: 'trailing', window: '1s' } })
+  const other = at.another(43)
+  const webhook = at.guard.webhook(other.bot, { secret: SECRET })
+  const deliver = (text: string) => webhook.fetch(post(JSON.stringify(says(5, text))))
+  await deliver('held')
+  await at.webhook.drain()
+  expect(other.reached).toEqual(['held'])
+  await deliver('one')
+  await deliver('two')
+  await rest()
+  expect(other.reached).toEqual(['held'])
+  at.time.advance(1000)
+  await rest()
+  expect(other.reached).toEqual(['held', 'two'])
+})
+
+describe('where a handler hangs', () => {
+  function hanging(options: Parameters<typeof stand>[2] = {}) {
+    const at = stand(
+      { debounce: { mode: 'trailing', window: '1m' } },
+      (bot) => {
+        bot.command('hang', () => new Promise(() => undefined))
+      },
+      options,
+    )
+    const warned: string[] = []
+    at.guard.on('warning', ({ code }) => warned.push(code))
+    return { ...at, warned }
+  }
+
+  /** One handler hangs, and a burst of somebody else is held back. */
+  async function beside(at: Stand): Promise<void> {
+    void at.deliver(says(2, '/hang'))
+    await until('the handler runs', () => at.webhook.size === 1)
+    await at.deliver(says(1, 'held'))
+    expect(at.reached).toEqual(['/hang'])
+  }
+
+  test('what is held back is fired at once when the guard closes, which takes as long as it may', async () => {
+    const at = hanging()
+    await beside(at)
+    let closed = false
+    const closing = at.guard.close('1s').then(() => {
+      closed = true
+    })
+    await until('it is fired', () => at.reached.includes('held'))
+    expect(closed).toBe(false)
+    at.time.advance(1000)
+    await closing
+    expect(at.warned).toContain('close.unfinished')
+  })
+
+  test('and when the process is told to end', async () => {
+    const at = hanging()
+    await beside(at)
+    const process = new EventEmitter()
+    at.webhook.drainOn(process, { within: '3s' })
+    process.emit('SIGTERM')
+    await until('it is fired', () => at.reached.includes('held'))
+    at.time.advance(3000)
+    await rest()
+    at.time.advance(3000)
+    await until('it is over', () => process.listenerCount('SIGTERM') === 0)
+  })
+
+  test.each([
+    ['accept', 200],
+    ['retry', 500],
+  ] as const)(
+    'a drain shorter than the time-out answers who waits, by onTimeout: %s',
+    async (onTimeout, status) => {
+      const at = hanging({ timeout: '10s', onTimeout })
+      const answer = at.deliver(says(2, '/hang'))
+      await until('the handler runs', () => at.webhook.size === 1)
+      const drained = at.webhook.drain('300ms')
+      await rest()
+      at.time.advance(300)
+      expect(await answer).toBe(status)
+      expect(await drained).toEqual({ left: 1 })
+      expect(at.warned).toEqual(['webhook.late'])
+    },
+  )
+})
