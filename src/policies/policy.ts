@@ -117,7 +117,7 @@ function checkedPolicy(which: unknown): string | Policy {
   )
 }
 
-/** Wires several guards in the place of one. */
+/** Wires several guards in the place of one. Nothing that a policy is made of observes, or takes places. */
 export function together(
   definitions: readonly GuardDefinition[],
   wiring: Wiring<Context>,
@@ -127,12 +127,18 @@ export function together(
   if (all.length <= 1) return only
   const admitters = all.filter(({ admit }) => admit !== undefined)
   const diverters = all.filter(({ divert }) => divert !== undefined)
+  const holders = all.filter(({ waiting, running }) => waiting !== undefined || running !== undefined)
   const [judge] = admitters
   return {
     begin: () => {
       for (const each of all) each.begin?.()
     },
     needs: [...new Set(all.flatMap(({ needs = [] }) => needs))],
+    ...(all.some(({ apart }) => apart) && { apart: true }),
+    ...(holders.length > 0 && {
+      waiting: () => holders.reduce((sum, each) => sum + (each.waiting?.() ?? 0), 0),
+      running: () => holders.reduce((sum, each) => sum + (each.running?.() ?? 0), 0),
+    }),
     async drain() {
       for (const each of all) await each.drain?.()
     },
