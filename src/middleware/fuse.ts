@@ -1,7 +1,7 @@
 import type { Composer } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
-import { withNeighboursJoined } from './position/standing.js'
+import { withNeighboursJoined } from './position/beside.js'
 
 /** What of a composer takes middleware; all else it has comes down to these. */
 const TAKES_MIDDLEWARE = ['use', 'filter', 'fork', 'branch', 'errorBoundary'] as const

@@ -73,11 +73,11 @@ const COUNTED: readonly Check['kind'][] = ['claim', 'bucket', 'window']
 
 /** One guard in front of two handlers is one limit, whoever its neighbours are. */
 function standsOnce(guard: Guard): boolean {
-  return standingOf(guard).places === 1
+  return standingOf(guard)?.places === 1
 }
 
 function nameOf(guard: Guard): string {
-  return standingOf(guard).name
+  return standingOf(guard)?.name ?? guard.name
 }
 
 /** What guards ask in one plan; undefined where they do not fit, which by themselves they may. */
