@@ -449,3 +449,59 @@ test('whoever watches is told of a gap when the storage is back', async () => {
   await block(stage.remote.kept.marks, BOB)
   expect(told).toEqual(['marks', 'gap'])
 })
+
+describe('a mark that no plan asked for before the storage was down', () => {
+  /** With a plan that asks for nothing of the kind. */
+  async function standing(): Promise<{ stage: Outage; judge: Judge }> {
+    const stage = outage()
+    return { stage, judge: await reading(stage, bucket(99)) }
+  }
+
+  /** A handler is first used. */
+  const late = async ({ storage }: Outage): Promise<Judge> => {
+    const judge = await storage.prepare({ name: 'late', scopes: ['user'], checks: [blocked] })
+    await settled()
+    return judge
+  }
+
+  test('holds where this process had put it, and only there', async () => {
+    const { stage, judge } = await standing()
+    await block(stage.storage.marks, ALICE)
+    await block(stage.remote.kept.marks, BOB)
+    await stage.goDown(judge)
+    const handler = await late(stage)
+    expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([false, true])
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([false, false])
+    // From now on all of it is copied.
+    await stage.goDown(handler)
+    expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([false, false])
+  })
+
+  test.each([
+    ['told of', false],
+    ['not told of, once the gap is', true],
+  ])('does not hold where another process has taken it away since: %s', async (_, deaf) => {
+    const { stage, judge } = await standing()
+    await block(stage.storage.marks, ALICE, BOB)
+    await settled()
+    stage.remote.deaf = deaf
+    await stage.remote.kept.marks.remove(BOT, 'blocked', [ALICE])
+    if (deaf) stage.remote.gap()
+    await settled()
+    await stage.goDown(judge)
+    const handler = await late(stage)
+    expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([true, false])
+  })
+
+  test('is kept of ten thousand subjects, and costs no reading of the list', async () => {
+    const { stage } = await standing()
+    const scans = stage.remote.asked.filter((what) => what === 'marks.scan').length
+    for (let from = 1; from <= 12_000; from += 1000) {
+      await block(stage.storage.marks, ...Array.from({ length: 1000 }, (_, index) => userKey(from + index)))
+    }
+    expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 10_000, complete: true })
+    expect(stage.remote.asked.filter((what) => what === 'marks.scan')).toHaveLength(scans)
+  })
+})

@@ -26,6 +26,8 @@ interface List {
   size: number
   /** Changed since they were read: not to be overwritten by what a page says that was asked for before. */
   readonly stale: Set<Key>
+  /** Where no plan asks for this mark yet: whose was written here. Of these alone there is a copy, for a plan that comes late. */
+  own: Set<Key> | undefined
 }
 
 export interface CopyOptions {
@@ -46,7 +48,7 @@ export interface CopyOptions {
 /**
  * A copy of the marks that plans ask for, kept where a plan is decided when the storage is down. Read list by list and
  * page by page in the background, one call at a time, and read again subject by subject as changes are told of. No update
- * waits for it.
+ * waits for it. Of marks that no plan asks for there is what this process has written.
  */
 export class MarksCopy {
   /** Marks that are held. */
@@ -63,7 +65,8 @@ export class MarksCopy {
 
   /** Whether every list was read as a whole. */
   get complete(): boolean {
-    for (const { read, cut } of this.lists.values()) if (!read || cut) return false
+    for (const { read, cut, own } of this.lists.values())
+      if (own === undefined && (!read || cut)) return false
     return true
   }
 
@@ -85,10 +88,6 @@ export class MarksCopy {
     for (const name of this.names) this.begin(bot, name)
   }
 
-  follows(name: string): boolean {
-    return this.names.has(name)
-  }
-
   /** Whether the copy can speak for a list. */
   knows(bot: number, name: string): boolean {
     return this.lists.get(idOf(bot, name))?.read === true
@@ -98,7 +97,9 @@ export class MarksCopy {
   stale(bot: number, name: string, keys: readonly Key[]): void {
     const list = this.lists.get(idOf(bot, name))
     if (list === undefined) return
-    if (list.stale.size + keys.length > MOST_STALE) {
+    if (list.own !== undefined) {
+      for (const key of keys) if (list.own.has(canonical(key))) list.stale.add(canonical(key))
+    } else if (list.stale.size + keys.length > MOST_STALE) {
       list.stale.clear()
       list.due = true
     } else for (const key of keys) list.stale.add(canonical(key))
@@ -108,13 +109,28 @@ export class MarksCopy {
   /** Takes over what this process has written, at once: who is blocked is blocked, whatever happens next. */
   write(bot: number, name: string, put: readonly MarkEntry[], gone: readonly Key[]): void {
     const { to } = this.options
-    const list = this.lists.get(idOf(bot, name))
-    if (list !== undefined) {
-      for (const { key } of put) if (!this.holds(list, key)) this.resize(list, 1)
-      for (const key of gone) if (this.holds(list, key)) this.resize(list, -1)
-    }
+    const list = this.lists.get(idOf(bot, name)) ?? this.keep(bot, name, new Set())
+    for (const { key } of put) if (!this.holds(list, key)) this.resize(list, 1)
+    for (const key of gone) if (this.holds(list, key)) this.resize(list, -1)
     if (put.length > 0) this.aside(() => to.put(bot, name, put))
     if (gone.length > 0) this.aside(() => to.remove(bot, name, gone))
+    if (list.own !== undefined) this.noteOwn(list, list.own, put)
+  }
+
+  /** Remembers what was written here; of too many the oldest are let go of. */
+  private noteOwn(list: List, own: Set<Key>, put: readonly MarkEntry[]): void {
+    for (const { key } of put) {
+      own.delete(canonical(key))
+      own.add(canonical(key))
+    }
+    const old = [...take(own, own.size - MOST_STALE)]
+    if (old.length === 0) return
+    for (const key of old) {
+      own.delete(key)
+      list.stale.delete(key)
+      if (this.holds(list, key)) this.resize(list, -1)
+    }
+    this.aside(() => this.options.to.remove(list.bot, list.name, old))
   }
 
   /** Of a copy that is elsewhere it is not known at once; its size is put right when it is read again. */
@@ -137,7 +153,10 @@ export class MarksCopy {
 
   /** Changes may have been missed. */
   refresh(): void {
-    for (const list of this.lists.values()) list.due = true
+    for (const list of this.lists.values()) {
+      if (list.own === undefined) list.due = true
+      else for (const key of list.own) list.stale.add(key)
+    }
     this.work()
   }
 
@@ -147,9 +166,16 @@ export class MarksCopy {
   }
 
   private begin(bot: number, name: string): void {
-    const list = { bot, name, due: true, read: false, cut: false, size: 0, stale: new Set<Key>() }
-    this.lists.set(idOf(bot, name), list)
+    const list = this.lists.get(idOf(bot, name)) ?? this.keep(bot, name, undefined)
+    list.own = undefined
+    list.due = true
     this.work()
+  }
+
+  private keep(bot: number, name: string, own: Set<Key> | undefined): List {
+    const list = { bot, name, due: false, read: false, cut: false, size: 0, stale: new Set<Key>(), own }
+    this.lists.set(idOf(bot, name), list)
+    return list
   }
 
   private work(): void {
@@ -254,8 +280,9 @@ export class MarksCopy {
       throw error
     }
     for (const [index, key] of keys.entries()) {
-      if (!this.isOurs(list, key)) continue
+      if (!this.isOurs(list, key) || list.own?.has(key) === false) continue
       const mark = marks[index]
+      if (mark === undefined) list.own?.delete(key)
       const had = (await to.get(bot, key, name)) !== undefined
       if (mark === undefined) {
         if (had) this.resize(list, -1)
@@ -271,7 +298,7 @@ export class MarksCopy {
 function* take<T>(items: Iterable<T>, most: number): Generator<T, void, undefined> {
   let left = most
   for (const item of items) {
-    if (left-- === 0) return
+    if (left-- <= 0) return
     yield item
   }
 }

@@ -77,7 +77,7 @@ export class ResilientMarks implements Marks {
     const ticket = pending.begin(...touched)
     const written = (value: T): T => {
       // The copy has it before the caller has it: who is blocked is blocked, whatever happens next.
-      if (copy.follows(ticket.name)) this.apply(writes())
+      this.apply(writes())
       copy.stale(...touched)
       return value
     }

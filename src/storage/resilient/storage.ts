@@ -399,12 +399,7 @@ export class ResilientStorage implements Storage, Observable {
     await this.pending.replay({
       marks: this.inner.marks,
       bounded: (work) => this.line.try(work, true),
-      written: (bot, name, keys) => {
-        this.copy.stale(bot, name, keys)
-        // No list is kept of these: nobody would ever look after them.
-        if (!this.copy.follows(name))
-          this.aside(() => this.fallback.marks.remove(bot, name, keys), 'storage.copy')
-      },
+      written: (bot, name, keys) => this.copy.stale(bot, name, keys),
       refused: (error) => this.failed(error, 'storage.recovery'),
     })
     await this.settlements.replay((work) => this.line.try(async () => work(), true))
