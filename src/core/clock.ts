@@ -59,17 +59,16 @@ const LONGEST: Ms = 2 ** 31 - 1
 
 /** The same timers for waits of any length: what is longer than `setTimeout` takes is waited for in parts. */
 export function ofAnyLength(timers: Timers): Timers {
-  return {
+  const long: Timers = {
     after(ms, run) {
       if (!(ms > LONGEST)) return timers.after(ms, run)
-      let callOff: () => void
-      const wait = (left: Ms): void => {
-        callOff = timers.after(Math.min(left, LONGEST), left > LONGEST ? () => wait(left - LONGEST) : run)
-      }
-      wait(ms)
+      let callOff = timers.after(LONGEST, () => {
+        callOff = long.after(ms - LONGEST, run)
+      })
       return () => callOff()
     },
   }
+  return long
 }
 
 /** The platform's timers. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isPromise, type MaybePromise } from '../../core/check.js'
+import type { MaybePromise } from '../../core/check.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
@@ -87,8 +87,6 @@ const blockingOptions = z.strictObject({
   reason: option(z.string(), 'Why, for people.'),
 })
 
-/** Marks asked for at once. */
-const AT_ONCE = 100
 /** Marks and entries written at once. */
 const BATCH = 1000
 
@@ -183,24 +181,9 @@ export class Administration {
 
   /** Adds an exported list to this one; how many were added, or hold for longer than before. What has lapsed is left out. */
   async import(list: BlockListExport): Promise<number> {
-    const { readExport, lengthen, outlasts } = await listing.load()
-    const entries = readExport(list, this.house.clock())
-    const changed = new Set<Key>()
-    for (const { key, mark } of entries) {
-      if (!outlasts(mark, this.stagedMark(BLOCKED, key))) continue
-      // What was asked before counts, and not what the storage has.
-      const adds = this.added.has(key) || this.staged.get(BLOCKED)?.has(key) !== true
-      this.stage(BLOCKED, key, mark)
-      if (!this.waits) continue
-      if (adds) this.added.add(key)
-      changed.add(key)
-    }
-    if (!this.waits) {
-      await this.house.forEachBot(BLOCKED, async ({ id }) => {
-        for (const key of await lengthen(this.house, id, entries)) changed.add(key)
-      })
-    }
-    return changed.size
+    const { importInto } = await listing.load()
+    const put = (key: Key, mark: Mark): void => this.stage(BLOCKED, key, mark)
+    return importInto(this.house, list, this.staged.get(BLOCKED), put)
   }
 
   /**
@@ -208,9 +191,6 @@ export class Administration {
    * it comes.
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
-
-  /** Blocks among them that were imported: they take no longer ones away. */
-  private readonly added = new Set<Key>()
 
   private get waits(): boolean {
     return this.house.bots.all().length === 0
@@ -239,7 +219,6 @@ export class Administration {
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
-    if (name === BLOCKED) this.added.delete(key)
     // Once a bot is met, only what was asked before is kept up to date, for the bots that are still to come.
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
@@ -250,15 +229,13 @@ export class Administration {
     const writes: MaybePromise<unknown>[] = []
     const entries: [string, MarkEntry][] = []
     for (const [name, staged] of this.staged) {
-      const held: MarkEntry[] = []
-      const added: MarkEntry[] = []
-      for (const key of staged.keys()) {
+      const all = [...staged.keys()].flatMap((key) => {
         const mark = this.stagedMark(name, key)
-        const kept = name === BLOCKED && this.added.has(key) ? added : held
-        if (mark !== undefined) kept.push({ key, mark })
-      }
-      // Loaded by import(), which added them.
-      if (added.length > 0) writes.push(listing.now?.lengthen(this.house, bot.id, added))
+        return mark === undefined ? [] : [{ key, mark }]
+      })
+      // There are additions only where import() was loaded.
+      const held = all.filter(({ mark }) => listing.now?.additions.has(mark) !== true)
+      if (held.length < all.length) writes.push(listing.now?.add(this.house, bot.id, all))
       const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
       for (let i = 0; i < held.length; i += BATCH)
         writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))
@@ -303,19 +280,6 @@ export class Administration {
     })
   }
 
-  /** Those who hold a mark, asked for a hundred at a time. */
-  private heldNow(bot: number, name: string, keys: readonly Key[], from = 0): MaybePromise<readonly Key[]> {
-    const part = keys.slice(from, from + AT_ONCE)
-    if (part.length === 0) return []
-    const found = part.map((key) => this.house.storage.marks.get(bot, key, name))
-    const go = (marks: readonly (Mark | undefined)[]): MaybePromise<readonly Key[]> => {
-      const held = part.filter((_, at) => marks[at] !== undefined)
-      const rest = this.heldNow(bot, name, keys, from + AT_ONCE)
-      return isPromise(rest) ? rest.then((others) => [...held, ...others]) : [...held, ...rest]
-    }
-    return found.some(isPromise) ? Promise.all(found).then(go) : go(found as (Mark | undefined)[])
-  }
-
   /** Takes a mark; how many held it. */
   async take(
     name: string,
@@ -328,12 +292,14 @@ export class Administration {
     await this.house.forEachBot(name, async (bot) => {
       const { storage, events } = this.house
       // Of one the count tells. It is taken from all in any case: while the storage is down nobody knows who holds it.
-      const asked = event === undefined || keys.length === 1 ? [] : this.heldNow(bot.id, name, keys)
-      const holders = isPromise(asked) ? await asked.catch(() => keys) : asked
+      const many = event !== undefined && keys.length > 1
+      const asked = (): Promise<readonly Key[]> =>
+        listing.load().then(({ heldAmong }) => heldAmong(storage.marks, bot.id, name, keys))
+      const holders = many ? await asked().catch(() => keys) : keys
       const taken = await storage.marks.remove(bot.id, name, keys)
       held = Math.max(held, taken)
       if (event === undefined || taken === 0) return
-      for (const key of keys.length === 1 ? keys : holders) events.tell(event, { bot: bot.id, key })
+      for (const key of holders) events.tell(event, { bot: bot.id, key })
     })
     return held
   }

@@ -1,7 +1,7 @@
 import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
-import type { Mark, MarkEntry } from '../../storage/storage.js'
+import type { Mark, MarkEntry, Marks } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { House } from '../house.js'
 import type { Blocked, BlockListExport } from './administration.js'
@@ -48,11 +48,55 @@ export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListEx
 /** Marks asked for and written at once. */
 const AT_ONCE = 100
 
+/** Imported marks that wait for a bot: they take no longer ones away. */
+export const additions = new WeakSet<Mark>()
+
+/**
+ * Adds an exported list to what waits for bots, or to what those have that are known; how many changed.
+ *
+ * @param staged What waits.
+ * @param stage Has a mark wait, too.
+ */
+export async function importInto(
+  house: House,
+  list: BlockListExport,
+  staged: ReadonlyMap<Key, Mark | undefined> = new Map(),
+  stage: (key: Key, mark: Mark) => void,
+): Promise<number> {
+  const now = house.clock()
+  const entries = readExport(list, now)
+  const waits = house.bots.all().length === 0
+  const changed = new Set<Key>()
+  for (const { key, mark } of entries) {
+    const known = staged.get(key)
+    if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
+    // What was asked before counts, and not what the storage has.
+    if (known === undefined ? !staged.has(key) : additions.has(known)) additions.add(mark)
+    stage(key, mark)
+    if (waits) changed.add(key)
+  }
+  if (!waits) {
+    await house.forEachBot(BLOCKED, async ({ id }) => {
+      for (const key of await lengthen(house, id, entries)) changed.add(key)
+    })
+  }
+  return changed.size
+}
+
+/** Puts those of what waited for a bot that were imported. */
+export async function add(house: House, bot: number, entries: readonly MarkEntry[]): Promise<void> {
+  await lengthen(
+    house,
+    bot,
+    entries.filter(({ mark }) => additions.has(mark)),
+  )
+}
+
 /**
  * Puts the blocks that hold for longer than what is there, and tells of them; whose they were. Where the storage answers at once, so
  * is this done at once.
  */
-export async function lengthen(
+async function lengthen(
   { storage: { marks }, events }: House,
   bot: number,
   entries: readonly MarkEntry[],
@@ -74,12 +118,28 @@ export async function lengthen(
 }
 
 /** Whether a block ends after another; any does after none. */
-export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
+function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
   return other === undefined || until > (other.until ?? Number.POSITIVE_INFINITY)
 }
 
+/** Those of some who hold a mark. */
+export async function heldAmong(
+  marks: Marks,
+  bot: number,
+  name: string,
+  keys: readonly Key[],
+): Promise<readonly Key[]> {
+  const held: Key[] = []
+  for (let from = 0; from < keys.length; from += AT_ONCE) {
+    const part = keys.slice(from, from + AT_ONCE)
+    const found = await Promise.all(part.map((key) => marks.get(bot, key, name)))
+    held.push(...part.filter((_, at) => found[at] !== undefined))
+  }
+  return held
+}
+
 /** The entries of an exported list that hold still; of several of one subject, the one that ends last. */
-export function readExport(list: BlockListExport, now: number): MarkEntry[] {
+function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(
       'import.invalid',
