@@ -127,7 +127,8 @@ export function together(
   if (all.length <= 1) return only
   const admitters = all.filter(({ admit }) => admit !== undefined)
   const diverters = all.filter(({ divert }) => divert !== undefined)
-  const holders = all.filter(({ waiting, running }) => waiting !== undefined || running !== undefined)
+  const sum = (what: 'waiting' | 'running') => () =>
+    all.reduce((count, each) => count + (each[what]?.() ?? 0), 0)
   const [judge] = admitters
   return {
     begin: () => {
@@ -135,10 +136,7 @@ export function together(
     },
     needs: [...new Set(all.flatMap(({ needs = [] }) => needs))],
     ...(all.some(({ apart }) => apart) && { apart: true }),
-    ...(holders.length > 0 && {
-      waiting: () => holders.reduce((sum, each) => sum + (each.waiting?.() ?? 0), 0),
-      running: () => holders.reduce((sum, each) => sum + (each.running?.() ?? 0), 0),
-    }),
+    ...(all.some(({ waiting }) => waiting) && { waiting: sum('waiting'), running: sum('running') }),
     async drain() {
       for (const each of all) await each.drain?.()
     },
