@@ -58,9 +58,6 @@ interface Lane<C extends Context> {
   readonly ended: (() => void)[]
 }
 
-/** Node's timers fire at once when told to wait longer. */
-const LONGEST_TIMER: Ms = 2 ** 31 - 1
-
 /**
  * Gathers messages into bursts, and runs the handlers of each once, with its last message, apart from the update
  * that brought it.
@@ -217,7 +214,7 @@ export class Bursts<C extends Context> implements Elder {
     const wait = this.waitOf(first)
     if (wait <= 0) this.start(lane)
     else {
-      first.disarm ??= this.options.timers.after(Math.min(wait, LONGEST_TIMER), () => {
+      first.disarm ??= this.options.timers.after(wait, () => {
         first.disarm = undefined
         this.advance(lane)
       })
