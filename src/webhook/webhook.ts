@@ -5,6 +5,7 @@ import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
 import type { Door, WebhookHost } from './door.js'
 import type { answerFetch, FetchInfo } from './fetch.js'
+import type { infoOf } from './hono.js'
 import type { IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
@@ -180,10 +181,12 @@ export class Webhook {
   }
 
   /** For whatever speaks the fetch standard: `Deno.serve`, `Bun.serve`, workers. Does not reject. */
-  readonly fetch = async (request: Request, info: FetchInfo = {}): Promise<Response> => {
+  readonly fetch = (request: Request, info: FetchInfo = {}): Promise<Response> =>
+    this.answer(({ door, answerFetch }) => answerFetch(door, request, info))
+
+  private async answer(by: (parts: Parts) => Promise<Response>): Promise<Response> {
     try {
-      const { door, answerFetch } = await this.open()
-      return await answerFetch(door, request, info)
+      return await by(await this.open())
     } catch (error) {
       this.unopened(error)
       return new Response(null, { status: 500 })
@@ -191,9 +194,8 @@ export class Webhook {
   }
 
   /** For hono: `app.post('/telegram', webhook.hono)`. */
-  readonly hono = (context: HonoContext): Promise<Response> => {
-    return this.fetch(context.req.raw, honoInfo(context))
-  }
+  readonly hono = (context: HonoContext): Promise<Response> =>
+    this.answer(({ door, answerFetch, infoOf }) => answerFetch(door, context.req.raw, infoOf(context)))
 
   /**
    * For fastify, as a plugin that reads bodies itself: `app.register(webhook.fastify, { path: '/telegram' })`. Hooks of yours
@@ -278,11 +280,11 @@ export class Webhook {
   }
 
   private async load(): Promise<Parts> {
-    const { Door, NodeExchange, answerFetch } = await import('./opened.js')
+    const { Door, NodeExchange, answerFetch, infoOf } = await import('./opened.js')
     const door = new Door(this.bot, this.host, this.settings, this.callers)
     this.door = door
     this.node = NodeExchange
-    return { door, node: NodeExchange, answerFetch }
+    return { door, node: NodeExchange, answerFetch, infoOf }
   }
 
   private unopened(error: unknown): void {
@@ -310,24 +312,5 @@ interface Parts {
   readonly door: Door
   readonly node: typeof NodeExchange
   readonly answerFetch: typeof answerFetch
-}
-
-interface ExecutionContext {
-  waitUntil(work: Promise<unknown>): void
-}
-
-/** Where hono runs on Node it shows the socket, on workers the way to go on after the answer. */
-function honoInfo(context: HonoContext): FetchInfo {
-  const { env } = context as { readonly env?: { readonly incoming?: IncomingUpdate } }
-  return { address: env?.incoming?.socket?.remoteAddress, waitUntil: laterOf(context) }
-}
-
-function laterOf(context: object): FetchInfo['waitUntil'] {
-  try {
-    const { executionCtx } = context as { readonly executionCtx?: ExecutionContext }
-    return executionCtx === undefined ? undefined : (work) => executionCtx.waitUntil(work)
-  } catch {
-    // A getter that throws where there is none.
-    return undefined
-  }
+  readonly infoOf: typeof infoOf
 }

@@ -144,8 +144,12 @@ describe('where a handler hangs', () => {
       options,
     )
     const warned: string[] = []
-    at.guard.on('warning', ({ code }) => warned.push(code))
-    return { ...at, warned }
+    const words: string[] = []
+    at.guard.on('warning', ({ code, message }) => {
+      warned.push(code)
+      words.push(message)
+    })
+    return { ...at, warned, words }
   }
 
   /** One handler hangs, and a burst of somebody else is held back. */
@@ -168,6 +172,7 @@ describe('where a handler hangs', () => {
     at.time.advance(1000)
     await closing
     expect(at.warned).toContain('close.unfinished')
+    expect(at.words.join()).toContain('after 1000 ms (webhook: 1)')
   })
 
   test('and when the process is told to end', async () => {

@@ -35,7 +35,7 @@ async function finish({ house, chain, draining }: Unfinished): Promise<void> {
 export async function finishInTime(
   within: Duration | undefined,
   left: Unfinished,
-  webhooks: Iterable<{ drain(within: Ms): Promise<unknown> }>,
+  webhooks: ReadonlySet<{ readonly size: number; drain(within: Ms): Promise<unknown> }>,
   calls: { close(): Promise<void> },
 ): Promise<void> {
   const span = parseDuration(within ?? WITHIN, 'close.within')
@@ -54,7 +54,7 @@ export async function finishInTime(
   left.chain.drain().catch((error: unknown) => left.house.events.tell('error', { error, during: 'close' }))
   left.house.warn(
     'close.unfinished',
-    `guard.close(): not all had ended after ${span} ms (${told(left)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,
+    `guard.close(): not all had ended after ${span} ms (${told(left, webhooks)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,
   )
 }
 
@@ -70,8 +70,12 @@ async function ended(work: Promise<unknown>, span: Ms, timers: Timers): Promise<
   }
 }
 
-function told({ house, chain, draining }: Unfinished): string {
+function told(
+  { house, chain, draining }: Unfinished,
+  webhooks: ReadonlySet<{ readonly size: number }>,
+): string {
   const counts = [
+    ['webhook', [...webhooks].reduce((sum, { size }) => sum + size, 0)],
     ...chain.unfinished(),
     ['earlier options', draining.size + stragglersOf(house).size],
     ['background', house.background.size],
