@@ -1,4 +1,4 @@
-import type { MiddlewareFn } from 'grammy'
+import type { Context, MiddlewareFn } from 'grammy'
 import {
   compose,
   debounce,
@@ -393,4 +393,20 @@ test.each<[string, (limit: Guard, free: Guard, handler: () => void) => readonly 
   runs = 0
   for (let nth = 0; nth < 6; nth++) await made.handle(says(8, '/staff'))
   expect(runs).toBe(2)
+})
+
+test('more guards around a handler than one plan takes are refused, and some in front of it are a way out', async () => {
+  const many = (from: number, count: number): Guard[] =>
+    Array.from({ length: count }, (_, index) => throttle({ name: `limit${from + index}`, limit: '9/1m' }))
+  const around = (guards: readonly Guard[], handler: MiddlewareFn<Context>): MiddlewareFn<Context> =>
+    guards.reduceRight<MiddlewareFn<Context>>((inner, guard) => guard(inner), handler)
+  let runs = 0
+  const go = (): void => {
+    runs++
+  }
+  expect(() => around(many(0, 12), go)).toThrow(/some guards around it and some in front of it/)
+  const { bot, handle } = desk({})
+  bot.command('go', compose(...many(0, 6)), around(many(6, 6), go))
+  await handle(says(ALICE, '/go'))
+  expect(runs).toBe(1)
 })

@@ -159,6 +159,34 @@ describe('a plan that is handed over anew, and takes its time', () => {
   })
 })
 
+describe('a plan that a storage refuses at once', () => {
+  const refused = new SentinelError('option.invalid', 'hybrid.lease.limits: "x" is no token bucket.')
+  const refuse = (one: Outage, at: Plan): void => {
+    const { prepare } = one.remote
+    one.remote.prepare = (plan) => {
+      if (plan.name === at.name) throw refused
+      return prepare(plan)
+    }
+  }
+
+  test('is the mistake of whoever makes the first', async () => {
+    const one = outage()
+    refuse(one, MAIN)
+    expect(() => one.storage.prepare(MAIN)).toThrow(refused)
+    await one.storage.close()
+  })
+
+  test('is told where it is a later one, for which updates wait, and decided in memory', async () => {
+    const one = outage()
+    refuse(one, HANDLER)
+    await prepared(one, MAIN)
+    expect(await passing(await prepared(one, HANDLER), 4)).toBe(2)
+    expect(one.told).toEqual([{ is: 'failed', during: 'storage.prepare', error: refused }])
+    expect((await one.storage.health()).ok).toBe(true)
+    await one.storage.close()
+  })
+})
+
 describe('failover()', () => {
   const over = (): { time: Stage; storages: Storage[]; storage: Storage } => {
     const time = new Stage()

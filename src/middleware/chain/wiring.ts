@@ -126,7 +126,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     if (this.questions.length === MOST_CHECKS) {
       throw new SentinelError(
         'plan.invalid',
-        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain in two with compose().`,
+        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or have two chains: two compose() one after another; of a handler, some guards around it and some in front of it.`,
       )
     }
     const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)

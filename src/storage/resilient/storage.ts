@@ -160,7 +160,14 @@ export class ResilientStorage implements Storage, Observable {
       prepared = this.inner.prepare(plan)
     } catch (error) {
       // A storage that was closed is the caller's mistake.
-      if (isOfTheCaller(error) || isClosed(error)) throw error
+      if (isClosed(error)) throw error
+      // A later plan comes while updates wait for it: it is told of, as all that is found out later.
+      const isLate = former === undefined && this.latest.size > 0
+      if (isOfTheCaller(error) && !isLate) throw error
+      if (isOfTheCaller(error)) {
+        this.plans.refused(error)
+        return judge
+      }
       this.follow(judge, down)
       this.plans.missed(judge, error)
       return judge
