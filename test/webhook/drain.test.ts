@@ -58,6 +58,20 @@ describe('behind a platform that ends what nobody waits for', () => {
     expect(handled).toEqual(['a'])
   })
 
+  test('and so is what a policy in front of a handler holds back', async () => {
+    const handled: (string | undefined)[] = []
+    const at = stand({
+      policies: { calm: { throttle: '5/1m', debounce: { mode: 'trailing', window: '1s' } } },
+    })
+    at.bot.on('message', at.guard.policy('calm'), (ctx) => {
+      handled.push(ctx.msg.text)
+    })
+    const worker = working(at)
+    await worker.deliver(says(1, 'a'))
+    await worker.over()
+    expect(handled).toEqual(['a'])
+  })
+
   test('updates wait for a place at work after the first request as before', async () => {
     const ends: (() => void)[] = []
     const at = stand({ concurrency: {}, debounce: false }, (bot) =>
