@@ -72,7 +72,9 @@ describe('what Prometheus is told', () => {
       seriesOf(seen, 'sentinel_guard_duration_seconds_count', labels)
     expect(await of({ guard: 'throttle', step: 'check' })).toBeGreaterThan(0)
     expect(await of({ guard: 'block', step: 'check' })).toBe(2)
-    expect(await of({ guard: 'membership', step: 'observe' })).toBe(2)
+    // It looks at whoever comes and goes, and at no message.
+    expect(await of({ guard: 'membership', step: 'observe' })).toBe(1)
+    expect(await seen.registry.metrics()).not.toContain('guard="chats"')
     expect(await of({ guard: 'auth', step: 'admit' })).toBe(2)
     expect(await seriesOf(seen, 'sentinel_storage_duration_seconds_count', { operation: 'evaluate' })).toBe(2)
     const bounds = (await scraped(seen))

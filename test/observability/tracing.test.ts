@@ -77,7 +77,6 @@ test.each([
     expect(aside).toContain('    sentinel.background auth.register')
     expect(tree().filter((line) => !aside.includes(line))).toEqual([
       'sentinel.update',
-      '  sentinel.guard membership',
       '  sentinel.storage evaluate',
       '  sentinel.guard block',
       '  sentinel.guard once',

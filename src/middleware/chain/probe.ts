@@ -165,7 +165,8 @@ export function probedGuard<C extends Context>(
     ...wired,
     ...(wired.observe !== undefined && {
       observe: (facts, ctx) =>
-        probe.idle === true
+        // What it does not look at is no step.
+        probe.idle === true || wired.observes?.includes(facts.activity) === false
           ? wired.observe?.(facts, ctx)
           : stepped(probe, observing, () => wired.observe?.(facts, ctx)),
     }),
