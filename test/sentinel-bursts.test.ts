@@ -8,7 +8,7 @@ const BOB = 8
 const open: Desk[] = []
 
 afterEach(async () => {
-  for (const at of open.splice(0)) await at.guard.close()
+  for (const at of open.splice(0)) await closed(at)
 })
 
 function stand(...given: Parameters<typeof desk>): Desk {
@@ -115,5 +115,62 @@ describe('refused when its time has come', () => {
     expect(left.map(({ remaining }) => Math.floor(remaining))).toEqual([10])
     expect((await at.guard.health()).tally).toMatchObject({ allowed: 0, denied: 3 })
     expect(at.notices).toHaveLength(1)
+  })
+})
+
+/** Closes, letting as much time pass as that may take. */
+async function closed(at: Desk): Promise<void> {
+  let isOver = false
+  const closing = at.guard.close('1s').then(() => {
+    isOver = true
+  })
+  for (let second = 0; second < 60 && !isOver; second++) await passes(at, 1000)
+  expect(isOver).toBe(true)
+  await closing
+}
+
+describe('a handler at a burst of its own hangs', () => {
+  const hanging = (): { at: Desk; reached: string[] } => {
+    const reached: string[] = []
+    const at = stand({ debounce: { mode: 'trailing', window: '1m' } }, (bot) => {
+      bot.hears(
+        /^hang/,
+        debounce({ mode: 'trailing', window: '1s' }),
+        () => new Promise<void>(() => undefined),
+      )
+      bot.hears(/^short/, debounce({ mode: 'trailing', window: '1s' }), (ctx) => {
+        reached.push(ctx.msg.text ?? '')
+      })
+      bot.on('message', (ctx) => {
+        reached.push(ctx.msg.text ?? '')
+      })
+    })
+    return { at, reached }
+  }
+
+  test('close() fires what the sentinel holds, all the same', async () => {
+    const { at, reached } = hanging()
+    await at.says(BOB, 'hang')
+    await passes(at, 60_000)
+    await passes(at, 1000)
+    await at.says(ALICE, 'held')
+    await settled()
+    const closing = closed(at)
+    await settled()
+    expect(reached).toEqual(['held'])
+    await closing
+  })
+
+  test('bursts in front of another handler do not wait for it after reconfigure()', async () => {
+    const { at, reached } = hanging()
+    await at.says(ALICE, 'hang')
+    await passes(at, 60_000)
+    await passes(at, 1000)
+    at.guard.reconfigure({ throttle: '50/1m' })
+    await at.says(ALICE, 'short')
+    await passes(at, 60_000)
+    await passes(at, 1000)
+    expect(reached).toEqual(['short'])
+    await closed(at)
   })
 })

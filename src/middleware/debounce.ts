@@ -10,7 +10,6 @@ import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
 import { eldersOf } from './debounce/elders.js'
 import type { Guard, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
 
@@ -217,7 +216,7 @@ export function readDebounce(given: Duration | DebounceOptions, what = 'debounce
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
   if (settings.leading !== undefined) askLeading(wiring, settings.options, settings.leading)
   if (settings.trailing === undefined && settings.albums === undefined) return undefined
-  return holding(wiring.house, settings)
+  return holding(wiring, settings)
 }
 
 function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): void {
@@ -246,7 +245,8 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
   })
 }
 
-function holding(house: House, { options, trailing, albums }: Settings): Wired<Context> {
+function holding(wiring: Wiring<Context>, { options, trailing, albums }: Settings): Wired<Context> {
+  const { house } = wiring
   const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, commands = 'pass', onError } = options
   const during = trailing === undefined ? 'debounce.albums' : 'debounce.trailing'
   const bursts = new Bursts<Context>({
@@ -254,7 +254,7 @@ function holding(house: House, { options, trailing, albums }: Settings): Wired<C
     timers: house.timers,
     maxSize,
     maxKeys,
-    elders: eldersOf(house),
+    elders: eldersOf(wiring),
     async failed(error, ctx) {
       if (onError === undefined) return house.events.tell('error', { error, during })
       try {

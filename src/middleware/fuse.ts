@@ -14,8 +14,9 @@ const fused = new WeakSet<object>()
  * would cost one. `guard.install(bot)` does it for its bot; composers of your own are given here, before anything is registered on them.
  *
  * What guards let pass stays what it was, and so do their names; a refusal of one charges none of those that are asked with it. Asked
- * apart are: what comes after `auth()` with a resolver, `concurrency()` and a debounce that holds back; `membership()` behind others; a
- * guard that stands in several places, which is one limit; what `compose()` was given a name, storage or clock for.
+ * apart are: what comes after a guard whose last word is elsewhere (a resolver of `auth()`, a role that Telegram gives, `fromRateLimiter()`), after
+ * `concurrency()` and a debounce that holds back; `membership()` and `once()` behind others; a guard that stands in several places, which is
+ * one limit; what `compose()` was given a name, storage or clock for.
  *
  * @param composer A bot or a composer; composers that its methods return are fused, too. A second time changes nothing.
  * @returns The same composer.
@@ -32,7 +33,7 @@ const fused = new WeakSet<object>()
  */
 export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: Own): Own {
   const taking = Object(composer) as Record<string, unknown>
-  if (TAKES_MIDDLEWARE.some((name) => typeof taking[name] !== 'function')) {
+  if (!isComposer(composer)) {
     throw new SentinelError(
       'option.invalid',
       `fuse: ${shown(composer)} is no composer. Pass a Bot or a Composer of grammY's.`,
@@ -44,8 +45,15 @@ export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: 
     const take = taking[name] as (...given: unknown[]) => unknown
     taking[name] = function (this: unknown, ...given: unknown[]): unknown {
       const lists = given.map((each) => (Array.isArray(each) ? withNeighboursJoined(each) : each))
-      return fuse(take.apply(this, withNeighboursJoined(lists)) as Own)
+      // The two sides of a branch are no neighbours.
+      const made = take.apply(this, name === 'branch' ? lists : withNeighboursJoined(lists))
+      return isComposer(made) ? fuse(made) : made
     }
   }
   return composer
+}
+
+function isComposer(given: unknown): given is Pick<Composer<never>, 'middleware'> {
+  const taking = Object(given) as Record<string, unknown>
+  return TAKES_MIDDLEWARE.every((name) => typeof taking[name] === 'function')
 }

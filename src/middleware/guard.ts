@@ -54,6 +54,8 @@ export interface Question<C extends Context> {
 export interface Wiring<C extends Context> {
   /** What the guards of a chain share: storage, clock, bots, events, background work. */
   readonly house: House
+  /** What the guards stand in front of, by a name that is the same after `reconfigure()`; undefined for those of a sentinel itself. */
+  readonly place: string | undefined
   /** The index of a scope; made on first mention, shared by name. */
   scope(name: string, subjectOf: SubjectOf<C>): number
   /** Adds a check. Its order is the order of asking. Its index. */
@@ -87,7 +89,7 @@ export interface Wired<C extends Context> {
    * veto where there is none, undefined where none is needed. In shadow nobody waits. Must neither throw nor reject.
    */
   seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
-  /** Its last word tells what guards after it may need, so that in a chain they are asked apart. */
+  /** Its last word comes after the plan's, from elsewhere: what stands behind it in a chain is asked when it is known. */
   readonly apart?: boolean
   /** Update kinds that Telegram must be asked for. */
   readonly needs?: readonly string[]
@@ -165,6 +167,7 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
 export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wiring<C>>): Wiring<C> {
   return {
     house: wiring.house,
+    place: wiring.place,
     scope: (name, subjectOf) => wiring.scope(name, subjectOf),
     asks: (slot) => wiring.asks(slot),
     nameFor: (guard, usual) => wiring.nameFor(guard, usual),

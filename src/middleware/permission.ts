@@ -166,6 +166,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     denial: deny,
     shadow,
     needs: ['chat_member'],
+    apart: true,
     admit: (facts, ctx, probed) =>
       probed.includes(asked) ? telegram.admit(facts, ctx, !probed.includes(probe)) : nobody(facts),
   }

@@ -172,9 +172,9 @@ export class Chain<C extends Context> {
 
   async drain(): Promise<void> {
     // All at once: one that hangs must not keep the others from what they hold.
-    await Promise.all([...this.layers].map((layer) => layer.drain()))
+    const layers = [...this.layers].map((layer) => layer.drain())
     this.prepared.stop()
-    await Promise.all(this.questions.wired.map((wired) => wired.drain?.()))
+    await Promise.all([...layers, ...this.questions.wired.map((wired) => wired.drain?.())])
   }
 
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */

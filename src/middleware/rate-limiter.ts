@@ -192,6 +192,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
   return {
     denial: deny,
     shadow,
+    apart: true,
     admit: (facts, ctx, probed) => (probed.includes(probe) ? consumer.admit(facts, ctx) : undefined),
   }
 }

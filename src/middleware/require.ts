@@ -197,7 +197,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   return {
     denial: deny,
     shadow,
-    ...(byTelegram.length > 0 && { needs: ['chat_member'] }),
+    ...(byTelegram.length > 0 && { needs: ['chat_member'], apart: true }),
     admit(facts, ctx, probed): MaybePromise<Admission | undefined> {
       // The plan asks about somebody. Where nobody acts, nobody is registered.
       if (facts.actor === undefined) return on.includes(facts.activity) ? veto(facts) : undefined

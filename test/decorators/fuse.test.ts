@@ -5,10 +5,13 @@ import {
   concurrency,
   debounce,
   exempt,
+  fromRateLimiter,
   fuse,
   type Guard,
   membership,
   memory,
+  once,
+  type PointsLimiter,
   policy,
   requireRegistered,
   requireRole,
@@ -17,7 +20,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, later, says } from '../sentinel-desk.js'
 
 /* Guards side by side in one call: asked together, and otherwise as they are by themselves. */
 
@@ -266,6 +269,67 @@ test('concurrency takes its place when those beside it have decided', async () =
   expect([at.handled, at.refused]).toEqual([['/buy'], ['user']])
 })
 
+test('behind a role that Telegram gives, nobody uses up what the others have', async () => {
+  const at = stand(
+    (bot, note) => {
+      bot.command(
+        'ban',
+        requireRole('chat:administrator', { deny: 'silent' }),
+        throttle({ limit: '2/1m', scope: 'chat', deny: 'silent', penalty: { after: 1, bans: ['10m'] } }),
+        note,
+      )
+    },
+    { storage: later() },
+  )
+  at.hasAdministrators(ALICE)
+  const group = { group: true } as const
+  await Promise.all(Array.from({ length: 5 }, () => at.handle(says(BOB, '/ban', group))))
+  await at.handle(says(ALICE, '/ban', group))
+  expect([at.handled, at.refused]).toEqual([['/ban'], Array(5).fill('chat:administrator')])
+})
+
+test('what a limiter of others refuses takes no claim', async () => {
+  let room = false
+  const limiter: PointsLimiter = {
+    async consume() {
+      if (!room) throw { msBeforeNext: 1000, remainingPoints: 0, consumedPoints: 9, isFirstInDuration: false }
+      return { msBeforeNext: 0, remainingPoints: 1, consumedPoints: 1, isFirstInDuration: false }
+    },
+  }
+  const at = stand((bot, note) => {
+    bot.command('buy', fromRateLimiter(limiter, { deny: 'silent' }), debounce('1m'), note)
+  })
+  await at.says(ALICE, '/buy')
+  room = true
+  await at.says(ALICE, '/buy')
+  expect(at.handled).toEqual(['/buy'])
+})
+
+test('parts of an album that come again are known, though the limit before lets them pass for free', async () => {
+  const handled: number[] = []
+  const at = stand(
+    (bot) => {
+      bot.on('message:photo', throttle('20/1m'), once(), (ctx) => {
+        handled.push(ctx.update.update_id)
+      })
+    },
+    { once: false, debounce: false },
+  )
+  const album = [1, 2].map((nth) => ({
+    update_id: 9000 + nth,
+    message: {
+      message_id: nth,
+      date: 1,
+      chat: { id: ALICE, type: 'private' as const, first_name: 'Alice' },
+      from: { id: ALICE, is_bot: false, first_name: 'Alice' },
+      media_group_id: 'a',
+      photo: [{ file_id: `f${nth}`, file_unique_id: `u${nth}`, width: 1, height: 1 }],
+    },
+  }))
+  for (const part of [...album, ...album]) await at.handle(part)
+  expect(handled).toEqual([9001, 9002])
+})
+
 test('guards with a name or a storage of their own keep to it', async () => {
   const own = counted(memory())
   const at = stand((bot, note) => {
@@ -331,6 +395,32 @@ describe('what is fused', () => {
     await at.guard.register(ALICE)
     expect(await at.asked('hello')).toBe(4)
     expect(at.handled).toEqual(['hello', 'hello'])
+  })
+
+  test('is not what stands on the two sides of a branch', async () => {
+    const at = stand((bot, note) => {
+      bot
+        .command('go')
+        .branch(
+          ({ from }) => from?.id === ALICE,
+          throttle({ limit: '1/1m', deny: 'silent' }),
+          requireRegistered({ deny: 'silent' }),
+        )
+      bot.use(note)
+    })
+    await at.says(ALICE, '/go', '/go')
+    await at.says(BOB, '/go')
+    expect([at.handled, at.refused]).toEqual([['/go'], ['throttle 1/1m', 'registered']])
+  })
+
+  test('may be a composer whose methods give something else', () => {
+    class Terse extends Composer<Context> {
+      override use(...given: Parameters<Composer<Context>['use']>): never {
+        super.use(...given)
+        return undefined as never
+      }
+    }
+    expect(fuse(new Terse()).use(throttle('1/1m'), requireRegistered())).toBeUndefined()
   })
 
   test('is no composer: told at once', () => {

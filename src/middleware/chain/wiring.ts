@@ -71,7 +71,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     readonly house: House,
     guards: readonly GuardDefinition<C>[],
     /** The handler that the guards stand in front of. */
-    private readonly place?: string,
+    readonly place: string | undefined = undefined,
   ) {
     for (const guard of guards) {
       const asked = this.questions.length

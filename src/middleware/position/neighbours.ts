@@ -48,7 +48,8 @@ function groupsOf(guards: readonly Guard[], house: House): readonly Group[] {
     const name = alone?.questions.some(({ check }) => COUNTED.includes(check.kind))
       ? nameOf(guard)
       : undefined
-    const begins = alone === undefined || alone.wired.some(({ observe }) => observe !== undefined)
+    const begins =
+      alone === undefined || alone.wired.some(({ observe }) => observe !== undefined) || countsOnce(alone)
     if (open === undefined || begins || together([...open, guard], forNothing) === undefined) {
       open = [guard]
       groups.push({ guards: open, name })
@@ -61,6 +62,11 @@ function groupsOf(guards: readonly Guard[], house: House): readonly Group[] {
     if (ends) open = undefined
   }
   return groups
+}
+
+/** An album is paid for by its first part, and then whatever counts in the same plan is waived: not whether an update came before. */
+function countsOnce({ questions }: Questions<Context>): boolean {
+  return questions.some(({ check }) => check.kind === 'claim' && check.tokens === 'sequence')
 }
 
 interface Group {
