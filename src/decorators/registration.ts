@@ -1,5 +1,6 @@
 import type { Composer, Context, Middleware } from 'grammy'
 import { SentinelError } from '../core/errors.js'
+import { isGuardedField } from '../middleware/position/fields.js'
 import { type AnyHandler, checkedHandler, guardsOf, layersOf } from '../middleware/position/guarded.js'
 import { nameOfKey } from '../middleware/position/place.js'
 
@@ -24,12 +25,18 @@ export interface Member {
   held(instance: object): unknown
   /** The function that was decorated: of a field, what it was given at first. Undefined where nobody has seen it. */
   readonly method: AnyHandler | undefined
+  readonly isField: boolean
 }
 
 /** By instance; by class for what is static. The standard's decorators tell of themselves whenever an instance is made. */
 const ofInstances = new WeakMap<object, Member[]>()
 /** By prototype, or class for what is static: `experimentalDecorators` are called once, with it. */
-const ofClasses = new WeakMap<object, Map<Key, Registration[]>>()
+const ofClasses = new WeakMap<object, Map<Key, LegacyMember>>()
+
+interface LegacyMember {
+  readonly registrations: readonly Registration[]
+  readonly isField: boolean
+}
 
 interface Decoration {
   readonly kind: string
@@ -74,6 +81,7 @@ export function register(
         return method ?? asFunction(given.get(this.owner))
       },
       owner: this,
+      isField: method === undefined,
       held,
     })
     ofInstances.set(this, members)
@@ -97,8 +105,9 @@ function registerLegacy(
 ): void {
   // A field that guards stand on has a setter of theirs by now, and no getter.
   if (given?.get !== undefined) throw misplaced(`@${registration.label} on ${nameOfKey(key)}`, 'a getter')
-  const members = ofClasses.get(target) ?? new Map<Key, Registration[]>()
-  members.set(key, [...(members.get(key) ?? []), registration])
+  const members = ofClasses.get(target) ?? new Map<Key, LegacyMember>()
+  const registrations = [...(members.get(key)?.registrations ?? []), registration]
+  members.set(key, { registrations, isField: typeof given?.value !== 'function' })
   ofClasses.set(target, members)
 }
 
@@ -133,38 +142,76 @@ function ownMembers(instance: object): readonly Member[] {
     const within = typeof held === 'function' ? layersOf(held as AnyHandler) : []
     if (within.includes(member.method)) return true
     if (all.some(({ method }) => method !== undefined && within.includes(method))) return false
-    const isLost = isField(instance, member)
-      ? guardsOf(member.method) !== undefined
-      : declarersOf(instance, member.key).length > 1
-    if (isLost) throw undecorated(instance, member)
+    const declared = declarersOf(instance, member.key)
+    const registered = functionsOf(all, member.key)
+    // Where each class has registered its own, and something of others stands around the last, that is no slip.
+    if (!member.isField && declared.length > 1 && registered.length >= declared.length) {
+      return registered.at(-1) === lineOf(registered, member.method)
+    }
+    if (
+      member.isField
+        ? isLostField(instance, member)
+        : declared.length > 1 || isLostMethod(instance, member.key, held)
+    ) {
+      throw undecorated(instance, member)
+    }
     // Something of others stands around it, or it was bound.
     return true
   })
 }
 
-/** What an instance holds itself is a field, or was assigned. */
-function isField(instance: object, { key }: Member): boolean {
-  return typeof instance !== 'function' && Object.hasOwn(instance, key)
+/** The functions that were decorated under one key, each class's once: several registrars on one see it with guards or without. */
+function functionsOf(members: readonly Member[], key: Key): readonly AnyHandler[] {
+  const functions: AnyHandler[] = []
+  for (const { key: other, method } of members) {
+    if (other === key && method !== undefined && lineOf(functions, method) === undefined)
+      functions.push(method)
+  }
+  return functions
+}
+
+/** Which of them a function is, or is around, or within. */
+function lineOf(functions: readonly AnyHandler[], method: AnyHandler): AnyHandler | undefined {
+  return functions.find((each) => layersOf(each).includes(method) || layersOf(method).includes(each))
+}
+
+/** Whether guards stood on a field, and do not stand around what it holds. In a class of its own nobody overrides; there it was wrapped. */
+function isLostField(instance: object, { key, method }: Member): boolean {
+  const parent: object | null = Object.getPrototypeOf(Object.getPrototypeOf(instance))
+  if (typeof instance !== 'function' && (parent === null || parent === Object.prototype)) return false
+  return (method !== undefined && guardsOf(method) !== undefined) || isGuardedField(instance, key)
+}
+
+/** Whether an instance holds something else in the place of a method that is guarded. */
+function isLostMethod(instance: object, key: Key, held: unknown): boolean {
+  if (typeof instance === 'function' || !Object.hasOwn(instance, key)) return false
+  const [nearest] = declarersOf(instance, key)
+  const method: unknown = nearest === undefined ? undefined : Reflect.get(nearest, key)
+  if (typeof method !== 'function' || guardsOf(method as AnyHandler) === undefined) return false
+  return typeof held !== 'function' || !layersOf(held as AnyHandler).includes(method as AnyHandler)
 }
 
 function legacyMembers(instance: object): readonly Member[] {
-  const found = new Map<Key, readonly Registration[]>()
+  const found = new Map<Key, LegacyMember>()
   for (const at of chainOf(typeof instance === 'function' ? instance : Object.getPrototypeOf(instance))) {
-    for (const [key, registrations] of ofClasses.get(at) ?? []) {
+    for (const [key, member] of ofClasses.get(at) ?? []) {
       if (found.has(key)) continue
       const [nearest] = declarersOf(instance, key)
-      const [registration] = registrations
-      if (nearest !== undefined && nearest !== at && registration !== undefined) {
+      const [registration] = member.registrations
+      const isOverridden = nearest !== undefined && nearest !== at
+      const isLost = !member.isField && isLostMethod(instance, key, Reflect.get(instance, key))
+      if ((isOverridden || isLost) && registration !== undefined) {
         throw undecorated(instance, { key, registration })
       }
-      found.set(key, registrations)
+      found.set(key, member)
     }
   }
-  return [...found].flatMap(([key, registrations]) =>
+  return [...found].flatMap(([key, { registrations, isField }]) =>
     registrations.map((registration) => ({
       key,
       registration,
       method: undefined,
+      isField,
       held: (self) => Reflect.get(self, key),
     })),
   )

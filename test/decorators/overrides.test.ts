@@ -8,7 +8,7 @@ const ADMIN = 8
 
 describe.each(Object.entries(COMPILERS))(
   'fields of a class that is extended, compiled by %s',
-  (_, compiler) => {
+  (name, compiler) => {
     let file: Overrides
     let stand: Desk
     beforeEach(() => {
@@ -17,7 +17,7 @@ describe.each(Object.entries(COMPILERS))(
     afterEach(() => stand?.guard.close())
 
     async function heard(
-      made: InstanceType<Overrides['Desk']>,
+      made: { readonly log: string[] },
       who: number,
       ...texts: string[]
     ): Promise<string[]> {
@@ -50,6 +50,42 @@ describe.each(Object.entries(COMPILERS))(
       expect(await heard(new file.Bound(), ALICE, '/ban', '/count')).toEqual(['Desk counts'])
       await stand.guard.close()
       expect(await heard(new file.Bound(), ADMIN, '/ban', '/count')).toEqual(['Desk bans', 'Desk counts'])
+    })
+
+    test.each([
+      'a field in the place of a method',
+      'a field in the place of a method whose guard is outermost',
+      'what is assigned in the constructor, in the place of a method',
+      'a field in the place of one whose guard is outermost',
+      'what is assigned in the constructor, in the place of a field',
+    ] as const)('is not open: %s', async (what) => {
+      let log: readonly string[] = []
+      try {
+        log = await heard(file.LOST[what](), ALICE, '/ban', '/kick')
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'handler.undecorated' })
+      }
+      expect(log).toEqual([])
+    })
+
+    test('a decorator of others around a registrar of its own is no slip', async () => {
+      expect(await heard(new file.Loud(), ALICE, '/ban', '/shout')).toEqual(['Loud shouts'])
+    })
+
+    test('what the class itself wraps is guarded inside', async () => {
+      expect(await heard(new file.Wrapping(), ALICE, '/ban')).toEqual([])
+      await stand.guard.close()
+      expect(await heard(new file.Wrapping(), ADMIN, '/ban')).toEqual(['guarded'])
+    })
+
+    test('what is guarded anew is guarded without handlers(), too, where fields are assigned', async () => {
+      const again = new file.Again()
+      stand = desk({ throttle: false }, (bot) => {
+        bot.command('ban', (ctx) => again.ban(ctx))
+      })
+      await stand.says(ALICE, '/ban')
+      // Where fields are defined under `experimentalDecorators` nobody sees them come: handlers() sees to it.
+      expect(again.log).toEqual(/experimentalDecorators, fields defined/.test(name) ? ['open'] : [])
     })
   },
 )

@@ -41,3 +41,116 @@ export class Bound extends Desk {
     this.ban = this.ban.bind(this)
   }
 }
+
+/** A decorator of somebody else's, by either standard. */
+// biome-ignore lint/suspicious/noExplicitAny: it takes whatever decorators are called with.
+function loud(first: any, second: any, third?: any): any {
+  const around = (held: (...given: unknown[]) => unknown) =>
+    function (this: unknown, ...given: unknown[]) {
+      return held.apply(this, given)
+    }
+  if (typeof second !== 'object') return third?.value && { ...third, value: around(third.value) }
+  return second.kind === 'field' ? around : around(first)
+}
+
+const admin = () => requireRole('admin', { deny: 'silent' })
+
+class Methods {
+  readonly log: string[] = []
+
+  @command('ban')
+  @admin()
+  async ban(_ctx: Context): Promise<void> {
+    this.log.push('guarded')
+  }
+
+  @admin()
+  @command('kick')
+  async kick(_ctx: Context): Promise<void> {
+    this.log.push('guarded')
+  }
+}
+
+class Fields {
+  readonly log: string[] = []
+
+  @admin()
+  @command('ban')
+  ban = async (_ctx: Context): Promise<void> => {
+    this.log.push('guarded')
+  }
+}
+
+/** Classes that hold something else where guards stood. */
+export const LOST = {
+  'a field in the place of a method': () =>
+    new (class extends Methods {
+      override ban = async (_ctx: Context): Promise<void> => {
+        this.log.push('open')
+      }
+    })(),
+  'a field in the place of a method whose guard is outermost': () =>
+    new (class extends Methods {
+      override kick = async (_ctx: Context): Promise<void> => {
+        this.log.push('open')
+      }
+    })(),
+  'what is assigned in the constructor, in the place of a method': () =>
+    new (class extends Methods {
+      constructor() {
+        super()
+        this.ban = async () => {
+          this.log.push('open')
+        }
+        this.kick = this.ban
+      }
+    })(),
+  'a field in the place of one whose guard is outermost': () =>
+    new (class extends Fields {
+      override ban = async (_ctx: Context): Promise<void> => {
+        this.log.push('open')
+      }
+    })(),
+  'what is assigned in the constructor, in the place of a field': () =>
+    new (class extends Fields {
+      constructor() {
+        super()
+        this.ban = async () => {
+          this.log.push('open')
+        }
+      }
+    })(),
+}
+
+/** A registrar of its own, and a decorator of others around it. */
+export class Loud extends Methods {
+  @loud
+  @command('shout')
+  override async ban(_ctx: Context): Promise<void> {
+    this.log.push('Loud shouts')
+  }
+}
+
+/** Wrapped by the class itself. */
+export class Wrapping {
+  readonly log: string[] = []
+
+  @command('ban')
+  @admin()
+  ban = async (_ctx: Context): Promise<void> => {
+    this.log.push('guarded')
+  }
+
+  constructor() {
+    const { ban } = this
+    this.ban = (ctx) => ban(ctx)
+  }
+}
+
+/** Guarded anew, and called without `handlers()`. */
+export class Again extends Fields {
+  @admin()
+  override ban = async (_ctx: Context): Promise<void> => {
+    this.log.push('open')
+  }
+}

@@ -32,6 +32,19 @@ export class FieldGuard {
   }
 }
 
+/** Fields that guards of the standard stand on, by instance; by class for what is static. */
+const guardedFields = new WeakMap<object, Set<Key>>()
+
+export function noteGuardedField(owner: object, key: Key): void {
+  const keys = guardedFields.get(owner) ?? new Set()
+  guardedFields.set(owner, keys.add(key))
+}
+
+/** Whether guards stood on a field of an instance, whatever it holds by now. */
+export function isGuardedField(instance: object, key: Key): boolean {
+  return guardedFields.get(instance)?.has(key) === true
+}
+
 /** Fields under `experimentalDecorators`, by the prototype of their class: a decorator is told of them, but not what they hold. */
 const waiting = new WeakMap<object, Map<Key, FieldGuard[]>>()
 
@@ -72,8 +85,16 @@ function fieldOf(guard: FieldGuard, target: object, key: Key): PropertyDescripto
   return {
     configurable: true,
     set(this: object, value: unknown) {
-      const held = { value, writable: true, enumerable: true, configurable: true }
-      Object.defineProperty(this, key, { ...held, value: guarded(value, guards, ownerOf(target)) })
+      let held = guarded(value, guards, ownerOf(target))
+      // A class that extends this one, and the class itself, may assign again.
+      Object.defineProperty(this, key, {
+        enumerable: true,
+        configurable: true,
+        get: () => held,
+        set: (other: unknown) => {
+          held = isAroundAlready(guards, other) ? other : guarded(other, guards, ownerOf(target))
+        },
+      })
     },
   }
 }
@@ -98,10 +119,15 @@ export function guardFields(instance: object): void {
       // A field that overrides another has guards of its own.
       if (done.has(key)) continue
       done.add(key)
-      if (held === undefined || guards.at(-1)?.isAround(held.value) === true) continue
+      // What has a setter is guarded by it.
+      if (held?.value === undefined || isAroundAlready(guards, held.value)) continue
       Object.defineProperty(instance, key, { ...held, value: guarded(held.value, guards, ownerOf(at)) })
     }
   }
+}
+
+function isAroundAlready(guards: readonly FieldGuard[], value: unknown): boolean {
+  return typeof value === 'function' && guards.at(-1)?.isAround(value as AnyHandler) === true
 }
 
 /** The guards nearest to the field were applied first. */

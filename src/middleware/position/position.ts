@@ -1,6 +1,6 @@
 import type { Context, NextFunction } from 'grammy'
 import { SentinelError } from '../../core/errors.js'
-import { FieldGuard, legacyDecorated, settleMember } from './fields.js'
+import { FieldGuard, legacyDecorated, noteGuardedField, settleMember } from './fields.js'
 import { type AnyHandler, around, checkedHandler, type Guards, guardHandler, layerAround } from './guarded.js'
 import { nameOfKey } from './place.js'
 
@@ -33,6 +33,7 @@ function decorated(guards: Guards, value: unknown, context: Decoration): unknown
   if (kind === 'field') {
     const field = new FieldGuard(guards, name)
     return function (this: object, held: unknown): AnyHandler {
+      noteGuardedField(this, name)
       return field.around(held, isStatic ? this : this.constructor)
     }
   }
