@@ -249,7 +249,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /**
    * Changes options at run time, over those in force. The new plan takes effect at once for every update that comes
    * after; state goes on limit by limit. Wrong options change nothing. Storage, name, clock, timers and stats stay as they are.
-   *
    * @throws SentinelError as `sentinel()` does.
    */
   reconfigure(options: SentinelOptions<C>): void {
@@ -257,10 +256,13 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const house = this.furnish(refurnish(this.house, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
     let chain: Chain<Context>
+    let hooked = false
     try {
-      chain = this.chainOf(settings, house, exemptions)
       if (options.hooks !== undefined) house.hooks.configure(options.hooks as ResolvedOptions['hooks'])
+      hooked = options.hooks !== undefined
+      chain = this.chainOf(settings, house, exemptions)
     } catch (error) {
+      if (hooked) house.hooks.configure(this.resolved.hooks)
       this.furnish(this.house, this.resolved)
       throw error
     }

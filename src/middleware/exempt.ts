@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import { isPromise } from '../core/check.js'
 import type { Facts } from '../core/facts.js'
 import { ACTIVITIES } from '../core/kinds.js'
 import type { SentinelFlavor } from './chain/control.js'
@@ -78,12 +79,19 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       if (level < HOLDER && probe !== undefined && facts.actor !== undefined && !probed.includes(probe)) {
         level = HOLDER
       }
-      if (level === NOT_EXEMPT) return undefined
-      letOffFrom(ctx, level)
-      giveBack(house, ctx)
-      return SPENDS_NOTHING
+      // Those it comes to later have plans of their own, and nobody to ask.
+      const rescued = level === NOT_EXEMPT && administrators !== undefined && listed.rescues(facts, ctx)
+      if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, house, ctx)
+      return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, house, ctx))
     },
   }
+}
+
+function letOff(level: number, house: House, ctx: Context): Admission | undefined {
+  if (level === NOT_EXEMPT) return undefined
+  letOffFrom(ctx, level)
+  giveBack(house, ctx)
+  return SPENDS_NOTHING
 }
 
 /** Asks whether the actor holds one of the roles, for the guards that the update comes to later. */

@@ -233,10 +233,13 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
   return counted === undefined || stopped(counted)
 }
 
-/** Takes back what guards in front of handlers have charged behind a sentinel. */
+/** Takes back what guards in front of handlers have charged behind a sentinel, and behind others that stand behind it. */
 export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<SentinelFlavor>): void {
+  const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    if (backOf(control)?.root === root) takenBack(control)
+    behind.push(control)
+    // As far out as that sentinel's own go: what is further out has not failed.
+    if (backOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
   }
 }
 

@@ -1,0 +1,78 @@
+import { exempt, requireRegistered, sentinel, throttle } from '../src/index.js'
+import type { GuardedContext } from './middleware/rig.js'
+import { type Desk, desk, later, says } from './sentinel-desk.js'
+
+/* What stands behind a sentinel, one after the other. */
+
+const ALICE = 7
+const BOB = 8
+const group = { group: true } as const
+const open: Desk[] = []
+
+afterEach(async () => {
+  for (const at of open.splice(0)) await at.guard.close()
+})
+
+test.each([
+  ['memory', undefined],
+  ['a storage that answers later', later],
+])(
+  'exempt() of administrators lets them off what stands behind it in a plan of its own: %s',
+  async (_, make) => {
+    const handled: number[] = []
+    const at = desk(make === undefined ? {} : { storage: make() }, (bot) => {
+      bot.command(
+        'go',
+        exempt({ chatAdmins: true }),
+        (_, next) => next(),
+        throttle({ limit: '1/1h', deny: 'silent' }),
+        requireRegistered({ deny: 'silent' }),
+        (ctx) => {
+          handled.push(ctx.from?.id ?? 0)
+        },
+      )
+    })
+    open.push(at)
+    at.hasAdministrators(ALICE)
+    for (const who of [ALICE, BOB, ALICE, ALICE]) {
+      await at.handle(says(who, '/go', group)).catch(() => undefined)
+    }
+    // Whoever is let off limits is still to be registered.
+    await at.guard.register(ALICE)
+    for (const who of [ALICE, ALICE, ALICE]) await at.handle(says(who, '/go', group))
+    expect(handled).toEqual([ALICE, ALICE, ALICE])
+  },
+)
+
+test('what guards behind another sentinel charged is given back when the outer one sees the handler fail', async () => {
+  let runs = 0
+  const inner = sentinel<GuardedContext>({ once: false, name: 'inner', throttle: '60/1m' })
+  const at = desk({ name: 'outer' }, (bot) => {
+    bot.use(inner)
+    bot.command('go', throttle({ limit: '1/1h', deny: 'silent' }), () => {
+      runs++
+      if (runs === 1) throw new Error('the till is stuck')
+    })
+  })
+  open.push(at)
+  const update = says(ALICE, '/go')
+  await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+  await at.handle(update)
+  await at.handle(says(ALICE, '/go'))
+  expect(runs).toBe(2)
+  await inner.close()
+})
+
+test('a reconfigure() that is refused leaves hooks and blocks as they were', async () => {
+  const heard: string[] = []
+  const at = desk({ hooks: { allowed: () => void heard.push('old') } })
+  open.push(at)
+  const tooMuch = Array.from({ length: 40 }, (_, nth) => ({ name: `n${nth}`, limit: '9/1m' as const }))
+  expect(() =>
+    at.guard.reconfigure({ hooks: { allowed: () => void heard.push('new') }, throttle: tooMuch }),
+  ).toThrow(expect.objectContaining({ code: 'plan.invalid' }))
+  const many = Array.from({ length: 1001 }, () => () => undefined)
+  expect(() => at.guard.reconfigure({ hooks: { allowed: many }, block: { list: [ALICE] } })).toThrow()
+  await at.says(ALICE, 'hello')
+  expect([heard, await at.guard.isBlocked(ALICE)]).toEqual([['old'], false])
+})
