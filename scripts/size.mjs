@@ -7,17 +7,17 @@ import { root } from './run.mjs'
 /** What all of it is to come to one day. */
 const GOAL = 40_000
 /**
- * Bytes that are loaded at once. Budgets lie a little above what was measured, and only ever come down: whoever adds what not
- * every bot needs loads it by import() when it is used.
+ * Bytes that are loaded at once. Budgets lie a little above what was measured. Whoever adds what not every bot needs loads it by
+ * import() when it is used; where a mend needs more all the same, ADR 30 says by how much and why.
  */
 const CORES = [
   { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 20_600 },
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 54_900,
+    budget: 55_800,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 73_700 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 75_500 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */
