@@ -112,6 +112,11 @@ export class Door {
       same.join(to)
       return
     }
+    if (this.draining || this.size >= this.settings.maxRunning) {
+      if (made !== undefined) void this.gate?.giveBack(made)
+      refuse(to, 503)
+      return
+    }
     const watch: Watch = alone ? this.own : this.shared
     const delivery = new Delivery(update, to, watch, this.late)
     this.running.set(update.update_id, delivery)

@@ -1,6 +1,6 @@
 import { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
-import { describe as describeFacts, type SentinelOptions } from '../../src/index.js'
+import { describe as describeFacts, type SentinelOptions, sentinel } from '../../src/index.js'
 import { health } from '../../src/observability/health/index.js'
 import { metrics } from '../../src/observability/metrics/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -244,11 +244,18 @@ describe('the gate stands open', () => {
   })
 
   test('behind another sentinel, which is asked first', async () => {
-    const outer = stand({ throttle: '1/1m', storage: memory() })
-    const inner = stand({ throttle: '1/1m' })
-    inner.bot.use(outer.guard)
-    for (let i = 0; i < 4; i++) await inner.deliver(says(1, 'x'))
-    expect((await inner.guard.health()).tally.denied).toBe(3)
+    const outer = sentinel({ throttle: { limit: '5/1m', deny: 'silent' }, name: 'outer' })
+    const inner = sentinel({ throttle: { limit: '2/1m', deny: 'silent' }, name: 'inner' })
+    const { bot } = stand()
+    const both = new Bot<GuardedContext>(bot.token, { botInfo: bot.botInfo })
+    both.use(outer, inner)
+    const webhook = inner.webhook(both, { secret: SECRET })
+    for (let i = 0; i < 9; i++) {
+      expect((await webhook.fetch(post(JSON.stringify(says(1, 'x'))))).status).toBe(200)
+    }
+    const [first, second] = [await outer.health(), await inner.health()]
+    expect([first.tally.denied, second.tally.denied]).toEqual([4, 3])
+    await Promise.all([outer.close(), inner.close()])
   })
 
   test('where it is told to', async () => {

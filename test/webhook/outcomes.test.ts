@@ -213,6 +213,30 @@ test('too much under way is put off', async () => {
   expect(await at.deliver(says(3, 'c'))).toBe(200)
 })
 
+test('behind a body parser, too', async () => {
+  const { opened, open } = gate()
+  const at = stand({}, (bot) => bot.use(() => opened), { maxRunning: 2 })
+  const statuses: number[] = []
+  const given = (nth: number): void => {
+    const headers = { 'x-telegram-bot-api-secret-token': SECRET }
+    const request = { method: 'POST', headers, body: says(nth, 'x'), on: () => undefined }
+    const response = {
+      statusCode: 0,
+      setHeader: () => undefined,
+      end() {
+        statuses.push(this.statusCode)
+      },
+    }
+    at.webhook.http(request, response)
+  }
+  for (let nth = 1; nth <= 5; nth++) given(nth)
+  await until('three are refused', () => statuses.length === 3)
+  expect([statuses, at.webhook.size]).toEqual([[503, 503, 503], 2])
+  open()
+  await until('all are answered', () => statuses.length === 5)
+  expect(statuses.slice(3)).toEqual([200, 200])
+})
+
 describe('the bot is asked who it is at the first update', () => {
   const unknown = () => {
     const telegram = createTelegram()
