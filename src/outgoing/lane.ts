@@ -96,6 +96,9 @@ export class Lane {
       })
       return
     }
+    // A timer that is late must not speak for a lane that was forgotten meanwhile: there may be another of its name.
+    this.disarm?.()
+    this.disarm = undefined
     while (this.out < this.width) {
       const next = this.waiting.shift()
       if (next === undefined) break
