@@ -161,6 +161,36 @@ test('what a limit has counted goes on when guards join it, and when they leave'
   expect(handled).toHaveLength(3)
 })
 
+test('what they have counted goes on when the sentinel gets other options', async () => {
+  const at = stand((bot, note) => {
+    bot.command('buy', throttle('2/1h'), throttle('3/1d'), note)
+  })
+  await at.says(ALICE, '/buy')
+  at.guard.reconfigure({ throttle: '900/1m' })
+  await at.says(ALICE, '/buy', '/buy')
+  expect([at.handled, at.refused]).toEqual([['/buy', '/buy'], ['throttle 2/1h']])
+})
+
+test('a sentinel in shadow judges them all, each by its name', async () => {
+  const at = stand(
+    (bot, note) => {
+      bot.command(
+        'buy',
+        compose(throttle('1/1h'), throttle({ limit: '1/1h', scope: 'chat' })),
+        requireRegistered(),
+        note,
+      )
+    },
+    { shadow: true },
+  )
+  const shadows: string[] = []
+  at.guard.on('shadow', ({ limit }) => shadows.push(limit))
+  await at.says(ALICE, '/buy', '/buy')
+  expect(at.handled).toEqual(['/buy', '/buy'])
+  const name = 'throttle 1/1h + throttle 1/1h'
+  expect(shadows).toEqual(['registered', name, `${name}~2`, 'registered'])
+})
+
 test('a guard that stands in two places is one limit, and is asked by itself', async () => {
   const at = stand((bot, note) => {
     const shared = throttle('2/1m')
