@@ -1,4 +1,4 @@
-import type { Context, NextFunction } from 'grammy'
+import { Bot, type Context, type NextFunction } from 'grammy'
 import { Redis } from 'ioredis'
 import {
   debounce,
@@ -12,7 +12,8 @@ import {
   throttle,
 } from '../../src/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { desk } from '../sentinel-desk.js'
+import type { GuardedContext } from '../middleware/rig.js'
+import { type Desk, desk, says } from '../sentinel-desk.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName } from '../servers/shared.js'
 import { calls } from '../storage/redis-desk.js'
@@ -84,27 +85,43 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
   await storage.close()
 })
 
-test('so does one whose guards stand side by side in front of its handler, for a bot that the sentinel is installed on', async () => {
-  const storage = unhurried()
-  const handled: string[] = []
-  const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
-    fuse(bot).command('buy', requireRegistered(), throttle('1000/1m'), debounce('1ms'), (ctx) => {
+test.each<[string, (stand: Desk) => Bot<GuardedContext>]>([
+  ['the sentinel is installed on', ({ guard, bot }) => installed(guard, bot)],
+  ['was given to fuse()', ({ bot }) => fuse(bot)],
+])(
+  'so does one whose guards stand side by side in front of its handler, for a bot that %s',
+  async (_, made) => {
+    const storage = unhurried()
+    const handled: string[] = []
+    const stand = desk({ storage, clock: undefined, timers: undefined })
+    const bot = made(stand)
+    bot.command('buy', requireRegistered({ deny: 'silent' }), throttle('1000/1m'), debounce('1ms'), (ctx) => {
       handled.push(ctx.match)
     })
-  })
-  await stand.guard.register(ALICE)
-  await stand.says(ALICE, '/buy nothing')
-  await stand.says(BOB, '/buy nothing')
-  const before = await atRest()
-  await stand.says(ALICE, '/buy tea')
-  const bought = await calls(admin)
-  await stand.says(BOB, '/buy tea')
-  const refused = await calls(admin)
-  expect(handled).toEqual(['nothing', 'tea'])
-  expect([bought.evalsha - before.evalsha, refused.evalsha - bought.evalsha]).toEqual([2, 2])
-  await stand.guard.close()
-  await storage.close()
-})
+    await stand.guard.register(ALICE)
+    await bot.handleUpdate(says(ALICE, '/buy nothing'))
+    await bot.handleUpdate(says(BOB, '/buy nothing'))
+    const before = await atRest()
+    await bot.handleUpdate(says(ALICE, '/buy tea'))
+    const bought = await calls(admin)
+    await bot.handleUpdate(says(BOB, '/buy tea'))
+    const refused = await calls(admin)
+    expect(handled).toEqual(['nothing', 'tea'])
+    expect([bought.evalsha - before.evalsha, refused.evalsha - bought.evalsha]).toEqual([2, 2])
+    await stand.guard.close()
+    await storage.close()
+  },
+)
+
+/** The same bot anew, with the sentinel put in front by `install()`. */
+function installed(
+  guard: Desk['guard'],
+  { token, botInfo, api: { options } }: Bot<GuardedContext>,
+): Bot<GuardedContext> {
+  const bot = new Bot<GuardedContext>(token, { botInfo, ...(options && { client: options }) })
+  guard.install(bot)
+  return bot
+}
 
 test('a refusal by the sentinel costs its one, and one of the handler both', async () => {
   const storage = unhurried()
