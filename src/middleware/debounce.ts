@@ -5,7 +5,7 @@ import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { keyText } from '../core/subject.js'
-import { inTime } from './chain/in-time.js'
+import { callbackEnded } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
 import { eldersOf } from './debounce/elders.js'
@@ -258,7 +258,7 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
     async failed(error, ctx) {
       if (onError === undefined) return house.events.tell('error', { error, during })
       try {
-        await inTime(onError(error, ctx), 'debounce.onError', house.timers)
+        await callbackEnded(onError(error, ctx), 'debounce.onError', house.timers)
       } catch (second) {
         house.events.tell('error', { error: second, during: 'debounce.onError' })
       }

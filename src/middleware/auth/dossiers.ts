@@ -1,6 +1,7 @@
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
+import { inTime } from '../chain/in-time.js'
 import type { House } from '../house.js'
 import { SUSPECT, VETTED } from './vetted.js'
 import type { DossierFacts, VettingRules } from './vetting.js'
@@ -89,7 +90,8 @@ export class Dossiers {
     const { house, rules } = this
     let facts: DossierFacts
     try {
-      facts = await this.#inTime(rules.dossier.dossier(user))
+      const late = (): Error => new Error(`a dossier took longer than ${rules.timeout} ms`)
+      facts = await inTime(rules.dossier.dossier(user), rules.timeout, house.timers, late)
     } catch (error) {
       // Telegram's answer, and its last word on this user. Anything else is about whoever asks.
       if (error instanceof SentinelError && error.code === 'mtproto.refused')
@@ -123,16 +125,6 @@ export class Dossiers {
     this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
     this.#restUntil = this.house.clock() + this.#rest
     this.house.events.tell('error', { error, during: 'auth.dossier' })
-  }
-
-  #inTime<T>(work: Promise<T>): Promise<T> {
-    const { timeout } = this.rules
-    return new Promise((fulfil, reject) => {
-      const callOff = this.house.timers.after(timeout, () =>
-        reject(new Error(`a dossier took longer than ${timeout} ms`)),
-      )
-      Promise.resolve(work).then(fulfil, reject).finally(callOff)
-    })
   }
 }
 

@@ -6,6 +6,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { authOptions, Resolution, Resolve } from '../auth.js'
+import { inTime } from '../chain/in-time.js'
 import type { Admission } from '../guard.js'
 import type { House } from '../house.js'
 import { RESOLVED, VETOED } from './resolved.js'
@@ -66,7 +67,10 @@ export class Resolver {
     const { house } = this
     let resolution: Resolution
     try {
-      resolution = await this.inTime(async () => this.resolve(facts, ctx))
+      // It may throw at once, too.
+      const asked = (async () => this.resolve(facts, ctx))()
+      const late = (): Error => new Error(`the resolver took longer than ${this.timeout} ms`)
+      resolution = await inTime(asked, this.timeout, house.timers, late)
     } catch (error) {
       house.events.tell('error', { error, during: 'auth.resolve' })
       return { veto: 'unavailable' }
@@ -92,15 +96,6 @@ export class Resolver {
       house.events.tell('error', { error, during: 'auth.resolve' })
     }
     return allow ? { identity: value } : { veto: 'vetoed', note }
-  }
-
-  private inTime<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise((fulfil, reject) => {
-      const callOff = this.house.timers.after(this.timeout, () => {
-        reject(new Error(`the resolver took longer than ${this.timeout} ms`))
-      })
-      work().then(fulfil, reject).finally(callOff)
-    })
   }
 }
 

@@ -6,7 +6,7 @@ import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
-import { inTime } from '../chain/in-time.js'
+import { callbackEnded } from '../chain/in-time.js'
 import { callable, limit as limitSchema, option } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { OwedNotices } from './owed-notices.js'
@@ -131,7 +131,7 @@ export class Notices {
       const text = this.text(facts, verdict)
       this.aside('deny', async () => {
         try {
-          await inTime(denial({ ctx, facts, verdict, notice: said, text }), 'deny', this.timers)
+          await callbackEnded(denial({ ctx, facts, verdict, notice: said, text }), 'deny', this.timers)
         } finally {
           // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
           if (tapped) this.aside('answer', () => stopSpinner(ctx))
