@@ -237,6 +237,57 @@ test('after: an answer to what was said before is none to what is said now', asy
   await expect(alice.hears('buy', { after: said })).rejects.toThrow(/did not hear "buy"/)
 })
 
+test('after: holds also where what was said is edited or deleted since', async () => {
+  const ordered = () => api.sendMessage(alice.id, 'Ordered')
+  await alice.to(bot).sends('/buy')
+  await ordered()
+  const deleted = await alice.to(bot).sends('/buy')
+  await api.deleteMessage(alice.id, deleted.message_id)
+  expect(alice.hasHeard('Ordered', { after: deleted })).toBeUndefined()
+  await expect(alice.hears('Ordered', { after: deleted })).rejects.toThrow(/heard nothing at all/)
+
+  const edited = await alice.to(bot).sends('/bay')
+  const changed = await alice.to(bot).edits(edited, '/buy')
+  expect(alice.hasHeard('Ordered', { after: edited })).toBeUndefined()
+  expect(alice.hasHeard('Ordered', { after: changed })).toBeUndefined()
+
+  await api.sendMessage(alice.id, 'Menu', {
+    reply_markup: { inline_keyboard: [[{ text: 'Buy', callback_data: 'buy' }]] },
+  })
+  const menu = await alice.hears('Menu')
+  await api.editMessageReplyMarkup(alice.id, menu.message_id)
+  expect(alice.hasHeard('Ordered', { after: menu })).toBeUndefined()
+
+  const poll = await alice.to(bot).sendsPoll('Tea?', ['Yes', 'No'])
+  await alice.to(bot).votes(poll, 'Yes')
+  expect(alice.hasHeard('Ordered', { after: poll })).toBeUndefined()
+  const answer = await ordered()
+  for (const after of [deleted, edited, changed, menu, poll])
+    expect(alice.hasHeard('Ordered', { after })?.message_id).toBe(answer.message_id)
+})
+
+test('after: takes a copy of a message, and says so where there is nothing to go by', async () => {
+  await alice.to(bot).sends('/buy')
+  await api.sendMessage(alice.id, 'Ordered')
+  const copied = await api.sendMessage(alice.id, 'Anything else?')
+  expect(alice.hasHeard('Ordered', { after: copied })).toBeUndefined()
+  await api.editMessageText(alice.id, copied.message_id, 'No?')
+  expect(alice.hasHeard('No?', { after: copied })).toBeDefined()
+  await api.deleteMessage(alice.id, copied.message_id)
+  await expect(alice.hears('Ordered', { after: copied })).rejects.toThrow(
+    /^Alice cannot listen after message \d+: it is none they can see now\. Give the message that/,
+  )
+})
+
+test('nobody listens for nothing', async () => {
+  await alice.to(bot).sends('/buy')
+  await api.sendMessage(alice.id, 'Ordered')
+  expect(() => alice.hasHeard('')).toThrow(/an empty text is in every message.*there is \/\.\//)
+  await expect(alice.hears('')).rejects.toThrow(/an empty text is in every message/)
+  await expect(alice.hears(undefined as unknown as string)).rejects.toThrow(/undefined is neither/)
+  expect(alice.hasHeard(/./)).toBeDefined()
+})
+
 test('a call is waited for once', async () => {
   await api.sendMessage(group.id, 'one')
   const one = await telegram.called('sendMessage')

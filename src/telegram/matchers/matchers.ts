@@ -1,6 +1,6 @@
 import type { ChatMember, ChatPermissions, Message } from 'grammy/types'
 import type { BotCall } from '../bot-api/calls.js'
-import { type HearingOptions, matches, Person, wordsFor } from '../people/person.js'
+import { assertWords, type HearingOptions, matches, Person, wordsFor } from '../people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import { Telegram } from '../telegram.js'
 import { contains, shown } from './containing.js'
@@ -125,6 +125,7 @@ export const telegramMatchers: Matchers = {
 
   toHaveMessage(received, what) {
     const place = aPlace(received, 'toHaveMessage')
+    assertWords(what)
     const { messages } = place
     const found = messages.some((message) => matches(message, what))
     return verdict(found, `"${place.title}" to have a message with ${wordsFor(what)}`, () => {

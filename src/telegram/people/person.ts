@@ -1,3 +1,4 @@
+import { inspect, types } from 'node:util'
 import type { ChatInviteLink, InlineQuery, Message } from 'grammy/types'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -28,7 +29,10 @@ import { AwaitedAnswer, Given, type Patience } from './waiting.js'
 export interface HearingOptions {
   /** Only there: a group, a channel, or the chat with a bot. Default: everywhere. */
   readonly in?: TelegramGroup | TelegramChannel | TelegramBot
-  /** Only what was said, or edited, after this message: what they said themselves, as deeds resolve with it, or what they heard. */
+  /**
+   * Only what was said, or edited, after this message, even if that is edited or deleted since: what they said themselves, as deeds
+   * resolve with it, or what they heard.
+   */
   readonly after?: Message
   /** Also what an earlier `hears()` of theirs resolved with. Default: false. */
   readonly ever?: boolean
@@ -209,7 +213,8 @@ export class Person {
    * A message is heard once: who waits for the same words again waits for another message, or for an edit of it. Messages that
    * nobody waited for stay to be heard; `after` leaves out those from before what the person said.
    *
-   * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead.
+   * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead; at once for an empty text, which is in
+   * every message, and for an `after` that nobody can place.
    *
    * @example
    * ```ts
@@ -224,7 +229,8 @@ export class Person {
    * export { buysTwice }
    * ```
    */
-  hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
+  async hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
+    assertWords(what)
     const isMeant = this.#meantBy(options)
     const before = heardBy(this.account)
     return this.#patience.until({
@@ -248,6 +254,7 @@ export class Person {
 
   /** The earliest message that matches and is there now, whether they were waiting for it or not; does not wait. */
   hasHeard(what: RegExp | string, options: Pick<HearingOptions, 'in' | 'after'> = {}): Message | undefined {
+    assertWords(what)
     const isMeant = this.#meantBy(options)
     return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
   }
@@ -281,10 +288,20 @@ export class Person {
   }
 
   #orderOf(message: Message): number {
-    for (const chat of this.#world.chatsOf(this.id))
-      for (const stored of chat.history.all()) if (stored.message === message) return stored.order
-    // Deleted or edited since: by then everything told of it is newer.
-    return 0
+    const known = this.#world.orderOf(message)
+    if (known !== undefined) return known
+    // A copy, such as an answer of the Bot API: which state of the message it shows, nobody can tell.
+    const { message_id: id, chat, from } = message
+    const alike = this.#world
+      .chatsOf(this.id)
+      .filter((candidate) => describeChat(candidate).id === chat?.id)
+      .flatMap(({ history }) => history.find(id) ?? [])
+      .filter((stored) => stored.message.from?.id === from?.id)
+    if (alike.length === 1 && alike[0] !== undefined) return alike[0].firstOrder
+    throw new SentinelError(
+      'telegram.invalid',
+      `${this.firstName} cannot listen after message ${id}: it is none they can see now. Give the message that a deed of theirs or hears() resolved with.`,
+    )
   }
 }
 
@@ -371,6 +388,16 @@ export function matches(message: Message, what: RegExp | string): boolean {
   // A global or sticky expression remembers where it stopped; each message is searched from its start.
   what.lastIndex = 0
   return what.test(text)
+}
+
+/** An empty text is in every message, so that whoever looks for it learns nothing. */
+export function assertWords(what: unknown): void {
+  if (types.isRegExp(what) || (typeof what === 'string' && what !== '')) return
+  const given = what === '' ? 'an empty text is in every message' : `${inspect(what)} is neither`
+  throw new SentinelError(
+    'telegram.invalid',
+    `Say what to listen for, by a text or a regular expression: ${given}. For any words at all there is /./.`,
+  )
 }
 
 /** What somebody listens for, as an error names it. */

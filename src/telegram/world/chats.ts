@@ -17,6 +17,8 @@ export interface StoredMessage {
   readonly reactions: Map<number, readonly ReactionType[]>
   /** Rises over all chats with every message and every edit. */
   order: number
+  /** What it was before any edit. */
+  readonly firstOrder: number
   readonly at: Ms
   /** When the chat forgets it by itself. */
   readonly expiresAt?: Ms | undefined

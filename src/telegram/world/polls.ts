@@ -160,6 +160,7 @@ function allowsRevoting({ allowsRevoting, isQuiz }: PollTerms): boolean {
 /** The message shows how the poll stands; it was not edited. */
 function refresh(world: World, stored: StoredMessage, poll: WorldPoll): void {
   stored.message = { ...stored.message, poll: describePoll(world, poll, stored) }
+  world.noteOrder(stored)
 }
 
 /** The Bot API's Poll. The answer of a quiz is for its author, for a private chat, and for all once it is closed. */

@@ -107,13 +107,15 @@ type Known = Pick<StoredMessage, 'authorId' | 'receiverId' | 'viaBotId'>
 
 function keep(world: World, chat: WorldChat, message: Message, known: Known): StoredMessage {
   const at = world.clock.now()
+  const order = world.nextOrder()
   const lifetime = chat.kind === 'private' || isService(message) ? 0 : chat.autoDeleteTime
   const stored: StoredMessage = {
     chat,
     message,
     ...known,
     reactions: new Map(),
-    order: world.nextOrder(),
+    order,
+    firstOrder: order,
     at,
     ...(lifetime > 0 && { expiresAt: at + lifetime * 1000 }),
   }

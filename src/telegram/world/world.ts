@@ -1,4 +1,4 @@
-import type { Update } from 'grammy/types'
+import type { Message, Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
 import { AdminLog } from './admin-log.js'
@@ -143,6 +143,8 @@ export class World {
     oldest.chat.history.forget(oldest)
   })
 
+  /** How new each message is that was handed out, as it was then: also of what was edited or deleted since. */
+  readonly #orders = new WeakMap<Message, number>()
   readonly #shared = new Map<number, SharedChat>()
   /** By person, then by bot: people look at their own all the time. */
   readonly #private = new Map<number, Map<number, PrivateChat>>()
@@ -348,7 +350,17 @@ export class World {
     return new History(() => this.clock.now(), gone)
   }
 
+  /** To be told whenever a message is put in the place of another, too. */
+  noteOrder({ message, order }: StoredMessage): void {
+    this.#orders.set(message, order)
+  }
+
+  orderOf(message: Message): number | undefined {
+    return this.#orders.get(message)
+  }
+
   show(stored: StoredMessage): void {
+    this.noteOrder(stored)
     for (const listener of [...this.#listeners]) listener(stored)
   }
 }
