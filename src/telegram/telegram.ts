@@ -274,7 +274,7 @@ export class Telegram {
 
   /**
    * Ends everything: bots that it `runs` are stopped, other polls that wait get 409, webhooks stop, and who still waits is
-   * told so.
+   * told so. So is whoever calls or waits later: the one with 409, the other unless what they wait for is there already.
    *
    * @throws what made a bot stop that it `runs`, unless somebody who waited was told.
    */

@@ -28,6 +28,8 @@ export interface Spoilt {
 /** Methods that a reply to a webhook delivery may not name, besides all that begin with "get". */
 const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
 
+const CLOSED = 'Conflict: the embedded Telegram was closed; stop the bot before it (await bot.stop())'
+
 /** Runs the calls of bots against the world. How they arrived (HTTP, a webhook's reply) is not its business. */
 export class BotApi {
   readonly log = new CallLog()
@@ -56,6 +58,8 @@ export class BotApi {
   }
 
   async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
+    // Whoever asks now, a bot that was left running or a handler that is late, is told so: grammY's bots stop at a 409.
+    if (this.#closing.signal.aborted) return failure(409, CLOSED)
     const method = methodNamed(name)
     if (method === undefined) return failure(404, 'Not Found: method not found')
     const call = this.log.add({
@@ -123,13 +127,12 @@ export class BotApi {
     void this.perform(bot, name, new Params(params), this.#closing.signal)
   }
 
+  /** Ends what is under way; from now on every call is refused. */
   close(): void {
     this.#closing.abort()
     for (const link of this.#links.values()) {
       link.deleteWebhook()
-      link.polling.interrupt(
-        'Conflict: the embedded Telegram was closed; stop the bot before it (await bot.stop())',
-      )
+      link.polling.interrupt(CLOSED)
     }
   }
 }

@@ -18,7 +18,7 @@ export class Patience {
    * Waits for `find` to find something: at once among all that is there, and then in each piece of news that `watch`
    * reports.
    *
-   * @throws SentinelError `telegram.invalid` with `otherwise()` after the time-out, or when the Telegram closes.
+   * @throws SentinelError `telegram.invalid` with `otherwise()` after the time-out, or once the Telegram is closed.
    */
   until<Found, News>(options: {
     readonly find: (news?: News) => Found | undefined
@@ -54,7 +54,7 @@ export class Patience {
   }
 
   close(): void {
-    for (const giveUp of [...this.#waiting]) giveUp()
+    this.fail({ words: 'The embedded Telegram was closed.', cause: undefined, told: true })
   }
 }
 

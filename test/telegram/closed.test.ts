@@ -1,0 +1,62 @@
+import { Api, Bot, GrammyError } from 'grammy'
+import { createTelegram, startTelegram } from '../../src/telegram/index.js'
+
+const CLOSED = /the embedded Telegram was closed; stop the bot before it/
+
+function plaza() {
+  const telegram = createTelegram({ patience: '1h' })
+  const account = telegram.createBot({ username: 'late_bot' })
+  const alice = telegram.createUser({ firstName: 'Alice' })
+  return { telegram, account, alice, api: new Api(account.token, account.config.client) }
+}
+
+test('a call that comes once it is closed is refused at once, and changes nothing', async () => {
+  const { telegram, account, alice, api } = plaza()
+  await alice.to(account).sends('/start')
+  await telegram.close()
+  const late = await api.getUpdates({ timeout: 50 }).catch((error: unknown) => error)
+  expect(late).toBeInstanceOf(GrammyError)
+  expect(late).toMatchObject({ error_code: 409, description: expect.stringMatching(CLOSED) })
+  await expect(api.sendMessage(alice.id, 'late')).rejects.toThrow(CLOSED)
+  expect(alice.heard).toEqual([])
+})
+
+test('no webhook is brought anything once it is closed', async () => {
+  const { telegram, account, alice, api } = plaza()
+  const brought: string[] = []
+  telegram.hosts('https://bot.example/hook', async (request) => {
+    brought.push(await request.text())
+    return new Response()
+  })
+  await alice.to(account).sends('hello')
+  await telegram.close()
+  await expect(api.setWebhook('https://bot.example/hook')).rejects.toThrow(CLOSED)
+  // A webhook that had been set would begin in the next turn.
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+  expect(brought).toEqual([])
+})
+
+test('who waits when it closes, or later, is told so; what is there is still heard', async () => {
+  const { telegram, account, alice, api } = plaza()
+  await alice.to(account).sends('/start')
+  await api.sendMessage(alice.id, 'Welcome')
+  const before = alice.hears('nothing').catch((error: Error) => error.message)
+  await telegram.close()
+  expect(await before).toMatch(
+    /did not hear "nothing" within \d{1,5} ms.*\nThe embedded Telegram was closed\.$/s,
+  )
+  await expect(alice.hears('nothing')).rejects.toThrow(/within 0 ms.*\nThe embedded Telegram was closed\.$/s)
+  expect((await alice.hears('Welcome')).text).toBe('Welcome')
+})
+
+test.each([createTelegram, startTelegram])('a bot that was left running stops (%p)', async (make) => {
+  const telegram = await make()
+  const account = telegram.createBot({ username: 'left_bot' })
+  const bot = new Bot(account.token, account.config)
+  const ended = bot.start().catch((error: Error) => error.message)
+  while (telegram.calls('getUpdates').length === 0) await new Promise(setImmediate)
+  await telegram.close()
+  expect(await ended).toMatch(CLOSED)
+  expect(bot.isRunning()).toBe(false)
+})
