@@ -81,6 +81,34 @@ test('chat_member and reactions come only to bots that name them, and the choice
   expect(kinds(await updatesOf(call))).toEqual(['message'])
 })
 
+test('allowed_updates are read as Telegram reads them', async () => {
+  const group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  const choose = (allowed_updates: unknown) => call('getUpdates', { offset: -1, allowed_updates })
+  const toldOf = async () => {
+    const { result } = await call('getUpdates')
+    await call('getUpdates', { offset: (idsOf({ result }).at(-1) ?? 0) + 1 })
+    return (result as object[]).map((update) => Object.keys(update)[1])
+  }
+  const comesAndGoes = async () => {
+    await updatesOf(call)
+    await bob.in(group).joins()
+    await bob.in(group).leaves()
+    return toldOf()
+  }
+  const byDefault = ['message', 'message']
+
+  await choose(['Chat_Member', 'wobble', 'toString'])
+  expect(await comesAndGoes()).toEqual(['chat_member', 'chat_member'])
+  // What cannot be read changes nothing.
+  for (const unreadable of ['nonsense', '{}', { message: true }, 5, ['message', 7]])
+    expect(await choose(unreadable)).toMatchObject({ ok: true })
+  expect(await comesAndGoes()).toEqual(['chat_member', 'chat_member'])
+  // Where no name is known, all but members and reactions come.
+  await choose(['wobble'])
+  expect(await comesAndGoes()).toEqual(byDefault)
+})
+
 test('an update is kept for a day', async () => {
   await alice.to(bot).sends('yesterday')
   telegram.clock.advance('23h')

@@ -68,6 +68,27 @@ test('it gets replies to what it said, and to what was meant for it', async () =
   expect(await heard()).toEqual(['Hello yourself', '/help@shy_bot', 'Well?', 'Still there?'])
 })
 
+test('it gets what was sent via it, and replies to that', async () => {
+  const inline = telegram.createBot({ username: 'inline_bot', privacy: true })
+  await alice.in(group).adds(inline)
+  const inlineCall = caller(telegram.apiRoot, inline)
+  await updatesOf(inlineCall)
+  await updatesOf(call)
+  const asked = await alice.asks(inline, 'cats')
+  const results = [
+    { type: 'article', id: '1', title: 'Cat', input_message_content: { message_text: 'A cat' } },
+  ]
+  await inlineCall('answerInlineQuery', { inline_query_id: asked.query.id, results })
+  const cat = await asked.picks('1', group)
+  await alice.in(group).replies(cat, 'How sweet')
+  const told = await updatesOf(inlineCall)
+  expect(told.flatMap(({ message }) => (message as { text?: string } | undefined)?.text ?? [])).toEqual([
+    'A cat',
+    'How sweet',
+  ])
+  expect(await heard()).toEqual([])
+})
+
 test('it gets service messages, private chats, and edits of what it got', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()

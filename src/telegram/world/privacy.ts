@@ -6,7 +6,7 @@ import type { World } from './world.js'
 
 /**
  * Whether a bot in privacy mode is told of what was said in a group: commands for it, commands for nobody in particular if
- * it was the last bot to speak there, and replies to it or to what was meant for it
+ * it was the last bot to speak there, what was sent via it, and replies to it or to what was meant for it
  * (https://core.telegram.org/bots/features#privacy-mode). Administrators are told everything.
  */
 export function isMeantFor(world: World, bot: BotAccount, stored: StoredMessage): boolean {
@@ -18,6 +18,7 @@ export function isMeantFor(world: World, bot: BotAccount, stored: StoredMessage)
 
 function concerns(chat: SharedChat, bot: BotAccount, message: Message): boolean {
   for (let asked: Message | undefined = message; asked !== undefined; ) {
+    if (asked.via_bot?.id === bot.id) return true
     const addressee = addresseeOf(asked)
     if (addressee === bot.me.username.toLowerCase()) return true
     if (addressee === '' && asked === message && chat.lastBotId === bot.id) return true

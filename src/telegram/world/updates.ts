@@ -30,19 +30,19 @@ export class UpdateQueue {
   /** How many of them a test has put in. */
   #injected = 0
   #nextId = FIRST_UPDATE_ID
-  #allowed: ReadonlySet<string> | undefined
+  #allowed: ReadonlySet<UpdateKind> | undefined
   readonly #listeners = new Set<() => void>()
   readonly #newsListeners = new Set<(update: Update) => void>()
 
   constructor(private readonly now: () => Ms) {}
 
   /** An empty list means Telegram's default; `undefined` leaves the earlier choice. */
-  allow(kinds: readonly string[] | undefined): void {
+  allow(kinds: readonly UpdateKind[] | undefined): void {
     if (kinds !== undefined) this.#allowed = kinds.length === 0 ? undefined : new Set(kinds)
   }
 
   get allowed(): readonly UpdateKind[] | undefined {
-    return this.#allowed === undefined ? undefined : ([...this.#allowed] as UpdateKind[])
+    return this.#allowed === undefined ? undefined : [...this.#allowed]
   }
 
   wants(kind: UpdateKind): boolean {

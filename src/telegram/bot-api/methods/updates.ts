@@ -1,6 +1,8 @@
 import type { BotCommand, WebhookInfo } from 'grammy/types'
 import { badRequest, Refusal } from '../../world/refusal.js'
+import type { UpdateKind } from '../../world/updates.js'
 import type { Call, Methods } from '../call.js'
+import { fieldsOf, typeNamed } from '../schema/schema.js'
 
 export const updateMethods: Methods = {
   getMe: ({ bot }) => bot.me,
@@ -74,8 +76,35 @@ export const updateMethods: Methods = {
   },
 }
 
-function allowedUpdates(params: Call['params']): readonly string[] | undefined {
-  return params.list('allowed_updates')?.filter((kind) => typeof kind === 'string')
+/**
+ * As get_allowed_update_types of tdlib/telegram-bot-api (Client.cpp): names in any case, unknown ones passed over; undefined
+ * (nothing changes) for what is no list of texts.
+ */
+function allowedUpdates(params: Call['params']): readonly UpdateKind[] | undefined {
+  const given = readable(params, 'allowed_updates')
+  if (!Array.isArray(given) || !given.every((kind) => typeof kind === 'string')) return undefined
+  const named = new Set(given.map((kind) => kind.toLowerCase()))
+  return updateKinds().filter((kind) => named.has(kind))
+}
+
+/** What is no JSON is as good as absent. */
+function readable(params: Call['params'], name: string): unknown {
+  try {
+    return params.json(name)
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
+}
+
+let kinds: readonly UpdateKind[] | undefined
+
+/** Read when first asked for. */
+function updateKinds(): readonly UpdateKind[] {
+  kinds ??= [...(fieldsOf(typeNamed('Update'))?.keys() ?? [])].filter(
+    (name): name is UpdateKind => name !== 'update_id',
+  )
+  return kinds
 }
 
 function readCommand(given: Record<string, unknown>): BotCommand {
