@@ -1,5 +1,5 @@
 import '../../src/telegram/jest.js'
-import { Api } from 'grammy'
+import { Api, InputFile, InputMediaBuilder } from 'grammy'
 import {
   createTelegram,
   type Person,
@@ -75,6 +75,48 @@ test('toHaveCalled looks for a call with at least these parameters', async () =>
   expect(complaint(() => expect(telegram).toHaveCalled('sendMessage', { text: 'bye' }))).toMatch(
     /^expected a bot to have called sendMessage with \{ text: 'bye' \}, but the call was:\n {2}- @matched_bot: \{[\s\S]*text: 'hi'/,
   )
+})
+
+test('toHaveCalled reads a call the same, whether files came with it or not', async () => {
+  const chat_id = bob.id
+  await bob.to(account).sends('/start')
+  const buttons = { inline_keyboard: [[{ text: 'A', callback_data: 'a' }]] }
+  const cat = new InputFile(Buffer.from('cat'), 'cat.jpg')
+  await api.sendPhoto(chat_id, cat, {
+    caption: '[1]',
+    has_spoiler: true,
+    show_caption_above_media: false,
+    reply_markup: buttons,
+  })
+  expect(telegram).toHaveCalled('sendPhoto', { chat_id, has_spoiler: true, show_caption_above_media: false })
+  expect(telegram).toHaveCalled('sendPhoto', { caption: '[1]', reply_markup: buttons })
+  expect(telegram).toHaveCalled('sendPhoto', { photo: { file_name: 'cat.jpg', file_size: 3 } })
+  expect(() => expect(telegram).not.toHaveCalled('sendPhoto', { chat_id })).toThrow()
+  const photo = (file: Buffer) => InputMediaBuilder.photo(new InputFile(file, 'one.jpg'), { caption: '5' })
+  await api.sendMediaGroup(chat_id, [photo(Buffer.from('one')), photo(Buffer.from('two'))])
+  const [album] = telegram.calls('sendMediaGroup')
+  const item = { type: 'photo', caption: '5', media: expect.objectContaining({ file_name: 'one.jpg' }) }
+  expect(album?.params).toEqual({ chat_id, media: [item, item] })
+
+  const form = {
+    chat_id: String(chat_id),
+    text: '[1]',
+    disable_notification: 'true',
+    reply_to_message_id: '1',
+  }
+  await telegram.fetch(`${telegram.apiRoot}/bot${account.token}/sendMessage?unknown=5&other=[1`, {
+    method: 'POST',
+    body: new URLSearchParams({ ...form, link_preview_options: '{"is_disabled":true}' }),
+  })
+  expect(telegram.calls('sendMessage').at(-1)?.params).toEqual({
+    chat_id,
+    text: '[1]',
+    disable_notification: true,
+    reply_to_message_id: 1,
+    link_preview_options: { is_disabled: true },
+    unknown: 5,
+    other: '[1',
+  })
 })
 
 test('where somebody stands', async () => {

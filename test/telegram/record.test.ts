@@ -1,5 +1,5 @@
 import { run } from '@grammyjs/runner'
-import { Bot, InlineKeyboard, webhookCallback } from 'grammy'
+import { Bot, InlineKeyboard, InputFile, InputMediaBuilder, webhookCallback } from 'grammy'
 import { createTelegram, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 
 type Handlers = (bot: Bot) => void
@@ -221,6 +221,29 @@ test('moments that the bot reads off its own clock are ignored where asked; repl
   await replay.finished()
   expect(replay.now()).toBe(telegram.clock.now())
   await expect(replayed(recording.text(), mutes)).rejects.toThrow(/until_date is 2000000, and was 1000000/)
+})
+
+test('files are sent again: by their names and sizes, wherever they stand', async () => {
+  const shows =
+    (content: string): Handlers =>
+    (bot) => {
+      bot.on('message:text', async (ctx) => {
+        const cat = () => new InputFile(Buffer.from(content), 'cat.jpg')
+        await ctx.replyWithPhoto(cat(), { caption: 'A cat' })
+        await ctx.replyWithMediaGroup([InputMediaBuilder.photo(cat()), InputMediaBuilder.photo(cat())])
+      })
+    }
+  const telegram = fresh()
+  const recording = telegram.records()
+  const account = telegram.createBot({ username: 'shop_bot' })
+  await telegram.runs(makes(account, shows('cat')))
+  await telegram.createUser({ firstName: 'Alice' }).to(account).sends('Show me')
+  await telegram.settled()
+  expect(recording.text()).not.toContain('attach://')
+  await replayed(recording.text(), shows('cat'))
+  await expect(replayed(recording.text(), shows('a larger cat'))).rejects.toThrow(
+    /sendPhoto, differs: photo\.file_size is 12, and was 3$/,
+  )
 })
 
 test('no token is in a recording, wherever it was said', async () => {

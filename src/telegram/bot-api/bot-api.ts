@@ -65,7 +65,7 @@ export class BotApi {
     const call = this.log.add({
       bot: { id: bot.id, username: bot.me.username },
       method,
-      params: params.describe(),
+      params: params.describe(method),
       at: this.world.clock.now(),
     })
     const strike = this.faults.take(method, { bot, params })

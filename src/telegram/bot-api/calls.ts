@@ -17,7 +17,10 @@ export interface BotCall {
   readonly bot: { readonly id: number; readonly username: string }
   /** As Telegram spells it, however the bot did: `sendMessage`. */
   readonly method: string
-  /** As the bot gave them; JSON texts of forms are parsed, files are named instead of kept. */
+  /**
+   * As the bot gave them, however it sent them: texts of forms are read by the types of the method (an id is a number), and a file is
+   * told by `file_name`, `mime_type` and `file_size`, where it belongs.
+   */
   readonly params: Readonly<Record<string, unknown>>
   /** Milliseconds, on the clock of the embedded Telegram. */
   readonly at: Ms

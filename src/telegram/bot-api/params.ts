@@ -1,5 +1,7 @@
 import { badRequest } from '../world/refusal.js'
+import { describedAs } from './described.js'
 import type { Upload } from './multipart.js'
+import type { MethodName } from './schema/schema.js'
 
 type Value = unknown
 
@@ -75,15 +77,30 @@ export class Params {
     return isUpload(value) ? value : undefined
   }
 
-  /** For the record of calls: no bytes, and no webhook secret. */
-  describe(): Record<string, unknown> {
-    const described = [...this.#values].map(([name, value]) => {
-      if (isUpload(value))
-        return [name, { file_name: value.name, mime_type: value.type, file_size: value.bytes.length }]
+  /** For the record of calls: files are named where they belong instead of kept, and there is no webhook secret. */
+  describe(method: MethodName): Record<string, unknown> {
+    const named = new Set<string>()
+    const filesIn = (value: unknown, depth = 0): unknown => {
+      if (typeof value === 'string') {
+        const part = value.startsWith(ATTACHED) ? value.slice(ATTACHED.length) : ''
+        const upload = this.upload(part)
+        if (upload === undefined) return value
+        named.add(part)
+        return describeUpload(upload)
+      }
+      if (typeof value !== 'object' || value === null || depth === DEEPEST) return value
+      if (Array.isArray(value)) return value.map((inner) => filesIn(inner, depth + 1))
+      const entries = Object.entries(value).map(([name, inner]) => [name, filesIn(inner, depth + 1)])
+      return Object.fromEntries(entries)
+    }
+    const hasUploads = [...this.#values.values()].some(isUpload)
+    const described = [...this.#values].map(([name, value]): [string, unknown] => {
+      if (isUpload(value)) return [name, describeUpload(value)]
       if (name === 'secret_token') return [name, '[redacted]']
-      return [name, typeof value === 'string' ? parseIfJson(value) : value]
+      const read = describedAs(method, name, value)
+      return [name, hasUploads ? filesIn(read) : read]
     })
-    return Object.fromEntries(described)
+    return Object.fromEntries(described.filter(([name]) => !named.has(name)))
   }
 
   /** An object or a list, read from JSON where it came as a text. */
@@ -108,13 +125,10 @@ function isUpload(value: unknown): value is Upload {
   return typeof value === 'object' && value !== null && 'bytes' in value && Buffer.isBuffer(value.bytes)
 }
 
-/** So that a recorded call reads the same however it was sent. */
-function parseIfJson(value: string): unknown {
-  if (!/^[[{]/.test(value)) return value
-  try {
-    return JSON.parse(value)
-  } catch {
-    // A text that merely begins like JSON, for instance "[sic]".
-    return value
-  }
+const ATTACHED = 'attach://'
+/** No parameter of the Bot API nests that far, but a body may. */
+const DEEPEST = 20
+
+function describeUpload({ name, type, bytes }: Upload): Record<string, unknown> {
+  return { file_name: name, mime_type: type, file_size: bytes.length }
 }
