@@ -73,3 +73,50 @@ test('a group that becomes a supergroup tells both chats, and refuses calls with
   await expect(alice.in(group).sends('still here?')).rejects.toThrow(/was upgraded/)
   await expect(alice.in(group).upgrades()).rejects.toThrow(/was upgraded/)
 })
+
+test('nothing happens any more in a group that has become a supergroup; its links lead into that', async () => {
+  const group = telegram.createGroup({
+    title: 'Plaza',
+    owner: alice,
+    members: [bob],
+    admins: [bot],
+    basic: true,
+  })
+  const carol = telegram.createUser({ firstName: 'Carol' })
+  const dave = telegram.createUser({ firstName: 'Dave' })
+  const erin = telegram.createUser({ firstName: 'Erin' })
+  const link = await alice.in(group).makesInviteLink()
+  const gate = await alice.in(group).makesInviteLink({ createsJoinRequest: true })
+  expect(await erin.joinsBy(gate)).toBe('requested')
+  const message = await bob.in(group).sends('hi')
+  const supergroup = await alice.in(group).upgrades()
+  await updatesOf(call)
+
+  const deeds = [
+    () => carol.in(group).joins(),
+    () => carol.in(group).requestsToJoin(),
+    () => bob.in(group).leaves(),
+    () => bob.in(group).adds(carol),
+    () => alice.in(group).bans(bob),
+    () => alice.in(group).pins(message),
+    () => alice.in(group).setsTitle('Square'),
+    () => alice.in(group).makesInviteLink(),
+  ]
+  for (const deed of deeds) await expect(deed()).rejects.toThrow(/upgraded to a supergroup/)
+  expect(await updatesOf(call)).toEqual([])
+
+  expect(await carol.joinsBy(link)).toBe('joined')
+  expect(await dave.joinsBy(gate)).toBe('requested')
+  await alice.in(supergroup).approves(erin)
+  expect([carol, dave, erin].map((who) => supergroup.member(who).status)).toEqual([
+    'member',
+    'left',
+    'member',
+  ])
+  const told = await updatesOf(call)
+  expect(told.length).toBeGreaterThan(0)
+  for (const update of told)
+    expect(Object.values(update).find((value) => typeof value === 'object')).toMatchObject({
+      chat: { id: supergroup.id },
+    })
+})

@@ -94,14 +94,15 @@ export class MemberPresence extends Presence {
     if (isIn(standing)) return
     // Who was restricted stays so, also after leaving and coming back.
     const next: Membership = standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
-    this.#change(actor, next)
+    this.attempt('joins', () => this.#change(actor, next))
   }
 
   async leaves(): Promise<void> {
     const { actor, world } = this.scene
     const standing = world.membership(this.room, actor.id)
     if (!isIn(standing)) throw this.refuse('leaves', 'they are not a member')
-    this.#change(actor, standing.status === 'restricted' ? { ...standing, isMember: false } : LEFT)
+    const next: Membership = standing.status === 'restricted' ? { ...standing, isMember: false } : LEFT
+    this.attempt('leaves', () => this.#change(actor, next))
   }
 
   /** Asks to be let in. Bots with the right to invite get `chat_join_request`. */
@@ -110,7 +111,7 @@ export class MemberPresence extends Presence {
     const standing = world.membership(this.room, actor.id)
     if (isIn(standing)) throw this.refuse('asks to join', 'they are in already')
     if (standing.status === 'kicked') throw this.refuse('asks to join', 'they are banned')
-    requestToJoin(world, this.room, actor, options.bio)
+    this.attempt('asks to join', () => requestToJoin(world, this.room, actor, options.bio))
   }
 
   /** Makes an invite link of their own. `for` is how long it is good; without terms it is good for ever and anybody. */
@@ -156,7 +157,7 @@ export class MemberPresence extends Presence {
     if (isIn(world.membership(this.room, who.account.id))) return
     if (world.membership(this.room, who.account.id).status === 'kicked')
       this.attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
-    this.#change(who.account, MEMBER)
+    this.attempt('adds somebody', () => this.#change(who.account, MEMBER))
   }
 
   /** For ever, or `{ for: '1h' }`: thirty seconds to 366 days, as in Telegram. */

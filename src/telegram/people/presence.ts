@@ -16,7 +16,7 @@ import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
-import { assertMaySpeak, permissionFor } from '../world/speaking.js'
+import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
@@ -273,7 +273,9 @@ export class Presence {
 
   /** @internal What Telegram refuses to a person is a mistake in the test's story. */
   protected attempt<Result>(deed: string, act: () => Result): Result {
+    const { room } = this.scene
     try {
+      if (room.kind !== 'private') assertNotUpgraded(room)
       return act()
     } catch (error) {
       if (error instanceof Refusal) throw this.refuse(deed, error.description)

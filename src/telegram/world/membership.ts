@@ -13,6 +13,7 @@ import {
 } from './members.js'
 import { post } from './posting.js'
 import { badRequest } from './refusal.js'
+import { assertNotUpgraded } from './speaking.js'
 import type { World } from './world.js'
 
 export interface Change {
@@ -25,9 +26,14 @@ export interface Change {
   readonly invite?: InviteLink | undefined
 }
 
-/** Changes where somebody stands, and tells the bots: my_chat_member, chat_member, then the service message. */
+/**
+ * Changes where somebody stands, and tells the bots: my_chat_member, chat_member, then the service message.
+ *
+ * @throws Refusal in a group that has become a supergroup.
+ */
 export function changeMembership(world: World, change: Change): void {
   const { chat, target, next, performer, invite } = change
+  assertNotUpgraded(chat)
   const old = world.membership(chat, target.id)
   chat.members.set(target.id, next)
   chat.joinRequests.delete(target.id)
@@ -82,6 +88,7 @@ export function requestToJoin(
   bio?: string,
   invite?: InviteLink,
 ): void {
+  assertNotUpgraded(chat)
   chat.joinRequests.set(person.id, {
     person,
     at: world.clock.now(),
