@@ -86,7 +86,7 @@ export type HookFunction<T, A = HookAnswer> = (told: T, run: HookRun) => HookRes
  */
 export interface HookSpec<T, A = HookAnswer> {
   readonly run: HookFunction<T, A>
-  /** As events and metrics tell it: 1 to 64 characters. @default the function's own */
+  /** As events and metrics tell it: 1 to 64 characters. @default the function's own, else its point and a number, such as `allowed#2` */
   readonly name?: string | undefined
   /** How long it may take, from 1 ms. It is not waited for any longer, and its answer is not taken. @default '1s' */
   readonly timeout?: Duration | undefined
@@ -128,7 +128,7 @@ export type Hook<T, A = HookAnswer> = HookFunction<T, A> | HookSpec<T, A> | Hook
  * Makes one hook of several, or another of one.
  *
  * - `chain(...hooks)`: one after the other. The first veto stops the chain; what is enriched is seen by those that follow.
- * - `parallel(...hooks)`: all at once, and all are waited for. The first veto in the order of the list counts.
+ * - `parallel(...hooks)`: all at once, and all are waited for. The first veto in the order of the list counts, and the last that enriches a name.
  * - `once(hook)`: for the first time that a sentinel reaches it, in this process; never again, however it ended, wherever it is put.
  * - `filter(when, hook)`: only where `when` holds.
  * - `background(hook)`: nobody waits for it, and it decides nothing. At most 256 are under way, more are dropped and

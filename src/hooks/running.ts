@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Leaf, Node } from './compile.js'
-import type { HookAnswer, HookResult, HookRun } from './hook.js'
+import type { HookRun } from './hook.js'
 
 /** How a run of a hook ended. */
 export type Ending = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
@@ -21,8 +21,8 @@ export interface Running {
   aside(name: string, work: () => Promise<unknown>): boolean
   /** Hooks that were to run once, and have: themselves, however often they are checked and put somewhere anew. */
   readonly spent: WeakSet<object>
-  /** Runs one function as whoever watches likes it. */
-  step(name: string, run: () => HookResult<HookAnswer>): HookResult<HookAnswer>
+  /** Runs one function, until it has answered or is not waited for any more, as whoever watches likes it. */
+  step<T>(name: string, run: () => MaybePromise<T>): MaybePromise<T>
 }
 
 /** What comes of a hook. */
@@ -62,41 +62,39 @@ export class Occasion {
     }
   }
 
-  /** Gives what a hook brought to those that follow. */
-  take(outcome: Outcome | undefined): void {
-    if (outcome?.enrich === undefined || this.enriched === undefined) return
-    for (const [name, value] of Object.entries(outcome.enrich)) this.enriched[name] = value
-  }
-
-  private chain(nodes: readonly Node[], from: number): MaybePromise<Outcome | undefined> {
+  private chain(nodes: readonly Node[], from: number, before?: Outcome): MaybePromise<Outcome | undefined> {
+    let all = before
     for (let i = from; i < nodes.length; i++) {
       const outcome = this.run(nodes[i] as Node)
-      if (isPromise(outcome)) return this.chainRest(nodes, i + 1, outcome)
-      this.take(outcome)
-      if (outcome?.veto !== undefined) return outcome
+      if (isPromise(outcome)) return this.chainRest(nodes, i + 1, all, outcome)
+      all = this.follow(all, outcome)
+      if (all?.veto !== undefined) break
     }
+    return all
   }
 
   private async chainRest(
     nodes: readonly Node[],
     from: number,
+    before: Outcome | undefined,
     waited: Promise<Outcome | undefined>,
   ): Promise<Outcome | undefined> {
-    const outcome = await waited
-    this.take(outcome)
-    return outcome?.veto === undefined ? this.chain(nodes, from) : outcome
+    const all = this.follow(before, await waited)
+    return all?.veto === undefined ? this.chain(nodes, from, all) : all
   }
 
+  /** Gives what a hook brought to those that follow. */
+  private follow(before: Outcome | undefined, outcome: Outcome | undefined): Outcome | undefined {
+    if (this.enriched !== undefined) Object.assign(this.enriched, outcome?.enrich)
+    return together(before, outcome)
+  }
+
+  /** What they bring is given to those that follow by the chain that they stand in, in the order of the list. */
   private parallel(nodes: readonly Node[]): MaybePromise<Outcome | undefined> {
     const outcomes = nodes.map((node) => this.run(node))
     return outcomes.some(isPromise)
-      ? Promise.all(outcomes).then((all) => this.together(all))
-      : this.together(outcomes as Outcome[])
-  }
-
-  private together(outcomes: readonly (Outcome | undefined)[]): Outcome | undefined {
-    for (const outcome of outcomes) this.take(outcome)
-    return outcomes.find((outcome) => outcome?.veto !== undefined)
+      ? Promise.all(outcomes).then((all) => all.reduce(together, undefined))
+      : (outcomes as Outcome[]).reduce(together, undefined)
   }
 
   private holds(when: (told: unknown) => boolean, name: string): boolean {
@@ -118,57 +116,48 @@ export class Occasion {
   private leaf(leaf: Leaf): MaybePromise<Outcome | undefined> {
     const since = this.running.ran === undefined ? undefined : this.running.steady()
     const run = new Run(this.point, leaf.name)
-    let answer: HookResult<HookAnswer>
-    try {
-      answer = this.running.step(leaf.name, () => leaf.run(this.told, run))
-    } catch (error) {
-      return this.threw(error, leaf, since)
+    const threw = (error: unknown): undefined => {
+      this.failed(error, leaf.name)
+      this.ran(leaf, since, run.isLate(error) ? 'late' : 'failed')
     }
-    return isPromise(answer) ? this.inTime(answer, leaf, run, since) : this.answered(answer, leaf, since)
+    const answered = (outcome: Outcome | undefined): Outcome | undefined => {
+      this.ran(leaf, since, outcome?.veto === undefined ? 'done' : 'vetoed')
+      return outcome
+    }
+    try {
+      const outcome = this.running.step(leaf.name, () => this.call(leaf, run))
+      return isPromise(outcome) ? outcome.then(answered, threw) : answered(outcome)
+    } catch (error) {
+      return threw(error)
+    }
   }
 
-  private inTime(
-    answer: Promise<unknown>,
-    leaf: Leaf,
-    run: Run,
-    since: Ms | undefined,
-  ): Promise<Outcome | undefined> {
-    return new Promise((fulfil) => {
-      let waited = true
+  /** Throws what the function throws, and what its answer throws when it is read. */
+  private call(leaf: Leaf, run: Run): MaybePromise<Outcome | undefined> {
+    const answer = leaf.run(this.told, run)
+    return isPromise(answer) ? this.inTime(answer, leaf, run) : this.read(answer, leaf)
+  }
+
+  private inTime(answer: Promise<unknown>, leaf: Leaf, run: Run): Promise<Outcome | undefined> {
+    return new Promise((fulfil, reject) => {
       const callOff = this.running.timers.after(leaf.timeout, () => {
-        waited = false
         const error = new SentinelError(
           'hook.timeout',
           `hooks.${this.point}: "${leaf.name}" took longer than ${leaf.timeout} ms; it is not waited for. Make it quicker, give it a longer timeout, or send it to the background.`,
         )
         run.abort(error)
-        this.failed(error, leaf.name)
-        this.ran(leaf, since, 'late')
-        fulfil(undefined)
+        reject(error)
       })
-      answer.then(
-        (value) => {
-          callOff()
-          if (waited) fulfil(this.answered(value, leaf, since))
-        },
-        (error) => {
-          callOff()
-          // Whatever it throws when it is called off is no news.
-          if (waited) fulfil(this.threw(error, leaf, since))
-        },
-      )
+      // A promise of somebody's own may settle as it likes. Whatever comes of it when it is called off is no news.
+      Promise.resolve(answer)
+        .finally(callOff)
+        .then((value) => this.read(value, leaf))
+        .then(fulfil, reject)
     })
   }
 
-  private answered(answer: unknown, leaf: Leaf, since: Ms | undefined): Outcome | undefined {
-    const outcome = this.enriched === undefined ? undefined : outcomeOf(answer, leaf.name)
-    this.ran(leaf, since, outcome?.veto === undefined ? 'done' : 'vetoed')
-    return outcome
-  }
-
-  private threw(error: unknown, leaf: Leaf, since: Ms | undefined): undefined {
-    this.failed(error, leaf.name)
-    this.ran(leaf, since, 'failed')
+  private read(answer: unknown, leaf: Leaf): Outcome | undefined {
+    return this.enriched === undefined ? undefined : outcomeOf(answer, leaf.name)
   }
 
   private failed(error: unknown, name: string): void {
@@ -200,24 +189,37 @@ class Run implements HookRun {
     return this.control.signal
   }
 
+  /** Whether it is for this that nobody waits for it. */
+  isLate(error: unknown): boolean {
+    return error !== undefined && error === this.ended
+  }
+
   abort(reason: unknown): void {
     this.ended = reason
     this.control?.abort(reason)
   }
 }
 
-/** From a developer's code: whatever is no answer is none. */
+/** From a developer's code: whatever is no answer is none. It is read once, and kept: what reads it later cannot throw. */
 function outcomeOf(answer: unknown, hook: string): Outcome | undefined {
   if (typeof answer !== 'object' || answer === null) return undefined
-  const veto: unknown = Reflect.get(answer, 'veto')
-  const enrich: unknown = Reflect.get(answer, 'enrich')
+  const { veto, enrich } = answer as { readonly veto?: unknown; readonly enrich?: unknown }
   const note = typeof veto === 'string' ? veto : veto === true ? '' : undefined
-  if (note === undefined && (typeof enrich !== 'object' || enrich === null)) return undefined
+  const isRich = typeof enrich === 'object' && enrich !== null
+  if (note === undefined && !isRich) return undefined
   return {
     veto: note === undefined ? undefined : { hook, note },
-    enrich:
-      typeof enrich === 'object' && enrich !== null
-        ? (enrich as Readonly<Record<string, unknown>>)
-        : undefined,
+    enrich: isRich ? named(enrich) : undefined,
   }
+}
+
+/** Of two, the first veto; the later of a name wins. */
+function together(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return { veto: one.veto ?? other.veto, enrich: named(one.enrich, other.enrich) }
+}
+
+/** Without a prototype: whatever names hooks come up with are names. */
+function named(...all: readonly (object | undefined)[]): Record<string, unknown> {
+  return Object.assign(Object.create(null), ...all)
 }

@@ -147,6 +147,21 @@ test('hooks are spans under the update', async () => {
   expect(hook.parentSpanContext?.spanId).toBe(named('sentinel.update').spanContext().spanId)
 })
 
+test('the span of a hook that hangs ends when nobody waits for it any more, and says so', async () => {
+  const stage = desk({})
+  tracing(stage.guard)
+  stage.guard.on('error', () => undefined)
+  stage.guard.hook('before:throttle', { name: 'hangs', run: () => new Promise(() => undefined) })
+  const handled = stage.says(7, 'a')
+  await new Promise((done) => setImmediate(done))
+  stage.time.advance(1000)
+  await handled
+  const hook = named('sentinel.hook hangs')
+  expect(hook.parentSpanContext?.spanId).toBe(named('sentinel.update').spanContext().spanId)
+  expect(hook.status).toEqual({ code: SpanStatusCode.ERROR, message: 'SentinelError' })
+  expect(hook.events[0]?.attributes?.['exception.message']).toContain('took longer than 1000 ms')
+})
+
 test('a hook that nobody waits for belongs to its update, with all that it calls', async () => {
   const stage = desk({})
   tracing(stage.guard)
