@@ -22,6 +22,8 @@ export interface HookPlaces {
 /** The hooks of one point, as one. Replaced as a whole, so that a run goes on with those it began with. */
 interface Standing {
   all: { readonly kind: 'chain'; readonly nodes: readonly Node[] }
+  /** What those without a name are called by: of each that stands here another. */
+  readonly numbers: Set<number>
   /** Stops what has been listened to for it. */
   readonly stop: (() => void) | undefined
 }
@@ -47,8 +49,9 @@ export class HookRegistry {
    */
   add(point: string, hook: Hook<never>): () => void {
     checkPoint(point, this.places)
-    const number = this.standing.get(point)?.all.nodes.length ?? 0
-    const node = compile(hook, point, `${point}#${number + 1}`)
+    let number = 1
+    while (this.standing.get(point)?.numbers.has(number)) number++
+    const node = compile(hook, point, `${point}#${number}`)
     if (this.count >= MOST_HOOKS) {
       throw new SentinelError(
         'option.invalid',
@@ -57,12 +60,14 @@ export class HookRegistry {
     }
     const standing = this.standAt(point)
     standing.all = { kind: 'chain', nodes: [...standing.all.nodes, node] }
+    standing.numbers.add(number)
     this.count++
     this.look()
     return () => {
       const { nodes } = standing.all
       if (!nodes.includes(node)) return
       standing.all = { kind: 'chain', nodes: nodes.filter((other) => other !== node) }
+      standing.numbers.delete(number)
       this.count--
       if (standing.all.nodes.length === 0) {
         standing.stop?.()
@@ -123,7 +128,7 @@ export class HookRegistry {
     if (standing === undefined) {
       const tells = this.places.telling.includes(point)
       const stop = tells ? this.places.listen(point, (told) => this.tell(point, told)) : undefined
-      standing = { all: { kind: 'chain', nodes: [] }, stop }
+      standing = { all: { kind: 'chain', nodes: [] }, numbers: new Set(), stop }
       this.standing.set(point, standing)
     }
     return standing

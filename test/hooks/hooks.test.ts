@@ -1,6 +1,8 @@
 import {
+  type BeforeEvent,
   type DeniedEvent,
   type FailureEvent,
+  type Hook,
   hooks,
   memory,
   type SentinelOptions,
@@ -15,6 +17,7 @@ import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-des
 let on: Desk
 afterEach(() => on.guard.close())
 
+const nothing = (): void => undefined
 const LIMIT = { throttle: { limit: '2/1m', deny: 'silent' } } as const
 
 function opened(options: SentinelOptions = {}): Desk {
@@ -381,6 +384,47 @@ describe('a hook that fails', () => {
     expect(said).toEqual([expect.stringContaining('listener for error')])
   })
 
+  const lazy = {
+    get x(): never {
+      throw new Error('lazy')
+    },
+  }
+  const answers: Record<string, object> = {
+    enrich: { enrich: lazy },
+    veto: {
+      get veto(): never {
+        throw new Error('lazy')
+      },
+    },
+  }
+  const throwing: [string, Hook<BeforeEvent>][] = Object.entries(answers).flatMap(([what, answer]) => [
+    [`${what}, at once`, () => answer],
+    [`${what}, later`, async () => answer],
+    [`${what}, at once beside another`, hooks.parallel(() => answer, nothing)],
+    [`${what}, later beside another`, hooks.parallel(nothing, async () => answer)],
+  ])
+  const wayward: [string, Hook<BeforeEvent>][] = [
+    ['a promise that is none', () => Object.defineProperty({}, 'then', { value: () => lazy.x })],
+    ['a promise of its own', () => Object.defineProperty({}, 'then', { get: () => lazy.x })],
+  ]
+  test.each([...throwing, ...wayward])(
+    'by an answer that throws when it is read is told, and the update goes on: %s',
+    async (_, hook) => {
+      opened()
+      const told: FailureEvent[] = []
+      const ran: string[] = []
+      on.guard.on('error', (event) => told.push(event))
+      on.guard.on('hook.ran', ({ outcome }) => ran.push(outcome))
+      on.guard.hook('before:block', hook)
+      on.guard.hook('before:throttle', { name: 'next', run: () => void ran.push('next') })
+      await on.says(1, 'a')
+      expect(on.reached).toEqual(['a'])
+      expect(told).toEqual([{ error: new Error('lazy'), during: expect.stringMatching(/^hook /) }])
+      expect(ran.filter((outcome) => outcome === 'failed')).toHaveLength(1)
+      expect(ran.slice(-2)).toEqual(['next', 'done'])
+    },
+  )
+
   test('by taking a signal away from a run that is over is nobody else’s', async () => {
     opened()
     const signals: AbortSignal[] = []
@@ -419,6 +463,46 @@ describe('combined', () => {
     expect(note).toBe('of a')
     expect(enriched).toEqual({})
   })
+
+  test.each<[string, () => Promise<void> | undefined]>([
+    ['at once', () => undefined],
+    ['later', tick],
+  ])(
+    'what several bring is taken in the order of the list, whatever they are made of: %s',
+    async (_, wait) => {
+      opened()
+      const seen: unknown[] = []
+      const brings =
+        (of: string, ...names: readonly string[]): Hook<BeforeEvent> =>
+        ({ enriched }) => {
+          seen.push([of, { ...enriched }])
+          const answer = { enrich: Object.fromEntries(names.map((name) => [name, of])) }
+          const waited = wait()
+          return waited === undefined ? answer : waited.then(() => answer)
+        }
+      on.guard.hook(
+        'before:block',
+        hooks.parallel(
+          brings('a', 'x', 'y', 'z'),
+          hooks.chain(
+            brings('b', 'x', 'y'),
+            hooks.parallel(
+              brings('c', 'y'),
+              hooks.filter(() => true, brings('d', 'v')),
+            ),
+          ),
+          hooks.chain(brings('e', 'v', 'w'), hooks.once(brings('f', 'w'))),
+        ),
+      )
+      on.guard.hook('before:throttle', brings('last'))
+      await on.says(1, 'a')
+      const brought = Object.fromEntries(seen as [string, object][])
+      // Those of a chain see at once what came before them in it.
+      expect(brought.c).toMatchObject({ x: 'b', y: 'b' })
+      expect(brought.f).toMatchObject({ w: 'e' })
+      expect(brought.last).toEqual({ x: 'b', y: 'c', z: 'a', v: 'e', w: 'f' })
+    },
+  )
 
   test('once runs for the first time only, filter where its condition holds', async () => {
     opened()
@@ -655,6 +739,25 @@ describe('how long they take', () => {
   })
 })
 
+test('hooks without a name are called by another each, whichever were taken away before', async () => {
+  opened()
+  const ran: string[] = []
+  on.guard.on('hook.ran', ({ name }) => ran.push(name))
+  const hook = () => on.guard.hook('allowed', () => undefined)
+  const [first] = [hook(), hook()]
+  first()
+  first()
+  hook()
+  hook()
+  await on.says(1, 'a')
+  expect(ran.toSorted()).toEqual(['allowed#1', 'allowed#2', 'allowed#3'])
+  // Names are few, however often options are changed.
+  for (let i = 0; i < 5; i++) on.guard.reconfigure({ hooks: { 'before:block': [() => undefined] } })
+  ran.length = 0
+  await on.says(1, 'b')
+  expect(ran[0]).toMatch(/^before:block#[12]$/)
+})
+
 test('a hook that answers when nobody waits any more is told once, as late', async () => {
   opened()
   const ran: string[] = []
@@ -675,8 +778,6 @@ test('a hook that answers when nobody waits any more is told once, as late', asy
 })
 
 describe('options', () => {
-  const nothing = (): void => undefined
-
   test('hooks may be given with the others, one or several a point, and are replaced as a whole', async () => {
     const log: string[] = []
     opened({
