@@ -253,14 +253,14 @@ describe('what has lapsed', () => {
     const count = async (): Promise<number> => {
       const found = await pool.query(
         `SELECT count(*)::int AS n FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
-         WHERE nspname = $1 AND proname ~ '^(judge|plain|quick)_'`,
+         WHERE nspname = $1 AND proname ~ '^(judge|plain|quick|usual)_'`,
         [schema],
       )
       return found.rows[0].n
     }
     expect(await count()).toBe(0)
     expect(await admitted(judge, [askOf(userKey(1))])).toBe(1)
-    expect(await count()).toBe(3)
+    expect(await count()).toBe(4)
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Ask, Decision, RefusalCause } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
 import type { Question } from './asking.js'
 import { type Charged, NO_SHADOWS, PostgresDecision, PostgresReceipt } from './decision.js'
 import { isVaried } from './function-checks.js'
@@ -39,12 +40,50 @@ export class Answers {
     serial: number,
     commit: boolean,
   ): Decision[] {
-    const numbers = text.slice(1, -1).split(',')
-    const serverOwn = Number(numbers[0])
-    const serverClock = Number(numbers[1])
+    return this.decided(numbersIn(text), 0, questions, judge, serial, commit)
+  }
+
+  /** What the function for usual questions says: those that it decided itself, then what another says of those it handed over. */
+  readUsual(text: string, questions: readonly Question[], judge: PostgresJudge, serial: number): Decision[] {
+    const numbers = numbersIn(text)
+    const time = { own: Number(numbers[0]), clock: Number(numbers[1]) }
+    const count = Number(numbers[2])
+    const decisions: (Decision | undefined)[] = new Array(questions.length).fill(undefined)
     const checks = this.layout.columns.length
-    let next = 2
-    return questions.map(({ ask, own, at }, nth) => {
+    const buckets = this.limited.filter(({ index, check }) => check.kind === 'bucket' && judge.isUsual(index))
+    for (let nth = 0; nth < count; nth++) {
+      const place = Number(numbers[3 + nth]) - 1
+      const question = questions[place] as Question
+      const remaining: number[] = new Array(checks).fill(Number.NaN)
+      for (const [bucket, { index, divisor }] of buckets.entries()) {
+        const left = Number(numbers[3 + (bucket + 1) * count + nth])
+        if (left >= 0) remaining[index] = left / divisor
+      }
+      // It takes nothing that is fenced.
+      const receipt = this.receiptOf(question, time, judge, serial, 0, undefined)
+      decisions[place] = new PostgresDecision(-1, 'check', 0, remaining, NO_SHADOWS, false, false, receipt)
+    }
+    if (count === questions.length) return decisions as Decision[]
+    const others = questions.filter((_, place) => decisions[place] === undefined)
+    const from = 3 + (buckets.length + 1) * count
+    const rest = this.decided(numbers, from, others, judge, serial, true)
+    let next = 0
+    return decisions.map((decision) => decision ?? (rest[next++] as Decision))
+  }
+
+  private decided(
+    numbers: readonly string[],
+    from: number,
+    questions: readonly Question[],
+    judge: PostgresJudge,
+    serial: number,
+    commit: boolean,
+  ): Decision[] {
+    const time = { own: Number(numbers[from]), clock: Number(numbers[from + 1]) }
+    const checks = this.layout.columns.length
+    let next = from + 2
+    return questions.map((question, nth) => {
+      const { ask } = question
       const head = Number(numbers[next++])
       const low = head % 4096
       const refusedBy = (low & 63) - 1
@@ -71,15 +110,7 @@ export class Answers {
       }
       const receipt =
         refusedBy < 0 && commit
-          ? new PostgresReceipt(
-              judge,
-              ask,
-              own < 0 ? serverClock : at,
-              own < 0 ? serverOwn : own,
-              serial + nth,
-              this.chargedOf(ask) - skipped,
-              limits,
-            )
+          ? this.receiptOf(question, time, judge, serial + nth, skipped, limits)
           : undefined
       return new PostgresDecision(
         refusedBy,
@@ -93,6 +124,35 @@ export class Answers {
       )
     })
   }
+
+  private receiptOf(
+    { ask, own, at }: Question,
+    time: Time,
+    judge: PostgresJudge,
+    serial: number,
+    skipped: number,
+    limits: ReadonlyMap<number, Charged> | undefined,
+  ): PostgresReceipt {
+    return new PostgresReceipt(
+      judge,
+      ask,
+      own < 0 ? time.clock : at,
+      own < 0 ? time.own : own,
+      serial,
+      this.chargedOf(ask) - skipped,
+      limits,
+    )
+  }
+}
+
+/** When the server decided. */
+interface Time {
+  readonly own: Ms
+  readonly clock: Ms
+}
+
+function numbersIn(text: string): string[] {
+  return text.slice(1, -1).split(',')
 }
 
 /** What is left comes in whole units: so many are one. */

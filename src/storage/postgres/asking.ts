@@ -8,7 +8,7 @@ import { depthOf, type Layout, variantsOf } from './layout.js'
 
 /** More than any limit holds, so that it never fits, and its product with any span does. */
 const MOST_COST = 1_000_000
-const TOKENS_IN_CHUNK = 4096
+export const TOKENS_IN_CHUNK = 4096
 
 /** One question on its way. */
 export interface Question {
@@ -19,7 +19,7 @@ export interface Question {
 }
 
 /** What a list of costs means for a plan. */
-interface Shape {
+export interface Shape {
   readonly costs: readonly number[]
   /** By scope: whether any check that is asked reads it. */
   readonly scopes: readonly boolean[]
@@ -33,7 +33,8 @@ interface Shape {
 export class Asking {
   private readonly shapes = new WeakMap<readonly number[], Shape>()
   private readonly used: readonly number[]
-  private readonly names: string
+  /** Marks that the plan asks for. */
+  readonly names: string
   private readonly marked: readonly boolean[]
   private readonly claims: readonly { readonly index: number; readonly sequence: number; scope: number }[]
 
@@ -170,7 +171,7 @@ export class Asking {
     })
   }
 
-  private shapeOf(costs: readonly number[]): Shape {
+  shapeOf(costs: readonly number[]): Shape {
     let shape = this.shapes.get(costs)
     if (shape === undefined) {
       const { columns, scopes } = this.layout
@@ -262,10 +263,10 @@ function ascending(a: number, b: number): number {
   return a - b
 }
 
-function array(numbers: readonly number[]): string {
+export function array(numbers: readonly number[]): string {
   return `{${numbers.join(',')}}`
 }
 
-function textArray(texts: readonly string[]): string {
+export function textArray(texts: readonly string[]): string {
   return `{${texts.map((text) => `"${text.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
 }

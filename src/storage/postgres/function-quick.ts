@@ -1,5 +1,6 @@
 import { isUsed } from './function.js'
-import { type Column, depthOf, formOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
+import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './function-ordinary.js'
+import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
 
 /*
  * A second function of a plan, for one ask out of the ordinary way of updates: every cost nought or one, nobody asked for
@@ -62,6 +63,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
   const { columns, sequences } = layout
   const places = new Places(layout)
   const sole = sequences.length === 1 ? sequences[0] : undefined
+  const sight = sightOf(places)
   const loads: Load[] = [
     ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, places, s)),
     // One chunk is looked at and written in one go, below; of several none may be written before all are looked at.
@@ -80,7 +82,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
       ),
     ...columns
       .filter((column) => column !== sole)
-      .map((column) => `(${unasked(column, places)} OR ${ordinary(column, layout, places)})`),
+      .map((column) => `(${unasked(column, places)} OR ${ordinary(column, layout, sight)})`),
   ]
   const body = [
     '',
@@ -94,7 +96,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
     '  k int8[]; now int8; clock int8;',
     ...scopes.map(declared),
     ...sequences.map(({ sequence: q }) => `  b${q} bytea; l${q} int8; v${q} tid;`),
-    ...buckets(layout).map(({ index }) => `  o${index} int8;`),
+    ...bucketsOf(layout).map((column) => `  ${missed(column)} int8;`),
     'BEGIN',
     ...loads.map(({ picked, into, from }, nth) => {
       const last = nth === loads.length - 1
@@ -104,7 +106,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
     // First what others noted, then the clock: it is never behind them.
     `clock := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END;`,
     `now := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.OWN} ELSE clock + k[2] END;`,
-    ...buckets(layout).map(missing),
+    ...bucketsOf(layout).map((column) => `${missed(column)} := ${missing(column, sight)};`),
     `IF (${conditions.join('\n  AND ')}) IS NOT TRUE THEN`,
     `  RETURN ${handedOver(layout, places, `${s}.${handOver}`)};`,
     'END IF;',
@@ -149,10 +151,6 @@ function handedOver(layout: Layout, places: Places, name: string): string {
   return `${name}(${all.join(', ')})`
 }
 
-function buckets({ columns }: Layout): Column[] {
-  return columns.filter(({ check }) => check.kind === 'bucket')
-}
-
 function declared({ scope, space, marks }: ScopeLayout): string {
   const held = marks.map((mark) => `m${scope}_${mark} float8;`)
   return `  ${space === 0 ? '' : `s${scope} int8[]; t${scope} tid;`} ${held.join(' ')}`
@@ -189,80 +187,26 @@ function loadChunk(column: Column, places: Places, s: string): Load {
   }
 }
 
-/** What a bucket misses after a charge of one. */
-function missing({ index, check, scope, cells }: Column): string {
-  if (check.kind !== 'bucket') return ''
-  const { amount, per } = check.limit
-  const full = `s${scope}[${cells[0]}]`
-  return `o${index} := ${per} + CASE WHEN ${full} > now << 19 THEN ((${full} - (now << 19)) >> 19) * ${amount} + ((((${full} - (now << 19)) & 524287) * ${amount} + 262144) >> 19) ELSE 0 END;`
-}
-
 /** Nothing is asked of this check. */
 function unasked(column: Column, places: Places): string {
   const subject = column.sequence >= 0 ? places.owner(column) : places.subject(column.scope)
   return `${isNotAsked(column)} OR ${subject} = 0`
 }
 
-/** This check has nothing to say against it, and no mark changes what it says. */
-function ordinary(
-  column: Column,
-  layout: Layout,
-  places: Places,
-  seen = { bits: `b${column.sequence}`, lapses: `l${column.sequence}` },
-): string {
-  const { check, index: i, scope, cells } = column
-  const until = (subject: number, name: string): string => `m${subject}_${layout.marks.indexOf(name)}`
-  const free = (subject: number, name: string): string => `coalesce(${until(subject, name)} <= clock, true)`
-  const conditions: string[] = []
-  const { unless } = check
-  if (unless !== undefined) conditions.push(...unless.anyOf.map((name) => free(unless.subject, name)))
-  conditions.push(...variantsOf(check).map(({ mark, subject }) => free(subject, mark)))
-  switch (formOf(check)) {
-    case 'absent':
-      if (check.kind === 'absent') conditions.push(...check.anyOf.map((name) => free(scope, name)))
-      break
-    case 'present': {
-      const held =
-        check.kind === 'present'
-          ? check.anyOf.map((name) => `coalesce(${until(scope, name)} > clock, false)`)
-          : []
-      conditions.push(held.length === 0 ? 'false' : `(${held.join(' OR ')})`)
-      break
-    }
-    case 'bucket':
-      if (check.kind === 'bucket') conditions.push(`o${i} <= ${depthOf(check.limit)}`)
-      break
-    case 'sequence': {
-      const token = places.token(column)
-      const leased = check.kind === 'claim' && check.lease !== undefined
-      const bits = `(get_byte(${seen.bits}, (${token} >> 2)::int4) >> ((${token} & 3) * 2)::int4) & 3`
-      conditions.push(leased ? 'false' : `${seen.lapses} > now AND (${bits}) = 0`)
-      break
-    }
-    case 'claim': {
-      const plain = check.kind === 'claim' && check.lease === undefined && check.retry !== true
-      conditions.push(plain ? `s${scope}[${cells[1]}] <= now` : 'false')
-      break
-    }
-    default:
-      conditions.push('false')
+/** What is at hand: records and chunks as variables, or columns of the chunk where that is looked at as it is written. */
+function sightOf(places: Places, chunk: 'variables' | 'columns' = 'variables'): Sight {
+  const until = (subject: number, mark: number): string => `m${subject}_${mark}`
+  const of = ({ sequence }: Column, variable: string, column: string): string =>
+    chunk === 'columns' ? column : `${variable}${sequence}`
+  return {
+    asked: isAsked,
+    cell: ({ scope, cells }, nth) => `s${scope}[${cells[nth]}]`,
+    token: (column) => places.token(column),
+    held: (subject, mark) => `coalesce(${until(subject, mark)} > clock, false)`,
+    free: (subject, mark) => `coalesce(${until(subject, mark)} <= clock, true)`,
+    bits: (column) => of(column, 'b', 'bits'),
+    lapses: (column) => of(column, 'l', 'lapses'),
   }
-  return conditions.length === 0 ? 'true' : conditions.join(' AND ')
-}
-
-/** New values of a check's cells. */
-function charged(column: Column, places: Places): string[] {
-  const { check, index: i } = column
-  if (check.kind === 'bucket') {
-    const { amount } = check.limit
-    return [
-      `((now + o${i} / ${amount}) << 19) + (((o${i} % ${amount}) << 19) + ${Math.floor(amount / 2)}) / ${amount}`,
-    ]
-  }
-  if (check.kind === 'claim' && column.cells.length === 2) {
-    return [places.token(column), `now + ${Math.ceil(check.holdFor)}`]
-  }
-  return []
 }
 
 function store(
@@ -271,21 +215,11 @@ function store(
   places: Places,
   s: string,
 ): string[] {
-  const state = Array.from({ length: cells }, (_, i) => `s${n}[${i + 1}]`)
-  const changing: string[] = []
-  for (const column of columns) {
-    const values = charged(column, places)
-    if (values.length === 0) continue
-    changing.push(isAsked(column))
-    for (const [nth, value] of values.entries()) {
-      const cell = column.cells[nth] as number
-      state[cell - 1] = `CASE WHEN ${isAsked(column)} THEN ${value} ELSE s${n}[${cell}] END`
-    }
-  }
-  if (changing.length === 0) return []
+  const after = stateAfter(columns, cells, `s${n}`, sightOf(places))
+  if (after === undefined) return []
   return [
-    `IF ${places.subject(n)} <> 0 AND (${changing.join(' OR ')}) THEN`,
-    `UPDATE ${s}.records SET expires = greatest(expires, now + ${lifeOf(layout.plan)}), state = ARRAY[${state.join(', ')}]`,
+    `IF ${places.subject(n)} <> 0 AND (${after.changing.join(' OR ')}) THEN`,
+    `UPDATE ${s}.records SET expires = greatest(expires, now + ${lifeOf(layout.plan)}), state = ARRAY[${after.cells.join(', ')}]`,
     `  WHERE ctid = t${n};`,
     'END IF;',
   ]
@@ -302,7 +236,7 @@ function takeSole(column: Column, layout: Layout, places: Places, s: string, han
     `UPDATE ${s}.chunks SET lapses = now + ${Math.ceil(check.holdFor)},`,
     `  bits = set_byte(bits, ${at}, get_byte(bits, ${at}) | (1 << ((${token} & 3) * 2)::int4))`,
     `  WHERE slot = ${chunk} AND bot = ${Places.BOT} AND subject = ${places.owner(column)} AND number = ${places.chunk(column)}`,
-    `    AND (${ordinary(column, layout, places, { bits: 'bits', lapses: 'lapses' })});`,
+    `    AND (${ordinary(column, layout, sightOf(places, 'columns'))});`,
     `IF NOT FOUND THEN RETURN ${handOver}; END IF;`,
     'END IF;',
   ]
@@ -322,7 +256,7 @@ function storeChunk(column: Column, places: Places, s: string): string[] {
 }
 
 function answer(layout: Layout, places: Places): string {
-  const lefts = buckets(layout).map((column) => {
+  const lefts = bucketsOf(layout).map((column) => {
     const { check, index } = column
     if (check.kind !== 'bucket') return ''
     const depth = depthOf(check.limit)

@@ -4,6 +4,7 @@ import { SentinelError } from '../../core/errors.js'
 import { stateOf } from './failures.js'
 import { functionOf } from './function.js'
 import { quickFunction } from './function-quick.js'
+import { type UsualForm, usualFunction, usualOf } from './function-usual.js'
 import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 import { Together } from './together.js'
@@ -16,6 +17,8 @@ export interface PlanFunctions {
   readonly plain: string
   /** Decides one ask that is as most are; hands over to the other where it is not. */
   readonly quick: string
+  /** Decides many asks that are as most are; undefined where the plan has none that would be of use. */
+  readonly usual: { readonly name: string; readonly form: UsualForm } | undefined
   /** The statements that make them. */
   readonly sql: string
 }
@@ -28,12 +31,24 @@ export function planFunction(layout: Layout, s: string): PlanFunctions {
   const plain = `plain_${digestOf(`${args}\n${plainBody}`)}`
   const short = quickFunction(layout, s, plain)
   const quick = `quick_${digestOf(`${short.args}\n${short.body}`)}`
-  const sql = [
+  const statements = [
     statement(`${s}.${any}`, args, body),
     statement(`${s}.${plain}`, args, plainBody),
     statement(`${s}.${quick}`, short.args, short.body),
-  ].join('\n')
-  return { any, plain, quick, sql }
+  ]
+  const form = usualOf(layout)
+  let usual: PlanFunctions['usual']
+  if (form !== undefined) {
+    const many = usualFunction(layout, form, s, plain)
+    usual = { name: `usual_${digestOf(`${many.args}\n${many.body}`)}`, form }
+    statements.push(statement(`${s}.${usual.name}`, many.args, many.body))
+  }
+  return { any, plain, quick, usual, sql: statements.join('\n') }
+}
+
+/** The functions of a plan by name. */
+export function namesOf({ any, plain, quick, usual }: PlanFunctions): string[] {
+  return [any, plain, quick, ...(usual === undefined ? [] : [usual.name])]
 }
 
 function digestOf(text: string): string {
@@ -105,8 +120,8 @@ export class Functions {
   /** Those that are not there; of all others it is noted that they are in use. */
   private async missing(ask: Ask, wanted: readonly Wanted[]): Promise<Wanted[]> {
     const plans = new Map(
-      wanted.flatMap(({ plan, made: { any, plain, quick } }) =>
-        [any, plain, quick].map((name): [string, string] => [name, JSON.stringify(plan.name)]),
+      wanted.flatMap(({ plan, made }) =>
+        namesOf(made).map((name): [string, string] => [name, JSON.stringify(plan.name)]),
       ),
     )
     const rows = await ask(
@@ -123,9 +138,7 @@ export class Functions {
       [[...plans.keys()], [...plans.values()], this.link.schema],
     )
     const there = new Set(rows.map(({ name }) => name))
-    return wanted.filter(
-      ({ made: { any, plain, quick } }) => ![any, plain, quick].every((name) => there.has(name)),
-    )
+    return wanted.filter(({ made }) => !namesOf(made).every((name) => there.has(name)))
   }
 
   private explained({ plan, made }: Wanted, error: SentinelError): SentinelError {

@@ -8,9 +8,10 @@ import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
 import { stateOf } from './failures.js'
-import type { PlanFunctions } from './functions.js'
+import { namesOf, type PlanFunctions } from './functions.js'
 import type { Layout, ScopeLayout } from './layout.js'
 import type { Shared } from './shared.js'
+import { Usual } from './usual.js'
 
 /** So many questions share one statement at most. */
 const MOST_IN_BATCH = 256
@@ -62,6 +63,7 @@ const serials = new Serials()
 export class PostgresJudge implements Judge {
   private readonly asking: Asking
   private readonly answers: Answers
+  private readonly usual: Usual | undefined
   private readonly batch: Batch<Pending>
   private readonly texts = new Map<string, string>()
 
@@ -73,6 +75,7 @@ export class PostgresJudge implements Judge {
   ) {
     this.asking = new Asking(layout, shared.subjects)
     this.answers = new Answers(layout)
+    this.usual = made.usual && new Usual(made.usual.form, this.asking, shared.subjects)
     this.batch = new Batch((items: Pending[]) => this.send(items), {
       most: MOST_IN_BATCH,
       least: LEAST_IN_BATCH,
@@ -106,7 +109,12 @@ export class PostgresJudge implements Judge {
 
   /** The functions it asks. */
   get functions(): readonly string[] {
-    return [this.made.any, this.made.plain, this.made.quick]
+    return namesOf(this.made)
+  }
+
+  /** Whether a check may be asked of the function for usual questions. */
+  isUsual(check: number): boolean {
+    return this.made.usual?.form.checks[check] === true
   }
 
   /** Fails what waits. */
@@ -121,10 +129,30 @@ export class PostgresJudge implements Judge {
       if (own === undefined) bots.set(item.ask.bot, [item])
       else own.push(item)
     }
-    await Promise.all([...bots.values()].map((own) => this.ask(own)))
+    await Promise.all([...bots.values()].map((own) => this.askSorted(own)))
   }
 
-  /** Asks for one bot, and answers everybody. */
+  /** Asks for one bot: those that are as most are in one statement, the others in another. */
+  private async askSorted(items: readonly Pending[]): Promise<void> {
+    const sorted = items.length === 1 ? undefined : this.usual?.sort(items)
+    if (sorted === undefined) return this.ask(items)
+    const { usual, others } = sorted
+    await Promise.all([this.askUsual(usual), ...(others.length === 0 ? [] : [this.ask(others)])])
+  }
+
+  private async askUsual(items: readonly Pending[]): Promise<void> {
+    let decisions: Decision[]
+    try {
+      decisions = await this.callUsual(items)
+    } catch (error) {
+      if (isCorruption(error)) await this.ask(items)
+      else for (const item of items) item.fail(error)
+      return
+    }
+    answered(items, decisions)
+  }
+
+  /** Answers everybody, who are all of one bot. */
   private async ask(items: readonly Pending[]): Promise<void> {
     let decisions: Decision[]
     try {
@@ -142,7 +170,7 @@ export class PostgresJudge implements Judge {
       } else await this.askAnew(items[0] as Pending, error)
       return
     }
-    for (let i = 0; i < items.length; i++) (items[i] as Pending).resolve(decisions[i] as Decision)
+    answered(items, decisions)
   }
 
   /** Drops the records of an ask, which cannot be read, and asks once more: they are as if they had never been. */
@@ -214,6 +242,17 @@ export class PostgresJudge implements Judge {
     return answers.read(answer, questions, this, serial, commit)
   }
 
+  private async callUsual(questions: readonly Question[]): Promise<Decision[]> {
+    const { shared, answers } = this
+    const { name } = this.made.usual as NonNullable<PlanFunctions['usual']>
+    const serial = serials.take(questions.length)
+    const values = (this.usual as Usual).argumentsOf(questions, serial)
+    const answer = await this.patiently(() =>
+      shared.link.value(name, this.textOf(name, values.length), values),
+    )
+    return answers.readUsual(answer, questions, this, serial)
+  }
+
   /** Makes the functions anew where they are gone: nobody had asked for them in a week, or somebody dropped them. */
   private async patiently(call: () => Promise<string>): Promise<string> {
     try {
@@ -224,6 +263,10 @@ export class PostgresJudge implements Judge {
       return call()
     }
   }
+}
+
+function answered(items: readonly Pending[], decisions: readonly Decision[]): void {
+  for (let i = 0; i < items.length; i++) (items[i] as Pending).resolve(decisions[i] as Decision)
 }
 
 const UNDEFINED_FUNCTION = '42883'

@@ -1,0 +1,264 @@
+import { isUsed, rowWidth } from './function.js'
+import {
+  bucketsOf,
+  mayBeOrdinary,
+  missed,
+  missing,
+  ordinary,
+  type Sight,
+  stateAfter,
+} from './function-ordinary.js'
+import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
+
+/*
+ * A function of a plan for many asks that are as most are, each of another subject: every cost nought or one, records of one
+ * scope alone. They are decided by one statement over all of them, not one after the other: what PL/pgSQL takes for an ask
+ * is several times what the rows take. Those with anything out of the ordinary it hands over to the first function, in
+ * the same transaction: by then all their rows are locked, so that nobody waits in a circle.
+ */
+
+/** What such a function can decide. */
+export interface UsualForm {
+  /** The scope whose records it writes. */
+  readonly main: ScopeLayout
+  /** Scopes whose subjects it is told: the first, and those of which it looks marks up. */
+  readonly scopes: readonly ScopeLayout[]
+  /** Claims whose tokens it is told. */
+  readonly claims: readonly Column[]
+  /** The only sequence, if there is one. */
+  readonly sequence: Column | undefined
+  /** By check: whether it may be asked. */
+  readonly checks: readonly boolean[]
+}
+
+/** What such a function of a plan can decide; undefined where none would be of use. */
+export function usualOf({ scopes, columns, sequences }: Layout): UsualForm | undefined {
+  if (sequences.length > 1) return undefined
+  const main = scopes.find(
+    ({ space, columns: own }) =>
+      space !== 0 && own.some((each) => each.cells.length > 0 && mayBeOrdinary(each)),
+  )
+  if (main === undefined) return undefined
+  const told = scopes.filter((scope) => scope === main || (scope.space === 0 && scope.marks.length > 0))
+  const isTold = (scope: number): boolean => told.some((each) => each.scope === scope)
+  const checks = columns.map((column) => {
+    const { check } = column
+    if (!mayBeOrdinary(column)) return false
+    // A sequence has its subject in its chunk: its scope may have no records.
+    if (!isTold(column.scope) && (column.sequence < 0 || scopes[column.scope]?.space !== 0)) return false
+    const others = [...(check.unless === undefined ? [] : [check.unless]), ...variantsOf(check)]
+    return others.every(({ subject }) => isTold(subject))
+  })
+  const claims = columns.filter(({ claim, index }) => claim >= 0 && checks[index] === true)
+  const sequence = claims.find((column) => column.sequence >= 0)
+  return { main, scopes: told, claims, sequence, checks }
+}
+
+/** The arguments of the function, and its body. */
+export interface UsualText {
+  readonly args: string
+  readonly body: string
+}
+
+const [BOT, OWN, CLOCK, OWNER, CHUNK] = ['p[1]', 'p[3]', 'p[4]', 'p[5]', 'p[6]']
+const SERIAL = 'p[2]'
+const subjectsOf = ({ scope }: ScopeLayout): string => `p_u${scope}`
+const tokensOf = ({ index }: Column): string => `p_t${index}`
+/** What holds a column of the answer for all who were decided. */
+const variable = (column: string): string => `all_${column}`
+/** Those of its subjects that are handed over. */
+const distinct = ({ scope }: ScopeLayout): string => `d${scope}`
+const askedAt = (column: Column, at: string): string => `p_asked[${at}] & ${2 ** column.index} <> 0`
+
+/** @param handOver Name of the plan's first function. */
+export function usualFunction(layout: Layout, form: UsualForm, s: string, handOver: string): UsualText {
+  const { main, scopes, claims, sequence } = form
+  const buckets = bucketsOf(layout).filter(({ index }) => form.checks[index] === true)
+  const sight: Sight = {
+    asked: (column) => askedAt(column, 'a'),
+    cell: ({ cells }, nth) => `cells[${cells[nth]}]`,
+    token: (column) => `${tokensOf(column)}[a]`,
+    held: (subject, mark) => `h${subject}_${mark} IS TRUE`,
+    free: (subject, mark) => `h${subject}_${mark} IS NOT TRUE`,
+    bits: () => '(SELECT bits FROM q)',
+    lapses: () => '(SELECT lapses FROM q)',
+  }
+  const after = stateAfter(
+    main.columns.filter(({ index }) => form.checks[index]),
+    main.cells,
+    'cells',
+    sight,
+  )
+  const args = [
+    ...['p int8[]', 'p_names text[]', 'p_texts text[]', 'p_asked int8[]'],
+    ...scopes.map((scope) => `${subjectsOf(scope)} int8[]`),
+    ...claims.map((column) => `${tokensOf(column)} int8[]`),
+  ]
+  const conditions = [
+    'punctual',
+    `form = ${main.layout}`,
+    `(cardinality(cells) = ${main.cells} OR ${s}.all_lapsed(cells[${main.cells + 1}:], now))`,
+    ...layout.columns
+      .filter(({ index }) => form.checks[index] === true)
+      .map((column) => `(p_asked[a] & ${2 ** column.index} = 0 OR ${ordinary(column, layout, sight)})`),
+  ]
+  const lefts = buckets.map((column) => `l${column.index}`)
+  const cells = Array.from({ length: main.cells }, (_, nth) => `c${nth + 1}`)
+  const fitting = (value: string, name: string): string =>
+    `array_agg(${value}) FILTER (WHERE fits) AS ${name}`
+  const aggregated = [
+    fitting('a::int8', 'done'),
+    ...buckets.map((column) => fitting(leftOf(column), `l${column.index}`)),
+    fitting('tid', 'places'),
+    ...cells.map((name, nth) => fitting(after?.cells[nth] ?? `cells[${nth + 1}]`, name)),
+  ]
+  const all = `cardinality(${subjectsOf(main)})`
+  const body = [
+    '',
+    '-- Decides asks of as many subjects that are as most are, in one go, and hands the others over.',
+    '--   p: bot, serial, own time (-1: the servers), clock; of the sequence whose it is (0: nobodys), and which chunk',
+    '--   p_names, p_texts: as of the function that it hands over to',
+    '--   p_asked: by ask, the checks that cost one as bits',
+    '--   p_u…: by ask, the subject in that scope (0: none); those of the scope whose records it writes in order, none twice',
+    '--   p_t…: by ask, the token of that claim; of a sequence which number in the chunk',
+    '-- Result: own time, clock, how many were decided here; which of them, from 1; by bucket what is left to each (-1: not',
+    '--   asked); then, if there are others, of these in turn what the function says that they are handed over to',
+    '#variable_conflict use_column',
+    'DECLARE',
+    '  rows int8; moment int8; told int8; bitmap bytea; chunk tid; all_places tid[]; others int4[]; res int8[];',
+    ...[...['done', ...lefts, ...cells].map(variable), ...scopes.map(distinct)].map(
+      (name) => `  ${name} int8[];`,
+    ),
+    'BEGIN',
+    'LOOP',
+    'WITH l AS MATERIALIZED (',
+    // A look-up a subject, in order, whatever the planner thinks of the table: it may have been empty when this was planned.
+    `  SELECT a::int4, form, cells, tid FROM unnest(${subjectsOf(main)}) WITH ORDINALITY w(id, a), LATERAL (`,
+    `    SELECT layout AS form, state AS cells, ctid AS tid FROM ${s}.records`,
+    `    WHERE space = ${main.space} AND bot = ${BOT} AND subject = id FOR UPDATE) r`,
+    '), c AS MATERIALIZED (SELECT count(*) AS rows FROM l',
+    ...(sequence === undefined
+      ? []
+      : [
+          '), q AS MATERIALIZED (',
+          `  SELECT bits, lapses, ctid AS tid FROM c, ${s}.chunks`,
+          `  WHERE rows = ${all} AND slot = ${sequence.chunk} AND bot = ${BOT} AND subject = ${OWNER} AND number = ${CHUNK}`,
+          '  FOR UPDATE OF chunks',
+        ]),
+    '), t AS MATERIALIZED (',
+    `  SELECT rows, clock, CASE WHEN ${OWN} >= 0 THEN ${OWN} ELSE clock + skew END AS now,`,
+    `    rows = ${all} AND (${OWN} >= 0 OR clock BETWEEN high AND high + 1000) AS punctual`,
+    '  FROM (',
+    // Once all is locked.
+    `    SELECT rows, CASE WHEN ${OWN} >= 0 THEN ${CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END AS clock`,
+    `    FROM c${sequence === undefined ? '' : ', (SELECT count(*) FROM q) locked'} OFFSET 0`,
+    `  ) m LEFT JOIN ${s}.clocks ON bot = ${BOT}`,
+    '), j AS MATERIALIZED (',
+    `  SELECT a, tid, cells, now${buckets.map((column) => `, ${missed(column)}`).join('')}, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
+    `  FROM (SELECT l.*, now, clock, punctual${buckets.map((column) => `, ${missing(column, sight)} AS ${missed(column)}`).join('')} FROM l, t OFFSET 0) v`,
+    ...scopes.filter(({ marks }) => marks.length > 0).map((scope) => `  ${marksOf(scope, s)}`),
+    ')',
+    `SELECT t.rows, t.now, t.clock, ${['done', ...lefts, 'places', ...cells].join(', ')}${sequence === undefined ? '' : ', (SELECT bits FROM q), (SELECT tid FROM q)'}`,
+    `  INTO rows, moment, told, ${['done', ...lefts, 'places', ...cells].map(variable).join(', ')}${sequence === undefined ? '' : ', bitmap, chunk'}`,
+    `FROM t, (SELECT ${aggregated.join(', ')} FROM j) d;`,
+    `EXIT WHEN rows = ${all};`,
+    `INSERT INTO ${s}.records (space, bot, subject, layout, expires, state)`,
+    `  SELECT ${main.space}, ${BOT}, id, ${main.layout}, 0, array_fill(0::int8, ARRAY[${main.cells}])`,
+    `  FROM unnest(${subjectsOf(main)}) id ORDER BY id ON CONFLICT DO NOTHING;`,
+    'END LOOP;',
+    // By a statement of its own: the one above does not see what others wrote while it waited for the rows.
+    `IF ${variable('done')} IS NOT NULL THEN`,
+    `UPDATE ${s}.records r SET expires = greatest(r.expires, moment + ${lifeOf(layout.plan)}), state = ARRAY[${cells.join(', ')}]`,
+    `FROM unnest(${['places', ...cells].map(variable).join(', ')}) AS w(place, ${cells.join(', ')}) WHERE r.ctid = w.place;`,
+    ...(sequence === undefined ? [] : take(sequence, s)),
+    'END IF;',
+    `res := ARRAY[moment, told, coalesce(cardinality(all_done), 0)] || ${['done', ...lefts].map(variable).join(' || ')};`,
+    `IF cardinality(all_done) = ${all} THEN RETURN res; END IF;`,
+    `others := ARRAY(SELECT a FROM generate_series(1, ${all}) a WHERE all_done IS NULL OR a <> ALL (all_done) ORDER BY a);`,
+    ...scopes.map((scope) => {
+      const subject = `${subjectsOf(scope)}[a]`
+      return `${distinct(scope)} := ARRAY(SELECT DISTINCT ${subject} FROM unnest(others) a WHERE ${subject} <> 0 ORDER BY 1);`
+    }),
+    `RETURN res || ${handedOver(layout, form, `${s}.${handOver}`)};`,
+    'END',
+  ].join('\n')
+  return { args: args.join(', '), body }
+}
+
+/** What is left of a bucket to whoever was decided, in units. */
+function leftOf(column: Column): string {
+  const { check } = column
+  if (check.kind !== 'bucket') return ''
+  return `CASE WHEN ${askedAt(column, 'a')} THEN ${depthOf(check.limit)} - ${missed(column)} ELSE -1 END`
+}
+
+/** Which marks a scope's subject holds, by the plan's number of each. */
+function marksOf(scope: ScopeLayout, s: string): string {
+  const subject = `${subjectsOf(scope)}[a]`
+  const held = scope.marks.map(
+    (mark) =>
+      `bool_or(name = p_names[${mark + 1}] AND coalesce(until > clock, true)) AS h${scope.scope}_${mark}`,
+  )
+  return `LEFT JOIN LATERAL (SELECT ${held.join(', ')} FROM ${s}.marks WHERE bot = ${BOT} AND subject = ${subject} AND (subject > 0 OR key = ANY (p_texts))) m${scope.scope} ON true`
+}
+
+/** Takes the numbers of those who were decided. */
+function take(column: Column, s: string): string[] {
+  const { check } = column
+  if (check.kind !== 'claim') return []
+  const token = `${tokensOf(column)}[a]`
+  const at = `(${token} >> 2)::int4`
+  return [
+    'IF chunk IS NOT NULL THEN',
+    'DECLARE a int8; taken boolean; BEGIN',
+    'FOREACH a IN ARRAY all_done LOOP',
+    `  IF ${askedAt(column, 'a')} THEN`,
+    `    bitmap := set_byte(bitmap, ${at}, get_byte(bitmap, ${at}) | (1 << ((${token} & 3) * 2)::int4)); taken := true;`,
+    '  END IF;',
+    'END LOOP;',
+    'IF taken THEN',
+    `  UPDATE ${s}.chunks SET lapses = moment + ${Math.ceil(check.holdFor)}, bits = bitmap WHERE ctid = chunk;`,
+    'END IF;',
+    'END;',
+    'END IF;',
+  ]
+}
+
+/** The call of the first function for those that were not decided here. */
+function handedOver(layout: Layout, { scopes, claims, sequence }: UsualForm, name: string): string {
+  const { columns, sequences } = layout
+  const told = new Map(scopes.map((scope) => [scope.scope, scope]))
+  const all = layout.scopes.filter(isUsed)
+  const place = (scope: ScopeLayout | undefined): string => {
+    if (scope === undefined) return '0'
+    const subject = `${subjectsOf(scope)}[a]`
+    return `CASE WHEN ${subject} = 0 THEN 0 ELSE width_bucket(${subject}, ${distinct(scope)}) END`
+  }
+  const row = [
+    ...[OWN, CLOCK, 'nth', '0'],
+    ...all.map(({ scope }) => place(told.get(scope))),
+    ...columns
+      .filter(({ claim }) => claim >= 0)
+      .flatMap((column) => {
+        const token = claims.includes(column) ? `${tokensOf(column)}[a]` : '0'
+        if (column.sequence < 0) return [token]
+        return [column === sequence ? `CASE WHEN ${OWNER} = 0 THEN 0 ELSE 1 END` : '0', token]
+      }),
+  ]
+  if (row.length !== rowWidth(layout)) throw new Error('An ask has another width here.')
+  const costs = columns.map((column) => `CASE WHEN ${askedAt(column, 'a')} THEN 1 ELSE 0 END`)
+  const rows = (values: readonly string[], type: string): string =>
+    `ARRAY(SELECT value FROM unnest(others) WITH ORDINALITY o(a, nth), unnest(ARRAY[${values.join(', ')}]::${type}[]) WITH ORDINALITY v(value, part) ORDER BY nth, part)`
+  const owned = (value: string): string => `CASE WHEN ${OWNER} = 0 THEN '{}'::int8[] ELSE ARRAY[${value}] END`
+  const list = [
+    ...[BOT, 'true', SERIAL, 'p_names', 'p_texts', rows(costs, 'float8'), `'{}'`, rows(row, 'int8')],
+    ...all.map(({ scope }) => {
+      const own = told.get(scope)
+      return own === undefined ? `'{}'::int8[]` : distinct(own)
+    }),
+    ...sequences.flatMap((column) =>
+      column === sequence ? [owned(OWNER), owned(CHUNK)] : [`'{}'::int8[]`, `'{}'::int8[]`],
+    ),
+  ]
+  return `${name}(${list.join(', ')})`
+}
