@@ -3,12 +3,17 @@ import type { Clock } from '../../core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../core/subject.js'
 import type { Storage } from '../../storage/storage.js'
 import { Reference } from './reference.js'
-import type { Schedule, Step } from './schedules.js'
+import { type Asked, CROWD, type Schedule, type Step } from './schedules.js'
 import type { ReferenceDecision, ReferenceReceipt } from './state.js'
 
 const START = 1_795_000_000_000
 // The first two are filed under numbers, the third under a text.
-const USERS: readonly Key[] = [userKey(1), userKey(2 ** 32 + 1), memberKey(userKey(1), -5)]
+const USERS: readonly Key[] = [
+  userKey(1),
+  userKey(2 ** 32 + 1),
+  memberKey(userKey(1), -5),
+  ...Array.from({ length: CROWD - 3 }, (_, nth) => userKey(2 + nth)),
+]
 
 /** What a schedule is played on: one storage, or several that share what they keep and take turns. */
 export interface Stage {
@@ -61,6 +66,19 @@ export async function replay(schedule: Schedule, { open, workers }: Stage): Prom
         }
         const difference = differenceOf(real, model)
         if (difference !== undefined) return `step ${nth} (${step.do}): ${difference}`
+      } else if (step.do === 'crowd') {
+        clock += workers === 1 ? step.after : Math.max(0, step.after)
+        const asks = step.asked.map((asked) => askOf(plan, current, asked, botOf(asked.bot)))
+        const models = asks.map((ask) => reference.evaluate(ask, clock))
+        const reals = await Promise.all(asks.map((ask) => judge.evaluate(ask, clock)))
+        for (const [place, { decision, receipt }] of models.entries()) {
+          const real = reals[place] as Decision
+          const difference = differenceOf(real, decision)
+          if (difference !== undefined) return `step ${nth} (one of those asked at once): ${difference}`
+          if (receipt !== undefined && real.receipt !== undefined) {
+            receipts.push({ real: real.receipt, model: receipt, worker })
+          }
+        }
       } else if (step.do === 'settle') {
         if (receipts.length === 0) continue
         const {
@@ -131,7 +149,7 @@ function shared(costs: readonly number[]): readonly number[] {
 }
 
 /** The same question under whichever plan is current: costs, tokens and limits follow the slots. */
-function askOf(first: Plan, current: Plan, step: Step & { do: 'ask' | 'peek' }, bot: number): Ask {
+function askOf(first: Plan, current: Plan, step: Asked, bot: number): Ask {
   const places = current.checks.map(({ slot }) => first.checks.findIndex((check) => check.slot === slot))
   return {
     bot,

@@ -2,18 +2,22 @@ import type fastCheck from 'fast-check'
 import type { Check, Consequence, Plan, Settlement, Variant } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 
+/** One question, and how long after the last it comes. */
+export interface Asked {
+  readonly after: number
+  readonly user: number
+  readonly chat: number
+  readonly bot: number
+  readonly costs: readonly number[]
+  readonly tokens: readonly number[]
+  readonly limits: readonly (Limit | undefined)[] | undefined
+}
+
 /** What may happen to a storage, drawn at random. */
 export type Step =
-  | {
-      readonly do: 'ask' | 'peek'
-      readonly after: number
-      readonly user: number
-      readonly chat: number
-      readonly bot: number
-      readonly costs: readonly number[]
-      readonly tokens: readonly number[]
-      readonly limits: readonly (Limit | undefined)[] | undefined
-    }
+  | ({ readonly do: 'ask' | 'peek' } & Asked)
+  // Asked at once, each about another user in another chat: whoever is first, the answers are the same.
+  | { readonly do: 'crowd'; readonly after: number; readonly asked: readonly Asked[] }
   | {
       readonly do: 'settle'
       readonly which: number
@@ -35,6 +39,9 @@ export interface Schedule {
   readonly plan: Plan
   readonly steps: readonly Step[]
 }
+
+/** So many ask at once at most. */
+export const CROWD = 9
 
 /** Draws schedules. fast-check is handed in: whoever does not play any need not have it. */
 export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule> {
@@ -172,11 +179,7 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
           : fc.constant(undefined),
       ),
     )
-    const ask = fc.record({
-      after,
-      user: fc.integer({ min: 0, max: 2 }),
-      chat: fc.integer({ min: -1, max: 1 }),
-      bot: fc.constantFrom(1, 1, 1, 2),
+    const question = {
       // Most updates of a bot ask the same: everything, or everything but one.
       costs: fc.oneof(
         { weight: 3, arbitrary: fc.constant(checks.map(() => 1)) },
@@ -190,12 +193,41 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
       limits: fc
         .option(ownLimit, { nil: undefined, freq: 8 })
         .map((drawn) => (drawn === null ? undefined : drawn)),
+    }
+    const ask = fc.record({
+      after,
+      user: fc.integer({ min: 0, max: 2 }),
+      chat: fc.integer({ min: -1, max: 1 }),
+      bot: fc.constantFrom(1, 1, 1, 2),
+      ...question,
+    })
+    const crowd = fc.record({
+      after,
+      asked: fc.array(fc.record({ inChat: fc.boolean(), bot: fc.constantFrom(1, 1, 1, 2), ...question }), {
+        minLength: 2,
+        maxLength: CROWD,
+      }),
     })
     const index = sometimes(fc.nat({ max: size - 1 }))
     const user = fc.integer({ min: 0, max: 2 })
     return fc.oneof(
       { weight: 30, arbitrary: ask.map((drawn): Step => ({ do: 'ask', ...drawn })) },
       { weight: 4, arbitrary: ask.map((drawn): Step => ({ do: 'peek', ...drawn })) },
+      {
+        weight: 6,
+        arbitrary: crowd.map(
+          ({ after: pause, asked }): Step => ({
+            do: 'crowd',
+            after: pause,
+            asked: asked.map(({ inChat, ...drawn }, nth) => ({
+              ...drawn,
+              after: 0,
+              user: nth,
+              chat: inChat ? nth : -1,
+            })),
+          }),
+        ),
+      },
       {
         weight: 8,
         arbitrary: fc
