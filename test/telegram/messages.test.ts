@@ -159,7 +159,7 @@ test('uploads are kept by their content', async () => {
   const response = await fetch(`${telegram.apiRoot}/file/bot${bot.token}/${file.file_path}`)
   expect(Buffer.from(await response.arrayBuffer())).toEqual(picture)
   expect(await describedBy(api.sendPhoto(alice.id, 'nonsense'))).toMatch(/wrong file identifier/)
-  expect(telegram.calls('sendDocument')[0]?.params).toMatchObject({ chat_id: String(alice.id) })
+  expect(telegram.calls('sendDocument')[0]?.params).toMatchObject({ chat_id: alice.id })
 })
 
 test('an album has one media_group_id, from people and from bots', async () => {

@@ -26,6 +26,8 @@ export interface StoredMessage {
   copy?: StoredMessage
   /** The bot that sent it through a person, from an inline query; it may edit it. */
   readonly viaBotId?: number | undefined
+  /** It came with a reply keyboard, its removal or a forced reply, which are no part of it; such a message is never edited. */
+  readonly changesScreen?: boolean
 }
 
 /** The messages of one chat. Ids start at 1 and are never used twice. */

@@ -23,11 +23,12 @@ export function linkEntity(place: Place, url: string, findUser: FindUser): Messa
 }
 
 /** What is wrong with the address of a button, in Telegram's words (check_link_impl in td/telegram/LinkManager.cpp). */
-export function wrongUrl(url: string): string | undefined {
+export function wrongUrl(url: string, isSecure = false): string | undefined {
   if (url.trim() === '') return 'URL host is empty'
   const scheme = /^([a-z][\w+.-]*):\/\//i.exec(url.trim())?.[1]?.toLowerCase()
   if (scheme !== undefined && !['http', 'https', 'tg', 'ton', 'tonsite'].includes(scheme))
     return 'Unsupported URL protocol'
+  if (isSecure && scheme !== 'https') return 'Only HTTPS links are allowed'
   return checkedLink(url) === undefined ? 'Wrong HTTP URL' : undefined
 }
 

@@ -41,6 +41,8 @@ export interface Draft {
   /** Makes it ephemeral: nobody else sees it, and it takes no message id. */
   readonly receiver?: Account | undefined
   readonly replyMarkup?: InlineKeyboardMarkup | undefined
+  /** It came with a reply keyboard, its removal or a forced reply. */
+  readonly changesScreen?: boolean
   /** The topic it belongs to, other than the General one; `new`: it opens one. */
   readonly thread?: Topic | 'new' | undefined
   /** The bot whose inline result it is. */
@@ -74,6 +76,7 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
     authorId: draft.author.id,
     ...(draft.receiver !== undefined && { receiverId: draft.receiver.id }),
     ...(draft.viaBot !== undefined && { viaBotId: draft.viaBot.id }),
+    ...(draft.changesScreen === true && { changesScreen: true }),
   })
   if (chat.kind === 'private' && draft.author.kind === 'person') chat.started = true
   announce(world, stored, chat.kind === 'channel' ? 'channel_post' : 'message')
@@ -103,7 +106,7 @@ function senderOf(world: World, chat: WorldChat, draft: Draft): Sender {
   }
 }
 
-type Known = Pick<StoredMessage, 'authorId' | 'receiverId' | 'viaBotId'>
+type Known = Pick<StoredMessage, 'authorId' | 'receiverId' | 'viaBotId' | 'changesScreen'>
 
 function keep(world: World, chat: WorldChat, message: Message, known: Known): StoredMessage {
   const at = world.clock.now()

@@ -46,8 +46,8 @@ export const editingMethods: Methods = {
   },
 
   editMessageReplyMarkup(call) {
-    const stored = editableMessage(call)
-    const markup = inlineKeyboard(call.params)
+    const stored = editableMessage(call, true)
+    const markup = buttonsFor(call, stored)
     if (JSON.stringify(stored.message.reply_markup) === JSON.stringify(markup)) throw notModified()
     editMarkup(call.world, stored, markup)
     return answer(call, stored) as true | Edited<Message>
@@ -71,7 +71,7 @@ export const editingMethods: Methods = {
 }
 
 /** The message that a call names: one of a chat, or one that somebody sent via the bot. */
-function editableMessage(call: Call): StoredMessage {
+function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
   const { params, world, bot } = call
   if (!params.has('chat_id') && !params.has('message_id')) {
     const id = params.text('inline_message_id') ?? ''
@@ -85,7 +85,12 @@ function editableMessage(call: Call): StoredMessage {
   const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
   if (stored === undefined) throw badRequest('message to edit not found')
   const { message } = stored
-  const isFixed = isService(message) || message.forward_origin !== undefined || message.poll !== undefined
+  // can_edit_message in td/telegram/MessagesManager.cpp: under a poll the buttons may change, and nothing else.
+  const isFixed =
+    isService(message) ||
+    message.forward_origin !== undefined ||
+    stored.changesScreen === true ||
+    (message.poll !== undefined && !isOnlyMarkup)
   const own = stored.authorId === bot.id
   const inChannel = chat.kind === 'channel' && hasRight(world.membership(chat, bot.id), 'can_edit_messages')
   if (isFixed || (!own && !inChannel)) throw badRequest("message can't be edited")
@@ -94,10 +99,14 @@ function editableMessage(call: Call): StoredMessage {
 
 /** Puts new content in the place of the old; without a keyboard in the call the message loses its own. */
 export function change(call: Call, stored: StoredMessage, content: Content): true | Message {
-  const markup = inlineKeyboard(call.params)
+  const markup = buttonsFor(call, stored)
   if (isSame(stored.message, content, markup)) throw notModified()
   rewrite(call.world, stored, content, markup)
   return answer(call, stored)
+}
+
+export function buttonsFor({ params }: Call, { chat, message }: StoredMessage) {
+  return inlineKeyboard(params, { chat, isInvoice: message.invoice !== undefined })
 }
 
 /** What is in a message, under another caption. */

@@ -2,9 +2,8 @@ import type { StoredMessage } from '../../world/chats.js'
 import { editMarkup, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call, Methods } from '../call.js'
-import { inlineKeyboard } from './buttons.js'
 import { textContent } from './content.js'
-import { change, recaptioned } from './editing.js'
+import { buttonsFor, change, recaptioned } from './editing.js'
 import { mediaItem } from './media.js'
 import { presentChat } from './messages.js'
 
@@ -34,7 +33,7 @@ export const ephemeralMethods: Methods = {
 
   editEphemeralMessageReplyMarkup(call) {
     const stored = ephemeralMessage(call, 'message to edit not found')
-    editMarkup(call.world, stored, inlineKeyboard(call.params))
+    editMarkup(call.world, stored, buttonsFor(call, stored))
     return true
   },
 

@@ -38,7 +38,7 @@ export const forwardingMethods: Methods = {
         ...(caption !== undefined && { caption }),
         ...(caption_entities !== undefined && { caption_entities }),
       }
-      return say(call, { ...rest, ...(!bare && captions), ...album })
+      return say(call, { ...rest, ...(!bare && captions), ...album }, { hasMarkup: false })
     })
   },
 }

@@ -39,7 +39,7 @@ export function readResults(call: Call): readonly InlineChoice[] {
 function readResult(call: Call, given: Record<string, unknown>): InlineChoice {
   const params = new Params(new Map(Object.entries(given)))
   try {
-    const markup = inlineKeyboard(params)
+    const markup = inlineKeyboard(params, {})
     return { id: params.text('id') ?? '', content: contentOf(call, params), ...(markup && { markup }) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error

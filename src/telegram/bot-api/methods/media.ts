@@ -42,8 +42,9 @@ export const mediaMethods: Methods = {
     const contents = items.map(({ content }): Content => ({ ...content, ...album }))
     // All of them or none.
     for (const content of contents) writableChat(call, content)
-    return contents.map((content) => say(call, content).message) as (Message.PhotoMessage &
-      Message.VideoMessage)[]
+    return contents.map(
+      (content) => say(call, content, { hasMarkup: false }).message,
+    ) as (Message.PhotoMessage & Message.VideoMessage)[]
   },
 
   getFile({ world, params }) {

@@ -12,8 +12,8 @@ import { badRequest } from '../../world/refusal.js'
 import type { World } from '../../world/world.js'
 import { type Call, type Methods, required } from '../call.js'
 import { Params } from '../params.js'
-import { inlineKeyboard } from './buttons.js'
 import { formattedText } from './content.js'
+import { buttonsFor } from './editing.js'
 import { presentChat } from './messages.js'
 import { say } from './sending.js'
 
@@ -36,8 +36,10 @@ export const pollMethods: Methods = {
     const messageId = required(call, 'message_id', 'message identifier is not specified')
     const stored = presentChat(call).history.find(messageId)
     if (stored?.message.poll === undefined) throw badRequest('message with poll to stop not found')
+    if (stored.changesScreen === true) throw badRequest("poll can't be stopped")
+    const markup = buttonsFor(call, stored)
     const poll = stopPoll(call.world, stored, call.bot)
-    editMarkup(call.world, stored, inlineKeyboard(call.params))
+    editMarkup(call.world, stored, markup)
     return poll
   },
 }

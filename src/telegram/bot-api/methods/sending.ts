@@ -4,13 +4,15 @@ import { type Content, post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertOpen, forumOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
-import { inlineKeyboard } from './buttons.js'
+import { markupOf } from './buttons.js'
 import { ephemeralReceiver, writableChat } from './content.js'
 import { answeredBy } from './replying.js'
 
-/** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons. */
-export function say(call: Call, content: Content): StoredMessage {
+/** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons unless the method has none. */
+export function say(call: Call, content: Content, { hasMarkup = true } = {}): StoredMessage {
   const chat = writableChat(call, content)
+  const isInvoice = content.invoice !== undefined
+  const markup = hasMarkup ? markupOf(call.params, { chat, isInvoice }) : { isOnScreen: false }
   const { replyTo, content: shown } = answeredBy(call, chat)
   return post(call.world, chat, {
     author: call.bot,
@@ -22,7 +24,8 @@ export function say(call: Call, content: Content): StoredMessage {
     replyTo,
     thread: threadOf(call, chat, replyTo),
     receiver: ephemeralReceiver(call, chat),
-    replyMarkup: inlineKeyboard(call.params),
+    replyMarkup: markup.inline,
+    changesScreen: markup.isOnScreen,
   })
 }
 
