@@ -1,4 +1,4 @@
-import { createCipheriv, createHash, createHmac, pbkdf2, randomFillSync } from 'node:crypto'
+import { checkPrimeSync, createCipheriv, createHash, createHmac, pbkdf2, randomFillSync } from 'node:crypto'
 import { promisify } from 'node:util'
 import { deflateSync, gunzipSync } from 'node:zlib'
 import {
@@ -10,6 +10,11 @@ import {
 import { igeDecrypt, igeEncrypt } from '../protocol/ige.js'
 
 const derive = promisify(pbkdf2)
+
+/** "pq is a representation of a natural number … this number is normally less than or equal to 2^63-1": bytes. */
+export const MOST_PQ = 8
+/** What Telegram packs is a few hundred kilobytes; a few bytes may be packed to become gigabytes. */
+const MOST_UNPACKED = 32 * 1024 * 1024
 
 /** What mtcute computes with: OpenSSL where Node has it, WASM where it has not. */
 export class NodeCrypto extends BaseCryptoProvider implements ICryptoProvider {
@@ -53,7 +58,19 @@ export class NodeCrypto extends BaseCryptoProvider implements ICryptoProvider {
   }
 
   gunzip(data: Uint8Array): Uint8Array {
-    return gunzipSync(data)
+    return gunzipSync(data, { maxOutputLength: MOST_UNPACKED })
+  }
+
+  /**
+   * Anybody on the way may send a `pq`, and the search for its factors ends in time only if the lesser one has 32 bits.
+   *
+   * @throws Error when it is longer than Telegram's, or no product.
+   */
+  override factorizePQ(pq: Uint8Array): ReturnType<BaseCryptoProvider['factorizePQ']> {
+    const product = BigInt(`0x${Buffer.from(pq).toString('hex') || '0'}`)
+    if (pq.length > MOST_PQ) throw new Error('pq is too long')
+    if (product < 4n || checkPrimeSync(product)) throw new Error('pq is prime')
+    return super.factorizePQ(pq)
   }
 
   randomFill(buffer: Uint8Array): void {

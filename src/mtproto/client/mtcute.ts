@@ -1,6 +1,5 @@
 import { connectTcp } from '@fuman/node'
 import {
-  IntermediatePacketCodec,
   type ITelegramStorageProvider,
   networkMiddlewares,
   type RpcCallMiddleware,
@@ -10,7 +9,9 @@ import { BaseTelegramClient, TelegramClient } from '@mtcute/core/client.js'
 import { addPublicKey } from '@mtcute/core/utils.js'
 import { errorText } from '../../core/redact.js'
 import type { FloodControl } from './calls/flood.js'
+import { refusalIn } from './calls/rpc-error.js'
 import { metered, type Traffic } from './calls/traffic.js'
+import { PacketCodec } from './codec.js'
 import { NodeCrypto } from './crypto.js'
 import type { ReadOptions } from './options.js'
 import { callOffSaltTimers } from './salt-timers.js'
@@ -60,7 +61,7 @@ export function newClient({
         const connection = await connectTcp({ address: ipAddress, port })
         return metered(connection, traffic)
       },
-      packetCodec: () => new IntermediatePacketCodec(),
+      packetCodec: () => new PacketCodec(),
     },
     platform: {
       beforeExit: () => () => undefined,
@@ -137,22 +138,17 @@ export async function startUpdates({ base, client }: Opened, channels: readonly 
     await updates.setSeq(seq)
   }
   await base.updates?.prepare()
+  // mtcute looks up where a channel stands only until it has caught up: one whose difference is refused meanwhile would begin anew with its next update.
+  const stood = await Promise.all(channels.map((channel) => base.storage.updates.getChannelPts(channel)))
+  channels.forEach((channel, nth) => {
+    const pts = stood[nth] ?? 0
+    if (pts > 0) base.updates?.cpts.set(channel, pts)
+  })
   await client.startUpdatesLoop()
   // Telegram tells of the account's own updates what was missed; of channels only once somebody speaks there again.
   const updates = channels.map((channelId): tl.TypeUpdate => ({ _: 'updateChannelTooLong', channelId }))
   if (updates.length > 0)
     base.updates?.handleUpdate({ _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 })
-}
-
-interface Refusal {
-  readonly _: 'mt_rpc_error'
-  readonly errorCode: number
-  readonly errorMessage: string
-}
-
-function refusalIn(answer: unknown): Refusal | undefined {
-  const { _: name } = Object(answer) as { readonly _?: unknown }
-  return name === 'mt_rpc_error' ? (answer as Refusal) : undefined
 }
 
 function waiting(flood: FloodControl): RpcCallMiddleware {

@@ -1,9 +1,11 @@
 import { connectTcp } from '@fuman/node'
 import type { tl } from '@mtcute/core'
-import { IntermediatePacketCodec, MemoryStorage } from '@mtcute/core'
+import { MemoryStorage } from '@mtcute/core'
 import { BaseTelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../../core/errors.js'
 import { metered, type Traffic } from '../../calls/traffic.js'
+import { untilAborted } from '../../calls/until-aborted.js'
+import { PacketCodec } from '../../codec.js'
 import { NodeCrypto } from '../../crypto.js'
 import type { CdnAddress } from './data-centres.js'
 import { agreeOnKey } from './key-agreement.js'
@@ -41,8 +43,9 @@ export class CdnClient {
     { apiId, traffic }: CdnParts,
     address: CdnAddress,
     onLost: () => void,
+    signal: AbortSignal,
   ): Promise<CdnClient> {
-    const key = await agreeOnKey(address)
+    const key = await agreeOnKey(address, signal)
     const storage = new MemoryStorage()
     await storage.authKeys.set(address.dc, key)
     const dc = { id: address.dc, ipAddress: address.host, port: address.port }
@@ -56,7 +59,7 @@ export class CdnClient {
       transport: {
         connect: async ({ ipAddress, port }) =>
           metered(await connectTcp({ address: ipAddress, port }), traffic),
-        packetCodec: () => new IntermediatePacketCodec(),
+        packetCodec: () => new PacketCodec(),
       },
       platform: {
         beforeExit: () => () => undefined,
@@ -67,7 +70,7 @@ export class CdnClient {
     })
     const made = new CdnClient(client, onLost)
     try {
-      await client.connect()
+      await untilAborted(client.connect(), signal)
     } catch (error) {
       await made.close()
       throw error

@@ -1,11 +1,16 @@
 import type { tl } from '@mtcute/core'
+import type { Ms } from '../../../../core/duration.js'
 import { SentinelError } from '../../../../core/errors.js'
 import type { Caller } from '../../calls/caller.js'
 import { refusedOr } from '../../calls/refusal.js'
+import { untilAborted } from '../../calls/until-aborted.js'
 import type { CdnClient } from './client.js'
 
 /** Connects to a data centre of others; apart, for it is loaded late. */
-export type ConnectCdn = (at: CdnAddress, onLost: () => void) => Promise<CdnClient>
+export type ConnectCdn = (at: CdnAddress, onLost: () => void, signal: AbortSignal) => Promise<CdnClient>
+
+/** Agreeing on a key takes a moment: whoever says a little now and then is waited for no longer. */
+const HANDSHAKE: Ms = 60_000
 
 /** Where a data centre of others is, and by which key it is known. */
 export interface CdnAddress {
@@ -18,6 +23,7 @@ export interface CdnAddress {
 /** Data centres that Telegram lets others run: a connection to each that was needed, until the client closes. */
 export class CdnDataCentres {
   readonly #open = new Map<number, Promise<CdnClient>>()
+  readonly #ending = new AbortController()
   #config: Promise<tl.RawCdnConfig> | undefined
 
   constructor(
@@ -32,7 +38,8 @@ export class CdnDataCentres {
     signal: AbortSignal,
   ): Promise<tl.RpcCallReturn[T['_']]> {
     for (let tries = 1; ; tries++) {
-      const client = await this.#of(dc)
+      // Others may wait for the same connection: it goes on being made.
+      const client = await untilAborted(this.#of(dc), signal)
       try {
         return await client.call(request, signal)
       } catch (error) {
@@ -44,6 +51,7 @@ export class CdnDataCentres {
   }
 
   async close(): Promise<void> {
+    this.#ending.abort(new SentinelError('mtproto.session', 'mtproto: the client was closed.'))
     const open = [...this.#open.values()]
     this.#open.clear()
     // Who could not be connected to has nothing to close; whoever asked was told.
@@ -66,8 +74,10 @@ export class CdnDataCentres {
 
   async #connect(address: CdnAddress, onLost: () => void): Promise<CdnClient> {
     try {
-      return await this.connect(address, onLost)
+      const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(HANDSHAKE)])
+      return await this.connect(address, onLost, signal)
     } catch (cause) {
+      this.#ending.signal.throwIfAborted()
       throw new SentinelError(
         'mtproto.transfer',
         `mtproto.download: data centre ${address.dc} cannot be talked to, or is not the one that Telegram means. Try again later.`,

@@ -29,6 +29,8 @@ export class CdnFile {
   /** @throws SentinelError `mtproto.corrupted` when it is not what Telegram has. */
   async part(offset: number, limit: number): Promise<Uint8Array> {
     const bytes = this.#decrypt(await this.#fetch(offset, limit), offset)
+    // All of it may be right, and what comes after would still be there twice.
+    if (bytes.length > limit) throw corrupted(offset + limit, this.redirect.dcId)
     for (let at = 0; at < bytes.length; ) {
       const hash = await this.#hashAt(offset + at)
       const piece = bytes.subarray(at, at + hash.limit)

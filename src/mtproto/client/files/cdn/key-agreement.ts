@@ -34,8 +34,11 @@ class Untrusted extends Error {
  * https://core.telegram.org/mtproto/security_guidelines. mtcute would do it, but takes one list of keys for all data centres: whoever holds the key
  * of a CDN could then pass for Telegram itself.
  */
-export async function agreeOnKey({ dc, host, port, publicKey }: CdnAddress): Promise<Uint8Array> {
-  const line = await PlainLine.connect(host, port)
+export async function agreeOnKey(
+  { dc, host, port, publicKey }: CdnAddress,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const line = await PlainLine.connect(host, port, signal)
   try {
     return await new Agreement(line, createPublicKey(publicKey), dc).run()
   } finally {
@@ -61,8 +64,10 @@ class Agreement {
     const offered = offer.server_public_key_fingerprints as readonly bigint[]
     if (!offered.some((each) => BigInt.asUintN(64, each) === fingerprint)) throw new Untrusted('another key')
     const pq = offer.pq as Buffer
-    const [p, q] = (await new NodeCrypto().factorizePQ(pq)).map((factor) => Buffer.from(factor))
-    if (p === undefined || q === undefined || (await isPrime(number(pq)))) throw new Untrusted('pq is prime')
+    const [p, q] = (await new NodeCrypto().factorizePQ(pq)).map((factor) => Buffer.from(factor)) as [
+      Buffer,
+      Buffer,
+    ]
     const inner = encodeObject(schema, {
       _: 'mt_p_q_inner_data_dc',
       ...{

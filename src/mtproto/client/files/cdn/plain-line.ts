@@ -26,8 +26,9 @@ export class PlainLine {
     socket.setTimeout(PATIENCE, () => socket.destroy(new Error('no answer')))
   }
 
-  static async connect(host: string, port: number): Promise<PlainLine> {
-    const socket = connect(port, host)
+  /** A signal that ends closes it, whatever it waits for. */
+  static async connect(host: string, port: number, signal?: AbortSignal): Promise<PlainLine> {
+    const socket = connect({ port, host, ...(signal !== undefined && { signal }) })
     await new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed))
     // "0xeeeeeeee before anything else" (https://core.telegram.org/mtproto/mtproto-transports#intermediate).
     socket.write(Buffer.from('eeeeeeee', 'hex'))
