@@ -1,8 +1,9 @@
-import { exempt, sentinel, subject, throttle } from '../src/index.js'
+import type { Update } from 'grammy/types'
+import { exempt, type SentinelError, sentinel, subject, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
-import { desk, says, taps } from './sentinel-desk.js'
+import { desk, nextId, says, taps, tick } from './sentinel-desk.js'
 import { until } from './servers/until.js'
 
 const OWNER = 1
@@ -203,17 +204,7 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
   await until('Telegram was asked', () => asked() === 1)
   const room = telegram.parts.world.sharedChat(-1001000000001)
   room?.members.set(ALICE, { status: 'member' })
-  const alice = { id: ALICE, is_bot: false, first_name: 'Alice' }
-  await handle({
-    update_id: 901,
-    chat_member: {
-      chat: { id: -1001000000001, type: 'supergroup', title: 'Plaza' },
-      from: { ...alice, id: OWNER },
-      date: 1,
-      old_chat_member: { status: 'administrator', user: alice } as never,
-      new_chat_member: { status: 'member', user: alice },
-    },
-  })
+  await handle(isMemberAgain(ALICE))
   arrive()
   await rescued
   const asking = handle(says(ALICE, 'no longer', { group: true }))
@@ -221,4 +212,98 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
   arrive()
   await asking
   expect(reached).toEqual(['1', 'chat_member', 'was one when she wrote'])
+})
+
+/** An administrator of the group is one no longer. */
+function isMemberAgain(id: number): Update {
+  const member = { id, is_bot: false, first_name: 'Alice' }
+  return {
+    update_id: nextId(),
+    chat_member: {
+      chat: { id: -1001000000001, type: 'supergroup', title: 'Plaza' },
+      from: { ...member, id: OWNER },
+      date: 1,
+      old_chat_member: { status: 'administrator', user: member } as never,
+      new_chat_member: { status: 'member', user: member },
+    },
+  }
+}
+
+describe('a Telegram that does not answer who administers a chat', () => {
+  const held: (() => void)[] = []
+  const told: unknown[] = []
+
+  /** `exempt()` stands before a limit that one message uses up; what is asked about administrators is held. */
+  function waiting() {
+    held.length = 0
+    told.length = 0
+    const passed: (string | undefined)[] = []
+    const made = desk({}, (bot) => {
+      bot.use(exempt({ chatAdmins: true }))
+      bot.on('message', throttle({ limit: '1/1h', deny: 'silent' }), (ctx) => void passed.push(ctx.msg.text))
+      bot.api.config.use(async (prev, method, payload, signal) => {
+        const answer = await prev(method, payload, signal)
+        if (method === 'getChatAdministrators') await new Promise<void>((arrived) => held.push(arrived))
+        return answer
+      })
+    })
+    made.hasAdministrators(ALICE)
+    made.guard.on('error', ({ error, during }) => told.push([during, (error as SentinelError).code]))
+    return { ...made, passed, asked: () => made.telegram.calls('getChatAdministrators').length }
+  }
+
+  test('is waited for two seconds, told of once, and asked again after 30', async () => {
+    const { handle, time, passed, asked } = waiting()
+    const first = handle(says(8, 'a stranger', { group: true }))
+    await until('Telegram was asked', () => asked() === 1)
+    time.advance(1999)
+    expect(passed).toEqual([])
+    time.advance(1)
+    await first
+    expect(told).toEqual([['getChatAdministrators', 'callback.timeout']])
+    await handle(says(ALICE, 'nobody is let off', { group: true }))
+    await handle(says(ALICE, 'over', { group: true }))
+    expect(passed).toEqual(['a stranger', 'nobody is let off'])
+    expect(asked()).toBe(1)
+    time.advance(30_000)
+    const again = handle(says(ALICE, 'again', { group: true }))
+    await until('Telegram was asked again', () => held.length === 2)
+    held[1]?.()
+    await again
+    expect(passed.at(-1)).toBe('again')
+    // What comes of the first by now is no news.
+    held[0]?.()
+    await handle(says(ALICE, 'and again', { group: true }))
+    expect(passed.at(-1)).toBe('and again')
+    expect(told).toHaveLength(1)
+  })
+
+  test('is believed when it answers late', async () => {
+    const { handle, time, passed } = waiting()
+    const first = handle(says(ALICE, '1', { group: true }))
+    await until('Telegram was asked', () => held.length === 1)
+    time.advance(2000)
+    await first
+    held[0]?.()
+    await tick()
+    await handle(says(ALICE, '2', { group: true }))
+    await handle(says(ALICE, '3', { group: true }))
+    expect(passed).toEqual(['1', '2', '3'])
+  })
+
+  test('that answers late what is no longer so is not', async () => {
+    const { handle, time, passed } = waiting()
+    const first = handle(says(ALICE, '1', { group: true }))
+    await until('Telegram was asked', () => held.length === 1)
+    time.advance(2000)
+    await first
+    const news = handle(isMemberAgain(ALICE))
+    await until('Telegram was asked again', () => held.length === 2)
+    held[0]?.()
+    await tick()
+    time.advance(2000)
+    await news
+    await handle(says(ALICE, 'over', { group: true }))
+    expect(passed).toEqual(['1'])
+  })
 })

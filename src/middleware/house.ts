@@ -354,7 +354,10 @@ export function furnish(options: HouseOptions): House {
     shadow: options.shadow ?? false,
     notices: new Notices(options.notices ?? {}, clock, timers, background, failed),
     listed: new Set(),
-    ...rolesOf(options, new ChatAdministrators(clock, (error) => failed(error, 'getChatAdministrators'))),
+    ...rolesOf(
+      options,
+      new ChatAdministrators(clock, timers, (error) => failed(error, 'getChatAdministrators')),
+    ),
     async forEachBot(what, operation) {
       const known = bots.all()
       if (known.length > 0) await Promise.all(known.map(operation))

@@ -1,15 +1,19 @@
 import type { Api, Context } from 'grammy'
 import type { ChatMemberAdministrator, ChatMemberOwner } from 'grammy/types'
 import { isPromise, type MaybePromise } from '../../core/check.js'
-import type { Clock } from '../../core/clock.js'
+import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { CHAT_ADMINISTRATOR, CHAT_CREATOR, CHAT_RIGHTS } from '../../core/roles.js'
+import { inTime } from '../chain/in-time.js'
 
 /** How long Telegram's answer is believed. Promotions that are seen as updates end it at once. */
 const BELIEVED_FOR: Ms = 600_000
 /** How long a failure to ask is believed, so that a flood does not ask for each of its messages. */
 const FAILURE_FOR: Ms = 30_000
+/** Updates wait for Telegram's answer so long at most: a bot that polls handles nothing else meanwhile. */
+const PATIENCE: Ms = 2000
 /** Chats remembered. */
 const MOST_CHATS = 10_000
 
@@ -36,6 +40,7 @@ export class ChatAdministrators {
 
   constructor(
     private readonly clock: Clock,
+    private readonly timers: Timers,
     private readonly failed: (error: unknown) => void,
   ) {}
 
@@ -104,7 +109,7 @@ export class ChatAdministrators {
   private asked(name: string, chat: number, api: Api): Promise<Answer> {
     let asking = this.asking.get(name)
     if (asking === undefined) {
-      const own = this.ask(chat, api).then((answer) => {
+      const own = this.ask(name, chat, api).then((answer) => {
         if (this.asking.get(name) !== own) return answer
         this.asking.delete(name)
         this.answers.delete(name)
@@ -118,16 +123,36 @@ export class ChatAdministrators {
     return asking
   }
 
-  private async ask(chat: number, api: Api): Promise<Answer> {
+  private async ask(name: string, chat: number, api: Api): Promise<Answer> {
+    const told = this.told(chat, api)
     try {
-      const members = await api.getChatAdministrators(chat)
-      const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
-      return { roles, until: this.clock() + BELIEVED_FOR }
+      return await inTime(told, PATIENCE, this.timers, tooLate)
     } catch (error) {
       this.failed(error)
-      return { roles: NOBODY, until: this.clock() + FAILURE_FOR }
+      const nobody = { roles: NOBODY, until: this.clock() + FAILURE_FOR }
+      // An answer that comes late holds, unless something has happened since. That it fails late is no news.
+      told.then(
+        (late) => {
+          if (this.answers.get(name) === nobody) this.answers.set(name, late)
+        },
+        () => undefined,
+      )
+      return nobody
     }
   }
+
+  private async told(chat: number, api: Api): Promise<Answer> {
+    const members = await api.getChatAdministrators(chat)
+    const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
+    return { roles, until: this.clock() + BELIEVED_FOR }
+  }
+}
+
+function tooLate(): SentinelError {
+  return new SentinelError(
+    'callback.timeout',
+    `getChatAdministrators: no answer within ${PATIENCE} ms; it is not waited for.`,
+  )
 }
 
 /** Somebody else's data: the types of it are hopes. */
