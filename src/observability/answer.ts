@@ -1,3 +1,5 @@
+import { errorText } from '../core/redact.js'
+
 /**
  * The answer to a request, for `node:http` and for whatever speaks `fetch` alike. Only what is needed of either is named, so that
  * nothing is imported from a runtime that may not be there.
@@ -46,14 +48,19 @@ export type Answering = (path: string) => Promise<Answer>
 
 const NOT_ALLOWED: Answer = { status: 405, type: 'text/plain; charset=utf-8', body: 'GET or HEAD only\n' }
 
-/** Answers through `node:http`. Does not reject. */
+/** Answers through `node:http`. Does not reject: nobody looks at what it gives, and a rejection would end the process. */
 export async function answerNode(
   request: NodeRequest,
   response: NodeResponse,
   answering: Answering,
 ): Promise<void> {
   const { status, headers, body } = await answerOf(request.method, pathOf(request.url), answering)
-  response.writeHead(status, headers)
+  try {
+    response.writeHead(status, headers)
+  } catch {
+    // Somebody has answered before: then that is the answer.
+    return
+  }
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
@@ -69,11 +76,25 @@ async function answerOf(
   answering: Answering,
 ): Promise<{ status: number; headers: Record<string, string>; body: string }> {
   const allowed = method === undefined || method === 'GET' || method === 'HEAD'
-  const { status, type, body } = allowed ? await answering(path) : NOT_ALLOWED
+  const { status, type, body } = allowed ? await answered(path, answering) : NOT_ALLOWED
   const headers = { 'content-type': type, 'cache-control': 'no-store' }
   return { status, headers: allowed ? headers : { ...headers, allow: 'GET, HEAD' }, body }
 }
 
+async function answered(path: string, answering: Answering): Promise<Answer> {
+  try {
+    return await answering(path)
+  } catch (error) {
+    return failure(error)
+  }
+}
+
+/** Why there is no answer, in a line, without secrets. */
+export function failure(error: unknown): Answer {
+  return { status: 500, type: 'text/plain; charset=utf-8', body: `${errorText(error).split('\n')[0]}\n` }
+}
+
+/** Whatever stands before the query: `node:http` hands on what a client wrote, which need not be a URL (`//`). */
 function pathOf(url = '/'): string {
-  return new URL(url, 'http://localhost').pathname
+  return url.split(/[?#]/, 1)[0] as string
 }

@@ -2,9 +2,15 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { z } from 'zod'
 import { systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
-import { errorText } from '../../core/redact.js'
 import { callable, given, option, parseOptions } from '../../middleware/options/schema.js'
-import { type Answer, answerFetch, answerNode, type NodeRequest, type NodeResponse } from '../answer.js'
+import {
+  type Answer,
+  answerFetch,
+  answerNode,
+  failure,
+  type NodeRequest,
+  type NodeResponse,
+} from '../answer.js'
 import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
 import { Exposition } from './exposition.js'
@@ -124,7 +130,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
       return { status: 200, type: registry.contentType, body: await registry.metrics() }
     } catch (error) {
       // A collector of somebody else's on the same registry.
-      return { status: 500, type: 'text/plain; charset=utf-8', body: `${errorText(error).split('\n')[0]}\n` }
+      return failure(error)
     }
   }
   return {
