@@ -95,6 +95,13 @@ test('an event loop that is late is not ready, one that stood is not live, and b
   expect(time.armed).toBe(0)
 })
 
+test('once closed nothing is late any more, however long ago that was', async () => {
+  const { stage, probes } = watched()
+  probes.close()
+  stage.time.advance(60_000)
+  expect(await probes.check()).toMatchObject({ live: true, ready: true, lagMs: 0 })
+})
+
 test('a bot that is never quiet is not live when no update comes', async () => {
   const { stage, probes } = watched({ maxSilence: '1m' })
   await stage.says(7, 'a')

@@ -14,6 +14,7 @@ export class Lag {
   private readonly late: Ms[] = []
   private expected: Ms
   private callOff: () => void
+  private stopped = false
 
   constructor(
     private readonly steady: Clock,
@@ -23,12 +24,16 @@ export class Lag {
     this.callOff = timers.after(EVERY, this.look)
   }
 
-  /** The worst of late; what is overdue now counts. */
+  /** The worst of late; what is overdue now counts, while anything is due. */
   get most(): Ms {
-    return Math.max(0, this.steady() - this.expected, ...this.late)
+    const overdue = this.stopped ? 0 : this.steady() - this.expected
+    return Math.max(0, overdue, ...this.late)
   }
 
+  /** Looks no more: nothing is late from then on. */
   stop(): void {
+    this.stopped = true
+    this.late.length = 0
     this.callOff()
   }
 
