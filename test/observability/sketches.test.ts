@@ -97,6 +97,37 @@ describe('heavy hitters, with counters for few', () => {
     )
   })
 
+  test('of many workers are put together by looking at each once, whatever keys the others have', () => {
+    const parts = Array.from({ length: 40 }, (_, part) =>
+      hitters(
+        Array.from({ length: 60 }, (_, nth) => userKey(1 + part * 100 + nth)),
+        50,
+      ),
+    )
+    let looks = 0
+    for (const part of parts) {
+      const { floor } = part
+      Object.defineProperty(part, 'floor', {
+        get: () => {
+          looks++
+          return floor
+        },
+      })
+    }
+    const told = together(parts)
+    expect(looks).toBe(40)
+    expect(told).toHaveLength(40 * 50)
+    // Everybody came once to one, and may have come to the others as often as the least of theirs.
+    for (const { key, atLeast, atMost } of told) {
+      const own = parts.flatMap((part) => [...part.entries()].filter((each) => each.key === key))
+      const others = parts.reduce((sum, part) => sum + part.floor, 0) - (parts[0]?.floor ?? 0)
+      expect({ atLeast, atMost }).toEqual({
+        atLeast: own[0]?.atLeast,
+        atMost: (own[0]?.atMost ?? 0) + others,
+      })
+    }
+  })
+
   test('come back as they were written, and go on', () => {
     fc.assert(
       fc.property(stream, stream, size, (before, after, counters) => {
