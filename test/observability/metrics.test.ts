@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Counter, Registry } from 'prom-client'
+import { AggregatorRegistry, Counter, Registry } from 'prom-client'
 import { SentinelError } from '../../src/core/errors.js'
 import { sentinel } from '../../src/index.js'
 import { type Metrics, metrics } from '../../src/observability/metrics/index.js'
@@ -257,6 +257,21 @@ describe('the registry', () => {
     expect(told).toContain('# TYPE sentinel_verdicts counter')
     expect(told).toMatch(/^sentinel_verdicts_total\{.*kind="message".*\} 1$/m)
     expect(told.endsWith('# EOF\n')).toBe(true)
+  })
+
+  test('of several workers of a cluster adds up what counts, and takes the least or the latest of what does not', async () => {
+    const workers: object[] = []
+    for (let nth = 0; nth < 2; nth++) {
+      const stage = desk()
+      const seen = metrics(stage.guard, { clock: () => 1_767_225_600_000 + nth * 1000 })
+      await stage.says(7, 'a')
+      workers.push(await seen.registry.getMetricsAsJSON())
+    }
+    const all = parseExposition(await AggregatorRegistry.aggregate(workers as never[]).metrics())
+    const value = (name: string) => all.get(name)?.samples.map((sample) => sample.value)
+    expect(value('sentinel_verdicts_total')).toEqual([2])
+    expect(value('sentinel_storage_up')).toEqual([1])
+    expect(value('sentinel_last_update_timestamp_seconds')).toEqual([1_767_225_601])
   })
 
   test('tells of the process when asked to, once', async () => {

@@ -7,11 +7,18 @@ export interface MetricEntry {
   readonly help: string
   /** Beside `sentinel`, which says whose it is. */
   readonly labels: readonly string[]
+  /** How prom-client puts together what the workers of a cluster tell. */
+  readonly aggregator: 'sum' | 'min' | 'max'
 }
 
-const counter = (help: string, ...labels: string[]): MetricEntry => ({ type: 'counter', help, labels })
-const gauge = (help: string, ...labels: string[]): MetricEntry => ({ type: 'gauge', help, labels })
-const histogram = (help: string, ...labels: string[]): MetricEntry => ({ type: 'histogram', help, labels })
+const entry =
+  (type: MetricType, aggregator: MetricEntry['aggregator'] = 'sum') =>
+  (help: string, ...labels: string[]): MetricEntry => ({ type, help, labels, aggregator })
+const counter = entry('counter')
+const gauge = entry('gauge')
+const least = entry('gauge', 'min')
+const latest = entry('gauge', 'max')
+const histogram = entry('histogram')
 
 /**
  * Every metric there is. Names follow the conventions of Prometheus (https://prometheus.io/docs/practices/naming/): base units, and
@@ -53,7 +60,7 @@ export const CATALOGUE = {
   ),
   sentinel_storage_batch_size: histogram('Questions that shared a call to the server.', 'storage'),
   sentinel_storage_call_failures_total: counter('Calls to the server that failed as a whole.', 'storage'),
-  sentinel_storage_up: gauge('Whether the storage answers: 1 or 0.', 'storage'),
+  sentinel_storage_up: least('Whether the storage answers: 1 or 0.', 'storage'),
   sentinel_storage_circuit_state: gauge(
     '1 for the state the breaker is in, 0 for the others.',
     'storage',
@@ -95,7 +102,7 @@ export const CATALOGUE = {
     'during',
   ),
   sentinel_warnings_total: counter('Warnings, by code.', 'code'),
-  sentinel_last_update_timestamp_seconds: gauge('When the last update came, in seconds since 1970.'),
+  sentinel_last_update_timestamp_seconds: latest('When the last update came, in seconds since 1970.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
 /** Those of a client of MTProto, where there is one. */

@@ -116,7 +116,7 @@ function writeOut(
 /** A metric of prom-client whose values are read from elsewhere when they are asked for. */
 function metricOf(
   name: string,
-  { type, help, labels }: MetricEntry,
+  { type, help, labels, aggregator }: MetricEntry,
   registry: Registry,
   read: (metric: string) => Promise<Value[]>,
 ): void {
@@ -129,6 +129,6 @@ function metricOf(
         : new Histogram({ ...config, buckets: [...LATENCIES] })
   // Its name may have been changed by then: OpenMetrics calls counters without `_total`.
   const told = metric as unknown as { name: string; get: () => Promise<unknown>; getForPromString: unknown }
-  told.get = async () => ({ name: told.name, help, type, aggregator: 'sum', values: await read(name) })
+  told.get = async () => ({ name: told.name, help, type, aggregator, values: await read(name) })
   told.getForPromString = told.get
 }
