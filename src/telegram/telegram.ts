@@ -8,6 +8,7 @@ import type { Faults } from './bot-api/faults.js'
 import { fetchFrom } from './bot-api/fetch.js'
 import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
+import { knownMethod } from './bot-api/schema/schema.js'
 import { type Front, type RunningServer, serve } from './bot-api/server.js'
 import type { NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
 import type {
@@ -140,18 +141,23 @@ export class Telegram {
     room.members.set(options.owner.id, { status: 'creator', isAnonymous: false })
   }
 
-  /** The last ten thousand calls bots made (of one method), oldest first. */
+  /**
+   * The last ten thousand calls bots made (of one method), oldest first.
+   *
+   * @throws SentinelError `telegram.invalid` for a method that Telegram does not have.
+   */
   calls(method?: string): readonly BotCall[] {
-    return this.#api.log.list(method)
+    return this.#api.log.list(method === undefined ? undefined : knownMethod(method, 'calls'))
   }
 
   /**
    * Resolves with the first answered call of the method (`'*'`: of any), made already or yet to come. Each call is given
    * once, unless with `ever`: who waits again waits for another. `calls()` has them all.
    *
-   * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people).
+   * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people); at once for a method that
+   * Telegram does not have.
    */
-  called(
+  async called(
     method: string,
     options: {
       /** Which of them. @default all */
@@ -162,7 +168,8 @@ export class Telegram {
     } = {},
   ): Promise<BotCall> {
     const { where = () => true, ever = false, timeout } = options
-    const isNamed = (call: BotCall) => method === '*' || call.method.toLowerCase() === method.toLowerCase()
+    const wanted = method === '*' ? undefined : knownMethod(method, 'called')
+    const isNamed = (call: BotCall) => wanted === undefined || call.method === wanted
     const isMeant = (call: BotCall) => isNamed(call) && call.result !== undefined && where(call)
     return this.#patience.until({
       find: (news?: BotCall) => {

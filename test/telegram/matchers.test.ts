@@ -71,10 +71,44 @@ test('toHaveCalled looks for a call with at least these parameters', async () =>
   })
   expect(telegram).not.toHaveCalled('sendMessage', { text: 'bye' })
   expect(telegram).not.toHaveCalled('sendMessage', { reply_markup: { inline_keyboard: [] } })
-  expect(telegram).not.toHaveCalled('sendMessage', { toString: 'hi' })
+  expect(() => expect(telegram).not.toHaveCalled('sendMessage', { toString: 'hi' })).toThrow(/no parameter/)
   expect(complaint(() => expect(telegram).toHaveCalled('sendMessage', { text: 'bye' }))).toMatch(
     /^expected a bot to have called sendMessage with \{ text: 'bye' \}, but the call was:\n {2}- @matched_bot: \{[\s\S]*text: 'hi'/,
   )
+})
+
+test('what there is not cannot be looked for in vain', async () => {
+  await bob.in(plaza).sends('hi')
+  expect(() => expect(telegram).not.toHaveCalled('banChatMembers')).toThrow(
+    /^toHaveCalled: Telegram has no method "banChatMembers"\. Did you mean "banChatMember"\?$/,
+  )
+  expect(() => telegram.calls('sendMesage')).toThrow(/^calls: .* Did you mean "sendMessage"\?$/)
+  await expect(telegram.called('sendMesage')).rejects.toThrow(/^called: .* Did you mean "sendMessage"\?$/)
+  await api.banChatMember(plaza.id, bob.id)
+  expect(() => expect(telegram).not.toHaveCalled('banChatMember', { userid: bob.id })).toThrow(
+    /^toHaveCalled: banChatMember has no parameter 'userid', .* Did you mean "user_id"\?$/,
+  )
+  await api.banChatMember(plaza.id, bob.id, { made_up: 5 } as object)
+  expect(telegram).toHaveCalled('banChatMember', { made_up: 5 })
+  const wrongly = { permissions: { can_send_messages: true } } as object
+  expect(() => expect(bob).not.toBeRestrictedIn(plaza, wrongly)).toThrow(
+    /there is no permission 'permissions'/,
+  )
+  expect(() => expect(alice).toHaveHeard('')).toThrow(/an empty text is in every message/)
+  expect(() => expect(alice).not.toHaveHeard(undefined as unknown as string)).toThrow(/undefined is neither/)
+  expect(() => expect(plaza).toHaveMessage('')).toThrow(/an empty text is in every message/)
+})
+
+test('where members may not write they are muted, and administrators are not', async () => {
+  await alice.in(plaza).permits({ can_send_messages: false })
+  expect(bob).toBeMutedIn(plaza)
+  expect(alice).not.toBeMutedIn(plaza)
+  expect(account).not.toBeMutedIn(plaza)
+  expect(telegram.createUser({ firstName: 'Carol' })).not.toBeMutedIn(plaza)
+  await alice.in(plaza).permits({ can_send_messages: true })
+  expect(bob).not.toBeMutedIn(plaza)
+  const news = telegram.createChannel({ title: 'News', owner: alice, members: [bob] })
+  expect(bob).not.toBeMutedIn(news)
 })
 
 test('toHaveCalled reads a call the same, whether files came with it or not', async () => {

@@ -73,8 +73,7 @@ export class CallLog {
   }
 
   list(method: string | undefined): readonly BotCall[] {
-    const wanted = method?.toLowerCase()
-    return this.#calls.filter((call) => wanted === undefined || call.method.toLowerCase() === wanted)
+    return this.#calls.filter((call) => method === undefined || call.method === method)
   }
 
   /** Calls back with each call as it comes in, until the returned function is called; its result follows in the same object. */

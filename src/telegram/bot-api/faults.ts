@@ -3,7 +3,7 @@ import { SentinelError } from '../../core/errors.js'
 import { nearest } from '../../core/nearest.js'
 import type { CallResult } from './calls.js'
 import type { Params } from './params.js'
-import { METHOD_NAMES, type MethodName, methodNamed } from './schema/schema.js'
+import { knownMethod, type MethodName } from './schema/schema.js'
 
 /**
  * What goes wrong with a call: an error Telegram answers, a delay before the call is served, a cut connection
@@ -118,12 +118,7 @@ export class FaultPlan implements Faults {
 
   next(method: string, fault: Fault): void {
     checkFault(fault)
-    const name = method === '*' ? '*' : methodNamed(method)
-    if (name === undefined) {
-      const meant = nearest(method, METHOD_NAMES)
-      const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
-      throw invalid(`Telegram has no method ${JSON.stringify(method)}.${hint}`)
-    }
+    const name = method === '*' ? '*' : knownMethod(method, 'faults.next')
     const queue = this.#planned.get(name) ?? []
     queue.push({ fault, left: fault.times ?? 1 })
     this.#planned.set(name, queue)

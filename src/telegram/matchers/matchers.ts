@@ -1,8 +1,11 @@
 import type { ChatMember, ChatPermissions, Message } from 'grammy/types'
+import { hintAt } from '../../core/nearest.js'
 import type { BotCall } from '../bot-api/calls.js'
+import { knownMethod, signatureOf } from '../bot-api/schema/schema.js'
 import { assertWords, type HearingOptions, matches, Person, wordsFor } from '../people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import { Telegram } from '../telegram.js'
+import { PERMISSIONS } from '../world/members.js'
 import { contains, shown } from './containing.js'
 
 /**
@@ -50,7 +53,7 @@ export interface TelegramMatchers<R = unknown> {
   toHaveHeard(what: RegExp | string, options?: Pick<HearingOptions, 'in' | 'after'>): R
   /**
    * Of a Telegram: a bot of its has called the method by now; with `params`, with at least these. Asymmetric matchers such as
-   * `expect.any(Number)` may stand in them.
+   * `expect.any(Number)` may stand in them. It throws for a method or parameter that there is not, `.not` or not.
    */
   toHaveCalled(method: string, params?: Readonly<Record<string, unknown>>): R
   /** Of a group or channel: such a message, by a text in it, is there now. */
@@ -62,7 +65,7 @@ export interface TelegramMatchers<R = unknown> {
   toBeBannedIn(place: TelegramGroup | TelegramChannel): R
   /** Of somebody: restricted; with `permissions`, with at least these as told. */
   toBeRestrictedIn(place: TelegramGroup | TelegramChannel, permissions?: ChatPermissions): R
-  /** Of somebody: may not write there. */
+  /** Of somebody who is restricted there: may not write. So is everybody in a group that lets none of its members write. */
   toBeMutedIn(place: TelegramGroup | TelegramChannel): R
 }
 
@@ -117,7 +120,9 @@ export const telegramMatchers: Matchers = {
 
   toHaveCalled(received, method, params) {
     if (!(received instanceof Telegram)) throw wrong('toHaveCalled', 'a Telegram', received)
+    const { parameters } = signatureOf(knownMethod(method, 'toHaveCalled'))
     const calls = received.calls(method)
+    assertParameters(method, params, [...parameters.keys()], calls)
     const found = calls.some((call) => params === undefined || contains(call.params, params))
     const wanted = `a bot to have called ${method}${params === undefined ? '' : ` with ${shown(params)}`}`
     return verdict(found, wanted, () => instead(received, method, calls))
@@ -139,27 +144,51 @@ export const telegramMatchers: Matchers = {
     ['creator', 'administrator'].includes(status),
   ),
   toBeBannedIn: standing('banned in', 'toBeBannedIn', ({ status }) => status === 'kicked'),
-  toBeMutedIn: standing(
-    'muted in',
-    'toBeMutedIn',
-    (member) => member.status === 'restricted' && !member.can_send_messages,
-  ),
+  toBeMutedIn: standing('muted in', 'toBeMutedIn', isMuted),
   toBeRestrictedIn(received, place, permissions = {}) {
+    for (const name of Object.keys(permissions))
+      if (!(PERMISSIONS as readonly string[]).includes(name))
+        throw new TypeError(
+          `toBeRestrictedIn: there is no permission ${shown(name)}.${hintAt(name, PERMISSIONS)}`,
+        )
     const given = Object.keys(permissions).length === 0 ? '' : ` with ${shown(permissions)}`
     const isSo = (member: ChatMember) => member.status === 'restricted' && contains(member, permissions)
     return standing(`restricted${given} in`, 'toBeRestrictedIn', isSo).call(this, received, place)
   },
 }
 
-function standing(words: string, matcher: string, isSo: (member: ChatMember) => boolean) {
-  return function (this: Bound, received: unknown, place: TelegramGroup | TelegramChannel): MatcherVerdict {
+/** What looks for a parameter that no call can have finds it in none, and proves nothing. */
+function assertParameters(
+  method: string,
+  params: object = {},
+  known: readonly string[],
+  calls: readonly BotCall[],
+): void {
+  for (const name of Object.keys(params))
+    if (!known.includes(name) && !calls.some((call) => Object.hasOwn(call.params, name)))
+      throw new TypeError(
+        `toHaveCalled: ${method} has no parameter ${shown(name)}, and no call came with one.${hintAt(name, known)}`,
+      )
+}
+
+/** Who is restricted, and whoever is in a group where nobody may write. */
+function isMuted(member: ChatMember, { room }: Place): boolean {
+  if (member.status === 'restricted' && !member.can_send_messages) return true
+  const isOrdinary = member.status === 'member' || (member.status === 'restricted' && member.is_member)
+  return isOrdinary && room.kind !== 'channel' && !room.permissions.can_send_messages
+}
+
+type Place = TelegramGroup | TelegramChannel
+
+function standing(words: string, matcher: string, isSo: (member: ChatMember, place: Place) => boolean) {
+  return function (this: Bound, received: unknown, place: Place): MatcherVerdict {
     if (!(received instanceof Person || received instanceof TelegramBot))
       throw wrong(matcher, 'a person or a bot', received)
     const member = aPlace(place, matcher).member(received)
     const name = received instanceof Person ? received.firstName : `@${received.username}`
     const { user: _, ...seen } = member
     return verdict(
-      isSo(member),
+      isSo(member, place),
       `${name} to be ${words} "${place.title}"`,
       () => `but they are ${shown(seen)}`,
     )

@@ -27,7 +27,7 @@ export type Membership =
 export const LEFT: Membership = { status: 'left' }
 export const MEMBER: Membership = { status: 'member' }
 
-const PERMISSIONS = [
+export const PERMISSIONS = [
   'can_send_messages',
   'can_send_audios',
   'can_send_documents',

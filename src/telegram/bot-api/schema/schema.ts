@@ -1,4 +1,6 @@
 import type { ApiMethods } from 'grammy/types'
+import { SentinelError } from '../../../core/errors.js'
+import { hintAt } from '../../../core/nearest.js'
 import { type Expression, type Field, parseExpression } from './expression.js'
 import { METHODS, TYPES } from './generated/index.js'
 
@@ -32,6 +34,17 @@ export function typeNamed(name: string): Expression {
     parsed.set(name, expression)
   }
   return expression
+}
+
+/** @throws SentinelError `telegram.invalid` for one that Telegram does not have, with the one that was meant. */
+export function knownMethod(name: string, asker: string): MethodName {
+  const method = methodNamed(name)
+  if (method !== undefined) return method
+  const hint = hintAt(name, METHOD_NAMES)
+  throw new SentinelError(
+    'telegram.invalid',
+    `${asker}: Telegram has no method ${JSON.stringify(name)}.${hint}`,
+  )
 }
 
 export interface Signature {
