@@ -73,13 +73,14 @@ export class ActivityRecorder {
       return
     }
     const { events, clock } = this.house
+    // Bystanders: a webhook refuses a flood unparsed only while nobody listens.
     const stops = [
-      events.on('allowed', ({ facts, ctx }) => {
+      events.watch('allowed', ({ facts, ctx }) => {
         // It counted when it came first, though its handler failed.
         const { sentinel } = ctx as Context & Partial<SentinelFlavor>
         if (sentinel?.isRepeated !== true) this.note(ctx.me.id, facts, clock(), 1, 0)
       }),
-      events.on('denied', (told) => this.noteDenial(told, clock())),
+      events.watch('denied', (told) => this.noteDenial(told, clock())),
     ]
     this.stop = () => {
       for (const each of stops) each()

@@ -21,6 +21,8 @@ const MOST = 16_384
 const REMEMBERED: Ms = 60_000
 /** Nothing that asks for this is decided about unparsed. */
 const UNREAD = Object.freeze(Object.create(null)) as Context
+/** Stands where the update comes once somebody looks. */
+const UNPARSED = Object.freeze(Object.create(null)) as Update
 
 /** How a decision is settled that comes to nothing. */
 const VOID: readonly Settlement[] = ['release', 'refund']
@@ -252,15 +254,26 @@ function isWatched({ house, probing }: Chain<Context>): boolean {
   )
 }
 
-/** The update itself, for bystanders who look at it. */
+/** The update itself, for bystanders who look at it: it is parsed when they ask for more than whose bot it is. */
 class Unread implements UnreadUpdate {
+  private made: Context | undefined
+
   constructor(
     readonly facts: Glimpse,
     readonly bot: KnownBot,
   ) {}
 
   get ctx(): Context {
-    return new Context(this.facts.whole(), this.bot.api, this.bot.me)
+    const { facts, bot } = this
+    if (this.made !== undefined) return this.made
+    let update: Update | undefined
+    this.made = Object.defineProperty(new Context(UNPARSED, bot.api, bot.me), 'update', {
+      get: () => {
+        update ??= facts.whole()
+        return update
+      },
+    })
+    return this.made
   }
 }
 

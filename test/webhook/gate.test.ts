@@ -3,6 +3,7 @@ import type { Update } from 'grammy/types'
 import { describe as describeFacts, type SentinelOptions, sentinel } from '../../src/index.js'
 import { health } from '../../src/observability/health/index.js'
 import { metrics } from '../../src/observability/metrics/index.js'
+import { stats } from '../../src/observability/stats/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { edits, later, nextId, says, tick, user } from '../sentinel-desk.js'
@@ -157,6 +158,54 @@ describe('what more follows from a refusal follows', () => {
     await flood(at, 1, 2)
     expect(at.parsed).toHaveLength(5)
     watched.close()
+  })
+
+  test.each([
+    ['guard.health()', async (at: Stand) => void (await at.guard.health())],
+    ['a scrape', async (at: Stand) => void (await metrics(at.guard).registry.metrics())],
+    [
+      'a probe, though it is closed',
+      async (at: Stand) => {
+        const probes = health(at.guard)
+        await probes.fetch(new Request('http://x/readyz'))
+        probes.close()
+      },
+    ],
+  ])('%s sees it as well, and lets nothing be parsed that was not', async (_, look) => {
+    const at = parsing()
+    await look(at)
+    await flood(at, 1, 6)
+    expect(at.parsed).toHaveLength(3)
+    at.time.advance(1000)
+    await flood(at, 1, 1)
+    expect((await at.guard.health()).lastUpdateAt).toBe(at.time.now)
+    expect(at.parsed).toHaveLength(3)
+  })
+
+  test('what is measured, counted and noted of a flood parses none of it', async () => {
+    const at = parsing({ users: true, stats: stats() })
+    const measured = metrics(at.guard)
+    await flood(at, 1, 3)
+    const { parse } = JSON
+    let bodies = 0
+    JSON.parse = (text, reviver) => {
+      if (text.includes('"flood"')) bodies++
+      return parse(text, reviver)
+    }
+    try {
+      await flood(at, 1, 5)
+    } finally {
+      JSON.parse = parse
+    }
+    expect(bodies).toBe(0)
+    expect(at.parsed).toHaveLength(3)
+    expect(await measured.registry.metrics()).toMatch(/sentinel_verdicts_total\{[^}]*"denied"[^}]*\} 6\b/)
+    expect((await at.guard.stats()).denied).toBe(6)
+    at.time.advance(1000)
+    await until('it is noted', async () => {
+      const seen = await at.guard.users.read(1)
+      return seen?.counts.denials === 6
+    })
   })
 
   test('a tapped button is answered', async () => {

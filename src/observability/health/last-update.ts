@@ -13,6 +13,10 @@ export function lastUpdateOf(
       lastUpdateAt = clock()
       return go(ctx, next)
     },
+    // Without it a webhook would parse what it refuses unread, from the first look at health on.
+    unread() {
+      lastUpdateAt = clock()
+    },
   })
   return () => (lastUpdateAt === undefined ? {} : { lastUpdateAt })
 }
