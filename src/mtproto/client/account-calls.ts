@@ -18,7 +18,8 @@ import { type FoundMessage, type SearchOptions, searchIn } from './lists/search.
 export abstract class AccountCalls {
   readonly #cdn = new CdnDataCentres(
     () => this.reach(),
-    async (at, onLost) => (await import('./files/cdn/client.js')).CdnClient.open(this.dialling, at, onLost),
+    async (at, onLost, signal) =>
+      (await import('./files/cdn/client.js')).CdnClient.open(this.dialling, at, onLost, signal),
   )
 
   /** Whoever asks Telegram, once we are connected. @internal */
