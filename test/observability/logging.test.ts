@@ -219,6 +219,197 @@ describe('your own entries', () => {
     expect(seen.lines[0]).toMatchObject({ round: { at: '1970-01-01T00:00:00.000Z', big: '12' }, none: null })
     expect(seen.lines[0]?.long).toHaveLength(100)
   })
+
+  test('are told by your serializers as they are, and what those leave is redacted', () => {
+    class Member {
+      constructor(readonly id: number) {}
+      describe(): object {
+        return { id: this.id, via: `https://x/bot${TOKEN}/getMe`, token: TOKEN }
+      }
+    }
+    const describe = (member: Member): object => member.describe()
+    const request = Object.assign(
+      Object.create({
+        get headers() {
+          return { accept: '*/*', 'set-cookie': ['a=hunter2'], 'X-Telegram-Bot-Api-Secret-Token': 'hunter2' }
+        },
+      }),
+      { method: 'POST', url: `/bot${TOKEN}`, socket: {} },
+    )
+    const told = { id: 7, via: 'https://x/bot123456:<redacted>/getMe', token: '[redacted]' }
+    const seen = logged({ parent: { serializers: { member: describe, req: pino.stdSerializers.req } } })
+    seen.log.logger.info({ member: new Member(7), req: request })
+    expect(seen.lines.pop()).toMatchObject({
+      member: told,
+      req: {
+        headers: {
+          accept: '*/*',
+          'set-cookie': '[redacted]',
+          'X-Telegram-Bot-Api-Secret-Token': '[redacted]',
+        },
+        url: '/bot123456:<redacted>',
+      },
+    })
+    // Of children, in what is bound to them, too.
+    const child = seen.log.logger.child({ by: new Member(7) }, { serializers: { by: describe } })
+    child.child({ part: 1 }).info({ by: new Member(7), member: new Member(7), password: 'hunter2' })
+    expect(seen.lines.at(-1)).toEqual({
+      level: 30,
+      part: 1,
+      by: told,
+      member: told,
+      password: '[redacted]',
+    })
+    for (const secret of [TOKEN, 'hunter2']) expect(seen.raw()).not.toContain(secret)
+  })
+
+  test('hold no secrets whoever names them', () => {
+    const seen = logged({ hide: ['e-mail'] })
+    const names = [
+      ...['token', 'secretToken', 'botToken', 'bot_token', 'accessToken', 'access_token', 'clientSecret'],
+      ...['apiKey', 'api_key', 'apiHash', 'auth-key', 'set-cookie', 'Authorization', 'passphrase', 'E_Mail'],
+      'x-telegram-bot-api-secret-token',
+    ]
+    seen.log.logger.info(Object.fromEntries(names.map((name) => [name, 'hunter2'])))
+    seen.log.logger.info({ tokens: 12, isSecret: true, token: null, [`of ${TOKEN}`]: 1 })
+    expect(Object.values(seen.lines[0] ?? {}).filter((value) => value === '[redacted]')).toHaveLength(
+      names.length,
+    )
+    expect(seen.lines[1]).toEqual({
+      level: 30,
+      tokens: 12,
+      isSecret: true,
+      token: null,
+      'of 123456:<redacted>': 1,
+    })
+    expect(seen.raw()).not.toContain('hunter2')
+  })
+
+  test('tell of a context its update, also where it is the entry', async () => {
+    const seen = logged({}, { throttle: false })
+    seen.stage.bot.use((ctx) => {
+      seen.log.logger.info(Object.assign(ctx, { session: { diary: 'my secret' } }), 'whole')
+      seen.log.logger.info({ ctx }, 'inside')
+    })
+    await seen.stage.says(7, 'my secret')
+    const [whole, inside] = seen.lines
+    expect(whole).toMatchObject({
+      msg: 'whole',
+      update: { message: { from: { id: 7 }, text: '[redacted]' } },
+    })
+    expect(Object.keys(whole ?? {})).toEqual(['level', 'update', 'msg'])
+    expect(inside?.ctx).toEqual({ update: whole?.update })
+    expect(seen.raw()).not.toContain('my secret')
+  })
+
+  const written: Record<string, object> = {
+    'a link': { message: { entities: [{ type: 'text_link', offset: 0, length: 1, url: 'my secret' }] } },
+    'a preview': { message: { link_preview_options: { url: 'my secret' } } },
+    'a web app': { message: { web_app_data: { data: 'my secret', button_text: 'my secret' } } },
+    'a title': { message: { new_chat_title: 'my secret' } },
+    'a topic': { message: { forum_topic_created: { name: 'my secret', icon_color: 1 } } },
+    'a renamed topic': { message: { forum_topic_edited: { name: 'my secret' } } },
+    'a checklist': { message: { checklist: { title: 'my secret', tasks: [{ id: 1, text: 'my secret' }] } } },
+    'a place': { message: { venue: { title: 'my secret', address: 'my secret' } } },
+    'a contact': { message: { contact: { phone_number: 'my secret', vcard: 'my secret' } } },
+    'a file': { message: { document: { file_id: 'x', file_name: 'my secret' } } },
+    'an order': { pre_checkout_query: { order_info: { email: 'my secret' } } },
+    'an address': { shipping_query: { shipping_address: { city: 'my secret' } } },
+    'a bio': { chat_join_request: { bio: 'my secret' } },
+  }
+  test.each(Object.entries(written))('hold nothing of what people write: %s', (_, what) => {
+    const seen = logged()
+    seen.log.logger.info({ update: what })
+    seen.log.logger.child({ update: what }).info('seen')
+    expect(seen.raw()).not.toContain('my secret')
+    const open = logged({ texts: true })
+    open.log.logger.info({ update: what })
+    expect(open.raw()).toContain('my secret')
+  })
+
+  test('hold no tokens in their words, whoever made the logger, and wherever the words come from', () => {
+    const failed = new Error(`Network request for 'getMe' failed! https://x/bot${TOKEN}/getMe`)
+    const seen = logged()
+    const { logger } = seen.log
+    logger.error(failed)
+    logger.error({ err: failed })
+    logger.error('failed: %s', failed)
+    logger.error({ a: 1 }, 'failed: %o', { url: `https://x/bot${TOKEN}` })
+    logger.error(`failed: ${TOKEN}`)
+    logger.child({}, { msgPrefix: `${TOKEN} ` }).error('failed')
+    logger.error({ msg: TOKEN })
+    expect(seen.lines.map(({ msg }) => msg)).toEqual([
+      "Network request for 'getMe' failed! https://x/bot123456:<redacted>/getMe",
+      "Network request for 'getMe' failed! https://x/bot123456:<redacted>/getMe",
+      expect.stringMatching(/^failed: .*123456:<redacted>/),
+      'failed: {"url":"https://x/bot123456:<redacted>"}',
+      'failed: 123456:<redacted>',
+      '123456:<redacted> failed',
+      '123456:<redacted>',
+    ])
+    const named = logged({
+      parent: { errorKey: 'error', messageKey: 'text', serializers: { error: pino.stdSerializers.err } },
+    })
+    named.log.logger.error(Object.assign(failed, { payload: { text: 'my secret' } }))
+    named.log.logger.error({ text: 'my secret' })
+    named.log.logger.error('words')
+    expect(named.lines.map(({ text, error }) => [text, error && Object.keys(error)])).toEqual([
+      [
+        "Network request for 'getMe' failed! https://x/bot123456:<redacted>/getMe",
+        ['type', 'message', 'stack'],
+      ],
+      ['[redacted]', undefined],
+      ['words', undefined],
+    ])
+    for (const secret of [TOKEN, 'my secret']) expect(seen.raw() + named.raw()).not.toContain(secret)
+  })
+
+  test('hold no secrets in what is bound to a child, or to the logger', () => {
+    const seen = logged()
+    const { logger } = seen.log
+    logger.child({ token: TOKEN, update }).info('child')
+    logger.child({ a: 1 }).child({ token: TOKEN }).info('grandchild')
+    const own = { formatters: { bindings: (bound: object) => ({ ...bound, secret: TOKEN }) } }
+    logger.child({ id: 7 }, own).info('formatted')
+    logger.setBindings({ token: TOKEN, text: 'my secret' })
+    logger.info('bound')
+    expect(seen.lines.map(({ msg, token, secret, id }) => [msg, token, secret, id])).toEqual([
+      ['child', '[redacted]', undefined, undefined],
+      ['grandchild', '[redacted]', undefined, undefined],
+      ['formatted', undefined, '[redacted]', 7],
+      ['bound', '[redacted]', undefined, undefined],
+    ])
+    for (const secret of [TOKEN, 'my secret']) expect(seen.raw()).not.toContain(secret)
+  })
+
+  test('throw nothing into whoever logs what cannot be read, and tell the rest', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    const lazy = {
+      get x(): never {
+        throw new Error('lazy')
+      },
+      y: 1,
+    }
+    const seen = logged()
+    seen.log.logger.info({
+      ...{ a: lazy, proxy, never: new Date(Number.NaN) },
+      url: new URL('https://x/y'),
+      b: 2,
+    })
+    seen.log.logger.info(lazy)
+    expect(seen.lines).toEqual([
+      {
+        level: 30,
+        a: { x: '[unreadable]', y: 1 },
+        proxy: '[unreadable]',
+        never: null,
+        url: 'https://x/y',
+        b: 2,
+      },
+      { level: 30, x: '[unreadable]', y: 1 },
+    ])
+  })
 })
 
 test('a wrong option is named', () => {

@@ -2,11 +2,11 @@ import { type Logger, pino } from 'pino'
 import { z } from 'zod'
 import { type Clock, quietTimers, systemClock, type Timers } from '../../core/clock.js'
 import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
-import { redacted } from '../../core/redact.js'
 import { callable, given, limit, option, parseOptions } from '../../middleware/options/schema.js'
 import type { Observed } from '../observed.js'
+import { discreet } from './discreet.js'
 import { Journal } from './journal.js'
-import { type Redaction, redaction } from './redaction.js'
+import { redaction } from './redaction.js'
 
 const has =
   (...names: string[]) =>
@@ -37,7 +37,7 @@ const loggingOptions = z.strictObject({
  * ```
  */
 export interface LoggingOptions {
-  /** Your logger, with its level, its stream, its own redaction and serializers. @default pino(), to the standard output */
+  /** Your logger, with its level, its stream, its own redaction, serializers (but of errors) and formatters. @default pino(), to the standard output */
   readonly logger?: Logger | undefined
   /**
    * How many denials of one guard for one reason are logged, and failures of one kind; the rest is counted, and the count logged when
@@ -48,7 +48,7 @@ export interface LoggingOptions {
   readonly allowed?: boolean | undefined
   /** Leaves in what people write. @default false */
   readonly texts?: boolean | undefined
-  /** More names of fields that are not for logs, whatever their case. */
+  /** More names of fields that are not for logs, whatever their case and with or without `_` and `-`. */
   readonly hide?: readonly string[] | undefined
   /** Tells the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
@@ -70,7 +70,7 @@ export interface LoggingOptions {
  * ```
  */
 export interface SentinelLog {
-  /** Redacts like the sentinel's own entries: for your handlers. */
+  /** Redacts like the sentinel's own entries, and so do its children: for your handlers. */
   readonly logger: Logger
   /** The child of one guard, with `guard` bound: entries about it are made by this one, so its level is theirs. */
   of(guard: string): Logger
@@ -83,8 +83,8 @@ export interface SentinelLog {
  * limits, storages that go down (`error`) and come back, failures (`error`) and warnings. Entries about a guard are those of a child
  * logger with `guard` bound. Needs `pino` 9 or 10.
  *
- * Tokens, passwords and what people write are redacted, wherever in an entry they are, in your own entries through `logger` too; of
- * updates and people, ids are told. The console, which else hears of failures and warnings, is spared.
+ * Tokens, passwords and what people write are redacted, wherever in an entry they are, in your own entries through `logger` too, and in
+ * what is bound to its children; tokens and passwords also in the words of messages. Of people, ids are told. The console, which else hears of failures and warnings, is spared.
  *
  * @param guard What `sentinel()` gave.
  * @param options See {@link LoggingOptions}.
@@ -105,7 +105,7 @@ export function logging(guard: Observed, options: LoggingOptions = {}): Sentinel
   const { texts = false, hide = [], allowed = false, sample = SAMPLE } = settings
   const { clock = systemClock, timers = quietTimers } = settings
   const tell = redaction({ texts, hide })
-  const logger = discreet(settings.logger ?? ourLogger(), tell)
+  const logger = discreet(settings.logger ?? pino({ name: 'grammy-sentinel' }), tell)
   const journal = new Journal(logger, { allowed, sample, clock, timers })
   const stop = journal.listen(guard)
   return {
@@ -119,27 +119,3 @@ export function logging(guard: Observed, options: LoggingOptions = {}): Sentinel
 }
 
 const SAMPLE: Limit = parseLimit('10/10s')
-
-/** Also the words of entries are redacted, which only the maker of a logger can see to. */
-function ourLogger(): Logger {
-  return pino({
-    name: 'grammy-sentinel',
-    hooks: {
-      logMethod(args, method) {
-        const told = args.map((arg) => (typeof arg === 'string' ? redacted(arg) : arg))
-        method.apply(this, told as typeof args)
-      },
-    },
-  })
-}
-
-/** A child that redacts after the parent's own formatter. Its serializers and its redaction stay in force. */
-function discreet(parent: Logger, tell: Redaction): Logger {
-  type Formatters = { readonly log?: (entry: object) => object }
-  const { formattersSym } = pino.symbols
-  const own = (parent as Logger & { [formattersSym]?: Formatters })[formattersSym]?.log
-  const log = (entry: object): object =>
-    tell((own === undefined ? entry : own(entry)) as Record<string, unknown>)
-  // What is left of an error by then is told as it is: pino's own serializer would take it for an object of no class.
-  return parent.child({}, { formatters: { log }, serializers: { err: (error: unknown) => error } })
-}

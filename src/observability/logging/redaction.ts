@@ -2,19 +2,27 @@ import { errorText, redacted } from '../../core/redact.js'
 
 /** Stands for what is not for logs. */
 export const HIDDEN = '[redacted]'
+/** Stands for what throws when it is looked at. */
+const UNREADABLE = '[unreadable]'
 
-/** Fields that hold secrets, wherever they are met. */
+/** How the names of fields that hold secrets end, wherever they are met. */
 const SECRETS = [
   'token',
   'secret',
-  'secret_token',
   'password',
   'passwd',
+  'passphrase',
   'authorization',
   'cookie',
-  'api_key',
+  'cookies',
+  'apikey',
+  'apihash',
+  'accesskey',
+  'authkey',
+  'privatekey',
+  'secretkey',
 ]
-/** Fields of the Bot API that hold what people write, wherever they are met. */
+/** Fields of the Bot API that hold what people write, or tell of themselves, wherever they are met. */
 const TEXTS = [
   'text',
   'caption',
@@ -24,46 +32,99 @@ const TEXTS = [
   'explanation',
   'invoice_payload',
   'rich_message',
+  'link_preview_options',
+  'web_app_data',
+  'new_chat_title',
+  'forum_topic_created',
+  'forum_topic_edited',
+  'checklist',
+  'venue',
+  'latitude',
+  'longitude',
+  'contact',
+  'bio',
+  'file_name',
+  'order_info',
+  'shipping_address',
+  'passport_data',
 ]
 
 const DEEPEST = 6
 const MOST_FIELDS = 100
+/** No token is shorter, with the id before it. */
+const SHORTEST_TOKEN = 26
 
-/** How a value is told in a log: see {@link redaction}. */
-export type Redaction = (value: Readonly<Record<string, unknown>>) => Record<string, unknown>
+/** How entries are told in a log: see {@link redaction}. */
+export interface Redaction {
+  /** A whole entry, but for the fields that are `spared`: they are told one by one, later. */
+  entry(value: object, spared?: ReadonlySet<string>): Record<string, unknown>
+  /** One field of an entry, or words without a name. What `own` makes of it is told in its place, but not where it is hidden anyway, nor of an error. */
+  field(name: string, value: unknown, own?: (value: unknown) => unknown): unknown
+}
 
 /**
  * Makes what takes from a log entry what is not for logs: fields with secrets, fields with what people write unless `texts`, fields of
  * your naming, and tokens and passwords within whatever text is left. It gives a copy, as deep and wide as logs are read. Of errors it
- * leaves name, message, stack and code: those of the Bot API carry the call that failed.
+ * leaves name, message, stack and code: those of the Bot API carry the call that failed. What throws when it is looked at is told so.
  */
 export function redaction({ texts, hide }: { texts: boolean; hide: readonly string[] }): Redaction {
-  const hidden = new Set([...SECRETS, ...(texts ? [] : TEXTS), ...hide].map((name) => name.toLowerCase()))
+  const hidden = new Set([...(texts ? [] : TEXTS), ...hide].map(plain))
+  const isHidden = (name: string): boolean => {
+    const given = plain(name)
+    return hidden.has(given) || SECRETS.some((secret) => given.endsWith(secret))
+  }
+  const isLink = ({ type }: { readonly type?: unknown }, name: string): boolean =>
+    !texts && name === 'url' && type === 'text_link'
 
   const told = (value: unknown, depth: number): unknown => {
     if (typeof value === 'string') return redacted(value)
     if (typeof value === 'bigint') return String(value)
     if (typeof value !== 'object' || value === null) return typeof value === 'function' ? undefined : value
-    if (value instanceof Error) return errorOf(value)
-    if (value instanceof Date) return value.toISOString()
-    if (depth === 0) return '[…]'
-    if (Array.isArray(value)) return value.slice(0, MOST_FIELDS).map((each) => told(each, depth - 1))
-    if (isContext(value)) return { update: told(value.update, depth - 1) }
-    return fieldsOf(value as Readonly<Record<string, unknown>>, depth)
+    try {
+      if (value instanceof Error) return errorOf(value)
+      if (depth === 0) return '[…]'
+      if (Array.isArray(value)) return value.slice(0, MOST_FIELDS).map((each) => told(each, depth - 1))
+      // As JSON would tell it: dates, URLs, whatever has a way of its own.
+      if (!isContext(value) && 'toJSON' in value && typeof value.toJSON === 'function')
+        return told(value.toJSON(), depth - 1)
+      return fieldsOf(value, depth)
+    } catch {
+      return UNREADABLE
+    }
   }
 
-  const fieldsOf = (value: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> => {
+  const fieldOf = (of: object, name: string, depth: number): unknown => {
+    try {
+      const value: unknown = Reflect.get(of, name)
+      return isHidden(name) || isLink(of, name) ? hiddenOf(value) : told(value, depth)
+    } catch {
+      return UNREADABLE
+    }
+  }
+
+  const fieldsOf = (given: object, depth: number, spared?: ReadonlySet<string>): Record<string, unknown> => {
+    const value = isContext(given) ? { update: given.update } : given
     // Null-prototype: names may come from anybody, `__proto__` among them.
     const copy: Record<string, unknown> = Object.create(null)
-    let left = MOST_FIELDS
-    for (const name of Object.keys(value)) {
-      if (left-- === 0) break
-      copy[name] = hidden.has(name.toLowerCase()) ? hiddenOf(value[name]) : told(value[name], depth - 1)
+    for (const name of Object.keys(value).slice(0, MOST_FIELDS)) {
+      const shown = name.length < SHORTEST_TOKEN ? name : redacted(name)
+      copy[shown] = spared?.has(name) ? Reflect.get(value, name) : fieldOf(value, name, depth - 1)
     }
     return copy
   }
 
-  return (value) => fieldsOf(value, DEEPEST)
+  return {
+    entry: (value, spared) => fieldsOf(value, DEEPEST, spared),
+    field(name, value, own) {
+      if (isHidden(name)) return hiddenOf(value)
+      return told(own === undefined || value instanceof Error ? value : own(value), DEEPEST - 1)
+    },
+  }
+}
+
+/** Names are compared as whoever writes `bot_token`, `botToken` or `Bot-Token` means them. */
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/[_-]/g, '')
 }
 
 /** Whether there was anything may be told. */
@@ -72,14 +133,15 @@ function hiddenOf(value: unknown): unknown {
 }
 
 /** An error without what it drags along. */
-export function errorOf(error: Error): Record<string, unknown> {
+function errorOf(error: Error): Record<string, unknown> {
   const { name, message } = error
   const code = 'code' in error ? error.code : 'error_code' in error ? error.error_code : undefined
   return {
-    type: name,
-    message: redacted(message),
+    type: redacted(String(name)),
+    message: redacted(String(message)),
     stack: errorText(error),
-    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(typeof code === 'number' && { code }),
+    ...(typeof code === 'string' && { code: redacted(code) }),
   }
 }
 
