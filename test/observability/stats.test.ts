@@ -59,6 +59,98 @@ test('what a handler denies was counted when it came, and shadows are counted', 
   expect(await guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2, shadow: 1 })
 })
 
+test('what a handler fails at is counted once, however often it comes', async () => {
+  const { guard, handle } = desk({ stats: stats() }, (bot) =>
+    bot.use(async (ctx) => {
+      if (ctx.msg?.text === 'mine') await ctx.sentinel.deny()
+      throw new Error('not today')
+    }),
+  )
+  const [failing, denied] = [says(7, 'a'), says(8, 'mine')]
+  for (const update of [failing, failing, failing, denied, denied]) {
+    await expect(handle(update)).rejects.toThrow('not today')
+  }
+  expect(await guard.stats()).toMatchObject({
+    updates: 2,
+    allowed: 1,
+    denied: 1,
+    activities: [{ activity: 'message', count: 2 }],
+    refused: [{ id: 8, atMost: 1 }],
+  })
+})
+
+test('an update that several guards in shadow would deny is one', async () => {
+  const { guard, says: say } = counted(
+    {},
+    {
+      throttle: [
+        { limit: '1/1m', name: 'a', shadow: true },
+        { limit: '1/1m', name: 'b', scope: 'chat', shadow: true },
+      ],
+    },
+  )
+  await say(7, 'a', 'b', 'c')
+  expect(await guard.stats()).toMatchObject({ updates: 3, denied: 0, shadow: 2 })
+})
+
+test('what was let in within one part and denied by its handler in the next is lost to nobody', async () => {
+  let now = Date.UTC(2026, 0, 1, 0, 4, 55)
+  const clock = (): number => now
+  const storage = later(memory({ clock }))
+  const workerOf = () =>
+    desk({ storage, clock, name: 'shop', stats: stats() }, (bot) =>
+      bot.use(async (ctx) => {
+        now += 10_000
+        if (ctx.msg?.text === 'slow') await ctx.sentinel.deny()
+      }),
+    )
+  const [first, second] = [workerOf(), workerOf()]
+  await first.says(7, 'slow')
+  await first.guard.close()
+  await second.says(8, 'quick')
+  expect(await second.guard.stats()).toMatchObject({ workers: 2, updates: 2, allowed: 1, denied: 1 })
+  // The part it was let in by is out of the window; the one it was denied in is not.
+  now = Date.UTC(2026, 0, 1, 1, 3)
+  expect(await second.guard.stats()).toMatchObject({ updates: 1, allowed: 0, denied: 1 })
+  await second.guard.close()
+})
+
+describe('bots that share a storage', () => {
+  test('are told apart, though their sentinels have one name', async () => {
+    const storage = later(memory())
+    const now = Date.now()
+    const sentinelOf = () => counted({}, { storage, name: '1', clock: () => now })
+    const [shop, help, third] = [sentinelOf(), sentinelOf(), sentinelOf()]
+    const other = help.another(99)
+    await shop.says(7, 'a')
+    await other.handle(says(8, 'b'))
+    await other.handle(says(8, 'c'))
+    await help.guard.close()
+    expect(await shop.guard.stats()).toMatchObject({ workers: 1, updates: 1, talkers: [{ id: 7 }] })
+    const helped = third.another(99)
+    await helped.handle(says(9, 'd'))
+    expect(await third.guard.stats()).toMatchObject({ workers: 2, updates: 3, active: 2 })
+    await Promise.all([shop.guard.close(), third.guard.close()])
+    // It has met no bot, and tells of all.
+    expect(await sentinelOf().guard.stats()).toMatchObject({ workers: 4, updates: 4 })
+  })
+
+  test('are told apart by long names that differ at the end alone', async () => {
+    const storage = later(memory())
+    const now = Date.now()
+    const name = 'n'.repeat(58)
+    const [one, two] = ['a', 'b'].map((end) => counted({}, { storage, name: name + end, clock: () => now }))
+    await one?.says(7, 'a')
+    await one?.guard.close()
+    await two?.says(8, 'b')
+    expect(await two?.guard.stats()).toMatchObject({ workers: 1, updates: 1 })
+    await two?.guard.close()
+    const again = counted({}, { storage, name: `${name}a`, clock: () => now })
+    expect((await again.guard.stats()).updates).toBe(1)
+    await again.guard.close()
+  })
+})
+
 test('what is older than the window is forgotten, a part at a time', async () => {
   const { guard, says: say, time } = counted({ window: '10m', slots: 10 })
   await say(7, 'a')

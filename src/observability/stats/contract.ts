@@ -35,13 +35,16 @@ export interface StatsReport {
   /** In milliseconds since 1970. */
   readonly from: Ms
   readonly until: Ms
-  /** How many workers are counted. */
+  /** How many workers are counted: those that stand in front of the same bots. */
   readonly workers: number
-  /** What came; what Telegram delivered twice is counted once. */
+  /**
+   * What came, of the kinds that this version knows. What was let in and is delivered again, since its handler failed or took too long,
+   * is counted once, as it fared at first.
+   */
   readonly updates: number
   readonly allowed: number
   readonly denied: number
-  /** Would have been denied by guards in shadow. */
+  /** Updates that guards in shadow would have denied, however many would. */
   readonly shadow: number
   /** How many different users acted: an estimate whose standard error is 1.6 %. */
   readonly active: number
@@ -66,7 +69,7 @@ export interface StatsReport {
  * ```
  */
 export interface StatsQuery {
-  /** Of this process, or the sum of all that share its storage. @default 'all' where the storage is shared, else 'this' */
+  /** Of this process, or the sum of all that share its storage, its name and a bot. @default 'all' where the storage is shared, else 'this' */
   readonly workers?: 'this' | 'all' | undefined
   /** How many talkers, and how many of who was denied, 1,000 at most. @default 10 */
   readonly top?: number | undefined

@@ -1,9 +1,12 @@
+import type { Context } from 'grammy'
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe } from '../../middleware/chain/probe.js'
 import type { Values } from '../../storage/values.js'
 import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
+import { HASH, hashOf } from './hash.js'
 import { reportOf } from './report.js'
 import { Slot } from './slot.js'
 
@@ -20,12 +23,18 @@ export interface RecorderSettings {
 
 /** Slots are some 50 kB each: so many in one answer of a storage. */
 const PAGE = 20
+/** Of the name of a space. */
+const MOST_CHARACTERS = 64
 
 /** Counts what one worker sees, and shares it with the others through their storage. No update waits for it. */
 export class Recorder implements StatsRecorder {
   readonly probe: Probe
   private readonly slots: Slot[] = []
   private readonly unwritten = new Set<Slot>()
+  /** That it counts for: others are counted by others, under the same name perhaps. */
+  private readonly bots = new Set<number>()
+  private readonly shadowed = new WeakSet<Context>()
+  private readonly space: string
   private named: string | undefined
   private readonly span: Ms
   private callOff: (() => void) | undefined
@@ -37,23 +46,29 @@ export class Recorder implements StatsRecorder {
     private readonly settings: RecorderSettings,
   ) {
     this.span = settings.window / settings.slots
+    this.space = spaceOf(host.name)
     this.probe = {
       events: {
-        allowed: ({ facts }) => {
-          const slot = this.slotNow()
+        allowed: ({ facts, ctx }) => {
+          // It counted when it came first, though its handler failed.
+          if (isRepeated(ctx)) return
+          const slot = this.slotOf(ctx)
           slot.came(facts.actor, facts.activity)
           slot.allowed++
         },
-        denied: ({ facts, verdict: { guard, reason }, wasAllowed, isFirst }) => {
+        denied: ({ facts, ctx, verdict: { guard, reason }, wasAllowed, isFirst }) => {
           // What comes again was counted when it came; what was let in first, when it was.
-          if (!isFirst || (reason === 'duplicate' && !wasAllowed)) return
-          const slot = this.slotNow()
+          if (!isFirst || (wasAllowed ? isRepeated(ctx) : reason === 'duplicate')) return
+          const slot = this.slotOf(ctx)
           if (wasAllowed) slot.allowed--
           else slot.came(facts.actor, facts.activity)
           slot.refuse(facts.actor, guard, reason)
         },
-        shadow: () => {
-          this.slotNow().shadow++
+        shadow: ({ ctx }) => {
+          // An update counts, not each guard that would have denied it.
+          if (this.shadowed.has(ctx)) return
+          this.shadowed.add(ctx)
+          this.slotOf(ctx).shadow++
         },
       },
     }
@@ -95,6 +110,13 @@ export class Recorder implements StatsRecorder {
     return this.named
   }
 
+  private slotOf({ me: { id } }: Context): Slot {
+    const slot = this.slotNow()
+    this.bots.add(id)
+    slot.bots.add(id)
+    return slot
+  }
+
   private slotNow(): Slot {
     const now = this.host.clock()
     const index = Math.floor(now / this.span)
@@ -134,9 +156,9 @@ export class Recorder implements StatsRecorder {
     })
   }
 
-  private get space(): string {
-    // A space is a name of 64 characters at most.
-    return `stats:${this.host.name}`.slice(0, 64)
+  /** Of bots that it stands in front of, too; of all under its name, where it has met none yet. */
+  private isOurs({ bots }: Slot): boolean {
+    return this.bots.size === 0 || [...bots].some((bot) => this.bots.has(bot))
   }
 
   /** What is not taken is written with what comes next. */
@@ -178,7 +200,7 @@ export class Recorder implements StatsRecorder {
       for (const { key, value } of page.entries) {
         const worker = key.slice(0, key.lastIndexOf('.'))
         const slot = worker === this.worker ? undefined : Slot.read(value)
-        if (slot === undefined || slot.index < first) continue
+        if (slot === undefined || slot.index < first || !this.isOurs(slot)) continue
         slots.push(slot)
         workers.add(worker)
       }
@@ -186,4 +208,17 @@ export class Recorder implements StatsRecorder {
     } while (next !== undefined)
     return { slots, others: workers.size }
   }
+}
+
+function isRepeated(ctx: Context & Partial<SentinelFlavor>): boolean {
+  return ctx.sentinel?.isRepeated === true
+}
+
+/** Where workers of one name share: a space is a name of 64 characters at most, and what is cut off must not make two names one. */
+function spaceOf(name: string): string {
+  const space = `stats:${name}`
+  if (space.length <= MOST_CHARACTERS) return space
+  hashOf(name)
+  const digest = [HASH.high, HASH.low].map((half) => half.toString(36).padStart(7, '0')).join('')
+  return `${space.slice(0, MOST_CHARACTERS - digest.length - 1)}.${digest}`
 }

@@ -35,6 +35,8 @@ export function reportOf(slots: readonly Slot[], { from, until, workers, top }: 
     until,
     workers,
     ...sum,
+    // What was let in before the window and denied within it.
+    allowed: Math.max(0, sum.allowed),
     active: Math.round(active.estimate),
     activities: most(activities).map(([activity, count]) => ({ activity, count })),
     denials: most(denials).map(([name, count]) => {

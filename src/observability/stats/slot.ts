@@ -6,6 +6,8 @@ import { HeavyHitters } from './heavy-hitters.js'
 /** Guards and reasons counted apart, at most: their names come from code. */
 const MOST_NAMES = 500
 const REST = 'other'
+/** Its place among the counts as they are written. */
+const ALLOWED = 1
 
 /** Counts by name, bounded. */
 export class Named {
@@ -19,7 +21,10 @@ export class Named {
 
 /** What came within one part of the window. */
 export class Slot {
+  /** Whose updates these are. */
+  readonly bots = new Set<number>()
   updates = 0
+  /** Below zero where more that was let in within an earlier part was denied within this one: the sum is right. */
   allowed = 0
   denied = 0
   shadow = 0
@@ -60,6 +65,7 @@ export class Slot {
     const { index, updates, allowed, denied, shadow } = this
     return {
       index,
+      bots: [...this.bots],
       counts: [updates, allowed, denied, shadow],
       activities: Object.fromEntries(this.activities.counts),
       denials: Object.fromEntries(this.denials.counts),
@@ -73,7 +79,7 @@ export class Slot {
   /** Undefined for what is none, or comes from a version that wrote otherwise. */
   static read(written: unknown): Slot | undefined {
     if (typeof written !== 'object' || written === null) return undefined
-    const { index, counts, activities, denials, ...sketches } = written as Record<string, unknown>
+    const { index, bots, counts, activities, denials, ...sketches } = written as Record<string, unknown>
     const active = Distinct.read(sketches.active)
     const often = Frequency.read(sketches.often)
     const talkers = HeavyHitters.read(sketches.talkers)
@@ -82,15 +88,18 @@ export class Slot {
       return undefined
     if (
       typeof index !== 'number' ||
+      !Array.isArray(bots) ||
+      !bots.every(Number.isSafeInteger) ||
       !Array.isArray(counts) ||
       counts.length !== 4 ||
-      !counts.every(isCount)
+      !counts.every((count, i) => (i === ALLOWED ? Number.isSafeInteger(count) : isCount(count)))
     ) {
       return undefined
     }
     const slot = new Slot(index, talkers.size)
     const [updates, allowed, denied, shadow] = counts as [number, number, number, number]
     Object.assign(slot, { updates, allowed, denied, shadow, active, often, talkers, refused })
+    for (const bot of bots as number[]) slot.bots.add(bot)
     return readNames(activities, slot.activities) && readNames(denials, slot.denials) ? slot : undefined
   }
 }
