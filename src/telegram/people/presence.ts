@@ -9,7 +9,7 @@ import {
   type Topic,
   type WorldChat,
 } from '../world/chats.js'
-import { findEntities } from '../world/entities.js'
+import { settleText } from '../world/formatting.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
@@ -56,7 +56,7 @@ export class Presence {
     protected readonly scene: Scene,
   ) {}
 
-  /** Sends a text. A command, link or mention in it becomes an entity, as in Telegram. */
+  /** Sends a text, without the spaces around it. A command, link or mention in it becomes an entity, as in Telegram. */
   async sends(text: string): Promise<Message> {
     return this.speak(textContent(text)).message
   }
@@ -307,15 +307,15 @@ function topicOfReply(room: WorldChat, replyTo: StoredMessage | undefined): Topi
   return id === undefined || room.kind === 'private' ? undefined : room.forum?.topics.get(id)
 }
 
-export function textContent(text: string): Content {
-  const entities = findEntities(text)
+export function textContent(given: string): Content {
+  const { text, entities } = settleText({ text: given, entities: [] })
   return { text, ...(entities.length > 0 && { entities }) }
 }
 
-function captionContent(caption: string | undefined): Content {
-  if (caption === undefined) return {}
-  const entities = findEntities(caption)
-  return { caption, ...(entities.length > 0 && { caption_entities: entities }) }
+function captionContent(given: string | undefined): Content {
+  const { text, entities } = settleText({ text: given ?? '', entities: [] })
+  if (text === '') return {}
+  return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
 }
 
 function countReactions(stored: StoredMessage): { type: ReactionType; total_count: number }[] {

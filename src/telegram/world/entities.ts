@@ -1,28 +1,58 @@
 import type { MessageEntity } from 'grammy/types'
+import { type FoundAddress, findAddresses } from './addresses.js'
 
-type Found = 'bot_command' | 'mention' | 'hashtag' | 'url' | 'email'
+/** What is found in words; {@link findAddresses} finds the rest. */
+type Word = 'bot_command' | 'mention' | 'hashtag' | 'cashtag'
+type Found = FoundAddress | { readonly type: Word; readonly offset: number; readonly length: number }
 
-/** What Telegram finds in plain text by itself. Offsets are UTF-16 units, as JavaScript counts. */
-const PATTERNS: readonly (readonly [Found, RegExp])[] = [
-  ['bot_command', /(?<![\w/@])\/[a-zA-Z0-9_]{1,64}(?:@[a-zA-Z]\w{2,31})?(?![\w/])/g],
-  ['url', /(?<![\w@])(?:https?:\/\/[^\s<>"]+|(?:t\.me|www\.[a-z0-9-]+\.[a-z]{2,})(?:\/[^\s<>"]*)?)/gi],
-  ['email', /(?<![\w.])[\w.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/gi],
-  ['mention', /(?<![\w@/.])@[a-zA-Z]\w{2,31}/g],
-  ['hashtag', /(?<![\w#&])#\p{L}[\p{L}\p{N}_]*/gu],
-]
+/** What words are made of, and what hashtags are: the regular expressions in td/telegram/MessageEntity.cpp. */
+const WORD = '\\p{L}\\p{N}_'
+const TAG = '\\p{L}\\p{Nd}_\\u200c\\u00b7\\u0d80-\\u0dff'
 
+const MENTION = new RegExp(`(?<![${WORD}])@([A-Za-z0-9_]{2,32})(?![${WORD}])`, 'gu')
+const COMMAND = new RegExp(
+  `(?<![${WORD}/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32}(?![${WORD}/<>])|(?![${WORD}/<>@]))`,
+  'gu',
+)
+/** A tag may be looked for in one chat only. */
+const THERE = '@[A-Za-z0-9_]{3,32}'
+const HASHTAG = new RegExp(`(?<![${TAG}])#[${TAG}]{1,256}(?![${TAG}]*#)(?:${THERE})?`, 'gu')
+const CASHTAG = new RegExp(
+  `(?<![${TAG}$])\\$(?:1INCH|[A-Z]{1,8})(?:${THERE}(?![A-Za-z0-9_]))?(?![${TAG}$])`,
+  'gu',
+)
+
+/** Shorter than any other username. */
+const SHORT_NAMES: ReadonlySet<string> = new Set(['gif', 'nft', 'pic', 'ufc', 'vid'])
+
+/**
+ * Mentions, commands, hashtags, cashtags, links and e-mail addresses, where Telegram finds them. It finds telephone numbers,
+ * too, by a rule that it has not published: they are not looked for.
+ */
 export function findEntities(text: string): MessageEntity[] {
   // Longer ones are refused anyway; the patterns need not prove themselves on megabytes.
   if (text.length > 4096) return []
-  const found: MessageEntity[] = []
-  for (const [type, pattern] of PATTERNS)
-    for (const match of text.matchAll(pattern)) {
-      const offset = match.index
-      const length = match[0].length
-      const taken = found.some(
-        (other) => offset < other.offset + other.length && other.offset < offset + length,
-      )
-      if (!taken) found.push({ type, offset, length })
-    }
-  return found.sort((a, b) => a.offset - b.offset)
+  const found: Found[] = [
+    ...foundBy('mention', MENTION, text).filter(({ offset, length }) => {
+      const name = text.slice(offset + 1, offset + length)
+      return name.length >= 4 || SHORT_NAMES.has(name.toLowerCase())
+    }),
+    ...foundBy('bot_command', COMMAND, text),
+    ...foundBy('hashtag', HASHTAG, text).filter(({ offset, length }) =>
+      /^#[^@]*\p{L}/u.test(text.slice(offset, offset + length)),
+    ),
+    ...foundBy('cashtag', CASHTAG, text),
+    ...findAddresses(text),
+  ]
+  // Of two that overlap, the one that begins first stays, and of those the longer one.
+  const kept: Found[] = []
+  for (const entity of found.sort((a, b) => a.offset - b.offset || b.length - a.length)) {
+    const last = kept.at(-1)
+    if (last === undefined || entity.offset >= last.offset + last.length) kept.push(entity)
+  }
+  return kept
+}
+
+function foundBy(type: Word, pattern: RegExp, text: string): Found[] {
+  return [...text.matchAll(pattern)].map(({ index, 0: { length } }) => ({ type, offset: index, length }))
 }
