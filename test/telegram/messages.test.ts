@@ -192,3 +192,65 @@ test('commands are set per scope and language', async () => {
     'Bad Request: BOT_COMMAND_INVALID',
   )
 })
+
+test('a dice in a private chat stays for a day', async () => {
+  await alice.to(bot).sends('/start')
+  const thrown = await api.sendDice(alice.id, '🎲')
+  const stays = "Bad Request: message can't be deleted for everyone"
+  expect(await describedBy(api.deleteMessage(alice.id, thrown.message_id))).toBe(stays)
+  expect(await describedBy(api.deleteMessages(alice.id, [thrown.message_id]))).toBe(stays)
+  telegram.clock.advance('24h')
+  await api.deleteMessage(alice.id, thrown.message_id)
+  const inGroup = await api.sendDice(group.id, '🎲')
+  await api.deleteMessage(group.id, inGroup.message_id)
+})
+
+test('a live location lasts from a minute to a day, or for ever', async () => {
+  const at = (more: object) => api.sendLocation(group.id, 1, 2, more)
+  expect(await describedBy(at({ live_period: 5 }))).toBe('Bad Request: wrong live location period specified')
+  expect(await describedBy(at({ live_period: 86_401 }))).toMatch(/period specified/)
+  expect(await describedBy(at({ live_period: 60, heading: 361 }))).toBe(
+    'Bad Request: wrong live location heading specified',
+  )
+  expect(await describedBy(at({ live_period: 60, proximity_alert_radius: 100_001 }))).toMatch(/alert radius/)
+  expect((await at({ heading: 999, horizontal_accuracy: 2000 })).location).toEqual({
+    latitude: 1,
+    longitude: 2,
+    horizontal_accuracy: 1500,
+  })
+  const { message_id, location } = await at({ live_period: 0x7fffffff, heading: 90 })
+  expect(location).toMatchObject({ live_period: 0x7fffffff, heading: 90 })
+  const turned = await api.editMessageLiveLocation(group.id, message_id, 3, 4, { heading: 180 })
+  expect(turned).toMatchObject({ location: { latitude: 3, heading: 180, live_period: 0x7fffffff } })
+  expect(
+    await describedBy(api.editMessageLiveLocation(group.id, message_id, 3, 4, { heading: 999 })),
+  ).toMatch(/heading specified$/)
+})
+
+test('without a game a tap opens nothing but the bot itself', async () => {
+  const reply_markup = new InlineKeyboard().text('Open', 'open')
+  const offer = await api.sendMessage(group.id, 'Well?', { reply_markup })
+  const answered = async (url: string) => {
+    const { query } = await alice.in(group).taps(offer, 'Open')
+    return describedBy(api.answerCallbackQuery(query.id, { url }))
+  }
+  expect(await answered('https://google.com')).toBe('Bad Request: URL_INVALID')
+  expect(await answered('https://t.me/other_bot?start=x')).toBe('Bad Request: URL_INVALID')
+  expect(await answered('https://t.me.evil.example/message_bot?start=x')).toBe('Bad Request: URL_INVALID')
+  for (const url of ['https://t.me/message_bot?start=x', 't.me/Message_bot', ''])
+    expect(await answered(url)).toBeUndefined()
+  expect(await answered('tg://resolve?domain=message_bot&start=x')).toBeUndefined()
+})
+
+test('nothing is said in the name of a business that is not there', async () => {
+  const call = caller(telegram.apiRoot, bot)
+  const params = { chat_id: group.id, text: 'hi', business_connection_id: 'b' }
+  expect(await call('sendMessage', params)).toMatchObject({
+    ok: false,
+    error_code: 501,
+    description: expect.stringContaining('business_connection_id'),
+  })
+  expect(group.messages).toHaveLength(0)
+  // Methods that have no such parameter pass over it.
+  expect(await call('getChat', params)).toMatchObject({ ok: true })
+})

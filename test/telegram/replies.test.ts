@@ -1,4 +1,5 @@
 import { Api, type GrammyError, InlineKeyboard } from 'grammy'
+import type { Message } from 'grammy/types'
 import {
   type Person,
   startTelegram,
@@ -50,6 +51,30 @@ test('a message of another chat is shown with its answer, but for its words', as
   expect(await api.sendMessage(group.id, 'Nice', { reply_parameters: here })).toHaveProperty(
     'reply_to_message',
   )
+})
+
+test('answers and comments in a supergroup hang together by the message that the first of them answers', async () => {
+  const first = await alice.in(group).sends('one')
+  expect(first).not.toHaveProperty('message_thread_id')
+  const second = await alice.in(group).replies(first, 'two')
+  const third = await api.sendMessage(group.id, 'three', {
+    reply_parameters: { message_id: second.message_id },
+  })
+  for (const answer of [second, third]) {
+    expect(answer.message_thread_id).toBe(first.message_id)
+    expect(answer).not.toHaveProperty('is_topic_message')
+  }
+  const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: group })
+  await alice.in(news).posts('Open')
+  const copy = group.messages.at(-1) as Message
+  const comment = await alice.in(group).replies(copy, 'At last')
+  expect(comment.message_thread_id).toBe(copy.message_id)
+
+  const cellar = telegram.createGroup({ title: 'Cellar', owner: alice, basic: true })
+  for (const place of [alice.in(cellar), alice.to(bot)]) {
+    const said = await place.sends('one')
+    expect(await place.replies(said, 'two')).not.toHaveProperty('message_thread_id')
+  }
 })
 
 test('a quote is a part of what it quotes', async () => {

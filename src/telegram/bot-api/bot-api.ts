@@ -12,7 +12,7 @@ import { Link } from './link.js'
 import { METHODS } from './methods/index.js'
 import { assertLoggedIn } from './methods/session.js'
 import { Params } from './params.js'
-import { type MethodName, methodNamed } from './schema/schema.js'
+import { type MethodName, methodNamed, signatureOf } from './schema/schema.js'
 import type { WebhookTiming } from './webhook.js'
 
 /** An answer, a connection to cut, or an answer that goes out otherwise than it should. */
@@ -24,6 +24,9 @@ export interface Spoilt {
   readonly result: CallResult
   readonly body: string
 }
+
+/** In whose name a bot speaks: without it the call would say something else. */
+const BUSINESS = 'business_connection_id'
 
 /** Methods that a reply to a webhook delivery may not name, besides all that begin with "get". */
 const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
@@ -90,6 +93,11 @@ export class BotApi {
     const run = METHODS[method]
     if (run === undefined)
       return failure(501, `Not Implemented: the embedded Telegram does not serve ${method} yet`)
+    if (call.params.has(BUSINESS) && signatureOf(method).parameters.has(BUSINESS))
+      return failure(
+        501,
+        `Not Implemented: the embedded Telegram has no business accounts, and no ${BUSINESS}`,
+      )
     let takeBack: (() => void) | undefined
     try {
       assertLoggedIn(call)

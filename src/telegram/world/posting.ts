@@ -59,7 +59,9 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   const replyTo = draft.replyTo ?? (threadId === undefined ? undefined : chat.history.find(threadId))
   const message: Message = {
     message_id: id,
-    ...(threadId !== undefined && { message_thread_id: threadId, is_topic_message: true as const }),
+    ...(threadId !== undefined
+      ? { message_thread_id: threadId, is_topic_message: true as const }
+      : strandOf(chat, draft)),
     ...senderOf(world, chat, draft),
     chat: described,
     date: world.date(),
@@ -86,6 +88,13 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   if (chat.kind === 'channel' && chat.linkedId !== undefined && !ephemeral && !isService(message))
     forwardToDiscussion(world, chat, stored)
   return stored
+}
+
+/** Answers and comments in a supergroup hang together, topic or not: by the message that the first of them answers. */
+function strandOf(chat: WorldChat, { replyTo, receiver }: Draft): Pick<Message, 'message_thread_id'> {
+  if (chat.kind !== 'supergroup' || replyTo === undefined || receiver !== undefined) return {}
+  const { message_thread_id: known, message_id: id } = replyTo.message
+  return id === 0 ? {} : { message_thread_id: known ?? id }
 }
 
 type Sender = Pick<Message, 'from' | 'sender_chat' | 'sender_tag' | 'author_signature'>

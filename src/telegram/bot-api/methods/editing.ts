@@ -8,7 +8,7 @@ import { assertPresent, type Call, chatOf, type Methods, required } from '../cal
 import { inlineKeyboard } from './buttons.js'
 import { textContent } from './content.js'
 import { captionOf, mediaItem } from './media.js'
-import { locationOf } from './things.js'
+import { FOREVER, locationOf } from './things.js'
 
 type Edited<Sort> = Sort & { edit_date: number }
 
@@ -54,7 +54,7 @@ export const editingMethods: Methods = {
   },
 
   editMessageLiveLocation(call) {
-    const location = locationOf(call.params)
+    const location = locationOf(call.params, true)
     const stored = editableMessage(call)
     const period = liveLocationIn(call, stored)
     const asked = call.params.integer('live_period')
@@ -141,9 +141,6 @@ function kindIn(message: Message): (typeof KINDS)[number] | undefined {
 function isCaptionable(message: Message): boolean {
   return kindIn(message) !== undefined || message.voice !== undefined
 }
-
-/** For ever, as Telegram writes it (Bot API, sendLocation). */
-const FOREVER = 0x7fffffff
 
 function liveLocationIn({ world }: Call, { message, at }: StoredMessage): number {
   const period = message.location?.live_period

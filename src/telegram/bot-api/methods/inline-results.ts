@@ -10,7 +10,7 @@ import { inlineKeyboard } from './buttons.js'
 import { formattedText } from './content.js'
 import { fileNamed } from './input-files.js'
 import { captionOf, detailsOf } from './media.js'
-import { contactOf, locationOf } from './things.js'
+import { contactOf, locationOf, pointOf } from './things.js'
 
 /** What each result is called when it is a file, and where the file is named. */
 const MEDIA: Readonly<Record<string, { readonly kind: MediaKind; readonly name: string }>> = {
@@ -100,7 +100,7 @@ function spelledOut(call: Call, params: Params): Content {
 }
 
 function venueOf(params: Params): Content {
-  const location = locationOf(params)
+  const location = pointOf(params)
   const [title, address] = [params.text('title') ?? '', params.text('address') ?? '']
   return { location, venue: { location, title, address } }
 }

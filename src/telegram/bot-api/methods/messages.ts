@@ -40,7 +40,7 @@ export const messageMethods: Methods = {
     const chat = presentChat(call)
     const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
     if (stored === undefined) throw badRequest('message to delete not found')
-    if (!mayDelete(call, chat, stored)) throw badRequest("message can't be deleted")
+    assertDeletable(call, chat, stored)
     noteDeleted(call.world, stored, call.bot)
     remove(stored)
     return true
@@ -53,7 +53,7 @@ export const messageMethods: Methods = {
     if (ids.length === 0) throw badRequest('message identifiers are not specified')
     if (ids.length > 100) throw badRequest('too many message identifiers specified')
     const found = ids.map((id) => chat.history.find(Number(id))).filter((stored) => stored !== undefined)
-    if (!found.every((stored) => mayDelete(call, chat, stored))) throw badRequest("message can't be deleted")
+    for (const stored of found) assertDeletable(call, chat, stored)
     for (const stored of found) {
       noteDeleted(call.world, stored, call.bot)
       remove(stored)
@@ -66,6 +66,16 @@ export function presentChat(call: Call): WorldChat {
   const chat = chatOf(call)
   assertPresent(call, chat)
   return chat
+}
+
+/** "A dice message in a private chat can only be deleted if it was sent more than 24 hours ago." */
+const DICE_STAYS_FOR = 24 * 3_600_000
+
+function assertDeletable(call: Call, chat: WorldChat, stored: StoredMessage): void {
+  if (!mayDelete(call, chat, stored)) throw badRequest("message can't be deleted")
+  const age = call.world.clock.now() - stored.at
+  if (chat.kind === 'private' && stored.message.dice !== undefined && age < DICE_STAYS_FOR)
+    throw badRequest("message can't be deleted for everyone")
 }
 
 function mayDelete({ world, bot }: Call, chat: WorldChat, stored: StoredMessage): boolean {

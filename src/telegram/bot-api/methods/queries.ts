@@ -7,7 +7,8 @@ export const queryMethods: Methods = {
   answerCallbackQuery({ world, bot, params }) {
     const text = params.text('text')
     if (text !== undefined && text.length > 200) throw badRequest('MESSAGE_TOO_LONG')
-    const url = params.text('url')
+    const url = params.has('url') ? params.text('url') : undefined
+    if (url !== undefined && !leadsTo(bot.me.username, url)) throw badRequest('URL_INVALID')
     const cacheTime = params.integer('cache_time')
     const answer: CallbackAnswer = {
       ...(text !== undefined && { text }),
@@ -56,4 +57,12 @@ export const queryMethods: Methods = {
     }
     return world.shippingQueries.answer(params.text('shipping_query_id') ?? '', bot.id, answer)
   },
+}
+
+/** Without a game a tap opens nothing but the bot itself: "you may use links like t.me/your_bot?start=XXXX". */
+function leadsTo(username: string, url: string): boolean {
+  const link =
+    /^(?:https?:\/\/)?(?:t|telegram)\.me\/(\w+)\/?(?:\?|$)/i.exec(url) ??
+    /^tg:(?:\/\/)?resolve\/?\?(?:[^#]*&)?domain=(\w+)(?:[&#]|$)/i.exec(url)
+  return link?.[1]?.toLowerCase() === username.toLowerCase()
 }

@@ -30,7 +30,7 @@ export const thingMethods: Methods = {
   },
 
   sendVenue(call) {
-    const location = locationOf(call.params)
+    const location = pointOf(call.params)
     const venue = { location, title: needed(call.params, 'title'), address: needed(call.params, 'address') }
     return say(call, { venue, location }).message as Message.VenueMessage
   },
@@ -51,16 +51,43 @@ export function contactOf(params: Params): Contact {
   }
 }
 
-export function locationOf(params: Params): Location {
+/** "Must be between 60 and 86400, or 0x7FFFFFFF for live locations that can be edited indefinitely" (sendLocation). */
+const SHORTEST_LIVE = 60
+const LONGEST_LIVE = 86_400
+export const FOREVER = 0x7fffffff
+const FULL_CIRCLE = 360
+const FARTHEST_ALERT = 100_000
+const COARSEST = 1500
+
+/** A point. */
+export function pointOf(params: Params): Location {
   const latitude = params.number('latitude')
   const longitude = params.number('longitude')
   if (latitude === undefined) throw badRequest('latitude is empty')
   if (longitude === undefined) throw badRequest('longitude is empty')
   if (Math.abs(latitude) > 90 || Math.abs(longitude) > 180) throw badRequest('wrong location specified')
-  const extra = ['horizontal_accuracy', 'live_period', 'heading', 'proximity_alert_radius']
-    .map((name) => [name, params.number(name)] as const)
-    .filter(([, value]) => value !== undefined)
-  return { latitude, longitude, ...Object.fromEntries(extra) }
+  const accuracy = params.number('horizontal_accuracy') ?? 0
+  return { latitude, longitude, ...(accuracy > 0 && { horizontal_accuracy: Math.min(accuracy, COARSEST) }) }
+}
+
+/** A point, perhaps a live one; edited, it goes on for as long as it did (process_live_location in td/telegram/Location.cpp). */
+export function locationOf(params: Params, isEdit = false): Location {
+  const point = pointOf(params)
+  const period = params.integer('live_period') ?? 0
+  if (period === 0 && !isEdit) return point
+  if (!isEdit && period !== FOREVER && (period < SHORTEST_LIVE || period > LONGEST_LIVE))
+    throw badRequest('wrong live location period specified')
+  const heading = params.integer('heading') ?? 0
+  if (heading < 0 || heading > FULL_CIRCLE) throw badRequest('wrong live location heading specified')
+  const radius = params.integer('proximity_alert_radius') ?? 0
+  if (radius < 0 || radius > FARTHEST_ALERT)
+    throw badRequest('wrong live location proximity alert radius specified')
+  return {
+    ...point,
+    ...(period > 0 && { live_period: period }),
+    ...(heading > 0 && { heading }),
+    ...(radius > 0 && { proximity_alert_radius: radius }),
+  }
 }
 
 function needed(params: Params, name: string): string {
