@@ -230,6 +230,40 @@ test('four are asked about at once, the others wait their turn', async () => {
   expect(desk.asked).toHaveLength(5)
 })
 
+test('four are asked about at once when strangers come all in one burst, too', async () => {
+  const desk = new Desk()
+  const tell: ((facts: DossierFacts) => void)[] = []
+  desk.tells = () => new Promise((resolve) => tell.push(resolve))
+  const guard = guarded(desk)
+  on = await rig(guard)
+  const strangers = Array.from({ length: 9 }, (_, n) => 9000 + n)
+  await Promise.all(
+    strangers.map((id) => {
+      const somebody = { id, first_name: 'Stranger' }
+      const from = { ...somebody, is_bot: false }
+      const message = {
+        message_id: id,
+        date: 1,
+        chat: { ...somebody, type: 'private' as const },
+        from,
+        text: 'hello',
+      }
+      return on.bot.handleUpdate({ update_id: id, message })
+    }),
+  )
+  await until(() => tell.length >= 4)
+  await on.settled()
+  expect(tell).toHaveLength(4)
+  // Whoever has their answer makes room for one more each.
+  for (let told = 0; told < strangers.length; told++) {
+    await until(() => tell.length > told)
+    tell[told]?.({})
+    expect(tell.length).toBeLessThanOrEqual(told + 4)
+  }
+  await guard.close()
+  expect(new Set(desk.asked).size).toBe(9)
+})
+
 test('whoever is exempt by a role is let off, as an appeal', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })

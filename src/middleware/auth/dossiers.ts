@@ -48,8 +48,13 @@ export class Dossiers {
         resolve(why)
       }
       const question = { bot, key, user, answer }
-      if (this.#running < AT_ONCE) queueMicrotask(() => this.#go(question))
-      else this.#line.push(question)
+      if (this.#running >= AT_ONCE) {
+        this.#line.push(question)
+        return
+      }
+      // The place is theirs at once: a whole burst comes before the first of them goes.
+      this.#running++
+      queueMicrotask(() => this.#go(question))
     })
     this.#asked.set(name, done)
     return done
@@ -65,8 +70,8 @@ export class Dossiers {
     return this.house.clock() < this.#restUntil
   }
 
+  /** In a place that is taken. */
   #go(question: Question): void {
-    this.#running++
     const ran = this.house.background.run('auth.dossier', async () => {
       let why: string | undefined
       try {
@@ -79,11 +84,11 @@ export class Dossiers {
   }
 
   #left({ answer }: Question, why: string | undefined): void {
-    this.#running--
     answer(why)
     if (this.#rests()) for (const waiting of this.#line.splice(0)) waiting.answer(undefined)
     const next = this.#line.shift()
-    if (next !== undefined) this.#go(next)
+    if (next === undefined) this.#running--
+    else this.#go(next)
   }
 
   async #learn({ bot, key, user }: Question): Promise<string | undefined> {
