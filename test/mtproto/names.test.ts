@@ -84,6 +84,17 @@ describe('a name', () => {
   })
 })
 
+test('of many names that are asked for at once, as the first ones of all, no more go out than a day allows', async () => {
+  const crowd = Array.from({ length: 10 }, (_, n) => `somebody_${n}`)
+  for (const username of crowd) telegram.createUser({ firstName: username, username })
+  const watcher = client({ namesPerDay: 3 })
+  await watcher.connect()
+  const answers = await Promise.allSettled(crowd.map((name) => watcher.resolve(name)))
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+  expect(asked()).toBe(3)
+  expect(watcher.counts().names).toEqual({ asked: 3, left: 0 })
+})
+
 describe('as time goes by', () => {
   let now: number
   let storage: Storage
@@ -155,6 +166,18 @@ describe('as time goes by', () => {
     await names.resolve('alice', caller)
     expect(calls).toBe(2)
   })
+
+  test.each(['messages.invitedUsers', 'payments.paymentResult', 'messages.chatInviteJoinResultOk'])(
+    '%s tells of names within updates of its own',
+    async (_) => {
+      await names.resolve('alice', caller)
+      const users = [{ _: 'user', id: 8, username: 'Alice' }]
+      names.saw({ _, updates: { _: 'updates', updates: [{ _: 'updateDeleteMessages' }], users, chats: [] } })
+      await names.resolve('alice', caller)
+      expect(calls).toBe(2)
+      names.saw({ _, updates: { _: 'updatesTooLong' }, users: 7 })
+    },
+  )
 })
 
 describe('who may call what', () => {

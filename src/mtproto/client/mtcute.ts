@@ -50,6 +50,14 @@ export function newClient({
   const { server } = options
   if (server !== undefined) addPublicKey(crypto, server.publicKey)
   const dc = server && { ipAddress: server.host, port: server.port, id: server.dc }
+  // Who listens must not make a call fail that Telegram has done.
+  const tell = (told: unknown) => {
+    try {
+      onTold(told)
+    } catch (error) {
+      onError(error)
+    }
+  }
   const base = new BaseTelegramClient({
     apiId: options.apiId,
     apiHash: options.apiHash,
@@ -73,7 +81,7 @@ export function newClient({
     network: {
       middlewares: [
         gaps.watching,
-        telling(onTold),
+        telling(tell),
         waiting(flood),
         counting(traffic),
         ...networkMiddlewares.basic({
@@ -90,7 +98,7 @@ export function newClient({
         onTooLong(channel, dialog._ === 'dialog' ? dialog.topMessage : 0),
     },
   })
-  base.onServerUpdate.add(onTold)
+  base.onServerUpdate.add(tell)
   callOffSaltTimers(base)
   base.onError.add((error) => onError(new Error(errorText(error))))
   return { base, client: new TelegramClient({ client: base }) }

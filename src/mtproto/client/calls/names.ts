@@ -48,6 +48,7 @@ export class Names {
   readonly #passed = new Set<string>()
   readonly #asking = new Map<string, Promise<number>>()
   #asked: Asked | undefined
+  #recalling: Promise<void> | undefined
 
   constructor(private readonly parts: NamesParts) {}
 
@@ -129,8 +130,9 @@ export class Names {
   /** Of processes that share a session one is at work at a time, so nobody else counts. */
   async #count(): Promise<void> {
     const { values, space, clock, perDay } = this.parts
-    const last = this.#asked ?? ((await values.get(space, 'names')) as Asked | undefined)
-    const today = this.#today(last)
+    if (this.#asked === undefined) await this.#recall()
+    // From here to the next count nobody else is let in.
+    const today = this.#today(this.#asked)
     if (today.count >= perDay) {
       const hours = Math.ceil((today.since + DAY - clock()) / 3_600_000)
       this.#asked = today
@@ -141,6 +143,19 @@ export class Names {
     }
     this.#asked = { since: today.since, count: today.count + 1 }
     await values.put(space, 'names', this.#asked, today.since + DAY)
+  }
+
+  /** What was counted before this process: looked up once, for all who ask meanwhile. */
+  #recall(): Promise<void> {
+    const { values, space } = this.parts
+    const look = async () => {
+      const stored = (await values.get(space, 'names')) as Asked | undefined
+      this.#asked ??= this.#today(stored)
+    }
+    this.#recalling ??= look().finally(() => {
+      this.#recalling = undefined
+    })
+    return this.#recalling
   }
 
   async #uncount(): Promise<void> {
@@ -189,7 +204,8 @@ interface Seen {
 interface Told {
   readonly users?: readonly Seen[]
   readonly chats?: readonly Seen[]
-  readonly updates?: readonly Seen[]
+  /** Of some answers an object of their own, such as what an invitation brought about. */
+  readonly updates?: readonly Seen[] | Told
   readonly update?: Seen
 }
 
@@ -197,9 +213,20 @@ interface Told {
 function peersIn(told: unknown): readonly Seen[] {
   if (Array.isArray(told)) return told as Seen[]
   if (typeof told !== 'object' || told === null) return []
-  const { users = [], chats = [], updates = [], update } = told as Told
-  const changes = update === undefined ? updates : [...updates, update]
-  return [...users, ...chats, ...changes.filter((each) => each?._ === 'updateUserName')]
+  const { users, chats, updates, update } = told as Told
+  const changes = update === undefined ? listed(updates) : [...listed(updates), update]
+  const inside = Array.isArray(updates) ? [] : peersIn(updates)
+  return [
+    ...listed(users),
+    ...listed(chats),
+    ...changes.filter((each) => each?._ === 'updateUserName'),
+    ...inside,
+  ]
+}
+
+/** Answers have fields of one name and of other kinds. */
+function listed(some: unknown): readonly Seen[] {
+  return Array.isArray(some) ? (some as Seen[]) : []
 }
 
 /** Undefined of those who are mentioned in passing, and of what is nobody. */
