@@ -95,6 +95,42 @@ test('two purges run at a time, the same one once; what fails is told, and what 
   expect(asked).toHaveLength(103)
 })
 
+test('the time of a purge begins with its turn; whoever hangs makes room, and whoever is called off in line is left out', async () => {
+  const asked: number[] = []
+  const purger: Purger = {
+    purge: (_, user, { signal } = {}) => {
+      asked.push(user)
+      signal?.throwIfAborted()
+      // The first two hang, whatever they are told.
+      return user < 3 ? new Promise(() => undefined) : Promise.resolve({ deleted: 1, way: 'by id' })
+    },
+  }
+  const { 'membership.banned': banned } = purgeOnBan(purger, { timeout: '30ms' })
+  const ban = (user: number, { signal } = new AbortController()) =>
+    banned.run({ chat: { id: -1, type: 'supergroup' }, member: { id: user } }, { signal })
+  const leaving = new AbortController()
+  const all = [ban(1), ban(2), ban(3), ban(4, leaving), ban(5)]
+  leaving.abort(new Error('the hook was called off'))
+  const ends = await Promise.allSettled(all)
+  expect(ends.map(({ status }) => status)).toEqual([
+    'rejected',
+    'rejected',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ])
+  expect(ends[0]).toMatchObject({ reason: { code: 'hook.timeout' } })
+  expect(ends[3]).toMatchObject({ reason: { message: 'the hook was called off' } })
+  expect(asked).toEqual([1, 2, 3, 5])
+})
+
+test('the hooks themselves have as long as a whole line may take, in each chat', () => {
+  const purger: Purger = { purge: () => Promise.reject(new Error('never')) }
+  const { 'membership.banned': banned, blocked } = purgeOnBan(purger, { timeout: '10m', chats: [-1, -2] })
+  expect(banned.timeout).toBe(51 * 600_000)
+  expect(blocked.timeout).toBe(2 * 51 * 600_000)
+})
+
 test.each([
   ['no depth', { depth: 0 }, /purgeOnBan\.depth/],
   ['a user for a chat', { chats: [7] }, /purgeOnBan\.chats/],
