@@ -64,12 +64,15 @@ export class Connection {
   private lastError: string | undefined
   private closed = false
   private wasReady = false
+  /** How often a server was met anew: it may have lost what it was told before, or be another one. */
+  epoch = 0
   private connecting: Promise<void> | undefined
 
   constructor(private readonly given: RedisConnection) {
     this.ours = !isClient(given)
     if (isClient(given)) {
       this.made = given
+      given.on('ready', this.met).on('+node', this.met)
       warnOfResending(given)
     } else check(given)
   }
@@ -126,7 +129,7 @@ export class Connection {
   private async make(): Promise<Redis | Cluster> {
     const client = await clientOf(this.given as OfOurs)
     if (this.closed) throw closed()
-    return client.on('error', this.failed).on('ready', this.recovered)
+    return client.on('error', this.failed).on('ready', this.recovered).on('+node', this.met)
   }
 
   /**
@@ -240,6 +243,7 @@ export class Connection {
     if (this.closed) return
     this.closed = true
     const { made } = this
+    made?.off('ready', this.met).off('+node', this.met)
     if (!this.ours || made === undefined) return
     made.disconnect()
     made.off('error', this.failed).off('ready', this.recovered)
@@ -249,6 +253,11 @@ export class Connection {
 
   private readonly recovered = (): void => {
     this.lastError = undefined
+    this.met()
+  }
+
+  private readonly met = (): void => {
+    this.epoch++
   }
 
   /** Remembers what a client said of a connection: what follows from it says less. */

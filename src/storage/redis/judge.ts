@@ -9,11 +9,11 @@ import { settling } from '../remote/settling.js'
 import { type Answers, FAILED, lengthOf, RedisAdmission, RedisDecision } from './answer.js'
 import type { Connection, Script } from './connection.js'
 import { scriptOf } from './connection.js'
+import { Enrolment } from './enrolment.js'
 import { explained, knownUndone } from './failures.js'
 import type { Keys } from './keys.js'
 import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
-import { enrol } from './reset.js'
 import { compile, type PlanScript, SHORT } from './script/plan-script.js'
 
 /** What judges of one storage share. */
@@ -48,8 +48,7 @@ export class RedisJudge implements Judge {
   /** What it keeps, as Redis knows of it. */
   readonly kept: string
   private readonly questionKeys: QuestionKeys
-  /** Bots under which Redis knows of this plan. */
-  private readonly enrolled = new Set<number>()
+  private readonly enrolment: Enrolment
   /** The judge of the next plan of this name: where state goes, and settlements. */
   private successor: RedisJudge | undefined
 
@@ -63,6 +62,7 @@ export class RedisJudge implements Judge {
     this.run = scriptOf(this.script.text)
     this.questionKeys = new QuestionKeys(this.script.layout)
     this.kept = this.questionKeys.kept
+    this.enrolment = new Enrolment(shared.connection, this.kept)
     if (previous !== undefined) previous.successor = this
   }
 
@@ -172,7 +172,8 @@ export class RedisJudge implements Judge {
   private async call(bot: number, items: readonly Pending[]): Promise<void> {
     const { connection, keys, counts } = this.shared
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
-    if (!this.enrolled.has(bot)) this.enrol(bot)
+    // Before it keeps anything: calls of one connection are answered in order. Who only looks keeps nothing.
+    if (items.some(({ question }) => question.op !== PEEK)) this.enrolment.renew(bot, keys.of(bot))
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
     const gives = items.some(({ question }) => question.op === REFUND)
     const running = connection.run(this.run, names, args)
@@ -187,16 +188,6 @@ export class RedisJudge implements Judge {
       from += lengthOf(view, from, this.script)
     }
     for (const error of errors) failed(items, String(error))
-  }
-
-  /** Notes in Redis what this plan keeps, before it keeps anything: calls of one connection are answered in order. */
-  private enrol(bot: number): void {
-    const { connection, keys } = this.shared
-    this.enrolled.add(bot)
-    enrol(connection, keys.of(bot), this.kept).catch(() => {
-      // Why it failed the call beside it tells; with the next one it is done.
-      this.enrolled.delete(bot)
-    })
   }
 
   private answer({ question, resolve }: Pending, answers: Answers, from: number): void {

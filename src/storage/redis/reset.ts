@@ -2,7 +2,7 @@ import { type Key, keyText } from '../../core/subject.js'
 import { tellReset } from './changes.js'
 import { type Connection, scriptOf } from './connection.js'
 import type { RedisJudge } from './judge.js'
-import type { BotKeys, Keys } from './keys.js'
+import type { Keys } from './keys.js'
 import { tagBytes } from './script/lua.js'
 import { PART, tagOf } from './script/tags.js'
 
@@ -90,14 +90,6 @@ end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 0
 `)
-
-/** Plans that Redis knows of under one bot: of more, those are forgotten that no process has begun with for longest. */
-const MOST_PLANS = 4096
-
-/** Notes what a plan keeps, so that every process can forget it. */
-export async function enrol(connection: Connection, { plans }: BotKeys, kept: string): Promise<void> {
-  await connection.remember(plans, kept, MOST_PLANS)
-}
 
 /** Forgets what a subject has used, under the plans of all processes: of one slot, or all of it. */
 export async function reset(
