@@ -320,3 +320,59 @@ test('a clock of one’s own dates everything', async () => {
   expect(message.date).toBe(1_700_003_600)
   await other.close()
 })
+
+test('an edit changes the caption of what was shown, and nothing else of it', async () => {
+  const photo = await bob.in(group).sendsPhoto('cat', { caption: 'old' })
+  const edited = await bob.in(group).edits(photo, 'new /start')
+  expect(edited).toMatchObject({ caption: 'new /start', photo: photo.photo })
+  expect(edited.caption_entities).toEqual([{ type: 'bot_command', offset: 4, length: 6 }])
+  expect(edited).not.toHaveProperty('text')
+  const bare = await bob.in(group).edits(edited, '')
+  expect(bare).toMatchObject({ photo: photo.photo })
+  for (const gone of ['caption', 'caption_entities']) expect(bare).not.toHaveProperty(gone)
+  expect(await updatesOf(call)).toMatchObject([
+    { message: { caption: 'old' } },
+    { edited_message: { caption: 'new /start' } },
+    { edited_message: { photo: photo.photo } },
+  ])
+  const poll = await bob.in(group).sendsPoll('Tea?', ['Yes', 'No'])
+  await expect(bob.in(group).edits(poll, 'Coffee?')).rejects.toThrow(/neither a text nor a caption/)
+})
+
+test('edits that Telegram does not take reach no bot', async () => {
+  const said = await bob.in(group).sends('hello')
+  const long = bob.in(group).edits(said, 'x'.repeat(4097))
+  await expect(long).rejects.toThrow(/4096 characters/)
+  await expect(bob.in(group).edits(said, ' hello ')).rejects.toThrow(/it says that already/)
+  const photo = await bob.in(group).sendsPhoto('cat', { caption: 'a cat' })
+  await expect(bob.in(group).edits(photo, 'a cat')).rejects.toThrow(/it says that already/)
+  await alice.in(group).restricts(bob, {})
+  await expect(bob.in(group).edits(said, 'bye')).rejects.toThrow(/that takes can_send_messages/)
+  await expect(bob.in(group).edits(photo, 'a dog')).rejects.toThrow(/that takes can_send_photos/)
+  await alice.in(group).restricts(bob, { can_send_messages: true })
+  await bob.in(group).edits(said, 'bye')
+  expect((await updatesOf(call)).filter((update) => 'edited_message' in update)).toHaveLength(1)
+  telegram.clock.advance('48h')
+  await expect(bob.in(group).edits(said, 'late')).rejects.toThrow(/older than two days/)
+  const old = await alice.in(group).sends('rules')
+  telegram.clock.advance('3d')
+  expect(await alice.in(group).edits(old, 'new rules')).toMatchObject({ text: 'new rules' })
+})
+
+test('a reaction takes its permission, and the same again is no news', async () => {
+  const said = await bob.in(group).sends('hello')
+  const reactions = async () => {
+    const updates = await updatesOf(call, ['message_reaction'])
+    return updates.filter((update) => 'message_reaction' in update).length
+  }
+  await reactions()
+  await bob.in(group).reacts(said, '👍')
+  await bob.in(group).reacts(said, '👍')
+  expect(await reactions()).toBe(1)
+  await alice.in(group).permits({ can_send_messages: true, can_react_to_messages: false })
+  await expect(bob.in(group).reacts(said, '👎')).rejects.toThrow(/that takes can_react_to_messages/)
+  await bob.in(group).reacts(said)
+  expect(await reactions()).toBe(1)
+  await alice.in(group).reacts(said, '👎')
+  expect(await reactions()).toBe(1)
+})

@@ -75,7 +75,7 @@ export const DEEDS: readonly Deed[] = [
   deed('stops_poll', 'Ends a poll of their own.', some, (stage, input) =>
     presence(stage, input).stopsPoll(message(stage, input, input.message_id)),
   ),
-  deed('edits', 'Changes the text of their own message.', { ...some, text }, (stage, input) =>
+  deed('edits', 'Changes the text of their own message, or its caption.', { ...some, text }, (stage, input) =>
     presence(stage, input).edits(message(stage, input, input.message_id), input.text),
   ),
   deed('deletes', 'Deletes a message.', some, (stage, input) =>

@@ -4,23 +4,37 @@ import type { PersonAccount } from '../world/accounts.js'
 import { noteDeleted } from '../world/admin-log.js'
 import {
   describeChat,
+  isGroup,
   type SharedChat,
   type StoredMessage,
   type Topic,
   type WorldChat,
 } from '../world/chats.js'
 import { settleText } from '../world/formatting.js'
+import { contentOf } from '../world/forwarding.js'
 import { mediaContent } from '../world/media.js'
-import { hasRight, isIn } from '../world/members.js'
+import { hasRight, isIn, isPermitted, type Permissions } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
-import { type Content, edit, LONGEST_CAPTION, LONGEST_TEXT, post, remove } from '../world/posting.js'
+import {
+  type Content,
+  isCaptionable,
+  isService,
+  LONGEST_CAPTION,
+  LONGEST_TEXT,
+  post,
+  remove,
+  rewrite,
+} from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
+
+/** DEFAULT_EDIT_TIME_LIMIT in td/telegram/MessagesManager.cpp. */
+const EDITABLE_FOR = 48 * 3_600_000
 
 /** What somebody acts with; handed from the person to each of their presences. */
 export interface Scene {
@@ -148,16 +162,45 @@ export class Presence {
     return this.speak(content).message
   }
 
-  /** Changes the text of their own message. */
+  /**
+   * Changes the text of their own message, or the caption of what they showed; without any that caption goes.
+   *
+   * @throws SentinelError `telegram.invalid` for what Telegram takes no edit of: of somebody else, after two days, or one that changes
+   * nothing.
+   */
   async edits(message: Message, text: string): Promise<Message> {
+    const { world } = this.scene
     const stored = this.find(message)
-    if (stored.authorId !== this.scene.actor.id)
-      throw this.refuse('edits a message of somebody else', 'people can edit only their own')
-    this.#checkLength({ text })
-    const { entities: _, ...rest } = stored.message
-    stored.message = rest
-    edit(this.scene.world, stored, textContent(text))
+    this.#checkMayEdit(stored)
+    const before = stored.message
+    const hasCaption = isCaptionable(before)
+    if (before.text === undefined && !hasCaption)
+      throw this.refuse('edits a message', 'there is neither a text nor a caption in it')
+    const words = hasCaption ? captionContent(text) : textContent(text)
+    this.#checkLength(words)
+    if (wordsIn(words) === wordsIn(before)) throw this.refuse('edits a message', 'it says that already')
+    const { text: _, entities: __, caption: ___, caption_entities: ____, ...rest } = contentOf(before)
+    this.#checkPermission('edits a message', permissionFor(before))
+    rewrite(world, stored, { ...rest, ...words }, before.reply_markup)
     return stored.message
+  }
+
+  /** can_edit_message in td/telegram/MessagesManager.cpp. */
+  #checkMayEdit(stored: StoredMessage): void {
+    const { actor, room, world } = this.scene
+    if (stored.authorId !== actor.id)
+      throw this.refuse('edits a message of somebody else', 'people can edit only their own')
+    if (
+      stored.viaBotId !== undefined ||
+      stored.message.forward_origin !== undefined ||
+      isService(stored.message)
+    )
+      throw this.refuse('edits a message', 'it was not written by them')
+    const standing = room.kind === 'private' ? undefined : world.membership(room, actor.id)
+    const right = room.kind === 'channel' ? 'can_edit_messages' : 'can_pin_messages'
+    const isFree = standing !== undefined && room.kind !== 'group' && hasRight(standing, right)
+    if (!isFree && world.clock.now() - stored.at >= EDITABLE_FOR)
+      throw this.refuse('edits a message', 'it is older than two days')
   }
 
   /** Deletes a message of their own, or of anybody's with the right to. Bots are not told, as in Telegram. */
@@ -199,6 +242,9 @@ export class Presence {
     const stored = this.find(message)
     const old = [...(stored.reactions.get(actor.id) ?? [])]
     const next: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }]
+    if (emoji !== undefined) this.#checkPermission('reacts', 'can_react_to_messages')
+    // What is there already is no news.
+    if (JSON.stringify(old) === JSON.stringify(next)) return
     stored.reactions.set(actor.id, next)
     const bots = room.kind === 'private' ? [room.bot] : world.botsIn(room)
     for (const bot of bots) {
@@ -252,6 +298,12 @@ export class Presence {
     if (room.kind === 'channel' && !hasRight(membership, 'can_post_messages'))
       throw this.refuse('posts', 'that takes the right can_post_messages')
     this.attempt('writes', () => assertMaySpeak(world, room, actor, { content, voice: this.scene.voice }))
+  }
+
+  #checkPermission(deed: string, needed: keyof Permissions): void {
+    const { actor, room, world } = this.scene
+    if (isGroup(room) && !isPermitted(room, world.membership(room, actor.id), needed))
+      throw this.refuse(deed, `that takes ${needed}`)
   }
 
   /** @internal The stored message behind one that was handed out. */
@@ -316,6 +368,11 @@ function captionContent(given: string | undefined): Content {
   const { text, entities } = settleText({ text: given ?? '', entities: [] })
   if (text === '') return {}
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
+}
+
+/** What a message says, to tell two of them apart. */
+function wordsIn({ text, entities, caption, caption_entities }: Content): string {
+  return JSON.stringify([text ?? caption ?? '', entities ?? caption_entities ?? []])
 }
 
 function countReactions(stored: StoredMessage): { type: ReactionType; total_count: number }[] {

@@ -157,21 +157,7 @@ function forwardToDiscussion(world: World, channel: SharedChat, original: Stored
   announce(world, original.copy, 'message')
 }
 
-/** Changes what a message says. The caller has made sure that it differs. */
-export function edit(world: World, stored: StoredMessage, content: Content): void {
-  const { message } = stored
-  stored.message = { ...message, ...content, edit_date: world.date() }
-  stored.order = world.nextOrder()
-  noteEdited(world, stored, message)
-  world.show(stored)
-  announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
-  if (stored.copy === undefined) return
-  // The discussion group shows the post as it is now.
-  stored.copy.message = withoutContent(stored.copy.message)
-  edit(world, stored.copy, contentOf(stored.message))
-}
-
-/** Puts other content and another keyboard in the place of what a message says. */
+/** Puts other content and another keyboard in the place of what a message says. The caller has made sure that it differs. */
 export function rewrite(
   world: World,
   stored: StoredMessage,
@@ -179,8 +165,20 @@ export function rewrite(
   markup: InlineKeyboardMarkup | undefined,
 ): void {
   const { reply_markup: _, ...identity } = withoutContent(stored.message)
-  stored.message = markup === undefined ? identity : { ...identity, reply_markup: markup }
-  edit(world, stored, content)
+  restate(world, stored, { ...identity, ...(markup !== undefined && { reply_markup: markup }), ...content })
+}
+
+function restate(world: World, stored: StoredMessage, next: Message): void {
+  const before = stored.message
+  stored.message = { ...next, edit_date: world.date() }
+  stored.order = world.nextOrder()
+  noteEdited(world, stored, before)
+  world.show(stored)
+  announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
+  const { copy } = stored
+  // The discussion group shows the post as it is now.
+  if (copy !== undefined)
+    restate(world, copy, { ...withoutContent(copy.message), ...contentOf(stored.message) })
 }
 
 /** A keyboard changes silently: no update tells of it. */
@@ -268,4 +266,11 @@ function isToldToItsAuthor(message: Message): boolean {
 export function withoutReply(message: Message): NonNullable<Message['reply_to_message']> {
   const { reply_to_message: _, ...rest } = message
   return rest as NonNullable<Message['reply_to_message']>
+}
+
+const CAPTIONED = ['animation', 'photo', 'video', 'audio', 'document', 'voice'] as const
+
+/** Whether words go into its caption. */
+export function isCaptionable(message: Message): boolean {
+  return CAPTIONED.some((name) => message[name] !== undefined)
 }

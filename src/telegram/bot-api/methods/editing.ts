@@ -2,7 +2,7 @@ import type { InlineKeyboardMarkup, Message } from 'grammy/types'
 import type { StoredMessage } from '../../world/chats.js'
 import { contentOf } from '../../world/forwarding.js'
 import { hasRight } from '../../world/members.js'
-import { type Content, editMarkup, isService, rewrite } from '../../world/posting.js'
+import { type Content, editMarkup, isCaptionable, isService, rewrite } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
 import { inlineKeyboard } from './buttons.js'
@@ -136,10 +136,6 @@ const KINDS = ['animation', 'photo', 'video', 'audio', 'document'] as const
 
 function kindIn(message: Message): (typeof KINDS)[number] | undefined {
   return KINDS.find((kind) => message[kind] !== undefined)
-}
-
-function isCaptionable(message: Message): boolean {
-  return kindIn(message) !== undefined || message.voice !== undefined
 }
 
 function liveLocationIn({ world }: Call, { message, at }: StoredMessage): number {
