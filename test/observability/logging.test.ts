@@ -90,6 +90,49 @@ test('guards and reasons are sampled apart, and not at all if so asked', async (
   expect(all.lines).toHaveLength(30)
 })
 
+test('failures that were left out are counted where failures are logged, and named as they are', async () => {
+  const boom = (): never => {
+    throw new Error('boom')
+  }
+  for (const level of ['debug', 'error']) {
+    const seen = logged({ sample: '1/10s', parent: { level } }, { throttle: false })
+    seen.stage.guard.hook('before:block', { name: 'audit trail', run: boom })
+    await seen.stage.says(7, ...Array.from({ length: 20 }, () => 'x'))
+    seen.stage.time.advance(10_000)
+    expect(seen.lines).toEqual([
+      { level: 50, during: 'hook audit trail', err: expect.anything(), msg: 'hook audit trail failed' },
+      {
+        level: 50,
+        leftOut: 19,
+        within: '10000 ms',
+        what: 'error',
+        detail: 'hook audit trail',
+        msg: '19 more not logged',
+      },
+    ])
+  }
+})
+
+test('of too many kinds the rest are sampled together, those of each level', async () => {
+  const seen = logged({ sample: '1/10s', parent: { level: 'error' } }, { throttle: false })
+  for (let i = 0; i < 210; i++) {
+    const run = (): never => {
+      throw new Error('boom')
+    }
+    seen.stage.guard.hook('before:block', { name: `hook ${i}`, run })
+  }
+  await seen.stage.says(7, 'x')
+  expect(seen.lines).toHaveLength(201)
+  seen.log.close()
+  expect(seen.lines.at(-1)).toEqual({
+    level: 50,
+    leftOut: 9,
+    within: '10000 ms',
+    what: 'other',
+    msg: '9 more not logged',
+  })
+})
+
 test('each guard has a logger of its own, and its level is that of its entries', async () => {
   const seen = logged({}, { throttle: { limit: '1/1m' } })
   expect(seen.log.of('throttle').bindings()).toEqual({ guard: 'throttle' })

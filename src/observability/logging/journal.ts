@@ -5,7 +5,7 @@ import { formatLimit, type Limit } from '../../core/limit.js'
 import { keyText } from '../../core/subject.js'
 import type { MarkEvent, SentinelEvents } from '../../middleware/house.js'
 import type { Observed } from '../observed.js'
-import { Sampling } from './sampling.js'
+import { type Kind, Sampling } from './sampling.js'
 
 interface JournalOptions {
   readonly allowed: boolean
@@ -29,10 +29,11 @@ export class Journal {
     const { sample, clock, timers } = options
     if (sample === false) return
     const within = `${sample.per} ms`
-    this.sampling = new Sampling(sample, clock, timers, (name, leftOut) => {
-      const [what = '', guard = '', detail = ''] = name.split(' ')
-      const from = guard === '' ? this.logger : this.of(guard)
-      from.info({ leftOut, within, what, ...(detail !== '' && { detail }) }, `${leftOut} more not logged`)
+    // At the level of what it counts, or whoever logs failures alone would never know.
+    this.sampling = new Sampling(sample, clock, timers, ({ level, what, guard, detail }, leftOut) => {
+      const from = guard === undefined ? this.logger : this.of(guard)
+      const told = { leftOut, within, what, ...(detail !== undefined && { detail }) }
+      from[level](told, `${leftOut} more not logged`)
     })
   }
 
@@ -55,7 +56,8 @@ export class Journal {
     const stops = [
       guard.on('denied', (told) => this.denied(told)),
       guard.on('error', ({ error, during }) => {
-        if (this.takes(`error  ${during}`)) this.logger.error({ err: error, during }, `${during} failed`)
+        if (this.takes({ level: 'error', what: 'error', detail: during }))
+          this.logger.error({ err: error, during }, `${during} failed`)
       }),
       guard.on('warning', ({ code, message }) => this.logger.warn({ code }, message)),
       guard.on('storage.down', ({ kind, reason }) =>
@@ -80,7 +82,7 @@ export class Journal {
       unknown: ({ facts }) =>
         logger.warn({ update: facts.updateId }, 'an update of a kind not known here passed'),
       shadow: ({ facts, guard, limit, reason }) => {
-        if (!this.takes(`shadow ${guard} ${reason}`)) return
+        if (!this.takes({ level: 'info', what: 'shadow', guard, detail: reason })) return
         this.of(guard).info({ limit, reason, shadow: true, ...factsOf(facts) }, 'would be denied')
       },
       membership: ({ event, member, actor, chat }) =>
@@ -104,7 +106,7 @@ export class Journal {
       overdue: ({ facts, guard, limit, ms }) =>
         this.of(guard).warn({ limit, ms, ...factsOf(facts) }, 'handlers take too long'),
       'outgoing.limited': ({ method, retryAfterMs, retried }) => {
-        if (this.takes('outgoing  429'))
+        if (this.takes({ level: 'warn', what: 'outgoing', detail: '429' }))
           logger.warn({ method, retryAfterMs, retried }, 'Telegram answered 429')
       },
       'chat.migrated': ({ from, to }) => logger.info({ from, to }, 'a group became a supergroup'),
@@ -113,7 +115,7 @@ export class Journal {
 
   private denied({ facts, verdict }: SentinelEvents['denied']): void {
     const { guard, limit, reason, cause, retryAfterMs, note } = verdict
-    if (!this.takes(`denied ${guard} ${reason}`)) return
+    if (!this.takes({ level: 'info', what: 'denied', guard, detail: reason })) return
     this.of(guard).info(
       {
         limit,
@@ -132,8 +134,8 @@ export class Journal {
     this.logger.info({ bot, subject: keyText(key), ...(reason !== undefined && { reason }) }, event)
   }
 
-  private takes(name: string): boolean {
-    return this.sampling === undefined || this.sampling.takes(name)
+  private takes(kind: Kind): boolean {
+    return this.sampling === undefined || this.sampling.takes(kind)
   }
 }
 

@@ -1,15 +1,25 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Limit } from '../../core/limit.js'
 
+/** A kind of entry, of which so many are said. */
+export interface Kind {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly what: string
+  /** By whose logger it is said. */
+  readonly guard?: string | undefined
+  readonly detail?: string | undefined
+}
+
 interface Window {
   readonly name: string
+  readonly kind: Kind
   readonly endAt: number
   said: number
   leftOut: number
 }
 
-/** Names that are sampled apart, at most: the rest share one. */
-const MOST_NAMES = 200
+/** Kinds that are sampled apart, at most: the rest share one a level. */
+const MOST_KINDS = 200
 const REST = 'other'
 
 /**
@@ -24,11 +34,13 @@ export class Sampling {
     private readonly limit: Limit,
     private readonly clock: Clock,
     private readonly timers: Timers,
-    private readonly leftOut: (name: string, count: number) => void,
+    private readonly leftOut: (kind: Kind, count: number) => void,
   ) {}
 
   /** Whether one of this kind may be said. */
-  takes(name: string): boolean {
+  takes(kind: Kind): boolean {
+    const { level, what, guard = '', detail = '' } = kind
+    const name = [level, what, guard, detail].join('\n')
     const now = this.clock()
     let window = this.windows.get(name)
     // A clock that was put back ends the span, too.
@@ -37,9 +49,9 @@ export class Sampling {
       window = undefined
     }
     if (window === undefined) {
-      if (this.windows.size >= MOST_NAMES) this.endOver(now)
-      if (this.windows.size >= MOST_NAMES && name !== REST) return this.takes(REST)
-      window = { name, endAt: now + this.limit.per, said: 0, leftOut: 0 }
+      if (this.windows.size >= MOST_KINDS) this.endOver(now)
+      if (this.windows.size >= MOST_KINDS && what !== REST) return this.takes({ level, what: REST })
+      window = { name, kind, endAt: now + this.limit.per, said: 0, leftOut: 0 }
       this.windows.set(name, window)
     }
     if (window.said < this.limit.amount) {
@@ -74,8 +86,8 @@ export class Sampling {
     for (const window of [...this.windows.values()]) if (now >= window.endAt) this.end(window)
   }
 
-  private end({ name, leftOut }: Window): void {
+  private end({ name, kind, leftOut }: Window): void {
     this.windows.delete(name)
-    if (leftOut > 0) this.leftOut(name, leftOut)
+    if (leftOut > 0) this.leftOut(kind, leftOut)
   }
 }
