@@ -95,6 +95,30 @@ describe.each(servers)('how admissions end while $kind is away', ({ start, stora
   })
 })
 
+test('how admissions end is told when several ways of it have failed together, and nothing is given up', async () => {
+  const server = await startRedis({ appendOnly: true })
+  const proxy = await startProxy(server.port)
+  const inner = redis(proxy.urlOf(server.url))
+  const { storage, judge, receipts } = await stand(inner)
+  try {
+    proxy.refuse()
+    proxy.cut()
+    await until('its connections are gone', async () => !(await inner.health()).ok)
+    for (const receipt of receipts) {
+      await judge.settle(receipt, 'refund')
+      await Promise.all([judge.settle(receipt, 'release'), judge.settle(receipt, 'refund')])
+    }
+    await proxy.normal()
+    await isTold(storage, judge)
+    expect(await told(storage)).toEqual({ waiting: 0, dropped: 0 })
+    expect([await passing(judge, 1), await passing(judge, 2), await passing(judge, 3)]).toEqual([8, 8, 0])
+  } finally {
+    await Promise.allSettled([storage.close()])
+    await proxy.stop()
+    await server.stop()
+  }
+})
+
 test('a refund that may have been made is not made again, and counted as given up', async () => {
   const server = await startRedis()
   const proxy = await startProxy(server.port)

@@ -35,6 +35,9 @@ export class Uncertain extends SentinelError {
   }
 }
 
+/** By receipt: what is being told, and what was told and nobody knows whether it arrived. */
+const tellings = new WeakMap<Ending, Set<Promise<void>>>()
+
 /**
  * Notes what is being told of an ending. Whoever would tell the same meanwhile waits for this. What has failed may be told again, but
  * for refunds that may have been made.
@@ -48,20 +51,31 @@ export function settling(
   telling: Promise<unknown>,
   undo: () => void,
 ): Promise<void> {
-  const before = receipt.ending
+  const open = tellings.get(receipt) ?? new Set()
   const told = telling.then(
-    () => undefined,
+    () => isOver(),
     (error: SentinelError) => {
-      if (how !== 'refund') receipt.settled = false
-      else if (isUndone(error)) undo()
-      else throw new Uncertain(error)
-      if (receipt.ending === all) receipt.ending = before
+      if (how === 'refund' && !isUndone(error)) throw new Uncertain(error)
+      if (how === 'refund') undo()
+      else receipt.settled = false
+      isOver()
       throw error
     },
   )
-  const all = before === undefined ? told : Promise.all([before, told]).then(() => undefined)
+  // Neither what has arrived nor what failed is waited for any longer: it would fail whatever is told after it.
+  const isOver = (): void => {
+    open.delete(told)
+    receipt.ending = allOf(open)
+  }
+  tellings.set(receipt, open.add(told))
+  receipt.ending = allOf(open)
+  return told
+}
+
+function allOf(open: ReadonlySet<Promise<void>>): Promise<void> | undefined {
+  if (open.size === 0) return undefined
+  const all = Promise.all(open).then(() => undefined)
   // Whoever asks for it hears of it.
   all.catch(() => undefined)
-  receipt.ending = all
-  return told
+  return all
 }
