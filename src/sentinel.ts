@@ -10,7 +10,7 @@ import type { Hook } from './hooks/hook.js'
 import { auth } from './middleware/auth.js'
 import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
-import { finishInTime, type Unfinished } from './middleware/chain/closing.js'
+import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
 import { hasPassed } from './middleware/chain/control.js'
 import { checkBot, checkListening } from './middleware/chain/given-names.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
@@ -86,7 +86,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly calls = new OutgoingCalls(() => this.house)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
-  private readonly draining = new Set<Promise<void>>()
+  private readonly draining = new Map<Promise<void>, Chain<Context>>()
   private readonly webhooks = new Set<Webhook>()
   private probes: readonly Probe[] = []
   /** All of them as one. */
@@ -277,7 +277,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.calls.configure(settings.outgoing)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
-    this.draining.add(draining)
+    this.draining.set(draining, earlier)
   }
 
   /**
@@ -377,7 +377,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       bots: bots.all().map(({ id }) => id),
       ...this.lastUpdate(),
       background: { running: background.size, dropped: background.dropped },
-      held: Object.fromEntries(this.chain.waiting()),
+      held: heldIn(this.unfinished),
       unsaid: notices.unsaid,
       hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
       ...(this.calls.health !== undefined && { outgoing: this.calls.health }),

@@ -4,7 +4,7 @@ import { systemClock, systemTimers } from '../../src/core/clock.js'
 import { sentinel } from '../../src/index.js'
 import { type HealthOptions, health } from '../../src/observability/health/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { type Desk, desk, later } from '../sentinel-desk.js'
+import { type Desk, desk, later, says } from '../sentinel-desk.js'
 import { startRedis } from '../servers/redis.js'
 import { until } from '../servers/until.js'
 
@@ -70,6 +70,28 @@ test('guard.health() tells of the last update, noted from the first time on that
   const at = time.now
   time.advance(1000)
   expect((await guard.health()).lastUpdateAt).toBe(at)
+})
+
+test('what earlier options hold back is told of until it is done', async () => {
+  const leave: (() => void)[] = []
+  const { guard, handle } = desk({ concurrency: { per: 'global', most: 1, queue: 10 } }, (bot) =>
+    bot.use(() => new Promise<void>((done) => leave.push(done))),
+  )
+  const at = async (many: number) => until(`${many} are at work`, () => leave.length === many)
+  const all = [handle(says(1, 'a'))]
+  await at(1)
+  all.push(handle(says(1, 'b')), handle(says(2, 'c')))
+  const held = async () => (await guard.health()).held
+  await until('both wait', async () => (await held()).concurrency === 2)
+  guard.reconfigure({ throttle: '99/1m' })
+  expect(await held()).toEqual({ concurrency: 2 })
+  for (let nth = 0; nth < 3; nth++) {
+    await at(nth + 1)
+    leave[nth]?.()
+  }
+  await Promise.all(all)
+  expect((await held()).concurrency).toBe(0)
+  await guard.close()
 })
 
 test('an event loop that is late is not ready, one that stood is not live, and both are forgiven in time', async () => {

@@ -11,16 +11,23 @@ const WITHIN: Duration = '30s'
 /** What is finished before a sentinel is closed. */
 export interface Unfinished {
   readonly house: House
-  readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'within'>
-  /** Of chains that others have taken the place of. */
-  readonly draining: ReadonlySet<Promise<void>>
+  readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'waiting' | 'within'>
+  /** Chains that others have taken the place of, by what they end with. */
+  readonly draining: ReadonlyMap<Promise<void>, Pick<Chain<Context>, 'waiting'>>
+}
+
+/** Updates that guards hold back now, by guard: those of earlier options, too. */
+export function heldIn({ chain, draining }: Unfinished): Readonly<Record<string, number>> {
+  const held = new Map<string, number>()
+  for (const each of [chain, ...draining.values()]) each.waiting(held)
+  return Object.fromEntries(held)
 }
 
 /** Finishes what no update waits for. */
 async function finish({ house, chain, draining }: Unfinished): Promise<void> {
   beginClosing(house)
   await chain.drain()
-  await Promise.all([...draining, ...[...stragglersOf(house)].map((each) => each.drain())])
+  await Promise.all([...draining.keys(), ...[...stragglersOf(house)].map((each) => each.drain())])
   await house.background.drain()
   // What these have failed at is told, which others may be told of.
   await house.hooksAside.drain()
