@@ -306,6 +306,8 @@ export interface Decision {
   readonly waived: boolean
   /** To settle an admission later; absent on refusals and peeks. */
   readonly receipt?: Receipt | undefined
+  /** Made in memory, in place of a storage that did not answer. @default false */
+  readonly alone?: boolean | undefined
 }
 
 /**

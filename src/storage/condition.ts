@@ -33,7 +33,9 @@ export interface CircuitHealth {
   readonly reason?: string
   /** The same for people, as the storage says it, without passwords; absent where it says no more than the code. */
   readonly message?: string
-  /** Decisions that were made in memory in its place. */
+  /** How often it went down. */
+  readonly outages: number
+  /** Decisions that were made in memory in its place, for all that share it. */
   readonly instead: number
   /** Answers that came when it had been decided without them. */
   readonly late: number

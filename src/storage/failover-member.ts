@@ -175,7 +175,7 @@ export class Member {
         this.failed(error)
       }
     }
-    const { state, since, reason, told } = circuit
+    const { state, since, reason, told, outages } = circuit
     return {
       ...health,
       ok: health.ok && state === 'closed',
@@ -183,6 +183,7 @@ export class Member {
         state,
         since,
         ...(reason === '' ? {} : told),
+        outages,
         instead: 0,
         late: this.line.late,
         waiting: { marks: this.behind.size, settlements: this.settlements.size },

@@ -66,9 +66,9 @@ export const CATALOGUE = {
     'storage',
     'state',
   ),
-  sentinel_storage_outages_total: counter('Times the storage went down.', 'storage'),
+  sentinel_storage_outages_total: counter('Times the storage went down, since it was made.', 'storage'),
   sentinel_storage_fallback_decisions_total: counter(
-    'Decisions made in memory in place of the storage.',
+    'Decisions of this sentinel made in memory in place of the storage.',
     'storage',
   ),
   sentinel_storage_late_answers_total: counter(

@@ -39,8 +39,8 @@ function storageSamples(metric: MetricName, storage: string, health: StorageHeal
       return circuit === undefined
         ? []
         : STATES.map((state) => [{ storage, state }, circuit.state === state ? 1 : 0])
-    case 'sentinel_storage_fallback_decisions_total':
-      return one(circuit?.instead)
+    case 'sentinel_storage_outages_total':
+      return one(circuit?.outages)
     case 'sentinel_storage_late_answers_total':
       return one(circuit?.late)
     case 'sentinel_storage_corrupt_records_total':
@@ -72,31 +72,52 @@ function storageSamples(metric: MetricName, storage: string, health: StorageHeal
 type Named = readonly [queue: string, many: number]
 
 function queues({ background, hooks, held, outgoing, activity, storage }: SentinelHealth): Named[] {
-  const { circuit } = storage
-  const calls = storagesOf(storage).flatMap(([, each]) =>
-    each.calls === undefined ? [] : [each.calls.waiting],
-  )
   return [
     ['background', background.running],
     ['hooks', hooks.running],
     ...Object.entries(held),
     ...some('outgoing', outgoing?.waiting),
     ...some('activity', activity?.waiting),
-    ...some('storage', calls.length === 0 ? undefined : calls.reduce((sum, waiting) => sum + waiting, 0)),
-    ...some('marks', circuit?.waiting.marks),
-    ...some('settlements', circuit?.waiting.settlements),
+    ...some(
+      'storage',
+      sumOf(storage, ({ calls }) => calls?.waiting),
+    ),
+    ...some(
+      'marks',
+      sumOf(storage, ({ circuit }) => circuit?.waiting.marks),
+    ),
+    ...some(
+      'settlements',
+      sumOf(storage, ({ circuit }) => circuit?.waiting.settlements),
+    ),
   ]
 }
 
-function drops({ background, hooks, outgoing, activity, storage: { circuit } }: SentinelHealth): Named[] {
+function drops({ background, hooks, outgoing, activity, storage }: SentinelHealth): Named[] {
   return [
     ['background', background.dropped],
     ['hooks', hooks.dropped],
     ...some('outgoing', outgoing?.overloaded),
     ...some('activity', activity?.dropped),
-    ...some('marks', circuit?.dropped.marks),
-    ...some('settlements', circuit?.dropped.settlements),
+    ...some(
+      'marks',
+      sumOf(storage, ({ circuit }) => circuit?.dropped.marks),
+    ),
+    ...some(
+      'settlements',
+      sumOf(storage, ({ circuit }) => circuit?.dropped.settlements),
+    ),
   ]
+}
+
+/** Of a storage and all it is made of: each member of several keeps what it has missed. Undefined where none tells. */
+function sumOf(
+  storage: StorageHealth,
+  read: (each: StorageHealth) => number | undefined,
+): number | undefined {
+  return storagesOf(storage)
+    .map(([, each]) => read(each))
+    .reduce((sum, many) => (many === undefined ? sum : (sum ?? 0) + many), undefined)
 }
 
 function some(queue: string, many: number | undefined): Named[] {

@@ -24,12 +24,13 @@ export class Metering implements Source {
   private readonly marks = new Counts(['event'])
   private readonly errors = new Counts(['during'])
   private readonly warnings = new Counts(['code'])
-  private readonly outages = new Counts(['storage'])
   private readonly allowedTime: Distribution = this.verdictTimes.of('allowed')
   private readonly deniedTime: Distribution = this.verdictTimes.of('denied')
   /** Where a context carries the time of its arrival; NaN once it has its verdict. */
   private readonly arrival = Symbol('arrival')
   private lastUpdateAt: number | undefined
+  /** Decisions of this sentinel that its storage did not make: others may share the storage. */
+  private alone = 0
   private asking: Promise<SentinelHealth> | undefined
   private last: SentinelHealth | undefined
   private readonly stop: () => void
@@ -58,7 +59,8 @@ export class Metering implements Source {
         this.lastUpdateAt = this.clock()
       },
       step: (step, run) => this.timed(step, run),
-      asked: (plan, { costs }, _decision, ms) => {
+      asked: (plan, { costs }, { alone }, ms) => {
+        if (alone === true) this.alone++
         const times = this.timesOf(plan)
         let last: Distribution | undefined
         for (let i = 0; i < times.length; i++) {
@@ -91,7 +93,6 @@ export class Metering implements Source {
         registered: () => this.marks.add('registered'),
         unregistered: () => this.marks.add('unregistered'),
         suspected: () => this.marks.add('suspected'),
-        'storage.down': ({ kind }) => this.outages.add(kind),
         'hook.ran': ({ name, point, ms, outcome }) =>
           this.hookTimes.of(`${point} ${name}`, outcome).observe(ms / 1000),
         error: ({ during }) => this.errors.add(during),
@@ -186,8 +187,8 @@ export class Metering implements Source {
         return this.errors.samples()
       case 'sentinel_warnings_total':
         return this.warnings.samples()
-      case 'sentinel_storage_outages_total':
-        return this.outageSamples(await this.health())
+      case 'sentinel_storage_fallback_decisions_total':
+        return this.aloneSamples(await this.health())
       case 'sentinel_last_update_timestamp_seconds':
         return this.lastUpdateAt === undefined ? [] : [[{}, this.lastUpdateAt / 1000]]
       default:
@@ -201,13 +202,8 @@ export class Metering implements Source {
     }
   }
 
-  /** A counter that begins with its first outage would hide that one from whoever looks at increases. */
-  private outageSamples({ storage: { kind, circuit } }: SentinelHealth): Sample[] {
-    const samples: Sample[] = [...this.outages.samples()]
-    if (circuit !== undefined && !samples.some(([{ storage }]) => storage === kind)) {
-      samples.push([{ storage: kind }, 0])
-    }
-    return samples
+  private aloneSamples({ storage: { kind, circuit } }: SentinelHealth): Sample[] {
+    return circuit === undefined && this.alone === 0 ? [] : [[{ storage: kind }, this.alone]]
   }
 
   /** Asked once for all metrics of a scrape. What a storage that is away does not tell stays as it was: counters never fall. */

@@ -46,6 +46,8 @@ export class Circuit {
   cause: SentinelError | undefined
   /** Rises when it opens: how a call ends that began before that says nothing any more. */
   epoch = 0
+  /** How often it was closed, and opened. */
+  outages = 0
   private attempt = 0
   private unanswered = 0
   private trying = false
@@ -113,6 +115,7 @@ export class Circuit {
     this.callOff = undefined
     this.trying = false
     if (state === 'closed' || this.state === 'closed') this.attempt = 0
+    if (state === 'open' && this.state === 'closed') this.outages++
     this.state = state
     this.since = this.options.clock()
     if (state === 'open') {

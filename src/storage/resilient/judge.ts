@@ -109,13 +109,12 @@ export class ResilientJudge implements Judge {
     const { refusedBy } = decision
     if (refusedBy >= 0) {
       if (twin !== undefined) twin.refused = true
-      return this.closed[refusedBy] === true
-        ? new LocalDecision(decision, 'unavailable', undefined)
-        : decision
+      const cause = this.closed[refusedBy] === true ? 'unavailable' : decision.cause
+      return new LocalDecision(decision, cause, undefined)
     }
     const { receipt } = decision
-    if (receipt === undefined) return decision
-    return new LocalDecision(decision, decision.cause, new LocalReceipt(receipt, this.local, twin))
+    const own = receipt === undefined ? undefined : new LocalReceipt(receipt, this.local, twin)
+    return new LocalDecision(decision, decision.cause, own)
   }
 
   /**
@@ -198,6 +197,8 @@ class LocalReceipt implements Receipt {
 
 /** A decision of memory's, under a name or with a receipt of its own. */
 class LocalDecision implements Decision {
+  readonly alone = true
+
   constructor(
     private readonly inner: Decision,
     readonly cause: RefusalCause,

@@ -289,12 +289,13 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   private circuit(): CircuitHealth {
-    const { state, since, reason, told } = this.line.circuit
+    const { state, since, reason, told, outages } = this.line.circuit
     const { pending, settlements, copy } = this
     return {
       state,
       since,
       ...(reason === '' ? {} : told),
+      outages,
       instead: this.bench.counts.instead,
       late: this.line.late,
       waiting: { marks: pending.size, settlements: settlements.size },

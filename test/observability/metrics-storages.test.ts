@@ -1,0 +1,69 @@
+import { Registry } from 'prom-client'
+import { failover } from '../../src/index.js'
+import { type Metrics, metrics } from '../../src/observability/metrics/index.js'
+import { Stage } from '../middleware/rig.js'
+import { desk, says } from '../sentinel-desk.js'
+import { faulty } from '../storage/faulty.js'
+import { settled } from '../storage/outage.js'
+import { parseExposition } from './exposition.js'
+
+/** Values of a metric, by one label. */
+async function told(
+  { registry }: Pick<Metrics, 'registry'>,
+  name: string,
+  label: string,
+): Promise<Record<string, number>> {
+  const samples = parseExposition(await registry.metrics()).get(name)?.samples ?? []
+  return Object.fromEntries(samples.map(({ labels, value }) => [labels[label] as string, value]))
+}
+
+test('of several storages each tells of its outages from the start, and what waits for any of them waits', async () => {
+  const { clock, timers } = new Stage()
+  const [first, second] = [faulty(clock, timers), faulty(clock, timers)]
+  const storage = failover([first, second], { clock, timers })
+  const stage = desk({ storage, clock, timers })
+  stage.guard.on('storage.down', () => undefined)
+  stage.guard.on('error', () => undefined)
+  const seen = metrics(stage.guard)
+  await stage.says(1, 'a')
+  await settled()
+  const outages = () => told(seen, 'sentinel_storage_outages_total', 'storage')
+  const up = () => told(seen, 'sentinel_storage_up', 'storage')
+  expect(await outages()).toEqual({ failover: 0, 'failover.0.faulty': 0, 'failover.1.faulty': 0 })
+  first.fault = 'refuses'
+  for (let nth = 0; nth < 10; nth++) await stage.handle(says(200 + nth, 'b'))
+  for (let nth = 0; nth < 5; nth++) await stage.guard.block(300 + nth)
+  await settled()
+  expect(await outages()).toEqual({ failover: 0, 'failover.0.faulty': 1, 'failover.1.faulty': 0 })
+  expect(await up()).toEqual({ failover: 1, 'failover.0.faulty': 0, 'failover.1.faulty': 1 })
+  expect(await told(seen, 'sentinel_queue_depth', 'queue')).toMatchObject({ marks: 5, settlements: 0 })
+  expect(await told(seen, 'sentinel_queue_dropped_total', 'queue')).toMatchObject({ marks: 0 })
+  expect(stage.reached).toHaveLength(11)
+  await stage.guard.close()
+})
+
+test('sentinels that share a storage tell each of the decisions that it made alone', async () => {
+  const { clock, timers } = new Stage()
+  const storage = faulty(clock, timers)
+  const registry = new Registry()
+  const [shop, help] = ['shop', 'help'].map((name) => {
+    const stage = desk({ name, storage, clock, timers, throttle: '1/1m' })
+    stage.guard.on('storage.down', () => undefined)
+    stage.guard.on('error', () => undefined)
+    metrics(stage.guard, { registry, name })
+    return stage
+  }) as [ReturnType<typeof desk>, ReturnType<typeof desk>]
+  const fallbacks = () => told({ registry }, 'sentinel_storage_fallback_decisions_total', 'sentinel')
+  await shop.says(1, 'a')
+  await help.says(1, 'a')
+  await settled()
+  expect(await fallbacks()).toEqual({ shop: 0, help: 0 })
+  storage.fault = 'refuses'
+  // Some are let in, some refused.
+  for (let nth = 0; nth < 15; nth++) await shop.says(100 + nth, 'b', 'c')
+  await help.says(100, 'b')
+  await settled()
+  expect(await fallbacks()).toEqual({ shop: 30, help: 1 })
+  expect((await shop.guard.health()).storage.circuit?.instead).toBe(31)
+  await Promise.all([shop.guard.close(), help.guard.close()])
+})
