@@ -1,4 +1,5 @@
 import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
+import { outlasts } from '../middleware/block/block-list.js'
 import { BLOCKED } from '../middleware/block.js'
 import type { House } from '../middleware/house.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
@@ -52,9 +53,10 @@ async function moveRoles(
   }
 }
 
-/** Whether it was put: what stands under the new id already stays. */
+/** Whether it was put: what stands under the new id already stays, but for a block that ends sooner. */
 async function copyMark(marks: Marks, bot: number, name: string, mark: Mark, to: Key): Promise<boolean> {
-  if ((await marks.get(bot, to, name)) !== undefined) return false
+  const there = await marks.get(bot, to, name)
+  if (there !== undefined && !(name === BLOCKED && outlasts(mark, there))) return false
   await marks.put(bot, name, [{ key: to, mark }])
   return true
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
+import type { Update } from 'grammy/types'
 import { chatKey } from '../../src/core/subject.js'
-import { type SentinelOptions, type SettingsOptions, sentinel } from '../../src/index.js'
+import { type SentinelOptions, type SettingsOptions, sentinel, subject } from '../../src/index.js'
 import { choiceIn, dataOf } from '../../src/settings/choice.js'
 import { isWithin, readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -62,22 +63,47 @@ describe.each([
     const at = desk({ storage: storage(), throttle: '4/1h', settings: SETTINGS })
     await at.says(9, 'hello')
     await at.guard.settings.set(-55, { limits: { user: '2/1h' }, notices: false })
-    await at.handle({
-      update_id: 1_000_001,
-      message: {
-        message_id: 1,
-        date: 0,
-        chat: { id: -55, type: 'group', title: 'Plaza' },
-        from: { id: 7, is_bot: false, first_name: 'Alice' },
-        migrate_to_chat_id: GROUP,
-      },
-    })
+    await at.handle(moves(-55))
     await at.quiet()
     expect(await at.guard.settings.of(GROUP)).toEqual({ limits: new Map([['user', '2/1h']]), notices: false })
     expect(await at.guard.settings.of(-55)).toEqual({ limits: new Map(), notices: true })
     await at.guard.close()
   })
+
+  test.each([
+    ['for good', {}, { for: '1m' }, 'stays'],
+    ['for an hour', { for: '1h' }, { for: '1m' }, 'stays'],
+    ['for a minute', { for: '1m' }, { for: '1h' }, 'is lost'],
+    ['for a while', { for: '1m' }, {}, 'is lost'],
+  ] as const)('a block of it %s (%j) that meets another (%j) %s', async (_, was, is, becomes) => {
+    const at = desk({ storage: storage(), settings: SETTINGS, clock: Date.now })
+    const ends = async (chat: number) =>
+      (await at.guard.export()).blocked.find((each) => each.subject === `c${chat}`)?.until
+    await at.says(9, 'hello')
+    await at.guard.block(subject.chat(-55), was)
+    await at.guard.block(subject.chat(GROUP), is)
+    const longer = await ends(becomes === 'stays' ? -55 : GROUP)
+    await at.handle(moves(-55))
+    await at.quiet()
+    expect(await at.guard.isBlocked(subject.chat(GROUP))).toBe(true)
+    expect(await ends(GROUP)).toBe(longer)
+    await at.guard.close()
+  })
 })
+
+/** A group becomes the supergroup. */
+function moves(from: number): Update {
+  return {
+    update_id: 1_000_001,
+    message: {
+      message_id: 1,
+      date: 0,
+      chat: { id: from, type: 'group', title: 'Plaza' },
+      from: { id: 7, is_bot: false, first_name: 'Alice' },
+      migrate_to_chat_id: GROUP,
+    },
+  }
+}
 
 test.each(['Telegram', 'the storage'])(
   'while %s does not answer nothing is changed, and the tap is answered',

@@ -118,7 +118,7 @@ async function lengthen(
 }
 
 /** Whether a block ends after another; any does after none. */
-function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
+export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
   return other === undefined || until > (other.until ?? Number.POSITIVE_INFINITY)
 }
 
