@@ -32,10 +32,13 @@ describe('grammy-sentinel sql', () => {
     expect(await printed()).toContain('CREATE SCHEMA IF NOT EXISTS "grammy_sentinel"')
   })
 
-  test.each([[['--schema', 'x"; DROP TABLE y']], [['--from', 'yesterday']], [['--from', '-1']]])(
-    'refuses %j',
-    async (args) => {
-      await expect((async () => printed(...args))()).rejects.toThrow(/schema|version|argument/)
-    },
-  )
+  test.each([
+    [['--schema', 'x"; DROP TABLE y']],
+    [['--from', 'yesterday']],
+    [['--from', '-1']],
+    [['--from', '2']],
+    [['--from', '99']],
+  ])('refuses %j', async (args) => {
+    await expect((async () => printed(...args))()).rejects.toThrow(/schema|version|argument/)
+  })
 })

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { SentinelError } from '../core/errors.js'
-import { migrationSql } from '../storage/postgres/migrations.js'
+import { LATEST, migrationSql } from '../storage/postgres/migrations.js'
 import { type Command, UsageError } from './command.js'
 
 /** `grammy-sentinel sql`: what the Postgres storage would run, for those who run their own migrations. */
@@ -26,9 +26,12 @@ export const sql: Command = {
       },
       allowPositionals: false,
     })
-    if (!/^\d{1,4}$/.test(values.from)) throw new UsageError('--from takes a version, a number such as 1.')
+    const from = /^\d{1,4}$/.test(values.from) ? Number(values.from) : undefined
+    if (from === undefined) throw new UsageError('--from takes a version, a number such as 1.')
+    if (from > LATEST)
+      throw new UsageError(`--from ${from}: there is no such version. The latest is ${LATEST}.`)
     try {
-      terminal.out(`BEGIN;\n${migrationSql(values.schema, Number(values.from))}\nCOMMIT;`)
+      terminal.out(`BEGIN;\n${migrationSql(values.schema, from)}\nCOMMIT;`)
     } catch (error) {
       if (error instanceof SentinelError) throw new UsageError(error.message)
       throw error
