@@ -45,6 +45,10 @@ export class SessionLease {
   /** The receipts of the spans that are ours, by number. */
   readonly #held = new Map<number, Receipt>()
   #callOff: (() => void) | undefined
+  /** Ends the waiting of whoever wants to come in. */
+  #wake: (() => void) | undefined
+  /** Spans that are being asked for, by number. */
+  readonly #claiming = new Map<number, Promise<boolean>>()
   #ended = false
 
   constructor(
@@ -59,23 +63,33 @@ export class SessionLease {
   /**
    * Takes the session, or waits until its holder has let go.
    *
-   * @throws SentinelError `mtproto.session` when it is held for longer than `patience`.
+   * @throws SentinelError `mtproto.session` when it is held for longer than `patience`, or {@link end} was called meanwhile.
    */
   async take(patience: Ms): Promise<void> {
     this.#judge = await this.#storage.prepare(PLAN)
     const { clock, timers } = this.parts
     const until = clock() + patience
-    while (!(await this.#claim(this.#spanAt(clock())))) {
+    while (!this.#ended && !(await this.#claim(this.#spanAt(clock())))) {
       if (clock() >= until) {
         throw new SentinelError(
           'mtproto.session',
           `mtproto: the session "${this.name}" is in use by another process. Stop that, give this one a name of its own, or wait: a process that died holds it for ${(SPAN * 2) / 1000} s.`,
         )
       }
-      await new Promise<void>((done) => timers.after(Math.min(SPAN / 5, Math.max(1, until - clock())), done))
+      await new Promise<void>((done) => {
+        this.#wake = done
+        this.#callOff = timers.after(Math.min(SPAN / 5, Math.max(1, until - clock())), done)
+        if (this.#ended) done()
+      })
     }
     // It may end in a moment. Whether the next one is ours shows when it is looked at again.
-    await this.#claim(this.#spanAt(clock()) + 1)
+    if (!this.#ended) await this.#claim(this.#spanAt(clock()) + 1)
+    if (this.#ended) {
+      throw new SentinelError(
+        'mtproto.session',
+        `mtproto: the client was closed while it waited for the session "${this.name}".`,
+      )
+    }
     this.#watch()
   }
 
@@ -83,6 +97,9 @@ export class SessionLease {
   async end(): Promise<void> {
     this.#ended = true
     this.#callOff?.()
+    this.#wake?.()
+    // What is asked for just now is let go of where it is granted.
+    await Promise.allSettled(this.#claiming.values())
     const receipts = [...this.#held.values()]
     this.#held.clear()
     for (const receipt of receipts) await this.#judge?.settle(receipt, 'release')
@@ -92,29 +109,58 @@ export class SessionLease {
     return Math.floor(now / SPAN)
   }
 
-  async #claim(span: number): Promise<boolean> {
+  #claim(span: number): Promise<boolean> {
+    let claiming = this.#claiming.get(span)
+    if (claiming === undefined) {
+      claiming = this.#ask(span)
+      this.#claiming.set(span, claiming)
+      const done = () => this.#claiming.delete(span)
+      claiming.then(done, done)
+    }
+    return claiming
+  }
+
+  async #ask(span: number): Promise<boolean> {
     if (this.#held.has(span)) return true
+    const judge = this.#judge as Judge
     const ask = { bot: 0, subjects: [this.#key], costs: [1], tokens: [span] }
-    const decision: Decision = await (this.#judge as Judge).evaluate(ask)
-    if (decision.refusedBy >= 0 || decision.receipt === undefined) return false
-    this.#held.set(span, decision.receipt)
-    return true
+    const { refusedBy, receipt }: Decision = await judge.evaluate(ask)
+    if (refusedBy >= 0 || receipt === undefined) return false
+    if (this.#ended) await judge.settle(receipt, 'release')
+    else this.#held.set(span, receipt)
+    return !this.#ended
+  }
+
+  /** Until when it is ours without asking again. */
+  #heldUntil(): Ms {
+    let span = this.#spanAt(this.parts.clock())
+    while (this.#held.has(span)) span++
+    return span * SPAN
   }
 
   #watch(): void {
-    this.#callOff = this.parts.timers.after(SPAN / 3, () => void this.#renew())
+    const { clock, timers } = this.parts
+    const left = Math.max(1, this.#heldUntil() - clock())
+    this.#callOff = timers.after(Math.min(SPAN / 3, left), () => void this.#renew())
   }
 
   async #renew(): Promise<void> {
     if (this.#ended) return
-    const span = this.#spanAt(this.parts.clock())
+    const { clock, timers } = this.parts
+    const span = this.#spanAt(clock())
     let lost = !this.#held.has(span)
+    // A storage that says nothing is as one that is away: it is waited for as long as the session is ours.
+    let callOff: () => void = () => undefined
+    const late = new Promise<'late'>((done) => {
+      callOff = timers.after(Math.max(0, this.#heldUntil() - clock()), () => done('late'))
+    })
     try {
-      if (!(await this.#claim(span + 1))) lost = true
+      if ((await Promise.race([this.#claim(span + 1), late])) === false) lost = true
     } catch {
       // The storage is away. As long as the span is ours there is time to try again.
-      lost = !this.#held.has(this.#spanAt(this.parts.clock()))
     }
+    callOff()
+    if (!this.#held.has(this.#spanAt(clock()))) lost = true
     for (const past of this.#held.keys()) if (past < span) this.#held.delete(past)
     if (this.#ended) return
     if (!lost) {
