@@ -140,6 +140,34 @@ test('whoever waits is let go by a signal, and by the end of the client', async 
   expect(flood.waiting).toBe(0)
 })
 
+test('nobody waits for the turns of those whose signal has ended', async () => {
+  const answers = [2]
+  const flood = control(10_000)
+  const call = async () => answers.shift()
+  await ended([flood.run('a', call, secondsOf)])
+  for (let n = 0; n < 20; n++) {
+    const stop = new AbortController()
+    const given = flood.run('a', call, secondsOf, stop.signal)
+    await turns()
+    stop.abort(new Error('enough'))
+    await expect(given).rejects.toThrow('enough')
+  }
+  expect(flood.waiting).toBe(0)
+  waits.length = 0
+  const from = time.now
+  const [first, second] = [flood.run('a', call, secondsOf), flood.run('a', call, secondsOf)]
+  const stop = new AbortController()
+  const third = flood.run('a', call, secondsOf, stop.signal)
+  const fourth = flood.run('a', call, secondsOf)
+  await turns()
+  stop.abort(new Error('enough'))
+  const outcomes = await ended([first, second, third, fourth])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+  // One call in two seconds is what was learned, and whoever stands in line already stays where they are.
+  expect(waits.map(({ waitMs }) => waitMs)).toEqual([2000, 4000, 6000, 8000])
+  expect(time.now - from).toBeLessThanOrEqual(8050)
+})
+
 test('methods that were never refused cost no wait and no memory; of others a thousand are known', async () => {
   const flood = control()
   for (let n = 0; n < 1500; n++) {

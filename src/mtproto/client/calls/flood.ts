@@ -35,6 +35,12 @@ export class FloodControl {
     return this.#waiting.size
   }
 
+  /** How long a call of that method would wait now. */
+  readyIn(method: string): Ms {
+    const now = this.parts.now()
+    return (this.#paces.get(method)?.readyAt(now) ?? now) - now
+  }
+
   /** Has whatever is called in there wait for so long at most. */
   withPatience<T>(patience: Ms, work: () => T): T {
     return this.#patience.run(patience, work)
@@ -83,9 +89,14 @@ export class FloodControl {
       const turn = pace.turn(now(), until)
       if (turn === undefined) throw impatient(method, pace.readyAt(now()) - now())
       const waitMs = turn.at - now()
-      if (waitMs > 0) await this.#wait(method, waitMs, pace.isShut(now()) ? 'flood' : 'pace', signal)
+      try {
+        if (waitMs > 0) await this.#wait(method, waitMs, pace.isShut(now()) ? 'flood' : 'pace', signal)
+      } catch (error) {
+        pace.leave(turn)
+        throw error
+      }
       // Whoever waited may find that Telegram has refused another one meanwhile, and waits on.
-      if (pace.holds(turn)) return
+      if (pace.go(turn)) return
     }
   }
 

@@ -14,7 +14,6 @@ const TRIED_EVERY: Ms = 60_000
 /** When a call may go, as things stood when it was asked for. */
 export interface Turn {
   readonly at: Ms
-  readonly epoch: number
 }
 
 /**
@@ -26,8 +25,12 @@ export class Pace {
   #shutUntil: Ms = Number.NEGATIVE_INFINITY
   /** Between two calls. */
   #spacing: Ms = 0
-  /** When the next one may go. */
+  /** When the next one may go, behind those that went and those that wait. */
   #next: Ms = Number.NEGATIVE_INFINITY
+  /** When it could go if nobody waited. */
+  #free: Ms = Number.NEGATIVE_INFINITY
+  /** Turns of those who wait. */
+  readonly #waiting = new Set<Turn>()
   /** The run of calls since it was quiet or refused, and how many there were. */
   #since: Ms = Number.NaN
   #calls = 0
@@ -55,18 +58,30 @@ export class Pace {
 
   /**
    * Takes the next turn; undefined if that is later than a caller waits. Turns are in the order of asking. One that was taken before
-   * Telegram refused another call is worth nothing: see {@link holds}.
+   * Telegram refused another call is worth nothing: see {@link go}. Each is gone or left in the end.
    */
   turn(now: Ms, until: Ms): Turn | undefined {
     const at = this.readyAt(now)
     if (at > until) return undefined
     this.#next = at + this.#spacing
-    return { at, epoch: this.#epoch }
+    const turn = { at }
+    this.#waiting.add(turn)
+    return turn
   }
 
-  /** Whether nothing was refused since. */
-  holds({ epoch }: Turn): boolean {
-    return epoch === this.#epoch
+  /** It was their turn, and they go; false where Telegram has refused another call since: then they need another one. */
+  go(turn: Turn): boolean {
+    if (!this.#waiting.delete(turn)) return false
+    this.#free = Math.max(this.#free, turn.at + this.#spacing)
+    return true
+  }
+
+  /** They do not go: nobody waits behind a turn that nobody takes. */
+  leave(turn: Turn): void {
+    if (!this.#waiting.delete(turn)) return
+    let next = this.#free
+    for (const { at } of this.#waiting) next = Math.max(next, at + this.#spacing)
+    this.#next = next
   }
 
   /** A call was taken. */
@@ -92,6 +107,8 @@ export class Pace {
     this.#spacing = Math.min(WIDEST, Math.max(least, took / calls))
     this.#epoch++
     this.#next = this.#shutUntil
+    this.#free = this.#shutUntil
+    this.#waiting.clear()
   }
 
   #count(now: Ms): void {
