@@ -196,6 +196,19 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     await expect((await session([KEY])).authKeys.get(2)).rejects.toMatchObject({ code: 'mtproto.session' })
   })
 
+  test('that were never sealed are nobody’s where there is a key: whoever writes there could have put them', async () => {
+    const key = randomBytes(256)
+    await (await session([])).authKeys.set(2, key)
+    const sealed = await session()
+    const refusal = {
+      code: 'mtproto.session',
+      message: expect.stringMatching(/auth was not sealed.*importSession/),
+    }
+    await expect(sealed.authKeys.get(2)).rejects.toMatchObject(refusal)
+    await expect(sealed.reseal()).rejects.toMatchObject(refusal)
+    expect(Buffer.from((await (await session([])).authKeys.get(2)) ?? '')).toEqual(key)
+  })
+
   test('survive a restart of the bot: nobody logs in twice, and whom it knew it knows', async () => {
     const telegram = await startTelegram({ patience: '30s' })
     try {

@@ -31,10 +31,14 @@ export class Sealing {
     return `gcm:${key.id}:${sealed.toString('base64')}`
   }
 
-  /** @throws SentinelError `mtproto.session` for what none of the keys opens, and for what is not what was sealed. */
+  /**
+   * @throws SentinelError `mtproto.session` for what none of the keys opens, and for what is not what was sealed: with keys also for what was
+   * never sealed, which whoever writes to the storage could have put there.
+   */
   open(name: string, text: string): Buffer {
     const { how, id, bytes } = partsOf(text)
-    if (how === 'plain') return bytes
+    if (how === 'plain' && this.#keys.length === 0) return bytes
+    if (how === 'plain') throw unsealed(name)
     const key = this.#keys.find((each) => each.id === id)
     if (how === 'gcm' && key === undefined) throw this.#wrongKey(id)
     const opened = key === undefined ? undefined : openWith(key.bytes, name, bytes)
@@ -61,6 +65,13 @@ export class Sealing {
       `mtproto.encryptionKeys: the session that is stored was sealed with the key known as ${id}, and ${there}. Add that key behind the new one, or use another name.`,
     )
   }
+}
+
+function unsealed(name: string): SentinelError {
+  return new SentinelError(
+    'mtproto.session',
+    `mtproto.encryptionKeys: what is stored of the session as ${name.split(':')[0]} was not sealed with any key, and could be of anybody. If it is yours, take it along: exportSession() without keys, then importSession() with keys, under another name.`,
+  )
 }
 
 function idOf(key: Buffer): string {
