@@ -256,16 +256,16 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const house = this.furnish(refurnish(this.house, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
     let chain: Chain<Context>
-    let hooked = false
+    let place: (() => void) | undefined
     try {
-      if (options.hooks !== undefined) house.hooks.configure(options.hooks as ResolvedOptions['hooks'])
-      hooked = options.hooks !== undefined
+      const { hooks } = options as SentinelOptions
+      if (hooks !== undefined) place = house.hooks.checked(hooks)
       chain = this.chainOf(settings, house, exemptions)
     } catch (error) {
-      if (hooked) house.hooks.configure(this.resolved.hooks)
       this.furnish(this.house, this.resolved)
       throw error
     }
+    place?.()
     const earlier = this.chain
     this.resolved = settings
     this.house = house

@@ -48,16 +48,8 @@ export class HookRegistry {
    * @throws SentinelError `hook.unknown` with the point that was meant; as {@link compile}; `option.invalid` for one too many.
    */
   add(point: string, hook: Hook<never>): () => void {
-    checkPoint(point, this.places)
-    let number = 1
-    while (this.standing.get(point)?.numbers.has(number)) number++
-    const node = compile(hook, point, `${point}#${number}`)
-    if (this.count >= MOST_HOOKS) {
-      throw new SentinelError(
-        'option.invalid',
-        `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
-      )
-    }
+    const number = this.numberAt(point)
+    const node = this.check(point, hook, number)
     const standing = this.standAt(point)
     standing.all = { kind: 'chain', nodes: [...standing.all.nodes, node] }
     standing.numbers.add(number)
@@ -77,21 +69,46 @@ export class HookRegistry {
     }
   }
 
+  /** The first that no hook there has. */
+  private numberAt(point: string): number {
+    let number = 1
+    while (this.standing.get(point)?.numbers.has(number)) number++
+    return number
+  }
+
+  /** @param besides Hooks that are to be added with it. */
+  private check(point: string, hook: Hook<never>, number: number, besides = 0): Node {
+    checkPoint(point, this.places)
+    const node = compile(hook, point, `${point}#${number}`)
+    if (this.count + besides >= MOST_HOOKS) {
+      throw new SentinelError(
+        'option.invalid',
+        `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
+      )
+    }
+    return node
+  }
+
   /** Puts the hooks of options in the place of those that options gave before. As {@link add}, all or none. */
   configure(hooks: Readonly<Record<string, unknown>> | undefined): void {
-    const added: (() => void)[] = []
-    try {
-      for (const [point, given] of Object.entries(hooks ?? {})) {
-        if (given === undefined) continue
-        for (const hook of Array.isArray(given) ? given : [given])
-          added.push(this.add(point, hook as Hook<never>))
+    this.checked(hooks)()
+  }
+
+  /** Checks the hooks of options as {@link configure} does; calling what it gives, at once, puts them in place. */
+  checked(hooks: Readonly<Record<string, unknown>> | undefined): () => void {
+    const all: (readonly [string, Hook<never>])[] = []
+    for (const [point, given] of Object.entries(hooks ?? {})) {
+      if (given === undefined) continue
+      for (const hook of (Array.isArray(given) ? given : [given]) as readonly Hook<never>[]) {
+        this.check(point, hook, 1, all.length)
+        all.push([point, hook])
       }
-    } catch (error) {
-      for (const remove of added) remove()
-      throw error
     }
-    for (const remove of this.given) remove()
-    this.given = added
+    return () => {
+      const added = all.map(([point, hook]) => this.add(point, hook))
+      for (const remove of this.given) remove()
+      this.given = added
+    }
   }
 
   /** Whether a hook stands there. */

@@ -827,6 +827,17 @@ describe('options', () => {
     expect(on.reached).toEqual(['a', 'b'])
   })
 
+  test('stay, in their order, where something else that is changed with them is refused', async () => {
+    const log: string[] = []
+    opened({ hooks: { allowed: () => void log.push('option') } })
+    on.guard.hook('allowed', () => void log.push('own'))
+    const throttle = Array.from({ length: 40 }, (_, index) => ({ name: `x${index}`, limit: '5/1m' }))
+    const hooks = { allowed: () => void log.push('other') }
+    expect(() => on.guard.reconfigure({ throttle, hooks })).toThrow('checks')
+    await on.says(1, 'a')
+    expect(log).toEqual(['option', 'own'])
+  })
+
   test('hooks that are added with every update are noticed', () => {
     opened()
     for (let i = 0; i < 1000; i++) on.guard.hook('denied', () => undefined)
