@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { peer } from '../core/peer.js'
 import type { Storage } from '../storage/storage.js'
+import { apartCases } from './cases/apart.js'
 import { archiveCases } from './cases/archive.js'
 import { claimCases } from './cases/claims.js'
 import { lifeCases } from './cases/life.js'
@@ -107,6 +108,7 @@ export function storageConformance<Place = undefined>(trial: StorageOnTrial<Plac
     ...markCases,
     ...userCases,
     ...valueCases,
+    ...apartCases,
     ...archiveCases,
     ...watchCases,
     ...lifeCases,

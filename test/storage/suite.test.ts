@@ -1,4 +1,4 @@
-import type { MaybePromise, Plan } from '../../src/core/check.js'
+import type { Ask, Judge, MaybePromise, Plan } from '../../src/core/check.js'
 import type { Clock } from '../../src/core/clock.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -64,6 +64,64 @@ describe('the suite that holds storages to the contract', () => {
         },
       }),
       /^a limit of form log says to the millisecond /m,
+    ],
+    [
+      'counts what users do in a chat for each of them',
+      () => ({
+        async prepare(plan) {
+          const own = new Map<unknown, Judge>()
+          const judgeOf = async (ask: Ask): Promise<Judge> => {
+            const key = ask.subjects[0]
+            const known = own.get(key) ?? (await memory().prepare(plan))
+            own.set(key, known)
+            return known
+          }
+          return {
+            evaluate: async (ask, at) => (await judgeOf(ask)).evaluate(ask, at),
+            peek: async (ask, at) => (await judgeOf(ask)).peek(ask, at),
+            settle: () => undefined,
+          }
+        },
+      }),
+      /^of many users who ask at once about one chat, as many as its limit of form log allows get through: /m,
+    ],
+    [
+      'takes marks away from all bots',
+      ({ marks }) => ({
+        marks: promises(marks, {
+          remove: async (bot, name, keys) => {
+            await marks.remove(3 - bot, name, keys)
+            return marks.remove(bot, name, keys)
+          },
+        }),
+      }),
+      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+    ],
+    [
+      'keeps the end that a mark had',
+      ({ marks }) => ({
+        marks: promises(marks, {
+          put: async (bot, name, entries) => {
+            for (const { key, mark } of entries) {
+              const until = mark.until ?? (await marks.get(bot, key, name))?.until
+              await marks.put(bot, name, [{ key, mark: { ...mark, ...(until !== undefined && { until }) } }])
+            }
+          },
+        }),
+      }),
+      /^a mark that is put anew without an end has none/m,
+    ],
+    [
+      'cuts blanks off keys',
+      ({ values }) => ({
+        values: {
+          get: (space, key) => values.get(space, key.trim()),
+          put: (space, key, value, until) => values.put(space, key.trim(), value, until),
+          remove: (space, key) => values.remove(space, key.trim()),
+          scan: (...args) => values.scan(...args),
+        },
+      }),
+      /^names of spaces, keys and marks are told apart letter by letter: /m,
     ],
     [
       'forgets to index marks',

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListeners } from '../changes.js'
+import { jsonText } from '../json.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { PageReader } from './reading.js'
 
@@ -47,7 +48,8 @@ export class MemoryMarks implements Marks {
   }
 
   get(bot: number, key: Key, name: string): Mark | undefined {
-    return liveMark(this.holders(bot, name), canonicalKey(key), this.clock())
+    const mark = liveMark(this.holders(bot, name), canonicalKey(key), this.clock())
+    return mark && handed(mark)
   }
 
   of(bot: number, key: Key): ReadonlyMap<string, Mark> {
@@ -56,7 +58,7 @@ export class MemoryMarks implements Marks {
     const held = new Map<string, Mark>()
     for (const [name, holders] of this.bots.get(bot) ?? []) {
       const mark = liveMark(holders, own, now)
-      if (mark !== undefined) held.set(name, mark)
+      if (mark !== undefined) held.set(name, handed(mark))
     }
     return held
   }
@@ -66,7 +68,9 @@ export class MemoryMarks implements Marks {
     for (const { key, mark } of entries) {
       const own = canonicalKey(key)
       const serial = holders.held.get(own)?.serial ?? ++this.serial
-      holders.held.set(own, { mark: { ...mark }, serial })
+      const { value } = mark
+      const kept = value === undefined ? { ...mark } : { ...mark, value: copied(value, name) }
+      holders.held.set(own, { mark: kept, serial })
     }
     if (holders.held.size > holders.sweepAt) {
       const now = this.clock()
@@ -93,7 +97,7 @@ export class MemoryMarks implements Marks {
     const now = this.clock()
     const { held } = this.holders(bot, name)
     const { found, next } = this.reader.page(held, from, size, ({ mark }) => !lapsed(mark, now))
-    const entries = found.map(([key, { mark }]) => ({ key, mark }))
+    const entries = found.map(([key, { mark }]) => ({ key, mark: handed(mark) }))
     return next === undefined ? { entries } : { entries, next }
   }
 
@@ -121,6 +125,15 @@ export class MemoryMarks implements Marks {
   private tell(bot: number, name: string, changed: number, keysOf: () => Key[]): void {
     if (changed > 0 && this.changes.any) this.changes.tell({ kind: 'marks', bot, name, keys: keysOf() })
   }
+}
+
+/** As it is given to others, who may change what is in it. */
+function handed(mark: Mark): Mark {
+  return typeof mark.value === 'object' ? { ...mark, value: copied(mark.value, 'value') } : mark
+}
+
+function copied(value: unknown, name: string): unknown {
+  return JSON.parse(jsonText(value, `marks.${name}`))
 }
 
 /** The mark that a key holds at a time. Takes nothing away: somebody may only be asking what would be then. */
