@@ -150,6 +150,35 @@ test('what guards hold back is a queue of each', async () => {
   expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'debounce' })).toBe(0)
 })
 
+test('the time that an update waits for a place is none that its verdict took', async () => {
+  const leave: (() => void)[] = []
+  const stage = desk({ concurrency: { per: 'global', most: 1, queue: 1 } }, (bot) =>
+    bot.use(() => new Promise<void>((done) => leave.push(done))),
+  )
+  const seen = metrics(stage.guard)
+  const took = (verdict: string) => seriesOf(seen, 'sentinel_verdict_duration_seconds_sum', { verdict })
+  const all = [stage.handle(says(7, 'a'))]
+  await until('one is at work', () => leave.length === 1)
+  const before = (await took('allowed')) ?? Number.NaN
+  all.push(stage.handle(says(8, 'b')))
+  await until(
+    'another waits',
+    async () => (await seriesOf(seen, 'sentinel_queue_depth', { queue: 'concurrency' })) === 1,
+  )
+  const { now } = performance
+  performance.now = () => now.call(performance) + 3_600_000
+  try {
+    leave[0]?.()
+    await until('it has come in', () => leave.length === 2)
+  } finally {
+    performance.now = now
+  }
+  expect(await seriesOf(seen, 'sentinel_verdict_duration_seconds_count', { verdict: 'allowed' })).toBe(2)
+  expect(((await took('allowed')) ?? Number.NaN) - before).toBeLessThan(1800)
+  leave[1]?.()
+  await Promise.all(all)
+})
+
 test('denials in shadow are told apart', async () => {
   const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true } })
   const seen = metrics(guard)

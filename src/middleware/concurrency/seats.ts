@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Update } from 'grammy/types'
 import type { z } from 'zod'
 import { isPromise, type MaybePromise } from '../../core/check.js'
+import { steadyClock } from '../../core/clock.js'
 import { type Ms, parseDuration } from '../../core/duration.js'
 import type { Activity, Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
@@ -12,6 +13,7 @@ import { Recent } from '../recent.js'
 import { GUARD, WORK } from '../work.js'
 import { type NoPlace, type Place, Places } from './places.js'
 import { isClosing, stragglersOf } from './stragglers.js'
+import { noteWait } from './waits.js'
 
 const NOTICE_EVERY = parseDuration('1m')
 
@@ -80,7 +82,7 @@ export class Seats {
     if (key === undefined) return undefined
     const bot = ctx.me.id
     const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
-    if (known !== undefined) return this.share(known, ctx.update)
+    if (known !== undefined) return this.share(known, ctx)
     // In shadow nobody waits, and nobody is at work beside the count.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
     if (this.superseded && isClosing(this.house)) this.places.close()
@@ -90,7 +92,7 @@ export class Seats {
     const all = this.held.get(ctx.update)
     if (all === undefined) this.held.set(ctx.update, [held])
     else all.push(held)
-    return this.share(held, ctx.update)
+    return this.share(held, ctx)
   }
 
   /** Other options hold from now on, or none. With the former those who are on their way here may still wait. */
@@ -114,12 +116,15 @@ export class Seats {
     this.settings.signal?.removeEventListener('abort', this.turnAway)
   }
 
-  private share(held: Held, update: Update): MaybePromise<Seat> {
+  private share(held: Held, ctx: Context): MaybePromise<Seat> {
     const { place } = held
     held.handlers++
-    return isPromise(place)
-      ? place.then((given) => this.seat(held, given, update))
-      : this.seat(held, place, update)
+    if (!isPromise(place)) return this.seat(held, place, ctx.update)
+    const from = steadyClock()
+    return place.then((given) => {
+      noteWait(ctx, steadyClock() - from)
+      return this.seat(held, given, ctx.update)
+    })
   }
 
   private seat(held: Held, given: Place | NoPlace, update: Update): Seat {

@@ -45,7 +45,7 @@ export const CATALOGUE = {
     'kind',
   ),
   sentinel_verdict_duration_seconds: histogram(
-    'From the arrival of an update at the guards to its verdict.',
+    'From the arrival of an update at the guards to its verdict, without the waiting for a place.',
     'verdict',
   ),
   sentinel_guard_duration_seconds: histogram(

@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import { isPromise, type Plan } from '../../core/check.js'
 import { type Clock, steadyClock } from '../../core/clock.js'
 import type { Probe, Step } from '../../middleware/chain/probe.js'
+import { waitOf } from '../../middleware/concurrency/waits.js'
 import type { SentinelHealth } from '../health/data.js'
 import type { Observed } from '../observed.js'
 import type { MetricName } from './catalogue.js'
@@ -120,11 +121,14 @@ export class Metering implements Source {
     return counts
   }
 
-  /** The first verdict of an update counts: a handler may deny later what was allowed. */
+  /**
+   * The first verdict of an update counts: a handler may deny later what was allowed. While it waits for a place it is the handlers of
+   * others that take their time.
+   */
   private decided(ctx: Context, times: Distribution): void {
     const arrived = (ctx as Arrived)[this.arrival]
     if (arrived === undefined || Number.isNaN(arrived)) return
-    times.observe((steadyClock() - arrived) / 1000)
+    times.observe(Math.max(0, steadyClock() - arrived - waitOf(ctx)) / 1000)
     ;(ctx as Arrived)[this.arrival] = Number.NaN
   }
 
