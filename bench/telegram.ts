@@ -6,6 +6,9 @@ import { starts, typicalTest } from './telegram/small.js'
 // Arguments: how many seconds the load lasts, and how many updates a second it has.
 const [seconds = part(60, 3), rate = 5000] = process.argv.slice(2).map(Number)
 
+/** So many seconds it takes twice over until all that is bounded is full, with a margin. */
+const FILLED = 50
+
 const start = await starts(30)
 console.log(
   `start of a server: ${start.middle.toFixed(2)} ms (slowest of 30: ${start.slowest.toFixed(2)} ms)`,
@@ -28,6 +31,9 @@ const findings: Finding[] = [
     least: rate * 0.99,
   },
   { what: 'updates left behind at the end', measured: load.behind, unit: '', most: 0 },
-  { what: 'growth of memory over the load', measured: load.growth * 100, unit: '%', most: 5 },
+  // In less time what is bounded is not yet full by half of it, and fills up.
+  ...(seconds < FILLED
+    ? []
+    : [{ what: 'growth of memory over the load', measured: load.growth * 100, unit: '%', most: 5 }]),
 ]
 process.exitCode = (await run(findings)) ? 1 : 0
