@@ -9,6 +9,7 @@ import { assertMaySpeak } from '../../world/speaking.js'
 import type { World } from '../../world/world.js'
 import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
+import { readEntities } from './given-entities.js'
 
 /** The chat a bot wants to write to, after all that may speak against this content there. */
 export function writableChat(call: Call, content: Content): WorldChat {
@@ -22,9 +23,9 @@ export function writableChat(call: Call, content: Content): WorldChat {
 export function formattedText(world: World, params: Params, name: string, longest: number): Parsed {
   const mode = params.text(name === 'text' || name === 'caption' ? 'parse_mode' : `${name}_parse_mode`) ?? ''
   const entities = name === 'text' ? 'entities' : `${name}_entities`
-  const given = mode === '' ? (params.list(entities) ?? []) : []
   const findUser = (id: number) => world.accounts.find(id)?.user
-  const parsed = parseFormatted(params.text(name) ?? '', mode, given as MessageEntity[], findUser)
+  const given = mode === '' ? readEntities(params.list(entities) ?? [], findUser) : []
+  const parsed = parseFormatted(params.text(name) ?? '', mode, given, findUser)
   // Measured before entities are looked for: a body may hold 50 MB of text.
   if (parsed.text.trim().length > longest) throw badRequest(TOO_LONG.get(name) ?? `${name} is too long`)
   return settleText(parsed)
@@ -38,13 +39,26 @@ const TOO_LONG = new Map([
 export function textContent({ world, params }: Call): Content & { readonly text: string } {
   const { text, entities } = formattedText(world, params, 'text', LONGEST_TEXT)
   if (text === '') throw badRequest('message text is empty')
-  const preview = params.object('link_preview_options')
+  const preview = previewOptions(params)
   return {
     text,
     ...(entities.length > 0 && { entities }),
-    ...(preview !== undefined && { link_preview_options: preview as LinkPreviewOptions }),
+    ...(preview !== undefined && { link_preview_options: preview }),
   }
 }
+
+/** Those that Telegram knows and that are on; without any there is nothing to tell. */
+function previewOptions(params: Params): LinkPreviewOptions | undefined {
+  const given = params.object('link_preview_options')
+  if (given === undefined) return undefined
+  const parameters = new Params(new Map(Object.entries(given)))
+  const on = PREVIEW_FLAGS.filter((name) => given[name] === true).map((name) => [name, true] as const)
+  const url = parameters.text('url') ?? ''
+  if (on.length === 0 && url === '') return undefined
+  return { ...Object.fromEntries(on), ...(url !== '' && { url }) }
+}
+
+const PREVIEW_FLAGS = ['is_disabled', 'prefer_small_media', 'prefer_large_media', 'show_above_text'] as const
 
 export function captionContent(
   world: World,

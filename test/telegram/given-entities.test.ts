@@ -1,0 +1,93 @@
+import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import type { RawAnswer } from './calling.js'
+
+let telegram: Telegram
+let account: TelegramBot
+let alice: Person
+
+beforeEach(async () => {
+  telegram = createTelegram()
+  account = telegram.createBot({ username: 'entity_bot' })
+  alice = telegram.createUser({ firstName: 'Alice' })
+  await alice.to(account).sends('/start')
+})
+afterEach(() => telegram.close())
+
+async function send(params: object): Promise<RawAnswer> {
+  const response = await telegram.fetch(`${telegram.apiRoot}/bot${account.token}/sendMessage`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ chat_id: alice.id, text: 'hello', ...params }),
+  })
+  return (await response.json()) as RawAnswer
+}
+
+const place = { offset: 0, length: 5 }
+const entitiesOf = ({ result, description }: RawAnswer) =>
+  description ?? (result as { entities?: unknown }).entities
+
+test.each([
+  ['fields that are unknown', { type: 'bold', mark: 1 }, { type: 'bold', ...place }],
+  [
+    'numbers as texts',
+    { type: 'italic', offset: '1', length: '2' },
+    { type: 'italic', offset: 1, length: 2 },
+  ],
+  ['an empty language', { type: 'pre', language: '' }, { type: 'pre', ...place }],
+  [
+    'a link without a protocol',
+    { type: 'text_link', url: 'example.com' },
+    { type: 'text_link', url: 'http://example.com/', ...place },
+  ],
+  [
+    'a date',
+    { type: 'date_time', unix_time: 1_700_000_000, date_time_format: 'TdW' },
+    { type: 'date_time', unix_time: 1_700_000_000, date_time_format: 'wdT', ...place },
+  ],
+])('of entities %s are taken', async (_, given, expected) => {
+  expect(entitiesOf(await send({ entities: [{ ...place, ...given }] }))).toEqual([expected])
+})
+
+test('of who is mentioned the id counts, and nobody is made up', async () => {
+  const mention = (user: object) => send({ entities: [{ ...place, type: 'text_mention', user }] })
+  const expected = [
+    { ...place, type: 'text_mention', user: { id: alice.id, is_bot: false, first_name: 'Alice' } },
+  ]
+  expect(entitiesOf(await mention({ id: alice.id }))).toEqual(expected)
+  expect(entitiesOf(await mention({ id: alice.id, is_bot: true, first_name: 'Mallory' }))).toEqual(expected)
+  expect(entitiesOf(await mention({ id: 99, is_bot: false, first_name: 'Nobody' }))).toBeUndefined()
+  expect(entitiesOf(await mention({}))).toBe(`Bad Request: can't parse MessageEntity: Can't find field "id"`)
+})
+
+test('what Telegram finds by itself it takes from nobody', async () => {
+  const types = ['url', 'mention', 'hashtag', 'bot_command', 'phone_number']
+  expect(entitiesOf(await send({ entities: types.map((type) => ({ ...place, type })) }))).toBeUndefined()
+})
+
+test.each([
+  [{ type: 'bold', offset: 0.5 }, 'Field "offset" must be a valid Number'],
+  [{ type: 'bold', length: {} }, 'Field "length" must be a Number'],
+  [{ type: 'wobble' }, 'Unsupported type specified'],
+  [{ type: 'text_mention', user: 5 }, 'Field "user" must be of type Object'],
+  [{ type: 'custom_emoji', custom_emoji_id: 'abc' }, 'Field "custom_emoji_id" must be a valid Number'],
+  [{ type: 'date_time', unix_time: 1, date_time_format: 'rt' }, 'Invalid date-time format specified'],
+])('%j is refused', async (given, why) => {
+  const refusal = `Bad Request: can't parse MessageEntity: ${why}`
+  expect(entitiesOf(await send({ entities: [{ ...place, ...given }] }))).toBe(refusal)
+})
+
+test('a link that leads nowhere is refused', async () => {
+  expect(entitiesOf(await send({ entities: [{ ...place, type: 'text_link', url: 'nonsense' }] }))).toBe(
+    "Bad Request: entity URL 'nonsense' is invalid: Wrong HTTP URL",
+  )
+})
+
+test('of how a link is shown Telegram keeps what it knows and what is on', async () => {
+  const previewOf = async (link_preview_options: object) =>
+    ((await send({ link_preview_options })).result as { link_preview_options?: unknown }).link_preview_options
+  expect(await previewOf({ is_disabled: true, show_above_text: false, mark: 1 })).toEqual({
+    is_disabled: true,
+  })
+  expect(await previewOf({ url: 5 })).toEqual({ url: '5' })
+  expect(await previewOf({ is_disabled: false })).toBeUndefined()
+})
