@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import type { Timers } from '../../src/core/clock.js'
+import { AskingAgain } from '../../src/mtproto/client/updates/asking-again.js'
 import { Gaps } from '../../src/mtproto/client/updates/gaps.js'
 import { Handling } from '../../src/mtproto/client/updates/handling.js'
 import { Progress } from '../../src/mtproto/client/updates/progress.js'
+import { Stage } from '../middleware/rig.js'
 
 type Step =
   | { readonly do: 'begin' | 'reach' | 'freeze'; readonly box: number }
@@ -97,9 +99,13 @@ test('once it is frozen nothing more is reached, and what fails to be written is
 
 test('eight channels are caught up with at once, the rest in turn; gaps are counted once, however many answers they take', async () => {
   let now = 0
+  const never = () => {
+    throw new Error('nothing was refused')
+  }
   const gaps = new Gaps(
     () => now,
     () => undefined,
+    new AskingAgain({ timers: { after: never }, readyIn: never, again: never, failed: never }),
   )
   const told: unknown[] = []
   gaps.onRecovered = (ms, of) => told.push([of, ms])
@@ -181,4 +187,46 @@ test('500 are handled at once and in order, the rest waits; what fails is told, 
   expect(await whole).toBe(true)
   expect(began).toHaveLength(1501)
   expect(await handling.drain(10_000, timers)).toBe(true)
+})
+
+test('who is cut off was not handled: the state stays before it, and nothing is noted of it', async () => {
+  const time = new Stage()
+  const [written, noted]: [string[], number[]] = [[], []]
+  const progress = new Progress(
+    () => undefined,
+    {
+      note: async (_box, handled) => void noted.push(...handled),
+      passed: async () => undefined,
+    },
+    time.timers,
+  )
+  const first = progress.begin(5, 1)
+  const second = progress.begin(5, 2)
+  await progress.reached(5, 'pts', async () => written.push('pts'))
+  second()
+  progress.freeze()
+  progress.leave()
+  first()
+  await progress.settled()
+  expect([written, noted, progress.open]).toEqual([[], [2], 1])
+})
+
+test('nothing is written once the storage is somebody else’s', async () => {
+  const time = new Stage()
+  const written: unknown[] = []
+  const progress = new Progress(
+    () => undefined,
+    { note: async (...what) => void written.push(what), passed: async (...what) => void written.push(what) },
+    time.timers,
+  )
+  const ahead = progress.begin(5, 1)
+  const behind = progress.begin(5, 2)
+  await progress.reached(5, 'pts', async () => written.push('pts'))
+  ahead()
+  progress.stop()
+  behind()
+  time.advance(60_000)
+  await progress.reached(6, 'pts', async () => written.push('another'))
+  await progress.settled()
+  expect(written).toEqual([])
 })

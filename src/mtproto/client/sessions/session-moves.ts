@@ -1,6 +1,8 @@
 import type { TelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../core/errors.js'
+import type { Opened } from '../mtcute.js'
 import type { ReadOptions } from '../options.js'
+import type { SessionStorage } from './session-storage.js'
 import {
   addressOf,
   readSession,
@@ -10,12 +12,14 @@ import {
 } from './session-strings.js'
 
 /**
- * Puts a session in place of the one that is kept. Before anything was connected.
+ * Puts a session in place of the one that is kept. Before anything was connected. Of another account nothing is kept: where its updates
+ * stood, whom it had met and by which hashes are nothing to this one.
  *
  * @throws SentinelError `mtproto.session` for a string that is none, or of a session that cannot be used here.
  */
 export async function importSession(
-  client: TelegramClient,
+  { base }: Pick<Opened, 'base'>,
+  storage: Pick<SessionStorage, 'clear'>,
   text: string,
   { server }: Pick<ReadOptions, 'server'>,
 ): Promise<void> {
@@ -28,14 +32,15 @@ export async function importSession(
   }
   const { host, port } = addressIn(session, server)
   const dc = { id: session.dc, ipAddress: host, port, ...(host.includes(':') && { ipv6: true }) }
-  await client.importSession(
-    {
-      primaryDcs: { main: dc, media: dc },
-      authKey: session.key,
-      self: session.self === undefined ? null : { ...session.self, isPremium: false, usernames: [] },
-    },
-    true,
-  )
+  const self = session.self === undefined ? null : { ...session.self, isPremium: false, usernames: [] }
+  const kept = await base.storage.self.fetch()
+  // Some strings do not say whose they are.
+  if (self === null || kept?.userId !== self.userId) {
+    await storage.clear()
+    // mtcute remembers whom it has read, and writes nobody in place of somebody only if told.
+    await base.storage.self.store(self)
+  }
+  await base.importSession({ primaryDcs: { main: dc, media: dc }, authKey: session.key, self }, true)
 }
 
 function addressIn(

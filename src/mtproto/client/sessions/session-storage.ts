@@ -83,6 +83,11 @@ export class SessionStorage implements ITelegramStorageProvider {
     return (await this.#keysOf(prefix)).map((key) => Number(key.slice(prefix.length)))
   }
 
+  /** Forgets all of it: another account is to be kept here. */
+  async clear(): Promise<void> {
+    await this.#removeAll('')
+  }
+
   /** Seals what an earlier key sealed with the one of today; how much that was. */
   async reseal(): Promise<number> {
     let count = 0

@@ -2,6 +2,7 @@ import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import type { Update, User } from 'grammy/types'
 import { type Clock, quietTimers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
+import { SentinelError } from '../../../core/errors.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
@@ -44,6 +45,7 @@ export class Bridging {
   /** Of the updates that are numbered by `qts`, the last one. */
   #qts = 0
   #caller: Caller | undefined
+  #base: Opened['base'] | undefined
 
   constructor(private readonly parts: BridgeParts) {
     this.#handled = new Handled(parts.storage.kv, parts.failed)
@@ -70,7 +72,11 @@ export class Bridging {
     return this.#progress.open
   }
 
-  /** Resolves once updates flow; those that came while nobody listened come first. */
+  /**
+   * Resolves once updates flow; those that came while nobody listened come first.
+   *
+   * @throws SentinelError `mtproto.session` where it was started already.
+   */
   async start(
     caller: Caller,
     opened: Opened,
@@ -78,6 +84,10 @@ export class Bridging {
     me: User,
     channels: readonly number[],
   ): Promise<void> {
+    if (this.#take !== undefined) {
+      const again = 'the client is bridged to a bot already, and each update would be handed over twice.'
+      throw new SentinelError('mtproto.session', `mtproto: ${again} Use bridge() once.`)
+    }
     this.#take = take
     const { id, is_bot, first_name, last_name, username } = me
     this.#me = {
@@ -88,10 +98,37 @@ export class Bridging {
       ...(username !== undefined && { username }),
     }
     this.#caller = caller
-    caller.client.onRawUpdate.add(({ update, peers }) =>
-      this.#came(update, knownOf(peers.users.values(), peers.chats.values())),
-    )
-    await (await import('../mtcute.js')).startUpdates(opened, channels)
+    this.#base = opened.base
+    const { onRawUpdate } = caller.client
+    const listen: Parameters<typeof onRawUpdate.add>[0] = ({ update, peers }) =>
+      this.#came(update, knownOf(peers.users.values(), peers.chats.values()))
+    onRawUpdate.add(listen)
+    try {
+      await (await import('../mtcute.js')).startUpdates(opened, channels)
+    } catch (error) {
+      // Whoever tries again begins anew.
+      onRawUpdate.remove(listen)
+      this.#take = undefined
+      throw error
+    }
+  }
+
+  /** Has mtcute ask once more for what it missed in these boxes; with where each stood. */
+  askAgain(boxes: ReadonlyMap<number, number>): void {
+    const updates = this.#base?.updates
+    // Whoever lets updates flow again asks about all of them.
+    if (updates === undefined || !updates.updatesLoopActive) return
+    const channels: tl.TypeUpdate[] = []
+    for (const [channelId, pts] of boxes) {
+      if (channelId === COMMON) {
+        updates.handleUpdate({ _: 'updatesTooLong' })
+        continue
+      }
+      // Else the next update there would be where it begins to count.
+      if (!updates.cpts.has(channelId)) updates.cpts.set(channelId, pts)
+      channels.push({ _: 'updateChannelTooLong', channelId })
+    }
+    if (channels.length > 0) updates.handleUpdate(inOne(channels))
   }
 
   /** Telegram tells no longer what came in a channel since we last looked. */
@@ -112,10 +149,15 @@ export class Bridging {
     this.#progress.freeze()
   }
 
-  /** Waits for what is being handled, and for what is written about it. */
+  /** Waits for what is being handled, and for what is written about it. What takes longer comes again, with the next start. */
   async end(): Promise<void> {
-    await this.#handling.drain(PATIENCE, quietTimers)
+    if (!(await this.#handling.drain(PATIENCE, quietTimers))) this.#progress.leave()
     await this.#progress.settled()
+  }
+
+  /** Somebody else uses the session: nothing more is written, and what is being handled comes again, there. */
+  abandon(): void {
+    this.#progress.stop()
   }
 
   #refetch(box: number, missed: AsyncIterable<{ message: tl.TypeMessage } & Mentioned>): void {
@@ -168,6 +210,11 @@ export class Bridging {
       if (typeof was === 'boolean' ? !was : !(await was)) await take(bridged)
     })
   }
+}
+
+/** Updates that nobody has numbered. */
+function inOne(updates: tl.TypeUpdate[]): tl.RawUpdates {
+  return { _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 }
 }
 
 interface Mentioned {

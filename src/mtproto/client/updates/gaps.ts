@@ -1,5 +1,7 @@
 import type { RpcCallMiddleware } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
+import { refusalIn } from '../calls/rpc-error.js'
+import type { Asked, AskingAgain } from './asking-again.js'
 import { COMMON } from './progress.js'
 
 /** Channels that are caught up with at once; the rest waits its turn. After a night there may be thousands. */
@@ -26,17 +28,21 @@ export class Gaps {
   constructor(
     private readonly now: () => Ms,
     private readonly onTooLong: OnTooLong,
+    private readonly askingAgain: AskingAgain,
   ) {}
 
   readonly watching: RpcCallMiddleware = (ctx, next) => {
     const { request } = ctx
     switch (request._) {
       case 'updates.getDifference':
-        return this.#watched(COMMON, () => Promise.resolve(next(ctx)))
+        return this.#watched({ box: COMMON, method: request._, pts: request.pts }, () =>
+          Promise.resolve(next(ctx)),
+        )
       case 'updates.getChannelDifference': {
-        const { channel } = request
+        const { channel, pts } = request
         const box = 'channelId' in channel ? channel.channelId : COMMON
-        return this.#inTurn(() => this.#watched(box, () => Promise.resolve(next(ctx))))
+        const asked = { box, method: request._, pts }
+        return this.#inTurn(() => this.#watched(asked, () => Promise.resolve(next(ctx))))
       }
       default:
         return next(ctx)
@@ -55,16 +61,23 @@ export class Gaps {
     }
   }
 
-  async #watched<T>(box: number, fetch: () => Promise<T>): Promise<T> {
+  async #watched<T>(asked: Asked, fetch: () => Promise<T>): Promise<T> {
+    const { box } = asked
     const gap = this.#open.get(box) ?? { since: this.now(), found: false }
     this.#open.set(box, gap)
     let answer: T
     try {
       answer = await fetch()
     } catch (error) {
-      this.#open.delete(box)
+      if (!this.askingAgain.broke(asked, error)) this.#open.delete(box)
       throw error
     }
+    const refusal = refusalIn(answer)
+    if (refusal !== undefined) {
+      if (!this.askingAgain.refused(asked, refusal)) this.#open.delete(box)
+      return answer
+    }
+    this.askingAgain.came(box)
     const { _: name, final, newMessages, otherUpdates } = Object(answer) as Difference
     if ((newMessages?.length ?? 0) + (otherUpdates?.length ?? 0) > 0) gap.found = true
     if (name === 'updates.differenceTooLong') this.onTooLong()

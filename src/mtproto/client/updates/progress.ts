@@ -66,6 +66,8 @@ export const COMMON = 0
 export class Progress {
   readonly #boxes = new Map<number, Box>()
   #frozen = false
+  #left = false
+  #stopped = false
 
   constructor(
     private readonly failed: (error: unknown) => void,
@@ -79,7 +81,7 @@ export class Progress {
     const number = ++box.begun
     box.open.add(number)
     return () => {
-      if (!box.open.delete(number)) return
+      if (this.#left || !box.open.delete(number)) return
       if (key !== undefined && this.ahead !== undefined) remember(box.ahead, number, key)
       this.#release(name, box)
       this.#noteSoon(name, box)
@@ -103,6 +105,18 @@ export class Progress {
   /** No more is reached than was so far. */
   freeze(): void {
     this.#frozen = true
+  }
+
+  /** What is still being handled counts as not handled, however it ends: it was cut off, and comes again. */
+  leave(): void {
+    this.#left = true
+  }
+
+  /** The storage is another's from now on: nothing more is written. */
+  stop(): void {
+    this.#frozen = true
+    this.#left = true
+    this.#stopped = true
   }
 
   /** How many updates are being handled. */
@@ -174,7 +188,7 @@ export class Progress {
   #inTurn(name: number, box: Box, work: () => Promise<unknown>): Promise<void> {
     box.writes++
     box.writing = box.writing
-      .then(work)
+      .then(() => (this.#stopped ? undefined : work()))
       .then(() => undefined)
       // What is not written is handled once more, after a restart.
       .catch((error: unknown) => this.failed(error))

@@ -1,0 +1,278 @@
+import type { tl } from '@mtcute/core'
+import { quietTimers, systemClock, systemTimers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { isMissing, peerSpec } from '../../core/peer.js'
+import { memory } from '../../storage/memory/memory.js'
+import type { Storage } from '../../storage/storage.js'
+import { Caller } from './calls/caller.js'
+import { FloodControl } from './calls/flood.js'
+import type { Names } from './calls/names.js'
+import { permissionsWith } from './calls/permissions.js'
+import { Traffic } from './calls/traffic.js'
+import { untilAborted } from './calls/until-aborted.js'
+import type { Opened } from './mtcute.js'
+import type { ReadOptions } from './options.js'
+import type { SessionLease } from './sessions/session-lease.js'
+import type { SessionStorage } from './sessions/session-storage.js'
+import { AskingAgain } from './updates/asking-again.js'
+import type { Bridging } from './updates/bridging.js'
+import { Gaps } from './updates/gaps.js'
+
+/** How long a process that was killed keeps the next one out; a little more than its lease. */
+const LEASE_PATIENCE: Ms = 40_000
+/** How long closing waits for a server or a storage that says nothing; and for handlers as well, which have ten seconds of it. */
+const PART_PATIENCE: Ms = 5_000
+const DRAIN_PATIENCE: Ms = 15_000
+
+const PEERS = ['@mtcute/core', '@mtcute/wasm', '@fuman/node'] as const
+
+/** What stands while it is connected. */
+export interface Running {
+  readonly opened: Opened
+  readonly bridging: Bridging
+  readonly storage: SessionStorage
+}
+
+/** What listeners of errors are told. */
+type Failed = (error: unknown) => void
+
+/** How a client comes to stand, and how it ends: the session, its lease, the connection, and what flows over it. */
+export class Connection {
+  readonly traffic = new Traffic()
+  readonly flood: FloodControl
+  readonly gaps: Gaps
+  readonly failures = new Set<Failed>()
+  running: Running | undefined
+  names: Names | undefined
+  /** In place of the session that is kept. */
+  imported: string | undefined
+  readonly #storage: Storage
+  readonly #askingAgain: AskingAgain
+  /** Ends whatever still waits, once it is closed for good. */
+  readonly #ending = new AbortController()
+  #opening: Promise<Caller> | undefined
+  /** What is read and written before anybody is called. */
+  #preparing: Promise<void> | undefined
+  #lease: SessionLease | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(
+    readonly options: ReadOptions,
+    private readonly closeFiles: () => Promise<void>,
+  ) {
+    this.#storage = options.storage ?? memory()
+    const { patience, onWait } = options
+    this.flood = new FloodControl({
+      patience,
+      onWait: (wait) => {
+        try {
+          onWait?.(wait)
+        } catch (error) {
+          this.failed(error)
+        }
+        for (const watch of this.traffic.watches) watch.wait?.(wait)
+      },
+      now: systemClock,
+      timers: quietTimers,
+    })
+    this.#askingAgain = new AskingAgain({
+      timers: quietTimers,
+      readyIn: (method) => this.flood.readyIn(method),
+      again: (boxes) => this.running?.bridging.askAgain(boxes),
+      failed: (error) => this.failed(error),
+    })
+    const onTooLong = () => {
+      this.traffic.tooLong++
+      this.running?.bridging.accountTooLong()
+    }
+    this.gaps = new Gaps(systemClock, onTooLong, this.#askingAgain)
+    this.gaps.onRecovered = (ms, of) => {
+      for (const watch of this.traffic.watches) watch.recovered?.({ of, ms })
+    }
+  }
+
+  /** Whether somebody has asked for it already. */
+  get isUsed(): boolean {
+    return this.#opening !== undefined
+  }
+
+  /** Whoever asks Telegram. While it closes, handlers that are still at work have it; then nobody. */
+  caller(): Promise<Caller> {
+    if (this.#ending.signal.aborted || (this.#closing !== undefined && this.#opening === undefined)) {
+      return Promise.reject(closed())
+    }
+    this.#opening ??= untilAborted(this.#open(), this.#ending.signal).catch((error: unknown) => {
+      // The next call may try again.
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  /** The same for what begins something that lasts. */
+  async lasting(): Promise<{ readonly caller: Caller; readonly running: Running }> {
+    if (this.#closing !== undefined) throw closed()
+    const caller = await this.caller()
+    return { caller, running: this.running as Running }
+  }
+
+  /** Notes whose session it is, where nobody has said so before. */
+  async isUs(me: tl.RawUser): Promise<void> {
+    const { opened } = this.running ?? {}
+    if (opened === undefined || (await opened.base.storage.self.fetch()) !== null) return
+    await (await import('./mtcute.js')).loggedIn(opened, me)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  failed(error: unknown): void {
+    for (const listener of [...this.failures]) listener(error)
+  }
+
+  /** The session is another's: what is under way is cut off, and nothing is written about it. */
+  #lost(error: SentinelError): void {
+    this.running?.bridging.abandon()
+    this.#end()
+    this.failed(error)
+    this.close().catch((failure: unknown) => this.failed(failure))
+  }
+
+  #end(): void {
+    this.#ending.abort(closed())
+    this.flood.close()
+  }
+
+  async #close(): Promise<void> {
+    const { running } = this
+    this.#askingAgain.close()
+    if (running !== undefined && !this.#ending.signal.aborted) {
+      // Nothing new comes, and what came is handled and written down.
+      running.bridging.freeze()
+      await running.opened.client.stopUpdatesLoop()
+      await this.#part('what was being handled', running.bridging.end(), DRAIN_PATIENCE)
+    }
+    this.#end()
+    await this.#part('the connection', running?.opened.client.destroy())
+    await this.#part('data centres of others', this.closeFiles())
+    // What it writes must not be written once the session is another's.
+    await this.#part('the storage', this.#preparing)
+    await this.#part('the lease of the session', this.#lease?.end())
+  }
+
+  /** Whatever hangs or fails holds up nothing else: it is told. */
+  async #part(what: string, work: Promise<unknown> | undefined, patience = PART_PATIENCE): Promise<void> {
+    let callOff: () => void = () => undefined
+    const late = new Promise<boolean>((resolve) => {
+      callOff = systemTimers.after(patience, () => resolve(true))
+    })
+    try {
+      if (!(await Promise.race([late, (work ?? Promise.resolve()).then(() => false)]))) return
+      const left = `close() has waited ${patience / 1000} s for ${what}, and left it`
+      this.failed(new SentinelError('mtproto.session', `mtproto: ${left}.`))
+    } catch (error) {
+      this.failed(error)
+    } finally {
+      callOff()
+    }
+  }
+
+  async #open(): Promise<Caller> {
+    const { signal } = this.#ending
+    const parts = await load()
+    signal.throwIfAborted()
+    const { name, encryptionKeys, botToken, session, apiId, apiHash, namesPerDay, permissions } = this.options
+    try {
+      await this.#takeSession(parts.SessionLease)
+      const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
+      const bridging = new parts.Bridging({
+        storage,
+        clock: systemClock,
+        failed: (error) => this.failed(error),
+      })
+      const names = new parts.Names({
+        values: this.#storage.values,
+        space: storage.space,
+        peers: storage.peers,
+        clock: systemClock,
+        perDay: namesPerDay,
+      })
+      this.names = names
+      const opened = parts.newClient({
+        options: this.options,
+        onTold: (told) => names.saw(told),
+        storage: bridging.storage,
+        flood: this.flood,
+        traffic: this.traffic,
+        gaps: this.gaps,
+        onError: (error) => this.failed(error),
+        onTooLong: (channel, newest) => {
+          this.traffic.tooLong++
+          bridging.channelTooLong(channel, newest)
+        },
+      })
+      const { client } = opened
+      this.running = { opened, bridging, storage }
+      const prepare = async () => {
+        await storage.reseal()
+        const given = this.imported ?? ((await storage.isThere()) ? undefined : session)
+        if (given !== undefined) await parts.importSession(opened, storage, given, this.options)
+        this.imported = undefined
+      }
+      this.#preparing = prepare()
+      await this.#preparing
+      signal.throwIfAborted()
+      if (botToken !== undefined) await parts.logInBot(opened, botToken, apiId, apiHash)
+      else await client.connect()
+      signal.throwIfAborted()
+      return new Caller(client, names, permissionsWith(permissions))
+    } catch (error) {
+      const { running } = this
+      this.running = undefined
+      this.#preparing = undefined
+      // Once more where close() has destroyed it already: mtcute may have connected since.
+      if (signal.aborted) await this.#part('the connection', running?.opened.base.disconnect())
+      await this.#part('the connection', running?.opened.client.destroy())
+      await this.#part('the lease of the session', this.#lease?.end())
+      throw error
+    }
+  }
+
+  async #takeSession(Lease: typeof SessionLease): Promise<void> {
+    // A memory of our own nobody else can use.
+    if (this.options.storage === undefined) return
+    this.#lease = new Lease(this.#storage, this.options.name, {
+      clock: systemClock,
+      timers: quietTimers,
+      onLost: (error) => this.#lost(error),
+    })
+    await this.#lease.take(LEASE_PATIENCE)
+  }
+}
+
+function closed(): SentinelError {
+  return new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.')
+}
+
+async function load() {
+  try {
+    // mtcute first: of modules that are loaded at once, each would begin to load it.
+    const { newClient, logInBot } = await import('./mtcute.js')
+    const { SessionStorage } = await import('./sessions/session-storage.js')
+    const { SessionLease } = await import('./sessions/session-lease.js')
+    const { Bridging } = await import('./updates/bridging.js')
+    const { importSession } = await import('./sessions/session-moves.js')
+    const { Names } = await import('./calls/names.js')
+    return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession, Names }
+  } catch (cause) {
+    if (!isMissing(cause, PEERS)) throw cause
+    throw new SentinelError(
+      'mtproto.missing',
+      `mtproto: its packages are not installed. Run \`npm install ${PEERS.map(peerSpec).join(' ')}\`, exactly these versions.`,
+      { cause },
+    )
+  }
+}
