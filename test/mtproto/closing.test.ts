@@ -1,0 +1,189 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { Bot } from 'grammy'
+import type { MtprotoClient } from '../../src/mtproto/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { until } from '../servers/until.js'
+import { account, alice, client, face, guest, kept, onStage, telegram } from './stage.js'
+
+onStage()
+
+const CLOSED = { code: 'mtproto.session', message: expect.stringContaining('closed') }
+
+/** Somebody who takes connections and says nothing. */
+async function silent(): Promise<number> {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  kept({
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  })
+  return (server.address() as { readonly port: number }).port
+}
+
+/** A port at which nobody is. */
+async function deserted(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as { readonly port: number }
+  await new Promise((done) => server.close(done))
+  return port
+}
+
+type Watched = Partial<Record<'evaluate' | 'settle', () => unknown>>
+
+/** The same storage; what is asked of it for good waits for whoever watches. */
+function watched(storage: Storage, { evaluate, settle }: Watched): Storage {
+  const prepare: Storage['prepare'] = async (plan) => {
+    const judge = await storage.prepare(plan)
+    return {
+      evaluate: async (...ask) => {
+        await evaluate?.()
+        return judge.evaluate(...ask)
+      },
+      peek: (...ask) => judge.peek(...ask),
+      settle: async (...how) => {
+        await settle?.()
+        return judge.settle(...how)
+      },
+    }
+  }
+  return new Proxy(storage, { get: (of, name) => (name === 'prepare' ? prepare : Reflect.get(of, name)) })
+}
+
+test('handlers that are under way have the client until they are through, and whoever closes twice waits twice', async () => {
+  const storage = memory()
+  const log: string[] = []
+  let go: () => void = () => undefined
+  const held = new Promise<void>((done) => {
+    go = done
+  })
+  const made = client({ storage })
+  const bridge = async (to: MtprotoClient) => {
+    const bot = new Bot(account.token, account.config)
+    bot.on('message:text', async ({ from, msg }) => {
+      log.push(`begun ${msg.text}`)
+      await held
+      log.push(`${msg.text} is of ${(await to.dossier(from.id)).profile.firstName}`)
+    })
+    await to.bridge(bot)
+  }
+  const errors: unknown[] = []
+  made.onError((error) => errors.push(error))
+  await bridge(made)
+  await alice.to(account).sends('one')
+  await until('it is being handled', () => log.length === 1)
+  const closing = made.close().then(() => log.push('closed'))
+  const again = made.close().then(() => log.push('closed'))
+  await new Promise((done) => setImmediate(done))
+  // What would last begins no more.
+  await expect(made.bridge(new Bot(account.token, account.config))).rejects.toMatchObject(CLOSED)
+  go()
+  await Promise.all([closing, again])
+  expect([log, errors]).toEqual([['begun one', 'one is of Alice', 'closed', 'closed'], []])
+  await expect(made.dossier(alice.id)).rejects.toMatchObject(CLOSED)
+  // It was handled: it does not come again.
+  await bridge(client({ storage }))
+  await alice.to(account).sends('two')
+  await until('the next one came', () => log.includes('two is of Alice'))
+  expect(log.filter((line) => line === 'begun one')).toHaveLength(1)
+})
+
+test.each([
+  ['is away', deserted],
+  ['says nothing', silent],
+])('a server that %s holds up no close, and whoever waited for it is told', async (_, dial) => {
+  const made = guest({ botToken: account.token, server: { ...face.address, port: await dial() } })
+  const connecting = expect(made.connect()).rejects.toMatchObject(CLOSED)
+  await until('it has tried', () => made.counts().connections > 0 || _ === 'is away')
+  await made.close()
+  await connecting
+})
+
+test('whoever closes while it waits for a session does not take it later', async () => {
+  const storage = memory()
+  const first = client({ storage })
+  await first.connect()
+  let asked = 0
+  const counted = watched(storage, { evaluate: () => asked++ })
+  const second = client({ storage: counted })
+  const connecting = expect(second.connect()).rejects.toMatchObject(CLOSED)
+  await until('it has asked for the session', () => asked > 0)
+  await second.close()
+  await connecting
+  await first.close()
+  expect(second.counts().calls).toBe(0)
+  // Nobody has it.
+  await client({ storage }).connect()
+})
+
+test('a storage that hangs is told of, and waited for no longer', async () => {
+  let hangs = false
+  const storage = watched(memory(), { settle: () => (hangs ? new Promise(() => undefined) : undefined) })
+  const made = client({ storage })
+  const errors: unknown[] = []
+  made.onError((error) => errors.push(error))
+  await made.connect()
+  hangs = true
+  await made.close()
+  expect(errors).toMatchObject([{ code: 'mtproto.session', message: expect.stringContaining('the lease') }])
+})
+
+test('a key that is none keeps nobody out', async () => {
+  const storage = memory()
+  const wrong = guest({
+    botToken: account.token,
+    storage,
+    server: { ...face.address, publicKey: 'nonsense' },
+  })
+  await expect(wrong.connect()).rejects.toThrow()
+  // Else it would be renewed for ever.
+  await client({ storage }).connect()
+})
+
+describe('a bridge', () => {
+  const heard: string[] = []
+  const bot = () => {
+    heard.length = 0
+    const made = new Bot(account.token, account.config)
+    made.on('message:text', ({ msg }) => void heard.push(msg.text))
+    return made
+  }
+
+  test('is made once: a second one is refused, and nothing is handed over twice', async () => {
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+    const made = client()
+    const one = bot()
+    const both = await Promise.allSettled([made.bridge(one), made.bridge(one)])
+    expect(both).toMatchObject([
+      { status: 'fulfilled' },
+      {
+        status: 'rejected',
+        reason: { code: 'mtproto.session', message: expect.stringContaining('already') },
+      },
+    ])
+    await expect(made.bridge(one)).rejects.toMatchObject({ code: 'mtproto.session' })
+    for (const text of ['one', 'two']) await alice.in(plaza).sends(text)
+    await until('both came', () => heard.includes('two'))
+    expect(heard).toEqual(['one', 'two'])
+  })
+
+  test('that failed is tried again, and hands each over once', async () => {
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+    const made = client()
+    const one = bot()
+    await made.connect()
+    face.fail('updates.getState', 400, 'SOMETHING_WRONG')
+    await expect(made.bridge(one)).rejects.toThrow(/SOMETHING_WRONG/)
+    await made.bridge(one)
+    for (const text of ['one', 'two']) await alice.in(plaza).sends(text)
+    await until('both came', () => heard.includes('two'))
+    expect(heard).toEqual(['one', 'two'])
+  })
+})
