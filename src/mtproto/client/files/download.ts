@@ -1,5 +1,6 @@
 import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
+import { untilAborted } from '../calls/until-aborted.js'
 import { type FileOrigin, locationOf, type MtprotoFile } from './file.js'
 import { FileReader } from './file-reader.js'
 import { fileOfOrigin } from './origin.js'
@@ -70,7 +71,8 @@ export async function* download(
   signal?.addEventListener('abort', abort, { once: true })
   const ahead: Promise<Uint8Array>[] = []
   try {
-    const reader = new FileReader(caller, cdn, await sourceOf(caller, what, options), aborting.signal)
+    const source = await untilAborted(sourceOf(caller, what, options), aborting.signal)
+    const reader = new FileReader(caller, cdn, source, aborting.signal)
     const size = reader.size ?? Number.POSITIVE_INFINITY
     const end = Math.min(size, offset + limit)
     const total = end === Number.POSITIVE_INFINITY ? undefined : Math.max(0, end - offset)
