@@ -32,7 +32,7 @@ export function verdictOf<C extends Context>(question: Question<C>, decision: De
 export interface UnreadUpdate {
   readonly facts: Facts
   readonly bot: { readonly id: number }
-  /** Parses it. */
+  /** Parsed once somebody looks at its update: whose bot it is it knows without. */
   readonly ctx: Context
 }
 
