@@ -1,9 +1,10 @@
 import { Bot } from 'grammy'
+import { refusedOr } from '../../src/mtproto/client/calls/refusal.js'
 import { type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
-import { account, alice, all, client, face, kept, onStage, telegram } from './stage.js'
+import { account, alice, all, client, face, guest, kept, onStage, telegram } from './stage.js'
 
 onStage()
 
@@ -111,6 +112,41 @@ test('waits as long as Telegram says, if that is not too long, and tells of it',
   expect(watcher.counts()).toMatchObject({ waits: 2, errors: { FLOOD_WAIT: expect.any(Number) } })
 })
 
+describe('what cannot go on', () => {
+  test('a token that Telegram does not know, and a bridge that may not begin, are refused as any call is', async () => {
+    const unknown = guest({ botToken: '1:wrong' })
+    const refusal = {
+      code: 'mtproto.refused',
+      method: 'auth.importBotAuthorization',
+      reason: expect.any(String),
+    }
+    await expect(unknown.connect()).rejects.toMatchObject(refusal)
+    await expect(unknown.dossier(5)).rejects.toMatchObject(refusal)
+    const bot = new Bot(account.token, account.config)
+    face.fail('updates.getState', 400, 'SOMETHING_WRONG', 20)
+    await expect(client().bridge(bot)).rejects.toMatchObject({
+      code: 'mtproto.refused',
+      method: 'updates.getState',
+      reason: 'SOMETHING_WRONG',
+    })
+  })
+
+  test('a call that close() cuts off, or that comes behind it, says so', async () => {
+    for (const text of ['Session is reset', 'Client is destroyed'])
+      expect(refusedOr(new Error(text), 'users.getUsers')).toMatchObject({
+        code: 'mtproto.session',
+        message: expect.stringContaining('closed while users.getUsers was under way'),
+      })
+    const other = new Error('something else')
+    expect(refusedOr(other, 'users.getUsers')).toBe(other)
+    // Of mtcute alone: a promise that nobody has, and is rejected, would end the process.
+    const ended = client()
+    const mtcute = await ended.raw()
+    await ended.close()
+    await expect(mtcute.call({ _: 'help.getConfig' })).rejects.toMatchObject({ code: 'mtproto.session' })
+  })
+})
+
 describe('a session in a storage', () => {
   const KEY = 'ab'.repeat(32)
   let storage: Storage
@@ -142,6 +178,30 @@ describe('a session in a storage', () => {
     await both.connect()
     await both.close()
     expect(await client({ storage, encryptionKeys: [other] }).connect()).toMatchObject({ id: account.id })
+  })
+
+  test('of another account is not taken for what was sealed, and goes along as a string once there is a key', async () => {
+    const other = telegram.createBot({ username: 'other_bot' })
+    const theirs = memory()
+    const stranger = guest({ botToken: other.token, storage: theirs })
+    await stranger.connect()
+    await stranger.close()
+    const first = client({ storage, encryptionKeys: [KEY] })
+    await first.connect()
+    await first.close()
+    for (const { key, value } of (await theirs.values.scan('mtproto.main')).entries)
+      if (key.startsWith('auth:')) await storage.values.put('mtproto.main', key, value)
+    await expect(client({ storage, encryptionKeys: [KEY] }).connect()).rejects.toMatchObject({
+      code: 'mtproto.session',
+      message: expect.stringContaining('not sealed'),
+    })
+    // The way over that the error tells.
+    const open = client({ storage: theirs, name: 'open' })
+    await open.connect()
+    const session = await open.exportSession()
+    await open.close()
+    const sealed = guest({ storage: theirs, name: 'sealed', encryptionKeys: [KEY] })
+    expect(await sealed.importSession(session)).toMatchObject({ id: account.id })
   })
 
   test('goes from one storage to another as a string', async () => {

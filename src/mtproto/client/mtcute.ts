@@ -9,8 +9,10 @@ import { BaseTelegramClient, TelegramClient } from '@mtcute/core/client.js'
 import { addPublicKey } from '@mtcute/core/utils.js'
 import { errorText } from '../../core/redact.js'
 import type { FloodControl } from './calls/flood.js'
+import { refusedOr } from './calls/refusal.js'
 import { refusalIn } from './calls/rpc-error.js'
 import { metered, type Traffic } from './calls/traffic.js'
+import { tellCallersAlone } from './calls-after-close.js'
 import { PacketCodec } from './codec.js'
 import { NodeCrypto } from './crypto.js'
 import type { ReadOptions } from './options.js'
@@ -100,6 +102,7 @@ export function newClient({
   })
   base.onServerUpdate.add(tell)
   callOffSaltTimers(base)
+  tellCallersAlone(base)
   base.onError.add((error) => onError(new Error(errorText(error))))
   return { base, client: new TelegramClient({ client: base }) }
 }
@@ -126,9 +129,12 @@ export async function logInBot(
     try {
       return (await client.getMe()).raw
     } catch (error) {
-      if (Object(error).text !== 'AUTH_KEY_UNREGISTERED') throw error
-      return base.call({ _: 'auth.importBotAuthorization', flags: 0, apiId, apiHash, botAuthToken: token })
+      if (Object(error).text !== 'AUTH_KEY_UNREGISTERED') throw refusedOr(error, 'users.getUsers')
     }
+    const login = { _: 'auth.importBotAuthorization', flags: 0, apiId, apiHash, botAuthToken: token } as const
+    return base.call(login).catch((error: unknown) => {
+      throw refusedOr(error, login._)
+    })
   }
 }
 
@@ -138,7 +144,10 @@ export async function logInBot(
  */
 export async function startUpdates({ base, client }: Opened, channels: readonly number[]): Promise<void> {
   if ((await base.storage.updates.getState()) === null) {
-    const { pts, qts, date, seq } = await client.call({ _: 'updates.getState' })
+    const state = { _: 'updates.getState' } as const
+    const { pts, qts, date, seq } = await client.call(state).catch((error: unknown) => {
+      throw refusedOr(error, state._)
+    })
     const { updates } = base.storage
     await updates.setPts(pts)
     await updates.setQts(qts)

@@ -37,11 +37,23 @@ export class MtprotoRefusal extends SentinelError {
   }
 }
 
+/** What mtcute calls it when a client ends while a call is under way, and when it has ended. */
+const CUT_OFF = /^(?:Session is reset|Client is destroyed)$/
+
+/** In words of ours, whatever becomes of a call. */
 export function refusedOr(error: unknown, method: string, permissions = PERMISSIONS): unknown {
-  const { text } = Object(error) as { readonly text?: unknown }
-  if (typeof text !== 'string') return error
+  const { text, message } = Object(error) as { readonly text?: unknown; readonly message?: unknown }
+  if (typeof text !== 'string') return CUT_OFF.test(String(message)) ? cutOff(method, error) : error
   const reason = numbered(text, Object(error))
   return new MtprotoRefusal(method, reason, hintFor(method, reason, permissions))
+}
+
+function cutOff(method: string, cause: unknown): SentinelError {
+  return new SentinelError(
+    'mtproto.session',
+    `mtproto: the client was closed while ${method} was under way. Whether Telegram has done it is not known.`,
+    { cause },
+  )
 }
 
 /** mtcute takes numbers out of names (`FILE_MIGRATE_%d`) and keeps them beside; Telegram's own word has them. */
