@@ -50,7 +50,10 @@ test('a topic is a message, and what is said in it carries its id', async () => 
   })
   expect(replied).toMatchObject({ message_thread_id: 2, reply_to_message: { text: 'How?' } })
   expect(await bob.in(forum).replies(told, 'Ah')).toMatchObject({ message_thread_id: 2 })
-  expect(await bob.in(forum).sends('In General')).not.toHaveProperty('message_thread_id')
+  const general = await bob.in(forum).sends('In General')
+  const answer = { reply_parameters: { message_id: general.message_id }, message_thread_id: 0 }
+  for (const message of [general, await api.sendMessage(forum.id, 'So', answer)])
+    expect(message).not.toHaveProperty('message_thread_id')
   expect(await updatesOf(call)).toMatchObject([
     { message: { forum_topic_created: { name: 'Help' }, from: { id: bot.id } } },
     { message: { text: 'How?', message_thread_id: 2 } },

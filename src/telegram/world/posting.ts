@@ -90,9 +90,18 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
   return stored
 }
 
-/** Answers and comments in a supergroup hang together, topic or not: by the message that the first of them answers. */
+/**
+ * Answers and comments in a supergroup hang together by the message that the first of them answers; but in a forum only topics do
+ * (td/telegram/MessageTopic.cpp).
+ */
 function strandOf(chat: WorldChat, { replyTo, receiver }: Draft): Pick<Message, 'message_thread_id'> {
-  if (chat.kind !== 'supergroup' || replyTo === undefined || receiver !== undefined) return {}
+  if (
+    chat.kind !== 'supergroup' ||
+    chat.forum !== undefined ||
+    replyTo === undefined ||
+    receiver !== undefined
+  )
+    return {}
   const { message_thread_id: known, message_id: id } = replyTo.message
   return id === 0 ? {} : { message_thread_id: known ?? id }
 }

@@ -35,7 +35,8 @@ export function threadOf(
   chat: WorldChat,
   replyTo?: StoredMessage,
 ): Topic | undefined {
-  const named = params.integer('message_thread_id')
+  // Zero is none, as everywhere in Telegram.
+  const named = params.integer('message_thread_id') || undefined
   if (chat.kind === 'private' || chat.forum === undefined) {
     // In groups without topics Telegram ignores it (check_message_topic in tdlib/telegram-bot-api).
     if (named !== undefined && chat.kind === 'private') throw badRequest('message thread not found')
