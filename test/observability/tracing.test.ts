@@ -7,7 +7,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
-import { hooks, sentinel } from '../../src/index.js'
+import { hooks, sentinel, throttle } from '../../src/index.js'
 import { tracing } from '../../src/observability/tracing/index.js'
 import { type Desk, desk, joins, later, says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
@@ -194,6 +194,65 @@ test('a burst is handled in the trace of its last update, whichever timer runs i
   expect(handlers.parentSpanContext?.spanId).toBe(updates[1]?.spanContext().spanId)
   expect(handlers.links.map((link) => link.context.traceId)).toEqual([updates[0]?.spanContext().traceId])
   expect(named('own, later').parentSpanContext?.spanId).toBe(handlers.spanContext().spanId)
+})
+
+describe('a burst that is held back', () => {
+  const fired = (name: string): Promise<void> =>
+    until(`${name} is over`, () => exporter.getFinishedSpans().some((span) => span.name === name))
+  const bursts = { debounce: { mode: 'trailing', window: '1s' }, throttle: false } as const
+
+  test('has the hooks that come after its wait in its trace, and its refusal', async () => {
+    const stage = desk({ ...bursts, concurrency: { per: 'user', most: 1, queue: 0 } }, (bot) =>
+      bot.use(() => new Promise(() => undefined)),
+    )
+    tracing(stage.guard)
+    stage.guard.hook('after:concurrency', async function late() {
+      await new Promise((done) => setImmediate(done))
+      trace.getTracer('of the hook').startSpan('own, of the hook').end()
+    })
+    await stage.says(7, 'a', 'b')
+    stage.time.advance(1000)
+    await fired('sentinel.background held')
+    const update = exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.update')[1]
+    const held = named('sentinel.background held')
+    expect(held.parentSpanContext?.spanId).toBe(update?.spanContext().spanId)
+    expect(held.links).toHaveLength(1)
+    const hook = named('sentinel.hook late')
+    expect(hook.parentSpanContext?.spanId).toBe(held.spanContext().spanId)
+    expect(named('own, of the hook').parentSpanContext?.spanId).toBe(hook.spanContext().spanId)
+    // The handlers of the first hang: there is no place for another, in another chat.
+    exporter.reset()
+    for (const text of ['c', 'd']) await stage.handle(says(7, text, { group: true }))
+    stage.time.advance(1000)
+    await fired('sentinel.background held')
+    expect(named('sentinel.background held').attributes).toMatchObject({
+      'sentinel.verdict': 'denied',
+      'sentinel.guard': 'concurrency',
+    })
+  })
+
+  test('tells on the span of its handlers that a guard of a handler has denied it, or would have', async () => {
+    const own = { limit: '1/1m', name: 'own' } as const
+    const stage = desk(bursts, (bot) => {
+      bot.use(throttle({ ...own, name: 'lenient', shadow: true }))
+      bot.use(throttle(own), () => undefined)
+    })
+    tracing(stage.guard)
+    for (let i = 0; i < 2; i++) {
+      exporter.reset()
+      await stage.says(7, 'a', 'b')
+      stage.time.advance(1000)
+      await fired('sentinel.handlers')
+    }
+    const handlers = named('sentinel.handlers')
+    expect(handlers.attributes).toMatchObject({
+      'sentinel.verdict': 'denied',
+      'sentinel.guard': 'throttle',
+      'sentinel.limit': 'own',
+      'telegram.activity': 'message',
+    })
+    expect(handlers.events.map(({ attributes }) => attributes?.['sentinel.limit'])).toEqual(['lenient'])
+  })
 })
 
 test('what handlers throw is told without secrets, and reaches the bot as it was', async () => {

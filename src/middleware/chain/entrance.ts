@@ -10,6 +10,7 @@ import type { House } from '../house.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import { type ControlBack, gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
+import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 
@@ -207,7 +208,9 @@ export class Entrance<C extends Context> {
     decision: Decision | undefined,
   ): Promise<void> {
     const later = async (): Promise<void> => {
-      const taken = await this.placeFor(facts, ctx, decision, control)
+      const held: Step = { kind: 'background', name: 'held', ctx }
+      const place = () => this.placeFor(facts, ctx, decision, control)
+      const taken = await stepped(this.house.background.probe, held, place)
       if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined, ctx)
     }
     if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {

@@ -23,10 +23,15 @@ export interface Step {
    * `background`: what no update waits for.
    */
   readonly kind: 'guard' | 'storage' | 'hook' | 'background'
-  /** Which guard, such as `auth`; which question, such as `evaluate`; which work, such as `notice`. */
+  /**
+   * Which guard, such as `auth`; which question, such as `evaluate`; which work, such as `notice`, or `held`: what comes before the
+   * handlers of a burst when its time has come.
+   */
   readonly name: string
   /** Of a guard: `observe`, before anything is decided, or `admit`, its last word. */
   readonly part?: 'observe' | 'admit'
+  /** Of what was held back: the update that it belongs to, for that is through by then, and a timer runs it. */
+  readonly ctx?: Context
 }
 
 /**

@@ -24,6 +24,10 @@ interface Traced {
   /** With the span in it. */
   readonly at: TraceContext
   readonly tracer: Tracer
+  /** One that is not has no parts, but whatever the handlers call is to know so. */
+  readonly isRecorded: boolean
+  /** What is done for it by now, when it may long be through itself. */
+  latest?: Span
 }
 
 type Carrier = Context & { [key: symbol]: Traced | undefined }
@@ -51,7 +55,7 @@ export class Tracing implements Probe {
         }),
       unknown: ({ facts, ctx }) => this.decided(ctx, facts, { 'sentinel.verdict': 'unknown' }),
       shadow: ({ ctx, guard, limit, reason }) => {
-        this.tracedOf(ctx)?.span.addEvent('sentinel.shadow', {
+        this.openOf(ctx)[0]?.addEvent('sentinel.shadow', {
           'sentinel.guard': guard,
           'sentinel.limit': limit,
           'sentinel.reason': reason,
@@ -86,19 +90,31 @@ export class Tracing implements Probe {
       },
       around,
     )
-    const traced: Traced = { span, at: trace.setSpan(around, span), tracer }
+    const isRecorded = span.isRecording()
+    const traced: Traced = { span, at: trace.setSpan(around, span), tracer, isRecorded }
     ;(ctx as Carrier)[this.key] = traced
-    // One that is not recorded has no parts, but whatever the handlers call is to know so.
-    const handlers = span.isRecording() ? () => this.handlers(ctx, traced, next) : next
+    const handlers = isRecorded ? () => this.handlers(ctx, traced, next) : next
     return during(span, traced.at, () => go(ctx, handlers))
   }
 
   /** Right away or, out of a burst, when the update has long been through: as a part of its trace all the same. */
-  private handlers(ctx: Context, { at, tracer }: Traced, next: NextFunction): Promise<void> {
-    const links = this.linksOf(ctx as Context & Partial<SentinelFlavor>)
-    const span = tracer.startSpan('sentinel.handlers', links.length > 0 ? { links } : {}, at)
+  private handlers(ctx: Context, traced: Traced, next: NextFunction): Promise<void> {
     // grammY's `next` is asynchronous.
-    return during(span, trace.setSpan(at, span), next) as Promise<void>
+    return this.part('sentinel.handlers', {}, ctx, traced, next) as Promise<void>
+  }
+
+  /** What belongs to an update, whichever timer runs it. */
+  private part<T>(
+    name: string,
+    attributes: Attributes,
+    ctx: Context,
+    traced: Traced,
+    run: () => MaybePromise<T>,
+  ): MaybePromise<T> {
+    const links = this.linksOf(ctx)
+    const span = traced.tracer.startSpan(name, { attributes, links }, traced.at)
+    traced.latest = span
+    return during(span, trace.setSpan(traced.at, span), run)
   }
 
   /** The updates that one call of the handlers was gathered from. */
@@ -109,11 +125,14 @@ export class Tracing implements Probe {
     })
   }
 
-  step<T>({ kind, name, part }: Step, run: () => MaybePromise<T>): MaybePromise<T> {
+  step<T>({ kind, name, part, ctx }: Step, run: () => MaybePromise<T>): MaybePromise<T> {
+    const attributes: Attributes = part === undefined ? {} : { 'sentinel.step': part }
+    const title = `sentinel.${kind} ${name}`
+    const traced = ctx && this.tracedOf(ctx)
+    if (ctx !== undefined && traced?.isRecorded) return this.part(title, attributes, ctx, traced, run)
     const around = context.active()
     if (this.tracer === undefined || trace.getSpan(around)?.isRecording() !== true) return run()
-    const attributes: Attributes = part === undefined ? {} : { 'sentinel.step': part }
-    const span = this.tracer.startSpan(`sentinel.${kind} ${name}`, { attributes }, around)
+    const span = this.tracer.startSpan(title, { attributes }, around)
     return during(span, trace.setSpan(around, span), run)
   }
 
@@ -140,16 +159,22 @@ export class Tracing implements Probe {
   }
 
   private decided(ctx: Context, facts: Facts, attributes: Attributes): void {
-    const span = this.tracedOf(ctx)?.span
-    if (span?.isRecording() !== true) return
-    span.setAttributes({
-      ...attributes,
-      'telegram.update_kind': facts.kind ?? 'unknown',
-      'telegram.activity': facts.activity,
-      ...(facts.chatType !== undefined && { 'telegram.chat_type': facts.chatType }),
-      ...(this.ids && facts.actorId !== undefined && { 'telegram.actor': facts.actorId }),
-      ...(this.ids && facts.chatId !== undefined && { 'telegram.chat': facts.chatId }),
-    })
+    for (const span of this.openOf(ctx)) {
+      span.setAttributes({
+        ...attributes,
+        'telegram.update_kind': facts.kind ?? 'unknown',
+        'telegram.activity': facts.activity,
+        ...(facts.chatType !== undefined && { 'telegram.chat_type': facts.chatType }),
+        ...(this.ids && facts.actorId !== undefined && { 'telegram.actor': facts.actorId }),
+        ...(this.ids && facts.chatId !== undefined && { 'telegram.chat': facts.chatId }),
+      })
+    }
+  }
+
+  /** The spans of an update that may still be told something. */
+  private openOf(ctx: Context): Span[] {
+    const { span, latest } = this.tracedOf(ctx) ?? {}
+    return [span, latest].filter((one): one is Span => one?.isRecording() === true)
   }
 
   private tracedOf(ctx: Context): Traced | undefined {
