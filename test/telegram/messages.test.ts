@@ -254,3 +254,11 @@ test('nothing is said in the name of a business that is not there', async () => 
   // Methods that have no such parameter pass over it.
   expect(await call('getChat', params)).toMatchObject({ ok: true })
 })
+
+test('the log of administrators has what a message said before a bot changed it', async () => {
+  const { message_id } = await api.sendMessage(group.id, 'old')
+  await api.editMessageText(group.id, message_id, 'new')
+  const { world } = telegram.parts
+  const [latest] = world.adminLog.of(world.sharedChat(group.id)!)
+  expect(latest?.deed).toMatchObject({ what: 'edited', before: { text: 'old' } })
+})
