@@ -70,48 +70,27 @@ const variable = (column: string): string => `all_${column}`
 const distinct = ({ scope }: ScopeLayout): string => `d${scope}`
 const askedAt = (column: Column, at: string): string => `p_asked[${at}] & ${2 ** column.index} <> 0`
 
+/** What the ask at hand looks like in the statement that judges all of them: it is the one at place a. */
+const sight: Sight = {
+  asked: (column) => askedAt(column, 'a'),
+  cell: ({ cells }, nth) => `cells[${cells[nth]}]`,
+  token: (column) => `${tokensOf(column)}[a]`,
+  held: (subject, mark) => `h${subject}_${mark} IS TRUE`,
+  free: (subject, mark) => `h${subject}_${mark} IS NOT TRUE`,
+  bits: () => '(SELECT bits FROM q)',
+  lapses: () => '(SELECT lapses FROM q)',
+}
+
 /** @param handOver Name of the plan's first function. */
 export function usualFunction(layout: Layout, form: UsualForm, s: string, handOver: string): UsualText {
   const { main, scopes, claims, sequence } = form
-  const buckets = bucketsOf(layout).filter(({ index }) => form.checks[index] === true)
-  const sight: Sight = {
-    asked: (column) => askedAt(column, 'a'),
-    cell: ({ cells }, nth) => `cells[${cells[nth]}]`,
-    token: (column) => `${tokensOf(column)}[a]`,
-    held: (subject, mark) => `h${subject}_${mark} IS TRUE`,
-    free: (subject, mark) => `h${subject}_${mark} IS NOT TRUE`,
-    bits: () => '(SELECT bits FROM q)',
-    lapses: () => '(SELECT lapses FROM q)',
-  }
-  const after = stateAfter(
-    main.columns.filter(({ index }) => form.checks[index]),
-    main.cells,
-    'cells',
-    sight,
-  )
   const args = [
     ...['p int8[]', 'p_names text[]', 'p_texts text[]', 'p_asked int8[]'],
     ...scopes.map((scope) => `${subjectsOf(scope)} int8[]`),
     ...claims.map((column) => `${tokensOf(column)} int8[]`),
   ]
-  const conditions = [
-    'punctual',
-    `form = ${main.layout}`,
-    `(cardinality(cells) = ${main.cells} OR ${s}.all_lapsed(cells[${main.cells + 1}:], now))`,
-    ...layout.columns
-      .filter(({ index }) => form.checks[index] === true)
-      .map((column) => `(p_asked[a] & ${2 ** column.index} = 0 OR ${ordinary(column, layout, sight)})`),
-  ]
-  const lefts = buckets.map((column) => `l${column.index}`)
-  const cells = Array.from({ length: main.cells }, (_, nth) => `c${nth + 1}`)
-  const fitting = (value: string, name: string): string =>
-    `array_agg(${value}) FILTER (WHERE fits) AS ${name}`
-  const aggregated = [
-    fitting('a::int8', 'done'),
-    ...buckets.map((column) => fitting(leftOf(column), `l${column.index}`)),
-    fitting('tid', 'places'),
-    ...cells.map((name, nth) => fitting(after?.cells[nth] ?? `cells[${nth + 1}]`, name)),
-  ]
+  const lefts = bucketsIn(layout, form).map(leftName)
+  const cells = cellNames(main)
   const all = `cardinality(${subjectsOf(main)})`
   const body = [
     '',
@@ -131,36 +110,7 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
     ),
     'BEGIN',
     'LOOP',
-    'WITH l AS MATERIALIZED (',
-    // A look-up a subject, in order, whatever the planner thinks of the table: it may have been empty when this was planned.
-    `  SELECT a::int4, form, cells, tid FROM unnest(${subjectsOf(main)}) WITH ORDINALITY w(id, a), LATERAL (`,
-    `    SELECT layout AS form, state AS cells, ctid AS tid FROM ${s}.records`,
-    `    WHERE space = ${main.space} AND bot = ${BOT} AND subject = id FOR UPDATE) r`,
-    '), c AS MATERIALIZED (SELECT count(*) AS rows FROM l',
-    ...(sequence === undefined
-      ? []
-      : [
-          '), q AS MATERIALIZED (',
-          `  SELECT bits, lapses, ctid AS tid FROM c, ${s}.chunks`,
-          `  WHERE rows = ${all} AND slot = ${sequence.chunk} AND bot = ${BOT} AND subject = ${OWNER} AND number = ${CHUNK}`,
-          '  FOR UPDATE OF chunks',
-        ]),
-    '), t AS MATERIALIZED (',
-    `  SELECT rows, clock, CASE WHEN ${OWN} >= 0 THEN ${OWN} ELSE clock + skew END AS now,`,
-    `    rows = ${all} AND (${OWN} >= 0 OR clock BETWEEN high AND high + 1000) AS punctual`,
-    '  FROM (',
-    // Once all is locked.
-    `    SELECT rows, CASE WHEN ${OWN} >= 0 THEN ${CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END AS clock`,
-    `    FROM c${sequence === undefined ? '' : ', (SELECT count(*) FROM q) locked'} OFFSET 0`,
-    `  ) m LEFT JOIN ${s}.clocks ON bot = ${BOT}`,
-    '), j AS MATERIALIZED (',
-    `  SELECT a, tid, cells, now${buckets.map((column) => `, ${missed(column)}`).join('')}, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
-    `  FROM (SELECT l.*, now, clock, punctual${buckets.map((column) => `, ${missing(column, sight)} AS ${missed(column)}`).join('')} FROM l, t OFFSET 0) v`,
-    ...scopes.filter(({ marks }) => marks.length > 0).map((scope) => `  ${marksOf(scope, s)}`),
-    ')',
-    `SELECT t.rows, t.now, t.clock, ${['done', ...lefts, 'places', ...cells].join(', ')}${sequence === undefined ? '' : ', (SELECT bits FROM q), (SELECT tid FROM q)'}`,
-    `  INTO rows, moment, told, ${['done', ...lefts, 'places', ...cells].map(variable).join(', ')}${sequence === undefined ? '' : ', bitmap, chunk'}`,
-    `FROM t, (SELECT ${aggregated.join(', ')} FROM j) d;`,
+    ...judged(layout, form, s),
     `EXIT WHEN rows = ${all};`,
     `INSERT INTO ${s}.records (space, bot, subject, layout, expires, state)`,
     `  SELECT ${main.space}, ${BOT}, id, ${main.layout}, 0, array_fill(0::int8, ARRAY[${main.cells}])`,
@@ -183,6 +133,78 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
     'END',
   ].join('\n')
   return { args: args.join(', '), body }
+}
+
+/** Buckets that it charges. */
+function bucketsIn(layout: Layout, { checks }: UsualForm): Column[] {
+  return bucketsOf(layout).filter(({ index }) => checks[index] === true)
+}
+
+const leftName = ({ index }: Column): string => `l${index}`
+const cellNames = ({ cells }: ScopeLayout): string[] =>
+  Array.from({ length: cells }, (_, nth) => `c${nth + 1}`)
+
+/**
+ * Locks all that is asked about, looks whether each ask is as most are, and says what the cells of those are to be. In turn
+ * l: the records; c: how many there are; q: the chunk, if they are all there; t: the time, read once all is locked; j: the asks.
+ */
+function judged(layout: Layout, form: UsualForm, s: string): string[] {
+  const { main, scopes, sequence } = form
+  const buckets = bucketsIn(layout, form)
+  const usual = layout.columns.filter(({ index }) => form.checks[index] === true)
+  const all = `cardinality(${subjectsOf(main)})`
+  const conditions = [
+    'punctual',
+    `form = ${main.layout}`,
+    `(cardinality(cells) = ${main.cells} OR ${s}.all_lapsed(cells[${main.cells + 1}:], now))`,
+    ...usual.map((column) => `(p_asked[a] & ${2 ** column.index} = 0 OR ${ordinary(column, layout, sight)})`),
+  ]
+  const after = stateAfter(
+    main.columns.filter((column) => usual.includes(column)),
+    main.cells,
+    'cells',
+    sight,
+  )
+  const answer = new Map([
+    ['done', 'a::int8'],
+    ...buckets.map((column): [string, string] => [leftName(column), leftOf(column)]),
+    ['places', 'tid'],
+    ...cellNames(main).map((name, nth): [string, string] => [name, after?.cells[nth] ?? `cells[${nth + 1}]`]),
+  ])
+  const names = [...answer.keys()]
+  const listed = [...answer].map(([name, value]) => `array_agg(${value}) FILTER (WHERE fits) AS ${name}`)
+  const chunk = sequence === undefined ? [] : ['(SELECT bits FROM q)', '(SELECT tid FROM q)']
+  return [
+    'WITH l AS MATERIALIZED (',
+    // A look-up a subject, in order, whatever the planner thinks of the table: it may have been empty when this was planned.
+    `  SELECT a::int4, form, cells, tid FROM unnest(${subjectsOf(main)}) WITH ORDINALITY w(id, a), LATERAL (`,
+    `    SELECT layout AS form, state AS cells, ctid AS tid FROM ${s}.records`,
+    `    WHERE space = ${main.space} AND bot = ${BOT} AND subject = id FOR UPDATE) r`,
+    '), c AS MATERIALIZED (SELECT count(*) AS rows FROM l',
+    ...(sequence === undefined
+      ? []
+      : [
+          '), q AS MATERIALIZED (',
+          `  SELECT bits, lapses, ctid AS tid FROM c, ${s}.chunks`,
+          `  WHERE rows = ${all} AND slot = ${sequence.chunk} AND bot = ${BOT} AND subject = ${OWNER} AND number = ${CHUNK}`,
+          '  FOR UPDATE OF chunks',
+        ]),
+    '), t AS MATERIALIZED (',
+    `  SELECT rows, clock, CASE WHEN ${OWN} >= 0 THEN ${OWN} ELSE clock + skew END AS now,`,
+    `    rows = ${all} AND (${OWN} >= 0 OR clock BETWEEN high AND high + 1000) AS punctual`,
+    '  FROM (',
+    `    SELECT rows, CASE WHEN ${OWN} >= 0 THEN ${CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END AS clock`,
+    `    FROM c${sequence === undefined ? '' : ', (SELECT count(*) FROM q) locked'} OFFSET 0`,
+    `  ) m LEFT JOIN ${s}.clocks ON bot = ${BOT}`,
+    '), j AS MATERIALIZED (',
+    `  SELECT ${['a', 'tid', 'cells', 'now', ...buckets.map(missed)].join(', ')}, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
+    `  FROM (SELECT ${['l.*', 'now', 'clock', 'punctual', ...buckets.map((column) => `${missing(column, sight)} AS ${missed(column)}`)].join(', ')} FROM l, t OFFSET 0) v`,
+    ...scopes.filter(({ marks }) => marks.length > 0).map((scope) => `  ${marksOf(scope, s)}`),
+    ')',
+    `SELECT ${['t.rows', 't.now', 't.clock', ...names, ...chunk].join(', ')}`,
+    `  INTO ${['rows', 'moment', 'told', ...names.map(variable), ...(sequence === undefined ? [] : ['bitmap', 'chunk'])].join(', ')}`,
+    `FROM t, (SELECT ${listed.join(', ')} FROM j) d;`,
+  ]
 }
 
 /** What is left of a bucket to whoever was decided, in units. */
