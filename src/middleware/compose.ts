@@ -3,11 +3,12 @@ import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
 import type { HouseOptions } from './house.js'
+import type { Chain } from './pipeline.js'
 import { checkTogether, type Guards } from './position/guarded.js'
 import { Layer, labelOf, type OwnHouse } from './position/layer.js'
 import { claim, tooMany } from './position/place.js'
 import { positioned } from './position/position.js'
-import { noteStanding } from './position/standing.js'
+import { noteStanding, standsAlone } from './position/standing.js'
 
 /**
  * Options of {@link compose}.
@@ -73,7 +74,11 @@ function fused<C extends Context>(
   const own: OwnHouse | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
   const crowded = options.name === undefined && tooMany(name)
-  const inPlace = new Layer(definitions, () => (crowded ? `${label} (many)` : name), undefined, own, crowded)
+  const named = (root: Chain<Context> | undefined): string => {
+    standsAlone(guard, root)
+    return crowded ? `${label} (many)` : name
+  }
+  const inPlace = new Layer(definitions, named, undefined, own, crowded)
   const all = definitions as unknown as readonly GuardDefinition[]
   const guards: Guards = { definitions: all, own, label, name: options.name }
   const guard = (first: unknown, second: unknown, third: unknown): unknown => {

@@ -148,6 +148,13 @@ export class Chain<C extends Context> {
     return layer
   }
 
+  /** Guards of a handler are asked otherwise from now on: others may take their name, and what they hold back is handled. */
+  drop(layer: Chain<Context>): Promise<void> {
+    this.layers.delete(layer)
+    this.names.free(layer.name.slice(this.name.length + 1))
+    return layer.drain()
+  }
+
   /** Updates that guards hold back now, by guard; those of handlers are counted in. */
   waiting(held = new Map<string, number>()): ReadonlyMap<string, number> {
     for (const layer of this.layers) layer.waiting(held)

@@ -204,6 +204,103 @@ test('a guard that stands in two places is one limit, and is asked by itself', a
   expect([at.handled, at.refused]).toEqual([['/buy', '/sell'], ['throttle 2/1m']])
 })
 
+test('a guard that is one side of a branch, too, is one limit', async () => {
+  const at = stand((bot, note) => {
+    const shared = throttle('3/1m')
+    bot.branch(
+      ({ msg }) => msg?.text === 'hello',
+      shared,
+      (_, next) => next(),
+    )
+    bot.hears('hello', note)
+    bot.command('buy', requireRegistered(), shared, note)
+  })
+  await at.guard.register(ALICE)
+  await at.says(ALICE, 'hello', 'hello', '/buy', '/buy', 'hello')
+  expect([at.handled, at.refused]).toEqual([
+    ['hello', 'hello', '/buy'],
+    ['throttle 3/1m', 'throttle 3/1m'],
+  ])
+})
+
+describe('a guard that stands where nobody sees its neighbours, too, is one limit', () => {
+  type Elsewhere = (bot: Composer<GuardedContext>, guard: Guard<GuardedContext>, note: Note) => void
+  const elsewhere: [string, Elsewhere][] = [
+    [
+      'on a composer that is not fused',
+      (bot, guard, note) => {
+        const shop = new Composer<GuardedContext>()
+        shop.command('sell', guard, note)
+        bot.use(shop)
+      },
+    ],
+    ['in what lazy() makes', (bot, guard, note) => bot.command('sell').lazy(() => [guard, note])],
+    [
+      'in what route() leads to',
+      (bot, guard, note) => bot.command('sell').route(() => 'sell', { sell: new Composer(guard, note) }),
+    ],
+  ]
+
+  test.each(elsewhere)('%s: whichever comes first, what it has counted goes on', async (_, wire) => {
+    for (const first of ['/buy', '/sell']) {
+      const at = stand((bot, note) => {
+        const shared = throttle<GuardedContext>('3/1m')
+        bot.command('buy', shared, throttle('100/1m'), note)
+        wire(bot, shared, note)
+      })
+      const told: string[] = []
+      at.guard.on('warning', ({ code }) => told.push(code))
+      const second = first === '/buy' ? '/sell' : '/buy'
+      await at.says(ALICE, first, first, second, second, first, second, '/buy')
+      expect(at.handled).toEqual([first, first, second])
+      expect(new Set(at.refused)).toEqual(new Set(['throttle 3/1m']))
+      // Asked by itself, and the other as well.
+      expect([await at.asked('/buy', BOB), await at.asked('/sell', BOB)]).toEqual([3, 2])
+      expect(told).toEqual(first === '/buy' ? ['handler.apart'] : [])
+      // What it has counted goes on when the sentinel gets other options.
+      at.guard.reconfigure({ throttle: '900/1m' })
+      await at.says(ALICE, '/buy', '/sell')
+      expect(at.handled).toHaveLength(5)
+      expect((await at.guard.peek(ALICE)).filter(({ name }) => name === 'throttle 3/1m')).toHaveLength(1)
+    }
+  })
+
+  test('behind others, it counts for all of its places once it is met elsewhere', async () => {
+    const at = stand((bot, note) => {
+      const shared = throttle<GuardedContext>('3/1m')
+      bot.command('buy', throttle('100/1m'), requireRegistered(), shared, debounce('1ms'), note)
+      bot.command('sell').lazy(() => [shared, note])
+    })
+    at.guard.on('warning', () => undefined)
+    await at.guard.register(ALICE)
+    for (const text of ['/buy', '/sell', '/buy', '/sell', '/buy', '/sell']) {
+      await at.says(ALICE, text)
+      at.time.advance(5)
+    }
+    // The one before it was met was counted beside its neighbours.
+    expect(at.handled).toEqual(['/buy', '/sell', '/buy', '/sell'])
+    // Those before it are asked together as before.
+    expect(await at.asked('/buy')).toBe(3)
+  })
+
+  test('what the guards beside it hold back is handled', async () => {
+    const at = stand((bot, note) => {
+      const shared = throttle<GuardedContext>('3/1m')
+      bot.hears('buy', shared, debounce({ mode: 'trailing', window: '1s' }), note)
+      bot.command('sell').lazy(() => [shared, note])
+    })
+    at.guard.on('warning', () => undefined)
+    await at.says(ALICE, 'buy')
+    expect(at.handled).toEqual([])
+    await at.says(ALICE, '/sell')
+    await at.quiet()
+    expect(at.handled.sort()).toEqual(['/sell', 'buy'])
+    await at.says(ALICE, '/sell')
+    await at.says(ALICE, '/sell')
+    expect(at.handled).toHaveLength(3)
+  })
+})
+
 test('behind a debounce that holds back, a limit counts bursts and not messages', async () => {
   const at = stand((bot, note) => {
     bot.on('message', debounce({ window: '1s', mode: 'trailing' }), throttle('1/1h'), note)

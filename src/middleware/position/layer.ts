@@ -34,7 +34,7 @@ export class Layer<C extends Context = Context> {
    */
   constructor(
     readonly definitions: readonly GuardDefinition<C>[],
-    private readonly named: () => string,
+    private readonly named: (root: Chain<Context> | undefined) => string,
     readonly place?: Place,
     readonly own?: OwnHouse,
     /** Without a handler: whether it is one of very many that are alike. */
@@ -44,6 +44,11 @@ export class Layer<C extends Context = Context> {
   /** Whether an update has come. */
   get isUsed(): boolean {
     return this.chain !== undefined
+  }
+
+  /** The chain behind a sentinel, once an update has come. */
+  chainOf(root: Chain<Context>): Chain<C> | undefined {
+    return this.behind.get(root)
   }
 
   run(ctx: C, next: NextFunction): MaybePromise<void> {
@@ -86,7 +91,7 @@ export class Layer<C extends Context = Context> {
           `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
         )
       }
-      const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named()
+      const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)
       if (root !== undefined) {
         const definitions = this.definitions as unknown as readonly GuardDefinition[]
         // Beside a handler limits are called after their guards: what the sentinel's own are called is theirs alone.

@@ -15,22 +15,53 @@ export class Neighbours {
   private root: Chain<Context> | undefined
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
-  private readonly behind = new WeakMap<Chain<Context>, readonly Step[]>()
+  private readonly behind = new WeakMap<Chain<Context>, readonly Joined[]>()
 
   constructor(private readonly guards: readonly Guard[]) {}
 
   run(root: Chain<Context>, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (root !== this.root) {
-      this.root = root
-      this.steps = this.behind.get(root) ?? this.stepsBehind(root)
+      const joined =
+        this.behind.get(root) ?? groupsOf(this.guards, root.house).map((group) => new Joined(group))
+      this.place(root, joined)
     }
     return walk(this.steps, 0, ctx, next)
   }
 
-  private stepsBehind(root: Chain<Context>): readonly Step[] {
-    const steps = groupsOf(this.guards, root.house).map(stepOf)
-    this.behind.set(root, steps)
-    return steps
+  private place(root: Chain<Context>, joined: readonly Joined[]): void {
+    this.root = root
+    this.steps = joined.map(({ step }) => step)
+    this.behind.set(root, joined)
+    for (const { guards } of joined) {
+      if (guards.length === 1) continue
+      for (const guard of guards) {
+        const standing = standingOf(guard)
+        if (standing !== undefined) standing.leave = (other) => this.part(guard, other)
+      }
+    }
+  }
+
+  /** One of them stands somewhere by itself, too. Whoever was asked with it is asked without it from now on. */
+  private part(guard: Guard, root: Chain<Context>): void {
+    const joined = this.behind.get(root)
+    if (joined?.some(({ guards }) => guards.length > 1 && guards.includes(guard)) !== true) return
+    root.house.warn(
+      'handler.apart',
+      `"${nameOf(guard)}" stands in front of several handlers, and beside one of them it was asked together with other guards until an update came to it elsewhere. It is one limit, so it is asked by itself from now on; what those beside it have counted may begin anew. Fuse the composers that it stands on, and give it to none that is made by lazy() or route().`,
+    )
+    const kept: Joined[] = []
+    const anew = groupsOf(this.guards, root.house).map((group) => {
+      const same = joined.find((each) => each.isOf(group))
+      if (same !== undefined) kept.push(same)
+      return same ?? new Joined(group)
+    })
+    for (const each of joined) {
+      const chain = kept.includes(each) ? undefined : each.layer?.chainOf(root)
+      if (chain === undefined) continue
+      const draining = root.drop(chain).catch((error: unknown) => root.failed(error, 'fuse'))
+      root.house.background.run('fuse', () => draining)
+    }
+    this.place(root, anew)
   }
 }
 
@@ -79,7 +110,8 @@ const COUNTED: readonly Check['kind'][] = ['claim', 'bucket', 'window']
 
 /** One guard in front of two handlers is one limit, whoever its neighbours are. */
 function standsOnce(guard: Guard): boolean {
-  return standingOf(guard)?.places === 1
+  const standing = standingOf(guard)
+  return standing?.places === 1 && !standing.alone
 }
 
 function nameOf(guard: Guard): string {
@@ -96,11 +128,35 @@ function together(guards: readonly Guard[], house: House): Questions<Context> | 
   }
 }
 
-function stepOf({ guards, name }: Group): Step {
-  const [first] = guards as [Guard]
-  if (guards.length === 1) return first
-  const layer = new Layer(guards.flatMap(placed), () => name ?? nameOf(first))
-  return (ctx, next) => layer.run(ctx, next)
+/** A group in its place. */
+class Joined {
+  readonly guards: readonly Guard[]
+  /** Of several. */
+  readonly layer: Layer | undefined
+  readonly step: Step
+  private readonly name: string | undefined
+
+  constructor({ guards, name }: Group) {
+    const [first] = guards as [Guard]
+    this.guards = guards
+    this.name = name
+    if (guards.length === 1) {
+      this.step = first
+      return
+    }
+    const layer = new Layer(guards.flatMap(placed), () => name ?? nameOf(first))
+    this.layer = layer
+    this.step = (ctx, next) => layer.run(ctx, next)
+  }
+
+  isOf({ guards, name }: Group): boolean {
+    const { length } = guards
+    return (
+      name === this.name &&
+      length === this.guards.length &&
+      guards.every((each, i) => each === this.guards[i])
+    )
+  }
 }
 
 /** What a guard is made of, its limits without a name called as they are where it stands alone. */

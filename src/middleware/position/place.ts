@@ -33,6 +33,10 @@ export function claim(base: string, scope?: object): string {
 export class Names {
   private readonly taken = new Set<string>()
 
+  free(name: string): void {
+    this.taken.delete(name)
+  }
+
   /** The name, or one like it that nobody has, which is told. */
   take(name: string, warn: (message: string) => void): string {
     if (!this.taken.has(name)) {
