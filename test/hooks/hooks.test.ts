@@ -831,7 +831,7 @@ describe('options', () => {
     const log: string[] = []
     opened({ hooks: { allowed: () => void log.push('option') } })
     on.guard.hook('allowed', () => void log.push('own'))
-    const throttle = Array.from({ length: 40 }, (_, index) => ({ name: `x${index}`, limit: '5/1m' }))
+    const throttle = Array.from({ length: 40 }, (_, index) => ({ name: `x${index}`, limit: '5/1m' as const }))
     const hooks = { allowed: () => void log.push('other') }
     expect(() => on.guard.reconfigure({ throttle, hooks })).toThrow('checks')
     await on.says(1, 'a')
