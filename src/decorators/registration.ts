@@ -26,6 +26,8 @@ export interface Member {
   /** The function that was decorated: of a field, what it was given at first. Undefined where nobody has seen it. */
   readonly method: AnyHandler | undefined
   readonly isField: boolean
+  /** The same for all members of one class, where the compiler gives it. */
+  readonly metadata?: object | undefined
 }
 
 /** By instance; by class for what is static. The standard's decorators tell of themselves whenever an instance is made. */
@@ -43,6 +45,7 @@ interface Decoration {
   readonly name: Key
   readonly static?: boolean
   readonly private?: boolean
+  readonly metadata?: object
   readonly access: { get(this: unknown, instance: unknown): unknown }
   addInitializer(initializer: (this: object) => void): void
 }
@@ -63,7 +66,7 @@ export function register(
     const kind = isDecoration(second) ? `a ${second.kind}` : 'what is no member of a class'
     throw misplaced(what, kind)
   }
-  const { name: key, access, private: isPrivate = false } = second
+  const { name: key, access, metadata, private: isPrivate = false } = second
   const method = second.kind === 'method' ? checkedHandler(first, what) : undefined
   /** By whose field it is. */
   const given = new WeakMap<object, unknown>()
@@ -83,6 +86,7 @@ export function register(
       owner: this,
       isField: method === undefined,
       held,
+      metadata,
     })
     ofInstances.set(this, members)
   })
@@ -175,18 +179,29 @@ function lineOf(functions: readonly AnyHandler[], method: AnyHandler): AnyHandle
   return functions.find((each) => layersOf(each).includes(method) || layersOf(method).includes(each))
 }
 
-/** Whether guards stood on a field, and do not stand around what it holds. In a class of its own nobody overrides; there it was wrapped. */
-function isLostField(instance: object, { key, method }: Member): boolean {
-  const parent: object | null = Object.getPrototypeOf(Object.getPrototypeOf(instance))
-  if (typeof instance !== 'function' && (parent === null || parent === Object.prototype)) return false
+/** Whether guards stood on a field, and do not stand around what it holds. In its own class nobody overrides it; there it was wrapped. */
+function isLostField(instance: object, { key, method, metadata }: Member): boolean {
+  if (typeof instance !== 'function' && isOfLastClass(instance, metadata)) return false
   return (method !== undefined && guardsOf(method) !== undefined) || isGuardedField(instance, key)
+}
+
+const METADATA: symbol = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
+
+/** Whether it is the class of an instance itself that has a member, and not one that it extends. */
+function isOfLastClass(instance: object, metadata: object | undefined): boolean {
+  const last: { readonly constructor?: unknown } = Object.getPrototypeOf(instance)
+  const parent: object | null = Object.getPrototypeOf(last)
+  if (parent === null || parent === Object.prototype) return true
+  const own: unknown = Object.getOwnPropertyDescriptor(Object(last.constructor), METADATA)?.value
+  return own !== undefined && own === metadata
 }
 
 /** Whether an instance holds something else in the place of a method that is guarded. */
 function isLostMethod(instance: object, key: Key, held: unknown): boolean {
   if (typeof instance === 'function' || !Object.hasOwn(instance, key)) return false
   const [nearest] = declarersOf(instance, key)
-  const method: unknown = nearest === undefined ? undefined : Reflect.get(nearest, key)
+  const method: unknown =
+    nearest === undefined ? undefined : Object.getOwnPropertyDescriptor(nearest, key)?.value
   if (typeof method !== 'function' || guardsOf(method as AnyHandler) === undefined) return false
   return typeof held !== 'function' || !layersOf(held as AnyHandler).includes(method as AnyHandler)
 }
@@ -217,10 +232,13 @@ function legacyMembers(instance: object): readonly Member[] {
   )
 }
 
-/** The prototypes (of a class, the classes) that have a method of this name, the nearest first. */
+/** The prototypes (of a class, the classes) that have a method of this name, or a getter in its place, the nearest first. */
 function declarersOf(instance: object, key: Key): readonly object[] {
   const chain = chainOf(typeof instance === 'function' ? instance : Object.getPrototypeOf(instance))
-  return chain.filter((at) => typeof Object.getOwnPropertyDescriptor(at, key)?.value === 'function')
+  return chain.filter((at) => {
+    const { value, get } = Object.getOwnPropertyDescriptor(at, key) ?? {}
+    return typeof value === 'function' || get !== undefined
+  })
 }
 
 function chainOf(start: object | null): readonly object[] {

@@ -55,6 +55,7 @@ describe.each(Object.entries(COMPILERS))(
     test.each([
       'a field in the place of a method',
       'a field in the place of a method whose guard is outermost',
+      'a getter in the place of a method',
       'what is assigned in the constructor, in the place of a method',
       'a field in the place of one whose guard is outermost',
       'what is assigned in the constructor, in the place of a field',
@@ -72,10 +73,14 @@ describe.each(Object.entries(COMPILERS))(
       expect(await heard(new file.Loud(), ALICE, '/ban', '/shout')).toEqual(['Loud shouts'])
     })
 
-    test('what the class itself wraps is guarded inside', async () => {
-      expect(await heard(new file.Wrapping(), ALICE, '/ban')).toEqual([])
+    test.each([
+      ['the class itself', 'Wrapping'],
+      ['a class that extends another', 'WrappingField'],
+      ['a decorator of others in a class that extends another', 'LoudField'],
+    ] as const)('what %s wraps is guarded inside', async (_, wrapping) => {
+      expect(await heard(new file[wrapping](), ALICE, '/ban')).toEqual([])
       await stand.guard.close()
-      expect(await heard(new file.Wrapping(), ADMIN, '/ban')).toEqual(['guarded'])
+      expect(await heard(new file[wrapping](), ADMIN, '/ban')).toEqual(['guarded'])
     })
 
     test('what is guarded anew is guarded without handlers(), too, where fields are assigned', async () => {

@@ -55,6 +55,10 @@ function loud(first: any, second: any, third?: any): any {
 
 const admin = () => requireRole('admin', { deny: 'silent' })
 
+class Root {
+  readonly log: string[] = []
+}
+
 class Methods {
   readonly log: string[] = []
 
@@ -95,6 +99,15 @@ export const LOST = {
         this.log.push('open')
       }
     })(),
+  'a getter in the place of a method': () =>
+    // What TypeScript refuses JavaScript does not.
+    new (class extends (Methods as unknown as new () => { readonly log: string[] }) {
+      get ban() {
+        return async (): Promise<void> => {
+          this.log.push('open')
+        }
+      }
+    })(),
   'what is assigned in the constructor, in the place of a method': () =>
     new (class extends Methods {
       constructor() {
@@ -120,6 +133,31 @@ export const LOST = {
         }
       }
     })(),
+}
+
+/** Extends what knows nothing of its field; a decorator of others is outermost. */
+export class LoudField extends Root {
+  @loud
+  @command('ban')
+  @admin()
+  ban = async (_ctx: Context): Promise<void> => {
+    this.log.push('guarded')
+  }
+}
+
+/** The same, wrapped by the class itself. */
+export class WrappingField extends Root {
+  @command('ban')
+  @admin()
+  ban = async (_ctx: Context): Promise<void> => {
+    this.log.push('guarded')
+  }
+
+  constructor() {
+    super()
+    const { ban } = this
+    this.ban = (ctx) => ban(ctx)
+  }
 }
 
 /** A registrar of its own, and a decorator of others around it. */
