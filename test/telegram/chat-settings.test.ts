@@ -44,7 +44,7 @@ describe('what a chat is', () => {
     expect(group.title).toBe('Agora')
     expect(await updatesOf(call)).toMatchObject([
       { message: { new_chat_title: 'Agora', from: { id: bot.id } } },
-      { message: { new_chat_photo: [{ width: 800 }] } },
+      { message: { new_chat_photo: [{}, {}, { width: 800 }] } },
       { message: { delete_chat_photo: true } },
     ])
   })

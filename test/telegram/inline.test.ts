@@ -69,8 +69,8 @@ test('files, places and contacts can be picked, too', async () => {
     InlineQueryResultBuilder.contact('person', '+1', 'Bob'),
     InlineQueryResultBuilder.venue('venue', 'Cafe', 1, 2, 'Street 1'),
   ])
-  expect(await asked.picks('photo', group)).toMatchObject({ photo: [{}], caption: 'Cat' })
-  expect(await asked.picks('linked', group)).toMatchObject({ photo: [{}] })
+  expect(await asked.picks('photo', group)).toMatchObject({ photo: [{}, {}, {}], caption: 'Cat' })
+  expect(await asked.picks('linked', group)).toMatchObject({ photo: [{}, {}, {}] })
   expect(await asked.picks('place', group)).toMatchObject({ location: { latitude: 1 } })
   expect(await asked.picks('person', group)).toMatchObject({ contact: { first_name: 'Bob' } })
   expect(await asked.picks('venue', bot)).toMatchObject({ venue: { title: 'Cafe' } })

@@ -86,6 +86,64 @@ describe('a file', () => {
     expect(await download.text()).toBe(bytes)
   })
 
+  test('keeps the name that it came with, whatever else has the same bytes', async () => {
+    const bytes = 'the same bytes'
+    const report = await alice
+      .in(group)
+      .sendsDocument('report.pdf', { content: bytes, type: 'application/pdf' })
+    const virus = await alice.in(group).sendsDocument('virus.exe', { content: bytes })
+    const again = await alice
+      .in(group)
+      .sendsDocument('report.pdf', { content: bytes, type: 'application/pdf' })
+    expect(report.document).toMatchObject({ file_name: 'report.pdf', mime_type: 'application/pdf' })
+    expect(virus.document).toMatchObject({ file_name: 'virus.exe', mime_type: 'application/octet-stream' })
+    expect(again.document).toEqual(report.document)
+    expect((await api.sendDocument(group.id, virus.document!.file_id)).document.file_name).toBe('virus.exe')
+  })
+
+  test('is downloaded from where Telegram would have it, by its kind and ending', async () => {
+    const pathOf = async (id: string) => (await api.getFile(id)).file_path
+    const { photo } = await alice.in(group).sendsPhoto('cat')
+    expect(await pathOf(photo!.at(-1)!.file_id)).toMatch(/^photos\/file_\d+\.jpg$/)
+    const { document } = await alice.in(group).sendsDocument('report.v2.pdf')
+    expect(await pathOf(document!.file_id)).toMatch(/^documents\/file_\d+\.pdf$/)
+    const { document: bare } = await alice.in(group).sendsDocument('LICENSE')
+    expect(await pathOf(bare!.file_id)).toMatch(/^documents\/file_\d+$/)
+    expect(await pathOf((await api.sendVoice(group.id, file('a.ogg'))).voice.file_id)).toMatch(
+      /^voice\/file_\d+\.oga$/,
+    )
+    const path = await pathOf(document!.file_id)
+    const download = (at: string) => fetch(`${telegram.apiRoot}/file/bot${bot.token}/${at}`)
+    expect(await (await download(path!)).text()).toBe('report.v2.pdf')
+    for (const wrong of [path!.replace('documents', 'photos'), 'documents/file_1.pdf', 'documents', '../x'])
+      expect((await download(wrong)).status).toBe(404)
+  })
+
+  test('is a photo of several sizes, the smallest first, and only the last is the whole', async () => {
+    const { photo } = await api.sendPhoto(group.id, file('cat.jpg', 'a picture of a cat'))
+    const sizes = photo.map(({ width, file_size }) => [width, file_size])
+    expect(sizes).toEqual([
+      [90, 2],
+      [320, 5],
+      [800, 18],
+    ])
+    expect(new Set(photo.map(({ file_unique_id }) => file_unique_id)).size).toBe(3)
+    const downloaded = await Promise.all(
+      photo.map(async ({ file_id }) => {
+        const { file_path, file_size } = await api.getFile(file_id)
+        const response = await fetch(`${telegram.apiRoot}/file/bot${bot.token}/${file_path}`)
+        return [file_size, await response.text()]
+      }),
+    )
+    expect(downloaded).toEqual([
+      [2, 'a '],
+      [5, 'a pic'],
+      [18, 'a picture of a cat'],
+    ])
+    // Whichever size is sent on, it is the photo.
+    expect((await api.sendPhoto(group.id, photo[0]!.file_id)).photo).toEqual(photo)
+  })
+
   test('is sent again by its id, or by an address that stands for it', async () => {
     const sent = await api.sendVideo(group.id, file('cat.mp4'))
     const again = await api.sendVideo(group.id, sent.video.file_id)
@@ -117,7 +175,7 @@ describe('an album', () => {
       InputMediaBuilder.photo(file('one.jpg'), { caption: 'Both' }),
       InputMediaBuilder.video(file('two.mp4'), { width: 640, height: 480 }),
     ])
-    expect(album).toMatchObject([{ photo: [{}], caption: 'Both' }, { video: { width: 640 } }])
+    expect(album).toMatchObject([{ photo: [{}, {}, {}], caption: 'Both' }, { video: { width: 640 } }])
     expect(new Set(album.map((message) => (message as Message).media_group_id)).size).toBe(1)
     const documents = [InputMediaBuilder.document(file('1.txt')), InputMediaBuilder.document(file('2.txt'))]
     expect(await api.sendMediaGroup(group.id, documents)).toHaveLength(2)

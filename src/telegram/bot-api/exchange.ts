@@ -1,3 +1,4 @@
+import { bytesOf } from '../world/files.js'
 import { Refusal } from '../world/refusal.js'
 import { type BotApi, failure } from './bot-api.js'
 import type { CallResult } from './calls.js'
@@ -28,7 +29,7 @@ export interface Answering {
 }
 
 const METHOD_PATH = /^\/bot([^/]+)(?:\/test)?\/([^/]+)\/?$/
-const FILE_PATH = /^\/file\/bot([^/]+)(?:\/test)?\/files\/([^/]+)$/
+const FILE_PATH = /^\/file\/bot([^/]+)(?:\/test)?\/(.+)$/
 
 /** Answers one request of the Bot API; 'drop' is a connection to cut. */
 export async function exchange(api: BotApi, asking: Asking): Promise<Answering | 'drop'> {
@@ -79,11 +80,11 @@ function unauthorized(token: string): CallResult {
   return failure(401, wellFormed ? 'Unauthorized' : 'Unauthorized: invalid token specified')
 }
 
-function download(api: BotApi, token: string, id: string): Answering {
-  const file = api.world.files.find(id)
+function download(api: BotApi, token: string, path: string): Answering {
+  const found = api.world.files.at(path)
   if (api.world.accounts.botByToken(token) === undefined) return answering(unauthorized(token))
-  if (file === undefined) return answering(failure(404, 'Not Found'))
-  return { status: 200, type: 'application/octet-stream', body: Buffer.from(file.bytes) }
+  if (found === undefined) return answering(failure(404, 'Not Found'))
+  return { status: 200, type: 'application/octet-stream', body: Buffer.from(bytesOf(found.file, found.kind)) }
 }
 
 /** A malformed escape is no valid token or method either. */

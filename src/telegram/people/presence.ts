@@ -80,7 +80,7 @@ export class Presence {
     return this.speak(textContent(text), this.find(to)).message
   }
 
-  /** Sends a photo. The name stands for the picture: the same name is the same file. */
+  /** Sends a photo, in three sizes. The name stands for the picture: the same name is the same file. */
   async sendsPhoto(name: string, options: { readonly caption?: string } = {}): Promise<Message> {
     return this.speak({ ...this.#media('photo', name), ...captionContent(options.caption) }).message
   }
@@ -157,7 +157,10 @@ export class Presence {
     this.attempt('stops a poll', () => stopPoll(this.scene.world, stored, this.scene.actor))
   }
 
-  /** Sends anything else a message can hold, in the Bot API's words: `{ sticker: {…} }`, `{ dice: {…} }`. */
+  /**
+   * Sends anything else a message can hold, in the Bot API's words: `{ sticker: {…} }`, `{ dice: {…} }`. Files in it are only told of: there is
+   * nothing to download.
+   */
   async sendsContent(content: Content): Promise<Message> {
     return this.speak(content).message
   }

@@ -1,7 +1,7 @@
 import type { Account } from './accounts.js'
 import { isGroup, type SharedChat } from './chats.js'
 import type { StoredFile } from './files.js'
-import { photoSize } from './media.js'
+import { photoSizes } from './media.js'
 import { hasRight, isAdministrator, isPermitted, type Permissions } from './members.js'
 import { post } from './posting.js'
 import { badRequest } from './refusal.js'
@@ -47,7 +47,7 @@ export function setPhoto(
   if (photo === undefined && chat.photo === undefined) throw badRequest('CHAT_NOT_MODIFIED')
   chat.photo = photo
   const content =
-    photo === undefined ? { delete_chat_photo: true as const } : { new_chat_photo: [photoSize(photo)] }
+    photo === undefined ? { delete_chat_photo: true as const } : { new_chat_photo: photoSizes(photo) }
   post(world, chat, { author, content })
 }
 

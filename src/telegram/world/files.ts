@@ -5,6 +5,10 @@ export interface StoredFile {
   readonly id: string
   readonly uniqueId: string
   readonly hash: string
+  /** The hash of the bytes alone: the same under whichever name. */
+  readonly content: string
+  /** Counts files, from 1. */
+  readonly number: number
   readonly name: string
   readonly type: string
   readonly bytes: Uint8Array
@@ -12,9 +16,11 @@ export interface StoredFile {
   readonly date: number
 }
 
-/** What a file was sent as. */
+/** What a file was sent as; of photos, in which size. */
 export type FileKind =
   | 'photo'
+  | 'photo_small'
+  | 'photo_medium'
   | 'document'
   | 'video'
   | 'audio'
@@ -24,33 +30,51 @@ export type FileKind =
   | 'sticker'
   | 'chat_photo'
 
-/** What the id of each kind begins with, and what Telegram calls the kind (td/telegram/files/FileType.cpp). */
-const KINDS: Readonly<Record<FileKind, { readonly prefix: string; readonly called: string }>> = {
-  photo: { prefix: 'AgACAgIAAxkD', called: 'Photo' },
-  document: { prefix: 'BQACAgIAAxkD', called: 'Document' },
-  video: { prefix: 'BAACAgIAAxkD', called: 'Video' },
-  audio: { prefix: 'CQACAgIAAxkD', called: 'Audio' },
-  voice: { prefix: 'AwACAgIAAxkD', called: 'VoiceNote' },
-  animation: { prefix: 'CgACAgIAAxkD', called: 'Animation' },
-  video_note: { prefix: 'DQACAgIAAxkD', called: 'VideoNote' },
-  sticker: { prefix: 'CAACAgIAAxkD', called: 'Sticker' },
-  chat_photo: { prefix: 'AQADAgADAAxkD', called: 'ChatPhoto' },
+interface Kind {
+  /** What the id of each begins with. */
+  readonly prefix: string
+  /** What Telegram calls it (td/telegram/files/FileType.cpp). */
+  readonly called: string
+  readonly folder: string
+  /** What it is named when it is downloaded, whatever it was named before. */
+  readonly ending?: string
+  /** The same where its own name says nothing. */
+  readonly usual?: string
+  /** As much of the file as there is in this size. */
+  readonly share?: number
 }
+
+const KINDS: Readonly<Record<FileKind, Kind>> = {
+  photo: { prefix: 'AgACAgIAAxkD', called: 'Photo', folder: 'photos', ending: 'jpg' },
+  photo_small: { prefix: 'AgACAgIAAxkB', called: 'Photo', folder: 'photos', ending: 'jpg', share: 1 / 16 },
+  photo_medium: { prefix: 'AgACAgIAAxkC', called: 'Photo', folder: 'photos', ending: 'jpg', share: 1 / 4 },
+  document: { prefix: 'BQACAgIAAxkD', called: 'Document', folder: 'documents' },
+  video: { prefix: 'BAACAgIAAxkD', called: 'Video', folder: 'videos', usual: 'mp4' },
+  audio: { prefix: 'CQACAgIAAxkD', called: 'Audio', folder: 'music', usual: 'mp3' },
+  voice: { prefix: 'AwACAgIAAxkD', called: 'VoiceNote', folder: 'voice', ending: 'oga' },
+  animation: { prefix: 'CgACAgIAAxkD', called: 'Animation', folder: 'animations', usual: 'mp4' },
+  video_note: { prefix: 'DQACAgIAAxkD', called: 'VideoNote', folder: 'video_notes', ending: 'mp4' },
+  sticker: { prefix: 'CAACAgIAAxkD', called: 'Sticker', folder: 'stickers', usual: 'webp' },
+  chat_photo: { prefix: 'AQADAgADAAxkD', called: 'ChatPhoto', folder: 'profile_photos', ending: 'jpg' },
+}
+const NAMES = Object.keys(KINDS) as readonly FileKind[]
 const HASH_LENGTH = 43
 
 /** All files together; beyond it the oldest are forgotten. */
 const KEPT_BYTES = 256 * 1024 * 1024
 
-/** Files by the hash of their content: the same bytes are the same file. */
+/** Files by what they contain and are named: the same bytes under another name are another file, with the same unique id. */
 export class Files {
   readonly #files = new Map<string, StoredFile>()
   readonly #byNumber = new Map<bigint, StoredFile>()
+  readonly #counted = new Map<number, StoredFile>()
   #bytes = 0
+  #count = 0
 
   constructor(private readonly date: () => number) {}
 
   store(bytes: Uint8Array, name: string, type: string): StoredFile {
-    return this.#keep(createHash('sha256').update(bytes).digest('base64url'), bytes, name, type)
+    return this.#keep(hashOf(bytes), bytes, name, type)
   }
 
   /** The same for what may be gigabytes: meanwhile others are served. */
@@ -59,19 +83,25 @@ export class Files {
     return this.#keep(Buffer.from(digest).toString('base64url'), bytes, name, type)
   }
 
-  #keep(hash: string, bytes: Uint8Array, name: string, type: string): StoredFile {
+  #keep(content: string, bytes: Uint8Array, name: string, type: string): StoredFile {
+    const first = this.#files.get(content)
+    const isAnother = first !== undefined && (first.name !== name || first.type !== type)
+    const hash = isAnother ? hashOf(JSON.stringify([content, name, type])) : content
     const known = this.#files.get(hash)
     if (known !== undefined) return known
     const id = `${KINDS.document.prefix}${hash}`
-    const uniqueId = `AgAD${hash.slice(0, 12)}`
-    const file: StoredFile = { id, uniqueId, hash, name, type, bytes, date: this.date() }
+    const uniqueId = `AgAD${content.slice(0, 12)}`
+    const number = ++this.#count
+    const file = { id, uniqueId, hash, content, number, name, type, bytes, date: this.date() }
     this.#files.set(hash, file)
     this.#byNumber.set(numberOf(file), file)
+    this.#counted.set(number, file)
     this.#bytes += bytes.length
     for (const oldest of this.#files.values()) {
       if (this.#bytes <= KEPT_BYTES || oldest === file) break
       this.#files.delete(oldest.hash)
       this.#byNumber.delete(numberOf(oldest))
+      this.#counted.delete(oldest.number)
       this.#bytes -= oldest.bytes.length
     }
     return file
@@ -81,10 +111,24 @@ export class Files {
     return kindOf(id) === undefined ? undefined : this.#files.get(id.slice(-HASH_LENGTH))
   }
 
+  /** By its {@link pathOf}, and in which size. */
+  at(path: string): { readonly file: StoredFile; readonly kind: FileKind } | undefined {
+    const place = Number(/\/file_(\d{1,15})(?:\.|$)/.exec(path)?.[1] ?? 0)
+    const file = this.#counted.get(Math.floor(place / NAMES.length))
+    const kind = NAMES[place % NAMES.length]
+    return file !== undefined && kind !== undefined && pathOf(file, kind) === path
+      ? { file, kind }
+      : undefined
+  }
+
   /** By its {@link numberOf}. */
   byNumber(number: bigint): StoredFile | undefined {
     return this.#byNumber.get(number)
   }
+}
+
+function hashOf(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('base64url')
 }
 
 /** What MTProto calls a file by, whatever it was sent as. */
@@ -98,14 +142,35 @@ export function fileIdOf({ hash }: StoredFile, kind: FileKind): string {
 }
 
 /** "Supposed to be the same over time and for different bots": it tells photos from other files, and content. */
-export function uniqueIdOf({ hash, uniqueId }: StoredFile, kind: FileKind): string {
-  return kind === 'photo' || kind === 'chat_photo' ? `AQAD${hash.slice(0, 12)}` : uniqueId
+export function uniqueIdOf({ content, uniqueId }: StoredFile, kind: FileKind): string {
+  if (!isPicture(kind)) return uniqueId
+  const size = kind === 'photo_small' ? 'cw' : kind === 'photo_medium' ? 'bQ' : ''
+  return `AQAD${content.slice(0, 12)}${size}`
+}
+
+/** Files of one of these kinds can be sent as another of them, and as no other. */
+export function isPicture(kind: FileKind): boolean {
+  return kind === 'photo' || kind === 'photo_small' || kind === 'photo_medium' || kind === 'chat_photo'
+}
+
+/** Pictures are not opened: a smaller size is the beginning of the whole, so that nobody takes the one for the other. */
+export function bytesOf({ bytes }: StoredFile, kind: FileKind): Uint8Array {
+  const { share } = KINDS[kind]
+  return share === undefined ? bytes : bytes.subarray(0, Math.ceil(bytes.length * share))
+}
+
+/** Where it is downloaded from: named anew, with the ending that it had or that its kind has. */
+export function pathOf({ name, number }: StoredFile, kind: FileKind): string {
+  const { folder, ending, usual } = KINDS[kind]
+  const own = ending ?? /[^.]\.([A-Za-z0-9]{1,16})$/.exec(name)?.[1] ?? usual
+  const place = number * NAMES.length + NAMES.indexOf(kind)
+  return `${folder}/file_${place}${own === undefined ? '' : `.${own}`}`
 }
 
 /** What a file id says that its file was sent as. */
 export function kindOf(id: string): FileKind | undefined {
   const prefix = id.slice(0, -HASH_LENGTH)
-  return (Object.keys(KINDS) as FileKind[]).find((kind) => KINDS[kind].prefix === prefix)
+  return NAMES.find((kind) => KINDS[kind].prefix === prefix)
 }
 
 export function calledOf(kind: FileKind): string {

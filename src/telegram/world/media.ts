@@ -1,9 +1,9 @@
 import type { Document, PhotoSize, Sticker } from 'grammy/types'
-import { type FileKind, fileIdOf, type StoredFile, uniqueIdOf } from './files.js'
+import { bytesOf, type FileKind, fileIdOf, type StoredFile, uniqueIdOf } from './files.js'
 import type { Content } from './posting.js'
 
 /** The kinds of files that a message can be of. */
-export type MediaKind = Exclude<FileKind, 'chat_photo'>
+export type MediaKind = Exclude<FileKind, 'chat_photo' | 'photo_small' | 'photo_medium'>
 
 /** What is said about a file by whoever sends it: files are not opened. */
 export interface MediaDetails {
@@ -27,7 +27,7 @@ export interface MediaDetails {
 export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDetails = {}): Content {
   switch (kind) {
     case 'photo':
-      return { photo: [photoSize(file)] }
+      return { photo: photoSizes(file) }
     case 'document':
       return { document: documentOf(kind, file, details) }
     case 'animation':
@@ -42,7 +42,7 @@ export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDe
           ...documentOf(kind, file, details),
           ...sized(details),
           ...lasting(details),
-          ...(details.cover !== undefined && { cover: [photoSize(details.cover)] }),
+          ...(details.cover !== undefined && { cover: photoSizes(details.cover) }),
           ...(details.startTimestamp !== undefined && { start_timestamp: details.startTimestamp }),
         },
       }
@@ -75,13 +75,16 @@ export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDe
 const USUAL = { width: 800, height: 600, length: 384, sticker: 512 }
 
 export function photoSize(file: StoredFile): PhotoSize {
-  return {
-    file_id: fileIdOf(file, 'photo'),
-    file_unique_id: uniqueIdOf(file, 'photo'),
-    file_size: file.bytes.length,
-    width: USUAL.width,
-    height: USUAL.height,
-  }
+  return { ...bare('photo', file), width: USUAL.width, height: USUAL.height }
+}
+
+/** The sizes that Telegram keeps a photo in, the smallest first: the photo itself is the last. */
+export function photoSizes(file: StoredFile): PhotoSize[] {
+  return [
+    { ...bare('photo_small', file), width: 90, height: 67 },
+    { ...bare('photo_medium', file), width: 320, height: 240 },
+    photoSize(file),
+  ]
 }
 
 /** A sticker by its format: .TGS are animated, .WEBM are videos, all else is a picture. */
@@ -108,7 +111,7 @@ function bare(kind: FileKind, file: StoredFile) {
   return {
     file_id: fileIdOf(file, kind),
     file_unique_id: uniqueIdOf(file, kind),
-    file_size: file.bytes.length,
+    file_size: bytesOf(file, kind).length,
   }
 }
 

@@ -71,9 +71,9 @@ export class StickerSets {
   }
 
   /** The set that a file is a sticker of. */
-  holding({ hash }: StoredFile): { readonly set: WorldStickerSet; readonly place: number } | undefined {
+  holding({ content }: StoredFile): { readonly set: WorldStickerSet; readonly place: number } | undefined {
     for (const set of this.#sets.values()) {
-      const place = set.stickers.findIndex(({ file }) => file.hash === hash)
+      const place = set.stickers.findIndex(({ file }) => file.content === content)
       if (place >= 0) return { set, place }
     }
     return undefined

@@ -1,4 +1,4 @@
-import { calledOf, type FileKind, kindOf, type StoredFile } from '../../world/files.js'
+import { calledOf, type FileKind, isPicture, kindOf, type StoredFile } from '../../world/files.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call } from '../call.js'
 import type { Upload } from '../multipart.js'
@@ -83,8 +83,4 @@ function keep({ world }: Call, upload: Upload, kind: FileKind): StoredFile {
     )
   if (bytes.length > LARGEST) throw badRequest('file is too big')
   return world.files.store(bytes, name, type)
-}
-
-function isPicture(kind: FileKind): boolean {
-  return kind === 'photo' || kind === 'chat_photo'
 }

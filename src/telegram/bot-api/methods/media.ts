@@ -1,5 +1,5 @@
 import type { Message } from 'grammy/types'
-import { fileIdOf, kindOf, type StoredFile, uniqueIdOf } from '../../world/files.js'
+import { bytesOf, fileIdOf, kindOf, pathOf, type StoredFile, uniqueIdOf } from '../../world/files.js'
 import { type MediaDetails, type MediaKind, mediaContent } from '../../world/media.js'
 import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
@@ -58,8 +58,8 @@ export const mediaMethods: Methods = {
     return {
       file_id: fileIdOf(file, kind),
       file_unique_id: uniqueIdOf(file, kind),
-      file_size: file.bytes.length,
-      file_path: `files/${id}`,
+      file_size: bytesOf(file, kind).length,
+      file_path: pathOf(file, kind),
     }
   },
 }

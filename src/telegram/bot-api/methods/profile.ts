@@ -1,5 +1,5 @@
 import type { ChatAdministratorRights, MenuButton, UserProfilePhotos } from 'grammy/types'
-import { photoSize } from '../../world/media.js'
+import { photoSizes } from '../../world/media.js'
 import { completeRights } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, chatOf, type Methods, required } from '../call.js'
@@ -53,7 +53,7 @@ export const profileMethods: Methods = {
     const limit = Math.min(Math.max(params.integer('limit') ?? 100, 1), 100)
     const photos = world.profilePhotos.get(userId) ?? []
     const shown = photos.slice(offset, offset + limit)
-    return { total_count: photos.length, photos: shown.map((photo) => [photoSize(photo)]) }
+    return { total_count: photos.length, photos: shown.map(photoSizes) }
   },
 
   /** The new photo stands before those there were. */

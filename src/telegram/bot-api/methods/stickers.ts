@@ -1,6 +1,6 @@
 import type { MaskPosition } from 'grammy/types'
 import type { StoredFile } from '../../world/files.js'
-import { fileIdOf, uniqueIdOf } from '../../world/files.js'
+import { fileIdOf, pathOf, uniqueIdOf } from '../../world/files.js'
 import { stickerFormatOf } from '../../world/media.js'
 import { badRequest } from '../../world/refusal.js'
 import {
@@ -24,12 +24,11 @@ export const stickerMethods: Methods = {
     person(call)
     checkFormat(call.params.text('sticker_format') ?? '')
     const file = neededFile(call, 'sticker', 'sticker')
-    const file_id = fileIdOf(file, 'sticker')
     return {
-      file_id,
+      file_id: fileIdOf(file, 'sticker'),
       file_unique_id: uniqueIdOf(file, 'sticker'),
       file_size: file.bytes.length,
-      file_path: `files/${file_id}`,
+      file_path: pathOf(file, 'sticker'),
     }
   },
 
