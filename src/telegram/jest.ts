@@ -1,5 +1,5 @@
 /**
- * Adds the matchers of {@link TelegramMatchers} to jest's `expect`, and declares them for the global one and that of `@jest/globals`. Import it once: in the test, or in a file
+ * Adds the matchers of {@link TelegramMatchers} to jest's `expect`, and declares them for the global one. Import it once: in the test, or in a file
  * of `setupFilesAfterEnv`. Published as `grammy-sentinel/testing/jest`.
  *
  * @packageDocumentation
@@ -14,11 +14,6 @@ declare global {
     // biome-ignore lint/complexity/noBannedTypes: a declaration that merges has the parameters of the one it joins
     interface Matchers<R, T = {}> extends TelegramMatchers<R> {}
   }
-}
-
-// Of `@jest/globals`, whose matchers are those of jest's package "expect".
-declare module 'expect' {
-  interface Matchers<R extends void | Promise<void>, T = unknown> extends TelegramMatchers<R> {}
 }
 
 const { expect } = globalThis as { readonly expect?: { extend?(matchers: object): void } }
