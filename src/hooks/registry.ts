@@ -22,8 +22,6 @@ export interface HookPlaces {
 /** The hooks of one point, as one. Replaced as a whole, so that a run goes on with those it began with. */
 interface Standing {
   all: { readonly kind: 'chain'; readonly nodes: readonly Node[] }
-  /** What those without a name are called by: of each that stands here another. */
-  readonly numbers: Set<number>
   /** Stops what has been listened to for it. */
   readonly stop: (() => void) | undefined
 }
@@ -34,7 +32,8 @@ export class HookRegistry {
   deciding = false
   private readonly standing = new Map<string, Standing>()
   private readonly enrichments = new WeakMap<object, Record<string, unknown>>()
-  private count = 0
+  /** What those without a name are called: each by another, and by as few as there are. */
+  private readonly names = new Set<string>()
   private given: readonly (() => void)[] = []
 
   constructor(
@@ -48,19 +47,19 @@ export class HookRegistry {
    * @throws SentinelError `hook.unknown` with the point that was meant; as {@link compile}; `option.invalid` for one too many.
    */
   add(point: string, hook: Hook<never>): () => void {
-    const number = this.numberAt(point)
-    const node = this.check(point, hook, number)
+    let number = 1
+    while (this.names.has(`${point}#${number}`)) number++
+    const name = `${point}#${number}`
+    const node = this.check(point, hook, name)
     const standing = this.standAt(point)
     standing.all = { kind: 'chain', nodes: [...standing.all.nodes, node] }
-    standing.numbers.add(number)
-    this.count++
+    this.names.add(name)
     this.look()
     return () => {
       const { nodes } = standing.all
       if (!nodes.includes(node)) return
       standing.all = { kind: 'chain', nodes: nodes.filter((other) => other !== node) }
-      standing.numbers.delete(number)
-      this.count--
+      this.names.delete(name)
       if (standing.all.nodes.length === 0) {
         standing.stop?.()
         this.standing.delete(point)
@@ -69,18 +68,11 @@ export class HookRegistry {
     }
   }
 
-  /** The first that no hook there has. */
-  private numberAt(point: string): number {
-    let number = 1
-    while (this.standing.get(point)?.numbers.has(number)) number++
-    return number
-  }
-
   /** @param besides Hooks that are to be added with it. */
-  private check(point: string, hook: Hook<never>, number: number, besides = 0): Node {
+  private check(point: string, hook: Hook<never>, usual: string, besides = 0): Node {
     checkPoint(point, this.places)
-    const node = compile(hook, point, `${point}#${number}`)
-    if (this.count + besides >= MOST_HOOKS) {
+    const node = compile(hook, point, usual)
+    if (this.names.size + besides >= MOST_HOOKS) {
       throw new SentinelError(
         'option.invalid',
         `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
@@ -100,7 +92,7 @@ export class HookRegistry {
     for (const [point, given] of Object.entries(hooks ?? {})) {
       if (given === undefined) continue
       for (const hook of (Array.isArray(given) ? given : [given]) as readonly Hook<never>[]) {
-        this.check(point, hook, 1, all.length)
+        this.check(point, hook, point, all.length)
         all.push([point, hook])
       }
     }
@@ -145,7 +137,7 @@ export class HookRegistry {
     if (standing === undefined) {
       const tells = this.places.telling.includes(point)
       const stop = tells ? this.places.listen(point, (told) => this.tell(point, told)) : undefined
-      standing = { all: { kind: 'chain', nodes: [] }, numbers: new Set(), stop }
+      standing = { all: { kind: 'chain', nodes: [] }, stop }
       this.standing.set(point, standing)
     }
     return standing

@@ -92,9 +92,8 @@ export class Occasion {
   /** What they bring is given to those that follow by the chain that they stand in, in the order of the list. */
   private parallel(nodes: readonly Node[]): MaybePromise<Outcome | undefined> {
     const outcomes = nodes.map((node) => this.run(node))
-    return outcomes.some(isPromise)
-      ? Promise.all(outcomes).then((all) => all.reduce(together, undefined))
-      : (outcomes as Outcome[]).reduce(together, undefined)
+    const all = (list: readonly (Outcome | undefined)[]) => list.reduce(together, undefined)
+    return outcomes.some(isPromise) ? Promise.all(outcomes).then(all) : all(outcomes as Outcome[])
   }
 
   private holds(when: (told: unknown) => boolean, name: string): boolean {
@@ -116,12 +115,17 @@ export class Occasion {
   private leaf(leaf: Leaf): MaybePromise<Outcome | undefined> {
     const since = this.running.ran === undefined ? undefined : this.running.steady()
     const run = new Run(this.point, leaf.name)
+    const ended = (ending: Ending): void => {
+      const { ran, steady } = this.running
+      // Somebody may have begun to listen meanwhile: since when it ran is not known then.
+      ran?.(this.point, leaf.name, since === undefined ? 0 : steady() - since, ending)
+    }
     const threw = (error: unknown): undefined => {
       this.failed(error, leaf.name)
-      this.ran(leaf, since, run.isLate(error) ? 'late' : 'failed')
+      ended(error !== undefined && error === run.ended ? 'late' : 'failed')
     }
     const answered = (outcome: Outcome | undefined): Outcome | undefined => {
-      this.ran(leaf, since, outcome?.veto === undefined ? 'done' : 'vetoed')
+      ended(outcome?.veto === undefined ? 'done' : 'vetoed')
       return outcome
     }
     try {
@@ -163,18 +167,13 @@ export class Occasion {
   private failed(error: unknown, name: string): void {
     this.running.failed(error, `hook ${name}`, this.point)
   }
-
-  private ran(leaf: Leaf, since: Ms | undefined, ending: Ending): void {
-    const { ran, steady } = this.running
-    // Somebody may have begun to listen meanwhile: since when it ran is not known then.
-    ran?.(this.point, leaf.name, since === undefined ? 0 : steady() - since, ending)
-  }
 }
 
 /** A run as its hook sees it. Most never look at the signal, so it is made when asked for. */
 class Run implements HookRun {
   private control: AbortController | undefined
-  private ended: unknown
+  /** Why nobody waits for it any more. */
+  ended: unknown
 
   constructor(
     readonly point: string,
@@ -187,11 +186,6 @@ class Run implements HookRun {
       if (this.ended !== undefined) this.control.abort(this.ended)
     }
     return this.control.signal
-  }
-
-  /** Whether it is for this that nobody waits for it. */
-  isLate(error: unknown): boolean {
-    return error !== undefined && error === this.ended
   }
 
   abort(reason: unknown): void {
