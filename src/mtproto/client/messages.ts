@@ -41,7 +41,7 @@ export interface HistoryMessage {
 export interface HistoryOptions {
   /** The first id. Default: 1. */
   readonly from?: number
-  /** The last id. Default: the newest that is known to be there, found by asking. */
+  /** The last id. Default: the newest, which Telegram is asked for. */
   readonly to?: number
   /** How many ids at most, newest first. Default: all from `from`. */
   readonly depth?: number
@@ -59,13 +59,14 @@ export async function* historyOf(
   options: HistoryOptions = {},
 ): AsyncGenerator<HistoryMessage, void, undefined> {
   const channel = await caller.channel(chat)
-  const { to = await newestId(caller, channel), depth = to, onProgress, signal } = options
+  const { onProgress, signal } = options
+  const { to = await newestId(caller, channel, signal), depth = to } = options
   const from = Math.max(options.from ?? 1, to - depth + 1)
   let seen = 0
   for (let last = to; last >= from; last -= PAGE) {
     signal?.throwIfAborted()
     const ids = Array.from({ length: Math.min(PAGE, last - from + 1) }, (_, nth) => last - nth)
-    for (const message of await messagesOf(caller, channel, ids)) yield message
+    for (const message of await messagesOf(caller, channel, ids, signal)) yield message
     seen += ids.length
     onProgress?.({ seen, total: to - from + 1 })
   }
@@ -75,33 +76,50 @@ async function messagesOf(
   caller: Caller,
   channel: tl.TypeInputChannel,
   ids: readonly number[],
+  signal: AbortSignal | undefined,
 ): Promise<HistoryMessage[]> {
-  const found = await caller.call({
-    _: 'channels.getMessages',
-    channel,
-    id: ids.map((id) => ({ _: 'inputMessageID', id })),
-  })
+  const found = await caller.call(
+    { _: 'channels.getMessages', channel, id: ids.map((id) => ({ _: 'inputMessageID', id })) },
+    { signal },
+  )
   if (found._ === 'messages.messagesNotModified') return []
   return found.messages.map(messageOf).filter((message) => message !== undefined)
 }
 
-/** Ids rise without end, so the newest is found by doubling, then by halves. A gap of deleted ones may hide what is behind it. */
-async function newestId(caller: Caller, channel: tl.TypeInputChannel): Promise<number> {
-  const isThere = async (from: number) => {
-    const ids = Array.from({ length: PAGE }, (_, nth) => from + nth)
-    return (await messagesOf(caller, channel, ids)).length > 0
+/**
+ * The newest id there is: of what happened in the chat since it began Telegram tells all, or says that it is too much and which message is the
+ * last. Pages of ids say less: a hundred that were deleted look like the end.
+ */
+async function newestId(
+  caller: Caller,
+  channel: tl.TypeInputChannel,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let newest = 0
+  for (let pts = 1; ; ) {
+    signal?.throwIfAborted()
+    // Not forced, as those are that mtcute makes of gaps.
+    const told = await caller.call(
+      {
+        _: 'updates.getChannelDifference',
+        channel,
+        filter: { _: 'channelMessagesFilterEmpty' },
+        pts,
+        limit: PAGE,
+      },
+      { signal },
+    )
+    switch (told._) {
+      case 'updates.channelDifferenceEmpty':
+        return newest
+      case 'updates.channelDifferenceTooLong':
+        return Math.max(newest, told.dialog._ === 'dialog' ? told.dialog.topMessage : 0)
+      default:
+        for (const { id } of told.newMessages) newest = Math.max(newest, id)
+        if (told.final === true || told.pts <= pts) return newest
+        pts = told.pts
+    }
   }
-  let [low, high] = [0, 1]
-  while (high < 2 ** 31 && (await isThere(high))) {
-    low = high
-    high *= 2
-  }
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2)
-    if (await isThere(middle)) low = middle
-    else high = middle
-  }
-  return low === 0 ? 0 : low + PAGE - 1
 }
 
 export function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
@@ -162,7 +180,10 @@ export async function purge(
   try {
     let deleted = 0
     for (;;) {
-      const done = await caller.call({ _: 'channels.deleteParticipantHistory', channel, participant })
+      const done = await caller.call(
+        { _: 'channels.deleteParticipantHistory', channel, participant },
+        { signal: options.signal },
+      )
       deleted += done.ptsCount
       // It deletes so many at a time, and tells how many are left.
       if (done.offset === 0) return { deleted, way: 'at once' }
