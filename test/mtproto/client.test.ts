@@ -1,9 +1,11 @@
+import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { refusedOr } from '../../src/mtproto/client/calls/refusal.js'
 import { type MtprotoOptions, mtproto } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
+import { until } from '../servers/until.js'
 import { account, alice, all, client, face, guest, kept, onStage, telegram } from './stage.js'
 
 onStage()
@@ -110,6 +112,58 @@ test('waits as long as Telegram says, if that is not too long, and tells of it',
   face.fail('contacts.resolveUsername', 420, 'FLOOD_WAIT_60')
   await expect(watcher.resolve('plaza')).rejects.toMatchObject({ code: 'mtproto.flood' })
   expect(watcher.counts()).toMatchObject({ waits: 2, errors: { FLOOD_WAIT: expect.any(Number) } })
+})
+
+test('history and purges begin at the newest message, whatever was deleted before it', async () => {
+  const bot = new Bot(account.token, account.config)
+  const ids: number[] = []
+  for (let n = 0; n < 120; n++) {
+    const { message_id } = await bot.api.sendMessage(plaza.id, `message ${n}`)
+    ids.push(message_id)
+  }
+  const first = ids[0] as number
+  // A page and more that is gone, from the first one on.
+  for (let from = 1; from < first + 112; from += 100)
+    await bot.api.deleteMessages(
+      plaza.id,
+      Array.from({ length: Math.min(100, first + 112 - from) }, (_, n) => from + n),
+    )
+  await bob.in(plaza).joins()
+  await bob.in(plaza).sends('spam')
+  const watcher = client()
+  const texts: string[] = []
+  for await (const { text, isService } of watcher.history(plaza.id)) if (!isService) texts.push(text)
+  expect(texts).toEqual(['spam', ...Array.from({ length: 8 }, (_, n) => `message ${119 - n}`)])
+  expect(watcher.counts().gaps).toBe(0)
+  expect(await watcher.purge(plaza.id, bob.id)).toMatchObject({ deleted: 1, way: 'by id' })
+  // What Telegram tells no longer event by event it tells by the last message.
+  face.forget(plaza)
+  texts.length = 0
+  for await (const { text, isService } of watcher.history(plaza.id, { depth: 9 }))
+    if (!isService) texts.push(text)
+  expect(texts[0]).toBe('message 119')
+})
+
+test('a listener that throws keeps nobody else from being told, and ends nothing', async () => {
+  const watcher = client()
+  const told: unknown[] = []
+  const said = jest.spyOn(console, 'error').mockImplementation(() => undefined)
+  watcher.onError(() => {
+    throw new Error('of the listener')
+  })
+  watcher.onError((error) => told.push(error))
+  const bot = new Bot(account.token, account.config)
+  const failure = new Error('of the handler')
+  bot.on('message', () => {
+    throw failure
+  })
+  await watcher.bridge(bot)
+  await alice.in(plaza).sends('hello')
+  await until('the failure is told', () => told.length > 0)
+  // Had it been thrown, nobody would have it: jest fails a test for that, as Node ends a process.
+  expect(told).toHaveLength(1)
+  expect(said.mock.calls.flat().join()).toContain('of the listener')
+  said.mockRestore()
 })
 
 describe('what cannot go on', () => {

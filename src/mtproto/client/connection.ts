@@ -3,6 +3,7 @@ import { quietTimers, systemClock, systemTimers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { isMissing, peerSpec } from '../../core/peer.js'
+import { errorText } from '../../core/redact.js'
 import { memory } from '../../storage/memory/memory.js'
 import type { Storage } from '../../storage/storage.js'
 import { Caller } from './calls/caller.js'
@@ -129,8 +130,15 @@ export class Connection {
     return this.#closing
   }
 
+  /** Whoever listens and throws keeps nobody else from being told, and is told of itself. */
   failed(error: unknown): void {
-    for (const listener of [...this.failures]) listener(error)
+    for (const listener of [...this.failures]) {
+      try {
+        listener(error)
+      } catch (thrown) {
+        console.error(`grammy-sentinel: a listener of mtproto's onError() failed. ${errorText(thrown)}`)
+      }
+    }
   }
 
   /** The session is another's: what is under way is cut off, and nothing is written about it. */
