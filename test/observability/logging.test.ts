@@ -312,6 +312,7 @@ describe('your own entries', () => {
       ...['token', 'secretToken', 'botToken', 'bot_token', 'accessToken', 'access_token', 'clientSecret'],
       ...['apiKey', 'api_key', 'apiHash', 'auth-key', 'set-cookie', 'Authorization', 'passphrase', 'E_Mail'],
       'x-telegram-bot-api-secret-token',
+      'credentials',
     ]
     seen.log.logger.info(Object.fromEntries(names.map((name) => [name, 'hunter2'])))
     seen.log.logger.info({ tokens: 12, isSecret: true, token: null, [`of ${TOKEN}`]: 1 })

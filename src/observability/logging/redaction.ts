@@ -15,6 +15,8 @@ const SECRETS = [
   'authorization',
   'cookie',
   'cookies',
+  'credential',
+  'credentials',
   'apikey',
   'apihash',
   'accesskey',
