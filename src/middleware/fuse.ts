@@ -1,7 +1,7 @@
 import type { Composer } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
-import { noteApart, withNeighboursJoined } from './position/beside.js'
+import { withNeighboursJoined } from './position/beside.js'
 
 /** What of a composer takes middleware; all else it has comes down to these. */
 const TAKES_MIDDLEWARE = ['use', 'filter', 'fork', 'branch', 'errorBoundary'] as const
@@ -45,9 +45,9 @@ export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: 
     const take = taking[name] as (...given: unknown[]) => unknown
     taking[name] = function (this: unknown, ...given: unknown[]): unknown {
       const lists = given.map((each) => (Array.isArray(each) ? withNeighboursJoined(each) : each))
-      // The two sides of a branch are no neighbours.
-      if (name === 'branch') noteApart(lists)
-      const made = take.apply(this, name === 'branch' ? lists : withNeighboursJoined(lists))
+      // The two sides of a branch are no neighbours; each is looked at for where it stands.
+      const joined = withNeighboursJoined(lists)
+      const made = take.apply(this, name === 'branch' ? lists : joined)
       return isComposer(made) ? fuse(made) : made
     }
   }

@@ -45,8 +45,9 @@ export class Chain<C extends Context> {
   /** Whether that is another, which has let the update in and counted it. */
   readonly inner: boolean
   /** Those that stand in front of single handlers behind this one. */
-  private readonly layers = new Set<Chain<Context>>()
-  private readonly names = new Names()
+  readonly layers = new Set<Chain<Context>>()
+  /** Of those. */
+  readonly names = new Names()
   private readonly shared = new Map<string, Chain<Context>>()
   probing: Probe | undefined
   observers: readonly Wired<C>[]
@@ -146,13 +147,6 @@ export class Chain<C extends Context> {
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)
     return layer
-  }
-
-  /** Guards of a handler are asked otherwise from now on: others may take their name, and what they hold back is handled. */
-  drop(layer: Chain<Context>): Promise<void> {
-    this.layers.delete(layer)
-    this.names.free(layer.name.slice(this.name.length + 1))
-    return layer.drain()
   }
 
   /** Updates that guards hold back now, by guard; those of handlers are counted in. */

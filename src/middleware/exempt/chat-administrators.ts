@@ -149,10 +149,7 @@ export class ChatAdministrators {
 }
 
 function tooLate(): SentinelError {
-  return new SentinelError(
-    'callback.timeout',
-    `getChatAdministrators: no answer within ${PATIENCE} ms; it is not waited for.`,
-  )
+  return new SentinelError('callback.timeout', `getChatAdministrators: no answer within ${PATIENCE} ms.`)
 }
 
 /** Somebody else's data: the types of it are hopes. */

@@ -6,14 +6,6 @@ import { type Step, standingOf, walk } from './standing.js'
 
 const joining = later('fuse', () => import('./neighbours.js'))
 
-/** Guards that stand in one call without being neighbours. */
-export function noteApart(given: readonly unknown[]): void {
-  for (const each of given) {
-    const standing = standingOf(each)
-    if (standing !== undefined) standing.places++
-  }
-}
-
 /** What stands in one call, with neighbours that are guards made one, which asks them together. */
 export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
   const joined: unknown[] = []

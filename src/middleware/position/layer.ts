@@ -22,7 +22,7 @@ export class Layer<C extends Context = Context> {
   private chain: Chain<C> | undefined
   private root: Chain<Context> | undefined
   /** By sentinel: two bots may share a handler. */
-  private readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
+  readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
   private alone: Chain<C> | undefined
   /** Sentinels behind which these guards do not fit, which is told once, and what stops updates there. */
   private readonly unfit = new WeakMap<object, Refusals<C>>()
@@ -44,11 +44,6 @@ export class Layer<C extends Context = Context> {
   /** Whether an update has come. */
   get isUsed(): boolean {
     return this.chain !== undefined
-  }
-
-  /** The chain behind a sentinel, once an update has come. */
-  chainOf(root: Chain<Context>): Chain<C> | undefined {
-    return this.behind.get(root)
   }
 
   run(ctx: C, next: NextFunction): MaybePromise<void> {

@@ -56,13 +56,20 @@ export class Neighbours {
       return same ?? new Joined(group)
     })
     for (const each of joined) {
-      const chain = kept.includes(each) ? undefined : each.layer?.chainOf(root)
+      const chain = kept.includes(each) ? undefined : each.layer?.behind.get(root)
       if (chain === undefined) continue
-      const draining = root.drop(chain).catch((error: unknown) => root.failed(error, 'fuse'))
+      const draining = drop(root, chain).catch((error: unknown) => root.failed(error, 'fuse'))
       root.house.background.run('fuse', () => draining)
     }
     this.place(root, anew)
   }
+}
+
+/** Guards behind a sentinel are asked otherwise from now on: others may take their name, and what they hold back is handled. */
+function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
+  root.layers.delete(chain)
+  root.names.taken.delete(chain.name.slice(root.name.length + 1))
+  return chain.drain()
 }
 
 /**

@@ -31,11 +31,7 @@ export function claim(base: string, scope?: object): string {
 
 /** The names of the handlers behind one sentinel. Two of one name would share their state. */
 export class Names {
-  private readonly taken = new Set<string>()
-
-  free(name: string): void {
-    this.taken.delete(name)
-  }
+  readonly taken = new Set<string>()
 
   /** The name, or one like it that nobody has, which is told. */
   take(name: string, warn: (message: string) => void): string {
