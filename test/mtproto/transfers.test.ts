@@ -2,7 +2,9 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Api, InputFile } from 'grammy'
 import { agreeOnKey } from '../../src/mtproto/client/files/cdn/key-agreement.js'
 import { locationOf } from '../../src/mtproto/client/files/file.js'
+import { upload } from '../../src/mtproto/client/files/upload.js'
 import type { DownloadOptions, MtprotoClient, MtprotoFile, UploadProgress } from '../../src/mtproto/index.js'
+import { until } from '../servers/until.js'
 import { fileIdOf } from './file-ids.js'
 import { account, alice, client, face, onStage, person, telegram } from './stage.js'
 
@@ -148,6 +150,61 @@ describe('upload', () => {
     await expect(second.upload(randomBytes(bytes.length), { resume: token })).rejects.toMatchObject({
       code: 'mtproto.transfer',
     })
+  })
+
+  test('another file of the same length and beginning is refused, and takes nothing from the one that was begun', async () => {
+    const bytes = randomBytes(11 * MEGABYTE)
+    const bot = client()
+    const dying = new AbortController()
+    let token = ''
+    const begun = bot.upload(bytes, {
+      signal: dying.signal,
+      onProgress: (told) => {
+        token = told.token
+        if (told.sent >= 6 * MEGABYTE) dying.abort(new Error('killed'))
+      },
+    })
+    await expect(begun).rejects.toThrow('killed')
+    const other = Buffer.from(bytes)
+    // A byte of the third part.
+    other[2 * PART + 5] = (other[2 * PART + 5] as number) ^ 1
+    const tokens = new Set<string>()
+    const onProgress = (told: UploadProgress) => tokens.add(told.token)
+    for (const source of [other, streamed(other.subarray(0, 3 * MEGABYTE))]) {
+      const size = bytes.length
+      await expect(bot.upload(source, { size, resume: token, onProgress })).rejects.toMatchObject({
+        code: 'mtproto.transfer',
+      })
+    }
+    expect([...tokens]).toEqual([token])
+    const { file } = await bot.sendFile('plaza', await bot.upload(bytes, { resume: token }))
+    await expectKept(bot, file, bytes)
+  })
+
+  test('a part that takes long holds back those behind it, so that a token tells of all that is there', async () => {
+    const calls: number[] = []
+    const slow = new AbortController()
+    const caller = {
+      call: ({ filePart }: { readonly filePart: number }, { signal }: { readonly signal: AbortSignal }) => {
+        calls.push(filePart)
+        if (filePart > 0) return Promise.resolve(true)
+        return new Promise((_, failed) => signal.addEventListener('abort', () => failed(signal.reason)))
+      },
+    }
+    let token = ''
+    const source = new Uint8Array(100 * PART)
+    const progress = { onProgress: (told: UploadProgress) => (token = told.token), signal: slow.signal }
+    const begun = upload(caller as never, source, progress)
+    begun.catch(() => undefined)
+    await until('no more parts go out', () => calls.length === 65)
+    for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done))
+    slow.abort(new Error('killed'))
+    await expect(begun).rejects.toThrow('killed')
+    expect(calls).toHaveLength(65)
+    calls.length = 0
+    const taking = { call: async ({ filePart }: { readonly filePart: number }) => calls.push(filePart) > 0 }
+    expect(await upload(taking as never, source, { resume: token })).toMatchObject({ parts: 100 })
+    expect(calls).toEqual([0, ...Array.from({ length: 35 }, (_, n) => 65 + n)])
   })
 
   test('refuses what cannot be, and says how to mend it', async () => {

@@ -2,7 +2,7 @@ import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
 import { PART, partsOf, type SourcePart, type UploadSource } from './upload-source.js'
-import { type Reached, readToken, tokenOf } from './upload-token.js'
+import { MOST_ALSO, PartsDigest, type Reached, readToken, tokenOf } from './upload-token.js'
 
 /**
  * How far an upload is.
@@ -40,7 +40,7 @@ export interface UploadOptions {
   readonly size?: number
   /** Parts of 512 KiB in flight, and in memory, at once: 1 to 16. Default: 4. */
   readonly parallel?: number
-  /** What {@link UploadProgress.token} told: parts that Telegram has are read past, not sent again. The source must be the same. */
+  /** What {@link UploadProgress.token} told: parts that Telegram has are read past and compared, not sent again. */
   readonly resume?: string
   /** Told after each part. */
   readonly onProgress?: (progress: UploadProgress) => void
@@ -110,7 +110,10 @@ class Upload {
   #reject: (error: unknown) => void = () => undefined
   #done = 0
   #sent = 0
-  #digest = ''
+  readonly #digest = new PartsDigest()
+  /** Of those that `resume` tells of, and how many of these were not read yet. */
+  readonly #past = new PartsDigest()
+  #unread: number
 
   constructor(
     private readonly caller: Caller,
@@ -133,6 +136,7 @@ class Upload {
     if (this.#resumed !== undefined && this.#resumed.size !== known) {
       throw wrong('the source is not as long as the one that `resume` was begun with')
     }
+    this.#unread = this.#resumed === undefined ? 0 : this.#resumed.done + this.#resumed.also.length
     this.#fileId = this.#resumed === undefined ? newId() : BigInt(this.#resumed.fileId)
   }
 
@@ -191,9 +195,12 @@ class Upload {
       const isWhole = known === undefined || (part.isLast ? size === known : size < known)
       if (!isWhole) throw wrong('the source is not as long as was said')
       if (this.#has(part.number)) {
+        this.#compare(part)
         this.#confirmed(part)
         continue
       }
+      // One part that takes long must not let the others run away: a token tells of so many behind it.
+      while (part.number - this.#done > MOST_ALSO) await this.#unlessStopped(Promise.race(flying))
       // A stream tells how many parts it had with its last one, which must not come first.
       if (part.isLast && total < 0) await this.#unlessStopped(Promise.all(flying))
       const { number: filePart, bytes } = part
@@ -214,6 +221,7 @@ class Upload {
     await this.#unlessStopped(Promise.all(flying))
     if (count === 0) throw wrong('the source is empty, and Telegram takes no empty files')
     if (known !== undefined && size !== known) throw wrong('the source is not as long as was said')
+    if (this.#unread > 0) throw another()
     const { name = this.#parts.name ?? 'file' } = options
     const { type } = this.#parts
     return {
@@ -228,18 +236,30 @@ class Upload {
   }
 
   /** Every part is seen in order, also those that are not sent again. */
-  #look({ number, bytes }: SourcePart): void {
+  #look({ bytes }: SourcePart): void {
     this.#md5?.update(bytes)
-    if (number > 0) return
-    this.#digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
-    if (this.#resumed !== undefined && this.#resumed.digest !== this.#digest) {
-      throw wrong('the source begins otherwise than the one that `resume` was begun with')
-    }
+  }
+
+  /** What Telegram has is not sent again: it must be what is here. */
+  #compare({ number, bytes }: SourcePart): void {
+    this.#past.add(number, bytes)
+    if (--this.#unread === 0 && this.#past.toString() !== this.#resumed?.digest) throw another()
   }
 
   #has(number: number): boolean {
     if (this.#resumed === undefined) return false
     return number < this.#resumed.done || this.#resumed.also.includes(number)
+  }
+
+  #token(size: number | undefined): string {
+    const also = [...this.#also]
+    return tokenOf({
+      fileId: this.#fileId.toString(),
+      size,
+      done: this.#done,
+      also,
+      digest: `${this.#digest}`,
+    })
   }
 
   #confirmed({ number, bytes }: SourcePart): void {
@@ -248,16 +268,16 @@ class Upload {
     while (this.#also.delete(this.#done)) this.#done++
     const { onProgress } = this.options
     if (onProgress === undefined) return
+    this.#digest.add(number, bytes)
     const { size } = this.#parts
-    const token = tokenOf({
-      fileId: this.#fileId.toString(),
-      size,
-      done: this.#done,
-      also: [...this.#also],
-      digest: this.#digest,
-    })
+    // Until all of it was compared nothing is known but what was known before.
+    const token = this.#unread > 0 ? (this.options.resume as string) : this.#token(size)
     onProgress({ sent: this.#sent, ...(size !== undefined && { total: size }), token })
   }
+}
+
+function another(): SentinelError {
+  return wrong('the source is another one than `resume` was begun with')
 }
 
 function newId(): bigint {
