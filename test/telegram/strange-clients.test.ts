@@ -20,3 +20,42 @@ test('marks that a client leaves on buttons are passed over, as Telegram does', 
   expect(JSON.stringify(tap.query)).not.toContain('hide')
   await telegram.close()
 })
+
+async function sendsDocument(parameters: string) {
+  const telegram = createTelegram()
+  const account = telegram.createBot({ username: 'file_bot' })
+  const alice = telegram.createUser({ firstName: 'Alice' })
+  await alice.to(account).sends('/start')
+  const url = `${telegram.apiRoot}/bot${account.token}/sendDocument?chat_id=${alice.id}`
+  const response = await telegram.fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'multipart/form-data; boundary=z' },
+    body: `--z\r\nContent-Disposition: form-data; ${parameters}\r\n\r\nhi\r\n--z--`,
+  })
+  await telegram.close()
+  return (await response.json()) as object
+}
+
+// td/net/HttpReader.cpp, which Telegram's server reads bodies with.
+test.each([
+  [
+    'with parameters in it, before the name',
+    'filename="a; name=text; b.txt"; name="document"',
+    'a; name=text; b.txt',
+  ],
+  ['with escapes of URLs', 'name="document"; filename="%D0%B0%20b%.txt"', 'а b%.txt'],
+  ['with escapes of its own', 'name="document"; filename="a \\"b\\" \\\\.txt"', 'a "b" \\.txt'],
+  ['bare, with quotes', 'name="document"; filename=one "1".txt', 'one "1".txt'],
+])('the name of a file is read %s', async (_, parameters, expected) => {
+  expect(await sendsDocument(parameters)).toMatchObject({
+    ok: true,
+    result: { document: { file_name: expected, file_size: 2 } },
+  })
+})
+
+test('a part that has but a filename* is a text, as for Telegram', async () => {
+  expect(await sendsDocument('name="document"; filename*=UTF-8\'\'%D0%B0.txt')).toMatchObject({
+    ok: false,
+    description: 'Bad Request: wrong file identifier/HTTP URL specified',
+  })
+})

@@ -32,9 +32,10 @@ export function parseMultipart(body: Buffer, contentType: string): Map<string, s
     if (end === -1) throw badRequest('multipart body is cut off')
     const headers = body.subarray(at, headersEnd).toString('utf8')
     const content = body.subarray(headersEnd + HEADERS_END.length, end)
-    const name = parameter(headers, 'name')
+    const disposition = parametersOf(headers)
+    const name = disposition.get('name')
     if (name === undefined) throw badRequest('a part of the multipart body has no name')
-    const filename = parameter(headers, 'filename')
+    const filename = disposition.get('filename')
     const type = /^content-type:\s*([^\r\n;]+)/im.exec(headers)?.[1]?.trim() ?? 'application/octet-stream'
     fields.set(
       name,
@@ -52,12 +53,23 @@ function afterFirst(body: Buffer, separator: Buffer): number {
   return found + separator.length
 }
 
-/** Quoted or bare: grammY quotes the name and leaves the file name bare. */
-function parameter(headers: string, name: string): string | undefined {
-  const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1]
-  const found =
-    disposition &&
-    new RegExp(`[;\\s]${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;\\r\\n]+))`, 'i').exec(disposition)
-  if (!found) return undefined
-  return (found[1] ?? found[2] ?? '').replace(/\\(["\\])/g, '$1').trim()
+/**
+ * Of the content disposition, as td/net/HttpReader.cpp reads them. Quoted or bare: grammY quotes the name and leaves the file name
+ * bare. Escapes of URLs are read; `filename*` (RFC 5987) is not, so that a part with nothing else is a text.
+ */
+function parametersOf(headers: string): ReadonlyMap<string, string> {
+  const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1] ?? ''
+  const found = disposition.matchAll(/;\s*([^\s;="]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\r\n]*))/g)
+  return new Map(
+    [...found].map(([, name = '', quoted, bare = '']) => [
+      name.toLowerCase(),
+      decoded(quoted?.replace(/\\(.)/g, '$1') ?? bare.trim()),
+    ]),
+  )
+}
+
+function decoded(value: string): string {
+  return value.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) =>
+    Buffer.from(escapes.replaceAll('%', ''), 'hex').toString(),
+  )
 }
