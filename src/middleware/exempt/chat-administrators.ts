@@ -37,6 +37,8 @@ const OF_CREATORS: readonly string[] = Object.freeze([
 export class ChatAdministrators {
   private readonly answers = new Map<string, Answer>()
   private readonly asking = new Map<string, Promise<Answer>>()
+  /** What nobody waits for any longer. */
+  private readonly late = new Map<string, Promise<Answer>>()
 
   constructor(
     private readonly clock: Clock,
@@ -98,6 +100,7 @@ export class ChatAdministrators {
     this.answers.delete(name)
     // An answer that is under way may be the one from before.
     this.asking.delete(name)
+    this.late.delete(name)
   }
 
   private answerOf(bot: number, chat: number, api: Api): MaybePromise<Answer> {
@@ -112,9 +115,7 @@ export class ChatAdministrators {
       const own = this.ask(name, chat, api).then((answer) => {
         if (this.asking.get(name) !== own) return answer
         this.asking.delete(name)
-        this.answers.delete(name)
-        if (this.answers.size >= MOST_CHATS) this.answers.delete(this.answers.keys().next().value as string)
-        this.answers.set(name, answer)
+        this.remember(name, answer)
         return answer
       })
       asking = own
@@ -124,21 +125,37 @@ export class ChatAdministrators {
   }
 
   private async ask(name: string, chat: number, api: Api): Promise<Answer> {
+    // Asked before, and not answered yet: another call would only hang beside it.
+    if (this.late.has(name)) return this.nobody()
     const told = this.told(chat, api)
     try {
       return await inTime(told, PATIENCE, this.timers, tooLate)
     } catch (error) {
       this.failed(error)
-      const nobody = { roles: NOBODY, until: this.clock() + FAILURE_FOR }
-      // An answer that comes late holds, unless something has happened since. That it fails late is no news.
-      told.then(
-        (late) => {
-          if (this.answers.get(name) === nobody) this.answers.set(name, late)
-        },
-        () => undefined,
-      )
-      return nobody
+      this.expectLate(name, told)
+      return this.nobody()
     }
+  }
+
+  /** An answer that comes late holds, unless something has happened since. That it fails late is no news. */
+  private expectLate(name: string, told: Promise<Answer>): void {
+    this.late.set(name, told)
+    const settled = (answer?: Answer): void => {
+      if (this.late.get(name) !== told) return
+      this.late.delete(name)
+      if (answer !== undefined) this.remember(name, answer)
+    }
+    told.then(settled, () => settled())
+  }
+
+  private nobody(): Answer {
+    return { roles: NOBODY, until: this.clock() + FAILURE_FOR }
+  }
+
+  private remember(name: string, answer: Answer): void {
+    this.answers.delete(name)
+    if (this.answers.size >= MOST_CHATS) this.answers.delete(this.answers.keys().next().value as string)
+    this.answers.set(name, answer)
   }
 
   private async told(chat: number, api: Api): Promise<Answer> {
