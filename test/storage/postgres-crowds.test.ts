@@ -177,6 +177,22 @@ test('who asks at once is decided by one statement, and as one after the other w
   expect(asked).toEqual(['plain'])
 })
 
+test('who is charged for nothing is written nothing', async () => {
+  const { storage, asked } = open(() => START)
+  const judge = await storage.prepare(plan)
+  const decide = (all: readonly Asked[]): Promise<Decision[]> =>
+    Promise.all(all.map((each) => judge.evaluate(askOf(each), START)))
+  const written = async (): Promise<unknown[]> =>
+    (await admin.query(`SELECT subject, xmin::text FROM "${schema}".records ORDER BY subject`)).rows
+  await decide([message(0, 1), message(1, 2), message(2, 3)])
+  const before = await written()
+  asked.length = 0
+  const free = [0, 1, 2].map((actor): Asked => ({ ...message(actor, 0), what: 'free' }))
+  expect((await decide(free)).map(({ refusedBy }) => refusedBy)).toEqual([-1, -1, -1])
+  expect(asked).toEqual(['usual'])
+  expect(await written()).toEqual(before)
+})
+
 test('over random crowds it decides, charges and remembers as memory does one after the other', async () => {
   const question: fc.Arbitrary<Asked> = fc.record({
     what: fc.constantFrom('message', 'message', 'message', 'chat', 'edit', 'dear', 'free'),

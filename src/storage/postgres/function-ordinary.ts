@@ -105,13 +105,19 @@ export function charged(column: Column, sight: Sight): string[] {
   return []
 }
 
+/** The cells of a record after an ask, and when any of them changes: expressions. */
+export interface StateAfter {
+  readonly cells: readonly string[]
+  readonly changing: readonly string[]
+}
+
 /** The cells of a record once its checks are charged; undefined where none of them charges any. */
 export function stateAfter(
   columns: readonly Column[],
   cells: number,
   state: string,
   sight: Sight,
-): { readonly cells: readonly string[]; readonly changing: readonly string[] } | undefined {
+): StateAfter | undefined {
   const after = Array.from({ length: cells }, (_, i) => `${state}[${i + 1}]`)
   const changing: string[] = []
   for (const column of columns) {

@@ -6,6 +6,7 @@ import {
   missing,
   ordinary,
   type Sight,
+  type StateAfter,
   stateAfter,
 } from './function-ordinary.js'
 import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
@@ -51,6 +52,7 @@ export function usualOf({ scopes, columns, sequences }: Layout): UsualForm | und
   })
   const claims = columns.filter(({ claim, index }) => claim >= 0 && checks[index] === true)
   const sequence = claims.find((column) => column.sequence >= 0)
+  if (!main.columns.some(({ cells, index }) => cells.length > 0 && checks[index] === true)) return undefined
   return { main, scopes: told, claims, sequence, checks }
 }
 
@@ -117,11 +119,11 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
     `  FROM unnest(${subjectsOf(main)}) id ORDER BY id ON CONFLICT DO NOTHING;`,
     'END LOOP;',
     // By a statement of its own: the one above does not see what others wrote while it waited for the rows.
-    `IF ${variable('done')} IS NOT NULL THEN`,
+    `IF ${variable('places')} IS NOT NULL THEN`,
     `UPDATE ${s}.records r SET expires = greatest(r.expires, moment + ${lifeOf(layout.plan)}), state = ARRAY[${cells.join(', ')}]`,
     `FROM unnest(${['places', ...cells].map(variable).join(', ')}) AS w(place, ${cells.join(', ')}) WHERE r.ctid = w.place;`,
-    ...(sequence === undefined ? [] : take(sequence, s)),
     'END IF;',
+    ...(sequence === undefined ? [] : take(sequence, s)),
     `res := ARRAY[moment, told, coalesce(cardinality(all_done), 0)] || ${['done', ...lefts].map(variable).join(' || ')};`,
     `IF cardinality(all_done) = ${all} THEN RETURN res; END IF;`,
     `others := ARRAY(SELECT a FROM generate_series(1, ${all}) a WHERE all_done IS NULL OR a <> ALL (all_done) ORDER BY a);`,
@@ -159,20 +161,30 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
     `(cardinality(cells) = ${main.cells} OR ${s}.all_lapsed(cells[${main.cells + 1}:], now))`,
     ...usual.map((column) => `(p_asked[a] & ${2 ** column.index} = 0 OR ${ordinary(column, layout, sight)})`),
   ]
+  // It keeps something: else there would be no such function.
   const after = stateAfter(
     main.columns.filter((column) => usual.includes(column)),
     main.cells,
     'cells',
     sight,
-  )
+  ) as StateAfter
   const answer = new Map([
     ['done', 'a::int8'],
     ...buckets.map((column): [string, string] => [leftName(column), leftOf(column)]),
-    ['places', 'tid'],
-    ...cellNames(main).map((name, nth): [string, string] => [name, after?.cells[nth] ?? `cells[${nth + 1}]`]),
   ])
-  const names = [...answer.keys()]
-  const listed = [...answer].map(([name, value]) => `array_agg(${value}) FILTER (WHERE fits) AS ${name}`)
+  const written = new Map([
+    ['places', 'tid'],
+    ...cellNames(main).map((name, nth): [string, string] => [name, after.cells[nth] as string]),
+  ])
+  const names = [...answer.keys(), ...written.keys()]
+  const listed = [
+    ...[...answer].map(([name, value]) => `array_agg(${value}) FILTER (WHERE fits) AS ${name}`),
+    // Who is charged for nothing need not be written.
+    ...[...written].map(
+      ([name, value]) =>
+        `array_agg(${value}) FILTER (WHERE fits AND (${after.changing.join(' OR ')})) AS ${name}`,
+    ),
+  ]
   const chunk = sequence === undefined ? [] : ['(SELECT bits FROM q)', '(SELECT tid FROM q)']
   return [
     'WITH l AS MATERIALIZED (',
@@ -231,7 +243,7 @@ function take(column: Column, s: string): string[] {
   const token = `${tokensOf(column)}[a]`
   const at = `(${token} >> 2)::int4`
   return [
-    'IF chunk IS NOT NULL THEN',
+    'IF chunk IS NOT NULL AND all_done IS NOT NULL THEN',
     'DECLARE a int8; taken boolean; BEGIN',
     'FOREACH a IN ARRAY all_done LOOP',
     `  IF ${askedAt(column, 'a')} THEN`,

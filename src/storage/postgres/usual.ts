@@ -28,28 +28,36 @@ export class Usual {
    * Undefined where it is better to ask all of them in the ordinary way.
    */
   sort<Q extends Question>(questions: readonly Q[]): Sorted<Q> | undefined {
-    const { sequence } = this.form
+    const shaped = questions.map((question) => this.isUsual(question))
+    if (count(shaped, true) * 2 < Math.max(questions.length, LEAST * 2)) return undefined
+    const subjects = questions.map(({ ask }) => this.mainOf(ask))
+    const chunks = questions.map(({ ask }) => this.chunkOf(ask))
     const seen = new Map<number, number>()
-    const tokens = new Set<number>()
-    const first = questions[0] as Q
-    for (const { ask } of questions) {
-      const subject = this.mainOf(ask)
-      seen.set(subject, (seen.get(subject) ?? 0) + 1)
-      if (sequence === undefined || !this.asks(sequence.index, ask)) continue
-      const token = ask.tokens[sequence.claim] ?? 0
-      // An update that came twice: whose turn it is matters to whoever is first.
-      if (tokens.has(token)) return undefined
-      tokens.add(token)
-    }
-    const usual: Q[] = []
+    for (const subject of subjects) seen.set(subject, (seen.get(subject) ?? 0) + 1)
+    // An update that came twice: whose turn it is matters to whoever is first.
+    if (this.isAnyTwice(questions)) return undefined
+    const first = shaped.indexOf(true)
+    const { own, at } = questions[first] as Q
+    const [owner, chunk] = chunks[first] as Place
+    const usual: { readonly question: Q; readonly subject: number }[] = []
     const others: Q[] = []
-    for (const question of questions) {
-      const fits = seen.get(this.mainOf(question.ask)) === 1 && this.isUsual(question, first)
-      ;(fits ? usual : others).push(question)
+    for (const [nth, question] of questions.entries()) {
+      const subject = subjects[nth] as number
+      const [otherOwner, otherChunk] = chunks[nth] as Place
+      const fits =
+        shaped[nth] === true &&
+        subject !== 0 &&
+        seen.get(subject) === 1 &&
+        question.own === own &&
+        question.at === at &&
+        otherOwner === owner &&
+        otherChunk === chunk
+      if (fits) usual.push({ question, subject })
+      else others.push(question)
     }
     if (usual.length < LEAST || usual.length < others.length) return undefined
-    usual.sort((a, b) => this.mainOf(a.ask) - this.mainOf(b.ask))
-    return { usual, others }
+    usual.sort((a, b) => a.subject - b.subject)
+    return { usual: usual.map(({ question }) => question), others }
   }
 
   /** The arguments of the function: see there. */
@@ -86,19 +94,29 @@ export class Usual {
     ]
   }
 
-  private isUsual({ ask, own, at }: Question, first: Question): boolean {
-    if (ask.limits !== undefined || own !== first.own || at !== first.at || this.mainOf(ask) === 0)
-      return false
+  /** By what it asks alone. */
+  private isUsual({ ask }: Question): boolean {
+    if (ask.limits !== undefined) return false
     const shape = this.asking.shapeOf(ask.costs)
     let fits = this.shapes.get(shape)
     if (fits === undefined) {
       fits = shape.plain && shape.costs.every((cost, index) => cost === 0 || this.form.checks[index] === true)
       this.shapes.set(shape, fits)
     }
-    if (!fits) return false
-    const [owner, chunk] = this.chunkOf(ask)
-    const [firstOwner, firstChunk] = this.chunkOf(first.ask)
-    return owner === firstOwner && chunk === firstChunk
+    return fits
+  }
+
+  private isAnyTwice(questions: readonly Question[]): boolean {
+    const { sequence } = this.form
+    if (sequence === undefined) return false
+    const tokens = new Set<number>()
+    let asked = 0
+    for (const { ask } of questions) {
+      if (!this.asks(sequence.index, ask)) continue
+      asked++
+      tokens.add(ask.tokens[sequence.claim] ?? 0)
+    }
+    return tokens.size < asked
   }
 
   /** The subject whose record is written; 0 if there is none. */
@@ -109,7 +127,7 @@ export class Usual {
   }
 
   /** Whose number of the sequence is taken (0: nobody's), and which 4,096 it is among. */
-  private chunkOf(ask: Ask): readonly [owner: number, chunk: number] {
+  private chunkOf(ask: Ask): Place {
     const { sequence } = this.form
     if (sequence === undefined || !this.asks(sequence.index, ask)) return NO_CHUNK
     const key = ask.subjects[sequence.check.subject]
@@ -126,4 +144,11 @@ export class Usual {
   }
 }
 
-const NO_CHUNK = [0, 0] as const
+/** Whose number of a sequence it is, and which 4,096 it is among. */
+type Place = readonly [owner: number, chunk: number]
+
+const NO_CHUNK: Place = [0, 0]
+
+function count<T>(list: readonly T[], wanted: T): number {
+  return list.reduce((sum, each) => (each === wanted ? sum + 1 : sum), 0)
+}
