@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { numberOf, type StoredFile } from '../../world/files.js'
+import { bytesOf, type FileKind, numberOf, type StoredFile } from '../../world/files.js'
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
 
@@ -9,6 +9,11 @@ import { badRequest } from '../rpc-error.js'
 const SIGNATURE = 16
 /** "0: the photo or document itself"; any other is the size of one. */
 const WHOLE = ''
+/** The smaller sizes of a photo; any other is the photo itself. */
+const SMALLER: ReadonlyMap<string, FileKind> = new Map([
+  ['s', 'photo_small'],
+  ['m', 'photo_medium'],
+])
 
 /**
  * Where files lie, as clients are told (https://core.telegram.org/api/file-references): by a number, a hash that is worth nothing to other
@@ -55,8 +60,11 @@ export class Locations {
         if (thumbnail === undefined) throw badRequest('LOCATION_INVALID')
         return thumbnail
       }
-      case 'inputPhotoFileLocation':
-        return this.#named(viewer, location, 'LOCATION_INVALID')
+      case 'inputPhotoFileLocation': {
+        const file = this.#named(viewer, location, 'LOCATION_INVALID')
+        const smaller = SMALLER.get(location.thumb_size as string)
+        return smaller === undefined ? file : { ...file, bytes: bytesOf(file, smaller) }
+      }
       case 'inputPeerPhotoFileLocation':
         // No hash and no reference: whoever sees the peer sees its photo.
         return this.#known(location.photo_id as bigint, 'LOCATION_INVALID')

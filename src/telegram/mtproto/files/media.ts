@@ -1,22 +1,18 @@
+import type { PhotoSize } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { numberOf, type StoredFile } from '../../world/files.js'
-import { type MediaDetails, type MediaKind, mediaContent } from '../../world/media.js'
+import { type MediaDetails, type MediaKind, mediaContent, photoSizes } from '../../world/media.js'
 import type { Content } from '../../world/posting.js'
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
 import type { Locations } from './locations.js'
 
-/** Pictures are not opened: each is of one size, and this is what it is called. */
-const PHOTO_SIZE = 'x'
+/** What the sizes of a photo are called, the smallest first (https://core.telegram.org/api/files#image-thumbnail-types). */
+const PHOTO_SIZES = ['s', 'm', 'x']
 const THUMBNAIL_SIZE = 'm'
 /** A photo of a message is larger than no other ("Sending files"). */
 const LARGEST_PHOTO = 10 * 1024 * 1024
-
-interface Sized {
-  readonly width?: number
-  readonly height?: number
-}
 
 interface Shown {
   readonly kind: MediaKind
@@ -41,7 +37,7 @@ export class Media {
     const largest = message.photo?.at(-1)
     if (largest !== undefined) {
       const file = this.world.files.find(largest.file_id)
-      const photo = file === undefined ? EMPTY_PHOTO : this.photo(viewer, file, largest)
+      const photo = file === undefined ? EMPTY_PHOTO : this.photo(viewer, file, message.photo)
       return { _: 'messageMediaPhoto', spoiler, photo }
     }
     const { video_note: round, voice, sticker, video, animation, audio, document } = message
@@ -65,11 +61,18 @@ export class Media {
     }
   }
 
-  photo(viewer: Account, file: StoredFile, { width = 800, height = 600 }: Sized = {}): TlObject {
+  photo(viewer: Account, file: StoredFile, sizes: readonly PhotoSize[] = photoSizes(file)): TlObject {
+    const names = PHOTO_SIZES.slice(-sizes.length)
     return {
       _: 'photo',
       ...this.#identity(viewer, file),
-      sizes: [{ _: 'photoSize', type: PHOTO_SIZE, w: width, h: height, size: file.bytes.length }],
+      sizes: sizes.map(({ width, height, file_size }, nth) => ({
+        _: 'photoSize',
+        type: names[nth],
+        w: width,
+        h: height,
+        size: file_size ?? file.bytes.length,
+      })),
     }
   }
 
