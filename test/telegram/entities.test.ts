@@ -70,6 +70,13 @@ test('a bot that deletes links sees those that people write without a protocol',
   await telegram.close()
 })
 
+test('links into apps that are part of another are passed over, and hostile texts are read in time that grows with them', () => {
+  expect(found('tg://a/tg://b/c, tg://d')).toEqual(['url tg://a/tg://b/c', 'url tg://d'])
+  // Each character was looked at some ten million times.
+  const hostile = `${'tg://a/'.repeat(195)}${':'.repeat(2730)}a`
+  expect(found(hostile)).toEqual([`url ${hostile}`])
+})
+
 test('what people write loses the spaces around it, and a command in it is one', async () => {
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'trim_bot' })
