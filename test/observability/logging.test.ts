@@ -312,14 +312,18 @@ describe('your own entries', () => {
       ...['token', 'secretToken', 'botToken', 'bot_token', 'accessToken', 'access_token', 'clientSecret'],
       ...['apiKey', 'api_key', 'apiHash', 'auth-key', 'set-cookie', 'Authorization', 'passphrase', 'E_Mail'],
       'x-telegram-bot-api-secret-token',
-      'credentials',
+      ...['credentials', 'passwords', 'encryptionKeys', 'session'],
     ]
     seen.log.logger.info(Object.fromEntries(names.map((name) => [name, 'hunter2'])))
+    seen.log.logger.info({ mtproto: { apiId: 1, encryptionKeys: ['hunter2'], session: { of: 'a chat' } } })
     seen.log.logger.info({ tokens: 12, isSecret: true, token: null, [`of ${TOKEN}`]: 1 })
     expect(Object.values(seen.lines[0] ?? {}).filter((value) => value === '[redacted]')).toHaveLength(
       names.length,
     )
-    expect(seen.lines[1]).toEqual({
+    expect(seen.lines[1]).toMatchObject({
+      mtproto: { apiId: 1, encryptionKeys: '[redacted]', session: { of: 'a chat' } },
+    })
+    expect(seen.lines[2]).toEqual({
       level: 30,
       tokens: 12,
       isSecret: true,

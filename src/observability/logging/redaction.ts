@@ -14,16 +14,17 @@ const SECRETS = [
   'passphrase',
   'authorization',
   'cookie',
-  'cookies',
   'credential',
-  'credentials',
   'apikey',
   'apihash',
   'accesskey',
   'authkey',
   'privatekey',
   'secretkey',
+  'encryptionkey',
 ]
+/** A session of MTProto as a text is a password; an object of that name is what grammY keeps for a chat. */
+const SESSION = 'session'
 /** Fields of the Bot API that hold what people write, or tell of themselves, wherever they are met. */
 const TEXTS = [
   'text',
@@ -71,9 +72,13 @@ export interface Redaction {
  */
 export function redaction({ texts, hide }: { texts: boolean; hide: readonly string[] }): Redaction {
   const hidden = new Set([...(texts ? [] : TEXTS), ...hide].map(plain))
-  const isHidden = (name: string): boolean => {
+  const isHidden = (name: string, value: unknown): boolean => {
     const given = plain(name)
-    return hidden.has(given) || SECRETS.some((secret) => given.endsWith(secret))
+    // How many there are of something is no secret.
+    const one = typeof value === 'number' || !given.endsWith('s') ? given : given.slice(0, -1)
+    if (hidden.has(given) || SECRETS.some((secret) => given.endsWith(secret) || one.endsWith(secret)))
+      return true
+    return typeof value === 'string' && given.endsWith(SESSION)
   }
   const isLink = ({ type }: { readonly type?: unknown }, name: string): boolean =>
     !texts && name === 'url' && type === 'text_link'
@@ -98,7 +103,7 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
   const fieldOf = (of: object, name: string, depth: number): unknown => {
     try {
       const value: unknown = Reflect.get(of, name)
-      return isHidden(name) || isLink(of, name) ? hiddenOf(value) : told(value, depth)
+      return isHidden(name, value) || isLink(of, name) ? hiddenOf(value) : told(value, depth)
     } catch {
       return UNREADABLE
     }
@@ -118,7 +123,7 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
   return {
     entry: (value, spared) => fieldsOf(value, DEEPEST, spared),
     field(name, value, own) {
-      if (isHidden(name)) return hiddenOf(value)
+      if (isHidden(name, value)) return hiddenOf(value)
       return told(own === undefined || value instanceof Error ? value : own(value), DEEPEST - 1)
     },
   }
