@@ -114,7 +114,11 @@ test('eight channels are caught up with at once, the rest in turn; gaps are coun
     Promise.resolve(
       gaps.watching(
         {
-          request: { _: 'updates.getChannelDifference', channel: { _: 'inputChannel', channelId } },
+          request: {
+            _: 'updates.getChannelDifference',
+            channel: { _: 'inputChannel', channelId },
+            force: true,
+          },
         } as never,
         () => new Promise((resolve) => go.push(resolve)),
       ),
