@@ -151,6 +151,16 @@ test('toHaveCalled reads a call the same, whether files came with it or not', as
     unknown: 5,
     other: '[1',
   })
+  await telegram.fetch(`${telegram.apiRoot}/bot${account.token}/sendMessage`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ chat_id, text: 5, disable_notification: 1 }),
+  })
+  expect(telegram.calls('sendMessage').at(-1)?.params).toEqual({
+    chat_id,
+    text: '5',
+    disable_notification: true,
+  })
 })
 
 test('where somebody stands', async () => {

@@ -11,8 +11,11 @@ const readings = new Map<MethodName, ReadonlyMap<string, Reading>>()
  * or in a form, where everything is a text. What Telegram does not know is read by its look.
  */
 export function describedAs(method: MethodName, name: string, value: unknown): unknown {
-  if (typeof value !== 'string') return value
   const reading = readingsOf(method).get(name)
+  // A number where Telegram reads a text or a flag is what it would be in a form.
+  const asText = typeof value === 'number' && (reading === 'text' || reading === 'boolean')
+  if (asText) return describedAs(method, name, String(value))
+  if (typeof value !== 'string') return value
   switch (reading) {
     case 'text':
       return value
