@@ -44,7 +44,8 @@ export class AskingAgain {
   readonly #told = new Set<string>()
   /** Rounds since something came. */
   #vain = 0
-  #callOff: (() => void) | undefined
+  /** When each method is asked for again: one that Telegram has wait for an hour holds up no other. */
+  readonly #planned = new Map<string, () => void>()
   #closed = false
 
   constructor(private readonly parts: AskingParts) {}
@@ -85,15 +86,23 @@ export class AskingAgain {
 
   /** It was answered. */
   came(box: number): void {
-    this.#vain = 0
     this.#waiting.delete(box)
     if (this.#waiting.size === 0) this.#told.clear()
+    const methods = new Set([...this.#waiting.values()].map(({ method }) => method))
+    // After rounds in vain the rest had become long: now others may come as well.
+    const anew = this.#vain > 0
+    this.#vain = 0
+    for (const method of [...this.#planned.keys()]) {
+      if (!anew && methods.has(method)) continue
+      this.#callOff(method)
+      if (methods.has(method)) this.#plan(method)
+    }
   }
 
   /** Asks for nothing any longer. */
   close(): void {
     this.#closed = true
-    this.#callOff?.()
+    for (const method of [...this.#planned.keys()]) this.#callOff(method)
     this.#waiting.clear()
   }
 
@@ -109,28 +118,37 @@ export class AskingAgain {
   }
 
   #plan(method: string): void {
-    if (this.#callOff !== undefined) return
+    if (this.#planned.has(method)) return
     const rest = Math.min(LONGEST_REST, FIRST_REST * 2 ** this.#vain)
-    this.#callOff = this.parts.timers.after(Math.max(rest, this.parts.readyIn(method)), () => this.#round())
+    const wait = Math.max(rest, this.parts.readyIn(method))
+    this.#planned.set(
+      method,
+      this.parts.timers.after(wait, () => this.#round(method)),
+    )
   }
 
-  #round(): void {
-    this.#callOff = undefined
+  #callOff(method: string): void {
+    this.#planned.get(method)?.()
+    this.#planned.delete(method)
+  }
+
+  #round(due: string): void {
+    this.#planned.delete(due)
     this.#vain++
     const boxes = new Map<number, number>()
     // The account's own first: it tells of channels, too.
     const first = this.#waiting.get(COMMON)
-    for (const { box, pts } of first === undefined
+    for (const { box, pts, method } of first === undefined
       ? this.#waiting.values()
       : [first, ...this.#waiting.values()]) {
-      if (boxes.size < AT_ONCE) boxes.set(box, pts)
+      const isReady = method === due || this.parts.readyIn(method) <= 0
+      if (isReady && boxes.size < AT_ONCE) boxes.set(box, pts)
     }
     // Those that are refused once more stand at the end.
     for (const box of boxes.keys()) this.#waiting.delete(box)
+    const left = new Set([...this.#waiting.values()].map(({ method }) => method))
+    for (const method of [...this.#planned.keys()]) if (!left.has(method)) this.#callOff(method)
     this.parts.again(boxes)
-    for (const { method } of this.#waiting.values()) {
-      this.#plan(method)
-      return
-    }
+    for (const { method } of this.#waiting.values()) this.#plan(method)
   }
 }
