@@ -3,6 +3,7 @@ import { Bot } from 'grammy'
 import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
+import type { Values } from '../../src/storage/values.js'
 import { until } from '../servers/until.js'
 import { account, alice, client, face, guest, kept, onStage, telegram } from './stage.js'
 
@@ -186,4 +187,46 @@ describe('a bridge', () => {
     await until('both came', () => heard.includes('two'))
     expect(heard).toEqual(['one', 'two'])
   })
+
+  test.each(['the bot', 'the storage'])(
+    'that still waits for %s when the client is closed does not begin later',
+    async (slow) => {
+      const kept = memory()
+      // Where one stands already nobody asks Telegram where to begin.
+      const first = client({ storage: kept })
+      await first.bridge(bot())
+      await alice.to(account).sends('one')
+      await until('it came', () => heard.length === 1)
+      await first.close()
+
+      let [connected, waits] = [false, false]
+      let go: () => void = () => undefined
+      const hold = async () => {
+        waits = true
+        await new Promise<void>((done) => {
+          go = done
+        })
+      }
+      const scan: Values['scan'] = async (...page) => {
+        if (connected) await hold()
+        return kept.values.scan(...page)
+      }
+      const values = new Proxy(kept.values, {
+        get: (of, name) => (name === 'scan' ? scan : Reflect.get(of, name).bind(of)),
+      })
+      const storage = new Proxy(kept, {
+        get: (of, name) => (name === 'values' && slow === 'the storage' ? values : Reflect.get(of, name)),
+      })
+      const made = client({ storage })
+      await made.connect()
+      connected = true
+      const one = bot()
+      if (slow === 'the bot') one.init = hold
+      const bridging = expect(made.bridge(one)).rejects.toMatchObject(CLOSED)
+      await until('it waits', () => waits)
+      await made.close()
+      go()
+      await bridging
+    },
+  )
 })

@@ -17,6 +17,7 @@ export function tellCallersAlone(base: BaseTelegramClient): void {
   connecting.run = () => (base.destroyed ? Promise.reject(closed()) : run())
 }
 
-function closed(): SentinelError {
+/** What whoever comes behind `close()` is told. */
+export function closed(): SentinelError {
   return new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.')
 }

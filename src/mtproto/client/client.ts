@@ -163,12 +163,14 @@ export class MtprotoClient extends AccountCalls {
    * same time, or it gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first. What was
    * not handled when the process died comes again.
    *
-   * @throws SentinelError `mtproto.session` where the client is bridged to a bot already. What failed may be tried again.
+   * @throws SentinelError `mtproto.session` where the client is bridged to a bot already, or closed meanwhile. What failed may be tried again.
    */
   async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init' | 'botInfo'>): Promise<void> {
+    await this.#connection.lasting()
+    await bot.init()
+    // Once more: whoever closes does not wait for that.
     const { caller, running } = await this.#connection.lasting()
     const { bridging, opened, storage } = running
-    await bot.init()
     await bridging.start(
       caller,
       opened,

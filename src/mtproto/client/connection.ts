@@ -12,6 +12,7 @@ import type { Names } from './calls/names.js'
 import { permissionsWith } from './calls/permissions.js'
 import { Traffic } from './calls/traffic.js'
 import { untilAborted } from './calls/until-aborted.js'
+import { closed } from './calls-after-close.js'
 import type { Opened } from './mtcute.js'
 import type { ReadOptions } from './options.js'
 import type { SessionLease } from './sessions/session-lease.js'
@@ -259,10 +260,6 @@ export class Connection {
     })
     await this.#lease.take(LEASE_PATIENCE)
   }
-}
-
-function closed(): SentinelError {
-  return new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.')
 }
 
 async function load() {

@@ -12,7 +12,7 @@ import type { FloodControl } from './calls/flood.js'
 import { refusedOr } from './calls/refusal.js'
 import { refusalIn } from './calls/rpc-error.js'
 import { metered, type Traffic } from './calls/traffic.js'
-import { tellCallersAlone } from './calls-after-close.js'
+import { closed, tellCallersAlone } from './calls-after-close.js'
 import { PacketCodec } from './codec.js'
 import { NodeCrypto } from './crypto.js'
 import type { ReadOptions } from './options.js'
@@ -141,8 +141,14 @@ export async function logInBot(
 /**
  * Lets updates flow, from where they were left off. Whoever begins anew begins here: mtcute would ask where it stands in the background,
  * and count what comes until it knows as seen.
+ *
+ * @throws SentinelError `mtproto.session` where it ends meanwhile.
  */
-export async function startUpdates({ base, client }: Opened, channels: readonly number[]): Promise<void> {
+export async function startUpdates(
+  { base, client }: Opened,
+  channels: readonly number[],
+  isEnding: () => boolean,
+): Promise<void> {
   if ((await base.storage.updates.getState()) === null) {
     const state = { _: 'updates.getState' } as const
     const { pts, qts, date, seq } = await client.call(state).catch((error: unknown) => {
@@ -161,6 +167,8 @@ export async function startUpdates({ base, client }: Opened, channels: readonly 
     const pts = stood[nth] ?? 0
     if (pts > 0) base.updates?.cpts.set(channel, pts)
   })
+  // mtcute does not look: the loop of a client that was destroyed would run for ever, and the process with it.
+  if (base.destroyed || isEnding()) throw closed()
   await client.startUpdatesLoop()
   // Telegram tells of the account's own updates what was missed; of channels only once somebody speaks there again.
   const updates = channels.map((channelId): tl.TypeUpdate => ({ _: 'updateChannelTooLong', channelId }))

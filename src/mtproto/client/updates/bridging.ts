@@ -44,6 +44,7 @@ export class Bridging {
   #me: User | undefined
   /** Of the updates that are numbered by `qts`, the last one. */
   #qts = 0
+  #isEnding = false
   #caller: Caller | undefined
   #base: Opened['base'] | undefined
 
@@ -104,7 +105,7 @@ export class Bridging {
       this.#came(update, knownOf(peers.users.values(), peers.chats.values()))
     onRawUpdate.add(listen)
     try {
-      await (await import('../mtcute.js')).startUpdates(opened, channels)
+      await (await import('../mtcute.js')).startUpdates(opened, channels, () => this.#isEnding)
     } catch (error) {
       // Whoever tries again begins anew.
       onRawUpdate.remove(listen)
@@ -146,6 +147,7 @@ export class Bridging {
 
   /** From now on what mtcute writes down is not taken for reached: told to stop, it forgets what it was about to tell. */
   freeze(): void {
+    this.#isEnding = true
     this.#progress.freeze()
   }
 
@@ -157,6 +159,7 @@ export class Bridging {
 
   /** Somebody else uses the session: nothing more is written, and what is being handled comes again, there. */
   abandon(): void {
+    this.#isEnding = true
     this.#progress.stop()
   }
 
