@@ -15,9 +15,9 @@ const CORES = [
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 56_000,
+    budget: 56_200,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 75_800 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 75_900 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */
