@@ -153,14 +153,18 @@ export class Bridging {
 
   /** Waits for what is being handled, and for what is written about it. What takes longer comes again, with the next start. */
   async end(): Promise<void> {
-    if (!(await this.#handling.drain(PATIENCE, quietTimers))) this.#progress.leave()
+    if (!(await this.#handling.drain(PATIENCE, quietTimers))) {
+      this.#progress.leave()
+      this.#handling.stop()
+    }
     await this.#progress.settled()
   }
 
-  /** Somebody else uses the session: nothing more is written, and what is being handled comes again, there. */
+  /** Somebody else uses the session: nothing more is written or handed over, and what is being handled comes again, there. */
   abandon(): void {
     this.#isEnding = true
     this.#progress.stop()
+    this.#handling.stop()
   }
 
   #refetch(box: number, missed: AsyncIterable<{ message: tl.TypeMessage } & Mentioned>): void {
@@ -210,7 +214,10 @@ export class Bridging {
     this.#handling.hand(box, key, async () => {
       const was = key !== undefined && this.#handled.before(box, key)
       // Only the first of a box waits for an answer.
-      if (typeof was === 'boolean' ? !was : !(await was)) await take(bridged)
+      if (typeof was !== 'boolean') {
+        if ((await was) || this.#handling.isStopped) return
+      } else if (was) return
+      await take(bridged)
     })
   }
 }

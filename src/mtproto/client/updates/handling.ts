@@ -15,6 +15,7 @@ interface Turn {
 /** Hands updates over in the order they came, not too many at once, and remembers which are being handled. */
 export class Handling {
   #running = 0
+  #stopped = false
   readonly #line: Turn[] = []
   readonly #room: (() => void)[] = []
   readonly #idle: (() => void)[] = []
@@ -26,6 +27,7 @@ export class Handling {
 
   /** What fails is told, and was handled: as with an update that came by polling, it does not come again. */
   hand(box: number, key: number | undefined, run: () => Promise<unknown>): void {
+    if (this.#stopped) return
     const turn = { run, done: this.progress.begin(box, key) }
     if (this.#running < AT_ONCE) this.#go(turn)
     else this.#line.push(turn)
@@ -50,11 +52,23 @@ export class Handling {
     return whole
   }
 
+  /** Hands nothing over any longer. What waits in line was not handled, and comes again: elsewhere, perhaps. */
+  stop(): void {
+    this.#stopped = true
+    this.#line.length = 0
+    for (const go of this.#room.splice(0)) go()
+  }
+
+  /** Whether nothing is handed over any longer. */
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
   #go({ run, done }: Turn): void {
     this.#running++
     // In the order they came, and not within the loop that tells of them.
     Promise.resolve()
-      .then(run)
+      .then(() => (this.#stopped ? undefined : run()))
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
         this.#running--

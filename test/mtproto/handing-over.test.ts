@@ -1,0 +1,112 @@
+import { jest } from '@jest/globals'
+import { systemClock } from '../../src/core/clock.js'
+import { Bridging } from '../../src/mtproto/client/updates/bridging.js'
+import { Handling } from '../../src/mtproto/client/updates/handling.js'
+import { Progress } from '../../src/mtproto/client/updates/progress.js'
+
+const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
+
+test('once it is stopped nothing is handed over any longer: what waits in line counts as not handled, and nobody waits for room', async () => {
+  const progress = new Progress(() => undefined)
+  const handling = new Handling(progress, () => undefined)
+  const began: number[] = []
+  const go: (() => void)[] = []
+  const hand = (n: number): void =>
+    handling.hand(1, undefined, () => {
+      began.push(n)
+      return new Promise<void>((resolve) => go.push(resolve))
+    })
+  for (let n = 0; n < 499; n++) hand(n)
+  await turn()
+  let written = false
+  await progress.reached(1, 'pts', async () => {
+    written = true
+  })
+  // Begins in a moment, and is stopped before.
+  for (let n = 499; n < 2000; n++) hand(n)
+  const room = handling.room()
+  expect(room).toBeInstanceOf(Promise)
+  progress.stop()
+  handling.stop()
+  await room
+  expect(handling.room()).toBeUndefined()
+  hand(2000)
+  for (const each of go) each()
+  await turn()
+  await progress.settled()
+  expect([began.length, began.at(-1), written]).toEqual([499, 498, false])
+})
+
+describe('a bridge', () => {
+  /** What came is translated, and waits until the storage has told whether an earlier process handled it. */
+  async function waiting() {
+    const taken: unknown[] = []
+    const failures: unknown[] = []
+    let [tell, asked]: [() => void, boolean] = [() => undefined, false]
+    const kv = {
+      get: async () => {
+        asked = true
+        await new Promise<void>((done) => {
+          tell = done
+        })
+        return null
+      },
+    }
+    const bridging = new Bridging({
+      storage: { kv } as never,
+      clock: systemClock,
+      failed: (error) => failures.push(error),
+    })
+    let came: (what: unknown) => void = () => undefined
+    const onRawUpdate = {
+      add: (listen: typeof came) => {
+        came = listen
+      },
+    }
+    const base = { storage: { updates: { getState: async () => [1, 1, 1, 1] } } }
+    await bridging.start(
+      { client: { onRawUpdate } } as never,
+      { base, client: { startUpdatesLoop: async () => undefined } } as never,
+      async (update) => taken.push(update),
+      { id: 2, is_bot: true, first_name: 'Watcher' },
+      [],
+    )
+    const peerId = { _: 'peerUser', userId: 1 }
+    const message = { _: 'message', id: 1, peerId, fromId: peerId, message: 'hello', date: 1_795_000_000 }
+    const user = { _: 'user', id: 1, firstName: 'Alice' }
+    came({
+      update: { _: 'updateNewMessage', message, pts: 2, ptsCount: 1 },
+      peers: { users: new Map([[1, user]]), chats: new Map() },
+    })
+    while (!asked) await turn()
+    return { bridging, taken, failures, tell: () => tell() }
+  }
+
+  test('hands over what the storage knows nothing of', async () => {
+    const { taken, failures, tell } = await waiting()
+    tell()
+    await turn()
+    expect([taken, failures]).toMatchObject([[{ message: { text: 'hello' } }], []])
+  })
+
+  test('that has lost the session hands nothing over, whenever the storage answers', async () => {
+    const { bridging, taken, failures, tell } = await waiting()
+    bridging.abandon()
+    tell()
+    await turn()
+    expect([taken, failures]).toEqual([[], []])
+  })
+
+  test('that has waited long enough for its end hands nothing over any longer', async () => {
+    const { bridging, taken, failures, tell } = await waiting()
+    bridging.freeze()
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+    const ending = bridging.end()
+    jest.advanceTimersByTime(10_000)
+    jest.useRealTimers()
+    await ending
+    tell()
+    await turn()
+    expect([taken, failures]).toEqual([[], []])
+  })
+})
