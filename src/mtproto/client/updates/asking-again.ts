@@ -12,7 +12,7 @@ const LONGEST_REST: Ms = 60_000
 const AT_ONCE = 50
 
 /** The account may not look there: no difference will ever come, and mtcute leaves the channel alone. */
-const NOT_OURS = /^CHANNEL_(?:PRIVATE|INVALID|PUBLIC_GROUP_NA)$/
+export const NOT_OURS = /^CHANNEL_(?:PRIVATE|INVALID|PUBLIC_GROUP_NA)$/
 /** Unauthorized, and not acceptable (https://core.telegram.org/api/errors): nothing is answered until somebody logs in. */
 const LOGGED_OUT: readonly number[] = [401, 406]
 /** Too many requests, and errors of Telegram itself: they pass. Those of a connection are below zero or have no number. */

@@ -2,6 +2,7 @@ import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
+import { NOT_OURS } from './asking-again.js'
 import { COMMON } from './progress.js'
 
 /** Boxes whose last message is remembered; of more, the one that was silent for longest is looked up in the storage. */
@@ -92,7 +93,11 @@ export class Refetching {
 
 type Ask = (id: tl.TypeInputMessage[]) => Promise<tl.messages.TypeMessages>
 
-/** Undefined where we may not look any longer: then there is nothing to tell. */
+/**
+ * Undefined where we may not look any longer: then there is nothing to tell.
+ *
+ * @throws whatever else stands in the way: it may pass, and what was missed is still to be told.
+ */
 async function pageOf(ask: Ask, from: number, count: number): Promise<Page | undefined> {
   try {
     const found = await ask(
@@ -100,8 +105,8 @@ async function pageOf(ask: Ask, from: number, count: number): Promise<Page | und
     )
     return found._ === 'messages.messagesNotModified' ? undefined : found
   } catch (error) {
-    if (reasonOf(error) === undefined) throw error
-    return undefined
+    if (NOT_OURS.test(reasonOf(error) ?? '')) return undefined
+    throw error
   }
 }
 
