@@ -1,5 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { Api, InputFile } from 'grammy'
+import { Traffic } from '../../src/mtproto/client/calls/traffic.js'
+import { CdnClient } from '../../src/mtproto/client/files/cdn/client.js'
 import { agreeOnKey } from '../../src/mtproto/client/files/cdn/key-agreement.js'
 import { locationOf } from '../../src/mtproto/client/files/file.js'
 import { upload } from '../../src/mtproto/client/files/upload.js'
@@ -439,6 +441,18 @@ describe('through a data centre of others', () => {
     await expect(agreeOnKey({ ...at, publicKey: wrong })).rejects.toThrow('another key')
     expect(await agreeOnKey({ ...at, publicKey })).toHaveLength(256)
     await expect(agreeOnKey({ ...at, dc: 5, publicKey })).rejects.toThrow('-444')
+  })
+
+  test('behind its end tells whoever calls, and nobody else', async () => {
+    const { port, dc, publicKey } = face.address
+    const { signal } = new AbortController()
+    const at = { host: '127.0.0.1', port, dc, publicKey }
+    let isLost = false
+    const cdn = await CdnClient.open({ apiId: 1, traffic: new Traffic() }, at, () => (isLost = true), signal)
+    await cdn.close()
+    const request = { _: 'upload.getCdnFile', fileToken: new Uint8Array(), offset: 0, limit: 1024 } as const
+    await expect(cdn.call(request, signal)).rejects.toMatchObject({ code: 'mtproto.session' })
+    expect(isLost).toBe(false)
   })
 
   test('goes on when it loses what it holds, its tokens, its keys and its connections', async () => {

@@ -5,6 +5,7 @@ import { BaseTelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../../core/errors.js'
 import { metered, type Traffic } from '../../calls/traffic.js'
 import { untilAborted } from '../../calls/until-aborted.js'
+import { tellCallersAlone } from '../../calls-after-close.js'
 import { PacketCodec } from '../../codec.js'
 import { NodeCrypto } from '../../crypto.js'
 import type { CdnAddress } from './data-centres.js'
@@ -68,6 +69,7 @@ export class CdnClient {
         getDeviceModel: () => 'grammy-sentinel',
       },
     })
+    tellCallersAlone(client)
     const made = new CdnClient(client, onLost)
     try {
       await untilAborted(client.connect(), signal)
