@@ -124,6 +124,34 @@ test('whoever closes while it waits for a session does not take it later', async
   await client({ storage }).connect()
 })
 
+test('whoever closes in the moment the session becomes theirs reads and writes nothing of it', async () => {
+  const kept = memory()
+  let [asked, touched] = [0, 0]
+  let go: () => void = () => undefined
+  const values = new Proxy(kept.values, {
+    get: (of, name) => {
+      touched++
+      return Reflect.get(of, name).bind(of)
+    },
+  })
+  const seen = new Proxy(kept, { get: (of, name) => (name === 'values' ? values : Reflect.get(of, name)) })
+  const hold = async () => {
+    asked++
+    await new Promise<void>((done) => {
+      go = done
+    })
+  }
+  const made = client({ storage: watched(seen, { evaluate: () => (asked < 2 ? hold() : undefined) }) })
+  const connecting = expect(made.connect()).rejects.toMatchObject(CLOSED)
+  await until('it asks for the session', () => asked === 1)
+  go()
+  await until('it asks for what comes behind', () => asked === 2)
+  go()
+  await made.close()
+  await connecting
+  expect(touched).toBe(0)
+})
+
 test('a storage that hangs is told of, and waited for no longer', async () => {
   let hangs = false
   const storage = watched(memory(), { settle: () => (hangs ? new Promise(() => undefined) : undefined) })

@@ -196,6 +196,8 @@ export class Connection {
     const { name, encryptionKeys, botToken, session, apiId, apiHash, namesPerDay, permissions } = this.options
     try {
       await this.#takeSession(parts.SessionLease)
+      // It is let go of again: nothing is read or written any longer.
+      signal.throwIfAborted()
       const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
       const bridging = new parts.Bridging({
         storage,
