@@ -164,6 +164,29 @@ test('a storage that hangs is told of, and waited for no longer', async () => {
   expect(errors).toMatchObject([{ code: 'mtproto.session', message: expect.stringContaining('the lease') }])
 })
 
+test.each(['kv:dc_main', 'kv:updates_pts', 'auth:'])(
+  'a storage that does not tell %s while it connects is told of, and asked again by the next call',
+  async (key) => {
+    const kept = memory()
+    const away = new Error('the storage is away')
+    let isAway = true
+    const get: Values['get'] = async (space, name) => {
+      if (isAway && name.startsWith(key)) throw away
+      return kept.values.get(space, name)
+    }
+    const values = new Proxy(kept.values, {
+      get: (of, name) => (name === 'get' ? get : Reflect.get(of, name).bind(of)),
+    })
+    const storage = new Proxy(kept, {
+      get: (of, name) => (name === 'values' ? values : Reflect.get(of, name)),
+    })
+    const made = client({ storage })
+    await expect(made.connect()).rejects.toBe(away)
+    isAway = false
+    expect(await made.connect()).toMatchObject({ id: account.id })
+  },
+)
+
 test('a key that is none keeps nobody out', async () => {
   const storage = memory()
   const wrong = guest({

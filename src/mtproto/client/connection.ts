@@ -204,6 +204,7 @@ export class Connection {
         clock: systemClock,
         failed: (error) => this.failed(error),
       })
+      const reads = new parts.OpeningReads()
       const names = new parts.Names({
         values: this.#storage.values,
         space: storage.space,
@@ -215,7 +216,7 @@ export class Connection {
       const opened = parts.newClient({
         options: this.options,
         onTold: (told) => names.saw(told),
-        storage: bridging.storage,
+        storage: reads.of(bridging.storage),
         flood: this.flood,
         traffic: this.traffic,
         gaps: this.gaps,
@@ -233,11 +234,13 @@ export class Connection {
         if (given !== undefined) await parts.importSession(opened, storage, given, this.options)
         this.imported = undefined
       }
-      this.#preparing = prepare()
+      this.#preparing = reads.during(prepare())
       await this.#preparing
       signal.throwIfAborted()
-      if (botToken !== undefined) await parts.logInBot(opened, botToken, apiId, apiHash)
-      else await client.connect()
+      await reads.during(
+        botToken === undefined ? client.connect() : parts.logInBot(opened, botToken, apiId, apiHash),
+      )
+      reads.end()
       signal.throwIfAborted()
       return new Caller(client, names, permissionsWith(permissions))
     } catch (error) {
@@ -269,11 +272,12 @@ async function load() {
     // mtcute first: of modules that are loaded at once, each would begin to load it.
     const { newClient, logInBot } = await import('./mtcute.js')
     const { SessionStorage } = await import('./sessions/session-storage.js')
+    const { OpeningReads } = await import('./sessions/opening-reads.js')
     const { SessionLease } = await import('./sessions/session-lease.js')
     const { Bridging } = await import('./updates/bridging.js')
     const { importSession } = await import('./sessions/session-moves.js')
     const { Names } = await import('./calls/names.js')
-    return { newClient, logInBot, SessionStorage, SessionLease, Bridging, importSession, Names }
+    return { newClient, logInBot, SessionStorage, OpeningReads, SessionLease, Bridging, importSession, Names }
   } catch (cause) {
     if (!isMissing(cause, PEERS)) throw cause
     throw new SentinelError(
