@@ -3,6 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Question } from './asking.js'
 import { type Charged, NO_SHADOWS, PostgresDecision, PostgresReceipt } from './decision.js'
 import { isVaried } from './function-checks.js'
+import type { UsualForm } from './function-usual.js'
 import type { PostgresJudge } from './judge.js'
 import { type Column, formOf, type Layout } from './layout.js'
 
@@ -14,13 +15,22 @@ const NEVER = 1e18
 export class Answers {
   private readonly limited: readonly (Column & { readonly varied: boolean; readonly divisor: number })[]
 
+  /** Buckets that the function for usual questions charges. */
+  private readonly usual: Answers['limited']
+
   private readonly charging: readonly Column[]
 
-  constructor(private readonly layout: Layout) {
+  constructor(
+    private readonly layout: Layout,
+    form: UsualForm | undefined,
+  ) {
     this.charging = layout.columns.filter(({ check }) => check.kind !== 'absent' && check.kind !== 'present')
     this.limited = layout.columns
       .filter(({ check }) => check.kind === 'bucket' || check.kind === 'window')
       .map((column) => ({ ...column, varied: isVaried(column), divisor: divisorOf(column) }))
+    this.usual = this.limited.filter(
+      ({ index, check }) => check.kind === 'bucket' && form?.checks[index] === true,
+    )
   }
 
   /** Limits and claims that an ask would charge, as bits. */
@@ -50,12 +60,11 @@ export class Answers {
     const count = Number(numbers[2])
     const decisions: (Decision | undefined)[] = new Array(questions.length).fill(undefined)
     const checks = this.layout.columns.length
-    const buckets = this.limited.filter(({ index, check }) => check.kind === 'bucket' && judge.isUsual(index))
     for (let nth = 0; nth < count; nth++) {
       const place = Number(numbers[3 + nth]) - 1
       const question = questions[place] as Question
       const remaining: number[] = new Array(checks).fill(Number.NaN)
-      for (const [bucket, { index, divisor }] of buckets.entries()) {
+      for (const [bucket, { index, divisor }] of this.usual.entries()) {
         const left = Number(numbers[3 + (bucket + 1) * count + nth])
         if (left >= 0) remaining[index] = left / divisor
       }
@@ -65,7 +74,7 @@ export class Answers {
     }
     if (count === questions.length) return decisions as Decision[]
     const others = questions.filter((_, place) => decisions[place] === undefined)
-    const from = 3 + (buckets.length + 1) * count
+    const from = 3 + (this.usual.length + 1) * count
     const rest = this.decided(numbers, from, others, judge, serial, true)
     let next = 0
     return decisions.map((decision) => decision ?? (rest[next++] as Decision))

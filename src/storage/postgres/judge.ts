@@ -74,7 +74,7 @@ export class PostgresJudge implements Judge {
     readonly moment: PlanMoment,
   ) {
     this.asking = new Asking(layout, shared.subjects)
-    this.answers = new Answers(layout)
+    this.answers = new Answers(layout, made.usual?.form)
     this.usual = made.usual && new Usual(made.usual.form, this.asking, shared.subjects)
     this.batch = new Batch((items: Pending[]) => this.send(items), {
       most: MOST_IN_BATCH,
@@ -110,11 +110,6 @@ export class PostgresJudge implements Judge {
   /** The functions it asks. */
   get functions(): readonly string[] {
     return namesOf(this.made)
-  }
-
-  /** Whether a check may be asked of the function for usual questions. */
-  isUsual(check: number): boolean {
-    return this.made.usual?.form.checks[check] === true
   }
 
   /** Fails what waits. */

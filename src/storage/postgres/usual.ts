@@ -1,4 +1,5 @@
 import type { Ask } from '../../core/check.js'
+import type { Key } from '../../core/subject.js'
 import { type Asking, array, type Question, type Shape, TOKENS_IN_CHUNK, textArray } from './asking.js'
 import type { UsualForm } from './function-usual.js'
 import { type Subjects, storedText } from './keys.js'
@@ -29,27 +30,25 @@ export class Usual {
    */
   sort<Q extends Question>(questions: readonly Q[]): Sorted<Q> | undefined {
     const shaped = questions.map((question) => this.isUsual(question))
-    if (count(shaped, true) * 2 < Math.max(questions.length, LEAST * 2)) return undefined
+    if (shaped.filter(Boolean).length * 2 < Math.max(questions.length, LEAST * 2)) return undefined
     const subjects = questions.map(({ ask }) => this.mainOf(ask))
-    const chunks = questions.map(({ ask }) => this.chunkOf(ask))
     const seen = new Map<number, number>()
     for (const subject of subjects) seen.set(subject, (seen.get(subject) ?? 0) + 1)
     // An update that came twice: whose turn it is matters to whoever is first.
     if (this.isAnyTwice(questions)) return undefined
-    const first = shaped.indexOf(true)
-    const { own, at } = questions[first] as Q
-    const [owner, chunk] = chunks[first] as Place
+    const first = questions[shaped.indexOf(true)] as Q
+    const [owner, chunk] = this.chunkOf(first.ask)
     const usual: { readonly question: Q; readonly subject: number }[] = []
     const others: Q[] = []
     for (const [nth, question] of questions.entries()) {
       const subject = subjects[nth] as number
-      const [otherOwner, otherChunk] = chunks[nth] as Place
+      const [otherOwner, otherChunk] = this.chunkOf(question.ask)
       const fits =
         shaped[nth] === true &&
         subject !== 0 &&
         seen.get(subject) === 1 &&
-        question.own === own &&
-        question.at === at &&
+        question.own === first.own &&
+        question.at === first.at &&
         otherOwner === owner &&
         otherChunk === chunk
       if (fits) usual.push({ question, subject })
@@ -85,7 +84,7 @@ export class Usual {
       ),
     )
     return [
-      array([first.bot, serial, own, at, owner, chunk]),
+      array([first.bot, serial, own, at, owner === undefined ? 0 : this.subjects.numberOf(owner), chunk]),
       this.asking.names,
       texts.size === 0 ? '{}' : textArray([...texts]),
       array(questions.map(({ ask }) => this.asking.shapeOf(ask.costs).asked)),
@@ -126,13 +125,13 @@ export class Usual {
     return key === undefined || !this.reads(scope, ask) ? 0 : this.subjects.numberOf(key)
   }
 
-  /** Whose number of the sequence is taken (0: nobody's), and which 4,096 it is among. */
+  /** The chunk of the sequence that its number is in. */
   private chunkOf(ask: Ask): Place {
     const { sequence } = this.form
     if (sequence === undefined || !this.asks(sequence.index, ask)) return NO_CHUNK
-    const key = ask.subjects[sequence.check.subject]
-    if (key === undefined) return NO_CHUNK
-    return [this.subjects.numberOf(key), Math.floor((ask.tokens[sequence.claim] ?? 0) / TOKENS_IN_CHUNK)]
+    const owner = ask.subjects[sequence.check.subject]
+    if (owner === undefined) return NO_CHUNK
+    return [owner, Math.floor((ask.tokens[sequence.claim] ?? 0) / TOKENS_IN_CHUNK)]
   }
 
   private asks(index: number, ask: Ask): boolean {
@@ -144,11 +143,7 @@ export class Usual {
   }
 }
 
-/** Whose number of a sequence it is, and which 4,096 it is among. */
-type Place = readonly [owner: number, chunk: number]
+/** Whose number of a sequence it is (undefined: nobody's), and which 4,096 it is among. */
+type Place = readonly [owner: Key | undefined, chunk: number]
 
-const NO_CHUNK: Place = [0, 0]
-
-function count<T>(list: readonly T[], wanted: T): number {
-  return list.reduce((sum, each) => (each === wanted ? sum + 1 : sum), 0)
-}
+const NO_CHUNK: Place = [undefined, 0]
