@@ -167,7 +167,7 @@ test('a listener that throws keeps nobody else from being told, and ends nothing
 })
 
 describe('what cannot go on', () => {
-  test('a token that Telegram does not know, and a bridge that may not begin, are refused as any call is', async () => {
+  test('a token that Telegram does not know, and a bridge that may not begin, are refused in words of ours', async () => {
     const unknown = guest({ botToken: '1:wrong' })
     const refusal = {
       code: 'mtproto.refused',

@@ -21,7 +21,7 @@ function noting() {
 }
 
 describe('a request for no URL', () => {
-  test.each(TARGETS)('such as %j is answered as any other', async (url) => {
+  test.each(TARGETS)('such as %j is answered like all others', async (url) => {
     const probes = health(sentinel())
     for (const handler of [metrics(sentinel()).handler, probes.handler]) {
       const { answers, response } = noting()
