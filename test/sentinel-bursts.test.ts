@@ -1,4 +1,4 @@
-import { debounce } from '../src/index.js'
+import { concurrency, type Duration, debounce } from '../src/index.js'
 import { type Desk, desk, nextId, says, tick, user } from './sentinel-desk.js'
 
 /* Bursts on their way through a sentinel: gathered twice, and refused when their time has come. */
@@ -119,12 +119,12 @@ describe('refused when its time has come', () => {
 })
 
 /** Closes, letting as much time pass as that may take. */
-async function closed(at: Desk): Promise<void> {
+async function closed(at: Desk, within: Duration = '1s', step = 1000): Promise<void> {
   let isOver = false
-  const closing = at.guard.close('1s').then(() => {
+  const closing = at.guard.close(within).then(() => {
     isOver = true
   })
-  for (let second = 0; second < 60 && !isOver; second++) await passes(at, 1000)
+  for (let nth = 0; nth < 60 && !isOver; nth++) await passes(at, step)
   expect(isOver).toBe(true)
   await closing
 }
@@ -172,5 +172,45 @@ describe('a handler at a burst of its own hangs', () => {
     await passes(at, 1000)
     expect(reached).toEqual(['short'])
     await closed(at)
+  })
+})
+
+describe('what close() fires takes its place in turn', () => {
+  const TRAILING = { mode: 'trailing', window: '1s' } as const
+
+  /** Everybody writes in one group; the handlers take ten milliseconds. */
+  async function closedWith(
+    options: Parameters<typeof desk>[0],
+    before: (at: Desk) => void = () => undefined,
+  ) {
+    const handled: string[] = []
+    const denied: string[] = []
+    const at = stand(options, (bot) => {
+      bot.on('message', concurrency({ per: 'chat', name: 'desk' }), async (ctx) => {
+        await new Promise<void>((done) => at.time.timers.after(10, done))
+        handled.push(ctx.msg.text ?? '')
+      })
+    })
+    at.guard.on('denied', ({ verdict, ctx }) => denied.push(`${ctx.msg?.text}: ${verdict.reason}`))
+    for (const who of [1, 2, 3]) await at.handle(says(who, `of ${who}`, { group: true }))
+    expect(handled).toEqual([])
+    before(at)
+    await closed(at, '30s', 10)
+    return { handled, denied }
+  }
+
+  const all = { handled: ['of 1', 'of 2', 'of 3'], denied: [] }
+
+  test('of a limit of the sentinel itself', async () => {
+    expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } })).toEqual(all)
+  })
+
+  test('of a limit in front of their handler', async () => {
+    expect(await closedWith({ debounce: TRAILING })).toEqual(all)
+  })
+
+  test('where other options have taken the place of those they came by', async () => {
+    const change = (at: Desk): void => at.guard.reconfigure({ throttle: '50/1m' })
+    expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } }, change)).toEqual(all)
   })
 })

@@ -172,10 +172,16 @@ export class Chain<C extends Context> {
   }
 
   async drain(): Promise<void> {
-    // All at once: one that hangs must not keep the others from what they hold.
-    const layers = [...this.layers].map((layer) => layer.drain())
-    this.prepared.stop()
-    await Promise.all([...layers, ...this.questions.wired.map((wired) => wired.drain?.())])
+    for (const { prepared } of this.within) prepared.stop()
+    // All at once: one that hangs must not keep the others from what they hold. What they held needs places on its way, so
+    // these are closed after it.
+    await this.drainAll(({ seat }) => seat === undefined)
+    await this.drainAll(({ seat }) => seat !== undefined)
+  }
+
+  private async drainAll(which: (wired: Wired<Context>) => boolean): Promise<void> {
+    const drains = this.within.flatMap(({ questions }) => questions.wired.filter(which))
+    await Promise.all(drains.map((wired) => wired.drain?.()))
   }
 
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
