@@ -13,7 +13,7 @@ export async function flush({ house, chain, draining }: Unfinished): Promise<voi
     // What is handled now may be held back again, by a guard further down.
     await Promise.all(fired)
   }
-  await Promise.all(draining)
+  await Promise.all(draining.keys())
   await house.background.drain()
   // What these have failed at is told, which others may be told of.
   await house.hooksAside.drain()

@@ -131,6 +131,27 @@ describe('behind a platform that ends what nobody waits for', () => {
   })
 })
 
+test('a drain waits for bursts of earlier options, too', async () => {
+  let open = (): void => undefined
+  const opened = new Promise<void>((fulfil) => {
+    open = fulfil
+  })
+  const handled: (string | undefined)[] = []
+  const at = stand({ debounce: { mode: 'trailing', window: '10s' } }, (bot) => {
+    bot.on('message', async (ctx) => {
+      await opened
+      handled.push(ctx.msg.text)
+    })
+  })
+  await at.deliver(says(1, 'held'))
+  at.guard.reconfigure({ throttle: '30/1m' })
+  const drained = at.webhook.drain().then(() => [...handled])
+  await until('it is fired', () => at.reached.length === 1)
+  await rest()
+  open()
+  expect(await drained).toEqual(['held'])
+})
+
 test('the drain of one bot fires what another holds, and leaves that one open', async () => {
   const at = stand({ debounce: { mode: 'trailing', window: '1s' } })
   const other = at.another(43)
