@@ -161,6 +161,22 @@ describe('a handler at a burst of its own hangs', () => {
     await closing
   })
 
+  test('its user is let in again after the deadline, commands too, and it is told', async () => {
+    const overdue: unknown[] = []
+    const at = stand({ debounce: { mode: 'trailing', window: '1s', deadline: '20s' } }, (bot) => {
+      bot.hears('hang', () => new Promise<void>(() => undefined))
+    })
+    at.guard.on('overdue', ({ guard, limit, ms, ctx }) => overdue.push([guard, limit, ms, ctx.msg?.text]))
+    await at.says(ALICE, 'hang')
+    await passes(at, 1000)
+    await at.says(ALICE, 'well?', '/help')
+    await passes(at, 19_000)
+    expect([at.reached, overdue]).toEqual([['hang'], []])
+    await passes(at, 1000)
+    expect(at.reached).toEqual(['hang', 'well?', '/help'])
+    expect(overdue).toEqual([['debounce', 'trailing', 20_000, 'hang']])
+  })
+
   test('bursts in front of another handler do not wait for it after reconfigure()', async () => {
     const { at, reached } = hanging()
     await at.says(ALICE, 'hang')

@@ -17,6 +17,7 @@ import type { Denial } from './refusing/denial.js'
 const MOST_WAITS = 10
 const MAX_SIZE = 50
 const MAX_KEYS = 10_000
+const DEADLINE: Ms = 60_000
 const NOTICE_EVERY: Ms = 60_000
 
 type Failed<C extends Context> = (error: unknown, ctx: C) => unknown
@@ -48,6 +49,11 @@ export const debounceOptions = z.strictObject({
   maxWait: option(span, 'The most a burst waits from its first message on. Default: ten times the quiet.'),
   maxSize: option(count, 'Messages of a burst at most: then it fires at once.', 50),
   maxKeys: option(count, 'Bursts that wait at most: for one more, the oldest fires at once.', 10_000),
+  deadline: option(
+    span,
+    'How long the handlers of a burst keep the next one waiting; then it is handled beside them.',
+    '1m',
+  ),
   commands: option(
     z.enum(['pass', 'collect']),
     'pass: a command waits for no quiet. collect: it is a message like any other.',
@@ -105,6 +111,11 @@ export interface DebounceOptions<C extends Context = Context> {
   /** Bursts that wait at most: for one more, the oldest fires at once. @default 10,000 */
   readonly maxKeys?: number
   /**
+   * How long the handlers of a burst keep what the same actor says next waiting. After that they are told as `overdue`, and the next
+   * burst is handled beside them: a handler that hangs locks nobody out. @default '1m'
+   */
+  readonly deadline?: Duration
+  /**
    * `pass`: a command waits for no quiet. What is held for the same actor in the same chat fires at once, and the
    * command comes right after it; when there is none, it passes as if there were no debounce, photos of an album with
    * a command for a caption too. `collect`: a command is a message like any other. @default 'pass'
@@ -136,7 +147,7 @@ export interface DebounceOptions<C extends Context = Context> {
  * - Install it before `session()` and whatever else closes when the update is done, and turn webhook replies off.
  * - Handlers of one actor and chat never run at once: newcomers are the next burst, which fires no earlier than the
  *   handlers of the one before are through, before a `reconfigure()` too. Only when `maxKeys` bursts wait does the oldest not wait
- *   for its turn.
+ *   for its turn, and nobody waits for handlers past their `deadline`.
  *   Bursts of others run at the same time.
  * - Put limits in front, and `once()` where webhooks redeliver: a repeated delivery repeats its content.
  *
@@ -175,7 +186,7 @@ interface Settings {
 }
 
 const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow', 'onFailure'] as const
-const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'commands', 'onError'] as const
+const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'deadline', 'commands', 'onError'] as const
 
 /** Checks the options of one debounce. */
 export function readDebounce(given: Duration | DebounceOptions, what = 'debounce'): Settings {
@@ -247,13 +258,17 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
 
 function holding(wiring: Wiring<Context>, { options, trailing, albums }: Settings): Wired<Context> {
   const { house } = wiring
-  const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, commands = 'pass', onError } = options
-  const during = trailing === undefined ? 'debounce.albums' : 'debounce.trailing'
+  const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, deadline = DEADLINE, commands = 'pass', onError } = options
+  const limit = trailing === undefined ? 'albums' : 'trailing'
+  const during = `debounce.${limit}`
   const bursts = new Bursts<Context>({
     clock: house.clock,
     timers: house.timers,
     maxSize,
     maxKeys,
+    deadline,
+    overdue: ({ ctx, control: { facts } }, ms) =>
+      house.events.tell('overdue', { facts, ctx, guard: 'debounce', limit, ms }),
     elders: eldersOf(wiring),
     async failed(error, ctx) {
       if (onError === undefined) return house.events.tell('error', { error, during })

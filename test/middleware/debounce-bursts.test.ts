@@ -11,6 +11,7 @@ import { HandTime } from './debounce-time.js'
 
 const QUIET = 100
 const MOST = 350
+const DEADLINE = 60_000
 const KEYS = ['a', 'b', 'c'] as const
 type KeyName = (typeof KEYS)[number]
 
@@ -55,6 +56,8 @@ class Bench {
   readonly drained: Promise<void>[] = []
   readonly calls: Call[] = []
   readonly errors: unknown[] = []
+  /** Update ids of those that took too long. */
+  readonly overdue: number[] = []
   readonly running = new Set<Call>()
   /** Taken over and not yet given to handlers, by key and in order. */
   readonly waiting = new Map<KeyName, Message[]>(KEYS.map((key) => [key, []]))
@@ -81,7 +84,14 @@ class Bench {
       this.errors.push(error)
     }
     const { maxSize, maxKeys, elders } = this
-    return new Bursts({ clock, timers, maxSize, maxKeys, failed, elders })
+    return new Bursts({
+      ...{ clock, timers, maxSize, maxKeys, failed, elders },
+      deadline: DEADLINE,
+      overdue: ({ ctx }, ms) => {
+        expect(ms).toBeGreaterThanOrEqual(DEADLINE)
+        this.overdue.push(ctx.update.update_id)
+      },
+    })
   }
 
   /** A message, or a command; whether it was taken over. */
@@ -183,7 +193,7 @@ test('whatever comes when: each message is handled once, in order, in time and w
         }
         await settled()
         expect(bench.bursts.size).toBeLessThanOrEqual(maxKeys)
-        // One timer a key that waits, and none for who waits for its turn.
+        // One timer a key that waits: for quiet, or for the handlers before it.
         expect(bench.time.pending).toBeLessThanOrEqual(KEYS.length)
         for (const key of KEYS) {
           const [first, ...rest] = bench.waiting.get(key) as Message[]
@@ -272,6 +282,84 @@ test('behind a handler of earlier options that hangs one burst waits, and gather
   expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3, 4, 5, 6]])
 })
 
+describe('handlers that hang', () => {
+  test('keep the next burst waiting until their deadline, and are told of; that they end then changes nothing', async () => {
+    const bench = new Bench(10, 1000)
+    bench.comes('a')
+    bench.time.pass(QUIET)
+    await settled()
+    const [hung] = bench.calls
+    bench.time.pass(DEADLINE - 1)
+    bench.comes('a')
+    bench.comes('a', true)
+    await settled()
+    expect(bench.overdue).toEqual([])
+    bench.time.pass(1)
+    await settled()
+    expect(bench.overdue).toEqual([1])
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2]])
+    hung?.finish(false)
+    await settled()
+    // The command waits for the second.
+    expect(bench.calls).toHaveLength(2)
+    await bench.finishAll()
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3]])
+    expect(bench.time.pending).toBe(0)
+  })
+
+  test('cost no timer as long as nobody waits, and are told of when somebody comes', async () => {
+    const bench = new Bench(10, 1000)
+    bench.comes('a')
+    bench.time.pass(QUIET)
+    await settled()
+    expect(bench.time.pending).toBe(0)
+    bench.time.pass(DEADLINE)
+    expect(bench.overdue).toEqual([])
+    bench.comes('a', true)
+    await settled()
+    expect(bench.overdue).toEqual([1])
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2]])
+    await bench.finishAll()
+  })
+
+  test('of earlier options keep nobody waiting for longer, and who waits for them is not told of', async () => {
+    const bench = new Bench(10, 1000)
+    bench.comes('a')
+    bench.reconfigure()
+    await settled()
+    bench.comes('a')
+    bench.time.pass(QUIET)
+    await settled()
+    bench.comes('a', true)
+    bench.time.pass(DEADLINE - QUIET)
+    await settled()
+    expect(bench.overdue).toEqual([1])
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2]])
+    bench.time.pass(DEADLINE)
+    await settled()
+    expect(bench.overdue).toEqual([1, 2])
+    expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3]])
+    await bench.finishAll()
+    await Promise.all(bench.drained)
+    expect(bench.time.pending).toBe(0)
+  })
+
+  test('hang no longer because a clock was put back', async () => {
+    const bench = new Bench(10, 1000)
+    bench.comes('a')
+    bench.time.pass(QUIET)
+    await settled()
+    bench.time.now -= 1_000_000
+    bench.comes('a')
+    await settled()
+    bench.time.pass(DEADLINE)
+    await settled()
+    expect(bench.overdue).toEqual([1])
+    expect(bench.calls).toHaveLength(2)
+    await bench.finishAll()
+  })
+})
+
 test('no burst fires before its time, unless it is full', async () => {
   const gaps = fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 30 })
   await fc.assert(
@@ -320,6 +408,8 @@ test('a clock that is put back holds nothing for the difference', async () => {
     maxKeys: 10,
     failed: async () => {},
     elders: new Set(),
+    deadline: DEADLINE,
+    overdue: () => undefined,
   })
   let handled = false
   const next = async () => {
@@ -345,6 +435,8 @@ test('a wait longer than timers can count is taken in several', async () => {
     maxKeys: 10,
     failed: async () => {},
     elders: new Set(),
+    deadline: DEADLINE,
+    overdue: () => undefined,
   })
   let handled = false
   const next = async () => {

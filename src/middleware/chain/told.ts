@@ -69,8 +69,8 @@ export interface HookRanEvent {
 }
 
 /**
- * A handler held its place of a `concurrency()` guard for longer than the guard allows, while others waited for it. The next one
- * was let in beside it.
+ * A handler held its place of a `concurrency()` guard, or was at a burst of a `debounce()`, for longer than the guard allows, while
+ * others waited for it. The next one was let in beside it.
  *
  * @example
  * ```ts

@@ -27,6 +27,10 @@ export interface BurstsOptions<C extends Context> {
   readonly maxSize: number
   /** Bursts that wait. */
   readonly maxKeys: number
+  /** How long the handlers of one keep the next of its key waiting. */
+  readonly deadline: Ms
+  /** Told of those that took longer, by the last message of theirs. */
+  readonly overdue: (part: Part<C>, ms: Ms) => void
   /** Told what handlers threw. Must neither throw nor reject. */
   readonly failed: (error: unknown, ctx: C) => Promise<void>
   /** Of options before these. It joins them when it is drained. */
@@ -48,14 +52,24 @@ interface Burst<C extends Context> {
   disarm: (() => void) | undefined
 }
 
+/** Handlers at a burst. */
+interface Run<C extends Context> {
+  readonly part: Part<C>
+  /** When they began; undefined while what is of earlier options goes before. */
+  since: Ms | undefined
+}
+
 /** The bursts of one key: there is one as long as something waits or runs. */
 interface Lane<C extends Context> {
   readonly key: string
   /** All but the last are sealed. */
   readonly waiting: Burst<C>[]
-  running: number
+  /** But for those past their deadline. */
+  readonly runs: Set<Run<C>>
   /** Told when nothing waits or runs any more. */
   readonly ended: (() => void)[]
+  /** Set while something waits for those that run. */
+  disarm: (() => void) | undefined
 }
 
 /**
@@ -63,8 +77,8 @@ interface Lane<C extends Context> {
  * that brought it.
  *
  * Bursts of one key run one after the other, in order. Only what does not fit in runs beside its forerunner: when
- * more than `maxKeys` wait, the oldest fires at once. One timer a key, not moved by each message: when it goes off
- * it looks at the deadline.
+ * more than `maxKeys` wait, the oldest fires at once; and handlers that run for longer than `deadline` keep nobody waiting any
+ * more. One timer a key, not moved by each message: when it goes off it looks at what is due.
  *
  * What waits under other options, since `reconfigure()`, goes before: its lane must be empty before a burst of the key is handled.
  */
@@ -146,7 +160,11 @@ export class Bursts<C extends Context> implements Elder {
 
   async ended(key: string): Promise<void> {
     const lane = this.lanes.get(key)
-    if (lane !== undefined) await new Promise<void>((ended) => lane.ended.push(ended))
+    if (lane === undefined) return
+    await new Promise<void>((ended) => {
+      lane.ended.push(ended)
+      this.advance(lane)
+    })
   }
 
   /** Whether something of a key goes before whatever is here. */
@@ -165,7 +183,7 @@ export class Bursts<C extends Context> implements Elder {
   private laneOf(key: string): Lane<C> {
     let lane = this.lanes.get(key)
     if (lane === undefined) {
-      lane = { key, waiting: [], running: 0, ended: [] }
+      lane = { key, waiting: [], runs: new Set(), ended: [], disarm: undefined }
       this.lanes.set(key, lane)
     }
     return lane
@@ -203,11 +221,17 @@ export class Bursts<C extends Context> implements Elder {
 
   /** Starts what is first in the lane if it is time, or sees to it that this is asked again. */
   private advance(lane: Lane<C>): void {
-    // Asked again when what runs has ended.
-    if (lane.running > 0) return
+    this.turnOut(lane)
+    // Asked again when what runs has ended, or has run for too long.
+    if (lane.runs.size > 0) {
+      this.watch(lane)
+      return
+    }
+    lane.disarm?.()
+    lane.disarm = undefined
     const [first] = lane.waiting
     if (first === undefined) {
-      this.lanes.delete(lane.key)
+      if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
       for (const ended of lane.ended) ended()
       return
     }
@@ -219,6 +243,36 @@ export class Bursts<C extends Context> implements Elder {
         this.advance(lane)
       })
     }
+  }
+
+  /** Waits no longer for handlers that hang. Whatever they do, they do beside the next. */
+  private turnOut(lane: Lane<C>): void {
+    if (!isWaitedFor(lane)) return
+    for (const run of [...lane.runs]) {
+      const age = this.ageOf(run)
+      if (age < this.options.deadline) continue
+      lane.runs.delete(run)
+      this.options.overdue(run.part, age)
+    }
+  }
+
+  private watch(lane: Lane<C>): void {
+    if (lane.disarm !== undefined || !isWaitedFor(lane)) return
+    const age = Math.max(...[...lane.runs].map((run) => this.ageOf(run)))
+    if (age < 0) return
+    lane.disarm = this.options.timers.after(Math.max(1, this.options.deadline - age), () => {
+      lane.disarm = undefined
+      this.advance(lane)
+    })
+  }
+
+  /** Below zero where they have not begun. */
+  private ageOf(run: Run<C>): Ms {
+    if (run.since === undefined) return -1
+    const now = this.options.clock()
+    // Nobody is younger than new because a clock was put back.
+    run.since = Math.min(run.since, now)
+    return now - run.since
   }
 
   private waitOf(burst: Burst<C>): Ms {
@@ -237,25 +291,32 @@ export class Bursts<C extends Context> implements Elder {
     this.held.delete(burst)
     // What each brings may have been gathered further up already.
     if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
-    lane.running++
-    const running = this.handle(last, beside ? undefined : lane.key).then(() => {
+    const run: Run<C> = { part: last, since: undefined }
+    lane.runs.add(run)
+    const running = this.handle(run, lane, beside).then(() => {
       this.running.delete(running)
-      lane.running--
-      this.advance(lane)
+      if (lane.runs.delete(run)) this.advance(lane)
     })
     this.running.add(running)
   }
 
-  private async handle({ ctx, next }: Part<C>, key: string | undefined): Promise<void> {
+  private async handle(run: Run<C>, lane: Lane<C>, beside: boolean): Promise<void> {
+    const { ctx, next } = run.part
     // Not before whoever brought the last message is done with it: handlers may call right back.
     await undefined
-    if (key !== undefined && this.options.elders.size > 0) await this.waitBehind(key)
+    if (!beside && this.options.elders.size > 0) await this.waitBehind(lane.key)
+    run.since = this.options.clock()
+    this.watch(lane)
     try {
       await next()
     } catch (error) {
       await this.options.failed(error, ctx)
     }
   }
+}
+
+function isWaitedFor<C extends Context>({ waiting, ended }: Lane<C>): boolean {
+  return waiting.length > 0 || ended.length > 0
 }
 
 /** Under webhooks updates overtake each other: the ids tell their order. */
