@@ -115,10 +115,10 @@ export interface StateAfter {
 export function stateAfter(
   columns: readonly Column[],
   cells: number,
-  state: string,
+  before: (cell: number) => string,
   sight: Sight,
 ): StateAfter | undefined {
-  const after = Array.from({ length: cells }, (_, i) => `${state}[${i + 1}]`)
+  const after = Array.from({ length: cells }, (_, i) => before(i + 1))
   const changing: string[] = []
   for (const column of columns) {
     const values = charged(column, sight)
@@ -127,7 +127,7 @@ export function stateAfter(
     changing.push(asked)
     for (const [nth, value] of values.entries()) {
       const cell = column.cells[nth] as number
-      after[cell - 1] = `CASE WHEN ${asked} THEN ${value} ELSE ${state}[${cell}] END`
+      after[cell - 1] = `CASE WHEN ${asked} THEN ${value} ELSE ${before(cell)} END`
     }
   }
   return changing.length === 0 ? undefined : { cells: after, changing }

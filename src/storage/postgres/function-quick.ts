@@ -215,7 +215,7 @@ function store(
   places: Places,
   s: string,
 ): string[] {
-  const after = stateAfter(columns, cells, `s${n}`, sightOf(places))
+  const after = stateAfter(columns, cells, (cell) => `s${n}[${cell}]`, sightOf(places))
   if (after === undefined) return []
   return [
     `IF ${places.subject(n)} <> 0 AND (${after.changing.join(' OR ')}) THEN`,

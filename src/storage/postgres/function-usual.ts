@@ -70,13 +70,19 @@ const tokensOf = ({ index }: Column): string => `p_t${index}`
 const variable = (column: string): string => `all_${column}`
 /** Those of its subjects that are handed over. */
 const distinct = ({ scope }: ScopeLayout): string => `d${scope}`
-const askedAt = (column: Column, at: string): string => `p_asked[${at}] & ${2 ** column.index} <> 0`
+const subjectName = ({ scope }: ScopeLayout): string => `u${scope}`
+const tokenName = ({ index }: Column): string => `t${index}`
+const oldName = (cell: number): string => `k${cell}`
+const askedAt = (column: Column, asked: string): string => `${asked} & ${2 ** column.index} <> 0`
 
-/** What the ask at hand looks like in the statement that judges all of them: it is the one at place a. */
+/**
+ * What the ask at hand looks like in the statement that judges all of them. All of it is taken out of its array once: Postgres copies
+ * the record anew for each cell that is taken from it.
+ */
 const sight: Sight = {
-  asked: (column) => askedAt(column, 'a'),
-  cell: ({ cells }, nth) => `cells[${cells[nth]}]`,
-  token: (column) => `${tokensOf(column)}[a]`,
+  asked: (column) => askedAt(column, 'asked'),
+  cell: ({ cells }, nth) => oldName(cells[nth] as number),
+  token: tokenName,
   held: (subject, mark) => `h${subject}_${mark} IS TRUE`,
   free: (subject, mark) => `h${subject}_${mark} IS NOT TRUE`,
   bits: () => '(SELECT bits FROM q)',
@@ -119,9 +125,10 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
     `  FROM unnest(${subjectsOf(main)}) id ORDER BY id ON CONFLICT DO NOTHING;`,
     'END LOOP;',
     // By a statement of its own: the one above does not see what others wrote while it waited for the rows.
+    // One list is unnested; of the others a place is taken, which is quicker than to unnest them beside it.
     `IF ${variable('places')} IS NOT NULL THEN`,
-    `UPDATE ${s}.records r SET expires = greatest(r.expires, moment + ${lifeOf(layout.plan)}), state = ARRAY[${cells.join(', ')}]`,
-    `FROM unnest(${['places', ...cells].map(variable).join(', ')}) AS w(place, ${cells.join(', ')}) WHERE r.ctid = w.place;`,
+    `UPDATE ${s}.records r SET expires = greatest(r.expires, moment + ${lifeOf(layout.plan)}), state = ARRAY[${cells.map((name) => `${variable(name)}[nth]`).join(', ')}]`,
+    `FROM unnest(${variable('places')}) WITH ORDINALITY AS w(place, nth) WHERE r.ctid = w.place;`,
     'END IF;',
     ...(sequence === undefined ? [] : take(sequence, s)),
     `res := ARRAY[moment, told, coalesce(cardinality(all_done), 0)] || ${['done', ...lefts].map(variable).join(' || ')};`,
@@ -148,24 +155,26 @@ const cellNames = ({ cells }: ScopeLayout): string[] =>
 
 /**
  * Locks all that is asked about, looks whether each ask is as most are, and says what the cells of those are to be. In turn
- * l: the records; c: how many there are; q: the chunk, if they are all there; t: the time, read once all is locked; j: the asks.
+ * l: the records; c: how many there are; q: the chunk, if they are all there; t: the time, read once all is locked; v: what
+ * buckets miss; j: the asks.
  */
 function judged(layout: Layout, form: UsualForm, s: string): string[] {
-  const { main, scopes, sequence } = form
+  const { main, scopes, claims, sequence } = form
   const buckets = bucketsIn(layout, form)
   const usual = layout.columns.filter(({ index }) => form.checks[index] === true)
   const all = `cardinality(${subjectsOf(main)})`
   const conditions = [
     'punctual',
     `form = ${main.layout}`,
-    `(cardinality(cells) = ${main.cells} OR ${s}.all_lapsed(cells[${main.cells + 1}:], now))`,
-    ...usual.map((column) => `(p_asked[a] & ${2 ** column.index} = 0 OR ${ordinary(column, layout, sight)})`),
+    `(beyond IS NULL OR ${s}.all_lapsed(beyond, now))`,
+    // Most are asked, and most are ordinary: whether they are not asked is looked at last.
+    ...usual.map((column) => `(${ordinary(column, layout, sight)} OR asked & ${2 ** column.index} = 0)`),
   ]
   // It keeps something: else there would be no such function.
   const after = stateAfter(
     main.columns.filter((column) => usual.includes(column)),
     main.cells,
-    'cells',
+    oldName,
     sight,
   ) as StateAfter
   const answer = new Map([
@@ -178,20 +187,21 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
   ])
   const names = [...answer.keys(), ...written.keys()]
   const listed = [
-    ...[...answer].map(([name, value]) => `array_agg(${value}) FILTER (WHERE fits) AS ${name}`),
+    ...[...answer].map(([name, value]) => `array_agg(${value}) AS ${name}`),
     // Who is charged for nothing need not be written.
-    ...[...written].map(
-      ([name, value]) =>
-        `array_agg(${value}) FILTER (WHERE fits AND (${after.changing.join(' OR ')})) AS ${name}`,
-    ),
+    ...[...written].map(([name, value]) => `array_agg(${value}) FILTER (WHERE writes) AS ${name}`),
   ]
   const chunk = sequence === undefined ? [] : ['(SELECT bits FROM q)', '(SELECT tid FROM q)']
+  const cells = Array.from({ length: main.cells }, (_, nth) => oldName(nth + 1))
+  const lists = [...scopes.map(subjectsOf), 'p_asked', ...claims.map(tokensOf)]
+  const told = [...scopes.map(subjectName), 'asked', ...claims.map(tokenName)]
   return [
     'WITH l AS MATERIALIZED (',
     // A look-up a subject, in order, whatever the planner thinks of the table: it may have been empty when this was planned.
-    `  SELECT a::int4, form, cells, tid FROM unnest(${subjectsOf(main)}) WITH ORDINALITY w(id, a), LATERAL (`,
-    `    SELECT layout AS form, state AS cells, ctid AS tid FROM ${s}.records`,
-    `    WHERE space = ${main.space} AND bot = ${BOT} AND subject = id FOR UPDATE) r`,
+    `  SELECT * FROM unnest(${lists.join(', ')}) WITH ORDINALITY w(${told.join(', ')}, a), LATERAL (`,
+    `    SELECT ${['layout AS form', 'ctid AS tid', ...cells.map((name, nth) => `state[${nth + 1}] AS ${name}`)].join(', ')},`,
+    `      CASE WHEN cardinality(state) <> ${main.cells} THEN state[${main.cells + 1}:] END AS beyond`,
+    `    FROM ${s}.records WHERE space = ${main.space} AND bot = ${BOT} AND subject = ${subjectName(main)} FOR UPDATE) r`,
     '), c AS MATERIALIZED (SELECT count(*) AS rows FROM l',
     ...(sequence === undefined
       ? []
@@ -208,14 +218,16 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
     `    SELECT rows, CASE WHEN ${OWN} >= 0 THEN ${CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END AS clock`,
     `    FROM c${sequence === undefined ? '' : ', (SELECT count(*) FROM q) locked'} OFFSET 0`,
     `  ) m LEFT JOIN ${s}.clocks ON bot = ${BOT}`,
-    '), j AS MATERIALIZED (',
-    `  SELECT ${['a', 'tid', 'cells', 'now', ...buckets.map(missed)].join(', ')}, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
-    `  FROM (SELECT ${['l.*', 'now', 'clock', 'punctual', ...buckets.map((column) => `${missing(column, sight)} AS ${missed(column)}`)].join(', ')} FROM l, t OFFSET 0) v`,
-    ...scopes.filter(({ marks }) => marks.length > 0).map((scope) => `  ${marksOf(scope, s)}`),
     ')',
     `SELECT ${['t.rows', 't.now', 't.clock', ...names, ...chunk].join(', ')}`,
     `  INTO ${['rows', 'moment', 'told', ...names.map(variable), ...(sequence === undefined ? [] : ['bitmap', 'chunk'])].join(', ')}`,
-    `FROM t, (SELECT ${listed.join(', ')} FROM j) d;`,
+    // Not pulled up into what collects them, which would judge each anew for every list.
+    `FROM t, (SELECT ${listed.join(', ')} FROM (`,
+    `  SELECT ${['a', 'tid', 'now', 'asked', ...claims.map(tokenName), ...cells, ...buckets.map(missed)].join(', ')},`,
+    `    ${after.changing.join(' OR ')} AS writes, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
+    `  FROM (SELECT ${['l.*', 'now', 'clock', 'punctual', ...buckets.map((column) => `${missing(column, sight)} AS ${missed(column)}`)].join(', ')} FROM l, t OFFSET 0) v`,
+    ...scopes.filter(({ marks }) => marks.length > 0).map((scope) => `  ${marksOf(scope, s)}`),
+    '  OFFSET 0) j WHERE fits) d;',
   ]
 }
 
@@ -223,12 +235,12 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
 function leftOf(column: Column): string {
   const { check } = column
   if (check.kind !== 'bucket') return ''
-  return `CASE WHEN ${askedAt(column, 'a')} THEN ${depthOf(check.limit)} - ${missed(column)} ELSE -1 END`
+  return `CASE WHEN ${sight.asked(column)} THEN ${depthOf(check.limit)} - ${missed(column)} ELSE -1 END`
 }
 
 /** Which marks a scope's subject holds, by the plan's number of each. */
 function marksOf(scope: ScopeLayout, s: string): string {
-  const subject = `${subjectsOf(scope)}[a]`
+  const subject = subjectName(scope)
   const held = scope.marks.map(
     (mark) =>
       `bool_or(name = p_names[${mark + 1}] AND coalesce(until > clock, true)) AS h${scope.scope}_${mark}`,
@@ -246,7 +258,7 @@ function take(column: Column, s: string): string[] {
     'IF chunk IS NOT NULL AND all_done IS NOT NULL THEN',
     'DECLARE a int8; taken boolean; BEGIN',
     'FOREACH a IN ARRAY all_done LOOP',
-    `  IF ${askedAt(column, 'a')} THEN`,
+    `  IF ${askedAt(column, 'p_asked[a]')} THEN`,
     `    bitmap := set_byte(bitmap, ${at}, get_byte(bitmap, ${at}) | (1 << ((${token} & 3) * 2)::int4)); taken := true;`,
     '  END IF;',
     'END LOOP;',
@@ -280,7 +292,7 @@ function handedOver(layout: Layout, { scopes, claims, sequence }: UsualForm, nam
       }),
   ]
   if (row.length !== rowWidth(layout)) throw new Error('An ask has another width here.')
-  const costs = columns.map((column) => `CASE WHEN ${askedAt(column, 'a')} THEN 1 ELSE 0 END`)
+  const costs = columns.map((column) => `CASE WHEN ${askedAt(column, 'p_asked[a]')} THEN 1 ELSE 0 END`)
   const rows = (values: readonly string[], type: string): string =>
     `ARRAY(SELECT value FROM unnest(others) WITH ORDINALITY o(a, nth), unnest(ARRAY[${values.join(', ')}]::${type}[]) WITH ORDINALITY v(value, part) ORDER BY nth, part)`
   const owned = (value: string): string => `CASE WHEN ${OWNER} = 0 THEN '{}'::int8[] ELSE ARRAY[${value}] END`
