@@ -90,6 +90,11 @@ export interface Variant {
   /** Index into `Plan.scopes`: whose marks are read. */
   readonly subject: number
   readonly limit: Limit | 'stored'
+  /**
+   * Of a stored limit: its amount and its burst are brought within those of these two, which are per the same span; one per another
+   * span is passed over. It was stored when other bounds held.
+   */
+  readonly within?: { readonly min: Limit; readonly max: Limit }
 }
 
 /** A check that counts. */

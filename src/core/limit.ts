@@ -96,6 +96,20 @@ export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }
 
+/** The nearest limit within bounds, which are per one span; undefined for one per another. Without bounds, the limit itself. */
+export function limitWithin(
+  limit: Limit,
+  bounds: { readonly min: Limit; readonly max: Limit } | undefined,
+): Limit | undefined {
+  if (bounds === undefined) return limit
+  const { min, max } = bounds
+  const { per } = limit
+  if (per !== min.per) return undefined
+  const amount = Math.min(max.amount, Math.max(min.amount, limit.amount))
+  const burst = Math.min(capacityOf(max), Math.max(capacityOf(min), capacityOf(limit)))
+  return amount === limit.amount && burst === capacityOf(limit) ? limit : { amount, per, burst }
+}
+
 function checked(
   amount: number,
   per: Duration | string,

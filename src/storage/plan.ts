@@ -72,5 +72,8 @@ function problemOf(check: Check, scopes: number): string | undefined {
 }
 
 function limitsOf({ limit, variants = [] }: Limited): Limit[] {
-  return [limit, ...variants.flatMap((variant) => (variant.limit === 'stored' ? [] : [variant.limit]))]
+  return [
+    limit,
+    ...variants.flatMap(({ limit, within }) => (limit === 'stored' ? Object.values(within ?? {}) : [limit])),
+  ]
 }

@@ -2,7 +2,7 @@ import type { Ask } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
-import type { Limit } from '../../core/limit.js'
+import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { isSoundLimit } from '../plan.js'
 import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
@@ -114,7 +114,8 @@ export class BotState {
       if (mark === undefined) continue
       if (variant.limit !== 'stored') return variant.limit
       // Whatever else was stored there is passed over: one bad record must not stop its subject.
-      if (isLimit(mark.value)) return reaching(column, mark.value)
+      const limit = isLimit(mark.value) ? limitWithin(mark.value, variant.within) : undefined
+      if (limit !== undefined) return reaching(column, limit)
     }
     return column.limit
   }

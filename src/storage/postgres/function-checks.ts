@@ -84,16 +84,23 @@ export function settleLimits(writing: Writing): string[] {
       `life := greatest(life, ${reach});`,
     ]
     if (isVaried(column)) {
-      const branches = variantsOf(check).flatMap(({ mark, subject, limit }, nth) => {
+      const branches = variantsOf(check).flatMap(({ mark, subject, limit, within }, nth) => {
         const m = layout.marks.indexOf(mark)
         const head = nth === 0 ? 'IF' : 'ELSIF'
         if (limit !== 'stored') {
           return [`${head} m${subject}_${m}[u${subject}] > clock THEN ${inForce(column, limit)}`]
         }
         const at = `${subject}_${m}[u${subject}]`
+        const held = `${head} m${at} > clock AND la${at} IS NOT NULL`
+        if (within === undefined) return [`${held} THEN`, ...dynamic(`la${at}`, `lp${at}`, `ld${at}`)]
+        const { min, max } = within
         return [
-          `${head} m${at} > clock AND la${at} IS NOT NULL THEN`,
-          ...dynamic(`la${at}`, `lp${at}`, `ld${at}`),
+          `${held} AND lp${at} = ${min.per} THEN`,
+          ...dynamic(
+            `least(greatest(la${at}, ${min.amount}), ${max.amount})`,
+            `lp${at}`,
+            `least(greatest(ld${at}, ${depthOf(min)}), ${depthOf(max)})`,
+          ),
         ]
       })
       lines.push(...branches, `ELSE ${inForce(column, check.limit)}`, 'END IF;', charge(column, writing))

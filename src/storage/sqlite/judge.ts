@@ -10,7 +10,7 @@ import type {
 } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { Limit } from '../../core/limit.js'
+import { type Limit, limitWithin } from '../../core/limit.js'
 import { isSoundLimit } from '../plan.js'
 import { ToldMoment } from '../remote/moment.js'
 import * as claims from './claims.js'
@@ -319,13 +319,15 @@ export class SqliteJudge implements Judge {
     const own = look.ask.limits?.[index]
     if (own !== undefined) return own
     if (check.kind !== 'bucket' && check.kind !== 'window') return { amount: 1, per: 1 }
-    for (const { mark, subject, limit } of check.variants ?? []) {
+    for (const { mark, subject, limit, within } of check.variants ?? []) {
       const held = this.marksOf(look, subject)?.get(mark)
       if (held === undefined || held.until <= look.at) continue
       if (limit !== 'stored') return limit
       // Whatever else was stored there is passed over: one bad record must not stop its subject.
       const value: unknown = held.value === null ? undefined : JSON.parse(held.value)
-      if (typeof value === 'object' && value !== null && isSoundLimit(value as Limit)) return value as Limit
+      const stored = typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
+      const own = stored ? limitWithin(value as Limit, within) : undefined
+      if (own !== undefined) return own
     }
     return check.limit
   }

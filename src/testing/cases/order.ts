@@ -127,6 +127,30 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
+    name: 'a stored limit is brought within bounds, and passed over where it is per another span',
+    async run(stand) {
+      const per = 60_000
+      const within = { min: { amount: 2, per }, max: { amount: 4, per, burst: 3 } }
+      const variants = [{ mark: 'limit', subject: 0, limit: 'stored' as const, within }]
+      const limit = { amount: 1, per }
+      const unbound = [{ mark: 'limit', subject: 0, limit: 'stored' as const }]
+      const judge = await stand.prepare(
+        limited('bucket', limit, 'bucket', { variants }),
+        limited('fixed', limit, 'fixed', { variants }),
+        limited('fixed', limit, 'unbound', { variants: unbound }),
+      )
+      const holds = async (value: unknown): Promise<readonly number[]> => {
+        await stand.storage.marks.put(1, 'limit', [{ key: ALICE, mark: { since: stand.now, value } }])
+        return (await stand.peek(judge)).remaining.map((left) => left + 1)
+      }
+      same(await holds({ amount: 9, per }), [3, 4, 9])
+      same(await holds({ amount: 1, per }), [2, 2, 1])
+      same(await holds({ amount: 3, per, burst: 1 }), [2, 3, 3])
+      same(await holds({ amount: 3, per }), [3, 3, 3])
+      same(await holds({ amount: 3, per: 1000 }), [1, 1, 3])
+    },
+  },
+  {
     name: 'what one subject holds may excuse another, or set its limit',
     async run(stand) {
       const chat = chatKey(-100)

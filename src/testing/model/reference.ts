@@ -1,5 +1,5 @@
 import type { Ask, Check, ClaimCheck, Plan, RefusalCause, Settlement } from '../../core/check.js'
-import type { Limit } from '../../core/limit.js'
+import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { refuseClaim, settleClaim, standingOf, takeClaim } from './claims.js'
 import { charge, leftOf, refund, waitOf } from './limits.js'
@@ -231,12 +231,14 @@ export class Reference {
     if (check.kind !== 'bucket' && check.kind !== 'window') return { amount: 1, per: 1 }
     const own = ask.limits?.[this.plan.checks.indexOf(check)]
     if (own !== undefined) return own
-    for (const { mark, subject, limit } of check.variants ?? []) {
+    for (const { mark, subject, limit, within } of check.variants ?? []) {
       const key = ask.subjects[subject]
       if (key === undefined || !this.holdsAny(ask.bot, key, [mark], at)) continue
       if (limit !== 'stored') return limit
       const { value } = this.marks.get(nameOf(ask.bot, mark, key)) as Held
-      if (typeof value === 'object' && value !== null && 'amount' in value) return value as Limit
+      const stored = typeof value === 'object' && value !== null && 'amount' in value
+      const held = stored ? limitWithin(value as Limit, within) : undefined
+      if (held !== undefined) return held
     }
     return check.limit
   }

@@ -73,16 +73,27 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
   /** Stored limits look back a second: what a window of a shorter span has let go of no later limit brings back. */
   const STORED_PER = 1000
 
-  const variantsOf = (length: number): fastCheck.Arbitrary<Variant[]> =>
-    fc.array(
-      fc.record({
+  /** Now and then of another span, where nothing that is stored holds. */
+  const boundsOf = fc
+    .tuple(fc.constantFrom(STORED_PER, STORED_PER, 7000), amount, amount)
+    .map(([per, one, other]) => ({
+      min: { amount: Math.min(one, other), per },
+      max: { amount: Math.max(one, other), per },
+    }))
+
+  const variantsOf = (length: number): fastCheck.Arbitrary<Variant[]> => {
+    const given = fc.record({ mark, subject: fc.constantFrom(0, 1), limit: limitOf(length) })
+    const stored = fc
+      .record({
         mark,
         subject: fc.constantFrom(0, 1),
-        limit:
-          length === STORED_PER ? fc.oneof(limitOf(length), fc.constant('stored' as const)) : limitOf(length),
-      }),
-      { maxLength: 2 },
-    )
+        limit: fc.constant('stored' as const),
+        within: sometimes(boundsOf),
+      })
+      .map(compact)
+    const variant: fastCheck.Arbitrary<Variant> = length === STORED_PER ? fc.oneof(given, stored) : given
+    return fc.array(variant, { maxLength: 2 })
+  }
 
   const asked = (index: number) => ({
     guard: fc.constant('guard'),

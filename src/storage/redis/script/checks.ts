@@ -1,5 +1,5 @@
 import type { Asked, Check } from '../../../core/check.js'
-import type { Limit } from '../../../core/limit.js'
+import { capacityOf, type Limit } from '../../../core/limit.js'
 import type { ClaimColumn, LimitedColumn, PlanLayout } from './layout.js'
 import { lines, num } from './lua.js'
 import { PART, tagOf } from './tags.js'
@@ -62,13 +62,17 @@ export function limitInForce(layout: PlanLayout, column: LimitedColumn, names: N
   const [a, e, d] = [names.amount(index), names.per(index), names.depth(index)]
   const { amount, per, burst = amount } = check.limit
   const own = `if L and L[${index * 3 + 1}] > 0 then ${a}, ${e}, ${d} = L[${index * 3 + 1}], L[${index * 3 + 2}], L[${index * 3 + 3}] * L[${index * 3 + 2}]`
-  const variants = (check.variants ?? []).map(({ mark, subject, limit }) => {
+  const variants = (check.variants ?? []).map(({ mark, subject, limit, within }) => {
     if (limit === 'stored') {
       const { marks, stored } = layout.scopes[subject] as PlanLayout['scopes'][number]
       const first = marks.length + stored.indexOf(mark) * 3 + 1
+      const [own, per, burst] = [`m[${first}]`, `m[${first + 1}]`, `m[${first + 2}]`]
+      const held = within === undefined ? `${own} > 0` : `${own} > 0 and ${per} == ${num(within.min.per)}`
+      const brought = (value: string, of: (limit: Limit) => number): string =>
+        within === undefined ? value : `min(max(${value}, ${num(of(within.min))}), ${num(of(within.max))})`
       return `if not found and ${holdsAny(layout, subject, [mark])} then
   local m = MARKS[${subject + 1}](m${subject})
-  if m[${first}] > 0 then ${a}, ${e}, ${d}, found = m[${first}], m[${first + 1}], m[${first + 2}] * m[${first + 1}], true end
+  if ${held} then ${a}, ${e}, ${d}, found = ${brought(own, ({ amount }) => amount)}, ${per}, ${brought(burst, capacityOf)} * ${per}, true end
 end`
     }
     return `if not found and ${holdsAny(layout, subject, [mark])} then ${a}, ${e}, ${d}, found = ${num(limit.amount)}, ${num(limit.per)}, ${num(depthOf(limit))}, true end`
