@@ -6,8 +6,9 @@ import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
 import type { CircuitState, StorageCondition } from './condition.js'
 import type { FailoverJudge } from './failover-judge.js'
+import { WriteTurns } from './failover-turns.js'
 import { Line } from './resilient/line.js'
-import { PendingMarks, type Write } from './resilient/pending.js'
+import { idOf, PendingMarks, type Ticket, type Write } from './resilient/pending.js'
 import { Plans, type Taker } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { Settlements } from './resilient/settlements.js'
@@ -47,6 +48,8 @@ export class Member {
   /** Learned when it is first reached, unless it says so itself. */
   kind: string
   private readonly plans: Plans
+  /** Of all that is written to it, whether for whoever asks or aside. */
+  private readonly turns = new WriteTurns((work) => this.line.try(work, true))
   private downSince: Ms | undefined
   private callOff: (() => void) | undefined
   private stopped = false
@@ -121,8 +124,7 @@ export class Member {
         during: 'storage.failover',
       })
     }
-    const direct = (): MaybePromise<unknown> => this.behind.direct(ticket, () => work(this.storage.marks))
-    const done = this.line.ask<unknown>(direct, missed, true)
+    const done = this.line.ask<unknown>(() => this.direct(ticket, work), missed, true)
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 
@@ -130,17 +132,31 @@ export class Member {
   write<T>({ touched, work }: MarkWrite<T>, instead: (error: unknown) => MaybePromise<T>): MaybePromise<T> {
     const ticket = this.behind.begin(...touched)
     return this.line.ask(
-      () => this.behind.direct(ticket, () => work(this.storage.marks)),
+      () => this.direct(ticket, work),
       (error) => {
         this.behind.end(ticket)
         return instead(error)
       },
+      true,
     )
   }
 
-  /** Does something aside, if it is up. What it misses is not made up for. */
-  follow(work: () => MaybePromise<unknown>): void {
-    const done = this.line.ask<unknown>(work, () => undefined, true)
+  private direct<T>(ticket: Ticket, work: MarkWrite<T>['work']): MaybePromise<T> {
+    return this.behind.direct(ticket, () => this.inTurn(ticket.ids, () => work(this.storage.marks)))
+  }
+
+  /** Writes when what was to be written before of the same is over. */
+  inTurn<T>(ids: readonly string[], work: () => MaybePromise<T>): MaybePromise<T> {
+    return this.turns.take(ids, work)
+  }
+
+  /** Writes something aside, if it is up. What it misses is not made up for. */
+  follow(ids: readonly string[], work: () => MaybePromise<unknown>): void {
+    const done = this.line.ask<unknown>(
+      () => this.inTurn(ids, work),
+      () => undefined,
+      true,
+    )
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 
@@ -194,7 +210,11 @@ export class Member {
 
   /** How many marks it will never get. */
   async stop(): Promise<number> {
-    if (this.isUp) await this.catchUp()
+    if (this.isUp) {
+      // What is on its way aside; each is bounded in time.
+      await this.turns.idle()
+      await this.catchUp()
+    }
     this.stopped = true
     this.callOff?.()
     this.settlements.clear()
@@ -215,13 +235,29 @@ export class Member {
   /** Does not reject. */
   private async catchUp(): Promise<void> {
     await this.behind.replay({
-      marks: this.storage.marks,
+      marks: this.marksInTurn,
       bounded: (work) => this.line.try(work, true),
       written: () => undefined,
       refused: (error) => this.failed(error),
     })
     await this.settlements.replay((work) => this.line.try(async () => work(), true))
     if (this.behind.size + this.settlements.size > 0) this.flushSoon()
+  }
+
+  /** What was missed comes after what is on its way, which else would outdo it. */
+  private get marksInTurn(): Marks {
+    const { marks } = this.storage
+    const ids = (bot: number, name: string, keys: readonly Key[]) => keys.map((key) => idOf(bot, name, key))
+    return {
+      get: (...args) => marks.get(...args),
+      of: (...args) => marks.of(...args),
+      scan: (...args) => marks.scan(...args),
+      put: (bot, name, entries) => {
+        const keys = entries.map(({ key }) => key)
+        return this.inTurn(ids(bot, name, keys), () => marks.put(bot, name, entries))
+      },
+      remove: (bot, name, keys) => this.inTurn(ids(bot, name, keys), () => marks.remove(bot, name, keys)),
+    }
   }
 
   private flushSoon(): void {

@@ -3,10 +3,11 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import type { Key } from '../core/subject.js'
+import { type Key, keyText } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
+import { cursorOf, pageOf } from './failover-cursor.js'
 import { FailoverJudge } from './failover-judge.js'
 import { type MarkWrite, Member } from './failover-member.js'
 import { checkPlan } from './plan.js'
@@ -34,7 +35,8 @@ import { touched, type Values } from './values.js'
 export interface FailoverOptions {
   /**
    * How long one storage may take before the next is asked. Less than half the time-out of {@link resilient}, so that the
-   * next can answer in time. @default '100ms'
+   * next can answer in time. Writes, pages of a scan and resets, which no update waits for, may take eight times longer.
+   * @default '100ms'
    */
   readonly timeout?: Duration
   /** So many failures in a row take a storage for down. @default 5 */
@@ -144,7 +146,8 @@ class FailoverStorage implements Storage, Observable {
     return {
       contents: () => this.patiently((member) => of(member).contents()),
       restore: async (bot, users) => {
-        for (const member of this.members) await of(member).restore(bot, users)
+        const ids = users.map(({ key }) => userId(bot, key))
+        for (const member of this.members) await member.inTurn(ids, () => of(member).restore(bot, users))
       },
       marksOf: (bot, keys) => this.patiently((member) => of(member).marksOf(bot, keys)),
       forget: async (bot, keys) => {
@@ -173,7 +176,7 @@ class FailoverStorage implements Storage, Observable {
   }
 
   reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
-    return this.everywhere('reset', ({ storage }) => storage.reset(bot, key, slot))
+    return this.everywhere('reset', [], ({ storage }) => storage.reset(bot, key, slot))
   }
 
   /** Does not reject. It is well as long as one of them is. */
@@ -227,7 +230,8 @@ class FailoverStorage implements Storage, Observable {
     return {
       get: (bot, key, name) => first('marks.get', (marks) => marks.get(bot, key, name)),
       of: (bot, key) => first('marks.of', (marks) => marks.of(bot, key)),
-      scan: (...args) => first('marks.scan', (marks) => marks.scan(...args)),
+      scan: (bot, name, from, size) =>
+        this.scan('marks.scan', from, ({ storage }, at) => storage.marks.scan(bot, name, at, size)),
       put: (bot, name, entries) =>
         write('marks.put', {
           touched: [bot, name, entries.map(({ key }) => key)],
@@ -248,22 +252,61 @@ class FailoverStorage implements Storage, Observable {
   private usersOfAll(): Users {
     return {
       get: (...args) => this.first('users.get', ({ storage }) => storage.users.get(...args)),
-      scan: (...args) => this.first('users.scan', ({ storage }) => storage.users.scan(...args)),
-      note: (...args) => this.everywhere('users.note', ({ storage }) => storage.users.note(...args)),
-      patch: (...args) => this.everywhere('users.patch', ({ storage }) => storage.users.patch(...args)),
-      erase: (...args) => this.everywhere('users.erase', ({ storage }) => storage.users.erase(...args)),
+      scan: (bot, from, size) =>
+        this.scan('users.scan', from, ({ storage }, at) => storage.users.scan(bot, at, size)),
+      note: (bot, activity) => {
+        const ids = activity.map(({ key }) => userId(bot, key))
+        // It adds: who has it already, answered too late, must not have it twice.
+        return this.everywhere('users.note', ids, ({ storage }) => storage.users.note(bot, activity), 'once')
+      },
+      patch: (bot, key, data) =>
+        this.everywhere('users.patch', [userId(bot, key)], ({ storage }) =>
+          storage.users.patch(bot, key, data),
+        ),
+      erase: (bot, key) =>
+        this.everywhere('users.erase', [userId(bot, key)], ({ storage }) => storage.users.erase(bot, key)),
     }
   }
 
   private valuesOfAll(): Values {
     return {
       get: (...args) => this.first('values.get', ({ storage }) => storage.values.get(...args)),
-      scan: (...args) => this.first('values.scan', ({ storage }) => storage.values.scan(...args)),
-      put: (...args) => this.everywhere('values.put', ({ storage }) => storage.values.put(...args)),
+      scan: (space, from, size) =>
+        this.scan('values.scan', from, ({ storage }, at) => storage.values.scan(space, at, size)),
+      put: (space, key, value, until) =>
+        this.everywhere('values.put', [valueId(space, key)], ({ storage }) =>
+          storage.values.put(space, key, value, until),
+        ),
       touch: (space, key, until) =>
-        this.everywhere('values.touch', ({ storage }) => touched(storage.values, space, key, until)),
-      remove: (...args) => this.everywhere('values.remove', ({ storage }) => storage.values.remove(...args)),
+        this.everywhere('values.touch', [valueId(space, key)], ({ storage }) =>
+          touched(storage.values, space, key, until),
+        ),
+      remove: (space, key) =>
+        this.everywhere('values.remove', [valueId(space, key)], ({ storage }) =>
+          storage.values.remove(space, key),
+        ),
     }
+  }
+
+  /** The first page is the first's that answers, and so are all after it: a cursor means nothing to another storage. */
+  private scan<P extends { readonly next?: string }>(
+    what: string,
+    from: string | undefined,
+    read: (member: Member, from?: string) => MaybePromise<P>,
+  ): MaybePromise<P> {
+    const pageFrom = (member: Member, at?: string): MaybePromise<P> => {
+      const page = read(member, at)
+      return isPromise(page) ? page.then((read) => pageOf(read, member.index)) : pageOf(page, member.index)
+    }
+    if (from === undefined) return this.first(what, (member) => pageFrom(member), { patient: true })
+    const { index, from: at } = cursorOf(from, this.members.length)
+    const member = this.members[index] as Member
+    const also = ` The pages before are of storage ${index}, and no other can go on from them: begin anew to read another.`
+    return member.line.ask(
+      () => pageFrom(member, at),
+      (error) => member.line.refuse(what, error, also),
+      true,
+    )
   }
 
   /** By the first that answers, however long it takes. */
@@ -283,9 +326,9 @@ class FailoverStorage implements Storage, Observable {
   private first<T>(
     what: string,
     work: (member: Member) => MaybePromise<T>,
-    done?: (member: Member) => void,
+    { patient = false, done }: { readonly patient?: boolean; readonly done?: (member: Member) => void } = {},
   ): MaybePromise<T> {
-    return this.by(what, (member, instead) => member.line.ask(() => work(member), instead), done)
+    return this.by(what, (member, instead) => member.line.ask(() => work(member), instead, patient), done)
   }
 
   private by<T>(
@@ -311,10 +354,24 @@ class FailoverStorage implements Storage, Observable {
     return done === undefined ? answer : answer.then(told)
   }
 
-  /** By the first that answers, and then by all others that are up. */
-  private everywhere<T>(what: string, work: (member: Member) => MaybePromise<T>): MaybePromise<T> {
-    return this.first(what, work, (taken) => {
-      for (const member of this.members) if (member !== taken) member.follow(() => work(member))
+  /**
+   * Writes to the first that answers, and then to all others that are up: to those that failed before it once more, which may
+   * have done it all the same, unless it must be done once.
+   */
+  private everywhere<T>(
+    what: string,
+    ids: readonly string[],
+    work: (member: Member) => MaybePromise<T>,
+    often: 'again' | 'once' = 'again',
+  ): MaybePromise<T> {
+    return this.first(what, (member) => member.inTurn(ids, () => work(member)), {
+      patient: true,
+      done: (taken) => {
+        for (const member of this.members) {
+          if (member === taken || (often === 'once' && member.index < taken.index)) continue
+          member.follow(ids, () => work(member))
+        }
+      },
     })
   }
 
@@ -363,4 +420,12 @@ class FailoverStorage implements Storage, Observable {
   private tell(condition: StorageCondition): void {
     for (const { tell } of this.conditions) tell(condition)
   }
+}
+
+function userId(bot: number, key: Key): string {
+  return `user ${bot} ${keyText(key)}`
+}
+
+function valueId(space: string, key: string): string {
+  return `value ${space} ${key}`
 }

@@ -225,6 +225,7 @@ export class PendingMarks {
   }
 }
 
-function idOf(bot: number, name: string, key: Key): string {
+/** What a write is about: a mark of a subject. */
+export function idOf(bot: number, name: string, key: Key): string {
   return `${bot} ${keyText(key)} ${name}`
 }

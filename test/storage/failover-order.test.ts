@@ -1,0 +1,166 @@
+import fc from 'fast-check'
+import { userKey } from '../../src/core/subject.js'
+import { failover } from '../../src/storage/failover.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { Stage } from '../middleware/rig.js'
+import { type Faulty, faulty } from './faulty.js'
+import { ALICE, askOf, BOT, blocked, planOf, settled } from './outage.js'
+
+/* What is written to several storages is written to each in the order it was asked for, however unequal they are in speed. */
+
+function pair() {
+  const time = new Stage()
+  const first = faulty(time.clock, time.timers)
+  const second = faulty(time.clock, time.timers)
+  const storage = failover([first, second], { clock: time.clock, timers: time.timers })
+  const pass = async (ms: number): Promise<void> => {
+    await settled()
+    for (let left = ms; left > 0; left -= 5) {
+      time.advance(5)
+      await settled()
+    }
+  }
+  /** Lets time pass until it is done. */
+  const done = async <T>(work: () => T | Promise<T>): Promise<T> => {
+    let over = false
+    const working = (async () => work())().finally(() => {
+      over = true
+    })
+    working.catch(() => undefined)
+    await settled()
+    while (!over) await pass(5)
+    return working
+  }
+  return { time, first, second, storage, pass, done }
+}
+
+async function goDown(storage: Storage, first: Faulty): Promise<void> {
+  const judge = await storage.prepare(planOf(blocked))
+  first.fault = 'refuses'
+  for (let i = 0; i < 5; i++) await judge.evaluate(askOf())
+}
+
+const write: Readonly<Record<string, (storage: Storage, on: boolean) => unknown>> = {
+  marks: ({ marks }, on) =>
+    on
+      ? marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+      : marks.remove(BOT, 'blocked', [ALICE]),
+  values: ({ values }, on) => (on ? values.put('s', 'k', 1) : values.remove('s', 'k')),
+  users: ({ users }, on) =>
+    on ? users.note(BOT, [{ key: ALICE, at: 1, counts: { tea: 1 } }]) : users.erase(BOT, ALICE),
+}
+
+async function contentsOf({ marks, values, users }: Storage, key = ALICE): Promise<unknown> {
+  return [
+    await marks.get(BOT, key, 'blocked'),
+    await values.get('s', 'k'),
+    (await users.get(BOT, key))?.counts,
+  ]
+}
+
+describe.each(Object.keys(write))('%s', (kind) => {
+  const asked = write[kind] as (storage: Storage, on: boolean) => unknown
+
+  test('that were taken away at once are gone from a slow second, too', async () => {
+    const { second, storage, pass } = pair()
+    second.delay = 50
+    await asked(storage, true)
+    // As another connection of a pool, which has nothing else to do.
+    second.delay = 5
+    await asked(storage, false)
+    await pass(200)
+    expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
+  })
+
+  test('that are still being written to the second when the first fails stay behind what comes after', async () => {
+    const { first, second, storage, pass, done } = pair()
+    second.delay = 50
+    await asked(storage, true)
+    second.delay = 0
+    await goDown(storage, first)
+    await done(() => asked(storage, false))
+    await pass(200)
+    expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
+  })
+
+  test('of one thing that never get an answer keep others of it waiting for no longer than a time-out', async () => {
+    const { second, storage, pass } = pair()
+    second.fault = 'loses'
+    await asked(storage, true)
+    await pass(5)
+    second.fault = 'none'
+    await asked(storage, false)
+    await pass(785)
+    expect(second.asked.filter((what) => /remove|erase/.test(what))).toEqual([])
+    await pass(300)
+    expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
+  })
+
+  test('that wait when it is closed are written first', async () => {
+    const { second, storage, done } = pair()
+    second.delay = 50
+    await asked(storage, true)
+    await asked(storage, false)
+    await done(() => storage.close())
+    expect(second.asked.at(-1)).toBe('close')
+    expect(second.asked.at(-2)).toMatch(/remove|erase/)
+  })
+})
+
+test('others do not wait', async () => {
+  const { second, storage, pass } = pair()
+  second.delay = 90
+  for (let k = 0; k < 20; k++) await storage.values.put('s', String(k), k)
+  await settled()
+  expect(second.asked).toHaveLength(20)
+  await pass(90)
+  expect((await second.kept.values.scan('s')).entries).toHaveLength(20)
+})
+
+test('whatever is written, one after the other or at once, both have the same in the end', async () => {
+  const step = fc.record({
+    kind: fc.constantFrom('marks', 'values', 'users', 'patch'),
+    on: fc.boolean(),
+    user: fc.integer({ min: 1, max: 2 }),
+    delays: fc.tuple(fc.nat(90), fc.nat(90)),
+    awaited: fc.boolean(),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      const { first, second, storage, pass, done } = pair()
+      const all: Promise<unknown>[] = []
+      for (const [index, { kind, on, user, delays, awaited }] of steps.entries()) {
+        first.delay = delays[0]
+        second.delay = delays[1]
+        const key = userKey(user)
+        const work = async (): Promise<unknown> => {
+          if (kind === 'marks') {
+            const mark = { since: index + 1 }
+            return on
+              ? storage.marks.put(BOT, 'blocked', [{ key, mark }])
+              : storage.marks.remove(BOT, 'blocked', [key])
+          }
+          if (kind === 'values')
+            return on ? storage.values.put('s', 'k', index) : storage.values.remove('s', 'k')
+          if (kind === 'patch') return storage.users.patch(BOT, key, { tea: index })
+          return on
+            ? storage.users.note(BOT, [{ key, at: index, counts: { tea: 1 } }])
+            : storage.users.erase(BOT, key)
+        }
+        const working = done(work)
+        all.push(working)
+        if (awaited) await working
+      }
+      await Promise.all(all)
+      await pass(3000)
+      for (const user of [1, 2]) {
+        const key = userKey(user)
+        expect(await contentsOf(second.kept, key)).toEqual(await contentsOf(first.kept, key))
+        const [one, other] = [await first.kept.users.get(BOT, key), await second.kept.users.get(BOT, key)]
+        // When they were seen each tells by its own clock, where only data was given.
+        expect([other?.counts, other?.data]).toEqual([one?.counts, one?.data])
+      }
+    }),
+    { numRuns: Number(process.env.FAULT_RUNS ?? 25) },
+  )
+})
