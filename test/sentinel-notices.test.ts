@@ -1,5 +1,7 @@
-import type { SentinelOptions } from '../src/index.js'
-import { desk, nextId, says, taps, user } from './sentinel-desk.js'
+import { Bot, webhookCallback } from 'grammy'
+import { type SentinelOptions, sentinel } from '../src/index.js'
+import { Extras } from './extras.js'
+import { desk, nextId, says, taps, tick, user } from './sentinel-desk.js'
 
 const ALICE = 7
 
@@ -323,5 +325,38 @@ describe('a notice that comes due where nothing may be said', () => {
     await quiet()
     expect(calls.map(({ method }) => method)).toEqual(['answerPreCheckoutQuery'])
     expect(notices).toEqual([])
+  })
+})
+
+describe('behind a webhook that may be answered with a call, notices are calls of their own', () => {
+  const later = async ({ ctx }: { ctx: { reply(text: string): Promise<unknown> } }): Promise<void> => {
+    await tick()
+    await ctx.reply('Not now.')
+  }
+
+  test.each<[string, SentinelOptions, string]>([
+    ['the usual ones', {}, 'Slow down, please. Try again in 1m.'],
+    ['where calls wait out 429', { outgoing: {} }, 'Slow down, please. Try again in 1m.'],
+    ['a function of yours', { throttle: { limit: '1/1m', on: ['message'], deny: later } }, 'Not now.'],
+  ])('%s', async (_, options, notice) => {
+    const calls: string[] = []
+    const { account, config } = new Extras(Date.now, ({ method, payload }) =>
+      calls.push(`${method} ${payload.text}`),
+    ).hire(42)
+    const client = { ...config.client, canUseWebhookReply: () => true }
+    const bot = new Bot(account.token, { ...config, client })
+    const guard = sentinel({ throttle: '1/1m', membership: false, ...options }).install(bot)
+    const handle = webhookCallback(bot, 'std/http')
+    const answers: string[] = []
+    for (const update of [says(ALICE, 'one'), says(ALICE, 'two'), taps(8, 'buy'), taps(8, 'buy')]) {
+      const answer = await handle(
+        new Request('http://bot/', { method: 'POST', body: JSON.stringify(update) }),
+      )
+      answers.push(await answer.text())
+    }
+    while ((await guard.health()).background.running > 0) await tick()
+    expect(answers).toEqual(['', '', '', ''])
+    expect(calls.sort()).toEqual(['answerCallbackQuery undefined', `sendMessage ${notice}`])
+    await guard.close()
   })
 })

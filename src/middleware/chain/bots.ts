@@ -12,6 +12,18 @@ export interface KnownBot {
   readonly reading: Reading
 }
 
+/**
+ * The same connection, for calls that never go out as the answer to a webhook: what is said aside comes too late for that and would be
+ * lost, and what asks would learn nothing. Itself where the bot answers with no calls.
+ */
+export function ownWay(api: Api): Api {
+  if (api.options?.canUseWebhookReply === undefined) return api
+  const { canUseWebhookReply: _, ...options } = api.options
+  const own = new (api.constructor as typeof Api)(api.token, options)
+  own.config.use(...api.config.installedTransformers())
+  return own
+}
+
 type Staged = (bot: KnownBot) => void
 
 /** Staged operations kept at most. */
@@ -30,7 +42,7 @@ export class Bots {
   of(ctx: Context): KnownBot {
     const id = ctx.me.id
     if (this.last?.id === id) return this.last
-    const bot = this.known.get(id) ?? this.meet(ctx.me, ctx.api)
+    const bot = this.known.get(id) ?? this.meet(ctx.me, ownWay(ctx.api))
     this.last = bot
     return bot
   }

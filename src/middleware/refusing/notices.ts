@@ -1,4 +1,4 @@
-import type { Context } from 'grammy'
+import type { Api, Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
@@ -6,6 +6,7 @@ import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
+import { ownWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { callable, limit as limitSchema, option } from '../options/schema.js'
 import type { Denial } from './denial.js'
@@ -117,24 +118,24 @@ export class Notices {
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) {
       const text = said ? this.text(facts, verdict).slice(0, MOST_ANSWER) : ''
-      this.aside('answer', () => ctx.answerCallbackQuery(text === '' ? {} : { text }))
+      this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(text === '' ? {} : { text }))
     } else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
-      this.aside('decline', () =>
+      this.aside(ctx, 'decline', () =>
         ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict) }),
       )
     } else if (facts.kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string') {
-      this.aside('decline', () =>
+      this.aside(ctx, 'decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict) }),
       )
     } else if (said && denial === 'notice') this.send(ctx, facts, verdict)
     if (own) {
       const text = this.text(facts, verdict)
-      this.aside('deny', async () => {
+      this.aside(ctx, 'deny', async () => {
         try {
           await callbackEnded(denial({ ctx, facts, verdict, notice: said, text }), 'deny', this.timers)
         } finally {
           // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
-          if (tapped) this.aside('answer', () => stopSpinner(ctx))
+          if (tapped) this.aside(ctx, 'answer', () => stopSpinner(ctx))
         }
       })
     }
@@ -173,7 +174,7 @@ export class Notices {
     const text = this.text(facts, verdict)
     if (chat === undefined || text === '') return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
-    this.aside('notice', async () => {
+    this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
         this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
         return
@@ -196,7 +197,9 @@ export class Notices {
     })
   }
 
-  private aside(what: string, work: () => Promise<unknown>): void {
+  /** By calls of their own: the update has been answered by then, or is about to be. */
+  private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>): void {
+    ctx.api = ownWay(ctx.api)
     if (!this.background.run(what, work)) this.unsaid++
   }
 
