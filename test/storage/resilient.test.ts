@@ -1,3 +1,4 @@
+import { CircuitState, CountBreaker } from 'cockatiel'
 import type { Judge } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -296,6 +297,38 @@ describe('when the storage is back', () => {
     expect(told).toEqual([])
     await judge.evaluate(askOf())
     expect(told).toHaveLength(1)
+  })
+
+  test('a breaker of cockatiel is told the state as cockatiel names it, and begins anew when it is back', async () => {
+    const breaker = new CountBreaker({ threshold: 0.5, size: 10, minimumNumberOfCalls: 3 })
+    const states: string[] = []
+    const heard = (what: string, state: CircuitState) => states.push(`${what} ${CircuitState[state]}`)
+    const own = {
+      state: undefined,
+      success(state: CircuitState) {
+        heard('success', state)
+        breaker.success(state)
+      },
+      failure(state: CircuitState) {
+        heard('failure', state)
+        return breaker.failure(state)
+      },
+    }
+    const { judgeOf, remote, pass, storage } = outage({ breaker: own })
+    const judge = await judgeOf(bucket(9))
+    remote.fault = 'refuses'
+    for (let i = 0; i < 3; i++) await judge.evaluate(askOf())
+    remote.fault = 'none'
+    await pass(300)
+    expect((await storage.health()).circuit?.state).toBe('closed')
+    await judge.evaluate(askOf())
+    expect(states).toEqual([
+      'failure Closed',
+      'failure Closed',
+      'failure Closed',
+      'success HalfOpen',
+      'success Closed',
+    ])
   })
 })
 

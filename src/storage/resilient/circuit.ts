@@ -1,4 +1,4 @@
-import { CircuitState as CockatielState, type IBreaker } from 'cockatiel'
+import type { CircuitState as CockatielState, IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { SentinelError } from '../../core/errors.js'
@@ -12,10 +12,11 @@ const MOST_SPACING: Ms = 10_000
 /** How long a storage that answers a probe is waited for to prove itself in earnest, if nothing is asked of it. */
 const TRIAL_FOR: Ms = 100
 
+/** As cockatiel's breakers know them: by number, for importing its enumeration would load all of it. */
 const STATES = {
-  closed: CockatielState.Closed,
-  open: CockatielState.Open,
-  'half-open': CockatielState.HalfOpen,
+  closed: 0 satisfies CockatielState.Closed,
+  open: 1 satisfies CockatielState.Open,
+  'half-open': 2 satisfies CockatielState.HalfOpen,
 } as const
 
 export interface CircuitOptions {

@@ -1,4 +1,4 @@
-import { ConsecutiveBreaker, type IBreaker } from 'cockatiel'
+import type { IBreaker } from 'cockatiel'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 
@@ -6,8 +6,27 @@ import { SentinelError } from '../../core/errors.js'
  * The options of storages that may fail, read. Each names itself in what it throws: `option.invalid`, `duration.invalid`.
  */
 
+/**
+ * So many failures in a row are too many. The count is ours: whoever imports cockatiel makes an `AbortController` in doing so, which
+ * keeps a worker from starting (ADR 35).
+ */
+class InARow implements IBreaker {
+  /** Failures since the last success. */
+  state = 0
+
+  constructor(private readonly most: number) {}
+
+  success(): void {
+    this.state = 0
+  }
+
+  failure(): boolean {
+    return ++this.state >= this.most
+  }
+}
+
 export function breakerOf(option: string, breaker: number | IBreaker = 5): IBreaker {
-  if (typeof breaker === 'number') return new ConsecutiveBreaker(whole(option, breaker))
+  if (typeof breaker === 'number') return new InARow(whole(option, breaker))
   if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
   throw new SentinelError(
     'option.invalid',
