@@ -4,6 +4,9 @@ import type { Due, Watch } from './deadlines.js'
 
 /** Whoever waits for the answer to a delivery. Told once. */
 export interface Recipient {
+  /** Nobody would read an answer: somebody else has given one, or whoever asked has gone. */
+  readonly gone?: boolean
+  /** Does not throw. */
   answer(status: number, json?: string): void
   /** Everything that the update brought about is done, late or not. */
   finished?(): void
@@ -20,7 +23,6 @@ export class Delivery implements Due {
   earlier: Due | undefined
   later: Due | undefined
   callOff: (() => void) | undefined
-  envelope: ReplyEnvelope | undefined
   /** What it was answered; 0 as long as it was not. */
   private status = 0
   /** Whether it has come to the guard, as far as is known by then. */
@@ -39,14 +41,13 @@ export class Delivery implements Due {
     return this.status !== 0
   }
 
-  /** Lets the bot answer with a call, as long as nobody else has answered. */
+  /** Lets the bot answer with a call, as long as that is read: later its calls go the usual way, and none is lost. */
   mayReply(): ReplyEnvelope {
-    this.envelope = {
-      send: async (json) => {
-        this.answer(200, json)
-      },
-    }
-    return this.envelope
+    const send = async (json: string): Promise<void> => this.answer(200, json)
+    // grammY looks whether it is there with each call.
+    return Object.defineProperty<ReplyEnvelope>({}, 'send', {
+      get: () => (this.status === 0 && this.to.gone !== true ? send : undefined),
+    })
   }
 
   /** Somebody brought it once more: they are told the same, and nothing is done twice. */
@@ -66,8 +67,6 @@ export class Delivery implements Due {
     if (this.status !== 0) return
     this.status = status
     this.watch.end(this)
-    // From now on the bot's calls go the usual way: what is put into a letter already sent is lost.
-    if (this.envelope !== undefined) delete this.envelope.send
     this.to.answer(status, json)
     if (this.others !== undefined) for (const other of this.others) other.answer(status)
   }

@@ -38,6 +38,9 @@ export interface IncomingUpdate {
  */
 export interface OutgoingAnswer {
   statusCode: number
+  /** Somebody in front has answered, a time-out of theirs perhaps: then nothing is written any longer. */
+  readonly headersSent?: boolean
+  readonly destroyed?: boolean
   setHeader(name: string, value: string): unknown
   end(body?: string): unknown
 }
@@ -75,24 +78,37 @@ export class NodeExchange implements Recipient {
     }
   }
 
+  get gone(): boolean {
+    return this.response.headersSent === true || this.response.destroyed === true
+  }
+
   answer(status: number, json?: string): void {
-    const { response, door } = this
-    response.statusCode = status
-    if (door.draining) response.setHeader('connection', 'close')
-    if (status === 503) response.setHeader('retry-after', '1')
-    if (json === undefined) {
-      response.end()
-      return
-    }
-    response.setHeader('content-type', 'application/json')
-    response.end(json)
+    this.write(status, json, this.door.draining)
   }
 
   /** What is sent on after that is not read: the connection ends. */
   private refuse(status: number): void {
-    this.response.setHeader('connection', 'close')
-    if (status === 405) this.response.setHeader('allow', 'POST')
-    this.answer(status)
+    this.write(status, undefined, true)
+  }
+
+  private write(status: number, json: string | undefined, last: boolean): void {
+    const { response } = this
+    if (response.headersSent === true) return
+    try {
+      response.statusCode = status
+      if (last) response.setHeader('connection', 'close')
+      if (status === 405) response.setHeader('allow', 'POST')
+      if (status === 503) response.setHeader('retry-after', '1')
+      if (json === undefined) {
+        response.end()
+        return
+      }
+      response.setHeader('content-type', 'application/json')
+      response.end(json)
+    } catch (error) {
+      // Whoever else waits is to be answered all the same.
+      this.door.failed(error, 'webhook.answer')
+    }
   }
 
   /** A body parser was in front. Its bound holds, in place of ours. */

@@ -174,6 +174,7 @@ export class Webhook {
       ({ door, node }) => new node(door, request, response).begin(),
       (error: unknown) => {
         this.unopened(error)
+        if (response.headersSent) return
         response.statusCode = 500
         response.end()
       },

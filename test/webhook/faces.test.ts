@@ -1,25 +1,21 @@
 import { EventEmitter } from 'node:events'
 import { createServer, request as httpRequest, type Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { serve } from '@hono/node-server'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
-import { SECRET, type Stand, stand } from './stand.js'
+import { gate, listening as open, SECRET, type Stand, stand, stopped } from './stand.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-async function listening(server: Server): Promise<string> {
-  closing.push(() => {
-    server.closeAllConnections()
-    return new Promise((done) => server.close(done))
-  })
-  if (!server.listening) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+function listening(server: Server): Promise<string> {
+  closing.push(() => stopped(server))
+  return open(server)
 }
 
 type Face = (at: Stand) => Promise<string>
@@ -216,14 +212,6 @@ describe('node:http', () => {
 })
 
 describe('a drain', () => {
-  function gate(): { readonly opened: Promise<void>; open(): void } {
-    let open = (): void => undefined
-    const opened = new Promise<void>((fulfil) => {
-      open = fulfil
-    })
-    return { opened, open: () => open() }
-  }
-
   test('at SIGTERM lets nobody in, finishes what runs and what is detached, and closes', async () => {
     const { opened, open } = gate()
     const at = stand({ throttle: '1/1m' }, (bot) => bot.use(() => opened))

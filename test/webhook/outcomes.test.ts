@@ -6,16 +6,7 @@ import { createTelegram } from '../../src/telegram/index.js'
 import { Extras } from '../extras.js'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
-import { post, SECRET, stand } from './stand.js'
-
-/** A promise to be kept by the test. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open = (): void => undefined
-  const opened = new Promise<void>((fulfil) => {
-    open = fulfil
-  })
-  return { opened, open: () => open() }
-}
+import { gate, post, SECRET, stand } from './stand.js'
 
 describe('who is not let in', () => {
   const at = stand()

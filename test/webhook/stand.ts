@@ -1,3 +1,5 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Update } from 'grammy/types'
 import type { SentinelOptions } from '../../src/index.js'
 import type { FetchInfo, Webhook, WebhookOptions } from '../../src/webhook/index.js'
@@ -40,4 +42,25 @@ export function post(body: string, headers: Record<string, string> = {}): Reques
       ...headers,
     },
   })
+}
+
+/** A promise to be kept by the test. */
+export function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => undefined
+  const opened = new Promise<void>((fulfil) => {
+    open = fulfil
+  })
+  return { opened, open: () => open() }
+}
+
+/** Starts a server; its URL. */
+export async function listening(server: Server): Promise<string> {
+  if (!server.listening) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+}
+
+/** Stops it, whoever is connected. */
+export function stopped(server: Server): Promise<void> {
+  server.closeAllConnections()
+  return new Promise((done) => server.close(() => done()))
 }
