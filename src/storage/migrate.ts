@@ -5,7 +5,7 @@ import type { ArchiveContents } from './archive.js'
 import { isName } from './json.js'
 import { Checkpoint } from './migrate/checkpoint.js'
 import { Checksum } from './migrate/checksum.js'
-import { type Item, type Step, stepsOf } from './migrate/steps.js'
+import { type Item, type Step, stepsGone, stepsOf } from './migrate/steps.js'
 import type { Storage } from './storage.js'
 
 /**
@@ -49,7 +49,10 @@ export interface MigrateOptions {
   readonly again?: boolean
   /** Copies into a target that has something of its own already, whose items of the same name are replaced. @default false */
   readonly merge?: boolean
-  /** Takes away what the target has and the source does not have: who was unblocked meanwhile. @default false */
+  /**
+   * Takes away what the target has and the source does not have (who was unblocked meanwhile), of every kind that the source has
+   * or that this migration has ever moved. Where the source has nothing at all, nothing is taken away. @default false
+   */
   readonly mirror?: boolean
   /** Names the checkpoint, where one target takes in several sources. @default 'default' */
   readonly name?: string
@@ -114,7 +117,8 @@ const MOST_PASSES = 3
 
 /**
  * Moves all that a storage keeps for good (marks: blocks, registration, roles; users; values and sessions) to another, page by page:
- * counts, copies, then compares counts and checksums of both sides. What limits count is not moved: it begins anew.
+ * counts, copies, then compares counts and checksums of both sides. What limits count is not moved, nor are bans of penalties: both
+ * begin anew.
  *
  * A source that has nothing is no migration: `copied` is 0, no `count` is more, and it is not completed.
  *
@@ -152,8 +156,10 @@ export async function migrate(from: Storage, to: Storage, options: MigrateOption
       "migrate.from: it cannot tell what it keeps (it has no archive). Name it: contents: { bots: [{ id: 42, marks: ['blocked'], users: true }], spaces: ['session'] }.",
     )
   }
-  const checkpoint = await Checkpoint.read(to, name)
-  return new Mover(from, to, stepsOf(contents), checkpoint, options, batch).run()
+  const checkpoint = await Checkpoint.read(to, name, options.resume !== false)
+  const steps = stepsOf(contents)
+  const all = [...steps, ...stepsGone(checkpoint.kinds, steps)]
+  return new Mover(from, to, all, checkpoint, options, batch).run()
 }
 
 function wrong(what: string): SentinelError {
@@ -187,6 +193,7 @@ class Mover {
     await this.count()
     // From the wrong place, most likely: whoever finds the right one has not completed anything.
     const isEmpty = this.total === 0
+    if (!isEmpty) await this.checkpoint.begin(this.steps.map(({ name }) => name))
     if ((completed === undefined || !resume) && !isEmpty) await this.copyAll()
     const steps = await this.verifyAll()
     const verified = steps.every((step) => step.verified)
@@ -198,12 +205,14 @@ class Mover {
   private async refuseFull(): Promise<void> {
     if (this.options.merge === true) return
     for (const step of this.steps) {
-      const { items } = await step.page(this.to, undefined, 1)
-      if (items.length === 0) continue
-      throw new SentinelError(
-        'migrate.refused',
-        `migrate.to: it has ${step.name} already. Move into an empty one (another prefix or schema will do), or say merge: true (--merge) to replace what is there.`,
-      )
+      // A page of what has lapsed may be empty, and not the last.
+      for await (const { items } of this.pages(step, this.to)) {
+        if (items.length === 0) continue
+        throw new SentinelError(
+          'migrate.refused',
+          `migrate.to: it has ${step.name} already. Move into an empty one (another prefix or schema will do), or say merge: true (--merge) to replace what is there.`,
+        )
+      }
     }
   }
 
@@ -259,6 +268,7 @@ class Mover {
   private async verify(step: Step, before: number): Promise<MigratedStep> {
     let extra = 0
     let removed = 0
+    const mirrors = this.options.mirror === true && this.total > 0
     for (let pass = 0; ; pass++) {
       const source = await this.sumOf(step, this.from, before)
       const target = new Checksum()
@@ -271,7 +281,7 @@ class Mover {
           const gone = await this.missing(step, items)
           for (const item of items) if (!gone.has(item.key)) target.add(step.textOf(item))
           extra += gone.size
-          if (this.options.mirror !== true || gone.size === 0) continue
+          if (!mirrors || gone.size === 0) continue
           await step.remove(this.to, [...gone])
           removed += gone.size
         }
@@ -279,7 +289,7 @@ class Mover {
       const verified = source.equals(target)
       if (verified || pass === MOST_PASSES) {
         const { count } = source
-        const left = this.options.mirror === true ? 0 : extra
+        const left = mirrors ? 0 : extra
         return { step: step.name, count, checksum: String(source), verified, extra: left, removed }
       }
       await this.copy(step, before, false)

@@ -1,10 +1,12 @@
 import fc from 'fast-check'
+import Database from 'libsql'
 import { subjectKey, userKey } from '../../src/core/subject.js'
 import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
 import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { CHECKPOINTS } from '../../src/storage/migrate/checkpoint.js'
-import { type MigrationProgress, migrate } from '../../src/storage/migrate.js'
+import { type MigrateOptions, type MigrationProgress, migrate } from '../../src/storage/migrate.js'
+import { sqlite } from '../../src/storage/sqlite/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { crowd, linesOf, NOW, stock } from './migrate-stock.js'
 
@@ -127,6 +129,7 @@ describe('migrate', () => {
     })
     expect(await to.values.get(CHECKPOINTS, 'default')).toEqual({
       version: 1,
+      kinds: ['marks 42 registered', 'users 42'],
       done: ['marks 42 registered'],
       at: { step: 'users 42', from: expect.any(String), items: 30 },
     })
@@ -273,7 +276,138 @@ describe('migrate', () => {
     }
     await expect(migrate(from, from)).rejects.toMatchObject({ code: 'option.invalid' })
     await to.values.put(CHECKPOINTS, 'default', { version: 2 })
-    await expect(migrate(from, to)).rejects.toMatchObject({ code: 'migrate.refused' })
+    await expect(migrate(from, to)).rejects.toMatchObject({
+      code: 'migrate.refused',
+      message: expect.stringContaining('resume: false'),
+    })
+    await stock(from)
+    expect(await migrate(from, to, { resume: false })).toMatchObject({ verified: true })
+    expect(await linesOf(to)).toEqual(await linesOf(from))
+    await expect(migrate(from, to)).rejects.toThrow('completed at')
+  })
+
+  test('takes away the last of a kind, too, of which the source knows nothing any more', async () => {
+    const [from, to] = [make(), make()]
+    const key = userKey(7)
+    await from.marks.put(42, 'blocked', [{ key, mark: { since: 1 } }])
+    await from.marks.put(42, 'a role of Ünï', [{ key, mark: { since: 1 } }])
+    await from.users.note(42, [{ key, at: NOW, counts: { tap: 1 } }])
+    await from.values.put('session', '1', { a: 1 })
+    await from.values.put('draft of\nmine', '1', { a: 1 })
+    // The bot of somebody else, which this migration has not moved.
+    await to.marks.put(43, 'blocked', [{ key, mark: { since: 1 } }])
+    await migrate(from, to)
+    await from.marks.remove(42, 'blocked', [key])
+    await from.marks.remove(42, 'a role of Ünï', [key])
+    await from.users.erase(42, key)
+    await from.values.remove('draft of\nmine', '1')
+    const gone = ['marks 42 a role of Ünï', 'marks 42 blocked', 'users 42', 'values draft of\nmine']
+    const changed = async (options: MigrateOptions) => {
+      const { verified, steps } = await migrate(from, to, { again: true, ...options })
+      const own = steps.filter(({ extra, removed }) => extra + removed > 0)
+      return { verified, own: own.map(({ step, extra, removed }) => [step, extra, removed]).sort() }
+    }
+    expect(await changed({})).toEqual({ verified: true, own: gone.map((step) => [step, 1, 0]) })
+    expect(await changed({ resume: false })).toEqual({
+      verified: true,
+      own: gone.map((step) => [step, 1, 0]),
+    })
+    expect(await changed({ mirror: true })).toEqual({ verified: true, own: gone.map((step) => [step, 0, 1]) })
+    expect(await to.marks.get(43, key, 'blocked')).toEqual({ since: 1 })
+    await to.marks.remove(43, 'blocked', [key])
+    expect(await linesOf(to)).toEqual(await linesOf(from))
+    // What came later is known as well.
+    await from.marks.put(42, 'late', [{ key, mark: { since: 1 } }])
+    await migrate(from, to, { again: true })
+    await from.marks.remove(42, 'late', [key])
+    expect(await changed({ mirror: true })).toEqual({ verified: true, own: [['marks 42 late', 0, 1]] })
+  })
+
+  test('takes nothing away where the source has nothing at all: it is the wrong one, most likely', async () => {
+    const [from, to] = [make(), make()]
+    await stock(from)
+    await migrate(from, to)
+    const before = await linesOf(to)
+    const { copied, steps } = await migrate(make(), to, { again: true, mirror: true })
+    expect(copied + steps.reduce((sum, { removed, count }) => sum + removed + count, 0)).toBe(0)
+    expect(steps.reduce((sum, { extra }) => sum + extra, 0)).toBe(before.length)
+    expect(await linesOf(to)).toEqual(before)
+  })
+
+  test('can be killed as soon as the first page is written', async () => {
+    const [from, to] = [make(), make()]
+    await crowd(from, 30)
+    let isDead = false
+    const dying = new Proxy(to, {
+      get(of, name) {
+        if (name === 'marks') {
+          const { marks } = of
+          return {
+            scan: marks.scan.bind(marks),
+            async put(...args: Parameters<typeof marks.put>) {
+              await marks.put(...args)
+              isDead = true
+            },
+          }
+        }
+        if (name === 'values') {
+          const { values } = of
+          return {
+            get: values.get.bind(values),
+            async put(...args: Parameters<typeof values.put>) {
+              if (isDead) throw new Error('killed')
+              await values.put(...args)
+            },
+          }
+        }
+        return Reflect.get(of, name, of)
+      },
+    })
+    await expect(migrate(from, dying, { batch: 10 })).rejects.toThrow('killed')
+    expect((await to.marks.scan(42, 'registered')).entries).toHaveLength(10)
+    expect(await migrate(from, to, { batch: 10 })).toMatchObject({ verified: true, copied: 60 })
+    expect(await linesOf(to)).toEqual(await linesOf(from))
+  })
+
+  test('finds what a target has behind pages of what has lapsed', async () => {
+    const kept = new Map<string, KeptDocument>()
+    let now = NOW
+    const adapter: GrammyAdapter = {
+      read: (key) => kept.get(key),
+      write: (key, value) => void kept.set(key, value),
+      delete: (key) => void kept.delete(key),
+    }
+    const [from, to] = [make(), fromGrammyStorage(adapter, { clock: () => now })]
+    const people = Array.from({ length: 12 }, (_, index) => userKey(index + 1))
+    await from.marks.put(
+      42,
+      'blocked',
+      people.map((key) => ({ key, mark: { since: 1, reason: 'theirs' } })),
+    )
+    await to.marks.put(
+      42,
+      'blocked',
+      people.map((key) => ({ key, mark: { since: 1, until: NOW + 1000 } })),
+    )
+    // The last of the index: all pages before are empty once the others have lapsed.
+    const { entries } = await to.marks.scan(42, 'blocked')
+    const last = entries.at(-1)?.key as number
+    await to.marks.put(42, 'blocked', [{ key: last, mark: { since: 1, reason: 'mine' } }])
+    now = NOW + 5000
+    await expect(migrate(from, to, { batch: 2 })).rejects.toThrow('marks 42 blocked already')
+    expect((await to.marks.get(42, last, 'blocked'))?.reason).toBe('mine')
+    await to.close()
+  })
+
+  test('takes half a character for what every storage can keep of it', async () => {
+    const from = make()
+    const to = sqlite(new Database(':memory:'), { clock: at })
+    await from.marks.put(42, 'blocked', [
+      { key: userKey(7), mark: { since: 1, reason: 'buy 🍕 now'.slice(0, 5) } },
+    ])
+    expect(await migrate(from, to)).toMatchObject({ verified: true, copied: 1 })
+    expect((await to.marks.get(42, userKey(7), 'blocked'))?.reason).toBe('buy \ufffd')
+    await to.close()
   })
 
   test('moves whatever there is, in pages of any size, ended anywhere', async () => {

@@ -6,6 +6,8 @@ export const CHECKPOINTS = 'grammy-sentinel.migrate'
 
 interface Kept {
   readonly version: 1
+  /** Names of all steps there ever were: what the source no longer has is still in the target. */
+  readonly kinds?: readonly string[]
   /** Steps whose items were all copied. */
   readonly done: readonly string[]
   /** The step that is under way, and where its next page begins. */
@@ -14,7 +16,10 @@ interface Kept {
   readonly completed?: number
 }
 
-/** How far a migration has come: written after every page, so that whoever begins again loses one page at most. */
+/**
+ * How far a migration has come: written before the first page, and after every one, so that whoever begins again loses one page
+ * at most.
+ */
 export class Checkpoint {
   private constructor(
     private readonly to: Storage,
@@ -24,10 +29,12 @@ export class Checkpoint {
     readonly found: boolean,
   ) {}
 
-  static async read(to: Storage, name: string): Promise<Checkpoint> {
+  /** One that is not gone on from need not be readable. */
+  static async read(to: Storage, name: string, resume: boolean): Promise<Checkpoint> {
     const kept = await to.values.get(CHECKPOINTS, name)
     if (kept === undefined) return new Checkpoint(to, name, { version: 1, done: [] }, false)
     if (!isKept(kept)) {
+      if (!resume) return new Checkpoint(to, name, { version: 1, done: [] }, true)
       throw new SentinelError(
         'migrate.refused',
         `migrate: the checkpoint "${name}" cannot be read; another version may have written it. Begin anew with resume: false (--restart).`,
@@ -49,21 +56,34 @@ export class Checkpoint {
     return this.kept.at?.step === step ? this.kept.at : undefined
   }
 
+  /** Names of steps whose items may be in the target. */
+  get kinds(): readonly string[] {
+    return this.kept.kinds ?? this.kept.done
+  }
+
+  /** Notes what is copied from now on, before any of it is. */
+  async begin(steps: readonly string[]): Promise<void> {
+    const kinds = [...new Set([...this.kinds, ...steps])]
+    if (kinds.length > (this.kept.kinds ?? []).length) await this.write({ ...this.kept, kinds })
+  }
+
   async reached(step: string, from: string, items: number): Promise<void> {
-    await this.write({ version: 1, done: this.kept.done, at: { step, from, items } })
+    await this.write({ ...this.kept, at: { step, from, items } })
   }
 
   async finished(step: string): Promise<void> {
-    await this.write({ version: 1, done: [...this.kept.done, step] })
+    const { at: _, done, ...kept } = this.kept
+    await this.write({ ...kept, done: [...done, step] })
   }
 
   async complete(at: number): Promise<void> {
-    await this.write({ version: 1, done: this.kept.done, completed: at })
+    const { at: _, ...kept } = this.kept
+    await this.write({ ...kept, completed: at })
   }
 
   /** As if nothing had been copied. */
   async reset(): Promise<void> {
-    await this.write({ version: 1, done: [] })
+    await this.write({ version: 1, kinds: this.kinds, done: [] })
   }
 
   private async write(kept: Kept): Promise<void> {
@@ -74,12 +94,11 @@ export class Checkpoint {
 
 function isKept(value: unknown): value is Kept {
   if (typeof value !== 'object' || value === null) return false
-  const { version, done, at, completed } = value as Partial<Record<keyof Kept, unknown>>
+  const { version, kinds = [], done, at, completed } = value as Partial<Record<keyof Kept, unknown>>
   const position = at as Readonly<Record<string, unknown>> | undefined
   return (
     version === 1 &&
-    Array.isArray(done) &&
-    done.every((step) => typeof step === 'string') &&
+    [kinds, done].every((names) => Array.isArray(names) && names.every((name) => typeof name === 'string')) &&
     (position === undefined ||
       (typeof position?.step === 'string' &&
         typeof position.from === 'string' &&

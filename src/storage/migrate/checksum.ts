@@ -28,12 +28,16 @@ export class Checksum {
   }
 }
 
-/** A value as JSON with its fields in order: what two storages write differently and mean alike is one text. */
+/**
+ * A value as JSON with its fields in order: what two storages write differently and mean alike is one text. Half a character, as a
+ * text has that was cut inside an emoji, is what UTF-8 makes of it.
+ */
 export function canonical(value: unknown): string {
   return JSON.stringify(sorted(value)) ?? 'null'
 }
 
 function sorted(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd')
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
   // Pairs, since a field may be called `__proto__`, and names of digits have an order of their own.

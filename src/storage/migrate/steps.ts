@@ -39,6 +39,19 @@ export function stepsOf({ bots, spaces }: ArchiveContents): readonly Step[] {
   ]
 }
 
+/** The same of what the source had once, as far as it has it no longer: the target still does. */
+export function stepsGone(names: readonly string[], steps: readonly Step[]): readonly Step[] {
+  const there = new Set(steps.map(({ name }) => name))
+  return names.filter((name) => !there.has(name)).flatMap((name) => stepOf(name) ?? [])
+}
+
+function stepOf(name: string): Step | undefined {
+  const [, kind, bot, mark = ''] = /^(marks|users) (-?\d+)(?: (.*))?$/s.exec(name) ?? []
+  if (kind === 'marks') return marksStep(Number(bot), mark)
+  if (kind === 'users') return usersStep(Number(bot))
+  return name.startsWith('values ') ? valuesStep(name.slice('values '.length)) : undefined
+}
+
 function marksStep(bot: number, name: string): Step {
   return {
     name: `marks ${bot} ${name}`,
