@@ -1,9 +1,9 @@
 import type { Bot } from 'grammy'
-import { steadyClock } from '../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
 import type { Door, WebhookHost } from './door.js'
+import type { goDown } from './ending.js'
 import type { answerFetch, FetchInfo } from './fetch.js'
 import type { infoOf } from './hono.js'
 import type { IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
@@ -99,15 +99,21 @@ export interface SignalSource {
 export interface DrainOptions {
   /** @default ['SIGTERM'] */
   readonly signals?: readonly string[]
-  /** Takes no new connections from then on. */
-  readonly server?: { close(): unknown; closeIdleConnections?(): void }
+  /**
+   * Takes no new connections from then on. What is still open when `within` is up is cut off, whatever it is for: a connection that
+   * sends nothing would keep the process alive. Node's own, or an instance of fastify, which has that for its `server`.
+   */
+  readonly server?: {
+    close(): unknown
+    closeIdleConnections?(): void
+    closeAllConnections?(): void
+    readonly server?: object
+  }
   /** How long what is under way may take. @default '25s', for most platforms kill after 30 */
   readonly within?: Duration
 }
 
 const WITHIN: Ms = parseDuration('25s')
-/** What is left to close with, where the drain took all of it. */
-const LAST: Ms = 1000
 
 /**
  * Takes updates from Telegram in, by HTTP: in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Hand the face that fits to
@@ -241,8 +247,8 @@ export class Webhook {
   }
 
   /**
-   * Drains when the process is told to end, and closes the guard, both `within` so long. The process ends by itself when nothing else keeps
-   * it. Until all that is done the same signals, sent again, change nothing.
+   * Drains when the process is told to end, and closes the guard, both `within` so long; then the `server` cuts off whoever is still
+   * connected. The process ends by itself when nothing else keeps it. Until the guard is closed the same signals, sent again, change nothing.
    *
    * @returns Stops listening.
    */
@@ -254,15 +260,14 @@ export class Webhook {
       // Without a listener the second signal would end the process at once, and all that is under way.
       if (ending) return
       ending = true
-      server?.close()
-      const until = steadyClock() + span
-      void this.drain(span)
-        .then(() => this.host.close(Math.max(LAST, until - steadyClock())))
-        .catch((error: unknown) => this.host.house().events.tell('error', { error, during: 'webhook.drain' }))
-        .finally(() => {
-          stop()
-          server?.closeIdleConnections?.()
+      void this.open()
+        .then(({ goDown }) => goDown(this, this.host, server, span))
+        .catch((error: unknown) => {
+          this.unopened(error)
+          return Promise.all([server?.close(), this.host.close(span)])
         })
+        .catch((error: unknown) => this.unopened(error))
+        .finally(stop)
     }
     const stop = (): void => {
       for (const signal of signals) source.off(signal, end)
@@ -281,11 +286,11 @@ export class Webhook {
   }
 
   private async load(): Promise<Parts> {
-    const { Door, NodeExchange, answerFetch, infoOf } = await import('./opened.js')
+    const { Door, NodeExchange, answerFetch, infoOf, goDown } = await import('./opened.js')
     const door = new Door(this.bot, this.host, this.settings, this.callers)
     this.door = door
     this.node = NodeExchange
-    return { door, node: NodeExchange, answerFetch, infoOf }
+    return { door, node: NodeExchange, answerFetch, infoOf, goDown }
   }
 
   private unopened(error: unknown): void {
@@ -314,4 +319,5 @@ interface Parts {
   readonly node: typeof NodeExchange
   readonly answerFetch: typeof answerFetch
   readonly infoOf: typeof infoOf
+  readonly goDown: typeof goDown
 }

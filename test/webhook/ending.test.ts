@@ -1,0 +1,120 @@
+import { EventEmitter } from 'node:events'
+import { createServer } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import fastify from 'fastify'
+import { says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { gate, listening, SECRET, stand, stopped } from './stand.js'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+/** Somebody who is connected, and does not go by themselves. */
+async function connected(url: string, text?: string): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  closing.push(() => socket.destroy())
+  // Whoever is cut off may be told by a reset.
+  socket.on('error', () => undefined)
+  await new Promise<void>((done) => socket.on('connect', done))
+  if (text !== undefined) await new Promise((done) => socket.write(text, done))
+  return socket
+}
+
+const HALF = `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nContent-Length: 99\r\n\r\n{"upd`
+
+/** A guard behind one of the servers, and what tells it to end. */
+const SERVERS = {
+  'node:http': async () => {
+    const at = stand()
+    const server = createServer(at.webhook.http)
+    closing.push(() => stopped(server))
+    return { at, server, node: server, url: await listening(server) }
+  },
+  fastify: async () => {
+    const at = stand()
+    const app = fastify()
+    closing.push(() => stopped(app.server))
+    await app.register(at.webhook.fastify, { path: '/hook' })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    return { at, server: app, node: app.server, url: await listening(app.server) }
+  },
+}
+
+describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, serve) => {
+  test.each([
+    ['sent nothing yet', undefined],
+    ['stands still in the middle of a body', HALF],
+  ])('ends when its time is up, though somebody connected %s', async (_what, text) => {
+    const { at, server, node, url } = await serve()
+    let closed = false
+    let asked = 0
+    node.on('close', () => {
+      closed = true
+    })
+    node.on('request', () => asked++)
+    await connected(url, text)
+    await until('the server knows of them', async () => (await connections(node)) === 1)
+    await until('it has read what they sent', () => text === undefined || asked === 1)
+    const process = new EventEmitter()
+    at.webhook.drainOn(process, { server, within: '20s' })
+    process.emit('SIGTERM')
+    await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+    // Other routes have as much time as ours.
+    expect(await connections(node)).toBe(1)
+    expect(closed).toBe(false)
+    at.time.advance(20_000)
+    await until('the server is closed', () => closed)
+  })
+})
+
+function connections(server: {
+  getConnections(done: (error: Error | null, count: number) => void): unknown
+}) {
+  return new Promise<number>((done, fail) =>
+    server.getConnections((error, count) => (error === null ? done(count) : fail(error))),
+  )
+}
+
+test('whoever is answered when the time is up is not cut off before', async () => {
+  const at = stand({}, (bot) => bot.use(() => new Promise(() => undefined)))
+  at.guard.on('warning', () => undefined)
+  const server = createServer(at.webhook.http)
+  closing.push(() => stopped(server))
+  const url = await listening(server)
+  const headers = { 'x-telegram-bot-api-secret-token': SECRET }
+  const asked = fetch(url, { method: 'POST', body: JSON.stringify(says(1, 'hangs')), headers })
+  await until('the handler runs', () => at.reached.length === 1)
+  const process = new EventEmitter()
+  at.webhook.drainOn(process, { server, within: '5s' })
+  process.emit('SIGTERM')
+  await until('nobody is let in', async () => (await at.deliver(says(2, 'x'))) === 503)
+  at.time.advance(5000)
+  expect((await asked).status).toBe(200)
+})
+
+describe('a server that fails to close', () => {
+  test.each([
+    ['rejects', () => Promise.reject(new Error('a hook of theirs'))],
+    [
+      'throws',
+      () => {
+        throw new Error('a hook of theirs')
+      },
+    ],
+  ])('is told of, and all else ends: it %s', async (_, close) => {
+    const { opened, open } = gate()
+    const at = stand({ debounce: { mode: 'trailing', window: '10s' } }, (bot) => bot.use(() => opened))
+    const told: unknown[] = []
+    at.guard.on('error', ({ error, during }) => told.push([during, error]))
+    await at.deliver(says(1, 'held'))
+    const process = new EventEmitter()
+    at.webhook.drainOn(process, { server: { close } })
+    process.emit('SIGTERM')
+    await until('what was held is handled', () => at.reached.length === 1)
+    open()
+    await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+    expect(told).toEqual([['webhook.drain', new Error('a hook of theirs')]])
+  })
+})
