@@ -404,7 +404,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   private furnish(house: House, options: ResolvedOptions): House {
     const tuning = options.settings === false ? undefined : readSettings(options.settings)
-    const furnished = this.overrides.furnish(house, options, tuning && new Set(tuning.limits.keys()))
+    const furnished = this.overrides.furnish(house, options, tuning?.limits)
     this.chatSettings.turn(tuning, house)
     for (const aside of [house.background, house.hooksAside]) aside.waitUntil = options.waitUntil
     return furnished

@@ -107,7 +107,8 @@ export function limitWithin(
   if (per !== min.per) return undefined
   const amount = Math.min(max.amount, Math.max(min.amount, limit.amount))
   const burst = Math.min(capacityOf(max), Math.max(capacityOf(min), capacityOf(limit)))
-  return amount === limit.amount && burst === capacityOf(limit) ? limit : { amount, per, burst }
+  if (amount === limit.amount && burst === capacityOf(limit)) return limit
+  return burst === amount ? { amount, per } : { amount, per, burst }
 }
 
 function checked(

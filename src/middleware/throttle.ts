@@ -237,7 +237,7 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
 
 /** How a limit adapts to conduct; undefined where it does not. */
 function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undefined {
-  const { adapt, limit, scope = 'user', key, cost = 1, algorithm } = settings
+  const { adapt, limit, scope = 'user', key, algorithm } = settings
   if (adapt === undefined) return undefined
   const wrong = (problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.adapt: ${problem}`)
@@ -247,7 +247,12 @@ function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undef
   if (algorithm === 'sliding-log') {
     throw wrong("an exact window keeps a fixed number of time stamps. Use 'sliding-counters' or 'bucket'.")
   }
-  return readAdapt(adapt, limit, typeof cost === 'number' ? cost : 1, `${what}.adapt`)
+  return readAdapt(adapt, limit, fixedCost(settings) ?? 1, `${what}.adapt`)
+}
+
+/** What every update costs; undefined where a function says it. */
+function fixedCost({ cost = 1 }: Settings): number | undefined {
+  return typeof cost === 'number' ? cost : undefined
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
@@ -365,10 +370,11 @@ function variantsOf(
   const stored =
     typeof settings.limit === 'function'
       ? []
-      : storedVariants(wiring, { slot, name, limit, roles, most }, scope)
+      : storedVariants(wiring, { slot, name, limit, roles, most, cost: fixedCost(settings) }, scope)
   const actor = wiring.scope('actor', (facts) => facts.actor)
+  const within = adaptationOf(settings)?.bounds
   const adapted: Variant[] =
-    settings.adapt === undefined ? [] : [{ mark: `${ADAPTED_MARK}${slot}`, subject: actor, limit: 'stored' }]
+    within === undefined ? [] : [{ mark: `${ADAPTED_MARK}${slot}`, subject: actor, limit: 'stored', within }]
   return [...stored, ...roleVariants(roles, wiring.house.roles, actor), ...adapted]
 }
 

@@ -152,7 +152,7 @@ export async function explain(
     for (const variant of check.variants ?? []) {
       const isChat = plan.scopes[variant.subject] === 'chat'
       const mark = (isChat ? marks.chat : marks.actor).get(variant.mark)
-      const limit = variant.limit === 'stored' ? storedLimit(mark) : variant.limit
+      const limit = variant.limit === 'stored' ? storedLimit(mark, variant.within) : variant.limit
       if (limit === undefined) continue
       const held = mark !== undefined
       const roleLimit = roleLimits.find(

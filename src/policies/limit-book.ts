@@ -6,8 +6,10 @@ import { shown } from '../core/show.js'
 import type { House } from '../middleware/house.js'
 import {
   ADAPTED_MARK,
+  type Bounds,
   type Changeable,
   LIMIT_MARK,
+  misfit,
   type RuntimeLimits,
   roleVariants,
   SETTING_MARK,
@@ -20,8 +22,8 @@ import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 export interface Openness {
   /** By `guard.limits`. */
   readonly limits: boolean
-  /** By the administrators of a chat: names of limits. */
-  readonly settings: ReadonlySet<string>
+  /** By the administrators of a chat: names of limits, and between what. */
+  readonly settings: ReadonlyMap<string, Bounds>
 }
 
 /** The limits that some options come to. They are known once a house with these is the sentinel's: options may come to nothing. */
@@ -31,11 +33,18 @@ class WiredLimits implements RuntimeLimits {
 
   constructor(private readonly book: LimitBook) {}
 
-  wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean } {
+  wire(limit: Changeable): { readonly limits: boolean; readonly settings: Bounds | undefined } {
     const known = this.stands ? this.book.ofHandlers : this.own
     known.set(limit.slot, limit)
     const { limits, settings } = this.book.openness
-    return { limits, settings: settings.has(limit.name) }
+    const bounds = settings.get(limit.name)
+    const problem = bounds && (misfit(limit, bounds.min) ?? misfit(limit, bounds.max))
+    if (problem === undefined) return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
+    const text = `settings.limits.${limit.name}: ${problem}`
+    if (!this.stands) throw new SentinelError('option.invalid', text)
+    // Of a handler's limit it shows when it is first used, which is no time to close it.
+    this.book.unfit(`${text} Until then it is as usual in every chat.`)
+    return { limits, settings: undefined }
   }
 
   planned(plan: Plan): Plan {
@@ -117,6 +126,11 @@ export class LimitBook {
       }
     })
     return { ...plan, checks }
+  }
+
+  /** Tells what settings cannot change. */
+  unfit(text: string): void {
+    this.house().warn('settings.unfit', text)
   }
 
   knows(name: string): boolean {

@@ -8,7 +8,7 @@ import { shown } from '../core/show.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
 import { option, parseOptions } from '../middleware/options/schema.js'
-import { type Changeable, storedLimit } from '../middleware/throttle/runtime-limits.js'
+import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import type { Mark } from '../storage/storage.js'
 import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'
@@ -152,12 +152,8 @@ export class StoredLimits implements LimitRegister {
     this.checkOn()
     const known = this.find(limit, 'limits.set')
     const after = parseLimit(to, 'limits.set')
-    if (known.most !== undefined && after.amount > known.most) {
-      throw new SentinelError(
-        'limit.invalid',
-        `limits.set: ${known.name} keeps a time stamp of each of ${known.most} at most, so it cannot be ${formatLimit(after)}. Use algorithm: 'bucket' or 'sliding-counters'.`,
-      )
-    }
+    const problem = misfit(known, after)
+    if (problem !== undefined) throw new SentinelError('limit.invalid', `limits.set: ${problem}`)
     parseOptions('limits.set', changeOptions, options)
     const { reason } = options
     const since = this.house().clock()

@@ -39,7 +39,7 @@ export class Overrides {
     private readonly house: () => House,
     furnished: House,
   ) {
-    this.book = new LimitBook(house, furnished, { limits: false, settings: new Set() })
+    this.book = new LimitBook(house, furnished, { limits: false, settings: new Map() })
     // A bot is met with its first update, when its handlers are there, or while they are being put there: then they are by the next turn.
     furnished.bots.stage(() => queueMicrotask(() => this.tellUnknown(furnished)))
     this.limits = new LaterLimits(house, this.book, (policy) => {
@@ -52,10 +52,10 @@ export class Overrides {
    *
    * @throws SentinelError as its policies do; then nothing has changed.
    */
-  furnish(house: House, options: OverrideOptions, settings?: ReadonlySet<string> | undefined): House {
+  furnish(house: House, options: OverrideOptions, settings?: Openness['settings'] | undefined): House {
     const policies = new PolicyBook(options.policies)
     const before = this.book.openness
-    const open: Openness = { limits: options.limits === true, settings: settings ?? new Set() }
+    const open: Openness = { limits: options.limits === true, settings: settings ?? new Map() }
     const isOpen = open.limits || settings !== undefined
     const furnished = { ...house, policies, runtime: isOpen ? this.book.wiring() : undefined }
     this.book.turn(open)

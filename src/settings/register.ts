@@ -3,7 +3,7 @@ import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/li
 import { shown } from '../core/show.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
-import { storedLimit } from '../middleware/throttle/runtime-limits.js'
+import { misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
 import type { Mark } from '../storage/storage.js'
 import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'
@@ -43,7 +43,11 @@ export class SettingsRegister implements ChatSettingsRegister {
     const limits = Object.entries(change.limits ?? {}).map(([name, to]) => {
       const tunable = tuning.limits.get(name)
       if (tunable === undefined) throw unknownSetting(name, tuning)
-      return [tunable, to === 'usual' ? undefined : within(tunable, to)] as const
+      if (to === 'usual') return [tunable, undefined] as const
+      const limit = within(tunable, to)
+      const problem = misfit(this.book.find(name, 'settings'), limit)
+      if (problem === undefined) return [tunable, limit] as const
+      throw new SentinelError('limit.invalid', `settings.set.limits.${name}: ${problem}`)
     })
     const { notices } = change
     if (notices !== undefined && (typeof notices !== 'boolean' || !tuning.notices)) {
@@ -71,8 +75,8 @@ export class SettingsRegister implements ChatSettingsRegister {
   async read(bot: number, key: Key): Promise<ChatSettingsView> {
     const marks = await this.house().storage.marks.of(bot, key)
     const limits = new Map<string, string>()
-    for (const name of this.tuning()?.limits.keys() ?? []) {
-      const limit = storedLimit(marks.get(markOfSetting(this.slotOf(name))))
+    for (const [name, tunable] of this.tuning()?.limits ?? []) {
+      const limit = storedLimit(marks.get(markOfSetting(this.slotOf(name))), tunable)
       if (limit !== undefined) limits.set(name, formatLimit(limit))
     }
     return { limits, notices: !isQuiet(marks.get(SETTINGS_MARK)) }
@@ -82,17 +86,20 @@ export class SettingsRegister implements ChatSettingsRegister {
   async choose(
     bot: number,
     chat: number,
-    { name }: Tunable,
+    tunable: Tunable,
     to: Limit | undefined,
     by: ChangedBy,
   ): Promise<boolean> {
     const { storage, events, clock } = this.house()
-    const slot = this.slotOf(name)
+    const slot = this.slotOf(tunable.name)
     const [key, mark] = [chatKey(chat), markOfSetting(slot)]
-    const before = storedLimit(await storage.marks.get(bot, key, mark))
-    if (spelled(before) === spelled(to)) return false
+    const held = await storage.marks.get(bot, key, mark)
+    if (spelled(storedLimit(held)) === spelled(to)) return false
     if (to === undefined) await storage.marks.remove(bot, mark, [key])
     else await storage.marks.put(bot, mark, [{ key, mark: { since: clock(), value: to } }])
+    // As it held: bounds may be others than when it was chosen.
+    const before = storedLimit(held, tunable)
+    if (spelled(before) === spelled(to)) return false
     events.tell('limit.changed', { bot, key, limit: slot, before, after: to, by: textOf(by) })
     events.tell('settings.changed', {
       bot,

@@ -253,11 +253,11 @@ function variantsOf(check: Check): readonly Variant[] {
 
 /** The limit that holds for whoever has these marks: that of the first variant, as the plan has it. */
 function inForce(check: Check, usual: Limit, marks: ReadonlyMap<string, Mark>): Limit {
-  for (const { mark, subject, limit } of variantsOf(check)) {
+  for (const { mark, subject, limit, within } of variantsOf(check)) {
     const held = subject === check.subject ? marks.get(mark) : undefined
     if (held === undefined) continue
     if (limit !== 'stored') return limit
-    const stored = storedLimit(held)
+    const stored = storedLimit(held, within)
     if (stored !== undefined) return stored
   }
   return usual

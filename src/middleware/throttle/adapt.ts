@@ -3,6 +3,7 @@ import type { Duration, Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../../core/limit.js'
 import { duration, limit as limitSchema, option } from '../options/schema.js'
+import type { Bounds } from './runtime-limits.js'
 
 const WHOLE = 'must be a whole number of at least 1'
 const whole = z.number(WHOLE).int(WHOLE).min(1, WHOLE).max(MOST_AMOUNT, WHOLE)
@@ -77,6 +78,8 @@ export interface Adaptation {
   readonly base: Limit
   readonly least: number
   readonly most: number
+  /** The limits of these two: whatever was earned or lost under other options holds within them. */
+  readonly bounds: Bounds
   readonly earnAfter: number
   readonly earnBy: number
   readonly loseAfter: number
@@ -111,8 +114,10 @@ export function readAdapt(
   }
   if (min.amount > base.amount) throw wrong('min', `${min.amount} is more than the limit, ${base.amount}.`)
   if (max.amount < base.amount) throw wrong('max', `${max.amount} is less than the limit, ${base.amount}.`)
+  const bounds: Bounds = { min: limitAt(base, min.amount), max: limitAt(base, max.amount) }
   const adaptation: Adaptation = {
     base,
+    bounds,
     least: min.amount,
     most: max.amount,
     earnAfter: earn.after ?? 100,
@@ -122,18 +127,17 @@ export function readAdapt(
     loseTo: lose.to ?? 0.5,
     holdFor: options.for ?? 604_800_000,
   }
-  const narrow = limitAt(adaptation, adaptation.least)
-  if (cost > capacityOf(narrow)) {
+  if (cost > capacityOf(bounds.min)) {
     throw wrong(
       'min',
-      `an update costs ${cost}, so nothing would pass under ${formatLimit(narrow)}. Raise it.`,
+      `an update costs ${cost}, so nothing would pass under ${formatLimit(bounds.min)}. Raise it.`,
     )
   }
   return adaptation
 }
 
 /** The limit of an amount; its burst grows and shrinks alike. */
-export function limitAt({ base }: Adaptation, amount: number): Limit {
+export function limitAt(base: Limit, amount: number): Limit {
   if (base.burst === undefined) return { amount, per: base.per }
   const burst = Math.round((base.burst * amount) / base.amount)
   return { amount, per: base.per, burst: Math.min(MOST_AMOUNT, Math.max(1, burst)) }

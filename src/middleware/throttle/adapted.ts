@@ -1,3 +1,4 @@
+import { formatLimit, type Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import type { House } from '../house.js'
 import { type Adaptation, limitAt } from './adapt.js'
@@ -18,19 +19,25 @@ export async function adaptLimit(
   { bot, key, how }: Change,
 ): Promise<void> {
   const mark = `${ADAPTED_MARK}${slot}`
-  const { base, holdFor } = adaptation
+  const { base, bounds, holdFor } = adaptation
   const held = await storage.marks.get(bot, key, mark)
-  const before = storedLimit(held)
+  const [stored, before] = [storedLimit(held), storedLimit(held, bounds)]
   const now = clock()
   const amount = nextAmount(adaptation, before?.amount ?? base.amount, how)
-  const after = amount === base.amount ? undefined : limitAt(adaptation, amount)
+  const after = amount === base.amount ? undefined : limitAt(base, amount)
   if (after === undefined && held === undefined) return
   // At a bound nothing is written until half of the time has passed.
-  const isSame = before?.amount === amount && before.burst === after?.burst && before.per === base.per
+  const isSame = stored?.amount === amount && stored.burst === after?.burst && stored.per === base.per
   if (isSame && (held?.until ?? Number.POSITIVE_INFINITY) - now > holdFor / 2) return
   if (after === undefined) await storage.marks.remove(bot, mark, [key])
   else await storage.marks.put(bot, mark, [{ key, mark: { since: now, until: now + holdFor, value: after } }])
-  if (!isSame) events.tell('limit.changed', { bot, key, limit: slot, before, after, by: 'adapt' })
+  if (spelled(before) !== spelled(after)) {
+    events.tell('limit.changed', { bot, key, limit: slot, before, after, by: 'adapt' })
+  }
+}
+
+function spelled(limit: Limit | undefined): string | undefined {
+  return limit && formatLimit(limit)
 }
 
 /** The amount that follows, never out of bounds. Whatever was stored under other options is brought within them first. */

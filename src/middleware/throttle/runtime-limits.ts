@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import type { Plan, Variant } from '../../core/check.js'
-import type { Limit } from '../../core/limit.js'
+import { capacityOf, formatLimit, type Limit, limitWithin } from '../../core/limit.js'
 import type { Roles } from '../../core/roles.js'
 import { chatKey } from '../../core/subject.js'
 import { isSoundLimit } from '../../storage/plan.js'
@@ -31,22 +31,38 @@ export interface Changeable {
   readonly chats: boolean
   /** An exact window keeps so many time stamps and no more. */
   readonly most?: number | undefined
+  /** What each update costs; absent where a function says it. */
+  readonly cost?: number | undefined
+}
+
+/** Between what a stored limit is to be; both are per the same span. */
+export type Bounds = NonNullable<Variant['within']>
+
+/** Why a limit could not take the place of another; undefined where it could. */
+export function misfit({ name, most, cost = 1 }: Changeable, limit: Limit): string | undefined {
+  if (most !== undefined && limit.amount > most) {
+    return `${name} keeps a time stamp of each of ${most} at most, so it cannot be ${formatLimit(limit)}. Use algorithm: 'bucket' or 'sliding-counters'.`
+  }
+  return cost > capacityOf(limit)
+    ? `an update costs ${cost} of ${name}, so nothing would ever pass under ${formatLimit(limit)}. Raise it.`
+    : undefined
 }
 
 /** Limits that are changed while the bot runs: kept as marks, which the plan reads in the step in which it decides. */
 export interface RuntimeLimits {
   /** Notes a limit that is wired; whose marks its check is to read. */
-  wire(limit: Changeable): { readonly limits: boolean; readonly settings: boolean }
+  wire(limit: Changeable): { readonly limits: boolean; readonly settings: Bounds | undefined }
   /** A plan with the limits of roles that hold now. */
   planned(plan: Plan): Plan
   /** Runs when plans are to be prepared again; the returned function stops that. */
   onChange(listener: () => void): () => void
 }
 
-/** The limit that a mark carries, if it does: whatever else was stored there is passed over. */
-export function storedLimit(mark: Mark | undefined): Limit | undefined {
+/** The limit that a mark carries, as it holds within bounds: whatever else was stored there is passed over. */
+export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | undefined {
   const limit = mark?.value as Limit | null | undefined
-  return typeof limit === 'object' && limit !== null && isSoundLimit(limit) ? limit : undefined
+  const isLimit = typeof limit === 'object' && limit !== null && isSoundLimit(limit)
+  return isLimit ? limitWithin(limit, within) : undefined
 }
 
 /** Policies that a sentinel was given by name. */
@@ -82,10 +98,12 @@ export function storedVariants(
     const actor = wiring.scope('actor', (facts) => facts.actor)
     variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: actor, limit: 'stored' })
   }
-  if (!chats || !(limits || settings)) return variants
+  if (!chats || !(limits || settings !== undefined)) return variants
   const chat = wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
   if (limits) variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: chat, limit: 'stored' })
-  if (settings) variants.push({ mark: `${SETTING_MARK}${limit.slot}`, subject: chat, limit: 'stored' })
+  if (settings !== undefined) {
+    variants.push({ mark: `${SETTING_MARK}${limit.slot}`, subject: chat, limit: 'stored', within: settings })
+  }
   return variants
 }
 
