@@ -5,14 +5,18 @@ import type { Ms } from '../core/duration.js'
 export interface Waiter {
   /** Calls are numbered as they are made: the lower goes first. */
   readonly number: number
+  /** Until when it may wait. */
+  readonly deadline: Ms
   readonly go: () => void
+  /** It would have to wait for longer than it may. */
+  readonly end: () => void
 }
 
 /** What all lanes have in common. */
 export interface LaneShared {
   readonly clock: Clock
   readonly timers: Timers
-  /** Told when nothing waits, nothing is out and the lane is open: it may be forgotten. */
+  /** Told when nothing waits, is out or expected, and the lane is open: it may be forgotten. */
   readonly emptied: (lane: Lane) => void
 }
 
@@ -22,15 +26,21 @@ const WIDEST = 1024
 /**
  * Calls that go one after the other, in the order they were made, and none before the lane opens again.
  *
- * There is a lane as long as one is closed or calls go through it. The lane of a whole bot starts slowly: one call, then with each
- * that succeeds twice as many at once.
+ * There is a lane as long as one is closed or calls go through it. The lane of a whole bot widens as TCP does (RFC 5681): it begins with one
+ * call, then twice as many each round, and from half of the width at which it was last refused, one more each round.
  */
 export class Lane {
   private openAt: Ms = Number.NEGATIVE_INFINITY
   /** By number. */
   private readonly waiting: Waiter[] = []
   private out = 0
+  private expected = 0
+  /** So many at once. */
   private width = 1
+  /** Calls that succeeded since it became so wide. */
+  private succeeded = 0
+  /** Half of the width at which it was refused. */
+  private threshold = WIDEST
   private disarm: (() => void) | undefined
 
   constructor(
@@ -45,16 +55,22 @@ export class Lane {
   }
 
   get idle(): boolean {
-    return this.waiting.length === 0 && this.out === 0
+    return this.waiting.length === 0 && this.out === 0 && this.expected === 0
   }
 
   /** Closes it until then, if it is not closed for longer already; whether that changed anything. */
   close(until: Ms): boolean {
     if (until <= this.openAt) return false
+    // Who is refused while it is closed went out together with whoever closed it: one refusal, as far as the width is concerned.
+    if (this.openAt > Number.NEGATIVE_INFINITY && this.opensIn === 0) {
+      this.threshold = Math.max(1, Math.floor(this.width / 2))
+      this.width = 1
+      this.succeeded = 0
+    }
     this.openAt = until
-    this.width = 1
     this.disarm?.()
     this.disarm = undefined
+    for (const waiter of this.waiting.filter(({ deadline }) => deadline < until)) waiter.end()
     this.advance()
     return true
   }
@@ -73,6 +89,12 @@ export class Lane {
     this.advance()
   }
 
+  /** So many more, or fewer, will come: it is not forgotten before. */
+  expect(more: 1 | -1): void {
+    this.expected += more
+    if (more < 0) this.advance()
+  }
+
   /** Lets one that waits go its way. */
   remove(waiter: Waiter): void {
     const at = this.waiting.indexOf(waiter)
@@ -82,9 +104,16 @@ export class Lane {
 
   /** Gives a place back. */
   leave(succeeded: boolean): void {
+    // A lane that is not full says nothing of a wider one, nor does who went before it was closed.
+    if (succeeded && this.widens && this.out >= this.width && this.opensIn === 0) this.widen()
     this.out--
-    if (succeeded && this.widens) this.width = Math.min(WIDEST, 2 * this.width)
     this.advance()
+  }
+
+  private widen(): void {
+    if (this.width >= WIDEST || (++this.succeeded < this.width && this.width >= this.threshold)) return
+    this.width++
+    this.succeeded = 0
   }
 
   private advance(): void {

@@ -12,7 +12,7 @@ const REASONS = ['flood', 'server', 'network'] as const
 export const outgoingOptions = z.strictObject({
   attempts: option(
     z.int(ATTEMPTS).min(1, ATTEMPTS).max(100, ATTEMPTS),
-    'How often a call is made at most, the first time included.',
+    'How often a call is made at most, the first time included, refusals to the bot as a whole aside.',
     4,
   ),
   maxWait: option(duration, 'How long a call may wait in all; then its caller gets the error.', '1m'),
@@ -65,7 +65,10 @@ export const outgoingOptions = z.strictObject({
  * ```
  */
 export interface OutgoingOptions {
-  /** How often a call is made at most, the first time included: 1 to 100. @default 4 */
+  /**
+   * How often a call is made at most, the first time included: 1 to 100. What the bot as a whole is refused does not count: it is made
+   * again for as long as it may wait, unless this is 1. @default 4
+   */
   readonly attempts?: number
   /**
    * How long a call may wait in all, behind others included. One that would have to wait longer is not kept waiting: its

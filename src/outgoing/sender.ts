@@ -13,13 +13,11 @@ import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/chain/told.js'
 import type { Storage } from '../storage/storage.js'
 import { chatIn, chatText, isSafe, isSending, isSpent, isWriting, tooMany, waitIn } from './calls.js'
+import { FloodedChats, type Tries } from './flooded-chats.js'
 import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
 import { SharedPauses } from './shared-pauses.js'
 
-/** So many chats that answer 429 within a second are no chats that are flooded: the whole bot is. */
-const FLOODED_CHATS = 5
-const FLOODED_WITHIN: Ms = 1000
 /** After a 5xx or no answer: twice as long each time, up to the most. */
 const BACK_OFF: Ms = 500
 const LONGEST_BACK_OFF: Ms = 10_000
@@ -58,8 +56,7 @@ interface Call {
   readonly signal: Abortable | undefined
   /** Until when it may wait; told when it first has to. */
   deadline: Ms | undefined
-  /** How many times it was made. */
-  attempt: number
+  readonly tries: Tries
 }
 
 /** Makes calls, and makes them again: what `outgoing()` is made of. */
@@ -89,8 +86,7 @@ export class Sender {
   private readonly laneShared
   /** Ends the waits there are. */
   private readonly ends = new Set<() => void>()
-  /** When chats were last answered 429, within the last second. */
-  private flooded = new Map<string, Ms>()
+  private readonly flooded = new FloodedChats()
   private number = 0
   private closed = false
 
@@ -170,7 +166,7 @@ export class Sender {
       key: this.keyOf(method, chat),
       signal,
       deadline: undefined,
-      attempt: 0,
+      tries: { made: 0, spared: 0 },
     }
     let last: ApiResponse<T> | undefined
     for (;;) {
@@ -197,7 +193,7 @@ export class Sender {
    */
   private async answerTo<T>(call: Call, make: () => Promise<ApiResponse<T>>): Promise<ApiResponse<T>> {
     for (;;) {
-      call.attempt++
+      call.tries.made++
       let answer: ApiResponse<T>
       try {
         answer = await make()
@@ -232,25 +228,32 @@ export class Sender {
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
     const { key, chat, method } = call
+    // Were it forgotten while all wait for their chats, they would all go at once.
+    const expecting = isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined
+    expecting?.expect(1)
     const ways = [
       () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
       // Looked for when it matters: it may have been closed meanwhile.
       () => (isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
-    for (const way of ways) {
-      const lane = way()
-      if (lane === undefined) continue
-      if (!lane.enter() && !(await this.waitIn(lane, call))) return Math.max(1, lane.opensIn)
-      entered.push(lane)
+    try {
+      for (const way of ways) {
+        const lane = way()
+        if (lane === undefined) continue
+        if (!lane.enter() && !(await this.waitIn(lane, call))) return Math.max(1, lane.opensIn)
+        entered.push(lane)
+      }
+      return undefined
+    } finally {
+      expecting?.expect(-1)
     }
-    return undefined
   }
 
   private waitIn(lane: Lane, call: Call): Promise<boolean> {
     const left = this.left(call)
     if (lane.opensIn > left || !this.mayWait()) return Promise.resolve(false)
-    return this.until(call, left, (go) => {
-      const waiter: Waiter = { number: call.number, go }
+    return this.until(call, left, (go, end) => {
+      const waiter: Waiter = { number: call.number, deadline: this.clock() + left, go, end }
       lane.wait(waiter)
       return () => lane.remove(waiter)
     })
@@ -273,7 +276,11 @@ export class Sender {
   /**
    * Waits until told to go; false when that took too long, or all waits are ended. Rejects when the caller calls it off.
    */
-  private until(call: Call, most: Ms, begin: (go: () => void) => () => void): Promise<boolean> {
+  private until(
+    call: Call,
+    most: Ms,
+    begin: (go: () => void, end: () => void) => () => void,
+  ): Promise<boolean> {
     const { signal } = call
     return new Promise<boolean>((fulfil, reject) => {
       if (signal?.aborted === true) return reject(calledOff(call))
@@ -306,7 +313,7 @@ export class Sender {
       signal?.addEventListener('abort', aborted)
       giveUp = begin(() => {
         if (settle()) fulfil(true)
-      })
+      }, endNow)
     })
   }
 
@@ -324,11 +331,11 @@ export class Sender {
     lane?.close(until)
     if (call.chat !== undefined && isWriting(call.method)) {
       this.shared?.tell(chatText(call.chat), wait)
-      if (isSending(call.method)) this.floodedBy(call.key, wait, until)
+      if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
     const again =
       this.retry.has('flood') &&
-      call.attempt < this.attempts &&
+      this.mayTry(call) &&
       !this.closed &&
       forMs <= this.left(call) &&
       !isSpent(call.payload) &&
@@ -338,7 +345,7 @@ export class Sender {
       method: call.method,
       chat: call.chat,
       retryAfterMs: wait,
-      attempt: call.attempt,
+      attempt: call.tries.made,
       retried: again,
     })
     if (!again) this.counts.gaveUp++
@@ -352,14 +359,22 @@ export class Sender {
   }
 
   /** Many chats at once: then it is the bot that sends too much, and every other message would be refused, too. */
-  private floodedBy(key: string, wait: Ms, until: Ms): void {
-    const since = this.clock() - FLOODED_WITHIN
-    this.flooded.delete(key)
-    for (const [chat, at] of this.flooded) if (at < since) this.flooded.delete(chat)
-    this.flooded.set(key, this.clock())
-    if (this.flooded.size < FLOODED_CHATS) return
-    this.flooded = new Map()
-    if (this.laneOf(WHOLE_BOT)?.close(until) === true) this.shared?.tell(WHOLE_BOT, wait)
+  private floodedBy(call: Call, wait: Ms, until: Ms): void {
+    const now = this.clock()
+    const known = (this.lanes.get(WHOLE_BOT)?.opensIn ?? 0) > 0
+    if (known) call.tries.spared++
+    const all = this.flooded.note(call.key, { at: now, wait, until, counted: known ? undefined : call.tries })
+    if (all.length === 0) return
+    for (const { counted } of all) if (counted !== undefined) counted.spared++
+    // A chat among them that is closed for long by itself does not close all others for as long.
+    const first = all.reduce((one, other) => (other.until < one.until ? other : one))
+    if (this.laneOf(WHOLE_BOT)?.close(first.until) === true)
+      this.shared?.tell(WHOLE_BOT, first.at + first.wait - now)
+  }
+
+  /** Whether a call has attempts left. What the bot as a whole is refused is no fault of its, unless none is made again at all. */
+  private mayTry({ tries }: Call): boolean {
+    return this.attempts > 1 && tries.made - tries.spared < this.attempts
   }
 
   private migratedBy<T>(call: Call, answer: ApiResponse<T>): void {
@@ -372,8 +387,8 @@ export class Sender {
   /** Waits, and tells whether the call is made again though nobody knows whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
     if (!this.all && !isSafe(call.method, call.payload)) return false
-    if (call.attempt >= this.attempts || isSpent(call.payload) || !this.mayWait()) return false
-    const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.attempt - 1))
+    if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait()) return false
+    const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
     // Half of it at least: all at once is what the server has just been unable to take.
     const wait = longest * (1 - this.setting.random() / 2)
     if (wait > this.left(call)) return false

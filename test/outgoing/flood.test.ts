@@ -110,6 +110,23 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ gaveUp: 2, waiting: 0, paused: 0 })
   })
 
+  test('is what waits for a chat that turns out to be closed for longer: at once, not when its time is over', async () => {
+    on = await office({ maxWait: '1m' })
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3600 })
+    const sent = [fate(on.api.sendMessage(alice!.id, 'a'))]
+    await on.waiting(1)
+    sent.push(fate(on.api.sendMessage(alice!.id, 'b')))
+    await on.waiting(2)
+    const error = on.api.sendMessage(alice!.id, 'c').catch((thrown: unknown) => thrown)
+    await on.waiting(3)
+    await on.pass(1 * SECOND)
+    expect(await Promise.all(sent)).toEqual([429, 429])
+    expect(await error).toMatchObject({ error_code: 429, parameters: { retry_after: 3600 } })
+    expect(on.calls.health()).toMatchObject({ limited: 2, gaveUp: 3, waiting: 0 })
+  })
+
   test('who stands in a long line waits no longer than allowed', async () => {
     on = await office({ maxWait: '5s', attempts: 100 })
     const [alice] = on.people
@@ -235,6 +252,50 @@ describe('a bot that is limited as a whole', () => {
     await on.pass(2 * SECOND)
     await limited(4, 4)
     expect(await fate(on.api.sendMessage(on.people[11]!.id, 'x'))).toBe('sent')
+  })
+
+  test('opens when the first of the five may be written to: one that is closed for long holds up nobody else', async () => {
+    on = await office({}, false, 8)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 4 })
+    const sent = on.people.slice(0, 4).map(({ id }) => fate(on.api.sendMessage(id, 'x')))
+    await on.waiting(4)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 50 })
+    const last = fate(on.api.sendMessage(on.people[4]!.id, 'x'))
+    await on.waiting(5)
+    sent.push(fate(on.api.sendMessage(on.people[5]!.id, 'x')))
+    await on.waiting(6)
+    await on.pass(2 * SECOND)
+    expect(await Promise.all(sent)).toEqual(Array(5).fill('sent'))
+    await on.pass(48 * SECOND)
+    expect(await last).toBe('sent')
+  })
+
+  test('makes no call again that may be made but once', async () => {
+    on = await office({ attempts: 1 }, false, 8)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 8 })
+    const sent = on.people.map(({ id }) => fate(on.api.sendMessage(id, 'x')))
+    expect(await Promise.all(sent)).toEqual(Array(8).fill(429))
+    expect(on.calls.health()).toMatchObject({ retried: 0, gaveUp: 8 })
+  })
+
+  test('spends no attempts: what its chats are refused themselves does', async () => {
+    on = await office({ attempts: 2 }, false, 8)
+    const everybody = on.people.slice(0, 5)
+    // Three times all are refused.
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
+    const sent = everybody.map(({ id }) => fate(on.api.sendMessage(id, 'x')))
+    for (let time = 1; time <= 3; time++) {
+      await until('all are refused', () => on.calls.health().limited === 5 * time)
+      await on.waiting(5)
+      if (time < 3) on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
+      await on.pass(2 * SECOND)
+    }
+    expect(await Promise.all(sent)).toEqual(Array(5).fill('sent'))
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 2 })
+    const alone = fate(on.api.sendMessage(on.people[7]!.id, 'x'))
+    await on.waiting(1)
+    await on.pass(2 * SECOND)
+    expect(await alone).toBe(429)
   })
 
   test('runs into the limit of all chats and delivers everything all the same', async () => {

@@ -43,17 +43,93 @@ test('a timer that comes late does not forget the lane that took the place of it
   expect([road.lanes.get('chat') === second, road.due.size]).toEqual([true, 1])
 })
 
-test('a lane that widened begins anew with one call when it is closed again', () => {
+/** A lane of a bot that more calls wait for than can ever be under way. */
+class Rush {
+  readonly road = new Road()
+  readonly lane = this.road.lane(true)
+  /** Calls under way. */
+  out = 0
+
+  constructor() {
+    this.lane.close(1000)
+    const go = (): void => void this.out++
+    for (let number = 0; number < 2000; number++)
+      this.lane.wait({ number, deadline: Number.POSITIVE_INFINITY, go, end: () => undefined })
+    this.open(1000)
+  }
+
+  /** So much time passes. */
+  open(ms: number): void {
+    this.road.now += ms
+    for (const { run } of [...this.road.due]) run()
+  }
+
+  /** All that are under way are answered. */
+  round(): void {
+    const { out } = this
+    for (let call = 0; call < out; call++) this.leave(true)
+  }
+
+  leave(succeeded: boolean): void {
+    this.out--
+    this.lane.leave(succeeded)
+  }
+
+  /** How many are under way in each of so many rounds. */
+  rounds(count: number): number[] {
+    return Array.from({ length: count }, () => {
+      const { out } = this
+      this.round()
+      return out
+    })
+  }
+}
+
+test('a lane widens to twice as many each round; once refused, to half of that, and then by one', () => {
+  const rush = new Rush()
+  expect(rush.rounds(5)).toEqual([1, 2, 4, 8, 16])
+  expect(rush.out).toBe(32)
+  rush.lane.close(rush.road.now + 1000)
+  while (rush.out > 0) rush.leave(false)
+  rush.open(1000)
+  expect(rush.rounds(8)).toEqual([1, 2, 4, 8, 16, 17, 18, 19])
+})
+
+test('a lane whose calls are refused together halves once, and what is answered behind that widens nothing', () => {
+  const rush = new Rush()
+  rush.rounds(3)
+  const { now } = rush.road
+  rush.lane.close(now + 1000)
+  rush.lane.close(now + 1100)
+  while (rush.out > 0) rush.leave(rush.out > 2)
+  rush.open(1100)
+  expect(rush.rounds(6)).toEqual([1, 2, 4, 5, 6, 7])
+})
+
+test('a lane that is not full becomes no wider', () => {
   const road = new Road()
   const lane = road.lane(true)
-  for (const calls of [1, 2, 4]) {
-    let entered = 0
-    while (lane.enter()) entered++
-    expect(entered).toBe(calls)
-    // One of them widens it for the next round.
-    for (let call = 0; call < calls; call++) lane.leave(call === 0)
-  }
   lane.close(1000)
   road.now = 1000
-  expect([lane.enter(), lane.enter()]).toEqual([true, false])
+  // One after the other: that three at once are too many, nobody knows yet.
+  for (let call = 0; call < 20; call++) {
+    expect(lane.enter()).toBe(true)
+    lane.leave(true)
+  }
+  expect([lane.enter(), lane.enter(), lane.enter()]).toEqual([true, true, false])
+})
+
+test('a lane that somebody will come to is not forgotten before', () => {
+  const road = new Road()
+  const lane = road.lane(true)
+  lane.expect(1)
+  lane.close(1000)
+  road.now = 1000
+  for (const { run } of [...road.due]) run()
+  expect(road.lanes.size).toBe(1)
+  expect(lane.enter()).toBe(true)
+  lane.expect(-1)
+  expect(road.lanes.size).toBe(1)
+  lane.leave(true)
+  expect(road.lanes.size).toBe(0)
 })

@@ -22,6 +22,8 @@ interface Trouble {
 const STEP: Ms = 50
 const MAX_WAIT: Ms = 6000
 const ATTEMPTS = 3
+/** As long as any of Telegram's answers tells to wait. */
+const LONGEST: Ms = 13_000
 const CHATS = [1, 2, 3, 4, 5, 6, 7]
 
 const planned: fc.Arbitrary<Planned> = fc.record({
@@ -44,6 +46,8 @@ interface Seen {
   readonly chat: number
   readonly begun: Ms
   attempts: number
+  /** When it was answered 429. */
+  readonly refused: Ms[]
   inFlight: boolean
   /** How long it was on its way, all attempts together. */
   flown: Ms
@@ -102,6 +106,7 @@ test('whatever Telegram answers: no call to a chat before its time, in order, wi
               .map(({ from, seconds }) => from + seconds * 1000),
           )
           if (end <= now()) return { ok: true, result: true }
+          seen.refused.push(now())
           const seconds = Math.ceil((end - now()) / 1000)
           closedUntil.set(seen.chat, Math.max(closedUntil.get(seen.chat) ?? 0, now() + seconds * 1000))
           const parameters = { retry_after: seconds }
@@ -114,6 +119,7 @@ test('whatever Telegram answers: no call to a chat before its time, in order, wi
             chat,
             begun: now(),
             attempts: 0,
+            refused: [],
             inFlight: false,
             flown: 0,
             ended: undefined,
@@ -143,9 +149,22 @@ test('whatever Telegram answers: no call to a chat before its time, in order, wi
           await tick()
         }
         await Promise.all(running)
+        const refusals = all.flatMap(({ chat, refused }) => refused.map((at) => ({ chat, at })))
+        // When five chats had been refused within a second: the bot is closed until the time that one of them was told.
+        const floods = refusals
+          .map(({ at }) => at)
+          .filter(
+            (at) =>
+              new Set(refusals.filter((one) => one.at <= at && one.at >= at - 1000).map(({ chat }) => chat))
+                .size >= 5,
+          )
         for (const seen of all) {
           expect(seen.fate).toBeDefined()
-          expect(seen.attempts).toBeLessThanOrEqual(ATTEMPTS)
+          // What the bot as a whole is refused is none of a call's attempts.
+          const spared = seen.refused.filter((at) =>
+            floods.some((flood) => flood >= at - LONGEST && flood <= at + 1000),
+          )
+          expect(seen.attempts - spared.length).toBeLessThanOrEqual(ATTEMPTS)
           expect((seen.ended as Ms) - seen.begun - seen.flown).toBeLessThanOrEqual(MAX_WAIT + STEP)
         }
         time.advance(60_000)

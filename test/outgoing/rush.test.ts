@@ -1,0 +1,76 @@
+import { run } from '@grammyjs/runner'
+import { Bot } from 'grammy'
+import { sentinel } from '../../src/index.js'
+import { until } from '../servers/until.js'
+import { fate, type Office, office } from './rig.js'
+
+const PEOPLE = 300
+const SECOND = 1000
+/** 30 a second, the first of them at once. */
+const SOONEST = 9 * SECOND
+/** Refused before anybody could know: all but the first 30. */
+const UNAVOIDABLE = 270
+
+let on: Office
+beforeEach(async () => {
+  // As Telegram tells of its limits: 30 messages a second to all chats together.
+  on = await office({}, true, PEOPLE)
+})
+afterEach(() => on.stop())
+
+/** Lets time pass, whenever all that is left waits, until nothing is; how long that took. */
+async function takes(left: () => number, waiting: () => number | Promise<number>): Promise<number> {
+  const since = on.time.now
+  while (left() > 0) {
+    await until('all that is left waits', async () => left() === (await waiting()))
+    await on.pass(250)
+  }
+  return on.time.now - since
+}
+
+test('a broadcast to 300 at once comes through as fast as it may, and not one is lost', async () => {
+  // A refusal to the bot as a whole is none of a call's attempts: two of them are enough.
+  const { api, calls } = on.worker({ attempts: 2 })
+  let left = PEOPLE
+  const sent = on.people.map(({ id }) => fate(api.sendMessage(id, 'news')).finally(() => left--))
+  const ms = await takes(
+    () => left,
+    () => calls.health().waiting,
+  )
+  expect(new Set(await Promise.all(sent))).toEqual(new Set(['sent']))
+  expect(ms).toBeGreaterThanOrEqual(SOONEST)
+  expect(ms).toBeLessThanOrEqual(SOONEST + SECOND)
+  expect(calls.health()).toMatchObject({ gaveUp: 0, paused: 0 })
+  // Some sixteen each second that follows: it begins with one call each time.
+  expect(calls.health().limited).toBeLessThanOrEqual(UNAVOIDABLE + 9 * 20)
+})
+
+test('300 people who write at once are all answered by a bot on a runner', async () => {
+  const { clock, timers } = on.time
+  const guard = sentinel({ clock, timers, outgoing: { jitter: 0 } })
+  const bot = new Bot(on.account.token, {
+    client: { apiRoot: on.telegram.apiRoot },
+    botInfo: on.account.info,
+  })
+  guard.install(bot)
+  let left = PEOPLE
+  const lost: unknown[] = []
+  bot.on('message', async (ctx) => {
+    await ctx.reply('Hello!')
+    left--
+  })
+  bot.catch(({ error }) => {
+    lost.push(error)
+    left--
+  })
+  const runner = run(bot)
+  const waiting = async (): Promise<number> => (await guard.health()).outgoing?.waiting ?? 0
+  try {
+    const ms = await takes(() => left, waiting)
+    expect(lost).toEqual([])
+    expect(ms).toBeLessThanOrEqual(SOONEST + SECOND)
+  } finally {
+    await runner.stop()
+    await guard.close()
+  }
+})
