@@ -96,9 +96,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
     // Used twice on one bot, it would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally, this.besides)) return next()
+    const first = this.house.underWay.decided(ctx)
+    if (first !== undefined) return first.then(() => this.run(ctx, next))
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
-    return reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
+    const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
+    return this.house.underWay.noted(ctx, entered, this.tally)
   }
 
   /** What was read may have changed the plan: the first update waits for that, too. */
@@ -216,7 +219,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Forgets what a subject has used: of one limit, or of all, penalties included.
-   *
    * @throws SentinelError `limit.unknown`, naming the limits there are.
    */
   async reset(whom: Subject, limit?: string): Promise<void> {
@@ -229,7 +231,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Every limit that counts a subject (or one, by name), as it stands with the first bot it met. Writes nothing.
-   *
    * @throws SentinelError `limit.unknown`, naming the limits there are.
    */
   peek(whom: Subject, limit?: string): Promise<LimitState[]> {
@@ -272,7 +273,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)
-    chain.foretelling = earlier.foretelling
+    chain.follow(earlier)
     this.recorder.turn(settings.users)
     this.calls.configure(settings.outgoing)
     // What the earlier chain holds back is handled, not lost; close() waits for it.
@@ -282,7 +283,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * A policy as a guard, as {@link policy} makes it, by the policies of this sentinel: a name that there is not throws at once.
-   *
    * @throws SentinelError `policy.unknown` with the name that was meant, and as {@link policy} does.
    */
   policy(which: string | Policy<C>, own?: PolicyOverride<C>): Guard<C> {

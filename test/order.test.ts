@@ -1,8 +1,16 @@
 import { type ConversationFlavor, conversations, createConversation } from '@grammyjs/conversations'
 import { type RunnerHandle, run, sequentialize } from '@grammyjs/runner'
-import { Bot, type BotError, type Context, type SessionFlavor, session, webhookCallback } from 'grammy'
+import {
+  Bot,
+  type BotError,
+  type Context,
+  type Middleware,
+  type SessionFlavor,
+  session,
+  webhookCallback,
+} from 'grammy'
 import type { Update } from 'grammy/types'
-import { type SentinelFlavor, type SentinelOptions, sentinel } from '../src/index.js'
+import { type SentinelFlavor, type SentinelOptions, sentinel, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../src/telegram/index.js'
 import { Stage } from './middleware/rig.js'
@@ -122,9 +130,9 @@ describe('before conversations()', () => {
   const heard: (string | undefined)[] = []
   beforeEach(() => heard.splice(0))
 
-  function interview(options: SentinelOptions) {
+  function interview(options: SentinelOptions, plugins: Middleware<Context>[] = []) {
     const guard = guarded(options)
-    bot.use(guard, conversations())
+    bot.use(guard, conversations({ plugins }))
     bot.use(
       createConversation<Order, Context>(async (conversation) => {
         for (let question = 0; question < 2; question++) {
@@ -149,6 +157,19 @@ describe('before conversations()', () => {
     expect(heard).toEqual(['Alice', 'Alice', 'of Wonderland', 'done'])
   })
 
+  test('a guard inside is asked again with every replay: it does not belong there', async () => {
+    let asked = 0
+    const cost = (): number => {
+      asked++
+      return 1
+    }
+    interview({}, [throttle({ limit: '60/1m', name: 'inside', cost })])
+    polling()
+    await sends('/interview', 'Alice', 'of Wonderland')
+    expect(heard.at(-1)).toBe('done')
+    expect(asked).toBe(6)
+  })
+
   test('a burst is one answer: the last message, with the others to be asked for from outside', async () => {
     const bursts: string[][] = []
     const guard = guarded({ debounce: { mode: 'trailing', window: '1s' } })
@@ -170,6 +191,43 @@ describe('before conversations()', () => {
     time.advance(1000)
     await guard.close()
     expect(bursts).toEqual([['a time', 'once', 'upon', 'a time']])
+  })
+})
+
+describe('a guard on a fork', () => {
+  test('speaks for the context as a whole: what it refuses counts as denied, and nothing is denied again', async () => {
+    const guard = guarded()
+    const verdicts: boolean[] = []
+    bot.use(guard)
+    bot.fork(throttle({ limit: '1/1h', name: 'audit', deny: 'silent' }), () => undefined)
+    bot.on('message', async (ctx) => {
+      // The fork is through with it by then.
+      await tick()
+      verdicts.push(ctx.sentinel.verdict.allowed)
+      if (ctx.msg.text === 'over') await ctx.sentinel.deny({ note: 'again' })
+    })
+    polling()
+    await sends('first', 'over')
+    expect(verdicts).toEqual([true, false])
+    const { allowed, denied, denials } = (await guard.health()).tally
+    expect([allowed, denied, [...denials]]).toEqual([1, 1, [['throttle.limited', 1]]])
+  })
+
+  test('is given back what it charged by a refund on the main way', async () => {
+    const guard = guarded()
+    const charged: (readonly string[])[] = []
+    bot.use(guard)
+    bot.fork(throttle({ limit: '2/1h', name: 'audit', deny: 'silent' }), () => undefined)
+    bot.on('message', async (ctx) => {
+      // The fork is through with it by then.
+      await tick()
+      charged.push(ctx.sentinel.limits.map(({ name }) => name))
+      await ctx.sentinel.refund()
+    })
+    polling()
+    await sends('1', '2', '3')
+    expect(charged).toEqual(Array(3).fill(['audit', 'user']))
+    expect((await guard.peek(alice.id, 'audit')).map(({ remaining }) => remaining)).toEqual([2])
   })
 })
 

@@ -24,6 +24,7 @@ import type {
   OverdueEvent,
   SettingsChangedEvent,
 } from './chain/told.js'
+import { UnderWay } from './chain/under-way.js'
 import { ChatAdministrators } from './exempt/chat-administrators.js'
 import type { ExemptOptions } from './exempt/exemptions.js'
 import { hooksOf } from './hooking/hooking.js'
@@ -234,6 +235,7 @@ export interface House {
   /** All is judged and told, and nothing refused. */
   readonly shadow: boolean
   readonly notices: Notices
+  readonly underWay: UnderWay
   /** Marks of whoever is let off everything but `block` and `once`. */
   readonly exemptMarks: readonly string[]
   readonly administrators: ChatAdministrators | undefined
@@ -353,6 +355,7 @@ export function furnish(options: HouseOptions): House {
     hooksAside,
     shadow: options.shadow ?? false,
     notices: new Notices(options.notices ?? {}, clock, timers, background, failed),
+    underWay: new UnderWay(),
     listed: new Set(),
     ...rolesOf(
       options,

@@ -179,6 +179,7 @@ export class Entrance<C extends Context> {
     const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
+    if (this.house.underWay.isAwaited) this.house.underWay.letIn(ctx)
     if (this.late) return this.letInLate(control, facts, ctx, next, decision)
     this.count(facts, ctx)
     for (let i = 0; i < this.diverters.length; i++) {
