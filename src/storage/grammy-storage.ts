@@ -1,6 +1,7 @@
 import type { Judge, Plan } from '../core/check.js'
 import { checkedClock } from '../core/checked-clock.js'
-import { type Clock, systemClock } from '../core/clock.js'
+import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
+import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Combined, combine } from './combine.js'
 import type { GrammyAdapter } from './grammy/documents.js'
@@ -8,6 +9,8 @@ import { canonical } from './grammy/marks.js'
 import { GrammyStorage } from './grammy/storage.js'
 import { isName } from './json.js'
 import { checkPlan } from './plan.js'
+import { Deadlines } from './resilient/deadlines.js'
+import { span } from './resilient/options.js'
 import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
 
@@ -24,8 +27,15 @@ import type { Storage } from './storage.js'
 export interface GrammyStorageOptions {
   /** What all keys in the adapter begin with: 1 to 64 characters. Nothing else may use it. @default 'sentinel' */
   readonly prefix?: string
-  /** Tells the time. @default Date.now */
+  /**
+   * How long one call of the adapter may take, such as `'10s'` or 10_000 milliseconds; then it is `storage.failed`, and others that
+   * wait for their turn go on. A write that is done after that may undo one that came later. @default '10s'
+   */
+  readonly timeout?: Duration
+  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
   readonly clock?: Clock
+  /** Schedules time-outs. @default setTimeout, keeping no process alive */
+  readonly timers?: Timers
 }
 
 /**
@@ -51,7 +61,7 @@ export interface GrammyStorageOptions {
  * ```
  */
 export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorageOptions = {}): Storage {
-  const { prefix = 'sentinel', clock = systemClock } = options
+  const { prefix = 'sentinel', clock = systemClock, timers = quietTimers } = options
   for (const method of ['read', 'write', 'delete'] as const) {
     if (typeof adapter?.[method] === 'function') continue
     throw new SentinelError(
@@ -65,7 +75,10 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
       "fromGrammyStorage.prefix: it must be a text of 1 to 64 characters, such as 'sentinel'.",
     )
   }
-  return shielded(new MarksOnly(adapter, prefix, checkedClock(clock, 'fromGrammyStorage.clock')))
+  const time = checkedClock(clock, 'fromGrammyStorage.clock')
+  const timeout = span('fromGrammyStorage.timeout', options.timeout ?? '10s')
+  const steady = options.timers === undefined ? steadyClock : time
+  return shielded(new MarksOnly(adapter, prefix, time, new Deadlines(timeout, steady, timers)))
 }
 
 const COUNTING = new Map([
@@ -79,8 +92,8 @@ class MarksOnly extends GrammyStorage implements Storage {
   private combined: Combined | undefined
   private readonly time: Clock
 
-  constructor(adapter: GrammyAdapter, prefix: string, clock: Clock) {
-    super(adapter, prefix, clock)
+  constructor(adapter: GrammyAdapter, prefix: string, clock: Clock, deadlines: Deadlines) {
+    super(adapter, prefix, clock, deadlines)
     this.time = clock
   }
 

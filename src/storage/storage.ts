@@ -22,7 +22,7 @@ import type { Values } from './values.js'
 export interface Mark {
   /** When it was put, in milliseconds since 1970. */
   readonly since: Ms
-  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  /** When it lapses, in milliseconds since 1970. Absent or `Infinity`: never. */
   readonly until?: Ms
   /** Why, for people. */
   readonly reason?: string

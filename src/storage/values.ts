@@ -65,7 +65,7 @@ export interface ValuePage {
 export interface Values {
   /** Undefined where there is none, or it has lapsed. */
   get(space: string, key: string): MaybePromise<unknown>
-  /** Keeps a value in place of what was there. `until` is in milliseconds since 1970; absent: for good. */
+  /** Keeps a value in place of what was there. `until` is in milliseconds since 1970; absent or `Infinity`: for good. */
   put(space: string, key: string, value: unknown, until?: Ms): MaybePromise<void>
   /**
    * Moves the end of a value, and leaves the value as it is: `until` is in milliseconds since 1970; absent: for good. Whether

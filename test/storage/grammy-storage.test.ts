@@ -11,9 +11,11 @@ import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/docum
 import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { startTelegram } from '../../src/telegram/index.js'
+import { Stage } from '../middleware/rig.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { closing } from './closing.js'
 import { conformance } from './conformance.js'
+import { settled } from './outage.js'
 
 /** An adapter over a map, and how often it was used. */
 class Kept implements GrammyAdapter {
@@ -330,6 +332,64 @@ describe("a storage out of an adapter of grammY's", () => {
       /holds something else.*prefix/,
     )
   })
+
+  const put: Readonly<Record<string, (storage: Storage) => unknown>> = {
+    marks: ({ marks }) => marks.put(42, 'blocked', [{ key: ALICE, mark }]),
+    values: ({ values }) => values.put('s', 'k', 1),
+    users: ({ users }) => users.note(42, [{ key: ALICE, at: START, counts: { tea: 1 } }]),
+  }
+  const take: typeof put = {
+    marks: ({ marks }) => marks.remove(42, 'blocked', [ALICE]),
+    values: ({ values }) => values.remove('s', 'k'),
+    users: ({ users }) => users.erase(42, ALICE),
+  }
+
+  test.each([
+    ['read', put],
+    ['write', put],
+    ['delete', take],
+  ] as const)(
+    'gives up a %s that is never answered after ten seconds, and goes on with what waited for its turn',
+    async (method, works) => {
+      const adapter = new Kept()
+      let hangs = false
+      const calls = new Proxy(adapter, {
+        get(of, name) {
+          if (name !== method || !hangs) return Reflect.get(of, name)
+          hangs = false
+          return () => new Promise(() => undefined)
+        },
+      })
+      const time = new Stage()
+      const storage = fromGrammyStorage(calls, { clock: time.clock, timers: time.timers })
+      for (const [kind, work] of Object.entries(works)) {
+        await put[kind]?.(storage)
+        hangs = true
+        const first = (async () => work(storage))()
+        let over = 0
+        const later = [1, 2].map(async () => {
+          await work(storage)
+          over++
+        })
+        const refused = expect(first).rejects.toMatchObject({
+          code: 'storage.failed',
+          message: expect.stringContaining(`took longer than 10000 ms to ${method}`),
+        })
+        await settled()
+        time.advance(9999)
+        await settled()
+        expect(over).toBe(0)
+        time.advance(1)
+        await refused
+        await Promise.all(later)
+        await take[kind]?.(storage)
+      }
+      expect(await holders(storage)).toEqual([])
+      expect((await storage.users.scan(42)).users).toEqual([])
+      expect(await storage.values.get('s', 'k')).toBeUndefined()
+      await storage.close()
+    },
+  )
 
   test('tells how it is by asking the adapter', async () => {
     const adapter = new Kept()

@@ -1,4 +1,7 @@
+import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
+import { Lease } from '../../core/request-bound.js'
+import { BoundedCall, type Deadlines, TimedOut } from '../resilient/deadlines.js'
 
 /**
  * What {@link fromGrammyStorage} keeps under a key of the adapter: JSON as one text, so that no adapter changes what is
@@ -40,11 +43,15 @@ export interface GrammyAdapter {
 /** Trips under way at once, for work on many documents. */
 const AT_ONCE = 16
 
-/** Documents by name, in an adapter. */
+/**
+ * Documents by name, in an adapter. Every call is bounded in time: whoever writes has a turn that others wait for, and one call
+ * that is never answered would keep it for good.
+ */
 export class Documents {
   constructor(
     private readonly adapter: GrammyAdapter,
     private readonly prefix: string,
+    private readonly deadlines: Deadlines,
   ) {}
 
   /** The name of a document: of letters that a file, a column and a path can all be called. */
@@ -75,16 +82,15 @@ export class Documents {
 
   private async trying(what: string, call: () => unknown): Promise<unknown> {
     try {
-      return await call()
+      const answer = call()
+      return isPromise(answer) ? await new BoundedCall(this.deadlines).wait(answer) : answer
     } catch (cause) {
       // What the adapter says may name hosts and passwords: it is in the cause, not in the message.
-      throw new SentinelError(
-        'storage.failed',
-        `grammY's storage adapter failed to ${what}; see the cause.`,
-        {
-          cause,
-        },
-      )
+      const why =
+        cause instanceof TimedOut
+          ? `took longer than ${this.deadlines.span} ms to ${what}, and is no longer waited for.`
+          : `failed to ${what}; see the cause.`
+      throw new SentinelError('storage.failed', `grammY's storage adapter ${why}`, { cause })
     }
   }
 }
@@ -116,28 +122,41 @@ export async function forEach<T>(items: readonly T[], work: (item: T) => Promise
   if (failures.length > 0) throw failures[0]
 }
 
-/** Lets only one at a time do work of one name, in the order of asking. */
+/** The last that asked for its turn. */
+interface Turn {
+  readonly ended: Promise<void>
+  /** Of all that wait for each other: renewed when a turn begins. */
+  readonly lease: Lease
+}
+
+/** Lets only one at a time do work of one name, in the order of asking. Who had its turn when its request ended is not waited for. */
 export class Turns {
-  private readonly last = new Map<string, Promise<void>>()
+  private readonly last = new Map<string, Turn>()
 
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = this.last.get(name) ?? Promise.resolve()
-    const result = before.then(work)
+    const before = this.last.get(name)
+    const isNext = before === undefined || before.lease.isLost
+    const lease = isNext ? new Lease() : before.lease
+    if (isNext) lease.renew()
+    const result = (isNext ? Promise.resolve() : before.ended).then(() => {
+      lease.renew()
+      return work()
+    })
     // Whoever comes next waits for the end, however it was; the failure is for who asked.
     const ended = result.then(
       () => undefined,
       () => undefined,
     )
-    this.last.set(name, ended)
+    this.last.set(name, { ended, lease })
     try {
       return await result
     } finally {
-      if (this.last.get(name) === ended) this.last.delete(name)
+      if (this.last.get(name)?.ended === ended) this.last.delete(name)
     }
   }
 
   /** When all work that was asked for has ended. */
   async idle(): Promise<void> {
-    while (this.last.size > 0) await Promise.all(this.last.values())
+    while (this.last.size > 0) await Promise.all([...this.last.values()].map(({ ended }) => ended))
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListeners } from '../changes.js'
+import { withEnd } from '../ends.js'
 import { jsonText } from '../json.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { type Documents, forEach, type Turns } from './documents.js'
@@ -34,7 +35,7 @@ export class GrammyMarks implements Marks {
 
   async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
     if (entries.length === 0) return
-    const marks = new Map(entries.map(({ key, mark }) => [keyText(canonical(key)), mark]))
+    const marks = new Map(entries.map(({ key, mark }) => [keyText(canonical(key)), withEnd(mark)]))
     for (const mark of marks.values()) jsonText(mark, `marks.${name}`)
     await this.turns.take(this.indexName(bot, name), async () => {
       // The index first: who is in it without the mark is passed over, who is not would never be found.

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import { type ChangeListener, ChangeListeners } from '../changes.js'
+import type { Deadlines } from '../resilient/deadlines.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { StorageHealth } from '../storage.js'
 import { Documents, type GrammyAdapter, Turns } from './documents.js'
@@ -25,8 +26,9 @@ export class GrammyStorage {
     adapter: GrammyAdapter,
     prefix: string,
     private readonly clock: Clock,
+    deadlines: Deadlines,
   ) {
-    this.documents = new Documents(adapter, prefix)
+    this.documents = new Documents(adapter, prefix, deadlines)
     const indexes = new Indexes(this.documents)
     this.marks = new GrammyMarks(this.documents, indexes, this.turns, this.changes, clock)
     this.users = new GrammyUsers(this.documents, indexes, this.turns, clock)

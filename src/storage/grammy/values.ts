@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { endOf } from '../ends.js'
 import { jsonText } from '../json.js'
 import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
 import { type Documents, forEach, type Turns } from './documents.js'
@@ -35,7 +36,7 @@ export class GrammyValues implements Values {
       // What has a document is in the index already.
       if ((await this.documents.read(name)) === undefined)
         await this.inIndex(space, (index) => index.add([key]))
-      await this.documents.write(name, until === undefined ? { value } : { value, until })
+      await this.documents.write(name, keptOf(value, until))
     })
   }
 
@@ -46,7 +47,7 @@ export class GrammyValues implements Values {
       const live = await this.live(name)
       if (live === undefined) return false
       const { value } = live
-      await this.documents.write(name, until === undefined ? { value } : { value, until })
+      await this.documents.write(name, keptOf(value, until))
       return true
     })
   }
@@ -106,4 +107,9 @@ export class GrammyValues implements Values {
   private nameOf(space: string, key: string): string {
     return this.documents.nameOf('value', space, key)
   }
+}
+
+function keptOf(value: unknown, given: Ms | undefined): Kept {
+  const until = endOf(given)
+  return until === undefined ? { value } : { value, until }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListeners } from '../changes.js'
+import { withEnd } from '../ends.js'
 import { jsonText } from '../json.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { PageReader } from './reading.js'
@@ -70,7 +71,7 @@ export class MemoryMarks implements Marks {
       const serial = holders.held.get(own)?.serial ?? ++this.serial
       const { value } = mark
       const kept = value === undefined ? { ...mark } : { ...mark, value: copied(value, name) }
-      holders.held.set(own, { mark: kept, serial })
+      holders.held.set(own, { mark: withEnd(kept), serial })
     }
     if (holders.held.size > holders.sweepAt) {
       const now = this.clock()

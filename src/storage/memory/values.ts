@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { endOf } from '../ends.js'
 import { jsonText } from '../json.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
 import { PageReader } from './reading.js'
@@ -36,7 +37,7 @@ export class MemoryValues implements Values {
     checkValueKey(space, key)
     const text = jsonText(value, `values.${space}`)
     const at = this.spaceOf(space)
-    at.kept.set(key, { text, until, serial: at.kept.get(key)?.serial ?? ++this.serial })
+    at.kept.set(key, { text, until: endOf(until), serial: at.kept.get(key)?.serial ?? ++this.serial })
     if (at.kept.size <= at.sweepAt) return
     const now = this.clock()
     for (const [name, kept] of at.kept) if (lapsed(kept, now)) at.kept.delete(name)
@@ -48,7 +49,7 @@ export class MemoryValues implements Values {
     const at = this.spaces.get(space)?.kept
     const kept = at?.get(key)
     if (at === undefined || kept === undefined || lapsed(kept, this.clock())) return false
-    at.set(key, { ...kept, until })
+    at.set(key, { ...kept, until: endOf(until) })
     return true
   }
 

@@ -152,7 +152,7 @@ export class RedisValues implements Values {
         const bytes = found[i + 1] as Buffer
         const until = bytes.readDoubleLE(0)
         const entry = { key: String(found[i]), value: readValue(bytes) }
-        entries.push(until === 0 ? entry : { ...entry, until })
+        entries.push(until === 0 || until === Number.POSITIVE_INFINITY ? entry : { ...entry, until })
       }
       if (more === 1) after = String(last)
       else {

@@ -24,6 +24,17 @@ export const markCases: readonly Case[] = [
     },
   },
   {
+    name: 'a mark whose end is infinite is kept for good, and told without an end',
+    async run(stand) {
+      const { marks } = stand.storage
+      const since = stand.now
+      await marks.put(1, 'role', [{ key: ALICE, mark: { since, until: Number.POSITIVE_INFINITY } }])
+      stand.now += 1e12
+      same(await marks.get(1, ALICE, 'role'), { since })
+      same((await marks.scan(1, 'role')).entries, [{ key: ALICE, mark: { since } }])
+    },
+  },
+  {
     name: 'a mark comes back as it was put, whatever is in it and whoever holds it',
     async run(stand) {
       const { marks } = stand.storage

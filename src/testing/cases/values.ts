@@ -106,6 +106,21 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
+    name: 'a value whose end is infinite is kept for good, and told without an end',
+    async run(stand) {
+      const { values } = stand.storage
+      await values.put('s', 'k', 1, Number.POSITIVE_INFINITY)
+      stand.now += 1e12
+      same(await values.get('s', 'k'), 1)
+      same((await values.scan('s')).entries, [{ key: 'k', value: 1 }])
+      await values.put('s', 'k', 2, stand.now + 1)
+      if (values.touch !== undefined) await values.touch('s', 'k', Number.POSITIVE_INFINITY)
+      else await values.put('s', 'k', 2, Number.POSITIVE_INFINITY)
+      stand.now += 1
+      same((await values.scan('s')).entries, [{ key: 'k', value: 2 }])
+    },
+  },
+  {
     name: 'pages of values show every one that stays, even while others are taken away',
     async run(stand) {
       const { values } = stand.storage
