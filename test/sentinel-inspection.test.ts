@@ -1,4 +1,4 @@
-import { subject, throttle } from '../src/index.js'
+import { policy, subject, throttle } from '../src/index.js'
 import { desk, says } from './sentinel-desk.js'
 
 const ALICE = 7
@@ -104,6 +104,107 @@ describe('peek and reset', () => {
     await expect(guard.peek(ALICE, 'users')).rejects.toMatchObject(unknown)
     await expect(guard.reset(ALICE, 'users')).rejects.toMatchObject(unknown)
     await expect(guard.peek(0, 'user')).rejects.toMatchObject({ code: 'subject.invalid' })
+  })
+
+  test('of somebody in a chat, they go by what was set for the user and the chat, and by roles', async () => {
+    const PLAZA = -1001000000001
+    const at = desk({
+      debounce: false,
+      limits: true,
+      throttle: { limit: '20/1m', scope: 'member', name: 'here', on: ['message'], roles: { vip: '9/1m' } },
+      settings: { limits: { here: { min: '1/1m', max: '60/1m' } } },
+      exempt: { roles: ['mod'] },
+    })
+    await at.handle(says(ALICE, 'hello', { group: true }))
+    const looks = async (whom = ALICE) => {
+      const [state] = await at.guard.peek(subject.member(whom, PLAZA), 'here')
+      return [state?.limit, state?.remaining]
+    }
+    at.time.advance(60_000)
+    expect(await looks()).toEqual(['20/1m', 20])
+    await at.guard.grant(ALICE, 'vip')
+    expect(await looks()).toEqual(['9/1m', 9])
+    await at.guard.settings.set(PLAZA, { limits: { here: '40/1m' } })
+    expect(await looks()).toEqual(['40/1m', 40])
+    await at.guard.limits.set(subject.chat(PLAZA), 'here', '3/1m')
+    expect(await looks()).toEqual(['3/1m', 3])
+    await at.guard.limits.set(ALICE, 'here', '2/1m')
+    expect(await looks()).toEqual(['2/1m', 2])
+    for (let nth = 0; nth < 3; nth++) await at.handle(says(ALICE, `a ${nth}`, { group: true }))
+    expect(at.reached).toHaveLength(3)
+    expect(await at.guard.peek(subject.member(ALICE, PLAZA))).toMatchObject([
+      { limit: '2/1m', remaining: 0, retryAfterMs: 30_000 },
+    ])
+    await at.guard.grant(ALICE, 'mod')
+    expect(await looks()).toEqual(['2/1m', Number.POSITIVE_INFINITY])
+    await at.guard.close()
+  })
+
+  test('of a command, they go by the roles of who gives it', async () => {
+    const { guard, says } = desk({
+      throttle: { limit: '1/1m', scope: 'command', name: 'each', roles: { vip: '9/1m' } },
+    })
+    await says(ALICE, 'hello')
+    await guard.grant(ALICE, 'vip')
+    expect(await guard.peek(subject.command(ALICE, 'buy'), 'each')).toMatchObject([
+      { limit: '9/1m', remaining: 9 },
+    ])
+  })
+})
+
+describe('after a reconfigure', () => {
+  const shop = () => {
+    const at = desk({ debounce: false, policies: { slow: { throttle: '1/1h' } } }, (bot) => {
+      const bought = (what: string) => () => {
+        at.reached.push(what)
+      }
+      bot.command('slow', policy('slow'), bought('slow done'))
+      bot.command('buy', throttle({ name: 'buy', limit: '1/1h' }), bought('buy done'))
+      bot.command('gift', throttle('1/1h'), bought('gift done'))
+    })
+    const names = async () => {
+      const states = await at.guard.peek(ALICE)
+      return states.map(({ name }) => name).filter((name) => !name.includes('.'))
+    }
+    const done = (what: string) => at.reached.filter((text) => text === `${what} done`).length
+    return { ...at, names, done }
+  }
+
+  test('limits of handlers and policies are still known, and can be given back', async () => {
+    const at = shop()
+    await at.says(ALICE, '/buy', '/buy', '/slow', '/gift')
+    const before = await at.names()
+    expect(before).toEqual(['user', 'buy', 'slow', 'throttle 1/1h'])
+    at.guard.reconfigure({ throttle: '30/1m', policies: { slow: { throttle: '2/1h' } } })
+    expect(await at.names()).toEqual(before)
+    expect(await at.guard.peek(ALICE, 'buy')).toMatchObject([
+      { at: 'throttle buy', limit: '1/1h', remaining: 0 },
+    ])
+    // As the options of now have it.
+    expect(await at.guard.peek(ALICE, 'slow')).toMatchObject([{ limit: '2/1h', remaining: 0 }])
+    await at.says(ALICE, '/buy')
+    expect(at.done('buy')).toBe(1)
+    await at.guard.reset(ALICE, 'buy')
+    await at.says(ALICE, '/buy', '/buy')
+    expect(at.done('buy')).toBe(2)
+    // Each is there once, also after a second time.
+    at.guard.reconfigure({ throttle: '20/1m' })
+    await at.says(ALICE, '/gift')
+    expect(at.done('gift')).toBe(1)
+    expect(await at.names()).toEqual(['user', 'throttle 1/1h', 'buy', 'slow'])
+    await at.guard.close()
+  })
+
+  test('a policy is known by its name before any handler was used', async () => {
+    const at = shop()
+    await at.says(ALICE, 'hello')
+    expect(await at.guard.peek(ALICE, 'slow')).toEqual([])
+    await at.guard.reset(ALICE, 'slow')
+    await expect(at.guard.reset(ALICE, 'buy')).rejects.toMatchObject({
+      code: 'limit.unknown',
+      message: expect.stringContaining('slow'),
+    })
+    await at.guard.close()
   })
 })
 

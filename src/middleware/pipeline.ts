@@ -5,6 +5,7 @@ import { type SentinelFlavor, takeBackBehind } from './chain/control.js'
 import { ChainBack } from './chain/control-back.js'
 import { Entrance } from './chain/entrance.js'
 import type { Foretelling } from './chain/foretelling.js'
+import { Former, type LayerOf } from './chain/former.js'
 import { IdleWatch } from './chain/idle-watch.js'
 import { observe } from './chain/observing.js'
 import { Preparation } from './chain/preparation.js'
@@ -48,6 +49,9 @@ export class Chain<C extends Context> {
   readonly layers = new Set<Chain<Context>>()
   /** Of those. */
   readonly names = new Names()
+  readonly former = new Former()
+  /** What it was made of, if it is one of those. */
+  of: LayerOf | undefined
   private readonly shared = new Map<string, Chain<Context>>()
   probing: Probe | undefined
   observers: readonly Wired<C>[]
@@ -102,6 +106,12 @@ export class Chain<C extends Context> {
     return [this as unknown as Chain<Context>, ...this.layers]
   }
 
+  /** Goes on for the chain of earlier options. */
+  follow(earlier: Chain<Context>): void {
+    this.foretelling = earlier.foretelling
+    this.former.follow(earlier)
+  }
+
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
   probe(probe: Probe | undefined): void {
     this.probing = probe
@@ -134,7 +144,8 @@ export class Chain<C extends Context> {
     place: string | undefined,
     many = false,
   ): Chain<Context> {
-    const known = many ? this.shared.get(name) : undefined
+    const of: LayerOf = [guards, name, place, many]
+    const known = this.former.take(of) ?? (many ? this.shared.get(name) : undefined)
     if (known !== undefined) return known
     const root = this as unknown as Chain<Context>
     const own = `${this.name}/${this.names.take(name, (told) => this.house.warn('handler.name', told))}`
@@ -143,6 +154,7 @@ export class Chain<C extends Context> {
       place,
       root,
     })
+    layer.of = of
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)

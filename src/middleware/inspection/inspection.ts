@@ -4,10 +4,18 @@ import type { Ask, Check, Judge, Variant } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { describe, type Facts } from '../../core/facts.js'
 import { formatLimit, type Limit } from '../../core/limit.js'
-import { type Key, keySubject, type Subject, type SubjectKind, subjectKey } from '../../core/subject.js'
+import {
+  chatKey,
+  type Key,
+  keySubject,
+  type Subject,
+  type SubjectKind,
+  subjectKey,
+} from '../../core/subject.js'
 import { ALLOWED, type Verdict } from '../../core/verdict.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
+import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
 import type { Chain } from '../pipeline.js'
@@ -36,7 +44,7 @@ export interface LimitState {
   readonly at?: string
   /** Such as `20/1m`: the one that holds for the subject. */
   readonly limit: string
-  /** What is left, in units of cost. */
+  /** What is left, in units of cost; `Infinity` for whoever is let off by a role. */
   readonly remaining: number
   /** Milliseconds until one more unit passes; 0 if it does now. */
   readonly retryAfterMs: number
@@ -112,33 +120,53 @@ export async function peek(
   whom: Subject,
   limit?: string,
 ): Promise<LimitState[]> {
-  const key = subjectKey(whom)
+  const looked: Looked = { bot, key: subjectKey(whom), parts: partsOf(whom), limit }
+  chain.former.revive(chain)
   const states: LimitState[] = []
-  for (const each of chain.within)
-    states.push(
-      ...(await statesIn(
-        each,
-        each === chain ? undefined : each.name.slice(chain.name.length + 1),
-        bot,
-        key,
-        limit,
-      )),
-    )
-  if (limit !== undefined && !limitNames(chain).includes(limit)) throw unknownLimit(chain, limit)
+  for (const each of chain.within) {
+    const at = each === chain ? undefined : each.name.slice(chain.name.length + 1)
+    states.push(...(await statesIn(each, at, looked)))
+  }
+  if (limit !== undefined && states.length === 0 && !limitNames(chain).includes(limit)) {
+    throw unknownLimit(chain, limit)
+  }
   return states
+}
+
+/** Whom is looked at, and by which limit. */
+interface Looked {
+  readonly bot: number
+  readonly key: Key
+  /** By scope: those whose marks may set a limit of theirs, or let them off. */
+  readonly parts: ReadonlyMap<string, Key>
+  readonly limit: string | undefined
+}
+
+/** Of somebody in a chat, or with a command, who they are, and where. */
+function partsOf(whom: Subject): ReadonlyMap<string, Key> {
+  const key = subjectKey(whom)
+  const { kind, id, actor } = keySubject(key)
+  const parts = new Map<string, Key>()
+  if (kind === 'user' || kind === 'sender') parts.set('actor', key)
+  if (kind === 'chat') parts.set('chat', key)
+  if (actor !== undefined) parts.set('actor', subjectKey(actor))
+  if (kind === 'member') parts.set('chat', chatKey(id))
+  return parts
 }
 
 async function statesIn(
   chain: Chain<Context>,
   at: string | undefined,
-  bot: number,
-  key: Key,
-  limit: string | undefined,
+  { bot, key, parts, limit }: Looked,
 ): Promise<LimitState[]> {
   const { questions } = chain.questions
   const judge = await judgeOf(chain)
-  const varied = questions.some(({ check }) => variantsOf(check).length > 0)
-  const marks: ReadonlyMap<string, Mark> = varied ? await chain.house.storage.marks.of(bot, key) : new Map()
+  const marks = new Map<Key, ReadonlyMap<string, Mark>>()
+  if (questions.some(({ check }) => variantsOf(check).length > 0)) {
+    for (const each of new Set([key, ...parts.values()])) {
+      marks.set(each, await chain.house.storage.marks.of(bot, each))
+    }
+  }
   const { runtime } = chain.house
   const own = chain.questions.plan('peek')
   const plan = runtime === undefined ? own : runtime.planned(own)
@@ -147,7 +175,8 @@ async function statesIn(
     const limited = limitOf(question.check)
     if (limited === undefined || !counts(chain, question.check, key)) continue
     if (limit !== undefined && question.name !== limit) continue
-    const decision = await judge.peek(only(chain, bot, index, key), chain.house.at())
+    const ask = only(chain, bot, index, key, parts)
+    const decision = await judge.peek(ask, chain.house.at())
     const refused = decision.refusedBy >= 0
     // A peek answers as if it had charged: what it would charge is still there.
     const left = decision.remaining[index] as number
@@ -155,8 +184,8 @@ async function statesIn(
       guard: question.check.guard,
       name: question.name,
       ...(at !== undefined && { at }),
-      limit: formatLimit(inForce(plan.checks[index] as Check, limited, marks)),
-      remaining: refused ? left : left + 1,
+      limit: formatLimit(inForce(plan.checks[index] as Check, limited, ask, marks)),
+      remaining: Number.isNaN(left) ? Number.POSITIVE_INFINITY : refused ? left : left + 1,
       retryAfterMs: decision.retryAfterMs,
     })
   }
@@ -165,10 +194,9 @@ async function statesIn(
 
 /** The slots of a limit by its name. */
 export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
-  const questions = chain.within.flatMap((each) => each.questions.questions)
-  const slots = questions.filter(({ name }) => name === limit).map(({ check }) => check.slot)
+  const slots = allQuestions(chain).filter(({ name }) => name === limit)
   if (slots.length === 0) throw unknownLimit(chain, limit)
-  return slots
+  return [...new Set(slots.map(({ check }) => check.slot))]
 }
 
 /** What would happen to an update now, and why. Asks every check by itself, too. Writes nothing. */
@@ -251,10 +279,15 @@ function variantsOf(check: Check): readonly Variant[] {
   return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
 }
 
-/** The limit that holds for whoever has these marks: that of the first variant, as the plan has it. */
-function inForce(check: Check, usual: Limit, marks: ReadonlyMap<string, Mark>): Limit {
+/** The limit that holds for whom an ask is about: that of the first variant whose mark they hold, as the plan has it. */
+function inForce(
+  check: Check,
+  usual: Limit,
+  { subjects }: Ask,
+  marks: ReadonlyMap<Key, ReadonlyMap<string, Mark>>,
+): Limit {
   for (const { mark, subject, limit, within } of variantsOf(check)) {
-    const held = subject === check.subject ? marks.get(mark) : undefined
+    const held = marks.get(subjects[subject] as Key)?.get(mark)
     if (held === undefined) continue
     if (limit !== 'stored') return limit
     const stored = storedLimit(held, within)
@@ -264,10 +297,18 @@ function inForce(check: Check, usual: Limit, marks: ReadonlyMap<string, Mark>): 
 }
 
 /** An ask about one subject, for one check. */
-function only(chain: Chain<Context>, bot: number, index: number, key: Key): Ask {
+function only(
+  chain: Chain<Context>,
+  bot: number,
+  index: number,
+  key: Key,
+  parts: ReadonlyMap<string, Key>,
+): Ask {
   const { questions } = chain.questions
   const { check } = questions[index] as Question<Context>
-  const subjects = chain.questions.scopeNames().map((_, scope) => (scope === check.subject ? key : undefined))
+  const subjects = chain.questions
+    .scopeNames()
+    .map((name, scope) => (scope === check.subject ? key : parts.get(name)))
   return { bot, subjects, costs: questions.map((_, other) => (other === index ? 1 : 0)), tokens: [] }
 }
 
@@ -275,10 +316,20 @@ function onlyOf(ask: Ask, index: number): Ask {
   return { ...ask, costs: ask.costs.map((cost, other) => (other === index ? cost : 0)) }
 }
 
-/** Those of handlers, too, once an update has come to them. */
+/** Those of handlers, too, once an update has come to them, and of policies by name. */
+function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
+  const { house } = chain
+  chain.former.revive(chain)
+  const known = chain.within.flatMap((each) => each.questions.questions)
+  const named = (house.policies?.names ?? []).flatMap(
+    (name) => new Questions(house, house.policies?.definitionsOf(name, undefined) ?? []).questions,
+  )
+  return [...known, ...named]
+}
+
 function limitNames(chain: Chain<Context>): readonly string[] {
-  const questions = chain.within.flatMap((each) => each.questions.questions)
-  return [...new Set(questions.filter(({ check }) => limitOf(check) !== undefined).map(({ name }) => name))]
+  const limits = allQuestions(chain).filter(({ check }) => limitOf(check) !== undefined)
+  return [...new Set(limits.map(({ name }) => name))]
 }
 
 function unknownLimit(chain: Chain<Context>, limit: string): SentinelError {

@@ -67,6 +67,7 @@ export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | un
 
 /** Policies that a sentinel was given by name. */
 export interface PolicyNames {
+  readonly names: readonly string[]
   /**
    * What a policy is made of, with what a handler has of its own laid over.
    *
@@ -76,7 +77,7 @@ export interface PolicyNames {
 }
 
 /** While guards are wired for nothing, to see whether they fit together: which policies there are is not known yet. */
-export const POLICIES_TO_COME: PolicyNames = { definitionsOf: () => [] }
+export const POLICIES_TO_COME: PolicyNames = { names: [], definitionsOf: () => [] }
 
 /**
  * What the check of a limit reads before its roles, in the order of precedence: what was set for the user, for the chat, and

@@ -1,0 +1,44 @@
+import type { Context } from 'grammy'
+import type { Chain } from '../pipeline.js'
+
+/** What {@link Chain.layer} is asked for. */
+export type LayerOf = Parameters<Chain<Context>['layer']>
+
+/** The guards of one handler, and their chain if it was made anew. */
+interface FormerLayer {
+  readonly of: LayerOf
+  readonly layer: Chain<Context> | undefined
+}
+
+/**
+ * The guards of handlers that were used before options were changed. They are made anew when their handler is next used, or somebody
+ * asks what there is; whichever comes first.
+ */
+export class Former {
+  private layers: FormerLayer[] = []
+
+  /** Those of an earlier chain are now this one's. */
+  follow(earlier: Chain<Context>): void {
+    const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
+    const left = earlier.former.layers.filter(({ layer }) => layer === undefined)
+    this.layers = [...made, ...left]
+  }
+
+  /** The guards of a handler that is used again; undefined if they are to be made. */
+  take([guards, name, place]: LayerOf): Chain<Context> | undefined {
+    const at = this.layers.findIndex(({ of }) => of[0] === guards && of[1] === name && of[2] === place)
+    return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
+  }
+
+  /** Makes all of them anew. */
+  revive(chain: Chain<Context>): void {
+    for (const { of, layer } of [...this.layers]) {
+      if (layer !== undefined) continue
+      try {
+        this.layers.push({ of, layer: chain.layer(...of) })
+      } catch {
+        // They do not fit the options of now, which is told when their handler is used.
+      }
+    }
+  }
+}
