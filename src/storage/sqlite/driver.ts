@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module'
+import { steadyClock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import { isMissing, peerMissing } from '../../core/peer.js'
 
 /**
@@ -58,6 +60,35 @@ export function openDatabase(path: string): SqliteDatabase {
   const Own = ownSqlite()
   if (Own !== undefined) return new Own(path)
   return new (betterSqlite())(path)
+}
+
+/** Between two tries to change a file over. */
+const TRY_EVERY_MS = 5
+
+/**
+ * Changes a file over to WAL. For that alone SQLite does not wait where somebody else is at it, whatever its busy time-out: processes
+ * that start together on a new file would fail at once. The whole process waits, as it does for locks.
+ */
+export function beginWal(database: SqliteDatabase, busyFor: Ms): void {
+  const end = steadyClock() + busyFor
+  for (;;) {
+    try {
+      if (journalOf(database) !== 'wal') database.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if (!isBusy(error) || steadyClock() >= end) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TRY_EVERY_MS)
+    }
+  }
+}
+
+function journalOf(database: SqliteDatabase): unknown {
+  return (database.prepare('PRAGMA journal_mode').get() as { readonly journal_mode?: unknown }).journal_mode
+}
+
+/** Whether somebody else holds the file, as the drivers put it. */
+export function isBusy(error: unknown): boolean {
+  return /locked|busy/i.test(error instanceof Error ? error.message : String(error))
 }
 
 function ownSqlite(): Opener | undefined {

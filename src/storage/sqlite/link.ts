@@ -1,5 +1,12 @@
 import { SentinelError } from '../../core/errors.js'
-import { openDatabase, type SqliteDatabase, type SqliteStatement, type SqliteValue } from './driver.js'
+import {
+  beginWal,
+  isBusy,
+  openDatabase,
+  type SqliteDatabase,
+  type SqliteStatement,
+  type SqliteValue,
+} from './driver.js'
 import { migrate } from './schema.js'
 
 /** The database: opened when it is first used, its statements prepared once. */
@@ -13,6 +20,8 @@ export class Link {
   constructor(
     private readonly source: string | SqliteDatabase,
     private readonly busyFor: number,
+    /** Told once, when it is used for the first time. */
+    private readonly onUse: () => void = () => undefined,
   ) {
     this.#given = typeof source === 'string' ? undefined : source
   }
@@ -94,6 +103,7 @@ export class Link {
       this.#isReady = false
       throw error
     }
+    this.onUse()
   }
 
   #open(): SqliteDatabase {
@@ -104,10 +114,11 @@ export class Link {
     }
     const database = openDatabase(this.source as string)
     try {
-      // WAL: readers never wait for whoever writes. NORMAL: a power cut may take the latest commits, and harms nothing else.
-      database.exec(
-        `PRAGMA busy_timeout = ${this.busyFor}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`,
-      )
+      database.exec(`PRAGMA busy_timeout = ${this.busyFor}`)
+      // Readers never wait for whoever writes.
+      beginWal(database, this.busyFor)
+      // A power cut may take the latest commits, and harms nothing else.
+      database.exec('PRAGMA synchronous = NORMAL')
     } catch (error) {
       database.close()
       throw error
@@ -141,7 +152,7 @@ export function failureOf(error: unknown): unknown {
       { cause: error },
     )
   }
-  if (/locked|busy/i.test(message)) {
+  if (isBusy(error)) {
     return new SentinelError(
       'storage.overloaded',
       'sqlite: another process held the database for longer than busyTimeout. Keep transactions of your own short.',
