@@ -1,11 +1,17 @@
 import { Redis } from 'ioredis'
+import Database from 'libsql'
 import { Pool } from 'pg'
 import { z } from 'zod'
+import { quietTimers } from '../../src/core/clock.js'
 import { keyText, subject, subjectKey, userKey } from '../../src/core/subject.js'
 import type { SentinelOptions } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { KEPT_FOR } from '../../src/storage/sqlite/changes.js'
+import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
+import { Link } from '../../src/storage/sqlite/link.js'
+import { Sweeper } from '../../src/storage/sqlite/sweeper.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { type Desk, desk, says } from '../sentinel-desk.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
@@ -90,6 +96,8 @@ const redisPrefix = freshName()
 const schemaName = freshName('erase')
 let client: Redis
 let pool: Pool
+let database: SqliteDatabase
+const began = Date.now()
 let redisUrl: string
 let postgresUrl: string
 const open: Storage[] = []
@@ -98,6 +106,7 @@ beforeAll(async () => {
   ;[redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
   client = new Redis(redisUrl)
   pool = new Pool({ connectionString: postgresUrl, max: 2 })
+  database = new Database(':memory:')
 })
 afterAll(async () => {
   await Promise.all(open.map((storage) => storage.close()))
@@ -106,6 +115,7 @@ afterAll(async () => {
   client.disconnect()
   await pool.query(`DROP SCHEMA IF EXISTS "${schemaName}" CASCADE`)
   await pool.end()
+  database.close()
 })
 
 const PLACES: readonly Place[] = [
@@ -143,6 +153,28 @@ const PLACES: readonly Place[] = [
         for (const { line } of rows) lines.push(`${name} ${line}`)
       }
       return lines.join('\n')
+    },
+  },
+  {
+    name: 'SQLite',
+    make: async () => sqlite(database),
+    async dump() {
+      // As if changes were minutes old, for so long others are told of them. All else has lapsed later than that.
+      database.exec(`UPDATE sentinel_changes SET at = ${began - KEPT_FOR}`)
+      new Sweeper(
+        new Link(database, 0),
+        () => began,
+        quietTimers,
+        () => undefined,
+      ).sweep()
+      const tables = database.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).all()
+      return tables
+        .flatMap((table) => {
+          const { name } = table as { readonly name: string }
+          const rows = database.prepare(`SELECT * FROM ${name}`).all()
+          return rows.map((row) => `${name} ${Object.values(row as object).join(' ')}`)
+        })
+        .join('\n')
     },
   },
 ]

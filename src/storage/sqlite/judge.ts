@@ -19,13 +19,15 @@ import { storedKey } from './keys.js'
 import type { Link } from './link.js'
 import type { HeldMark, SqliteMarks } from './marks.js'
 import { punish } from './penalties.js'
-import { type Record, readRecord } from './records.js'
+import { Record } from './records.js'
+import type { KeptTime } from './time.js'
 
 /** What judges of one storage share. */
 export interface SqliteShared {
   readonly link: Link
   readonly marks: SqliteMarks
   readonly clock: Clock
+  readonly time: KeptTime
   /** Tells apart who took a claim, among all processes. */
   readonly nextSerial: () => number
 }
@@ -40,6 +42,9 @@ interface Look {
   readonly marks: (ReadonlyMap<string, HeldMark> | undefined)[]
 }
 
+/** In place of the serial of an admission that has ended. */
+const SETTLED = -1
+
 /** Proof of an admission. */
 interface SqliteReceipt extends Receipt {
   readonly judge: SqliteJudge
@@ -53,7 +58,8 @@ interface SqliteReceipt extends Receipt {
 /** Decides an ask in one transaction: reads what it needs, judges in order, writes what has changed. */
 export class SqliteJudge implements Judge {
   readonly columns: readonly Column[]
-  private readonly moment: ToldMoment
+  /** The time where callers tell it. */
+  private readonly told: ToldMoment
 
   constructor(
     readonly plan: Plan,
@@ -63,23 +69,41 @@ export class SqliteJudge implements Judge {
     earlier: SqliteJudge | undefined,
   ) {
     this.columns = shared.link.write(() => columnsOf(plan, shared.link))
-    this.moment = earlier?.moment ?? new ToldMoment()
+    this.told = earlier?.told ?? new ToldMoment()
   }
 
-  async evaluate(ask: Ask, at: Ms = this.shared.clock()): Promise<Decision> {
-    return this.shared.link.write(() => this.decide(this.look(ask, at, this.moment.advance(at)), true))
+  async evaluate(ask: Ask, at?: Ms): Promise<Decision> {
+    const { link, clock, time } = this.shared
+    return link.write(() => {
+      if (at !== undefined) return this.decide(this.look(ask, at, this.told.advance(at)), true)
+      const now = clock()
+      return this.decide(this.look(ask, now, time.advance(now)), true)
+    })
   }
 
-  async peek(ask: Ask, at: Ms = this.shared.clock()): Promise<Decision> {
-    return this.shared.link.read(() => this.decide(this.look(ask, at, this.moment.at(at)), false))
+  async peek(ask: Ask, at?: Ms): Promise<Decision> {
+    const { link, clock, time } = this.shared
+    return link.read(() => {
+      if (at !== undefined) return this.decide(this.look(ask, at, this.told.at(at)), false)
+      const now = clock()
+      return this.decide(this.look(ask, now, time.at(now)), false)
+    })
   }
 
   async settle(given: Receipt, how: Settlement, check?: number): Promise<void> {
+    const { link } = this.shared
     const receipt = given as SqliteReceipt
-    this.shared.link.write(() => {
-      if (how === 'refund') this.refund(receipt, check)
-      else this.end(receipt, how)
-    })
+    // It is settled once that is kept: what could not be kept may be asked for again.
+    if (how !== 'refund') {
+      if (receipt.serial === SETTLED || receipt.taken.length === 0) return
+      link.write(() => this.end(receipt, how))
+      receipt.serial = SETTLED
+      return
+    }
+    const own = receipt.charged.filter((index) => check === undefined || check === index)
+    if (own.length === 0) return
+    link.write(() => this.refund(receipt, own))
+    receipt.charged = receipt.charged.filter((index) => !own.includes(index))
   }
 
   private look(ask: Ask, at: Ms, now: Ms): Look {
@@ -227,18 +251,13 @@ export class SqliteJudge implements Judge {
       : punish(this.record(look, column).penalty, onRefusal, cause, look.now)
   }
 
-  private flush({ ask, keys, records }: Look): void {
-    for (const record of records) {
-      if (record?.isChanged !== true) continue
-      record.write(this.shared.link, ask.bot, keys[record.column.check.subject] as string)
-    }
+  private flush({ records }: Look): void {
+    for (const record of records) record?.write()
   }
 
   private end(receipt: SqliteReceipt, how: 'complete' | 'release'): void {
-    // Settled before.
-    if (receipt.serial === -1) return
     const { serial, judge } = receipt
-    receipt.serial = -1
+    const now = this.told.told ? this.told.now : this.shared.time.now
     for (const index of receipt.taken) {
       const { check, claim } = judge.columns[index] as Column
       const column = this.latest().columns.find((each) => each.check.slot === check.slot)
@@ -246,39 +265,30 @@ export class SqliteJudge implements Judge {
       if (column === undefined || !isClaim(check) || key === undefined) continue
       const claimed = { check, place: column.place, bot: receipt.ask.bot, key: storedKey(key) }
       const to = how === 'release' && check.retry === true ? claims.PAID : claims.HELD
-      claims.settle(
-        this.shared.link,
-        claimed,
-        receipt.ask.tokens[claim] as number,
-        serial,
-        to,
-        this.moment.now,
-      )
+      claims.settle(this.shared.link, claimed, receipt.ask.tokens[claim] as number, serial, to, now)
     }
   }
 
-  private refund(receipt: SqliteReceipt, only: number | undefined): void {
+  private refund(receipt: SqliteReceipt, own: readonly number[]): void {
     const { link } = this.shared
     const { ask, judge } = receipt
-    for (const index of receipt.charged) {
-      if (only !== undefined && only !== index) continue
+    for (const index of own) {
       const was = judge.columns[index] as Column
       const column = this.latest().columns.find((each) => each.check.slot === was.check.slot)
       const key = ask.subjects[was.check.subject]
       // A limit that the later plan has not is out of reach.
       if (column === undefined || column.form !== was.form || key === undefined) continue
-      const record = readRecord(link, column, ask.bot, storedKey(key))
+      const record = new Record(link, column, ask.bot, storedKey(key))
       record.refund(receipt.limits[index] as Limit, ask.costs[index] as number, receipt.now)
-      if (record.isChanged) record.write(link, ask.bot, storedKey(key))
+      record.write()
     }
-    receipt.charged = receipt.charged.filter((index) => only !== undefined && only !== index)
   }
 
   private record(look: Look, column: Column): Record {
     let record = look.records[column.index]
     if (record === undefined) {
       const key = look.keys[column.check.subject] as string
-      record = readRecord(this.shared.link, column, look.ask.bot, key)
+      record = new Record(this.shared.link, column, look.ask.bot, key)
       look.records[column.index] = record
     }
     return record

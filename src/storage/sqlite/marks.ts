@@ -76,7 +76,7 @@ export class SqliteMarks implements Marks {
         entries.map(({ key }) => key),
       )
     })
-    this.changes.look()
+    this.changes.made()
   }
 
   async remove(bot: number, name: string, keys: readonly Key[]): Promise<number> {
@@ -97,7 +97,7 @@ export class SqliteMarks implements Marks {
       this.#note(bot, name, keys)
       return held
     })
-    this.changes.look()
+    this.changes.made()
     return count
   }
 

@@ -5,43 +5,47 @@ import type { Column, Form } from './columns.js'
 import type { Link } from './link.js'
 import { newPenalty, type Penalty, penaltyEnd, readPenalty, writePenalty } from './penalties.js'
 
+/** Where a penalty is, beside what was counted in each form. */
+const PENALTY = 'penalty'
+
 interface Row {
-  readonly form: Form | null
-  readonly cells: Uint8Array | null
-  readonly penalty: Uint8Array | null
+  readonly cells: Uint8Array
   readonly until: number
 }
 
-/** What a limit has counted of one subject, and its penalty: read once an ask, and written if it was changed. */
+/**
+ * What a limit has counted of one subject, and its penalty: each read once an ask, where it is asked for, and written if it was
+ * changed. What plans count in other forms is left as it is. Within a transaction.
+ */
 export class Record {
   #cells: Float64Array | undefined
-  #form: Form | undefined
+  #until: Ms = Number.NEGATIVE_INFINITY
+  #isCounted = false
   #penalty: Penalty | undefined
-  #until: Ms
-  isChanged = false
+  #isPunished = false
 
   constructor(
+    private readonly link: Link,
     readonly column: Column,
-    row: Row | undefined,
+    private readonly bot: number,
+    private readonly key: string,
   ) {
-    this.#form = row?.form ?? undefined
-    this.#cells = row?.cells ? cellsOf(row.cells) : undefined
-    this.#penalty = row?.penalty ? readPenalty(cellsOf(row.penalty)) : undefined
-    this.#until = row?.until ?? Number.NEGATIVE_INFINITY
+    const row = column.form === undefined ? undefined : this.#row(column.form)
+    if (row === undefined) return
+    this.#cells = cellsOf(row.cells)
+    this.#until = row.until
   }
 
   get bannedUntil(): Ms {
-    const { onRefusal } = this.column.check
-    return onRefusal?.penalty === undefined
+    return this.column.check.onRefusal?.penalty === undefined
       ? Number.NEGATIVE_INFINITY
-      : (this.#penalty?.bannedUntil ?? Number.NEGATIVE_INFINITY)
+      : this.#penaltyNow().bannedUntil
   }
 
   /** For whoever changes it. */
   get penalty(): Penalty {
-    this.#penalty ??= newPenalty()
-    this.isChanged = true
-    return this.#penalty
+    this.#isPunished = true
+    return this.#penaltyNow()
   }
 
   /** How long until a charge fits; 0 if it does. */
@@ -113,7 +117,7 @@ export class Record {
 
   /** Gives a charge back that was made at a time. */
   refund(limit: Limit, cost: number, chargedAt: Ms): void {
-    if (this.#form !== this.column.form) return
+    if (this.#cells === undefined) return
     const cells = this.#write()
     const { amount, per } = limit
     switch (this.column.form) {
@@ -131,31 +135,55 @@ export class Record {
     }
   }
 
-  write(link: Link, bot: number, key: string): void {
-    const ends = Math.max(this.#until, this.#penalty === undefined ? 0 : penaltyEnd(this.#penalty))
-    link.run(
-      `INSERT OR REPLACE INTO sentinel_records (place, bot, key, form, cells, penalty, until) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  write(): void {
+    if (this.#isCounted && this.#cells !== undefined) {
+      this.#put(this.column.form as Form, this.#cells, this.#until)
+    }
+    if (this.#isPunished && this.#penalty !== undefined) {
+      this.#put(PENALTY, writePenalty(this.#penalty), penaltyEnd(this.#penalty))
+    }
+  }
+
+  #row(form: Form | typeof PENALTY): Row | undefined {
+    return this.link.get<Row>(
+      'SELECT cells, until FROM sentinel_records WHERE place = ? AND bot = ? AND key = ? AND form = ?',
       this.column.place,
-      bot,
-      key,
-      this.#form ?? null,
-      this.#cells === undefined ? null : bytesOf(this.#cells),
-      this.#penalty === undefined ? null : bytesOf(writePenalty(this.#penalty)),
-      Math.max(0, ends),
+      this.bot,
+      this.key,
+      form,
     )
   }
 
-  /** What was counted, as this plan counts: nothing, where an earlier one counted in another way. */
+  #put(form: Form | typeof PENALTY, cells: Float64Array, until: Ms): void {
+    this.link.run(
+      'INSERT OR REPLACE INTO sentinel_records (place, bot, key, form, cells, until) VALUES (?, ?, ?, ?, ?, ?)',
+      this.column.place,
+      this.bot,
+      this.key,
+      form,
+      bytesOf(cells),
+      Math.max(0, until),
+    )
+  }
+
+  #penaltyNow(): Penalty {
+    if (this.#penalty === undefined) {
+      const row = this.#row(PENALTY)
+      this.#penalty = row === undefined ? newPenalty() : readPenalty(cellsOf(row.cells))
+    }
+    return this.#penalty
+  }
+
+  /** What was counted, as this plan counts. */
   #read(): Float64Array {
     const { form, ring } = this.column
-    if (this.#form !== form || this.#cells === undefined) return blank(form, ring)
+    if (this.#cells === undefined) return blank(form, ring)
     return form === 'log' ? ringOf(this.#cells, ring) : this.#cells
   }
 
   #write(): Float64Array {
     this.#cells = this.#read()
-    this.#form = this.column.form
-    this.isChanged = true
+    this.#isCounted = true
     return this.#cells
   }
 
@@ -163,17 +191,6 @@ export class Record {
   #logAmount({ amount }: Limit): number {
     return Math.min(amount, this.column.ring)
   }
-}
-
-/** The record of a subject under a check. Within a transaction. */
-export function readRecord(link: Link, column: Column, bot: number, key: string): Record {
-  const row = link.get<Row>(
-    'SELECT form, cells, penalty, until FROM sentinel_records WHERE place = ? AND bot = ? AND key = ?',
-    column.place,
-    bot,
-    key,
-  )
-  return new Record(column, row)
 }
 
 function missingOf(cells: Float64Array, limit: Limit, now: Ms): number {

@@ -2,7 +2,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Link } from './link.js'
 
 /** One step a version; a step is never changed once it was published. */
-const STEPS: readonly string[] = [
+export const STEPS: readonly string[] = [
   `CREATE TABLE sentinel_marks (
      bot INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
      since REAL NOT NULL, until REAL, reason TEXT, value TEXT,
@@ -39,6 +39,23 @@ const STEPS: readonly string[] = [
    ) WITHOUT ROWID;
    CREATE INDEX sentinel_sequences_by_end ON sentinel_sequences (until);
    CREATE TABLE sentinel_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, change TEXT NOT NULL);`,
+  // Each form of a limit is counted in a row of its own, penalties in one besides: plans that differ in it write past each other.
+  // Copied, since to rename a table SQLite reads all that there is, and fails where a view of somebody's is broken.
+  `CREATE TABLE sentinel_records_before AS SELECT * FROM sentinel_records;
+   DROP TABLE sentinel_records;
+   CREATE TABLE sentinel_records (
+     place INTEGER NOT NULL, bot INTEGER NOT NULL, key TEXT NOT NULL, form TEXT NOT NULL,
+     cells BLOB NOT NULL, until REAL NOT NULL,
+     PRIMARY KEY (place, bot, key, form)
+   ) WITHOUT ROWID;
+   INSERT INTO sentinel_records SELECT place, bot, key, form, cells, until
+     FROM sentinel_records_before WHERE form IS NOT NULL AND cells IS NOT NULL;
+   INSERT INTO sentinel_records SELECT place, bot, key, 'penalty', penalty, until
+     FROM sentinel_records_before WHERE penalty IS NOT NULL;
+   DROP TABLE sentinel_records_before;
+   CREATE INDEX sentinel_records_by_end ON sentinel_records (until);
+   CREATE TABLE sentinel_clock (id INTEGER PRIMARY KEY CHECK (id = 1), high REAL NOT NULL, skew REAL NOT NULL);
+   ALTER TABLE sentinel_changes ADD COLUMN at REAL NOT NULL DEFAULT 0;`,
 ]
 
 /**

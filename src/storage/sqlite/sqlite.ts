@@ -15,6 +15,7 @@ import { canonicalKey, storedKey } from './keys.js'
 import { closedError, failureOf, Link } from './link.js'
 import { SqliteMarks } from './marks.js'
 import { Sweeper } from './sweeper.js'
+import { KeptTime } from './time.js'
 import { SqliteUsers } from './users.js'
 import { SqliteValues } from './values.js'
 
@@ -96,15 +97,21 @@ class SqliteStorage implements Storage {
     }
     const fail = (error: unknown) => onError?.(failureOf(error) as SentinelError)
     this.clock = checkedClock(clock, 'sqlite.clock')
-    this.link = new Link(database, busyTimeout)
-    this.changes = new Changes(this.link, quietTimers, fail)
+    this.link = new Link(database, busyTimeout, () => this.sweeper.start())
+    this.changes = new Changes(this.link, clock, quietTimers, fail)
     this.sweeper = new Sweeper(this.link, clock, quietTimers, fail)
     this.marks = new SqliteMarks(this.link, clock, this.changes)
     this.users = new SqliteUsers(this.link, clock)
     this.values = new SqliteValues(this.link, clock)
     this.archive = new SqliteArchive(this.link, this.users)
     let serial = firstSerial()
-    this.shared = { link: this.link, marks: this.marks, clock, nextSerial: () => ++serial }
+    this.shared = {
+      link: this.link,
+      marks: this.marks,
+      clock,
+      time: new KeptTime(this.link),
+      nextSerial: () => ++serial,
+    }
   }
 
   async prepare(plan: Plan): Promise<Judge> {
@@ -115,7 +122,6 @@ class SqliteStorage implements Storage {
     const latest = () => this.judges.get(plan.name) as SqliteJudge
     const judge = new SqliteJudge(plan, this.shared, latest, this.judges.get(plan.name))
     this.judges.set(plan.name, judge)
-    this.sweeper.start()
     return judge
   }
 
@@ -144,7 +150,7 @@ class SqliteStorage implements Storage {
       }
       this.changes.note({ kind: 'reset', bot, key: canonicalKey(key), ...(slot !== undefined && { slot }) })
     })
-    this.changes.look()
+    this.changes.made()
   }
 
   async health(): Promise<StorageHealth> {

@@ -1,11 +1,17 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { KEPT_FOR } from './changes.js'
 import { forgetPart } from './claims.js'
+import type { SqliteValue } from './driver.js'
 import type { Link } from './link.js'
 
 const EVERY: Ms = 60_000
+/** After a sweep that left some. */
+const SOON: Ms = 100
 /** So many rows of a table at a time: whoever decides an update waits for as long. */
 const MOST = 1000
+/** Of sequences, each of which has up to four thousand rows. */
+const MOST_PARTS = 10
 
 interface Part {
   readonly place: number
@@ -14,7 +20,9 @@ interface Part {
   readonly part: number
 }
 
-/** Takes away what has lapsed, a little at a time. Its timer keeps no process alive. */
+/**
+ * Takes away what has lapsed, a little at a time, and goes on soon where that was not all of it. Its timer keeps no process alive.
+ */
 export class Sweeper {
   private callOff: (() => void) | undefined
 
@@ -26,15 +34,7 @@ export class Sweeper {
   ) {}
 
   start(): void {
-    this.callOff ??= this.timers.after(EVERY, () => {
-      this.callOff = undefined
-      try {
-        this.sweep()
-      } catch (error) {
-        this.onError(error)
-      }
-      if (!this.link.closed) this.start()
-    })
+    this.schedule(EVERY)
   }
 
   stop(): void {
@@ -42,45 +42,70 @@ export class Sweeper {
     this.callOff = undefined
   }
 
-  /** Takes away up to a thousand of each. */
-  sweep(): void {
+  /** Takes away up to a thousand of each; whether there may be more. */
+  sweep(): boolean {
     const { link } = this
     const now = this.clock()
-    link.write(() => {
-      link.run(
-        `DELETE FROM sentinel_marks WHERE (bot, key, name) IN
-           (SELECT bot, key, name FROM sentinel_marks WHERE until IS NOT NULL AND until <= ? LIMIT ${MOST})`,
-        now,
-      )
-      link.run(
-        `DELETE FROM sentinel_values WHERE (space, key) IN
-           (SELECT space, key FROM sentinel_values WHERE until IS NOT NULL AND until <= ? LIMIT ${MOST})`,
-        now,
-      )
-      link.run(
-        `DELETE FROM sentinel_records WHERE (place, bot, key) IN
-           (SELECT place, bot, key FROM sentinel_records WHERE until <= ? LIMIT ${MOST})`,
-        now,
-      )
-      link.run(
-        `DELETE FROM sentinel_claims WHERE (place, bot, key, token) IN
-           (SELECT place, bot, key, token FROM sentinel_claims WHERE until IS NOT NULL AND until <= ? LIMIT ${MOST})`,
-        now,
-      )
-      const parts = link.all<Part>(
-        `SELECT place, bot, key, part FROM sentinel_sequences WHERE until <= ? LIMIT ${MOST / 100}`,
-        now,
-      )
-      for (const { place, bot, key, part } of parts) {
-        forgetPart(link, { place, bot, key }, part)
-        link.run(
-          'DELETE FROM sentinel_sequences WHERE place = ? AND bot = ? AND key = ? AND part = ?',
-          place,
-          bot,
-          key,
-          part,
-        )
-      }
+    return link.write(() => {
+      // What limits, penalties and claims go by, where the clock was ever put back.
+      const { skew } = link.get<{ skew: number }>('SELECT skew FROM sentinel_clock') ?? { skew: 0 }
+      const full = [
+        this.take('sentinel_marks', 'bot, key, name', 'until IS NOT NULL AND until <= ?', now),
+        this.take('sentinel_values', 'space, key', 'until IS NOT NULL AND until <= ?', now),
+        this.take('sentinel_records', 'place, bot, key, form', 'until <= ?', now + skew),
+        this.take(
+          'sentinel_claims',
+          'place, bot, key, token',
+          'until IS NOT NULL AND until <= ?',
+          now + skew,
+        ),
+        this.takeParts(now + skew),
+        // They name subjects, who may be erased by now.
+        this.take('sentinel_changes', 'id', 'at <= ? OR at > ?', now - KEPT_FOR, now + KEPT_FOR),
+      ]
+      return full.includes(true)
     })
+  }
+
+  private schedule(after: Ms): void {
+    this.callOff ??= this.timers.after(after, () => {
+      this.callOff = undefined
+      let more = false
+      try {
+        more = this.sweep()
+      } catch (error) {
+        this.onError(error)
+      }
+      if (!this.link.closed) this.schedule(more ? SOON : EVERY)
+    })
+  }
+
+  /** Whether that was as much as is taken at a time. */
+  private take(table: string, key: string, lapsed: string, ...values: SqliteValue[]): boolean {
+    const { link } = this
+    link.run(
+      `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${lapsed} LIMIT ${MOST})`,
+      ...values,
+    )
+    return link.get<{ rows: number }>('SELECT changes() AS rows')?.rows === MOST
+  }
+
+  private takeParts(now: Ms): boolean {
+    const { link } = this
+    const parts = link.all<Part>(
+      `SELECT place, bot, key, part FROM sentinel_sequences WHERE until <= ? LIMIT ${MOST_PARTS}`,
+      now,
+    )
+    for (const { place, bot, key, part } of parts) {
+      forgetPart(link, { place, bot, key }, part)
+      link.run(
+        'DELETE FROM sentinel_sequences WHERE place = ? AND bot = ? AND key = ? AND part = ?',
+        place,
+        bot,
+        key,
+        part,
+      )
+    }
+    return parts.length === MOST_PARTS
   }
 }
