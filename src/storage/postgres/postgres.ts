@@ -144,7 +144,6 @@ class PostgresStorage implements Storage {
     }
     const judge = new PostgresJudge(layout, made, shared, moment)
     this.judges.set(plan.name, judge)
-    this.sweeper.start()
     return judge
   }
 
@@ -213,6 +212,8 @@ class PostgresStorage implements Storage {
     const subjects = new Subjects(row?.value ?? '')
     const settler = new Settler(link, subjects, this.calls)
     this.settler = settler
+    // With the first use, whatever that is: a storage that only keeps is swept as well.
+    if (!link.closed) this.sweeper.start()
     const { calls } = this
     const functions = new Functions(link)
     const onError = this.tellError
