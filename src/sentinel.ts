@@ -67,7 +67,7 @@ import { Webhook, type WebhookOptions } from './webhook/index.js'
  */
 export class Sentinel<C extends Context = Context> extends Administered implements MiddlewareObj<C> {
   /** Listens to joins, leaves, bans and the like: `guard.membership.on('joined', …)`. */
-  readonly membership: MembershipGuard
+  readonly membership: MembershipGuard<C>
   /** Those who use the bots: when they were seen, what they did, data of yours. */
   readonly users: UserDirectory
   private resolved: ResolvedOptions
@@ -305,9 +305,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    *
    * @throws SentinelError `option.unknown` with the event that was meant, `option.invalid` for what is no function.
    */
-  on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents[E]>): () => void {
+  on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents<C>[E]>): () => void {
     checkListening(event, listener)
-    return this.house.events.on(event, listener)
+    return this.house.events.on(event, listener as unknown as Listener<SentinelEvents[E]>)
   }
 
   /**
@@ -412,7 +412,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {
     const guards: Guard[] = []
-    if (settings.membership !== false) guards.push(this.membership)
+    if (settings.membership !== false) guards.push(this.membership as unknown as Guard)
     if (settings.block !== false) guards.push(block(settings.block))
     if (settings.once !== false) guards.push(once(settings.once))
     if (settings.auth !== false) guards.push(auth(settings.auth))

@@ -22,8 +22,8 @@ export interface Limit {
 /**
  * A limit as developers write it: `'20/1m'` (twenty a minute), `'5/10s'`, `'1/s'`, or an object.
  *
- * The compiler looks at what is written, so that a plain `string` is none. For a text from outside, {@link parseLimit} makes one. For
- * options in a variable of their own, `satisfies SentinelOptions` keeps what is written in them.
+ * The compiler takes no plain `string` for one, and no text without a number and a slash; what else is wrong with a text, such as its unit, throws
+ * where it is read. For a text from outside, {@link parseLimit} makes one. For options in a variable of their own, `satisfies SentinelOptions` keeps what is written in them.
  *
  * @example
  * ```ts

@@ -28,7 +28,7 @@ import { UnderWay } from './chain/under-way.js'
 import { ChatAdministrators } from './exempt/chat-administrators.js'
 import type { ExemptOptions } from './exempt/exemptions.js'
 import { hooksOf } from './hooking/hooking.js'
-import type { Transition } from './membership/transitions.js'
+import type { Transition, TransitionEvent } from './membership/transitions.js'
 import { type NoticeOptions, Notices } from './refusing/notices.js'
 import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
 
@@ -43,9 +43,9 @@ import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
  * sentinel().on('allowed', told)
  * ```
  */
-export interface AllowedEvent {
+export interface AllowedEvent<C extends Context = Context> {
   readonly facts: Facts
-  readonly ctx: Context
+  readonly ctx: C
 }
 
 /**
@@ -59,7 +59,7 @@ export interface AllowedEvent {
  * sentinel().on('denied', told)
  * ```
  */
-export interface DeniedEvent extends AllowedEvent {
+export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C> {
   readonly verdict: Denied
   /** Whether the sentinel had let it in, and told so: then a guard in front of its handler has stopped it, or the handler. */
   readonly wasAllowed: boolean
@@ -83,7 +83,7 @@ export interface DeniedEvent extends AllowedEvent {
  * sentinel().on('denied', line)
  * ```
  */
-export interface ShadowEvent extends AllowedEvent {
+export interface ShadowEvent<C extends Context = Context> extends AllowedEvent<C> {
   /** Of the denial there would have been, where a {@link DeniedEvent} has it. */
   readonly verdict: Pick<Denied, 'guard' | 'limit' | 'reason'>
   /** As in `verdict`; so are `limit` and `reason`. */
@@ -193,13 +193,13 @@ export interface StorageUpEvent {
  * guard.on('denied', told)
  * ```
  */
-export interface SentinelEvents {
-  allowed: AllowedEvent
-  denied: DeniedEvent
-  shadow: ShadowEvent
+export interface SentinelEvents<C extends Context = Context> {
+  allowed: AllowedEvent<C>
+  denied: DeniedEvent<C>
+  shadow: ShadowEvent<C>
   /** An update of a kind that this version does not know; it passed. */
-  unknown: AllowedEvent
-  membership: Transition
+  unknown: AllowedEvent<C>
+  membership: Transition<TransitionEvent, C>
   blocked: MarkEvent
   unblocked: MarkEvent
   registered: MarkEvent
@@ -210,7 +210,7 @@ export interface SentinelEvents {
   'storage.up': StorageUpEvent
   'limit.changed': LimitChangedEvent
   'hook.ran': HookRanEvent
-  overdue: OverdueEvent
+  overdue: OverdueEvent<C>
   'outgoing.limited': OutgoingLimitedEvent
   'chat.migrated': ChatMigratedEvent
   'settings.changed': SettingsChangedEvent

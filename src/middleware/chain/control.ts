@@ -88,7 +88,7 @@ let stopped: (control: SentinelControl) => boolean
  * })
  * ```
  */
-export class SentinelControl {
+export class SentinelControl<C extends Context = Context> {
   static {
     backOf = (control) => control.back
     stopped = (control) => {
@@ -108,7 +108,7 @@ export class SentinelControl {
   }
 
   /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
-  burst: readonly Context[] | undefined
+  burst: readonly C[] | undefined
   /** What `auth`'s resolver brought, if there is one. */
   identity: unknown
   /** This update was handled before, in vain. */
@@ -124,7 +124,7 @@ export class SentinelControl {
     private readonly decision: Decision | undefined,
     private readonly back: ControlBack,
     /** The control of a sentinel further up, if there is one. */
-    readonly outer: SentinelControl | undefined,
+    readonly outer: SentinelControl<C> | undefined,
   ) {
     this.decided = verdict
     // What was gathered and found further up holds for all that follow.
@@ -145,7 +145,7 @@ export class SentinelControl {
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
   }
 
-  /** What is left of a limit, by its name (`user`, `inline` …), in whole units of cost; undefined if it was not asked. */
+  /** What is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if it was not asked. */
   remaining(limit: string): number | undefined {
     const left = this.limits.find(({ name }) => name === limit)?.remaining
     // A bucket refills all the time, and nobody sends a third of a message; what costs a fraction finds it in `limits`.
@@ -270,7 +270,8 @@ export function hasPassed(
 }
 
 /**
- * Adds `ctx.sentinel` to a context that passed a guard. Handlers in front of the guard have none.
+ * Adds `ctx.sentinel` to a context that passed a guard. Handlers in front of the guard have none. The contexts of a
+ * {@link SentinelControl.burst} are of the kind that is named, plain ones unless told.
  *
  * @example
  * ```ts
@@ -280,9 +281,14 @@ export function hasPassed(
  * const bot = new Bot<Context & SentinelFlavor>('123:token')
  * bot.use(sentinel())
  * bot.on('message', (ctx) => console.log(ctx.sentinel.remaining('user')))
+ *
+ * interface MyContext extends Context, SentinelFlavor<MyContext> {
+ *   tenant: string
+ * }
+ * const tenants = (ctx: MyContext) => ctx.sentinel.burst?.map(({ tenant }) => tenant)
  * ```
  */
-export interface SentinelFlavor {
+export interface SentinelFlavor<C extends Context = Context> {
   /** See {@link SentinelControl}. */
-  sentinel: SentinelControl
+  sentinel: SentinelControl<C>
 }

@@ -80,9 +80,9 @@ export interface HookRanEvent {
  * sentinel({ concurrency: { per: 'user' } }).on('overdue', told)
  * ```
  */
-export interface OverdueEvent {
+export interface OverdueEvent<C extends Context = Context> {
   readonly facts: Facts
-  readonly ctx: Context
+  readonly ctx: C
   readonly guard: string
   readonly limit: string
   /** For how long its handlers have been running. */

@@ -69,11 +69,6 @@ export interface AfterEvent<C extends Context = Context> extends BeforeEvent<C> 
   readonly verdict: Verdict
 }
 
-/** An event with the context as the developer has it. */
-type Own<E, C extends Context> = E extends { readonly ctx: Context }
-  ? Omit<E, 'ctx'> & { readonly ctx: C }
-  : E
-
 /**
  * Where hooks decide, and what they are told: the update waits for them. See {@link HookPoints}.
  *
@@ -99,7 +94,7 @@ export type DecidingPoints<C extends Context = Context> = {
  * ```
  */
 export type TellingPoints<C extends Context = Context> = {
-  readonly [E in Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'>]: Own<SentinelEvents[E], C>
+  readonly [E in Exclude<keyof SentinelEvents, 'allowed' | 'hook.ran'>]: SentinelEvents<C>[E]
 } & { readonly [E in TransitionEvent as `membership.${E}`]: Transition<E, C> }
 
 /**
