@@ -16,8 +16,8 @@ const WRITES = /^(?:send|forward|copy|edit|post)/
 const SAFE =
   /^(?:(?:get|set|edit|delete|answer|pin|unpin|ban|unban|restrict|promote|approve|decline|reopen|hide|unhide|leave|read|remove|verify|revoke)[A-Z]|close(?:General)?ForumTopic$|sendChatAction$|stopMessageLiveLocation$|stopPoll$)/
 
-/** Methods that take away what is on top, and then what was beneath it: a photo of a profile. */
-const TOPMOST = /^remove\w+ProfilePhoto$/
+/** Methods that put a photo on top of a profile's others, or take it away: twice, it is there twice, or what was beneath it goes, too. */
+const TOPMOST = /^(?:set|remove)\w+ProfilePhoto$/
 
 /** Whether a call may be made again when nobody knows whether it took effect. */
 export function isSafe(method: string, payload?: unknown): boolean {

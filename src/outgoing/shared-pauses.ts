@@ -12,6 +12,8 @@ const SHORTEST: Ms = 100
 const MOST_UNDER_WAY = 256
 /** Pages of marks read when it begins. */
 const MOST_PAGES = 10
+/** Pauses at most that it knows again as its own. */
+const MOST_TOLD = 10_000
 /** How long after the storage did not take a listener it is asked again. */
 const LISTEN_AGAIN: Ms = 5000
 
@@ -20,11 +22,13 @@ const LISTEN_AGAIN: Ms = 5000
  * marks, so that calls ask it nothing.
  */
 export class SharedPauses {
-  /** Pauses heard of. */
+  /** Pauses of others. */
   heard = 0
   /** Not told or heard, since too much was under way. */
   missed = 0
   private readonly underWay = new Set<Promise<void>>()
+  /** Until when, as it told others: the storage tells it, too. By key. */
+  private readonly told = new Map<string, Ms>()
   private stop: (() => void) | undefined
   private begun = false
   private again: Ms = 0
@@ -65,7 +69,8 @@ export class SharedPauses {
   tell(key: string, forMs: Ms): void {
     if (forMs < SHORTEST || this.ended) return
     const since = this.clock()
-    const mark = { since, until: since + forMs }
+    const mark = { since, until: Math.ceil(since + forMs) }
+    this.note(key, mark.until)
     this.aside(async () => this.storage.marks.put(this.bot, PAUSED, [{ key: textKey(key), mark }]))
   }
 
@@ -87,6 +92,16 @@ export class SharedPauses {
     if (mark?.until !== undefined) this.hear(key, mark.until)
   }
 
+  private note(key: string, until: Ms): void {
+    this.told.delete(key)
+    const now = this.clock()
+    for (const [first, lapsesAt] of this.told) {
+      if (lapsesAt > now && this.told.size < MOST_TOLD) break
+      this.told.delete(first)
+    }
+    this.told.set(key, until)
+  }
+
   private async readAll(): Promise<void> {
     let from: string | undefined
     for (let page = 0; page < MOST_PAGES && !this.ended; page++) {
@@ -99,9 +114,10 @@ export class SharedPauses {
 
   private hear(key: Key, until: Ms): void {
     const forMs = until - this.clock()
-    if (forMs <= 0 || this.ended) return
+    const text = keyText(key)
+    if (forMs <= 0 || this.ended || this.told.get(text) === until) return
     this.heard++
-    this.pause(keyText(key), forMs)
+    this.pause(text, forMs)
   }
 
   /** What cannot be told or heard costs others a 429 of their own, and no more. */

@@ -112,6 +112,9 @@ describe('a 5xx, or no answer', () => {
     ['closeForumTopic', true],
     ['removeChatVerification', true],
     ['unpinAllChatMessages', true],
+    ['setMyProfilePhoto', false],
+    ['setBusinessAccountProfilePhoto', false],
+    ['setChatPhoto', true],
   ])('%s may be done twice: %s', (method, safe) => {
     expect(isSafe(method)).toBe(safe)
   })

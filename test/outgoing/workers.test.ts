@@ -1,3 +1,4 @@
+import { type Key, textKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
@@ -67,6 +68,37 @@ test('a worker that comes later hears of what goes on', async () => {
   await on.pass(30_000)
   expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
   expect((await marks.scan(on.account.id, 'outgoing.paused')).entries).toEqual([])
+})
+
+test('a worker hears nothing of what it told itself', async () => {
+  const storage = redis(url, { prefix: freshName(), clock: on.time.clock })
+  storages.push(storage)
+  let listening = false
+  const told = new Set<Key>()
+  const echoing: Pick<Storage, 'marks' | 'watch'> = {
+    async watch(listener) {
+      const stop = await storage.watch((change) => {
+        listener(change)
+        if (change.kind === 'marks') for (const key of change.keys) told.add(key)
+      })
+      listening = true
+      return stop
+    },
+    marks: storage.marks,
+  }
+  const { api, calls } = on.worker({}, { bot: on.account.id, storage: echoing })
+  const [alice, bob] = on.people
+  await api.sendMessage(alice!.id, 'hello')
+  await until('it listens', () => listening)
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5, times: 2 })
+  const sent = [alice, bob].map((person) => fate(api.sendMessage(person!.id, 'x')))
+  await until('the storage has told of both', () => told.size === 2)
+  // What it asks when it is told is answered before this is.
+  await storage.marks.get(on.account.id, textKey('u1'), 'outgoing.paused')
+  await new Promise((done) => setImmediate(done))
+  expect(calls.health()).toMatchObject({ limited: 2, heard: 0 })
+  await on.pass(5000)
+  expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
 })
 
 test('that the whole bot is limited is told, too', async () => {
