@@ -7,8 +7,11 @@ import type { House } from '../middleware/house.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
 import type { SettingsRegister } from './register.js'
 import type { Tunable, Tuning } from './settings-options.js'
+import { inTurn } from './turns.js'
 import { SettingsWording, type SettingText } from './wording.js'
 
+/** What is told of a tap has so many characters at most. */
+const MOST_ANSWER = 200
 /** Buttons in a row. */
 const A_ROW = 4
 /** Names of limits that have words of their own. */
@@ -50,7 +53,7 @@ export class Menu {
       this.failed(error, 'settings.menu')
     }
     const loud = answer !== 'saved' && answer !== 'unchanged' && answer !== 'closed'
-    await ctx.answerCallbackQuery({ text: this.say(facts, answer).slice(0, 200), show_alert: loud })
+    await ctx.answerCallbackQuery({ text: cut(this.say(facts, answer)), show_alert: loud })
   }
 
   /** What a tap brought about. Nothing of it is believed but who tapped, and where: that is Telegram's word. */
@@ -64,10 +67,13 @@ export class Menu {
       await this.redraw(ctx, chat, message.message_id, this.say(facts, 'closed'), undefined)
       return 'closed'
     }
-    const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
-    const menu = await this.draw(facts, ctx.me.id, chat)
-    await this.redraw(ctx, chat, message.message_id, menu.text, menu.keyboard)
-    return changed === undefined ? 'stale' : changed ? 'saved' : 'unchanged'
+    // Of two taps at once the later shows what holds, and each tells what it found.
+    return inTurn(this.house.events, `${ctx.me.id} ${chat}`, async () => {
+      const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
+      const menu = await this.draw(facts, ctx.me.id, chat)
+      await this.redraw(ctx, chat, message.message_id, menu.text, menu.keyboard)
+      return changed === undefined ? 'stale' : changed ? 'saved' : 'unchanged'
+    })
   }
 
   private async apply(
@@ -193,6 +199,12 @@ export class Menu {
   private failed(error: unknown, during: string): void {
     this.house.events.tell('error', { error, during })
   }
+}
+
+/** As much of an answer as Telegram takes, without half a character at its end. */
+function cut(text: string): string {
+  const end = /[\uD800-\uDBFF]/.test(text.charAt(MOST_ANSWER - 1)) ? MOST_ANSWER - 1 : MOST_ANSWER
+  return text.slice(0, end)
 }
 
 function topicOf(ctx: Context): { readonly message_thread_id?: number } {

@@ -1,7 +1,9 @@
 import type { Message } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentinel } from '../../src/index.js'
+import type { Storage } from '../../src/storage/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
+import { later, tick } from '../sentinel-desk.js'
 
 const SETTINGS: SentinelOptions = {
   throttle: { limit: '20/1m', on: ['message'] },
@@ -104,6 +106,51 @@ describe('the menu of /sentinel', () => {
     const closing = await at.alice.in(plaza).taps(menu, 'Close')
     await closing.answer
     expect(shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
+  })
+
+  test('shows what holds where two taps come at once', async () => {
+    const kept = later()
+    let stage = 'open'
+    let goOn = (): void => undefined
+    const storage: Storage = {
+      ...kept,
+      marks: {
+        ...kept.marks,
+        // What the first tap shows is read, and then takes its time.
+        async of(...asked) {
+          const held = await kept.marks.of(...asked)
+          if (stage === 'first') {
+            await new Promise<void>((done) => {
+              goOn = done
+              stage = 'read'
+            })
+          }
+          return held
+        },
+      },
+    }
+    await open({ ...SETTINGS, storage })
+    const menu = await menuFor()
+    const edits = () => at.telegram.calls('editMessageText').length
+    stage = 'first'
+    const first = await at.alice.in(plaza).taps(menu, '2/1m')
+    while (stage !== 'read') await tick()
+    const second = await at.alice.in(plaza).taps(menu, '60/1m')
+    for (let nth = 0; nth < 100 && edits() === 0; nth++) await tick()
+    goOn()
+    expect([(await first.answer).text, (await second.answer).text]).toEqual(['Saved.', 'Saved.'])
+    expect((await guard.settings.of(plaza.id)).limits.get('user')).toBe('60/1m')
+    expect(shown().text).toContain('60/1m')
+    expect(changes).toEqual(['throttle.user: usual → 2/1m by u…', 'throttle.user: 2/1m → 60/1m by u…'])
+  })
+
+  test('cuts an answer that is too long between characters', async () => {
+    await open({
+      ...SETTINGS,
+      settings: { ...SETTINGS.settings, texts: { en: { saved: `${'a'.repeat(199)}😀` } } },
+    })
+    const tap = await at.alice.in(plaza).taps(await menuFor(), '2/1m')
+    expect((await tap.answer).text).toBe('a'.repeat(199))
   })
 
   test('says nothing more in a chat that wants no notices', async () => {
