@@ -4,12 +4,12 @@ import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Combined, combine } from './combine.js'
-import type { GrammyAdapter } from './grammy/documents.js'
+import type { Bounded, GrammyAdapter } from './grammy/documents.js'
 import { canonical } from './grammy/marks.js'
 import { GrammyStorage } from './grammy/storage.js'
 import { isName } from './json.js'
 import { checkPlan } from './plan.js'
-import { Deadlines } from './resilient/deadlines.js'
+import { BoundedCall, Deadlines } from './resilient/deadlines.js'
 import { span } from './resilient/options.js'
 import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
@@ -78,7 +78,9 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
   const time = checkedClock(clock, 'fromGrammyStorage.clock')
   const timeout = span('fromGrammyStorage.timeout', options.timeout ?? '10s')
   const steady = options.timers === undefined ? steadyClock : time
-  return shielded(new MarksOnly(adapter, prefix, time, new Deadlines(timeout, steady, timers)))
+  const deadlines = new Deadlines(timeout, steady, timers)
+  const bounded = <T>(answer: Promise<T>): Promise<T> => new BoundedCall<T>(deadlines).wait(answer)
+  return shielded(new MarksOnly(adapter, prefix, time, bounded))
 }
 
 const COUNTING = new Map([
@@ -92,8 +94,8 @@ class MarksOnly extends GrammyStorage implements Storage {
   private combined: Combined | undefined
   private readonly time: Clock
 
-  constructor(adapter: GrammyAdapter, prefix: string, clock: Clock, deadlines: Deadlines) {
-    super(adapter, prefix, clock, deadlines)
+  constructor(adapter: GrammyAdapter, prefix: string, clock: Clock, bounded: Bounded) {
+    super(adapter, prefix, clock, bounded)
     this.time = clock
   }
 

@@ -82,6 +82,7 @@ const CONTRACT = [
   'src/storage/archive.ts',
   'src/storage/plan.ts',
   'src/storage/json.ts',
+  'src/storage/ends.ts',
   'src/storage/values.ts',
   'src/storage/users.ts',
   'src/storage/changes.ts',

@@ -1,6 +1,5 @@
 import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
-import { BoundedCall, type Deadlines, TimedOut } from '../resilient/deadlines.js'
 
 /**
  * What {@link fromGrammyStorage} keeps under a key of the adapter: JSON as one text, so that no adapter changes what is
@@ -39,6 +38,9 @@ export interface GrammyAdapter {
   delete(key: string): unknown
 }
 
+/** Waits for an answer, but not for ever: rejects when it takes too long. */
+export type Bounded = <T>(answer: Promise<T>) => Promise<T>
+
 /** Trips under way at once, for work on many documents. */
 const AT_ONCE = 16
 
@@ -50,7 +52,7 @@ export class Documents {
   constructor(
     private readonly adapter: GrammyAdapter,
     private readonly prefix: string,
-    private readonly deadlines: Deadlines,
+    private readonly bounded: Bounded,
   ) {}
 
   /** The name of a document: of letters that a file, a column and a path can all be called. */
@@ -82,14 +84,16 @@ export class Documents {
   private async trying(what: string, call: () => unknown): Promise<unknown> {
     try {
       const answer = call()
-      return isPromise(answer) ? await new BoundedCall(this.deadlines).wait(answer) : answer
+      return isPromise(answer) ? await this.bounded(answer) : answer
     } catch (cause) {
       // What the adapter says may name hosts and passwords: it is in the cause, not in the message.
-      const why =
-        cause instanceof TimedOut
-          ? `took longer than ${this.deadlines.span} ms to ${what}, and is no longer waited for.`
-          : `failed to ${what}; see the cause.`
-      throw new SentinelError('storage.failed', `grammY's storage adapter ${why}`, { cause })
+      throw new SentinelError(
+        'storage.failed',
+        `grammY's storage adapter failed to ${what}; see the cause.`,
+        {
+          cause,
+        },
+      )
     }
   }
 }

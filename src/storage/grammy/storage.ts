@@ -1,9 +1,8 @@
 import type { Clock } from '../../core/clock.js'
 import { type ChangeListener, ChangeListeners } from '../changes.js'
-import type { Deadlines } from '../resilient/deadlines.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { StorageHealth } from '../storage.js'
-import { Documents, type GrammyAdapter, Turns } from './documents.js'
+import { type Bounded, Documents, type GrammyAdapter, Turns } from './documents.js'
 import { Indexes } from './index-tree.js'
 import { GrammyMarks } from './marks.js'
 import { GrammyUsers } from './users.js'
@@ -26,9 +25,9 @@ export class GrammyStorage {
     adapter: GrammyAdapter,
     prefix: string,
     private readonly clock: Clock,
-    deadlines: Deadlines,
+    bounded: Bounded,
   ) {
-    this.documents = new Documents(adapter, prefix, deadlines)
+    this.documents = new Documents(adapter, prefix, bounded)
     const indexes = new Indexes(this.documents)
     this.marks = new GrammyMarks(this.documents, indexes, this.turns, this.changes, clock)
     this.users = new GrammyUsers(this.documents, indexes, this.turns, clock)
