@@ -182,6 +182,7 @@ export class Member {
   async health(): Promise<StorageHealth> {
     let health: StorageHealth = { ok: false, kind: this.kind }
     const { circuit } = this.line
+    await this.line.look()
     if (circuit.state !== 'open') {
       try {
         health = await this.line.try(() => this.storage.health(), true)

@@ -1,5 +1,7 @@
 import { isPromise } from '../../core/check.js'
+import { type Clock, steadyClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
+import { Lease } from '../../core/request-bound.js'
 
 /**
  * What {@link fromGrammyStorage} keeps under a key of the adapter: JSON as one text, so that no adapter changes what is
@@ -125,28 +127,43 @@ export async function forEach<T>(items: readonly T[], work: (item: T) => Promise
   if (failures.length > 0) throw failures[0]
 }
 
-/** Lets only one at a time do work of one name, in the order of asking. */
+/** The last that asked for its turn. */
+interface Turn {
+  readonly ended: Promise<void>
+  /** Of all that wait for each other: renewed when a turn begins. */
+  readonly lease: Lease
+}
+
+/** Lets only one at a time do work of one name, in the order of asking. Who had its turn when its request ended is not waited for. */
 export class Turns {
-  private readonly last = new Map<string, Promise<void>>()
+  private readonly last = new Map<string, Turn>()
+
+  constructor(private readonly clock: Clock = steadyClock) {}
 
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = this.last.get(name) ?? Promise.resolve()
-    const result = before.then(work)
+    const before = this.last.get(name)
+    const isNext = before === undefined || before.lease.isLost
+    const lease = isNext ? new Lease(this.clock) : before.lease
+    if (isNext) lease.renew()
+    const result = (isNext ? Promise.resolve() : before.ended).then(() => {
+      lease.renew()
+      return work()
+    })
     // Whoever comes next waits for the end, however it was; the failure is for who asked.
     const ended = result.then(
       () => undefined,
       () => undefined,
     )
-    this.last.set(name, ended)
+    this.last.set(name, { ended, lease })
     try {
       return await result
     } finally {
-      if (this.last.get(name) === ended) this.last.delete(name)
+      if (this.last.get(name)?.ended === ended) this.last.delete(name)
     }
   }
 
   /** When all work that was asked for has ended. */
   async idle(): Promise<void> {
-    while (this.last.size > 0) await Promise.all(this.last.values())
+    while (this.last.size > 0) await Promise.all([...this.last.values()].map(({ ended }) => ended))
   }
 }

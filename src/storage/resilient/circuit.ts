@@ -2,6 +2,7 @@ import type { CircuitState as CockatielState, IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { SentinelError } from '../../core/errors.js'
+import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../condition.js'
 import { causeOf, reasonOf } from './reason.js'
 
@@ -30,6 +31,8 @@ export interface CircuitOptions {
   readonly spacing: Ms
   /** Tells since when. */
   readonly clock: Clock
+  /** What the timers go by. */
+  readonly steady: Clock
   readonly timers: Timers
 }
 
@@ -37,6 +40,8 @@ export interface CircuitOptions {
  * Keeps calls from a storage that does not answer. cockatiel's breakers say when it is down; when it is back is found
  * out by probes, so that it does not take an update to try. (cockatiel's own policy reads the machine's clock, costs a
  * call four promises, and looks again only when it is called.)
+ *
+ * Where probes end with the request that sent them, whoever asks next looks first.
  */
 export class Circuit {
   state: CircuitState = 'closed'
@@ -52,20 +57,47 @@ export class Circuit {
   private attempt = 0
   private unanswered = 0
   private trying = false
+  private unproved = false
   private stopped = false
-  private callOff: (() => void) | undefined
+  private readonly trial: Lease
+  private readonly timer: SharedTimer
 
   constructor(private readonly options: CircuitOptions) {
     this.since = options.clock()
+    this.trial = new Lease(options.steady)
+    this.timer = new SharedTimer(options.steady, options.timers)
+  }
+
+  /** Nobody looks after it any longer: whoever was to has ended with its request. */
+  get isUnattended(): boolean {
+    if (this.state === 'closed' || this.stopped) return false
+    if (this.state === 'open') return this.timer.isLost
+    return this.trying && this.trial.isLost
   }
 
   /** Whether a call may go out. In `half-open` it is the one that is tried: it must tell how it ended. */
   admits(): boolean {
     if (this.state === 'closed') return true
     if (this.stopped) return true
+    if (this.isUnattended) {
+      this.become('half-open')
+      this.unproved = true
+    }
     if (this.state === 'open' || this.trying) return false
     this.trying = true
+    this.trial.renew()
     return true
+  }
+
+  /** Whether whoever was admitted has to look first, with `prove()`, for nobody else has. */
+  get isUnproved(): boolean {
+    return this.unproved
+  }
+
+  /** Rejects if the storage is not back. */
+  prove(): Promise<void> {
+    this.unproved = false
+    return this.options.probe()
   }
 
   succeeded(epoch: number): void {
@@ -101,8 +133,7 @@ export class Circuit {
   /** No more probes. What is asked from now on is tried, each by itself. */
   stop(): void {
     this.stopped = true
-    this.callOff?.()
-    this.callOff = undefined
+    this.timer.off()
   }
 
   /** Of the last failure, to be told. */
@@ -112,9 +143,11 @@ export class Circuit {
   }
 
   private become(state: CircuitState): void {
-    this.callOff?.()
-    this.callOff = undefined
+    this.timer.off()
     this.trying = false
+    this.unproved = false
+    // Those that ended with their requests are answered never.
+    if (state === 'closed') this.unanswered = 0
     if (state === 'closed' || this.state === 'closed') this.attempt = 0
     if (state === 'open' && this.state === 'closed') this.outages++
     this.state = state
@@ -122,7 +155,7 @@ export class Circuit {
     if (state === 'open') {
       this.epoch++
       this.probeIn(this.spacing())
-    } else if (state === 'half-open') this.later(TRIAL_FOR, () => this.proved())
+    } else if (state === 'half-open') this.timer.set(TRIAL_FOR, () => this.proved())
     this.options.changed(state)
   }
 
@@ -137,16 +170,8 @@ export class Circuit {
     return Math.min(spacing, FIRST_SPACING * 2 ** Math.min(this.attempt, 20))
   }
 
-  private later(span: Ms, run: () => void): void {
-    this.callOff?.()
-    this.callOff = this.options.timers.after(span, () => {
-      this.callOff = undefined
-      run()
-    })
-  }
-
   private probeIn(span: Ms): void {
-    this.later(span, () => void this.probe())
+    this.timer.set(span, () => void this.probe())
   }
 
   /** Does not reject. */
@@ -162,7 +187,7 @@ export class Circuit {
         return false
       },
     )
-    this.unanswered--
+    if (this.unanswered > 0) this.unanswered--
     if (this.state !== 'open' || this.stopped) return
     if (back) this.become('half-open')
     else this.probeIn(this.spacing())

@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
-import type { Timers } from '../../core/clock.js'
+import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { Lease, SharedTimer } from '../../core/request-bound.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { Mark, MarkEntry, Marks } from '../storage.js'
 
@@ -34,6 +35,8 @@ export interface CopyOptions {
   readonly from: Marks
   readonly to: Marks
   readonly most: number
+  /** What the timers go by. */
+  readonly steady: Clock
   readonly timers: Timers
   /** Whether the storage can be asked at all. */
   readonly isUp: () => boolean
@@ -59,9 +62,13 @@ export class MarksCopy {
   private lastBot = Number.NaN
   private working = false
   private stopped = false
-  private callOff: (() => void) | undefined
+  private readonly again: SharedTimer
+  private readonly reading: Lease
 
-  constructor(private readonly options: CopyOptions) {}
+  constructor(private readonly options: CopyOptions) {
+    this.again = new SharedTimer(options.steady, options.timers)
+    this.reading = new Lease(options.steady)
+  }
 
   /** Whether every list was read as a whole. */
   get complete(): boolean {
@@ -81,6 +88,8 @@ export class MarksCopy {
 
   /** Copies the marks of this bot, too. */
   meet(bot: number): void {
+    // Whoever read, or was to read again, has ended with its request.
+    if (this.again.isLost || (this.working && this.reading.isLost)) this.refresh()
     if (bot === this.lastBot) return
     this.lastBot = bot
     if (this.bots.has(bot)) return
@@ -162,7 +171,7 @@ export class MarksCopy {
 
   stop(): void {
     this.stopped = true
-    this.callOff?.()
+    this.again.off()
   }
 
   private begin(bot: number, name: string): void {
@@ -179,10 +188,10 @@ export class MarksCopy {
   }
 
   private work(): void {
-    if (this.working || this.stopped || !this.options.isUp()) return
-    this.callOff?.()
-    this.callOff = undefined
+    if ((this.working && !this.reading.isLost) || this.stopped || !this.options.isUp()) return
+    this.again.off()
     this.working = true
+    this.reading.renew()
     void this.read()
   }
 
@@ -202,7 +211,7 @@ export class MarksCopy {
       this.working = false
     }
     if (!failed || this.stopped) return
-    this.callOff = this.options.timers.after(AGAIN, () => this.work())
+    this.again.set(AGAIN, () => this.work())
   }
 
   private next(): List | undefined {
@@ -225,6 +234,7 @@ export class MarksCopy {
       let next: string | undefined
       do {
         const page = await bounded(() => from.scan(bot, name, next, PAGE))
+        this.reading.renew()
         const entries = page.entries.slice(0, Math.max(0, room))
         room -= entries.length
         list.cut = entries.length < page.entries.length

@@ -1,10 +1,13 @@
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { endsWithRequests, setIfAllowed } from '../../core/request-bound.js'
 import { noDecision } from '../decisions.js'
 
 /** The timer went off this much late: the process itself stood still, and answers may lie unread. */
 const LATE: Ms = 25
+/** Who has been waited for so much longer than that is waited for by nobody: the request has ended, and its timer with it. */
+const LOST: Ms = 60_000
 
 /** Something that is waited for, until a moment. */
 export abstract class Deadline {
@@ -21,12 +24,15 @@ export abstract class Deadline {
 /**
  * Deadlines that are all equally far: the first to come is the first to fall due, so one timer does for any number of
  * them. It is armed while somebody waits, and nothing is kept of what was answered in time.
+ *
+ * Where timers end with the request that set them, each has one of its own.
  */
 export class Deadlines {
   private first: Deadline | undefined
   private last: Deadline | undefined
   private callOff: (() => void) | undefined
   private patient = false
+  private readonly own = endsWithRequests() ? new Map<Deadline, () => void>() : undefined
   size = 0
 
   constructor(
@@ -43,12 +49,17 @@ export class Deadlines {
     else this.last.after = deadline
     this.last = deadline
     this.size++
-    if (this.callOff === undefined) this.arm(this.span)
+    if (this.own !== undefined) this.armOwn(this.own, deadline)
+    else if (this.callOff === undefined) this.arm(this.span)
   }
 
   /** Takes one away; whether it was still waited for. */
   meet(deadline: Deadline): boolean {
     if (!deadline.waiting) return false
+    if (this.own !== undefined) {
+      this.own.get(deadline)?.()
+      this.own.delete(deadline)
+    }
     const { before, after } = deadline
     if (before === undefined) this.first = after
     else before.after = after
@@ -66,6 +77,14 @@ export class Deadlines {
     this.callOff?.()
     this.callOff = undefined
     for (let next = this.first; next !== undefined; next = this.first) this.end(next)
+  }
+
+  private armOwn(own: Map<Deadline, () => void>, deadline: Deadline): void {
+    const callOff = setIfAllowed(this.timers, this.span, () => this.end(deadline))
+    own.set(deadline, callOff)
+    // Of nobody's waiting nothing is to be kept, and nobody is to blame.
+    for (let old = this.first; old !== undefined && old.due + LOST < deadline.due; old = this.first)
+      this.meet(old)
   }
 
   private arm(span: Ms): void {

@@ -10,7 +10,7 @@ import {
   type Settlement,
 } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { isDecision } from '../decisions.js'
+import { isDecision, noDecision } from '../decisions.js'
 import { TimedOut } from './deadlines.js'
 import type { Errand, Line } from './line.js'
 import { askWhenDown, isClosed } from './plan.js'
@@ -50,8 +50,10 @@ export class ResilientJudge implements Judge {
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     this.bench.met(ask.bot)
     const { remote } = this
-    if (remote === undefined) return this.decide(ask, at)
-    return this.bench.line.run(new Evaluation(this, remote, ask, at))
+    const { line } = this.bench
+    // Whoever looks after the storage has it take the plan, too.
+    if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
+    return line.run(new Evaluation(this, remote, ask, at))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
@@ -143,17 +145,19 @@ class Evaluation implements Errand<Decision> {
 
   constructor(
     private readonly judge: ResilientJudge,
-    private readonly remote: Judge,
+    private remote: Judge | undefined,
     private readonly ask: Ask,
     private readonly at: Ms | undefined,
   ) {}
 
   work(): MaybePromise<Decision> {
+    this.remote ??= this.judge.remote
+    if (this.remote === undefined) throw noDecision()
     return this.remote.evaluate(this.ask, this.at)
   }
 
   instead(error: unknown): MaybePromise<Decision> {
-    if (error instanceof TimedOut) this.twin = new Twin(this.remote)
+    if (error instanceof TimedOut && this.remote !== undefined) this.twin = new Twin(this.remote)
     return this.judge.decide(this.ask, this.at, this.twin)
   }
 

@@ -94,7 +94,7 @@ export class Line {
     const { epoch } = circuit
     let answer: MaybePromise<T>
     try {
-      answer = errand.work()
+      answer = circuit.isUnproved ? circuit.prove().then(() => errand.work()) : errand.work()
       if (!isPromise(answer) && errand.isSound?.(answer) === false) throw noDecision()
     } catch (error) {
       this.blame(error, epoch)
@@ -116,6 +116,16 @@ export class Line {
     patient = false,
   ): MaybePromise<T> {
     return this.run({ work, instead }, patient)
+  }
+
+  /** Where nobody looks any longer whether the storage is back: looks. Does not reject. */
+  async look(): Promise<void> {
+    if (!this.circuit.isUnattended) return
+    await this.ask<void>(
+      async () => undefined,
+      () => undefined,
+      true,
+    )
   }
 
   /** A call failed, which may be the storage's fault. */

@@ -1,5 +1,6 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { Lease } from '../../core/request-bound.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Mark, Marks } from '../storage.js'
 import { isOfTheCaller } from './reason.js'
@@ -48,6 +49,7 @@ export class PendingMarks {
   private readonly begun = new Map<string, { readonly newest: number; readonly count: number }>()
   private order = 0
   private replaying: Promise<boolean> | undefined
+  private readonly lease = new Lease()
   /** What is being written now, and when it is over. */
   private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
   /** Not kept, since too many were, or given up. */
@@ -117,7 +119,8 @@ export class PendingMarks {
    */
   direct<T>(ticket: Ticket, write: () => MaybePromise<T>): MaybePromise<T> {
     const outdone = this.take(ticket)
-    const earlier = ticket.ids.some((id) => this.sent?.ids.has(id)) ? this.sent?.done : undefined
+    const sent = this.lease.isLost ? undefined : this.sent
+    const earlier = ticket.ids.some((id) => sent?.ids.has(id)) ? sent?.done : undefined
     const through = (value: T): T => {
       this.end(ticket)
       return value
@@ -149,10 +152,14 @@ export class PendingMarks {
 
   /** Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject. */
   replay(to: Replay): Promise<boolean> {
-    this.replaying ??= this.send(to).finally(() => {
-      this.replaying = undefined
+    if (this.replaying !== undefined && !this.lease.isLost) return this.replaying
+    this.sent = undefined
+    this.lease.renew()
+    const replaying = this.send(to).finally(() => {
+      if (this.replaying === replaying) this.replaying = undefined
     })
-    return this.replaying
+    this.replaying = replaying
+    return replaying
   }
 
   /** Gives them up; how many. */
@@ -166,6 +173,7 @@ export class PendingMarks {
   private async send(to: Replay): Promise<boolean> {
     let atOnce = AT_ONCE
     while (this.writes.size > 0) {
+      this.lease.renew()
       const some = this.some(atOnce)
       const { bot, name } = some[0] as Write
       try {

@@ -1,4 +1,5 @@
 import type { Judge, Receipt, Settlement } from '../../core/check.js'
+import { Lease } from '../../core/request-bound.js'
 import { Uncertain } from '../remote/settling.js'
 
 interface Settling {
@@ -23,6 +24,7 @@ const MOST_TRIES = 5
 export class Settlements {
   private waiting: Settling[] = []
   private sending: Promise<void> | undefined
+  private readonly lease = new Lease()
   /** Being told. */
   private out = 0
   /** Given up: too many waited, or nobody knows whether they were done. */
@@ -57,10 +59,15 @@ export class Settlements {
 
   /** Tells the storage of all, until that fails; what was not told stays. Does not reject. */
   replay(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
-    this.sending ??= this.send(tell).finally(() => {
-      this.sending = undefined
+    if (this.sending !== undefined && !this.lease.isLost) return this.sending
+    // Those that were being told when their request ended may have been.
+    this.dropped += this.out
+    this.lease.renew()
+    const sending = this.send(tell).finally(() => {
+      if (this.sending === sending) this.sending = undefined
     })
-    return this.sending
+    this.sending = sending
+    return sending
   }
 
   clear(): void {
@@ -70,6 +77,7 @@ export class Settlements {
 
   private async send(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
     while (this.waiting.length > 0) {
+      this.lease.renew()
       const some = this.waiting.splice(0, AT_ONCE)
       this.out = some.length
       const told = await Promise.allSettled(

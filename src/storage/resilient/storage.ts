@@ -3,6 +3,7 @@ import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import type { Archive } from '../archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
@@ -77,7 +78,7 @@ export class ResilientStorage implements Storage, Observable {
   private watched: 'no' | 'soon' | 'yes' = 'no'
   private unwatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
-  private callOffFlush: (() => void) | undefined
+  private readonly flushing: SharedTimer
   private callOffWatch: (() => void) | undefined
   private stopped = false
   private closing: Promise<void> | undefined
@@ -91,6 +92,7 @@ export class ResilientStorage implements Storage, Observable {
     this.kind = inner.kind ?? 'unknown'
     this.clock = clock
     this.timers = timers
+    this.flushing = new SharedTimer(options.steady, timers)
     this.ownsFallback = options.ownsFallback
     this.fallback = options.fallback
     this.line = new Line({
@@ -109,6 +111,7 @@ export class ResilientStorage implements Storage, Observable {
       from: inner.marks,
       to: this.fallback.marks,
       most: options.maxMarks,
+      steady: options.steady,
       timers,
       isUp: () => this.line.circuit.state === 'closed',
       bounded: (work) => this.line.try(work, true),
@@ -118,7 +121,10 @@ export class ResilientStorage implements Storage, Observable {
     this.bench = {
       line: this.line,
       settlements: this.settlements,
-      met: (bot) => this.copy.meet(bot),
+      met: (bot) => {
+        this.copy.meet(bot)
+        if (this.flushing.isLost) this.flushSoon()
+      },
       counts: { instead: 0 },
     }
     this.marks = new ResilientMarks({
@@ -160,7 +166,7 @@ export class ResilientStorage implements Storage, Observable {
       prepared = this.inner.prepare(plan)
     } catch (error) {
       // A storage that was closed is the caller's mistake.
-      if (isClosed(error)) throw error
+      if (error instanceof SentinelError && error.code === 'storage.closed') throw error
       // A later plan comes while updates wait for it: it is told of, as all that is found out later.
       const isLate = former === undefined && this.latest.size > 0
       if (isOfTheCaller(error) && !isLate) throw error
@@ -228,6 +234,7 @@ export class ResilientStorage implements Storage, Observable {
   /** Does not reject: a storage that does not tell is not `ok`. */
   async health(): Promise<StorageHealth> {
     let health: StorageHealth = { ok: false, kind: this.kind }
+    await this.line.look()
     if (this.line.circuit.state !== 'open') {
       try {
         health = await this.line.try(() => this.inner.health(), true)
@@ -260,7 +267,7 @@ export class ResilientStorage implements Storage, Observable {
     this.stopped = true
     this.copy.stop()
     this.plans.stop()
-    this.callOffFlush?.()
+    this.flushing.off()
     this.callOffWatch?.()
     this.unwatch?.()
     this.unobserve?.()
@@ -393,9 +400,8 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   private flushSoon(): void {
-    if (this.callOffFlush !== undefined || this.stopped) return
-    this.callOffFlush = this.timers.after(FLUSH_AFTER, () => {
-      this.callOffFlush = undefined
+    if ((this.flushing.isSet && !this.flushing.isLost) || this.stopped) return
+    this.flushing.set(FLUSH_AFTER, () => {
       // While it is down there is nobody to tell: then all of it is told when it is back.
       if (this.line.circuit.state !== 'closed') return
       this.aside(() => this.flush(), 'storage.recovery')
@@ -438,8 +444,4 @@ export class ResilientStorage implements Storage, Observable {
   private tell(condition: StorageCondition): void {
     for (const { tell } of this.conditions) tell(condition)
   }
-}
-
-function isClosed(error: unknown): boolean {
-  return error instanceof SentinelError && error.code === 'storage.closed'
 }

@@ -1,0 +1,193 @@
+import type { Judge } from '../../src/core/check.js'
+import { ofAnyLength, type Timers } from '../../src/core/clock.js'
+import { Turns } from '../../src/storage/grammy/documents.js'
+import { makeResilient } from '../../src/storage/shield.js'
+import { Stage } from '../middleware/rig.js'
+import { faulty } from './faulty.js'
+import { ALICE, askOf, BOB, BOT, bucket, isAdmitted, planOf, settled } from './outage.js'
+
+/* Where timers end with the request that set them, as on Cloudflare Workers. */
+
+const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
+
+beforeEach(() => {
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { userAgent: 'Cloudflare-Workers' },
+    configurable: true,
+  })
+})
+afterEach(() => {
+  if (platform === undefined) Reflect.deleteProperty(globalThis, 'navigator')
+  else Object.defineProperty(globalThis, 'navigator', platform)
+})
+
+/** A storage that can be made to fail, in a worker. */
+function worker() {
+  const time = new Stage()
+  const armed = new Set<() => void>()
+  const timers: Timers = {
+    after(ms, run) {
+      const callOff = time.timers.after(ms, () => {
+        armed.delete(callOff)
+        run()
+      })
+      armed.add(callOff)
+      return callOff
+    },
+  }
+  const remote = faulty(time.clock, time.timers)
+  const storage = makeResilient(remote, { clock: time.clock, timers: ofAnyLength(timers) })
+  return {
+    time,
+    remote,
+    storage,
+    /** All that was begun goes no further. */
+    async endRequest() {
+      await settled()
+      for (const callOff of armed) callOff()
+      armed.clear()
+    },
+    async pass(ms: number) {
+      time.advance(ms)
+      await settled()
+    },
+    async circuit() {
+      return (await storage.health()).circuit?.state
+    },
+    async goDown(judge: Judge) {
+      remote.fault = 'refuses'
+      for (let i = 0; i < 5; i++) await judge.evaluate(askOf())
+    },
+  }
+}
+
+test('a storage that is back is used again by whoever asks next, though its probes have ended', async () => {
+  const { storage, remote, pass, endRequest, goDown } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  await goDown(judge)
+  await endRequest()
+  remote.fault = 'none'
+  remote.asked.length = 0
+  await pass(5000)
+  expect(remote.asked).toEqual([])
+  expect((await judge.evaluate(askOf(BOB))).remaining).toEqual([8])
+  expect(remote.asked).toEqual(['health', 'values.put', 'evaluate'])
+  const { circuit } = await storage.health()
+  expect(circuit).toMatchObject({ state: 'closed', outages: 1 })
+})
+
+test('a storage that is still down is looked at by one, and not by each that asks', async () => {
+  const { storage, remote, pass, endRequest, goDown, circuit } = worker()
+  const judge = await storage.prepare(planOf(bucket(99)))
+  await goDown(judge)
+  await endRequest()
+  await pass(5000)
+  remote.asked.length = 0
+  for (let i = 0; i < 20; i++) expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)
+  expect(remote.asked).toEqual(['health'])
+  expect(await circuit()).toBe('open')
+})
+
+test('health looks, too', async () => {
+  const { storage, remote, pass, endRequest, goDown } = worker()
+  await goDown(await storage.prepare(planOf(bucket(9))))
+  await endRequest()
+  remote.fault = 'none'
+  await pass(5000)
+  expect(await storage.health()).toMatchObject({ ok: true, circuit: { state: 'closed' } })
+})
+
+test('a plan that came while it was down is taken by whoever asks for it next', async () => {
+  const { storage, remote, pass, endRequest, goDown } = worker()
+  await goDown(await storage.prepare(planOf(bucket(9))))
+  const judge = await storage.prepare({ ...planOf(bucket(5)), name: 'other' })
+  await endRequest()
+  remote.fault = 'none'
+  await pass(5000)
+  remote.asked.length = 0
+  expect((await judge.evaluate(askOf())).remaining).toEqual([4])
+  expect(remote.asked).toContain('evaluate')
+})
+
+test('a trial that ended with its request does not keep others from trying', async () => {
+  const { storage, remote, pass, endRequest, goDown, circuit } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  await goDown(judge)
+  await endRequest()
+  await pass(5000)
+  remote.fault = 'hangs'
+  void judge.evaluate(askOf())
+  await endRequest()
+  remote.fault = 'none'
+  await pass(1000)
+  expect(await circuit()).toBe('half-open')
+  await pass(10_000)
+  await judge.evaluate(askOf())
+  expect(await circuit()).toBe('closed')
+})
+
+test('each call has a time-out of its own: that of another request may have ended', async () => {
+  const { storage, remote, pass, endRequest } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  remote.fault = 'hangs'
+  void judge.evaluate(askOf(BOB))
+  await endRequest()
+  await pass(100)
+  let admitted: boolean | undefined
+  void Promise.resolve(judge.evaluate(askOf(ALICE))).then((decision) => {
+    admitted = isAdmitted(decision)
+  })
+  await pass(249)
+  expect(admitted).toBeUndefined()
+  await pass(1)
+  expect(admitted).toBe(true)
+})
+
+test('of calls whose requests have ended nothing is kept', async () => {
+  const { storage, remote, pass, endRequest } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  const { quick } = (storage as unknown as { line: { quick: { size: number } } }).line
+  remote.fault = 'hangs'
+  for (let i = 0; i < 4; i++) {
+    void judge.evaluate(askOf(BOB))
+    await endRequest()
+    await pass(1000)
+  }
+  expect(quick.size).toBe(4)
+  await pass(61_000)
+  remote.fault = 'none'
+  await judge.evaluate(askOf(ALICE))
+  expect(quick.size).toBe(0)
+})
+
+test('a mark that was not written is written behind the next update', async () => {
+  const { storage, remote, pass, endRequest } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  await judge.evaluate(askOf())
+  remote.fault = 'refuses'
+  const mark = { since: 1 }
+  await expect(storage.marks.put(BOT, 'blocked', [{ key: BOB, mark }])).rejects.toThrow('marks.put')
+  await endRequest()
+  remote.fault = 'none'
+  await pass(5000)
+  expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toBeUndefined()
+  await judge.evaluate(askOf())
+  await pass(200)
+  expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
+})
+
+test('who waits for a turn does not wait for one whose request has ended', async () => {
+  let now = 1000
+  const turns = new Turns(() => now)
+  const done: string[] = []
+  void turns.take('index', () => new Promise(() => undefined))
+  await settled()
+  now = 5000
+  void turns.take('index', async () => done.push('behind it'))
+  await settled()
+  expect(done).toEqual([])
+  now = 11_001
+  await turns.take('index', async () => done.push('later'))
+  await turns.take('index', async () => done.push('after that'))
+  expect(done).toEqual(['later', 'after that'])
+})
