@@ -92,6 +92,65 @@ describe('a handler failed', () => {
     expect(at.sold).toEqual(['sold'])
   })
 
+  /** Settles when the door is opened. */
+  function slowToSettle() {
+    const inner = later()
+    let open = (): void => undefined
+    const opened = new Promise<void>((done) => {
+      open = done
+    })
+    const storage: Storage = {
+      ...inner,
+      async prepare(plan) {
+        const judge = await inner.prepare(plan)
+        return { ...judge, settle: (...given) => opened.then(() => judge.settle(...given)) }
+      },
+    }
+    return { storage, open }
+  }
+
+  test.each<[string, () => unknown]>([
+    ['later', () => Promise.reject(new Error('the till is stuck'))],
+    ['at once', fails],
+  ])('%s, and that is told when the update may come again, not before', async (_, fate) => {
+    const { storage, open } = slowToSettle()
+    let handled = 0
+    const at = desk({ storage }, (bot) => {
+      bot.use((_, next) => (++handled === 1 ? (fate() as Promise<void>) : next()))
+    })
+    const update = says(ALICE, 'hello')
+    let told = false
+    const handling = at.handle(update).catch((error: Error) => {
+      told = true
+      return error.message
+    })
+    for (let turn = 0; turn < 20; turn++) await tick()
+    expect([handled, told]).toEqual([1, false])
+    open()
+    expect(await handling).toContain('the till is stuck')
+    await at.handle(update)
+    expect(handled).toBe(2)
+    await at.guard.close()
+  })
+
+  test('and the storage does not answer: that is told all the same', async () => {
+    const { storage, open } = slowToSettle()
+    const at = desk({ storage }, (bot) => {
+      bot.use(fails)
+    })
+    let told = false
+    at.handle(says(ALICE, 'hello')).catch(() => {
+      told = true
+    })
+    for (let second = 0; second < 10 && !told; second++) {
+      for (let turn = 0; turn < 10; turn++) await tick()
+      at.time.advance(1000)
+    }
+    expect(told).toBe(true)
+    open()
+    await at.guard.close()
+  })
+
   test('behind guards that had refused the update: they refuse it again', async () => {
     const sold: string[] = []
     const at = desk({}, (bot) => {

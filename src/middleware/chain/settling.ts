@@ -14,18 +14,22 @@ export class Settling {
     private readonly unhandled: (ctx: Context) => void,
   ) {}
 
-  /** Runs the handlers, and settles by how they end. Nobody waits for it: whoever waits for the handlers waits for them alone. */
+  /**
+   * Runs the handlers, and settles by how they end. Whoever waits for the handlers waits for them alone; but what they threw comes after
+   * the release, or the update would come again while its claim is held, and be lost. Storages answer in time, or are given up.
+   */
   run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
     return decision !== undefined && (this.released || this.leased)
       ? this.watched(next, decision, ctx)
       : next()
   }
 
-  settle(decision: Decision | undefined, how: Settlement): void {
+  /** Never rejects. */
+  settle(decision: Decision | undefined, how: Settlement): MaybePromise<void> {
     if (decision?.receipt === undefined || (how === 'complete' && !this.leased)) return
     try {
       const settled = this.prepared.judge?.settle(decision.receipt, how)
-      if (isPromise(settled)) settled.catch((error) => this.failed(error, 'storage.settle'))
+      if (isPromise(settled)) return settled.catch((error) => this.failed(error, 'storage.settle'))
     } catch (error) {
       this.failed(error, 'storage.settle')
     }
@@ -37,21 +41,25 @@ export class Settling {
     try {
       handled = next()
     } catch (error) {
-      this.release(decision, ctx)
-      throw error
+      return this.release(decision, ctx, error)
     }
     if (!isPromise(handled)) {
       this.settle(decision, 'complete')
       return handled
     }
-    handled.then(this.leased ? () => this.settle(decision, 'complete') : undefined, () =>
-      this.release(decision, ctx),
-    )
-    return handled
+    const completed = <T>(value: T): T => {
+      this.settle(decision, 'complete')
+      return value
+    }
+    return handled.then(this.leased ? completed : undefined, (error) => this.release(decision, ctx, error))
   }
 
-  private release(decision: Decision, ctx: Context): void {
-    this.settle(decision, 'release')
+  private release(decision: Decision, ctx: Context, error: unknown): Promise<never> {
+    const released = this.settle(decision, 'release')
     this.unhandled(ctx)
+    if (!isPromise(released)) throw error
+    return released.then(() => {
+      throw error
+    })
   }
 }
