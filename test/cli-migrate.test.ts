@@ -72,7 +72,17 @@ test('a source that is empty is said to be, and the right one can be moved after
     1,
     expect.stringMatching(/^Nothing was moved: the source is empty\. .*--from-schema/),
   ])
-  expect((await run('empty.db', 'to.db', '--json'))[0]).toBe(1)
+  const [failed, json] = await run('empty.db', 'to.db', '--json')
+  expect([failed, JSON.parse(json)]).toEqual([
+    1,
+    {
+      verified: false,
+      copied: 0,
+      steps: [],
+      empty: true,
+      error: expect.stringMatching(/^Nothing was moved/),
+    },
+  ])
   expect(await run('right.db', 'to.db')).toEqual([0, expect.stringContaining('All the same.')])
   expect((await run('right.db', 'to.db'))[1]).toMatch(/completed at/)
   await Promise.all([empty.close(), right.close()])

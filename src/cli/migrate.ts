@@ -79,7 +79,7 @@ export const migrate: Command = {
         onProgress: screen.draw,
       })
       screen.clear()
-      terminal.out(values.json ? JSON.stringify(migration, null, 2) : table(migration))
+      terminal.out(values.json ? JSON.stringify(told(migration), null, 2) : table(migration))
       return migration.verified && !isEmpty(migration) ? 0 : 1
     } catch (error) {
       screen.clear()
@@ -165,6 +165,14 @@ function isEmpty({ steps }: Migration): boolean {
   return steps.every(({ count }) => count === 0)
 }
 
+const EMPTY =
+  'Nothing was moved: the source is empty. Is it the right one? --from-prefix (Redis) and --from-schema (Postgres) name another place.'
+
+/** For programs: of an empty source nothing was verified, and they are told why it failed. */
+function told(migration: Migration): object {
+  return isEmpty(migration) ? { ...migration, verified: false, empty: true, error: EMPTY } : migration
+}
+
 function table(migration: Migration): string {
   const { verified, copied, steps } = migration
   const rows = steps.map(({ step, count, checksum, verified: same, extra, removed }) => {
@@ -185,11 +193,7 @@ function table(migration: Migration): string {
       .join('  ')
       .trimEnd(),
   )
-  if (isEmpty(migration)) {
-    const where =
-      'Is it the right one? --from-prefix (Redis) and --from-schema (Postgres) name another place.'
-    return [...lines, `Nothing was moved: the source is empty. ${where}`].join('\n')
-  }
+  if (isEmpty(migration)) return [...lines, EMPTY].join('\n')
   const verdict = verified
     ? 'All the same.'
     : 'Something differs: it was written while it was moved. Stop whoever writes, and run it again.'
