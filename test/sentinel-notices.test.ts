@@ -187,6 +187,48 @@ describe('denials', () => {
     expect(notices).toHaveLength(6)
   })
 
+  test('what is not said, since its text is empty or its group wants none, costs the budget nothing', async () => {
+    const {
+      guard,
+      handle,
+      says: say,
+      notices,
+      quiet,
+    } = desk({
+      throttle: '1/1h',
+      settings: { notices: true },
+      notices: { budget: '1/1h', texts: { ru: { limited: '' } } },
+    })
+    await say(8, 'meets the bot')
+    await guard.settings.set(-1001000000001, { notices: false })
+    for (const text of ['/a', '/b']) {
+      await handle(says(10, text, { group: true }))
+      await quiet()
+    }
+    for (const text of ['1', '2']) await handle(says(11, text, { language: 'ru' }))
+    expect((await guard.health()).unsaid).toBe(0)
+    await say(12, '1', '2')
+    await quiet()
+    expect(notices).toEqual(['Slow down, please. Try again in 1h.'])
+  })
+
+  test('the budget is not had anew by a change of options', async () => {
+    const { guard, says, notices, quiet } = desk({ throttle: '1/1h', notices: { budget: '2/1h' } })
+    for (const from of [10, 11, 12]) await says(from, '1', '2')
+    guard.reconfigure({ debounce: false })
+    for (const from of [13, 14]) await says(from, '1', '2')
+    await quiet()
+    expect([notices.length, (await guard.health()).unsaid]).toEqual([2, 3])
+  })
+
+  test('the answer to a tap ends with a whole character', async () => {
+    const limited = `${'x'.repeat(199)}🚦!`
+    const { handle, calls, quiet } = desk({ throttle: '1/1h', notices: { texts: { en: { limited } } } })
+    for (const data of ['1', '2']) await handle(taps(ALICE, data))
+    await quiet()
+    expect(calls.at(-1)?.payload.text).toBe('x'.repeat(199))
+  })
+
   test('in a group only commands are answered, for the offender alone, in their topic', async () => {
     const { handle, calls, quiet } = desk({ throttle: '1/1m' })
     for (const text of ['1', 'chatter']) await handle(says(ALICE, text, { group: true }))
@@ -226,6 +268,36 @@ describe('denials', () => {
     await quiet()
     expect(reached).toEqual([])
     expect(told).toEqual(['decline'])
+  })
+})
+
+describe('a checkout is declined with a word even where the text is empty', () => {
+  test.each<[string, SentinelOptions['notices'], string]>([
+    ['of this language', { texts: { ru: { blocked: '' } } }, 'Вы не можете пользоваться этим ботом.'],
+    ['of another', { texts: { ru: { blocked: 'Нет.' } } }, 'Нет.'],
+    ['that a translation gives', { t: () => ' ' }, 'Вы не можете пользоваться этим ботом.'],
+  ])('%s', async (_, notices, word) => {
+    const { guard, handle, calls, quiet } = desk({ notices })
+    await guard.block(ALICE)
+    const asked = { id: '1', from: user(ALICE, 'ru'), invoice_payload: 'x' }
+    await handle({
+      update_id: nextId(),
+      pre_checkout_query: { ...asked, currency: 'XTR', total_amount: 1 },
+    })
+    const shipping_address = {
+      country_code: 'DE',
+      state: '',
+      city: 'Bonn',
+      street_line1: 'Markt 1',
+      street_line2: '',
+      post_code: '53111',
+    }
+    await handle({ update_id: nextId(), shipping_query: { ...asked, shipping_address } })
+    await quiet()
+    expect(calls.map(({ method, payload }) => [method, payload.error_message])).toEqual([
+      ['answerPreCheckoutQuery', word],
+      ['answerShippingQuery', word],
+    ])
   })
 })
 

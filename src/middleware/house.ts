@@ -408,8 +408,7 @@ export function refurnish(house: House, options: HouseOptions): House {
   const notices = new Notices(options.notices ?? {}, clock, timers, background, (error, during) =>
     events.tell('error', { error, during }),
   )
-  notices.unsaid = house.notices.unsaid
-  notices.owed = house.notices.owed
+  notices.follow(house.notices)
   return {
     ...house,
     shadow: options.shadow ?? false,

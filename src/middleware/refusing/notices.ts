@@ -2,6 +2,7 @@ import type { Api, Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
@@ -113,22 +114,23 @@ export class Notices {
     // The first of the pair is being handled, or was: it answers.
     if (verdict.reason === 'duplicate') return
     const own = typeof denial === 'function'
-    const said =
-      denial !== 'silent' && (own ? notice : this.isDue(ctx.me.id, facts, verdict, notice)) && this.spend()
+    const due = denial !== 'silent' && (own ? notice : this.isDue(ctx.me.id, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) {
-      const text = said ? this.text(facts, verdict).slice(0, MOST_ANSWER) : ''
-      this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(text === '' ? {} : { text }))
+      const text = due ? this.text(facts, verdict) : ''
+      const answer = text !== '' && this.spend() ? { text: upTo(MOST_ANSWER, text) } : {}
+      this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(answer))
     } else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
       this.aside(ctx, 'decline', () =>
-        ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict) }),
+        ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
     } else if (facts.kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string') {
       this.aside(ctx, 'decline', () =>
-        ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict) }),
+        ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
-    } else if (said && denial === 'notice') this.send(ctx, facts, verdict)
+    } else if (due && denial === 'notice') this.send(ctx, facts, verdict)
     if (own) {
+      const said = due && this.spend()
       const text = this.text(facts, verdict)
       this.aside(ctx, 'deny', async () => {
         try {
@@ -141,9 +143,16 @@ export class Notices {
     }
   }
 
-  /** What would be said, in the actor's language. */
-  text(facts: Facts, verdict: Denied): string {
-    return this.wording.say(facts.languageCode, verdict)
+  /** What would be said, in the actor's language. Where something has to be, what is built in says it in place of an empty text. */
+  text(facts: Facts, verdict: Denied, must = false): string {
+    return this.wording.say(facts.languageCode, verdict, must)
+  }
+
+  /** Goes on from those that were in force before. */
+  follow(before: Notices): void {
+    this.unsaid = before.unsaid
+    this.owed = before.owed
+    this.budgetFullAt = before.budgetFullAt
   }
 
   /** Whether somebody may be told now what they could not be told when it was due. */
@@ -172,11 +181,12 @@ export class Notices {
   private send(ctx: Context, facts: Facts, verdict: Denied): void {
     const chat = facts.chatId
     const text = this.text(facts, verdict)
-    if (chat === undefined || text === '') return
+    if (chat === undefined || text === '' || !this.spend()) return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
         this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
+        this.budgetFullAt -= this.each
         return
       }
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
@@ -203,10 +213,15 @@ export class Notices {
     if (!this.background.run(what, work)) this.unsaid++
   }
 
+  /** How long until there may be one more. */
+  private get each(): Ms {
+    return this.budget.per / this.budget.amount
+  }
+
   /** A token bucket over all notices of this worker, or a flood of many makes us run into 429. */
   private spend(): boolean {
     const now = this.clock()
-    const each = this.budget.per / this.budget.amount
+    const { each } = this
     const missing = Math.max(0, Math.min(this.budgetFullAt - now, capacityOf(this.budget) * each))
     if (missing + each > capacityOf(this.budget) * each) {
       this.unsaid++
@@ -215,6 +230,11 @@ export class Notices {
     this.budgetFullAt = now + missing + each
     return true
   }
+}
+
+/** The beginning of a text, with no half of an emoji at its end: Telegram would not take it. */
+function upTo(most: number, text: string): string {
+  return text.slice(0, /[\uD800-\uDBFF]/.test(text.charAt(most - 1)) ? most - 1 : most)
 }
 
 async function stopSpinner(ctx: Context): Promise<void> {

@@ -3,7 +3,7 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
  * What is said for a reason; `{wait}` stands for how long to wait, rounded up to whole seconds. An empty text
- * sends nothing.
+ * sends nothing; a checkout, which is declined in words, has the built-in ones then.
  *
  * @example
  * ```ts
@@ -59,15 +59,17 @@ const RUSSIAN: Readonly<Record<DenialReason, string>> = {
   unavailable: 'Бот занят. Попробуйте чуть позже.',
 }
 
+const BUILT_IN: ReadonlyMap<string, Texts> = new Map([
+  ['en', ENGLISH],
+  ['ru', RUSSIAN],
+])
+
 /**
  * Finds the words. Languages are looked up as a whole (`pt-br`), then by their first part (`pt`), then in English;
  * in a Map, since the tag comes from the update.
  */
 export class Wording {
-  private readonly languages = new Map<string, Texts>([
-    ['en', ENGLISH],
-    ['ru', RUSSIAN],
-  ])
+  private readonly languages = new Map(BUILT_IN)
 
   constructor(
     texts: Readonly<Record<string, Texts>> = {},
@@ -80,20 +82,16 @@ export class Wording {
     }
   }
 
-  /** Plain text, not yet escaped. */
-  say(language: string | undefined, verdict: Denied): string {
-    const own = this.translated(language, verdict)
-    if (own !== undefined) return own
-    const tag = language?.toLowerCase() ?? 'en'
-    const template =
-      this.languages.get(tag)?.[verdict.reason] ??
-      this.languages.get(tag.split('-')[0] as string)?.[verdict.reason] ??
-      this.languages.get('en')?.[verdict.reason] ??
-      ENGLISH[verdict.reason]
-    // Rounded up to whole seconds: people who come back at the time said must get through.
-    const wait = formatDuration(Math.ceil(verdict.retryAfterMs / 1000) * 1000)
-    return template.replaceAll('{wait}', wait)
+  /**
+   * Plain text, not yet escaped.
+   *
+   * @param must An empty text gives way to what is built in.
+   */
+  say(language: string | undefined, verdict: Denied, must = false): string {
+    const own = this.translated(language, verdict) ?? within(this.languages, language, verdict)
+    return must && own.trim() === '' ? within(BUILT_IN, language, verdict) : own
   }
+
   /** A translation that throws, or is none, must stop nobody's update. */
   private translated(language: string | undefined, verdict: Denied): string | undefined {
     try {
@@ -104,4 +102,19 @@ export class Wording {
       return undefined
     }
   }
+}
+
+function within(
+  languages: ReadonlyMap<string, Texts>,
+  language: string | undefined,
+  { reason, retryAfterMs }: Denied,
+): string {
+  const tag = language?.toLowerCase() ?? 'en'
+  const template =
+    languages.get(tag)?.[reason] ??
+    languages.get(tag.split('-')[0] as string)?.[reason] ??
+    languages.get('en')?.[reason] ??
+    ENGLISH[reason]
+  // Rounded up to whole seconds: people who come back at the time said must get through.
+  return template.replaceAll('{wait}', formatDuration(Math.ceil(retryAfterMs / 1000) * 1000))
 }
