@@ -1,5 +1,6 @@
 import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
+import { endsWithRequests } from '../core/request-bound.js'
 
 /** A call that waits for its turn. */
 export interface Waiter {
@@ -28,6 +29,8 @@ const WIDEST = 1024
  *
  * There is a lane as long as one is closed or calls go through it. The lane of a whole bot widens as TCP does (RFC 5681): it begins with one
  * call, then twice as many each round, and from half of the width at which it was last refused, one more each round.
+ *
+ * Where calls end with the request that made them, whoever held a place might never give it back. There a lane only opens and closes.
  */
 export class Lane {
   private openAt: Ms = Number.NEGATIVE_INFINITY
@@ -42,6 +45,7 @@ export class Lane {
   /** Half of the width at which it was refused. */
   private threshold = WIDEST
   private disarm: (() => void) | undefined
+  private readonly hasPlaces = !endsWithRequests()
 
   constructor(
     readonly key: string,
@@ -77,6 +81,12 @@ export class Lane {
 
   /** Takes a place if there is one and nobody waits for it. */
   enter(): boolean {
+    if (!this.hasPlaces) {
+      if (this.opensIn > 0) return false
+      // Who still waits has not heard of it.
+      this.advance()
+      return true
+    }
     if (this.waiting.length > 0 || this.out >= this.width || this.opensIn > 0) return false
     this.out++
     return true
@@ -87,6 +97,14 @@ export class Lane {
     while (at > 0 && (this.waiting[at - 1] as Waiter).number > waiter.number) at--
     this.waiting.splice(at, 0, waiter)
     this.advance()
+    if (!this.hasPlaces) this.wake(waiter)
+  }
+
+  /** By a timer of its own: the lane's may be of another request, which has ended. */
+  private wake(waiter: Waiter): void {
+    if (!this.waiting.includes(waiter)) return
+    if (this.opensIn > 0) this.shared.timers.after(this.opensIn, () => this.wake(waiter))
+    else this.advance()
   }
 
   /** So many more, or fewer, will come: it is not forgotten before. */
@@ -106,7 +124,7 @@ export class Lane {
   leave(succeeded: boolean): void {
     // A lane that is not full says nothing of a wider one, nor does who went before it was closed.
     if (succeeded && this.widens && this.out >= this.width && this.opensIn === 0) this.widen()
-    this.out--
+    if (this.hasPlaces) this.out--
     this.advance()
   }
 
@@ -128,10 +146,10 @@ export class Lane {
     // A timer that is late must not speak for a lane that was forgotten meanwhile: there may be another of its name.
     this.disarm?.()
     this.disarm = undefined
-    while (this.out < this.width) {
+    while (!this.hasPlaces || this.out < this.width) {
       const next = this.waiting.shift()
       if (next === undefined) break
-      this.out++
+      if (this.hasPlaces) this.out++
       next.go()
     }
     if (this.idle) this.shared.emptied(this)

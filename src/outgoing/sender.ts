@@ -102,7 +102,9 @@ export class Sender {
       clock: this.clock,
       // A chat that nobody writes to keeps no process alive.
       timers: timers ?? quietTimers,
-      emptied: (lane: Lane) => void this.lanes.delete(lane.key),
+      emptied: (lane: Lane) => {
+        if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
+      },
     }
     if (storage !== undefined && bot !== undefined) {
       const pause = (key: string, forMs: Ms): void => {

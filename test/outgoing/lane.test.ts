@@ -133,3 +133,50 @@ test('a lane that somebody will come to is not forgotten before', () => {
   lane.leave(true)
   expect(road.lanes.size).toBe(0)
 })
+
+describe('where calls end with the request that made them', () => {
+  const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
+  beforeEach(() => {
+    Object.defineProperty(globalThis, 'navigator', {
+      value: { userAgent: 'Cloudflare-Workers' },
+      configurable: true,
+    })
+  })
+  afterEach(() => {
+    if (platform === undefined) Reflect.deleteProperty(globalThis, 'navigator')
+    else Object.defineProperty(globalThis, 'navigator', platform)
+  })
+
+  function waiter(number: number, told: number[]) {
+    return { number, deadline: Number.POSITIVE_INFINITY, go: () => told.push(number), end: () => undefined }
+  }
+
+  test('a call that waited when its request ended holds up none that comes later', () => {
+    const road = new Road()
+    const lane = road.lane()
+    const told: number[] = []
+    lane.close(1000)
+    lane.wait(waiter(1, told))
+    // The request ends, and its timers with it. What goes then goes nowhere, and leaves no lane.
+    road.due.clear()
+    road.now = 500
+    lane.wait(waiter(2, told))
+    expect(told).toEqual([])
+    road.now = 1000
+    for (const { run } of [...road.due]) run()
+    expect(told).toEqual([1, 2])
+    expect([lane.enter(), lane.enter()]).toEqual([true, true])
+  })
+
+  test('a call that waits is let go by whoever finds the lane open', () => {
+    const road = new Road()
+    const lane = road.lane()
+    const told: number[] = []
+    lane.close(1000)
+    lane.wait(waiter(1, told))
+    road.due.clear()
+    road.now = 2500
+    expect(lane.enter()).toBe(true)
+    expect([told, road.lanes.size]).toEqual([[1], 0])
+  })
+})
