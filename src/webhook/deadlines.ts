@@ -81,10 +81,12 @@ export class Deadlines implements Watch {
 export class OwnDeadlines implements Watch {
   constructor(
     private readonly span: Ms,
+    private readonly clock: () => Ms,
     private readonly timers: Timers,
   ) {}
 
   begin(due: Due): void {
+    due.dueAt = this.clock() + this.span
     due.callOff = this.timers.after(this.span, () => {
       due.callOff = undefined
       due.late()

@@ -27,8 +27,10 @@ export class Delivery implements Due {
   private status = 0
   /** Whether it has come to the guard, as far as is known by then. */
   came = false
+  /** Hung for so long that the same update was handled anew. */
+  overtaken = false
   /** Who brought the same update while it was on its way. */
-  private others: Recipient[] | undefined
+  private others: Set<Joiner> | undefined
 
   constructor(
     readonly update: Update,
@@ -50,13 +52,25 @@ export class Delivery implements Due {
     })
   }
 
-  /** Somebody brought it once more: they are told the same, and nothing is done twice. */
-  join(recipient: Recipient): void {
-    if (this.status !== 0) {
-      recipient.answer(this.status)
+  /** Answered in a way that has Telegram send it no more. */
+  get isSettled(): boolean {
+    return this.status === 200
+  }
+
+  /**
+   * Somebody brought it once more: they are told how it ends, and nothing is done twice. As long as it may take for the first it may take
+   * for them, too; then they are told `late`.
+   */
+  join(recipient: Recipient, watch: Watch, late: number): void {
+    if (this.status === 200) {
+      recipient.answer(200)
       recipient.finished?.()
-    } else if (this.others === undefined) this.others = [recipient]
-    else this.others.push(recipient)
+      return
+    }
+    this.others ??= new Set()
+    const joiner = new Joiner(recipient, watch, late, this.others)
+    this.others.add(joiner)
+    watch.begin(joiner)
   }
 
   late(): void {
@@ -68,12 +82,52 @@ export class Delivery implements Due {
     this.status = status
     this.watch.end(this)
     this.to.answer(status, json)
-    if (this.others !== undefined) for (const other of this.others) other.answer(status)
+    if (this.others !== undefined) this.tell(status)
   }
 
   finish(status: number): void {
     this.answer(status)
+    // Those who came when the first had been told that it was late.
+    if (this.others !== undefined) this.tell(status)
     this.to.finished?.()
-    if (this.others !== undefined) for (const other of this.others) other.finished?.()
+  }
+
+  /** Whoever waits still is told no later than now. */
+  giveUp(status: number): void {
+    this.answer(status)
+    if (this.others !== undefined) this.tell(status)
+  }
+
+  private tell(status: number): void {
+    const { others } = this
+    this.others = undefined
+    if (others !== undefined) for (const joiner of others) joiner.end(status)
+  }
+}
+
+/** Somebody who brought an update that was on its way already. */
+class Joiner implements Due {
+  dueAt: Ms = 0
+  earlier: Due | undefined
+  later: Due | undefined
+  callOff: (() => void) | undefined
+
+  constructor(
+    private readonly to: Recipient,
+    private readonly watch: Watch,
+    private readonly lateStatus: number,
+    private readonly among: Set<Joiner>,
+  ) {}
+
+  late(): void {
+    this.among.delete(this)
+    this.end(this.lateStatus)
+  }
+
+  /** What the update brings about is the first's to wait for. */
+  end(status: number): void {
+    this.watch.end(this)
+    this.to.answer(status)
+    this.to.finished?.()
   }
 }

@@ -10,7 +10,7 @@ import type { Callers } from './addresses.js'
 import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
 import { flush } from './flush.js'
-import { AWAY, Gate, type Made } from './gate.js'
+import { AWAY, Gate, type Made, type UnderWay } from './gate.js'
 import type { WebhookSettings } from './options.js'
 import { isSecret } from './secret.js'
 
@@ -30,13 +30,17 @@ export interface Drained {
 }
 
 /** Lets updates in: what all faces of a webhook share, whatever server is around them. */
-export class Door {
+export class Door implements UnderWay {
   readonly maxBody: number
   draining = false
   /** By update id: a delivery that comes again while the first is under way shares its fate. */
-  private readonly running = new Map<number, Delivery>()
+  readonly running = new Map<number, Delivery>()
+  readonly asked = new Map<number, Promise<unknown>>()
   /** Bodies about which a storage elsewhere is asked. */
   private asking = 0
+  /** Deliveries that hang, and whose updates are handled anew. */
+  private overtaken = 0
+  private readonly now: () => Ms
   private ready: boolean
   private readonly gate: Gate | undefined
   /** Whether the gate decides: where some updates go past the guard, it must not. */
@@ -54,10 +58,11 @@ export class Door {
   ) {
     const { clock, timers } = host.house()
     const quiet = timers === systemTimers ? quietTimers : timers
+    this.now = clock === systemClock ? steadyClock : clock
     this.maxBody = settings.maxBody
     this.ready = bot.isInited()
-    this.shared = new Deadlines(settings.timeout, clock === systemClock ? steadyClock : clock, quiet)
-    this.own = new OwnDeadlines(settings.timeout, timers)
+    this.shared = new Deadlines(settings.timeout, this.now, quiet)
+    this.own = new OwnDeadlines(settings.timeout, this.now, timers)
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
 
@@ -68,7 +73,7 @@ export class Door {
 
   /** How many updates are under way. */
   get size(): number {
-    return this.running.size + this.asking
+    return this.running.size + this.asking + this.overtaken
   }
 
   /** The status of whoever is not let in, by what is seen before the body; 0 for everybody else. */
@@ -95,7 +100,7 @@ export class Door {
     const said =
       this.gate === undefined || !this.ready || !this.gating
         ? undefined
-        : this.gate.decide(this.bot.botInfo.id, text, this.running)
+        : this.gate.decide(this.bot.botInfo.id, text, this)
     if (isPromise(said)) void this.goLater(text, to, alone, said)
     else this.go(text, to, alone, said)
   }
@@ -106,10 +111,12 @@ export class Door {
       refuse(to, 400)
       return
     }
+    const watch: Watch = alone ? this.own : this.shared
     const same = this.running.get(update.update_id)
-    if (same !== undefined) {
+    const anew = same !== undefined && this.isOver(same)
+    if (same !== undefined && !anew) {
       if (made !== undefined) void this.gate?.giveBack(made)
-      same.join(to)
+      same.join(to, watch, this.lateStatus)
       return
     }
     if (this.draining || this.size >= this.settings.maxRunning) {
@@ -117,7 +124,7 @@ export class Door {
       refuse(to, 503)
       return
     }
-    const watch: Watch = alone ? this.own : this.shared
+    if (same !== undefined) this.overtake(same)
     const delivery = new Delivery(update, to, watch, this.late)
     this.running.set(update.update_id, delivery)
     watch.begin(delivery)
@@ -143,6 +150,7 @@ export class Door {
     // Later nobody may be there to answer.
     for (const delivery of this.running.values()) {
       if (!delivery.isAnswered) this.tooLate(delivery, `when the ${within} ms of webhook.drain() were up`)
+      delivery.giveUp(this.lateStatus)
     }
     this.shared.stop()
     return { left: this.size }
@@ -239,8 +247,12 @@ export class Door {
   private readonly late = (delivery: Delivery): void =>
     this.tooLate(delivery, `after the ${this.settings.timeout} ms that a webhook waits (webhook.timeout)`)
 
+  private get lateStatus(): number {
+    return this.settings.onTimeout === 'accept' ? 200 : 500
+  }
+
   private tooLate(delivery: Delivery, when: string): void {
-    const status = this.settings.onTimeout === 'accept' ? 200 : 500
+    const status = this.lateStatus
     this.host
       .house()
       .warn(
@@ -252,7 +264,8 @@ export class Door {
 
   private end(delivery: Delivery, status: number): void {
     if (!this.looked) this.look()
-    this.running.delete(delivery.update.update_id)
+    if (delivery.overtaken) this.overtaken--
+    else this.running.delete(delivery.update.update_id)
     this.gate?.drop(delivery.update)
     delivery.finish(status)
     if (this.draining) this.rest()
@@ -269,6 +282,20 @@ export class Door {
     )
   }
 
+  /** Whether its update may be handled anew: it hangs, and `once` holds it no longer. */
+  private isOver(delivery: Delivery): boolean {
+    if (delivery.isSettled) return false
+    const lease = leaseOf(this.host.chain())
+    // It was claimed before it was late, so the lease is over by then.
+    return lease !== undefined && this.now() >= delivery.dueAt + lease
+  }
+
+  private overtake(delivery: Delivery): void {
+    this.overtaken++
+    delivery.overtaken = true
+    delivery.giveUp(this.lateStatus)
+  }
+
   private rest(): void {
     if (this.size === 0) this.idle?.()
   }
@@ -276,6 +303,14 @@ export class Door {
 
 /** What the gate says of a body. */
 type Said = typeof AWAY | Made | undefined
+
+/** After so long `once` has an update handled anew that is still under way; undefined for never. */
+function leaseOf({ questions }: Chain<Context>): Ms | undefined {
+  for (const { check } of questions.questions) {
+    if (check.kind === 'claim' && check.guard === 'once') return check.lease
+  }
+  return undefined
+}
 
 /** Answers whoever's update goes no further. */
 function refuse(to: Recipient, status: number): void {

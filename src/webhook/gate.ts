@@ -41,6 +41,13 @@ export interface Expected {
   came: boolean
 }
 
+/** What has come to a door and not gone yet, by update id: each bot counts by itself. */
+export interface UnderWay {
+  readonly running: ReadonlyMap<number, unknown>
+  /** About these a storage elsewhere is asked, by the gate. */
+  readonly asked: Map<number, Promise<unknown>>
+}
+
 /** The chats in which somebody was refused; undefined stands for none, as of an inline query. */
 type Places = Set<number | undefined>
 
@@ -84,7 +91,7 @@ export class Gate implements Foretelling {
   decide(
     bot: number,
     text: string,
-    running: ReadonlyMap<number, unknown>,
+    { running, asked }: UnderWay,
   ): MaybePromise<typeof AWAY | Made | undefined> {
     if ((this.newer.size === 0 && this.older.size === 0) || !this.mayBeSuspect(text)) return undefined
     const chain = this.chain()
@@ -95,6 +102,9 @@ export class Gate implements Foretelling {
     if (facts?.actor === undefined || !this.wasRefused(facts.actor, facts.chatId)) return undefined
     // What comes again while it is under way waits for how that ends.
     if (running.has(facts.updateId)) return undefined
+    const same = asked.get(facts.updateId)
+    // Were it asked about, too, it would be a duplicate, and answered before the first is known to have come to a good end.
+    if (same !== undefined) return same.then(() => undefined)
     const level = chain.exemptions.levelOf(facts, bot)
     if (!isForeseeable(chain, facts, level)) return undefined
     const ask = chain.questions.askFor(facts, UNREAD, bot, level, this.failed)
@@ -107,13 +117,17 @@ export class Gate implements Foretelling {
       return undefined
     }
     if (!isPromise(decision)) return this.judged(chain, facts, known, decision)
-    return decision.then(
+    const said = decision.then(
       (later) => this.judged(chain, facts, known, later),
       (error) => {
         this.failed(error, 'storage.evaluate')
         return undefined
       },
     )
+    asked.set(facts.updateId, said)
+    const over = (): unknown => asked.delete(facts.updateId)
+    void said.then(over, over)
+    return said
   }
 
   /** Lets the chain go by a decision when the update comes to it. */

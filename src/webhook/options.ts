@@ -69,7 +69,8 @@ export interface WebhookOptions {
   readonly timeout?: Duration
   /**
    * What is answered then: `accept`, 200, and whatever the handlers still do is done once; `retry`, 500, and Telegram sends the
-   * update again, which `once` drops unless its lease has ended or the handlers have thrown by then. @default 'accept'
+   * update again, which waits for how the handlers end, and is answered 500 again where they do not. It is handled anew when they have
+   * thrown by then, or `lease` of `once` is over. @default 'accept'
    */
   readonly onTimeout?: 'accept' | 'retry'
   /**
