@@ -48,7 +48,7 @@ export interface GrammyStorageOptions {
  * entries (the marks themselves hold; putting them again mends the index). `watch()` tells of changes by this process alone.
  *
  * @param adapter One of its own, or share one and keep to the `prefix`. A time to live of the adapter's would let blocks lapse.
- * @throws SentinelError `option.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
+ * @throws SentinelError `option.invalid`, `duration.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
  *
  * @example
  * ```ts
