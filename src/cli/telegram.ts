@@ -23,7 +23,7 @@ export const telegram: Command = {
     '        --limits     answers 429 to bots that send faster than Telegram lets them',
     '        --json       prints where it is and its tokens as one line of JSON',
     '',
-    `The control API asks for a token: that in the environment's ${TOKEN}, or one that is made and printed.`,
+    `The control API asks for a token: that in the environment's ${TOKEN} (16 characters or more), or one that is made and printed.`,
     '',
     'Exit codes: 0 ended when told to, 1 could not listen, 2 wrong usage.',
   ].join('\n'),

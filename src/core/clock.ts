@@ -40,7 +40,10 @@ export const steadyClock: Clock = () => performance.now()
  * const timers: Timers = {
  *   after(_ms, run) {
  *     due.push(run)
- *     return () => due.splice(due.indexOf(run), 1)
+ *     return () => {
+ *       const at = due.indexOf(run)
+ *       if (at >= 0) due.splice(at, 1) // it may have run
+ *     }
  *   },
  * }
  * sentinel({ timers }) // a test runs what is due when it likes

@@ -222,7 +222,8 @@ export class Telegram {
 
   /**
    * Resolves once no update waits any more: each was confirmed by the next getUpdates, or taken by the webhook. Under
-   * grammY's own polling (`bot.start`) all handlers have then finished; under a runner they may still be at work.
+   * grammY's own polling (`bot.start`) all handlers have then finished; under a runner they may still be at work, and
+   * so may be what guards say aside, such as notices and menus: wait for these with `hears`.
    *
    * @throws SentinelError `telegram.invalid` after the time-out, naming the bots that did not fetch.
    */
