@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
+import { Lease, SharedTimer } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
 import type { DeniedEvent, House } from '../middleware/house.js'
@@ -47,18 +48,27 @@ interface Noted {
 
 /**
  * Notes who was seen and what they did, in this process first; once a second all of it goes to the storage, in a few
- * trips. No update waits for it.
+ * trips. No update waits for it. Where timers end with requests, the request that noted first is kept for as long.
  */
 export class ActivityRecorder {
   private noted = new Map<number, Map<Key, Noted>>()
   private waiting = 0
   private dropped = 0
-  private callOff: (() => void) | undefined
+  private readonly timer: SharedTimer
   private writing: Promise<void> | undefined
+  /** Of what is being written: what is left of it. */
+  private unwritten = this.noted
+  private readonly lease: Lease
+  /** Where timers end with requests: whether something keeps these for what is under way. */
+  private isKept = true
   private stop: (() => void) | undefined
   private closed = false
 
-  constructor(private readonly house: House) {}
+  constructor(private readonly house: House) {
+    const { clock, timers } = house
+    this.timer = new SharedTimer(clock, timers)
+    this.lease = new Lease(clock)
+  }
 
   get health(): ActivityHealth | undefined {
     return this.stop === undefined ? undefined : { waiting: this.waiting, dropped: this.dropped }
@@ -94,13 +104,13 @@ export class ActivityRecorder {
     }
     drop()
     // What is under way may come after the erasure; what fails comes back.
-    await this.writing
+    await this.underWay
     drop()
   }
 
   /** Writes all that was noted, once; what fails is told. */
   private async drain(): Promise<void> {
-    await this.writing
+    await this.underWay
     await this.write()
   }
 
@@ -108,8 +118,7 @@ export class ActivityRecorder {
   async close(): Promise<void> {
     this.turn(false)
     this.closed = true
-    this.callOff?.()
-    this.callOff = undefined
+    this.timer.off()
     await this.drain()
   }
 
@@ -149,20 +158,39 @@ export class ActivityRecorder {
   }
 
   private arm(): void {
-    if (this.closed) return
-    this.callOff ??= this.house.timers.after(EVERY, () => {
-      this.callOff = undefined
-      this.writeAside()
-    })
+    const { timer } = this
+    if (this.closed || (timer.isSet && !timer.isLost)) return
+    // The request that was to write has ended, for nothing has kept it: this one writes at once.
+    if (timer.isLost) this.isKept = false
+    if (timer.mayBeLost && this.isKept) this.house.background.run('users.note', () => this.held())
+    else timer.set(this.isKept ? EVERY : 0, () => this.writeAside())
+  }
+
+  /** For a second, and until all is written: what waits for the background keeps the request for as long. */
+  private async held(): Promise<void> {
+    await new Promise<void>((end) => this.timer.set(EVERY, end))
+    if (!this.closed) this.writeAside()
+    await this.writing
+  }
+
+  /** What is being written; not what ended with its request, which is noted anew. */
+  private get underWay(): Promise<void> | undefined {
+    if (this.writing !== undefined && this.lease.isLost) {
+      this.writing = undefined
+      for (const [bot, users] of this.unwritten)
+        for (const [key, noted] of users) this.takeBack(bot, key, noted)
+    }
+    return this.writing
   }
 
   /** A write that nobody waits for; never rejects. */
   private writeAside(): void {
     // The next second sees to what is noted meanwhile.
-    if (this.writing !== undefined) {
+    if (this.underWay !== undefined) {
       this.arm()
       return
     }
+    this.lease.renew()
     this.writing = this.write().finally(() => {
       this.writing = undefined
       if (this.waiting > 0) this.arm()
@@ -172,10 +200,16 @@ export class ActivityRecorder {
   private async write(): Promise<void> {
     const { noted } = this
     this.noted = new Map()
+    this.unwritten = noted
     this.waiting = 0
     for (const [bot, users] of noted) {
       const all = [...users]
-      for (let i = 0; i < all.length; i += BATCH) await this.writeBatch(bot, all.slice(i, i + BATCH))
+      for (let i = 0; i < all.length; i += BATCH) {
+        const batch = all.slice(i, i + BATCH)
+        await this.writeBatch(bot, batch)
+        this.lease.renew()
+        for (const [key] of batch) users.delete(key)
+      }
     }
   }
 
