@@ -132,8 +132,8 @@ export interface DebounceOptions<C extends Context = Context> {
  * Makes one of what comes twice, or in pieces.
  *
  * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same
- * message, is handled once per `window` and else refused (`repeated`). The window begins with what was handled, and a
- * refusal does not extend it. Edits, photos of an album, and what has no content to compare never repeat anything.
+ * message, is handled once per `window` and else refused (`repeated`). The window begins with what was admitted, though a veto or
+ * `busy` stopped it after that or its handler threw, and a refusal does not extend it. Edits, photos of an album, and what has no content to compare never repeat anything.
  *
  * **`trailing`**: the messages of one actor in one chat become one call of your handlers, with the last of them, after
  * `window` of quiet. All of them are in `ctx.sentinel.burst`, oldest first, the context's own last. It is undefined

@@ -211,8 +211,12 @@ test('whatever comes when: each message is handled once, in order, in time and w
         isDrained = true
       })
       await settled()
-      expect(bench.comes('a')).toBe(false)
-      expect(bench.comes('a', true)).toBe(false)
+      // What comes now passes by itself, or in its turn: never beside others of its key.
+      for (const command of [false, false, true]) {
+        const busy = bench.runningOf('a') > 0
+        expect(bench.comes('a', command)).toBe(busy)
+        if (busy) taken++
+      }
       while (bench.running.size > 0) {
         expect(isDrained).toBe(false)
         for (const call of bench.running) call.finish(false)
@@ -280,6 +284,25 @@ test('behind a handler of earlier options that hangs one burst waits, and gather
   expect([bench.bursts.handled, bench.bursts.size]).toEqual([1, 1])
   await bench.finishAll()
   expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3, 4, 5, 6]])
+})
+
+test('what comes while others are drained waits for its turn, and for nothing else', async () => {
+  const bench = new Bench(10, 1000)
+  bench.comes('a')
+  const drained = bench.bursts.drain()
+  await settled()
+  expect([bench.comes('a'), bench.comes('a'), bench.comes('a', true), bench.comes('b')]).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ])
+  await settled()
+  expect(bench.calls.map(({ ids }) => ids)).toEqual([[1]])
+  await bench.finishAll()
+  await drained
+  expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2, 3], [4]])
+  expect(bench.besides).toBe(0)
 })
 
 describe('handlers that hang', () => {

@@ -19,6 +19,8 @@ export interface Patience {
   readonly most: Ms
 }
 
+const AT_ONCE: Patience = { quiet: 0, most: 0 }
+
 /** What bursts are made of, and their bounds. */
 export interface BurstsOptions<C extends Context> {
   readonly clock: Clock
@@ -101,9 +103,13 @@ export class Bursts<C extends Context> implements Elder {
     return this.running.size
   }
 
-  /** Adds a message to the burst of its key; false when nothing is held any more. */
-  hold(key: string, part: Part<C>, { quiet, most }: Patience): boolean {
-    if (this.closed) return false
+  /**
+   * Adds a message to the burst of its key. When nothing is held any more it waits for its turn alone: false when its key holds and
+   * runs nothing, so that it may pass by itself.
+   */
+  hold(key: string, part: Part<C>, patience: Patience): boolean {
+    if (this.closed && !this.isBusy(key)) return false
+    const { quiet, most } = this.closed ? AT_ONCE : patience
     const now = this.options.clock()
     const lane = this.laneOf(key)
     const last = lane.waiting.at(-1)
@@ -121,7 +127,7 @@ export class Bursts<C extends Context> implements Elder {
    * may pass by itself.
    */
   follow(key: string, part: Part<C>): boolean {
-    if (this.closed || !(this.has(key) || this.isBehind(key))) return false
+    if (!this.isBusy(key)) return false
     const lane = this.laneOf(key)
     const last = lane.waiting.at(-1)
     if (last !== undefined) last.sealed = true
@@ -133,7 +139,7 @@ export class Bursts<C extends Context> implements Elder {
     return true
   }
 
-  /** Fires all that waits, holds nothing from now on, and waits for the handlers. */
+  /** Fires all that waits, has nothing wait but for its turn from now on, and waits for the handlers. */
   async drain(): Promise<void> {
     this.closed = true
     this.options.elders.add(this)
@@ -167,9 +173,13 @@ export class Bursts<C extends Context> implements Elder {
     })
   }
 
-  /** Whether something of a key goes before whatever is here. */
-  private isBehind(key: string): boolean {
-    for (const elder of this.options.elders) if (elder.has(key)) return true
+  /** Whether something of a key is here, or goes before whatever is. */
+  private isBusy(key: string): boolean {
+    if (this.has(key)) return true
+    for (const elder of this.options.elders) {
+      if (elder === this) return false
+      if (elder.has(key)) return true
+    }
     return false
   }
 
