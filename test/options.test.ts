@@ -344,7 +344,12 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a word that is not among those there are',
       { throttle: { deny: 'silnt' } },
-      'option.invalid throttle.deny: "silnt" is wrong; it must be "silent" or "notice". Did you mean "silent"?',
+      'option.invalid throttle.deny: "silnt" is wrong; it must be "silent", "notice" or a function. Did you mean "silent"?',
+    ],
+    [
+      'an address for a storage, whose password is not shown',
+      { storage: `redis://bot:${'s3cret'.repeat(9)}@cache.internal:6379` },
+      'option.invalid storage: "redis://bot:<redacted>@cache.internal:6379" is wrong; it must be a storage, such as memory() or redis(url).',
     ],
     [
       'an activity that there is not',
@@ -354,7 +359,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'what is no storage',
       { storage: {} },
-      'option.invalid storage: an object is wrong; it must be a storage, such as memory().',
+      'option.invalid storage: an object is wrong; it must be a storage, such as memory() or redis(url).',
     ],
     ['a clock that is a number', { clock: 5 }, 'option.invalid clock: 5 is wrong; it must be a function.'],
     [

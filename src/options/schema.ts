@@ -24,7 +24,9 @@ import type { Storage } from '../storage/storage.js'
 import { frozen, has } from './layer.js'
 
 const off = z.literal(false)
-const storage = given<Storage>('a storage, such as memory()', (value) => has(value, 'prepare', 'marks'))
+const storage = given<Storage>('a storage, such as memory() or redis(url)', (value) =>
+  has(value, 'prepare', 'marks'),
+)
 const timers = given<Timers>('timers: an object with after(ms, run)', (value) => has(value, 'after'))
 
 const hooks = given<HookOptions>('hooks by point, such as { denied: fn }', isHooks)

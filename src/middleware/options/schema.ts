@@ -135,10 +135,11 @@ export function onFailure(usual: WhenDown) {
   return option(z.enum(['open', 'closed', 'local']), text, usual)
 }
 
+const DENY = 'must be "silent", "notice" or a function'
 /** What all guards that refuse may be told. */
 export const refusal = {
   deny: option(
-    z.union([z.enum(['silent', 'notice']), callable<Denial<Context>>()]),
+    z.union([z.enum(['silent', 'notice'], DENY), callable<Denial<Context>>()]),
     'How whoever is stopped is answered.',
     'notice',
   ),
