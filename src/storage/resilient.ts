@@ -19,6 +19,12 @@ export interface ResilientOptions {
   /** How long an update waits for the storage. What is not on an update's way may take eight times as long. @default '250ms' */
   readonly timeout?: Duration
   /**
+   * How long an update waits, once, for a storage that is still being connected to, or takes the plan that the update is decided by for the
+   * first time: so that the first updates of a process are decided by what is there. Not less than `timeout`.
+   * @default '2s', or `timeout` where that is more
+   */
+  readonly firstTimeout?: Duration
+  /**
    * So many failures in a row take the storage for down; or a breaker of cockatiel's that says when, such as
    * `new SamplingBreaker({ threshold: 0.5, duration: 10_000 })`. Each storage needs one of its own. @default 5
    */
@@ -40,7 +46,7 @@ export interface ResilientOptions {
 
 /**
  * Puts time-outs, a circuit breaker and a fallback around a storage that may fail. Every update is decided within the
- * time-out; while the storage is down, without a trip, by each guard's `onFailure`. `sentinel()` does this by itself with
+ * time-out, the first within `firstTimeout`; while the storage is down, without a trip, by each guard's `onFailure`. `sentinel()` does this by itself with
  * every storage that is `remote`: call it to tune.
  *
  * While the storage is down

@@ -1,5 +1,7 @@
 import { checkedClock } from '../core/checked-clock.js'
 import { quietTimers, steadyClock, systemClock } from '../core/clock.js'
+import type { Duration, Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
 import { memory } from './memory/memory.js'
 import { breakerOf, span, whole } from './resilient/options.js'
 import { ResilientStorage } from './resilient/storage.js'
@@ -11,12 +13,17 @@ import type { Storage } from './storage.js'
  * always needed.
  */
 
+/** To be connected to, and to find or make what it keeps. */
+const FIRST_TIMEOUT: Ms = 2000
+
 /** What `resilient()` makes, told what it is. */
 export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
   const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
   checkedClock(clock, 'resilient.clock')
+  const timeout = span('resilient.timeout', options.timeout ?? 250)
   return new ResilientStorage(storage, {
-    timeout: span('resilient.timeout', options.timeout ?? 250),
+    timeout,
+    firstTimeout: firstTimeout(options.firstTimeout, timeout),
     breaker: breakerOf('resilient.breaker', options.breaker),
     fallback: options.fallback ?? memory({ clock }),
     ownsFallback: options.fallback === undefined,
@@ -27,4 +34,14 @@ export function makeResilient(storage: Storage, options: ResilientOptions): Resi
     steady: options.timers === undefined ? steadyClock : clock,
     timers,
   })
+}
+
+function firstTimeout(given: Duration | undefined, timeout: Ms): Ms {
+  if (given === undefined) return Math.max(FIRST_TIMEOUT, timeout)
+  const first = span('resilient.firstTimeout', given)
+  if (first >= timeout) return first
+  throw new SentinelError(
+    'option.invalid',
+    `resilient.firstTimeout: ${first} ms is less than the timeout, which is ${timeout} ms. Pass as much or more.`,
+  )
 }

@@ -124,14 +124,17 @@ describe('a role that may not make the functions of a later plan', () => {
 })
 
 describe('a plan that is handed over anew, and takes its time', () => {
-  async function slowly(more: Plan): Promise<{ one: Outage; former: Judge; renewed: Judge; go: () => void }> {
+  async function slowly(
+    more: Plan,
+    waited = 300,
+  ): Promise<{ one: Outage; former: Judge; renewed: Judge; go: () => void }> {
     const one = outage()
     const former = await prepared(one, HANDLER)
     await passing(former, 2)
     let go = (): void => undefined
     preparing(one.remote, () => new Promise<void>((done) => (go = done)))
     const renewing = one.storage.prepare(more)
-    await one.pass(300)
+    await one.pass(waited)
     return { one, former, renewed: await renewing, go: () => go() }
   }
 
@@ -152,7 +155,8 @@ describe('a plan that is handed over anew, and takes its time', () => {
   })
 
   test('is decided in memory where it asks something else', async () => {
-    const { one, renewed } = await slowly({ ...HANDLER, checks: [bucket(2, { slot: 'other' }), bucket(2)] })
+    const asked = { ...HANDLER, checks: [bucket(2, { slot: 'other' }), bucket(2)] }
+    const { one, renewed } = await slowly(asked, 2000)
     expect(await passing(renewed, 3)).toBe(2)
     expect(await instead(one)).toBe(3)
     await one.storage.close()

@@ -30,6 +30,7 @@ export interface Bench {
 export class ResilientJudge implements Judge {
   /** The storage's own, once it has taken the plan; until then that of the plan before, where that is alike. */
   remote: Judge | undefined = undefined
+  superseded = false
   private readonly fitting: (ask: Ask) => Ask
   private readonly closed: readonly boolean[]
 

@@ -6,7 +6,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../condition.js'
 import { noDecision } from '../decisions.js'
 import { Circuit } from './circuit.js'
-import { BoundedCall, Call, Deadlines } from './deadlines.js'
+import { BoundedCall, Call, Deadlines, TimedOut } from './deadlines.js'
 import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
 
 /** What is no part of an update's way may take so many times longer. */
@@ -19,6 +19,11 @@ export interface LineOptions {
   /** Whether the storage is elsewhere: then what it answers at once does not come from there. */
   readonly remote: boolean
   readonly timeout: Ms
+  /**
+   * How long a storage may take that has answered nothing yet: it is connected to, and finds or makes what it keeps. Absent: no longer than
+   * later.
+   */
+  readonly firstTimeout?: Ms
   readonly breaker: IBreaker
   readonly probe: () => Promise<void>
   readonly changed: (state: CircuitState) => void
@@ -52,6 +57,7 @@ class LineCall<T> extends Call<T> {
   }
 
   protected override answered(): void {
+    this.line.answered()
     this.line.circuit.succeeded(this.epoch)
   }
 
@@ -75,16 +81,54 @@ export class Line {
   readonly circuit: Circuit
   private readonly quick: Deadlines
   private readonly patient: Deadlines
+  /** Of what it was never asked before. */
+  private readonly first: Deadlines
+  /** It has answered, some time. */
+  reached: boolean
+  /** Something took too long, and nothing was answered since: first calls are waited for no longer than others. */
+  private doubted = false
   /** Answers that came after something else had been answered. */
   late = 0
 
   private readonly isRemote: boolean
 
   constructor(options: LineOptions) {
+    const { timeout, firstTimeout = timeout, steady, timers, changed } = options
     this.isRemote = options.remote
-    this.circuit = new Circuit(options)
-    this.quick = new Deadlines(options.timeout, options.steady, options.timers)
-    this.patient = new Deadlines(options.timeout * PATIENCE, options.steady, options.timers)
+    this.reached = options.firstTimeout === undefined
+    this.circuit = new Circuit({
+      ...options,
+      changed: (state) => {
+        if (state === 'open') this.doubt()
+        else if (state === 'closed') this.answered()
+        changed(state)
+      },
+    })
+    this.quick = new Deadlines(timeout, steady, timers)
+    this.patient = new Deadlines(timeout * PATIENCE, steady, timers)
+    this.first = new Deadlines(firstTimeout, steady, timers)
+  }
+
+  /** It was heard of. */
+  answered(): void {
+    this.reached = true
+    this.doubted = false
+  }
+
+  private get beginning(): Deadlines {
+    return this.doubted ? this.quick : this.first
+  }
+
+  private deadlinesOf(patient: boolean): Deadlines {
+    const usual = patient ? this.patient : this.quick
+    return this.reached || this.doubted || usual.span > this.first.span ? usual : this.first
+  }
+
+  /** It seems to be away. Whoever waits for longer than others gives up, all at once: one time-out is enough to know. */
+  private doubt(): void {
+    if (this.doubted) return
+    this.doubted = true
+    this.first.clear()
   }
 
   /** Asks, and answers with something else where that fails or takes too long. Synchronous where both are. */
@@ -106,7 +150,7 @@ export class Line {
       else circuit.succeeded(epoch)
       return answer
     }
-    return new LineCall(this, errand, epoch, patient ? this.patient : this.quick).wait(answer)
+    return new LineCall(this, errand, epoch, this.deadlinesOf(patient)).wait(answer)
   }
 
   /** The same, of functions: `instead` is told why, and what it throws reaches the caller. */
@@ -131,7 +175,17 @@ export class Line {
   /** A call failed, which may be the storage's fault. */
   blame(error: unknown, epoch: number): void {
     if (isOfTheCaller(error)) this.circuit.succeeded(epoch)
+    else if (error instanceof TimedOut) this.missed(error, epoch)
     else this.circuit.failed(error, epoch)
+  }
+
+  /** A call took too long. Who has answered nothing yet is not tried four times more: each would take as long. */
+  private missed(error: TimedOut, epoch: number): void {
+    // It went down meanwhile, and why is known.
+    if (epoch !== this.circuit.epoch) return
+    if (this.reached) this.circuit.failed(error, epoch)
+    else this.circuit.trip(error)
+    this.doubt()
   }
 
   /**
@@ -146,6 +200,11 @@ export class Line {
   /** Asks in the background, and blames nobody. Rejects when it fails or takes too long. */
   try<T>(work: () => MaybePromise<T>, patient = false): Promise<T> {
     return new BoundedCall<T>(patient ? this.patient : this.quick).wait(Promise.resolve().then(work))
+  }
+
+  /** Asks for what it was never asked before, and blames nobody. Rejects when it fails or takes too long. */
+  begin<T>(work: () => MaybePromise<T>): Promise<T> {
+    return new BoundedCall<T>(this.beginning).wait(Promise.resolve().then(work))
   }
 
   /** Throws what the storage says of a wrong question; all else is a rejection, whether or not it was asked. */
@@ -171,5 +230,6 @@ export class Line {
     this.circuit.stop()
     this.quick.clear()
     this.patient.clear()
+    this.first.clear()
   }
 }

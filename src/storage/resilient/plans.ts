@@ -13,6 +13,8 @@ const AGAIN_AT_MOST: Ms = 60_000
 /** Whose plan a storage is to take. */
 export interface Taker {
   readonly plan: Plan
+  /** A later plan of its name is on its way, or there. */
+  readonly superseded?: boolean
   /** The storage has taken it. */
   take(own: Judge): void
 }
@@ -30,6 +32,7 @@ export class Plans {
   private readonly waiting = new Set<Taker>()
   /** By name: those that its rights do not suffice for, though they did for others. */
   private readonly barred = new Map<string, Taker>()
+  private readonly taken = new WeakSet<Taker>()
   private hasTaken = false
   private attempt = 0
   private callOff: (() => void) | undefined
@@ -45,8 +48,29 @@ export class Plans {
   /** One was taken. */
   took(taker: Taker, own: Judge): void {
     this.hasTaken = true
+    this.waiting.delete(taker)
+    this.taken.add(taker)
     this.barred.delete(taker.plan.name)
+    this.options.line.answered()
     taker.take(own)
+  }
+
+  /**
+   * One is being taken: waits for that, though not for longer than what a storage was never asked before may take. Where something
+   * decides it meanwhile, not for longer than for any answer. Does not reject.
+   */
+  async taking(taker: Taker, prepared: Promise<Judge>, meanwhile: boolean): Promise<void> {
+    const { line } = this.options
+    const done = prepared.then(
+      (own) => this.took(taker, own),
+      (error) => {
+        if (isOfTheCaller(error)) this.refused(error)
+        else this.missed(taker, error)
+      },
+    )
+    // It goes on, and was decided by the plan before all the while.
+    if (meanwhile) await line.try(() => done).catch(() => undefined)
+    else await line.begin(() => done).catch((error) => this.late(taker, error))
   }
 
   /**
@@ -56,6 +80,8 @@ export class Plans {
    * @returns Whether it is this one alone.
    */
   missed(taker: Taker, error: unknown): boolean {
+    // It took it later, when it was asked anew: what became of the question before says nothing.
+    if (this.taken.has(taker)) return false
     if (this.hasTaken && isBarred(error)) {
       this.bar(taker, error)
       return true
@@ -98,6 +124,24 @@ export class Plans {
   stop(): void {
     this.stopped = true
     this.callOff?.()
+  }
+
+  /**
+   * One takes too long. Who has answered nothing yet is down, and asked anew by probes, for what was asked first may never be answered. Who
+   * answers others is well: then it is this plan that is done without.
+   */
+  private late(taker: Taker, error: unknown): void {
+    const { line } = this.options
+    if (this.stopped || taker.superseded === true) return
+    const { state } = line.circuit
+    if (!line.reached || state === 'open') {
+      this.waiting.add(taker)
+      if (state !== 'open') line.circuit.trip(error)
+      return
+    }
+    const { name } = taker.plan
+    const message = `prepare: the storage has not taken plan "${name}" in time. Until it has, that plan is decided in memory.`
+    this.bar(taker, new SentinelError('storage.unavailable', message))
   }
 
   private bar(taker: Taker, error: unknown): void {

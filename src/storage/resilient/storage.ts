@@ -40,6 +40,7 @@ const WATCH_AGAIN: Ms = 30_000
 /** What {@link ResilientStorage} is made of, spans in milliseconds. */
 export interface ResilientParts {
   readonly timeout: Ms
+  readonly firstTimeout: Ms
   readonly breaker: IBreaker
   readonly fallback: Storage
   /** Whether the fallback is closed with it. */
@@ -180,23 +181,10 @@ export class ResilientStorage implements Storage, Observable {
     }
     // It answers within the call, so there is nothing to wait for.
     if (!isPromise(prepared) && !this.remote) return prepared
+    const decides = judge.remote !== undefined
     this.follow(judge, down)
-    if (isPromise(prepared)) return this.preparing(judge, prepared)
+    if (isPromise(prepared)) return this.plans.taking(judge, prepared, decides).then(() => judge)
     this.plans.took(judge, prepared)
-    return judge
-  }
-
-  /** Nobody waits for longer than the time-out: memory decides until the storage has taken the plan. */
-  private async preparing(judge: ResilientJudge, prepared: Promise<Judge>): Promise<Judge> {
-    const taken = prepared.then(
-      (remote) => this.plans.took(judge, remote),
-      (error) => {
-        if (isOfTheCaller(error)) this.plans.refused(error)
-        else this.plans.missed(judge, error)
-      },
-    )
-    // Too late is told when the storage is asked.
-    await this.line.try(() => taken).catch(() => undefined)
     return judge
   }
 
@@ -313,6 +301,8 @@ export class ResilientStorage implements Storage, Observable {
 
   /** Begins to copy what the plan asks for. */
   private follow(judge: ResilientJudge, down: Plan): void {
+    const former = this.latest.get(judge.plan.name)
+    if (former !== undefined) former.superseded = true
     this.latest.set(judge.plan.name, judge)
     this.copy.follow(marksOf(down))
     this.watchInner()
@@ -325,8 +315,9 @@ export class ResilientStorage implements Storage, Observable {
   private async learnKind(): Promise<void> {
     if (this.line.circuit.state !== 'closed') return
     try {
-      const { kind } = await this.line.try(() => this.inner.health(), true)
+      const { ok, kind } = await this.line.try(() => this.inner.health(), true)
       this.kind = kind
+      if (ok) this.line.answered()
     } catch (error) {
       this.line.circuit.noted(error)
     }
