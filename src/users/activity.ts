@@ -160,10 +160,13 @@ export class ActivityRecorder {
   private arm(): void {
     const { timer } = this
     if (this.closed || (timer.isSet && !timer.isLost)) return
-    // The request that was to write has ended, for nothing has kept it: this one writes at once.
-    if (timer.isLost) this.isKept = false
-    if (timer.mayBeLost && this.isKept) this.house.background.run('users.note', () => this.held())
-    else timer.set(this.isKept ? EVERY : 0, () => this.writeAside())
+    if (timer.isLost) {
+      // The request that was to write has ended, for nothing has kept it: this one writes, and at once.
+      this.isKept = false
+      timer.off()
+      this.writeAside()
+    } else if (timer.mayBeLost && this.isKept) this.house.background.run('users.note', () => this.held())
+    else timer.set(EVERY, () => this.writeAside())
   }
 
   /** For a second, and until all is written: what waits for the background keeps the request for as long. */
