@@ -212,6 +212,16 @@ describe('denials', () => {
     expect(notices).toEqual(['Slow down, please. Try again in 1h.'])
   })
 
+  test('whoever is banned is told so when it begins, though they have just been told to wait for less', async () => {
+    const throttle = { limit: '5/1m', penalty: { after: 3, bans: ['10m'] } } as const
+    const { says: say, time, notices, quiet } = desk({ throttle })
+    await say(ALICE, ...'12345678')
+    time.advance(12_000)
+    await say(ALICE, 'as told')
+    await quiet()
+    expect(notices).toEqual(['Slow down, please. Try again in 12s.', 'Slow down, please. Try again in 10m.'])
+  })
+
   test('the budget is not had anew by a change of options', async () => {
     const { guard, says, notices, quiet } = desk({ throttle: '1/1h', notices: { budget: '2/1h' } })
     for (const from of [10, 11, 12]) await says(from, '1', '2')

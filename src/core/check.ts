@@ -27,7 +27,8 @@ export function isPromise<T>(value: MaybePromise<T> | undefined): value is Promi
  *
  * Refusals of one subject by one check are counted within `within`; when there are `after` of them the subject
  * is banned from that check for the next of `bans`. The ladder is forgotten when the longest ban has passed
- * once more without a new one. `noticeEvery` lets one refusal in that span say so (`Decision.notice`).
+ * once more without a new one. `noticeEvery` lets one refusal in that span say so (`Decision.notice`), and one that begins
+ * a ban of that length or more, whatever was said before.
  *
  * @example
  * ```ts

@@ -15,8 +15,8 @@ export class Penalty {
 
   constructor(readonly slot: string) {}
 
-  /** Counts a violation; may begin a ban. */
-  violated(penalty: NonNullable<Consequence['penalty']>, now: Ms): void {
+  /** Counts a violation; may begin a ban, which is said, unless it is shorter than notices are apart. */
+  violated(penalty: NonNullable<Consequence['penalty']>, noticeEvery: Ms, now: Ms): void {
     if (penalty.bans.length === 0) return
     if (this.forgetAt <= now) this.level = 0
     if (this.countedUntil <= now) {
@@ -26,7 +26,9 @@ export class Penalty {
     this.violations++
     if (this.violations < penalty.after) return
     const rung = Math.min(this.level, penalty.bans.length - 1)
-    this.bannedUntil = now + (penalty.bans[rung] as Ms)
+    const ban = penalty.bans[rung] as Ms
+    this.bannedUntil = now + ban
+    if (ban >= noticeEvery) this.noticedUntil = Number.NEGATIVE_INFINITY
     this.level++
     this.violations = 0
     this.countedUntil = Number.NEGATIVE_INFINITY
@@ -86,7 +88,7 @@ export function punish(
     if (commit) table.setPenalty(row, penalty)
   } else if (!commit) penalty = penalty.copy()
   // A ban that is in force earns no worse one.
-  if (rule !== undefined && cause === 'check') penalty.violated(rule, now)
+  if (rule !== undefined && cause === 'check') penalty.violated(rule, noticeEvery ?? 0, now)
   const notice = noticeEvery !== undefined && penalty.takeNotice(noticeEvery, now)
   return { notice, bannedUntil: penalty.bannedUntil }
 }

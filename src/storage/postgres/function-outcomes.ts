@@ -156,12 +156,19 @@ export function refused(writing: Writing): string[] {
 
 function punish(column: Column, { penalty, noticeEvery = 0 }: Consequence, s: string): string[] {
   const { scope, penaltyTag } = column
+  const every = Math.ceil(noticeEvery)
   const rule =
     penalty === undefined
       ? '0, 0, NULL'
       : `${Math.ceil(penalty.after)}, ${Math.ceil(penalty.within)}, ARRAY[${penalty.bans.map(Math.ceil).join(', ')}]::int8[]`
   return [
-    `v := ${s}.punished(${s}.section(x${scope}, ${penaltyTag}), ${rule}, ${Math.ceil(noticeEvery)}, cause IS NULL, now);`,
+    `v := ${s}.punished(${s}.section(x${scope}, ${penaltyTag}), ${rule}, ${every}, cause IS NULL, now);`,
+    // A ban that begins is said, unless it is shorter than notices are apart.
+    ...(penalty === undefined || !(noticeEvery > 0)
+      ? []
+      : [
+          `IF cause IS NULL AND v[4] > now AND v[4] >= now + ${every} THEN v[6] := now + ${every}; v[7] := 1; END IF;`,
+        ]),
     'notice := v[7];',
     ...(penalty === undefined ? [] : ['IF v[4] > now THEN wait := greatest(wait, v[4] - now); END IF;']),
     `x${scope} := ${s}.with_section(x${scope}, ${penaltyTag}, greatest(v[2], v[4], v[5], v[6]), v[1:6], now);`,

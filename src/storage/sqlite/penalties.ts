@@ -42,6 +42,8 @@ export function punish(
       const ban = rule.bans[Math.min(penalty.level, rule.bans.length - 1)] as number
       penalty.level++
       penalty.bannedUntil = now + ban
+      // A ban that begins is said, unless it is shorter than notices are apart.
+      if (ban >= (noticeEvery ?? 0)) penalty.noticedUntil = NEVER
       penalty.forgetAt = now + ban + Math.max(...rule.bans)
       penalty.countedUntil = NEVER
     }

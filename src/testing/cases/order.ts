@@ -294,7 +294,8 @@ export const orderCases: readonly Case[] = [
       }
       const [first, second, third] = await offend()
       matches(first, { cause: 'check', retryAfterMs: 100, notice: true })
-      matches(second, { cause: 'check', retryAfterMs: 10_000, notice: false })
+      // Whoever was told of 100 ms has to be told of ten seconds.
+      matches(second, { cause: 'check', retryAfterMs: 10_000, notice: true })
       matches(third, { cause: 'penalty', retryAfterMs: 10_000, notice: false, remaining: [0] })
       stand.now += 9999
       matches(await stand.ask(judge), { cause: 'penalty', retryAfterMs: 1, notice: true })
@@ -304,6 +305,21 @@ export const orderCases: readonly Case[] = [
       same((await offend())[1].retryAfterMs, 60_000)
       stand.now += 120_000
       same((await offend())[1].retryAfterMs, 10_000)
+    },
+  },
+  {
+    name: 'a ban that is shorter than notices are apart is not said apart from them',
+    async run(stand) {
+      const onRefusal = { penalty: { after: 2, within: 1000, bans: [500, 1000] }, noticeEvery: 1000 }
+      const judge = await stand.prepare(limited('log', { amount: 1, per: 100 }, 'log', { onRefusal }))
+      const offend = async (): Promise<boolean[]> => {
+        const told: boolean[] = []
+        for (let asked = 0; asked < 3; asked++) told.push((await stand.ask(judge)).notice)
+        return told
+      }
+      same(await offend(), [false, true, false])
+      stand.now += 500
+      same(await offend(), [false, false, true])
     },
   },
   {

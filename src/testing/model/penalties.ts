@@ -37,6 +37,7 @@ export function punish(
       const ban = rule.bans[Math.min(penalty.level, rule.bans.length - 1)] as number
       penalty.level++
       penalty.bannedUntil = now + ban
+      if (ban >= (consequence.noticeEvery ?? 0)) penalty.noticedUntil = never
       penalty.forgetAt = now + ban + Math.max(...rule.bans)
       penalty.countedUntil = never
     }

@@ -265,7 +265,8 @@ local function bannedUntil(r, tag)
   return until_
 end
 
--- Applies what follows a refusal: whether to say so, and until when the subject is banned.
+-- Applies what follows a refusal: whether to say so, and until when the subject is banned. A ban that begins is said, unless it is
+-- shorter than notices are apart.
 local function punish(r, tag, counts, after, within, bans, longest, every, now)
   local part = r[1] and r[1][tag]
   local violations, counted, level, banned, forget, noticed = 0, 0, 0, 0, 0, 0
@@ -275,7 +276,9 @@ local function punish(r, tag, counts, after, within, bans, longest, every, now)
     if counted <= now then violations = 0 counted = now + within end
     violations = violations + 1
     if violations >= after then
-      banned = now + (bans[level + 1] or bans[#bans])
+      local ban = bans[level + 1] or bans[#bans]
+      banned = now + ban
+      if ban >= every then noticed = 0 end
       level = level + 1
       violations = 0
       counted = 0
