@@ -13,7 +13,7 @@ let mode = 'well'
 async function answering() {
   await undefined
   if (mode === 'failing') throw new Error('the database is away')
-  if (mode === 'hanging') await new Promise((done) => setTimeout(done, 20_000))
+  if (mode === 'hanging') await new Promise((done) => setTimeout(done, 60_000))
 }
 const adapter = {
   async read(key) {

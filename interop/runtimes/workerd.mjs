@@ -59,8 +59,8 @@ async function livesOn(outcome) {
   const ask = async (what) => (await worker.dispatchFetch(`http://worker.test/?ask=${what}`)).json()
   const check = async (what, holds) => {
     outcome.checks++
-    // Nothing here hangs for good; 40 seconds are for a machine that is busy.
-    const until = Date.now() + 40_000
+    // Nothing here hangs for good; two minutes are for a machine that is busy.
+    const until = Date.now() + 120_000
     let found
     do {
       found = await holds()
@@ -90,7 +90,7 @@ async function livesOn(outcome) {
     'a storage that hangs is waited for no longer than it may take',
     is('block', 'storage.unavailable'),
   )
-  if (Date.now() - begun > 15_000) outcome.failures.push('its time-out came late')
+  if (Date.now() - begun > 45_000) outcome.failures.push('its time-out came late')
   await ask('failing')
   await check('a storage that fails is taken for down', async () => {
     await ask('block')
