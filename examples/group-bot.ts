@@ -15,7 +15,11 @@ export function groupBot(
 ): { readonly bot: Bot<GuardedContext>; readonly guard: Sentinel<GuardedContext> } {
   const bot = new Bot<GuardedContext>(token, options)
   const guard = sentinel<GuardedContext>({
-    throttle: { limit: '20/1m', adapt: { min: '5/1m', max: '40/1m' } },
+    throttle: [
+      { limit: '40/1m', adapt: { min: '10/1m', max: '80/1m' } },
+      // In each chat apart: what a strict group counts uses nothing up elsewhere.
+      { scope: 'member', limit: '20/1m' },
+    ],
     roles: {
       helper: {},
       moderator: { extends: ['helper'] },
@@ -28,7 +32,10 @@ export function groupBot(
     },
     // Changed while the bot runs: by administrators for their group, by code for anybody.
     limits: true,
-    settings: { throttle: { min: '2/1m', max: '60/1m', choices: ['2/1m', '20/1m', '60/1m'] }, notices: true },
+    settings: {
+      limits: { member: { min: '2/1m', max: '60/1m', choices: ['2/1m', '20/1m', '60/1m'] } },
+      notices: true,
+    },
   })
   guard.install(bot)
   // What is changed for all, all may know.

@@ -188,7 +188,7 @@ describe('group', () => {
     const menu = await alice.hears(/^Settings of this chat/)
     expect(await (await bob.in(plaza).taps(menu, '2/1m')).answer).toMatchObject({ show_alert: true })
     expect(await (await alice.in(plaza).taps(menu, '2/1m')).answer).toMatchObject({ text: 'Saved.' })
-    await bob.hears('From now on here: throttle.user 2/1m.')
+    await bob.hears('From now on here: throttle.member 2/1m.')
     await bob.in(plaza).sends('/why')
     const why = await bob.hears(/^Policy calm/)
     expect(why.text).toContain('- calm: 2/1m (policy calm)')

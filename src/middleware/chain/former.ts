@@ -15,7 +15,7 @@ interface FormerLayer {
  * asks what there is; whichever comes first.
  */
 export class Former {
-  private layers: FormerLayer[] = []
+  layers: FormerLayer[] = []
 
   /** Those of an earlier chain are now this one's. */
   follow(earlier: Chain<Context>): void {
@@ -28,17 +28,5 @@ export class Former {
   take([guards, name, place]: LayerOf): Chain<Context> | undefined {
     const at = this.layers.findIndex(({ of }) => of[0] === guards && of[1] === name && of[2] === place)
     return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
-  }
-
-  /** Makes all of them anew. */
-  revive(chain: Chain<Context>): void {
-    for (const { of, layer } of [...this.layers]) {
-      if (layer !== undefined) continue
-      try {
-        this.layers.push({ of, layer: chain.layer(...of) })
-      } catch {
-        // They do not fit the options of now, which is told when their handler is used.
-      }
-    }
   }
 }

@@ -121,7 +121,7 @@ export async function peek(
   limit?: string,
 ): Promise<LimitState[]> {
   const looked: Looked = { bot, key: subjectKey(whom), parts: partsOf(whom), limit }
-  chain.former.revive(chain)
+  revive(chain)
   const states: LimitState[] = []
   for (const each of chain.within) {
     const at = each === chain ? undefined : each.name.slice(chain.name.length + 1)
@@ -316,10 +316,23 @@ function onlyOf(ask: Ask, index: number): Ask {
   return { ...ask, costs: ask.costs.map((cost, other) => (other === index ? cost : 0)) }
 }
 
+/** Makes what stands in front of handlers anew, where options were changed since it was used. */
+function revive(chain: Chain<Context>): void {
+  const { former } = chain
+  for (const { of, layer } of [...former.layers]) {
+    if (layer !== undefined) continue
+    try {
+      former.layers.push({ of, layer: chain.layer(...of) })
+    } catch {
+      // It does not fit the options of now, which is told when the handler is used.
+    }
+  }
+}
+
 /** Those of handlers, too, once an update has come to them, and of policies by name. */
 function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
   const { house } = chain
-  chain.former.revive(chain)
+  revive(chain)
   const known = chain.within.flatMap((each) => each.questions.questions)
   const named = (house.policies?.names ?? []).flatMap(
     (name) => new Questions(house, house.policies?.definitionsOf(name, undefined) ?? []).questions,
