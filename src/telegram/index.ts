@@ -4,7 +4,7 @@
  *
  * @packageDocumentation
  */
-export type { Clock } from '../core/clock.js'
+export type { Clock, Timers } from '../core/clock.js'
 export type { Duration, DurationUnit, Ms } from '../core/duration.js'
 export { SentinelError, type SentinelErrorCode } from '../core/errors.js'
 export type { LimitInput } from '../core/limit.js'

@@ -8,7 +8,7 @@ interface Deed {
 
 /** As long as a timer may be: beyond it Node makes it one millisecond. */
 const LONGEST = 2 ** 31 - 1
-/** As many as there are polls: beyond it what was planned first is forgotten. */
+/** As many as there are polls: beyond it what was planned first is forgotten, unless told otherwise. */
 const MOST_DEEDS = 10_000
 
 /** What is to be done at times to come, with one timer for all. */
@@ -21,15 +21,30 @@ export class Agenda {
   constructor(
     private readonly now: Clock,
     private readonly timers: Timers | undefined,
+    private readonly most = MOST_DEEDS,
   ) {}
+
+  /** When the next is due. */
+  get next(): Ms {
+    return this.#first()?.time ?? Number.POSITIVE_INFINITY
+  }
 
   add(time: Ms, run: () => void): () => void {
     const deed = { time, run }
     this.#deeds.add(deed)
     const [oldest] = this.#deeds
-    if (this.#deeds.size > MOST_DEEDS && oldest !== undefined) this.#deeds.delete(oldest)
+    if (this.#deeds.size > this.most && oldest !== undefined) this.#deeds.delete(oldest)
     this.#arm(time)
     return () => this.#deeds.delete(deed)
+  }
+
+  /** The first, whether it is due or not. */
+  doFirst(): void {
+    const deed = this.#first()
+    if (deed === undefined) return
+    this.#deeds.delete(deed)
+    this.#rearm()
+    deed.run()
   }
 
   /** In the order of their times; those that a deed adds meanwhile, too. */

@@ -1,4 +1,4 @@
-import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
+import { type Clock, quietTimers, systemClock, type Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { Agenda } from './agenda.js'
 
@@ -20,8 +20,17 @@ import { Agenda } from './agenda.js'
 export interface TelegramClock {
   /** Milliseconds since 1970. */
   now(): Ms
-  /** Moves the time forward. What has lapsed by then (bans, restrictions, queries) has lapsed at once. */
+  /**
+   * Moves the time forward. What has lapsed by then (bans, restrictions, queries) has lapsed at once, and what {@link timers} were told
+   * to run by then has been run.
+   */
   advance(by: Duration): void
+  /**
+   * Timers of this time, for guards in a test: `sentinel({ clock: clock.now, timers: clock.timers })`. `advance()` runs what is due by then,
+   * each at its time, one after the other; on a clock that goes by itself it is also run when its time has come. What one throws goes to
+   * whoever advances the clock. They keep no process alive, and outlast `telegram.close()`.
+   */
+  readonly timers: Timers
 }
 
 /**
@@ -52,13 +61,24 @@ export function createClock(source: ClockSource): WorldClock {
   const base: Clock = source === 'real' ? systemClock : source === 'virtual' ? () => started : source
   const now = () => base() + offset
   // Time that stands still until it is advanced needs nobody to look at it.
-  const agenda = new Agenda(now, source === 'virtual' ? undefined : quietTimers)
+  const machine = source === 'virtual' ? undefined : quietTimers
+  const agenda = new Agenda(now, machine)
+  const timed = new Agenda(now, machine, Number.POSITIVE_INFINITY)
   return {
     now,
     advance(by) {
-      offset += parseDuration(by, 'clock.advance')
+      const end = offset + parseDuration(by, 'clock.advance')
+      for (let due = timed.next; due <= base() + end; due = timed.next) {
+        // Whoever runs looks at the clock: it tells the time that they asked for.
+        offset = Math.max(offset, due - base())
+        agenda.doWhatIsDue()
+        timed.doFirst()
+      }
+      // Further, if one of them has advanced it, too.
+      offset = Math.max(offset, end)
       agenda.doWhatIsDue()
     },
+    timers: { after: (ms, run) => timed.add(now() + (Math.max(0, ms) || 0), run) },
     at: (time, run) => agenda.add(time, run),
     close: () => agenda.close(),
   }
