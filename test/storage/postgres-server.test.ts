@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import { Pool } from 'pg'
 import type { Ask, Check, Judge, Plan } from '../../src/core/check.js'
 import type { SentinelError } from '../../src/core/errors.js'
@@ -64,6 +65,30 @@ const admitted = async (judge: Judge, asks: readonly Ask[]): Promise<number> => 
   const decisions = await Promise.all(asks.map((ask) => judge.evaluate(ask)))
   return decisions.filter(({ refusedBy }) => refusedBy === -1).length
 }
+
+test('after a quiet moment no update waits for a connection to be made', async () => {
+  const named = new URL(url)
+  named.searchParams.set('application_name', schema)
+  const storage = open({}, named.href)
+  const processes = async (): Promise<unknown[]> => {
+    await storage.health()
+    const { rows } = await pool.query('SELECT pid FROM pg_stat_activity WHERE application_name = $1', [
+      schema,
+    ])
+    return rows
+  }
+  // Only what is set from here on goes by it: the pool's own timers.
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
+  try {
+    await storage.prepare(planOf(bucket(5, 1000)))
+    const before = await processes()
+    expect(before).toHaveLength(1)
+    jest.advanceTimersByTime(60_000)
+    expect(await processes()).toEqual(expect.arrayContaining(before))
+  } finally {
+    jest.useRealTimers()
+  }
+})
 
 describe('many workers', () => {
   test('ten that start at once on an empty server set it up once, and all can work', async () => {

@@ -1,4 +1,5 @@
 import type { Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg'
+import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { failure, stateOf } from './failures.js'
@@ -9,6 +10,8 @@ const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
 /** Serialization failure, deadlock. */
 const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MOST_TRIES = 3
+/** Less than after what routers forget connections. */
+const KEEP_ALIVE: Ms = 30_000
 
 /** The server, by way of a pool: every query of ours goes through here, so that every failure is told in one way. */
 export class Link {
@@ -33,6 +36,11 @@ export class Link {
     const config: PoolConfig = {
       connectionString: connection,
       max: size,
+      // By default a pool closes what is idle for ten seconds: the first update after a quiet moment would wait until there is
+      // a connection, on a slow line for longer than it may. One stays, and shows to all in between that it is alive.
+      min: 1,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE,
       application_name: 'grammy-sentinel',
     }
     return new Link(config, true, schema)
