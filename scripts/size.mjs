@@ -11,13 +11,13 @@ const GOAL = 40_000
  * import() when it is used; where a mend needs more all the same, ADR 30 says by how much and why.
  */
 const CORES = [
-  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 20_700 },
+  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 21_000 },
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 56_200,
+    budget: 57_400,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 75_900 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 77_900 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */

@@ -40,6 +40,7 @@ export interface OutgoingAnswer {
   statusCode: number
   /** Somebody in front has answered, a time-out of theirs perhaps: then nothing is written any longer. */
   readonly headersSent?: boolean
+  /** Whoever asked has gone. */
   readonly destroyed?: boolean
   setHeader(name: string, value: string): unknown
   end(body?: string): unknown

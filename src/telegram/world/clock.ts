@@ -21,7 +21,7 @@ export interface TelegramClock {
   /** Milliseconds since 1970. */
   now(): Ms
   /**
-   * Moves the time forward. What has lapsed by then (bans, restrictions, queries) has lapsed at once, and what {@link timers} were told
+   * Moves the time forward. What has lapsed by then (bans, restrictions, queries) has lapsed at once, and what `timers` were told
    * to run by then has been run.
    */
   advance(by: Duration): void
