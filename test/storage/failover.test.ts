@@ -173,6 +173,31 @@ describe('when the first fails', () => {
     expect((await storage.health()).storages?.[1]?.circuit?.waiting.marks).toBe(0)
   })
 
+  test('what one has missed outlives writes that all refuse, one after the other or at once', async () => {
+    const { first, second, judgeOf, storage, pass } = pair()
+    const judge = await judgeOf(blocked)
+    const unblock = async () => storage.marks.remove(BOT, 'blocked', [userKey(3), userKey(4)])
+    for (const each of [first, second]) each.parts = (what) => what.startsWith('marks')
+    first.fault = 'refuses'
+    await put(storage, 3)
+    await settled()
+    second.fault = 'refuses'
+    await expect(unblock()).rejects.toMatchObject({ code: 'storage.unavailable' })
+    for (const each of await Promise.allSettled([unblock(), unblock()])) expect(each.status).toBe('rejected')
+    expect((await storage.health()).storages?.map(({ circuit }) => circuit?.waiting.marks)).toEqual([1, 0])
+    first.fault = 'none'
+    second.fault = 'none'
+    await pass(1000)
+    for (const { kept } of [first, second])
+      expect(await kept.marks.get(BOT, userKey(3), 'blocked')).toEqual(BLOCKED)
+    expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
+    // What is taken is carried over in its place.
+    await unblock()
+    await pass(1000)
+    for (const { kept } of [first, second])
+      expect(await kept.marks.get(BOT, userKey(3), 'blocked')).toBeUndefined()
+  })
+
   test('values, sessions and users are on the next, as far as both were up', async () => {
     const { judgeOf, first, storage } = pair()
     const judge = await judgeOf(blocked)

@@ -26,6 +26,17 @@ export interface Ticket {
   ended: boolean
 }
 
+/** Writes of one mark and subject that have not ended. */
+interface Begun {
+  /** Which of them began last. */
+  newest: number
+  count: number
+  /** The last that reached the storage, or is kept. */
+  settled: number
+  /** What is kept if none of those after it comes to anything. */
+  outdone: { readonly write: Write; readonly order: number } | undefined
+}
+
 /** Where kept writes go. */
 export interface Replay {
   readonly marks: Marks
@@ -45,8 +56,8 @@ const AT_ONCE = 100
 /** Writes of marks that did not reach the storage, the last of each mark and subject; written when it is back. */
 export class PendingMarks {
   private readonly writes = new Map<string, Write>()
-  /** By mark and subject: writes that have not ended, and which of them began last. */
-  private readonly begun = new Map<string, { readonly newest: number; readonly count: number }>()
+  /** By mark and subject. */
+  private readonly begun = new Map<string, Begun>()
   private order = 0
   private replaying: Promise<boolean> | undefined
   private readonly lease = new Lease()
@@ -74,32 +85,60 @@ export class PendingMarks {
     const ids = keys.map((key) => idOf(bot, name, key))
     for (const id of ids) {
       const others = this.begun.get(id)
-      this.begun.set(id, { newest: order, count: (others?.count ?? 0) + 1 })
+      if (others === undefined)
+        this.begun.set(id, { newest: order, count: 1, settled: 0, outdone: undefined })
+      else {
+        others.newest = order
+        others.count++
+      }
     }
     return { bot, name, keys, ids, order, ended: false }
   }
 
+  /** A write ends. Where it and all others of the same came to nothing, what was kept before them is kept again. */
   end(ticket: Ticket): void {
     if (ticket.ended) return
     ticket.ended = true
     for (const id of ticket.ids) {
-      const { newest, count } = this.begun.get(id) ?? { newest: 0, count: 1 }
-      if (count === 1) this.begun.delete(id)
-      else this.begun.set(id, { newest, count: count - 1 })
+      const all = this.begun.get(id)
+      if (all === undefined || --all.count > 0) continue
+      this.begun.delete(id)
+      const { outdone, settled } = all
+      if (outdone !== undefined && outdone.order >= settled && !this.writes.has(id))
+        this.hold([outdone.write])
     }
   }
 
   /**
-   * Keeps a write that has failed, and ends it: all of it or nothing, but for subjects that a later write is about.
+   * Keeps a write that has failed, and ends it: all of it or nothing, but for subjects that a later write is about. For these it is kept if
+   * the later one comes to nothing.
    *
    * @returns What of it holds; undefined where too much is kept already.
    */
   keep(ticket: Ticket, writes: readonly Write[]): readonly Write[] | undefined {
-    const own = writes.filter(
-      (_, index) => this.begun.get(ticket.ids[index] as string)?.newest === ticket.order,
-    )
+    const { order } = ticket
+    const own: Write[] = []
+    const others: Write[] = []
+    const last = (write: Write): boolean =>
+      this.begun.get(idOf(write.bot, write.name, write.key))?.newest === order
+    for (const write of writes) (last(write) ? own : others).push(write)
+    const held = this.hold(own)
+    if (held) {
+      for (const { bot, name, key } of own) this.settle(idOf(bot, name, key), order)
+      for (const write of others) this.setAside(write, order)
+    }
     this.end(ticket)
-    return this.hold(own) ? own : undefined
+    return held ? own : undefined
+  }
+
+  private settle(id: string, order: number): void {
+    const all = this.begun.get(id)
+    if (all !== undefined) all.settled = Math.max(all.settled, order)
+  }
+
+  private setAside(write: Write, order: number): void {
+    const all = this.begun.get(idOf(write.bot, write.name, write.key))
+    if (all !== undefined && order >= (all.outdone?.order ?? 0)) all.outdone = { write, order }
   }
 
   private hold(writes: readonly Write[]): boolean {
@@ -118,19 +157,17 @@ export class PendingMarks {
    * being sent: else these would outdo it. When it is through it has ended.
    */
   direct<T>(ticket: Ticket, write: () => MaybePromise<T>): MaybePromise<T> {
-    const outdone = this.take(ticket)
+    this.take(ticket)
     const sent = this.lease.isLost ? undefined : this.sent
     const earlier = ticket.ids.some((id) => sent?.ids.has(id)) ? sent?.done : undefined
     const through = (value: T): T => {
+      if (!ticket.ended) for (const id of ticket.ids) this.settle(id, ticket.order)
       this.end(ticket)
       return value
     }
     const failed = (error: unknown): never => {
       // It was never a write, so it outdoes nothing.
-      if (isOfTheCaller(error)) {
-        this.end(ticket)
-        this.hold(outdone.filter(({ bot, name, key }) => !this.has(bot, name, key)))
-      }
+      if (isOfTheCaller(error)) this.end(ticket)
       throw error
     }
     try {
@@ -141,13 +178,16 @@ export class PendingMarks {
     }
   }
 
-  private take({ ids }: Ticket): readonly Write[] {
-    if (this.writes.size === 0) return []
-    return ids.flatMap((id) => {
+  /** What is kept of the same is not sent meanwhile. */
+  private take({ ids, order, ended }: Ticket): void {
+    if (ended || this.writes.size === 0) return
+    for (const id of ids) {
       const write = this.writes.get(id)
+      if (write === undefined) continue
       this.writes.delete(id)
-      return write === undefined ? [] : [write]
-    })
+      // Those that are older than this write, and have not ended, are older than what is kept, too.
+      this.setAside(write, order - 1)
+    }
   }
 
   /** Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject. */

@@ -1,0 +1,64 @@
+import fc from 'fast-check'
+import { SentinelError } from '../../src/core/errors.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { PendingMarks, type Write } from '../../src/storage/resilient/pending.js'
+import type { Mark } from '../../src/storage/storage.js'
+import { ALICE, BOT } from './outage.js'
+
+/** What becomes of a write: it reaches the storage, or is kept, given up, or found to be no write at all. */
+type End = 'through' | 'kept' | 'given up' | 'wrong'
+
+/** Writes of one mark that begin in this order; each names when it ends. */
+async function whatIsLeft(writes: readonly { readonly end: End; readonly at: number }[]): Promise<unknown> {
+  const pending = new PendingMarks(() => undefined)
+  const storage = memory()
+  const markOf = (index: number): Mark => ({ since: 1, reason: `${index}` })
+  // Kept from before.
+  keep(pending, { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(-1), at: 1 })
+  const ending = writes.map(({ end, at }, index) => {
+    const ticket = pending.begin(BOT, 'blocked', [ALICE])
+    const write: Write = { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(index), at: 1 }
+    let answer = (): void => undefined
+    const answered = new Promise<void>((resolve, reject) => {
+      answer = () => {
+        if (end === 'through') resolve()
+        else reject(end === 'wrong' ? new SentinelError('value.invalid', 'that is no mark') : new Error(end))
+      }
+    })
+    const done = Promise.resolve(pending.direct(ticket, () => answered)).catch(() => {
+      if (end === 'kept') pending.keep(ticket, [write])
+      else pending.end(ticket)
+    })
+    return { at, index, end: () => done.then(() => undefined), answer }
+  })
+  for (const { answer, end } of ending.sort((one, other) => one.at - other.at || one.index - other.index)) {
+    answer()
+    await end()
+  }
+  await pending.replay({
+    marks: storage.marks,
+    bounded: async (work) => work(),
+    written: () => undefined,
+    refused: (error) => {
+      throw error
+    },
+  })
+  return (await storage.marks.get(BOT, ALICE, 'blocked'))?.reason
+}
+
+function keep(pending: PendingMarks, write: Write): void {
+  pending.keep(pending.begin(write.bot, write.name, [write.key]), [write])
+}
+
+test('of writes that overlap, the last that came to something is kept, unless it has reached the storage', async () => {
+  const ends = fc.constantFrom<End>('through', 'kept', 'given up', 'wrong')
+  const write = fc.record({ end: ends, at: fc.integer({ min: 0, max: 5 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(write, { maxLength: 6 }), async (writes) => {
+      const last = writes.findLastIndex(({ end }) => end === 'through' || end === 'kept')
+      const expected = writes[last]?.end === 'through' ? undefined : `${last}`
+      expect(await whatIsLeft(writes)).toBe(expected)
+    }),
+    { numRuns: 500 },
+  )
+})
