@@ -1,4 +1,5 @@
 import { Bot } from 'grammy'
+import type { Update } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, sentinel } from '../src/index.js'
 import { Extras } from './extras.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
@@ -60,6 +61,24 @@ describe.each<[string, () => SentinelOptions]>([
     await handling
     expect(ran).toEqual(['fork', 'fork'])
   })
+
+  test.each([false, true])(
+    'an update of a kind that nobody knows passes both (limits at run time: %s)',
+    async (limits) => {
+      const { bot, guard } = stand({ ...options(), limits })
+      const ran: string[] = []
+      bot.use(guard)
+      bot.use(async (_ctx, next) => {
+        await tick()
+        await next()
+      })
+      bot.use(guard)
+      bot.use(() => void ran.push('handler'))
+      const from = { id: ALICE, is_bot: false, first_name: 'Alice' }
+      await bot.handleUpdate({ update_id: 1, of_tomorrow: { from } } as unknown as Update)
+      expect(ran).toEqual(['handler'])
+    },
+  )
 
   test('what is refused reaches none', async () => {
     const { bot, guard, denied } = stand({ ...options(), throttle: { limit: '1/1h', deny: 'silent' } })

@@ -177,6 +177,34 @@ describe('a handler at a burst of its own hangs', () => {
     expect(overdue).toEqual([['debounce', 'trailing', 20_000, 'hang']])
   })
 
+  test('no handler hangs that has no place yet: the next burst of its actor waits', async () => {
+    const overdue: unknown[] = []
+    const ends: (() => void)[] = []
+    const concurrency = { per: 'global', most: 1, wait: '5m', deadline: '10m' } as const
+    const at = stand(
+      { debounce: { mode: 'trailing', window: '1s', deadline: '20s' }, concurrency },
+      (bot) => {
+        bot.on('message', () => new Promise<void>((end) => ends.push(end)))
+      },
+    )
+    at.guard.on('overdue', ({ ms, ctx }) => overdue.push([ms, ctx.msg?.text]))
+    await at.says(BOB, 'at work')
+    await passes(at, 1000)
+    await at.says(ALICE, 'first')
+    await passes(at, 1000)
+    await at.says(ALICE, 'second')
+    await passes(at, 60_000)
+    expect([at.reached, overdue]).toEqual([['at work'], []])
+    ends[0]?.()
+    await settled()
+    await passes(at, 19_000)
+    expect([at.reached, overdue]).toEqual([['at work', 'first'], []])
+    ends[1]?.()
+    await settled()
+    expect([at.reached, overdue]).toEqual([['at work', 'first', 'second'], []])
+    ends[2]?.()
+  })
+
   test('bursts in front of another handler do not wait for it after reconfigure()', async () => {
     const { at, reached } = hanging()
     await at.says(ALICE, 'hang')

@@ -280,11 +280,11 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
     },
   })
   return {
-    divert(facts, ctx, next, control) {
+    divert(facts, ctx, next, control, seated = false) {
       const own = trailing === undefined ? undefined : actorKey(facts, ctx)
       const key = own ?? (albums === undefined ? undefined : albumKey(facts, ctx))
       if (key === undefined) return false
-      const part = { ctx, next, control }
+      const part = { ctx, next, control, seated }
       if (commands === 'pass' && facts.command !== undefined) {
         return own !== undefined && bursts.follow(key, part)
       }

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareFn, MiddlewareObj, NextFunction } from 'grammy'
+import type { Context, MiddlewareFn, MiddlewareObj } from 'grammy'
 import type { Check, MaybePromise } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
@@ -68,6 +68,9 @@ export interface Wiring<C extends Context> {
   excuse(excuse: Excuse<C>): void
 }
 
+/** The way on to the handlers, which tells when it comes to them. */
+export type Onward = (begun?: () => void) => Promise<void>
+
 /** What a guard does beside its checks. All optional. */
 export interface Wired<C extends Context> {
   /** Called once the chain stands: what the guard does beside asking must not outlive a chain that came to nothing. */
@@ -82,8 +85,12 @@ export interface Wired<C extends Context> {
   readonly denial?: Denial<C>
   /** What `admit` vetoes is told, and passes. */
   readonly shadow?: boolean
-  /** Takes an admitted update over, to run its handlers later; false to let it go on. */
-  divert?(facts: Facts, ctx: C, next: NextFunction, control: SentinelControl): boolean
+  /**
+   * Takes an admitted update over, to run its handlers later; false to let it go on.
+   *
+   * @param seated Whether it takes a place on its way, which may take long: then `next` tells when it has one.
+   */
+  divert?(facts: Facts, ctx: C, next: Onward, control: SentinelControl, seated?: boolean): boolean
   /**
    * Takes a place for an admitted update, last of all before its handlers; it is left when they have ended. An admission with a
    * veto where there is none, undefined where none is needed. In shadow nobody waits. Must neither throw nor reject.

@@ -257,6 +257,7 @@ export class Chain<C extends Context> {
     if (facts.kind === undefined) {
       if (!this.inner) {
         this.tally.unknown++
+        this.house.underWay.passes(ctx)
         this.house.events.tell('unknown', { facts, ctx })
       }
       return next()

@@ -146,8 +146,7 @@ export function together(
       admit: (facts, ctx, probed) => admitAll(admitters, 0, facts, ctx, probed),
     }),
     ...(diverters.length > 0 && {
-      divert: (facts, ctx, next, control) =>
-        diverters.some((each) => each.divert?.(facts, ctx, next, control) === true),
+      divert: (...update) => diverters.some((each) => each.divert?.(...update) === true),
       fire() {
         const fired = diverters.flatMap((each) => each.fire?.() ?? [])
         return fired.length === 0 ? undefined : Promise.all(fired)

@@ -4,14 +4,13 @@ import type { Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { chatKey } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
+import { tapAnswer } from '../middleware/refusing/tap-answer.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
 import type { SettingsRegister } from './register.js'
 import type { Tunable, Tuning } from './settings-options.js'
 import { inTurn } from './turns.js'
 import { SettingsWording, type SettingText } from './wording.js'
 
-/** What is told of a tap has so many characters at most. */
-const MOST_ANSWER = 200
 /** Buttons in a row. */
 const A_ROW = 4
 /** Names of limits that have words of their own. */
@@ -53,7 +52,7 @@ export class Menu {
       this.failed(error, 'settings.menu')
     }
     const loud = answer !== 'saved' && answer !== 'unchanged' && answer !== 'closed'
-    await ctx.answerCallbackQuery({ text: cut(this.say(facts, answer)), show_alert: loud })
+    await ctx.answerCallbackQuery({ text: tapAnswer(this.say(facts, answer)), show_alert: loud })
   }
 
   /** What a tap brought about. Nothing of it is believed but who tapped, and where: that is Telegram's word. */
@@ -199,12 +198,6 @@ export class Menu {
   private failed(error: unknown, during: string): void {
     this.house.events.tell('error', { error, during })
   }
-}
-
-/** As much of an answer as Telegram takes, without half a character at its end. */
-function cut(text: string): string {
-  const end = /[\uD800-\uDBFF]/.test(text.charAt(MOST_ANSWER - 1)) ? MOST_ANSWER - 1 : MOST_ANSWER
-  return text.slice(0, end)
 }
 
 function topicOf(ctx: Context): { readonly message_thread_id?: number } {

@@ -4,7 +4,7 @@ import type { Facts } from '../../core/facts.js'
 import { ALLOWED } from '../../core/verdict.js'
 import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
-import type { Admission, Wired } from '../guard.js'
+import type { Admission, Onward, Wired } from '../guard.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
 import type { House } from '../house.js'
 import type { Denial } from '../refusing/denial.js'
@@ -208,13 +208,15 @@ export class Entrance<C extends Context> {
     next: NextFunction,
     decision: Decision | undefined,
   ): Promise<void> {
-    const later = async (): Promise<void> => {
+    const later: Onward = async (begun) => {
       const held: Step = { kind: 'background', name: 'held', ctx }
       const place = () => this.placeFor(facts, ctx, decision, control)
       const taken = await stepped(this.house.background.probe, held, place)
-      if (!isUnseated(taken)) return seated(taken, this.settling, next, undefined, ctx)
+      if (isUnseated(taken)) return
+      begun?.()
+      return seated(taken, this.settling, next, undefined, ctx)
     }
-    if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control) === true)) {
+    if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, true) === true)) {
       this.count(facts, ctx)
       this.settling.settle(decision, 'complete')
       return

@@ -25,8 +25,11 @@ export class Former {
   }
 
   /** The guards of a handler that is used again; undefined if they are to be made. */
-  take([guards, name, place]: LayerOf): Chain<Context> | undefined {
-    const at = this.layers.findIndex(({ of }) => of[0] === guards && of[1] === name && of[2] === place)
+  take([guards, name, place, many]: LayerOf): Chain<Context> | undefined {
+    // Where many handlers of one name share a chain, whichever is used first takes it.
+    const at = this.layers.findIndex(
+      ({ of }) => of[1] === name && of[2] === place && (many ? of[3] : of[0] === guards),
+    )
     return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
   }
 }

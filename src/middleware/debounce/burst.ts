@@ -1,14 +1,17 @@
-import type { Context, NextFunction } from 'grammy'
+import type { Context } from 'grammy'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { SentinelControl } from '../chain/control.js'
+import type { Onward } from '../guard.js'
 import type { Elder } from './elders.js'
 
 /** A message that is held back, with the way on to its handlers. */
 export interface Part<C extends Context> {
   readonly ctx: C
-  readonly next: NextFunction
+  readonly next: Onward
   readonly control: SentinelControl
+  /** It may wait for a place first, and says when it has one. */
+  readonly seated?: boolean
 }
 
 /** How long a burst may wait. */
@@ -57,7 +60,7 @@ interface Burst<C extends Context> {
 /** Handlers at a burst. */
 interface Run<C extends Context> {
   readonly part: Part<C>
-  /** When they began; undefined while what is of earlier options goes before. */
+  /** When they began; undefined while what is of earlier options goes before, or there is no place for them: that wait has bounds of its own. */
   since: Ms | undefined
 }
 
@@ -311,14 +314,17 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   private async handle(run: Run<C>, lane: Lane<C>, beside: boolean): Promise<void> {
-    const { ctx, next } = run.part
+    const { ctx, next, seated } = run.part
+    const begun = (): void => {
+      run.since = this.options.clock()
+      this.watch(lane)
+    }
     // Not before whoever brought the last message is done with it: handlers may call right back.
     await undefined
     if (!beside && this.options.elders.size > 0) await this.waitBehind(lane.key)
-    run.since = this.options.clock()
-    this.watch(lane)
+    if (seated !== true) begun()
     try {
-      await next()
+      await (seated === true ? next(begun) : next())
     } catch (error) {
       await this.options.failed(error, ctx)
     }

@@ -12,10 +12,8 @@ import { callbackEnded } from '../chain/in-time.js'
 import { callable, limit as limitSchema, option } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { OwedNotices } from './owed-notices.js'
+import { tapAnswer } from './tap-answer.js'
 import { type Texts, type Translate, Wording } from './texts.js'
-
-/** Telegram cuts the answer to a callback query at so many characters. */
-const MOST_ANSWER = 200
 
 /** Any other would be said as it stands. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -118,7 +116,7 @@ export class Notices {
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) {
       const text = due ? this.text(facts, verdict) : ''
-      const answer = text !== '' && this.spend() ? { text: upTo(MOST_ANSWER, text) } : {}
+      const answer = text !== '' && this.spend() ? { text: tapAnswer(text) } : {}
       this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(answer))
     } else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
       this.aside(ctx, 'decline', () =>
@@ -209,8 +207,12 @@ export class Notices {
 
   /** By calls of their own: the update has been answered by then, or is about to be. */
   private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>): void {
-    ctx.api = ownWay(ctx.api)
-    if (!this.background.run(what, work)) this.unsaid++
+    const speaking = (): Promise<unknown> => {
+      const own = ownWay(ctx.api)
+      if (own !== ctx.api) ctx.api = own
+      return work()
+    }
+    if (!this.background.run(what, speaking)) this.unsaid++
   }
 
   /** How long until there may be one more. */
@@ -230,11 +232,6 @@ export class Notices {
     this.budgetFullAt = now + missing + each
     return true
   }
-}
-
-/** The beginning of a text, with no half of an emoji at its end: Telegram would not take it. */
-function upTo(most: number, text: string): string {
-  return text.slice(0, /[\uD800-\uDBFF]/.test(text.charAt(most - 1)) ? most - 1 : most)
 }
 
 async function stopSpinner(ctx: Context): Promise<void> {
