@@ -47,11 +47,9 @@ export class Settling {
       this.settle(decision, 'complete')
       return handled
     }
-    const completed = <T>(value: T): T => {
-      this.settle(decision, 'complete')
-      return value
-    }
-    return handled.then(this.leased ? completed : undefined, (error) => this.release(decision, ctx, error))
+    // Nobody waits for it to be known that it is done.
+    const completed = this.leased ? (): void => void this.settle(decision, 'complete') : undefined
+    return handled.then(completed, (error) => this.release(decision, ctx, error))
   }
 
   private release(decision: Decision, ctx: Context, error: unknown): Promise<never> {
