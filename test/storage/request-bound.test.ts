@@ -1,5 +1,6 @@
 import type { Judge } from '../../src/core/check.js'
 import { ofAnyLength, type Timers } from '../../src/core/clock.js'
+import { SentinelError } from '../../src/core/errors.js'
 import { Turns } from '../../src/storage/grammy/documents.js'
 import { makeResilient } from '../../src/storage/shield.js'
 import { Stage } from '../middleware/rig.js'
@@ -107,6 +108,35 @@ test('a plan that came while it was down is taken by whoever asks for it next', 
   remote.asked.length = 0
   expect((await judge.evaluate(askOf())).remaining).toEqual([4])
   expect(remote.asked).toContain('evaluate')
+})
+
+describe('a plan that the storage may not make', () => {
+  const OTHER = { ...planOf(bucket(5)), name: 'other' }
+
+  async function barred() {
+    const at = worker()
+    const { prepare } = at.remote
+    let may = false
+    at.remote.prepare = async (plan) => {
+      if (plan.name === OTHER.name && !may) throw new SentinelError('storage.permission', 'not this one')
+      return prepare(plan)
+    }
+    const main = await at.storage.prepare(planOf(bucket(99)))
+    const other = await at.storage.prepare(OTHER)
+    return { ...at, main, other, allow: () => (may = true) }
+  }
+
+  test('does not keep a storage down that is back, though it is asked for first', async () => {
+    const { remote, pass, endRequest, goDown, circuit, main, other } = await barred()
+    await goDown(main)
+    await endRequest()
+    remote.fault = 'none'
+    await pass(5000)
+    expect((await other.evaluate(askOf(BOB))).remaining).toEqual([4])
+    expect(await circuit()).toBe('closed')
+    expect((await other.evaluate(askOf(BOB))).remaining).toEqual([3])
+    expect((await main.evaluate(askOf(BOB))).remaining).toEqual([98])
+  })
 })
 
 test('a trial that ended with its request does not keep others from trying', async () => {

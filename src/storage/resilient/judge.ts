@@ -143,6 +143,7 @@ export class ResilientJudge implements Judge {
 /** One update, asked of the storage. */
 class Evaluation implements Errand<Decision> {
   private twin: Twin | undefined
+  private isOver = false
 
   constructor(
     private readonly judge: ResilientJudge,
@@ -152,12 +153,16 @@ class Evaluation implements Errand<Decision> {
   ) {}
 
   work(): MaybePromise<Decision> {
+    // Looking whether the storage is back took too long, and something else was given.
+    if (this.isOver) throw noDecision()
     this.remote ??= this.judge.remote
-    if (this.remote === undefined) throw noDecision()
+    // It is back, and does without this plan alone: no reason to do without it.
+    if (this.remote === undefined) return this.judge.decide(this.ask, this.at)
     return this.remote.evaluate(this.ask, this.at)
   }
 
   instead(error: unknown): MaybePromise<Decision> {
+    this.isOver = true
     if (error instanceof TimedOut && this.remote !== undefined) this.twin = new Twin(this.remote)
     return this.judge.decide(this.ask, this.at, this.twin)
   }
