@@ -69,6 +69,7 @@ export class Member {
     this.plans = new Plans({
       storage,
       line: this.line,
+      steady: options.steady,
       timers: options.timers,
       failed: (error) => this.failed(error),
     })

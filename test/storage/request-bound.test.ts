@@ -139,6 +139,32 @@ describe('a plan that the storage may not make', () => {
   })
 })
 
+test('a plan that is late is asked for again by whoever asks next, when it is time', async () => {
+  const { storage, remote, pass, endRequest } = worker()
+  await storage.prepare(planOf(bucket(9)))
+  remote.parts = (what) => what === 'prepare'
+  remote.fault = 'hangs'
+  const preparing = storage.prepare({ ...planOf(bucket(5)), name: 'other' })
+  await pass(2000)
+  const judge = await preparing
+  await endRequest()
+  remote.fault = 'none'
+  remote.asked.length = 0
+  await pass(4999)
+  await judge.evaluate(askOf(BOB))
+  expect(remote.asked).toEqual([])
+  await pass(2)
+  await judge.evaluate(askOf(BOB))
+  await endRequest()
+  expect(remote.asked).toEqual(['prepare'])
+  expect((await judge.evaluate(askOf(BOB))).remaining).toEqual([4])
+  expect(remote.asked).toEqual(['prepare', 'evaluate'])
+  // And no more than once.
+  await pass(600_000)
+  await judge.evaluate(askOf(BOB))
+  expect(remote.asked).toEqual(['prepare', 'evaluate', 'evaluate'])
+})
+
 test('a trial that ended with its request does not keep others from trying', async () => {
   const { storage, remote, pass, endRequest, goDown, circuit } = worker()
   const judge = await storage.prepare(planOf(bucket(9)))

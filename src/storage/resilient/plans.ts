@@ -1,7 +1,8 @@
 import type { Check, Judge, Plan } from '../../core/check.js'
-import type { Timers } from '../../core/clock.js'
+import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { SharedTimer } from '../../core/request-bound.js'
 import type { Storage } from '../storage.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
@@ -22,6 +23,8 @@ export interface Taker {
 export interface PlansOptions {
   readonly storage: Storage
   readonly line: Line
+  /** What the timers go by. */
+  readonly steady: Clock
   readonly timers: Timers
   /** Told why a plan was not taken that says nothing of the others. */
   readonly failed: (error: unknown) => void
@@ -35,10 +38,12 @@ export class Plans {
   private readonly taken = new WeakSet<Taker>()
   private hasTaken = false
   private attempt = 0
-  private callOff: (() => void) | undefined
+  private readonly timer: SharedTimer
   private stopped = false
 
-  constructor(private readonly options: PlansOptions) {}
+  constructor(private readonly options: PlansOptions) {
+    this.timer = new SharedTimer(options.steady, options.timers)
+  }
 
   /** To be taken when it is back. */
   add(taker: Taker): void {
@@ -121,9 +126,17 @@ export class Plans {
     }
   }
 
+  /** Whoever asks next asks for what was to be asked for again, where the request that was to has ended. */
+  attend(): void {
+    if (!this.timer.isLost || this.options.line.circuit.state !== 'closed') return
+    // Nobody else does meanwhile, and somebody later, should this request end, too.
+    this.arm()
+    void this.askAgain()
+  }
+
   stop(): void {
     this.stopped = true
-    this.callOff?.()
+    this.timer.off()
   }
 
   /**
@@ -152,11 +165,10 @@ export class Plans {
   }
 
   private arm(): void {
-    this.callOff?.()
-    this.callOff = undefined
+    this.timer.off()
     if (this.barred.size === 0 || this.stopped) return
     const wait = Math.min(AGAIN_AT_MOST, AGAIN * 2 ** Math.min(this.attempt++, 10))
-    this.callOff = this.options.timers.after(wait, () => void this.askAgain())
+    this.timer.set(wait, () => void this.askAgain())
   }
 
   /** Does not reject: why it is barred was told. */

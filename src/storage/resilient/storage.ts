@@ -105,6 +105,7 @@ export class ResilientStorage implements Storage, Observable {
     this.plans = new Plans({
       storage: inner,
       line: this.line,
+      steady: options.steady,
       timers,
       failed: (error) => this.failed(error, 'storage.prepare'),
     })
@@ -124,6 +125,7 @@ export class ResilientStorage implements Storage, Observable {
       settlements: this.settlements,
       met: (bot) => {
         this.copy.meet(bot)
+        this.plans.attend()
         if (this.flushing.isLost) this.flushSoon()
       },
       counts: { instead: 0 },
