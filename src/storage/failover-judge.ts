@@ -18,6 +18,7 @@ export class FailoverJudge implements Judge {
   }
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
+    for (const member of this.members) member.attend()
     return this.by(0, NOT_ASKED, (judge) => judge.evaluate(ask, at))
   }
 

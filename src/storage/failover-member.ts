@@ -3,6 +3,7 @@ import { isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { SharedTimer } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { CircuitState, StorageCondition } from './condition.js'
 import type { FailoverJudge } from './failover-judge.js'
@@ -51,7 +52,7 @@ export class Member {
   /** Of all that is written to it, whether for whoever asks or aside. */
   private readonly turns = new WriteTurns((work) => this.line.try(work, true))
   private downSince: Ms | undefined
-  private callOff: (() => void) | undefined
+  private readonly flushing: SharedTimer
   private stopped = false
 
   constructor(
@@ -60,6 +61,7 @@ export class Member {
     private readonly options: MemberOptions,
   ) {
     this.kind = storage.kind ?? 'unknown'
+    this.flushing = new SharedTimer(options.steady, options.timers)
     this.line = new Line({
       ...options,
       remote: storage.remote === true,
@@ -218,7 +220,7 @@ export class Member {
       await this.catchUp()
     }
     this.stopped = true
-    this.callOff?.()
+    this.flushing.off()
     this.settlements.clear()
     this.plans.stop()
     this.line.stop()
@@ -262,10 +264,18 @@ export class Member {
     }
   }
 
+  /** Whoever asks next does what timers were to do that have ended with their requests. */
+  attend(): void {
+    this.plans.attend()
+    if (!this.flushing.isLost) return
+    // Nobody else does meanwhile, and somebody later, should this request end, too.
+    this.flushSoon()
+    if (this.isUp) void this.catchUp()
+  }
+
   private flushSoon(): void {
-    if (this.callOff !== undefined || this.stopped) return
-    this.callOff = this.options.timers.after(FLUSH_AFTER, () => {
-      this.callOff = undefined
+    if ((this.flushing.isSet && !this.flushing.isLost) || this.stopped) return
+    this.flushing.set(FLUSH_AFTER, () => {
       // While it is down it is the probes that catch up.
       if (this.isUp) void this.catchUp()
     })

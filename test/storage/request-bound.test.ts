@@ -1,6 +1,7 @@
 import type { Judge } from '../../src/core/check.js'
 import { ofAnyLength, type Timers } from '../../src/core/clock.js'
 import { SentinelError } from '../../src/core/errors.js'
+import { failover } from '../../src/storage/failover.js'
 import { Turns } from '../../src/storage/grammy/documents.js'
 import { makeResilient } from '../../src/storage/shield.js'
 import { Stage } from '../middleware/rig.js'
@@ -22,8 +23,8 @@ afterEach(() => {
   else Object.defineProperty(globalThis, 'navigator', platform)
 })
 
-/** A storage that can be made to fail, in a worker. */
-function worker() {
+/** Timers, and the end of a request: all that was begun goes no further. */
+function requests() {
   const time = new Stage()
   const armed = new Set<() => void>()
   const timers: Timers = {
@@ -36,13 +37,9 @@ function worker() {
       return callOff
     },
   }
-  const remote = faulty(time.clock, time.timers)
-  const storage = makeResilient(remote, { clock: time.clock, timers: ofAnyLength(timers) })
   return {
     time,
-    remote,
-    storage,
-    /** All that was begun goes no further. */
+    timers: ofAnyLength(timers),
     async endRequest() {
       await settled()
       for (const callOff of armed) callOff()
@@ -52,6 +49,19 @@ function worker() {
       time.advance(ms)
       await settled()
     },
+  }
+}
+
+/** A storage that can be made to fail, in a worker. */
+function worker() {
+  const here = requests()
+  const { time, timers } = here
+  const remote = faulty(time.clock, time.timers)
+  const storage = makeResilient(remote, { clock: time.clock, timers })
+  return {
+    ...here,
+    remote,
+    storage,
     async circuit() {
       return (await storage.health()).circuit?.state
     },
@@ -230,6 +240,30 @@ test('a mark that was not written is written behind the next update', async () =
   await judge.evaluate(askOf())
   await pass(200)
   expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
+})
+
+test('a mark that one of several storages has missed is carried over behind the next update', async () => {
+  const { time, timers, pass, endRequest } = requests()
+  const [first, second] = [faulty(time.clock, time.timers), faulty(time.clock, time.timers)] as const
+  const storage = failover([first, second], { clock: time.clock, timers })
+  const judge = await storage.prepare(planOf(bucket(9)))
+  second.parts = (what) => what.startsWith('marks')
+  second.fault = 'refuses'
+  const mark = { since: time.clock() }
+  await storage.marks.put(BOT, 'blocked', [{ key: BOB, mark }])
+  await endRequest()
+  await pass(5000)
+  // It fails once more, and nobody is there when that is to be made up for.
+  await judge.evaluate(askOf())
+  await endRequest()
+  second.fault = 'none'
+  await pass(5000)
+  expect(await second.kept.marks.get(BOT, BOB, 'blocked')).toBeUndefined()
+  await judge.evaluate(askOf())
+  await settled()
+  expect(await second.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
+  await endRequest()
+  await storage.close()
 })
 
 test('who waits for a turn does not wait for one whose request has ended', async () => {
