@@ -3,6 +3,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { Lease } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
@@ -110,6 +111,9 @@ export class Combined implements Storage {
   readonly users: Users
   readonly values: Values
   private watching: MaybePromise<() => void> | undefined
+  private meeting: Promise<void> | undefined
+  private isMet: boolean
+  private readonly lease = new Lease()
   private closed = false
 
   constructor(
@@ -118,6 +122,7 @@ export class Combined implements Storage {
     private readonly copy: MarkCopy,
   ) {
     this.remote = durable.remote === true
+    this.isMet = !this.remote
     this.kind =
       durable.kind === undefined || volatile.kind === undefined
         ? undefined
@@ -134,8 +139,10 @@ export class Combined implements Storage {
     const scopes = scopesOfMarks(plan)
     // Before anything is read: what changes from now on is told.
     this.watching ??= this.durable.watch((change) => this.copy.changed(change))
-    if (isPromise(this.watching)) return this.afterWatching(this.watching, plan, scopes)
-    return this.compiled(plan, scopes)
+    const { watching } = this
+    const meeting = scopes.length === 0 ? undefined : this.meet()
+    if (!isPromise(watching) && meeting === undefined) return this.compiled(plan, scopes)
+    return this.whenReady(watching, meeting, plan, scopes)
   }
 
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
@@ -203,18 +210,44 @@ export class Combined implements Storage {
     await this.volatile.close()
   }
 
-  private async afterWatching(
-    watching: Promise<() => void>,
+  /**
+   * The first contact belongs to the preparation, which alone is given time for it. Without this, the first reading of marks would be it: to be
+   * told of changes takes no contact where only this process tells of them, and else is another connection.
+   */
+  private meet(): Promise<void> | undefined {
+    if (this.isMet) return undefined
+    if (this.meeting !== undefined && !this.lease.isLost) return this.meeting
+    this.lease.renew()
+    const meeting = this.contact().finally(() => {
+      if (this.meeting === meeting) this.meeting = undefined
+    })
+    this.meeting = meeting
+    return meeting
+  }
+
+  /** Who says that it is not well is told of by what is asked of it next. */
+  private async contact(): Promise<void> {
+    const { ok } = await this.durable.health()
+    if (ok) this.isMet = true
+  }
+
+  private async whenReady(
+    watching: MaybePromise<() => void>,
+    meeting: Promise<void> | undefined,
     plan: Plan,
     scopes: readonly number[],
   ): Promise<Judge> {
+    await Promise.all([this.watched(watching), meeting])
+    return this.compiled(plan, scopes)
+  }
+
+  private async watched(watching: MaybePromise<() => void>): Promise<void> {
     try {
       await watching
     } catch (error) {
       if (this.watching === watching) this.watching = undefined
       throw error
     }
-    return this.compiled(plan, scopes)
   }
 
   private compiled(plan: Plan, scopes: readonly number[]): MaybePromise<Judge> {

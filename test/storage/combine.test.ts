@@ -260,6 +260,36 @@ describe('a combined storage', () => {
     expect(() => combine({ durable: memory(), refresh: 'soon' as '1s' })).toThrow(/combine\.refresh/)
   })
 
+  test('meets the durable storage once, when the first plan is prepared that looks at marks', async () => {
+    const { held } = shared()
+    let answer: (() => void) | undefined
+    let away = true
+    let met = 0
+    const health = async () => {
+      met++
+      await new Promise<void>((done) => {
+        answer = done
+      })
+      if (away) throw new Error('away')
+      return held.health()
+    }
+    const storage = combine({ durable: { ...held, health }, clock })
+    await storage.prepare({ ...plan, checks: plan.checks.slice(1) })
+    expect(met).toBe(0)
+    const both = () =>
+      Promise.allSettled([storage.prepare(plan), storage.prepare({ ...plan, name: 'other' })])
+    const failing = both()
+    answer?.()
+    expect((await failing).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    away = false
+    const waiting = both()
+    answer?.()
+    expect((await waiting).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+    expect(met).toBe(2)
+    await storage.prepare({ ...plan, name: 'third' })
+    expect(met).toBe(2)
+  })
+
   test('asks again to be told of changes when that failed', async () => {
     const { held } = shared()
     let attempts = 0

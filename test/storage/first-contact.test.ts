@@ -1,7 +1,12 @@
-import type { Judge, Plan } from '../../src/core/check.js'
+import type { Decision, Judge, Plan } from '../../src/core/check.js'
 import { SentinelError } from '../../src/core/errors.js'
+import { combine } from '../../src/storage/combine.js'
+import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
+import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { type ResilientOptions, resilient } from '../../src/storage/resilient.js'
+import { makeResilient } from '../../src/storage/shield.js'
+import { Stage } from '../middleware/rig.js'
 import {
   ALICE,
   askOf,
@@ -272,3 +277,56 @@ describe('a plan that a storage is asked to take later', () => {
     expect(later.value).toBeDefined()
   })
 })
+
+test.each([600, 1500])(
+  'a block list in an adapter of grammY whose first answer takes %d ms holds from the first update on',
+  async (slow) => {
+    const time = new Stage()
+    const documents = new Map<string, KeptDocument>()
+    const adapterOf = (delay: number): GrammyAdapter => {
+      let connecting: Promise<void> | undefined
+      const connected = async (): Promise<void> => {
+        connecting ??= new Promise((done) => {
+          time.timers.after(delay, done)
+          if (delay === 0) done()
+        })
+        await connecting
+      }
+      return {
+        async read(key) {
+          await connected()
+          return documents.get(key)
+        },
+        async write(key, document) {
+          await connected()
+          documents.set(key, document)
+        },
+        async delete(key) {
+          await connected()
+          documents.delete(key)
+        },
+      }
+    }
+    const { clock, timers } = time
+    const storageOf = (delay: number) =>
+      makeResilient(combine({ durable: fromGrammyStorage(adapterOf(delay), { clock, timers }), clock }), {
+        clock,
+        timers,
+      })
+    const before = storageOf(0)
+    await before.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+    const storage = storageOf(slow)
+    const decision = watched(
+      Promise.resolve(storage.prepare(planOf(blocked))).then((judge) => judge.evaluate(askOf())),
+    )
+    for (let waited = 0; waited < slow; waited += 50) {
+      await settled()
+      expect(Object.keys(decision)).toEqual([])
+      time.advance(50)
+    }
+    await settled()
+    expect(decision.error).toBeUndefined()
+    expect(isAdmitted(decision.value as Decision)).toBe(false)
+    for (const each of [before, storage]) await each.close()
+  },
+)
