@@ -9,12 +9,29 @@ import { isOfTheCaller } from './resilient/reason.js'
 export class FailoverJudge implements Judge {
   /** By storage: its own, once it has taken the plan. */
   readonly judges: (Judge | undefined)[]
+  /** Those that took too long to take it; each is over when it was taken or has failed. */
+  readonly late: Promise<void>[] = []
 
   constructor(
     readonly plan: Plan,
     private readonly members: readonly Member[],
   ) {
     this.judges = members.map(() => undefined)
+  }
+
+  /** Some storage decides by it. */
+  get isTaken(): boolean {
+    return this.judges.some((judge) => judge !== undefined)
+  }
+
+  /** Until one of the late has taken it. Rejects where all of them fail. */
+  taken(): Promise<void> {
+    return Promise.any(
+      this.late.map(async (over) => {
+        await over
+        if (!this.isTaken) throw NOT_ASKED
+      }),
+    )
   }
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {

@@ -110,6 +110,7 @@ export class Member {
       await this.line.try(() => taken, true)
     } catch (error) {
       if (isOfTheCaller(error)) throw error
+      judge.late.push(taken)
     }
     over = true
     return barred

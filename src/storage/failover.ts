@@ -136,6 +136,11 @@ class FailoverStorage implements Storage, Observable {
     if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
     const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
     if (barred.every((error) => error !== undefined)) throw barred[0]
+    // Nobody would decide by it. They may be met for the first time, all at once: as long again, for the first that takes it.
+    if (!judge.isTaken) {
+      const { line } = this.members[0] as Member
+      await line.try(() => judge.taken(), true).catch(() => undefined)
+    }
     return judge
   }
 

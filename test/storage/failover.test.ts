@@ -294,6 +294,53 @@ describe('when all fail', () => {
   })
 })
 
+describe('when all take long over a plan', () => {
+  test.each([
+    [1200, 1500, 1200],
+    [1500, 1200, 1200],
+    [1200, 9000, 1200],
+    [9000, 9000, 1600],
+  ])('of %d and %d ms, the first that has taken it within 1.6 seconds decides', async (one, other, after) => {
+    const { first, second, storage, time } = pair()
+    for (const { kept } of [first, second])
+      await kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])
+    first.delay = one
+    second.delay = other
+    let prepared: Judge | undefined
+    const preparing = Promise.resolve(storage.prepare(planOf(blocked))).then((judge) => {
+      prepared = judge
+    })
+    for (let waited = 0; waited < after; waited += 25) {
+      await settled()
+      expect(prepared === undefined).toBe(true)
+      time.advance(25)
+    }
+    await preparing
+    first.delay = 0
+    second.delay = 0
+    const decided = (async () => (prepared as Judge).evaluate(askOf()))()
+    if (after === 1600) await expect(decided).rejects.toMatchObject({ code: 'storage.unavailable' })
+    else expect(isAdmitted(await decided)).toBe(false)
+  })
+
+  test('and then refuse, nobody waits any longer', async () => {
+    const { first, second, storage, pass } = pair()
+    for (const each of [first, second]) each.fault = 'hangs'
+    let prepared = false
+    const preparing = Promise.resolve(storage.prepare(planOf(blocked))).then(() => {
+      prepared = true
+    })
+    await pass(1000)
+    expect(prepared).toBe(false)
+    for (const each of [first, second]) {
+      each.fault = 'refuses'
+      each.kill()
+    }
+    await preparing
+    expect((await storage.health()).storages?.map(({ circuit }) => circuit?.state)).toEqual(['open', 'open'])
+  })
+})
+
 test('a wrong question is told, and moves nothing', async () => {
   const { storage, told } = pair()
   for (let i = 0; i < 10; i++) {
