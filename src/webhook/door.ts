@@ -157,8 +157,8 @@ export class Door implements UnderWay {
   }
 
   /** Finishes what no update waits for, and closes nothing. */
-  flush(): Promise<void> {
-    return flush(this.host.unfinished())
+  flush(rounds?: number): Promise<void> {
+    return flush(this.host.unfinished(), rounds)
   }
 
   /** Something of the door's own failed. */

@@ -23,6 +23,9 @@ export interface FetchInfo {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
+/** What a request waits for of what goes on aside: what is under way, and what that begins. */
+const ROUNDS = 2
+
 /** Answers a request of the fetch standard. Does not reject. */
 export async function answerFetch(
   door: Door,
@@ -53,7 +56,7 @@ export async function answerFetch(
       const done = new Promise<void>((end) => {
         finished = end
       })
-      waitUntil(done.then(() => door.flush()))
+      waitUntil(done.then(() => door.flush(ROUNDS)))
     }
     const to: Recipient = {
       answer: (code, json) => fulfil(responseOf(code, door.draining, json)),

@@ -3,8 +3,11 @@ import type { Unfinished } from '../middleware/chain/closing.js'
 /**
  * Has what guards hold back handled now, and waits for that and for all else that no update waits for: notices, answers, hooks. The
  * sentinel goes on as before: another request may be under way, or another bot.
+ *
+ * @param rounds Under steady traffic something is always under way, of others: a request waits for what is, and for what that begins, and
+ *   no further.
  */
-export async function flush({ house, chain, draining }: Unfinished): Promise<void> {
+export async function flush({ house, chain, draining }: Unfinished, rounds?: number): Promise<void> {
   for (;;) {
     const fired = chain.within.flatMap(({ questions }) =>
       questions.wired.flatMap((wired) => wired.fire?.() ?? []),
@@ -14,7 +17,7 @@ export async function flush({ house, chain, draining }: Unfinished): Promise<voi
     await Promise.all(fired)
   }
   await Promise.all(draining.keys())
-  await house.background.drain()
+  await house.background.drain(rounds)
   // What these have failed at is told, which others may be told of.
-  await house.hooksAside.drain()
+  await house.hooksAside.drain(rounds)
 }

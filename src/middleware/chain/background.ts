@@ -53,9 +53,9 @@ export class Background {
     }
   }
 
-  /** Waits until nothing is under way. */
-  async drain(): Promise<void> {
-    while (this.running.size > 0) await Promise.all(this.running)
+  /** Waits until nothing is under way; or, in so many rounds, for what is, for what that has begun, and so on. */
+  async drain(rounds = Number.POSITIVE_INFINITY): Promise<void> {
+    for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running)
   }
 
   private async guarded(what: string, work: () => Promise<unknown>): Promise<void> {
