@@ -61,6 +61,8 @@ export class ActivityRecorder {
   private readonly lease: Lease
   /** Where timers end with requests: whether something keeps these for what is under way. */
   private isKept = true
+  /** Ends the waiting of who is held. */
+  private letGo: (() => void) | undefined
   private stop: (() => void) | undefined
   private closed = false
 
@@ -164,6 +166,7 @@ export class ActivityRecorder {
       // The request that was to write has ended, for nothing has kept it: this one writes, and at once.
       this.isKept = false
       timer.off()
+      this.letGo?.()
       this.writeAside()
     } else if (timer.mayBeLost && this.isKept) this.house.background.run('users.note', () => this.held())
     else timer.set(EVERY, () => this.writeAside())
@@ -171,7 +174,10 @@ export class ActivityRecorder {
 
   /** For a second, and until all is written: what waits for the background keeps the request for as long. */
   private async held(): Promise<void> {
-    await new Promise<void>((end) => this.timer.set(EVERY, end))
+    await new Promise<void>((end) => {
+      this.letGo = end
+      this.timer.set(EVERY, end)
+    })
     if (!this.closed) this.writeAside()
     await this.writing
   }
@@ -194,10 +200,13 @@ export class ActivityRecorder {
       return
     }
     this.lease.renew()
-    this.writing = this.write().finally(() => {
+    const writing = this.write().finally(() => {
+      // Given up meanwhile: another may be under way.
+      if (this.writing !== writing) return
       this.writing = undefined
       if (this.waiting > 0) this.arm()
     })
+    this.writing = writing
   }
 
   private async write(): Promise<void> {

@@ -2,7 +2,8 @@ import type { Timers } from '../../src/core/clock.js'
 import { userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
-import { desk, tick } from '../sentinel-desk.js'
+import { desk, says, tick } from '../sentinel-desk.js'
+import { stand } from '../webhook/stand.js'
 
 /* Where timers end with the request that set them, as on Cloudflare Workers. */
 
@@ -44,6 +45,7 @@ function noting(keeps: boolean) {
   const at = desk({ users: true, storage, clock: time.clock, timers, ...(keeps && waitUntil) })
   return {
     ...at,
+    storage,
     time,
     line,
     kept,
@@ -101,4 +103,71 @@ test('close() waits for what is held', async () => {
   time.advance(1000)
   await closing
   expect(await counted()).toBe(1)
+})
+
+test('a request is not kept for those that come after it, however many', async () => {
+  const storage = memory()
+  const note = storage.users.note.bind(storage.users)
+  const time = new Stage()
+  storage.users.note = async (...args) => {
+    await new Promise<void>((done) => time.timers.after(100, done))
+    await note(...args)
+  }
+  const at = stand({ users: true, storage, clock: time.clock, timers: time.timers })
+  const kept: number[] = []
+  const REQUESTS = 100
+  for (let i = 0; i < REQUESTS; i++) {
+    const began = time.clock()
+    const waitUntil = (work: Promise<unknown>) => void work.then(() => kept.push(time.clock() - began))
+    await at.deliver(says(ALICE, 'again'), { waitUntil })
+    for (let half = 0; half < 2; half++) {
+      for (let turn = 0; turn < 5; turn++) await tick()
+      time.advance(50)
+    }
+  }
+  // A second until it is written, and a tenth; and that once more for what came meanwhile.
+  expect(kept.length).toBeGreaterThanOrEqual(REQUESTS - 25)
+  expect(Math.max(...kept)).toBeLessThanOrEqual(2500)
+  for (let turn = 0; turn < 100; turn++) {
+    time.advance(100)
+    await tick()
+  }
+  expect(kept).toHaveLength(REQUESTS)
+  expect((await storage.users.get(BOT, userKey(ALICE)))?.counts.message).toBe(REQUESTS)
+})
+
+test('where nothing keeps requests, who was held is let go of by the next one', async () => {
+  const { says, time, endRequest, guard } = noting(false)
+  await says(ALICE, 'one')
+  endRequest()
+  expect((await guard.health()).background.running).toBe(1)
+  time.advance(60_000)
+  await says(ALICE, 'two')
+  await tick()
+  expect((await guard.health()).background.running).toBe(0)
+})
+
+test('a write that was given up does not end the one after it', async () => {
+  const { says, time, endRequest, storage } = noting(true)
+  const ends: (() => void)[] = []
+  storage.users.note = () => new Promise<void>((end) => ends.push(end))
+  const begun = async (): Promise<number> => {
+    time.advance(1000)
+    await tick()
+    return ends.length
+  }
+  await says(ALICE, 'one')
+  expect(await begun()).toBe(1)
+  endRequest()
+  time.advance(60_000)
+  await says(ALICE, 'two')
+  expect(await begun()).toBe(2)
+  // Its answer comes after all.
+  ends[0]?.()
+  await tick()
+  await says(ALICE, 'three')
+  expect(await begun()).toBe(2)
+  ends[1]?.()
+  await tick()
+  expect(await begun()).toBe(3)
 })
