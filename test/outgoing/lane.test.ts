@@ -1,4 +1,5 @@
 import { Lane, type LaneShared } from '../../src/outgoing/lane.js'
+import { onWorkers } from '../on-workers.js'
 
 interface Timer {
   readonly run: () => void
@@ -135,17 +136,7 @@ test('a lane that somebody will come to is not forgotten before', () => {
 })
 
 describe('where calls end with the request that made them', () => {
-  const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
-  beforeEach(() => {
-    Object.defineProperty(globalThis, 'navigator', {
-      value: { userAgent: 'Cloudflare-Workers' },
-      configurable: true,
-    })
-  })
-  afterEach(() => {
-    if (platform === undefined) Reflect.deleteProperty(globalThis, 'navigator')
-    else Object.defineProperty(globalThis, 'navigator', platform)
-  })
+  onWorkers()
 
   function waiter(number: number, told: number[]) {
     return { number, deadline: Number.POSITIVE_INFINITY, go: () => told.push(number), end: () => undefined }

@@ -1,23 +1,23 @@
 import { Redis } from 'ioredis'
-import type { Ask, Check, Judge } from '../../src/core/check.js'
+import type { Check } from '../../src/core/check.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
-import { ALICE, admits, askOf, BOT, bucket, claim, once, planOf } from './redis-desk.js'
+import { ALICE, admits, askOf, BOT, bucket, planOf } from './redis-desk.js'
+import { HOUR, judgesOf, keepWhatOnlyOneKnows, leftOf, window } from './rolling.js'
 
 /*
  * Two workers with different releases of a bot: their plans alternate on the same user, and neither knows all slots of the other.
  */
 
-const HOUR = 3_600_000
 let before: Storage
 let after: Storage
-let now: number
+const clock = { now: 0 }
 let prefix: string
 beforeEach(async () => {
   prefix = freshName()
-  now = 1_795_000_000_000
-  const options = { prefix, clock: () => now }
+  clock.now = 1_795_000_000_000
+  const options = { prefix, clock: () => clock.now }
   before = redis(await sharedRedis(), options)
   after = redis(await sharedRedis(), options)
 })
@@ -26,68 +26,10 @@ afterEach(async () => {
   await after.close()
 })
 
-const window = (form: 'log' | 'counters' | 'fixed', amount = 5): Check => ({
-  kind: 'window',
-  form,
-  guard: 'throttle',
-  slot: form,
-  subject: 0,
-  limit: { amount, per: HOUR },
-})
-
-const BOTH = bucket(100, HOUR, 'both')
-const OTHERS = [bucket(90, HOUR, 'new'), window('log', 90), claim({ slot: 'newer', holdFor: HOUR })]
-
-async function judges(...own: readonly Check[]): Promise<{ old: Judge; next: Judge }> {
-  return {
-    old: await before.prepare(planOf(...own, BOTH)),
-    next: await after.prepare(planOf(BOTH, ...OTHERS)),
-  }
-}
-
-const left = async (judge: Judge, check: number, ask: Ask): Promise<number> =>
-  Math.round(((await judge.peek(ask)).remaining[check] as number) * 1000) / 1000
+const judges = (...own: readonly Check[]) => judgesOf({ before, after, clock }, ...own)
 
 describe('what only one of two plans knows survives the writes of the other', () => {
-  test.each([
-    ['a bucket', bucket(5, HOUR, 'own')],
-    ['an exact window', window('log')],
-    ['a window of two counters', window('counters')],
-    ['a fixed window', window('fixed')],
-  ])('%s', async (_, own) => {
-    const slot = own.slot === 'log' ? { ...own, slot: 'own' } : own
-    const { old, next } = await judges(slot)
-    for (let round = 1; round <= 5; round++) {
-      expect(await admits(old)).toBe(true)
-      expect(await admits(next, askOf(ALICE, [round]))).toBe(true)
-    }
-    const { refusedBy, retryAfterMs } = await old.evaluate(askOf())
-    expect(refusedBy).toBe(0)
-    expect(retryAfterMs).toBeGreaterThan(0)
-    // What both know was counted by both, once each.
-    expect(await left(next, 0, askOf(ALICE, [99]))).toBe(89)
-    expect(await left(next, 1, askOf(ALICE, [99]))).toBe(84)
-  })
-
-  test.each([
-    ['a claim', claim({ slot: 'own', holdFor: HOUR })],
-    ['a claim that may be retried', claim({ slot: 'own', holdFor: HOUR, retry: true })],
-    ['a claim on a lease', claim({ slot: 'own', holdFor: HOUR, lease: 60_000 })],
-    ['a claim on update ids', once({ slot: 'own', subject: 0, holdFor: HOUR })],
-  ])('%s', async (_, own) => {
-    const { old, next } = await judges(own)
-    for (let token = 1; token <= 5; token++) {
-      expect(await admits(old, askOf(ALICE, [token]))).toBe(true)
-      expect(await admits(next, askOf(ALICE, [token]))).toBe(true)
-      for (let past = 1; past <= token; past++) {
-        expect(await admits(old, askOf(ALICE, [past]))).toBe(false)
-        expect(await admits(next, askOf(ALICE, [past]))).toBe(false)
-      }
-    }
-    // And for no longer than they live.
-    now += HOUR
-    for (let token = 1; token <= 5; token++) expect(await admits(old, askOf(ALICE, [token]))).toBe(true)
-  })
+  keepWhatOnlyOneKnows(() => ({ before, after, clock }))
 
   test('a penalty, to the moment it ends', async () => {
     const onRefusal = { penalty: { after: 2, within: HOUR, bans: [60_000, HOUR] } }
@@ -97,10 +39,10 @@ describe('what only one of two plans knows survives the writes of the other', ()
       expect((await old.evaluate(askOf())).cause).toBe('check')
       expect(await admits(next, askOf(ALICE, [refusal]))).toBe(true)
     }
-    now += 59_999
+    clock.now += 59_999
     expect(await admits(next, askOf(ALICE, [3]))).toBe(true)
     expect(await old.evaluate(askOf())).toMatchObject({ refusedBy: 0, cause: 'penalty', retryAfterMs: 1 })
-    now += 1
+    clock.now += 1
     expect(await admits(old)).toBe(true)
     // The ladder is remembered: the next ban is the longer one.
     for (let refusal = 1; refusal <= 2; refusal++) {
@@ -118,9 +60,9 @@ describe('what only one of two plans knows survives the writes of the other', ()
     for (let round = 0; round < 3; round++) expect(await admits(next)).toBe(true)
     const [name] = (await admin.keys(`${prefix}:{${BOT}}:r*`)) as [string]
     expect(await admin.pttl(name)).toBeGreaterThan(86_400_000)
-    now += 86_399_999
+    clock.now += 86_399_999
     expect(await old.evaluate(askOf())).toMatchObject({ refusedBy: 0, retryAfterMs: 1 })
-    now += 1
+    clock.now += 1
     expect(await admits(old)).toBe(true)
     admin.disconnect()
   })
@@ -129,7 +71,7 @@ describe('what only one of two plans knows survives the writes of the other', ()
     const admin = new Redis(await sharedRedis(), { disconnectTimeout: 50 })
     const { old, next } = await judges(bucket(1000, HOUR, 'own'), window('counters', 1000))
     const turn = async (token: number): Promise<number> => {
-      now += 2000
+      clock.now += 2000
       await old.evaluate(askOf())
       await next.evaluate(askOf(ALICE, [token]))
       const [name] = (await admin.keys(`${prefix}:{${BOT}}:r*`)) as [string]
@@ -151,7 +93,7 @@ describe('what only one of two plans knows survives the writes of the other', ()
     expect(await admits(next, askOf(ALICE, [1]))).toBe(true)
     await old.settle(receipt, 'refund')
     expect(await admits(next, askOf(ALICE, [2]))).toBe(true)
-    expect(await left(old, 0, askOf())).toBe(4)
-    expect(await left(next, 0, askOf(ALICE, [99]))).toBe(97)
+    expect(await leftOf(old, 0, askOf())).toBe(4)
+    expect(await leftOf(next, 0, askOf(ALICE, [99]))).toBe(97)
   })
 })

@@ -5,23 +5,13 @@ import { failover } from '../../src/storage/failover.js'
 import { Turns } from '../../src/storage/grammy/documents.js'
 import { makeResilient } from '../../src/storage/shield.js'
 import { Stage } from '../middleware/rig.js'
+import { onWorkers } from '../on-workers.js'
 import { faulty } from './faulty.js'
 import { ALICE, askOf, BOB, BOT, bucket, isAdmitted, planOf, settled } from './outage.js'
 
 /* Where timers end with the request that set them, as on Cloudflare Workers. */
 
-const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
-
-beforeEach(() => {
-  Object.defineProperty(globalThis, 'navigator', {
-    value: { userAgent: 'Cloudflare-Workers' },
-    configurable: true,
-  })
-})
-afterEach(() => {
-  if (platform === undefined) Reflect.deleteProperty(globalThis, 'navigator')
-  else Object.defineProperty(globalThis, 'navigator', platform)
-})
+onWorkers()
 
 /** Timers, and the end of a request: all that was begun goes no further. */
 function requests() {

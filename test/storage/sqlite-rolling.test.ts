@@ -1,10 +1,11 @@
-import type { Ask, Check, Judge } from '../../src/core/check.js'
+import type { Ask, Check } from '../../src/core/check.js'
 import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
 import { STEPS } from '../../src/storage/sqlite/schema.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { desk } from '../sentinel-desk.js'
-import { ALICE, admits, askOf, BOB, bucket, claim, once, planOf } from './redis-desk.js'
+import { ALICE, admits, askOf, BOB, bucket, claim, planOf } from './redis-desk.js'
+import { HOUR, judgesOf, keepWhatOnlyOneKnows, leftOf, window } from './rolling.js'
 import { rowsOf, SqliteFiles } from './sqlite-desk.js'
 
 /*
@@ -12,16 +13,15 @@ import { rowsOf, SqliteFiles } from './sqlite-desk.js'
  * that the other counts.
  */
 
-const HOUR = 3_600_000
 let files: SqliteFiles
 let before: Storage
 let after: Storage
-let now: number
+const clock = { now: 0 }
 beforeEach(() => {
   files = new SqliteFiles()
-  now = 1_795_000_000_000
-  before = sqlite(files.open(), { clock: () => now })
-  after = sqlite(files.open(), { clock: () => now })
+  clock.now = 1_795_000_000_000
+  before = sqlite(files.open(), { clock: () => clock.now })
+  after = sqlite(files.open(), { clock: () => clock.now })
 })
 afterEach(async () => {
   await before.close()
@@ -29,68 +29,10 @@ afterEach(async () => {
   files.remove()
 })
 
-const window = (form: 'log' | 'counters' | 'fixed', amount = 5): Check => ({
-  kind: 'window',
-  form,
-  guard: 'throttle',
-  slot: form,
-  subject: 0,
-  limit: { amount, per: HOUR },
-})
-
-const BOTH = bucket(100, HOUR, 'both')
-const OTHERS = [bucket(90, HOUR, 'new'), window('log', 90), claim({ slot: 'newer', holdFor: HOUR })]
-
-async function judges(...own: readonly Check[]): Promise<{ old: Judge; next: Judge }> {
-  return {
-    old: await before.prepare(planOf(...own, BOTH)),
-    next: await after.prepare(planOf(BOTH, ...OTHERS)),
-  }
-}
-
-/** After one more. */
-const left = async (judge: Judge, check: number, ask: Ask): Promise<number> =>
-  Math.round(((await judge.peek(ask)).remaining[check] as number) * 1000) / 1000
+const judges = (...own: readonly Check[]) => judgesOf({ before, after, clock }, ...own)
 
 describe('what only one of two plans knows survives the writes of the other', () => {
-  test.each([
-    ['a bucket', bucket(5, HOUR, 'own')],
-    ['an exact window', { ...window('log'), slot: 'own' }],
-    ['a window of two counters', window('counters')],
-    ['a fixed window', window('fixed')],
-  ])('%s', async (_, own) => {
-    const { old, next } = await judges(own)
-    for (let round = 1; round <= 5; round++) {
-      expect(await admits(old)).toBe(true)
-      expect(await admits(next, askOf(ALICE, [round]))).toBe(true)
-    }
-    const { refusedBy, retryAfterMs } = await old.evaluate(askOf())
-    expect(refusedBy).toBe(0)
-    expect(retryAfterMs).toBeGreaterThan(0)
-    // What both know was counted by both, once each.
-    expect(await left(next, 0, askOf(ALICE, [99]))).toBe(89)
-    expect(await left(next, 1, askOf(ALICE, [99]))).toBe(84)
-  })
-
-  test.each([
-    ['a claim', claim({ slot: 'own', holdFor: HOUR })],
-    ['a claim that may be retried', claim({ slot: 'own', holdFor: HOUR, retry: true })],
-    ['a claim on a lease', claim({ slot: 'own', holdFor: HOUR, lease: 60_000 })],
-    ['a claim on update ids', once({ slot: 'own', subject: 0, holdFor: HOUR })],
-  ])('%s', async (_, own) => {
-    const { old, next } = await judges(own)
-    for (let token = 1; token <= 5; token++) {
-      expect(await admits(old, askOf(ALICE, [token]))).toBe(true)
-      expect(await admits(next, askOf(ALICE, [token]))).toBe(true)
-      for (let past = 1; past <= token; past++) {
-        expect(await admits(old, askOf(ALICE, [past]))).toBe(false)
-        expect(await admits(next, askOf(ALICE, [past]))).toBe(false)
-      }
-    }
-    // And for no longer than they live.
-    now += HOUR
-    for (let token = 1; token <= 5; token++) expect(await admits(old, askOf(ALICE, [token]))).toBe(true)
-  })
+  keepWhatOnlyOneKnows(() => ({ before, after, clock }))
 })
 
 /** One limit, counted in each way there is. */
@@ -113,7 +55,7 @@ describe('one limit that two plans count in different ways', () => {
     expect(admitted).toBe(6)
     // Nobody else has used up anything, and it ends.
     expect(await admits(old, askOf(BOB))).toBe(true)
-    now += 2 * HOUR
+    clock.now += 2 * HOUR
     expect([await admits(old), await admits(next)]).toEqual([true, true])
   })
 
@@ -129,9 +71,9 @@ describe('one limit that two plans count in different ways', () => {
     }
     const banned = { refusedBy: 0, cause: 'penalty', retryAfterMs: 60_000 }
     expect([await old.evaluate(askOf()), await next.evaluate(askOf())]).toMatchObject([banned, banned])
-    now += 59_999
+    clock.now += 59_999
     expect(await next.evaluate(askOf())).toMatchObject({ cause: 'penalty', retryAfterMs: 1 })
-    now += 1
+    clock.now += 1
     expect([await admits(old), await admits(next)]).toEqual([true, true])
     for (let refusal = 1; refusal <= 2; refusal++) {
       await old.evaluate(askOf())
@@ -149,8 +91,8 @@ describe('one limit that two plans count in different ways', () => {
     if (receipt === undefined) throw new Error('there is no receipt')
     expect(await admits(next)).toBe(true)
     await old.settle(receipt, 'refund')
-    expect(await left(old, 0, askOf())).toBe(2)
-    expect(await left(next, 0, askOf())).toBe(1)
+    expect(await leftOf(old, 0, askOf())).toBe(2)
+    expect(await leftOf(next, 0, askOf())).toBe(1)
   })
 
   test('a reset forgets it in every way', async () => {
@@ -160,14 +102,14 @@ describe('one limit that two plans count in different ways', () => {
     ]
     expect([await admits(old), await admits(next)]).toEqual([true, true])
     await after.reset(42, ALICE, 'one')
-    expect([await left(old, 0, askOf()), await left(next, 0, askOf())]).toEqual([2, 2])
+    expect([await leftOf(old, 0, askOf()), await leftOf(next, 0, askOf())]).toEqual([2, 2])
   })
 
   test('nothing is doubled: after many turns there are as many rows as after one', async () => {
     const { old, next } = await judges(bucket(1000, HOUR, 'own'), window('counters', 1000))
     const made = files.open()
     const turn = async (): Promise<number> => {
-      now += 2000
+      clock.now += 2000
       await old.evaluate(askOf())
       await next.evaluate(askOf(ALICE, [1]))
       return rowsOf(made, 'records')
@@ -221,11 +163,13 @@ test('a file of the first version is brought up to this one: limits, bans, claim
     `INSERT INTO sentinel_places VALUES (1, 'chain', 'one'), (2, 'chain', 'claim'), (3, 'chain', 'window')`,
   )
   const record = made.prepare('INSERT INTO sentinel_records VALUES (?, 42, ?, ?, ?, ?, ?)')
-  const banned = cells(0, NEVER, 1, now + 60_000, now + HOUR, NEVER)
-  record.run(1, 'u7', 'bucket', cells(now + HOUR), null, now + HOUR)
-  record.run(1, 'u8', null, null, banned, now + HOUR)
-  record.run(3, 'u7', 'log', cells(0, now - 2, now - 1, now), banned, now + 2 * HOUR)
-  made.prepare('INSERT INTO sentinel_claims VALUES (2, 42, ?, 5, 1, ?, NULL, 9, NULL)').run('u9', now + HOUR)
+  const banned = cells(0, NEVER, 1, clock.now + 60_000, clock.now + HOUR, NEVER)
+  record.run(1, 'u7', 'bucket', cells(clock.now + HOUR), null, clock.now + HOUR)
+  record.run(1, 'u8', null, null, banned, clock.now + HOUR)
+  record.run(3, 'u7', 'log', cells(0, clock.now - 2, clock.now - 1, clock.now), banned, clock.now + 2 * HOUR)
+  made
+    .prepare('INSERT INTO sentinel_claims VALUES (2, 42, ?, 5, 1, ?, NULL, 9, NULL)')
+    .run('u9', clock.now + HOUR)
   made.prepare(`INSERT INTO sentinel_changes (change) VALUES ('{"kind":"gap"}')`).run()
   const plan = planOf(
     {
@@ -236,7 +180,7 @@ test('a file of the first version is brought up to this one: limits, bans, claim
     claim({ holdFor: HOUR }),
     { ...window('log', 3), slot: 'window' },
   )
-  const storage = sqlite(made, { clock: () => now })
+  const storage = sqlite(made, { clock: () => clock.now })
   const judge = await storage.prepare(plan)
   const only = (check: number, key: string, token = 1): Ask => ({
     ...askOf(key, [token]),
@@ -256,6 +200,6 @@ test('a file of the first version is brought up to this one: limits, bans, claim
   })
   await storage.close()
   // And once only.
-  const again = await sqlite(made, { clock: () => now }).prepare(plan)
+  const again = await sqlite(made, { clock: () => clock.now }).prepare(plan)
   expect(await again.evaluate(only(0, 'u7'))).toMatchObject({ refusedBy: 0 })
 })

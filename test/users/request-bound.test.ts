@@ -2,6 +2,7 @@ import type { Timers } from '../../src/core/clock.js'
 import { userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
+import { onWorkers } from '../on-workers.js'
 import { desk, says, tick } from '../sentinel-desk.js'
 import { stand } from '../webhook/stand.js'
 
@@ -9,18 +10,7 @@ import { stand } from '../webhook/stand.js'
 
 const ALICE = 7
 const BOT = 42
-const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
-
-beforeEach(() => {
-  Object.defineProperty(globalThis, 'navigator', {
-    value: { userAgent: 'Cloudflare-Workers' },
-    configurable: true,
-  })
-})
-afterEach(() => {
-  if (platform === undefined) Reflect.deleteProperty(globalThis, 'navigator')
-  else Object.defineProperty(globalThis, 'navigator', platform)
-})
+onWorkers()
 
 /** A guard that notes activity over timers that can be ended, and a storage that may answer nothing. */
 function noting(keeps: boolean) {
