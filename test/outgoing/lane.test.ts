@@ -142,14 +142,19 @@ describe('where calls end with the request that made them', () => {
     return { number, deadline: Number.POSITIVE_INFINITY, go: () => told.push(number), end: () => undefined }
   }
 
-  test('a call that waited when its request ended holds up none that comes later', () => {
+  /** A lane that is closed, in which a call waits whose request has ended, and its timers with it. What goes then goes nowhere. */
+  function abandoned() {
     const road = new Road()
     const lane = road.lane()
     const told: number[] = []
     lane.close(1000)
     lane.wait(waiter(1, told))
-    // The request ends, and its timers with it. What goes then goes nowhere, and leaves no lane.
     road.due.clear()
+    return { road, lane, told }
+  }
+
+  test('a call that waited when its request ended holds up none that comes later', () => {
+    const { road, lane, told } = abandoned()
     road.now = 500
     lane.wait(waiter(2, told))
     expect(told).toEqual([])
@@ -160,12 +165,7 @@ describe('where calls end with the request that made them', () => {
   })
 
   test('a call that waits is let go by whoever finds the lane open', () => {
-    const road = new Road()
-    const lane = road.lane()
-    const told: number[] = []
-    lane.close(1000)
-    lane.wait(waiter(1, told))
-    road.due.clear()
+    const { road, lane, told } = abandoned()
     road.now = 2500
     expect(lane.enter()).toBe(true)
     expect([told, road.lanes.size]).toEqual([[1], 0])

@@ -22,7 +22,7 @@ interface Trouble {
 const STEP: Ms = 50
 const MAX_WAIT: Ms = 6000
 const ATTEMPTS = 3
-/** As long as any of Telegram's answers tells to wait. */
+/** The longest wait that Telegram's answers tell of here. */
 const LONGEST: Ms = 13_000
 const CHATS = [1, 2, 3, 4, 5, 6, 7]
 

@@ -79,7 +79,7 @@ const REQUESTS = new Map([
   ['request_managed_bot', 'managed bots can be requested in private chats only'],
 ])
 
-/** Whether a reply keyboard has any button; buttons without a text are left out, as Telegram leaves them out. */
+/** Whether a reply keyboard has buttons at all. Telegram shows none without a text, so those do not count. */
 function shows(rows: readonly (readonly unknown[])[], { chat }: ButtonPlace): boolean {
   const buttons = rows.flat().filter((button) => {
     if (typeof button === 'string') return button !== ''
