@@ -1,5 +1,6 @@
 import { isPromise, type Judge, type Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { Lease } from '../../core/request-bound.js'
 import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
 import type { House } from '../house.js'
 import { type Probe, probedJudge } from './probe.js'
@@ -11,9 +12,10 @@ const PREPARE_AGAIN: Ms = 5000
 export class Preparation {
   /** By the latest plan that the storage has taken. */
   judge: Judge | undefined
-  /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
-  first: Promise<void> | undefined
+  /** The storage has taken the first plan, or failed to. */
+  private answered = false
   private preparing: Promise<void> | undefined
+  private readonly lease: Lease
   private again: Ms = 0
   /** Plans that were handed over: of two under way the later holds. */
   private turn = 0
@@ -32,14 +34,22 @@ export class Preparation {
     private readonly failed: (error: unknown, during: string) => void,
     late: boolean,
   ) {
+    this.lease = new Lease(house.clock)
     try {
       this.prepare()
     } catch (error) {
       if (!late) throw error
       this.notPrepared(error)
     }
-    this.first = this.preparing
     this.unlisten = house.runtime?.onChange(() => this.renew())
+  }
+
+  /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
+  get first(): Promise<void> | undefined {
+    if (this.answered) return undefined
+    // The request that it was handed over in has ended, so nobody will hear of it.
+    if (this.preparing !== undefined && this.lease.isLost) this.renew()
+    return this.preparing
   }
 
   /** The judge, once the storage has taken the plan. */
@@ -80,6 +90,7 @@ export class Preparation {
   private prepare(): void {
     const turn = ++this.turn
     const { house } = this
+    this.lease.renew()
     const own = this.planOf()
     const plan = house.runtime === undefined ? own : house.runtime.planned(own)
     const prepared = house.storage.prepare(plan)
@@ -93,7 +104,6 @@ export class Preparation {
         (error) => this.notPrepared(error),
       )
       .then(() => {
-        this.first = undefined
         if (this.preparing === preparing) this.preparing = undefined
       })
     this.preparing = preparing
@@ -102,12 +112,14 @@ export class Preparation {
   private take(judge: Judge, plan: Plan, turn: number): void {
     if (turn < this.taken) return
     this.taken = turn
+    this.answered = true
     const bounded = boundedJudge(judge, plan, this.house.storage, this.house.timers)
     this.bare = { judge: bounded, plan }
     this.judge = probedJudge(bounded, plan, this.watched)
   }
 
   private notPrepared(error: unknown): void {
+    this.answered = true
     this.again = this.house.clock() + PREPARE_AGAIN
     this.failed(error, 'storage.prepare')
     // With a judge of an earlier plan updates are decided, and nobody asks again.

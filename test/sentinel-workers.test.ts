@@ -1,0 +1,49 @@
+import { memory } from '../src/index.js'
+import type { Storage } from '../src/storage/storage.js'
+import { Stage } from './middleware/rig.js'
+import { onWorkers } from './on-workers.js'
+import { desk, tick } from './sentinel-desk.js'
+
+/* A guard on Cloudflare Workers, where whatever a request began ends with it. */
+
+onWorkers()
+
+/** A storage elsewhere that hears nothing of the first plans it is handed: the request that handed them over has ended. */
+function cutOff(time: Stage, times: number): Storage & { readonly asked: () => number } {
+  const storage = memory({ clock: time.clock })
+  const { prepare } = storage
+  let asked = 0
+  return Object.assign(storage, {
+    remote: true,
+    asked: () => asked,
+    prepare(plan: Parameters<Storage['prepare']>[0]) {
+      asked++
+      return asked <= times
+        ? new Promise<never>(() => undefined)
+        : Promise.resolve(prepare.call(storage, plan))
+    },
+  })
+}
+
+test('a plan whose request was cut off while the storage took it is handed over again by whoever comes later', async () => {
+  const time = new Stage()
+  const storage = cutOff(time, 2)
+  // Timers end with their request, too.
+  const timers = { after: () => () => undefined }
+  const { says, reached } = desk({ storage, clock: time.clock, timers, throttle: '2/1m' })
+  void says(7, 'cut off')
+  await tick()
+  time.advance(9_000)
+  void says(8, 'waits')
+  await tick()
+  expect([storage.asked(), reached]).toEqual([1, []])
+
+  time.advance(2_000)
+  void says(9, 'waits for the second')
+  await tick()
+  expect([storage.asked(), reached]).toEqual([2, []])
+
+  time.advance(11_000)
+  await says(9, 'one', 'two', 'three')
+  expect([storage.asked(), reached]).toEqual([3, ['one', 'two']])
+})
