@@ -89,6 +89,8 @@ export class Sender {
   private readonly flooded = new FloodedChats()
   private number = 0
   private closed = false
+  /** A call is just being handed on. */
+  private beginning = false
 
   constructor(
     options: OutgoingOptions,
@@ -159,6 +161,8 @@ export class Sender {
     this.counts.calls++
     if (this.closed) return make()
     this.shared?.begin()
+    // Made by a transformer inside, on behalf of a call that holds its lanes and waits for it: it must not wait for them.
+    const isPart = this.beginning
     const chat = chatIn(payload)
     const call: Call = {
       number: ++this.number,
@@ -175,7 +179,10 @@ export class Sender {
       const lanes: Lane[] = []
       try {
         // Nobody waits where nothing is closed: this is how nearly all calls go.
-        const refused = this.lanes.size > 0 || this.strict ? await this.enter(lanes, call) : undefined
+        const refused =
+          this.lanes.size > 0 || this.strict
+            ? await (isPart ? this.untilOpen(call) : this.enter(lanes, call))
+            : undefined
         if (refused !== undefined) {
           this.counts.gaveUp++
           return last ?? tooMany(refused)
@@ -198,7 +205,7 @@ export class Sender {
       call.tries.made++
       let answer: ApiResponse<T>
       try {
-        answer = await make()
+        answer = await this.handOn(make)
       } catch (error) {
         const unanswered = error instanceof HttpError && call.signal?.aborted !== true
         if (!unanswered || !this.retry.has('network') || !(await this.backOff(call))) throw error
@@ -206,6 +213,16 @@ export class Sender {
       }
       if (answer.ok || answer.error_code < 500) return answer
       if (!this.retry.has('server') || !(await this.backOff(call))) return answer
+    }
+  }
+
+  private handOn<T>(make: () => Promise<T>): Promise<T> {
+    const { beginning } = this
+    this.beginning = true
+    try {
+      return make()
+    } finally {
+      this.beginning = beginning
     }
   }
 
@@ -249,6 +266,15 @@ export class Sender {
     } finally {
       expecting?.expect(-1)
     }
+  }
+
+  /** Waits until its chat is no longer limited, and takes no place. How long there is still to wait where it is not worth it. */
+  private async untilOpen(call: Call): Promise<Ms | undefined> {
+    const wait = this.lanes.get(call.key)?.opensIn ?? 0
+    if (wait === 0) return undefined
+    const left = this.left(call)
+    const isWorth = wait <= left && this.mayWait()
+    return isWorth && (await this.until(call, left, (go) => this.timers.after(wait, go))) ? undefined : wait
   }
 
   private waitIn(lane: Lane, call: Call): Promise<boolean> {

@@ -1,0 +1,72 @@
+import { fate, type Office, office } from './rig.js'
+
+/* Transformers that were there before ours are within each of its calls, and some call the API themselves. */
+
+let on: Office
+afterEach(() => on.stop())
+
+/** A worker whose messages are each preceded by "typing", from within. */
+function typing(options: Parameters<Office['worker']>[0]) {
+  const { api, calls } = on.worker({}, {})
+  // Ours must come last, and only once.
+  void calls.close()
+  api.config.use(async (previous, method, payload, signal) => {
+    if (method === 'sendMessage') {
+      await api.sendChatAction((payload as { chat_id: number }).chat_id, 'typing')
+    }
+    return previous(method, payload, signal)
+  })
+  const { calls: own } = on.worker(options)
+  api.config.use(own)
+  return { api, calls: own }
+}
+
+const methods = (): string[] => on.telegram.calls().map(({ method }) => method)
+
+test('what it calls for the same chat before the message does not wait for the message', async () => {
+  on = await office()
+  const [alice] = on.people
+  const { api, calls } = typing({ order: 'chat' })
+  const sent = ['one', 'two'].map((text) => fate(api.sendMessage(alice!.id, text)))
+  expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
+  expect(methods()).toEqual(['sendChatAction', 'sendMessage', 'sendChatAction', 'sendMessage'])
+  expect(calls.health()).toMatchObject({ calls: 4, gaveUp: 0, paused: 0 })
+})
+
+test('nor does it once the chat was limited', async () => {
+  on = await office()
+  const [alice] = on.people
+  const { api, calls } = typing({})
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2 })
+  const sent = fate(api.sendMessage(alice!.id, 'one'))
+  await on.waiting(1)
+  await on.pass(2000)
+  expect(await sent).toBe('sent')
+  expect(on.heard(alice!)).toEqual(['one'])
+  expect(calls.health()).toMatchObject({ limited: 1, retried: 1, gaveUp: 0, waiting: 0, paused: 0 })
+})
+
+test('what it calls is made again as any call, after the time that Telegram says', async () => {
+  on = await office()
+  const [alice] = on.people
+  const { api, calls } = typing({ order: 'chat' })
+  on.telegram.faults.next('sendChatAction', { code: 429, retryAfter: 3 })
+  const sent = fate(api.sendMessage(alice!.id, 'one'))
+  await on.waiting(1)
+  const before = on.made
+  await on.pass(2999)
+  expect(on.made).toBe(before)
+  await on.pass(1)
+  expect(await sent).toBe('sent')
+  expect(methods()).toEqual(['sendChatAction', 'sendChatAction', 'sendMessage'])
+  expect(calls.health()).toMatchObject({ limited: 1, gaveUp: 0, waiting: 0, paused: 0 })
+})
+
+test('and gives up where that is later than it may wait', async () => {
+  on = await office()
+  const [alice] = on.people
+  const { api, calls } = typing({ order: 'chat', maxWait: '2s' })
+  on.telegram.faults.next('sendChatAction', { code: 429, retryAfter: 3 })
+  expect(await fate(api.sendMessage(alice!.id, 'one'))).toBe(429)
+  expect(calls.health()).toMatchObject({ limited: 1, gaveUp: 1, waiting: 0 })
+})
