@@ -15,9 +15,9 @@ const CORES = [
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 57_700,
+    budget: 58_500,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 78_000 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 79_000 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */

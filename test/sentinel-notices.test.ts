@@ -17,11 +17,11 @@ async function toldTo(language: string, notices: SentinelOptions['notices']): Pr
 describe('the words of a notice', () => {
   test.each([
     ['en', 'Slow down, please. Try again in 1m.'],
-    ['ru', 'Не так быстро. Попробуйте снова через 1m.'],
-    ['pt-br', 'Calma! 1m.'],
-    ['PT-br', 'Calma! 1m.'],
-    ['pt', 'Devagar! 1m.'],
-    ['pt-pt', 'Devagar! 1m.'],
+    ['ru', 'Не так быстро. Попробуйте снова через 1 мин.'],
+    ['pt-br', 'Calma! 1 min.'],
+    ['PT-br', 'Calma! 1 min.'],
+    ['pt', 'Devagar! 1 min.'],
+    ['pt-pt', 'Devagar! 1 min.'],
     ['tlh', 'Slow down, please. Try again in 1m.'],
     ['__proto__', 'Slow down, please. Try again in 1m.'],
     ['constructor', 'Slow down, please. Try again in 1m.'],
@@ -185,6 +185,17 @@ describe('denials', () => {
     for (const from of [200, 201, 202, 203]) for (const text of ['1', '2']) await handle(says(from, text))
     await quiet()
     expect(notices).toHaveLength(6)
+  })
+
+  test.each([
+    ['usual', {}, 'This is not possible right now.'],
+    ['of the bot', { en: { limited: '{wait}!', denied: 'Too much at once.' } }, 'Too much at once.'],
+    ['without a wait', { en: { limited: 'No.' } }, 'No.'],
+  ])('nobody is told to come back for what can never pass: words that are %s', async (_, texts, told) => {
+    const made = desk({ throttle: { limit: '1/1m', cost: () => 3 }, notices: { texts } })
+    await made.says(ALICE, 'all of it')
+    await made.quiet()
+    expect(made.notices).toEqual([told])
   })
 
   test('what is not said, since its text is empty or its group wants none, costs the budget nothing', async () => {

@@ -88,28 +88,59 @@ export function parseDuration(duration: Duration | string, what = 'duration'): M
 }
 
 /**
- * Writes milliseconds the way people say them: the two largest units, nothing smaller.
+ * Writes milliseconds the way people say them: the largest unit and the next, rounded up, so that whoever waits for as long as that has
+ * waited long enough. `forever` where there is no end.
  *
  * @example
  * ```ts
  * import { formatDuration } from 'grammy-sentinel'
  *
  * formatDuration(5_400_000) // '1h30m'
+ * formatDuration(5_400_001) // '1h31m'
  * ```
  */
 export function formatDuration(ms: Ms): string {
   if (!Number.isFinite(ms)) return 'forever'
-  let rest = Math.max(0, Math.round(ms))
-  if (rest < 1000) return `${rest}ms`
-  const parts: string[] = []
-  for (const [unit, size] of [...UNITS].reverse()) {
-    if (unit === 'ms' || parts.length === 2) break
+  const whole = Math.ceil(Math.max(0, ms))
+  return whole < 1000
+    ? `${whole}ms`
+    : partsOf(whole)
+        .map(([unit, count]) => `${count}${unit}`)
+        .join('')
+}
+
+const NAMES: Readonly<Record<string, string>> = { w: 'week', d: 'day', h: 'hour', m: 'minute', s: 'second' }
+
+/** The same in whole seconds and in words of a language, as far as the platform has them; else as {@link formatDuration} writes it. */
+export function durationIn(language: string, ms: Ms): string {
+  const whole = Math.max(1000, ms)
+  try {
+    if (language.startsWith('en') || !Number.isFinite(ms)) return formatDuration(whole)
+    const said = partsOf(whole).map(([unit, count]) =>
+      new Intl.NumberFormat(language, { style: 'unit', unit: NAMES[unit], unitDisplay: 'short' }).format(
+        count,
+      ),
+    )
+    return said.join(' ')
+  } catch {
+    // A tag that is no language's.
+    return formatDuration(whole)
+  }
+}
+
+/** Of the largest unit and the next; at least a second. */
+function partsOf(ms: Ms): [unit: DurationUnit, count: number][] {
+  const units = [...UNITS].reverse().slice(0, -1) as [DurationUnit, Ms][]
+  const largest = units.findIndex(([, size]) => ms >= size)
+  const [, finest] = units[Math.min(largest + 1, units.length - 1)] as [DurationUnit, Ms]
+  let rest = Math.ceil(ms / finest) * finest
+  const parts: [DurationUnit, number][] = []
+  for (const [unit, size] of units) {
     const count = Math.floor(rest / size)
     rest -= count * size
-    if (count > 0) parts.push(`${count}${unit}`)
-    else if (parts.length > 0) break
+    if (count > 0) parts.push([unit, count])
   }
-  return parts.join('')
+  return parts
 }
 
 /** Writes a span of whole milliseconds so that {@link parseDuration} reads the same one back. */

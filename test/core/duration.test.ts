@@ -1,4 +1,5 @@
-import { exactDuration, formatDuration, parseDuration } from '../../src/core/duration.js'
+import fc from 'fast-check'
+import { durationIn, exactDuration, formatDuration, parseDuration } from '../../src/core/duration.js'
 import { SentinelError } from '../../src/core/errors.js'
 
 describe('a duration', () => {
@@ -38,10 +39,48 @@ describe('a duration', () => {
     [1000, '1s'],
     [61_000, '1m1s'],
     [5_400_000, '1h30m'],
-    [90_061_000, '1d1h'],
+    [999.2, '1s'],
+    [1001, '2s'],
+    [5_400_001, '1h31m'],
+    [7_199_001, '2h'],
+    [90_000_000, '1d1h'],
+    [90_061_000, '1d2h'],
+    [86_400_000 + 59 * 60_000, '1d1h'],
+    [7 * 86_400_000 - 1, '1w'],
     [Number.POSITIVE_INFINITY, 'forever'],
   ])('%d ms is said as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
+  })
+
+  test('is never said to be shorter than it is, nor longer by more than one of the smaller unit', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 36_525 * 86_400_000 }), (ms) => {
+        const said = parseDuration(formatDuration(ms))
+        const unit =
+          ms < 1000
+            ? 1
+            : ms < 3_600_000
+              ? 1000
+              : ms < 86_400_000
+                ? 60_000
+                : ms < 604_800_000
+                  ? 3_600_000
+                  : 86_400_000
+        expect(said - ms).toBeGreaterThanOrEqual(0)
+        expect(said - ms).toBeLessThan(unit)
+      }),
+    )
+  })
+
+  test.each([
+    ['en', 7_140_001, '2h'],
+    ['ru', 7_080_001, '1 ч 59 мин'],
+    ['ru', 86_400_000, '1 дн.'],
+    ['de', 1, '1 Sek.'],
+    ['__proto__', 60_000, '1m'],
+    ['tlh', Number.POSITIVE_INFINITY, 'forever'],
+  ])('in %s, %d ms is said as %s', (language, ms, text) => {
+    expect(durationIn(language, ms)).toBe(text)
   })
 
   test('ends at a hundred years, which every storage can add to today', () => {

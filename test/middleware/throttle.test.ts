@@ -25,7 +25,7 @@ describe('throttle', () => {
     on.start()
     await on.bob.to(on.account).sends('1')
     await on.bob.to(on.account).sends('2')
-    await on.bob.hears(/^Не так быстро\. Попробуйте снова через 1m\.$/)
+    await on.bob.hears(/^Не так быстро\. Попробуйте снова через 1 мин\.$/)
   })
 
   test('counts each user apart', async () => {

@@ -1,9 +1,10 @@
-import { formatDuration } from '../../core/duration.js'
+import { durationIn } from '../../core/duration.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
- * What is said for a reason; `{wait}` stands for how long to wait, rounded up to whole seconds. An empty text
- * sends nothing; a checkout, which is declined in words, has the built-in ones then.
+ * What is said for a reason; `{wait}` stands for how long to wait, in words of the language and rounded up. What can never pass gets the
+ * text for `denied` in place of those for `limited` and `penalised`. An empty text sends nothing; a checkout, which is
+ * declined in words, has the built-in ones then.
  *
  * @example
  * ```ts
@@ -110,11 +111,15 @@ function within(
   { reason, retryAfterMs }: Denied,
 ): string {
   const tag = language?.toLowerCase() ?? 'en'
-  const template =
-    languages.get(tag)?.[reason] ??
-    languages.get(tag.split('-')[0] as string)?.[reason] ??
-    languages.get('en')?.[reason] ??
-    ENGLISH[reason]
-  // Rounded up to whole seconds: people who come back at the time said must get through.
-  return template.replaceAll('{wait}', formatDuration(Math.ceil(retryAfterMs / 1000) * 1000))
+  for (const spoken of [tag, tag.split('-')[0] as string, 'en']) {
+    const template = languages.get(spoken)?.[reason]
+    if (template === undefined) continue
+    const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
+    // Nobody is asked to come back who would never get through.
+    if (isVain && template.includes('{wait}')) return languages.get(spoken)?.denied ?? ENGLISH.denied
+    return template.replaceAll('{wait}', durationIn(spoken, retryAfterMs))
+  }
+  return ENGLISH[reason]
 }
+
+const WAITS: ReadonlySet<DenialReason> = new Set(['limited', 'penalised'])
