@@ -72,7 +72,11 @@ export abstract class Administered {
     return this.administration.blocked()
   }
 
-  /** Puts on the allow list, which matters with `block: { only: true }`. */
+  /**
+   * Puts on the allow list, which matters with `block: { only: true }`.
+   *
+   * @throws SentinelError `subject.invalid` for what never acts: pass users and `subject.sender(id)`.
+   */
   allow(whom: Subject | readonly Subject[]): Promise<void> {
     return this.administration.allow(whom)
   }
@@ -97,7 +101,12 @@ export abstract class Administered {
     return this.administration.import(list)
   }
 
-  /** Registers for good, for `auth`. */
+  /**
+   * Registers for good, for `auth`. A registration holds for the whole bot; for one chat give a role:
+   * `guard.grant(id, 'verified', { chat })`.
+   *
+   * @throws SentinelError `subject.invalid` for what never acts: pass users and `subject.sender(id)`.
+   */
   register(whom: Subject | readonly Subject[]): Promise<void> {
     return this.administration.register(whom)
   }
@@ -117,13 +126,17 @@ export abstract class Administered {
    * for good, or for a time. A name of 1 to 64 characters, whose case matters.
    *
    * @throws SentinelError `option.invalid` for what is no name, and for a role that Telegram gives; `role.unknown` where the
-   * option `roles` names others; `subject.invalid`, `duration.invalid`, `option.unknown`.
+   * option `roles` names others; `subject.invalid` also for what never acts: pass users and `subject.sender(id)`, or
+   * `subject.member(…)` for one chat; `duration.invalid`, `option.unknown`.
    */
   grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
     return this.roles.grant(whom, role, options)
   }
 
-  /** Takes a role back, where it was given; how many held it. Throws as `grant()` does, but for roles that there are no longer. */
+  /**
+   * Takes a role back, where it was given; how many held it. Throws as `grant()` does, but neither for roles that there are no
+   * longer nor for who never acts.
+   */
   revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
     return this.roles.revoke(whom, role, scope)
   }

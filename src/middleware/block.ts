@@ -176,7 +176,7 @@ const STAND_INS = new Map([
  *
  * @throws SentinelError `subject.invalid` naming whom to give instead.
  */
-export function refuseStandIn(whom: Subject, what: string, verb: 'block' | 'exempt'): void {
+export function refuseStandIn(whom: Subject, what: string, verb: string): void {
   const { kind, id } = typeof whom === 'number' ? { kind: 'user', id: whom } : whom
   const [why, instead] = (kind === 'user' ? STAND_INS.get(id) : undefined) ?? []
   if (why === undefined) return
@@ -197,6 +197,21 @@ export function blockable(given: Key, what: string): Key {
   throw new SentinelError(
     'subject.invalid',
     `${what}: a subject of kind "${kind}" cannot be blocked. Pass a user, subject.sender(id) or subject.chat(id).`,
+  )
+}
+
+/**
+ * The key of whom an update can come from: registrations, the allow list and roles are looked up by who acts, and by nothing else.
+ *
+ * @throws SentinelError `subject.invalid` for stand-ins, and for what never acts.
+ */
+export function acting(given: Key, verb: 'register' | 'allow' | 'grant'): Key {
+  const subject = keySubject(given)
+  refuseStandIn(subject, verb, verb)
+  if (subject.kind === 'user' || subject.kind === 'sender') return given
+  throw new SentinelError(
+    'subject.invalid',
+    `${verb}: a subject of kind "${subject.kind}" never acts, so nothing looks it up. Pass a user or subject.sender(id). For one chat give a role: guard.grant(id, 'verified', { chat }).`,
   )
 }
 

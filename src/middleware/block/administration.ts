@@ -7,7 +7,7 @@ import { type Key, type Subject, type SubjectRef, subjectKey } from '../../core/
 import { actsAsAny, type MarkedSubject, markedSubjects } from '../../storage/archive.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { REGISTERED } from '../auth.js'
-import { ALLOWED, BLOCKED, blockable } from '../block.js'
+import { ALLOWED, acting, BLOCKED, blockable } from '../block.js'
 import type { KnownBot } from '../chain/bots.js'
 import type { House } from '../house.js'
 import { option, parseOptions } from '../options/schema.js'
@@ -132,7 +132,7 @@ export class Administration {
     const mark = { since: this.house.clock() }
     await this.put(
       ALLOWED,
-      keysOf(whom).map((key) => ({ key, mark })),
+      keysOf(whom).map((key) => ({ key: acting(key, 'allow'), mark })),
     )
   }
 
@@ -144,7 +144,7 @@ export class Administration {
     const mark = { since: this.house.clock() }
     await this.put(
       REGISTERED,
-      keysOf(whom).map((key) => ({ key, mark })),
+      keysOf(whom).map((key) => ({ key: acting(key, 'register'), mark })),
     )
   }
 

@@ -7,6 +7,7 @@ import { shown } from '../../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
 import { type Administration, keysOf, untilOf } from '../block/administration.js'
+import { acting } from '../block.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { House } from '../house.js'
 import { option, parseOptions } from '../options/schema.js'
@@ -83,6 +84,14 @@ export class RoleAdministration {
       since,
       ...(until === undefined ? {} : { until }),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
+    }
+    for (const key of keysOf(whom)) {
+      const { kind, actor } = keySubject(key)
+      // A role may be held in one chat: there it is the member that is looked up.
+      acting(
+        kind === 'member' && actor !== undefined && options.chat === undefined ? subjectKey(actor) : key,
+        'grant',
+      )
     }
     const keys = keysIn(whom, options)
     await this.administration.put(
