@@ -24,6 +24,11 @@ export class Former {
     this.layers = [...made, ...left]
   }
 
+  /** What guards are made of will not be asked again. */
+  forget(guards: LayerOf[0]): void {
+    this.layers = this.layers.filter(({ of }) => of[0] !== guards)
+  }
+
   /** The guards of a handler that is used again; undefined if they are to be made. */
   take([guards, name, place, many]: LayerOf): Chain<Context> | undefined {
     // Where many handlers of one name share a chain, whichever is used first takes it.

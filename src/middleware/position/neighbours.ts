@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../../core/check.js'
 import { Questions } from '../chain/wiring.js'
-import { type Guard, type GuardDefinition, wiringWith } from '../guard.js'
+import { type Guard, type GuardDefinition, type Wiring, wiringWith } from '../guard.js'
 import { furnish, type House } from '../house.js'
 import type { Chain } from '../pipeline.js'
 import { Layer } from './layer.js'
@@ -16,16 +16,26 @@ export class Neighbours {
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
   private readonly behind = new WeakMap<Chain<Context>, readonly Joined[]>()
+  /** Each group that there has been, once: a sentinel with other options knows what was counted by what a group is made of. */
+  private readonly made: Joined[] = []
 
   constructor(private readonly guards: readonly Guard[]) {}
 
   run(root: Chain<Context>, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (root !== this.root) {
       const joined =
-        this.behind.get(root) ?? groupsOf(this.guards, root.house).map((group) => new Joined(group))
+        this.behind.get(root) ?? groupsOf(this.guards, root.house).map((group) => this.joinedOf(group))
       this.place(root, joined)
     }
     return walk(this.steps, 0, ctx, next)
+  }
+
+  private joinedOf(group: Group): Joined {
+    const known = this.made.find((each) => each.isOf(group))
+    if (known !== undefined) return known
+    const joined = new Joined(group)
+    this.made.push(joined)
+    return joined
   }
 
   private place(root: Chain<Context>, joined: readonly Joined[]): void {
@@ -44,24 +54,28 @@ export class Neighbours {
   /** One of them stands somewhere by itself, too. Whoever was asked with it is asked without it from now on. */
   private part(guard: Guard, root: Chain<Context>): void {
     const joined = this.behind.get(root)
-    if (joined?.some(({ guards }) => guards.length > 1 && guards.includes(guard)) !== true) return
+    if (joined?.some((each) => each.joins(guard)) !== true) {
+      // Those that were asked together under earlier options will not be again.
+      for (const each of this.made) if (each.joins(guard)) this.leave(root, each)
+      return
+    }
     root.house.warn(
       'handler.apart',
       `"${nameOf(guard)}" stands in front of several handlers, and beside one of them it was asked together with other guards until an update came to it elsewhere. It is one limit, so it is asked by itself from now on; what those beside it have counted may begin anew. Fuse the composers that it stands on, and give it to none that is made by lazy() or route().`,
     )
-    const kept: Joined[] = []
-    const anew = groupsOf(this.guards, root.house).map((group) => {
-      const same = joined.find((each) => each.isOf(group))
-      if (same !== undefined) kept.push(same)
-      return same ?? new Joined(group)
-    })
-    for (const each of joined) {
-      const chain = kept.includes(each) ? undefined : each.layer?.behind.get(root)
-      if (chain === undefined) continue
-      const draining = drop(root, chain).catch((error: unknown) => root.failed(error, 'fuse'))
-      root.house.background.run('fuse', () => draining)
-    }
+    const anew = groupsOf(this.guards, root.house).map((group) => this.joinedOf(group))
+    for (const each of joined) if (!anew.includes(each)) this.leave(root, each)
     this.place(root, anew)
+  }
+
+  /** A group is asked no longer, be it in use or known from earlier options. */
+  private leave(root: Chain<Context>, { layer }: Joined): void {
+    if (layer === undefined) return
+    root.former.forget(layer.definitions)
+    const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
+    if (chain === undefined) return
+    const draining = drop(root, chain).catch((error: unknown) => root.failed(error, 'fuse'))
+    root.house.background.run('fuse', () => draining)
   }
 }
 
@@ -156,6 +170,11 @@ class Joined {
     this.step = (ctx, next) => layer.run(ctx, next)
   }
 
+  /** Whether a guard is asked with others here. */
+  joins(guard: Guard): boolean {
+    return this.layer !== undefined && this.guards.includes(guard)
+  }
+
   isOf({ guards, name }: Group): boolean {
     const { length } = guards
     return (
@@ -170,17 +189,19 @@ class Joined {
 function placed(guard: Guard): readonly GuardDefinition[] {
   const name = nameOf(guard)
   const numbers = new Map<string, number>()
-  return guard.definitions.map((definition) => ({
+  return guard.definitions.map((definition, index) => ({
     ...definition,
-    wire: (wiring) =>
-      definition.wire(
-        wiringWith(wiring, {
-          nameFor(unnamed) {
-            const number = (numbers.get(unnamed) ?? 0) + 1
-            numbers.set(unnamed, number)
-            return number === 1 ? name : `${name}~${number}`
-          },
-        }),
-      ),
+    wire(wiring) {
+      // They are wired one after the other, and from the first on again for other options.
+      if (index === 0) numbers.clear()
+      const named: Partial<Wiring<Context>> = {
+        nameFor(unnamed) {
+          const number = (numbers.get(unnamed) ?? 0) + 1
+          numbers.set(unnamed, number)
+          return number === 1 ? name : `${name}~${number}`
+        },
+      }
+      return definition.wire(wiringWith(wiring, named))
+    },
   }))
 }
