@@ -44,6 +44,27 @@ test.each([
   },
 )
 
+test('an exempt() takes back nothing of what another one in front of it has let off', async () => {
+  const handled: number[] = []
+  const at = desk({}, (bot) => {
+    bot.command(
+      'go',
+      exempt({ owner: ALICE }),
+      (_, next) => next(),
+      exempt({ chatAdmins: true }),
+      (_, next) => next(),
+      requireRegistered({ deny: 'silent' }),
+      (ctx) => {
+        handled.push(ctx.from?.id ?? 0)
+      },
+    )
+  })
+  open.push(at)
+  at.hasAdministrators(ALICE, BOB)
+  for (const who of [ALICE, BOB]) await at.handle(says(who, '/go', group))
+  expect(handled).toEqual([ALICE])
+})
+
 test('what guards behind another sentinel charged is given back when the outer one sees the handler fail', async () => {
   let runs = 0
   const inner = sentinel<GuardedContext>({ once: false, name: 'inner', throttle: '60/1m' })

@@ -1,5 +1,5 @@
 import type { Update } from 'grammy/types'
-import { exempt, type SentinelError, sentinel, subject, throttle } from '../src/index.js'
+import { compose, exempt, type SentinelError, sentinel, subject, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
@@ -61,6 +61,20 @@ describe('who is let off', () => {
     for (const from of [OWNER, 8, ALICE]) await say(from, '/go', '/go')
     expect(ran).toEqual(['1', '1', '8', '8', '7'])
     expect(told).toEqual([])
+  })
+
+  test('by exempt() of different roles in one chain: the holders of each are let off', async () => {
+    const ran: string[] = []
+    const { guard, says: say } = desk({ exempt: { roles: ['a'] } }, (bot) => {
+      const chain = compose(exempt({ roles: ['b'] }), exempt({ roles: ['c'] }), throttle('1/1h'))
+      bot.command('go', chain, (ctx) => void ran.push(`${ctx.from?.id}`))
+    })
+    const holders = [4, 5, 6]
+    for (const from of [...holders, ALICE]) await say(from, '/go', '/go')
+    expect(ran.splice(0)).toEqual(['4', '5', '6', '7'])
+    for (const [nth, role] of ['a', 'b', 'c'].entries()) await guard.grant(holders[nth] as number, role)
+    for (const from of [...holders, ALICE]) await say(from, '/go')
+    expect(ran).toEqual(['4', '5', '6'])
   })
 
   const subjectKeyOf = (id: number): number => 2 ** 44 + id + 2 ** 43

@@ -9,6 +9,10 @@ describe('what is logged', () => {
     expect(errorText(new Error(`request to ${url} failed`))).not.toContain('pitUQ')
   })
 
+  test.each(['12345', '1234567890123456'])('carries no token of a bot whose id is %s', (id) => {
+    expect(redacted(`bot${id}:pitUQaTxlUUWo8vxgWkIET6ITmD7StItwds`)).toBe(`bot${id}:<redacted>`)
+  })
+
   test('carries no password of a connection string', () => {
     expect(redacted('connect redis://user:hunter2@cache:6379/0')).toBe(
       'connect redis://user:<redacted>@cache:6379/0',

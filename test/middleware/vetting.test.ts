@@ -121,12 +121,14 @@ test('a dossier is asked for once, and again when it has held for a day', async 
   on = await rig(guarded(desk, { dossierWait: '1s' }))
   on.start()
   await says('one', 'two', 'three')
+  stage.advance(DAY - 1)
+  await says('still')
   expect(desk.asked).toHaveLength(1)
-  stage.advance(DAY + 1)
+  stage.advance(2)
   desk.tells = () => ({ profile: { isScam: true } })
   await says('four')
   expect(desk.asked).toHaveLength(2)
-  expect(on.reached).toEqual(['one', 'two', 'three'])
+  expect(on.reached).toEqual(['one', 'two', 'three', 'still'])
 })
 
 test('whoever was too young is let in once they no longer can be', async () => {

@@ -90,6 +90,19 @@ describe('a glimpse sees who acts', () => {
     // As Telegram writes it: a line a field, everything beyond ASCII escaped.
     expect(compare(JSON.stringify({ update_id: 1, ...update }, null, 1))).toBe(true)
   })
+
+  test.each([
+    ['a slash', '/start'],
+    ['a slash behind a backslash, as PHP writes it', '\\/start'],
+    ['a slash by its number', '\\u002fstart'],
+  ])('and that a command is one, written with %s', (_, written) => {
+    const text = JSON.stringify({ update_id: 1, message: { ...said, text: 'WORDS' } }).replace(
+      'WORDS',
+      written,
+    )
+    expect(compare(text)).toBe(true)
+    expect(glimpse(text, reading)?.command).toBe('start')
+  })
 })
 
 describe('a glimpse is in doubt about', () => {

@@ -1,0 +1,47 @@
+import type { AuthOptions } from '../../src/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
+import { desk } from '../sentinel-desk.js'
+
+/* A storage that decides, and cannot tell what an earlier yes of a resolver brought. */
+
+const ALICE = 7
+
+/** The sentinel of a bot that a resolver lets everybody into, as a customer. */
+function resolving(onFailure: AuthOptions['onFailure']) {
+  const storage = memory()
+  const marks = Object.create(storage.marks, {
+    get: { value: () => Promise.reject(new Error('the marks cannot be read')) },
+  })
+  const identities: unknown[] = []
+  const at = desk(
+    {
+      storage: Object.create(storage, { marks: { value: marks } }),
+      auth: {
+        registration: 'auto',
+        resolve: () => ({ allow: true, value: 'customer' }),
+        ...(onFailure !== undefined && { onFailure }),
+      },
+    },
+    (bot) => bot.use((ctx) => void identities.push(ctx.sentinel.identity)),
+  )
+  const told: string[] = []
+  at.guard.on('error', ({ during }) => told.push(during))
+  return { ...at, identities, told }
+}
+
+test.each([undefined, 'closed', 'local'] as const)(
+  'keeps whom it let in out, with onFailure: %s',
+  async (onFailure) => {
+    const { says, reached, told } = resolving(onFailure)
+    await says(ALICE, 'asked', 'remembered')
+    expect(reached).toEqual(['asked'])
+    expect(told).toHaveLength(1)
+  },
+)
+
+test('lets them in without it, with onFailure: open', async () => {
+  const { says, identities, told } = resolving('open')
+  await says(ALICE, 'asked', 'remembered')
+  expect(identities).toStrictEqual(['customer', undefined])
+  expect(told).toEqual(['auth.resolve'])
+})

@@ -1,0 +1,33 @@
+import { Api } from 'grammy'
+import { ChatAdministrators } from '../../src/middleware/exempt/chat-administrators.js'
+import { Stage } from './rig.js'
+
+const BOT = 42
+const MOST = 10_000
+
+/** Remembers who administers which chat. Telegram is asked about the chats in `asked`, and answers that nobody does. */
+function remembering() {
+  const { clock, timers } = new Stage()
+  const asked: unknown[] = []
+  const api = new Api('42:token')
+  api.config.use(async (_prev, _method, payload) => {
+    asked.push((payload as { chat_id?: unknown }).chat_id)
+    return { ok: true, result: [] as never }
+  })
+  const known = new ChatAdministrators(clock, timers, (error) => {
+    throw error
+  })
+  return { asked, looksAt: (chat: number) => known.rolesIn(BOT, chat, 7, api) }
+}
+
+test('ten thousand chats are remembered, and no more: the one that was asked about first makes room', async () => {
+  const { asked, looksAt } = remembering()
+  for (let chat = 1; chat <= MOST; chat++) await looksAt(-chat)
+  for (let chat = 1; chat <= MOST; chat++) await looksAt(-chat)
+  expect(asked).toHaveLength(MOST)
+  await looksAt(-MOST - 1)
+  await looksAt(-2)
+  expect(asked).toHaveLength(MOST + 1)
+  await looksAt(-1)
+  expect(asked.slice(MOST)).toEqual([-MOST - 1, -1])
+})

@@ -1,0 +1,43 @@
+import { explained, knownUndone } from '../../src/storage/redis/failures.js'
+import { type Ending, settling } from '../../src/storage/remote/settling.js'
+
+/* A refund that a server refuses was certainly not made, so it may be told again. Any other failure leaves that open. */
+
+/** Whether a refund that fails with what the server says may be told again. */
+async function mayBeToldAgain(answer: string): Promise<boolean> {
+  const receipt: Ending = { settled: false, refunded: 0, ending: undefined }
+  // An answer comes by an event of the socket, never before.
+  const call = new Promise<void>((_, fail) => setImmediate(() => fail(explained(answer))))
+  const told = settling(receipt, 'refund', knownUndone(call), () => undefined)
+  await expect(told).rejects.toThrow()
+  receipt.ending?.catch(() => undefined)
+  return receipt.ending === undefined
+}
+
+test.each([
+  "OOM command not allowed when used memory > 'maxmemory'.",
+  "READONLY You can't write against a read only replica.",
+  "NOPERM User app has no permissions to run the 'evalsha' command",
+  'NOAUTH Authentication required.',
+  'LOADING Redis is loading the dataset in memory',
+  "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+  'CLUSTERDOWN The cluster is down',
+  'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.',
+  'NOREPLICAS Not enough good replicas to write.',
+  'TRYAGAIN Multiple keys request during rehashing of slot',
+  'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
+  'MOVED 3999 127.0.0.1:6381',
+  'ASK 3999 127.0.0.1:6381',
+])('a refund that is refused with "%s" may be told again', async (answer) => {
+  expect(await mayBeToldAgain(answer)).toBe(true)
+})
+
+test.each([
+  'Connection is closed.',
+  'Command timed out',
+  'ERR Error running script (call to f_1): @user_script:1: out of range',
+  // Part of a longer word only.
+  'ASKING is no answer that Redis gives',
+])('a refund that fails with "%s" may have been made', async (answer) => {
+  expect(await mayBeToldAgain(answer)).toBe(false)
+})
