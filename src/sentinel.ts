@@ -387,7 +387,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it
-   * made it. What has not ended `within` so long (`'30s'` unless told) is told of by the warning `close.unfinished`, and left.
+   * made it. What has not ended `within` this time (by default `'30s'`) is reported by the warning `close.unfinished`, and left.
    */
   async close(within?: Duration): Promise<void> {
     await finishInTime(within, this.unfinished, this.webhooks, this.calls)

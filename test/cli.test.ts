@@ -115,7 +115,7 @@ describe('config', () => {
     })
   })
 
-  test('check shows several limits, and leaves the environment alone unless told', async () => {
+  test('check shows several limits, and leaves the environment alone by default', async () => {
     const name = file('limits.json', {
       throttle: [{ limit: { amount: 60, per: '1m', burst: 9 } }, { name: 'day', limit: '900/1d' }],
       debounce: false,

@@ -215,7 +215,7 @@ describe('reconfigure', () => {
 
 describe('health and close', () => {
   test.each([
-    ['30s, unless told,', undefined, 30_000],
+    ['30s, by default,', undefined, 30_000],
     ['as long as it is told', '5s', 5000],
   ] as const)(
     'close() waits %s for a handler that hangs, tells what is left, and closes all the same',

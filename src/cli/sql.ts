@@ -5,15 +5,15 @@ import { type Command, UsageError } from './command.js'
 
 /** `grammy-sentinel sql`: what the Postgres storage would run, for those who run their own migrations. */
 export const sql: Command = {
-  summary: 'Prints the SQL that sets the Postgres storage up',
+  summary: 'Prints the SQL that sets up the Postgres storage',
   usage: [
     'Usage: grammy-sentinel sql [--schema NAME] [--from VERSION]',
     '',
     'Prints the statements that create or update the tables and functions of the Postgres storage. Run them in one go, by a',
     'role that may create a schema, and open the storage with { migrate: false }.',
     '',
-    '        --schema  where they go; grammy_sentinel unless said',
-    '        --from    the version that is there already; 0, nothing, unless said',
+    '        --schema  the schema to put them in (default: grammy_sentinel)',
+    '        --from    the version that is installed already (default: 0, nothing is)',
     '',
     'Exit codes: 0 printed, 2 wrong usage.',
   ].join('\n'),

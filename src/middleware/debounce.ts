@@ -13,7 +13,7 @@ import type { Guard, Wired, Wiring } from './guard.js'
 import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
 
-/** How many times its quiet a burst may wait, unless told otherwise. */
+/** How many times its quiet a burst may wait, by default. */
 const MOST_WAITS = 10
 const MAX_SIZE = 50
 const MAX_KEYS = 10_000

@@ -28,7 +28,7 @@ export interface Question<C extends Context> {
   readonly on: readonly Activity[]
   /** Of those, only where this holds. */
   readonly when?: ((facts: Facts, ctx: C) => boolean) | undefined
-  /** What it charges; 1 unless told. */
+  /** What it charges; 1 by default. */
   readonly cost?: ((facts: Facts, ctx: C) => number) | number | undefined
   /** What a claim takes; undefined leaves the check out. */
   readonly token?: ((facts: Facts, ctx: C) => number | undefined) | undefined
@@ -77,11 +77,11 @@ export interface Wired<C extends Context> {
   begin?(): void
   /** Sees every update before anything is decided. Must not throw. */
   observe?(facts: Facts, ctx: C): MaybePromise<void>
-  /** Of which updates it sees anything: all, unless told. */
+  /** Which updates it sees: all, by default. */
   readonly observes?: readonly Activity[]
   /** Has the last word on what was admitted. `probed`: the probes that found no mark, by index. */
   admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
-  /** How to answer whom `admit` vetoes; a notice unless told. */
+  /** How to answer those whom `admit` vetoes; by default with a notice. */
   readonly denial?: Denial<C>
   /** What `admit` vetoes is told, and passes. */
   readonly shadow?: boolean
@@ -124,7 +124,7 @@ export interface Vetoer {
 /** The last word: a reason vetoes, an identity enriches `ctx.sentinel`. */
 export interface Admission {
   readonly veto?: DenialReason | undefined
-  /** Who vetoes; the resolver of `auth` unless told. */
+  /** Who vetoes; by default the resolver of `auth`. */
   readonly by?: Vetoer | undefined
   readonly note?: string | undefined
   readonly identity?: unknown

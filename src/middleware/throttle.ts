@@ -33,11 +33,11 @@ import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './t
 import { watchConduct } from './throttle/conduct.js'
 import { ADAPTED_MARK, roleVariants, storedVariants } from './throttle/runtime-limits.js'
 
-/** Limits of more than this use two counters rather than a time stamp a unit, unless told otherwise. */
+/** Limits of more than this use two counters rather than a time stamp a unit, by default. */
 const MOST_STAMPS = 64
 const ALBUM_FOR = parseDuration('1m')
 const NOTICE_EVERY = parseDuration('1m')
-/** What people do when they talk to a bot: what a limit is for unless told. */
+/** What people do when they talk to a bot: what a limit is for by default. */
 export const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
 
 type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefined
@@ -141,7 +141,7 @@ export interface ThrottleOptions<C extends Context = Context> {
   /** Counts by a key of your own instead; undefined leaves the update out. Needs a `name`. */
   readonly key?: KeyOf<C>
   /**
-   * What it is for. Unless told, messages, taps, reactions and votes share the bucket, while edits, joins and
+   * What it is for. By default, messages, taps, reactions and votes share the bucket, while edits, joins and
    * inline queries have buckets of their own beside it, of the same limit (inline queries: `inline`). Joins are counted
    * by who joins or leaves, whoever lets them in. Nothing else is limited unless you list it.
    */

@@ -39,7 +39,7 @@ const roleOptions = z.strictObject({
   deny: option(names, 'Permissions that its holders never have.'),
 })
 
-/** What holds unless told otherwise. */
+/** What holds by default. */
 export const DEFAULTS = frozen({
   block: {},
   once: {},

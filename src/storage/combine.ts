@@ -60,7 +60,7 @@ export interface CombineOptions {
 }
 
 /**
- * Makes one storage of two: what is durable in one, what is counted in the other, which is memory unless told. A block list
+ * Makes one storage of two: what is durable in one, what is counted in the other, by default memory. A block list
  * thus survives a restart, in any storage that can keep it, and limits cost no trip.
  *
  * Limits are counted by each process for itself. `close()` closes both.

@@ -99,7 +99,7 @@ export interface Users {
   patch(bot: number, key: Key, data: Readonly<Record<string, unknown>>): MaybePromise<UserRecord>
   /**
    * Every user once, a page at a time, in no promised order. Users added while you read may be missed. `size` is the
-   * most of a page, 1,000 unless told.
+   * most of a page, 1,000 by default.
    */
   scan(bot: number, from?: string, size?: number): MaybePromise<UserPage>
   /** Forgets the record; whether there was one. Marks and limits are kept elsewhere, and stay. */

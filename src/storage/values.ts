@@ -76,7 +76,7 @@ export interface Values {
   remove(space: string, key: string): MaybePromise<boolean>
   /**
    * All values of a space, a page at a time, in no promised order. What stays throughout is read once; what is put
-   * while you read may be missed. `size` is the most of a page, 1,000 unless told.
+   * while you read may be missed. `size` is the most of a page, 1,000 by default.
    */
   scan(space: string, from?: string, size?: number): MaybePromise<ValuePage>
 }

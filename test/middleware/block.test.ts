@@ -157,7 +157,7 @@ describe('block', () => {
     expect(told).toEqual([true, false, false, true])
   })
 
-  test('noticeEvery is checked, and a minute unless told', async () => {
+  test('noticeEvery is checked, and a minute by default', async () => {
     const time = new Stage()
     expect(() => block({ noticeEvery: 'soon' as '1s' })).toThrow(/block\.noticeEvery: "soon"/)
     on = await rig(undefined)

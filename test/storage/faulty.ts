@@ -23,7 +23,7 @@ export interface Faulty extends Storage {
   fault: Fault
   /** Milliseconds that an answer takes, by the timers given. */
   delay: number
-  /** What is broken: all of it unless told. */
+  /** What is broken: all of it by default. */
   parts: (what: string) => boolean
   /** What has been asked of it, in order. */
   readonly asked: string[]

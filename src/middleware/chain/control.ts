@@ -179,7 +179,7 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   /**
-   * Stops this update after all: tells listeners and counters, and the user unless told not to. The handler goes on
+   * Stops this update after all: tells listeners and counters, and by default the user. The handler goes on
    * until it returns.
    */
   async deny(options: DenyOptions = {}): Promise<void> {
@@ -271,7 +271,7 @@ export function hasPassed(
 
 /**
  * Adds `ctx.sentinel` to a context that passed a guard. Handlers in front of the guard have none. The contexts of a
- * {@link SentinelControl.burst} are of the kind that is named, plain ones unless told.
+ * {@link SentinelControl.burst} are of the kind that is named; by default they are plain ones.
  *
  * @example
  * ```ts

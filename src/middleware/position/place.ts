@@ -16,7 +16,7 @@ export function beginWiring(): void {
  * A name that nobody else has: the name itself, then `name~2` and so on, in the order of wiring, which is the same in every
  * worker that runs the same code.
  *
- * @param scope Where nobody else has it; among all that are wired unless told.
+ * @param scope Where nobody else has it; by default among all that are wired.
  */
 export function claim(base: string, scope?: object): string {
   let names = claimed

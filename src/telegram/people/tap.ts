@@ -57,8 +57,8 @@ export class Tap {
   }
 
   /**
-   * The parameters of the bot's answerCallbackQuery. Waits as long as people are patient (two seconds unless said
-   * otherwise), from when it is asked for.
+   * The parameters of the bot's answerCallbackQuery. Waits as long as people are patient (two seconds by
+   * default), from when it is asked for.
    */
   get answer(): Promise<CallbackAnswer> {
     return this.#answer.wait()

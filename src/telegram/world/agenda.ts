@@ -8,7 +8,7 @@ interface Deed {
 
 /** As long as a timer may be: beyond it Node makes it one millisecond. */
 const LONGEST = 2 ** 31 - 1
-/** As many as there are polls: beyond it what was planned first is forgotten, unless told otherwise. */
+/** As many as there are polls. Beyond it, by default, what was planned first is forgotten. */
 const MOST_DEEDS = 10_000
 
 /** What is to be done at times to come, with one timer for all. */
