@@ -351,11 +351,11 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * What updates were like, of late: how many, by how many users, who sent most, who was denied and why; with the option `stats`.
+   * What the updates of late were like: how many came, of how many users, who sent most, who was denied and why. Needs the option `stats`.
    * It names people: show it to the owner alone.
    *
-   * @throws SentinelError `option.invalid` without the option `stats`, and for a `top` that is none; what the storage rejects with
-   * where workers add up.
+   * @throws SentinelError `option.invalid` without the option `stats`, and for an invalid `top`; where workers add up, what the
+   * storage rejects with.
    */
   async stats(query?: StatsQuery): Promise<StatsReport> {
     if (this.counting !== undefined) return this.counting.report(query)
@@ -429,12 +429,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
 /**
  * Makes a sentinel: one call that protects at once. With no options: the block list, redelivered updates handled
- * once, 60 messages a minute and user with 30 at once, double taps within half a second, membership observed;
+ * once, 60 messages a minute per user, 30 of them at once, double taps within half a second, membership observed;
  * all in memory.
  *
  * @param options See {@link SentinelOptions}. Checked once, here.
  * @throws SentinelError `option.unknown`, `option.invalid`, `limit.invalid`, `limit.duplicate`, `duration.invalid`,
- * `scope.unknown`, `subject.invalid`; each names the option, the value and the mend.
+ * `scope.unknown`, `subject.invalid`; each names the option and its value, and says how to mend it.
  *
  * @example
  * ```ts

@@ -120,7 +120,7 @@ export class HookRegistry {
   enrichedOf(ctx: object): Record<string, unknown> {
     let enriched = this.enrichments.get(ctx)
     if (enriched === undefined) {
-      // Without a prototype: whatever names hooks come up with are names.
+      // Without a prototype, so that a hook may use any name, `__proto__` and `constructor` included.
       enriched = Object.create(null) as Record<string, unknown>
       this.enrichments.set(ctx, enriched)
     }

@@ -96,7 +96,8 @@ function letOff(level: number, house: House, ctx: Context): Admission | undefine
 
 /** Asks whether the actor holds one of the roles, for the guards that the update comes to later. */
 function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
-  // Two of them may ask for the same roles and let off otherwise; it keeps no state that they would share.
+  // Several exempt() may name the same roles, and two questions of one chain cannot share a slot. The check keeps no state, so a
+  // number makes them different.
   const base = `exempt.${marks.join('|')}`
   let slot = base
   for (let i = 2; wiring.asks(slot); i++) slot = `${base}~${i}`

@@ -90,7 +90,7 @@ export function requirePermission<C extends Context = Context>(
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
   const { house } = wiring
   const base = demandSlot(`${GUARD}.${permission}`, settings, USUAL)
-  // Asked twice it is asked once.
+  // The same permission asked for twice is checked once.
   if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
   const unknown = unknownPermission(house.roles, permission, 'requirePermission')
   // Wired alone it knows of no roles; that is told once it stands.

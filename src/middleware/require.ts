@@ -39,11 +39,11 @@ const options = z.strictObject({
 export interface RequireOptions<C extends Context = Context> {
   /** What it is for. @default everything but payments that were made */
   readonly on?: readonly Activity[]
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How those who are refused are answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long. @default '1m' */
+  /** At most one notice in so long. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Judges, counts and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
    * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who is
@@ -58,8 +58,8 @@ interface Demand extends z.output<typeof options> {
 }
 
 /**
- * Lets in only who is registered (`guard.register()`), in whichever position it stands; all others are refused with the reason
- * `unregistered`, and so is what nobody does, such as the result of a poll. A gate for a whole bot, with `/start` left open, is
+ * Lets in only those who are registered (`guard.register()`), in whichever position it stands. All others are refused with the reason
+ * `unregistered`, and so are updates without an actor, such as the result of a poll. A gate for a whole bot, with `/start` left open, is
  * {@link auth}.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
@@ -72,7 +72,9 @@ interface Demand extends z.output<typeof options> {
  * const bot = new Bot('123:token')
  * const guard = sentinel()
  * bot.use(guard)
- * bot.command('register', (ctx) => guard.register(ctx.from?.id ?? 0))
+ * bot.command('register', async (ctx) => {
+ *   if (ctx.from !== undefined) await guard.register(ctx.from.id)
+ * })
  * bot.command('orders', requireRegistered(), (ctx) => ctx.reply('Your orders: …'))
  * ```
  */
@@ -81,11 +83,11 @@ export function requireRegistered<C extends Context = Context>(given: RequireOpt
 }
 
 /**
- * Lets in only who holds one of the roles, or a role that counts as one: everywhere, in the chat of the update, or by Telegram's leave
- * (`chat:administrator` …). All others are refused with the reason `forbidden`, and so is what nobody does. Two of them on one
- * handler ask for both.
+ * Lets in only those who hold one of the roles, or a role that extends one of them: everywhere, in the chat of the update, or because
+ * Telegram says so (`chat:administrator` …). All others are refused with the reason `forbidden`, and so are updates without an actor. Two
+ * `requireRole()` on one handler ask for both.
  *
- * Only for roles that Telegram gives is Telegram asked, and only about whom no role of yours lets in.
+ * Telegram is asked only for roles that Telegram gives, and only about people whom none of your own roles lets in.
  *
  * @param role The name of a role, as `guard.grant()` takes it; more names, and options last.
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` where the sentinel

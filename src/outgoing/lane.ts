@@ -122,7 +122,7 @@ export class Lane {
 
   /** Gives a place back. */
   leave(succeeded: boolean): void {
-    // A lane that is not full says nothing of a wider one, nor does who went before it was closed.
+    // Only a success in a full, open lane shows that a wider one may do: a call that ends while it is closed was let in before.
     if (succeeded && this.widens && this.out >= this.width && this.opensIn === 0) this.widen()
     if (this.hasPlaces) this.out--
     this.advance()

@@ -122,7 +122,7 @@ export interface Tuning {
 /**
  * Checks what administrators may tune.
  *
- * @throws SentinelError `option.invalid` for bounds that are none, `limit.unknown` for a limit that there is not.
+ * @throws SentinelError `option.invalid` for invalid bounds, `limit.unknown` for a limit that does not exist.
  */
 export function readSettings(options: SettingsOptions): Tuning {
   const read = parseOptions('settings', settingsOptions, options)

@@ -15,7 +15,7 @@ export function jsonText(value: unknown, what: string): string {
   } catch (error) {
     cause = error
   }
-  // NaN and dates that are none are null in JSON, which says something else.
+  // NaN and invalid dates become null in JSON, which means something else.
   if (text !== undefined && (text !== 'null' || value === null)) return text
   throw new SentinelError(
     'value.invalid',

@@ -63,8 +63,8 @@ export interface SessionStorage<T> {
  * Keeps grammY's sessions in any {@link Values}. Each storage does this by itself with `storage.sessions()`.
  *
  * @param clock Tells when a `ttl` has passed: that of whatever keeps the values.
- * @throws SentinelError `value.invalid` for a name that is none, `duration.invalid` for a `ttl` that is none,
- * `option.invalid` for one of no time.
+ * @throws SentinelError `value.invalid` for an invalid name, `duration.invalid` for an invalid `ttl`,
+ * `option.invalid` for a `ttl` of zero.
  *
  * @example
  * ```ts

@@ -209,7 +209,7 @@ export interface Storage {
   /**
    * Its {@link Values} as a storage of grammY's `session()`.
    *
-   * @throws SentinelError `value.invalid` for a name that is none, `duration.invalid` for a `ttl` that is none.
+   * @throws SentinelError `value.invalid` for an invalid name, `duration.invalid` for an invalid `ttl`.
    */
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T>
   /**

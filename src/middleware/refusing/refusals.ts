@@ -51,7 +51,7 @@ export class Refusals<C extends Context> {
   stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): MaybePromise<void> {
     const verdict = verdictOf(question, decision)
     const { denial } = question
-    // A flood of the blocked looks nothing up for nobody.
+    // A block's reason is looked up only where somebody reads it: a flood from blocked users must not cost a lookup each.
     const read = typeof denial === 'function' || this.house.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
     return this.follow(

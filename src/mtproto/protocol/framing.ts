@@ -9,7 +9,7 @@ export interface Frame {
 /** How payloads follow each other on a connection (https://core.telegram.org/mtproto/mtproto-transports). */
 export interface Framing {
   readonly name: string
-  /** The next frame, if all of it is there. Throws {@link FramingError} for what is none. */
+  /** The next frame, if all of it is there. Throws {@link FramingError} for bytes that cannot be a frame. */
   next(data: Buffered): Frame | undefined
   wrap(payload: Uint8Array): Buffer
   /** Four bytes that answer a quick acknowledgement. */

@@ -7,7 +7,7 @@ export function textOf(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
-/** So many bytes out of a text; undefined for what is none. */
+/** So many bytes out of a text; undefined for a text that does not hold them. */
 export function bytesOf(text: unknown, length: number): Uint8Array | undefined {
   if (typeof text !== 'string' || text.length !== Math.ceil(length / 3) * 4) return undefined
   let binary: string

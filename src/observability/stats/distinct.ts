@@ -20,7 +20,7 @@ export class Distinct {
     return new Distinct(new Uint8Array(REGISTERS))
   }
 
-  /** Undefined for what is none. */
+  /** Undefined for a text that holds no sketch of this kind. */
   static read(text: unknown): Distinct | undefined {
     const bytes = bytesOf(text, REGISTERS)
     return bytes === undefined ? undefined : new Distinct(bytes)

@@ -21,7 +21,7 @@ export class Frequency {
     return new Frequency(new Uint32Array(DEPTH * WIDTH))
   }
 
-  /** Undefined for what is none. */
+  /** Undefined for a text that holds no sketch of this kind. */
   static read(text: unknown): Frequency | undefined {
     const bytes = bytesOf(text, DEPTH * WIDTH * 4)
     if (bytes === undefined) return undefined

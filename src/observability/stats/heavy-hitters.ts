@@ -59,7 +59,7 @@ export class HeavyHitters {
     return [this.size, ...this.keys.map((key, i) => [keyText(key), this.counts[i], this.errors[i]])]
   }
 
-  /** Undefined for what is none. */
+  /** Undefined for a value that is no such list. */
   static read(written: unknown): HeavyHitters | undefined {
     if (!Array.isArray(written)) return undefined
     const [size, ...entries] = written as unknown[]

@@ -76,7 +76,7 @@ export class Slot {
     }
   }
 
-  /** Undefined for what is none, or comes from a version that wrote otherwise. */
+  /** Undefined for anything else, and for what a version with another format wrote. */
   static read(written: unknown): Slot | undefined {
     if (typeof written !== 'object' || written === null) return undefined
     const { index, bots, counts, activities, denials, ...sketches } = written as Record<string, unknown>

@@ -8,8 +8,7 @@ export interface Announcement {
 }
 
 /**
- * Storages tell of resets, so an announcement is the reset of a subject that nobody is, in a slot that is none: it changes nothing,
- * and reaches every worker in order with all other changes.
+ * Storages tell of resets, so an announcement is a reset of a subject and a slot that do not exist: it changes nothing, and reaches every worker in order with all other changes.
  */
 export const NOBODY: Key = ownKey('sentinel:hybrid')
 

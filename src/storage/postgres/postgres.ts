@@ -67,7 +67,7 @@ export interface PostgresOptions {
  *
  * @param connection A connection string, or a `Pool` of yours, which it does not close.
  * @param options See {@link PostgresOptions}.
- * @throws SentinelError `option.invalid` for a schema or a number of connections that is none. Its methods reject with `peer.missing` without pg.
+ * @throws SentinelError `option.invalid` for an invalid schema name or number of connections. Its methods reject with `peer.missing` without pg.
  *
  * @example
  * ```ts

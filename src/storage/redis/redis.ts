@@ -51,7 +51,7 @@ export interface RedisOptions {
  *
  * @param connection See {@link RedisConnection}. Connects when it is first used.
  * @param options See {@link RedisOptions}.
- * @throws SentinelError `option.invalid` for a URL or a prefix that is none. Its methods reject with `peer.missing` without ioredis, `storage.failed`,
+ * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis, `storage.failed`,
  * `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid` where the marks
  * of a subject cannot be read.
  *

@@ -30,7 +30,7 @@ export function breakerOf(option: string, breaker: number | IBreaker = 5): IBrea
   if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
   throw new SentinelError(
     'option.invalid',
-    `${option}: that is none. Pass a number of failures, or a breaker of cockatiel.`,
+    `${option}: that is no breaker. Pass a number of failures, or a breaker of cockatiel.`,
   )
 }
 

@@ -51,7 +51,7 @@ export interface SqliteOptions {
  *
  * @param database A path, `:memory:`, or an open database of yours, which it does not close; its tables begin with `sentinel_`.
  * @param options See {@link SqliteOptions}.
- * @throws SentinelError `option.invalid` for a path or a time-out that is none. Its methods reject with `peer.missing` where there is no SQLite,
+ * @throws SentinelError `option.invalid` for an invalid path or time-out. Its methods reject with `peer.missing` where there is no SQLite,
  * `storage.failed`, `storage.readonly`, `storage.overloaded` or `storage.closed`.
  *
  * @example

@@ -82,7 +82,7 @@ const MOST_PARALLEL = 16
 /**
  * Uploads in parts, some at a time; never more of them than that are in memory.
  *
- * @throws SentinelError `mtproto.transfer` for a source that is none, is empty, too large, not as long as it says, or another one than
+ * @throws SentinelError `mtproto.transfer` for a source that is invalid, empty, too large, not as long as it says, or another one than
  * was begun; `mtproto.refused`, such as FILE_PARTS_INVALID; the reason of a signal.
  */
 export async function upload(

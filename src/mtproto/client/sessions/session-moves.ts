@@ -15,7 +15,7 @@ import {
  * Puts a session in place of the one that is kept. Before anything was connected. Of another account nothing is kept: where its updates
  * stood, whom it had met and by which hashes are nothing to this one.
  *
- * @throws SentinelError `mtproto.session` for a string that is none, or of a session that cannot be used here.
+ * @throws SentinelError `mtproto.session` for an invalid string, or one of a session that cannot be used here.
  */
 export async function importSession(
   { base }: Pick<Opened, 'base'>,

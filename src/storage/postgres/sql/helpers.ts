@@ -14,7 +14,7 @@ DECLARE
   n int4 := coalesce(cardinality(sections), 0);
 BEGIN
   WHILE p + 2 <= n LOOP
-    -- A length that is none: the rest cannot be read.
+    -- An invalid length: the rest cannot be read.
     IF sections[p + 2] IS NULL OR sections[p + 2] < 0 OR sections[p + 2] > n THEN RETURN 0; END IF;
     IF sections[p] = tag THEN RETURN p; END IF;
     p := p + 3 + sections[p + 2]::int4;

@@ -91,7 +91,7 @@ export function fieldsOf(expression: Expression): ReadonlyMap<string, Field> | u
   }
 }
 
-/** The alternatives of a type, down to those that are none themselves. */
+/** The alternatives of a type, down to those that are no unions themselves. */
 export function alternativesOf(expression: Expression): readonly Expression[] {
   if (expression.kind === 'union') return expression.of.flatMap(alternativesOf)
   if (expression.kind !== 'name') return [expression]
