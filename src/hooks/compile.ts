@@ -2,6 +2,7 @@ import { type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
+import { refuseAsync } from '../core/unawaited.js'
 import type { Hook, HookFunction } from './hook.js'
 
 const TIMEOUT: Ms = 1000
@@ -58,6 +59,7 @@ export function compile(hook: Hook<never>, point: string, usual: string, depth =
     case 'filter': {
       if (typeof tree.when !== 'function')
         throw wrong(point, tree.when, 'is no condition; it must be a function')
+      refuseAsync(tree.when, `hooks.${point}`)
       const when = tree.when as (told: unknown) => boolean
       return { kind: 'filter', when, name: nameOf(when, 'filter'), node: part(tree.hook) }
     }

@@ -2,6 +2,7 @@ import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { promised, unawaited } from '../core/unawaited.js'
 import type { Leaf, Node } from './compile.js'
 import type { HookRun } from './hook.js'
 
@@ -98,7 +99,9 @@ export class Occasion {
 
   private holds(when: (told: unknown) => boolean, name: string): boolean {
     try {
-      return when(this.told) === true
+      const held: unknown = when(this.told)
+      if (unawaited(held)) this.failed(promised(`hooks.${this.point}, condition ${name}`), name)
+      return held === true
     } catch (error) {
       this.failed(error, name)
       return false

@@ -11,13 +11,13 @@ import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import {
   activities,
-  callable,
   duration,
   given,
   inside,
   named,
   option,
   parseOptions,
+  prompt,
   refusal,
   word,
 } from './options/schema.js'
@@ -35,7 +35,7 @@ const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 
 export const concurrencyOptions = z.strictObject({
   per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
-  key: option(callable<Own>(), 'Counts by a key of your own. In code only.'),
+  key: option(prompt<Own>(), 'Counts by a key of your own. In code only.'),
   name: option(named('orders'), 'Names the limit in verdicts.'),
   most: option(z.int(WHOLE).min(1, WHOLE), 'So many are handled at once.', 1),
   queue: option(

@@ -5,17 +5,18 @@ import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { keyText } from '../core/subject.js'
+import { shownAnswer } from '../core/unawaited.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, SubjectOf, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import {
   activities,
-  callable,
   commandNamed,
   duration,
   named,
   option,
   parseOptions,
+  prompt,
   refusal,
   word,
 } from './options/schema.js'
@@ -49,7 +50,7 @@ const options = z.strictObject({
   name: option(named('uploads'), 'Names the limit in verdicts.'),
   scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
   key: option(
-    callable<(facts: Facts, ctx: Context) => string | number | undefined>(),
+    prompt<(facts: Facts, ctx: Context) => string | number | undefined>(),
     'Counts by a key of your own.',
   ),
   on: option(activities, 'What it is for.'),
@@ -58,10 +59,7 @@ const options = z.strictObject({
     'Only these commands.',
   ),
   cost: option(
-    z.union([
-      callable<(facts: Facts, ctx: Context) => number>(),
-      z.number(POINTS).int(POINTS).min(1, POINTS),
-    ]),
+    z.union([prompt<(facts: Facts, ctx: Context) => number>(), z.number(POINTS).int(POINTS).min(1, POINTS)]),
     'The points of an update.',
     1,
   ),
@@ -307,7 +305,7 @@ class Consumer {
     this.failed(
       new SentinelError(
         'cost.invalid',
-        `fromRateLimiter.cost: ${String(points)} is no number of points. Return a finite number of zero or more; it was taken as 1.`,
+        `fromRateLimiter.cost: ${shownAnswer(points)} is no number of points. Return a finite number of zero or more; it was taken as 1.`,
       ),
     )
     return 1

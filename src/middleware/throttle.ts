@@ -13,10 +13,9 @@ import {
   parseLimit,
 } from '../core/limit.js'
 import { guardOf } from './compose.js'
-import type { Guard, Question, Wired, Wiring } from './guard.js'
+import type { Guard, Wired, Wiring } from './guard.js'
 import {
   activities,
-  callable,
   commandNamed,
   duration,
   limit as limitSchema,
@@ -24,6 +23,7 @@ import {
   onFailure,
   option,
   parseOptions,
+  prompt,
   refusal,
   word,
 } from './options/schema.js'
@@ -31,6 +31,7 @@ import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scop
 import type { Denial } from './refusing/denial.js'
 import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
 import { watchConduct } from './throttle/conduct.js'
+import { limitOf } from './throttle/given-limit.js'
 import { ADAPTED_MARK, roleVariants, storedVariants } from './throttle/runtime-limits.js'
 
 /** Limits of more than this use two counters rather than a time stamp a unit, by default. */
@@ -53,7 +54,7 @@ export const throttleOptions = z.strictObject({
     'Names the limit in verdicts, peek() and reset(), and its state. Default: the scope.',
   ),
   limit: z
-    .union([callable<LimitOf<Context>>(), limitSchema])
+    .union([prompt<LimitOf<Context>>(), limitSchema])
     .meta({ description: 'So much per so long, such as "20/1m".' }),
   otherwise: option(
     limitSchema,
@@ -66,7 +67,7 @@ export const throttleOptions = z.strictObject({
     'bucket',
   ),
   scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
-  key: option(callable<KeyOf<Context>>(), 'Counts by a key of your own instead of a scope. In code only.'),
+  key: option(prompt<KeyOf<Context>>(), 'Counts by a key of your own instead of a scope. In code only.'),
   on: option(
     activities,
     'What it is for. Default: messages, taps, reactions and votes together; edits, joins and inline queries apart.',
@@ -76,7 +77,7 @@ export const throttleOptions = z.strictObject({
     'Only these commands.',
   ),
   cost: option(
-    z.union([callable<CostOf<Context>>(), z.number(COST).positive(COST)]),
+    z.union([prompt<CostOf<Context>>(), z.number(COST).positive(COST)]),
     'What an update costs.',
     1,
   ),
@@ -260,6 +261,10 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
+  const failed =
+    (during: string) =>
+    (error: unknown): void =>
+      wiring.house.events.tell('error', { error, during })
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
     const slot = `throttle.${name}${suffix}`
     // Records of their own, since few of those who write also edit: the others' records stay small.
@@ -269,7 +274,10 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       on,
       when: gateOfCommands(settings.commands),
       cost: settings.cost,
-      limit: typeof settings.limit === 'function' && main ? limitOf(settings.limit, base) : undefined,
+      limit:
+        typeof settings.limit === 'function' && main
+          ? limitOf(settings.limit, base, failed(slot))
+          : undefined,
       excused: 'everybody',
       name: `${name}${suffix}`,
       reason: 'limited',
@@ -385,23 +393,6 @@ export function gateOfCommands(
   if (commands === undefined) return undefined
   const wanted = new Set(commands.map((command) => command.replace(/^\//, '').toLowerCase()))
   return (facts) => facts.command !== undefined && wanted.has(facts.command)
-}
-
-/** A developer's limits, read once each: they are few, and texts. */
-function limitOf(limit: LimitOf<Context>, otherwise: Limit): Question<Context>['limit'] {
-  const read = new Map<string, Limit>()
-  return (facts, ctx) => {
-    const given = limit(facts, ctx)
-    if (given === undefined) return otherwise
-    if (typeof given !== 'string') return parseLimit(given, 'throttle.limit()')
-    let known = read.get(given)
-    if (known === undefined) {
-      known = parseLimit(given, 'throttle.limit()')
-      if (read.size >= 1000) read.clear()
-      read.set(given, known)
-    }
-    return known
-  }
 }
 
 function times(limit: Limit, factor: number): Limit {

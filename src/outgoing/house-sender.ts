@@ -1,5 +1,6 @@
 import { systemTimers } from '../core/clock.js'
 import type { House } from '../middleware/house.js'
+import { guarded } from './callbacks.js'
 import type { OutgoingOptions } from './options.js'
 import { Sender } from './sender.js'
 
@@ -11,13 +12,6 @@ import { Sender } from './sender.js'
 export function senderIn(house: House, bot: number, settings: () => OutgoingOptions): Sender {
   const { storage, events, timers } = house
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
-  const guarded = <T>(tell: ((told: T) => void) | undefined, during: string, told: T): void => {
-    try {
-      tell?.(told)
-    } catch (error) {
-      failed(error, during)
-    }
-  }
   return new Sender(settings(), {
     bot,
     storage: storage.remote === true ? storage : undefined,
@@ -26,16 +20,16 @@ export function senderIn(house: House, bot: number, settings: () => OutgoingOpti
     random: Math.random,
     limited(told) {
       events.tell('outgoing.limited', told)
-      guarded(settings().onLimited, 'outgoing.onLimited', told)
+      guarded(settings().onLimited, 'outgoing.onLimited', failed)(told)
     },
     migrated(told) {
       events.tell('chat.migrated', told)
-      guarded(settings().onMigrated, 'outgoing.onMigrated', told)
+      guarded(settings().onMigrated, 'outgoing.onMigrated', failed)(told)
     },
     failed(error, during) {
       const { onError } = settings()
       if (onError === undefined) failed(error, during)
-      else guarded(onError, 'outgoing.onError', { error, during })
+      else guarded(onError, 'outgoing.onError', failed)({ error, during })
     },
   })
 }

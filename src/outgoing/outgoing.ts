@@ -5,6 +5,7 @@ import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
 import { parseOptions } from '../middleware/options/schema.js'
 import type { Storage } from '../storage/storage.js'
+import { guarded } from './callbacks.js'
 import { type OutgoingOptions, outgoingOptions } from './options.js'
 import { Sender } from './sender.js'
 import { ignoring, transformer } from './transformer.js'
@@ -133,10 +134,11 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
     )
   }
   const { onLimited, onMigrated, onError } = settings
-  const failed = (error: unknown, during: string): void => {
-    if (onError === undefined) console.error(`grammy-sentinel: ${during} failed. ${errorText(error)}`)
-    else onError({ error, during })
-  }
+  const lastly = (error: unknown, during: string): void =>
+    console.error(`grammy-sentinel: ${during} failed. ${errorText(error)}`)
+  const told = guarded(onError, 'outgoing.onError', lastly)
+  const failed =
+    onError === undefined ? lastly : (error: unknown, during: string): void => told({ error, during })
   const sender = new Sender(settings, {
     bot,
     storage,
@@ -148,20 +150,4 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
     migrated: guarded(onMigrated, 'outgoing.onMigrated', failed),
   })
   return transformer(sender, ignoring(settings))
-}
-
-/** A developer's function, which must not fail the call that it is told of. */
-function guarded<T>(
-  tell: ((told: T) => void) | undefined,
-  name: string,
-  failed: (error: unknown, during: string) => void,
-): (told: T) => void {
-  if (tell === undefined) return () => undefined
-  return (told) => {
-    try {
-      tell(told)
-    } catch (error) {
-      failed(error, name)
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
 import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
-import { callable, limit as limitSchema, option, parseOptions } from '../middleware/options/schema.js'
+import { limit as limitSchema, option, parseOptions, prompt } from '../middleware/options/schema.js'
 import { SETTING_TEXTS } from './setting-texts.js'
 import type { SettingsTexts, TranslateSetting } from './wording.js'
 
@@ -49,7 +49,7 @@ export const settingsOptions = z.strictObject({
     'Your words of the menu by language; {name} and {limit} stand for those of a limit.',
   ),
   t: option(
-    callable<TranslateSetting>(),
+    prompt<TranslateSetting>(),
     'Your translation of the menu; undefined falls back to the texts. In code only.',
   ),
 })

@@ -1,3 +1,4 @@
+import { promised, unawaited } from '../core/unawaited.js'
 import type { SETTING_TEXTS } from './setting-texts.js'
 
 /**
@@ -134,6 +135,7 @@ export class SettingsWording {
   ): string | undefined {
     try {
       const own: unknown = this.translate?.(language, text, values)
+      if (unawaited(own)) this.failed(promised('settings.t'))
       return typeof own === 'string' && own !== '' ? own : undefined
     } catch (error) {
       this.failed(error)

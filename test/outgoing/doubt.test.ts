@@ -227,6 +227,50 @@ describe('what is told', () => {
     expect(errors).toEqual([{ error: new Error('boom'), during: 'outgoing.onLimited' }])
   })
 
+  test('to async functions that are rejected, which fails no call and ends no process', async () => {
+    const errors: FailureEvent[] = []
+    on = await office({
+      onLimited: async () => Promise.reject(new Error('the admin chat is limited, too')),
+      onError: (event) => errors.push(event),
+    })
+    expect(await limitedOnce()).toBe('sent')
+    expect(errors).toEqual([
+      { error: new Error('the admin chat is limited, too'), during: 'outgoing.onLimited' },
+    ])
+  })
+
+  test.each<[string, () => void]>([
+    ['throws', raise('B')],
+    ['is rejected', async () => raise('B')()],
+  ])('to an onError that %s: the console says so', async (_, onError) => {
+    on = await office({ onLimited: raise('A'), onError })
+    const said: string[] = []
+    const { error } = console
+    console.error = (line: string) => said.push(line)
+    try {
+      expect(await limitedOnce()).toBe('sent')
+    } finally {
+      console.error = error
+    }
+    expect(said).toEqual([expect.stringMatching(/outgoing\.onError failed\. .*B/)])
+  })
+
+  /** What becomes of a call that is answered 429 once. */
+  async function limitedOnce(): Promise<string | number> {
+    const [alice] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })
+    const call = fate(on.api.sendMessage(alice!.id, 'x'))
+    await on.waiting(1)
+    await on.pass(SECOND)
+    return call
+  }
+
+  function raise(what: string): () => never {
+    return () => {
+      throw new Error(what)
+    }
+  }
+
   test('a 429 that does not say for how long is waited out for a second', async () => {
     on = await office()
     const [alice] = on.people

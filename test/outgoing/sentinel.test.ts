@@ -181,6 +181,20 @@ describe('reconfigure()', () => {
     expect(told).toEqual([1, 2])
   })
 
+  test('tells what its async functions are rejected with', async () => {
+    const { guard, bot } = guarded({
+      outgoing: {
+        attempts: 1,
+        onLimited: async () => Promise.reject(new Error('the admin chat is limited, too')),
+      },
+    })
+    const told: string[] = []
+    guard.on('error', ({ during }) => told.push(during))
+    guard.install(bot)
+    expect(await madeOf(bot, guard)).toBe(1)
+    expect(told).toEqual(['outgoing.onLimited'])
+  })
+
   test('leaves what waits to its end', async () => {
     const { guard, bot } = guarded()
     guard.install(bot)

@@ -1,3 +1,4 @@
+import { unawaited } from '../../core/unawaited.js'
 import { type Probe, stepped } from './probe.js'
 
 /**
@@ -46,10 +47,11 @@ export class Background {
   }
 
   private handOver(running: Promise<void>, waitUntil: WaitUntil): void {
+    const failed = (error: unknown): void => this.failed(error, 'waitUntil')
     try {
-      waitUntil(running)
+      unawaited(waitUntil(running), failed)
     } catch (error) {
-      this.failed(error, 'waitUntil')
+      failed(error)
     }
   }
 

@@ -5,6 +5,7 @@ import type { Facts } from '../../core/facts.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 import type { Limit } from '../../core/limit.js'
 import { chatKey, GLOBAL_KEY, type Key } from '../../core/subject.js'
+import { shownAnswer } from '../../core/unawaited.js'
 import { type Excuse, excused, withMarks } from '../exempt/excuses.js'
 import { LEVELS, spares } from '../exempt/exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from '../guard.js'
@@ -356,7 +357,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     failed(
       new SentinelError(
         'cost.invalid',
-        `${question.check.guard}.cost: ${String(cost)} is no cost. Return a finite number of zero or more; it was taken as 1.`,
+        `${question.check.guard}.cost: ${shownAnswer(cost)} is no cost. Return a finite number of zero or more; it was taken as 1.`,
       ),
       question.check.slot,
     )

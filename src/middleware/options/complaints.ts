@@ -145,6 +145,9 @@ function takes(form: Schema, value: unknown): boolean {
       return typeof value === 'string'
     case 'number':
       return typeof value === 'number'
+    case 'custom':
+      // What a function says of itself, an async one say, is more to the point than what else there might be.
+      return typeof value === 'function' && partOf(form)?.read !== undefined
     default:
       return false
   }

@@ -6,6 +6,7 @@ import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { ACTIVITIES } from '../../core/facts.js'
 import { type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from '../../core/limit.js'
 import { type Key, type Subject, subjectKey } from '../../core/subject.js'
+import { isAsync, refuseAsync } from '../../core/unawaited.js'
 import type { Denial } from '../refusing/denial.js'
 import { oneOf } from './complaints.js'
 import { type Part, parts } from './forms.js'
@@ -36,10 +37,19 @@ export function callable<F>(): z.ZodType<F, F> {
   return given<F>('a function', (value) => typeof value === 'function')
 }
 
+/** A function whose answer is used at once. */
+export function prompt<F>(): z.ZodType<F, F> {
+  return given<F>('a function', (value) => typeof value === 'function' && !isAsync(value), refuseAsync)
+}
+
 /** Something that only code can give: a schema of a file admits nothing in its place. */
-export function given<T>(words: string, test: (value: unknown) => boolean): z.ZodType<T, T> {
+export function given<T>(
+  words: string,
+  test: (value: unknown) => boolean,
+  read?: Part['read'],
+): z.ZodType<T, T> {
   const schema = z.custom<T>(test, `must be ${words}`).meta({ not: {} })
-  return schema.register(parts, { words, code: 'option.invalid' })
+  return schema.register(parts, { words, code: 'option.invalid', ...(read && { read }) })
 }
 
 const SPAN = { words: 'a duration such as "10s"', code: 'duration.invalid', read: parseDuration } as const

@@ -1,9 +1,8 @@
 import type { Context } from 'grammy'
-import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
-import { shown } from '../../core/show.js'
 import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
+import { shownAnswer } from '../../core/unawaited.js'
 import type { Wiring } from '../guard.js'
 
 /**
@@ -80,13 +79,12 @@ export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): 
   if (own === undefined || own === '') return undefined
   if (typeof own === 'string') return own
   if (Number.isFinite(own) || typeof own === 'bigint') return String(own)
-  // Nobody waits for it: what it is rejected with must not end the process.
-  if (isPromise(own)) own.then(undefined, () => undefined)
+  const what = shownAnswer(own)
   if (wrong.has(key)) return undefined
   wrong.add(key)
   throw new SentinelError(
     'subject.invalid',
-    `key of "${limit}": ${isPromise(own) ? 'a promise' : shown(own)} is no key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
+    `key of "${limit}": ${what} is no key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
   )
 }
 
@@ -100,7 +98,7 @@ function joinerOf(facts: Facts): Key | undefined {
 }
 
 /**
- * Refuses a key of one's own that is async, without a name, which its state needs, and beside a scope.
+ * Refuses a key of one's own without a name, which its state needs, and beside a scope.
  *
  * @throws SentinelError `option.invalid`.
  */
@@ -111,12 +109,6 @@ export function checkKey(
   scope: ScopeName | undefined,
 ): void {
   if (key === undefined) return
-  if (Object.prototype.toString.call(key) === '[object AsyncFunction]') {
-    throw new SentinelError(
-      'option.invalid',
-      `${what}.key: an async function. A key is read at once: return a text or a number, and look up before, in a middleware of yours, what has to be waited for.`,
-    )
-  }
   if (name === undefined) {
     throw new SentinelError(
       'option.invalid',

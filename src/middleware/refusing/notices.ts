@@ -9,7 +9,7 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
 import { ownWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
-import { callable, limit as limitSchema, option } from '../options/schema.js'
+import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { OwedNotices } from './owed-notices.js'
 import { tapAnswer } from './tap-answer.js'
@@ -45,7 +45,7 @@ export const noticeOptions = z.strictObject({
     ),
     'Your words by language and reason; {wait} stands for how long to wait.',
   ),
-  t: option(callable<Translate>(), 'Your translation; undefined falls back to the texts. In code only.'),
+  t: option(prompt<Translate>(), 'Your translation; undefined falls back to the texts. In code only.'),
   budget: option(
     limitSchema,
     'Notices of this worker at most, or a flood of many makes the bot run into 429.',

@@ -1,4 +1,5 @@
 import { durationIn } from '../../core/duration.js'
+import { promised, unawaited } from '../../core/unawaited.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
@@ -97,6 +98,7 @@ export class Wording {
   private translated(language: string | undefined, verdict: Denied): string | undefined {
     try {
       const own: unknown = this.translate?.(language, verdict)
+      if (unawaited(own)) this.failed(promised('notices.t'))
       return typeof own === 'string' ? own : undefined
     } catch (error) {
       this.failed(error)
