@@ -111,14 +111,15 @@ export class Notices {
   answer<C extends Context>(ctx: C, facts: Facts, verdict: Denied, denial: Denial<C>, notice: boolean): void {
     // The first of the pair is being handled, or was: it answers.
     if (verdict.reason === 'duplicate') return
+    const { guard, limit } = verdict
+    const bot = ctx.me.id
     const own = typeof denial === 'function'
-    const due = denial !== 'silent' && (own ? notice : this.isDue(ctx.me.id, facts, verdict, notice))
+    const due =
+      denial !== 'silent' &&
+      (own ? notice || this.owes(bot, facts, guard, limit) : this.isDue(bot, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
-    if (tapped && !own) {
-      const text = due ? this.text(facts, verdict) : ''
-      const answer = text !== '' && this.spend() ? { text: tapAnswer(text) } : {}
-      this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(answer))
-    } else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
+    if (tapped && !own) this.answerTap(ctx, due ? this.text(facts, verdict) : '')
+    else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
       this.aside(ctx, 'decline', () =>
         ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
@@ -126,19 +127,31 @@ export class Notices {
       this.aside(ctx, 'decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
-    } else if (due && denial === 'notice') this.send(ctx, facts, verdict)
-    if (own) {
-      const said = due && this.spend()
-      const text = this.text(facts, verdict)
-      this.aside(ctx, 'deny', async () => {
-        try {
-          await callbackEnded(denial({ ctx, facts, verdict, notice: said, text }), 'deny', this.timers)
-        } finally {
-          // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
-          if (tapped) this.aside(ctx, 'answer', () => stopSpinner(ctx))
-        }
-      })
+    } else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
+    if (!own) return
+    const said = due && this.spend()
+    if (due) this.owed.given(bot, facts, guard, limit)
+    const text = this.text(facts, verdict)
+    let isOpen = said
+    let spins = tapped
+    const say = (words = text): void => {
+      if (!isOpen) return
+      isOpen = false
+      // It has been paid for; what is sent pays for itself.
+      this.budgetFullAt -= this.each
+      if (!this.isDue(bot, facts, verdict, true)) return
+      if (tapped) this.answerTap(ctx, words)
+      else this.send(ctx, facts, verdict, words)
+      spins = false
     }
+    this.aside(ctx, 'deny', async () => {
+      try {
+        await callbackEnded(denial({ ctx, facts, verdict, notice: said, text, say }), 'deny', this.timers)
+      } finally {
+        // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
+        if (spins) this.aside(ctx, 'answer', () => stopSpinner(ctx))
+      }
+    })
   }
 
   /** What would be said, in the actor's language. Where something has to be, what is built in says it in place of an empty text. */
@@ -176,9 +189,14 @@ export class Notices {
     return facts.chatType === 'private' || (facts.inGroup && facts.command !== undefined)
   }
 
-  private send(ctx: Context, facts: Facts, verdict: Denied): void {
+  /** With a text, if there is one and it may be said. */
+  private answerTap(ctx: Context, text: string): void {
+    const answer = text !== '' && this.spend() ? { text: tapAnswer(text) } : {}
+    this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(answer))
+  }
+
+  private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
-    const text = this.text(facts, verdict)
     if (chat === undefined || text === '' || !this.spend()) return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside(ctx, 'notice', async () => {
