@@ -22,7 +22,7 @@ export class Events<Map extends object> {
   private readonly watchers = new globalThis.Map<keyof Map, readonly Watcher[]>()
 
   constructor(
-    private readonly failed: (error: unknown, event: keyof Map) => void,
+    private readonly failed: (error: unknown, event: keyof Map, told?: unknown) => void,
     /** Told what nobody listens to. */
     private readonly unheard: (event: keyof Map, told: unknown) => void,
   ) {}
@@ -80,9 +80,9 @@ export class Events<Map extends object> {
     try {
       const outcome: unknown = (listener as Listener<Map[E]>)(told)
       // An async function is a listener to the compiler; a rejection that nobody takes would end the process.
-      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event))
+      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event, told))
     } catch (error) {
-      this.failed(error, event)
+      this.failed(error, event, told)
     }
   }
 }

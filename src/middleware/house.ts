@@ -328,10 +328,11 @@ export function furnish(options: HouseOptions): House {
   const timers = options.timers === undefined ? systemTimers : ofAnyLength(options.timers)
   const lastResort = new LastResort(clock)
   const events = new Events<SentinelEvents>(
-    (error, event) => {
+    (error, event, told) => {
       const failure = { error, during: `listener for ${event}` }
-      // A listener for errors that throws leaves nobody to tell.
-      if (event === 'error') lastResort.tell('error', failure)
+      // A listener for errors that throws leaves nobody to tell; one that is told of hooks for errors would be told of itself.
+      if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
+        lastResort.tell('error', failure)
       else events.tell('error', failure)
     },
     (event, told) => lastResort.tell(event, told),

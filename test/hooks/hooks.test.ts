@@ -739,6 +739,36 @@ describe('how long they take', () => {
   })
 })
 
+test.each<[string, () => void]>([
+  ['throws', raiseAway],
+  ['is rejected', async () => raiseAway()],
+])('a listener that %s when it is told of hooks for errors is not told of itself', async (_, fails) => {
+  opened()
+  const ran: string[] = []
+  const errors: string[] = []
+  const said: string[] = []
+  const { error } = console
+  console.error = (text: string) => void said.push(text)
+  try {
+    on.guard.hook('error', ({ during }) => void errors.push(during))
+    on.guard.hook('allowed', () => undefined)
+    on.guard.on('hook.ran', ({ point }) => {
+      ran.push(point)
+      return fails()
+    })
+    await on.says(1, 'a')
+    for (let turn = 0; turn < 20; turn++) await tick()
+  } finally {
+    console.error = error
+  }
+  expect([ran, errors]).toEqual([['allowed', 'error'], ['listener for hook.ran']])
+  expect(said).toEqual([expect.stringContaining('listener for hook.ran')])
+})
+
+function raiseAway(): never {
+  throw new Error('metrics are away')
+}
+
 test('hooks without a name are called by another each, whichever were taken away before', async () => {
   opened()
   const ran: string[] = []
