@@ -19,7 +19,7 @@ import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } f
 /**
  * Checks options and adds the defaults. What comes back is frozen, but for functions and storages, and is a copy.
  *
- * @throws SentinelError naming the option, the value and the mend: `option.unknown`, `option.invalid`,
+ * @throws SentinelError that names the option and its value, and says how to mend it: `option.unknown`, `option.invalid`,
  * `limit.invalid`, `limit.duplicate`, `duration.invalid`, `scope.unknown`, `subject.invalid`.
  */
 export function readOptions<C extends Context = Context>(input: SentinelOptions<C> = {}): ResolvedOptions<C> {

@@ -5,14 +5,14 @@ import { shown } from '../../core/show.js'
 import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from './forms.js'
 
 /*
- * How wrong options are told: the option, the value and the mend, in words of ours.
+ * How wrong options are reported: the option, its value and how to mend it, in words of ours.
  */
 
 /**
  * Checks options against their schema.
  *
  * @throws SentinelError `option.unknown` or `option.invalid` (or the code of the part that is wrong), naming the
- * option, the value and the mend.
+ * option and its value, and says how to mend it.
  */
 export function parseOptions<S extends z.ZodType>(what: string, schema: S, input: unknown): z.output<S> {
   const result = schema.safeParse(input)
