@@ -104,6 +104,22 @@ describe('sentinel() with no options', () => {
     expect((await guard.health()).tally).toMatchObject({ allowed: 0, denied: 0, unknown: 40 })
   })
 
+  test('tells what it denied in JSON, too', async () => {
+    const { guard, says } = desk({ throttle: '1/1m' })
+    await guard.block(8)
+    await says(ALICE, '1', '2', '3')
+    await says(8, 'hello')
+    const { tally } = await guard.health()
+    expect(JSON.parse(JSON.stringify(tally))).toMatchObject({
+      denied: 3,
+      denials: { 'throttle.limited': 2, 'block.blocked': 1 },
+    })
+    expect([...tally.denials]).toEqual([
+      ['throttle.limited', 2],
+      ['block.blocked', 1],
+    ])
+  })
+
   test('two of one name on one storage and one bot are warned of, with the mend; with a name each they are not', async () => {
     for (const [names, warns] of [
       [['shop', 'shop'], true],

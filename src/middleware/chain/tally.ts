@@ -16,11 +16,18 @@ export interface Tally {
   unknown: number
   /** Would have been stopped by a limit in shadow. */
   shadow: number
-  /** By guard and reason, such as `throttle.limited`. */
+  /** By guard and reason, such as `throttle.limited`. In JSON an object. */
   readonly denials: Map<string, number>
+}
+
+/** JSON knows no maps: it would show every count as none. */
+class Denials extends Map<string, number> {
+  toJSON(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this)
+  }
 }
 
 /** Nothing counted yet. */
 export function newTally(): Tally {
-  return { allowed: 0, denied: 0, unknown: 0, shadow: 0, denials: new Map() }
+  return { allowed: 0, denied: 0, unknown: 0, shadow: 0, denials: new Denials() }
 }
