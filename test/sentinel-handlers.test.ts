@@ -164,6 +164,34 @@ describe('ctx.sentinel behind a guard of the handler', () => {
       'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was given back. Did you mean "uploads"?',
     ])
   })
+
+  test.each([
+    ['usr', 1],
+    ['user', 0],
+    ['user.inline', 0],
+    ['inner', 0],
+  ])(
+    'remaining(%j) warns of names that no limit has, not of limits that were not asked',
+    async (name, times) => {
+      const OWNER = 1
+      const made = desk({ throttle: { limit: '10/1h', inline: '5/1h' }, exempt: { owner: OWNER } }, (bot) => {
+        bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), () => undefined)
+        bot.on('message', async ({ sentinel }) => {
+          sentinel.remaining(name)
+          if (name !== 'usr') await sentinel.refund(name)
+        })
+      })
+      const warned: string[] = []
+      made.guard.on('warning', ({ code, message }) => warned.push(`${code}: ${message}`))
+      await made.says(ALICE, '/go', 'hello', 'hello')
+      await made.says(OWNER, 'hello')
+      expect(warned).toEqual(
+        Array(times).fill(
+          'limit.unknown: ctx.sentinel.remaining: no limit is named "usr", so nothing is known to be left. Did you mean "user"?',
+        ),
+      )
+    },
+  )
 })
 
 describe('an update that a guard of its handler refuses', () => {

@@ -57,10 +57,17 @@ export class ChainBack<C extends Context> implements ControlBack {
     if (!this.chain.house.background.run('refund', refunding)) void refunding()
   }
 
-  unknownLimit(limit: string, known: readonly string[]): void {
+  limitNames(): readonly string[] {
+    const { within } = this.chain.root ?? this.chain
+    const asked = within.flatMap(({ questions }) => questions.questions)
+    return asked.flatMap(({ check, name }) => ('limit' in check ? [name] : []))
+  }
+
+  unknownLimit(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void {
+    const result = word === 'refund' ? 'nothing was given back' : 'nothing is known to be left'
     this.chain.house.warn(
       'limit.unknown',
-      `ctx.sentinel.refund: no limit is named "${limit}", so nothing was given back.${hintAt(limit, known)}`,
+      `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)}`,
     )
   }
 

@@ -11,7 +11,7 @@ import type { Chain } from '../pipeline.js'
  * ```ts
  * import type { LimitView, SentinelFlavor } from 'grammy-sentinel'
  *
- * const line = ({ guard, name, remaining }: LimitView) => `${guard}.${name}: ${remaining} left`
+ * const line = ({ guard, name, remaining }: LimitView) => `${guard}.${name}: ${Math.floor(remaining)} left`
  * const report = ({ sentinel }: SentinelFlavor) => sentinel.limits.map(line).join(', ')
  * ```
  */
@@ -19,7 +19,7 @@ export interface LimitView {
   readonly guard: string
   /** Its name within the guard, such as `user`. */
   readonly name: string
-  /** What is left, in units of cost. */
+  /** What is left, in units of cost. A bucket refills all the time, so it may be a fraction: `Math.floor` it for people. */
   readonly remaining: number
 }
 
@@ -54,8 +54,10 @@ export interface ControlBack {
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
   /** Whether there is such a limit. */
   refund(decision: Decision, limit: string | undefined): MaybePromise<boolean>
+  /** Of the sentinel's own limits, and of those in front of handlers that updates have come to. */
+  limitNames?(): readonly string[]
   /** Says that no limit has this name. */
-  unknownLimit?(limit: string, known: readonly string[]): void
+  unknownLimit?(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
   /** Takes back what a guard in front of a handler has charged: the handler failed, and the update may come again. */
   takeBack?(decision: Decision, ctx: Context): void
@@ -83,7 +85,8 @@ let stopped: (control: SentinelControl) => boolean
  * const bot = new Bot<Context & SentinelFlavor>('123:token')
  * bot.use(sentinel())
  * bot.command('roll', async (ctx) => {
- *   await ctx.reply(`You have ${ctx.sentinel.remaining('user')} left.`)
+ *   const left = ctx.sentinel.remaining('user') // undefined for whoever is let off, such as the owner
+ *   await ctx.reply(`You have ${left ?? 'plenty'} left.`)
  *   if (Math.random() < 0.1) await ctx.sentinel.refund() // this one is on the house
  * })
  * ```
@@ -145,11 +148,16 @@ export class SentinelControl<C extends Context = Context> {
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
   }
 
-  /** What is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if it was not asked. */
+  /**
+   * What is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if it was not asked, as for
+   * whoever is let off. A name that no limit has is the warning `limit.unknown`.
+   */
   remaining(limit: string): number | undefined {
     const left = this.limits.find(({ name }) => name === limit)?.remaining
     // A bucket refills all the time, and nobody sends a third of a message; what costs a fraction finds it in `limits`.
-    return left === undefined ? undefined : Math.floor(left + 1e-6)
+    if (left !== undefined) return Math.floor(left + 1e-6)
+    this.missed('remaining', limit)
+    return undefined
   }
 
   /**
@@ -163,10 +171,13 @@ export class SentinelControl<C extends Context = Context> {
       return
     }
     for (const each of this.chain()) if (await each.refundOwn(limit)) return
-    this.back.unknownLimit?.(
-      limit,
-      this.limits.map(({ name }) => name),
-    )
+    this.missed('refund', limit)
+  }
+
+  /** A limit that was not asked: said where there is none of that name. */
+  private missed(word: 'remaining' | 'refund', limit: string): void {
+    const known = [...this.chain()].flatMap(({ back }) => back.limitNames?.() ?? [])
+    if (!known.includes(limit)) this.back.unknownLimit?.(word, limit, known)
   }
 
   /** It, and those further up. */

@@ -29,7 +29,7 @@ import { storedLimit } from '../throttle/runtime-limits.js'
  * ```ts
  * import { type LimitState, sentinel } from 'grammy-sentinel'
  *
- * const line = ({ name, limit, remaining }: LimitState) => `${name}: ${remaining} left of ${limit}`
+ * const line = ({ name, limit, remaining }: LimitState) => `${name}: ${Math.floor(remaining)} left of ${limit}`
  * console.log((await sentinel().peek(1234567)).map(line)) // ['user: 30 left of 60/1m (burst 30)', …]
  * ```
  */
@@ -44,7 +44,10 @@ export interface LimitState {
   readonly at?: string
   /** Such as `20/1m`: the one that holds for the subject. */
   readonly limit: string
-  /** What is left, in units of cost; `Infinity` for whoever is let off by a role. */
+  /**
+   * What is left, in units of cost; `Infinity` for whoever is let off by a role. A bucket refills all the time, so it may be a
+   * fraction: `Math.floor` it for people.
+   */
   readonly remaining: number
   /** Milliseconds until one more unit passes; 0 if it does now. */
   readonly retryAfterMs: number
