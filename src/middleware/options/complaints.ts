@@ -12,7 +12,7 @@ import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from '
  * Checks options against their schema.
  *
  * @throws SentinelError `option.unknown` or `option.invalid` (or the code of the part that is wrong), naming the
- * option and its value, and says how to mend it.
+ * option and its value, and saying how to mend it.
  */
 export function parseOptions<S extends z.ZodType>(what: string, schema: S, input: unknown): z.output<S> {
   const result = schema.safeParse(input)
