@@ -141,6 +141,24 @@ test('taps, inline queries, reactions', async () => {
   void question
 })
 
+test('a tap that comes while the client fetches what it missed', async () => {
+  const menu = await poller.api.sendMessage(plaza.id, 'Choose', {
+    reply_markup: { inline_keyboard: [[{ text: 'One', callback_data: 'one' }]] },
+  })
+  await client.close()
+  const told: (string | undefined)[] = []
+  const bot = new Bot(account.token, account.config)
+  bot.use(({ message, callbackQuery }) => {
+    told.push(message?.text ?? callbackQuery?.data)
+    look()
+  })
+  await made().bridge(bot)
+  await alice.to(account).sends('hello')
+  await bob.in(plaza).taps(menu, 'One')
+  await until(() => told.length === 2)
+  expect(told.toSorted()).toEqual(['hello', 'one'])
+})
+
 test('somebody asks to join', async () => {
   const club = telegram.createGroup({ title: 'Club', owner: alice, admins: [account] })
   const carol = telegram.createUser({ firstName: 'Carol' })

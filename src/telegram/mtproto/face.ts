@@ -9,6 +9,7 @@ import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
 import { Happenings } from './journals/happenings.js'
 import { type Entry, Journal } from './journals/journal.js'
+import { NO_SEQ } from './journals/state.js'
 import { RandomIds } from './random-ids.js'
 import type { AuthKey } from './sessions/auth-keys.js'
 import type { Session } from './sessions/session.js'
@@ -85,10 +86,8 @@ export class Face {
       world,
       this.describer,
       (viewer, stored) => this.numberOf(viewer, stored),
-      (bot, { qts, update, users, chats }) => {
-        const seq = qts === undefined ? this.happenings.nextSeq(bot.id) : 0
-        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq })
-      },
+      (bot, { update, users, chats }) =>
+        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
     )
     const unwatch = [
       world.watch((stored) => this.#happened(stored)),
@@ -271,7 +270,7 @@ export class Face {
     const sessions = this.#sessions.get(account.id)
     if (sessions === undefined || sessions.size === 0) return
     const { users, chats } = this.mentioned(account, about === undefined ? [] : [about])
-    this.#send(account, { _: 'updates', updates, users, chats, date: this.world.date(), seq: 0 })
+    this.#send(account, { _: 'updates', updates, users, chats, date: this.world.date(), seq: NO_SEQ })
   }
 
   #send(account: Account, object: TlObject): void {

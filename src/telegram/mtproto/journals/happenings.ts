@@ -27,7 +27,6 @@ const KEPT = 10_000
  */
 export class Happenings {
   readonly #kept = new Map<number, { qts: number; readonly list: Happening[] }>()
-  readonly #seqs = new Map<number, number>()
   readonly #unwatch: () => void
 
   constructor(
@@ -48,18 +47,6 @@ export class Happenings {
 
   qtsOf(account: number): number {
     return this.#kept.get(account)?.qts ?? 0
-  }
-
-  /** How many there were that have no number of their own. */
-  seqOf(account: number): number {
-    return this.#seqs.get(account) ?? 0
-  }
-
-  /** The number of what has none of its own: by it a client sees that something did not come (https://core.telegram.org/api/updates#update-sequence). */
-  nextSeq(account: number): number {
-    const seq = this.seqOf(account) + 1
-    this.#seqs.set(account, seq)
-    return seq
   }
 
   /** What came after a number. */

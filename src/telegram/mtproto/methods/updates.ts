@@ -3,7 +3,7 @@ import type { Account } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { Entry } from '../journals/journal.js'
-import { stateOf } from '../journals/state.js'
+import { NO_SEQ, stateOf } from '../journals/state.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
@@ -28,10 +28,9 @@ export const UPDATES = {
     const isTooLong = journal.pts - pts > total
     const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
-    const { date, seq } = stateOf(server, account)
     const others = found.more ? [] : server.face.happenings.since(account.id, request.qts as number)
     if (found.entries.length === 0 && others.length === 0) {
-      return { _: 'updates.differenceEmpty', date: date as number, seq: seq as number }
+      return { _: 'updates.differenceEmpty', date: server.world.date(), seq: NO_SEQ }
     }
     const state = found.more
       ? { ...stateOf(server, account), pts: (found.entries.at(-1) as Entry).pts, qts: request.qts as number }
