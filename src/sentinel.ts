@@ -29,7 +29,7 @@ import { Delivery } from './middleware/membership/delivery.js'
 import { type MembershipGuard, membershipBy } from './middleware/membership.js'
 import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
-import { beginWiring } from './middleware/position/place.js'
+import { beginWiring, unclaimed } from './middleware/position/place.js'
 import { LaterRoles } from './middleware/roles/later-roles.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
@@ -261,7 +261,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     try {
       const { hooks } = options as SentinelOptions
       if (hooks !== undefined) place = house.hooks.checked(hooks)
-      chain = this.chainOf(settings, house, exemptions)
+      chain = unclaimed(() => this.chainOf(settings, house, exemptions))
     } catch (error) {
       this.furnish(this.house, this.resolved)
       throw error

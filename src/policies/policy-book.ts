@@ -3,6 +3,7 @@ import { nearest } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { debounce } from '../middleware/debounce.js'
 import type { GuardDefinition } from '../middleware/guard.js'
+import { unclaimed } from '../middleware/position/place.js'
 import { requireRegistered, requireRole } from '../middleware/require.js'
 import type { PolicyNames } from '../middleware/throttle/runtime-limits.js'
 import { throttle } from '../middleware/throttle.js'
@@ -108,10 +109,13 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   const [role, ...roles] = (parts.get('roles')?.value ?? []) as readonly string[]
   const debounced = debounceOf(resolved)
   try {
-    if (role !== undefined) definitions.push(...requireRole(role, ...roles, usual).definitions)
-    if (parts.get('registered')?.value === true) definitions.push(...requireRegistered(usual).definitions)
-    if (debounced !== undefined) definitions.push(...debounce(debounced).definitions)
-    for (const limit of throttlesOf(resolved)) definitions.push(...throttle(limit).definitions)
+    // Made while updates come, too, and with every change of options.
+    unclaimed(() => {
+      if (role !== undefined) definitions.push(...requireRole(role, ...roles, usual).definitions)
+      if (parts.get('registered')?.value === true) definitions.push(...requireRegistered(usual).definitions)
+      if (debounced !== undefined) definitions.push(...debounce(debounced).definitions)
+      for (const limit of throttlesOf(resolved)) definitions.push(...throttle(limit).definitions)
+    })
   } catch (error) {
     throw ofPolicy(name, error)
   }

@@ -5,6 +5,7 @@ import {
   requireRole,
   type SentinelOptions,
   type Storage,
+  type ThrottleOptions,
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
@@ -132,6 +133,34 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
     await stand.says(ALICE, '/one', '/two', '/two', '/three', '/four')
     expect(await peeked(stand)).toEqual(['user', 'throttle 1/1m', 'throttle 1/1m~2', 'uploads'])
     expect(stand.refused).toEqual(['throttle 1/1m~2'])
+  })
+
+  test.each<[string, ThrottleOptions, number, (bare: Desk) => unknown]>([
+    ['options', { limit: '3/1m' }, 1100, ({ guard }) => guard.reconfigure({ throttle: '3/1m' })],
+    [
+      'policies',
+      { name: 'careful', limit: '3/1m' },
+      3,
+      async ({ guard }) => {
+        guard.reconfigure({ policies: { careful: { throttle: '3/1m' } } })
+        await guard.reset(ALICE, 'careful')
+      },
+    ],
+  ])('is the same in a worker whose %s were changed before it was wired', async (_, limit, often, change) => {
+    for (const times of [0, 1, often]) {
+      const bare = desk({ throttle: '60/1m' })
+      open.push(bare)
+      for (let i = 0; i < times; i++) await change(bare)
+      const label = `throttle ${limit.name ?? limit.limit}`
+      bare.bot.command('one', throttle(limit), () => undefined)
+      bare.bot.command('two', throttle(limit), () => undefined)
+      const told: string[] = []
+      bare.guard.on('warning', ({ code }) => told.push(code))
+      await bare.says(ALICE, '/one', '/two')
+      const limits = await bare.guard.peek(ALICE)
+      expect([...new Set(limits.flatMap(({ at = [] }) => at))]).toEqual([label, `${label}~2`])
+      expect(told).toEqual([])
+    }
   })
 
   test('is its scope where guards stand alone', async () => {

@@ -29,6 +29,17 @@ export function claim(base: string, scope?: object): string {
   return number === 1 ? base : `${base}~${number}`
 }
 
+/** Makes guards that are not wired by the developer, as those of options and policies: they take no name away from those that are. */
+export function unclaimed<T>(make: () => T): T {
+  const before = claimed
+  claimed = new Map()
+  try {
+    return make()
+  } finally {
+    claimed = before
+  }
+}
+
 /** The names of the handlers behind one sentinel. Two of one name would share their state. */
 export class Names {
   readonly taken = new Set<string>()
