@@ -27,7 +27,7 @@ const WHOLE = 'must be a whole number of 1 or more'
 const count = z.int(WHOLE).min(1, WHOLE)
 
 export const debounceOptions = z.strictObject({
-  window: option(span, 'leading: how long a repetition is refused. trailing: the quiet that ends a burst.'),
+  window: option(span, 'leading: how long a repetition is refused. trailing: the pause that ends a burst.'),
   mode: option(
     z.enum(['leading', 'trailing']),
     'leading handles the first and refuses its repetitions; trailing waits for quiet and handles the messages together.',
@@ -76,7 +76,7 @@ export const debounceOptions = z.strictObject({
  * ```
  */
 export interface DebounceOptions<C extends Context = Context> {
-  /** `leading`: how long a repetition is refused. `trailing`: the quiet that ends a burst. Needed unless `albums` is all you want. */
+  /** `leading`: how long a repetition is refused. `trailing`: how long nothing must come before a burst is handled. Needed unless `albums` is all you want. */
   readonly window?: Duration
   /**
    * `leading` handles the first and refuses its repetitions. `trailing` waits until the actor is quiet and handles
@@ -129,7 +129,7 @@ export interface DebounceOptions<C extends Context = Context> {
 }
 
 /**
- * Makes one of what comes twice, or in pieces.
+ * Merges repeated taps or messages into one call of the handlers.
  *
  * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same
  * message, is handled once per `window` and else refused (`repeated`). The window begins with what was admitted, though a veto or

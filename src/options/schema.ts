@@ -156,7 +156,7 @@ export interface SentinelOptions<C extends Context = Context> {
     | readonly (LimitInput | ThrottleOptions<C>)[]
     | undefined
   /**
-   * Makes one of what comes twice, or in pieces: a window, or {@link DebounceOptions}. `false` turns it off. Under
+   * Merges repeated taps or messages into one call: a window, or {@link DebounceOptions}. `false` turns it off. Under
    * `mode: 'trailing'` nothing is left of the default. @default { window: '500ms', on: ['tap'] }
    */
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined

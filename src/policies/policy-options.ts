@@ -36,7 +36,7 @@ export interface PolicyOptions<C extends Context = Context> {
     | (Omit<ThrottleOptions<C>, 'limit'> & Partial<Pick<ThrottleOptions<C>, 'limit'>>)
     | readonly (LimitInput | ThrottleOptions<C>)[]
     | undefined
-  /** Makes one of what comes twice: a window, or {@link DebounceOptions}; `false` for none. */
+  /** Merges repeated taps or messages into one call: a window, or {@link DebounceOptions}; `false` for none. */
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined
   /** Asks for one of these roles, held everywhere or in the chat of the update; `false` for none. */
   readonly roles?: false | readonly string[] | undefined
@@ -106,7 +106,7 @@ export const policyOptions = z.strictObject({
     ]),
     'How much may come from whom. A limit that is not named is named after the policy.',
   ),
-  debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of what comes twice.'),
+  debounce: option(z.union([off, duration, debounceOptions]), 'Merges repeated taps or messages into one call.'),
   roles: option(
     z.union([
       off,

@@ -55,7 +55,7 @@ export interface ResilientOptions {
  *   another process changed in the last moments may be missed, and all of it if the storage was never reached;
  * - `marks.put` and `marks.remove` reject with `storage.unavailable`, hold in this process at once, and are written when
  *   the storage is back, unless something newer is there; `users`, `values` and sessions reject;
- * - the storage is looked after in the background, and used again as soon as it is back.
+ * - the storage is probed in the background, and used again as soon as it is back.
  *
  * @param storage One that answers synchronously decides by itself: it cannot take too long.
  * @throws SentinelError `option.invalid`, `duration.invalid`.
