@@ -23,9 +23,12 @@ export function dataOf(command: string, choice: Choice): string {
   }
 }
 
-/** Whether a button is of this menu. Anybody can send any data. */
+/** What follows the command in data of ours. */
+const SHAPE = /^:(x|n:[01]|l:\w+:[-.\w]+)$/
+
+/** Whether a button is of this menu: others of the bot may begin with the same word. Anybody can send any data. */
 export function isOfMenu(command: string, data: unknown): data is string {
-  return typeof data === 'string' && data.startsWith(`${command}:`)
+  return typeof data === 'string' && data.startsWith(command) && SHAPE.test(data.slice(command.length))
 }
 
 /** What is asked for; undefined for what is not offered, be it forged or from before options changed. */

@@ -242,16 +242,7 @@ describe('the menu of /sentinel', () => {
   })
 
   test('takes nothing forged, and nothing that is no longer offered', async () => {
-    const forged = [
-      'sentinel:l:0:2s.1ajk',
-      'sentinel:l:__proto__:-',
-      'sentinel:l::',
-      'sentinel:n:2',
-      'sentinel:n:1:1',
-      'sentinel:x:1',
-      'sentinel:',
-      'sentinel:l:a:b:c',
-    ]
+    const forged = ['sentinel:l:0:2s.1ajk', 'sentinel:l:__proto__:-', 'sentinel:l:a:-0']
     await open(SETTINGS, (bot) => {
       bot.command('forge', (ctx) =>
         ctx.reply('forged', {
@@ -292,6 +283,34 @@ describe('the menu of /sentinel', () => {
     if (tap === undefined) return
     expect((await tap.answer).text).toBe('Saved.')
     expect(changes).toHaveLength(1)
+  })
+
+  test('leaves buttons alone that begin as its own do', async () => {
+    const others = [
+      'settings:profile',
+      'settings:l::',
+      'settings:n:2',
+      'settings:n:1:1',
+      'settings:x:1',
+      'settings:x\n',
+      'settings:',
+      'settings:l:a:b:c',
+      'settings',
+    ]
+    const tapped: string[] = []
+    await open({ ...SETTINGS, settings: { notices: true, command: 'settings' } }, (bot) => {
+      const buttons = others.map((data) => [{ text: data, callback_data: data }])
+      bot.command('mine', (ctx) => ctx.reply('mine', { reply_markup: { inline_keyboard: buttons } }))
+      bot.callbackQuery(/^settings/, (ctx) => {
+        tapped.push(ctx.callbackQuery.data)
+        return ctx.answerCallbackQuery('Mine.')
+      })
+    })
+    for (const place of [at.alice.to(at.account), at.alice.in(plaza)]) {
+      const message = await at.alice.hears('mine', { after: await place.sends('/mine') })
+      for (const data of others) expect((await (await place.taps(message, data)).answer).text).toBe('Mine.')
+    }
+    expect(tapped).toEqual([...others, ...others])
   })
 
   test('leaves buttons of others alone', async () => {
