@@ -98,6 +98,51 @@ test('a restriction silences until it lapses, and survives leaving', async () =>
   expect(group.member(bob).status).toBe('member')
 })
 
+test('a restriction does not mind by which way somebody comes back', async () => {
+  await api.restrictChatMember(group.id, bob.id, { can_send_messages: false })
+  const link = await olga.in(group).makesInviteLink()
+  const ways: (() => Promise<unknown>)[] = [
+    () => bob.in(group).joins(),
+    () => bob.joinsBy(link),
+    () => olga.in(group).adds(bob),
+    async () => {
+      await bob.in(group).requestsToJoin()
+      await olga.in(group).approves(bob)
+    },
+    async () => {
+      await bob.in(group).requestsToJoin()
+      await api.approveChatJoinRequest(group.id, bob.id)
+    },
+  ]
+  for (const comesBack of ways) {
+    await bob.in(group).leaves()
+    await comesBack()
+    expect(group.member(bob)).toMatchObject({
+      status: 'restricted',
+      is_member: true,
+      can_send_messages: false,
+    })
+  }
+})
+
+test('bringing others in takes the leave to, and in channels an administrator', async () => {
+  const carol = telegram.createUser({ firstName: 'Carol' })
+  const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob] })
+  await expect(bob.in(news).adds(carol)).rejects.toThrow(
+    /Bob adds somebody in "News": that takes can_invite_users/,
+  )
+  await olga.in(news).adds(carol)
+  await expect(olga.in(news).adds(bot)).rejects.toThrow(/bots come as administrators/)
+  await olga.in(news).promotes(bot)
+  expect(await updatesOf(call)).toMatchObject([
+    { my_chat_member: { old_chat_member: { status: 'left' }, new_chat_member: { status: 'administrator' } } },
+  ])
+  await api.setChatPermissions(group.id, { can_send_messages: true })
+  await expect(bob.in(group).adds(carol)).rejects.toThrow(/that takes can_invite_users/)
+  await olga.in(group).adds(carol)
+  expect(group.member(carol).status).toBe('member')
+})
+
 test('permissions imply each other unless independent; all of them lift the restriction', async () => {
   await api.restrictChatMember(group.id, bob.id, { can_send_polls: true })
   expect(group.member(bob)).toMatchObject({ can_send_messages: true, can_send_photos: false })
@@ -174,6 +219,19 @@ test('promotes and demotes, giving only rights it has', async () => {
   expect(group.member(bob)).toMatchObject({ status: 'administrator', can_manage_chat: true })
   await api.promoteChatMember(group.id, bob.id, {})
   expect(group.member(bob).status).toBe('member')
+})
+
+test('who is promoted in a channel may restrict, unless the call says otherwise; video chats have their old name, too', async () => {
+  const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob], admins: [bot] })
+  await olga.in(news).promotes(bot)
+  await api.promoteChatMember(news.id, bob.id, { can_post_messages: true })
+  expect(news.member(bob)).toMatchObject({ can_restrict_members: true, can_post_messages: true })
+  await api.promoteChatMember(news.id, bob.id, { can_post_messages: true, can_restrict_members: false })
+  expect(news.member(bob)).toMatchObject({ can_restrict_members: false })
+  await api.promoteChatMember(news.id, bob.id, {})
+  expect(news.member(bob).status).toBe('member')
+  await call('promoteChatMember', { chat_id: news.id, user_id: bob.id, can_manage_voice_chats: true })
+  expect(news.member(bob)).toMatchObject({ can_manage_video_chats: true })
 })
 
 test('the bot is told of its own standing, and is refused once it is gone', async () => {

@@ -16,14 +16,16 @@ import {
   setSlowMode,
   setTitle,
 } from '../world/chat-settings.js'
-import type { SharedChat, Topic } from '../world/chats.js'
+import { isGroup, type SharedChat, type Topic } from '../world/chats.js'
 import { describeInvite } from '../world/invite-link.js'
 import { createInvite, revokeInvite } from '../world/invites.js'
 import {
   completePermissions,
   completeRights,
+  enteringFrom,
   hasRight,
   isIn,
+  isPermitted,
   LEFT,
   MEMBER,
   type Membership,
@@ -92,9 +94,7 @@ export class MemberPresence extends Presence {
     const standing = world.membership(this.room, actor.id)
     if (standing.status === 'kicked') throw this.refuse('joins', 'they are banned')
     if (isIn(standing)) return
-    // Who was restricted stays so, also after leaving and coming back.
-    const next: Membership = standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
-    this.attempt('joins', () => this.#change(actor, next))
+    this.attempt('joins', () => this.#change(actor, enteringFrom(standing)))
   }
 
   async leaves(): Promise<void> {
@@ -149,15 +149,22 @@ export class MemberPresence extends Presence {
     )
   }
 
-  /** Brings somebody in: a person, or a bot. */
+  /** Brings somebody in: a person, or a bot. Takes `can_invite_users`, in channels as an administrator. Into a channel a bot is promoted. */
   async adds(who: Somebody): Promise<void> {
     const { actor, world } = this.scene
-    if (!isIn(world.membership(this.room, actor.id)))
-      throw this.refuse('adds somebody', 'they are not a member')
-    if (isIn(world.membership(this.room, who.account.id))) return
-    if (world.membership(this.room, who.account.id).status === 'kicked')
+    const own = world.membership(this.room, actor.id)
+    if (!isIn(own)) throw this.refuse('adds somebody', 'they are not a member')
+    const standing = world.membership(this.room, who.account.id)
+    if (isIn(standing)) return
+    const mayInvite = isGroup(this.room)
+      ? isPermitted(this.room, own, 'can_invite_users')
+      : hasRight(own, 'can_invite_users')
+    if (!mayInvite) throw this.refuse('adds somebody', 'that takes can_invite_users')
+    if (!isGroup(this.room) && who.account.kind === 'bot')
+      throw this.refuse('adds a bot', 'into a channel bots come as administrators: let somebody promote it')
+    if (standing.status === 'kicked')
       this.attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
-    this.attempt('adds somebody', () => this.#change(who.account, MEMBER))
+    this.attempt('adds somebody', () => this.#change(who.account, enteringFrom(standing)))
   }
 
   /** For ever, or `{ for: '1h' }`: thirty seconds to 366 days, as in Telegram. */
@@ -194,12 +201,14 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** All rights but being anonymous, unless some are named: then these alone. */
+  /** All rights but being anonymous, unless some are named: then these alone. Brings a bot into a channel. */
   async promotes(who: Somebody, rights?: Partial<ChatAdministratorRights>): Promise<void> {
     this.attempt('promotes', () => {
       const { world, actor } = this.scene
       assertMayPromote(world, this.room, actor, who.account)
-      if (!isIn(world.membership(this.room, who.account.id))) throw badRequest('USER_NOT_PARTICIPANT')
+      const comes = !isGroup(this.room) && who.account.kind === 'bot'
+      if (!comes && !isIn(world.membership(this.room, who.account.id)))
+        throw badRequest('USER_NOT_PARTICIPANT')
       const given = rights === undefined ? {} : { can_manage_chat: true, ...rights }
       this.#change(who.account, {
         status: 'administrator',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Account, PersonAccount } from './accounts.js'
 import type { SharedChat } from './chats.js'
 import type { InviteLink, InviteTerms } from './invite-link.js'
-import { hasRight, isIn, MEMBER } from './members.js'
+import { enteringFrom, hasRight, isIn } from './members.js'
 import { assertRight, changeMembership, requestToJoin } from './membership.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
@@ -121,8 +121,7 @@ export function joinByInvite(
     requestToJoin(world, chat, person, bio, link)
     return 'requested'
   }
-  // Who was restricted stays so, also after leaving and coming back.
-  const next = standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
+  const next = enteringFrom(standing)
   changeMembership(world, { chat, target: person, next, performer: person, invite: link })
   return 'joined'
 }

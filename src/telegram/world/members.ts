@@ -128,7 +128,7 @@ export function completeRights(
 }
 
 /** Whether any right at all is granted; Telegram implies can_manage_chat with each of them. */
-export function grantsAnything(rights: ChatAdministratorRights): boolean {
+export function grantsAnything(rights: Partial<ChatAdministratorRights>): boolean {
   return Object.values(rights).some((granted) => granted === true)
 }
 
@@ -148,6 +148,11 @@ export function untilDateAt(given: number | undefined, now: number): number {
 export function isIn(membership: Membership): boolean {
   if (membership.status === 'restricted') return membership.isMember
   return membership.status !== 'left' && membership.status !== 'kicked'
+}
+
+/** Where somebody stands who is let in, whichever way: who was restricted stays so, also after leaving and coming back. */
+export function enteringFrom(standing: Membership): Membership {
+  return standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
 }
 
 export function isAdministrator(membership: Membership): boolean {

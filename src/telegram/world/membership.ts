@@ -4,6 +4,7 @@ import { describeChat, isGroup, type PrivateChat, type SharedChat } from './chat
 import { describeInvite, type InviteLink } from './invite-link.js'
 import {
   describeMember,
+  enteringFrom,
   hasRight,
   isAdministrator,
   isIn,
@@ -133,7 +134,7 @@ export function decideJoinRequest(
     changeMembership(world, {
       chat,
       target: request.person,
-      next: MEMBER,
+      next: enteringFrom(world.membership(chat, userId)),
       performer,
       viaJoinRequest: true,
       invite: request.invite,

@@ -93,6 +93,11 @@ export const memberMethods: Methods = {
     const asked: Partial<ChatAdministratorRights> = Object.fromEntries(
       names.map((name) => [name, params.flag(name)]),
     )
+    // Telegram still takes the name it had until Bot API 6.0.
+    if (params.flag('can_manage_voice_chats')) asked.can_manage_video_chats = true
+    // Into a channel nobody is promoted without it, unless the call says so (process_promote_chat_member_query in Client.cpp).
+    if (chat.kind === 'channel' && !params.has('can_restrict_members') && grantsAnything(asked))
+      asked.can_restrict_members = true
     const rights = completeRights(chat.kind, asked, false)
     if (!grantsAnything(rights)) {
       if (standing.status === 'administrator')
