@@ -1,5 +1,6 @@
 import { Api, GrammyError, InlineKeyboard } from 'grammy'
 import {
+  type Content,
   type Person,
   startTelegram,
   type Telegram,
@@ -120,6 +121,31 @@ test('what cannot be forwarded is refused', async () => {
   expect(await refusalOf(api.copyMessage(alice.id, group.id, quiz.message_id))).toBe(
     "Bad Request: message can't be copied",
   )
+})
+
+test('events are neither forwarded nor copied: payments, video chats, data of mini apps', async () => {
+  const events: Content[] = [
+    { video_chat_started: {} },
+    { web_app_data: { data: '{}', button_text: 'Open' } },
+    {
+      successful_payment: {
+        currency: 'XTR',
+        total_amount: 5,
+        invoice_payload: 'premium',
+        telegram_payment_charge_id: 'a',
+        provider_payment_charge_id: 'b',
+      },
+    },
+  ]
+  for (const event of events) {
+    const { message_id: id } = await bob.in(group).sendsContent(event)
+    expect(await refusalOf(api.forwardMessage(alice.id, group.id, id))).toBe(
+      "Bad Request: message can't be forwarded",
+    )
+    expect(await refusalOf(api.copyMessage(alice.id, group.id, id))).toBe(
+      "Bad Request: message can't be copied",
+    )
+  }
 })
 
 test('a copied poll begins anew', async () => {

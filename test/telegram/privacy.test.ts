@@ -98,6 +98,21 @@ test('it gets service messages, private chats, and edits of what it got', async 
   expect(await heard()).toEqual(['new_chat_members', 'in private', '/help@shy_bot', '/start@shy_bot'])
 })
 
+test('it gets events of every kind, which begin no slow mode and are not deleted by themselves', async () => {
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  await alice.in(group).setsSlowMode('30s')
+  await alice.in(group).setsAutoDelete('1h')
+  await heard()
+  await bob.in(group).sendsContent({ boost_added: { boost_count: 1 } })
+  await bob.in(group).sendsContent({ video_chat_started: {} })
+  expect(await heard()).toEqual(['boost_added', 'video_chat_started'])
+  await bob.in(group).sends('hello')
+  telegram.clock.advance('2h')
+  expect(group.messages.some(({ video_chat_started }) => video_chat_started !== undefined)).toBe(true)
+  expect(group.messages.some(({ text }) => text === 'hello')).toBe(false)
+})
+
 test('as an administrator it gets everything but what bots say', async () => {
   await alice.in(group).promotes(bot)
   await updatesOf(call)

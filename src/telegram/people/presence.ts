@@ -19,7 +19,6 @@ import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import {
   type Content,
   isCaptionable,
-  isService,
   LONGEST_CAPTION,
   LONGEST_TEXT,
   post,
@@ -27,6 +26,7 @@ import {
   rewrite,
 } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
+import { isService } from '../world/service-messages.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
 import type { World } from '../world/world.js'

@@ -1,8 +1,9 @@
 import type { Account } from './accounts.js'
 import type { StoredMessage, WorldChat } from './chats.js'
 import { hasRight, isAdministrator } from './members.js'
-import { isService, post, withoutReply } from './posting.js'
+import { post, withoutReply } from './posting.js'
 import { badRequest } from './refusal.js'
+import { isService } from './service-messages.js'
 import type { World } from './world.js'
 
 /** Puts a message on top of its chat, and says so in it. */

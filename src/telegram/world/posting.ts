@@ -12,6 +12,7 @@ import {
 import { contentOf, originOf, withoutContent } from './forwarding.js'
 import { calledIn, isAnonymous, isIn } from './members.js'
 import { isMeantFor } from './privacy.js'
+import { isService } from './service-messages.js'
 import { noteTurn } from './speaking.js'
 import type { World } from './world.js'
 
@@ -240,30 +241,6 @@ function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   if (isToldToItsAuthor(message)) return bots
   const others = bots.filter((bot) => bot.id !== authorId)
   return isService(message) ? others : others.filter((bot) => isMeantFor(world, bot, stored))
-}
-
-const SERVICE = [
-  'new_chat_members',
-  'left_chat_member',
-  'pinned_message',
-  'forum_topic_created',
-  'forum_topic_edited',
-  'forum_topic_closed',
-  'forum_topic_reopened',
-  'general_forum_topic_hidden',
-  'general_forum_topic_unhidden',
-  'new_chat_title',
-  'new_chat_photo',
-  'delete_chat_photo',
-  'message_auto_delete_timer_changed',
-  'migrate_to_chat_id',
-  'migrate_from_chat_id',
-  'group_chat_created',
-  'refunded_payment',
-] as const satisfies readonly (keyof Message)[]
-
-export function isService(message: Message): boolean {
-  return SERVICE.some((name) => message[name] !== undefined)
 }
 
 /** Bots are told what they did to a chat, but for whom they brought in (need_skip_update_message, as above). */
