@@ -109,7 +109,7 @@ export class Chain<C extends Context> {
   /** Goes on for the chain of earlier options. */
   follow(earlier: Chain<Context>): void {
     this.foretelling = earlier.foretelling
-    this.former.follow(earlier)
+    this.former.follow(earlier, this as unknown as Chain<Context>)
   }
 
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
@@ -158,6 +158,7 @@ export class Chain<C extends Context> {
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)
+    this.former.used(layer)
     return layer
   }
 
@@ -184,6 +185,7 @@ export class Chain<C extends Context> {
   }
 
   async drain(): Promise<void> {
+    this.former.isOver = true
     for (const { prepared } of this.within) prepared.stop()
     // All at once: one that hangs must not keep the others from what they hold. What they held needs places on its way, so
     // these are closed after it.

@@ -16,9 +16,14 @@ interface FormerLayer {
  */
 export class Former {
   layers: FormerLayer[] = []
+  /** What the chain holds back has been handled, as other options hold now or the sentinel closes. */
+  isOver = false
+  /** The one that goes on for the chain. */
+  private next: Chain<Context> | undefined
 
   /** Those of an earlier chain are now this one's. */
-  follow(earlier: Chain<Context>): void {
+  follow(earlier: Chain<Context>, now: Chain<Context>): void {
+    earlier.former.next = now
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.former.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
@@ -30,11 +35,28 @@ export class Former {
   }
 
   /** The guards of a handler that is used again; undefined if they are to be made. */
-  take([guards, name, place, many]: LayerOf): Chain<Context> | undefined {
-    // Where many handlers of one name share a chain, whichever is used first takes it.
-    const at = this.layers.findIndex(
-      ({ of }) => of[1] === name && of[2] === place && (many ? of[3] : of[0] === guards),
-    )
+  take(given: LayerOf): Chain<Context> | undefined {
+    const at = this.layers.findIndex(({ of }) => isSame(of, given))
     return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
   }
+
+  /**
+   * Guards of a handler are used for the first time. Where the chain is over, by an update that it let in before: nobody would handle what
+   * they hold back, so they hold nothing back, and those who ask the chain of now are told of them.
+   */
+  used(layer: Chain<Context>): void {
+    if (!this.isOver) return
+    const { of } = layer
+    let now = this.next
+    while (now?.former.next !== undefined) now = now.former.next
+    const known = now === undefined ? [] : [...now.former.layers, ...now.layers]
+    if (of !== undefined && !known.some((each) => each.of !== undefined && isSame(each.of, of)))
+      now?.former.layers.push({ of, layer: undefined })
+    layer.drain().catch((error: unknown) => layer.failed(error, 'drain'))
+  }
+}
+
+/** Where many handlers of one name share a chain, whichever is used first stands for them all. */
+function isSame(of: LayerOf, [guards, name, place, many]: LayerOf): boolean {
+  return of[1] === name && of[2] === place && (many ? of[3] === true : of[0] === guards)
 }
