@@ -6,11 +6,12 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { caller, updatesOf } from './calling.js'
+import { type Caller, caller, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
 let api: Api
+let call: Caller
 let alice: Person
 let group: TelegramGroup
 
@@ -20,6 +21,7 @@ beforeEach(async () => {
   alice = telegram.createUser({ firstName: 'Alice' })
   group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
   api = new Api(bot.token, { apiRoot: telegram.apiRoot })
+  call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
 
@@ -196,6 +198,34 @@ test('commands are set per scope and language', async () => {
   )
 })
 
+test('commands take a language of two letters, and a scope that the bot sees', async () => {
+  const commands = [{ command: 'help', description: 'Helps' }]
+  for (const language of ['zh-hans', 'pt-br', 'EN', 'english'])
+    for (const refused of [
+      call('setMyCommands', { commands, language_code: language }),
+      call('getMyCommands', { language_code: language }),
+      call('deleteMyCommands', { language_code: language }),
+    ])
+      expect((await refused).description).toBe('Bad Request: invalid language code specified')
+  const at = (scope: Record<string, unknown>) => call('setMyCommands', { commands, scope })
+  expect((await at({ type: 'chat', chat_id: -100424242 })).description).toBe('Bad Request: chat not found')
+  const elsewhere = telegram.createGroup({ title: 'Elsewhere', owner: alice, username: 'elsewhere' })
+  expect((await at({ type: 'chat_administrators', chat_id: elsewhere.id })).description).toBe(
+    'Forbidden: bot is not a member of the supergroup chat',
+  )
+  await alice.in(elsewhere).adds(bot)
+  expect(await at({ type: 'chat', chat_id: '@elsewhere' })).toMatchObject({ ok: true })
+  expect(await api.getMyCommands({ scope: { type: 'chat', chat_id: elsewhere.id } })).toEqual(commands)
+})
+
+test('a chat action may have the name it had before, in any case', async () => {
+  for (const action of ['typing', 'TYPING', 'record_audio', 'upload_audio', 'cancel', 'pick_up_location'])
+    expect((await call('sendChatAction', { chat_id: group.id, action })).ok).toBe(true)
+  expect((await call('sendChatAction', { chat_id: group.id, action: 'sing' })).description).toBe(
+    'Bad Request: wrong parameter action in request',
+  )
+})
+
 test('a dice in a private chat stays for a day', async () => {
   await alice.to(bot).sends('/start')
   const thrown = await api.sendDice(alice.id, '🎲')
@@ -246,7 +276,6 @@ test('without a game a tap opens nothing but the bot itself', async () => {
 })
 
 test('nothing is said in the name of a business that is not there', async () => {
-  const call = caller(telegram.apiRoot, bot)
   const params = { chat_id: group.id, text: 'hi', business_connection_id: 'b' }
   expect(await call('sendMessage', params)).toMatchObject({
     ok: false,

@@ -137,6 +137,14 @@ test('people manage topics if they may; who opened one may change it', async () 
   )
 })
 
+test('what opened a topic is deleted with it only', async () => {
+  const topic = await api.createForumTopic(forum.id, 'Help')
+  expect(await refusalOf(api.deleteMessage(forum.id, topic.message_thread_id))).toBe(
+    "Bad Request: message can't be deleted",
+  )
+  await api.deleteForumTopic(forum.id, topic.message_thread_id)
+})
+
 test('what cannot be is refused', async () => {
   const plain = telegram.createGroup({ title: 'Plaza', owner: olga, admins: [bot] })
   expect(await refusalOf(api.createForumTopic(plain.id, 'x'))).toBe('Bad Request: the chat is not a forum')

@@ -71,6 +71,13 @@ export function assertPresent({ world, bot }: Call, chat: WorldChat): void {
   if (!isIn(membership)) throw forbidden(`bot is not a member of the ${describeChat(chat).type} chat`)
 }
 
+/** Two letters or none, so that there are only so many. */
+export function languageIn({ params }: Call): string {
+  const language = params.text('language_code') ?? ''
+  if (!/^(?:[a-z]{2})?$/.test(language)) throw badRequest('invalid language code specified')
+  return language
+}
+
 /** A required whole number, such as a user or message id. */
 export function required(call: Call, name: string, otherwise: string): number {
   const value = call.params.integer(name)

@@ -20,6 +20,11 @@ const ACTIONS = new Set([
   'find_location',
   'record_video_note',
   'upload_video_note',
+  // Telegram takes these as well, by which some were called before, in any case of letters (process_send_chat_action_query in Client.cpp).
+  'cancel',
+  'record_audio',
+  'upload_audio',
+  'pick_up_location',
 ])
 /** "A message can only be deleted if it was sent less than 48 hours ago." */
 const DELETABLE_FOR = 48 * 3_600_000
@@ -31,7 +36,8 @@ export const messageMethods: Methods = {
   },
 
   sendChatAction(call) {
-    if (!ACTIONS.has(call.params.text('action') ?? '')) throw badRequest('wrong parameter action in request')
+    const action = call.params.text('action') ?? ''
+    if (!ACTIONS.has(action.toLowerCase())) throw badRequest('wrong parameter action in request')
     writableChat(call, {})
     return true
   },
@@ -80,6 +86,8 @@ function assertDeletable(call: Call, chat: WorldChat, stored: StoredMessage): vo
 
 function mayDelete({ world, bot }: Call, chat: WorldChat, stored: StoredMessage): boolean {
   if (world.clock.now() - stored.at >= DELETABLE_FOR) return false
+  const { forum_topic_created, supergroup_chat_created, channel_chat_created } = stored.message
+  if ((forum_topic_created ?? supergroup_chat_created ?? channel_chat_created) !== undefined) return false
   if (chat.kind === 'private') return true
   const membership = world.membership(chat, bot.id)
   if (hasRight(membership, 'can_delete_messages')) return true

@@ -2,7 +2,7 @@ import type { ChatAdministratorRights, MenuButton, UserProfilePhotos } from 'gra
 import { photoSizes } from '../../world/media.js'
 import { completeRights } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
-import { type Call, chatOf, type Methods, required } from '../call.js'
+import { type Call, chatOf, languageIn, type Methods, required } from '../call.js'
 import { Params } from '../params.js'
 import { fileNamed } from './input-files.js'
 
@@ -79,24 +79,19 @@ export const profileMethods: Methods = {
 
 type Text = 'name' | 'description' | 'short_description'
 
-function setText({ bot, params }: Call, what: Text, longest: number): true {
+function setText(call: Call, what: Text, longest: number): true {
+  const { bot, params } = call
   const text = params.text(what) ?? ''
   if (text.length > longest) throw badRequest(`bot ${what.replaceAll('_', ' ')} is too long`)
-  const key = keyOf(what, params.text('language_code'))
+  const key = `${what} ${languageIn(call)}`
   if (text === '') bot.settings.texts.delete(key)
   else bot.settings.texts.set(key, text)
   return true
 }
 
-function getText({ bot, params }: Call, what: Text): string {
-  const { texts } = bot.settings
-  return texts.get(keyOf(what, params.text('language_code'))) ?? texts.get(keyOf(what, '')) ?? ''
-}
-
-/** Two letters or none, so that there are only so many. */
-function keyOf(what: Text, language = ''): string {
-  if (!/^(?:[a-z]{2})?$/.test(language)) throw badRequest('invalid language code specified')
-  return `${what} ${language}`
+function getText(call: Call, what: Text): string {
+  const { texts } = call.bot.settings
+  return texts.get(`${what} ${languageIn(call)}`) ?? texts.get(`${what} `) ?? ''
 }
 
 /** The person whose private chat is meant; without one, the bot's own button is. */

@@ -1,7 +1,9 @@
 import type { BotCommand, WebhookInfo } from 'grammy/types'
+import { describeChat } from '../../world/chats.js'
 import { badRequest, Refusal } from '../../world/refusal.js'
 import type { UpdateKind } from '../../world/updates.js'
-import type { Call, Methods } from '../call.js'
+import { assertPresent, type Call, chatOf, languageIn, type Methods } from '../call.js'
+import { Params } from '../params.js'
 import { fieldsOf, typeNamed } from '../schema/schema.js'
 
 export const updateMethods: Methods = {
@@ -120,7 +122,14 @@ function readCommand(given: Record<string, unknown>): BotCommand {
   }
 }
 
-function scopeKey({ params }: Call): string {
-  const { type = 'default', chat_id = '', user_id = '' } = params.object('scope') ?? {}
-  return [type, chat_id, user_id, params.text('language_code') ?? ''].join(' ')
+/** Of a chat that it sees the members of, by whichever name (check_bot_command_scope in Client.cpp). */
+function scopeKey(call: Call): string {
+  const language = languageIn(call)
+  const { type = 'default', ...rest } = call.params.object('scope') ?? {}
+  if (!String(type).startsWith('chat')) return `${type} ${language}`
+  const named = { ...call, params: new Params(new Map(Object.entries(rest))) }
+  const chat = chatOf(named)
+  // Commands may wait for a person who has not written yet.
+  if (chat.kind !== 'private') assertPresent(named, chat)
+  return `${type} ${describeChat(chat).id} ${rest.user_id ?? ''} ${language}`
 }
