@@ -11,6 +11,7 @@ import { DEFAULT_TIMING } from './bot-api/link.js'
 import { knownMethod } from './bot-api/schema/schema.js'
 import { type Front, type RunningServer, serve } from './bot-api/server.js'
 import type { NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
+import { checkNames } from './option-names.js'
 import type {
   ControlAddress,
   NewChannel,
@@ -329,7 +330,7 @@ const NOWHERE = 'http://telegram.invalid'
  * Makes a Telegram within the process, at once and without a port: the quickest for tests. Bots get to it by `bot.config`, or
  * by `telegram.fetch`. It serves what {@link startTelegram} does, and bodies, errors and faults look the same from the bot.
  *
- * @throws SentinelError `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
+ * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
  *
  * @example
  * ```ts
@@ -362,7 +363,7 @@ export function createTelegram(options: WithoutPort = {}): Telegram {
  * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
  * are delivered to this machine alone.
  *
- * @throws SentinelError `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
+ * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
  *
  * @example
  * ```ts
@@ -397,12 +398,13 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
   return telegram
 }
 
-function partsFrom(options: TelegramOptions, what: string): Parts {
+function partsFrom(options: TelegramOptions, what: 'createTelegram' | 'startTelegram'): Parts {
+  checkNames(options, what)
   const { clock = 'real' } = options
   if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')
     throw new SentinelError(
       'telegram.invalid',
-      `${what}: clock ${JSON.stringify(clock)} is none. Use 'real', 'virtual' or a function that tells milliseconds.`,
+      `${what}: ${JSON.stringify(clock)} is no clock. Use 'real', 'virtual' or a function that tells milliseconds.`,
     )
   const patience = new Patience(parseDuration(options.patience ?? '2s', `${what}: patience`))
   const world = new World(createClock(clock))
