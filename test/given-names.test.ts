@@ -13,7 +13,7 @@ test('an event that there is not is refused, with the one that was meant', () =>
     expect.objectContaining({
       code: 'option.unknown',
       message: expect.stringContaining(
-        'guard.on: there is no event "denyed". Did you mean "denied"? There are allowed, denied,',
+        'guard.on: there is no event "denyed". Did you mean "denied"? Events: allowed, denied,',
       ),
     }),
   )

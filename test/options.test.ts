@@ -203,12 +203,12 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a limit without its span',
       { throttle: [{ limit: { amount: 5 } }] },
-      `limit.invalid throttle[0].limit.per: undefined must be a span of time from 1 ms to 366 days. ${LIMIT}`,
+      `limit.invalid throttle[0].limit.per: undefined must be a duration from 1 ms to 366 days. ${LIMIT}`,
     ],
     [
       'a negative span of a limit',
       { throttle: { limit: { amount: 5, per: -1 } } },
-      `limit.invalid throttle.limit.per: -1 must be a span of time from 1 ms to 366 days. ${LIMIT}`,
+      `limit.invalid throttle.limit.per: -1 must be a duration from 1 ms to 366 days. ${LIMIT}`,
     ],
     [
       'a number for a limit',
@@ -218,7 +218,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown part of a limit',
       { throttle: { amount: 5, per: '1m', bursts: 3 } },
-      'option.unknown throttle.bursts: there is no such option. Did you mean "burst"? There are amount, per, burst.',
+      'option.unknown throttle.bursts: there is no such option. Did you mean "burst"? Options: amount, per, burst.',
     ],
     [
       'a missing limit',
@@ -289,17 +289,32 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'an unknown option',
       { throtle: '20/1m' },
-      'option.unknown throtle: there is no such option. Did you mean "throttle"? There are name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
+      'option.unknown throtle: there is no such option. Did you mean "throttle"? Options: name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
     ],
     [
       'an unknown option that is like nothing',
       { once: { colour: 1 } },
-      'option.unknown once.colour: there is no such option. There are for, lease, onFailure.',
+      'option.unknown once.colour: there is no such option. Options: for, lease, onFailure.',
+    ],
+    [
+      'what another limiter calls it',
+      { throttle: { timeFrame: 2000, limit: '3/2s' } },
+      'option.unknown throttle.timeFrame: there is no such option. Did you mean "limit"? Options: name, limit, otherwise, algorithm, scope, key, on, commands, cost, inline, roles, penalty, adapt, deny, noticeEvery, shadow, onFailure.',
+    ],
+    [
+      'one in place of a list',
+      { throttle: { commands: 'buy' } },
+      'option.invalid throttle.commands: "buy" is wrong; it must be a list of texts. Did you mean ["buy"]?',
+    ],
+    [
+      'one in place of a list that has a form',
+      { throttle: { penalty: { bans: '10m' } } },
+      'option.invalid throttle.penalty.bans: "10m" is wrong; it must be a list, each item a duration such as "10s". Did you mean ["10m"]?',
     ],
     [
       'an unknown reason',
       { notices: { texts: { de: { limted: 'x' } } } },
-      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? There are blocked, unregistered, forbidden, limited, penalised, duplicate, repeated, busy, suspect, vetoed, denied, unavailable.',
+      'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? Options: blocked, unregistered, forbidden, limited, penalised, duplicate, repeated, busy, suspect, vetoed, denied, unavailable.',
     ],
     [
       'a language by its name',
@@ -658,11 +673,11 @@ describe('fromEnv', () => {
 
   test('names, for one it does not know, only what a variable can give', () => {
     expect(refusal(() => fromEnv({ SENTINEL__COLOUR: 'red' }))).toBe(
-      'option.unknown SENTINEL__COLOUR: there is no such option. There are SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__CONCURRENCY, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__LIMITS, SENTINEL__POLICIES, SENTINEL__OUTGOING, SENTINEL__SETTINGS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
+      'option.unknown SENTINEL__COLOUR: there is no such option. Options: SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__CONCURRENCY, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__LIMITS, SENTINEL__POLICIES, SENTINEL__OUTGOING, SENTINEL__SETTINGS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
     )
     expect(refusal(() => fromEnv({ SENTINEL__TIMERZ: 'x' }))).not.toContain('Did you mean')
     expect(refusal(() => fromEnv({ SENTINEL__NOTICES__COLOUR: 'red' }))).toMatch(
-      /There are SENTINEL__NOTICES__TEXTS, SENTINEL__NOTICES__BUDGET\.$/,
+      /Options: SENTINEL__NOTICES__TEXTS, SENTINEL__NOTICES__BUDGET\.$/,
     )
     // What takes a function too still takes a text.
     expect(refusal(() => fromEnv({ SENTINEL__THROTTLE__COLOUR: 'red' }))).toMatch(

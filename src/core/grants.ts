@@ -76,7 +76,7 @@ export function unknownPermission(roles: Roles, permission: string, what: string
   const meant = meantBy(roles, permission)
   const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   const list =
-    known.length === 0 ? ' No role allows anything.' : ` There are ${known.slice(0, 20).join(', ')}.`
+    known.length === 0 ? ' No role allows anything.' : ` Permissions: ${known.slice(0, 20).join(', ')}.`
   return new SentinelError(
     'permission.unknown',
     `${what}: no role allows ${shown(permission)}, so nobody may.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,

@@ -137,7 +137,7 @@ function checked(
 }
 
 const NAMES: Readonly<Record<string, string>> = { amount: 'amount', per: 'span', burst: 'burst' }
-const NO_SPAN = 'must be a span of time from 1 ms to 366 days'
+const NO_SPAN = 'must be a duration from 1 ms to 366 days'
 const NO_AMOUNT = `must be a whole number from 1 to ${MOST_AMOUNT}`
 
 function isAmount(value: unknown): boolean {

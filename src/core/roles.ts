@@ -217,7 +217,7 @@ function unknownRole(
   known: readonly string[],
   listed: readonly string[],
 ): SentinelError {
-  const list = listed.length === 0 ? '' : ` There are ${listed.slice(0, 20).join(', ')}.`
+  const list = listed.length === 0 ? '' : ` Roles: ${listed.slice(0, 20).join(', ')}.`
   return new SentinelError(
     'role.unknown',
     `${what}: there is no role ${shown(name)}.${hintAt(name, known)}${list}`,

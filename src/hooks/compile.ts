@@ -75,7 +75,7 @@ function specOf(spec: Readonly<Record<string, unknown>>, usual: string, point: s
     if ((SPEC as readonly string[]).includes(key)) continue
     throw new SentinelError(
       'option.unknown',
-      `hooks.${point}: there is no ${shown(key)}.${hintAt(key, SPEC)} There are ${SPEC.join(', ')}.`,
+      `hooks.${point}: there is no ${shown(key)}.${hintAt(key, SPEC)} Options: ${SPEC.join(', ')}.`,
     )
   }
   const { run, name, timeout } = spec

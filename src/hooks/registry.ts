@@ -167,6 +167,6 @@ export function checkPoint(
   if (known.includes(point)) return
   throw new SentinelError(
     'hook.unknown',
-    `hooks: there is no point ${shown(point)}.${hintAt(String(point), known)} There are ${known.join(', ')}.`,
+    `hooks: there is no point ${shown(point)}.${hintAt(String(point), known)} Points: ${known.join(', ')}.`,
   )
 }

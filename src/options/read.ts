@@ -99,7 +99,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     const known = [...taken.keys(), ...Object.keys(policies)]
     check(() => {
       for (const name of readSettings(settings).limits.keys()) {
-        if (!known.includes(name)) throw untunable(name, known)
+        if (!known.includes(name)) throw untunable(name, known, settings.limits)
       }
     })
   }
@@ -136,7 +136,9 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
   } as SentinelOptions
 }
 
-function untunable(name: string, known: readonly string[]): SentinelError {
-  const message = `settings.limits.${name}: there is no limit ${shown(name)}.${hintAt(name, known)} There are: ${known.join(', ') || 'none'}.`
+function untunable(name: string, known: readonly string[], byName: object = {}): SentinelError {
+  const what =
+    name in byName ? `settings.limits.${name}: there` : `settings.throttle: it tunes "${name}", and there`
+  const message = `${what} is no limit ${shown(name)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}.`
   return new SentinelError('limit.unknown', message)
 }

@@ -2,6 +2,8 @@ import type { Context } from 'grammy'
 import type { Variant } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit } from '../core/limit.js'
+import { hintAt } from '../core/nearest.js'
+import { shown } from '../core/show.js'
 import {
   chatKey,
   type Key,
@@ -178,6 +180,15 @@ export async function explain(
   })
   const told = { subject, ...(resolved === undefined ? {} : { policy: resolved.name }), limits, parts }
   return { ...told, text: textOf(told, key) }
+}
+
+/** What was to be explained is no policy of this sentinel: told with what there is. */
+export function unexplained(name: string, known: readonly string[]): SentinelError {
+  const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
+  return new SentinelError(
+    'policy.unknown',
+    `explain: this sentinel has no policy ${shown(name)}.${hintAt(name, known)}${list} Policies are explained, and the limits of the sentinel itself; of a throttle() in front of a handler guard.peek() tells the limit that holds.`,
+  )
 }
 
 function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readonly chat?: Key } {

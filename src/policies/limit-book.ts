@@ -8,6 +8,7 @@ import {
   ADAPTED_MARK,
   type Bounds,
   type Changeable,
+  KNOWN_LATER,
   LIMIT_MARK,
   misfit,
   type RuntimeLimits,
@@ -156,7 +157,7 @@ export class LimitBook {
     const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
     throw new SentinelError(
       'limit.unknown',
-      `${what}: there is no limit ${shown(name)}.${hint} There are: ${names.join(', ') || 'none'}.`,
+      `${what}: there is no limit ${shown(name)}.${hint} Limits: ${names.join(', ') || '(none)'}. ${KNOWN_LATER}`,
     )
   }
 

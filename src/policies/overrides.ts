@@ -92,15 +92,18 @@ export class Overrides {
   ): Promise<Explanation> {
     const house = this.house()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []
-    const { explain } = await explaining.load()
+    const { explain, unexplained } = await explaining.load()
     if (policy === undefined)
       return explain(house, whom, { questions: main, resolved: undefined, roleLimits })
     const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }
     if (use === undefined) {
       throw new SentinelError(
         'option.invalid',
-        'explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made.',
+        'explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made. Of a throttle() in front of a handler guard.peek() tells the limit that holds.',
       )
+    }
+    if (typeof use.policy === 'string' && !this.policies.has(use.policy)) {
+      throw unexplained(use.policy, this.policies.names)
     }
     const resolved = this.policies.resolved(use.policy, use.own)
     const { policy: asked, own } = use

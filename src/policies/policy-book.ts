@@ -93,7 +93,7 @@ export function unknownPolicy(what: string, name: unknown, known: readonly strin
   const list =
     known.length === 0
       ? ' No sentinel upstream names any: sentinel({ policies: { … } }).'
-      : ` There are ${known.join(', ')}.`
+      : ` Policies: ${known.join(', ')}.`
   return new SentinelError('policy.unknown', `${what}: there is no policy ${shown(name)}.${hint}${list}`)
 }
 

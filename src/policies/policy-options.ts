@@ -106,7 +106,10 @@ export const policyOptions = z.strictObject({
     ]),
     'How much may come from whom. A limit that is not named is named after the policy.',
   ),
-  debounce: option(z.union([off, duration, debounceOptions]), 'Merges repeated taps or messages into one call.'),
+  debounce: option(
+    z.union([off, duration, debounceOptions]),
+    'Merges repeated taps or messages into one call.',
+  ),
   roles: option(
     z.union([
       off,

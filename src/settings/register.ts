@@ -37,7 +37,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     if (unknown !== undefined) {
       throw new SentinelError(
         'option.unknown',
-        `settings.set: there is no setting ${shown(unknown)}. There are limits, notices.`,
+        `settings.set: there is no setting ${shown(unknown)}. Settings: limits, notices.`,
       )
     }
     const limits = Object.entries(change.limits ?? {}).map(([name, to]) => {
@@ -168,10 +168,10 @@ function within(tunable: Tunable, to: LimitInput): Limit {
 }
 
 function unknownSetting(name: string, { limits }: Tuning): SentinelError {
-  const names = [...limits.keys()].join(', ') || 'none'
+  const names = [...limits.keys()].join(', ') || '(none)'
   return new SentinelError(
     'limit.unknown',
-    `settings.set.limits: ${shown(name)} is not to be tuned. There are: ${names}.`,
+    `settings.set.limits: ${shown(name)} is not to be tuned. Limits that are: ${names}.`,
   )
 }
 

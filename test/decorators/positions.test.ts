@@ -312,7 +312,7 @@ describe('a handler behind guards', () => {
     await stand.guard.reset(ALICE, 'go')
     expect((await stand.guard.peek(ALICE, 'go'))[0]?.remaining).toBe(2)
     await expect(stand.guard.peek(ALICE, 'gone')).rejects.toThrow(
-      'There are: user, user.inline, user.edits, user.joins, go',
+      'Limits: user, user.inline, user.edits, user.joins, go',
     )
   })
 

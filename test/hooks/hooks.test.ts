@@ -829,7 +829,7 @@ describe('options', () => {
 
   test.each([
     [{ 'before:throtle': nothing }, 'hook.unknown', 'Did you mean "before:throttle"'],
-    [{ 'hook.ran': nothing }, 'hook.unknown', 'There are'],
+    [{ 'hook.ran': nothing }, 'hook.unknown', 'Points: '],
     [{ __proto__: null, constructor: nothing }, 'hook.unknown', '"constructor"'],
     [{ denied: 'log' }, 'option.invalid', 'hooks.denied: "log" is no hook'],
     [{ denied: [null] }, 'option.invalid', 'hooks.denied: null is no hook'],

@@ -134,7 +134,7 @@ describe('options that are changed while the bot runs', () => {
     await at.guard.limits.set(ALICE, 'fast', '2/1s')
     await expect(at.guard.limits.set(ALICE, 'user', '5/1m')).rejects.toMatchObject({
       code: 'limit.unknown',
-      message: expect.stringMatching(/There are: go, fast\.$/),
+      message: expect.stringMatching(/Limits: go, fast\./),
     })
     // What was stored can be taken back all the same.
     expect(await at.guard.limits.remove(ALICE, 'slow')).toBe(1)

@@ -344,7 +344,7 @@ describe('what is no change of a limit', () => {
 
   test.each([
     [() => limits.set(ALICE, 'usr', '5/1m'), 'limit.unknown', 'Did you mean "user"?'],
-    [() => limits.set(ALICE, '__proto__', '5/1m'), 'limit.unknown', 'There are: user'],
+    [() => limits.set(ALICE, '__proto__', '5/1m'), 'limit.unknown', 'Limits: user'],
     [() => limits.set(ALICE, 'user', '0/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(ALICE, 'user', '200000/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(subject.global(), 'user', '5/1m'), 'subject.invalid', 'this is a global'],

@@ -188,7 +188,7 @@ describe('a policy that is wrong', () => {
       'a name that there is not',
       () => guard.policy('chekout'),
       'policy.unknown',
-      'Did you mean "checkout"? There are checkout, strict.',
+      'Did you mean "checkout"? Policies: checkout, strict.',
     ],
     ['__proto__', () => guard.policy('__proto__'), 'option.invalid', '"__proto__" is wrong'],
     ['constructor', () => guard.policy('constructor'), 'policy.unknown', 'there is no policy "constructor"'],
@@ -389,7 +389,15 @@ describe('explain', () => {
     })
     const own = await at.guard.explain(ALICE)
     expect(own.text).toBe('The sentinel for u7:\n- user: 20/1m (options)')
-    await expect(at.guard.explain(ALICE, 'chekout')).rejects.toMatchObject({ code: 'policy.unknown' })
+    await expect(at.guard.explain(ALICE, 'chekout')).rejects.toMatchObject({
+      code: 'policy.unknown',
+      message: expect.stringMatching(
+        /^explain: this sentinel has no policy "chekout"\. Did you mean "checkout"\? Policies: .*checkout.* guard\.peek\(\)/,
+      ),
+    })
+    await expect(desk().guard.explain(ALICE, 'quota')).rejects.toThrow(
+      'explain: this sentinel has no policy "quota". Policies are explained, and the limits of the sentinel itself;',
+    )
     await expect(at.guard.explain(subject.global())).rejects.toMatchObject({ code: 'subject.invalid' })
     await expect(at.guard.explain(ALICE, compose() as never)).rejects.toMatchObject({
       code: 'option.invalid',

@@ -263,6 +263,11 @@ describe('what may not be tuned', () => {
       'settings.limits.usr: there is no limit "usr". Did you mean "user"?',
     ],
     [
+      { ...bounds('5/1m', '60/1m'), throttle: false },
+      'limit.unknown',
+      'settings.throttle: it tunes "user", and there is no limit "user". Limits: (none).',
+    ],
+    [
       {
         settings: {
           throttle: { min: '5/1m', max: '60/1m' },

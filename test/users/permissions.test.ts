@@ -258,7 +258,7 @@ test('a slip in the name of a role is told wherever roles are named', async () =
     expect(named(more)).toThrow(
       expect.objectContaining({
         code: 'role.unknown',
-        message: `${what}: there is no role "admn". Did you mean "admin"? There are support, admin, muted.`,
+        message: `${what}: there is no role "admn". Did you mean "admin"? Roles: support, admin, muted.`,
       }),
     )
   }

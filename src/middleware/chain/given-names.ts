@@ -15,7 +15,7 @@ export function checkListening(event: unknown, listener: unknown): void {
 function unknownEvent(event: unknown): SentinelError {
   return new SentinelError(
     'option.unknown',
-    `guard.on: there is no event ${shown(event)}.${hintAt(event, EVENTS)} There are ${EVENTS.join(', ')}.`,
+    `guard.on: there is no event ${shown(event)}.${hintAt(event, EVENTS)} Events: ${EVENTS.join(', ')}.`,
   )
 }
 

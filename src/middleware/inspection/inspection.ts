@@ -4,6 +4,8 @@ import type { Ask, Check, Judge, Variant } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { describe, type Facts } from '../../core/facts.js'
 import { formatLimit, type Limit } from '../../core/limit.js'
+import { hintAt } from '../../core/nearest.js'
+import { shown } from '../../core/show.js'
 import {
   chatKey,
   type Key,
@@ -20,7 +22,7 @@ import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
 import type { Chain } from '../pipeline.js'
 import { verdictOf } from '../refusing/refusals.js'
-import { storedLimit } from '../throttle/runtime-limits.js'
+import { KNOWN_LATER, storedLimit } from '../throttle/runtime-limits.js'
 
 /**
  * A limit as it stands for one subject.
@@ -131,7 +133,7 @@ export async function peek(
     states.push(...(await statesIn(each, at, looked)))
   }
   if (limit !== undefined && states.length === 0 && !limitNames(chain).includes(limit)) {
-    throw unknownLimit(chain, limit)
+    throw unknownLimit(chain, 'peek', limit)
   }
   return states
 }
@@ -198,7 +200,7 @@ async function statesIn(
 /** The slots of a limit by its name. */
 export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
-  if (slots.length === 0) throw unknownLimit(chain, limit)
+  if (slots.length === 0) throw unknownLimit(chain, 'reset', limit)
   return [...new Set(slots.map(({ check }) => check.slot))]
 }
 
@@ -348,9 +350,10 @@ function limitNames(chain: Chain<Context>): readonly string[] {
   return [...new Set(limits.map(({ name }) => name))]
 }
 
-function unknownLimit(chain: Chain<Context>, limit: string): SentinelError {
+function unknownLimit(chain: Chain<Context>, what: string, limit: string): SentinelError {
+  const known = limitNames(chain)
   return new SentinelError(
     'limit.unknown',
-    `limit: there is no "${limit}". There are: ${limitNames(chain).join(', ') || 'none'}.`,
+    `${what}: there is no limit ${shown(limit)}.${hintAt(limit, known)} Limits: ${known.join(', ') || '(none)'}. ${KNOWN_LATER}`,
   )
 }

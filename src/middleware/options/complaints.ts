@@ -26,10 +26,20 @@ export function problemsOf(what: string, schema: z.ZodType, input: unknown): Sen
   return result.success ? [] : told(result.error, schema, input, what)
 }
 
+/** What other limiters call it, by their name. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  timeFrame: 'limit',
+  points: 'limit',
+  duration: 'limit',
+  keyGenerator: 'key',
+  onLimitExceeded: 'deny',
+}
+
 /** The error for a name that there is not. */
 export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
-  const list = known.length === 0 ? '' : ` There are ${known.join(', ')}.`
-  return new SentinelError('option.unknown', `${path}: there is no such option.${hintAt(name, known)}${list}`)
+  const list = known.length === 0 ? '' : ` Options: ${known.join(', ')}.`
+  const hint = hintAt(ELSEWHERE[name] ?? name, known)
+  return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
 }
 
 /** How an error points at something inside: `throttle[1].limit`. */
@@ -99,7 +109,9 @@ function tellPlainly(
   const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
   const meant = typeof value === 'string' ? nearest(value, words) : undefined
   const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
-  const hint = meant === undefined ? '' : ` Did you mean ${JSON.stringify(meant)}?`
+  const isItem = typeof value === 'string' && isListOf(schema, value)
+  const hint =
+    meant === undefined && !isItem ? '' : ` Did you mean ${JSON.stringify(isItem ? [value] : meant)}?`
   const what = value === undefined ? 'is missing' : `${shown(value)} is wrong`
   const code = part?.code ?? onlyCodeOf(schema) ?? 'option.invalid'
   return [new SentinelError(code, `${path === '' ? 'options' : path}: ${what}; it ${must}.${hint}`)]
@@ -153,6 +165,12 @@ function takes(form: Schema, value: unknown): boolean {
   }
 }
 
+/** Whether it would be right as a list of this alone. */
+function isListOf(schema: Schema, item: unknown): boolean {
+  const core = bare(schema) as z.core.$ZodTypes
+  return core._zod.def.type === 'array' && z.safeParse(core, [item]).success
+}
+
 /** The code to give where no form takes such a value, but one has a code of its own. */
 function onlyCodeOf(schema: Schema): SentinelErrorCode | undefined {
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod
@@ -180,8 +198,10 @@ function wordsOf(schema: Schema): string {
       return listed(def.values.map((value) => JSON.stringify(value)))
     case 'enum':
       return oneOf(Object.values(def.entries).map(String))
-    case 'array':
-      return `a list, each item ${wordsOf(def.element)}`
+    case 'array': {
+      const words = wordsOf(def.element)
+      return words === 'a text' ? 'a list of texts' : `a list, each item ${words}`
+    }
     case 'object':
       return 'an object of options'
     default:

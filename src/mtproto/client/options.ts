@@ -178,7 +178,7 @@ function refusalOf({ issues }: z.ZodError): SentinelError {
   if (issue?.code === 'unrecognized_keys') {
     return new SentinelError(
       'option.unknown',
-      `mtproto.${issue.keys[0]}: there is no such option. There are ${Object.keys(EXPECTED).join(', ')} and patience.`,
+      `mtproto.${issue.keys[0]}: there is no such option. Options: ${Object.keys(EXPECTED).join(', ')}, patience.`,
     )
   }
   const name = String(issue?.path[0])
