@@ -1,8 +1,17 @@
 import { subjectKey } from '../src/core/subject.js'
-import { type SentinelOptions, subject } from '../src/index.js'
+import {
+  fromRateLimiter,
+  type Guard,
+  type PointsLimiter,
+  requirePermission,
+  requireRole,
+  type SentinelOptions,
+  subject,
+} from '../src/index.js'
 import { stats } from '../src/observability/stats/index.js'
 import { optionsSchema } from '../src/options.js'
 import { memory } from '../src/storage/memory/memory.js'
+import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, joins, says, tick } from './sentinel-desk.js'
 
 const GROUP = -1001000000001
@@ -213,5 +222,31 @@ describe('reconfigure()', () => {
     await tick()
     expect(at.reached).toEqual(['a', 'd'])
     expect(await codeOf(() => at.guard.stats())).toBe('option.invalid')
+  })
+})
+
+describe('a guard in front of a handler', () => {
+  const never: PointsLimiter = { consume: () => Promise.reject({ msBeforeNext: 3_600_000 }) }
+  const guards: readonly (readonly [string, () => Guard<GuardedContext>])[] = [
+    ['requireRole() of a role that Telegram gives', () => requireRole('chat:administrator')],
+    ['requirePermission() of such a role', () => requirePermission('orders.delete')],
+    ['fromRateLimiter()', () => fromRateLimiter(never)],
+  ]
+
+  test.each(guards)('says no more often what it refuses: %s', async (_, guard) => {
+    const roles = { 'chat:administrator': { allow: ['orders.delete'] } }
+    const at = desk({ roles }, (bot) => bot.command('delete', guard(), () => undefined))
+    for (let times = 0; times < 3; times++) {
+      await at.says(7, '/delete')
+      at.time.advance(1000)
+      at.guard.reconfigure({ throttle: `${50 + times}/1m` })
+    }
+    await at.quiet()
+    expect(at.notices).toHaveLength(1)
+    at.time.advance(60_000)
+    await at.says(7, '/delete')
+    await at.quiet()
+    expect(at.notices).toHaveLength(2)
+    await at.guard.close()
   })
 })

@@ -10,7 +10,7 @@ import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import type { House } from './house.js'
 import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { Recent } from './recent.js'
+import { noticedBy, type Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
 
@@ -131,7 +131,8 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const begin = (): void => {
     if (unknown !== undefined) house.events.tell('error', { error: unknown, during: 'wiring' })
   }
-  const telegram = new ByTelegram(house, permission, grants, { noticeEvery, silent: deny === 'silent' })
+  const noticed = deny === 'silent' ? undefined : noticedBy(wiring, base, noticeEvery)
+  const telegram = new ByTelegram(house, permission, grants, noticed)
   // The plan asks about somebody. Where nobody acts, nobody may.
   const nobody = (facts: Facts): Admission | undefined =>
     facts.actor === undefined && on.includes(facts.activity) ? telegram.veto(facts) : undefined
@@ -178,16 +179,13 @@ function atLeastNobody(marks: readonly string[]): readonly string[] {
 
 /** Asks for the roles that Telegram gives, and has the last word where they matter. */
 class ByTelegram {
-  private readonly noticed: Recent<true>
-
   constructor(
     private readonly house: House,
     private readonly permission: string,
     private readonly grants: Grants,
-    private readonly notices: { readonly noticeEvery: number; readonly silent: boolean },
-  ) {
-    this.noticed = new Recent(notices.noticeEvery)
-  }
+    /** To whom it was said; undefined where nothing is. */
+    private readonly noticed: Recent<true> | undefined,
+  ) {}
 
   /** @param allowed Whether a role of ours lets the actor in. */
   admit(facts: Facts, ctx: Context, allowed: boolean): MaybePromise<Admission | undefined> {
@@ -217,7 +215,7 @@ class ByTelegram {
   }
 
   private isTimeToSay({ actor }: Facts): boolean {
-    if (this.notices.silent || actor === undefined) return false
+    if (this.noticed === undefined || actor === undefined) return false
     const name = keyText(actor)
     const now = this.house.clock()
     if (this.noticed.get(name, now) !== undefined) return false

@@ -21,7 +21,7 @@ import {
   word,
 } from './options/schema.js'
 import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
-import { Recent } from './recent.js'
+import { noticedBy, Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
@@ -186,7 +186,8 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     reason: 'limited',
     denial: deny,
   })
-  const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.house)
+  const noticed = noticedBy(wiring, `${GUARD}.${name}`, settings.noticeEvery ?? parseDuration('1m'))
+  const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.house, noticed)
   return {
     denial: deny,
     shadow,
@@ -201,7 +202,6 @@ type Answer = 'passes' | 'failed' | Ms
 /** Asks the limiter for an update, and makes an admission of what it says. */
 class Consumer {
   private readonly albums = new Recent<Promise<Answer>>(ALBUM_FOR)
-  private readonly noticed: Recent<true>
   private readonly timeout: Ms
 
   constructor(
@@ -210,9 +210,9 @@ class Consumer {
     private readonly name: string,
     private readonly subjectOf: SubjectOf<Context>,
     private readonly house: House,
+    private readonly noticed: Recent<true>,
   ) {
     this.timeout = settings.timeout ?? 250
-    this.noticed = new Recent(settings.noticeEvery ?? parseDuration('1m'))
   }
 
   admit(facts: Facts, ctx: Context): MaybePromise<Admission | undefined> {

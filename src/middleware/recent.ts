@@ -1,4 +1,6 @@
+import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
+import type { Wiring } from './guard.js'
 
 /**
  * What is remembered for a while, by name. Bounded, and never swept: there are two generations, and the older is let go of as
@@ -31,4 +33,23 @@ export class Recent<T> {
     }
     this.newer.set(name, { item, until: now + this.holdFor })
   }
+}
+
+const noticed = new WeakMap<object, Map<string, Recent<true>>>()
+
+/**
+ * To whom a guard has said something lately. Guards are wired anew with each `guard.reconfigure()`, which whoever was told does not know: it
+ * is remembered by events, which the chains of a sentinel share, and by where a guard stands.
+ */
+export function noticedBy(
+  { house: { events }, place = '' }: Pick<Wiring<Context>, 'house' | 'place'>,
+  slot: string,
+  noticeEvery: Ms,
+): Recent<true> {
+  const all = noticed.get(events) ?? new Map<string, Recent<true>>()
+  noticed.set(events, all)
+  const name = `${slot} ${noticeEvery} ${place}`
+  const own = all.get(name) ?? new Recent<true>(noticeEvery)
+  all.set(name, own)
+  return own
 }

@@ -10,7 +10,7 @@ import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { Recent } from './recent.js'
+import { noticedBy } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
 
@@ -180,7 +180,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       denial: deny,
     })
   }
-  const noticed = new Recent<true>(noticeEvery)
+  const noticed = noticedBy(wiring, slot, noticeEvery)
   /** Of what the plan refuses the storage says when it is time; of this nobody else does. */
   const isTimeToSay = ({ actor: who }: Facts): boolean => {
     if (deny === 'silent' || who === undefined) return false
