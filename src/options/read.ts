@@ -139,6 +139,6 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
 function untunable(name: string, known: readonly string[], byName: object = {}): SentinelError {
   const what =
     name in byName ? `settings.limits.${name}: there` : `settings.throttle: it tunes "${name}", and there`
-  const message = `${what} is no limit ${shown(name)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}.`
+  const message = `${what} is no limit ${shown(name)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. Make a policy of one that a handler has.`
   return new SentinelError('limit.unknown', message)
 }

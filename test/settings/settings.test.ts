@@ -263,6 +263,11 @@ describe('what may not be tuned', () => {
       'settings.limits.usr: there is no limit "usr". Did you mean "user"?',
     ],
     [
+      { settings: { limits: { uploads: { min: '1/1h', max: '9/1h' } } } },
+      'limit.unknown',
+      'there is no limit "uploads". Limits: user. Make a policy of one that a handler has.',
+    ],
+    [
       { ...bounds('5/1m', '60/1m'), throttle: false },
       'limit.unknown',
       'settings.throttle: it tunes "user", and there is no limit "user". Limits: (none).',
