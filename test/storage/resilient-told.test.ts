@@ -168,6 +168,32 @@ describe('what a storage says of why it is down', () => {
     },
   )
 
+  test('is still told after probes that found it down: they learn why, too', async () => {
+    const time = new Stage()
+    const { clock, timers } = time
+    let failed = () => new SentinelError('storage.failed', 'redis: connect ECONNREFUSED 127.0.0.1:6399')
+    const storage = resilient(
+      failing(() => failed()),
+      { clock, timers },
+    )
+    await storage.prepare(planOf(bucket(1)))
+    const told = async () => {
+      for (let spell = 0; spell < 20; spell++) {
+        time.advance(100)
+        await settled()
+      }
+      return (await storage.health()).circuit
+    }
+    expect(await told()).toMatchObject({ state: 'open', reason: 'ECONNREFUSED' })
+    // It is reached now, and gives another reason.
+    failed = () => new SentinelError('storage.permission', 'redis: WRONGPASS invalid username-password pair')
+    expect(await told()).toMatchObject({
+      reason: 'storage.permission',
+      message: expect.stringContaining('WRONGPASS'),
+    })
+    await Promise.allSettled([storage.close()])
+  })
+
   test('no password is in it, nor what was written, nor what a client said', async () => {
     const errors = [
       () => new SentinelError('storage.failed', 'redis: redis://bot:hunter2@10.0.0.1 is gone'),
