@@ -493,6 +493,13 @@ test.each(['', 'Upper', 'a b', 'x"; DROP TABLE users; --', 'pg_own', 'a'.repeat(
   },
 )
 
+test.each([undefined, '', 5432, {}])(
+  'refuses %p in place of a connection string: pg would ask this machine',
+  (given) => {
+    expect(() => postgres(given as never)).toThrow(expect.objectContaining({ code: 'option.invalid' }))
+  },
+)
+
 test.each([0, 1, 1.5, Number.NaN])('refuses to work with %p connections', (connections) => {
   expect(() => postgres(url, { connections })).toThrow(/postgres\.connections/)
 })

@@ -40,6 +40,9 @@ async function useAll(connection: RedisConnection, prefix = freshName()): Promis
     expect(await admits(judge, askOf(ALICE, [5]))).toBe(false)
     expect((await storage.marks.scan(BOT, 'blocked')).entries).toHaveLength(1)
     expect((await storage.marks.of(BOT, ALICE)).size).toBe(1)
+    const { archive } = storage
+    expect(await archive?.contents()).toMatchObject({ bots: [{ id: BOT, marks: ['blocked'] }] })
+    expect(await archive?.marksOf(BOT, [ALICE])).toEqual([{ key: ALICE, names: ['blocked'] }])
     expect(await storage.marks.remove(BOT, 'blocked', [ALICE])).toBe(1)
     await storage.users.note(BOT, [{ key: ALICE, at: 1, counts: { messages: 2 } }])
     await storage.users.patch(BOT, ALICE, { language: 'en' })
@@ -49,8 +52,17 @@ async function useAll(connection: RedisConnection, prefix = freshName()): Promis
     expect(await storage.values.get('space', 'key')).toEqual([1])
     expect((await storage.values.scan('space')).entries).toHaveLength(1)
     expect(await storage.values.remove('space', 'key')).toBe(true)
-    await until('all changes were told', () => told.length >= 3)
-    expect(told).toEqual(['reset', 'marks', 'marks'])
+    for (const [token, passes] of [
+      [6, true],
+      [7, true],
+      [8, false],
+    ] as const) {
+      expect(await admits(judge, askOf(ALICE, [token]))).toBe(passes)
+    }
+    await archive?.forget(BOT, [ALICE])
+    expect(await admits(judge, askOf(ALICE, [9]))).toBe(true)
+    await until('all changes were told', () => told.length >= 4)
+    expect(told).toEqual(['reset', 'marks', 'marks', 'reset'])
     expect(await storage.health()).toMatchObject({ ok: true, corrupt: 0 })
     stop()
   } finally {
@@ -186,6 +198,18 @@ describe('refuses', () => {
     }
   })
 
+  test.each([undefined, null, 6379])(
+    '%p in place of a URL: some other server may listen on this machine',
+    (given) => {
+      expect(() => redis(given as never)).toThrow(
+        expect.objectContaining({
+          code: 'option.invalid',
+          message: expect.stringMatching(given === undefined ? /environment variable/ : /no URL of a Redis/),
+        }),
+      )
+    },
+  )
+
   test('no nodes at all', async () => {
     expect((await failure(() => redis([]))).code).toBe('option.invalid')
   })
@@ -274,6 +298,7 @@ describe('rights', () => {
     for (const { code, message } of errors) {
       expect(code).toBe('storage.permission')
       expect(message).toContain('Check the user and the password')
+      expect(message).not.toContain('..')
       expect(message).not.toContain(SECRET)
     }
     expect((await storage.health()).ok).toBe(false)

@@ -32,6 +32,13 @@ export class Link {
   }
 
   static over(connection: string | Pool, schema: string, size: number): Link {
+    // pg would take an empty text for the server on this machine.
+    if (!connection || !(typeof connection === 'string' || typeof connection.query === 'function')) {
+      throw new SentinelError(
+        'option.invalid',
+        'postgres: that is no connection string, such as postgres://bot@localhost/shop, and no Pool. Is the environment variable set?',
+      )
+    }
     if (typeof connection !== 'string') return new Link(connection, false, schema)
     const config: PoolConfig = {
       connectionString: connection,

@@ -143,13 +143,14 @@ export class RedisArchive implements Archive {
     }
   }
 
-  /** Names of keys, on every node. One may come twice. */
+  /** Names of keys, on every node. One may come twice. A client puts its own prefix before keys, but not before patterns. */
   private async *scan(pattern: string): AsyncGenerator<string, void, undefined> {
     for (const node of await this.connection.masters()) {
+      const { keyPrefix } = this.connection
       let cursor = '0'
       do {
-        const [next, names] = await this.step(node, cursor, pattern)
-        yield* names
+        const [next, names] = await this.step(node, cursor, escaped(keyPrefix) + pattern)
+        for (const name of names) yield name.slice(keyPrefix.length)
         cursor = next
       } while (cursor !== '0')
     }

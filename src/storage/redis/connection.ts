@@ -205,6 +205,11 @@ export class Connection {
     }
   }
 
+  /** What a client puts before all keys. */
+  get keyPrefix(): string {
+    return this.client.options.keyPrefix ?? ''
+  }
+
   /** Clients of all who may be written to: one, or the masters of a cluster. */
   async masters(): Promise<readonly Redis[]> {
     if (this.closed) throw closed()
@@ -285,7 +290,7 @@ function isUnknownScript(error: unknown): boolean {
 
 /** By what it can do, since the client may come from another copy of ioredis. */
 function isClient(given: RedisConnection): given is Redis | Cluster {
-  return typeof given === 'object' && 'evalshaBuffer' in given
+  return typeof given === 'object' && given !== null && 'evalshaBuffer' in given
 }
 
 function isRedis(given: unknown): given is Redis {
@@ -308,7 +313,7 @@ type OfOurs = Exclude<RedisConnection, Redis | Cluster>
 
 /** Refuses what nothing can be connected to. */
 function check(given: OfOurs): void {
-  if (typeof given === 'string') checkUrl(given)
+  if (typeof given !== 'object' || given === null) checkUrl(given)
   if (typeof given === 'string' || !isList(given)) return
   if (given.length === 0) {
     throw new SentinelError(
@@ -343,7 +348,9 @@ function checkUrl(url: unknown): void {
   if (typeof url === 'string' && /^(rediss?|unix):\/\//.test(url) && isUrl(url)) return
   throw new SentinelError(
     'option.invalid',
-    'redis: that is no URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode whatever is no letter or digit.',
+    url === undefined
+      ? 'redis: no URL is given. Is the environment variable set?'
+      : 'redis: that is no URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode whatever is no letter or digit.',
   )
 }
 

@@ -8,9 +8,10 @@ export function wordsOf(error: unknown): string {
 }
 
 /** What Redis, or the client, says was wrong, with its mend. */
-export function explained(message: string): SentinelError {
-  if (message.startsWith('READONLY')) return readOnly()
-  if (message.startsWith('UNREADABLE ')) return unreadable([message.slice('UNREADABLE '.length)])
+export function explained(said: string): SentinelError {
+  if (said.startsWith('READONLY')) return readOnly()
+  if (said.startsWith('UNREADABLE ')) return unreadable([said.slice('UNREADABLE '.length)])
+  const message = said.replace(/[.]$/, '')
   if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
     return new SentinelError(
       'storage.permission',
