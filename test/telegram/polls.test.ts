@@ -184,3 +184,16 @@ test('dice fall, and places and people are told', async () => {
   })
   expect(await refusalOf(api.sendContact(group.id, '', 'Carl'))).toBe('Bad Request: phone number is empty')
 })
+
+test('a poll stands the same wherever it is shown: forwarded, and in the discussion of a channel', async () => {
+  const news = telegram.createChannel({ title: 'News', owner: alice, admins: [bot], linkedGroup: group })
+  const sent = await api.sendPoll(news.id, 'Lunch?', ['Soup', 'Rice'])
+  const forwarded = await api.forwardMessage(group.id, news.id, sent.message_id)
+  const shown = () => [...news.messages, ...group.messages].flatMap(({ poll }) => poll ?? [])
+  expect(new Set(shown().map(({ id }) => id))).toEqual(new Set([sent.poll.id]))
+  await bob.in(group).votes(forwarded, 'Rice')
+  expect(shown().map(({ total_voter_count }) => total_voter_count)).toEqual([1, 1, 1])
+  await api.deleteMessage(group.id, forwarded.message_id)
+  await api.stopPoll(news.id, sent.message_id)
+  expect(shown().map(({ is_closed }) => is_closed)).toEqual([true, true])
+})

@@ -103,7 +103,7 @@ export function vote(
       voter.id,
       [...chosen].sort((a, b) => a - b),
     )
-  refresh(world, stored, poll)
+  refresh(world, poll)
   // Bots learn of votes in their own polls only, and of who gave them where that is open.
   if (poll.author.kind !== 'bot') return
   world.emit(poll.author, 'poll', describePoll(world, poll, stored))
@@ -123,7 +123,7 @@ export function openPoll(world: World, stored: StoredMessage, poll: WorldPoll): 
   if (poll.closesAt === undefined || poll.isClosed) return
   poll.callOffClosing = world.clock.at(poll.closesAt, () => {
     poll.isClosed = true
-    refresh(world, stored, poll)
+    refresh(world, poll)
     if (poll.author.kind === 'bot') world.emit(poll.author, 'poll', describePoll(world, poll, stored))
   })
 }
@@ -136,7 +136,7 @@ export function stopPoll(world: World, stored: StoredMessage, author: Account): 
   if (isClosed(world, poll)) throw badRequest('poll has already been closed')
   poll.isClosed = true
   poll.callOffClosing?.()
-  refresh(world, stored, poll)
+  refresh(world, poll)
   const described = describePoll(world, poll, stored)
   const { chat } = stored
   const bots: readonly BotAccount[] = chat.kind === 'private' ? [chat.bot] : world.botsIn(chat)
@@ -157,10 +157,27 @@ function allowsRevoting({ allowsRevoting, isQuiz }: PollTerms): boolean {
   return allowsRevoting ?? !isQuiz
 }
 
-/** The message shows how the poll stands; it was not edited. */
-function refresh(world: World, stored: StoredMessage, poll: WorldPoll): void {
-  stored.message = { ...stored.message, poll: describePoll(world, poll, stored) }
-  world.noteOrder(stored)
+/** A message shows a poll from now on, as a forward of one does, too. */
+export function notePollIn(world: World, stored: StoredMessage): void {
+  const id = stored.message.poll?.id
+  if (id === undefined) return
+  const messages = world.pollMessages.get(id)
+  if (messages === undefined) world.pollMessages.keep(id, new Set([stored]))
+  else messages.add(stored)
+}
+
+/** All messages with the poll show how it stands; none of them was edited. */
+function refresh(world: World, poll: WorldPoll): void {
+  const messages = world.pollMessages.get(poll.id)
+  for (const stored of messages ?? []) {
+    const isThere = stored.chat.history.find(stored.message.message_id) === stored
+    if (stored.message.poll?.id !== poll.id || !isThere) {
+      messages?.delete(stored)
+      continue
+    }
+    stored.message = { ...stored.message, poll: describePoll(world, poll, stored) }
+    world.noteOrder(stored)
+  }
 }
 
 /** The Bot API's Poll. The answer of a quiz is for its author, for a private chat, and for all once it is closed. */

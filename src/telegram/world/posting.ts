@@ -11,6 +11,7 @@ import {
 } from './chats.js'
 import { contentOf, originOf, withoutContent } from './forwarding.js'
 import { calledIn, isAnonymous, isIn } from './members.js'
+import { notePollIn } from './polls.js'
 import { isMeantFor } from './privacy.js'
 import { isService } from './service-messages.js'
 import { noteTurn } from './speaking.js'
@@ -143,6 +144,7 @@ function keep(world: World, chat: WorldChat, message: Message, known: Known): St
   }
   chat.history.add(stored)
   world.messages.add(stored)
+  notePollIn(world, stored)
   world.show(stored)
   return stored
 }

@@ -132,6 +132,8 @@ export class World {
   readonly inlineMessages = new Shelf<StoredMessage>(10_000)
   /** By id; the last ten thousand. */
   readonly polls = new Shelf<WorldPoll>(10_000)
+  /** Where each poll is shown, by its id. */
+  readonly pollMessages = new Shelf<Set<StoredMessage>>(10_000)
   /** What bots call the things they sell, which nobody sees but they. */
   readonly invoicePayloads = new WeakMap<StoredMessage, string>()
   readonly joinQueries: OpenQueries<JoinAnswer>
