@@ -78,10 +78,7 @@ describe('a limit', () => {
       '20/0.4ms',
       'throttle.limit: "20/0.4ms" is no limit: its span must be a duration from 1 ms to 366 days.',
     ],
-    [
-      '20/367d',
-      'throttle.limit: "20/367d" is no limit: its span must be a duration from 1 ms to 366 days.',
-    ],
+    ['20/367d', 'throttle.limit: "20/367d" is no limit: its span must be a duration from 1 ms to 366 days.'],
     ['0/1m', 'throttle.limit: "0/1m" is no limit: its amount must be a whole number from 1 to 100000.'],
     ['1.5/1m', 'throttle.limit: "1.5/1m" is no limit: its amount must be a whole number from 1 to 100000.'],
     [

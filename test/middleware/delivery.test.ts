@@ -4,6 +4,7 @@ import { run } from '@grammyjs/runner'
 import { API_CONSTANTS, Bot, type Context, webhookCallback } from 'grammy'
 import { furnish, type House } from '../../src/middleware/house.js'
 import { Delivery } from '../../src/middleware/membership/delivery.js'
+import { sentinel } from '../../src/sentinel.js'
 import {
   type Person,
   startTelegram,
@@ -326,10 +327,42 @@ describe('a webhook that was set elsewhere', () => {
       await found()
       expect(seen).toContain('message')
       expect(warnings).toEqual([
-        `delivery.webhook: The webhook that is set does not deliver ${missing}, which the guards need. Call setWebhook again with allowed_updates: ${JSON.stringify(list)}, or on the api of the bot that guard.install(bot) was called with.`,
+        `delivery.webhook: The webhook that is set does not deliver ${missing}, so handlers for members stay silent, and changes of administrators are noticed ten minutes late. Call setWebhook again with allowed_updates: ${JSON.stringify(list)}, or on the api of the bot that guard.install(bot) was called with.`,
       ])
     }
     expect(telegram.calls('getWebhookInfo')).toHaveLength(2)
+  })
+
+  test.each([
+    ['membership alone asks for it', NEEDS, true],
+    ['another guard does', ['chat_member'], false],
+  ])(
+    'is warned of where nobody listens, too; how to do without is said where %s',
+    async (_, needs, isSaid) => {
+      const delivery = deliveryOf({ needs, wanted: false })
+      const { bot } = botOf(delivery)
+      delivery.install(bot)
+      await set(await hook(bot))
+      await carl.in(plaza).joins()
+      await found()
+      const [warning, ...more] = warnings
+      expect(more).toEqual([])
+      expect(warning?.endsWith(' If you need neither: sentinel({ membership: false }).')).toBe(isSaid)
+    },
+  )
+
+  test('is nobody’s concern with membership: false', async () => {
+    const guard = sentinel({ membership: false })
+    guard.on('warning', ({ code }) => warnings.push(code))
+    const bot = new Bot(account.token, account.config)
+    guard.install(bot)
+    await set(await hook(bot))
+    await carl.in(plaza).joins()
+    await telegram.settled()
+    while ((await guard.health()).background.running > 0) await new Promise(setImmediate)
+    expect(telegram.calls('getWebhookInfo')).toEqual([])
+    expect(warnings).toEqual([])
+    await guard.close()
   })
 
   test('that delivers what is needed is nobody’s concern', async () => {

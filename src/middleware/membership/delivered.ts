@@ -16,7 +16,7 @@ const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
 export async function compareDelivery(
   api: Pick<Api, 'getWebhookInfo'>,
   needs: readonly string[],
-  installed: boolean,
+  { installed, wanted }: { readonly installed: boolean; readonly wanted: boolean },
   warn: House['warn'],
 ): Promise<void> {
   const { url, allowed_updates: allowed = [] } = await api.getWebhookInfo()
@@ -30,9 +30,11 @@ export async function compareDelivery(
     ...new Set<string>([...(allowed.length === 0 ? BY_DEFAULT : allowed), ...missing]),
   ])
   if (url !== undefined && url !== '') {
+    const isMembershipAlone = !wanted && needs.includes('my_chat_member')
+    const without = isMembershipAlone ? ' If you need neither: sentinel({ membership: false }).' : ''
     warn(
       'delivery.webhook',
-      `The webhook that is set does not deliver ${kinds}, which the guards need. Call setWebhook again with allowed_updates: ${list}, or on the api of the bot that guard.install(bot) was called with.`,
+      `The webhook that is set does not deliver ${kinds}, so handlers for members stay silent, and changes of administrators are noticed ten minutes late. Call setWebhook again with allowed_updates: ${list}, or on the api of the bot that guard.install(bot) was called with.${without}`,
     )
   } else if (!installed) {
     warn(

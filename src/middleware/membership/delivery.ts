@@ -87,7 +87,8 @@ export class Delivery {
     if (needs.length === 0) return
     this.house.background.run('delivery', async () => {
       const { compareDelivery } = await comparing.load()
-      await compareDelivery(api, needs, route !== undefined, this.house.warn)
+      const bot = { installed: route !== undefined, wanted: this.wanted() }
+      await compareDelivery(api, needs, bot, this.house.warn)
     })
   }
 }
