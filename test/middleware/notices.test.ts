@@ -51,6 +51,38 @@ describe('a tap under a deny function', () => {
   })
 })
 
+describe('a tap that a handler denies after it has answered it', () => {
+  let on: Rig
+  afterEach(() => on.stop())
+
+  test.each<[string, number, string[]]>([
+    ['is too old to be answered again, which is no failure', 400, []],
+    ['is not answered again where Telegram is away, which is told', 500, ['answer']],
+  ])('%s', async (_, code, told) => {
+    const guard = sentinel<GuardedContext>()
+    const failures: string[] = []
+    guard.on('error', ({ during }) => failures.push(during))
+    on = await rig(guard, (bot) => {
+      bot.command('menu', (ctx) =>
+        ctx.reply('menu', { reply_markup: { inline_keyboard: [[{ text: 'Buy', callback_data: 'buy' }]] } }),
+      )
+      bot.callbackQuery('buy', async (ctx) => {
+        await ctx.answerCallbackQuery('Working on it.')
+        on.telegram.faults.next('answerCallbackQuery', { code })
+        await ctx.sentinel.deny()
+      })
+    })
+    on.start()
+    await on.alice.to(on.account).sends('/menu')
+    const tap = await on.alice.to(on.account).taps(await on.alice.hears('menu'), 'Buy')
+    expect(await tap.answer).toMatchObject({ text: 'Working on it.' })
+    await on.settled()
+    await guard.close()
+    expect(failures).toEqual(told)
+    expect(on.telegram.calls('answerCallbackQuery')).toHaveLength(2)
+  })
+})
+
 test('a deny function that hangs is told of, and keeps neither notices nor answers from others for good', async () => {
   const hangs = () => new Promise<void>(() => undefined)
   const at = desk({

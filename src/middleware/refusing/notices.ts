@@ -118,13 +118,13 @@ export class Notices {
       denial !== 'silent' &&
       (own ? notice || this.owes(bot, facts, guard, limit) : this.isDue(bot, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
-    if (tapped && !own) this.answerTap(ctx, due ? this.text(facts, verdict) : '')
+    if (tapped && !own) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
     else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
-      this.aside(ctx, 'decline', () =>
+      this.reply(ctx, verdict, 'decline', () =>
         ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
     } else if (facts.kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string') {
-      this.aside(ctx, 'decline', () =>
+      this.reply(ctx, verdict, 'decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
     } else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
@@ -140,7 +140,7 @@ export class Notices {
       // It has been paid for; what is sent pays for itself.
       this.budgetFullAt -= this.each
       if (!this.isDue(bot, facts, verdict, true)) return
-      if (tapped) this.answerTap(ctx, words)
+      if (tapped) this.answerTap(ctx, verdict, words)
       else this.send(ctx, facts, verdict, words)
       spins = false
     }
@@ -149,7 +149,7 @@ export class Notices {
         await callbackEnded(denial({ ctx, facts, verdict, notice: said, text, say }), 'deny', this.timers)
       } finally {
         // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
-        if (spins) this.aside(ctx, 'answer', () => stopSpinner(ctx))
+        if (spins) this.aside(ctx, 'answer', () => unlessAnswered(() => ctx.answerCallbackQuery()))
       }
     })
   }
@@ -190,9 +190,14 @@ export class Notices {
   }
 
   /** With a text, if there is one and it may be said. */
-  private answerTap(ctx: Context, text: string): void {
+  private answerTap(ctx: Context, verdict: Denied, text: string): void {
     const answer = text !== '' && this.spend() ? { text: tapAnswer(text) } : {}
-    this.aside(ctx, 'answer', () => ctx.answerCallbackQuery(answer))
+    this.reply(ctx, verdict, 'answer', () => ctx.answerCallbackQuery(answer))
+  }
+
+  /** What is answered once. A handler that denies after all may have answered before. */
+  private reply(ctx: Context, { guard }: Denied, what: string, call: () => Promise<unknown>): void {
+    this.aside(ctx, what, guard === 'handler' ? () => unlessAnswered(call) : call)
   }
 
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
@@ -252,11 +257,11 @@ export class Notices {
   }
 }
 
-async function stopSpinner(ctx: Context): Promise<void> {
+async function unlessAnswered(call: () => Promise<unknown>): Promise<void> {
   try {
-    await ctx.answerCallbackQuery()
+    await call()
   } catch (error) {
-    // The function has answered, or took its time until nobody waits for an answer any more.
+    // The developer's function has answered, or took its time until nobody waits for an answer any more.
     if (!isRefusal(error)) throw error
   }
 }
