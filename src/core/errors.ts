@@ -56,6 +56,7 @@ export type SentinelErrorCode =
   | 'handler.invalid'
   | 'handler.undecorated'
   | 'module.failed'
+  | 'webhook.body'
 
 /**
  * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.

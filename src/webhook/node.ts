@@ -1,3 +1,4 @@
+import { SentinelError } from '../core/errors.js'
 import type { Recipient } from './delivery.js'
 import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
@@ -19,7 +20,15 @@ export interface IncomingUpdate {
   readonly socket?: { readonly remoteAddress?: string | undefined } | null | undefined
   /** What a body parser in front has made of the body. */
   readonly body?: unknown
-  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
+  /** What somebody in front has kept of the body that they have read. */
+  readonly rawBody?: unknown
+  /** Whether somebody in front has read any of the body. */
+  readonly readableDidRead?: boolean
+  /** Whether somebody in front has read it to its end. */
+  readonly readableEnded?: boolean
+  /** What somebody in front has had the body turned into text by. */
+  readonly readableEncoding?: string | null
+  on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
   on(event: 'end', listener: () => void): unknown
   /** Has whoever sends wait. Called where more comes than is read. */
   pause?(): unknown
@@ -42,8 +51,22 @@ export interface OutgoingAnswer {
   readonly headersSent?: boolean
   /** Whoever asked has gone. */
   readonly destroyed?: boolean
+  /** HTTP/2 has streams, which end without their connection. */
+  readonly stream?: {
+    readonly destroyed?: boolean
+    once?(event: 'finish', listener: () => void): unknown
+    close?(): void
+  }
   setHeader(name: string, value: string): unknown
   end(body?: string): unknown
+}
+
+/** What hooks of fastify have made of a request, to be read in its place. */
+export interface BodyStream
+  extends Pick<IncomingUpdate, 'readableDidRead' | 'readableEnded' | 'readableEncoding' | 'pause'> {
+  on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
+  on(event: 'end', listener: () => void): unknown
+  on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
 /** A request of `node:http`, from its head to its answer. */
@@ -57,6 +80,7 @@ export class NodeExchange implements Recipient {
     private readonly door: Door,
     private readonly request: IncomingUpdate,
     private readonly response: OutgoingAnswer,
+    private readonly made?: BodyStream,
   ) {}
 
   begin(): void {
@@ -72,23 +96,36 @@ export class NodeExchange implements Recipient {
     )
     const { body } = this.request
     if (status !== 0) this.refuse(status)
-    else if (body !== undefined && body !== null) this.given(body)
+    else if (body !== undefined && body !== null && !this.isUnparsed(body)) this.given(body)
+    else if (!isRead(this.source)) this.read()
+    else if (this.request.rawBody !== undefined) this.given(this.request.rawBody)
     else {
-      this.request.on('data', (chunk) => this.take(chunk))
-      this.request.on('end', () => this.ended())
+      this.fail(
+        new SentinelError(
+          'webhook.body',
+          'guard.webhook(): somebody in front of it has read the body of the request, and nothing is left. Put the webhook in front of them, or have them keep what they read as request.body or request.rawBody.',
+        ),
+      )
     }
   }
 
+  private get source(): IncomingUpdate | BodyStream {
+    return this.made ?? this.request
+  }
+
   get gone(): boolean {
-    return this.response.headersSent === true || this.response.destroyed === true
+    const { headersSent, destroyed, stream } = this.response
+    return headersSent === true || destroyed === true || stream?.destroyed === true
   }
 
   answer(status: number, json?: string): void {
     this.write(status, json, this.door.draining)
   }
 
-  /** What is sent on after that is not read: the connection ends. */
+  /** What is sent on after that is not read: the connection ends, of HTTP/2 the stream. */
   private refuse(status: number): void {
+    const { stream } = this.response
+    stream?.once?.('finish', () => stream.close?.())
     this.write(status, undefined, true)
   }
 
@@ -97,7 +134,8 @@ export class NodeExchange implements Recipient {
     if (response.headersSent === true) return
     try {
       response.statusCode = status
-      if (last) response.setHeader('connection', 'close')
+      // HTTP/2 knows no such header.
+      if (last && response.stream === undefined) response.setHeader('connection', 'close')
       if (status === 405) response.setHeader('allow', 'POST')
       if (status === 503) response.setHeader('retry-after', '1')
       if (json === undefined) {
@@ -112,6 +150,30 @@ export class NodeExchange implements Recipient {
     }
   }
 
+  /** Parsers leave an empty object, too, where a body is of no type of theirs (express 4): it is there to be read then. */
+  private isUnparsed(body: unknown): boolean {
+    return (
+      this.request.readableDidRead === false &&
+      typeof body === 'object' &&
+      Object.keys(body ?? {}).length === 0
+    )
+  }
+
+  private read(): void {
+    const { source } = this
+    source.on('data', (chunk) => this.take(chunk))
+    // Listeners run in the asynchronous context of whatever reads the connection. Through a promise that is made here handlers run in the
+    // one of the request: with its trace, and with what middleware in front keeps in an AsyncLocalStorage.
+    void new Promise<void>((ended) => source.on('end', ended)).then(() => this.ended())
+    // Where it breaks it has no end, and what nobody listens to ends the process.
+    this.made?.on('error', (error) => this.fail(error))
+  }
+
+  private fail(error: unknown): void {
+    this.door.failed(error, 'webhook.body')
+    this.answer(500)
+  }
+
   /** A body parser was in front. Its bound holds, in place of ours. */
   private given(body: unknown): void {
     if (typeof body === 'string') this.door.receive(body, this)
@@ -119,30 +181,43 @@ export class NodeExchange implements Recipient {
     else this.door.take(body, this)
   }
 
-  private take(chunk: Uint8Array): void {
+  private take(chunk: Uint8Array | string): void {
     const { maxBody } = this.door
+    const bytes = typeof chunk === 'string' ? encoder.encode(chunk) : chunk
     const before = this.size
-    this.size += chunk.length
+    this.size += bytes.length
     if (this.size > maxBody) {
       this.only = undefined
       this.pieces = undefined
       // Not when it has ended, which it need not. Node closes the connection behind the answer; where that is not done, whoever sends has to wait.
       if (before <= maxBody) this.refuse(413)
-      else if (this.size > 2 * maxBody) this.request.pause?.()
-    } else if (this.only === undefined) this.only = chunk
-    else if (this.pieces === undefined) this.pieces = [this.only, chunk]
-    else this.pieces.push(chunk)
+      else if (this.size > 2 * maxBody) this.source.pause?.()
+    } else if (this.only === undefined) this.only = bytes
+    else if (this.pieces === undefined) this.pieces = [this.only, bytes]
+    else this.pieces.push(bytes)
   }
 
+  /** Nothing is thrown: nobody would catch it. */
   private ended(): void {
     const { only, pieces, size, door } = this
     if (size > door.maxBody) return
-    if (only === undefined) this.answer(400)
-    else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
+    try {
+      if (only === undefined) this.answer(400)
+      else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
+    } catch (error) {
+      this.fail(error)
+    }
   }
 }
 
+const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** Whether it is no longer to be had as it was sent: somebody has read it, or has it turned into text that is not UTF-8. */
+function isRead({ readableDidRead, readableEnded, readableEncoding }: IncomingUpdate | BodyStream): boolean {
+  if (readableDidRead === true || readableEnded === true) return true
+  return typeof readableEncoding === 'string' && !/^utf-?8$/i.test(readableEncoding)
+}
 
 /** Node's own bytes read themselves, and quicker. */
 function textOf(bytes: Uint8Array): string {

@@ -6,7 +6,7 @@ import type { Door, WebhookHost } from './door.js'
 import type { goDown } from './ending.js'
 import type { answerFetch, FetchInfo } from './fetch.js'
 import type { infoOf } from './hono.js'
-import type { IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
+import type { BodyStream, IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
 /**
@@ -46,11 +46,14 @@ export interface FastifyScope {
   removeAllContentTypeParsers(): unknown
   addContentTypeParser(
     type: string,
-    parser: (request: unknown, payload: unknown, done: (error: null, body?: undefined) => void) => void,
+    parser: (request: unknown, payload: unknown, done: (error: null, body?: unknown) => void) => void,
   ): unknown
   post(
     path: string,
-    handler: (request: { readonly raw: IncomingUpdate }, reply: FastifyAnswer) => unknown,
+    handler: (
+      request: { readonly raw: IncomingUpdate; readonly body?: unknown },
+      reply: FastifyAnswer,
+    ) => unknown,
   ): unknown
 }
 
@@ -171,13 +174,15 @@ export class Webhook {
   }
 
   /** For `createServer(webhook.http)` of `node:http`, and for express, where it may stand behind a body parser. */
-  readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => {
+  readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => this.serve(request, response)
+
+  private serve(request: IncomingUpdate, response: OutgoingAnswer, made?: BodyStream): void {
     if (this.door !== undefined && this.node !== undefined) {
-      new this.node(this.door, request, response).begin()
+      new this.node(this.door, request, response, made).begin()
       return
     }
     this.open().then(
-      ({ door, node }) => new node(door, request, response).begin(),
+      ({ door, node }) => new node(door, request, response, made).begin(),
       (error: unknown) => {
         this.unopened(error)
         if (response.headersSent) return
@@ -214,11 +219,11 @@ export class Webhook {
     done: (error?: Error) => void,
   ): void => {
     scope.removeAllContentTypeParsers()
-    // The body is left for us to read.
-    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null))
-    scope.post(path, (request, reply) => {
+    // The body is left for us to read: the request, or what hooks have put in its place (`preParsing`).
+    scope.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
+    scope.post(path, ({ raw, body }, reply) => {
       reply.hijack()
-      this.http(request.raw, reply.raw)
+      this.serve(raw, reply.raw, body === raw ? undefined : ((body ?? undefined) as BodyStream | undefined))
     })
     done()
   }

@@ -1,0 +1,173 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
+import { Readable } from 'node:stream'
+import { createGunzip, gzipSync } from 'node:zlib'
+import fastify, { type FastifyInstance } from 'fastify'
+import { says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
+import { listening, SECRET, type Stand, stand, stopped } from './stand.js'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+const headers = { 'content-type': 'application/json', 'x-telegram-bot-api-secret-token': SECRET }
+
+async function opened(...given: Parameters<typeof stand>) {
+  const at = stand(...given)
+  const told: unknown[] = []
+  at.guard.on('error', ({ error, during }) => told.push([during, (error as { code?: string }).code]))
+  // The first update loads the webhook: listeners in front would have read the body of it by then.
+  await at.deliver(says(9, 'first'))
+  at.reached.length = 0
+  return { ...at, told }
+}
+
+/** A server of the app's own, with something in front of the webhook. */
+async function behind(listener: (at: Stand) => RequestListener, ...given: Parameters<typeof stand>) {
+  const at = await opened(...given)
+  const server = createServer(listener(at))
+  closing.push(() => stopped(server))
+  return { ...at, url: await listening(server) }
+}
+
+async function send(url: string, body: string | Uint8Array): Promise<number> {
+  const { status } = await fetch(url, { method: 'POST', headers, body })
+  return status
+}
+
+const privet = JSON.stringify(says(1, 'привет'))
+
+describe('somebody in front', () => {
+  test('may have the body turned into text, and look at it as it comes', async () => {
+    let seen = ''
+    const at = await behind(({ webhook }) => (request, response) => {
+      request.setEncoding('utf8')
+      request.on('data', (text: string) => {
+        seen += text
+      })
+      webhook.http(request, response)
+    })
+    expect(await send(at.url, privet)).toBe(200)
+    expect([at.reached, seen, at.told]).toEqual([['привет'], privet, []])
+  })
+
+  test('does not make larger bodies of letters: their bytes count', async () => {
+    const most = new TextEncoder().encode(privet).length
+    const asText =
+      ({ webhook }: Stand): RequestListener =>
+      (request, response) => {
+        request.setEncoding('utf8')
+        webhook.http(request, response)
+      }
+    expect(await send((await behind(asText, {}, undefined, { maxBody: most })).url, privet)).toBe(200)
+    expect(await send((await behind(asText, {}, undefined, { maxBody: most - 1 })).url, privet)).toBe(413)
+  })
+
+  test('may read it, and keep it as it was', async () => {
+    const at = await behind(({ webhook }) => async (request, response) => {
+      webhook.http(Object.assign(request, { rawBody: await readOff(request) }), response)
+    })
+    expect(await send(at.url, privet)).toBe(200)
+    expect(at.reached).toEqual(['привет'])
+  })
+
+  test.each<[string, (request: IncomingMessage) => unknown]>([
+    ['reads it, and keeps nothing', readOff],
+    ['reads the empty one there is', (request) => readOff(request)],
+    ['has it turned into text of another kind', (request) => request.setEncoding('latin1')],
+  ])('who %s is told of, and the request is answered', async (what, spoil) => {
+    const at = await behind(({ webhook }) => async (request, response) => {
+      await spoil(request)
+      webhook.http(request, response)
+    })
+    expect(await send(at.url, what.includes('empty') ? '' : privet)).toBe(500)
+    expect([at.reached, at.told]).toEqual([[], [['webhook.body', 'webhook.body']]])
+    expect(at.webhook.size).toBe(0)
+  })
+
+  test('may leave an empty object in place of a body that it has not parsed, as parsers of express 4 do', async () => {
+    const at = await behind(({ webhook }) => (request, response) => {
+      webhook.http(Object.assign(request, { body: {} }), response)
+    })
+    expect(await send(at.url, privet)).toBe(200)
+    expect(at.reached).toEqual(['привет'])
+  })
+
+  test('may have parsed an empty object, which is no update', async () => {
+    const at = await behind(({ webhook }) => async (request, response) => {
+      webhook.http(Object.assign(request, { body: JSON.parse(String(await readOff(request))) }), response)
+    })
+    expect(await send(at.url, '{}')).toBe(400)
+    expect(at.told).toEqual([])
+  })
+})
+
+async function readOff(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+describe('hooks of fastify', () => {
+  async function fastifyWith(set: (app: FastifyInstance) => unknown) {
+    const at = await opened()
+    const app = fastify()
+    set(app)
+    await app.register(at.webhook.fastify, { path: '/hook' })
+    closing.push(() => app.close())
+    return { ...at, url: `${await app.listen({ port: 0, host: '127.0.0.1' })}/hook` }
+  }
+
+  test('may read the body, and hand a copy on', async () => {
+    const seen: string[] = []
+    const at = await fastifyWith((app) =>
+      app.addHook('preParsing', async (_request, _reply, payload) => {
+        const chunks: Buffer[] = []
+        for await (const chunk of payload) chunks.push(chunk as Buffer)
+        seen.push(String(Buffer.concat(chunks)))
+        return Readable.from(chunks)
+      }),
+    )
+    expect(await send(at.url, privet)).toBe(200)
+    expect([at.reached, seen]).toEqual([['привет'], [privet]])
+  })
+
+  test('may hand on a stream that breaks: the request is answered, and they are told of', async () => {
+    const at = await fastifyWith((app) =>
+      app.addHook('preParsing', async (_request, _reply, payload) => payload.pipe(createGunzip())),
+    )
+    expect(await send(at.url, gzipSync(privet))).toBe(200)
+    expect(at.reached).toEqual(['привет'])
+    expect(await send(at.url, 'not compressed')).toBe(500)
+    expect(at.told).toEqual([['webhook.body', 'Z_DATA_ERROR']])
+  })
+})
+
+test('handlers run in the asynchronous context of their request, whenever its body came', async () => {
+  const requests = new AsyncLocalStorage<string | undefined>()
+  const stores: unknown[] = []
+  const at = await behind(
+    ({ webhook }) =>
+      (request, response) =>
+        requests.run(request.url, () => webhook.http(request, response)),
+    {},
+    (bot) => bot.on('message', () => void stores.push(requests.getStore())),
+  )
+  stores.length = 0
+  const ask = async (path: string, body: string): Promise<void> => {
+    const arrived = stores.length
+    // Connections are kept: the second request comes where the first has.
+    const asked = httpRequest(new URL(path, at.url), { method: 'POST', headers })
+    asked.on('response', (response) => response.resume())
+    asked.flushHeaders()
+    asked.on('socket', (socket) => socket.once('connect', () => setImmediate(() => asked.end(body))))
+    asked.on('socket', (socket) => socket.connecting || setImmediate(() => asked.end(body)))
+    await until('it is handled', () => stores.length > arrived)
+  }
+  await ask('/a', JSON.stringify(says(1, 'a')))
+  await ask('/b', JSON.stringify(says(1, 'b')))
+  await ask('/c', JSON.stringify(says(1, 'c')))
+  expect(stores).toEqual(['/a', '/b', '/c'])
+})
