@@ -208,8 +208,10 @@ describe('denials', () => {
     } = desk({
       throttle: '1/1h',
       settings: { notices: true },
-      notices: { budget: '1/1h', texts: { ru: { limited: '' } } },
+      notices: { budget: '1/1h', texts: { ru: { limited: '' }, de: { limited: ' \n' } } },
     })
+    const failures: unknown[] = []
+    guard.on('error', ({ error }) => failures.push(error))
     await say(8, 'meets the bot')
     await guard.settings.set(-1001000000001, { notices: false })
     for (const text of ['/a', '/b']) {
@@ -217,10 +219,12 @@ describe('denials', () => {
       await quiet()
     }
     for (const text of ['1', '2']) await handle(says(11, text, { language: 'ru' }))
+    for (const text of ['1', '2']) await handle(says(13, text, { language: 'de' }))
     expect((await guard.health()).unsaid).toBe(0)
     await say(12, '1', '2')
     await quiet()
     expect(notices).toEqual(['Slow down, please. Try again in 1h.'])
+    expect(failures).toEqual([])
   })
 
   test('whoever is banned is told so when it begins, though they have just been told to wait for less', async () => {

@@ -191,7 +191,7 @@ export class Notices {
 
   /** With a text, if there is one and it may be said. */
   private answerTap(ctx: Context, verdict: Denied, text: string): void {
-    const answer = text !== '' && this.spend() ? { text: tapAnswer(text) } : {}
+    const answer = text.trim() !== '' && this.spend() ? { text: tapAnswer(text) } : {}
     this.reply(ctx, verdict, 'answer', () => ctx.answerCallbackQuery(answer))
   }
 
@@ -202,7 +202,7 @@ export class Notices {
 
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
-    if (chat === undefined || text === '' || !this.spend()) return
+    if (chat === undefined || text.trim() === '' || !this.spend()) return
     // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
