@@ -69,6 +69,10 @@ export interface Denied {
   /** The name of the limit or check within the guard, such as `user`; empty for what a resolver or handler denied. */
   readonly limit: string
   readonly reason: DenialReason
+  /**
+   * `check`: the guard's own rule. `penalty`: a ban is in force; the refusal that begins one has `check`, and the ban for its
+   * `retryAfterMs`. `echo`: a later photo of an album whose first was refused. `unavailable`: the storage did not answer.
+   */
   readonly cause: RefusalCause
   /** Milliseconds, exact; `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
