@@ -98,6 +98,21 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
+  test('goes on with what it has counted when the sentinel gets other options', async () => {
+    const at = adapting()
+    expect(await at.talks(3)).toBe(3)
+    at.guard.reconfigure({ notices: { budget: '10/1s' } })
+    await tick()
+    expect(await at.talks(1)).toBe(1)
+    expect(await at.stored()).toBe(6)
+    expect(await at.talks(4)).toBe(2)
+    at.guard.reconfigure({ notices: { budget: '20/1s' } })
+    await tick()
+    expect(await at.talks(1)).toBe(0)
+    expect(await at.stored()).toBe(3)
+    await at.guard.close()
+  })
+
   test('forgives refusals that lie far apart, and begins to count anew after one', async () => {
     const at = adapting({ ...ADAPT, earn: { after: 6 } })
     for (let round = 0; round < 4; round++) {
