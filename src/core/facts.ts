@@ -227,7 +227,7 @@ export class Facts {
       this.commandRead = commandOf(source, reading.username)
       if (this.commandRead !== undefined) activity = 'message'
     }
-    // A stand-in that comes without the chat it stands for: key on the chat, or on nobody, never on what all share.
+    // Telegram's stand-in user, without the chat that it stands for. All bots and chats share this user, so the actor is the chat, or nobody.
     if (actorKind === 'user' && isStandIn(actorId)) {
       actorKind = 'anonymous'
       actorId = actorId === ANONYMOUS_ADMIN_ID ? idOf(chat) : undefined

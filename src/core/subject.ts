@@ -243,7 +243,7 @@ function refKey(ref: SubjectRef): Key {
 
 function checkedKey(given: unknown, depth: number, signed: boolean): Key {
   if (typeof given === 'number') return userKey(checkedSign('user', checkedId(given, 'subject'), 'subject'))
-  // A subject may be built by hand, even of itself.
+  // Somebody may build a subject by hand, and even put it into itself, so the depth is bounded.
   if (depth === 0 || given === null || typeof given !== 'object') throw invalidSubject(given)
   const { kind, id, name, actor } = given as Partial<Record<keyof SubjectRef, unknown>>
   switch (kind) {

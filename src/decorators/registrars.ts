@@ -26,7 +26,7 @@ function registrar<Given extends Context>(
   on: (composer: Composer<Context>, handler: Middleware) => void,
 ): Registrar<Given> {
   const registration = { order: ++order, label, register: on }
-  // Of a field it gives what hands on the field's value, which registrars do not change.
+  // For a field a decorator returns a function that maps the initial value; registrars leave the value as it is.
   return ((first: unknown, second: unknown, third?: unknown): unknown =>
     register(registration, first, second, third)) as Registrar<Given>
 }

@@ -148,7 +148,7 @@ function ownMembers(instance: object): readonly Member[] {
     if (all.some(({ method }) => method !== undefined && within.includes(method))) return false
     const declared = declarersOf(instance, member.key)
     const registered = functionsOf(all, member.key)
-    // Where each class has registered its own, and something of others stands around the last, that is no slip.
+    // Each class may have registered its own method, with other decorators around the last one. That is no mistake.
     if (!member.isField && declared.length > 1 && registered.length >= declared.length) {
       return registered.at(-1) === lineOf(registered, member.method)
     }

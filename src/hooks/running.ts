@@ -109,7 +109,7 @@ export class Occasion {
   }
 
   private background(node: Node, name: string): void {
-    // It has a life of its own: what it says decides nothing.
+    // It runs aside, on its own: its answer decides nothing.
     const apart = new Occasion(this.point, this.told, this.running, undefined)
     if (!this.running.aside(`hook ${name}`, async () => apart.run(node)))
       this.running.ran?.(this.point, name, 0, 'dropped')
@@ -155,7 +155,7 @@ export class Occasion {
         run.abort(error)
         reject(error)
       })
-      // A promise of somebody's own may settle as it likes. Whatever comes of it when it is called off is no news.
+      // A promise from outside may settle at once, late or twice. After the time-out its result is ignored.
       Promise.resolve(answer)
         .finally(callOff)
         .then((value) => this.read(value, leaf))

@@ -110,7 +110,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
         reason: 'blocked',
         denial: deny,
       }
-      // Nobody else has a use for it, and to remember it costs.
+      // Only a function looks at `notice`, and remembering when the last one was costs memory.
       const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
       const down = whenDown === undefined ? {} : { whenDown }
       const check = { guard: 'block', shadow, ...onRefusal, ...down }
@@ -158,7 +158,7 @@ class Reasons {
     if (this.late || key === undefined) return undefined
     const mark = this.house.storage.marks.get(bot, key, BLOCKED)
     if (!isPromise(mark)) return mark?.reason
-    // It would be asked over the network for each of a flood, in vain.
+    // This storage answers too late to be of use, so it is not asked again for each update of a flood.
     this.late = true
     mark.catch(() => undefined)
     return undefined

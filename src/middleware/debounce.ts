@@ -313,7 +313,7 @@ function albumKey(facts: Facts, ctx: Context): string | undefined {
 }
 
 function placeOf(facts: Facts, ctx: Context): string {
-  // Somebody else's data: the type of it is a hope.
+  // This comes from outside, so it may not have the type that it should have.
   const connection: unknown = ctx.businessConnectionId
   const house = typeof connection === 'string' ? connection : ''
   return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${house.length}:${house}`

@@ -79,7 +79,7 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       if (level < HOLDER && probe !== undefined && facts.actor !== undefined && !probed.includes(probe)) {
         level = HOLDER
       }
-      // Those it comes to later have plans of their own, and nobody to ask.
+      // Guards further on have plans of their own and cannot ask Telegram, so it is asked here.
       const rescued = level === NOT_EXEMPT && administrators !== undefined && listed.rescues(facts, ctx)
       if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, house, ctx)
       return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, house, ctx))
@@ -127,6 +127,6 @@ function giveBack(house: House, ctx: Context & Partial<SentinelFlavor>): void {
   const { sentinel } = ctx
   if (sentinel === undefined) return
   const refunding = (): Promise<void> => sentinel.refund()
-  // Where too much is under way nobody waits for it; it tells what fails by itself.
+  // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
   if (!house.background.run('exempt', refunding)) void refunding()
 }

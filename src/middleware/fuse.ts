@@ -45,7 +45,7 @@ export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: 
     const take = taking[name] as (...given: unknown[]) => unknown
     taking[name] = function (this: unknown, ...given: unknown[]): unknown {
       const lists = given.map((each) => (Array.isArray(each) ? withNeighboursJoined(each) : each))
-      // The two sides of a branch are no neighbours; each is looked at for where it stands.
+      // The two sides of a branch are not asked together, so neighbours are joined within each side only.
       const joined = withNeighboursJoined(lists)
       const made = take.apply(this, name === 'branch' ? lists : joined)
       return isComposer(made) ? fuse(made) : made

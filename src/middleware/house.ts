@@ -330,7 +330,8 @@ export function furnish(options: HouseOptions): House {
   const events = new Events<SentinelEvents>(
     (error, event, told) => {
       const failure = { error, during: `listener for ${event}` }
-      // A listener for errors that throws leaves nobody to tell; one that is told of hooks for errors would be told of itself.
+      // If a listener for errors throws, telling the listeners for errors would call it again. The same goes for listeners to hooks for
+      // errors.
       if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
         lastResort.tell('error', failure)
       else events.tell('error', failure)

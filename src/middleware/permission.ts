@@ -93,7 +93,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   // The same permission asked for twice is checked once.
   if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
   const unknown = unknownPermission(house.roles, permission, 'requirePermission')
-  // Wired alone it knows of no roles; that is told once it stands.
+  // A guard that is wired by itself knows no roles yet. The error is thrown when it stands in a bot.
   if (unknown !== undefined && house.roles.declared) throw unknown
   const grants = grantsOf(house.roles, permission)
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
@@ -113,7 +113,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const slot = (part: string): string => `${base}${part}`
   const allowing = atLeastNobody(marksOf(grants.allowedTo))
-  // Left out for whoever holds one of the roles in this chat: so it takes a role here or everywhere, in one check.
+  // Skipped for those who hold one of the roles in this chat. So one check asks for a role in this chat or everywhere.
   const unless = { subject: member, anyOf: allowing }
   const present = { ...common, kind: 'present', subject: actor, anyOf: allowing, unless } as const
   const denying = marksOf(grants.deniedTo)
@@ -140,10 +140,10 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     wiring.ask({ ...question, check: { ...present, slot: slot('') } })
     return { begin, denial: deny, shadow, admit: nobody }
   }
-  // Refuses nobody but while the storage does not answer: probes have no say, so without it everybody would be let in.
+  // Refuses only while the storage does not answer. A probe never refuses, so without this check everybody would be let in then.
   const guarding = { ...common, kind: 'absent', subject: actor, slot: slot('~'), anyOf: [NOBODY] } as const
   wiring.ask({ ...question, check: guarding })
-  // The plan knows for what updates this is and who is let off; then Telegram is asked about whom the plan does not know.
+  // The plan decides which updates this is for, and who is exempt. Telegram is asked only about those whom the plan does not know.
   const asked = wiring.ask({
     ...question,
     probe: true,

@@ -187,8 +187,8 @@ export class Chain<C extends Context> {
   async drain(): Promise<void> {
     this.former.isOver = true
     for (const { prepared } of this.within) prepared.stop()
-    // All at once: one that hangs must not keep the others from what they hold. What they held needs places on its way, so
-    // these are closed after it.
+    // All at once, so that one that hangs does not keep the others from handling what they hold. That takes places of concurrency, so
+    // these are closed afterwards.
     await this.drainAll(({ seat }) => seat === undefined)
     await this.drainAll(({ seat }) => seat !== undefined)
   }
@@ -330,9 +330,9 @@ export class Chain<C extends Context> {
   private askedOf(asked: Ask, ctx: C & Partial<SentinelFlavor>): Ask | undefined {
     if (ctx.sentinel?.isRepeated !== true) return asked
     if (this.redone.has(ctx)) return this.questions.unclaimed(asked)
-    // This process knows how it failed: it did not come so far.
+    // The first try failed in this process, before it came to this handler: nothing was charged here.
     if (this.root?.redone.has(ctx) === true) return asked
-    // Another did, or died over it: what was charged was given back if its handler threw, but not if its lease ran out.
+    // The first try was in another process. If its handler threw, the charge was given back; if the process died, it was not.
     return this.root?.leased === true ? this.questions.demanded(asked) : this.questions.unclaimed(asked)
   }
 

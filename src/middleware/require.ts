@@ -133,7 +133,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const name = roles === undefined ? 'registered' : roles.join('|')
   const reason = roles === undefined ? 'unregistered' : 'forbidden'
   const slot = demandSlot(`require.${name}`, settings, USUAL)
-  // Asked twice it is asked once.
+  // The same demand made twice is checked once.
   if (wiring.asks(slot)) return undefined
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
@@ -161,7 +161,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
     denial: deny,
     probe: byTelegram.length > 0,
   })
-  // A probe has no say: while the storage does not answer, this refuses in its place.
+  // A probe never refuses. So while the storage does not answer, this check refuses in its place.
   if (byTelegram.length > 0) {
     wiring.ask({
       check: {

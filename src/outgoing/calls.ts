@@ -21,7 +21,7 @@ const TOPMOST = /^(?:set|remove)\w+ProfilePhoto$/
 
 /** Whether a call may be made again when nobody knows whether it took effect. */
 export function isSafe(method: string, payload?: unknown): boolean {
-  // Without an id it is the latest that is unpinned: of two calls the second takes another.
+  // Without an id the latest pinned message is unpinned, so a second call would unpin another one.
   if (method === 'unpinChatMessage') return field(payload, 'message_id') !== undefined
   return SAFE.test(method) && !TOPMOST.test(method)
 }
@@ -45,7 +45,7 @@ export function chatIn(payload: unknown): number | string | undefined {
 /** The text that stands for a chat in the keys of lanes and marks. */
 export function chatText(chat: number | string): string {
   const id = typeof chat === 'number' ? chat : /^-?\d{1,16}$/.test(chat) ? Number(chat) : undefined
-  // Names of channels are the same in any case.
+  // Upper and lower case make no difference in the names of channels.
   return keyText(id === undefined ? ownKey(String(chat).toLowerCase().slice(0, 64)) : chatKey(id))
 }
 

@@ -65,7 +65,7 @@ export class Lane {
   /** Closes it until then, if it is not closed for longer already; whether that changed anything. */
   close(until: Ms): boolean {
     if (until <= this.openAt) return false
-    // Who is refused while it is closed went out together with whoever closed it: one refusal, as far as the width is concerned.
+    // A call that is refused while the lane is closed was sent together with the one that closed it. For the width both count as one refusal.
     if (this.openAt > Number.NEGATIVE_INFINITY && this.opensIn === 0) {
       this.threshold = Math.max(1, Math.floor(this.width / 2))
       this.width = 1
@@ -83,7 +83,7 @@ export class Lane {
   enter(): boolean {
     if (!this.hasPlaces) {
       if (this.opensIn > 0) return false
-      // Who still waits has not heard of it.
+      // The lane may have opened without those who wait having been told.
       this.advance()
       return true
     }

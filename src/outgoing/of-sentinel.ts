@@ -43,7 +43,7 @@ export class OutgoingCalls {
         if (known === undefined) this.follow(api, options)
         else if (!known.own) known.turn(options)
       } catch (error) {
-        // What else was changed is in force: a bot whose token is none must not undo it.
+        // The other options are in force by now: a bot with an invalid token must not undo them.
         this.house().events.tell('error', { error, during: 'outgoing' })
       }
     }
@@ -86,7 +86,7 @@ export class OutgoingCalls {
         if (next === false) return
         settings = next
         isIgnored = ignoring(next)
-        // Before any call that is made from now on, for that waits, too.
+        // It holds for all calls from now on, since they wait for the same promise.
         void sender.then((by) => by?.configure(next))
       },
     }

@@ -187,7 +187,7 @@ export class Sender {
           this.counts.gaveUp++
           return last ?? tooMany(refused)
         }
-        // Not before it has waited, which may come to nothing.
+        // Counted after the wait, since the call may be given up while it waits.
         if (last !== undefined) this.counts.retried++
         last = await this.answerTo(call, make)
         if (last.ok || !this.limitedBy(call, last)) return last
@@ -247,12 +247,12 @@ export class Sender {
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
     const { key, chat, method } = call
-    // Were it forgotten while all wait for their chats, they would all go at once.
+    // Keeps the bot's lane alive. If it were forgotten while all calls wait for their chats, they would all go at once.
     const expecting = isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
       () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
-      // Looked for when it matters: it may have been closed meanwhile.
+      // Looked up only when its turn comes: it may have been closed meanwhile.
       () => (isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
     try {
@@ -394,7 +394,7 @@ export class Sender {
     const all = this.flooded.note(call.key, { at: now, wait, until, counted: known ? undefined : call.tries })
     if (all.length === 0) return
     for (const { counted } of all) if (counted !== undefined) counted.spared++
-    // A chat among them that is closed for long by itself does not close all others for as long.
+    // The shortest wait counts: one chat that is closed for long must not close all others for as long.
     const first = all.reduce((one, other) => (other.until < one.until ? other : one))
     if (this.laneOf(WHOLE_BOT)?.close(first.until) === true)
       this.shared?.tell(WHOLE_BOT, first.at + first.wait - now)
@@ -417,7 +417,7 @@ export class Sender {
     if (!this.all && !isSafe(call.method, call.payload)) return false
     if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait()) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
-    // Half of it at least: all at once is what the server has just been unable to take.
+    // A random wait, at least half of the longest, so that not all calls come back at once, which the server could not take.
     const wait = longest * (1 - this.setting.random() / 2)
     if (wait > this.left(call)) return false
     const waited = await this.until(call, this.left(call), (go) => this.timers.after(wait, go))

@@ -36,7 +36,7 @@ export function transformer(
 ): Outgoing {
   let sender: Sender | undefined
   let awaited: Promise<Sender | undefined> | undefined
-  // For good: were it left when the sender is there, calls might overtake those that have waited.
+  // Calls go on through this promise for good. Otherwise new calls could overtake those that waited for the sender.
   if (isPromise(sending)) {
     awaited = sending.then((made) => {
       sender = made

@@ -43,7 +43,7 @@ class WiredLimits implements RuntimeLimits {
     if (problem === undefined) return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
-    // Of a handler's limit it shows when it is first used, which is no time to close it.
+    // With a limit of a handler this shows only at its first use. It is too late then to throw, so the limit stays as it is.
     this.book.unfit(`${text} Until then it is as usual in every chat.`)
     return { limits, settings: undefined }
   }
@@ -53,7 +53,7 @@ class WiredLimits implements RuntimeLimits {
   }
 
   onChange(listener: () => void): () => void {
-    // Whoever listens is wired: what comes now stands in front of handlers.
+    // The sentinel has been wired when it begins to listen. Limits that come now stand in front of handlers.
     this.stands = true
     return this.book.onChange(listener)
   }

@@ -17,7 +17,7 @@ export function noteSentinel(): () => void {
   return () => {
     if (!here) return
     here = false
-    // What was asked of those that are gone is nothing to those that are to come.
+    // Names that were asked for under former sentinels do not concern later ones.
     if (--sentinels === 0) asked.clear()
   }
 }

@@ -70,7 +70,7 @@ export function policyGuard(
 ): Guard {
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }
-  // What is known already is wrong here and now, and not with the first update.
+  // A mistake that can be seen already throws now, and not with the first update.
   if (book !== undefined) book.resolved(use.policy, own)
   else if (isSelfContained(use.policy)) definitionsOf(new PolicyBook().resolved(use.policy, own))
   else if (typeof use.policy === 'string') noteAsked(use.policy)
@@ -89,7 +89,7 @@ function definitionsIn(
 ): readonly GuardDefinition[] {
   if (typeof policy !== 'string') {
     const book = names instanceof PolicyBook ? names : new PolicyBook()
-    // Guards that are wired for nothing know no names yet.
+    // When guards are wired only to be checked, names are not known yet.
     if (names !== undefined && book !== names && !isSelfContained(policy)) return []
     return definitionsOf(book.resolved(policy, own))
   }

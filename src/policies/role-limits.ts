@@ -181,7 +181,7 @@ export class RoleLimits {
 function roleLimitOf({ key, mark }: MarkEntry): RoleLimit | undefined {
   const read = readKey(key)
   const limit = mark.value as Limit | undefined
-  // Whatever else lies there is passed over: one bad record must not stop the others.
+  // Anything else is ignored: one bad record must not stop the others.
   if (read === undefined || typeof limit !== 'object' || limit === null || !isSoundLimit(limit))
     return undefined
   const { since, until, reason } = mark

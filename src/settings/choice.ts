@@ -43,7 +43,7 @@ export function choiceIn({ command, limits, notices }: Tuning, data: string): Ch
   const tunable = [...limits.values()].find(({ name }) => digest(name) === first)
   if (tunable === undefined) return undefined
   if (second === '-') return { kind: 'limit', tunable, to: undefined }
-  // Only what is on a button: bounds need not be looked at again.
+  // Only limits that have a button are taken, so the bounds need no check here.
   const to = tunable.choices.find((each) => numbersOf(each) === second)
   return to === undefined ? undefined : { kind: 'limit', tunable, to }
 }

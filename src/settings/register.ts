@@ -97,7 +97,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     if (spelled(storedLimit(held)) === spelled(to)) return false
     if (to === undefined) await storage.marks.remove(bot, mark, [key])
     else await storage.marks.put(bot, mark, [{ key, mark: { since: clock(), value: to } }])
-    // As it held: bounds may be others than when it was chosen.
+    // The limit that was in force: the bounds may have changed since it was chosen.
     const before = storedLimit(held, tunable)
     if (spelled(before) === spelled(to)) return false
     events.tell('limit.changed', { bot, key, limit: slot, before, after: to, by: textOf(by) })

@@ -85,7 +85,7 @@ export class ActivityRecorder {
       return
     }
     const { events, clock } = this.house
-    // Bystanders: a webhook refuses a flood unparsed only while nobody listens.
+    // With watch() and not on(): a webhook refuses floods unparsed only while nobody listens, and this does not count as listening.
     const stops = [
       events.watch('allowed', ({ facts, ctx }) => {
         // It counted when it came first, though its handler failed.
@@ -125,7 +125,7 @@ export class ActivityRecorder {
   }
 
   private noteDenial({ facts, ctx, verdict, wasAllowed, isFirst }: DeniedEvent, now: Ms): void {
-    // An update that comes again was counted when it came; one that was let in first, when it was.
+    // A duplicate was counted when it first came. An update that was let in and denied later was counted when it was let in.
     if (!isFirst || (verdict.reason === 'duplicate' && !wasAllowed)) return
     this.note(ctx.me.id, facts, now, wasAllowed ? 0 : 1, 1)
   }
@@ -229,7 +229,7 @@ export class ActivityRecorder {
     try {
       await this.house.storage.users.note(bot, batch.map(activityOf))
     } catch (error) {
-      // Of a storage that is known to be down everybody has been told; what stays unwritten at the end is another matter.
+      // That the storage is down was told already. Only when closing is it an error of its own, since the counts are lost.
       if (this.closed || !isUnavailable(error)) {
         this.house.events.tell('error', { error, during: 'users.note' })
       }

@@ -163,7 +163,7 @@ export class Personal {
     }
     const gone = [...found.values()].filter(({ name }) => !keepBlock || name !== BLOCKED)
     const kept = [...found.values()].filter(({ name }) => keepBlock && name === BLOCKED)
-    // Where they have marks they have been, so what they used there can be found.
+    // They have been wherever they have marks, so what limits counted there is reset, too.
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
     await this.house().forEachBot('users.erase', async (bot) => {

@@ -87,7 +87,7 @@ export class Delivery implements Due {
 
   finish(status: number): void {
     this.answer(status)
-    // Those who came when the first had been told that it was late.
+    // Deliveries of the same update that came after the first had been answered as late.
     if (this.others !== undefined) this.tell(status)
     this.to.finished?.()
   }

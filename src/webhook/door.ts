@@ -144,10 +144,10 @@ export class Door implements UnderWay {
       this.idle = fulfil
       this.rest()
     })
-    // What is held back need not wait for handlers that hang; what these leave comes after them.
+    // Bursts are flushed at once, so that they need not wait for handlers that hang, and again for what the handlers leave behind.
     await Promise.race([Promise.all([this.flush(), idle.then(() => this.flush())]), timeUp])
     callOff?.()
-    // Later nobody may be there to answer.
+    // Those who still wait are answered now: after this there may be no process to answer them.
     for (const delivery of this.running.values()) {
       if (!delivery.isAnswered) this.tooLate(delivery, `when the ${within} ms of webhook.drain() were up`)
       delivery.giveUp(this.lateStatus)
@@ -224,7 +224,7 @@ export class Door implements UnderWay {
   /** An update went past the guard. What the gate refused might have gone there, too. */
   private passedBy(): void {
     const house = this.host.house()
-    // Where none comes to it, there is nobody to refuse.
+    // If no update ever comes to the guard, its gate has refused nobody.
     if (house.bots.get(this.bot.botInfo.id) === undefined) return
     this.gating = false
     house.warn(
@@ -286,7 +286,7 @@ export class Door implements UnderWay {
   private isOver(delivery: Delivery): boolean {
     if (delivery.isSettled) return false
     const lease = leaseOf(this.host.chain())
-    // It was claimed before it was late, so the lease is over by then.
+    // The lease began before the time-out, so it is over by then at the latest.
     return lease !== undefined && this.now() >= delivery.dueAt + lease
   }
 

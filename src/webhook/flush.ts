@@ -18,6 +18,6 @@ export async function flush({ house, chain, draining }: Unfinished, rounds?: num
   }
   await Promise.all(draining.keys())
   await house.background.drain(rounds)
-  // What these have failed at is told, which others may be told of.
+  // Last, since a failure of the former is an event, for which more hooks run.
   await house.hooksAside.drain(rounds)
 }

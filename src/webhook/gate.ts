@@ -103,7 +103,7 @@ export class Gate implements Foretelling {
     // What comes again while it is under way waits for how that ends.
     if (running.has(facts.updateId)) return undefined
     const same = asked.get(facts.updateId)
-    // Were it asked about, too, it would be a duplicate, and answered before the first is known to have come to a good end.
+    // If the second were asked about, too, it would count as a duplicate, and be answered before it is known how the first one ends.
     if (same !== undefined) return same.then(() => undefined)
     const level = chain.exemptions.levelOf(facts, bot)
     if (!isForeseeable(chain, facts, level)) return undefined

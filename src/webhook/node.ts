@@ -189,7 +189,7 @@ export class NodeExchange implements Recipient {
     if (this.size > maxBody) {
       this.only = undefined
       this.pieces = undefined
-      // Not when it has ended, which it need not. Node closes the connection behind the answer; where that is not done, whoever sends has to wait.
+      // Answered at once, since the body may never end. Node closes the connection after the answer. If it does not, reading pauses.
       if (before <= maxBody) this.refuse(413)
       else if (this.size > 2 * maxBody) this.source.pause?.()
     } else if (this.only === undefined) this.only = bytes

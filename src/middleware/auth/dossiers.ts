@@ -52,7 +52,7 @@ export class Dossiers {
         this.#line.push(question)
         return
       }
-      // The place is theirs at once: a whole burst comes before the first of them goes.
+      // Counted now and not when it runs: all of a burst come here before the first one runs.
       this.#running++
       queueMicrotask(() => this.#go(question))
     })
@@ -98,7 +98,7 @@ export class Dossiers {
       const late = (): Error => new Error(`a dossier took longer than ${rules.timeout} ms`)
       facts = await inTime(rules.dossier.dossier(user), rules.timeout, house.timers, late)
     } catch (error) {
-      // Telegram's answer, and its last word on this user. Anything else is about whoever asks.
+      // This is Telegram's answer about the user, so it is kept. Any other error is about the client.
       if (error instanceof SentinelError && error.code === 'mtproto.refused')
         await this.#keep(bot, VETTED, key, Math.min(UNKNOWN_FOR, rules.dossierFor))
       else this.#failed(error)

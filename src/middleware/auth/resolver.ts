@@ -46,10 +46,10 @@ export class Resolver {
     }
   }
 
-  /** The storage failed: whoever is to be let in all the same comes without what an earlier yes brought. */
+  /** The storage failed: those who are let in all the same come without the value of an earlier yes. */
   private forgotten(error: unknown): undefined {
     if (!this.open) throw error
-    // Of a storage that is known to be down everybody has been told.
+    // That the storage is down was told already.
     if (!isUnavailable(error)) this.house.events.tell('error', { error, during: 'auth.resolve' })
   }
 

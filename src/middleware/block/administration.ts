@@ -219,7 +219,7 @@ export class Administration {
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
-    // Once a bot is met, only what was asked before is kept up to date, for the bots that are still to come.
+    // Once a bot is known, only what was asked for before that is kept up to date, for bots that are still to come.
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
 

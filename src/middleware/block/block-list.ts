@@ -13,7 +13,7 @@ export async function* blockedIn(
   staged: () => readonly MarkEntry[],
 ): AsyncGenerator<Blocked, void, undefined> {
   const { marks } = house.storage
-  // Bots are looked through one after the other: whom an earlier one blocks was already told.
+  // One bot after the other. Those who are blocked for an earlier bot were listed already.
   const earlier: number[] = []
   for (const bot of house.bots.all()) {
     let from: string | undefined
@@ -70,7 +70,7 @@ export async function importInto(
   for (const { key, mark } of entries) {
     const known = staged.get(key)
     if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
-    // What was asked before counts, and not what the storage has.
+    // Whether it is an addition depends on what was asked before, not on what the storage has.
     if (known === undefined ? !staged.has(key) : additions.has(known)) additions.add(mark)
     stage(key, mark)
     if (waits) changed.add(key)

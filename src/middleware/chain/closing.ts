@@ -29,7 +29,7 @@ async function finish({ house, chain, draining }: Unfinished): Promise<void> {
   await chain.drain()
   await Promise.all([...draining.keys(), ...[...stragglersOf(house)].map((each) => each.drain())])
   await house.background.drain()
-  // What these have failed at is told, which others may be told of.
+  // Last, since a failure of the former is an event, for which more hooks run.
   await house.hooksAside.drain()
 }
 

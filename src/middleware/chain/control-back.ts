@@ -43,7 +43,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     try {
       await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
-      // A handler calls this: what it cannot mend must not fail it.
+      // A handler calls this. It can do nothing about a storage that fails, so nothing is thrown.
       this.chain.failed(error, 'storage.settle')
     }
     return true
@@ -53,7 +53,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     if (!this.chain.inner || decision.receipt === undefined) return
     this.chain.redone.note(ctx)
     const refunding = (): Promise<unknown> => this.refund(decision, undefined)
-    // Where too much is under way nobody waits for it; it tells what fails by itself.
+    // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
     if (!this.chain.house.background.run('refund', refunding)) void refunding()
   }
 

@@ -130,7 +130,7 @@ export class SentinelControl<C extends Context = Context> {
     readonly outer: SentinelControl<C> | undefined,
   ) {
     this.decided = verdict
-    // What was gathered and found further up holds for all that follow.
+    // The burst and the identity of a sentinel further up hold for all guards behind it.
     this.burst = outer?.burst
     this.identity = outer?.identity
     // Of an album, parts behind the first are waived as well.
@@ -228,7 +228,7 @@ export class SentinelControl<C extends Context = Context> {
 /** The chain of the nearest sentinel that an update has passed. */
 export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    // Tests of others put a control of their own there.
+    // In tests of bots `ctx.sentinel` may be an object of the test's own.
     const root = backOf(control)?.root
     if (root !== undefined) return root
   }
@@ -249,7 +249,7 @@ export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<Sent
   const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     behind.push(control)
-    // As far out as that sentinel's own go: what is further out has not failed.
+    // Up to the controls of that sentinel. What is further out has not failed.
     if (backOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
   }
 }

@@ -19,7 +19,7 @@ export function observe<C extends Context>(
       failed(error, 'observe')
       continue
     }
-    // Only what somebody listens to takes time; then the rest is seen in order, too.
+    // Observers return a promise only where somebody listens. The rest then wait, so that the order is kept.
     if (isPromise(observed)) return observeRest(observed, observers, facts, ctx, failed, i + 1)
   }
 }

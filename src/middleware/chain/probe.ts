@@ -170,7 +170,7 @@ export function probedGuard<C extends Context>(
     ...wired,
     ...(wired.observe !== undefined && {
       observe: (facts, ctx) =>
-        // What it does not look at is no step.
+        // An update that the guard does not observe gives no step.
         probe.idle === true || wired.observes?.includes(facts.activity) === false
           ? wired.observe?.(facts, ctx)
           : stepped(probe, observing, () => wired.observe?.(facts, ctx)),

@@ -273,7 +273,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   private remember(costs: readonly number[], name: number, own: readonly number[]): void {
     let others = this.lists.get(costs)
     if (others === undefined) {
-      // A list that charges fractions is made afresh each time, and is remembered in vain.
+      // Costs that are fractions give a new list each time, which is never found again. So what is remembered is bounded.
       if (this.lists.size >= MOST_LISTS) this.lists.clear()
       others = new Map()
       this.lists.set(costs, others)

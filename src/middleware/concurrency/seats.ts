@@ -83,7 +83,7 @@ export class Seats {
     const bot = ctx.me.id
     const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
     if (known !== undefined) return this.share(known, ctx)
-    // In shadow nobody waits, and nobody is at work beside the count.
+    // In shadow nobody waits, and no update takes a place beyond the count.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
     if (this.superseded && isClosing(this.house)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })

@@ -283,7 +283,7 @@ export class Bursts<C extends Context> implements Elder {
   private ageOf(run: Run<C>): Ms {
     if (run.since === undefined) return -1
     const now = this.options.clock()
-    // Nobody is younger than new because a clock was put back.
+    // If the clock was put back, the age would be below zero.
     run.since = Math.min(run.since, now)
     return now - run.since
   }
@@ -319,7 +319,7 @@ export class Bursts<C extends Context> implements Elder {
       run.since = this.options.clock()
       this.watch(lane)
     }
-    // Not before whoever brought the last message is done with it: handlers may call right back.
+    // The middleware that brought the last message returns first: handlers may call the bot again at once.
     await undefined
     if (!beside && this.options.elders.size > 0) await this.waitBehind(lane.key)
     if (seated !== true) begun()

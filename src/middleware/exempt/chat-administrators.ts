@@ -169,7 +169,7 @@ function tooLate(): SentinelError {
   return new SentinelError('callback.timeout', `getChatAdministrators: no answer within ${PATIENCE} ms.`)
 }
 
-/** Somebody else's data: the types of it are hopes. */
+/** This comes from outside, so it may not have the types that it should have. */
 function administers(member: { readonly status?: unknown } | undefined): boolean {
   return member?.status === 'administrator' || member?.status === 'creator'
 }

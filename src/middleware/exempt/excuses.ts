@@ -49,7 +49,8 @@ export function withMarks<C extends Context>(
     const anyOf = [...new Set([...check.unless.anyOf, ...marks])]
     return { ...question, check: { ...check, unless: { subject: actor, anyOf } } }
   }
-  // It is left out for others already, such as the holders of a role in one chat. Whoever is let off may as well hold what it asks for.
+  // A check has one `unless`, and this one needs it for others, such as the holders of a role in one chat. But a check that asks for
+  // marks of the actor can accept those of the exempt as well.
   if (check.kind !== 'present' || check.subject !== actor) return question
   return { ...question, check: { ...check, anyOf: [...new Set([...check.anyOf, ...marks])] } }
 }

@@ -85,7 +85,7 @@ export class Steps {
   async refused(facts: Facts, ctx: Context, verdict: Denied, late: boolean): Promise<void> {
     const last = this.guards.findIndex(({ name }) => name === verdict.guard)
     if (last < 0) return
-    // It is refused anyway: that a hook says no, too, changes nothing, and those that follow are told all the same.
+    // The update is refused in any case. If a hook says no as well, that changes nothing, and the next hooks are still called.
     for (let i = late ? this.firstLate : 0; i <= last; i++)
       await this.from(i, i + 1, facts, ctx, i === last ? verdict : ALLOWED)
   }

@@ -183,7 +183,7 @@ async function statesIn(
     const ask = only(chain, bot, index, key, parts)
     const decision = await judge.peek(ask, chain.house.at())
     const refused = decision.refusedBy >= 0
-    // A peek answers as if it had charged: what it would charge is still there.
+    // The answer is that of an update that was charged. A peek charges nothing, so what it would charge is added again.
     const left = decision.remaining[index] as number
     states.push({
       guard: question.check.guard,
@@ -329,7 +329,7 @@ function revive(chain: Chain<Context>): void {
     try {
       former.layers.push({ of, layer: chain.layer(...of) })
     } catch {
-      // It does not fit the options of now, which is told when the handler is used.
+      // It does not fit the present options. That is reported when the handler is used.
     }
   }
 }

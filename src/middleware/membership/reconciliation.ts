@@ -247,7 +247,7 @@ class Comparison {
     const before = await this.#roster.standingOf(user.id)
     if (before === is) return
     const isNews = lastAt !== undefined && (joinedAt === undefined || joinedAt >= lastAt - SLACK)
-    // Who was a member before, and is listed for the first time, is no news. Whoever was known and stands otherwise is.
+    // A member who is listed for the first time may have been there all along, and is no news. A change of a known member is.
     if (before !== undefined || isNews) {
       await this.#tellOf(member, before, is)
       this.#told++

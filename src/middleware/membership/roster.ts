@@ -58,7 +58,7 @@ export async function noteTransitions(
   bot: number,
   transitions: readonly Transition[],
 ): Promise<void> {
-  // All of one update end in the same way.
+  // All transitions of one update have the same end, so the last one tells it.
   const last = transitions.at(-1)
   if (last?.after === undefined || last.chat.type === 'private' || last.after.user.id === bot) return
   await new Roster(marks, bot, last.chat.id).note(last.member.id, standingOf(last.after), last.at)

@@ -82,7 +82,7 @@ const OF_THE_BOT: Readonly<Partial<Record<TransitionEvent, TransitionEvent>>> = 
 export function transitionsOf<C extends Context>(facts: Facts, ctx: C): Transition<TransitionEvent, C>[] {
   const { kind } = facts
   if (kind !== 'chat_member' && kind !== 'my_chat_member' && kind !== 'chat_join_request') return []
-  // Somebody else's data: the types of it are hopes.
+  // This comes from outside, so it may not have the types that it should have.
   const update = fieldsOf(ctx.update[kind])
   const chat = chatOf(update.chat)
   const actor = userOf(update.from)

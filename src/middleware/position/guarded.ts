@@ -64,7 +64,8 @@ export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): 
   checkTogether(definitions, 'handler')
   const place = placeAround(joined, inner, guards, usual)
   const depth = ++place.depth
-  // What was taken over is hardly ever called by itself; when it is, it must not share its state with other checks.
+  // A layer that an outer one has taken over is hardly ever called by itself. If it is, it must not share state with other checks, so its
+  // name differs.
   const layer: Layer = new Layer(
     definitions,
     () => (place.top === layer ? place.name : `${place.name}/${depth}`),
@@ -98,7 +99,7 @@ function disguised(run: AnyHandler, inner: AnyHandler): AnyHandler {
 function bind(this: AnyHandler, self: unknown, ...args: unknown[]): AnyHandler {
   const bound: AnyHandler = Function.prototype.bind.call(this, self, ...args)
   const known = guarded.get(this)
-  // With arguments of its own it is no handler any more, though guarded as before.
+  // A function with bound arguments is no handler any more, though it is guarded as before.
   if (known === undefined || args.length > 0) return bound
   const handler: AnyHandler = known.handler.bind(self)
   guarded.set(bound, { handler, inner: this, layer: known.layer })

@@ -144,7 +144,7 @@ function together(guards: readonly Guard[], house: House): Questions<Context> | 
   try {
     return new Questions(house, guards.flatMap(placed))
   } catch {
-    // Whoever does not fit by itself either is told so where it is first reached.
+    // They do not fit together. A guard that does not fit by itself either is reported when an update first reaches it.
     return undefined
   }
 }
@@ -192,7 +192,7 @@ function placed(guard: Guard): readonly GuardDefinition[] {
   return guard.definitions.map((definition, index) => ({
     ...definition,
     wire(wiring) {
-      // They are wired one after the other, and from the first on again for other options.
+      // Definitions are wired in order. With new options all are wired again, beginning with the first.
       if (index === 0) numbers.clear()
       const named: Partial<Wiring<Context>> = {
         nameFor(unnamed) {

@@ -22,7 +22,7 @@ export class OwedNotices {
   }
 
   owes(bot: number, facts: Facts, guard: string, limit: string, now: Ms): boolean {
-    // In a flood there is mostly nobody: it makes no names for nothing.
+    // Mostly nothing is owed. Then a flood should not cost the making of names.
     if (this.until.size === 0) return false
     const until = this.until.get(nameOf(bot, facts, guard, limit))
     return until !== undefined && now < until

@@ -58,7 +58,7 @@ export interface RuntimeLimits {
   onChange(listener: () => void): () => void
 }
 
-/** The limit that a mark carries, as it holds within bounds: whatever else was stored there is passed over. */
+/** The limit that a mark carries, cut to the bounds. Undefined for anything else that was stored there. */
 export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | undefined {
   const limit = mark?.value as Limit | null | undefined
   const isLimit = typeof limit === 'object' && limit !== null && isSoundLimit(limit)
@@ -94,7 +94,7 @@ export function storedVariants(
 ): readonly Variant[] {
   const runtime = wiring.house.runtime
   if (runtime === undefined) return []
-  // What is counted for many at once cannot be another for one of them.
+  // A limit that many users or chats share cannot be set for one of them.
   const users = scope === 'user' || scope === 'member' || scope === 'command'
   const chats = users || scope === 'chat'
   const { limits, settings } = runtime.wire({ ...limit, users, chats })
