@@ -6,6 +6,7 @@ import { type MediaDetails, type MediaKind, mediaContent, photoSizes } from '../
 import type { Content } from '../../world/posting.js'
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
+import { thingOf } from '../views/things.js'
 import type { Locations } from './locations.js'
 
 /** What the sizes of a photo are called, the smallest first (https://core.telegram.org/api/files#image-thumbnail-types). */
@@ -42,7 +43,10 @@ export class Media {
     }
     const { video_note: round, voice, sticker, video, animation, audio, document } = message
     const shown = round ?? voice ?? sticker ?? video ?? animation ?? audio ?? document
-    if (shown === undefined) return message.text === undefined ? { _: 'messageMediaUnsupported' } : undefined
+    if (shown === undefined) {
+      const isText = message.text !== undefined
+      return thingOf(message) ?? (isText ? undefined : { _: 'messageMediaUnsupported' })
+    }
     const file = this.world.files.find(shown.file_id)
     const thumbnail = 'thumbnail' in shown && shown.thumbnail !== undefined ? shown.thumbnail.file_id : ''
     return {

@@ -8,6 +8,7 @@ import type { World } from '../../world/world.js'
 import type { Describer } from '../views/describe.js'
 import { participantOf } from '../views/participants.js'
 import { channelId, peerOf } from '../views/peers.js'
+import { pollOf, resultsOf } from '../views/polls.js'
 
 /** What happened besides messages, as one bot is told of it. */
 export interface Happening {
@@ -326,39 +327,5 @@ function reactionOf(reaction: ReactionType): TlObject {
       return { _: 'reactionCustomEmoji', document_id: BigInt(reaction.custom_emoji_id) }
     default:
       return { _: 'reactionPaid' }
-  }
-}
-
-const plain = (text: string): TlObject => ({ _: 'textWithEntities', text, entities: [] })
-
-function pollOf(poll: Poll): TlObject {
-  return {
-    _: 'poll',
-    id: BigInt(poll.id),
-    closed: poll.is_closed,
-    public_voters: !poll.is_anonymous,
-    multiple_choice: poll.allows_multiple_answers,
-    quiz: poll.type === 'quiz',
-    question: plain(poll.question),
-    answers: poll.options.map(({ text }, nth) => ({
-      _: 'pollAnswer',
-      text: plain(text),
-      option: Buffer.from(String(nth)),
-    })),
-    hash: 0n,
-  }
-}
-
-function resultsOf(poll: Poll): TlObject {
-  return {
-    _: 'pollResults',
-    total_voters: poll.total_voter_count,
-    results: poll.options.map(({ voter_count }, nth) => ({
-      _: 'pollAnswerVoters',
-      option: Buffer.from(String(nth)),
-      voters: voter_count,
-      // There if the number is: one flag says so for both.
-      recent_voters: [],
-    })),
   }
 }

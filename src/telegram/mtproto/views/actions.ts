@@ -1,6 +1,8 @@
 import type { Message } from 'grammy/types'
 import { CHANNEL_MARK } from '../../../mtproto/protocol/chat-ids.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import { isService } from '../../world/service-messages.js'
+import { peerOf } from './peers.js'
 
 /** What a service message tells (https://core.telegram.org/type/MessageAction); undefined: it is none. */
 export function actionOf(message: Message): TlObject | undefined {
@@ -23,7 +25,35 @@ export function actionOf(message: Message): TlObject | undefined {
   }
   const timer = message.message_auto_delete_timer_changed
   if (timer !== undefined) return { _: 'messageActionSetMessagesTTL', period: timer.message_auto_delete_time }
-  return topicAction(message)
+  // Whatever else there is has no words here, yet it is no message of anybody.
+  return (
+    paymentAction(message) ??
+    topicAction(message) ??
+    (isService(message) ? { _: 'messageActionEmpty' } : undefined)
+  )
+}
+
+function paymentAction({
+  successful_payment: paid,
+  refunded_payment: refunded,
+  chat,
+}: Message): TlObject | undefined {
+  const told = paid ?? refunded
+  if (told === undefined) return undefined
+  return {
+    ...(paid === undefined
+      ? { _: 'messageActionPaymentRefunded', peer: peerOf(chat.id) }
+      : { _: 'messageActionPaymentSentMe' }),
+    currency: told.currency,
+    total_amount: BigInt(told.total_amount),
+    payload: Buffer.from(told.invoice_payload),
+    charge: {
+      _: 'paymentCharge',
+      id: told.telegram_payment_charge_id,
+      provider_charge_id: told.provider_payment_charge_id ?? '',
+    },
+    ...(paid?.shipping_option_id !== undefined && { shipping_option_id: paid.shipping_option_id }),
+  }
 }
 
 function topicAction(message: Message): TlObject | undefined {

@@ -1,5 +1,5 @@
 import { Audio, Document, Photo, Sticker, type Thumbnail, type tl, Video, Voice } from '@mtcute/core'
-import type { Message, PhotoSize } from 'grammy/types'
+import type { Location, Message, PhotoSize } from 'grammy/types'
 import { pollOf } from './events.js'
 
 /**
@@ -28,20 +28,48 @@ export function mediaOf(media: tl.TypeMessageMedia): Partial<Message> | undefine
         },
       }
     case 'messageMediaGeo':
-      return media.geo._ === 'geoPoint'
-        ? { location: { latitude: media.geo.lat, longitude: media.geo.long } }
-        : undefined
+      return media.geo._ === 'geoPoint' ? { location: pointOf(media.geo) } : undefined
+    case 'messageMediaGeoLive': {
+      if (media.geo._ !== 'geoPoint') return undefined
+      const { period, heading, proximityNotificationRadius: radius } = media
+      return {
+        location: {
+          ...pointOf(media.geo),
+          live_period: period,
+          ...(heading !== undefined && { heading }),
+          ...(radius !== undefined && { proximity_alert_radius: radius }),
+        },
+      }
+    }
     case 'messageMediaVenue': {
       if (media.geo._ !== 'geoPoint') return undefined
-      const location = { latitude: media.geo.lat, longitude: media.geo.long }
+      const location = pointOf(media.geo)
       return { location, venue: { location, title: media.title, address: media.address } }
     }
+    case 'messageMediaInvoice':
+      return {
+        invoice: {
+          title: media.title,
+          description: media.description,
+          start_parameter: media.startParam,
+          currency: media.currency,
+          total_amount: media.totalAmount.toNumber(),
+        },
+      }
     case 'messageMediaDice':
       return { dice: { emoji: media.emoticon, value: media.value } }
     case 'messageMediaPoll':
       return { poll: pollOf(media.poll, media.results) }
     default:
       return undefined
+  }
+}
+
+function pointOf({ lat, long, accuracyRadius: accuracy }: tl.RawGeoPoint): Location {
+  return {
+    latitude: lat,
+    longitude: long,
+    ...(accuracy !== undefined && { horizontal_accuracy: accuracy }),
   }
 }
 
