@@ -9,6 +9,7 @@ import {
 import { memory } from '../src/storage/memory/memory.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, nextId, says, user } from './sentinel-desk.js'
+import { settled } from './storage/outage.js'
 
 const ALICE = 7
 const BOB = 8
@@ -206,6 +207,20 @@ describe.each([
   ['memory', () => memory()],
   ['a storage that answers later', () => later()],
 ])('in %s', (_, make) => {
+  test('of what is asked of somebody the last counts, also while it is asked of many', async () => {
+    const { guard, says, reached } = desk({ storage: make() })
+    const many = Array.from({ length: 2500 }, (_, id) => 1000 + id)
+    await says(BOB, 'met')
+    await guard.block(many)
+    const told: unknown[] = []
+    guard.on('unblocked', ({ key }) => told.push(key))
+    await Promise.all([guard.unblock(many), guard.block([1000, 3499]), guard.unregister(many)])
+    expect(told).toHaveLength(2498)
+    await Promise.all([guard.block(many), guard.unblock(3499)])
+    for (const id of [1000, 2000, 3499]) await says(id, String(id))
+    expect(reached).toEqual(['met', '3499'])
+  })
+
   test('only who was blocked is told to be so no longer', async () => {
     const { guard, says } = desk({ storage: make() })
     await says(BOB, 'met')
@@ -224,6 +239,40 @@ describe.each([
     await guard.register(ALICE)
     expect(await guard.unregister(ALICE)).toBe(1)
     expect(told).toHaveLength(some.length + 1)
+  })
+})
+
+describe('on a server that takes a millisecond for each of them', () => {
+  test('many are blocked and unblocked, however long that takes', async () => {
+    const time = new Stage()
+    const kept = memory({ clock: time.clock })
+    const slowly = async <T>(all: readonly unknown[], work: () => T): Promise<T> => {
+      await new Promise<void>((done) => time.timers.after(all.length, done))
+      return work()
+    }
+    const { put, remove } = kept.marks
+    Object.assign(kept, { remote: true })
+    Object.assign(kept.marks, {
+      put: (...args: Parameters<typeof put>) => slowly(args[2], () => put.apply(kept.marks, args)),
+      remove: (...args: Parameters<typeof remove>) => slowly(args[2], () => remove.apply(kept.marks, args)),
+    })
+    const { guard, says } = desk({ storage: kept, clock: time.clock, timers: time.timers })
+    await says(BOB, 'met')
+    const many = Array.from({ length: 5000 }, (_, id) => 1000 + id)
+    const passing = async <T>(work: Promise<T>): Promise<T> => {
+      let isOver = false
+      const over = (): void => {
+        isOver = true
+      }
+      work.then(over, over)
+      while (!isOver) {
+        await settled()
+        time.advance(100)
+      }
+      return work
+    }
+    await passing(guard.block(many))
+    expect(await passing(guard.unblock(many))).toBe(5000)
   })
 })
 

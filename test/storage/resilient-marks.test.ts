@@ -385,7 +385,7 @@ describe('what is written of marks while the storage is down', () => {
     await expect(put(entries)).rejects.toThrow('It holds in this process now')
     await expect(put(entries)).rejects.toThrow('It holds in this process now')
     await expect(put([20_000, 20_001].map((id) => ({ key: userKey(id), mark: BLOCKED })))).rejects.toThrow(
-      'this one was given up',
+      'this one is not tried again',
     )
     expect(await passes(judge, userKey(20_000))).toBe(true)
     expect((await stage.storage.health()).circuit).toMatchObject({

@@ -89,6 +89,8 @@ const blockingOptions = z.strictObject({
 
 /** Marks and entries written at once. */
 const BATCH = 1000
+/** Where each is asked for before. */
+const FEW = 100
 
 /** What is told when a mark is put on somebody. */
 const EVENTS = new Map<string, 'blocked' | 'registered'>([
@@ -192,6 +194,9 @@ export class Administration {
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
 
+  /** Writes of many that are under way, and those of them who are still to come. */
+  private readonly running = new Set<{ readonly name: string; readonly keys: Set<Key> }>()
+
   private get waits(): boolean {
     return this.house.bots.all().length === 0
   }
@@ -217,6 +222,8 @@ export class Administration {
   }
 
   private stage(name: string, key: Key, mark: Mark | undefined): void {
+    // What is asked of somebody while others are seen to was asked later, and counts.
+    for (const each of this.running) if (each.name === name) each.keys.delete(key)
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
     // Once a bot is known, only what was asked for before that is kept up to date, for bots that are still to come.
@@ -271,12 +278,18 @@ export class Administration {
     const event = EVENTS.get(name)
     for (const { key, mark } of entries) this.stage(name, key, mark)
     if (this.waits) return
+    const { storage, events } = this.house
     await this.house.forEachBot(name, async (bot) => {
-      await this.house.storage.marks.put(bot.id, name, entries)
-      if (event === undefined) return
-      for (const { key, mark } of entries) {
-        this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+      const put = async (some: readonly MarkEntry[]): Promise<void> => {
+        await storage.marks.put(bot.id, name, some)
+        if (event === undefined) return
+        for (const { key, mark } of some) events.tell(event, { bot: bot.id, key, reason: mark.reason })
       }
+      if (entries.length <= BATCH) return put(entries)
+      const marks = new Map(entries.map((entry) => [entry.key, entry]))
+      return this.inPortions(name, [...marks.keys()], BATCH, (keys) =>
+        put(keys.map((key) => marks.get(key) as MarkEntry)),
+      )
     })
   }
 
@@ -289,19 +302,48 @@ export class Administration {
     let held = this.waits ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
     for (const key of keys) this.stage(name, key, undefined)
     if (this.waits) return held
+    const { storage, events } = this.house
     await this.house.forEachBot(name, async (bot) => {
-      const { storage, events } = this.house
-      // Of one the count tells. It is taken from all in any case: while the storage is down nobody knows who holds it.
-      const many = event !== undefined && keys.length > 1
-      const asked = (): Promise<readonly Key[]> =>
-        listing.load().then(({ heldAmong }) => heldAmong(storage.marks, bot.id, name, keys))
-      const holders = many ? await asked().catch(() => keys) : keys
-      const taken = await storage.marks.remove(bot.id, name, keys)
-      held = Math.max(held, taken)
-      if (event === undefined || taken === 0) return
-      for (const key of holders) events.tell(event, { bot: bot.id, key })
+      let count = 0
+      const remove = async (some: readonly Key[], holders = some): Promise<void> => {
+        const taken = await storage.marks.remove(bot.id, name, some)
+        count += taken
+        held = Math.max(held, count)
+        if (event === undefined || taken === 0) return
+        for (const key of holders) events.tell(event, { bot: bot.id, key })
+      }
+      // Of one the count tells.
+      if (keys.length === 1) return remove(keys)
+      return this.inPortions(name, keys, FEW, async (some, left) => {
+        if (event === undefined) return remove(some)
+        const { heldAmong } = await listing.load()
+        // It is taken from all in any case: while the storage is down nobody knows who holds it.
+        const holders = await heldAmong(storage.marks, bot.id, name, some).catch(() => some)
+        const still = some.filter(left)
+        return remove(still, holders.filter(left))
+      })
     })
     return held
+  }
+
+  /**
+   * Sees to many, a portion after the other, each with a time-out of its own. `left` says of whom nothing else was asked
+   * meanwhile.
+   */
+  private async inPortions(
+    name: string,
+    all: readonly Key[],
+    size: number,
+    work: (some: readonly Key[], left: (key: Key) => boolean) => Promise<void>,
+  ): Promise<void> {
+    const own = { name, keys: new Set(all) }
+    this.running.add(own)
+    try {
+      const { portionsOf } = await listing.load()
+      await portionsOf(own.keys, size, work)
+    } finally {
+      this.running.delete(own)
+    }
   }
 }
 

@@ -138,6 +138,28 @@ export async function heldAmong(
   return held
 }
 
+/** Sees to some after the other, and, once one portion has failed, to all the rest at once; rejects as the first that failed. */
+export async function portionsOf(
+  left: ReadonlySet<Key>,
+  size: number,
+  work: (some: readonly Key[], left: (key: Key) => boolean) => Promise<void>,
+): Promise<void> {
+  const all = [...left]
+  const isLeft = (key: Key): boolean => left.has(key)
+  const under: Promise<void>[] = []
+  let failed = false
+  for (let from = 0; from < all.length; from += size) {
+    const some = all.slice(from, from + size).filter(isLeft)
+    if (some.length === 0) continue
+    const one = work(some, isLeft)
+    under.push(one)
+    // A storage that is away is not waited for portion by portion: what it misses is kept for it all the same.
+    if (!failed) await one.catch(() => (failed = true))
+  }
+  const ends = await Promise.allSettled(under)
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
 /** The entries of an exported list that hold still; of several of one subject, the one that ends last. */
 function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {

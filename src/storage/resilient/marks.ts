@@ -88,7 +88,11 @@ export class ResilientMarks implements Marks {
       }
       const kept = pending.keep(ticket, writes())
       if (kept === undefined) {
-        return line.refuse(what, error, ' Too many writes wait for it already: this one was given up.')
+        return line.refuse(
+          what,
+          error,
+          ' Too many writes wait for it already: this one is not tried again, and was made only if the storage is late.',
+        )
       }
       this.apply(kept)
       return line.refuse(
