@@ -7,6 +7,7 @@ import { type Key, keyText } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
+import { archiveOf } from './failover-archive.js'
 import { cursorOf, pageOf } from './failover-cursor.js'
 import { FailoverJudge } from './failover-judge.js'
 import { type MarkWrite, Member } from './failover-member.js'
@@ -136,7 +137,7 @@ class FailoverStorage implements Storage, Observable {
     if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
     const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
     if (barred.every((error) => error !== undefined)) throw barred[0]
-    // Nobody would decide by it. They may be met for the first time, all at once: as long again, for the first that takes it.
+    // No storage could decide by this plan yet. All of them may still be connecting, so wait as long again for the first that takes it.
     if (!judge.isTaken) {
       const { line } = this.members[0] as Member
       await line.try(() => judge.taken(), true).catch(() => undefined)
@@ -144,21 +145,8 @@ class FailoverStorage implements Storage, Observable {
     return judge
   }
 
-  /** Of the first that answers; what is restored or forgotten is so in all of them. */
   get archive(): Archive | undefined {
-    if (this.members.some(({ storage }) => storage.archive === undefined)) return undefined
-    const of = ({ storage }: Member): Archive => storage.archive as Archive
-    return {
-      contents: () => this.patiently((member) => of(member).contents()),
-      restore: async (bot, users) => {
-        const ids = users.map(({ key }) => userId(bot, key))
-        for (const member of this.members) await member.inTurn(ids, () => of(member).restore(bot, users))
-      },
-      marksOf: (bot, keys) => this.patiently((member) => of(member).marksOf(bot, keys)),
-      forget: async (bot, keys) => {
-        for (const member of this.members) await of(member).forget(bot, keys)
-      },
-    }
+    return archiveOf(this.members, userId)
   }
 
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
@@ -227,7 +215,7 @@ class FailoverStorage implements Storage, Observable {
       this.by(
         what,
         (member, instead) => member.write(one, instead),
-        // Who did not write it gets it aside, those included that failed to.
+        // All other members get the write aside, those that failed to write it as well.
         (taken) => {
           for (const member of this.members) if (member !== taken) member.keepUp(one)
         },
@@ -261,7 +249,7 @@ class FailoverStorage implements Storage, Observable {
         this.scan('users.scan', from, ({ storage }, at) => storage.users.scan(bot, at, size)),
       note: (bot, activity) => {
         const ids = activity.map(({ key }) => userId(bot, key))
-        // It adds: who has it already, answered too late, must not have it twice.
+        // It adds to counts: a storage that wrote it but answered too late must not get it twice.
         return this.everywhere('users.note', ids, ({ storage }) => storage.users.note(bot, activity), 'once')
       },
       patch: (bot, key, data) =>
@@ -312,19 +300,6 @@ class FailoverStorage implements Storage, Observable {
       (error) => member.line.refuse(what, error, also),
       true,
     )
-  }
-
-  /** By the first that answers, however long it takes. */
-  private async patiently<T>(work: (member: Member) => MaybePromise<T>): Promise<T> {
-    const errors: unknown[] = []
-    for (const member of this.members) {
-      try {
-        return await work(member)
-      } catch (error) {
-        errors.push(error)
-      }
-    }
-    throw errors[0]
   }
 
   /** By the first that answers; `done` is told which. */

@@ -154,6 +154,8 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
+    /** One of several storages was away: all else is erased first. */
+    const missed: unknown[] = []
     // First of all: what is being written of it is a mark, and found with the others.
     for (const { id } of bots.all()) await forgetConduct(this.house(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
@@ -169,10 +171,15 @@ export class Personal {
     await this.house().forEachBot('users.erase', async (bot) => {
       await this.recorder.forget(bot.id, key)
       for (const each of keys) if (await storage.users.erase(bot.id, each)) profiles++
-      await storage.archive?.forget(bot.id, keys)
+      try {
+        await storage.archive?.forget(bot.id, keys)
+      } catch (error) {
+        missed.push(error)
+      }
       for (const each of reset) await storage.reset(bot.id, each)
     })
     const values = await eraseBelongings(this.belongings, storage, keySubject(key))
+    if (missed.length > 0) throw missed[0]
     return {
       subject: keySubject(key),
       found: profiles > 0 || gone.length > 0 || values.length > 0,

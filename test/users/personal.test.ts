@@ -5,6 +5,8 @@ import { z } from 'zod'
 import { quietTimers } from '../../src/core/clock.js'
 import { keyText, subject, subjectKey, userKey } from '../../src/core/subject.js'
 import type { SentinelOptions } from '../../src/index.js'
+import type { Archive } from '../../src/storage/archive.js'
+import { failover } from '../../src/storage/failover.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -13,9 +15,12 @@ import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
 import { Link } from '../../src/storage/sqlite/link.js'
 import { Sweeper } from '../../src/storage/sqlite/sweeper.js'
 import type { Storage } from '../../src/storage/storage.js'
+import { Stage } from '../middleware/rig.js'
 import { type Desk, desk, says } from '../sentinel-desk.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { type Faulty, faulty } from '../storage/faulty.js'
+import { settled } from '../storage/outage.js'
 
 /** Of digits that nothing else has. */
 const ALICE = 5_551_237_777
@@ -302,6 +307,56 @@ describe('what is kept of somebody', () => {
     await guard.grant(ALICE, 'moderator', { chat: PLAZA })
     expect((await guard.users.export(ALICE)).bots[0]?.marks.map(({ name }) => name)).toEqual(['role:vip'])
     expect((await guard.users.erase(ALICE)).marks).toEqual([{ subject: `u${ALICE}`, name: 'role:vip' }])
+    await guard.close()
+  })
+
+  test.each([0, 1])('is erased where failover() can, and storage %i that was away is told', async (away) => {
+    const time = new Stage()
+    const { clock, timers } = time
+    const both = [0, 1].map(() => {
+      const one = faulty(clock, timers)
+      const { forget, marksOf } = one.kept.archive as Archive
+      const work =
+        <A extends unknown[], T>(work: (...args: A) => T) =>
+        async (...args: A) => {
+          if (one.fault !== 'none') throw new Error('connection lost')
+          return work.apply(one.kept.archive, args)
+        }
+      return Object.assign(one, { archive: { forget: work(forget), marksOf: work(marksOf) } })
+    })
+    const { guard, handle } = desk({ storage: failover(both, { clock, timers }), clock, timers })
+    for (const event of ['storage.down', 'storage.up'] as const) guard.on(event, () => undefined)
+    await handle(says(ALICE, 'the bot is met'))
+    guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
+    await guard.users.patch(ALICE, { note: 'likes tea' })
+    await guard.storage.values.put('drafts', `draft:${ALICE}`, 'Dear …')
+    await guard.grant(ALICE, 'vip')
+    await settled()
+    const [lost, other] = [both[away], both[1 - away]] as [Faulty, Faulty]
+    lost.fault = 'refuses'
+    const kept = async ({ kept: { users, values, marks } }: Faulty) => [
+      await users.get(42, userKey(ALICE)),
+      await values.get('drafts', `draft:${ALICE}`),
+      await marks.get(42, userKey(ALICE), 'role:vip'),
+    ]
+    // It is taken for down after some.
+    for (let time = 0; time < 8; time++) {
+      await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
+        code: 'storage.unavailable',
+        message: expect.stringContaining(`Storage ${away} of failover() keeps what it has`),
+      })
+      await settled()
+      expect(await kept(other)).toEqual([undefined, undefined, undefined])
+    }
+    expect(await kept(lost)).not.toContain(undefined)
+    lost.fault = 'none'
+    for (let spell = 0; spell < 10; spell++) {
+      time.advance(100)
+      await settled()
+    }
+    await guard.users.erase(ALICE)
+    await settled()
+    expect(await kept(lost)).toEqual([undefined, undefined, undefined])
     await guard.close()
   })
 
