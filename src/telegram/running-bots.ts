@@ -23,7 +23,7 @@ export interface PollingBot {
 }
 
 /**
- * How a bot fetches its updates; grammY's own polling options, as far as they say what to fetch.
+ * How a bot fetches its updates: grammY's own polling options, all of which are handed on.
  *
  * @example
  * ```ts
@@ -36,6 +36,8 @@ export interface PollingBot {
 export interface RunOptions {
   /** Default: what Telegram sends unless asked, which is all but members and reactions. */
   readonly allowed_updates?: readonly UpdateKind[]
+  /** Forgets what waits when the bot starts. Default: false. */
+  readonly drop_pending_updates?: boolean
 }
 
 /** The bots that a Telegram runs itself, so that no test has to stop them, and none misses how one ended. */
@@ -49,7 +51,7 @@ export class RunningBots {
     private readonly patience: Patience,
   ) {}
 
-  start(bot: PollingBot, { allowed_updates = [] }: RunOptions): Promise<void> {
+  start(bot: PollingBot, options: RunOptions): Promise<void> {
     const account = this.api.world.accounts.botByToken(bot.token)
     if (account === undefined)
       throw new SentinelError(
@@ -58,7 +60,7 @@ export class RunningBots {
       )
     const { polling } = this.api.linkOf(account)
     const before = polling.count
-    const ended = bot.start({ allowed_updates }).then(
+    const ended = bot.start({ ...options, allowed_updates: options.allowed_updates ?? [] }).then(
       () => this.#running.delete(bot),
       (error: unknown) => {
         this.#running.delete(bot)

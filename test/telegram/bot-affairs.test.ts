@@ -73,6 +73,17 @@ test('profile photos are shown, latest first', async () => {
   })
 })
 
+test('a private chat shows the photo of the person and what is pinned there', async () => {
+  expect(await api.getChat(alice.id)).not.toHaveProperty('photo')
+  await alice.setsProfilePhoto('me.jpg')
+  const { message_id } = await api.sendMessage(alice.id, 'Rules')
+  await api.pinChatMessage(alice.id, message_id)
+  expect(await api.getChat(alice.id)).toMatchObject({
+    photo: { small_file_id: expect.any(String) },
+    pinned_message: { message_id, text: 'Rules' },
+  })
+})
+
 test('a link sells what it is for; Stars are counted and given back', async () => {
   const link = await api.createInvoiceLink('Book', 'About cats', 'book', '', 'XTR', [
     { label: 'Book', amount: 50 },

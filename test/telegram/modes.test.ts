@@ -196,6 +196,11 @@ describe.each(modes)('%s', (_, make, host) => {
     ])
   })
 
+  test('what is too large is refused with 413', async () => {
+    const much = new InputFile(Buffer.alloc(52 * 1024 * 1024))
+    await expect(bot.api.sendDocument(alice.id, much)).rejects.toMatchObject({ error_code: 413 })
+  })
+
   test('who hangs up is let go, and loses no update', async () => {
     const end = new AbortController()
     const polling = ask('getUpdates?timeout=50', { signal: end.signal })

@@ -1,6 +1,7 @@
 import { Api, InlineKeyboard } from 'grammy'
 import { SentinelError } from '../../src/core/errors.js'
 import {
+  createTelegram,
   type Person,
   startTelegram,
   type Telegram,
@@ -375,4 +376,13 @@ test('a reaction takes its permission, and the same again is no news', async () 
   expect(await reactions()).toBe(1)
   await alice.in(group).reacts(said, '👎')
   expect(await reactions()).toBe(1)
+})
+
+test('nobody acts in another Telegram than their own', async () => {
+  const other = createTelegram()
+  const bob = other.createUser({ firstName: 'Bob' })
+  const club = other.createGroup({ title: 'Club', owner: bob })
+  expect(() => alice.in(club)).toThrow(/"Club" is in another Telegram than Alice/)
+  expect(() => bob.to(bot)).toThrow(/is in another Telegram than Bob/)
+  await other.close()
 })

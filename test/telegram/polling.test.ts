@@ -39,6 +39,13 @@ test('a negative offset keeps only the end of the queue', async () => {
   expect(bot.pending).toBe(1)
 })
 
+test('an offset from the future confirms nothing', async () => {
+  await alice.to(bot).sends('one')
+  const [first] = (await call('getUpdates', { offset: 2_000_000_000 })).result as { update_id: number }[]
+  expect((await call('getUpdates', { offset: first!.update_id + 12 })).result).toHaveLength(1)
+  expect((await call('getUpdates', { offset: first!.update_id + 11 })).result).toEqual([])
+})
+
 test('a long poll answers as soon as something happens', async () => {
   const polling = call('getUpdates', { timeout: 30 })
   await alice.to(bot).sends('hello')

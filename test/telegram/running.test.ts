@@ -33,6 +33,19 @@ test('what people do once it runs reaches the bot, members and reactions too if 
   expect(bot.isRunning()).toBe(false)
 })
 
+test('polling options are handed on', async () => {
+  const seen: (string | undefined)[] = []
+  bot.on('message', (ctx) => {
+    seen.push(ctx.message.text)
+  })
+  await alice.to(account).sends('old')
+  await telegram.runs(bot, { drop_pending_updates: true })
+  await alice.to(account).sends('fresh')
+  await telegram.settled()
+  expect(seen).toEqual(['fresh'])
+  await telegram.close()
+})
+
 test('who waits for a bot that stopped is told why, at once', async () => {
   bot.on('message', () => {
     throw new Error(`boom with ${account.token}`)

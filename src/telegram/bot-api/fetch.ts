@@ -57,13 +57,25 @@ function read(input: string | URL | Request, init: RequestInit = {}): Omit<Askin
     contentType: new Headers(init.headers).get('content-type') ?? '',
     body: async () => {
       if (body === null) return Buffer.alloc(0)
-      return isIterable(body) ? readBody(body) : within(Buffer.from(body as string))
+      return isIterable(body) ? readToEnd(body) : within(Buffer.from(body as string))
     },
   }
 }
 
 function isIterable(body: unknown): body is AsyncIterable<Uint8Array | string> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
+}
+
+/** To the end also where there is too much: grammY takes a stream that is not read to its end for a call that was given up. */
+async function readToEnd(chunks: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  try {
+    // Without return(), so that who stops reading does not close it.
+    return await readBody({ [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) })
+  } catch (error) {
+    while ((await iterator.next()).done !== true);
+    throw error
+  }
 }
 
 function within(body: Buffer): Buffer {

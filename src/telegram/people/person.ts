@@ -87,12 +87,14 @@ export class Person {
   in(group: TelegramGroup): GroupPresence
   in(channel: TelegramChannel): ChannelPresence
   in(place: TelegramGroup | TelegramChannel): GroupPresence | ChannelPresence {
+    this.#checkIsHere(`"${place.title}"`, this.#world.sharedChat(place.room.id) === place.room)
     const scene = { world: this.#world, patience: this.#patience, actor: this.account, room: place.room }
     return place.kind === 'channel' ? new ChannelPresence(scene) : new GroupPresence(scene)
   }
 
   /** The person in the private chat with a bot. */
   to(bot: TelegramBot): Presence {
+    this.#checkIsHere(`@${bot.username}`, this.#world.accounts.find(bot.id) === bot.account)
     const room = this.#world.privateChat(this.account, bot.account)
     return new Presence({ world: this.#world, patience: this.#patience, actor: this.account, room })
   }
@@ -109,6 +111,15 @@ export class Person {
     const url = typeof link === 'string' ? link : link.invite_link
     return this.#attempt('join by that invite link', () =>
       joinByInvite(this.#world, url, this.account, options.bio),
+    )
+  }
+
+  /** Every Telegram gives the same ids: a person of one would pass for somebody of another. */
+  #checkIsHere(name: string, isHere: boolean): void {
+    if (isHere) return
+    throw new SentinelError(
+      'telegram.invalid',
+      `${name} is in another Telegram than ${this.firstName}: make both with the same createTelegram() or startTelegram().`,
     )
   }
 

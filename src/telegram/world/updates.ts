@@ -14,6 +14,8 @@ const ONLY_WHEN_NAMED: ReadonlySet<string> = new Set([
 const KEPT_FOR: Ms = 86_400_000
 /** A bot that never fetches must not eat the machine: the oldest go first. */
 const KEPT_AT_MOST = 100_000
+/** How far beyond the next id an offset may lie. */
+const FARTHEST_AHEAD = 10
 const FIRST_UPDATE_ID = 100_000_001
 
 export interface PendingUpdate {
@@ -71,8 +73,9 @@ export class UpdateQueue {
     this.#changed()
   }
 
-  /** Everything below `offset` is confirmed and forgotten. */
+  /** Everything below `offset` is confirmed and forgotten; by one far in the future nothing is (TQueue::get in td/tddb/td/db/TQueue.cpp). */
   confirm(offset: number): void {
+    if (offset > this.#nextId + FARTHEST_AHEAD) return
     const before = this.#pending.size
     for (const entry of this.#pending) {
       const { update_id } = entry.update

@@ -24,34 +24,39 @@ const COMMON = {
 export const chatMethods: Methods = {
   getChat(call): ChatFullInfo {
     const chat = chatOf(call)
+    const pinned = pinnedIn(chat)[0]
+    const shown = {
+      ...(pinned !== undefined && {
+        pinned_message: pinned.message as NonNullable<ChatFullInfo['pinned_message']>,
+      }),
+      ...COMMON,
+    }
     if (chat.kind === 'private') {
       if (!chat.started && !sharesChat(call, chat.person.id)) throw badRequest('chat not found')
       const { id, first_name, last_name, username } = chat.person.user
+      const photo = call.world.profilePhotos.get(id)?.[0]
       return {
         id,
         type: 'private',
         first_name,
         ...(last_name !== undefined && { last_name }),
         ...(username !== undefined && { username, active_usernames: [username] }),
-        ...COMMON,
+        ...(photo !== undefined && { photo: chatPhoto(photo) }),
+        ...shown,
       }
     }
     if (chat.username === undefined) assertPresent(call, chat)
-    const pinned = pinnedIn(chat)[0]
     const invite = primaryInvite(chat, call.bot.id)
     const described = {
       id: chat.id,
       title: chat.title,
       ...(chat.username !== undefined && { username: chat.username, active_usernames: [chat.username] }),
-      ...(pinned !== undefined && {
-        pinned_message: pinned.message as NonNullable<ChatFullInfo['pinned_message']>,
-      }),
       ...(chat.linkedId !== undefined && { linked_chat_id: chat.linkedId }),
       ...(invite !== undefined && { invite_link: invite.url }),
       ...(chat.description !== undefined && { description: chat.description }),
       ...(chat.photo !== undefined && { photo: chatPhoto(chat.photo) }),
       ...(chat.autoDeleteTime > 0 && { message_auto_delete_time: chat.autoDeleteTime }),
-      ...COMMON,
+      ...shown,
     }
     if (chat.kind === 'channel') return { ...described, type: 'channel' }
     const { permissions } = chat
