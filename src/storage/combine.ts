@@ -152,7 +152,7 @@ export class Combined implements Storage {
   /** Marks as the durable storage tells of them; resets of either. */
   async watch(listener: ChangeListener): Promise<() => void> {
     const stopVolatile = await this.volatile.watch((change) => {
-      // The copy is put into it, which is no change to anybody.
+      // Only resets: marks are put here only as a copy, which is no change.
       if (change.kind === 'reset') listener(change)
     })
     const stopDurable = await this.durable.watch(listener)
@@ -201,7 +201,7 @@ export class Combined implements Storage {
     this.closed = true
     const { watching } = this
     this.watching = undefined
-    // A watch that never began has told whoever prepared.
+    // If the watch never began, the call that wanted it has got the error.
     if (watching !== undefined) {
       const stop = await Promise.resolve(watching).catch(() => undefined)
       stop?.()

@@ -71,7 +71,7 @@ export class FailoverJudge implements Judge {
         return this.by(index + 1, error, decide)
       },
     )
-    // Receipts of the first are as they are: nearly all are its.
+    // Receipts of the first storage are not wrapped, since nearly all are its.
     if (index === 0) return decided
     if (isPromise(decided)) return decided.then((decision) => this.signed(decision, index, judge))
     return this.signed(decided, index, judge)

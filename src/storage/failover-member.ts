@@ -216,7 +216,7 @@ export class Member {
   /** How many marks it will never get. */
   async stop(): Promise<number> {
     if (this.isUp) {
-      // What is on its way aside; each is bounded in time.
+      // Waits for the writes under way. Each of them ends in bounded time.
       await this.turns.idle()
       await this.catchUp()
     }
@@ -269,7 +269,7 @@ export class Member {
   attend(): void {
     this.plans.attend()
     if (!this.flushing.isLost) return
-    // Nobody else does meanwhile, and somebody later, should this request end, too.
+    // The timer is set again first, so that no other request does this meanwhile, and a later one does if this request ends, too.
     this.flushSoon()
     if (this.isUp) void this.catchUp()
   }

@@ -129,7 +129,7 @@ export class MarkCopy {
   }
 
   private read(bot: number, key: Key, known: Known): Promise<void> | undefined {
-    // What changes from now on makes it due again.
+    // A change from now on sets this again, so that the marks are read once more.
     known.due = false
     const failed = (error: unknown): never => {
       known.due = true

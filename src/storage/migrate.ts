@@ -191,7 +191,7 @@ class Mover {
     if (!found) await this.refuseFull()
     else if (!resume) await this.checkpoint.reset()
     await this.count()
-    // From the wrong place, most likely: whoever finds the right one has not completed anything.
+    // An empty source is most likely the wrong one. Nothing is noted, so that a run with the right one does not count as a repetition.
     const isEmpty = this.total === 0
     if (!isEmpty) await this.checkpoint.begin(this.steps.map(({ name }) => name))
     if ((completed === undefined || !resume) && !isEmpty) await this.copyAll()

@@ -94,7 +94,7 @@ export class GrammyUsers implements Users {
         if (kept === undefined) newcomers.push(text)
         else known.set(text, kept)
       })
-      // The index first: who is in it without a document is passed over.
+      // The index first: a name in it without a document does no harm, it is skipped when users are listed.
       await this.index(bot).add(newcomers)
       await forEach([...changes], async ([text, by]) => {
         const kept = change(known.get(text), by)

@@ -155,7 +155,7 @@ export class HybridJudge implements Judge {
     learning.add(name)
     const asked = this.now(at)
     const learnt = (ban: Decision): void => {
-      // Where callers tell the time it may have gone on before the storage looked, and what came then was in its way.
+      // Where callers give the time, it may have moved on before the storage answered. The answer is then out of date.
       if (at !== undefined && this.now(at) !== asked) return
       if (ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
       this.remember(ask, decision, at, sent, version, ban.retryAfterMs)
@@ -202,10 +202,10 @@ export class HybridJudge implements Judge {
       cause,
       at !== undefined,
       until,
-      // By which limit the check would go on refusing may change when a role lapses; the ban ends when it ends.
+      // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of the ban does not change.
       sent + (outlook.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
       noticeDue(outlook.noticeEvery, decision.notice, before, now),
-      // Copied: it may be read out of an answer to many.
+      // Copied, since it may be a view into an answer to many questions.
       [...decision.remaining],
       decision.shadowRefusals,
       ask.subjects,

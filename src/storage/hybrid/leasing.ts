@@ -179,7 +179,7 @@ export class Leasing {
       for (const { units, lease } of parts) lease.put(units, now)
     }
     const told = (given: Decision): Decision => {
-      // A waiver pays for what follows it; whoever is refused pays for nothing.
+      // An update that is refused pays nothing, and one that is waived was paid for by an earlier one.
       if (given.refusedBy >= 0 || given.waived || given.receipt === undefined) {
         putBack()
         return given
@@ -221,9 +221,9 @@ export class Leasing {
   private lease(column: LeasedColumn, held: Held, ask: Ask, at: Ms | undefined, now: Ms): void {
     if (this.ended || held.isLeasing || held.notBefore > now) return
     if (held.demand < LEAST_UNITS) return
-    // What refills within the span at least: a lease of fewer units ends earlier.
+    // At least what refills within the span, since a lease of fewer units ends earlier.
     const wanted = Math.min(this.options.batch, Math.max(held.demand, column.rate * column.span))
-    // Half of what there is at most: others want some, too.
+    // At most half of what is left: other workers need units, too.
     const batch = Math.floor(Math.min(wanted, held.room / 2))
     if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
     held.isLeasing = true
@@ -249,8 +249,8 @@ export class Leasing {
     this.nearby.counts.trips++
     const { generation } = held
     const charged = this.instant()
-    // As many units as it has refill in this time: with longer leases, each of few units and spent late, what refills meanwhile
-    // would add up to more than the burst was lowered by.
+    // The time in which as many units refill as it has. If small leases lasted longer and were spent late, more would refill meanwhile
+    // than the burst was lowered by.
     const span = Math.min(longest, batch / rate)
     const asked = chunksOf(batch).map(async (units) => {
       const ask = { bot, subjects: only, costs: this.costsOf(index, units), tokens: [] }
@@ -282,7 +282,7 @@ export class Leasing {
       )
       // There is more now than when it refused.
       this.nearby.memory.forget(bot, key)
-      // It ended while it was taken.
+      // Leasing ended while this lease was being taken.
       if (this.ended) lease.end()
       else held.add(lease, this.nearby.timers, span)
     }

@@ -53,7 +53,7 @@ export class NearMarks {
     if (this.judge === undefined || !this.nearby.isWatching || !this.knows(ask)) return false
     const decision = this.judge.evaluate({ ...ask, costs: this.costsOf(ask.costs), tokens: [] }, at)
     if (isPromise(decision)) return false
-    // What would have been refused in shadow the storage tells.
+    // If something would have been refused in shadow, the storage decides, and reports that.
     return decision.refusedBy === -1 && decision.shadowRefusals.length === 0
   }
 

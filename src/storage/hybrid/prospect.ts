@@ -151,7 +151,7 @@ export class Prospect {
 }
 
 function raise(seen: Seen, token: number, now: Ms, holdFor: Ms): void {
-  // Telegram draws new update ids at random after a quiet week: what was seen so long ago nobody holds.
+  // After a quiet week Telegram begins with a new random update id. A claim that is so old is held no longer.
   if (token <= seen.top && seen.topAt > now - holdFor) return
   seen.top = token
   seen.topAt = now

@@ -113,7 +113,7 @@ export class BotState {
       const mark = liveMark(holders[i] as Holders, key, at)
       if (mark === undefined) continue
       if (variant.limit !== 'stored') return variant.limit
-      // Whatever else was stored there is passed over: one bad record must not stop its subject.
+      // Anything else that was stored there is ignored: one bad record must not stop its subject.
       const limit = isLimit(mark.value) ? limitWithin(mark.value, variant.within) : undefined
       if (limit !== undefined) return reaching(column, limit)
     }

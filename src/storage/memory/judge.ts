@@ -234,7 +234,7 @@ export class MemoryJudge implements Judge {
         let standing = claims.stateOf(key, token)
         let refuser = -1
         if (standing === REFUSED) {
-          // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
+          // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
           const slot = claims.refuserOf(key, token)
           refuser = this.columns.findIndex(({ check, shadow }) => check.slot === slot && !shadow)
           if (refuser === -1) standing = FREE
@@ -440,7 +440,7 @@ export class MemoryJudge implements Judge {
     if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
     if (commit && this.rows[scope] === MISSING) this.makeRow(state, scope, key, now)
     const row = this.rows[scope] as number
-    // No room to remember it: better to say it than to stay silent for good.
+    // There is no room to remember the notice: rather give one each time than never.
     if (row === NO_ROOM) return { notice: check.onRefusal.noticeEvery !== undefined, bannedUntil: 0 }
     return punish(state.tables[scope] as RecordTable, row, check.slot, check.onRefusal, cause, now, commit)
   }

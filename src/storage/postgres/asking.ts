@@ -89,7 +89,7 @@ export class Asking {
     const chunks = layout.sequences.map(() => new Chunks())
     const texts = new Set<string>()
 
-    // Who is asked for, in order, before anybody can be pointed to.
+    // First all subjects in order, since questions refer to them by their place.
     for (const { ask } of questions) {
       const shape = this.shapeOf(ask.costs)
       for (const scope of this.used) {

@@ -322,7 +322,7 @@ function claim(column: Column, { layout, s }: Writing, check: ClaimCheck, banned
     '    IF st = 3 THEN',
     '      IF v[2] <= now THEN st := 2; ELSE k := least(k, v[2]); END IF;',
     '    ELSIF st = 4 THEN',
-    // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
+    // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
     `      b := v[4] >> 3; b := ${refuser};`,
     '      IF b IS NULL THEN st := 0; END IF;',
     '    END IF;',

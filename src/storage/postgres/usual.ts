@@ -34,7 +34,7 @@ export class Usual {
     const subjects = questions.map(({ ask }) => this.mainOf(ask))
     const seen = new Map<number, number>()
     for (const subject of subjects) seen.set(subject, (seen.get(subject) ?? 0) + 1)
-    // An update that came twice: whose turn it is matters to whoever is first.
+    // If an update came twice, the order of the questions matters.
     if (this.isAnyTwice(questions)) return undefined
     const first = questions[shaped.indexOf(true)] as Q
     const [owner, chunk] = this.chunkOf(first.ask)

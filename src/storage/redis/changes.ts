@@ -108,7 +108,7 @@ export class Changes {
 
   private ping(client: Redis): void {
     if (!this.answered) {
-      // Who does not answer may not hear either that it is over: nobody waits for that.
+      // A server that does not answer may not answer a QUIT either, so the connection is cut.
       this.lost(client)
       client.disconnect()
       return
@@ -118,13 +118,13 @@ export class Changes {
       () => {
         this.answered = true
       },
-      // The end of the connection tells the rest.
+      // If a ping fails, the connection ends, and that is handled there.
       () => undefined,
     )
   }
 
   private lost(client: Redis): void {
-    // One that was never there is told of by whoever waits for it.
+    // If the connection was never made, the call that waits for it reports that.
     if (client !== this.client || this.beat === undefined) return
     clearInterval(this.beat)
     this.beat = undefined

@@ -252,7 +252,7 @@ export class Connection {
     if (!this.ours || made === undefined) return
     made.disconnect()
     made.off('error', this.failed).off('ready', this.recovered)
-    // What a dying socket still says is of no use to anybody.
+    // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
     made.on('error', () => undefined)
   }
 
@@ -277,7 +277,7 @@ export class Connection {
     const message = wordsOf(error)
     // That a connection ended says less than why it could not begin.
     const isVague = message === NEVER || message.startsWith('Connection is closed')
-    // A node is gone: somebody else may serve its keys by now. Of calls that fail together one asks.
+    // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the new map.
     const { made } = this
     if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
     return explained(isVague ? (this.lastError ?? message) : message)

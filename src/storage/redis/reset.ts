@@ -99,7 +99,7 @@ export async function reset(
   { bot, key, slot }: Forgotten,
 ): Promise<void> {
   const kept: string[] = []
-  // Redis knows of these, but for what it lost.
+  // The plans of this process. Redis should know them, too, but may have lost them.
   for (const { plan, kept: own } of judges) {
     if (slot === undefined || plan.checks.some((check) => check.slot === slot)) kept.push(own)
   }

@@ -165,7 +165,7 @@ export class RedisValues implements Values {
   }
 
   private keysOf(space: string, part: number): string[] {
-    // Length first: whatever a space is called, it is no other's.
+    // The length comes first, so that no two names of spaces can give the same key.
     const base = `${this.prefix}:{v${space.length}:${inBraces(space)}:${digest.hex(space)}:${part}}:`
     return [`${base}h`, `${base}k`, `${base}l`]
   }

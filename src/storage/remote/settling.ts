@@ -62,7 +62,7 @@ export function settling(
       throw error
     },
   )
-  // Neither what has arrived nor what failed is waited for any longer: it would fail whatever is told after it.
+  // What has arrived or failed is forgotten. Otherwise a failure would fail everything that is told after it.
   const isOver = (): void => {
     open.delete(told)
     receipt.ending = allOf(open)
@@ -75,7 +75,7 @@ export function settling(
 function allOf(open: ReadonlySet<Promise<void>>): Promise<void> | undefined {
   if (open.size === 0) return undefined
   const all = Promise.all(open).then(() => undefined)
-  // Whoever asks for it hears of it.
+  // Callers who wait for it get the error. Without this, one that nobody waits for would end the process.
   all.catch(() => undefined)
   return all
 }

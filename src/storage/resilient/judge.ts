@@ -52,7 +52,7 @@ export class ResilientJudge implements Judge {
     this.bench.met(ask.bot)
     const { remote } = this
     const { line } = this.bench
-    // Whoever looks after the storage has it take the plan, too.
+    // A storage that nobody probes is tried by updates, and is then also given the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
     return line.run(new Evaluation(this, remote, ask, at))
   }
@@ -64,7 +64,7 @@ export class ResilientJudge implements Judge {
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
-    // Whoever gave a receipt is who knows it: memory's are settled in memory, though the storage may be back.
+    // A receipt is settled where it came from: one of memory in memory, even if the storage is back.
     if (receipt instanceof LocalReceipt) return this.settleLocal(receipt, how, check)
     const { remote } = this
     if (remote !== undefined) return this.settleRemote(remote, receipt, how, check)
@@ -153,10 +153,10 @@ class Evaluation implements Errand<Decision> {
   ) {}
 
   work(): MaybePromise<Decision> {
-    // Looking whether the storage is back took too long, and something else was given.
+    // It took too long to see whether the storage is back, and the update was decided in another way.
     if (this.isOver) throw noDecision()
     this.remote ??= this.judge.remote
-    // It is back, and does without this plan alone: no reason to do without it.
+    // The storage is back and only lacks this plan. So this plan is decided in memory, and nothing else.
     if (this.remote === undefined) return this.judge.decide(this.ask, this.at)
     return this.remote.evaluate(this.ask, this.at)
   }

@@ -145,7 +145,7 @@ export class Line {
       return errand.instead(error)
     }
     if (!isPromise(answer)) {
-      // Something in front of what is elsewhere remembered it: that tells nothing of what is elsewhere.
+      // A remote storage cannot answer at once. The answer came from a memory in front of it, and tells nothing about the storage.
       if (this.isRemote) circuit.abstained()
       else circuit.succeeded(epoch)
       return answer

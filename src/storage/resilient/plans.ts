@@ -85,7 +85,7 @@ export class Plans {
    * @returns Whether it is this one alone.
    */
   missed(taker: Taker, error: unknown): boolean {
-    // It took it later, when it was asked anew: what became of the question before says nothing.
+    // It has taken the plan since, when it was asked again. How the earlier question ended does not matter.
     if (this.taken.has(taker)) return false
     if (this.hasTaken && isBarred(error)) {
       this.bar(taker, error)
@@ -129,7 +129,7 @@ export class Plans {
   /** Whoever asks next asks for what was to be asked for again, where the request that was to has ended. */
   attend(): void {
     if (!this.timer.isLost || this.options.line.circuit.state !== 'closed') return
-    // Nobody else does meanwhile, and somebody later, should this request end, too.
+    // The timer is set again first, so that no other request does this meanwhile, and a later one does if this request ends, too.
     this.arm()
     void this.askAgain()
   }

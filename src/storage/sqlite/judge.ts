@@ -144,7 +144,7 @@ export class SqliteJudge implements Judge {
           ask.tokens[column.claim] as number,
           now,
         )
-        // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
+        // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
         const refuser =
           standing?.state === claims.REFUSED
             ? this.columns.findIndex(
@@ -276,7 +276,7 @@ export class SqliteJudge implements Judge {
       const was = judge.columns[index] as Column
       const column = this.latest().columns.find((each) => each.check.slot === was.check.slot)
       const key = ask.subjects[was.check.subject]
-      // A limit that the later plan has not is out of reach.
+      // A limit that the later plan does not have cannot be refunded.
       if (column === undefined || column.form !== was.form || key === undefined) continue
       const record = new Record(link, column, ask.bot, storedKey(key))
       record.refund(receipt.limits[index] as Limit, ask.costs[index] as number, receipt.now)
@@ -333,7 +333,7 @@ export class SqliteJudge implements Judge {
       const held = this.marksOf(look, subject)?.get(mark)
       if (held === undefined || held.until <= look.at) continue
       if (limit !== 'stored') return limit
-      // Whatever else was stored there is passed over: one bad record must not stop its subject.
+      // Anything else that was stored there is ignored: one bad record must not stop its subject.
       const value: unknown = held.value === null ? undefined : JSON.parse(held.value)
       const stored = typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
       const own = stored ? limitWithin(value as Limit, within) : undefined

@@ -39,8 +39,8 @@ export const STEPS: readonly string[] = [
    ) WITHOUT ROWID;
    CREATE INDEX sentinel_sequences_by_end ON sentinel_sequences (until);
    CREATE TABLE sentinel_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, change TEXT NOT NULL);`,
-  // Each form of a limit is counted in a row of its own, penalties in one besides: plans that differ in it write past each other.
-  // Copied, since to rename a table SQLite reads all that there is, and fails where a view of somebody's is broken.
+  // Each form of a limit is counted in a row of its own, and penalties in another, so that plans with different forms do not disturb
+  // each other. The table is copied, since renaming one makes SQLite read the whole schema, which fails if some view is broken.
   `CREATE TABLE sentinel_records_before AS SELECT * FROM sentinel_records;
    DROP TABLE sentinel_records;
    CREATE TABLE sentinel_records (

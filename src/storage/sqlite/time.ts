@@ -58,7 +58,7 @@ export class KeptTime {
 
   #row(): Row | undefined {
     const row = this.link.get<Row>('SELECT high, skew FROM sentinel_clock WHERE id = 1')
-    // Somebody else has seen that the clock was put back, or what was written here was not kept.
+    // Another process has noticed that the clock was put back, or what this process wrote was lost.
     if ((row?.skew ?? 0) !== this.#skew) this.#seen = Number.NEGATIVE_INFINITY
     this.#skew = row?.skew ?? 0
     return row

@@ -211,7 +211,7 @@ if state == 0 then ${p} = 1 elseif state == 2 then ${p} = 2 end
 if ${free}state == 2 then waives = ${waives}
 elseif state == 1 or state == 3 then wait = until_ - now end`
   }
-  // By slot, since the plan may have changed. If nobody refuses there any longer, nobody did.
+  // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
   return `local r = LOAD[${check.subject + 1}](k${check.subject}, now)
 local state, until_, refuser = claimStanding(r, ${cell}, ${num(tag)}, t${ordinal}, now)
 local refused = -1

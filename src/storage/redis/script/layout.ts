@@ -91,7 +91,7 @@ export function layOut(plan: Plan): PlanLayout {
   for (const [index, check] of plan.checks.entries()) {
     if (check.kind === 'claim') {
       const sequence = check.tokens === 'sequence'
-      // Nobody settles these, so that there is little to know of them.
+      // These claims are never settled, so little has to be kept about them.
       const plain = !sequence && check.lease === undefined && check.retry !== true
       const cell = plain ? (nextCell[check.subject] as number) : 0
       if (plain) nextCell[check.subject] = cell + CELLS[PART.claim].count
