@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, PoolConfig, QueryResultRow } from 'pg'
+import type { Pool, PoolClient, PoolConfig, QueryConfig, QueryResultRow } from 'pg'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
@@ -7,9 +7,21 @@ import { failure, stateOf } from './failures.js'
 /** Answers as text: numbers are read by whoever knows what they are. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
 
+/** How each type comes that is asked for: the parsers of pg are one set for the whole process, and others may change them. */
+const TYPES = {
+  getTypeParser: (type: number) =>
+    type === 16
+      ? (value: string) => value === 't'
+      : type === 21 || type === 23 || type === 701
+        ? Number
+        : (value: string) => value,
+} as never
+
 /** Serialization failure, deadlock. */
 const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MOST_TRIES = 3
+/** Two who met do not meet again at once: a random part of this, the first time. */
+const APART: Ms = 20
 /** Less than after what routers forget connections. */
 const KEEP_ALIVE: Ms = 30_000
 
@@ -58,14 +70,14 @@ export class Link {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    const { rows } = await this.again((pool) => pool.query<Row>(text, values as unknown[]))
+    const { rows } = await this.again((pool) => pool.query<Row>(asked(text, values)))
     return rows
   }
 
   /** One value, as text; the statement is prepared once on every connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
-    const asked = { name, text, values, types: AS_TEXT, rowMode: 'array' }
-    const { rows } = await this.again((pool) => pool.query(asked))
+    const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
+    const { rows } = await this.again((pool) => pool.query(question))
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
@@ -78,6 +90,7 @@ export class Link {
       } catch (error) {
         const told = failure(error)
         if (tries === MOST_TRIES || !AGAIN.has(stateOf(told))) throw told
+        await new Promise((done) => setTimeout(done, Math.random() * APART * 2 ** tries))
       }
     }
   }
@@ -101,7 +114,8 @@ export class Link {
     this.checkOpen()
     const client = await this.connect()
     try {
-      await client.query('BEGIN')
+      // A snapshot from before the lock would not show what whoever had it has done.
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
       await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `grammy-sentinel ${this.schema}`,
       ])
@@ -153,4 +167,9 @@ export class Link {
       throw new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
     }
   }
+}
+
+/** A query whose answer does not depend on the process. */
+export function asked(text: string, values: readonly unknown[] = []): QueryConfig {
+  return { text, values: values as unknown[], types: TYPES }
 }

@@ -22,7 +22,10 @@ interface MarkRow {
 
 const COLUMNS = 'key, name, since, until, reason, value'
 
-/** Marks in a table of their own, logged: they outlive a crash. */
+/**
+ * Marks in a table of their own, logged: they outlive a crash. Of many, rows are locked in one order, so that workers wait for one
+ * another, but never in a circle.
+ */
 export class PostgresMarks implements Marks {
   constructor(private readonly ready: Ready) {}
 
@@ -46,7 +49,8 @@ export class PostgresMarks implements Marks {
       await link.query(
         `WITH put AS (INSERT INTO ${link.s}.marks (bot, name, subject, key, since, until, reason, value, amount, per, burst)
          SELECT $1::int8, $2::text, * FROM unnest($3::int8[], $4::text[], $5::float8[], $6::float8[], $7::text[], $8::text[],
-           $9::int8[], $10::int8[], $11::int8[])
+           $9::int8[], $10::int8[], $11::int8[]) AS w(whose, whose_key)
+         ORDER BY whose, whose_key COLLATE "C"
          ON CONFLICT (bot, subject, name, key) DO UPDATE SET since = excluded.since, until = excluded.until,
            reason = excluded.reason, value = excluded.value, amount = excluded.amount, per = excluded.per,
            burst = excluded.burst)
@@ -81,9 +85,13 @@ export class PostgresMarks implements Marks {
     const { link, subjects, time } = await this.ready()
     const own = [...new Set(keys.map(canonicalKey))]
     const rows = await link.query<{ held: number }>(
-      `WITH gone AS (
-         DELETE FROM ${link.s}.marks USING unnest($3::int8[], $4::text[]) AS w(wanted, wanted_key)
-         WHERE bot = $1 AND name = $2 AND subject = wanted AND key = wanted_key
+      `WITH held AS MATERIALIZED (
+         SELECT subject, key FROM ${link.s}.marks JOIN unnest($3::int8[], $4::text[]) AS w(wanted, wanted_key)
+           ON bot = $1 AND name = $2 AND subject = wanted AND key = wanted_key
+         ORDER BY subject, key COLLATE "C" FOR UPDATE OF marks
+       ), gone AS (
+         DELETE FROM ${link.s}.marks m USING held
+         WHERE bot = $1 AND name = $2 AND m.subject = held.subject AND m.key = held.key
          RETURNING until IS NULL OR until > ${time('$5')} AS held
        )
        SELECT (SELECT count(*) FROM gone WHERE held)::int4 AS held,

@@ -1,6 +1,6 @@
 import type { QueryResultRow } from 'pg'
 import { SentinelError } from '../../core/errors.js'
-import type { Link } from './link.js'
+import { asked, type Link } from './link.js'
 import { helpers } from './sql/helpers.js'
 import { settling } from './sql/settling.js'
 import { tables } from './sql/tables.js'
@@ -83,7 +83,7 @@ export async function migrate(link: Link, allowed: boolean): Promise<void> {
   await link.alone(async (client) => {
     const from = await versionOf(
       link.schema,
-      async (text, values) => (await client.query(text, values as unknown[])).rows,
+      async (text, values) => (await client.query(asked(text, values))).rows,
     )
     if (from === LATEST) return
     const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [link.schema])

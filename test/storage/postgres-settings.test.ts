@@ -1,0 +1,105 @@
+import pg, { Pool } from 'pg'
+import { type Key, userKey } from '../../src/core/subject.js'
+import { postgres } from '../../src/storage/postgres/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { freshName, sharedPostgres } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+
+/* What others do on the same server, in the same database and in the same process changes nothing of what a storage answers. */
+
+const BOT = 42
+const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
+
+let url: string
+let pool: Pool
+let schema: string
+const opened: Storage[] = []
+
+beforeAll(async () => {
+  url = await sharedPostgres()
+  pool = new Pool({ connectionString: url, max: 4 })
+}, 30_000)
+beforeEach(() => {
+  schema = freshName('settings')
+})
+afterEach(async () => {
+  for (const storage of opened.splice(0)) await storage.close()
+  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+})
+afterAll(async () => pool.end())
+
+function open(connection = url): Storage {
+  const storage = postgres(connection, { schema })
+  opened.push(storage)
+  return storage
+}
+
+const entries = (keys: readonly Key[]) => keys.map((key) => ({ key, mark: { since: 1, reason: 'spam' } }))
+
+test.each([
+  ['put', (storage: Storage, keys: readonly Key[]) => storage.marks.put(BOT, 'blocked', entries(keys))],
+  ['removed', (storage: Storage, keys: readonly Key[]) => storage.marks.remove(BOT, 'blocked', keys)],
+])('marks that are %s at once are locked in one order, however they are given', async (_, write) => {
+  const storage = open()
+  await storage.marks.put(BOT, 'blocked', entries([ALICE, BOB]))
+  const { rows } = await pool.query(`SELECT key FROM "${schema}".marks ORDER BY subject, key COLLATE "C"`)
+  const [first, second] = rows.map(({ key }) => key)
+  for (const keys of [
+    [ALICE, BOB],
+    [BOB, ALICE],
+  ]) {
+    const other = await pool.connect()
+    try {
+      await other.query('BEGIN')
+      await other.query(`SELECT FROM "${schema}".marks WHERE key = $1 FOR UPDATE`, [first])
+      const writing = Promise.resolve(write(storage, keys))
+      await until('the write waits', async () => {
+        const waiting = await pool.query(
+          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`,
+          [`%${schema}%`],
+        )
+        return waiting.rows.length > 0
+      })
+      // It has not begun at the other end.
+      await other.query(`SELECT FROM "${schema}".marks WHERE key = $1 FOR UPDATE NOWAIT`, [second])
+      await other.query('COMMIT')
+      await writing
+    } finally {
+      await other.query('ROLLBACK')
+      other.release()
+    }
+    await storage.marks.put(BOT, 'blocked', entries([ALICE, BOB]))
+  }
+})
+
+test('workers start together in a database whose transactions are serializable by default', async () => {
+  for (const isolation of ['serializable', 'repeatable read']) {
+    const options = encodeURIComponent(`-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`)
+    const workers = Array.from({ length: 4 }, () =>
+      open(`${url}${url.includes('?') ? '&' : '?'}options=${options}`),
+    )
+    const got = await Promise.all(workers.map((worker) => worker.marks.get(BOT, ALICE, 'blocked')))
+    expect(got).toEqual([undefined, undefined, undefined, undefined])
+    for (const storage of opened.splice(0)) await storage.close()
+    await pool.query(`DROP SCHEMA "${schema}" CASCADE`)
+  }
+})
+
+test('parsers of pg that the process has changed are not used', async () => {
+  const before = [16, 23, 701].map((type) => [type, pg.types.getTypeParser(type)] as const)
+  for (const [type] of before) pg.types.setTypeParser(type, (value: string) => value)
+  try {
+    for (const storage of [open(), open()]) {
+      await storage.marks.put(BOT, 'blocked', entries([ALICE]))
+      expect(await storage.marks.get(BOT, ALICE, 'blocked')).toEqual({ since: 1, reason: 'spam' })
+      expect(await storage.marks.remove(BOT, 'blocked', [ALICE])).toBe(1)
+      await storage.users.note(BOT, [{ key: ALICE, at: 5 }])
+      expect(await storage.users.get(BOT, ALICE)).toMatchObject({ firstSeen: 5, lastSeen: 5 })
+      await storage.values.put('space', 'key', true)
+      expect(await storage.values.remove('space', 'key')).toBe(true)
+      expect(await storage.values.remove('space', 'key')).toBe(false)
+    }
+  } finally {
+    for (const [type, parse] of before) pg.types.setTypeParser(type, parse as never)
+  }
+})
