@@ -118,6 +118,49 @@ describe('a pq that is too long', () => {
   })
 })
 
+/** Somebody on the way to Telegram, who spoils the end of the exchange of keys on the first connections. */
+async function spoiling(connections: number): Promise<Server> {
+  const server = createServer((socket) => {
+    const upstream = connect(face.address.port, '127.0.0.1')
+    for (const [one, other] of [
+      [socket, upstream],
+      [upstream, socket],
+    ] as const) {
+      one.on('error', () => other.destroy()).on('close', () => other.destroy())
+    }
+    socket.pipe(upstream)
+    if (connections-- <= 0) return void upstream.pipe(socket)
+    let frames = 0
+    let came = Buffer.alloc(0)
+    upstream.on('data', (chunk: Buffer) => {
+      came = Buffer.concat([came, chunk])
+      while (came.length >= 4 && came.length >= 4 + came.readUInt32LE(0)) {
+        const frame = Buffer.from(came.subarray(0, 4 + came.readUInt32LE(0)))
+        came = came.subarray(frame.length)
+        // resPQ, server_DH_params_ok, dh_gen_ok: its end is the hash.
+        if (++frames === 3) frame.writeUInt8(frame.readUInt8(frame.length - 1) ^ 1, frame.length - 1)
+        socket.write(frame)
+      }
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  kept({ close: () => void server.close() })
+  return server
+}
+
+test.each([
+  ['once, as a key with a leading zero is, goes without a word', 1, 0],
+  ['twice in a row is told', 2, 1],
+])('a key that is not agreed on %s', async (_, spoiled, told) => {
+  const server = await spoiling(spoiled)
+  const bot = client({ server: { ...face.address, port: (server.address() as AddressInfo).port } })
+  const errors: unknown[] = []
+  bot.onError((error) => errors.push(error))
+  expect((await bot.connect()).username).toBe(account.username)
+  expect(errors).toHaveLength(told)
+})
+
 test('a data centre of others that gives more than was asked for, all of it right, is noticed', async () => {
   const [PART, PIECE] = [512 * 1024, 128 * 1024]
   const content = randomBytes(3 * PART)
