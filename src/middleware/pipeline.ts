@@ -109,7 +109,7 @@ export class Chain<C extends Context> {
   /** Goes on for the chain of earlier options. */
   follow(earlier: Chain<Context>): void {
     this.foretelling = earlier.foretelling
-    this.former.follow(earlier, this as unknown as Chain<Context>)
+    this.former.follow(earlier)
   }
 
   /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
@@ -158,7 +158,7 @@ export class Chain<C extends Context> {
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)
-    this.former.used(layer)
+    this.former.used(layer, of)
     return layer
   }
 

@@ -18,12 +18,12 @@ export class Former {
   layers: FormerLayer[] = []
   /** What the chain holds back has been handled, as other options hold now or the sentinel closes. */
   isOver = false
-  /** The one that goes on for the chain. */
-  private next: Chain<Context> | undefined
+  /** Those that were first used when it was, by what they are made of: for whoever asks the chain that has followed. */
+  late = new Map<LayerOf[0], LayerOf>()
 
   /** Those of an earlier chain are now this one's. */
-  follow(earlier: Chain<Context>, now: Chain<Context>): void {
-    earlier.former.next = now
+  follow(earlier: Chain<Context>): void {
+    this.late = earlier.former.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.former.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
@@ -42,21 +42,16 @@ export class Former {
 
   /**
    * Guards of a handler are used for the first time. Where the chain is over, by an update that it let in before: nobody would handle what
-   * they hold back, so they hold nothing back, and those who ask the chain of now are told of them.
+   * they hold back, so they hold nothing back.
    */
-  used(layer: Chain<Context>): void {
+  used(layer: Chain<Context>, of: LayerOf): void {
     if (!this.isOver) return
-    const { of } = layer
-    let now = this.next
-    while (now?.former.next !== undefined) now = now.former.next
-    const known = now === undefined ? [] : [...now.former.layers, ...now.layers]
-    if (of !== undefined && !known.some((each) => each.of !== undefined && isSame(each.of, of)))
-      now?.former.layers.push({ of, layer: undefined })
+    this.late.set(of[0], of)
     layer.drain().catch((error: unknown) => layer.failed(error, 'drain'))
   }
 }
 
 /** Where many handlers of one name share a chain, whichever is used first stands for them all. */
-function isSame(of: LayerOf, [guards, name, place, many]: LayerOf): boolean {
+export function isSame(of: LayerOf, [guards, name, place, many]: LayerOf): boolean {
   return of[1] === name && of[2] === place && (many ? of[3] === true : of[0] === guards)
 }
