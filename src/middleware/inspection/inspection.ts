@@ -15,16 +15,15 @@ import {
   subjectKey,
 } from '../../core/subject.js'
 import { ALLOWED, type Verdict } from '../../core/verdict.js'
-import { isSame } from '../chain/former.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
+import { isSame } from '../chain/former.js'
 import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
 import type { Chain } from '../pipeline.js'
 import { verdictOf } from '../refusing/refusals.js'
-import { storedLimit } from '../throttle/runtime-limits.js'
-import { unknownLimit } from './unknown-limit.js'
+import { KNOWN_LATER, storedLimit } from '../throttle/runtime-limits.js'
 
 /**
  * A limit as it stands for one subject.
@@ -135,7 +134,7 @@ export async function peek(
     states.push(...(await statesIn(each, at, looked)))
   }
   if (limit !== undefined && states.length === 0 && !limitNames(chain).includes(limit)) {
-    throw unknownLimit('peek', limit, limitNames(chain))
+    throw unknownLimit(chain, 'peek', limit)
   }
   return states
 }
@@ -202,7 +201,7 @@ async function statesIn(
 /** The slots of a limit by its name. */
 export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
-  if (slots.length === 0) throw unknownLimit('reset', limit, limitNames(chain))
+  if (slots.length === 0) throw unknownLimit(chain, 'reset', limit)
   return [...new Set(slots.map(({ check }) => check.slot))]
 }
 
@@ -324,6 +323,8 @@ function onlyOf(ask: Ask, index: number): Ask {
 }
 
 /** Makes what stands in front of handlers anew, where options were changed since it was used. */
+function revive(chain: Chain<Context>): void {
+  const { former } = chain
   for (const of of former.late.values()) {
     const known = [...former.layers, ...chain.layers].some(
       (each) => each.of !== undefined && isSame(each.of, of),
@@ -331,8 +332,6 @@ function onlyOf(ask: Ask, index: number): Ask {
     if (!known) former.layers.push({ of, layer: undefined })
   }
   former.late.clear()
-function revive(chain: Chain<Context>): void {
-  const { former } = chain
   for (const { of, layer } of [...former.layers]) {
     if (layer !== undefined) continue
     try {
@@ -357,4 +356,12 @@ function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
 function limitNames(chain: Chain<Context>): readonly string[] {
   const limits = allQuestions(chain).filter(({ check }) => limitOf(check) !== undefined)
   return [...new Set(limits.map(({ name }) => name))]
+}
+
+function unknownLimit(chain: Chain<Context>, what: string, limit: string): SentinelError {
+  const known = limitNames(chain)
+  return new SentinelError(
+    'limit.unknown',
+    `${what}: there is no limit ${shown(limit)}.${hintAt(limit, known)} Limits: ${known.join(', ') || '(none)'}. ${KNOWN_LATER}`,
+  )
 }
