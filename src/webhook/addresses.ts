@@ -92,9 +92,12 @@ class Networks {
   }
 }
 
+/** Whoever calls by a socket of this machine: they have no address, and may be a proxy. */
+export const UNIX = 'unix'
+
 /** Refuses what is no network, whether or not anybody is compared with it. */
-export function checkNetworks(texts: readonly string[], what: string): void {
-  for (const text of texts) parseNetwork(text, what)
+export function checkProxies(texts: readonly string[]): void {
+  for (const text of texts) if (text !== UNIX) parseNetwork(text, 'webhook.proxies')
 }
 
 /** Longer than this no chain of proxies is; what is longer was made up. */
@@ -104,10 +107,15 @@ const MOST_FORWARDED = 2048
 export class Callers {
   private readonly allowed: Networks
   private readonly proxies: Networks
+  private readonly isUnixProxy: boolean
 
   constructor(addresses: 'telegram' | readonly string[], proxies: readonly string[]) {
     this.allowed = new Networks(addresses === 'telegram' ? TELEGRAM : addresses, 'webhook.addresses')
-    this.proxies = new Networks(proxies, 'webhook.proxies')
+    this.proxies = new Networks(
+      proxies.filter((text) => text !== UNIX),
+      'webhook.proxies',
+    )
+    this.isUnixProxy = proxies.includes(UNIX)
   }
 
   /**
@@ -116,16 +124,17 @@ export class Callers {
    */
   admits(peer: string | undefined, forwarded: string | undefined): boolean {
     let address = peer === undefined ? undefined : parseAddress(peer)
-    if (address === undefined) return false
-    if (forwarded !== undefined && this.proxies.has(address)) {
+    let believed = address === undefined ? peer === UNIX && this.isUnixProxy : this.proxies.has(address)
+    if (forwarded !== undefined && believed) {
       if (forwarded.length > MOST_FORWARDED) return false
       const hops = forwarded.split(',')
-      while (hops.length > 0 && this.proxies.has(address)) {
+      while (hops.length > 0 && believed) {
         address = parseHop((hops.pop() as string).trim())
         if (address === undefined) return false
+        believed = this.proxies.has(address)
       }
     }
-    return this.allowed.has(address)
+    return address !== undefined && this.allowed.has(address)
   }
 }
 

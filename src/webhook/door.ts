@@ -86,9 +86,21 @@ export class Door implements UnderWay {
   ): number {
     if (method !== 'POST') return 405
     if (this.draining) return 503
-    if (this.callers !== undefined && !this.callers.admits(peer, forwarded)) return 403
+    if (this.callers?.admits(peer, forwarded) === false) {
+      if (peer === undefined) this.unknown()
+      return 403
+    }
     if (this.settings.secret !== undefined && !isSecret(secret, this.settings.secret)) return 401
     return length !== undefined && length !== null && Number(length) > this.maxBody ? 413 : 0
+  }
+
+  private unknown(): void {
+    this.host
+      .house()
+      .warn(
+        'webhook.address',
+        "guard.webhook() is to look at addresses, and does not know the caller's: it is answered 403. Give webhook.fetch() and webhook.hono() an address.",
+      )
   }
 
   /** Takes a body in. The answer comes by itself; nothing is thrown. `alone`: where timers are not shared between requests. */

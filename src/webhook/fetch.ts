@@ -1,3 +1,4 @@
+import { bodyIsGone } from './body.js'
 import type { Recipient } from './delivery.js'
 import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
@@ -26,11 +27,12 @@ export interface FetchInfo {
 /** What a request waits for of what goes on aside: what is under way, and what that begins. */
 const ROUNDS = 2
 
-/** Answers a request of the fetch standard. Does not reject. */
+/** Answers a request of the fetch standard. Does not reject. `kept`: what somebody in front has read of its body. */
 export async function answerFetch(
   door: Door,
   request: Request,
   { address, waitUntil }: FetchInfo,
+  kept?: () => Promise<string>,
 ): Promise<Response> {
   const { headers } = request
   const status = door.refusal(
@@ -41,12 +43,26 @@ export async function answerFetch(
     headers.get('x-forwarded-for') ?? undefined,
   )
   if (status !== 0) return responseOf(status, door.draining)
+  // Asked for now: some servers tell only those who asked before that whoever called has gone.
+  const { signal } = request
   let text: string | undefined
-  try {
-    text = await textOf(request, door.maxBody)
-  } catch {
-    // Whoever broke off sees no answer.
-    return responseOf(400, door.draining)
+  if (request.bodyUsed) {
+    try {
+      text = await kept?.()
+    } catch {
+      // It was read in a way that keeps nothing.
+    }
+    if (text === undefined) {
+      door.failed(bodyIsGone(), 'webhook.body')
+      return responseOf(500, door.draining)
+    }
+  } else {
+    try {
+      text = await textOf(request, door.maxBody)
+    } catch {
+      // Whoever broke off sees no answer.
+      return responseOf(400, door.draining)
+    }
   }
   if (text === undefined) return responseOf(413, door.draining)
   const body = text
@@ -59,6 +75,9 @@ export async function answerFetch(
       waitUntil(done.then(() => door.flush(ROUNDS)))
     }
     const to: Recipient = {
+      get gone() {
+        return signal.aborted
+      },
       answer: (code, json) => fulfil(responseOf(code, door.draining, json)),
       finished: () => finished?.(),
     }

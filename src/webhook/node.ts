@@ -1,4 +1,5 @@
-import { SentinelError } from '../core/errors.js'
+import { UNIX } from './addresses.js'
+import { bodyIsGone } from './body.js'
 import type { Recipient } from './delivery.js'
 import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
@@ -17,7 +18,14 @@ import { SECRET_HEADER } from './secret.js'
 export interface IncomingUpdate {
   readonly method?: string | undefined
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-  readonly socket?: { readonly remoteAddress?: string | undefined } | null | undefined
+  readonly socket?:
+    | {
+        readonly remoteAddress?: string | undefined
+        readonly destroyed?: boolean
+        readonly server?: { address?(): unknown }
+      }
+    | null
+    | undefined
   /** What a body parser in front has made of the body. */
   readonly body?: unknown
   /** What somebody in front has kept of the body that they have read. */
@@ -58,7 +66,8 @@ export interface OutgoingAnswer {
     close?(): void
   }
   setHeader(name: string, value: string): unknown
-  end(body?: string): unknown
+  end(): unknown
+  end(body: string): unknown
 }
 
 /** What hooks of fastify have made of a request, to be read in its place. */
@@ -91,7 +100,7 @@ export class NodeExchange implements Recipient {
       first(headers[SECRET_HEADER]),
       first(headers['content-length']),
       // Asking for it asks the system; an answer that nobody needs.
-      door.asksWho ? this.request.socket?.remoteAddress : undefined,
+      door.asksWho ? peerOf(this.request.socket) : undefined,
       door.asksWho ? joined(headers['x-forwarded-for']) : undefined,
     )
     const { body } = this.request
@@ -99,14 +108,7 @@ export class NodeExchange implements Recipient {
     else if (body !== undefined && body !== null && !this.isUnparsed(body)) this.given(body)
     else if (!isRead(this.source)) this.read()
     else if (this.request.rawBody !== undefined) this.given(this.request.rawBody)
-    else {
-      this.fail(
-        new SentinelError(
-          'webhook.body',
-          'guard.webhook(): somebody in front of it has read the body of the request, and nothing is left. Put the webhook in front of them, or have them keep what they read as request.body or request.rawBody.',
-        ),
-      )
-    }
+    else this.fail(bodyIsGone())
   }
 
   private get source(): IncomingUpdate | BodyStream {
@@ -232,6 +234,14 @@ function together(pieces: readonly Uint8Array[], size: number): Uint8Array {
     at += piece.length
   }
   return whole
+}
+
+/** Who calls: an address, or that they do so by a socket of the file system, for which servers have a path in place of a port. */
+function peerOf(socket: IncomingUpdate['socket']): string | undefined {
+  if (socket?.remoteAddress !== undefined) return socket.remoteAddress
+  // Whoever has gone has no address any longer, and nobody looks at what they are answered.
+  if (socket?.destroyed === true) return ''
+  return typeof socket?.server?.address?.() === 'string' ? UNIX : undefined
 }
 
 function first(value: string | readonly string[] | undefined): string | undefined {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { duration, option, parseOptions } from '../middleware/options/schema.js'
-import { checkNetworks } from './addresses.js'
+import { checkProxies } from './addresses.js'
 
 /** What an outcome that is no success is answered with: 200, so that Telegram goes on, or 500, so that it comes again. */
 const ANSWERS = ['accept', 'retry'] as const
@@ -62,7 +62,7 @@ export interface WebhookOptions {
   readonly addresses?: 'telegram' | readonly string[]
   /**
    * Networks of your proxies: what they say in `X-Forwarded-For` is believed, read from the right up to the first address
-   * that is none of them. @default none, and the header is ignored
+   * that is none of them. `'unix'` for one that calls by a socket of the file system. @default none, and the header is ignored
    */
   readonly proxies?: readonly string[]
   /** How long Telegram waits for an answer at most; the handlers go on. @default '10s' */
@@ -119,7 +119,7 @@ export function readWebhook(given: WebhookOptions): WebhookSettings {
       'webhook.secret: must be 1 to 256 letters, digits, _ and -, the same that setWebhook was given as secret_token. (Not shown here.)',
     )
   }
-  checkNetworks(options.proxies ?? [], 'webhook.proxies')
+  checkProxies(options.proxies ?? [])
   return {
     secret,
     maxBody: options.maxBody ?? 1_048_576,

@@ -2,6 +2,7 @@ import type { Bot } from 'grammy'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
+import { connectedTo } from './connected.js'
 import type { Door, WebhookHost } from './door.js'
 import type { goDown } from './ending.js'
 import type { answerFetch, FetchInfo } from './fetch.js'
@@ -24,7 +25,11 @@ import { readWebhook, type WebhookOptions, type WebhookSettings } from './option
  * ```
  */
 export interface HonoContext {
-  readonly req: { readonly raw: Request }
+  readonly req: {
+    readonly raw: Request
+    /** The body, also once somebody in front has asked for it. */
+    text(): Promise<string>
+  }
   readonly env?: unknown
 }
 
@@ -104,7 +109,7 @@ export interface DrainOptions {
   readonly signals?: readonly string[]
   /**
    * Takes no new connections from then on. What is still open when `within` is up is cut off, whatever it is for: a connection that
-   * sends nothing would keep the process alive. Node's own, or an instance of fastify, which has that for its `server`.
+   * sends nothing would keep the process alive. Node's own, of HTTP/1 or HTTP/2, or an instance of fastify, which has that for its `server`.
    */
   readonly server?: {
     close(): unknown
@@ -205,9 +210,17 @@ export class Webhook {
     }
   }
 
-  /** For hono: `app.post('/telegram', webhook.hono)`. */
-  readonly hono = (context: HonoContext): Promise<Response> =>
-    this.answer(({ door, answerFetch, infoOf }) => answerFetch(door, context.req.raw, infoOf(context)))
+  /**
+   * For hono: `app.post('/telegram', webhook.hono)`. It knows who calls on Node, Bun, Deno and Cloudflare; elsewhere say it:
+   * `app.post('/telegram', (c) => webhook.hono(c, { address: … }))`.
+   */
+  readonly hono = (context: HonoContext, info?: FetchInfo | (() => Promise<void>)): Promise<Response> =>
+    this.answer(({ door, answerFetch, infoOf }) =>
+      // As a handler it is given the next one.
+      answerFetch(door, context.req.raw, infoOf(context, typeof info === 'object' ? info : {}), () =>
+        context.req.text(),
+      ),
+    )
 
   /**
    * For fastify, as a plugin that reads bodies itself: `app.register(webhook.fastify, { path: '/telegram' })`. Hooks of yours
@@ -260,13 +273,14 @@ export class Webhook {
   drainOn(source: SignalSource, options: DrainOptions = {}): () => void {
     const { signals = ['SIGTERM'], server, within = WITHIN } = options
     const span = parseDuration(within, 'webhook.drainOn.within')
+    const connected = connectedTo(server)
     let ending = false
     const end = (): void => {
       // Without a listener the second signal would end the process at once, and all that is under way.
       if (ending) return
       ending = true
       void this.open()
-        .then(({ goDown }) => goDown(this, this.host, server, span))
+        .then(({ goDown }) => goDown(this, this.host, server, span, connected))
         .catch((error: unknown) => {
           this.unopened(error)
           return Promise.all([server?.close(), this.host.close(span)])

@@ -43,6 +43,20 @@ describe('who may call', () => {
     expect(behindProxies.admits(peer, forwarded)).toBe(admitted)
   })
 
+  test.each([
+    ['149.154.167.220', true],
+    ['149.154.167.220, 10.0.0.7', true],
+    ['8.8.8.8', false],
+    ['unix', false],
+    [undefined, false],
+  ])('by a socket of the file system where that is a proxy, forwarded for %s: %s', (forwarded, admitted) => {
+    const byUnix = new Callers('telegram', ['10.0.0.0/8', 'unix'])
+    expect(byUnix.admits('unix', forwarded)).toBe(admitted)
+    expect(behindProxies.admits('unix', forwarded)).toBe(false)
+    expect(byUnix.admits(undefined, forwarded)).toBe(false)
+    expect(byUnix.admits('8.8.8.8', forwarded)).toBe(false)
+  })
+
   test('nobody whose address is not known', () => {
     expect(behindProxies.admits(undefined, '149.154.167.220')).toBe(false)
   })

@@ -3,9 +3,10 @@ import { createServer, request as httpRequest, type IncomingMessage, type Reques
 import { Readable } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import fastify, { type FastifyInstance } from 'fastify'
+import { type Context, Hono } from 'hono'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
-import { listening, SECRET, type Stand, stand, stopped } from './stand.js'
+import { listening, post, SECRET, type Stand, stand, stopped } from './stand.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -142,6 +143,38 @@ describe('hooks of fastify', () => {
     expect(at.reached).toEqual(['привет'])
     expect(await send(at.url, 'not compressed')).toBe(500)
     expect(at.told).toEqual([['webhook.body', 'Z_DATA_ERROR']])
+  })
+})
+
+describe('hono, where a middleware in front has read the body', () => {
+  const ask = async (at: Stand, read: (c: Context) => Promise<unknown>): Promise<number> => {
+    const app = new Hono()
+      .use(async (c, next) => {
+        await read(c)
+        await next()
+      })
+      .post('/hook', at.webhook.hono)
+    return (await app.fetch(post(privet))).status
+  }
+
+  test.each<[string, (c: Context) => Promise<unknown>]>([
+    ['as text', (c) => c.req.text()],
+    ['as JSON', (c) => c.req.json()],
+    ['as bytes', (c) => c.req.arrayBuffer()],
+  ])('%s takes it from there', async (_, read) => {
+    const at = await opened()
+    expect(await ask(at, read)).toBe(200)
+    expect([at.reached, at.told]).toEqual([['привет'], []])
+  })
+
+  test('past hono tells of it, as behind fetch', async () => {
+    const at = await opened()
+    expect(await ask(at, (c) => c.req.raw.text())).toBe(500)
+    const request = post(privet)
+    await request.text()
+    expect((await at.webhook.fetch(request)).status).toBe(500)
+    const gone = ['webhook.body', 'webhook.body']
+    expect([at.reached, at.told]).toEqual([[], [gone, gone]])
   })
 })
 
