@@ -1,7 +1,7 @@
 /** A bot's token: its id, a colon and a secret. It is part of every URL of the Bot API. */
-const TOKEN = /(?<!\d)(\d{5,16}):[A-Za-z0-9_-]{20,}/g
-/** The password of a connection string. */
-const PASSWORD = /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s:/@]*:)[^\s@/]+@/gi
+const TOKEN = /(?<!\d)(\d{5,16}(?::|%3A))[A-Za-z0-9_-]{20,}/gi
+/** The password of a connection string. It may hold an `@`: the last one before the path ends it. */
+const PASSWORD = /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s:/@]*:)[^\s/]+@/gi
 
 /** An error as text for a log: with its stack, without tokens and passwords, and without the objects it drags along. */
 export function errorText(error: unknown): string {
@@ -11,5 +11,5 @@ export function errorText(error: unknown): string {
 
 /** A text without the secrets that errors and URLs carry. */
 export function redacted(text: string): string {
-  return text.replace(TOKEN, '$1:<redacted>').replace(PASSWORD, '$1<redacted>@')
+  return text.replace(TOKEN, '$1<redacted>').replace(PASSWORD, '$1<redacted>@')
 }

@@ -20,6 +20,33 @@ describe('what is logged', () => {
     expect(redacted('connect postgres://app:p%40ss@db/app')).toBe('connect postgres://app:<redacted>@db/app')
   })
 
+  test.each([
+    ['redis://:p@ssw0rd@localhost:6379', 'redis://:<redacted>@localhost:6379'],
+    ['postgres://bot:hun@ter@2@db.local/x@y', 'postgres://bot:<redacted>@db.local/x@y'],
+  ])('carries no half of a password that holds an @: %s', (url, told) => {
+    expect(redacted(`connect ${url}, tell me@example.org`)).toBe(`connect ${told}, tell me@example.org`)
+  })
+
+  test('carries no token that a URL holds encoded', () => {
+    expect(redacted('/?url=bot7000000001%3ApitUQaTxlUUWo8vxgWkIET6ITmD7StItwds%2FgetMe')).toBe(
+      '/?url=bot7000000001%3A<redacted>%2FgetMe',
+    )
+  })
+
+  test.each(['a://:', 'a://b:@', 'a://b:c@/', '@', '1234567%3A', 'a'])(
+    'is as quick with many times %s',
+    (part) => {
+      const time = (many: number): number => {
+        const text = `a://b:${part.repeat(many)}`
+        const from = performance.now()
+        redacted(text)
+        return performance.now() - from
+      }
+      // Were it quadratic this would take minutes.
+      expect(time(500_000)).toBeLessThan(5000)
+    },
+  )
+
   test('leaves other texts alone', () => {
     const text = 'at 12:30:45 chat -1001234567890 said 10:11'
     expect(redacted(text)).toBe(text)

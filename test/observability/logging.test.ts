@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import { GrammyError } from 'grammy'
 import { pino } from 'pino'
 import { type LoggingOptions, logging, type SentinelLog } from '../../src/observability/logging/index.js'
@@ -463,4 +464,20 @@ describe('your own entries', () => {
 test('a wrong option is named', () => {
   expect(() => logged({ sampel: '1/1s' } as object)).toThrow(/sampel.*sample/)
   expect(() => logged({ logger: {} as never })).toThrow(/logging.logger/)
+})
+
+test('a logger of another copy of pino is as discreet, by whatever name it has its words', async () => {
+  jest.resetModules()
+  const { pino: other } = await import('pino')
+  expect(other.symbols.messageKeySym).not.toBe(pino.symbols.messageKeySym)
+  const texts: string[] = []
+  const serializers = { user: ({ name }: { readonly name: string }) => ({ shown: name }) }
+  const logger = other(
+    { base: null, timestamp: false, messageKey: 'message', serializers },
+    { write: (line: string) => void texts.push(line) },
+  )
+  logging(desk().guard, { logger }).logger.info({ user: { name: 'Alice' } }, `words ${TOKEN}`)
+  expect(texts.map((text) => JSON.parse(text))).toEqual([
+    { level: 30, user: { shown: 'Alice' }, message: 'words 123456:<redacted>' },
+  ])
 })

@@ -18,10 +18,9 @@ interface Manner {
  */
 export function discreet(parent: Logger, tell: Redaction): Logger {
   const { formattersSym, serializersSym, messageKeySym } = pino.symbols
-  const inner = parent as unknown as Readonly<Record<symbol, unknown>>
-  const own = (inner[serializersSym] ?? {}) as Readonly<Record<string, Serializer>>
-  const formatters = inner[formattersSym] as { readonly log?: Formatter } | undefined
-  const words = String(inner[messageKeySym] ?? 'msg')
+  const own = (kept(parent, serializersSym) ?? {}) as Readonly<Record<string, Serializer>>
+  const formatters = kept(parent, formattersSym) as { readonly log?: Formatter } | undefined
+  const words = String(kept(parent, messageKeySym) ?? 'msg')
   const make = parent.child as unknown as Make
 
   const grown = (
@@ -69,4 +68,13 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
     { log: formatters?.log, serialized: new Set() },
     { [words]: told },
   )
+}
+
+/** What a logger keeps by a symbol of pino's. Loggers of another copy of pino keep it by one of their own, of the same name. */
+function kept(logger: object, { description }: symbol): unknown {
+  for (let at: object | null = logger; at !== null; at = Object.getPrototypeOf(at)) {
+    const own = Object.getOwnPropertySymbols(at).find((symbol) => symbol.description === description)
+    if (own !== undefined) return (at as Readonly<Record<symbol, unknown>>)[own]
+  }
+  return undefined
 }
