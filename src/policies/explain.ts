@@ -182,14 +182,24 @@ export async function explain(
   return { ...told, text: textOf(told, key) }
 }
 
+/** A guard was to be explained that is none of a policy. */
+export function notOfPolicy(): SentinelError {
+  return new SentinelError(
+    'option.invalid',
+    `explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made. ${BY_PEEK}`,
+  )
+}
+
 /** What was to be explained is no policy of this sentinel: told with what there is. */
 export function unexplained(name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
   return new SentinelError(
     'policy.unknown',
-    `explain: this sentinel has no policy ${shown(name)}.${hintAt(name, known)}${list} Policies are explained, and the limits of the sentinel itself; of a throttle() in front of a handler guard.peek() tells the limit that holds.`,
+    `explain: this sentinel has no policy ${shown(name)}.${hintAt(name, known)}${list} Policies are explained, and the limits of the sentinel itself. ${BY_PEEK}`,
   )
 }
+
+const BY_PEEK = 'Of a throttle() in front of a handler guard.peek() tells the limit that holds.'
 
 function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readonly chat?: Key } {
   switch (subject.kind) {

@@ -1,14 +1,11 @@
 import type { Check, Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Limit } from '../core/limit.js'
-import { nearest } from '../core/nearest.js'
-import { shown } from '../core/show.js'
 import type { House } from '../middleware/house.js'
 import {
   ADAPTED_MARK,
   type Bounds,
   type Changeable,
-  KNOWN_LATER,
   LIMIT_MARK,
   misfit,
   type RuntimeLimits,
@@ -143,22 +140,10 @@ export class LimitBook {
     return [...this.known.values()]
   }
 
-  /**
-   * A limit by its name, with or without its guard: `user`, `throttle.user`.
-   *
-   * @throws SentinelError `limit.unknown`, naming those there are.
-   */
-  find(name: unknown, what: string): Changeable {
+  /** A limit by its name, with or without its guard: `user`, `throttle.user`. */
+  find(name: unknown): Changeable | undefined {
     const { known } = this
-    const found = typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
-    if (found !== undefined) return found
-    const names = [...known.values()].map((each) => each.name)
-    const meant = typeof name === 'string' ? nearest(name.replace(/^throttle\./, ''), names) : undefined
-    const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
-    throw new SentinelError(
-      'limit.unknown',
-      `${what}: there is no limit ${shown(name)}.${hint} Limits: ${names.join(', ') || '(none)'}. ${KNOWN_LATER}`,
-    )
+    return typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
   }
 
   /** Another process, or this one, changed something in the storage. */

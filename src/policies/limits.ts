@@ -11,6 +11,7 @@ import { option, parseOptions } from '../middleware/options/schema.js'
 import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import type { Mark } from '../storage/storage.js'
 import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
+import { foundLimit } from './found-limit.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'
 import type { Policy } from './policy-options.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
@@ -313,9 +314,9 @@ export class StoredLimits implements LimitRegister {
   }
 
   private find(limit: string | Policy, what: string): Changeable {
-    if (typeof limit !== 'object' || limit === null) return this.book.find(limit, what)
-    if (!this.book.knows(limit.name)) this.note(limit)
-    return this.book.find(limit.name, what)
+    const isPolicy = typeof limit === 'object' && limit !== null
+    if (isPolicy && !this.book.knows(limit.name)) this.note(limit)
+    return foundLimit(this.book, isPolicy ? limit.name : limit, what)
   }
 
   /** @param known The limit, where it is one that may not be changed for all. */

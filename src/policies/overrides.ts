@@ -1,6 +1,5 @@
 import type { Context } from 'grammy'
 import { isPromise } from '../core/check.js'
-import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
 import type { Subject } from '../core/subject.js'
 import { Questions } from '../middleware/chain/wiring.js'
@@ -92,16 +91,11 @@ export class Overrides {
   ): Promise<Explanation> {
     const house = this.house()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []
-    const { explain, unexplained } = await explaining.load()
+    const { explain, notOfPolicy, unexplained } = await explaining.load()
     if (policy === undefined)
       return explain(house, whom, { questions: main, resolved: undefined, roleLimits })
     const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }
-    if (use === undefined) {
-      throw new SentinelError(
-        'option.invalid',
-        'explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made. Of a throttle() in front of a handler guard.peek() tells the limit that holds.',
-      )
-    }
+    if (use === undefined) throw notOfPolicy()
     if (typeof use.policy === 'string' && !this.policies.has(use.policy)) {
       throw unexplained(use.policy, this.policies.names)
     }

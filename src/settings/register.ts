@@ -4,6 +4,7 @@ import { shown } from '../core/show.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
 import type { House } from '../middleware/house.js'
 import { misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
+import { foundLimit } from '../policies/found-limit.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
 import type { Mark } from '../storage/storage.js'
 import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'
@@ -45,7 +46,7 @@ export class SettingsRegister implements ChatSettingsRegister {
       if (tunable === undefined) throw unknownSetting(name, tuning)
       if (to === 'usual') return [tunable, undefined] as const
       const limit = within(tunable, to)
-      const problem = misfit(this.book.find(name, 'settings'), limit)
+      const problem = misfit(foundLimit(this.book, name, 'settings'), limit)
       if (problem === undefined) return [tunable, limit] as const
       throw new SentinelError('limit.invalid', `settings.set.limits.${name}: ${problem}`)
     })
@@ -130,11 +131,11 @@ export class SettingsRegister implements ChatSettingsRegister {
 
   /** The usual limit, as the plan says it. */
   usual(name: string): Limit {
-    return this.book.find(name, 'settings').limit
+    return foundLimit(this.book, name, 'settings').limit
   }
 
   private slotOf(name: string): string {
-    return this.book.find(name, 'settings').slot
+    return foundLimit(this.book, name, 'settings').slot
   }
 
   private checkOn(what: string): Tuning {

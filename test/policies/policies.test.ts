@@ -396,7 +396,7 @@ describe('explain', () => {
       ),
     })
     await expect(desk().guard.explain(ALICE, 'quota')).rejects.toThrow(
-      'explain: this sentinel has no policy "quota". Policies are explained, and the limits of the sentinel itself;',
+      'explain: this sentinel has no policy "quota". Policies are explained, and the limits of the sentinel itself.',
     )
     await expect(at.guard.explain(subject.global())).rejects.toMatchObject({ code: 'subject.invalid' })
     await expect(at.guard.explain(ALICE, compose() as never)).rejects.toMatchObject({

@@ -4,8 +4,6 @@ import type { Ask, Check, Judge, Variant } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { describe, type Facts } from '../../core/facts.js'
 import { formatLimit, type Limit } from '../../core/limit.js'
-import { hintAt } from '../../core/nearest.js'
-import { shown } from '../../core/show.js'
 import {
   chatKey,
   type Key,
@@ -23,7 +21,8 @@ import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
 import type { Chain } from '../pipeline.js'
 import { verdictOf } from '../refusing/refusals.js'
-import { KNOWN_LATER, storedLimit } from '../throttle/runtime-limits.js'
+import { storedLimit } from '../throttle/runtime-limits.js'
+import { unknownLimit } from './unknown-limit.js'
 
 /**
  * A limit as it stands for one subject.
@@ -134,7 +133,7 @@ export async function peek(
     states.push(...(await statesIn(each, at, looked)))
   }
   if (limit !== undefined && states.length === 0 && !limitNames(chain).includes(limit)) {
-    throw unknownLimit(chain, 'peek', limit)
+    throw unknownLimit('peek', limit, limitNames(chain))
   }
   return states
 }
@@ -201,7 +200,7 @@ async function statesIn(
 /** The slots of a limit by its name. */
 export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
-  if (slots.length === 0) throw unknownLimit(chain, 'reset', limit)
+  if (slots.length === 0) throw unknownLimit('reset', limit, limitNames(chain))
   return [...new Set(slots.map(({ check }) => check.slot))]
 }
 
@@ -356,12 +355,4 @@ function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
 function limitNames(chain: Chain<Context>): readonly string[] {
   const limits = allQuestions(chain).filter(({ check }) => limitOf(check) !== undefined)
   return [...new Set(limits.map(({ name }) => name))]
-}
-
-function unknownLimit(chain: Chain<Context>, what: string, limit: string): SentinelError {
-  const known = limitNames(chain)
-  return new SentinelError(
-    'limit.unknown',
-    `${what}: there is no limit ${shown(limit)}.${hintAt(limit, known)} Limits: ${known.join(', ') || '(none)'}. ${KNOWN_LATER}`,
-  )
 }

@@ -65,10 +65,6 @@ export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | un
   return isLimit ? limitWithin(limit, within) : undefined
 }
 
-/** What errors say of limits that there may be all the same. */
-export const KNOWN_LATER =
-  'That of a handler is known once an update has come to it; policies and those of sentinel({ throttle: [ … ] }) are from the start.'
-
 /** Policies that a sentinel was given by name. */
 export interface PolicyNames {
   readonly names: readonly string[]

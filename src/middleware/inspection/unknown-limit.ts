@@ -1,0 +1,12 @@
+import { SentinelError } from '../../core/errors.js'
+import { hintAt } from '../../core/nearest.js'
+import { shown } from '../../core/show.js'
+
+/** The error for a limit that there is not, or not yet. */
+export function unknownLimit(what: string, limit: unknown, known: readonly string[]): SentinelError {
+  const name = typeof limit === 'string' ? limit.replace(/^throttle\./, '') : limit
+  return new SentinelError(
+    'limit.unknown',
+    `${what}: there is no limit ${shown(limit)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. That of a handler is known once an update has come to it; policies and those of sentinel({ throttle: [ … ] }) are from the start.`,
+  )
+}
