@@ -7,8 +7,7 @@ import { shown } from './show.js'
  * is rejected with must not end the process, as a rejection does that nobody takes.
  */
 
-const AT_ONCE =
-  'What it gives is read at once: look up before, in a middleware of yours, what has to be waited for.'
+const AT_ONCE = 'It is read at once: look up before, in a middleware of yours, what takes time.'
 
 /** Takes what a promise is rejected with; whether it is one. */
 export function unawaited(given: unknown, failed: (error: unknown) => void = () => undefined): boolean {

@@ -261,10 +261,6 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
-  const failed =
-    (during: string) =>
-    (error: unknown): void =>
-      wiring.house.events.tell('error', { error, during })
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
     const slot = `throttle.${name}${suffix}`
     // Records of their own, since few of those who write also edit: the others' records stay small.
@@ -276,7 +272,9 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       cost: settings.cost,
       limit:
         typeof settings.limit === 'function' && main
-          ? limitOf(settings.limit, base, failed(slot))
+          ? limitOf(settings.limit, base, (error) =>
+              wiring.house.events.tell('error', { error, during: slot }),
+            )
           : undefined,
       excused: 'everybody',
       name: `${name}${suffix}`,
