@@ -10,6 +10,7 @@ import type { Hook } from './hooks/hook.js'
 import { auth } from './middleware/auth.js'
 import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
+import { asideHealth } from './middleware/chain/aside-health.js'
 import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
 import { hasPassed } from './middleware/chain/control.js'
 import { checkBot, checkListening } from './middleware/chain/given-names.js'
@@ -137,8 +138,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       () => this.exemptions,
       this.administration,
     )
-    this.recorder = new ActivityRecorder(this.house)
-    this.recorder.turn(this.resolved.users)
+    this.recorder = new ActivityRecorder(this.house, this.resolved.users)
     this.counting = this.resolved.stats?.({
       name: this.name,
       storage: this.house.storage,
@@ -151,6 +151,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       () => this.house,
       this.administration,
       this.recorder,
+      (keys) => this.counting?.erase?.(keys),
       (whom) => this.peek(whom),
     )
     this.delivery = new Delivery(
@@ -367,7 +368,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
-    const { background, hooksAside, notices, bots, clock } = this.house
+    const { bots, clock } = this.house
     this.lastUpdate ??= lastUpdateOf(this, clock)
     const health = await storageHealth(this.house)
     return {
@@ -376,10 +377,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       tally: this.tally,
       bots: bots.all().map(({ id }) => id),
       ...this.lastUpdate(),
-      background: { running: background.size, dropped: background.dropped },
+      ...asideHealth(this.house, this.webhooks),
       held: heldIn(this.unfinished),
-      unsaid: notices.unsaid,
-      hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
       ...(this.calls.health !== undefined && { outgoing: this.calls.health }),
       ...(this.recorder.health !== undefined && { activity: this.recorder.health }),
     }

@@ -66,10 +66,14 @@ export class ActivityRecorder {
   private stop: (() => void) | undefined
   private closed = false
 
-  constructor(private readonly house: House) {
+  constructor(
+    private readonly house: House,
+    on: boolean,
+  ) {
     const { clock, timers } = house
     this.timer = new SharedTimer(clock, timers)
     this.lease = new Lease(clock)
+    this.turn(on)
   }
 
   get health(): ActivityHealth | undefined {

@@ -1,5 +1,5 @@
 import { later } from '../core/later.js'
-import { keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { type Key, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
 import type { House } from '../middleware/house.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
@@ -126,6 +126,7 @@ export class BotUsers implements UserDirectory {
     private readonly house: () => House,
     private readonly administration: Administration,
     private readonly recorder: ActivityRecorder,
+    private readonly forgetIn: (keys: readonly Key[]) => Promise<void> | undefined,
     private readonly limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
   ) {}
 
@@ -191,6 +192,13 @@ export class BotUsers implements UserDirectory {
 
   private async personal(): Promise<Personal> {
     const { Personal } = await personally.load()
-    return new Personal(this.house, this.administration, this.recorder, this.belongings, this.limitsOf)
+    return new Personal(
+      this.house,
+      this.administration,
+      this.recorder,
+      this.forgetIn,
+      this.belongings,
+      this.limitsOf,
+    )
   }
 }

@@ -116,6 +116,7 @@ export class Personal {
     private readonly house: () => House,
     private readonly administration: Administration,
     private readonly recorder: ActivityRecorder,
+    private readonly forgetIn: (keys: readonly Key[]) => Promise<void> | undefined,
     private readonly belongings: Belongings,
     private readonly limitsOf: (whom: Subject) => Promise<readonly LimitState[]>,
   ) {}
@@ -178,6 +179,7 @@ export class Personal {
       }
       for (const each of reset) await storage.reset(bot.id, each)
     })
+    await this.forgetIn(keys)
     const values = await eraseBelongings(this.belongings, storage, keySubject(key))
     if (missed.length > 0) throw missed[0]
     return {

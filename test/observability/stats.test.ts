@@ -4,8 +4,13 @@ import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
+import { Stage } from '../middleware/rig.js'
 import { desk, later, says, taps } from '../sentinel-desk.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+
+/** Of digits that nothing else has. */
+const ERASED = 5_551_237_777
 
 /** A worker that counts; its window begins where a part does. */
 function counted(options: StatsOptions = {}, guarded: SentinelOptions = {}) {
@@ -214,6 +219,41 @@ const STORAGES: readonly (readonly [string, () => Promise<() => Storage>])[] = [
 ]
 
 describe.each(STORAGES)('workers that share %s', (_, open) => {
+  test('name nobody who was erased from one of them; whoever comes back is named anew', async () => {
+    const storageOf = await open()
+    const time = new Stage()
+    const [now, begun] = [Date.now(), time.now]
+    const storages: Storage[] = []
+    const worker = () => {
+      const storage = storageOf()
+      storages.push(storage)
+      const clock = () => now + time.now - begun
+      return counted({}, { storage, name: 'shop', clock, timers: time.timers })
+    }
+    const [one, two] = [worker(), worker()]
+    for (const { says: say } of [one, two]) {
+      await say(ERASED, 'a', 'b', 'c', 'd')
+      await say(8, 'a')
+      time.advance(10_000)
+    }
+    const reader = worker()
+    await until('both have shared', async () => (await reader.guard.stats()).workers === 3)
+    await one.guard.users.erase(ERASED)
+    expect(JSON.stringify(await storages[0]?.values.scan('stats:shop'))).not.toContain(String(ERASED))
+    for (const { guard } of [two, one, reader, worker()]) {
+      const { talkers, refused, updates } = await guard.stats()
+      expect(JSON.stringify([talkers, refused])).not.toContain(String(ERASED))
+      expect(talkers[0]).toMatchObject({ id: 8, atLeast: 2 })
+      expect(updates).toBe(10)
+    }
+    time.advance(600_000)
+    await two.says(ERASED, 'again')
+    expect((await one.guard.stats()).talkers.find(({ id }) => id === ERASED)).toBeUndefined()
+    expect((await two.guard.stats()).talkers.find(({ id }) => id === ERASED)).toMatchObject({ atLeast: 1 })
+    await Promise.all([one.guard.close(), two.guard.close()])
+    for (const storage of storages) await storage.close()
+  })
+
   test('add up, without counting anybody twice', async () => {
     const storageOf = await open()
     const [one, other] = [storageOf(), storageOf()]

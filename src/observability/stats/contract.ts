@@ -1,5 +1,6 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import type { Key } from '../../core/subject.js'
 import type { Probe } from '../../middleware/chain/probe.js'
 import type { Storage } from '../../storage/storage.js'
 
@@ -88,6 +89,8 @@ export interface StatsQuery {
 export interface StatsRecorder {
   readonly probe: Probe
   report(query?: StatsQuery): Promise<StatsReport>
+  /** Names these subjects no longer: they are being erased. Absent: it cannot. */
+  erase?(keys: readonly Key[]): Promise<void>
   /** Shares what was counted a last time, and lets go of its timer. */
   close(): Promise<void>
 }

@@ -1,4 +1,8 @@
-import { type Key, keySubject, keyText, subjectKey } from '../../core/subject.js'
+import { GLOBAL_KEY, type Key, keySubject, keyText, subjectKey } from '../../core/subject.js'
+import { digestOf } from './forgotten.js'
+
+/** In place of who was forgotten: no actor has this key. */
+const NOBODY = GLOBAL_KEY
 
 /** How often a key came: between two numbers. */
 export interface Hitter {
@@ -47,9 +51,20 @@ export class HeavyHitters {
     this.sink(0)
   }
 
+  /** Names them no longer; whether it had. Their counters stay, whose least bounds what all others may have come. */
+  forget(digests: ReadonlySet<string>): boolean {
+    const found = [...this.places].filter(([key]) => digests.has(digestOf(key)))
+    for (const [key, place] of found) {
+      this.places.delete(key)
+      this.keys[place] = NOBODY
+    }
+    return found.length > 0
+  }
+
   /** In no promised order. */
   *entries(): Generator<Hitter> {
     for (let i = 0; i < this.keys.length; i++) {
+      if (this.keys[i] === NOBODY) continue
       const atMost = this.counts[i] as number
       yield { key: this.keys[i] as Key, atMost, atLeast: atMost - (this.errors[i] as number) }
     }

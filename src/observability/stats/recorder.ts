@@ -2,10 +2,12 @@ import type { Context } from 'grammy'
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
 import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe } from '../../middleware/chain/probe.js'
-import type { Values } from '../../storage/values.js'
+import type { ValueEntry, Values } from '../../storage/values.js'
 import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
+import { digestOf, type Forgotten, readForgotten } from './forgotten.js'
 import { HASH, hashOf } from './hash.js'
 import { reportOf } from './report.js'
 import { Slot } from './slot.js'
@@ -87,6 +89,22 @@ export class Recorder implements StatsRecorder {
     const { slots, others } = all ? await this.ofOthers(now) : { slots: [], others: 0 }
     const from = this.firstIndex(now) * this.span
     return reportOf([...this.slots, ...slots], { from, until: now, workers: 1 + others, top })
+  }
+
+  async erase(keys: readonly Key[]): Promise<void> {
+    const digests = new Set(keys.map(digestOf))
+    for (const slot of this.slots) slot.forget(digests)
+    if (!this.settings.share) return
+    await this.writing
+    // Others have them in memory, too, and have to be told.
+    const index = Math.floor(this.host.clock() / this.span)
+    const told: Forgotten = { forgotten: [...digests], index }
+    const until = (index + this.settings.slots + 1) * this.span
+    await this.values.put(this.space, `${this.worker}.forgotten.${[...digests].join('.')}`, told, until)
+    for await (const { key, value, until } of this.shared()) {
+      const slot = Slot.read(value)
+      if (slot?.forget(digests)) await this.values.put(this.space, key, slot.write(), until)
+    }
   }
 
   async close(): Promise<void> {
@@ -193,20 +211,32 @@ export class Recorder implements StatsRecorder {
     const first = this.firstIndex(now)
     const slots: Slot[] = []
     const workers = new Set<string>()
+    const erased: Forgotten[] = []
+    for await (const { key, value } of this.shared()) {
+      const forgotten = readForgotten(value)
+      if (forgotten !== undefined) erased.push(forgotten)
+      const worker = key.slice(0, key.lastIndexOf('.'))
+      const slot = worker === this.worker ? undefined : Slot.read(value)
+      if (slot === undefined || slot.index < first || !this.isOurs(slot)) continue
+      slots.push(slot)
+      workers.add(worker)
+    }
+    for (const { forgotten, index } of erased) {
+      const digests = new Set(forgotten)
+      for (const slot of [...this.slots, ...slots]) if (slot.index <= index) slot.forget(digests)
+    }
+    return { slots, others: workers.size }
+  }
+
+  /** All that workers have shared, a page at a time. */
+  private async *shared(): AsyncGenerator<ValueEntry, void, undefined> {
     let next: string | undefined
     do {
       const reading = this.values.scan(this.space, next, PAGE)
       const page = isPromise(reading) ? await reading : reading
-      for (const { key, value } of page.entries) {
-        const worker = key.slice(0, key.lastIndexOf('.'))
-        const slot = worker === this.worker ? undefined : Slot.read(value)
-        if (slot === undefined || slot.index < first || !this.isOurs(slot)) continue
-        slots.push(slot)
-        workers.add(worker)
-      }
+      yield* page.entries
       next = page.next
     } while (next !== undefined)
-    return { slots, others: workers.size }
   }
 }
 

@@ -61,6 +61,12 @@ export class Slot {
     if (actor !== undefined) this.refused.add(actor)
   }
 
+  /** Names them no longer; whether it had. */
+  forget(digests: ReadonlySet<string>): boolean {
+    const talked = this.talkers.forget(digests)
+    return this.refused.forget(digests) || talked
+  }
+
   write(): unknown {
     const { index, updates, allowed, denied, shadow } = this
     return {

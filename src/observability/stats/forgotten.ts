@@ -1,0 +1,21 @@
+import type { Key } from '../../core/subject.js'
+import { HASH, hashOf } from './hash.js'
+
+/** What tells somebody again who is not to be named: no id is kept for that. */
+export function digestOf(key: Key): string {
+  hashOf(key)
+  return `${HASH.high.toString(36)}.${HASH.low.toString(36)}`
+}
+
+/** Who was erased, and in which part at the latest: what workers tell one another, beside what they have counted. */
+export interface Forgotten {
+  readonly forgotten: readonly string[]
+  readonly index: number
+}
+
+/** Undefined for anything else that is kept beside it. */
+export function readForgotten(written: unknown): Forgotten | undefined {
+  if (typeof written !== 'object' || written === null) return undefined
+  const { forgotten, index } = written as Partial<Forgotten>
+  return Array.isArray(forgotten) && typeof index === 'number' ? { forgotten, index } : undefined
+}
