@@ -241,6 +241,11 @@ export class Webhook {
     done()
   }
 
+  /** Whether updates are let in no longer: `drain()` was called, or the guard is being closed. */
+  get isDraining(): boolean {
+    return this.drained !== undefined
+  }
+
   /** How many updates are under way. */
   get size(): number {
     return this.door?.size ?? 0

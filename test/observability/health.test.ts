@@ -223,3 +223,41 @@ test('a wrong option is named', () => {
   expect(() => watched({ maxLagg: '1s' } as object)).toThrow(/maxLagg.*maxLag/)
   expect(() => watched({ whileDown: 'maybe' as 'ready' })).toThrow(/health.whileDown/)
 })
+
+describe('what lets no updates in any longer is live, and not ready', () => {
+  const readyz = new Request('http://bot.test/readyz')
+  const livez = new Request('http://bot.test/livez')
+
+  test('while a webhook drains', async () => {
+    const leave: (() => void)[] = []
+    const stage = desk({}, (bot) => bot.use(() => new Promise<void>((done) => leave.push(done))))
+    const { clock, timers } = stage.time
+    const probes = health(stage.guard, { clock, steady: clock, timers })
+    const webhook = stage.guard.webhook(stage.bot, { secret: 's' })
+    const ask = async (id: number): Promise<number> => {
+      const body = JSON.stringify({ ...says(7, 'hello'), update_id: id })
+      const headers = { 'x-telegram-bot-api-secret-token': 's' }
+      return (await webhook.fetch(new Request('http://bot.test/hook', { method: 'POST', body, headers })))
+        .status
+    }
+    const first = ask(1)
+    await until('its handler runs', () => leave.length === 1)
+    expect((await probes.fetch(readyz)).status).toBe(200)
+    const drained = webhook.drain()
+    stage.time.advance(1000)
+    expect(await ask(2)).toBe(503)
+    expect((await probes.fetch(readyz)).status).toBe(503)
+    expect((await probes.fetch(livez)).status).toBe(200)
+    expect(await probes.check()).toMatchObject({ live: true, ready: false, problems: ['draining'] })
+    leave[0]?.()
+    expect([await first, await drained]).toEqual([200, { left: 0 }])
+  })
+
+  test('once the guard is closed, however updates came', async () => {
+    const { stage, probes } = watched()
+    expect((await stage.guard.health()).draining).toBeUndefined()
+    await stage.guard.close()
+    expect(await probes.check()).toMatchObject({ live: true, ready: false })
+    expect((await stage.guard.health()).draining).toBe(true)
+  })
+})

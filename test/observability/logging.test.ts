@@ -3,6 +3,7 @@ import { GrammyError } from 'grammy'
 import { pino } from 'pino'
 import { type LoggingOptions, logging, type SentinelLog } from '../../src/observability/logging/index.js'
 import { type Desk, desk, joins, says } from '../sentinel-desk.js'
+import { until } from '../servers/until.js'
 
 const TOKEN = '123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
@@ -167,6 +168,20 @@ test('members, marks, shadows and what passes, if asked for', async () => {
     subject: 'u8',
     reason: 'spam',
   })
+})
+
+test('whom a resolver suspects, and what chats have chosen, each once', async () => {
+  const dossier = { dossier: async () => ({ profile: { isScam: true } }) }
+  const settings = { throttle: { min: '2/1h', max: '8/1h' }, notices: true } as const
+  const seen = logged(
+    {},
+    { auth: { registration: 'auto', dossier, denyScam: true }, throttle: '4/1h', settings },
+  )
+  await seen.stage.says(7, 'a')
+  await until('they are suspected', () => seen.raw().includes('suspected'))
+  await seen.stage.guard.settings.set(-1001000000001, { limits: { user: '2/1h' }, notices: false })
+  const told = seen.lines.map(({ msg }) => msg).filter((msg) => msg !== 'registered')
+  expect(told).toEqual(['suspected', 'a limit changed', 'a setting changed'])
 })
 
 test('failures spare the console, and tell no tokens, passwords or texts', async () => {

@@ -67,7 +67,7 @@ export interface HealthOptions {
  * const ofTheStorage = (problem: HealthProblem): boolean => problem.startsWith('storage.')
  * ```
  */
-export type HealthProblem = 'storage.down' | 'storage.late' | 'circuit.open' | 'lag' | 'silence'
+export type HealthProblem = 'storage.down' | 'storage.late' | 'circuit.open' | 'draining' | 'lag' | 'silence'
 
 /**
  * How a guarded process is.
@@ -163,25 +163,26 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
       lastUpdateAt = clock()
     },
   })
-  let known: { readonly at: Ms; readonly storage: Promise<HealthReport['storage'] | undefined> } | undefined
+  let known: { readonly at: Ms; readonly health: Promise<SentinelHealth | undefined> } | undefined
 
-  const storageNow = (): Promise<HealthReport['storage'] | undefined> => {
+  const healthNow = (): Promise<SentinelHealth | undefined> => {
     const now = steady()
     if (known === undefined || now - known.at >= maxAge) {
-      known = { at: now, storage: bounded(guard.health().then(storageOf), timeout, timers) }
+      known = { at: now, health: bounded(guard.health(), timeout, timers) }
     }
-    return known.storage
+    return known.health
   }
 
   const check = async (): Promise<HealthReport> => {
-    const answered = await storageNow()
-    const storage = answered ?? NO_ANSWER
+    const answered = await healthNow()
+    const storage = answered === undefined ? NO_ANSWER : storageOf(answered)
+    const draining = answered?.draining === true
     const lagMs = lag.most
     const open = storage.circuit !== undefined && storage.circuit !== 'closed'
     const ofStorage: HealthProblem[] = [
       ...(answered === undefined
         ? (['storage.late'] as const)
-        : answered.ok
+        : storage.ok
           ? []
           : (['storage.down'] as const)),
       ...(open ? (['circuit.open'] as const) : []),
@@ -189,11 +190,12 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
     const silent = maxSilence !== undefined && clock() - (lastUpdateAt ?? since) > maxSilence
     const problems: HealthProblem[] = [
       ...ofStorage,
+      ...(draining ? (['draining'] as const) : []),
       ...(lagMs > maxLag ? (['lag'] as const) : []),
       ...(silent ? (['silence'] as const) : []),
     ]
     const live = lagMs <= deadLag && !silent
-    const ready = live && lagMs <= maxLag && (ofStorage.length === 0 || whileDown === 'ready')
+    const ready = live && !draining && lagMs <= maxLag && (ofStorage.length === 0 || whileDown === 'ready')
     return { live, ready, problems, storage, lagMs, ...(lastUpdateAt !== undefined && { lastUpdateAt }) }
   }
 

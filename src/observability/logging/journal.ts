@@ -89,6 +89,7 @@ export class Journal {
         logger.info({ event, member: member.id, actor: actor.id, chat: chat.id }, `membership: ${event}`),
       blocked: (told) => this.marked('blocked', told),
       unblocked: (told) => this.marked('unblocked', told),
+      suspected: (told) => this.marked('suspected', told),
       registered: (told) => this.marked('registered', told),
       unregistered: (told) => this.marked('unregistered', told),
       'limit.changed': ({ key, role, limit, before, after, by }) =>
@@ -103,6 +104,10 @@ export class Journal {
           },
           'a limit changed',
         ),
+      // Limits that chats have chosen are told of above.
+      'settings.changed': ({ setting, ...told }) => {
+        if (setting === 'notices') logger.info({ setting, ...told }, 'a setting changed')
+      },
       overdue: ({ facts, guard, limit, ms }) =>
         this.of(guard).warn({ limit, ms, ...factsOf(facts) }, 'handlers take too long'),
       'outgoing.limited': ({ method, retryAfterMs, retried }) => {

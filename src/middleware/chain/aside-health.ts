@@ -1,0 +1,27 @@
+import { isClosing } from '../concurrency/stragglers.js'
+import type { House } from '../house.js'
+
+interface Counts {
+  readonly running: number
+  readonly dropped: number
+}
+
+/** How what no update waits for fares, and whether updates are let in at all. */
+export function asideHealth(
+  house: House,
+  webhooks: ReadonlySet<{ readonly isDraining: boolean }>,
+): {
+  readonly background: Counts
+  readonly unsaid: number
+  readonly hooks: Counts
+  readonly draining?: boolean
+} {
+  const { background, hooksAside, notices } = house
+  const draining = isClosing(house) || [...webhooks].some(({ isDraining }) => isDraining)
+  return {
+    background: { running: background.size, dropped: background.dropped },
+    unsaid: notices.unsaid,
+    hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
+    ...(draining && { draining }),
+  }
+}
