@@ -90,12 +90,55 @@ describe('the suite that holds storages to the contract', () => {
       ({ marks }) => ({
         marks: promises(marks, {
           remove: async (bot, name, keys) => {
-            await marks.remove(3 - bot, name, keys)
+            for (const other of [2 ** 32 + bot, bot - 2 ** 32])
+              if (other > 0) await marks.remove(other, name, keys)
             return marks.remove(bot, name, keys)
           },
         }),
       }),
       /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+    ],
+    [
+      'keeps 32 bits of the id of a bot',
+      ({ marks }) => ({
+        marks: promises(marks, {
+          get: (bot, ...rest) => marks.get(bot % 2 ** 32, ...rest),
+          put: (bot, ...rest) => marks.put(bot % 2 ** 32, ...rest),
+          remove: (bot, ...rest) => marks.remove(bot % 2 ** 32, ...rest),
+          scan: (bot, ...rest) => marks.scan(bot % 2 ** 32, ...rest),
+        }),
+      }),
+      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+    ],
+    [
+      'cuts reasons off',
+      ({ marks }) => ({
+        marks: promises(marks, {
+          put: (bot, name, entries) =>
+            marks.put(
+              bot,
+              name,
+              entries.map(({ key, mark: { reason, ...mark } }) => ({
+                key,
+                mark: reason === undefined ? mark : { ...mark, reason: reason.slice(0, 255) },
+              })),
+            ),
+        }),
+      }),
+      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+    ],
+    [
+      'notes a hundred users at once and no more',
+      ({ users }) => ({
+        users: {
+          get: (...args) => users.get(...args),
+          note: (bot, activity) => users.note(bot, activity.slice(0, 100)),
+          patch: (...args) => users.patch(...args),
+          erase: (...args) => users.erase(...args),
+          scan: (...args) => users.scan(...args),
+        },
+      }),
+      /^activity of a thousand users that is told at once is noted of each: /m,
     ],
     [
       'keeps the end that a mark had',

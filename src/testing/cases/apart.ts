@@ -3,6 +3,10 @@ import type { Mark } from '../../storage/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, askOf, type Case, claim, FORMS, type Form, limited } from '../stand.js'
 
+/** Ids of bots have ten digits; these two are one in 32 bits. */
+const ONE = 7_123_456_789
+const OTHER = ONE + 2 ** 32
+
 function together(form: Form): Case {
   return {
     name: `of many users who ask at once about one chat, as many as its limit of form ${form} allows get through`,
@@ -45,30 +49,31 @@ export const apartCases: readonly Case[] = [
         limited('log', { amount: 1, per: 60_000 }),
         claim(),
       )
-      const [here, there]: readonly Mark[] = [{ since: stand.now, reason: 'here' }, { since: stand.now + 1 }]
+      const reason = 'here'.repeat(250)
+      const [here, there]: readonly Mark[] = [{ since: stand.now, reason }, { since: stand.now + 1 }]
       for (const [bot, mark] of [
-        [1, here],
-        [2, there],
+        [ONE, here],
+        [OTHER, there],
       ] as const) {
         await marks.put(bot, 'blocked', [{ key: ALICE, mark: mark as Mark }])
         await users.patch(bot, ALICE, { bot })
         await users.note(bot, [{ key: ALICE, at: stand.now, counts: { messages: bot } }])
         same(await stand.admits(judge, ALICE, 1, 0, bot), true)
       }
-      for (const bot of [1, 2]) {
-        const mark = bot === 1 ? here : there
+      for (const bot of [ONE, OTHER]) {
+        const mark = bot === ONE ? here : there
         same(await marks.get(bot, ALICE, 'blocked'), mark)
         same(await marks.scan(bot, 'blocked'), { entries: [{ key: ALICE, mark }] })
         matches(await users.get(bot, ALICE), { data: { bot }, counts: { messages: bot } })
       }
-      await users.patch(1, ALICE, { bot: null, only: 'here' })
-      await stand.storage.reset(1, ALICE)
-      same(await marks.remove(1, 'blocked', [ALICE]), 1)
-      same(await users.erase(1, ALICE), true)
-      same(await stand.admits(judge, ALICE, 1, 0, 1), true)
-      matches(await stand.ask(judge, ALICE, 1, 0, 2), { refusedBy: 0 })
-      same(await marks.get(2, ALICE, 'blocked'), there)
-      matches(await users.get(2, ALICE), { data: { bot: 2 }, counts: { messages: 2 } })
+      await users.patch(ONE, ALICE, { bot: null, only: 'here' })
+      await stand.storage.reset(ONE, ALICE)
+      same(await marks.remove(ONE, 'blocked', [ALICE]), 1)
+      same(await users.erase(ONE, ALICE), true)
+      same(await stand.admits(judge, ALICE, 1, 0, ONE), true)
+      matches(await stand.ask(judge, ALICE, 1, 0, OTHER), { refusedBy: 0 })
+      same(await marks.get(OTHER, ALICE, 'blocked'), there)
+      matches(await users.get(OTHER, ALICE), { data: { bot: OTHER }, counts: { messages: OTHER } })
     },
   },
   {

@@ -173,6 +173,17 @@ export const userCases: readonly Case[] = [
     },
   },
   {
+    name: 'activity of a thousand users that is told at once is noted of each',
+    async run(stand) {
+      const keys = Array.from({ length: 1000 }, (_, nth) => userKey(nth + 1))
+      await stand.storage.users.note(
+        1,
+        keys.map((key) => ({ key, at: stand.now })),
+      )
+      same((await all(stand, 1)).length, 1000)
+    },
+  },
+  {
     name: 'what is no activity and no data is refused, and nothing of it is kept',
     async run(stand) {
       const { users } = stand.storage
