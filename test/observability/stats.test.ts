@@ -218,6 +218,25 @@ const STORAGES: readonly (readonly [string, () => Promise<() => Storage>])[] = [
   ],
 ]
 
+test('workers whose windows differ, as in a rolling release, count each other, each within its own window', async () => {
+  let now = Date.UTC(2026, 0, 1, 12, 30)
+  const clock = (): number => now
+  const storage = later(memory({ clock }))
+  const workerOf = (window: '1h' | '1d') => counted({ window }, { storage, clock, name: 'shop' })
+  const [hour, day] = [workerOf('1h'), workerOf('1d')]
+  await hour.says(7, 'a')
+  await day.says(8, 'a', 'b')
+  await hour.guard.close()
+  await day.guard.close()
+  const [nextHour, nextDay] = [workerOf('1h'), workerOf('1d')]
+  for (const { guard } of [nextHour, nextDay]) {
+    expect(await guard.stats()).toMatchObject({ workers: 3, updates: 3 })
+  }
+  now += 3 * 3_600_000
+  expect(await nextHour.guard.stats()).toMatchObject({ workers: 1, updates: 0 })
+  expect(await nextDay.guard.stats()).toMatchObject({ workers: 2, updates: 2 })
+})
+
 describe.each(STORAGES)('workers that share %s', (_, open) => {
   test('name nobody who was erased from one of them; whoever comes back is named anew', async () => {
     const storageOf = await open()

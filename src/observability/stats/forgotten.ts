@@ -7,15 +7,15 @@ export function digestOf(key: Key): string {
   return `${HASH.high.toString(36)}.${HASH.low.toString(36)}`
 }
 
-/** Who was erased, and in which part at the latest: what workers tell one another, beside what they have counted. */
+/** Who was erased, and when: what workers tell one another, beside what they have counted. */
 export interface Forgotten {
   readonly forgotten: readonly string[]
-  readonly index: number
+  readonly at: number
 }
 
 /** Undefined for anything else that is kept beside it. */
 export function readForgotten(written: unknown): Forgotten | undefined {
   if (typeof written !== 'object' || written === null) return undefined
-  const { forgotten, index } = written as Partial<Forgotten>
-  return Array.isArray(forgotten) && typeof index === 'number' ? { forgotten, index } : undefined
+  const { forgotten, at } = written as Partial<Forgotten>
+  return Array.isArray(forgotten) && typeof at === 'number' ? { forgotten, at } : undefined
 }

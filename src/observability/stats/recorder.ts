@@ -97,9 +97,9 @@ export class Recorder implements StatsRecorder {
     if (!this.settings.share) return
     await this.writing
     // Others have them in memory, too, and have to be told.
-    const index = Math.floor(this.host.clock() / this.span)
-    const told: Forgotten = { forgotten: [...digests], index }
-    const until = (index + this.settings.slots + 1) * this.span
+    const at = this.host.clock()
+    const told: Forgotten = { forgotten: [...digests], at }
+    const until = (Math.floor(at / this.span) + this.settings.slots + 1) * this.span
     await this.values.put(this.space, `${this.worker}.forgotten.${[...digests].join('.')}`, told, until)
     for await (const { key, value, until } of this.shared()) {
       const slot = Slot.read(value)
@@ -143,7 +143,7 @@ export class Recorder implements StatsRecorder {
       // A clock that was put back goes on in the part it came to, if there is one.
       slot = this.slots.find((other) => other.index === index)
       if (slot === undefined) {
-        slot = new Slot(index, this.settings.counters)
+        slot = new Slot(index, this.settings.counters, this.span)
         this.slots.push(slot)
         this.forget(now)
       }
@@ -208,7 +208,7 @@ export class Recorder implements StatsRecorder {
 
   /** What other workers have shared. */
   private async ofOthers(now: Ms): Promise<{ readonly slots: Slot[]; readonly others: number }> {
-    const first = this.firstIndex(now)
+    const from = this.firstIndex(now) * this.span
     const slots: Slot[] = []
     const workers = new Set<string>()
     const erased: Forgotten[] = []
@@ -217,13 +217,13 @@ export class Recorder implements StatsRecorder {
       if (forgotten !== undefined) erased.push(forgotten)
       const worker = key.slice(0, key.lastIndexOf('.'))
       const slot = worker === this.worker ? undefined : Slot.read(value)
-      if (slot === undefined || slot.index < first || !this.isOurs(slot)) continue
+      if (slot === undefined || slot.until <= from || !this.isOurs(slot)) continue
       slots.push(slot)
       workers.add(worker)
     }
-    for (const { forgotten, index } of erased) {
+    for (const { forgotten, at } of erased) {
       const digests = new Set(forgotten)
-      for (const slot of [...this.slots, ...slots]) if (slot.index <= index) slot.forget(digests)
+      for (const slot of [...this.slots, ...slots]) if (slot.from <= at) slot.forget(digests)
     }
     return { slots, others: workers.size }
   }

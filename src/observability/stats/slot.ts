@@ -1,3 +1,4 @@
+import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { Distinct } from './distinct.js'
 import { Frequency } from './frequency.js'
@@ -41,9 +42,19 @@ export class Slot {
     /** Which part: its begin, over its length. */
     readonly index: number,
     counters: number,
+    /** How long it is: of workers whose windows are others, parts of one number are of other times. */
+    readonly span: Ms,
   ) {
     this.talkers = new HeavyHitters(counters)
     this.refused = new HeavyHitters(counters)
+  }
+
+  get from(): Ms {
+    return this.index * this.span
+  }
+
+  get until(): Ms {
+    return this.from + this.span
   }
 
   came(actor: Key | undefined, activity: string): void {
@@ -68,9 +79,10 @@ export class Slot {
   }
 
   write(): unknown {
-    const { index, updates, allowed, denied, shadow } = this
+    const { index, span, updates, allowed, denied, shadow } = this
     return {
       index,
+      span,
       bots: [...this.bots],
       counts: [updates, allowed, denied, shadow],
       activities: Object.fromEntries(this.activities.counts),
@@ -85,7 +97,7 @@ export class Slot {
   /** Undefined for anything else, and for what a version with another format wrote. */
   static read(written: unknown): Slot | undefined {
     if (typeof written !== 'object' || written === null) return undefined
-    const { index, bots, counts, activities, denials, ...sketches } = written as Record<string, unknown>
+    const { index, span, bots, counts, activities, denials, ...sketches } = written as Record<string, unknown>
     const active = Distinct.read(sketches.active)
     const often = Frequency.read(sketches.often)
     const talkers = HeavyHitters.read(sketches.talkers)
@@ -94,6 +106,7 @@ export class Slot {
       return undefined
     if (
       typeof index !== 'number' ||
+      typeof span !== 'number' ||
       !Array.isArray(bots) ||
       !bots.every(Number.isSafeInteger) ||
       !Array.isArray(counts) ||
@@ -102,7 +115,7 @@ export class Slot {
     ) {
       return undefined
     }
-    const slot = new Slot(index, talkers.size)
+    const slot = new Slot(index, talkers.size, span)
     const [updates, allowed, denied, shadow] = counts as [number, number, number, number]
     Object.assign(slot, { updates, allowed, denied, shadow, active, often, talkers, refused })
     for (const bot of bots as number[]) slot.bots.add(bot)
