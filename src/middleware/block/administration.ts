@@ -89,8 +89,6 @@ const blockingOptions = z.strictObject({
 
 /** Marks and entries written at once. */
 const BATCH = 1000
-/** Where each is asked for before. */
-const FEW = 100
 
 /** What is told when a mark is put on somebody. */
 const EVENTS = new Map<string, 'blocked' | 'registered'>([
@@ -286,10 +284,8 @@ export class Administration {
         for (const { key, mark } of some) events.tell(event, { bot: bot.id, key, reason: mark.reason })
       }
       if (entries.length <= BATCH) return put(entries)
-      const marks = new Map(entries.map((entry) => [entry.key, entry]))
-      return this.inPortions(name, [...marks.keys()], BATCH, (keys) =>
-        put(keys.map((key) => marks.get(key) as MarkEntry)),
-      )
+      const keys = entries.map(({ key }) => key)
+      return this.many(name, keys, ({ putAll }, left) => putAll(entries, left, put))
     })
   }
 
@@ -303,44 +299,31 @@ export class Administration {
     for (const key of keys) this.stage(name, key, undefined)
     if (this.waits) return held
     const { storage, events } = this.house
-    await this.house.forEachBot(name, async (bot) => {
-      let count = 0
-      const remove = async (some: readonly Key[], holders = some): Promise<void> => {
-        const taken = await storage.marks.remove(bot.id, name, some)
-        count += taken
+    await this.house.forEachBot(name, async ({ id }) => {
+      if (keys.length !== 1) {
+        const count = await this.many(name, keys, ({ takeAll }, left) =>
+          takeAll(this.house, id, name, left, event),
+        )
         held = Math.max(held, count)
-        if (event === undefined || taken === 0) return
-        for (const key of holders) events.tell(event, { bot: bot.id, key })
+        return
       }
-      // Of one the count tells.
-      if (keys.length === 1) return remove(keys)
-      return this.inPortions(name, keys, FEW, async (some, left) => {
-        if (event === undefined) return remove(some)
-        const { heldAmong } = await listing.load()
-        // It is taken from all in any case: while the storage is down nobody knows who holds it.
-        const holders = await heldAmong(storage.marks, bot.id, name, some).catch(() => some)
-        const still = some.filter(left)
-        return remove(still, holders.filter(left))
-      })
+      const taken = await storage.marks.remove(id, name, keys)
+      held = Math.max(held, taken)
+      if (event !== undefined && taken > 0) events.tell(event, { bot: id, key: keys[0] as Key })
     })
     return held
   }
 
-  /**
-   * Sees to many, a portion after the other, each with a time-out of its own. `left` says of whom nothing else was asked
-   * meanwhile.
-   */
-  private async inPortions(
+  /** Sees to many: of those that are `left`, nothing else was asked meanwhile. */
+  private async many<T>(
     name: string,
     all: readonly Key[],
-    size: number,
-    work: (some: readonly Key[], left: (key: Key) => boolean) => Promise<void>,
-  ): Promise<void> {
+    work: (list: typeof import('./block-list.js'), left: ReadonlySet<Key>) => Promise<T>,
+  ): Promise<T> {
     const own = { name, keys: new Set(all) }
     this.running.add(own)
     try {
-      const { portionsOf } = await listing.load()
-      await portionsOf(own.keys, size, work)
+      return await work(await listing.load(), own.keys)
     } finally {
       this.running.delete(own)
     }

@@ -47,6 +47,8 @@ export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListEx
 
 /** Marks asked for and written at once. */
 const AT_ONCE = 100
+/** Marks that are put at once, where nobody is asked for before. */
+const PUT_AT_ONCE = 1000
 
 /** Imported marks that wait for a bot: they take no longer ones away. */
 export const additions = new WeakSet<Mark>()
@@ -123,7 +125,7 @@ export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark
 }
 
 /** Those of some who hold a mark. */
-export async function heldAmong(
+async function heldAmong(
   marks: Marks,
   bot: number,
   name: string,
@@ -138,23 +140,60 @@ export async function heldAmong(
   return held
 }
 
-/** Sees to some after the other, and, once one portion has failed, to all the rest at once; rejects as the first that failed. */
-export async function portionsOf(
+/** Puts many marks, so many at once. */
+export async function putAll(
+  entries: readonly MarkEntry[],
+  left: ReadonlySet<Key>,
+  put: (some: readonly MarkEntry[]) => Promise<void>,
+): Promise<void> {
+  const marks = new Map(entries.map((entry) => [entry.key, entry]))
+  await inPortions(left, PUT_AT_ONCE, (keys) => put(keys.map((key) => marks.get(key) as MarkEntry)))
+}
+
+/** Takes a mark from many, and tells of those who held it; how many these were. */
+export async function takeAll(
+  { storage: { marks }, events }: House,
+  bot: number,
+  name: string,
+  left: ReadonlySet<Key>,
+  event: 'unblocked' | 'unregistered' | undefined,
+): Promise<number> {
+  let count = 0
+  const isLeft = (key: Key): boolean => left.has(key)
+  await inPortions(left, AT_ONCE, async (some) => {
+    // It is taken from all in any case: while the storage is down nobody knows who holds it.
+    const held = event === undefined ? [] : await heldAmong(marks, bot, name, some).catch(() => some)
+    const holders = held.filter(isLeft)
+    const taken = await marks.remove(bot, name, some.filter(isLeft))
+    count += taken
+    if (event === undefined || taken === 0) return
+    for (const key of holders) events.tell(event, { bot, key })
+  })
+  return count
+}
+
+/**
+ * Sees to a portion after the other, each with a time-out of its own, and, once one has failed, to all the rest at once; rejects as the
+ * first that failed.
+ */
+async function inPortions(
   left: ReadonlySet<Key>,
   size: number,
-  work: (some: readonly Key[], left: (key: Key) => boolean) => Promise<void>,
+  work: (some: readonly Key[]) => Promise<void>,
 ): Promise<void> {
   const all = [...left]
-  const isLeft = (key: Key): boolean => left.has(key)
   const under: Promise<void>[] = []
   let failed = false
   for (let from = 0; from < all.length; from += size) {
-    const some = all.slice(from, from + size).filter(isLeft)
+    const some = all.slice(from, from + size).filter((key) => left.has(key))
     if (some.length === 0) continue
-    const one = work(some, isLeft)
+    const one = work(some)
     under.push(one)
     // A storage that is away is not waited for portion by portion: what it misses is kept for it all the same.
-    if (!failed) await one.catch(() => (failed = true))
+    if (failed) continue
+    await one.catch(() => {
+      failed = true
+    })
   }
   const ends = await Promise.allSettled(under)
   for (const end of ends) if (end.status === 'rejected') throw end.reason
