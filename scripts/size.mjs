@@ -15,9 +15,9 @@ const CORES = [
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 58_500,
+    budget: 59_000,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 79_000 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 80_000 },
 ]
 
 /** What is loaded by import() is left where it is: it is counted apart. */
