@@ -73,18 +73,27 @@ export {
   type SentinelFlavor,
 } from './middleware/chain/control.js'
 export type { Probe, Step } from './middleware/chain/probe.js'
-export type {
-  ChatMigratedEvent,
-  HookEnding,
-  HookRanEvent,
-  LimitChangedEvent,
-  OutgoingLimitedEvent,
-  OverdueEvent,
-  SettingsChangedEvent,
-} from './middleware/chain/told.js'
 export { type ComposeOptions, compose } from './middleware/compose.js'
 export { type ConcurrencyOptions, concurrency } from './middleware/concurrency.js'
 export { type DebounceOptions, debounce } from './middleware/debounce.js'
+export type {
+  AllowedEvent,
+  ChatMigratedEvent,
+  DeniedEvent,
+  FailureEvent,
+  HookEnding,
+  HookRanEvent,
+  LimitChangedEvent,
+  MarkEvent,
+  OutgoingLimitedEvent,
+  OverdueEvent,
+  SentinelEvents,
+  SettingsChangedEvent,
+  ShadowEvent,
+  StorageDownEvent,
+  StorageUpEvent,
+  WarningEvent,
+} from './middleware/events.js'
 export type { ExemptOptions } from './middleware/exempt/exemptions.js'
 export { exempt } from './middleware/exempt.js'
 export { fuse } from './middleware/fuse.js'
@@ -99,17 +108,6 @@ export type {
   HookPoints,
   TellingPoints,
 } from './middleware/hooking/hook-points.js'
-export type {
-  AllowedEvent,
-  DeniedEvent,
-  FailureEvent,
-  MarkEvent,
-  SentinelEvents,
-  ShadowEvent,
-  StorageDownEvent,
-  StorageUpEvent,
-  WarningEvent,
-} from './middleware/house.js'
 export type { LimitState, SimulatedCheck, Simulation } from './middleware/inspection/inspection.js'
 export type {
   ListedMember,

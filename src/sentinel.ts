@@ -19,11 +19,11 @@ import { storageHealth } from './middleware/chain/storage-health.js'
 import { warnOfTwin } from './middleware/chain/twins.js'
 import { concurrency } from './middleware/concurrency.js'
 import { debounce } from './middleware/debounce.js'
+import type { SentinelEvents } from './middleware/events.js'
 import { Exemptions } from './middleware/exempt/exemptions.js'
 import { fuse } from './middleware/fuse.js'
 import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hooking/hook-points.js'
-import { chainName, furnish, type House, refurnish, type SentinelEvents } from './middleware/house.js'
 import type { LimitState, Simulation } from './middleware/inspection/inspection.js'
 import { peek, simulate, slotsOf } from './middleware/inspection/later-inspection.js'
 import { Delivery } from './middleware/membership/delivery.js'
@@ -32,6 +32,7 @@ import { once } from './middleware/once.js'
 import { Chain, newTally } from './middleware/pipeline.js'
 import { beginWiring, unclaimed } from './middleware/position/place.js'
 import { LaterRoles } from './middleware/roles/later-roles.js'
+import { chainName, createServices, renewServices, type Services } from './middleware/services.js'
 import { throttle } from './middleware/throttle.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
@@ -72,7 +73,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /** Those who use the bots: when they were seen, what they did, data of yours. */
   readonly users: UserDirectory
   private resolved: ResolvedOptions
-  private house: House
+  private services: Services
   private exemptions: Exemptions
   private chain: Chain<Context>
   private readonly name: string
@@ -84,7 +85,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly recorder: ActivityRecorder
   private readonly counting: StatsRecorder | undefined
   private lastUpdate: ReturnType<typeof lastUpdateOf> | undefined
-  private readonly calls = new OutgoingCalls(() => this.house)
+  private readonly calls = new OutgoingCalls(() => this.services)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
   private readonly draining = new Map<Promise<void>, Chain<Context>>()
@@ -97,12 +98,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
     // Used twice on one bot, it would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally, this.besides)) return next()
-    const first = this.house.underWay.decided(ctx)
+    const first = this.services.underWay.decided(ctx)
     if (first !== undefined) return first.then(() => this.run(ctx, next))
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
-    return this.house.underWay.noted(ctx, entered, this.tally)
+    return this.services.underWay.noted(ctx, entered, this.tally)
   }
 
   /** What was read may have changed the plan: the first update waits for that, too. */
@@ -121,34 +122,34 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     super()
     // Of which kind contexts are is the caller's business; inside, all are alike.
     this.resolved = readOptions(options as SentinelOptions)
-    const furnished = furnish(this.resolved)
-    this.overrides = new Overrides(() => this.house, furnished)
-    this.chatSettings = new ChatSettings(() => this.house, this.overrides.book)
+    const first = createServices(this.resolved)
+    this.overrides = new Overrides(() => this.services, first)
+    this.chatSettings = new ChatSettings(() => this.services, this.overrides.book)
     this.overrides.onChange((change) => this.chatSettings.changed(change))
-    this.house = this.furnish(furnished, this.resolved)
+    this.services = this.equip(first, this.resolved)
     this.ownsStorage = this.resolved.storage === undefined
-    this.name = this.resolved.name ?? chainName(this.house.storage)
+    this.name = this.resolved.name ?? chainName(this.services.storage)
     this.membership = membershipBy(() => this.resolved.membership)
-    this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.house.administrators)
-    this.chain = this.chainOf(this.resolved, this.house, this.exemptions)
-    this.house.hooks.configure(this.resolved.hooks)
-    this.administration = new Administration(this.house)
+    this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.services.administrators)
+    this.chain = this.chainOf(this.resolved, this.services, this.exemptions)
+    this.services.hooks.configure(this.resolved.hooks)
+    this.administration = new Administration(this.services)
     this.roles = new LaterRoles(
-      () => this.house,
+      () => this.services,
       () => this.exemptions,
       this.administration,
     )
-    this.recorder = new ActivityRecorder(this.house, this.resolved.users)
+    this.recorder = new ActivityRecorder(this.services, this.resolved.users)
     this.counting = this.resolved.stats?.({
       name: this.name,
-      storage: this.house.storage,
-      clock: this.house.clock,
-      timers: this.house.timers,
-      failed: (error, during) => this.house.events.tell('error', { error, during }),
+      storage: this.services.storage,
+      clock: this.services.clock,
+      timers: this.services.timers,
+      failed: (error, during) => this.services.events.tell('error', { error, during }),
     })
     if (this.counting !== undefined) this.probe(this.counting.probe)
     this.users = new BotUsers(
-      () => this.house,
+      () => this.services,
       this.administration,
       this.recorder,
       (keys) => this.counting?.erase?.(keys),
@@ -157,7 +158,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.delivery = new Delivery(
       () => this.chain.needs,
       () => this.membership.listened,
-      this.house,
+      this.services,
     )
     beginWiring()
   }
@@ -178,7 +179,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.delivery.install(bot as unknown as Bot)
     fuse(bot).use(this)
     this.calls.follow(bot.api, this.resolved.outgoing)
-    if (bot.isInited()) this.house.bots.meet(bot.botInfo, bot.api)
+    if (bot.isInited()) this.services.bots.meet(bot.botInfo, bot.api)
     return this
   }
 
@@ -203,7 +204,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   webhook<Own extends C>(bot: Bot<Own>, options: WebhookOptions = {}): Webhook {
     checkBot(bot, 'guard.webhook')
     const host = {
-      house: () => this.house,
+      services: () => this.services,
       chain: () => this.chain,
       unfinished: () => this.unfinished,
       close: (within: Duration) => this.close(within),
@@ -215,7 +216,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** The storage it keeps its state in. */
   get storage(): Storage {
-    return this.house.storage
+    return this.services.storage
   }
 
   /**
@@ -226,7 +227,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const key = subjectKey(whom)
     const slots = limit === undefined ? [undefined] : await slotsOf(this.chain, limit)
     for (const slot of slots) {
-      await this.house.forEachBot('reset', (bot) => this.house.storage.reset(bot.id, key, slot))
+      await this.services.forEachBot('reset', (bot) => this.services.storage.reset(bot.id, key, slot))
     }
   }
 
@@ -235,7 +236,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `limit.unknown`, naming the limits there are.
    */
   peek(whom: Subject, limit?: string): Promise<LimitState[]> {
-    return peek(this.chain, this.house.bots.all()[0], whom, limit)
+    return peek(this.chain, this.services.bots.all()[0], whom, limit)
   }
 
   /**
@@ -245,7 +246,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `storage.failed` when the storage has not taken the plan.
    */
   simulate(update: Update): Promise<Simulation> {
-    return simulate(this.chain, this.exemptions, this.house, update)
+    return simulate(this.chain, this.exemptions, this.services, update)
   }
 
   /**
@@ -255,22 +256,22 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    */
   reconfigure(options: SentinelOptions<C>): void {
     const settings = readOptions(layerInForce(this.resolved, options as SentinelOptions))
-    const house = this.furnish(refurnish(this.house, settings), settings)
-    const exemptions = new Exemptions(settings.exempt ?? {}, house.administrators)
+    const services = this.equip(renewServices(this.services, settings), settings)
+    const exemptions = new Exemptions(settings.exempt ?? {}, services.administrators)
     let chain: Chain<Context>
     let place: (() => void) | undefined
     try {
       const { hooks } = options as SentinelOptions
-      if (hooks !== undefined) place = house.hooks.checked(hooks)
-      chain = unclaimed(() => this.chainOf(settings, house, exemptions))
+      if (hooks !== undefined) place = services.hooks.checked(hooks)
+      chain = unclaimed(() => this.chainOf(settings, services, exemptions))
     } catch (error) {
-      this.furnish(this.house, this.resolved)
+      this.equip(this.services, this.resolved)
       throw error
     }
     place?.()
     const earlier = this.chain
     this.resolved = settings
-    this.house = house
+    this.services = services
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)
@@ -308,7 +309,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    */
   on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents<C>[E]>): () => void {
     checkListening(event, listener)
-    return this.house.events.on(event, listener as unknown as Listener<SentinelEvents[E]>)
+    return this.services.events.on(event, listener as unknown as Listener<SentinelEvents[E]>)
   }
 
   /**
@@ -319,7 +320,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `hook.unknown` for a point that there is not, `option.invalid`, `option.unknown`, `duration.invalid`.
    */
   hook<P extends keyof HookPoints<C>>(point: P, hook: HookAt<P, C>): () => void {
-    return this.house.hooks.add(point, hook as Hook<never>)
+    return this.services.hooks.add(point, hook as Hook<never>)
   }
 
   /**
@@ -327,7 +328,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * probes.
    */
   probe(probe: Probe): () => void {
-    const { events } = this.house
+    const { events } = this.services
     const watch = <E extends keyof SentinelEvents>(event: E): (() => void) =>
       events.watch(event, (told) => probe.events?.[event]?.(told), probe)
     const stops = Object.keys(probe.events ?? {}).map((event) => watch(event as keyof SentinelEvents))
@@ -339,7 +340,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   private readonly besides = (root: Chain<Context> | undefined): void =>
-    warnOfTwin(root, this.name, this.house)
+    warnOfTwin(root, this.name, this.services)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 
@@ -347,8 +348,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.probes = probes
     this.watched = joined(probes)
     this.chain.probe(this.watched)
-    this.house.background.probe = this.watched
-    this.house.hooksAside.probe = this.watched
+    this.services.background.probe = this.watched
+    this.services.hooksAside.probe = this.watched
   }
 
   /**
@@ -368,16 +369,16 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
   async health(): Promise<SentinelHealth> {
-    const { bots, clock } = this.house
+    const { bots, clock } = this.services
     this.lastUpdate ??= lastUpdateOf(this, clock)
-    const health = await storageHealth(this.house)
+    const health = await storageHealth(this.services)
     return {
       ok: health.ok,
       storage: health,
       tally: this.tally,
       bots: bots.all().map(({ id }) => id),
       ...this.lastUpdate(),
-      ...asideHealth(this.house, this.webhooks),
+      ...asideHealth(this.services, this.webhooks),
       held: heldIn(this.unfinished),
       ...(this.calls.health !== undefined && { outgoing: this.calls.health }),
       ...(this.recorder.health !== undefined && { activity: this.recorder.health }),
@@ -393,23 +394,23 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     await this.recorder.close()
     await this.counting?.close()
     this.overrides.stop()
-    await this.house.letGo()
-    if (this.ownsStorage) await this.house.storage.close()
+    await this.services.letGo()
+    if (this.ownsStorage) await this.services.storage.close()
   }
 
   private get unfinished(): Unfinished {
-    return { house: this.house, chain: this.chain, draining: this.draining }
+    return { services: this.services, chain: this.chain, draining: this.draining }
   }
 
-  private furnish(house: House, options: ResolvedOptions): House {
+  private equip(services: Services, options: ResolvedOptions): Services {
     const tuning = options.settings === false ? undefined : readSettings(options.settings)
-    const furnished = this.overrides.furnish(house, options, tuning?.limits)
-    this.chatSettings.turn(tuning, house)
-    for (const aside of [house.background, house.hooksAside]) aside.waitUntil = options.waitUntil
-    return furnished
+    const equipped = this.overrides.equip(services, options, tuning?.limits)
+    this.chatSettings.turn(tuning, services)
+    for (const aside of [services.background, services.hooksAside]) aside.waitUntil = options.waitUntil
+    return equipped
   }
 
-  private chainOf(settings: ResolvedOptions, house: House, exemptions: Exemptions): Chain<Context> {
+  private chainOf(settings: ResolvedOptions, services: Services, exemptions: Exemptions): Chain<Context> {
     const guards: Guard[] = []
     if (settings.membership !== false) guards.push(this.membership as unknown as Guard)
     if (settings.block !== false) guards.push(block(settings.block))
@@ -422,7 +423,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       guards.push(concurrency(limit))
     const all = [...ofChats(this.chatSettings), ...guards.flatMap((guard) => guard.definitions)]
     const definitions = settings.shadow ? all.map(inShadow) : all
-    return new Chain(house, definitions, this.name, exemptions, this.tally)
+    return new Chain(services, definitions, this.name, exemptions, this.tally)
   }
 }
 

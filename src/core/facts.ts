@@ -359,8 +359,9 @@ export class Facts {
     if (content === undefined) return undefined
     // A chat of a business account, or one a guest is summoned to, may have the id of one of the bot's own.
     const connection = this.payload.business_connection_id
-    const house = typeof connection === 'string' ? connection : this.kind === 'guest_message' ? 'guest' : ''
-    return this.reading.digest.number(`${house} ${this.chatId ?? ''}\n${content}`)
+    const services =
+      typeof connection === 'string' ? connection : this.kind === 'guest_message' ? 'guest' : ''
+    return this.reading.digest.number(`${services} ${this.chatId ?? ''}\n${content}`)
   }
 
   /** A keyed digest of any text, in the same key as {@link fingerprint}. */

@@ -9,7 +9,7 @@ import type { HookRun } from './hook.js'
 /** How a run of a hook ended. */
 export type Ending = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
 
-/** What runs hooks needs of the house they are in. */
+/** What runs hooks needs of the services around it. */
 export interface Running {
   readonly timers: Timers
   /** Tells how much time passes, for durations. */

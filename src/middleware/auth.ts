@@ -10,7 +10,6 @@ import type { Resolver } from './auth/resolver.js'
 import { type DossierSource, Vetting } from './auth/vetting.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import {
   activities,
   callable,
@@ -23,6 +22,7 @@ import {
   refusal,
 } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
+import type { Services } from './services.js'
 
 /** The durable mark of whoever is registered. */
 export const REGISTERED = 'registered'
@@ -172,7 +172,7 @@ export function auth<C extends Context = Context>(options: AuthOptions<C> = {}):
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
-  const { house } = wiring
+  const { services } = wiring
   const actor = wiring.scope('actor', (facts) => facts.actor)
   const gated = gateOf(settings)
   const { deny = 'notice', noticeEvery = parseDuration('1m'), shadow = false } = settings
@@ -189,7 +189,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
-  const required = settings.roles?.flatMap((role) => house.roles.marksOf(role)) ?? [REGISTERED]
+  const required = settings.roles?.flatMap((role) => services.roles.marksOf(role)) ?? [REGISTERED]
   const probes = new Map<string, number>()
   const probe = (mark: string): void => {
     const check = { ...common, kind: 'present', slot: `auth.${mark}?`, anyOf: [mark], shadow: true } as const
@@ -213,7 +213,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
   const { name: _, reason: __, ...shared } = question('dossier')
   const vetting = Vetting.of(settings, wiring, shared, refusing)
-  const resolver = resolve === undefined ? undefined : new LaterResolver(house, resolve, settings)
+  const resolver = resolve === undefined ? undefined : new LaterResolver(services, resolve, settings)
   return {
     denial: deny,
     shadow,
@@ -221,7 +221,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     admit(facts, ctx, probed) {
       const { actor: key } = facts
       if (key === undefined) return undefined
-      if (auto && probed.includes(probes.get(REGISTERED) as number)) register(house, ctx.me.id, key)
+      if (auto && probed.includes(probes.get(REGISTERED) as number)) register(services, ctx.me.id, key)
       if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts))
         return vetting?.admit(facts, ctx, probed)
       const answer = probed.includes(probes.get(RESOLVED) as number)
@@ -260,10 +260,10 @@ function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) =>
   return (facts) => facts.command !== undefined && named.has(facts.command)
 }
 
-function register(house: House, bot: number, key: Key): void {
-  house.background.run('auth.register', async () => {
-    await house.storage.marks.put(bot, REGISTERED, [{ key, mark: { since: house.clock() } }])
-    house.events.tell('registered', { bot, key })
+function register(services: Services, bot: number, key: Key): void {
+  services.background.run('auth.register', async () => {
+    await services.storage.marks.put(bot, REGISTERED, [{ key, mark: { since: services.clock() } }])
+    services.events.tell('registered', { bot, key })
   })
 }
 
@@ -272,7 +272,7 @@ class LaterResolver {
   private resolver: Resolver | undefined
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly resolve: Resolve<Context>,
     private readonly settings: Settings,
   ) {
@@ -291,7 +291,7 @@ class LaterResolver {
   }
 
   private make({ Resolver }: typeof import('./auth/resolver.js')): Resolver {
-    this.resolver ??= new Resolver(this.house, this.resolve, this.settings)
+    this.resolver ??= new Resolver(this.services, this.resolve, this.settings)
     return this.resolver
   }
 }

@@ -7,9 +7,9 @@ import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM
 import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard, Question } from './guard.js'
-import type { House } from './house.js'
 import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
+import type { Services } from './services.js'
 
 /** The durable mark of whoever is blocked. */
 export const BLOCKED = 'blocked'
@@ -96,8 +96,8 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
   return guardOf({
     name: 'block',
     wire(wiring) {
-      const { house } = wiring
-      const reasons = new Reasons(house)
+      const { services } = wiring
+      const reasons = new Reasons(services)
       const placeOf = ({ chatId }: Facts): Key | undefined =>
         chatId === undefined ? undefined : chatKey(chatId)
       const actor = wiring.scope('actor', (facts) => facts.actor)
@@ -136,12 +136,12 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       return {
         begin() {
           // Once: whoever was unblocked since must not be blocked anew by a change of other options.
-          const news = list.filter((key) => !house.listed.has(key))
+          const news = list.filter((key) => !services.listed.has(key))
           if (news.length === 0) return
-          for (const key of news) house.listed.add(key)
-          const since = house.clock()
+          for (const key of news) services.listed.add(key)
+          const since = services.clock()
           const entries = news.map((key) => ({ key, mark: { since, reason: 'listed' } }))
-          house.forEveryBot('block.list', (bot) => house.storage.marks.put(bot.id, BLOCKED, entries))
+          services.forEveryBot('block.list', (bot) => services.storage.marks.put(bot.id, BLOCKED, entries))
         },
       }
     },
@@ -152,11 +152,11 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
 class Reasons {
   private late = false
 
-  constructor(private readonly house: House) {}
+  constructor(private readonly services: Services) {}
 
   of(bot: number, key: Key | undefined): string | undefined {
     if (this.late || key === undefined) return undefined
-    const mark = this.house.storage.marks.get(bot, key, BLOCKED)
+    const mark = this.services.storage.marks.get(bot, key, BLOCKED)
     if (!isPromise(mark)) return mark?.reason
     // This storage answers too late to be of use, so it is not asked again for each update of a flood.
     this.late = true

@@ -2,13 +2,13 @@ import type { Context, NextFunction } from 'grammy'
 import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
-import type { HouseOptions } from './house.js'
 import type { Chain } from './pipeline.js'
 import { checkTogether, type Guards } from './position/guarded.js'
-import { Layer, labelOf, type OwnHouse } from './position/layer.js'
+import { Layer, labelOf, type OwnServices } from './position/layer.js'
 import { claim, tooMany } from './position/place.js'
 import { positioned } from './position/position.js'
 import { noteStanding, standsAlone } from './position/standing.js'
+import type { ServicesOptions } from './services.js'
 
 /**
  * Options of {@link compose}.
@@ -21,7 +21,7 @@ import { noteStanding, standsAlone } from './position/standing.js'
  * compose(throttle('3/1h'), options)
  * ```
  */
-export interface ComposeOptions extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
+export interface ComposeOptions extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   /**
    * Names the state of this chain, where several chains share one storage, and its limits that have no name. Around a handler it
    * goes before the handler's own name.
@@ -71,7 +71,7 @@ function fused<C extends Context>(
   checkedClock(clock, 'compose.clock')
   // Now, and not when the first update comes: in the order of wiring.
   const name = options.name ?? claim(label, storage)
-  const own: OwnHouse | undefined =
+  const own: OwnServices | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
   const crowded = options.name === undefined && tooMany(name)
   const named = (root: Chain<Context> | undefined): string => {

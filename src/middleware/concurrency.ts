@@ -8,7 +8,6 @@ import { later } from '../core/later.js'
 import { guardOf } from './compose.js'
 import type { Seats } from './concurrency/seats.js'
 import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import {
   activities,
   duration,
@@ -23,6 +22,7 @@ import {
 } from './options/schema.js'
 import { checkKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
+import type { Services } from './services.js'
 import { GUARD, WORK } from './work.js'
 
 const seating = later(GUARD, () => import('./concurrency/seats.js'))
@@ -184,7 +184,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     },
   }
   scopeOf(seen, per, settings.key, settings.name ?? per)
-  const seats = new LaterSeats(wiring.house, settings, subjectOf)
+  const seats = new LaterSeats(wiring.services, settings, subjectOf)
   return {
     denial: deny,
     shadow,
@@ -205,11 +205,11 @@ class LaterSeats {
   private early = 0
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly settings: Settings,
     private readonly subjectOf: SubjectOf<Context>,
   ) {
-    if (seating.now !== undefined) this.furnish(seating.now)
+    if (seating.now !== undefined) this.createServices(seating.now)
   }
 
   get waiting(): number {
@@ -234,9 +234,9 @@ class LaterSeats {
     await (this.seats ?? (await this.loading))?.drain()
   }
 
-  private furnish({ Seats }: typeof import('./concurrency/seats.js')): Seats {
+  private createServices({ Seats }: typeof import('./concurrency/seats.js')): Seats {
     if (this.seats === undefined) {
-      this.seats = new Seats(this.house, this.settings, this.subjectOf)
+      this.seats = new Seats(this.services, this.settings, this.subjectOf)
       if (this.begun) this.seats.begin()
     }
     return this.seats
@@ -245,10 +245,10 @@ class LaterSeats {
   /** Does not reject: what fails is told, and updates are let in uncounted until it is there. */
   private load(): Promise<Seats | undefined> {
     this.loading ??= seating.load().then(
-      (module) => this.furnish(module),
+      (module) => this.createServices(module),
       (error: unknown) => {
         this.loading = undefined
-        this.house.events.tell('error', { error, during: GUARD })
+        this.services.events.tell('error', { error, during: GUARD })
         return undefined
       },
     )

@@ -257,25 +257,25 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
 }
 
 function holding(wiring: Wiring<Context>, { options, trailing, albums }: Settings): Wired<Context> {
-  const { house } = wiring
+  const { services } = wiring
   const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, deadline = DEADLINE, commands = 'pass', onError } = options
   const limit = trailing === undefined ? 'albums' : 'trailing'
   const during = `debounce.${limit}`
   const bursts = new Bursts<Context>({
-    clock: house.clock,
-    timers: house.timers,
+    clock: services.clock,
+    timers: services.timers,
     maxSize,
     maxKeys,
     deadline,
     overdue: ({ ctx, control: { facts } }, ms) =>
-      house.events.tell('overdue', { facts, ctx, guard: 'debounce', limit, ms }),
+      services.events.tell('overdue', { facts, ctx, guard: 'debounce', limit, ms }),
     elders: eldersOf(wiring),
     async failed(error, ctx) {
-      if (onError === undefined) return house.events.tell('error', { error, during })
+      if (onError === undefined) return services.events.tell('error', { error, during })
       try {
-        await callbackEnded(onError(error, ctx), 'debounce.onError', house.timers)
+        await callbackEnded(onError(error, ctx), 'debounce.onError', services.timers)
       } catch (second) {
-        house.events.tell('error', { error: second, during: 'debounce.onError' })
+        services.events.tell('error', { error: second, during: 'debounce.onError' })
       }
     },
   })
@@ -315,6 +315,6 @@ function albumKey(facts: Facts, ctx: Context): string | undefined {
 function placeOf(facts: Facts, ctx: Context): string {
   // This comes from outside, so it may not have the type that it should have.
   const connection: unknown = ctx.businessConnectionId
-  const house = typeof connection === 'string' ? connection : ''
-  return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${house.length}:${house}`
+  const services = typeof connection === 'string' ? connection : ''
+  return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${services.length}:${services}`
 }

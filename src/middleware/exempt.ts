@@ -14,8 +14,8 @@ import {
   NOT_EXEMPT,
 } from './exempt/exemptions.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import { parseOptions } from './options/schema.js'
+import type { Services } from './services.js'
 
 /**
  * Lets off what comes after it: the guards inside it on the same handler (below it among decorators, further in around a handler,
@@ -58,11 +58,11 @@ export function exempt<C extends Context = Context>(options?: ExemptOptions): Gu
 }
 
 function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wired<Context> {
-  const { house } = wiring
+  const { services } = wiring
   const roles = options?.roles ?? []
-  for (const role of roles) house.roles.check(role, 'exempt.roles')
-  const marks = [...new Set(roles.flatMap((role) => house.roles.marksOf(role)))]
-  const administrators = options?.chatAdmins === true ? house.chatRoles : undefined
+  for (const role of roles) services.roles.check(role, 'exempt.roles')
+  const marks = [...new Set(roles.flatMap((role) => services.roles.marksOf(role)))]
+  const administrators = options?.chatAdmins === true ? services.chatRoles : undefined
   const listed = new Exemptions(options ?? {}, administrators)
   const levelOf = (facts: Facts, ctx: Context): number =>
     options === undefined ? ADMINISTRATOR : listed.levelOf(facts, ctx.me.id)
@@ -81,16 +81,16 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       }
       // Guards further on have plans of their own and cannot ask Telegram, so it is asked here.
       const rescued = level === NOT_EXEMPT && administrators !== undefined && listed.rescues(facts, ctx)
-      if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, house, ctx)
-      return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, house, ctx))
+      if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, services, ctx)
+      return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, services, ctx))
     },
   }
 }
 
-function letOff(level: number, house: House, ctx: Context): Admission | undefined {
+function letOff(level: number, services: Services, ctx: Context): Admission | undefined {
   if (level === NOT_EXEMPT) return undefined
   letOffFrom(ctx, level)
-  giveBack(house, ctx)
+  giveBack(services, ctx)
   return SPENDS_NOTHING
 }
 
@@ -123,10 +123,10 @@ function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
 const SPENDS_NOTHING: Admission = { refund: true }
 
 /** What was charged further up, aside: the update does not wait for it. */
-function giveBack(house: House, ctx: Context & Partial<SentinelFlavor>): void {
+function giveBack(services: Services, ctx: Context & Partial<SentinelFlavor>): void {
   const { sentinel } = ctx
   if (sentinel === undefined) return
   const refunding = (): Promise<void> => sentinel.refund()
   // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
-  if (!house.background.run('exempt', refunding)) void refunding()
+  if (!services.background.run('exempt', refunding)) void refunding()
 }

@@ -9,8 +9,8 @@ import type { DenialReason } from '../core/verdict.js'
 import type { SentinelControl } from './chain/control.js'
 import type { Place } from './concurrency/places.js'
 import type { Excuse } from './exempt/excuses.js'
-import type { House } from './house.js'
 import type { Denial } from './refusing/denial.js'
+import type { Services } from './services.js'
 
 /** Finds the subject of a scope in an update; undefined leaves its checks out. */
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
@@ -53,7 +53,7 @@ export interface Question<C extends Context> {
 /** Where a guard writes down what it will ask. */
 export interface Wiring<C extends Context> {
   /** What the guards of a chain share: storage, clock, bots, events, background work. */
-  readonly house: House
+  readonly services: Services
   /** What the guards stand in front of, by a name that is the same after `reconfigure()`; undefined for those of a sentinel itself. */
   readonly place: string | undefined
   /** The index of a scope; made on first mention, shared by name. */
@@ -173,7 +173,7 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
 /** A wiring that does some things in its own way. */
 export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wiring<C>>): Wiring<C> {
   return {
-    house: wiring.house,
+    services: wiring.services,
     place: wiring.place,
     scope: (name, subjectOf) => wiring.scope(name, subjectOf),
     asks: (slot) => wiring.asks(slot),

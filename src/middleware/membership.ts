@@ -6,12 +6,12 @@ import { later } from '../core/later.js'
 import { shown } from '../core/show.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
-import type { House } from './house.js'
 import type { MemberNews, Registration } from './membership/member-news.js'
 import type { MemberSource, ReconcileOptions, Reconciliation } from './membership/reconciliation.js'
 import { TRANSITION_EVENTS } from './membership/transition-events.js'
 import type { Transition, TransitionEvent } from './membership/transitions.js'
 import { option, parseOptions } from './options/schema.js'
+import type { Services } from './services.js'
 
 type Telling = typeof import('./membership/member-news.js')
 
@@ -132,22 +132,22 @@ export function membershipBy<C extends Context = Context>(
   }
   let news: (() => Promise<MemberNews>) | undefined
   const registrations = new Set<Registration>()
-  const events = new Set<House['events']>()
+  const events = new Set<Services['events']>()
 
   const guard = guardOf<C>({
     name: 'membership',
-    wire({ house }) {
-      events.add(house.events)
+    wire({ services }) {
+      events.add(services.events)
       let opened: MemberNews | undefined
       const open = ({ MemberNews }: Telling): MemberNews =>
-        (opened ??= new MemberNews(house, { ...settings(), registrations }))
+        (opened ??= new MemberNews(services, { ...settings(), registrations }))
       news = async () => open(await telling.load())
       return {
         needs: KINDS,
         observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
-          house.chatRoles.observe(facts, ctx)
+          services.chatRoles.observe(facts, ctx)
           const { now } = telling
           return now === undefined
             ? telling.load().then((loaded) => open(loaded).read(facts, ctx))
@@ -160,8 +160,8 @@ export function membershipBy<C extends Context = Context>(
   return withRegistration(guard, {
     async reconcile(source: MemberSource, chat: number, own?: ReconcileOptions) {
       if (news === undefined || !settings().roster) throw noRoster(news === undefined)
-      const [{ house, tell }, { reconcile }] = await Promise.all([news(), comparing.load()])
-      return reconcile(house, tell, source, chat, own)
+      const [{ services, tell }, { reconcile }] = await Promise.all([news(), comparing.load()])
+      return reconcile(services, tell, source, chat, own)
     },
     get listened() {
       return registrations.size > 0 || [...events].some((told) => told.heard('membership'))

@@ -8,11 +8,11 @@ import { isOfChat, marksOf } from '../core/roles.js'
 import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import { noticedBy, type Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
+import type { Services } from './services.js'
 
 const GUARD = 'permission'
 /** Whoever has paid is not turned away; what takes a permission is closed to all the rest. */
@@ -88,14 +88,14 @@ export function requirePermission<C extends Context = Context>(
 }
 
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
-  const { house } = wiring
+  const { services } = wiring
   const base = demandSlot(`${GUARD}.${permission}`, settings, USUAL)
   // The same permission asked for twice is checked once.
   if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
-  const unknown = unknownPermission(house.roles, permission, 'requirePermission')
+  const unknown = unknownPermission(services.roles, permission, 'requirePermission')
   // A guard that is wired by itself knows no roles yet. The error is thrown when it stands in a bot.
-  if (unknown !== undefined && house.roles.declared) throw unknown
-  const grants = grantsOf(house.roles, permission)
+  if (unknown !== undefined && services.roles.declared) throw unknown
+  const grants = grantsOf(services.roles, permission)
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
   const actor = wiring.scope('actor', (facts) => facts.actor)
@@ -129,10 +129,10 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     }
   }
   const begin = (): void => {
-    if (unknown !== undefined) house.events.tell('error', { error: unknown, during: 'wiring' })
+    if (unknown !== undefined) services.events.tell('error', { error: unknown, during: 'wiring' })
   }
   const noticed = deny === 'silent' ? undefined : noticedBy(wiring, base, noticeEvery)
-  const telegram = new ByTelegram(house, permission, grants, noticed)
+  const telegram = new ByTelegram(services, permission, grants, noticed)
   // The plan asks about somebody. Where nobody acts, nobody may.
   const nobody = (facts: Facts): Admission | undefined =>
     facts.actor === undefined && on.includes(facts.activity) ? telegram.veto(facts) : undefined
@@ -180,7 +180,7 @@ function atLeastNobody(marks: readonly string[]): readonly string[] {
 /** Asks for the roles that Telegram gives, and has the last word where they matter. */
 class ByTelegram {
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly permission: string,
     private readonly grants: Grants,
     /** To whom it was said; undefined where nothing is. */
@@ -189,7 +189,7 @@ class ByTelegram {
 
   /** @param allowed Whether a role of ours lets the actor in. */
   admit(facts: Facts, ctx: Context, allowed: boolean): MaybePromise<Admission | undefined> {
-    const given = this.house.chatRoles.rolesOf(facts, ctx)
+    const given = this.services.chatRoles.rolesOf(facts, ctx)
     return isPromise(given)
       ? given.then((roles) => this.admission(facts, roles, allowed))
       : this.admission(facts, given, allowed)
@@ -217,7 +217,7 @@ class ByTelegram {
   private isTimeToSay({ actor }: Facts): boolean {
     if (this.noticed === undefined || actor === undefined) return false
     const name = keyText(actor)
-    const now = this.house.clock()
+    const now = this.services.clock()
     if (this.noticed.get(name, now) !== undefined) return false
     this.noticed.set(name, true, now)
     return true

@@ -18,9 +18,9 @@ import { levelIn } from './exempt/excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
 import { type Admission, type GuardDefinition, inShadow, type Question, type Wired } from './guard.js'
 import { type HookVeto, Steps } from './hooking/steps.js'
-import type { House } from './house.js'
 import { Names } from './position/place.js'
 import { Refusals } from './refusing/refusals.js'
+import type { Services } from './services.js'
 
 export { newTally, type Tally }
 
@@ -67,7 +67,7 @@ export class Chain<C extends Context> {
   private watch: IdleWatch | undefined
 
   constructor(
-    readonly house: House,
+    readonly services: Services,
     guards: readonly GuardDefinition<C>[],
     readonly name: string,
     readonly exemptions: Exemptions,
@@ -79,14 +79,14 @@ export class Chain<C extends Context> {
   ) {
     this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
     this.inner = root !== undefined
-    this.redone = new Redone(house.clock)
-    this.questions = new Questions(house, guards, place)
-    this.steps = new Steps(house, this.questions.steps)
-    this.refusals = new Refusals(house, tally, this.inner, this.steps)
+    this.redone = new Redone(services.clock)
+    this.questions = new Questions(services, guards, place)
+    this.steps = new Steps(services, this.questions.steps)
+    this.refusals = new Refusals(services, tally, this.inner, this.steps)
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-    this.prepared = new Preparation(house, () => this.questions.plan(name), this.failed, late)
+    this.prepared = new Preparation(services, () => this.questions.plan(name), this.failed, late)
     const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
     const { refusals, steps, inner, leased } = this
@@ -96,8 +96,8 @@ export class Chain<C extends Context> {
       takeBackBehind(this as unknown as Chain<Context>, ctx)
     })
     const back = new ChainBack(this)
-    this.entrance = new Entrance(house, tally, refusals, settling, steps, back, inner, wired)
-    if (late && questions.length > 0) this.watch = new IdleWatch(house, this.questions.steps)
+    this.entrance = new Entrance(services, tally, refusals, settling, steps, back, inner, wired)
+    if (late && questions.length > 0) this.watch = new IdleWatch(services, this.questions.steps)
     for (const each of wired) each.begin?.()
   }
 
@@ -134,7 +134,7 @@ export class Chain<C extends Context> {
   }
 
   /**
-   * The guards of a handler behind this sentinel: its house and its people, a plan of their own.
+   * The guards of a handler behind this sentinel: its services and its people, a plan of their own.
    *
    * @param many Of very many that are alike: these are one.
    */
@@ -148,9 +148,9 @@ export class Chain<C extends Context> {
     const known = this.former.take(of) ?? (many ? this.shared.get(name) : undefined)
     if (known !== undefined) return known
     const root = this as unknown as Chain<Context>
-    const own = `${this.name}/${this.names.take(name, (told) => this.house.warn('handler.name', told))}`
-    const all = this.house.shadow ? guards.map(inShadow) : guards
-    const layer = new Chain(this.house, all, own, this.exemptions, this.tally, true, {
+    const own = `${this.name}/${this.names.take(name, (told) => this.services.warn('handler.name', told))}`
+    const all = this.services.shadow ? guards.map(inShadow) : guards
+    const layer = new Chain(this.services, all, own, this.exemptions, this.tally, true, {
       place,
       root,
     })
@@ -201,9 +201,9 @@ export class Chain<C extends Context> {
   /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     this.foretelling?.came(ctx.update)
-    const bot = this.house.bots.of(ctx)
+    const bot = this.services.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
-    if (this.house.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
+    if (this.services.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
     const observed = observe(this.observers, facts, ctx, this.failed)
     if (isPromise(observed)) return this.decideLater(observed, facts, ctx, next)
     return this.decide(facts, ctx, next)
@@ -259,8 +259,8 @@ export class Chain<C extends Context> {
     if (facts.kind === undefined) {
       if (!this.inner) {
         this.tally.unknown++
-        this.house.underWay.passes(ctx)
-        this.house.events.tell('unknown', { facts, ctx })
+        this.services.underWay.passes(ctx)
+        this.services.events.tell('unknown', { facts, ctx })
       }
       return next()
     }
@@ -299,7 +299,7 @@ export class Chain<C extends Context> {
     }
     let decision: MaybePromise<Decision>
     try {
-      decision = judge.evaluate(ask, this.house.at())
+      decision = judge.evaluate(ask, this.services.at())
     } catch (error) {
       this.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
@@ -432,7 +432,7 @@ export class Chain<C extends Context> {
   }
 
   readonly failed = (error: unknown, during: string): void => {
-    this.house.events.tell('error', { error, during })
+    this.services.events.tell('error', { error, during })
   }
 }
 

@@ -8,7 +8,6 @@ import { keyText } from '../core/subject.js'
 import { shownAnswer } from '../core/unawaited.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, SubjectOf, Wired, Wiring } from './guard.js'
-import type { House } from './house.js'
 import {
   activities,
   commandNamed,
@@ -23,6 +22,7 @@ import {
 import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
 import { noticedBy, Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
+import type { Services } from './services.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
 const GUARD = 'rate-limiter'
@@ -187,7 +187,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     denial: deny,
   })
   const noticed = noticedBy(wiring, `${GUARD}.${name}`, settings.noticeEvery ?? parseDuration('1m'))
-  const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.house, noticed)
+  const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.services, noticed)
   return {
     denial: deny,
     shadow,
@@ -209,7 +209,7 @@ class Consumer {
     private readonly settings: Settings,
     private readonly name: string,
     private readonly subjectOf: SubjectOf<Context>,
-    private readonly house: House,
+    private readonly services: Services,
     private readonly noticed: Recent<true>,
   ) {
     this.timeout = settings.timeout ?? 250
@@ -237,7 +237,7 @@ class Consumer {
   private ask(facts: Facts, key: string, points: number): MaybePromise<Answer> {
     if (facts.album === undefined) return this.consume(key, points)
     const name = `${key} ${facts.chatId} ${facts.album}`
-    const now = this.house.clock()
+    const now = this.services.clock()
     const known = this.albums.get(name, now)
     if (known !== undefined) return known
     const answer = Promise.resolve(this.consume(key, points))
@@ -248,7 +248,7 @@ class Consumer {
   /** Never rejects. */
   private consume(key: string, points: number): MaybePromise<Answer> {
     return new Promise((fulfil) => {
-      const callOff = this.house.timers.after(this.timeout, () => {
+      const callOff = this.services.timers.after(this.timeout, () => {
         this.failed(
           new SentinelError('storage.failed', `fromRateLimiter: no answer within ${this.timeout} ms.`),
         )
@@ -275,7 +275,7 @@ class Consumer {
     if (answer === 'passes') return undefined
     const closed = answer === 'failed'
     if (closed && this.settings.onFailure !== 'closed') return undefined
-    const now = this.house.clock()
+    const now = this.services.clock()
     const notice = this.settings.deny !== 'silent' && this.noticed.get(key, now) === undefined
     if (notice && this.settings.shadow !== true) this.noticed.set(key, true, now)
     return {
@@ -312,7 +312,7 @@ class Consumer {
   }
 
   private failed(error: unknown): void {
-    this.house.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+    this.services.events.tell('error', { error, during: `${GUARD}.${this.name}` })
   }
 }
 

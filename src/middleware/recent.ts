@@ -42,7 +42,7 @@ const noticed = new WeakMap<object, Map<string, Recent<true>>>()
  * is remembered by events, which the chains of a sentinel share, and by where a guard stands.
  */
 export function noticedBy(
-  { house: { events }, place = '' }: Pick<Wiring<Context>, 'house' | 'place'>,
+  { services: { events }, place = '' }: Pick<Wiring<Context>, 'services' | 'place'>,
   slot: string,
   noticeEvery: Ms,
 ): Recent<true> {

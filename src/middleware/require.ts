@@ -128,8 +128,8 @@ function demanding<C extends Context>(
 }
 
 function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Context> | undefined {
-  const { house } = wiring
-  for (const role of roles ?? []) house.roles.check(role, 'requireRole')
+  const { services } = wiring
+  for (const role of roles ?? []) services.roles.check(role, 'requireRole')
   const name = roles === undefined ? 'registered' : roles.join('|')
   const reason = roles === undefined ? 'unregistered' : 'forbidden'
   const slot = demandSlot(`require.${name}`, settings, USUAL)
@@ -138,9 +138,9 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
   const actor = wiring.scope('actor', (facts) => facts.actor)
-  const held = roles === undefined ? [REGISTERED] : roles.flatMap((role) => house.roles.marksOf(role))
+  const held = roles === undefined ? [REGISTERED] : roles.flatMap((role) => services.roles.marksOf(role))
   const anyOf = held.length === 0 ? [NOBODY] : [...new Set(held)]
-  const byTelegram = (roles ?? []).flatMap((role) => house.roles.countingAs(role)).filter(isOfChat)
+  const byTelegram = (roles ?? []).flatMap((role) => services.roles.countingAs(role)).filter(isOfChat)
   const asked = wiring.ask({
     check: {
       kind: 'present',
@@ -185,7 +185,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const isTimeToSay = ({ actor: who }: Facts): boolean => {
     if (deny === 'silent' || who === undefined) return false
     const subject = keyText(who)
-    const now = house.clock()
+    const now = services.clock()
     if (noticed.get(subject, now) !== undefined) return false
     noticed.set(subject, true, now)
     return true
@@ -204,7 +204,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       // The plan asks about somebody. Where nobody acts, nobody is registered.
       if (facts.actor === undefined) return on.includes(facts.activity) ? veto(facts) : undefined
       if (byTelegram.length === 0 || !probed.includes(asked)) return undefined
-      const given = house.chatRoles.rolesOf(facts, ctx)
+      const given = services.chatRoles.rolesOf(facts, ctx)
       return isPromise(given) ? given.then((roles) => ruling(facts, roles)) : ruling(facts, given)
     },
   }

@@ -273,7 +273,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       limit:
         typeof settings.limit === 'function' && main
           ? limitOf(settings.limit, base, (error) =>
-              wiring.house.events.tell('error', { error, during: slot }),
+              wiring.services.events.tell('error', { error, during: slot }),
             )
           : undefined,
       excused: 'everybody',
@@ -295,7 +295,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const on = settings.on ?? (settings.commands === undefined ? TALK : ['message'])
   const gate = gateOfCommands(settings.commands)
   const counts = (facts: Facts): boolean => on.includes(facts.activity) && gate?.(facts) !== false
-  return watchConduct(wiring.house, `throttle.${name}`, name, adaptation, counts)
+  return watchConduct(wiring.services, `throttle.${name}`, name, adaptation, counts)
 }
 
 /** The parts of an album share the fate of the first, and its price. Asked once a chain. */
@@ -381,7 +381,7 @@ function variantsOf(
   const within = adaptationOf(settings)?.bounds
   const adapted: Variant[] =
     within === undefined ? [] : [{ mark: `${ADAPTED_MARK}${slot}`, subject: actor, limit: 'stored', within }]
-  return [...stored, ...roleVariants(roles, wiring.house.roles, actor), ...adapted]
+  return [...stored, ...roleVariants(roles, wiring.services.roles, actor), ...adapted]
 }
 
 /** Whether an update is one of these commands; undefined where any will do. */

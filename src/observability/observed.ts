@@ -1,6 +1,6 @@
 import type { Listener } from '../hooks/events.js'
 import type { Probe } from '../middleware/chain/probe.js'
-import type { SentinelEvents } from '../middleware/house.js'
+import type { SentinelEvents } from '../middleware/events.js'
 import type { SentinelHealth } from './health/data.js'
 
 /**

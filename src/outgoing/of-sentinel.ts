@@ -1,15 +1,15 @@
 import type { Api } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
-import type { House } from '../middleware/house.js'
 import { parseOptions } from '../middleware/options/schema.js'
+import type { Services } from '../middleware/services.js'
 import type { OutgoingOptions } from './options.js'
 import { outgoingOptions } from './options.js'
 import type { Outgoing, OutgoingHealth } from './outgoing.js'
 import type { Sender } from './sender.js'
 import { ignoring, transformer } from './transformer.js'
 
-const sending = later('outgoing', () => import('./house-sender.js'))
+const sending = later('outgoing', () => import('./sender-of.js'))
 
 /** What one bot sends. */
 interface Calls {
@@ -27,7 +27,7 @@ export class OutgoingCalls {
   /** Bots that the sentinel is installed on. */
   private readonly followers = new Set<Pick<Api, 'config' | 'token'>>()
 
-  constructor(private readonly house: () => House) {}
+  constructor(private readonly services: () => Services) {}
 
   /** Sees to a bot as the options of the sentinel say, and by {@link configure} will say, unless it has options of its own. */
   follow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
@@ -44,7 +44,7 @@ export class OutgoingCalls {
         else if (!known.own) known.turn(options)
       } catch (error) {
         // The other options are in force by now: a bot with an invalid token must not undo them.
-        this.house().events.tell('error', { error, during: 'outgoing' })
+        this.services().events.tell('error', { error, during: 'outgoing' })
       }
     }
   }
@@ -66,13 +66,13 @@ export class OutgoingCalls {
   }
 
   private callsOf(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions, own: boolean): Calls {
-    const house = this.house()
+    const services = this.services()
     const bot = idOf(api.token)
     let settings = options
     let isIgnored = ignoring(settings)
     let isOff = false
     // Begun here and now, so that the first call hardly waits for it.
-    const sender = senderOf(house, bot, () => settings)
+    const sender = senderOf(services, bot, () => settings)
     const outgoing = transformer(sender, (method) => isOff || isIgnored(method))
     api.config.use(outgoing)
     return {
@@ -106,15 +106,15 @@ export class OutgoingCalls {
 
 /** Loaded apart, so that bots that leave what they send alone do not carry it. What fails is told, and calls are made as they are. */
 async function senderOf(
-  house: House,
+  services: Services,
   bot: number,
   settings: () => OutgoingOptions,
 ): Promise<Sender | undefined> {
   try {
     const { senderIn } = await sending.load()
-    return senderIn(house, bot, settings)
+    return senderIn(services, bot, settings)
   } catch (error) {
-    house.events.tell('error', { error, during: 'outgoing' })
+    services.events.tell('error', { error, during: 'outgoing' })
     return undefined
   }
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Duration } from '../core/duration.js'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/chain/told.js'
-import type { FailureEvent } from '../middleware/house.js'
+import type { ChatMigratedEvent, FailureEvent, OutgoingLimitedEvent } from '../middleware/events.js'
 import { callable, duration, option } from '../middleware/options/schema.js'
 
 const ATTEMPTS = 'must be a whole number from 1 to 100'

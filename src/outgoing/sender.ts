@@ -10,7 +10,7 @@ import {
 } from '../core/clock.js'
 import { type Ms, parseDuration } from '../core/duration.js'
 import { GLOBAL_KEY } from '../core/subject.js'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/chain/told.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/events.js'
 import type { Storage } from '../storage/storage.js'
 import { chatIn, chatText, isSafe, isSending, isSpent, isWriting, tooMany, waitIn } from './calls.js'
 import { FloodedChats, type Tries } from './flooded-chats.js'

@@ -15,7 +15,7 @@ import {
 } from '../core/subject.js'
 import type { Questions } from '../middleware/chain/wiring.js'
 import type { Question } from '../middleware/guard.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import {
   ADAPTED_MARK,
   LIMIT_MARK,
@@ -135,16 +135,16 @@ export interface Explained {
 
 /** Which limits apply to somebody: by the very variants that the plan reads, so that it says what will be done. */
 export async function explain(
-  house: House,
+  services: Services,
   whom: Subject,
   { questions, resolved, roleLimits }: Explained,
 ): Promise<Explanation> {
   const key = subjectKey(whom)
   const subject = keySubject(key)
   const { actor, chat } = placesOf(key, subject)
-  const marks = { actor: await marksOf(house, actor), chat: await marksOf(house, chat) }
+  const marks = { actor: await marksOf(services, actor), chat: await marksOf(services, chat) }
   const own = questions.plan('explain')
-  const plan = house.runtime?.planned(own) ?? own
+  const plan = services.runtime?.planned(own) ?? own
   const limits = plan.checks.flatMap((check, index): ExplainedLimit[] => {
     if (check.kind !== 'bucket' && check.kind !== 'window') return []
     const question = questions.questions[index] as Question<Context>
@@ -218,9 +218,9 @@ function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readon
   }
 }
 
-async function marksOf(house: House, key: Key | undefined): Promise<ReadonlyMap<string, Mark>> {
-  const [bot] = house.bots.all()
-  return key === undefined || bot === undefined ? new Map() : house.storage.marks.of(bot.id, key)
+async function marksOf(services: Services, key: Key | undefined): Promise<ReadonlyMap<string, Mark>> {
+  const [bot] = services.bots.all()
+  return key === undefined || bot === undefined ? new Map() : services.storage.marks.of(bot.id, key)
 }
 
 function variantOrigin({ mark }: Variant, isChat: boolean): LimitOrigin {

@@ -1,6 +1,6 @@
 import { later } from '../core/later.js'
 import type { LimitInput } from '../core/limit.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { LimitBook } from './limit-book.js'
 import type { LimitChangeOptions, LimitHolder, LimitRegister, StoredLimit, StoredLimits } from './limits.js'
 import type { Policy } from './policy-options.js'
@@ -10,7 +10,7 @@ const changing = later('guard.limits', () => import('./limits.js'))
 /** `guard.limits`, loaded when it is first asked for anything. */
 export class LaterLimits implements LimitRegister {
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly book: LimitBook,
     private readonly note: (policy: Policy) => void,
   ) {}
@@ -34,6 +34,6 @@ export class LaterLimits implements LimitRegister {
 
   private async stored(): Promise<StoredLimits> {
     const { StoredLimits } = await changing.load()
-    return new StoredLimits(this.house, this.book, this.note)
+    return new StoredLimits(this.services, this.book, this.note)
   }
 }

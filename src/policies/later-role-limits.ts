@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../core/check.js'
 import { later } from '../core/later.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { RoleLimit, RoleLimits } from './role-limits.js'
 
 const knowing = later('limits', () => import('./role-limits.js'))
@@ -12,7 +12,7 @@ export class LaterRoleLimits {
   private stopped = false
 
   constructor(
-    private readonly house: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly services: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
     private readonly changed: () => void,
   ) {}
 
@@ -47,13 +47,13 @@ export class LaterRoleLimits {
   private load(): Promise<RoleLimits | undefined> {
     this.loading ??= knowing.load().then(
       ({ RoleLimits }) => {
-        this.made = new RoleLimits(this.house, this.changed)
+        this.made = new RoleLimits(this.services, this.changed)
         if (this.stopped) this.made.stop()
         return this.made
       },
       (error: unknown) => {
         this.loading = undefined
-        this.house.events.tell('error', { error, during: 'limits.roles' })
+        this.services.events.tell('error', { error, during: 'limits.roles' })
         return undefined
       },
     )

@@ -1,7 +1,7 @@
 import type { Check, Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Limit } from '../core/limit.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import {
   ADAPTED_MARK,
   type Bounds,
@@ -24,7 +24,7 @@ export interface Openness {
   readonly settings: ReadonlyMap<string, Bounds>
 }
 
-/** The limits that some options come to. They are known once a house with these is the sentinel's: options may come to nothing. */
+/** The limits that some options come to. They are known once services with these are the sentinel's: options may come to nothing. */
 class WiredLimits implements RuntimeLimits {
   readonly own = new Map<string, Changeable>()
   private stands = false
@@ -64,11 +64,11 @@ export class LimitBook {
   private readonly listeners = new Set<() => void>()
 
   constructor(
-    private readonly house: () => House,
-    furnished: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly services: () => Services,
+    first: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
     private open: Openness,
   ) {
-    this.roles = new LaterRoleLimits(furnished, () => {
+    this.roles = new LaterRoleLimits(first, () => {
       for (const listener of [...this.listeners]) listener()
     })
   }
@@ -94,7 +94,7 @@ export class LimitBook {
 
   /** By slot, as the options in force have them, and handlers. */
   private get known(): ReadonlyMap<string, Changeable> {
-    const { runtime } = this.house()
+    const { runtime } = this.services()
     return new Map([...this.ofHandlers, ...(runtime instanceof WiredLimits ? runtime.own : [])])
   }
 
@@ -117,7 +117,7 @@ export class LimitBook {
       const variants = check.variants ?? []
       const stored = variants.filter(({ limit }) => limit === 'stored')
       const isAdapted = ({ mark }: { readonly mark: string }): boolean => mark.startsWith(ADAPTED_MARK)
-      const roles = roleVariants(withRoles(known, own), this.house().roles, actor)
+      const roles = roleVariants(withRoles(known, own), this.services().roles, actor)
       return {
         ...check,
         variants: [...stored.filter((each) => !isAdapted(each)), ...roles, ...stored.filter(isAdapted)],
@@ -128,7 +128,7 @@ export class LimitBook {
 
   /** Tells what settings cannot change. */
   unfit(text: string): void {
-    this.house().warn('settings.unfit', text)
+    this.services().warn('settings.unfit', text)
   }
 
   knows(name: string): boolean {

@@ -6,8 +6,8 @@ import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/li
 import { isOfChat } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
 import { option, parseOptions } from '../middleware/options/schema.js'
+import type { Services } from '../middleware/services.js'
 import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import type { Mark } from '../storage/storage.js'
 import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
@@ -138,7 +138,7 @@ interface Target {
 /** What is behind `guard.limits`. */
 export class StoredLimits implements LimitRegister {
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly book: LimitBook,
     /** Gets to know the limits of a policy that no handler was reached with yet. */
     private readonly note: (policy: Policy) => void,
@@ -157,7 +157,7 @@ export class StoredLimits implements LimitRegister {
     if (problem !== undefined) throw new SentinelError('limit.invalid', `limits.set: ${problem}`)
     parseOptions('limits.set', changeOptions, options)
     const { reason } = options
-    const since = this.house().clock()
+    const since = this.services().clock()
     const span = options.for === undefined ? undefined : parseDuration(options.for, 'limits.set.for')
     const places = listOf(whom).map((each) => this.placeOf(each, known))
     for (const { told } of places) if (told.role !== undefined) this.checkRoom(known, told.role)
@@ -183,7 +183,7 @@ export class StoredLimits implements LimitRegister {
     this.checkOn()
     const only = limit === undefined ? undefined : await this.slotOf(limit, 'limits.list')
     const earlier: number[] = []
-    for (const { id } of this.house().bots.all()) {
+    for (const { id } of this.services().bots.all()) {
       for (const slot of only === undefined ? await this.slotsOf(id) : [only]) {
         for await (const [key, mark] of this.held(id, slot)) {
           if (await this.heldByAny(earlier, key, slot)) continue
@@ -199,8 +199,8 @@ export class StoredLimits implements LimitRegister {
 
   /** What was set for somebody, of one limit, by any of the bots. */
   async of(key: Key, known: Changeable): Promise<Mark | undefined> {
-    for (const { id } of this.house().bots.all()) {
-      const mark = await this.house().storage.marks.get(id, key, markOfLimit(known.slot))
+    for (const { id } of this.services().bots.all()) {
+      const mark = await this.services().storage.marks.get(id, key, markOfLimit(known.slot))
       if (mark !== undefined && storedLimit(mark) !== undefined) return mark
     }
     return undefined
@@ -209,7 +209,7 @@ export class StoredLimits implements LimitRegister {
   private async *held(bot: number, slot: string): AsyncGenerator<[Key, Mark], void, undefined> {
     let from: string | undefined
     do {
-      const page = await this.house().storage.marks.scan(bot, markOfLimit(slot), from)
+      const page = await this.services().storage.marks.scan(bot, markOfLimit(slot), from)
       for (const { key, mark } of page.entries) if (storedLimit(mark) !== undefined) yield [key, mark]
       from = page.next
     } while (from !== undefined)
@@ -217,14 +217,14 @@ export class StoredLimits implements LimitRegister {
 
   private async heldByAny(bots: readonly number[], key: Key, slot: string): Promise<boolean> {
     for (const bot of bots) {
-      if ((await this.house().storage.marks.get(bot, key, markOfLimit(slot))) !== undefined) return true
+      if ((await this.services().storage.marks.get(bot, key, markOfLimit(slot))) !== undefined) return true
     }
     return false
   }
 
   /** All limits that may be changed for a bot, and that were, here or in other processes. */
   private async slotsOf(bot: number): Promise<ReadonlySet<string>> {
-    const changed = await changedSlots(this.house().storage.marks, bot)
+    const changed = await changedSlots(this.services().storage.marks, bot)
     return new Set([...this.book.all().map(({ slot }) => slot), ...changed])
   }
 
@@ -254,7 +254,7 @@ export class StoredLimits implements LimitRegister {
     const begin = markOfLimit('')
     const go = (marks: ReadonlyMap<string, Mark>): string[] =>
       [...marks.keys()].flatMap((name) => (name.startsWith(begin) ? [name.slice(begin.length)] : []))
-    const marks = this.house().storage.marks.of(bot, key(''))
+    const marks = this.services().storage.marks.of(bot, key(''))
     return isPromise(marks) ? marks.then(go) : go(marks)
   }
 
@@ -269,8 +269,8 @@ export class StoredLimits implements LimitRegister {
     noted?: string,
   ): Promise<number> {
     const held = new Set<string>()
-    await this.house().forEachBot('limits', async ({ id }) => {
-      const { storage, events, clock } = this.house()
+    await this.services().forEachBot('limits', async ({ id }) => {
+      const { storage, events, clock } = this.services()
       // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
       const noting = noted === undefined ? undefined : noteChanged(storage.marks, id, noted, clock())
       if (isPromise(noting)) await noting
@@ -303,7 +303,7 @@ export class StoredLimits implements LimitRegister {
       typeof limit === 'string' &&
       !this.book.all().some(({ slot, name }) => slot === limit || name === limit)
     ) {
-      const { bots, storage } = this.house()
+      const { bots, storage } = this.services()
       for (const { id } of bots.all()) {
         for (const slot of [limit, `throttle.${limit}`]) {
           if (await wasChanged(storage.marks, id, slot)) return slot
@@ -349,7 +349,7 @@ export class StoredLimits implements LimitRegister {
         `limits: ${role} is held in a chat, and not by a mark that the plan could read. Name a role that guard.grant() gives.`,
       )
     }
-    this.house().roles.check(role, 'limits')
+    this.services().roles.check(role, 'limits')
     return role
   }
 

@@ -4,7 +4,7 @@ import { later } from '../core/later.js'
 import type { Subject } from '../core/subject.js'
 import { Questions } from '../middleware/chain/wiring.js'
 import type { Guard } from '../middleware/guard.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Explanation } from './explain.js'
 import { LaterLimits } from './later-limits.js'
@@ -35,46 +35,46 @@ export class Overrides {
   private readonly goes = noteSentinel()
 
   constructor(
-    private readonly house: () => House,
-    furnished: House,
+    private readonly services: () => Services,
+    first: Services,
   ) {
-    this.book = new LimitBook(house, furnished, { limits: false, settings: new Map() })
+    this.book = new LimitBook(services, first, { limits: false, settings: new Map() })
     // A bot is met with its first update, when its handlers are there, or while they are being put there: then they are by the next turn.
-    furnished.bots.stage(() => queueMicrotask(() => this.tellUnknown(furnished)))
-    this.limits = new LaterLimits(house, this.book, (policy) => {
-      new Questions(house(), policyGuard(policy, undefined, this.policies).definitions)
+    first.bots.stage(() => queueMicrotask(() => this.tellUnknown(first)))
+    this.limits = new LaterLimits(services, this.book, (policy) => {
+      new Questions(services(), policyGuard(policy, undefined, this.policies).definitions)
     })
   }
 
   /**
-   * The house with what options say of these. What is wired in it from now on reads limits that change.
+   * The services with what options say of these. What is wired in it from now on reads limits that change.
    *
    * @throws SentinelError as its policies do; then nothing has changed.
    */
-  furnish(house: House, options: OverrideOptions, settings?: Openness['settings'] | undefined): House {
+  equip(services: Services, options: OverrideOptions, settings?: Openness['settings'] | undefined): Services {
     const policies = new PolicyBook(options.policies)
     const before = this.book.openness
     const open: Openness = { limits: options.limits === true, settings: settings ?? new Map() }
     const isOpen = open.limits || settings !== undefined
-    const furnished = { ...house, policies, runtime: isOpen ? this.book.wiring() : undefined }
+    const changed = { ...services, policies, runtime: isOpen ? this.book.wiring() : undefined }
     this.book.turn(open)
     try {
       // Wired once for nothing: what is wrong is told here, and their limits are known before a handler uses them.
-      for (const name of policies.names) new Questions(furnished, policies.definitionsOf(name, undefined))
+      for (const name of policies.names) new Questions(changed, policies.definitionsOf(name, undefined))
     } catch (error) {
       this.book.turn(before)
       throw error
     }
     this.policies = policies
-    if (isOpen) this.watch(house)
-    return furnished
+    if (isOpen) this.watch(services)
+    return changed
   }
 
-  private tellUnknown(house: House): void {
+  private tellUnknown(services: Services): void {
     const { names } = this.policies
     for (const name of takeUnknown(names)) {
       const { message } = unknownPolicy('policy', name, names)
-      house.warn('policy.unknown', `${message} Until there is one, its handlers are closed.`)
+      services.warn('policy.unknown', `${message} Until there is one, its handlers are closed.`)
     }
   }
 
@@ -89,11 +89,11 @@ export class Overrides {
     policy: string | Policy | Guard | undefined,
     main: Questions<Context>,
   ): Promise<Explanation> {
-    const house = this.house()
+    const services = this.services()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []
     const { explain, notOfPolicy, unexplained } = await explaining.load()
     if (policy === undefined)
-      return explain(house, whom, { questions: main, resolved: undefined, roleLimits })
+      return explain(services, whom, { questions: main, resolved: undefined, roleLimits })
     const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }
     if (use === undefined) throw notOfPolicy()
     if (typeof use.policy === 'string' && !this.policies.has(use.policy)) {
@@ -103,8 +103,8 @@ export class Overrides {
     const { policy: asked, own } = use
     const definitions =
       typeof asked === 'string' ? this.policies.definitionsOf(asked, own) : definitionsOf(resolved)
-    const questions = new Questions(house, definitions)
-    return explain(house, whom, { questions, resolved, roleLimits })
+    const questions = new Questions(services, definitions)
+    return explain(services, whom, { questions, resolved, roleLimits })
   }
 
   /** What must be known before the first update of a bot is decided; undefined where it is. */
@@ -125,7 +125,7 @@ export class Overrides {
   }
 
   /** Once, and for good: other options may need it again. */
-  private watch({ storage, events }: House): void {
+  private watch({ storage, events }: Services): void {
     if (this.watching) return
     this.watching = true
     const failed = (error: unknown): void => {

@@ -119,7 +119,7 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   } catch (error) {
     throw ofPolicy(name, error)
   }
-  // Some of it is only known in a house, such as which roles there are.
+  // Some of it is only known among services, such as which roles there are.
   return definitions.map((definition) => ({
     ...definition,
     wire(wiring) {

@@ -77,7 +77,7 @@ export function policyGuard(
   const name = typeof which === 'string' ? which : which.name
   const guard = guardOf({
     name: `policy ${name}`,
-    wire: (wiring) => together(definitionsIn(use, book ?? wiring.house.policies), wiring),
+    wire: (wiring) => together(definitionsIn(use, book ?? wiring.services.policies), wiring),
   })
   uses.set(guard, use)
   return guard

@@ -3,7 +3,7 @@ import { quietTimers, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { type Key, keySubject, ownKey } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import { isSoundLimit } from '../storage/plan.js'
 import type { MarkEntry, MarkPage } from '../storage/storage.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
@@ -57,17 +57,17 @@ export class RoleLimits {
   private stopped = false
 
   constructor(
-    private readonly house: Pick<House, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly services: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
     /** Told when others hold. */
     private readonly changed: () => void,
   ) {
     // A limit that lapses in a month keeps no process alive.
-    this.timers = house.timers === systemTimers ? quietTimers : house.timers
+    this.timers = services.timers === systemTimers ? quietTimers : services.timers
   }
 
   /** All that hold now, of all bots. Where bots differ the one that was met first has its way. */
   all(): readonly RoleLimit[] {
-    const now = this.house.clock()
+    const now = this.services.clock()
     const held = new Map<Key, RoleLimit>()
     for (const { limits } of this.bots.values()) {
       for (const each of limits) {
@@ -142,7 +142,7 @@ export class RoleLimits {
       const all = [...before, ...entries]
       return next === undefined ? all : this.scan(bot, next, all)
     }
-    const page = this.house.storage.marks.scan(bot, ROLE_LIMIT_MARK, from)
+    const page = this.services.storage.marks.scan(bot, ROLE_LIMIT_MARK, from)
     return isPromise(page) ? page.then(go) : go(page)
   }
 
@@ -159,7 +159,7 @@ export class RoleLimits {
     this.callOff = undefined
     const ends = this.all().flatMap(({ until }) => (until === undefined ? [] : [until]))
     if (ends.length === 0 || this.stopped) return
-    const wait = Math.max(1, Math.min(...ends) - this.house.clock())
+    const wait = Math.max(1, Math.min(...ends) - this.services.clock())
     this.callOff = this.timers.after(wait, () => {
       this.changed()
       this.arm()
@@ -168,7 +168,7 @@ export class RoleLimits {
 
   /** Until it succeeds the process goes by what it knew. */
   private failed(bot: number, error: unknown): void {
-    this.house.events.tell('error', { error, during: 'limits.roles' })
+    this.services.events.tell('error', { error, during: 'limits.roles' })
     if (this.stopped || this.again.has(bot)) return
     const callOff = this.timers.after(READ_AGAIN, () => {
       this.again.delete(bot)

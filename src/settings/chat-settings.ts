@@ -3,7 +3,7 @@ import type { Ms } from '../core/duration.js'
 import { later } from '../core/later.js'
 import type { LimitInput } from '../core/limit.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { LimitBook } from '../policies/limit-book.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Mark } from '../storage/storage.js'
@@ -95,12 +95,12 @@ export class ChatSettings implements ChatSettingsRegister {
   private changes = 0
 
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly book: LimitBook,
   ) {}
 
   /** Other options hold from now on. */
-  turn(tuning: Tuning | undefined, { notices }: House): void {
+  turn(tuning: Tuning | undefined, { notices }: Services): void {
     this.tuning = tuning
     notices.quiet = tuning?.notices === true ? (bot, chat) => this.isQuiet(bot, chat) : undefined
     this.remembered.clear()
@@ -126,7 +126,7 @@ export class ChatSettings implements ChatSettingsRegister {
   async register(): Promise<SettingsRegister> {
     const { SettingsRegister } = await registering.load()
     return new SettingsRegister(
-      this.house,
+      this.services,
       this.book,
       () => this.tuning,
       (bot, key) => this.forget(bot, key),
@@ -140,7 +140,7 @@ export class ChatSettings implements ChatSettingsRegister {
   isQuiet(bot: number, chat: number): MaybePromise<boolean> {
     const key = chatKey(chat)
     const name = `${bot} ${keyText(key)}`
-    const { clock, storage, events } = this.house()
+    const { clock, storage, events } = this.services()
     const known = this.remembered.get(name)
     if (known !== undefined && known.until > clock()) return known.quiet
     const { changes } = this

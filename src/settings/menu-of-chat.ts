@@ -3,8 +3,8 @@ import type { InlineKeyboardButton, InlineKeyboardMarkup } from 'grammy/types'
 import type { Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { chatKey } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
 import { tapAnswer } from '../middleware/refusing/tap-answer.js'
+import type { Services } from '../middleware/services.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
 import type { SettingsRegister } from './register.js'
 import type { Tunable, Tuning } from './settings-options.js'
@@ -21,7 +21,7 @@ export class Menu {
   private readonly wording: SettingsWording
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly settings: SettingsRegister,
     private readonly tuning: Tuning,
   ) {
@@ -67,7 +67,7 @@ export class Menu {
       return 'closed'
     }
     // Of two taps at once the later shows what holds, and each tells what it found.
-    return inTurn(this.house.events, `${ctx.me.id} ${chat}`, async () => {
+    return inTurn(this.services.events, `${ctx.me.id} ${chat}`, async () => {
       const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
       const menu = await this.draw(facts, ctx.me.id, chat)
       await this.redraw(ctx, chat, message.message_id, menu.text, menu.keyboard)
@@ -196,7 +196,7 @@ export class Menu {
   }
 
   private failed(error: unknown, during: string): void {
-    this.house.events.tell('error', { error, during })
+    this.services.events.tell('error', { error, during })
   }
 }
 

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { ChatSettings } from './chat-settings.js'
 import { isOfMenu } from './choice.js'
 import type { Menu } from './menu-of-chat.js'
@@ -20,15 +20,15 @@ export function ofChats(settings: ChatSettings): readonly GuardDefinition[] {
 /** A group that becomes a supergroup has another id; Telegram says so in the old one. */
 const MOVES: GuardDefinition = {
   name: 'chats',
-  wire: ({ house }): Wired<Context> => ({
+  wire: ({ services }): Wired<Context> => ({
     observes: ['service'],
     observe({ activity }, { me, message }) {
       const to: unknown = activity === 'service' ? message?.migrate_to_chat_id : undefined
       if (message === undefined || typeof to !== 'number') return undefined
       return moving
         .load()
-        .then(({ moveChat }) => moveChat(house, me.id, message.chat.id, to))
-        .catch((error: unknown) => house.events.tell('error', { error, during: 'chats.migrate' }))
+        .then(({ moveChat }) => moveChat(services, me.id, message.chat.id, to))
+        .catch((error: unknown) => services.events.tell('error', { error, during: 'chats.migrate' }))
     },
   }),
 }
@@ -39,8 +39,8 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
   Promise.all([drawing.load(), settings.register()]).catch(() => undefined)
   return {
     name: 'settings',
-    wire: ({ house }): Wired<Context> => {
-      const entrance = new MenuEntrance(house, settings, tuning)
+    wire: ({ services }): Wired<Context> => {
+      const entrance = new MenuEntrance(services, settings, tuning)
       return {
         divert: (facts, ctx) => entrance.takes(facts, ctx),
       }
@@ -50,7 +50,7 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
 
 class MenuEntrance {
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly settings: ChatSettings,
     private readonly tuning: Tuning,
   ) {}
@@ -68,16 +68,16 @@ class MenuEntrance {
   }
 
   private aside(work: (menu: Menu) => Promise<void>): void {
-    if (this.house.background.run('settings.menu', async () => work(await this.menu()))) return
+    if (this.services.background.run('settings.menu', async () => work(await this.menu()))) return
     this.failed(new Error('too much under way'), 'settings.menu')
   }
 
   private async menu(): Promise<Menu> {
     const { Menu } = await drawing.load()
-    return new Menu(this.house, await this.settings.register(), this.tuning)
+    return new Menu(this.services, await this.settings.register(), this.tuning)
   }
 
   private failed(error: unknown, during: string): void {
-    this.house.events.tell('error', { error, during })
+    this.services.events.tell('error', { error, during })
   }
 }

@@ -1,7 +1,7 @@
 import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
 import { outlasts } from '../middleware/block/block-list.js'
 import { BLOCKED } from '../middleware/block.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
@@ -10,24 +10,24 @@ import type { Mark, Marks } from '../storage/storage.js'
  * a writer, which hold under both ids, what was set of its limits and by its administrators; then, aside, the roles that were given in it, since everybody who
  * holds one is looked through.
  */
-export async function moveChat(house: House, bot: number, from: number, to: number): Promise<void> {
-  const { marks } = house.storage
+export async function moveChat(services: Services, bot: number, from: number, to: number): Promise<void> {
+  const { marks } = services.storage
   for (const keyOf of [chatKey, senderKey]) {
     const [old, key] = [keyOf(from), keyOf(to)]
     for (const [name, mark] of await marks.of(bot, old)) {
       const isNew = await copyMark(marks, bot, name, mark, key)
       // What tells of the move is still said in the old group.
       if (name !== BLOCKED) await marks.remove(bot, name, [old])
-      else if (isNew) house.events.tell('blocked', { bot, key, reason: mark.reason })
+      else if (isNew) services.events.tell('blocked', { bot, key, reason: mark.reason })
     }
   }
-  if (house.roles.names.length === 0) return
-  if (house.background.run('chats.roles', () => moveRoles(house, bot, from, to))) return
+  if (services.roles.names.length === 0) return
+  if (services.background.run('chats.roles', () => moveRoles(services, bot, from, to))) return
   throw new Error('too much under way for the roles of a chat')
 }
 
 async function moveRoles(
-  { roles, storage: { marks } }: House,
+  { roles, storage: { marks } }: Services,
   bot: number,
   from: number,
   to: number,

@@ -2,7 +2,7 @@ import { SentinelError } from '../core/errors.js'
 import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/limit.js'
 import { shown } from '../core/show.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import { misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import { foundLimit } from '../policies/found-limit.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
@@ -17,7 +17,7 @@ export type ChangedBy = Key | 'code'
 /** Reads and changes the settings of chats: what is behind `guard.settings` and the menu. */
 export class SettingsRegister implements ChatSettingsRegister {
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly book: LimitBook,
     private readonly tuning: () => Tuning | undefined,
     /** What was remembered of a chat is no longer so. */
@@ -26,7 +26,7 @@ export class SettingsRegister implements ChatSettingsRegister {
 
   async of(chat: number): Promise<ChatSettingsView> {
     this.checkOn('settings.of')
-    const [bot] = this.house().bots.all()
+    const [bot] = this.services().bots.all()
     const key = keyOf(chat, 'settings.of')
     return bot === undefined ? NOTHING : this.read(bot.id, key)
   }
@@ -57,7 +57,7 @@ export class SettingsRegister implements ChatSettingsRegister {
         `settings.set.notices: ${tuning.notices ? 'it must be true or false' : 'not to be tuned. Say settings: { notices: true }'}.`,
       )
     }
-    await this.house().forEachBot('settings', async ({ id }) => {
+    await this.services().forEachBot('settings', async ({ id }) => {
       for (const [tunable, to] of limits) await this.choose(id, chat, tunable, to, 'code')
       if (notices !== undefined) await this.turnNotices(id, chat, notices, 'code')
     })
@@ -66,7 +66,7 @@ export class SettingsRegister implements ChatSettingsRegister {
   async reset(chat: number): Promise<void> {
     const tuning = this.checkOn('settings.reset')
     keyOf(chat, 'settings.reset')
-    await this.house().forEachBot('settings', async ({ id }) => {
+    await this.services().forEachBot('settings', async ({ id }) => {
       for (const tunable of tuning.limits.values()) await this.choose(id, chat, tunable, undefined, 'code')
       await this.turnNotices(id, chat, true, 'code')
     })
@@ -74,7 +74,7 @@ export class SettingsRegister implements ChatSettingsRegister {
 
   /** What holds in a chat, read now: a menu shows what is, not what was. */
   async read(bot: number, key: Key): Promise<ChatSettingsView> {
-    const marks = await this.house().storage.marks.of(bot, key)
+    const marks = await this.services().storage.marks.of(bot, key)
     const limits = new Map<string, string>()
     for (const [name, tunable] of this.tuning()?.limits ?? []) {
       const limit = storedLimit(marks.get(markOfSetting(this.slotOf(name))), tunable)
@@ -91,7 +91,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     to: Limit | undefined,
     by: ChangedBy,
   ): Promise<boolean> {
-    const { storage, events, clock } = this.house()
+    const { storage, events, clock } = this.services()
     const slot = this.slotOf(tunable.name)
     const [key, mark] = [chatKey(chat), markOfSetting(slot)]
     const held = await storage.marks.get(bot, key, mark)
@@ -115,7 +115,7 @@ export class SettingsRegister implements ChatSettingsRegister {
 
   /** Turns notices in a chat on or off; whether that changed anything. */
   async turnNotices(bot: number, chat: number, on: boolean, by: ChangedBy): Promise<boolean> {
-    const { storage, events, clock } = this.house()
+    const { storage, events, clock } = this.services()
     const key = chatKey(chat)
     const before = !isQuiet(await storage.marks.get(bot, key, SETTINGS_MARK))
     if (before === on) return false

@@ -5,7 +5,8 @@ import { ACTIVITIES, type Facts } from '../core/facts.js'
 import { Lease, SharedTimer } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
-import type { DeniedEvent, House } from '../middleware/house.js'
+import type { DeniedEvent } from '../middleware/events.js'
+import type { Services } from '../middleware/services.js'
 import type { UserActivity } from '../storage/users.js'
 
 /** Between two writes. */
@@ -67,10 +68,10 @@ export class ActivityRecorder {
   private closed = false
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     on: boolean,
   ) {
-    const { clock, timers } = house
+    const { clock, timers } = services
     this.timer = new SharedTimer(clock, timers)
     this.lease = new Lease(clock)
     this.turn(on)
@@ -88,7 +89,7 @@ export class ActivityRecorder {
       this.stop = undefined
       return
     }
-    const { events, clock } = this.house
+    const { events, clock } = this.services
     // With watch() and not on(): a webhook refuses floods unparsed only while nobody listens, and this does not count as listening.
     const stops = [
       events.watch('allowed', ({ facts, ctx }) => {
@@ -172,7 +173,7 @@ export class ActivityRecorder {
       timer.off()
       this.letGo?.()
       this.writeAside()
-    } else if (timer.mayBeLost && this.isKept) this.house.background.run('users.note', () => this.held())
+    } else if (timer.mayBeLost && this.isKept) this.services.background.run('users.note', () => this.held())
     else timer.set(EVERY, () => this.writeAside())
   }
 
@@ -231,11 +232,11 @@ export class ActivityRecorder {
 
   private async writeBatch(bot: number, batch: readonly [Key, Noted][]): Promise<void> {
     try {
-      await this.house.storage.users.note(bot, batch.map(activityOf))
+      await this.services.storage.users.note(bot, batch.map(activityOf))
     } catch (error) {
       // That the storage is down was told already. Only when closing is it an error of its own, since the counts are lost.
       if (this.closed || !isUnavailable(error)) {
-        this.house.events.tell('error', { error, during: 'users.note' })
+        this.services.events.tell('error', { error, during: 'users.note' })
       }
       for (const [key, noted] of batch) this.takeBack(bot, key, noted)
     }

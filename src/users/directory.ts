@@ -1,8 +1,8 @@
 import { later } from '../core/later.js'
 import { type Key, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
-import type { House } from '../middleware/house.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
+import type { Services } from '../middleware/services.js'
 import type { SessionStorage, SessionsOptions } from '../storage/sessions.js'
 import { patchTexts } from '../storage/users.js'
 import type { ActivityRecorder } from './activity.js'
@@ -118,12 +118,12 @@ const reading = later('guard.users', () => import('./profiles.js'))
 const reporting = later('guard.users', () => import('./activity-report.js'))
 const personally = later('guard.users', () => import('./personal.js'))
 
-/** The users of the bots that a house has met. */
+/** The users of the bots that the sentinel has met. */
 export class BotUsers implements UserDirectory {
   private readonly belongings = new Belongings()
 
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly administration: Administration,
     private readonly recorder: ActivityRecorder,
     private readonly forgetIn: (keys: readonly Key[]) => Promise<void> | undefined,
@@ -133,7 +133,7 @@ export class BotUsers implements UserDirectory {
   async read(whom: Subject): Promise<UserProfile | undefined> {
     const key = subjectKey(whom)
     const { profileOf } = await reading.load()
-    return profileOf(this.house(), key)
+    return profileOf(this.services(), key)
   }
 
   async patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void> {
@@ -144,12 +144,14 @@ export class BotUsers implements UserDirectory {
       text === null ? null : JSON.parse(text),
     ])
     const own = Object.fromEntries(fields)
-    await this.house().forEachBot('users.patch', (bot) => this.house().storage.users.patch(bot.id, key, own))
+    await this.services().forEachBot('users.patch', (bot) =>
+      this.services().storage.users.patch(bot.id, key, own),
+    )
   }
 
   async *scan(): AsyncGenerator<UserProfile, void, undefined> {
     const { everybody } = await reading.load()
-    yield* everybody(this.house())
+    yield* everybody(this.services())
   }
 
   async export(whom: Subject): Promise<PersonalData> {
@@ -162,7 +164,7 @@ export class BotUsers implements UserDirectory {
 
   async report(options: ReportOptions = {}): Promise<ActivityReport> {
     const { reportOf } = await reporting.load()
-    return reportOf(this.scan(), this.house().clock(), options)
+    return reportOf(this.scan(), this.services().clock(), options)
   }
 
   async *csv(): AsyncGenerator<string, void, undefined> {
@@ -175,13 +177,13 @@ export class BotUsers implements UserDirectory {
     options: PreferenceOptions = {},
   ): Preferences<T> {
     checkSchemaOf(schema)
-    const made = new CheckedPreferences(this.house, schema, options)
+    const made = new CheckedPreferences(this.services, schema, options)
     this.include(options.name ?? 'preferences', { keys: (subject) => [keyText(subjectKey(subject))] })
     return made
   }
 
   sessions<T>(options: SessionsOptions<T> = {}, ownership: Ownership = OF_PRIVATE_CHAT): SessionStorage<T> {
-    const made = this.house().storage.sessions<T>(options)
+    const made = this.services().storage.sessions<T>(options)
     this.include(options.name ?? 'session', ownership)
     return made
   }
@@ -193,7 +195,7 @@ export class BotUsers implements UserDirectory {
   private async personal(): Promise<Personal> {
     const { Personal } = await personally.load()
     return new Personal(
-      this.house,
+      this.services,
       this.administration,
       this.recorder,
       this.forgetIn,

@@ -12,8 +12,8 @@ import {
 } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
 import { BLOCKED } from '../middleware/block.js'
-import type { House } from '../middleware/house.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
+import type { Services } from '../middleware/services.js'
 import { forgetConduct } from '../middleware/throttle/conduct.js'
 import { type MarkedSubject, markedSubjects } from '../storage/archive.js'
 import type { Mark, Storage } from '../storage/storage.js'
@@ -113,7 +113,7 @@ export interface PersonalData {
 /** All that is kept of one subject, wherever it is. */
 export class Personal {
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly administration: Administration,
     private readonly recorder: ActivityRecorder,
     private readonly forgetIn: (keys: readonly Key[]) => Promise<void> | undefined,
@@ -123,7 +123,7 @@ export class Personal {
 
   async export(whom: Subject): Promise<PersonalData> {
     const key = subjectKey(whom)
-    const { storage, bots, clock } = this.house()
+    const { storage, bots, clock } = this.services()
     const all: PersonalData['bots'][number][] = []
     for (const { id } of bots.all()) {
       const marks: PersonalData['bots'][number]['marks'][number][] = []
@@ -151,14 +151,14 @@ export class Personal {
     const { keepBlock = false, chats = [] } = checked(options)
     const keys = keysOf(key)
     const places = chats.map((chat) => memberKey(key, chat))
-    const { storage, bots } = this.house()
+    const { storage, bots } = this.services()
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
     /** One of several storages was away: all else is erased first. */
     const missed: unknown[] = []
     // First of all: what is being written of it is a mark, and found with the others.
-    for (const { id } of bots.all()) await forgetConduct(this.house(), id, key)
+    for (const { id } of bots.all()) await forgetConduct(this.services(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
       for (const { key: subject, names } of marked) {
         for (const name of names) found.set(`${keyText(subject)} ${name}`, { key: subject, name })
@@ -169,7 +169,7 @@ export class Personal {
     // They have been wherever they have marks, so what limits counted there is reset, too.
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
-    await this.house().forEachBot('users.erase', async (bot) => {
+    await this.services().forEachBot('users.erase', async (bot) => {
       await this.recorder.forget(bot.id, key)
       for (const each of keys) if (await storage.users.erase(bot.id, each)) profiles++
       try {
@@ -198,7 +198,7 @@ export class Personal {
     keys: readonly Key[],
   ): Promise<readonly (readonly MarkedSubject[])[]> {
     const all: (readonly MarkedSubject[])[] = []
-    for (const { id } of this.house().bots.all()) all.push(await marksIn(storage, id, keys))
+    for (const { id } of this.services().bots.all()) all.push(await marksIn(storage, id, keys))
     return all
   }
 }

@@ -3,7 +3,7 @@ import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
 import { shown } from '../core/show.js'
 import type { Subject } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import { checkSpace } from '../storage/values.js'
 
 const storing = later('guard.users.preferences', () => import('./stored-preferences.js'))
@@ -149,7 +149,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
    * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
    */
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     schema: PreferenceSchema<T>,
     options: PreferenceOptions,
   ) {
@@ -189,7 +189,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
 
   private async load(): Promise<Preferences<T>> {
     const { StoredPreferences } = await storing.load()
-    this.stored ??= new StoredPreferences(this.house, this.settings)
+    this.stored ??= new StoredPreferences(this.services, this.settings)
     return this.stored
   }
 }

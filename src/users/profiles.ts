@@ -1,18 +1,18 @@
 import { type Key, keySubject } from '../core/subject.js'
 import type { KnownBot } from '../middleware/chain/bots.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { UserRecord, Users } from '../storage/users.js'
 import type { UserProfile } from './directory.js'
 
 /** What all bots know of somebody, in the order of meeting. */
-export function profileOf({ bots, storage }: House, key: Key): Promise<UserProfile | undefined> {
+export function profileOf({ bots, storage }: Services, key: Key): Promise<UserProfile | undefined> {
   return knownTo(bots.all(), storage.users, key)
 }
 
 /** Everybody whom the bots know, each once, a page of the storage at a time. */
-export async function* everybody(house: House): AsyncGenerator<UserProfile, void, undefined> {
-  const bots = house.bots.all()
-  const { users } = house.storage
+export async function* everybody(services: Services): AsyncGenerator<UserProfile, void, undefined> {
+  const bots = services.bots.all()
+  const { users } = services.storage
   for (const [index, bot] of bots.entries()) {
     const earlier = bots.slice(0, index)
     let from: string | undefined

@@ -2,7 +2,7 @@ import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
 import { shown } from '../core/show.js'
 import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import type { PreferenceReader, PreferenceSettings, Preferences } from './preferences.js'
 
 interface Stored {
@@ -22,11 +22,11 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
   private readonly turns: Turns
 
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly settings: PreferenceSettings<T>,
   ) {
     this.reader = settings.reader
-    const { events } = house()
+    const { events } = services()
     this.turns = turnsOf.get(events) ?? new Map()
     turnsOf.set(events, this.turns)
   }
@@ -56,17 +56,19 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
 
   async reset(whom: Subject): Promise<boolean> {
     const key = subjectKey(whom)
-    return this.inTurn(key, async () => this.house().storage.values.remove(this.settings.name, keyText(key)))
+    return this.inTurn(key, async () =>
+      this.services().storage.values.remove(this.settings.name, keyText(key)),
+    )
   }
 
   private async held(key: Key): Promise<T> {
-    const kept = await this.house().storage.values.get(this.settings.name, keyText(key))
+    const kept = await this.services().storage.values.get(this.settings.name, keyText(key))
     if (kept === undefined) return this.reader.read({})
     try {
       return await this.reader.read(this.migrated(kept))
     } catch (error) {
       const cause = error instanceof SentinelError ? error.message : errorText(error)
-      this.house().events.tell('error', {
+      this.services().events.tell('error', {
         error: new SentinelError(
           'preference.invalid',
           `preferences: what "${this.settings.name}" keeps of ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them anew, or mend the schema or migrate().`,
@@ -86,7 +88,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
 
   private async write(key: Key, preferences: T): Promise<T> {
     const stored: Stored = { v: this.settings.version, data: preferences }
-    await this.house().storage.values.put(this.settings.name, keyText(key), stored)
+    await this.services().storage.values.put(this.settings.name, keyText(key), stored)
     return preferences
   }
 

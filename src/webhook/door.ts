@@ -4,8 +4,8 @@ import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
-import type { House } from '../middleware/house.js'
 import type { Chain } from '../middleware/pipeline.js'
+import type { Services } from '../middleware/services.js'
 import type { Callers } from './addresses.js'
 import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
@@ -16,7 +16,7 @@ import { isSecret } from './secret.js'
 
 /** What a webhook is made of: the sentinel it belongs to. */
 export interface WebhookHost {
-  readonly house: () => House
+  readonly services: () => Services
   readonly chain: () => Chain<Context>
   /** What no update waits for: bursts, notices, answers. */
   readonly unfinished: () => Unfinished
@@ -56,7 +56,7 @@ export class Door implements UnderWay {
     private readonly settings: WebhookSettings,
     private readonly callers: Callers | undefined,
   ) {
-    const { clock, timers } = host.house()
+    const { clock, timers } = host.services()
     const quiet = timers === systemTimers ? quietTimers : timers
     this.now = clock === systemClock ? steadyClock : clock
     this.maxBody = settings.maxBody
@@ -96,7 +96,7 @@ export class Door implements UnderWay {
 
   private unknown(): void {
     this.host
-      .house()
+      .services()
       .warn(
         'webhook.address',
         "guard.webhook() is to look at addresses, and does not know the caller's: it is answered 403. Give webhook.fetch() and webhook.hono() an address.",
@@ -150,7 +150,7 @@ export class Door implements UnderWay {
     this.draining = true
     let callOff: (() => void) | undefined
     const timeUp = new Promise<void>((fulfil) => {
-      callOff = this.host.house().timers.after(within, fulfil)
+      callOff = this.host.services().timers.after(within, fulfil)
     })
     const idle = new Promise<void>((fulfil) => {
       this.idle = fulfil
@@ -175,14 +175,14 @@ export class Door implements UnderWay {
 
   /** Something of the door's own failed. */
   failed(error: unknown, during: string): void {
-    this.host.house().events.tell('error', { error, during })
+    this.host.services().events.tell('error', { error, during })
   }
 
   private gateOf(host: WebhookHost): Gate {
     const chain = host.chain()
     // Two bots behind one sentinel share what is known of offenders.
     if (chain.foretelling instanceof Gate) return chain.foretelling
-    const gate = new Gate(host.chain, (error, during) => this.failed(error, during), host.house().clock)
+    const gate = new Gate(host.chain, (error, during) => this.failed(error, during), host.services().clock)
     chain.foretelling = gate
     return gate
   }
@@ -235,11 +235,11 @@ export class Door implements UnderWay {
 
   /** An update went past the guard. What the gate refused might have gone there, too. */
   private passedBy(): void {
-    const house = this.host.house()
+    const services = this.host.services()
     // If no update ever comes to the guard, its gate has refused nobody.
-    if (house.bots.get(this.bot.botInfo.id) === undefined) return
+    if (services.bots.get(this.bot.botInfo.id) === undefined) return
     this.gating = false
-    house.warn(
+    services.warn(
       'webhook.bypassed',
       'An update came through guard.webhook(bot) and went past the guard, so its gate decides about none before they are parsed. Put the guard in front of all else, or say gate: false.',
     )
@@ -266,7 +266,7 @@ export class Door implements UnderWay {
   private tooLate(delivery: Delivery, when: string): void {
     const status = this.lateStatus
     this.host
-      .house()
+      .services()
       .warn(
         'webhook.late',
         `Handlers still ran ${when}. Telegram was answered ${status}; they go on. Let long work go on aside.`,
@@ -286,9 +286,9 @@ export class Door implements UnderWay {
   /** At the first update: whether it came by the guard at all. */
   private look(): void {
     this.looked = true
-    const house = this.host.house()
-    if (!this.bot.isInited() || house.bots.get(this.bot.botInfo.id) !== undefined) return
-    house.warn(
+    const services = this.host.services()
+    if (!this.bot.isInited() || services.bots.get(this.bot.botInfo.id) !== undefined) return
+    services.warn(
       'webhook.unguarded',
       'An update came through guard.webhook(bot), and the guard has not seen it. Put the guard in front: bot.use(guard) or guard.install(bot).',
     )

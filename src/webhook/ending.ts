@@ -19,7 +19,7 @@ export async function goDown(
   connected: ReturnType<typeof connectedTo>,
 ): Promise<void> {
   const failed = (error: unknown): void =>
-    host.house().events.tell('error', { error, during: 'webhook.drain' })
+    host.services().events.tell('error', { error, during: 'webhook.drain' })
   const until = steadyClock() + within
   // Not waited for: it ends with the last connection. Of fastify it rejects with what hooks of the app's own throw.
   new Promise((closed) => closed(server?.close())).catch(failed)
@@ -32,7 +32,7 @@ export async function goDown(
     failed(error)
   }
   server?.closeIdleConnections?.()
-  const { timers } = host.house()
+  const { timers } = host.services()
   const quiet = timers === systemTimers ? quietTimers : timers
   // Once it closes Node looks no longer for connections that stall, and spares those that have sent nothing yet: they would keep the
   // process for ever. Other routes have as much time as ours. Connections keep the process alive, so the timer need not.

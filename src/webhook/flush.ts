@@ -7,7 +7,7 @@ import type { Unfinished } from '../middleware/chain/closing.js'
  * @param rounds Under steady traffic something is always under way, of others: a request waits for what is, and for what that begins, and
  *   no further.
  */
-export async function flush({ house, chain, draining }: Unfinished, rounds?: number): Promise<void> {
+export async function flush({ services, chain, draining }: Unfinished, rounds?: number): Promise<void> {
   for (;;) {
     const fired = chain.within.flatMap(({ questions }) =>
       questions.wired.flatMap((wired) => wired.fire?.() ?? []),
@@ -17,7 +17,7 @@ export async function flush({ house, chain, draining }: Unfinished, rounds?: num
     await Promise.all(fired)
   }
   await Promise.all(draining.keys())
-  await house.background.drain(rounds)
+  await services.background.drain(rounds)
   // Last, since a failure of the former is an event, for which more hooks run.
-  await house.hooksAside.drain(rounds)
+  await services.hooksAside.drain(rounds)
 }

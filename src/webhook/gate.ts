@@ -95,7 +95,7 @@ export class Gate implements Foretelling {
   ): MaybePromise<typeof AWAY | Made | undefined> {
     if ((this.newer.size === 0 && this.older.size === 0) || !this.mayBeSuspect(text)) return undefined
     const chain = this.chain()
-    const known = chain.house.bots.get(bot)
+    const known = chain.services.bots.get(bot)
     const { judge } = chain.prepared
     if (known === undefined || judge === undefined || isWatched(chain)) return undefined
     const facts = glimpse(text, known.reading, this.users, this.chats)
@@ -111,7 +111,7 @@ export class Gate implements Foretelling {
     if (ask === undefined || facts.doubted) return undefined
     let decision: MaybePromise<Decision>
     try {
-      decision = judge.evaluate(ask, chain.house.at())
+      decision = judge.evaluate(ask, chain.services.at())
     } catch (error) {
       this.failed(error, 'storage.evaluate')
       return undefined
@@ -234,7 +234,7 @@ export class Gate implements Foretelling {
     // An administrator is let off where they are known as one, which only Telegram may tell.
     const mayRescue =
       question.rescues !== undefined ||
-      (question.excused === 'everybody' && chain.house.administrators !== undefined && facts.inGroup)
+      (question.excused === 'everybody' && chain.services.administrators !== undefined && facts.inGroup)
     if (mayRescue || !chain.refusals.count(question, decision, new Unread(facts, known))) {
       return { chain, decision }
     }
@@ -262,9 +262,11 @@ function idAfter(text: string, words: string): number | undefined {
 }
 
 /** Whether somebody has to see every update, decided about or not: hooks and traces, and whoever lets others off further up. */
-function isWatched({ house, probing }: Chain<Context>): boolean {
+function isWatched({ services, probing }: Chain<Context>): boolean {
   return (
-    house.hooks.deciding || (probing?.update !== undefined && probing.unread === undefined) || isLettingOff()
+    services.hooks.deciding ||
+    (probing?.update !== undefined && probing.unread === undefined) ||
+    isLettingOff()
   )
 }
 
@@ -295,7 +297,7 @@ class Unread implements UnreadUpdate {
 function isForeseeable(chain: Chain<Context>, facts: Facts, level: number): boolean {
   if (facts.kind === undefined || facts.activity === 'payment') return false
   // Hooks come before the decision.
-  if (chain.house.hooks.deciding) return false
+  if (chain.services.hooks.deciding) return false
   const { observers } = chain
   for (let i = 0; i < observers.length; i++) {
     const { observes } = observers[i] as (typeof observers)[number]

@@ -318,19 +318,19 @@ export class Webhook {
   }
 
   private unopened(error: unknown): void {
-    this.host.house().events.tell('error', { error, during: 'webhook' })
+    this.host.services().events.tell('error', { error, during: 'webhook' })
   }
 
   private warn(): void {
-    const house = this.host.house()
+    const services = this.host.services()
     if (this.settings.secret === undefined) {
-      house.warn(
+      services.warn(
         'webhook.unsecured',
         'guard.webhook() has no secret: whoever finds its URL can pretend to be anybody. Give setWebhook a secret_token, and guard.webhook() the same as secret.',
       )
     }
     if (!this.host.chain().questions.asks('once')) {
-      house.warn(
+      services.warn(
         'webhook.duplicates',
         'guard.webhook() without once: what Telegram delivers again, after a time-out or an error, is handled again. Leave once on.',
       )

@@ -1,6 +1,6 @@
 import { run } from '@grammyjs/runner'
 import { hooks } from '../../src/index.js'
-import type { OverdueEvent } from '../../src/middleware/chain/told.js'
+import type { OverdueEvent } from '../../src/middleware/events.js'
 import { sentinel } from '../../src/sentinel.js'
 import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
 import { desk, says, tick } from '../sentinel-desk.js'

@@ -10,7 +10,7 @@ import {
   subject,
   throttle,
 } from '../../src/index.js'
-import type { HookRanEvent } from '../../src/middleware/chain/told.js'
+import type { HookRanEvent } from '../../src/middleware/events.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
 

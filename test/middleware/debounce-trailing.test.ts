@@ -2,9 +2,10 @@ import { Bot, type Context } from 'grammy'
 import type { SentinelFlavor } from '../../src/middleware/chain/control.js'
 import { compose } from '../../src/middleware/compose.js'
 import { type DebounceOptions, debounce } from '../../src/middleware/debounce.js'
+import type { FailureEvent } from '../../src/middleware/events.js'
 import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
-import { type FailureEvent, furnish } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
+import { createServices } from '../../src/middleware/services.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { HandTime } from './debounce-time.js'
@@ -384,14 +385,14 @@ describe('errors of handlers', () => {
 
   test('go on to the next burst though onError hangs, after ten seconds, and that is told', async () => {
     const told = promised<FailureEvent>()
-    const house = furnish({ clock: time.clock, timers: time.timers })
-    house.events.on('error', told.keep)
+    const services = createServices({ clock: time.clock, timers: time.timers })
+    services.events.on('error', told.keep)
     const { definitions } = debounce<GuardedContext>({
       mode: 'trailing',
       window: '1s',
       onError: () => new Promise(() => undefined),
     })
-    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    const chain = new Chain(services, definitions, 'test', new Exemptions({}, undefined), newTally())
     bot.use((ctx, next) => chain.run(ctx, next))
     const failing = promised<void>()
     bot.hears('bad', () => {
@@ -424,14 +425,14 @@ describe('errors of handlers', () => {
     ],
   ])('%s', async (_, onError, during) => {
     const told = promised<FailureEvent>()
-    const house = furnish({ clock: time.clock, timers: time.timers })
-    house.events.on('error', told.keep)
+    const services = createServices({ clock: time.clock, timers: time.timers })
+    services.events.on('error', told.keep)
     const { definitions } = debounce<GuardedContext>({
       mode: 'trailing',
       window: '1s',
       ...(onError && { onError }),
     })
-    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    const chain = new Chain(services, definitions, 'test', new Exemptions({}, undefined), newTally())
     bot.use((ctx, next) => chain.run(ctx, next))
     bot.use(() => Promise.reject(failure))
     start()
@@ -444,9 +445,9 @@ describe('errors of handlers', () => {
 
 describe('closing', () => {
   test('fires what is held, waits for the handlers, and holds nothing any more', async () => {
-    const house = furnish({ clock: time.clock, timers: time.timers })
+    const services = createServices({ clock: time.clock, timers: time.timers })
     const { definitions } = debounce<GuardedContext>({ mode: 'trailing', window: '1s' })
-    const chain = new Chain(house, definitions, 'test', new Exemptions({}, undefined), newTally())
+    const chain = new Chain(services, definitions, 'test', new Exemptions({}, undefined), newTally())
     bot.use((ctx, next) => chain.run(ctx, next))
     start()
     await says(alice, 'a', 'b')

@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { run } from '@grammyjs/runner'
 import { API_CONSTANTS, Bot, type Context, webhookCallback } from 'grammy'
-import { furnish, type House } from '../../src/middleware/house.js'
 import { Delivery } from '../../src/middleware/membership/delivery.js'
+import { createServices, type Services } from '../../src/middleware/services.js'
 import { sentinel } from '../../src/sentinel.js'
 import {
   type Person,
@@ -18,7 +18,7 @@ let account: TelegramBot
 let olga: Person
 let carl: Person
 let plaza: TelegramGroup
-let house: House
+let services: Services
 let warnings: string[]
 let failures: string[]
 const ends: (() => unknown)[] = []
@@ -29,11 +29,11 @@ beforeEach(async () => {
   olga = telegram.createUser({ firstName: 'Olga' })
   carl = telegram.createUser({ firstName: 'Carl' })
   plaza = telegram.createGroup({ title: 'Plaza', owner: olga, admins: [account] })
-  house = furnish({})
+  services = createServices({})
   warnings = []
   failures = []
-  house.events.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`))
-  house.events.on('error', ({ during }) => failures.push(during))
+  services.events.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`))
+  services.events.on('error', ({ during }) => failures.push(during))
 })
 afterEach(async () => {
   for (const end of ends.splice(0)) await end()
@@ -47,7 +47,7 @@ function deliveryOf({ needs = NEEDS, wanted = true } = {}): Delivery {
   return new Delivery(
     () => needs,
     () => wanted,
-    house,
+    services,
   )
 }
 
@@ -80,7 +80,7 @@ async function asked(id: number): Promise<void> {
 /** What was found out aside. */
 async function found(): Promise<void> {
   await telegram.settled()
-  await house.background.drain()
+  await services.background.drain()
 }
 
 const allowedBy = (method: string): unknown[] =>
@@ -252,7 +252,7 @@ describe('the transformer', () => {
     const delivery = new Delivery(
       () => needs,
       () => true,
-      house,
+      services,
     )
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -317,7 +317,7 @@ describe('a webhook that was set elsewhere', () => {
   ])('with %s is warned of once, with the mend', async (_name, more, missing, list) => {
     for (const installed of [true, false]) {
       warnings.splice(0)
-      house = { ...house, warn: (code, message) => warnings.push(`${code}: ${message}`) }
+      services = { ...services, warn: (code, message) => warnings.push(`${code}: ${message}`) }
       const delivery = deliveryOf()
       const { bot, seen } = botOf(delivery)
       if (installed) delivery.install(bot)

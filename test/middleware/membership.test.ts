@@ -6,9 +6,9 @@ import { ANONYMOUS_ADMIN_ID } from '../../src/core/kinds.js'
 import { userKey } from '../../src/core/subject.js'
 import { BLOCKED, block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
+import type { FailureEvent } from '../../src/middleware/events.js'
 import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
-import { type FailureEvent, furnish, type House, type HouseOptions } from '../../src/middleware/house.js'
 import { UNREACHABLE } from '../../src/middleware/membership/member-news.js'
 import { TRANSITION_EVENTS } from '../../src/middleware/membership/transition-events.js'
 import {
@@ -18,6 +18,7 @@ import {
 } from '../../src/middleware/membership/transitions.js'
 import { membership } from '../../src/middleware/membership.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
+import { createServices, type Services, type ServicesOptions } from '../../src/middleware/services.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Marks } from '../../src/storage/storage.js'
 import {
@@ -64,16 +65,22 @@ async function running(prepare: (bot: Bot) => void, of: TelegramBot = account): 
   return bot
 }
 
-/** A chain whose house a test can look into. */
-function furnished(
+/** A chain whose services a test can look into. */
+function wired(
   guards: readonly Guard[],
-  options: HouseOptions = {},
-): { house: House; middleware: Guard } {
-  const house = furnish(options)
+  options: ServicesOptions = {},
+): { services: Services; middleware: Guard } {
+  const services = createServices(options)
   const definitions = guards.flatMap((guard) => guard.definitions)
-  const chain = new Chain(house, definitions, 'test', new Exemptions({}, house.administrators), newTally())
+  const chain = new Chain(
+    services,
+    definitions,
+    'test',
+    new Exemptions({}, services.administrators),
+    newTally(),
+  )
   return {
-    house,
+    services,
     middleware: Object.assign((ctx: Context, next: () => Promise<void>) => chain.run(ctx, next), {
       definitions,
     }) as unknown as Guard,
@@ -270,10 +277,10 @@ describe('what people do is told', () => {
     members.on(TRANSITION_EVENTS, (transition) => {
       told.push(brief(transition))
     })
-    const { house, middleware } = furnished([members])
+    const { services, middleware } = wired([members])
     const listened: Told[] = []
-    house.events.on('membership', (transition) => listened.push(brief(transition)))
-    house.events.on('warning', () => undefined)
+    services.events.on('membership', (transition) => listened.push(brief(transition)))
+    services.events.on('warning', () => undefined)
     bot = await running((made) => made.use(middleware))
     await story()
     await telegram.settled()
@@ -512,8 +519,8 @@ describe('handlers', () => {
     })
     members.on('joined', () => Promise.reject(oops))
     members.on('joined', () => reached.push('next handler'))
-    const { house, middleware } = furnished([members])
-    house.events.on('error', (failure) => failures.push(failure))
+    const { services, middleware } = wired([members])
+    services.events.on('error', (failure) => failures.push(failure))
     await running((bot) => {
       bot.use(middleware)
       bot.on('chat_member', () => {
@@ -554,9 +561,9 @@ describe('handlers', () => {
     const told: number[] = []
     const members = membership()
     members.on(['joined', 'requested'], ({ ctx }) => told.push(ctx.me.id))
-    const { house, middleware } = furnished([members])
+    const { services, middleware } = wired([members])
     const listened: number[] = []
-    house.events.on('membership', ({ event, ctx }) => {
+    services.events.on('membership', ({ event, ctx }) => {
       if (event === 'joined') listened.push(ctx.me.id)
     })
     await running((bot) => bot.use(middleware))
@@ -586,9 +593,9 @@ describe('handlers', () => {
 
   test('that are there, or a listener for membership, are what it listens for', () => {
     const members = membership()
-    const { house } = furnished([members])
+    const { services } = wired([members])
     expect(members.listened).toBe(false)
-    const off = house.events.on('membership', () => undefined)
+    const off = services.events.on('membership', () => undefined)
     expect(members.listened).toBe(true)
     off()
     const offOne = members.on('requested', ({ before, after }) => [before, after] satisfies undefined[])
@@ -601,8 +608,8 @@ describe('handlers', () => {
 
 describe('whoever blocks the bot', () => {
   test('is unreachable until they return; who is blocked stays so', async () => {
-    const { house, middleware } = furnished([membership(), block()])
-    const { marks } = house.storage
+    const { services, middleware } = wired([membership(), block()])
+    const { marks } = services.storage
     const key = userKey(bob.id)
     const passed: string[] = []
     await running((bot) => {
@@ -626,12 +633,12 @@ describe('whoever blocks the bot', () => {
   })
 
   test('gets no mark if none is wanted', async () => {
-    const { house, middleware } = furnished([membership({ unreachable: false })])
+    const { services, middleware } = wired([membership({ unreachable: false })])
     await running((bot) => bot.use(middleware))
     await bob.to(account).sends('/start')
     await bob.blocks(account)
     await telegram.settled()
-    expect(await house.storage.marks.get(account.id, userKey(bob.id), UNREACHABLE)).toBeUndefined()
+    expect(await services.storage.marks.get(account.id, userKey(bob.id), UNREACHABLE)).toBeUndefined()
   })
 
   test('is told to handlers though the storage fails', async () => {
@@ -654,8 +661,8 @@ describe('whoever blocks the bot', () => {
     const failing = new Proxy(storage, {
       get: (of, name) => (name === 'marks' ? marks : Reflect.get(of, name)?.bind(of)),
     })
-    const { house, middleware } = furnished([members], { storage: failing })
-    house.events.on('error', ({ during }) => failures.push(during))
+    const { services, middleware } = wired([members], { storage: failing })
+    services.events.on('error', ({ during }) => failures.push(during))
     await running((bot) => bot.use(middleware))
     await bob.to(account).sends('/start')
     await bob.blocks(account)
@@ -671,12 +678,12 @@ describe('whoever blocks the bot', () => {
 
 describe('administrators that are remembered', () => {
   test('are forgotten when somebody is promoted, demoted or gone', async () => {
-    const { house, middleware } = furnished([membership()], { exempt: { chatAdmins: true } })
+    const { services, middleware } = wired([membership()], { exempt: { chatAdmins: true } })
     const answers: boolean[] = []
     await running((bot) => {
       bot.use(middleware)
       bot.on('message:text', async (ctx) => {
-        answers.push((await house.administrators?.includes(factsOf(ctx.update), ctx)) === true)
+        answers.push((await services.administrators?.includes(factsOf(ctx.update), ctx)) === true)
       })
     })
     const asks = async (): Promise<void> => {
@@ -703,12 +710,12 @@ describe('administrators that are remembered', () => {
 })
 
 describe('a chat that the bot cannot see', () => {
-  const watched = async (prepare: (members: ReturnType<typeof membership>, house: House) => void) => {
+  const watched = async (prepare: (members: ReturnType<typeof membership>, services: Services) => void) => {
     const members = membership()
-    const { house, middleware } = furnished([members])
+    const { services, middleware } = wired([members])
     const warnings: string[] = []
-    house.events.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`))
-    prepare(members, house)
+    services.events.on('warning', ({ code, message }) => warnings.push(`${code}: ${message}`))
+    prepare(members, services)
     await running((bot) => bot.use(middleware))
     return warnings
   }
@@ -728,7 +735,7 @@ describe('a chat that the bot cannot see', () => {
   })
 
   test('is warned of where the bot is demoted, and to listeners', async () => {
-    const warnings = await watched((_, house) => house.events.on('membership', () => undefined))
+    const warnings = await watched((_, services) => services.events.on('membership', () => undefined))
     await olga.in(plaza).promotes(account, { can_pin_messages: true })
     await olga.in(plaza).demotes(account)
     await telegram.settled()

@@ -4,7 +4,7 @@ import type { Context } from 'grammy'
 import { describe as factsOf } from '../../src/core/facts.js'
 import { throttle } from '../../src/index.js'
 import { Questions } from '../../src/middleware/chain/wiring.js'
-import { furnish } from '../../src/middleware/house.js'
+import { createServices } from '../../src/middleware/services.js'
 import { says, tick } from '../sentinel-desk.js'
 
 /* What an update costs, as a list. Storages go by which list it is, so equal ones are shared, and remembered. */
@@ -22,7 +22,7 @@ function costsWith(cost: () => number): () => readonly number[] {
     throttle({ name: 'second', limit: '9/1m', on: ['message'], cost: () => 0 }),
   ]
   const questions = new Questions(
-    furnish({}),
+    createServices({}),
     guards.flatMap(({ definitions }) => definitions),
   )
   const failed = (error: unknown): never => {

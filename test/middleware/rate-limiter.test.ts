@@ -12,13 +12,13 @@ import { auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
 import { Exemptions, type ExemptOptions } from '../../src/middleware/exempt/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
-import { furnish } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
 import {
   fromRateLimiter,
   type PointsLimiter,
   type RateLimiterOptions,
 } from '../../src/middleware/rate-limiter.js'
+import { createServices } from '../../src/middleware/services.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { type Rig, rig, Stage } from './rig.js'
@@ -50,12 +50,12 @@ async function exempting(whom: (stage: Rig) => ExemptOptions, ...guards: Guard[]
   let chain: Chain<Context> | undefined
   on = await rig((ctx, next) => chain?.run(ctx, next))
   const exempt = whom(on)
-  const house = furnish({ clock: time.clock, timers: time.timers, exempt })
-  house.events.on('denied', ({ verdict }) => denied.push(verdict))
-  house.events.on('error', ({ error, during }) => failures.push(`${during}: ${(error as Error).message}`))
-  house.events.on('shadow', ({ guard, limit }) => shadows.push(`${guard}.${limit}`))
+  const services = createServices({ clock: time.clock, timers: time.timers, exempt })
+  services.events.on('denied', ({ verdict }) => denied.push(verdict))
+  services.events.on('error', ({ error, during }) => failures.push(`${during}: ${(error as Error).message}`))
+  services.events.on('shadow', ({ guard, limit }) => shadows.push(`${guard}.${limit}`))
   const definitions = guards.flatMap((guard) => guard.definitions)
-  chain = new Chain(house, definitions, 'main', new Exemptions(exempt, undefined), newTally())
+  chain = new Chain(services, definitions, 'main', new Exemptions(exempt, undefined), newTally())
   on.start()
 }
 

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import { InputFile } from 'grammy'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/chain/told.js'
-import type { FailureEvent } from '../../src/middleware/house.js'
+import type { ChatMigratedEvent, FailureEvent, OutgoingLimitedEvent } from '../../src/middleware/events.js'
 import { isSafe } from '../../src/outgoing/calls.js'
 import { outgoing } from '../../src/outgoing/outgoing.js'
 import { fate, type Office, office } from './rig.js'

@@ -1,5 +1,5 @@
 import { Bot } from 'grammy'
-import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/chain/told.js'
+import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/events.js'
 import type { SentinelOptions } from '../../src/options.js'
 import { type Sentinel, sentinel } from '../../src/sentinel.js'
 import { redis } from '../../src/storage/redis/index.js'

@@ -11,7 +11,7 @@ import {
   policy,
   throttle,
 } from '../../src/index.js'
-import { furnish } from '../../src/middleware/house.js'
+import { createServices } from '../../src/middleware/services.js'
 import { readAdapt } from '../../src/middleware/throttle/adapt.js'
 import { adaptLimit } from '../../src/middleware/throttle/adapted.js'
 import { Conduct, MOST_ACTORS } from '../../src/middleware/throttle/conduct.js'
@@ -334,7 +334,7 @@ describe('of very many', () => {
 
   /** Somebody earns more with their tenth update. */
   function watching() {
-    const house = furnish({})
+    const services = createServices({})
     const adaptation = readAdapt(
       { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { after: 10 } },
       parseLimit('4/1m', ''),
@@ -342,14 +342,14 @@ describe('of very many', () => {
       '',
     )
     const changed: number[] = []
-    house.events.on('limit.changed', ({ key }) => changed.push(keySubject(key as Key).id as number))
-    const conduct = new Conduct(house, 'throttle.user', 'user', adaptation)
+    services.events.on('limit.changed', ({ key }) => changed.push(keySubject(key as Key).id as number))
+    const conduct = new Conduct(services, 'throttle.user', 'user', adaptation)
     return {
       changed,
       passes: (from: number, times = 1) => {
         for (let nth = 0; nth < times; nth++) conduct.passed(facts(from), ctx)
       },
-      settled: () => house.background.drain(),
+      settled: () => services.background.drain(),
     }
   }
 
@@ -387,14 +387,14 @@ test('what was stored under other bounds is brought within these', async () => {
     await at.talks(1)
     const mark = { since: 0, value: { amount: stored, per: MINUTE } }
     await at.guard.storage.marks.put(42, 'adapted:throttle.user', [{ key: userKey(ALICE), mark }])
-    const house = furnish({ storage: at.guard.storage })
+    const services = createServices({ storage: at.guard.storage })
     const adaptation = readAdapt(
       { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { by: 2 } },
       parseLimit('4/1m', ''),
       1,
       '',
     )
-    await adaptLimit(house, 'throttle.user', adaptation, { bot: 42, key: userKey(ALICE), how })
+    await adaptLimit(services, 'throttle.user', adaptation, { bot: 42, key: userKey(ALICE), how })
     expect([stored, how, (await at.stored()) ?? 4]).toEqual([stored, how, to])
   }
 })

@@ -11,7 +11,7 @@ import {
   subject,
 } from '../../src/index.js'
 import { Questions } from '../../src/middleware/chain/wiring.js'
-import { furnish } from '../../src/middleware/house.js'
+import { createServices } from '../../src/middleware/services.js'
 import { PolicyBook } from '../../src/policies/policy-book.js'
 import { desk, says } from '../sentinel-desk.js'
 
@@ -19,8 +19,8 @@ const ALICE = 7
 
 /** What a policy asks, a line a check. */
 function asked(policies: Record<string, PolicyOptions>, guard: Guard): string[] {
-  const house = { ...furnish({}), policies: new PolicyBook(policies) }
-  return new Questions(house, guard.definitions).questions.map(({ check, name }) => {
+  const services = { ...createServices({}), policies: new PolicyBook(policies) }
+  return new Questions(services, guard.definitions).questions.map(({ check, name }) => {
     const limit = 'limit' in check ? ` ${check.limit.amount}/${check.limit.per}` : ''
     const claim = check.kind === 'claim' ? ` ${check.holdFor}` : ''
     const marks = 'anyOf' in check ? ` ${check.anyOf.join()}` : ''
@@ -206,7 +206,7 @@ describe('a policy that is wrong', () => {
     ],
     [
       'no sentinel upstream',
-      () => new Questions(furnish({}), policy('checkout').definitions),
+      () => new Questions(createServices({}), policy('checkout').definitions),
       'policy.unknown',
       'No sentinel upstream names any',
     ],

@@ -334,7 +334,7 @@ describe('the menu of /sentinel', () => {
       settings: {
         limits: { user: { min: '2/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
         command: 'limits',
-        texts: { en: { title: 'House rules', uploads: 'x' } as never },
+        texts: { en: { title: 'Services rules', uploads: 'x' } as never },
       },
     }).catch((error: unknown) => {
       expect(error).toMatchObject({ code: 'option.unknown' })
@@ -345,13 +345,13 @@ describe('the menu of /sentinel', () => {
       settings: {
         limits: { user: { min: '2/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
         command: 'limits',
-        texts: { en: { title: 'House rules' } },
+        texts: { en: { title: 'Services rules' } },
         t: (_, text, { name }) => (text === 'limit' && name === 'uploads' ? 'Files: many' : undefined),
       },
     })
     await at.alice.in(plaza).sends('/limits')
-    const menu = await at.alice.hears(/^House rules/)
-    expect(menu.text).toBe('House rules\n\nMessages of one person: 20/1m (as usual)\nFiles: many')
+    const menu = await at.alice.hears(/^Services rules/)
+    expect(menu.text).toBe('Services rules\n\nMessages of one person: 20/1m (as usual)\nFiles: many')
     expect(buttonsOf(menu)).toContain('uploads: 3/1h')
     await (await at.alice.in(plaza).taps(menu, 'uploads: 3/1h')).answer
     expect(changes).toEqual(['throttle.uploads: usual → 3/1h by u…'])

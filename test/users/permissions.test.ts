@@ -13,8 +13,8 @@ import {
   userKey,
 } from '../../src/index.js'
 import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
-import { furnish, type HouseOptions } from '../../src/middleware/house.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
+import { createServices, type ServicesOptions } from '../../src/middleware/services.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
@@ -55,7 +55,7 @@ function counted(storage: Storage): { storage: Storage; asks: () => number } {
   return { storage: proxy, asks: () => asks }
 }
 
-/** A permission in front of a handler, in a house of the same roles and storage as the sentinel's. */
+/** A permission in front of a handler, with services of the same roles and storage as the sentinel's. */
 function guarded(
   permission: string,
   options: PermissionOptions & SentinelOptions = {},
@@ -63,17 +63,17 @@ function guarded(
 ) {
   const { on, deny = 'silent', onFailure, shadow, ...rest } = options
   const storage = rest.storage ?? memory()
-  const house = furnish({ ...(rest as HouseOptions), roles: rest.roles ?? ROLES, storage })
+  const services = createServices({ ...(rest as ServicesOptions), roles: rest.roles ?? ROLES, storage })
   const given = { deny, ...(on && { on }), ...(onFailure && { onFailure }), ...(shadow && { shadow }) }
   const guard = make(given)
   const exemptions = new Exemptions(rest.exempt ?? {}, undefined)
-  const chain = new Chain(house, guard.definitions, 'permission', exemptions, newTally())
+  const chain = new Chain(services, guard.definitions, 'permission', exemptions, newTally())
   const passed: string[] = []
   const made = desk({ roles: ROLES, ...rest, storage, throttle: false, debounce: false }, (bot) => {
     bot.use((ctx, next) => chain.run(ctx, next))
     bot.use((ctx) => void passed.push(ctx.msg?.text ?? ''))
   })
-  return { ...made, passed, house }
+  return { ...made, passed, services }
 }
 
 describe.each<[string, () => Storage]>([
@@ -179,10 +179,10 @@ describe('a permission', () => {
   test('lapses with the role, and tells why it refuses', async () => {
     let now = (): number => 0
     const made = guarded('orders.read', { storage: memory({ clock: () => now() }) })
-    const { guard, says: say, passed, time, house } = made
+    const { guard, says: say, passed, time, services } = made
     now = time.clock
     const denied: unknown[] = []
-    house.events.on('denied', ({ verdict }) => denied.push([verdict.guard, verdict.limit, verdict.reason]))
+    services.events.on('denied', ({ verdict }) => denied.push([verdict.guard, verdict.limit, verdict.reason]))
     await guard.grant(ALICE, 'support', { for: '1h', reason: 'on trial' })
     await say(ALICE, 'in time')
     expect(await guard.storage.marks.get(42, userKey(ALICE), 'role:support')).toEqual({
@@ -345,9 +345,12 @@ describe('roles that Telegram gives', () => {
     const storage = memory()
     const guard = sentinel<GuardedContext>({ roles: TELEGRAM, storage, throttle: false })
     guard.on('error', ({ during }) => failures.push(during))
-    const house = furnish({ storage, roles: TELEGRAM })
+    const services = createServices({ storage, roles: TELEGRAM })
     // As a handler's chain does, it goes by what the sentinel in front of it knows of chats.
-    const shared = { ...house, chatRoles: (guard as unknown as { house: typeof house }).house.chatRoles }
+    const shared = {
+      ...services,
+      chatRoles: (guard as unknown as { services: typeof services }).services.chatRoles,
+    }
     const { definitions } = requirePermission(permission, { deny: 'silent' })
     const chain = new Chain(shared, definitions, 'notes', new Exemptions({}, undefined), newTally())
     on = await rig(guard, (bot) => {
@@ -457,12 +460,12 @@ test.each<
   })
   const closed = guarded(permission, { storage: broken, roles }, make)
   const told: string[] = []
-  closed.house.events.on('error', ({ during }) => told.push(during))
+  closed.services.events.on('error', ({ during }) => told.push(during))
   await closed.handle(says(ALICE, 'let me in', { group: true }))
   expect(closed.passed).toEqual([])
   expect(told).toEqual(['storage.evaluate'])
   const open = guarded(permission, { storage: broken, roles, onFailure: 'open' }, make)
-  open.house.events.on('error', () => undefined)
+  open.services.events.on('error', () => undefined)
   await open.handle(says(ALICE, 'let me in', { group: true }))
   expect(open.passed).toEqual(['let me in'])
 })

@@ -2,7 +2,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { inTime } from '../chain/in-time.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { SUSPECT, VETTED } from './vetted.js'
 import type { DossierFacts, VettingRules } from './vetting.js'
 
@@ -32,7 +32,7 @@ export class Dossiers {
   #ended = false
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly rules: VettingRules,
   ) {}
 
@@ -67,12 +67,12 @@ export class Dossiers {
   }
 
   #rests(): boolean {
-    return this.house.clock() < this.#restUntil
+    return this.services.clock() < this.#restUntil
   }
 
   /** In a place that is taken. */
   #go(question: Question): void {
-    const ran = this.house.background.run('auth.dossier', async () => {
+    const ran = this.services.background.run('auth.dossier', async () => {
       let why: string | undefined
       try {
         why = await this.#learn(question)
@@ -92,11 +92,11 @@ export class Dossiers {
   }
 
   async #learn({ bot, key, user }: Question): Promise<string | undefined> {
-    const { house, rules } = this
+    const { services, rules } = this
     let facts: DossierFacts
     try {
       const late = (): Error => new Error(`a dossier took longer than ${rules.timeout} ms`)
-      facts = await inTime(rules.dossier.dossier(user), rules.timeout, house.timers, late)
+      facts = await inTime(rules.dossier.dossier(user), rules.timeout, services.timers, late)
     } catch (error) {
       // This is Telegram's answer about the user, so it is kept. Any other error is about the client.
       if (error instanceof SentinelError && error.code === 'mtproto.refused')
@@ -115,21 +115,21 @@ export class Dossiers {
     await this.#keep(bot, SUSPECT, key, span, why)
     // In shadow they pass all the same, and are not asked about with each update.
     await this.#keep(bot, VETTED, key, span)
-    house.events.tell('suspected', { bot, key, reason: why })
+    services.events.tell('suspected', { bot, key, reason: why })
     return why
   }
 
   async #keep(bot: number, name: string, key: Key, span: Ms, reason?: string): Promise<void> {
-    const since = this.house.clock()
+    const since = this.services.clock()
     const mark = { since, until: since + span, ...(reason !== undefined && { reason }) }
-    await this.house.storage.marks.put(bot, name, [{ key, mark }])
+    await this.services.storage.marks.put(bot, name, [{ key, mark }])
   }
 
   /** The source is down, or tells us to wait: it is left alone for a while. */
   #failed(error: unknown): void {
     this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
-    this.#restUntil = this.house.clock() + this.#rest
-    this.house.events.tell('error', { error, during: 'auth.dossier' })
+    this.#restUntil = this.services.clock() + this.#rest
+    this.services.events.tell('error', { error, during: 'auth.dossier' })
   }
 }
 

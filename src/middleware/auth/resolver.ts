@@ -8,7 +8,7 @@ import { type Key, keyText } from '../../core/subject.js'
 import type { authOptions, Resolution, Resolve } from '../auth.js'
 import { inTime } from '../chain/in-time.js'
 import type { Admission } from '../guard.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { RESOLVED, VETOED } from './resolved.js'
 
 type ResolverSettings = z.output<typeof authOptions>
@@ -21,7 +21,7 @@ export class Resolver {
   private readonly open: boolean
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly resolve: Resolve<Context>,
     { resolveFor = parseDuration('5m'), timeout = parseDuration('5s'), onFailure }: ResolverSettings,
   ) {
@@ -33,7 +33,7 @@ export class Resolver {
   /** What an earlier yes brought. */
   remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
     try {
-      const mark = this.house.storage.marks.get(bot, key, RESOLVED)
+      const mark = this.services.storage.marks.get(bot, key, RESOLVED)
       if (isPromise(mark)) {
         return mark.then(
           (held) => ({ identity: held?.value }),
@@ -50,7 +50,7 @@ export class Resolver {
   private forgotten(error: unknown): undefined {
     if (!this.open) throw error
     // That the storage is down was told already.
-    if (!isUnavailable(error)) this.house.events.tell('error', { error, during: 'auth.resolve' })
+    if (!isUnavailable(error)) this.services.events.tell('error', { error, during: 'auth.resolve' })
   }
 
   ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
@@ -64,15 +64,15 @@ export class Resolver {
   }
 
   private async answer(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
-    const { house } = this
+    const { services } = this
     let resolution: Resolution
     try {
       // It may throw at once, too.
       const asked = (async () => this.resolve(facts, ctx))()
       const late = (): Error => new Error(`the resolver took longer than ${this.timeout} ms`)
-      resolution = await inTime(asked, this.timeout, house.timers, late)
+      resolution = await inTime(asked, this.timeout, services.timers, late)
     } catch (error) {
-      house.events.tell('error', { error, during: 'auth.resolve' })
+      services.events.tell('error', { error, during: 'auth.resolve' })
       return { veto: 'unavailable' }
     }
     const {
@@ -81,7 +81,7 @@ export class Resolver {
       note,
       for: own,
     } = typeof resolution === 'boolean' ? { allow: resolution } : answerOf(resolution)
-    const since = house.clock()
+    const since = services.clock()
     const until = since + (own === undefined ? this.holdsFor : parseDuration(own, 'auth.resolve().for'))
     const mark = {
       since,
@@ -90,10 +90,10 @@ export class Resolver {
       ...(value === undefined ? {} : { value }),
     }
     try {
-      await house.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
+      await services.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
     } catch (error) {
       // It will be asked again.
-      house.events.tell('error', { error, during: 'auth.resolve' })
+      services.events.tell('error', { error, during: 'auth.resolve' })
     }
     return allow ? { identity: value } : { veto: 'vetoed', note }
   }

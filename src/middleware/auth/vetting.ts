@@ -5,7 +5,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import type { Key } from '../../core/subject.js'
 import type { Admission, Question, Wiring } from '../guard.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import type { Dossiers } from './dossiers.js'
 import { SUSPECT, VETTED } from './vetted.js'
 
@@ -111,7 +111,7 @@ export class Vetting {
   #ended = false
 
   private constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly rules: VettingRules,
     private readonly quiet: boolean,
     { dossierWait = 0 }: VettingOptions,
@@ -155,7 +155,7 @@ export class Vetting {
   ): Vetting | undefined {
     const rules = rulesOf(options)
     if (rules === undefined) return undefined
-    return new Vetting(wiring.house, rules, common.denial === 'silent', options, wiring, common, refusing)
+    return new Vetting(wiring.services, rules, common.denial === 'silent', options, wiring, common, refusing)
   }
 
   /** Has whoever is not known yet asked about. */
@@ -188,14 +188,14 @@ export class Vetting {
   /** Loaded with the first who is not known: most bots never need it. */
   #open(): Promise<Dossiers> {
     const opening = import('./dossiers.js').then(({ Dossiers }) => {
-      const desk = new Dossiers(this.house, this.rules)
+      const desk = new Dossiers(this.services, this.rules)
       this.#desk = desk
       if (this.#ended) desk.end()
       return desk
     })
     opening.catch((error: unknown) => {
       this.#desk = undefined
-      this.house.events.tell('error', { error, during: 'auth.dossier' })
+      this.services.events.tell('error', { error, during: 'auth.dossier' })
     })
     return opening
   }
@@ -203,7 +203,7 @@ export class Vetting {
   async #within(asking: Promise<string | undefined>): Promise<Admission | undefined> {
     let callOff: () => void = () => undefined
     const late = new Promise<undefined>((resolve) => {
-      callOff = this.house.timers.after(this.#wait, () => resolve(undefined))
+      callOff = this.services.timers.after(this.#wait, () => resolve(undefined))
     })
     const why = await Promise.race([asking, late])
     callOff()
@@ -220,7 +220,7 @@ export class Vetting {
 
   /** Where the storage tells at once, as memory does. */
   #noteOf(bot: number, key: Key | undefined): string | undefined {
-    const mark = key === undefined ? undefined : this.house.storage.marks.get(bot, key, SUSPECT)
+    const mark = key === undefined ? undefined : this.services.storage.marks.get(bot, key, SUSPECT)
     if (!isPromise(mark)) return mark?.reason
     mark.catch(() => undefined)
     return undefined

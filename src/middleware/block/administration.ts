@@ -9,8 +9,8 @@ import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { REGISTERED } from '../auth.js'
 import { ALLOWED, acting, BLOCKED, blockable } from '../block.js'
 import type { KnownBot } from '../chain/bots.js'
-import type { House } from '../house.js'
 import { option, parseOptions } from '../options/schema.js'
+import type { Services } from '../services.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
 /**
@@ -104,14 +104,14 @@ const TAKEN = new Map<string, 'unblocked' | 'unregistered'>([
 
 /** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
 export class Administration {
-  constructor(private readonly house: House) {
-    house.forEveryBot('marks', (bot) => this.catchUp(bot))
+  constructor(private readonly services: Services) {
+    services.forEveryBot('marks', (bot) => this.catchUp(bot))
   }
 
   async block(whom: Subject | readonly Subject[], options: BlockingOptions = {}): Promise<void> {
     parseOptions('block', blockingOptions, options)
     const keys = keysOf(whom).map((key) => blockable(key, 'block'))
-    const since = this.house.clock()
+    const since = this.services.clock()
     const until = untilOf(options, since, 'block')
     const mark: Mark = {
       since,
@@ -129,7 +129,7 @@ export class Administration {
   }
 
   async allow(whom: Subject | readonly Subject[]): Promise<void> {
-    const mark = { since: this.house.clock() }
+    const mark = { since: this.services.clock() }
     await this.put(
       ALLOWED,
       keysOf(whom).map((key) => ({ key: acting(key, 'allow'), mark })),
@@ -141,7 +141,7 @@ export class Administration {
   }
 
   async register(whom: Subject | readonly Subject[]): Promise<void> {
-    const mark = { since: this.house.clock() }
+    const mark = { since: this.services.clock() }
     await this.put(
       REGISTERED,
       keysOf(whom).map((key) => ({ key: acting(key, 'register'), mark })),
@@ -171,7 +171,7 @@ export class Administration {
   /** Everybody who is blocked, each once, a page of the storage at a time. */
   async *blocked(): AsyncGenerator<Blocked, void, undefined> {
     const { blockedIn } = await listing.load()
-    yield* blockedIn(this.house, () => this.stagedBlocks())
+    yield* blockedIn(this.services, () => this.stagedBlocks())
   }
 
   async export(): Promise<BlockListExport> {
@@ -183,7 +183,7 @@ export class Administration {
   async import(list: BlockListExport): Promise<number> {
     const { importInto } = await listing.load()
     const put = (key: Key, mark: Mark): void => this.stage(BLOCKED, key, mark)
-    return importInto(this.house, list, this.staged.get(BLOCKED), put)
+    return importInto(this.services, list, this.staged.get(BLOCKED), put)
   }
 
   /**
@@ -196,12 +196,12 @@ export class Administration {
   private readonly running = new Set<{ readonly name: string; readonly keys: Set<Key> }>()
 
   private get waits(): boolean {
-    return this.house.bots.all().length === 0
+    return this.services.bots.all().length === 0
   }
 
   private stagedMark(name: string, key: Key): Mark | undefined {
     const mark = this.staged.get(name)?.get(key)
-    return mark === undefined || lapsed(mark, this.house.clock()) ? undefined : mark
+    return mark === undefined || lapsed(mark, this.services.clock()) ? undefined : mark
   }
 
   /** Marks that wait for a bot, of subjects and of what they act as. */
@@ -230,7 +230,7 @@ export class Administration {
 
   /** All writes begin before the first is awaited: a storage that answers at once has them before the bot's update. */
   private async catchUp(bot: KnownBot): Promise<void> {
-    const { marks } = this.house.storage
+    const { marks } = this.services.storage
     const writes: MaybePromise<unknown>[] = []
     const entries: [string, MarkEntry][] = []
     for (const [name, staged] of this.staged) {
@@ -240,7 +240,7 @@ export class Administration {
       })
       // There are additions only where import() was loaded.
       const held = all.filter(({ mark }) => listing.now?.additions.has(mark) !== true)
-      if (held.length < all.length) writes.push(listing.now?.add(this.house, bot.id, all))
+      if (held.length < all.length) writes.push(listing.now?.add(this.services, bot.id, all))
       const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
       for (let i = 0; i < held.length; i += BATCH)
         writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))
@@ -250,13 +250,13 @@ export class Administration {
     await Promise.all(writes)
     for (const [name, { key, mark }] of entries) {
       const event = EVENTS.get(name)
-      if (event !== undefined) this.house.events.tell(event, { bot: bot.id, key, reason: mark.reason })
+      if (event !== undefined) this.services.events.tell(event, { bot: bot.id, key, reason: mark.reason })
     }
   }
 
   private async markOf(name: string, key: Key): Promise<Mark | undefined> {
-    for (const bot of this.house.bots.all()) {
-      const mark = await this.house.storage.marks.get(bot.id, key, name)
+    for (const bot of this.services.bots.all()) {
+      const mark = await this.services.storage.marks.get(bot.id, key, name)
       if (mark !== undefined) return mark
     }
     return this.waits ? this.stagedMark(name, key) : undefined
@@ -276,8 +276,8 @@ export class Administration {
     const event = EVENTS.get(name)
     for (const { key, mark } of entries) this.stage(name, key, mark)
     if (this.waits) return
-    const { storage, events } = this.house
-    await this.house.forEachBot(name, async (bot) => {
+    const { storage, events } = this.services
+    await this.services.forEachBot(name, async (bot) => {
       const put = async (some: readonly MarkEntry[]): Promise<void> => {
         await storage.marks.put(bot.id, name, some)
         if (event === undefined) return
@@ -298,11 +298,11 @@ export class Administration {
     let held = this.waits ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
     for (const key of keys) this.stage(name, key, undefined)
     if (this.waits) return held
-    const { storage, events } = this.house
-    await this.house.forEachBot(name, async ({ id }) => {
+    const { storage, events } = this.services
+    await this.services.forEachBot(name, async ({ id }) => {
       if (keys.length !== 1) {
         const count = await this.many(name, keys, ({ takeAll }, left) =>
-          takeAll(this.house, id, name, left, event),
+          takeAll(this.services, id, name, left, event),
         )
         held = Math.max(held, count)
         return

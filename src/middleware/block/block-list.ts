@@ -3,24 +3,24 @@ import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
 import type { Mark, MarkEntry, Marks } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import type { Blocked, BlockListExport } from './administration.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
 /** Everybody who is blocked, each once, a page of the storage at a time; then those whose block waits for a bot. */
 export async function* blockedIn(
-  house: House,
+  services: Services,
   staged: () => readonly MarkEntry[],
 ): AsyncGenerator<Blocked, void, undefined> {
-  const { marks } = house.storage
+  const { marks } = services.storage
   // One bot after the other. Those who are blocked for an earlier bot were listed already.
   const earlier: number[] = []
-  for (const bot of house.bots.all()) {
+  for (const bot of services.bots.all()) {
     let from: string | undefined
     do {
       const page = await marks.scan(bot.id, BLOCKED, from)
       for (const entry of page.entries) {
-        if (!(await heldByAny(house, earlier, entry))) yield blockedOf(entry)
+        if (!(await heldByAny(services, earlier, entry))) yield blockedOf(entry)
       }
       from = page.next
     } while (from !== undefined)
@@ -29,7 +29,11 @@ export async function* blockedIn(
   for (const entry of staged()) yield blockedOf(entry)
 }
 
-async function heldByAny({ storage }: House, bots: readonly number[], { key }: MarkEntry): Promise<boolean> {
+async function heldByAny(
+  { storage }: Services,
+  bots: readonly number[],
+  { key }: MarkEntry,
+): Promise<boolean> {
   for (const bot of bots) {
     if ((await storage.marks.get(bot, key, BLOCKED)) !== undefined) return true
   }
@@ -60,14 +64,14 @@ export const additions = new WeakSet<Mark>()
  * @param stage Has a mark wait, too.
  */
 export async function importInto(
-  house: House,
+  services: Services,
   list: BlockListExport,
   staged: ReadonlyMap<Key, Mark | undefined> = new Map(),
   stage: (key: Key, mark: Mark) => void,
 ): Promise<number> {
-  const now = house.clock()
+  const now = services.clock()
   const entries = readExport(list, now)
-  const waits = house.bots.all().length === 0
+  const waits = services.bots.all().length === 0
   const changed = new Set<Key>()
   for (const { key, mark } of entries) {
     const known = staged.get(key)
@@ -78,17 +82,17 @@ export async function importInto(
     if (waits) changed.add(key)
   }
   if (!waits) {
-    await house.forEachBot(BLOCKED, async ({ id }) => {
-      for (const key of await lengthen(house, id, entries)) changed.add(key)
+    await services.forEachBot(BLOCKED, async ({ id }) => {
+      for (const key of await lengthen(services, id, entries)) changed.add(key)
     })
   }
   return changed.size
 }
 
 /** Puts those of what waited for a bot that were imported. */
-export async function add(house: House, bot: number, entries: readonly MarkEntry[]): Promise<void> {
+export async function add(services: Services, bot: number, entries: readonly MarkEntry[]): Promise<void> {
   await lengthen(
-    house,
+    services,
     bot,
     entries.filter(({ mark }) => additions.has(mark)),
   )
@@ -99,7 +103,7 @@ export async function add(house: House, bot: number, entries: readonly MarkEntry
  * is this done at once.
  */
 async function lengthen(
-  { storage: { marks }, events }: House,
+  { storage: { marks }, events }: Services,
   bot: number,
   entries: readonly MarkEntry[],
 ): Promise<Key[]> {
@@ -152,7 +156,7 @@ export async function putAll(
 
 /** Takes a mark from many, and tells of those who held it; how many these were. */
 export async function takeAll(
-  { storage: { marks }, events }: House,
+  { storage: { marks }, events }: Services,
   bot: number,
   name: string,
   left: ReadonlySet<Key>,

@@ -1,5 +1,5 @@
 import { isClosing } from '../concurrency/stragglers.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 interface Counts {
   readonly running: number
@@ -8,7 +8,7 @@ interface Counts {
 
 /** How what no update waits for fares, and whether updates are let in at all. */
 export function asideHealth(
-  house: House,
+  services: Services,
   webhooks: ReadonlySet<{ readonly isDraining: boolean }>,
 ): {
   readonly background: Counts
@@ -16,8 +16,8 @@ export function asideHealth(
   readonly hooks: Counts
   readonly draining?: boolean
 } {
-  const { background, hooksAside, notices } = house
-  const draining = isClosing(house) || [...webhooks].some(({ isDraining }) => isDraining)
+  const { background, hooksAside, notices } = services
+  const draining = isClosing(services) || [...webhooks].some(({ isDraining }) => isDraining)
   return {
     background: { running: background.size, dropped: background.dropped },
     unsaid: notices.unsaid,

@@ -2,15 +2,15 @@ import type { Context } from 'grammy'
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
-import type { House } from '../house.js'
 import type { Chain } from '../pipeline.js'
+import type { Services } from '../services.js'
 
 /** A place at work is given up after so long, too. */
 const WITHIN: Duration = '30s'
 
 /** What is finished before a sentinel is closed. */
 export interface Unfinished {
-  readonly house: House
+  readonly services: Services
   readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'waiting' | 'within'>
   /** Chains that others have taken the place of, by what they end with. */
   readonly draining: ReadonlyMap<Promise<void>, Pick<Chain<Context>, 'waiting'>>
@@ -24,13 +24,13 @@ export function heldIn({ chain, draining }: Unfinished): Readonly<Record<string,
 }
 
 /** Finishes what no update waits for. */
-async function finish({ house, chain, draining }: Unfinished): Promise<void> {
-  beginClosing(house)
+async function finish({ services, chain, draining }: Unfinished): Promise<void> {
+  beginClosing(services)
   await chain.drain()
-  await Promise.all([...draining.keys(), ...[...stragglersOf(house)].map((each) => each.drain())])
-  await house.background.drain()
+  await Promise.all([...draining.keys(), ...[...stragglersOf(services)].map((each) => each.drain())])
+  await services.background.drain()
   // Last, since a failure of the former is an event, for which more hooks run.
-  await house.hooksAside.drain()
+  await services.hooksAside.drain()
 }
 
 /**
@@ -48,18 +48,18 @@ export async function finishInTime(
   const span = parseDuration(within ?? WITHIN, 'close.within')
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
-    beginClosing(left.house)
+    beginClosing(left.services)
     await left.chain.drain()
     // Notices that wait for a chat are not worth waiting for.
     await calls.close()
     await finish(left)
   }
-  if (await ended(work(), span, left.house.timers)) return
+  if (await ended(work(), span, left.services.timers)) return
   await calls.close()
   // Where webhooks took all of the time.
-  beginClosing(left.house)
-  left.chain.drain().catch((error: unknown) => left.house.events.tell('error', { error, during: 'close' }))
-  left.house.warn(
+  beginClosing(left.services)
+  left.chain.drain().catch((error: unknown) => left.services.events.tell('error', { error, during: 'close' }))
+  left.services.warn(
     'close.unfinished',
     `guard.close(): not all had ended after ${span} ms (${told(left, webhooks)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,
   )
@@ -78,15 +78,15 @@ async function ended(work: Promise<unknown>, span: Ms, timers: Timers): Promise<
 }
 
 function told(
-  { house, chain, draining }: Unfinished,
+  { services, chain, draining }: Unfinished,
   webhooks: ReadonlySet<{ readonly size: number }>,
 ): string {
   const counts = [
     ['webhook', [...webhooks].reduce((sum, { size }) => sum + size, 0)],
     ...chain.unfinished(),
-    ['earlier options', draining.size + stragglersOf(house).size],
-    ['background', house.background.size],
-    ['hooks', house.hooksAside.size],
+    ['earlier options', draining.size + stragglersOf(services).size],
+    ['background', services.background.size],
+    ['hooks', services.hooksAside.size],
   ] as const
   return counts.flatMap(([name, count]) => (count > 0 ? [`${name}: ${count}`] : [])).join(', ')
 }

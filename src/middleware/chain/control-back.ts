@@ -31,7 +31,7 @@ export class ChainBack<C extends Context> implements ControlBack {
   }
 
   broughtFor(ctx: Context): Readonly<Record<string, unknown>> | undefined {
-    return this.chain.house.hooks.broughtFor(ctx)
+    return this.chain.services.hooks.broughtFor(ctx)
   }
 
   async refund({ receipt }: Decision, limit: string | undefined): Promise<boolean> {
@@ -54,7 +54,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     this.chain.redone.note(ctx)
     const refunding = (): Promise<unknown> => this.refund(decision, undefined)
     // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
-    if (!this.chain.house.background.run('refund', refunding)) void refunding()
+    if (!this.chain.services.background.run('refund', refunding)) void refunding()
   }
 
   limitNames(): readonly string[] {
@@ -65,7 +65,7 @@ export class ChainBack<C extends Context> implements ControlBack {
 
   unknownLimit(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void {
     const result = word === 'refund' ? 'nothing was given back' : 'nothing is known to be left'
-    this.chain.house.warn(
+    this.chain.services.warn(
       'limit.unknown',
       `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)}`,
     )
@@ -106,10 +106,10 @@ export class ChainBack<C extends Context> implements ControlBack {
   /** Undefined where they cannot be loaded: that is told, and is no. */
   private async asked(): Promise<ActorPermissions | undefined> {
     if (this.permissions !== undefined) return this.permissions
-    const { house, exemptions } = this.chain
+    const { services, exemptions } = this.chain
     try {
       const { ActorPermissions } = await permitting.load()
-      this.permissions ??= new ActorPermissions(house, exemptions)
+      this.permissions ??= new ActorPermissions(services, exemptions)
     } catch (error) {
       this.chain.failed(error, 'permissions')
     }

@@ -6,9 +6,9 @@ import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward, Wired } from '../guard.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
-import type { House } from '../house.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
+import type { Services } from '../services.js'
 import { type ControlBack, gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
 import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
@@ -23,7 +23,7 @@ export class Entrance<C extends Context> {
   private readonly late: boolean
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly tally: Tally,
     private readonly refusals: Refusals<C>,
     private readonly settling: Settling,
@@ -48,7 +48,7 @@ export class Entrance<C extends Context> {
     identity: unknown,
   ): MaybePromise<void> {
     if (this.seating === undefined || this.late) {
-      return this.house.hooks.deciding
+      return this.services.hooks.deciding
         ? this.enterHooked(undefined, facts, ctx, next, decision, identity)
         : this.letIn(undefined, facts, ctx, next, decision, identity)
     }
@@ -96,7 +96,7 @@ export class Entrance<C extends Context> {
 
   /** Whether a hook has stopped the update. */
   isStopped(facts: Facts, ctx: C, veto: HookVeto | undefined): veto is HookVeto {
-    if (veto === undefined || !this.house.shadow) return veto !== undefined
+    if (veto === undefined || !this.services.shadow) return veto !== undefined
     this.refusals.shadow(facts, ctx, 'hook', veto.hook, 'vetoed')
     return false
   }
@@ -110,7 +110,7 @@ export class Entrance<C extends Context> {
     identity: unknown,
   ): MaybePromise<void> {
     if (isUnseated(taken)) return this.veto(taken.refusal, facts, ctx, decision, taken.by.denial)
-    return this.house.hooks.deciding
+    return this.services.hooks.deciding
       ? this.enterHooked(taken, facts, ctx, next, decision, identity)
       : this.letIn(taken, facts, ctx, next, decision, identity)
   }
@@ -179,7 +179,7 @@ export class Entrance<C extends Context> {
     const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
-    if (this.house.underWay.isAwaited) this.house.underWay.letIn(ctx)
+    if (this.services.underWay.isAwaited) this.services.underWay.letIn(ctx)
     if (this.late) return this.letInLate(control, facts, ctx, next, decision)
     this.count(facts, ctx)
     for (let i = 0; i < this.diverters.length; i++) {
@@ -197,7 +197,7 @@ export class Entrance<C extends Context> {
   private count(facts: Facts, ctx: C): void {
     if (this.inner) return
     this.tally.allowed++
-    if (this.house.events.wanted('allowed')) this.house.events.tell('allowed', { facts, ctx })
+    if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
   }
 
   /** What is held back is let in, and takes its place when its time has come; else there must be one now. */
@@ -211,7 +211,7 @@ export class Entrance<C extends Context> {
     const later: Onward = async (begun) => {
       const held: Step = { kind: 'background', name: 'held', ctx }
       const place = () => this.placeFor(facts, ctx, decision, control)
-      const taken = await stepped(this.house.background.probe, held, place)
+      const taken = await stepped(this.services.background.probe, held, place)
       if (isUnseated(taken)) return
       begun?.()
       return seated(taken, this.settling, next, undefined, ctx)
@@ -250,7 +250,7 @@ export class Entrance<C extends Context> {
       await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
       return taken
     }
-    const veto = this.house.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
+    const veto = this.services.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
     if (!this.isStopped(facts, ctx, veto)) return taken
     for (const each of wasAllowed ? gatheredWith(held) : []) {
       await this.stopped(undefined, each.facts, each.ctx as C, each.decision, veto, true)

@@ -1,4 +1,4 @@
-import type { SentinelEvents } from '../house.js'
+import type { SentinelEvents } from '../events.js'
 
 /** All of them: the compiler sees to it that none is left out. */
 const TOLD: Readonly<Record<keyof SentinelEvents, true>> = {

@@ -2,7 +2,7 @@ import type { Ask } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { NOT_EXEMPT } from '../exempt/exemptions.js'
 import type { GuardStep } from '../hooking/steps.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 /** So many updates in a row, of people who are let off nothing, that guards asked nothing about. */
 const MANY = 20
@@ -15,7 +15,7 @@ export class IdleWatch {
   private idle = 0
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly guards: readonly GuardStep[],
   ) {}
 
@@ -24,7 +24,7 @@ export class IdleWatch {
     if (ask !== undefined) return undefined
     if (level !== NOT_EXEMPT || ++this.idle < MANY) return this
     const names = this.guards.map(({ name }) => name).join(' and ')
-    this.house.warn(
+    this.services.warn(
       'guard.idle',
       `${names}: ${MANY} updates came here, the last of them "${activity}", and none was one that is counted. Say which are, as in throttle('5/1m', { on: ['${activity}'] }).`,
     )

@@ -2,7 +2,7 @@ import { isPromise, type Judge, type Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { Lease } from '../../core/request-bound.js'
 import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { type Probe, probedJudge } from './probe.js'
 
 /** How long after a storage failed to take the plan it is asked again. */
@@ -29,19 +29,19 @@ export class Preparation {
 
   /** @param late It is made while an update waits: a storage that throws must not stop it. */
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly planOf: () => Plan,
     private readonly failed: (error: unknown, during: string) => void,
     late: boolean,
   ) {
-    this.lease = new Lease(house.clock)
+    this.lease = new Lease(services.clock)
     try {
       this.prepare()
     } catch (error) {
       if (!late) throw error
       this.notPrepared(error)
     }
-    this.unlisten = house.runtime?.onChange(() => this.renew())
+    this.unlisten = services.runtime?.onChange(() => this.renew())
   }
 
   /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
@@ -60,7 +60,7 @@ export class Preparation {
 
   /** There is no judge yet: the storage is asked again, though not all the time. */
   retry(): void {
-    if (this.preparing !== undefined || this.house.clock() < this.again) return
+    if (this.preparing !== undefined || this.services.clock() < this.again) return
     this.renew()
   }
 
@@ -89,16 +89,16 @@ export class Preparation {
 
   private prepare(): void {
     const turn = ++this.turn
-    const { house } = this
+    const { services } = this
     this.lease.renew()
     const own = this.planOf()
-    const plan = house.runtime === undefined ? own : house.runtime.planned(own)
-    const prepared = house.storage.prepare(plan)
+    const plan = services.runtime === undefined ? own : services.runtime.planned(own)
+    const prepared = services.storage.prepare(plan)
     if (!isPromise(prepared)) {
       this.take(prepared, plan, turn)
       return
     }
-    const preparing = boundedPrepare(prepared, house.storage, house.timers)
+    const preparing = boundedPrepare(prepared, services.storage, services.timers)
       .then(
         (judge) => this.take(judge, plan, turn),
         (error) => this.notPrepared(error),
@@ -113,18 +113,18 @@ export class Preparation {
     if (turn < this.taken) return
     this.taken = turn
     this.answered = true
-    const bounded = boundedJudge(judge, plan, this.house.storage, this.house.timers)
+    const bounded = boundedJudge(judge, plan, this.services.storage, this.services.timers)
     this.bare = { judge: bounded, plan }
     this.judge = probedJudge(bounded, plan, this.watched)
   }
 
   private notPrepared(error: unknown): void {
     this.answered = true
-    this.again = this.house.clock() + PREPARE_AGAIN
+    this.again = this.services.clock() + PREPARE_AGAIN
     this.failed(error, 'storage.prepare')
     // With a judge of an earlier plan updates are decided, and nobody asks again.
     if (this.judge === undefined || this.stopped) return
     this.callOff?.()
-    this.callOff = this.house.timers.after(PREPARE_AGAIN, () => this.renew())
+    this.callOff = this.services.timers.after(PREPARE_AGAIN, () => this.renew())
   }
 }

@@ -4,8 +4,8 @@ import { isPromise } from '../../core/check.js'
 import { steadyClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Listener } from '../../hooks/events.js'
+import type { SentinelEvents } from '../events.js'
 import type { Wired } from '../guard.js'
-import type { SentinelEvents } from '../house.js'
 
 /**
  * A step on the way of an update that takes time of its own.

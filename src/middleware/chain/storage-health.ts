@@ -1,8 +1,8 @@
 import type { StorageHealth } from '../../storage/storage.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 /** How the storage is. Does not reject: one that fails to tell is not well. */
-export async function storageHealth({ storage, events }: House): Promise<StorageHealth> {
+export async function storageHealth({ storage, events }: Services): Promise<StorageHealth> {
   try {
     return await storage.health()
   } catch (error) {

@@ -10,7 +10,7 @@ import { type Excuse, excused, withMarks } from '../exempt/excuses.js'
 import { LEVELS, spares } from '../exempt/exemptions.js'
 import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from '../guard.js'
 import type { GuardStep } from '../hooking/steps.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 interface Scope<C extends Context> {
   readonly name: string
@@ -69,7 +69,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   private noSubjects: readonly (Key | undefined)[] = []
 
   constructor(
-    readonly house: House,
+    readonly services: Services,
     guards: readonly GuardDefinition<C>[],
     /** The handler that the guards stand in front of. */
     readonly place: string | undefined = undefined,
@@ -139,7 +139,7 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   /** Roles that are let off are marks, so the plan itself reads them. */
   private withExemptions(question: Question<C>): Question<C> {
-    const { exemptMarks } = this.house
+    const { exemptMarks } = this.services
     if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
       return question
     }

@@ -8,8 +8,8 @@ import type { Activity, Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { concurrencyOptions } from '../concurrency.js'
 import type { Admission, Seat, SubjectOf } from '../guard.js'
-import type { House } from '../house.js'
 import { Recent } from '../recent.js'
+import type { Services } from '../services.js'
 import { GUARD, WORK } from '../work.js'
 import { type NoPlace, type Place, Places } from './places.js'
 import { isClosing, stragglersOf } from './stragglers.js'
@@ -48,7 +48,7 @@ export class Seats {
   private readonly turnAway = (): void => this.places.turnAway()
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly settings: SeatsSettings,
     private readonly subjectOf: SubjectOf<Context>,
   ) {
@@ -57,11 +57,11 @@ export class Seats {
     this.name = settings.name ?? settings.per ?? 'user'
     this.on = new Set(settings.on ?? WORK)
     this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
-    const { clock, timers } = house
+    const { clock, timers } = services
     this.places = new Places({
       ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
       overdue: (working, ms) =>
-        house.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
+        services.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
     })
   }
 
@@ -85,7 +85,7 @@ export class Seats {
     if (known !== undefined) return this.share(known, ctx)
     // In shadow nobody waits, and no update takes a place beyond the count.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
-    if (this.superseded && isClosing(this.house)) this.places.close()
+    if (this.superseded && isClosing(this.services)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
     if (this.superseded && isPromise(place)) this.straggle(place)
     const held: Held = { bot, key, handlers: 0, place }
@@ -97,7 +97,7 @@ export class Seats {
 
   /** Other options hold from now on, or none. With the former those who are on their way here may still wait. */
   async drain(): Promise<void> {
-    if (isClosing(this.house)) this.places.close()
+    if (isClosing(this.services)) this.places.close()
     else this.superseded = true
     await this.places.settled()
     this.rest()
@@ -106,13 +106,13 @@ export class Seats {
   /** Somebody waits though other options hold, and this was drained: it must be known as long as that. */
   private straggle(waiting: Promise<unknown>): void {
     this.begin()
-    stragglersOf(this.house).add(this)
+    stragglersOf(this.services).add(this)
     void waiting.then(() => this.rest())
   }
 
   private rest(): void {
     if (this.places.waiting > 0) return
-    stragglersOf(this.house).delete(this)
+    stragglersOf(this.services).delete(this)
     this.settings.signal?.removeEventListener('abort', this.turnAway)
   }
 
@@ -150,7 +150,7 @@ export class Seats {
   }
 
   private refusal(bot: number, key: Key, wait: Ms): Admission {
-    const now = this.house.clock()
+    const now = this.services.clock()
     const name = `${bot} ${keyText(key)}`
     const { deny = 'notice', shadow = false } = this.settings
     const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
@@ -163,13 +163,13 @@ export class Seats {
       return this.subjectOf(facts, ctx)
     } catch (error) {
       // A developer's function that throws leaves its limit out: it must not stop the bot.
-      this.house.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+      this.services.events.tell('error', { error, during: `${GUARD}.${this.name}` })
       return undefined
     }
   }
 
   private warnOfHanging(): void {
-    this.house.warn(
+    this.services.warn(
       'concurrency.uncounted',
       `${GUARD}.${this.name}: handlers are at work for more subjects than maxSubjects allows, so some updates are let in uncounted. Look for handlers that hang, or raise maxSubjects.`,
     )

@@ -1,4 +1,4 @@
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 /** A guard of options that hold no longer, with updates that wait there. */
 export interface Straggler {
@@ -14,16 +14,16 @@ const closing = new WeakSet<object>()
 const stragglers = new WeakMap<object, Set<Straggler>>()
 
 /** From now on nobody waits, whichever options held when they came. */
-export function beginClosing({ events }: Pick<House, 'events'>): void {
+export function beginClosing({ events }: Pick<Services, 'events'>): void {
   closing.add(events)
 }
 
-export function isClosing({ events }: Pick<House, 'events'>): boolean {
+export function isClosing({ events }: Pick<Services, 'events'>): boolean {
   return closing.has(events)
 }
 
 /** Those where somebody waits now. They come and go by themselves. */
-export function stragglersOf({ events }: Pick<House, 'events'>): Set<Straggler> {
+export function stragglersOf({ events }: Pick<Services, 'events'>): Set<Straggler> {
   let all = stragglers.get(events)
   if (all === undefined) {
     all = new Set()

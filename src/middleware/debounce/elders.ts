@@ -20,9 +20,9 @@ const elders = new WeakMap<object, Map<string, Set<Elder>>>()
  * in front of one handler, or of the whole bot: what is held in front of another is nobody's forerunner.
  */
 export function eldersOf({
-  house: { events },
+  services: { events },
   place = '',
-}: Pick<Wiring<Context>, 'house' | 'place'>): Set<Elder> {
+}: Pick<Wiring<Context>, 'services' | 'place'>): Set<Elder> {
   const places = elders.get(events) ?? new Map<string, Set<Elder>>()
   elders.set(events, places)
   const all = places.get(place) ?? new Set()

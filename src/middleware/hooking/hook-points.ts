@@ -3,7 +3,7 @@ import type { Facts } from '../../core/facts.js'
 import type { Denied, Verdict } from '../../core/verdict.js'
 import type { Hook } from '../../hooks/hook.js'
 import { EVENTS } from '../chain/events-told.js'
-import type { SentinelEvents } from '../house.js'
+import type { SentinelEvents } from '../events.js'
 import { TRANSITION_EVENTS } from '../membership/transition-events.js'
 import type { Transition, TransitionEvent } from '../membership/transitions.js'
 

@@ -4,10 +4,10 @@ import { HookRegistry } from '../../hooks/registry.js'
 import type { Running } from '../../hooks/running.js'
 import type { Background } from '../chain/background.js'
 import { stepped } from '../chain/probe.js'
-import type { SentinelEvents } from '../house.js'
+import type { SentinelEvents } from '../events.js'
 import { DECIDING, eventOf, TELLING } from './hook-points.js'
 
-/** The hooks of a house: they hear its events, and run in its time. */
+/** The hooks among these services: they hear their events, and run in their time. */
 export function hooksOf(events: Events<SentinelEvents>, aside: Background, timers: Timers): HookRegistry {
   const ran: Running['ran'] = (point, name, ms, outcome) =>
     events.tell('hook.ran', { point, name, ms, outcome })

@@ -6,8 +6,8 @@ import type { Facts } from '../../core/facts.js'
 import type { Activity } from '../../core/kinds.js'
 import { keyText } from '../../core/subject.js'
 import { ALLOWED, type Denied, type Verdict } from '../../core/verdict.js'
-import type { House } from '../house.js'
 import { Recent } from '../recent.js'
+import type { Services } from '../services.js'
 import type { AfterEvent, BeforeEvent } from './hook-points.js'
 
 /** A guard of a chain, as hooks know it. */
@@ -38,7 +38,7 @@ interface Said {
 /** By the hooks that the chains of a sentinel share: many may stop one update, each in front of a handler. */
 const all = new WeakMap<object, Said>()
 
-function saidBy({ hooks }: House): Said {
+function saidBy({ hooks }: Services): Said {
   let said = all.get(hooks)
   if (said === undefined) {
     said = { lately: new Recent(NOTICE_EVERY), updates: new WeakSet() }
@@ -53,7 +53,7 @@ export class Steps {
   private readonly firstLate: number
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     guards: readonly GuardStep[],
   ) {
     // Heard last, wherever they stand.
@@ -92,13 +92,13 @@ export class Steps {
 
   /** The last that are asked before the handlers. */
   allowed(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    return this.house.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
+    return this.services.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
   }
 
   /** Whether whoever is stopped by a hook is to be told: once a minute by each, and once of an update. */
   isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
-    const now = this.house.clock()
-    const said = saidBy(this.house)
+    const now = this.services.clock()
+    const said = saidBy(this.services)
     const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
     if (said.updates.has(ctx.update) || said.lately.get(name, now) !== undefined) return false
     said.updates.add(ctx.update)
@@ -116,7 +116,7 @@ export class Steps {
     for (let i = from; i < to; i++) {
       const guard = this.guards[i] as (typeof this.guards)[number]
       const point = verdict === undefined ? guard.before : guard.after
-      if (!this.house.hooks.has(point) || guard.on?.has(facts.activity) === false) continue
+      if (!this.services.hooks.has(point) || guard.on?.has(facts.activity) === false) continue
       const told = this.told(facts, ctx)
       const after: AfterEvent | undefined = verdict && { ...told, verdict }
       const veto = this.decide(point, after ?? told)
@@ -126,10 +126,10 @@ export class Steps {
   }
 
   private decide(point: string, told: BeforeEvent): MaybePromise<HookVeto | undefined> {
-    return this.house.hooks.decide(point, told, told.enriched as Record<string, unknown>)
+    return this.services.hooks.decide(point, told, told.enriched as Record<string, unknown>)
   }
 
   private told(facts: Facts, ctx: Context): BeforeEvent {
-    return { facts, ctx, enriched: this.house.hooks.enrichedOf(ctx) }
+    return { facts, ctx, enriched: this.services.hooks.enrichedOf(ctx) }
   }
 }

@@ -169,10 +169,10 @@ async function statesIn(
   const marks = new Map<Key, ReadonlyMap<string, Mark>>()
   if (questions.some(({ check }) => variantsOf(check).length > 0)) {
     for (const each of new Set([key, ...parts.values()])) {
-      marks.set(each, await chain.house.storage.marks.of(bot, each))
+      marks.set(each, await chain.services.storage.marks.of(bot, each))
     }
   }
-  const { runtime } = chain.house
+  const { runtime } = chain.services
   const own = chain.questions.plan('peek')
   const plan = runtime === undefined ? own : runtime.planned(own)
   const states: LimitState[] = []
@@ -181,7 +181,7 @@ async function statesIn(
     if (limited === undefined || !counts(chain, question.check, key)) continue
     if (limit !== undefined && question.name !== limit) continue
     const ask = only(chain, bot, index, key, parts)
-    const decision = await judge.peek(ask, chain.house.at())
+    const decision = await judge.peek(ask, chain.services.at())
     const refused = decision.refusedBy >= 0
     // The answer is that of an update that was charged. A peek charges nothing, so what it would charge is added again.
     const left = decision.remaining[index] as number
@@ -219,7 +219,7 @@ export async function simulate(
   const { questions } = chain.questions
   const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level, failed)
   const judge = await judgeOf(chain)
-  const now = chain.house.at()
+  const now = chain.services.at()
   const checks: SimulatedCheck[] = []
   for (const [index, { check, name, probe }] of questions.entries()) {
     if (probe === true) continue
@@ -343,11 +343,11 @@ function revive(chain: Chain<Context>): void {
 
 /** Those of handlers, too, once an update has come to them, and of policies by name. */
 function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
-  const { house } = chain
+  const { services } = chain
   revive(chain)
   const known = chain.within.flatMap((each) => each.questions.questions)
-  const named = (house.policies?.names ?? []).flatMap(
-    (name) => new Questions(house, house.policies?.definitionsOf(name, undefined) ?? []).questions,
+  const named = (services.policies?.names ?? []).flatMap(
+    (name) => new Questions(services, services.policies?.definitionsOf(name, undefined) ?? []).questions,
   )
   return [...known, ...named]
 }

@@ -4,8 +4,8 @@ import { later } from '../../core/later.js'
 import type { Subject } from '../../core/subject.js'
 import type { KnownBot } from '../chain/bots.js'
 import type { Exemptions } from '../exempt/exemptions.js'
-import type { House } from '../house.js'
 import type { Chain } from '../pipeline.js'
+import type { Services } from '../services.js'
 import type { LimitState, Simulation } from './inspection.js'
 
 const inspecting = later('guard.peek', () => import('./inspection.js'))
@@ -29,7 +29,7 @@ export async function peek(
 export async function simulate(
   chain: Chain<Context>,
   exemptions: Exemptions,
-  { bots, events }: House,
+  { bots, events }: Services,
   update: Update,
 ): Promise<Simulation> {
   const { simulate } = await inspecting.load()

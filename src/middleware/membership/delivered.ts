@@ -1,5 +1,5 @@
 import { API_CONSTANTS, type Api } from 'grammy'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
 /** What Telegram leaves out unless it is named. */
@@ -17,7 +17,7 @@ export async function compareDelivery(
   api: Pick<Api, 'getWebhookInfo'>,
   needs: readonly string[],
   { installed, wanted }: { readonly installed: boolean; readonly wanted: boolean },
-  warn: House['warn'],
+  warn: Services['warn'],
 ): Promise<void> {
   const { url, allowed_updates: allowed = [] } = await api.getWebhookInfo()
   const comes = (kind: string): boolean =>

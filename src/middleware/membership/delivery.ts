@@ -2,7 +2,7 @@ import { API_CONSTANTS, type Api, type Context, type Transformer } from 'grammy'
 import type { Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 const comparing = later('delivery', () => import('./delivered.js'))
 
@@ -45,7 +45,7 @@ export class Delivery {
   constructor(
     private readonly needs: () => readonly string[],
     private readonly wanted: () => boolean,
-    private readonly house: Pick<House, 'warn' | 'background'>,
+    private readonly services: Pick<Services, 'warn' | 'background'>,
   ) {}
 
   /**
@@ -85,10 +85,10 @@ export class Delivery {
     if (route === undefined ? !this.wanted() : route.asked) return
     const needs = this.needs()
     if (needs.length === 0) return
-    this.house.background.run('delivery', async () => {
+    this.services.background.run('delivery', async () => {
       const { compareDelivery } = await comparing.load()
       const bot = { installed: route !== undefined, wanted: this.wanted() }
-      await compareDelivery(api, needs, bot, this.house.warn)
+      await compareDelivery(api, needs, bot, this.services.warn)
     })
   }
 }

@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
 import { userKey } from '../../core/subject.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
 
@@ -36,7 +36,7 @@ export interface NewsSettings {
 /** Reads who came and went out of updates, keeps it where that is asked for, and tells it. */
 export class MemberNews {
   constructor(
-    readonly house: House,
+    readonly services: Services,
     private readonly settings: NewsSettings,
   ) {}
 
@@ -48,13 +48,13 @@ export class MemberNews {
 
   /** One handler after another; what one throws stops nothing. */
   readonly tell = async (transitions: readonly Transition[], bot: number): Promise<void> => {
-    const { house } = this
+    const { services } = this
     const { unreachable, registrations } = this.settings
     if (unreachable) await this.markReach(bot, transitions)
     const silent = transitions.find(losesSight)
-    if (silent !== undefined && this.listensToMembers()) warnOfSilence(house, silent.chat.id)
+    if (silent !== undefined && this.listensToMembers()) warnOfSilence(services, silent.chat.id)
     for (const transition of transitions) {
-      house.events.tell('membership', transition)
+      services.events.tell('membership', transition)
       for (const registration of [...registrations]) {
         if (!registrations.has(registration) || !registration.events.has(transition.event)) continue
         try {
@@ -69,7 +69,7 @@ export class MemberNews {
   private async note(transitions: readonly Transition[], bot: number): Promise<void> {
     try {
       const { noteTransitions } = await keeping.load()
-      await noteTransitions(this.house.storage.marks, bot, transitions)
+      await noteTransitions(this.services.storage.marks, bot, transitions)
     } catch (error) {
       this.failed(error, 'membership.roster')
     }
@@ -78,7 +78,7 @@ export class MemberNews {
 
   private listensToMembers(): boolean {
     return (
-      this.house.events.heard('membership') ||
+      this.services.events.heard('membership') ||
       [...this.settings.registrations].some(({ events }) =>
         [...events].some((event) => !OF_THE_BOT.has(event)),
       )
@@ -87,7 +87,7 @@ export class MemberNews {
 
   /** Marks who can no longer be written to. The update itself says so: no message costs a trip. */
   private async markReach(bot: number, transitions: readonly Transition[]): Promise<void> {
-    const { marks } = this.house.storage
+    const { marks } = this.services.storage
     for (const { event, member, at } of transitions) {
       if (event !== 'botBlocked' && event !== 'botUnblocked') continue
       const key = userKey(member.id)
@@ -101,7 +101,7 @@ export class MemberNews {
   }
 
   private failed(error: unknown, during: string): void {
-    this.house.events.tell('error', { error, during })
+    this.services.events.tell('error', { error, during })
   }
 }
 
@@ -110,8 +110,8 @@ function losesSight({ event, after }: Transition): boolean {
   return (event === 'botAdded' || event === 'botDemoted') && after?.status !== 'administrator'
 }
 
-function warnOfSilence(house: House, chat: number): void {
-  house.warn(
+function warnOfSilence(services: Services, chat: number): void {
+  services.warn(
     'membership.undelivered',
     `The bot is no administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`,
   )

@@ -6,7 +6,7 @@ import { SentinelError } from '../../core/errors.js'
 import { describe } from '../../core/facts.js'
 import { ownKey } from '../../core/subject.js'
 import type { KnownBot } from '../chain/bots.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { Roster, type Standing } from './roster.js'
 import { type Transition, transitionsOf } from './transitions.js'
 
@@ -144,25 +144,25 @@ const BUSY: Reconciliation = {
 
 /** Compares who is in a chat with who is known to be, and tells what was missed; one worker at a time. */
 export async function reconcile(
-  house: House,
+  services: Services,
   tell: Tell,
   source: MemberSource,
   chat: number,
   options: ReconcileOptions = {},
 ): Promise<Reconciliation> {
-  const [bot] = house.bots.all()
+  const [bot] = services.bots.all()
   if (bot === undefined) {
     throw new SentinelError(
       'bot.unknown',
       'membership.reconcile: this sentinel has not met its bot yet. Call guard.install(bot) and await bot.init() first.',
     )
   }
-  const judge: Judge = await house.storage.prepare(PLAN)
+  const judge: Judge = await services.storage.prepare(PLAN)
   const ask = { bot: bot.id, subjects: [ownKey('reconcile')], costs: [1], tokens: [Math.abs(chat)] }
   const { refusedBy, receipt } = await judge.evaluate(ask)
   if (refusedBy >= 0) return BUSY
   try {
-    return await new Comparison(house, tell, source, bot, chat, options).run()
+    return await new Comparison(services, tell, source, bot, chat, options).run()
   } finally {
     if (receipt !== undefined) await judge.settle(receipt, 'release')
   }
@@ -175,20 +175,20 @@ class Comparison {
   #lookups: number
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly tell: Tell,
     private readonly source: MemberSource,
     private readonly bot: KnownBot,
     private readonly chat: number,
     private readonly options: ReconcileOptions,
   ) {
-    this.#roster = new Roster(house.storage.marks, bot.id, chat)
+    this.#roster = new Roster(services.storage.marks, bot.id, chat)
     this.#lookups = options.lookups ?? LOOKUPS
   }
 
   async run(): Promise<Reconciliation> {
     const { signal } = this.options
-    const startedAt = this.house.clock()
+    const startedAt = this.services.clock()
     const lastAt = await this.#roster.reconciledAt()
     const known = new Map<number, Standing>()
     for await (const [user, standing] of this.#roster.entries()) known.set(user, standing)
@@ -252,7 +252,7 @@ class Comparison {
       await this.#tellOf(member, before, is)
       this.#told++
     }
-    await this.#roster.note(user.id, is, this.house.clock())
+    await this.#roster.note(user.id, is, this.services.clock())
   }
 
   /** As the update would have told it, had it come. */
@@ -267,7 +267,7 @@ class Comparison {
       chat_member: {
         chat: this.#about,
         from,
-        date: Math.floor((came ?? this.house.clock()) / 1000),
+        date: Math.floor((came ?? this.services.clock()) / 1000),
         old_chat_member: memberAs(user, before),
         new_chat_member: memberAs(user, is),
       },

@@ -3,9 +3,9 @@ import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
 import { Questions } from '../chain/wiring.js'
 import type { GuardDefinition } from '../guard.js'
-import { furnish } from '../house.js'
+import { createServices } from '../services.js'
 import { POLICIES_TO_COME } from '../throttle/runtime-limits.js'
-import { Layer, type OwnHouse } from './layer.js'
+import { Layer, type OwnServices } from './layer.js'
 import { Place } from './place.js'
 
 /** A function as it is called: with an update, maybe with more, as a method or not. */
@@ -24,7 +24,7 @@ interface Guarded {
 /** Guards that are to be put around something, and how they are called together where nothing else has a name. */
 export interface Guards {
   readonly definitions: readonly GuardDefinition[]
-  readonly own: OwnHouse | undefined
+  readonly own: OwnServices | undefined
   readonly label: string
   /** What the developer calls them: goes before what the handler is called. */
   readonly name: string | undefined
@@ -129,7 +129,7 @@ function settled(name: string): Place {
 
 /** Wired once for nothing: what does not fit together is told where it is written, and not by the first update. */
 export function checkTogether(definitions: readonly GuardDefinition[], place?: string): void {
-  new Questions({ ...furnish({}), policies: POLICIES_TO_COME }, definitions, place)
+  new Questions({ ...createServices({}), policies: POLICIES_TO_COME }, definitions, place)
 }
 
 export function checkedHandler(given: unknown, what: string): AnyHandler {

@@ -4,13 +4,13 @@ import { describe } from '../../core/facts.js'
 import { rootOf, type SentinelFlavor } from '../chain/control.js'
 import { Exemptions } from '../exempt/exemptions.js'
 import type { GuardDefinition } from '../guard.js'
-import { furnish, type House, type HouseOptions } from '../house.js'
 import { Chain, newTally } from '../pipeline.js'
 import { Refusals } from '../refusing/refusals.js'
+import { createServices, type Services, type ServicesOptions } from '../services.js'
 import type { Place } from './place.js'
 
-/** A house of one's own, in place of that of the sentinel upstream. */
-export interface OwnHouse extends Pick<HouseOptions, 'storage' | 'clock' | 'timers'> {
+/** Services of one's own, in place of those of the sentinel upstream. */
+export interface OwnServices extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   readonly name: string
 }
 
@@ -26,7 +26,7 @@ export class Layer<C extends Context = Context> {
   private alone: Chain<C> | undefined
   /** Sentinels behind which these guards do not fit, which is told once, and what stops updates there. */
   private readonly unfit = new WeakMap<object, Refusals<C>>()
-  private house: House | undefined
+  private services: Services | undefined
 
   /**
    * @param named Names the plan.
@@ -36,7 +36,7 @@ export class Layer<C extends Context = Context> {
     readonly definitions: readonly GuardDefinition<C>[],
     private readonly named: (root: Chain<Context> | undefined) => string,
     readonly place?: Place,
-    readonly own?: OwnHouse,
+    readonly own?: OwnServices,
     /** Without a handler: whether it is one of very many that are alike. */
     private readonly crowded = false,
   ) {}
@@ -54,7 +54,7 @@ export class Layer<C extends Context = Context> {
 
   /** Nobody passes, and nobody is counted as if they had. */
   private refuse(root: Chain<Context> | undefined, ctx: C): MaybePromise<void> {
-    const { bots } = root?.house ?? this.ownHouse()
+    const { bots } = root?.services ?? this.ownServices()
     const facts =
       (ctx as C & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
     const guard = this.definitions[0]?.name ?? ''
@@ -76,12 +76,12 @@ export class Layer<C extends Context = Context> {
 
   /** What does not fit together is told, and lets nobody pass: an error here would stop the bot. */
   private made(root: Chain<Context> | undefined): Chain<C> | undefined {
-    const house = root?.house ?? this.ownHouse()
+    const services = root?.services ?? this.ownServices()
     try {
       const place = this.place?.name
       const many = this.place?.crowded ?? this.crowded
       if (many) {
-        house.warn(
+        services.warn(
           'handler.many',
           `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
         )
@@ -93,17 +93,17 @@ export class Layer<C extends Context = Context> {
         return root.layer(definitions, name, place ?? name, many) as unknown as Chain<C>
       }
       const nobody = new Exemptions({}, undefined)
-      return new Chain(house, this.definitions, name, nobody, newTally(), true, { place })
+      return new Chain(services, this.definitions, name, nobody, newTally(), true, { place })
     } catch (error) {
-      this.unfit.set(root ?? this, new Refusals(house, root?.tally ?? newTally(), true))
-      house.events.tell('error', { error, during: 'wiring' })
+      this.unfit.set(root ?? this, new Refusals(services, root?.tally ?? newTally(), true))
+      services.events.tell('error', { error, during: 'wiring' })
       return undefined
     }
   }
 
-  private ownHouse(): House {
-    this.house ??= furnish(this.own ?? {})
-    return this.house
+  private ownServices(): Services {
+    this.services ??= createServices(this.own ?? {})
+    return this.services
   }
 }
 

@@ -2,8 +2,8 @@ import type { Context, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../../core/check.js'
 import { Questions } from '../chain/wiring.js'
 import { type Guard, type GuardDefinition, type Wiring, wiringWith } from '../guard.js'
-import { furnish, type House } from '../house.js'
 import type { Chain } from '../pipeline.js'
+import { createServices, type Services } from '../services.js'
 import { Layer } from './layer.js'
 import { type Step, standingOf, walk } from './standing.js'
 
@@ -24,7 +24,7 @@ export class Neighbours {
   run(root: Chain<Context>, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (root !== this.root) {
       const joined =
-        this.behind.get(root) ?? groupsOf(this.guards, root.house).map((group) => this.joinedOf(group))
+        this.behind.get(root) ?? groupsOf(this.guards, root.services).map((group) => this.joinedOf(group))
       this.place(root, joined)
     }
     return walk(this.steps, 0, ctx, next)
@@ -59,11 +59,11 @@ export class Neighbours {
       for (const each of this.made) if (each.joins(guard)) this.leave(root, each)
       return
     }
-    root.house.warn(
+    root.services.warn(
       'handler.apart',
       `"${nameOf(guard)}" stands in front of several handlers, and beside one of them it was asked together with other guards until an update came to it elsewhere. It is one limit, so it is asked by itself from now on; what those beside it have counted may begin anew. Fuse the composers that it stands on, and give it to none that is made by lazy() or route().`,
     )
-    const anew = groupsOf(this.guards, root.house).map((group) => this.joinedOf(group))
+    const anew = groupsOf(this.guards, root.services).map((group) => this.joinedOf(group))
     for (const each of joined) if (!anew.includes(each)) this.leave(root, each)
     this.place(root, anew)
   }
@@ -75,7 +75,7 @@ export class Neighbours {
     const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
     if (chain === undefined) return
     const draining = drop(root, chain).catch((error: unknown) => root.failed(error, 'fuse'))
-    root.house.background.run('fuse', () => draining)
+    root.services.background.run('fuse', () => draining)
   }
 }
 
@@ -90,9 +90,9 @@ function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
  * Guards that may be asked together without anybody noticing but by the trips: none sees what another has not let pass yet, or
  * counts what another holds back. They fit into one plan.
  */
-function groupsOf(guards: readonly Guard[], house: House): readonly Group[] {
-  const { policies, roles } = house
-  const forNothing = { ...furnish({}), policies, roles }
+function groupsOf(guards: readonly Guard[], services: Services): readonly Group[] {
+  const { policies, roles } = services
+  const forNothing = { ...createServices({}), policies, roles }
   const groups: { readonly guards: Guard[]; name: string | undefined }[] = []
   let open: Guard[] | undefined
   for (const guard of guards) {
@@ -140,9 +140,9 @@ function nameOf(guard: Guard): string {
 }
 
 /** What guards ask in one plan; undefined where they do not fit, which by themselves they may. */
-function together(guards: readonly Guard[], house: House): Questions<Context> | undefined {
+function together(guards: readonly Guard[], services: Services): Questions<Context> | undefined {
   try {
-    return new Questions(house, guards.flatMap(placed))
+    return new Questions(services, guards.flatMap(placed))
   } catch {
     // They do not fit together. A guard that does not fit by itself either is reported when an update first reaches it.
     return undefined

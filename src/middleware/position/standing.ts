@@ -16,7 +16,7 @@ interface Standing {
 
 const standings = new WeakMap<object, Standing>()
 
-/** Notes a guard whose state is in no house of its own, and which has been given no name that holds for what is beside it. */
+/** Notes a guard that keeps its state in no services of its own, and which has been given no name that holds for what is beside it. */
 export function noteStanding(guard: object, name: string): void {
   standings.set(guard, { name, places: 0, alone: false, leave: undefined })
 }

@@ -7,7 +7,7 @@ import type { Tally } from '../chain/tally.js'
 import type { Question, Vetoer } from '../guard.js'
 import { vetoVerdict } from '../hooking/hook-points.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import type { Denial } from './denial.js'
 
 /** Where it is not the question's own rule that refuses. */
@@ -39,7 +39,7 @@ export interface UnreadUpdate {
 /** What follows when an update is stopped: it is counted, told to listeners and answered. */
 export class Refusals<C extends Context> {
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly tally: Tally,
     /** In front of one handler: a sentinel has let the update in and counted it. */
     private readonly inner = false,
@@ -52,7 +52,7 @@ export class Refusals<C extends Context> {
     const verdict = verdictOf(question, decision)
     const { denial } = question
     // A block's reason is looked up only where somebody reads it: a flood from blocked users must not cost a lookup each.
-    const read = typeof denial === 'function' || this.house.events.heard('denied')
+    const read = typeof denial === 'function' || this.services.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
     return this.follow(
       facts,
@@ -112,14 +112,21 @@ export class Refusals<C extends Context> {
   /** Would have been stopped, were it not in shadow. */
   shadow(facts: Facts, ctx: C, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
-    this.house.events.tell('shadow', { facts, ctx, verdict: { guard, limit, reason }, guard, limit, reason })
+    this.services.events.tell('shadow', {
+      facts,
+      ctx,
+      verdict: { guard, limit, reason },
+      guard,
+      limit,
+      reason,
+    })
   }
 
   private noteOf(question: Question<C>, facts: Facts, ctx: C): string | undefined {
     try {
       return question.note?.(facts, ctx)
     } catch (error) {
-      this.house.events.tell('error', { error, during: 'storage.marks' })
+      this.services.events.tell('error', { error, during: 'storage.marks' })
       return undefined
     }
   }
@@ -130,7 +137,7 @@ export class Refusals<C extends Context> {
    */
   count(question: Question<C>, decision: Decision, unread: UnreadUpdate): boolean {
     const { check, denial, name } = question
-    const { events, hooks, notices } = this.house
+    const { events, hooks, notices } = this.services
     const said =
       typeof denial === 'function' ||
       (denial === 'notice' &&
@@ -169,7 +176,8 @@ export class Refusals<C extends Context> {
     wasAllowed = false,
   ): MaybePromise<void> {
     const before = wasAllowed || this.inner
-    if (this.house.hooks.deciding) return this.followHooks(facts, ctx, verdict, denial, notice, late, before)
+    if (this.services.hooks.deciding)
+      return this.followHooks(facts, ctx, verdict, denial, notice, late, before)
     this.told(facts, ctx, verdict, denial, notice, before)
   }
 
@@ -200,7 +208,7 @@ export class Refusals<C extends Context> {
     if (this.inner) {
       ;(ctx as C & Partial<SentinelFlavor>).sentinel?.decide(verdict)
     }
-    this.house.events.tell('denied', { facts, ctx, verdict, wasAllowed, isFirst })
-    this.house.notices.answer(ctx, facts, verdict, denial, notice)
+    this.services.events.tell('denied', { facts, ctx, verdict, wasAllowed, isFirst })
+    this.services.notices.answer(ctx, facts, verdict, denial, notice)
   }
 }

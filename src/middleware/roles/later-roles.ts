@@ -2,7 +2,7 @@ import { later } from '../../core/later.js'
 import type { Subject } from '../../core/subject.js'
 import type { Administration } from '../block/administration.js'
 import type { Exemptions } from '../exempt/exemptions.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import type { GrantOptions, RoleAdministration, RoleScope } from './role-administration.js'
 
 const giving = later('guard.grant', () => import('./role-administration.js'))
@@ -12,7 +12,7 @@ export class LaterRoles {
   private made: RoleAdministration | undefined
 
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly exemptions: () => Exemptions,
     private readonly administration: Administration,
   ) {}
@@ -40,7 +40,7 @@ export class LaterRoles {
   private with<T>(use: (roles: RoleAdministration) => Promise<T>): Promise<T> {
     if (this.made !== undefined) return use(this.made)
     return giving.load().then(({ RoleAdministration }) => {
-      this.made ??= new RoleAdministration(this.house, this.exemptions, this.administration)
+      this.made ??= new RoleAdministration(this.services, this.exemptions, this.administration)
       return use(this.made)
     })
   }

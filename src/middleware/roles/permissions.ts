@@ -7,7 +7,7 @@ import { type Key, keySubject, memberKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
 import type { Exemptions } from '../exempt/exemptions.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 
 const NONE: readonly string[] = Object.freeze([])
 
@@ -26,16 +26,16 @@ export interface Asker {
  *
  * @param role Asked about alone: Telegram's matter where they count as it, whether options name them or not.
  */
-export function heldRoles(house: House, asker: Asker, role?: string): MaybePromise<readonly string[]> {
-  const { marks } = house.storage
+export function heldRoles(services: Services, asker: Asker, role?: string): MaybePromise<readonly string[]> {
+  const { marks } = services.storage
   const { bot, key, chat } = asker
   const held = [
     marks.of(bot.id, key),
     ...(chat === undefined ? [] : [marks.of(bot.id, memberKey(key, chat))]),
   ].map((found) => (isPromise(found) ? found.then(rolesAmong) : rolesAmong(found)))
-  const { roles } = house
+  const { roles } = services
   const byTelegram = role === undefined ? roles.askTelegram : roles.countingAs(role).some(isOfChat)
-  const given = byTelegram ? chatRolesOf(house, asker) : NONE
+  const given = byTelegram ? chatRolesOf(services, asker) : NONE
   if (!isPromise(given) && held.every((each) => !isPromise(each))) {
     return [...(held as (readonly string[])[]).flat(), ...given]
   }
@@ -43,29 +43,29 @@ export function heldRoles(house: House, asker: Asker, role?: string): MaybePromi
 }
 
 /** Whether somebody may do something here. */
-export function mayDo(house: House, asker: Asker, permission: string): MaybePromise<boolean> {
-  return asked(heldRoles(house, asker), (held) => allows(house.roles, held, permission))
+export function mayDo(services: Services, asker: Asker, permission: string): MaybePromise<boolean> {
+  return asked(heldRoles(services, asker), (held) => allows(services.roles, held, permission))
 }
 
 /** Whether somebody holds a role here, or one that counts as it. */
-export function holdsRole(house: House, asker: Asker, role: string): MaybePromise<boolean> {
-  return asked(heldRoles(house, asker, role), (held) => house.roles.expanded(held).has(role))
+export function holdsRole(services: Services, asker: Asker, role: string): MaybePromise<boolean> {
+  return asked(heldRoles(services, asker, role), (held) => services.roles.expanded(held).has(role))
 }
 
 /** What handlers ask of whoever acts in their update. What fails is told, and is no. */
 export class ActorPermissions {
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly exemptions: Exemptions,
   ) {}
 
   can({ facts, ctx }: Acting, permission: string): MaybePromise<boolean> {
     if (facts.actor !== undefined && this.exemptions.trusts(facts.actor)) return isPermission(permission)
-    return this.ask(facts, ctx, (asker) => mayDo(this.house, asker, permission))
+    return this.ask(facts, ctx, (asker) => mayDo(this.services, asker, permission))
   }
 
   hasRole({ facts, ctx }: Acting, role: string): MaybePromise<boolean> {
-    return this.ask(facts, ctx, (asker) => holdsRole(this.house, asker, role))
+    return this.ask(facts, ctx, (asker) => holdsRole(this.services, asker, role))
   }
 
   private ask(
@@ -84,7 +84,7 @@ export class ActorPermissions {
   }
 
   private failed(error: unknown): false {
-    this.house.events.tell('error', { error, during: 'permissions' })
+    this.services.events.tell('error', { error, during: 'permissions' })
     return false
   }
 }
@@ -99,7 +99,7 @@ function asked<T>(held: MaybePromise<T>, then: (held: T) => boolean): MaybePromi
 }
 
 function chatRolesOf(
-  { chatRoles }: House,
+  { chatRoles }: Services,
   { bot, key, chat, anonymous = false }: Asker,
 ): MaybePromise<readonly string[]> {
   // Chats of people and bots have no administrators.

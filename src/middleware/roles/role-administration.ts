@@ -9,8 +9,8 @@ import type { Mark } from '../../storage/storage.js'
 import { type Administration, keysOf, untilOf } from '../block/administration.js'
 import { acting } from '../block.js'
 import type { Exemptions } from '../exempt/exemptions.js'
-import type { House } from '../house.js'
 import { option, parseOptions } from '../options/schema.js'
+import type { Services } from '../services.js'
 import { type Asker, heldRoles } from './permissions.js'
 
 /**
@@ -62,14 +62,14 @@ const scopeSchema = z.strictObject(scopeOptions)
 /** Gives roles and takes them, everywhere or in one chat, and tells who holds what. */
 export class RoleAdministration {
   constructor(
-    private readonly house: () => House,
+    private readonly services: () => Services,
     private readonly exemptions: () => Exemptions,
     private readonly administration: Administration,
   ) {}
 
   async grant(whom: Subject | readonly Subject[], role: string, options: GrantOptions = {}): Promise<void> {
     const name = checkedRole(role)
-    const { roles, clock } = this.house()
+    const { roles, clock } = this.services()
     roles.check(name, 'grant')
     if (isOfChat(name)) {
       throw new SentinelError(
@@ -109,7 +109,7 @@ export class RoleAdministration {
   async hasRole(whom: Subject, role: string, scope: RoleScope = {}): Promise<boolean> {
     const name = checkedRole(role)
     parseOptions('hasRole', scopeSchema, scope)
-    const { roles } = this.house()
+    const { roles } = this.services()
     roles.check(name, 'hasRole')
     return (await this.heldBy(whom, scope, name)).some((held) => roles.expanded(held).has(name))
   }
@@ -121,15 +121,15 @@ export class RoleAdministration {
 
   async can(whom: Subject, permission: string, scope: RoleScope = {}): Promise<boolean> {
     parseOptions('can', scopeSchema, scope)
-    const house = this.house()
+    const services = this.services()
     if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
-    const unknown = unknownPermission(house.roles, permission, 'can')
+    const unknown = unknownPermission(services.roles, permission, 'can')
     if (unknown !== undefined) {
       // The name may come from a user: no reason to throw, nor to log whatever they wrote; but it may be a slip of the developer's.
-      if (meantBy(house.roles, permission) !== undefined) house.warn('permission.slip', unknown.message)
+      if (meantBy(services.roles, permission) !== undefined) services.warn('permission.slip', unknown.message)
       return false
     }
-    return (await this.heldBy(whom, scope)).some((held) => allows(house.roles, held, permission))
+    return (await this.heldBy(whom, scope)).some((held) => allows(services.roles, held, permission))
   }
 
   /** By bot: what one bot denies, another may allow. Before any is met, what waits for them. */
@@ -138,16 +138,16 @@ export class RoleAdministration {
     { chat }: RoleScope,
     role?: string,
   ): Promise<readonly (readonly string[])[]> {
-    const house = this.house()
+    const services = this.services()
     const key = subjectKey(whom)
     const place = placeOf(key, chat)
-    const bots = house.bots.all()
+    const bots = services.bots.all()
     if (bots.length === 0) {
       const keys = place.chat === undefined ? [place.key] : [place.key, memberKey(place.key, place.chat)]
       const marks = keys.flatMap((each) => this.administration.stagedMarks(each))
       return [marks.flatMap((mark) => roleOfMark(mark) ?? [])]
     }
-    return Promise.all(bots.map(async (bot) => heldRoles(house, { bot, ...place }, role)))
+    return Promise.all(bots.map(async (bot) => heldRoles(services, { bot, ...place }, role)))
   }
 }
 

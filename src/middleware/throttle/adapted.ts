@@ -1,6 +1,6 @@
 import { formatLimit, type Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import { type Adaptation, limitAt } from './adapt.js'
 import { ADAPTED_MARK, storedLimit } from './runtime-limits.js'
 
@@ -13,7 +13,7 @@ export interface Change {
 
 /** Changes the limit of one, which is a mark of theirs. */
 export async function adaptLimit(
-  { storage, clock, events }: House,
+  { storage, clock, events }: Services,
   slot: string,
   adaptation: Adaptation,
   { bot, key, how }: Change,

@@ -4,7 +4,7 @@ import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Wired } from '../guard.js'
-import type { House } from '../house.js'
+import type { Services } from '../services.js'
 import type { Adaptation } from './adapt.js'
 
 const changing = later('throttle.adapt', () => import('./adapted.js'))
@@ -33,7 +33,7 @@ export class Conduct {
   private readonly stops: (() => void)[] = []
 
   constructor(
-    private readonly house: House,
+    private readonly services: Services,
     private readonly slot: string,
     private readonly name: string,
     private adaptation: Adaptation,
@@ -47,7 +47,7 @@ export class Conduct {
   /** Several chains may have the same limit: each refusal counts once. */
   begin(): void {
     if (this.users++ > 0) return
-    const { events } = this.house
+    const { events } = this.services
     this.stops.push(
       events.watch('denied', ({ facts, ctx, verdict }) => {
         const { guard, limit, reason } = verdict
@@ -87,7 +87,7 @@ export class Conduct {
   private refused({ actor }: Facts, ctx: Context): void {
     if (actor === undefined) return
     const record = this.recordOf(ctx.me.id, actor)
-    const now = this.house.clock()
+    const now = this.services.clock()
     record.good = 0
     if (now - record.from >= this.adaptation.loseWithin) {
       record.from = now
@@ -118,11 +118,11 @@ export class Conduct {
       record.changing = undefined
       written()
     }
-    const { background, events } = this.house
+    const { background, events } = this.services
     const run = background.run('throttle.adapt', async () => {
       try {
         const { adaptLimit } = await changing.load()
-        await adaptLimit(this.house, this.slot, this.adaptation, { bot, key, how })
+        await adaptLimit(this.services, this.slot, this.adaptation, { bot, key, how })
       } finally {
         ended()
       }
@@ -141,24 +141,24 @@ function nameOf(bot: number, actor: Key): string {
 const conducts = new WeakMap<object, Map<string, Conduct>>()
 
 /** Whoever is erased has not fared with any limit. Settled when nothing of it is being written. */
-export async function forgetConduct({ events }: House, bot: number, actor: Key): Promise<void> {
+export async function forgetConduct({ events }: Services, bot: number, actor: Key): Promise<void> {
   const all = [...(conducts.get(events)?.values() ?? [])]
   await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
 }
 
 /** What a limit that adapts does beside its check. */
 export function watchConduct(
-  house: House,
+  services: Services,
   slot: string,
   name: string,
   adaptation: Adaptation,
   counts: (facts: Facts) => boolean,
 ): Wired<Context> {
-  const known = conducts.get(house.events) ?? new Map<string, Conduct>()
-  conducts.set(house.events, known)
+  const known = conducts.get(services.events) ?? new Map<string, Conduct>()
+  conducts.set(services.events, known)
   let conduct = known.get(slot)
   if (conduct === undefined) {
-    conduct = new Conduct(house, slot, name, adaptation)
+    conduct = new Conduct(services, slot, name, adaptation)
     known.set(slot, conduct)
   }
   const own = conduct

@@ -84,11 +84,11 @@ export const POLICIES_TO_COME: PolicyNames = { names: [], definitionsOf: () => [
  * by the administrators of the chat. None where the chain knows no limits that change.
  */
 export function storedVariants(
-  wiring: Pick<Wiring<Context>, 'house' | 'scope'>,
+  wiring: Pick<Wiring<Context>, 'services' | 'scope'>,
   limit: Omit<Changeable, 'users' | 'chats'>,
   scope: ScopeName | undefined,
 ): readonly Variant[] {
-  const runtime = wiring.house.runtime
+  const runtime = wiring.services.runtime
   if (runtime === undefined) return []
   // A limit that many users or chats share cannot be set for one of them.
   const users = scope === 'user' || scope === 'member' || scope === 'command'

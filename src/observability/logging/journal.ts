@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Facts } from '../../core/facts.js'
 import { formatLimit, type Limit } from '../../core/limit.js'
 import { keyText } from '../../core/subject.js'
-import type { MarkEvent, SentinelEvents } from '../../middleware/house.js'
+import type { MarkEvent, SentinelEvents } from '../../middleware/events.js'
 import type { Observed } from '../observed.js'
 import { type Kind, Sampling } from './sampling.js'
 

@@ -1,5 +1,5 @@
 import { systemTimers } from '../core/clock.js'
-import type { House } from '../middleware/house.js'
+import type { Services } from '../middleware/services.js'
 import { guarded } from './callbacks.js'
 import type { OutgoingOptions } from './options.js'
 import { Sender } from './sender.js'
@@ -9,13 +9,13 @@ import { Sender } from './sender.js'
  *
  * @param settings What holds now: functions in it are called as they are when there is something to tell.
  */
-export function senderIn(house: House, bot: number, settings: () => OutgoingOptions): Sender {
-  const { storage, events, timers } = house
+export function senderIn(services: Services, bot: number, settings: () => OutgoingOptions): Sender {
+  const { storage, events, timers } = services
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
   return new Sender(settings(), {
     bot,
     storage: storage.remote === true ? storage : undefined,
-    clock: house.at() === undefined ? undefined : house.clock,
+    clock: services.at() === undefined ? undefined : services.clock,
     timers: timers === systemTimers ? undefined : timers,
     random: Math.random,
     limited(told) {

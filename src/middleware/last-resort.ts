@@ -1,0 +1,54 @@
+import type { Clock } from '../core/clock.js'
+import { errorText } from '../core/redact.js'
+import type {
+  FailureEvent,
+  OverdueEvent,
+  SentinelEvents,
+  StorageDownEvent,
+  StorageUpEvent,
+  WarningEvent,
+} from './events.js'
+
+/** The console, for failures and warnings that nobody listens to: each kind of failure once in ten seconds. */
+export class LastResort {
+  private readonly saidAt = new Map<string, number>()
+
+  constructor(private readonly clock: Clock) {}
+
+  tell(event: keyof SentinelEvents, told: unknown): void {
+    if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
+    if (event === 'storage.down') {
+      const { kind, reason, message } = told as StorageDownEvent
+      const said = message === undefined ? '' : ` ${message.replace(/[.]?$/, '.')}`
+      console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}.${said} See guard.health().`)
+    }
+    if (event === 'storage.up') {
+      const { kind, afterMs } = told as StorageUpEvent
+      console.warn(`grammy-sentinel: the storage (${kind}) is back after ${afterMs} ms.`)
+    }
+    if (event === 'overdue') {
+      const { guard, limit, ms } = told as OverdueEvent
+      this.once(`${guard}.${limit}`, () =>
+        console.warn(
+          `grammy-sentinel: a handler kept others waiting at ${guard}.${limit} for ${ms} ms; the next was let in beside it.`,
+        ),
+      )
+    }
+    if (event !== 'error') return
+    const { error, during } = told as FailureEvent
+    this.once(during, () =>
+      console.error(
+        `grammy-sentinel: ${during} failed; the update was decided all the same. ${errorText(error)}`,
+      ),
+    )
+  }
+
+  /** Says one thing once in ten seconds. */
+  private once(what: string, say: () => void): void {
+    const now = this.clock()
+    if (now - (this.saidAt.get(what) ?? Number.NEGATIVE_INFINITY) < 10_000) return
+    if (this.saidAt.size >= 100) this.saidAt.clear()
+    this.saidAt.set(what, now)
+    say()
+  }
+}

@@ -1,0 +1,204 @@
+import type { MaybePromise } from '../core/check.js'
+import { type Clock, ofAnyLength, systemClock, systemTimers, type Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+import { type RoleOptions, Roles } from '../core/roles.js'
+import type { Key } from '../core/subject.js'
+import { Events } from '../hooks/events.js'
+import type { HookRegistry } from '../hooks/registry.js'
+import { isObservable, type StorageCondition } from '../storage/condition.js'
+import { memory } from '../storage/memory/memory.js'
+import { protect } from '../storage/protect.js'
+import type { Storage } from '../storage/storage.js'
+import { Background, type WaitUntil } from './chain/background.js'
+import { Bots, type KnownBot } from './chain/bots.js'
+import { UnderWay } from './chain/under-way.js'
+import type { HookRanEvent, SentinelEvents } from './events.js'
+import { ChatAdministrators } from './exempt/chat-administrators.js'
+import type { ExemptOptions } from './exempt/exemptions.js'
+import { hooksOf } from './hooking/hooking.js'
+import { LastResort } from './last-resort.js'
+import { type NoticeOptions, Notices } from './refusing/notices.js'
+import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
+
+/** What the guards of one chain share. */
+export interface Services {
+  readonly storage: Storage
+  readonly clock: Clock
+  /** When an update is judged: by the clock that options gave. Undefined leaves it to the storage's own. */
+  readonly at: () => Ms | undefined
+  readonly timers: Timers
+  readonly bots: Bots
+  readonly events: Events<SentinelEvents>
+  readonly background: Background
+  /** Functions that stand at points on the way of an update. */
+  readonly hooks: HookRegistry
+  /** Hooks that nobody waits for. */
+  readonly hooksAside: Background
+  /** All is judged and told, and nothing refused. */
+  readonly shadow: boolean
+  readonly notices: Notices
+  readonly underWay: UnderWay
+  /** Marks of whoever is let off everything but `block` and `once`. */
+  readonly exemptMarks: readonly string[]
+  readonly administrators: ChatAdministrators | undefined
+  /** What roles there are, and who counts as whom. */
+  readonly roles: Roles
+  /** The roles that Telegram gives. */
+  readonly chatRoles: ChatAdministrators
+  /** Whom options have put on the block list. */
+  readonly listed: Set<Key>
+  /** Limits that are changed while the bot runs; undefined where none are. */
+  readonly runtime?: RuntimeLimits | undefined
+  /** Policies by name; undefined where no sentinel names any. */
+  readonly policies?: PolicyNames | undefined
+  /** Does it for the bots that are known; if there is none yet, for each as it comes. */
+  forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
+  /** Does it, aside, for the bots that are known and for each that comes. */
+  forEveryBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): void
+  /** Tells a warning, once per code and message. */
+  warn(code: string, message: string): void
+  /** Lets go of what it has put around the storage. Idempotent; does not reject. */
+  letGo(): Promise<void>
+}
+
+/** What services are made of. All optional. */
+export interface ServicesOptions {
+  readonly storage?: Storage | undefined
+  readonly clock?: Clock | undefined
+  readonly timers?: Timers | undefined
+  readonly exempt?: ExemptOptions | undefined
+  readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
+  readonly notices?: NoticeOptions | undefined
+  readonly shadow?: boolean | undefined
+  /** Told of work that is not waited for, where a platform would else end it. */
+  readonly waitUntil?: WaitUntil | undefined
+}
+
+/** Workers that share a storage agree on its clock better than on their own. */
+const storageTime = (): undefined => undefined
+
+/** Warnings remembered as told. */
+const MOST_WARNINGS = 1000
+
+/** Creates what the guards of one chain share. */
+export function createServices(options: ServicesOptions): Services {
+  const { clock = systemClock } = options
+  const timers = options.timers === undefined ? systemTimers : ofAnyLength(options.timers)
+  const lastResort = new LastResort(clock)
+  const events = new Events<SentinelEvents>(
+    (error, event, told) => {
+      const failure = { error, during: `listener for ${event}` }
+      // If a listener for errors throws, telling the listeners for errors would call it again. The same goes for listeners to hooks for
+      // errors.
+      if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
+        lastResort.tell('error', failure)
+      else events.tell('error', failure)
+    },
+    (event, told) => lastResort.tell(event, told),
+  )
+  const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
+  const background = new Background(failed, undefined, options.waitUntil)
+  const hooksAside = new Background(failed, undefined, options.waitUntil)
+  const bots = new Bots()
+  const warned = new Set<string>()
+  const { storage, release } = protect(options.storage ?? memory({ clock }), options)
+  const unobserve = isObservable(storage) ? storage.observe((told) => conditionTold(told, events)) : undefined
+  return {
+    storage,
+    clock,
+    at: options.clock ?? storageTime,
+    timers,
+    bots,
+    events,
+    background,
+    hooks: hooksOf(events, hooksAside, timers),
+    hooksAside,
+    shadow: options.shadow ?? false,
+    notices: new Notices(options.notices ?? {}, clock, timers, background, failed),
+    underWay: new UnderWay(),
+    listed: new Set(),
+    ...rolesOf(
+      options,
+      new ChatAdministrators(clock, timers, (error) => failed(error, 'getChatAdministrators')),
+    ),
+    async forEachBot(what, operation) {
+      const known = bots.all()
+      if (known.length > 0) await Promise.all(known.map(operation))
+      else this.forEveryBot(what, operation)
+    },
+    forEveryBot(what, operation) {
+      const aside = (bot: KnownBot): void => {
+        if (!background.run(what, async () => operation(bot))) failed(new Error('too much under way'), what)
+      }
+      for (const bot of bots.all()) aside(bot)
+      if (bots.stage(aside)) return
+      throw new SentinelError(
+        'bot.unknown',
+        'This sentinel has not met its bot yet, and too much waits for it. Call await guard.install(bot) first.',
+      )
+    },
+    warn(code, message) {
+      const told = `${code} ${message}`
+      if (warned.has(told) || warned.size >= MOST_WARNINGS) return
+      warned.add(told)
+      events.tell('warning', { code, message })
+    },
+    async letGo() {
+      try {
+        await release()
+      } catch (error) {
+        failed(error, 'close')
+      }
+      unobserve?.()
+    },
+  }
+}
+
+function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): void {
+  if (told.is === 'down') {
+    const { is, ...down } = told
+    events.tell('storage.down', down)
+  } else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
+  else events.tell('error', { error: told.error, during: told.during })
+}
+
+/** The same services with other exemptions and notices. */
+export function renewServices(services: Services, options: ServicesOptions): Services {
+  const { clock, timers, background, events } = services
+  const notices = new Notices(options.notices ?? {}, clock, timers, background, (error, during) =>
+    events.tell('error', { error, during }),
+  )
+  notices.follow(services.notices)
+  return {
+    ...services,
+    shadow: options.shadow ?? false,
+    notices,
+    ...rolesOf(options, services.chatRoles),
+  }
+}
+
+function rolesOf(
+  { exempt: { roles: exempted = [], chatAdmins = false } = {}, roles: named }: ServicesOptions,
+  chatRoles: ChatAdministrators,
+): Pick<Services, 'exemptMarks' | 'administrators' | 'roles' | 'chatRoles'> {
+  const roles = new Roles(named)
+  return {
+    exemptMarks: [...new Set(exempted.flatMap((role) => roles.marksOf(role)))],
+    administrators: chatAdmins ? chatRoles : undefined,
+    roles,
+    chatRoles,
+  }
+}
+
+const chains = new WeakMap<Storage, number>()
+
+/**
+ * A name for the next chain on a storage: by order of making, so that it is the same in every worker that runs the
+ * same code.
+ */
+export function chainName(storage: Storage): string {
+  const number = (chains.get(storage) ?? 0) + 1
+  chains.set(storage, number)
+  return String(number)
+}
