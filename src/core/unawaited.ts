@@ -9,7 +9,7 @@ import { shown } from './show.js'
 
 const AT_ONCE = 'It is read at once: look up before, in a middleware of yours, what takes time.'
 
-/** Takes what a promise is rejected with; whether it is one. */
+/** Whether it is a promise. If so its rejection is handled, which would else end the process. */
 export function unawaited(given: unknown, failed: (error: unknown) => void = () => undefined): boolean {
   if (!isPromise(given)) return false
   given.then(undefined, failed)

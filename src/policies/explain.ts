@@ -182,7 +182,7 @@ export async function explain(
   return { ...told, text: textOf(told, key) }
 }
 
-/** A guard was to be explained that is none of a policy. */
+/** Thrown for a guard that was not made by a policy. */
 export function notOfPolicy(): SentinelError {
   return new SentinelError(
     'option.invalid',
@@ -190,7 +190,7 @@ export function notOfPolicy(): SentinelError {
   )
 }
 
-/** What was to be explained is no policy of this sentinel: told with what there is. */
+/** Thrown for a name that is no policy of this sentinel, with the names that there are. */
 export function unexplained(name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
   return new SentinelError(
@@ -199,7 +199,7 @@ export function unexplained(name: string, known: readonly string[]): SentinelErr
   )
 }
 
-const BY_PEEK = 'Of a throttle() in front of a handler guard.peek() tells the limit that holds.'
+const BY_PEEK = 'For a throttle() in front of a handler, guard.peek() tells the limit that holds.'
 
 function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readonly chat?: Key } {
   switch (subject.kind) {

@@ -1,11 +1,13 @@
+import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import type { Member } from './failover-member.js'
 import { NOT_ASKED } from './resilient/line.js'
+import { reasonOf } from './resilient/reason.js'
 
 const of = ({ storage }: Member): Archive => storage.archive as Archive
 
-/** Of the first that answers, which are those that are up before all others; what is restored or forgotten is so in all of them. */
+/** Reads from the first storage that answers, those that are up before the others; restores and forgets in all of them. */
 export function archiveOf(
   members: readonly Member[],
   userId: (bot: number, key: Key) => string,
@@ -32,17 +34,21 @@ export function archiveOf(
     marksOf: (bot, keys) => first((archive) => archive.marksOf(bot, keys)),
     // Nothing makes up for what one misses of this, so whoever asks has to know.
     forget: async (bot, keys) => {
-      const missed: unknown[] = []
+      const missed: string[] = []
       for (const { storage, line, index, isUp } of members) {
         try {
           if (isUp) await storage.archive?.forget(bot, keys)
           else throw NOT_ASKED
         } catch (error) {
-          const also = ` Storage ${index} of failover() keeps what it has, all others have forgotten it: ask for it once more.`
-          missed.push(line.unavailable('forget', error, also))
+          const reason = error === NOT_ASKED ? line.circuit.reason : reasonOf(error)
+          missed.push(`${index} (${reason})`)
         }
       }
-      if (missed.length > 0) throw missed[0]
+      if (missed.length === 0) return
+      throw new SentinelError(
+        'storage.unavailable',
+        `forget: of the storages of failover(), counted from 0, these did not answer and keep what they have: ${missed.join(', ')}. The others have forgotten it. Ask once more when health().storage.storages says that all are ok.`,
+      )
     },
   }
 }

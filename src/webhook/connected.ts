@@ -12,7 +12,7 @@ interface Listening {
   on?(event: 'connection' | 'session', listener: (connected: Connected) => void): unknown
 }
 
-/** Follows from now on who is connected, where a server does not do so itself: those of HTTP/2 let nobody be cut off. */
+/** Who is connected, from now on, for servers that cannot cut off their connections themselves: those of HTTP/2. */
 export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connected> {
   const connected = new Set<Connected>()
   const follow = (each: Connected): void => {

@@ -99,7 +99,7 @@ export class Door implements UnderWay {
       .services()
       .warn(
         'webhook.address',
-        "guard.webhook() is to look at addresses, and does not know the caller's: it is answered 403. Give webhook.fetch() and webhook.hono() an address.",
+        "guard.webhook() checks addresses, but does not know the caller's: it is answered 403. Give webhook.fetch() and webhook.hono() an address.",
       )
   }
 

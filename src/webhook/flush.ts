@@ -18,6 +18,6 @@ export async function flush({ services, chain, draining }: Unfinished, rounds?: 
   }
   await Promise.all(draining.keys())
   await services.background.drain(rounds)
-  // Last, since a failure of the former is an event, for which more hooks run.
+  // Last, since a failure above is told as an event, for which more hooks may run.
   await services.hooksAside.drain(rounds)
 }

@@ -1,5 +1,5 @@
 import type { FetchInfo } from './fetch.js'
-import type { IncomingUpdate } from './node.js'
+import { type IncomingUpdate, peerOf } from './node.js'
 import type { HonoContext } from './webhook.js'
 
 interface ExecutionContext {
@@ -29,7 +29,7 @@ export function infoOf(context: HonoContext, { address, waitUntil }: FetchInfo):
 function addressOf({ env, req: { raw } }: HonoContext): string | undefined {
   const surroundings = (env ?? {}) as Surroundings
   const { incoming, remoteAddr, server = surroundings as BunServer } = surroundings
-  if (incoming !== undefined) return incoming.socket?.remoteAddress
+  if (incoming !== undefined) return peerOf(incoming.socket)
   if (remoteAddr !== undefined) return remoteAddr.hostname
   if (typeof server.requestIP === 'function') return server.requestIP(raw)?.address
   // Anybody may send this header. Where a request has `cf`, which no client can give it, the network of Cloudflare wrote it.

@@ -237,7 +237,7 @@ function together(pieces: readonly Uint8Array[], size: number): Uint8Array {
 }
 
 /** Who calls: an address, or that they do so by a socket of the file system, for which servers have a path in place of a port. */
-function peerOf(socket: IncomingUpdate['socket']): string | undefined {
+export function peerOf(socket: IncomingUpdate['socket']): string | undefined {
   if (socket?.remoteAddress !== undefined) return socket.remoteAddress
   // Whoever has gone has no address any longer, and nobody looks at what they are answered.
   if (socket?.destroyed === true) return ''

@@ -343,7 +343,7 @@ describe('what is kept of somebody', () => {
     for (let time = 0; time < 8; time++) {
       await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
         code: 'storage.unavailable',
-        message: expect.stringContaining(`Storage ${away} of failover() keeps what it has`),
+        message: expect.stringMatching(RegExp(`keep what they have: ${away} \\([^)]+\\)\\. The others`)),
       })
       await settled()
       expect(await kept(other)).toEqual([undefined, undefined, undefined])
@@ -357,6 +357,24 @@ describe('what is kept of somebody', () => {
     await guard.users.erase(ALICE)
     await settled()
     expect(await kept(lost)).toEqual([undefined, undefined, undefined])
+    await guard.close()
+  })
+
+  test('is told of all storages of failover() that keep somebody', async () => {
+    const time = new Stage()
+    const { clock, timers } = time
+    const three = [memory({ clock }), memory({ clock }), memory({ clock })]
+    for (const one of three.slice(0, 2)) {
+      const { archive } = one as { archive: Archive }
+      const forget = () => Promise.reject(new Error('connection lost'))
+      Object.assign(one, { archive: { ...archive, marksOf: archive.marksOf.bind(archive), forget } })
+    }
+    const { guard, handle } = desk({ storage: failover(three, { clock, timers }), clock, timers })
+    for (const event of ['storage.down', 'storage.up'] as const) guard.on(event, () => undefined)
+    await handle(says(ALICE, 'the bot is met'))
+    await expect(guard.users.erase(ALICE)).rejects.toThrow(
+      /keep what they have: 0 \([^)]+\), 1 \([^)]+\)\. The others/,
+    )
     await guard.close()
   })
 

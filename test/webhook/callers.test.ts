@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { FetchInfo, Webhook } from '../../src/webhook/index.js'
 import { says } from '../sentinel-desk.js'
@@ -59,28 +60,32 @@ describe('behind hono the caller is known', () => {
   })
 })
 
-test('a proxy may call by a socket of the file system', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'callers-'))
-  closing.push(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'bot.sock')
-  const answers = async (proxies?: readonly string[]): Promise<readonly unknown[]> => {
-    const at = mindful(proxies)
-    const server = createServer(at.webhook.http)
-    await new Promise<void>((done) => server.listen(path, done))
-    const asked = (forwarded: string) =>
-      new Promise<number | undefined>((done, fail) => {
-        const headers = { 'x-telegram-bot-api-secret-token': SECRET, 'x-forwarded-for': forwarded }
-        httpRequest({ socketPath: path, method: 'POST', headers }, (response) => {
-          response.resume()
-          done(response.statusCode)
+test.each(['node:http', 'hono'])(
+  'a proxy may call by a socket of the file system, behind %s',
+  async (face) => {
+    const folder = await mkdtemp(join(tmpdir(), 'callers-'))
+    closing.push(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'bot.sock')
+    const answers = async (proxies?: readonly string[]): Promise<readonly unknown[]> => {
+      const at = mindful(proxies)
+      const app = new Hono().post('/', at.webhook.hono)
+      const server = createServer(face === 'hono' ? getRequestListener(app.fetch) : at.webhook.http)
+      await new Promise<void>((done) => server.listen(path, done))
+      const asked = (forwarded: string) =>
+        new Promise<number | undefined>((done, fail) => {
+          const headers = { 'x-telegram-bot-api-secret-token': SECRET, 'x-forwarded-for': forwarded }
+          httpRequest({ socketPath: path, method: 'POST', headers, agent: false }, (response) => {
+            response.resume()
+            done(response.statusCode)
+          })
+            .on('error', fail)
+            .end(JSON.stringify(says(1, 'hello')))
         })
-          .on('error', fail)
-          .end(JSON.stringify(says(1, 'hello')))
-      })
-    const statuses = [await asked(TELEGRAM), await asked('8.8.8.8')]
-    await stopped(server)
-    return statuses
-  }
-  expect(await answers(['unix'])).toEqual([200, 403])
-  expect(await answers()).toEqual([403, 403])
-})
+      const statuses = [await asked(TELEGRAM), await asked('8.8.8.8')]
+      await stopped(server)
+      return statuses
+    }
+    expect(await answers(['unix'])).toEqual([200, 403])
+    expect(await answers()).toEqual([403, 403])
+  },
+)

@@ -29,7 +29,7 @@ async function finish({ services, chain, draining }: Unfinished): Promise<void> 
   await chain.drain()
   await Promise.all([...draining.keys(), ...[...stragglersOf(services)].map((each) => each.drain())])
   await services.background.drain()
-  // Last, since a failure of the former is an event, for which more hooks run.
+  // Last, since a failure above is told as an event, for which more hooks may run.
   await services.hooksAside.drain()
 }
 

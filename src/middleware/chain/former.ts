@@ -18,10 +18,10 @@ export class Former {
   layers: FormerLayer[] = []
   /** What the chain holds back has been handled, as other options hold now or the sentinel closes. */
   isOver = false
-  /** Those that were first used when it was, by what they are made of: for whoever asks the chain that has followed. */
+  /** Guards first used after that, by an update from before reconfigure(): by what they are made of, so that the next chain can find what they count. */
   late = new Map<LayerOf[0], LayerOf>()
 
-  /** Those of an earlier chain are now this one's. */
+  /** Takes over the handlers' guards of the chain before. */
   follow(earlier: Chain<Context>): void {
     this.late = earlier.former.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))

@@ -16,7 +16,7 @@ export class Neighbours {
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
   private readonly behind = new WeakMap<Chain<Context>, readonly Joined[]>()
-  /** Each group that there has been, once: a sentinel with other options knows what was counted by what a group is made of. */
+  /** All groups so far, each made once: after reconfigure() what a group has counted is found by the very definitions that it was made with. */
   private readonly made: Joined[] = []
 
   constructor(private readonly guards: readonly Guard[]) {}
@@ -55,7 +55,7 @@ export class Neighbours {
   private part(guard: Guard, root: Chain<Context>): void {
     const joined = this.behind.get(root)
     if (joined?.some((each) => each.joins(guard)) !== true) {
-      // Those that were asked together under earlier options will not be again.
+      // Groups of earlier options that the guard was in are not asked again.
       for (const each of this.made) if (each.joins(guard)) this.leave(root, each)
       return
     }

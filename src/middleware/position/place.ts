@@ -29,7 +29,7 @@ export function claim(base: string, scope?: object): string {
   return number === 1 ? base : `${base}~${number}`
 }
 
-/** Makes guards that are not wired by the developer, as those of options and policies: they take no name away from those that are. */
+/** Makes guards of options and policies, which no developer wires: they take no name away from guards that are wired. */
 export function unclaimed<T>(make: () => T): T {
   const before = claimed
   claimed = new Map()

@@ -137,7 +137,7 @@ export class Notices {
     const say = (words = text): void => {
       if (!isOpen) return
       isOpen = false
-      // It has been paid for; what is sent pays for itself.
+      // The budget was charged when the function was called; what is sent is charged by itself.
       this.budgetFullAt -= this.each
       if (!this.isDue(bot, facts, verdict, true)) return
       if (tapped) this.answerTap(ctx, verdict, words)

@@ -4,7 +4,7 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
  * What is said for a reason; `{wait}` stands for how long to wait, in words of the language and rounded up. What can never pass gets the
- * text for `denied` in place of those for `limited` and `penalised`. An empty or blank text sends nothing; a checkout, which is
+ * text for `denied` in place of those for `limited` and `penalised` that have `{wait}`. An empty or blank text sends nothing; a checkout, which is
  * declined in words, has the built-in ones then.
  *
  * @example

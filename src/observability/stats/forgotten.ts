@@ -1,7 +1,7 @@
 import type { Key } from '../../core/subject.js'
 import { HASH, hashOf } from './hash.js'
 
-/** What tells somebody again who is not to be named: no id is kept for that. */
+/** A digest by which somebody who was erased is known again. The id itself is not kept. */
 export function digestOf(key: Key): string {
   hashOf(key)
   return `${HASH.high.toString(36)}.${HASH.low.toString(36)}`

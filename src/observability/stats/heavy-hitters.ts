@@ -51,7 +51,7 @@ export class HeavyHitters {
     this.sink(0)
   }
 
-  /** Names them no longer; whether it had. Their counters stay, whose least bounds what all others may have come. */
+  /** Removes the name; whether it was there. The counter stays: the least of all counters bounds how often anybody else may have come. */
   forget(digests: ReadonlySet<string>): boolean {
     const found = [...this.places].filter(([key]) => digests.has(digestOf(key)))
     for (const [key, place] of found) {

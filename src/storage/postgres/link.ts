@@ -7,7 +7,7 @@ import { failure, stateOf } from './failures.js'
 /** Answers as text: numbers are read by whoever knows what they are. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
 
-/** How each type comes that is asked for: the parsers of pg are one set for the whole process, and others may change them. */
+/** How values of each type are read. The parsers of pg are one set for the whole process, which others may change. */
 const TYPES = {
   getTypeParser: (type: number) =>
     type === 16
@@ -20,7 +20,7 @@ const TYPES = {
 /** Serialization failure, deadlock. */
 const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MOST_TRIES = 3
-/** Two who met do not meet again at once: a random part of this, the first time. */
+/** After a conflict each waits for a random part of this, so that the two do not collide again. */
 const APART: Ms = 20
 /** Less than after what routers forget connections. */
 const KEEP_ALIVE: Ms = 30_000

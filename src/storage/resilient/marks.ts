@@ -91,7 +91,7 @@ export class ResilientMarks implements Marks {
         return line.refuse(
           what,
           error,
-          ' Too many writes wait for it already: this one is not tried again, and was made only if the storage is late.',
+          ' Too many writes wait for it already: this one is not tried again. If the storage was only slow, it has been made.',
         )
       }
       this.apply(kept)
