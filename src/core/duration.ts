@@ -111,17 +111,26 @@ export function formatDuration(ms: Ms): string {
 
 const NAMES: Readonly<Record<string, string>> = { w: 'week', d: 'day', h: 'hour', m: 'minute', s: 'second' }
 
+/** By language and unit: to make one takes twenty times as long as to use it. Languages come from options, so they are few. */
+const formats = new Map<string, Intl.NumberFormat>()
+
+function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
+  const key = `${language} ${unit}`
+  const format =
+    formats.get(key) ??
+    new Intl.NumberFormat(language, { style: 'unit', unit: NAMES[unit], unitDisplay: 'short' })
+  formats.set(key, format)
+  return format
+}
+
 /** The same in whole seconds and in words of a language, as far as the platform has them; else as {@link formatDuration} writes it. */
 export function durationIn(language: string, ms: Ms): string {
   const whole = Math.max(1000, ms)
   try {
     if (language.startsWith('en') || !Number.isFinite(ms)) return formatDuration(whole)
-    const said = partsOf(whole).map(([unit, count]) =>
-      new Intl.NumberFormat(language, { style: 'unit', unit: NAMES[unit], unitDisplay: 'short' }).format(
-        count,
-      ),
-    )
-    return said.join(' ')
+    return partsOf(whole)
+      .map(([unit, count]) => formatOf(language, unit).format(count))
+      .join(' ')
   } catch {
     // A tag that is no language's.
     return formatDuration(whole)

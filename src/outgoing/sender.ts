@@ -89,8 +89,8 @@ export class Sender {
   private readonly flooded = new FloodedChats()
   private number = 0
   private closed = false
-  /** A call is just being handed on. */
-  private beginning = false
+  /** A call is just being handed on: whoever calls now does so on its behalf. */
+  isHandingOn = false
 
   constructor(
     options: OutgoingOptions,
@@ -151,18 +151,21 @@ export class Sender {
     return this.lanes.size
   }
 
-  /** Makes a call, as often as it takes. What it gives is what Telegram answered at last, or would have. */
+  /**
+   * Makes a call, as often as it takes. What it gives is what Telegram answered at last, or would have.
+   *
+   * @param isPart Made by a transformer inside, on behalf of a call that holds its lanes and waits for it: it must not wait for them.
+   */
   async send<T>(
     method: string,
     payload: unknown,
     signal: Abortable | undefined,
     make: () => Promise<ApiResponse<T>>,
+    isPart = false,
   ): Promise<ApiResponse<T>> {
     this.counts.calls++
     if (this.closed) return make()
     this.shared?.begin()
-    // Made by a transformer inside, on behalf of a call that holds its lanes and waits for it: it must not wait for them.
-    const isPart = this.beginning
     const chat = chatIn(payload)
     const call: Call = {
       number: ++this.number,
@@ -217,12 +220,12 @@ export class Sender {
   }
 
   private handOn<T>(make: () => Promise<T>): Promise<T> {
-    const { beginning } = this
-    this.beginning = true
+    const { isHandingOn } = this
+    this.isHandingOn = true
     try {
       return make()
     } finally {
-      this.beginning = beginning
+      this.isHandingOn = isHandingOn
     }
   }
 

@@ -46,8 +46,10 @@ export function transformer(
   const transform: Transformer = (prev, method, payload, signal) => {
     const call = (): ReturnType<typeof prev<typeof method>> => prev(method, payload, signal)
     if (isIgnored(method)) return call()
+    // Read here: after the promise it is too late to know.
+    const isPart = sender?.isHandingOn === true
     const send = (by: Sender | undefined): ReturnType<typeof call> =>
-      by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call)
+      by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call, isPart)
     return awaited === undefined ? send(sender) : awaited.then(send)
   }
   return Object.assign(transform, {

@@ -42,6 +42,21 @@ function guarded(options: SentinelOptions = {}): {
 const waits = async (guard: Sentinel<GuardedContext>, count = 1): Promise<void> =>
   until(`${count} calls wait`, async () => (await guard.health()).outgoing?.waiting === count)
 
+test('what a transformer from before calls for the same chat does not wait for the message that waits for it', async () => {
+  const { guard, bot } = guarded({ outgoing: { order: 'chat' } })
+  bot.api.config.use(async (previous, method, payload, signal) => {
+    if (method === 'sendMessage') {
+      await bot.api.sendChatAction((payload as { chat_id: number }).chat_id, 'typing')
+    }
+    return previous(method, payload, signal)
+  })
+  guard.install(bot)
+  expect(await fate(bot.api.sendMessage(alice.id, 'one'))).toBe('sent')
+  expect(await fate(bot.api.sendMessage(alice.id, 'two'))).toBe('sent')
+  expect(telegram.calls('sendMessage')).toHaveLength(2)
+  expect(telegram.calls('sendChatAction')).toHaveLength(2)
+})
+
 test('install(bot) waits out what Telegram limits, and tells listeners and health', async () => {
   const { guard, bot } = guarded()
   const told: OutgoingLimitedEvent[] = []

@@ -119,7 +119,7 @@ function within(
     const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
     // Nobody is asked to come back who would never get through.
     if (isVain && template.includes('{wait}')) return languages.get(spoken)?.denied ?? ENGLISH.denied
-    return template.replaceAll('{wait}', durationIn(spoken, retryAfterMs))
+    return template.replaceAll('{wait}', () => durationIn(spoken, retryAfterMs))
   }
   return ENGLISH[reason]
 }
