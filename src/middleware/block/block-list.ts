@@ -176,9 +176,12 @@ export async function takeAll(
   return count
 }
 
+/** Portions that are under way at once, after one has failed. */
+const PORTIONS = 10
+
 /**
- * Sees to a portion after the other, each with a time-out of its own, and, once one has failed, to all the rest at once; rejects as the
- * first that failed.
+ * Sees to a portion after the other, each with a time-out of its own, and, once one has failed, to several at once; rejects as the last
+ * that failed.
  */
 async function inPortions(
   left: ReadonlySet<Key>,
@@ -187,20 +190,21 @@ async function inPortions(
 ): Promise<void> {
   const all = [...left]
   const under: Promise<void>[] = []
-  let failed = false
+  const failures: unknown[] = []
   for (let from = 0; from < all.length; from += size) {
     const some = all.slice(from, from + size).filter((key) => left.has(key))
     if (some.length === 0) continue
-    const one = work(some)
-    under.push(one)
-    // A storage that is away is not waited for portion by portion: what it misses is kept for it all the same.
-    if (failed) continue
-    await one.catch(() => {
-      failed = true
-    })
+    under.push(
+      work(some).catch((error) => {
+        failures.push(error)
+      }),
+    )
+    // A storage that is away is not waited for portion by portion. Nor is all asked at once of one that may only be slow.
+    if (failures.length === 0 || under.length === PORTIONS) await Promise.all(under.splice(0))
   }
-  const ends = await Promise.allSettled(under)
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  await Promise.all(under)
+  // Only so much of what a storage misses is kept for it. Where the room ran out, the last of them says so.
+  if (failures.length > 0) throw failures.at(-1)
 }
 
 /** The entries of an exported list that hold still; of several of one subject, the one that ends last. */
