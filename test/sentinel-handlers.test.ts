@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import type { Context, MiddlewareFn } from 'grammy'
 import {
   compose,
@@ -12,6 +13,7 @@ import {
   type SentinelOptions,
   throttle,
 } from '../src/index.js'
+import { ChainBack } from '../src/middleware/chain/control-back.js'
 import { metrics } from '../src/observability/metrics/index.js'
 import { stats } from '../src/observability/stats/index.js'
 import { type Desk, desk, says } from './sentinel-desk.js'
@@ -161,7 +163,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
     })
     expect(await left(made)).toMatchObject({ user: 9, uploads: 2, inner: 4 })
     expect(warned).toEqual([
-      'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was given back. Did you mean "uploads"?',
+      'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was given back. Did you mean "uploads"? The limit of a handler is known once an update has come to it.',
     ])
   })
 
@@ -170,11 +172,15 @@ describe('ctx.sentinel behind a guard of the handler', () => {
     ['user', 0],
     ['user.inline', 0],
     ['inner', 0],
+    ['ask', 0],
+    ['ask.inline', 0],
   ])(
     'remaining(%j) warns of names that no limit has, not of limits that were not asked',
     async (name, times) => {
       const OWNER = 1
-      const made = desk({ throttle: { limit: '10/1h', inline: '5/1h' }, exempt: { owner: OWNER } }, (bot) => {
+      const policies = { ask: { throttle: '2/1m' } } as const
+      const throttled = { limit: '10/1h', inline: '5/1h' } as const
+      const made = desk({ throttle: throttled, policies, exempt: { owner: OWNER } }, (bot) => {
         bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), () => undefined)
         bot.on('message', async ({ sentinel }) => {
           sentinel.remaining(name)
@@ -187,11 +193,21 @@ describe('ctx.sentinel behind a guard of the handler', () => {
       await made.says(OWNER, 'hello')
       expect(warned).toEqual(
         Array(times).fill(
-          'limit.unknown: ctx.sentinel.remaining: no limit is named "usr", so nothing is known to be left. Did you mean "user"?',
+          'limit.unknown: ctx.sentinel.remaining: no limit is named "usr", so nothing is known to be left. Did you mean "user"? The limit of a handler is known once an update has come to it.',
         ),
       )
     },
   )
+
+  test('remaining() of whoever is let off lists no names of limits', async () => {
+    const listed = jest.spyOn(ChainBack.prototype, 'limitNames')
+    const made = desk({ throttle: '10/1h', exempt: { owner: 1 } }, (bot) => {
+      bot.on('message', ({ sentinel }) => void sentinel.remaining('user'))
+    })
+    await made.says(1, 'hello')
+    expect(listed).not.toHaveBeenCalled()
+    listed.mockRestore()
+  })
 })
 
 describe('an update that a guard of its handler refuses', () => {

@@ -57,6 +57,15 @@ export class ChainBack<C extends Context> implements ControlBack {
     if (!this.chain.services.background.run('refund', refunding)) void refunding()
   }
 
+  hasLimit(limit: string): boolean {
+    const { services, root = this.chain } = this.chain
+    const isThere = root.within.some(({ questions }) =>
+      questions.questions.some(({ check, name }) => name === limit && 'limit' in check),
+    )
+    // A policy is wired with the first update that comes to a handler of it; it gives its limits its name.
+    return isThere || services.policies?.names.includes(limit.replace(/\.(inline|edits|joins)$/, '')) === true
+  }
+
   limitNames(): readonly string[] {
     const { within } = this.chain.root ?? this.chain
     const asked = within.flatMap(({ questions }) => questions.questions)
@@ -67,7 +76,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     const result = word === 'refund' ? 'nothing was given back' : 'nothing is known to be left'
     this.chain.services.warn(
       'limit.unknown',
-      `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)}`,
+      `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)} The limit of a handler is known once an update has come to it.`,
     )
   }
 

@@ -54,6 +54,8 @@ export interface ControlBack {
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
   /** Whether there is such a limit. */
   refund(decision: Decision, limit: string | undefined): MaybePromise<boolean>
+  /** Whether the sentinel, a handler that an update has come to, or a policy has a limit of this name. */
+  hasLimit?(limit: string): boolean
   /** Of the sentinel's own limits, and of those in front of handlers that updates have come to. */
   limitNames?(): readonly string[]
   /** Says that no limit has this name. */
@@ -176,8 +178,11 @@ export class SentinelControl<C extends Context = Context> {
 
   /** A limit that was not asked: said where there is none of that name. */
   private missed(word: 'remaining' | 'refund', limit: string): void {
-    const known = [...this.chain()].flatMap(({ back }) => back.limitNames?.() ?? [])
-    if (!known.includes(limit)) this.back.unknownLimit?.(word, limit, known)
+    const backs = [...this.chain()].map(({ back }) => back)
+    // Handlers ask for whoever is let off all the time: names are gathered for the warning alone.
+    if (backs.some((back) => back.hasLimit?.(limit))) return
+    const known = backs.flatMap((back) => back.limitNames?.() ?? [])
+    this.back.unknownLimit?.(word, limit, known)
   }
 
   /** It, and those further up. */
