@@ -1,5 +1,5 @@
 import { Stage } from './middleware/rig.js'
-import { desk } from './sentinel-desk.js'
+import { desk, later } from './sentinel-desk.js'
 import { faulty } from './storage/faulty.js'
 import { settled } from './storage/outage.js'
 
@@ -64,4 +64,57 @@ test('a server that fails once is not asked for all the rest at the same moment'
   // Ten portions of a hundred, beside what it missed, which is written once more.
   expect(most).toBeLessThan(2000)
   await guard.close()
+})
+
+test('what is asked of many without waiting holds for the very next update', async () => {
+  const { guard, says, reached } = desk({ block: { only: true } })
+  await guard.allow([BOB, 9, 10, 2000])
+  await says(BOB, 'met')
+  void guard.disallow([9, 10])
+  void guard.block(from(2000, 1001))
+  for (const id of [9, 10, 2000]) await says(id, `from ${id}`)
+  expect(reached).toEqual(['met'])
+  await guard.close()
+})
+
+describe.each([
+  ['in a storage that answers later', () => ({ storage: later() })],
+  ['in memory', () => ({})],
+])('a list that is imported beside others, %s', (_, options) => {
+  const many = from(1000, 1000)
+  const blockOf = (id: number) => ({ subject: `u${id}`, since: 1, until: 2_000_000_000_000 })
+
+  test('is read after what was asked before it', async () => {
+    const { guard, says } = desk(options())
+    await says(BOB, 'met')
+    await guard.block(many)
+    await Promise.all([guard.unblock(many), guard.import({ version: 1, blocked: [blockOf(1999)] })])
+    expect((await guard.export()).blocked).toEqual([blockOf(1999)])
+    await guard.close()
+  })
+
+  test.each([true, false])(
+    'leaves alone of whom something is asked later, the bot met: %s',
+    async (isMet) => {
+      const { guard, says } = desk(options())
+      if (isMet) await says(BOB, 'met')
+      const importing = guard.import({ version: 1, blocked: many.map(blockOf) })
+      await Promise.all([guard.unblock(1999), guard.unblock([1998, 1997])])
+      await importing
+      for (const id of [1999, 1998, 1997]) expect(await guard.isBlocked(id)).toBe(false)
+      expect((await guard.export()).blocked).toHaveLength(997)
+      await guard.close()
+    },
+  )
+
+  test('leaves alone of whom something is asked while it is read', async () => {
+    const { guard, says } = desk(options())
+    await says(BOB, 'met')
+    const importing = guard.import({ version: 1, blocked: many.map(blockOf) })
+    for (let turn = 0; turn < 3; turn++) await Promise.resolve()
+    await guard.block([1000, 1001], { reason: 'spam' })
+    await importing
+    expect(await guard.blockOf(1000)).toMatchObject({ reason: 'spam' })
+    await guard.close()
+  })
 })

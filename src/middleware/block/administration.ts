@@ -181,9 +181,14 @@ export class Administration {
 
   /** Adds an exported list to this one; how many were added, or hold for longer than before. What has lapsed is left out. */
   async import(list: BlockListExport): Promise<number> {
-    const { importInto } = await listing.load()
-    const put = (key: Key, mark: Mark): void => this.stage(BLOCKED, key, mark)
-    return importInto(this.services, list, this.staged.get(BLOCKED), put)
+    // Whether a block lengthens another depends on what was asked before it; what is asked of somebody later counts.
+    const earlier = [...this.running].flatMap(({ name, done }) => (name === BLOCKED ? [done] : []))
+    const later = new Set<Key>()
+    return this.many(BLOCKED, { delete: (key) => later.add(key) }, ({ importInto }) =>
+      importInto(this.services, list, earlier, later, this.staged.get(BLOCKED), (key, mark) =>
+        this.keep(BLOCKED, key, mark),
+      ),
+    )
   }
 
   /**
@@ -192,8 +197,8 @@ export class Administration {
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
 
-  /** Writes of many that are under way, and those of them who are still to come. */
-  private readonly running = new Set<{ readonly name: string; readonly keys: Set<Key> }>()
+  /** Writes of many that are under way. */
+  private readonly running = new Set<Running>()
 
   private get waits(): boolean {
     return this.services.bots.all().length === 0
@@ -221,7 +226,11 @@ export class Administration {
 
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     // What is asked of somebody while others are seen to was asked later, and counts.
-    for (const each of this.running) if (each.name === name) each.keys.delete(key)
+    for (const { name: other, left } of this.running) if (other === name) left.delete(key)
+    this.keep(name, key, mark)
+  }
+
+  private keep(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
     // Once a bot is known, only what was asked for before that is kept up to date, for bots that are still to come.
@@ -283,9 +292,9 @@ export class Administration {
         if (event === undefined) return
         for (const { key, mark } of some) events.tell(event, { bot: bot.id, key, reason: mark.reason })
       }
-      if (entries.length <= BATCH) return put(entries)
-      const keys = entries.map(({ key }) => key)
-      return this.many(name, keys, ({ putAll }, left) => putAll(entries, left, put))
+      if (this.fits(entries)) return put(entries)
+      const left = new Set(entries.map(({ key }) => key))
+      return this.many(name, left, ({ putAll }) => putAll(entries, left, put))
     })
   }
 
@@ -300,8 +309,10 @@ export class Administration {
     if (this.waits) return held
     const { storage, events } = this.services
     await this.services.forEachBot(name, async ({ id }) => {
-      if (keys.length !== 1) {
-        const count = await this.many(name, keys, ({ takeAll }, left) =>
+      // Where it is told, it is first asked who of several has it.
+      if (event === undefined ? !this.fits(keys) : keys.length !== 1) {
+        const left = new Set(keys)
+        const count = await this.many(name, left, ({ takeAll }) =>
           takeAll(this.services, id, name, left, event),
         )
         held = Math.max(held, count)
@@ -314,20 +325,33 @@ export class Administration {
     return held
   }
 
-  /** Sees to many: of those that are `left`, nothing else was asked meanwhile. */
+  /** Whether they are written in one go, before the call returns: a storage in this process has no time-out to keep. */
+  private fits({ length }: readonly unknown[]): boolean {
+    return length <= BATCH || this.services.storage.remote !== true
+  }
+
+  /** Sees to many: from `left` whoever something else is asked of meanwhile is taken. */
   private async many<T>(
     name: string,
-    all: readonly Key[],
-    work: (list: typeof import('./block-list.js'), left: ReadonlySet<Key>) => Promise<T>,
+    left: Running['left'],
+    work: (list: typeof import('./block-list.js')) => Promise<T>,
   ): Promise<T> {
-    const own = { name, keys: new Set(all) }
+    const done = listing.load().then(work)
+    const own = { name, left, done }
     this.running.add(own)
     try {
-      return await work(await listing.load(), own.keys)
+      return await done
     } finally {
       this.running.delete(own)
     }
   }
+}
+
+/** A write of many that is under way, and those of them who are still to come. */
+interface Running {
+  readonly name: string
+  readonly left: { delete(key: Key): unknown }
+  readonly done: Promise<unknown>
 }
 
 export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {

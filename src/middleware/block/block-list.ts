@@ -60,17 +60,22 @@ export const additions = new WeakSet<Mark>()
 /**
  * Adds an exported list to what waits for bots, or to what those have that are known; how many changed.
  *
+ * @param earlier What was asked of many before this, and is awaited.
+ * @param later Those of whom something else was asked meanwhile: that counts.
  * @param staged What waits.
  * @param stage Has a mark wait, too.
  */
 export async function importInto(
   services: Services,
   list: BlockListExport,
+  earlier: readonly Promise<unknown>[],
+  later: ReadonlySet<Key>,
   staged: ReadonlyMap<Key, Mark | undefined> = new Map(),
   stage: (key: Key, mark: Mark) => void,
 ): Promise<number> {
+  await Promise.allSettled(earlier)
   const now = services.clock()
-  const entries = readExport(list, now)
+  const entries = readExport(list, now).filter(({ key }) => !later.has(key))
   const waits = services.bots.all().length === 0
   const changed = new Set<Key>()
   for (const { key, mark } of entries) {
@@ -83,7 +88,7 @@ export async function importInto(
   }
   if (!waits) {
     await services.forEachBot(BLOCKED, async ({ id }) => {
-      for (const key of await lengthen(services, id, entries)) changed.add(key)
+      for (const key of await lengthen(services, id, entries, later)) changed.add(key)
     })
   }
   return changed.size
@@ -106,13 +111,14 @@ async function lengthen(
   { storage: { marks }, events }: Services,
   bot: number,
   entries: readonly MarkEntry[],
+  later?: ReadonlySet<Key>,
 ): Promise<Key[]> {
   const changed: Key[] = []
   for (let from = 0; from < entries.length; from += AT_ONCE) {
     const part = entries.slice(from, from + AT_ONCE)
     const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED))
     const held = asked.some(isPromise) ? await Promise.all(asked) : (asked as (Mark | undefined)[])
-    const longer = part.filter(({ mark }, at) => outlasts(mark, held[at]))
+    const longer = part.filter(({ key, mark }, at) => !later?.has(key) && outlasts(mark, held[at]))
     const written = marks.put(bot, BLOCKED, longer)
     if (isPromise(written)) await written
     for (const { key, mark } of longer) {
