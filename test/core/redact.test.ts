@@ -27,6 +27,12 @@ describe('what is logged', () => {
     expect(redacted(`connect ${url}, tell me@example.org`)).toBe(`connect ${told}, tell me@example.org`)
   })
 
+  test('ends a password with the text that it is in', () => {
+    expect(redacted('{"url":"redis://:secret@db","mail":"x@example.org"}')).toBe(
+      '{"url":"redis://:<redacted>@db","mail":"x@example.org"}',
+    )
+  })
+
   test('carries no token that a URL holds encoded', () => {
     expect(redacted('/?url=bot7000000001%3ApitUQaTxlUUWo8vxgWkIET6ITmD7StItwds%2FgetMe')).toBe(
       '/?url=bot7000000001%3A<redacted>%2FgetMe',
