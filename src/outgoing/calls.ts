@@ -1,4 +1,4 @@
-import { InputFile } from 'grammy'
+import { HttpError, InputFile } from 'grammy'
 import type { ApiError, ApiResponse } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import { chatKey, keyText, ownKey } from '../core/subject.js'
@@ -80,4 +80,25 @@ export function isSpent(value: unknown, depth = 0): boolean {
 
 function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
+
+/** The part of a signal that is used: grammY brings a type of its own. */
+export interface Abortable {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+interface CalledOff {
+  readonly method: string
+  readonly signal: Abortable | undefined
+}
+
+/** As grammY tells of a call that was called off on its way. */
+export function calledOff({ method, signal }: CalledOff): HttpError {
+  return new HttpError(
+    `The call of '${method}' was called off while it waited.`,
+    signal?.reason ?? new DOMException('This operation was aborted', 'AbortError'),
+  )
 }

@@ -12,7 +12,18 @@ import { type Ms, parseDuration } from '../core/duration.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/events.js'
 import type { Storage } from '../storage/storage.js'
-import { chatIn, chatText, isSafe, isSending, isSpent, isWriting, tooMany, waitIn } from './calls.js'
+import {
+  type Abortable,
+  calledOff,
+  chatIn,
+  chatText,
+  isSafe,
+  isSending,
+  isSpent,
+  isWriting,
+  tooMany,
+  waitIn,
+} from './calls.js'
 import { FloodedChats, type Tries } from './flooded-chats.js'
 import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
@@ -24,14 +35,6 @@ const LONGEST_BACK_OFF: Ms = 10_000
 /** Lanes at most. For one more nobody waits: its calls ask Telegram, and whoever is refused gets the refusal. */
 const MOST_LANES = 10_000
 const WHOLE_BOT = String(GLOBAL_KEY)
-
-/** The part of a signal that is used: grammY brings a type of its own. */
-export interface Abortable {
-  readonly aborted: boolean
-  readonly reason?: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
 
 /** What a sender is put into. */
 export interface SenderSetting {
@@ -53,6 +56,7 @@ interface Call {
   readonly chat: number | string | undefined
   /** Of the lane it goes through where that is there. */
   readonly key: string
+  readonly held: readonly string[]
   readonly signal: Abortable | undefined
   /** Until when it may wait; told when it first has to. */
   deadline: Ms | undefined
@@ -89,8 +93,8 @@ export class Sender {
   private readonly flooded = new FloodedChats()
   private number = 0
   private closed = false
-  /** A call is just being handed on: whoever calls now does so on its behalf. */
-  isHandingOn = false
+  /** The lanes held by the call that is just being handed on, and by those it is made for: whoever calls now does so on its behalf. */
+  held: readonly string[] = []
 
   constructor(
     options: OutgoingOptions,
@@ -154,14 +158,14 @@ export class Sender {
   /**
    * Makes a call, as often as it takes. What it gives is what Telegram answered at last, or would have.
    *
-   * @param isPart Made by a transformer inside, on behalf of a call that holds its lanes and waits for it: it must not wait for them.
+   * @param held Lanes of the calls on whose behalf a transformer inside makes it: they wait for it, so it must not wait for them.
    */
   async send<T>(
     method: string,
     payload: unknown,
     signal: Abortable | undefined,
     make: () => Promise<ApiResponse<T>>,
-    isPart = false,
+    held: readonly string[] = [],
   ): Promise<ApiResponse<T>> {
     this.counts.calls++
     if (this.closed) return make()
@@ -173,6 +177,7 @@ export class Sender {
       payload,
       chat,
       key: this.keyOf(method, chat),
+      held,
       signal,
       deadline: undefined,
       tries: { made: 0, spared: 0 },
@@ -184,7 +189,7 @@ export class Sender {
         // Nobody waits where nothing is closed: this is how nearly all calls go.
         const refused =
           this.lanes.size > 0 || this.strict
-            ? await (isPart ? this.untilOpen(call) : this.enter(lanes, call))
+            ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
             : undefined
         if (refused !== undefined) {
           this.counts.gaveUp++
@@ -208,7 +213,7 @@ export class Sender {
       call.tries.made++
       let answer: ApiResponse<T>
       try {
-        answer = await this.handOn(make)
+        answer = await this.handOn(call, make)
       } catch (error) {
         const unanswered = error instanceof HttpError && call.signal?.aborted !== true
         if (!unanswered || !this.retry.has('network') || !(await this.backOff(call))) throw error
@@ -219,13 +224,13 @@ export class Sender {
     }
   }
 
-  private handOn<T>(make: () => Promise<T>): Promise<T> {
-    const { isHandingOn } = this
-    this.isHandingOn = true
+  private handOn<T>({ held, key }: Call, make: () => Promise<T>): Promise<T> {
+    const before = this.held
+    this.held = [...held, key]
     try {
       return make()
     } finally {
-      this.isHandingOn = isHandingOn
+      this.held = before
     }
   }
 
@@ -250,13 +255,15 @@ export class Sender {
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
     const { key, chat, method } = call
+    // What is part of a call goes in its place.
+    const sends = isSending(method) && call.held.length === 0
     // Keeps the bot's lane alive. If it were forgotten while all calls wait for their chats, they would all go at once.
-    const expecting = isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined
+    const expecting = sends ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
       () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
       // Looked up only when its turn comes: it may have been closed meanwhile.
-      () => (isSending(method) ? this.lanes.get(WHOLE_BOT) : undefined),
+      () => (sends ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
     try {
       for (const way of ways) {
@@ -437,12 +444,4 @@ export class Sender {
   private extra(): Ms {
     return this.setting.random() * this.jitter
   }
-}
-
-/** As grammY tells of a call that was called off on its way. */
-function calledOff({ method, signal }: Call): HttpError {
-  return new HttpError(
-    `The call of '${method}' was called off while it waited.`,
-    signal?.reason ?? new DOMException('This operation was aborted', 'AbortError'),
-  )
 }

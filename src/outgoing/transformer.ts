@@ -1,8 +1,9 @@
 import type { Transformer } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
+import type { Abortable } from './calls.js'
 import type { OutgoingOptions } from './options.js'
 import type { Outgoing, OutgoingHealth } from './outgoing.js'
-import type { Abortable, Sender } from './sender.js'
+import type { Sender } from './sender.js'
 
 /** The one a poll is: whoever polls waits by itself, and nothing else must wait for it. */
 const POLL = 'getupdates'
@@ -47,9 +48,9 @@ export function transformer(
     const call = (): ReturnType<typeof prev<typeof method>> => prev(method, payload, signal)
     if (isIgnored(method)) return call()
     // Read here: after the promise it is too late to know.
-    const isPart = sender?.isHandingOn === true
+    const held = sender?.held
     const send = (by: Sender | undefined): ReturnType<typeof call> =>
-      by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call, isPart)
+      by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call, held)
     return awaited === undefined ? send(sender) : awaited.then(send)
   }
   return Object.assign(transform, {

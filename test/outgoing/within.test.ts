@@ -70,3 +70,51 @@ test('and gives up where that is later than it may wait', async () => {
   expect(await fate(api.sendMessage(alice!.id, 'one'))).toBe(429)
   expect(calls.health()).toMatchObject({ limited: 1, gaveUp: 1, waiting: 0 })
 })
+
+describe('what it calls for another chat', () => {
+  /** A worker whose messages are each noted in a chat for that, from within. */
+  function noting(options: Parameters<Office['worker']>[0], log: number) {
+    const { api, calls } = on.worker({}, {})
+    void calls.close()
+    api.config.use(async (previous, method, payload, signal) => {
+      const { chat_id, text } = payload as { chat_id?: number; text?: string }
+      if (method === 'sendMessage' && chat_id !== log) await api.sendMessage(log, `noted: ${text}`)
+      return previous(method, payload, signal)
+    })
+    const { calls: own } = on.worker(options)
+    api.config.use(own)
+    return { api, calls: own }
+  }
+
+  test('waits there as any call does, one after the other', async () => {
+    on = await office({}, false, 4)
+    const [log, ...others] = on.people
+    const { api, calls } = noting({}, log!.id)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2 })
+    const sent = others.map(({ id }) => fate(api.sendMessage(id, String(id))))
+    await on.waiting(1)
+    // One of them was refused; what comes meanwhile does not ask.
+    const later = others.map(({ id }) => fate(api.sendMessage(id, `again ${id}`)))
+    await on.waiting(4)
+    const before = on.made
+    await on.pass(1999)
+    expect(on.made).toBe(before)
+    await on.pass(1)
+    expect(await Promise.all([...sent, ...later])).toEqual(Array.from({ length: 6 }, () => 'sent'))
+    expect(on.heard(log!)).toHaveLength(6)
+    expect(calls.health()).toMatchObject({ gaveUp: 0, waiting: 0, paused: 0 })
+  })
+
+  test("keeps that chat's order", async () => {
+    on = await office()
+    const [log, alice, bob] = on.people
+    const { api } = noting({ order: 'chat' }, log!.id)
+    const sent = [alice, bob, alice, bob].map((person, nth) => fate(api.sendMessage(person!.id, String(nth))))
+    expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent', 'sent'])
+    const noted = on.heard(log!).map((text) => text.replace('noted: ', ''))
+    expect([noted.indexOf('0') < noted.indexOf('2'), noted.indexOf('1') < noted.indexOf('3')]).toEqual([
+      true,
+      true,
+    ])
+  })
+})
