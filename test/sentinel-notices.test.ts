@@ -1,5 +1,5 @@
 import { Bot, webhookCallback } from 'grammy'
-import { type SentinelOptions, sentinel } from '../src/index.js'
+import { type SentinelOptions, sentinel, type Texts } from '../src/index.js'
 import { Extras } from './extras.js'
 import { desk, nextId, says, taps, tick, user } from './sentinel-desk.js'
 
@@ -187,16 +187,20 @@ describe('denials', () => {
     expect(notices).toHaveLength(6)
   })
 
-  test.each([
+  test.each<[string, Record<string, Texts>, string, string?]>([
     ['usual', {}, 'This is not possible right now.'],
     ['of the bot', { en: { limited: '{wait}!', denied: 'Too much at once.' } }, 'Too much at once.'],
+    ['of another language', { en: { denied: 'Too much.' }, xx: { limited: '{wait}!' } }, 'Too much.', 'xx'],
     ['without a wait', { en: { limited: 'No.' } }, 'No.'],
-  ])('nobody is told to come back for what can never pass: words that are %s', async (_, texts, told) => {
-    const made = desk({ throttle: { limit: '1/1m', cost: () => 3 }, notices: { texts } })
-    await made.says(ALICE, 'all of it')
-    await made.quiet()
-    expect(made.notices).toEqual([told])
-  })
+  ])(
+    'nobody is told to come back for what can never pass: words that are %s',
+    async (_, texts, told, language = 'en') => {
+      const made = desk({ throttle: { limit: '1/1m', cost: () => 3 }, notices: { texts } })
+      await made.handle(says(ALICE, 'all of it', { language }))
+      await made.quiet()
+      expect(made.notices).toEqual([told])
+    },
+  )
 
   test('what is not said, since its text is empty or its group wants none, costs the budget nothing', async () => {
     const {

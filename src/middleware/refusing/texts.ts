@@ -110,7 +110,7 @@ export class Wording {
 function within(
   languages: ReadonlyMap<string, Texts>,
   language: string | undefined,
-  { reason, retryAfterMs }: Denied,
+  { reason, retryAfterMs }: Pick<Denied, 'reason' | 'retryAfterMs'>,
 ): string {
   const tag = language?.toLowerCase() ?? 'en'
   for (const spoken of [tag, tag.split('-')[0] as string, 'en']) {
@@ -118,7 +118,8 @@ function within(
     if (template === undefined) continue
     const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
     // Nobody is asked to come back who would never get through.
-    if (isVain && template.includes('{wait}')) return languages.get(spoken)?.denied ?? ENGLISH.denied
+    if (isVain && template.includes('{wait}'))
+      return within(languages, language, { reason: 'denied', retryAfterMs })
     return template.replaceAll('{wait}', () => durationIn(spoken, retryAfterMs))
   }
   return ENGLISH[reason]
