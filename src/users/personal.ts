@@ -12,6 +12,7 @@ import {
 } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
 import { BLOCKED } from '../middleware/block.js'
+import type { KnownBot } from '../middleware/chain/bots.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
 import type { Services } from '../middleware/services.js'
 import { forgetConduct } from '../middleware/throttle/conduct.js'
@@ -155,8 +156,6 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
-    /** One of several storages was away: all else is erased first. */
-    const missed: unknown[] = []
     // First of all: what is being written of it is a mark, and found with the others.
     for (const { id } of bots.all()) await forgetConduct(this.services(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
@@ -169,19 +168,25 @@ export class Personal {
     // They have been wherever they have marks, so what limits counted there is reset, too.
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
-    await this.services().forEachBot('users.erase', async (bot) => {
-      await this.recorder.forget(bot.id, key)
-      for (const each of keys) if (await storage.users.erase(bot.id, each)) profiles++
+    const erase = async ({ id }: KnownBot): Promise<void> => {
+      await this.recorder.forget(id, key)
+      for (const each of keys) if (await storage.users.erase(id, each)) profiles++
       try {
-        await storage.archive?.forget(bot.id, keys)
-      } catch (error) {
-        missed.push(error)
+        await storage.archive?.forget(id, keys)
+      } finally {
+        for (const each of reset) await storage.reset(id, each)
       }
-      for (const each of reset) await storage.reset(bot.id, each)
+    }
+    const known: Promise<void>[] = []
+    const asked = this.services().forEachBot('users.erase', (bot) => {
+      const erasing = erase(bot)
+      known.push(erasing)
+      return erasing
     })
-    await this.forgetIn(keys)
+    // Whatever of it fails, one of several storages perhaps that is away, all else is erased before that is told.
+    const ends = await Promise.allSettled([asked, this.forgetIn(keys), ...known])
     const values = await eraseBelongings(this.belongings, storage, keySubject(key))
-    if (missed.length > 0) throw missed[0]
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
     return {
       subject: keySubject(key),
       found: profiles > 0 || gone.length > 0 || values.length > 0,

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { quietTimers } from '../../src/core/clock.js'
 import { keyText, subject, subjectKey, userKey } from '../../src/core/subject.js'
 import type { SentinelOptions } from '../../src/index.js'
+import { stats } from '../../src/observability/stats/index.js'
 import type { Archive } from '../../src/storage/archive.js'
 import { failover } from '../../src/storage/failover.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -375,6 +376,43 @@ describe('what is kept of somebody', () => {
     await expect(guard.users.erase(ALICE)).rejects.toThrow(
       /keep what they have: 0 \([^)]+\), 1 \([^)]+\)\. The others/,
     )
+    await guard.close()
+  })
+
+  test('is told, once the bot is met, of a storage of failover() that keeps somebody', async () => {
+    const time = new Stage()
+    const { clock, timers } = time
+    const both = [memory({ clock }), memory({ clock })] as const
+    const { archive } = both[1] as { archive: Archive }
+    const forget = () => Promise.reject(new Error('connection lost'))
+    Object.assign(both[1], { archive: { ...archive, marksOf: archive.marksOf.bind(archive), forget } })
+    const { guard, handle, quiet } = desk({ storage: failover(both, { clock, timers }), clock, timers })
+    const told: unknown[] = []
+    guard.on('storage.down', () => undefined)
+    guard.on('error', ({ error, during }) => told.push([during, (error as Error).message]))
+    expect(await guard.users.erase(ALICE)).toMatchObject({ waits: true })
+    await handle(says(BOB, 'the bot is met'))
+    await quiet()
+    expect(told).toContainEqual(['users.erase', expect.stringContaining('keep what they have: 1 (')])
+    await guard.close()
+  })
+
+  test('is erased elsewhere where statistics cannot be reached, and then that is told', async () => {
+    const kept = memory()
+    const { guard, handle } = desk({ storage: kept, stats: stats({ share: true }) })
+    guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
+    await handle(says(ALICE, 'the bot is met'))
+    await guard.users.patch(ALICE, { note: 'likes tea' })
+    await kept.values.put('drafts', `draft:${ALICE}`, 'Dear …')
+    const { put } = kept.values
+    kept.values.put = (space, ...rest) => {
+      if (space.startsWith('stats:')) throw new Error('statistics are away')
+      return put.call(kept.values, space, ...rest)
+    }
+    await expect(guard.users.erase(ALICE)).rejects.toThrow('statistics are away')
+    expect(await kept.values.get('drafts', `draft:${ALICE}`)).toBeUndefined()
+    expect(await kept.users.get(42, userKey(ALICE))).toBeUndefined()
+    kept.values.put = put
     await guard.close()
   })
 
