@@ -8,6 +8,7 @@ import { Stage } from '../middleware/rig.js'
 import { desk, later, says, taps } from '../sentinel-desk.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { settled } from '../storage/outage.js'
 
 /** Of digits that nothing else has. */
 const ERASED = 5_551_237_777
@@ -235,6 +236,54 @@ test('workers whose windows differ, as in a rolling release, count each other, e
   now += 3 * 3_600_000
   expect(await nextHour.guard.stats()).toMatchObject({ workers: 1, updates: 0 })
   expect(await nextDay.guard.stats()).toMatchObject({ workers: 2, updates: 2 })
+})
+
+describe('whoever is erased', () => {
+  /** Two workers, that have shared what they counted of whoever is erased from the first. */
+  async function erased(first: StatsOptions, second: StatsOptions) {
+    const time = new Stage()
+    const { clock, timers } = time
+    const storage = Object.assign(memory({ clock }), { remote: true })
+    const workerOf = (options: StatsOptions) =>
+      counted(options, { storage, name: 'shop', clock, timers, throttle: false })
+    const [one, other] = [workerOf(first), workerOf(second)]
+    await one.says(8, 'a')
+    await other.says(ERASED, 'a', 'b')
+    time.advance(10_000)
+    await settled()
+    await one.guard.users.erase(ERASED)
+    return { time, storage, one: one.guard, other: other.guard }
+  }
+  const isNamed = ({ talkers }: { readonly talkers: readonly { readonly id: number }[] }): boolean =>
+    talkers.some(({ id }) => id === ERASED)
+
+  test('is named no longer in what another worker counts by itself', async () => {
+    const { other } = await erased({}, {})
+    const report = await other.stats({ workers: 'this' })
+    expect(report.updates).toBe(2)
+    expect(isNamed(report)).toBe(false)
+    await other.close()
+  })
+
+  test('is named by no worker whose window is longer', async () => {
+    const { time, one, other } = await erased({ window: '10m' }, { window: '1d' })
+    time.advance(12 * 60_000)
+    const report = await other.stats()
+    expect(report.updates).toBe(2)
+    expect(isNamed(report)).toBe(false)
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('a worker tells what it counts by itself also while the storage is away', async () => {
+    const { storage, other } = await erased({}, {})
+    const failures: string[] = []
+    other.on('error', ({ during }) => failures.push(during))
+    other.on('storage.down', () => undefined)
+    storage.values.scan = () => Promise.reject(new Error('connection lost'))
+    expect(await other.stats({ workers: 'this' })).toMatchObject({ workers: 1, updates: 2 })
+    expect(failures).toContain('stats.share')
+    await other.close()
+  })
 })
 
 describe.each(STORAGES)('workers that share %s', (_, open) => {

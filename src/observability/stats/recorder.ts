@@ -37,6 +37,8 @@ export class Recorder implements StatsRecorder {
   private readonly bots = new Set<number>()
   private readonly shadowed = new WeakSet<Context>()
   private readonly space: string
+  /** Where workers tell who was erased: apart, so that it is read at once. */
+  private readonly erased: string
   private named: string | undefined
   private readonly span: Ms
   private callOff: (() => void) | undefined
@@ -48,7 +50,8 @@ export class Recorder implements StatsRecorder {
     private readonly settings: RecorderSettings,
   ) {
     this.span = settings.window / settings.slots
-    this.space = spaceOf(host.name)
+    this.space = spaceOf('stats', host.name)
+    this.erased = spaceOf('stats-erased', host.name)
     this.probe = {
       events: {
         allowed: ({ facts, ctx }) => {
@@ -87,8 +90,14 @@ export class Recorder implements StatsRecorder {
     this.forget(now)
     const all = (workers ?? (this.settings.share ? 'all' : 'this')) === 'all'
     const { slots, others } = all ? await this.ofOthers(now) : { slots: [], others: 0 }
+    const counted = [...this.slots, ...slots]
+    if (all) await this.forgetErased(counted)
+    else if (this.settings.share) {
+      // What this worker counts is told while the storage is away, too.
+      await this.forgetErased(counted).catch((error) => this.host.failed(error, 'stats.share'))
+    }
     const from = this.firstIndex(now) * this.span
-    return reportOf([...this.slots, ...slots], { from, until: now, workers: 1 + others, top })
+    return reportOf(counted, { from, until: now, workers: 1 + others, top })
   }
 
   async erase(keys: readonly Key[]): Promise<void> {
@@ -99,12 +108,20 @@ export class Recorder implements StatsRecorder {
     // Others have them in memory, too, and have to be told.
     const at = this.host.clock()
     const told: Forgotten = { forgotten: [...digests], at }
-    const until = (Math.floor(at / this.span) + this.settings.slots + 1) * this.span
-    await this.values.put(this.space, `${this.worker}.forgotten.${[...digests].join('.')}`, told, until)
-    for await (const { key, value, until } of this.shared()) {
-      const slot = Slot.read(value)
+    const tell = async (until: Ms): Promise<void> =>
+      this.values.put(this.erased, [...digests].join('.'), told, until)
+    const own = (Math.floor(at / this.span) + this.settings.slots + 1) * this.span
+    await tell(own)
+    let longest = own
+    for await (const { key, value, until = own } of this.read(this.space, PAGE)) {
+      longest = Math.max(longest, until)
+      if (Slot.read(value)?.forget(digests) !== true) continue
+      // Its worker may have written it since the page was read.
+      const slot = Slot.read(await this.values.get(this.space, key))
       if (slot?.forget(digests)) await this.values.put(this.space, key, slot.write(), until)
     }
+    // A worker whose window is longer could name them for longer.
+    if (longest > own) await tell(longest)
   }
 
   async close(): Promise<void> {
@@ -211,28 +228,30 @@ export class Recorder implements StatsRecorder {
     const from = this.firstIndex(now) * this.span
     const slots: Slot[] = []
     const workers = new Set<string>()
-    const erased: Forgotten[] = []
-    for await (const { key, value } of this.shared()) {
-      const forgotten = readForgotten(value)
-      if (forgotten !== undefined) erased.push(forgotten)
+    for await (const { key, value } of this.read(this.space, PAGE)) {
       const worker = key.slice(0, key.lastIndexOf('.'))
       const slot = worker === this.worker ? undefined : Slot.read(value)
       if (slot === undefined || slot.until <= from || !this.isOurs(slot)) continue
       slots.push(slot)
       workers.add(worker)
     }
-    for (const { forgotten, at } of erased) {
-      const digests = new Set(forgotten)
-      for (const slot of [...this.slots, ...slots]) if (slot.from <= at) slot.forget(digests)
-    }
     return { slots, others: workers.size }
   }
 
-  /** All that workers have shared, a page at a time. */
-  private async *shared(): AsyncGenerator<ValueEntry, void, undefined> {
+  /** Names nobody in them who was erased by any worker since. */
+  private async forgetErased(slots: readonly Slot[]): Promise<void> {
+    for await (const { value } of this.read(this.erased)) {
+      const { forgotten, at } = readForgotten(value) ?? { forgotten: [], at: 0 }
+      const digests = new Set(forgotten)
+      for (const slot of slots) if (slot.from <= at) slot.forget(digests)
+    }
+  }
+
+  /** All that workers have put into a space, a page at a time. */
+  private async *read(space: string, size?: number): AsyncGenerator<ValueEntry, void, undefined> {
     let next: string | undefined
     do {
-      const reading = this.values.scan(this.space, next, PAGE)
+      const reading = this.values.scan(space, next, size)
       const page = isPromise(reading) ? await reading : reading
       yield* page.entries
       next = page.next
@@ -245,8 +264,8 @@ function isRepeated(ctx: Context & Partial<SentinelFlavor>): boolean {
 }
 
 /** Where workers of one name share: a space is a name of 64 characters at most, and what is cut off must not make two names one. */
-function spaceOf(name: string): string {
-  const space = `stats:${name}`
+function spaceOf(kind: string, name: string): string {
+  const space = `${kind}:${name}`
   if (space.length <= MOST_CHARACTERS) return space
   hashOf(name)
   const digest = [HASH.high, HASH.low].map((half) => half.toString(36).padStart(7, '0')).join('')
