@@ -253,6 +253,19 @@ describe('what lets no updates in any longer is live, and not ready', () => {
     expect([await first, await drained]).toEqual([200, { left: 0 }])
   })
 
+  test('while all webhooks drain, not where one of several bots is taken out', async () => {
+    const { guard, bot, another, time } = desk()
+    const probes = health(guard, { clock: time.clock, steady: time.clock, timers: time.timers })
+    const webhooks = [bot, another(43).bot].map((each) => guard.webhook(each, { secret: 's' }))
+    const ready: boolean[] = []
+    for (const webhook of webhooks) {
+      await webhook.drain()
+      time.advance(1000)
+      ready.push((await probes.check()).ready)
+    }
+    expect(ready).toEqual([true, false])
+  })
+
   test('once the guard is closed, however updates came', async () => {
     const { stage, probes } = watched()
     expect((await stage.guard.health()).draining).toBeUndefined()

@@ -17,7 +17,9 @@ export function asideHealth(
   readonly draining?: boolean
 } {
   const { background, hooksAside, notices } = services
-  const draining = isClosing(services) || [...webhooks].some(({ isDraining }) => isDraining)
+  // Where one of several bots is taken out, the others go on.
+  const hooked = [...webhooks]
+  const draining = isClosing(services) || (hooked.length > 0 && hooked.every(({ isDraining }) => isDraining))
   return {
     background: { running: background.size, dropped: background.dropped },
     unsaid: notices.unsaid,

@@ -33,7 +33,7 @@ export interface SentinelHealth {
   readonly unsaid: number
   /** Hooks that no update waits for under way, and those given up because too much was. */
   readonly hooks: { readonly running: number; readonly dropped: number }
-  /** Its webhooks let no updates in any longer, or it is closed. Absent as long as they do. */
+  /** None of its webhooks lets updates in any longer, or it is closed. Absent as long as one does. */
   readonly draining?: boolean
   /** How what the bots send fares, with `outgoing`. */
   readonly outgoing?: OutgoingHealth
