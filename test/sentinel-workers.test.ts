@@ -47,3 +47,37 @@ test('a plan whose request was cut off while the storage took it is handed over 
   await says(9, 'one', 'two', 'three')
   expect([storage.asked(), reached]).toEqual([3, ['one', 'two']])
 })
+
+test('so is one that was renewed: a changed limit holds, and whoever looks at limits is answered', async () => {
+  const time = new Stage()
+  const storage = memory({ clock: time.clock })
+  const { prepare } = storage
+  let isCut = false
+  Object.assign(storage, {
+    remote: true,
+    prepare(plan: Parameters<Storage['prepare']>[0]) {
+      return isCut ? new Promise<never>(() => undefined) : Promise.resolve(prepare.call(storage, plan))
+    },
+  })
+  const timers = { after: () => () => undefined }
+  const { guard, says, reached } = desk({
+    storage,
+    timers,
+    clock: time.clock,
+    throttle: '1/1m',
+    limits: true,
+    roles: { vip: {} },
+  })
+  await guard.grant(7, 'vip')
+  await says(7, 'first')
+  isCut = true
+  void guard.limits.set({ role: 'vip' }, 'user', '3/1m')
+  await tick()
+  isCut = false
+  time.advance(61_000)
+  await says(8, 'hands it over again')
+  await tick()
+  expect(await guard.peek(7, 'user')).toMatchObject([{ limit: '3/1m' }])
+  await says(7, 'one', 'two', 'three', 'four')
+  expect(reached).toEqual(['first', 'hands it over again', 'one', 'two', 'three'])
+})

@@ -46,16 +46,21 @@ export class Preparation {
 
   /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
   get first(): Promise<void> | undefined {
-    if (this.answered) return undefined
-    // The request that it was handed over in has ended, so nobody will hear of it.
-    if (this.preparing !== undefined && this.lease.isLost) this.renew()
-    return this.preparing
+    const under = this.underWay
+    return this.answered ? undefined : under
   }
 
   /** The judge, once the storage has taken the plan. */
   async ready(): Promise<Judge | undefined> {
-    await this.preparing
+    await this.underWay
     return this.judge
+  }
+
+  /** Set while the storage takes a plan, the first or a later one. */
+  private get underWay(): Promise<void> | undefined {
+    // The request that it was handed over in has ended, so nobody will hear of it.
+    if (this.preparing !== undefined && this.lease.isLost) this.renew()
+    return this.preparing
   }
 
   /** There is no judge yet: the storage is asked again, though not all the time. */
