@@ -302,6 +302,16 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       'option.unknown throttle.timeFrame: there is no such option. Did you mean "limit"? Options: name, limit, otherwise, algorithm, scope, key, on, commands, cost, inline, roles, penalty, adapt, deny, noticeEvery, shadow, onFailure.',
     ],
     [
+      'what another limiter calls it, where there are no limits',
+      { block: { duration: '1h' } },
+      'option.unknown block.duration: there is no such option. Options: list, allow, only, deny, noticeEvery, shadow, onFailure.',
+    ],
+    [
+      'what another limiter calls it, a level too high',
+      { points: 5 },
+      'option.unknown points: there is no such option. Options: name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
+    ],
+    [
       'one in place of a list',
       { throttle: { commands: 'buy' } },
       'option.invalid throttle.commands: "buy" is wrong; it must be a list of texts. Did you mean ["buy"]?',

@@ -38,7 +38,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 /** The error for a name that there is not. */
 export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Options: ${known.join(', ')}.`
-  const hint = hintAt(ELSEWHERE[name] ?? name, known)
+  const other = ELSEWHERE[name]
+  const hint = hintAt(other !== undefined && known.includes(other) ? other : name, known)
   return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
 }
 
