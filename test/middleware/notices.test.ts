@@ -4,7 +4,7 @@ import type { DenialContext } from '../../src/middleware/refusing/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
 import type { Tap } from '../../src/telegram/index.js'
-import { desk, taps, tick } from '../sentinel-desk.js'
+import { desk, nextId, taps, tick, user } from '../sentinel-desk.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
 describe('a tap under a deny function', () => {
@@ -68,7 +68,7 @@ describe('a tap that a handler denies after it has answered it', () => {
       )
       bot.callbackQuery('buy', async (ctx) => {
         await ctx.answerCallbackQuery('Working on it.')
-        on.telegram.faults.next('answerCallbackQuery', { code })
+        on.telegram.faults.next('answerCallbackQuery', { code, description: 'Bad Request: query is too old' })
         await ctx.sentinel.deny()
       })
     })
@@ -127,6 +127,30 @@ test('a tap under a deny function that hangs is answered after ten seconds, and 
   expect(failed).toEqual(['deny'])
   await at.guard.close()
 })
+
+test.each([
+  ['query is too old and response timeout expired or query ID is invalid', []],
+  ['ERROR_MESSAGE_TOO_LONG', ['decline']],
+])(
+  'a checkout that a handler denies, and that Telegram refuses to decline (%s), is told as %j',
+  async (description, expected) => {
+    const at = desk({ debounce: false }, (bot) => {
+      bot.on('pre_checkout_query', (ctx) => ctx.sentinel.deny())
+    })
+    const failed: string[] = []
+    at.guard.on('error', ({ during }) => failed.push(during))
+    at.telegram.faults.next('answerPreCheckoutQuery', {
+      code: 400,
+      description: `Bad Request: ${description}`,
+    })
+    const asked = { id: '1', from: user(7), invoice_payload: 'tea' }
+    const pre_checkout_query = { ...asked, currency: 'XTR', total_amount: 1 }
+    await at.handle({ update_id: nextId(), pre_checkout_query })
+    await at.quiet()
+    expect(failed).toEqual(expected)
+    await at.guard.close()
+  },
+)
 
 test.each([
   [400, []],

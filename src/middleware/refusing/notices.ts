@@ -257,12 +257,15 @@ export class Notices {
   }
 }
 
+/** As the Bot API says it, and as Telegram does. */
+const ANSWERED = /query is too old|query.id.(is.)?invalid/i
+
 async function unlessAnswered(call: () => Promise<unknown>): Promise<void> {
   try {
     await call()
   } catch (error) {
-    // The developer's function has answered, or took its time until nobody waits for an answer any more.
-    if (!isRefusal(error)) throw error
+    // The developer's function has answered, or took its time until nobody waits for an answer any more. A text that is refused is news.
+    if (!isRefusal(error) || !ANSWERED.test((error as Error).message)) throw error
   }
 }
 
