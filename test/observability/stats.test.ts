@@ -252,7 +252,7 @@ describe('whoever is erased', () => {
     time.advance(10_000)
     await settled()
     await one.guard.users.erase(ERASED)
-    return { time, storage, one: one.guard, other: other.guard }
+    return { time, storage, one: one.guard, other: other.guard, says: other.says }
   }
   const isNamed = ({ talkers }: { readonly talkers: readonly { readonly id: number }[] }): boolean =>
     talkers.some(({ id }) => id === ERASED)
@@ -272,6 +272,28 @@ describe('whoever is erased', () => {
     expect(report.updates).toBe(2)
     expect(isNamed(report)).toBe(false)
     await Promise.all([one.close(), other.close()])
+  })
+
+  test('leaves in another worker what it counts at that very moment', async () => {
+    const { time, storage, one, other, says: saysToOther } = await erased({}, {})
+    const { scan } = storage.values
+    storage.values.scan = async (space, ...rest) => {
+      const page = await scan.call(storage.values, space, ...rest)
+      if (space === 'stats:shop') {
+        storage.values.scan = scan
+        await saysToOther(8, 'while the page is on its way')
+        await other.close()
+      }
+      return page
+    }
+    await saysToOther(ERASED, 'a word more')
+    time.advance(10_000)
+    await settled()
+    await one.users.erase(ERASED)
+    const report = await one.stats()
+    expect(report.updates).toBe(5)
+    expect(isNamed(report)).toBe(false)
+    await one.close()
   })
 
   test('a worker tells what it counts by itself also while the storage is away', async () => {
