@@ -197,3 +197,16 @@ test('a poll stands the same wherever it is shown: forwarded, and in the discuss
   await api.stopPoll(news.id, sent.message_id)
   expect(shown().map(({ is_closed }) => is_closed)).toEqual([true, true])
 })
+
+test('of a poll that is forwarded again and again, it, the latest forwards and the one voted in show how it stands', async () => {
+  const sent = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'])
+  const diary = telegram.createChannel({ title: 'Diary', owner: alice, admins: [bot] })
+  const forward = () => api.forwardMessage(diary.id, group.id, sent.message_id)
+  const first = await forward()
+  for (let i = 0; i < 500; i++) await forward()
+  const votes = () => [...group.messages, ...diary.messages].map(({ poll }) => poll?.total_voter_count)
+  await bob.in(group).votes(sent, 'Rice')
+  expect(votes()).toEqual([1, 0, 0, ...Array<number>(499).fill(1)])
+  await alice.in(diary).votes(first, 'Rice')
+  expect(votes()).toEqual([2, 2, 0, 1, ...Array<number>(498).fill(2)])
+})

@@ -103,6 +103,8 @@ export function vote(
       voter.id,
       [...chosen].sort((a, b) => a - b),
     )
+  // Whoever votes in an old forward sees how the poll stands there.
+  notePollIn(world, stored)
   refresh(world, poll)
   // Bots learn of votes in their own polls only, and of who gave them where that is open.
   if (poll.author.kind !== 'bot') return
@@ -157,13 +159,20 @@ function allowsRevoting({ allowsRevoting, isQuiz }: PollTerms): boolean {
   return allowsRevoting ?? !isQuiz
 }
 
-/** A message shows a poll from now on, as a forward of one does, too. */
+/** Messages that show how a poll stands, of each: with all of them a vote in a poll that is forwarded day after day would take ever longer. */
+const MOST_SHOWN = 500
+
+/** A message shows a poll from now on, as a forward of one does, too. Beyond the bound the oldest forwards stay as they are. */
 export function notePollIn(world: World, stored: StoredMessage): void {
   const id = stored.message.poll?.id
   if (id === undefined) return
   const messages = world.pollMessages.get(id)
   if (messages === undefined) world.pollMessages.keep(id, new Set([stored]))
   else messages.add(stored)
+  if (messages === undefined || messages.size <= MOST_SHOWN) return
+  // The first is the poll itself, and stays.
+  const [, oldest] = messages
+  if (oldest !== undefined) messages.delete(oldest)
 }
 
 /** All messages with the poll show how it stands; none of them was edited. */
