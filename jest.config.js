@@ -6,8 +6,8 @@ export default {
   globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
   setupFilesAfterEnv: ['<rootDir>/test/again.ts'],
-  // Most of them wait for servers most of the time. By default one core would be left idle.
-  maxWorkers: '100%',
+  // Many of them wait for servers much of the time: with a worker a core, a fifth of the machine was idle.
+  maxWorkers: '150%',
   // For tests that hang. What judges by time says its own, so that a machine that stood still for seconds fails nothing.
   testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],
