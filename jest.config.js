@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
@@ -6,8 +8,8 @@ export default {
   globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
   setupFilesAfterEnv: ['<rootDir>/test/again.ts'],
-  // Many of them wait for servers much of the time: with a worker a core, a fifth of the machine was idle.
-  maxWorkers: '150%',
+  // Many of them wait for servers much of the time: with a worker a core, a fifth of the machine was idle. (Jest takes '150%' for 150.)
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // For tests that hang. What judges by time says its own, so that a machine that stood still for seconds fails nothing.
   testTimeout: 120_000,
   extensionsToTreatAsEsm: ['.ts'],
