@@ -1,3 +1,4 @@
+import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
 
 /* Transformers that were there before ours are within each of its calls, and some call the API themselves. */
@@ -92,8 +93,10 @@ describe('what it calls for another chat', () => {
     const { api, calls } = noting({}, log!.id)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2 })
     const sent = others.map(({ id }) => fate(api.sendMessage(id, String(id))))
-    await on.waiting(1)
     // One of them was refused; what comes meanwhile does not ask.
+    const through = () => others.filter((person) => on.heard(person).length > 0).length
+    await until('the two others are through', () => through() === 2)
+    await on.waiting(1)
     const later = others.map(({ id }) => fate(api.sendMessage(id, `again ${id}`)))
     await on.waiting(4)
     const before = on.made
