@@ -47,7 +47,7 @@ test('nor does it once the chat was limited', async () => {
   expect(calls.health()).toMatchObject({ limited: 1, retried: 1, gaveUp: 0, waiting: 0, paused: 0 })
 })
 
-test('what it calls is made again as any call, after the time that Telegram says', async () => {
+test('what it calls is made again like every call, after the time that Telegram says', async () => {
   on = await office()
   const [alice] = on.people
   const { api, calls } = typing({ order: 'chat' })
@@ -87,7 +87,7 @@ describe('what it calls for another chat', () => {
     return { api, calls: own }
   }
 
-  test('waits there as any call does, one after the other', async () => {
+  test('waits there like every other call, one after the other', async () => {
     on = await office({}, false, 4)
     const [log, ...others] = on.people
     const { api, calls } = noting({}, log!.id)
