@@ -12,8 +12,8 @@ import type { Overrides } from './policies/overrides.js'
 import type { ChatSettings, ChatSettingsRegister } from './settings/chat-settings.js'
 
 /**
- * What a sentinel knows of people, and changes at a word: the block list, registrations, roles. `sentinel()` makes one that does all
- * of it.
+ * What a sentinel knows of people and lets you change: the block list, the allow list, registrations and roles. The base class of
+ * the object that `sentinel()` returns.
  *
  * @example
  * ```ts
@@ -30,103 +30,103 @@ export abstract class Administered {
   protected abstract readonly chatSettings: ChatSettings
 
   /**
-   * Changes limits while the bot runs, for a user, a chat or a role, in every process that shares the storage; with
+   * Changes limits at run time for a user, a chat or a role, in every process that shares the storage. Needs the option
    * `limits: true`. See {@link LimitRegister}.
    */
   get limits(): LimitRegister {
     return this.overrides.limits
   }
 
-  /** The settings of chats that their administrators may tune, with `settings: { … }`. See {@link ChatSettingsRegister}. */
+  /** The settings that chat administrators may tune, with the option `settings: { … }`. See {@link ChatSettingsRegister}. */
   get settings(): ChatSettingsRegister {
     return this.chatSettings
   }
 
   /**
-   * Blocks a subject, or many at once, for all bots it has met; before it has met any, for those that come.
+   * Blocks one subject or many for all bots this sentinel has met; until it has met one, for the bots it meets later.
    *
-   * @throws SentinelError `subject.invalid` for what is no subject, and for the users that Telegram puts in place of
+   * @throws SentinelError `subject.invalid` for an invalid subject, and for the stand-in users that Telegram sends in place of
    * channels and anonymous administrators; `duration.invalid`; `option.invalid`; `option.unknown`.
    */
   block(whom: Subject | readonly Subject[], options?: BlockingOptions): Promise<void> {
     return this.administration.block(whom, options)
   }
 
-  /** Unblocks; how many were blocked. */
+  /** Unblocks subjects. Returns how many of them were blocked. */
   unblock(whom: Subject | readonly Subject[]): Promise<number> {
     return this.administration.unblock(whom)
   }
 
-  /** Whether a subject is blocked now. */
+  /** Tells whether a subject is blocked now. */
   async isBlocked(whom: Subject): Promise<boolean> {
     return (await this.administration.blockOf(whom)) !== undefined
   }
 
-  /** Since when, until when and why a subject is blocked; undefined if it is not. */
+  /** Returns since when, until when and why a subject is blocked; undefined if it is not. */
   blockOf(whom: Subject): Promise<Blocked | undefined> {
     return this.administration.blockOf(whom)
   }
 
-  /** Everybody who is blocked, each once, in no promised order: `for await (const { subject, reason } of guard.blocked())`. */
+  /** Lists every blocked subject once, in no particular order: `for await (const { subject, reason } of guard.blocked())`. */
   blocked(): AsyncGenerator<Blocked, void, undefined> {
     return this.administration.blocked()
   }
 
   /**
-   * Puts on the allow list, which matters with `block: { only: true }`.
+   * Adds subjects to the allow list, which matters with `block: { only: true }`.
    *
-   * @throws SentinelError `subject.invalid` for what never acts: pass users and `subject.sender(id)`.
+   * @throws SentinelError `subject.invalid` for subjects that never act: pass users and `subject.sender(id)`.
    */
   allow(whom: Subject | readonly Subject[]): Promise<void> {
     return this.administration.allow(whom)
   }
 
-  /** Takes from the allow list; how many were on it. */
+  /** Removes subjects from the allow list. Returns how many of them were on it. */
   disallow(whom: Subject | readonly Subject[]): Promise<number> {
     return this.administration.disallow(whom)
   }
 
-  /** The block list as plain JSON. */
+  /** Returns the block list as plain JSON. */
   export(): Promise<BlockListExport> {
     return this.administration.export()
   }
 
   /**
-   * Adds an exported list to this one; how many were added, or are blocked for longer now. Of two blocks of one subject the one that
-   * ends later stays. What has lapsed is left out.
+   * Merges an exported list into this one. Returns how many subjects were added or are now blocked for longer. If both lists have a
+   * subject, the block that ends later wins. Expired entries are skipped.
    *
-   * @throws SentinelError `import.invalid`, naming the entry; then nothing was imported.
+   * @throws SentinelError `import.invalid`, naming the entry; nothing is imported then.
    */
   import(list: BlockListExport): Promise<number> {
     return this.administration.import(list)
   }
 
   /**
-   * Registers for good, for `auth`. A registration holds for the whole bot; for one chat give a role:
+   * Registers subjects permanently, for `auth`. A registration holds for the whole bot; for a single chat grant a role instead:
    * `guard.grant(id, 'verified', { chat })`.
    *
-   * @throws SentinelError `subject.invalid` for what never acts: pass users and `subject.sender(id)`.
+   * @throws SentinelError `subject.invalid` for subjects that never act: pass users and `subject.sender(id)`.
    */
   register(whom: Subject | readonly Subject[]): Promise<void> {
     return this.administration.register(whom)
   }
 
-  /** Takes the registration back; how many were registered. */
+  /** Removes registrations. Returns how many of the subjects were registered. */
   unregister(whom: Subject | readonly Subject[]): Promise<number> {
     return this.administration.unregister(whom)
   }
 
-  /** Whether a subject is registered. */
+  /** Tells whether a subject is registered. */
   isRegistered(whom: Subject): Promise<boolean> {
     return this.administration.isRegistered(whom)
   }
 
   /**
-   * Gives a role: what `roles` of `auth`, `throttle` and `exempt` ask for, and what carries permissions. Everywhere, or in one chat;
-   * for good, or for a time. A name of 1 to 64 characters, whose case matters.
+   * Grants a role, which `roles` of `auth`, `throttle` and `exempt` refer to and which carries permissions: everywhere or in one chat,
+   * permanently or for a time. A role name has 1 to 64 characters and is case-sensitive.
    *
-   * @throws SentinelError `option.invalid` for what is no name, and for a role that Telegram gives; `role.unknown` where the
-   * option `roles` names others; `subject.invalid` also for what never acts: pass users and `subject.sender(id)`, or
+   * @throws SentinelError `option.invalid` for an invalid name and for a role that Telegram assigns; `role.unknown` if the option
+   * `roles` does not define the role; `subject.invalid` also for subjects that never act: pass users and `subject.sender(id)`, or
    * `subject.member(…)` for one chat; `duration.invalid`, `option.unknown`.
    */
   grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
@@ -134,29 +134,29 @@ export abstract class Administered {
   }
 
   /**
-   * Takes a role back, where it was given; how many held it. Throws as `grant()` does, but neither for roles that there are no
-   * longer nor for who never acts.
+   * Revokes a role where it was granted. Returns how many of the subjects held it. Throws as `grant()` does, except that roles which
+   * are no longer defined and subjects that never act are accepted.
    */
   revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
     return this.roles.revoke(whom, role, scope)
   }
 
   /**
-   * Whether a subject holds a role, or one that counts as it: everywhere, or also in a chat; then Telegram's own roles of that
-   * chat count, too. Throws as `grant()` does.
+   * Tells whether a subject holds a role, or a role that extends it. Looks at roles granted everywhere and, given a chat, also at
+   * those of that chat, Telegram's own roles included. Throws as `grant()` does.
    */
   hasRole(whom: Subject, role: string, scope?: RoleScope): Promise<boolean> {
     return this.roles.hasRole(whom, role, scope)
   }
 
-  /** The roles that a subject holds, everywhere or also in a chat, without those that they count as. Throws `subject.invalid`. */
+  /** Returns the roles that a subject holds, everywhere or also in a chat, without inherited ones. Throws `subject.invalid`. */
   rolesOf(whom: Subject, scope?: RoleScope): Promise<readonly string[]> {
     return this.roles.rolesOf(whom, scope)
   }
 
   /**
-   * Whether a subject may do something, by its roles everywhere or also in a chat: some role allows it, and none denies it. The
-   * owner and the listed users of `exempt` may do everything. False for what no role allows (a slip is told as a warning).
+   * Tells whether a subject has a permission by its roles, everywhere or also in a chat: some role allows it and none denies it. The
+   * owner and the users listed in `exempt` have every permission. False if no role allows it; a likely typing error causes a warning.
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
    */

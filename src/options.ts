@@ -1,6 +1,6 @@
 /*
- * Every option of sentinel(): what there is (schema), how one lies over another (layer), what holds in the end (read), and
- * where they come from (json, env).
+ * Every option of sentinel(): which exist (schema), how one set is laid over another (layer), what applies in the end (read), and
+ * where options come from (json, env).
  */
 export { fromEnv, readEnv } from './options/env.js'
 export { fromJson, parseJson } from './options/json.js'

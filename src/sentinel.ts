@@ -70,7 +70,7 @@ import { Webhook, type WebhookOptions } from './webhook/index.js'
 export class Sentinel<C extends Context = Context> extends Administered implements MiddlewareObj<C> {
   /** Listens to joins, leaves, bans and the like: `guard.membership.on('joined', …)`. */
   readonly membership: MembershipGuard<C>
-  /** Those who use the bots: when they were seen, what they did, data of yours. */
+  /** The directory of the bots' users: when each was seen and what they did, preferences, export and erasure. */
   readonly users: UserDirectory
   private resolved: ResolvedOptions
   private services: Services
@@ -91,12 +91,12 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly draining = new Map<Promise<void>, Chain<Context>>()
   private readonly webhooks = new Set<Webhook>()
   private probes: readonly Probe[] = []
-  /** All of them as one. */
+  /** All probes joined into one; undefined without probes. */
   private watched: Probe | undefined
 
-  /** One for all: grammY asks for the middleware with every update. */
+  /** The same function for every call: grammY calls `middleware()` for each update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
-    // Used twice on one bot, it would take every update for a duplicate of itself.
+    // A sentinel used twice on one bot would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally, this.besides)) return next()
     const first = this.services.underWay.decided(ctx)
     if (first !== undefined) return first.then(() => this.run(ctx, next))
@@ -106,7 +106,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return this.services.underWay.noted(ctx, entered, this.tally)
   }
 
-  /** What was read may have changed the plan: the first update waits for that, too. */
+  /** Waits for the stored limits and settings first: reading them may have changed the plan, so the chain must be ready again, too. */
   private async enterKnown(reading: Promise<void>, ctx: Context, next: NextFunction): Promise<void> {
     await reading
     await this.chain.ready()
@@ -120,7 +120,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   constructor(options: SentinelOptions<C>) {
     super()
-    // Of which kind contexts are is the caller's business; inside, all are alike.
+    // The context type only matters to the caller; inside, every context is handled alike.
     this.resolved = readOptions(options as SentinelOptions)
     const first = createServices(this.resolved)
     this.overrides = new Overrides(() => this.services, first)
@@ -163,16 +163,16 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     beginWiring()
   }
 
-  /** For `bot.use(guard)`. */
+  /** The middleware for `bot.use(guard)`. */
   middleware(): MiddlewareFn<C> {
     return this.run
   }
 
   /**
-   * Puts itself in front of a bot, and asks Telegram for what its guards need: an unset `allowed_updates` becomes Telegram's defaults and
-   * ours, a list the union; a webhook set elsewhere is compared, and warned about. Guards that are registered side by side from then on
-   * are asked together: see {@link fuse}.
-   * @throws SentinelError `bot.started` when the bot is running, `option.invalid` for what is no bot.
+   * Puts the sentinel in front of a bot and requests the update kinds its guards need. An unset `allowed_updates` becomes Telegram's
+   * defaults plus those kinds, a list is extended by them; a webhook registered elsewhere is compared, with a warning if kinds are missing.
+   * Guards that are registered next to each other after this call are decided together: see {@link fuse}.
+   * @throws SentinelError `bot.started` if the bot is already running; `option.invalid` if `bot` is not a bot.
    */
   install<Own extends C>(bot: Bot<Own>): this {
     checkBot(bot, 'guard.install')
@@ -184,9 +184,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Waits out Telegram's 429 for a bot, as {@link outgoing} does, with this sentinel's storage and listeners: for bots that the guard is
-   * not installed on by `install(bot)`, which does the same with the option `outgoing`. A second call for a bot gives the first
-   * one's.
+   * Handles Telegram's 429 answers for a bot as {@link outgoing} does, with this sentinel's storage and listeners. Meant for bots
+   * without `install(bot)`, which does the same according to the option `outgoing`. A second call for the same bot returns the
+   * object of the first.
    *
    * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
    */
@@ -196,10 +196,10 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Takes the updates of a bot in by HTTP, in place of grammY's `webhookCallback`: `createServer(guard.webhook(bot).http)`. The
-   * guard itself stays where it is in the bot's middleware: call `install(bot)` or `bot.use(guard)` first.
+   * Receives a bot's updates over HTTP, in place of grammY's `webhookCallback`: `createServer(guard.webhook(bot).http)`. The
+   * guard still has to be part of the bot's middleware: call `install(bot)` or `bot.use(guard)` first.
    *
-   * @throws SentinelError `bot.started` when the bot is running; `option.unknown`, `option.invalid`, `duration.invalid`.
+   * @throws SentinelError `bot.started` if the bot is already running; `option.unknown`, `option.invalid`, `duration.invalid`.
    */
   webhook<Own extends C>(bot: Bot<Own>, options: WebhookOptions = {}): Webhook {
     checkBot(bot, 'guard.webhook')
@@ -214,14 +214,14 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return webhook
   }
 
-  /** The storage it keeps its state in. */
+  /** The storage that holds this sentinel's state. */
   get storage(): Storage {
     return this.services.storage
   }
 
   /**
-   * Forgets what a subject has used: of one limit, or of all, penalties included.
-   * @throws SentinelError `limit.unknown`, naming the limits there are.
+   * Clears what a subject has used, penalties included: of one limit by name, or of all limits.
+   * @throws SentinelError `limit.unknown`, listing the known limits.
    */
   async reset(whom: Subject, limit?: string): Promise<void> {
     const key = subjectKey(whom)
@@ -232,16 +232,16 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Every limit that counts a subject (or one, by name), as it stands with the first bot it met. Writes nothing.
-   * @throws SentinelError `limit.unknown`, naming the limits there are.
+   * Returns the current state of every limit that counts a subject, or of one by name, for the first bot this sentinel met. Writes nothing.
+   * @throws SentinelError `limit.unknown`, listing the known limits.
    */
   peek(whom: Subject, limit?: string): Promise<LimitState[]> {
     return peek(this.chain, this.services.bots.all()[0], whom, limit)
   }
 
   /**
-   * What would happen to an update now, and why. Writes nothing. A resolver of `auth` is not asked; what it said
-   * before counts. Before a bot is met there is no state to look at.
+   * Tells what would happen to an update now, and why. Writes nothing. The resolver of `auth` is not called; its earlier
+   * answers count. Until a bot has been met there is no state to look at.
    *
    * @throws SentinelError `storage.failed` when the storage has not taken the plan.
    */
@@ -250,8 +250,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Changes options at run time, over those in force. The new plan takes effect at once for every update that comes
-   * after; state goes on limit by limit. Wrong options change nothing. Storage, name, clock, timers and stats stay as they are.
+   * Changes options at run time; options that are not given keep their value. The new plan applies to every later update, and each
+   * limit keeps its state. Invalid options change nothing. Storage, name, clock, timers and stats cannot be changed.
    * @throws SentinelError as `sentinel()` does.
    */
   reconfigure(options: SentinelOptions<C>): void {
@@ -278,23 +278,23 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     chain.follow(earlier)
     this.recorder.turn(settings.users)
     this.calls.configure(settings.outgoing)
-    // What the earlier chain holds back is handled, not lost; close() waits for it.
+    // Updates that the earlier chain holds back are still handled; close() waits for them.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.set(draining, earlier)
   }
 
   /**
-   * A policy as a guard, as {@link policy} makes it, by the policies of this sentinel: a name that there is not throws at once.
-   * @throws SentinelError `policy.unknown` with the name that was meant, and as {@link policy} does.
+   * Turns a policy into a guard, like {@link policy}, but looks names up in this sentinel's policies: an unknown name throws at once.
+   * @throws SentinelError `policy.unknown`, suggesting the closest name, and whatever {@link policy} throws.
    */
   policy(which: string | Policy<C>, own?: PolicyOverride<C>): Guard<C> {
     return this.overrides.policy(which as string | Policy, own as PolicyOverride | undefined) as Guard<C>
   }
 
   /**
-   * Which limits apply to a user, a chat, or a user in a chat (`subject.member`), and where each part of them comes from: under a
-   * policy, under one with what a handler has of its own (pass the guard), or under what this sentinel itself asks. Data, and a text for
-   * people. Writes nothing; asks about the first bot it met.
+   * Explains which limits apply to a user, a chat, or a user in a chat (`subject.member`), and where each part of them comes from:
+   * under a policy, under a policy with a handler's overrides (pass the guard), or, without a second argument, under this sentinel's
+   * own options. Returns data and a readable text. Writes nothing; looks at the first bot this sentinel met.
    *
    * @throws SentinelError `policy.unknown`, `subject.invalid`, `option.invalid`.
    */
@@ -303,9 +303,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Listens to what happens, synchronously; the returned function stops it. What a listener throws goes to `error`.
+   * Adds a listener, which is called synchronously; the returned function removes it. Its exceptions are reported through `error`.
    *
-   * @throws SentinelError `option.unknown` with the event that was meant, `option.invalid` for what is no function.
+   * @throws SentinelError `option.unknown`, suggesting the closest event, `option.invalid` if the listener is not a function.
    */
   on<E extends keyof SentinelEvents>(event: E, listener: Listener<SentinelEvents<C>[E]>): () => void {
     checkListening(event, listener)
@@ -313,19 +313,19 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Puts a hook at a point on the way of updates; the returned function takes it away. Hooks of a point run in the order they
-   * came. Before and after guards, and at `allowed`, updates wait for them, a second each at most, and they may veto or enrich;
-   * elsewhere they are told. See {@link HookPoints}.
+   * Adds a hook at a point on an update's way; the returned function removes it. Hooks of a point run in the order they were added.
+   * Before and after guards, and at `allowed`, updates wait for hooks, by default at most a second for each, and a hook may veto or
+   * enrich the update; at all other points hooks are only notified. See {@link HookPoints}.
    *
-   * @throws SentinelError `hook.unknown` for a point that there is not, `option.invalid`, `option.unknown`, `duration.invalid`.
+   * @throws SentinelError `hook.unknown` for an unknown point, `option.invalid`, `option.unknown`, `duration.invalid`.
    */
   hook<P extends keyof HookPoints<C>>(point: P, hook: HookAt<P, C>): () => void {
     return this.services.hooks.add(point, hook as Hook<never>)
   }
 
   /**
-   * Lets a probe watch every step from now on; the returned function stops it. `metrics()` and `tracing()` are such
-   * probes.
+   * Attaches a probe, which watches every step from now on; the returned function detaches it. `metrics()` and `tracing()` return
+   * such probes.
    */
   probe(probe: Probe): () => void {
     const { events } = this.services
@@ -353,11 +353,11 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * What the updates of late were like: how many came, of how many users, who sent most, who was denied and why. Needs the option `stats`.
-   * It names people: show it to the owner alone.
+   * Summarises recent updates: how many came, from how many users, who sent most, who was denied and why. Needs the option `stats`.
+   * The report names people, so show it to the owner only.
    *
-   * @throws SentinelError `option.invalid` without the option `stats`, and for an invalid `top`; where workers add up, what the
-   * storage rejects with.
+   * @throws SentinelError `option.invalid` without the option `stats`, or for an invalid `top`. Where workers add up their counts in the
+   * storage, rejects with the storage's error.
    */
   async stats(query?: StatsQuery): Promise<StatsReport> {
     if (this.counting !== undefined) return this.counting.report(query)
@@ -367,7 +367,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     )
   }
 
-  /** How it and its storage are. Does not reject: a storage that fails to tell is `ok: false`. */
+  /** Reports the state of the sentinel and its storage. Never rejects: a storage that cannot tell its own state is `ok: false`. */
   async health(): Promise<SentinelHealth> {
     const { bots, clock } = this.services
     this.lastUpdate ??= lastUpdateOf(this, clock)
@@ -386,8 +386,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Lets no update in by its webhooks any longer, handles what is held back, waits for what is under way, and closes the storage if it
-   * made it. What has not ended `within` this time (by default `'30s'`) is reported by the warning `close.unfinished`, and left.
+   * Stops accepting webhook updates, handles updates that are held back, waits for running handlers, and closes the storage if this
+   * sentinel created it. Work unfinished after `within` (default `'30s'`) is reported as the warning `close.unfinished` and abandoned.
    */
   async close(within?: Duration): Promise<void> {
     await finishInTime(within, this.unfinished, this.webhooks, this.calls)
@@ -428,9 +428,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 }
 
 /**
- * Makes a sentinel: one call that protects at once. With no options: the block list, redelivered updates handled
- * once, 60 messages a minute per user, 30 of them at once, double taps within half a second, membership observed;
- * all in memory.
+ * Creates a sentinel, which protects a bot without further setup. The defaults: a block list; each update handled once, even if
+ * redelivered; 60 messages a minute per user, at most 30 of them at once; double taps within half a second dropped; membership
+ * observed; all state in memory.
  *
  * @param options See {@link SentinelOptions}. Checked once, here.
  * @throws SentinelError `option.unknown`, `option.invalid`, `limit.invalid`, `limit.duplicate`, `duration.invalid`,

@@ -3,7 +3,7 @@ import type { Limit } from './limit.js'
 import type { Key } from './subject.js'
 
 /**
- * A value, or a promise of one: what is synchronous in memory is a round trip elsewhere.
+ * A value or a promise of it: in-memory storages answer synchronously, remote ones after a round trip.
  *
  * @example
  * ```ts
@@ -14,7 +14,7 @@ import type { Key } from './subject.js'
  */
 export type MaybePromise<T> = T | Promise<T>
 
-/** Whether a value is still to come. */
+/** Whether a value is a promise. */
 export function isPromise<T>(value: MaybePromise<T> | undefined): value is Promise<T> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
@@ -22,14 +22,13 @@ export function isPromise<T>(value: MaybePromise<T> | undefined): value is Promi
 }
 
 /**
- * What follows a refusal, atomically with it and for the first enforcing refuser only: the one write that a
- * refusal makes.
+ * What follows a refusal. It is applied atomically with the refusal and only for the first check that refuses and is not in
+ * shadow mode; it is the only write that a refusal makes.
  *
- * Refusals of one subject by one check are counted within `within`; when there are `after` of them the subject
- * is banned from that check for the next of `bans`. The ladder is forgotten when the longest ban has passed
- * once more without a new one. `noticeEvery` lets one refusal in that span say so (`Decision.notice`), and one that begins
- * a ban of that length or more, whatever was said before.
- *
+ * Refusals of a subject by a check are counted within `within`. When there are `after` of them, the subject is banned from that
+ * check for the next duration of `bans`. The sequence of bans starts again after the longest ban has passed once more without a
+ * new one. `noticeEvery` allows one notice (`Decision.notice`) per that span; a refusal that begins a ban of at least that length
+ * is always noticed.
  * @example
  * ```ts
  * import type { Consequence } from 'grammy-sentinel'
@@ -47,9 +46,8 @@ export interface Consequence {
 }
 
 /**
- * What becomes of a check while its storage does not answer: `open`, it is left out; `closed`, it refuses; `local`,
- * it is decided in memory until the storage is back, marks by the last known copy of them.
- *
+ * What happens to a check while its storage does not answer. `open`: the check is skipped. `closed`: it refuses. `local`: it is
+ * decided in memory until the storage is back, with marks taken from the last known copy.
  * @example
  * ```ts
  * import type { Check, WhenDown } from 'grammy-sentinel'
@@ -59,25 +57,26 @@ export interface Consequence {
  */
 export type WhenDown = 'open' | 'closed' | 'local'
 
-/** What all checks have in common. */
+/** The fields that all checks share. */
 export interface Asked {
-  /** The guard that asks, for verdicts and metrics. */
+  /** Name of the guard that added the check, for verdicts and metrics. */
   readonly guard: string
-  /** Names the state: unique in a plan and stable over restarts. State outlives a change of the numbers. */
+  /** Names the state: unique in a plan and stable over restarts. The state survives a change of the check's numbers. */
   readonly slot: string
-  /** Index into `Plan.scopes`: whose record this check reads. */
+  /** Index into `Plan.scopes`: the subject whose record this check reads. */
   readonly subject: number
-  /** Judged and counted, never refusing. */
+  /** True for a check that is evaluated and counted but never refuses. */
   readonly shadow?: boolean
-  /** The check is left out for whoever holds one of these marks; `subject` is an index into `Plan.scopes`. */
+  /** Skips the check for subjects with one of these marks; `subject` is an index into `Plan.scopes`. */
   readonly unless?: { readonly subject: number; readonly anyOf: readonly string[] }
   readonly onRefusal?: Consequence
-  /** While the storage does not answer; storages themselves have no use for it. Absent: `local`. */
+  /** Applies while the storage does not answer; storages themselves do not read it. @default 'local' */
   readonly whenDown?: WhenDown
 }
 
 /**
- * First variant whose durable mark the subject holds wins: roles and stored limits cost no second trip.
+ * A limit for holders of a mark. The first variant whose durable mark the subject holds wins. Variants are part of the plan, so
+ * that roles and stored limits need no second round trip.
  *
  * @example
  * ```ts
@@ -88,24 +87,24 @@ export interface Asked {
  */
 export interface Variant {
   readonly mark: string
-  /** Index into `Plan.scopes`: whose marks are read. */
+  /** Index into `Plan.scopes`: the subject whose marks are read. */
   readonly subject: number
   readonly limit: Limit | 'stored'
   /**
-   * Of a stored limit: its amount and its burst are brought within those of these two, which are per the same span; one per another
-   * span is passed over. It was stored when other bounds held.
+   * Bounds for a stored limit: its amount and burst are clamped to those of `min` and `max`, which share one span. A stored limit
+   * with another span is ignored: it was stored when other bounds applied.
    */
   readonly within?: { readonly min: Limit; readonly max: Limit }
 }
 
-/** A check that counts. */
+/** A check that counts against a limit. */
 export interface Limited extends Asked {
   readonly limit: Limit
   readonly variants?: readonly Variant[]
 }
 
 /**
- * Refuses whoever holds one of the marks: a block list.
+ * Refuses subjects that hold one of the marks, such as blocked ones.
  *
  * @example
  * ```ts
@@ -120,7 +119,7 @@ export interface AbsentCheck extends Asked {
 }
 
 /**
- * Refuses whoever holds none of the marks: registration, roles.
+ * Refuses subjects that hold none of the marks: registration, roles.
  *
  * @example
  * ```ts
@@ -135,15 +134,15 @@ export interface PresentCheck extends Asked {
 }
 
 /**
- * The first to take the token wins, for `holdFor`.
+ * Lets the first update that takes a token win it for `holdFor`.
  *
- * - `whenHeld: 'refuse'`: a later taker is refused (once, debounce).
- * - `whenHeld: 'waive'`: a later taker shares the fate of the first (the parts of an album): admitted without
- *   being judged by the claims and limits that follow, or refused by the same check, without a second notice.
- * - `retry`: a claim that is released (the handler threw) may be taken once more, and since all that follows was
- *   paid by the first, it is not judged by the claims and limits that follow.
- * - `lease`: the claim lapses after so long unless completed, as if released: a killed worker frees it.
- * - `tokens`: `'sequence'` for tokens that rise by one (update ids: a storage keeps them as bitmaps), `'digest'`
+ * - `whenHeld: 'refuse'`: a later update with the token is refused (once, debounce).
+ * - `whenHeld: 'waive'`: a later update shares the outcome of the first (parts of an album). It is either admitted, skipping the
+ *   claims and limits that follow, or refused by the same check, without a second notice.
+ * - `retry`: a claim that was released because the handler threw may be taken once more. The claims and limits that follow are
+ *   skipped then, since the first attempt has paid for them.
+ * - `lease`: a claim that is not completed within this time is treated as released, so that a killed worker frees it.
+ * - `tokens`: `'sequence'` for tokens that rise by one (update ids, which a storage keeps as bitmaps), `'digest'`
  *   for any other.
  *
  * @example
@@ -166,7 +165,7 @@ export interface ClaimCheck extends Asked {
 }
 
 /**
- * A token bucket: `burst` at once, refilled at `amount` per `per`.
+ * A token bucket: holds up to `burst` units and is refilled with `amount` units per `per`.
  *
  * @example
  * ```ts
@@ -183,9 +182,9 @@ export interface BucketCheck extends Limited {
 }
 
 /**
- * At most `amount` within any span of `per` (`log`: exact, a time stamp a unit; `counters`: two counters, for large
- * amounts, exact under steady traffic and up to twice as much in the worst case), or within spans of `per` that begin
- * with their first charge (`fixed`).
+ * Allows at most `amount` within a span of `per`. `log`: within any such span, exactly, with one time stamp per unit. `counters`:
+ * within any such span, from two counters; meant for large amounts, exact under steady traffic and up to twice as much in the
+ * worst case. `fixed`: within spans that begin with their first charge.
  *
  * @example
  * ```ts
@@ -203,7 +202,7 @@ export interface WindowCheck extends Limited {
 }
 
 /**
- * One question of a plan. Plain data: guards write it at wiring, a storage compiles it.
+ * One check of a plan. Plain data: guards create checks at wiring, a storage compiles them.
  *
  * @example
  * ```ts
@@ -215,7 +214,7 @@ export interface WindowCheck extends Limited {
 export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | WindowCheck
 
 /**
- * All checks of a chain, in order, at most 31. `scopes` names the subjects an ask brings.
+ * All checks of a chain, in order, at most 31. `scopes` names the subjects that an ask supplies.
  *
  * @example
  * ```ts
@@ -231,17 +230,17 @@ export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | Wind
  * ```
  */
 export interface Plan {
-  /** Which sentinel on this storage: state is kept per name, and outlives a change of the plan. */
+  /** Name of the sentinel on this storage. State is kept per name and survives a change of the plan. */
   readonly name: string
   readonly scopes: readonly string[]
   readonly checks: readonly Check[]
 }
 
-/** So many checks fit a set of bits: a chain of more is two chains. */
+/** Most checks of a plan, as storages keep one bit for each in a 32-bit integer. A longer chain is split into two plans. */
 export const MOST_CHECKS = 31
 
 /**
- * What one update asks of a plan. Not changed once given: a storage may keep it.
+ * What one update asks of a plan. Never modified after it was passed on, so a storage may keep it.
  *
  * @example
  * ```ts
@@ -251,27 +250,27 @@ export const MOST_CHECKS = 31
  * ```
  */
 export interface Ask {
-  /** The bot's id: part of every key. */
+  /** The bot's id, part of every key. */
   readonly bot: number
-  /** By scope; undefined leaves out the checks of that scope. */
+  /** Subjects by scope; undefined skips the checks of that scope. */
   readonly subjects: readonly (Key | undefined)[]
   /**
-   * By check: 0 leaves the check out; limits charge so much. Fractions are fine. A storage may go by which list it
-   * is, so equal costs are best one list, and a list is never changed.
+   * Costs by check: 0 skips the check, limits charge the cost, which may be a fraction. A storage may cache by list
+   * identity: pass the same list for equal costs, and never change a list.
    */
   readonly costs: readonly number[]
   /**
-   * By claim (the plan's checks of kind `claim`, in order): what it takes, a whole number below 2^53. May end
-   * early when the rest is left out.
+   * Tokens by claim (the plan's checks of kind `claim`, in order): whole numbers below 2^53. The list may be shorter than
+   * the claims if the rest are skipped.
    */
   readonly tokens: readonly number[]
-  /** By check: a limit for this update alone, in place of the plan's. */
+  /** Limits by check that replace the plan's for this ask alone. */
   readonly limits?: readonly (Limit | undefined)[]
 }
 
 /**
- * Why a check refused: by its own rule, because a penalty is in force, because the first part of the same album was
- * refused, or because the storage did not answer and the check is one that is then closed.
+ * Why a check refused: `check`, by its own rule; `penalty`, a ban is in force; `echo`, the first part of the same album was
+ * refused; `unavailable`, the storage did not answer and the check is one that closes then.
  *
  * @example
  * ```ts
@@ -284,7 +283,7 @@ export interface Ask {
 export type RefusalCause = 'check' | 'penalty' | 'echo' | 'unavailable'
 
 /**
- * The answer to an ask.
+ * A storage's answer to an ask.
  *
  * @example
  * ```ts
@@ -294,30 +293,30 @@ export type RefusalCause = 'check' | 'penalty' | 'echo' | 'unavailable'
  * ```
  */
 export interface Decision {
-  /** -1: admitted and all charged; else the index of the check that refused, and nothing is charged. */
+  /** -1 if the ask was admitted and charged; otherwise the index of the refusing check, and nothing was charged. */
   readonly refusedBy: number
   readonly cause: RefusalCause
-  /** When asking again can succeed, to the millisecond, if nothing else is charged meanwhile; `Infinity` if never by itself. 0 when admitted. */
+  /** Exact milliseconds until asking again can succeed if nothing else is charged meanwhile; `Infinity` if it never can by itself. 0 when admitted. */
   readonly retryAfterMs: Ms
   /**
-   * By check: what is left of each limit (after the charge, if any); NaN where nothing is counted. Read it at once: a
-   * storage may tell what is left by the time it is read.
+   * By check: what is left of each limit after the charge, if any; NaN for checks that do not count. Read it at once: a
+   * storage may compute the values only when they are read.
    */
   readonly remaining: readonly number[]
-  /** Shadow checks that would have refused. */
+  /** Indexes of the shadow checks that would have refused. */
   readonly shadowRefusals: readonly number[]
-  /** Say it: the first refusal of the notice span. */
+  /** True if the user should be notified: the first refusal of the notice span. */
   readonly notice: boolean
-  /** A claim waived the rest: nothing was charged by limits. */
+  /** True if a claim skipped the checks that follow, so limits charged nothing. */
   readonly waived: boolean
-  /** To settle an admission later; absent on refusals and peeks. */
+  /** Settles the admission later; absent on refusals and peeks. */
   readonly receipt?: Receipt | undefined
-  /** Made in memory, in place of a storage that did not answer. @default false */
+  /** True if the decision was made in memory because the storage did not answer. @default false */
   readonly alone?: boolean | undefined
 }
 
 /**
- * Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that gave it.
+ * Proof of an admission, for {@link Judge.settle}. Opaque to all but the storage that issued it.
  *
  * @example
  * ```ts
@@ -342,15 +341,15 @@ export interface Receipt {
  * ```
  */
 export type Settlement =
-  /** The handler finished: leased claims are held for good. */
+  /** The handler finished: leased claims stay taken for their whole `holdFor`. */
   | 'complete'
-  /** The handler threw: `retry` claims may be taken once more, for free. */
+  /** The handler threw: claims with `retry` may be taken once more, free of charge. */
   | 'release'
-  /** Charges are given back; never more than was charged. */
+  /** Gives charges back, never more than was charged. */
   | 'refund'
 
 /**
- * A plan, compiled by a storage.
+ * A plan compiled by a storage.
  *
  * @example
  * ```ts
@@ -364,10 +363,10 @@ export type Settlement =
  * ```
  */
 export interface Judge {
-  /** Decides in order, atomically, in one round trip, on the storage's clock unless `at` is given. */
+  /** Decides all checks in order, atomically, in one round trip. Uses the storage's clock unless `at` is given. */
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision>
-  /** The same answer; writes nothing. */
+  /** Returns the decision that `evaluate()` would make, without writing anything. */
   peek(ask: Ask, at?: Ms): MaybePromise<Decision>
-  /** Idempotent. `check` narrows a refund to one check. */
+  /** Settles an admission; idempotent. `check` narrows a refund to one check. */
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void>
 }

@@ -3,8 +3,8 @@ import { SentinelError } from './errors.js'
 import { shown } from './show.js'
 
 /**
- * A clock that was given, once it has told a time: with one that tells none, nothing is ever due, and every limit would let everything
- * pass.
+ * Returns the given clock after it has told a valid time once. With an invalid clock nothing would ever fall due, and every limit
+ * would let everything pass.
  *
  * @throws SentinelError `option.invalid`.
  */

@@ -1,7 +1,7 @@
 import type { Ms } from './duration.js'
 
 /**
- * Tells the time in milliseconds since 1970. Injected everywhere, so that tests never sleep.
+ * Returns the time in milliseconds since 1970. Injected everywhere, so that tests never sleep.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@ import type { Ms } from './duration.js'
 export type Clock = () => Ms
 
 /**
- * The machine's clock. Looked up at each call, so that a replaced `Date` is seen.
+ * The machine's clock. Calls `Date.now` anew each time, so that a replaced `Date` (fake timers) takes effect.
  *
  * @example
  * ```ts
@@ -26,11 +26,11 @@ export type Clock = () => Ms
  */
 export const systemClock: Clock = () => Date.now()
 
-/** Tells how much time passes, and is never set: for time-outs. Milliseconds since some moment or other. */
+/** A monotonic clock for time-outs: milliseconds since an arbitrary moment, unaffected by changes of the system time. */
 export const steadyClock: Clock = () => performance.now()
 
 /**
- * What schedules delayed work. Injected, so that tests never sleep.
+ * Schedules delayed work. Injected, so that tests never sleep.
  *
  * @example
  * ```ts
@@ -51,16 +51,16 @@ export const steadyClock: Clock = () => performance.now()
  */
 export interface Timers {
   /**
-   * Runs once after so many milliseconds; the returned function calls it off. Never asked for more than `setTimeout` takes
-   * (2^31 - 1, some 24.8 days): a sentinel makes longer waits of several.
+   * Runs a function once after `ms` milliseconds; the returned function cancels it. `ms` is never more than `setTimeout` accepts
+   * (2^31 - 1, about 24.8 days): a sentinel splits longer waits.
    */
   after(ms: number, run: () => void): () => void
 }
 
-/** What `setTimeout` takes: told to wait longer, it runs at once. */
+/** The longest delay of `setTimeout`; given a longer one, it fires at once. */
 const LONGEST: Ms = 2 ** 31 - 1
 
-/** The same timers for waits of any length: what is longer than `setTimeout` takes is waited for in parts. */
+/** Wraps timers so that delays may have any length: longer ones than `setTimeout` accepts are split. */
 export function ofAnyLength(timers: Timers): Timers {
   const long: Timers = {
     after(ms, run) {
@@ -82,7 +82,7 @@ export const systemTimers: Timers = ofAnyLength({
   },
 })
 
-/** The platform's timers, for work that nobody waits for: where the platform can tell, they keep no process alive. */
+/** The platform's timers for background work: on platforms that support `unref`, they do not keep the process alive. */
 export const quietTimers: Timers = ofAnyLength({
   after(ms, run) {
     const timer: unknown = setTimeout(run, ms)

@@ -1,13 +1,13 @@
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * What Telegram takes for a command at the beginning of a text: the rule of match_bot_commands in
+ * Matches what Telegram treats as a command at the beginning of a text: the rule of match_bot_commands in
  * https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
  */
 const COMMAND = /^\/([a-zA-Z0-9_]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?![\p{L}\p{M}\p{N}_@/<>])/u
 const SLASH = 47
 
-/** The command that a message begins with, in lower case, if it is meant for the bot of that name. */
+/** Returns the command that a message begins with, in lower case, if it is meant for the bot with that user name. */
 export function commandOf(message: Fields, username: string | undefined): string | undefined {
   const plain = typeof message.text === 'string'
   const text = plain ? message.text : message.caption
@@ -20,7 +20,7 @@ export function commandOf(message: Fields, username: string | undefined): string
   return (match[1] as string).toLowerCase()
 }
 
-/** The length of the command that Telegram saw at the beginning, which is what grammY goes by. */
+/** The length of the `bot_command` entity at the beginning, which grammY uses, too; undefined if Telegram sent none. */
 function commandLength(entities: unknown): number | undefined {
   if (!Array.isArray(entities)) return undefined
   for (let i = 0; i < entities.length; i++) {

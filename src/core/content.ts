@@ -2,7 +2,7 @@ import type { UpdateKind } from './kinds.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Media that carry a `file_unique_id`, the same for the same file whoever sends it. */
+/** Media with a `file_unique_id`, which is the same for the same file whoever sends it. */
 const FILES = [
   'sticker',
   'animation',
@@ -14,8 +14,8 @@ const FILES = [
   'video_note',
 ] as const
 /**
- * What an update says, as one text: equal for equal content. Parts are length-prefixed, so that no text can
- * pass for two. Undefined where there is nothing to compare.
+ * Returns the content of an update as one text, equal for equal content; undefined if there is nothing to compare. Parts are
+ * length-prefixed, so that one text cannot look like two.
  */
 export function contentOf(kind: UpdateKind | undefined, payload: Fields): string | undefined {
   switch (kind) {
@@ -46,7 +46,7 @@ function mediaContent(message: Fields): string | undefined {
   }
   const sizes = message.photo
   if (Array.isArray(sizes)) {
-    // Each size is a file of its own; the last is the largest.
+    // Each size has a file id of its own; the last size is the largest.
     const id = fieldsOf(sizes.at(-1))?.file_unique_id
     if (typeof id === 'string') return `photo${part(id)}`
   }
@@ -60,8 +60,8 @@ function mediaContent(message: Fields): string | undefined {
 type Teller = (value: Fields) => string
 
 /**
- * Content without a file, and what of it was said: not what changes by itself (votes, ticks), nor what chance
- * decided (the value of a dice). A venue comes with its location, so it is looked for first.
+ * How to read content that is not a file. Leaves out what changes by itself (votes, ticks) and what is random (the value of a dice).
+ * A venue comes together with its location, so it is looked for first.
  */
 const TOLD: ReadonlyMap<string, Teller> = new Map<string, Teller>([
   ['rich_message', (rich) => leaves(rich.blocks, DEEPEST)],
@@ -72,7 +72,7 @@ const TOLD: ReadonlyMap<string, Teller> = new Map<string, Teller>([
   ['poll', (poll) => part(poll.question) + texts(poll.options)],
   ['checklist', (checklist) => part(checklist.title) + texts(checklist.tasks)],
   ['game', (game) => parts(game, 'title', 'description')],
-  // Stories are numbered by their chat.
+  // Story ids are unique only within their chat.
   ['story', (story) => part(fieldsOf(story.chat)?.id) + part(story.id)],
 ])
 
@@ -85,10 +85,10 @@ function texts(items: unknown): string {
   return items.map((item) => part(fieldsOf(item)?.text)).join('')
 }
 
-/** Telegram nests rich text 16 deep at most; whatever is deeper is not ours to walk. */
+/** Telegram nests rich text at most 16 deep; anything beyond this depth is ignored. */
 const DEEPEST = 64
 
-/** All texts and numbers in a value, with their names; without file ids, which differ from message to message. */
+/** Returns all texts and numbers in a value, with their names, but without file ids, which differ from message to message. */
 function leaves(value: unknown, depth: number): string {
   const fields = fieldsOf(value)
   if (fields === undefined) return part(value)
@@ -107,7 +107,7 @@ function tapContent(query: Fields): string | undefined {
   const button = typeof query.data === 'string' ? query.data : query.game_short_name
   if (typeof place !== 'string' && typeof place !== 'number') return undefined
   if (typeof button !== 'string') return undefined
-  // Ephemeral messages all have the id 0, and chats of business accounts the ids of the bot's own.
+  // Ephemeral messages all have the id 0, and chats of business accounts may have the same ids as the bot's own chats.
   return `tap${part(place)}${part(message?.ephemeral_message_id)}${part(message?.business_connection_id)}${part(button)}`
 }
 

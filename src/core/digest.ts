@@ -1,9 +1,9 @@
 /**
- * A keyed 64-bit digest of texts, HalfSipHash-2-4 by Aumasson and Bernstein
- * (https://github.com/veorq/SipHash), over UTF-16 code units in little-endian order. Keyed, so that stored
- * fingerprints cannot be turned back into texts by whoever lacks the key, nor hash tables be flooded.
+ * A keyed 64-bit digest of texts: HalfSipHash-2-4 by Aumasson and Bernstein
+ * (https://github.com/veorq/SipHash), over UTF-16 code units in little-endian order. The key prevents others from turning stored
+ * fingerprints back into texts, or flooding hash tables with collisions.
  *
- * It works on 32-bit halves, which JavaScript does natively: no BigInt, no buffer, no allocation.
+ * Works on 32-bit halves, which JavaScript handles natively: no BigInt, no buffer, no allocation.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ export class Digest {
   private low = 0
   private high = 0
 
-  /** Whether chance has yet to give the key. */
+  /** Whether the random key has yet to be drawn. */
   private keyless = false
 
   constructor(
@@ -30,7 +30,7 @@ export class Digest {
     private key1: number,
   ) {}
 
-  /** A digest keyed by a secret text of any length. */
+  /** Creates a digest keyed by a secret text of any length. */
   static keyed(secret: string): Digest {
     const base = new Digest(0x736e746c, 0x67726d79)
     base.run(secret)
@@ -38,8 +38,8 @@ export class Digest {
   }
 
   /**
-   * A digest keyed by chance, for what never leaves this process. The key is drawn when it is first needed: workers let nobody
-   * draw while a module is loaded, which is when a sentinel is made.
+   * Creates a digest with a random key, for values that never leave this process. The key is drawn on first use: Cloudflare Workers
+   * forbid random values while a module is loaded, which is when a sentinel is created.
    */
   static random(): Digest {
     const digest = new Digest(0, 0)
@@ -47,13 +47,13 @@ export class Digest {
     return digest
   }
 
-  /** The digest as a whole number below 2^53. */
+  /** Returns the digest as a whole number below 2^53. */
   number(text: string): number {
     this.run(text)
     return (this.high >>> 11) * 2 ** 32 + (this.low >>> 0)
   }
 
-  /** The digest as 16 hexadecimal digits: the low half, then the high half. */
+  /** Returns the digest as 16 hexadecimal digits: the low half, then the high half. */
   hex(text: string): string {
     this.run(text)
     const low = (this.low >>> 0).toString(16).padStart(8, '0')

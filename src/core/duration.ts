@@ -2,7 +2,7 @@ import { SentinelError } from './errors.js'
 import { shown } from './show.js'
 
 /**
- * Milliseconds. Every time span inside the package is one.
+ * Milliseconds. Every time span inside the package is in milliseconds.
  *
  * @example
  * ```ts
@@ -35,8 +35,8 @@ const UNITS = new Map<string, Ms>([
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 
 /**
- * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`. For a text from outside, a plain
- * `string`, {@link parseDuration} makes one.
+ * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`. The type rejects a plain
+ * `string`; {@link parseDuration} reads one.
  *
  * @example
  * ```ts
@@ -51,16 +51,16 @@ export type Duration =
   | `${number}${DurationUnit}`
   | `${number}${DurationUnit}${number}${DurationUnit}`
 
-/** A hundred years: far enough for anything but for ever, and a date when added to today on every storage. */
+/** A hundred years. Added to today, that is still a date that every storage can hold. */
 const LONGEST: Ms = 36_525 * 86_400_000
 
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy
 
 /**
- * Reads a {@link Duration} into milliseconds, rounded to a whole one.
+ * Converts a {@link Duration} to milliseconds, rounded to a whole number.
  *
- * @param duration Milliseconds, or a text of numbers with units, largest first by custom: `'1h30m'`.
- * @param what How the error names the value: the option it was given to.
+ * @param duration Milliseconds, or a text of numbers with units, usually the largest first: `'1h30m'`.
+ * @param what How the error names the value: the option it was given for.
  * @throws SentinelError `duration.invalid` for anything that is not a span from zero to a hundred years.
  *
  * @example
@@ -88,8 +88,8 @@ export function parseDuration(duration: Duration | string, what = 'duration'): M
 }
 
 /**
- * Writes milliseconds the way people say them: the largest unit and the next, rounded up, so that whoever waits for as long as that has
- * waited long enough. `forever` where there is no end.
+ * Formats milliseconds for people: the largest unit and the next smaller one, rounded up, so that waiting for the displayed time is
+ * always long enough. `forever` for an infinite span.
  *
  * @example
  * ```ts
@@ -111,7 +111,7 @@ export function formatDuration(ms: Ms): string {
 
 const NAMES: Readonly<Record<string, string>> = { w: 'week', d: 'day', h: 'hour', m: 'minute', s: 'second' }
 
-/** By language and unit: to make one takes twenty times as long as to use it. Languages come from options, so they are few. */
+/** Formats by language and unit: creating one takes twenty times as long as using it. Languages come from options, so they are few. */
 const formats = new Map<string, Intl.NumberFormat>()
 
 function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
@@ -123,7 +123,7 @@ function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
   return format
 }
 
-/** The same in whole seconds and in words of a language, as far as the platform has them; else as {@link formatDuration} writes it. */
+/** Formats a span of at least a second in a language, as far as the platform supports it; otherwise as {@link formatDuration} does. */
 export function durationIn(language: string, ms: Ms): string {
   const whole = Math.max(1000, ms)
   try {
@@ -132,12 +132,12 @@ export function durationIn(language: string, ms: Ms): string {
       .map(([unit, count]) => formatOf(language, unit).format(count))
       .join(' ')
   } catch {
-    // A tag that is no language's.
+    // Not a valid language tag.
     return formatDuration(whole)
   }
 }
 
-/** Of the largest unit and the next; at least a second. */
+/** Splits a span into its largest unit and the next smaller one. The smallest unit is a second. */
 function partsOf(ms: Ms): [unit: DurationUnit, count: number][] {
   const units = [...UNITS].reverse().slice(0, -1) as [DurationUnit, Ms][]
   const largest = units.findIndex(([, size]) => ms >= size)
@@ -152,7 +152,7 @@ function partsOf(ms: Ms): [unit: DurationUnit, count: number][] {
   return parts
 }
 
-/** Writes a span of whole milliseconds so that {@link parseDuration} reads the same one back. */
+/** Formats whole milliseconds so that {@link parseDuration} reads back the same number. */
 export function exactDuration(ms: Ms): string {
   let rest = ms
   let text = ''

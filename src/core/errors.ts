@@ -59,10 +59,10 @@ export type SentinelErrorCode =
   | 'webhook.body'
 
 /**
- * An error of this package: it names what was wrong and how to mend it, and carries a stable `code`.
+ * An error of this package: names what was wrong and how to mend it, and carries a stable `code`.
  *
- * It is thrown only where a developer can act on it: at construction, on a wrong argument, after `close()`.
- * While an update is handled nothing of ours is ever thrown into the bot.
+ * Thrown only where a developer can act on it: at construction, for a wrong argument, after `close()`.
+ * While an update is handled, the package never throws its own errors into the bot.
  *
  * @example
  * ```ts

@@ -26,7 +26,7 @@ export {
 } from './kinds.js'
 
 /**
- * What describes the reader rather than the update.
+ * What a reader of updates supplies: the bot's name and the key of fingerprints.
  *
  * @example
  * ```ts
@@ -37,9 +37,9 @@ export {
  * ```
  */
 export interface Reading {
-  /** The bot's user name, without `@`: commands for other bots are none of ours. Unknown: none is ours but the plain ones. */
+  /** The bot's user name, without `@`: commands addressed to other bots are ignored. If unknown, only commands without a bot name count. */
   readonly username?: string | undefined
-  /** Keys the fingerprints. */
+  /** Computes the fingerprints. */
   readonly digest: Digest
 }
 
@@ -48,11 +48,11 @@ const OF_THIS_PROCESS: Reading = { digest: Digest.random() }
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * What an update tells, read once: who acts, where, on whom, what.
+ * The facts of an update, read once: who acts, where, on whom, and what they do.
  *
- * Identity is the hard part. `from` is a stand-in for anonymous administrators, channels and automatic
- * forwards, is the performer and not the member in `chat_member`, and is missing in votes, reactions and boosts.
- * Whatever is malformed reads as absent: an update is somebody else's data.
+ * Identifying the actor is the hard part. `from` is a stand-in for anonymous administrators, channels and automatic forwards; in
+ * `chat_member` it is the performer and not the member; in votes, reactions and boosts it is missing. Malformed fields count as
+ * absent, since an update is foreign data.
  *
  * @example
  * ```ts
@@ -75,15 +75,15 @@ export class Facts {
   readonly kind: UpdateKind | undefined
   readonly activity: Activity
   readonly actorKind: ActorKind | undefined
-  /** A user id, or the id of the chat that writes. Undefined when nobody acts. */
+  /** A user id, or the id of the chat that writes. Undefined if nobody acts. */
   readonly actorId: number | undefined
-  /** The actor as storages know it: users, channels and anonymous administrators never share one. */
+  /** The actor's key in storages: users, channels and anonymous administrators never share one. */
   readonly actor: Key | undefined
-  /** Where it happens; undefined in inline mode and for what has no place. */
+  /** The chat it happens in; undefined in inline mode and for updates without a chat. */
   readonly chatId: number | undefined
   readonly chatType: Chat['type'] | undefined
 
-  /** The value under the update's kind. */
+  /** The value of the update's kind, such as `update.message`. */
   private readonly payload: Fields
   private readonly reading: Reading
   private commandRead: string | undefined | null = null
@@ -93,7 +93,7 @@ export class Facts {
     const fields = asFields(update) ?? NOTHING
     const updateId = fields.update_id
     this.updateId = typeof updateId === 'number' && Number.isSafeInteger(updateId) ? updateId : Number.NaN
-    // The first of the kinds, and most of what comes: reading a field whose name is known costs less.
+    // Most updates are messages, and reading a field by a literal name is faster than through the list.
     let payload = asFields(fields.message)
     let kind: UpdateKind | undefined = payload === undefined ? undefined : 'message'
     for (let i = 1; kind === undefined && i < UPDATE_KINDS.length; i++) {
@@ -170,7 +170,7 @@ export class Facts {
           actorId = idOf(source.user)
           actorKind = 'user'
         } else {
-          // The chat of the poll is not told; only channels write in other chats than their own.
+          // The update does not tell the poll's chat. A channel may vote anywhere; any other chat votes only in itself.
           actorKind = asFields(source.voter_chat)?.type === 'channel' ? 'channel' : 'anonymous'
         }
         activity = 'vote'
@@ -227,7 +227,7 @@ export class Facts {
       this.commandRead = commandOf(source, reading.username)
       if (this.commandRead !== undefined) activity = 'message'
     }
-    // Telegram's stand-in user, without the chat that it stands for. All bots and chats share this user, so the actor is the chat, or nobody.
+    // Telegram's stand-in user without `sender_chat`. All bots and chats share this user, so the actor is the chat, or nobody.
     if (actorKind === 'user' && isStandIn(actorId)) {
       actorKind = 'anonymous'
       actorId = actorId === ANONYMOUS_ADMIN_ID ? idOf(chat) : undefined
@@ -244,7 +244,7 @@ export class Facts {
   }
 
   /**
-   * A cost to begin your own with: 1, or 0 for what nobody did to the bot (posts, service updates, unknown kinds) and
+   * A base for a cost function of your own: 1, or 0 for updates that no user caused (posts, service updates, unknown kinds) and
    * for membership. `throttle()` does not read it: it charges 1 unless its `cost` says otherwise.
    */
   get cost(): number {
@@ -265,9 +265,8 @@ export class Facts {
   }
 
   /**
-   * The command without slash and bot name, in lower case, if the text or caption begins with one that is meant
-   * for this bot: 1 to 64 letters, digits and underscores. It ends where Telegram's own entity ends, as for
-   * grammY: `/buy!` is a command.
+   * The command without slash and bot name, in lower case, if the text or caption begins with one for this bot: 1 to 64 letters,
+   * digits and underscores. As in grammY, it ends where Telegram's `bot_command` entity ends: `/buy!` is the command `buy`.
    */
   get command(): string | undefined {
     if (this.commandRead === null) this.commandRead = this.readCommand()
@@ -275,8 +274,8 @@ export class Facts {
   }
 
   /**
-   * The `media_group_id`: several updates that are one album. Unique only inside its chat. An edit belongs to no
-   * album: or whoever edits one picture again and again would never be charged.
+   * The `media_group_id`, which the several updates of one album share. Unique only inside its chat. Undefined for edits: otherwise
+   * someone could edit one picture again and again without being charged.
    */
   get album(): string | undefined {
     if (this.activity === 'edit' || this.kind === 'edited_channel_post') return undefined
@@ -285,7 +284,7 @@ export class Facts {
   }
 
   /**
-   * The user who is acted upon: the member, the requester, the one who was added (the first, if several) or left,
+   * The user acted upon: the member, the requester, the user who was added (the first, if several) or left,
    * the managed bot.
    */
   get target(): User | undefined {
@@ -307,7 +306,7 @@ export class Facts {
     }
   }
 
-  /** The actor as a subject, for `guard.block()` and the like; undefined when nobody acts. */
+  /** The actor as a subject, for `guard.block()` and similar methods; undefined if nobody acts. */
   get subject(): SubjectRef | undefined {
     const { actorId } = this
     if (actorId === undefined) return undefined
@@ -315,8 +314,8 @@ export class Facts {
   }
 
   /**
-   * Who wrote the message, of the same chat, that this one replies to; by the rules of `actor`, so never one of the
-   * stand-ins. In a forum every message replies to the one that opened its topic: that is no reply.
+   * The author of the message in the same chat that this one replies to, identified like `actor`, so never a stand-in user. In a forum
+   * every message replies to the one that opened its topic; that does not count as a reply.
    */
   get repliedTo(): SubjectRef | undefined {
     const message = asFields(this.payload.reply_to_message)
@@ -331,7 +330,7 @@ export class Facts {
     return id === undefined ? undefined : { kind: 'sender', id, name: '' }
   }
 
-  /** The user behind the update, where Telegram tells; a stand-in for channels and anonymous administrators. */
+  /** The user behind the update, if Telegram names one; a stand-in user for channels and anonymous administrators. */
   get user(): User | undefined {
     const source = this.payload
     switch (this.kind) {
@@ -344,27 +343,27 @@ export class Facts {
     }
   }
 
-  /** The actor's language as their app tells it: an IETF tag such as `en` or `pt-br`. */
+  /** The user's language as their app reports it: an IETF tag such as `en` or `pt-br`. */
   get languageCode(): string | undefined {
     const code = this.user?.language_code
     return typeof code === 'string' ? code : undefined
   }
 
   /**
-   * A keyed digest of what was said or pressed, a whole number below 2^53: equal for equal content in the same
-   * chat, or the same button on the same message. Undefined where there is nothing to compare.
+   * A keyed digest of the content or of the pressed button, a whole number below 2^53: equal for equal content in the same
+   * chat, or for the same button on the same message. Undefined if there is nothing to compare.
    */
   get fingerprint(): number | undefined {
     const content = contentOf(this.kind, this.payload)
     if (content === undefined) return undefined
-    // A chat of a business account, or one a guest is summoned to, may have the id of one of the bot's own.
+    // A business account's chat, or one where the bot is a guest, may have the same id as one of the bot's own chats.
     const connection = this.payload.business_connection_id
     const services =
       typeof connection === 'string' ? connection : this.kind === 'guest_message' ? 'guest' : ''
     return this.reading.digest.number(`${services} ${this.chatId ?? ''}\n${content}`)
   }
 
-  /** A keyed digest of any text, in the same key as {@link fingerprint}. */
+  /** Digests any text with the same key as {@link fingerprint}. */
   digest(text: string): number {
     return this.reading.digest.number(text)
   }
@@ -380,7 +379,7 @@ const NOTHING: Fields = Object.freeze({})
  * Reads the facts of an update.
  *
  * @param update A Bot API update, as received.
- * @param reading The bot's user name, and the digest that keys fingerprints (by default, of this process).
+ * @param reading The bot's user name, and the digest for fingerprints (by default with a random key of this process).
  *
  * @example
  * ```ts

@@ -4,14 +4,14 @@ import { MOST_PERMISSION, type Roles } from './roles.js'
 import { shown } from './show.js'
 
 /*
- * Who may do what. Apart from roles, which every sentinel has: not every one asks for permissions.
+ * Which roles have which permissions. Separate from roles, which every sentinel loads, because not every bot uses permissions.
  */
 
-/** Permissions whose answer is remembered: names may come from anybody. */
+/** Most permissions whose grants are cached: names may come from users' input. */
 const MOST_ANSWERS = 1000
 const PERMISSION = /^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$/u
 
-/** Who may: holders of one of the first, and of none of the second. Each with all roles that count as it. */
+/** Roles that allow and roles that deny a permission, each with all roles that extend them. A denial wins. */
 export interface Grants {
   readonly allowedTo: readonly string[]
   readonly deniedTo: readonly string[]
@@ -20,7 +20,7 @@ export interface Grants {
 const NOBODY: Grants = { allowedTo: [], deniedTo: [] }
 const answers = new WeakMap<Roles, Map<string, Grants>>()
 
-/** Which roles, and all that count as them, allow and deny something. */
+/** Returns which roles, including those that extend them, allow and deny a permission. */
 export function grantsOf(roles: Roles, permission: string): Grants {
   let known = answers.get(roles)
   if (known === undefined) {
@@ -29,7 +29,7 @@ export function grantsOf(roles: Roles, permission: string): Grants {
   }
   const remembered = known.get(permission)
   if (remembered !== undefined) return remembered
-  // Whole messages are not remembered.
+  // Invalid names, such as whole messages, are not cached.
   if (!isPermission(permission)) return NOBODY
   const grants = {
     allowedTo: matching(roles, 'allow', permission),
@@ -40,7 +40,7 @@ export function grantsOf(roles: Roles, permission: string): Grants {
   return grants
 }
 
-/** Whether holders of these roles may do something. What any of them denies is denied. */
+/** Whether holders of these roles have a permission. A denial by any role wins. */
 export function allows(roles: Roles, held: Iterable<string>, permission: string): boolean {
   const { allowedTo, deniedTo } = grantsOf(roles, permission)
   let allowed = false
@@ -51,13 +51,13 @@ export function allows(roles: Roles, held: Iterable<string>, permission: string)
   return allowed
 }
 
-/** Whether a text may name a permission. */
+/** Whether a text is a valid permission name. */
 export function isPermission(text: unknown): text is string {
   return typeof text === 'string' && text.length <= MOST_PERMISSION && PERMISSION.test(text)
 }
 
 /**
- * Refuses what is no name of a permission.
+ * Returns a valid permission name.
  *
  * @throws SentinelError `option.invalid`.
  */
@@ -69,7 +69,7 @@ export function checkedPermission(text: unknown, what: string): string {
   )
 }
 
-/** What is wrong with the name of a permission that nobody has; undefined where somebody does. */
+/** Returns the error for a permission that no role allows; undefined if some role allows it. */
 export function unknownPermission(roles: Roles, permission: string, what: string): SentinelError | undefined {
   if (grantsOf(roles, permission).allowedTo.length > 0) return undefined
   const known = patternsOf(roles)
@@ -83,7 +83,7 @@ export function unknownPermission(roles: Roles, permission: string, what: string
   )
 }
 
-/** The one that was meant by a name that nobody has, if any is but a slip away. */
+/** Returns the known permission or pattern closest to a name, if it differs only by a typing error. */
 export function meantBy(roles: Roles, permission: string): string | undefined {
   return isPermission(permission) ? nearest(permission, patternsOf(roles)) : undefined
 }

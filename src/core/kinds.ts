@@ -1,7 +1,7 @@
 import type { Update } from '@grammyjs/types'
 
 /**
- * The 27 kinds of update of Bot API 10.3, likeliest first.
+ * The 27 kinds of update of Bot API 10.3, most frequent first.
  *
  * @example
  * ```ts
@@ -78,18 +78,18 @@ export const ACTIVITIES = [
 ] as const
 
 /**
- * What somebody is doing, in one word: the kinds that are limited alike.
+ * What the actor is doing, in one word. Update kinds that are limited alike share an activity.
  *
- * - `message`: says something (message, guest and business message; a channel post that is a command for the bot)
- * - `edit`: changes what was said
+ * - `message`: writes something (message, guest and business message; a channel post that is a command for the bot)
+ * - `edit`: changes an earlier message
  * - `tap`: presses an inline button
- * - `inline`: types an inline query or picks its result; one a keystroke
+ * - `inline`: types an inline query, which causes an update per keystroke, or picks a result
  * - `reaction`, `vote`: reacts, answers a poll
  * - `membership`: joins, leaves, asks to join, is promoted
  * - `checkout`: is about to pay (pre-checkout and shipping queries, to be answered within 10 s)
- * - `payment`: has paid; never dropped, or the money is taken for nothing
+ * - `payment`: has paid; never dropped, as the money has already been taken
  * - `post`: a channel post, its edit, or its automatic forward into the linked group
- * - `service`: what Telegram reports and nobody did to the bot (pins, boosts, polls closed, our own business messages)
+ * - `service`: reported by Telegram rather than done to the bot (pins, boosts, closed polls, messages of a business account's bot)
  * - `unknown`: a kind this version does not know
  *
  * @example
@@ -103,7 +103,7 @@ export const ACTIVITIES = [
 export type Activity = (typeof ACTIVITIES)[number]
 
 /**
- * Who acts: a `user` (bots too), the `anonymous` administrators of a group (one actor a group), or a `channel`
+ * The kind of actor: a `user` (including bots), the `anonymous` administrators of a group (one actor per group), or a `channel`
  * that writes.
  *
  * @example
@@ -140,7 +140,7 @@ export const ANONYMOUS_ADMIN_ID = 1087968824
  */
 export const CHANNEL_SENDER_ID = 136817688
 /**
- * Telegram's own user, in whose name linked channels are forwarded; the real sender is `sender_chat`.
+ * Telegram's own user, which posts the automatic forwards from linked channels; the real sender is `sender_chat`.
  *
  * @example
  * ```ts
@@ -152,8 +152,8 @@ export const CHANNEL_SENDER_ID = 136817688
 export const TELEGRAM_ID = 777000
 
 /**
- * Message fields that make it a service message: Telegram tells, nobody says. Left out are those that somebody
- * sends to the bot (shared users and chats, web app data, passports) and payments.
+ * Message fields that mark a service message, which Telegram creates rather than a user. Excluded are payments and messages that a
+ * user sends to the bot (shared users and chats, web app data, passports).
  */
 const SERVICE_FIELDS: ReadonlySet<string> = new Set([
   'new_chat_members',
@@ -207,12 +207,12 @@ const SERVICE_FIELDS: ReadonlySet<string> = new Set([
   'proximity_alert_triggered',
 ])
 
-/** What a message that is no edit tells: most say something. */
+/** Returns the activity of a message that is not an edit. */
 export function messageActivity(message: Readonly<Record<string, unknown>>): Activity {
-  // What most messages are; none of the service fields comes with a text.
+  // The most frequent case first: no service message has a text.
   if (typeof message.text === 'string') return 'message'
   if (message.successful_payment !== undefined || message.refunded_payment !== undefined) return 'payment'
-  // Over the dozen fields there are, not over the fifty there might be.
+  // A message has about a dozen fields, fewer than the set of service fields.
   for (const name in message) if (SERVICE_FIELDS.has(name)) return 'service'
   return 'message'
 }

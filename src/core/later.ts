@@ -1,19 +1,19 @@
 import { SentinelError } from './errors.js'
 
-/** A part that is loaded when it is first used: its module, once it is there, and the way to get it there. */
+/** A part of the package that is loaded on first use. */
 export interface Later<M> {
-  /** Undefined until it was loaded. */
+  /** The module; undefined until it is loaded. */
   readonly now: M | undefined
-  /** Rejects with `module.failed`; then the next call tries again. */
+  /** Loads the module. Rejects with `module.failed`; the next call tries again. */
   load(): Promise<M>
 }
 
 /**
- * What not every bot uses is no part of what every bot loads. A part that could not be loaded is told to whoever asked for
- * it, and asked for again the next time.
+ * Defers loading a part until it is needed, so that bots that do not use it need not load it. If loading fails, the caller gets the
+ * error, and the next call tries again.
  *
- * @param what The part, for the error.
- * @param load `() => import('./part.js')`, written out, so that bundlers see what it is.
+ * @param what The part's name, for the error.
+ * @param load `() => import('./part.js')`, with a literal path, so that bundlers can resolve it.
  */
 export function later<M>(what: string, load: () => Promise<M>): Later<M> {
   let now: M | undefined

@@ -3,8 +3,8 @@ import { SentinelError } from './errors.js'
 import { shown } from './show.js'
 
 /**
- * So much per so long. `amount` is in units of cost (an update costs 1 unless you say otherwise); `burst` is
- * how much may come at once from a token bucket, and defaults to `amount`.
+ * An amount per span of time. `amount` is in units of cost (by default an update costs 1); `burst` is how many units a
+ * token bucket may spend at once, by default `amount`.
  *
  * @example
  * ```ts
@@ -22,8 +22,9 @@ export interface Limit {
 /**
  * A limit as developers write it: `'20/1m'` (twenty a minute), `'5/10s'`, `'1/s'`, or an object.
  *
- * The compiler takes no plain `string` for one, and no text without a number and a slash; what else is wrong with a text, such as its unit, throws
- * where it is read. For a text from outside, {@link parseLimit} makes one. For options in a variable of their own, `satisfies SentinelOptions` keeps what is written in them.
+ * The type rejects a plain `string`, and a text without a number and a slash. Other mistakes in a text, such as an unknown unit, throw
+ * when the limit is read. Use {@link parseLimit} for a text from outside, and `satisfies SentinelOptions` for options in a variable of
+ * their own, so that the compiler keeps their literal types.
  *
  * @example
  * ```ts
@@ -41,9 +42,9 @@ export type LimitInput =
   | `${number}/${string}`
   | { readonly amount: number; readonly per: Duration; readonly burst?: number | undefined }
 
-/** Above this many units a limit's arithmetic would no longer be exact to the millisecond. */
+/** The largest amount: above it a limit's arithmetic would no longer be exact to the millisecond. */
 export const MOST_AMOUNT = 100_000
-/** A year: the longest a limit may look back. */
+/** The longest span of a limit: 366 days. */
 export const MOST_PER: Ms = 366 * 86_400_000
 
 const TEXT = /^(\d+(?:\.\d+)?)\/(\d[^(]*|ms|s|m|h|d|w)(?:\(burst(\d+)\))?$/
@@ -51,11 +52,11 @@ const TEXT = /^(\d+(?:\.\d+)?)\/(\d[^(]*|ms|s|m|h|d|w)(?:\(burst(\d+)\))?$/
 /**
  * Reads a {@link LimitInput}.
  *
- * @param input The limit; a text is `amount/duration`, a bare unit means one of it (`'5/s'`), and a burst may
+ * @param input The limit. A text is `amount/duration`; a unit without a number means one of it (`'5/s'`), and a burst may
  * follow in brackets (`'60/1m (burst 30)'`).
- * @param what How an error names it: the option it was given to.
+ * @param what How an error names the limit: the option it was given for.
  * @throws SentinelError `limit.invalid` for anything else, for an amount that is not a whole number from 1 to
- * 100,000, and for a span of zero or over a year.
+ * 100,000, and for a span of zero or over 366 days.
  *
  * @example
  * ```ts
@@ -77,7 +78,7 @@ export function parseLimit(input: LimitInput | string, what = 'limit'): Limit {
 }
 
 /**
- * Writes a limit the way {@link parseLimit} reads it, the burst in brackets.
+ * Formats a limit the way {@link parseLimit} reads it, with the burst in brackets.
  *
  * @example
  * ```ts
@@ -91,12 +92,12 @@ export function formatLimit(limit: Limit): string {
   return limit.burst === undefined || limit.burst === limit.amount ? text : `${text} (burst ${limit.burst})`
 }
 
-/** How much may come at once. */
+/** How many units may be spent at once. */
 export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }
 
-/** The nearest limit within bounds, which are per one span; undefined for one per another. Without bounds, the limit itself. */
+/** Clamps a limit to bounds that share one span; undefined if the limit's span differs. Without bounds, returns the limit itself. */
 export function limitWithin(
   limit: Limit,
   bounds: { readonly min: Limit; readonly max: Limit } | undefined,

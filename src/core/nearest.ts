@@ -1,4 +1,4 @@
-/** The one that was meant, if any is but a slip away. */
+/** Returns the known name closest to a mistyped one; undefined if none is close. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined
   let least = Math.min(2, Math.ceil(name.length / 2)) + 1
@@ -11,13 +11,13 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best
 }
 
-/** How an error goes on about a name that there is not: with the one that was meant, where one is near. */
+/** Returns a suggestion to append to the error for an unknown name; empty if no known name is close. */
 export function hintAt(name: unknown, known: readonly string[]): string {
   const meant = typeof name === 'string' ? nearest(name, known) : undefined
   return meant === undefined ? '' : ` Did you mean "${meant}"?`
 }
 
-/** Levenshtein's, a row at a time. */
+/** Levenshtein distance, computed row by row. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

@@ -1,6 +1,6 @@
 import { SentinelError } from './errors.js'
 
-/** The optional peers, and the versions that are known to work: the same as in `package.json`. */
+/** Optional peer dependencies and the versions known to work: the same ranges as in `package.json`. */
 const RANGES = {
   '@fuman/node': '0.0.20',
   '@mtcute/core': '0.30.3',
@@ -17,12 +17,12 @@ const RANGES = {
 /** The name of an optional peer. */
 export type PeerName = keyof typeof RANGES
 
-/** What to install: `ioredis@^6.0.0`. */
+/** Returns what to install, such as `ioredis@^6.0.0`. */
 export function peerSpec(name: PeerName): string {
   return `${name}@${RANGES[name]}`
 }
 
-/** A package that is optional is not there, and something asks for it. */
+/** Creates the error for optional packages that are needed but not installed. */
 export function peerMissing(what: string, names: readonly PeerName[], cause: unknown): SentinelError {
   const specs = names.map((name) => {
     const spec = peerSpec(name)
@@ -37,8 +37,8 @@ export function peerMissing(what: string, names: readonly PeerName[], cause: unk
 }
 
 /**
- * Whether an error of `import()` or `require()` says that one of some packages is not there, in place of anything that goes wrong
- * within it, or a file of its own that is missing.
+ * Whether an error of `import()` or `require()` says that one of the named packages is missing. False for errors inside a package,
+ * such as a missing file of its own.
  */
 export function isMissing(error: unknown, names: readonly string[]): boolean {
   const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
@@ -46,7 +46,7 @@ export function isMissing(error: unknown, names: readonly string[]): boolean {
   return names.some((name) => String(message).includes(`'${name}'`))
 }
 
-/** Loads what is optional, late. */
+/** Loads an optional peer on first use. */
 export async function peer<T>(what: string, name: PeerName, load: () => Promise<T>): Promise<T> {
   try {
     return await load()

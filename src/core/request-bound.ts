@@ -2,8 +2,8 @@ import { type Clock, steadyClock, type Timers } from './clock.js'
 import type { Ms } from './duration.js'
 
 /**
- * Whether timers, and all else that was begun, end with the request that began them, as on Cloudflare Workers. Elsewhere they go on for
- * as long as the process lives. (https://developers.cloudflare.com/workers/runtime-apis/web-standards/#navigatoruseragent)
+ * Whether timers and other pending work end with the request that started them, as on Cloudflare Workers. Elsewhere they live as
+ * long as the process. (https://developers.cloudflare.com/workers/runtime-apis/web-standards/#navigatoruseragent)
  */
 export function endsWithRequests(): boolean {
   const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }
@@ -11,7 +11,8 @@ export function endsWithRequests(): boolean {
 }
 
 /**
- * Sets a timer where there may be none: while a worker is loaded. What is begun then waits for nothing outside, which is forbidden, too.
+ * Sets a timer if the platform allows it: Cloudflare Workers forbid timers while a worker is loading. They also forbid I/O then, so
+ * without the timer nothing is left waiting.
  */
 export function setIfAllowed(timers: Timers, span: Ms, run: () => void): () => void {
   try {
@@ -21,29 +22,29 @@ export function setIfAllowed(timers: Timers, span: Ms, run: () => void): () => v
   }
 }
 
-/** One timer at a time that many wait for, whoever of them has set it. */
+/** A single timer that many callers share and any of them may set. */
 export class SharedTimer {
   readonly mayBeLost = endsWithRequests()
   private due: Ms = 0
   private disarm: (() => void) | undefined
 
-  /** @param clock The one that the timers go by. */
+  /** @param clock The clock that the timers follow. */
   constructor(
     private readonly clock: Clock,
     private readonly timers: Timers,
   ) {}
 
-  /** It was set, and has not gone off. */
+  /** Whether the timer was set and has not fired yet. */
   get isSet(): boolean {
     return this.disarm !== undefined
   }
 
-  /** It should have gone off, and never will: the request that set it has ended. Whoever sees that has to do what it was for. */
+  /** Whether the timer is overdue and will never fire because the request that set it has ended. The caller must do its work then. */
   get isLost(): boolean {
     return this.mayBeLost && this.disarm !== undefined && this.clock() > this.due
   }
 
-  /** Sets it, in place of one that was set. */
+  /** Sets the timer, replacing an earlier one. */
   set(span: Ms, run: () => void): void {
     this.off()
     this.due = this.clock() + span
@@ -51,7 +52,7 @@ export class SharedTimer {
       this.disarm = undefined
       run()
     }
-    // One that cannot be set is lost from the beginning.
+    // A timer that could not be set counts as lost once its span is over.
     this.disarm = this.mayBeLost ? setIfAllowed(this.timers, span, goOff) : this.timers.after(span, goOff)
   }
 
@@ -61,22 +62,22 @@ export class SharedTimer {
   }
 }
 
-/** Of what was begun and has not been heard of for so long, nothing will be heard. No trip takes as long. */
+/** Work without a sign of life for this long is considered lost: no round trip takes longer. */
 const SILENT: Ms = 10_000
 
-/** Held by work that others wait for, and renewed at each step of it: lost when the request that it ran in has ended. */
+/** Held by work that others wait for and renewed at each of its steps. Lost when the request that the work ran in has ended. */
 export class Lease {
   private readonly mayBeLost = endsWithRequests()
   private since: Ms = 0
 
   constructor(private readonly clock: Clock = steadyClock) {}
 
-  /** It is going on. */
+  /** Marks the work as still running. */
   renew(): void {
     if (this.mayBeLost) this.since = this.clock()
   }
 
-  /** Its holder is gone: nobody is to wait for it. */
+  /** Whether the holder is gone, so that nothing should wait for it. */
   get isLost(): boolean {
     return this.mayBeLost && this.clock() - this.since > SILENT
   }

@@ -3,7 +3,7 @@ import { hintAt } from './nearest.js'
 import { shown } from './show.js'
 
 /**
- * What a role is made of: the roles it counts as, too, and what its holders may do.
+ * The definition of a role: the roles it extends, and what its holders may do.
  *
  * @example
  * ```ts
@@ -15,16 +15,16 @@ import { shown } from './show.js'
  * ```
  */
 export interface RoleOptions {
-  /** Roles that its holders count as, too, with all that these allow and deny. */
+  /** Roles that holders of this role count as holding, too, with all that these allow and deny. */
   readonly extends?: readonly string[]
-  /** Permissions, such as `orders.refund`; a `*` stands for any letters of a part, as the last part for all that follows. */
+  /** Permissions, such as `orders.refund`. A `*` matches any characters within a part; as the last part, it matches all that follows. */
   readonly allow?: readonly string[]
-  /** Permissions that its holders never have, whatever allows them. */
+  /** Permissions that holders never have, whatever else allows them. */
   readonly deny?: readonly string[]
 }
 
 /**
- * Every right of an administrator that may serve as a role, `chat:` before its name. From `ChatAdministratorRights` of the
+ * Every administrator right that may serve as a role, prefixed with `chat:`. From `ChatAdministratorRights` of the
  * Bot API.
  */
 export const CHAT_RIGHTS = [
@@ -47,7 +47,7 @@ export const CHAT_RIGHTS = [
   'can_send_welcome_messages',
 ] as const
 
-/** A role that Telegram gives, in one chat. */
+/** Roles that Telegram assigns within a chat. */
 export const CHAT_CREATOR = 'chat:creator'
 export const CHAT_ADMINISTRATOR = 'chat:administrator'
 
@@ -57,15 +57,15 @@ const CHAT_ROLES: readonly string[] = [
   ...CHAT_RIGHTS.map((right) => `chat:${right}`),
 ]
 
-/** What the names of roles that Telegram gives begin with. */
+/** The prefix of roles that Telegram assigns. */
 const OF_CHAT = 'chat:'
-/** The longest name of a role. */
+/** Most characters of a role name. */
 const MOST_ROLE = 64
 const PATTERN = /^[\p{L}\p{N}_*-]+(\.[\p{L}\p{N}_*-]+)*$/u
-/** The longest name of a permission, or pattern of some. */
+/** Most characters of a permission name or pattern. */
 export const MOST_PERMISSION = 128
 
-/** A role, as options have it. */
+/** A role definition, read from the options. */
 export interface Role {
   readonly name: string
   readonly extends: readonly string[]
@@ -73,23 +73,23 @@ export interface Role {
   readonly deny: readonly Pattern[]
 }
 
-/** What a role allows or denies: as it was written, and what it means. */
+/** A permission pattern: the text as written, and its regular expression. */
 export interface Pattern {
   readonly text: string
   readonly matches: RegExp
 }
 
 /**
- * The roles of a sentinel, expanded once: who counts as whom, and what each may do. Names are looked up in maps, so whoever is
- * called `__proto__` is nobody.
+ * The roles of a sentinel, expanded once: which role counts as which others, and what each may do. Names are looked up in maps, so
+ * that a name such as `__proto__` is harmless.
  */
 export class Roles {
   private readonly roles = new Map<string, Role>()
-  /** By role: all that its holders count as, itself first. */
+  /** By role: all roles that its holders count as holding, itself first. */
   private readonly upward = new Map<string, readonly string[]>()
-  /** By role: all whose holders count as it, itself first. */
+  /** By role: all roles whose holders count as holding it, itself first. */
   private readonly downward = new Map<string, string[]>()
-  /** Whether a sentinel named its roles, so that any other is a slip. */
+  /** Whether the option `roles` was given, so that any other name is a mistake. */
   readonly declared: boolean
 
   /**
@@ -112,12 +112,12 @@ export class Roles {
     }
   }
 
-  /** Whether any role that Telegram gives matters here. */
+  /** Whether any of the roles is assigned by Telegram, so that Telegram must be asked. */
   get askTelegram(): boolean {
     return [...this.roles.keys()].some(isOfChat)
   }
 
-  /** As options have them. */
+  /** The role definitions. */
   get all(): readonly Role[] {
     return [...this.roles.values()]
   }
@@ -127,7 +127,7 @@ export class Roles {
   }
 
   /**
-   * Refuses what is no role, where roles were named.
+   * Rejects a name that the option `roles` does not define, if that option was given.
    *
    * @throws SentinelError `role.unknown`.
    */
@@ -136,19 +136,19 @@ export class Roles {
     throw unknownRole(what, name, [...this.roles.keys(), ...CHAT_ROLES], [...this.roles.keys()])
   }
 
-  /** The role and all whose holders count as it. */
+  /** Returns the role and all roles whose holders count as holding it. */
   countingAs(name: string): readonly string[] {
     return this.downward.get(name) ?? [name]
   }
 
-  /** The marks of those: what a plan asks for, so that inheritance costs no trip. Telegram's own are no marks. */
+  /** Returns the marks of {@link countingAs}, which a plan checks, so that inheritance needs no round trip. Telegram's roles have no marks. */
   marksOf(name: string): readonly string[] {
     return marksOf(this.countingAs(name))
   }
 
   /**
-   * What is told of roles, by mark: whoever holds a role itself comes before those who only count as its holders, since these
-   * may be told of, too.
+   * Spreads values given by role over marks, including those of roles that extend the named ones. A value given for a role itself
+   * wins over one that the role inherits.
    */
   byMark<T>(told: Readonly<Record<string, T>>): readonly (readonly [mark: string, T])[] {
     const named = Object.entries(told)
@@ -159,7 +159,7 @@ export class Roles {
     return [...marks]
   }
 
-  /** The roles that somebody counts as who holds some. */
+  /** Returns the given roles and all roles that their holders count as holding. */
   expanded(held: Iterable<string>): ReadonlySet<string> {
     const all = new Set<string>()
     for (const name of held) for (const each of this.upward.get(name) ?? [name]) all.add(each)
@@ -181,22 +181,22 @@ export class Roles {
   }
 }
 
-/** The marks of roles. Those that Telegram gives are held by no mark. */
+/** Returns the marks of roles. Roles that Telegram assigns have none. */
 export function marksOf(roles: readonly string[]): readonly string[] {
   return roles.filter((name) => !isOfChat(name)).map((name) => `role:${name}`)
 }
 
-/** The role that a mark stands for; undefined for any other mark. */
+/** Returns the role that a mark stands for; undefined for any other mark. */
 export function roleOfMark(mark: string): string | undefined {
   return mark.startsWith('role:') ? mark.slice('role:'.length) : undefined
 }
 
-/** Whether it is Telegram that gives this role. */
+/** Whether a role is assigned by Telegram. */
 export function isOfChat(role: string): boolean {
   return role.startsWith(OF_CHAT)
 }
 
-/** Refuses what is no name of a role: 1 to 64 characters. */
+/** Rejects an invalid role name: it must have 1 to 64 characters. */
 export function checkedRole(role: unknown): string {
   if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return role
   throw new SentinelError(
@@ -242,7 +242,7 @@ function patternOf(text: string, what: string): Pattern {
   }
   const parts = text.split('.')
   const last = parts.length - 1
-  // Any run of stars is one, so that no pattern takes long to fail.
+  // A run of stars means the same as one; a single one keeps the expression from backtracking for long.
   const sources = parts.map((part, index) =>
     index === last && /^\*+$/.test(part) ? '.+' : part.replace(/\*+/g, '[^.]*'),
   )

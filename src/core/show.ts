@@ -1,6 +1,6 @@
 import { redacted } from './redact.js'
 
-/** A value as an error shows it: short, whatever it is, and without the secrets of addresses. */
+/** Formats any value for an error message: short, and without secrets of URLs. */
 export function shown(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -8,7 +8,7 @@ export function shown(value: unknown): string {
     case 'function':
       return 'a function'
     case 'object':
-      // Not its own words: `toString` may be anybody's, or missing.
+      // `toString` is not called: it may be missing or custom.
       return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object'
     default:
       return String(value)

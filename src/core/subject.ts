@@ -2,11 +2,11 @@ import { SentinelError } from './errors.js'
 import { shown } from './show.js'
 
 /**
- * Whom a limit counts or a mark is put on.
+ * The kinds of subject that a limit counts or a mark is put on.
  *
- * `user` is a person or bot by id; `chat` a chat as a place; `sender` a chat that writes (a channel, or the
- * anonymous administrators of a group); `member` somebody inside one chat; `command` somebody's use of one
- * command; `own` a key of your making; `global` the whole bot.
+ * `user`: a person or bot by id. `chat`: a chat as a place. `sender`: a chat that writes (a channel, or the
+ * anonymous administrators of a group). `member`: an actor inside one chat. `command`: an actor's use of one
+ * command. `own`: a key of your own. `global`: the whole bot.
  *
  * @example
  * ```ts
@@ -18,8 +18,8 @@ import { shown } from './show.js'
 export type SubjectKind = 'user' | 'chat' | 'sender' | 'member' | 'command' | 'own' | 'global'
 
 /**
- * A subject, spelled out: see {@link subject} for the ways to make one. Never confuses a chat with a channel
- * that writes in it, though both have the same id.
+ * A subject as an object; {@link subject} has functions that create one. A chat as a place and a channel that writes are different
+ * subjects, even with the same id.
  *
  * @example
  * ```ts
@@ -30,16 +30,16 @@ export type SubjectKind = 'user' | 'chat' | 'sender' | 'member' | 'command' | 'o
  */
 export interface SubjectRef {
   readonly kind: SubjectKind
-  /** The Telegram id of a `user`, `chat` or `sender`; of the chat for a `member`; else 0. */
+  /** The Telegram id of a `user`, `chat` or `sender`; for a `member` the chat's id; otherwise 0. */
   readonly id: number
-  /** The command of a `command`, the text of an `own` key, else empty. */
+  /** The command of a `command`, the text of an `own` key, otherwise empty. */
   readonly name: string
-  /** Who acts, for a `member` or a `command`. */
+  /** The acting subject of a `member` or a `command`. */
   readonly actor?: SubjectRef
 }
 
 /**
- * A subject, or a bare number for a user id.
+ * A subject, or a plain number for a user id.
  *
  * @example
  * ```ts
@@ -53,9 +53,9 @@ export interface SubjectRef {
 export type Subject = number | SubjectRef
 
 /**
- * What a storage files a record under. A subject with a Telegram id below 2^43 (all that Telegram hands out;
- * the Bot API promises at most 52 bits) is a whole number below 2^53, which costs no string to make or hash;
- * any other is a text. The two never meet: {@link keyText} gives each a text of its own.
+ * The key under which a storage files a record. A subject with a Telegram id below 2^43 (all ids so far;
+ * the Bot API promises at most 52 bits) has a whole number below 2^53 as its key, which is cheaper than a string to create and hash;
+ * any other subject has a text. Number keys and text keys never collide: {@link keyText} gives each a distinct text.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ const LETTERS = ['u', 'c', 's'] as const
 const OWN_KEY_LENGTH = 256
 
 /**
- * The key of a user id. Allocates nothing but the number.
+ * Returns the key of a user id. Allocates nothing but the number.
  *
  * @example
  * ```ts
@@ -86,23 +86,23 @@ export function userKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? KIND_SPAN + id + ID_SPAN : `u${id}`
 }
 
-/** The key of a chat as a place. */
+/** Returns the key of a chat as a place. */
 export function chatKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 2 * KIND_SPAN + id + ID_SPAN : `c${id}`
 }
 
-/** The key of a chat that writes: a channel, or a group whose anonymous administrators speak as it. */
+/** Returns the key of a chat that writes: a channel, or a group whose anonymous administrators write as the group. */
 export function senderKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 3 * KIND_SPAN + id + ID_SPAN : `s${id}`
 }
 
-/** The key of an actor inside one chat. */
+/** Returns the key of an actor inside one chat. */
 export function memberKey(actor: Key, chat: number): Key {
   return `m${chat}:${keyText(actor)}`
 }
 
 /**
- * The key of an actor's use of one command, spelled as `Facts.command` spells it: lower-case letters, digits
+ * Returns the key of an actor's use of one command, spelled as in `Facts.command`: lower-case letters, digits
  * and underscores.
  */
 export function commandKey(actor: Key, command: string): Key {
@@ -112,13 +112,13 @@ export function commandKey(actor: Key, command: string): Key {
 /** The key of the whole bot. */
 export const GLOBAL_KEY: Key = 'g'
 
-/** The key of a text of your own. Colons, braces and NULs in it forge nothing: it is the last part. */
+/** Returns the key of a developer's own text. The text is the key's last part, so no colons, braces or NULs in it can forge another key. */
 export function ownKey(name: string): Key {
   return `k${name}`
 }
 
 /**
- * A key as text, one to one: `u1`, `c-100`, `s-100`, `m-100:u1`, `xbuy:u1`, `kyours`, `g`.
+ * Converts a key to a text, one to one: `u1`, `c-100`, `s-100`, `m-100:u1`, `xbuy:u1`, `kyours`, `g`.
  *
  * @example
  * ```ts
@@ -135,11 +135,11 @@ export function keyText(key: Key): string {
 
 const TELEGRAM_ID = /^-?[1-9]\d{0,15}$/
 const COMMAND_NAME = /^[a-z0-9_]{1,64}$/
-/** A command inside a chat is two deep; nothing we make is deeper than this. */
+/** The deepest nesting of subjects. A command inside a chat is nested two deep, the most that this package creates. */
 const DEEPEST = 4
 
 /**
- * The subject that a key, or the text of one, stands for.
+ * Returns the subject that a key, or its text, stands for.
  *
  * @throws SentinelError `subject.invalid` for a text that {@link keyText} never gives.
  *
@@ -153,7 +153,7 @@ const DEEPEST = 4
 export function keySubject(key: Key): SubjectRef {
   const text = keyText(key)
   const ref = typeof text === 'string' ? readSubject(text, DEEPEST) : undefined
-  // A number between the kinds would be read as an id that has a text for its key.
+  // A number outside the ranges of all kinds could be read as an id whose key is a text.
   if (ref !== undefined && (typeof key === 'string' || refKey(ref) === key)) return ref
   throw new SentinelError(
     'subject.invalid',
@@ -205,7 +205,7 @@ function readId(text: string): number | undefined {
 }
 
 /**
- * A key for quick lookups: the number where there is one, whatever form the text came in.
+ * Returns the key for the text of one: a number wherever the subject has a number key, so that lookups match.
  *
  * @throws SentinelError `subject.invalid` for a text that {@link keyText} never gives.
  *
@@ -221,7 +221,7 @@ export function textKey(text: string): Key {
 }
 
 /**
- * The key of a subject, checked: this is the door for what developers pass in.
+ * Checks a subject that a developer passed and returns its key.
  *
  * @throws SentinelError `subject.invalid` for anything that is no subject.
  *
@@ -236,14 +236,14 @@ export function subjectKey(given: Subject): Key {
   return checkedKey(given, DEEPEST, true)
 }
 
-/** The key of what was read from a key. Ids of the wrong sign pass: an update, or a storage, may have held any. */
+/** Returns the key of a subject that was read from a key. Ids of the wrong sign are accepted: an update or a storage may have held them. */
 function refKey(ref: SubjectRef): Key {
   return checkedKey(ref, DEEPEST, false)
 }
 
 function checkedKey(given: unknown, depth: number, signed: boolean): Key {
   if (typeof given === 'number') return userKey(checkedSign('user', checkedId(given, 'subject'), 'subject'))
-  // Somebody may build a subject by hand, and even put it into itself, so the depth is bounded.
+  // A subject built by hand may even contain itself, so the depth is bounded.
   if (depth === 0 || given === null || typeof given !== 'object') throw invalidSubject(given)
   const { kind, id, name, actor } = given as Partial<Record<keyof SubjectRef, unknown>>
   switch (kind) {
@@ -277,7 +277,7 @@ function checkedPlain(kind: PlainKind, given: unknown, signed: boolean): number 
   return signed ? checkedSign(kind, id, `subject.${kind}`) : id
 }
 
-/** Users have ids above zero, and chats that write ids below: the other sign would match nobody, without a word. */
+/** Users have ids above zero, and chats that write have ids below: an id of the wrong sign would silently match nobody. */
 function checkedSign(kind: PlainKind, id: number, what: string): number {
   if (kind === 'user' && id < 0) {
     throw new SentinelError(
@@ -298,7 +298,7 @@ function isId(id: unknown): id is number {
   return typeof id === 'number' && Number.isSafeInteger(id) && id !== 0
 }
 
-/** A lone surrogate is no text outside JavaScript: a storage would write another character, the same for all. */
+/** Rejects lone surrogates, among others: outside JavaScript a storage would write the same replacement character for all of them. */
 function isOwnName(name: unknown): name is string {
   return (
     typeof name === 'string' && name !== '' && name.length <= OWN_KEY_LENGTH && !/\p{Surrogate}/u.test(name)
@@ -337,10 +337,10 @@ function invalidSubject(given: unknown): SentinelError {
 }
 
 /**
- * Ways to say whom you mean. Where a {@link Subject} is taken, a bare number is a user id; everything else is
- * said with one of these.
+ * Functions that create subjects. Where a {@link Subject} is taken, a plain number is a user id; every other kind needs one of
+ * these functions.
  *
- * @throws SentinelError `subject.invalid` when an id is no whole number or zero, a user's is below zero or a sender's
+ * @throws SentinelError `subject.invalid` when an id is not a whole number or is zero, a user's id is below zero or a sender's
  * above, a command has other characters than letters, digits and underscores, an own key is empty or over 256
  * characters, or subjects are nested deeper than four.
  *

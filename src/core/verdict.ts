@@ -7,14 +7,15 @@ import type { Ms } from './duration.js'
  * - `blocked`: on the block list, or not on the allow list
  * - `unregistered`: not registered
  * - `forbidden`: without the role, or what allows it
- * - `limited`: over a limit; `penalised`: banned for having been so too often
+ * - `forbidden`: lacks a required role or permission
+ * - `limited`: over a limit; `penalised`: banned for exceeding a limit too often
  * - `duplicate`: an `update_id` that was handled before, or is being handled
  * - `repeated`: the same content or tap again too soon
- * - `busy`: too much of theirs is being handled, and waiting took too long
- * - `suspect`: what Telegram tells of the account speaks against it
- * - `vetoed`: a resolver or a hook said no
- * - `denied`: the handler said no, later
- * - `unavailable`: the storage did not answer and the guard is one that stays closed
+ * - `busy`: too many updates of the subject are being handled, and waiting for a place took too long
+ * - `suspect`: the account was judged suspicious by what Telegram tells about it
+ * - `vetoed`: a resolver or a hook refused
+ * - `denied`: the handler refused, with `ctx.sentinel.deny()`
+ * - `unavailable`: the storage did not answer and the guard is one that refuses then
  *
  * @example
  * ```ts
@@ -38,7 +39,7 @@ export type DenialReason =
   | 'unavailable'
 
 /**
- * Passed.
+ * The verdict for an update that passed.
  *
  * @example
  * ```ts
@@ -52,7 +53,7 @@ export interface Allowed {
 }
 
 /**
- * Stopped: by whom, why, and when asking again can succeed.
+ * The verdict for an update that was stopped: by which guard, why, and when asking again can succeed.
  *
  * @example
  * ```ts
@@ -66,25 +67,25 @@ export interface Denied {
   readonly allowed: false
   /** The guard's name, such as `throttle`. */
   readonly guard: string
-  /** The name of the limit or check within the guard, such as `user`; empty for what a resolver or handler denied. */
+  /** The name of the limit or check within the guard, such as `user`; empty if a resolver or handler denied. */
   readonly limit: string
   readonly reason: DenialReason
   /**
-   * `check`: the guard's own rule. `penalty`: a ban is in force; the refusal that begins one has `check`, and the ban for its
-   * `retryAfterMs`. `echo`: a later photo of an album whose first was refused. `unavailable`: the storage did not answer.
+   * `check`: the guard's own rule. `penalty`: a ban is in force; the refusal that begins a ban has `check`, and the ban's length as
+   * `retryAfterMs`. `echo`: a later part of an album whose first part was refused. `unavailable`: the storage did not answer.
    */
   readonly cause: RefusalCause
   /** Milliseconds, exact; `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
   /**
-   * What a resolver of `auth`, or `ctx.sentinel.deny()`, had to say of it; of a block its `reason`, where the storage tells
-   * at once, as memory does. Not shown to the user.
+   * The note of `auth`'s resolver or of `ctx.sentinel.deny()`; for a block its `reason`, if the storage returns it
+   * synchronously, as memory does. Not shown to the user.
    */
   readonly note?: string | undefined
 }
 
 /**
- * What was decided for an update.
+ * The decision on an update.
  *
  * @example
  * ```ts
@@ -96,5 +97,5 @@ export interface Denied {
  */
 export type Verdict = Allowed | Denied
 
-/** One for all: nothing more is to be said. */
+/** Shared by all admitted updates: the verdict carries nothing else. */
 export const ALLOWED: Allowed = Object.freeze({ allowed: true })
