@@ -296,7 +296,7 @@ export interface Decision {
   /** -1 if the ask was admitted and charged; otherwise the index of the refusing check, and nothing was charged. */
   readonly refusedBy: number
   readonly cause: RefusalCause
-  /** Exact milliseconds until asking again can succeed if nothing else is charged meanwhile; `Infinity` if it never can by itself. 0 when admitted. */
+  /** Exact milliseconds until asking again can succeed if nothing else is charged meanwhile; `Infinity` if never by itself. 0 if admitted. */
   readonly retryAfterMs: Ms
   /**
    * By check: what is left of each limit after the charge, if any; NaN for checks that do not count. Read it at once: a

@@ -24,7 +24,7 @@ import {
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
-/** The durable mark of whoever is registered. */
+/** The durable mark of registered subjects. */
 export const REGISTERED = 'registered'
 
 const resolving = later('auth.resolve', () => import('./auth/resolver.js'))
@@ -33,8 +33,8 @@ const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reactio
 const commandNames = z.array(commandNamed('start'))
 
 /**
- * A resolver's answer: yes or no, or a yes or no with something to remember: `value` is found in
- * `ctx.sentinel.identity` from then on, `for` says how long the answer holds, `note` says why not.
+ * A resolver's answer: a yes or no, or an object with details. `value` becomes `ctx.sentinel.identity`,
+ * `for` is how long the answer is kept, `note` is the reason for a no.
  *
  * @example
  * ```ts
@@ -103,47 +103,47 @@ export const authOptions = z.strictObject({
  * ```
  */
 export interface AuthOptions<C extends Context = Context> {
-  /** `auto` registers whoever comes; `explicit` waits for `guard.register()`. @default 'explicit' */
+  /** `auto` registers every actor; `explicit` waits for `guard.register()`. @default 'explicit' */
   readonly registration?: 'auto' | 'explicit'
-  /** What only the registered may do: `all`, or these commands. @default 'all' */
+  /** What requires registration: `all`, or only these commands. @default 'all' */
   readonly gate?: 'all' | readonly string[]
-  /** Commands that stay open to everybody where the gate is `all`. @default ['start'] */
+  /** Commands open to everybody if `gate` is `all`. @default ['start'] */
   readonly open?: readonly string[]
-  /** Activities that the gate is for. @default everything that people do but join and pay */
+  /** Activities that the gate covers. @default everything that users do except joining and paying */
   readonly on?: readonly Activity[]
-  /** Asks for one of these roles instead of registration. */
+  /** Requires one of these roles instead of registration. */
   readonly roles?: readonly string[]
   /**
-   * Has the last word on whoever is admitted: may veto, or enrich `ctx.sentinel.identity`. Its answer is kept as a
-   * mark, so that it is asked once per `resolveFor` and actor. What throws or takes too long lets nobody in
-   * (`unavailable`), and is asked again the next time.
+   * Called for admitted actors, with the last word: may veto, or set `ctx.sentinel.identity`. Its answer is kept as a
+   * mark, so that it is called once per `resolveFor` and actor. If it throws or takes too long, the update is refused
+   * (`unavailable`), and the next update calls it again.
    */
   readonly resolve?: Resolve<C>
-  /** How long an answer holds. @default '5m' */
+  /** How long a resolver's answer is kept. @default '5m' */
   readonly resolveFor?: Duration
-  /** How long a resolver, and a dossier, may take. @default '5s' */
+  /** How long a resolver, or the lookup of a dossier, may take. @default '5s' */
   readonly timeout?: Duration
-  /** Tells what Telegram knows of users: a client of `grammy-sentinel/mtproto`. What it cannot tell denies nobody. */
+  /** Source of what Telegram knows of users: a client of `grammy-sentinel/mtproto`. Users it knows nothing of are not denied. */
   readonly dossier?: DossierSource
-  /** Refuses accounts that are known to be younger; those of unknown age pass. Needs `dossier`. */
+  /** Refuses accounts known to be younger than this; accounts of unknown age pass. Needs `dossier`. */
   readonly minAccountAge?: Duration
-  /** Refuses whom Telegram has marked as a fraud. Needs `dossier`. @default false */
+  /** Refuses accounts that Telegram has marked as a fraud. Needs `dossier`. @default false */
   readonly denyScam?: boolean
-  /** Refuses whom Telegram has marked as pretending to be another. Needs `dossier`. @default false */
+  /** Refuses accounts that Telegram has marked as impersonating somebody. Needs `dossier`. @default false */
   readonly denyFake?: boolean
-  /** How long a dossier holds, as a mark in the storage. @default '1d' */
+  /** How long a dossier is kept, as a mark in the storage. @default '1d' */
   readonly dossierFor?: Duration
-  /** How long the first update of somebody waits for their dossier; it passes if that is not enough. @default 0 */
+  /** How long a user's first update waits for their dossier; if it takes longer, the update passes. @default 0 */
   readonly dossierWait?: Duration
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long. @default '1m' */
+  /** The shortest time between two notices. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who is
-   * registered and what `resolve` said, `open` lets everybody in. @default 'closed'
+   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of registrations
+   * and of the resolver's answers, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
 }
@@ -151,7 +151,7 @@ export interface AuthOptions<C extends Context = Context> {
 type Settings = z.output<typeof authOptions>
 
 /**
- * Lets in only who is registered (or holds a role), for everything or for some commands, and asks a resolver of yours.
+ * Admits only actors who are registered (or hold a role), for everything or for some commands, and asks an optional resolver of yours.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *
@@ -166,7 +166,7 @@ type Settings = z.output<typeof authOptions>
  */
 export function auth<C extends Context = Context>(options: AuthOptions<C> = {}): Guard<C> {
   const settings = parseOptions('auth', authOptions, options)
-  // Now rather than with the first update, which would wait for it. Who fails here is told then.
+  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   if (settings.resolve !== undefined) resolving.load().catch(() => undefined)
   return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
 }
@@ -179,7 +179,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const question = (name: string): Omit<Question<Context>, 'check'> => ({
     on: settings.on ?? DEEDS,
     when: gated,
-    // Not administrators of the chat: anybody can make a group and bring the bot there.
+    // Administrators of the chat are not excused: anybody can create a group and add the bot to it.
     excused: 'roles',
     name,
     reason: 'unregistered',
@@ -238,7 +238,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
 }
 
-/** A resolver's yes, and nothing against them in their dossier. */
+/** Combines the resolver's answer with the dossier's: both must admit. */
 function vetted(
   vetting: Vetting,
   answer: Admission | undefined,
@@ -251,7 +251,7 @@ function vetted(
   return isPromise(admission) ? admission.then((late) => late ?? answer) : (admission ?? answer)
 }
 
-/** Whether an update is behind the gate. */
+/** Returns whether the gate covers an update. */
 function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) => boolean {
   const named = new Set(
     (gate === 'all' ? open : gate).map((command) => command.replace(/^\//, '').toLowerCase()),
@@ -267,7 +267,7 @@ function register(services: Services, bot: number, key: Key): void {
   })
 }
 
-/** A developer's resolver; how it is asked is loaded when the guard is made. */
+/** Runs a developer's resolver. The code for that is loaded when the guard is created. */
 class LaterResolver {
   private resolver: Resolver | undefined
 

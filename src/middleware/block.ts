@@ -11,9 +11,9 @@ import { callable, duration, onFailure, option, parseOptions, refusal, subject }
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
-/** The durable mark of whoever is blocked. */
+/** The durable mark of blocked subjects. */
 export const BLOCKED = 'blocked'
-/** The durable mark of whoever is on the allow list. */
+/** The durable mark of subjects on the allow list. */
 export const ALLOWED = 'allowed'
 
 const subjects = z.array(subject).readonly()
@@ -44,31 +44,31 @@ export const blockOptions = z.strictObject({
  * ```
  */
 export interface BlockOptions<C extends Context = Context> {
-  /** Blocked from the start, beside those that `guard.block()` marks. */
+  /** Subjects blocked from the start, in addition to those that `guard.block()` blocks. */
   readonly list?: readonly Subject[]
-  /** Never refused by this guard, blocked or not. */
+  /** Subjects that this guard never refuses, even if they are blocked. */
   readonly allow?: readonly Subject[]
-  /** Lets only those pass who are in `allow` or were marked by `guard.allow()`. @default false */
+  /** Refuses everybody who is neither in `allow` nor was passed to `guard.allow()`. @default false */
   readonly only?: boolean
-  /** How whoever is blocked is answered: with no message, unless you do. @default 'silent' */
+  /** How blocked users are answered: with no message, unless a function of yours sends one. @default 'silent' */
   readonly deny?: 'silent' | Denial<C>
-  /** Where `deny` is a function: its `notice` is true once in so long. @default '1m' */
+  /** With a function as `deny`: the shortest time between two calls with `notice: true`. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * While the storage does not answer: `local` goes by the last known copy of the lists, `open` lets pass, `closed` refuses
-   * (`unavailable`). @default 'local'
+   * What happens while the storage does not answer: `local` uses the last known copy of the lists, `open` lets updates pass, `closed`
+   * refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
 }
 
 /**
- * Stops whoever is blocked, for good or for a time: users, channels and anonymous administrators as actors, and
+ * Stops blocked subjects, permanently or for a time: users, channels and anonymous administrators as actors, and
  * whole chats as places.
  *
- * They get no message. A tapped button gets the empty answer that stops its spinner, a checkout is declined, a
- * payment that was already made still passes. Put people on the list with `guard.block()`.
+ * They get no message. A tapped button gets the empty answer that stops its spinner, a checkout is declined, and a
+ * payment that was already made still passes. Add subjects to the list with `guard.block()`.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`.
  *
@@ -103,14 +103,14 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       const actor = wiring.scope('actor', (facts) => facts.actor)
       const chat = wiring.scope('chat', placeOf)
       const common: Omit<Question<Context>, 'check' | 'name'> = {
-        // Money that has changed hands passes: refusing it would take it for nothing.
+        // A completed payment passes: refusing it would keep the money without giving anything for it.
         on: ACTIVITIES.filter((activity) => activity !== 'unknown' && activity !== 'payment'),
         when: allowed.size > 0 ? (facts) => !isAllowed(facts, allowed) : undefined,
         excused: 'trusted',
         reason: 'blocked',
         denial: deny,
       }
-      // Only a function looks at `notice`, and remembering when the last one was costs memory.
+      // Only a function reads `notice`, and remembering the time of the last notice costs memory.
       const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
       const down = whenDown === undefined ? {} : { whenDown }
       const check = { guard: 'block', shadow, ...onRefusal, ...down }
@@ -135,7 +135,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       }
       return {
         begin() {
-          // Once: whoever was unblocked since must not be blocked anew by a change of other options.
+          // Each subject is put on the list once: a later change of other options must not block it again after an unblock().
           const news = list.filter((key) => !services.listed.has(key))
           if (news.length === 0) return
           for (const key of news) services.listed.add(key)
@@ -148,7 +148,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
   }) as Guard<C>
 }
 
-/** Why somebody is blocked, where the storage tells at once: no update waits for it. */
+/** Reads the reasons of blocks from storages that answer synchronously; updates never wait for a reason. */
 class Reasons {
   private late = false
 
@@ -158,7 +158,7 @@ class Reasons {
     if (this.late || key === undefined) return undefined
     const mark = this.services.storage.marks.get(bot, key, BLOCKED)
     if (!isPromise(mark)) return mark?.reason
-    // This storage answers too late to be of use, so it is not asked again for each update of a flood.
+    // This storage answers asynchronously, too late for the verdict, so it is not asked again for each update of a flood.
     this.late = true
     mark.catch(() => undefined)
     return undefined
@@ -172,9 +172,9 @@ const STAND_INS = new Map([
 ])
 
 /**
- * Refuses the users that Telegram puts in place of many others.
+ * Rejects the stand-in users that Telegram sends in place of many different senders.
  *
- * @throws SentinelError `subject.invalid` naming whom to give instead.
+ * @throws SentinelError `subject.invalid`, naming the subject to pass instead.
  */
 export function refuseStandIn(whom: Subject, what: string, verb: string): void {
   const { kind, id } = typeof whom === 'number' ? { kind: 'user', id: whom } : whom
@@ -185,9 +185,9 @@ export function refuseStandIn(whom: Subject, what: string, verb: string): void {
 }
 
 /**
- * The key of whom the block list can stop.
+ * Returns the key of a subject that the block list can stop.
  *
- * @throws SentinelError `subject.invalid` for stand-ins, and for what no update is looked up by.
+ * @throws SentinelError `subject.invalid` for stand-ins, and for kinds of subject that the block list does not look up.
  */
 export function blockable(given: Key, what: string): Key {
   const subject = keySubject(given)
@@ -201,9 +201,9 @@ export function blockable(given: Key, what: string): Key {
 }
 
 /**
- * The key of whom an update can come from: registrations, the allow list and roles are looked up by who acts, and by nothing else.
+ * Returns the key of a subject that can act: registrations, the allow list and roles are looked up by the actor only.
  *
- * @throws SentinelError `subject.invalid` for stand-ins, and for what never acts.
+ * @throws SentinelError `subject.invalid` for stand-ins, and for subjects that never act.
  */
 export function acting(given: Key, verb: 'register' | 'allow' | 'grant'): Key {
   const subject = keySubject(given)

@@ -23,20 +23,20 @@ import type { ServicesOptions } from './services.js'
  */
 export interface ComposeOptions extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   /**
-   * Names the state of this chain, where several chains share one storage, and its limits that have no name. Around a handler it
-   * goes before the handler's own name.
+   * Names the state of this chain, which matters if several chains share one storage, and its limits without a name. Around a handler
+   * it is put before the handler's own name.
    *
-   * @default in front of a handler by its guards, and the order of making; around one by the handler
+   * @default in front of a handler, from its guards and the order of creation; around a handler, from the handler
    */
   readonly name?: string
 }
 
 /**
- * Fuses several guards into one: facts are read once, and all of them are decided in one call, in order.
+ * Combines several guards into one: the facts of an update are read once, and all guards are decided in one call, in order.
  *
- * `sentinel()` does the same, with defaults, marks and management around it.
+ * `sentinel()` does the same, and adds defaults, marks and management.
  *
- * @throws SentinelError `limit.duplicate` when two limits have one name, `plan.invalid` when there are too many.
+ * @throws SentinelError `limit.duplicate` if two limits have one name, `plan.invalid` if there are too many checks.
  *
  * @example
  * ```ts
@@ -57,7 +57,7 @@ export function compose<C extends Context = Context>(
   return fused(definitions, Object.assign({}, ...options))
 }
 
-/** A guard of one definition, in every position: middleware, around a handler, a decorator; and a part for others. */
+/** Creates a guard of one definition for every position: middleware, around a handler, a decorator, or part of a composed guard. */
 export function guardOf<C extends Context>(definition: GuardDefinition<C>): Guard<C> {
   return fused([definition], {})
 }
@@ -69,7 +69,7 @@ function fused<C extends Context>(
   const label = labelOf(definitions)
   const { storage, clock, timers } = options
   checkedClock(clock, 'compose.clock')
-  // Now, and not when the first update comes: in the order of wiring.
+  // Claims the name now rather than with the first update, so that names follow the order of wiring.
   const name = options.name ?? claim(label, storage)
   const own: OwnServices | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }

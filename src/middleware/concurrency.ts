@@ -71,56 +71,56 @@ export const concurrencyOptions = z.strictObject({
  * ```
  */
 export interface ConcurrencyOptions<C extends Context = Context> {
-  /** Whose updates are counted together: the actor's, the chat's, the actor's in one chat, of each command, or all. @default 'user' */
+  /** The subject whose updates are counted together: the actor, the chat, the actor in one chat, a command's use, or the bot. @default 'user' */
   readonly per?: ScopeName
-  /** Counts by a key of your own instead; undefined leaves the update out. Needs a `name`. */
+  /** Counts by a key of your own instead; updates with an undefined key are not counted. Needs a `name`. */
   readonly key?: (facts: Facts, ctx: C) => string | number | undefined
-  /** Names the limit in verdicts and events. @default what it is `per` */
+  /** Name of the limit in verdicts and events. @default the value of `per` */
   readonly name?: string
-  /** So many are handled at once. @default 1 */
+  /** Most updates of a subject that are handled at the same time. @default 1 */
   readonly most?: number
-  /** So many wait for their turn, for each subject; one more is refused. 0: none waits. @default 10 */
+  /** Most updates of a subject that wait for their turn; further ones are refused. With 0 none waits. @default 10 */
   readonly queue?: number
   /**
-   * How long one waits; then it is refused. Behind a webhook keep it, with the time your handlers take, below the 10 seconds after
-   * which grammY gives an answer up. @default '30s'
+   * The longest wait of an update, after which it is refused. Behind a webhook, keep it plus the run time of your handlers below the
+   * 10 seconds after which grammY gives up on an answer. @default '30s'
    */
   readonly wait?: Duration
   /**
-   * How long handlers keep others waiting. After that they are told as `overdue`, and the next is let in beside them: a handler that
-   * hangs does not lock anybody out. Looked at only while somebody waits. @default '1m'
+   * How long handlers may keep others waiting. After that the event `overdue` is raised and the next update is let in beside them, so
+   * that a handler that hangs locks nobody out. Only checked while an update waits. @default '1m'
    */
   readonly deadline?: Duration
-  /** So many wait in all, in this process; one more is refused. @default 10,000 */
+  /** Most updates that wait in this process altogether; further ones are refused. @default 10,000 */
   readonly maxWaiting?: number
-  /** Subjects counted at once, in this process; what comes for one more is let in uncounted. @default 100,000 */
+  /** Most subjects counted at the same time in this process; updates of further subjects are let in uncounted. @default 100,000 */
   readonly maxSubjects?: number
-  /** What it is for. @default messages, edits, taps, inline queries, reactions, votes and channel posts */
+  /** The activities it covers. @default messages, edits, taps, inline queries, reactions, votes and channel posts */
   readonly on?: readonly Activity[]
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long to each it counts. @default '1m' */
+  /** The shortest time between two notices to one subject. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Counted and told to listeners, never refusing and never keeping waiting. @default false */
+  /** Counts updates and tells listeners, but never refuses an update or lets it wait. @default false */
   readonly shadow?: boolean
-  /** Refuses all who wait, once it is aborted; nobody waits from then on. */
+  /** Once aborted, refuses all waiting updates, and no update waits from then on. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Lets at most so many updates of one actor or chat be handled at once. The rest wait in the order they came, up to a bound, or are
- * refused (`busy`).
+ * Limits how many updates of one actor or chat are handled at the same time. Further updates wait in the order they came, up to a
+ * bound, or are refused (`busy`).
  *
- * It comes last: what other guards refuse waits for nothing, and what is refused here is given back by them. A place is held until the
- * handlers are through. It counts in this process, for what it guards is this process's handlers: workers that share the updates of a
- * chat must be given them by chat.
+ * It is decided last: an update that another guard refuses never waits, and an update refused here gets its charges back. An update
+ * holds its place until its handlers have ended. Places are counted per process, since they protect this process's handlers: if
+ * several workers share the updates, route all updates of a chat to the same worker.
  *
- * What waits keeps its place in whatever brought it: a runner's, or a webhook's request. Under `bot.start()` updates come one after another
- * anyway, so only what runs aside (a burst, a handler past its deadline) is waited for, and never longer than `wait`. Nobody is exempt, for it
- * is about order and not about trust.
+ * A waiting update occupies whatever delivered it: a place of the runner, or a webhook request. Under `bot.start()` updates come one
+ * after another anyway, so they only wait for handlers that run aside (a burst, a handler past its deadline), and never longer than
+ * `wait`. Nobody is exempt, because the guard is about order and not about trust.
  *
- * In contrast to the runner's `sequentialize()` its queues have a bound and an end, whoever stands in one too long is told, and a handler that
- * hangs locks nobody out.
+ * In contrast to the runner's `sequentialize()`, its queues are bounded in length and time, users who wait too long are told, and a
+ * handler that hangs locks nobody out.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `scope.unknown`, `duration.invalid`.
  *
@@ -137,14 +137,14 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  */
 export function concurrency<C extends Context = Context>(options: ConcurrencyOptions<C> = {}): Guard<C> {
   const settings = readConcurrency(options as ConcurrencyOptions)
-  // Now rather than with the first update, which would wait for it. Who fails here is told then.
+  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   seating.load().catch(() => undefined)
   return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) }) as Guard<C>
 }
 
 type Settings = z.output<typeof concurrencyOptions>
 
-/** Checks the options of one guard. */
+/** Checks and reads the options of one guard. */
 export function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
   const settings = parseOptions(what, concurrencyOptions, given)
   checkKey(what, settings, 'per', settings.per)
@@ -176,7 +176,7 @@ export function checkConcurrency(
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const { per = 'user', deny = 'notice', shadow = false } = settings
   let subjectOf: SubjectOf<Context> = () => undefined
-  // No check of a plan: the storage has nothing to do with it.
+  // Records the scope without adding a check to the plan: the storage plays no part in this guard.
   const seen = {
     scope(_: string, found: SubjectOf<Context>) {
       subjectOf = found
@@ -196,12 +196,12 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
 }
 
-/** The seats of one guard, which are loaded when it is made: bots that let any number in do not carry them. */
+/** The seats of one guard, loaded when the guard is created, so that bots without this guard do not load them. */
 class LaterSeats {
   private seats: Seats | undefined
   private loading: Promise<Seats | undefined> | undefined
   private begun = false
-  /** Updates that came before the seats were there, and did not ask for one yet: nobody overtakes them. */
+  /** Updates that came before the seats were loaded and have not asked for a place yet; later updates must not overtake them. */
   private early = 0
 
   constructor(
@@ -242,7 +242,7 @@ class LaterSeats {
     return this.seats
   }
 
-  /** Does not reject: what fails is told, and updates are let in uncounted until it is there. */
+  /** Never rejects: a failure is reported as an `error` event, and updates are let in uncounted until the module is loaded. */
   private load(): Promise<Seats | undefined> {
     this.loading ??= seating.load().then(
       (module) => this.createServices(module),

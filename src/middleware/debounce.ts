@@ -13,7 +13,7 @@ import type { Guard, Wired, Wiring } from './guard.js'
 import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
 
-/** How many times its quiet a burst may wait, by default. */
+/** The default `maxWait`, as a multiple of the quiet that a burst waits for. */
 const MOST_WAITS = 10
 const MAX_SIZE = 50
 const MAX_KEYS = 10_000
@@ -76,54 +76,54 @@ export const debounceOptions = z.strictObject({
  * ```
  */
 export interface DebounceOptions<C extends Context = Context> {
-  /** `leading`: how long a repetition is refused. `trailing`: how long nothing must come before a burst is handled. Needed unless `albums` is all you want. */
+  /** `leading`: how long a repetition is refused. `trailing`: the quiet after which a burst is handled. Optional only if `albums` is set. */
   readonly window?: Duration
   /**
-   * `leading` handles the first and refuses its repetitions. `trailing` waits until the actor is quiet and handles
+   * `leading` handles the first update and refuses its repetitions. `trailing` waits until the actor is quiet and handles
    * the messages together. @default 'leading', if there is a `window`
    */
   readonly mode?: 'leading' | 'trailing'
   /**
-   * Gathers the photos of an album (messages of one `media_group_id`, channel posts too) into one call, after so long
-   * without another one. Under `trailing` albums are part of the burst, which then waits at least so long for the
+   * Gathers the photos of an album (messages of one `media_group_id`, including channel posts) into one call, when this span has passed
+   * without another photo. With `trailing`, albums are part of the burst, which then waits at least this long for the
    * next photo. @default none: each photo is a call
    */
   readonly albums?: Duration
-  /** `leading`: what is compared. `trailing`: messages, always. @default ['message', 'tap'] */
+  /** `leading`: which updates are compared. `trailing` always gathers messages. @default ['message', 'tap'] */
   readonly on?: readonly ('message' | 'tap' | 'inline' | 'post')[]
-  /** `leading`: names the claim in verdicts, and its state. @default 'leading'; for a handler, its place */
+  /** `leading`: name of the claim in verdicts, and of its state. @default 'leading'; for a handler, its place */
   readonly name?: string
-  /** `leading`: how whoever is refused is answered; a tapped button gets its empty answer anyway. @default 'silent' */
+  /** `leading`: how a refused update is answered; a tapped button gets its empty answer anyway. @default 'silent' */
   readonly deny?: Denial<C>
-  /** `leading`: one notice in so long, where `deny` says so. @default '1m' */
+  /** `leading`: the shortest time between two notices, if `deny` sends any. @default '1m' */
   readonly noticeEvery?: Duration
-  /** `leading`: judged, counted and told to listeners, never refusing. @default false */
+  /** `leading`: evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * `leading`, while the storage does not answer: `local` compares in this process's memory until it is back, `open` lets
-   * pass, `closed` refuses (`unavailable`). @default 'local'
+   * `leading`: what happens while the storage does not answer. `local` compares in this process's memory until it is back, `open` lets
+   * updates pass, `closed` refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
-  /** The most a burst waits from its first message on, however busy it is. @default ten times the quiet it waits for */
+  /** The longest wait of a burst from its first message on, however many follow. @default ten times the quiet it waits for */
   readonly maxWait?: Duration
-  /** Messages of a burst at most: then it fires at once. @default 50 */
+  /** Most messages of a burst; a burst of this size is handled at once. @default 50 */
   readonly maxSize?: number
-  /** Bursts that wait at most: for one more, the oldest fires at once. @default 10,000 */
+  /** Most bursts that wait at the same time; if there are more, the oldest is handled at once. @default 10,000 */
   readonly maxKeys?: number
   /**
-   * How long the handlers of a burst keep what the same actor says next waiting. After that they are told as `overdue`, and the next
-   * burst is handled beside them: a handler that hangs locks nobody out. @default '1m'
+   * How long the handlers of a burst keep the same actor's next messages waiting. After that the event `overdue` is raised and the next
+   * burst is handled beside the first, so that a handler that hangs locks nobody out. @default '1m'
    */
   readonly deadline?: Duration
   /**
-   * `pass`: a command waits for no quiet. What is held for the same actor in the same chat fires at once, and the
-   * command comes right after it; when there is none, it passes as if there were no debounce, photos of an album with
-   * a command for a caption too. `collect`: a command is a message like any other. @default 'pass'
+   * `pass`: a command does not wait for quiet. Messages held for the same actor in the same chat are handled at once, and the
+   * command right after them. Without held messages a command passes as if there were no debounce; so do the photos of an album whose
+   * caption is a command. `collect`: a command is treated as any other message. @default 'pass'
    */
   readonly commands?: 'pass' | 'collect'
   /**
-   * Told what handlers of a burst threw, with its last context. `bot.catch` is not. It is waited for, ten seconds at most.
-   * @default the `error` event, or the console
+   * Called with an exception of a burst's handlers and the burst's last context; `bot.catch` is not called. A promise it returns is
+   * awaited for at most ten seconds. @default the `error` event, or the console
    */
   readonly onError?: Failed<C>
 }
@@ -132,27 +132,27 @@ export interface DebounceOptions<C extends Context = Context> {
  * Merges repeated taps or messages into one call of the handlers.
  *
  * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same
- * message, is handled once per `window` and else refused (`repeated`). The window begins with what was admitted, though a veto or
- * `busy` stopped it after that or its handler threw, and a refusal does not extend it. Edits, photos of an album, and what has no content to compare never repeat anything.
+ * message, is handled once per `window` and refused (`repeated`) until then. The window begins when an update is admitted, even if a
+ * veto or `busy` stops it later or its handler throws; refusals do not extend it. Edits, photos of an album, and updates without
+ * comparable content never count as repetitions.
  *
  * **`trailing`**: the messages of one actor in one chat become one call of your handlers, with the last of them, after
  * `window` of quiet. All of them are in `ctx.sentinel.burst`, oldest first, the context's own last. It is undefined
- * for what was not held: commands, other updates, and whatever comes after `close()`.
+ * for updates that were not held: commands, other updates, and everything after `close()`.
  *
  * **`albums`**: the same for the photos of one album, beside either mode or alone.
  *
- * Nothing waits for a burst, neither the polling loop nor a webhook. That has a price:
- * - Telegram takes the updates for handled as soon as they are held. What a handler throws goes to `onError` and not to
- *   `bot.catch`; nothing is delivered again, and what is held when the process dies is lost. `close()` fires it.
- * - Install it before `session()` and whatever else closes when the update is done, and turn webhook replies off.
- * - Handlers of one actor and chat never run at once: newcomers are the next burst, which fires no earlier than the
- *   handlers of the one before are through, before a `reconfigure()` too. Only when `maxKeys` bursts wait does the oldest not wait
- *   for its turn, and nobody waits for handlers past their `deadline`.
- *   Bursts of others run at the same time.
+ * Neither the polling loop nor a webhook request waits for a burst. That has consequences:
+ * - Telegram considers the updates handled as soon as they are held. Exceptions of handlers go to `onError` and not to
+ *   `bot.catch`; nothing is delivered again, and held updates are lost if the process dies. `close()` handles them.
+ * - Install it before `session()` and other middleware that finishes with the update, and turn webhook replies off.
+ * - Handlers of one actor and chat never run at the same time: new messages form the next burst, which is not handled before the
+ *   handlers of the previous one have ended, even across a `reconfigure()`. Exceptions: the oldest burst when `maxKeys` bursts wait,
+ *   and handlers past their `deadline`. Bursts of different actors or chats run at the same time.
  * - Put limits in front, and `once()` where webhooks redeliver: a repeated delivery repeats its content.
  *
  * @param options A window such as `'1s'`, or {@link DebounceOptions}.
- * @throws SentinelError `duration.invalid`, `option.invalid`, `option.unknown`; `limit.duplicate` from a chain with
+ * @throws SentinelError `duration.invalid`, `option.invalid`, `option.unknown`; `limit.duplicate` if a chain has
  * two of one name.
  *
  * @example
@@ -179,7 +179,7 @@ type Options = z.output<typeof debounceOptions>
 
 interface Settings {
   readonly options: Options
-  /** How long a repetition is refused; undefined: never. */
+  /** How long a repetition is refused; undefined without the leading mode. */
   readonly leading: Ms | undefined
   readonly trailing: Patience | undefined
   readonly albums: Patience | undefined
@@ -188,7 +188,7 @@ interface Settings {
 const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow', 'onFailure'] as const
 const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'deadline', 'commands', 'onError'] as const
 
-/** Checks the options of one debounce. */
+/** Checks and reads the options of one debounce. */
 export function readDebounce(given: Duration | DebounceOptions, what = 'debounce'): Settings {
   const short = typeof given === 'string' || typeof given === 'number'
   const options = parseOptions(what, debounceOptions, short ? { window: given } : given)
@@ -247,7 +247,7 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
       ...(options.onFailure === undefined ? {} : { whenDown: options.onFailure }),
     },
     on: options.on ?? ['message', 'tap'],
-    // An album may hold one photo twice.
+    // An album may contain the same photo twice.
     token: (facts) => (facts.album === undefined ? facts.fingerprint : undefined),
     excused: 'everybody',
     name,
@@ -298,7 +298,7 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
   }
 }
 
-/** An actor in a chat; business and guest chats may have the id of one of the bot's own. */
+/** Key of an actor in a chat. Business and guest chats may have the same ids as the bot's own chats. */
 function actorKey(facts: Facts, ctx: Context): string | undefined {
   if (facts.activity !== 'message' || facts.actor === undefined || facts.chatId === undefined) {
     return undefined
@@ -313,7 +313,7 @@ function albumKey(facts: Facts, ctx: Context): string | undefined {
 }
 
 function placeOf(facts: Facts, ctx: Context): string {
-  // This comes from outside, so it may not have the type that it should have.
+  // The value comes from outside, so its type is not certain.
   const connection: unknown = ctx.businessConnectionId
   const services = typeof connection === 'string' ? connection : ''
   return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${services.length}:${services}`

@@ -30,15 +30,15 @@ export const onceOptions = z.strictObject({
  * ```
  */
 export interface OnceOptions {
-  /** How long an update is remembered. @default '1d': so long Telegram keeps an update and may redeliver it */
+  /** How long an update is remembered. @default '1d', as long as Telegram keeps an update and may redeliver it */
   readonly for?: Duration
   /**
    * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so
-   * that a killed worker loses nothing. Choose it longer than your slowest handler. @default none: taken is taken
+   * that a killed worker loses nothing. Choose a span longer than your slowest handler. @default none: an update is taken once and for all
    */
   readonly lease?: Duration
   /**
-   * While the storage does not answer: `local` remembers updates in this process's memory until it is back, `open` lets
+   * What happens while the storage does not answer: `local` remembers updates in this process's memory until it is back, `open` lets
    * duplicates pass, `closed` drops every update. @default 'local'
    */
   readonly onFailure?: WhenDown
@@ -47,10 +47,10 @@ export interface OnceOptions {
 /**
  * Handles a redelivered update once and charges it once.
  *
- * The key is the bot's id and the `update_id`. When the handler throws, the update is released: a redelivery runs,
- * and pays for no limit a second time. A duplicate that comes while the first still runs is dropped in silence, as
- * one that comes later is: under a webhook Telegram takes that for success, so if the first then fails nothing is
- * redelivered. With `lease`, a duplicate that comes after the lease has ended runs, and pays for nothing either.
+ * Updates are identified by the bot's id and the `update_id`. If the handler throws, the update is released: a redelivery runs
+ * and is not charged again by any limit. A duplicate that comes while the first is still running is dropped silently, like any later
+ * one. Behind a webhook Telegram takes that for success, so if the first then fails, nothing is redelivered. With `lease`, a
+ * duplicate that comes after the lease has ended runs, and is not charged again either.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *

@@ -14,9 +14,9 @@ import { noticedBy } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
 
-/** Whoever has paid is not turned away; a handler that asks for a role is closed to all the rest. */
+/** Completed payments are never refused; everything else is closed to those who lack the role. */
 const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
-/** No role has an empty name: nobody holds this. */
+/** A mark that nobody holds, since no role has an empty name. */
 const NOBODY = 'role:'
 
 const options = z.strictObject({
@@ -37,29 +37,29 @@ const options = z.strictObject({
  * ```
  */
 export interface RequireOptions<C extends Context = Context> {
-  /** What it is for. @default everything but payments that were made */
+  /** The activities it covers. @default everything but completed payments */
   readonly on?: readonly Activity[]
-  /** How those who are refused are answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** At most one notice in so long. @default '1m' */
+  /** The shortest time between two notices. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judges, counts and tells listeners, but never refuses. @default false */
+  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who is
-   * registered and who holds which role, `open` lets everybody in. @default 'closed'
+   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of
+   * registrations and roles, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
 }
 
 interface Demand extends z.output<typeof options> {
-  /** Undefined asks for registration. */
+  /** The accepted roles; undefined requires registration instead. */
   readonly roles: readonly string[] | undefined
 }
 
 /**
- * Lets in only those who are registered (`guard.register()`), in whichever position it stands. All others are refused with the reason
- * `unregistered`, and so are updates without an actor, such as the result of a poll. A gate for a whole bot, with `/start` left open, is
+ * Admits only registered actors (`guard.register()`), in every position a guard can take. Everybody else is refused with the reason
+ * `unregistered`, as are updates without an actor, such as the result of a poll. To gate a whole bot, with `/start` left open, use
  * {@link auth}.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
@@ -83,15 +83,15 @@ export function requireRegistered<C extends Context = Context>(given: RequireOpt
 }
 
 /**
- * Lets in only those who hold one of the roles, or a role that extends one of them: everywhere, in the chat of the update, or because
- * Telegram says so (`chat:administrator` …). All others are refused with the reason `forbidden`, and so are updates without an actor. Two
- * `requireRole()` on one handler ask for both.
+ * Admits only actors who hold one of the roles, or a role that extends one of them: granted everywhere, in the chat of the update, or
+ * assigned by Telegram (`chat:administrator` …). Everybody else is refused with the reason `forbidden`, as are updates without an actor.
+ * Two `requireRole()` guards on one handler require both.
  *
- * Telegram is asked only for roles that Telegram gives, and only about people whom none of your own roles lets in.
+ * Telegram is asked only if one of the roles is assigned by Telegram, and only about actors whom no other role admits.
  *
- * @param role The name of a role, as `guard.grant()` takes it; more names, and options last.
- * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` where the sentinel
- * names its roles and this is none of them.
+ * @param role The name of a role, as `guard.grant()` takes it; further names may follow, and options come last.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` if the sentinel
+ * defines its roles and this is not among them.
  *
  * @example
  * ```ts
@@ -133,7 +133,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const name = roles === undefined ? 'registered' : roles.join('|')
   const reason = roles === undefined ? 'unregistered' : 'forbidden'
   const slot = demandSlot(`require.${name}`, settings, USUAL)
-  // The same demand made twice is checked once.
+  // A demand that is made twice is checked once.
   if (wiring.asks(slot)) return undefined
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
   const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
@@ -154,14 +154,14 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       onRefusal: deny === 'silent' || byTelegram.length > 0 ? {} : { noticeEvery },
     },
     on,
-    // Not administrators of the chat: anybody can make a group and bring the bot there.
+    // Administrators of the chat are not excused: anybody can create a group and add the bot to it.
     excused: 'roles',
     name,
     reason,
     denial: deny,
     probe: byTelegram.length > 0,
   })
-  // A probe never refuses. So while the storage does not answer, this check refuses in its place.
+  // A probe never refuses, so while the storage does not answer this check refuses in its place.
   if (byTelegram.length > 0) {
     wiring.ask({
       check: {
@@ -181,7 +181,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
     })
   }
   const noticed = noticedBy(wiring, slot, noticeEvery)
-  /** Of what the plan refuses the storage says when it is time; of this nobody else does. */
+  /** Whether a notice is due. For the plan's own refusals the storage decides that; for a veto made here, this function does. */
   const isTimeToSay = ({ actor: who }: Facts): boolean => {
     if (deny === 'silent' || who === undefined) return false
     const subject = keyText(who)
@@ -201,7 +201,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
     shadow,
     ...(byTelegram.length > 0 && { needs: ['chat_member'], apart: true }),
     admit(facts, ctx, probed): MaybePromise<Admission | undefined> {
-      // The plan asks about somebody. Where nobody acts, nobody is registered.
+      // The plan's check needs an actor. Without one, nobody can be registered.
       if (facts.actor === undefined) return on.includes(facts.activity) ? veto(facts) : undefined
       if (byTelegram.length === 0 || !probed.includes(asked)) return undefined
       const given = services.chatRoles.rolesOf(facts, ctx)
@@ -210,7 +210,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   }
 }
 
-/** The actor in the group of the update, for roles that are held there only. */
+/** The actor in the group of the update, for roles granted in that group only. */
 function inChat(wiring: Wiring<Context>): number {
   return wiring.scope('member.roles', ({ actor, chatId, inGroup }: Facts) =>
     actor === undefined || chatId === undefined || !inGroup ? undefined : memberKey(actor, chatId),

@@ -34,11 +34,11 @@ import { watchConduct } from './throttle/conduct.js'
 import { limitOf } from './throttle/given-limit.js'
 import { ADAPTED_MARK, roleVariants, storedVariants } from './throttle/runtime-limits.js'
 
-/** Limits of more than this use two counters rather than a time stamp a unit, by default. */
+/** The largest amount for which `sliding` keeps a time stamp per unit; larger limits use two counters. */
 const MOST_STAMPS = 64
 const ALBUM_FOR = parseDuration('1m')
 const NOTICE_EVERY = parseDuration('1m')
-/** What people do when they talk to a bot: what a limit is for by default. */
+/** The activities a limit covers by default: the usual ways to talk to a bot. */
 export const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
 
 type LimitOf<C extends Context> = (facts: Facts, ctx: C) => LimitInput | undefined
@@ -121,76 +121,76 @@ export const throttleOptions = z.strictObject({
  * ```
  */
 export interface ThrottleOptions<C extends Context = Context> {
-  /** Names the limit in verdicts, `peek()` and `reset()`, and its state. @default the scope, such as `user`; for a handler, its place */
+  /** Name of the limit in verdicts, `peek()` and `reset()`, and of its state. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
-  /** So much per so long: `'20/1m'`, an object with `burst`, or a function of the update. */
+  /** The amount per span: `'20/1m'`, an object with `burst`, or a function of the update. */
   readonly limit: LimitInput | LimitOf<C>
   /**
-   * Where `limit` is a function: what holds where it gives nothing, and the limit of `.inline`, `.edits` and `.joins`.
-   * It is no ceiling: what the function gives holds, but that an exact window (`sliding-log`, or `sliding` where this is
-   * 64 at most) keeps so many time stamps and no more. @default '60/1m'
+   * With a function as `limit`: applies when the function returns undefined, and to `.inline`, `.edits` and `.joins`.
+   * Not a ceiling: the function may return a larger limit. But an exact window (`sliding-log`, or `sliding` with at most 64 here)
+   * keeps no more time stamps than this amount. @default '60/1m'
    */
   readonly otherwise?: LimitInput
   /**
-   * `bucket`: a token bucket, which lets `burst` come at once and refills steadily. `sliding`: at most so much
-   * within any such span; exact up to 64 (`sliding-log`), two counters above (`sliding-counters`), which hold steady
-   * traffic to the limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default 'bucket'
+   * `bucket`: a token bucket, which allows `burst` at once and refills steadily. `sliding`: at most the amount within any span of that
+   * length; exact up to 64 (`sliding-log`), with two counters above (`sliding-counters`), which hold steady traffic to the limit but may
+   * let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default 'bucket'
    */
   readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
-  /** Whom it counts. @default 'user' */
+  /** The subject whose updates are counted together. @default 'user' */
   readonly scope?: ScopeName
-  /** Counts by a key of your own instead; undefined leaves the update out. Needs a `name`. */
+  /** Counts by a key of your own instead of a scope; updates with an undefined key are not limited. Needs a `name`. */
   readonly key?: KeyOf<C>
   /**
-   * What it is for. By default, messages, taps, reactions and votes share the bucket, while edits, joins and
-   * inline queries have buckets of their own beside it, of the same limit (inline queries: `inline`). Joins are counted
-   * by who joins or leaves, whoever lets them in. Nothing else is limited unless you list it.
+   * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and
+   * inline queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
+   * leaves, even if someone else adds or removes them. Activities that are not listed are not limited.
    */
   readonly on?: readonly Activity[]
-  /** Only these commands. */
+  /** Limits these commands only. */
   readonly commands?: readonly string[]
   /** What an update costs: a number above zero (fractions are fine), or a function. @default 1 */
   readonly cost?: number | CostOf<C>
-  /** The bucket of inline queries, one a keystroke. @default five times `limit`, its burst too */
+  /** The bucket of inline queries, which come with every keystroke. @default five times `limit`, including its burst */
   readonly inline?: LimitInput
-  /** Other limits for the holders of a role (the mark `role:<name>`); the first that is held wins. */
+  /** Other limits for holders of a role (the mark `role:<name>`); the first role that the user holds applies. */
   readonly roles?: Readonly<Record<string, LimitInput>>
   /**
-   * Bans from this limit after so many refusals: `bans` one after the other, the last again and again. Forgotten when
-   * the longest has passed once more in peace.
+   * Bans from this limit after repeated refusals. Each further ban takes the next duration of `bans`, then the last one again and again;
+   * the sequence starts anew after the longest ban has passed once more without a new ban.
    */
   readonly penalty?: {
-    /** Refusals that earn a ban. @default 5 */
+    /** Number of refusals that lead to a ban. @default 5 */
     readonly after?: number
-    /** Within so long. @default '1m' */
+    /** The span in which the refusals are counted. @default '1m' */
     readonly within?: Duration
-    /** How long each ban in a row is, such as ['1m', '10m', '1h']. */
+    /** The durations of successive bans, such as ['1m', '10m', '1h']. */
     readonly bans: readonly Duration[]
   }
-  /** Lets conduct move the limit of a user, within bounds; see {@link AdaptOptions}. Of a limit with `scope: 'user'`. */
+  /** Adapts the limit of each user to their conduct, within bounds; see {@link AdaptOptions}. Only with `scope: 'user'`. */
   readonly adapt?: AdaptOptions
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long. @default '1m' */
+  /** The shortest time between two notices. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * While the storage does not answer: `local` decides in this process's memory until it is back, `open` lets pass, `closed`
-   * refuses (`unavailable`). @default 'local'
+   * What happens while the storage does not answer: `local` decides in this process's memory until it is back, `open` lets updates
+   * pass, `closed` refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
 }
 
 /**
- * Limits how much comes from whom.
+ * Limits how many updates a user, chat or other subject may send.
  *
  * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Checkouts,
- * payments, channel posts (but commands for the bot) and service messages are not limited, unless `on` lists them.
+ * payments, channel posts (except commands for the bot) and service messages are not limited, unless `on` lists them.
  *
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
  * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;
- * `limit.duplicate` from a chain with two of one name.
+ * `limit.duplicate` if a chain has two limits of one name.
  *
  * @example
  * ```ts
@@ -236,7 +236,7 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
   return settings
 }
 
-/** How a limit adapts to conduct; undefined where it does not. */
+/** Returns how a limit adapts to conduct; undefined if it does not. */
 function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undefined {
   const { adapt, limit, scope = 'user', key, algorithm } = settings
   if (adapt === undefined) return undefined
@@ -251,7 +251,7 @@ function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undef
   return readAdapt(adapt, limit, fixedCost(settings) ?? 1, `${what}.adapt`)
 }
 
-/** What every update costs; undefined where a function says it. */
+/** The cost of every update; undefined if a function computes it. */
 function fixedCost({ cost = 1 }: Settings): number | undefined {
   return typeof cost === 'number' ? cost : undefined
 }
@@ -263,7 +263,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   askAlbum(wiring)
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
     const slot = `throttle.${name}${suffix}`
-    // Records of their own, since few of those who write also edit: the others' records stay small.
+    // Each suffix has records of its own: few of those who write also edit, so the main records stay small.
     const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name, suffix)
     wiring.ask({
       check: checkOf(settings, slot, scope, limit, main, wiring),
@@ -298,7 +298,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   return watchConduct(wiring.services, `throttle.${name}`, name, adaptation, counts)
 }
 
-/** The parts of an album share the fate of the first, and its price. Asked once a chain. */
+/** Makes the parts of an album share the verdict and the charge of the first part. Added once per chain. */
 function askAlbum(wiring: Wiring<Context>): void {
   if (wiring.asks('album')) return
   wiring.ask({
@@ -362,7 +362,7 @@ function checkOf(
   return { ...common, kind: 'window', form: log ? 'log' : 'counters' }
 }
 
-/** Other limits, in the order of precedence: those set while the bot runs, then those of roles. */
+/** Other limits in order of precedence: those set at run time, those of roles, then the one adapted to conduct. */
 function variantsOf(
   settings: Settings,
   { slot, limit, log }: { readonly slot: string; readonly limit: Limit; readonly log: boolean },
@@ -372,7 +372,7 @@ function variantsOf(
   const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
   const name = slot.slice('throttle.'.length)
   const most = log ? Math.max(limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
-  // Where a function gives the limit, what is stored would never be looked at.
+  // If a function gives the limit, stored limits would never be read.
   const stored =
     typeof settings.limit === 'function'
       ? []
@@ -384,7 +384,7 @@ function variantsOf(
   return [...stored, ...roleVariants(roles, wiring.services.roles, actor), ...adapted]
 }
 
-/** Whether an update is one of these commands; undefined where any will do. */
+/** Returns a test for updates with one of these commands; undefined if every update qualifies. */
 export function gateOfCommands(
   commands: readonly string[] | undefined,
 ): ((facts: Facts) => boolean) | undefined {
@@ -399,7 +399,7 @@ function times(limit: Limit, factor: number): Limit {
 }
 
 /**
- * {@link throttle} by another name.
+ * Another name for {@link throttle}.
  *
  * @throws SentinelError as {@link throttle} does.
  *
