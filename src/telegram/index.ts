@@ -1,6 +1,6 @@
 /**
- * A Telegram of your own, to run and test bots without the network, and the tests that hold a storage to its contract.
- * Published as `grammy-sentinel/testing`.
+ * An embedded Telegram for running and testing bots without the network, and the conformance tests for storages. Published as
+ * `grammy-sentinel/testing`.
  *
  * @packageDocumentation
  */

@@ -1,6 +1,6 @@
 /**
- * Adds the matchers of {@link TelegramMatchers} to jest's `expect`, and declares them for the global one. Import it once: in the test, or in a file
- * of `setupFilesAfterEnv`. Published as `grammy-sentinel/testing/jest`.
+ * Adds the matchers of {@link TelegramMatchers} to jest's `expect` and declares them on the global `expect`. Import it once: in a
+ * test, or in a file listed in `setupFilesAfterEnv`. Published as `grammy-sentinel/testing/jest`.
  *
  * @packageDocumentation
  */
@@ -11,7 +11,7 @@ export type { MatcherVerdict, TelegramMatchers } from './matchers/matchers.js'
 
 declare global {
   namespace jest {
-    // biome-ignore lint/complexity/noBannedTypes: a declaration that merges has the parameters of the one it joins
+    // biome-ignore lint/complexity/noBannedTypes: a merging declaration must repeat the type parameters of the original
     interface Matchers<R, T = {}> extends TelegramMatchers<R> {}
   }
 }

@@ -16,7 +16,7 @@ const WITH_PORT: Required<Known> = { ...INSIDE, port: true, host: true, hostName
 const OPTIONS = { createTelegram: INSIDE, startTelegram: WITH_PORT } satisfies Record<string, Known>
 
 /**
- * Refuses names of options that there are not: a test that means `clock` and writes `clok` would run in real time, without a word.
+ * Rejects unknown option names: with `clok` for `clock`, a test would silently run in real time.
  *
  * @throws SentinelError `option.unknown`.
  */

@@ -7,7 +7,7 @@ import type { TelegramGroup } from './people/places.js'
 import type { ClockSource } from './world/clock.js'
 
 /**
- * How to start an embedded Telegram. Everything is optional.
+ * Options of an embedded Telegram. All are optional.
  *
  * @example
  * ```ts
@@ -19,37 +19,37 @@ import type { ClockSource } from './world/clock.js'
  * ```
  */
 export interface TelegramOptions {
-  /** Default: 'real'. `'virtual'` stands still until advanced; a function is a clock of your own. */
+  /** Default: 'real'. `'virtual'` stands still until advanced; a function is a custom clock. */
   readonly clock?: ClockSource
-  /** Port to listen on. Default: 0, any free one. */
+  /** Port to listen on. Default: 0, any free port. */
   readonly port?: number
-  /** Address to listen on. Default: 127.0.0.1, so that nobody but this machine gets to it. */
+  /** Address to listen on. Default: 127.0.0.1, reachable from this machine only. */
   readonly host?: string
   /**
-   * Names of this machine that requests may name in `Host`, besides those for itself; for instance that of a container.
-   * Default: none. With a `host` that others reach, its addresses are always good.
+   * Host names that requests may carry in `Host`, besides the loopback names; for instance the name of a container. Default:
+   * none. Unless `host` is a loopback address, IP addresses are always accepted.
    */
   readonly hostNames?: readonly string[]
   /**
-   * Serves the control API below `/control`, for tests in other languages; see `telegram.control`. Its token is made unless you
-   * give one of 16 characters or more. Default: false.
+   * Serves the control API below `/control`, for tests in other languages; see `telegram.control`. A token is generated unless
+   * you pass one of at least 16 characters. Default: false.
    */
   readonly control?: boolean | { readonly token: string }
-  /** How long people wait for a bot, in real time. Default: 2s. */
+  /** How long waits such as `hears()` last before they fail, in real time. Default: 2s. */
   readonly patience?: Duration
-  /** Real time before a failed webhook delivery is repeated; doubles each time. Default: 1s. */
+  /** Real time before a failed webhook delivery is retried; doubles with each retry. Default: 1s. */
   readonly webhookRetry?: Duration
   /** Real time a webhook may take to answer. Default: 60s. */
   readonly webhookTimeout?: Duration
   /**
-   * How fast bots may send before they get 429. Default: false, as fast as they can, so that no test fails for how quick it
-   * is. `true` is as Telegram has it, an object changes some of it.
+   * How fast bots may send before they get 429. Default: false, no limit, so that tests do not fail for being fast. `true` uses
+   * Telegram's own limits; an object overrides some of them.
    */
   readonly limits?: boolean | FloodLimits
 }
 
 /**
- * Where the control API is.
+ * URL and token of the control API.
  *
  * @example
  * ```ts
@@ -67,7 +67,7 @@ export interface TelegramOptions {
  * ```
  */
 export interface ControlAddress {
-  /** Such as `http://127.0.0.1:8081/control`. */
+  /** For example `http://127.0.0.1:8081/control`. */
   readonly url: string
   /** For the header `Authorization: Bearer …`. */
   readonly token: string
@@ -111,22 +111,22 @@ export interface NewTelegramBot {
   readonly username: string
   /** Default: the username. */
   readonly firstName?: string
-  /** Whether it takes inline queries. Default: true. */
+  /** Whether the bot takes inline queries. Default: true. */
   readonly inline?: boolean
   /**
-   * Privacy mode: unless it is an administrator, the bot gets only commands meant for it, replies to it, and service messages of
-   * its groups. Default: false, whereas BotFather's is true: guards are for bots that see everything.
+   * Privacy mode: unless the bot is an administrator, it gets only commands addressed to it, replies to it, and service messages
+   * of its groups. Default: false, unlike BotFather's default of true, because guards are for bots that see everything.
    */
   readonly privacy?: boolean
-  /** Whether requests to join come to it with a `query_id`, to be answered within ten seconds. Default: false. */
+  /** Whether join requests reach the bot with a `query_id`, to be answered within ten seconds. Default: false. */
   readonly joinRequestQueries?: boolean
-  /** Whether it is told which of its inline results somebody picked. Default: true, whereas BotFather's is false. */
+  /** Whether the bot is notified which of its inline results was picked. Default: true, unlike BotFather's default of false. */
   readonly inlineFeedback?: boolean
   readonly id?: number
 }
 
 /**
- * An administrator: somebody with all rights (but not anonymous), or with some taken away.
+ * An administrator: by default with all rights except anonymity; `rights` can take some away.
  *
  * @example
  * ```ts
@@ -141,7 +141,7 @@ export type NewAdministrator =
   | { readonly who: Somebody; readonly rights: Partial<ChatAdministratorRights> }
 
 /**
- * A group to create. Its members are there from the start: no update tells of it.
+ * A group to create. Its members are in it from the start: no update announces them.
  *
  * @example
  * ```ts
@@ -161,11 +161,11 @@ export interface NewGroup {
   readonly owner: Person
   readonly members?: readonly Somebody[]
   readonly admins?: readonly NewAdministrator[]
-  /** Makes it public. Without the @. */
+  /** Makes the group public. Without the @. */
   readonly username?: string
-  /** Gives it topics; a channel has none. Default: false. */
+  /** Makes the group a forum, with topics; has no effect on a channel. Default: false. */
   readonly forum?: boolean
-  /** A basic group, as people make them: without topics and restrictions, until somebody upgrades it. Default: false. */
+  /** Makes it a basic group, without topics and restrictions, until it is upgraded. Default: false. */
   readonly basic?: boolean
   readonly id?: number
 }
@@ -186,12 +186,12 @@ export interface NewGroup {
  * ```
  */
 export interface NewChannel extends NewGroup {
-  /** The group its posts are discussed in. */
+  /** The discussion group of the channel. */
   readonly linkedGroup?: TelegramGroup
 }
 
 /**
- * An update to inject: any of the Bot API. Without an id it gets the next one.
+ * An update to inject: any kind of the Bot API. Without an id it gets the next one.
  *
  * @example
  * ```ts

@@ -5,7 +5,7 @@ import type { Failure, Patience } from './people/waiting.js'
 import type { UpdateKind } from './world/updates.js'
 
 /**
- * A bot that fetches its updates: grammY's `Bot`, whatever its context.
+ * A bot that polls for updates: grammY's `Bot`, with any context type.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ export interface PollingBot {
 }
 
 /**
- * How a bot fetches its updates: grammY's own polling options, all of which are handed on.
+ * Polling options, all passed on to grammY.
  *
  * @example
  * ```ts
@@ -34,13 +34,13 @@ export interface PollingBot {
  * ```
  */
 export interface RunOptions {
-  /** Default: what Telegram sends unless asked, which is all but members and reactions. */
+  /** Default: Telegram's own default, which is all kinds except member and reaction updates. */
   readonly allowed_updates?: readonly UpdateKind[]
-  /** Forgets what waits when the bot starts. Default: false. */
+  /** Drops pending updates when the bot starts. Default: false. */
   readonly drop_pending_updates?: boolean
 }
 
-/** The bots that a Telegram runs itself, so that no test has to stop them, and none misses how one ended. */
+/** The bots started by `runs()`. Stops them with the Telegram and makes sure that the error of a bot that failed is reported. */
 export class RunningBots {
   readonly #running = new Map<PollingBot, Promise<void>>()
   readonly #failures: Failure[] = []
@@ -88,7 +88,7 @@ export class RunningBots {
     await Promise.all([...this.#running].map(([bot, ended]) => bot.stop().then(() => ended)))
   }
 
-  /** @throws what ended a bot, if nobody was told. */
+  /** @throws the error that stopped a bot, if no wait has reported it yet. */
   complain(): void {
     const untold = this.#failures.find((failure) => !failure.told)
     if (untold !== undefined) {

@@ -35,7 +35,7 @@ import { newForum } from './world/topics.js'
 import { World } from './world/world.js'
 
 /**
- * A Telegram of your own; see {@link startTelegram}.
+ * An embedded Telegram; see {@link startTelegram}.
  *
  * @example
  * ```ts
@@ -56,11 +56,11 @@ export class Telegram {
   readonly clock: TelegramClock
   readonly faults: Faults
   /**
-   * Asks this Telegram without the network, whichever way it was started: for clients that take a `fetch` of yours. Any
-   * host in the URL will do.
+   * A `fetch` that calls this Telegram directly, without the network, whether or not it listens on a port. For clients that
+   * accept a custom `fetch`; the host in the URL does not matter.
    */
   readonly fetch: typeof fetch
-  /** Where the control API is, and its token; undefined unless `startTelegram({ control })` asked for it. */
+  /** URL and token of the control API; undefined unless `startTelegram({ control })` enabled it. */
   readonly control: ControlAddress | undefined
   /** @internal */
   readonly parts: Parts
@@ -88,8 +88,8 @@ export class Telegram {
   }
 
   /**
-   * For clients: `new Bot(token, { client: { apiRoot } })`. Without a port it is an address that nobody has, and goes with
-   * {@link Telegram.fetch}; `bot.config` has both.
+   * Root of the Bot API, for clients: `new Bot(token, { client: { apiRoot } })`. With {@link createTelegram}, which opens no
+   * port, it is an unreachable address that works only together with {@link Telegram.fetch}; `bot.config` holds both.
    */
   get apiRoot(): string {
     return this.#server?.apiRoot ?? NOWHERE
@@ -99,7 +99,7 @@ export class Telegram {
     return new Person(this.#world, this.#patience, this.#world.accounts.addPerson(options))
   }
 
-  /** Unless asked for, privacy mode is off: the bot gets every message of its groups. */
+  /** Creates a bot. Privacy mode is off by default: the bot gets every message of its groups. */
   createBot(options: NewTelegramBot): TelegramBot {
     const client =
       this.#server === undefined ? { apiRoot: NOWHERE, fetch: this.fetch } : { apiRoot: this.apiRoot }
@@ -143,27 +143,27 @@ export class Telegram {
   }
 
   /**
-   * The last ten thousand calls bots made (of one method), oldest first.
+   * Returns the last 10,000 calls that bots made (only those of `method`, if given), oldest first.
    *
-   * @throws SentinelError `telegram.invalid` for a method that Telegram does not have.
+   * @throws SentinelError `telegram.invalid` for a method that does not exist in the Bot API.
    */
   calls(method?: string): readonly BotCall[] {
     return this.#api.log.list(method === undefined ? undefined : knownMethod(method, 'calls'))
   }
 
   /**
-   * Resolves with the first answered call of the method (`'*'`: of any), made already or yet to come. Each call is given
-   * once, unless with `ever`: who waits again waits for another. `calls()` has them all.
+   * Resolves with the first answered call of the method (`'*'`: any method), past or future. Each call is returned only once, so
+   * a second `called()` waits for another call, unless `ever` is set. `calls()` lists all of them.
    *
-   * @throws SentinelError `telegram.invalid` after the time-out (default: the patience of people); at once for a method that
-   * Telegram does not have.
+   * @throws SentinelError `telegram.invalid` after the time-out (default: the `patience` option); at once for a method that does
+   * not exist in the Bot API.
    */
   async called(
     method: string,
     options: {
-      /** Which of them. @default all */
+      /** Selects among the calls of the method. @default all */
       readonly where?: (call: BotCall) => boolean
-      /** One that was given before, too. @default false */
+      /** Also accepts a call that an earlier `called()` returned. @default false */
       readonly ever?: boolean
       readonly timeout?: Duration
     } = {},
@@ -189,7 +189,7 @@ export class Telegram {
     })
   }
 
-  /** Writes down every update and call from now on; see {@link Recording}. */
+  /** Starts recording every update and call; see {@link Recording}. */
   records(): Recording {
     const recording = new Recording(this.clock.now)
     for (const bot of this.#world.accounts.bots()) recording.follow(bot)
@@ -199,10 +199,10 @@ export class Telegram {
   }
 
   /**
-   * Puts bots through a recorded run again, by its text. Here they are bots like others, with tokens of their own; see
+   * Replays a recorded run, given as the text of the recording. The recorded bots are created anew here, with new tokens; see
    * {@link Replay}.
    *
-   * @throws SentinelError `telegram.invalid` for a text that is no recording, and if one of its bots is here already.
+   * @throws SentinelError `telegram.invalid` if the text is not a recording, or if one of its bots already exists here.
    */
   replays(recording: string, options: ReplayOptions = {}): Replay {
     const run = read(recording)
@@ -214,19 +214,19 @@ export class Telegram {
   }
 
   /**
-   * Gives the bot a raw update, whatever its allowed_updates say. The same id twice is a redelivery. A query in it
-   * can be answered; `called` tells how it was.
+   * Queues a raw update for the bot, regardless of its `allowed_updates`. Delivering the same `update_id` twice simulates a
+   * redelivery. If the update holds a query, the bot can answer it; `called` returns that answer.
    */
   deliver(bot: TelegramBot, update: RawUpdate): Update {
     return this.#world.inject(bot.account, update)
   }
 
   /**
-   * Resolves once no update waits any more: each was confirmed by the next getUpdates, or taken by the webhook. Under
-   * grammY's own polling (`bot.start`) all handlers have then finished; under a runner they may still be at work, and
-   * so may be what guards say aside, such as notices and menus: wait for these with `hears`.
+   * Resolves once no update is pending: each was confirmed by the next getUpdates, or accepted by the webhook. With grammY's own
+   * polling (`bot.start`) all handlers have finished by then; with a runner, handlers may still be running, and so may messages
+   * that guards send in the background, such as notices and menus: wait for these with `hears`.
    *
-   * @throws SentinelError `telegram.invalid` after the time-out, naming the bots that did not fetch.
+   * @throws SentinelError `telegram.invalid` after the time-out, naming the bots that did not fetch their updates.
    */
   async settled(
     options: { readonly bots?: readonly TelegramBot[]; readonly timeout?: Duration } = {},
@@ -250,29 +250,30 @@ export class Telegram {
   }
 
   /**
-   * Starts a bot of grammY's by long polling, and stops it at {@link Telegram.close}. Resolves when it asks for updates, so that
-   * whatever people do from then on reaches it. If a handler throws and the bot catches nothing, it stops, as grammY's
-   * bots do: then whoever waits is told why, or else `close()` throws.
+   * Starts a grammY bot by long polling, and stops it in {@link Telegram.close}. Resolves once the bot asks for updates, so that
+   * everything people do afterwards reaches it. If a handler throws and the bot has no error handler, the bot stops, as grammY
+   * bots do; pending waits such as `hears()` then reject with the error, and if nothing was waiting, `close()` throws it.
    *
-   * @throws SentinelError `telegram.invalid` for a bot with another token, and if it does not start.
+   * @throws SentinelError `telegram.invalid` for a bot whose token is not from this Telegram, and if the bot does not start
+   * polling.
    */
   async runs(bot: PollingBot, options: RunOptions = {}): Promise<void> {
     await this.#running.start(bot, options)
   }
 
   /**
-   * Hands webhook deliveries for this address, any whatever, to a function instead of the network. The returned function
-   * ends that.
+   * Passes webhook deliveries for this URL, which may have any host, to a function instead of the network. The returned function
+   * undoes this.
    *
-   * @throws SentinelError `telegram.invalid` for what is no URL.
+   * @throws SentinelError `telegram.invalid` if `url` is not a URL.
    */
   hosts(url: string, handler: WebhookHandler): () => void {
     return this.#api.addresses.add(url, handler)
   }
 
   /**
-   * Lets clients of MTProto in as well: a data centre on 127.0.0.1, over the same people, chats and messages. It needs the packages that
-   * `grammy-sentinel/mtproto` does, and loads them with its first use. `close()` ends it.
+   * Opens an MTProto data centre on 127.0.0.1 over the same people, chats and messages. It needs the packages that
+   * `grammy-sentinel/mtproto` needs, and loads them on first use. `close()` closes it.
    */
   async mtproto(options: NewMtproto = {}): Promise<TelegramMtproto> {
     const { serveMtproto } = await import('./mtproto/mtproto.js')
@@ -282,10 +283,10 @@ export class Telegram {
   }
 
   /**
-   * Ends everything: bots that it `runs` are stopped, other polls that wait get 409, webhooks stop, and who still waits is
-   * told so. So is whoever calls or waits later: the one with 409, the other unless what they wait for is there already.
+   * Shuts down: stops bots started by `runs`, answers pending polls with 409, stops webhooks and rejects pending waits. Later API
+   * calls get 409; later waits reject unless their result is already there.
    *
-   * @throws what made a bot stop that it `runs`, unless somebody who waited was told.
+   * @throws the error that stopped a bot started by `runs`, unless a pending wait was already rejected with it.
    */
   async close(): Promise<void> {
     const stopped = this.#running.stop()
@@ -303,7 +304,7 @@ export class Telegram {
 const CALLED_BEFORE =
   'One was waited for before, and each call is given once (say { ever: true } if the same one will do). '
 
-/** A bot like the recorded one. */
+/** Options that create a bot like the recorded one. */
 function likeOf(me: UserFromGetMe): NewTelegramBot {
   return {
     id: me.id,
@@ -323,14 +324,15 @@ interface Parts {
 
 type WithoutPort = Omit<TelegramOptions, 'port' | 'host' | 'hostNames' | 'control'>
 
-/** Where a Telegram within the process seems to be; such names lead nowhere (RFC 2606). */
+/** Address of a Telegram that opens no port; names below `.invalid` never resolve (RFC 2606). */
 const NOWHERE = 'http://telegram.invalid'
 
 /**
- * Makes a Telegram within the process, at once and without a port: the quickest for tests. Bots get to it by `bot.config`, or
- * by `telegram.fetch`. It serves what {@link startTelegram} does, and bodies, errors and faults look the same from the bot.
+ * Creates a Telegram inside the process, immediately and without a port: the fastest way for tests. Bots connect with
+ * `bot.config` or `telegram.fetch`. It serves the same API as {@link startTelegram}; request bodies, errors and faults look the
+ * same to the bot.
  *
- * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
+ * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an invalid option.
  *
  * @example
  * ```ts
@@ -356,14 +358,14 @@ export function createTelegram(options: WithoutPort = {}): Telegram {
 }
 
 /**
- * Starts a Telegram on 127.0.0.1: users, groups and channels that a real bot moderates over real HTTP, without the
- * network. It serves the Bot API that moderation needs; any other method answers 501.
+ * Starts a Telegram on 127.0.0.1, with users, groups and channels, which real bots use over real HTTP without leaving the
+ * machine. It serves the part of the Bot API that moderation needs; any other method answers 501.
  *
- * It is bounded: bodies of 50 MB, 100,000 updates a bot (each kept for a day), 100,000 messages, 256 MB of
- * files, 10,000 recorded calls; beyond that the oldest go. Only requests to a loopback `Host` are served, and webhooks
- * are delivered to this machine alone.
+ * Memory is bounded: request bodies of 50 MB, 100,000 updates per bot (each kept for a day), 100,000 messages, 256 MB of files,
+ * 10,000 recorded calls; beyond that the oldest are dropped. Only requests with a loopback `Host` are served, and webhooks are
+ * delivered to this machine only.
  *
- * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an option that cannot be.
+ * @throws SentinelError `option.unknown`; `duration.invalid`, `limit.invalid` or `telegram.invalid` for an invalid option.
  *
  * @example
  * ```ts
@@ -387,7 +389,7 @@ export function createTelegram(options: WithoutPort = {}): Telegram {
 export async function startTelegram(options: TelegramOptions = {}): Promise<Telegram> {
   const parts = partsFrom(options, 'startTelegram')
   const { port = 0, host = '127.0.0.1', hostNames: names = [], control = false } = options
-  // Loaded for those who want it: the control API reads what it is sent by schemas.
+  // Imported only when enabled: the control API brings in the schema library.
   const made = control === false ? undefined : await import('./control/control.js')
   const token = made?.controlToken(typeof control === 'object' ? control.token : undefined)
   let front: Front | undefined

@@ -14,7 +14,7 @@ import { type FullChat, fullChatOf } from './lists/full-chat.js'
 import { type PhotosOptions, photosOf } from './lists/photos.js'
 import { type FoundMessage, type SearchOptions, searchIn } from './lists/search.js'
 
-/** Files, and what an account sees: the part of a client that needs nothing but to ask. */
+/** The methods for files and lists, which need only a {@link Caller}. */
 export abstract class AccountCalls {
   readonly #cdn = new CdnDataCentres(
     () => this.reach(),
@@ -22,14 +22,15 @@ export abstract class AccountCalls {
       (await import('./files/cdn/client.js')).CdnClient.open(this.dialling, at, onLost, signal),
   )
 
-  /** Whoever asks Telegram, once we are connected. @internal */
+  /** Resolves with the caller once connected. @internal */
   protected abstract reach(): Promise<Caller>
 
-  /** What connections are made with. @internal */
+  /** Parameters for opening connections. @internal */
   protected abstract get dialling(): { readonly apiId: number; readonly traffic: Traffic }
 
   /**
-   * Uploads a file of up to 2 GB (4 GB with Premium), some parts at a time, and goes on where a connection broke. See {@link UploadOptions}.
+   * Uploads a file of up to 2 GB (4 GB with Premium), several parts at a time; resumes after a lost connection. See {@link
+   * UploadOptions}.
    *
    * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
    */
@@ -37,7 +38,7 @@ export abstract class AccountCalls {
     return upload(await this.reach(), source, options)
   }
 
-  /** Sends a file, uploaded already or on the way. See {@link SendFileOptions}; it throws as `upload()` does. */
+  /** Sends a file, uploading it if necessary. See {@link SendFileOptions}; throws the same errors as `upload()`. */
   async sendFile(
     chat: number | string,
     what: UploadSource | UploadedFile,
@@ -47,11 +48,11 @@ export abstract class AccountCalls {
   }
 
   /**
-   * Sends two to ten files as one album; bots get it as messages with one `media_group_id`. See {@link AlbumFile} and
+   * Sends two to ten files as one album, which bots see as messages with a common `media_group_id`. See {@link AlbumFile} and
    * {@link SendAlbumOptions}.
    *
    * @returns The messages, in the order of the files.
-   * @throws SentinelError as `upload()` does; `mtproto.transfer` for fewer or more files.
+   * @throws SentinelError as `upload()` does; `mtproto.transfer` for fewer than two or more than ten files.
    */
   async sendAlbum(
     chat: number | string,
@@ -62,9 +63,10 @@ export abstract class AccountCalls {
   }
 
   /**
-   * The bytes of a file, in order: of a message, `{ chat, message }`, or a `file_id` of the Bot API. See {@link DownloadOptions}.
+   * Downloads a file, yielding its bytes in order: the file of a message, `{ chat, message }`, or a `file_id` of the Bot API. See
+   * {@link DownloadOptions}.
    *
-   * @throws SentinelError `mtproto.transfer`, `mtproto.corrupted` where bytes are not what Telegram has, `mtproto.refused`.
+   * @throws SentinelError `mtproto.transfer`; `mtproto.corrupted` if the bytes differ from Telegram's file; `mtproto.refused`.
    */
   async *download(
     what: MtprotoFile | FileOrigin | string,
@@ -73,7 +75,7 @@ export abstract class AccountCalls {
     yield* download(await this.reach(), this.#cdn, what, options)
   }
 
-  /** Photos that somebody shows of themselves, the latest first. */
+  /** Yields the profile photos of a user, latest first. */
   async *photos(
     user: number | string,
     options?: PhotosOptions,
@@ -81,22 +83,22 @@ export abstract class AccountCalls {
     yield* photosOf(await this.reach(), user, options)
   }
 
-  /** All that is known of a group or channel. */
+  /** Returns the full description of a group or channel. */
   async fullChat(chat: number | string): Promise<FullChat> {
     return fullChatOf(await this.reach(), chat)
   }
 
-  /** The chats of a person; bots have no such list. See {@link DialogsOptions}. */
+  /** Yields the chats of a person's account; not available to bots. See {@link DialogsOptions}. */
   async *dialogs(options?: DialogsOptions): AsyncGenerator<Dialog, void, undefined> {
     yield* dialogsOf(await this.reach(), options)
   }
 
-  /** Messages by their words, author, time and what they show. For people. See {@link SearchOptions}. */
+  /** Searches messages by words, author, time and kind of media. For people's accounts only. See {@link SearchOptions}. */
   async *search(options: SearchOptions): AsyncGenerator<FoundMessage, void, undefined> {
     yield* searchIn(await this.reach(), options)
   }
 
-  /** What administrators did within the last two days. For people. See {@link AdminLogOptions}. */
+  /** Yields what administrators did in the last two days. For people's accounts only. See {@link AdminLogOptions}. */
   async *adminLog(
     chat: number | string,
     options?: AdminLogOptions,
@@ -104,17 +106,17 @@ export abstract class AccountCalls {
     yield* adminLogOf(await this.reach(), chat, options)
   }
 
-  /** Where a person is logged in. */
+  /** Returns the active sessions of a person's account. */
   async sessions(): Promise<readonly AccountSession[]> {
     return sessionsOf(await this.reach())
   }
 
-  /** Logs a person out elsewhere: `id` as {@link AccountCalls.sessions} tells it. */
+  /** Ends another session of a person's account, given the `id` from {@link AccountCalls.sessions}. */
   async endSession(id: string): Promise<void> {
     return endSession(await this.reach(), id)
   }
 
-  /** Leaves the data centres of others. @internal */
+  /** Disconnects from CDN data centres. @internal */
   protected closeFiles(): Promise<void> {
     return this.#cdn.close()
   }

@@ -6,18 +6,18 @@ interface Connecting {
 }
 
 /**
- * mtcute 0.30.3 tells whoever calls a client that was destroyed, and rejects another promise that nobody has: Node ends the process for that. A
- * list that is read on after `close()` would do so. Here the caller alone is told.
+ * When a destroyed client is called, mtcute 0.30.3 rejects not only the caller's promise but also one that nobody handles, which
+ * makes Node exit; for example when a list is read on after `close()`. With this fix only the caller gets the error.
  */
 export function tellCallersAlone(base: BaseTelegramClient): void {
-  // Not public: where a version keeps it elsewhere there is nothing to mend.
+  // `_connect` is private to mtcute: if a version has no such field, there is nothing to fix.
   const connecting = Reflect.get(base, '_connect') as Connecting | undefined
   if (typeof connecting?.run !== 'function') return
   const { run } = connecting
   connecting.run = () => (base.destroyed ? Promise.reject(closed()) : run())
 }
 
-/** What whoever comes behind `close()` is told. */
+/** The error for calls after `close()`. */
 export function closed(): SentinelError {
   return new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.')
 }

@@ -18,8 +18,8 @@ import type { QrLogin } from './sessions/login-qr.js'
 import { readSession, type SessionFormat } from './sessions/session-strings.js'
 
 /**
- * A client of Telegram's own protocol: what the Bot API cannot tell. Made by {@link mtproto}; nothing is loaded and nobody is called
- * before its first use.
+ * A client of MTProto, Telegram's own protocol, for what the Bot API cannot do. Created by {@link mtproto}; loads nothing and
+ * does not connect before its first use.
  *
  * @example
  * ```ts
@@ -47,11 +47,11 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Loads the protocol, takes the session, connects and logs in. Every other method does so by itself. Where there is no server it waits
-   * until there is one, or `close()` ends the waiting.
+   * Loads the packages, takes the session, connects and logs in; every other method does this by itself. While the server cannot
+   * be reached, waits until it can, or until `close()`.
    *
-   * @throws SentinelError `mtproto.missing` when the three optional packages are not installed; `mtproto.session` when another
-   * process uses the session; `mtproto.refused` when Telegram does not let us in.
+   * @throws SentinelError `mtproto.missing` if the three optional packages are not installed; `mtproto.session` if another
+   * process uses the session; `mtproto.refused` if Telegram refuses the log-in.
    */
   async connect(): Promise<Profile> {
     const caller = await this.reach()
@@ -63,10 +63,10 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Logs a person in: a code comes to their phone, and their second password is asked for if they have one. Once is enough, for the
-   * session is kept.
+   * Logs a person in with the code that Telegram sends to their phone, and with their two-step verification password if they have
+   * one. Needed only once, because the session is stored.
    *
-   * @throws SentinelError `mtproto.refused`, with `PHONE_CODE_INVALID` or `PASSWORD_HASH_INVALID` where what was given is wrong.
+   * @throws SentinelError `mtproto.refused`, with `PHONE_CODE_INVALID` or `PASSWORD_HASH_INVALID` for wrong input.
    */
   async logIn(person: PersonLogin): Promise<Profile> {
     const { client } = await this.reach()
@@ -75,10 +75,10 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Logs a person in with a phone that has logged in already: it scans what `onUrl` is told, as a QR code.
+   * Logs a person in by a QR code: show the URL passed to `onUrl` as a QR code, to be scanned with a phone that is logged in.
    *
-   * @throws SentinelError `mtproto.refused`, with `SESSION_PASSWORD_NEEDED` where there is a second password and none was given; the
-   * signal's reason when it ends the waiting.
+   * @throws SentinelError `mtproto.refused`, with `SESSION_PASSWORD_NEEDED` if the account has a two-step verification password
+   * and none was given; the signal's reason when aborted.
    */
   async logInByQr(login: QrLogin): Promise<Profile> {
     const { caller, running } = await this.#connection.lasting()
@@ -93,13 +93,13 @@ export class MtprotoClient extends AccountCalls {
     return this.connect()
   }
 
-  /** Members of a supergroup or channel, those who came last first. See {@link MembersOptions}. */
+  /** Yields the members of a supergroup or channel, most recent joins first. See {@link MembersOptions}. */
   async *members(chat: number | string, options?: MembersOptions): AsyncGenerator<Member, void, undefined> {
     yield* membersOf(await this.reach(), chat, options)
   }
 
   /**
-   * How somebody stands in a supergroup or channel; undefined for whoever never was there.
+   * Returns the membership of a user in a supergroup or channel; undefined if they were never in it.
    *
    * @throws SentinelError `mtproto.refused`.
    */
@@ -108,7 +108,7 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * What is known of a user the account has met.
+   * Returns what is known about a user that the account has encountered.
    *
    * @throws SentinelError `mtproto.refused`.
    */
@@ -117,19 +117,21 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Who has a username: the number of a user, or of a chat as the Bot API has it. Telegram allows few of these a day, so each is remembered
-   * for a day in the storage, unless somebody else is seen with it; that nobody has a name for an hour. `counts()` tells how many are left.
+   * Returns the id of the user or chat that has a username, as in the Bot API. Telegram allows few lookups a day, so results are
+   * stored for a day, unless the name is seen on another account; that nobody has a name is remembered for an hour. `counts()`
+   * tells how many lookups are left.
    *
-   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED` where nobody has it; `mtproto.flood` where `namesPerDay` were asked for.
+   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED` if nobody has the name; `mtproto.flood` once
+   * `namesPerDay` lookups were made.
    */
   async resolve(username: string): Promise<number> {
     return (await this.reach()).nameOf(username)
   }
 
   /**
-   * Has whatever is asked in there wait for so long at most, in place of `patience`.
+   * Runs `work` with this limit on waits for FLOOD_WAIT, in place of the option `patience`.
    *
-   * @throws SentinelError `duration.invalid`. Whatever the work rejects with.
+   * @throws SentinelError `duration.invalid`; any error of `work`.
    *
    * @example
    * ```ts
@@ -144,7 +146,7 @@ export class MtprotoClient extends AccountCalls {
     return this.#connection.flood.withPatience(parseDuration(patience, 'withPatience()'), work)
   }
 
-  /** Messages of a supergroup or channel, newest first. See {@link HistoryOptions}. */
+  /** Yields messages of a supergroup or channel, newest first. See {@link HistoryOptions}. */
   async *history(
     chat: number | string,
     options?: HistoryOptions,
@@ -152,23 +154,24 @@ export class MtprotoClient extends AccountCalls {
     yield* historyOf(await this.reach(), chat, options)
   }
 
-  /** Deletes all that a user wrote in a chat, in the way the account may. */
+  /** Deletes all messages of a user in a chat, by the method that is open to the account. */
   async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
     return purge(await this.reach(), chat, user, options)
   }
 
   /**
-   * Hands updates that come by MTProto to a bot, as updates of the Bot API: the same guards and handlers get them. Messages with their
-   * files, edits, posts, members, join requests, taps, inline queries, reactions and polls are told. Do not poll for the same bot at the
-   * same time, or it gets everything twice. Resolves once updates flow; those that came while nobody listened are fetched first. What was
-   * not handled when the process died comes again.
+   * Passes updates from MTProto to a bot as updates of the Bot API, to the same guards and handlers. Covers messages with files,
+   * edits, channel posts, members, join requests, callback and inline queries, reactions and polls. Do not poll for the same bot
+   * at the same time, or it gets every update twice. Resolves once updates arrive; those missed while nothing listened are
+   * fetched first. Updates not handled when the process died are delivered again.
    *
-   * @throws SentinelError `mtproto.session` where the client is bridged to a bot already, or closed meanwhile. What failed may be tried again.
+   * @throws SentinelError `mtproto.session` if the client is already bridged to a bot, or closed meanwhile. After other errors,
+   * it can be called again.
    */
   async bridge<C extends Context>(bot: Pick<Bot<C>, 'handleUpdate' | 'init' | 'botInfo'>): Promise<void> {
     await this.#connection.lasting()
     await bot.init()
-    // Once more: whoever closes does not wait for that.
+    // Checked again, because close() may have been called during init().
     const { caller, running } = await this.#connection.lasting()
     const { bridging, opened, storage } = running
     await bridging.start(
@@ -180,21 +183,21 @@ export class MtprotoClient extends AccountCalls {
     )
   }
 
-  /** Listens to errors of the connection, and of bridged handlers; the returned function stops it. */
+  /** Adds a listener for errors of the connection and of bridged handlers; the returned function removes it. */
   onError(listener: (error: unknown) => void): () => void {
     const { failures } = this.#connection
     failures.add(listener)
     return () => failures.delete(listener)
   }
 
-  /** Lets somebody watch calls, waits and gaps from now on: `metrics()` and `tracing()` do. The returned function stops it. */
+  /** Adds an observer of calls, waits and gaps, as `metrics()` and `tracing()` do; the returned function removes it. */
   watch(watch: MtprotoWatcher): () => void {
     const { watches } = this.#connection.traffic
     watches.add(watch)
     return () => watches.delete(watch)
   }
 
-  /** What it has done so far. */
+  /** Returns the counters so far. */
   counts(): MtprotoCounts {
     const { traffic, flood, gaps, running, names } = this.#connection
     const { calls, errors, connections, bytesIn, bytesOut, tooLong } = traffic
@@ -217,10 +220,10 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * The session as one string, which logs in as you wherever it is: keep it as you keep a password. For mtcute (and us), Telethon 1 or
-   * Pyrogram 2. Two clients must not use one session at once.
+   * Exports the session as a string that logs in as this account anywhere: keep it like a password. Formats: mtcute (also for
+   * this package), Telethon 1 or Pyrogram 2. Two clients must not use one session at the same time.
    *
-   * @throws SentinelError `mtproto.session` where nobody has logged in.
+   * @throws SentinelError `mtproto.session` if nobody has logged in.
    */
   async exportSession(format: SessionFormat = 'mtcute'): Promise<string> {
     const { client } = await this.reach()
@@ -228,10 +231,10 @@ export class MtprotoClient extends AccountCalls {
   }
 
   /**
-   * Goes on with a session that mtcute, Telethon 1, Pyrogram or GramJS has exported, in place of the one that is kept. Before anything
-   * else is asked of the client. What was kept of another account is forgotten, and of any where the string does not say whose it is.
+   * Replaces the stored session by one exported from mtcute, Telethon 1, Pyrogram or GramJS. Must be the first call on the
+   * client. Stored data of another account is deleted; if the string does not name its account, all stored data is.
    *
-   * @throws SentinelError `mtproto.session` for what is no session string, and where the client is connected already.
+   * @throws SentinelError `mtproto.session` if the string is not a session, or the client is already connected.
    */
   async importSession(session: string): Promise<Profile> {
     readSession(session)
@@ -245,15 +248,16 @@ export class MtprotoClient extends AccountCalls {
     return this.connect()
   }
 
-  /** mtcute's own client, for what is not here: its types and its promises, not ours. */
+  /** Returns mtcute's own client, for everything else; its API is mtcute's, without guarantees of this package. */
   async raw(): Promise<TelegramClient> {
     return (await this.reach()).client
   }
 
   /**
-   * Disconnects and lets the session go. Handlers under way have ten seconds, and the client meanwhile; whatever takes longer comes again with
-   * the next start. A server or a storage that hangs is waited for some seconds, then told of by {@link MtprotoClient.onError}. Whoever calls it again
-   * waits for the same. A storage that was given stays open.
+   * Disconnects and releases the session. Running handlers get ten seconds and can use the client meanwhile; updates they do not
+   * finish are delivered again after the next start. If the server or storage hangs, closing gives up after some seconds and
+   * reports it to {@link MtprotoClient.onError}. Further calls wait for the same closing. A storage passed as an option stays
+   * open.
    */
   close(): Promise<void> {
     return this.#connection.close()
@@ -269,11 +273,11 @@ export class MtprotoClient extends AccountCalls {
 }
 
 /**
- * A client of MTProto for a bot or a user: members with the dates they joined, what Telegram thinks of a user, messages by id, all that
- * somebody wrote deleted at once. It needs three optional packages, and loads them with its first use:
- * `npm install @mtcute/core@0.30.3 @mtcute/wasm@0.30.3 @fuman/node@0.0.20`.
+ * Creates an MTProto client for a bot or a person's account: members with join dates, Telegram's verdict on users, messages by
+ * id, deletion of everything a user wrote. Needs three optional packages, loaded on first use: `npm install @mtcute/core@0.30.3
+ * @mtcute/wasm@0.30.3 @fuman/node@0.0.20`.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; none tells a secret.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; the messages contain no secrets.
  *
  * @example
  * ```ts

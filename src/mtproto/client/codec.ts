@@ -1,14 +1,17 @@
 import { IntermediatePacketCodec } from '@mtcute/core'
 import { MOST_PQ } from './crypto.js'
 
-/** resPQ (https://core.telegram.org/mtproto/auth_key#2-server-sends-response-of-the-form), and where its parts are. */
+/**
+ * Constructor id of resPQ (https://core.telegram.org/mtproto/auth_key#2-server-sends-response-of-the-form), and offsets of its
+ * parts.
+ */
 const RES_PQ = 0x05162463
 const CONSTRUCTOR_AT = 20
 const PQ_AT = CONSTRUCTOR_AT + 4 + 16 + 16
 
 /**
- * How messages follow each other. mtcute looks whether a `pq` is prime before anything else, however long it is: one that is longer than any
- * of Telegram's, which anybody on the way could send, would keep the process busy for ever. It is passed over, as if the server were silent.
+ * mtcute tests whether a `pq` is prime before anything else, whatever its length. Anybody on the network path could send one
+ * longer than Telegram's and so block the process for ever; such a frame is dropped, as if the server had sent nothing.
  */
 export class PacketCodec extends IntermediatePacketCodec {
   override decode(...args: Parameters<IntermediatePacketCodec['decode']>): Uint8Array | null {
@@ -19,7 +22,7 @@ export class PacketCodec extends IntermediatePacketCodec {
   }
 }
 
-/** Its first byte is its length, or says that the length is no single byte. */
+/** The first byte of TL bytes is their length, or marks a longer length field. */
 function pqLength(frame: Uint8Array): number {
   if (frame.length <= PQ_AT || frame.subarray(0, 8).some((byte) => byte !== 0)) return 0
   const view = new DataView(frame.buffer, frame.byteOffset)

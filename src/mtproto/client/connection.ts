@@ -21,25 +21,25 @@ import { AskingAgain } from './updates/asking-again.js'
 import type { Bridging } from './updates/bridging.js'
 import { Gaps } from './updates/gaps.js'
 
-/** How long a process that was killed keeps the next one out; a little more than its lease. */
+/** How long to wait for the lease of a process that was killed; a little more than the lease lasts. */
 const LEASE_PATIENCE: Ms = 40_000
-/** How long closing waits for a server or a storage that says nothing; and for handlers as well, which have ten seconds of it. */
+/** How long close() waits for an unresponsive server or storage, and for running handlers, which have ten seconds. */
 const PART_PATIENCE: Ms = 5_000
 const DRAIN_PATIENCE: Ms = 15_000
 
 const PEERS = ['@mtcute/core', '@mtcute/wasm', '@fuman/node'] as const
 
-/** What stands while it is connected. */
+/** The parts that exist while connected. */
 export interface Running {
   readonly opened: Opened
   readonly bridging: Bridging
   readonly storage: SessionStorage
 }
 
-/** What listeners of errors are told. */
+/** A listener of errors. */
 type Failed = (error: unknown) => void
 
-/** How a client comes to stand, and how it ends: the session, its lease, the connection, and what flows over it. */
+/** The lifecycle of a client: taking the session and its lease, connecting, closing. */
 export class Connection {
   readonly traffic = new Traffic()
   readonly flood: FloodControl
@@ -47,14 +47,14 @@ export class Connection {
   readonly failures = new Set<Failed>()
   running: Running | undefined
   names: Names | undefined
-  /** In place of the session that is kept. */
+  /** An imported session string, which replaces the stored session. */
   imported: string | undefined
   readonly #storage: Storage
   readonly #askingAgain: AskingAgain
-  /** Ends whatever still waits, once it is closed for good. */
+  /** Aborted when the client is closed for good, to end all waits. */
   readonly #ending = new AbortController()
   #opening: Promise<Caller> | undefined
-  /** What is read and written before anybody is called. */
+  /** Storage work that precedes the connection. */
   #preparing: Promise<void> | undefined
   #lease: SessionLease | undefined
   #closing: Promise<void> | undefined
@@ -94,12 +94,12 @@ export class Connection {
     }
   }
 
-  /** Whether somebody has asked for it already. */
+  /** Whether a connection was already requested. */
   get isUsed(): boolean {
     return this.#opening !== undefined
   }
 
-  /** Whoever asks Telegram. While it closes, handlers that are still at work have it; then nobody. */
+  /** Returns the caller, connecting if necessary. During close() running handlers still get it; after that it rejects. */
   caller(): Promise<Caller> {
     if (this.#ending.signal.aborted || (this.#closing !== undefined && this.#opening === undefined)) {
       return Promise.reject(closed())
@@ -112,14 +112,14 @@ export class Connection {
     return this.#opening
   }
 
-  /** The same for what begins something that lasts. */
+  /** Like `caller()`, for work that outlasts a call; rejects as soon as close() was called. */
   async lasting(): Promise<{ readonly caller: Caller; readonly running: Running }> {
     if (this.#closing !== undefined) throw closed()
     const caller = await this.caller()
     return { caller, running: this.running as Running }
   }
 
-  /** Notes whose session it is, where nobody has said so before. */
+  /** Stores whose session this is, unless that is already known. */
   async isUs(me: tl.RawUser): Promise<void> {
     const { opened } = this.running ?? {}
     if (opened === undefined || (await opened.base.storage.self.fetch()) !== null) return
@@ -131,7 +131,7 @@ export class Connection {
     return this.#closing
   }
 
-  /** Whoever listens and throws keeps nobody else from being told, and is told of itself. */
+  /** Reports an error to all listeners; one that throws is reported on the console and does not affect the others. */
   failed(error: unknown): void {
     for (const listener of [...this.failures]) {
       try {
@@ -142,7 +142,7 @@ export class Connection {
     }
   }
 
-  /** The session is another's: what is under way is cut off, and nothing is written about it. */
+  /** Another process has taken the session: cuts off calls in progress, and stores nothing more about them. */
   #lost(error: SentinelError): void {
     this.running?.bridging.abandon()
     this.#end()
@@ -159,7 +159,7 @@ export class Connection {
     const { running } = this
     this.#askingAgain.close()
     if (running !== undefined && !this.#ending.signal.aborted) {
-      // Nothing new comes, and what came is handled and written down.
+      // No new updates arrive; those that arrived are handled and stored.
       running.bridging.freeze()
       await running.opened.client.stopUpdatesLoop()
       await this.#part('what was being handled', running.bridging.end(), DRAIN_PATIENCE)
@@ -167,12 +167,12 @@ export class Connection {
     this.#end()
     await this.#part('the connection', running?.opened.client.destroy())
     await this.#part('data centres of others', this.closeFiles())
-    // What it writes must not be written once the session is another's.
+    // Must finish before the lease ends: another process may then write the session.
     await this.#part('the storage', this.#preparing)
     await this.#part('the lease of the session', this.#lease?.end())
   }
 
-  /** Whatever hangs or fails holds up nothing else: it is told. */
+  /** Waits for one part of closing; a part that hangs or fails is reported and does not hold up the others. */
   async #part(what: string, work: Promise<unknown> | undefined, patience = PART_PATIENCE): Promise<void> {
     let callOff: () => void = () => undefined
     const late = new Promise<boolean>((resolve) => {
@@ -196,7 +196,7 @@ export class Connection {
     const { name, encryptionKeys, botToken, session, apiId, apiHash, namesPerDay, permissions } = this.options
     try {
       await this.#takeSession(parts.SessionLease)
-      // It is let go of again: nothing is read or written any longer.
+      // The lease taken meanwhile is released in the catch block; nothing is read or written from here on.
       signal.throwIfAborted()
       const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
       const bridging = new parts.Bridging({
@@ -247,7 +247,7 @@ export class Connection {
       const { running } = this
       this.running = undefined
       this.#preparing = undefined
-      // Once more where close() has destroyed it already: mtcute may have connected since.
+      // Once more even if close() has already destroyed it: mtcute may have connected since.
       if (signal.aborted) await this.#part('the connection', running?.opened.base.disconnect())
       await this.#part('the connection', running?.opened.client.destroy())
       await this.#part('the lease of the session', this.#lease?.end())
@@ -256,7 +256,7 @@ export class Connection {
   }
 
   async #takeSession(Lease: typeof SessionLease): Promise<void> {
-    // A memory of our own nobody else can use.
+    // Without a `storage` option the session is in our own memory, which no other process can use.
     if (this.options.storage === undefined) return
     this.#lease = new Lease(this.#storage, this.options.name, {
       clock: systemClock,
@@ -269,7 +269,7 @@ export class Connection {
 
 async function load() {
   try {
-    // mtcute first: of modules that are loaded at once, each would begin to load it.
+    // mtcute must be loaded first: modules loaded in parallel would each start loading it.
     const { newClient, logInBot } = await import('./mtcute.js')
     const { SessionStorage } = await import('./sessions/session-storage.js')
     const { OpeningReads } = await import('./sessions/opening-reads.js')

@@ -11,12 +11,12 @@ import { igeDecrypt, igeEncrypt } from '../protocol/ige.js'
 
 const derive = promisify(pbkdf2)
 
-/** "pq is a representation of a natural number … this number is normally less than or equal to 2^63-1": bytes. */
+/** Maximum length of `pq`, in bytes: "this number is normally less than or equal to 2^63-1". */
 export const MOST_PQ = 8
-/** What Telegram packs is a few hundred kilobytes; a few bytes may be packed to become gigabytes. */
+/** Maximum size of an unpacked answer. Telegram's are some hundred kilobytes, but a few packed bytes could unpack to gigabytes. */
 const MOST_UNPACKED = 32 * 1024 * 1024
 
-/** What mtcute computes with: OpenSSL where Node has it, WASM where it has not. */
+/** The cryptography for mtcute: Node's OpenSSL, and WASM for the rest. */
 export class NodeCrypto extends BaseCryptoProvider implements ICryptoProvider {
   sha1(data: Uint8Array): Uint8Array {
     return createHash('sha1').update(data).digest()
@@ -62,9 +62,10 @@ export class NodeCrypto extends BaseCryptoProvider implements ICryptoProvider {
   }
 
   /**
-   * Anybody on the way may send a `pq`, and the search for its factors ends in time only if the lesser one has 32 bits.
+   * Rejects bad values first: anybody on the network path may send a `pq`, and the factors are found in time only if the smaller
+   * one has at most 32 bits.
    *
-   * @throws Error when it is longer than Telegram's, or no product.
+   * @throws Error if `pq` is longer than Telegram's, or not a product.
    */
   override factorizePQ(pq: Uint8Array): ReturnType<BaseCryptoProvider['factorizePQ']> {
     const product = BigInt(`0x${Buffer.from(pq).toString('hex') || '0'}`)

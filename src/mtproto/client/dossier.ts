@@ -5,7 +5,7 @@ import { type Profile, profileOf } from './calls/peers.js'
 import { reasonOf } from './calls/refusal.js'
 
 /**
- * What says how old an account is: the month of its registration, its oldest photo, or when its name or photo was changed.
+ * Evidence for the age of an account: month of registration, oldest photo, or the last change of name or photo.
  *
  * @example
  * ```ts
@@ -17,9 +17,9 @@ import { reasonOf } from './calls/refusal.js'
 export type AgeEvidence = 'registration' | 'photo' | 'name change' | 'photo change'
 
 /**
- * What is known of how old an account is, as bounds with their evidence. Photos and changes say that it is so old at least, and nothing
- * of whether it is young: photos can be taken away. Only the month of registration bounds from above, and Telegram tells that of strangers
- * who write to a person first, hardly ever to bots. Numbers of users are given out in a rough order only, and are no evidence.
+ * Bounds on the age of an account, with their evidence. Photos and changes prove a minimum age only, and their absence proves
+ * nothing, because photos can be deleted. Only the month of registration gives a maximum age; Telegram reveals it for strangers
+ * who write to a person first, but hardly ever to bots. User ids are assigned in a rough order only, and are not used.
  *
  * @example
  * ```ts
@@ -29,18 +29,18 @@ export type AgeEvidence = 'registration' | 'photo' | 'name change' | 'photo chan
  * ```
  */
 export interface AccountAge {
-  /** Milliseconds; absent if nothing tells. */
+  /** Minimum age in milliseconds; absent without evidence. */
   readonly atLeast?: Ms
-  /** What `atLeast` goes by. */
+  /** The evidence for `atLeast`. */
   readonly evidence?: AgeEvidence
-  /** Milliseconds; absent unless Telegram tells the month of registration. */
+  /** Maximum age in milliseconds; absent unless Telegram reveals the month of registration. */
   readonly atMost?: Ms
-  /** That month, as `YYYY-MM`. */
+  /** Month of registration, as `YYYY-MM`. */
   readonly registered?: string
 }
 
 /**
- * Why Telegram shows somebody to fewer people.
+ * A restriction of an account's visibility.
  *
  * @example
  * ```ts
@@ -50,16 +50,16 @@ export interface AccountAge {
  * ```
  */
 export interface Restriction {
-  /** Where, such as `all`, `ios` or `android`. */
+  /** Platform, such as `all`, `ios` or `android`. */
   readonly platform: string
-  /** Such as `porn` or `terms`. */
+  /** Machine-readable reason, such as `porn` or `terms`. */
   readonly reason: string
-  /** For people. */
+  /** Human-readable reason. */
   readonly text: string
 }
 
 /**
- * What MTProto tells of a user, and the Bot API does not.
+ * What MTProto reveals about a user and the Bot API does not.
  *
  * @example
  * ```ts
@@ -69,19 +69,19 @@ export interface Restriction {
  * ```
  */
 export interface Dossier {
-  /** With all active usernames. */
+  /** The user, with all active usernames. */
   readonly profile: Profile
   readonly about?: string
   readonly restrictions: readonly Restriction[]
-  /** How many chats we have in common. */
+  /** Number of chats that the user and this account have in common. */
   readonly commonChats?: number
   readonly photos?: { readonly count: number; readonly oldestAt?: Ms }
   readonly age: AccountAge
-  /** What could not be learned, and Telegram's reason, such as `BOT_METHOD_INVALID`. */
+  /** Parts that could not be fetched, with Telegram's reason, such as `BOT_METHOD_INVALID`. */
   readonly unknown: Readonly<Record<string, string>>
 }
 
-/** @throws SentinelError `mtproto.refused` for somebody the account has never met. */
+/** @throws SentinelError `mtproto.refused` for a user that the account has never encountered. */
 export async function dossierOf(caller: Caller, who: number | string, now: Ms): Promise<Dossier> {
   const user = await caller.user(who)
   const unknown: Record<string, string> = {}
@@ -108,15 +108,15 @@ export async function dossierOf(caller: Caller, who: number | string, now: Ms): 
   }
 }
 
-/** What is read of `peerSettings`. */
+/** The fields of `peerSettings` that are used. */
 type Settings = Partial<Pick<tl.RawPeerSettings, 'registrationMonth' | 'nameChangeDate' | 'photoChangeDate'>>
 
-/** The best bounds that the evidence gives. */
+/** Computes the tightest bounds from the evidence. */
 export function ageOf(now: Ms, oldestPhoto: Ms | undefined, settings: Settings = {}): AccountAge {
   const { registrationMonth, nameChangeDate, photoChangeDate } = settings
   const month = monthOf(registrationMonth)
   const there: readonly (readonly [AgeEvidence, Ms | undefined])[] = [
-    // In the last moment of its month, at the latest.
+    // A minimum age must assume the latest moment of the month.
     ['registration', month === undefined ? undefined : Math.min(now, month.end)],
     ['photo', oldestPhoto],
     ['name change', seconds(nameChangeDate)],
@@ -132,7 +132,7 @@ export function ageOf(now: Ms, oldestPhoto: Ms | undefined, settings: Settings =
   }
 }
 
-/** `MM.YYYY`, as Telegram writes it; undefined for anything else. No clock is set to the same zone everywhere: a day is given at both ends. */
+/** Parses `MM.YYYY`; undefined for anything else. The time zone of the month is unknown, so a day is added at both ends. */
 function monthOf(text: string | undefined): { name: string; start: Ms; end: Ms } | undefined {
   const [, month, year] = /^(0[1-9]|1[0-2])\.(20\d\d)$/.exec(text ?? '') ?? []
   if (month === undefined || year === undefined) return undefined
@@ -146,7 +146,7 @@ function seconds(date: number | undefined): Ms | undefined {
   return date === undefined || date <= 0 ? undefined : date * 1000
 }
 
-/** Undefined, and noted why, where Telegram refuses. */
+/** Returns undefined and notes the reason if Telegram refuses. */
 async function known<T>(
   unknown: Record<string, string>,
   what: string,

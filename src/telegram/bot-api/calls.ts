@@ -1,7 +1,7 @@
 import type { Ms } from '../../core/duration.js'
 
 /**
- * A call that a bot made to the embedded Telegram. It never carries a token, nor the secret of a webhook.
+ * A call that a bot made to the embedded Telegram. Never contains tokens or webhook secrets.
  *
  * @example
  * ```ts
@@ -12,24 +12,24 @@ import type { Ms } from '../../core/duration.js'
  * ```
  */
 export interface BotCall {
-  /** Counts all calls, from 1. */
+  /** Number of the call, counted from 1 over all bots. */
   readonly number: number
   readonly bot: { readonly id: number; readonly username: string }
-  /** As Telegram spells it, however the bot did: `sendMessage`. */
+  /** In Telegram's spelling (`sendMessage`), whatever the case in the bot's call. */
   readonly method: string
   /**
-   * As the bot gave them, however it sent them: texts of forms are read by the types of the method (an id is a number), and a file is
-   * told by `file_name`, `mime_type` and `file_size`, where it belongs.
+   * Parameters, independent of their encoding: strings from forms are converted to the types of the method (an id is a number),
+   * and a file is represented by `file_name`, `mime_type` and `file_size` in its place.
    */
   readonly params: Readonly<Record<string, unknown>>
-  /** Milliseconds, on the clock of the embedded Telegram. */
+  /** Milliseconds since 1970, on the clock of the embedded Telegram. */
   readonly at: Ms
-  /** What Telegram answered; absent while it is under way, or when a fault cut the connection. */
+  /** Telegram's answer; absent while the call is in progress, or if a fault cut the connection. */
   readonly result?: CallResult
 }
 
 /**
- * Telegram's answer to a call, in its own shape.
+ * Telegram's answer to a call, in the format of the Bot API.
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ const KEPT_AT_MOST = 10_000
 
 export type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
 
-/** The last ten thousand calls, in the order they came in. */
+/** The last 10,000 calls, in the order they arrived. */
 export class CallLog {
   readonly #calls: RecordedCall[] = []
   #count = 0
@@ -76,13 +76,16 @@ export class CallLog {
     return this.#calls.filter((call) => method === undefined || call.method === method)
   }
 
-  /** Calls back with each call as it comes in, until the returned function is called; its result follows in the same object. */
+  /**
+   * Calls the listener for each call as it arrives, until the returned function is called. Its `result` is set later, on the same
+   * object.
+   */
   watchNew(listener: (call: BotCall) => void): () => void {
     this.#newsListeners.add(listener)
     return () => this.#newsListeners.delete(listener)
   }
 
-  /** Calls back with each finished call, until the returned function is called. */
+  /** Calls the listener for each finished call, until the returned function is called. */
   watch(listener: (call: BotCall) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

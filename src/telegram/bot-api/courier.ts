@@ -2,28 +2,29 @@ import { request } from 'node:http'
 import { SentinelError } from '../../core/errors.js'
 import { badRequest } from '../world/refusal.js'
 
-/** One delivery to a webhook. */
+/** A delivery to a webhook. */
 export interface Parcel {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-  /** Aborted when nobody waits for the reply any more. */
+  /** Aborted when the delivery is no longer waited for. */
   readonly signal: AbortSignal
 }
 
-/** What the webhook said. */
+/** The webhook's response. */
 export interface Reply {
   readonly status: number
   readonly words: string
-  /** Its content type; empty: none. */
+  /** Content type; empty if there is none. */
   readonly type: string
-  /** Seconds it asks to be left alone for; 0: it does not ask. */
+  /** Seconds from the `Retry-After` header, at most an hour; 0 without the header. */
   readonly retryAfter: number
   readonly body: Buffer
 }
 
 /**
- * Takes requests in place of a server: what `webhookCallback(bot, 'std/http')` gives, Hono's `app.fetch`, or your own.
+ * Handles webhook requests inside the process: the result of `webhookCallback(bot, 'std/http')`, Hono's `app.fetch`, or your own
+ * function.
  *
  * @example
  * ```ts
@@ -45,11 +46,11 @@ const MAX_REPLY = 1024 * 1024
 
 export const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]'])
 
-/** Who is at home where: handlers within the process, and otherwise this machine. */
+/** Delivers to handlers inside the process by URL, and to loopback addresses otherwise. */
 export class Addresses {
   readonly #handlers = new Map<string, WebhookHandler>()
 
-  /** @throws SentinelError `telegram.invalid` for what is no URL. */
+  /** @throws SentinelError `telegram.invalid` if `url` is not a URL. */
   add(url: string, handler: WebhookHandler): () => void {
     if (!URL.canParse(url))
       throw new SentinelError(
@@ -63,7 +64,7 @@ export class Addresses {
     }
   }
 
-  /** @throws Refusal for an address outside this machine: the embedded Telegram never talks to the network. */
+  /** @throws Refusal for an address outside this machine: the embedded Telegram never uses the network. */
   check(url: string): void {
     if (!URL.canParse(url)) throw badRequest('bad webhook: invalid webhook URL specified')
     const { href, protocol, hostname } = new URL(url)
@@ -98,7 +99,7 @@ function hand({ url, headers, body, signal }: Parcel, handler: WebhookHandler): 
   })
 }
 
-/** "MAX_RETRY_AFTER" in tdlib/telegram-bot-api, seconds. */
+/** In seconds; MAX_RETRY_AFTER in tdlib/telegram-bot-api. */
 const LONGEST_RETRY_AFTER = 3600
 
 function readHeaders(

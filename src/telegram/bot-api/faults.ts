@@ -6,9 +6,8 @@ import type { Params } from './params.js'
 import { knownMethod, type MethodName } from './schema/schema.js'
 
 /**
- * What goes wrong with a call: an error Telegram answers, a delay before the call is served, a cut connection
- * (`true`: before the call took effect, `'after'`: it took effect and the bot never learns), or a body that is not what it
- * should be.
+ * A fault injected into calls: an error response, a delay before the call is served, a cut connection (`true`: before the call
+ * takes effect; `'after'`: after it took effect, so that the bot never sees the answer), or a wrong response body.
  *
  * @example
  * ```ts
@@ -28,29 +27,29 @@ import { knownMethod, type MethodName } from './schema/schema.js'
 export interface Fault {
   /** HTTP status and `error_code` of the answer. */
   readonly code?: number
-  /** Default: Telegram's usual words for the code. */
+  /** Default: Telegram's usual description of the code. */
   readonly description?: string
   /** Seconds, answered as `parameters.retry_after`. Default for 429: 1. */
   readonly retryAfter?: number
-  /** Real time that passes before the call is served. */
+  /** Real time to wait before the call is served. */
   readonly delay?: Duration
   readonly drop?: boolean | 'after'
   /**
-   * `'half'`: the answer breaks off in the middle, and the connection with it; unless there is a `code`, the call took effect.
-   * Any other text goes out in place of the answer, such as the page of a proxy; without a `code` under status 200, and the
-   * call took effect.
+   * `'half'`: the response breaks off in the middle and the connection closes; the call takes effect unless there is a `code`.
+   * Any other text replaces the response body, like the error page of a proxy; without a `code` it is sent with status 200, and
+   * the call takes effect.
    */
   readonly body?: string
-  /** Only calls about this chat: their `chat_id`, a number or `'@name'`. Default: all. */
+  /** Only calls about this chat, by their `chat_id`: a number or `'@name'`. Default: all calls. */
   readonly chat?: number | string | { readonly id: number }
-  /** Only calls of this bot. Default: of any. */
+  /** Only calls of this bot. Default: all bots. */
   readonly bot?: { readonly id: number }
-  /** How many calls it hits; `Infinity`: all, until cleared. Default: 1. */
+  /** Number of calls that the fault hits; `Infinity`: all, until cleared. Default: 1. */
   readonly times?: number
 }
 
 /**
- * Telegram's bad days, on demand.
+ * Injects errors, delays and connection failures into calls of the Bot API.
  *
  * @example
  * ```ts
@@ -65,13 +64,13 @@ export interface Fault {
  */
 export interface Faults {
   /**
-   * The next call of the method (or of any, `'*'`) fails so. Faults of one method queue up: each call takes the first that is
-   * meant for it.
+   * Plans a fault for the next call of the method (`'*'`: any method). Faults of one method form a queue: each call takes the
+   * first one that applies to it.
    *
-   * @throws SentinelError `telegram.invalid` for a method that Telegram does not have, and for a fault that says nothing.
+   * @throws SentinelError `telegram.invalid` for an unknown method, and for an empty or invalid fault.
    */
   next(method: string, fault: Fault): void
-  /** Forgets every fault that has not struck yet. */
+  /** Removes all faults that have not been used up. */
   clear(): void
 }
 
@@ -95,7 +94,7 @@ export interface Strike {
   readonly answer?: CallResult
 }
 
-/** What a fault may look at in a call. */
+/** The parts of a call that a fault can select by. */
 export interface Target {
   readonly bot: { readonly id: number }
   readonly params: Params

@@ -6,9 +6,9 @@ import { Refusal } from '../world/refusal.js'
 import { type Call, chatOf } from './call.js'
 
 /**
- * How fast a bot may send before Telegram answers 429 with `retry_after`. Each is so many messages in any such span of
- * the embedded Telegram's time, for example `'20/1m'`; `false` lifts it. What is left out is as Telegram tells it in
- * [its FAQ](https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this).
+ * How fast a bot may send before Telegram answers 429 with `retry_after`. Each limit is a number of messages in any window of
+ * that length on the embedded Telegram's clock, for example `'20/1m'`; `false` removes the limit. Defaults follow [Telegram's
+ * FAQ](https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this).
  *
  * @example
  * ```ts
@@ -20,20 +20,20 @@ import { type Call, chatOf } from './call.js'
  * ```
  */
 export interface FloodLimits {
-  /** To the same chat. Default: `'5/5s'`, which is one a second, and short bursts. */
+  /** Messages to the same chat. Default: `'5/5s'`: one per second, with short bursts. */
   readonly chat?: LimitInput | false
-  /** To the same group, besides `chat`. Default: `'20/1m'`. */
+  /** Messages to the same group, in addition to `chat`. Default: `'20/1m'`. */
   readonly group?: LimitInput | false
-  /** To all chats together. Default: `'30/1s'`. */
+  /** Messages to all chats together. Default: `'30/1s'`. */
   readonly overall?: LimitInput | false
 }
 
 const USUAL = { chat: '5/5s', group: '20/1m', overall: '30/1s' } as const
 
-/** Methods that send messages, and what else begins like them. */
+/** Methods that send messages; excludes those whose names merely begin the same way. */
 const SENDS = /^(?:send(?!ChatAction|\w*Draft$|ChatJoinRequestWebApp|Gift)|forward|copy)/
 
-/** @throws SentinelError `limit.invalid` or `telegram.invalid` for a limit that cannot be. */
+/** @throws SentinelError `limit.invalid` or `telegram.invalid` for an invalid limit. */
 export function readFloodLimits(given: boolean | FloodLimits): Flood | undefined {
   if (given === false) return undefined
   const wanted = given === true ? {} : given
@@ -55,17 +55,17 @@ export function readFloodLimits(given: boolean | FloodLimits): Flood | undefined
 
 type Limits = { readonly [Name in keyof typeof USUAL]?: Limit | undefined }
 
-/** Counts what bots send. */
+/** Counts the messages that bots send. */
 export class Flood {
-  /** When each message of a bot went out, by the limit it counts for; oldest first. */
+  /** Times at which a bot's messages were sent, oldest first, per limit that they count towards. */
   readonly #sent = new Map<string, Ms[]>()
 
   constructor(private readonly limits: Limits) {}
 
   /**
-   * Counts the call's messages. The returned function takes them back, for a call that Telegram refused.
+   * Counts the call's messages. The returned function uncounts them, for a call that Telegram then refused.
    *
-   * @throws Refusal 429, if one of the limits is reached; then nothing is counted.
+   * @throws Refusal 429 if a limit is reached; then nothing is counted.
    */
   admit(method: string, call: Call): (() => void) | undefined {
     if (!SENDS.test(method)) return undefined
@@ -103,7 +103,7 @@ export class Flood {
     return counters.flatMap(([key, limit]) => (limit === undefined ? [] : [[key, limit] as const]))
   }
 
-  /** Chats that were written to long ago need no memory. */
+  /** Drops the logs of chats that were not written to within the longest window. */
   #forgetIdle(now: Ms): void {
     if (this.#sent.size < 1000) return
     const longest = Math.max(...Object.values(this.limits).map((limit) => limit?.per ?? 0))
@@ -111,7 +111,7 @@ export class Flood {
   }
 }
 
-/** How long until so many fit in. An album larger than the limit goes out alone. */
+/** Time until `count` more messages fit. An album larger than the limit may be sent once the window is empty. */
 function waitOf({ amount, per }: Limit, log: readonly Ms[], count: number, now: Ms): Ms {
   const over = Math.min(log.length + count - amount, log.length)
   const last = over > 0 ? log[over - 1] : undefined
@@ -122,7 +122,7 @@ function messagesIn({ params }: Call): number {
   return Math.max(1, (params.list('media') ?? params.list('message_ids') ?? []).length)
 }
 
-/** A chat that is not there is for the method to complain about. */
+/** Returns undefined for an unknown chat: the method itself reports that error. */
 function knownChat(call: Call): WorldChat | undefined {
   try {
     return chatOf(call)

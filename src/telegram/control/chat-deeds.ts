@@ -6,7 +6,7 @@ import { chatId, duration, given, text } from './inputs.js'
 const thread = { message_thread_id: z.int().positive().describe('Of a topic.') }
 const channel = { channel: chatId.describe('The channel that speaks.') }
 
-/** What administrators do to a chat itself: its face, its links, its topics, the channels that speak in it. */
+/** Actions of administrators on the chat itself: title and photo, invite links, topics, channels that write in it. */
 export const CHAT_DEEDS: readonly Deed[] = [
   deed(
     'makes_invite_link',

@@ -12,7 +12,7 @@ import type { Input, Route } from './route.js'
 import { ROUTES } from './routes.js'
 import { Stage } from './stage.js'
 
-/** A request for the control API. */
+/** A request to the control API. */
 export interface ControlAsking {
   readonly method: string
   readonly target: string
@@ -20,10 +20,10 @@ export interface ControlAsking {
   readonly body: () => Promise<Buffer>
 }
 
-/** A page of a browser cannot guess it, nor can who may send a million requests a second. */
+/** Too long to be guessed, even at a million requests per second. */
 const SHORTEST_TOKEN = 16
 
-/** @throws SentinelError `telegram.invalid` for a token that is too short to be one. */
+/** @throws SentinelError `telegram.invalid` for a token that is too short or not printable. */
 export function controlToken(given: string | undefined): string {
   const token = given ?? randomBytes(24).toString('base64url')
   if (!/^[\x21-\x7e]+$/.test(token) || token.length < SHORTEST_TOKEN)
@@ -34,7 +34,7 @@ export function controlToken(given: string | undefined): string {
   return token
 }
 
-/** The control API of one Telegram, below `/control`. */
+/** The control API of one Telegram, served below `/control`. */
 export class Control {
   readonly #stage: Stage
   readonly #digest: Buffer
@@ -61,7 +61,7 @@ export class Control {
 
   async #answer({ method, target, authorization, body }: ControlAsking): Promise<Answering> {
     const url = new URL(target, 'http://127.0.0.1')
-    // Nothing in it is secret, and generators of clients and readers have no token yet.
+    // The document holds no secrets, and code generators and readers have no token yet.
     if (url.pathname === '/control/openapi.json' && method === 'GET')
       return json(200, describeControl(ROUTES))
     if (!this.#mayAsk(authorization))
@@ -91,7 +91,7 @@ export class Control {
     return json(route.status ?? 200, (await route.run(this.#stage, input)) ?? null)
   }
 
-  /** In constant time, of equal lengths: an answer's haste tells nothing of the token. */
+  /** Compares digests of equal length in constant time, so that timing reveals nothing about the token. */
   #mayAsk(authorization: string | undefined): boolean {
     const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
     return timingSafeEqual(digest(token), this.#digest)
@@ -142,7 +142,7 @@ function missing(method: string, path: string, methods: readonly string[]): Prob
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
-  // What Telegram, or the story, does not allow.
+  // Something that Telegram or the simulation does not allow.
   if (error instanceof SentinelError) return new Problem(400, error.code, error.message)
   if (error instanceof Refusal) return new Problem(error.code, 'telegram.invalid', error.description)
   return new Problem(500, 'control.defect', error instanceof Error ? error.message : String(error))

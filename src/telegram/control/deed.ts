@@ -6,7 +6,7 @@ import { accountId, chatId, messageId } from './inputs.js'
 import { Problem } from './problem.js'
 import type { Stage } from './stage.js'
 
-/** Who acts, and where. */
+/** The person who acts, and where. */
 interface Actor {
   readonly who: number
   readonly in?: number | undefined
@@ -40,7 +40,7 @@ export function deed<Name extends string, Shape extends z.ZodRawShape>(
   return { schema, run: run as Deed['run'] }
 }
 
-/** The person where they act: anybody in any chat. */
+/** The person in the given chat, for actions possible in every kind of chat. */
 export function presence(
   stage: Stage,
   { who, in: room, to, anonymously, as: voice, in_topic }: Actor,
@@ -74,7 +74,7 @@ export function bot(stage: Stage, { to }: Actor) {
   return stage.bot(to)
 }
 
-/** A message is found by its id and chat; whatever else it says here does not matter. */
+/** Messages are looked up by id and chat, so other fields are not needed. */
 export function message(stage: Stage, { who, in: room, to }: Actor, id: number): Message {
   const chat = { id: room ?? (to === undefined ? 0 : stage.person(who).id) }
   return { message_id: id, chat } as Message

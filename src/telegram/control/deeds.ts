@@ -214,7 +214,7 @@ export const DEEDS: readonly Deed[] = [
 
 const schemas = DEEDS.map(({ schema }) => schema) as unknown as [z.ZodObject, ...z.ZodObject[]]
 
-/** What somebody does, by its name in `does`. */
+/** An action, discriminated by its name in `does`. */
 export const deedSchema = z.discriminatedUnion('does', schemas as never)
 
 const BY_NAME = new Map(DEEDS.map(({ schema, run }) => [(schema.shape.does as z.ZodLiteral).value, run]))

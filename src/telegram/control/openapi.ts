@@ -23,7 +23,7 @@ const REFUSALS: readonly (readonly [number, string])[] = [
   [408, 'What was waited for did not happen.'],
 ]
 
-/** The control API as an OpenAPI 3.1 document. Messages, users and the like are those of `/openapi.json`. */
+/** Describes the control API as an OpenAPI 3.1 document. Bot API types refer to `/openapi.json`. */
 export function describeControl(routes: readonly Route[]): object {
   const paths = new Map<string, Record<string, object>>()
   for (const route of routes) {
@@ -35,7 +35,7 @@ export function describeControl(routes: readonly Route[]): object {
     openapi: '3.1.0',
     info: {
       title: 'Control of an embedded Telegram',
-      // Of this API, not of the package: it changes when a request that worked would not.
+      // The version of this API, not of the package: it changes with breaking changes.
       version: '1',
       description:
         'Creates people, bots and chats, makes people act, and reads what bots did, for tests in any language. Bots themselves use the Bot API: see /openapi.json.',
@@ -67,7 +67,7 @@ function operationOf(route: Route): object {
   }
 }
 
-/** `getChatsMembers` for `GET /chats/{chat_id}/members/{user_id}`. */
+/** For example `getChatsMembersOne` for `GET /chats/{chat_id}/members/{user_id}`. */
 function operationId({ method, path }: Route): string {
   const words = path.split('/').filter((word) => word !== '' && !word.startsWith('{'))
   const one = path.endsWith('}') ? 'One' : ''

@@ -1,4 +1,4 @@
-/** A request of the control API that cannot be granted: an HTTP status, a stable code and words. */
+/** An error response of the control API: an HTTP status, a stable code and a message. */
 export class Problem extends Error {
   override readonly name = 'Problem'
 

@@ -1,28 +1,28 @@
 import type { z } from 'zod'
 import type { Stage } from './stage.js'
 
-/** One thing the control API does, and all that its document says of it. */
+/** A route of the control API, with its documentation. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE'
-  /** Below `/control`, with names in braces. */
+  /** Path below `/control`, with parameters in braces. */
   readonly path: string
   readonly summary: string
   readonly query?: z.ZodObject
   readonly body?: z.ZodType
-  /** What is answered, as a JSON Schema; those of the Bot API by name. */
+  /** JSON Schema of the answer; types of the Bot API by reference. */
   readonly answers: object
-  /** The status of an answer. Default: 200. */
+  /** HTTP status of the answer. Default: 200. */
   readonly status?: number
   readonly run: (stage: Stage, input: Input) => unknown
 }
 
-/** What came in, checked by the route's own schemas. */
+/** A request, validated by the schemas of its route. */
 export interface Input {
-  /** What stood in the braces of the path: ids. */
+  /** Path parameters, which are all ids. */
   readonly path: Readonly<Record<string, number>>
   readonly query: never
   readonly body: never
-  /** Where to reach this Telegram. */
+  /** URL of this Telegram. */
   readonly root: string
 }
 
@@ -40,7 +40,7 @@ interface Definition<Query extends z.ZodObject, Body extends z.ZodType>
   readonly run: (stage: Stage, input: Checked<z.output<Query>, z.output<Body>>) => unknown
 }
 
-/** `'POST /users'`, so that a table of routes reads like a list. */
+/** Defines a route; takes `'POST /users'` so that the table of routes reads like a list. */
 export function route<
   Query extends z.ZodObject = z.ZodObject<Record<never, never>>,
   Body extends z.ZodType = z.ZodUndefined,
@@ -49,7 +49,7 @@ export function route<
   return { method, path, ...definition } as Route
 }
 
-/** A type of the Bot API, in the document that this server has of it. */
+/** Refers to a type of the Bot API in this server's own OpenAPI document. */
 export function botApi(type: string): object {
   return { $ref: `/openapi.json#/components/schemas/${type}` }
 }

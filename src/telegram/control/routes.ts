@@ -270,7 +270,7 @@ async function heard(
   ]
 }
 
-/** The chat with a bot goes by the id of the person. */
+/** In the Bot API, a private chat has the id of the person, not of the bot. */
 function placeId(place: { readonly id: number }, listener: { readonly id: number }): number {
   return place.id < 0 ? place.id : listener.id
 }
@@ -298,7 +298,7 @@ async function calls(
   return query.after === undefined ? all.slice(-query.limit) : all.slice(0, query.limit)
 }
 
-/** What a bot did not do in time is no mistake of who asks. */
+/** Turns a time-out into 408: that a bot was too slow is not an error of the request. */
 async function waited<Result>(happening: Promise<Result>): Promise<Result> {
   try {
     return await happening

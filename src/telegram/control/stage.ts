@@ -7,7 +7,7 @@ import type { SharedChat } from '../world/chats.js'
 import type { World } from '../world/world.js'
 import { Problem } from './problem.js'
 
-/** The Telegram that is controlled, with everybody found by their id: all that another process knows them by. */
+/** The controlled Telegram; looks up people, bots and chats by id, which is all that another process has. */
 export class Stage {
   constructor(
     readonly telegram: Telegram,

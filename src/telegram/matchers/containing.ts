@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 
-/** `expect.any(…)` and its like, of any test runner. */
+/** An asymmetric matcher such as `expect.any(…)`, of any test runner. */
 interface Asymmetric {
   asymmetricMatch(other: unknown): boolean
 }
 
-/** Whether all that is wanted is there: objects may have more, lists are of the same length. */
+/** Returns whether `actual` contains everything in `wanted`: objects may have more properties, arrays must have the same length. */
 export function contains(actual: unknown, wanted: unknown): boolean {
   if (isAsymmetric(wanted)) return wanted.asymmetricMatch(actual)
   if (wanted instanceof RegExp) return typeof actual === 'string' && new RegExp(wanted).test(actual)
@@ -23,7 +23,7 @@ function isAsymmetric(value: unknown): value is Asymmetric {
   return typeof value === 'object' && value !== null && '$$typeof' in value && 'asymmetricMatch' in value
 }
 
-/** A value as an error shows it: on one line while it is short. */
+/** Formats a value for an error message: on one line if it is short. */
 export function shown(value: unknown): string {
   return inspect(value, { depth: 4, breakLength: 100, maxStringLength: 200, maxArrayLength: 20 })
 }

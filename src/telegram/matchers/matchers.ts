@@ -9,7 +9,7 @@ import { PERMISSIONS } from '../world/members.js'
 import { contains, shown } from './containing.js'
 
 /**
- * What a matcher says, as `expect.extend` of jest and of vitest takes it.
+ * The result of a matcher, as `expect.extend` of jest and vitest expects it.
  *
  * @example
  * ```ts
@@ -25,10 +25,11 @@ export interface MatcherVerdict {
 }
 
 /**
- * The matchers, as they are written after `expect(…)`.
+ * The matchers, written after `expect(…)`.
  *
- * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. Vitest takes them by `expect.extend(telegramMatchers)`; they
- * are declared by `declare module 'vitest' { interface Matchers<R extends void | Promise<void>, T> extends TelegramMatchers<R> {} }`.
+ * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. With vitest, add them by
+ * `expect.extend(telegramMatchers)` and declare them by `declare module 'vitest' { interface Matchers<R extends void |
+ * Promise<void>, T> extends TelegramMatchers<R> {} }`.
  *
  * @example
  * ```ts
@@ -47,29 +48,38 @@ export interface MatcherVerdict {
  * ```
  */
 export interface TelegramMatchers<R = unknown> {
-  /** Of a person: waits until they hear it, as `alice.hears()` does, each message once. It has no `.not`: wait for something else, then say `.not.toHaveHeard()`. */
+  /**
+   * For a person: waits until they hear the words, like `alice.hears()`, each message once. It has no `.not`: wait for something
+   * else, then use `.not.toHaveHeard()`.
+   */
   toHear(what: RegExp | string, options?: HearingOptions): Promise<R>
-  /** Of a person: has heard it by now, whoever waited for it. To say that it is the answer to what they said: `{ after: said }`. */
+  /**
+   * For a person: passes if they have heard the words by now, even if `hears()` already returned that message. With `{ after:
+   * said }`, only messages after `said` count.
+   */
   toHaveHeard(what: RegExp | string, options?: Pick<HearingOptions, 'in' | 'after'>): R
   /**
-   * Of a Telegram: a bot of its has called the method by now; with `params`, with at least these. Asymmetric matchers such as
-   * `expect.any(Number)` may stand in them. It throws for a method or parameter that there is not, `.not` or not.
+   * For a Telegram: passes if one of its bots has called the method by now, with at least `params` if given. `params` may hold
+   * asymmetric matchers such as `expect.any(Number)`. Throws for an unknown method or parameter, also with `.not`.
    */
   toHaveCalled(method: string, params?: Readonly<Record<string, unknown>>): R
-  /** Of a group or channel: such a message, by a text in it, is there now. */
+  /** For a group or channel: passes if it currently holds a message that contains the words. */
   toHaveMessage(what: RegExp | string): R
-  /** Of somebody: is in the group or channel. */
+  /** For a person or bot: passes if they are in the group or channel. */
   toBeMemberOf(place: TelegramGroup | TelegramChannel): R
-  /** Of somebody: owns it or helps to run it. */
+  /** For a person or bot: passes if they own the group or channel or are its administrator. */
   toBeAdministratorOf(place: TelegramGroup | TelegramChannel): R
   toBeBannedIn(place: TelegramGroup | TelegramChannel): R
-  /** Of somebody: restricted; with `permissions`, with at least these as told. */
+  /** For a person or bot: passes if they are restricted; with `permissions`, at least these must have the given values. */
   toBeRestrictedIn(place: TelegramGroup | TelegramChannel, permissions?: ChatPermissions): R
-  /** Of somebody who is restricted there: may not write. So is everybody in a group that lets none of its members write. */
+  /**
+   * For a person or bot: passes if they may not write, because they are restricted or because the group allows none of its
+   * members to write.
+   */
   toBeMutedIn(place: TelegramGroup | TelegramChannel): R
 }
 
-/** What `expect` binds a matcher to; jest and vitest agree on this much. */
+/** The part of a matcher's `this` that jest and vitest agree on. */
 interface Bound {
   readonly isNot?: boolean
 }
@@ -83,9 +93,9 @@ type Matchers = {
 }
 
 /**
- * The matchers themselves, for `expect.extend` of jest, vitest, bun or whoever else has one; see {@link TelegramMatchers}.
+ * The matchers, for `expect.extend` of jest, vitest, bun or another runner; see {@link TelegramMatchers}.
  *
- * @throws TypeError from a matcher that is given somebody or something it is not for.
+ * @throws TypeError from a matcher that is applied to the wrong kind of value.
  *
  * @example
  * ```ts
@@ -157,7 +167,7 @@ export const telegramMatchers: Matchers = {
   },
 }
 
-/** What looks for a parameter that no call can have finds it in none, and proves nothing. */
+/** Rejects unknown parameter names: no call would ever match them, so `.not` would always pass. */
 function assertParameters(
   method: string,
   params: object = {},
@@ -171,7 +181,7 @@ function assertParameters(
       )
 }
 
-/** Who is restricted, and whoever is in a group where nobody may write. */
+/** True for somebody restricted from writing, and for ordinary members of a group where members may not write. */
 function isMuted(member: ChatMember, { room }: Place): boolean {
   if (member.status === 'restricted' && !member.can_send_messages) return true
   const isOrdinary = member.status === 'member' || (member.status === 'restricted' && member.is_member)

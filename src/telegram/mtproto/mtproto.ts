@@ -10,7 +10,7 @@ import { MtprotoServer } from './server.js'
 import type { Reputation } from './views/reputation.js'
 
 /**
- * Where the MTProto face listens.
+ * Options of the MTProto server.
  *
  * @example
  * ```ts
@@ -23,16 +23,16 @@ import type { Reputation } from './views/reputation.js'
  * ```
  */
 export interface NewMtproto {
-  /** On 127.0.0.1. Default: 0, any free one. */
+  /** Port on 127.0.0.1. Default: 0, any free port. */
   readonly port?: number
-  /** Which data centre it is. Default: 2. */
+  /** Number of the data centre. Default: 2. */
   readonly dc?: number
-  /** More data centres of the same people and chats, by number, each at a free port. Default: none. */
+  /** Numbers of further data centres, over the same people and chats, each at a free port. Default: none. */
   readonly others?: readonly number[]
 }
 
 /**
- * Where a data centre of the embedded Telegram is, for the option `server` of `mtproto()`.
+ * Address of a data centre of the embedded Telegram, for the option `server` of `mtproto()`.
  *
  * @example
  * ```ts
@@ -48,12 +48,13 @@ export interface MtprotoAddress {
   readonly host: string
   readonly port: number
   readonly dc: number
-  /** RSA, as PEM: by it clients know whom they talk to. */
+  /** RSA public key as PEM, by which clients authenticate the server. */
   readonly publicKey: string
 }
 
 /**
- * The other face of an embedded Telegram: the same people, chats and messages, for clients of MTProto. Made by `telegram.mtproto()`.
+ * The MTProto side of an embedded Telegram: the same people, chats and messages, for MTProto clients. Created by
+ * `telegram.mtproto()`.
  *
  * @example
  * ```ts
@@ -80,48 +81,48 @@ export class TelegramMtproto {
     this.#server = server
   }
 
-  /** For the option `server` of `mtproto()`: where it is, and the key by which clients know it. */
+  /** Address and public key of the main data centre, for the option `server` of `mtproto()`. */
   get address(): MtprotoAddress {
     return addressOf(this.#server)
   }
 
   /**
-   * Where another of its data centres is.
+   * Returns the address of another data centre.
    *
-   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   addressOf(dc: number): MtprotoAddress {
     return addressOf(this.#centre(dc))
   }
 
   /**
-   * Keeps an account in another data centre from now on: whoever logs in elsewhere is sent there (USER_MIGRATE_X, PHONE_MIGRATE_X).
+   * Moves an account to another data centre: logging in elsewhere is redirected there (USER_MIGRATE_X, PHONE_MIGRATE_X).
    *
-   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   move(who: Person | TelegramBot, dc: number): void {
     this.#server.centres.move(who.account, this.#centre(dc).dc)
   }
 
   /**
-   * Whose phone number nobody has is sent to that data centre (NETWORK_MIGRATE_X). By default to none.
+   * Redirects log-ins with unassigned phone numbers to that data centre (NETWORK_MIGRATE_X). By default they are not redirected.
    *
-   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   sendNewcomersTo(dc: number): void {
     this.#server.centres.network = this.#centre(dc).dc
   }
 
-  /** Gives a person a phone number to log in with, and a second password if told. */
+  /** Gives a person a phone number to log in with, and optionally a password for two-step verification. */
   givePhone(person: Person, phone: string, password?: string): void {
     this.#server.phones.give(phone, person.account)
     if (password !== undefined) this.#server.phones.setPassword(person.account, password)
   }
 
   /**
-   * The code that was sent last.
+   * Returns the login code that was last sent to the number.
    *
-   * @throws SentinelError `telegram.invalid` when none was.
+   * @throws SentinelError `telegram.invalid` if none was sent.
    */
   codeFor(phone: string): string {
     const code = this.#server.phones.codeOf(phone)
@@ -135,9 +136,9 @@ export class TelegramMtproto {
   }
 
   /**
-   * Scans a QR code with somebody's phone, and confirms: whoever shows it is let in.
+   * Scans a login QR code with the person's phone and confirms: the client that shows the code is logged in.
    *
-   * @throws SentinelError `telegram.invalid` for what is no code to log in with, or one that has expired or was scanned before.
+   * @throws SentinelError `telegram.invalid` if the URL is not a login code, or the code has expired or was already scanned.
    */
   scan(person: Person, url: string): void {
     const token = /^tg:\/\/login\?token=([\w-]+)$/.exec(url)?.[1]
@@ -153,63 +154,66 @@ export class TelegramMtproto {
     }
   }
 
-  /** What Telegram knows of somebody from now on. */
+  /** Sets what Telegram reports about a person from now on. */
   repute(who: Person, reputation: Reputation): void {
     this.#server.face.describer.reputations.set(who.id, reputation)
   }
 
-  /** How often a method was called. */
+  /** Returns how often a method was called. */
   calls(method: string): number {
     return this.#server.rpc.counts.get(method) ?? 0
   }
 
-  /** The next calls of a method fail, such as by `420, 'FLOOD_WAIT_5'`. */
+  /** Makes the next `times` calls of a method fail, for example with `420, 'FLOOD_WAIT_5'`. */
   fail(method: string, code: number, message: string, times = 1): void {
     this.#server.rpc.fail(method, new RpcError(code, message), times)
   }
 
-  /** Cuts every connection; sessions stay. */
+  /** Cuts every connection; sessions survive. */
   cut(): void {
     for (const server of this.#server.centres.all()) server.cut()
   }
 
-  /** What happened in a chat, or in the private chats of somebody, is forgotten: who missed it is told that it is too long ago. */
+  /**
+   * Discards the update history of a group or channel, or of an account's private chats: clients that missed updates are told
+   * that the gap is too long.
+   */
   forget(where: TelegramGroup | TelegramChannel | Person | TelegramBot): void {
     const { face } = this.#server
     if ('room' in where) face.channel(where.room).forget()
     else face.mailbox(where.account.id).journal.forget()
   }
 
-  /** How updates are sent from now on: some not at all, some twice, some later. By default each at once. */
+  /** Sets how updates are sent: call `send` to send one now, later, twice or not at all. By default each is sent at once. */
   deliverBy(delivery: (send: () => void) => void): void {
     this.#server.face.deliver = delivery
   }
 
-  /** Makes every salt that clients know worthless, as time does. */
+  /** Invalidates every server salt that clients know, as happens over time. */
   rotateSalts(): void {
     for (const server of this.#server.centres.all()) {
       for (const key of server.keys.all()) key.rotate(server.now())
     }
   }
 
-  /** Every reference to a file that clients know ends: FILE_REFERENCE_EXPIRED, until they look at its message anew. */
+  /** Invalidates every file reference that clients know: FILE_REFERENCE_EXPIRED until they fetch the message again. */
   expireFileReferences(): void {
     this.#server.face.locations.expire()
   }
 
   /**
-   * Keeps all files in another data centre from now on: whoever asks elsewhere is sent there (FILE_MIGRATE_X).
+   * Moves all files to another data centre: requests elsewhere are redirected there (FILE_MIGRATE_X).
    *
-   * @throws SentinelError `telegram.invalid` when there is none of that number.
+   * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   moveFiles(dc: number): void {
     this.#server.face.locations.home = this.#centre(dc).dc
   }
 
   /**
-   * Has a data centre of others serve files from now on, to clients that can do so.
+   * Starts a CDN data centre and lets it serve files to clients that support CDNs.
    *
-   * @throws SentinelError `telegram.invalid` when there is one already, or the number is taken.
+   * @throws SentinelError `telegram.invalid` if there is a CDN already, or the number is taken.
    */
   async cdn({ dc = 203, from = 0 }: NewCdn = {}): Promise<TelegramCdn> {
     const { face, centres, world } = this.#server

@@ -62,7 +62,7 @@ export interface Somebody {
 }
 
 /**
- * A person in a group or channel: coming and going, and what administrators do.
+ * A person in a group or channel: joining, leaving and moderating.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export class MemberPresence extends Presence {
     this.room = scene.room
   }
 
-  /** Comes in by themselves. */
+  /** Joins the chat themselves. */
   async joins(): Promise<void> {
     const { actor, world } = this.scene
     const standing = world.membership(this.room, actor.id)
@@ -105,7 +105,7 @@ export class MemberPresence extends Presence {
     this.attempt('leaves', () => this.#change(actor, next))
   }
 
-  /** Asks to be let in. Bots with the right to invite get `chat_join_request`. */
+  /** Sends a join request. Bots with the right to invite get `chat_join_request`. */
   async requestsToJoin(options: { readonly bio?: string } = {}): Promise<void> {
     const { actor, world } = this.scene
     const standing = world.membership(this.room, actor.id)
@@ -114,7 +114,7 @@ export class MemberPresence extends Presence {
     this.attempt('asks to join', () => requestToJoin(world, this.room, actor, options.bio))
   }
 
-  /** Makes an invite link of their own. `for` is how long it is good; without terms it is good for ever and anybody. */
+  /** Creates an invite link. `for` is how long it is valid; without terms anybody can use it for ever. */
   async makesInviteLink(
     terms: {
       readonly name?: string
@@ -149,7 +149,10 @@ export class MemberPresence extends Presence {
     )
   }
 
-  /** Brings somebody in: a person, or a bot. Takes `can_invite_users`, in channels as an administrator. Into a channel a bot is promoted. */
+  /**
+   * Adds a person or a bot. Requires `can_invite_users`, in a channel as an administrator right. A bot cannot be added to a
+   * channel: use `promotes()`.
+   */
   async adds(who: Somebody): Promise<void> {
     const { actor, world } = this.scene
     const own = world.membership(this.room, actor.id)
@@ -167,7 +170,7 @@ export class MemberPresence extends Presence {
     this.attempt('adds somebody', () => this.#change(who.account, enteringFrom(standing)))
   }
 
-  /** For ever, or `{ for: '1h' }`: thirty seconds to 366 days, as in Telegram. */
+  /** Bans for ever, or for a time with `{ for: '1h' }`. As in Telegram, times below thirty seconds or above 366 days mean for ever. */
   async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
     this.attempt('bans', () => {
       assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
@@ -183,7 +186,7 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** Permissions left out are taken away; none given: nothing may be sent. */
+  /** Restricts a member. Permissions not listed are taken away; with none listed, the member may send nothing. */
   async restricts(
     who: Somebody,
     permissions: ChatPermissions = {},
@@ -201,7 +204,7 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** All rights but being anonymous, unless some are named: then these alone. Brings a bot into a channel. */
+  /** Makes somebody an administrator: with all rights except anonymity, or with only the given rights. Adds a bot to a channel. */
   async promotes(who: Somebody, rights?: Partial<ChatAdministratorRights>): Promise<void> {
     this.attempt('promotes', () => {
       const { world, actor } = this.scene
@@ -226,7 +229,7 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** Names the chat anew. */
+  /** Renames the chat. */
   async setsTitle(title: string): Promise<void> {
     this.attempt('renames the chat', () => setTitle(this.scene.world, this.room, this.scene.actor, title))
   }
@@ -236,14 +239,14 @@ export class MemberPresence extends Presence {
     this.attempt('describes the chat', () => setDescription(world, this.room, actor, description))
   }
 
-  /** Gives the chat a photo, named as those that people send; nothing takes it away. */
+  /** Sets the chat photo. As in `sendsPhoto`, the name stands for the picture. Without a name, removes the photo. */
   async setsPhoto(name?: string): Promise<void> {
     const { world, actor } = this.scene
     const photo = name === undefined ? undefined : world.files.store(Buffer.from(name), name, 'image/jpeg')
     this.attempt('changes the photo', () => setPhoto(world, this.room, actor, photo))
   }
 
-  /** How long new messages stay: up to 365 days. Nothing: for ever. */
+  /** Sets how long new messages are kept: up to 365 days. Without a value, for ever. */
   async setsAutoDelete(after?: Duration): Promise<void> {
     const { world, actor } = this.scene
     const seconds = after === undefined ? 0 : Math.round(parseDuration(after, 'after') / 1000)
@@ -277,7 +280,7 @@ export class MemberPresence extends Presence {
  * ```
  */
 export class GroupPresence extends MemberPresence {
-  /** What members may do who are no administrators. What is left out is taken away. */
+  /** Sets what ordinary members may do. Permissions not listed are taken away. */
   async permits(permissions: ChatPermissions): Promise<void> {
     const { world, actor } = this.scene
     const complete = completePermissions(permissions, true)
@@ -285,8 +288,8 @@ export class GroupPresence extends MemberPresence {
   }
 
   /**
-   * How long members wait from one message to the next: 5s, 10s, 30s, 1m, 5m, 15m or 1h, as in Telegram. Nothing: not at all.
-   * Who writes sooner is refused; a bot that is no administrator gets 429.
+   * Sets how long members must wait between two messages: 5s, 10s, 30s, 1m, 5m, 15m or 1h, as in Telegram. Without a value, turns
+   * slow mode off. A person who writes too soon causes an error; a bot that is not an administrator gets 429.
    */
   async setsSlowMode(delay?: Duration): Promise<void> {
     const { world, actor } = this.scene
@@ -294,7 +297,7 @@ export class GroupPresence extends MemberPresence {
     this.attempt('sets slow mode', () => setSlowMode(world, this.room, actor, seconds))
   }
 
-  /** The channel may write here no longer. */
+  /** Bans a channel from writing in the group. */
   async bansChannel(channel: TelegramChannel): Promise<void> {
     this.#setSender(channel, true)
   }
@@ -310,8 +313,8 @@ export class GroupPresence extends MemberPresence {
   }
 
   /**
-   * Makes a supergroup out of a basic group, which takes its owner. It has a new id; the bots of both get to know, and a
-   * call about the old one is refused with `migrate_to_chat_id`.
+   * Upgrades a basic group to a supergroup, which only its owner can. The supergroup has a new id; bots get service messages in
+   * both chats, and calls with the old id are refused with `migrate_to_chat_id`.
    */
   async upgrades(): Promise<TelegramGroup> {
     const { world, actor } = this.scene
@@ -319,7 +322,7 @@ export class GroupPresence extends MemberPresence {
     return new TelegramGroup(world, room)
   }
 
-  /** The person in a topic: what they do there, they do in it. */
+  /** Returns the person within a topic: what they send there goes to that topic. */
   inTopic(topic: ForumTopic): Presence {
     const found = this.attempt('goes into a topic', () => topicOf(this.room, topic.message_thread_id))
     return new Presence({ ...this.scene, topic: found })
@@ -353,7 +356,7 @@ export class GroupPresence extends MemberPresence {
     this.attempt(deed, () => change(world, this.room, actor, topicOf(this.room, id)))
   }
 
-  /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Takes an administrator. */
+  /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Requires an administrator. */
   anonymously(): Presence {
     const { world, actor } = this.scene
     if (!hasRight(world.membership(this.room, actor.id), 'can_manage_chat'))
@@ -361,7 +364,7 @@ export class GroupPresence extends MemberPresence {
     return new Presence({ ...this.scene, voice: this.room })
   }
 
-  /** Speaks as a channel of theirs: from Channel_Bot, with the channel as `sender_chat`. */
+  /** Speaks as a channel they own: from Channel_Bot, with the channel as `sender_chat`. */
   as(channel: TelegramChannel): Presence {
     const { world, actor } = this.scene
     if (world.membership(channel.room, actor.id).status !== 'creator')
@@ -387,7 +390,7 @@ export class GroupPresence extends MemberPresence {
  * ```
  */
 export class ChannelPresence extends MemberPresence {
-  /** Posts a text. A linked group gets a copy. */
+  /** Posts a text. A linked discussion group gets a copy. */
   async posts(text: string): Promise<Message> {
     return this.sends(text)
   }

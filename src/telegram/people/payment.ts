@@ -19,16 +19,16 @@ import { AwaitedAnswer, type Patience } from './waiting.js'
  * ```
  */
 export interface Purchase {
-  /** The bot's own name for it: `invoice_payload`. */
+  /** The bot's own identifier of the purchase: `invoice_payload`. */
   readonly payload: string
-  /** In the smallest units of the currency. */
+  /** In the smallest unit of the currency. */
   readonly amount: number
   /** Default: XTR, Telegram Stars. */
   readonly currency?: string
 }
 
 /**
- * A payment under way.
+ * A payment that waits for the bot's answer.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ export interface Purchase {
  * ```
  */
 export class Payment {
-  /** What the bot got. */
+  /** The query that the bot got. */
   readonly query: PreCheckoutQuery
   readonly #answer: AwaitedAnswer<CheckoutAnswer>
   #receipt: Message | undefined
@@ -82,17 +82,17 @@ export class Payment {
     world.emit(bot, 'pre_checkout_query', this.query)
   }
 
-  /** The parameters of the bot's answerPreCheckoutQuery. */
+  /** Resolves with the parameters of the bot's answerPreCheckoutQuery. */
   get answer(): Promise<CheckoutAnswer> {
     return this.#answer.wait()
   }
 
-  /** The same, waiting so long in real time. */
+  /** Like `answer`, with a time-out of its own, in real time. */
   answeredWithin(timeout: Duration): Promise<CheckoutAnswer> {
     return this.#answer.wait(timeout)
   }
 
-  /** The message with `successful_payment`, once the bot has agreed. */
+  /** The message with `successful_payment`, once the bot has answered `ok: true`. */
   get receipt(): Message | undefined {
     return this.#receipt
   }

@@ -27,21 +27,21 @@ import { AwaitedAnswer, Given, type Patience } from './waiting.js'
  * ```
  */
 export interface HearingOptions {
-  /** Only there: a group, a channel, or the chat with a bot. Default: everywhere. */
+  /** Listens only in this group, channel, or chat with a bot. Default: everywhere. */
   readonly in?: TelegramGroup | TelegramChannel | TelegramBot
   /**
-   * Only what was said, or edited, after this message, even if that is edited or deleted since: what they said themselves, as deeds
-   * resolve with it, or what they heard.
+   * Only messages sent or edited after this one, which may have been edited or deleted since. Pass a message that the person sent
+   * (as `sends()` and the like return it) or one that they heard.
    */
   readonly after?: Message
-  /** Also what an earlier `hears()` of theirs resolved with. Default: false. */
+  /** Also accepts messages that an earlier `hears()` of this person returned. Default: false. */
   readonly ever?: boolean
-  /** Real time. Default: the `patience` of startTelegram. */
+  /** Time-out, in real time. Default: the `patience` of startTelegram. */
   readonly timeout?: Duration
 }
 
 /**
- * A simulated person. What they do reads like a story, and reaches bots as updates.
+ * A simulated person, whose actions reach bots as updates.
  *
  * @example
  * ```ts
@@ -83,7 +83,7 @@ export class Person {
     this.username = account.user.username
   }
 
-  /** The person in a group or channel, member or not. */
+  /** Returns the person in a group or channel, whether a member or not. */
   in(group: TelegramGroup): GroupPresence
   in(channel: TelegramChannel): ChannelPresence
   in(place: TelegramGroup | TelegramChannel): GroupPresence | ChannelPresence {
@@ -92,7 +92,7 @@ export class Person {
     return place.kind === 'channel' ? new ChannelPresence(scene) : new GroupPresence(scene)
   }
 
-  /** The person in the private chat with a bot. */
+  /** Returns the person in the private chat with a bot. */
   to(bot: TelegramBot): Presence {
     this.#checkIsHere(`@${bot.username}`, this.#world.accounts.find(bot.id) === bot.account)
     const room = this.#world.privateChat(this.account, bot.account)
@@ -100,9 +100,9 @@ export class Person {
   }
 
   /**
-   * Follows an invite link. Resolves with 'requested' where somebody must let them in first.
+   * Joins by an invite link. Resolves with 'requested' if an administrator must approve first.
    *
-   * @throws SentinelError `telegram.invalid` for a link that is revoked, expired or used up, or is not for them.
+   * @throws SentinelError `telegram.invalid` for a link that is revoked, expired or used up, or if the person may not join.
    */
   async joinsBy(
     link: string | ChatInviteLink,
@@ -114,7 +114,7 @@ export class Person {
     )
   }
 
-  /** Every Telegram gives the same ids: a person of one would pass for somebody of another. */
+  /** Every Telegram assigns the same ids, so a person from another Telegram would be mistaken for somebody else. */
   #checkIsHere(name: string, isHere: boolean): void {
     if (isHere) return
     throw new SentinelError(
@@ -132,7 +132,7 @@ export class Person {
     }
   }
 
-  /** Blocks the bot: it gets `my_chat_member`, and 403 when it writes. */
+  /** Blocks the bot: it gets `my_chat_member`, and 403 when it writes to the person. */
   async blocks(bot: TelegramBot): Promise<void> {
     setBlocked(this.#world, this.#world.privateChat(this.account, bot.account), true)
   }
@@ -141,7 +141,7 @@ export class Person {
     setBlocked(this.#world, this.#world.privateChat(this.account, bot.account), false)
   }
 
-  /** Types `@bot query` somewhere. `await asked.answer` waits for the bot's results. */
+  /** Sends an inline query, as if typing `@bot query`. `await asked.answer` waits for the bot's results. */
   async asks(
     bot: TelegramBot,
     query: string,
@@ -175,10 +175,10 @@ export class Person {
   }
 
   /**
-   * Pays the bot: it gets a pre_checkout_query, and once it answers `ok: true` a message with `successful_payment`.
-   * Resolves when the query was sent. What for is the message with the bot's invoice, or what you say.
+   * Pays the bot: it gets a pre_checkout_query and, once it answers `ok: true`, a message with `successful_payment`. Resolves
+   * when the query was sent. Pays for a message with the bot's invoice, or for a purchase that you describe.
    *
-   * A text is a link that createInvoiceLink made.
+   * A string is a link made by createInvoiceLink.
    *
    * @throws SentinelError `telegram.invalid` for a message or link without an invoice of that bot.
    */
@@ -195,7 +195,7 @@ export class Person {
     throw new SentinelError('telegram.invalid', why)
   }
 
-  /** Shows a new photo of themselves, before those there were. The name stands for the picture. */
+  /** Adds a new profile photo in front of earlier ones. The name stands for the picture. */
   async setsProfilePhoto(name: string): Promise<void> {
     const photo = this.#world.files.store(Buffer.from(name), name, 'image/jpeg')
     const former = this.#world.profilePhotos.get(this.id) ?? []
@@ -218,14 +218,14 @@ export class Person {
   }
 
   /**
-   * Resolves with the earliest message from others that the person can see and that matches, there already or yet to
-   * come. A text is looked for anywhere in the message: its text or caption, a poll's question, an invoice's title.
+   * Resolves with the earliest matching message from others that the person can see, past or future. A string matches anywhere in
+   * the message: in its text or caption, a poll's question or an invoice's title.
    *
-   * A message is heard once: who waits for the same words again waits for another message, or for an edit of it. Messages that
-   * nobody waited for stay to be heard; `after` leaves out those from before what the person said.
+   * Each message is returned once: the next `hears()` with the same words waits for another message, or for an edit of the first.
+   * Messages that nobody waited for can still be heard later; `after` skips those from before a given message.
    *
-   * @throws SentinelError `telegram.invalid` after the time-out, telling what was heard instead; at once for an empty text, which is in
-   * every message, and for an `after` that nobody can place.
+   * @throws SentinelError `telegram.invalid` after the time-out, listing what was heard instead; at once for an empty string,
+   * which every message contains, and for an `after` message that is not known.
    *
    * @example
    * ```ts
@@ -263,14 +263,14 @@ export class Person {
     })
   }
 
-  /** The earliest message that matches and is there now, whether they were waiting for it or not; does not wait. */
+  /** Returns the earliest matching message that is there now, even if `hears()` already returned it; does not wait. */
   hasHeard(what: RegExp | string, options: Pick<HearingOptions, 'in' | 'after'> = {}): Message | undefined {
     assertWords(what)
     const isMeant = this.#meantBy(options)
     return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
   }
 
-  /** @internal What there was to hear, for whoever expected something else. */
+  /** @internal Describes what the person could hear, for error messages. */
   tellsHeard(options: Pick<HearingOptions, 'in' | 'after'>): string {
     const heard = this.#heard().filter(this.#meantBy(options)).slice(-10).map(describeHeard)
     return heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
@@ -281,7 +281,7 @@ export class Person {
     return (stored) => this.#hearsAbout(stored) && stored.order > order && isThere(stored, place)
   }
 
-  /** All they can see from others, oldest first. */
+  /** All messages from others that the person can see, oldest first. */
   get heard(): readonly Message[] {
     return this.#heard().map((stored) => stored.message)
   }
@@ -301,7 +301,7 @@ export class Person {
   #orderOf(message: Message): number {
     const known = this.#world.orderOf(message)
     if (known !== undefined) return known
-    // A copy, such as an answer of the Bot API: which state of the message it shows, nobody can tell.
+    // The message is a copy, for instance from an answer of the Bot API, so it cannot tell which edit of the message it shows.
     const { message_id: id, chat, from } = message
     const alike = this.#world
       .chatsOf(this.id)
@@ -317,7 +317,7 @@ export class Person {
 }
 
 /**
- * An inline query, sent to the bot.
+ * An inline query sent to a bot.
  *
  * @example
  * ```ts
@@ -336,7 +336,7 @@ export class InlineQuestion {
 
   /** @internal */
   constructor(
-    /** What the bot got. */
+    /** The query that the bot got. */
     readonly query: InlineQuery,
     answer: AwaitedAnswer<InlineAnswer>,
     pick: (given: InlineAnswer, result: string | number, place: PickingPlace) => Message,
@@ -346,27 +346,27 @@ export class InlineQuestion {
   }
 
   /**
-   * Sends a result, named by its id or place, to a group or to the chat with a bot, once the bot has answered. The bot gets
-   * `chosen_inline_result`; it may edit the message if that has a keyboard.
+   * Waits for the bot's answer, then sends one of its results, given by id or index, to a group, channel or the chat with a bot.
+   * The bot gets `chosen_inline_result`; it can edit the message if that has a keyboard.
    *
-   * @throws SentinelError `telegram.invalid`, if there is no such result.
+   * @throws SentinelError `telegram.invalid` if there is no such result.
    */
   async picks(result: string | number, place: PickingPlace): Promise<Message> {
     return this.#pick(await this.#answer.wait(), result, place)
   }
 
-  /** The parameters of the bot's answerInlineQuery. */
+  /** Resolves with the parameters of the bot's answerInlineQuery. */
   get answer(): Promise<InlineAnswer> {
     return this.#answer.wait()
   }
 
-  /** The same, waiting so long in real time. */
+  /** Like `answer`, with a time-out of its own, in real time. */
   answeredWithin(timeout: Duration): Promise<InlineAnswer> {
     return this.#answer.wait(timeout)
   }
 }
 
-/** What `hears()` of somebody resolved with, and how new it was; of the account, whoever speaks for it. */
+/** The messages that `hears()` returned, each with its `order` then. Kept per account, because several Person objects can share one. */
 const heardBefore = new WeakMap<PersonAccount, Given<StoredMessage>>()
 
 function heardBy(account: PersonAccount): Given<StoredMessage> {
@@ -387,7 +387,7 @@ function isThere(stored: StoredMessage, place: HearingOptions['in']): boolean {
   return (stored.chat.kind === 'private' ? stored.chat.bot.id : stored.chat.id) === place.id
 }
 
-/** What there is to hear: a text or caption, else what a poll asks or an invoice is for. */
+/** The text that `hears()` searches: text or caption, else a poll's question or an invoice's title. */
 function wordsOf({ text, caption, poll, invoice }: Message): string | undefined {
   return text ?? caption ?? poll?.question ?? invoice?.title
 }
@@ -401,7 +401,7 @@ export function matches(message: Message, what: RegExp | string): boolean {
   return what.test(text)
 }
 
-/** An empty text is in every message, so that whoever looks for it learns nothing. */
+/** An empty string is in every message, so searching for it proves nothing. */
 export function assertWords(what: unknown): void {
   if (types.isRegExp(what) || (typeof what === 'string' && what !== '')) return
   const given = what === '' ? 'an empty text is in every message' : `${inspect(what)} is neither`
@@ -411,7 +411,7 @@ export function assertWords(what: unknown): void {
   )
 }
 
-/** What somebody listens for, as an error names it. */
+/** The searched text as errors show it. */
 export function wordsFor(what: RegExp | string): string {
   return typeof what === 'string' ? JSON.stringify(what) : String(what)
 }

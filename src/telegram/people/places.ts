@@ -6,7 +6,7 @@ import { describeMember } from '../world/members.js'
 import type { World } from '../world/world.js'
 
 /**
- * What `new Bot(token, config)` takes: how to get to this Telegram, and what getMe would answer, to spare the call.
+ * The arguments of `new Bot(token, config)`: the connection to this Telegram, and the answer of getMe to save that call.
  *
  * @example
  * ```ts
@@ -41,11 +41,11 @@ export interface BotConnection {
 export class TelegramBot {
   readonly id: number
   readonly username: string
-  /** For `new Bot(token, …)`. It works at this Telegram only. */
+  /** For `new Bot(token, …)`. Valid at this Telegram only. */
   readonly token: string
-  /** What getMe answers; hand it to grammY as `botInfo` to spare the call. */
+  /** The answer of getMe; pass it to grammY as `botInfo` to save that call. */
   readonly info: UserFromGetMe
-  /** For `new Bot(token, config)`: right over HTTP as well as within the process. */
+  /** For `new Bot(token, config)`: works over HTTP as well as inside the process. */
   readonly config: BotConnection
 
   /** @internal */
@@ -58,11 +58,11 @@ export class TelegramBot {
     this.username = account.me.username
     this.token = account.token
     this.info = account.me
-    // grammY names the type of node-fetch on Node; it asks for no more than the platform's own has.
+    // On Node, grammY types `fetch` as node-fetch's; it uses only what the platform's own fetch has, too.
     this.config = { client: client as ApiClientOptions, botInfo: account.me }
   }
 
-  /** How many updates wait for the bot, unconfirmed. */
+  /** Number of updates that the bot has not confirmed yet. */
   get pending(): number {
     return this.account.queue.size
   }
@@ -83,29 +83,29 @@ abstract class SharedPlace {
     this.username = room.username
   }
 
-  /** What it is called now. */
+  /** The current title. */
   get title(): string {
     return this.room.title
   }
 
-  /** As the Bot API describes it. */
+  /** The chat as the Bot API describes it. */
   get chat(): Chat {
     return describeChat(this.room)
   }
 
-  /** The messages that are there now, oldest first; ephemeral ones come last. */
+  /** The current messages, oldest first; ephemeral messages come last. */
   get messages(): readonly Message[] {
     return this.room.history.all().map((stored) => stored.message)
   }
 
-  /** Where somebody stands, as the Bot API describes it: `plaza.member(alice).status`. */
+  /** Membership of a person or bot, as the Bot API describes it: `plaza.member(alice).status`. */
   member(who: { readonly account: Account }): ChatMember {
     return describeMember(who.account.user, this.world.membership(this.room, who.account.id), 0)
   }
 }
 
 /**
- * A supergroup.
+ * A group: a supergroup, or a basic group (`createGroup({ basic: true })`) until it is upgraded.
  *
  * @example
  * ```ts

@@ -33,23 +33,23 @@ import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
 
-/** DEFAULT_EDIT_TIME_LIMIT in td/telegram/MessagesManager.cpp. */
+/** How long people may edit a message: DEFAULT_EDIT_TIME_LIMIT in td/telegram/MessagesManager.cpp. */
 const EDITABLE_FOR = 48 * 3_600_000
 
-/** What somebody acts with; handed from the person to each of their presences. */
+/** The context of a person's actions, shared by all their presences. */
 export interface Scene {
   readonly world: World
   readonly patience: Patience
   readonly actor: PersonAccount
   readonly room: WorldChat
-  /** A chat they speak for instead of themselves. */
+  /** The chat in whose name they speak, if not their own. */
   readonly voice?: SharedChat | undefined
-  /** The topic they speak in, other than the General one. */
+  /** The topic they speak in, unless it is the General one. */
   readonly topic?: Topic | undefined
 }
 
 /**
- * A person in a chat: what anybody can do in any chat.
+ * A person in a chat: the actions possible in every kind of chat.
  *
  * @example
  * ```ts
@@ -70,22 +70,22 @@ export class Presence {
     protected readonly scene: Scene,
   ) {}
 
-  /** Sends a text, without the spaces around it. A command, link or mention in it becomes an entity, as in Telegram. */
+  /** Sends a text, trimmed. Commands, links and mentions in it become entities, as in Telegram. */
   async sends(text: string): Promise<Message> {
     return this.speak(textContent(text)).message
   }
 
-  /** Sends a text in answer to a message. */
+  /** Replies to a message with a text. */
   async replies(to: Message, text: string): Promise<Message> {
     return this.speak(textContent(text), this.find(to)).message
   }
 
-  /** Sends a photo, in three sizes. The name stands for the picture: the same name is the same file. */
+  /** Sends a photo in three sizes. The name stands for the picture: the same name gives the same file. */
   async sendsPhoto(name: string, options: { readonly caption?: string } = {}): Promise<Message> {
     return this.speak({ ...this.#media('photo', name), ...captionContent(options.caption) }).message
   }
 
-  /** Sends a file of this content (default: its own name). */
+  /** Sends a file with the given content (default: its own name). */
   async sendsDocument(
     name: string,
     options: {
@@ -98,7 +98,7 @@ export class Presence {
     return this.speak({ ...media, ...captionContent(options.caption) }).message
   }
 
-  /** Sends photos at once: as many messages (and updates) as photos, with one `media_group_id`. */
+  /** Sends 2 to 10 photos as an album: one message (and update) per photo, all with the same `media_group_id`. */
   async sendsAlbum(
     names: readonly string[],
     options: { readonly caption?: string } = {},
@@ -116,7 +116,7 @@ export class Presence {
     )
   }
 
-  /** Sends a poll; with `correct` it is a quiz. Options are named by their place. */
+  /** Sends a poll; `correct`, the index of an option, makes it a quiz. */
   async sendsPoll(
     question: string,
     options: readonly string[],
@@ -143,7 +143,7 @@ export class Presence {
     return stored.message
   }
 
-  /** Votes in a poll, for options by their text or place. For none: takes the vote back. */
+  /** Votes in a poll, for options given by text or index. Without options, retracts the vote. */
   async votes(message: Message, ...options: readonly (string | number)[]): Promise<void> {
     const stored = this.find(message)
     const known = stored.message.poll?.options.map(({ text }) => text) ?? []
@@ -151,25 +151,25 @@ export class Presence {
     this.attempt('votes', () => vote(this.scene.world, stored, this.scene.actor, chosen))
   }
 
-  /** Ends a poll of their own. */
+  /** Stops one of their own polls. */
   async stopsPoll(message: Message): Promise<void> {
     const stored = this.find(message)
     this.attempt('stops a poll', () => stopPoll(this.scene.world, stored, this.scene.actor))
   }
 
   /**
-   * Sends anything else a message can hold, in the Bot API's words: `{ sticker: {…} }`, `{ dice: {…} }`. Files in it are only told of: there is
-   * nothing to download.
+   * Sends any other content of a message, in the fields of the Bot API: `{ sticker: {…} }`, `{ dice: {…} }`. Files in it are only
+   * described: they cannot be downloaded.
    */
   async sendsContent(content: Content): Promise<Message> {
     return this.speak(content).message
   }
 
   /**
-   * Changes the text of their own message, or the caption of what they showed; without any that caption goes.
+   * Edits the text of their own message, or the caption of their own media; an empty text removes the caption.
    *
-   * @throws SentinelError `telegram.invalid` for what Telegram takes no edit of: of somebody else, after two days, or one that changes
-   * nothing.
+   * @throws SentinelError `telegram.invalid` for edits that Telegram refuses: of somebody else's message, after two days, or
+   * without a change.
    */
   async edits(message: Message, text: string): Promise<Message> {
     const { world } = this.scene
@@ -188,7 +188,7 @@ export class Presence {
     return stored.message
   }
 
-  /** can_edit_message in td/telegram/MessagesManager.cpp. */
+  /** See can_edit_message in td/telegram/MessagesManager.cpp. */
   #checkMayEdit(stored: StoredMessage): void {
     const { actor, room, world } = this.scene
     if (stored.authorId !== actor.id)
@@ -206,7 +206,7 @@ export class Presence {
       throw this.refuse('edits a message', 'it is older than two days')
   }
 
-  /** Deletes a message of their own, or of anybody's with the right to. Bots are not told, as in Telegram. */
+  /** Deletes their own message, or anybody's given the right to. Bots get no update about it, as in Telegram. */
   async deletes(message: Message): Promise<void> {
     const { room, actor, world } = this.scene
     const stored = this.find(message)
@@ -219,8 +219,8 @@ export class Presence {
   }
 
   /**
-   * Taps a button of an inline keyboard, named by its text or its callback data. Resolves when the tap was sent;
-   * `await tap.answer` waits for the bot.
+   * Taps an inline keyboard button, given by its text or callback data. Resolves when the tap was sent; `await tap.answer` waits
+   * for the bot's answer.
    */
   async taps(message: Message, button: string): Promise<Tap> {
     const { world, patience, actor } = this.scene
@@ -239,14 +239,14 @@ export class Presence {
     this.attempt('unpins', () => unpin(world, room, actor, [stored]))
   }
 
-  /** Sets their reaction to a message; nothing takes it back. */
+  /** Sets their reaction to a message; without an emoji, removes it. */
   async reacts(message: Message, emoji?: ReactionTypeEmoji['emoji']): Promise<void> {
     const { world, actor, room, voice } = this.scene
     const stored = this.find(message)
     const old = [...(stored.reactions.get(actor.id) ?? [])]
     const next: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }]
     if (emoji !== undefined) this.#checkPermission('reacts', 'can_react_to_messages')
-    // What is there already is no news.
+    // Setting the same reaction again causes no update.
     if (JSON.stringify(old) === JSON.stringify(next)) return
     stored.reactions.set(actor.id, next)
     const bots = room.kind === 'private' ? [room.bot] : world.botsIn(room)
@@ -309,7 +309,7 @@ export class Presence {
       throw this.refuse(deed, `that takes ${needed}`)
   }
 
-  /** @internal The stored message behind one that was handed out. */
+  /** @internal Finds the stored message for a message that was handed out. */
   protected find(message: Message): StoredMessage {
     const { history } = this.scene.room
     const stored =
@@ -326,7 +326,7 @@ export class Presence {
     return stored
   }
 
-  /** @internal What Telegram refuses to a person is a mistake in the test's story. */
+  /** @internal Turns Telegram's refusals into a SentinelError: they are mistakes in the test. */
   protected attempt<Result>(deed: string, act: () => Result): Result {
     const { room } = this.scene
     try {
@@ -373,7 +373,7 @@ function captionContent(given: string | undefined): Content {
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
 }
 
-/** What a message says, to tell two of them apart. */
+/** The words of a message, as a key for comparing two versions. */
 function wordsIn({ text, entities, caption, caption_entities }: Content): string {
   return JSON.stringify([text ?? caption ?? '', entities ?? caption_entities ?? []])
 }

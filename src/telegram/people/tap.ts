@@ -9,7 +9,7 @@ import type { CallbackAnswer, World } from '../world/world.js'
 import { AwaitedAnswer, type Patience } from './waiting.js'
 
 /**
- * A tap on a button, sent to the bot.
+ * A tap on an inline keyboard button, sent to the bot.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ import { AwaitedAnswer, type Patience } from './waiting.js'
  * ```
  */
 export class Tap {
-  /** What the bot got. */
+  /** The query that the bot got. */
   readonly query: CallbackQuery
   readonly #answer: AwaitedAnswer<CallbackAnswer>
 
@@ -57,19 +57,19 @@ export class Tap {
   }
 
   /**
-   * The parameters of the bot's answerCallbackQuery. Waits as long as people are patient (two seconds by
-   * default), from when it is asked for.
+   * Resolves with the parameters of the bot's answerCallbackQuery. Waits for at most the `patience` option (two seconds by
+   * default), counted from reading this property.
    */
   get answer(): Promise<CallbackAnswer> {
     return this.#answer.wait()
   }
 
-  /** The same, waiting so long in real time. */
+  /** Like `answer`, with a time-out of its own, in real time. */
   answeredWithin(timeout: Duration): Promise<CallbackAnswer> {
     return this.#answer.wait(timeout)
   }
 
-  /** Whether the bot has answered by now. */
+  /** Whether the bot has answered yet. */
   get answered(): boolean {
     return this.#answer.given !== undefined
   }

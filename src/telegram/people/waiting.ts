@@ -1,22 +1,21 @@
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 
-/** How long people wait for a bot, in real time, and what ends all waiting. */
+/** Time-outs of everything that waits for bots, in real time; can reject all waits at once. */
 export class Patience {
   readonly #waiting = new Set<(because?: Failure) => void>()
   #failure: Failure | undefined
 
   constructor(readonly limit: Ms) {}
 
-  /** From now on waiting is in vain: whoever waits, now or later, is told why. */
+  /** Rejects all current and future waits with this failure. */
   fail(failure: Failure): void {
     this.#failure ??= failure
     for (const giveUp of [...this.#waiting]) giveUp(failure)
   }
 
   /**
-   * Waits for `find` to find something: at once among all that is there, and then in each piece of news that `watch`
-   * reports.
+   * Waits until `find` finds something: first among what is already there, then in each piece of news that `watch` reports.
    *
    * @throws SentinelError `telegram.invalid` with `otherwise()` after the time-out, or once the Telegram is closed.
    */
@@ -58,9 +57,9 @@ export class Patience {
   }
 }
 
-/** What somebody who waited was given already: two who wait, one after the other or at once, are given two things. */
+/** Remembers what was returned to somebody who waited, so that two waits, consecutive or concurrent, return different things. */
 export class Given<Thing extends object> {
-  /** Of what changes, which state of it. */
+  /** For things that change (edited messages): the state in which the thing was returned. */
   readonly #given = new WeakMap<Thing, number>()
 
   has(thing: Thing, state = 0): boolean {
@@ -72,11 +71,11 @@ export class Given<Thing extends object> {
   }
 }
 
-/** Why all waiting is in vain. */
+/** The reason why all waits are rejected. */
 export interface Failure {
   readonly words: string
   readonly cause: unknown
-  /** Somebody was told. */
+  /** True once the reason was reported to somebody who waited. */
   told: boolean
 }
 
@@ -86,7 +85,7 @@ function refused(otherwise: string, because: Failure | undefined): SentinelError
   return new SentinelError('telegram.invalid', `${otherwise}\n${because.words}`, { cause: because.cause })
 }
 
-/** A bot's answer to a query, there already or yet to come. */
+/** A bot's answer to a query, past or future. */
 export class AwaitedAnswer<Answer> {
   #answer: Answer | undefined
   readonly #listeners = new Set<(answer: Answer) => void>()
@@ -96,7 +95,7 @@ export class AwaitedAnswer<Answer> {
     private readonly question: string,
   ) {}
 
-  /** Called by the world. */
+  /** Called by the world when the bot answers. */
   readonly give = (answer: Answer): void => {
     this.#answer = answer
     for (const listener of [...this.#listeners]) listener(answer)

@@ -1,6 +1,6 @@
 import { shown } from '../matchers/containing.js'
 
-/** The first place where two JSON values differ, in words; undefined if they do not. */
+/** Describes the first place where two JSON values differ; undefined if they are equal. */
 export function differenceOf(recorded: unknown, made: unknown, path = ''): string | undefined {
   if (Object.is(recorded, made)) return undefined
   const here = path === '' ? 'as a whole' : path

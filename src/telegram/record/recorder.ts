@@ -3,11 +3,11 @@ import type { BotCall } from '../bot-api/calls.js'
 import type { BotAccount } from '../world/accounts.js'
 import { type CallEntry, TRANSPORT, type UpdateEntry, write } from './recording.js'
 
-/** Updates and calls of one recording; a longer run is no example any more. */
+/** Maximum of updates and calls in one recording. */
 const MOST_ENTRIES = 100_000
 
 /**
- * A run being written down: each update from when it waits for a bot, and each call with its answer.
+ * A recording in progress: each update when it is queued for a bot, and each call with its answer.
  *
  * @example
  * ```ts
@@ -52,22 +52,22 @@ export class Recording {
     else this.#overflowed = true
   }
 
-  /** How many updates and calls there are by now. */
+  /** Number of updates and calls recorded so far. */
   get length(): number {
     return this.#entries.length
   }
 
-  /** Ends it: what happens from now on is not in it. */
+  /** Stops recording. */
   stop(): void {
     this.#stopped = true
     for (const end of this.#ends.splice(0)) end()
   }
 
   /**
-   * The recording as text, JSON a line, to be kept in a file and replayed by `telegram.replays(text)`. Tokens of bots, secrets of
-   * webhooks and payment providers are not in it; what people and bots said is.
+   * Returns the recording as text, one JSON object per line, to be saved in a file and replayed by `telegram.replays(text)`.
+   * Tokens of bots, secrets of webhooks and payment providers are redacted; messages are not.
    *
-   * @throws SentinelError `telegram.invalid` if more than 100,000 updates and calls came.
+   * @throws SentinelError `telegram.invalid` if more than 100,000 updates and calls were recorded.
    */
   text(): string {
     if (this.#overflowed)

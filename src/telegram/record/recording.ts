@@ -4,14 +4,14 @@ import { SentinelError } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
 import type { CallResult } from '../bot-api/calls.js'
 
-/** An update that began to wait for a bot. */
+/** An update queued for a bot. */
 export interface UpdateEntry {
   readonly update: Update
   readonly to: number
   readonly at: Ms
 }
 
-/** A call that a bot made; without a result its connection was cut. */
+/** A call made by a bot; without `result` if the connection was cut. */
 export interface CallEntry {
   readonly call: string
   readonly by: number
@@ -20,7 +20,7 @@ export interface CallEntry {
   readonly result?: CallResult
 }
 
-/** What was recorded, in the order it came about. */
+/** The content of a recording, in chronological order. */
 export interface Run {
   readonly startedAt: Ms
   readonly bots: readonly UserFromGetMe[]
@@ -28,7 +28,8 @@ export interface Run {
 }
 
 /**
- * How a bot gets its updates and learns who it is: replayed it may go about that in another way, so none of it is recorded.
+ * Methods by which a bot gets its updates and learns who it is. Not recorded, because in a replay the bot may do this
+ * differently.
  */
 export const TRANSPORT: ReadonlySet<string> = new Set([
   'getUpdates',
@@ -43,7 +44,7 @@ export const TRANSPORT: ReadonlySet<string> = new Set([
 const FORMAT = 'grammy-sentinel recording'
 const VERSION = 1
 
-/** A line a thing, so that a diff of two runs reads well: what it is, the bots, then what happened. */
+/** Writes one object per line, so that diffs of two recordings are readable: the format, the bots, then the updates and calls. */
 export function write({ startedAt, bots, entries }: Run): string {
   const lines = [{ format: FORMAT, version: VERSION, startedAt }, ...bots.map((bot) => ({ bot })), ...entries]
   return `${lines.map((line) => JSON.stringify(line, withoutSecrets)).join('\n')}\n`
@@ -51,13 +52,13 @@ export function write({ startedAt, bots, entries }: Run): string {
 
 const SECRETS = /^(?:secret_token|provider_token|(?:bot_?)?token|password)$/i
 
-/** Whatever is named a secret, and whatever looks like a token, wherever it stands. */
+/** JSON replacer that redacts values of secret fields, and anything that looks like a bot token. */
 export function withoutSecrets(name: string, value: unknown): unknown {
   if (typeof value !== 'string') return value
   return SECRETS.test(name) && value !== '' ? '<redacted>' : redacted(value)
 }
 
-/** @throws SentinelError `telegram.invalid` for what is no recording, naming the line. */
+/** @throws SentinelError `telegram.invalid` if the text is not a recording, naming the line. */
 export function read(text: string): Run {
   const lines = text.split('\n').filter((content) => content.trim() !== '')
   const { format, version, startedAt } = parsed(lines[0] ?? '', 1)
@@ -69,7 +70,7 @@ export function read(text: string): Run {
   const entries: (UpdateEntry | CallEntry)[] = []
   lines.slice(1).forEach((content, index) => {
     const line = parsed(content, index + 2)
-    // What Telegram would send is for the bot to judge; a recording edited by hand may hold anything.
+    // Updates are not validated further: a recording edited by hand may hold anything, and the bot has to cope with it.
     if (isBot(line.bot)) bots.push(line.bot)
     else if (isUpdate(line) || isCall(line)) entries.push(line)
     else throw invalid(`line ${index + 2} is neither a bot, nor an update, nor a call`)

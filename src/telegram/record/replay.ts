@@ -8,7 +8,7 @@ import { differenceOf } from './difference.js'
 import { botOf, type CallEntry, type Run, TRANSPORT, type UpdateEntry, withoutSecrets } from './recording.js'
 
 /**
- * How strictly a replay looks.
+ * Options of a replay.
  *
  * @example
  * ```ts
@@ -19,21 +19,21 @@ import { botOf, type CallEntry, type Run, TRANSPORT, type UpdateEntry, withoutSe
  * ```
  */
 export interface ReplayOptions {
-  /** Parameters that may differ, by name; for instance moments that the bot reads off its own clock. */
+  /** Names of parameters that may differ, for instance times that the bot reads from its own clock. */
   readonly ignore?: readonly string[]
   /**
-   * `'bot'`: all calls of a bot come in the order recorded. `'chat'`: those about one chat do, for bots that work on several chats at
-   * once. Default: 'bot'.
+   * `'bot'`: each bot must make its calls in the recorded order. `'chat'`: only calls about the same chat must keep their order,
+   * for bots that process several chats concurrently. Default: 'bot'.
    */
   readonly order?: 'bot' | 'chat'
 }
 
-/** What a bot is answered: by the recording, cut, or (undefined) by Telegram itself. */
+/** How to answer a call: the recorded result, `'drop'` to cut the connection, or undefined to let Telegram answer. */
 export type Scripted = CallResult | 'drop' | undefined
 
 /**
- * A recorded run that bots are put through again: they get the same updates, each as soon as they have done what they did before
- * it, and the same answers. Whatever they do otherwise is told.
+ * Replays a recorded run: each bot gets the same updates, each as soon as it has repeated the calls recorded before it, and the
+ * same answers. Any deviation is reported.
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ export type Scripted = CallResult | 'drop' | undefined
  * ```
  */
 export class Replay {
-  /** Those of the recording, with tokens of their own. */
+  /** The recorded bots, with new tokens. */
   readonly bots: readonly TelegramBot[]
   readonly #entries: readonly (UpdateEntry | CallEntry)[]
   readonly #done: boolean[]
@@ -76,7 +76,7 @@ export class Replay {
     this.#proceed()
   }
 
-  /** When it was, in the recording: hand it to guards as their `clock`. */
+  /** The recorded time of the last replayed update: pass it to guards as their `clock`. */
   readonly now = (): Ms => this.#now
 
   /** @throws SentinelError `telegram.invalid` for a bot that is not in the recording. */
@@ -91,10 +91,10 @@ export class Replay {
   }
 
   /**
-   * Resolves once the bots have taken every update and made every call again.
+   * Resolves once the bots have fetched all updates and repeated all calls.
    *
-   * @throws SentinelError `telegram.diverged` at the first difference, telling which call it is and what differs; also after the
-   * time-out (default: the patience of people), telling what was not done again.
+   * @throws SentinelError `telegram.diverged` at the first difference, naming the call and what differs; also after the time-out
+   * (default: the `patience` option), naming what was not repeated.
    */
   async finished(options: { readonly timeout?: Duration } = {}): Promise<void> {
     try {
@@ -132,7 +132,7 @@ export class Replay {
     return `${this.#place(this.#next)} was not made again: ${describe(missing as CallEntry)}`
   }
 
-  /** @internal Answers a call as the recording has it. */
+  /** @internal Answers a call as recorded. */
   answer(botId: number, method: string, params: Readonly<Record<string, unknown>>): Scripted {
     if (TRANSPORT.has(method)) return undefined
     const made = JSON.parse(JSON.stringify(params, withoutSecrets)) as Record<string, unknown>
@@ -166,7 +166,7 @@ export class Replay {
     return Object.fromEntries(Object.entries(params).filter(([name]) => !this.#ignored.has(name)))
   }
 
-  /** Only the first is told: what comes after it may follow from it. */
+  /** Keeps only the first difference: later ones may be its consequences. */
   #diverge(difference: string): CallResult {
     this.#difference ??= difference
     for (const listener of [...this.#listeners]) listener()
@@ -177,7 +177,7 @@ export class Replay {
     }
   }
 
-  /** Hands out the updates that came before the next call that has not been made again. */
+  /** Delivers the updates that precede the next call not yet repeated. */
   #proceed(): void {
     for (; this.#next < this.#entries.length; this.#next++) {
       const entry = this.#entries[this.#next] as UpdateEntry | CallEntry
@@ -191,7 +191,7 @@ export class Replay {
     for (const listener of [...this.#listeners]) listener()
   }
 
-  /** "Call 3 of @shop_bot", and after which update it came. */
+  /** For example "Call 3 of @shop_bot (after update 12)". */
   #place(index: number): string {
     const bot = botOf(this.#entries[index] as CallEntry)
     const before = this.#entries.slice(0, index + 1).filter((entry) => botOf(entry) === bot)

@@ -3,8 +3,8 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { Agenda } from './agenda.js'
 
 /**
- * The time inside the embedded Telegram. Message dates, bans, restrictions and the life of queries follow it;
- * network time-outs (long polls, webhook retries, how patiently a person listens) follow the machine's.
+ * The clock of the embedded Telegram. Message dates, bans, restrictions and the lifetime of queries follow it; network time-outs
+ * (long polls, webhook retries, the `patience` option) follow the machine's clock.
  *
  * @example
  * ```ts
@@ -21,20 +21,21 @@ export interface TelegramClock {
   /** Milliseconds since 1970. */
   now(): Ms
   /**
-   * Moves the time forward. What has lapsed by then (bans, restrictions, queries) has lapsed at once, and what `timers` were told
-   * to run by then has been run.
+   * Moves the time forward. Bans, restrictions and queries that end by then have ended, and callbacks of `timers` due by then
+   * have run.
    */
   advance(by: Duration): void
   /**
-   * Timers of this time, for guards in a test: `sentinel({ clock: clock.now, timers: clock.timers })`. `advance()` runs what is due by then,
-   * each at its time, one after the other; on a clock that goes by itself it is also run when its time has come. What one throws goes to
-   * whoever advances the clock. They keep no process alive, and outlast `telegram.close()`.
+   * Timers on this clock, for guards in tests: `sentinel({ clock: clock.now, timers: clock.timers })`. `advance()` runs callbacks
+   * that become due one after the other, each at its own time; on a running clock they also run when their time comes. An
+   * exception thrown by a callback reaches the caller of `advance()`. The timers do not keep the process alive, and still work
+   * after `telegram.close()`.
    */
   readonly timers: Timers
 }
 
 /**
- * Where the time comes from: the machine, standing still until advanced, or a clock of your own.
+ * Source of the time: the machine's clock, a virtual clock that stands still until advanced, or a custom clock.
  *
  * @example
  * ```ts
@@ -48,9 +49,9 @@ export interface TelegramClock {
  */
 export type ClockSource = 'real' | 'virtual' | Clock
 
-/** The clock of a world, which also does what is due. */
+/** The clock of a world, which also runs scheduled work. */
 export interface WorldClock extends TelegramClock {
-  /** Once that time has come. What is called off, or still ahead at {@link close}, is not done. */
+  /** Runs the callback at that time; the returned function cancels it. Callbacks still pending at {@link close} never run. */
   at(time: Ms, run: () => void): () => void
   close(): void
 }
@@ -60,7 +61,7 @@ export function createClock(source: ClockSource): WorldClock {
   const started = systemClock()
   const base: Clock = source === 'real' ? systemClock : source === 'virtual' ? () => started : source
   const now = () => base() + offset
-  // Time that stands still until it is advanced needs nobody to look at it.
+  // A virtual clock only moves by advance(), so no machine timer is needed.
   const machine = source === 'virtual' ? undefined : quietTimers
   const agenda = new Agenda(now, machine)
   const timed = new Agenda(now, machine, Number.POSITIVE_INFINITY)
@@ -69,12 +70,12 @@ export function createClock(source: ClockSource): WorldClock {
     advance(by) {
       const end = offset + parseDuration(by, 'clock.advance')
       for (let due = timed.next; due <= base() + end; due = timed.next) {
-        // Whoever runs looks at the clock: it tells the time that they asked for.
+        // A callback must see the time it was scheduled for.
         offset = Math.max(offset, due - base())
         agenda.doWhatIsDue()
         timed.doFirst()
       }
-      // Further, if one of them has advanced it, too.
+      // A callback may have called advance() itself, and gone further.
       offset = Math.max(offset, end)
       agenda.doWhatIsDue()
     },

@@ -17,12 +17,12 @@ import { isService } from './service-messages.js'
 import { noteTurn } from './speaking.js'
 import type { World } from './world.js'
 
-/** Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
+/** In characters: Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
 export const LONGEST_TEXT = 4096
 export const LONGEST_CAPTION = 1024
 
 /**
- * What a message says, in the Bot API's words: a text, media, a service event.
+ * The content of a message, in the fields of the Bot API: a text, media or a service event.
  *
  * @example
  * ```ts
@@ -37,27 +37,27 @@ export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'd
 export interface Draft {
   readonly author: Account
   readonly content: Content
-  /** A chat the author speaks for: the group itself (anonymous admin) or a channel of theirs. */
+  /** The chat in whose name the author writes: the group itself (anonymous administrator) or a channel. */
   readonly onBehalfOf?: SharedChat | undefined
   readonly replyTo?: StoredMessage | undefined
-  /** Makes it ephemeral: nobody else sees it, and it takes no message id. */
+  /** Makes the message ephemeral: only the receiver sees it, and it has no message id. */
   readonly receiver?: Account | undefined
   readonly replyMarkup?: InlineKeyboardMarkup | undefined
-  /** It came with a reply keyboard, its removal or a forced reply. */
+  /** The message sets or removes a reply keyboard, or forces a reply. */
   readonly changesScreen?: boolean
-  /** The topic it belongs to, other than the General one; `new`: it opens one. */
+  /** The topic of the message, unless it is the General one; `new`: this message opens a topic. */
   readonly thread?: Topic | 'new' | undefined
   /** The bot whose inline result it is. */
   readonly viaBot?: BotAccount | undefined
 }
 
-/** Puts a message into a chat, and into the queues of the bots that get to see it. No rights are checked here. */
+/** Adds a message to a chat and queues updates for the bots that see it. Does not check rights. */
 export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage {
   const described = describeChat(chat)
   const ephemeral = draft.receiver !== undefined
   const id = ephemeral ? 0 : chat.history.claimId()
   const threadId = draft.thread === 'new' ? id : draft.thread?.id
-  // Whatever is said in a topic answers the message that opened it, if nothing else.
+  // In a topic, a message that is not a reply counts as a reply to the message that opened the topic.
   const replyTo = draft.replyTo ?? (threadId === undefined ? undefined : chat.history.find(threadId))
   const message: Message = {
     message_id: id,
@@ -93,7 +93,7 @@ export function post(world: World, chat: WorldChat, draft: Draft): StoredMessage
 }
 
 /**
- * Answers and comments in a supergroup hang together by the message that the first of them answers; but in a forum only topics do
+ * In a supergroup, replies share the thread of the message that the first of them replies to; in a forum, only topics are threads
  * (td/telegram/MessageTopic.cpp).
  */
 function strandOf(chat: WorldChat, { replyTo, receiver }: Draft): Pick<Message, 'message_thread_id'> {
@@ -149,7 +149,7 @@ function keep(world: World, chat: WorldChat, message: Message, known: Known): St
   return stored
 }
 
-/** Telegram copies every channel post into the discussion group, in the name of the channel. */
+/** Copies a channel post to the discussion group, in the name of the channel, as Telegram does. */
 function forwardToDiscussion(world: World, channel: SharedChat, original: StoredMessage): void {
   const group = channel.linkedId === undefined ? undefined : world.sharedChat(channel.linkedId)
   if (group === undefined) return
@@ -169,7 +169,7 @@ function forwardToDiscussion(world: World, channel: SharedChat, original: Stored
   announce(world, original.copy, 'message')
 }
 
-/** Puts other content and another keyboard in the place of what a message says. The caller has made sure that it differs. */
+/** Replaces the content and keyboard of a message. The caller has checked that something changes. */
 export function rewrite(
   world: World,
   stored: StoredMessage,
@@ -188,12 +188,12 @@ function restate(world: World, stored: StoredMessage, next: Message): void {
   world.show(stored)
   announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
   const { copy } = stored
-  // The discussion group shows the post as it is now.
+  // Keeps the copy in the discussion group in step with the post.
   if (copy !== undefined)
     restate(world, copy, { ...withoutContent(copy.message), ...contentOf(stored.message) })
 }
 
-/** A keyboard changes silently: no update tells of it. */
+/** Replaces the keyboard of a message, which causes no update. */
 export function editMarkup(
   world: World,
   stored: StoredMessage,
@@ -206,7 +206,7 @@ export function editMarkup(
   world.show(stored)
 }
 
-/** Telegram tells bots nothing of deleted messages. */
+/** Deletes a message, which causes no update. */
 export function remove(stored: StoredMessage): void {
   stored.chat.history.remove(stored)
 }
@@ -224,8 +224,9 @@ function announce(world: World, stored: StoredMessage, kind: MessageKind): void 
 }
 
 /**
- * The bots that are told of a message. A bot never hears itself, nor other bots in groups; but it is told that a
- * member left also when it removed them itself (need_skip_update_message in tdlib/telegram-bot-api).
+ * The bots that get an update about a message. A bot gets none about its own messages, nor in groups about those of other bots;
+ * but it is notified that a member left even if it removed the member itself (need_skip_update_message in
+ * tdlib/telegram-bot-api).
  */
 function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   const { chat, message, authorId, receiverId } = stored
@@ -245,7 +246,10 @@ function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   return isService(message) ? others : others.filter((bot) => isMeantFor(world, bot, stored))
 }
 
-/** Bots are told what they did to a chat, but for whom they brought in (need_skip_update_message, as above). */
+/**
+ * True for service messages that the bot gets even if it caused them, which is all but new members (need_skip_update_message, as
+ * above).
+ */
 function isToldToItsAuthor(message: Message): boolean {
   return isService(message) && message.new_chat_members === undefined
 }
@@ -258,7 +262,7 @@ export function withoutReply(message: Message): NonNullable<Message['reply_to_me
 
 const CAPTIONED = ['animation', 'photo', 'video', 'audio', 'document', 'voice'] as const
 
-/** Whether words go into its caption. */
+/** Whether the message can have a caption. */
 export function isCaptionable(message: Message): boolean {
   return CAPTIONED.some((name) => message[name] !== undefined)
 }

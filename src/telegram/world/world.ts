@@ -25,7 +25,7 @@ import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
 
 /**
- * What a bot answered to a tap.
+ * A bot's answer to a callback query.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ export interface CallbackAnswer {
 }
 
 /**
- * What a bot answered to an inline query.
+ * A bot's answer to an inline query.
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ export interface InlineAnswer {
 }
 
 /**
- * What a bot answered to a payment before it goes through.
+ * A bot's answer to a pre-checkout query.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ export interface ShippingAnswer extends CheckoutAnswer {
   readonly shipping_options?: readonly Record<string, unknown>[]
 }
 
-/** What a link to pay by is for. */
+/** The purchase that an invoice link stands for. */
 export interface InvoiceLink {
   readonly botId: number
   readonly payload: string
@@ -88,67 +88,67 @@ export interface InvoiceLink {
   readonly currency: string
 }
 
-/** What a bot decides about somebody who asks to join; `queue` leaves it to the administrators. */
+/** A bot's decision about a join request; `queue` leaves it to the administrators. */
 export type JoinAnswer = 'approve' | 'decline' | 'queue'
 
 /**
- * How long a query may be answered. The ten seconds of a checkout are documented (Bot API, PreCheckoutQuery); for
- * the others Telegram publishes no number, these are what bots observe.
+ * How long queries can be answered. The ten seconds of a checkout are documented (Bot API, PreCheckoutQuery); the others are not
+ * published, these are values that bots observe.
  */
 const CALLBACK_LIFETIME = 15_000
 const INLINE_LIFETIME = 10_000
 const CHECKOUT_LIFETIME = 10_000
 /** "Within 10 seconds" (Bot API, ChatJoinRequest). */
 const JOIN_LIFETIME = 10_000
-/** How long a bot may write to somebody because they asked to join (Bot API, ChatJoinRequest.user_chat_id). */
+/** How long a bot may write to a person after their join request (Bot API, ChatJoinRequest.user_chat_id). */
 const ASKED_LATELY = 300_000
 
-/** So that a bot may run for as long as it likes: beyond it the oldest go. */
+/** Maximum number of messages kept over all chats, so that memory stays bounded; beyond it the oldest are dropped. */
 const MOST_MESSAGES = 100_000
 
 const FIRST_SHARED_CHAT = 1_001_000_000_001
 const FIRST_BASIC_GROUP = 4_001_000_001
 const LAST_BASIC_GROUP = -1_000_000_000_000
 
-/** All that exists: accounts, chats, messages, open queries. It knows nothing of HTTP. */
+/** The whole state of the embedded Telegram: accounts, chats, messages, open queries. Independent of HTTP. */
 export class World {
   readonly accounts: Accounts
   readonly files = new Files(() => this.date())
   readonly stickerSets = new StickerSets()
   readonly stars = new StarLedger()
-  /** What was done in groups and channels, for their administrators. */
+  /** Admin logs of groups and channels. */
   readonly adminLog = new AdminLog(() => this.date())
-  /** What somebody shows of themselves, latest first; by account. */
+  /** Profile photos by account id, latest first. */
   readonly profilePhotos = new Map<number, readonly StoredFile[]>()
-  /** What links of bots sell, by address; the last ten thousand. */
+  /** Purchases by invoice link; the last 10,000. */
   readonly invoiceLinks = new Shelf<InvoiceLink>(10_000)
   readonly callbackQueries: OpenQueries<CallbackAnswer>
   readonly inlineQueries: OpenQueries<InlineAnswer>
   readonly checkoutQueries: OpenQueries<CheckoutAnswer>
   readonly shippingQueries: OpenQueries<ShippingAnswer>
-  /** What each result of an answered inline query becomes once somebody picks it. */
+  /** The messages that the results of an answered inline query turn into when picked. */
   readonly inlineChoices = new WeakMap<InlineAnswer, readonly InlineChoice[]>()
-  /** What people sent via bots that may edit it, by inline_message_id; the last ten thousand. */
+  /** Messages sent by way of bots, which these may edit, by inline_message_id; the last 10,000. */
   readonly inlineMessages = new Shelf<StoredMessage>(10_000)
-  /** By id; the last ten thousand. */
+  /** By poll id; the last 10,000. */
   readonly polls = new Shelf<WorldPoll>(10_000)
-  /** Where each poll is shown, by its id. */
+  /** The messages that show each poll, by poll id. */
   readonly pollMessages = new Shelf<Set<StoredMessage>>(10_000)
-  /** What bots call the things they sell, which nobody sees but they. */
+  /** Payloads of invoices, which only the bot that sent the invoice may see. */
   readonly invoicePayloads = new WeakMap<StoredMessage, string>()
   readonly joinQueries: OpenQueries<JoinAnswer>
-  /** Called with every update that goes out. Throws, if something is wrong with it: that is a defect. */
+  /** Called with every update that is sent. Throws if the update is malformed, which is a bug in this package. */
   inspect?: (kind: UpdateKind, payload: unknown) => void
 
-  /** What all chats keep together. */
+  /** The messages of all chats together, in a common bound. */
   readonly messages = new Latest<StoredMessage>(MOST_MESSAGES, (oldest) => {
     oldest.chat.history.forget(oldest)
   })
 
-  /** How new each message is that was handed out, as it was then: also of what was edited or deleted since. */
+  /** The `order` of every message object that was handed out, including states that were edited or deleted since. */
   readonly #orders = new WeakMap<Message, number>()
   readonly #shared = new Map<number, SharedChat>()
-  /** By person, then by bot: people look at their own all the time. */
+  /** By person id, then by bot id, because lookups are mostly by person. */
   readonly #private = new Map<number, Map<number, PrivateChat>>()
   readonly #listeners = new Set<(stored: StoredMessage) => void>()
   readonly #readers = new Set<(bot: BotAccount, kind: UpdateKind, payload: unknown) => void>()
@@ -247,7 +247,7 @@ export class World {
     return undefined
   }
 
-  /** Whether they wait to be let in where the bot decides about it. */
+  /** Whether the person has recently sent a join request to a chat where this bot may decide about it. */
   asksToJoin(personId: number, botId: number): boolean {
     return [...this.#shared.values()].some((chat) => {
       const request = chat.joinRequests.get(personId)
@@ -256,7 +256,7 @@ export class World {
     })
   }
 
-  /** Made on first sight; `started` tells whether the person ever wrote. */
+  /** Created on first access; `started` tells whether the person has ever written. */
   privateChat(person: PersonAccount, bot: BotAccount): PrivateChat {
     let own = this.#private.get(person.id)
     if (own === undefined) {
@@ -282,7 +282,7 @@ export class World {
     return [...this.#shared.values(), ...[...this.#private.values()].flatMap((own) => [...own.values()])]
   }
 
-  /** Where a person is: with bots in private, and in groups and channels. */
+  /** The private chats of a person, and the groups and channels they are in. */
   chatsOf(personId: number): readonly WorldChat[] {
     const shared = [...this.#shared.values()].filter((chat) => isIn(this.membership(chat, personId)))
     return [...shared, ...(this.#private.get(personId)?.values() ?? [])]
@@ -293,7 +293,7 @@ export class World {
   }
 
   botsIn(chat: SharedChat): readonly BotAccount[] {
-    // Few bots, perhaps many members: this is asked with every message.
+    // Iterates over bots because there are few, while chats may have many members; this runs for every message.
     return this.accounts.bots().filter((bot) => isIn(this.membership(chat, bot.id)))
   }
 
@@ -312,7 +312,7 @@ export class World {
     return isIn(this.membership(chat, accountId))
   }
 
-  /** Calls back with whatever a bot is told of, wanted by it or not, until the returned function is called. */
+  /** Calls the listener with every update for a bot, even of kinds the bot does not want, until the returned function is called. */
   watchUpdates(listener: (bot: BotAccount, kind: UpdateKind, payload: unknown) => void): () => void {
     this.#readers.add(listener)
     return () => this.#readers.delete(listener)
@@ -324,7 +324,7 @@ export class World {
     bot.queue.push(kind, payload)
   }
 
-  /** A raw update from outside; the queries in it can be answered like those of people. */
+  /** Queues a raw update; the bot can answer the query in it like any other. */
   inject(bot: BotAccount, update: Omit<Update, 'update_id'> & { update_id?: number }): Update {
     admit(this.callbackQueries, update.callback_query, bot)
     admit(this.inlineQueries, update.inline_query, bot)
@@ -333,13 +333,13 @@ export class World {
     return bot.queue.inject(update)
   }
 
-  /** Calls back with every message that appears or changes, until the returned function is called. */
+  /** Calls the listener with every new or changed message, until the returned function is called. */
   watch(listener: (stored: StoredMessage) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Calls back with every message that is deleted or has expired, until the returned function is called. */
+  /** Calls the listener with every message that is deleted or expires, until the returned function is called. */
   watchRemovals(listener: (stored: StoredMessage) => void): () => void {
     this.#mourners.add(listener)
     return () => this.#mourners.delete(listener)
@@ -352,7 +352,7 @@ export class World {
     return new History(() => this.clock.now(), gone)
   }
 
-  /** To be told whenever a message is put in the place of another, too. */
+  /** Must be called whenever a message object replaces another one. */
   noteOrder({ message, order }: StoredMessage): void {
     this.#orders.set(message, order)
   }
@@ -367,7 +367,7 @@ export class World {
   }
 }
 
-/** Tests send what no Telegram would: whatever is no query cannot be answered, and is delivered all the same. */
+/** Raw updates may be malformed: a query without a text id cannot be answered, but is delivered. */
 function admit<Answer>(queries: OpenQueries<Answer>, query: unknown, bot: BotAccount): void {
   const id: unknown = Reflect.get(Object(query), 'id')
   if (typeof id === 'string') queries.admit(id, bot.id)

@@ -6,10 +6,10 @@ import type { Names } from './names.js'
 import { PERMISSIONS, type Permissions } from './permissions.js'
 import { MtprotoRefusal, refusedOr } from './refusal.js'
 
-/** `me`, `self` and phone numbers are mtcute's to read. */
+/** Usernames; `me`, `self` and phone numbers are left to mtcute. */
 const USERNAME = /^@?(?!me$|self$)[a-z]\w+$/i
 
-/** What a number is asked for as: by which method, how an error calls it, and what Telegram says of one that it does not know. */
+/** How a numeric id is looked up: by which method, what errors call it, and Telegram's reasons for an unknown id. */
 interface Kind {
   readonly method: string
   readonly words: string
@@ -22,20 +22,20 @@ const CHANNEL: Kind = {
   words: 'supergroup and no channel; of basic groups Telegram tells only the Bot API',
   unknown: ['CHANNEL_INVALID', 'CHANNEL_PRIVATE'],
 }
-/** https://core.telegram.org/api/peers: a number says nothing without the hash that comes with a meeting. */
+/** An id can be used only with its access hash, which comes with an earlier encounter (https://core.telegram.org/api/peers). */
 const NOT_MET =
   'An account knows by number only whom it has met: members of its groups, and whoever wrote to it. Ask by @username, or after they met.'
 
-/** How a call is made, where that matters. */
+/** Options of a call. */
 export interface Way {
-  /** Another data centre than the account's. */
+  /** Calls this data centre instead of the account's own. */
   readonly dc?: number | undefined
-  /** Connections that carry files apart from all else. */
+  /** Uses the separate connections for file transfers. */
   readonly kind?: 'upload' | 'download'
   readonly signal?: AbortSignal | undefined
 }
 
-/** Asks Telegram, and tells what it refuses in one way. */
+/** Calls Telegram and converts its errors. */
 export class Caller {
   constructor(
     readonly client: TelegramClient,
@@ -43,7 +43,7 @@ export class Caller {
     private readonly permissions: Permissions = PERMISSIONS,
   ) {}
 
-  /** @throws SentinelError `mtproto.refused`, with what Telegram said; `mtproto.flood`. */
+  /** @throws SentinelError `mtproto.refused`, with Telegram's reason; `mtproto.flood`. */
   async call<T extends tl.RpcMethod>(
     request: T,
     { dc, kind, signal }: Way = {},
@@ -54,7 +54,7 @@ export class Caller {
       ...(signal !== undefined && { abortSignal: signal }),
     }
     try {
-      // The type asks that nothing is there which the schema does not have; `T` says so already.
+      // mtcute's type forbids extra properties, which `T` guarantees already.
       return (await this.client.call(request as never, way)) as tl.RpcCallReturn[T['_']]
     } catch (error) {
       throw refusedOr(error, request._, this.permissions)
@@ -73,7 +73,7 @@ export class Caller {
     return this.#resolved(peer, Number(peer) < 0 ? CHANNEL : USER, (known) => this.client.resolvePeer(known))
   }
 
-  /** Whose a username is, by number. */
+  /** Returns the id of the user or chat that has the username. */
   nameOf(username: string): Promise<number> {
     return this.names.resolve(username, this)
   }
@@ -89,7 +89,7 @@ export class Caller {
       return await resolve(known)
     } catch (error) {
       const { name } = Object(error).constructor as { readonly name: string }
-      // mtcute's own words: it finds no hash for a number, or it is a number of something else.
+      // Error classes of mtcute: no access hash is known for the id, or the id is of another kind.
       if (name === 'MtPeerNotFoundError') throw new MtprotoRefusal(kind.method, 'PEER_NOT_MET', NOT_MET)
       if (name === 'MtInvalidPeerTypeError' || name === 'MtArgumentError') {
         throw new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is no ${kind.words}.`)

@@ -5,10 +5,10 @@ import { SentinelError } from '../../../core/errors.js'
 import type { FloodWait } from '../options.js'
 import { Pace } from './pace.js'
 
-/** Methods that have made us wait; of more the one that was quiet for longest is forgotten. */
+/** Maximum number of methods with a pace; beyond it the one refused longest ago is dropped. */
 const MOST_METHODS = 1000
 
-/** What the waits are told to, and how long one may take. */
+/** Dependencies of FloodControl, and the longest wait. */
 export interface FloodParts {
   readonly patience: Ms
   readonly now: () => Ms
@@ -17,40 +17,40 @@ export interface FloodParts {
 }
 
 /**
- * Learns from FLOOD_WAIT, method by method: whoever calls one that has to wait, waits here, before Telegram is asked again and counts it;
- * and those who come after are let through as slowly as Telegram takes them. No method waits for another.
+ * Learns from FLOOD_WAIT, separately for each method. Calls of a method that must wait are held back here, because calling
+ * Telegram again would count against the limit; calls after them are spaced so that Telegram accepts them.
  */
 export class FloodControl {
   readonly #paces = new Map<string, Pace>()
   readonly #patience = new AsyncLocalStorage<Ms>()
   readonly #waiting = new Set<() => void>()
   #closed = false
-  /** Waits, and milliseconds waited. */
+  /** Number of waits, and their total length in milliseconds. */
   readonly waited = { count: 0, ms: 0 }
 
   constructor(private readonly parts: FloodParts) {}
 
-  /** Calls that wait now. */
+  /** Number of calls waiting now. */
   get waiting(): number {
     return this.#waiting.size
   }
 
-  /** How long a call of that method would wait now. */
+  /** Returns how long a call of that method would have to wait now. */
   readyIn(method: string): Ms {
     const now = this.parts.now()
     return (this.#paces.get(method)?.readyAt(now) ?? now) - now
   }
 
-  /** Has whatever is called in there wait for so long at most. */
+  /** Limits the waits of all calls made inside `work`. */
   withPatience<T>(patience: Ms, work: () => T): T {
     return this.#patience.run(patience, work)
   }
 
   /**
-   * Makes a call, as often as it takes.
+   * Makes a call, repeating it after each FLOOD_WAIT.
    *
-   * @throws SentinelError `mtproto.flood` when it would take longer than the caller's patience; `mtproto.session` when the client is closed
-   * meanwhile; the signal's reason. Whatever else the call rejects with.
+   * @throws SentinelError `mtproto.flood` if the wait would exceed the caller's patience; `mtproto.session` if the client is
+   * closed meanwhile; the signal's reason; any other error of the call.
    */
   async run<T>(
     method: string,
@@ -77,7 +77,7 @@ export class FloodControl {
     }
   }
 
-  /** Lets nobody wait any longer: whoever does is told that the client was closed. */
+  /** Ends all waits: the waiting calls fail because the client was closed. */
   close(): void {
     this.#closed = true
     for (const wake of [...this.#waiting]) wake()
@@ -95,7 +95,7 @@ export class FloodControl {
         pace.leave(turn)
         throw error
       }
-      // Whoever waited may find that Telegram has refused another one meanwhile, and waits on.
+      // If Telegram refused another call during the wait, the turn is void and the call waits again.
       if (pace.go(turn)) return
     }
   }

@@ -9,25 +9,25 @@ import type { Caller } from './caller.js'
 import { MtprotoRefusal, reasonOf } from './refusal.js'
 
 const DAY: Ms = 86_400_000
-/** Whoever has a name is looked up anew after a day, as mtcute does. */
+/** A username is looked up again after a day, as in mtcute. */
 const KEPT_FOR: Ms = DAY
-/** Somebody may take a name that nobody has. */
+/** How long an unoccupied username is remembered: shorter, because somebody may take it. */
 const NOBODY_FOR: Ms = 3_600_000
-/** Names that are known; of more the one that was asked for longest ago is forgotten. */
+/** Maximum number of usernames kept in memory; beyond it the one looked up longest ago is dropped. */
 const MOST_NAMES = 10_000
 
-/** What looking up names stands on. */
+/** Dependencies of Names. */
 export interface NamesParts {
   readonly values: Values
-  /** Of the session. */
+  /** Storage space of the session. */
   readonly space: string
   readonly peers: SessionStorage['peers']
   readonly clock: Clock
-  /** How many names Telegram is asked for within a day. */
+  /** Maximum number of lookups within a day. */
   readonly perDay: number
 }
 
-/** Whose a name was when we asked, or that it was nobody's. */
+/** Result of a lookup; `id` is undefined if nobody has the name. */
 interface Known {
   readonly id: number | undefined
   readonly until: Ms
@@ -39,12 +39,12 @@ interface Asked {
 }
 
 /**
- * Whose a username is. Telegram lets an account ask for some two hundred a day, and then for none until the next: so each is asked for once,
- * and kept until it is old or somebody else is seen with it.
+ * Resolves usernames. Telegram allows an account about two hundred lookups a day and then refuses until the next day, so each
+ * result is cached until it expires or the name is seen on another account.
  */
 export class Names {
   readonly #known = new Map<string, Known>()
-  /** Names that passed to others since they were written down. */
+  /** Names that changed hands since they were stored. */
   readonly #passed = new Set<string>()
   readonly #asking = new Map<string, Promise<number>>()
   #asked: Asked | undefined
@@ -52,22 +52,22 @@ export class Names {
 
   constructor(private readonly parts: NamesParts) {}
 
-  /** Names asked for since the day began with the first, and how many more there are. */
+  /** Lookups in the current day, which begins with the first lookup, and how many are left. */
   get quota(): { readonly asked: number; readonly left: number } {
     const asked = this.#today(this.#asked).count
     return { asked, left: Math.max(0, this.parts.perDay - asked) }
   }
 
   /**
-   * The number of whoever has a name, as the Bot API has it.
+   * Returns the id of the user or chat that has the username, as in the Bot API.
    *
-   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED`; `mtproto.flood` when all of a day were asked for.
+   * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED`; `mtproto.flood` when the day's lookups are used up.
    */
   async resolve(username: string, caller: Caller): Promise<number> {
     const name = username.replace(/^@/, '').toLowerCase()
     const known = this.#known.get(name) ?? (await this.#stored(name))
     if (known !== undefined && known.until > this.parts.clock()) return idOf(known)
-    // Of many who ask for one name at once one asks Telegram.
+    // Concurrent calls for the same name share one lookup.
     let asking = this.#asking.get(name)
     if (asking === undefined) {
       asking = this.#ask(name, caller).finally(() => this.#asking.delete(name))
@@ -76,7 +76,7 @@ export class Names {
     return asking
   }
 
-  /** Looks at users and chats that Telegram tells of: names may be others' by now. */
+  /** Checks users and chats in an answer or update: cached names may have changed hands. */
   saw(told: unknown): void {
     if (this.#known.size === 0) return
     for (const each of peersIn(told)) {
@@ -97,7 +97,7 @@ export class Names {
     if (this.#passed.size > MOST_NAMES) forgetFirst(this.#passed)
   }
 
-  /** What an earlier process, or an update, has left. */
+  /** Result stored by an earlier process or from an update. */
   async #stored(name: string): Promise<Known | undefined> {
     if (this.#passed.has(name)) return undefined
     const peer = await this.parts.peers.getByUsername(name)
@@ -121,17 +121,17 @@ export class Names {
       if (reason === 'USERNAME_NOT_OCCUPIED' || reason === 'USERNAME_INVALID') {
         this.#note(name, { id: undefined, until: now + NOBODY_FOR })
       }
-      // Nobody was asked: it would have taken too long.
+      // Telegram was not asked, because the wait would have been too long.
       if (Object(error).code === 'mtproto.flood') await this.#uncount()
       throw error
     }
   }
 
-  /** Of processes that share a session one is at work at a time, so nobody else counts. */
+  /** Counts a lookup. The session lease admits one process at a time, so no other process counts. */
   async #count(): Promise<void> {
     const { values, space, clock, perDay } = this.parts
     if (this.#asked === undefined) await this.#recall()
-    // From here to the next count nobody else is let in.
+    // No await between here and the increment, so that no other call can interleave.
     const today = this.#today(this.#asked)
     if (today.count >= perDay) {
       const hours = Math.ceil((today.since + DAY - clock()) / 3_600_000)
@@ -145,7 +145,7 @@ export class Names {
     await values.put(space, 'names', this.#asked, today.since + DAY)
   }
 
-  /** What was counted before this process: looked up once, for all who ask meanwhile. */
+  /** Loads the count of an earlier process; concurrent callers share the load. */
   #recall(): Promise<void> {
     const { values, space } = this.parts
     const look = async () => {
@@ -204,12 +204,12 @@ interface Seen {
 interface Told {
   readonly users?: readonly Seen[]
   readonly chats?: readonly Seen[]
-  /** Of some answers an object of their own, such as what an invitation brought about. */
+  /** Some answers nest a further `updates` object, for instance that of an invitation. */
   readonly updates?: readonly Seen[] | Told
   readonly update?: Seen
 }
 
-/** Users, chats and changes of names in an answer or an update. */
+/** Users, chats and username changes in an answer or update. */
 function peersIn(told: unknown): readonly Seen[] {
   if (Array.isArray(told)) return told as Seen[]
   if (typeof told !== 'object' || told === null) return []
@@ -224,12 +224,12 @@ function peersIn(told: unknown): readonly Seen[] {
   ]
 }
 
-/** Answers have fields of one name and of other kinds. */
+/** Other answers may have a field of this name that is not an array. */
 function listed(some: unknown): readonly Seen[] {
   return Array.isArray(some) ? (some as Seen[]) : []
 }
 
-/** Undefined of those who are mentioned in passing, and of what is nobody. */
+/** Active names of a user or channel; undefined for `min` objects, which are incomplete, and for other objects. */
 function namesOf({ _: kind, min, username, usernames = [] }: Seen): readonly string[] | undefined {
   if (min === true || (kind !== 'user' && kind !== 'channel' && kind !== 'updateUserName')) return undefined
   const active = usernames.filter((each) => each.active === true).map((each) => each.username)

@@ -1,64 +1,65 @@
 import type { Ms } from '../../../core/duration.js'
 
-/** Who was quiet for so long begins anew: Telegram counts over minutes. */
+/** After this long without calls a new run begins, because Telegram counts over minutes. */
 const QUIET: Ms = 60_000
-/** No longer than this apart; Telegram says more if it wants more. */
+/** Maximum spacing between calls; if Telegram wants more, it refuses again. */
 const WIDEST: Ms = 30_000
-/** Below that it is not worth a timer. */
+/** Below this spacing a timer is not worth it. */
 const NARROWEST: Ms = 20
-/** A refusal in spite of the pace makes it so much slower; where there was none for a while, the next calls are that much faster. */
+/** Factor on the spacing after a refusal in spite of it, and factor tried at intervals of TRIED_EVERY without a refusal. */
 const SLOWER = 1.25
 const FASTER = 0.9
 const TRIED_EVERY: Ms = 60_000
 
-/** When a call may go, as things stood when it was asked for. */
+/** The time at which a call may be made, as computed when the turn was taken. */
 export interface Turn {
   readonly at: Ms
 }
 
 /**
- * How fast one method may be called: learned from what Telegram refuses. So many calls passed in so long, then it demanded a wait: all
- * of it together is how long so many take. Who keeps to that is hardly refused again.
+ * How fast one method may be called, learned from refusals. If `n` calls passed before Telegram demanded a wait, then `n` calls
+ * take the time since the first of them, plus the wait: this gives the spacing between calls. A client that keeps to it is rarely
+ * refused again.
  */
 export class Pace {
-  /** Until when Telegram takes none. */
+  /** Telegram accepts no call before this time. */
   #shutUntil: Ms = Number.NEGATIVE_INFINITY
-  /** Between two calls. */
+  /** Spacing between two calls. */
   #spacing: Ms = 0
-  /** When the next one may go, behind those that went and those that wait. */
+  /** When the next new turn is, behind all turns taken. */
   #next: Ms = Number.NEGATIVE_INFINITY
-  /** When it could go if nobody waited. */
+  /** When the next turn would be if no turns were waiting. */
   #free: Ms = Number.NEGATIVE_INFINITY
-  /** Turns of those who wait. */
+  /** Turns taken but not used yet. */
   readonly #waiting = new Set<Turn>()
-  /** The run of calls since it was quiet or refused, and how many there were. */
+  /** Start of the current run of calls, and number of calls in it. A pause or a refusal ends the run. */
   #since: Ms = Number.NaN
   #calls = 0
   #lastAt: Ms = Number.NEGATIVE_INFINITY
   #refusedAt: Ms = Number.NEGATIVE_INFINITY
   #triedAt: Ms = Number.NEGATIVE_INFINITY
-  /** Moves with each refusal. */
+  /** Increases with each refusal. */
   #epoch = 0
-  /** What was learned from last: so many calls took so long, the wait included. */
+  /** The run that the spacing was last computed from: its length including the wait, its number of calls, and the minimum spacing. */
   #run = { took: 0, calls: 1, least: 0 }
 
   get epoch(): number {
     return this.#epoch
   }
 
-  /** Whether Telegram has demanded a wait that is not over. */
+  /** Whether a wait demanded by Telegram is still in progress. */
   isShut(now: Ms): boolean {
     return this.#shutUntil > now
   }
 
-  /** When a call could go, if it came now. */
+  /** When a new call could be made. */
   readyAt(now: Ms): Ms {
     return Math.max(now, this.#shutUntil, this.#next)
   }
 
   /**
-   * Takes the next turn; undefined if that is later than a caller waits. Turns are in the order of asking. One that was taken before
-   * Telegram refused another call is worth nothing: see {@link go}. Each is gone or left in the end.
+   * Takes the next turn, in order of request; undefined if it is later than `until`. A refusal of another call voids all turns
+   * taken before it: see {@link go}. Every turn must end with `go` or `leave`.
    */
   turn(now: Ms, until: Ms): Turn | undefined {
     const at = this.readyAt(now)
@@ -69,14 +70,14 @@ export class Pace {
     return turn
   }
 
-  /** It was their turn, and they go; false where Telegram has refused another call since: then they need another one. */
+  /** Uses the turn; false if a refusal has voided it, so that the caller needs a new one. */
   go(turn: Turn): boolean {
     if (!this.#waiting.delete(turn)) return false
     this.#free = Math.max(this.#free, turn.at + this.#spacing)
     return true
   }
 
-  /** They do not go: nobody waits behind a turn that nobody takes. */
+  /** Gives the turn up, so that later turns do not wait for it. */
   leave(turn: Turn): void {
     if (!this.#waiting.delete(turn)) return
     let next = this.#free
@@ -84,7 +85,7 @@ export class Pace {
     this.#next = next
   }
 
-  /** A call was taken. */
+  /** Notes that a call was accepted. */
   passed(now: Ms): void {
     this.#count(now)
     if (this.#spacing === 0 || now - Math.max(this.#refusedAt, this.#triedAt) < TRIED_EVERY) return
@@ -92,17 +93,17 @@ export class Pace {
     this.#spacing = this.#spacing < NARROWEST ? 0 : this.#spacing * FASTER
   }
 
-  /** A call that was sent in an epoch was refused for so long. */
+  /** Notes that a call sent in epoch `sentIn` was refused, with a wait of `waitMs`. */
   refused(sentIn: number, now: Ms, waitMs: Ms): void {
     this.#shutUntil = Math.max(this.#shutUntil, now + waitMs)
     if (sentIn === this.#epoch) {
       this.#count(now)
       this.#run = { took: now - this.#since + waitMs, calls: this.#calls, least: this.#spacing * SLOWER }
       this.#refusedAt = now
-      // Those that follow are a run of their own.
+      // Later calls belong to a new run.
       this.#calls = 0
       this.#since = this.#shutUntil
-    } else this.#run.calls++ // It was on its way together with one that was refused.
+    } else this.#run.calls++ // This call was already on its way when another one was refused.
     const { took, calls, least } = this.#run
     this.#spacing = Math.min(WIDEST, Math.max(least, took / calls))
     this.#epoch++

@@ -1,5 +1,5 @@
 /**
- * Somebody on Telegram, as MTProto tells it.
+ * A Telegram user, as MTProto describes it.
  *
  * @example
  * ```ts
@@ -13,21 +13,21 @@ export interface Profile {
   readonly isBot: boolean
   readonly isDeleted: boolean
   readonly isPremium: boolean
-  /** Telegram has marked them as a fraud. */
+  /** Telegram has flagged the user as a scammer. */
   readonly isScam: boolean
-  /** Telegram has marked them as somebody who pretends to be another. */
+  /** Telegram has flagged the user as an impersonator. */
   readonly isFake: boolean
   readonly isVerified: boolean
-  /** Telegram shows them to fewer people, for a reason of the law or of app stores. */
+  /** Telegram restricts the user's visibility for legal reasons or because of app store rules. */
   readonly isRestricted: boolean
   readonly firstName: string
   readonly lastName?: string
   readonly username?: string
-  /** All active names, collectible ones included. */
+  /** All active usernames, including collectible ones. */
   readonly usernames: readonly string[]
 }
 
-/** The fields of mtcute's user that are read here. */
+/** The fields of mtcute's user that are used here. */
 export interface RawUser {
   readonly id: number
   readonly bot?: boolean | undefined

@@ -1,7 +1,7 @@
 import * as table from './permission-table.js'
 
 /**
- * Whose accounts may call a method.
+ * Kinds of accounts that may call a method.
  *
  * @example
  * ```ts
@@ -13,12 +13,12 @@ import * as table from './permission-table.js'
  */
 export type MayCall = 'bots' | 'people' | 'everybody'
 
-/** What is known of methods, by name. Looked up only when Telegram has refused: nothing is ever held back because of it. */
+/** Known permissions by method. Used only to explain refusals; no call is ever prevented because of them. */
 export type Permissions = ReadonlyMap<string, MayCall | 'unknown'>
 
 /*
- * What Telegram's list of errors has wrong, or has not got to (`UNTOLD`). Of these its documentation said "Bots can use this method" as
- * long as it said so at all (until layer 195), or they are what a method of the Bot API comes to.
+ * Corrections of Telegram's list of errors, and methods missing from it (`UNTOLD`). Telegram's documentation said of these "Bots
+ * can use this method" as long as it had such remarks (until layer 195), or methods of the Bot API rely on them.
  */
 
 const EVERYBODY = `
@@ -43,12 +43,12 @@ updates: getChannelDifference getDifference getState
 upload: getCdnFile getCdnFileHashes getFile getFileHashes getWebFile reuploadCdnFile saveBigFilePart saveFilePart
 users: getFullUser getUsers`
 
-/** The one is documented so, of the other bots were seen to be refused. */
+/** One is documented as such; the other was seen to be refused to bots. */
 const PEOPLE = `
 channels: getMessageAuthor
 messages: getSavedHistory`
 
-/** What is held against Telegram's own list. */
+/** Corrections that take precedence over Telegram's list. */
 export const LEARNED: ReadonlyMap<string, MayCall> = new Map([
   ...listed(EVERYBODY, 'everybody'),
   ...listed(PEOPLE, 'people'),
@@ -63,11 +63,11 @@ export const PERMISSIONS: Permissions = new Map([
 ])
 
 /**
- * Who may call a method of Telegram's, as far as that is known: by its list of errors, and by what bots were seen to do. The client never
- * goes by this; it makes every call, and says it in the hint when Telegram refuses.
+ * Returns who may call a method, as far as known from Telegram's list of errors and from what bots were seen to do. The client
+ * does not rely on this: it makes every call, and uses it only for the hint of a refusal.
  *
- * @param method Such as `messages.getHistory`.
- * @returns `unknown` where Telegram does not tell; undefined for what is no method of its.
+ * @param method For example `messages.getHistory`.
+ * @returns `unknown` if Telegram does not say; undefined for an unknown method.
  *
  * @example
  * ```ts
@@ -81,7 +81,7 @@ export function whoMayCall(method: string): MayCall | 'unknown' | undefined {
   return PERMISSIONS.get(method)
 }
 
-/** What leads to the same, or near, for a bot. */
+/** Alternatives for bots, which give the same or a similar result. */
 const INSTEAD: ReadonlyMap<string, string> = new Map([
   ['messages.getHistory', 'history(), which reads by ids'],
   ['messages.search', 'history(), which reads by ids'],
@@ -94,13 +94,13 @@ const INSTEAD: ReadonlyMap<string, string> = new Map([
   ['contacts.search', 'resolve(), for whole names'],
 ])
 
-/** Reads what somebody has learned on top of what is known. */
+/** Adds the user's own findings to the known permissions. */
 export function permissionsWith(learned: Readonly<Record<string, MayCall>> = {}): Permissions {
   const own = Object.entries(learned)
   return own.length === 0 ? PERMISSIONS : new Map([...PERMISSIONS, ...own])
 }
 
-/** What may help whoever was refused for what they are; undefined for any other reason. */
+/** Advice for an account of the wrong kind for the method; undefined for other reasons. */
 export function hintFor(method: string, reason: string, known: Permissions): string | undefined {
   const who = known.get(method)
   if (reason === 'BOT_METHOD_INVALID') {
@@ -115,7 +115,7 @@ export function hintFor(method: string, reason: string, known: Permissions): str
   return undefined
 }
 
-/** Reads `account: getPassword updateStatus`, a line a namespace; what has none stands under none. */
+/** Parses lines such as `account: getPassword updateStatus`; methods without a namespace are on a line with an empty one. */
 function listed<W extends MayCall | 'unknown'>(lines: string, who: W): [string, W][] {
   return lines
     .trim()

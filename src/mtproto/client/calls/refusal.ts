@@ -1,14 +1,13 @@
 import { SentinelError } from '../../../core/errors.js'
 import { hintFor, PERMISSIONS } from './permissions.js'
 
-/** What Telegram called the reason; undefined for errors that are not its own. */
+/** Telegram's reason of a refusal; undefined for other errors. */
 export function reasonOf(error: unknown): string | undefined {
   return error instanceof MtprotoRefusal ? error.reason : undefined
 }
 
 /**
- * Telegram refused a call. `reason` is its own word for why, such as `CHAT_ADMIN_REQUIRED`
- * (https://core.telegram.org/api/errors).
+ * Telegram refused a call. `reason` is its error name, such as `CHAT_ADMIN_REQUIRED` (https://core.telegram.org/api/errors).
  *
  * @example
  * ```ts
@@ -29,7 +28,7 @@ export class MtprotoRefusal extends SentinelError {
   constructor(
     readonly method: string,
     readonly reason: string,
-    /** What may help, where that is known: such as what bots can do instead. */
+    /** Advice, if there is any: for instance what bots can do instead. */
     readonly hint?: string,
   ) {
     const refused = `mtproto: Telegram refuses ${method}: ${reason}.`
@@ -37,10 +36,10 @@ export class MtprotoRefusal extends SentinelError {
   }
 }
 
-/** What mtcute calls it when a client ends while a call is under way, and when it has ended. */
+/** mtcute's errors for a call in progress when a client is destroyed, and for a call afterwards. */
 const CUT_OFF = /^(?:Session is reset|Client is destroyed)$/
 
-/** In words of ours, whatever becomes of a call. */
+/** Converts an error of a call: refusals and calls cut off by closing become errors of this package, others stay as they are. */
 export function refusedOr(error: unknown, method: string, permissions = PERMISSIONS): unknown {
   const { text, message } = Object(error) as { readonly text?: unknown; readonly message?: unknown }
   if (typeof text !== 'string') return CUT_OFF.test(String(message)) ? cutOff(method, error) : error
@@ -56,7 +55,7 @@ function cutOff(method: string, cause: unknown): SentinelError {
   )
 }
 
-/** mtcute takes numbers out of names (`FILE_MIGRATE_%d`) and keeps them beside; Telegram's own word has them. */
+/** mtcute replaces numbers in error names (`FILE_MIGRATE_%d`) and keeps them in a property; this puts them back. */
 function numbered(text: string, error: object): string {
   if (!text.includes('%d')) return text
   const found = Object.entries(error).find(([name, value]) => name !== 'code' && typeof value === 'number')

@@ -2,7 +2,7 @@ import type { ITelegramConnection } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 
 /**
- * What a client has done so far.
+ * Counters of a client, since its creation.
  *
  * @example
  * ```ts
@@ -13,30 +13,30 @@ import type { Ms } from '../../../core/duration.js'
  */
 export interface MtprotoCounts {
   readonly calls: number
-  /** Calls that were answered with an error, by its name without numbers, such as `FLOOD_WAIT`. */
+  /** Calls answered with an error, by error name without numbers, such as `FLOOD_WAIT`. */
   readonly errors: Readonly<Record<string, number>>
-  /** Connections made: all but the first are reconnects. */
+  /** Connections opened, including reconnects. */
   readonly connections: number
   readonly bytesIn: number
   readonly bytesOut: number
-  /** Waits for FLOOD_WAIT, and how long they took together. */
+  /** Number of waits because of FLOOD_WAIT, and their total length. */
   readonly waits: number
   readonly waitedMs: Ms
-  /** Times that Telegram said it was too long ago to tell: messages were then looked up by their ids. */
+  /** How often a gap in updates was too long for Telegram to fill; messages were then fetched by their ids. */
   readonly tooLong: number
-  /** Times that updates were missed, and fetched; and how long that took together, from when it was noticed. */
+  /** How often updates were missed and then fetched, and the total time from noticing a gap to filling it. */
   readonly gaps: number
   readonly recoveryMs: Ms
-  /** Bridged updates that are being handled, or wait for it. */
+  /** Bridged updates being handled or queued for it. */
   readonly handling: number
-  /** Usernames that Telegram was asked for within a day, and how many more `namesPerDay` allows. */
+  /** Username lookups within a day, and how many are left of `namesPerDay`. */
   readonly names: { readonly asked: number; readonly left: number }
-  /** Calls that wait at this moment, for what Telegram demands. */
+  /** Calls that are waiting now because of FLOOD_WAIT. */
   readonly waiting: number
 }
 
 /**
- * Watches a client at work, for metrics and spans. It must throw nothing.
+ * Callbacks that observe a client, for metrics and tracing. They must not throw.
  *
  * @example
  * ```ts
@@ -46,18 +46,18 @@ export interface MtprotoCounts {
  * ```
  */
 export interface MtprotoWatcher {
-  /** A call goes out. The returned function is told when it was answered, with the name of the error, if it was one. */
+  /** A call is being made. The returned function is called with its answer: the name of the error, or undefined. */
   call?(method: string): ((error: string | undefined) => void) | undefined
-  /** A call has to wait, as Telegram demands. */
+  /** A call must wait because of FLOOD_WAIT. */
   wait?(wait: { readonly method: string; readonly waitMs: Ms }): void
-  /** Updates were missed, and have been fetched. */
+  /** Missed updates have been fetched. */
   recovered?(gap: { readonly of: 'account' | 'channel'; readonly ms: Ms }): void
 }
 
-/** Names of errors are Telegram's, and not many; of what is more, none is told apart. */
+/** Maximum number of error names counted separately; further names are counted as OTHER. */
 const MOST_NAMES = 200
 
-/** Counts as it goes. */
+/** Counts calls, connections and bytes. */
 export class Traffic {
   calls = 0
   connections = 0
@@ -65,10 +65,10 @@ export class Traffic {
   bytesOut = 0
   tooLong = 0
   readonly errors = new Map<string, number>()
-  /** Metrics and spans. */
+  /** Observers for metrics and tracing. */
   readonly watches = new Set<MtprotoWatcher>()
 
-  /** A call goes out; the returned function is told of its answer. */
+  /** Counts a call being made; the returned function is called with its answer. */
   begin(method: string): (error: string | undefined) => void {
     this.calls++
     const ends = [...this.watches].map((watch) => watch.call?.(method))
@@ -79,7 +79,7 @@ export class Traffic {
   }
 
   #answered(error: string | undefined): string | undefined {
-    // Numbers are of waits, data centres and methods.
+    // Numbers in names are seconds, data centres and the like.
     const name = error?.replace(/_?\d+/g, '').replace(/:.*$/, '')
     if (name !== undefined) {
       const known = this.errors.has(name) || this.errors.size < MOST_NAMES ? name : 'OTHER'
@@ -89,7 +89,7 @@ export class Traffic {
   }
 }
 
-/** The same connection, whose bytes are counted: mtcute has no hook for them. */
+/** Counts the connection's bytes by wrapping its methods, because mtcute has no hook for that. */
 export function metered(connection: ITelegramConnection, traffic: Traffic): ITelegramConnection {
   traffic.connections++
   const { read, write } = connection

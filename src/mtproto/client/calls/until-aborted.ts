@@ -1,4 +1,7 @@
-/** Waits until it is done, or a signal has ended: then with its reason, and what becomes of the work nobody waits for. */
+/**
+ * Waits for the work, or rejects with the signal's reason once it is aborted; the work itself is not stopped, and its result is
+ * then ignored.
+ */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop: () => void = () => undefined
   const aborted = new Promise<never>((_, reject) => {

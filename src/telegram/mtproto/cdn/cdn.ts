@@ -2,7 +2,7 @@ import type { MtprotoServer } from '../server.js'
 import type { CdnRedirects } from './redirects.js'
 
 /**
- * Which files go to a data centre of others.
+ * Options of a CDN data centre.
  *
  * @example
  * ```ts
@@ -16,15 +16,15 @@ import type { CdnRedirects } from './redirects.js'
  * ```
  */
 export interface NewCdn {
-  /** Its number. Default: 203. */
+  /** Number of the data centre. Default: 203. */
   readonly dc?: number
-  /** Files of at least so many bytes are served there. Default: 0, all. */
+  /** Minimum size, in bytes, of files served by the CDN. Default: 0, all files. */
   readonly from?: number
 }
 
 /**
- * A data centre that Telegram lets others run for large files (https://core.telegram.org/cdn). Made by `cdn()` of the MTProto face; it begins empty, as
- * others do: what is asked for is brought there first.
+ * A CDN data centre, which third parties run for Telegram to serve large files (https://core.telegram.org/cdn). Created by
+ * `cdn()` of {@link TelegramMtproto}. It starts empty, like real ones: files are uploaded to it on demand.
  *
  * @example
  * ```ts
@@ -46,32 +46,32 @@ export class TelegramCdn {
     this.#redirects = redirects
   }
 
-  /** How often clients were sent there, what was asked for was brought there, and a part was served. */
+  /** How often clients were redirected to the CDN, file parts were uploaded to it on demand, and parts were served. */
   get counts(): { readonly redirects: number; readonly reuploads: number; readonly parts: number } {
     return { ...this.#redirects.counts }
   }
 
-  /** The byte at this place of whichever file is served wrong, once. */
+  /** Serves a wrong byte at this offset, once, in whichever file is read there. */
   corrupt(offset: number): void {
     this.#redirects.corrupt(offset)
   }
 
-  /** Of the part that begins at this place only the first 128 KiB are served, once: every piece is right, and some are missing. */
+  /** Serves only the first 128 KiB of the part that begins at this offset, once: each piece is valid, but the part is too short. */
   shorten(offset: number): void {
     this.#redirects.shorten(offset)
   }
 
-  /** It runs out of memory, and nothing is there any longer: `upload.cdnFileReuploadNeeded`. */
+  /** Drops all files from the CDN's memory: clients get `upload.cdnFileReuploadNeeded`. */
   drop(): void {
     this.#redirects.drop()
   }
 
-  /** What clients were sent there with ends: `FILE_TOKEN_INVALID`. */
+  /** Invalidates all file tokens: `FILE_TOKEN_INVALID`. */
   endTokens(): void {
     this.#redirects.endTokens()
   }
 
-  /** It forgets all keys, as if it had begun anew: clients must agree on others. */
+  /** Drops all authorization keys, as after a restart: clients must negotiate new ones. */
   forgetKeys(): void {
     for (const key of [...this.#server.keys.all()]) this.#server.forget(key)
   }

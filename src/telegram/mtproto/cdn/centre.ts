@@ -11,7 +11,7 @@ import type { CdnRedirects } from './redirects.js'
 
 let key: ServerKey | undefined
 
-/** "Only upload.getCdnFile": whatever else is asked, others know nothing of (https://core.telegram.org/cdn#working-with-cdns). */
+/** A CDN serves upload.getCdnFile only (https://core.telegram.org/cdn#working-with-cdns). */
 class CdnRpc extends Rpc {
   constructor(private readonly redirects: CdnRedirects) {
     super()
@@ -33,21 +33,21 @@ class CdnRpc extends Rpc {
   }
 }
 
-/** What the data centre of others has for itself: a key of its own, and nobody's chats. */
+/** The CDN's own state: it has a key of its own and no access to chats. */
 class CdnCentres extends DataCentres {
   override readonly key: ServerKey
   override readonly rpc: Rpc
 
   constructor(world: World, redirects: CdnRedirects) {
     super(world)
-    // Drawn once a process, as that of all others.
+    // Generated once per process, like the key of the other data centres.
     key ??= newServerKey()
     this.key = key
     this.rpc = new CdnRpc(redirects)
   }
 }
 
-/** A data centre of others, at a free port. */
+/** Starts a CDN data centre at a free port. */
 export async function serveCdn(world: World, redirects: CdnRedirects): Promise<MtprotoServer> {
   const server = new MtprotoServer(world, redirects.dc, new CdnCentres(world, redirects))
   await server.listen()

@@ -4,10 +4,10 @@ import type { StoredFile } from '../../world/files.js'
 import { hashesOf } from '../files/hashes.js'
 import { RpcError } from '../rpc-error.js'
 
-/** Files that were given away; of more, the oldest tokens end. */
+/** Maximum number of file tokens; beyond it the oldest become invalid. */
 const MOST_TOKENS = 1000
 const MEGABYTE = 1024 * 1024
-/** What one hash is of. */
+/** Number of bytes covered by one hash. */
 const PIECE = 128 * 1024
 
 interface Given {
@@ -15,16 +15,16 @@ interface Given {
   readonly token: Buffer
   readonly key: Buffer
   readonly iv: Buffer
-  /** By megabyte: what the other data centre holds. */
+  /** Indexes of the megabytes that the CDN holds. */
   readonly there: Set<number>
 }
 
 /**
- * Files that a data centre of others serves (https://core.telegram.org/cdn): it holds them encrypted, under keys that only we and the
+ * Files served by a CDN (https://core.telegram.org/cdn). The CDN holds them encrypted, under keys that only Telegram and the
  * client know.
  */
 export class CdnRedirects {
-  /** How often each thing happened. */
+  /** Number of redirects, uploads to the CDN, and parts served. */
   readonly counts = { redirects: 0, reuploads: 0, parts: 0 }
   readonly #given = new Map<string, Given>()
   readonly #byFile = new Map<StoredFile, Given>()
@@ -32,17 +32,17 @@ export class CdnRedirects {
   readonly #corrupt = new Set<number>()
   readonly #short = new Set<number>()
 
-  /** Where it is, and its key; set once it listens. */
+  /** Port and public key of the CDN; set once it listens. */
   address: { readonly port: number; readonly publicKey: string } | undefined
 
   constructor(
-    /** The data centre that clients are sent to. */
+    /** Number of the CDN data centre. */
     readonly dc: number,
-    /** Smaller files are served by us. */
+    /** Files smaller than this are not redirected. */
     private readonly from: number,
   ) {}
 
-  /** Where a client is sent for a file; undefined: it stays with us. */
+  /** Redirects a client to the CDN; undefined if the file is not served there. */
   redirect(file: StoredFile): TlObject | undefined {
     if (file.bytes.length < this.from) return undefined
     const given = this.#byFile.get(file) ?? this.#give(file)
@@ -57,12 +57,12 @@ export class CdnRedirects {
     }
   }
 
-  /** The file that a token stands for. */
+  /** Returns the file of a token. */
   fileOf(token: Buffer): StoredFile {
     return this.#of(token).file
   }
 
-  /** Brings what is not there to the other data centre; hashes of that. */
+  /** Uploads the requested megabyte to the CDN; returns its hashes. */
   reupload(token: Buffer, request: Buffer): TlObject[] {
     const given = this.#of(token)
     const key = request.toString('base64url')
@@ -74,7 +74,7 @@ export class CdnRedirects {
     return hashesOf(given.file, asked.megabyte * MEGABYTE)
   }
 
-  /** What the other data centre answers: encrypted, or that it has to be brought there first. */
+  /** The CDN's answer: the encrypted part, or a request to upload it first. */
   part(token: Buffer, offset: number, limit: number): TlObject {
     const given = this.#of(token)
     const megabyte = Math.floor(offset / MEGABYTE)
@@ -98,22 +98,22 @@ export class CdnRedirects {
     return { _: 'upload.cdnFile', bytes }
   }
 
-  /** The byte there is served wrong, once. */
+  /** Serves a wrong byte at this offset, once. */
   corrupt(offset: number): void {
     this.#corrupt.add(offset)
   }
 
-  /** The part that begins there is served short, once: the first piece of it. */
+  /** Serves only the first piece of the part at this offset, once. */
   shorten(offset: number): void {
     this.#short.add(offset)
   }
 
-  /** The other data centre runs out of memory: nothing is there any longer. */
+  /** Drops all file contents from the CDN. */
   drop(): void {
     for (const { there } of this.#given.values()) there.clear()
   }
 
-  /** Tokens end: clients must ask us anew. */
+  /** Invalidates all tokens: clients must ask for new redirects. */
   endTokens(): void {
     this.#given.clear()
     this.#byFile.clear()
@@ -145,7 +145,7 @@ export class CdnRedirects {
   }
 }
 
-/** Clients that ask and never come back for it. */
+/** Drops the oldest entries, which belong to clients that never came back. */
 function forgetFirst(map: Map<string, unknown>): void {
   for (const [first] of map) {
     if (map.size <= MOST_TOKENS) return

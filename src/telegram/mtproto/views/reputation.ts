@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 
 /**
- * What Telegram knows of somebody and the Bot API does not tell.
+ * What Telegram knows about a person but does not reveal in the Bot API.
  *
  * @example
  * ```ts
@@ -17,20 +17,20 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 export interface Reputation {
   readonly isScam?: boolean
   readonly isFake?: boolean
-  /** Why they are shown to fewer people, by platform, such as `all` or `ios`. */
+  /** Why the account is restricted, by platform, such as `all` or `ios`. */
   readonly restrictions?: readonly {
     readonly platform: string
     readonly reason: string
     readonly text: string
   }[]
-  /** The month of their registration, as `MM.YYYY`. Telegram tells it of strangers who write first. */
+  /** Month of registration, as `MM.YYYY`. Telegram reveals it for strangers who write first. */
   readonly registered?: string
-  /** When their name and photo were changed last, in seconds since 1970. */
+  /** When the name was last changed, in seconds since 1970; likewise `photoChangedAt`. */
   readonly nameChangedAt?: number
   readonly photoChangedAt?: number
 }
 
-/** What is known of accounts, by their number. */
+/** Reputations by account id. */
 export class Reputations {
   readonly #known = new Map<number, Reputation>()
 
@@ -38,7 +38,7 @@ export class Reputations {
     this.#known.set(account, reputation)
   }
 
-  /** For a `user`. */
+  /** Fields for a `user`. */
   flagsOf(account: number): Omit<TlObject, '_'> {
     const known = this.#known.get(account)
     if (known === undefined) return {}
@@ -53,7 +53,7 @@ export class Reputations {
     }
   }
 
-  /** The `peerSettings` of an account. */
+  /** Returns the `peerSettings` of an account. */
   settingsOf(account: number): TlObject {
     const { registered, nameChangedAt, photoChangedAt } = this.#known.get(account) ?? {}
     return {

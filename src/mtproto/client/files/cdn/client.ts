@@ -11,15 +11,15 @@ import { NodeCrypto } from '../../crypto.js'
 import type { CdnAddress } from './data-centres.js'
 import { agreeOnKey } from './key-agreement.js'
 
-/** What a connection to others is made with. */
+/** Dependencies of a CDN connection. */
 export interface CdnParts {
   readonly apiId: number
   readonly traffic: Traffic
 }
 
 /**
- * A connection to a data centre of others. Their key is theirs alone: mtcute takes every key it knows for Telegram's own, so the handshake is
- * ours, and mtcute goes on with what was agreed on.
+ * A connection to a CDN data centre. A CDN has a public key of its own, but mtcute treats every key that it knows as Telegram's.
+ * Therefore the key exchange is done here, and mtcute continues with the resulting authorization key.
  */
 export class CdnClient {
   isLost = false
@@ -30,12 +30,12 @@ export class CdnClient {
     onLost: () => void,
   ) {
     client.onError.add((error) => {
-      // A connection that breaks is made again by mtcute, and goes on; without its key it cannot.
+      // mtcute reconnects broken connections by itself, but cannot recover from a lost authorization key.
       if (!/^(?:TransportError|MtSecurityError)$/.test(error.constructor.name)) return
       this.isLost = true
       this.#lost.abort()
       onLost()
-      // It is of no use any longer; whoever waits for it was told.
+      // The client is unusable now, and calls in progress have failed; errors of closing do not matter.
       this.close().catch(() => undefined)
     })
   }
@@ -84,7 +84,7 @@ export class CdnClient {
     request: T,
     signal: AbortSignal,
   ): Promise<tl.RpcCallReturn[T['_']]> {
-    // Not AbortSignal.any: our own signal lives for long, and would keep every part's.
+    // Not AbortSignal.any: `#lost` lives long, and would keep a reference to the signal of every part.
     const stopping = new AbortController()
     const stop = () => stopping.abort(signal.reason)
     const either = [signal, this.#lost.signal]

@@ -6,13 +6,13 @@ import { refusedOr } from '../../calls/refusal.js'
 import { untilAborted } from '../../calls/until-aborted.js'
 import type { CdnClient } from './client.js'
 
-/** Connects to a data centre of others; apart, for it is loaded late. */
+/** Opens a CDN connection; passed in because its module is loaded late. */
 export type ConnectCdn = (at: CdnAddress, onLost: () => void, signal: AbortSignal) => Promise<CdnClient>
 
-/** Agreeing on a key takes a moment: whoever says a little now and then is waited for no longer. */
+/** Time limit of the key exchange, also for a server that keeps sending a little. */
 const HANDSHAKE: Ms = 60_000
 
-/** Where a data centre of others is, and by which key it is known. */
+/** Address and public key of a CDN data centre. */
 export interface CdnAddress {
   readonly dc: number
   readonly host: string
@@ -20,7 +20,7 @@ export interface CdnAddress {
   readonly publicKey: string
 }
 
-/** Data centres that Telegram lets others run: a connection to each that was needed, until the client closes. */
+/** Connections to CDN data centres: one per data centre, opened on demand, kept until the client closes. */
 export class CdnDataCentres {
   readonly #open = new Map<number, Promise<CdnClient>>()
   readonly #ending = new AbortController()
@@ -31,20 +31,20 @@ export class CdnDataCentres {
     private readonly connect: ConnectCdn,
   ) {}
 
-  /** @throws SentinelError `mtproto.refused`, `mtproto.transfer` when there is none of that number. */
+  /** @throws SentinelError `mtproto.refused`; `mtproto.transfer` if there is no CDN data centre of that number. */
   async call<T extends tl.upload.RawGetCdnFileRequest>(
     dc: number,
     request: T,
     signal: AbortSignal,
   ): Promise<tl.RpcCallReturn[T['_']]> {
     for (let tries = 1; ; tries++) {
-      // Others may wait for the same connection: it goes on being made.
+      // An abort ends only this wait: other calls may wait for the same connection.
       const client = await untilAborted(this.#of(dc), signal)
       try {
         return await client.call(request, signal)
       } catch (error) {
         signal.throwIfAborted()
-        // Its key was forgotten there: another one is agreed on, once.
+        // The CDN has dropped the authorization key: negotiates a new one, once.
         if (!client.isLost || tries > 1) throw refusedOr(error, request._)
       }
     }
@@ -54,7 +54,7 @@ export class CdnDataCentres {
     this.#ending.abort(new SentinelError('mtproto.session', 'mtproto: the client was closed.'))
     const open = [...this.#open.values()]
     this.#open.clear()
-    // Who could not be connected to has nothing to close; whoever asked was told.
+    // A failed connection has nothing to close, and its error was already reported.
     await Promise.all(open.map((opening) => opening.then((client) => client.close()).catch(() => undefined)))
   }
 

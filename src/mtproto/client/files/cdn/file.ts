@@ -4,12 +4,12 @@ import { SentinelError } from '../../../../core/errors.js'
 import type { Caller } from '../../calls/caller.js'
 import type { CdnDataCentres } from './data-centres.js'
 
-/** A part that has to be brought to the other data centre first is asked for again so often. */
+/** How often a part is requested again because the CDN must fetch it from Telegram first. */
 const MOST_REUPLOADS = 8
 
 /**
- * A file that Telegram has others serve (https://core.telegram.org/cdn). They are not trusted: what they hold is encrypted, and whatever they
- * give is compared with hashes that Telegram itself tells.
+ * A file served by a CDN (https://core.telegram.org/cdn). CDNs are not trusted: the content is encrypted, and every piece is
+ * compared with hashes that Telegram itself provides.
  */
 export class CdnFile {
   readonly #hashes = new Map<number, tl.RawFileHash>()
@@ -19,29 +19,29 @@ export class CdnFile {
     private readonly caller: Caller,
     private readonly centres: CdnDataCentres,
     private readonly redirect: tl.upload.RawFileCdnRedirect,
-    /** Where the file is at home. */
+    /** The data centre that stores the file. */
     private readonly dc: number | undefined,
     private readonly signal: AbortSignal,
   ) {
     this.#learn(redirect.fileHashes)
   }
 
-  /** @throws SentinelError `mtproto.corrupted` when it is not what Telegram has. */
+  /** @throws SentinelError `mtproto.corrupted` if the bytes differ from Telegram's file. */
   async part(offset: number, limit: number): Promise<Uint8Array> {
     const bytes = this.#decrypt(await this.#fetch(offset, limit), offset)
-    // All of it may be right, and what comes after would still be there twice.
+    // A longer answer may be valid, but the bytes beyond the limit would then be returned twice.
     if (bytes.length > limit) throw corrupted(offset + limit, this.redirect.dcId)
     for (let at = 0; at < bytes.length; ) {
       const hash = await this.#hashAt(offset + at)
       const piece = bytes.subarray(at, at + hash.limit)
       const digest = createHash('sha256').update(piece).digest()
       const isSame = digest.length === hash.hash.length && timingSafeEqual(digest, hash.hash)
-      // The last piece may be shorter than its hash says: no other that is shorter has the same digest.
+      // The last piece may be shorter than `hash.limit`; a truncated piece cannot have the same digest.
       if (!isSame) throw corrupted(offset + at, this.redirect.dcId)
       this.#hashes.delete(offset + at)
       at += piece.length
     }
-    // Whoever gives less than there is leaves all pieces right that it gives.
+    // An answer that is too short passes all hashes, so check that no further piece exists.
     if (bytes.length < limit && (await this.#isMore(offset + bytes.length)))
       throw corrupted(offset + bytes.length, this.redirect.dcId)
     return bytes
@@ -71,7 +71,7 @@ export class CdnFile {
     )
   }
 
-  /** "The last four bytes of the IV are replaced by the offset / 16, big-endian." */
+  /** Decrypts a part: "The last four bytes of the IV are replaced by the offset / 16, big-endian." */
   #decrypt(bytes: Uint8Array, offset: number): Uint8Array {
     const { encryptionKey, encryptionIv } = this.redirect
     const iv = Buffer.from(encryptionIv)
@@ -89,7 +89,7 @@ export class CdnFile {
     }
     await asking
     const told = this.#hashes.get(offset)
-    // Telegram has none there: bytes that nobody vouches for are none.
+    // Telegram has no hash for this offset, so these bytes cannot be verified.
     if (told === undefined || told.limit <= 0) throw corrupted(offset, this.redirect.dcId)
     return told
   }

@@ -24,15 +24,15 @@ import { PlainLine } from './plain-line.js'
 const isPrime = promisify<bigint | Buffer, boolean>(checkPrime)
 const schema = currentSchema()
 
-/** Someone who is not whom their key says, or does not follow the protocol. */
+/** The server does not hold the expected key, or violates the protocol. */
 class Untrusted extends Error {
   override readonly name = 'Untrusted'
 }
 
 /**
- * Agrees on a key with a data centre of others (https://core.telegram.org/mtproto/auth_key), with every check of
- * https://core.telegram.org/mtproto/security_guidelines. mtcute would do it, but takes one list of keys for all data centres: whoever holds the key
- * of a CDN could then pass for Telegram itself.
+ * Negotiates an authorization key with a CDN data centre (https://core.telegram.org/mtproto/auth_key), with every check of
+ * https://core.telegram.org/mtproto/security_guidelines. Not left to mtcute, which has one list of public keys for all data
+ * centres: with it, the holder of a CDN's key could impersonate Telegram.
  */
 export async function agreeOnKey(
   { dc, host, port, publicKey }: CdnAddress,
@@ -106,7 +106,7 @@ class Agreement {
     assertSafe(dh.g_a as Buffer, prime)
     const gB = drawn(exchange, prime)
     const secret = exchange.computeSecret(dh.g_a as Buffer)
-    // Leading zeros are left out of what it computes.
+    // computeSecret() omits leading zeros.
     const authKey = Buffer.concat([Buffer.alloc(256 - secret.length), secret])
     const client = encodeObject(schema, {
       _: 'mt_client_DH_inner_data',
@@ -127,7 +127,7 @@ class Agreement {
     return authKey
   }
 
-  /** What the rest is encrypted with: of both nonces, so that only who could read the new one knows it. */
+  /** Key and IV for the rest of the exchange, derived from both nonces: only the holder of the private key could read the new one. */
   #temporary(): readonly [Buffer, Buffer] {
     const first = sha1(this.#newNonce, this.#serverNonce)
     const second = sha1(this.#serverNonce, this.#newNonce)
@@ -160,7 +160,7 @@ function same(one: Buffer, other: Buffer): void {
 
 const number = (bytes: Uint8Array) => BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`)
 
-/** g must generate a subgroup of prime order, so p must leave one of these, divided by that. */
+/** Required residues of the prime for each g, as [modulus, residues]: g must generate a subgroup of prime order. */
 const RESIDUES: ReadonlyMap<number, readonly [bigint, readonly bigint[]]> = new Map([
   [2, [8n, [7n]]],
   [3, [3n, [2n]]],
@@ -170,7 +170,7 @@ const RESIDUES: ReadonlyMap<number, readonly [bigint, readonly bigint[]]> = new 
   [7, [7n, [3n, 5n, 6n]]],
 ])
 
-/** The last one: Telegram has one prime for all, and to test it takes 200 ms. */
+/** The last verified prime: Telegram uses the same one everywhere, and testing it takes 200 ms. */
 let known: { readonly prime: Buffer; readonly g: number; readonly exchange: DiffieHellman } | undefined
 
 async function exchangeOf(prime: Buffer, g: number): Promise<DiffieHellman> {
@@ -181,7 +181,7 @@ async function exchangeOf(prime: Buffer, g: number): Promise<DiffieHellman> {
   return known.exchange
 }
 
-/** Our half, with a private key of its own each time. */
+/** Generates our half of the exchange, from a new private key each time. */
 function drawn(exchange: DiffieHellman, prime: Buffer): Buffer {
   for (;;) {
     exchange.setPrivateKey(randomBytes(256))
@@ -209,7 +209,7 @@ function assertSafe(half: Buffer, prime: Buffer): void {
   if (!isSafe(half, prime)) throw new Untrusted('an unsafe g_a')
 }
 
-/** RSA_PAD, 4.1 of https://core.telegram.org/mtproto/auth_key. */
+/** RSA_PAD; 4.1 of https://core.telegram.org/mtproto/auth_key. */
 function rsaPad(inner: Buffer, publicKey: KeyObject): Buffer {
   const modulus = number(Buffer.from(publicKey.export({ format: 'jwk' }).n ?? '', 'base64url'))
   for (;;) {
@@ -220,7 +220,7 @@ function rsaPad(inner: Buffer, publicKey: KeyObject): Buffer {
     const hash = sha256(encrypted)
     const masked = Buffer.from(key.map((byte, at) => byte ^ (hash[at] as number)))
     const whole = Buffer.concat([masked, encrypted])
-    // Larger than the modulus: drawn anew.
+    // Must be below the modulus; else try another key.
     if (number(whole) >= modulus) continue
     return publicEncrypt({ key: publicKey, padding: constants.RSA_NO_PADDING }, whole)
   }

@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net'
 import { Buffered, intermediate } from '../../../protocol/framing.js'
 
-/** Whoever does not answer an unencrypted message by then does not. */
+/** Time limit for an answer to an unencrypted message. */
 const PATIENCE = 20_000
 const HEADER = 20
 
-/** A connection that carries messages without a key, one at a time: a question, an answer. */
+/** A connection for unencrypted messages, one request and answer at a time. */
 export class PlainLine {
   readonly #buffered = new Buffered()
   #waiting: { readonly done: (answer: Buffer) => void; readonly failed: (error: Error) => void } | undefined
@@ -26,7 +26,7 @@ export class PlainLine {
     socket.setTimeout(PATIENCE, () => socket.destroy(new Error('no answer')))
   }
 
-  /** A signal that ends closes it, whatever it waits for. */
+  /** Connects; aborting the signal closes the connection at any time. */
   static async connect(host: string, port: number, signal?: AbortSignal): Promise<PlainLine> {
     const socket = connect({ port, host, ...(signal !== undefined && { signal }) })
     await new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed))
@@ -55,7 +55,7 @@ export class PlainLine {
   }
 
   #answered(payload: Buffer): void {
-    // Four bytes alone are an error of the transport.
+    // A payload of four bytes is a transport error.
     if (payload.length === 4) throw new Error(`transport error ${payload.readInt32LE()}`)
     const length = payload.length < HEADER ? -1 : payload.readUInt32LE(16)
     if (length < 0 || length > payload.length - HEADER) throw new Error('no whole answer')
