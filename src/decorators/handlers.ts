@@ -7,14 +7,14 @@ import { memberName } from '../middleware/position/place.js'
 import { type Member, membersOf } from './registration.js'
 
 /**
- * Makes a composer of what a class handles: of each method and field that a registrar such as `@command('buy')` stands on, in the
- * order in which they are written, those of base classes first. Of an instance, what is not static; of a class itself, what is.
+ * Makes a composer from the handlers of a class: every method and field with a registrar such as `@command('buy')`, in the order in
+ * which they are written, base classes first. Pass an instance for its own members, or the class itself for its static members.
  *
- * Methods are called on the instance. An override takes the place of what it overrides, and has to be decorated, too: neither
- * registrations nor guards are inherited by it.
+ * Methods are called on the instance. An overriding method replaces the one it overrides and needs its own decorators: it inherits
+ * neither registrations nor guards.
  *
- * @throws SentinelError `handler.invalid` for what has no such member, or one that holds no function; `handler.undecorated` for an
- * override that is not decorated.
+ * @throws SentinelError `handler.invalid` if there is no such member, or if one holds no function; `handler.undecorated` for an
+ * override without decorators.
  *
  * @example
  * ```ts
@@ -57,7 +57,7 @@ export function handlers<C extends Context = Context>(instance: object): Compose
 function handlerOf({ key, registration, held }: Member, instance: object): AnyHandler {
   const owner = typeof instance === 'function' ? instance : instance.constructor
   const handler = checkedHandler(held(instance), `@${registration.label} on ${memberName(owner, key)}`)
-  // Of a class without a name, by what it handles.
+  // A class without a name is named after what it handles.
   const place = guardsOf(handler)?.place
   if (owner.name === '') place?.settle(registration.label)
   else place?.settle()

@@ -1,13 +1,13 @@
 import type { Context, NextFunction } from 'grammy'
 
-/** What a filter of grammY refines; not what flavours add, nor methods, which speak of the whole context. */
+/** The properties of a context that grammY's filters narrow. Excludes methods and properties that flavours add. */
 type Refined = {
   [K in keyof Context]: Context[K] extends (...args: never[]) => unknown ? never : K
 }[Exclude<keyof Context, 'api' | 'me'>]
 
 /**
- * Whether a handler may be registered: whatever it takes for granted of the update, the registrar has made sure of. What flavours add
- * to a context is between the bot and its handlers.
+ * Whether a handler may be registered: the registrar guarantees every property of the update that the handler's context type
+ * requires. Properties that flavours add to the context are not checked.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ type Refined = {
  */
 export type Fits<Given extends Context, X> = Given extends Pick<X, Extract<keyof X, Refined>> ? true : false
 
-/** Nothing where a function may be registered; what nobody has where it may not, with a name that the compiler shows. */
+/** `unknown` if a function may be registered; otherwise a type that no function has, whose property name the compiler shows. */
 type Checked<Given extends Context, H> = H extends (ctx: infer X, next: NextFunction) => unknown
   ? unknown extends X
     ? unknown
@@ -37,9 +37,9 @@ type Held<Given extends Context, Target, Key> = Key extends keyof Target
   : [descriptor?: undefined]
 
 /**
- * A decorator that registers what it stands on: a method, or a field that holds a function, by the standard or as
- * `experimentalDecorators` has it. What it stands on stays as it is, so registrars and guards stack in any order; two registrars on
- * one handler register it for both. `handlers()` collects them.
+ * A decorator that registers the method it decorates, or the field that holds a function. Works as a standard decorator and under
+ * `experimentalDecorators`. It does not change the member, so registrars and guards can be stacked in any order; two registrars on one
+ * handler register it for both. `handlers()` collects the registrations.
  *
  * @example
  * ```ts

@@ -18,7 +18,7 @@ import { type TransitionEvent, transitionsOf } from '../middleware/membership/tr
 import type { Registrar } from './registrar.js'
 import { register } from './registration.js'
 
-/** Decorators are called from the inside out; what makes them, in the order in which they are written. */
+/** Numbers registrars in source order: they are created top to bottom, but applied as decorators from the inside out. */
 let order = 0
 
 function registrar<Given extends Context>(
@@ -26,7 +26,7 @@ function registrar<Given extends Context>(
   on: (composer: Composer<Context>, handler: Middleware) => void,
 ): Registrar<Given> {
   const registration = { order: ++order, label, register: on }
-  // For a field a decorator returns a function that maps the initial value; registrars leave the value as it is.
+  // A decorator of a field may return a function that maps the initial value; registrars leave the value unchanged.
   return ((first: unknown, second: unknown, third?: unknown): unknown =>
     register(registration, first, second, third)) as Registrar<Given>
 }
@@ -46,10 +46,10 @@ function listOf<T extends string | RegExp>(word: string, given: OneOrMore<T>): T
 }
 
 /**
- * Registers a method, or a field that holds a function, for a command or several, as `bot.command()` does.
+ * Registers a method, or a field that holds a function, for one or several commands, as `bot.command()` does.
  *
- * @param name Without the slash.
- * @throws SentinelError `handler.invalid` for what is no command, and where it stands on what handles nothing.
+ * @param name One or several commands, without the slash.
+ * @throws SentinelError `handler.invalid` for an invalid command, or if the decorated member cannot handle updates.
  *
  * @example
  * ```ts
@@ -79,9 +79,9 @@ export function command(name: OneOrMore<string>): Registrar<CommandContext<Conte
 /**
  * Registers a method, or a field that holds a function, for updates that match a filter query, as `bot.on()` does.
  *
- * @param query One of grammY's filter queries, or several.
- * @throws SentinelError `handler.invalid` where it stands on what handles nothing; grammY's own error for what is no query, from
- * `handlers()`.
+ * @param query One or several of grammY's filter queries.
+ * @throws SentinelError `handler.invalid` if the decorated member cannot handle updates. For an invalid query `handlers()` throws
+ * grammY's own error.
  *
  * @example
  * ```ts
@@ -106,7 +106,8 @@ export function on<Q extends FilterQuery>(query: Q | readonly Q[]): Registrar<Fi
 /**
  * Registers a method, or a field that holds a function, for texts and captions, as `bot.hears()` does.
  *
- * @throws SentinelError `handler.invalid` for what is neither text nor pattern, and where it stands on what handles nothing.
+ * @throws SentinelError `handler.invalid` if a trigger is neither a text nor a pattern, or if the decorated member cannot handle
+ * updates.
  *
  * @example
  * ```ts
@@ -129,9 +130,11 @@ export function hears(trigger: OneOrMore<string | RegExp>): Registrar<HearsConte
 }
 
 /**
- * Registers a method, or a field that holds a function, for taps on buttons, as `bot.callbackQuery()` does. The tap is yours to answer.
+ * Registers a method, or a field that holds a function, for taps on buttons, as `bot.callbackQuery()` does. The handler has to answer
+ * the tap.
  *
- * @throws SentinelError `handler.invalid` for what is neither text nor pattern, and where it stands on what handles nothing.
+ * @throws SentinelError `handler.invalid` if a trigger is neither a text nor a pattern, or if the decorated member cannot handle
+ * updates.
  *
  * @example
  * ```ts
@@ -154,7 +157,7 @@ export function callbackQuery(trigger: OneOrMore<string | RegExp>): Registrar<Ca
 }
 
 /**
- * The kind of update that tells of a transition.
+ * The kind of update that reports a membership event.
  *
  * @example
  * ```ts
@@ -170,11 +173,11 @@ export type KindOfTransition<E extends TransitionEvent> = E extends 'requested'
     : 'chat_member'
 
 /**
- * Registers a method, or a field that holds a function, for who comes and goes: the events of `guard.membership`. Telegram must be
- * asked for them, as `guard.install(bot)` does. Unlike listeners of `guard.membership`, handlers stand behind the sentinel: of
- * whom it stops they are not told.
+ * Registers a method, or a field that holds a function, for membership events such as `joined`: the events of `guard.membership`.
+ * Telegram sends these updates only on request; `guard.install(bot)` requests them. Unlike listeners of `guard.membership`, handlers
+ * run after the sentinel, so they do not see updates that it stops.
  *
- * @throws SentinelError `handler.invalid` for an event that there is not, and where it stands on what handles nothing.
+ * @throws SentinelError `handler.invalid` for an unknown event, or if the decorated member cannot handle updates.
  *
  * @example
  * ```ts

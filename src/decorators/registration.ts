@@ -6,33 +6,33 @@ import { nameOfKey } from '../middleware/position/place.js'
 
 export type Key = string | symbol
 
-/** What a handler is registered for. */
+/** What a handler is registered for, by one registrar. */
 export interface Registration {
-  /** In the order in which decorators are written, across methods and fields, base classes first. */
+  /** Position in source order, across methods and fields, base classes first. */
   readonly order: number
   /** Such as `command:buy`. */
   readonly label: string
   register(composer: Composer<Context>, handler: Middleware): void
 }
 
-/** A member of a class that handles something. */
+/** A member of a class, with one of its registrations. */
 export interface Member {
   readonly key: Key
   readonly registration: Registration
-  /** The instance, or class for what is static, that it was made for; undefined under `experimentalDecorators`. */
+  /** The instance, or the class of a static member, that the member belongs to; undefined under `experimentalDecorators`. */
   readonly owner?: object
-  /** What an instance holds there: private members too. */
+  /** Returns the member's current value on an instance. Works for private members, too. */
   held(instance: object): unknown
-  /** The function that was decorated: of a field, what it was given at first. Undefined where nobody has seen it. */
+  /** The decorated function; of a field, its initial value. Undefined if it is unknown. */
   readonly method: AnyHandler | undefined
   readonly isField: boolean
-  /** The same for all members of one class, where the compiler gives it. */
+  /** The metadata object that all members of one class share, if the compiler provides it. */
   readonly metadata?: object | undefined
 }
 
-/** By instance; by class for what is static. The standard's decorators tell of themselves whenever an instance is made. */
+/** Members by instance, or by class if static. Standard decorators report a member each time an instance is created. */
 const ofInstances = new WeakMap<object, Member[]>()
-/** By prototype, or class for what is static: `experimentalDecorators` are called once, with it. */
+/** Members by prototype, or by class if static: `experimentalDecorators` run once for each class. */
 const ofClasses = new WeakMap<object, Map<Key, LegacyMember>>()
 
 interface LegacyMember {
@@ -50,7 +50,7 @@ interface Decoration {
   addInitializer(initializer: (this: object) => void): void
 }
 
-/** Called as a decorator, by the standard or as `experimentalDecorators` has it. */
+/** Handles the call of a registrar as a decorator, standard or under `experimentalDecorators`. */
 export function register(
   registration: Registration,
   first: unknown,
@@ -68,14 +68,14 @@ export function register(
   }
   const { name: key, access, metadata, private: isPrivate = false } = second
   const method = second.kind === 'method' ? checkedHandler(first, what) : undefined
-  /** By whose field it is. */
+  /** Initial values of the field, by instance. */
   const given = new WeakMap<object, unknown>()
-  // Called with the instance, for older compilers as `this`.
+  // Older compilers expect the instance as `this` instead of as an argument.
   const held = (instance: object): unknown =>
     isPrivate ? access.get.call(instance, instance) : Reflect.get(instance, key)
   second.addInitializer(function () {
     const members = ofInstances.get(this) ?? []
-    // By the standard the field is complete by now, with what decorators of others made of it; older compilers come here first.
+    // With standard decorators the field already has its final value here, other decorators included. Older compilers run this earlier.
     if (given.has(this)) given.set(this, held(this))
     members.push({
       key,
@@ -107,7 +107,7 @@ function registerLegacy(
   key: Key,
   given: PropertyDescriptor | undefined,
 ): void {
-  // A field that guards stand on has a setter of theirs by now, and no getter.
+  // A guarded field has only a setter at this point, added by the guards, so a getter was written by the user.
   if (given?.get !== undefined) throw misplaced(`@${registration.label} on ${nameOfKey(key)}`, 'a getter')
   const members = ofClasses.get(target) ?? new Map<Key, LegacyMember>()
   const registrations = [...(members.get(key)?.registrations ?? []), registration]
@@ -126,16 +126,16 @@ function isDecoration(given: unknown): given is Decoration {
   return typeof given === 'object' && given !== null && 'kind' in given && 'addInitializer' in given
 }
 
-/** Whatever of an instance handles something, in order. Of a class, what is static. */
+/** Returns the members of an instance that handle updates, in order. For a class, returns its static members. */
 export function membersOf(instance: object): readonly Member[] {
   const members = [...ownMembers(instance), ...legacyMembers(instance)]
   return members.sort((a, b) => a.registration.order - b.registration.order)
 }
 
-/** What an override took the place of is left out; an override that handles nothing itself is a slip. */
+/** Members that standard decorators registered, without overridden ones. An override that has no registrar of its own is an error. */
 function ownMembers(instance: object): readonly Member[] {
   const all = [...(ofInstances.get(instance) ?? [])]
-  // What is static is told of once, by the class that declares it.
+  // Static members are registered once, on the class that declares them.
   if (typeof instance === 'function') {
     for (const base of chainOf(Object.getPrototypeOf(instance))) all.push(...(ofInstances.get(base) ?? []))
   }
@@ -148,7 +148,7 @@ function ownMembers(instance: object): readonly Member[] {
     if (all.some(({ method }) => method !== undefined && within.includes(method))) return false
     const declared = declarersOf(instance, member.key)
     const registered = functionsOf(all, member.key)
-    // Each class may have registered its own method, with other decorators around the last one. That is no mistake.
+    // Each class may have registered its own method, with further decorators around the last one. That is valid.
     if (!member.isField && declared.length > 1 && registered.length >= declared.length) {
       return registered.at(-1) === lineOf(registered, member.method)
     }
@@ -159,12 +159,12 @@ function ownMembers(instance: object): readonly Member[] {
     ) {
       throw undecorated(instance, member)
     }
-    // Something of others stands around it, or it was bound.
+    // Another decorator wraps the method, or it was bound.
     return true
   })
 }
 
-/** The functions that were decorated under one key, each class's once: several registrars on one see it with guards or without. */
+/** The functions decorated under one key, once for each class: registrars on the same method may see it with or without guards. */
 function functionsOf(members: readonly Member[], key: Key): readonly AnyHandler[] {
   const functions: AnyHandler[] = []
   for (const { key: other, method } of members) {
@@ -174,12 +174,12 @@ function functionsOf(members: readonly Member[], key: Key): readonly AnyHandler[
   return functions
 }
 
-/** Which of them a function is, or is around, or within. */
+/** Returns the listed function that is the same as `method`, wraps it, or is wrapped by it. */
 function lineOf(functions: readonly AnyHandler[], method: AnyHandler): AnyHandler | undefined {
   return functions.find((each) => layersOf(each).includes(method) || layersOf(method).includes(each))
 }
 
-/** Whether guards stood on a field, and do not stand around what it holds. In its own class nobody overrides it; there it was wrapped. */
+/** Whether a field was guarded, but holds a function without these guards. A field of the instance's own class is never lost. */
 function isLostField(instance: object, { key, method, metadata }: Member): boolean {
   if (typeof instance !== 'function' && isOfLastClass(instance, metadata)) return false
   return (method !== undefined && guardsOf(method) !== undefined) || isGuardedField(instance, key)
@@ -187,7 +187,7 @@ function isLostField(instance: object, { key, method, metadata }: Member): boole
 
 const METADATA: symbol = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
 
-/** Whether it is the class of an instance itself that has a member, and not one that it extends. */
+/** Whether the instance's own class declares the member, and not a base class. */
 function isOfLastClass(instance: object, metadata: object | undefined): boolean {
   const last: { readonly constructor?: unknown } = Object.getPrototypeOf(instance)
   const parent: object | null = Object.getPrototypeOf(last)
@@ -196,7 +196,7 @@ function isOfLastClass(instance: object, metadata: object | undefined): boolean 
   return own !== undefined && own === metadata
 }
 
-/** Whether an instance holds something else in the place of a method that is guarded. */
+/** Whether an own property of the instance replaces a guarded method without wrapping it. */
 function isLostMethod(instance: object, key: Key, held: unknown): boolean {
   if (typeof instance === 'function' || !Object.hasOwn(instance, key)) return false
   const [nearest] = declarersOf(instance, key)
@@ -232,7 +232,7 @@ function legacyMembers(instance: object): readonly Member[] {
   )
 }
 
-/** The prototypes (of a class, the classes) that have a method of this name, or a getter in its place, the nearest first. */
+/** The prototypes (for a class: the classes) that declare a method or getter with this name, nearest first. */
 function declarersOf(instance: object, key: Key): readonly object[] {
   const chain = chainOf(typeof instance === 'function' ? instance : Object.getPrototypeOf(instance))
   return chain.filter((at) => {

@@ -8,10 +8,10 @@ import type { Hook, HookFunction } from './hook.js'
 const TIMEOUT: Ms = 1000
 const MOST_NAME = 64
 const SPEC = ['run', 'name', 'timeout'] as const
-/** Hooks in hooks in hooks: deeper than this is a circle. */
+/** Deepest nesting; anything deeper is taken for a cycle. */
 const DEEPEST = 32
 
-/** One function, ready to be run. */
+/** One hook function, ready to run. */
 export interface Leaf {
   readonly kind: 'leaf'
   readonly run: HookFunction<unknown>
@@ -19,7 +19,7 @@ export interface Leaf {
   readonly timeout: Ms
 }
 
-/** A hook that was checked. */
+/** A checked hook. */
 export type Node =
   | Leaf
   | { readonly kind: 'chain' | 'parallel'; readonly nodes: readonly Node[] }
@@ -33,9 +33,9 @@ export type Node =
   | { readonly kind: 'background'; readonly node: Node; readonly name: string }
 
 /**
- * Checks a hook, once, and makes of it what is run.
+ * Checks a hook and compiles it into a tree of nodes.
  *
- * @param usual What its functions are called that have no name.
+ * @param usual Name for functions that have none.
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`, naming the point.
  */
 export function compile(hook: Hook<never>, point: string, usual: string, depth = 0): Node {
@@ -98,7 +98,7 @@ function leafOf(
   return { kind: 'leaf', run, name: name ?? nameOf(run, usual), timeout: ms }
 }
 
-/** Functions in place have no name, or that of the property they were given to. */
+/** Returns the name of a function. Anonymous functions, and those named `run` after their property, get the usual name. */
 function nameOf(given: { readonly name: string }, usual: string): string {
   const { name } = given
   return typeof name === 'string' && name !== '' && name !== 'run' ? name.slice(0, MOST_NAME) : usual

@@ -1,6 +1,6 @@
 /**
- * Is told one event; see `guard.on()`. Called synchronously, so it should be quick. What it throws goes to
- * `error`.
+ * Receives one event; see `guard.on()`. It is called synchronously, so it should be quick. An exception that it throws is reported
+ * through the `error` event.
  *
  * @example
  * ```ts
@@ -13,26 +13,26 @@
 export type Listener<T> = (told: T) => void
 
 /**
- * Tells listeners, synchronously and in the order they came. A listener that throws or rejects never reaches the
- * teller: its error goes to `failed`.
+ * Calls listeners synchronously, in the order in which they were added. A listener that throws or rejects does not affect the emitter:
+ * its error goes to `failed`.
  */
 export class Events<Map extends object> {
   private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
-  /** Lists are replaced, not changed: they may be walked at the time. */
+  /** Lists are replaced rather than changed, since a list may be iterated at the time. */
   private readonly watchers = new globalThis.Map<keyof Map, readonly Watcher[]>()
 
   constructor(
     private readonly failed: (error: unknown, event: keyof Map, told?: unknown) => void,
-    /** Told what nobody listens to. */
+    /** Receives events that have no listener. */
     private readonly unheard: (event: keyof Map, told: unknown) => void,
   ) {}
 
-  /** Listens; the returned function stops it. */
+  /** Adds a listener; the returned function removes it. */
   on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
     return added(this.listeners, event, listener)
   }
 
-  /** Listens as a bystander: what nobody else listens to is still unheard. While `whose` is idle it is told nothing. */
+  /** Adds a passive listener: events without other listeners still go to `unheard`. It is skipped while `whose.idle` is true. */
   watch<E extends keyof Map>(event: E, listener: Listener<Map[E]>, whose: Watcher['whose'] = {}): () => void {
     const watcher: Watcher = { listener, whose }
     this.watchers.set(event, [...(this.watchers.get(event) ?? []), watcher])
@@ -42,13 +42,13 @@ export class Events<Map extends object> {
     }
   }
 
-  /** Whether anybody listens who is no bystander. */
+  /** Whether the event has a listener that is not passive. */
   heard(event: keyof Map): boolean {
     const listeners = this.listeners.get(event)
     return listeners !== undefined && listeners.size > 0
   }
 
-  /** Whether there is anybody to tell: where telling costs something, ask first. */
+  /** Whether the event has any active listener. Check it first where preparing the event is costly. */
   wanted(event: keyof Map): boolean {
     if (this.listeners.size === 0 && this.watchers.size === 0) return false
     if (this.heard(event)) return true
@@ -58,7 +58,7 @@ export class Events<Map extends object> {
     return false
   }
 
-  /** Tells of whoever was told of an event and failed: the same way as of a listener. */
+  /** Reports an error of code that received an event outside of a listener, in the same way as an error of a listener. */
   fail(error: unknown, event: keyof Map): void {
     this.failed(error, event)
   }
@@ -79,7 +79,7 @@ export class Events<Map extends object> {
   private tellOne<E extends keyof Map>(listener: Listener<never>, event: E, told: Map[E]): void {
     try {
       const outcome: unknown = (listener as Listener<Map[E]>)(told)
-      // An async function is a listener to the compiler; a rejection that nobody takes would end the process.
+      // TypeScript accepts an async function as a listener; its unhandled rejection would end the process.
       if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event, told))
     } catch (error) {
       this.failed(error, event, told)

@@ -3,7 +3,7 @@ import type { MaybePromise } from '../core/check.js'
 import type { Duration } from '../core/duration.js'
 
 /**
- * What a hook that decides may answer: stop the update, or give something to those that follow. No answer lets it go on.
+ * The answer of a hook that decides: stop the update, or pass data to later hooks and handlers. Without an answer the update goes on.
  *
  * @example
  * ```ts
@@ -14,14 +14,14 @@ import type { Duration } from '../core/duration.js'
  * ```
  */
 export interface HookAnswer {
-  /** Stops the update: why, for listeners and logs. The user is told what notices say of `vetoed`. */
+  /** Stops the update. The text is the reason, for listeners and logs; the user gets the notice `vetoed`. */
   readonly veto?: string | undefined
-  /** Found in `enriched` by the hooks that follow, and in `ctx.sentinel.enriched` by handlers. A later one of a name wins. */
+  /** Data for later hooks, in `enriched`, and for handlers, in `ctx.sentinel.enriched`. A later value overrides one of the same name. */
   readonly enrich?: Readonly<Record<string, unknown>> | undefined
 }
 
 /**
- * A run of a hook.
+ * Describes one run of a hook.
  *
  * @example
  * ```ts
@@ -34,16 +34,16 @@ export interface HookAnswer {
  * ```
  */
 export interface HookRun {
-  /** Where it stands, such as `before:throttle`. */
+  /** The point where the hook runs, such as `before:throttle`. */
   readonly point: string
-  /** The name of the hook, as events and metrics tell it. */
+  /** The name of the hook in events and metrics. */
   readonly name: string
-  /** Aborted when the hook has taken too long: nobody waits for it any more. */
+  /** Aborted when the hook exceeds its time-out and its result is no longer awaited. */
   readonly signal: AbortSignal
 }
 
 /**
- * What a function that is a hook may return: an answer or nothing, now or later.
+ * The return value of a hook function: an answer or nothing, directly or as a promise.
  *
  * @example
  * ```ts
@@ -55,7 +55,7 @@ export interface HookRun {
 export type HookResult<A> = MaybePromise<A | undefined | void>
 
 /**
- * A function that is a hook: told what the listeners of its point are told, and about its run.
+ * A hook function. It receives the same event as the listeners of its point, and a description of its run.
  *
  * @example
  * ```ts
@@ -68,7 +68,7 @@ export type HookResult<A> = MaybePromise<A | undefined | void>
 export type HookFunction<T, A = HookAnswer> = (told: T, run: HookRun) => HookResult<A>
 
 /**
- * A function that is a hook, with what there is to say of it.
+ * A hook function with a name and a time-out.
  *
  * @example
  * ```ts
@@ -86,14 +86,14 @@ export type HookFunction<T, A = HookAnswer> = (told: T, run: HookRun) => HookRes
  */
 export interface HookSpec<T, A = HookAnswer> {
   readonly run: HookFunction<T, A>
-  /** As events and metrics tell it: 1 to 64 characters. @default the function's own, else its point and a number, such as `allowed#2` */
+  /** Name in events and metrics, 1 to 64 characters. @default the function's name, else its point and a number, such as `allowed#2` */
   readonly name?: string | undefined
-  /** How long it may take, from 1 ms. It is not waited for any longer, and its answer is not taken. @default '1s' */
+  /** Time-out, at least 1 ms. When it expires, the hook is no longer awaited and its answer is ignored. @default '1s' */
   readonly timeout?: Duration | undefined
 }
 
 /**
- * Several hooks as one, or one with a condition: what {@link hooks} make.
+ * A combination of hooks, or one hook with a condition, made by {@link hooks}.
  *
  * @example
  * ```ts
@@ -112,7 +112,7 @@ export type HookTree<T, A = HookAnswer> =
   | { readonly kind: 'background'; readonly hook: Hook<T, never> }
 
 /**
- * A hook: a function, one with a name and a time-out, or what {@link hooks} make of others.
+ * A hook: a function, a function with a name and a time-out, or a combination made by {@link hooks}.
  *
  * @example
  * ```ts
@@ -125,16 +125,17 @@ export type HookTree<T, A = HookAnswer> =
 export type Hook<T, A = HookAnswer> = HookFunction<T, A> | HookSpec<T, A> | HookTree<T, A>
 
 /**
- * Makes one hook of several, or another of one.
+ * Combines hooks into one, or modifies one.
  *
- * - `chain(...hooks)`: one after the other. The first veto stops the chain; what is enriched is seen by those that follow.
- * - `parallel(...hooks)`: all at once, and all are waited for. The first veto in the order of the list counts, and the last that enriches a name.
- * - `once(hook)`: for the first time that a sentinel reaches it, in this process; never again, however it ended, wherever it is put.
- * - `filter(when, hook)`: only where `when` holds.
- * - `background(hook)`: nobody waits for it, and it decides nothing. At most 256 are under way, more are dropped and
- *   told as such; `close()` waits for them.
+ * - `chain(...hooks)`: runs them one after the other. The first veto stops the chain; each hook sees the data that earlier ones added.
+ * - `parallel(...hooks)`: starts all at once and waits for all. In list order, the first veto counts, and the last value of a name.
+ * - `once(hook)`: runs only the first time that a sentinel reaches it in this process, even if that run fails or if the same hook
+ *   stands at several points.
+ * - `filter(when, hook)`: runs only if `when` returns true.
+ * - `background(hook)`: is not awaited and decides nothing. At most 256 run at a time; further runs are dropped and reported as such.
+ *   `close()` waits for those that run.
  *
- * They stand in each other as you like. Each function has a time-out of its own, and one that throws or hangs stops none of the others.
+ * Combinations can be nested. Each function has its own time-out, and a function that throws or hangs does not stop the others.
  *
  * @example
  * ```ts

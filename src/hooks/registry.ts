@@ -6,33 +6,33 @@ import { compile, type Node } from './compile.js'
 import type { Hook } from './hook.js'
 import { Occasion, type Outcome, type Running } from './running.js'
 
-/** Hooks at all points together. */
+/** Most hooks of one sentinel, at all points together. */
 const MOST_HOOKS = 1000
 
-/** What a registry is told of the points there are. */
+/** The known points. */
 export interface HookPlaces {
-  /** Points where the update waits for hooks, and these decide. */
+  /** Points where the update waits for the hooks and they may veto it. */
   readonly deciding: readonly string[]
-  /** Points where something is told: hooks there run when it is. */
+  /** Points that are events: their hooks run when the event is emitted. */
   readonly telling: readonly string[]
-  /** Listens for a point where something is told; the returned function stops it. */
+  /** Listens to the event of a point; the returned function removes the listener. */
   listen(point: string, told: (told: unknown) => void): () => void
 }
 
-/** The hooks of one point, as one. Replaced as a whole, so that a run goes on with those it began with. */
+/** The hooks of one point, combined into one. Replaced as a whole, so that a run in progress keeps its list. */
 interface Standing {
   all: { readonly kind: 'chain'; readonly nodes: readonly Node[] }
-  /** Stops what has been listened to for it. */
+  /** Removes the listener of the point's event. */
   readonly stop: (() => void) | undefined
 }
 
-/** The hooks of a sentinel, by where they stand: each point's run in the order they came. */
+/** The hooks of a sentinel, by point. Hooks of one point run in the order in which they were added. */
 export class HookRegistry {
-  /** Whether any hook stands where updates wait for it: else nothing is asked for an update. */
+  /** Whether any hook stands at a point where updates wait; if not, updates skip the hooks altogether. */
   deciding = false
   private readonly standing = new Map<string, Standing>()
   private readonly enrichments = new WeakMap<object, Record<string, unknown>>()
-  /** What those without a name are called: each by another, and by as few as there are. */
+  /** Fallback names in use, such as `allowed#2`, one for each hook. Numbers are reused, which keeps the names in metrics few. */
   private readonly names = new Set<string>()
   private given: readonly (() => void)[] = []
 
@@ -42,9 +42,9 @@ export class HookRegistry {
   ) {}
 
   /**
-   * Adds a hook; the returned function takes it away.
+   * Adds a hook; the returned function removes it.
    *
-   * @throws SentinelError `hook.unknown` with the point that was meant; as {@link compile}; `option.invalid` for one too many.
+   * @throws SentinelError `hook.unknown`, suggesting a point; the errors of {@link compile}; `option.invalid` above the maximum.
    */
   add(point: string, hook: Hook<never>): () => void {
     let number = 1
@@ -68,7 +68,7 @@ export class HookRegistry {
     }
   }
 
-  /** @param besides Hooks that are to be added with it. */
+  /** @param besides How many other hooks are about to be added. */
   private check(point: string, hook: Hook<never>, usual: string, besides = 0): Node {
     checkPoint(point, this.places)
     const node = compile(hook, point, usual)
@@ -81,12 +81,12 @@ export class HookRegistry {
     return node
   }
 
-  /** Puts the hooks of options in the place of those that options gave before. As {@link add}, all or none. */
+  /** Replaces the hooks given by earlier options. Throws as {@link add} does, and then changes nothing. */
   configure(hooks: Readonly<Record<string, unknown>> | undefined): void {
     this.checked(hooks)()
   }
 
-  /** Checks the hooks of options as {@link configure} does; calling what it gives, at once, puts them in place. */
+  /** Checks the hooks of options as {@link configure} does. The returned function, to be called at once, puts them in place. */
   checked(hooks: Readonly<Record<string, unknown>> | undefined): () => void {
     const all: (readonly [string, Hook<never>])[] = []
     for (const [point, given] of Object.entries(hooks ?? {})) {
@@ -103,12 +103,12 @@ export class HookRegistry {
     }
   }
 
-  /** Whether a hook stands there. */
+  /** Whether the point has a hook. */
   has(point: string): boolean {
     return this.standing.has(point)
   }
 
-  /** Runs the hooks of a point where they decide; the veto, if there is one. Never throws or rejects. */
+  /** Runs the hooks of a deciding point; returns the veto, if any. Never throws or rejects. */
   decide(point: string, told: unknown, enriched: Record<string, unknown>): MaybePromise<Outcome['veto']> {
     const standing = this.standing.get(point)
     if (standing === undefined) return undefined
@@ -116,18 +116,18 @@ export class HookRegistry {
     return isPromise(outcome) ? outcome.then((late) => late?.veto) : outcome?.veto
   }
 
-  /** What hooks have brought for an update: made when it is first asked for. */
+  /** Returns the data that hooks added to an update; creates the object on first use. */
   enrichedOf(ctx: object): Record<string, unknown> {
     let enriched = this.enrichments.get(ctx)
     if (enriched === undefined) {
-      // Without a prototype, so that a hook may use any name, `__proto__` and `constructor` included.
+      // Without a prototype, so that hooks may use any name, including `__proto__` and `constructor`.
       enriched = Object.create(null) as Record<string, unknown>
       this.enrichments.set(ctx, enriched)
     }
     return enriched
   }
 
-  /** What hooks have brought for an update, if they have. */
+  /** Returns the data that hooks added to an update, or undefined if they added none. */
   broughtFor(ctx: object): Readonly<Record<string, unknown>> | undefined {
     return this.enrichments.get(ctx)
   }
@@ -143,7 +143,7 @@ export class HookRegistry {
     return standing
   }
 
-  /** Nobody waits for these; what they say decides nothing. */
+  /** Runs the hooks of an event in the background; their answers are ignored. */
   private tell(point: string, told: unknown): void {
     const all = this.standing.get(point)?.all
     if (all === undefined) return
@@ -158,7 +158,7 @@ export class HookRegistry {
   }
 }
 
-/** Refuses a point that there is not. */
+/** Rejects an unknown point. */
 export function checkPoint(
   point: string,
   { deciding, telling }: Pick<HookPlaces, 'deciding' | 'telling'>,

@@ -9,40 +9,40 @@ import type { HookRun } from './hook.js'
 /** How a run of a hook ended. */
 export type Ending = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
 
-/** What runs hooks needs of the services around it. */
+/** The services that running hooks requires. */
 export interface Running {
   readonly timers: Timers
-  /** Tells how much time passes, for durations. */
+  /** A steady clock, for measuring durations. */
   readonly steady: Clock
-  /** Told what a hook threw, or that it was too late. */
+  /** Reports an error that a hook threw, or its time-out. */
   failed(error: unknown, during: string, point: string): void
-  /** Told how a hook ended; undefined where nobody wants to know, and nothing is timed. */
+  /** Receives the outcome of each run; undefined if nobody listens, in which case runs are not timed. */
   readonly ran: ((point: string, name: string, ms: Ms, ending: Ending) => void) | undefined
-  /** Runs it where nobody waits for it; false if too much is there already. */
+  /** Runs work in the background; returns false if too much is running already. */
   aside(name: string, work: () => Promise<unknown>): boolean
-  /** Hooks that were to run once, and have: themselves, however often they are checked and put somewhere anew. */
+  /** `once()` hooks that have run already. Keyed by the hook object, so that checking or adding it again does not reset it. */
   readonly spent: WeakSet<object>
-  /** Runs one function, until it has answered or is not waited for any more, as whoever watches likes it. */
+  /** Runs one hook function, until it answers or times out. Tracing and metrics may wrap the call. */
   step<T>(name: string, run: () => MaybePromise<T>): MaybePromise<T>
 }
 
-/** What comes of a hook. */
+/** The combined answer of a hook. */
 export interface Outcome {
   readonly veto?: { readonly hook: string; readonly note: string } | undefined
   readonly enrich?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** One time that a point is reached. */
+/** One pass through a point: the event and the hooks that run for it. */
 export class Occasion {
   constructor(
     readonly point: string,
     readonly told: unknown,
     private readonly running: Running,
-    /** What is enriched goes here; undefined where hooks only watch. */
+    /** Receives the data that hooks add; undefined at points where hooks only observe. */
     private readonly enriched: Record<string, unknown> | undefined,
   ) {}
 
-  /** Runs a hook: synchronously as long as functions answer so. Never throws or rejects. */
+  /** Runs a hook, synchronously as long as its functions answer synchronously. Never throws or rejects. */
   run(node: Node): MaybePromise<Outcome | undefined> {
     switch (node.kind) {
       case 'leaf':
@@ -84,13 +84,13 @@ export class Occasion {
     return all?.veto === undefined ? this.chain(nodes, from, all) : all
   }
 
-  /** Gives what a hook brought to those that follow. */
+  /** Makes the data that a hook added available to the hooks after it. */
   private follow(before: Outcome | undefined, outcome: Outcome | undefined): Outcome | undefined {
     if (this.enriched !== undefined) Object.assign(this.enriched, outcome?.enrich)
     return together(before, outcome)
   }
 
-  /** What they bring is given to those that follow by the chain that they stand in, in the order of the list. */
+  /** Does not share data itself: the enclosing chain does, in list order. */
   private parallel(nodes: readonly Node[]): MaybePromise<Outcome | undefined> {
     const outcomes = nodes.map((node) => this.run(node))
     const all = (list: readonly (Outcome | undefined)[]) => list.reduce(together, undefined)
@@ -109,7 +109,7 @@ export class Occasion {
   }
 
   private background(node: Node, name: string): void {
-    // It runs aside, on its own: its answer decides nothing.
+    // A separate occasion without `enriched`, because a background hook decides nothing.
     const apart = new Occasion(this.point, this.told, this.running, undefined)
     if (!this.running.aside(`hook ${name}`, async () => apart.run(node)))
       this.running.ran?.(this.point, name, 0, 'dropped')
@@ -120,7 +120,7 @@ export class Occasion {
     const run = new Run(this.point, leaf.name)
     const ended = (ending: Ending): void => {
       const { ran, steady } = this.running
-      // Somebody may have begun to listen meanwhile: since when it ran is not known then.
+      // If a listener was added during the run, the start was not recorded and the duration is reported as 0.
       ran?.(this.point, leaf.name, since === undefined ? 0 : steady() - since, ending)
     }
     const threw = (error: unknown): undefined => {
@@ -139,7 +139,7 @@ export class Occasion {
     }
   }
 
-  /** Throws what the function throws, and what its answer throws when it is read. */
+  /** Throws what the function throws, and what reading its answer throws (a getter). */
   private call(leaf: Leaf, run: Run): MaybePromise<Outcome | undefined> {
     const answer = leaf.run(this.told, run)
     return isPromise(answer) ? this.inTime(answer, leaf, run) : this.read(answer, leaf)
@@ -155,7 +155,7 @@ export class Occasion {
         run.abort(error)
         reject(error)
       })
-      // A promise from outside may settle at once, late or twice. After the time-out its result is ignored.
+      // A foreign promise may settle synchronously, late or twice. After the time-out its result is ignored.
       Promise.resolve(answer)
         .finally(callOff)
         .then((value) => this.read(value, leaf))
@@ -172,10 +172,10 @@ export class Occasion {
   }
 }
 
-/** A run as its hook sees it. Most never look at the signal, so it is made when asked for. */
+/** The run as its hook sees it. Most hooks ignore the signal, so it is created on first access. */
 class Run implements HookRun {
   private control: AbortController | undefined
-  /** Why nobody waits for it any more. */
+  /** The reason why the run is no longer awaited. */
   ended: unknown
 
   constructor(
@@ -197,7 +197,7 @@ class Run implements HookRun {
   }
 }
 
-/** From a developer's code: whatever is no answer is none. It is read once, and kept: what reads it later cannot throw. */
+/** Reads a hook's answer, which is foreign code: anything invalid counts as no answer. It is copied, so later reads cannot throw. */
 function outcomeOf(answer: unknown, hook: string): Outcome | undefined {
   if (typeof answer !== 'object' || answer === null) return undefined
   const { veto, enrich } = answer as { readonly veto?: unknown; readonly enrich?: unknown }
@@ -210,13 +210,13 @@ function outcomeOf(answer: unknown, hook: string): Outcome | undefined {
   }
 }
 
-/** Of two, the first veto; the later of a name wins. */
+/** Combines two outcomes: the first veto counts, and the later value of each name. */
 function together(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return { veto: one.veto ?? other.veto, enrich: named(one.enrich, other.enrich) }
 }
 
-/** Without a prototype: whatever names hooks come up with are names. */
+/** Merges into an object without a prototype, so that hooks may use any name. */
 function named(...all: readonly (object | undefined)[]): Record<string, unknown> {
   return Object.assign(Object.create(null), ...all)
 }

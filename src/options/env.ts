@@ -13,14 +13,14 @@ import { isPlain, over, spelledOut } from './layer.js'
 import { optionsSchema, type SentinelOptions } from './schema.js'
 
 /**
- * Reads options from variables such as `SENTINEL__THROTTLE__LIMIT=20/1m`: the names of an option joined by two
- * underscores, in any case, with single ones where a word begins (`NOTICE_EVERY`). A list is written with commas
- * (`SENTINEL__EXEMPT__USERS=1,2`) or by index (`SENTINEL__THROTTLE__0__NAME`). What is empty is not given; names of
- * roles are in lower case.
+ * Reads options from environment variables such as `SENTINEL__THROTTLE__LIMIT=20/1m`. Two underscores separate the levels of an option,
+ * a single underscore separates words (`NOTICE_EVERY`); case does not matter. Lists are separated by commas
+ * (`SENTINEL__EXEMPT__USERS=1,2`) or given by index (`SENTINEL__THROTTLE__0__NAME`). Empty variables are ignored. Names of roles
+ * are read in lower case.
  *
- * @param env Such as `process.env`.
- * @param prefix What the names begin with. Default: 'SENTINEL'.
- * @throws SentinelError naming the variable: `option.unknown`, without its value, or as `sentinel()` does.
+ * @param env The variables, such as `process.env`.
+ * @param prefix The first part of each name. Default: 'SENTINEL'.
+ * @throws SentinelError naming the variable: `option.unknown`, which does not show the value; otherwise the errors of `sentinel()`.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export function fromEnv(
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** One step of the names of variables, and what one of them says there. */
+/** A node in the tree of variable names, with the value of the variable that ends here. */
 interface Twig {
   readonly variable: string
   readonly twigs: Map<string, Twig>
@@ -48,7 +48,7 @@ interface Twig {
   value?: unknown
 }
 
-/** As {@link fromEnv}, with all that is wrong. */
+/** Reads options like {@link fromEnv}, but collects all problems instead of throwing the first. */
 export function readEnv(env: Env, prefix: string): { options: SentinelOptions; problems: SentinelError[] } {
   const problems: SentinelError[] = []
   const root: Twig = { variable: prefix, twigs: new Map(), list: false }
@@ -61,7 +61,7 @@ export function readEnv(env: Env, prefix: string): { options: SentinelOptions; p
       const key = keyOf(segment, schemas, known)
       const variable = `${twig.variable}__${segment}`
       if (key === undefined) {
-        // Not those that only code can give: their names would help nobody here.
+        // Options that only code can give are not suggested: no variable can set them.
         const others = known.filter(
           (other) => !isCodeOnly(schemas.flatMap((schema) => within(schema, other))),
         )
@@ -79,7 +79,7 @@ export function readEnv(env: Env, prefix: string): { options: SentinelOptions; p
     const [schema] = schemas
     if (schema === undefined) continue
     if (isCodeOnly(schemas)) {
-      // Its value is not shown: a storage's address may hold a password.
+      // The value is not shown: the address of a storage may contain a password.
       problems.push(new SentinelError('option.invalid', `${name}: can be given in code only.`))
     } else if (twig.value !== undefined) problems.push(contradiction(name, twig.variable))
     else {
@@ -94,7 +94,7 @@ export function readEnv(env: Env, prefix: string): { options: SentinelOptions; p
 function keyOf(segment: string, schemas: readonly Schema[], known: readonly string[]): string | undefined {
   const name = segment.toLowerCase()
   const own = known.find((key) => key.toLowerCase() === name.replaceAll('_', ''))
-  // Of languages, whose parts are joined by a hyphen, which a variable cannot have.
+  // Variable names cannot contain hyphens, but language tags such as `pt-br` do.
   const free = [name, name.replaceAll('_', '-')]
   return own ?? free.find((key) => key !== '' && schemas.some((schema) => within(schema, key).length > 0))
 }
@@ -105,7 +105,7 @@ function variableName(option: string): string {
 
 const WORDS = new Map(Object.entries({ true: true, on: true, false: false, off: false }))
 
-/** What a text stands for: whatever the option takes, as a text at last. */
+/** Converts a text to the type that the option takes: boolean, number, text or list. Falls back to the text itself. */
 function meaning(text: string, schemas: readonly Schema[]): unknown {
   const forms = [WORDS.get(text.toLowerCase()), /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined, text]
   const form = forms.find((value) => value !== undefined && fits(value, schemas))

@@ -3,9 +3,9 @@ import { checkOptions } from './read.js'
 import type { SentinelOptions } from './schema.js'
 
 /**
- * Reads options from JSON.
+ * Reads options from JSON and checks them.
  *
- * @throws SentinelError `option.invalid` with line and column where it is no JSON; else as `sentinel()` does.
+ * @throws SentinelError `option.invalid` with line and column if the text is not JSON; otherwise the errors of `sentinel()`.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ export function fromJson(text: string): SentinelOptions {
   return options as SentinelOptions
 }
 
-/** What is in a file of options, unchecked. */
+/** Parses the text of an options file without checking the options. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -35,7 +35,7 @@ const TOKEN =
 const VALUE = '"v{['
 const FOLLOWS: Readonly<Record<string, string>> = { '{': '"}', '[': `${VALUE}]`, ':': VALUE }
 
-/** The line and column where JSON breaks off. Engines tell it in words of their own, or not at all. */
+/** Finds the line and column where the JSON is invalid. JavaScript engines report the position differently, or not at all. */
 function breakOf(text: string): string {
   const open: string[] = []
   for (let at = 0, wanted = VALUE; ; at = TOKEN.lastIndex) {

@@ -3,16 +3,16 @@ import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 import type { SentinelOptions } from './schema.js'
 
-/** What is no tree of options, but a thing of its own. */
+/** Options whose values are instances or functions rather than nested options; they are replaced as a whole and not frozen. */
 const OPAQUE: readonly string[] = ['storage', 'clock', 'timers', 'hooks']
 
 /**
- * Lays options over options: the later win, key by key. Lists, limits and subjects are replaced as a whole, and what
- * is undefined replaces nothing. Short forms are written out: `throttle: '20/1m'` becomes `{ limit: '20/1m' }`.
+ * Merges options key by key; later options override earlier ones. Lists, limits and subjects are replaced as a whole, and an
+ * undefined value overrides nothing. Short forms are expanded first: `throttle: '20/1m'` becomes `{ limit: '20/1m' }`.
  *
- * Checks nothing; `sentinel()` does. Keys such as `__proto__` in a file reach no prototype.
+ * Does not check the options; `sentinel()` does. A key such as `__proto__` in a file cannot reach a prototype.
  *
- * @throws SentinelError `option.invalid` for options that are no object.
+ * @throws SentinelError `option.invalid` if an argument is not an object.
  *
  * @example
  * ```ts
@@ -36,8 +36,8 @@ export function layer<C extends Context = Context>(
 }
 
 /**
- * Options over those in force. A debounce of another mode takes the place of the one there is, as it does of the default: of what
- * either mode has, the other can do nothing with most.
+ * Merges new options over the options in force. A debounce of a different mode replaces the current debounce, because most options
+ * of one mode are invalid in the other.
  */
 export function layerInForce(inForce: SentinelOptions, options: SentinelOptions): SentinelOptions {
   const { debounce } = layer(options)
@@ -46,10 +46,10 @@ export function layerInForce(inForce: SentinelOptions, options: SentinelOptions)
   return layer(mode !== undefined && other ? { ...inForce, debounce: false } : inForce, options)
 }
 
-/** Objects that took the place of something else: laid over anything, they take its place too, whoever is first. */
+/** Merged objects that replaced a value of another kind; laid over further options, they replace those as well. */
 const whole = new WeakSet<object>()
 
-/** One tree of options over another. */
+/** Merges one tree of options over another. */
 export function over(under: unknown, upper: object, opaque: readonly string[] = []): object {
   const base = isPlain(under) && !isWhole(upper) ? under : {}
   const merged = new Map<string, unknown>(Object.entries(base))
@@ -57,18 +57,18 @@ export function over(under: unknown, upper: object, opaque: readonly string[] = 
     if (value === undefined) continue
     merged.set(key, isPlain(value) && !opaque.includes(key) ? over(merged.get(key), value) : value)
   }
-  // Defines keys and assigns none, so that `__proto__` is a key like any other: unknown, once it is checked.
+  // fromEntries() defines keys instead of assigning them, so `__proto__` becomes an ordinary key, which the check rejects as unknown.
   const result = Object.fromEntries(merged)
   if (isWhole(upper) || (isPlain(under) ? whole.has(under) : under !== undefined)) whole.add(result)
   return result
 }
 
-/** A limit and a subject are one value: half of one and half of another would be neither. */
+/** Whether an object is replaced as a whole: mixing parts of two limits or of two subjects would make no sense. */
 function isWhole(value: object): boolean {
   return whole.has(value) || has(value, 'per') || has(value, 'kind')
 }
 
-/** The long form of what has a short one. */
+/** Expands the short form of `throttle` and `debounce`. */
 export function spelledOut(option: string, value: unknown): unknown {
   if (option === 'throttle') {
     return Array.isArray(value) ? value.map((one) => limitSpelledOut(one)) : limitSpelledOut(value)
@@ -81,20 +81,20 @@ function limitSpelledOut(value: unknown): unknown {
   return typeof value === 'string' || (isPlain(value) && has(value, 'per')) ? { limit: value } : value
 }
 
-/** Whether a value has all of these. */
+/** Whether a value has all the named properties. */
 export function has(value: unknown, ...names: readonly string[]): boolean {
   return names.every((name) => Reflect.get(Object(value), name) !== undefined)
 }
 
-/** A tree of options, as opposed to a list or somebody's instance. */
+/** Whether a value is a plain object with nested options, as opposed to a list or an instance of a class. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
-  // Any realm's Object.prototype has none above it.
+  // Object.prototype of any realm has no prototype itself, so this also accepts objects from another realm.
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** A frozen copy; what is opaque stays as it is. */
+/** Returns a deeply frozen copy; the values of opaque keys are not copied. */
 export function frozen<T>(value: T, opaque: readonly string[] = OPAQUE): T {
   if (Array.isArray(value)) return Object.freeze(value.map((held) => frozen(held, []))) as T
   if (!isPlain(value)) return value

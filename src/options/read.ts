@@ -17,9 +17,9 @@ import { frozen, isPlain, layer } from './layer.js'
 import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './schema.js'
 
 /**
- * Checks options and adds the defaults. What comes back is frozen, but for functions and storages, and is a copy.
+ * Checks options and adds the defaults. Returns a frozen copy; functions and storages are neither copied nor frozen.
  *
- * @throws SentinelError that names the option and its value, and says how to mend it: `option.unknown`, `option.invalid`,
+ * @throws SentinelError that names the option and its value and says how to fix it: `option.unknown`, `option.invalid`,
  * `limit.invalid`, `limit.duplicate`, `duration.invalid`, `scope.unknown`, `subject.invalid`.
  */
 export function readOptions<C extends Context = Context>(input: SentinelOptions<C> = {}): ResolvedOptions<C> {
@@ -31,7 +31,7 @@ export function readOptions<C extends Context = Context>(input: SentinelOptions<
   return frozen({ ...options, notices: read }) as ResolvedOptions as ResolvedOptions<C>
 }
 
-/** Everything that is wrong with options. What concerns several of them is looked at once each is right by itself. */
+/** Returns every problem of the options. Rules that involve several options are checked only once each option is valid by itself. */
 export function checkOptions(input: unknown): SentinelError[] {
   const problems = problemsOf('', optionsSchema, input)
   if (problems.length > 0) return problems
@@ -111,7 +111,7 @@ export function checkOptions(input: unknown): SentinelError[] {
   return problems
 }
 
-/** What Telegram gives is no mark, so nothing that a plan could ask for. */
+/** Checks the name of a role. Rejects roles that Telegram assigns: they are not stored as marks, so a plan cannot read them. */
 function checkRole(roles: Roles, role: string, what: string): void {
   roles.check(role, what)
   if (!isOfChat(role)) return
@@ -121,7 +121,7 @@ function checkRole(roles: Roles, role: string, what: string): void {
   )
 }
 
-/** Options with every default, as {@link layer} writes them. */
+/** Adds the defaults and expands short forms, as {@link layer} does. */
 export function withDefaults(input: SentinelOptions): SentinelOptions {
   const options = layer(input)
   const { throttle, debounce } = options
@@ -129,7 +129,7 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
     ...DEFAULTS,
     ...options,
     ...(isPlain(throttle) ? { throttle: { ...DEFAULTS.throttle, ...throttle } } : {}),
-    // Taps cannot be gathered: of the default nothing would be left to keep.
+    // The default debounces taps, which cannot be gathered, so nothing of it applies to `mode: 'trailing'`.
     ...(isPlain(debounce) && !('mode' in debounce && debounce.mode === 'trailing')
       ? { debounce: { ...DEFAULTS.debounce, ...debounce } }
       : {}),

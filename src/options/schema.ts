@@ -39,7 +39,7 @@ const roleOptions = z.strictObject({
   deny: option(names, 'Permissions that its holders never have.'),
 })
 
-/** What holds by default. */
+/** The defaults of `sentinel()`. */
 export const DEFAULTS = frozen({
   block: {},
   once: {},
@@ -65,7 +65,7 @@ const throttles = [
     .readonly(),
 ] as const
 
-/** Every option of `sentinel()`. Published as JSON Schema, for the files that `fromJson()` reads. */
+/** Schema of every option of `sentinel()`. Published as JSON Schema for the files that `fromJson()` reads. */
 export const optionsSchema = z.strictObject({
   $schema: option(z.string(), 'Where an editor finds the schema of a file. Ignored.'),
   name: option(z.string().min(1, 'must be a name'), 'Names the state. Default: by order of making.'),
@@ -116,7 +116,7 @@ export const optionsSchema = z.strictObject({
 })
 
 /**
- * Options of `sentinel()`. All are optional; what is left out holds its default, object by object: giving
+ * Options of `sentinel()`. All are optional. Options that are left out keep their defaults, also within an object:
  * `throttle: { scope: 'chat' }` keeps the default limit. Lists and limits are replaced as a whole.
  *
  * @example
@@ -133,21 +133,21 @@ export const optionsSchema = z.strictObject({
  * ```
  */
 export interface SentinelOptions<C extends Context = Context> {
-  /** Where an editor finds the schema of a file of options. Ignored. */
+  /** Address of the JSON Schema, for editors. Ignored. */
   readonly $schema?: string | undefined
-  /** Names the state, where several sentinels share one storage. @default by order of making */
+  /** Names the stored state, for several sentinels that share one storage. @default numbered by order of creation */
   readonly name?: string | undefined
-  /** Keeps the state. @default memory */
+  /** Storage for the state. @default memory */
   readonly storage?: Storage | undefined
   /** The block list; `false` turns it off. @default on */
   readonly block?: false | BlockOptions<C> | undefined
-  /** Handles a redelivered update once; `false` turns it off. @default on */
+  /** Handles a redelivered update only once; `false` turns this off. @default on */
   readonly once?: false | OnceOptions | undefined
-  /** Lets in only who is registered, or holds a role; `{}` turns it on. @default false */
+  /** Admits only registered users, or holders of a role; `{}` turns it on. @default false */
   readonly auth?: false | AuthOptions<C> | undefined
   /**
-   * Limits how much comes from whom: a limit, {@link ThrottleOptions}, or several with names of their own. `false` turns it
-   * off. @default { limit: { amount: 60, per: '1m', burst: 30 } }
+   * Limits how many updates are admitted: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. `false` turns
+   * it off. @default { limit: { amount: 60, per: '1m', burst: 30 } }
    */
   readonly throttle?:
     | false
@@ -156,68 +156,68 @@ export interface SentinelOptions<C extends Context = Context> {
     | readonly (LimitInput | ThrottleOptions<C>)[]
     | undefined
   /**
-   * Merges repeated taps or messages into one call: a window, or {@link DebounceOptions}. `false` turns it off. Under
-   * `mode: 'trailing'` nothing is left of the default. @default { window: '500ms', on: ['tap'] }
+   * Merges repeated taps or messages into one call: a window, or {@link DebounceOptions}. `false` turns it off. With
+   * `mode: 'trailing'`, nothing of the default applies. @default { window: '500ms', on: ['tap'] }
    */
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined
   /**
-   * Lets at most so many updates of one actor or chat be handled at once; `{}` turns it on, a list has several with names of their
-   * own. @default false
+   * Limits how many updates of one actor or chat are handled at the same time. `{}` turns it on; a list gives several limits with
+   * distinct names. @default false
    */
   readonly concurrency?: false | ConcurrencyOptions<C> | readonly ConcurrencyOptions<C>[] | undefined
-  /** Observes who comes and goes. @default true */
+  /** Observes members who join and leave: see `guard.membership`. @default true */
   readonly membership?: boolean | MembershipOptions | undefined
-  /** Notes when users were seen, and counts what they did: see `guard.users`. @default false */
+  /** Records when each user was last seen and counts what they did: see `guard.users`. @default false */
   readonly users?: boolean | undefined
   /**
-   * Limits can be changed while the bot runs, for a user, a chat or a role: see `guard.limits`. Turn it on in every process that shares
-   * the storage. @default false
+   * Lets limits be changed while the bot runs, for a user, a chat or a role: see `guard.limits`. Must be on in every process that
+   * shares the storage. @default false
    */
   readonly limits?: boolean | undefined
-  /** Bundles of limits and demands for handlers, by name: `policy('checkout')` is one of them. */
+  /** Bundles of limits and requirements for handlers, by name: `policy('checkout')` puts one in front of a handler. */
   readonly policies?: Readonly<Record<string, PolicyOptions<C>>> | undefined
   /**
-   * Waits out Telegram's 429 for the one chat that is limited, on bots that `guard.install(bot)` is called with; `{}` turns it
-   * on. @default false
+   * Handles Telegram's error 429: calls to the chat that is limited wait, other chats go on. Works on bots passed to
+   * `guard.install(bot)`; `{}` turns it on. @default false
    */
   readonly outgoing?: false | OutgoingOptions | undefined
-  /** Functions at points on the way of an update, as `guard.hook()` puts them there. Laid over others, they replace all of them. */
+  /** Functions that run at points of an update's path, as `guard.hook()` adds them. Overriding this option replaces all of them. */
   readonly hooks?: HookOptions<C> | undefined
-  /** Counts what comes, for `guard.stats()`: give it `stats()` of `grammy-sentinel/stats`. Stays as it was made. @default nothing */
+  /** Counts updates for `guard.stats()`: pass `stats()` of `grammy-sentinel/stats`. `reconfigure()` cannot change it. @default nothing */
   readonly stats?: StatsPlugin | undefined
   /**
-   * What the administrators of a group may tune for it, within bounds, by the menu of `/sentinel`: see {@link SettingsOptions}.
-   * @default false
+   * What the administrators of a group may tune for it, and within which bounds, in the menu of `/sentinel`: see
+   * {@link SettingsOptions}. @default false
    */
   readonly settings?: false | SettingsOptions | undefined
-  /** Who is let off. @default nobody */
+  /** Who is exempt from the guards. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /**
-   * What roles there are, by name: whom they count as, and what they may do. With it any other name is refused as a slip.
-   * @default any name, and no permissions
+   * The known roles by name: which other roles each includes, and its permissions. If given, any other name of a role is rejected as a
+   * typing error. @default any name, and no permissions
    */
   readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
-  /** What is said to whoever is stopped, and how often. */
+  /** What refused users are told, and how often. */
   readonly notices?:
     | (Omit<NoticeOptions, 'budget'> & {
-        /** Notices of this worker at most. @default '20/1s' */
+        /** Most notices that this worker sends. @default '20/1s' */
         readonly budget?: LimitInput | undefined
       })
     | undefined
-  /** All guards are judged, counted and told to listeners, and refuse nothing. @default false */
+  /** All guards decide, count and notify listeners, but refuse nothing. @default false */
   readonly shadow?: boolean | undefined
   /**
-   * Told of work that no update waits for (notices, hooks in the background), where a platform would else end before it is done:
-   * `waitUntil` of Cloudflare Workers and Vercel. @default `close()` alone waits
+   * Receives the promises of background work that no update waits for (notices, background hooks), for platforms that would otherwise
+   * stop before it ends: `waitUntil` of Cloudflare Workers and Vercel. @default only `close()` waits for it
    */
   readonly waitUntil?: WaitUntil | undefined
-  /** Tells the time in milliseconds since 1970. @default Date.now */
+  /** Returns the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
   /** Schedules delayed work. @default setTimeout */
   readonly timers?: Timers | undefined
 }
 
-/** Options that were checked, with every default. They may be layered over and read again. */
+/** Checked options with all defaults. They can be merged over and read again. */
 export interface ResolvedOptions<C extends Context = Context> {
   readonly name?: string
   readonly storage?: Storage

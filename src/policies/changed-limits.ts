@@ -3,12 +3,12 @@ import { keySubject, ownKey } from '../core/subject.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
 /**
- * The durable mark of each limit that was ever changed, on a key made of its slot: a process that has used none of a handler's
- * limits yet knows by it which there are. Limits are named in code, so there are few, and they are left there.
+ * Marks each limit that was ever changed, under a key made of its slot. It tells a process about limits of handlers that the process
+ * has not used yet. Limits are named in code, so there are few, and the marks are never removed.
  */
 const CHANGED_LIMIT_MARK = 'limit-changed'
 
-/** Notes that a limit is changed. */
+/** Records that a limit was changed. */
 export function noteChanged(marks: Marks, bot: number, slot: string, since: number): MaybePromise<void> {
   const key = ownKey(slot)
   const note = (known: Mark | undefined): MaybePromise<void> =>
@@ -17,7 +17,7 @@ export function noteChanged(marks: Marks, bot: number, slot: string, since: numb
   return isPromise(known) ? known.then(note) : note(known)
 }
 
-/** Slots of all limits that were ever changed. */
+/** Returns the slots of all limits that were ever changed. */
 export async function changedSlots(marks: Marks, bot: number): Promise<readonly string[]> {
   const slots: string[] = []
   let from: string | undefined

@@ -28,8 +28,8 @@ import type { PartOrigin, Resolved } from './layers.js'
 import type { RoleLimit } from './role-limits.js'
 
 /**
- * Where a limit comes from, in the order of precedence: set for the `user`, for the `chat`, by the administrators of the chat
- * (`settings`), for a role, `adapted` to conduct, a handler's own, a policy's, or that of the `options` of the sentinel.
+ * Where a limit comes from, in order of precedence: set for the `user`, set for the `chat`, set by the administrators of the chat
+ * (`settings`), set for a role, `adapted` to conduct, the handler's own, the policy's, or from the `options` of the sentinel.
  *
  * @example
  * ```ts
@@ -41,7 +41,7 @@ import type { RoleLimit } from './role-limits.js'
 export type LimitOrigin = 'user' | 'chat' | 'settings' | `role ${string}` | 'adapted' | PartOrigin | 'options'
 
 /**
- * A limit that was looked at, and whether it is the one that applies.
+ * A limit that was considered, and whether it applies.
  *
  * @example
  * ```ts
@@ -54,18 +54,18 @@ export interface ConsideredLimit {
   readonly from: LimitOrigin
   /** Such as `5/1m`. */
   readonly limit: string
-  /** Whether the subject has it; the first that it has applies. */
+  /** Whether this limit is in effect for the subject. The first limit in effect applies. */
   readonly held: boolean
   readonly applies: boolean
-  /** Whether it was set while the bot runs, and not in code or options. */
+  /** Whether it was set while the bot runs, rather than in code or options. */
   readonly stored: boolean
-  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  /** When it expires, in milliseconds since 1970. Absent: never. */
   readonly until?: number
   readonly reason?: string
 }
 
 /**
- * Which limit applies to somebody, and what else was looked at.
+ * The limit that applies to a subject, and all limits that were considered.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ export interface ExplainedLimit {
   /** Such as `5/1m`. */
   readonly limit: string
   readonly from: LimitOrigin
-  /** In the order of precedence. */
+  /** In order of precedence. */
   readonly considered: readonly ConsideredLimit[]
 }
 
@@ -97,13 +97,13 @@ export interface ExplainedLimit {
 export interface ExplainedPart {
   /** Such as `throttle.penalty`, `debounce.window`, `roles`. */
   readonly name: string
-  /** As JSON; of a function, that it is one. */
+  /** The value as JSON, with `a function` in place of a function. */
   readonly value: string
   readonly from: PartOrigin
 }
 
 /**
- * What `guard.explain()` tells: which limits apply to somebody, and where each part of them comes from.
+ * The result of `guard.explain()`: which limits apply to a subject, and where each part of the policy comes from.
  *
  * @example
  * ```ts
@@ -116,16 +116,16 @@ export interface ExplainedPart {
  */
 export interface Explanation {
   readonly subject: SubjectRef
-  /** Absent: what the sentinel itself asks. */
+  /** The name of the policy. Absent if the sentinel's own limits are explained. */
   readonly policy?: string
   readonly limits: readonly ExplainedLimit[]
-  /** Of the policy, in the order of laying. */
+  /** The parts of the policy, in the order in which its layers were merged. */
   readonly parts: readonly ExplainedPart[]
-  /** All of it for people, in lines. */
+  /** The whole explanation as readable text of several lines. */
   readonly text: string
 }
 
-/** What is to be explained. */
+/** What to explain. */
 export interface Explained {
   readonly questions: Questions<Context>
   readonly resolved: Resolved | undefined
@@ -133,7 +133,7 @@ export interface Explained {
   readonly roleLimits: readonly RoleLimit[]
 }
 
-/** Which limits apply to somebody: by the very variants that the plan reads, so that it says what will be done. */
+/** Explains which limits apply to a subject. Uses the same variants as the plan, so it matches what guards really decide. */
 export async function explain(
   services: Services,
   whom: Subject,
@@ -182,7 +182,7 @@ export async function explain(
   return { ...told, text: textOf(told, key) }
 }
 
-/** Thrown for a guard that was not made by a policy. */
+/** The error for a guard that policy() did not make. */
 export function notOfPolicy(): SentinelError {
   return new SentinelError(
     'option.invalid',
@@ -190,7 +190,7 @@ export function notOfPolicy(): SentinelError {
   )
 }
 
-/** Thrown for a name that is no policy of this sentinel, with the names that there are. */
+/** The error for an unknown name of a policy, listing the known ones. */
 export function unexplained(name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
   return new SentinelError(

@@ -3,9 +3,9 @@ import type { Changeable } from '../middleware/throttle/runtime-limits.js'
 import type { LimitBook } from './limit-book.js'
 
 /**
- * A limit by its name, with or without its guard: `user`, `throttle.user`.
+ * Finds a limit by its name, with or without the name of its guard: `user`, `throttle.user`.
  *
- * @throws SentinelError `limit.unknown`, naming those there are.
+ * @throws SentinelError `limit.unknown`, listing the known limits.
  */
 export function foundLimit(book: LimitBook, name: unknown, what: string): Changeable {
   const found = book.find(name)

@@ -7,7 +7,7 @@ import type { Policy } from './policy-options.js'
 
 const changing = later('guard.limits', () => import('./limits.js'))
 
-/** `guard.limits`, loaded when it is first asked for anything. */
+/** `guard.limits`; its code is loaded on first use. */
 export class LaterLimits implements LimitRegister {
   constructor(
     private readonly services: () => Services,

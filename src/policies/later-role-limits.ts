@@ -5,7 +5,7 @@ import type { RoleLimit, RoleLimits } from './role-limits.js'
 
 const knowing = later('limits', () => import('./role-limits.js'))
 
-/** {@link RoleLimits}, loaded where limits may change. Does not reject: what fails is told, and roles have the limits of the options. */
+/** Loads {@link RoleLimits} on demand. Does not reject: a failure is reported as an event, and roles keep the limits of the options. */
 export class LaterRoleLimits {
   private made: RoleLimits | undefined
   private loading: Promise<RoleLimits | undefined> | undefined
@@ -16,7 +16,7 @@ export class LaterRoleLimits {
     private readonly changed: () => void,
   ) {}
 
-  /** They will be asked for: who fails here is told then. */
+  /** Preloads the code; a failure is reported when it is used. */
   begin(): void {
     knowing.load().catch(() => undefined)
   }

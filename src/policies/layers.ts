@@ -3,7 +3,7 @@ import type { ThrottleOptions } from '../middleware/throttle.js'
 import type { PolicyOptions, PolicyOverride } from './policy-options.js'
 
 /**
- * Where a part of a policy comes from: `policy strict`, or the `handler`.
+ * Where a part of a policy comes from: a policy, such as `policy strict`, or the `handler`.
  *
  * @example
  * ```ts
@@ -14,7 +14,7 @@ import type { PolicyOptions, PolicyOverride } from './policy-options.js'
  */
 export type PartOrigin = `policy ${string}` | 'handler'
 
-/** Options, and whose they are. */
+/** A set of options and its origin. */
 export interface Layer {
   readonly from: PartOrigin
   readonly options: PolicyOptions | PolicyOverride
@@ -26,14 +26,14 @@ export interface Part {
   readonly from: PartOrigin
 }
 
-/** A policy with all it extends, and what a handler has of its own. */
+/** A policy merged with all policies it extends and with the overrides of a handler. */
 export interface Resolved {
   readonly name: string
-  /** By name, such as `throttle.limit`; in the order of laying. */
+  /** By name, such as `throttle.limit`, in merge order. */
   readonly parts: ReadonlyMap<string, Part>
 }
 
-/** Lays options over options, what is extended first: the later win, part by part. */
+/** Merges layers, base policy first. Later layers override earlier ones, part by part. */
 export function resolve(name: string, layers: readonly Layer[]): Resolved {
   const parts = new Map<string, Part>()
   for (const { from, options } of layers) {
@@ -48,7 +48,7 @@ export function resolve(name: string, layers: readonly Layer[]): Resolved {
   return { name, parts }
 }
 
-/** Options over options, option by option; a list, and `false`, take the place of all there was. */
+/** Merges options one by one; a list, or `false`, replaces everything below it. */
 function lay(parts: Map<string, Part>, key: string, value: unknown, from: PartOrigin): void {
   const whole = value === false || Array.isArray(value)
   for (const known of [...parts.keys()]) {
@@ -63,7 +63,7 @@ function lay(parts: Map<string, Part>, key: string, value: unknown, from: PartOr
   }
 }
 
-/** The long form of what has a short one. */
+/** Expands the short form of `throttle`. */
 function throttleSpelledOut(value: unknown): unknown {
   const short = typeof value === 'string' || (typeof value === 'object' && value !== null && 'per' in value)
   return short ? { limit: value } : value
@@ -73,7 +73,7 @@ function debounceSpelledOut(value: unknown): unknown {
   return typeof value === 'string' || typeof value === 'number' ? { window: value } : value
 }
 
-/** The limits of a policy, each with a name. */
+/** Returns the limits of a policy, each with a name. */
 export function throttlesOf({ name, parts }: Resolved): readonly ThrottleOptions[] {
   const list = parts.get('throttle')?.value as readonly unknown[] | undefined
   const own = list === undefined ? [optionsOf(parts, 'throttle')] : list.map(throttleSpelledOut)
@@ -83,7 +83,7 @@ export function throttlesOf({ name, parts }: Resolved): readonly ThrottleOptions
   )
 }
 
-/** The debounce of a policy; what is refused by it is answered as it says itself. */
+/** Returns the debounce of a policy. Of the policy's common options it takes only `shadow`, and only in leading mode. */
 export function debounceOf({ name, parts }: Resolved): DebounceOptions | undefined {
   const options = optionsOf(parts, 'debounce') as DebounceOptions | undefined
   if (options === undefined) return undefined
@@ -93,7 +93,7 @@ export function debounceOf({ name, parts }: Resolved): DebounceOptions | undefin
   return { ...(shadow === undefined ? {} : { shadow }), name, ...options }
 }
 
-/** What holds for all parts that do not say otherwise. */
+/** Returns the common options of a policy, for parts that do not set their own. */
 export function usualOf(
   parts: ReadonlyMap<string, Part>,
 ): Pick<ThrottleOptions, 'deny' | 'noticeEvery' | 'shadow'> {

@@ -18,13 +18,13 @@ import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
 /** Which limits may be changed while the bot runs, and by whom. */
 export interface Openness {
-  /** By `guard.limits`. */
+  /** Whether `guard.limits` may change limits. */
   readonly limits: boolean
-  /** By the administrators of a chat: names of limits, and between what. */
+  /** Limits that administrators of a chat may tune, by name, with their bounds. */
   readonly settings: ReadonlyMap<string, Bounds>
 }
 
-/** The limits that some options come to. They are known once services with these are the sentinel's: options may come to nothing. */
+/** The limits that one set of options wires. The book uses them only once the sentinel adopts these options, which may still fail. */
 class WiredLimits implements RuntimeLimits {
   readonly own = new Map<string, Changeable>()
   private stands = false
@@ -40,7 +40,7 @@ class WiredLimits implements RuntimeLimits {
     if (problem === undefined) return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
-    // With a limit of a handler this shows only at its first use. It is too late then to throw, so the limit stays as it is.
+    // A limit of a handler is wired only at its first use, too late to throw, so the limit cannot be tuned.
     this.book.unfit(`${text} Until then it is as usual in every chat.`)
     return { limits, settings: undefined }
   }
@@ -50,16 +50,16 @@ class WiredLimits implements RuntimeLimits {
   }
 
   onChange(listener: () => void): () => void {
-    // The sentinel has been wired when it begins to listen. Limits that come now stand in front of handlers.
+    // The sentinel starts to listen after it is wired. Limits that are wired from now on belong to handlers.
     this.stands = true
     return this.book.onChange(listener)
   }
 }
 
-/** What is known of the limits of a sentinel and its handlers, and which of them were changed for a role. */
+/** The limits of a sentinel and its handlers, and those that were changed for roles. */
 export class LimitBook {
   readonly roles: LaterRoleLimits
-  /** By slot. They stay: who changes the options of a sentinel takes no handler away. */
+  /** By slot. Never removed: changing the options of a sentinel does not remove handlers. */
   readonly ofHandlers = new Map<string, Changeable>()
   private readonly listeners = new Set<() => void>()
 
@@ -81,18 +81,18 @@ export class LimitBook {
     return this.open
   }
 
-  /** Other options hold from now on. */
+  /** Applies changed options. */
   turn(open: Openness): void {
     this.open = open
     if (open.limits) this.roles.begin()
   }
 
-  /** For what is wired with the options that hold now. */
+  /** Collects the limits that are wired with the options in force. */
   wiring(): RuntimeLimits {
     return new WiredLimits(this)
   }
 
-  /** By slot, as the options in force have them, and handlers. */
+  /** All limits by slot: those of the options in force, and those of handlers. */
   private get known(): ReadonlyMap<string, Changeable> {
     const { runtime } = this.services()
     return new Map([...this.ofHandlers, ...(runtime instanceof WiredLimits ? runtime.own : [])])
@@ -126,7 +126,7 @@ export class LimitBook {
     return { ...plan, checks }
   }
 
-  /** Tells what settings cannot change. */
+  /** Warns that settings cannot change a limit. */
   unfit(text: string): void {
     this.services().warn('settings.unfit', text)
   }
@@ -140,20 +140,20 @@ export class LimitBook {
     return [...this.known.values()]
   }
 
-  /** A limit by its name, with or without its guard: `user`, `throttle.user`. */
+  /** Finds a limit by its name, with or without the name of its guard: `user`, `throttle.user`. */
   find(name: unknown): Changeable | undefined {
     const { known } = this
     return typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
   }
 
-  /** Another process, or this one, changed something in the storage. */
+  /** Handles a change in the storage, made by this or another process. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') this.roles.readAll()
     else if (change.kind === 'marks' && change.name === ROLE_LIMIT_MARK) void this.roles.read(change.bot)
   }
 }
 
-/** What a plan says of roles, with what was changed laid over. */
+/** Returns the role limits of the plan, overridden by changed ones. */
 function withRoles(
   { roles }: Changeable,
   changed: readonly { readonly role: string; readonly limit: Limit }[],
@@ -163,6 +163,6 @@ function withRoles(
   return [...all]
 }
 
-/** Marks that carry a limit of their own. */
+/** Names of the marks that hold a changed limit. */
 export const markOfLimit = (slot: string): string => `${LIMIT_MARK}${slot}`
 export const markOfSetting = (slot: string): string => `${SETTING_MARK}${slot}`

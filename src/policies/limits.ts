@@ -18,8 +18,8 @@ import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 import { roleLimitKey } from './role-limits.js'
 
 /**
- * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all who
- * hold a role.
+ * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all holders
+ * of a role.
  *
  * @example
  * ```ts
@@ -42,9 +42,9 @@ export type LimitHolder = Subject | { readonly role: string }
  * ```
  */
 export interface LimitChangeOptions {
-  /** For so long. @default for good */
+  /** How long the change lasts. @default for good */
   readonly for?: Duration
-  /** Why, for people; kept with it. */
+  /** A reason for people, stored with the limit. */
   readonly reason?: string
 }
 
@@ -61,21 +61,21 @@ export interface LimitChangeOptions {
  */
 export interface StoredLimit {
   readonly holder: SubjectRef | { readonly role: string }
-  /** Its name, such as `user` or that of a policy. */
+  /** The name of the limit, such as `user`, or the name of a policy. */
   readonly limit: string
   /** Such as `5/1m`. */
   readonly value: string
   /** When it was set, in milliseconds since 1970. */
   readonly since: number
-  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  /** When it expires, in milliseconds since 1970. Absent: never. */
   readonly until?: number
   readonly reason?: string
 }
 
 /**
- * Changes limits while the bot runs: `guard.limits`, with `limits: true`. What is set is kept in the storage and holds in every
- * process that shares it, from the next update on: a limit of a user or chat is a mark that the plan reads in the step in which it
- * decides; one of a role is in the plan of each process.
+ * Changes limits while the bot runs: `guard.limits`, with the option `limits: true`. Changes are kept in the storage and apply in
+ * every process that shares it, from the next update on. A limit of a user or chat is a mark that the plan reads when it decides; a
+ * limit of a role is part of the plan of each process.
  *
  * @example
  * ```ts
@@ -89,11 +89,11 @@ export interface StoredLimit {
  */
 export interface LimitRegister {
   /**
-   * Sets a limit for some, for the bots it has met; before it has met any, for those that come. `limit` is its name (`user`,
-   * `throttle.user`, that of a policy), or a policy.
+   * Sets a limit for one or several holders, for all bots that the sentinel has met; before it has met any, for each bot it meets.
+   * `limit` is its name (`user`, `throttle.user`, or the name of a policy), or a policy.
    *
-   * @throws SentinelError `limit.unknown`, naming those there are; `limit.invalid`; `subject.invalid` for whom a limit cannot be
-   * changed; `duration.invalid`; `role.unknown`; `option.invalid`, `option.unknown`.
+   * @throws SentinelError `limit.unknown`, listing the known limits; `limit.invalid`; `subject.invalid` for a holder that the limit
+   * does not support; `duration.invalid`; `role.unknown`; `option.invalid`, `option.unknown`.
    */
   set(
     whom: LimitHolder | readonly LimitHolder[],
@@ -102,27 +102,27 @@ export interface LimitRegister {
     options?: LimitChangeOptions,
   ): Promise<void>
   /**
-   * Lets the usual limit hold again, or all of them if none is named: those of handlers, too, that nobody has used yet in this
-   * process. How many were taken back; 0 before a bot was met, when it is done as that comes. Throws as `set()` does.
+   * Restores the usual limit, or all usual limits if none is named, including those of handlers not used in this process yet. Returns
+   * how many changes were removed; 0 before a bot was met, when the removal is done later. Throws as `set()` does.
    */
   remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number>
   /**
-   * All that are set, or those of one limit, each once, in no promised order, of the bots it has met, and whether or not their
-   * limits were used in this process; throws as `set()` does.
+   * Lists all changed limits, or those of one limit, each once and in no particular order, for all bots that were met, whether or not
+   * this process has used them. Throws as `set()` does.
    */
   list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined>
 }
 
-/** Which there are; `for` is read, and refused, by a parser of its own. */
+/** The known options; `for` has a parser of its own, which also reports its errors. */
 const changeOptions = z.strictObject({
   for: option(z.unknown(), 'For so long.'),
   reason: option(z.string(), 'Why, for people.'),
 })
 
-/** Roles that have a limit of their own, of one limit, at most: all of them are in every plan. */
+/** Most roles that may have their own value of one limit: all of them are part of every plan. */
 const MOST_ROLES = 50
 
-/** A holder, read: what its mark is called and lies on. */
+/** A parsed holder: the name and key of its mark. */
 interface Place {
   readonly mark: (slot: string) => string
   readonly key: (slot: string) => Key
@@ -135,12 +135,12 @@ interface Target {
   readonly place: Place
 }
 
-/** What is behind `guard.limits`. */
+/** Implements `guard.limits`. */
 export class StoredLimits implements LimitRegister {
   constructor(
     private readonly services: () => Services,
     private readonly book: LimitBook,
-    /** Gets to know the limits of a policy that no handler was reached with yet. */
+    /** Registers the limits of a policy that no handler has used yet. */
     private readonly note: (policy: Policy) => void,
   ) {}
 
@@ -197,7 +197,7 @@ export class StoredLimits implements LimitRegister {
     }
   }
 
-  /** What was set for somebody, of one limit, by any of the bots. */
+  /** Returns the mark of a subject for one limit, from the first bot that has one. */
   async of(key: Key, known: Changeable): Promise<Mark | undefined> {
     for (const { id } of this.services().bots.all()) {
       const mark = await this.services().storage.marks.get(id, key, markOfLimit(known.slot))
@@ -222,13 +222,13 @@ export class StoredLimits implements LimitRegister {
     return false
   }
 
-  /** All limits that may be changed for a bot, and that were, here or in other processes. */
+  /** Returns the slots of all limits that this process knows, and of those that any process has changed. */
   private async slotsOf(bot: number): Promise<ReadonlySet<string>> {
     const changed = await changedSlots(this.services().storage.marks, bot)
     return new Set([...this.book.all().map(({ slot }) => slot), ...changed])
   }
 
-  /** What is to be written: for one limit, or for all that the storage has of these, whether used in this process or not. */
+  /** Returns what to write: one limit, or, without a slot, every limit that the storage holds for these holders. */
   private targetsOf(
     bot: number,
     places: readonly Place[],
@@ -259,9 +259,9 @@ export class StoredLimits implements LimitRegister {
   }
 
   /**
-   * Puts a mark on all, or takes it away; how many held one.
+   * Writes a mark for all targets, or removes it; returns how many targets had one.
    *
-   * @param noted The limit that is changed, for processes that have not used it.
+   * @param noted The changed limit, recorded for processes that have not used it.
    */
   private async write(
     targetsOf: (bot: number) => MaybePromise<readonly Target[]>,
@@ -271,7 +271,7 @@ export class StoredLimits implements LimitRegister {
     const held = new Set<string>()
     await this.services().forEachBot('limits', async ({ id }) => {
       const { storage, events, clock } = this.services()
-      // Awaited only where it takes time: a storage that answers at once has it before the update that a bot is met by.
+      // Awaited only if it is a promise: a synchronous storage must have the mark before the update that introduces a bot is decided.
       const noting = noted === undefined ? undefined : noteChanged(storage.marks, id, noted, clock())
       if (isPromise(noting)) await noting
       const targets = targetsOf(id)
@@ -287,7 +287,7 @@ export class StoredLimits implements LimitRegister {
             ? storage.marks.remove(id, name, [key])
             : storage.marks.put(id, name, [{ key, mark }])
         if (isPromise(written)) await written
-        // This process need not wait to be told of its own change.
+        // Reads the change at once, without waiting for the notification from the storage.
         const read = told.role === undefined ? undefined : this.book.roles.read(id)
         if (isPromise(read)) await read
         const after = storedLimit(mark)
@@ -297,7 +297,7 @@ export class StoredLimits implements LimitRegister {
     return held.size
   }
 
-  /** The slot of a limit that there is here, or that another process has changed. Throws as `set()` does. */
+  /** Returns the slot of a limit that is known here or was changed by another process. Throws as `set()` does. */
   private async slotOf(limit: string | Policy, what: string): Promise<string> {
     if (
       typeof limit === 'string' &&
@@ -319,7 +319,7 @@ export class StoredLimits implements LimitRegister {
     return foundLimit(this.book, isPolicy ? limit.name : limit, what)
   }
 
-  /** @param known The limit, where it is one that may not be changed for all. */
+  /** @param known The limit, to check that it supports this kind of holder; undefined skips the check. */
   private placeOf(holder: LimitHolder, known: Changeable | undefined): Place {
     if (isRole(holder)) {
       const role = this.checkedRole(holder.role)

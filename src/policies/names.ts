@@ -1,28 +1,28 @@
 import { nearest } from '../core/nearest.js'
 
-/** As many names as code has, and more: beyond it what is asked for is told of when it is reached. */
+/** Most names to remember, more than real code has. Unknown names beyond it are reported only when their handler is reached. */
 const MOST_NAMES = 10_000
 
-/** Names of policies that any sentinel of this process was given. */
+/** Names of policies that any sentinel of this process defines. */
 const given = new Set<string>()
-/** Names that stand before handlers, whichever sentinel will be upstream, and that none was given yet. */
+/** Names that guards in front of handlers refer to, and that no sentinel has defined yet. */
 const asked = new Set<string>()
-/** How many sentinels are at work. */
+/** How many sentinels are running. */
 let sentinels = 0
 
-/** A sentinel has come; the returned function says, once, that it is gone. */
+/** Registers a sentinel; the returned function unregisters it, once. */
 export function noteSentinel(): () => void {
   sentinels++
   let here = true
   return () => {
     if (!here) return
     here = false
-    // Names that were asked for under former sentinels do not concern later ones.
+    // Names used with earlier sentinels do not concern later ones.
     if (--sentinels === 0) asked.clear()
   }
 }
 
-/** A sentinel knows policies of these names. */
+/** Records that a sentinel defines policies of these names. */
 export function noteGiven(names: Iterable<string>): void {
   for (const name of names) {
     if (given.size < MOST_NAMES) given.add(name)
@@ -30,15 +30,15 @@ export function noteGiven(names: Iterable<string>): void {
   }
 }
 
-/** Somebody asks for a policy by its name, and no sentinel is there to look it up. */
+/** Records a name used by a guard that belongs to no particular sentinel. */
 export function noteAsked(name: string): void {
   if (!given.has(name) && asked.size < MOST_NAMES) asked.add(name)
 }
 
 /**
- * Names that were asked for, that no sentinel has, and that a sentinel with policies of these names should have had; each is given
- * once. Which sentinel a handler is behind shows when it is reached. Before, a sentinel warns only of what can be meant for no other:
- * of all where it is the only one, and else of slips in its own names.
+ * Returns names that handlers refer to and that no sentinel defines, if a sentinel with these policies should warn of them. Each name
+ * is returned once. Which sentinel is upstream of a handler shows only when an update reaches it. Until then a sentinel warns of all
+ * unknown names if it is the only one, and otherwise only of names that resemble its own.
  */
 export function takeUnknown(known: readonly string[]): readonly string[] {
   const unknown = [...asked].filter((name) => sentinels <= 1 || nearest(name, known) !== undefined)

@@ -17,13 +17,13 @@ import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
 
 const explaining = later('guard.explain', () => import('./explain.js'))
 
-/** What options say of policies, and of limits that change while the bot runs. */
+/** The options about policies, and about limits that change while the bot runs. */
 export interface OverrideOptions {
   readonly limits?: boolean
   readonly policies?: Readonly<Record<string, PolicyOptions>>
 }
 
-/** Policies by name and limits that change while the bot runs, for one sentinel. */
+/** The policies of one sentinel, and its limits that change while the bot runs. */
 export class Overrides {
   readonly book: LimitBook
   readonly limits: LimitRegister
@@ -39,7 +39,7 @@ export class Overrides {
     first: Services,
   ) {
     this.book = new LimitBook(services, first, { limits: false, settings: new Map() })
-    // A bot is met with its first update, when its handlers are there, or while they are being put there: then they are by the next turn.
+    // A bot may be met while its handlers are still being registered; they are complete one microtask later.
     first.bots.stage(() => queueMicrotask(() => this.tellUnknown(first)))
     this.limits = new LaterLimits(services, this.book, (policy) => {
       new Questions(services(), policyGuard(policy, undefined, this.policies).definitions)
@@ -47,9 +47,9 @@ export class Overrides {
   }
 
   /**
-   * The services with what options say of these. What is wired in it from now on reads limits that change.
+   * Adds policies and changeable limits to services. Guards wired with the result read limits that change.
    *
-   * @throws SentinelError as its policies do; then nothing has changed.
+   * @throws SentinelError for an invalid policy; then nothing has changed.
    */
   equip(services: Services, options: OverrideOptions, settings?: Openness['settings'] | undefined): Services {
     const policies = new PolicyBook(options.policies)
@@ -59,7 +59,7 @@ export class Overrides {
     const changed = { ...services, policies, runtime: isOpen ? this.book.wiring() : undefined }
     this.book.turn(open)
     try {
-      // Wired once for nothing: what is wrong is told here, and their limits are known before a handler uses them.
+      // This wiring is discarded: it reports errors now, and makes the limits known before a handler uses them.
       for (const name of policies.names) new Questions(changed, policies.definitionsOf(name, undefined))
     } catch (error) {
       this.book.turn(before)
@@ -78,12 +78,12 @@ export class Overrides {
     }
   }
 
-  /** A policy as a guard; what it is called is looked up here and now. */
+  /** Returns a policy as a guard; a name is looked up at once. */
   policy(which: string | Policy, own: PolicyOverride | undefined): Guard {
     return policyGuard(which, own, this.policies)
   }
 
-  /** Which limits apply to somebody under a policy, or under what the sentinel itself asks. */
+  /** Explains which limits apply to a subject under a policy, or under the sentinel itself. */
   async explain(
     whom: Subject,
     policy: string | Policy | Guard | undefined,
@@ -107,12 +107,12 @@ export class Overrides {
     return explain(services, whom, { questions, resolved, roleLimits })
   }
 
-  /** What must be known before the first update of a bot is decided; undefined where it is. */
+  /** Returns a promise while limits that the first update of a bot depends on are loading; otherwise undefined. */
   ready(ctx: Context): Promise<void> | undefined {
     return this.book.isOpen ? this.book.roles.ready(ctx.me.id) : undefined
   }
 
-  /** Runs with every change in the storage, as long as anything of this is used. */
+  /** Adds a listener for changes in the storage. It is called only while limits can change. */
   onChange(listener: (change: StorageChange) => void): void {
     this.listeners.add(listener)
   }
@@ -124,7 +124,7 @@ export class Overrides {
     this.book.roles.stop()
   }
 
-  /** Once, and for good: other options may need it again. */
+  /** Watches the storage, once and until it is closed, because later options may need it again. */
   private watch({ storage, events }: Services): void {
     if (this.watching) return
     this.watching = true

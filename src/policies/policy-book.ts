@@ -12,16 +12,16 @@ import { noteGiven } from './names.js'
 import { checkName, type Policy, type PolicyOptions, type PolicyOverride } from './policy-options.js'
 
 /**
- * The policies that a sentinel was given by name. Names are looked up in a map, so that whatever is called `__proto__` is none.
+ * The named policies of a sentinel. Names are kept in a Map, so a name such as `__proto__` finds nothing.
  */
 export class PolicyBook implements PolicyNames {
   private readonly policies: ReadonlyMap<string, PolicyOptions>
-  /** Made once: whatever is made of guards counts them, and they are named by that. */
+  /** The guards of each policy, created once: creating them again would number them again, and their names depend on the number. */
   private readonly made = new Map<string, readonly GuardDefinition[]>()
 
   /**
-   * @throws SentinelError `policy.unknown` for a policy that extends one that there is not, `policy.cycle` for one that extends
-   * itself, `option.invalid`, and what its parts throw.
+   * @throws SentinelError `policy.unknown` if a policy extends an unknown one, `policy.cycle` if it extends itself,
+   * `option.invalid`, and the errors of its parts.
    */
   constructor(policies: Readonly<Record<string, PolicyOptions>> = {}) {
     this.policies = new Map(Object.entries(policies))
@@ -56,7 +56,7 @@ export class PolicyBook implements PolicyNames {
   }
 
   /**
-   * A policy with all it extends, and what a handler has of its own.
+   * Merges a policy with all policies it extends and with the overrides of a handler.
    *
    * @throws SentinelError `policy.unknown`, `policy.cycle`.
    */
@@ -66,7 +66,7 @@ export class PolicyBook implements PolicyNames {
     return resolve(name, own === undefined ? layers : [...layers, { from: 'handler', options: own }])
   }
 
-  /** What is extended first. */
+  /** Returns the layers of a policy, base policy first. */
   private layersOf(policy: string | Policy, way: readonly string[], what: string): readonly Layer[] {
     const name = typeof policy === 'string' ? policy : policy.name
     const options = typeof policy === 'string' ? this.policies.get(policy) : policy
@@ -86,7 +86,7 @@ export class PolicyBook implements PolicyNames {
   }
 }
 
-/** Tells of a policy that there is not, and which was meant. */
+/** The error for an unknown policy, suggesting the name that was probably meant. */
 export function unknownPolicy(what: string, name: unknown, known: readonly string[]): SentinelError {
   const meant = typeof name === 'string' ? nearest(name, known) : undefined
   const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
@@ -98,9 +98,9 @@ export function unknownPolicy(what: string, name: unknown, known: readonly strin
 }
 
 /**
- * The guards that a policy is made of, in the order in which they are asked: roles, registration, debounce, limits.
+ * Makes the guards of a policy, in the order in which they decide: roles, registration, debounce, limits.
  *
- * @throws SentinelError naming the part that is wrong.
+ * @throws SentinelError naming the invalid part.
  */
 export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   const { name, parts } = resolved
@@ -109,7 +109,7 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   const [role, ...roles] = (parts.get('roles')?.value ?? []) as readonly string[]
   const debounced = debounceOf(resolved)
   try {
-    // Made while updates come, too, and with every change of options.
+    // unclaimed(), because guards are also made at run time, and must not take names from guards that the developer wires.
     unclaimed(() => {
       if (role !== undefined) definitions.push(...requireRole(role, ...roles, usual).definitions)
       if (parts.get('registered')?.value === true) definitions.push(...requireRegistered(usual).definitions)
@@ -119,7 +119,7 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
   } catch (error) {
     throw ofPolicy(name, error)
   }
-  // Some of it is only known among services, such as which roles there are.
+  // Some errors appear only when the guard is wired, such as an unknown role.
   return definitions.map((definition) => ({
     ...definition,
     wire(wiring) {

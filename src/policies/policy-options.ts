@@ -10,7 +10,7 @@ import type { Denial } from '../middleware/refusing/denial.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
 
 /**
- * What a policy is made of. All parts are optional; what is left out holds as in the policy it extends.
+ * The options of a policy. All are optional; those left out are inherited from the extended policy.
  *
  * @example
  * ```ts
@@ -22,13 +22,13 @@ import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js
  * ```
  */
 export interface PolicyOptions<C extends Context = Context> {
-  /** Its name, where it was made by {@link definePolicy}. */
+  /** The name, if the policy was made by {@link definePolicy}. */
   readonly name?: string | undefined
-  /** The policy that it changes: a name that the sentinel knows, or a policy. */
+  /** The policy that this one is based on: a name that the sentinel knows, or a policy. */
   readonly extends?: string | Policy<C> | undefined
   /**
-   * How much may come from whom: a limit, {@link ThrottleOptions}, or several with names of their own. Laid over those of the
-   * extended policy option by option; a list, and `false`, take their place. A limit that is not named is named after the policy.
+   * Limits: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. Merged option by option with the extended policy;
+   * a list, or `false`, replaces its limits. A limit without a name is named after the policy.
    */
   readonly throttle?:
     | false
@@ -38,20 +38,20 @@ export interface PolicyOptions<C extends Context = Context> {
     | undefined
   /** Merges repeated taps or messages into one call: a window, or {@link DebounceOptions}; `false` for none. */
   readonly debounce?: false | Duration | DebounceOptions<C> | undefined
-  /** Asks for one of these roles, held everywhere or in the chat of the update; `false` for none. */
+  /** Requires one of these roles, held everywhere or in the chat of the update; `false` requires none. */
   readonly roles?: false | readonly string[] | undefined
-  /** Asks for registration. @default false */
+  /** Requires registration. @default false */
   readonly registered?: boolean | undefined
-  /** How whoever is refused is answered, where a part does not say otherwise. @default 'notice' */
+  /** How refused users are answered, for parts that do not set it. @default 'notice' */
   readonly deny?: Denial<C> | undefined
-  /** One notice in so long, where a part does not say otherwise. @default '1m' */
+  /** Minimum time between two notices, for parts that do not set it. @default '1m' */
   readonly noticeEvery?: Duration | undefined
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Guards decide, count and notify listeners, but refuse nothing. @default false */
   readonly shadow?: boolean | undefined
 }
 
 /**
- * What one handler has of its own: laid over a policy as the policy is laid over what it extends.
+ * The options that one handler overrides. They are merged over the policy as a policy is merged over the one it extends.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ export interface PolicyOptions<C extends Context = Context> {
 export type PolicyOverride<C extends Context = Context> = Omit<PolicyOptions<C>, 'name' | 'extends'>
 
 /**
- * A policy with its name, made by {@link definePolicy}.
+ * A policy with a name, made by {@link definePolicy}.
  *
  * @example
  * ```ts
@@ -124,16 +124,17 @@ export const policyOptions = z.strictObject({
   ...refusal,
 })
 
-/** Options of a handler: the same, but for what makes a policy a policy. */
+/** Options of a handler: those of a policy, without its name and base. */
 const overrideOptions = policyOptions.omit({ name: true, extends: true })
 
 /**
- * Names a bundle of limits and demands, to be put in front of handlers with {@link policy}. It is a plain value: a sentinel
- * knows it by name when it is given it (`sentinel({ policies: { checkout } })`), and `policy(checkout)` needs nobody to know it.
+ * Defines a named bundle of limits and requirements, to be put in front of handlers with {@link policy}. The result is a plain value.
+ * Given to a sentinel (`sentinel({ policies: { checkout } })`) it can be used by name; `policy(checkout)` works without that.
  *
- * @param name 1 to 64 letters, digits, `-` and `_`. It names the state of its limits, so it had better stay.
- * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, each naming the
- * part that is wrong. What it extends by name is looked up when it is wired.
+ * @param name 1 to 64 letters, digits, `-` and `_`. Its limits store their state under this name, so renaming resets them.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, naming the invalid
+ * part. A policy extended by name is looked up later, when guards are wired.
+ *
  *
  * @example
  * ```ts
@@ -164,7 +165,7 @@ export function definePolicy<C extends Context = Context>(
 }
 
 /**
- * Refuses what is no name of a policy.
+ * Rejects an invalid name of a policy.
  *
  * @throws SentinelError `option.invalid`.
  */
@@ -173,7 +174,7 @@ export function checkName(name: unknown, what: string): asserts name is string {
   throw new SentinelError('option.invalid', `${what}: ${shown(name)} is wrong; it ${A_NAME}.`)
 }
 
-/** Checks what a handler has of its own. */
+/** Checks the overrides of a handler. */
 export function checkOverride(own: PolicyOverride | undefined): void {
   if (own !== undefined) parseOptions('policy', overrideOptions, own)
 }

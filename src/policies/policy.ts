@@ -16,32 +16,33 @@ import {
   type PolicyOverride,
 } from './policy-options.js'
 
-/** Which policy a guard stands for, and what its handler has of its own. */
+/** The policy that a guard applies, and the overrides of its handler. */
 export interface PolicyUse {
   readonly policy: string | Policy
   readonly own: PolicyOverride | undefined
 }
 
-/** What guards were made of by {@link policy}: for `guard.explain()`. */
+/** The policy of each guard made by {@link policy}, for `guard.explain()`. */
 const uses = new WeakMap<object, PolicyUse>()
 
-/** Which policy a guard stands for; undefined for any other guard. */
+/** Returns the policy that a guard applies; undefined for any other guard. */
 export function useOf(guard: object): PolicyUse | undefined {
   return uses.get(guard)
 }
 
 /**
- * A policy, as a guard: in front of a handler, around it, or wherever else guards stand. All its parts are decided together, with
- * those of the other guards it stands with.
+ * Returns a guard that applies a policy, to be put in front of a handler, around it, or wherever guards may stand. All its parts are
+ * decided together, along with neighbouring guards.
  *
- * A name is looked up with the sentinel upstream. One that no sentinel has is warned about as soon as a bot is met (`policy.unknown`,
- * with the name that was meant), and lets nobody pass. `guard.policy('checkout')` of a sentinel looks it up at once and throws, and a
- * policy as a value needs no looking up.
+ * A name is looked up in the sentinel upstream. A name that no sentinel defines is reported as a warning as soon as a bot is met
+ * (`policy.unknown`, with a suggestion), and no update passes. `guard.policy('checkout')` of a sentinel looks the name up at once and
+ * throws; a policy given as a value needs no lookup.
  *
- * @param which The name of a policy of the sentinel upstream, or a policy of {@link definePolicy}.
- * @param own What this handler has of its own, laid over the policy.
+ * @param which The name of a policy of the sentinel upstream, or a policy made by {@link definePolicy}.
+ * @param own Overrides for this handler, merged over the policy.
  * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`; when it is wired,
- * `policy.unknown` with the name that was meant, `policy.cycle`, `role.unknown`.
+ * `policy.unknown` with a suggestion, `policy.cycle`, `role.unknown`.
+ *
  *
  * @example
  * ```ts
@@ -62,7 +63,7 @@ export function policy<C extends Context = Context>(
   return policyGuard(which as string | Policy, own as PolicyOverride | undefined) as unknown as Guard<C>
 }
 
-/** As {@link policy}; with `book`, by the policies of one sentinel, whichever stands upstream. */
+/** Like {@link policy}; with `book`, names are looked up in that book, whichever sentinel is upstream. */
 export function policyGuard(
   which: string | Policy,
   own: PolicyOverride | undefined,
@@ -70,7 +71,7 @@ export function policyGuard(
 ): Guard {
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }
-  // A mistake that can be seen already throws now, and not with the first update.
+  // Mistakes that are visible already are reported now rather than with the first update.
   if (book !== undefined) book.resolved(use.policy, own)
   else if (isSelfContained(use.policy)) definitionsOf(new PolicyBook().resolved(use.policy, own))
   else if (typeof use.policy === 'string') noteAsked(use.policy)
@@ -89,7 +90,7 @@ function definitionsIn(
 ): readonly GuardDefinition[] {
   if (typeof policy !== 'string') {
     const book = names instanceof PolicyBook ? names : new PolicyBook()
-    // When guards are wired only to be checked, names are not known yet.
+    // When guards are wired only to be checked, names cannot be looked up yet.
     if (names !== undefined && book !== names && !isSelfContained(policy)) return []
     return definitionsOf(book.resolved(policy, own))
   }
@@ -97,7 +98,7 @@ function definitionsIn(
   return names.definitionsOf(policy, own)
 }
 
-/** Whether all it extends are values, too. */
+/** Whether a policy and all policies it extends are values rather than names. */
 function isSelfContained(policy: string | PolicyOptions | undefined): boolean {
   if (policy === undefined) return true
   return typeof policy !== 'string' && isSelfContained(policy.extends)
@@ -117,7 +118,7 @@ function checkedPolicy(which: unknown): string | Policy {
   )
 }
 
-/** Wires several guards in the place of one. Nothing that a policy is made of observes, or takes places. */
+/** Wires several guards as one. The guards of a policy neither observe updates nor limit concurrency, so that is not combined. */
 export function together(
   definitions: readonly GuardDefinition[],
   wiring: Wiring<Context>,
@@ -155,7 +156,7 @@ export function together(
   }
 }
 
-/** Asks one after the other; synchronously as long as they answer so. */
+/** Asks the guards in turn, synchronously as long as they answer synchronously. */
 function admitAll(
   admitters: readonly Wired<Context>[],
   from: number,

@@ -1,2 +1,2 @@
-/** The durable mark of a role whose limit was changed, on a key made of the limit and the role. */
+/** The durable mark of a role's changed limit; its key is made of the limit's slot and the role. */
 export const ROLE_LIMIT_MARK = 'role-limit'

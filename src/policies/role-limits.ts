@@ -8,10 +8,10 @@ import { isSoundLimit } from '../storage/plan.js'
 import type { MarkEntry, MarkPage } from '../storage/storage.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
-/** After they could not be read they are read again. */
+/** Delay before a failed read is repeated. */
 const READ_AGAIN: Ms = 5000
 
-/** A limit of a role, and until when. */
+/** A changed limit of a role. */
 export interface RoleLimit {
   readonly slot: string
   readonly role: string
@@ -24,19 +24,19 @@ export interface RoleLimit {
 interface OfBot {
   limits: readonly RoleLimit[]
   reading: Promise<void> | undefined
-  /** Something changed while it was being read. */
+  /** Whether a change was reported while the limits were being read. */
   stale: boolean
 }
 
 /**
- * The key that a role's limit is kept under: `throttle.user vip`. A slot that has spaces, as that of a handler without a name, is
- * told with its length, so that none can be taken for another, whatever is in the role: ` 24 throttle.buy (and sell) vip`.
+ * The key of a role's limit: `throttle.user vip`. A slot with spaces, as that of a handler without a name, is preceded by its length, so
+ * that keys stay unambiguous whatever the name of the role: ` 24 throttle.buy (and sell) vip`.
  */
 export function roleLimitKey(slot: string, role: string): Key {
   return ownKey(slot.includes(' ') ? ` ${slot.length} ${slot} ${role}` : `${slot} ${role}`)
 }
 
-/** What such a key was made of. */
+/** Splits a key into slot and role. */
 function readKey(key: Key): { readonly slot: string; readonly role: string } | undefined {
   const { name } = keySubject(key)
   const [begin = '', length] = /^ (\d+) /.exec(name) ?? []
@@ -46,8 +46,8 @@ function readKey(key: Key): { readonly slot: string; readonly role: string } | u
 }
 
 /**
- * Limits of roles that were changed while the bot runs. They are few, so that each process knows all of them and has them in
- * its plan: to read them with each update would cost all updates another record for each role.
+ * The limits of roles that were changed while the bot runs. They are few, so each process holds all of them in its plan: reading
+ * them with each update would cost another storage record for every role.
  */
 export class RoleLimits {
   private readonly bots = new Map<number, OfBot>()
@@ -58,14 +58,14 @@ export class RoleLimits {
 
   constructor(
     private readonly services: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
-    /** Told when others hold. */
+    /** Called when the limits in force have changed. */
     private readonly changed: () => void,
   ) {
-    // A limit that lapses in a month keeps no process alive.
+    // A timer for a limit that expires in a month must not keep the process alive.
     this.timers = services.timers === systemTimers ? quietTimers : services.timers
   }
 
-  /** All that hold now, of all bots. Where bots differ the one that was met first has its way. */
+  /** Returns the limits in force, of all bots. Where bots differ, the bot that was met first decides. */
   all(): readonly RoleLimit[] {
     const now = this.services.clock()
     const held = new Map<Key, RoleLimit>()
@@ -78,7 +78,7 @@ export class RoleLimits {
     return [...held.values()].sort((a, b) => (a.role < b.role ? -1 : 1))
   }
 
-  /** Reads them on first sight of a bot; a promise where that takes time. Does not reject. */
+  /** Reads the limits of a bot on first use; returns a promise if that takes time. Does not reject. */
   ready(bot: number): Promise<void> | undefined {
     const known = this.bots.get(bot)
     if (known !== undefined) return known.reading
@@ -86,7 +86,7 @@ export class RoleLimits {
     return isPromise(reading) ? reading : undefined
   }
 
-  /** Reads them anew. Does not reject: what fails is told, and what was known goes on. */
+  /** Reads the limits again. Does not reject: an error is reported as an event, and the known limits stay in force. */
   read(bot: number): MaybePromise<void> {
     const known: OfBot = this.bots.get(bot) ?? { limits: [], reading: undefined, stale: false }
     this.bots.set(bot, known)
@@ -109,7 +109,7 @@ export class RoleLimits {
     return known.reading
   }
 
-  /** Changes may have been missed. */
+  /** Reads the limits of all bots again, when change notifications may have been lost. */
   readAll(): void {
     for (const bot of this.bots.keys()) void this.read(bot)
   }
@@ -153,7 +153,7 @@ export class RoleLimits {
     this.arm()
   }
 
-  /** A limit that lapses is taken out of the plan. */
+  /** Sets a timer for the next limit that expires, to remove it from the plan. */
   private arm(): void {
     this.callOff?.()
     this.callOff = undefined
@@ -166,7 +166,7 @@ export class RoleLimits {
     })
   }
 
-  /** Until it succeeds the process goes by what it knew. */
+  /** Reports a failed read and schedules another. Until it succeeds, the known limits stay in force. */
   private failed(bot: number, error: unknown): void {
     this.services.events.tell('error', { error, during: 'limits.roles' })
     if (this.stopped || this.again.has(bot)) return
@@ -181,7 +181,7 @@ export class RoleLimits {
 function roleLimitOf({ key, mark }: MarkEntry): RoleLimit | undefined {
   const read = readKey(key)
   const limit = mark.value as Limit | undefined
-  // Anything else is ignored: one bad record must not stop the others.
+  // Invalid records are ignored, so that one does not disable the others.
   if (read === undefined || typeof limit !== 'object' || limit === null || !isSoundLimit(limit))
     return undefined
   const { since, until, reason } = mark

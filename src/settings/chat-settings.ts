@@ -13,14 +13,14 @@ import type { Tuning } from './settings-options.js'
 
 const registering = later('settings', () => import('./register.js'))
 
-/** Chats whose settings are remembered at most. */
+/** Most chats whose settings are cached. */
 const MOST_CHATS = 10_000
-/** What is remembered is read again after this, should nobody have told of a change. */
+/** Cached settings are read again after this time, in case a change notification was lost. */
 const REMEMBERED_FOR: Ms = 600_000
 const PAST: Ms = Number.NEGATIVE_INFINITY
 
 /**
- * What holds in a chat.
+ * The settings of a chat.
  *
  * @example
  * ```ts
@@ -32,14 +32,14 @@ const PAST: Ms = Number.NEGATIVE_INFINITY
  * ```
  */
 export interface ChatSettingsView {
-  /** By the names of limits: what the administrators chose. What is as usual is not among them. */
+  /** The limits that administrators chose, by name. Limits left at their usual value are absent. */
   readonly limits: ReadonlyMap<string, string>
   /** Whether notices are sent in the chat. */
   readonly notices: boolean
 }
 
 /**
- * A change of the settings of a chat; `usual` lets the usual limit hold again.
+ * A change of a chat's settings. `usual` restores the usual limit.
  *
  * @example
  * ```ts
@@ -56,8 +56,8 @@ export interface ChatSettingsChange {
 }
 
 /**
- * The settings of chats: `guard.settings`, with `settings: { … }`. What is changed here, or by the menu of `/sentinel`, is kept in the
- * storage and holds in every process that shares it.
+ * Reads and changes the settings of chats: `guard.settings`, if the option `settings` is given. Changes made here or in the menu of
+ * `/sentinel` are kept in the storage and apply in every process that shares it.
  *
  * @example
  * ```ts
@@ -69,16 +69,16 @@ export interface ChatSettingsChange {
  * ```
  */
 export interface ChatSettingsRegister {
-  /** What holds in a chat, as the first bot it met knows it. */
+  /** Returns the settings of a chat, as stored for the first bot that the sentinel has met; defaults before it has met any. */
   of(chat: number): Promise<ChatSettingsView>
   /**
-   * Changes settings of a chat, within the bounds; before a bot is met, as it comes.
+   * Changes settings of a chat, within the bounds. Before the sentinel has met a bot, the change is applied to each bot it meets.
    *
-   * @throws SentinelError `option.invalid` without `settings`, and for what may not be tuned; `limit.unknown`; `limit.invalid` for what is
-   * out of bounds; `subject.invalid`.
+   * @throws SentinelError `option.invalid` without the option `settings`, and for a setting that may not be tuned; `limit.unknown`;
+   * `limit.invalid` for a limit out of bounds; `subject.invalid`.
    */
   set(chat: number, change: ChatSettingsChange): Promise<void>
-  /** Lets everything in a chat be as usual. */
+  /** Restores the usual value of every setting of a chat. */
   reset(chat: number): Promise<void>
 }
 
@@ -87,11 +87,11 @@ interface Remembered {
   readonly until: Ms
 }
 
-/** Settings of chats, kept as marks: the plan reads those of limits, this the rest. */
+/** The settings of chats, stored as marks. The plan itself reads the marks of limits; this class reads the others. */
 export class ChatSettings implements ChatSettingsRegister {
   private tuning: Tuning | undefined
   private readonly remembered = new Map<string, Remembered>()
-  /** Counts what was told to have changed: what was read before that is not remembered. */
+  /** Counts change notifications. A read that was started before a change is not cached. */
   private changes = 0
 
   constructor(
@@ -99,7 +99,7 @@ export class ChatSettings implements ChatSettingsRegister {
     private readonly book: LimitBook,
   ) {}
 
-  /** Other options hold from now on. */
+  /** Applies changed options. */
   turn(tuning: Tuning | undefined, { notices }: Services): void {
     this.tuning = tuning
     notices.quiet = tuning?.notices === true ? (bot, chat) => this.isQuiet(bot, chat) : undefined
@@ -122,7 +122,7 @@ export class ChatSettings implements ChatSettingsRegister {
     await (await this.register()).reset(chat)
   }
 
-  /** What reads and changes settings. */
+  /** Loads the code that reads and changes settings. */
   async register(): Promise<SettingsRegister> {
     const { SettingsRegister } = await registering.load()
     return new SettingsRegister(
@@ -134,8 +134,8 @@ export class ChatSettings implements ChatSettingsRegister {
   }
 
   /**
-   * Whether notices are turned off in a chat: as it is remembered, or as it is read where it is not. Where it cannot be read, what was
-   * remembered last holds; where nothing was, people are told.
+   * Whether notices are turned off in a chat, from the cache or the storage. If the storage cannot be read, the last known value
+   * holds; without one, notices are sent.
    */
   isQuiet(bot: number, chat: number): MaybePromise<boolean> {
     const key = chatKey(chat)
@@ -166,7 +166,7 @@ export class ChatSettings implements ChatSettingsRegister {
     }
   }
 
-  /** Another process, or this one, changed something in the storage. */
+  /** Handles a change in the storage, made by this or another process. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') {
       this.changes++

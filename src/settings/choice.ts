@@ -2,14 +2,14 @@ import type { Limit } from '../core/limit.js'
 import type { Tunable, Tuning } from './settings-options.js'
 
 /**
- * What a button of the menu asks for. It says what is to be, not what to change: tapped twice, or on an old menu, it does the same.
+ * What a button of the menu asks for. It names the resulting state, so tapping twice or tapping in an outdated menu is harmless.
  */
 export type Choice =
   | { readonly kind: 'limit'; readonly tunable: Tunable; readonly to: Limit | undefined }
   | { readonly kind: 'notices'; readonly on: boolean }
   | { readonly kind: 'close' }
 
-/** The callback data of a button: 64 bytes at most, and no chat, so that it can mean none but the one it is tapped in. */
+/** Returns the callback data of a button, at most 64 bytes. It names no chat: it always applies to the chat where it is tapped. */
 export function dataOf(command: string, choice: Choice): string {
   switch (choice.kind) {
     case 'limit': {
@@ -23,15 +23,15 @@ export function dataOf(command: string, choice: Choice): string {
   }
 }
 
-/** What follows the command in data of ours. */
+/** The part of the callback data after the command. */
 const SHAPE = /^:(x|n:[01]|l:\w+:[-.\w]+)$/
 
-/** Whether a button is of this menu: others of the bot may begin with the same word. Anybody can send any data. */
+/** Whether callback data belongs to this menu. Other buttons of the bot may begin with the same word, and clients can forge data. */
 export function isOfMenu(command: string, data: unknown): data is string {
   return typeof data === 'string' && data.startsWith(command) && SHAPE.test(data.slice(command.length))
 }
 
-/** What is asked for; undefined for what is not offered, be it forged or from before options changed. */
+/** Returns the choice in callback data; undefined if the menu does not offer it, because it is forged or options have changed. */
 export function choiceIn({ command, limits, notices }: Tuning, data: string): Choice | undefined {
   const [, kind, first, second, ...more] = data.split(':')
   if (!isOfMenu(command, data) || more.length > 0) return undefined
@@ -48,14 +48,15 @@ export function choiceIn({ command, limits, notices }: Tuning, data: string): Ch
   return to === undefined ? undefined : { kind: 'limit', tunable, to }
 }
 
-/** A limit in 17 characters at most; its burst where that is another number than its amount. */
+/** Encodes a limit in at most 17 characters; the burst only if it differs from the amount. */
 function numbersOf({ amount, per, burst = amount }: Limit): string {
   const numbers = burst === amount ? [amount, per] : [amount, per, burst]
   return numbers.map((each) => each.toString(36)).join('.')
 }
 
 /**
- * FNV-1a of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/), as 7 characters at most: names are up to 64, and limits may change places.
+ * FNV-1a hash of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/) in at most 7 characters. Names may have 64 characters, too many
+ * for callback data, and an index would be wrong once the order of limits changes.
  */
 function digest(name: string): string {
   let hash = 0x811c9dc5

@@ -11,12 +11,12 @@ import type { Tunable, Tuning } from './settings-options.js'
 import { inTurn } from './turns.js'
 import { SettingsWording, type SettingText } from './wording.js'
 
-/** Buttons in a row. */
+/** Buttons in one row. */
 const A_ROW = 4
-/** Names of limits that have words of their own. */
+/** Limits whose names are translated. */
 const NAMED: ReadonlySet<string> = new Set(['user', 'chat', 'member'] satisfies SettingText[])
 
-/** The menu of `/sentinel`: what it shows, for whom it opens and what its buttons do. */
+/** The menu of `/sentinel`: draws it, checks who may use it, and carries out what its buttons ask for. */
 export class Menu {
   private readonly wording: SettingsWording
 
@@ -55,7 +55,7 @@ export class Menu {
     await ctx.answerCallbackQuery({ text: tapAnswer(this.say(facts, answer)), show_alert: loud })
   }
 
-  /** What a tap brought about. Nothing of it is believed but who tapped, and where: that is Telegram's word. */
+  /** Carries out a tap. Trusts only the user and chat of the update, which come from Telegram; the callback data may be forged. */
   private async chosen(facts: Facts, ctx: Context): Promise<SettingText> {
     const { chatId: chat } = facts
     const message = ctx.callbackQuery?.message
@@ -66,7 +66,7 @@ export class Menu {
       await this.redraw(ctx, chat, message.message_id, this.say(facts, 'closed'), undefined)
       return 'closed'
     }
-    // Of two taps at once the later shows what holds, and each tells what it found.
+    // Taps in one chat are handled in turn, so the menu that is drawn last shows the latest state.
     return inTurn(this.services.events, `${ctx.me.id} ${chat}`, async () => {
       const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
       const menu = await this.draw(facts, ctx.me.id, chat)
@@ -87,17 +87,17 @@ export class Menu {
       : this.settings.choose(bot, chat, choice.tunable, choice.to, by)
   }
 
-  /** Asked anew each time, as taps are few: who was demoted a minute ago changes nothing any more. */
+  /** Asks Telegram each time, as taps are rare: a cached answer could let in an administrator who was just demoted. */
   private async isAdministrator(facts: Facts, ctx: Context, chat: number): Promise<boolean> {
-    // They write as the group itself, which nobody else can. Their taps are their own.
+    // Only administrators can write as the group itself. Their taps, however, carry their own user id.
     if (facts.actorKind === 'anonymous') return facts.kind === 'message'
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return false
-    // Not getChatMember: of others it tells only bots that are administrators themselves.
+    // getChatMember reliably reports other members only to bots that are administrators.
     const administrators = await ctx.api.getChatAdministrators(chat)
     return administrators.some(({ user }) => user.id === facts.actorId)
   }
 
-  /** Said to who asked alone, or not at all: or anybody could make the bot talk to all of the group. */
+  /** Replies with a message that only the asking user sees, or not at all; otherwise anybody could make the bot write to the group. */
   private async whisper(facts: Facts, ctx: Context, chat: number): Promise<void> {
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return
     try {
@@ -106,7 +106,7 @@ export class Menu {
         ephemeral_message_parameters: { receiver_user_id: facts.actorId },
       })
     } catch (error) {
-      // This chat or this server knows no ephemeral messages.
+      // The chat or the server does not support ephemeral messages.
       if (!isRefusal(error)) throw error
     }
   }
@@ -136,7 +136,7 @@ export class Menu {
   }
 
   private buttonsOf(facts: Facts, tunable: Tunable, chosen: string | undefined): InlineKeyboardButton[][] {
-    // Where there are several, a tap must show which it is for.
+    // With several limits, each button names its limit.
     const several = this.tuning.limits.size > 1 ? `${this.nameOf(facts, tunable)}: ` : ''
     const label = (text: string, isNow: boolean): string => `${isNow ? '• ' : ''}${several}${text}`
     const buttons = tunable.choices.map((to: Limit) => {
@@ -165,7 +165,7 @@ export class Menu {
     text: string,
     keyboard: InlineKeyboardMarkup | undefined,
   ): Promise<void> {
-    // Data may be sent for any message of the bot's: what is no menu does not become one.
+    // Callback data may be sent for any message of the bot; a message that is not a menu must not be edited.
     if (!this.isMenu(ctx)) return
     try {
       await ctx.api.editMessageText(
@@ -175,7 +175,7 @@ export class Menu {
         keyboard === undefined ? {} : { reply_markup: keyboard },
       )
     } catch (error) {
-      // It shows this already, or is gone, or is too old to be edited: what was chosen holds all the same.
+      // The message is unchanged, deleted or too old to edit; the choice itself is saved in any case.
       if (!isRefusal(error)) throw error
     }
   }
@@ -205,7 +205,7 @@ function topicOf(ctx: Context): { readonly message_thread_id?: number } {
   return thread === undefined ? {} : { message_thread_id: thread }
 }
 
-/** Telegram understood and said no, as opposed to not being reached. */
+/** Whether Telegram rejected the request, as opposed to a network failure. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'error_code' in error && error.error_code === 400
 }

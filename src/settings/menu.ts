@@ -11,13 +11,13 @@ import type { Tuning } from './settings-options.js'
 const moving = later('chats', () => import('./moving.js'))
 const drawing = later('settings', () => import('./menu-of-chat.js'))
 
-/** What is done for chats beside guarding them. */
+/** Guard definitions that maintain chats rather than guard them: the move to a supergroup and the settings menu. */
 export function ofChats(settings: ChatSettings): readonly GuardDefinition[] {
   const { tuned } = settings
   return tuned === undefined ? [MOVES] : [MOVES, settingsMenu(settings, tuned)]
 }
 
-/** A group that becomes a supergroup has another id; Telegram says so in the old one. */
+/** A group that becomes a supergroup gets a new id, which Telegram announces in the old group. */
 const MOVES: GuardDefinition = {
   name: 'chats',
   wire: ({ services }): Wired<Context> => ({
@@ -33,9 +33,9 @@ const MOVES: GuardDefinition = {
   }),
 }
 
-/** The menu of `/sentinel`: finds what is for it. What it does then is loaded where chats may tune anything. */
+/** The menu of `/sentinel`: recognizes its command and its taps. The rest is loaded only if chats may tune anything. */
 function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
-  // Now rather than with the first who asks for it. Who fails here is told then.
+  // Preloads the code; a failure is reported when the menu is used.
   Promise.all([drawing.load(), settings.register()]).catch(() => undefined)
   return {
     name: 'settings',
@@ -55,7 +55,7 @@ class MenuEntrance {
     private readonly tuning: Tuning,
   ) {}
 
-  /** Takes over what is for the menu; handled aside, as nothing waits for it. */
+  /** Takes over updates that belong to the menu and handles them in the background. */
   takes(facts: Facts, ctx: Context): boolean {
     if (facts.kind === 'callback_query') {
       if (!isOfMenu(this.tuning.command, ctx.callbackQuery?.data)) return false

@@ -6,9 +6,9 @@ import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
 /**
- * What is kept of a group goes with it when it becomes a supergroup, or a blocked group would be free again: its blocks, as a place and as
- * a writer, which hold under both ids, what was set of its limits and by its administrators; then, aside, the roles that were given in it, since everybody who
- * holds one is looked through.
+ * Moves what is stored for a group to its new id when it becomes a supergroup; otherwise a blocked group would be free again. Blocks,
+ * of the group as a chat and as a sender, are kept under both ids. Its limits and settings are moved. Roles granted in the group are
+ * moved in the background, because every holder of a role has to be checked.
  */
 export async function moveChat(services: Services, bot: number, from: number, to: number): Promise<void> {
   const { marks } = services.storage
@@ -16,7 +16,7 @@ export async function moveChat(services: Services, bot: number, from: number, to
     const [old, key] = [keyOf(from), keyOf(to)]
     for (const [name, mark] of await marks.of(bot, old)) {
       const isNew = await copyMark(marks, bot, name, mark, key)
-      // What tells of the move is still said in the old group.
+      // Updates about the move itself still come from the old group, so its block stays.
       if (name !== BLOCKED) await marks.remove(bot, name, [old])
       else if (isNew) services.events.tell('blocked', { bot, key, reason: mark.reason })
     }
@@ -53,7 +53,7 @@ async function moveRoles(
   }
 }
 
-/** Whether it was put: what stands under the new id already stays, but for a block that ends sooner. */
+/** Copies a mark; returns whether it was written. An existing mark under the new id stays, unless it is a block that ends sooner. */
 async function copyMark(marks: Marks, bot: number, name: string, mark: Mark, to: Key): Promise<boolean> {
   const there = await marks.get(bot, to, name)
   if (there !== undefined && !(name === BLOCKED && outlasts(mark, there))) return false

@@ -11,16 +11,16 @@ import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from 
 import { isQuiet, SETTINGS_MARK } from './quiet.js'
 import { boundsText, isWithin, type Tunable, type Tuning } from './settings-options.js'
 
-/** Who changed something: the key of an administrator, or `code`. */
+/** Who changed a setting: the key of an administrator, or `code`. */
 export type ChangedBy = Key | 'code'
 
-/** Reads and changes the settings of chats: what is behind `guard.settings` and the menu. */
+/** Reads and changes the settings of chats, for `guard.settings` and the menu. */
 export class SettingsRegister implements ChatSettingsRegister {
   constructor(
     private readonly services: () => Services,
     private readonly book: LimitBook,
     private readonly tuning: () => Tuning | undefined,
-    /** What was remembered of a chat is no longer so. */
+    /** Drops the cached settings of a chat. */
     private readonly forget: (bot: number, key: Key) => void,
   ) {}
 
@@ -72,7 +72,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     })
   }
 
-  /** What holds in a chat, read now: a menu shows what is, not what was. */
+  /** Reads the settings of a chat from the storage, so that a menu shows the current state. */
   async read(bot: number, key: Key): Promise<ChatSettingsView> {
     const marks = await this.services().storage.marks.of(bot, key)
     const limits = new Map<string, string>()
@@ -83,7 +83,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     return { limits, notices: !isQuiet(marks.get(SETTINGS_MARK)) }
   }
 
-  /** Chooses a limit for a chat, or the usual one; whether that changed anything. */
+  /** Sets a limit of a chat, or restores the usual one; returns whether anything changed. */
   async choose(
     bot: number,
     chat: number,
@@ -98,7 +98,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     if (spelled(storedLimit(held)) === spelled(to)) return false
     if (to === undefined) await storage.marks.remove(bot, mark, [key])
     else await storage.marks.put(bot, mark, [{ key, mark: { since: clock(), value: to } }])
-    // The limit that was in force: the bounds may have changed since it was chosen.
+    // The limit that was in force; it differs from the chosen one if the bounds have changed since.
     const before = storedLimit(held, tunable)
     if (spelled(before) === spelled(to)) return false
     events.tell('limit.changed', { bot, key, limit: slot, before, after: to, by: textOf(by) })
@@ -113,7 +113,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     return true
   }
 
-  /** Turns notices in a chat on or off; whether that changed anything. */
+  /** Turns notices in a chat on or off; returns whether anything changed. */
   async turnNotices(bot: number, chat: number, on: boolean, by: ChangedBy): Promise<boolean> {
     const { storage, events, clock } = this.services()
     const key = chatKey(chat)
@@ -129,7 +129,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     return true
   }
 
-  /** The usual limit, as the plan says it. */
+  /** Returns the usual limit, from the plan. */
   usual(name: string): Limit {
     return foundLimit(this.book, name, 'settings').limit
   }

@@ -1,4 +1,4 @@
-/** Every text of the menu. */
+/** The names of all texts of the menu. */
 export const SETTING_TEXTS = [
   'title',
   'user',

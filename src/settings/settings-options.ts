@@ -5,9 +5,9 @@ import { limit as limitSchema, option, parseOptions, prompt } from '../middlewar
 import { SETTING_TEXTS } from './setting-texts.js'
 import type { SettingsTexts, TranslateSetting } from './wording.js'
 
-/** Buttons of one limit at most. */
+/** Most buttons of one limit. */
 const MOST_CHOICES = 8
-/** Of those that are found between the bounds. */
+/** Most buttons of one limit whose choices are computed from its bounds. */
 const FOUND_CHOICES = 6
 
 const bounds = z.strictObject({
@@ -55,7 +55,7 @@ export const settingsOptions = z.strictObject({
 })
 
 /**
- * Between what the administrators of a chat may choose. Both are per the same span.
+ * The bounds within which the administrators of a chat may choose a limit. Both must have the same span.
  *
  * @example
  * ```ts
@@ -66,11 +66,11 @@ export const settingsOptions = z.strictObject({
  * ```
  */
 export interface SettingBounds {
-  /** The least that they may choose. */
+  /** The smallest limit they may choose. */
   readonly min: LimitInput
-  /** The most, per the same span. */
+  /** The largest limit, per the same span. */
   readonly max: LimitInput
-  /** What they may choose from, 8 at most. @default up to six round numbers between `min` and `max`, and these two */
+  /** The limits they may choose from, 8 at most. @default up to six: `min`, `max` and round numbers between them */
   readonly choices?: readonly LimitInput[]
 }
 
@@ -90,13 +90,13 @@ export interface SettingsOptions {
   readonly throttle?: SettingBounds | undefined
   /** Bounds for limits by name: those of `throttle`, or of policies. */
   readonly limits?: Readonly<Record<string, SettingBounds>> | undefined
-  /** Whether they may turn notices in their chat off. @default false */
+  /** Whether administrators may turn off notices in their chat. @default false */
   readonly notices?: boolean | undefined
   /** The command that shows the menu, without its slash. @default 'sentinel' */
   readonly command?: string | undefined
-  /** Your words by language, such as `{ de: { saved: 'Gespeichert.' } }`. @default English and Russian */
+  /** Texts by language, such as `{ de: { saved: 'Gespeichert.' } }`. @default English and Russian */
   readonly texts?: Readonly<Record<string, SettingsTexts>> | undefined
-  /** Your translation; undefined falls back to the texts. */
+  /** Translation function; if it returns undefined, the texts are used. */
   readonly t?: TranslateSetting | undefined
 }
 
@@ -106,11 +106,11 @@ export interface Tunable {
   readonly name: string
   readonly min: Limit
   readonly max: Limit
-  /** From the least to the most. */
+  /** In ascending order. */
   readonly choices: readonly Limit[]
 }
 
-/** Options of settings, read. */
+/** Checked options of settings. */
 export interface Tuning {
   readonly limits: ReadonlyMap<string, Tunable>
   readonly notices: boolean
@@ -171,7 +171,7 @@ function tunable(name: string, { min, max, choices }: z.output<typeof bounds>, w
   return { name, min, max, choices: sorted }
 }
 
-/** Whether a limit is none but what administrators may choose: per the same span, in so many, and in how many at once. */
+/** Whether administrators may choose a limit: it has the span of the bounds, and its amount and burst lie between them. */
 export function isWithin({ min, max }: Pick<Tunable, 'min' | 'max'>, limit: Limit): boolean {
   const { amount, per } = limit
   const atOnce = capacityOf(limit)
@@ -184,12 +184,12 @@ export function isWithin({ min, max }: Pick<Tunable, 'min' | 'max'>, limit: Limi
   )
 }
 
-/** Between what it must be, such as `5/1m to 60/1m, 5 to 60 at once`. */
+/** Describes the bounds, such as `5/1m to 60/1m, 5 to 60 at once`. */
 export function boundsText({ min, max }: Pick<Tunable, 'min' | 'max'>): string {
   return `${formatLimit(min)} to ${formatLimit(max)}, ${capacityOf(min)} to ${capacityOf(max)} at once`
 }
 
-/** Round numbers between two limits, and these. */
+/** Returns `min`, `max` and round numbers between them. */
 function between(min: Limit, max: Limit): readonly Limit[] {
   const amounts = new Set([min.amount, max.amount])
   for (let ten = 1; ten <= MOST_AMOUNT; ten *= 10) {

@@ -1,9 +1,9 @@
-/** What is under way, by whom it is for and where. */
+/** The last task of each place, by owner. */
 const underWay = new WeakMap<object, Map<string, Promise<void>>>()
 
 /**
- * Does work in a chat when what was begun there before has ended: whoever reads, changes and shows does not see another change in
- * between. Where there is none under way nothing is kept.
+ * Runs tasks for one place one after the other, so that a task that reads, changes and shows something sees no other change in
+ * between. Places without running tasks are not remembered.
  */
 export async function inTurn<T>(whose: object, place: string, work: () => Promise<T>): Promise<T> {
   const places = underWay.get(whose) ?? new Map<string, Promise<void>>()

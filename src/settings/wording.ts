@@ -2,10 +2,10 @@ import { promised, unawaited } from '../core/unawaited.js'
 import type { SETTING_TEXTS } from './setting-texts.js'
 
 /**
- * A text of the menu of `/sentinel`: `title` stands above it; `user`, `chat` and `member` name limits of these names; `limit` is the line of
- * a limit, `usual` follows where nothing was chosen; `noticesOn` and `noticesOff` say how it is, `turnOn` and `turnOff` are buttons, as are
- * `useUsual` and `close`; `closed` takes the menu's place; `saved`, `unchanged`, `adminsOnly`, `stale` and `failed` answer a tap; `groupsOnly`
- * answers the command in private.
+ * A text of the menu of `/sentinel`. `title` is the heading; `user`, `chat` and `member` are the names of these limits; `limit` is the
+ * line of a limit, followed by `usual` if no other limit was chosen; `noticesOn` and `noticesOff` show the state; `turnOn`, `turnOff`,
+ * `useUsual` and `close` are buttons; `closed` replaces the menu; `saved`, `unchanged`, `adminsOnly`, `stale` and `failed` answer a tap;
+ * `groupsOnly` answers the command in a private chat.
  *
  * @example
  * ```ts
@@ -17,7 +17,7 @@ import type { SETTING_TEXTS } from './setting-texts.js'
 export type SettingText = (typeof SETTING_TEXTS)[number]
 
 /**
- * Words of the menu of `/sentinel`, in one language; `{name}` and `{limit}` stand for those of a limit.
+ * Texts of the menu of `/sentinel` in one language. `{name}` and `{limit}` are replaced by the name and value of a limit.
  *
  * @example
  * ```ts
@@ -30,8 +30,8 @@ export type SettingText = (typeof SETTING_TEXTS)[number]
 export type SettingsTexts = Readonly<Partial<Record<SettingText, string | undefined>>>
 
 /**
- * Your own translation of the menu: a language tag as the app of who looks tells it, which text, and what its placeholders stand for.
- * Undefined falls back to the texts.
+ * Translates a text of the menu. Receives the language tag of the user's app, the text, and the values of its placeholders. Returns
+ * undefined to fall back to the texts.
  *
  * @example
  * ```ts
@@ -92,7 +92,7 @@ const RUSSIAN: Readonly<Record<SettingText, string>> = {
   failed: 'Не получилось. Попробуйте чуть позже.',
 }
 
-/** Finds the words of the menu. Languages are looked up in a map, since the tag comes from the update. */
+/** Looks up texts of the menu. Languages are kept in a Map, because the language tag comes from the update. */
 export class SettingsWording {
   private readonly languages = new Map<string, SettingsTexts>([
     ['en', ENGLISH],
@@ -127,7 +127,7 @@ export class SettingsWording {
     return template.replaceAll(/\{(\w+)\}/g, (whole, name: string) => known.get(name) ?? whole)
   }
 
-  /** A translation that throws, or is none, must not leave an administrator without a menu. */
+  /** Calls the translation function. If it throws or returns no text, the built-in texts are used, so the menu always works. */
   private translated(
     language: string | undefined,
     text: SettingText,
