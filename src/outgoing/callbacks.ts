@@ -1,6 +1,6 @@
 import { unawaited } from '../core/unawaited.js'
 
-/** A developer's function, which must not fail the call that it is told of: what it throws, or rejects with, is told instead. */
+/** Wraps a callback of the developer, so that an exception or rejection is reported and does not fail the API call. */
 export function guarded<T>(
   tell: ((told: T) => void) | undefined,
   name: string,

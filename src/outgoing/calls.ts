@@ -3,61 +3,60 @@ import type { ApiError, ApiResponse } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import { chatKey, keyText, ownKey } from '../core/subject.js'
 
-/** Methods that write messages, which Telegram counts for all chats together. */
+/** Methods that send messages, which Telegram limits across all chats. */
 const SENDS = /^(?:send(?!ChatAction)|forward|copy|postStory)/
 
-/** Methods that people see something of in the chat. */
+/** Methods with a visible effect in a chat. */
 const WRITES = /^(?:send|forward|copy|edit|post)/
 
 /**
- * Methods that come to the same when they are called twice. All others write something anew, take money, or make something that
- * would then be there twice.
+ * Methods with the same result when called twice. All others send something again, take money, or create a duplicate.
  */
 const SAFE =
   /^(?:(?:get|set|edit|delete|answer|pin|unpin|ban|unban|restrict|promote|approve|decline|reopen|hide|unhide|leave|read|remove|verify|revoke)[A-Z]|close(?:General)?ForumTopic$|sendChatAction$|stopMessageLiveLocation$|stopPoll$)/
 
-/** Methods that put a photo on top of a profile's others, or take it away: twice, it is there twice, or what was beneath it goes, too. */
+/** Methods that add or remove the topmost profile photo: a second call adds it again, or removes the one beneath. */
 const TOPMOST = /^(?:set|remove)\w+ProfilePhoto$/
 
-/** Whether a call may be made again when nobody knows whether it took effect. */
+/** Whether a call may be repeated when it is unknown whether it took effect. */
 export function isSafe(method: string, payload?: unknown): boolean {
   // Without an id the latest pinned message is unpinned, so a second call would unpin another one.
   if (method === 'unpinChatMessage') return field(payload, 'message_id') !== undefined
   return SAFE.test(method) && !TOPMOST.test(method)
 }
 
-/** Whether a call writes messages. */
+/** Whether a call sends messages. */
 export function isSending(method: string): boolean {
   return SENDS.test(method)
 }
 
-/** Whether a call writes to a chat, or changes what is written there. */
+/** Whether a call sends to a chat, or changes something there. */
 export function isWriting(method: string): boolean {
   return WRITES.test(method)
 }
 
-/** The chat that a call names; undefined where it concerns none. */
+/** Returns the chat in a payload; undefined if the call concerns none. */
 export function chatIn(payload: unknown): number | string | undefined {
   const chat = field(payload, 'chat_id')
   return typeof chat === 'number' || (typeof chat === 'string' && chat !== '') ? chat : undefined
 }
 
-/** The text that stands for a chat in the keys of lanes and marks. */
+/** Returns the text that identifies a chat in the keys of lanes and marks. */
 export function chatText(chat: number | string): string {
   const id = typeof chat === 'number' ? chat : /^-?\d{1,16}$/.test(chat) ? Number(chat) : undefined
-  // Upper and lower case make no difference in the names of channels.
+  // Names of channels are not case-sensitive.
   return keyText(id === undefined ? ownKey(String(chat).toLowerCase().slice(0, 64)) : chatKey(id))
 }
 
-/** How long Telegram asks to wait; undefined where it does not. */
+/** Returns how long Telegram asks to wait; undefined if the answer is not a 429. */
 export function waitIn(answer: ApiResponse<unknown>): Ms | undefined {
   if (answer.ok || answer.error_code !== 429) return undefined
   const seconds = answer.parameters?.retry_after
-  // A proxy in front of Telegram may answer 429 and tell nothing.
+  // A proxy in front of Telegram may answer 429 without `retry_after`.
   return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : 1000
 }
 
-/** What Telegram would answer to a call that is not even made. */
+/** Returns the answer that Telegram would give to a call that is not sent because of a limit. */
 export function tooMany(wait: Ms): ApiError {
   const seconds = Math.max(1, Math.ceil(wait / 1000))
   return {
@@ -68,10 +67,10 @@ export function tooMany(wait: Ms): ApiError {
   }
 }
 
-/** How deep files lie in what is sent: a sticker set's stickers, an album's media and their thumbnails. */
+/** How deeply files are nested in payloads: the stickers of a set, the media of an album and their thumbnails. */
 const DEEPEST = 4
 
-/** Whether a file in it came from a stream, which is read by now: it cannot be sent again. */
+/** Whether a payload has a file from a stream that was read already, so that the call cannot be repeated. */
 export function isSpent(value: unknown, depth = 0): boolean {
   if (typeof value !== 'object' || value === null || depth > DEEPEST) return false
   if (value instanceof InputFile) return field(value, 'consumed') === true
@@ -82,7 +81,7 @@ function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
-/** The part of a signal that is used: grammY brings a type of its own. */
+/** The part of an abort signal that is used; grammY has its own type for it. */
 export interface Abortable {
   readonly aborted: boolean
   readonly reason?: unknown
@@ -95,7 +94,7 @@ interface CalledOff {
   readonly signal: Abortable | undefined
 }
 
-/** As grammY tells of a call that was called off on its way. */
+/** The error for a call that was aborted while it waited, as grammY reports it. */
 export function calledOff({ method, signal }: CalledOff): HttpError {
   return new HttpError(
     `The call of '${method}' was called off while it waited.`,

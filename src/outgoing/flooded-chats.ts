@@ -1,31 +1,31 @@
 import type { Ms } from '../core/duration.js'
 
-/** So many chats that answer 429 within a second are no chats that are flooded: the whole bot is. */
+/** If this many chats answer 429 within a second, the bot as a whole is limited rather than single chats. */
 const FLOODED_CHATS = 5
 const FLOODED_WITHIN: Ms = 1000
 
-/** How often a call was made. */
+/** How often a call was sent. */
 export interface Tries {
   made: number
-  /** Of these, those that were refused to the bot as a whole: they count for nothing. */
+  /** How many of these attempts hit a limit of the whole bot; they do not count against `attempts`. */
   spared: number
 }
 
-/** A call that was answered 429. */
+/** A call that was answered with 429. */
 export interface Flooded {
   readonly at: Ms
   readonly wait: Ms
-  /** When it may be made again. */
+  /** When it may be sent again. */
   readonly until: Ms
-  /** Those of the call, if the refusal counts so far. */
+  /** The attempts of the call, unless this refusal was already spared. */
   readonly counted: Tries | undefined
 }
 
-/** Who was answered 429 within the last second, by chat; what tells whether a chat is limited, or the bot as a whole. */
+/** Collects the chats that answered 429 within the last second, to tell a limit of single chats from one of the whole bot. */
 export class FloodedChats {
   private byChat = new Map<string, Flooded[]>()
 
-  /** Notes one; gives all, and forgets them, once there are so many chats that it must be the bot. */
+  /** Adds a refusal. If enough chats are limited to blame the whole bot, returns all refusals and forgets them; otherwise none. */
   note(chat: string, flooded: Flooded): readonly Flooded[] {
     const since = flooded.at - FLOODED_WITHIN
     for (const [other, all] of this.byChat) {

@@ -2,47 +2,48 @@ import type { Clock, Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { endsWithRequests } from '../core/request-bound.js'
 
-/** A call that waits for its turn. */
+/** A call that waits in a lane. */
 export interface Waiter {
-  /** Calls are numbered as they are made: the lower goes first. */
+  /** Sequence number of the call; lower numbers go first. */
   readonly number: number
-  /** Until when it may wait. */
+  /** The latest time until which it may wait. */
   readonly deadline: Ms
   readonly go: () => void
-  /** It would have to wait for longer than it may. */
+  /** Called when it would have to wait beyond its deadline. */
   readonly end: () => void
 }
 
-/** What all lanes have in common. */
+/** What all lanes of a sender share. */
 export interface LaneShared {
   readonly clock: Clock
   readonly timers: Timers
-  /** Told when nothing waits, is out or expected, and the lane is open: it may be forgotten. */
+  /** Called when the lane is open and has no calls waiting, running or expected, and may be discarded. */
   readonly emptied: (lane: Lane) => void
 }
 
-/** So many at once are no longer held back by being counted. */
+/** Largest width of a lane; beyond it, limiting has no effect in practice. */
 const WIDEST = 1024
 
 /**
- * Calls that go one after the other, in the order they were made, and none before the lane opens again.
+ * A queue for calls that go one after the other, in the order in which they were made, and only while the lane is open.
  *
- * There is a lane as long as one is closed or calls go through it. The lane of a whole bot widens as TCP does (RFC 5681): it begins with one
- * call, then twice as many each round, and from half of the width at which it was last refused, one more each round.
+ * A lane exists only while it is closed or calls pass through it. The lane of a whole bot widens as TCP does (RFC 5681): it starts with
+ * one call at a time and doubles each round; from half the width at which it was last refused, it grows by one each round.
  *
- * Where calls end with the request that made them, whoever held a place might never give it back. There a lane only opens and closes.
+ * On platforms where calls end with the request that made them, a call might never give its place back. There a lane has no places: it
+ * only opens and closes.
  */
 export class Lane {
   private openAt: Ms = Number.NEGATIVE_INFINITY
-  /** By number. */
+  /** Sorted by number. */
   private readonly waiting: Waiter[] = []
   private out = 0
   private expected = 0
-  /** So many at once. */
+  /** How many calls may run at a time. */
   private width = 1
-  /** Calls that succeeded since it became so wide. */
+  /** Successful calls since the width last changed. */
   private succeeded = 0
-  /** Half of the width at which it was refused. */
+  /** Half the width at which the lane was last refused. */
   private threshold = WIDEST
   private disarm: (() => void) | undefined
   private readonly hasPlaces = !endsWithRequests()
@@ -53,7 +54,7 @@ export class Lane {
     private readonly shared: LaneShared,
   ) {}
 
-  /** How long until it opens; 0 where it is open. */
+  /** How long until the lane opens; 0 if it is open. */
   get opensIn(): Ms {
     return Math.max(0, this.openAt - this.shared.clock())
   }
@@ -62,10 +63,10 @@ export class Lane {
     return this.waiting.length === 0 && this.out === 0 && this.expected === 0
   }
 
-  /** Closes it until then, if it is not closed for longer already; whether that changed anything. */
+  /** Closes the lane until a time, unless it is closed for longer already; returns whether that changed anything. */
   close(until: Ms): boolean {
     if (until <= this.openAt) return false
-    // A call that is refused while the lane is closed was sent together with the one that closed it. For the width both count as one refusal.
+    // A call refused while the lane is closed was sent together with the one that closed it. For the width both count as one refusal.
     if (this.openAt > Number.NEGATIVE_INFINITY && this.opensIn === 0) {
       this.threshold = Math.max(1, Math.floor(this.width / 2))
       this.width = 1
@@ -79,11 +80,11 @@ export class Lane {
     return true
   }
 
-  /** Takes a place if there is one and nobody waits for it. */
+  /** Takes a place if one is free and no call waits for it; returns whether it did. */
   enter(): boolean {
     if (!this.hasPlaces) {
       if (this.opensIn > 0) return false
-      // The lane may have opened without those who wait having been told.
+      // The lane may have opened before its timer could release the waiting calls.
       this.advance()
       return true
     }
@@ -100,20 +101,20 @@ export class Lane {
     if (!this.hasPlaces) this.wake(waiter)
   }
 
-  /** By a timer of its own: the lane's may be of another request, which has ended. */
+  /** Uses a timer of the call's own request: the lane's timer may belong to a request that has ended. */
   private wake(waiter: Waiter): void {
     if (!this.waiting.includes(waiter)) return
     if (this.opensIn > 0) this.shared.timers.after(this.opensIn, () => this.wake(waiter))
     else this.advance()
   }
 
-  /** So many more, or fewer, will come: it is not forgotten before. */
+  /** Announces a future call, or withdraws it: the lane is not discarded while calls are expected. */
   expect(more: 1 | -1): void {
     this.expected += more
     if (more < 0) this.advance()
   }
 
-  /** Lets one that waits go its way. */
+  /** Removes a waiting call. */
   remove(waiter: Waiter): void {
     const at = this.waiting.indexOf(waiter)
     if (at >= 0) this.waiting.splice(at, 1)
@@ -122,7 +123,7 @@ export class Lane {
 
   /** Gives a place back. */
   leave(succeeded: boolean): void {
-    // Only a success in a full, open lane shows that a wider one may do: a call that ends while it is closed was let in before.
+    // Only a success in a full, open lane suggests that more fit. A call that ends while the lane is closed was admitted earlier.
     if (succeeded && this.widens && this.out >= this.width && this.opensIn === 0) this.widen()
     if (this.hasPlaces) this.out--
     this.advance()
@@ -143,7 +144,7 @@ export class Lane {
       })
       return
     }
-    // A timer that is late must not speak for a lane that was forgotten meanwhile: there may be another of its name.
+    // A late timer must not act for a discarded lane, since a new lane of the same key may exist.
     this.disarm?.()
     this.disarm = undefined
     while (!this.hasPlaces || this.out < this.width) {

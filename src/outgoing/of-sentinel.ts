@@ -11,17 +11,17 @@ import { ignoring, transformer } from './transformer.js'
 
 const sending = later('outgoing', () => import('./sender-of.js'))
 
-/** What one bot sends. */
+/** The outgoing calls of one bot. */
 interface Calls {
   readonly outgoing: Outgoing
-  /** Whether options of its own hold, and not those of the sentinel. */
+  /** Whether the bot has its own options instead of the sentinel's. */
   own: boolean
   readonly isOff: boolean
-  /** Goes by these options from now on; `false` leaves alone what is called from now on. */
+  /** Applies other options to later calls; `false` lets later calls pass unchanged. */
   turn(options: false | OutgoingOptions): void
 }
 
-/** What a bot sends, as far as a sentinel sees to it: the storage, the clock and the listeners are the sentinel's. */
+/** The outgoing calls of a sentinel's bots, which use the storage, clock and listeners of the sentinel. */
 export class OutgoingCalls {
   private readonly bots = new Map<object, Calls>()
   /** Bots that the sentinel is installed on. */
@@ -29,13 +29,13 @@ export class OutgoingCalls {
 
   constructor(private readonly services: () => Services) {}
 
-  /** Sees to a bot as the options of the sentinel say, and by {@link configure} will say, unless it has options of its own. */
+  /** Applies the sentinel's options to a bot, now and at each {@link configure}, unless the bot has its own options. */
   follow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
     this.followers.add(api)
     if (options !== false && !this.bots.has(api)) this.bots.set(api, this.callsOf(api, options, false))
   }
 
-  /** Other options of the sentinel hold from now on. */
+  /** Applies changed options of the sentinel. */
   configure(options: false | OutgoingOptions): void {
     for (const api of this.followers) {
       const known = this.bots.get(api)
@@ -43,14 +43,14 @@ export class OutgoingCalls {
         if (known === undefined) this.follow(api, options)
         else if (!known.own) known.turn(options)
       } catch (error) {
-        // The other options are in force by now: a bot with an invalid token must not undo them.
+        // The other changed options are in force already, and a bot with an invalid token must not undo them.
         this.services().events.tell('error', { error, during: 'outgoing' })
       }
     }
   }
 
   /**
-   * Installs the transformer on the api of a bot; the one that is there already, if it is.
+   * Installs the transformer on the API of a bot, or returns the one that is installed.
    *
    * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
    */
@@ -71,7 +71,7 @@ export class OutgoingCalls {
     let settings = options
     let isIgnored = ignoring(settings)
     let isOff = false
-    // Begun here and now, so that the first call hardly waits for it.
+    // Loading starts now, so that the first call hardly has to wait for it.
     const sender = senderOf(services, bot, () => settings)
     const outgoing = transformer(sender, (method) => isOff || isIgnored(method))
     api.config.use(outgoing)
@@ -86,13 +86,13 @@ export class OutgoingCalls {
         if (next === false) return
         settings = next
         isIgnored = ignoring(next)
-        // It holds for all calls from now on, since they wait for the same promise.
+        // Applies to all later calls, because they wait for the same promise.
         void sender.then((by) => by?.configure(next))
       },
     }
   }
 
-  /** Of all bots together; undefined where none is seen to. */
+  /** The health of all bots together; undefined if none is installed. */
   get health(): OutgoingHealth | undefined {
     const all = [...this.bots.values()].map(({ outgoing }) => outgoing.health())
     return all.length === 0 ? undefined : all.reduce(added)
@@ -104,7 +104,7 @@ export class OutgoingCalls {
   }
 }
 
-/** Loaded apart, so that bots that leave what they send alone do not carry it. What fails is told, and calls are made as they are. */
+/** Loads the sender on demand, to keep it out of bots that do not use it. On failure reports an event; calls are then sent unchanged. */
 async function senderOf(
   services: Services,
   bot: number,
@@ -124,7 +124,7 @@ function added(one: OutgoingHealth, other: OutgoingHealth): OutgoingHealth {
   return Object.fromEntries(names.map((name) => [name, one[name] + other[name]])) as unknown as OutgoingHealth
 }
 
-/** The id stands before the colon; what follows is the secret. */
+/** Returns the id of a bot, the part of its token before the colon. The rest is secret. */
 function idOf(token: string): number {
   const id = Number(token.slice(0, Math.max(0, token.indexOf(':'))))
   if (Number.isSafeInteger(id) && id > 0) return id

@@ -65,46 +65,46 @@ export const outgoingOptions = z.strictObject({
  */
 export interface OutgoingOptions {
   /**
-   * How often a call is made at most, the first time included: 1 to 100. What the bot as a whole is refused does not count: it is made
-   * again for as long as it may wait, unless this is 1. @default 4
+   * How often a call is sent at most, including the first time: 1 to 100. Refusals to the bot as a whole do not count; such a call is
+   * repeated as long as it may wait, unless this is 1. @default 4
    */
   readonly attempts?: number
   /**
-   * How long a call may wait in all, behind others included. One that would have to wait longer is not kept waiting: its
-   * caller gets the 429 at once. Under `bot.start()` a handler that waits holds up all that come after. @default '1m'
+   * How long a call may wait in total, including for other calls. A call that would have to wait longer fails at once with the 429.
+   * Note that with `bot.start()` a waiting handler delays all later updates. @default '1m'
    */
   readonly maxWait?: Duration
-  /** Calls that wait at most, in this process; the caller of one more gets the 429 at once. @default 1000 */
+  /** Most calls that wait in this process; any further call fails at once with the 429. @default 1000 */
   readonly maxWaiting?: number
-  /** A wait is longer by a random part of this, so that not all workers come back at once. @default '250ms' */
+  /** Upper bound of a random time added to each wait, so that workers do not all resume at once. @default '250ms' */
   readonly jitter?: Duration
   /**
-   * `flood`: calls run side by side; only behind a 429 do those to the same chat go one after the other, in the order they were
-   * made. `chat`: calls to one chat always go so. @default 'flood'
+   * `flood`: calls run in parallel; only after a 429 do calls to the same chat go one after the other, in the order in which they were
+   * made. `chat`: calls to one chat always do. @default 'flood'
    */
   readonly order?: 'flood' | 'chat'
   /**
-   * What is tried again. `flood`: a 429, after as long as Telegram says. `server`: a 5xx; `network`: no answer; both after half a
-   * second, then twice as long each time up to 10 s, less a random part. @default ['flood']
+   * Which failures are retried. `flood`: a 429, after the time that Telegram names. `server`: a 5xx. `network`: no answer. The last two
+   * wait half a second, doubled each time up to 10 s, minus a random part. @default ['flood']
    */
   readonly retry?: readonly ('flood' | 'server' | 'network')[]
   /**
-   * After a 5xx, or no answer, nobody knows whether a call took effect. `safe`: only what may be done twice is tried again
-   * (`get…`, `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like, but not what takes away the topmost). `all`: messages too, which may then be there
-   * twice. @default 'safe'
+   * After a 5xx or no answer it is unknown whether a call took effect. `safe`: retries only methods that may be called twice (`get…`,
+   * `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like, except those that change a topmost item). `all`: retries messages too,
+   * which may then appear twice. @default 'safe'
    */
   readonly repeat?: 'safe' | 'all'
-  /** Methods that are left alone, as `getUpdates` always is. */
+  /** Methods that are sent unchanged, as `getUpdates` always is. */
   readonly ignore?: readonly string[]
   /**
-   * Tells other workers on the same storage which chats to wait for, and is told. Costs a write for each 429, and nothing for
-   * other calls. Only where the storage is shared. @default true
+   * Shares pauses with other workers on the same storage, so that they wait for the same chats. Costs a write for each 429, and nothing
+   * for other calls. Has an effect only with a shared storage. @default true
    */
   readonly share?: boolean
-  /** Told of every 429. */
+  /** Called for every 429. */
   readonly onLimited?: (told: OutgoingLimitedEvent) => void
-  /** Told when a call failed since its group has become a supergroup, which has another id. */
+  /** Called when a call failed because its group has become a supergroup, which has a new id. */
   readonly onMigrated?: (told: ChatMigratedEvent) => void
-  /** Told what went wrong in telling other workers, and in these functions. @default the console */
+  /** Called with errors of sharing pauses and of these functions. @default logs to the console */
   readonly onError?: (told: FailureEvent) => void
 }

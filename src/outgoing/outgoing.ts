@@ -11,7 +11,7 @@ import { Sender } from './sender.js'
 import { ignoring, transformer } from './transformer.js'
 
 /**
- * What {@link outgoing} may be put into, where no sentinel does that.
+ * The environment of {@link outgoing} when it is used without a sentinel.
  *
  * @example
  * ```ts
@@ -25,20 +25,20 @@ import { ignoring, transformer } from './transformer.js'
  * ```
  */
 export interface OutgoingSetting {
-  /** The bot's id: what stands before the colon of its token. Needed with a `storage`. */
+  /** The bot's id, the part of its token before the colon. Required with a `storage`. */
   readonly bot?: number | undefined
-  /** Where workers tell each other which chats to wait for. @default each for itself */
+  /** Storage through which workers share pauses. @default none: each worker waits for itself */
   readonly storage?: Pick<Storage, 'marks' | 'watch'> | undefined
-  /** Tells the time in milliseconds since 1970. @default a clock that is never set, and `Date.now` for what workers tell */
+  /** Returns the time in milliseconds since 1970. @default a steady clock, and `Date.now` for shared pauses */
   readonly clock?: Clock | undefined
   /** Schedules waits. @default setTimeout */
   readonly timers?: Timers | undefined
-  /** A number from 0 up to 1, for jitter. @default Math.random */
+  /** Returns a number from 0 up to 1, for jitter. @default Math.random */
   readonly random?: (() => number) | undefined
 }
 
 /**
- * How calls have fared since the transformer was made, in this process.
+ * Statistics of calls since the transformer was made, in this process.
  *
  * @example
  * ```ts
@@ -49,30 +49,30 @@ export interface OutgoingSetting {
  * ```
  */
 export interface OutgoingHealth {
-  /** Calls of the bot; those made again are counted once. */
+  /** Calls of the bot; a repeated call counts once. */
   readonly calls: number
-  /** Answers of 429. */
+  /** Answers with 429. */
   readonly limited: number
-  /** Calls that were made again, each time. */
+  /** Repeated attempts. */
   readonly retried: number
-  /** Calls whose callers got a 429. */
+  /** Calls that ended with a 429 for their caller. */
   readonly gaveUp: number
-  /** Of these, those that were one too many to wait, for themselves or of chats that are waited for. */
+  /** Given-up calls because too many calls were waiting, or too many chats were paused. */
   readonly overloaded: number
-  /** Calls that failed since a group has another id. */
+  /** Calls that failed because their group has a new id. */
   readonly migrated: number
-  /** How long calls have waited, together, in milliseconds. */
+  /** Total time that calls have waited, in milliseconds. */
   readonly waitedMs: number
-  /** Calls that wait now. */
+  /** Calls that are waiting now. */
   readonly waiting: number
-  /** Chats (and methods that concern none) that calls wait for, or go through in order, now. */
+  /** Chats (and methods without a chat) whose calls are paused or in a queue now. */
   readonly paused: number
-  /** Pauses that other workers told of. */
+  /** Pauses received from other workers. */
   readonly heard: number
 }
 
 /**
- * What {@link outgoing} makes: an API transformer of grammY that can be asked how it fares.
+ * The result of {@link outgoing}: an API transformer of grammY with statistics.
  *
  * @example
  * ```ts
@@ -87,29 +87,29 @@ export interface OutgoingHealth {
  * ```
  */
 export interface Outgoing extends Transformer {
-  /** How calls have fared. */
+  /** Returns the statistics of calls. */
   health(): OutgoingHealth
-  /** Ends all waits: those who wait get their 429. Calls that come later are made as if it were not there. Idempotent. */
+  /** Ends all waits: waiting calls fail with their 429. Later calls are sent unchanged. Idempotent. */
   close(): Promise<void>
 }
 
 /**
- * Waits out Telegram's 429, for the one chat that is limited: an API transformer.
+ * Returns an API transformer that handles Telegram's error 429 by waiting, only in the chat that is limited.
  *
- * A call that is answered 429 is made again after `retry_after`. Until then no call to the same chat is made; they follow in the order
- * they were made, one after the other, and calls to other chats go on as if nothing were. Where five chats are limited within a
- * second, it is the whole bot that sends too much: then all that would write messages waits, and begins again slowly. Calls that
- * concern no chat (`answerInlineQuery`) wait for their own method. `getUpdates` is left alone, for whoever polls waits by itself.
+ * A call that is answered with 429 is repeated after `retry_after`. Until then no other call is sent to the same chat; these calls follow
+ * one after the other, in the order in which they were made. Calls to other chats are not affected. If five chats are limited within
+ * a second, the bot as a whole sends too much: then all calls that send messages wait, and resume slowly. Calls without a chat
+ * (`answerInlineQuery`) wait for their own method only. `getUpdates` is never delayed, because polling handles its own waits.
  *
- * Nothing is held back before Telegram has said so:
- * [grammY's guide](https://grammy.dev/advanced/flood) tells why limiting by guess does more harm than good.
+ * Nothing is delayed before Telegram has answered 429: [grammY's guide](https://grammy.dev/advanced/flood) explains why guessing limits
+ * does more harm than good.
  *
- * A call waits for `maxWait` at most, `maxWaiting` of them do, and each is made `attempts` times at most. What is given up is not
- * lost: its caller gets the 429 as a `GrammyError`. A call can be called off by its signal while it waits. Files out of a stream
- * are read once, so a call that carries one is not made again.
+ * A call waits for at most `maxWait` and is sent at most `attempts` times; at most `maxWaiting` calls wait. A call that is given up is not
+ * lost: its caller gets the 429 as a `GrammyError`. A waiting call can be aborted with its signal. A file from a stream can be read only
+ * once, so a call with such a file is not repeated.
  *
- * With a storage that workers share, one worker's 429 is enough for all; see {@link OutgoingSetting}, or let
- * `sentinel({ outgoing: {} })` see to it.
+ * With a storage that workers share, one worker's 429 pauses all of them: see {@link OutgoingSetting}, or use
+ * `sentinel({ outgoing: {} })`.
  *
  * @param options See {@link OutgoingOptions}.
  * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.

@@ -5,9 +5,9 @@ import type { OutgoingOptions } from './options.js'
 import { Sender } from './sender.js'
 
 /**
- * A sender for a bot of a sentinel, whose storage, clock and listeners it has.
+ * Makes a sender for a bot of a sentinel, with the sentinel's storage, clock and listeners.
  *
- * @param settings What holds now: functions in it are called as they are when there is something to tell.
+ * @param settings Returns the options in force, so that their callbacks are always the current ones.
  */
 export function senderIn(services: Services, bot: number, settings: () => OutgoingOptions): Sender {
   const { storage, events, timers } = services

@@ -29,20 +29,20 @@ import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
 import { SharedPauses } from './shared-pauses.js'
 
-/** After a 5xx or no answer: twice as long each time, up to the most. */
+/** First delay after a 5xx or no answer; doubled each time, up to the longest. */
 const BACK_OFF: Ms = 500
 const LONGEST_BACK_OFF: Ms = 10_000
-/** Lanes at most. For one more nobody waits: its calls ask Telegram, and whoever is refused gets the refusal. */
+/** Most lanes. Calls that would need another lane do not wait: they are sent, and a refusal goes to their caller. */
 const MOST_LANES = 10_000
 const WHOLE_BOT = String(GLOBAL_KEY)
 
-/** What a sender is put into. */
+/** The environment of a sender. */
 export interface SenderSetting {
   readonly bot?: number | undefined
   readonly storage?: Pick<Storage, 'marks' | 'watch'> | undefined
   readonly clock?: Clock | undefined
   readonly timers?: Timers | undefined
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1. */
   readonly random: () => number
   readonly limited: (told: OutgoingLimitedEvent) => void
   readonly migrated: (told: ChatMigratedEvent) => void
@@ -54,16 +54,16 @@ interface Call {
   readonly method: string
   readonly payload: unknown
   readonly chat: number | string | undefined
-  /** Of the lane it goes through where that is there. */
+  /** The key of the lane that the call passes through, if that lane exists. */
   readonly key: string
   readonly held: readonly string[]
   readonly signal: Abortable | undefined
-  /** Until when it may wait; told when it first has to. */
+  /** The latest time until which it may wait; set when it first has to wait. */
   deadline: Ms | undefined
   readonly tries: Tries
 }
 
-/** Makes calls, and makes them again: what `outgoing()` is made of. */
+/** Sends calls and repeats them: the implementation of `outgoing()`. */
 export class Sender {
   readonly counts = {
     calls: 0,
@@ -88,12 +88,12 @@ export class Sender {
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
   private readonly laneShared
-  /** Ends the waits there are. */
+  /** Functions that end the current waits. */
   private readonly ends = new Set<() => void>()
   private readonly flooded = new FloodedChats()
   private number = 0
   private closed = false
-  /** The lanes held by the call that is just being handed on, and by those it is made for: whoever calls now does so on its behalf. */
+  /** The lanes held by the call that is being handed on, and by its outer calls. A call made now is made on their behalf. */
   held: readonly string[] = []
 
   constructor(
@@ -106,7 +106,7 @@ export class Sender {
     this.timers = timers ?? systemTimers
     this.laneShared = {
       clock: this.clock,
-      // A chat that nobody writes to keeps no process alive.
+      // A timer for a chat without calls must not keep the process alive.
       timers: timers ?? quietTimers,
       emptied: (lane: Lane) => {
         if (this.lanes.get(lane.key) === lane) this.lanes.delete(lane.key)
@@ -127,7 +127,7 @@ export class Sender {
     this.configure(options)
   }
 
-  /** Goes by these options from now on. Calls that wait go on waiting for as long as they were to. */
+  /** Applies other options to later calls. Waiting calls keep their deadlines. */
   configure(options: OutgoingOptions): void {
     const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
     const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
@@ -141,12 +141,12 @@ export class Sender {
     this.share = share
   }
 
-  /** Pauses that other workers told of. */
+  /** Pauses received from other workers. */
   get heard(): number {
     return this.pauses?.heard ?? 0
   }
 
-  /** What tells other workers, and hears of them, where that is wanted. */
+  /** Shares pauses with other workers; undefined if that is turned off. */
   private get shared(): SharedPauses | undefined {
     return this.share ? this.pauses : undefined
   }
@@ -156,9 +156,9 @@ export class Sender {
   }
 
   /**
-   * Makes a call, as often as it takes. What it gives is what Telegram answered at last, or would have.
+   * Sends a call as often as necessary; returns Telegram's last answer, or a 429 if it was given up before it was sent.
    *
-   * @param held Lanes of the calls on whose behalf a transformer inside makes it: they wait for it, so it must not wait for them.
+   * @param held Lanes of the outer calls, if an inner transformer makes this call: they wait for it, so it must not wait for them.
    */
   async send<T>(
     method: string,
@@ -186,7 +186,7 @@ export class Sender {
     for (;;) {
       const lanes: Lane[] = []
       try {
-        // Nobody waits where nothing is closed: this is how nearly all calls go.
+        // Without lanes nothing has to wait, which is the case for nearly all calls.
         const refused =
           this.lanes.size > 0 || this.strict
             ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
@@ -206,7 +206,7 @@ export class Sender {
   }
 
   /**
-   * Makes a call until there is an answer to go by. Its lanes are held meanwhile, or others would overtake it.
+   * Sends a call until it has a conclusive answer. Keeps its lanes meanwhile, or other calls would overtake it.
    */
   private async answerTo<T>(call: Call, make: () => Promise<ApiResponse<T>>): Promise<ApiResponse<T>> {
     for (;;) {
@@ -234,7 +234,7 @@ export class Sender {
     }
   }
 
-  /** Ends all waits: their callers get the error. Later calls are made as they are. */
+  /** Ends all waits: their callers get the error. Later calls are sent unchanged. */
   async close(): Promise<void> {
     this.closed = true
     for (const end of [...this.ends]) end()
@@ -250,19 +250,19 @@ export class Sender {
   }
 
   /**
-   * Takes a place in the lane of its chat, then in that of the whole bot, where they are there: whoever waits for a chat must not
-   * be in the way of others. How long there is still to wait where it is not worth it.
+   * Takes a place in the lane of the call's chat, then in that of the whole bot, if these lanes exist; the chat comes first, so that a
+   * call waiting for it does not block other chats. Returns the remaining wait if it exceeds what the call may wait.
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
     const { key, chat, method } = call
-    // What is part of a call goes in its place.
+    // A nested call passes in the place of its outer call.
     const sends = isSending(method) && call.held.length === 0
-    // Keeps the bot's lane alive. If it were forgotten while all calls wait for their chats, they would all go at once.
+    // Keeps the bot's lane alive. If it were discarded while all calls wait for their chats, they would all go at once.
     const expecting = sends ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
       () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
-      // Looked up only when its turn comes: it may have been closed meanwhile.
+      // Looked up only after the wait for the chat, since the bot's lane may have been closed meanwhile.
       () => (sends ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
     try {
@@ -278,7 +278,7 @@ export class Sender {
     }
   }
 
-  /** Waits until its chat is no longer limited, and takes no place. How long there is still to wait where it is not worth it. */
+  /** Waits until the call's chat is open, without taking a place. Returns the remaining wait if it exceeds what the call may wait. */
   private async untilOpen(call: Call): Promise<Ms | undefined> {
     const wait = this.lanes.get(call.key)?.opensIn ?? 0
     if (wait === 0) return undefined
@@ -304,7 +304,7 @@ export class Sender {
     return false
   }
 
-  /** How long a call may still wait. */
+  /** Returns how long a call may still wait. */
   private left(call: Call): Ms {
     const now = this.clock()
     call.deadline ??= now + this.maxWait
@@ -312,7 +312,7 @@ export class Sender {
   }
 
   /**
-   * Waits until told to go; false when that took too long, or all waits are ended. Rejects when the caller calls it off.
+   * Waits for a signal to go; returns false if it takes too long or all waits are ended. Rejects if the caller aborts the call.
    */
   private until(
     call: Call,
@@ -355,7 +355,7 @@ export class Sender {
     })
   }
 
-  /** After an answer of 429: whether the call is made again. */
+  /** Handles a 429; returns whether the call is repeated. */
   private limitedBy<T>(call: Call, answer: ApiResponse<T>): boolean {
     const wait = waitIn(answer)
     if (wait === undefined) {
@@ -390,13 +390,13 @@ export class Sender {
     return again
   }
 
-  /** Without a lane nothing holds the call until its time has come. */
+  /** Whether a lane is available: without one, nothing can hold the call until it may be sent. */
   private hasRoom(lane: Lane | undefined): boolean {
     if (lane === undefined) this.counts.overloaded++
     return lane !== undefined
   }
 
-  /** Many chats at once: then it is the bot that sends too much, and every other message would be refused, too. */
+  /** If many chats are limited at once, pauses the whole bot, because every other message would be refused, too. */
   private floodedBy(call: Call, wait: Ms, until: Ms): void {
     const now = this.clock()
     const known = (this.lanes.get(WHOLE_BOT)?.opensIn ?? 0) > 0
@@ -404,13 +404,13 @@ export class Sender {
     const all = this.flooded.note(call.key, { at: now, wait, until, counted: known ? undefined : call.tries })
     if (all.length === 0) return
     for (const { counted } of all) if (counted !== undefined) counted.spared++
-    // The shortest wait counts: one chat that is closed for long must not close all others for as long.
+    // The shortest wait counts, because one chat that is closed for long must not close all others for as long.
     const first = all.reduce((one, other) => (other.until < one.until ? other : one))
     if (this.laneOf(WHOLE_BOT)?.close(first.until) === true)
       this.shared?.tell(WHOLE_BOT, first.at + first.wait - now)
   }
 
-  /** Whether a call has attempts left. What the bot as a whole is refused is no fault of its, unless none is made again at all. */
+  /** Whether a call has attempts left. Refusals to the bot as a whole do not count, unless calls are not repeated at all. */
   private mayTry({ tries }: Call): boolean {
     return this.attempts > 1 && tries.made - tries.spared < this.attempts
   }
@@ -422,12 +422,12 @@ export class Sender {
     this.setting.migrated({ bot: this.setting.bot, method: call.method, from: call.chat, to })
   }
 
-  /** Waits, and tells whether the call is made again though nobody knows whether it took effect. */
+  /** Waits before a retry; returns whether to repeat the call, of which it is unknown whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
     if (!this.all && !isSafe(call.method, call.payload)) return false
     if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait()) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
-    // A random wait, at least half of the longest, so that not all calls come back at once, which the server could not take.
+    // Waits a random time between half the longest and the longest, so that calls do not all come back at once.
     const wait = longest * (1 - this.setting.random() / 2)
     if (wait > this.left(call)) return false
     const waited = await this.until(call, this.left(call), (go) => this.timers.after(wait, go))
@@ -435,7 +435,7 @@ export class Sender {
     return waited
   }
 
-  /** Telegram limits what is written to a chat together, and all else by what it does: a flood must not stop a ban. */
+  /** Telegram limits messages by chat, and other calls by chat and method: a flood of messages must not delay a ban. */
   private keyOf(method: string, chat: number | string | undefined): string {
     if (chat === undefined) return `/${method}`
     return this.strict || isWriting(method) ? chatText(chat) : `${chatText(chat)} /${method}`

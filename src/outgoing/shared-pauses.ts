@@ -4,30 +4,30 @@ import { type Key, keyText, textKey } from '../core/subject.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Storage } from '../storage/storage.js'
 
-/** The mark of a chat that nothing is to be sent to before it lapses. */
+/** Marks a chat to which nothing is sent until the mark expires. */
 export const PAUSED = 'outgoing.paused'
-/** A pause that is over before others have heard of it is not told. */
+/** Shorter pauses are not shared, since they would end before other workers learn of them. */
 const SHORTEST: Ms = 100
-/** Tellings under way at most. */
+/** Most background tasks at a time. */
 const MOST_UNDER_WAY = 256
-/** Pages of marks read when it begins. */
+/** Most pages of marks to read at the start. */
 const MOST_PAGES = 10
-/** Pauses at most that it knows again as its own. */
+/** Most own pauses to remember. */
 const MOST_TOLD = 10_000
-/** How long after the storage did not take a listener it is asked again. */
+/** Delay before watching the storage is tried again. */
 const LISTEN_AGAIN: Ms = 5000
 
 /**
- * Tells other workers which chats to wait for, and hears of theirs: a mark that lapses when the wait is over. The storage tells of
- * marks, so that calls ask it nothing.
+ * Shares pauses between workers: a pause is a mark that expires with it. The storage notifies workers of new marks, so calls never
+ * have to query it.
  */
 export class SharedPauses {
-  /** Pauses of others. */
+  /** Pauses received from other workers. */
   heard = 0
-  /** Not told or heard, since too much was under way. */
+  /** Pauses not shared or received, because too much was under way. */
   missed = 0
   private readonly underWay = new Set<Promise<void>>()
-  /** Until when, as it told others: the storage tells it, too. By key. */
+  /** When own shared pauses end, by key, to recognize them in notifications. */
   private readonly told = new Map<string, Ms>()
   private stop: (() => void) | undefined
   private begun = false
@@ -37,14 +37,14 @@ export class SharedPauses {
   constructor(
     private readonly storage: Pick<Storage, 'marks' | 'watch'>,
     private readonly bot: number,
-    /** Closes the lane of a key for so long. */
+    /** Closes the lane of a key for a time. */
     private readonly pause: (key: string, forMs: Ms) => void,
     private readonly failed: (error: unknown) => void,
-    /** Of marks: milliseconds since 1970. */
+    /** Clock for marks, in milliseconds since 1970. */
     private readonly clock: Clock = systemClock,
   ) {}
 
-  /** Listens from now on. To be called with every call: a storage that was away is asked again, though not all the time. */
+  /** Starts watching the storage. Called with every call, so that watching is tried again after a failure, but not too often. */
   begin(): void {
     if (this.begun || this.clock() < this.again) return
     this.begun = true
@@ -65,7 +65,7 @@ export class SharedPauses {
     await this.readAll()
   }
 
-  /** Tells others. */
+  /** Shares a pause with other workers. */
   tell(key: string, forMs: Ms): void {
     if (forMs < SHORTEST || this.ended) return
     const since = this.clock()
@@ -74,7 +74,7 @@ export class SharedPauses {
     this.aside(async () => this.storage.marks.put(this.bot, PAUSED, [{ key: textKey(key), mark }]))
   }
 
-  /** Listens no more, and waits for what is under way. */
+  /** Stops watching and waits for background tasks. */
   async end(): Promise<void> {
     this.ended = true
     this.stop?.()
@@ -120,7 +120,7 @@ export class SharedPauses {
     this.pause(text, forMs)
   }
 
-  /** What cannot be told or heard costs others a 429 of their own, and no more. */
+  /** Runs a task in the background. If it is dropped or fails, other workers just get a 429 of their own. */
   private aside(work: () => Promise<void>): boolean {
     if (this.underWay.size >= MOST_UNDER_WAY) {
       this.missed++

@@ -5,7 +5,7 @@ import type { OutgoingOptions } from './options.js'
 import type { Outgoing, OutgoingHealth } from './outgoing.js'
 import type { Sender } from './sender.js'
 
-/** The one a poll is: whoever polls waits by itself, and nothing else must wait for it. */
+/** Polling, which handles its own waits and must not delay other calls. */
 const POLL = 'getupdates'
 
 const NOTHING: OutgoingHealth = {
@@ -21,15 +21,15 @@ const NOTHING: OutgoingHealth = {
   heard: 0,
 }
 
-/** Tells which methods are left alone. */
+/** Returns a function that tells whether a method is sent unchanged. */
 export function ignoring({ ignore = [] }: OutgoingOptions): (method: string) => boolean {
   const ignored = new Set([POLL, ...ignore].map((method) => method.toLowerCase()))
   return (method) => ignored.has(method.toLowerCase())
 }
 
 /**
- * The transformer that a sender is behind. Calls that are made before the sender is there wait for it, in their order; if it never
- * comes, which whoever makes it tells, they are made as if there were none.
+ * Makes the transformer of a sender. Calls made while the sender is loading wait for it, in order. If loading fails, which the loader
+ * reports, calls are sent unchanged.
  */
 export function transformer(
   sending: MaybePromise<Sender | undefined>,
@@ -37,7 +37,7 @@ export function transformer(
 ): Outgoing {
   let sender: Sender | undefined
   let awaited: Promise<Sender | undefined> | undefined
-  // Calls go on through this promise for good. Otherwise new calls could overtake those that waited for the sender.
+  // All later calls go through this promise, too. Otherwise they could overtake calls that waited for the sender.
   if (isPromise(sending)) {
     awaited = sending.then((made) => {
       sender = made
@@ -47,7 +47,7 @@ export function transformer(
   const transform: Transformer = (prev, method, payload, signal) => {
     const call = (): ReturnType<typeof prev<typeof method>> => prev(method, payload, signal)
     if (isIgnored(method)) return call()
-    // Read here: after the promise it is too late to know.
+    // Read now, because `held` is only valid synchronously.
     const held = sender?.held
     const send = (by: Sender | undefined): ReturnType<typeof call> =>
       by === undefined ? call() : by.send(method, payload, signal as Abortable | undefined, call, held)

@@ -18,16 +18,16 @@ import type { UserProfile } from './directory.js'
  * ```
  */
 export interface ReportOptions {
-  /** Whoever was seen within so long is active, whoever was first seen within it new. @default '7d' */
+  /** Users seen within this time count as active, users first seen within it as new. @default '7d' */
   readonly within?: Duration
   /** How many users are listed, 0 to 1,000. @default 10 */
   readonly top?: number
-  /** By what: a count such as `message` or `denials`, one that you note, or `updates`, which is all activity together. `option.invalid` for one that nobody has. @default 'updates' */
+  /** The count to sort by: an activity such as `message`, `denials`, one of your own counts, or `updates` for all activity. @default 'updates' */
   readonly by?: string
 }
 
 /**
- * A user as a report lists them.
+ * A user in a report.
  *
  * @example
  * ```ts
@@ -38,10 +38,10 @@ export interface ReportOptions {
  */
 export interface ReportedUser {
   readonly subject: SubjectRef
-  /** In milliseconds since 1970, as `lastSeen`. */
+  /** In milliseconds since 1970, like `lastSeen`. */
   readonly firstSeen: number
   readonly lastSeen: number
-  /** All activity together: updates that passed and those that were stopped. */
+  /** All activity: admitted and stopped updates. */
   readonly updates: number
   readonly denials: number
   readonly counts: Readonly<Record<string, number>>
@@ -49,11 +49,11 @@ export interface ReportedUser {
 
 const COLUMNS = [...ACTIVITIES, 'denials'] as const
 const KNOWN: ReadonlySet<string> = new Set(COLUMNS)
-/** Names of counts that a report tells apart: you may note any. */
+/** Most distinct names of counts in a report; you may record counts of any name. */
 const MOST_NAMES = 1000
 
 /**
- * What the users of the bots did, added up: data, and the same as text, JSON and CSV.
+ * The activity of all users of the bots: totals and the most active users, also as text, JSON and CSV.
  *
  * @example
  * ```ts
@@ -65,25 +65,25 @@ const MOST_NAMES = 1000
  * ```
  */
 export class ActivityReport {
-  /** When it was put together, in milliseconds since 1970. */
+  /** When the report was made, in milliseconds since 1970. */
   readonly at: number
-  /** The span in which somebody counts as active or new, in milliseconds. */
+  /** The time within which users count as active or new, in milliseconds. */
   readonly within: number
-  /** Everybody who is known. */
+  /** Number of known users. */
   readonly users: number
-  /** Seen within the span. */
+  /** Number of users seen within the time. */
   readonly active: number
-  /** First seen within the span. */
+  /** Number of users first seen within the time. */
   readonly newcomers: number
-  /** All activity together, of all time. */
+  /** All updates ever counted. */
   readonly updates: number
-  /** How much of it was stopped. */
+  /** How many updates were stopped. */
   readonly denials: number
-  /** Totals by name, of all time. */
+  /** All-time totals by name. */
   readonly counts: Readonly<Record<string, number>>
-  /** Those with the most, in order. */
+  /** The users with the highest counts, in descending order. */
   readonly top: readonly ReportedUser[]
-  /** By what they are in order. */
+  /** The count that `top` is sorted by. */
   readonly by: string
 
   constructor(data: Omit<ActivityReport, 'toText' | 'toCsv' | 'toJSON'>) {
@@ -99,7 +99,7 @@ export class ActivityReport {
     this.by = data.by
   }
 
-  /** For people. */
+  /** Returns the report as readable text. */
   toText(): string {
     const span = formatDuration(this.within)
     const share = this.updates === 0 ? 0 : (this.denials / this.updates) * 100
@@ -122,19 +122,19 @@ export class ActivityReport {
     ].join('\n')
   }
 
-  /** The users that are listed, a line each after the names of the columns; lines end as RFC 4180 has it. */
+  /** Returns the users of `top` as CSV with a header line. Lines end with CRLF (RFC 4180). */
   toCsv(): string {
     return [HEAD, ...this.top.map(rowOf)].map((row) => `${row}\r\n`).join('')
   }
 
-  /** For `JSON.stringify()`: subjects as `keyText()` writes them. */
+  /** For `JSON.stringify()`. Subjects are written as `keyText()` does. */
   toJSON(): Record<string, unknown> {
     const top = this.top.map((user) => ({ ...user, subject: keyText(subjectKey(user.subject)) }))
     return { ...Object.fromEntries(Object.entries(this)), top }
   }
 }
 
-/** Goes through users once, and keeps the sums and the few that are listed. */
+/** Makes a report in one pass over all users; holds only the totals and the listed users in memory. */
 export async function reportOf(
   users: AsyncIterable<UserProfile>,
   now: number,
@@ -170,7 +170,7 @@ export async function reportOf(
     isNoted ||= Object.hasOwn(user.counts, by)
     const amount = by === 'updates' ? user.updates : (countOf(user.counts, by) ?? 0)
     if (amount > 0) listed.push({ amount, user })
-    // Sorted now and then: what is held is twice what is listed, at most.
+    // Sorted and cut now and then, which bounds the list to about twice the wanted size.
     if (listed.length >= 2 * most + 100) listed = foremost(listed, most)
   }
   if (!isNoted) {
@@ -191,7 +191,7 @@ export async function reportOf(
   })
 }
 
-/** Everybody as CSV, a line at a time, beginning with the names of the columns. */
+/** Returns all users as CSV, line by line, with a header line. */
 export async function* csvOf(users: AsyncIterable<UserProfile>): AsyncGenerator<string, void, undefined> {
   yield `${HEAD}\r\n`
   for await (const profile of users) yield `${rowOf(reported(profile))}\r\n`

@@ -9,21 +9,21 @@ import type { DeniedEvent } from '../middleware/events.js'
 import type { Services } from '../middleware/services.js'
 import type { UserActivity } from '../storage/users.js'
 
-/** Between two writes. */
+/** Time between two writes. */
 const EVERY: Ms = 1000
-/** Users noted between two writes, at most. */
+/** Most users recorded between two writes. */
 const MOST_USERS = 10_000
-/** Users in one write. */
+/** Most users in one write. */
 const BATCH = 1000
 
-/** What is counted of a user: updates by activity, and those that were stopped. */
+/** What is counted for a user: updates by activity, and stopped updates. */
 const NAMES: readonly string[] = [...ACTIVITIES, 'denials']
 const DENIALS = NAMES.length - 1
 const INDEX_OF = new Map(ACTIVITIES.map((activity, index) => [activity, index]))
 const NOTHING: readonly number[] = NAMES.map(() => 0)
 
 /**
- * How the noting of activity fares.
+ * The state of activity recording.
  *
  * @example
  * ```ts
@@ -35,21 +35,22 @@ const NOTHING: readonly number[] = NAMES.map(() => 0)
  * ```
  */
 export interface ActivityHealth {
-  /** Users whose activity is yet to be written. */
+  /** Users whose activity is not written yet. */
   readonly waiting: number
-  /** Updates that were not counted, since too much waited. */
+  /** Updates that were not counted, because too many users were waiting to be written. */
   readonly dropped: number
 }
 
 interface Noted {
   at: Ms
-  /** By name: a list is quicker than a map, and every update comes by here. */
+  /** Counts by index in `NAMES`: a list is faster than a map, and every update is counted here. */
   readonly counts: number[]
 }
 
 /**
- * Notes who was seen and what they did, in this process first; once a second all of it goes to the storage, in a few
- * trips. No update waits for it. Where timers end with requests, the request that noted first is kept for as long.
+ * Records who was seen and what they did. Counts are collected in memory and written to the storage once a second, in a few round
+ * trips; no update waits for the write. On platforms where timers end with their request, the first request that records something is
+ * kept alive until the write.
  */
 export class ActivityRecorder {
   private noted = new Map<number, Map<Key, Noted>>()
@@ -57,12 +58,12 @@ export class ActivityRecorder {
   private dropped = 0
   private readonly timer: SharedTimer
   private writing: Promise<void> | undefined
-  /** Of what is being written: what is left of it. */
+  /** The part of the current write that is not written yet. */
   private unwritten = this.noted
   private readonly lease: Lease
-  /** Where timers end with requests: whether something keeps these for what is under way. */
+  /** On platforms where timers end with requests: whether background work keeps the request alive. */
   private isKept = true
-  /** Ends the waiting of who is held. */
+  /** Ends the wait that keeps a request alive. */
   private letGo: (() => void) | undefined
   private stop: (() => void) | undefined
   private closed = false
@@ -81,7 +82,7 @@ export class ActivityRecorder {
     return this.stop === undefined ? undefined : { waiting: this.waiting, dropped: this.dropped }
   }
 
-  /** Begins or ends noting; what was noted is written all the same. */
+  /** Starts or stops recording; counts that were collected are still written. */
   turn(on: boolean): void {
     if (on === (this.stop !== undefined)) return
     if (!on) {
@@ -93,7 +94,7 @@ export class ActivityRecorder {
     // With watch() and not on(): a webhook refuses floods unparsed only while nobody listens, and this does not count as listening.
     const stops = [
       events.watch('allowed', ({ facts, ctx }) => {
-        // It counted when it came first, though its handler failed.
+        // A repeated update was counted when it first came, even if its handler failed.
         const { sentinel } = ctx as Context & Partial<SentinelFlavor>
         if (sentinel?.isRepeated !== true) this.note(ctx.me.id, facts, clock(), 1, 0)
       }),
@@ -104,24 +105,24 @@ export class ActivityRecorder {
     }
   }
 
-  /** Whoever is erased is not written anew by what was noted before. */
+  /** Drops the pending counts of an erased user, so that they are not written again. */
   async forget(bot: number, key: Key): Promise<void> {
     const drop = (): void => {
       if (this.noted.get(bot)?.delete(key) === true) this.waiting--
     }
     drop()
-    // What is under way may come after the erasure; what fails comes back.
+    // A write under way may land after the erasure, and a failed write returns its counts to the pending ones.
     await this.underWay
     drop()
   }
 
-  /** Writes all that was noted, once; what fails is told. */
+  /** Writes all pending counts once; an error is reported as an event. */
   private async drain(): Promise<void> {
     await this.underWay
     await this.write()
   }
 
-  /** Ends noting, and lets go of the timer. */
+  /** Stops recording, writes pending counts and releases the timer. */
   async close(): Promise<void> {
     this.turn(false)
     this.closed = true
@@ -168,7 +169,7 @@ export class ActivityRecorder {
     const { timer } = this
     if (this.closed || (timer.isSet && !timer.isLost)) return
     if (timer.isLost) {
-      // The request that was to write has ended, for nothing has kept it: this one writes, and at once.
+      // The request with the timer has ended, since nothing kept it alive: this request writes at once.
       this.isKept = false
       timer.off()
       this.letGo?.()
@@ -177,7 +178,7 @@ export class ActivityRecorder {
     else timer.set(EVERY, () => this.writeAside())
   }
 
-  /** For a second, and until all is written: what waits for the background keeps the request for as long. */
+  /** Waits for a second and then for the write. As background work, it keeps the request alive. */
   private async held(): Promise<void> {
     await new Promise<void>((end) => {
       this.letGo = end
@@ -187,7 +188,7 @@ export class ActivityRecorder {
     await this.writing
   }
 
-  /** What is being written; not what ended with its request, which is noted anew. */
+  /** The current write. A write that ended with its request is given up, and its counts become pending again. */
   private get underWay(): Promise<void> | undefined {
     if (this.writing !== undefined && this.lease.isLost) {
       this.writing = undefined
@@ -197,16 +198,16 @@ export class ActivityRecorder {
     return this.writing
   }
 
-  /** A write that nobody waits for; never rejects. */
+  /** Starts a write that nobody waits for. Never rejects. */
   private writeAside(): void {
-    // The next second sees to what is noted meanwhile.
+    // What is collected during a write is written a second later.
     if (this.underWay !== undefined) {
       this.arm()
       return
     }
     this.lease.renew()
     const writing = this.write().finally(() => {
-      // Given up meanwhile: another may be under way.
+      // The write was given up in the meantime; another may be running.
       if (this.writing !== writing) return
       this.writing = undefined
       if (this.waiting > 0) this.arm()
@@ -234,7 +235,7 @@ export class ActivityRecorder {
     try {
       await this.services.storage.users.note(bot, batch.map(activityOf))
     } catch (error) {
-      // That the storage is down was told already. Only when closing is it an error of its own, since the counts are lost.
+      // An outage of the storage has been reported already. On close the counts are lost, so it is reported as an error.
       if (this.closed || !isUnavailable(error)) {
         this.services.events.tell('error', { error, during: 'users.note' })
       }
@@ -242,7 +243,7 @@ export class ActivityRecorder {
     }
   }
 
-  /** What was not written is written with what came since. Where the answer alone was lost, it counts twice. */
+  /** Makes counts pending again after a failed write. If only the confirmation was lost, they are counted twice. */
   private takeBack(bot: number, key: Key, { at, counts }: Noted): void {
     const noted = this.notedOf(bot, key, at)
     if (noted === undefined) {

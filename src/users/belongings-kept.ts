@@ -3,7 +3,7 @@ import type { Storage } from '../storage/storage.js'
 import type { ValuePage } from '../storage/values.js'
 import type { Belongings } from './belongings.js'
 
-/** A value of somebody's, and where it is kept. */
+/** A value that belongs to a subject. */
 export interface Belonging {
   readonly space: string
   readonly key: string
@@ -11,7 +11,7 @@ export interface Belonging {
   readonly until?: number
 }
 
-/** All values of somebody, a page of the storage at a time where they have to be looked for. */
+/** Yields all values of a subject; spaces without known keys are scanned page by page. */
 export async function* belongingsOf(
   { spaces }: Belongings,
   storage: Storage,
@@ -35,7 +35,7 @@ export async function* belongingsOf(
   }
 }
 
-/** Takes them away, lapsed ones too where their keys are known; which there were. */
+/** Removes all values of a subject, including expired ones whose keys are known. Returns the values that were found. */
 export async function eraseBelongings(
   belongings: Belongings,
   storage: Storage,

@@ -4,7 +4,7 @@ import type { SubjectRef } from '../core/subject.js'
 import { checkSpace } from '../storage/values.js'
 
 /**
- * Whose a value is: by keys that are known beforehand, or by looking at every key of the space.
+ * Tells which values of a space belong to a subject: by their keys, or by a function that checks every key of the space.
  *
  * @example
  * ```ts
@@ -21,16 +21,16 @@ export type Ownership =
   | { readonly keys: (subject: SubjectRef) => readonly string[] }
   | { readonly owns: (key: string, subject: SubjectRef) => boolean }
 
-/** grammY keeps the session of a private chat under the id of the chat, which is that of the user. */
+/** grammY stores the session of a private chat under the chat's id, which equals the user's id. */
 export const OF_PRIVATE_CHAT: Ownership = {
   keys: ({ kind, id }) => (kind === 'user' ? [String(id)] : []),
 }
 
-/** Which values are whose: what an export and an erasure of somebody look at beside marks and records. */
+/** The spaces with values of users; export and erasure include them besides marks and records. */
 export class Belongings {
   private readonly kept = new Map<string, Ownership>()
 
-  /** Which spaces hold such values, and whose they are there. */
+  /** The spaces, with the ownership of their values. */
   get spaces(): ReadonlyMap<string, Ownership> {
     return this.kept
   }

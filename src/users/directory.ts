@@ -18,7 +18,7 @@ import {
 } from './preferences.js'
 
 /**
- * What `guard.users` knows of somebody: of all bots together, where there are several.
+ * What `guard.users` knows about a subject; several bots are combined.
  *
  * @example
  * ```ts
@@ -30,17 +30,17 @@ import {
  */
 export interface UserProfile {
   readonly subject: SubjectRef
-  /** In milliseconds since 1970, as `lastSeen`. */
+  /** In milliseconds since 1970, like `lastSeen`. */
   readonly firstSeen: number
   readonly lastSeen: number
-  /** Updates by activity (`message`, `tap` …), those that were stopped (`denials`), and what you note yourself. */
+  /** Updates by activity (`message`, `tap` …), stopped updates (`denials`), and your own counts. */
   readonly counts: Readonly<Record<string, number>>
-  /** What you keep with them; plain JSON. */
+  /** Data that you store with the user, as plain JSON. */
   readonly data: Readonly<Record<string, unknown>>
 }
 
 /**
- * The users of a sentinel's bots: read them, keep data with them, go through them, forget them.
+ * The users of a sentinel's bots: read them, store data with them, iterate over them, erase them.
  *
  * @example
  * ```ts
@@ -55,61 +55,61 @@ export interface UserProfile {
  */
 export interface UserDirectory {
   /**
-   * What is known of somebody; undefined if nothing is, or no bot was met yet. What was noted in the last second may
-   * be missing.
+   * Returns what is known about a user; undefined if nothing is known, or if no bot was met yet. Activity of the last second may be
+   * missing.
    *
    * @throws SentinelError `subject.invalid`.
    */
   read(whom: Subject): Promise<UserProfile | undefined>
   /**
-   * Merges into the data of somebody, field by field, for all bots it has met; before it has met any, for those that
-   * come. `null` takes a field away.
+   * Merges fields into the data of a user, for all bots that were met; before any was met, for each bot that is met later. `null`
+   * removes a field.
    *
-   * @throws SentinelError `subject.invalid`; `value.invalid` for what is no plain JSON object.
+   * @throws SentinelError `subject.invalid`; `value.invalid` if the data is not a plain JSON object.
    */
   patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void>
-  /** Everybody it knows, each once, in no promised order, a page of the storage at a time. */
+  /** Yields all known users, each once, in no particular order; reads the storage page by page. */
   scan(): AsyncGenerator<UserProfile, void, undefined>
   /**
-   * All that is kept of somebody, as plain JSON: records, marks with their reasons, values that are theirs, and what limits
-   * count.
+   * Returns everything stored about a user as plain JSON: records, marks with their reasons, values that belong to them, and the state of
+   * their limits.
    *
    * @throws SentinelError `subject.invalid`.
    */
   export(whom: Subject): Promise<PersonalData>
   /**
-   * Forgets somebody: what is known of them, every mark (block, registration, roles in one chat or everywhere, what a resolver
-   * said), their values (sessions, preferences, what `include()` names) and what they used of limits; and tells what that was.
+   * Erases a user: records, all marks (block, registration, roles in one chat or everywhere, answers of a resolver), values (sessions,
+   * preferences, spaces given to `include()`) and the state of limits. Reports what was erased.
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`.
    */
   erase(whom: Subject, options?: ErasureOptions): Promise<ErasureReport>
   /**
-   * Adds up what all of them did: see {@link ActivityReport}. Reads everybody once, a page at a time.
+   * Adds up the activity of all users: see {@link ActivityReport}. Reads every user once, page by page.
    *
-   * @throws SentinelError `duration.invalid`, `option.invalid`.
+   * @throws SentinelError `duration.invalid`; `option.invalid`, also for a `by` that no user has a count of.
    */
   report(options?: ReportOptions): Promise<ActivityReport>
-  /** Everybody as CSV, a line at a time. */
+  /** Yields all users as CSV, line by line. */
   csv(): AsyncGenerator<string, void, undefined>
   /**
-   * Preferences that a schema describes, which must give defaults for all that it asks for. They are exported and erased
-   * with whose they are.
+   * Returns typed preferences, checked by a schema that must provide a default for every required field. They are included in the export
+   * and erasure of their user.
    *
    * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
    */
   preferences<T extends object>(schema: PreferenceSchema<T>, options?: PreferenceOptions): Preferences<T>
   /**
-   * `storage.sessions()`, exported and erased with whose they are: by grammY's usual keys those of private chats, else
-   * as `ownership` tells.
+   * Returns `storage.sessions()`, included in the export and erasure of their user: with grammY's default keys the sessions of private
+   * chats, otherwise those that `ownership` selects.
    *
    * @throws SentinelError as `storage.sessions()` does, and `option.invalid`.
    */
   sessions<T>(options?: SessionsOptions<T>, ownership?: Ownership): SessionStorage<T>
   /**
-   * Exports and erases values of yours with whose they are.
+   * Includes values of a space in the export and erasure of the user they belong to.
    *
-   * @throws SentinelError `value.invalid` for what is no space, `option.invalid`.
+   * @throws SentinelError `value.invalid` for an invalid name of a space, `option.invalid`.
    */
   include(space: string, ownership: Ownership): void
 }
@@ -118,7 +118,7 @@ const reading = later('guard.users', () => import('./profiles.js'))
 const reporting = later('guard.users', () => import('./activity-report.js'))
 const personally = later('guard.users', () => import('./personal.js'))
 
-/** The users of the bots that the sentinel has met. */
+/** Implements `guard.users` for the bots that the sentinel has met. */
 export class BotUsers implements UserDirectory {
   private readonly belongings = new Belongings()
 
@@ -138,7 +138,7 @@ export class BotUsers implements UserDirectory {
 
   async patch(whom: Subject, data: Readonly<Record<string, unknown>>): Promise<void> {
     const key = subjectKey(whom)
-    // Refused here and now, though the writing may come later; and what is written later is what was given now.
+    // Checked and copied now, because it may be written later: errors show here, and later changes of the object have no effect.
     const fields = [...patchTexts(data)].map(([name, text]): [string, unknown] => [
       name,
       text === null ? null : JSON.parse(text),

@@ -34,18 +34,18 @@ import { type Belonging, belongingsOf, eraseBelongings } from './belongings-kept
  * ```
  */
 export interface ErasureOptions {
-  /** A block holds on, with its reason: who was banned is not let in by asking to be forgotten. @default false */
+  /** Keeps a block and its reason, so that banned users cannot get in by asking for erasure. @default false */
   readonly keepBlock?: boolean
   /**
-   * Chats in which limits with `scope: 'member'` are forgotten at once, in memory and Postgres, which file them under digests;
-   * elsewhere they lapse by themselves. Redis needs no such list.
+   * Chats in which limits with `scope: 'member'` are reset at once. Needed in memory and Postgres, which store them under digests and
+   * cannot find them otherwise; limits not reset expire by themselves. Redis does not need the list.
    * @default none
    */
   readonly chats?: readonly number[]
 }
 
 /**
- * What `guard.users.erase()` did. Names and places only: nothing that was erased is in it, but for the id of whoever it was about.
+ * The result of `guard.users.erase()`. It contains only names and places: of the erased data, only the id of the subject.
  *
  * @example
  * ```ts
@@ -58,22 +58,22 @@ export interface ErasureOptions {
  */
 export interface ErasureReport {
   readonly subject: SubjectRef
-  /** Whether there was anything but what limits count. */
+  /** Whether anything was found other than the state of limits. */
   readonly found: boolean
-  /** Records that were erased, one a bot at most: first and last seen, counts, data. */
+  /** Number of erased records, at most one for each bot: first and last seen, counts, data. */
   readonly profiles: number
-  /** Marks that were taken away: blocks, registration, roles, in one chat too. `subject` is as `keyText()` writes it. */
+  /** Removed marks: blocks, registration, roles, in single chats too. `subject` is in the form of `keyText()`. */
   readonly marks: readonly { readonly subject: string; readonly name: string }[]
-  /** Values that were erased: sessions, preferences, and what `include()` names. */
+  /** Erased values: sessions, preferences, and values of spaces given to `include()`. */
   readonly values: readonly { readonly space: string; readonly key: string }[]
-  /** Marks that hold on, by `keepBlock`. */
+  /** Marks that `keepBlock` kept. */
   readonly kept: readonly { readonly subject: string; readonly name: string }[]
-  /** No bot was met yet: what is kept by bot is erased for each as it comes. */
+  /** True if no bot was met yet: data stored for each bot is erased when that bot is met. */
   readonly waits: boolean
 }
 
 /**
- * All that is kept of somebody, as plain JSON: what `guard.users.export()` gives.
+ * Everything stored about a user, as plain JSON: the result of `guard.users.export()`.
  *
  * @example
  * ```ts
@@ -85,11 +85,11 @@ export interface ErasureReport {
  */
 export interface PersonalData {
   readonly version: 1
-  /** As `keyText()` writes it, such as `u1234567`. */
+  /** In the form of `keyText()`, such as `u1234567`. */
   readonly subject: string
-  /** When it was put together, in milliseconds since 1970. */
+  /** When the export was made, in milliseconds since 1970. */
   readonly at: number
-  /** By bot: when they were seen, what they did, data of yours, and marks with their reasons. */
+  /** For each bot: when the user was seen, what they did, your data, and marks with their reasons. */
   readonly bots: readonly {
     readonly id: number
     readonly profile?: {
@@ -100,18 +100,18 @@ export interface PersonalData {
     }
     readonly marks: readonly ({ readonly subject: string; readonly name: string } & Mark)[]
   }[]
-  /** Sessions, preferences, and what `include()` names. */
+  /** Sessions, preferences, and values of spaces given to `include()`. */
   readonly values: readonly {
     readonly space: string
     readonly key: string
     readonly value: unknown
     readonly until?: number
   }[]
-  /** What the limits of the first bot that was met count at the moment. */
+  /** The current state of the user's limits, for the bot that was met first. */
   readonly limits: readonly LimitState[]
 }
 
-/** All that is kept of one subject, wherever it is. */
+/** Exports and erases everything stored about a subject. */
 export class Personal {
   constructor(
     private readonly services: () => Services,
@@ -156,7 +156,7 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
-    // First of all: what is being written of it is a mark, and found with the others.
+    // First, because this writes pending conduct as a mark, which is then found with the other marks.
     for (const { id } of bots.all()) await forgetConduct(this.services(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
       for (const { key: subject, names } of marked) {
@@ -165,7 +165,7 @@ export class Personal {
     }
     const gone = [...found.values()].filter(({ name }) => !keepBlock || name !== BLOCKED)
     const kept = [...found.values()].filter(({ name }) => keepBlock && name === BLOCKED)
-    // They have been wherever they have marks, so what limits counted there is reset, too.
+    // The user was present wherever they have marks, so limits there are reset, too.
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
     const erase = async ({ id }: KnownBot): Promise<void> => {
@@ -183,7 +183,7 @@ export class Personal {
       known.push(erasing)
       return erasing
     })
-    // Whatever of it fails, one of several storages perhaps that is away, all else is erased before that is told.
+    // Even if a part fails, such as one of several storages being down, everything else is erased before the error is thrown.
     const ends = await Promise.allSettled([asked, this.forgetIn(keys), ...known])
     const values = await eraseBelongings(this.belongings, storage, keySubject(key))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
@@ -215,13 +215,13 @@ function named({ key, name }: { readonly key: Key; readonly name: string }): {
   return { subject: keyText(key), name }
 }
 
-/** A user, and the private chat with them, which has the same id. */
+/** Returns the keys of a user: their own and that of their private chat, which has the same id. */
 function keysOf(key: Key): readonly Key[] {
   const { kind, id } = keySubject(key)
   return kind === 'user' ? [key, chatKey(id)] : [key]
 }
 
-/** A storage that cannot be looked through knows of a subject itself alone. */
+/** Finds the marks of a subject. A storage without an archive finds only marks of the subject itself, not those as a member of chats. */
 async function marksIn(
   storage: Storage,
   bot: number,

@@ -9,8 +9,8 @@ import { checkSpace } from '../storage/values.js'
 const storing = later('guard.users.preferences', () => import('./stored-preferences.js'))
 
 /**
- * What tells preferences from anything else: a schema of zod, or of any library that keeps to Standard Schema
- * (https://standardschema.dev), or a function that gives them, or throws.
+ * Checks preferences: a schema of zod or of any other library that implements Standard Schema (https://standardschema.dev), or a
+ * function that returns the preferences or throws.
  *
  * @example
  * ```ts
@@ -56,16 +56,16 @@ interface SchemaIssue {
  * ```
  */
 export interface PreferenceOptions {
-  /** The space of values that they are kept in: each kind of preferences has its own. @default 'preferences' */
+  /** The space of values that holds them. Each kind of preferences needs its own. @default 'preferences' */
   readonly name?: string
-  /** Of the schema: raise it when what is stored has to be changed before it fits. A whole number from 1. @default 1 */
+  /** Version of the schema, a whole number from 1. Raise it when stored preferences need `migrate` to fit. @default 1 */
   readonly version?: number
-  /** Makes what an earlier version stored fit. Must not change what it is given. @default as it is */
+  /** Converts preferences that an earlier version stored. Must not modify its argument. @default unchanged */
   readonly migrate?: (stored: unknown, from: number) => unknown
 }
 
 /**
- * The preferences of subjects: users, or chats. What nobody has set has the defaults of the schema.
+ * The preferences of users or chats. Fields that are not set have the defaults of the schema.
  *
  * @example
  * ```ts
@@ -80,25 +80,25 @@ export interface PreferenceOptions {
  */
 export interface Preferences<T extends object> {
   /**
-   * What somebody prefers; what cannot be read is the defaults, and is told as an `error` event (`preference.invalid`, during
-   * `preferences`), without what was in it.
+   * Returns the preferences of a subject. If stored preferences cannot be read, returns the defaults and emits an `error` event
+   * (`preference.invalid`, during `preferences`) without their content.
    *
    * @throws SentinelError `subject.invalid`.
    */
   get(whom: Subject): Promise<T>
   /**
-   * Keeps all of them, as the schema gives them back. What it is then.
+   * Stores all preferences, in the form that the schema returns, and returns them.
    *
-   * @throws SentinelError `preference.invalid` for what the schema refuses, `subject.invalid`, `value.invalid` for what is no JSON.
+   * @throws SentinelError `preference.invalid` if the schema rejects them, `subject.invalid`, `value.invalid` if they are not JSON.
    */
   set(whom: Subject, preferences: T): Promise<T>
-  /** Changes some of them, and leaves the rest; calls for one subject in one process wait for each other. Throws as `set()` does. */
+  /** Changes some preferences and returns all. Calls for one subject run one after the other in one process. Throws as `set()` does. */
   patch(whom: Subject, preferences: Partial<T>): Promise<T>
-  /** Back to the defaults; whether anything was set. */
+  /** Restores the defaults; returns whether anything was set. */
   reset(whom: Subject): Promise<boolean>
 }
 
-/** Preferences as options have them; where they are kept, and how they are read. */
+/** The checked options of preferences. */
 export interface PreferenceSettings<T extends object> {
   readonly name: string
   readonly version: number
@@ -106,7 +106,7 @@ export interface PreferenceSettings<T extends object> {
   readonly reader: PreferenceReader<T>
 }
 
-/** Reads preferences by a schema. */
+/** Reads preferences with a schema. */
 export class PreferenceReader<T extends object> {
   constructor(private readonly schema: PreferenceSchema<T>) {}
 
@@ -122,7 +122,7 @@ export class PreferenceReader<T extends object> {
     answer: { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] },
   ): T {
     if (answer.issues === undefined) return this.checked(answer.value)
-    // Names of fields and what is wrong, not what was in them.
+    // Reports field names and problems, but no values.
     const problems = answer.issues.slice(0, 5).map(({ message, path = [] }) => {
       const field = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
       return field === '' ? message : `${field}: ${message}`
@@ -140,7 +140,7 @@ export class PreferenceReader<T extends object> {
   }
 }
 
-/** Checks at once what a developer gives; what somebody prefers is asked for later. */
+/** Checks schema and options at once, and loads the code that reads preferences on demand. */
 export class CheckedPreferences<T extends object> implements Preferences<T> {
   private readonly settings: PreferenceSettings<T>
   private stored: Preferences<T> | undefined
@@ -167,7 +167,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
     const reader = new PreferenceReader(schema)
     this.settings = { name, version, migrate, reader }
     const defaults = reader.read({})
-    // One that answers later is found out about when it is first asked.
+    // If an asynchronous schema rejects, the error shows at the first use of the preferences.
     if (isPromise(defaults)) defaults.catch(() => undefined)
   }
 
@@ -198,7 +198,7 @@ const NO_SCHEMA =
   'preferences: that is no schema. Pass one of zod (z.object({ … })) or of another library of Standard Schema, or a function.'
 
 /**
- * Refuses what is no schema, or has no defaults.
+ * Rejects a value that is not a schema.
  *
  * @throws SentinelError `option.invalid`.
  */

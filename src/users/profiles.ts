@@ -4,12 +4,12 @@ import type { Services } from '../middleware/services.js'
 import type { UserRecord, Users } from '../storage/users.js'
 import type { UserProfile } from './directory.js'
 
-/** What all bots know of somebody, in the order of meeting. */
+/** Returns what all bots know about a subject, combined in the order in which the bots were met. */
 export function profileOf({ bots, storage }: Services, key: Key): Promise<UserProfile | undefined> {
   return knownTo(bots.all(), storage.users, key)
 }
 
-/** Everybody whom the bots know, each once, a page of the storage at a time. */
+/** Yields all users that any bot knows, each once; reads the storage page by page. */
 export async function* everybody(services: Services): AsyncGenerator<UserProfile, void, undefined> {
   const bots = services.bots.all()
   const { users } = services.storage
@@ -19,7 +19,7 @@ export async function* everybody(services: Services): AsyncGenerator<UserProfile
     do {
       const page = await users.scan(bot.id, from)
       for (const record of page.users) {
-        // Whom an earlier bot knows was told already.
+        // Users that an earlier bot knows were yielded already.
         if (await isKnownTo(earlier, users, record.key)) continue
         const later = await knownTo(bots.slice(index + 1), users, record.key)
         yield merged(profile(record), later)
@@ -48,7 +48,7 @@ function profile({ key, ...known }: UserRecord): UserProfile {
   return { subject: keySubject(key), ...known }
 }
 
-/** What two bots know. Where both keep a field, the first has its way. */
+/** Combines the profiles of two bots. If both store a field, the first bot's value is used. */
 function merged(first: UserProfile, second: UserProfile | undefined): UserProfile {
   if (second === undefined) return first
   const counts = new Map(Object.entries(first.counts))

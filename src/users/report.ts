@@ -2,9 +2,9 @@ import { ActivityReport as Report } from './activity-report.js'
 
 export type { ReportedUser, ReportOptions } from './activity-report.js'
 
-// Not exported from where it is made: bundlers would take what is loaded on demand for something that is always needed.
+// Wrapped rather than re-exported: with a re-export, bundlers would load the module eagerly instead of on demand.
 /**
- * What the users of the bots did, added up: data, and the same as text, JSON and CSV.
+ * The activity of all users of the bots: totals and the most active users, also as text, JSON and CSV.
  *
  * @example
  * ```ts
@@ -17,7 +17,7 @@ export type { ReportedUser, ReportOptions } from './activity-report.js'
  */
 export const ActivityReport: typeof Report = Report
 /**
- * What the users of the bots did, added up: data, and the same as text, JSON and CSV.
+ * The activity of all users of the bots: totals and the most active users, also as text, JSON and CSV.
  *
  * @example
  * ```ts

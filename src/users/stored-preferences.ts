@@ -10,13 +10,13 @@ interface Stored {
   readonly data: unknown
 }
 
-/** Who changes something at the moment, by space and subject: whichever schemas a sentinel has for a space, they change one value. */
+/** The last change in progress, by subject and space. Shared by all schemas for a space, because they change the same value. */
 type Turns = Map<string, Promise<unknown>>
 
-/** By events, which a sentinel keeps whatever its options. */
+/** By the events object, which a sentinel keeps across changes of options. */
 const turnsOf = new WeakMap<object, Turns>()
 
-/** Preferences as values: validated as they go in, and as they come out. */
+/** Preferences stored as values, validated when written and when read. */
 export class StoredPreferences<T extends object> implements Preferences<T> {
   private readonly reader: PreferenceReader<T>
   private readonly turns: Turns
@@ -92,7 +92,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     return preferences
   }
 
-  /** One after the other, for each subject of a space. */
+  /** Runs changes of the same subject and space one after the other. */
   private async inTurn<R>(key: Key, work: () => Promise<R>): Promise<R> {
     const name = `${keyText(key)} ${this.settings.name}`
     const before = this.turns.get(name) ?? Promise.resolve()
