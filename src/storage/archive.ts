@@ -3,7 +3,7 @@ import { type Key, keySubject, keyText, subjectKey } from '../core/subject.js'
 import type { UserRecord } from './users.js'
 
 /**
- * What a storage keeps for good, by name: enough to read all of it.
+ * The names under which a storage keeps durable data: enough to read all of it.
  *
  * @example
  * ```ts
@@ -16,17 +16,17 @@ import type { UserRecord } from './users.js'
 export interface ArchiveContents {
   readonly bots: readonly {
     readonly id: number
-    /** Names of marks that somebody holds, or held until lately. */
+    /** Names of the marks in use, or recently in use. */
     readonly marks: readonly string[]
-    /** Whether any user has a record. */
+    /** Whether the bot has any user records. */
     readonly users: boolean
   }[]
-  /** Spaces of values. */
+  /** Spaces that hold values. */
   readonly spaces: readonly string[]
 }
 
 /**
- * A subject and the names of its marks, those included that have lapsed but are still kept.
+ * A subject and the names of its marks, including lapsed ones that are still stored.
  *
  * @example
  * ```ts
@@ -41,8 +41,8 @@ export interface MarkedSubject {
 }
 
 /**
- * All that a storage keeps, looked at as a whole: to move it elsewhere, and to forget somebody. Looks through everything, so it is
- * not for every day. A storage that does without cannot be moved or asked for all of somebody.
+ * Access to all durable data of a storage, for migrations and for erasing a user. Each call may read through everything, so it is
+ * meant for rare use. A storage without an archive cannot be migrated automatically or searched for all data of a user.
  *
  * @example
  * ```ts
@@ -56,35 +56,38 @@ export interface MarkedSubject {
  */
 export interface Archive {
   contents(): MaybePromise<ArchiveContents>
-  /** Puts records of users as they are, in place of what was there, many in one trip. */
+  /** Writes user records as given, replacing existing ones, many in one round trip. */
   restore(bot: number, users: readonly UserRecord[]): MaybePromise<void>
-  /** All marks of subjects, and of what they act as: themselves inside a chat, their use of a command. */
+  /**
+   * Returns all marks of these subjects and of keys derived from them, such as a member of a chat or a user's use of a command.
+   */
   marksOf(bot: number, keys: readonly Key[]): MaybePromise<readonly MarkedSubject[]>
   /**
-   * Forgets what limits and claims keep of subjects, under every plan there ever was, and of what they act as. Where the latter
-   * is filed under digests that tell nothing of whose it is, it is left to lapse, but for those that have marks.
+   * Deletes what limits and claims hold about these subjects and the keys derived from them, in every plan there ever was.
+   * Derived state that is stored under an irreversible digest is left to expire, unless the derived key has marks and is known
+   * from them.
    */
   forget(bot: number, keys: readonly Key[]): MaybePromise<void>
 }
 
-/** Whether a key is a subject itself, or what it acts as: a member of a chat, the use of a command. */
+/** Whether a key is the given subject or derived from it: a member of a chat, the use of a command. */
 export function actsAs(key: Key, actor: Key): boolean {
   const text = keyText(actor)
   const own = keyText(key)
   if (own === text) return true
-  // Most are others', and need not be read.
+  // Most keys belong to other subjects; this cheap test avoids parsing them.
   if (!own.endsWith(`:${text}`)) return false
   let { actor: inner } = keySubject(key)
   while (inner?.actor !== undefined) inner = inner.actor
   return inner !== undefined && keyText(subjectKey(inner)) === text
 }
 
-/** Whether a key is one of some subjects, or what one of them acts as. */
+/** Whether a key is one of the given subjects or derived from one of them. */
 export function actsAsAny(key: Key, actors: readonly Key[]): boolean {
   return actors.some((actor) => actsAs(key, actor))
 }
 
-/** Marks by subject, from pairs of a subject and a name. */
+/** Groups pairs of a subject and a mark name by subject. */
 export function markedSubjects(found: Iterable<readonly [key: Key, name: string]>): readonly MarkedSubject[] {
   const names = new Map<Key, string[]>()
   for (const [key, name] of found) {

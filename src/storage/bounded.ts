@@ -15,20 +15,20 @@ import { isDecision, noDecision } from './decisions.js'
 import { MemoryJudge } from './memory/judge.js'
 import type { Storage } from './storage.js'
 
-/** How long anybody waits for a storage that nothing was put around. */
+/** Time limit for an unprotected storage. */
 const WITHIN: Ms = 1000
 
-/** Whether a storage is somebody's own that nothing was put around: what is `remote` has something around it. */
+/** Whether a storage is an unprotected one of the user's. A storage that declares itself `remote` is protected elsewhere. */
 function isBare(storage: Storage): boolean {
   return storage.remote !== true
 }
 
-/** A judge that a bot can rely on: its answers come in time or not at all, and are decisions. Ours in memory is as it is. */
+/** Returns a judge whose answers are on time and valid decisions, or an error. Judges of `memory()` are returned as they are. */
 export function boundedJudge(judge: Judge, plan: Plan, storage: Storage, timers: Timers): Judge {
   return judge instanceof MemoryJudge || !isBare(storage) ? judge : new BoundedJudge(judge, plan, timers)
 }
 
-/** What a storage is asked to prepare, in time. */
+/** Applies the time limit to the preparation of a plan. */
 export function boundedPrepare(preparing: Promise<Judge>, storage: Storage, timers: Timers): Promise<Judge> {
   return isBare(storage) ? inTime('prepare', preparing, timers) : preparing
 }

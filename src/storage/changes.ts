@@ -1,9 +1,9 @@
 import type { Key } from '../core/subject.js'
 
 /**
- * Something was changed in a storage, by this process or another that shares it: marks put or taken away (`keys` are
- * those named, whether or not anything was changed for each), a subject reset (of one slot, or of all).
- * `gap`: changes may have been missed (a lost connection), so whatever was remembered is to be read again.
+ * A change in a storage, made by this process or another that shares it. `marks`: marks were put or removed; `keys` lists the
+ * keys of the call, whether or not each one changed. `reset`: a subject was reset, in one slot or, without `slot`, in all. `gap`:
+ * changes may have been missed (for example after a lost connection), so remembered state must be read again.
  *
  * @example
  * ```ts
@@ -24,7 +24,7 @@ export type StorageChange =
   | { readonly kind: 'gap' }
 
 /**
- * Told of every {@link StorageChange}, synchronously; it must not throw.
+ * Receives every {@link StorageChange}, synchronously. It must not throw.
  *
  * @example
  * ```ts
@@ -39,12 +39,12 @@ export type ChangeListener = (change: StorageChange) => void
 export class ChangeListeners {
   private readonly listeners = new Set<{ readonly tell: ChangeListener }>()
 
-  /** Whether anybody listens, so that changes need not be put together for nobody. */
+  /** Whether there are listeners. Lets callers skip preparing a change that nobody receives. */
   get any(): boolean {
     return this.listeners.size > 0
   }
 
-  /** The same listener may listen twice; each is stopped by itself. */
+  /** Adds a listener and returns a function that removes it. A listener added twice is called twice and removed separately. */
   add(listener: ChangeListener): () => void {
     const listening = { tell: listener }
     this.listeners.add(listening)
@@ -53,7 +53,7 @@ export class ChangeListeners {
     }
   }
 
-  /** Tells everybody. What one throws reaches whoever told, after all others were. */
+  /** Calls all listeners, then throws the first exception that any of them threw. */
   tell(change: StorageChange): void {
     const errors: unknown[] = []
     for (const { tell } of this.listeners) {

@@ -17,7 +17,7 @@ import type { Users } from './users.js'
 import type { Values } from './values.js'
 
 /**
- * What {@link combine} asks of the storage that keeps: all but judging.
+ * The parts of a {@link Storage} that {@link combine} needs for durable data: everything except deciding.
  *
  * @example
  * ```ts
@@ -45,27 +45,27 @@ export type DurableStorage = Pick<
 export interface CombineOptions {
   /** Keeps marks, users, values and sessions. */
   readonly durable: DurableStorage
-  /** Counts, and decides. It must be in this process, and for this alone. @default memory() */
+  /** Counts and decides. Must be in this process and used for nothing else. @default memory() */
   readonly volatile?: Storage
   /**
-   * The marks of a subject are read when it is first asked for, and again when so long has passed: this is how late a
-   * block by another process may be seen where the durable storage does not tell of it.
+   * How long the marks of a subject are used before they are read again (they are first read when the subject is first asked
+   * about). If the durable storage does not report changes, a block by another process takes effect this late.
    * @default '1m'
    */
   readonly refresh?: Duration
-  /** The most subjects whose marks are remembered, 1,000 or more. @default 100_000 */
+  /** Maximum number of subjects whose marks are remembered, 1,000 or more. @default 100_000 */
   readonly maxSubjects?: number
   /** Tells the time. @default Date.now */
   readonly clock?: Clock
 }
 
 /**
- * Makes one storage of two: what is durable in one, what is counted in the other, by default memory. A block list
- * thus survives a restart, in any storage that can keep it, and limits cost no trip.
+ * Makes one storage of two: one keeps durable data, the other, memory by default, counts and decides. A block list thus survives
+ * a restart in any storage that can keep it, and limits cost no round trip.
  *
- * Limits are counted by each process for itself. `close()` closes both.
+ * Each process counts limits for itself. `close()` closes both storages.
  *
- * @throws SentinelError `option.invalid` where `volatile` is elsewhere or `maxSubjects` is too small, `duration.invalid`.
+ * @throws SentinelError `option.invalid` if `volatile` is not in this process or `maxSubjects` is too small, `duration.invalid`.
  *
  * @example
  * ```ts
@@ -101,7 +101,7 @@ export function combine(options: CombineOptions): Storage {
   return combined.remote ? shielded(combined) : combined
 }
 
-/** So many times are marks read for one ask before it is given up: they change faster than they can be read. */
+/** How often marks are read for one ask before giving up, because they change faster than they can be read. */
 const MOST_READINGS = 8
 
 export class Combined implements Storage {
@@ -137,7 +137,7 @@ export class Combined implements Storage {
       throw new SentinelError('storage.closed', 'combine: closed. Make a new one with combine().')
     checkPlan(plan)
     const scopes = scopesOfMarks(plan)
-    // Before anything is read: what changes from now on is told.
+    // Watch before reading anything, so that no later change is missed.
     this.watching ??= this.durable.watch((change) => this.copy.changed(change))
     const { watching } = this
     const meeting = scopes.length === 0 ? undefined : this.meet()
@@ -149,10 +149,10 @@ export class Combined implements Storage {
     return this.durable.sessions(options)
   }
 
-  /** Marks as the durable storage tells of them; resets of either. */
+  /** Reports changes of marks by the durable storage, and resets of either storage. */
   async watch(listener: ChangeListener): Promise<() => void> {
     const stopVolatile = await this.volatile.watch((change) => {
-      // Only resets: marks are put here only as a copy, which is no change.
+      // The volatile storage holds only copies of marks, so its mark changes are not reported.
       if (change.kind === 'reset') listener(change)
     })
     const stopDurable = await this.durable.watch(listener)
@@ -162,7 +162,7 @@ export class Combined implements Storage {
     }
   }
 
-  /** What is durable, as a whole; what is counted is forgotten with it. */
+  /** The durable storage's archive. Forgetting a subject also resets its counts. */
   get archive(): Archive | undefined {
     const { archive } = this.durable
     if (archive === undefined) return undefined
@@ -196,12 +196,12 @@ export class Combined implements Storage {
     await this.durable.close()
   }
 
-  /** Lets go of all but the durable storage. */
+  /** Closes everything except the durable storage. */
   async release(): Promise<void> {
     this.closed = true
     const { watching } = this
     this.watching = undefined
-    // If the watch never began, the call that wanted it has got the error.
+    // If the watch could not be started, the caller that started it has received the error.
     if (watching !== undefined) {
       const stop = await Promise.resolve(watching).catch(() => undefined)
       stop?.()
@@ -211,8 +211,8 @@ export class Combined implements Storage {
   }
 
   /**
-   * The first contact belongs to the preparation, which alone is given time for it. Without this, the first reading of marks would be it: to be
-   * told of changes takes no contact where only this process tells of them, and else is another connection.
+   * Makes the first contact with a remote durable storage while the plan is prepared, because only preparation is given extra
+   * time for it. Watching does not count as contact: it is either local to this process or uses a connection of its own.
    */
   private meet(): Promise<void> | undefined {
     if (this.isMet) return undefined
@@ -225,7 +225,7 @@ export class Combined implements Storage {
     return meeting
   }
 
-  /** Who says that it is not well is told of by what is asked of it next. */
+  /** An unhealthy storage is not reported here: the next call to it will fail. */
   private async contact(): Promise<void> {
     const { ok } = await this.durable.health()
     if (ok) this.isMet = true
@@ -256,7 +256,7 @@ export class Combined implements Storage {
     return isPromise(judge) ? judge.then(with_) : with_(judge)
   }
 
-  /** The same judge, asked when the marks it will look at are known. */
+  /** Wraps a judge so that it is asked only when the marks it will read have been copied. */
   private informed(inner: Judge, scopes: readonly number[]): Judge {
     const known = <T>(ask: Ask, then: () => MaybePromise<T>): MaybePromise<T> => {
       const reading = this.unknown(ask, scopes)
@@ -269,7 +269,7 @@ export class Combined implements Storage {
     }
   }
 
-  /** The marks that an ask needs and that are yet to be read. */
+  /** Returns the pending readings of the marks that an ask needs, or undefined if all are known. */
   private unknown({ bot, subjects }: Ask, scopes: readonly number[]): Promise<void>[] | undefined {
     let readings: Promise<void>[] | undefined
     for (const scope of scopes) {
@@ -288,11 +288,11 @@ export class Combined implements Storage {
     let readings: readonly Promise<void>[] | undefined = first
     for (let times = 0; times < MOST_READINGS; times++) {
       await Promise.all(readings)
-      // Something may have changed while others were read.
+      // Marks may have changed while others were being read.
       readings = this.unknown(ask, scopes)
       if (readings === undefined) return
     }
-    // What is under way may still fail, which nobody would hear.
+    // Wait for the remaining readings too, so that a failure among them is not left unhandled.
     await Promise.allSettled(readings)
     throw new SentinelError(
       'storage.overloaded',
@@ -301,7 +301,7 @@ export class Combined implements Storage {
   }
 }
 
-/** Scopes whose marks a plan asks for. */
+/** Returns the scopes whose marks a plan reads. */
 function scopesOfMarks({ checks }: Plan): number[] {
   const scopes = new Set<number>()
   for (const check of checks) {

@@ -1,8 +1,8 @@
 import type { Ms } from '../core/duration.js'
 
 /**
- * Where calls to a storage go: `closed`, to it; `open`, nowhere, for it is down; `half-open`, one at a time, to see how it
- * fares.
+ * How calls to a storage are handled: `closed`, they go through; `open`, none is made because the storage is down; `half-open`,
+ * one at a time is let through to test it.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@ import type { Ms } from '../core/duration.js'
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 /**
- * How a storage that may fail has fared; see {@link resilient}.
+ * State and history of a storage that may fail; see {@link resilient}.
  *
  * @example
  * ```ts
@@ -27,55 +27,55 @@ export type CircuitState = 'closed' | 'open' | 'half-open'
  */
 export interface CircuitHealth {
   readonly state: CircuitState
-  /** In milliseconds since 1970. */
+  /** When the present state began, in milliseconds since 1970. */
   readonly since: Ms
-  /** Why the last call that failed did: a code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. Absent: none has. */
+  /** Reason for the latest failed call, as a code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. Absent: no call has failed. */
   readonly reason?: string
-  /** The same for people, as the storage says it, without passwords; absent where it says no more than the code. */
+  /** The storage's own error message, without passwords. Absent if it adds nothing to the code. */
   readonly message?: string
-  /** How often it went down. */
+  /** How many times the storage went down. */
   readonly outages: number
-  /** Decisions that were made in memory in its place, for all that share it. */
+  /** Decisions made in memory in place of the storage, summed over everyone who shares it. */
   readonly instead: number
-  /** Answers that came when it had been decided without them. */
+  /** Answers that arrived after the decision had been made without them. */
   readonly late: number
-  /** What waits to be written when the storage is back. */
+  /** Writes waiting for the storage to come back. */
   readonly waiting: { readonly marks: number; readonly settlements: number }
-  /** What was given up of it, since too much waited. */
+  /** Writes that were discarded because too many were waiting. */
   readonly dropped: { readonly marks: number; readonly settlements: number }
-  /** The copy of marks that memory decides by, where there is one: how many there are, and whether all of them are. */
+  /** The copy of marks that memory decides by, if there is one: its size, and whether it holds all marks. */
   readonly copy?: { readonly marks: number; readonly complete: boolean }
 }
 
-/** A storage went down or came back, or something in the background failed. */
+/** The event that a storage went down, came back, or failed at something in the background. */
 export type StorageCondition =
   | {
       readonly is: 'down'
-      /** Which storage, such as `redis`; `unknown` if it was never reached. */
+      /** The kind of storage, such as `redis`; `unknown` if it was never reached. */
       readonly kind: string
       /** A code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. */
       readonly reason: string
-      /** What the storage says of it, without passwords. */
+      /** The storage's own error message, without passwords. */
       readonly message?: string
     }
   | {
       readonly is: 'up'
       readonly kind: string
-      /** For how long it was down, in milliseconds. */
+      /** How long the storage was down, in milliseconds. */
       readonly after: Ms
     }
   | { readonly is: 'failed'; readonly error: unknown; readonly during: string }
 
-/** Told of every condition, synchronously; it must not throw. */
+/** Receives every condition, synchronously. It must not throw. */
 export type ConditionListener = (condition: StorageCondition) => void
 
-/** A storage that tells how what it stands on fares. */
+/** A storage that reports its own condition. */
 export interface Observable {
-  /** The function it gives stops it. */
+  /** Starts reporting to a listener and returns a function that stops it. */
   observe(listener: ConditionListener): () => void
 }
 
-/** Whether a storage tells how it fares. */
+/** Whether a storage reports its condition. */
 export function isObservable<S extends object>(storage: S): storage is S & Observable {
   return 'observe' in storage && typeof storage.observe === 'function'
 }

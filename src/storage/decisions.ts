@@ -1,7 +1,10 @@
 import type { Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 
-/** Whether what a judge gave is a decision about a plan, as far as a bot would fail over it: storages may be anybody's. */
+/**
+ * Whether a value is a decision about a plan, in all respects that could crash a bot. Checked because third-party storages may
+ * return anything.
+ */
 export function isDecision(value: unknown, { checks }: Plan): boolean {
   if (typeof value !== 'object' || value === null) return false
   const { refusedBy, shadowRefusals } = value as {

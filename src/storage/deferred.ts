@@ -10,13 +10,12 @@ import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import type { Values } from './values.js'
 
-/** What it becomes once that is there. */
+/** The protected storage, once loaded. */
 type Real = Storage & Observable & { release(): Promise<void> }
 
 /**
- * Stands for what is put around a storage until that was loaded: what is asked meanwhile waits, in its order. A plan waits, too, and
- * updates with it, as they do while a storage takes its first plan; what it prepares is the judge of what was loaded, so that no
- * update goes through here.
+ * Stands in for the protection around a storage until its module is loaded. Calls made before that wait, in order. Plans wait
+ * too, and so do the updates that need them; the judges they get come from the loaded module, so updates never pass through here.
  */
 export class DeferredStorage implements Storage, Observable {
   readonly remote = true
@@ -26,7 +25,7 @@ export class DeferredStorage implements Storage, Observable {
   readonly values: Values
   private real: Real | undefined
   private loading: Promise<Real> | undefined
-  /** Who asked before it was there, and was not served yet. */
+  /** Number of calls waiting for the module. */
   private waiting = 0
 
   constructor(
@@ -70,7 +69,7 @@ export class DeferredStorage implements Storage, Observable {
       (real) => {
         if (!stopped) stop = real.observe(listener)
       },
-      // What needs it is told; nothing is there to observe.
+      // Calls that need the module receive the error; here there is nothing to observe.
       () => undefined,
     )
     return () => {
@@ -109,7 +108,7 @@ export class DeferredStorage implements Storage, Observable {
     return this.loading
   }
 
-  /** At once when it is there, and nobody waits any more: what was begun before an update is begun before that update is judged. */
+  /** Calls at once if the module is loaded and no earlier call is waiting, which keeps the calls in order. */
   private with<T>(use: (real: Real) => MaybePromise<T>): MaybePromise<T> {
     if (this.real !== undefined && this.waiting === 0) return use(this.real)
     this.waiting++

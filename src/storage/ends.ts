@@ -1,7 +1,7 @@
 import type { Ms } from '../core/duration.js'
 import type { Mark } from './storage.js'
 
-/* Infinity is for good, as no end is; it is kept as none, since JSON has no word for it. */
+/* An `until` of Infinity means the same as none. It is stored as none because JSON cannot represent Infinity. */
 
 export function endOf(until: Ms | undefined): Ms | undefined {
   return until === Number.POSITIVE_INFINITY ? undefined : until

@@ -7,13 +7,13 @@ import { reasonOf } from './resilient/reason.js'
 
 const of = ({ storage }: Member): Archive => storage.archive as Archive
 
-/** Reads from the first storage that answers, those that are up before the others; restores and forgets in all of them. */
+/** Reads from the first storage that answers, trying those that are up first. Restores and forgets in all storages. */
 export function archiveOf(
   members: readonly Member[],
   userId: (bot: number, key: Key) => string,
 ): Archive | undefined {
   if (members.some(({ storage }) => storage.archive === undefined)) return undefined
-  /** However long it takes. */
+  /** Asks the storages in turn, without a time limit. */
   const first = async <T>(work: (archive: Archive) => T): Promise<Awaited<T>> => {
     const errors: unknown[] = []
     for (const member of [...members].sort((a, b) => Number(b.isUp) - Number(a.isUp))) {
@@ -32,7 +32,7 @@ export function archiveOf(
       for (const member of members) await member.inTurn(ids, () => of(member).restore(bot, users))
     },
     marksOf: (bot, keys) => first((archive) => archive.marksOf(bot, keys)),
-    // Nothing makes up for what one misses of this, so whoever asks has to know.
+    // A storage that misses this call is not brought up to date later, so the caller must be told.
     forget: async (bot, keys) => {
       const missed: string[] = []
       for (const { storage, line, index, isUp } of members) {

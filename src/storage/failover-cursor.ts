@@ -1,6 +1,6 @@
 import { SentinelError } from '../core/errors.js'
 
-/** Where a scan goes on: in which storage, and where in it. A cursor means nothing to any other. */
+/** Where a scan continues: the storage, and that storage's own cursor, which no other storage understands. */
 export interface Cursor {
   readonly index: number
   readonly from: string
@@ -10,12 +10,14 @@ interface Page {
   readonly next?: string
 }
 
-/** A page whose next begins in the same storage. */
+/** Prefixes the cursor of a page with the index of its storage. */
 export function pageOf<P extends Page>(page: P, index: number): P {
   return page.next === undefined ? page : { ...page, next: `${index} ${page.next}` }
 }
 
-/** @throws SentinelError `value.invalid` for what no scan has told. */
+/**
+ * @throws SentinelError `value.invalid` for a text that is not a cursor of a scan.
+ */
 export function cursorOf(next: string, storages: number): Cursor {
   const [, digits, from] = /^(\d{1,4}) (.*)$/s.exec(next) ?? []
   const index = Number(digits)

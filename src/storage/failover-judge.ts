@@ -5,11 +5,11 @@ import type { Member } from './failover-member.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { isOfTheCaller } from './resilient/reason.js'
 
-/** Decides by the first storage that answers. Rejects with `storage.unavailable` where none does. */
+/** Decides by the first storage that answers. Rejects with `storage.unavailable` if none does. */
 export class FailoverJudge implements Judge {
-  /** By storage: its own, once it has taken the plan. */
+  /** The judge of each storage, once that storage has compiled the plan. */
   readonly judges: (Judge | undefined)[]
-  /** Those that took too long to take it; each is over when it was taken or has failed. */
+  /** Preparations that exceeded the time limit. Each resolves when its storage has compiled the plan or failed to. */
   readonly late: Promise<void>[] = []
 
   constructor(
@@ -19,12 +19,12 @@ export class FailoverJudge implements Judge {
     this.judges = members.map(() => undefined)
   }
 
-  /** Some storage decides by it. */
+  /** Whether any storage has compiled the plan. */
   get isTaken(): boolean {
     return this.judges.some((judge) => judge !== undefined)
   }
 
-  /** Until one of the late has taken it. Rejects where all of them fail. */
+  /** Resolves when one of the late storages has compiled the plan. Rejects if all of them fail. */
   taken(): Promise<void> {
     return Promise.any(
       this.late.map(async (over) => {
@@ -52,8 +52,8 @@ export class FailoverJudge implements Judge {
   }
 
   /*
-   * A storage that answers too late may have charged, and holds what the update claimed; nobody settles that. It is not asked
-   * while it is down, and what it has counted until then is old when it is back.
+   * A storage that answers too late may have charged the ask and hold its claims; this is never settled. The storage is not asked
+   * while it is down, so this state has aged by the time it is back.
    */
   private by(
     index: number,
@@ -71,7 +71,7 @@ export class FailoverJudge implements Judge {
         return this.by(index + 1, error, decide)
       },
     )
-    // Receipts of the first storage are not wrapped, since nearly all are its.
+    // Receipts of the first storage, the usual case, are not wrapped.
     if (index === 0) return decided
     if (isPromise(decided)) return decided.then((decision) => this.signed(decision, index, judge))
     return this.signed(decided, index, judge)
@@ -85,7 +85,7 @@ export class FailoverJudge implements Judge {
       refusedBy,
       cause,
       retryAfterMs,
-      // Read when somebody asks, as the storage has it.
+      // A getter, because the storage may compute this only when it is read.
       get remaining() {
         return decision.remaining
       },
@@ -97,7 +97,7 @@ export class FailoverJudge implements Judge {
   }
 }
 
-/** A receipt of another storage than the first. */
+/** A receipt from a storage other than the first. */
 class MemberReceipt implements Receipt {
   constructor(
     readonly inner: Receipt,

@@ -16,7 +16,7 @@ import { Settlements } from './resilient/settlements.js'
 import { proveWell } from './resilient/well.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 
-/** What is behind is tried again after this. */
+/** How long to wait before writing missed marks again. */
 const FLUSH_AFTER: Ms = 200
 
 export interface MemberOptions {
@@ -26,30 +26,30 @@ export interface MemberOptions {
   readonly clock: Clock
   readonly steady: Clock
   readonly timers: Timers
-  /** Told how it fares. */
+  /** Called when the storage goes down, comes back or fails in the background. */
   readonly tell: (condition: StorageCondition) => void
-  /** Told that another storage is used from now on. */
+  /** Called when another storage may now be the one in use. */
   readonly moved: () => void
 }
 
-/** A write of marks, for each storage. */
+/** A write of marks, to be made on every storage. */
 export interface MarkWrite<T> {
   readonly touched: readonly [bot: number, name: string, keys: readonly Key[]]
-  /** The same, to be kept. */
+  /** The same write as single entries, to be stored for later. */
   readonly writes: () => readonly Write[]
   readonly work: (marks: Marks) => MaybePromise<T>
 }
 
-/** One of the storages of a failover: the line to it, and what it has missed. */
+/** One of the storages of a failover, with its line and the writes it has missed. */
 export class Member {
   readonly line: Line
-  /** Marks that it has not: others were written in its place, or beside it. */
+  /** Marks written to other storages that this one does not have yet. */
   readonly behind = new PendingMarks(() => this.flushSoon())
   readonly settlements = new Settlements(() => this.flushSoon())
-  /** Learned when it is first reached, unless it says so itself. */
+  /** `unknown` until the storage is first reached, unless the storage names its kind. */
   kind: string
   private readonly plans: Plans
-  /** Of all that is written to it, whether for whoever asks or aside. */
+  /** Orders all writes to this storage, both those a caller waits for and those in the background. */
   private readonly turns = new WriteTurns((work) => this.line.try(work, true))
   private downSince: Ms | undefined
   private readonly flushing: SharedTimer
@@ -82,9 +82,9 @@ export class Member {
   }
 
   /**
-   * Rejects what is wrong with the plan; where the storage fails it takes the plan when it is back.
+   * Compiles the plan. Rejects if the plan is invalid; if the storage fails, the plan is compiled when it is back.
    *
-   * @returns Why it does without this plan alone, where it does.
+   * @returns The error if the storage works but cannot take this plan.
    */
   async prepare(judge: FailoverJudge): Promise<unknown> {
     const taker: Taker = {
@@ -116,7 +116,7 @@ export class Member {
     return barred
   }
 
-  /** Writes marks aside, for when this storage has to stand in. What it cannot take now it gets later. */
+  /** Writes marks in the background, to keep this storage ready to take over. Marks it cannot take now are written later. */
   keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
     const ticket = this.behind.begin(...touched)
     const missed = (): undefined => {
@@ -132,7 +132,7 @@ export class Member {
     if (isPromise(done)) done.catch((error) => this.failed(error))
   }
 
-  /** Writes marks; whoever asks goes on to the next storage where this one fails, and comes back with `keepUp()`. */
+  /** Writes marks for a caller. If this fails the caller tries the next storage and later calls `keepUp()` for this one. */
   write<T>({ touched, work }: MarkWrite<T>, instead: (error: unknown) => MaybePromise<T>): MaybePromise<T> {
     const ticket = this.behind.begin(...touched)
     return this.line.ask(
@@ -149,12 +149,12 @@ export class Member {
     return this.behind.direct(ticket, () => this.inTurn(ticket.ids, () => work(this.storage.marks)))
   }
 
-  /** Writes when what was to be written before of the same is over. */
+  /** Writes when the earlier writes to the same items are over. */
   inTurn<T>(ids: readonly string[], work: () => MaybePromise<T>): MaybePromise<T> {
     return this.turns.take(ids, work)
   }
 
-  /** Writes something aside, if it is up. What it misses is not made up for. */
+  /** Writes in the background if the storage is up. A missed write is not repeated. */
   follow(ids: readonly string[], work: () => MaybePromise<unknown>): void {
     const done = this.line.ask<unknown>(
       () => this.inTurn(ids, work),
@@ -182,7 +182,7 @@ export class Member {
     )
   }
 
-  /** Does not reject. */
+  /** Never rejects. */
   async health(): Promise<StorageHealth> {
     let health: StorageHealth = { ok: false, kind: this.kind }
     const { circuit } = this.line
@@ -213,10 +213,10 @@ export class Member {
     }
   }
 
-  /** How many marks it will never get. */
+  /** Returns how many marks the storage will never receive. */
   async stop(): Promise<number> {
     if (this.isUp) {
-      // Waits for the writes under way. Each of them ends in bounded time.
+      // Waits for the writes in progress, each of which has a time limit.
       await this.turns.idle()
       await this.catchUp()
     }
@@ -231,13 +231,13 @@ export class Member {
   private async probe(): Promise<void> {
     this.kind = await proveWell(this.storage, this.options.clock)
     await this.plans.probe()
-    // Before it decides anything: whom others have blocked is blocked here, too.
+    // Catch up before deciding anything, so that blocks made through other storages hold here too.
     await this.catchUp()
     if (this.behind.size > 0)
       throw new SentinelError('storage.failed', 'It does not take the marks it has missed.')
   }
 
-  /** Does not reject. */
+  /** Never rejects. */
   private async catchUp(): Promise<void> {
     await this.behind.replay({
       marks: this.marksInTurn,
@@ -249,7 +249,7 @@ export class Member {
     if (this.behind.size + this.settlements.size > 0) this.flushSoon()
   }
 
-  /** What was missed comes after what is on its way, which else would outdo it. */
+  /** Missed marks must queue behind the writes in progress, which would otherwise overwrite them. */
   private get marksInTurn(): Marks {
     const { marks } = this.storage
     const ids = (bot: number, name: string, keys: readonly Key[]) => keys.map((key) => idOf(bot, name, key))
@@ -265,11 +265,12 @@ export class Member {
     }
   }
 
-  /** Whoever asks next does what timers were to do that have ended with their requests. */
+  /** Does the work of timers that were lost when the request that set them ended. Called on the next request. */
   attend(): void {
     this.plans.attend()
     if (!this.flushing.isLost) return
-    // The timer is set again first, so that no other request does this meanwhile, and a later one does if this request ends, too.
+    // The timer is set first: this keeps other requests from doing the same work, and lets a later one repeat it if this one ends
+    // too.
     this.flushSoon()
     if (this.isUp) void this.catchUp()
   }
@@ -277,7 +278,7 @@ export class Member {
   private flushSoon(): void {
     if ((this.flushing.isSet && !this.flushing.isLost) || this.stopped) return
     this.flushing.set(FLUSH_AFTER, () => {
-      // While it is down it is the probes that catch up.
+      // While the storage is down, the probes catch up.
       if (this.isUp) void this.catchUp()
     })
   }
@@ -290,7 +291,7 @@ export class Member {
     } else if (state === 'closed' && this.downSince !== undefined) {
       const after = this.options.clock() - this.downSince
       this.downSince = undefined
-      // What was written since the probe.
+      // Write what has been missed since the probe.
       void this.catchUp()
       this.options.tell({ is: 'up', kind: this.kind, after })
       this.options.moved()

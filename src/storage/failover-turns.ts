@@ -1,20 +1,22 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 
 /**
- * Lets writes of one thing reach a storage in the order they were asked for, one after the other: what a pool of connections
- * is given at once it may do in any order. A turn ends when the write does, or has taken too long: what hangs must not keep
- * all others from being written.
+ * Makes writes to the same item reach a storage in the order they were requested, one after another; a connection pool would
+ * otherwise be free to reorder them. A turn ends when its write ends or times out, so a hanging write does not block the others.
  */
 export class WriteTurns {
-  /** By what is written: when the last that was asked for is over. None rejects. */
+  /** By item: a promise that resolves when the latest requested write is over. Never rejects. */
   private readonly last = new Map<string, Promise<unknown>>()
 
   constructor(
-    /** Bounds work in time: rejects when it fails, or takes too long. */
+    /** Adds a time limit: rejects if the work fails or takes too long. */
     private readonly bounded: (work: () => Promise<unknown>) => Promise<unknown>,
   ) {}
 
-  /** Writes some things; at once where nobody is before it. Waiting too long for its turn it is not made at all, and rejects. */
+  /**
+   * Writes the given items, at once if no other write to them is pending. A write that waits too long for its turn is not made
+   * and rejects.
+   */
   take<T>(ids: readonly string[], write: () => MaybePromise<T>): MaybePromise<T> {
     const before = new Set(ids.flatMap((id) => this.last.get(id) ?? []))
     if (before.size === 0) {
@@ -24,7 +26,7 @@ export class WriteTurns {
     }
     const due = Promise.all(before)
     const written = this.bounded(() => due).then(write)
-    // Whoever comes next waits for those before it, too, should it give up.
+    // Even if this write gives up, later writes must still wait for the ones before it.
     this.note(
       ids,
       due.then(() => this.ended(written)),
@@ -32,7 +34,7 @@ export class WriteTurns {
     return written
   }
 
-  /** When all that was asked for is over. */
+  /** Resolves when no write is pending. */
   async idle(): Promise<void> {
     while (this.last.size > 0) await Promise.all(this.last.values())
   }

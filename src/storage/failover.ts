@@ -35,35 +35,36 @@ import { touched, type Values } from './values.js'
  */
 export interface FailoverOptions {
   /**
-   * How long one storage may take before the next is asked. Less than half the time-out of {@link resilient}, so that the
-   * next can answer in time. Writes, pages of a scan and resets, which no update waits for, may take eight times longer.
+   * How long one storage may take before the next is asked. Keep it below half of the `timeout` of {@link resilient}, so that the
+   * next storage can still answer in time. Writes, pages of a scan and resets, which no update waits for, may take eight times as
+   * long.
    * @default '100ms'
    */
   readonly timeout?: Duration
-  /** So many failures in a row take a storage for down. @default 5 */
+  /** Number of consecutive failures after which a storage counts as down. @default 5 */
   readonly breaker?: number
-  /** Between two looks whether a storage is back, at most. @default '200ms' */
+  /** Longest interval between two checks whether a storage is back. @default '200ms' */
   readonly probeEvery?: Duration
-  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
+  /** Tells the time. @default Date.now; time-outs use a monotonic clock */
   readonly clock?: Clock
-  /** Schedules time-outs and probes. @default setTimeout, keeping no process alive */
+  /** Schedules time-outs and probes. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers
 }
 
 /**
- * Uses the first of several storages that answers: moves on to the next when one fails, and back when it is well again.
+ * Uses the first of several storages that answers. Moves on to the next when one fails, and back when it has recovered.
  *
- * - Marks (blocks, roles) are written to all of them. What one has missed while it was down, up to 10,000 marks, it is
- *   given before it is used again, unless it has something newer. Marks from before they were put together are not copied:
- *   `guard.export()` and `guard.import()` do that.
- * - `values`, sessions and `users` are written to all that are up. What one has missed of these it is not given.
- * - Limits, claims and penalties are counted by the storage in use alone, so whoever had used up a limit has it once more
- *   after a move.
+ * - Marks (blocks, roles) are written to all storages. A storage that was down receives the marks it has missed, up to 10,000,
+ *   before it is used again, except where it holds something newer. Marks that existed before the storages were combined are not
+ *   copied; use `guard.export()` and `guard.import()` for that.
+ * - `values`, sessions and `users` are written to all storages that are up. A storage that was down does not receive these later.
+ * - Limits, claims and penalties are counted only by the storage in use, so a subject that had used up a limit gets a fresh one
+ *   after each move.
  *
- * Several processes move each by itself: while some of them reach the first storage and some do not, they count apart.
- * `sentinel()` puts time-outs and a fallback around it, for when no storage answers.
+ * Each process moves by itself: while some processes reach the first storage and others do not, they count separately.
+ * `sentinel()` adds time-outs and a fallback in case no storage answers.
  *
- * @param storages In the order of preference; two or more.
+ * @param storages Two or more, in order of preference.
  * @throws SentinelError `option.invalid`, `duration.invalid`.
  *
  * @example
@@ -88,7 +89,7 @@ class FailoverStorage implements Storage, Observable {
   readonly values: Values
   private readonly members: readonly Member[]
   private readonly clock: Clock
-  /** By the name of their plans. */
+  /** By plan name. */
   private readonly latest = new Map<string, FailoverJudge>()
   private readonly changes = new ChangeListeners()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
@@ -133,11 +134,11 @@ class FailoverStorage implements Storage, Observable {
     const judge = new FailoverJudge(plan, this.members)
     const former = this.latest.get(plan.name)
     this.latest.set(plan.name, judge)
-    // What has decided the plan before goes on doing so until each of them has taken this one.
+    // Until every storage has compiled the new plan, the judges of the former plan keep deciding.
     if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
     const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
     if (barred.every((error) => error !== undefined)) throw barred[0]
-    // No storage could decide by this plan yet. All of them may still be connecting, so wait as long again for the first that takes it.
+    // No storage has compiled the plan yet. All may still be connecting, so wait once more for the first one to do so.
     if (!judge.isTaken) {
       const { line } = this.members[0] as Member
       await line.try(() => judge.taken(), true).catch(() => undefined)
@@ -153,7 +154,7 @@ class FailoverStorage implements Storage, Observable {
     return sessionsOver(this.values, options, this.clock)
   }
 
-  /** Told of changes by the storage in use, and of a gap at each move. */
+  /** Reports changes seen by the storage in use, and a gap after each move. */
   watch(listener: ChangeListener): () => void {
     this.watching = true
     this.watchAll()
@@ -172,16 +173,16 @@ class FailoverStorage implements Storage, Observable {
     return this.everywhere('reset', [], ({ storage }) => storage.reset(bot, key, slot))
   }
 
-  /** Does not reject. It is well as long as one of them is. */
+  /** Never rejects. `ok` as long as one of the storages is. */
   async health(): Promise<StorageHealth> {
     const storages = await Promise.all(this.members.map((member) => member.health()))
     return { ok: storages.some(({ ok }) => ok), kind: 'failover', inUse: this.inUse, storages }
   }
 
   /**
-   * Closes all of them.
+   * Closes all storages.
    *
-   * @throws SentinelError `storage.unavailable` when one will never get marks it has missed.
+   * @throws SentinelError `storage.unavailable` if a storage was not given all the marks it has missed.
    */
   close(): Promise<void> {
     this.closing ??= this.end()
@@ -215,7 +216,7 @@ class FailoverStorage implements Storage, Observable {
       this.by(
         what,
         (member, instead) => member.write(one, instead),
-        // All other members get the write aside, those that failed to write it as well.
+        // All other members get the write in the background, including those that failed to write it.
         (taken) => {
           for (const member of this.members) if (member !== taken) member.keepUp(one)
         },
@@ -249,7 +250,7 @@ class FailoverStorage implements Storage, Observable {
         this.scan('users.scan', from, ({ storage }, at) => storage.users.scan(bot, at, size)),
       note: (bot, activity) => {
         const ids = activity.map(({ key }) => userId(bot, key))
-        // It adds to counts: a storage that wrote it but answered too late must not get it twice.
+        // The call adds to counts, so a storage that applied it but answered too late must not receive it twice.
         return this.everywhere('users.note', ids, ({ storage }) => storage.users.note(bot, activity), 'once')
       },
       patch: (bot, key, data) =>
@@ -281,7 +282,7 @@ class FailoverStorage implements Storage, Observable {
     }
   }
 
-  /** The first page is the first's that answers, and so are all after it: a cursor means nothing to another storage. */
+  /** Reads the first page from the first storage that answers and all later pages from the same one: cursors are not portable. */
   private scan<P extends { readonly next?: string }>(
     what: string,
     from: string | undefined,
@@ -302,7 +303,7 @@ class FailoverStorage implements Storage, Observable {
     )
   }
 
-  /** By the first that answers; `done` is told which. */
+  /** Asks the storages in order until one answers, and calls `done` with that one. */
   private first<T>(
     what: string,
     work: (member: Member) => MaybePromise<T>,
@@ -335,8 +336,8 @@ class FailoverStorage implements Storage, Observable {
   }
 
   /**
-   * Writes to the first that answers, and then to all others that are up: to those that failed before it once more, which may
-   * have done it all the same, unless it must be done once.
+   * Writes to the first storage that answers, then to all others that are up. Storages that failed before it are tried again,
+   * although they may have done the write all the same; `once` leaves those out.
    */
   private everywhere<T>(
     what: string,
@@ -355,7 +356,7 @@ class FailoverStorage implements Storage, Observable {
     })
   }
 
-  /** Each once, and again when it is back if that failed. */
+  /** Watches every storage once. A storage whose watch failed is tried again when it is back. */
   private watchAll(): void {
     for (const member of this.members) {
       if (this.watched.has(member)) continue
@@ -364,11 +365,11 @@ class FailoverStorage implements Storage, Observable {
     }
   }
 
-  /** Does not reject. */
+  /** Never rejects. */
   private async watchMember(member: Member): Promise<void> {
     const { line, storage } = member
     try {
-      // What is written to all of them is told by all of them: once is enough.
+      // Writes to all storages are reported by all of them, so only the reports of the storage in use are passed on.
       const unwatch = await storage.watch((change) => {
         if (member.index === this.inUse) this.heard(change)
       })
@@ -388,7 +389,7 @@ class FailoverStorage implements Storage, Observable {
     }
   }
 
-  /** Another storage may be the first that answers. */
+  /** Called when the first storage that is up may be another one. */
   private moved(): void {
     if (this.watching && this.closing === undefined) this.watchAll()
     const up = this.members.findIndex(({ isUp }) => isUp)

@@ -25,29 +25,30 @@ import type { Storage } from './storage.js'
  * ```
  */
 export interface GrammyStorageOptions {
-  /** What all keys in the adapter begin with: 1 to 64 characters. Nothing else may use it. @default 'sentinel' */
+  /** Prefix of all keys in the adapter: 1 to 64 characters. Nothing else may use it. @default 'sentinel' */
   readonly prefix?: string
   /**
-   * How long one call of the adapter may take, such as `'10s'` or 10_000 milliseconds; then it is `storage.failed`, and others that
-   * wait for their turn go on. A write that is done after that may undo one that came later. @default '10s'
+   * How long one call of the adapter may take, such as `'10s'` or 10_000 milliseconds. A longer call fails with `storage.failed`
+   * and the next one in turn is made. If the late call is a write, it may still overwrite a newer one. @default '10s'
    */
   readonly timeout?: Duration
-  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
+  /** Tells the time. @default Date.now; time-outs use a monotonic clock */
   readonly clock?: Clock
-  /** Schedules time-outs. @default setTimeout, keeping no process alive */
+  /** Schedules time-outs. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers
 }
 
 /**
  * Keeps marks (blocks, registration, roles), users, values and sessions in any storage adapter of grammY: files, MongoDB,
- * Firestore, Deno KV and the like. Not what guards count: an adapter can neither add nor compare, so two updates at once would
- * be one. Put `combine()` around it to count in memory.
+ * Firestore, Deno KV and the like. It cannot keep what guards count: an adapter has no atomic operations, so two concurrent
+ * updates could be counted as one. Wrap it in `combine()` to count in memory.
  *
- * An adapter knows its keys only, so indexes are kept beside: they make `scan()` work. Writes of one process are taken in
- * turn; where two processes share an adapter, counters of users that both add to at once may lose one addition, and an index
- * entries (the marks themselves hold; putting them again mends the index). `watch()` tells of changes by this process alone.
+ * Adapters only know keys, so indexes for `scan()` are stored beside the data. Writes of one process are made in turn. If two
+ * processes share an adapter and write at the same time, an addition to a user's counter may be lost, and so may index entries
+ * (the marks themselves are safe; putting them again repairs the index). `watch()` reports only changes by this process.
  *
- * @param adapter One of its own, or share one and keep to the `prefix`. A time to live of the adapter's would let blocks lapse.
+ * @param adapter An adapter used for nothing else, or a shared one with a `prefix` of its own. It must have no time to live,
+ * which would make blocks lapse.
  * @throws SentinelError `option.invalid`, `duration.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
  *
  * @example
@@ -89,7 +90,7 @@ const COUNTING = new Map([
   ['claim', 'claims'],
 ])
 
-/** Judges by marks, which is all it has. */
+/** Judges by marks only. */
 class MarksOnly extends GrammyStorage implements Storage {
   private combined: Combined | undefined
   private readonly time: Clock
@@ -118,7 +119,7 @@ class MarksOnly extends GrammyStorage implements Storage {
     return this.combined.prepare(plan)
   }
 
-  /** Nothing volatile is kept here; it is told all the same, so that whoever counts elsewhere forgets. */
+  /** No volatile state is kept here; the reset is reported for others who keep some, such as `combine()`. */
   reset(bot: number, key: string | number, slot?: string): void {
     this.tellReset(bot, canonical(key), slot)
   }

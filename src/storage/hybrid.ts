@@ -10,7 +10,7 @@ import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
 
 /**
- * Which limits a worker takes by the batch; see {@link hybrid}.
+ * Limits that a worker takes in batches; see {@link hybrid}.
  *
  * @example
  * ```ts
@@ -22,15 +22,15 @@ import type { Storage } from './storage.js'
  */
 export interface LeasingOptions {
   /**
-   * Names of limits, as given to `throttle`, or their slots: token buckets without a penalty, variants or exemptions. A plan that
-   * has none of them is judged without leases.
+   * Names of limits, as given to `throttle`, or their slots. Only token buckets without a penalty, variants or exemptions can be
+   * leased. A plan that has none of these limits is judged without leases.
    */
   readonly limits: readonly string[]
-  /** The most units taken at once: as many as a worker spends within the span, but no more than this. @default 32 */
+  /** Maximum units per batch. The size follows how much the worker spends within the span. @default 32 */
   readonly batch?: number
   /**
-   * How long a batch may be spent; then what is left goes back. The limit's burst is lowered by what it refills in this span,
-   * and by one at least. @default '1s'
+   * How long a batch may be spent before the rest is given back. The limit's burst is lowered by the amount that it refills in
+   * this span, and by at least one. @default '1s'
    */
   readonly for?: Duration
 }
@@ -46,35 +46,35 @@ export interface LeasingOptions {
  * ```
  */
 export interface HybridOptions {
-  /** The most refusals that are remembered, 1,000 or more; some 500 bytes each. @default 100_000 */
+  /** Maximum number of refusals remembered, 1,000 or more, at about 500 bytes each. @default 100_000 */
   readonly maxRefusals?: number
-  /** Nothing is remembered for longer: then the storage is asked again. @default '1m' */
+  /** How long a refusal is remembered at most before the storage is asked again. @default '1m' */
   readonly remember?: Duration
-  /** Limits that are taken by the batch and spent without a round trip. @default none */
+  /** Limits that are taken in batches and spent without a round trip. @default none */
   readonly lease?: LeasingOptions
-  /** Tells the time where callers do not, for tests. Absent: the clock of the storage that is elsewhere decides. */
+  /** Tells the time for asks that carry none, for tests. Absent: the clock of the remote storage. */
   readonly clock?: Clock
-  /** Schedules the end of leases. @default setTimeout, keeping no process alive */
+  /** Schedules the end of leases. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers
 }
 
 /**
- * Puts a memory of this process in front of a storage that is elsewhere, so that what the storage would only say again costs
- * no round trip. All else is decided by the storage, for all workers alike.
+ * Puts a memory of this process in front of a remote storage, to save the round trips whose answer is already known. Everything
+ * else is decided by the remote storage, for all workers alike.
  *
- * - **Refusals** by limits, bans and marks (the block list) are given again until they end. What has an effect
- *   still reaches the storage: violations that count for a penalty, and one ask when the next notice is due.
- * - **Changes** by other workers, such as an unblocking or a reset, are told by the storage and forget what they touch. Whenever
- *   it cannot tell, nothing is remembered for more than a second.
- * - **Leases**, as an option: limits that all updates share are taken by the batch and spent here. Never more is admitted than
- *   they allow. What is not spent goes back; what a killed process held counts as spent.
+ * - **Refusals** by limits, bans and marks (the block list) are repeated until they end. Asks that have an effect still reach the
+ *   remote storage: violations that count towards a penalty, and one ask when the next notice is due.
+ * - **Changes** by other workers, such as an unblocking or a reset, are reported by the remote storage and discard the refusals
+ *   they concern. While the remote storage cannot report changes, nothing is remembered for more than a second.
+ * - **Leases** (optional): limits that all updates share are taken in batches and spent here. Never more is admitted than the
+ *   limits allow. Unspent units are given back; those held by a killed process count as spent.
  *
- * `remaining` of a remembered refusal is what was left when the storage gave it. A refused update whose claim another
- * worker holds may be told as refused by its limit rather than as a duplicate.
+ * `remaining` of a remembered refusal is the value at the time of that refusal. An update whose claim another worker holds may be
+ * reported as refused by its limit rather than as a duplicate.
  *
- * @param local Holds copies of marks, where leases are paid without a trip; in this process, and for this alone. Closed with
- * it only when left out. @default memory()
- * @param remote What it stands in front of, such as `redis()`. Closed with it.
+ * @param local Keeps the copies of marks needed to spend leases without a round trip. Must be in this process and used for
+ * nothing else. Closed with the hybrid storage only if it was omitted. @default memory()
+ * @param remote The storage to stand in front of, such as `redis()`. Closed with the hybrid storage.
  * @throws SentinelError `option.invalid`, `duration.invalid`. Preparing a plan with a limit that cannot be leased: `option.invalid`.
  *
  * @example
@@ -88,7 +88,7 @@ export interface HybridOptions {
  */
 export function hybrid(local: Storage, remote: Storage, options?: HybridOptions): Storage
 /**
- * The same, with a memory of its own.
+ * As above, with a `memory()` of its own as `local`.
  *
  * @example
  * ```ts

@@ -2,10 +2,10 @@ import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 
 /**
- * A value as JSON, the form in which every storage keeps it: so nobody shares an object with a storage, and what is
- * read is the same from each. Fields that are undefined are left out, as `JSON.stringify` does.
+ * Returns a value as JSON, the form in which every storage keeps it. Thus callers share no objects with a storage, and all
+ * storages return the same. `undefined` fields are omitted, as by `JSON.stringify`.
  *
- * @throws SentinelError `value.invalid` for what JSON has no form for.
+ * @throws SentinelError `value.invalid` for a value that JSON cannot represent.
  */
 export function jsonText(value: unknown, what: string): string {
   let text: string | undefined
@@ -15,7 +15,7 @@ export function jsonText(value: unknown, what: string): string {
   } catch (error) {
     cause = error
   }
-  // NaN and invalid dates become null in JSON, which means something else.
+  // `JSON.stringify` silently turns NaN and invalid dates into null.
   if (text !== undefined && (text !== 'null' || value === null)) return text
   throw new SentinelError(
     'value.invalid',
@@ -24,7 +24,9 @@ export function jsonText(value: unknown, what: string): string {
   )
 }
 
-/** Whether a text may name something: not empty, not too long, and the same outside JavaScript (no NUL, no half of a character). */
+/**
+ * Whether a text is a valid name: not empty, not too long, and representable outside JavaScript (no NUL, no unpaired surrogate).
+ */
 export function isName(text: unknown, most: number): boolean {
   return (
     typeof text === 'string' &&

@@ -7,21 +7,21 @@ import type { StorageChange } from './changes.js'
 import type { Mark, Marks } from './storage.js'
 
 interface Known {
-  /** Marks that were copied, by name. */
+  /** Names of the copied marks. */
   names: readonly string[]
   readAt: Ms
-  /** Something changed since it was read, or it never was. */
+  /** The marks must be read (again): they have changed since, or were never read. */
   due: boolean
-  /** Under way. */
+  /** The reading in progress. */
   reading: Promise<void> | undefined
 }
 
-/** Subjects looked at for one to be forgotten, the oldest first. */
+/** Maximum number of subjects examined to find one that can be dropped, oldest first. */
 const MOST_LOOKED = 16
 
 /**
- * Copies marks from where they are kept to where they are judged by, subject by subject, when first asked for. Bounded: of too
- * many subjects, those that were read first are forgotten.
+ * Copies marks from the durable to the deciding storage, one subject at a time, when the subject is first asked about. Bounded:
+ * with too many subjects, those read first are dropped.
  */
 export class MarkCopy {
   private readonly bots = new Map<number, Map<Key, Known>>()
@@ -35,30 +35,30 @@ export class MarkCopy {
     private readonly most: number,
   ) {}
 
-  /** Undefined where the marks of a subject are known; else when they are. */
+  /** Returns undefined if the marks of a subject are known, else a promise that resolves when they are. */
   know(bot: number, key: Key): Promise<void> | undefined {
     const own = typeof key === 'number' ? key : textKey(keyText(key))
     const known = this.bots.get(bot)?.get(own)
     if (known !== undefined) {
       const late = this.clock() - known.readAt
-      // A clock that was put back tells nothing of how old this is.
+      // If the clock went back, the age is unknown; read again.
       if (!known.due && late < this.refresh && late >= 0) return undefined
       if (known.reading !== undefined) return known.reading
     }
     return this.read(bot, own, known ?? this.add(bot, own))
   }
 
-  /** What changed is read again before it is next judged by. */
+  /** Marks changed marks as due to be read again. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') {
       for (const subjects of this.bots.values()) for (const known of subjects.values()) known.due = true
     } else if (change.kind === 'marks') this.outdate(change.bot, change.keys)
   }
 
-  /** The marks that are kept, so that what is changed through them counts for the next ask. */
+  /** Wraps the durable marks so that changes made through them are seen by the next ask. */
   over(marks: Marks): Marks {
     const writing = <T>(bot: number, keys: readonly Key[], write: () => MaybePromise<T>): MaybePromise<T> => {
-      // Though it fails, it may have been written.
+      // A failed write may have been applied, so it outdates the copy as well.
       let result: MaybePromise<T>
       try {
         result = write()
@@ -110,8 +110,8 @@ export class MarkCopy {
   }
 
   /**
-   * Makes room: of this bot's if it has any, so that a bot with many users does not push out those of others. Never what is
-   * being read: whoever waits for it would read it again, and push out the next. So there may be more for a moment.
+   * Drops the oldest subjects, of the same bot if it has any, so that a bot with many users does not push out those of others.
+   * Subjects being read are kept, because their readers would only read them again; so the cap may be exceeded for a moment.
    */
   private makeRoom(bot: number): void {
     const own = this.bots.get(bot)
@@ -129,7 +129,7 @@ export class MarkCopy {
   }
 
   private read(bot: number, key: Key, known: Known): Promise<void> | undefined {
-    // A change from now on sets this again, so that the marks are read once more.
+    // A change during the reading sets this again, which causes another reading.
     known.due = false
     const failed = (error: unknown): never => {
       known.due = true
@@ -154,7 +154,7 @@ export class MarkCopy {
   }
 
   private copy(bot: number, key: Key, known: Known, marks: ReadonlyMap<string, Mark>): void {
-    // All was forgotten meanwhile.
+    // The subject was dropped meanwhile.
     if (this.bots.get(bot)?.get(key) !== known) return
     for (const name of known.names) if (!marks.has(name)) atOnce(this.to.remove(bot, name, [key]))
     for (const [name, mark] of marks) atOnce(this.to.put(bot, name, [{ key, mark }]))
@@ -163,7 +163,7 @@ export class MarkCopy {
   }
 }
 
-/** Refuses what takes its time: a copy that is half made must never be judged by. */
+/** Rejects asynchronous storages: a half-made copy must never be used for a decision. */
 function atOnce(result: MaybePromise<unknown>): void {
   if (!isPromise(result)) return
   throw new SentinelError(

@@ -9,8 +9,8 @@ import { type Item, type Step, stepsGone, stepsOf } from './migrate/steps.js'
 import type { Storage } from './storage.js'
 
 /**
- * How far a migration has come. `count` reads the source once to know how much there is, `copy` writes it, `verify` reads both
- * sides and compares.
+ * Progress of a migration. `count` reads the source once to find the total, `copy` writes the target, `verify` reads both sides
+ * and compares them.
  *
  * @example
  * ```ts
@@ -21,11 +21,11 @@ import type { Storage } from './storage.js'
  */
 export interface MigrationProgress {
   readonly phase: 'count' | 'copy' | 'verify'
-  /** What is being done, such as `marks 42 blocked`, `users 42` or `values session`. */
+  /** The kind of data at work, such as `marks 42 blocked`, `users 42` or `values session`. */
   readonly step: string
-  /** Items so far in this phase, those included that were done before an interruption. */
+  /** Items finished in this phase, including those finished before an interruption. */
   readonly done: number
-  /** Items of this phase; while they are counted, as many as were found. */
+  /** Items of this phase. During `count`: the number found until now. */
   readonly total: number
 }
 
@@ -41,33 +41,33 @@ export interface MigrationProgress {
  * ```
  */
 export interface MigrateOptions {
-  /** Told after every page. */
+  /** Called after every page. */
   readonly onProgress?: (progress: MigrationProgress) => void
-  /** Goes on where an earlier run was ended, by the checkpoint kept in the target; `false` begins anew. @default true */
+  /** Continues an interrupted run from the checkpoint kept in the target; `false` starts over. @default true */
   readonly resume?: boolean
-  /** After a migration was completed: compares once more, and copies what differs. @default false */
+  /** After a completed migration: compares again and copies what differs. @default false */
   readonly again?: boolean
-  /** Copies into a target that has something of its own already, whose items of the same name are replaced. @default false */
+  /** Allows a target that already has data. Items with the same key are replaced. @default false */
   readonly merge?: boolean
   /**
-   * Takes away what the target has and the source does not have (who was unblocked meanwhile), of every kind that the source has
-   * or that this migration has ever moved. Where the source has nothing at all, nothing is taken away. @default false
+   * Removes from the target what the source does not have (such as a block lifted meanwhile), for every kind that the source has
+   * or that this migration has ever moved. An entirely empty source removes nothing. @default false
    */
   readonly mirror?: boolean
-  /** Names the checkpoint, where one target takes in several sources. @default 'default' */
+  /** Names the checkpoint, for a target that receives several sources. @default 'default' */
   readonly name?: string
-  /** Items that are read and written at once, 1 to 1,000: also the most that is held in memory. @default 500 */
+  /** Items read and written at once, 1 to 1,000; also the most held in memory. @default 500 */
   readonly batch?: number
-  /** What to move, where the source cannot tell. @default all that the source has */
+  /** What to move, for a source that has no archive. @default everything in the source */
   readonly contents?: ArchiveContents
-  /** Ends it between two pages; it rejects with `migrate.refused`, and can be resumed. */
+  /** Stops the migration between two pages: it rejects with `migrate.refused` and can be resumed. */
   readonly signal?: AbortSignal
   /** Tells the time. @default Date.now */
   readonly clock?: Clock
 }
 
 /**
- * What was moved of one kind.
+ * The result for one kind of data.
  *
  * @example
  * ```ts
@@ -78,22 +78,22 @@ export interface MigrateOptions {
  * ```
  */
 export interface MigratedStep {
-  /** Such as `marks 42 blocked`, `users 42` or `values session`. */
+  /** The kind of data, such as `marks 42 blocked`, `users 42` or `values session`. */
   readonly step: string
-  /** Items of the source. */
+  /** Items in the source. */
   readonly count: number
-  /** Over all items of the source, in whatever order: 16 hexadecimal digits. */
+  /** Checksum over all items of the source, independent of their order: 16 hexadecimal digits. */
   readonly checksum: string
   /** Whether the target has the same items. */
   readonly verified: boolean
-  /** Items of the target that the source does not have. */
+  /** Items in the target that the source does not have. */
   readonly extra: number
-  /** How many of these were taken away, with `mirror`. */
+  /** How many extra items were removed, with `mirror`. */
   readonly removed: number
 }
 
 /**
- * What {@link migrate} did.
+ * The result of {@link migrate}.
  *
  * @example
  * ```ts
@@ -104,7 +104,7 @@ export interface MigratedStep {
  * ```
  */
 export interface Migration {
-  /** Whether counts and checksums of both sides are the same, kind by kind. */
+  /** Whether counts and checksums of both sides are the same for every kind of data. */
   readonly verified: boolean
   /** Items written by this run. */
   readonly copied: number
@@ -112,21 +112,22 @@ export interface Migration {
 }
 
 const BATCH = 500
-/** So often is a kind copied again that differs: somebody may be writing meanwhile. */
+/** Maximum number of times a kind that differs is copied again. It may differ because the source is still being written to. */
 const MOST_PASSES = 3
 
 /**
- * Moves all that a storage keeps for good (marks: blocks, registration, roles; users; values and sessions) to another, page by page:
- * counts, copies, then compares counts and checksums of both sides. What limits count is not moved, nor are bans of penalties: both
- * begin anew.
+ * Copies all durable data of a storage to another, page by page: marks (blocks, registration, roles), users, values and sessions.
+ * Counts, copies, then compares counts and checksums of both sides. The state of limits and the bans of penalties are not moved;
+ * both start afresh.
  *
- * A source that has nothing is no migration: `copied` is 0, no `count` is more, and it is not completed.
+ * An empty source does not count as a migration: `copied` and every `count` are 0, and nothing is recorded as completed.
  *
- * It can be ended at any time and run again: it goes on where it was. What is written to the source meanwhile may be missed; so
- * copy while the bots run, stop them, run it with `again: true, mirror: true`, which copies what differs, and start them on the target.
+ * A migration can be stopped at any time and run again; it then continues where it stopped. Writes to the source during the
+ * migration may be missed. So copy while the bots run, stop them, run it with `again: true, mirror: true` to copy what differs,
+ * and start the bots on the target.
  *
- * @throws SentinelError `migrate.refused` for a target that has something already, a migration that was completed, and when `signal`
- * ended it; `storage.unsupported` for a storage that cannot be looked through; `option.invalid`; and as the storages do.
+ * @throws SentinelError `migrate.refused` for a target that already has data, for a migration that is already completed, and when
+ * `signal` stopped it; `storage.unsupported` for a source without an archive; `option.invalid`; and the errors of both storages.
  *
  * @example
  * ```ts
@@ -191,7 +192,8 @@ class Mover {
     if (!found) await this.refuseFull()
     else if (!resume) await this.checkpoint.reset()
     await this.count()
-    // An empty source is most likely the wrong one. Nothing is noted, so that a run with the right one does not count as a repetition.
+    // An empty source is most likely the wrong one. No checkpoint is written, so that a later run with the right one counts as
+    // the first.
     const isEmpty = this.total === 0
     if (!isEmpty) await this.checkpoint.begin(this.steps.map(({ name }) => name))
     if ((completed === undefined || !resume) && !isEmpty) await this.copyAll()
@@ -201,11 +203,11 @@ class Mover {
     return { verified, copied: this.copied, steps }
   }
 
-  /** Nobody's data is replaced unasked. */
+  /** Rejects a target that has data, unless `merge` allows to replace it. */
   private async refuseFull(): Promise<void> {
     if (this.options.merge === true) return
     for (const step of this.steps) {
-      // A page of what has lapsed may be empty, and not the last.
+      // A page may be empty without being the last, if all its items have lapsed.
       for await (const { items } of this.pages(step, this.to)) {
         if (items.length === 0) continue
         throw new SentinelError(
@@ -264,7 +266,7 @@ class Mover {
     return results
   }
 
-  /** Compares; copies what differs once more, and looks for what only the target has. */
+  /** Compares both sides, copying what differs again and looking for items that only the target has. */
   private async verify(step: Step, before: number): Promise<MigratedStep> {
     let extra = 0
     let removed = 0
@@ -306,7 +308,7 @@ class Mover {
     return sum
   }
 
-  /** What the source does not have. */
+  /** Returns the keys that the source does not have. */
   private async missing(step: Step, items: readonly Item[]): Promise<ReadonlySet<string>> {
     const has = await Promise.all(items.map(({ key }) => step.has(this.from, key)))
     return new Set(items.flatMap(({ key }, index) => (has[index] === true ? [] : [key])))

@@ -4,16 +4,16 @@ import { isObservable, type Observable } from './condition.js'
 import { DeferredStorage } from './deferred.js'
 import type { Storage } from './storage.js'
 
-/** A storage that may be used in front of a bot, and the way to let go of what was put around it. */
+/** A storage that is safe to use in front of a bot, and a way to release its protection. */
 export interface Protected {
   readonly storage: Storage
-  /** Idempotent. Rejects when marks were written that never reached the storage. */
+  /** Idempotent. Rejects if marks were put or removed that never reached the storage. */
   release(): Promise<void>
 }
 
-/** What is put around a storage that may fail. */
+/** A storage wrapped in time-outs, a circuit breaker and a fallback. */
 export interface Shield extends Storage, Observable {
-  /** Lets go of what it holds, but the storage. */
+  /** Releases everything except the wrapped storage. */
   release(): Promise<void>
 }
 
@@ -27,20 +27,20 @@ interface Wrapped {
 const wrapped = new WeakMap<Storage, Wrapped>()
 
 /*
- * Bots in one process need no shield, and it is a fifth of all that could be loaded. So it comes with the storages of ours that are
- * elsewhere; for others it is loaded when it is needed.
+ * Storages in this process need no protection, and its code is a fifth of all that can be loaded. So the module comes with our
+ * own remote storages; for other remote storages it is loaded on demand.
  */
 let shielding: Shielding | undefined
 const resilience = later('storage', () => import('./shield.js'))
 
-/** Whoever makes a storage that is elsewhere brings what stands around it. */
+/** Registers the protection. Called by everything that makes a remote storage. */
 export function bringShield(make: Shielding): void {
   shielding = make
 }
 
 /**
- * Puts time-outs, a breaker and a fallback around a storage that needs them: one that is elsewhere, and has none yet. All who
- * use a storage share what is around it: it is up or down for all of them.
+ * Puts time-outs, a circuit breaker and a fallback around a storage that needs them: a remote one without protection of its own.
+ * All users of a storage share one protection, so that it is up or down for all of them.
  */
 export function protect(
   storage: Storage,
@@ -77,7 +77,7 @@ export function protect(
   }
 }
 
-/** By what it can do, since its class is not loaded here. Some storage of somebody's may have a `release` of its own. */
+/** Checked by its methods, since the class is not loaded here. A third-party storage may have an unrelated `release` method. */
 function isShield(storage: Storage): storage is Shield {
   return isObservable(storage) && 'release' in storage && typeof storage.release === 'function'
 }

@@ -16,48 +16,48 @@ import type { Storage } from './storage.js'
  * ```
  */
 export interface ResilientOptions {
-  /** How long an update waits for the storage. What is not on an update's way may take eight times as long. @default '250ms' */
+  /** How long an update waits for the storage. Calls that no update waits for may take eight times as long. @default '250ms' */
   readonly timeout?: Duration
   /**
-   * How long an update waits, once, for a storage that is still being connected to, or takes the plan that the update is decided by for the
-   * first time: so that the first updates of a process are decided by what is there. Not less than `timeout`.
-   * @default '2s', or `timeout` where that is more
+   * How long an update waits, once, for a storage that is still connecting or still compiling the update's plan for the first
+   * time, so that the first updates of a process are decided by the stored state. At least `timeout`.
+   * @default '2s', or `timeout` if that is longer
    */
   readonly firstTimeout?: Duration
   /**
-   * So many failures in a row take the storage for down; or a breaker of cockatiel's that says when, such as
-   * `new SamplingBreaker({ threshold: 0.5, duration: 10_000 })`. Each storage needs one of its own. @default 5
+   * Number of consecutive failures after which the storage counts as down, or a breaker of cockatiel, such as
+   * `new SamplingBreaker({ threshold: 0.5, duration: 10_000 })`. Every storage needs a breaker of its own. @default 5
    */
   readonly breaker?: number | IBreaker
   /**
-   * What decides while the storage is down. Nothing stands in for it, and it is not closed with it: choose one that
-   * cannot fail. @default memory()
+   * Decides while the storage is down. It has no fallback itself, so choose a storage that cannot fail. A fallback passed here is
+   * not closed with the storage. @default memory()
    */
   readonly fallback?: Storage
-  /** Between two looks whether the storage is back, at most. @default '200ms' */
+  /** Longest interval between two checks whether the storage is back. @default '200ms' */
   readonly probeEvery?: Duration
-  /** Marks that the copy may hold, some 200 bytes each. Of more, those that are left out are taken for not there. @default 1_000_000 */
+  /** Maximum number of marks in the copy, about 200 bytes each. Marks beyond it are treated as absent. @default 1_000_000 */
   readonly maxMarks?: number
-  /** Tells the time. @default Date.now, and a clock that is never set for time-outs */
+  /** Tells the time. @default Date.now; time-outs use a monotonic clock */
   readonly clock?: Clock
-  /** Schedules time-outs and probes. @default setTimeout, keeping no process alive */
+  /** Schedules time-outs and probes. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers
 }
 
 /**
- * Puts time-outs, a circuit breaker and a fallback around a storage that may fail. Every update is decided within the
- * time-out, the first within `firstTimeout`; while the storage is down, without a trip, by each guard's `onFailure`. `sentinel()` does this by itself with
- * every storage that is `remote`: call it to tune.
+ * Puts time-outs, a circuit breaker and a fallback around a storage that may fail. Every update is decided within `timeout`, the
+ * first within `firstTimeout`; while the storage is down, without a round trip, according to each guard's `onFailure`.
+ * `sentinel()` does this for every storage that is `remote`; call it yourself to change the options.
  *
  * While the storage is down
- * - limits, claims and the like are decided in memory, from nothing: whoever had used up a limit has it once more;
- * - marks (blocks, roles) that a plan asks for go by the last known copy, which is kept up to date in the background: what
- *   another process changed in the last moments may be missed, and all of it if the storage was never reached;
- * - `marks.put` and `marks.remove` reject with `storage.unavailable`, hold in this process at once, and are written when
- *   the storage is back, unless something newer is there; `users`, `values` and sessions reject;
- * - the storage is probed in the background, and used again as soon as it is back.
+ * - limits, claims and the like are decided in memory, starting empty: a subject that had used up a limit gets a fresh one;
+ * - marks (blocks, roles) that a plan reads come from the last known copy, which is updated in the background: the latest changes
+ *   by other processes may be missing, and all marks are if the storage was never reached;
+ * - `marks.put` and `marks.remove` reject with `storage.unavailable`, but take effect in this process at once and are written
+ *   when the storage is back, unless it holds something newer; `users`, `values` and sessions reject;
+ * - the storage is probed in the background and used again as soon as it answers.
  *
- * @param storage One that answers synchronously decides by itself: it cannot take too long.
+ * @param storage The storage to protect. Synchronous answers are used as they are, since they cannot be late.
  * @throws SentinelError `option.invalid`, `duration.invalid`.
  *
  * @example

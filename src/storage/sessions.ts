@@ -18,20 +18,20 @@ import { checkSpace, touched, type ValuePage, type Values } from './values.js'
  */
 export interface SessionsOptions<T = unknown> {
   /**
-   * The space of {@link Values} that they are kept in. Sessions of several bots, or several sessions of one, need a name
-   * each: grammY's session keys do not name the bot.
+   * The space of {@link Values} that holds the sessions. Sessions of different bots, or different sessions of one bot, need
+   * different names, because grammY's session keys do not contain the bot.
    * @default 'session'
    */
   readonly name?: string
   /**
-   * A session lapses when it was not written (or touched) for so long. A function tells it of each session, undefined for one that
-   * never lapses. Absent: none does.
+   * How long after its last write (or touch) a session lapses. A function returns this for each session, undefined for a session
+   * that never lapses. Absent: sessions never lapse.
    */
   readonly ttl?: Duration | ((session: T, key: string) => Duration | undefined)
 }
 
 /**
- * A storage for grammY's `session()`: what it calls a `StorageAdapter`. Answers at once where its values do.
+ * A storage for grammY's `session()` (grammY's `StorageAdapter`). Synchronous if the underlying values are.
  *
  * @example
  * ```ts
@@ -48,7 +48,8 @@ export interface SessionStorage<T> {
   write(key: string, value: T): MaybePromise<void>
   delete(key: string): MaybePromise<void>
   /**
-   * Keeps a session for longer without writing it: for its `ttl` from now, or for so long. Whether there was one.
+   * Extends the life of a session without writing it, to its `ttl` or the given one from now. Returns whether there was a
+   * session.
    *
    * @throws SentinelError `duration.invalid`.
    */
@@ -60,9 +61,9 @@ export interface SessionStorage<T> {
 }
 
 /**
- * Keeps grammY's sessions in any {@link Values}. Each storage does this by itself with `storage.sessions()`.
+ * Keeps grammY's sessions in any {@link Values}. For a {@link Storage}, `storage.sessions()` does the same.
  *
- * @param clock Tells when a `ttl` has passed: that of whatever keeps the values.
+ * @param clock Tells when a `ttl` has passed. Use the clock of the storage that keeps the values.
  * @throws SentinelError `value.invalid` for an invalid name, `duration.invalid` for an invalid `ttl`,
  * `option.invalid` for a `ttl` of zero.
  *

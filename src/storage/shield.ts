@@ -9,14 +9,14 @@ import type { ResilientOptions } from './resilient.js'
 import type { Storage } from './storage.js'
 
 /*
- * Apart from `resilient()`, for `sentinel()` loads it when it is needed: bundlers would take what the index exports for something that is
- * always needed.
+ * Separate from `resilient()` because `sentinel()` loads this module on demand; as a part of the index, bundlers would treat it
+ * as always needed.
  */
 
-/** To be connected to, and to find or make what it keeps. */
+/** Leaves time to connect and to create the schema or scripts. */
 const FIRST_TIMEOUT: Ms = 2000
 
-/** What `resilient()` makes, told what it is. */
+/** Does what `resilient()` does, typed as the class. */
 export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
   const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
   checkedClock(clock, 'resilient.clock')
@@ -30,7 +30,7 @@ export function makeResilient(storage: Storage, options: ResilientOptions): Resi
     spacing: span('resilient.probeEvery', options.probeEvery ?? 200),
     maxMarks: whole('resilient.maxMarks', maxMarks),
     clock,
-    // Time-outs go by the clock that timers go by.
+    // Time-outs use the same clock as the timers.
     steady: options.timers === undefined ? steadyClock : clock,
     timers,
   })

@@ -9,7 +9,7 @@ import type { Users } from './users.js'
 import type { Values } from './values.js'
 
 /**
- * A durable fact about a subject: blocked, registered, unreachable, a role. Never evicted.
+ * A durable fact about a subject, such as being blocked, registered, unreachable or in a role. Marks are never evicted.
  *
  * @example
  * ```ts
@@ -20,18 +20,18 @@ import type { Values } from './values.js'
  * ```
  */
 export interface Mark {
-  /** When it was put, in milliseconds since 1970. */
+  /** When the mark was put, in milliseconds since 1970. */
   readonly since: Ms
-  /** When it lapses, in milliseconds since 1970. Absent or `Infinity`: never. */
+  /** When the mark lapses, in milliseconds since 1970. Absent or `Infinity`: never. */
   readonly until?: Ms
-  /** Why, for people. */
+  /** The reason, as text for people to read. */
   readonly reason?: string
-  /** What goes with it; plain JSON. */
+  /** Additional data kept with the mark, as plain JSON. */
   readonly value?: unknown
 }
 
 /**
- * A mark and whose it is.
+ * A mark together with the subject that holds it.
  *
  * @example
  * ```ts
@@ -46,7 +46,7 @@ export interface MarkEntry {
 }
 
 /**
- * A page of {@link MarkEntry}s; `next` is absent on the last.
+ * A page of {@link MarkEntry}s. `next` is the cursor of the following page; the last page has none.
  *
  * @example
  * ```ts
@@ -69,7 +69,7 @@ export interface MarkPage {
 }
 
 /**
- * Durable marks, by bot and subject, indexed by the mark's name. A mark that has lapsed is not there.
+ * Durable marks, kept by bot and subject and indexed by mark name. A lapsed mark reads as absent.
  *
  * @example
  * ```ts
@@ -81,18 +81,18 @@ export interface MarkPage {
  */
 export interface Marks {
   get(bot: number, key: Key, name: string): MaybePromise<Mark | undefined>
-  /** All marks of one subject, by name. */
+  /** Returns all marks of one subject, by name. */
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>>
-  /** Puts one mark on many subjects, replacing what was there. */
+  /** Puts one mark on many subjects, replacing any mark of that name they already hold. */
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void>
-  /** Takes one mark from many subjects; how many held it. */
+  /** Removes one mark from many subjects. Returns how many of them held it. */
   remove(bot: number, name: string, keys: readonly Key[]): MaybePromise<number>
-  /** All who hold a mark, a page at a time, in no promised order. Subjects marked while you read may be missed. */
+  /** Returns the holders of a mark, one page at a time, in no guaranteed order. May miss subjects marked during the scan. */
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage>
 }
 
 /**
- * What a {@link hybrid} storage has saved, since it was made.
+ * How many round trips a {@link hybrid} storage has avoided since it was created.
  *
  * @example
  * ```ts
@@ -102,24 +102,27 @@ export interface Marks {
  * ```
  */
 export interface HybridHealth {
-  /** Whether changes by other workers are told. While they are not, nothing is remembered for more than a second. */
+  /**
+   * Whether the remote storage reports changes by other workers. While it does not, nothing is remembered for more than a second.
+   */
   readonly watching: boolean
-  /** Refusals that are remembered. */
+  /** Refusals remembered at present. */
   readonly refusals: number
-  /** Updates that were decided without a round trip. */
+  /** Updates decided without a round trip. */
   readonly answered: number
-  /** Round trips to decide updates, and to take leases. */
+  /** Round trips made to decide updates and to take leases. */
   readonly trips: number
   /** Units of leased limits that were spent. */
   readonly leased: number
   /** Units that were leased, not spent and given back. */
   readonly returned: number
-  /** Units that are leased and not spent yet. */
+  /** Units that are leased and not yet spent. */
   readonly held: number
 }
 
 /**
- * The calls that a storage on a server has made to decide and settle, since it was made: questions that come together share one.
+ * The calls that a storage on a server has made since it was created, to evaluate asks and to settle them. Questions that arrive
+ * together share one call.
  *
  * @example
  * ```ts
@@ -130,18 +133,21 @@ export interface HybridHealth {
  */
 export interface CallsHealth {
   readonly made: number
-  /** Of these, how many failed as a whole. */
+  /** Calls that failed as a whole. */
   readonly failed: number
-  /** Questions that went with them. */
+  /** Questions carried by all these calls. */
   readonly questions: number
-  /** How many calls carried how many questions: at most so many, and more than the one before. */
+  /**
+   * Distribution of calls by size: each entry counts the calls with at most `atMost` questions and more than the previous
+   * entry's.
+   */
   readonly sizes: readonly { readonly atMost: number; readonly calls: number }[]
-  /** Questions that wait for a call now. */
+  /** Questions waiting for a call at present. */
   readonly waiting: number
 }
 
 /**
- * How a storage is. Numbers that it cannot tell are absent.
+ * The condition of a storage. Numbers that the storage cannot provide are absent.
  *
  * @example
  * ```ts
@@ -153,35 +159,35 @@ export interface CallsHealth {
  */
 export interface StorageHealth {
   readonly ok: boolean
-  /** Which storage, such as `memory`. */
+  /** The kind of storage, such as `memory`. */
   readonly kind: string
-  /** Subjects with volatile state. */
+  /** Subjects that have volatile state. */
   readonly tracked?: number
-  /** Bytes that the records of limits take; penalties, claims and marks are not counted. */
+  /** Bytes taken by the records of limits. Penalties, claims and marks are not counted. */
   readonly bytes?: number
-  /** Records given up to stay within the cap, though they had not expired. */
+  /** Records evicted before they expired, to stay within the cap. */
   readonly evicted?: number
-  /** Records that could not be kept at all, since penalties filled the cap: those updates were admitted uncounted. */
+  /** Records that could not be stored because penalties filled the cap. Those updates were admitted without being counted. */
   readonly untracked?: number
   /**
-   * Records that could not be read, by this process and since it began. What limits count is begun anew where that happens;
-   * whoever has such marks is not decided about.
+   * Records that this process found unreadable since it started. An unreadable limit record is replaced by a fresh one; asks
+   * about a subject with an unreadable mark fail.
    */
   readonly corrupt?: number
-  /** The calls it has made; of storages on servers. */
+  /** Calls made to the server. Only from storages on a server. */
   readonly calls?: CallsHealth
-  /** What is decided without a round trip; of {@link hybrid}. */
+  /** Round trips avoided. Only from {@link hybrid}. */
   readonly hybrid?: HybridHealth
-  /** How it has fared; of storages that may fail. */
+  /** State of the circuit breaker. Only from storages that may fail. */
   readonly circuit?: CircuitHealth
-  /** Of several storages, which one is used: an index into `storages`. */
+  /** Index into `storages` of the one in use. Only from storages made of several. */
   readonly inUse?: number
-  /** How each of several storages is. */
+  /** The health of each storage. Only from storages made of several. */
   readonly storages?: readonly StorageHealth[]
 }
 
 /**
- * Keeps the state of guards, and decides. Knows nothing of Telegram.
+ * Keeps the state of guards and decides their plans. Knows nothing of Telegram.
  *
  * Volatile state (buckets, windows, claims) may be evicted; durable marks, users and values are not.
  *
@@ -197,35 +203,38 @@ export interface StorageHealth {
  */
 export interface Storage {
   /**
-   * Compiles a plan. A later plan of the same name takes over the state of the earlier: slot by slot, where the
-   * kind of check is the same.
+   * Compiles a plan. A later plan of the same name takes over the state of the earlier one, for each slot whose kind of check is
+   * unchanged.
    */
   prepare(plan: Plan): MaybePromise<Judge>
   readonly marks: Marks
-  /** What is known of the users of a bot. */
+  /** Records about the users of a bot. */
   readonly users: Users
-  /** Values of your own: settings, sessions. Shared by all bots on this storage. */
+  /** The application's own values, such as settings and sessions. Shared by all bots on this storage. */
   readonly values: Values
   /**
-   * Its {@link Values} as a storage of grammY's `session()`.
+   * Returns this storage's {@link Values} as a storage for grammY's `session()`.
    *
    * @throws SentinelError `value.invalid` for an invalid name, `duration.invalid` for an invalid `ttl`.
    */
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T>
   /**
-   * Tells a listener of every change from now on, by whichever process that shares the storage; the function it gives
-   * stops that. A process is told of its own changes, too.
+   * Reports every change from now on to a listener, whichever process sharing the storage made it, this one included. Returns a
+   * function that stops the reports.
    */
   watch(listener: ChangeListener): MaybePromise<() => void>
-  /** All that it keeps, as a whole. Absent: it cannot be looked through. */
+  /** Reads and writes the durable content as a whole. Absent if the storage does not support this. */
   readonly archive?: Archive | undefined
-  /** Whether every answer is a round trip, so that it is worth remembering. Absent: it is not. */
+  /** Whether every answer needs a round trip, so that remembering answers pays off. Absent: false. */
   readonly remote?: boolean
-  /** Which storage it is, such as `redis`: what it is called when it was never reached. Absent: what `health()` says, once it has. */
+  /**
+   * The kind of storage, such as `redis`: its name in reports until it has been reached. Absent: the `kind` that `health()`
+   * returns.
+   */
   readonly kind?: string | undefined
-  /** Forgets the volatile state of a subject: of one slot, or all of it. Penalties included. */
+  /** Forgets the volatile state of a subject, penalties included: of one slot, or of all slots. */
   reset(bot: number, key: Key, slot?: string): MaybePromise<void>
   health(): MaybePromise<StorageHealth>
-  /** Lets go of everything it holds. Idempotent. */
+  /** Releases all resources. Idempotent. */
   close(): MaybePromise<void>
 }

@@ -6,7 +6,7 @@ import type { Key } from '../core/subject.js'
 import { isName, jsonText } from './json.js'
 
 /**
- * What is known of one user of a bot.
+ * The record of one user of a bot.
  *
  * @example
  * ```ts
@@ -18,17 +18,17 @@ import { isName, jsonText } from './json.js'
  */
 export interface UserRecord {
   readonly key: Key
-  /** In milliseconds since 1970, as `lastSeen`. */
+  /** Milliseconds since 1970, as is `lastSeen`. */
   readonly firstSeen: Ms
   readonly lastSeen: Ms
-  /** Totals by name, of what {@link Users.note} added. */
+  /** Totals by name: the sums of the `counts` passed to {@link Users.note}. */
   readonly counts: Readonly<Record<string, number>>
-  /** What you keep with them; plain JSON. */
+  /** Data that the application keeps with the user, as plain JSON. */
   readonly data: Readonly<Record<string, unknown>>
 }
 
 /**
- * That a user was seen, and what they did.
+ * Reports that a user was seen, and what they did.
  *
  * @example
  * ```ts
@@ -39,14 +39,14 @@ export interface UserRecord {
  */
 export interface UserActivity {
   readonly key: Key
-  /** In milliseconds since 1970. What is told late moves `firstSeen` back, never `lastSeen`. */
+  /** In milliseconds since 1970. An activity reported late may move `firstSeen` back, but never `lastSeen`. */
   readonly at: Ms
-  /** Added to the totals, by names of 1 to 64 characters. */
+  /** Added to the totals. Names have 1 to 64 characters. */
   readonly counts?: Readonly<Record<string, number>>
 }
 
 /**
- * A page of {@link UserRecord}s; `next` is absent on the last.
+ * A page of {@link UserRecord}s. `next` is the cursor of the following page; the last page has none.
  *
  * @example
  * ```ts
@@ -69,8 +69,8 @@ export interface UserPage {
 }
 
 /**
- * The users of a bot: when they were seen, counters, and data of yours. Durable, never evicted. Registration and
- * roles are {@link Marks}, so that checks can ask for them.
+ * The users of a bot: when they were seen, counters, and data of the application. Durable, never evicted. Registration and roles
+ * are {@link Marks} instead, so that checks can read them.
  *
  * @example
  * ```ts
@@ -85,29 +85,29 @@ export interface UserPage {
 export interface Users {
   get(bot: number, key: Key): MaybePromise<UserRecord | undefined>
   /**
-   * Adds to counters, of many users in one trip; one user may be there twice. Whoever is new gets a record.
+   * Adds to the counters of many users in one round trip. A user may appear more than once; an unknown user gets a record.
    *
-   * @throws SentinelError `value.invalid` for a time or a count that is no number; then nothing was added.
+   * @throws SentinelError `value.invalid` for a time or a count that is not a number; nothing is added in that case.
    */
   note(bot: number, activity: readonly UserActivity[]): MaybePromise<void>
   /**
-   * Merges into a user's data, field by field: what is given replaces what is there, `null` takes it away. Whoever is
-   * new gets a record, first and last seen now. The record as it is then.
+   * Merges fields into a user's data and returns the resulting record. A given field replaces the stored one; `null` removes it.
+   * An unknown user gets a record with the current time as `firstSeen` and `lastSeen`.
    *
-   * @throws SentinelError `value.invalid` for what is no plain JSON object.
+   * @throws SentinelError `value.invalid` if `data` is not a plain JSON object.
    */
   patch(bot: number, key: Key, data: Readonly<Record<string, unknown>>): MaybePromise<UserRecord>
   /**
-   * Every user once, a page at a time, in no promised order. Users added while you read may be missed. `size` is the
-   * most of a page, 1,000 by default.
+   * Returns every user once, one page at a time, in no guaranteed order. May miss users added during the scan. `size` is the
+   * maximum per page, 1,000 by default.
    */
   scan(bot: number, from?: string, size?: number): MaybePromise<UserPage>
-  /** Forgets the record; whether there was one. Marks and limits are kept elsewhere, and stay. */
+  /** Deletes the record. Returns whether there was one. Marks and limits are stored elsewhere and remain. */
   erase(bot: number, key: Key): MaybePromise<boolean>
 }
 
 /**
- * Refuses activity that cannot be added.
+ * Rejects activity that cannot be added to counters.
  *
  * @throws SentinelError `value.invalid`.
  */
@@ -122,8 +122,8 @@ export function checkActivity(activity: readonly UserActivity[]): void {
 }
 
 /**
- * A patch of {@link Users.patch}, read: each field as JSON, null to take it away. A field that is undefined stays as it
- * is.
+ * Parses the data given to {@link Users.patch}: maps each field to its JSON text, or to null if it is to be removed. Fields that
+ * are `undefined` are skipped.
  *
  * @throws SentinelError `value.invalid`.
  */
@@ -142,7 +142,7 @@ export function patchTexts(data: Readonly<Record<string, unknown>>): Map<string,
   return texts
 }
 
-/** Whether no number in what can be written would be kept as null. */
+/** Whether a value holds no `NaN` or infinity, which JSON would turn into null. */
 function isExact(value: unknown): boolean {
   let exact = true
   JSON.stringify(value, (_, part: unknown) => {

@@ -5,7 +5,7 @@ import { shown } from '../core/show.js'
 import { isName } from './json.js'
 
 /**
- * A value and what it is kept under.
+ * A value together with its key.
  *
  * @example
  * ```ts
@@ -17,12 +17,12 @@ import { isName } from './json.js'
 export interface ValueEntry {
   readonly key: string
   readonly value: unknown
-  /** When it lapses, in milliseconds since 1970. Absent: never. */
+  /** When the value lapses, in milliseconds since 1970. Absent: never. */
   readonly until?: Ms
 }
 
 /**
- * A page of {@link ValueEntry}s; `next` is absent on the last.
+ * A page of {@link ValueEntry}s. `next` is the cursor of the following page; the last page has none.
  *
  * @example
  * ```ts
@@ -45,13 +45,13 @@ export interface ValuePage {
 }
 
 /**
- * Values of your own under names of your own: sessions, settings, preferences. Plain JSON, durable, never evicted;
- * with `until` they lapse. Each write replaces the whole value, so nothing that counts belongs here.
+ * Values that the application keeps under its own names: sessions, settings, preferences. Plain JSON, durable, never evicted, but
+ * a value with `until` lapses. Each write replaces the whole value, so this is no place for counters.
  *
- * A space is a name of 1 to 64 characters, a key one of 1 to 512; neither holds a NUL or half a character.
+ * A space is a name of 1 to 64 characters, a key has 1 to 512; neither may contain a NUL or an unpaired surrogate.
  *
- * What is read is a copy: changing it changes nothing in the storage. Every method throws (or rejects with) a
- * `SentinelError` `value.invalid` for what is no name, or no JSON; `undefined` is none: `remove` it instead.
+ * Reads return copies: changing one does not change the storage. Every method throws (or rejects with) a `SentinelError`
+ * `value.invalid` for an invalid name or a value that is not JSON. `undefined` is not JSON: use `remove` instead.
  *
  * @example
  * ```ts
@@ -63,25 +63,25 @@ export interface ValuePage {
  * ```
  */
 export interface Values {
-  /** Undefined where there is none, or it has lapsed. */
+  /** Returns the value, or undefined if there is none or it has lapsed. */
   get(space: string, key: string): MaybePromise<unknown>
-  /** Keeps a value in place of what was there. `until` is in milliseconds since 1970; absent or `Infinity`: for good. */
+  /** Stores a value, replacing the previous one. `until` is in milliseconds since 1970; absent or `Infinity`: forever. */
   put(space: string, key: string, value: unknown, until?: Ms): MaybePromise<void>
   /**
-   * Moves the end of a value, and leaves the value as it is: `until` is in milliseconds since 1970; absent: for good. Whether
-   * there was one. A storage that has none is told the value anew, which may undo what somebody else puts meanwhile.
+   * Changes when a value lapses without changing the value. `until` is in milliseconds since 1970; absent: never. Returns whether
+   * there was a value. For a storage without this method the value is read and put again, which may overwrite a concurrent `put`.
    */
   touch?(space: string, key: string, until?: Ms): MaybePromise<boolean>
-  /** Whether there was one. */
+  /** Deletes a value. Returns whether there was one. */
   remove(space: string, key: string): MaybePromise<boolean>
   /**
-   * All values of a space, a page at a time, in no promised order. What stays throughout is read once; what is put
-   * while you read may be missed. `size` is the most of a page, 1,000 by default.
+   * Returns all values of a space, one page at a time, in no guaranteed order. Values present throughout the scan are returned
+   * once; values put during the scan may be missed. `size` is the maximum per page, 1,000 by default.
    */
   scan(space: string, from?: string, size?: number): MaybePromise<ValuePage>
 }
 
-/** Moves the end of a value, in a storage that may have no way of its own. */
+/** Changes when a value lapses, reading and putting the value again if the storage has no `touch()`. */
 export function touched(values: Values, space: string, key: string, until?: Ms): MaybePromise<boolean> {
   if (values.touch !== undefined) return values.touch(space, key, until)
   return touchedAnew(values, space, key, until)
@@ -95,7 +95,7 @@ async function touchedAnew(values: Values, space: string, key: string, until?: M
 }
 
 /**
- * Refuses names that not every storage could keep.
+ * Rejects space names that some storage could not keep.
  *
  * @throws SentinelError `value.invalid`.
  */
@@ -108,14 +108,14 @@ export function checkSpace(space: string): void {
 }
 
 /**
- * Refuses names that not every storage could keep.
+ * Rejects keys that some storage could not keep.
  *
  * @throws SentinelError `value.invalid`.
  */
 export function checkValueKey(space: string, key: string): void {
   checkSpace(space)
   if (isName(key, 512)) return
-  // Keys may be whole sentences of somebody's: not all of it is for a log.
+  // Keys may contain personal text, so the message does not quote them.
   throw new SentinelError(
     'value.invalid',
     `values: that is no key of "${space}". Keys are texts of 1 to 512 characters without NUL; this is ${typeof key === 'string' ? `one of ${key.length}` : shown(key)}.`,

@@ -4,8 +4,8 @@ import { SentinelError } from '../../core/errors.js'
 import { Lease } from '../../core/request-bound.js'
 
 /**
- * What {@link fromGrammyStorage} keeps under a key of the adapter: JSON as one text, so that no adapter changes what is
- * in it (Firestore takes no nested lists, MongoDB reads dots and dollars in its own way).
+ * What {@link fromGrammyStorage} stores under a key of the adapter. The content is a single JSON text, which no adapter alters
+ * (Firestore does not accept nested lists, MongoDB interprets dots and dollar signs).
  *
  * @example
  * ```ts
@@ -20,7 +20,7 @@ export interface KeptDocument {
 }
 
 /**
- * What {@link fromGrammyStorage} asks of a storage adapter of grammY: the three methods that every published one has.
+ * The part of grammY's storage adapters that {@link fromGrammyStorage} uses: the three methods that every published adapter has.
  *
  * @example
  * ```ts
@@ -40,15 +40,15 @@ export interface GrammyAdapter {
   delete(key: string): unknown
 }
 
-/** Waits for an answer, but not for ever: rejects when it takes too long. */
+/** Waits for an answer with a time limit: rejects if it takes too long. */
 export type Bounded = <T>(answer: Promise<T>) => Promise<T>
 
-/** Trips under way at once, for work on many documents. */
+/** Maximum number of concurrent calls when working on many documents. */
 const AT_ONCE = 16
 
 /**
- * Documents by name, in an adapter. Every call is bounded in time: whoever writes has a turn that others wait for, and one call
- * that is never answered would keep it for good.
+ * Documents by name, in an adapter. Every call has a time limit, because a writer holds a turn that others wait for: a single
+ * call without an answer would block them for good.
  */
 export class Documents {
   constructor(
@@ -57,7 +57,7 @@ export class Documents {
     private readonly bounded: Bounded,
   ) {}
 
-  /** The name of a document: of letters that a file, a column and a path can all be called. */
+  /** Returns the name of a document, in letters that are valid in file names, columns and paths. */
   nameOf(...parts: readonly (string | number)[]): string {
     return [this.prefix, ...parts.map((part) => plain(String(part)))].join('.')
   }
@@ -88,7 +88,7 @@ export class Documents {
       const answer = call()
       return isPromise(answer) ? await this.bounded(answer) : answer
     } catch (cause) {
-      // What the adapter says may name hosts and passwords: it is in the cause, not in the message.
+      // The adapter's message may contain hosts and passwords, so it is only in the cause.
       throw new SentinelError(
         'storage.failed',
         `grammY's storage adapter failed to ${what}; see the cause.`,
@@ -108,12 +108,12 @@ function foreign(name: string, cause: unknown): SentinelError {
   )
 }
 
-/** Anything as letters, digits, `-` and `_`; all else by number, between `~`. One to one. */
+/** Replaces everything but letters, digits, `-` and `_` by its code point between `~`. Reversible. */
 function plain(text: string): string {
   return text.replace(/[^A-Za-z0-9_-]/gu, (letter) => `~${(letter.codePointAt(0) as number).toString(16)}~`)
 }
 
-/** Work on many things, some at once. The first failure is told when none is under way any longer. */
+/** Does work on many items, some of them concurrently. Throws the first failure once no work is in progress. */
 export async function forEach<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   let next = 0
   const failures: unknown[] = []
@@ -127,14 +127,14 @@ export async function forEach<T>(items: readonly T[], work: (item: T) => Promise
   if (failures.length > 0) throw failures[0]
 }
 
-/** The last that asked for its turn. */
+/** The latest request for a turn. */
 interface Turn {
   readonly ended: Promise<void>
-  /** Of all that wait for each other: renewed when a turn begins. */
+  /** Shared by all turns that wait for each other; renewed when a turn begins. */
   readonly lease: Lease
 }
 
-/** Lets only one at a time do work of one name, in the order of asking. Who had its turn when its request ended is not waited for. */
+/** Runs work of the same name one at a time, in the order requested. A turn whose request has ended is not waited for. */
 export class Turns {
   private readonly last = new Map<string, Turn>()
 
@@ -149,7 +149,7 @@ export class Turns {
       lease.renew()
       return work()
     })
-    // Whoever comes next waits for the end, however it was; the failure is for who asked.
+    // The next turn waits for the end of this one, even if it fails; the failure goes to the caller only.
     const ended = result.then(
       () => undefined,
       () => undefined,
@@ -162,7 +162,7 @@ export class Turns {
     }
   }
 
-  /** When all work that was asked for has ended. */
+  /** Resolves when all requested work has ended. */
   async idle(): Promise<void> {
     while (this.last.size > 0) await Promise.all([...this.last.values()].map(({ ended }) => ended))
   }

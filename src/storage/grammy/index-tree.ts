@@ -1,15 +1,15 @@
 import { Digest } from '../../core/digest.js'
 import type { Documents } from './documents.js'
 
-/** Keys in one document; of more, it is split. */
+/** Maximum number of keys in one document before it is split. */
 const MOST_KEYS = 512
-/** Hexadecimal digits of a digest that documents are told apart by. Never reached: it takes 2^41 keys. */
+/** Maximum depth of the tree, in hexadecimal digits of the digest. Reaching it would take 2^41 keys. */
 const DEEPEST = 8
 const DIGITS = '0123456789abcdef'
 const PAGE = 1000
 const MOST_REMEMBERED = 10_000
 
-/** The same in every process, and for good: it says where a key is filed. */
+/** Must be the same in every process and version, since it determines where a key is stored. */
 const digest = Digest.keyed('grammy-sentinel index')
 
 interface Leaf {
@@ -18,9 +18,9 @@ interface Leaf {
 }
 type Node = Leaf | 'split'
 
-/** All indexes of one place. */
+/** The indexes of one storage. */
 export class Indexes {
-  /** Leaves that were split, which is for good: they need not be read again. */
+  /** Documents known to be split. Splits are never undone, so these need not be read again. */
   private readonly split = new Set<string>()
 
   constructor(private readonly documents: Documents) {}
@@ -30,17 +30,17 @@ export class Indexes {
   }
 }
 
-/** A page of an index, and where the next begins. */
+/** A page of an index, and the cursor of the next page. */
 export interface IndexPage {
   readonly keys: readonly string[]
   readonly next?: string
 }
 
 /**
- * A set of keys in documents that can only be read and written by name: a tree by the digits of each key's digest, whose
- * leaves hold 512 keys at most and become sixteen when they are full. A key is found, added and taken with some reads and
- * one write, however many there are. Whoever writes must have the turn of the whole index; two processes that write the
- * same leaf at once may lose keys of one of them, which adding them again mends.
+ * A set of keys in documents that can only be read and written by name. It is a tree by the digits of each key's digest; a leaf
+ * holds at most 512 keys and is split into sixteen when it is full. Finding, adding and removing a key take a few reads and one
+ * write, whatever the size. Writers must hold the turn of the whole index. Two processes that write the same leaf at once may
+ * lose keys of one of them; adding these again repairs the index.
  */
 export class IndexTree {
   constructor(
@@ -64,7 +64,10 @@ export class IndexTree {
     })
   }
 
-  /** `from` is the place of the key that the page begins with, so keys taken between two pages hide no others. */
+  /**
+   * Returns a page of keys. `from` is the place of the first key of the page, so removals between two pages cause no key to be
+   * skipped.
+   */
   async page(from = '', size = PAGE): Promise<IndexPage> {
     const most = Math.max(1, size)
     const keys: string[] = []
@@ -92,7 +95,7 @@ export class IndexTree {
     const name = this.nameOf(path)
     if (keys.length === 0) return this.documents.remove(name)
     if (keys.length <= MOST_KEYS || path.length === DEEPEST) return this.documents.write(name, { keys })
-    // The leaves first: should this process end in between, nothing is lost.
+    // Write the leaves first, so that nothing is lost if the process ends in between.
     for (const [digit, part] of byDigit(keys, path.length)) await this.write(path + digit, part)
     await this.documents.write(name, { split: true })
   }
@@ -129,7 +132,7 @@ export class IndexTree {
   }
 }
 
-/** Where a key stands in the order of the index. */
+/** Returns the position of a key in the order of the index. */
 function placeOf(key: string): string {
   return `${digest.hex(key)} ${key}`
 }

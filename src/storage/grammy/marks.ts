@@ -11,7 +11,7 @@ import type { Indexes, IndexTree } from './index-tree.js'
 type Held = Readonly<Record<string, Mark>>
 
 /**
- * Marks in documents: one a subject with all its marks, and an index a mark. Whatever changes a mark takes the turn of its
+ * Marks in documents: one document per subject with all its marks, and one index per mark name. A change takes the turn of the
  * index, then that of each subject.
  */
 export class GrammyMarks implements Marks {
@@ -83,7 +83,7 @@ export class GrammyMarks implements Marks {
     return next === undefined ? { entries } : { entries, next }
   }
 
-  /** Takes what has lapsed, or was never written, out of documents and index. */
+  /** Removes marks that have lapsed, or were never written, from documents and index. */
   private async sweep(bot: number, name: string, texts: readonly string[]): Promise<void> {
     await this.turns.take(this.indexName(bot, name), async () => {
       const gone: string[] = []
@@ -91,7 +91,7 @@ export class GrammyMarks implements Marks {
       await forEach(texts, (text) =>
         this.alter(bot, text, (held) => {
           const mark = held.get(name)
-          // Put anew meanwhile.
+          // It was put again meanwhile.
           if (mark !== undefined && !lapsed(mark, now)) return undefined
           gone.push(text)
           return mark === undefined ? undefined : new Map([...held].filter(([other]) => other !== name))
@@ -101,7 +101,7 @@ export class GrammyMarks implements Marks {
     })
   }
 
-  /** Changes the marks of a subject; undefined leaves them. */
+  /** Changes the marks of a subject. Returning undefined leaves them unchanged. */
   private async alter(
     bot: number,
     text: string,
@@ -138,7 +138,7 @@ export class GrammyMarks implements Marks {
   }
 }
 
-/** One form of key for each subject; refuses texts that stand for none. */
+/** Returns the one form of a key used here. Throws for a text that is not a key. */
 export function canonical(key: Key): Key {
   return typeof key === 'number' ? key : textKey(key)
 }

@@ -8,9 +8,9 @@ import { GrammyMarks } from './marks.js'
 import { GrammyUsers } from './users.js'
 import { GrammyValues } from './values.js'
 
-/** All of a storage that an adapter of grammY can carry: what is durable. */
+/** The durable part of a {@link Storage}, kept in an adapter of grammY. */
 export class GrammyStorage {
-  /** Who knows where the adapter keeps things: most do so elsewhere. */
+  /** Where the adapter keeps its data is unknown; most use a server. */
   readonly remote = true
   readonly kind = 'grammy'
   readonly marks: GrammyMarks
@@ -42,7 +42,7 @@ export class GrammyStorage {
     return sessionsOver(this.values, options, this.clock)
   }
 
-  /** Of this process alone: an adapter tells nobody. */
+  /** Reports changes by this process only, because adapters report none. */
   watch(listener: ChangeListener): () => void {
     return this.changes.add(listener)
   }

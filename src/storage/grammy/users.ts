@@ -15,7 +15,7 @@ import { canonical } from './marks.js'
 
 type Kept = Omit<UserRecord, 'key'>
 
-/** Users, a document each, and an index a bot, whose turn every change takes. */
+/** Users, one document each, with one index per bot. Every change takes the turn of that index. */
 export class GrammyUsers implements Users {
   constructor(
     private readonly documents: Documents,
@@ -94,7 +94,7 @@ export class GrammyUsers implements Users {
         if (kept === undefined) newcomers.push(text)
         else known.set(text, kept)
       })
-      // The index first: a name in it without a document does no harm, it is skipped when users are listed.
+      // The index first: an index entry without a document is harmless, since listing skips it.
       await this.index(bot).add(newcomers)
       await forEach([...changes], async ([text, by]) => {
         const kept = change(known.get(text), by)

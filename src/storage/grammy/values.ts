@@ -12,8 +12,8 @@ interface Kept {
 }
 
 /**
- * Values, a document each, and an index a space. Whatever changes a value takes its turn, then that of the index: sessions of
- * many chats do not wait for each other.
+ * Values, one document each, with one index per space. A change takes the turn of the value and then, if needed, that of the
+ * index, so sessions of different chats do not wait for each other.
  */
 export class GrammyValues implements Values {
   constructor(
@@ -33,7 +33,7 @@ export class GrammyValues implements Values {
     jsonText(value, `values.${space}`)
     const name = this.nameOf(space, key)
     await this.turns.take(name, async () => {
-      // What has a document is in the index already.
+      // A value that has a document is already in the index.
       if ((await this.documents.read(name)) === undefined)
         await this.inIndex(space, (index) => index.add([key]))
       await this.documents.write(name, keptOf(value, until))
@@ -81,7 +81,7 @@ export class GrammyValues implements Values {
   private async sweep(space: string, key: string): Promise<void> {
     const name = this.nameOf(space, key)
     await this.turns.take(name, async () => {
-      // Unless it was put anew meanwhile.
+      // Unless it was put again meanwhile.
       if ((await this.live(name)) === undefined) await this.forget(space, key)
     })
   }

@@ -11,7 +11,7 @@ import { canonicalKey, type MemoryMarks } from './marks.js'
 import type { MemoryUsers } from './users.js'
 import type { MemoryValues } from './values.js'
 
-/** All of memory, looked at as a whole. Records of members and commands are filed under digests: those lapse. */
+/** The archive of a memory storage. Records of members and commands are stored under digests and are left to expire. */
 export class MemoryArchive implements Archive {
   constructor(
     private readonly marks: MemoryMarks,

@@ -23,7 +23,7 @@ import { withoutSlot } from './penalties.js'
 import { QuickWay } from './quick-way.js'
 import { type RecordCounts, RecordTable } from './records.js'
 
-/** What judges of one storage share. */
+/** What all judges of one storage share. */
 export interface MemoryShared {
   readonly clock: Clock
   readonly cap: number
@@ -32,15 +32,15 @@ export interface MemoryShared {
   readonly counts: RecordCounts
 }
 
-/** All that one plan keeps of one bot. */
+/** The state of one bot under one plan. */
 export class BotState {
   /** By scope. */
   readonly tables: readonly RecordTable[]
-  /** By check, for claims. */
+  /** By check; only for claims. */
   readonly claims: readonly (ClaimBook | undefined)[]
-  /** By check: who holds the marks it asks for, those that leave it out, and those of its variants. */
+  /** By check: the holders of the marks it reads. Beside it, those of the marks that exempt from it and of its variants. */
   private readonly marks: readonly (readonly Holders[] | undefined)[]
-  /** The same where it is one mark: the map itself. */
+  /** By check: the map of holders, if the check reads a single mark. */
   readonly soleHolders: readonly (Holders['held'] | undefined)[]
   private readonly unless: readonly (readonly Holders[] | undefined)[]
   private readonly variants: readonly (readonly Holders[] | undefined)[]
@@ -78,7 +78,7 @@ export class BotState {
     this.quickWay = new QuickWay(judge, judge.columns, judge.moment, this)
   }
 
-  /** Empties a record, or the part of it that is of one slot. */
+  /** Clears a record, or only the part that belongs to one slot. */
   forgetRow({ columns }: ScopeLayout, scope: number, row: number, slot: string | undefined): void {
     if (row < 0) return
     const table = this.tables[scope] as RecordTable
@@ -98,7 +98,7 @@ export class BotState {
     }
   }
 
-  /** The limit in force: the ask's own, or that of the first variant whose mark is held, or the plan's. */
+  /** Returns the limit in force: the ask's own, else that of the first variant whose mark is held, else the plan's. */
   limitOf(column: Column, ask: Ask, at: Ms): Limit {
     const own = ask.limits?.[column.index]
     if (own !== undefined) return reaching(column, own)
@@ -113,20 +113,20 @@ export class BotState {
       const mark = liveMark(holders[i] as Holders, key, at)
       if (mark === undefined) continue
       if (variant.limit !== 'stored') return variant.limit
-      // Anything else that was stored there is ignored: one bad record must not stop its subject.
+      // An invalid stored limit is ignored, so that one bad record does not stop its subject.
       const limit = isLimit(mark.value) ? limitWithin(mark.value, variant.within) : undefined
       if (limit !== undefined) return reaching(column, limit)
     }
     return column.limit
   }
 
-  /** Whether a check is left out for this ask. */
+  /** Whether the subject is exempt from a check for this ask. */
   excuses({ index, check }: Column, ask: Ask, at: Ms): boolean {
     const subject = check.unless === undefined ? undefined : ask.subjects[check.unless.subject]
     return subject !== undefined && holdsAny(this.unless[index] as readonly Holders[], subject, at)
   }
 
-  /** How long a check on marks refuses: 0 if the marks are as they should be. */
+  /** How long a check on marks refuses: 0 if it passes. */
   markWait(index: number, code: typeof ABSENT | typeof PRESENT, key: Key, at: Ms): Ms {
     const holders = this.marks[index] as readonly Holders[]
     if (code === PRESENT) return holdsAny(holders, key, at) ? 0 : Number.POSITIVE_INFINITY
@@ -146,14 +146,14 @@ function holdsAny(holders: readonly Holders[], key: Key, at: Ms): boolean {
   return false
 }
 
-/** Notes a limit that is not in the plan, so that its charges are kept as long as they matter. */
+/** Extends the column's reach for a limit that is not in the plan, so that its charges are kept as long as they matter. */
 function reaching(column: Column, limit: Limit): Limit {
   const reach = reachOf(limit, column.code)
   if (reach > column.reach) column.reach = reach
   return limit
 }
 
-/** Moves a subject's record from an earlier plan's table into this one's; its row, or -1 if there is none. */
+/** Moves a subject's record from an earlier plan's table into this one's. Returns its row, or -1 if there is none. */
 export function carryOver(
   earlier: MemoryJudge,
   later: MemoryJudge,
@@ -170,7 +170,7 @@ export function carryOver(
   if (row < 0) return -1
   const source = earlierState.tables[from] as RecordTable
   const penalty = source.penaltyOf(row)
-  // First taken out, so that it makes room for itself. Copied before, since others move up into its place.
+  // Removed before inserting, to free its own room. Copied before removing, because removal moves other records into its place.
   const cells = source.copyOf(row)
   source.remove(row)
   const table = state.tables[scope] as RecordTable
@@ -184,7 +184,7 @@ export function carryOver(
   return made
 }
 
-/** The claims of a check, going on from those of an earlier plan. */
+/** Returns the claims of a check, continuing those of an earlier plan. */
 function claimsOf(
   { check }: Column,
   book: ClaimBook | undefined,

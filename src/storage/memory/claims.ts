@@ -2,27 +2,27 @@ import type { Ms } from '../../core/duration.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Moment } from './moment.js'
 
-/** How a token stands. A free one may be taken; a paid one too, and what follows was paid by the first taker. */
+/** State of a token. FREE and PAID may be taken; for PAID, the first taker has paid for the checks that follow. */
 export const FREE = 0
 export const HELD = 1
 export const PAID = 2
 export const RUNNING = 3
-/** The first taker was refused, so all later ones are: {@link ClaimBook.refuserOf} says by which check. */
+/** The first taker was refused, and so are all later ones. {@link ClaimBook.refuserOf} tells by which check. */
 export const REFUSED = 4
 
-/** Who holds what, of one claim check. Serials fence: only who took a token may settle it. */
+/** The claims of one claim check. Serials ensure that only the admission that took a token may settle it. */
 export interface ClaimBook {
   stateOf(key: Key, token: number): number
-  /** When a token that is not free becomes so. */
+  /** When a token that is not free becomes free. */
   freeAt(key: Key, token: number): Ms
   take(key: Key, token: number, serial: number): void
-  /** Notes that the taker was refused, by the check of a slot. */
+  /** Records that the taker was refused by the check of a slot. */
   refuse(key: Key, token: number, slot: string): void
   refuserOf(key: Key, token: number): string | undefined
-  /** Ends a claim of {@link take}. A completion that comes late counts, unless somebody else is at it by then. */
+  /** Settles a claim of {@link take}. A late completion counts, unless another taker is running by then. */
   settle(key: Key, token: number, serial: number, to: typeof HELD | typeof PAID): void
   forget(key: Key): void
-  /** Goes on under a later plan; what is held stays held as long as it was to be. */
+  /** Continues under a later plan. Existing claims keep their original end. */
   changed(holdFor: Ms, lease: Ms | undefined): void
   readonly size: number
 }
@@ -36,8 +36,8 @@ interface Claim {
 }
 
 /**
- * What lapses, in two generations: once all of the older has lapsed it is let go of as a whole, so no sweep ever
- * pauses. Bounded: a generation that is half the cap makes the older one go early.
+ * Expiring items in two generations. Once everything in the older one has expired it is dropped as a whole, so there is no sweep
+ * to pause for. Bounded: when the newer generation reaches half the cap, the older one is dropped early.
  */
 class Generations<T> {
   private newer = new Map<string, T>()
@@ -80,7 +80,7 @@ class Generations<T> {
   }
 }
 
-/** Claims on digests, for spans that are short (a double tap, an album). */
+/** Claims on digests, for short spans (a double tap, an album). */
 export class DigestClaims implements ClaimBook {
   private readonly claims: Generations<Claim>
 
@@ -163,9 +163,9 @@ const TOKENS_IN_CHUNK = 1 << CHUNK_BITS
 const MOST_CHUNKS = 2048
 
 interface Chunk {
-  /** Two bits a token: FREE, HELD, PAID or RUNNING. */
+  /** Two bits per token: FREE, HELD, PAID or RUNNING. */
   readonly states: Uint32Array
-  /** Who took its first token: earlier takers took from a chunk that is gone. */
+  /** Serial of the chunk's first taker. Lower serials refer to an earlier chunk that was dropped. */
   readonly serial: number
   lapsesAt: Ms
 }
@@ -176,15 +176,15 @@ interface Running {
 }
 
 /**
- * Claims on numbers that rise by one (update ids), as bitmaps: a quarter of a byte each. A chunk of 4,096 is
- * held until none of it was taken for `holdFor`; at most 2,048 chunks (eight million tokens, 2 MiB) are kept, those
- * taken from last.
+ * Claims on numbers that rise by one (update ids), as bitmaps of a quarter of a byte per token. A chunk of 4,096 tokens is held
+ * until `holdFor` after the last taking in it. At most 2,048 chunks (eight million tokens, 2 MiB) are kept, the most recently
+ * used ones.
  */
 export class SequenceClaims implements ClaimBook {
-  /** In the order of their last taking. */
+  /** Ordered by last taking. */
   private readonly chunks = new Map<string, Chunk>()
   private readonly running: Generations<Running>
-  /** The chunk that was asked for last, if it is kept: whose, and from which token on. */
+  /** Cache of the last look-up: key, first token and chunk (if there is one). */
   private lastKey: Key | undefined
   private lastFrom = 0
   private lastChunk: Chunk | undefined
@@ -239,7 +239,7 @@ export class SequenceClaims implements ClaimBook {
     }
   }
 
-  /** Takes a token if it is free: `stateOf()` and `take()` with one look. Whether it was. */
+  /** Takes a token if it is free and returns whether it was: `stateOf()` and `take()` with a single look-up. */
   takeFree(key: Key, token: number, serial: number): boolean {
     const { now } = this.moment
     const chunk = this.chunkOf(key, token)
@@ -257,7 +257,7 @@ export class SequenceClaims implements ClaimBook {
     return true
   }
 
-  /** Sequences never waive, so none is ever refused for what came before: `checkPlan` sees to it. */
+  /** Sequences never waive (`checkPlan` enforces this), so no token is ever marked as refused. */
   refuse(): void {}
 
   refuserOf(): undefined {
@@ -307,7 +307,7 @@ export class SequenceClaims implements ClaimBook {
     return chunk
   }
 
-  /** Puts a chunk last in the order of going. */
+  /** Makes a chunk the most recently used. */
   private moveUp(key: Key, token: number, chunk: Chunk): void {
     const name = nameOf(key, Math.floor(token / TOKENS_IN_CHUNK))
     this.chunks.delete(name)

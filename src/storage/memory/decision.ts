@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { MemoryJudge } from './judge.js'
 
-/** Shared by all decisions without one. */
+/** Shared by all decisions without shadow refusals. */
 export const NO_SHADOWS: readonly number[] = Object.freeze([])
 
 /** A refusal, or the answer to a peek. */
@@ -22,27 +22,27 @@ export class MemoryDecision implements Decision {
 }
 
 /**
- * An admission: its own receipt. One is made per update, so it holds only what cannot be told later; what is left
- * of the limits is read from the records when somebody asks.
+ * An admission, which is its own receipt. One is created per update, so it stores only what cannot be computed later; `remaining`
+ * is read from the records on demand.
  */
 export class MemoryAdmission implements Decision, Receipt {
-  /** Completed or released. */
+  /** Whether it was completed or released. */
   settled = false
-  /** Checks whose charge was given back, as bits. */
+  /** Checks whose charge was refunded, as bits. */
   refunded = 0
 
   constructor(
     readonly judge: MemoryJudge,
     readonly ask: Ask,
-    /** The clock's time. */
+    /** The time of the clock. */
     readonly at: Ms,
-    /** The judge's own time, which never goes back. */
+    /** The time of the judge's {@link Moment}, which never goes back. */
     readonly ownAt: Ms,
-    /** Fences the claims it took. */
+    /** Identifies this admission as the owner of its claims. */
     readonly serial: number,
     /** Checks that took a claim or charged a limit, as bits. */
     readonly charged: number,
-    /** The limits in force by check, where they were not the plan's. */
+    /** The limits in force, by check. Undefined if all are the plan's. */
     readonly limits: readonly Limit[] | undefined,
     readonly shadowRefusals: readonly number[],
     readonly waived: boolean,

@@ -1,8 +1,8 @@
 import { type Column, depthOf, traitsOf } from './layout.js'
 
 /**
- * The numbers of a plan by check, in typed arrays: reading them from objects costs more than the arithmetic. Beside
- * them, which checks the last costs name: most asks share their costs, and name few of all checks.
+ * The numbers of a plan by check, in typed arrays, because reading them from objects costs more than the arithmetic. Also caches
+ * which checks the last costs ask for: most asks share their costs list, and it names few of the checks.
  */
 export class FlatPlan {
   readonly codes: Uint8Array
@@ -11,13 +11,13 @@ export class FlatPlan {
   readonly amounts: Float64Array
   readonly pers: Float64Array
   readonly depths: Float64Array
-  /** Bits: EXCUSED, PENAL, VARIED, SHADOW. Zero for most checks. */
+  /** Bits EXCUSED, PENAL, VARIED and SHADOW. Zero for most checks. */
   readonly traits: Uint8Array
-  /** Checks that the last costs name, in order; as many as `askedCount`. */
+  /** Indexes of the checks that the last costs ask for, in order; `askedCount` of them are valid. */
   readonly asked: Uint8Array
   askedCount = 0
   askedCosts: readonly number[] | undefined
-  /** What each check of the ask at hand would charge. */
+  /** By check: what the current ask would charge. */
   readonly pending: Float64Array
 
   constructor(columns: readonly Column[]) {
@@ -32,7 +32,7 @@ export class FlatPlan {
     this.pending = new Float64Array(columns.length)
   }
 
-  /** Notes which checks are asked. */
+  /** Finds the checks that the costs ask for. */
   read(costs: readonly number[]): void {
     this.askedCosts = costs
     this.askedCount = 0

@@ -34,28 +34,28 @@ const NO_ROOM = -3
 
 const NOTHING: Outcome = { notice: false, bannedUntil: 0 }
 
-/** What a claim waives of the claims and limits that follow. */
+/** Which of the following claims and limits a claim waives. */
 const WAIVES_NONE = 0
-/** A claim in shadow must change nothing for the others. */
+/** A shadow claim must not affect checks that are not in shadow. */
 const WAIVES_SHADOWS = 1
 const WAIVES_ALL = 2
 
-/** Decides over one plan in memory: synchronously, and without a promise, a timer or a text on the way. */
+/** Decides one plan in memory: synchronously, and without allocating promises, timers or strings. */
 export class MemoryJudge implements Judge {
   readonly columns: readonly Column[]
   readonly layouts: readonly ScopeLayout[]
   private readonly bots = new Map<number, BotState>()
   private lastBot: BotState | undefined
   readonly moment: Moment
-  /** The judge of the next plan of this name: where the state goes. */
+  /** The judge of the next plan of this name, which takes over the state. */
   private successor: MemoryJudge | undefined
-  /** After this nothing that an earlier plan holds matters any longer. */
+  /** When the last state left under earlier plans stops mattering. */
   private previousUntil = 0
   private peeking = false
 
   private readonly flat: FlatPlan
 
-  /** Of the ask at hand, by scope: where its record lies. */
+  /** For the current ask, by scope: where the subject's record is. */
   private readonly rows: Int32Array
   private readonly rowCells: (Float64Array | undefined)[]
   private readonly rowOffsets: Int32Array
@@ -101,18 +101,18 @@ export class MemoryJudge implements Judge {
     if (receipt instanceof MemoryAdmission) settleAdmission(receipt, how, check)
   }
 
-  /** Forgets what a subject has used: of one slot, or all of it. */
+  /** Forgets the state of a subject: in one slot, or in all. */
   reset(bot: number, key: Key, slot?: string): void {
     const state = this.stateOf(bot)
     for (let scope = 0; scope < this.layouts.length; scope++) {
-      // Carries over first, so that what an earlier plan holds cannot come back.
+      // `rowOf()` carries the record over first, so that an earlier plan's state cannot come back.
       state.forgetRow(this.layouts[scope] as ScopeLayout, scope, this.rowOf(state, scope, key), slot)
     }
     state.forgetClaims(this.columns, key, slot)
     this.previous?.reset(bot, key, slot)
   }
 
-  /** All tables in use; each speaks for those of earlier plans too. */
+  /** All tables in use. Each includes the figures of earlier plans. */
   *tables(): Iterable<RecordTable> {
     for (const state of this.bots.values()) yield* state.tables
   }
@@ -123,7 +123,7 @@ export class MemoryJudge implements Judge {
     this.previous = undefined
   }
 
-  /** Whether an earlier plan may hold what this one does not. */
+  /** Whether an earlier plan may hold state that has not been carried over. */
   get isContinued(): boolean {
     return this.previous !== undefined
   }
@@ -135,7 +135,7 @@ export class MemoryJudge implements Judge {
     return judge
   }
 
-  /** Lets go of what so many plans ago was kept and nobody asked for since. */
+  /** Drops the state left under plans more than `plans` ago. */
   forgetBefore(plans: number): void {
     if (plans > 0) this.previous?.forgetBefore(plans - 1)
     else this.dropPrevious()
@@ -159,13 +159,13 @@ export class MemoryJudge implements Judge {
     return state
   }
 
-  /** The row of a subject, carried over from the earlier plan if it is still there; or -1. */
+  /** Returns the row of a subject, carrying it over from the earlier plan if needed, or -1. */
   rowOf(state: BotState, scope: number, key: Key): number {
     const number = this.numberOf(key)
     const row = (state.tables[scope] as RecordTable).find(number)
     if (row >= 0 || this.previous === undefined) return row
     const { now } = this.moment
-    // A peek may look ahead of the clock, and must take nothing away from asks that come before that.
+    // A peek may look ahead of the clock, so it must not drop state that earlier asks still need.
     if (now > this.previousUntil && !this.peeking) {
       this.dropPrevious()
       return row
@@ -217,7 +217,7 @@ export class MemoryJudge implements Judge {
         const depth = limit === undefined ? (flat.depths[i] as number) : depthOf(limit)
         const per = limit === undefined ? (flat.pers[i] as number) : limit.per
         const cells = this.rowCells[scope]
-        // As bucketMissing() and bucketCharge() say; spelled out, since calls box their numbers.
+        // Same as bucketMissing() and bucketCharge(), inlined because calls would box their numbers.
         let missing = 0
         if (cells !== undefined) {
           const fullAt = cells[(this.rowOffsets[scope] as number) + (flat.offsets[i] as number)] as number
@@ -234,7 +234,8 @@ export class MemoryJudge implements Judge {
         let standing = claims.stateOf(key, token)
         let refuser = -1
         if (standing === REFUSED) {
-          // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
+          // Looked up by slot, since the plan may have changed. If no check of that slot can refuse any longer, the claim is
+          // free.
           const slot = claims.refuserOf(key, token)
           refuser = this.columns.findIndex(({ check, shadow }) => check.slot === slot && !shadow)
           if (refuser === -1) standing = FREE
@@ -265,7 +266,7 @@ export class MemoryJudge implements Judge {
       }
 
       if (bannedUntil > now) {
-        // When the ban ends, the check itself must have room too.
+        // When the ban ends, the check itself must have room as well.
         retryAfter = Math.max(retryAfter, bannedUntil - now)
         cause = 'penalty'
         by = i
@@ -302,7 +303,7 @@ export class MemoryJudge implements Judge {
       )
     }
     const left = this.leftOf(ask, state, at, now)
-    // A peek answers as if it had charged.
+    // A peek reports `remaining` as if it had charged.
     for (let i = 0; i < left.length; i++) {
       const column = this.columns[i] as Column
       if (pending[i] === 0 || column.code < BUCKET) continue
@@ -312,7 +313,7 @@ export class MemoryJudge implements Judge {
     return new MemoryDecision(-1, 'check', 0, left, shadowRefusals, false, waived)
   }
 
-  /** What is left now of the limits that an admission asked for. */
+  /** Returns what is left at present of the limits of an admission. */
   remainingOf({ ask, at }: MemoryAdmission): readonly number[] {
     for (let i = 0; i < this.rows.length; i++) this.rows[i] = UNSEEN
     return this.leftOf(ask, this.stateOf(ask.bot), at, this.moment.now)
@@ -335,10 +336,10 @@ export class MemoryJudge implements Judge {
     })
   }
 
-  /** Finds the record of a scope's subject, for the ask at hand. */
+  /** Finds the record of a scope's subject for the current ask. */
   private locate(state: BotState, scope: number, key: Key): void {
     if (typeof key === 'number' && this.previous === undefined) {
-      // The way of nearly all, without a call more than it needs.
+      // The usual case, with as few calls as possible.
       const table = state.tables[scope] as RecordTable
       const row = table.find(key)
       this.rows[scope] = row
@@ -354,7 +355,7 @@ export class MemoryJudge implements Judge {
     this.rowOffsets[scope] = row < 0 ? 0 : table.offsetOf(row)
   }
 
-  /** What tables file a subject under: its own number, or below zero the digest of its text. */
+  /** Returns the number that tables use for a subject: its own, or a negative digest of its text. */
   private numberOf(key: Key): number {
     return typeof key === 'number' ? key : -1 - this.shared.digest.number(key)
   }
@@ -369,7 +370,7 @@ export class MemoryJudge implements Judge {
     return 0
   }
 
-  /** The limit of this ask; noted for the charge where it is not the plan's. */
+  /** Returns the limit for this ask, and records it for the charge if it differs from the plan's. */
   private limitInForce(column: Column, ask: Ask, state: BotState, at: Ms): Limit {
     if (!column.varied && ask.limits === undefined) return column.limit
     const limit = state.limitOf(column, ask, at)
@@ -380,7 +381,7 @@ export class MemoryJudge implements Judge {
     return limit
   }
 
-  /** Writes what was found to fit; the claims taken and limits charged, as bits. */
+  /** Writes all pending charges. Returns the claims taken and limits charged, as bits. */
   private charge(ask: Ask, state: BotState, now: Ms): number {
     const { flat, rows } = this
     const { codes, pending, scopes, asked } = flat
@@ -413,13 +414,13 @@ export class MemoryJudge implements Judge {
     return charged
   }
 
-  /** A record for a subject that has none; none if the table has no room. */
+  /** Creates a record for a subject that has none, if the table has room. */
   private makeRow(state: BotState, scope: number, key: Key, now: Ms): void {
     this.place(state, scope, (state.tables[scope] as RecordTable).insert(this.numberOf(key), now))
     if (this.rows[scope] === MISSING) this.rows[scope] = NO_ROOM
   }
 
-  /** The consequence of a refusal, and the fate of the album it came with. */
+  /** Applies the consequence of a refusal, and passes the refusal on to the other parts of an album. */
   private refuse(
     ask: Ask,
     state: BotState,
@@ -440,7 +441,7 @@ export class MemoryJudge implements Judge {
     if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
     if (commit && this.rows[scope] === MISSING) this.makeRow(state, scope, key, now)
     const row = this.rows[scope] as number
-    // There is no room to remember the notice: rather give one each time than never.
+    // Without room to remember the notice, it is better to repeat it every time than never to send it.
     if (row === NO_ROOM) return { notice: check.onRefusal.noticeEvery !== undefined, bannedUntil: 0 }
     return punish(state.tables[scope] as RecordTable, row, check.slot, check.onRefusal, cause, now, commit)
   }

@@ -20,50 +20,50 @@ export const LOG = 4
 export const COUNTERS = 5
 export const FIXED = 6
 
-/** Traits of a check, as bits. It may be left out for whoever holds a mark. */
+/** Traits of a check, as bits. EXCUSED: some marks exempt from the check. */
 export const EXCUSED = 1
-/** It may be under a penalty. */
+/** The check may put subjects under a penalty. */
 export const PENAL = 2
-/** Its limit may be another than the plan's. */
+/** The check has variants, so its limit may differ from the plan's. */
 export const VARIED = 4
 export const SHADOW = 8
 
-/** A check with its place in the record: what evaluation reads, flat. */
+/** A check with its place in the record, flattened for evaluation. */
 export interface Column {
   readonly code: number
   readonly index: number
   readonly check: Check
   readonly scope: number
-  /** Where its cells begin in the record; 0 for checks that keep none. */
+  /** Where the check's cells begin in the record; 0 for checks without cells. */
   readonly offset: number
   readonly cells: number
-  /** Of limits; zeros elsewhere. */
+  /** For limits; zeros otherwise. */
   readonly limit: Limit
-  /** How long a charge can matter, by any limit that was in force so far. */
+  /** How long a charge can matter, under any limit that has been in force. */
   reach: Ms
-  /** Of exact windows: the most units that the plan's limits name; a larger limit of the moment is cut to it. */
+  /** For exact windows: the largest amount among the plan's limits. A larger limit from an ask or a stored one is cut to it. */
   readonly most: number
   /**
-   * Stamps that an exact window has room for. Never fewer than under an earlier plan: a stamp that was dropped would
-   * be missed when another is given back.
+   * For exact windows: how many stamps fit. Never fewer than under an earlier plan, because a dropped stamp would be missing when
+   * another one is refunded.
    */
   readonly ring: number
   readonly shadow: boolean
   readonly penal: boolean
   readonly varied: boolean
-  /** The check may be left out for whoever holds a mark. */
+  /** Some marks exempt from the check. */
   readonly excused: boolean
-  /** Of claims: which of them it is, for its token. */
+  /** For claims: the index of the claim's token. */
   readonly claim: number
-  /** Of claims: a later taker shares the fate of the first. */
+  /** For claims: a later taker shares the fate of the first. */
   readonly waives: boolean
-  /** Its cells in a record that is not there. */
+  /** The cells of a subject without a record. */
   readonly blank: Float64Array
 }
 
 const NO_LIMIT: Limit = { amount: 0, per: 0 }
 
-/** Lays the checks of a plan out, by scope. */
+/** Lays out the checks of a plan, by scope. */
 export function layOut(
   plan: Plan,
   earlier: readonly Column[] = [],
@@ -110,7 +110,7 @@ export function layOut(
   return { columns, layouts }
 }
 
-/** What the cells of one scope's records mean. */
+/** The meaning of the cells in the records of one scope. */
 export class ScopeLayout implements RecordLayout {
   constructor(
     readonly stride: number,
@@ -128,7 +128,7 @@ export class ScopeLayout implements RecordLayout {
   }
 }
 
-/** Empties the cells of one check in the record that begins at `at`. */
+/** Clears the cells of one check in the record that begins at `at`. */
 export function clearColumn(column: Column, cells: Float64Array, at: number): void {
   clearCells(column, cells, at + column.offset)
 }
@@ -136,13 +136,13 @@ export function clearColumn(column: Column, cells: Float64Array, at: number): vo
 function clearCells(column: Column, cells: Float64Array, own: number): void {
   if (column.code === LOG) logClear(cells, own, column.ring)
   else {
-    // Not fill(): for a few cells the call costs more than the work.
+    // Not fill(): for so few cells the call costs more than the work.
     cells[own] = Number.NEGATIVE_INFINITY
     for (let i = 1; i < column.cells; i++) cells[own + i] = 0
   }
 }
 
-/** Carries the state of one check from a record of an earlier plan into a record of a later one. */
+/** Copies the state of one check from a record of an earlier plan into a record of a later one. */
 export function carryColumn(
   from: Column,
   fromCells: Float64Array,
@@ -163,7 +163,7 @@ export function carryColumn(
   }
 }
 
-/** Whether the state of one check can go on as that of the other. */
+/** Whether one check can take over the state of the other. */
 export function sameState(a: Column, b: Column): boolean {
   return a.code === b.code && a.check.slot === b.check.slot
 }
@@ -201,7 +201,7 @@ function mostOf(check: Check & { kind: 'window' }): number {
   return most
 }
 
-/** How long a charge can matter under a limit. */
+/** Returns how long a charge can matter under a limit. */
 export function reachOf(limit: Limit, code: number): Ms {
   if (code === BUCKET) return depthOf(limit) / limit.amount
   return code === COUNTERS ? limit.per * 2 : limit.per
@@ -215,12 +215,12 @@ function longestReach(check: Check & Limited, code: number): Ms {
   return longest
 }
 
-/** Units of a bucket from full to empty. */
+/** Returns the units of a full bucket. */
 export function depthOf(limit: Limit): number {
   return capacityOf(limit) * limit.per
 }
 
-/** How long the state of some checks can matter after it was last touched. */
+/** Returns how long the state of the checks can matter after its last change. */
 export function longestLife(columns: readonly Column[]): Ms {
   let longest = 0
   for (const { check, reach } of columns) {
@@ -232,7 +232,7 @@ export function longestLife(columns: readonly Column[]): Ms {
   return longest
 }
 
-/** None for most checks, which evaluation then need not look at any closer. */
+/** Returns the traits of a check as bits; 0 for most checks, which evaluation can then handle faster. */
 export function traitsOf({ excused, penal, varied, shadow }: Column): number {
   return (excused ? EXCUSED : 0) | (penal ? PENAL : 0) | (varied ? VARIED : 0) | (shadow ? SHADOW : 0)
 }

@@ -1,12 +1,12 @@
 import type { Ms } from '../../core/duration.js'
 
 /*
- * The arithmetic of limits over a few numbers in a record. All of it is in whole numbers, so that it is exact:
- * a bucket of n per p ms counts in units of 1/n ms, of which a token takes p; windows count in thousandths.
- * Every function is given the cells of its record and where its own begin, and allocates nothing.
+ * The arithmetic of limits over a few cells of a record. It is exact because everything is a whole number: a bucket of n per p ms
+ * counts in units of 1/n ms, of which a token takes p; windows count in thousandths. Every function receives the cells of the
+ * record and the offset of its own cells, and allocates nothing.
  */
 
-/** Costs are counted in thousandths; anything above zero is at least one. */
+/** Costs are counted in thousandths. A cost above zero counts as at least one thousandth. */
 export const COST_SCALE = 1000
 
 /** A cost in thousandths. */
@@ -26,19 +26,17 @@ export function bucketCharge(cost: number, per: Ms): number {
   return Math.max(1, Math.round(cost * per))
 }
 
-/** Units missing from the bucket: 0 when full, more than it can hold for a while after its limit was lowered. */
+/** Units missing from the bucket; 0 when full. May exceed the capacity for a while after the limit was lowered. */
 export function bucketMissing(fullAt: Ms, now: Ms, amount: number): number {
   return Math.max(0, Math.round((fullAt - now) * amount))
 }
 
-/** When a bucket that misses so many units will have room for a charge. */
+/** How long until a bucket with `missing` units missing has room for a charge. */
 export function bucketRetry(missing: number, charge: number, depth: number, amount: number): Ms {
   return charge > depth ? Number.POSITIVE_INFINITY : Math.ceil((missing + charge - depth) / amount)
 }
 
-/*
- * Exact window: a ring of time stamps, one a unit. Cells: where the next stamp goes, then the ring.
- */
+/* Exact window: a ring of time stamps, one per unit. Cells: the index of the next stamp, then the ring. */
 
 export function logCells(amount: number): number {
   return 1 + amount
@@ -49,13 +47,13 @@ export function logClear(cells: Float64Array, at: number, ring: number): void {
   cells.fill(Number.NEGATIVE_INFINITY, at + 1, at + 1 + ring)
 }
 
-/** The stamp of the nth newest unit, n from 1. */
+/** Returns the time stamp of the nth newest unit, counting from 1. */
 export function logNewest(cells: Float64Array, at: number, ring: number, nth: number): number {
   const head = cells[at] as number
   return cells[at + 1 + ((head - nth + ring) % ring)] as number
 }
 
-/** 0 if the units fit, else how long until they do. */
+/** Returns 0 if the units fit, else how long until they do. */
 export function logRetry(
   cells: Float64Array,
   at: number,
@@ -66,12 +64,12 @@ export function logRetry(
   now: Ms,
 ): Ms {
   if (units > amount) return Number.POSITIVE_INFINITY
-  // With these units added, the stamps that count are these and the (amount - units) before; so the next older must be gone.
+  // Besides the added units, (amount - units) earlier stamps may remain in the window, so the next older one must have left it.
   const binding = logNewest(cells, at, ring, amount - units + 1)
   return Math.max(0, binding + per - now)
 }
 
-/** How many units are within the window. Stamps never fall from old to new, so halving finds the edge. */
+/** Returns how many units are within the window. Stamps are ordered by age, so a binary search finds the edge. */
 export function logUsed(cells: Float64Array, at: number, ring: number, per: Ms, now: Ms): number {
   let some = 0
   let most = ring
@@ -92,7 +90,7 @@ export function logAdd(cells: Float64Array, at: number, ring: number, units: num
   cells[at] = head
 }
 
-/** Takes back so many of the units that were added at a time, as far as they are still there. */
+/** Removes up to `units` of the units that were added at a given time. */
 export function logRemove(
   cells: Float64Array,
   at: number,
@@ -112,14 +110,14 @@ export function logRemove(
 }
 
 /*
- * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/
- * Time is cut into spans from the first charge on; what was used in the last span counts by the part of it that the
- * window still covers. Cells: when the span began, used in it, used in the span before; in thousandths.
+ * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/ Time is divided into spans,
+ * beginning with the first charge. Usage of the previous span counts in proportion to the part of it that the window still
+ * covers. Cells: start of the current span, usage in it, usage in the span before; usage in thousandths.
  */
 
 export const COUNTER_CELLS = 3
 
-/** When the span began that a moment is in; the moment itself where nothing counts any longer. */
+/** Returns the start of the span that contains `now`, or `now` itself if no earlier usage counts any longer. */
 export function countersStart(cells: Float64Array, at: number, per: Ms, now: Ms): Ms {
   const start = cells[at] as number
   if (start + per > now) return start
@@ -136,7 +134,7 @@ export function countersBefore(cells: Float64Array, at: number, per: Ms, now: Ms
   return start + per * 2 > now ? (cells[at + 1] as number) : 0
 }
 
-/** 0 if the charge fits, else how long until it does. All but the span in thousandths. */
+/** Returns 0 if the charge fits, else how long until it does. `per` and `covered` are in ms, the rest in thousandths. */
 export function countersRetry(
   used: number,
   before: number,
@@ -148,11 +146,11 @@ export function countersRetry(
   if (charge > most) return Number.POSITIVE_INFINITY
   const room = most - charge
   if (before * covered + used * per <= room * per) return 0
-  // Within this span `before` fades; in the next, what is used in this one does.
+  // During this span `before` fades out; during the next one, the usage of this span does.
   const inThis = used <= room ? covered - ((room - used) * per) / before : covered
   const wait = used <= room ? inThis : covered + Math.max(0, per - (room * per) / used)
   let whole = Math.ceil(wait)
-  // The divisions round; the rule above does not.
+  // The divisions round, so adjust the result by the exact rule.
   while (whole > 1 && countersFit(used, before, room, per, covered, whole - 1)) whole--
   while (!countersFit(used, before, room, per, covered, whole)) whole++
   return whole
@@ -192,9 +190,7 @@ export function countersRemove(
   cells[cell] = Math.max(0, (cells[cell] as number) - charge)
 }
 
-/*
- * Fixed window: begins with the first charge. Cells: its beginning, used in it in thousandths.
- */
+/* Fixed window: begins with the first charge. Cells: its start, usage in thousandths. */
 
 export const FIXED_CELLS = 2
 

@@ -7,22 +7,22 @@ import { jsonText } from '../json.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { PageReader } from './reading.js'
 
-/** A list is looked through for what has lapsed when it has doubled since, from this size on. */
+/** Lapsed marks are swept when a list has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
 
 interface Held {
   readonly mark: Mark
-  /** In the order of putting: where a page ends. */
+  /** Number in the order of insertion; used as the cursor of pages. */
   readonly serial: number
 }
 
-/** All who hold one mark of one bot. Judges keep a reference, so it is never replaced. */
+/** The holders of one mark of one bot. Judges keep a reference to the object, so it is never replaced. */
 export class Holders {
   readonly held = new Map<Key, Held>()
   sweepAt = FIRST_SWEEP
 }
 
-/** Durable marks in maps: by bot, then by name, then by key. Kept until taken away or lapsed. */
+/** Durable marks in maps: by bot, then by name, then by key. Kept until removed or lapsed. */
 export class MemoryMarks implements Marks {
   private readonly bots = new Map<number, Map<string, Holders>>()
   private readonly reader = new PageReader<Key, Held>()
@@ -33,7 +33,7 @@ export class MemoryMarks implements Marks {
     private readonly changes: ChangeListeners,
   ) {}
 
-  /** Made on demand. */
+  /** Returns the holders of a mark, creating an empty list if needed. */
   holders(bot: number, name: string): Holders {
     let names = this.bots.get(bot)
     if (names === undefined) {
@@ -102,7 +102,7 @@ export class MemoryMarks implements Marks {
     return next === undefined ? { entries } : { entries, next }
   }
 
-  /** Names of marks that anybody holds, or held until lately, by bot. */
+  /** Names of the marks in use or recently in use, by bot. */
   names(): ReadonlyMap<number, readonly string[]> {
     const all = [...this.bots].map(([bot, names]): [number, string[]] => [
       bot,
@@ -111,7 +111,7 @@ export class MemoryMarks implements Marks {
     return new Map(all.filter(([, names]) => names.length > 0))
   }
 
-  /** All marks, lapsed or not, of whoever fits. */
+  /** Yields all marks, lapsed or not, whose key matches. */
   *ofAll(bot: number, fits: (key: Key) => boolean): Generator<[key: Key, name: string]> {
     for (const [name, { held }] of this.bots.get(bot) ?? []) {
       for (const key of held.keys()) if (fits(key)) yield [key, name]
@@ -128,7 +128,7 @@ export class MemoryMarks implements Marks {
   }
 }
 
-/** As it is given to others, who may change what is in it. */
+/** Returns a copy for callers, who may change its value. */
 function handed(mark: Mark): Mark {
   return typeof mark.value === 'object' ? { ...mark, value: copied(mark.value, 'value') } : mark
 }
@@ -137,7 +137,7 @@ function copied(value: unknown, name: string): unknown {
   return JSON.parse(jsonText(value, `marks.${name}`))
 }
 
-/** The mark that a key holds at a time. Takes nothing away: somebody may only be asking what would be then. */
+/** Returns the mark that a key holds at a time. Does not delete lapsed marks, since `at` may be in the future. */
 export function liveMark({ held }: Holders, key: Key, at: Ms): Mark | undefined {
   if (held.size === 0) return undefined
   const mark = held.get(key)?.mark
@@ -148,7 +148,7 @@ function lapsed(mark: Mark, at: Ms): boolean {
   return mark.until !== undefined && mark.until <= at
 }
 
-/** One form of key for each subject, so that a text from an export finds the number from an update. */
+/** Returns the one form of a key used in maps, so that a text key from an export equals the number key from an update. */
 export function canonicalKey(key: Key): Key {
   return typeof key === 'number' ? key : textKey(keyText(key))
 }

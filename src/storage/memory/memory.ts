@@ -28,9 +28,9 @@ import { MemoryValues } from './values.js'
  */
 export interface MemoryOptions {
   /**
-   * The most subjects of one scope (users, chats …) and bot with volatile state at once. A full table gives up
-   * what has expired, then what expires soonest; never a penalty in force. With the default guards at 21 to 43 bytes each,
-   * by how full its blocks are.
+   * Maximum number of subjects with volatile state, per scope (users, chats …) and bot. A full table evicts expired records
+   * first, then those that expire soonest, but never a penalty in force. The default guards take 21 to 43 bytes per subject,
+   * depending on how full the table's blocks are.
    * @default 1_000_000
    */
   readonly maxSubjects?: number
@@ -38,16 +38,18 @@ export interface MemoryOptions {
   readonly clock?: Clock
 }
 
-/** How many earlier plans' state is still looked for: each is one more look-up for a subject not seen since. */
+/**
+ * Number of earlier plans whose state is still looked up. Each adds one look-up for a subject that the current plan has not seen.
+ */
 const MOST_EARLIER_PLANS = 8
 
 /**
- * Keeps everything in this process: the default. It answers synchronously, packs the state of a subject into a
- * few numbers and arms no timer. What limits count is bounded; marks, users and values are kept until you take them away
- * or they lapse. All of it is gone when the process ends, block list included.
+ * Keeps everything in this process. This is the default storage. It answers synchronously, packs the state of a subject into a
+ * few numbers and sets no timers. The state of limits is bounded; marks, users and values are kept until they are removed or
+ * lapse. Everything, including the block list, is lost when the process ends.
  *
  * @param options See {@link MemoryOptions}.
- * @throws SentinelError `option.invalid` when `maxSubjects` is no whole number of one or more.
+ * @throws SentinelError `option.invalid` unless `maxSubjects` is a whole number of one or more.
  *
  * @example
  * ```ts
@@ -106,7 +108,7 @@ class MemoryStorage implements Storage {
     return sessionsOver(this.values, options, this.shared.clock)
   }
 
-  /** Synchronous: whoever changes something has told everybody by the time the call returns. */
+  /** Synchronous: by the time a change returns, all listeners have been called. */
   watch(listener: ChangeListener): () => void {
     return this.changes.add(listener)
   }

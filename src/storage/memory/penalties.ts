@@ -2,11 +2,11 @@ import type { Consequence, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { RecordTable } from './records.js'
 
-/** What one subject earned from one check. Few have one, so it is an object beside the packed record. */
+/** The penalty of one subject under one check. Few subjects have one, so it is an object beside the packed record. */
 export class Penalty {
   bannedUntil = Number.NEGATIVE_INFINITY
   noticedUntil = Number.NEGATIVE_INFINITY
-  /** Of other checks of the same record. */
+  /** The penalty of another check in the same record. */
   next: Penalty | undefined
   private violations = 0
   private countedUntil = Number.NEGATIVE_INFINITY
@@ -15,7 +15,7 @@ export class Penalty {
 
   constructor(readonly slot: string) {}
 
-  /** Counts a violation; may begin a ban, which is said, unless it is shorter than notices are apart. */
+  /** Counts a violation and may begin a ban. A ban at least as long as `noticeEvery` makes a new notice due. */
   violated(penalty: NonNullable<Consequence['penalty']>, noticeEvery: Ms, now: Ms): void {
     if (penalty.bans.length === 0) return
     if (this.forgetAt <= now) this.level = 0
@@ -36,40 +36,40 @@ export class Penalty {
     this.forgetAt = this.bannedUntil + Math.max(...penalty.bans)
   }
 
-  /** Whether it is to be said; once in so long. */
+  /** Whether a notice is due; if so, none is due for the next `noticeEvery`. */
   takeNotice(noticeEvery: Ms, now: Ms): boolean {
     if (this.noticedUntil > now) return false
     this.noticedUntil = now + noticeEvery
     return true
   }
 
-  /** One that a peek may write on. */
+  /** Returns a copy that a peek may change. */
   copy(): Penalty {
     return Object.assign(new Penalty(this.slot), this)
   }
 
-  /** When nothing in this one, nor in those after it, matters any longer. */
+  /** When neither this penalty nor those linked after it matter any longer. */
   expiry(): Ms {
     const own = Math.max(this.noticedUntil, this.countedUntil, this.forgetAt)
     return this.next === undefined ? own : Math.max(own, this.next.expiry())
   }
 
   /**
-   * Until when the record must not be given up: while a ban or the ladder it climbed is remembered. Counts and
-   * notices are had for a single refusal, so a flood of made-up subjects could fill the table with them.
+   * Until when the record must not be evicted: while a ban, or the ladder of bans, is remembered. Violation counts and notices do
+   * not protect a record, because a single refusal creates them: a flood of made-up subjects could fill the table.
    */
   keptUntil(): Ms {
     return this.next === undefined ? this.forgetAt : Math.max(this.forgetAt, this.next.keptUntil())
   }
 }
 
-/** What followed from a refusal. */
+/** The result of a consequence. */
 export interface Outcome {
   readonly notice: boolean
   readonly bannedUntil: Ms
 }
 
-/** Applies the consequence of a refusal to a record, or only foretells it. */
+/** Applies the consequence of a refusal to a record, or only predicts it if `commit` is false. */
 export function punish(
   table: RecordTable,
   row: number,
@@ -87,13 +87,13 @@ export function punish(
     penalty.next = first
     if (commit) table.setPenalty(row, penalty)
   } else if (!commit) penalty = penalty.copy()
-  // A ban that is in force earns no worse one.
+  // Refusals during a ban do not count as violations.
   if (rule !== undefined && cause === 'check') penalty.violated(rule, noticeEvery ?? 0, now)
   const notice = noticeEvery !== undefined && penalty.takeNotice(noticeEvery, now)
   return { notice, bannedUntil: penalty.bannedUntil }
 }
 
-/** The penalties of one record, less that of one check. */
+/** Returns the penalties of one record without that of one slot. */
 export function withoutSlot(penalty: Penalty | undefined, slot: string): Penalty | undefined {
   if (penalty === undefined) return undefined
   const rest = withoutSlot(penalty.next, slot)

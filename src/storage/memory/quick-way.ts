@@ -9,27 +9,27 @@ import type { Holders } from './marks.js'
 import type { Moment } from './moment.js'
 import type { RecordTable } from './records.js'
 
-/** Lists of costs whose steps are remembered: as many as a chain has kinds of update, and some. */
+/** Maximum number of costs lists whose steps are cached; a chain has about one list per kind of update. */
 const MOST_LISTS = 64
 
-/** A mark that nobody may hold who is asked about. */
+/** A mark that the subject must not hold. */
 interface Absence {
   readonly scope: number
   readonly held: Holders['held']
 }
 
-/** The claim of update ids. */
+/** The claim on update ids. */
 interface Claiming {
   readonly scope: number
   readonly bit: number
   readonly book: SequenceClaims
 }
 
-/** A bucket, and what was found in the record of the ask at hand. */
+/** A bucket, with the findings for the current ask. */
 class Bucket {
   cells: Float64Array | undefined
   at = 0
-  /** What is missing after the charge; 0 where nobody is asked about. */
+  /** Units missing after the charge; 0 if the ask names no subject for this scope. */
   missing = 0
 
   constructor(
@@ -43,7 +43,7 @@ class Bucket {
   ) {}
 }
 
-/** What a list of costs asks of one bot's state, each bound to where it lies. */
+/** The steps for one costs list, bound to one bot's state. */
 interface Steps {
   readonly absences: readonly Absence[]
   readonly claim: Claiming | undefined
@@ -51,12 +51,12 @@ interface Steps {
 }
 
 /**
- * The way of nearly all updates of a bot: nobody holds the mark, the update id is new, the buckets have room. It decides as
- * the long way does, in a function small enough that V8 makes one piece of it. In any other case it answers nothing
- * and has written nothing, and the long way decides.
+ * The fast path for nearly all updates of a bot: no mark is held, the update id is new, the buckets have room. It decides exactly
+ * like {@link MemoryJudge}'s general path, in a function small enough for V8 to optimise as a whole. In any other case it returns
+ * undefined, having written nothing, and the general path decides.
  */
 export class QuickWay {
-  /** The steps for a list of costs; undefined where it asks for something out of the ordinary. */
+  /** By costs list; undefined if the list needs the general path. */
   private readonly known = new Map<readonly number[], Steps | undefined>()
   private costs: readonly number[] | undefined
   private steps: Steps | undefined
@@ -87,7 +87,7 @@ export class QuickWay {
       const key = subjects[bucket.scope]
       if (key === undefined) continue
       const { table } = bucket
-      // Whoever is not there may be under an earlier plan.
+      // Text keys, and keys that may still be in an earlier plan's table, need the general path.
       if (typeof key !== 'number') return undefined
       let missing = 0
       if (table.has(key)) {
@@ -95,7 +95,7 @@ export class QuickWay {
         const cell = table.foundAt + bucket.offset
         bucket.cells = cells
         bucket.at = cell
-        // As bucketMissing() says; spelled out, since a call boxes its numbers.
+        // Same as bucketMissing(), inlined because a call would box its numbers.
         missing = Math.round(((cells[cell] as number) - now) * bucket.amount)
         if (missing < 0) missing = 0
       } else {
@@ -125,11 +125,11 @@ export class QuickWay {
     return new MemoryAdmission(this.judge, ask, at, now, serial + 1, charged, undefined, NO_SHADOWS, false)
   }
 
-  /** A record for a subject that has none; false if the table has no room. */
+  /** Creates a record for a subject that has none. Returns false if the table has no room. */
   private isMade(bucket: Bucket, subjects: Ask['subjects']): boolean {
     const { table } = bucket
     const key = subjects[bucket.scope] as number
-    // Another bucket of the same subject may have made it.
+    // Another bucket of the same subject may already have created it.
     if (!table.has(key) && !table.add(key, this.moment.now)) return false
     bucket.cells = table.foundCells as Float64Array
     bucket.at = table.foundAt + bucket.offset

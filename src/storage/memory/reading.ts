@@ -1,4 +1,4 @@
-/** What is kept in a map, numbered in the order of putting: the number is where a page begins. */
+/** An item of a map, numbered in the order of insertion. The number serves as the cursor of pages. */
 export interface Numbered {
   readonly serial: number
 }
@@ -10,7 +10,7 @@ interface Position<K, T> {
   readonly rest: Iterator<[K, T]>
 }
 
-/** A page of a map, and where the next begins. */
+/** A page of a map, and the cursor of the next page. */
 export interface ReadPage<K, T> {
   readonly found: readonly [K, T][]
   readonly next?: string
@@ -19,8 +19,8 @@ export interface ReadPage<K, T> {
 const PAGE = 1000
 
 /**
- * Reads maps a page at a time. A page begins with a serial, so what is taken away between two pages hides nothing; and the
- * last reading is kept, so that a page need not look for where the one before it ended.
+ * Reads maps page by page. Cursors are serials, so removals between two pages cause no item to be skipped. The last iterator is
+ * kept, so that the next page need not search for its start.
  */
 export class PageReader<K, T extends Numbered> {
   private reading: Position<K, T> | undefined
@@ -38,7 +38,7 @@ export class PageReader<K, T extends Numbered> {
     const most = Math.max(1, size ?? PAGE)
     const found: [K, T][] = []
     this.reading = undefined
-    // What was read ahead may have been taken away or replaced meanwhile.
+    // The item read ahead may have been removed or replaced meanwhile.
     const ahead = known === undefined ? undefined : held.get(known.ahead)
     let next: [K, T] | undefined
     if (known !== undefined && ahead !== undefined && ahead.serial === start) next = [known.ahead, ahead]

@@ -1,38 +1,38 @@
 import type { Ms } from '../../core/duration.js'
 import type { Penalty } from './penalties.js'
 
-/** Cells before a record's own: its key. Zero is no key, so that fresh memory reads as free. */
+/** Cells before a record's own: its key. Zero is not a valid key, so that zeroed memory reads as free. */
 export const HEADER_CELLS = 1
 
-/** Records of a block, as a power of two; fewer where records are large. */
+/** Slots per block, as a power of two; fewer if records are large. */
 const MOST_SLOT_BITS = 12
 const MOST_BLOCK_CELLS = 1 << 18
-/** A block that is fuller than this is split. */
+/** A block with a higher load is split. */
 const MOST_LOAD = 0.75
-/** Blocks are told apart by the low bits of the hash, slots in a block by the high ones. */
+/** Blocks are selected by the low bits of the hash, slots within a block by the high ones. */
 const MOST_DEPTH = 20
 
-/** Records that an insertion into a full table looks at before it gives one up. */
+/** Records examined by an insertion into a full table before it evicts one. */
 const EVICTION_WINDOW = 64
-/** Windows it looks at when penalties fill one. */
+/** How many such windows are examined if penalties protect all records in one. */
 const EVICTION_WINDOWS = 64
-/** Slots and records that every insertion looks at, so that what has expired makes room before the cap is met. */
+/** Slots and records examined by every insertion, so that expired records make room before the cap is reached. */
 const SWEPT_SLOTS = 8
 const SWEPT_RECORDS = 2
 
-/** What tables of one storage count together. */
+/** Counts shared by all tables of one storage. */
 export interface RecordCounts {
-  /** Records given up though they had not expired. */
+  /** Records evicted before they expired. */
   evicted: number
   /** Records that found no room. */
   untracked: number
 }
 
-/** What a table asks of whoever knows what the cells mean. */
+/** What a table needs to know about the meaning of the cells. */
 export interface RecordLayout {
-  /** Cells of a record, header included. */
+  /** Cells per record, header included. */
   readonly stride: number
-  /** Sets the cells of a new record. */
+  /** Initialises the cells of a new record. */
   clear(cells: Float64Array, at: number): void
   /** When nothing in the record matters any longer. */
   expiry(cells: Float64Array, at: number): number
@@ -41,26 +41,26 @@ export interface RecordLayout {
 interface Block {
   readonly id: number
   readonly cells: Float64Array
-  /** How many low bits of the hash all its keys have in common. */
+  /** How many low bits of the hash all keys of the block have in common. */
   depth: number
   count: number
 }
 
 /**
- * Records of numbers by number, packed into typed arrays.
+ * Records of numbers by numeric key, packed into typed arrays.
  *
- * Extendible hashing (Fagin et al. 1979): a small directory leads to blocks, and a block is an open-addressed table
- * of records, key first. So a look-up touches one place in memory, however many records there are; and growth splits
- * one block of a few thousand records at a time, never pausing for all.
+ * Uses extendible hashing (Fagin et al. 1979): a small directory points to blocks, and a block is an open-addressed table of
+ * records, key first. A look-up thus touches one place in memory, however many records there are; growth splits one block of a
+ * few thousand records at a time, without a long pause.
  *
- * A full table gives up what has expired, then what expires soonest: the record whose loss matters least, which
- * also keeps newcomers from pushing out whoever has used up a limit. Records with a penalty in force stay: a ban, or
- * the memory of one that would make the next longer.
+ * A full table evicts expired records, then those that expire soonest: their loss matters least, and newcomers cannot push out a
+ * subject that has used up its limit. Records with a penalty in force stay, as do those that remember a ban which would make the
+ * next one longer.
  *
- * A row is where a record lies: the block's id and the slot. It holds until the next insertion or removal.
+ * A row is the location of a record: block id and slot. It is valid until the next insertion or removal.
  */
 export class RecordTable {
-  /** Where the last record that was found lies; undefined if none was. */
+  /** Location of the last record found; undefined if it was not found. */
   foundCells: Float64Array | undefined
   foundAt = 0
 
@@ -68,7 +68,7 @@ export class RecordTable {
   private readonly slotMask: number
   private readonly stride: number
   private readonly blocks: Block[] = []
-  /** By the low bits of the hash. The cells stand by themselves, since every look-up needs them. */
+  /** By the low bits of the hash. The cells have an array of their own, since every look-up needs them. */
   private directory: Block[]
   private directoryCells: Float64Array[]
   private live = 0
@@ -80,7 +80,7 @@ export class RecordTable {
     private readonly cap: number,
     private readonly seed: number,
     private readonly counts: RecordCounts,
-    /** That of an earlier plan, which empties into this one: both share the cap. */
+    /** The table of an earlier plan, which is gradually emptied into this one. Both share the cap. */
     private older: RecordTable | undefined,
   ) {
     this.stride = layout.stride
@@ -93,17 +93,17 @@ export class RecordTable {
     this.directoryCells = [block.cells]
   }
 
-  /** How many records there are, those in the older table included. */
+  /** Number of records, including those of the older table. */
   get size(): number {
     return this.older === undefined ? this.live : this.live + this.older.size
   }
 
-  /** Bytes of the typed arrays. */
+  /** Bytes taken by the typed arrays. */
   get bytes(): number {
     return this.blocks.length * (this.slotMask + 1) * this.stride * 8 + (this.older?.bytes ?? 0)
   }
 
-  /** Lets the older table go. */
+  /** Drops the older table. */
   dropOlder(): void {
     this.older = undefined
   }
@@ -116,13 +116,13 @@ export class RecordTable {
     return (row & this.slotMask) * this.stride
   }
 
-  /** The cells of a row, as they are now. */
+  /** Returns a copy of a row's cells. */
   copyOf(row: number): Float64Array {
     const at = this.offsetOf(row)
     return this.cellsOf(row).slice(at, at + this.stride)
   }
 
-  /** Whether there is a record of a key: `foundCells` and `foundAt` tell where. */
+  /** Whether a key has a record. If so, `foundCells` and `foundAt` are its location. */
   has(key: number): boolean {
     const hash = this.hashOf(key)
     const { stride, slotMask } = this
@@ -144,7 +144,7 @@ export class RecordTable {
     }
   }
 
-  /** The row of a key, or -1. */
+  /** Returns the row of a key, or -1. */
   find(key: number): number {
     if (!this.has(key)) return -1
     const hash = this.hashOf(key)
@@ -152,7 +152,7 @@ export class RecordTable {
     return (id << this.slotBits) | (this.foundAt / this.stride)
   }
 
-  /** Records that lie in a row without a gap, at most: so many may a look-up have to go through. */
+  /** Length of the longest run of occupied slots: the most that a look-up may have to probe. */
   longestChain(): number {
     let longest = 0
     for (const { cells } of this.blocks) {
@@ -165,7 +165,7 @@ export class RecordTable {
     return longest
   }
 
-  /** A cleared row for a key that has none; -1 when there is no room that may be taken. */
+  /** Returns a cleared row for a key that has none, or -1 if there is no room. */
   insert(key: number, now: Ms): number {
     this.sweep(now)
     if (this.size >= this.cap && !this.makeRoom(now)) {
@@ -189,7 +189,7 @@ export class RecordTable {
     return (block.id << this.slotBits) | slot
   }
 
-  /** Makes the record of a key that has none: `foundCells` and `foundAt` tell where. False when there is no room that may be taken. */
+  /** Adds a record for a key that has none and sets `foundCells` and `foundAt`. Returns false if there is no room. */
   add(key: number, now: Ms): boolean {
     const row = this.insert(key, now)
     if (row < 0) return false
@@ -204,7 +204,7 @@ export class RecordTable {
     const { stride, slotMask } = this
     let gap = row & slotMask
     this.penalties.delete(cells[gap * stride] as number)
-    // Whoever was pushed past the gap moves up, so that no look-up ends before it.
+    // Move up records that were displaced past the gap, because a look-up stops at a free slot.
     for (let slot = (gap + 1) & slotMask; cells[slot * stride] !== 0; slot = (slot + 1) & slotMask) {
       const home = (this.hashOf(cells[slot * stride] as number) >>> MOST_DEPTH) & slotMask
       if (((slot - home) & slotMask) < ((slot - gap) & slotMask)) continue
@@ -229,7 +229,7 @@ export class RecordTable {
   }
 
   private hashOf(key: number): number {
-    // Murmur3's finalizer over both halves of the key, seeded: nobody can choose ids that meet in one place.
+    // Murmur3's finalizer over both halves of the key, seeded so that nobody can choose ids that collide.
     const low = key | 0
     const high = ((key - (low >>> 0)) / 4294967296) | 0
     let hash = Math.imul(low ^ this.seed, 0x85ebca6b)
@@ -251,7 +251,7 @@ export class RecordTable {
     return slot
   }
 
-  /** Makes two blocks of one, by one more bit of the hash; false when there are no more bits. */
+  /** Splits a block in two by one more bit of the hash. Returns false if all bits are used. */
   private split(block: Block): boolean {
     if (block.depth === MOST_DEPTH) return false
     const bit = 1 << block.depth
@@ -260,7 +260,7 @@ export class RecordTable {
       this.directoryCells = [...this.directoryCells, ...this.directoryCells]
     }
     const sibling = this.addBlock(++block.depth)
-    // All entries that led here have the same bits below the new one.
+    // All directory entries of this block agree in the bits below the new one.
     for (let i = 0; i < this.directory.length; i++) {
       if (this.directory[i] !== block || (i & bit) === 0) continue
       this.directory[i] = sibling
@@ -276,7 +276,7 @@ export class RecordTable {
       const hash = this.hashOf(key)
       const target = (hash & bit) === 0 ? block : sibling
       const to = this.freeSlot(target, hash) * stride
-      // Not set() and subarray(): thousands of views would be garbage for the next pause.
+      // Not set() and subarray(): thousands of views would add to the next garbage collection.
       for (let i = 0; i < stride; i++) target.cells[to + i] = before[at + i] as number
       target.count++
     }
@@ -293,7 +293,7 @@ export class RecordTable {
     }
   }
 
-  /** What an earlier plan left and nobody asked for since goes first. */
+  /** Evicts from the older table first: its records have not been asked for since the plan changed. */
   private makeRoom(now: Ms): boolean {
     return this.older?.makeRoom(now) === true || this.evict(now)
   }
@@ -326,7 +326,7 @@ export class RecordTable {
     return false
   }
 
-  /** The next row in turn; -1 where it is free. */
+  /** Moves to the next slot. Returns its row, or -1 if it is free. */
   private advance(): number {
     const row = this.hand
     this.hand = row + 1 >= this.blocks.length << this.slotBits ? 0 : row + 1

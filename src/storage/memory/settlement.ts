@@ -6,16 +6,13 @@ import { BUCKET, COUNTERS, type Column, LOG, sameState } from './layout.js'
 import * as limits from './limiters.js'
 import type { RecordTable } from './records.js'
 
-/**
- * Ends an admission. The plan may have changed since: state is looked up under the latest one, by slot, for that is
- * where it went.
- */
+/** Settles an admission. The plan may have changed since, so the state is looked up in the latest plan, by slot. */
 export function settleAdmission(receipt: MemoryAdmission, how: Settlement, only: number | undefined): void {
   if (how === 'refund') refund(receipt, only)
   else settleClaims(receipt, how)
 }
 
-/** Claims are held for good, or free to be taken once more. Idempotent. */
+/** Makes claims held for good, or free to be taken once more. Idempotent. */
 function settleClaims(receipt: MemoryAdmission, how: 'complete' | 'release'): void {
   if (receipt.settled) return
   receipt.settled = true
@@ -24,18 +21,18 @@ function settleClaims(receipt: MemoryAdmission, how: 'complete' | 'release'): vo
   const state = latest.stateOf(ask.bot)
   for (const column of judge.columns) {
     const { check, index, claim } = column
-    // A claim that an earlier one waived was taken by another, if at all.
+    // Claims without the bit were waived by an earlier claim; this admission did not take them.
     if (check.kind !== 'claim' || (receipt.charged & (1 << index)) === 0) continue
     const key = ask.subjects[check.subject]
     const now = latest.columns.find((each) => sameState(each, column))
     if (key === undefined || now === undefined) continue
-    // A claim that may not be retried is held for good, however the handler ended.
+    // Without `retry` a claim stays held even if the handler failed.
     const to = how === 'release' && check.retry === true ? PAID : HELD
     state.claims[now.index]?.settle(key, ask.tokens[claim] as number, serial, to)
   }
 }
 
-/** Gives back what limits charged: all of them, or one. Once. */
+/** Refunds the charges of all limits or of one, once each. */
 function refund(receipt: MemoryAdmission, only: number | undefined): void {
   const { ask, judge } = receipt
   const latest = judge.latest

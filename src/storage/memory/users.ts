@@ -17,7 +17,9 @@ interface Known {
   readonly serial: number
   firstSeen: Ms
   lastSeen: Ms
-  /** Replaced, not grown: users with the same names share their shape, which takes a third of what maps take. */
+  /**
+   * Replaced rather than modified: objects with the same names share their hidden class and take a third of the memory of maps.
+   */
   counts: Readonly<Record<string, number>>
   /** As JSON. */
   data: string
@@ -70,7 +72,7 @@ export class MemoryUsers implements Users {
     return next === undefined ? { users } : { users, next }
   }
 
-  /** In place of what was there. */
+  /** Replaces existing records. */
   restore(bot: number, users: readonly UserRecord[]): void {
     for (const { key, firstSeen, lastSeen, counts, data } of users) {
       checkActivity([
@@ -85,7 +87,7 @@ export class MemoryUsers implements Users {
     }
   }
 
-  /** Bots that have users. */
+  /** Returns the bots that have users. */
   botIds(): readonly number[] {
     return [...this.bots].filter(([, all]) => all.size > 0).map(([bot]) => bot)
   }
@@ -120,13 +122,13 @@ function sumOf(
 ): Readonly<Record<string, number>> {
   const names = Object.keys(counts)
   if (names.length === 0) return totals
-  // Entries, since a name may be `__proto__`.
+  // Entries rather than an object, since a name may be `__proto__`.
   const sums = new Map(Object.entries(totals))
   for (const name of names) sums.set(name, (sums.get(name) ?? 0) + (counts[name] as number))
   return Object.fromEntries(sums)
 }
 
-/** A copy: nothing that is given out changes, or can be changed. */
+/** Returns a copy, which later changes do not affect. */
 function recordOf(key: Key, { firstSeen, lastSeen, counts, data }: Known): UserRecord {
   return { key, firstSeen, lastSeen, counts: { ...counts }, data: JSON.parse(data) }
 }

@@ -5,7 +5,7 @@ import { jsonText } from '../json.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
 import { PageReader } from './reading.js'
 
-/** A space is looked through for what has lapsed when it has doubled since, from this size on. */
+/** Lapsed values are swept when a space has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
 
 interface Kept {

@@ -3,7 +3,7 @@ import type { Limit } from '../../core/limit.js'
 import { BUCKET, COUNTERS, type Column, FIXED, LOG } from './layout.js'
 import * as limits from './limiters.js'
 
-/** How long until a charge fits; 0 if it does. The check's cells begin at `at`. */
+/** Returns how long until a charge fits, 0 if it does. The check's cells begin at `at`. */
 export function windowWait(
   column: Column,
   limit: Limit,
@@ -26,7 +26,7 @@ export function windowWait(
   return limits.countersRetry(used, before, most, per, charge, covered)
 }
 
-/** What is left of a window. */
+/** Returns what is left of a window. */
 export function windowLeft(column: Column, limit: Limit, cells: Float64Array, at: number, now: Ms): number {
   const { per } = limit
   if (column.code === LOG) {
@@ -42,13 +42,13 @@ export function windowLeft(column: Column, limit: Limit, cells: Float64Array, at
   return Math.max(0, limit.amount - used / limits.COST_SCALE)
 }
 
-/** What a charge takes of a limit, in the units of `remaining`. */
+/** Returns the size of a charge in the units of `remaining`. */
 export function chargeOf(column: Column, limit: Limit, cost: number): number {
   if (column.code === BUCKET) return limits.bucketCharge(cost, limit.per) / limit.per
   return column.code === LOG ? Math.ceil(cost) : limits.scaledCost(cost) / limits.COST_SCALE
 }
 
-/** The ring was made for the plan's limits; a larger one of the moment is cut to it. */
+/** Cuts a limit to the largest amount in the plan, which is what the ring was sized for. */
 function logAmount(column: Column, limit: Limit): number {
   return Math.min(limit.amount, column.most)
 }

@@ -1,35 +1,34 @@
 import { SentinelError } from '../../core/errors.js'
 import type { Storage } from '../storage.js'
 
-/** Where checkpoints are kept, in the storage that is moved to: a space of values. */
+/** The space of values in the target that holds the checkpoints. */
 export const CHECKPOINTS = 'grammy-sentinel.migrate'
 
 interface Kept {
   readonly version: 1
-  /** Names of all steps there ever were: what the source no longer has is still in the target. */
+  /** Names of all steps of all runs. Kinds that the source no longer has may still be in the target. */
   readonly kinds?: readonly string[]
-  /** Steps whose items were all copied. */
+  /** Steps that are completely copied. */
   readonly done: readonly string[]
-  /** The step that is under way, and where its next page begins. */
+  /** The step in progress and the cursor of its next page. */
   readonly at?: { readonly step: string; readonly from: string; readonly items: number }
-  /** When all of it was copied and compared, in milliseconds since 1970. */
+  /** When everything was copied and compared, in milliseconds since 1970. */
   readonly completed?: number
 }
 
 /**
- * How far a migration has come: written before the first page, and after every one, so that whoever begins again loses one page
- * at most.
+ * The progress of a migration, stored before the first page and after every page: a run that is resumed repeats at most one page.
  */
 export class Checkpoint {
   private constructor(
     private readonly to: Storage,
     private readonly name: string,
     private kept: Kept,
-    /** Whether there was one. */
+    /** Whether the target had a checkpoint. */
     readonly found: boolean,
   ) {}
 
-  /** One that is not gone on from need not be readable. */
+  /** Reads the checkpoint. An unreadable one is an error only when resuming. */
   static async read(to: Storage, name: string, resume: boolean): Promise<Checkpoint> {
     const kept = await to.values.get(CHECKPOINTS, name)
     if (kept === undefined) return new Checkpoint(to, name, { version: 1, done: [] }, false)
@@ -51,7 +50,7 @@ export class Checkpoint {
     return this.kept.done.includes(step)
   }
 
-  /** Where a step goes on, and how many items were copied before; undefined: at its beginning. */
+  /** Where a step continues and how many items were already copied. Undefined: from its beginning. */
   positionIn(step: string): { readonly from: string; readonly items: number } | undefined {
     return this.kept.at?.step === step ? this.kept.at : undefined
   }
@@ -61,7 +60,7 @@ export class Checkpoint {
     return this.kept.kinds ?? this.kept.done
   }
 
-  /** Notes what is copied from now on, before any of it is. */
+  /** Records the kinds to be copied, before copying any. */
   async begin(steps: readonly string[]): Promise<void> {
     const kinds = [...new Set([...this.kinds, ...steps])]
     if (kinds.length > (this.kept.kinds ?? []).length) await this.write({ ...this.kept, kinds })
@@ -81,7 +80,7 @@ export class Checkpoint {
     await this.write({ ...kept, completed: at })
   }
 
-  /** As if nothing had been copied. */
+  /** Starts over, but keeps the names of earlier kinds. */
   async reset(): Promise<void> {
     await this.write({ version: 1, kinds: this.kinds, done: [] })
   }

@@ -3,8 +3,8 @@ import { Digest } from '../../core/digest.js'
 const digest = Digest.keyed('grammy-sentinel migrate')
 
 /**
- * How many items there are, and a sum over digests of each: the same for the same items in any order, and telling whether one
- * is missing, there twice or another. No defence against forgers: it guards against mistakes.
+ * A count of items and a sum of their digests. Independent of the order; detects items that are missing, repeated or different.
+ * Guards against mistakes, not against forgery.
  */
 export class Checksum {
   count = 0
@@ -22,15 +22,15 @@ export class Checksum {
     return this.count === other.count && this.low === other.low && this.high === other.high
   }
 
-  /** 16 hexadecimal digits. */
+  /** Returns 16 hexadecimal digits. */
   toString(): string {
     return [this.high, this.low].map((half) => half.toString(16).padStart(8, '0')).join('')
   }
 }
 
 /**
- * A value as JSON with its fields in order: what two storages write differently and mean alike is one text. Half a character, as a
- * text has that was cut inside an emoji, is what UTF-8 makes of it.
+ * Returns a value as JSON with sorted fields, so that values which are equal but stored differently give the same text. Unpaired
+ * surrogates are replaced by U+FFFD, as an encoding to UTF-8 does.
  */
 export function canonical(value: unknown): string {
   return JSON.stringify(sorted(value)) ?? 'null'
@@ -40,7 +40,7 @@ function sorted(value: unknown): unknown {
   if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd')
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
-  // Pairs, since a field may be called `__proto__`, and names of digits have an order of their own.
+  // Pairs rather than an object: a field may be called `__proto__`, and objects order numeric names first.
   const fields = Object.entries(value).map(([name, held]) => [name, sorted(held)] as const)
   return { fields: fields.filter(([, held]) => held !== undefined).sort(([a], [b]) => (a < b ? -1 : 1)) }
 }

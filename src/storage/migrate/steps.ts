@@ -6,7 +6,7 @@ import type { ValueEntry } from '../values.js'
 import { CHECKPOINTS } from './checkpoint.js'
 import { canonical } from './checksum.js'
 
-/** One thing of a kind, as it is kept. */
+/** One item of a step, as it is stored. */
 export interface Item {
   readonly key: string
   readonly value: unknown
@@ -17,29 +17,29 @@ interface Page {
   readonly next?: string | undefined
 }
 
-/** One kind of thing to be moved: a mark of a bot, the users of a bot, a space of values. */
+/** One kind of data to be moved: a mark of a bot, the users of a bot, or a space of values. */
 export interface Step {
-  /** Stable, for checkpoints and reports: `marks 42 blocked`. */
+  /** Identifies the step in checkpoints and reports, such as `marks 42 blocked`. */
   readonly name: string
   page(storage: Storage, from: string | undefined, size: number): Promise<Page>
   has(storage: Storage, key: string): Promise<boolean>
   put(storage: Storage, items: readonly Item[]): Promise<void>
   remove(storage: Storage, keys: readonly string[]): Promise<void>
-  /** What is compared: the same wherever it is kept. */
+  /** The text to compare items by; the same for every storage. */
   textOf(item: Item): string
 }
 
-/** All that is to be moved, in a stable order. */
+/** Returns all steps for the given contents, in a stable order. */
 export function stepsOf({ bots, spaces }: ArchiveContents): readonly Step[] {
   return [
-    // Blocks and roles first: what is not there yet would let somebody in.
+    // Blocks and roles first: while they are missing, blocked users could get in.
     ...bots.flatMap(({ id, marks }) => marks.map((name) => marksStep(id, name))),
     ...bots.flatMap(({ id, users }) => (users ? [usersStep(id)] : [])),
     ...spaces.filter((space) => space !== CHECKPOINTS).map(valuesStep),
   ]
 }
 
-/** The same of what the source had once, as far as it has it no longer: the target still does. */
+/** Returns steps for kinds that the source no longer has but the target may still have. */
 export function stepsGone(names: readonly string[], steps: readonly Step[]): readonly Step[] {
   const there = new Set(steps.map(({ name }) => name))
   return names.filter((name) => !there.has(name)).flatMap((name) => stepOf(name) ?? [])
@@ -126,7 +126,7 @@ function valuesStep(space: string): Step {
   }
 }
 
-/** A record as it is, in a storage that can only add to what is there. */
+/** Restores a record exactly, in a storage without an archive: by adding the differences to what is there. */
 async function restored(users: Users, bot: number, record: UserRecord): Promise<void> {
   const { key, firstSeen, lastSeen, counts, data } = record
   const there = await users.get(bot, key)

@@ -39,33 +39,33 @@ import { PostgresValues } from './values.js'
  * ```
  */
 export interface PostgresOptions {
-  /** Where tables and functions are: up to 41 lower-case letters, digits and underscores. @default 'grammy_sentinel' */
+  /** The schema of tables and functions: up to 41 lower-case letters, digits and underscores. @default 'grammy_sentinel' */
   readonly schema?: string
   /**
-   * Whether to create and update the tables on first use. Off: run what `npx grammy-sentinel sql` prints.
+   * Whether to create and update the tables on first use. If false, run the output of `npx grammy-sentinel sql` yourself.
    * @default true
    */
   readonly migrate?: boolean
-  /** The most connections, where it makes the pool itself. @default 6 */
+  /** Maximum number of connections, if a connection string was given. @default 6 */
   readonly connections?: number
   /** Tells the time, for tests. Absent: the server's clock, which all workers share. */
   readonly clock?: Clock
   /**
-   * Told of what goes wrong in the background, where nobody waits for an answer: sweeping, a watch that cannot be taken up
-   * again, a record that could not be read and was dropped.
-   * @default nothing is told
+   * Receives errors in background work that no caller waits for: sweeping, a watch that cannot be resumed, an unreadable record
+   * that was dropped.
+   * @default errors are ignored
    */
   readonly onError?: (error: SentinelError) => void
 }
 
 /**
- * Keeps everything in PostgreSQL 14 or later, shared by any number of workers: one statement an update, many updates a
- * statement when they come at once.
+ * Keeps everything in PostgreSQL 14 or later, shared by any number of workers. An update takes one statement; updates that arrive
+ * together share one.
  *
- * Tables are made on first use. Counters are in UNLOGGED tables, which a crash of the server empties: at most one extra burst
+ * Tables are created on first use. Counters are in UNLOGGED tables, which a crash of the server empties: at most one extra burst
  * follows. Marks, users and values are logged.
  *
- * @param connection A connection string, or a `Pool` of yours, which it does not close.
+ * @param connection A connection string, or your own `Pool`, which is not closed with the storage.
  * @param options See {@link PostgresOptions}.
  * @throws SentinelError `option.invalid` for an invalid schema name or number of connections. Its methods reject with `peer.missing` without pg.
  *
@@ -194,7 +194,7 @@ class PostgresStorage implements Storage {
     await this.link.close()
   }
 
-  /** Brings the schema up to date, once; again after it failed. */
+  /** Brings the schema up to date once; tries again after a failure. */
   private prepared(): NonNullable<typeof this.schema> {
     this.schema ??= this.begin().catch((error: unknown) => {
       this.schema = undefined
@@ -212,7 +212,7 @@ class PostgresStorage implements Storage {
     const subjects = new Subjects(row?.value ?? '')
     const settler = new Settler(link, subjects, this.calls)
     this.settler = settler
-    // With the first use, whatever that is: a storage that only keeps is swept as well.
+    // Any first use starts the sweeper, so that a storage used only for marks, users or values is swept as well.
     if (!link.closed) this.sweeper.start()
     const { calls } = this
     const functions = new Functions(link)

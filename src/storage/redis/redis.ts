@@ -33,23 +33,23 @@ import { RedisValues } from './values.js'
  */
 export interface RedisOptions {
   /**
-   * What all keys begin with: 1 to 64 letters, digits, dots, colons, dashes or underscores. Storages that share a server and
-   * a prefix share their state.
+   * Prefix of all keys: 1 to 64 letters, digits, dots, colons, dashes or underscores. Storages with the same server and prefix
+   * share their state.
    * @default 'sentinel'
    */
   readonly prefix?: string
-  /** Tells the time instead of the server: for tests. */
+  /** Tells the time instead of the server's clock, for tests. */
   readonly clock?: Clock
 }
 
 /**
- * Keeps everything in Redis 7 or later, Redis Cluster included, so that all workers of a bot share it. A chain is
- * decided in one round trip by a script made for it, on the server's clock; updates that arrive together share a call.
+ * Keeps everything in Redis 7 or later (including Redis Cluster), shared by all workers of a bot. A chain is decided in one round
+ * trip by a script generated for its plan, on the server's clock. Updates that arrive together share a call.
  *
- * Blocks, registrations, roles, users and values never expire by themselves; what limits count does when it matters no
- * longer. Give it a Redis that evicts nothing, or only what has an expiry (`volatile-lru`).
+ * Blocks, registrations, roles, users and values never expire by themselves; the state of limits expires when it no longer
+ * matters. Use a Redis that evicts nothing, or only keys with an expiry (`volatile-lru`).
  *
- * @param connection See {@link RedisConnection}. Connects when it is first used.
+ * @param connection See {@link RedisConnection}. Connects on first use.
  * @param options See {@link RedisOptions}.
  * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis, `storage.failed`,
  * `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid` where the marks
@@ -151,7 +151,7 @@ class RedisStorage implements Storage {
   }
 }
 
-/** Serials tell apart who took a claim, among all processes: each begins somewhere else in 2^52. */
+/** Returns a random start among 2^52, so that serials, which identify who took a claim, differ between processes. */
 function firstSerial(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
   return (high >>> 12) * 2 ** 32 + low

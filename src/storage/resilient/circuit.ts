@@ -6,14 +6,14 @@ import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../condition.js'
 import { causeOf, reasonOf } from './reason.js'
 
-/** Between the first probes; then twice as long, up to `spacing`. */
+/** Interval between the first probes. It doubles with each probe, up to `spacing`. */
 const FIRST_SPACING: Ms = 50
-/** Between probes while earlier ones are still unanswered: these are answered first, when the storage is back. */
+/** Maximum interval while earlier probes are unanswered, because a storage that is back answers those first. */
 const MOST_SPACING: Ms = 10_000
-/** How long a storage that answers a probe is waited for to prove itself in earnest, if nothing is asked of it. */
+/** After a successful probe: how long to wait for a real call to confirm it before the circuit closes anyway. */
 const TRIAL_FOR: Ms = 100
 
-/** As cockatiel's breakers know them: by number, for importing its enumeration would load all of it. */
+/** cockatiel's state numbers, written here because importing its enumeration would load the whole package. */
 const STATES = {
   closed: 0 satisfies CockatielState.Closed,
   open: 1 satisfies CockatielState.Open,
@@ -21,38 +21,38 @@ const STATES = {
 } as const
 
 export interface CircuitOptions {
-  /** Says when failures are too many. */
+  /** Decides when there are too many failures. */
   readonly breaker: IBreaker
-  /** Asks whether the storage is back; rejects if it is not. */
+  /** Checks whether the storage is back. Rejects if it is not. */
   readonly probe: () => Promise<void>
-  /** Told of every change of state. */
+  /** Called on every change of state. */
   readonly changed: (state: CircuitState) => void
-  /** Between probes at most, in milliseconds. */
+  /** Maximum interval between probes, in milliseconds. */
   readonly spacing: Ms
-  /** Tells since when. */
+  /** Tells the time for `since`. */
   readonly clock: Clock
-  /** What the timers go by. */
+  /** The clock for timers. */
   readonly steady: Clock
   readonly timers: Timers
 }
 
 /**
- * Keeps calls from a storage that does not answer. cockatiel's breakers say when it is down; when it is back is found
- * out by probes, so that it does not take an update to try. (cockatiel's own policy reads the machine's clock, costs a
- * call four promises, and looks again only when it is called.)
+ * Stops calls to a storage that does not answer. cockatiel's breakers decide when it is down; probes find out when it is back, so
+ * that no update has to be risked for this. (cockatiel's own policy reads the machine's clock, creates four promises per call,
+ * and checks only when it is called.)
  *
- * Where probes end with the request that sent them, whoever asks next looks first.
+ * In runtimes where probes end with the request that sent them, the next call checks first.
  */
 export class Circuit {
   state: CircuitState = 'closed'
   since: Ms
-  /** Of the last failure; empty before any. */
+  /** Reason of the latest failure; empty if there was none. */
   reason = ''
-  /** What the storage said of it, where that is safe to tell. */
+  /** The storage's error message, if it is safe to show. */
   cause: SentinelError | undefined
-  /** Rises when it opens: how a call ends that began before that says nothing any more. */
+  /** Incremented when the circuit opens. Results of calls from an earlier epoch are ignored. */
   epoch = 0
-  /** How often it was closed, and opened. */
+  /** How often the circuit went from closed to open. */
   outages = 0
   private attempt = 0
   private unanswered = 0
@@ -68,14 +68,14 @@ export class Circuit {
     this.timer = new SharedTimer(options.steady, options.timers)
   }
 
-  /** Nobody looks after it any longer: whoever was to has ended with its request. */
+  /** Whether no probe or trial is pending any longer, because the request that started it has ended. */
   get isUnattended(): boolean {
     if (this.state === 'closed' || this.stopped) return false
     if (this.state === 'open') return this.timer.isLost
     return this.trying && this.trial.isLost
   }
 
-  /** Whether a call may go out. In `half-open` it is the one that is tried: it must tell how it ended. */
+  /** Whether a call may be made. In `half-open` this call is the trial, and its result must be reported. */
   admits(): boolean {
     if (this.state === 'closed') return true
     if (this.stopped) return true
@@ -89,12 +89,12 @@ export class Circuit {
     return true
   }
 
-  /** Whether whoever was admitted has to look first, with `prove()`, for nobody else has. */
+  /** Whether the admitted call must first call `prove()`, because no probe has succeeded. */
   get isUnproved(): boolean {
     return this.unproved
   }
 
-  /** Rejects if the storage is not back. */
+  /** Probes the storage. Rejects if it is not back. */
   prove(): Promise<void> {
     this.unproved = false
     return this.options.probe()
@@ -106,7 +106,7 @@ export class Circuit {
     if (this.state !== 'closed') this.become('closed')
   }
 
-  /** A call was answered without the storage: in `half-open`, another one may try. */
+  /** A call was answered without reaching the storage. In `half-open`, another call may be the trial. */
   abstained(): void {
     this.trying = false
   }
@@ -118,25 +118,25 @@ export class Circuit {
     if (isTooMany || this.state === 'half-open') this.become('open')
   }
 
-  /** Something failed that says nothing of how the storage is. */
+  /** Records a failure that says nothing about the state of the storage. */
   noted(error: unknown): void {
     this.reason = reasonOf(error)
     this.cause = causeOf(error)
   }
 
-  /** Opens it, whatever the breaker thinks. */
+  /** Opens the circuit, regardless of the breaker. */
   trip(error: unknown): void {
     this.noted(error)
     if (this.state !== 'open' && !this.stopped) this.become('open')
   }
 
-  /** No more probes. What is asked from now on is tried, each by itself. */
+  /** Stops probing. Later calls are all let through. */
   stop(): void {
     this.stopped = true
     this.timer.off()
   }
 
-  /** Of the last failure, to be told. */
+  /** The latest failure, for events and health. */
   get told(): { readonly reason: string; readonly message?: string } {
     const { reason, cause } = this
     return { reason, ...(cause !== undefined && { message: cause.message }) }
@@ -146,7 +146,7 @@ export class Circuit {
     this.timer.off()
     this.trying = false
     this.unproved = false
-    // Those that ended with their requests are answered never.
+    // Probes that ended with their requests will never be answered.
     if (state === 'closed') this.unanswered = 0
     if (state === 'closed' || this.state === 'closed') this.attempt = 0
     if (state === 'open' && this.state === 'closed') this.outages++
@@ -159,7 +159,7 @@ export class Circuit {
     this.options.changed(state)
   }
 
-  /** Nothing was asked, so the probe has to do. A call that is on its way decides by itself. */
+  /** No call was made during the trial period, so the probe's success is enough. If a call is in progress, its result decides. */
   private proved(): void {
     if (!this.trying) this.succeeded(this.epoch)
   }
@@ -174,11 +174,11 @@ export class Circuit {
     this.timer.set(span, () => void this.probe())
   }
 
-  /** Does not reject. */
+  /** Never rejects. */
   private async probe(): Promise<void> {
     this.attempt++
     this.unanswered++
-    // Should it hang, another goes out; it may have been asked over a line that is dead.
+    // If this probe hangs, send another one: it may have used a dead connection.
     this.probeIn(this.spacing())
     const back = await this.options.probe().then(
       () => true,

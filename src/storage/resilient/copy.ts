@@ -5,29 +5,32 @@ import { Lease, SharedTimer } from '../../core/request-bound.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { Mark, MarkEntry, Marks } from '../storage.js'
 
-/** Read at once. */
+/** Marks per page. */
 const PAGE = 1000
 /** Marks of single subjects read at once. */
 const AT_ONCE = 100
-/** Subjects remembered to be read again; of more, the whole list is. */
+/** Maximum number of stale subjects per list. Beyond it the whole list is read again. */
 const MOST_STALE = 10_000
-/** How long after a reading failed it is tried again. */
+/** How long to wait before reading again after a failure. */
 const AGAIN: Ms = 1000
 
-/** Who holds one mark of one bot, as far as the copy knows. */
+/** The holders of one mark of one bot, as far as they are copied. */
 interface List {
   readonly bot: number
   readonly name: string
-  /** To be read as a whole. */
+  /** The whole list must be read. */
   due: boolean
-  /** Read as a whole at least once. */
+  /** The whole list has been read at least once. */
   read: boolean
-  /** There were more than the copy may hold. */
+  /** Some marks did not fit into the copy. */
   cut: boolean
   size: number
-  /** Changed since they were read: not to be overwritten by what a page says that was asked for before. */
+  /** Subjects changed since they were read. Pages requested before the change must not overwrite them. */
   readonly stale: Set<Key>
-  /** Where no plan asks for this mark yet: whose was written here. Of these alone there is a copy, for a plan that comes late. */
+  /**
+   * Set while no plan reads this mark: the subjects for which this process wrote it. Only these are copied, in case a later plan
+   * does.
+   */
   own: Set<Key> | undefined
 }
 
@@ -35,26 +38,26 @@ export interface CopyOptions {
   readonly from: Marks
   readonly to: Marks
   readonly most: number
-  /** What the timers go by. */
+  /** The clock for timers. */
   readonly steady: Clock
   readonly timers: Timers
-  /** Whether the storage can be asked at all. */
+  /** Whether the storage is up. */
   readonly isUp: () => boolean
-  /** Bounds a call in time. */
+  /** Adds a time limit to a call. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
-  /** Told what the copy could not take. */
+  /** Receives errors in maintaining the copy. */
   readonly failed: (error: unknown) => void
-  /** Whether a write of ours waits to reach the storage, so that ours is the newer. */
+  /** Whether a write by this process is waiting to reach the storage, so that the copy is newer. */
   readonly isPending: (bot: number, name: string, key: Key) => boolean
 }
 
 /**
- * A copy of the marks that plans ask for, kept where a plan is decided when the storage is down. Read list by list and
- * page by page in the background, one call at a time, and read again subject by subject as changes are told of. No update
- * waits for it. Of marks that no plan asks for there is what this process has written.
+ * A copy of the marks that plans read, kept in the storage that decides while the other one is down. Read in the background, list
+ * by list and page by page, one call at a time; changes are read subject by subject. Updates never wait for it. Of marks that no
+ * plan reads, only those written by this process are copied.
  */
 export class MarksCopy {
-  /** Marks that are held. */
+  /** Number of marks in the copy. */
   size = 0
   private readonly names = new Set<string>()
   private readonly bots = new Set<number>()
@@ -70,14 +73,14 @@ export class MarksCopy {
     this.reading = new Lease(options.steady)
   }
 
-  /** Whether every list was read as a whole. */
+  /** Whether all lists have been read completely. */
   get complete(): boolean {
     for (const { read, cut, own } of this.lists.values())
       if (own === undefined && (!read || cut)) return false
     return true
   }
 
-  /** Copies these marks, too. */
+  /** Starts copying marks of these names. */
   follow(names: Iterable<string>): void {
     for (const name of names) {
       if (this.names.has(name)) continue
@@ -86,9 +89,9 @@ export class MarksCopy {
     }
   }
 
-  /** Copies the marks of this bot, too. */
+  /** Starts copying the marks of this bot. */
   meet(bot: number): void {
-    // Whoever read, or was to read again, has ended with its request.
+    // The reading, or its timer, was lost when its request ended: read everything again.
     if (this.again.isLost || (this.working && this.reading.isLost)) this.refresh()
     if (bot === this.lastBot) return
     this.lastBot = bot
@@ -97,12 +100,12 @@ export class MarksCopy {
     for (const name of this.names) this.begin(bot, name)
   }
 
-  /** Whether the copy can speak for a list. */
+  /** Whether the copy has the whole list. */
   knows(bot: number, name: string): boolean {
     return this.lists.get(idOf(bot, name))?.read === true
   }
 
-  /** Changes were told of, or made. */
+  /** Records that marks have changed and must be read again. */
   stale(bot: number, name: string, keys: readonly Key[]): void {
     const list = this.lists.get(idOf(bot, name))
     if (list === undefined) return
@@ -115,7 +118,7 @@ export class MarksCopy {
     this.work()
   }
 
-  /** Takes over what this process has written, at once: who is blocked is blocked, whatever happens next. */
+  /** Applies a write of this process to the copy at once, so that a block takes effect even if the storage goes down next. */
   write(bot: number, name: string, put: readonly MarkEntry[], gone: readonly Key[]): void {
     const { to } = this.options
     const list = this.lists.get(idOf(bot, name)) ?? this.keep(bot, name, new Set())
@@ -126,7 +129,7 @@ export class MarksCopy {
     if (list.own !== undefined) this.noteOwn(list, list.own, put)
   }
 
-  /** Remembers what was written here; of too many the oldest are let go of. */
+  /** Remembers the subjects of this process's writes, dropping the oldest beyond the maximum. */
   private noteOwn(list: List, own: Set<Key>, put: readonly MarkEntry[]): void {
     for (const { key } of put) {
       own.delete(canonical(key))
@@ -142,7 +145,9 @@ export class MarksCopy {
     this.aside(() => this.options.to.remove(list.bot, list.name, old))
   }
 
-  /** Of a copy that is elsewhere it is not known at once; its size is put right when it is read again. */
+  /**
+   * Whether a subject holds the mark. An asynchronous copy cannot tell at once; the size is then corrected by the next reading.
+   */
   private holds({ bot, name }: List, key: Key): boolean {
     const mark = this.options.to.get(bot, key, name)
     if (!isPromise(mark)) return mark !== undefined
@@ -160,7 +165,7 @@ export class MarksCopy {
     }
   }
 
-  /** Changes may have been missed. */
+  /** Reads everything again, after changes may have been missed. */
   refresh(): void {
     for (const list of this.lists.values()) {
       if (list.own === undefined) list.due = true
@@ -195,17 +200,17 @@ export class MarksCopy {
     void this.read()
   }
 
-  /** Reads until nothing is due. Does not reject: what failed is tried again. */
+  /** Reads until nothing is due. Never rejects; a failed reading is repeated. */
   private async read(): Promise<void> {
     let failed = false
     try {
-      // Who met a bot may be about to follow more: one turn, and their lists are read together.
+      // Wait one turn: the caller may follow more marks, whose lists can then be read together.
       await undefined
       for (let list = this.next(); list !== undefined && !this.stopped; list = this.next()) {
         await (list.due ? this.readAll(list) : this.readStale(list))
       }
     } catch {
-      // What was due is due still. That the storage fails is told by those who need it.
+      // What was due remains due. The failure is reported by calls that depend on the storage.
       failed = true
     } finally {
       this.working = false
@@ -245,7 +250,7 @@ export class MarksCopy {
         )
         next = list.cut ? undefined : page.next
       } while (next !== undefined && !this.stopped)
-      // Whoever was not there holds it no longer.
+      // Remove the subjects that no longer hold the mark.
       let mine: string | undefined
       do {
         const page = await to.scan(bot, name, mine, PAGE)
@@ -263,7 +268,7 @@ export class MarksCopy {
     }
   }
 
-  /** Whether what was read may be taken over: there is nothing newer. */
+  /** Whether a mark that was read may be put into the copy, which has nothing newer. */
   private isOurs({ bot, name, stale }: List, key: Key): boolean {
     return !stale.has(canonical(key)) && !this.options.isPending(bot, name, key)
   }
@@ -317,7 +322,7 @@ function idOf(bot: number, name: string): string {
   return `${bot} ${name}`
 }
 
-/** One form of key for each subject, whoever told of it. */
+/** Returns the one form of a key used here. */
 function canonical(key: Key): Key {
   return typeof key === 'number' ? key : textKey(keyText(key))
 }

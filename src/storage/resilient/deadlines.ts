@@ -4,28 +4,28 @@ import type { Ms } from '../../core/duration.js'
 import { endsWithRequests, setIfAllowed } from '../../core/request-bound.js'
 import { noDecision } from '../decisions.js'
 
-/** The timer went off this much late: the process itself stood still, and answers may lie unread. */
+/** A timer later than this means that the process was blocked; answers may have arrived unread. */
 const LATE: Ms = 25
-/** Who has been waited for so much longer than that is waited for by nobody: the request has ended, and its timer with it. */
+/** A deadline overdue by this much belongs to a request that has ended, and its timer with it. */
 const LOST: Ms = 60_000
 
-/** Something that is waited for, until a moment. */
+/** Something that is waited for until a point in time. */
 export abstract class Deadline {
   due: Ms = 0
-  /** In the order of coming, which is the order of falling due. */
+  /** Neighbours in the order of adding, which is also the order of falling due. */
   before: Deadline | undefined
   after: Deadline | undefined
   waiting = false
 
-  /** It was waited for in vain. */
+  /** Called when the time is over. */
   abstract expire(): void
 }
 
 /**
- * Deadlines that are all equally far: the first to come is the first to fall due, so one timer does for any number of
- * them. It is armed while somebody waits, and nothing is kept of what was answered in time.
+ * Deadlines that all have the same span. The first added is the first to fall due, so one timer serves any number of them. The
+ * timer is set while something is waited for; nothing is kept of calls answered in time.
  *
- * Where timers end with the request that set them, each has one of its own.
+ * In runtimes where timers end with the request that set them, every deadline has its own timer.
  */
 export class Deadlines {
   private first: Deadline | undefined
@@ -53,7 +53,7 @@ export class Deadlines {
     else if (this.callOff === undefined) this.arm(this.span)
   }
 
-  /** Takes one away; whether it was still waited for. */
+  /** Removes a deadline. Returns whether it was still waited for. */
   meet(deadline: Deadline): boolean {
     if (!deadline.waiting) return false
     if (this.own !== undefined) {
@@ -72,7 +72,7 @@ export class Deadlines {
     return true
   }
 
-  /** Lets all of them expire now. */
+  /** Expires all deadlines now. */
   clear(): void {
     this.callOff?.()
     this.callOff = undefined
@@ -82,7 +82,7 @@ export class Deadlines {
   private armOwn(own: Map<Deadline, () => void>, deadline: Deadline): void {
     const callOff = setIfAllowed(this.timers, this.span, () => this.end(deadline))
     own.set(deadline, callOff)
-    // Of nobody's waiting nothing is to be kept, and nobody is to blame.
+    // Drop deadlines of requests that have ended, without expiring them: nothing waits for them any longer.
     for (let old = this.first; old !== undefined && old.due + LOST < deadline.due; old = this.first)
       this.meet(old)
   }
@@ -96,7 +96,7 @@ export class Deadlines {
     if (this.first === undefined) return
     const now = this.clock()
     if (!this.patient && now - this.first.due > LATE) {
-      // One turn of the event loop, in which what has arrived is read: whoever answered in time is not to blame.
+      // Wait one turn of the event loop, in which answers that arrived in time are read.
       this.patient = true
       this.arm(1)
       return
@@ -104,7 +104,7 @@ export class Deadlines {
     this.patient = false
     let next: Deadline | undefined = this.first
     for (; next !== undefined && next.due <= now; next = this.first) this.end(next)
-    // A clock that was put back must not make anybody wait for longer than the span.
+    // If the clock went back, `next.due` may be far away; never wait longer than the span.
     if (next !== undefined) this.arm(Math.max(1, Math.min(this.span, next.due - now)))
   }
 
@@ -114,7 +114,7 @@ export class Deadlines {
   }
 }
 
-/** An answer that did not come in time. */
+/** No answer arrived in time. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut'
   readonly code = 'TIMEOUT'
@@ -124,10 +124,7 @@ export class TimedOut extends Error {
   }
 }
 
-/**
- * A call that is waited for, but not for ever. Of one an update there are many, so it is one object, and what becomes of it
- * are methods.
- */
+/** A call with a time limit. One object with methods rather than closures, because there is one for every update. */
 export abstract class Call<T> extends Deadline {
   private fulfil!: (value: MaybePromise<T>) => void
   private reject!: (error: unknown) => void
@@ -151,15 +148,15 @@ export abstract class Call<T> extends Deadline {
     return waiting
   }
 
-  /** It was answered in time. */
+  /** Called when the answer arrived in time. */
   protected abstract answered(): void
-  /** It failed or took too long: what to give instead, or throw. */
+  /** Called when the call failed or took too long. Returns a replacement for the answer, or throws. */
   protected abstract failed(error: unknown): MaybePromise<T>
-  /** Whether what was answered is an answer. */
+  /** Whether the answer is valid. */
   protected isSound(_value: T): boolean {
     return true
   }
-  /** It was answered after all, when something else had been given instead. */
+  /** Called when the answer arrived after it had been replaced. */
   protected late(_value: T): void {}
 
   override expire(): void {
@@ -188,7 +185,7 @@ export abstract class Call<T> extends Deadline {
   }
 }
 
-/** A call that rejects when it fails or takes too long, and of which nobody is told. */
+/** A call that rejects if it fails or takes too long, and reports to nobody else. */
 export class BoundedCall<T> extends Call<T> {
   protected override answered(): void {}
 

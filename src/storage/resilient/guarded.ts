@@ -2,9 +2,9 @@ import type { Users } from '../users.js'
 import type { Values } from '../values.js'
 import type { Line } from './line.js'
 
-/* What nothing can stand in for: bounded in time, and refused at once while the storage is down. */
+/* Calls without a fallback: they have a time limit, and are rejected at once while the storage is down. */
 
-/** Users over a line. Throws `storage.unavailable`. */
+/** Wraps users in calls over a line. Throws `storage.unavailable`. */
 export function guardedUsers(line: Line, users: Users): Users {
   return {
     get: (...args) => line.demand('users.get', () => users.get(...args)),
@@ -15,12 +15,12 @@ export function guardedUsers(line: Line, users: Users): Users {
   }
 }
 
-/** Values over a line. Throws `storage.unavailable`. */
+/** Wraps values in calls over a line. Throws `storage.unavailable`. */
 export function guardedValues(line: Line, values: Values): Values {
   return {
     get: (...args) => line.demand('values.get', () => values.get(...args)),
     put: (...args) => line.demand('values.put', () => values.put(...args), true),
-    // Whoever cannot move an end is told the value anew, by whoever asks.
+    // Without `touch()` the caller reads the value and puts it again.
     ...(values.touch !== undefined && {
       touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true),
     }),

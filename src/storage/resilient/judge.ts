@@ -16,19 +16,19 @@ import type { Errand, Line } from './line.js'
 import { askWhenDown, isClosed } from './plan.js'
 import type { Settlements } from './settlements.js'
 
-/** What the judges of one storage share. */
+/** Shared by all judges of one storage. */
 export interface Bench {
   readonly line: Line
   readonly settlements: Settlements
-  /** A bot has asked. */
+  /** Called when a bot asks. */
   met(bot: number): void
-  /** Decisions that the storage did not make. */
+  /** Counts decisions made in place of the storage. */
   readonly counts: { instead: number }
 }
 
-/** Decides by a storage in time, and in its place where it does not answer. Rejects nothing. */
+/** Decides by a storage within a time limit, and by the fallback if the storage does not answer. Never rejects. */
 export class ResilientJudge implements Judge {
-  /** The storage's own, once it has taken the plan; until then that of the plan before, where that is alike. */
+  /** The storage's judge, once it has compiled the plan. Until then, the judge of the previous plan if that is alike. */
   remote: Judge | undefined = undefined
   superseded = false
   private readonly fitting: (ask: Ask) => Ask
@@ -36,7 +36,7 @@ export class ResilientJudge implements Judge {
 
   constructor(
     readonly plan: Plan,
-    /** Memory's, of the plan for when the storage is down. */
+    /** The fallback's judge, for the plan to use while the storage is down. */
     private readonly local: Judge,
     private readonly bench: Bench,
   ) {
@@ -52,7 +52,7 @@ export class ResilientJudge implements Judge {
     this.bench.met(ask.bot)
     const { remote } = this
     const { line } = this.bench
-    // A storage that nobody probes is tried by updates, and is then also given the plan.
+    // If no probe is running, updates test the storage, which also makes it compile the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
     return line.run(new Evaluation(this, remote, ask, at))
   }
@@ -64,7 +64,7 @@ export class ResilientJudge implements Judge {
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
-    // A receipt is settled where it came from: one of memory in memory, even if the storage is back.
+    // A receipt is settled by the storage that issued it, so local receipts stay local even if the storage is back.
     if (receipt instanceof LocalReceipt) return this.settleLocal(receipt, how, check)
     const { remote } = this
     if (remote !== undefined) return this.settleRemote(remote, receipt, how, check)
@@ -97,7 +97,7 @@ export class ResilientJudge implements Judge {
     )
   }
 
-  /** In memory, by the plan for when the storage is down. */
+  /** Decides by the fallback, using the plan for when the storage is down. */
   decide(ask: Ask, at: Ms | undefined, twin?: Twin): MaybePromise<Decision> {
     this.bench.counts.instead++
     return this.told(this.local.evaluate(this.fitting(ask), at), twin)
@@ -121,8 +121,9 @@ export class ResilientJudge implements Judge {
   }
 
   /**
-   * The storage has answered too late, when memory had. If it admitted the update it has charged for it, and holds its
-   * claims: what memory refused is given back at once, and what memory admitted ends in both places alike.
+   * Handles an answer of the storage that arrived after the fallback had decided. If the storage admitted the update, it has
+   * charged it and holds its claims. If the fallback refused the update, this is refunded and released at once; if it admitted
+   * the update, both admissions are settled alike.
    */
   settleLate(twin: Twin, { receipt }: Decision): void {
     if (receipt === undefined) return
@@ -134,13 +135,13 @@ export class ResilientJudge implements Judge {
 
   private settleTwin(twin: Twin, receipt: Receipt): void {
     for (const { how, check } of twin.ends.splice(0)) {
-      // Kept rather than sent: the storage was too slow a moment ago, and nobody waits for this.
+      // Queued rather than sent: the storage was too slow a moment ago, and no caller waits for this.
       this.bench.settlements.keep(twin.remote, receipt, how, check)
     }
   }
 }
 
-/** One update, asked of the storage. */
+/** The evaluation of one update by the storage. */
 class Evaluation implements Errand<Decision> {
   private twin: Twin | undefined
   private isOver = false
@@ -153,10 +154,10 @@ class Evaluation implements Errand<Decision> {
   ) {}
 
   work(): MaybePromise<Decision> {
-    // It took too long to see whether the storage is back, and the update was decided in another way.
+    // The probe before this call took too long, and the update has already been decided otherwise.
     if (this.isOver) throw noDecision()
     this.remote ??= this.judge.remote
-    // The storage is back and only lacks this plan. So this plan is decided in memory, and nothing else.
+    // The storage is back but has not compiled this plan, so only this plan is decided locally.
     if (this.remote === undefined) return this.judge.decide(this.ask, this.at)
     return this.remote.evaluate(this.ask, this.at)
   }
@@ -176,19 +177,19 @@ class Evaluation implements Errand<Decision> {
   }
 }
 
-/** The storage's view of an update that memory has decided, since the storage was too slow. */
+/** The storage's admission of an update that the fallback decided because the storage was too slow. */
 class Twin {
-  /** The storage's receipt, once it came. */
+  /** The storage's receipt, once it has arrived. */
   late: Receipt | undefined
-  /** Memory refused the update. */
+  /** Whether the fallback refused the update. */
   refused = false
-  /** How the update ended, as far as the storage was not told. */
+  /** Settlements that the storage has not received yet. */
   readonly ends: { readonly how: Settlement; readonly check: number | undefined }[] = []
 
   constructor(readonly remote: Judge) {}
 }
 
-/** A receipt of memory's. */
+/** A receipt issued by the fallback. */
 class LocalReceipt implements Receipt {
   constructor(
     readonly inner: Receipt,
@@ -205,7 +206,7 @@ class LocalReceipt implements Receipt {
   }
 }
 
-/** A decision of memory's, under a name or with a receipt of its own. */
+/** A decision of the fallback, with its own cause and receipt. */
 class LocalDecision implements Decision {
   readonly alone = true
 

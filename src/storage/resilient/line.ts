@@ -9,19 +9,19 @@ import { Circuit } from './circuit.js'
 import { BoundedCall, Call, Deadlines, TimedOut } from './deadlines.js'
 import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
 
-/** What is no part of an update's way may take so many times longer. */
+/** Calls that no update waits for may take this many times longer. */
 const PATIENCE = 8
 
-/** Stands for a call that was never made. */
+/** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')
 
 export interface LineOptions {
-  /** Whether the storage is elsewhere: then what it answers at once does not come from there. */
+  /** Whether the storage is remote. A remote storage's synchronous answers come from a cache in front of it. */
   readonly remote: boolean
   readonly timeout: Ms
   /**
-   * How long a storage may take that has answered nothing yet: it is connected to, and finds or makes what it keeps. Absent: no longer than
-   * later.
+   * How long the first call to a storage may take, which has to connect and to create its schema. Absent: no longer than other
+   * calls.
    */
   readonly firstTimeout?: Ms
   readonly breaker: IBreaker
@@ -30,19 +30,19 @@ export interface LineOptions {
   readonly spacing: Ms
   /** The time of day. */
   readonly clock: Clock
-  /** For deadlines. */
+  /** The clock for deadlines. */
   readonly steady: Clock
   readonly timers: Timers
 }
 
-/** Something to be asked of a storage. One object, since there is one an update. */
+/** A call to a storage. A single object, because there is one for every update. */
 export interface Errand<T> {
   work(): MaybePromise<T>
-  /** It failed, took too long, or was not even asked: what to give instead. What it throws reaches the caller. */
+  /** Returns a replacement if the call failed, took too long, or was not made. Exceptions reach the caller. */
   instead(error: unknown): MaybePromise<T>
-  /** Whether what was answered is an answer; else it failed. */
+  /** Whether the answer is valid; an invalid one counts as a failure. */
   isSound?(value: T): boolean
-  /** It was answered after that. */
+  /** Called when the answer arrived after it had been replaced. */
   late?(value: T): void
 }
 
@@ -76,18 +76,18 @@ class LineCall<T> extends Call<T> {
   }
 }
 
-/** The line to one storage: every call over it is bounded in time, and none is made while the storage is down. */
+/** The line to one storage. Every call over it has a time limit, and none is made while the storage is down. */
 export class Line {
   readonly circuit: Circuit
   private readonly quick: Deadlines
   private readonly patient: Deadlines
-  /** Of what it was never asked before. */
+  /** For calls of a kind that the storage has never answered before. */
   private readonly first: Deadlines
-  /** It has answered, some time. */
+  /** Whether the storage has ever answered. */
   reached: boolean
-  /** Something took too long, and nothing was answered since: first calls are waited for no longer than others. */
+  /** A call took too long and none was answered since, so first calls get no extra time. */
   private doubted = false
-  /** Answers that came after something else had been answered. */
+  /** Answers that arrived after they had been replaced. */
   late = 0
 
   private readonly isRemote: boolean
@@ -109,7 +109,7 @@ export class Line {
     this.first = new Deadlines(firstTimeout, steady, timers)
   }
 
-  /** It was heard of. */
+  /** Called on any sign of life from the storage. */
   answered(): void {
     this.reached = true
     this.doubted = false
@@ -124,14 +124,14 @@ export class Line {
     return this.reached || this.doubted || usual.span > this.first.span ? usual : this.first
   }
 
-  /** It seems to be away. Whoever waits for longer than others gives up, all at once: one time-out is enough to know. */
+  /** The storage seems to be down. Expires the calls with extra time at once: one time-out is enough to know. */
   private doubt(): void {
     if (this.doubted) return
     this.doubted = true
     this.first.clear()
   }
 
-  /** Asks, and answers with something else where that fails or takes too long. Synchronous where both are. */
+  /** Makes a call, or uses the replacement if it fails or takes too long. Synchronous if both are. */
   run<T>(errand: Errand<T>, patient = false): MaybePromise<T> {
     const { circuit } = this
     if (!circuit.admits()) return errand.instead(NOT_ASKED)
@@ -145,7 +145,7 @@ export class Line {
       return errand.instead(error)
     }
     if (!isPromise(answer)) {
-      // A remote storage cannot answer at once. The answer came from a memory in front of it, and tells nothing about the storage.
+      // A remote storage cannot answer at once. The answer came from a memory in front of it and says nothing about the storage.
       if (this.isRemote) circuit.abstained()
       else circuit.succeeded(epoch)
       return answer
@@ -153,7 +153,7 @@ export class Line {
     return new LineCall(this, errand, epoch, this.deadlinesOf(patient)).wait(answer)
   }
 
-  /** The same, of functions: `instead` is told why, and what it throws reaches the caller. */
+  /** As `run()`, with functions. `instead` receives the error, and its exceptions reach the caller. */
   ask<T>(
     work: () => MaybePromise<T>,
     instead: (error: unknown) => MaybePromise<T>,
@@ -162,7 +162,7 @@ export class Line {
     return this.run({ work, instead }, patient)
   }
 
-  /** Where nobody looks any longer whether the storage is back: looks. Does not reject. */
+  /** Tests the storage if no probe is running any longer. Never rejects. */
   async look(): Promise<void> {
     if (!this.circuit.isUnattended) return
     await this.ask<void>(
@@ -172,16 +172,16 @@ export class Line {
     )
   }
 
-  /** A call failed, which may be the storage's fault. */
+  /** Handles a failed call, for which the storage may or may not be to blame. */
   blame(error: unknown, epoch: number): void {
     if (isOfTheCaller(error)) this.circuit.succeeded(epoch)
     else if (error instanceof TimedOut) this.missed(error, epoch)
     else this.circuit.failed(error, epoch)
   }
 
-  /** A call took too long. Who has answered nothing yet is not tried four times more: each would take as long. */
+  /** Handles a time-out. If the storage has never answered, a single one opens the circuit, since each would take as long. */
   private missed(error: TimedOut, epoch: number): void {
-    // It went down meanwhile, and why is known.
+    // The circuit has opened meanwhile, for a known reason.
     if (epoch !== this.circuit.epoch) return
     if (this.reached) this.circuit.failed(error, epoch)
     else this.circuit.trip(error)
@@ -189,25 +189,25 @@ export class Line {
   }
 
   /**
-   * Asks for whoever has to know when it fails.
+   * Makes a call without a replacement.
    *
-   * @throws SentinelError `storage.unavailable` as a rejection, and what the storage says of a wrong question.
+   * @throws SentinelError `storage.unavailable` as a rejection, and the storage's own error for an invalid request.
    */
   demand<T>(what: string, work: () => MaybePromise<T>, patient = false): MaybePromise<T> {
     return this.ask(work, (error) => this.refuse(what, error), patient)
   }
 
-  /** Asks in the background, and blames nobody. Rejects when it fails or takes too long. */
+  /** Makes a call in the background, without effect on the circuit. Rejects if it fails or takes too long. */
   try<T>(work: () => MaybePromise<T>, patient = false): Promise<T> {
     return new BoundedCall<T>(patient ? this.patient : this.quick).wait(Promise.resolve().then(work))
   }
 
-  /** Asks for what it was never asked before, and blames nobody. Rejects when it fails or takes too long. */
+  /** As `try()`, with the time limit of a first call. */
   begin<T>(work: () => MaybePromise<T>): Promise<T> {
     return new BoundedCall<T>(this.beginning).wait(Promise.resolve().then(work))
   }
 
-  /** Throws what the storage says of a wrong question; all else is a rejection, whether or not it was asked. */
+  /** Throws the storage's error for an invalid request. Any other error becomes a rejection with `storage.unavailable`. */
   refuse(what: string, error: unknown, also = ''): Promise<never> {
     if (isOfTheCaller(error)) throw error
     return Promise.reject(this.unavailable(what, error, also))
@@ -216,7 +216,7 @@ export class Line {
   unavailable(what: string, error: unknown, also = ''): SentinelError {
     const { circuit } = this
     const reason = error === NOT_ASKED ? circuit.reason : reasonOf(error)
-    // What a storage of ours says, and nothing of clients' errors: they carry what was written, and where to.
+    // Only errors of our own storages are safe to pass on: those of clients contain addresses and data.
     const cause = error === NOT_ASKED ? circuit.cause : causeOf(error)
     return new SentinelError(
       'storage.unavailable',
@@ -225,7 +225,7 @@ export class Line {
     )
   }
 
-  /** Ends all waiting. */
+  /** Stops probing and expires all calls. */
   stop(): void {
     this.circuit.stop()
     this.quick.clear()

@@ -7,10 +7,10 @@ import type { Line } from './line.js'
 import type { PendingMarks, Write } from './pending.js'
 import { isOfTheCaller } from './reason.js'
 
-/** A write of marks: whom it is about, what is kept of it when it fails, and how it is made. */
+/** A write of marks: what it concerns, the entries to keep if it fails, and how to make it. */
 interface MarkWrite<T> {
   readonly touched: readonly [bot: number, name: string, keys: readonly Key[]]
-  /** One for each of the keys. */
+  /** One entry for each of the keys. */
   readonly writes: () => readonly Write[]
   readonly work: () => MaybePromise<T>
 }
@@ -18,7 +18,7 @@ interface MarkWrite<T> {
 export interface ResilientMarksOptions {
   readonly line: Line
   readonly remote: Marks
-  /** Where the copy is. */
+  /** The storage that holds the copy. */
   readonly local: Marks
   readonly copy: MarksCopy
   readonly pending: PendingMarks
@@ -26,8 +26,8 @@ export interface ResilientMarksOptions {
 }
 
 /**
- * The marks of a storage. While it is down, what is asked of single marks is answered from the copy, and what is
- * written holds in this process at once and is written when the storage is back; the writer is told that it is not yet.
+ * The marks of a storage that may be down. Meanwhile single marks are read from the copy; writes take effect in this process at
+ * once, are queued for the storage, and are rejected to tell the caller.
  */
 export class ResilientMarks implements Marks {
   constructor(private readonly options: ResilientMarksOptions) {}
@@ -76,7 +76,7 @@ export class ResilientMarks implements Marks {
     const { copy, pending, line } = this.options
     const ticket = pending.begin(...touched)
     const written = (value: T): T => {
-      // The copy has it before the caller has it: who is blocked is blocked, whatever happens next.
+      // The copy is updated before the caller continues, so that a block takes effect even if the storage goes down next.
       this.apply(writes())
       copy.stale(...touched)
       return value

@@ -2,12 +2,10 @@ import type { IBreaker } from 'cockatiel'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 
-/*
- * The options of storages that may fail, read. Each names itself in what it throws: `option.invalid`, `duration.invalid`.
- */
+/* Parses the options of storages that may fail. Errors (`option.invalid`, `duration.invalid`) name the option. */
 
 /**
- * So many failures in a row are too many. The count is ours: whoever imports cockatiel makes an `AbortController` in doing so, which
+ * Trips after a number of consecutive failures. Written here because importing cockatiel creates an `AbortController`, which
  * keeps a worker from starting (ADR 35).
  */
 class InARow implements IBreaker {

@@ -5,18 +5,18 @@ import { type Key, keyText } from '../../core/subject.js'
 import type { Mark, Marks } from '../storage.js'
 import { isOfTheCaller } from './reason.js'
 
-/** A mark that was put, or taken away, while the storage was down. */
+/** A mark that was put or removed while the storage was down. */
 export interface Write {
   readonly bot: number
   readonly name: string
   readonly key: Key
-  /** Undefined: taken away. */
+  /** Undefined: removed. */
   readonly mark: Mark | undefined
-  /** What is there and newer than this stays. */
+  /** When the write was made. Anything newer in the storage is left alone. */
   readonly at: Ms
 }
 
-/** A write that has begun. */
+/** A write in progress. */
 export interface Ticket {
   readonly bot: number
   readonly name: string
@@ -26,34 +26,34 @@ export interface Ticket {
   ended: boolean
 }
 
-/** Writes of one mark and subject that have not ended. */
+/** The writes in progress for one mark of one subject. */
 interface Begun {
-  /** Which of them began last. */
+  /** Order of the latest to begin. */
   newest: number
   count: number
-  /** The last that reached the storage, or is kept. */
+  /** Order of the latest that reached the storage or is queued. */
   settled: number
-  /** What is kept if none of those after it comes to anything. */
+  /** The write to queue if none of the later ones succeeds. */
   outdone: { readonly write: Write; readonly order: number } | undefined
 }
 
-/** Where kept writes go. */
+/** The destination of queued writes. */
 export interface Replay {
   readonly marks: Marks
-  /** Bounds a call in time. */
+  /** Adds a time limit to a call. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
-  /** Told what is in the storage now. */
+  /** Called with the keys that were written or left alone because the storage had something newer. */
   readonly written: (bot: number, name: string, keys: readonly Key[]) => void
-  /** Told why a write was given up that the storage will never take. */
+  /** Receives the error for a write that the storage will never accept. */
   readonly refused: (error: unknown) => void
 }
 
-/** Kept at most. */
+/** Maximum number of queued writes. */
 const MOST = 10_000
-/** Written at once. */
+/** Number of entries written at once. */
 const AT_ONCE = 100
 
-/** Writes of marks that did not reach the storage, the last of each mark and subject; written when it is back. */
+/** Writes of marks that did not reach the storage: the latest per mark and subject. Written when it is back. */
 export class PendingMarks {
   private readonly writes = new Map<string, Write>()
   /** By mark and subject. */
@@ -61,13 +61,13 @@ export class PendingMarks {
   private order = 0
   private replaying: Promise<boolean> | undefined
   private readonly lease = new Lease()
-  /** What is being written now, and when it is over. */
+  /** The entries being written now, and when that is over. */
   private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
-  /** Not kept, since too many were, or given up. */
+  /** Writes that were discarded because too many were queued, or that the storage refused. */
   dropped = 0
 
   constructor(
-    /** Told that something waits. */
+    /** Called when something is queued. */
     private readonly kept: () => void,
   ) {}
 
@@ -79,7 +79,7 @@ export class PendingMarks {
     return this.writes.size > 0 && this.writes.has(idOf(bot, name, key))
   }
 
-  /** A write of now begins: until it has ended, one that began before it is not kept, however late it fails. */
+  /** Registers a write that begins now. Until it ends, earlier writes that fail late are not queued in its place. */
   begin(bot: number, name: string, keys: readonly Key[]): Ticket {
     const order = ++this.order
     const ids = keys.map((key) => idOf(bot, name, key))
@@ -95,7 +95,7 @@ export class PendingMarks {
     return { bot, name, keys, ids, order, ended: false }
   }
 
-  /** A write ends. Where it and all others of the same came to nothing, what was kept before them is kept again. */
+  /** Ends a write. If it and all other writes to the same item failed, the last entry they replaced is queued again. */
   end(ticket: Ticket): void {
     if (ticket.ended) return
     ticket.ended = true
@@ -110,10 +110,10 @@ export class PendingMarks {
   }
 
   /**
-   * Keeps a write that has failed, and ends it: all of it or nothing, but for subjects that a later write is about. For these it is kept if
-   * the later one comes to nothing.
+   * Queues a failed write and ends it: all of its entries or none, except those that a later write concerns. These are queued
+   * only if the later write fails.
    *
-   * @returns What of it holds; undefined where too much is kept already.
+   * @returns The entries queued now; undefined if the queue is full.
    */
   keep(ticket: Ticket, writes: readonly Write[]): readonly Write[] | undefined {
     const { order } = ticket
@@ -153,8 +153,8 @@ export class PendingMarks {
   }
 
   /**
-   * Makes a write that has begun. It outdoes those of the same subjects that are kept, and comes after those that are just
-   * being sent: else these would outdo it. When it is through it has ended.
+   * Makes a write that has begun. It replaces queued entries of the same items and waits for those being sent, which might
+   * otherwise overwrite it. The write ends when it succeeds.
    */
   direct<T>(ticket: Ticket, write: () => MaybePromise<T>): MaybePromise<T> {
     this.take(ticket)
@@ -166,7 +166,7 @@ export class PendingMarks {
       return value
     }
     const failed = (error: unknown): never => {
-      // It was never a write, so it outdoes nothing.
+      // An invalid write replaces nothing.
       if (isOfTheCaller(error)) this.end(ticket)
       throw error
     }
@@ -178,19 +178,19 @@ export class PendingMarks {
     }
   }
 
-  /** What is kept of the same is not sent meanwhile. */
+  /** Takes queued entries of the same items out of the queue while the write is made. */
   private take({ ids, order, ended }: Ticket): void {
     if (ended || this.writes.size === 0) return
     for (const id of ids) {
       const write = this.writes.get(id)
       if (write === undefined) continue
       this.writes.delete(id)
-      // Those that are older than this write, and have not ended, are older than what is kept, too.
+      // Unfinished writes older than this one are also older than the queued entry.
       this.setAside(write, order - 1)
     }
   }
 
-  /** Writes them. Whatever somebody else has written there since is left alone. Whether none is left; does not reject. */
+  /** Sends all queued writes, except where the storage has something newer. Returns whether the queue is empty. Never rejects. */
   replay(to: Replay): Promise<boolean> {
     if (this.replaying !== undefined && !this.lease.isLost) return this.replaying
     this.sent = undefined
@@ -202,7 +202,7 @@ export class PendingMarks {
     return replaying
   }
 
-  /** Gives them up; how many. */
+  /** Discards all queued writes. Returns how many. */
   clear(): number {
     const { size } = this.writes
     this.dropped += size
@@ -219,10 +219,10 @@ export class PendingMarks {
       try {
         await this.sendSome(some, to)
       } catch (error) {
-        // They stay, and are tried again; who asked for them was told then.
+        // The entries stay queued; their writers have already been told.
         if (!isOfTheCaller(error)) return false
         if (some.length > 1) {
-          // One of them is no write at all: it must not keep the others back.
+          // One entry is invalid. Send entries one by one, so that it does not hold up the others.
           atOnce = 1
           continue
         }
@@ -241,11 +241,11 @@ export class PendingMarks {
     return true
   }
 
-  /** Of one bot and name. */
+  /** All entries are of one bot and mark name. */
   private async sendSome(some: readonly Write[], { marks, bounded }: Replay): Promise<void> {
     const { bot, name } = some[0] as Write
     const there = await Promise.all(some.map(({ key }) => bounded(() => marks.get(bot, key, name))))
-    // Not what was outdone meanwhile, nor what somebody has written since.
+    // Skip entries replaced meanwhile, and those for which the storage has something newer.
     const due = some.filter((write, index) => {
       const { since = Number.NEGATIVE_INFINITY } = there[index] ?? {}
       return this.writes.get(idOf(bot, name, write.key)) === write && since <= write.at
@@ -262,7 +262,7 @@ export class PendingMarks {
     await sending
   }
 
-  /** The next of one bot and name. */
+  /** Returns the next entries of one bot and mark name. */
   private some(most: number): readonly Write[] {
     const some: Write[] = []
     for (const write of this.writes.values()) {
@@ -273,7 +273,7 @@ export class PendingMarks {
   }
 }
 
-/** What a write is about: a mark of a subject. */
+/** Identifies a mark of a subject. */
 export function idOf(bot: number, name: string, key: Key): string {
   return `${bot} ${keyText(key)} ${name}`
 }

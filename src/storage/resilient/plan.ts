@@ -1,18 +1,18 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 
-/** A mark that nobody is ever given. */
+/** A mark that is never put. */
 const NEVER = 'sentinel:never'
 
 /**
- * The plan that memory decides while the storage is down. What is open asks for a mark that nobody holds to be absent,
- * what is closed for the same mark to be present: so the order, the exemptions and the indices of the plan stay what they
- * are. Closed checks in shadow are left out, since they would tell of the storage alone.
+ * Returns the plan that the fallback decides while the storage is down. `open` checks become `absent` checks and `closed` ones
+ * `present` checks for a mark that nobody holds, so order, exemptions and indices stay the same. Closed checks in shadow are made
+ * to pass, since their refusals would only reflect the state of the storage.
  */
 export function planWhenDown(plan: Plan): Plan {
   return { ...plan, checks: plan.checks.map(checkWhenDown) }
 }
 
-/** Whether a check refuses for no other reason than that the storage is down. */
+/** Whether a check refuses merely because the storage is down. */
 export function isClosed({ whenDown, shadow }: Check): boolean {
   return whenDown === 'closed' && shadow !== true
 }
@@ -24,7 +24,7 @@ function checkWhenDown(check: Check): Check {
   return { kind, guard, slot, subject, anyOf: [NEVER], ...(unless === undefined ? {} : { unless }) }
 }
 
-/** Marks that a plan asks for: those that a copy must have. */
+/** Returns the marks that a plan reads, which the copy must contain. */
 export function marksOf(plan: Plan): ReadonlySet<string> {
   const names = new Set<string>()
   for (const check of plan.checks) {
@@ -39,13 +39,13 @@ export function marksOf(plan: Plan): ReadonlySet<string> {
 }
 
 /**
- * Asks of a plan, made to fit the plan for when the storage is down: tokens are by claim, and there are fewer of them.
- * The same ask where nothing is different.
+ * Returns a function that adapts asks of a plan to its {@link planWhenDown}: tokens are by claim, and that plan has fewer claims.
+ * Returns asks unchanged if no claim is missing.
  */
 export function askWhenDown(plan: Plan): (ask: Ask) => Ask {
   const claims = plan.checks.filter(({ kind }) => kind === 'claim')
   const kept = claims.flatMap(({ whenDown = 'local' }, claim) => (whenDown === 'local' ? [claim] : []))
   if (kept.length === claims.length) return (ask) => ask
-  // A list of tokens may end early: what is left out at its end is left out here, too.
+  // A list of tokens may end early; missing tokens become 0.
   return (ask) => ({ ...ask, tokens: kept.map((claim) => ask.tokens[claim] ?? 0) })
 }

@@ -7,16 +7,16 @@ import type { Storage } from '../storage.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 
-/** A plan that may not be made is asked for again after this, then after twice as long, and so on. */
+/** Retry interval for a plan that the storage refuses to compile for lack of rights, or too slowly. Doubles with each attempt. */
 const AGAIN: Ms = 5000
 const AGAIN_AT_MOST: Ms = 60_000
 
-/** Whose plan a storage is to take. */
+/** A plan to be compiled by a storage, and where to put the judge. */
 export interface Taker {
   readonly plan: Plan
-  /** A later plan of its name is on its way, or there. */
+  /** A later plan of the same name has been given. */
   readonly superseded?: boolean
-  /** The storage has taken it. */
+  /** Receives the storage's judge. */
   take(own: Judge): void
 }
 
@@ -26,14 +26,14 @@ export interface PlansOptions {
   /** What the timers go by. */
   readonly steady: Clock
   readonly timers: Timers
-  /** Told why a plan was not taken that says nothing of the others. */
+  /** Receives errors that concern only one plan. */
   readonly failed: (error: unknown) => void
 }
 
-/** Plans that a storage has not taken: for as long as it is down, or by themselves. */
+/** The plans that a storage has not compiled yet, because it was down or because of the plan. */
 export class Plans {
   private readonly waiting = new Set<Taker>()
-  /** By name: those that its rights do not suffice for, though they did for others. */
+  /** By name: plans that failed although the storage has compiled others. */
   private readonly barred = new Map<string, Taker>()
   private readonly taken = new WeakSet<Taker>()
   private hasTaken = false
@@ -45,12 +45,12 @@ export class Plans {
     this.timer = new SharedTimer(options.steady, options.timers)
   }
 
-  /** To be taken when it is back. */
+  /** Adds a plan to be compiled when the storage is back. */
   add(taker: Taker): void {
     this.waiting.add(taker)
   }
 
-  /** One was taken. */
+  /** Hands over a compiled plan. */
   took(taker: Taker, own: Judge): void {
     this.hasTaken = true
     this.waiting.delete(taker)
@@ -61,8 +61,8 @@ export class Plans {
   }
 
   /**
-   * One is being taken: waits for that, though not for longer than what a storage was never asked before may take. Where something
-   * decides it meanwhile, not for longer than for any answer. Does not reject.
+   * Waits for a plan to be compiled, up to the time limit for first calls. If the previous plan's judge decides meanwhile, up to
+   * the limit for any call. Never rejects.
    */
   async taking(taker: Taker, prepared: Promise<Judge>, meanwhile: boolean): Promise<void> {
     const { line } = this.options
@@ -73,19 +73,20 @@ export class Plans {
         else this.missed(taker, error)
       },
     )
-    // It goes on, and was decided by the plan before all the while.
+    // Compilation continues in the background; until it ends, the previous plan decides.
     if (meanwhile) await line.try(() => done).catch(() => undefined)
     else await line.begin(() => done).catch((error) => this.late(taker, error))
   }
 
   /**
-   * One was not taken. Who lacks the rights for this one, and had them for others, is well: so only this one is done without, told of and
-   * tried again aside. For all else the storage is taken for down, and the probes ask again.
+   * Handles a failed compilation. If the storage lacks the rights for this plan but has compiled others, it is up: only this plan
+   * goes without it, which is reported and tried again in the background. After any other error the storage counts as down, and
+   * probes try again.
    *
-   * @returns Whether it is this one alone.
+   * @returns Whether only this plan is affected.
    */
   missed(taker: Taker, error: unknown): boolean {
-    // It has taken the plan since, when it was asked again. How the earlier question ended does not matter.
+    // A later attempt has already succeeded, so the result of this one does not matter.
     if (this.taken.has(taker)) return false
     if (this.hasTaken && isBarred(error)) {
       this.bar(taker, error)
@@ -96,13 +97,13 @@ export class Plans {
     return false
   }
 
-  /** It will never be taken: no reason to do without the storage for the others. */
+  /** Reports a plan that the storage will never accept. Other plans are not affected. */
   refused(error: unknown): void {
     this.options.line.circuit.noted(error)
     this.options.failed(error)
   }
 
-  /** Asks for all that wait. Rejects while the storage takes none of them. */
+  /** Compiles all waiting plans. Rejects if the storage compiles none of them. */
   async probe(): Promise<void> {
     const barred: [Taker, unknown][] = []
     for (const taker of this.waiting) {
@@ -126,10 +127,11 @@ export class Plans {
     }
   }
 
-  /** Whoever asks next asks for what was to be asked for again, where the request that was to has ended. */
+  /** Repeats the pending attempt if its timer was lost when the request ended. Called on the next request. */
   attend(): void {
     if (!this.timer.isLost || this.options.line.circuit.state !== 'closed') return
-    // The timer is set again first, so that no other request does this meanwhile, and a later one does if this request ends, too.
+    // The timer is set first: this keeps other requests from doing the same work, and lets a later one repeat it if this one ends
+    // too.
     this.arm()
     void this.askAgain()
   }
@@ -140,8 +142,8 @@ export class Plans {
   }
 
   /**
-   * One takes too long. Who has answered nothing yet is down, and asked anew by probes, for what was asked first may never be answered. Who
-   * answers others is well: then it is this plan that is done without.
+   * Handles a compilation that takes too long. A storage that has never answered counts as down, and probes try again, since the
+   * first attempt may never be answered. A storage that answers otherwise is up, and only this plan goes without it.
    */
   private late(taker: Taker, error: unknown): void {
     const { line } = this.options
@@ -171,7 +173,7 @@ export class Plans {
     this.timer.set(wait, () => void this.askAgain())
   }
 
-  /** Does not reject: why it is barred was told. */
+  /** Never rejects: the reason for barring the plan was already reported. */
   private async askAgain(): Promise<void> {
     const { line, storage } = this.options
     for (const taker of this.barred.values()) {
@@ -191,8 +193,8 @@ function isBarred(error: unknown): boolean {
 }
 
 /**
- * Whether what decides one plan may decide another for a moment: they ask the same of the same, and differ in no more than how much
- * limits let pass, and whom they let more.
+ * Whether the judge of one plan may decide another for a while: both have the same checks on the same subjects, and differ only
+ * in the amounts of limits and in their variants.
  */
 export function isAlike(one: Plan, other: Plan): boolean {
   return one === other || shapeOf(one) === shapeOf(other)

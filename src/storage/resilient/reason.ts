@@ -1,16 +1,16 @@
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
 
-/** A code as servers and sockets give them: `ECONNREFUSED`, `OOM`, `READONLY`, `57P01`. */
+/** A code as used by servers and sockets: `ECONNREFUSED`, `OOM`, `READONLY`, `57P01`. */
 const CODE = /^[A-Z0-9][A-Z0-9_]{1,39}$/
 
-/** The same within a sentence of ours that tells what a client or a server said. */
+/** Such a code within one of our own messages that quotes a client or server. */
 const CODE_WITHIN =
   /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|BUSY|TRYAGAIN|[0-9]{2}[0-9A-Z]{3})\b/
 
 /**
- * Why a call failed, in a word that is safe to log: errors of clients carry addresses, commands and what was written,
- * so nothing is told of them but a code, or the name of their kind.
+ * Returns the reason for a failure as a word that is safe to log. Errors of clients contain addresses, commands and data, so only
+ * a code or the name of the error is used.
  */
 export function reasonOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return 'unknown'
@@ -18,27 +18,27 @@ export function reasonOf(error: unknown): string {
   const text = typeof message === 'string' ? message : ''
   if (error instanceof SentinelError) {
     if (error.code !== 'storage.failed' && error.code !== 'storage.unavailable') return error.code
-    // As clients call it when they have no connection: with no code.
+    // Clients report a missing connection in words, without a code.
     const otherwise = /connection|stream|socket|max retries/i.test(text) ? 'disconnected' : error.code
     return CODE_WITHIN.exec(text)?.[1] ?? otherwise
   }
   if (typeof code === 'string' && CODE.test(code)) return code
-  // Redis begins its refusals with a word of that kind.
+  // Redis begins its error replies with such a word.
   const [word = ''] = text.split(' ', 1)
   if (CODE.test(word) && /^[A-Z]/.test(word)) return word
   return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : 'unknown'
 }
 
-/** What a server says of values may quote them. */
+/** SQLSTATEs of classes 22 and 23: the server's messages about values may quote them. */
 const OF_VALUES = /\(2[23][0-9A-Z]{3}\)/
 
-/** What a storage says of why it failed, for people: errors of ours say it without secrets; of any other nothing is told. */
+/** Returns an error's message for people. Only our own errors are free of secrets; for others the result is undefined. */
 export function wordsOf(error: unknown): string | undefined {
   if (!(error instanceof SentinelError) || OF_VALUES.test(error.message)) return undefined
   return redacted(error.message)
 }
 
-/** The same as an error, to be the cause of another. What stands behind it stays with whoever made it. */
+/** Returns the error with its safe message, to be used as a cause. An error's own cause is not passed on. */
 export function causeOf(error: unknown): SentinelError | undefined {
   const words = wordsOf(error)
   if (words === undefined) return undefined
@@ -46,7 +46,7 @@ export function causeOf(error: unknown): SentinelError | undefined {
   return own.cause === undefined && words === own.message ? own : new SentinelError(own.code, words)
 }
 
-/** What tells of a question, and of nothing else: a driver that is missing says nothing of what was asked. */
+/** Codes of errors that concern only the request. A missing driver, for example, says nothing about the request. */
 const OF_QUESTIONS: ReadonlySet<SentinelErrorCode> = new Set<SentinelErrorCode>([
   'value.invalid',
   'plan.invalid',
@@ -63,7 +63,7 @@ const OF_QUESTIONS: ReadonlySet<SentinelErrorCode> = new Set<SentinelErrorCode>(
   'storage.unsupported',
 ])
 
-/** Whether only the question was wrong: no reason to think that the storage is down. */
+/** Whether only the request was wrong, which does not mean that the storage is down. */
 export function isOfTheCaller(error: unknown): boolean {
   return error instanceof SentinelError && OF_QUESTIONS.has(error.code)
 }

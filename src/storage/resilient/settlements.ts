@@ -10,28 +10,28 @@ interface Settling {
   tries: number
 }
 
-/** Kept at most, some 500 bytes each. */
+/** Maximum number of queued settlements, at about 500 bytes each. */
 const MOST = 10_000
-/** Sent at once: storages batch what comes together. */
+/** Number sent at once; storages batch calls made together. */
 const AT_ONCE = 100
-/** After so many in vain one is given up: it must not keep the others from being told. */
+/** Number of attempts before a settlement is dropped, so that it does not hold up the others. */
 const MOST_TRIES = 5
 
 /**
- * How admissions ended while the storage could not be told. Told when it is back: settling is idempotent and fenced, so
- * a settlement that had arrived after all, or comes too late to matter, changes nothing.
+ * Settlements made while the storage was down. They are sent when it is back: settling is idempotent and tied to the receipt, so
+ * a settlement that had arrived after all, or arrives too late, changes nothing.
  */
 export class Settlements {
   private waiting: Settling[] = []
   private sending: Promise<void> | undefined
   private readonly lease = new Lease()
-  /** Being told. */
+  /** Number being sent at present. */
   private out = 0
-  /** Given up: too many waited, or nobody knows whether they were done. */
+  /** Settlements dropped because too many were queued, or because they may already have been made. */
   dropped = 0
 
   constructor(
-    /** Told that something waits. */
+    /** Called when something is queued. */
     private readonly kept: () => void,
   ) {}
 
@@ -39,14 +39,14 @@ export class Settlements {
     return this.waiting.length + this.out
   }
 
-  /** Whether one that has failed must not be told again, since it may have been done. */
+  /** Whether a failed settlement must not be repeated, because it may have been made. */
   givesUp(error: unknown): boolean {
     if (!(error instanceof Uncertain)) return false
     this.dropped++
     return true
   }
 
-  /** Whether it is kept. */
+  /** Queues a settlement. Returns false if the queue is full. */
   keep(judge: Judge, receipt: Receipt, how: Settlement, check: number | undefined): boolean {
     if (this.waiting.length >= MOST) {
       this.dropped++
@@ -57,10 +57,10 @@ export class Settlements {
     return true
   }
 
-  /** Tells the storage of all, until that fails; what was not told stays. Does not reject. */
+  /** Sends all queued settlements until one fails; unsent ones stay queued. Never rejects. */
   replay(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
     if (this.sending !== undefined && !this.lease.isLost) return this.sending
-    // Those that were being told when their request ended may have been.
+    // Settlements being sent when their request ended may have arrived, so they are not repeated.
     this.dropped += this.out
     this.lease.renew()
     const sending = this.send(tell).finally(() => {

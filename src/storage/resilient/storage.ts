@@ -32,18 +32,18 @@ import { isOfTheCaller } from './reason.js'
 import { Settlements } from './settlements.js'
 import { proveWell } from './well.js'
 
-/** What waits while the storage can be asked (an answer that came too late, a single failure) is tried again after this. */
+/** When to retry queued writes while the storage is up, after a late answer or a single failure. */
 const FLUSH_AFTER: Ms = 200
-/** A storage that cannot be watched is asked again after this. */
+/** When to try again to watch a storage. */
 const WATCH_AGAIN: Ms = 30_000
 
-/** What {@link ResilientStorage} is made of, spans in milliseconds. */
+/** The parts of a {@link ResilientStorage}. Spans in milliseconds. */
 export interface ResilientParts {
   readonly timeout: Ms
   readonly firstTimeout: Ms
   readonly breaker: IBreaker
   readonly fallback: Storage
-  /** Whether the fallback is closed with it. */
+  /** Whether the fallback is closed with the storage. */
   readonly ownsFallback: boolean
   readonly spacing: Ms
   readonly maxMarks: number
@@ -52,10 +52,10 @@ export interface ResilientParts {
   readonly timers: Timers
 }
 
-/** What `resilient()` makes. */
+/** The storage made by `resilient()`. */
 export class ResilientStorage implements Storage, Observable {
   readonly remote: boolean
-  /** Learned when it is first reached, unless it says so itself. */
+  /** `unknown` until the storage is first reached, unless the storage names its kind. */
   kind: string
   readonly marks: ResilientMarks
   readonly users: Users
@@ -72,7 +72,7 @@ export class ResilientStorage implements Storage, Observable {
   private readonly changes = new ChangeListeners()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private readonly plans: Plans
-  /** By the name of their plans. */
+  /** By plan name. */
   private readonly latest = new Map<string, ResilientJudge>()
   private introduced = false
   private downSince: Ms | undefined
@@ -157,7 +157,7 @@ export class ResilientStorage implements Storage, Observable {
   private prepareWith(plan: Plan, down: Plan, local: Judge): MaybePromise<Judge> {
     const judge = new ResilientJudge(plan, local, this.bench)
     const former = this.latest.get(plan.name)
-    // What has decided the plan before goes on doing so until the storage has taken this one.
+    // Until the storage has compiled the new plan, the judge of the former one keeps deciding.
     if (former?.remote !== undefined && isAlike(former.plan, plan)) judge.take(former.remote)
     if (this.line.circuit.state !== 'closed') {
       this.plans.add(judge)
@@ -168,9 +168,9 @@ export class ResilientStorage implements Storage, Observable {
     try {
       prepared = this.inner.prepare(plan)
     } catch (error) {
-      // A storage that was closed is the caller's mistake.
+      // Using a closed storage is an error of the caller.
       if (error instanceof SentinelError && error.code === 'storage.closed') throw error
-      // A later plan comes while updates wait for it: it is told of, as all that is found out later.
+      // When a later plan is given, updates already depend on the sentinel, so its error is reported rather than thrown.
       const isLate = former === undefined && this.latest.size > 0
       if (isOfTheCaller(error) && !isLate) throw error
       if (isOfTheCaller(error)) {
@@ -181,7 +181,7 @@ export class ResilientStorage implements Storage, Observable {
       this.plans.missed(judge, error)
       return judge
     }
-    // It answers within the call, so there is nothing to wait for.
+    // A synchronous local storage needs no protection.
     if (!isPromise(prepared) && !this.remote) return prepared
     const decides = judge.remote !== undefined
     this.follow(judge, down)
@@ -190,7 +190,7 @@ export class ResilientStorage implements Storage, Observable {
     return judge
   }
 
-  /** Takes its time, and is told when it fails: nothing could stand in for it. */
+  /** Not protected: archive calls may take long, and nothing could replace their answers. */
   get archive(): Archive | undefined {
     return this.inner.archive
   }
@@ -199,13 +199,13 @@ export class ResilientStorage implements Storage, Observable {
     return sessionsOver(this.values, options, this.clock)
   }
 
-  /** Told of what changes, and of a gap whenever the storage is back. */
+  /** Reports changes, and a gap whenever the storage is back. */
   watch(listener: ChangeListener): () => void {
     this.watchInner()
     return this.changes.add(listener)
   }
 
-  /** Told when the storage goes down and when it is back. */
+  /** Reports when the storage goes down and comes back. */
   observe(listener: ConditionListener): () => void {
     const listening = { tell: listener }
     this.conditions.add(listening)
@@ -221,7 +221,7 @@ export class ResilientStorage implements Storage, Observable {
     return isPromise(local) ? Promise.all([local, reset]).then(() => undefined) : reset
   }
 
-  /** Does not reject: a storage that does not tell is not `ok`. */
+  /** Never rejects. A storage that does not answer is not `ok`. */
   async health(): Promise<StorageHealth> {
     let health: StorageHealth = { ok: false, kind: this.kind }
     await this.line.look()
@@ -239,17 +239,16 @@ export class ResilientStorage implements Storage, Observable {
   }
 
   /**
-   * Lets go of what it holds, and closes the storage. Waits for what is to be written, for as long as the storage may
-   * take for that.
+   * Releases everything and closes the storage, after waiting a limited time for queued writes.
    *
-   * @throws SentinelError `storage.unavailable` when marks could not be written: then they are lost.
+   * @throws SentinelError `storage.unavailable` if marks could not be written; they are lost.
    */
   close(): Promise<void> {
     this.closing ??= this.end()
     return this.closing
   }
 
-  /** Lets go of what it holds, but the storage: that is somebody else's. */
+  /** Releases everything except the storage, which belongs to the caller. */
   async release(): Promise<void> {
     if (this.pending.size + this.settlements.size > 0 && this.line.circuit.state === 'closed') {
       await this.flush()
@@ -274,7 +273,7 @@ export class ResilientStorage implements Storage, Observable {
 
   private async end(): Promise<void> {
     const released = this.release()
-    // All of it is let go of, whatever fails; what was lost is told first.
+    // Everything is released even if a part fails; lost marks are the first error to be thrown.
     const ended = await Promise.allSettled([
       released,
       released.catch(() => undefined).then(() => (this.ownsFallback ? this.fallback.close() : undefined)),
@@ -301,7 +300,7 @@ export class ResilientStorage implements Storage, Observable {
     }
   }
 
-  /** Begins to copy what the plan asks for. */
+  /** Starts copying the marks that the plan reads. */
   private follow(judge: ResilientJudge, down: Plan): void {
     const former = this.latest.get(judge.plan.name)
     if (former !== undefined) former.superseded = true
@@ -313,7 +312,7 @@ export class ResilientStorage implements Storage, Observable {
     void this.learnKind()
   }
 
-  /** So that it can be called by its name when it is gone. Does not reject: then it is told as unknown. */
+  /** Learns the storage's kind, for reports when it is down. Never rejects; on failure the kind stays `unknown`. */
   private async learnKind(): Promise<void> {
     if (this.line.circuit.state !== 'closed') return
     try {
@@ -325,7 +324,7 @@ export class ResilientStorage implements Storage, Observable {
     }
   }
 
-  /** Asks to be told of changes, once, and again when it is back if that failed. */
+  /** Watches the storage once; tries again later if that fails. */
   private watchInner(): void {
     if (this.watched !== 'no' || this.stopped) return
     this.watched = 'soon'
@@ -333,14 +332,14 @@ export class ResilientStorage implements Storage, Observable {
       this.watched = 'yes'
       this.unwatch = unwatch
       if (this.stopped) unwatch()
-      // What was read before may have changed since.
+      // Marks read before this may have changed since.
       else this.heard({ kind: 'gap' })
     }
     const failed = (error: unknown): void => {
       this.watched = 'no'
       this.line.circuit.noted(error)
       if (this.stopped) return
-      // Nobody tells of changes, so all is read again now and then until somebody does.
+      // Changes are not reported, so everything is read again from time to time.
       this.callOffWatch?.()
       this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
         this.watchInner()
@@ -367,7 +366,7 @@ export class ResilientStorage implements Storage, Observable {
     }
   }
 
-  /** Looks whether the storage is back: whether it says so, and takes the plans that it has not. */
+  /** Checks whether the storage is back: it must report itself well and compile the waiting plans. */
   private async probe(): Promise<void> {
     this.kind = await proveWell(this.inner, this.clock)
     await this.plans.probe()
@@ -386,7 +385,7 @@ export class ResilientStorage implements Storage, Observable {
     }
   }
 
-  /** First what was written here, so that the copy is not read without it. */
+  /** Write the queued marks first, so that the copy is not read without them. */
   private async recover(): Promise<void> {
     await this.flush()
     this.heard({ kind: 'gap' })
@@ -395,13 +394,13 @@ export class ResilientStorage implements Storage, Observable {
   private flushSoon(): void {
     if ((this.flushing.isSet && !this.flushing.isLost) || this.stopped) return
     this.flushing.set(FLUSH_AFTER, () => {
-      // While it is down there is nobody to tell: then all of it is told when it is back.
+      // While the storage is down nothing can be sent; everything is sent when it is back.
       if (this.line.circuit.state !== 'closed') return
       this.aside(() => this.flush(), 'storage.recovery')
     })
   }
 
-  /** Writes what waits. Does not reject; what fails waits on. */
+  /** Sends all queued writes. Never rejects; those that fail stay queued. */
   private async flush(): Promise<void> {
     await this.pending.replay({
       marks: this.inner.marks,

@@ -32,26 +32,28 @@ import { SqliteValues } from './values.js'
  */
 export interface SqliteOptions {
   /**
-   * How long to wait for another process that writes, in milliseconds. The whole process waits. A database that was given has its own.
+   * How long to wait for another process that is writing, in milliseconds. This blocks the whole process. An open database that
+   * was passed in keeps its own setting.
    * @default 5000
    */
   readonly busyTimeout?: number
   /** Tells the time, for tests. @default Date.now */
   readonly clock?: Clock
-  /** Told of what goes wrong in the background, where nobody waits for an answer. @default nothing is told */
+  /** Receives errors in background work that no caller waits for. @default errors are ignored */
   readonly onError?: (error: SentinelError) => void
 }
 
 /**
- * Keeps everything in a file: limits and block list outlive the process, and processes on one machine share them. For bots that run
- * without a server beside them. Needs Node 22.13 (which has `node:sqlite`), or the package `better-sqlite3`.
+ * Keeps everything in a file: limits and the block list survive restarts, and processes on one machine share them. For bots that
+ * run without a database server. Needs Node 22.13 (for `node:sqlite`) or the package `better-sqlite3`.
  *
- * Each update is one transaction, some tens of microseconds, in which the process waits for the disk's cache. The file is in WAL mode: a
- * power cut may take the latest of what was counted. It belongs on a local disk.
+ * Each update is one synchronous transaction of some tens of microseconds. The file is in WAL mode: a power cut may lose the
+ * latest counts. Keep the file on a local disk.
  *
- * @param database A path, `:memory:`, or an open database of yours, which it does not close; its tables begin with `sentinel_`.
+ * @param database A path, `:memory:`, or your own open database, which is not closed with the storage. Tables begin with
+ * `sentinel_`.
  * @param options See {@link SqliteOptions}.
- * @throws SentinelError `option.invalid` for an invalid path or time-out. Its methods reject with `peer.missing` where there is no SQLite,
+ * @throws SentinelError `option.invalid` for an invalid path or time-out. Its methods reject with `peer.missing` without SQLite,
  * `storage.failed`, `storage.readonly`, `storage.overloaded` or `storage.closed`.
  *
  * @example
@@ -67,7 +69,7 @@ export function sqlite(database: string | SqliteDatabase, options: SqliteOptions
 }
 
 class SqliteStorage implements Storage {
-  // It may fail, and others share it.
+  // The file may fail and other processes share it, so it is treated like a server.
   readonly remote = true
   readonly kind = 'sqlite'
   readonly marks: SqliteMarks
@@ -117,7 +119,7 @@ class SqliteStorage implements Storage {
   async prepare(plan: Plan): Promise<Judge> {
     if (this.link.closed) throw closedError()
     checkPlan(plan)
-    // A file that cannot be opened is told of now, rather than by the first update.
+    // Open the file now, so that an error surfaces here rather than at the first update.
     this.link.read(() => undefined)
     const latest = () => this.judges.get(plan.name) as SqliteJudge
     const judge = new SqliteJudge(plan, this.shared, latest, this.judges.get(plan.name))
@@ -171,7 +173,7 @@ class SqliteStorage implements Storage {
   }
 }
 
-/** Each process begins somewhere else in 2^52. */
+/** Returns a random start among 2^52, so that the serials of processes differ. */
 function firstSerial(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
   return (high >>> 12) * 2 ** 32 + low
