@@ -7,7 +7,7 @@ import type { DenialReason, Denied } from '../core/verdict.js'
 import type { Transition, TransitionEvent } from './membership/transitions.js'
 
 /**
- * An update that passed.
+ * Event for an update that passed.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ export interface AllowedEvent<C extends Context = Context> {
 }
 
 /**
- * An update that was stopped.
+ * Event for an update that was stopped.
  *
  * @example
  * ```ts
@@ -35,14 +35,14 @@ export interface AllowedEvent<C extends Context = Context> {
  */
 export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C> {
   readonly verdict: Denied
-  /** Whether the sentinel had let it in, and told so: then a guard in front of its handler has stopped it, or the handler. */
+  /** True if the sentinel had admitted the update before, with an `allowed` event; a handler or a guard in front of it stopped it then. */
   readonly wasAllowed: boolean
-  /** False where this update was denied before: a handler goes on until it returns, and may run into others. It counts once. */
+  /** False if this update was denied before: a handler continues after a denial and may cause another. An update is counted as denied once. */
   readonly isFirst: boolean
 }
 
 /**
- * A limit in shadow that would have stopped an update.
+ * Event for a check in shadow mode that would have stopped an update.
  *
  * @example
  * ```ts
@@ -58,17 +58,17 @@ export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C
  * ```
  */
 export interface ShadowEvent<C extends Context = Context> extends AllowedEvent<C> {
-  /** Of the denial there would have been, where a {@link DeniedEvent} has it. */
+  /** The denial that would have happened, in the same place as in a {@link DeniedEvent}, so that one function can read both. */
   readonly verdict: Pick<Denied, 'guard' | 'limit' | 'reason'>
-  /** As in `verdict`; so are `limit` and `reason`. */
+  /** The same as in `verdict`, like `limit` and `reason`. */
   readonly guard: string
   readonly limit: string
-  /** What the denial would have been. */
+  /** The reason that the denial would have had. */
   readonly reason: DenialReason
 }
 
 /**
- * Something of ours failed. The update was decided all the same.
+ * Event for a failure inside the package or in one of your functions that it calls. The update was decided nevertheless.
  *
  * @example
  * ```ts
@@ -80,12 +80,12 @@ export interface ShadowEvent<C extends Context = Context> extends AllowedEvent<C
  */
 export interface FailureEvent {
   readonly error: unknown
-  /** What was being done, such as `notice` or `throttle.cost`. */
+  /** The operation that failed, such as `notice` or `throttle.cost`. */
   readonly during: string
 }
 
 /**
- * Something a developer should know and mend; told once.
+ * Event for a mistake that a developer should know about and fix. Each is reported once.
  *
  * @example
  * ```ts
@@ -102,7 +102,7 @@ export interface WarningEvent {
 }
 
 /**
- * A mark was put on somebody, or taken away, by this process. What others on the same storage change is told by its `watch()`.
+ * Event for a mark that this process put on a subject or removed. Changes by other processes on the same storage are reported by its `watch()`.
  *
  * @example
  * ```ts
@@ -119,7 +119,7 @@ export interface MarkEvent {
 }
 
 /**
- * The storage stopped answering. Guards go by their `onFailure` until it is back.
+ * Event for a storage that stopped answering. Guards follow their `onFailure` until it is back.
  *
  * @example
  * ```ts
@@ -134,12 +134,12 @@ export interface StorageDownEvent {
   readonly kind: string
   /** A code such as `ECONNREFUSED`, `TIMEOUT` or `OOM`. */
   readonly reason: string
-  /** The same for people, as the storage says it, without passwords; absent where it says no more than the code. */
+  /** A message for people, from the storage, without passwords; absent if it says no more than the code. */
   readonly message?: string
 }
 
 /**
- * The storage answers again.
+ * Event for a storage that answers again.
  *
  * @example
  * ```ts
@@ -151,12 +151,12 @@ export interface StorageDownEvent {
  */
 export interface StorageUpEvent {
   readonly kind: string
-  /** For how long it was down. */
+  /** How long it was down. */
   readonly afterMs: Ms
 }
 
 /**
- * What can be listened to with `guard.on(…)`.
+ * The events of `guard.on(…)`, by name.
  *
  * @example
  * ```ts
@@ -178,7 +178,7 @@ export interface SentinelEvents<C extends Context = Context> {
   unblocked: MarkEvent
   registered: MarkEvent
   unregistered: MarkEvent
-  /** What Telegram tells of an account speaks against it, by the option `dossier` of `auth`. */
+  /** The option `dossier` of `auth` marked an account as suspicious because of what Telegram tells about it. */
   suspected: MarkEvent
   'storage.down': StorageDownEvent
   'storage.up': StorageUpEvent
@@ -193,7 +193,7 @@ export interface SentinelEvents<C extends Context = Context> {
 }
 
 /**
- * A limit was changed while the bot runs, for one subject or for all who hold a role.
+ * Event for a limit that was changed at run time, for one subject or for all holders of a role.
  *
  * @example
  * ```ts
@@ -206,22 +206,22 @@ export interface SentinelEvents<C extends Context = Context> {
  */
 export interface LimitChangedEvent {
   readonly bot: number
-  /** Whose limit it is; absent where it is that of a role, or of everybody. */
+  /** The subject whose limit changed; absent if it is the limit of a role, or of everybody. */
   readonly key?: Key | undefined
-  /** For whoever holds this role. */
+  /** The role whose holders have the limit. */
   readonly role?: string | undefined
-  /** Which limit, such as `throttle.user`, or of a policy `checkout.throttle`. */
+  /** The name of the limit, such as `throttle.user`, or `checkout.throttle` for a policy. */
   readonly limit: string
-  /** What held before, where it is known. */
+  /** The limit before the change, if known. */
   readonly before?: Limit | undefined
-  /** What holds now; absent: the usual one again. */
+  /** The limit from now on; absent if the usual one applies again. */
   readonly after?: Limit | undefined
   /** Who or what changed it, such as `code`, `adapt`, or the text of the administrator's key. */
   readonly by?: string | undefined
 }
 
 /**
- * How a hook ended; `dropped` is one for the background that was not run, since too much was under way.
+ * How a hook ended. `dropped`: a background hook that was not run because too many were running.
  *
  * @example
  * ```ts
@@ -234,7 +234,7 @@ export interface LimitChangedEvent {
 export type HookEnding = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
 
 /**
- * A hook ran. Told to whoever listens, and timed only then.
+ * Event for a hook that ran. Hooks are only timed if this event has a listener.
  *
  * @example
  * ```ts
@@ -247,18 +247,18 @@ export type HookEnding = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
  * ```
  */
 export interface HookRanEvent {
-  /** Its name; where it has none, that of its function, or its place among those of its point. */
+  /** The hook's name, by default that of its function or its position among the hooks of its point. */
   readonly name: string
-  /** Where it stands, such as `before:throttle`. */
+  /** The point it was added at, such as `before:throttle`. */
   readonly point: string
-  /** How long it took; for one that was too late, how long it was waited for. */
+  /** How long it took; for a late hook, how long the update waited for it. */
   readonly ms: Ms
   readonly outcome: HookEnding
 }
 
 /**
- * A handler held its place of a `concurrency()` guard, or was at a burst of a `debounce()`, for longer than the guard allows, while
- * others waited for it. The next one was let in beside it.
+ * Event for handlers that kept others waiting for too long: they held a place of a `concurrency()` guard, or handled a burst of a
+ * `debounce()`, for longer than the guard's `deadline`. The next update or burst was let in beside them.
  *
  * @example
  * ```ts
@@ -273,12 +273,12 @@ export interface OverdueEvent<C extends Context = Context> {
   readonly ctx: C
   readonly guard: string
   readonly limit: string
-  /** For how long its handlers have been running. */
+  /** How long the handlers have been running. */
   readonly ms: Ms
 }
 
 /**
- * Telegram answered 429 to a call of the bot.
+ * Event for a call of the bot that Telegram answered with 429.
  *
  * @example
  * ```ts
@@ -290,21 +290,21 @@ export interface OverdueEvent<C extends Context = Context> {
  * ```
  */
 export interface OutgoingLimitedEvent {
-  /** The bot's id, where it is known. */
+  /** The bot's id, if known. */
   readonly bot?: number | undefined
   readonly method: string
-  /** As the call named it; absent for calls that concern no chat. */
+  /** The chat as the call named it; absent for calls that concern no chat. */
   readonly chat?: number | string | undefined
   /** How long Telegram asked to wait. */
   readonly retryAfterMs: Ms
-  /** How many times the call was made so far, this one included. */
+  /** How many times the call was made so far, including this time. */
   readonly attempt: number
-  /** Whether it is made again; else the caller gets the error. */
+  /** Whether the call will be made again; otherwise the caller gets the error. */
   readonly retried: boolean
 }
 
 /**
- * A group became a supergroup: it has another id now, and a call that named the old one failed.
+ * Event for a group that became a supergroup: its id changed, and a call with the old id failed.
  *
  * @example
  * ```ts
@@ -315,7 +315,7 @@ export interface OutgoingLimitedEvent {
  * ```
  */
 export interface ChatMigratedEvent {
-  /** The bot's id, where it is known. */
+  /** The bot's id, if known. */
   readonly bot?: number | undefined
   readonly method: string
   readonly from: number | string
@@ -323,7 +323,7 @@ export interface ChatMigratedEvent {
 }
 
 /**
- * A setting of a chat was changed, by an administrator with the menu of `/sentinel` or by `guard.settings`.
+ * Event for a changed setting of a chat, by an administrator with the menu of `/sentinel` or by `guard.settings`.
  *
  * @example
  * ```ts
@@ -338,9 +338,9 @@ export interface SettingsChangedEvent {
   readonly bot: number
   /** The id of the chat. */
   readonly chat: number
-  /** `notices`, or which limit, such as `throttle.user`. */
+  /** `notices`, or the name of a limit, such as `throttle.user`. */
   readonly setting: string
-  /** A limit such as `20/1m`, or whether notices are sent; absent: a limit that is as usual. */
+  /** A limit such as `20/1m`, or whether notices are sent; absent for the usual limit. */
   readonly before?: string | boolean | undefined
   readonly after?: string | boolean | undefined
   /** Who changed it: the text of the administrator's key, such as `u1234567` (`s-100…` for anonymous ones), or `code`. */

@@ -18,13 +18,13 @@ import { parseOptions } from './options/schema.js'
 import type { Services } from './services.js'
 
 /**
- * Lets off what comes after it: the guards inside it on the same handler (below it among decorators, further in around a handler,
- * later in `compose()`), and every guard that the update comes to from then on, a sentinel included. What came before has
- * been decided: whoever was refused stays so, but what limits before it have charged is given back, so that what stands behind
- * `exempt()` uses nothing up. That is one more call to the storage, and nobody waits for it.
+ * Exempts actors from the guards that follow: those further in on the same handler (below it among decorators, inside it when wrapping
+ * a handler, later in `compose()`), and every guard that the update reaches afterwards, including a sentinel. Earlier guards have
+ * already decided: their refusals stand, but the charges of earlier limits are given back, so that handlers behind `exempt()` use
+ * nothing up. That costs one more call to the storage, which the update does not wait for.
  *
- * - `exempt()` lets everybody off limits and debounces; not off `block`, `once`, registration and roles.
- * - With options it lets off those whom they name, as far as `exempt` of `sentinel()` does: {@link ExemptOptions}.
+ * - `exempt()` exempts everybody from limits and debounces, but not from `block`, `once`, registration and roles.
+ * - With options it exempts the actors they name, to the same extent as the option `exempt` of `sentinel()`: {@link ExemptOptions}.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`; when it is wired, `role.unknown`.
  *
@@ -47,7 +47,7 @@ import type { Services } from './services.js'
  * ```
  */
 export function exempt<C extends Context = Context>(options?: ExemptOptions): Guard<C> {
-  // Checked here; whom they name is read once, by those who look for them.
+  // Only checked here; `Exemptions` reads the named users when the guard is wired.
   if (options !== undefined) parseOptions('exempt', exemptOptions, options)
   const label = options?.roles?.join('|')
   return guardOf({
@@ -79,7 +79,7 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       if (level < HOLDER && probe !== undefined && facts.actor !== undefined && !probed.includes(probe)) {
         level = HOLDER
       }
-      // Guards further on have plans of their own and cannot ask Telegram, so it is asked here.
+      // Guards further on have plans of their own and cannot ask Telegram, so Telegram is asked here.
       const rescued = level === NOT_EXEMPT && administrators !== undefined && listed.rescues(facts, ctx)
       if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, services, ctx)
       return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, services, ctx))
@@ -94,7 +94,7 @@ function letOff(level: number, services: Services, ctx: Context): Admission | un
   return SPENDS_NOTHING
 }
 
-/** Asks whether the actor holds one of the roles, for the guards that the update comes to later. */
+/** Adds a probe for the roles. Its result is needed for the guards that the update reaches later. */
 function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
   // Several exempt() may name the same roles, and two questions of one chain cannot share a slot. The check keeps no state, so a
   // number makes them different.
@@ -122,7 +122,7 @@ function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
 
 const SPENDS_NOTHING: Admission = { refund: true }
 
-/** What was charged further up, aside: the update does not wait for it. */
+/** Refunds in the background what guards further up charged; the update does not wait for it. */
 function giveBack(services: Services, ctx: Context & Partial<SentinelFlavor>): void {
   const { sentinel } = ctx
   if (sentinel === undefined) return

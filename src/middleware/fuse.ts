@@ -3,24 +3,26 @@ import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 import { withNeighboursJoined } from './position/beside.js'
 
-/** What of a composer takes middleware; all else it has comes down to these. */
+/** The methods of a composer that take middleware; all its other methods call one of these. */
 const TAKES_MIDDLEWARE = ['use', 'filter', 'fork', 'branch', 'errorBoundary'] as const
 
 const fused = new WeakSet<object>()
 
 /**
- * Lets a composer ask guards together that stand side by side in one call: `bot.command('buy', throttle('3/1m'), debounce('1s'), buy)`
- * then costs one round trip, as `compose()` and decorators do. By itself grammY shows no middleware its neighbours, so that each guard
- * would cost one. `guard.install(bot)` does it for its bot; composers of your own are given here, before anything is registered on them.
+ * Makes a composer combine guards that are registered next to each other into one call:
+ * `bot.command('buy', throttle('3/1m'), debounce('1s'), buy)` then costs one round trip, as with `compose()` and decorators. grammY itself
+ * runs each middleware separately, so that each guard would cost a round trip. `guard.install(bot)` calls it for its bot; for composers
+ * of your own call it before anything is registered on them.
  *
- * What guards let pass stays what it was, and so do their names; a refusal of one charges none of those that are asked with it. Asked
- * apart are: what comes after a guard whose last word is elsewhere (a resolver of `auth()`, a role that Telegram gives, `fromRateLimiter()`), after
- * `concurrency()` and a debounce that holds back; `membership()` and `once()` behind others; a guard that stands in several places, which is
- * one limit; what `compose()` was given a name, storage or clock for.
+ * Decisions and limit names stay the same, except that a refusal by one guard charges none of those asked together with it. Still asked
+ * separately: guards behind one that decides by something other than the storage (a resolver of `auth()`, a role that Telegram assigns,
+ * `fromRateLimiter()`), behind `concurrency()` or behind a debounce that holds updates back; `membership()` and `once()` behind other
+ * guards; a guard used in several places, which is one limit; and a `compose()` with a name, storage or clock.
  *
- * @param composer A bot or a composer; composers that its methods return are fused, too. A second time changes nothing.
+ * @param composer A bot or a composer. Composers that its methods return are included. A second call has no effect.
  * @returns The same composer.
- * @throws SentinelError `option.invalid` for what is no composer.
+ * @throws SentinelError `option.invalid` if the argument is not a composer.
+ *
  *
  * @example
  * ```ts

@@ -12,132 +12,132 @@ import type { Excuse } from './exempt/excuses.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
-/** Finds the subject of a scope in an update; undefined leaves its checks out. */
+/** Finds the subject of a scope in an update; undefined skips the checks of that scope. */
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
 
 /**
- * Who is let off a check: `nobody`; the `trusted` (owner, listed users); holders of exempt `roles`, too; or
- * `everybody` who is exempt, administrators of the chat included.
+ * Who is exempt from a check: `nobody`; the `trusted` (owner, listed users); the trusted and holders of exempt `roles`; or
+ * `everybody` who is exempt in any way, including administrators of the chat.
  */
 export type Excused = 'nobody' | 'trusted' | 'roles' | 'everybody'
 
-/** A check, and what each update asks of it. */
+/** A check, and what each update contributes to it. */
 export interface Question<C extends Context> {
   readonly check: Check
-  /** Updates it is for. */
+  /** The activities that the check applies to. */
   readonly on: readonly Activity[]
-  /** Of those, only where this holds. */
+  /** Applies the check only to updates for which this returns true. */
   readonly when?: ((facts: Facts, ctx: C) => boolean) | undefined
-  /** What it charges; 1 by default. */
+  /** What the check charges, by default 1. */
   readonly cost?: ((facts: Facts, ctx: C) => number) | number | undefined
-  /** What a claim takes; undefined leaves the check out. */
+  /** The token that a claim takes; undefined skips the check. */
   readonly token?: ((facts: Facts, ctx: C) => number | undefined) | undefined
-  /** Nearly every update has a token: spares them a list of costs of their own. */
+  /** True if nearly every update has a token, so that the shared list of costs assumes one. */
   readonly usual?: boolean
-  /** Another limit for this update. */
+  /** Returns a different limit for this update; undefined keeps the check's limit. */
   readonly limit?: ((facts: Facts, ctx: C) => Limit | undefined) | undefined
   readonly excused: Excused
-  /** Whether whoever it refused is let off it after all; then all is asked once more. */
+  /** Called after a refusal: resolves to true if the actor is exempt after all. The update is then asked once more. */
   readonly rescues?: (facts: Facts, ctx: C) => MaybePromise<boolean>
-  /** A shadow for the guard's own use: it learns of it in `admit`, nobody else does. */
+  /** A shadow check for the guard's own use: its result is passed to `admit` and reported to nobody else. */
   readonly probe?: boolean
-  /** What to call it in verdicts: the name of the limit within the guard. */
+  /** The name of the limit within the guard, for verdicts. */
   readonly name: string
   readonly reason: DenialReason
-  /** How to answer whom it refuses. */
+  /** How a refused update is answered. */
   readonly denial: Denial<C>
-  /** What is known of why, for listeners and `deny` functions; asked only where somebody reads it. */
+  /** Returns what is known about the reason, for listeners and `deny` functions; called only if one of them reads it. */
   readonly note?: ((facts: Facts, ctx: C) => string | undefined) | undefined
 }
 
-/** Where a guard writes down what it will ask. */
+/** Collects what a guard will ask. */
 export interface Wiring<C extends Context> {
-  /** What the guards of a chain share: storage, clock, bots, events, background work. */
+  /** The services that the guards of a chain share: storage, clock, bots, events, background work. */
   readonly services: Services
-  /** What the guards stand in front of, by a name that is the same after `reconfigure()`; undefined for those of a sentinel itself. */
+  /** The handler that the guards protect, by a name that stays the same after `reconfigure()`; undefined for guards of the sentinel itself. */
   readonly place: string | undefined
-  /** The index of a scope; made on first mention, shared by name. */
+  /** Returns the index of a scope; creates it on first use and shares it by name. */
   scope(name: string, subjectOf: SubjectOf<C>): number
-  /** Adds a check. Its order is the order of asking. Its index. */
+  /** Adds a check, to be evaluated in the order of these calls. Returns its index. */
   ask(question: Question<C>): number
   /** Whether the chain already asks something under this slot. */
   asks(slot: string): boolean
-  /** What a limit is called that was given no name: after the handler it is for, else as usual. */
+  /** Returns the name for a limit without one: after the handler it protects, otherwise `usual`. */
   nameFor(guard: string, usual: string): string
-  /** Lets some off what is asked from now on. */
+  /** Exempts some actors from all checks added from now on. */
   excuse(excuse: Excuse<C>): void
 }
 
-/** The way on to the handlers, which tells when it comes to them. */
+/** Continues to the handlers; `begun` is called when they start. */
 export type Onward = (begun?: () => void) => Promise<void>
 
-/** What a guard does beside its checks. All optional. */
+/** What a guard does besides its checks. All members are optional. */
 export interface Wired<C extends Context> {
-  /** Called once the chain stands: what the guard does beside asking must not outlive a chain that came to nothing. */
+  /** Called when the whole chain has been built. Side effects belong here, so that a chain whose construction fails has none. */
   begin?(): void
   /** Sees every update before anything is decided. Must not throw. */
   observe?(facts: Facts, ctx: C): MaybePromise<void>
-  /** Which updates it sees: all, by default. */
+  /** The activities that `observe` sees, by default all. */
   readonly observes?: readonly Activity[]
-  /** Has the last word on what was admitted. `probed`: the probes that found no mark, by index. */
+  /** Has the last word on admitted updates. `probed` has the indexes of the probes whose mark was not found. */
   admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
-  /** How to answer those whom `admit` vetoes; by default with a notice. */
+  /** How updates vetoed by `admit` are answered, by default with a notice. */
   readonly denial?: Denial<C>
-  /** What `admit` vetoes is told, and passes. */
+  /** If true, a veto by `admit` is reported but the update passes. */
   readonly shadow?: boolean
   /**
-   * Takes an admitted update over, to run its handlers later; false to let it go on.
+   * Takes over an admitted update to run its handlers later; returns false to let the update continue now.
    *
-   * @param seated Whether it takes a place on its way, which may take long: then `next` tells when it has one.
+   * @param seated Whether the update still has to take a place, which may take long; `next` then calls back when it has one.
    */
   divert?(facts: Facts, ctx: C, next: Onward, control: SentinelControl, seated?: boolean): boolean
   /**
-   * Takes a place for an admitted update, last of all before its handlers; it is left when they have ended. An admission with a
-   * veto where there is none, undefined where none is needed. In shadow nobody waits. Must neither throw nor reject.
+   * Takes a place for an admitted update, as the last step before its handlers; the place is left when they have ended. Returns an
+   * admission with a veto if no place is free, undefined if none is needed. With `shadow` no update waits. Must neither throw nor reject.
    */
   seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
-  /** Its last word comes after the plan's, from elsewhere: what stands behind it in a chain is asked when it is known. */
+  /** True if `admit` decides by something other than the plan, so that guards behind it in a chain are asked after its answer. */
   readonly apart?: boolean
-  /** Update kinds that Telegram must be asked for. */
+  /** Update kinds that must be requested from Telegram. */
   readonly needs?: readonly string[]
-  /** Updates that it holds back now. */
+  /** Returns how many updates the guard holds back now. */
   waiting?(): number
-  /** Updates that it handles apart from whoever brought them. */
+  /** Returns how many updates the guard is handling detached from the request or polling loop that delivered them. */
   running?(): number
-  /** Has what it holds back handled now, and waits for that; undefined where there is nothing. It goes on as before, unlike after `drain`. */
+  /** Has held updates handled now, and waits for that; undefined if there are none. Unlike after `drain`, the guard continues to hold updates. */
   fire?(): Promise<unknown> | undefined
-  /** Finishes what it holds back. */
+  /** Finishes everything that the guard holds back, for good. */
   drain?(): Promise<void>
 }
 
-/** A limit that no plan knows, as verdicts tell of it. What the plan's limits charged for its refusal is given back. */
+/** The source of a veto that is not a check of the plan, for verdicts. The charges of the plan's limits are given back. */
 export interface Vetoer {
   readonly guard: string
   readonly limit: string
   readonly retryAfterMs: Ms
-  /** Whether it is time to say so. */
+  /** Whether a notice is due. */
   readonly notice: boolean
-  /** Why, for listeners. */
+  /** The reason, for listeners. */
   readonly note?: string
 }
 
-/** The last word: a reason vetoes, an identity enriches `ctx.sentinel`. */
+/** The last word on an update: a `veto` stops it, an `identity` is added to `ctx.sentinel`. */
 export interface Admission {
   readonly veto?: DenialReason | undefined
-  /** Who vetoes; by default the resolver of `auth`. */
+  /** The source of the veto, by default the resolver of `auth`. */
   readonly by?: Vetoer | undefined
   readonly note?: string | undefined
   readonly identity?: unknown
-  /** Gives back what the limits of the same plan have charged. */
+  /** Whether the charges of the same plan's limits are given back. */
   readonly refund?: boolean
 }
 
-/** A place at work, or a refusal. */
+/** A place for handlers, or a refusal. */
 export type Seat = Place | Admission
 
 /**
- * What makes a guard. Made by `throttle()` and the like, for `compose()` and `sentinel()` to fuse: what `wire` takes and
- * gives is theirs, and may change in any version.
+ * The definition of a guard, as `throttle()` and the other functions create it for `compose()` and `sentinel()` to combine. What `wire`
+ * takes and returns is internal and may change in any version.
  *
  * @example
  * ```ts
@@ -148,14 +148,14 @@ export type Seat = Place | Admission
  * ```
  */
 export interface GuardDefinition<C extends Context = Context> {
-  /** Which guard, such as `throttle`. */
+  /** The kind of guard, such as `throttle`. */
   readonly name: string
-  /** What tells it from others of its name, such as `20/1m`: names the state of a guard that nothing else names. */
+  /** Distinguishes guards of the same kind, such as `20/1m`; names the state of a guard that has no other name. */
   readonly label?: string
   wire(wiring: Wiring<C>): Wired<C> | undefined
 }
 
-/** The same guard, judging and refusing nothing. */
+/** Returns the same guard in shadow mode: it evaluates updates but never refuses. */
 export function inShadow<C extends Context>(definition: GuardDefinition<C>): GuardDefinition<C> {
   return {
     name: definition.name,
@@ -170,7 +170,7 @@ export function inShadow<C extends Context>(definition: GuardDefinition<C>): Gua
   }
 }
 
-/** A wiring that does some things in its own way. */
+/** Returns a wiring in which some methods are replaced. */
 export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wiring<C>>): Wiring<C> {
   return {
     services: wiring.services,
@@ -185,17 +185,17 @@ export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wi
 }
 
 /**
- * A guard: one word in every position.
+ * A guard. The same value works in every position:
  *
  * - middleware, in front of a bot, a composer or a handler: `bot.use(throttle('5/10s'))`, `bot.command('buy', throttle('5/10s'), buy)`
  * - around a handler: `throttle('5/10s')(buy)` is a function of the same name, arity and types
- * - a decorator of a method, or of a field that holds a function: by the standard, or as `experimentalDecorators` has it
- * - a part of `compose()` and `sentinel()`, which fuse several into one plan
+ * - a decorator of a method, or of a field that holds a function: standard decorators or `experimentalDecorators`
+ * - a part of `compose()` and `sentinel()`, which combine several guards into one plan
  *
- * Guards around one handler are one plan, asked from the outside in. They use the storage, clock, listeners and exemptions of
- * the sentinel that let the update in; where there is none, memory of their own.
+ * Guards around one handler form one plan, evaluated from the outermost to the innermost. They use the storage, clock, listeners and
+ * exemptions of the sentinel that admitted the update; without a sentinel they keep their state in memory.
  *
- * @throws SentinelError `handler.invalid` where it is put around or on what is no handler; `limit.duplicate` and `plan.invalid` as
+ * @throws SentinelError `handler.invalid` if it is applied to something that is not a handler; `limit.duplicate` and `plan.invalid` as
  * {@link compose}.
  *
  * @example
@@ -219,42 +219,42 @@ export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wi
  * ```
  */
 export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
-  /** What it is made of: one definition, or several that were fused. */
+  /** The definitions it consists of: one, or several that were combined. */
   readonly definitions: readonly GuardDefinition<C>[]
-  // Decorators first: the compiler would take one that asks for a method alone, too.
-  /** On a method. */
+  // Decorators first: otherwise the compiler would choose the overload for handlers for a method decorator.
+  /** Decorates a method. */
   <This, H extends (...args: never[]) => unknown>(
     method: H & Guardable<H, C>,
     context: ClassMethodDecoratorContext<This>,
   ): H
-  /** On a field that holds a handler. */
+  /** Decorates a field that holds a handler. */
   <This, H extends (...args: never[]) => unknown>(
     value: undefined,
     context: ClassFieldDecoratorContext<This, H> & Guardable<H, C>,
   ): (this: This, held: H) => H
-  /** On a method, under `experimentalDecorators`. */
+  /** Decorates a method, under `experimentalDecorators`. */
   <H extends (...args: never[]) => unknown>(
     target: object,
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<H> & Guardable<H, C>,
   ): void
-  /** On a field, under `experimentalDecorators`. */
+  /** Decorates a field, under `experimentalDecorators`. */
   <Target extends object, Key extends string | symbol>(
     target: Target,
     key: Key,
     ...noHandler: HandlerAt<Target, Key, C>
   ): void
-  /** Around a handler: the same function, called if the update may pass; else it gives `undefined`. */
+  /** Wraps a handler. The new function calls it if the update may pass, and otherwise returns `undefined`. */
   <This, X extends C, Rest extends unknown[], R>(
     handler: (this: This, ctx: X, ...rest: Rest) => R,
   ): (this: This, ctx: X, ...rest: Rest) => R
-  /** Around a composer. */
+  /** Wraps a composer. */
   <X extends C>(composer: MiddlewareObj<X>): MiddlewareFn<X>
 }
 
 /**
- * What a guard asks of the function that it stands on: its first parameter is a context that fits, or it takes none. Nothing where that
- * is so; what nobody has where it is not.
+ * What a guard requires of the function it is applied to: its first parameter is a compatible context, or it has no parameters.
+ * Resolves to `unknown` for such a function, otherwise to an object type that no function has, which makes the compiler report an error.
  *
  * @example
  * ```ts
@@ -277,8 +277,8 @@ export type Guardable<H, C extends Context> = H extends (ctx: infer X, ...rest: 
   : { readonly 'a handler takes a context first': never }
 
 /**
- * What a decorator under `experimentalDecorators` takes beside target and key: nothing where the field holds a handler; what
- * nobody can give where it does not. A private field cannot be looked at.
+ * The further parameters of a decorator under `experimentalDecorators`, after target and key: none needed if the field holds a handler,
+ * otherwise one that nobody can pass, which makes the compiler report an error. Private fields cannot be checked.
  *
  * @example
  * ```ts

@@ -9,7 +9,7 @@ import type {
   WarningEvent,
 } from './events.js'
 
-/** The console, for failures and warnings that nobody listens to: each kind of failure once in ten seconds. */
+/** Writes failures and warnings without listeners to the console, each kind of failure at most once in ten seconds. */
 export class LastResort {
   private readonly saidAt = new Map<string, number>()
 
@@ -43,7 +43,7 @@ export class LastResort {
     )
   }
 
-  /** Says one thing once in ten seconds. */
+  /** Calls `say` at most once in ten seconds for the same text. */
   private once(what: string, say: () => void): void {
     const now = this.clock()
     if (now - (this.saidAt.get(what) ?? Number.NEGATIVE_INFINITY) < 10_000) return

@@ -18,7 +18,7 @@ type Telling = typeof import('./membership/member-news.js')
 const telling = later('membership', (): Promise<Telling> => import('./membership/member-news.js'))
 const comparing = later('membership.reconcile', () => import('./membership/reconciliation.js'))
 
-/** Update kinds that tell of members. Only `chat_member` is not among Telegram's default. */
+/** Update kinds about members. Of these, only `chat_member` is not delivered by default. */
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
 
 export const membershipOptions = z.strictObject({
@@ -43,18 +43,18 @@ export const membershipOptions = z.strictObject({
  */
 export interface MembershipOptions {
   /**
-   * Whether a user who blocks the bot is marked `unreachable` until they let it write again. It is a durable mark,
-   * apart from `blocked`: it refuses nothing. @default true
+   * Whether a user who blocks the bot is marked `unreachable` until they let it write again. The mark is durable and independent of
+   * `blocked`: it refuses nothing. @default true
    */
   readonly unreachable?: boolean
   /**
-   * Whether it keeps who belongs to which chat, as marks: a write for each transition. Needed for `reconcile()`. @default false
+   * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`. @default false
    */
   readonly roster?: boolean
 }
 
 /**
- * A guard that tells who comes and goes; see {@link membership}.
+ * A guard that reports who joins and leaves; see {@link membership}.
  *
  * @example
  * ```ts
@@ -67,39 +67,39 @@ export interface MembershipOptions {
  */
 export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
   /**
-   * Runs a handler on one event or several, also when the guard is in use already. The returned function calls it
-   * off.
+   * Adds a handler for one event or several; also works when the guard is already in use. The returned function removes it.
    *
-   * @throws SentinelError `option.invalid` for an event that there is not, or a handler that is no function.
+   * @throws SentinelError `option.invalid` for an unknown event, or a handler that is not a function.
    */
   on<E extends TransitionEvent>(
     event: E | readonly E[],
     handler: (transition: Transition<E, C>) => unknown,
   ): () => void
   /**
-   * Tells who came and went while the bot was down: compares who is in a supergroup or channel with who is known to be, and runs handlers
-   * with the transitions that were missed, marked as `reconciled`. The first time all are noted, and nobody is told of. Can be broken off and
-   * begun again: what was told is noted one by one. Of a big channel Telegram lists some only, see {@link Reconciliation}.
+   * Finds out who came and went while the bot was down: compares the members of a supergroup or channel with the recorded ones, and
+   * calls handlers for the transitions that were missed, marked as `reconciled`. The first call only records all members. It may be
+   * interrupted and started again, since each member is recorded one by one. Of a big channel Telegram lists only a part of the
+   * members, see {@link Reconciliation}.
    *
-   * @throws SentinelError `option.invalid` without `roster: true`; `bot.unknown` before the bot was met; `mtproto.refused`.
+   * @throws SentinelError `option.invalid` without `roster: true`; `bot.unknown` before a bot was met; `mtproto.refused`.
    */
   reconcile(source: MemberSource, chat: number, options?: ReconcileOptions): Promise<Reconciliation>
-  /** Whether anybody listens: a handler is registered, or a listener for `membership` where the guard is in use. */
+  /** Whether there is any handler, or any listener for the `membership` event of a sentinel that uses the guard. */
   readonly listened: boolean
 }
 
 /**
- * Tells who joins, leaves, is banned, promoted, restricted or asks to join, and what happens to the bot itself.
+ * Reports who joins, leaves, is banned, promoted, restricted or asks to join, and what happens to the bot itself.
  *
- * It refuses nobody, and sees every update before any other guard of its chain refuses it, so that it also tells of
- * members who are blocked. Handlers of one update run one after another and are awaited, in the order of their
- * registration, before the update goes on; what one throws is told as an `error` event and stops nothing. An update
- * that Telegram sends twice is told twice. `ctx.sentinel` is not there yet.
+ * It refuses nobody, and sees every update before the other guards of its chain decide, so that it also reports blocked
+ * members. The handlers for an update run one after another in the order they were added, and the update waits for them. An exception
+ * is reported as an `error` event and stops nothing. An update that Telegram delivers twice is reported twice. Handlers run before
+ * `ctx.sentinel` is set.
  *
  * A user who blocks the bot holds the mark `unreachable` until they let it write again.
  *
- * Telegram sends `chat_member` only to administrators, and only if asked: `guard.install(bot)` asks. The guard wants
- * it even without handlers, since what is remembered of a chat's administrators ends with a promotion.
+ * Telegram sends `chat_member` only to administrators, and only on request: `guard.install(bot)` requests it. The guard needs
+ * it even without handlers, to drop the remembered administrators of a chat when they change.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`.
  *
@@ -121,7 +121,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
   return membershipBy(() => settings)
 }
 
-/** By options that may change: what is wired goes by those that hold when it is first told of a member. */
+/** Creates the guard with options that may change; those in force at the first member update apply. */
 export function membershipBy<C extends Context = Context>(
   read: () => boolean | z.output<typeof membershipOptions>,
 ): MembershipGuard<C> {
@@ -172,7 +172,7 @@ export function membershipBy<C extends Context = Context>(
     ) {
       const registration: Registration = {
         events: checkedEvents(event),
-        // It is told only the events it asked for.
+        // Called only with the events it was registered for.
         handler: checkedHandler(handler) as Registration['handler'],
       }
       registrations.add(registration)
@@ -192,7 +192,7 @@ function noRoster(unused: boolean): SentinelError {
   )
 }
 
-/** A getter on a function: assigned, it would be read once. */
+/** Copies the members with their getters, which `Object.assign` would evaluate once. */
 function withRegistration<G extends object, M extends object>(guard: G, members: M): G & M {
   return Object.defineProperties(guard, Object.getOwnPropertyDescriptors(members)) as G & M
 }

@@ -15,9 +15,9 @@ import { demandSlot } from './roles/demand.js'
 import type { Services } from './services.js'
 
 const GUARD = 'permission'
-/** Whoever has paid is not turned away; what takes a permission is closed to all the rest. */
+/** Completed payments are never refused; everything else is closed to those who lack the permission. */
 const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
-/** No role has an empty name: nobody holds this. */
+/** A mark that nobody holds, since no role has an empty name. */
 const NOBODY = 'role:'
 
 const options = z.strictObject({
@@ -38,17 +38,17 @@ const options = z.strictObject({
  * ```
  */
 export interface PermissionOptions<C extends Context = Context> {
-  /** What it is for. @default everything but payments that were made */
+  /** The activities it covers. @default everything but completed payments */
   readonly on?: readonly Activity[]
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long. @default '1m' */
+  /** The shortest time between two notices. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Judged, counted and told to listeners, never refusing. @default false */
+  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * While the storage does not answer: `closed` refuses (`unavailable`), `local` goes by the last known copy of who holds which
-   * role, `open` lets everybody in. @default 'closed'
+   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of who holds
+   * which role, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
 }
@@ -56,13 +56,13 @@ export interface PermissionOptions<C extends Context = Context> {
 type Settings = z.output<typeof options>
 
 /**
- * Lets in only who holds a role that allows something (see `roles` of `sentinel()`), everywhere or in the chat of the update,
- * and none that denies it. Refuses with the reason `forbidden`, and so it does what nobody does, such as the result of a poll. The roles are expanded when the guard is wired, so it is
- * decided with the rest of its chain; only for roles that Telegram gives (`chat:administrator` …) is Telegram asked, and
- * only whom no role of yours lets in.
+ * Admits only actors with a permission: they hold a role that allows it (see `roles` of `sentinel()`), everywhere or in the chat of the
+ * update, and none that denies it. Everybody else is refused with the reason `forbidden`, as are updates without an actor, such as the
+ * result of a poll. Roles are expanded when the guard is wired, so that it is decided together with the rest of its chain. Telegram is
+ * asked only if a role that it assigns (`chat:administrator` …) matters, and only if the plan does not already refuse or exempt the actor.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` for what no
- * role allows: thrown where a chain is made, told as `error` where it stands in front of a handler, which then lets nobody in.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` if no role allows
+ * the permission: thrown while a chain is built; in front of a handler reported as an `error` event, and the handler refuses everybody.
  *
  * @example
  * ```ts
@@ -90,10 +90,10 @@ export function requirePermission<C extends Context = Context>(
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
   const { services } = wiring
   const base = demandSlot(`${GUARD}.${permission}`, settings, USUAL)
-  // The same permission asked for twice is checked once.
+  // A permission that is required twice is checked once.
   if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
   const unknown = unknownPermission(services.roles, permission, 'requirePermission')
-  // A guard that is wired by itself knows no roles yet. The error is thrown when it stands in a bot.
+  // A guard wired on its own knows no roles yet; the error is thrown when it becomes part of a sentinel.
   if (unknown !== undefined && services.roles.declared) throw unknown
   const grants = grantsOf(services.roles, permission)
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
@@ -113,7 +113,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const slot = (part: string): string => `${base}${part}`
   const allowing = atLeastNobody(marksOf(grants.allowedTo))
-  // Skipped for those who hold one of the roles in this chat. So one check asks for a role in this chat or everywhere.
+  // Skips the check for holders of one of the roles in this chat, so that one check covers roles here and everywhere.
   const unless = { subject: member, anyOf: allowing }
   const present = { ...common, kind: 'present', subject: actor, anyOf: allowing, unless } as const
   const denying = marksOf(grants.deniedTo)
@@ -133,17 +133,17 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   }
   const noticed = deny === 'silent' ? undefined : noticedBy(wiring, base, noticeEvery)
   const telegram = new ByTelegram(services, permission, grants, noticed)
-  // The plan asks about somebody. Where nobody acts, nobody may.
+  // The plan's checks need an actor. Without one, nobody can have the permission.
   const nobody = (facts: Facts): Admission | undefined =>
     facts.actor === undefined && on.includes(facts.activity) ? telegram.veto(facts) : undefined
   if (!byTelegram) {
     wiring.ask({ ...question, check: { ...present, slot: slot('') } })
     return { begin, denial: deny, shadow, admit: nobody }
   }
-  // Refuses only while the storage does not answer. A probe never refuses, so without this check everybody would be let in then.
+  // Refuses only while the storage does not answer: a probe never refuses, so that everybody would be let in then.
   const guarding = { ...common, kind: 'absent', subject: actor, slot: slot('~'), anyOf: [NOBODY] } as const
   wiring.ask({ ...question, check: guarding })
-  // The plan decides which updates this is for, and who is exempt. Telegram is asked only about those whom the plan does not know.
+  // The plan decides which updates are covered and who is exempt: Telegram is asked only where this probe was evaluated.
   const asked = wiring.ask({
     ...question,
     probe: true,
@@ -177,17 +177,17 @@ function atLeastNobody(marks: readonly string[]): readonly string[] {
   return marks.length === 0 ? [NOBODY] : marks
 }
 
-/** Asks for the roles that Telegram gives, and has the last word where they matter. */
+/** Decides where roles assigned by Telegram matter: asks Telegram for them, and has the last word. */
 class ByTelegram {
   constructor(
     private readonly services: Services,
     private readonly permission: string,
     private readonly grants: Grants,
-    /** To whom it was said; undefined where nothing is. */
+    /** The actors who were notified recently; undefined if no notices are sent. */
     private readonly noticed: Recent<true> | undefined,
   ) {}
 
-  /** @param allowed Whether a role of ours lets the actor in. */
+  /** @param allowed Whether a role from the storage allows the actor in. */
   admit(facts: Facts, ctx: Context, allowed: boolean): MaybePromise<Admission | undefined> {
     const given = this.services.chatRoles.rolesOf(facts, ctx)
     return isPromise(given)

@@ -26,31 +26,31 @@ export { newTally, type Tally }
 
 const NONE: readonly number[] = Object.freeze([])
 
-/** Where a chain stands that is not a sentinel's own. */
+/** The position of a chain that is not a sentinel's own. */
 export interface Standing {
   readonly place?: string | undefined
   readonly root?: Chain<Context> | undefined
 }
 
 /**
- * Several guards run as one: facts are read once, all questions are decided in one call, and what follows is done
- * in order. Nothing it does throws into the bot but what the bot's own handlers throw.
+ * Runs several guards as one: reads the facts once, decides all questions in one call, and carries out the rest in order.
+ * The only exceptions that reach the bot are those of the bot's own handlers.
  */
 export class Chain<C extends Context> {
   readonly questions: Questions<C>
-  /** Decides before updates are parsed, where a webhook does. */
+  /** Decides updates before they are parsed, where a webhook gate does so. */
   foretelling: Foretelling | undefined
   readonly prepared: Preparation
   /** The chain of a sentinel; undefined for guards that stand alone. */
   readonly root: Chain<Context> | undefined
-  /** Whether that is another, which has let the update in and counted it. */
+  /** True for guards in front of a single handler: the sentinel upstream has already admitted and counted the update. */
   readonly inner: boolean
-  /** Those that stand in front of single handlers behind this one. */
+  /** The chains of guards in front of single handlers behind this sentinel. */
   readonly layers = new Set<Chain<Context>>()
-  /** Of those. */
+  /** Names taken by the guards in front of single handlers; each may be used once. */
   readonly names = new Names()
   readonly former = new Former()
-  /** What it was made of, if it is one of those. */
+  /** For guards in front of a handler: the arguments of the call to {@link layer} that created this chain. */
   of: LayerOf | undefined
   private readonly shared = new Map<string, Chain<Context>>()
   probing: Probe | undefined
@@ -59,11 +59,11 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
-  /** Updates whose handlers failed: of a sentinel, all of them; of a handler's guards, those that they had let through. */
+  /** Updates whose handlers failed: for a sentinel, all of them; for guards in front of a handler, those that they had admitted. */
   readonly redone: Redone
-  /** Whether claims lapse while handlers are at work. */
+  /** Whether any claim has a lease that may end while handlers run. */
   readonly leased: boolean
-  /** Undefined once it is known to do something; a sentinel is not watched. */
+  /** Warns if the guards never ask anything; undefined as soon as they have, and for a sentinel's own chain. */
   private watch: IdleWatch | undefined
 
   constructor(
@@ -72,9 +72,9 @@ export class Chain<C extends Context> {
     readonly name: string,
     readonly exemptions: Exemptions,
     readonly tally: Tally,
-    /** Made while an update waits: a storage that throws must not stop it. */
+    /** True if it is created while an update waits: then a storage that throws must not stop the update. */
     late = false,
-    /** The handler it stands in front of, and the sentinel upstream that has let the update in. */
+    /** The handler it stands in front of, and the chain of the sentinel that admitted the update. */
     { place, root }: Standing = {},
   ) {
     this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
@@ -101,18 +101,18 @@ export class Chain<C extends Context> {
     for (const each of wired) each.begin?.()
   }
 
-  /** It, and those that stand in front of single handlers behind it. */
+  /** This chain, and those in front of single handlers behind it. */
   get within(): readonly Chain<Context>[] {
     return [this as unknown as Chain<Context>, ...this.layers]
   }
 
-  /** Goes on for the chain of earlier options. */
+  /** Takes over from the chain that reconfigure() replaces. */
   follow(earlier: Chain<Context>): void {
     this.foretelling = earlier.foretelling
     this.former.follow(earlier)
   }
 
-  /** Lets a probe see every step; nobody, when undefined. Where nobody does, nothing is in the way of an update. */
+  /** Sets the probe that sees every step; undefined removes it, so that updates bear no cost of probing. */
   probe(probe: Probe | undefined): void {
     this.probing = probe
     for (const layer of this.layers) layer.probe(probe)
@@ -123,7 +123,7 @@ export class Chain<C extends Context> {
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
   }
 
-  /** Update kinds that Telegram must be asked for. */
+  /** Update kinds that must be requested from Telegram. */
   get needs(): readonly string[] {
     return [...new Set(this.questions.wired.flatMap(({ needs = [] }) => needs))]
   }
@@ -134,9 +134,10 @@ export class Chain<C extends Context> {
   }
 
   /**
-   * The guards of a handler behind this sentinel: its services and its people, a plan of their own.
+   * Returns the chain for the guards of a handler behind this sentinel. It shares the sentinel's services and exemptions but has a plan
+   * of its own.
    *
-   * @param many Of very many that are alike: these are one.
+   * @param many True if very many handlers have alike guards: they share one chain.
    */
   layer(
     guards: readonly GuardDefinition<Context>[],
@@ -162,7 +163,7 @@ export class Chain<C extends Context> {
     return layer
   }
 
-  /** Updates that guards hold back now, by guard; those of handlers are counted in. */
+  /** Returns how many updates guards hold back now, by guard, including guards in front of handlers. */
   waiting(held = new Map<string, number>()): ReadonlyMap<string, number> {
     for (const layer of this.layers) layer.waiting(held)
     this.questions.wired.forEach(({ waiting }, i) => {
@@ -172,7 +173,7 @@ export class Chain<C extends Context> {
     return held
   }
 
-  /** Updates that guards hold back, and those that they handle apart, by guard. */
+  /** Returns how many updates guards hold back or handle in the background, by guard. */
   unfinished(): ReadonlyMap<string, number> {
     const counts = new Map(this.waiting())
     for (const { questions } of this.within) {
@@ -187,8 +188,8 @@ export class Chain<C extends Context> {
   async drain(): Promise<void> {
     this.former.isOver = true
     for (const { prepared } of this.within) prepared.stop()
-    // All at once, so that one that hangs does not keep the others from handling what they hold. That takes places of concurrency, so
-    // these are closed afterwards.
+    // All in parallel, so that a guard that hangs does not keep the others from handling what they hold. Handling takes places of
+    // `concurrency`, so guards with places are drained afterwards.
     await this.drainAll(({ seat }) => seat === undefined)
     await this.drainAll(({ seat }) => seat !== undefined)
   }
@@ -198,7 +199,7 @@ export class Chain<C extends Context> {
     await Promise.all(drains.map((wired) => wired.drain?.()))
   }
 
-  /** The middleware. Returns nothing when it stops an update at once, else what the handlers return. */
+  /** The middleware. Returns nothing if it stops an update synchronously, otherwise what the handlers return. */
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     this.foretelling?.came(ctx.update)
     const bot = this.services.bots.of(ctx)
@@ -210,11 +211,11 @@ export class Chain<C extends Context> {
   }
 
   /*
-   * What has to wait goes on in a method of its own: a closure in the ordinary way would cost every update the
-   * allocation of what it captures, taken or not.
+   * Asynchronous continuations are methods of their own: a closure in the synchronous path would make every update allocate what the
+   * closure captures, even if it is never called.
    */
 
-  /** Hooks first. Whatever they say, observers see the update. */
+  /** Runs the hooks first. Whatever they decide, observers still see the update. */
   private runHooked(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     const veto = this.steps.before(facts, ctx)
     return isPromise(veto)
@@ -326,13 +327,13 @@ export class Chain<C extends Context> {
     await this.act(facts, ctx, next, decision)
   }
 
-  /** What the guards of a handler ask of an update that may have come before, in vain: then they hold what they took. */
+  /** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
   private askedOf(asked: Ask, ctx: C & Partial<SentinelFlavor>): Ask | undefined {
     if (ctx.sentinel?.isRepeated !== true) return asked
     if (this.redone.has(ctx)) return this.questions.unclaimed(asked)
-    // The first try failed in this process, before it came to this handler: nothing was charged here.
+    // The first attempt failed in this process before it reached this handler, so nothing was charged here.
     if (this.root?.redone.has(ctx) === true) return asked
-    // The first try was in another process. If its handler threw, the charge was given back; if the process died, it was not.
+    // The first attempt was in another process. If its handler threw, the charge was given back; if the process died, it was not.
     return this.root?.leased === true ? this.questions.demanded(asked) : this.questions.unclaimed(asked)
   }
 
@@ -366,8 +367,8 @@ export class Chain<C extends Context> {
     question: Question<C>,
     decision: Decision,
   ): MaybePromise<void> {
-    // Asked again for what administrators are asked: the refusal charged nothing, and a duplicate must not pass twice.
-    // Where it is `exempt()` that lets off, the questions know it by now, each for itself.
+    // Asked again at the level of an administrator: the refusal charged nothing, and a duplicate must not pass twice.
+    // If an `exempt()` guard exempts the actor, each question finds that out by itself now.
     if (rescued)
       return this.consult(facts, ctx, next, question.rescues === undefined ? ADMINISTRATOR : undefined)
     this.tellShadows(facts, ctx, decision)
@@ -381,7 +382,7 @@ export class Chain<C extends Context> {
       : this.admit(0, undefined, facts, ctx, next, decision)
   }
 
-  /** Asks the guards that have the last word, from one on; synchronously as long as they answer so. */
+  /** Asks the guards with a last word, beginning at `from`; stays synchronous as long as they answer synchronously. */
   private admit(
     from: number,
     identity: unknown,
@@ -415,7 +416,7 @@ export class Chain<C extends Context> {
     return { veto: 'unavailable' }
   }
 
-  /** The storage threw, and nothing around it decides in its place. What is `local` finds an empty memory. */
+  /** Decides after the storage threw without a fallback: `closed` checks refuse, `local` ones decide as with an empty memory. */
   private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
     const closed = this.questions.closedIn(ask)
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
@@ -436,7 +437,7 @@ export class Chain<C extends Context> {
   }
 }
 
-/** The facts of an update as a guard further up has read them. */
+/** Returns the facts of an update if a guard further up has already read them. */
 function known(ctx: Context & Partial<SentinelFlavor>): Facts | undefined {
   const { sentinel } = ctx
   return sentinel !== undefined && sentinel.ctx === ctx ? sentinel.facts : undefined

@@ -26,14 +26,14 @@ import type { Services } from './services.js'
 import { gateOfCommands, TALK } from './throttle.js'
 
 const GUARD = 'rate-limiter'
-/** No subject holds it: the check on it tells only whether an update is to be asked for at all. */
+/** A mark that nobody holds: the check for it only tells whether the update is subject to the limiter at all. */
 const NOBODY = 'nobody'
 const ALBUM_FOR = parseDuration('1m')
 const POINTS = 'must be a whole number of at least 1'
 
 /**
- * What {@link fromRateLimiter} asks of a limiter: all of rate-limiter-flexible's have it. It resolves when the points were
- * there, and rejects with `{ msBeforeNext }` when they were not, or with an `Error` when it could not tell.
+ * What {@link fromRateLimiter} requires of a limiter; all limiters of rate-limiter-flexible qualify. `consume()` resolves if there were
+ * enough points, rejects with `{ msBeforeNext }` if not, and with an `Error` if it failed.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ const options = z.strictObject({
 })
 
 /**
- * Options of {@link fromRateLimiter}: as those of `throttle()`, where they make sense.
+ * Options of {@link fromRateLimiter}; they correspond to those of `throttle()`.
  *
  * @example
  * ```ts
@@ -83,40 +83,41 @@ const options = z.strictObject({
  * ```
  */
 export interface RateLimiterOptions<C extends Context = Context> {
-  /** Names the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
+  /** Name of the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
-  /** Whom it counts: the limiter's key is the bot's id and this, such as `42:u7`. @default 'user' */
+  /** The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`. @default 'user' */
   readonly scope?: ScopeName
-  /** Counts by a key of your own instead, handed on as it is; undefined leaves the update out. Needs a `name`. */
+  /** Counts by a key of your own instead, passed on unchanged; updates with an undefined key are not limited. Needs a `name`. */
   readonly key?: (facts: Facts, ctx: C) => string | number | undefined
-  /** What it is for. @default messages, taps, reactions and votes, together */
+  /** The activities to limit. @default messages, taps, reactions and votes, together */
   readonly on?: readonly Activity[]
-  /** Only these commands. */
+  /** Limits these commands only. */
   readonly commands?: readonly string[]
-  /** The points of an update, or a function: rounded up, and 0 leaves the update out. @default 1 */
+  /** The points that an update costs, or a function of it. Rounded up; at 0 the update is not limited. @default 1 */
   readonly cost?: number | ((facts: Facts, ctx: C) => number)
-  /** How whoever is refused is answered. @default 'notice' */
+  /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>
-  /** One notice in so long to each it counts, by each process for itself. @default '1m' */
+  /** The shortest time between two notices to one subject; each process counts for itself. @default '1m' */
   readonly noticeEvery?: Duration
-  /** Consumes, counts and tells listeners, never refusing. @default false */
+  /** Consumes points, counts and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
-  /** How long an update waits for the limiter. @default '250ms' */
+  /** The longest wait of an update for the limiter. @default '250ms' */
   readonly timeout?: Duration
-  /** When the limiter fails or takes too long: `open` lets pass, `closed` refuses (`unavailable`). @default 'open' */
+  /** What happens if the limiter fails or takes too long: `open` lets pass, `closed` refuses (`unavailable`). @default 'open' */
   readonly onFailure?: 'open' | 'closed'
 }
 
 /**
- * Makes a guard of any limiter of rate-limiter-flexible (MySQL, MongoDB, DynamoDB, Memcached, etcd …), or of anything else
- * with such a `consume()`.
+ * Turns a limiter of rate-limiter-flexible (MySQL, MongoDB, DynamoDB, Memcached, etcd …), or any other object
+ * with such a `consume()`, into a guard.
  *
- * It is asked last, once all other guards of its chain have let the update pass: what they refuse consumes no points. What it
- * refuses is given back by them. The parts of an album consume once, and share the fate of the first, in each process. An
- * error of the limiter is told to `error` listeners, and its update passes unless `onFailure` says otherwise.
+ * The limiter is asked last, after all other guards of its chain have admitted the update, so that updates they refuse consume no
+ * points. If the limiter refuses, the charges of the other guards are given back. The parts of an album consume once, and share the
+ * first one's outcome, within each process. An error of the limiter is reported to `error` listeners, and the update passes unless
+ * `onFailure` says otherwise.
  *
- * rate-limiter-flexible counts in fixed windows, in whole points and whole seconds, and a refusal may consume, too; where
- * one of ours can run, `throttle()` is exacter and costs no trip of its own.
+ * rate-limiter-flexible counts in fixed windows, in whole points and whole seconds, and a refusal may consume, too. Where
+ * one of this package's storages is available, `throttle()` is more exact and costs no round trip of its own.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `scope.unknown`, `duration.invalid`.
  *
@@ -167,7 +168,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     settings.key,
     name,
   )
-  // The plan knows for what updates this is, and who is exempt; the limiter is asked when all of it has said yes.
+  // The plan decides which updates are covered and who is exempt; the limiter is asked once the whole plan has admitted the update.
   const probe = wiring.ask({
     check: {
       kind: 'present',
@@ -196,10 +197,10 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
   }
 }
 
-/** What the limiter said: passes, or to wait so long, or that it failed. */
+/** The limiter's answer: the update passes, it has to wait for that long, or the limiter failed. */
 type Answer = 'passes' | 'failed' | Ms
 
-/** Asks the limiter for an update, and makes an admission of what it says. */
+/** Asks the limiter about an update, and turns its answer into an admission. */
 class Consumer {
   private readonly albums = new Recent<Promise<Answer>>(ALBUM_FOR)
   private readonly timeout: Ms
@@ -222,7 +223,7 @@ class Consumer {
       key = this.keyOf(facts, ctx)
       points = this.pointsOf(facts, ctx)
     } catch (error) {
-      // A developer's function that throws leaves its limit out: it must not stop the bot.
+      // A developer's function that throws disables its limit for this update; it must not stop the bot.
       this.failed(error)
       return undefined
     }
@@ -233,7 +234,7 @@ class Consumer {
     return this.admission(answer, own)
   }
 
-  /** The parts of an album are one. */
+  /** Asks once for all parts of an album. */
   private ask(facts: Facts, key: string, points: number): MaybePromise<Answer> {
     if (facts.album === undefined) return this.consume(key, points)
     const name = `${key} ${facts.chatId} ${facts.album}`
@@ -316,15 +317,15 @@ class Consumer {
   }
 }
 
-/** A union of limiters, and one of unions, and no more: what else is rejected with may go in circles. */
+/** How deep a rejection is searched: a union of limiters may contain another union. Bounded, as other objects may contain themselves. */
 const DEEPEST = 2
 
-/** How long a rejection says to wait; undefined for one that is no refusal. */
+/** Returns how long a rejection says to wait; undefined if it is not a refusal. */
 function waitIn(reason: unknown, depth = 0): Ms | undefined {
   if (typeof reason !== 'object' || reason === null || reason instanceof Error) return undefined
   if ('msBeforeNext' in reason) return waitOf(reason.msBeforeNext)
   if (depth === DEEPEST) return undefined
-  // A union of limiters rejects with what each said, by name: the longest wait holds.
+  // A union of limiters rejects with the answer of each, by name; the longest wait counts.
   let longest: Ms | undefined
   for (const said of Object.values(reason)) {
     const wait = waitIn(said, depth + 1)
@@ -333,7 +334,7 @@ function waitIn(reason: unknown, depth = 0): Ms | undefined {
   return longest
 }
 
-/** The same of anything: what cannot even be looked at is no refusal. */
+/** Like {@link waitIn} for any value: an object that throws when it is read is not a refusal. */
 function told(reason: unknown): Ms | undefined {
   try {
     return waitIn(reason)
@@ -342,7 +343,7 @@ function told(reason: unknown): Ms | undefined {
   }
 }
 
-/** For good is -1 to some limiters, and as long as can be counted to others. */
+/** Some limiters say -1 for "never", others the largest safe integer. */
 function waitOf(ms: unknown): Ms | undefined {
   if (typeof ms !== 'number' || Number.isNaN(ms)) return undefined
   return ms < 0 || ms >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Math.ceil(ms)

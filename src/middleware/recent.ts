@@ -3,8 +3,8 @@ import type { Ms } from '../core/duration.js'
 import type { Wiring } from './guard.js'
 
 /**
- * What is remembered for a while, by name. Bounded, and never swept: there are two generations, and the older is let go of as
- * a whole when all of it has lapsed or the newer has grown to half of what may be.
+ * A bounded map whose entries expire. It is never swept: there are two generations, and the older is dropped as
+ * a whole when all of its entries have expired or the newer has half of the maximum size.
  */
 export class Recent<T> {
   private newer = new Map<string, { readonly item: T; readonly until: Ms }>()
@@ -38,8 +38,8 @@ export class Recent<T> {
 const noticed = new WeakMap<object, Map<string, Recent<true>>>()
 
 /**
- * To whom a guard has said something lately. Guards are wired anew with each `guard.reconfigure()`, which whoever was told does not know: it
- * is remembered by events, which the chains of a sentinel share, and by where a guard stands.
+ * Returns the subjects that a guard has notified recently. Each `guard.reconfigure()` wires guards anew, which must not cause another
+ * notice. So the record is kept by the sentinel's events, which all of its chains share, and by the guard's slot and place.
  */
 export function noticedBy(
   { services: { events }, place = '' }: Pick<Wiring<Context>, 'services' | 'place'>,

@@ -21,48 +21,48 @@ import { LastResort } from './last-resort.js'
 import { type NoticeOptions, Notices } from './refusing/notices.js'
 import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
 
-/** What the guards of one chain share. */
+/** The services that the guards of one chain share. */
 export interface Services {
   readonly storage: Storage
   readonly clock: Clock
-  /** When an update is judged: by the clock that options gave. Undefined leaves it to the storage's own. */
+  /** The time to judge an update at, from the clock in the options; undefined for the storage's own clock. */
   readonly at: () => Ms | undefined
   readonly timers: Timers
   readonly bots: Bots
   readonly events: Events<SentinelEvents>
   readonly background: Background
-  /** Functions that stand at points on the way of an update. */
+  /** Hooks at the points that an update passes. */
   readonly hooks: HookRegistry
-  /** Hooks that nobody waits for. */
+  /** Hooks that run in the background. */
   readonly hooksAside: Background
-  /** All is judged and told, and nothing refused. */
+  /** Whether all guards run in shadow mode: they evaluate and report, but refuse nothing. */
   readonly shadow: boolean
   readonly notices: Notices
   readonly underWay: UnderWay
-  /** Marks of whoever is let off everything but `block` and `once`. */
+  /** Marks of the roles that are exempt from everything except `block` and `once`. */
   readonly exemptMarks: readonly string[]
   readonly administrators: ChatAdministrators | undefined
-  /** What roles there are, and who counts as whom. */
+  /** The defined roles and what they inherit. */
   readonly roles: Roles
-  /** The roles that Telegram gives. */
+  /** The roles that Telegram assigns. */
   readonly chatRoles: ChatAdministrators
-  /** Whom options have put on the block list. */
+  /** Subjects that options have put on the block list. */
   readonly listed: Set<Key>
-  /** Limits that are changed while the bot runs; undefined where none are. */
+  /** Limits that are changed at run time; undefined without that option. */
   readonly runtime?: RuntimeLimits | undefined
-  /** Policies by name; undefined where no sentinel names any. */
+  /** Policies by name; undefined without named policies. */
   readonly policies?: PolicyNames | undefined
-  /** Does it for the bots that are known; if there is none yet, for each as it comes. */
+  /** Runs an operation for every known bot; if none is known yet, for each as it is met. */
   forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
-  /** Does it, aside, for the bots that are known and for each that comes. */
+  /** Runs an operation in the background for every known bot and for each that is met later. */
   forEveryBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): void
-  /** Tells a warning, once per code and message. */
+  /** Raises a warning, once per code and message. */
   warn(code: string, message: string): void
-  /** Lets go of what it has put around the storage. Idempotent; does not reject. */
+  /** Releases what was put around the storage. Idempotent; never rejects. */
   letGo(): Promise<void>
 }
 
-/** What services are made of. All optional. */
+/** Options for services. All are optional. */
 export interface ServicesOptions {
   readonly storage?: Storage | undefined
   readonly clock?: Clock | undefined
@@ -71,17 +71,17 @@ export interface ServicesOptions {
   readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   readonly notices?: NoticeOptions | undefined
   readonly shadow?: boolean | undefined
-  /** Told of work that is not waited for, where a platform would else end it. */
+  /** Receives background work, so that the platform does not end it early. */
   readonly waitUntil?: WaitUntil | undefined
 }
 
-/** Workers that share a storage agree on its clock better than on their own. */
+/** Leaves the time to the storage: workers agree on its clock better than on their own. */
 const storageTime = (): undefined => undefined
 
-/** Warnings remembered as told. */
+/** Most warnings that are remembered as reported. */
 const MOST_WARNINGS = 1000
 
-/** Creates what the guards of one chain share. */
+/** Creates the services that the guards of one chain share. */
 export function createServices(options: ServicesOptions): Services {
   const { clock = systemClock } = options
   const timers = options.timers === undefined ? systemTimers : ofAnyLength(options.timers)
@@ -89,8 +89,8 @@ export function createServices(options: ServicesOptions): Services {
   const events = new Events<SentinelEvents>(
     (error, event, told) => {
       const failure = { error, during: `listener for ${event}` }
-      // If a listener for errors throws, telling the listeners for errors would call it again. The same goes for listeners to hooks for
-      // errors.
+      // If a listener for errors throws, reporting that as an error event would call it again. The same goes for `hook.ran` listeners
+      // during hooks for errors.
       if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
         lastResort.tell('error', failure)
       else events.tell('error', failure)
@@ -163,7 +163,7 @@ function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): 
   else events.tell('error', { error: told.error, during: told.during })
 }
 
-/** The same services with other exemptions and notices. */
+/** Returns the same services with other exemptions, roles and notices. */
 export function renewServices(services: Services, options: ServicesOptions): Services {
   const { clock, timers, background, events } = services
   const notices = new Notices(options.notices ?? {}, clock, timers, background, (error, during) =>
@@ -194,8 +194,8 @@ function rolesOf(
 const chains = new WeakMap<Storage, number>()
 
 /**
- * A name for the next chain on a storage: by order of making, so that it is the same in every worker that runs the
- * same code.
+ * Returns a name for the next chain on a storage: its number in the order of creation, which is the same in every worker that runs
+ * the same code.
  */
 export function chainName(storage: Storage): string {
   const number = (chains.get(storage) ?? 0) + 1

@@ -2,5 +2,5 @@ import type { Activity } from '../core/facts.js'
 
 export const GUARD = 'concurrency'
 
-/** What people do, and channels; not what is to be answered within seconds, or only tells. */
+/** User actions and channel posts, without updates that must be answered within seconds and without mere reports. */
 export const WORK: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'post']

@@ -5,7 +5,7 @@ import type { Denied, Verdict } from '../../core/verdict.js'
 import type { Chain } from '../pipeline.js'
 
 /**
- * A limit that was asked, as it stands.
+ * The current state of a limit that was asked about an update.
  *
  * @example
  * ```ts
@@ -17,9 +17,9 @@ import type { Chain } from '../pipeline.js'
  */
 export interface LimitView {
   readonly guard: string
-  /** Its name within the guard, such as `user`. */
+  /** The limit's name within the guard, such as `user`. */
   readonly name: string
-  /** What is left, in units of cost. A bucket refills all the time, so it may be a fraction: `Math.floor` it for people. */
+  /** What is left, in units of cost. Often a fraction, since a bucket refills continuously: show people `Math.floor` of it. */
   readonly remaining: number
 }
 
@@ -35,33 +35,33 @@ export interface LimitView {
  * ```
  */
 export interface DenyOptions {
-  /** Why, for listeners and logs; not shown to the user. */
+  /** The reason, for listeners and logs; not shown to the user. */
   readonly note?: string
-  /** Say so to the user, in their language. @default true */
+  /** Whether to notify the user, in their language. @default true */
   readonly notice?: boolean
-  /** Give the charges of this update back. @default false */
+  /** Whether to give back what this update was charged. @default false */
   readonly refund?: boolean
 }
 
-/** What the chain does for a control. */
+/** What the chain does on behalf of a control. */
 export interface ControlBack {
-  /** Tells one sentinel from another. */
+  /** Identifies the sentinel: each has a tally of its own. */
   readonly tally?: object
-  /** The chain of the sentinel itself, for one that stands in front of a single handler, too. */
+  /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
   readonly root?: Chain<Context> | undefined
   limitsOf(decision: Decision): readonly LimitView[]
-  /** What hooks have brought for the update of a context. */
+  /** Returns what hooks have added for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
-  /** Whether there is such a limit. */
+  /** Refunds one limit or all; resolves to false if the chain has no limit of that name. */
   refund(decision: Decision, limit: string | undefined): MaybePromise<boolean>
-  /** Whether the sentinel, a handler that an update has come to, or a policy has a limit of this name. */
+  /** Whether a limit has this name: of the sentinel, of a handler that has received an update, or of a policy. */
   hasLimit?(limit: string): boolean
-  /** Of the sentinel's own limits, and of those in front of handlers that updates have come to. */
+  /** Returns the limit names of the sentinel, and of handlers that have received updates. */
   limitNames?(): readonly string[]
-  /** Says that no limit has this name. */
+  /** Warns that no limit has this name. */
   unknownLimit?(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
-  /** Takes back what a guard in front of a handler has charged: the handler failed, and the update may come again. */
+  /** Refunds what a guard in front of a handler charged: the handler failed, and the update may be delivered again. */
   takeBack?(decision: Decision, ctx: Context): void
   can(control: SentinelControl, permission: string): MaybePromise<boolean>
   hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
@@ -69,15 +69,15 @@ export interface ControlBack {
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null))
 
-/** What stands behind a control is nobody's business but ours. */
+/** These functions access private parts of a control, for this package only. */
 let backOf: (control: SentinelControl) => ControlBack
 let takenBack: (control: SentinelControl) => void
 let gathered: (control: SentinelControl) => readonly Gathered[]
-/** Whether it was not before. */
+/** Marks the update as denied after it was allowed. Returns true the first time. */
 let stopped: (control: SentinelControl) => boolean
 
 /**
- * What a handler finds in `ctx.sentinel`: the facts of the update, what is left of each limit, and a say.
+ * The object that handlers find as `ctx.sentinel`: the facts of the update, what is left of each limit, and ways to deny or refund.
  *
  * @example
  * ```ts
@@ -112,13 +112,13 @@ export class SentinelControl<C extends Context = Context> {
     }
   }
 
-  /** Messages that a trailing debounce or an album gathered, oldest first; this context's own last. */
+  /** The messages that a trailing debounce or an album gathered, oldest first; this context's own is the last. */
   burst: readonly C[] | undefined
-  /** What `auth`'s resolver brought, if there is one. */
+  /** The `value` of the answer of `auth`'s resolver, if there is one. */
   identity: unknown
-  /** This update was handled before, in vain. */
+  /** Whether an earlier attempt to handle this update failed. */
   readonly isRepeated: boolean
-  /** It was counted as allowed, and then as denied. */
+  /** Whether the update was denied after it had been counted as allowed. */
   private isStopped = false
   private decided: Verdict
 
@@ -128,44 +128,44 @@ export class SentinelControl<C extends Context = Context> {
     verdict: Verdict,
     private readonly decision: Decision | undefined,
     private readonly back: ControlBack,
-    /** The control of a sentinel further up, if there is one. */
+    /** The control of a sentinel further up in the middleware, if there is one. */
     readonly outer: SentinelControl<C> | undefined,
   ) {
     this.decided = verdict
-    // The burst and the identity of a sentinel further up hold for all guards behind it.
+    // The burst and the identity of an outer sentinel apply to all guards behind it.
     this.burst = outer?.burst
     this.identity = outer?.identity
-    // Of an album, parts behind the first are waived as well.
+    // The later parts of an album are waived, too, although they are no repetitions.
     this.isRepeated = outer?.isRepeated === true || (decision?.waived === true && facts.album === undefined)
   }
 
-  /** How it was decided; changes with {@link deny}. */
+  /** The verdict on the update; {@link deny} changes it. */
   get verdict(): Verdict {
     return this.decided
   }
 
-  /** Every limit that was asked, as it stands now. */
+  /** Every limit that was asked about this update, as it is now. */
   get limits(): readonly LimitView[] {
     const own = this.decision === undefined ? [] : this.back.limitsOf(this.decision)
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
   }
 
   /**
-   * What is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if it was not asked, as for
-   * whoever is let off. A name that no limit has is the warning `limit.unknown`.
+   * Returns what is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if the limit was not asked,
+   * for example because the actor is exempt. A name that no limit has causes the warning `limit.unknown`.
    */
   remaining(limit: string): number | undefined {
     const left = this.limits.find(({ name }) => name === limit)?.remaining
-    // A bucket refills all the time, and nobody sends a third of a message; what costs a fraction finds it in `limits`.
+    // Rounded down, since an update usually costs 1. The exact value, for fractional costs, is in `limits`.
     if (left !== undefined) return Math.floor(left + 1e-6)
     this.missed('remaining', limit)
     return undefined
   }
 
   /**
-   * Gives back what this update was charged, by the sentinel and by guards in front of the handler: all of it, or that of one
-   * limit. Once; never more than was charged. Of two limits of one name it is the one nearest to the handler, as in
-   * {@link SentinelControl.remaining}; a name that no limit has is the warning `limit.unknown`.
+   * Gives back what the sentinel and the guards in front of the handler charged for this update: everything, or the charge of one
+   * limit. Works once, and never returns more than was charged. If two limits share the name, the one nearest to the handler is
+   * refunded, as in {@link SentinelControl.remaining}. A name that no limit has causes the warning `limit.unknown`.
    */
   async refund(limit?: string): Promise<void> {
     if (limit === undefined) {
@@ -176,16 +176,16 @@ export class SentinelControl<C extends Context = Context> {
     this.missed('refund', limit)
   }
 
-  /** A limit that was not asked: said where there is none of that name. */
+  /** Handles a limit that was not asked: warns if no limit has that name. */
   private missed(word: 'remaining' | 'refund', limit: string): void {
     const backs = [...this.chain()].map(({ back }) => back)
-    // Handlers ask for whoever is let off all the time: names are gathered for the warning alone.
+    // Handlers often ask about exempt actors, so names are collected only if a warning is due.
     if (backs.some((back) => back.hasLimit?.(limit))) return
     const known = backs.flatMap((back) => back.limitNames?.() ?? [])
     this.back.unknownLimit?.(word, limit, known)
   }
 
-  /** It, and those further up. */
+  /** This control and the outer ones. */
   private *chain(): Generator<SentinelControl> {
     for (let each: SentinelControl | undefined = this; each !== undefined; each = each.outer) yield each
   }
@@ -195,28 +195,28 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   /**
-   * Stops this update after all: tells listeners and counters, and by default the user. The handler goes on
-   * until it returns.
+   * Denies this update after it was admitted: tells listeners, counts the denial and, by default, notifies the user. The handler
+   * continues until it returns.
    */
   async deny(options: DenyOptions = {}): Promise<void> {
     await this.back.denyLater(this, options)
   }
 
   /**
-   * Whether whoever acts may do something, such as `orders.refund`, by the roles they hold everywhere, in this chat, or by
-   * Telegram's leave: see `roles` of `sentinel()`. The owner and the listed users of `exempt` may do all that a role
-   * allows. False for what is no permission, and where the storage fails (told as an `error` event).
+   * Tells whether the actor has a permission, such as `orders.refund`, by roles granted everywhere or in this chat, or assigned by
+   * Telegram; see `roles` of `sentinel()`. The owner and the users listed in `exempt` have every permission that some role
+   * allows. False for an invalid permission, and if the storage fails (reported as an `error` event).
    */
   async can(permission: string): Promise<boolean> {
     return (await this.back.can(this, permission)) || (await this.outer?.can(permission)) === true
   }
 
-  /** Whether whoever acts holds a role, or one that counts as it: everywhere, in this chat, or by Telegram's leave. Fails as {@link can}. */
+  /** Tells whether the actor holds a role or one that extends it: everywhere, in this chat, or assigned by Telegram. Fails like {@link can}. */
   async hasRole(role: string): Promise<boolean> {
     return (await this.back.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
   }
 
-  /** What hooks have brought for this update, by name; without a prototype. */
+  /** The values that hooks have added for this update, by name. The object has no prototype. */
   get enriched(): Readonly<Record<string, unknown>> {
     const own = this.back.broughtFor?.(this.ctx)
     const outer = this.outer?.enriched ?? NOTHING
@@ -224,23 +224,23 @@ export class SentinelControl<C extends Context = Context> {
     return outer === NOTHING || outer === own ? own : Object.assign(Object.create(null), outer, own)
   }
 
-  /** For the chain: the verdict changed. */
+  /** Called by the chain when the verdict changes. */
   decide(verdict: Denied): void {
     this.decided = verdict
   }
 }
 
-/** The chain of the nearest sentinel that an update has passed. */
+/** Returns the chain of the nearest sentinel that an update has passed. */
 export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    // In tests of bots `ctx.sentinel` may be an object of the test's own.
+    // In tests of bots, `ctx.sentinel` may be an object made by the test.
     const root = backOf(control)?.root
     if (root !== undefined) return root
   }
   return undefined
 }
 
-/** Notes that an update which a sentinel has counted as allowed is stopped after all; whether nobody has before. */
+/** Records that an update which a sentinel counted as allowed is denied after all. Returns true if it had not been denied before. */
 export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
   let counted: SentinelControl | undefined
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
@@ -249,29 +249,29 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
   return counted === undefined || stopped(counted)
 }
 
-/** Takes back what guards in front of handlers have charged behind a sentinel, and behind others that stand behind it. */
+/** Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between. */
 export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<SentinelFlavor>): void {
   const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     behind.push(control)
-    // Up to the controls of that sentinel. What is further out has not failed.
+    // Only up to the controls of that sentinel; nothing outside of it has failed.
     if (backOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
   }
 }
 
-/** An update that waits for nothing but the last of those it was gathered with. */
+/** An update of a burst that is handled together with the burst's last one. */
 export interface Gathered {
   readonly facts: Facts
   readonly ctx: Context
   readonly decision: Decision | undefined
 }
 
-/** What the same chain has gathered with an update, but for itself. */
+/** Returns the other updates of the burst that the same chain gathered with this one. */
 export function gatheredWith(control: SentinelControl): readonly Gathered[] {
   return gathered(control)
 }
 
-/** Whether an update has passed the sentinel that keeps this tally. `other` is told of others that it has passed. */
+/** Whether an update has passed the sentinel with this tally. Calls `other` with the chain of every other sentinel on the way. */
 export function hasPassed(
   ctx: Context & Partial<SentinelFlavor>,
   tally: object,
@@ -286,8 +286,8 @@ export function hasPassed(
 }
 
 /**
- * Adds `ctx.sentinel` to a context that passed a guard. Handlers in front of the guard have none. The contexts of a
- * {@link SentinelControl.burst} are of the kind that is named; by default they are plain ones.
+ * Adds `ctx.sentinel` to the type of contexts that passed a guard; handlers in front of the guard do not have it. The type argument is
+ * the type of the contexts in {@link SentinelControl.burst}, by default plain ones.
  *
  * @example
  * ```ts

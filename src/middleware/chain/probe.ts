@@ -8,7 +8,7 @@ import type { SentinelEvents } from '../events.js'
 import type { Wired } from '../guard.js'
 
 /**
- * A step on the way of an update that takes time of its own.
+ * A step of handling an update that takes time of its own.
  *
  * @example
  * ```ts
@@ -19,27 +19,27 @@ import type { Wired } from '../guard.js'
  */
 export interface Step {
   /**
-   * `guard`: what a guard does beside its checks; `storage`: a question to the storage; `hook`: a function of yours;
-   * `background`: what no update waits for.
+   * `guard`: what a guard does besides its checks; `storage`: a request to the storage; `hook`: a function of yours;
+   * `background`: work that no update waits for.
    */
   readonly kind: 'guard' | 'storage' | 'hook' | 'background'
   /**
-   * Which guard, such as `auth`; which question, such as `evaluate`; which work, such as `notice`, or `held`: what comes before the
-   * handlers of a burst when its time has come.
+   * The name of the guard, such as `auth`; of the request, such as `evaluate`; or of the work, such as `notice`, or `held`: the steps
+   * between a burst's time to be handled and its handlers.
    */
   readonly name: string
-  /** Of a guard: `observe`, before anything is decided, or `admit`, its last word. */
+  /** For a guard: `observe`, before anything is decided, or `admit`, its last word. */
   readonly part?: 'observe' | 'admit'
-  /** Of what was held back: the update that it belongs to, for that is through by then, and a timer runs it. */
+  /** For held updates: the context it belongs to, since the step runs from a timer after `update` has ended. */
   readonly ctx?: Context
 }
 
 /**
- * Watches a sentinel at work: what metrics and traces are made of. Hand it to {@link Sentinel.probe}. All parts are optional, and
- * what nobody watches costs nothing.
+ * Watches a sentinel at work; metrics and traces are probes. Pass it to {@link Sentinel.probe}. All members are optional, and
+ * members that no probe has cost nothing.
  *
- * A probe is trusted: it must call what it is given to call exactly once, return or pass on what that returns, and throw
- * nothing of its own.
+ * A probe is trusted: it must call the functions it is given exactly once, return or pass on their results, and never throw
+ * exceptions of its own.
  *
  * @example
  * ```ts
@@ -55,33 +55,33 @@ export interface Step {
  * ```
  */
 export interface Probe {
-  /** While it is true nothing but `update` is told. */
+  /** While true, only `update` is called. */
   readonly idle?: boolean
-  /** Runs an update through the guards, and with `next` through the handlers: around all of it. */
+  /** Wraps the whole handling of an update: `go` runs the guards and, through `next`, the handlers. */
   update?(
     ctx: Context,
     next: NextFunction,
     go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
   ): MaybePromise<void>
   /**
-   * An update was refused by a webhook before it was parsed: `update` is not run around it, events tell of it. Where a probe has
-   * `update` and not this, every update is parsed, to be seen.
+   * Called if a webhook refused an update before parsing it: `update` is not called for it, only events report it. If a probe has
+   * `update` but not `unread`, every update is parsed, so that the probe sees it.
    */
   unread?(): void
-  /** Runs one step. */
+  /** Wraps one step. */
   step?<T>(step: Step, run: () => MaybePromise<T>): MaybePromise<T>
-  /** Told what was asked for an update, what was decided, and how long that took, in milliseconds. */
+  /** Called with what was asked for an update, the decision, and the time it took in milliseconds. */
   asked?(plan: Plan, ask: Ask, decision: Decision, ms: Ms): void
   /**
-   * Told what happens, as a listener of `guard.on()` is, but as a bystander: failures and warnings that nobody else listens
-   * to are still said on the console.
+   * Listeners like those of `guard.on()`, but passive: failures and warnings without other listeners are still written to the
+   * console.
    */
   readonly events?: { readonly [E in keyof SentinelEvents]?: Listener<SentinelEvents[E]> }
 }
 
 type Go = Parameters<Required<Probe>['update']>[2]
 
-/** Several probes as one, the first outermost; undefined for none. */
+/** Joins several probes into one, the first outermost; undefined for none. */
 export function joined(probes: readonly Probe[]): Probe | undefined {
   if (probes.length <= 1) return probes[0]
   const updates = probes.filter((probe) => probe.update !== undefined)
@@ -121,7 +121,7 @@ export function joined(probes: readonly Probe[]): Probe | undefined {
 const EVALUATE: Step = { kind: 'storage', name: 'evaluate' }
 const SETTLE: Step = { kind: 'storage', name: 'settle' }
 
-/** A judge that is watched; the judge itself where nobody does. */
+/** Returns a judge whose calls a probe sees; the judge itself if the probe does not watch them. */
 export function probedJudge(judge: Judge, plan: Plan, probe: Probe | undefined): Judge {
   if (probe?.step === undefined && probe?.asked === undefined) return judge
   return {
@@ -148,7 +148,7 @@ function evaluated(
   return isPromise(decision) ? decision.then(tell) : tell(decision)
 }
 
-/** Runs a step as a probe likes it. */
+/** Runs a step through a probe. */
 export function stepped<T>(
   probe: Probe | undefined,
   step: Step,
@@ -157,7 +157,7 @@ export function stepped<T>(
   return probe?.step === undefined || probe.idle === true ? run() : probe.step(step, run)
 }
 
-/** What a guard does beside its checks, watched; the same where nobody does. */
+/** Returns a guard's additional functions watched by a probe; the same object if the probe does not watch steps. */
 export function probedGuard<C extends Context>(
   wired: Wired<C>,
   name: string,
@@ -170,7 +170,7 @@ export function probedGuard<C extends Context>(
     ...wired,
     ...(wired.observe !== undefined && {
       observe: (facts, ctx) =>
-        // An update that the guard does not observe gives no step.
+        // Activities that the guard does not observe are not steps.
         probe.idle === true || wired.observes?.includes(facts.activity) === false
           ? wired.observe?.(facts, ctx)
           : stepped(probe, observing, () => wired.observe?.(facts, ctx)),

@@ -5,13 +5,13 @@ import { DECIDING, type HookOptions, TELLING } from './hook-points.js'
 
 export type { HookOptions }
 
-/** Whether a value may be hooks by point at all. */
+/** Whether a value has the shape of hooks by point. */
 export function isHooks(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**
- * Checks hooks of options.
+ * Checks the hooks in the options.
  *
  * @throws SentinelError `hook.unknown`, `option.invalid`, `option.unknown`, `duration.invalid`.
  */

@@ -7,7 +7,7 @@ import type { SentinelEvents } from '../events.js'
 import { TRANSITION_EVENTS } from '../membership/transition-events.js'
 import type { Transition, TransitionEvent } from '../membership/transitions.js'
 
-/** Guards that hooks may stand before and after, in the order of a sentinel. */
+/** Guards that have `before:` and `after:` hook points, in the order of a sentinel. */
 export const HOOKED_GUARDS = [
   'membership',
   'block',
@@ -21,7 +21,7 @@ export const HOOKED_GUARDS = [
 ] as const
 
 /**
- * A guard that hooks may stand before and after.
+ * A guard that has `before:` and `after:` hook points.
  *
  * @example
  * ```ts
@@ -34,7 +34,7 @@ export const HOOKED_GUARDS = [
 export type HookedGuard = (typeof HOOKED_GUARDS)[number]
 
 /**
- * What a hook before a guard is told. Nothing is decided yet, and nothing charged.
+ * The argument of hooks before a guard. Nothing has been decided or charged yet.
  *
  * @example
  * ```ts
@@ -47,12 +47,12 @@ export type HookedGuard = (typeof HOOKED_GUARDS)[number]
 export interface BeforeEvent<C extends Context = Context> {
   readonly facts: Facts
   readonly ctx: C
-  /** What hooks have brought so far, for this update. */
+  /** The values that earlier hooks have added for this update. */
   readonly enriched: Readonly<Record<string, unknown>>
 }
 
 /**
- * What a hook after a guard is told: whether that guard let the update pass.
+ * The argument of hooks after a guard: includes whether that guard admitted the update.
  *
  * @example
  * ```ts
@@ -65,12 +65,12 @@ export interface BeforeEvent<C extends Context = Context> {
  * ```
  */
 export interface AfterEvent<C extends Context = Context> extends BeforeEvent<C> {
-  /** Of this guard: those after it have not been heard. */
+  /** The verdict of this guard; later guards are not considered. */
   readonly verdict: Verdict
 }
 
 /**
- * Where hooks decide, and what they are told: the update waits for them. See {@link HookPoints}.
+ * The points where hooks may decide, with the arguments of their hooks; the update waits for them. See {@link HookPoints}.
  *
  * @example
  * ```ts
@@ -84,7 +84,7 @@ export type DecidingPoints<C extends Context = Context> = {
 } & { readonly [G in HookedGuard as `after:${G}`]: AfterEvent<C> } & { readonly allowed: BeforeEvent<C> }
 
 /**
- * Where hooks are told, and what: nothing waits for them. See {@link HookPoints}.
+ * The points where hooks are only notified, with the arguments of their hooks; nothing waits for them. See {@link HookPoints}.
  *
  * @example
  * ```ts
@@ -98,13 +98,13 @@ export type TellingPoints<C extends Context = Context> = {
 } & { readonly [E in TransitionEvent as `membership.${E}`]: Transition<E, C> }
 
 /**
- * What hooks are told, by the point they stand at.
+ * All hook points, with the arguments of their hooks.
  *
- * - `before:<guard>`: all of them before anything is decided, in the order of the guards. A veto charges nothing.
- * - `after:<guard>`: in the order of the guards, up to the one that refuses. A veto gives back what was charged.
- * - `allowed`: all guards have let the update pass, and its handlers are next. A veto gives back what was charged.
+ * - `before:<guard>`: all of these run before anything is decided, in the order of the guards. A veto charges nothing.
+ * - `after:<guard>`: run in the order of the guards, up to the guard that refuses. A veto gives back what was charged.
+ * - `allowed`: runs when all guards have admitted the update, before its handlers. A veto gives back what was charged.
  * - `denied`, `blocked`, `registered`, `membership.joined`, `limit.changed`, `storage.down`, `error` and all other events but
- *   `hook.ran`: when they are told. They decide nothing, and nothing waits for them.
+ *   `hook.ran`: run when the event is raised. They decide nothing, and nothing waits for them.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ export type TellingPoints<C extends Context = Context> = {
 export type HookPoints<C extends Context = Context> = DecidingPoints<C> & TellingPoints<C>
 
 /**
- * A hook for a point: where hooks decide it may answer, elsewhere it may not.
+ * A hook for a point. Where hooks decide, it may return an answer; elsewhere it may not.
  *
  * @example
  * ```ts
@@ -133,7 +133,7 @@ export type HookAt<
 > = P extends keyof DecidingPoints<C> ? Hook<HookPoints<C>[P]> : Hook<HookPoints<C>[P], never>
 
 /**
- * Hooks by the point they stand at: the option `hooks` of `sentinel()`.
+ * Hooks by point: the option `hooks` of `sentinel()`.
  *
  * @example
  * ```ts
@@ -150,7 +150,7 @@ export type HookOptions<C extends Context = Context> = {
   readonly [P in keyof HookPoints<C>]?: HookAt<P, C> | readonly HookAt<P, C>[] | undefined
 }
 
-/** Every point where hooks decide. */
+/** All points where hooks decide. */
 export const DECIDING: readonly string[] = [
   ...HOOKED_GUARDS.flatMap((guard) => [`before:${guard}`, `after:${guard}`]),
   'allowed',
@@ -158,13 +158,13 @@ export const DECIDING: readonly string[] = [
 
 const MEMBERSHIP = 'membership.'
 
-/** Every point where something is told: `allowed` decides, and `hook.ran` would tell of itself. */
+/** All points where hooks are notified. `allowed` is a deciding point, and hooks at `hook.ran` would trigger themselves. */
 export const TELLING: readonly string[] = [
   ...EVENTS.filter((event) => event !== 'allowed' && event !== 'hook.ran'),
   ...TRANSITION_EVENTS.map((event) => MEMBERSHIP + event),
 ]
 
-/** The event behind a point where something is told, and which of them are meant. */
+/** Returns the event behind a notifying point, and a filter for the events that belong to the point. */
 export function eventOf(point: string): {
   readonly event: keyof SentinelEvents
   readonly meant: (told: unknown) => boolean
@@ -174,7 +174,7 @@ export function eventOf(point: string): {
   return { event: 'membership', meant: (told) => (told as Transition).event === wanted }
 }
 
-/** How a veto of a hook is told. */
+/** Returns the verdict for a veto of a hook. */
 export function vetoVerdict(hook: string, note: string): Denied {
   return {
     allowed: false,

@@ -7,7 +7,7 @@ import { stepped } from '../chain/probe.js'
 import type { SentinelEvents } from '../events.js'
 import { DECIDING, eventOf, TELLING } from './hook-points.js'
 
-/** The hooks among these services: they hear their events, and run in their time. */
+/** Creates the registry of hooks for a sentinel's services: connects it to the events, the background work and the timers. */
 export function hooksOf(events: Events<SentinelEvents>, aside: Background, timers: Timers): HookRegistry {
   const ran: Running['ran'] = (point, name, ms, outcome) =>
     events.tell('hook.ran', { point, name, ms, outcome })
@@ -26,7 +26,7 @@ export function hooksOf(events: Events<SentinelEvents>, aside: Background, timer
       timers,
       steady: steadyClock,
       failed(error, during, point) {
-        // A hook for errors that fails would be told of itself.
+        // A failing hook at `error` would otherwise be called for its own failure.
         if (point === 'error') events.fail(error, 'error')
         else events.tell('error', { error, during })
       },

@@ -10,16 +10,16 @@ import { Recent } from '../recent.js'
 import type { Services } from '../services.js'
 import type { AfterEvent, BeforeEvent } from './hook-points.js'
 
-/** A guard of a chain, as hooks know it. */
+/** A guard of a chain, as hooks see it. */
 export interface GuardStep {
   readonly name: string
-  /** Updates that it is for; undefined: all. */
+  /** The activities that it covers; undefined for all. */
   readonly on: ReadonlySet<Activity> | undefined
-  /** It counts who is at work, and is heard when the update's time has come. */
+  /** True for a guard that takes places, whose hooks run only when a held update is about to be handled. */
   readonly late: boolean
 }
 
-/** A hook has said no. */
+/** A veto by a hook. */
 export interface HookVeto {
   readonly hook: string
   readonly note: string
@@ -27,15 +27,15 @@ export interface HookVeto {
 
 const NOTICE_EVERY = parseDuration('1m')
 
-/** What hooks have had said. */
+/** The notices sent because of hooks. */
 interface Said {
-  /** To whom, by hook. */
+  /** Actors who were notified recently, by hook. */
   readonly lately: Recent<true>
-  /** Of which updates. */
+  /** Updates that already caused a notice. */
   readonly updates: WeakSet<Update>
 }
 
-/** By the hooks that the chains of a sentinel share: many may stop one update, each in front of a handler. */
+/** Keyed by the hook registry that all chains of a sentinel share: several hooks, each in front of a handler, may stop one update. */
 const all = new WeakMap<object, Said>()
 
 function saidBy({ hooks }: Services): Said {
@@ -47,7 +47,7 @@ function saidBy({ hooks }: Services): Said {
   return said
 }
 
-/** Runs the hooks before and after the guards of a chain. Asked only where there are any. */
+/** Runs the hooks before and after the guards of a chain. Used only if there are hooks. */
 export class Steps {
   private readonly guards: readonly (GuardStep & { readonly before: string; readonly after: string })[]
   private readonly firstLate: number
@@ -56,7 +56,7 @@ export class Steps {
     private readonly services: Services,
     guards: readonly GuardStep[],
   ) {
-    // Heard last, wherever they stand.
+    // Late guards come last, wherever they are registered.
     const ordered = [...guards.filter(({ late }) => !late), ...guards.filter(({ late }) => late)]
     this.firstLate = guards.filter(({ late }) => !late).length
     this.guards = ordered.map((guard) => ({
@@ -66,36 +66,36 @@ export class Steps {
     }))
   }
 
-  /** All befores, guard by guard, until one says no. */
+  /** Runs all `before:` hooks, guard by guard, until one vetoes. */
   before(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     return this.from(0, this.guards.length, facts, ctx, undefined)
   }
 
-  /** All afters of an update that was let pass, until one says no. `early`: those that are not heard yet are left out. */
+  /** Runs the `after:` hooks of an admitted update until one vetoes. With `early`, skips those of late guards. */
   after(facts: Facts, ctx: Context, early: boolean): MaybePromise<HookVeto | undefined> {
     return this.from(0, early ? this.firstLate : this.guards.length, facts, ctx, ALLOWED)
   }
 
-  /** The afters that were left out. */
+  /** Runs the `after:` hooks that `early` skipped. */
   afterLate(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     return this.from(this.firstLate, this.guards.length, facts, ctx, ALLOWED)
   }
 
-  /** The afters of an update that was refused, up to the guard that did. */
+  /** Runs the `after:` hooks of a refused update, up to the guard that refused. */
   async refused(facts: Facts, ctx: Context, verdict: Denied, late: boolean): Promise<void> {
     const last = this.guards.findIndex(({ name }) => name === verdict.guard)
     if (last < 0) return
-    // The update is refused in any case. If a hook says no as well, that changes nothing, and the next hooks are still called.
+    // The update is refused in any case: a veto changes nothing, and the next hooks still run.
     for (let i = late ? this.firstLate : 0; i <= last; i++)
       await this.from(i, i + 1, facts, ctx, i === last ? verdict : ALLOWED)
   }
 
-  /** The last that are asked before the handlers. */
+  /** Runs the `allowed` hooks, the last before the handlers. */
   allowed(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     return this.services.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
   }
 
-  /** Whether whoever is stopped by a hook is to be told: once a minute by each, and once of an update. */
+  /** Whether to notify the actor whom a hook stopped: at most once a minute per hook, and once per update. */
   isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
     const now = this.services.clock()
     const said = saidBy(this.services)

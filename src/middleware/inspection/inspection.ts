@@ -25,7 +25,7 @@ import { storedLimit } from '../throttle/runtime-limits.js'
 import { unknownLimit } from './unknown-limit.js'
 
 /**
- * A limit as it stands for one subject.
+ * The state of a limit for one subject.
  *
  * @example
  * ```ts
@@ -37,26 +37,26 @@ import { unknownLimit } from './unknown-limit.js'
  */
 export interface LimitState {
   readonly guard: string
-  /** Its name within the guard, such as `user`. */
+  /** The limit's name within the guard, such as `user`. */
   readonly name: string
   /**
-   * Where it stands, if not in the sentinel itself: in front of a handler, which names it, or among the guards of a chain, such as
-   * `throttle 1/1m`. Tells limits of one name apart, which `reset()` by that name cannot.
+   * Where the limit is, if not in the sentinel itself: the name of the handler it protects, or of a chain's guards, such as
+   * `throttle 1/1m`. Distinguishes limits of the same name, which `reset()` by that name cannot.
    */
   readonly at?: string
-  /** Such as `20/1m`: the one that holds for the subject. */
+  /** The limit in force for the subject, such as `20/1m`. */
   readonly limit: string
   /**
-   * What is left, in units of cost; `Infinity` for whoever is let off by a role. A bucket refills all the time, so it may be a
-   * fraction: `Math.floor` it for people.
+   * What is left, in units of cost; `Infinity` if a role exempts the subject. Often a fraction, since a bucket refills
+   * continuously: show people `Math.floor` of it.
    */
   readonly remaining: number
-  /** Milliseconds until one more unit passes; 0 if it does now. */
+  /** Milliseconds until one more unit is available; 0 if it is now. */
   readonly retryAfterMs: number
 }
 
 /**
- * What one check would say of a simulated update.
+ * The result of one check for a simulated update.
  *
  * @example
  * ```ts
@@ -70,17 +70,17 @@ export interface SimulatedCheck {
   readonly guard: string
   readonly name: string
   readonly kind: Check['kind']
-  /** Whether the update would be asked for it at all. */
+  /** Whether the check applies to the update at all. */
   readonly applies: boolean
   readonly refuses: boolean
   readonly shadow: boolean
   readonly retryAfterMs: number
-  /** What would be left, in units of cost; NaN where nothing is counted. */
+  /** What would be left, in units of cost; NaN for checks that do not count. */
   readonly remaining: number
 }
 
 /**
- * What would happen to an update, and why.
+ * The result of `guard.simulate()`: what would happen to an update, and why.
  *
  * @example
  * ```ts
@@ -102,12 +102,12 @@ export interface SimulatedCheck {
 export interface Simulation {
   readonly verdict: Verdict
   readonly facts: Facts
-  /** Whether the actor is let off by id, or as an administrator. Roles are seen in `checks`. */
+  /** Whether the actor is exempt by id or as an administrator. Exemptions by role show in `checks`. */
   readonly exempt: boolean
   readonly checks: readonly SimulatedCheck[]
 }
 
-/** Scopes that a subject of a kind is counted in. */
+/** The scopes in which each kind of subject is counted. */
 const SCOPES_OF: Readonly<Record<SubjectKind, readonly string[]>> = {
   user: ['actor'],
   sender: ['actor'],
@@ -118,7 +118,7 @@ const SCOPES_OF: Readonly<Record<SubjectKind, readonly string[]>> = {
   own: [],
 }
 
-/** Every limit that counts a subject, as it stands; one of them if named. Writes nothing. */
+/** Returns the state of every limit that counts a subject, or of one by name. Writes nothing. */
 export async function peek(
   chain: Chain<Context>,
   bot: number,
@@ -138,16 +138,16 @@ export async function peek(
   return states
 }
 
-/** Whom is looked at, and by which limit. */
+/** What to look up: a bot, a subject, and optionally one limit. */
 interface Looked {
   readonly bot: number
   readonly key: Key
-  /** By scope: those whose marks may set a limit of theirs, or let them off. */
+  /** Subjects by scope whose marks may change the limit or exempt the subject. */
   readonly parts: ReadonlyMap<string, Key>
   readonly limit: string | undefined
 }
 
-/** Of somebody in a chat, or with a command, who they are, and where. */
+/** Splits a member or a command's user into the actor and the chat. */
 function partsOf(whom: Subject): ReadonlyMap<string, Key> {
   const key = subjectKey(whom)
   const { kind, id, actor } = keySubject(key)
@@ -183,7 +183,7 @@ async function statesIn(
     const ask = only(chain, bot, index, key, parts)
     const decision = await judge.peek(ask, chain.services.at())
     const refused = decision.refusedBy >= 0
-    // The answer is that of an update that was charged. A peek charges nothing, so what it would charge is added again.
+    // The decision is that for an update that was charged. A peek charges nothing, so the unit it would charge is added back.
     const left = decision.remaining[index] as number
     states.push({
       guard: question.check.guard,
@@ -197,14 +197,14 @@ async function statesIn(
   return states
 }
 
-/** The slots of a limit by its name. */
+/** Returns the slots of all limits with a name. */
 export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
   if (slots.length === 0) throw unknownLimit('reset', limit, limitNames(chain))
   return [...new Set(slots.map(({ check }) => check.slot))]
 }
 
-/** What would happen to an update now, and why. Asks every check by itself, too. Writes nothing. */
+/** Simulates an update, and asks every check on its own as well. Writes nothing. */
 export async function simulate(
   chain: Chain<Context>,
   exemptions: Exemptions,
@@ -240,7 +240,7 @@ export async function simulate(
   }
   const decision = ask === undefined ? undefined : await judge.peek(ask, now)
   const refuser = decision === undefined || decision.refusedBy < 0 ? undefined : questions[decision.refusedBy]
-  // As it would be with the update itself: Telegram is asked for who administers the chat, if that is not known.
+  // As for a real update, Telegram is asked for the chat's administrators if they are not known.
   const rescued =
     bot !== undefined && refuser?.excused === 'everybody' && (await exemptions.rescues(facts, ctx))
   const verdict: Verdict =
@@ -270,7 +270,7 @@ async function judgeOf(chain: Chain<Context>): Promise<Judge> {
 }
 
 function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
-  // What follows the dot is a part of the same subject: see throttle's edits and joins.
+  // The part after the dot names a record of its own for the same subject: see throttle's edits and joins.
   const [scope = ''] = (chain.questions.scopeNames()[check.subject] as string).split('.')
   const { kind } = keySubject(key)
   return kind === 'own' ? scope.startsWith('own:') : SCOPES_OF[kind].includes(scope)
@@ -284,7 +284,7 @@ function variantsOf(check: Check): readonly Variant[] {
   return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
 }
 
-/** The limit that holds for whom an ask is about: that of the first variant whose mark they hold, as the plan has it. */
+/** Returns the limit in force for the subjects of an ask: that of the first variant whose mark they hold. */
 function inForce(
   check: Check,
   usual: Limit,
@@ -301,7 +301,7 @@ function inForce(
   return usual
 }
 
-/** An ask about one subject, for one check. */
+/** Creates an ask about one subject for one check. */
 function only(
   chain: Chain<Context>,
   bot: number,
@@ -321,7 +321,7 @@ function onlyOf(ask: Ask, index: number): Ask {
   return { ...ask, costs: ask.costs.map((cost, other) => (other === index ? cost : 0)) }
 }
 
-/** Makes what stands in front of handlers anew, where options were changed since it was used. */
+/** Recreates the guards in front of handlers that have not been used since options were changed. */
 function revive(chain: Chain<Context>): void {
   const { former } = chain
   for (const of of former.late.values()) {
@@ -336,12 +336,12 @@ function revive(chain: Chain<Context>): void {
     try {
       former.layers.push({ of, layer: chain.layer(...of) })
     } catch {
-      // It does not fit the present options. That is reported when the handler is used.
+      // These guards do not fit the present options. That is reported when the handler is used.
     }
   }
 }
 
-/** Those of handlers, too, once an update has come to them, and of policies by name. */
+/** Returns all questions: of the sentinel, of handlers that have received updates, and of named policies. */
 function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
   const { services } = chain
   revive(chain)

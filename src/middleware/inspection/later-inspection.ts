@@ -10,12 +10,12 @@ import type { LimitState, Simulation } from './inspection.js'
 
 const inspecting = later('guard.peek', () => import('./inspection.js'))
 
-/** The slots of a limit by its name. */
+/** Returns the slots of all limits with a name. */
 export async function slotsOf(chain: Chain<Context>, limit: string): Promise<readonly string[]> {
   return (await inspecting.load()).slotsOf(chain, limit)
 }
 
-/** Every limit that counts a subject, as it stands with one bot. */
+/** Returns the state of every limit that counts a subject, for one bot. */
 export async function peek(
   chain: Chain<Context>,
   bot: KnownBot | undefined,
@@ -25,7 +25,7 @@ export async function peek(
   return (await inspecting.load()).peek(chain, bot?.id ?? 0, whom, limit)
 }
 
-/** What would happen to an update of a bot. */
+/** Simulates an update of a bot. */
 export async function simulate(
   chain: Chain<Context>,
   exemptions: Exemptions,

@@ -2,7 +2,7 @@ import { SentinelError } from '../../core/errors.js'
 import { hintAt } from '../../core/nearest.js'
 import { shown } from '../../core/show.js'
 
-/** The error for a limit that there is not, or not yet. */
+/** Creates the error for a limit name that is unknown so far. */
 export function unknownLimit(what: string, limit: unknown, known: readonly string[]): SentinelError {
   const name = typeof limit === 'string' ? limit.replace(/^throttle\./, '') : limit
   return new SentinelError(

@@ -3,7 +3,7 @@ import type { Facts } from '../../core/facts.js'
 import type { Denied } from '../../core/verdict.js'
 
 /**
- * What a denial function is told.
+ * The argument of a denial function.
  *
  * @example
  * ```ts
@@ -20,22 +20,22 @@ export interface DenialContext<C extends Context> {
   readonly ctx: C
   readonly facts: Facts
   readonly verdict: Denied
-  /** Whether it is time to say so: the first refusal of `noticeEvery`, or one that is owed a notice, within the budget. */
+  /** Whether a notice is due and within the budget: for the first refusal of `noticeEvery`, or because an earlier notice is still owed. */
   readonly notice: boolean
-  /** The text that would be said, in the actor's language. */
+  /** The text of the notice, in the actor's language. */
   readonly text: string
   /**
-   * Says it as `'notice'` would, in `text` or in words of yours: in private, to a command in a group for its sender's eyes, as the
-   * answer to a tap. Does nothing where it is not time (`notice`), and is said later where nothing may be said here. Once per refusal.
-   * Sent aside: what fails is told as an `error` event, `during: 'notice'` or `'answer'`.
+   * Sends the notice as `'notice'` would, with `text` or a text of yours: in a private chat as a message, for a command in a group visible
+   * to its sender only, for a tap as its answer. Does nothing if no notice is due (`notice`); where none may be sent, it is sent later.
+   * Works once per refusal. Runs in the background: failures are reported as an `error` event, `during: 'notice'` or `'answer'`.
    */
   readonly say: (text?: string) => void
 }
 
 /**
- * How whoever is stopped is answered: not at all, with a notice once per window, or by your function, whose `say()` gives the notice.
- * One that writes by itself does so where `notice` is true, or a flood is answered with a flood. A tapped button that your function
- * has not answered is answered for it, with nothing. A function is waited for ten seconds at most; then an `error` event tells of it.
+ * How a stopped update is answered: silently, with a notice once per `noticeEvery`, or by a function, whose `say()` sends the notice.
+ * A function that sends messages itself should do so only if `notice` is true, or it answers a flood with a flood. A tapped button that
+ * the function has not answered gets an empty answer. A function that runs for more than ten seconds is reported as an `error` event.
  *
  * @example
  * ```ts

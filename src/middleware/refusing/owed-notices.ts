@@ -2,14 +2,14 @@ import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { keyText } from '../../core/subject.js'
 
-/** Longer than notices are usually apart. */
+/** Longer than the usual time between notices. */
 const OWED_FOR: Ms = 86_400_000
-/** Of more than so many, who has waited longest is owed nothing any more. */
+/** Most owed notices; beyond that the oldest is forgotten. */
 const MOST_OWED = 10_000
 
 /**
- * Notices that came due where nothing may be said. Storages count them as given, so they are given the next time the same limit
- * refuses the same person and something may be said. Each worker knows its own.
+ * Notices that came due where none may be sent. Storages count them as sent, so they are sent the next time the same limit
+ * refuses the same actor where one may be sent. Each worker knows its own only.
  */
 export class OwedNotices {
   private readonly until = new Map<string, Ms>()
@@ -22,7 +22,7 @@ export class OwedNotices {
   }
 
   owes(bot: number, facts: Facts, guard: string, limit: string, now: Ms): boolean {
-    // Mostly nothing is owed. Then a flood should not cost the making of names.
+    // Usually no notice is owed; during a flood this saves creating the names.
     if (this.until.size === 0) return false
     const until = this.until.get(nameOf(bot, facts, guard, limit))
     return until !== undefined && now < until

@@ -3,9 +3,9 @@ import { promised, unawaited } from '../../core/unawaited.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
- * What is said for a reason; `{wait}` stands for how long to wait, in words of the language and rounded up. What can never pass gets the
- * text for `denied` in place of those for `limited` and `penalised` that have `{wait}`. An empty or blank text sends nothing; a checkout, which is
- * declined in words, has the built-in ones then.
+ * The notices by reason. `{wait}` is replaced by the waiting time, in words of the language and rounded up. If waiting cannot help,
+ * texts for `limited` and `penalised` with `{wait}` are replaced by the text for `denied`. An empty or blank text sends nothing; only a
+ * checkout, which must be declined with words, then uses the built-in text.
  *
  * @example
  * ```ts
@@ -18,7 +18,7 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 export type Texts = Readonly<Partial<Record<DenialReason, string>>>
 
 /**
- * Your own translation: a language tag as the actor's app tells it, and what is to be said.
+ * Your own translation: receives a language tag as the actor's app reports it, and the verdict. Undefined uses the `texts`.
  *
  * @example
  * ```ts
@@ -67,8 +67,8 @@ const BUILT_IN: ReadonlyMap<string, Texts> = new Map([
 ])
 
 /**
- * Finds the words. Languages are looked up as a whole (`pt-br`), then by their first part (`pt`), then in English;
- * in a Map, since the tag comes from the update.
+ * Finds the text of a notice. Languages are looked up as a whole (`pt-br`), then by their first part (`pt`), then in English.
+ * The texts are in a Map because the language tag comes from the update.
  */
 export class Wording {
   private readonly languages = new Map(BUILT_IN)
@@ -85,16 +85,16 @@ export class Wording {
   }
 
   /**
-   * Plain text, not yet escaped.
+   * Returns plain text, not yet escaped.
    *
-   * @param must An empty text gives way to what is built in.
+   * @param must Whether an empty text is replaced by the built-in one.
    */
   say(language: string | undefined, verdict: Denied, must = false): string {
     const own = this.translated(language, verdict) ?? within(this.languages, language, verdict)
     return must && own.trim() === '' ? within(BUILT_IN, language, verdict) : own
   }
 
-  /** A translation that throws, or is none, must stop nobody's update. */
+  /** Calls the developer's translation; if it throws or returns anything but a text, it is ignored. */
   private translated(language: string | undefined, verdict: Denied): string | undefined {
     try {
       const own: unknown = this.translate?.(language, verdict)
@@ -117,7 +117,7 @@ function within(
     const template = languages.get(spoken)?.[reason]
     if (template === undefined) continue
     const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
-    // Nobody is asked to come back who would never get through.
+    // An actor who will never get through is not asked to come back.
     if (isVain && template.includes('{wait}'))
       return within(languages, language, { reason: 'denied', retryAfterMs })
     return template.replaceAll('{wait}', () => durationIn(spoken, retryAfterMs))
