@@ -6,7 +6,7 @@ import { reasonOf } from './calls/refusal.js'
 import { fileOfMedia, type MtprotoFile } from './files/file.js'
 
 /**
- * A message of a chat's history.
+ * A message in a chat's history.
  *
  * @example
  * ```ts
@@ -17,19 +17,19 @@ import { fileOfMedia, type MtprotoFile } from './files/file.js'
  */
 export interface HistoryMessage {
   readonly id: number
-  /** A user, or a chat that is written for, by its number in the Bot API. */
+  /** The sender: a user, or the chat in whose name the message was written; ids as in the Bot API. */
   readonly senderId?: number
   /** In milliseconds since 1970. */
   readonly at: Ms
   readonly text: string
-  /** Whether it tells of an event, such as a join. */
+  /** True for service messages, such as joins. */
   readonly isService: boolean
-  /** What it shows besides its text, for `download()`. */
+  /** The attached file, for `download()`. */
   readonly file?: MtprotoFile
 }
 
 /**
- * Which messages to read.
+ * Options of reading a history.
  *
  * @example
  * ```ts
@@ -39,11 +39,11 @@ export interface HistoryMessage {
  * ```
  */
 export interface HistoryOptions {
-  /** The first id. Default: 1. */
+  /** Lowest message id. Default: 1. */
   readonly from?: number
-  /** The last id. Default: the newest, which Telegram is asked for. */
+  /** Highest message id. Default: the newest, which is looked up first. */
   readonly to?: number
-  /** How many ids at most, newest first. Default: all from `from`. */
+  /** Maximum number of ids to look at, newest first. Default: all down to `from`. */
   readonly depth?: number
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
@@ -52,7 +52,7 @@ export interface HistoryOptions {
 /** "Up to 100 messages at once" (https://core.telegram.org/method/channels.getMessages). */
 const PAGE = 100
 
-/** Reads messages by their ids, newest first: that bots may, while lists of them are for people. */
+/** Reads messages by their ids, newest first. Unlike messages.getHistory, this is available to bots. */
 export async function* historyOf(
   caller: Caller,
   chat: number | string,
@@ -87,8 +87,8 @@ async function messagesOf(
 }
 
 /**
- * The newest id there is: of what happened in the chat since it began Telegram tells all, or says that it is too much and which message is the
- * last. Pages of ids say less: a hundred that were deleted look like the end.
+ * Finds the newest message id from the channel's updates since its creation: Telegram either returns them, or answers that they
+ * are too many and names the last message. Reading pages of ids would not do: a hundred deleted messages look like the end.
  */
 async function newestId(
   caller: Caller,
@@ -98,7 +98,7 @@ async function newestId(
   let newest = 0
   for (let pts = 1; ; ) {
     signal?.throwIfAborted()
-    // Not forced, as those are that mtcute makes of gaps.
+    // Not `force`, unlike the differences that mtcute requests for gaps.
     const told = await caller.call(
       {
         _: 'updates.getChannelDifference',
@@ -137,7 +137,7 @@ export function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
   }
 }
 
-/** As the Bot API numbers it. */
+/** Converts a peer to its id in the Bot API. */
 export function markedId(peer: tl.TypePeer): number {
   switch (peer._) {
     case 'peerUser':
@@ -150,7 +150,7 @@ export function markedId(peer: tl.TypePeer): number {
 }
 
 /**
- * How a purge went.
+ * Result of a purge.
  *
  * @example
  * ```ts
@@ -161,13 +161,13 @@ export function markedId(peer: tl.TypePeer): number {
  */
 export interface Purged {
   readonly deleted: number
-  /** In one call, as people may; or message by message, as bots must. */
+  /** In one call, which only people may do, or message by message, as for bots. */
   readonly way: 'at once' | 'by id'
-  /** Why not at once, in Telegram's words. */
+  /** Telegram's reason for refusing deletion in one call. */
   readonly reason?: string
 }
 
-/** Deletes all that a user wrote in a chat: in one call if the account may, else by looking through the last `depth` ids. */
+/** Deletes all messages of a user in a chat: in one call if the account may do that, else by reading the last `depth` ids. */
 export async function purge(
   caller: Caller,
   chat: number | string,
@@ -185,7 +185,7 @@ export async function purge(
         { signal: options.signal },
       )
       deleted += done.ptsCount
-      // It deletes so many at a time, and tells how many are left.
+      // Each call deletes a limited number of messages; `offset` is non-zero while more remain.
       if (done.offset === 0) return { deleted, way: 'at once' }
     }
   } catch (error) {

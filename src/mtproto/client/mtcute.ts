@@ -19,7 +19,7 @@ import type { ReadOptions } from './options.js'
 import { callOffSaltTimers } from './salt-timers.js'
 import type { Gaps } from './updates/gaps.js'
 
-/** What mtcute is built on, by one function, so that all of it is loaded at once and late. */
+/** Dependencies of mtcute's client, passed to one function so that all of mtcute can be loaded at once, and late. */
 export interface Surroundings {
   readonly options: ReadOptions
   readonly storage: ITelegramStorageProvider
@@ -27,18 +27,18 @@ export interface Surroundings {
   readonly traffic: Traffic
   readonly gaps: Gaps
   readonly onError: (error: unknown) => void
-  /** Told of all that Telegram says: answers, and updates. */
+  /** Called with everything Telegram sends: answers and updates. */
   readonly onTold: (told: unknown) => void
   readonly onTooLong: (channel: number, newest: number) => void
 }
 
 /**
- * One key in 256 begins with a zero byte, which mtcute drops: its hash is then another than Telegram's, and mtcute takes that for an attack. It
- * agrees on a new key by itself. Where that fails as well, somebody may well be on the way.
+ * One key in 256 begins with a zero byte. mtcute drops that byte, so that its hash differs from Telegram's, and takes this for an
+ * attack; then it negotiates a new key by itself. Only if that fails as well may there really be somebody in between.
  */
 const ANOTHER_KEY = 'Step 4: invalid nonce hash from server'
 
-/** mtcute's client, and what it stands on. */
+/** mtcute's high-level client and the base client beneath it. */
 export interface Opened {
   readonly base: BaseTelegramClient
   readonly client: TelegramClient
@@ -59,9 +59,9 @@ export function newClient({
   if (server !== undefined) addPublicKey(crypto, server.publicKey)
   const dc = server && { ipAddress: server.host, port: server.port, id: server.dc }
   let isKeyMissed = false
-  // Who listens must not make a call fail that Telegram has done.
+  // An error in a callback must not fail a call that Telegram has already executed.
   const tell = (told: unknown) => {
-    // Whoever is answered has a key.
+    // Any answer proves that the key exchange has succeeded.
     isKeyMissed = false
     try {
       onTold(told)
@@ -84,7 +84,7 @@ export function newClient({
     },
     platform: {
       beforeExit: () => () => undefined,
-      // What mtcute says in passing may hold what people wrote: errors come as errors.
+      // mtcute's log may contain message texts, so it is dropped; errors are reported as errors.
       log: () => undefined,
       getDefaultLogLevel: () => 0,
       getDeviceModel: () => 'grammy-sentinel',
@@ -103,7 +103,7 @@ export function newClient({
     },
     updates: {
       catchUp: true,
-      // Updates that a call of ours brings along are updates as well.
+      // Also dispatches updates that are part of answers to our own calls.
       disableNoDispatch: true,
       onChannelTooLong: (channel, { dialog }) =>
         onTooLong(channel, dialog._ === 'dialog' ? dialog.topMessage : 0),
@@ -121,7 +121,7 @@ export function newClient({
   return { base, client: new TelegramClient({ client: base }) }
 }
 
-/** Notes who we are from now on. */
+/** Stores who is logged in. */
 export async function loggedIn(
   { base }: Pick<Opened, 'base'>,
   who: tl.auth.TypeAuthorization | tl.RawUser,
@@ -129,7 +129,7 @@ export async function loggedIn(
   await base.storage.self.storeFrom(base.mt.network.notifyLoggedIn(who))
 }
 
-/** Logs a bot in, unless it is. Updates wait: mtcute's own way of telling lets them flow when nobody listens yet. */
+/** Logs a bot in, unless it already is. Does not use mtcute's own log-in, which would start the updates before anybody listens. */
 export async function logInBot(
   { base, client }: Opened,
   token: string,
@@ -153,10 +153,10 @@ export async function logInBot(
 }
 
 /**
- * Lets updates flow, from where they were left off. Whoever begins anew begins here: mtcute would ask where it stands in the background,
- * and count what comes until it knows as seen.
+ * Starts the flow of updates from where it stopped. A new session first stores the current state: mtcute would ask for it in the
+ * background, and treat updates that arrive before the answer as already seen.
  *
- * @throws SentinelError `mtproto.session` where it ends meanwhile.
+ * @throws SentinelError `mtproto.session` if the client is closed meanwhile.
  */
 export async function startUpdates(
   { base, client }: Opened,
@@ -175,16 +175,17 @@ export async function startUpdates(
     await updates.setSeq(seq)
   }
   await base.updates?.prepare()
-  // mtcute looks up where a channel stands only until it has caught up: one whose difference is refused meanwhile would begin anew with its next update.
+  // mtcute reads a channel's stored position only while it catches up: a channel whose difference is refused then would restart
+  // from its next update.
   const stood = await Promise.all(channels.map((channel) => base.storage.updates.getChannelPts(channel)))
   channels.forEach((channel, nth) => {
     const pts = stood[nth] ?? 0
     if (pts > 0) base.updates?.cpts.set(channel, pts)
   })
-  // mtcute does not look: the loop of a client that was destroyed would run for ever, and the process with it.
+  // mtcute does not check this: the update loop of a destroyed client would run for ever and keep the process alive.
   if (base.destroyed || isEnding()) throw closed()
   await client.startUpdatesLoop()
-  // Telegram tells of the account's own updates what was missed; of channels only once somebody speaks there again.
+  // Telegram reports missed updates of the account by itself, but those of a channel only once there is a new update in it.
   const updates = channels.map((channelId): tl.TypeUpdate => ({ _: 'updateChannelTooLong', channelId }))
   if (updates.length > 0)
     base.updates?.handleUpdate({ _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 })

@@ -7,7 +7,7 @@ import type { MayCall } from './calls/permissions.js'
 import { readSession } from './sessions/session-strings.js'
 
 /**
- * Another server than Telegram's: an embedded one.
+ * Address of a server to use instead of Telegram: an embedded Telegram.
  *
  * @example
  * ```ts
@@ -19,14 +19,14 @@ import { readSession } from './sessions/session-strings.js'
 export interface MtprotoServerAddress {
   readonly host: string
   readonly port: number
-  /** Which data centre it is. */
+  /** Number of the data centre. */
   readonly dc: number
-  /** Its RSA key as PEM, PKCS#1. */
+  /** RSA public key as PEM (PKCS#1). */
   readonly publicKey: string
 }
 
 /**
- * A wait before a call, so that Telegram takes it.
+ * A wait before a call, to respect Telegram's limits.
  *
  * @example
  * ```ts
@@ -37,15 +37,15 @@ export interface MtprotoServerAddress {
  * ```
  */
 export interface FloodWait {
-  /** The method, such as `channels.getParticipants`. */
+  /** The waiting method, such as `channels.getParticipants`. */
   readonly method: string
   readonly waitMs: Ms
-  /** Telegram demanded it (`flood`), or it was learned from what it demanded before (`pace`). */
+  /** `flood`: Telegram demanded the wait; `pace`: it follows from earlier demands. */
   readonly why: 'flood' | 'pace'
 }
 
 /**
- * How to talk MTProto. Checked once, when the client is made.
+ * Options of an MTProto client, validated when the client is created.
  *
  * @example
  * ```ts
@@ -63,40 +63,43 @@ export interface FloodWait {
  * ```
  */
 export interface MtprotoOptions {
-  /** From https://my.telegram.org. */
+  /** From https://my.telegram.org, like `apiHash`. */
   readonly apiId: number
   readonly apiHash: string
-  /** Logs a bot in. Absent: as the session says, or by `logIn()`. */
+  /** Logs a bot in. Without it, the session or `logIn()` decides who is logged in. */
   readonly botToken?: string
-  /** A session string of mtcute, Telethon 1, Pyrogram or GramJS, for a storage that has none yet; `exportSession()` gives one. */
+  /**
+   * A session string of mtcute, Telethon 1, Pyrogram or GramJS, used if the storage holds no session yet; `exportSession()`
+   * creates one.
+   */
   readonly session?: string
-  /** Where sessions and what is known of peers are kept. Default: in memory, and gone with the process. */
+  /** Where the session and known peers are stored. Default: in memory, lost with the process. */
   readonly storage?: Storage
-  /** Which session of the storage. Default: `main`. */
+  /** Name of the session in the storage. Default: `main`. */
   readonly name?: string
   /**
-   * Keys of 32 bytes in hexadecimal that auth keys are encrypted with at rest (AES-256-GCM): the first encrypts, all decrypt.
-   * Required with a storage other than memory: whoever reads an auth key is logged in as you.
+   * Keys of 32 bytes in hexadecimal that encrypt sessions in the storage (AES-256-GCM): the first one encrypts, all decrypt.
+   * Required with a remote storage: whoever can read an authorization key is logged in as you.
    */
   readonly encryptionKeys?: readonly string[]
-  /** The longest a call waits because Telegram says so, before it rejects with `mtproto.flood`. Default: 10s. */
+  /** Longest wait of a call because of Telegram's limits; beyond it the call rejects with `mtproto.flood`. Default: 10s. */
   readonly patience?: Duration
   /**
-   * How many usernames Telegram is asked for within a day: with some two hundred it refuses all of them until the next. `Infinity`: it is
-   * left to refuse. Default: 200.
+   * Maximum number of username lookups within a day: after about two hundred Telegram refuses all of them until the next day.
+   * `Infinity`: leaves the limit to Telegram. Default: 200.
    */
   readonly namesPerDay?: number
   /**
-   * Who may call what, on top of what is known: used to say what may help when Telegram has refused, never to hold a call back.
+   * Who may call which methods, in addition to what is known: used only for hints after a refusal, never to prevent a call.
    */
   readonly permissions?: Readonly<Record<string, MayCall>>
-  /** Told of every wait. */
+  /** Called for every wait. */
   readonly onWait?: (wait: FloodWait) => void
-  /** Default: Telegram. */
+  /** Server to connect to. Default: Telegram. */
   readonly server?: MtprotoServerAddress
 }
 
-/** {@link MtprotoOptions} with their defaults. */
+/** {@link MtprotoOptions} with defaults filled in. */
 export interface ReadOptions
   extends Omit<MtprotoOptions, 'patience' | 'name' | 'encryptionKeys' | 'namesPerDay'> {
   readonly namesPerDay: number
@@ -133,7 +136,7 @@ const SCHEMA = z.strictObject({
     .optional(),
 })
 
-/** What each must be, for people: values of these options are secrets, and are never shown. */
+/** The expected values, for error messages; actual values are never shown, because they are secrets. */
 const EXPECTED: Readonly<Record<string, string>> = {
   apiId: 'a whole number, from https://my.telegram.org',
   apiHash: 'the hash that https://my.telegram.org shows beside the id',
@@ -149,7 +152,7 @@ const EXPECTED: Readonly<Record<string, string>> = {
 }
 
 /**
- * Checks options and fills in defaults.
+ * Validates options and fills in defaults.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  */

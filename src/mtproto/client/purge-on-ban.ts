@@ -5,7 +5,7 @@ import { type Key, keySubject } from '../../core/subject.js'
 import type { HistoryOptions, Purged } from './messages.js'
 
 /**
- * Who deletes: a client, or anything alike.
+ * The client that deletes messages, or anything with the same method.
  *
  * @example
  * ```ts
@@ -29,17 +29,17 @@ export interface Purger {
  * ```
  */
 export interface PurgeOnBanOptions {
-  /** Where whoever `guard.block()` blocks is purged. Whoever is banned in a chat is purged there in any case. @default [] */
+  /** Chats in which users blocked by `guard.block()` are purged. Users banned in a chat are always purged there. @default [] */
   readonly chats?: readonly number[]
-  /** How many ids are looked through where messages must be deleted one by one, newest first. @default 10,000 */
+  /** How many ids to look through, newest first, if messages must be deleted one by one. @default 10,000 */
   readonly depth?: number
-  /** How long one purge may take, from when it is its turn. @default '10m' */
+  /** Time limit of one purge, not counting the wait for its turn. @default '10m' */
   readonly timeout?: Duration
-  /** Told of each purge. */
+  /** Called after each purge. */
   readonly onPurged?: (purged: Purged & { readonly chat: number; readonly user: number }) => void
 }
 
-/** A hook, as the option `hooks` of `sentinel()` takes it. */
+/** A hook, as in the option `hooks` of `sentinel()`. */
 interface Spec<T> {
   readonly name: string
   readonly timeout: Duration
@@ -47,7 +47,7 @@ interface Spec<T> {
 }
 
 /**
- * What {@link purgeOnBan} gives: hooks by point.
+ * The hooks made by {@link purgeOnBan}, by hook point.
  *
  * @example
  * ```ts
@@ -64,19 +64,19 @@ export interface PurgeHooks {
   readonly blocked: Spec<{ readonly key: Key }>
 }
 
-/** Purges at once; those that wait; whoever comes then is not purged, and that is told. */
+/** Number of concurrent and of waiting purges; beyond that a purge is rejected, which is reported as an error. */
 const AT_ONCE = 2
 const MOST_WAITING = 100
 const DEPTH = 10_000
-/** A year: more is no time-out. */
+/** A year; a hook's time-out cannot be longer. */
 const LONGEST: Ms = 365 * 86_400_000
 
 /**
- * Deletes all that somebody wrote once they are banned: by an administrator in a chat (Telegram deletes it itself only where one
- * asks for that), or by `guard.block()` in the chats you name. For the option `hooks` of `sentinel()`. Two purges run at a time, aside, and
- * the time of those that wait begins with their turn; `guard.close()` waits for them. What fails is told as an `error` event of the guard.
+ * Deletes all messages of users who are banned: in a chat by an administrator (Telegram deletes them only on request), or by
+ * `guard.block()` in the chats listed in the options. For the option `hooks` of `sentinel()`. Two purges run at a time, in the
+ * background; `guard.close()` waits for them. Errors are reported as `error` events of the guard.
  *
- * A bot looks through the last `depth` ids of the chat for it, a person deletes all at once.
+ * A bot looks through the last `depth` ids of the chat; a person's account deletes everything at once.
  *
  * @throws SentinelError `option.invalid`, `duration.invalid`.
  *
@@ -102,14 +102,14 @@ export function purgeOnBan(client: Purger, options: PurgeOnBanOptions = {}): Pur
       const purged = await client.purge(chat, user, { depth, signal: turn })
       onPurged?.({ ...purged, chat, user })
     })
-  // Of a hook the time in line counts as well: as long as all in front of it may take.
+  // The hook's time-out includes the wait in line, so it must cover all purges ahead.
   const patience = most * (MOST_WAITING / AT_ONCE + 1)
   return {
     'membership.banned': {
       name: 'purge',
       timeout: Math.min(LONGEST, patience),
       run: async ({ chat, member }, { signal }) => {
-        // Of basic groups MTProto keeps no messages that one could ask for by chat.
+        // Messages of basic groups cannot be fetched by chat and id in MTProto.
         if (chat.type === 'supergroup') await purge(chat.id, member.id, signal)
       },
     },
@@ -127,7 +127,7 @@ export function purgeOnBan(client: Purger, options: PurgeOnBanOptions = {}): Pur
 
 type Work = (turn: AbortSignal) => Promise<void>
 
-/** Lets a few run at once, each for so long at most; the same one once. */
+/** Runs a limited number of tasks at once, each with a time limit; concurrent tasks of the same name are run once. */
 class Places {
   readonly #under = new Map<string, Promise<void>>()
   readonly #line: (() => void)[] = []
@@ -135,7 +135,7 @@ class Places {
 
   constructor(private readonly most: Ms) {}
 
-  /** @throws SentinelError `hook.timeout`; the signal's reason, where it has ended before the turn came. */
+  /** @throws SentinelError `hook.timeout`; the signal's reason if it was aborted before the turn came. */
   take(name: string, signal: AbortSignal, work: Work): Promise<void> {
     const under = this.#under.get(name)
     if (under !== undefined) return under
@@ -160,7 +160,7 @@ class Places {
     }
   }
 
-  /** Whoever does not heed the signal is not waited for: their place is others'. */
+  /** Frees the place of a task that ignores its signal. */
   async #inTime(signal: AbortSignal, work: Work): Promise<void> {
     const ending = new AbortController()
     const callOff = quietTimers.after(this.most, () =>

@@ -1,6 +1,6 @@
 import type { BaseTelegramClient } from '@mtcute/core/client.js'
 
-/** What mtcute keeps of salts, as far as it concerns us. */
+/** The parts of mtcute's salt manager that are used here. */
 interface Salts {
   _timer?: ReturnType<typeof setTimeout>
   _scheduleReplace(salt: unknown): void
@@ -9,14 +9,14 @@ interface Salts {
 const mended = new WeakSet<object>()
 
 /**
- * mtcute 0.30.3 sets a timer for the next salt, and when salts come a second time sets another and forgets the first: a process that
- * has closed its client would live on for half an hour. Here the first is called off.
+ * mtcute 0.30.3 sets a timer for the next salt, but when salts arrive again it sets another without clearing the first: the
+ * process of a closed client would live on for half an hour. This clears the earlier timer.
  */
 export function callOffSaltTimers(base: BaseTelegramClient): void {
   const connect = base.connect.bind(base)
   base.connect = async () => {
     await connect()
-    // Not public: where a version keeps it elsewhere there is nothing to mend.
+    // These fields are private to mtcute: if a version has no such field, there is nothing to fix.
     const salts = Object(Reflect.get(Object(Reflect.get(base.mt.network, '_primaryDc')), '_salts'))
     const kind = Object.getPrototypeOf(salts) as Salts | null
     if (kind === null || typeof kind._scheduleReplace !== 'function' || mended.has(kind)) return

@@ -1,18 +1,18 @@
 import { type Cipher, createCipheriv } from 'node:crypto'
 
-/** A payload as it came, and whether the sender asks for a quick acknowledgement of it. */
+/** A payload, and whether the sender requests a quick acknowledgement. */
 export interface Frame {
   readonly payload: Buffer
   readonly quickAck: boolean
 }
 
-/** How payloads follow each other on a connection (https://core.telegram.org/mtproto/mtproto-transports). */
+/** A transport framing: how payloads are delimited on a connection (https://core.telegram.org/mtproto/mtproto-transports). */
 export interface Framing {
   readonly name: string
-  /** The next frame, if all of it is there. Throws {@link FramingError} for bytes that cannot be a frame. */
+  /** Returns the next frame once it is complete. Throws {@link FramingError} for bytes that cannot be a frame. */
   next(data: Buffered): Frame | undefined
   wrap(payload: Uint8Array): Buffer
-  /** Four bytes that answer a quick acknowledgement. */
+  /** The four bytes of a quick acknowledgement. */
   acknowledge(token: number): Buffer
 }
 
@@ -20,13 +20,13 @@ export class FramingError extends Error {
   override readonly name = 'FramingError'
 }
 
-/** A part of a file takes half a megabyte; more than this is no frame of anybody's. */
+/** Maximum size of a frame; the largest legitimate ones are file parts of half a megabyte. */
 export const MOST_FRAME = 2 * 1024 * 1024
 
-/** As many pieces may wait one by one. */
+/** Maximum number of chunks that are kept separately. */
 const MOST_CHUNKS = 32
 
-/** What came in and was not read yet. Pieces are joined once they are taken: a large frame may come byte by byte. */
+/** Bytes received and not read yet. Chunks are joined only when read, because a large frame may arrive in tiny pieces. */
 export class Buffered {
   #chunks: Buffer[] = []
   #length = 0
@@ -35,7 +35,7 @@ export class Buffered {
     if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.#length += chunk.length
-    // Each is larger than those after it, so there are few, and each byte is copied few times.
+    // Keeps each chunk larger than the ones after it: there are few chunks, and each byte is copied only a few times.
     for (let n = this.#chunks.length; n > MOST_CHUNKS; n--) {
       const [before, last] = this.#chunks.slice(-2) as [Buffer, Buffer]
       if (before.length > last.length) break
@@ -47,7 +47,7 @@ export class Buffered {
     return this.#length
   }
 
-  /** The first so many bytes, or what there is, without taking them. */
+  /** Returns the first bytes without removing them: `length` of them, or fewer if there are no more. */
   peek(length: number): Buffer {
     const [first] = this.#chunks
     if (first === undefined || first.length >= length || this.#chunks.length === 1) {
@@ -77,7 +77,7 @@ function checked(length: number): number {
   return length
 }
 
-/** A length in words, in one byte or four. */
+/** Length in 4-byte words, encoded in one byte or four. */
 export const abridged: Framing = {
   name: 'abridged',
   next(data) {
@@ -102,7 +102,7 @@ export const abridged: Framing = {
   },
   acknowledge(token) {
     const bytes = Buffer.alloc(4)
-    // Turned round, so that no length can be mistaken for it.
+    // Byte order reversed, so that it cannot be mistaken for a length.
     bytes.writeUInt32BE((token | 0x80000000) >>> 0, 0)
     return bytes
   },
@@ -135,15 +135,15 @@ function intermediateLike(name: string, pad: () => Uint8Array): Framing {
   }
 }
 
-/** A length in bytes, in four. */
+/** Length in bytes, encoded in four bytes. */
 export const intermediate: Framing = intermediateLike('intermediate', () => new Uint8Array())
 
-/** The same with up to fifteen bytes behind, so that lengths tell nothing. */
+/** Like `intermediate`, with up to fifteen bytes of padding, so that lengths reveal nothing. */
 export const paddedIntermediate: Framing = intermediateLike('padded', () => {
   return new Uint8Array(Math.floor(Math.random() * 16))
 })
 
-/** A length, a number, a checksum. One for each connection, since it counts. */
+/** Length, sequence number and checksum. Stateful, so every connection needs its own. */
 export function full(): Framing {
   let received = 0
   let sent = 0
@@ -170,7 +170,7 @@ export function full(): Framing {
       frame.writeUInt32LE(crc32(frame.subarray(0, frame.length - 4)), frame.length - 4)
       return frame
     },
-    // This one has none.
+    // This framing has no quick acknowledgements.
     acknowledge: () => Buffer.alloc(0),
   }
 }
@@ -181,24 +181,24 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** As zlib has it; Node has it from 22 on only. */
+/** The CRC-32 of zlib, which Node has only from version 22 on. */
 export function crc32(data: Uint8Array): number {
   let crc = -1
   for (const byte of data) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] as number)
   return (crc ^ -1) >>> 0
 }
 
-/** Hides what is sent from those who look for MTProto: `obfuscated2`. */
+/** The obfuscation of a connection (`obfuscated2`), against detection of MTProto. */
 export interface Veil {
   incoming(data: Buffer): Buffer
   outgoing(data: Buffer): Buffer
 }
 
-/** How a connection began: its framing, and a veil if it has one. `undefined` until enough has come. */
+/** How a connection starts: its framing, and obfuscation if any. */
 export interface Opening {
   readonly framing: Framing
   readonly veil?: Veil
-  /** Which data centre an obfuscated client wants; negative for media. */
+  /** The data centre that an obfuscated client asks for; negative for media. */
   readonly dc?: number
 }
 
@@ -208,7 +208,10 @@ const PLAIN: ReadonlyMap<number, () => Framing> = new Map([
 ])
 const VEILED: ReadonlyMap<number, () => Framing> = new Map([...PLAIN, [0xefefefef, () => abridged]])
 
-/** Tells from the first bytes of a client what it speaks. Takes them. Throws {@link FramingError} for what is nothing. */
+/**
+ * Detects the transport from a client's first bytes and consumes them; undefined until enough bytes have arrived. Throws {@link
+ * FramingError} for an unknown transport.
+ */
 export function openingOf(data: Buffered): Opening | undefined {
   if (data.length < 1) return undefined
   if (data.peek(1)[0] === 0xef) {
@@ -222,7 +225,7 @@ export function openingOf(data: Buffered): Opening | undefined {
     return { framing: plain() }
   }
   if (data.length < 8) return undefined
-  // The first number of `full` is zero, which an obfuscated client avoids.
+  // The first sequence number of `full` is zero, which obfuscated clients avoid at this place.
   if (data.peek(8).readUInt32LE(4) === 0) return { framing: full() }
   return data.length < 64 ? undefined : unveil(data.take(64))
 }

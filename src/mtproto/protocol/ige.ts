@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { getWasmUrl, ige256Decrypt, ige256Encrypt, initSync } from '@mtcute/wasm'
 
 /**
- * Below this many bytes the call into OpenSSL costs more than it saves. Measured: at 4 KiB both take the same time, at 16 KiB
- * and above OpenSSL's way is two to three times as fast.
+ * From this size on, encryption goes through OpenSSL. Measured: at 4 KiB both ways take the same time, from 16 KiB on OpenSSL is
+ * two to three times as fast.
  */
 const WORTH_IT = 4096
 
@@ -17,8 +17,9 @@ function prepare(): void {
 }
 
 /**
- * AES-256-IGE, which MTProto encrypts with (https://core.telegram.org/mtproto/description#defining-aes-key-and-initialization-vector).
- * `data` is a multiple of 16 bytes, `key` and `iv` are 32 each.
+ * Encrypts with AES-256-IGE, as in MTProto
+ * (https://core.telegram.org/mtproto/description#defining-aes-key-and-initialization-vector). `data` must be a multiple of 16
+ * bytes; `key` and `iv` have 32 bytes.
  */
 export function igeEncrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
   if (data.byteLength >= WORTH_IT) return encryptByCbc(data, key, iv)
@@ -26,21 +27,21 @@ export function igeEncrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): U
   return ige256Encrypt(data, key, iv)
 }
 
-/** The way back. A block of the plain text needs the one before it, so OpenSSL cannot help here. */
+/** Decrypts AES-256-IGE. Each block needs the previous plain text, so OpenSSL's CBC cannot be used. */
 export function igeDecrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
   prepare()
   return ige256Decrypt(data, key, iv)
 }
 
 /**
- * OpenSSL in Node has no IGE, but CBC, and one follows from the other. IGE is c[i] = E(p[i] ^ c[i-1]) ^ p[i-1]. With
- * d[i] = c[i] ^ p[i-1] that is d[i] = E((p[i] ^ p[i-2]) ^ d[i-1]): CBC over p[i] ^ p[i-2].
+ * Encrypts by means of CBC, because Node's OpenSSL has no IGE. IGE is c[i] = E(p[i] ^ c[i-1]) ^ p[i-1]. With d[i] = c[i] ^ p[i-1]
+ * that is d[i] = E((p[i] ^ p[i-2]) ^ d[i-1]): CBC over p[i] ^ p[i-2].
  */
 export function encryptByCbc(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
   const plain = wordsOf(data)
   const before = wordsOf(iv)
   const chained = new Int32Array(plain.length)
-  // The first block has no second one before it, the second has the one that the vector gives.
+  // p[-2] counts as zero; p[-1], which the second block needs, is the second half of the IV.
   for (let i = 0; i < 4; i++) chained[i] = plain[i] as number
   for (let i = 4; i < 8 && i < plain.length; i++) chained[i] = (plain[i] as number) ^ (before[i] as number)
   for (let i = 8; i < plain.length; i++) chained[i] = (plain[i] as number) ^ (plain[i - 8] as number)
@@ -53,7 +54,7 @@ export function encryptByCbc(data: Uint8Array, key: Uint8Array, iv: Uint8Array):
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 }
 
-/** The same bytes four at a time; a copy where they lie across words. */
+/** A view of the bytes as 32-bit words; a copy if they are not aligned. */
 function wordsOf(bytes: Uint8Array): Int32Array {
   const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
   return new Int32Array(buffer, byteOffset, byteLength / 4)

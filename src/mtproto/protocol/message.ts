@@ -1,10 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { igeDecrypt, igeEncrypt } from './ige.js'
 
-/** Who wrote a message: keys are derived differently for each. */
+/** The sender of a message; each side derives other keys. */
 export type Side = 'client' | 'server'
 
-/** What is inside an encrypted message. */
+/** The content of an encrypted message. */
 export interface Envelope {
   readonly salt: bigint
   readonly sessionId: bigint
@@ -13,7 +13,7 @@ export interface Envelope {
   readonly body: Uint8Array
 }
 
-/** Salt, session, message id, sequence number and length come before the body. */
+/** Length of salt, session id, message id, sequence number and body length. */
 const HEADER = 32
 /** "12..1024 bytes" (https://core.telegram.org/mtproto/description#encrypted-message-encrypted-data). */
 const [LEAST_PADDING, MOST_PADDING] = [12, 1024]
@@ -30,12 +30,12 @@ export function sha256(...parts: readonly Uint8Array[]): Buffer {
   return hash.digest()
 }
 
-/** The last eight bytes of its digest name a key. */
+/** The key's id: the last eight bytes of its SHA-1. */
 export function authKeyId(key: Uint8Array): bigint {
   return sha1(key).readBigUInt64LE(12)
 }
 
-/** MTProto 2.0 (https://core.telegram.org/mtproto/description#defining-aes-key-and-initialization-vector). */
+/** Key derivation of MTProto 2.0 (https://core.telegram.org/mtproto/description#defining-aes-key-and-initialization-vector). */
 function keyAndIv(authKey: Uint8Array, msgKey: Uint8Array, from: Side): readonly [Buffer, Buffer] {
   const x = from === 'client' ? 0 : 8
   const a = sha256(msgKey, authKey.subarray(x, x + 36))
@@ -71,19 +71,22 @@ export function encrypt(authKey: Uint8Array, envelope: Envelope, from: Side): Bu
   return out
 }
 
-/** An envelope that came, and what acknowledges it at once: the first 32 bits of what `msg_key` is the middle of. */
+/**
+ * A decrypted envelope, with the token of its quick acknowledgement: the first 32 bits of the digest that `msg_key` is the middle
+ * of.
+ */
 export interface Opened extends Envelope {
   readonly token: number
 }
 
-/** Undefined for what the security guidelines say to drop (https://core.telegram.org/mtproto/security_guidelines). */
+/** Decrypts a message; undefined for messages to be dropped according to https://core.telegram.org/mtproto/security_guidelines. */
 export function decrypt(authKey: Uint8Array, message: Uint8Array, from: Side): Opened | undefined {
   const cipher = message.subarray(24)
   if (cipher.byteLength < HEADER + LEAST_PADDING || cipher.byteLength % 16 !== 0) return undefined
   const msgKey = message.subarray(8, 24)
   const [key, iv] = keyAndIv(authKey, msgKey, from)
   const plain = Buffer.from(igeDecrypt(cipher, key, iv))
-  // Before anything in it is looked at, or what we do about it would tell of the plain text.
+  // Must precede any other check: reactions to the content would leak information about the plain text.
   const digest = digestOf(authKey, plain, from)
   if (!timingSafeEqual(msgKey, digest.subarray(8, 24))) return undefined
   const length = plain.readInt32LE(28)
@@ -100,8 +103,8 @@ export function decrypt(authKey: Uint8Array, message: Uint8Array, from: Side): O
 }
 
 /**
- * What is in the message that binds a temporary key, which is written in MTProto 1.0 with the permanent one
- * (https://core.telegram.org/method/auth.bindTempAuthKey). Undefined if it was not.
+ * Decrypts the message that binds a temporary key, which is encrypted in MTProto 1.0 with the permanent key
+ * (https://core.telegram.org/method/auth.bindTempAuthKey). Undefined for anything else.
  */
 export function decryptBinding(
   authKey: Uint8Array,

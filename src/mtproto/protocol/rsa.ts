@@ -4,27 +4,27 @@ import { sha1, sha256 } from './message.js'
 import { Schema } from './tl/schema.js'
 import { TlWriter } from './tl/writer.js'
 
-/** The key that a server proves itself with. */
+/** The RSA key by which a server authenticates itself. */
 export interface ServerKey {
   readonly privateKey: KeyObject
-  /** For clients, PKCS#1. */
+  /** Public key for clients, as PEM (PKCS#1). */
   readonly pem: string
   readonly fingerprint: bigint
 }
 
-/** Draws a key of 2048 bits. */
+/** Generates a key of 2048 bits. */
 export function newServerKey(): ServerKey {
   for (;;) {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const publicKey = createPublicKey(privateKey)
     const fingerprint = fingerprintOf(publicKey)
-    // mtcute files a fingerprint with its leading zeros and looks for it without: it would never find this one.
+    // mtcute stores fingerprints with leading zeros but looks them up without, so it would not find such a key.
     if (fingerprint >> 60n === 0n) continue
     return { privateKey, pem: publicKey.export({ type: 'pkcs1', format: 'pem' }).toString(), fingerprint }
   }
 }
 
-/** "64 lower-order bits of SHA1" of modulus and exponent as TL has them (https://core.telegram.org/mtproto/auth_key). */
+/** "64 lower-order bits of SHA1" of modulus and exponent in TL encoding (https://core.telegram.org/mtproto/auth_key). */
 export function fingerprintOf(key: KeyObject): bigint {
   const { n = '', e = '' } = key.export({ format: 'jwk' })
   const writer = new TlWriter(new Schema([], 0))
@@ -32,20 +32,20 @@ export function fingerprintOf(key: KeyObject): bigint {
   return sha1(writer.result()).readBigUInt64LE(12)
 }
 
-/** What a client has encrypted for us, in the way of today or the old one; undefined if it is neither. */
+/** Decrypts what a client has encrypted with our public key, padded by the current or the old method; undefined otherwise. */
 export function rsaDecrypt(key: ServerKey, encrypted: Uint8Array): Buffer | undefined {
   if (encrypted.byteLength !== 256) return undefined
   let plain: Buffer
   try {
     plain = privateDecrypt({ key: key.privateKey, padding: constants.RSA_NO_PADDING }, encrypted)
   } catch {
-    // Larger than the modulus: nobody who has our key sends that.
+    // The value exceeds the modulus, which no honest client sends.
     return undefined
   }
   return unpad(plain) ?? unhash(plain)
 }
 
-/** RSA_PAD, 4.1 of https://core.telegram.org/mtproto/auth_key. */
+/** RSA_PAD; 4.1 of https://core.telegram.org/mtproto/auth_key. */
 function unpad(plain: Buffer): Buffer | undefined {
   const encrypted = plain.subarray(32)
   const key = sha256(encrypted)
@@ -55,9 +55,9 @@ function unpad(plain: Buffer): Buffer | undefined {
   return sha256(key, data).equals(withHash.subarray(192)) ? data : undefined
 }
 
-/** SHA1(data) + data + padding, as before 2021: the hash tells where the data ends, so its object must be read first. */
+/** The padding used before 2021: SHA1(data) + data + padding. The length of the data is not stored, so it is found by its digest. */
 function unhash(plain: Buffer): Buffer | undefined {
-  // A leading zero, twenty bytes of digest, then data of a length that only its digest knows.
+  // A leading zero, twenty bytes of digest, then the data.
   if (plain[0] !== 0) return undefined
   const digest = plain.subarray(1, 21)
   for (let end = 21 + 96; end <= plain.length; end += 4) {

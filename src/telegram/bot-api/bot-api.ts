@@ -15,30 +15,30 @@ import { Params } from './params.js'
 import { type MethodName, methodNamed, signatureOf } from './schema/schema.js'
 import type { WebhookTiming } from './webhook.js'
 
-/** An answer, a connection to cut, or an answer that goes out otherwise than it should. */
+/** The outcome of a call: an answer, `'drop'` to cut the connection, or an answer with a wrong body. */
 export type Outcome = CallResult | 'drop' | Spoilt
 
-/** `'half'`: cut in the middle. Any other body goes out in place of the result, under its status. */
+/** An answer sent with a wrong body: `'half'` breaks off in the middle, any other text replaces the body but keeps the status. */
 export interface Spoilt {
   readonly ok: undefined
   readonly result: CallResult
   readonly body: string
 }
 
-/** In whose name a bot speaks: without it the call would say something else. */
+/** Acting for a business account is not supported; ignoring the parameter would change the meaning of a call. */
 const BUSINESS = 'business_connection_id'
 
-/** Methods that a reply to a webhook delivery may not name, besides all that begin with "get". */
+/** Methods not allowed in the reply to a webhook delivery, besides those beginning with "get". */
 const NOT_IN_REPLY = new Set(['setwebhook', 'deletewebhook', 'close', 'logout'])
 
 const CLOSED = 'Conflict: the embedded Telegram was closed; stop the bot before it (await bot.stop())'
 
-/** Runs the calls of bots against the world. How they arrived (HTTP, a webhook's reply) is not its business. */
+/** Executes the calls of bots, independent of how they arrive (HTTP, function call, webhook reply). */
 export class BotApi {
   readonly log = new CallLog()
   readonly faults = new FaultPlan()
   readonly addresses = new Addresses()
-  /** Who answers in Telegram's place, by the id of the bot that asks; undefined leaves it to Telegram. */
+  /** Functions that answer in place of Telegram, by bot id; if they return undefined, Telegram answers. */
   readonly scripts = new Map<
     number,
     (method: string, params: BotCall['params']) => CallResult | 'drop' | undefined
@@ -49,19 +49,19 @@ export class BotApi {
   constructor(
     readonly world: World,
     private readonly timing: WebhookTiming,
-    /** Unless given, a bot may send as fast as it can. */
+    /** Without it, bots may send without limit. */
     private readonly flood?: Flood,
   ) {
     world.inspect = updateInspector()
   }
 
-  /** Whether the method does here what it does in Telegram; any other answers 501. */
+  /** Whether the method is implemented; others answer 501. */
   isServed(method: MethodName): boolean {
     return METHODS[method] !== undefined
   }
 
   async perform(bot: BotAccount, name: string, params: Params, signal: AbortSignal): Promise<Outcome> {
-    // Whoever asks now, a bot that was left running or a handler that is late, is told so: grammY's bots stop at a 409.
+    // 409 for bots that were left running and for late handlers: grammY's bots stop at a 409.
     if (this.#closing.signal.aborted) return failure(409, CLOSED)
     const method = methodNamed(name)
     if (method === undefined) return failure(404, 'Not Found: method not found')
@@ -73,7 +73,7 @@ export class BotApi {
     })
     const strike = this.faults.take(method, { bot, params })
     if (strike !== undefined && strike.delay > 0) {
-      // The wait ends early when either side hangs up; then there is nobody left to answer.
+      // The wait ends early if either side closes; then no answer is needed.
       const either = AbortSignal.any([signal, this.#closing.signal])
       const waited = await sleep(strike.delay, true, { signal: either }).catch(() => false)
       if (!waited) return 'drop'
@@ -106,7 +106,7 @@ export class BotApi {
     } catch (error) {
       takeBack?.()
       if (error instanceof Refusal) return failure(error.code, error.description, error.parameters)
-      // A defect of the embedded Telegram itself: the bot, and so the test, gets to see which.
+      // A bug of the embedded Telegram: the message makes it visible to the bot and so to the test.
       return failure(500, `Internal Server Error: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
@@ -131,11 +131,11 @@ export class BotApi {
     const name = String(params.get('method')).toLowerCase()
     params.delete('method')
     if (NOT_IN_REPLY.has(name) || name.startsWith('get')) return
-    // Telegram tells nobody how such a call went; the record of calls does.
+    // The result is not sent to the bot, as in Telegram, but is in the call log.
     void this.perform(bot, name, new Params(params), this.#closing.signal)
   }
 
-  /** Ends what is under way; from now on every call is refused. */
+  /** Aborts calls in progress; all later calls are refused. */
   close(): void {
     this.#closing.abort()
     for (const link of this.#links.values()) {

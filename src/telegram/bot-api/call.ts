@@ -8,24 +8,24 @@ import type { World } from '../world/world.js'
 import type { Link } from './link.js'
 import type { Params } from './params.js'
 
-/** One call of a method, as the method sees it. */
+/** A call, as passed to the implementation of its method. */
 export interface Call {
   readonly world: World
   readonly bot: BotAccount
   readonly params: Params
   readonly link: Link
-  /** Aborted when the bot hangs up. */
+  /** Aborted when the bot closes the connection. */
   readonly signal: AbortSignal
 }
 
 type MaybePromise<T> = T | Promise<T>
 
-/** A group of methods: named and typed as Telegram does. */
+/** Implementations of methods, with Telegram's names and types. */
 export type Methods = {
   readonly [Name in keyof ApiMethods]?: (call: Call) => MaybePromise<ReturnType<ApiMethods[Name]>>
 }
 
-/** The chat that `chat_id` names, as far as the bot knows it. */
+/** The chat that `chat_id` names. */
 export function chatOf(call: Call, name = 'chat_id'): WorldChat {
   const { world, bot, params } = call
   const given = params.text(name)?.trim()
@@ -38,7 +38,7 @@ export function chatOf(call: Call, name = 'chat_id'): WorldChat {
   const id = Number(given)
   if (id < 0) {
     const chat = world.sharedChat(id)
-    // A bot that was never there does not know a private group.
+    // A private group is unknown to a bot that was never in it.
     if (chat === undefined || (chat.username === undefined && !chat.members.has(bot.id)))
       throw badRequest('chat not found')
     return chat
@@ -56,7 +56,7 @@ export function sharedChatOf(call: Call): SharedChat {
   return chat
 }
 
-/** The bot must be in the chat, or must have been let in by the person. */
+/** Requires that the bot is in the chat, or that the person has started it. */
 export function assertPresent({ world, bot }: Call, chat: WorldChat): void {
   if (chat.kind === 'private') {
     if (chat.blocked) throw forbidden('bot was blocked by the user')
@@ -71,14 +71,14 @@ export function assertPresent({ world, bot }: Call, chat: WorldChat): void {
   if (!isIn(membership)) throw forbidden(`bot is not a member of the ${describeChat(chat).type} chat`)
 }
 
-/** Two letters or none, so that there are only so many. */
+/** Two letters or empty, which bounds how many languages can be stored. */
 export function languageIn({ params }: Call): string {
   const language = params.text('language_code') ?? ''
   if (!/^(?:[a-z]{2})?$/.test(language)) throw badRequest('invalid language code specified')
   return language
 }
 
-/** A required whole number, such as a user or message id. */
+/** A required integer, such as a user or message id. */
 export function required(call: Call, name: string, otherwise: string): number {
   const value = call.params.integer(name)
   if (value === undefined) throw badRequest(otherwise)

@@ -6,11 +6,11 @@ import { type Problem, problemOfResult, problemOfUpdate } from './schema/results
 import type { MethodName } from './schema/schema.js'
 
 /**
- * Runs a method between two checks against the types of the Bot API: of what it was given (a refusal, in Telegram's words), and
- * of what it answers, so that the embedded Telegram cannot drift from the real one unnoticed.
+ * Runs a method between two checks against the types of the Bot API: of its parameters (refused in Telegram's words), and of its
+ * result, so that deviations from the real Telegram do not go unnoticed.
  *
- * @throws Refusal for parameters that are not what the method takes.
- * @throws Error for an answer that no Telegram would give: a defect of ours.
+ * @throws Refusal for invalid parameters.
+ * @throws Error for a result that Telegram would not give, which is a bug of the embedded Telegram.
  */
 export async function runChecked<Name extends MethodName>(
   method: Name,
@@ -20,16 +20,16 @@ export async function runChecked<Name extends MethodName>(
   const complaint = complaintAbout(method, call.params)
   if (complaint !== undefined) throw badRequest(complaint)
   const result: unknown = await run(call)
-  // Updates are checked when they come up: what tests put in raw is theirs.
+  // Updates are checked when they are created; raw updates from tests are deliberately not checked.
   const problem = method === 'getUpdates' ? undefined : problemOfResult(method, result)
   if (problem !== undefined)
     throw new Error(`${method} answers what Telegram would not: result${told(problem)}`)
   return result
 }
 
-/** Looks at every update. What it returns throws an Error for one that no Telegram would send. */
+/** Creates a function that checks every update and throws an Error for one that Telegram would not send. */
 export function updateInspector(): (kind: UpdateKind, payload: unknown) => void {
-  // A message goes out to every bot of its chat: once is enough.
+  // The same message object goes to every bot of a chat, so it is checked only once.
   let latest: unknown
   return (kind, payload) => {
     if (latest === payload) return

@@ -1,18 +1,18 @@
 import type { Expression } from './schema/expression.js'
 import { alternativesOf, fieldsOf, type MethodName, signatureOf } from './schema/schema.js'
 
-/** What a text in a form stands for. */
+/** How to interpret a string in a form. */
 type Reading = 'structure' | 'number' | 'boolean' | 'text'
 
 const readings = new Map<MethodName, ReadonlyMap<string, Reading>>()
 
 /**
- * A parameter as a recorded call has it: by the type that the method gives it, so that a call reads the same whether it came as JSON
- * or in a form, where everything is a text. What Telegram does not know is read by its look.
+ * Converts a parameter for the call log by its type in the method, so that a call looks the same whether it came as JSON or as a
+ * form, where every value is a string. Unknown parameters are interpreted by their form.
  */
 export function describedAs(method: MethodName, name: string, value: unknown): unknown {
   const reading = readingsOf(method).get(name)
-  // A number where Telegram reads a text or a flag is what it would be in a form.
+  // A number for a string or boolean parameter is treated like a form value.
   const asText = typeof value === 'number' && (reading === 'text' || reading === 'boolean')
   if (asText) return describedAs(method, name, String(value))
   if (typeof value !== 'string') return value
@@ -28,7 +28,7 @@ export function describedAs(method: MethodName, name: string, value: unknown): u
   }
 }
 
-/** As Telegram reads them: `Params.flag`. */
+/** Same values as in `Params.flag`. */
 const FLAGS = new Map([
   ['true', true],
   ['yes', true],
@@ -48,7 +48,7 @@ function readingsOf(method: MethodName): ReadonlyMap<string, Reading> {
   return known
 }
 
-/** Of a chat's id or name, an id is a number. */
+/** For "id or name" of a chat, a numeric value counts as an id. */
 function readingOf(type: Expression): Reading {
   const kinds = alternativesOf(type).map((one) =>
     one.kind === 'list' || fieldsOf(one) !== undefined
@@ -60,7 +60,7 @@ function readingOf(type: Expression): Reading {
   return (['structure', 'number', 'boolean'] as const).find((kind) => kinds.includes(kind)) ?? 'text'
 }
 
-/** What a text says as JSON; itself, if that is no object, list, flag or number that can be told exactly. */
+/** Parses JSON; returns the text itself unless it is an object, array, boolean or exactly representable number. */
 function jsonIn(text: string): unknown {
   try {
     const read: unknown = JSON.parse(text)

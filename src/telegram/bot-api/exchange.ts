@@ -5,33 +5,33 @@ import type { CallResult } from './calls.js'
 import { paramsOf } from './request.js'
 import { describeBotApi } from './schema/openapi.js'
 
-/** A request as it came, over whatever: HTTP, or a function call within the process. */
+/** A request, from HTTP or from a function call inside the process. */
 export interface Asking {
   readonly method: string
   /** Path and query. */
   readonly target: string
   readonly contentType: string
-  /** @throws Refusal 413 for more than Telegram takes. */
+  /** @throws Refusal 413 if the body is larger than Telegram accepts. */
   readonly body: () => Promise<Buffer>
-  /** Aborted when who asks hangs up. */
+  /** Aborted when the client closes the connection. */
   readonly signal: AbortSignal
 }
 
-/** What goes back. */
+/** The response to a request. */
 export interface Answering {
   readonly status: number
   readonly type: string
   readonly body: Buffer
-  /** Only this many bytes of the body go out; then the connection breaks. */
+  /** Sends only this many bytes of the body, then breaks the connection. */
   readonly brokenOffAt?: number
-  /** The request was not read to its end: the connection cannot be used again. */
+  /** The request body was not read completely, so the connection cannot be reused. */
   readonly ends?: true
 }
 
 const METHOD_PATH = /^\/bot([^/]+)(?:\/test)?\/([^/]+)\/?$/
 const FILE_PATH = /^\/file\/bot([^/]+)(?:\/test)?\/(.+)$/
 
-/** Answers one request of the Bot API; 'drop' is a connection to cut. */
+/** Answers a request of the Bot API; 'drop' means to cut the connection. */
 export async function exchange(api: BotApi, asking: Asking): Promise<Answering | 'drop'> {
   if (asking.method !== 'GET' && asking.method !== 'POST')
     return answering(failure(405, 'Method Not Allowed'))
@@ -67,7 +67,7 @@ function spoilt(result: CallResult, body: string): Answering {
   return { status: whole.status, type, body: Buffer.from(body) }
 }
 
-/** The same whenever it is asked for, so it is written once. */
+/** Cached: the document never changes. */
 let document: Buffer | undefined
 
 function openApi(api: BotApi): Answering {
@@ -87,7 +87,7 @@ function download(api: BotApi, token: string, path: string): Answering {
   return { status: 200, type: 'application/octet-stream', body: Buffer.from(bytesOf(found.file, found.kind)) }
 }
 
-/** A malformed escape is no valid token or method either. */
+/** A malformed escape yields an empty string, which is not a valid token or method. */
 function decode(part: string | undefined): string {
   try {
     return decodeURIComponent(part ?? '')

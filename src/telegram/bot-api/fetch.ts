@@ -2,7 +2,7 @@ import type { BotApi } from './bot-api.js'
 import { type Answering, type Asking, exchange } from './exchange.js'
 import { MAX_BODY, readBody, tooLarge } from './request.js'
 
-/** What any make of AbortSignal has; grammY brings one of its own on Node. */
+/** The common part of AbortSignal implementations; grammY uses one of its own on Node. */
 interface Signal {
   readonly aborted: boolean
   addEventListener(type: 'abort', listener: () => void): void
@@ -10,8 +10,8 @@ interface Signal {
 }
 
 /**
- * The `fetch` of a Telegram within the process: a function call in place of a request, with the same answers. It takes what
- * clients of Telegram hand over, bodies that are streams and signals of other makes included.
+ * Returns a `fetch` that calls a Telegram inside the process directly. Accepts whatever Telegram clients pass, including streams
+ * as bodies and foreign implementations of AbortSignal.
  */
 export function fetchFrom(api: BotApi): typeof fetch {
   return async (input, init) => {
@@ -25,7 +25,7 @@ export function fetchFrom(api: BotApi): typeof fetch {
   }
 }
 
-/** Rejects as soon as who asks hangs up. */
+/** Rejects as soon as the signal is aborted. */
 function whileOpen<Result>(signal: Signal, hangUp: AbortController, asked: Promise<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
     const abort = () => {
@@ -41,7 +41,7 @@ function read(input: string | URL | Request, init: RequestInit = {}): Omit<Askin
   const { body = null } = init
   const plain = typeof body === 'string' || body instanceof Uint8Array || isIterable(body) || body === null
   if (input instanceof Request || !plain) {
-    // Forms and blobs: the platform knows how these are written, and under which type.
+    // Forms and blobs are encoded by the platform's own Request, including their content type.
     const { signal: _, ...rest } = init
     const request = new Request(input, { ...rest, ...(body !== null && { duplex: 'half' }) } as RequestInit)
     return {
@@ -66,11 +66,11 @@ function isIterable(body: unknown): body is AsyncIterable<Uint8Array | string> {
   return typeof body === 'object' && body !== null && Symbol.asyncIterator in body
 }
 
-/** To the end also where there is too much: grammY takes a stream that is not read to its end for a call that was given up. */
+/** Reads the stream to its end even if it is too large: grammY takes an unfinished stream for an aborted call. */
 async function readToEnd(chunks: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
   const iterator = chunks[Symbol.asyncIterator]()
   try {
-    // Without return(), so that who stops reading does not close it.
+    // Without return(), so that stopping early does not close the stream.
     return await readBody({ [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) })
   } catch (error) {
     while ((await iterator.next()).done !== true);
@@ -105,7 +105,7 @@ function responseOf({ status, type, body, brokenOffAt }: Answering): Response {
   return new Response(stream, { status, headers })
 }
 
-/** As undici tells of a connection that broke. */
+/** The error that undici gives for a broken connection. */
 function broken(words: string): TypeError {
   return new TypeError(words, {
     cause: Object.assign(new Error('other side closed'), { code: 'ECONNRESET' }),

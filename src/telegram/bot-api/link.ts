@@ -4,7 +4,7 @@ import type { Addresses } from './courier.js'
 import { Polling } from './polling.js'
 import { Webhook, type WebhookSettings, type WebhookTiming } from './webhook.js'
 
-/** How updates get to one bot: it fetches them, or they are brought to it. */
+/** How one bot gets its updates: by polling or by webhook. */
 export class Link {
   readonly polling: Polling
   #webhook: Webhook | undefined
@@ -23,7 +23,7 @@ export class Link {
     return this.#webhook
   }
 
-  /** @throws Refusal for an address that is neither on this machine nor hosted here. */
+  /** @throws Refusal for a URL that is neither on this machine nor registered with `hosts`. */
   checkWebhookUrl(url: string): void {
     this.addresses.check(url)
   }

@@ -7,7 +7,7 @@ import { fileOfOrigin } from './origin.js'
 import { PART } from './upload-source.js'
 
 /**
- * How far a download is.
+ * Progress of a download.
  *
  * @example
  * ```ts
@@ -17,14 +17,14 @@ import { PART } from './upload-source.js'
  * ```
  */
 export interface DownloadProgress {
-  /** Bytes handed out so far, without those before `offset`. To go on later, begin at `offset` + `received`. */
+  /** Bytes yielded so far, counted from `offset`. To resume later, start at `offset` + `received`. */
   readonly received: number
-  /** Bytes that will be; absent where Telegram did not tell. */
+  /** Total number of bytes to yield; absent if Telegram did not report the size. */
   readonly total?: number
 }
 
 /**
- * What to download, and how.
+ * Options of a download.
  *
  * @example
  * ```ts
@@ -34,15 +34,15 @@ export interface DownloadProgress {
  * ```
  */
 export interface DownloadOptions {
-  /** The first byte. Default: 0. Any: whatever Telegram's own rules are. */
+  /** First byte to fetch; any value, without the alignment that Telegram itself requires. Default: 0. */
   readonly offset?: number
-  /** So many bytes at most. Default: to the end. */
+  /** Maximum number of bytes. Default: to the end of the file. */
   readonly limit?: number
-  /** Parts of 512 KiB that are fetched ahead, and kept in memory: 1 to 16. Default: 4. */
+  /** Parts of 512 KiB fetched ahead and kept in memory: 1 to 16. Default: 4. */
   readonly parallel?: number
-  /** Where a `file_id` came from, so that a reference that has ended can be fetched anew. */
+  /** Where a `file_id` came from, so that an expired file reference can be renewed. */
   readonly origin?: FileOrigin
-  /** Told after each piece. */
+  /** Called after each piece. */
   readonly onProgress?: (progress: DownloadProgress) => void
   readonly signal?: AbortSignal
 }
@@ -50,10 +50,11 @@ export interface DownloadOptions {
 const MOST_PARALLEL = 16
 
 /**
- * Downloads in order, some parts ahead; never more of them than that are in memory. What the caller does not take is not fetched.
+ * Downloads a file in order, fetching up to `parallel` parts ahead, which bounds memory. Fetches no further than the caller
+ * reads.
  *
- * @throws SentinelError `mtproto.transfer` for what cannot be; `mtproto.corrupted` when bytes are not those that Telegram has hashed;
- * `mtproto.refused`; the reason of a signal.
+ * @throws SentinelError `mtproto.transfer` for invalid options or files; `mtproto.corrupted` if the bytes do not match Telegram's
+ * hashes; `mtproto.refused`; the signal's reason.
  */
 export async function* download(
   caller: Caller,
@@ -81,7 +82,7 @@ export async function* download(
     while (next < end || ahead.length > 0) {
       while (ahead.length < parallel && next < end) {
         const part = reader.part(next, PART)
-        // Whoever fails is told when it is its turn.
+        // An error of this part is thrown later, when the part is awaited.
         part.catch(() => undefined)
         ahead.push(part)
         next += PART
@@ -104,7 +105,7 @@ export async function* download(
     throw error
   } finally {
     signal?.removeEventListener('abort', abort)
-    // What was fetched ahead nobody waits for any longer.
+    // Cancels parts that were fetched ahead.
     aborting.abort()
   }
 }
@@ -115,7 +116,7 @@ async function sourceOf(caller: Caller, what: MtprotoFile | FileOrigin | string,
   return { file, origin: file.origin, location: await locationOf(file), dc: file.access.dc, size: file.size }
 }
 
-/** A `file_id` of the Bot API says where its file lies; it was given to this bot, and is of use to no other. */
+/** A `file_id` of the Bot API contains the location of its file; it is valid only for the bot that got it. */
 async function byFileId(fileId: string, origin: FileOrigin | undefined) {
   const { fileIdToInputFileLocation } = await import('@mtcute/core/utils.js')
   try {

@@ -6,20 +6,20 @@ import { CdnFile } from './cdn/file.js'
 import { type FileOrigin, locationOf, type MtprotoFile } from './file.js'
 import { refreshed } from './origin.js'
 
-/** What is read, and what is known of it. */
+/** A file to read, with what is known about it. */
 export interface ReadSource {
   readonly location: tl.TypeInputFileLocation
-  /** Where the location can be fetched anew; of a `file_id`, if it was told. */
+  /** Where a new file reference can be fetched; for a `file_id` only if the caller passed it. */
   readonly origin?: FileOrigin | undefined
   readonly file?: MtprotoFile
   readonly dc?: number
   readonly size?: number | undefined
 }
 
-/** Telegram may send us elsewhere, end a reference, and so on: each time the same part is asked for again, but not for ever. */
+/** How often one part is requested, because Telegram may redirect to other data centres, expire file references, and so on. */
 const MOST_TRIES = 8
 
-/** Reads a file part by part, wherever Telegram sends us for it. */
+/** Reads a file part by part, following redirects. */
 export class FileReader {
   #source: ReadSource
   #dc: number | undefined
@@ -40,7 +40,7 @@ export class FileReader {
     return this.#source.size
   }
 
-  /** What lies there: shorter than asked at the end of the file, and empty behind it. */
+  /** Returns the bytes at an offset: fewer than `limit` at the end of the file, none beyond it. */
   async part(offset: number, limit: number): Promise<Uint8Array> {
     for (let tries = 1; ; tries++) {
       const { signal } = this
@@ -54,7 +54,7 @@ export class FileReader {
           { kind: 'download', dc, signal },
         )
         if (answer._ === 'upload.file') return answer.bytes
-        // Several parts are told at once: the first opens it for all.
+        // Concurrent parts may all be redirected: the first one creates the CDN file for all.
         this.#cdn ??= new CdnFile(this.caller, this.centres, answer, dc, signal)
       } catch (error) {
         const reason = reasonOf(error)
@@ -64,7 +64,7 @@ export class FileReader {
     }
   }
 
-  /** Makes the next try another one; rejects where nothing can be done. */
+  /** Prepares a retry after a refusal; rejects if nothing can be done. */
   async #mend(
     reason: string,
     { source, cdn, error }: { source: ReadSource; cdn: CdnFile | undefined; error: unknown },
@@ -74,13 +74,13 @@ export class FileReader {
       this.#dc = Number(migrate[1])
       return
     }
-    // "The client must redo upload.getFile": the token of a redirection has ended.
+    // The redirect's token has expired: "The client must redo upload.getFile".
     if (cdn !== undefined && /^(?:FILE_TOKEN|REQUEST_TOKEN)_INVALID$/.test(reason)) {
       if (this.#cdn === cdn) this.#cdn = undefined
       return
     }
     if (!/^FILE_?REF(?:ERENCE)?_/.test(reason) || source.origin === undefined) throw error
-    // Somebody else has fetched it meanwhile.
+    // A concurrent part has renewed the reference already.
     if (this.#source !== source) return
     this.#refreshing ??= this.#refresh(source, error).finally(() => {
       this.#refreshing = undefined

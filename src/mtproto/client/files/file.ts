@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 
 /**
- * What a file was sent as.
+ * The kind of media that a file was sent as.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ export type MtprotoFileKind =
   | 'sticker'
 
 /**
- * Where a file came from: Telegram's references to files end, and are fetched anew from there.
+ * Where a file came from. Telegram's file references expire; new ones are fetched from there.
  *
  * @example
  * ```ts
@@ -32,11 +32,11 @@ export type MtprotoFileKind =
  */
 export type FileOrigin =
   | { readonly chat: number | string; readonly message: number }
-  /** A photo that somebody shows of themselves. */
+  /** A profile photo of this user. */
   | { readonly photoOf: number | string }
 
 /**
- * A file of a message or a profile: plain data, which may be kept as JSON and downloaded later.
+ * A file of a message or a profile photo: plain data, which can be stored as JSON and downloaded later.
  *
  * @example
  * ```ts
@@ -47,32 +47,32 @@ export type FileOrigin =
  */
 export interface MtprotoFile {
   readonly kind: MtprotoFileKind
-  /** Telegram's number of it, in decimal. */
+  /** Telegram's id of the file, in decimal. */
   readonly id: string
-  /** Bytes. */
+  /** In bytes. */
   readonly size?: number
   readonly name?: string
   readonly type?: string
-  /** Pixels. */
+  /** In pixels. */
   readonly width?: number
   readonly height?: number
-  /** Seconds. */
+  /** In seconds. */
   readonly duration?: number
-  /** In milliseconds since 1970, when Telegram first had it. */
+  /** When Telegram first received the file, in milliseconds since 1970. */
   readonly at: number
   readonly origin: FileOrigin
-  /** By what Telegram lets this account have it; of no use to others. */
+  /** Grants this account access to the file; useless to other accounts. */
   readonly access: {
     readonly hash: string
-    /** In base64. It ends after hours or days, and is fetched anew. */
+    /** File reference, in base64. Expires after hours or days, and is then renewed. */
     readonly reference: string
     readonly dc: number
-    /** Of a photo: which of its sizes. */
+    /** For a photo: the type of its size; otherwise empty. */
     readonly shape: string
   }
 }
 
-/** The file that a message shows, if it shows one. */
+/** Returns the file in a message's media, if there is one. */
 export function fileOfMedia(
   media: tl.TypeMessageMedia | undefined,
   origin: FileOrigin,
@@ -82,7 +82,7 @@ export function fileOfMedia(
   return fileOfDocument(media.document, origin)
 }
 
-/** The largest size there is. */
+/** Returns the largest size of a photo. */
 export function fileOfPhoto(photo: tl.TypePhoto, origin: FileOrigin): MtprotoFile | undefined {
   if (photo._ !== 'photo') return undefined
   let largest: { type: string; size: number; w: number; h: number } | undefined
@@ -155,7 +155,7 @@ function accessOf(
   return { hash: accessHash.toString(), reference, dc: dcId, shape }
 }
 
-/** For `upload.getFile`. */
+/** Returns the location for `upload.getFile`. */
 export async function locationOf({ kind, id, access }: MtprotoFile): Promise<tl.TypeInputFileLocation> {
   const { Long } = await import('@mtcute/core')
   return {

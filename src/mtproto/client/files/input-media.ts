@@ -2,7 +2,7 @@ import type { tl } from '@mtcute/core'
 import type { SendFileOptions } from './send-file.js'
 import type { UploadedFile } from './upload.js'
 
-/** A file that was uploaded, as what it is to be shown. */
+/** Builds the media to send from an uploaded file. */
 export async function inputMediaOf(
   uploaded: UploadedFile,
   options: Pick<SendFileOptions, 'as' | 'type' | 'width' | 'height' | 'duration'>,
@@ -41,7 +41,7 @@ const USUAL: Readonly<Record<NonNullable<SendFileOptions['as']>, string>> = {
   voice: 'audio/ogg',
 }
 
-/** The same once Telegram has made something of it; undefined where it tells nothing. */
+/** Builds the media to send from media that Telegram has processed; undefined if there is no photo or document in it. */
 export function inputMediaAgain(media: tl.TypeMessageMedia): tl.TypeInputMedia | undefined {
   if (media._ === 'messageMediaPhoto' && media.photo?._ === 'photo') {
     const { id, accessHash, fileReference } = media.photo

@@ -6,9 +6,9 @@ import { photosOf } from '../lists/photos.js'
 import { type FileOrigin, fileOfMedia, type MtprotoFile } from './file.js'
 
 /**
- * The file of a message, as it is now.
+ * Fetches the current file of a message, or the latest profile photo.
  *
- * @throws SentinelError `mtproto.transfer` when the message is gone or shows none; `mtproto.refused`.
+ * @throws SentinelError `mtproto.transfer` if the message is gone or has no file; `mtproto.refused`.
  */
 export async function fileOfOrigin(caller: Caller, origin: FileOrigin): Promise<MtprotoFile> {
   if ('photoOf' in origin) {
@@ -21,7 +21,7 @@ export async function fileOfOrigin(caller: Caller, origin: FileOrigin): Promise<
   return file
 }
 
-/** The same file with a reference that holds. */
+/** Fetches the same file again, with a fresh file reference. */
 export async function refreshed(
   caller: Caller,
   { id, origin }: Pick<MtprotoFile, 'id' | 'origin'>,
@@ -31,12 +31,12 @@ export async function refreshed(
     throw gone()
   }
   const found = await fileOfOrigin(caller, origin)
-  // Edited meanwhile: the rest of another file must not follow the beginning of this one.
+  // The message may have been edited to another file, whose bytes must not be mixed with those of this one.
   if (found.id !== id) throw gone()
   return found
 }
 
-/** One message; undefined where there is none. */
+/** Fetches a message; undefined if there is none. */
 export async function messageAt(
   caller: Caller,
   chat: number | string,

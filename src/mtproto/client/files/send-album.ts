@@ -8,7 +8,7 @@ import { type UploadedFile, upload } from './upload.js'
 import type { UploadSource } from './upload-source.js'
 
 /**
- * A file of an album. Documents stand among documents only, and sounds among sounds.
+ * A file of an album. Documents can be combined only with documents, audio files only with audio files.
  *
  * @example
  * ```ts
@@ -21,14 +21,14 @@ import type { UploadSource } from './upload-source.js'
  * ```
  */
 export interface AlbumFile extends Omit<SendFileOptions, 'as' | 'replyTo' | 'silent' | 'signal'> {
-  /** Uploaded already, or to be. */
+  /** A file to upload, or one already uploaded. */
   readonly file: UploadSource | UploadedFile
-  /** Default: `document`, as it is. */
+  /** Default: `document`, the file as it is. */
   readonly as?: 'document' | 'photo' | 'video' | 'audio'
 }
 
 /**
- * How an album is sent.
+ * Options of sending an album.
  *
  * @example
  * ```ts
@@ -39,11 +39,11 @@ export interface AlbumFile extends Omit<SendFileOptions, 'as' | 'replyTo' | 'sil
  */
 export interface SendAlbumOptions extends Pick<SendFileOptions, 'replyTo' | 'silent' | 'signal'> {}
 
-/** "Up to 10" (https://core.telegram.org/method/messages.sendMultiMedia); one alone is no album. */
+/** "Up to 10" (https://core.telegram.org/method/messages.sendMultiMedia). */
 const MOST = 10
 const FEWEST = 2
 
-/** Uploads files one after another, unless they were, and sends all of them as one album. */
+/** Uploads the files one after another, unless already uploaded, and sends them as one album. */
 export async function sendAlbum(
   caller: Caller,
   chat: number | string,
@@ -98,7 +98,7 @@ export async function sendAlbum(
   })
 }
 
-/** The messages of an answer, by what their sender called them. */
+/** The messages in an answer, by the random id with which they were sent. */
 function messagesIn(answer: tl.TypeUpdates): ReadonlyMap<string, tl.RawMessage> {
   const messages = new Map<string, tl.RawMessage>()
   if (answer._ !== 'updates' && answer._ !== 'updatesCombined') return messages

@@ -7,7 +7,7 @@ import { type UploadedFile, type UploadOptions, upload } from './upload.js'
 import type { UploadSource } from './upload-source.js'
 
 /**
- * How a file is sent.
+ * Options of sending a file.
  *
  * @example
  * ```ts
@@ -17,19 +17,19 @@ import type { UploadSource } from './upload-source.js'
  * ```
  */
 export interface SendFileOptions extends UploadOptions {
-  /** Default: `document`, as it is. */
+  /** Default: `document`, the file as it is. */
   readonly as?: 'document' | 'photo' | 'video' | 'audio' | 'voice' | 'animation' | 'video_note'
-  /** Such as `video/mp4`. Default: what the source says, else `application/octet-stream`. */
+  /** MIME type such as `video/mp4`. Default: the type of the source, else the usual type for `as`. */
   readonly type?: string
   readonly caption?: string
-  /** The id of a message of the chat. */
+  /** Id of a message in the chat to reply to. */
   readonly replyTo?: number
-  /** Of videos: pixels. */
+  /** For videos, animations and video notes: in pixels. */
   readonly width?: number
   readonly height?: number
-  /** Of sounds and videos: seconds. */
+  /** For audio and video: in seconds. */
   readonly duration?: number
-  /** Without a sound for whoever gets it. */
+  /** Sends without a notification sound. */
   readonly silent?: boolean
 }
 
@@ -44,15 +44,16 @@ export interface SendFileOptions extends UploadOptions {
  * ```
  */
 export interface SentFile {
-  /** Of the message. */
+  /** Id of the message. */
   readonly id: number
   readonly file: MtprotoFile
 }
 
 /**
- * Uploads a file, unless it was, and sends it.
+ * Uploads a file, unless already uploaded, and sends it.
  *
- * @throws SentinelError as `upload()` does; `mtproto.refused`, such as FILE_PART_0_MISSING when Telegram has given the parts up.
+ * @throws SentinelError as `upload()` does; `mtproto.refused`, for example FILE_PART_0_MISSING if Telegram has discarded the
+ * parts.
  */
 export async function sendFile(
   caller: Caller,
@@ -87,7 +88,7 @@ export async function sendFile(
   return { id: message.id, file: sent }
 }
 
-/** Whether it was uploaded already. */
+/** Whether the file is already uploaded. */
 export function isUploaded(what: UploadSource | UploadedFile): what is UploadedFile {
   return 'fileId' in what
 }

@@ -1,7 +1,8 @@
 import { SentinelError } from '../../../core/errors.js'
 
 /**
- * What can be uploaded: bytes, a `Blob` (or a `File`, or what `fs.openAsBlob()` gives), or a stream of bytes, read as it is sent.
+ * A source to upload: bytes, a `Blob` (also a `File`, or the result of `fs.openAsBlob()`), or a stream of bytes, which is read
+ * while it is sent.
  *
  * @example
  * ```ts
@@ -13,31 +14,31 @@ import { SentinelError } from '../../../core/errors.js'
  */
 export type UploadSource = Uint8Array | Blob | AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
 
-/** "524288 % part_size = 0" (https://core.telegram.org/api/files#uploading-files): the largest there is. */
+/** The largest part size that Telegram allows: "524288 % part_size = 0" (https://core.telegram.org/api/files#uploading-files). */
 export const PART = 512 * 1024
 
-/** A piece of a source, in order. */
+/** One part of a source. */
 export interface SourcePart {
   readonly number: number
   readonly bytes: Uint8Array
-  /** Whether nothing comes after it. */
+  /** Whether this is the last part. */
   readonly isLast: boolean
 }
 
 /** A source that is read part by part, in order. */
 export interface SourceParts {
-  /** Undefined: nobody knows before its end. */
+  /** Undefined if not known before the end. */
   readonly size: number | undefined
-  /** What the source calls itself. */
+  /** File name that the source carries. */
   readonly name?: string
   readonly type?: string
   parts(): AsyncGenerator<SourcePart, void, undefined>
 }
 
 /**
- * Reads a source by parts. Never more than two of them are in memory here.
+ * Splits a source into parts. Holds at most two of them in memory.
  *
- * @throws SentinelError `mtproto.transfer` when it is none.
+ * @throws SentinelError `mtproto.transfer` if the source is of an unsupported type.
  */
 export function partsOf(source: UploadSource, size: number | undefined): SourceParts {
   if (source instanceof Uint8Array) {
@@ -78,7 +79,7 @@ async function* slices(
   }
 }
 
-/** Cuts what comes in pieces of any size into parts; one is held back, for it may be the last. */
+/** Cuts a stream into parts; holds one part back, because it may be the last. */
 async function* cut(source: AsyncIterable<Uint8Array>): AsyncGenerator<SourcePart, void, undefined> {
   let part = new Uint8Array(PART)
   let filled = 0

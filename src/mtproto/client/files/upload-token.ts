@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { SentinelError } from '../../../core/errors.js'
 
-/** How far an upload came. */
+/** How far an upload has got. */
 export interface Reached {
-  /** As Telegram was told, in decimal. */
+  /** The file id chosen for this upload, in decimal. */
   readonly fileId: string
-  /** Undefined: a stream of which nobody knew. */
+  /** Undefined for a stream of unknown size. */
   readonly size: number | undefined
-  /** All parts before it are there. */
+  /** Number of leading parts that Telegram has confirmed without a gap. */
   readonly done: number
-  /** And these behind it. */
+  /** Numbers of confirmed parts after the first gap. */
   readonly also: readonly number[]
-  /** Of all parts that are there, by {@link PartsDigest}, to notice another file. */
+  /** {@link PartsDigest} of all confirmed parts, to detect a different file. */
   readonly digest: string
 }
 
-/** As many parts behind the first that is missing a token tells of. */
+/** Maximum number of parts after the first gap that a token can list. */
 export const MOST_ALSO = 64
 
 const SHAPE = z.strictObject({
@@ -28,12 +28,12 @@ const SHAPE = z.strictObject({
   digest: z.string().regex(/^[0-9a-f]{16}$/),
 })
 
-/** As text to keep: it holds no secret, and nothing of the file. */
+/** Encodes the progress as a string; it contains neither secrets nor parts of the file. */
 export function tokenOf({ fileId, size, done, also, digest }: Reached): string {
   return Buffer.from(JSON.stringify({ v: 2, id: fileId, size, done, also, digest })).toString('base64url')
 }
 
-/** @throws SentinelError `mtproto.transfer` when it is no token of ours. */
+/** @throws SentinelError `mtproto.transfer` if the string is not a valid token. */
 export function readToken(token: string): Reached {
   let value: unknown
   try {
@@ -48,8 +48,8 @@ export function readToken(token: string): Reached {
 }
 
 /**
- * Digests of parts as one, in whatever order they were confirmed: each adds its own. Nobody here is kept from making two files alike, only from
- * taking one for another by mistake.
+ * A digest of parts that does not depend on the order in which they were confirmed: the sum of their digests. It detects
+ * mistakes, not deliberately constructed collisions.
  */
 export class PartsDigest {
   #sum = 0n

@@ -5,7 +5,7 @@ import { PART, partsOf, type SourcePart, type UploadSource } from './upload-sour
 import { MOST_ALSO, PartsDigest, type Reached, readToken, tokenOf } from './upload-token.js'
 
 /**
- * How far an upload is.
+ * Progress of an upload.
  *
  * @example
  * ```ts
@@ -15,16 +15,16 @@ import { MOST_ALSO, PartsDigest, type Reached, readToken, tokenOf } from './uplo
  * ```
  */
 export interface UploadProgress {
-  /** Bytes that Telegram has, those of an earlier run included. */
+  /** Bytes that Telegram has, including those of an earlier run. */
   readonly sent: number
-  /** Absent: a stream whose size was not given. */
+  /** Absent for a stream of unknown size. */
   readonly total?: number
-  /** For `resume`, if the process should end here. Parts are kept by Telegram for some hours. */
+  /** Pass it as `resume` to continue after a crash. Telegram keeps the parts for some hours. */
   readonly token: string
 }
 
 /**
- * How to upload.
+ * Options of an upload.
  *
  * @example
  * ```ts
@@ -34,21 +34,21 @@ export interface UploadProgress {
  * ```
  */
 export interface UploadOptions {
-  /** What the file is called. Default: what a `File` says, else `file`. */
+  /** File name. Default: the name of a `File`, else `file`. */
   readonly name?: string
-  /** Bytes, if the source does not tell: a stream whose size is known is sent with more in flight. */
+  /** Size in bytes, for a stream: it allows checking the length, and without it the last part waits for all others. */
   readonly size?: number
-  /** Parts of 512 KiB in flight, and in memory, at once: 1 to 16. Default: 4. */
+  /** Parts of 512 KiB in flight, and thus in memory: 1 to 16. Default: 4. */
   readonly parallel?: number
-  /** What {@link UploadProgress.token} told: parts that Telegram has are read past and compared, not sent again. */
+  /** The last {@link UploadProgress.token}: parts that Telegram already has are read and compared, but not sent again. */
   readonly resume?: string
-  /** Told after each part. */
+  /** Called after each part. */
   readonly onProgress?: (progress: UploadProgress) => void
   readonly signal?: AbortSignal
 }
 
 /**
- * A file that Telegram has, and that no message shows yet: plain data, for `sendFile()`. Telegram forgets it after some hours.
+ * A file uploaded to Telegram but not sent yet: plain data, for `sendFile()`. Telegram discards it after some hours.
  *
  * @example
  * ```ts
@@ -60,30 +60,30 @@ export interface UploadOptions {
  * ```
  */
 export interface UploadedFile {
-  /** As Telegram calls it, in decimal. */
+  /** Id of the upload, in decimal. */
   readonly fileId: string
   readonly parts: number
   readonly size: number
   readonly name: string
-  /** More than 10 MB, or a stream: Telegram keeps these in another way. */
+  /** True for more than 10 MB, or a stream of unknown size: these use another upload method. */
   readonly isBig: boolean
-  /** Of a small one, in hexadecimal. */
+  /** For files that are not big: MD5, in hexadecimal. */
   readonly md5?: string
-  /** What the source said it is, such as `image/png`. */
+  /** MIME type of the source, such as `image/png`. */
   readonly type?: string
 }
 
 /** "In case the full size of the file is more than 10 MB" (https://core.telegram.org/api/files#uploading-files). */
 const BIG = 10 * 1024 * 1024
-/** `upload_max_fileparts_premium`: whoever has no Premium is refused half of it by Telegram. */
+/** `upload_max_fileparts_premium`; without Premium, Telegram itself refuses more than half of it. */
 const MOST_PARTS = 8000
 const MOST_PARALLEL = 16
 
 /**
- * Uploads in parts, some at a time; never more of them than that are in memory.
+ * Uploads a file in parts, up to `parallel` at a time, which bounds memory.
  *
- * @throws SentinelError `mtproto.transfer` for a source that is invalid, empty, too large, not as long as it says, or another one than
- * was begun; `mtproto.refused`, such as FILE_PARTS_INVALID; the reason of a signal.
+ * @throws SentinelError `mtproto.transfer` for a source that is invalid, empty, too large, of another length than stated, or not
+ * the one that `resume` belongs to; `mtproto.refused`, for example FILE_PARTS_INVALID; the signal's reason.
  */
 export async function upload(
   caller: Caller,
@@ -99,19 +99,19 @@ class Upload {
   readonly #parts: ReturnType<typeof partsOf>
   readonly #isBig: boolean
   readonly #parallel: number
-  /** By number, those behind {@link #done}. */
+  /** Numbers of confirmed parts behind {@link #done}. */
   readonly #also = new Set<number>()
   readonly #md5: Hash | undefined
   readonly #aborting = new AbortController()
   readonly #reading: AsyncGenerator<SourcePart, void, undefined>
-  /** That a part failed, or the signal said so. */
+  /** Set once a part has failed or the signal was aborted. */
   #failure: { readonly error: unknown } | undefined
-  /** Rejects what is waited for. */
+  /** Rejects the current wait. */
   #reject: (error: unknown) => void = () => undefined
   #done = 0
   #sent = 0
   readonly #digest = new PartsDigest()
-  /** Of those that `resume` tells of, and how many of these were not read yet. */
+  /** Digest of the parts covered by `resume` that were read so far, and number of those not read yet. */
   readonly #past = new PartsDigest()
   #unread: number
 
@@ -148,17 +148,17 @@ class Upload {
     try {
       return await this.#send()
     } catch (error) {
-      // The source may be waited for without end: it is told to close, and not waited for.
+      // Not awaited: a stalled source might never close.
       this.#reading.return().catch(() => undefined)
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
-      // Of a failed one nothing stays under way.
+      // Cancels parts still in flight after a failure.
       this.#aborting.abort()
     }
   }
 
-  /** The next part, unless something fails while it is waited for. */
+  /** Reads the next part; rejects if the upload fails meanwhile. */
   async #next(): Promise<SourcePart | undefined> {
     const { done, value } = await this.#unlessStopped(this.#reading.next())
     return done === true ? undefined : value
@@ -169,7 +169,10 @@ class Upload {
     this.#reject(this.#failure.error)
   }
 
-  /** One wait at a time. No `Promise.race` with one promise for all: that would keep what each of them gave, every part. */
+  /**
+   * Waits for a promise or a failure, one wait at a time. `Promise.race` with one shared failure promise would retain the value
+   * of every race, and so every part.
+   */
   #unlessStopped<T>(waited: Promise<T>): Promise<T> {
     return new Promise((done, failed) => {
       this.#reject = failed
@@ -199,9 +202,9 @@ class Upload {
         this.#confirmed(part)
         continue
       }
-      // One part that takes long must not let the others run away: a token tells of so many behind it.
+      // One slow part must not let the others run too far ahead: a token lists at most MOST_ALSO parts behind it.
       while (part.number - this.#done > MOST_ALSO) await this.#unlessStopped(Promise.race(flying))
-      // A stream tells how many parts it had with its last one, which must not come first.
+      // For a stream of unknown size the last part carries the total, and must be sent after all others.
       if (part.isLast && total < 0) await this.#unlessStopped(Promise.all(flying))
       const { number: filePart, bytes } = part
       const fileTotalParts = total < 0 && part.isLast ? count : total
@@ -235,12 +238,12 @@ class Upload {
     }
   }
 
-  /** Every part is seen in order, also those that are not sent again. */
+  /** Called for every part in order, including those not sent again. */
   #look({ bytes }: SourcePart): void {
     this.#md5?.update(bytes)
   }
 
-  /** What Telegram has is not sent again: it must be what is here. */
+  /** Checks a part that Telegram already has against the digest in the token. */
   #compare({ number, bytes }: SourcePart): void {
     this.#past.add(number, bytes)
     if (--this.#unread === 0 && this.#past.toString() !== this.#resumed?.digest) throw another()
@@ -270,7 +273,7 @@ class Upload {
     if (onProgress === undefined) return
     this.#digest.add(number, bytes)
     const { size } = this.#parts
-    // Until all of it was compared nothing is known but what was known before.
+    // Until all earlier parts are compared, only the old token is known to be valid.
     const token = this.#unread > 0 ? (this.options.resume as string) : this.#token(size)
     onProgress({ sent: this.#sent, ...(size !== undefined && { total: size }), token })
   }

@@ -6,7 +6,7 @@ import { type HistoryMessage, messageOf } from '../messages.js'
 import { type Member, memberOf } from './members.js'
 
 /**
- * What was done. Of what has no name of its own here, `other` tells Telegram's.
+ * An action in the admin log. Actions without a kind of their own are `other`, with Telegram's name of them.
  *
  * @example
  * ```ts
@@ -18,17 +18,17 @@ import { type Member, memberOf } from './members.js'
 export type AdminAction =
   | { readonly kind: 'joined' | 'left' }
   | { readonly kind: 'invited'; readonly member?: Member }
-  /** Whoever was there `before` and is `after`: thrown out, let in again, restricted, made administrator, and so on. */
+  /** A change of a member's status or rights: banned, unbanned, restricted, promoted, and so on. */
   | { readonly kind: 'rights'; readonly before?: Member; readonly after?: Member }
   | { readonly kind: 'deleted' | 'pinned' | 'sent'; readonly message?: HistoryMessage }
   | { readonly kind: 'edited'; readonly before?: HistoryMessage; readonly after?: HistoryMessage }
   | { readonly kind: 'title' | 'about' | 'username'; readonly before: string; readonly after: string }
-  /** Of both: how long, 0 for off. */
+  /** Old and new delay in milliseconds; 0 means off. */
   | { readonly kind: 'slow mode' | 'auto-delete'; readonly before: Ms; readonly after: Ms }
   | { readonly kind: 'other'; readonly name: string }
 
 /**
- * An entry of the log that administrators see.
+ * An entry of the admin log.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ export interface AdminEvent {
   readonly action: AdminAction
 }
 
-/** What may be asked for alone. */
+/** The categories that can be selected, with Telegram's filters for them. */
 const KINDS = {
   joined: ['join'],
   left: ['leave'],
@@ -60,7 +60,7 @@ const KINDS = {
 } as const satisfies Record<string, readonly (keyof tl.RawChannelAdminLogEventsFilter)[]>
 
 /**
- * Which entries of the log to read.
+ * Options of reading the admin log.
  *
  * @example
  * ```ts
@@ -70,22 +70,22 @@ const KINDS = {
  * ```
  */
 export interface AdminLogOptions {
-  /** Default: all. */
+  /** Categories of entries. Default: all. */
   readonly only?: readonly (keyof typeof KINDS)[]
-  /** What these administrators did. Default: all of them. */
+  /** Only actions of these administrators. Default: all administrators. */
   readonly by?: readonly (number | string)[]
   readonly text?: string
   readonly onProgress?: (progress: { readonly seen: number }) => void
   readonly signal?: AbortSignal
 }
 
-/** The most Telegram gives at once. */
+/** Page size; Telegram's maximum. */
 const PAGE = 100
 
 /**
- * What administrators did within the last two days, the latest first: as long as Telegram keeps it. For administrators that are people.
+ * Yields the admin log, latest entry first. Telegram keeps it for two days. Only for people's accounts that are administrators.
  *
- * @throws SentinelError `mtproto.refused`, to bots with `BOT_METHOD_INVALID`, to others with `CHAT_ADMIN_REQUIRED`.
+ * @throws SentinelError `mtproto.refused`: for bots with `BOT_METHOD_INVALID`, for others with `CHAT_ADMIN_REQUIRED`.
  */
 export async function* adminLogOf(
   caller: Caller,
@@ -127,7 +127,7 @@ export async function* adminLogOf(
       }
     }
     const last = page.events.at(-1)
-    // It tells no total, and a short page is the last one.
+    // The answer has no total; a short page is the last one.
     if (last === undefined || page.events.length < PAGE) return
     maxId = last.id
   }

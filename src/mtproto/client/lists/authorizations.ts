@@ -3,7 +3,7 @@ import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
 
 /**
- * Where an account is logged in.
+ * A session (log-in) of an account.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@ import type { Caller } from '../calls/caller.js'
 export interface AccountSession {
   /** For `endSession()`. */
   readonly id: string
-  /** The one that asks. */
+  /** True for the session of this client. */
   readonly isCurrent: boolean
   readonly isOfficialApp: boolean
   readonly device: string
@@ -24,7 +24,7 @@ export interface AccountSession {
   readonly app: string
   readonly appVersion: string
   readonly apiId: number
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970; likewise `activeAt`. */
   readonly createdAt: Ms
   readonly activeAt: Ms
   readonly ip: string
@@ -33,9 +33,9 @@ export interface AccountSession {
 }
 
 /**
- * Where a person is logged in, this session first.
+ * Lists the sessions of a person's account, the current one first.
  *
- * @throws SentinelError `mtproto.refused`, to bots with `BOT_METHOD_INVALID`.
+ * @throws SentinelError `mtproto.refused`: for bots with `BOT_METHOD_INVALID`.
  */
 export async function sessionsOf(caller: Caller): Promise<readonly AccountSession[]> {
   const { authorizations } = await caller.call({ _: 'account.getAuthorizations' })
@@ -61,9 +61,9 @@ export async function sessionsOf(caller: Caller): Promise<readonly AccountSessio
 }
 
 /**
- * Logs the account out somewhere else.
+ * Ends a session of the account.
  *
- * @throws SentinelError `mtproto.refused`, with `HASH_INVALID` when there is none such, or `FRESH_RESET_AUTHORISATION_FORBIDDEN` when
+ * @throws SentinelError `mtproto.refused`, with `HASH_INVALID` for an unknown id, or `FRESH_RESET_AUTHORISATION_FORBIDDEN` if
  * this session is younger than a day.
  */
 export async function endSession(caller: Caller, id: string): Promise<void> {

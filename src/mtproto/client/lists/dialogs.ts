@@ -5,7 +5,7 @@ import { profileOf } from '../calls/peers.js'
 import { type HistoryMessage, markedId, messageOf } from '../messages.js'
 
 /**
- * A chat in the list of an account.
+ * A chat in an account's chat list.
  *
  * @example
  * ```ts
@@ -15,22 +15,22 @@ import { type HistoryMessage, markedId, messageOf } from '../messages.js'
  * ```
  */
 export interface Dialog {
-  /** As the Bot API numbers it. */
+  /** Chat id, as in the Bot API. */
   readonly chat: number
   readonly kind: 'user' | 'bot' | 'group' | 'supergroup' | 'channel'
-  /** Of people: both names. */
+  /** For people: first and last name. */
   readonly title: string
   readonly username?: string
   readonly unread: number
   readonly unreadMentions: number
   readonly isPinned: boolean
   readonly isArchived: boolean
-  /** The latest message. */
+  /** The latest message in the chat. */
   readonly latest?: HistoryMessage
 }
 
 /**
- * How dialogs are listed.
+ * Options of listing dialogs.
  *
  * @example
  * ```ts
@@ -40,28 +40,28 @@ export interface Dialog {
  * ```
  */
 export interface DialogsOptions {
-  /** Those in the archive in place of the others. Default: false. */
+  /** Lists the archived chats instead of the others. Default: false. */
   readonly archived?: boolean
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
 }
 
-/** The most Telegram gives at once. */
+/** Page size; Telegram's maximum. */
 const PAGE = 100
 const ARCHIVE = 1
 
 /**
- * The chats of a person, those with the latest messages first. Telegram has no such list for bots.
+ * Yields the chats of a person's account, those with the latest messages first. Not available to bots.
  *
- * @throws SentinelError `mtproto.refused`, to bots with `BOT_METHOD_INVALID`.
+ * @throws SentinelError `mtproto.refused`: for bots with `BOT_METHOD_INVALID`.
  */
 export async function* dialogsOf(
   caller: Caller,
   { archived = false, onProgress, signal }: DialogsOptions = {},
 ): AsyncGenerator<Dialog, void, undefined> {
   const { Long } = await import('@mtcute/core')
-  // Pages overlap where something is written meanwhile, and pinned chats come first, wherever they are.
+  // Pages overlap if messages arrive meanwhile, and pinned chats come first whatever their date.
   const told = new Set<number>()
   let [offsetDate, offsetId]: [number, number] = [0, 0]
   let offsetPeer: tl.TypeInputPeer = { _: 'inputPeerEmpty' }
@@ -86,7 +86,7 @@ export async function* dialogsOf(
       told.add(dialog.chat)
       yield dialog
     }
-    // Of a chat that is forbidden Telegram takes no offset; pages then overlap.
+    // A forbidden chat cannot serve as offset; the next page then overlaps with this one.
     const last = page.dialogs.findLast(({ peer }) => around.knows(peer))
     if (last === undefined || page._ === 'messages.dialogs' || seen >= total) return
     const top = around.message(last.peer, last.topMessage)
@@ -94,7 +94,7 @@ export async function* dialogsOf(
     offsetId = last.topMessage
     offsetDate = top !== undefined && top._ !== 'messageEmpty' ? top.date : offsetDate
     offsetPeer = await caller.peer(markedId(last.peer))
-    // A page that leads nowhere would be asked for without end.
+    // Stops if the offset did not change, to avoid an endless loop.
     if (before.offsetId === offsetId && before.offsetDate === offsetDate && samePeer(before.chat, offsetPeer))
       return
   }
@@ -104,7 +104,7 @@ function samePeer(one: tl.TypeInputPeer, other: tl.TypeInputPeer): boolean {
   return JSON.stringify(one) === JSON.stringify(other)
 }
 
-/** What a page says of its chats. */
+/** Users, chats and messages that come with a page of dialogs. */
 class Around {
   readonly #users = new Map<number, tl.RawUser>()
   readonly #chats = new Map<number, tl.RawChat | tl.RawChannel>()
@@ -130,7 +130,7 @@ class Around {
     return this.#messages.get(`${markedId(peer)} ${id}`)
   }
 
-  /** Undefined for a chat that is forbidden: nothing can be said of it. */
+  /** Undefined for a forbidden chat, which Telegram does not describe. */
   dialog(dialog: tl.RawDialog, isArchived: boolean): Dialog | undefined {
     const chat = markedId(dialog.peer)
     const who = this.#who(chat)

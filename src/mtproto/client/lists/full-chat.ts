@@ -5,7 +5,7 @@ import { CHANNEL_MARK } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 
 /**
- * All that is known of a group or channel.
+ * Full description of a group or channel.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@ import type { Caller } from '../calls/caller.js'
  * ```
  */
 export interface FullChat {
-  /** As the Bot API numbers it. */
+  /** Chat id, as in the Bot API. */
   readonly id: number
   readonly kind: 'group' | 'supergroup' | 'channel'
   readonly title: string
@@ -26,35 +26,35 @@ export interface FullChat {
   readonly isFake: boolean
   readonly isVerified: boolean
   readonly isRestricted: boolean
-  /** Absent where Telegram does not tell this account. */
+  /** Number of members; this and other counts are absent if Telegram withholds them from this account. */
   readonly members?: number
   readonly administrators?: number
-  /** Who was thrown out. */
+  /** Number of banned users. */
   readonly banned?: number
-  /** Who may do less than others. */
+  /** Number of restricted members. */
   readonly restricted?: number
   readonly online?: number
-  /** Who asks to be let in. */
+  /** Number of pending join requests. */
   readonly asking?: number
-  /** Whether this account may list members. */
+  /** Whether this account may list the members. */
   readonly canListMembers: boolean
   readonly hasHiddenMembers: boolean
   readonly hasAntispam: boolean
-  /** The channel's group, or the group's channel. */
+  /** The discussion group of a channel, or the channel of a discussion group. */
   readonly linkedChat?: number
-  /** How long members wait from one message to the next. */
+  /** Delay between two messages of a member. */
   readonly slowMode?: Ms
-  /** How long new messages stay. */
+  /** How long new messages are kept. */
   readonly autoDelete?: Ms
   readonly pinnedMessage?: number
-  /** The group that this supergroup was before. */
+  /** The basic group that was upgraded to this supergroup. */
   readonly migratedFrom?: number
 }
 
 /**
- * What Telegram tells of a group or channel, bots included.
+ * Fetches the full description of a group or channel; also available to bots.
  *
- * @throws SentinelError `mtproto.refused`, such as `CHANNEL_PRIVATE`.
+ * @throws SentinelError `mtproto.refused`, for example with `CHANNEL_PRIVATE`.
  */
 export async function fullChatOf(caller: Caller, chat: number | string): Promise<FullChat> {
   const isBasic = typeof chat === 'number' && chat < 0 && chat > -CHANNEL_MARK
@@ -135,7 +135,7 @@ function standing({ scam, fake, verified, restricted }: Partial<Marks>) {
   }
 }
 
-/** Without what is not there. */
+/** Drops undefined fields. */
 function given<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const there = Object.entries(fields).filter(([, value]) => value !== undefined)
   return Object.fromEntries(there) as { [K in keyof T]?: NonNullable<T[K]> }

@@ -3,7 +3,7 @@ import { reasonOf } from '../calls/refusal.js'
 import { type Member, memberOf } from './members.js'
 
 /**
- * How somebody stands in a chat; undefined for whoever never was there.
+ * Returns a user's membership in a supergroup or channel; undefined if they were never in it.
  *
  * @throws SentinelError `mtproto.refused`.
  */

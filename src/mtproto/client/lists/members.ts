@@ -3,11 +3,11 @@ import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
 import { type Profile, profileOf } from '../calls/peers.js'
 
-/** Until when bans without an end are, in Telegram's words: the last second that a signed integer holds. */
+/** Telegram's end date of permanent bans: the largest signed 32-bit integer. */
 const FOR_EVER = 2_147_483_647
 
 /**
- * Which members to list.
+ * Options of listing members.
  *
  * @example
  * ```ts
@@ -17,17 +17,17 @@ const FOR_EVER = 2_147_483_647
  * ```
  */
 export interface MembersOptions {
-  /** Default: `all`. Telegram lists those who came last first. */
+  /** Which members to list, most recent joins first. Default: `all`. */
   readonly filter?: 'all' | 'administrators' | 'bots' | 'banned' | 'restricted'
-  /** Only those whose name or username holds it. Goes with `all`, `banned` and `restricted`. */
+  /** Only members whose name or username contains this text. Works with `all`, `banned` and `restricted`. */
   readonly search?: string
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
 }
 
 /**
- * A member of a chat, with what the Bot API does not tell: when they came, and who brought them.
+ * A member of a chat, including the join date and the inviter, which the Bot API does not reveal.
  *
  * @example
  * ```ts
@@ -39,23 +39,23 @@ export interface MembersOptions {
 export interface Member {
   readonly user: Profile
   readonly status: 'creator' | 'administrator' | 'member' | 'restricted' | 'banned' | 'left'
-  /** In milliseconds since 1970. Unknown of the creator. */
+  /** In milliseconds since 1970. Absent for the creator, and for members since the creation of the group. */
   readonly joinedAt?: Ms
-  /** Who brought them, where Telegram tells. */
+  /** Who invited them, if Telegram reveals it. */
   readonly invitedBy?: number
   readonly promotedBy?: number
   readonly bannedBy?: number
-  /** Absent: for good. */
+  /** In milliseconds since 1970; absent for a permanent ban. */
   readonly bannedUntil?: Ms
 }
 
-/** The most Telegram gives at once. */
+/** Page size; Telegram's maximum. */
 const PAGE = 200
 
 /**
- * Lists members, a page at a time. Telegram gives ten thousand at most, whatever is asked; a search finds others.
+ * Lists members page by page. Telegram returns at most ten thousand per query; a search can find others.
  *
- * @throws SentinelError `mtproto.refused`, such as `CHAT_ADMIN_REQUIRED` in channels.
+ * @throws SentinelError `mtproto.refused`, for example with `CHAT_ADMIN_REQUIRED` in channels.
  */
 export async function* membersOf(
   caller: Caller,
@@ -113,7 +113,7 @@ export function memberOf(
   const user = id === undefined ? undefined : users.get(id)
   if (user === undefined) return undefined
   const profile = profileOf(user)
-  // Who was there when the group began has no date.
+  // Members since the creation of the group have no join date.
   const since = 'date' in participant && participant.date > 0 ? { joinedAt: participant.date * 1000 } : {}
   switch (participant._) {
     case 'channelParticipantCreator':

@@ -2,7 +2,7 @@ import type { Caller } from '../calls/caller.js'
 import { fileOfPhoto, type MtprotoFile } from '../files/file.js'
 
 /**
- * How photos are listed.
+ * Options of listing profile photos.
  *
  * @example
  * ```ts
@@ -12,15 +12,15 @@ import { fileOfPhoto, type MtprotoFile } from '../files/file.js'
  * ```
  */
 export interface PhotosOptions {
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
 }
 
-/** The most Telegram gives at once. */
+/** Page size; Telegram's maximum. */
 const PAGE = 100
 
-/** Photos that somebody shows of themselves, the latest first. Bots may look as well. */
+/** Yields a user's profile photos, latest first. Also available to bots. */
 export async function* photosOf(
   caller: Caller,
   who: number | string,

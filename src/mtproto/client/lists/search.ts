@@ -3,7 +3,7 @@ import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
 import { type HistoryMessage, markedId, messageOf } from '../messages.js'
 
-/** What messages show. */
+/** Kinds of content that a search can be limited to. */
 const FILTERS = {
   photos: 'inputMessagesFilterPhotos',
   videos: 'inputMessagesFilterVideo',
@@ -17,7 +17,7 @@ const FILTERS = {
 } as const
 
 /**
- * What to look for.
+ * What to search for.
  *
  * @example
  * ```ts
@@ -27,23 +27,23 @@ const FILTERS = {
  * ```
  */
 export interface SearchOptions {
-  /** Default: all chats of the account. */
+  /** Chat to search in. Default: all chats of the account. */
   readonly chat?: number | string
-  /** Words in it. */
+  /** Words that the message must contain. */
   readonly text?: string
-  /** Who wrote it. Within one chat only. */
+  /** The sender. Only applies to a search within one chat. */
   readonly from?: number | string
   readonly shows?: keyof typeof FILTERS
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970; likewise `until`. */
   readonly since?: Ms
   readonly until?: Ms
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onProgress?: (progress: { readonly seen: number; readonly total: number }) => void
   readonly signal?: AbortSignal
 }
 
 /**
- * A message that was found.
+ * A message found by a search.
  *
  * @example
  * ```ts
@@ -53,17 +53,17 @@ export interface SearchOptions {
  * ```
  */
 export interface FoundMessage extends HistoryMessage {
-  /** As the Bot API numbers it. */
+  /** Chat id, as in the Bot API. */
   readonly chat: number
 }
 
-/** The most Telegram gives at once. */
+/** Page size; Telegram's maximum. */
 const PAGE = 100
 
 /**
- * Looks for messages, in one chat or in all, the latest first. Telegram does so for people only.
+ * Searches messages in one chat or in all, latest first. Not available to bots.
  *
- * @throws SentinelError `mtproto.refused`, to bots with `BOT_METHOD_INVALID`.
+ * @throws SentinelError `mtproto.refused`: for bots with `BOT_METHOD_INVALID`.
  */
 export async function* searchIn(
   caller: Caller,
@@ -88,7 +88,7 @@ export async function* searchIn(
   }
 }
 
-/** The next page; undefined when there is none. */
+/** Fetches the next page; undefined if there is none. */
 type Ask = () => Promise<tl.messages.TypeMessages | undefined>
 
 async function inChat(caller: Caller, chat: number | string, options: SearchOptions): Promise<Ask> {

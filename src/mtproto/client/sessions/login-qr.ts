@@ -7,7 +7,7 @@ import { loggedIn, type Opened } from '../mtcute.js'
 import { checkPassword, type PersonLogin } from './login.js'
 
 /**
- * How somebody logs in with a phone that has: it scans a code, and confirms.
+ * Options of a log-in by QR code.
  *
  * @example
  * ```ts
@@ -20,17 +20,17 @@ import { checkPassword, type PersonLogin } from './login.js'
  */
 export interface QrLogin {
   /**
-   * Told what to show as a QR code, such as `tg://login?token=…`, and until when it holds, in milliseconds since 1970. Told again when that
-   * has passed, after half a minute or so.
+   * Called with a URL to show as a QR code, such as `tg://login?token=…`, and its expiry in milliseconds since 1970. Called again
+   * when it has expired, after about half a minute.
    */
   readonly onUrl: (url: string, expiresAt: Ms) => void
-  /** Asked if there is a second password, with its hint. */
+  /** Called with the password hint if the account has a two-step verification password. */
   readonly password?: PersonLogin['password']
-  /** Ends the waiting. @default waits until somebody has scanned */
+  /** Aborts the wait. @default waits until the code is scanned */
   readonly signal?: AbortSignal
 }
 
-/** What the waiting goes by. */
+/** Dependencies of the log-in. */
 export interface QrParts {
   readonly apiId: number
   readonly apiHash: string
@@ -38,12 +38,12 @@ export interface QrParts {
   readonly timers: Timers
 }
 
-/** A clock that is ahead of Telegram's must not make it ask without end. */
+/** Minimum wait, so that a clock ahead of Telegram's does not cause endless requests. */
 const LEAST: Ms = 1000
 
 /**
- * Logs in by QR code (https://core.telegram.org/api/qr-login): asks for a token, shows it, and asks again when it was scanned or has
- * expired.
+ * Logs in by QR code (https://core.telegram.org/api/qr-login): requests a token, shows it, and requests again once it was scanned
+ * or has expired.
  */
 export async function logInByQr(
   caller: Caller,
@@ -77,7 +77,7 @@ export async function logInByQr(
     await checkPassword(client, password)
   } finally {
     client.onServerUpdate.remove(scans.came)
-    // Logging in lets updates flow; they wait until somebody listens.
+    // mtcute starts the updates after a log-in; they must wait until somebody listens.
     await client.stopUpdatesLoop()
   }
 
@@ -87,7 +87,7 @@ export async function logInByQr(
   }
 }
 
-/** That a code was scanned: it may be told before we wait for it. */
+/** Remembers that a code was scanned, because the update may arrive before anybody waits for it. */
 class Scans {
   #scanned = false
   #wake: (() => void) | undefined
@@ -102,7 +102,7 @@ class Scans {
     this.#scanned = false
   }
 
-  /** Resolves when it was scanned, or after so long. */
+  /** Resolves when the code was scanned, or after `ms`. */
   async next(ms: Ms, timers: Timers, signal: AbortSignal | undefined): Promise<void> {
     let callOff: (() => void) | undefined
     await new Promise<void>((done) => {

@@ -2,7 +2,7 @@ import type { TelegramClient } from '@mtcute/core/client.js'
 import { MtprotoRefusal } from '../calls/refusal.js'
 
 /**
- * How a person logs in.
+ * Options of a log-in by phone number.
  *
  * @example
  * ```ts
@@ -18,11 +18,11 @@ import { MtprotoRefusal } from '../calls/refusal.js'
  * ```
  */
 export interface PersonLogin {
-  /** With the country's code. */
+  /** Phone number with country code. */
   readonly phone: string
-  /** Asked once the code was sent. */
+  /** Called once the code was sent. */
   readonly code: () => Promise<string> | string
-  /** Asked if there is a second password, with its hint. */
+  /** Called with the password hint if the account has a two-step verification password. */
   readonly password?: (hint: string) => Promise<string> | string
 }
 
@@ -32,7 +32,7 @@ export async function logInPerson(
 ): Promise<void> {
   try {
     const sent = await client.sendCode({ phone })
-    // Somebody who logged out a moment ago needs no code.
+    // If the account logged out a moment ago, Telegram logs it in without a code.
     if (!('phoneCodeHash' in sent)) return
     await client.signIn({ phone, phoneCodeHash: sent.phoneCodeHash, phoneCode: await code() })
   } catch (error) {
@@ -40,12 +40,12 @@ export async function logInPerson(
     if (reason === 'SESSION_PASSWORD_NEEDED' && password !== undefined) await checkPassword(client, password)
     else throw typeof reason === 'string' ? new MtprotoRefusal('auth.signIn', reason) : error
   } finally {
-    // Logging in lets updates flow; they wait until somebody listens.
+    // mtcute starts the updates after a log-in; they must wait until somebody listens.
     await client.stopUpdatesLoop()
   }
 }
 
-/** Proves the second password, by SRP. */
+/** Passes two-step verification (SRP). */
 export async function checkPassword(
   client: TelegramClient,
   password: NonNullable<PersonLogin['password']>,

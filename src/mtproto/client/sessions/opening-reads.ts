@@ -1,8 +1,9 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
 
 /**
- * mtcute 0.30.3 rejects a promise that nobody has where a storage fails while it connects, and Node ends the process for that. So until the
- * connection stands what cannot be read is never answered, and whoever opens is told beside.
+ * If a storage fails while mtcute 0.30.3 connects, mtcute rejects a promise that nobody handles, which makes Node exit. Therefore
+ * failed reads stay unanswered until the connection is open, and the error is passed to the code that opens the connection
+ * instead.
  */
 export class OpeningReads {
   #opened = false
@@ -12,11 +13,11 @@ export class OpeningReads {
   })
 
   constructor() {
-    // Told to whoever opens; where nobody does there is nobody to tell.
+    // The error is reported by `during()`; without a pending `during()` it is dropped.
     this.#failed.catch(() => undefined)
   }
 
-  /** The same storage, as mtcute is to have it. */
+  /** Wraps the storage for mtcute. */
   of(storage: ITelegramStorageProvider): ITelegramStorageProvider {
     const { driver, kv, authKeys, peers, refMessages } = storage
     return {
@@ -32,12 +33,12 @@ export class OpeningReads {
     }
   }
 
-  /** What is done with the storage while it opens; rejects as well where the storage fails. */
+  /** Waits for work that opens the connection; also rejects if a read of the storage fails. */
   during<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.#failed])
   }
 
-  /** From now on whoever reads is told. */
+  /** From now on failed reads reject as usual. */
   end(): void {
     this.#opened = true
   }

@@ -6,14 +6,15 @@ const NONCE = 12
 const TAG = 16
 
 interface Key {
-  /** By which it is known again: 32 bits of a digest tell nothing of 256 random ones. */
+  /** Identifies the key: 32 bits of its digest reveal nothing about 256 random bits. */
   readonly id: string
   readonly bytes: Buffer
 }
 
 /**
- * Encrypts what must not lie open in a storage, by AES-256-GCM. Each is bound to the name it is kept under, so that none can be put in
- * another's place. The first key seals, all open: to change keys put the new one in front, and drop the old when all is sealed anew.
+ * Encrypts secrets in a storage with AES-256-GCM. Each ciphertext is bound to the name it is stored under, so that it cannot be
+ * moved to another. The first key encrypts, all keys decrypt: to rotate keys, put the new one in front, and drop the old one once
+ * everything is encrypted with the new one.
  */
 export class Sealing {
   readonly #keys: readonly Key[]
@@ -32,8 +33,8 @@ export class Sealing {
   }
 
   /**
-   * @throws SentinelError `mtproto.session` for what none of the keys opens, and for what is not what was sealed: with keys also for what was
-   * never sealed, which whoever writes to the storage could have put there.
+   * @throws SentinelError `mtproto.session` if no key fits or the ciphertext was changed; with keys also for unencrypted values,
+   * which anybody with write access could have put there.
    */
   open(name: string, text: string): Buffer {
     const { how, id, bytes } = partsOf(text)
@@ -49,7 +50,7 @@ export class Sealing {
     )
   }
 
-  /** Whether it would be sealed otherwise today. */
+  /** Whether the value should be encrypted again with the current first key. */
   isStale(text: string): boolean {
     const [key] = this.#keys
     if (key === undefined) return false
@@ -94,7 +95,7 @@ function openWith(key: Buffer, name: string, bytes: Buffer): Buffer | undefined 
     decipher.setAuthTag(bytes.subarray(-TAG))
     return Buffer.concat([decipher.update(bytes.subarray(NONCE, -TAG)), decipher.final()])
   } catch {
-    // Not what was sealed under this name: GCM does not tell why.
+    // GCM does not reveal what is wrong.
     return undefined
   }
 }

@@ -5,7 +5,7 @@ import { SentinelError } from '../../../core/errors.js'
 import { ownKey } from '../../../core/subject.js'
 import type { Storage } from '../../../storage/storage.js'
 
-/** Time is cut into spans, and a session belongs to whoever took the span of now. */
+/** Time is divided into spans; the session belongs to the process that holds the current span. */
 const SPAN: Ms = 15_000
 
 const PLAN: Plan = {
@@ -25,29 +25,29 @@ const PLAN: Plan = {
   ],
 }
 
-/** What a lease needs of its surroundings. */
+/** Dependencies of a lease. */
 export interface LeaseParts {
   readonly clock: Clock
   readonly timers: Timers
-  /** The lease was lost: the session must not be used any longer. */
+  /** Called when the lease is lost: the session must no longer be used. */
   readonly onLost: (error: SentinelError) => void
 }
 
 /**
- * Sees to it that a session is used by one process at a time: with two Telegram answers AUTH_KEY_DUPLICATED, and logs both out.
- * Whoever holds a span takes the next one before it begins, whoever wants to come in tries the span of now alone. So a newcomer has
- * a chance only when the holder has let one go: its process has died, or its storage was away for a span. Clocks may differ by a third of a span.
+ * Ensures that only one process uses a session at a time: otherwise Telegram answers AUTH_KEY_DUPLICATED and logs both out. The
+ * holder of a span claims the next one in advance; a newcomer tries only the current span. So a newcomer succeeds only if the
+ * holder has missed a span, because its process died or its storage was unavailable. Clocks may differ by a third of a span.
  */
 export class SessionLease {
   readonly #storage: Storage
   readonly #key
   #judge: Judge | undefined
-  /** The receipts of the spans that are ours, by number. */
+  /** Receipts of the spans that we hold, by span number. */
   readonly #held = new Map<number, Receipt>()
   #callOff: (() => void) | undefined
-  /** Ends the waiting of whoever wants to come in. */
+  /** Ends the wait in `take()`. */
   #wake: (() => void) | undefined
-  /** Spans that are being asked for, by number. */
+  /** Claims in progress, by span number. */
   readonly #claiming = new Map<number, Promise<boolean>>()
   #ended = false
 
@@ -61,9 +61,9 @@ export class SessionLease {
   }
 
   /**
-   * Takes the session, or waits until its holder has let go.
+   * Takes the session, waiting until its holder has released it.
    *
-   * @throws SentinelError `mtproto.session` when it is held for longer than `patience`, or {@link end} was called meanwhile.
+   * @throws SentinelError `mtproto.session` if it stays held for longer than `patience`, or if {@link end} is called meanwhile.
    */
   async take(patience: Ms): Promise<void> {
     this.#judge = await this.#storage.prepare(PLAN)
@@ -82,7 +82,7 @@ export class SessionLease {
         if (this.#ended) done()
       })
     }
-    // It may end in a moment. Whether the next one is ours shows when it is looked at again.
+    // The current span may end any moment. If the next one cannot be claimed, the first renewal notices.
     if (!this.#ended) await this.#claim(this.#spanAt(clock()) + 1)
     if (this.#ended) {
       throw new SentinelError(
@@ -93,12 +93,12 @@ export class SessionLease {
     this.#watch()
   }
 
-  /** Lets go, for the next one to come in at once. */
+  /** Releases the session, so that another process can take it at once. */
   async end(): Promise<void> {
     this.#ended = true
     this.#callOff?.()
     this.#wake?.()
-    // What is asked for just now is let go of where it is granted.
+    // A claim in progress releases itself once granted.
     await Promise.allSettled(this.#claiming.values())
     const receipts = [...this.#held.values()]
     this.#held.clear()
@@ -131,7 +131,7 @@ export class SessionLease {
     return !this.#ended
   }
 
-  /** Until when it is ours without asking again. */
+  /** The end of the consecutive spans that we hold. */
   #heldUntil(): Ms {
     let span = this.#spanAt(this.parts.clock())
     while (this.#held.has(span)) span++
@@ -149,7 +149,7 @@ export class SessionLease {
     const { clock, timers } = this.parts
     const span = this.#spanAt(clock())
     let lost = !this.#held.has(span)
-    // A storage that says nothing is as one that is away: it is waited for as long as the session is ours.
+    // A storage that does not answer counts as unavailable: wait until the spans we hold have ended.
     let callOff: () => void = () => undefined
     const late = new Promise<'late'>((done) => {
       callOff = timers.after(Math.max(0, this.#heldUntil() - clock()), () => done('late'))
@@ -157,7 +157,7 @@ export class SessionLease {
     try {
       if ((await Promise.race([this.#claim(span + 1), late])) === false) lost = true
     } catch {
-      // The storage is away. As long as the span is ours there is time to try again.
+      // The storage is unavailable; there is time to retry while the current span lasts.
     }
     callOff()
     if (!this.#held.has(this.#spanAt(clock()))) lost = true

@@ -12,10 +12,10 @@ import {
 } from './session-strings.js'
 
 /**
- * Puts a session in place of the one that is kept. Before anything was connected. Of another account nothing is kept: where its updates
- * stood, whom it had met and by which hashes are nothing to this one.
+ * Replaces the stored session; must run before connecting. Stored data of another account is deleted: its update positions, known
+ * peers and access hashes are useless to this one.
  *
- * @throws SentinelError `mtproto.session` for an invalid string, or one of a session that cannot be used here.
+ * @throws SentinelError `mtproto.session` for an invalid string, or for a session that cannot be used here.
  */
 export async function importSession(
   { base }: Pick<Opened, 'base'>,
@@ -34,10 +34,10 @@ export async function importSession(
   const dc = { id: session.dc, ipAddress: host, port, ...(host.includes(':') && { ipv6: true }) }
   const self = session.self === undefined ? null : { ...session.self, isPremium: false, usernames: [] }
   const kept = await base.storage.self.fetch()
-  // Some strings do not say whose they are.
+  // Some session formats do not name the account.
   if (self === null || kept?.userId !== self.userId) {
     await storage.clear()
-    // mtcute remembers whom it has read, and writes nobody in place of somebody only if told.
+    // mtcute caches the account it has read, and `importSession` does not overwrite it with null.
     await base.storage.self.store(self)
   }
   await base.importSession({ primaryDcs: { main: dc, media: dc }, authKey: session.key, self }, true)
@@ -47,7 +47,7 @@ function addressIn(
   session: SessionParts,
   server: ReadOptions['server'],
 ): { readonly host: string; readonly port: number } {
-  // A server of one's own may have moved since.
+  // The address of an own server may have changed since the export.
   if (server !== undefined) return server
   const address = session.address ?? addressOf(session.dc)
   if (address !== undefined) return address
@@ -57,7 +57,7 @@ function addressIn(
   )
 }
 
-/** The session as a string, for the library it is for. */
+/** Writes the session as a string in the given format. */
 export async function exportSession(
   client: TelegramClient,
   format: SessionFormat,
@@ -65,7 +65,7 @@ export async function exportSession(
 ): Promise<string> {
   const session = readSession(await client.exportSession())
   if (session.self !== undefined || format === 'telethon') return writeSession(format, session, apiId)
-  // Whose it is was not known yet when it came from elsewhere.
+  // A session imported from some formats does not name its account yet.
   const { id, isBot } = await client.getMe()
   return writeSession(format, { ...session, self: { userId: id, isBot } }, apiId)
 }

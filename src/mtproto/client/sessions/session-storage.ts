@@ -5,13 +5,13 @@ import { Sealing } from './sealing.js'
 
 type Peer = Parameters<ITelegramStorageProvider['peers']['store']>[0]
 
-/** A peer as JSON. */
+/** A peer as stored in JSON. */
 type KeptPeer = Omit<Peer, 'complete'> & { readonly complete: string }
 
-/** Peers are pages of a book: looked up by number, by name, by phone. */
+/** Prefix of peers, which are stored by id; names and phone numbers point to ids. */
 const PEER = 'peer'
 
-/** Keeps a session of mtcute in a storage of ours: what logs in is sealed, all else is plain JSON. */
+/** Stores an mtcute session in a storage of this package: secrets are encrypted, all else is plain JSON. */
 export class SessionStorage implements ITelegramStorageProvider {
   readonly driver = {}
   readonly kv: ITelegramStorageProvider['kv']
@@ -19,7 +19,7 @@ export class SessionStorage implements ITelegramStorageProvider {
   readonly peers: ITelegramStorageProvider['peers']
   readonly refMessages: ITelegramStorageProvider['refMessages']
   readonly #values: Values
-  /** Where its values are. */
+  /** The space in `storage.values` that holds this session. */
   readonly space: string
   readonly #sealing: Sealing
 
@@ -72,23 +72,23 @@ export class SessionStorage implements ITelegramStorageProvider {
     }
   }
 
-  /** Whether a session is kept. */
+  /** Whether a session is stored. */
   async isThere(): Promise<boolean> {
     return (await this.#get('kv:dcs_main')) !== undefined || (await this.#keysOf('auth:')).length > 0
   }
 
-  /** The channels whose state is kept. */
+  /** The channels with a stored update position. */
   async channels(): Promise<readonly number[]> {
     const prefix = 'kv:updates_channel:'
     return (await this.#keysOf(prefix)).map((key) => Number(key.slice(prefix.length)))
   }
 
-  /** Forgets all of it: another account is to be kept here. */
+  /** Deletes all stored data, for another account. */
   async clear(): Promise<void> {
     await this.#removeAll('')
   }
 
-  /** Seals what an earlier key sealed with the one of today; how much that was. */
+  /** Encrypts values again that were encrypted with an older key; returns their number. */
   async reseal(): Promise<number> {
     let count = 0
     for (const prefix of ['kv:', 'auth:', 'temp:']) {
@@ -107,7 +107,7 @@ export class SessionStorage implements ITelegramStorageProvider {
   async #storePeer({ complete, ...peer }: Peer): Promise<void> {
     const kept: KeptPeer = { ...peer, complete: Buffer.from(complete).toString('base64') }
     if (peer.isMin) {
-      // Of "min" peers only the number is certain, and their hash serves for little: whom we know we go on knowing.
+      // In "min" peers only the id is reliable and the access hash is of limited use, so they do not replace a full peer.
       const known = await this.#peer(peer.id)
       if (known === null || known.isMin) await this.#put(`${PEER}:${peer.id}`, kept)
       return
@@ -122,7 +122,7 @@ export class SessionStorage implements ITelegramStorageProvider {
     return kept === undefined ? null : { ...kept, complete: Buffer.from(kept.complete, 'base64') }
   }
 
-  /** Names and numbers pass to others: whoever has another by now is not meant. */
+  /** Usernames and phone numbers change hands, so the peer must still have the one that was looked up. */
   async #peerBy(name: string, isTheirs: (peer: Peer) => boolean): Promise<Peer | null> {
     const id = (await this.#get(name)) as number | undefined
     const peer = id === undefined ? null : await this.#peer(id)

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 import { SentinelError } from '../../../core/errors.js'
 
 /**
- * How a session is written as a string: by the library that reads it.
+ * Format of a session string, named after the library that reads it.
  *
  * @example
  * ```ts
@@ -14,22 +14,22 @@ import { SentinelError } from '../../../core/errors.js'
  */
 export type SessionFormat = 'mtcute' | 'telethon' | 'pyrogram'
 
-/** What all these strings hold, each some of it. */
+/** The union of what the formats contain. */
 export interface SessionParts {
   readonly format: SessionFormat | 'gramjs'
   readonly dc: number
-  /** Absent in Pyrogram's: they are the same for everybody. */
+  /** Absent in Pyrogram's format, which relies on built-in addresses. */
   readonly address?: { readonly host: string; readonly port: number }
   readonly isTest: boolean
-  /** Absent in Telethon's, and where nobody has logged in. */
+  /** Absent in Telethon's and GramJS's formats, and before a log-in. */
   readonly self?: { readonly userId: number; readonly isBot: boolean }
-  /** Absent in all but Pyrogram's. */
+  /** Present only in Pyrogram 2's format. */
   readonly apiId?: number
   readonly key: Buffer
 }
 
 const KEY = 256
-/** https://core.telegram.org/api/datacenter, as clients have them built in. */
+/** Telegram's data centres (https://core.telegram.org/api/datacenter), as built into clients. */
 const ADDRESSES: ReadonlyMap<number, string> = new Map([
   [1, '149.154.175.53'],
   [2, '149.154.167.51'],
@@ -38,16 +38,16 @@ const ADDRESSES: ReadonlyMap<number, string> = new Map([
   [5, '91.108.56.130'],
 ])
 
-/** Where a data centre of Telegram's is; undefined for a number that none has. */
+/** Address of one of Telegram's data centres; undefined for an unknown number. */
 export function addressOf(dc: number): { readonly host: string; readonly port: number } | undefined {
   const host = ADDRESSES.get(dc)
   return host === undefined ? undefined : { host, port: 443 }
 }
 
 /**
- * Reads a session string, whichever library wrote it: mtcute (version 3), Telethon 1, Pyrogram 1 and 2, GramJS.
+ * Parses a session string of mtcute (version 3), Telethon 1, Pyrogram 1 or 2, or GramJS.
  *
- * @throws SentinelError `mtproto.session` for what is none of these. It says what is wrong, and nothing of what the string holds.
+ * @throws SentinelError `mtproto.session` for other strings. The message says what is wrong, but reveals nothing of the string.
  */
 export function readSession(given: string): SessionParts {
   const text = given.trim()
@@ -62,7 +62,7 @@ export function readSession(given: string): SessionParts {
 /**
  * Writes a session as a string.
  *
- * @throws SentinelError `mtproto.session` where the format asks for what is not known.
+ * @throws SentinelError `mtproto.session` if the format requires something that is not known.
  */
 export function writeSession(format: SessionFormat, session: SessionParts, apiId: number): string {
   switch (format) {
@@ -76,8 +76,8 @@ export function writeSession(format: SessionFormat, session: SessionParts, apiId
 }
 
 /*
- * Telethon: "1", then base64 of `>B{4 or 16}sH256s`: data centre, address, port, key (telethon/sessions/string.py).
- * GramJS: the same, with the address as text behind its length in two bytes.
+ * Telethon: "1", then base64 of `>B{4 or 16}sH256s`: data centre, address, port, key (telethon/sessions/string.py). GramJS: the
+ * same, but the address is text preceded by its length in two bytes.
  */
 
 function readTelethon(text: string): SessionParts {
@@ -106,13 +106,13 @@ function writeTelethon({ dc, address, key }: SessionParts): string {
   const head = Buffer.from([dc])
   const ending = Buffer.alloc(2)
   ending.writeUInt16BE(port)
-  // Python's urlsafe_b64decode asks for the padding.
+  // Python's urlsafe_b64decode requires the padding.
   return `1${padded(Buffer.concat([head, packedOf(host), ending, key]).toString('base64url'))}`
 }
 
 /*
- * Pyrogram 2: base64 of `>BI?256sQ?`: data centre, api id, test mode, key, user, whether a bot. Pyrogram 1: without the api id, the user
- * in 8 bytes, or 4 at first (pyrogram/storage/storage.py).
+ * Pyrogram 2: base64 of `>BI?256sQ?`: data centre, api id, test mode, key, user id, whether a bot. Pyrogram 1: without the api
+ * id, and with a user id of 8 bytes, or 4 in early versions (pyrogram/storage/storage.py).
  */
 
 const PYROGRAM = { second: 271, first: 267, oldest: 263 } as const
@@ -158,7 +158,8 @@ function writePyrogram({ dc, isTest, key, self }: SessionParts, apiId: number): 
 }
 
 /*
- * mtcute: base64 of a version, flags (1: self, 2: test mode of old, 4: a data centre for media), data centres and the key, as TL.
+ * mtcute: base64 of a version, flags (1: self, 2: test mode in old strings, 4: a media data centre), data centres and the key, in
+ * TL encoding.
  */
 
 const SELF = 1
@@ -203,7 +204,7 @@ function writeMtcute({ dc, address, isTest, self, key }: SessionParts): string {
   return Buffer.concat([...head, ...who, tlBytes(key)]).toString('base64url')
 }
 
-/** The few forms of TL that are needed here (https://core.telegram.org/mtproto/serialize). */
+/** A reader for the few TL types needed here (https://core.telegram.org/mtproto/serialize). */
 class Tl {
   constructor(
     private readonly data: Buffer,
@@ -254,7 +255,7 @@ function int(value: number): Buffer {
 }
 
 function bytesOf(text: string): Buffer {
-  // Both alphabets are read by either.
+  // Buffer decodes both base64 and base64url.
   return Buffer.from(text, 'base64')
 }
 
@@ -265,7 +266,7 @@ function padded(text: string): string {
 function hostOf(packed: Buffer): string {
   if (packed.length === 4) return [...packed].join('.')
   const groups = Array.from({ length: 8 }, (_, nth) => packed.readUInt16BE(nth * 2).toString(16))
-  // The longest run of zeros is left out (RFC 5952, 4.2).
+  // The longest run of zero groups is abbreviated (RFC 5952, 4.2).
   const runs = groups.join(':').match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? []
   const longest = runs.sort((a, b) => b.length - a.length)[0]
   return longest === undefined

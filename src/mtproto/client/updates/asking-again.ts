@@ -5,30 +5,30 @@ import { MtprotoRefusal } from '../calls/refusal.js'
 import type { RpcRefusal } from '../calls/rpc-error.js'
 import { COMMON } from './progress.js'
 
-/** Between two rounds, as long as none brings anything: twice as long each time. */
+/** Pause between two rounds; doubles as long as the rounds bring nothing. */
 const FIRST_REST: Ms = 1000
 const LONGEST_REST: Ms = 60_000
-/** Boxes that are asked about in one round. */
+/** Maximum number of boxes asked about in one round. */
 const AT_ONCE = 50
 
-/** The account may not look there: no difference will ever come, and mtcute leaves the channel alone. */
+/** The account has no access to the channel: no difference will ever come, and mtcute drops the channel. */
 export const NOT_OURS = /^CHANNEL_(?:PRIVATE|INVALID|PUBLIC_GROUP_NA)$/
-/** Unauthorized, and not acceptable (https://core.telegram.org/api/errors): nothing is answered until somebody logs in. */
+/** Unauthorized and not acceptable (https://core.telegram.org/api/errors): all calls fail until somebody logs in. */
 const LOGGED_OUT: readonly number[] = [401, 406]
-/** Too many requests, and errors of Telegram itself: they pass. Those of a connection are below zero or have no number. */
+/** Temporary errors: flood waits and errors inside Telegram. Connection errors have a negative code or none. */
 const PASSES = (code: number): boolean => code === 420 || code >= 500 || code < 0
 
-/** What asking again stands on. */
+/** Dependencies of AskingAgain. */
 export interface AskingParts {
   readonly timers: Timers
-  /** How long a method would have to wait now, as far as we know. */
+  /** How long a call of the method would have to wait now, as far as known. */
   readonly readyIn: (method: string) => Ms
-  /** Has mtcute ask once more for what it missed in these boxes; with where each stood. */
+  /** Makes mtcute fetch missed updates of these boxes again, given the last position (`pts`) of each. */
   readonly again: (boxes: ReadonlyMap<number, number>) => void
   readonly failed: (error: unknown) => void
 }
 
-/** Which difference it was. */
+/** A request for missed updates. */
 export interface Asked {
   readonly box: number
   readonly method: string
@@ -36,21 +36,21 @@ export interface Asked {
 }
 
 /**
- * Differences that were not answered: mtcute lets it rest at that, and fetches what was missed only when somebody speaks there again. Here each is
- * asked for until it comes, and what stands in the way is told, once for each reason.
+ * Repeats requests for missed updates that failed. mtcute gives up on such a request until the next update in the same box; here
+ * each is repeated until it is answered, and every reason for a failure is reported once.
  */
 export class AskingAgain {
   readonly #waiting = new Map<number, Asked>()
   readonly #told = new Set<string>()
-  /** Rounds since something came. */
+  /** Rounds since the last answer. */
   #vain = 0
-  /** When each method is asked for again: one that Telegram has wait for an hour holds up no other. */
+  /** Planned rounds by method, because a method that must wait for an hour should not delay the others. */
   readonly #planned = new Map<string, () => void>()
   #closed = false
 
   constructor(private readonly parts: AskingParts) {}
 
-  /** Telegram has refused; whether it is asked for again. */
+  /** Telegram refused a request; returns whether it will be repeated. */
   refused(asked: Asked, { errorCode, errorMessage }: RpcRefusal): boolean {
     if (this.#closed || NOT_OURS.test(errorMessage)) return false
     if (LOGGED_OUT.includes(errorCode)) {
@@ -67,7 +67,7 @@ export class AskingAgain {
     return passes
   }
 
-  /** There was no answer: the connection broke, or it would have had to wait for too long. Whether it is asked for again. */
+  /** A request was not answered, because the connection broke or the wait would be too long; returns whether it will be repeated. */
   broke(asked: Asked, error: unknown): boolean {
     if (this.#closed) return false
     const { code, name } = Object(error) as { readonly code?: unknown; readonly name?: unknown }
@@ -84,12 +84,12 @@ export class AskingAgain {
     return true
   }
 
-  /** It was answered. */
+  /** A request was answered. */
   came(box: number): void {
     this.#waiting.delete(box)
     if (this.#waiting.size === 0) this.#told.clear()
     const methods = new Set([...this.#waiting.values()].map(({ method }) => method))
-    // After rounds in vain the rest had become long: now others may come as well.
+    // The pause may have grown in earlier rounds; after an answer it starts short again.
     const anew = this.#vain > 0
     this.#vain = 0
     for (const method of [...this.#planned.keys()]) {
@@ -99,7 +99,7 @@ export class AskingAgain {
     }
   }
 
-  /** Asks for nothing any longer. */
+  /** Stops all repetitions. */
   close(): void {
     this.#closed = true
     for (const method of [...this.#planned.keys()]) this.#callOff(method)
@@ -136,7 +136,7 @@ export class AskingAgain {
     this.#planned.delete(due)
     this.#vain++
     const boxes = new Map<number, number>()
-    // The account's own first: it tells of channels, too.
+    // The account's own box comes first, because its difference also reports channels.
     const first = this.#waiting.get(COMMON)
     for (const { box, pts, method } of first === undefined
       ? this.#waiting.values()
@@ -144,7 +144,7 @@ export class AskingAgain {
       const isReady = method === due || this.parts.readyIn(method) <= 0
       if (isReady && boxes.size < AT_ONCE) boxes.set(box, pts)
     }
-    // Those that are refused once more stand at the end.
+    // Boxes that fail again are appended at the end.
     for (const box of boxes.keys()) this.#waiting.delete(box)
     const left = new Set([...this.#waiting.values()].map(({ method }) => method))
     for (const method of [...this.#planned.keys()]) if (!left.has(method)) this.#callOff(method)

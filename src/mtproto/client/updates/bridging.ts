@@ -12,16 +12,16 @@ import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
 import { type Peers, Translation } from './translation/translation.js'
 
-/** How long those who are being handled hold up a close. */
+/** How long closing waits for updates being handled. */
 const PATIENCE: Ms = 10_000
 
-/** Numbers that are so much smaller are no earlier ones: Telegram has begun anew. */
+/** If a `qts` is lower by at least this much, it is not an old one: Telegram has restarted the count. */
 const A_NEW_COUNT = 1_000_000
 
-/** Takes an update in; resolves when it was handled. */
+/** Handles an update; resolves when done. */
 export type Take = (update: Update) => Promise<unknown>
 
-/** What a bridge stands on. */
+/** Dependencies of a bridge. */
 export interface BridgeParts {
   readonly storage: ITelegramStorageProvider
   readonly clock: Clock
@@ -29,11 +29,11 @@ export interface BridgeParts {
 }
 
 /**
- * Hands what comes by MTProto to a bot, and sees to it that nothing is lost: how far we are is written when it was handled, what was missed
- * is fetched, and what Telegram calls too long ago is looked up by its ids.
+ * Passes updates from MTProto to a bot without losing any: positions are stored only after handling, missed updates are fetched,
+ * and messages beyond Telegram's update history are fetched by their ids.
  */
 export class Bridging {
-  /** The storage as mtcute is to have it. */
+  /** The storage, wrapped for mtcute. */
   readonly storage: ITelegramStorageProvider
   readonly #progress: Progress
   readonly #handled: Handled
@@ -42,7 +42,7 @@ export class Bridging {
   readonly #translation: Translation
   #take: Take | undefined
   #me: User | undefined
-  /** Of the updates that are numbered by `qts`, the last one. */
+  /** The last `qts` seen; some updates are numbered by it. */
   #qts = 0
   #isEnding = false
   #caller: Caller | undefined
@@ -61,22 +61,22 @@ export class Bridging {
         ...kv,
         set: async (key, value) => {
           await kv.set(key, value)
-          // mtcute writes down where it is before it goes on: while too much waits, it does not.
+          // mtcute stores its position before it continues: making it wait here limits the number of unhandled updates.
           await this.#handling.room()
         },
       },
     }
   }
 
-  /** Updates that are being handled, or wait for it. */
+  /** Number of updates being handled or queued. */
   get open(): number {
     return this.#progress.open
   }
 
   /**
-   * Resolves once updates flow; those that came while nobody listened come first.
+   * Resolves once updates arrive; those missed while nothing listened come first.
    *
-   * @throws SentinelError `mtproto.session` where it was started already.
+   * @throws SentinelError `mtproto.session` if the bridge was already started.
    */
   async start(
     caller: Caller,
@@ -107,17 +107,17 @@ export class Bridging {
     try {
       await (await import('../mtcute.js')).startUpdates(opened, channels, () => this.#isEnding)
     } catch (error) {
-      // Whoever tries again begins anew.
+      // A retry starts over.
       onRawUpdate.remove(listen)
       this.#take = undefined
       throw error
     }
   }
 
-  /** Has mtcute ask once more for what it missed in these boxes; with where each stood. */
+  /** Makes mtcute fetch missed updates of these boxes again, given the last position (`pts`) of each. */
   askAgain(boxes: ReadonlyMap<number, number>): void {
     const updates = this.#base?.updates
-    // Whoever lets updates flow again asks about all of them.
+    // While the loop is stopped there is nothing to do: starting it asks about all boxes.
     if (updates === undefined || !updates.updatesLoopActive) return
     const channels: tl.TypeUpdate[] = []
     for (const [channelId, pts] of boxes) {
@@ -125,33 +125,33 @@ export class Bridging {
         updates.handleUpdate({ _: 'updatesTooLong' })
         continue
       }
-      // Else the next update there would be where it begins to count.
+      // Without a position, mtcute would count from the next update in the channel.
       if (!updates.cpts.has(channelId)) updates.cpts.set(channelId, pts)
       channels.push({ _: 'updateChannelTooLong', channelId })
     }
     if (channels.length > 0) updates.handleUpdate(inOne(channels))
   }
 
-  /** Telegram tells no longer what came in a channel since we last looked. */
+  /** Telegram no longer has the updates that a channel missed: fetches its messages by id. */
   channelTooLong(channel: number, newest: number): void {
     const caller = this.#caller
     if (caller === undefined) return
     this.#refetch(channel, this.#refetching.ofChannel(caller, channel, newest))
   }
 
-  /** The same of private chats. */
+  /** Likewise for private chats. */
   accountTooLong(): void {
     const caller = this.#caller
     if (caller !== undefined) this.#refetch(COMMON, this.#refetching.ofAccount(caller))
   }
 
-  /** From now on what mtcute writes down is not taken for reached: told to stop, it forgets what it was about to tell. */
+  /** Ignores positions that mtcute stores from now on: when told to stop, it drops updates that it has not dispatched yet. */
   freeze(): void {
     this.#isEnding = true
     this.#progress.freeze()
   }
 
-  /** Waits for what is being handled, and for what is written about it. What takes longer comes again, with the next start. */
+  /** Waits until updates are handled and their positions stored. Updates that take longer are delivered again after the next start. */
   async end(): Promise<void> {
     if (!(await this.#handling.drain(PATIENCE, quietTimers))) {
       this.#progress.leave()
@@ -160,7 +160,7 @@ export class Bridging {
     await this.#progress.settled()
   }
 
-  /** Somebody else uses the session: nothing more is written or handed over, and what is being handled comes again, there. */
+  /** Another process uses the session now: stores and hands over nothing more; unhandled updates are delivered again there. */
   abandon(): void {
     this.#isEnding = true
     this.#progress.stop()
@@ -168,7 +168,7 @@ export class Bridging {
   }
 
   #refetch(box: number, missed: AsyncIterable<{ message: tl.TypeMessage } & Mentioned>): void {
-    // Until all of it was handed over, we are where we were.
+    // Holds the stored position back until all fetched messages are handled.
     const done = this.#progress.begin(box)
     const fetch = async () => {
       for await (const { message, users, chats } of missed) {
@@ -181,11 +181,11 @@ export class Bridging {
       }
       done()
     }
-    // What could not be fetched stays behind what is written, and is asked for after the next start.
+    // If fetching fails, the stored position stays back, so that the messages are fetched after the next start.
     fetch().catch(this.parts.failed)
   }
 
-  /** What cannot be read is told, and is no reason to read no more: mtcute would begin anew, and forget what waits. */
+  /** Reports updates that cannot be translated: an exception would make mtcute restart and drop its pending updates. */
   #translated(update: tl.TypeUpdate, peers: Peers): Update | undefined {
     try {
       return this.#translation.update(update, peers)
@@ -195,7 +195,7 @@ export class Bridging {
     }
   }
 
-  /** mtcute takes a first number of 1 for none, and fetches it once more with the next. */
+  /** mtcute treats a first `qts` of 1 as none, and fetches that update again with the next one. */
   #isNew(qts: number): boolean {
     const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
     if (!isAgain) this.#qts = qts
@@ -213,7 +213,7 @@ export class Bridging {
     const key = keyOf(update)
     this.#handling.hand(box, key, async () => {
       const was = key !== undefined && this.#handled.before(box, key)
-      // Only the first of a box waits for an answer.
+      // Only the first lookup of a box is asynchronous; later ones must not yield.
       if (typeof was !== 'boolean') {
         if ((await was) || this.#handling.isStopped) return
       } else if (was) return
@@ -222,7 +222,7 @@ export class Bridging {
   }
 }
 
-/** Updates that nobody has numbered. */
+/** Wraps updates in a container without `seq`. */
 function inOne(updates: tl.TypeUpdate[]): tl.RawUpdates {
   return { _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 }
 }
@@ -232,7 +232,10 @@ interface Mentioned {
   readonly chats: Iterable<tl.TypeChat>
 }
 
-/** Which sequence an update belongs to (https://core.telegram.org/api/updates#update-handling). */
+/**
+ * The update sequence that an update belongs to (https://core.telegram.org/api/updates#update-handling): a channel's own, or the
+ * account's.
+ */
 function boxOf(update: tl.TypeUpdate): number {
   if ('qts' in update) return COMMON
   if ('channelId' in update && 'pts' in update) return update.channelId
@@ -241,7 +244,7 @@ function boxOf(update: tl.TypeUpdate): number {
   return peer?._ === 'peerChannel' ? peer.channelId : COMMON
 }
 
-/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+/** Users and chats that come with an update, by their ids in the Bot API. */
 function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Peers {
   const known = new Map<number, tl.RawUser | tl.RawChannel | tl.RawChat>()
   for (const user of users) if (user._ === 'user') known.set(user.id, user)

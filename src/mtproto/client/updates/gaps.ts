@@ -4,23 +4,26 @@ import { refusalIn } from '../calls/rpc-error.js'
 import type { Asked, AskingAgain } from './asking-again.js'
 import { COMMON } from './progress.js'
 
-/** Channels that are caught up with at once; the rest waits its turn. After a night there may be thousands. */
+/** Maximum number of channels caught up with at the same time; after a night offline there may be thousands. */
 const AT_ONCE = 8
 
-/** Telegram says that it was too long ago. Of channels mtcute tells itself, with the newest message. */
+/**
+ * Called when the account's gap is too long for Telegram to fill. For channels, mtcute reports this itself, with the newest
+ * message.
+ */
 export type OnTooLong = () => void
 
 /**
- * Sees what was missed: each difference that is fetched goes by here, and none of them at the same time as too many others.
+ * Observes and limits the requests for missed updates: counts the gaps, and runs only a few requests at a time.
  */
 export class Gaps {
-  /** Times that something was missed, and fetched. */
+  /** Number of gaps that were filled. */
   count = 0
-  /** How long that took together, from when it was noticed. */
+  /** Total time from noticing a gap to filling it. */
   recoveryMs: Ms = 0
-  /** Told of each, for metrics. */
+  /** Called for each gap, for metrics. */
   onRecovered: ((ms: Ms, kind: 'account' | 'channel') => void) | undefined
-  /** When it began, and whether anything was found: by box, while its difference is fetched. */
+  /** By box, while its updates are fetched: when that began, and whether anything was missing. */
   readonly #open = new Map<number, { readonly since: Ms; found: boolean }>()
   #running = 0
   readonly #line: (() => void)[] = []
@@ -40,7 +43,7 @@ export class Gaps {
         )
       case 'updates.getChannelDifference': {
         const { channel, pts, force } = request
-        // Of a gap mtcute asks so; whoever wants to know which message is the newest misses nothing.
+        // mtcute sets `force` to fill a gap; without it this is our own lookup of the newest message.
         if (force !== true) return next(ctx)
         const box = 'channelId' in channel ? channel.channelId : COMMON
         const asked = { box, method: request._, pts }
@@ -95,7 +98,7 @@ export class Gaps {
   }
 }
 
-/** What is read of the answers, whichever they are. */
+/** The fields of the answers that are used here. */
 interface Difference {
   readonly _?: string
   readonly final?: boolean

@@ -2,14 +2,14 @@ import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import { type Ahead, MOST_AHEAD } from './progress.js'
 
-/** What numbers an update in its box. What is left of a key after division by four tells which. */
+/** How an update is numbered within its box; stored in a key as its remainder modulo four. */
 const MESSAGE = 0
 const PTS = 1
 const QTS = 2
 
 /**
- * What an update is called in its box, whoever asks for it and whenever: new messages by their ids, for a difference tells them without
- * a `pts`, all others by what numbers them. Undefined for taps and the like, which come once.
+ * Returns a key that identifies an update within its box, however it arrives: new messages by id, because a difference lists them
+ * without `pts`; other updates by their number. Undefined for callback queries and the like, which arrive only once.
  */
 export function keyOf(update: tl.TypeUpdate): number | undefined {
   if (update._ === 'updateNewMessage' || update._ === 'updateNewChannelMessage')
@@ -18,24 +18,25 @@ export function keyOf(update: tl.TypeUpdate): number | undefined {
   return 'pts' in update && update.pts > 0 ? update.pts * 4 + PTS : undefined
 }
 
-/** What an earlier process left of a box. */
+/** Keys that an earlier process left for a box. */
 interface Carried {
-  /** Not yet told of again. */
+  /** Keys that have not arrived again yet. */
   readonly keys: Set<number>
-  /** The greatest key of each sort that came. */
+  /** The greatest key that has arrived again, for each kind of numbering. */
   readonly passed: number[]
 }
 
 /**
- * Updates that were handled ahead of what is written of their box, since one before them still runs: whoever dies then begins at that one,
- * and is to leave these out. Their keys are kept beside the state, and forgotten once it has passed them.
+ * Updates that were handled beyond the stored position of their box, because an earlier update is still running. After a crash
+ * the next process resumes from that position and must skip these. Their keys are stored beside the position, and deleted once it
+ * has passed them.
  */
 export class Handled implements Ahead {
-  /** Boxes that were looked up: as many as there are chats. */
+  /** Boxes that were looked up; grows with the number of chats. */
   readonly #looked = new Set<number>()
   readonly #looking = new Map<number, Promise<void>>()
   readonly #carried = new Map<number, Carried>()
-  /** Boxes of which something is written. */
+  /** Boxes with stored keys. */
   readonly #written = new Set<number>()
 
   constructor(
@@ -44,7 +45,7 @@ export class Handled implements Ahead {
     private readonly timers: Timers = quietTimers,
   ) {}
 
-  /** Whether an earlier process has handled it. At once, but for the first of a box. */
+  /** Whether an earlier process has handled the update. Asynchronous only for the first lookup of a box. */
   before(box: number, key: number): boolean | Promise<boolean> {
     if (this.#looked.has(box)) return this.#was(box, key)
     let looking = this.#looking.get(box)
@@ -55,22 +56,22 @@ export class Handled implements Ahead {
     return looking.then(() => this.#was(box, key))
   }
 
-  /** Writes down which are handled ahead of the state of a box by now. */
+  /** Stores the keys handled beyond the stored position of a box. */
   async note(box: number, handled: Iterable<number>): Promise<void> {
     const left = this.#carried.get(box)?.keys ?? []
     const keys = [...left, ...handled].slice(-MOST_AHEAD)
     if (keys.length > 0) {
-      // First, for whoever is killed while it is written.
+      // Set before writing, in case writing fails halfway.
       this.#written.add(box)
       await this.kv.set(nameOf(box), new Uint8Array(Float64Array.from(keys).buffer))
     } else if (this.#written.delete(box)) await this.kv.delete(nameOf(box))
   }
 
-  /** The state of a box was written, and these are still ahead of it. */
+  /** Called when the position of a box was stored, with the keys still beyond it. */
   async passed(box: number, handled: Iterable<number>): Promise<void> {
     const carried = this.#carried.get(box)
     if (carried !== undefined) {
-      // What was before, and did not come again, never will.
+      // Keys below the greatest one that arrived again will not arrive any more.
       const { keys, passed } = carried
       for (const key of keys) if (key < (passed[key % 4] as number)) keys.delete(key)
       if (keys.size === 0) this.#carried.delete(box)
@@ -90,15 +91,15 @@ export class Handled implements Ahead {
     try {
       const kept = await this.kv.get(nameOf(box))
       if (kept === null) return
-      // A copy, for a view must lie at a multiple of eight.
+      // Copied, because a Float64Array must be aligned to eight bytes.
       const keys = new Set(new Float64Array(Uint8Array.from(kept).buffer))
       this.#written.add(box)
       this.#carried.set(box, { keys, passed: [0, 0, 0] })
     } catch (error) {
-      // Twice rather than never.
+      // Better to handle an update twice than never.
       this.failed(error)
     } finally {
-      // Not before all who wait for this went on: nobody is to overtake them.
+      // Delayed until everything that waits for the lookup has continued, so that later updates do not overtake it.
       this.timers.after(0, () => {
         this.#looked.add(box)
         this.#looking.delete(box)

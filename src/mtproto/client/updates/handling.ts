@@ -2,9 +2,9 @@ import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import type { Progress } from './progress.js'
 
-/** Updates that are handled at the same time, as grammY's runner does. */
+/** Maximum number of updates handled concurrently, as in grammY's runner. */
 const AT_ONCE = 500
-/** While more wait for their turn, no more are fetched. */
+/** Above this number of queued updates, no more are fetched. */
 const MOST_WAITING = 1000
 
 interface Turn {
@@ -12,7 +12,7 @@ interface Turn {
   readonly done: () => void
 }
 
-/** Hands updates over in the order they came, not too many at once, and remembers which are being handled. */
+/** Hands updates over in order, with limited concurrency, and tracks which are being handled. */
 export class Handling {
   #running = 0
   #stopped = false
@@ -25,7 +25,10 @@ export class Handling {
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** What fails is told, and was handled: as with an update that came by polling, it does not come again. */
+  /**
+   * Hands an update over. If the handler fails, the error is reported and the update counts as handled: as with polling, it is
+   * not delivered again.
+   */
   hand(box: number, key: number | undefined, run: () => Promise<unknown>): void {
     if (this.#stopped) return
     const turn = { run, done: this.progress.begin(box, key) }
@@ -33,13 +36,13 @@ export class Handling {
     else this.#line.push(turn)
   }
 
-  /** Resolves when there is room for more; undefined where there is. */
+  /** Resolves when there is room in the queue; returns undefined if there is now. */
   room(): Promise<void> | undefined {
     if (this.#line.length < MOST_WAITING) return undefined
     return new Promise((resolve) => this.#room.push(resolve))
   }
 
-  /** Waits for what is being handled, not for longer than told; whether all of it was. */
+  /** Waits for updates being handled, at most for `patience`; resolves with whether all have finished. */
   async drain(patience: Ms, timers: Timers): Promise<boolean> {
     if (this.#running === 0) return true
     let callOff: () => void = () => undefined
@@ -52,21 +55,21 @@ export class Handling {
     return whole
   }
 
-  /** Hands nothing over any longer. What waits in line was not handled, and comes again: elsewhere, perhaps. */
+  /** Stops handing over. Queued updates count as not handled, and are delivered again after a restart, perhaps in another process. */
   stop(): void {
     this.#stopped = true
     this.#line.length = 0
     for (const go of this.#room.splice(0)) go()
   }
 
-  /** Whether nothing is handed over any longer. */
+  /** Whether handing over was stopped. */
   get isStopped(): boolean {
     return this.#stopped
   }
 
   #go({ run, done }: Turn): void {
     this.#running++
-    // In the order they came, and not within the loop that tells of them.
+    // Asynchronous, so that handlers do not run inside mtcute's dispatch loop; the order is kept.
     Promise.resolve()
       .then(() => (this.#stopped ? undefined : run()))
       .catch((error: unknown) => this.failed(error))

@@ -2,44 +2,44 @@ import type { ITelegramStorageProvider } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 
-/** Writes what says how far we are. */
+/** Stores a position. */
 type Write = () => Promise<unknown>
 
-/** What may be written once all that had begun by then is done. */
+/** Writes that may happen once all updates begun up to `after` are handled. */
 interface Checkpoint {
-  /** The last that had begun. */
+  /** Number of the last update that had begun. */
   readonly after: number
   readonly writes: Map<string, Write>
 }
 
-/** A sequence of updates with a state of its own: the account's, or a channel's. */
+/** An update sequence with a position of its own: the account's, or a channel's. */
 interface Box {
   begun: number
-  /** Updates that are being handled, in the order they began. */
+  /** Numbers of updates being handled, in the order they began. */
   readonly open: Set<number>
-  /** What was handled and is not behind a state that was written: by when it began, its key. */
+  /** Keys of handled updates that no stored position covers yet, by update number. */
   readonly ahead: Map<number, number>
-  /** Calls off the next note of these. */
+  /** Cancels the planned write of these keys. */
   callOff: (() => void) | undefined
   readonly waiting: Checkpoint[]
-  /** Writes of a box do not overtake each other. */
+  /** Chains the writes of the box, so that they keep their order. */
   writing: Promise<void>
   writes: number
 }
 
-/** Keeps what was handled ahead of a state. */
+/** Stores what was handled beyond the stored position. */
 export interface Ahead {
   note(box: number, handled: Iterable<number>): Promise<void>
   passed(box: number, handled: Iterable<number>): Promise<void>
 }
 
-/** By then a state is usually written that is further, and nothing has to be noted; and one ms more for so many that are to be noted. */
+/** Delay before storing keys, in which a new position usually makes that unnecessary; plus 1 ms for every NOTED_PER_MS keys. */
 const NOTED_AFTER: Ms = 20
 const NOTED_PER_MS = 10
-/** Updates of one box that are remembered so; of more, the earliest would come again. */
+/** Maximum number of keys per box; beyond it the earliest are dropped, and their updates would be delivered again. */
 export const MOST_AHEAD = 4096
 
-/** What waits in a box where somebody never comes to an end: of more, two are made one, and it goes on in longer steps. */
+/** Maximum number of checkpoints per box, for when a handler never finishes; beyond it the two oldest are merged. */
 const MOST_WAITING = 1000
 
 function remember(ahead: Map<number, number>, number: number, key: number): void {
@@ -56,12 +56,12 @@ function merge(waiting: Checkpoint[]): void {
   waiting.unshift({ after: second.after, writes: new Map([...first.writes, ...second.writes]) })
 }
 
-/** The account's own sequence; channels have their numbers. */
+/** The account's own box; channels use their ids. */
 export const COMMON = 0
 
 /**
- * Holds back what says how far we are until what came before is handled: whoever dies in the middle begins with what was not. A box
- * waits for none but its own updates, so one slow chat does not hold up the others.
+ * Delays storing positions until all earlier updates are handled, so that after a crash unhandled updates are delivered again.
+ * Each box waits only for its own updates: a slow chat does not hold up the others.
  */
 export class Progress {
   readonly #boxes = new Map<number, Box>()
@@ -75,7 +75,10 @@ export class Progress {
     private readonly timers: Timers = quietTimers,
   ) {}
 
-  /** An update of a box is being handled, until the returned function is called. With a key it is noted then, unless a state says as much. */
+  /**
+   * Begins handling an update; the returned function ends it. With a key, the handled update is remembered until a stored
+   * position covers it.
+   */
   begin(name: number, key?: number): () => void {
     const box = this.#box(name)
     const number = ++box.begun
@@ -88,7 +91,10 @@ export class Progress {
     }
   }
 
-  /** A state was reached; resolves when it is written, at once if it has to wait. The latest of a kind wins. */
+  /**
+   * Notes that a position was reached. It is stored once earlier updates are handled; resolves at once if it has to wait for
+   * that. The latest write of a kind replaces earlier ones.
+   */
   async reached(name: number, kind: string, write: Write): Promise<void> {
     if (this.#frozen) return
     const box = this.#box(name)
@@ -102,31 +108,31 @@ export class Progress {
     if (box.waiting.length > MOST_WAITING) merge(box.waiting)
   }
 
-  /** No more is reached than was so far. */
+  /** Ignores positions reached from now on. */
   freeze(): void {
     this.#frozen = true
   }
 
-  /** What is still being handled counts as not handled, however it ends: it was cut off, and comes again. */
+  /** Treats updates still being handled as not handled, even if they finish: they are delivered again. */
   leave(): void {
     this.#left = true
   }
 
-  /** The storage is another's from now on: nothing more is written. */
+  /** Stores nothing any more, because another process uses the session. */
   stop(): void {
     this.#frozen = true
     this.#left = true
     this.#stopped = true
   }
 
-  /** How many updates are being handled. */
+  /** Number of updates being handled. */
   get open(): number {
     let open = 0
     for (const box of this.#boxes.values()) open += box.open.size
     return open
   }
 
-  /** Waits for writes that are under way. */
+  /** Waits for pending writes. */
   async settled(): Promise<void> {
     for (const [name, box] of this.#boxes) if (box.callOff !== undefined) this.#note(name, box)
     await Promise.all([...this.#boxes.values()].map(({ writing }) => writing))
@@ -162,7 +168,7 @@ export class Progress {
     else this.#forget(name, box)
   }
 
-  /** Of what began up to a number the state tells. */
+  /** Stores a position, which covers the updates that began up to number `upTo`. */
   #write(name: number, box: Box, writes: readonly Write[], upTo: number): Promise<void> {
     return this.#inTurn(name, box, async () => {
       for (const write of writes) await write()
@@ -190,7 +196,7 @@ export class Progress {
     box.writing = box.writing
       .then(() => (this.#stopped ? undefined : work()))
       .then(() => undefined)
-      // What is not written is handled once more, after a restart.
+      // A position that was not stored only means that updates are handled once more after a restart.
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
         box.writes--
@@ -199,7 +205,7 @@ export class Progress {
     return box.writing
   }
 
-  /** Boxes are as many as channels are busy. */
+  /** Drops an idle box, so that memory grows only with the number of busy channels. */
   #forget(name: number, box: Box): void {
     const isIdle = box.open.size === 0 && box.waiting.length === 0 && box.writes === 0
     if (isIdle && box.ahead.size === 0 && box.callOff === undefined) this.#boxes.delete(name)
@@ -209,16 +215,16 @@ export class Progress {
 const CHANNEL = 'updates_channel:'
 const STATE = /^updates_(?:pts|qts|date|seq)$/
 
-/** How mtcute names what it keeps of a box; undefined for all else. */
+/** The box that one of mtcute's storage keys belongs to; undefined for other keys. */
 export function boxOf(key: string): number | undefined {
   if (key.startsWith(CHANNEL)) return Number(key.slice(CHANNEL.length))
   return STATE.test(key) ? COMMON : undefined
 }
 
-/** What is written together with the state of a box. */
+/** Returns a write to be made together with a position of the box. */
 export type Along = (box: number) => Write | undefined
 
-/** The same storage, which is told how far mtcute is when what came by then was handled. */
+/** Wraps the storage so that mtcute's positions are stored only once earlier updates are handled. */
 export function inStep(
   storage: ITelegramStorageProvider,
   progress: Progress,

@@ -5,15 +5,15 @@ import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
 import { COMMON } from './progress.js'
 
-/** Boxes whose last message is remembered; of more, the one that was silent for longest is looked up in the storage. */
+/** Maximum number of boxes whose last message is kept in memory; beyond it the one silent for longest is read from the storage. */
 const MOST_BOXES = 10_000
-/** After a longer silence the newest are fetched alone. */
+/** Maximum number of messages fetched; of a longer gap only the newest. */
 const MOST_MISSED = 10_000
 const PAGE = 100
-/** Messages of an account that were deleted leave holes: so many pages without any are the end. */
+/** Deleted messages leave holes in an account's ids: this many empty pages in a row count as the end. */
 const MOST_EMPTY = 3
 
-/** A message that was missed, and who is mentioned with it. */
+/** A missed message, with the users and chats it refers to. */
 export interface Missed {
   readonly message: tl.TypeMessage
   readonly users: readonly tl.TypeUser[]
@@ -23,9 +23,9 @@ export interface Missed {
 type Page = Exclude<tl.messages.TypeMessages, tl.messages.RawMessagesNotModified>
 
 /**
- * Fetches what a client was told is too long ago to be told (`updates.differenceTooLong`, `updates.channelDifferenceTooLong`), by
- * asking for the ids it has not seen: mtcute goes on at the end, and says nothing of what was between. The last id of each box is kept beside
- * its state, so that this holds over a restart as well.
+ * Fetches messages that Telegram no longer lists as updates (`updates.differenceTooLong`, `updates.channelDifferenceTooLong`), by
+ * the ids not seen yet: mtcute would skip them silently. The last id of each box is stored with its position, so that this also
+ * works after a restart.
  */
 export class Refetching {
   readonly #last = new Map<number, number>()
@@ -44,7 +44,7 @@ export class Refetching {
     }
   }
 
-  /** Writes down what was seen last, as of now. */
+  /** Returns a write that stores the last message seen as of now; undefined if none was seen. */
   note(box: number): (() => Promise<void>) | undefined {
     const last = this.#last.get(box)
     if (last === undefined) return undefined
@@ -55,7 +55,7 @@ export class Refetching {
     }
   }
 
-  /** Those of a channel between what was seen last and what is newest, oldest first; none where nothing was seen yet. */
+  /** Yields messages of a channel between the last one seen and the newest, oldest first; none if none was ever seen. */
   async *ofChannel(caller: Caller, channel: number, newest: number): AsyncGenerator<Missed, void, undefined> {
     const last = await this.#lastOf(channel)
     if (last === undefined) return
@@ -68,7 +68,7 @@ export class Refetching {
     }
   }
 
-  /** Those of private chats after what was seen last, oldest first. Which is the newest Telegram tells nobody. */
+  /** Yields messages of private chats after the last one seen, oldest first. Telegram does not reveal the newest id. */
   async *ofAccount(caller: Caller): AsyncGenerator<Missed, void, undefined> {
     const last = await this.#lastOf(COMMON)
     if (last === undefined) return
@@ -94,9 +94,9 @@ export class Refetching {
 type Ask = (id: tl.TypeInputMessage[]) => Promise<tl.messages.TypeMessages>
 
 /**
- * Undefined where we may not look any longer: then there is nothing to tell.
+ * Fetches a page of messages; undefined if the account has no access to the chat any more.
  *
- * @throws whatever else stands in the way: it may pass, and what was missed is still to be told.
+ * @throws any other error: it may be temporary, and the messages are then still missing.
  */
 async function pageOf(ask: Ask, from: number, count: number): Promise<Page | undefined> {
   try {

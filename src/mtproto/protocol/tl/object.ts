@@ -1,7 +1,7 @@
-/** What TL carries. `long` is a bigint, `int` and `double` a number, `bytes` and the wide integers are bytes. */
+/** A TL value. `long` is a bigint, `int` and `double` are numbers; `bytes` and the wide integers are byte arrays. */
 export type TlValue = number | bigint | string | boolean | Uint8Array | TlObject | readonly TlValue[]
 
-/** An object by the name of its constructor (or method), with its fields as the schema names them. */
+/** A TL object: the name of its constructor or method in `_`, and its fields by their names in the schema. */
 export interface TlObject {
   readonly _: string
   readonly [field: string]: TlValue | undefined
@@ -15,7 +15,7 @@ export const CONTAINER = 0x73f1f8dc
 export const COPY = 0xe06046b2
 export const RPC_RESULT = 0xf35c6d01
 
-/** What is no TL, or none that the schema knows. */
+/** Data that is not valid TL, or not known to the schema. */
 export class TlError extends Error {
   override readonly name = 'TlError'
 }

@@ -2,10 +2,10 @@ import { TlError } from './object.js'
 import type { Combinator, Field, Modifiers } from './schema.js'
 
 /**
- * A line of a schema as Telegram writes them, such as `poll#58747131 id:long flags:# closed:flags.0?true = Poll`
+ * Parses a line of a schema in Telegram's notation, such as `poll#58747131 id:long flags:# closed:flags.0?true = Poll`
  * (https://core.telegram.org/mtproto/TL).
  *
- * @throws TlError for a line that cannot be parsed.
+ * @throws TlError for an invalid line.
  */
 export function parseCombinator(line: string, kind: Combinator['kind']): Combinator {
   const [, name, id, fields = '', type] = /^(\S+)#([0-9a-f]{1,8})( .*)? = (.+)$/.exec(line) ?? []

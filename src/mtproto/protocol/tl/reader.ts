@@ -2,12 +2,12 @@ import { unzipSync } from 'node:zlib'
 import { FALSE, GZIP, TlError, type TlObject, type TlValue, TRUE, VECTOR } from './object.js'
 import type { Combinator, Field, Schema } from './schema.js'
 
-/** Frames are a megabyte at most, and nothing honest unpacks to more than this. */
+/** Maximum size of unpacked data, far above anything legitimate: frames have a megabyte at most. */
 const MOST_UNPACKED = 16 * 1024 * 1024
-/** Objects in objects: deeper than any request, and shallower than the stack. */
+/** Maximum nesting: above that of any request, and below what would overflow the stack. */
 const DEEPEST = 100
 
-/** Reads what others have written: nothing of it is trusted. */
+/** Parses TL data from the network, none of which is trusted. */
 export class TlReader {
   pos = 0
   #depth = 0
@@ -32,7 +32,7 @@ export class TlReader {
     return this.#data.readUInt32LE(this.#take(4))
   }
 
-  /** The next {@link uint}, which stays the next. */
+  /** Returns the next {@link uint} without consuming it. */
   peek(): number {
     const id = this.uint()
     this.pos -= 4
@@ -62,7 +62,7 @@ export class TlReader {
     return value
   }
 
-  /** Any object, by its number. */
+  /** Reads an object of any constructor. */
   object(): TlObject {
     const value = this.boxed()
     if (typeof value === 'object' && '_' in value) return value as TlObject
@@ -140,7 +140,7 @@ export class TlReader {
 
   #items<T>(read: () => T): T[] {
     const count = this.uint()
-    // Each takes four bytes at least: a made-up number must not make us allocate.
+    // Each item takes at least four bytes: a false count must not cause a huge allocation.
     if (count * 4 > this.left) throw new TlError(`a vector of ${count} in ${this.left} bytes`)
     return Array.from({ length: count }, read)
   }
@@ -163,7 +163,7 @@ export class TlReader {
   }
 }
 
-/** Clients pack in either way of zlib, and servers take both. */
+/** Accepts both gzip and zlib format, because clients use either. */
 export function gunzip(data: Uint8Array): Buffer {
   try {
     return unzipSync(data, { maxOutputLength: MOST_UNPACKED })

@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module'
 
-/** Of what kind a field is, besides the name of its type. */
+/** Properties of a field beyond its type. */
 export interface Modifiers {
-  /** `flags.3`: there only if that bit of that field is set. */
+  /** `flags.3`: the field is present only if bit 3 of the field `flags` is set. */
   readonly predicate?: string
   readonly isVector?: boolean
   readonly isBareVector?: boolean
   readonly isBareType?: boolean
-  /** The one constructor that a bare type has. */
+  /** The only constructor of a bare type. */
   readonly constructorId?: number
 }
 
@@ -17,7 +17,7 @@ export interface Field {
   readonly typeModifiers?: Modifiers
 }
 
-/** A constructor or a method. */
+/** A constructor or a method of the schema. */
 export interface Combinator {
   readonly kind: 'class' | 'method'
   readonly name: string
@@ -27,7 +27,7 @@ export interface Combinator {
   readonly arguments: readonly Field[]
 }
 
-/** What can be written and read. */
+/** A TL schema, indexed by id and by name. */
 export class Schema {
   readonly #byId = new Map<number, Combinator>()
   readonly #byName = new Map<string, Combinator>()
@@ -58,8 +58,8 @@ export class Schema {
 let shared: Schema | undefined
 
 /**
- * What clients and servers of today speak: the API in the layer that the installed mtcute has, and MTProto itself, whose names begin
- * with `mt_`. Read on first use, since it is two megabytes.
+ * The current schema: the API in the layer of the installed mtcute, and MTProto itself, whose names begin with `mt_`. Loaded on
+ * first use, because it has two megabytes.
  */
 export function currentSchema(): Schema {
   if (shared !== undefined) return shared
@@ -73,7 +73,7 @@ export function currentSchema(): Schema {
   return shared
 }
 
-/** What clients that are older still send (https://core.telegram.org/mtproto/auth_key); in the schema no longer. */
+/** Constructors that older clients still send (https://core.telegram.org/mtproto/auth_key) and the schema no longer has. */
 const LEGACY: readonly Combinator[] = [
   legacyInner('mt_p_q_inner_data', 0x83c95aec, false),
   legacyInner('mt_p_q_inner_data_temp', 0x3c6a84d4, true),

@@ -1,7 +1,7 @@
 import { FALSE, TlError, type TlObject, type TlValue, TRUE, VECTOR } from './object.js'
 import type { Combinator, Field, Schema } from './schema.js'
 
-/** Writes objects as the schema has them. Flags are set by which fields are there. */
+/** Serializes objects according to a schema. Flags follow from the fields that are present. */
 export class TlWriter {
   #data = Buffer.allocUnsafe(512)
   #pos = 0
@@ -58,7 +58,7 @@ export class TlWriter {
     return this.fields(combinator, value)
   }
 
-  /** A vector of objects or longs, as methods may answer with. */
+  /** Writes a vector of objects or longs, such as some methods return. */
   vector(values: readonly TlValue[]): this {
     this.uint(VECTOR).uint(values.length)
     for (const value of values) this.any(value)
@@ -152,13 +152,13 @@ function flagsOf(name: string, fields: readonly Field[], value: TlObject): numbe
   return flags
 }
 
-/** A flag that is false is not set; a Bool that is false is there. */
+/** A `flags.N?true` field that is false is absent, but a Bool that is false is present. */
 function isPresent(value: TlValue | undefined, fields: readonly Field[], name: string): boolean {
   if (value !== false) return value !== undefined
   return fields.find((field) => field.name === name)?.type !== 'true'
 }
 
-/** An object as bytes. */
+/** Serializes an object. */
 export function encodeObject(schema: Schema, value: TlObject): Buffer {
   return new TlWriter(schema).object(value).result()
 }

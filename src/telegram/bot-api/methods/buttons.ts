@@ -4,30 +4,30 @@ import { badRequest } from '../../world/refusal.js'
 import type { Params } from '../params.js'
 import { readButton } from './inline-button.js'
 
-/** Where buttons are to stand. */
+/** Where the buttons will be shown. */
 export interface ButtonPlace {
-  /** An inline result has none yet. */
+  /** Undefined for an inline result, which has no chat yet. */
   readonly chat?: WorldChat | undefined
   readonly isInvoice?: boolean
 }
 
-/** What a call wants under a message. */
+/** The reply markup of a call. */
 export interface Markup {
   readonly inline?: InlineKeyboardMarkup | undefined
-  /** A reply keyboard, its removal or a forced reply: these live on the person's screen, and end all editing. */
+  /** A reply keyboard, its removal or a forced reply: these change the person's screen, and such messages cannot be edited. */
   readonly isOnScreen: boolean
 }
 
-/** As Telegram takes them: further buttons of a row are left out, more of them all together are too many. */
+/** Telegram's limits: surplus buttons in a row are dropped, but too many in total are refused. */
 const MOST_IN_A_ROW = 12
 const MOST_BUTTONS = 100
 
-/** What a new message comes with (get_reply_markup in td/telegram/ReplyMarkup.cpp); in a channel only buttons of its own. */
+/** The markup of a new message (get_reply_markup in td/telegram/ReplyMarkup.cpp); in a channel only an inline keyboard is allowed. */
 export function markupOf(params: Params, place: ButtonPlace): Markup {
   return read(params, place, place.chat?.kind === 'channel')
 }
 
-/** The buttons of a message: anything else is refused. */
+/** The inline keyboard of a message; other markup is refused. */
 export function inlineKeyboard(params: Params, place: ButtonPlace): InlineKeyboardMarkup | undefined {
   return read(params, place, true).inline
 }
@@ -52,7 +52,7 @@ function read(params: Params, place: ButtonPlace, isOnlyInline: boolean): Markup
   return { isOnScreen: false, inline: { inline_keyboard: kept } as unknown as InlineKeyboardMarkup }
 }
 
-/** Markups that need no keyboard, with the names they had before. */
+/** Markups without a keyboard, including their former names. */
 const SIMPLE = ['remove_keyboard', 'hide_keyboard', 'force_reply', 'force_reply_keyboard'] as const
 
 function rowsIn(given: unknown, name: string): readonly (readonly unknown[])[] {
@@ -66,7 +66,7 @@ function rowsIn(given: unknown, name: string): readonly (readonly unknown[])[] {
   return given
 }
 
-/** What may be asked for with a button, in private; in Telegram's words. */
+/** Requests that buttons may make in private chats only, with Telegram's errors. */
 const REQUESTS = new Map([
   ['request_phone_number', 'phone number can be requested in private chats only'],
   ['request_contact', 'phone number can be requested in private chats only'],
@@ -79,7 +79,7 @@ const REQUESTS = new Map([
   ['request_managed_bot', 'managed bots can be requested in private chats only'],
 ])
 
-/** Whether a reply keyboard has buttons at all. Telegram shows none without a text, so those do not count. */
+/** Whether a reply keyboard has any visible button; Telegram ignores buttons without text. */
 function shows(rows: readonly (readonly unknown[])[], { chat }: ButtonPlace): boolean {
   const buttons = rows.flat().filter((button) => {
     if (typeof button === 'string') return button !== ''

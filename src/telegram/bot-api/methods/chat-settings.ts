@@ -13,7 +13,7 @@ import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
 import { uploadedPhoto } from './input-files.js'
 
-/** What a chat is called, looks like and allows. */
+/** Methods that change a chat's title, description, photo, permissions and sticker set, and ban sender chats. */
 export const chatSettingMethods: Methods = {
   setChatTitle(call) {
     const chat = changeableChat(call, 'title')

@@ -8,7 +8,7 @@ import { pinnedIn } from '../../world/pins.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
 
-/** Objects Telegram adds to every full chat, whatever was set. */
+/** Fields of every full chat, with fixed values. */
 const COMMON = {
   accent_color_id: 0,
   max_reaction_count: 11,
@@ -89,10 +89,10 @@ export const chatMethods: Methods = {
   },
 
   getChatMemberCount: countMembers,
-  // Telegram still takes the name it had until Bot API 5.3.
+  // The name that getChatMemberCount had until Bot API 5.3, still accepted by Telegram.
   getChatMembersCount: countMembers,
 
-  /** Other bots are left out, as in Telegram; the asking bot is listed. */
+  /** Omits other bots, as Telegram does, but not the calling bot. */
   getChatAdministrators(call) {
     const { world, bot } = call
     const chat = chatOf(call)

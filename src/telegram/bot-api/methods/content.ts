@@ -11,7 +11,7 @@ import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
 import { readEntities } from './given-entities.js'
 
-/** The chat a bot wants to write to, after all that may speak against this content there. */
+/** The chat a bot wants to write to, after checking that it may send this content there. */
 export function writableChat(call: Call, content: Content): WorldChat {
   const chat = chatOf(call)
   assertPresent(call, chat)
@@ -19,14 +19,14 @@ export function writableChat(call: Call, content: Content): WorldChat {
   return chat
 }
 
-/** A text with its entities, whichever format it came in. */
+/** The text of a parameter with its entities, parsed from a parse mode or from an entity list. */
 export function formattedText(world: World, params: Params, name: string, longest: number): Parsed {
   const mode = params.text(name === 'text' || name === 'caption' ? 'parse_mode' : `${name}_parse_mode`) ?? ''
   const entities = name === 'text' ? 'entities' : `${name}_entities`
   const findUser = (id: number) => world.accounts.find(id)?.user
   const given = mode === '' ? readEntities(params.list(entities) ?? [], findUser) : []
   const parsed = parseFormatted(params.text(name) ?? '', mode, given, findUser)
-  // Measured before entities are looked for: a body may hold 50 MB of text.
+  // Checked before searching for entities, because a body may hold 50 MB of text.
   if (parsed.text.trim().length > longest) throw badRequest(TOO_LONG.get(name) ?? `${name} is too long`)
   return settleText(parsed)
 }
@@ -47,7 +47,7 @@ export function textContent({ world, params }: Call): Content & { readonly text:
   }
 }
 
-/** Those that Telegram knows and that are on; without any there is nothing to tell. */
+/** The link preview options that have an effect; undefined if none has. */
 function previewOptions(params: Params): LinkPreviewOptions | undefined {
   const given = params.object('link_preview_options')
   if (given === undefined) return undefined
@@ -69,7 +69,7 @@ export function captionContent(
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
 }
 
-/** Who alone will see the message, if it is an ephemeral one. */
+/** The receiver, if the message is ephemeral. */
 export function ephemeralReceiver({ world, bot, params }: Call, chat: WorldChat): PersonAccount | undefined {
   const given = params.object('ephemeral_message_parameters')
   if (given === undefined) return undefined

@@ -13,7 +13,7 @@ import { FOREVER, locationOf } from './things.js'
 
 type Edited<Sort> = Sort & { edit_date: number }
 
-/** Bots edit what they wrote, what others sent via them, and in channels what they may edit. */
+/** Methods for editing. Bots can edit their own messages, messages sent by way of them, and channel posts given the right to. */
 export const editingMethods: Methods = {
   editMessageText(call) {
     const content = textContent(call)
@@ -27,7 +27,7 @@ export const editingMethods: Methods = {
     return change(call, stored, recaptioned(call, stored)) as true | Edited<Message.CaptionableMessage>
   },
 
-  /** Media takes the place of media or of a text; in an album only what may stand beside the rest. */
+  /** Media can replace media or a text; in an album only with a kind that fits the others. */
   editMessageMedia(call) {
     const given = call.params.object('media')
     if (given === undefined) throw badRequest('parameter "media" is required')
@@ -71,7 +71,7 @@ export const editingMethods: Methods = {
   },
 }
 
-/** The message that a call names: one of a chat, or one that somebody sent via the bot. */
+/** The message that the call refers to: a chat message, or one sent by way of the bot. */
 function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
   const { params, world, bot } = call
   if (!params.has('chat_id') && !params.has('message_id')) {
@@ -86,7 +86,7 @@ function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
   const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
   if (stored === undefined) throw badRequest('message to edit not found')
   const { message } = stored
-  // can_edit_message in td/telegram/MessagesManager.cpp: under a poll the buttons may change, and nothing else.
+  // See can_edit_message in td/telegram/MessagesManager.cpp: of a poll only the buttons can be edited.
   const isFixed =
     isService(message) ||
     message.forward_origin !== undefined ||
@@ -98,7 +98,7 @@ function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
   return stored
 }
 
-/** Puts new content in the place of the old; without a keyboard in the call the message loses its own. */
+/** Replaces the content of a message; if the call has no keyboard, the message loses its own. */
 export function change(call: Call, stored: StoredMessage, content: Content): true | Message {
   const markup = buttonsFor(call, stored)
   if (isSame(stored.message, content, markup)) throw notModified()
@@ -110,7 +110,7 @@ export function buttonsFor({ params }: Call, { chat, message }: StoredMessage) {
   return inlineKeyboard(params, { chat, isInvoice: message.invoice !== undefined })
 }
 
-/** What is in a message, under another caption. */
+/** The content of a message with the caption from the call. */
 export function recaptioned(call: Call, stored: StoredMessage): Content {
   const {
     caption: _,

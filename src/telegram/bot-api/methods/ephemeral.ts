@@ -7,7 +7,7 @@ import { buttonsFor, change, recaptioned } from './editing.js'
 import { mediaItem } from './media.js'
 import { presentChat } from './messages.js'
 
-/** Ephemeral messages have ids of their own, and methods of their own. */
+/** Methods for ephemeral messages, which have ids of their own. */
 export const ephemeralMethods: Methods = {
   editEphemeralMessageText(call) {
     const content = textContent(call)

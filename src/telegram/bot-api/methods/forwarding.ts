@@ -97,11 +97,11 @@ function forward(call: Call, stored: StoredMessage, album: Album = {}): StoredMe
 
 function copy(call: Call, content: Content): MessageId {
   const { media_group_id: _, ...rest } = content
-  // Buttons do not come along, unless the call brings new ones.
+  // Buttons are not copied; the copy has only those of the call.
   return { message_id: say(call, rest).message.message_id }
 }
 
-/** A poll is copied anew: nobody has voted in it. */
+/** The content to copy; a poll becomes a new poll without votes. */
 function copiedContent({ world, bot }: Call, { message }: StoredMessage): Content {
   const content = contentOf(message)
   if (message.poll === undefined) return content
@@ -118,7 +118,7 @@ function copiedContent({ world, bot }: Call, { message }: StoredMessage): Conten
   return { ...content, poll: describePoll(world, poll) }
 }
 
-/** What was an album is one again, of its own. */
+/** Messages of one album form a new album again. */
 function inAlbums(
   { world }: Call,
   sources: readonly StoredMessage[],

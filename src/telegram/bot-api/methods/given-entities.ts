@@ -11,7 +11,7 @@ interface Place {
 
 const PARSING = "can't parse MessageEntity: "
 
-/** These are as they are. */
+/** Entities that need no further fields. */
 const PLAIN: ReadonlySet<string> = new Set([
   'bold',
   'italic',
@@ -23,7 +23,7 @@ const PLAIN: ReadonlySet<string> = new Set([
   'expandable_blockquote',
 ])
 
-/** These Telegram finds by itself, and takes from nobody. */
+/** Entities that Telegram detects by itself and ignores in calls. */
 const FOUND: ReadonlySet<string> = new Set([
   'mention',
   'hashtag',
@@ -36,8 +36,8 @@ const FOUND: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Entities that a bot gives along with a text, as get_text_entity of tdlib/telegram-bot-api (Client.cpp) reads them: what it does not
- * know of their fields is passed over, and of who is mentioned only the id counts.
+ * Reads entities given with a text, like get_text_entity of tdlib/telegram-bot-api (Client.cpp): unknown fields are ignored, and
+ * of a mentioned user only the id is used.
  *
  * @throws Refusal in Telegram's words.
  */
@@ -82,7 +82,7 @@ function linkIn(given: Fields, place: Place, findUser: FindUser): MessageEntity 
   return linkEntity(place, url, findUser)
 }
 
-/** Somebody who is not there is not mentioned. */
+/** Mentions of unknown users are dropped. */
 function mentionIn({ user: given }: Fields, place: Place, findUser: FindUser): MessageEntity | undefined {
   if (given === undefined) throw badRequest(`${PARSING}Can't find field "user"`)
   if (typeof given !== 'object' || given === null || Array.isArray(given))
@@ -97,7 +97,7 @@ function emojiIn(given: Fields, place: Place): MessageEntity {
 
 type DateTimeFormat = MessageEntity.DateTimeMessageEntity['date_time_format']
 
-/** The day of the week first, then the date, then the time, each short or long. */
+/** Normalizes the format: day of the week, then date, then time, each in its short or long form. */
 function dateTimeIn(given: Fields, place: Place): MessageEntity {
   const unix_time = Number(wholeIn(given, 'unix_time'))
   const format = given.date_time_format === undefined ? '' : textIn(given, 'date_time_format')
@@ -109,7 +109,7 @@ function dateTimeIn(given: Fields, place: Place): MessageEntity {
   return { ...place, type: 'date_time', unix_time, date_time_format: settled as DateTimeFormat }
 }
 
-/** Numbers are taken for texts. */
+/** A string field; numbers are accepted, too. */
 function textIn(given: Fields, name: string): string {
   const value = given[name]
   if (value === undefined) throw badRequest(`${PARSING}Can't find field "${name}"`)
@@ -118,7 +118,7 @@ function textIn(given: Fields, name: string): string {
   return String(value)
 }
 
-/** And texts for numbers, if they are written as one. */
+/** An integer field; numeric strings are accepted, too. */
 function wholeIn(given: Fields, name: string): string {
   const value = given[name]
   if (value === undefined) throw badRequest(`${PARSING}Can't find field "${name}"`)

@@ -21,7 +21,7 @@ import { thingMethods } from './things.js'
 import { topicMethods } from './topics.js'
 import { updateMethods } from './updates.js'
 
-/** Everything served here. A method of Telegram that is missing answers 501. */
+/** All implemented methods; others answer 501. */
 export const METHODS: Methods = {
   ...updateMethods,
   ...chatMethods,

@@ -12,8 +12,9 @@ const LONGEST_DATA = 64
 const LONGEST_COPIED = 256
 
 /**
- * A button as Telegram will show it, its fields always in one order (JsonInlineKeyboardButton in tdlib/telegram-bot-api). One without a text
- * is passed over, and so is what Telegram does not know: telegraf, for one, leaves a mark of its own on each.
+ * Reads a button into the form that Telegram shows, with its fields in a fixed order (JsonInlineKeyboardButton in
+ * tdlib/telegram-bot-api). Buttons without text and unknown fields are dropped: telegraf, for example, adds a field of its own to
+ * each button.
  */
 export function readButton(given: unknown, place: ButtonPlace): Fields | undefined {
   if (typeof given !== 'object' || given === null)
@@ -44,13 +45,13 @@ interface Kind {
 const has = (name: string) => (button: Fields) => button[name] !== undefined && button[name] !== null
 const says = (name: string) => (button: Fields) => textIn(button, name) !== ''
 
-/** Of several kinds in one button Telegram takes the first (get_inline_keyboard_button_type). */
+/** The kinds of buttons; if a button fits several, the first one counts (get_inline_keyboard_button_type). */
 const KINDS: readonly Kind[] = [
   { isMeant: says('url'), read: (button) => ({ url: urlIn(button, 'URL') }) },
   { isMeant: says('callback_data'), read: (button) => ({ callback_data: dataIn(button) }) },
   {
     isMeant: has('callback_game'),
-    // Only messages with a game have it, and there are none here.
+    // Only allowed in game messages, which are not supported.
     read: () => {
       throw badRequest('BUTTON_TYPE_INVALID')
     },
@@ -92,7 +93,7 @@ const KINDS: readonly Kind[] = [
   },
 ]
 
-/** Numbers are taken for texts (get_optional_string_field). */
+/** A string field; numbers are accepted, too (get_optional_string_field). */
 function textIn(button: Fields, name: string): string {
   const value = button[name]
   return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
@@ -120,7 +121,7 @@ function chosenIn(button: Fields, place: ButtonPlace): Fields {
   const allowed = CHOSEN.map((name) => [name, chosen[name] === true] as const)
   if (!allowed.some(([, is]) => is)) throw badRequest('at least one chat type must be allowed')
   const query = textIn(chosen, 'query')
-  // Where all are, it is the button that names none.
+  // Allowing all chat types is the same as a plain `switch_inline_query`.
   if (allowed.every(([, is]) => is)) return switching('switch_inline_query', query, place)
   switching('switch_inline_query', query, place)
   return { switch_inline_query_chosen_chat: { query, ...Object.fromEntries(allowed) } }

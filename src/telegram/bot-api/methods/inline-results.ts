@@ -12,7 +12,7 @@ import { fileNamed } from './input-files.js'
 import { captionOf, detailsOf } from './media.js'
 import { contactOf, locationOf, pointOf } from './things.js'
 
-/** What each result is called when it is a file, and where the file is named. */
+/** The kind of file for each type of result, and the name of its field. */
 const MEDIA: Readonly<Record<string, { readonly kind: MediaKind; readonly name: string }>> = {
   photo: { kind: 'photo', name: 'photo' },
   gif: { kind: 'animation', name: 'gif' },
@@ -24,7 +24,7 @@ const MEDIA: Readonly<Record<string, { readonly kind: MediaKind; readonly name: 
   sticker: { kind: 'sticker', name: 'sticker' },
 }
 
-/** What the results of an inline query become once somebody picks one. */
+/** Reads the results of an inline query into the messages they become when picked. */
 export function readResults(call: Call): readonly InlineChoice[] {
   const results = call.params.objects('results') ?? []
   if (results.length > 50) throw badRequest('too many inline query results specified')
@@ -81,7 +81,7 @@ function named(call: Call, params: Params, name: string, kind: FileKind): Stored
   return fileNamed(call, params.text(`${name}_file_id`) ?? params.text(`${name}_url`), kind)
 }
 
-/** An InputMessageContent: it is told apart by what it has. */
+/** Reads an InputMessageContent, whose type follows from the fields that are present. */
 function spelledOut(call: Call, params: Params): Content {
   if (params.has('message_text')) {
     const text = new Map<string, unknown>([

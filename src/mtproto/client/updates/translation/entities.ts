@@ -17,7 +17,7 @@ const ENTITIES: Readonly<Record<string, MessageEntity['type']>> = {
   messageEntityCode: 'code',
 }
 
-/** Those that the Bot API has a word for. */
+/** Converts entities; drops those that the Bot API does not have. */
 export function entitiesOf(entities: readonly tl.TypeMessageEntity[] = []): MessageEntity[] {
   return entities.map(entityOf).filter((entity) => entity !== undefined)
 }

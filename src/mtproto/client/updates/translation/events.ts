@@ -31,7 +31,7 @@ export function inlineQueryOf(asked: tl.RawUpdateBotInlineQuery, peers: Peers): 
   }
 }
 
-/** Inaccessible, as the Bot API calls it: of the message MTProto tells its number alone. */
+/** Callback queries have an inaccessible message, because MTProto gives only its id. */
 export function tapOf(tap: tl.RawUpdateBotCallbackQuery, peers: Peers): Told | undefined {
   const from = userOf(tap.userId, peers)
   const chat = chatOf(tap.peer, peers)
@@ -66,7 +66,7 @@ export function joinRequestOf(asked: tl.RawUpdateBotChatInviteRequester, peers: 
   }
 }
 
-/** Somebody has stopped the bot, or lets it write again: as the Bot API tells it, the bot's own membership of the private chat. */
+/** A user has stopped or restarted the bot; in the Bot API this is a change of the bot's own membership in the private chat. */
 export function stopOf(stopped: tl.RawUpdateBotStopped, me: User, peers: Peers): Told | undefined {
   const from = userOf(stopped.userId, peers)
   const chat = chatOf({ _: 'peerUser', userId: stopped.userId }, peers)
@@ -111,11 +111,11 @@ export function reactionCountOf(update: tl.RawUpdateBotMessageReactions, peers: 
   return { message_reaction_count: { chat, message_id: update.msgId, date: update.date, reactions } }
 }
 
-/** None for what the Bot API has no word for. */
+/** Empty for reactions that the Bot API does not have. */
 function oneReaction(reaction: tl.TypeReaction): ReactionType[] {
   switch (reaction._) {
     case 'reactionEmoji':
-      // Which there are Telegram says: to us it is a text.
+      // Telegram decides which emoji are valid; here it is any text.
       return [
         { type: 'emoji', emoji: reaction.emoticon as Extract<ReactionType, { type: 'emoji' }>['emoji'] },
       ]
@@ -128,7 +128,7 @@ function oneReaction(reaction: tl.TypeReaction): ReactionType[] {
   }
 }
 
-/** Without the poll itself its answers have no words: then it is not told. */
+/** Undefined if the update lacks the poll itself, because the options then have no texts. */
 export function pollUpdateOf({ poll, results }: tl.RawUpdateMessagePoll): Told | undefined {
   return poll === undefined ? undefined : { poll: pollOf(poll, results) }
 }

@@ -4,7 +4,7 @@ import { type Peers, userOf } from './people.js'
 
 type Told = Omit<Update, 'update_id'>
 
-/** Somebody has chosen a result of an inline query. */
+/** A user has picked a result of an inline query. */
 export function chosenOf(chosen: tl.RawUpdateBotInlineSend, peers: Peers): Told | undefined {
   const from = userOf(chosen.userId, peers)
   if (from === undefined) return undefined
@@ -20,7 +20,7 @@ export function chosenOf(chosen: tl.RawUpdateBotInlineSend, peers: Peers): Told 
   }
 }
 
-/** A tap on what somebody sent via the bot. */
+/** A callback query on a message sent by way of the bot. */
 export function inlineTapOf(tap: tl.RawUpdateInlineBotCallbackQuery, peers: Peers): Told | undefined {
   const from = userOf(tap.userId, peers)
   if (from === undefined) return undefined
@@ -36,7 +36,7 @@ export function inlineTapOf(tap: tl.RawUpdateInlineBotCallbackQuery, peers: Peer
   }
 }
 
-/** As TDLib, on which the Bot API server stands, writes it: the fields as the protocol has them, in base64url. */
+/** Encodes an inline_message_id like TDLib, on which the Bot API server is based: the fields in TL encoding, as base64url. */
 function inlineIdOf(id: tl.TypeInputBotInlineMessageID): string {
   const bytes = Buffer.alloc(id._ === 'inputBotInlineMessageID' ? 20 : 24)
   bytes.writeInt32LE(id.dcId, 0)

@@ -3,8 +3,8 @@ import type { Location, Message, PhotoSize } from 'grammy/types'
 import { pollOf } from './events.js'
 
 /**
- * What a message shows besides its text, as the Bot API tells it. Identifiers of files are made as Telegram's own Bot API server makes them
- * (TDLib's), so that `getFile` takes them.
+ * Converts media to the Bot API. File ids are encoded like TDLib's, on which Telegram's Bot API server is based, so that
+ * `getFile` accepts them.
  */
 export function mediaOf(media: tl.TypeMessageMedia): Partial<Message> | undefined {
   switch (media._) {
@@ -73,13 +73,13 @@ function pointOf({ lat, long, accuracyRadius: accuracy }: tl.RawGeoPoint): Locat
   }
 }
 
-/** Pictures come in several sizes, the largest last. */
+/** All sizes of a photo, the largest last. */
 function sizesOf(photo: tl.RawPhoto): PhotoSize[] {
   const { thumbnails } = new Photo(photo)
   return thumbnails.flatMap(sizeOf).sort((a, b) => a.width * a.height - b.width * b.height)
 }
 
-/** None for previews within the message, and for those that move. */
+/** Empty for inline previews and for animated thumbnails. */
 function sizeOf(thumbnail: Thumbnail): PhotoSize[] {
   const { raw, fileId, uniqueFileId, width, height, fileSize } = asSized(thumbnail) ?? {}
   if (raw === undefined || fileId === undefined || uniqueFileId === undefined) return []
@@ -94,7 +94,7 @@ function sizeOf(thumbnail: Thumbnail): PhotoSize[] {
   ]
 }
 
-/** mtcute refuses to name what is no file of its own. */
+/** The thumbnail, if it is a file of its own: for others mtcute throws when asked for a file id. */
 function asSized(thumbnail: Thumbnail): Partial<Thumbnail> | undefined {
   const { _: name } = thumbnail.raw
   return name === 'photoSize' || name === 'photoSizeProgressive' ? thumbnail : undefined
@@ -155,7 +155,7 @@ function documentOf(document: tl.RawDocument, media: tl.RawMessageMediaDocument)
     const duration = Math.floor(video.duration)
     if (video.roundMessage === true) return { video_note: { ...file, length: video.w, duration, ...shown } }
     const moving = { ...file, width: video.w, height: video.h, duration, ...typed, ...shown }
-    // The Bot API tells an animation as a document, too.
+    // The Bot API describes an animation also as a document.
     if (find('documentAttributeAnimated') !== undefined)
       return { animation: moving, document: { ...file, ...typed, ...shown }, ...spoiler }
     return { video: moving, ...spoiler }

@@ -2,10 +2,10 @@ import type { tl } from '@mtcute/core'
 import type { Chat, ChatInviteLink, ChatMember, ChatMemberUpdated, User } from 'grammy/types'
 import { type Peers, userOf } from './people.js'
 
-/** "For ever" here, 0 in the Bot API: the last second of a signed integer. */
+/** Telegram's end date of permanent bans, which is 0 in the Bot API: the largest signed 32-bit integer. */
 const FOR_EVER = 2_147_483_647
 
-/** How somebody stands, as the Bot API tells it to a bot. */
+/** Converts a participant to a ChatMember of the Bot API. */
 export function chatMemberOf(
   user: User,
   participant: tl.TypeChannelParticipant | undefined,
@@ -59,7 +59,7 @@ export function chatMemberOf(
   }
 }
 
-/** https://core.telegram.org/constructor/chatAdminRights; which are told depends on the chat. */
+/** See https://core.telegram.org/constructor/chatAdminRights; some rights exist only in groups or only in channels. */
 function rightsOf(rights: tl.RawChatAdminRights, { type }: Chat) {
   const own =
     type === 'channel'
@@ -85,13 +85,13 @@ function rightsOf(rights: tl.RawChatAdminRights, { type }: Chat) {
     can_post_stories: rights.postStories === true,
     can_edit_stories: rights.editStories === true,
     can_delete_stories: rights.deleteStories === true,
-    // The protocol has no flag for it yet.
+    // MTProto has no flag for this right yet.
     can_send_welcome_messages: false,
     ...own,
   }
 }
 
-/** https://core.telegram.org/constructor/chatBannedRights: what is not taken away is allowed. */
+/** See https://core.telegram.org/constructor/chatBannedRights: flags forbid, so what is not set is allowed. */
 function permissionsOf(banned: tl.RawChatBannedRights) {
   return {
     can_send_messages: banned.sendPlain !== true,
@@ -113,7 +113,7 @@ function permissionsOf(banned: tl.RawChatBannedRights) {
   }
 }
 
-/** Undefined where somebody who has a part in it is not told of. */
+/** Undefined if one of the users involved is not described in the update. */
 export function membershipOf(
   { actorId, userId, date, prevParticipant, newParticipant, invite }: tl.RawUpdateChannelParticipant,
   chat: Chat,

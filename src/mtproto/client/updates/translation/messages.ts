@@ -6,7 +6,7 @@ import { mediaOf } from './media.js'
 import { paidOf } from './payments.js'
 import { chatOf, type Peers, userOf } from './people.js'
 
-/** Stand-ins, as the Bot API has them beside `sender_chat` (https://core.telegram.org/bots/api#message). */
+/** Users in `from` that the Bot API puts beside `sender_chat` (https://core.telegram.org/bots/api#message). */
 const ANONYMOUS: User = {
   id: 1_087_968_824,
   is_bot: true,
@@ -16,7 +16,7 @@ const ANONYMOUS: User = {
 const CHANNEL: User = { id: 136_817_688, is_bot: true, first_name: 'Channel', username: 'Channel_Bot' }
 const TELEGRAM: User = { id: 777_000, is_bot: false, first_name: 'Telegram' }
 
-/** Undefined where the chat is not told of, and for events that the Bot API has no word for. */
+/** Converts a message; undefined if its chat is not described in the update, or for service messages that the Bot API does not have. */
 export function messageOf(message: tl.RawMessage | tl.RawMessageService, peers: Peers): Message | undefined {
   const chat = chatOf(message.peerId, peers)
   if (chat === undefined) return undefined
@@ -53,7 +53,7 @@ export function messageOf(message: tl.RawMessage | tl.RawMessageService, peers: 
   } as Message
 }
 
-/** Who wrote it; for whoever writes as a chat there are stand-ins, which guards know. */
+/** The sender. For messages in the name of a chat, `from` is one of the users above, as guards expect. */
 function senderOf(message: tl.RawMessage | tl.RawMessageService, chat: Chat, peers: Peers): Partial<Message> {
   if (chat.type === 'channel') return { sender_chat: chat }
   const sender = message.fromId ?? (chat.type === 'private' ? message.peerId : undefined)
@@ -61,7 +61,7 @@ function senderOf(message: tl.RawMessage | tl.RawMessageService, chat: Chat, pee
     const from = userOf(sender.userId, peers)
     return from === undefined ? {} : { from }
   }
-  // Nobody named is the group itself: one of its administrators, who does not say which.
+  // No sender means the group itself: an anonymous administrator.
   const speaker = sender === undefined ? chat : chatOf(sender, peers)
   if (speaker === undefined) return {}
   if (speaker.id === chat.id) return { sender_chat: speaker, from: ANONYMOUS }
@@ -82,7 +82,7 @@ type Describe<Name> = (
   about: { readonly fromId: tl.TypePeer | undefined; readonly peers: Peers },
 ) => Partial<Message> | undefined
 
-/** By the name of what happened: what a message of the Bot API has of it. */
+/** Converters of service messages, by MTProto action. */
 const EVENTS: { readonly [Name in tl.TypeMessageAction['_']]?: Describe<Name> } = {
   messageActionChatAddUser: (action, { peers }) => ({ new_chat_members: usersOf(action.users, peers) }),
   messageActionChatJoinedByLink: (_, about) => cameAlone(about),

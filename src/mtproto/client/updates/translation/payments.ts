@@ -4,7 +4,7 @@ import { type Peers, userOf } from './people.js'
 
 type Told = Omit<Update, 'update_id'>
 
-/** Both must be answered within ten seconds: whoever bridges must not lose them. */
+/** Pre-checkout and shipping queries must be answered within ten seconds, so a bridge must pass them on. */
 export function checkoutOf(asked: tl.RawUpdateBotPrecheckoutQuery, peers: Peers): Told | undefined {
   const from = userOf(asked.userId, peers)
   if (from === undefined) return undefined
@@ -34,7 +34,7 @@ export function shippingOf(asked: tl.RawUpdateBotShippingQuery, peers: Peers): T
   }
 }
 
-/** For the message that says so, in the chat where it was paid. */
+/** The content of the message about a successful payment. */
 export function paidOf(action: tl.RawMessageActionPaymentSentMe) {
   return {
     successful_payment: {

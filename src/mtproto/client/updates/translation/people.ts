@@ -2,13 +2,13 @@ import type { tl } from '@mtcute/core'
 import type { Chat, User } from 'grammy/types'
 import { markedId } from '../../messages.js'
 
-/** Who is mentioned beside an update, by the numbers the Bot API has for them. */
+/** Users and chats that come with an update, by their ids in the Bot API. */
 export type Peers = ReadonlyMap<number, tl.RawUser | tl.RawChannel | tl.RawChat>
 
 export function userOf(id: number, peers: Peers): User | undefined {
   const user = peers.get(id)
   if (user?._ !== 'user') return undefined
-  // Of several names the first is the one the Bot API tells.
+  // The Bot API shows the first of several usernames.
   const username = user.username ?? user.usernames?.find(({ active }) => active === true)?.username
   return {
     id,

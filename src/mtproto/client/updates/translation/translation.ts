@@ -19,18 +19,18 @@ import { chatOf, type Peers } from './people.js'
 export type { Peers } from './people.js'
 
 /**
- * Numbers of bridged updates begin here: above what Telegram counts to (it numbers updates in 32 bits), and below 2^53 with room for four
- * million updates a second for ten years.
+ * First update id of bridged updates: above Telegram's own ids, which have 32 bits, and far enough below 2^53 for four million
+ * updates a second for ten years.
  */
 const FIRST_ID = 2 ** 52
 
 type Told = Omit<Update, 'update_id'>
 
-/** What of an MTProto update the Bot API has a word for, as a Bot API update. */
+/** Translates MTProto updates to Bot API updates. */
 export class Translation {
   #next: number
 
-  /** Numbers rise over restarts as well: `once` and webhooks take a number that was there for a duplicate. */
+  /** Update ids must also increase over restarts: `once` and webhooks treat an id seen before as a duplicate. */
   constructor(
     now: number,
     private readonly me: () => User,
@@ -38,9 +38,9 @@ export class Translation {
     this.#next = FIRST_ID + Math.floor(now / 1000) * 4096
   }
 
-  /** Undefined for what the Bot API does not know, and for what the account itself wrote. */
+  /** Translates an update; undefined for kinds that the Bot API does not have, and for messages of the account itself. */
   update(update: tl.TypeUpdate, peers: Peers): Update | undefined {
-    // Which of them takes this one the table says; the compiler cannot follow.
+    // TELLING pairs each kind of update with its function, which TypeScript cannot follow.
     const tell = TELLING[update._] as
       | ((update: tl.TypeUpdate, peers: Peers, me: User) => Told | undefined)
       | undefined
@@ -49,7 +49,7 @@ export class Translation {
   }
 }
 
-/** By the name of an update's constructor: what the Bot API calls it. */
+/** Translating functions by constructor name. */
 const TELLING: {
   readonly [Name in tl.TypeUpdate['_']]?: (
     update: Extract<tl.TypeUpdate, { _: Name }>,
