@@ -1,8 +1,8 @@
 import { errorText } from '../core/redact.js'
 
 /**
- * The answer to a request, for `node:http` and for whatever speaks `fetch` alike. Only what is needed of either is named, so that
- * nothing is imported from a runtime that may not be there.
+ * The answer to a request, for both `node:http` and `fetch`. Types for these are declared here as far as they are used, so that
+ * nothing is imported from a runtime that may be missing.
  */
 export interface Answer {
   readonly status: number
@@ -11,7 +11,7 @@ export interface Answer {
 }
 
 /**
- * A request of `node:http`, as far as handlers here look at it.
+ * The part of a `node:http` request that handlers use.
  *
  * @example
  * ```ts
@@ -26,7 +26,7 @@ export interface NodeRequest {
 }
 
 /**
- * A response of `node:http`, as far as handlers here use it.
+ * The part of a `node:http` response that handlers use.
  *
  * @example
  * ```ts
@@ -43,12 +43,12 @@ export interface NodeResponse {
   end(body?: string): unknown
 }
 
-/** Something that answers GET and HEAD. */
+/** Answers a GET or HEAD request for a path. */
 export type Answering = (path: string) => Promise<Answer>
 
 const NOT_ALLOWED: Answer = { status: 405, type: 'text/plain; charset=utf-8', body: 'GET or HEAD only\n' }
 
-/** Answers through `node:http`. Does not reject: nobody looks at what it gives, and a rejection would end the process. */
+/** Answers through `node:http`. Does not reject, because nobody handles the promise and a rejection would end the process. */
 export async function answerNode(
   request: NodeRequest,
   response: NodeResponse,
@@ -58,13 +58,13 @@ export async function answerNode(
   try {
     response.writeHead(status, headers)
   } catch {
-    // Somebody has answered before: then that is the answer.
+    // The response was sent already.
     return
   }
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
-/** Answers a request of `fetch`. Does not reject. */
+/** Answers a request of the fetch API. Does not reject. */
 export async function answerFetch(request: Request, answering: Answering): Promise<Response> {
   const { status, headers, body } = await answerOf(request.method, pathOf(request.url), answering)
   return new Response(request.method === 'HEAD' ? null : body, { status, headers })
@@ -89,12 +89,12 @@ async function answered(path: string, answering: Answering): Promise<Answer> {
   }
 }
 
-/** Why there is no answer, in a line, without secrets. */
+/** Reports an error in one line, without secrets. */
 export function failure(error: unknown): Answer {
   return { status: 500, type: 'text/plain; charset=utf-8', body: `${errorText(error).split('\n')[0]}\n` }
 }
 
-/** Whatever stands before the query: `node:http` hands on what a client wrote, which need not be a URL (`//`). */
+/** Returns the path without the query. `node:http` passes on what the client sent, which may be an invalid URL such as `//`. */
 function pathOf(url = '/'): string {
   return url.split(/[?#]/, 1)[0] as string
 }

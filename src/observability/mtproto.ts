@@ -1,5 +1,5 @@
 /**
- * Watches a client of MTProto at work: what its metrics and spans are made of.
+ * Observes an MTProto client, for metrics and spans.
  *
  * @example
  * ```ts
@@ -14,16 +14,16 @@
  * ```
  */
 export interface MtprotoWatch {
-  /** A call goes out. The returned function is told when it was answered, with the name of the error, if it was one. */
+  /** Called when a call is sent. The returned function is called when it is answered, with the name of the error if it failed. */
   call?(method: string): ((error: string | undefined) => void) | undefined
-  /** A call has to wait, as Telegram demands. */
+  /** Called when a call has to wait because Telegram demands it. */
   wait?(wait: { readonly method: string; readonly waitMs: number }): void
-  /** Updates were missed, and have been fetched. */
+  /** Called when missed updates were fetched. */
   recovered?(gap: { readonly of: 'account' | 'channel'; readonly ms: number }): void
 }
 
 /**
- * What is needed of a client of MTProto to see it: whatever `mtproto()` gives has it.
+ * The part of an MTProto client that is needed to observe it; the result of `mtproto()` has it.
  *
  * @example
  * ```ts

@@ -4,7 +4,7 @@ import type { SentinelEvents } from '../middleware/events.js'
 import type { SentinelHealth } from './health/data.js'
 
 /**
- * What is needed of a sentinel to see it: whatever `sentinel()` gives has it.
+ * The part of a sentinel that is needed to observe it; the result of `sentinel()` has it.
  *
  * @example
  * ```ts

@@ -1,14 +1,14 @@
 import { SentinelError } from '../core/errors.js'
 
-/** Where Telegram's webhooks come from: https://core.telegram.org/bots/webhooks */
+/** The networks that Telegram sends webhooks from: https://core.telegram.org/bots/webhooks */
 const TELEGRAM = ['149.154.160.0/20', '91.108.4.0/22'] as const
 
 const MAPPED = 0xffffn << 32n
 
-/** An address as 128 bits; those of IPv4 as `::ffff:a.b.c.d`. Undefined for what is none. */
+/** Parses an address to 128 bits; IPv4 as `::ffff:a.b.c.d`. Returns undefined if the text is not an address. */
 export function parseAddress(text: string): bigint | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
-  // A zone names an interface of this machine: no part of the address.
+  // A zone names a local interface and is not part of the address.
   const zone = bare.indexOf('%')
   const address = zone < 0 ? bare : bare.slice(0, zone)
   if (!address.includes(':')) {
@@ -23,7 +23,7 @@ function parseFour(text: string): bigint | undefined {
   if (parts.length !== 4) return undefined
   let address = 0n
   for (const part of parts) {
-    // No leading zeros: some read them as octal, and then it is another address.
+    // Leading zeros are rejected: some programs read them as octal, which gives another address.
     if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined
     address = (address << 8n) | BigInt(part)
   }
@@ -42,7 +42,7 @@ function parseSix(text: string): bigint | undefined {
   return groups.reduce((address, group) => (address << 16n) | BigInt(group), 0n)
 }
 
-/** The groups of one side of `::`; `last` where an IPv4 address may end it. */
+/** Parses the groups on one side of `::`; `last` if an IPv4 address may end it. */
 function groupsOf(text: string, last: boolean): number[] | undefined {
   if (text === '') return []
   const groups: number[] = []
@@ -60,7 +60,7 @@ function groupsOf(text: string, last: boolean): number[] | undefined {
 
 interface Network {
   readonly address: bigint
-  /** Bits that are not compared. */
+  /** Number of low bits that are ignored. */
   readonly free: bigint
 }
 
@@ -79,7 +79,7 @@ function parseNetwork(text: string, what: string): Network {
   return { address: parsed >> free, free }
 }
 
-/** Some networks. */
+/** A list of networks. */
 class Networks {
   private readonly networks: readonly Network[]
 
@@ -92,18 +92,18 @@ class Networks {
   }
 }
 
-/** Whoever calls by a socket of this machine: they have no address, and may be a proxy. */
+/** Stands for a peer on a Unix domain socket: it has no address, and may be a proxy. */
 export const UNIX = 'unix'
 
-/** Refuses what is no network, whether or not anybody is compared with it. */
+/** Rejects invalid networks of proxies, even if no address will be compared with them. */
 export function checkProxies(texts: readonly string[]): void {
   for (const text of texts) if (text !== UNIX) parseNetwork(text, 'webhook.proxies')
 }
 
-/** Longer than this no chain of proxies is; what is longer was made up. */
+/** Longest accepted header. Real chains of proxies are shorter, so a longer one is forged. */
 const MOST_FORWARDED = 2048
 
-/** Tells by its address who may call. */
+/** Decides by address who may call. */
 export class Callers {
   private readonly allowed: Networks
   private readonly proxies: Networks
@@ -119,8 +119,8 @@ export class Callers {
   }
 
   /**
-   * Whether a caller may: the peer, or where that is a proxy of ours, whoever it names. `X-Forwarded-For` grows to the right, so
-   * it is read from there: what stands left of the first stranger is that stranger's own claim.
+   * Whether a caller is allowed. The caller is the peer or, if the peer is a trusted proxy, the client it reports. Proxies append
+   * to `X-Forwarded-For`, so it is read from the right up to the first untrusted address; what is left of that could be forged.
    */
   admits(peer: string | undefined, forwarded: string | undefined): boolean {
     let address = peer === undefined ? undefined : parseAddress(peer)
@@ -138,7 +138,7 @@ export class Callers {
   }
 }
 
-/** Some proxies name the port, too. */
+/** Parses an entry of `X-Forwarded-For`; some proxies append the port. */
 function parseHop(text: string): bigint | undefined {
   const [, bracketed, plain] = /^(?:(\[[^\]]+\])|(\d+\.\d+\.\d+\.\d+)):\d{1,5}$/.exec(text) ?? []
   return parseAddress(bracketed ?? plain ?? text)

@@ -1,6 +1,6 @@
 import { SentinelError } from '../core/errors.js'
 
-/** Whoever read the body of a request in front of a webhook has left nothing of it. */
+/** The error for a request whose body was consumed before it reached the webhook. */
 export function bodyIsGone(): SentinelError {
   return new SentinelError(
     'webhook.body',

@@ -1,6 +1,6 @@
 import type { DrainOptions } from './webhook.js'
 
-/** Who is connected: a socket, or a session of HTTP/2, which ends by itself once its streams have. */
+/** A client connection: a socket, or an HTTP/2 session, which closes by itself once its streams have ended. */
 interface Connected {
   close?(): unknown
   destroy(): unknown
@@ -12,7 +12,7 @@ interface Listening {
   on?(event: 'connection' | 'session', listener: (connected: Connected) => void): unknown
 }
 
-/** Who is connected, from now on, for servers that cannot cut off their connections themselves: those of HTTP/2. */
+/** Tracks connections from now on, for servers that cannot close them themselves (HTTP/2). */
 export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connected> {
   const connected = new Set<Connected>()
   const follow = (each: Connected): void => {
@@ -27,7 +27,7 @@ export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connect
   return connected
 }
 
-/** Node's own server, also of an instance of fastify. */
+/** Returns Node's own server, which an instance of fastify has as `server`. */
 export function listeningOf(server: DrainOptions['server']): Listening | undefined {
   return server?.closeAllConnections === undefined ? (server?.server ?? server) : server
 }

@@ -1,26 +1,26 @@
 import type { Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 
-/** Something that has so long and no longer. */
+/** Something with a deadline. */
 export interface Due {
   dueAt: Ms
   earlier: Due | undefined
   later: Due | undefined
   callOff: (() => void) | undefined
-  /** Its time is up. */
+  /** Called when the deadline has passed. */
   late(): void
 }
 
-/** Watches the time of what is under way. */
+/** Watches the deadlines of everything under way. */
 export interface Watch {
   begin(due: Due): void
-  /** It was in time, or is late already. Idempotent. */
+  /** Ends the watch, also if the deadline has passed already. Idempotent. */
   end(due: Due): void
 }
 
 /**
- * One timer for all that is under way: each has the same time, so they are due in the order in which they began. A timer of its
- * own for each would cost more than the rest of its administration.
+ * Watches all deadlines with one timer: everything gets the same time, so deadlines pass in the order in which they began. One
+ * timer for each would cost more than the rest of the bookkeeping.
  */
 export class Deadlines implements Watch {
   private first: Due | undefined
@@ -53,7 +53,7 @@ export class Deadlines implements Watch {
     due.later = undefined
   }
 
-  /** Lets go of the timer, once nothing is under way. */
+  /** Cancels the timer. To be called when nothing is under way. */
   stop(): void {
     this.callOff?.()
     this.callOff = undefined
@@ -77,7 +77,7 @@ export class Deadlines implements Watch {
   }
 }
 
-/** A timer each, for where a timer belongs to the request that set it, as on workers. */
+/** Uses a timer for each deadline, for platforms such as workers where a timer belongs to the request that set it. */
 export class OwnDeadlines implements Watch {
   constructor(
     private readonly span: Ms,

@@ -2,34 +2,34 @@ import type { Update } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import type { Due, Watch } from './deadlines.js'
 
-/** Whoever waits for the answer to a delivery. Told once. */
+/** Receives the answer to a delivery, exactly once. */
 export interface Recipient {
-  /** Nobody would read an answer: somebody else has given one, or whoever asked has gone. */
+  /** True if nobody would read the answer, because somebody else has answered or the client has gone. */
   readonly gone?: boolean
-  /** Does not throw. */
+  /** Sends the answer. Does not throw. */
   answer(status: number, json?: string): void
-  /** Everything that the update brought about is done, late or not. */
+  /** Called when everything that the update caused has ended, even if the answer was sent earlier. */
   finished?(): void
 }
 
-/** grammY's: what a bot may answer with, in place of a call. */
+/** grammY's interface for answering a webhook with a method call. */
 export interface ReplyEnvelope {
   send?: (json: string) => Promise<void>
 }
 
-/** One update on its way, and who waits for it. */
+/** One update under way, and the request that waits for it. */
 export class Delivery implements Due {
   dueAt: Ms = 0
   earlier: Due | undefined
   later: Due | undefined
   callOff: (() => void) | undefined
-  /** What it was answered; 0 as long as it was not. */
+  /** The status that was answered; 0 before. */
   private status = 0
-  /** Whether it has come to the guard, as far as is known by then. */
+  /** Whether the update has reached the guard, as far as the gate knows. */
   came = false
-  /** Hung for so long that the same update was handled anew. */
+  /** Whether it hung for so long that a repeated delivery of the update is handled instead. */
   overtaken = false
-  /** Who brought the same update while it was on its way. */
+  /** Requests that delivered the same update again while it was under way. */
   private others: Set<Joiner> | undefined
 
   constructor(
@@ -43,23 +43,23 @@ export class Delivery implements Due {
     return this.status !== 0
   }
 
-  /** Lets the bot answer with a call, as long as that is read: later its calls go the usual way, and none is lost. */
+  /** Lets the bot answer with a method call while the answer is outstanding; later calls go the usual way, so none is lost. */
   mayReply(): ReplyEnvelope {
     const send = async (json: string): Promise<void> => this.answer(200, json)
-    // grammY looks whether it is there with each call.
+    // A getter, because grammY checks for `send` at every call.
     return Object.defineProperty<ReplyEnvelope>({}, 'send', {
       get: () => (this.status === 0 && this.to.gone !== true ? send : undefined),
     })
   }
 
-  /** Answered in a way that has Telegram send it no more. */
+  /** Whether it was answered so that Telegram does not send the update again. */
   get isSettled(): boolean {
     return this.status === 200
   }
 
   /**
-   * Somebody brought it once more: they are told how it ends, and nothing is done twice. As long as it may take for the first it may take
-   * for them, too; then they are told `late`.
+   * Adds a repeated delivery of the update: it gets the outcome of the first, and nothing is handled twice. It may wait as long
+   * as the first one, and is then answered with `late`.
    */
   join(recipient: Recipient, watch: Watch, late: number): void {
     if (this.status === 200) {
@@ -87,12 +87,12 @@ export class Delivery implements Due {
 
   finish(status: number): void {
     this.answer(status)
-    // Deliveries of the same update that came after the first had been answered as late.
+    // Also answers deliveries of the same update that came after the first was answered as late.
     if (this.others !== undefined) this.tell(status)
     this.to.finished?.()
   }
 
-  /** Whoever waits still is told no later than now. */
+  /** Answers everybody who still waits. */
   giveUp(status: number): void {
     this.answer(status)
     if (this.others !== undefined) this.tell(status)
@@ -104,7 +104,7 @@ export class Delivery implements Due {
     if (others !== undefined) for (const joiner of others) joiner.end(status)
   }
 }
-
+/** A request that delivered an update which was under way already. */
 /** Somebody who brought an update that was on its way already. */
 class Joiner implements Due {
   dueAt: Ms = 0
@@ -124,7 +124,7 @@ class Joiner implements Due {
     this.end(this.lateStatus)
   }
 
-  /** What the update brings about is the first's to wait for. */
+  /** Answers at once; only the first delivery waits for what the update causes. */
   end(status: number): void {
     this.watch.end(this)
     this.to.answer(status)

@@ -14,36 +14,36 @@ import { AWAY, Gate, type Made, type UnderWay } from './gate.js'
 import type { WebhookSettings } from './options.js'
 import { isSecret } from './secret.js'
 
-/** What a webhook is made of: the sentinel it belongs to. */
+/** The part of a sentinel that a webhook needs. */
 export interface WebhookHost {
   readonly services: () => Services
   readonly chain: () => Chain<Context>
-  /** What no update waits for: bursts, notices, answers. */
+  /** Work that no update waits for: bursts, notices, answers. */
   readonly unfinished: () => Unfinished
-  /** All of the sentinel is to end. */
+  /** Closes the whole sentinel. */
   close(within: Ms): Promise<void>
 }
 
-/** How a drain ended. */
+/** The result of a drain. */
 export interface Drained {
   readonly left: number
 }
 
-/** Lets updates in: what all faces of a webhook share, whatever server is around them. */
+/** Admits updates: the core that all server adapters of a webhook share. */
 export class Door implements UnderWay {
   readonly maxBody: number
   draining = false
-  /** By update id: a delivery that comes again while the first is under way shares its fate. */
+  /** Deliveries under way, by update id: a repeated delivery gets the outcome of the first. */
   readonly running = new Map<number, Delivery>()
   readonly asked = new Map<number, Promise<unknown>>()
-  /** Bodies about which a storage elsewhere is asked. */
+  /** Number of bodies for which the gate is asking a remote storage. */
   private asking = 0
-  /** Deliveries that hang, and whose updates are handled anew. */
+  /** Number of deliveries that hang while their updates are handled again. */
   private overtaken = 0
   private readonly now: () => Ms
   private ready: boolean
   private readonly gate: Gate | undefined
-  /** Whether the gate decides: where some updates go past the guard, it must not. */
+  /** Whether the gate decides. It must not if some updates bypass the guard. */
   private gating = true
   private readonly shared: Deadlines
   private readonly own: OwnDeadlines
@@ -66,17 +66,17 @@ export class Door implements UnderWay {
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
 
-  /** Whether it matters who calls. */
+  /** Whether the address of the caller is checked. */
   get asksWho(): boolean {
     return this.callers !== undefined
   }
 
-  /** How many updates are under way. */
+  /** Number of updates under way. */
   get size(): number {
     return this.running.size + this.asking + this.overtaken
   }
 
-  /** The status of whoever is not let in, by what is seen before the body; 0 for everybody else. */
+  /** Returns the status for a request that is rejected before its body is read; 0 if it is not. */
   refusal(
     method: string | undefined,
     secret: string | undefined,
@@ -103,7 +103,7 @@ export class Door implements UnderWay {
       )
   }
 
-  /** Takes a body in. The answer comes by itself; nothing is thrown. `alone`: where timers are not shared between requests. */
+  /** Receives a body and answers when it is handled. Never throws. `alone`: true where requests cannot share timers. */
   receive(text: string, to: Recipient, alone = false): void {
     if (this.draining || this.size >= this.settings.maxRunning) {
       refuse(to, 503)
@@ -117,7 +117,7 @@ export class Door implements UnderWay {
     else this.go(text, to, alone, said)
   }
 
-  /** Takes an update in that somebody else has parsed. */
+  /** Receives an update that is parsed already. */
   take(update: unknown, to: Recipient, alone = false, made?: Made): void {
     if (!isUpdate(update)) {
       refuse(to, 400)
@@ -145,7 +145,7 @@ export class Door implements UnderWay {
     else void this.handleFirst(delivery)
   }
 
-  /** Lets nobody in any longer, and waits for what is under way, but no longer than so long. */
+  /** Rejects new updates and waits for those under way, at most for the given time. */
   async drain(within: Ms): Promise<Drained> {
     this.draining = true
     let callOff: (() => void) | undefined
@@ -156,10 +156,10 @@ export class Door implements UnderWay {
       this.idle = fulfil
       this.rest()
     })
-    // Bursts are flushed at once, so that they need not wait for handlers that hang, and again for what the handlers leave behind.
+    // Bursts are flushed at once, without waiting for handlers that hang, and again afterwards for bursts that the handlers caused.
     await Promise.race([Promise.all([this.flush(), idle.then(() => this.flush())]), timeUp])
     callOff?.()
-    // Those who still wait are answered now: after this there may be no process to answer them.
+    // Requests that still wait are answered now, since the process may end after this.
     for (const delivery of this.running.values()) {
       if (!delivery.isAnswered) this.tooLate(delivery, `when the ${within} ms of webhook.drain() were up`)
       delivery.giveUp(this.lateStatus)
@@ -168,26 +168,26 @@ export class Door implements UnderWay {
     return { left: this.size }
   }
 
-  /** Finishes what no update waits for, and closes nothing. */
+  /** Finishes background work without closing anything. */
   flush(rounds?: number): Promise<void> {
     return flush(this.host.unfinished(), rounds)
   }
 
-  /** Something of the door's own failed. */
+  /** Reports an error of the webhook itself. */
   failed(error: unknown, during: string): void {
     this.host.services().events.tell('error', { error, during })
   }
 
   private gateOf(host: WebhookHost): Gate {
     const chain = host.chain()
-    // Two bots behind one sentinel share what is known of offenders.
+    // Two bots behind one sentinel share their offenders.
     if (chain.foretelling instanceof Gate) return chain.foretelling
     const gate = new Gate(host.chain, (error, during) => this.failed(error, during), host.services().clock)
     chain.foretelling = gate
     return gate
   }
 
-  /** A storage elsewhere is asked; this does not reject. */
+  /** Waits for the gate, which asks a remote storage. Does not reject. */
   private async goLater(text: string, to: Recipient, alone: boolean, saying: Promise<Said>): Promise<void> {
     this.asking++
     const said = await saying
@@ -205,7 +205,7 @@ export class Door implements UnderWay {
     try {
       update = JSON.parse(text)
     } catch {
-      // Not told as an error: whoever sends what is no JSON would fill the log with it. Below it is refused for no update.
+      // Not reported as an error, since anybody could fill the log with it. take() rejects it, because it is not an update.
     }
     this.take(update, to, alone, said)
   }
@@ -233,10 +233,10 @@ export class Door implements UnderWay {
     )
   }
 
-  /** An update went past the guard. What the gate refused might have gone there, too. */
+  /** Turns the gate off, because an update bypassed the guard: updates that the gate refused might have done the same. */
   private passedBy(): void {
     const services = this.host.services()
-    // If no update ever comes to the guard, its gate has refused nobody.
+    // If no update ever reaches the guard, the gate has refused nothing.
     if (services.bots.get(this.bot.botInfo.id) === undefined) return
     this.gating = false
     services.warn(
@@ -249,7 +249,7 @@ export class Door implements UnderWay {
     try {
       await this.bot.errorHandler(error as Parameters<typeof this.bot.errorHandler>[0])
     } catch (second) {
-      // grammY's own handler has nobody to tell, and throws what it was given.
+      // Without a handler of its own the bot throws the error again; the original one is reported.
       const cause = second === error && second instanceof Error && 'error' in second ? second.error : second
       this.failed(cause, 'webhook.handler')
     }
@@ -283,7 +283,7 @@ export class Door implements UnderWay {
     if (this.draining) this.rest()
   }
 
-  /** At the first update: whether it came by the guard at all. */
+  /** At the first update, warns if it did not pass through the guard. */
   private look(): void {
     this.looked = true
     const services = this.host.services()
@@ -294,11 +294,11 @@ export class Door implements UnderWay {
     )
   }
 
-  /** Whether its update may be handled anew: it hangs, and `once` holds it no longer. */
+  /** Whether an update may be handled again: its delivery hangs, and `once` no longer holds the update. */
   private isOver(delivery: Delivery): boolean {
     if (delivery.isSettled) return false
     const lease = leaseOf(this.host.chain())
-    // The lease began before the time-out, so it is over by then at the latest.
+    // The lease began before the time-out was set, so it has ended by then at the latest.
     return lease !== undefined && this.now() >= delivery.dueAt + lease
   }
 
@@ -313,10 +313,10 @@ export class Door implements UnderWay {
   }
 }
 
-/** What the gate says of a body. */
+/** The gate's decision about a body. */
 type Said = typeof AWAY | Made | undefined
 
-/** After so long `once` has an update handled anew that is still under way; undefined for never. */
+/** Returns how long `once` holds an unfinished update before it may be handled again; undefined if it holds it for good. */
 function leaseOf({ questions }: Chain<Context>): Ms | undefined {
   for (const { check } of questions.questions) {
     if (check.kind === 'claim' && check.guard === 'once') return check.lease
@@ -324,7 +324,7 @@ function leaseOf({ questions }: Chain<Context>): Ms | undefined {
   return undefined
 }
 
-/** Answers whoever's update goes no further. */
+/** Answers a request whose update is not handled. */
 function refuse(to: Recipient, status: number): void {
   to.answer(status)
   to.finished?.()

@@ -4,12 +4,12 @@ import { type connectedTo, listeningOf } from './connected.js'
 import type { WebhookHost } from './door.js'
 import type { DrainOptions } from './webhook.js'
 
-/** What is left to close with, where the drain took all of it. */
+/** Least time for closing the guard, even if the drain has used up all time. */
 const LAST: Ms = 1000
 
 /**
- * Ends what a process was for, when it is told to: its server takes no new connections, what is under way is finished, the guard is
- * closed. Whoever is connected still when the time is up is cut off. Does not reject.
+ * Shuts down a process: the server accepts no new connections, updates under way are finished, and the guard is closed.
+ * Connections that are still open when the time is up are cut off. Does not reject.
  */
 export async function goDown(
   webhook: { drain(within: Ms): Promise<unknown> },
@@ -21,9 +21,9 @@ export async function goDown(
   const failed = (error: unknown): void =>
     host.services().events.tell('error', { error, during: 'webhook.drain' })
   const until = steadyClock() + within
-  // Not waited for: it ends with the last connection. Of fastify it rejects with what hooks of the app's own throw.
+  // Not awaited, since it ends with the last connection. With fastify it rejects with errors of the application's own hooks.
   new Promise((closed) => closed(server?.close())).catch(failed)
-  // Whoever keeps a session of HTTP/2 open is told to go elsewhere, and keeps what is under way.
+  // Tells clients with an open HTTP/2 session to go elsewhere; streams under way may finish.
   for (const each of connected) each.close?.()
   try {
     await webhook.drain(within)
@@ -34,8 +34,8 @@ export async function goDown(
   server?.closeIdleConnections?.()
   const { timers } = host.services()
   const quiet = timers === systemTimers ? quietTimers : timers
-  // Once it closes Node looks no longer for connections that stall, and spares those that have sent nothing yet: they would keep the
-  // process for ever. Other routes have as much time as ours. Connections keep the process alive, so the timer need not.
+  // Once the server closes, Node no longer times out stalled connections, and leaves those that have sent nothing, which would keep the
+  // process alive for ever. Other routes get as much time as the webhook. Connections keep the process alive, so the timer need not.
   quiet.after(Math.max(0, until - steadyClock()), () => {
     listeningOf(server)?.closeAllConnections?.()
     for (const each of connected) each.destroy()

@@ -4,7 +4,7 @@ import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
 
 /**
- * What a platform knows of a request beside the `Request`.
+ * What the platform knows about a request besides the `Request`.
  *
  * @example
  * ```ts
@@ -18,16 +18,16 @@ import { SECRET_HEADER } from './secret.js'
  * ```
  */
 export interface FetchInfo {
-  /** Who called. Needed where `addresses` says who may. */
+  /** The address of the caller. Needed with the option `addresses`. */
   readonly address?: string | undefined
-  /** Keeps the platform from ending the process before work is done that nobody waits for: notices, late handlers. */
+  /** Keeps the platform from ending the process before background work is done: notices, late handlers. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
 
-/** What a request waits for of what goes on aside: what is under way, and what that begins. */
+/** Rounds of background work that a request waits for: work under way, and work that this starts. */
 const ROUNDS = 2
 
-/** Answers a request of the fetch standard. Does not reject. `kept`: what somebody in front has read of its body. */
+/** Answers a request of the fetch API. Does not reject. `kept` returns the body if earlier middleware has consumed and kept it. */
 export async function answerFetch(
   door: Door,
   request: Request,
@@ -43,14 +43,14 @@ export async function answerFetch(
     headers.get('x-forwarded-for') ?? undefined,
   )
   if (status !== 0) return responseOf(status, door.draining)
-  // Asked for now: some servers tell only those who asked before that whoever called has gone.
+  // Read now: some servers report an abort only to those who accessed the signal before it.
   const { signal } = request
   let text: string | undefined
   if (request.bodyUsed) {
     try {
       text = await kept?.()
     } catch {
-      // It was read in a way that keeps nothing.
+      // It was consumed in a way that keeps nothing.
     }
     if (text === undefined) {
       door.failed(bodyIsGone(), 'webhook.body')
@@ -60,7 +60,7 @@ export async function answerFetch(
     try {
       text = await textOf(request, door.maxBody)
     } catch {
-      // Whoever broke off sees no answer.
+      // The client aborted and sees no answer.
       return responseOf(400, door.draining)
     }
   }
@@ -94,7 +94,7 @@ function responseOf(status: number, draining: boolean, json?: string): Response 
   return new Response(json ?? null, { status, headers })
 }
 
-/** The body as text; undefined when there is more of it than may be. */
+/** Reads the body as text; returns undefined if it is larger than allowed. */
 async function textOf(request: Request, most: number): Promise<string | undefined> {
   const { body } = request
   if (body === null) return ''

@@ -1,11 +1,11 @@
 import type { Unfinished } from '../middleware/chain/closing.js'
 
 /**
- * Has what guards hold back handled now, and waits for that and for all else that no update waits for: notices, answers, hooks. The
- * sentinel goes on as before: another request may be under way, or another bot.
+ * Handles what guards hold back now, and waits for this and for other background work: notices, answers, hooks. The sentinel
+ * stays open for other requests and bots.
  *
- * @param rounds Under steady traffic something is always under way, of others: a request waits for what is, and for what that begins, and
- *   no further.
+ * @param rounds Limits the wait: under steady traffic other requests always have background work under way. A request waits for
+ *   work under way and, with two rounds, for the work that this starts.
  */
 export async function flush({ services, chain, draining }: Unfinished, rounds?: number): Promise<void> {
   for (;;) {
@@ -13,11 +13,11 @@ export async function flush({ services, chain, draining }: Unfinished, rounds?: 
       questions.wired.flatMap((wired) => wired.fire?.() ?? []),
     )
     if (fired.length === 0) break
-    // What is handled now may be held back again, by a guard further down.
+    // Updates that are handled now may be held back again by a guard downstream.
     await Promise.all(fired)
   }
   await Promise.all(draining.keys())
   await services.background.drain(rounds)
-  // Last, since a failure above is told as an event, for which more hooks may run.
+  // Last, because a failure above is emitted as an event, which may start more hooks.
   await services.hooksAside.drain(rounds)
 }

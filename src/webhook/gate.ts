@@ -15,66 +15,66 @@ import type { UnreadUpdate } from '../middleware/refusing/refusals.js'
 import { type Glimpse, glimpse } from './glimpse.js'
 import { Parties } from './parties.js'
 
-/** Offenders remembered in each of two generations. */
+/** Most offenders in each of two generations. */
 const MOST = 16_384
-/** How long a generation lasts. */
+/** Duration of a generation. */
 const REMEMBERED: Ms = 60_000
-/** Nothing that asks for this is decided about unparsed. */
+/** Stands in for the context of an update that is not parsed. Questions that read it are not decided by the gate. */
 const UNREAD = Object.freeze(Object.create(null)) as Context
-/** Stands where the update comes once somebody looks. */
+/** Stands in for the update until somebody reads it. */
 const UNPARSED = Object.freeze(Object.create(null)) as Update
 
-/** How a decision is settled that comes to nothing. */
+/** Settlements of a decision that is discarded. */
 const VOID: readonly Settlement[] = ['release', 'refund']
-/** The same for one whose update is decided about anew: what is released has paid, and pays no second time. */
+/** Settlement of a decision whose update is decided again: the charge stands, since a released update is not charged twice. */
 const PAID: readonly Settlement[] = ['release']
 
-/** A decision, and whose: chains that come after, by `reconfigure()`, ask other questions. */
+/** A decision and the chain that made it: after `reconfigure()` a new chain asks other questions. */
 export interface Made {
   readonly chain: Chain<Context>
   readonly decision: Decision
 }
 
-/** An update on its way to the guard. */
+/** An update that was given to the bot and should reach the guard. */
 export interface Expected {
   readonly update: Update
   came: boolean
 }
 
-/** What has come to a door and not gone yet, by update id: each bot counts by itself. */
+/** What a door has under way, by update id, since each bot counts updates separately. */
 export interface UnderWay {
   readonly running: ReadonlyMap<number, unknown>
-  /** About these a storage elsewhere is asked, by the gate. */
+  /** Updates for which the gate is asking a remote storage. */
   readonly asked: Map<number, Promise<unknown>>
 }
 
-/** The chats in which somebody was refused; undefined stands for none, as of an inline query. */
+/** The chats in which an actor was refused; undefined stands for no chat, as with an inline query. */
 type Places = Set<number | undefined>
 
-/** The update was refused, and all that follows from that is done. */
+/** The update was refused, and everything that follows from the refusal is done. */
 export const AWAY = 'away'
 
 /**
- * Decides about whoever was refused a moment ago before their update is parsed.
+ * Decides about recent offenders before their updates are parsed.
  *
- * It remembers no refusal, only by whom the last was earned, and where: the storage is asked as it would be later, once, and writes what it
- * would write then. Where more follows from the refusal than counting it (a notice, a listener, a function of yours), and where the
- * update is let in, it is parsed after all and goes its way with the decision that was made.
+ * It remembers only who was refused last and in which chats, not the refusal itself: the storage is asked once, exactly as it
+ * would be after parsing, and writes the same. An update is parsed after all, and keeps the decision made here, if it is admitted
+ * or if its refusal involves more than counting (a notice, a listener, a function of yours).
  */
 export class Gate implements Foretelling {
   private readonly users = new Parties()
   private readonly chats = new Parties()
   private newer = new Map<Key, Places>()
   private older = new Map<Key, Places>()
-  /** How many there are in the newer generation, by actor and place. */
+  /** Number of pairs of actor and chat in the newer generation. */
   private noted = 0
   private readonly made = new WeakMap<Update, Made>()
-  /** The latest that was handed to the bot. */
+  /** The update that was handed to the bot last. */
   private expected: Expected | undefined
-  /** Came to the chain when others were on their way already. */
+  /** Updates that reached the chain after others had been handed to the bot. */
   private readonly late = new WeakSet<Update>()
   private turnAt: Ms = Number.NEGATIVE_INFINITY
-  /** Decisions handed on and not taken yet: while there is none, no update looks for one. */
+  /** Number of decisions not picked up yet; while it is 0, updates need not look for one. */
   private waiting = 0
 
   constructor(
@@ -85,8 +85,8 @@ export class Gate implements Foretelling {
   ) {}
 
   /**
-   * What is decided about a body: `AWAY` when its update was refused and counted, a decision to {@link hand} on with the update,
-   * or undefined: it is parsed, and decided about as always.
+   * Decides about a body. Returns `AWAY` if its update was refused and counted, a decision to {@link hand} on with the update, or
+   * undefined if the update has to be parsed and decided as usual.
    */
   decide(
     bot: number,
@@ -100,10 +100,11 @@ export class Gate implements Foretelling {
     if (known === undefined || judge === undefined || isWatched(chain)) return undefined
     const facts = glimpse(text, known.reading, this.users, this.chats)
     if (facts?.actor === undefined || !this.wasRefused(facts.actor, facts.chatId)) return undefined
-    // What comes again while it is under way waits for how that ends.
+    // A repeated delivery waits for the outcome of the first.
     if (running.has(facts.updateId)) return undefined
     const same = asked.get(facts.updateId)
-    // If the second were asked about, too, it would count as a duplicate, and be answered before it is known how the first one ends.
+    // If the storage were asked about the second, too, it would be a duplicate, and be answered before the outcome of the first
+    // is known.
     if (same !== undefined) return same.then(() => undefined)
     const level = chain.exemptions.levelOf(facts, bot)
     if (!isForeseeable(chain, facts, level)) return undefined
@@ -130,7 +131,7 @@ export class Gate implements Foretelling {
     return said
   }
 
-  /** Lets the chain go by a decision when the update comes to it. */
+  /** Stores a decision, for the chain to use when the update reaches it. */
   hand(update: Update, made: Made): void {
     this.made.set(update, made)
     this.waiting++
@@ -144,13 +145,13 @@ export class Gate implements Foretelling {
     return this.giveBack(made, isOnce ? PAID : VOID).then(() => undefined)
   }
 
-  /** The update has gone its way: if it never came to the chain, what was decided is void. */
+  /** Discards the decision about an update that ended without reaching the chain. */
   drop(update: Update): void {
     const made = this.waiting === 0 ? undefined : this.forget(update)
     if (made !== undefined) void this.giveBack(made)
   }
 
-  /** Takes back what a decision has charged and claimed that nobody goes by. Does not reject. */
+  /** Takes back the charges and claims of a decision that is not used. Does not reject. */
   async giveBack({ chain, decision: { receipt } }: Made, hows: readonly Settlement[] = VOID): Promise<void> {
     if (receipt === undefined) return
     for (const how of hows) {
@@ -162,7 +163,7 @@ export class Gate implements Foretelling {
     }
   }
 
-  /** The bot is given an update, which should come to the chain. */
+  /** Notes the update that is given to the bot now and should reach the chain. */
   expect(update: Expected): void {
     this.expected = update
   }
@@ -173,7 +174,7 @@ export class Gate implements Foretelling {
     else this.late.add(update)
   }
 
-  /** Whether an update has come to the chain. */
+  /** Whether an update has reached the chain. */
   hasCome({ update, came }: Expected): boolean {
     return came || this.late.has(update)
   }
@@ -185,7 +186,7 @@ export class Gate implements Foretelling {
   }
 
   refused({ actor, chatId }: Facts, ctx: Context & Partial<SentinelFlavor>, { cause }: Decision): void {
-    // Behind another guard this one is not asked first: whom that one stops must not be charged by this one.
+    // Behind another guard this one does not decide first, and must not charge updates that the other one stops.
     if (actor === undefined || ctx.sentinel !== undefined) return
     if (cause !== 'check' && cause !== 'penalty') return
     const now = this.clock()
@@ -203,8 +204,8 @@ export class Gate implements Foretelling {
   }
 
   /**
-   * Whether anything in the body looks like one of them: a search for their usual place, which costs the others next to nothing.
-   * Whoever is missed here is parsed; who is found is looked at in earnest.
+   * Whether a body may come from a known offender: a cheap text search at the usual places. An offender that it misses is parsed
+   * as usual; a match is then examined properly.
    */
   private mayBeSuspect(text: string): boolean {
     const sender = idAfter(text, SENDER)
@@ -217,7 +218,7 @@ export class Gate implements Foretelling {
     return this.newer.has(actor) || this.older.has(actor)
   }
 
-  /** Elsewhere the guard need not be in the way of their updates. */
+  /** Whether an actor was refused in this very chat; in other chats the actor may be welcome. */
   private wasRefused(actor: Key, chatId: number | undefined): boolean {
     return this.newer.get(actor)?.has(chatId) === true || this.older.get(actor)?.has(chatId) === true
   }
@@ -231,7 +232,7 @@ export class Gate implements Foretelling {
     const { refusedBy } = decision
     if (refusedBy < 0) return { chain, decision }
     const question = chain.questions.questions[refusedBy] as Question<Context>
-    // An administrator is let off where they are known as one, which only Telegram may tell.
+    // Administrators are exempt, and only Telegram may tell who is one.
     const mayRescue =
       question.rescues !== undefined ||
       (question.excused === 'everybody' && chain.services.administrators !== undefined && facts.inGroup)
@@ -247,7 +248,7 @@ const SENDER = '"sender_chat":{"id":'
 const FROM = '"from":{"id":'
 const USER = '"user":{"id":'
 
-/** The number that stands behind the first of some words. */
+/** Returns the number after the first occurrence of a text. */
 function idAfter(text: string, words: string): number | undefined {
   const found = text.indexOf(words)
   if (found < 0) return undefined
@@ -261,7 +262,7 @@ function idAfter(text: string, words: string): number | undefined {
   return negative ? -id : id
 }
 
-/** Whether somebody has to see every update, decided about or not: hooks and traces, and whoever lets others off further up. */
+/** Whether something has to see every update before it is decided: hooks, traces, or an upstream guard that grants exemptions. */
 function isWatched({ services, probing }: Chain<Context>): boolean {
   return (
     services.hooks.deciding ||
@@ -270,7 +271,7 @@ function isWatched({ services, probing }: Chain<Context>): boolean {
   )
 }
 
-/** The update itself, for bystanders who look at it: it is parsed when they ask for more than whose bot it is. */
+/** A refused update, for passive listeners: it is parsed only if they read more than its bot. */
 class Unread implements UnreadUpdate {
   private made: Context | undefined
 
@@ -293,10 +294,10 @@ class Unread implements UnreadUpdate {
   }
 }
 
-/** Whether all that an update asks is known from a glimpse of it, and nobody has to see it before it is decided about. */
+/** Whether a glimpse suffices for all questions about an update, and nothing has to see it before it is decided. */
 function isForeseeable(chain: Chain<Context>, facts: Facts, level: number): boolean {
   if (facts.kind === undefined || facts.activity === 'payment') return false
-  // Hooks come before the decision.
+  // Hooks run before the decision.
   if (chain.services.hooks.deciding) return false
   const { observers } = chain
   for (let i = 0; i < observers.length; i++) {

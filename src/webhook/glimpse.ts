@@ -4,35 +4,35 @@ import type { SubjectRef } from '../core/subject.js'
 import { JsonScanner, type Name, named } from './json-scanner.js'
 import { Parties, type Party } from './parties.js'
 
-/** Says nothing about who acts or what kind of update it is. */
+/** Fields that do not affect who acts or what kind of update it is. */
 const SKIPPED = 0
-/** Somebody, or a chat: their id and type count. One bit each, since none may come twice. */
+/** Users and chats: only id and type are read. One bit for each role, since a field may occur only once. */
 const FROM = 1
 const CHAT = 2
 const SENDER_CHAT = 4
 const USER = 8
 const ACTOR_CHAT = 16
-/** A text, of which counts whether it may be a command. */
+/** Texts: it matters only whether they may begin with a command. */
 const TEXT = 32
 const CAPTION = 64
-/** A plain text that counts as a whole. */
+/** A string without escapes whose whole value is needed. */
 const ALBUM = 128
 
-/** What may stand in a payload, by the digest of its name. */
+/** The fields that a payload may have, by the hash of their names. */
 type Fields = ReadonlyMap<number, { readonly name: Name; readonly role: number }>
 
 function fieldsOf(roles: Readonly<Record<string, number>>, ...skipped: readonly string[]): Fields {
   const all = [...Object.entries(roles), ...skipped.map((name) => [name, SKIPPED] as const)]
   const entries = all.map(([name, role]) => ({ name: named(name), role }))
   const fields = new Map(entries.map((entry) => [entry.name.hash, entry]))
-  // Two names with one digest would hide each other.
+  // Two names with the same hash would hide each other.
   if (fields.size !== all.length) throw new Error('fields of an update share a digest')
   return fields
 }
 
 /**
- * All that messages of people commonly hold. What is missing here is in doubt: service messages, payments, automatic forwards,
- * messages of business accounts, and whatever Telegram thinks of next.
+ * All fields that ordinary messages of people have. Any other field makes the message doubtful: service messages, payments,
+ * automatic forwards, messages of business accounts, and fields of future versions of the Bot API.
  */
 const MESSAGE = fieldsOf(
   { from: FROM, chat: CHAT, sender_chat: SENDER_CHAT, text: TEXT, caption: CAPTION, media_group_id: ALBUM },
@@ -49,7 +49,7 @@ const REACTION = fieldsOf(
   ...['message_id', 'date', 'old_reaction', 'new_reaction'],
 )
 
-/** Kinds that may be decided about unparsed. A refused tap is to be answered, which takes the parsed update. */
+/** Kinds that can be decided before parsing. Taps cannot: a refused tap has to be answered, which takes the parsed update. */
 const KINDS: ReadonlyMap<number, { readonly kind: Name; readonly fields: Fields }> = new Map(
   (
     [
@@ -64,9 +64,9 @@ const UPDATE_ID = named('update_id')
 const ID = named('id')
 const TYPE = named('type')
 
-/** What a body tells before it is parsed. Whoever asks for more makes it parse, and finds it `doubted`. */
+/** Facts read from a body before it is parsed. Reading any other fact parses the body and sets `doubted`. */
 export class Glimpse extends Facts {
-  /** Something was asked for that only the parsed update tells. */
+  /** Whether a fact was read that only the parsed update has. */
   doubted = false
   private real: Facts | undefined
 
@@ -74,7 +74,7 @@ export class Glimpse extends Facts {
     update: Update,
     private readonly read: Reading,
     private readonly text: string,
-    /** A text or caption begins with a slash. */
+    /** Whether a text or caption begins with a slash. */
     private readonly mayCommand: boolean,
   ) {
     super(update, read)
@@ -104,7 +104,7 @@ export class Glimpse extends Facts {
     return this.parsed().languageCode
   }
 
-  /** The update itself. */
+  /** Parses the update. */
   whole(): Update {
     return JSON.parse(this.text) as Update
   }
@@ -117,9 +117,9 @@ export class Glimpse extends Facts {
 }
 
 /**
- * Reads, off the raw text of an update, who acts and what they do: by the rules of {@link Facts}, from those fields of the update
- * itself that the rules look at, never from a nested message. Undefined where in doubt: an unusual kind or field, a name that is
- * escaped or comes twice, anything that is no JSON.
+ * Reads from the raw text of an update who acts and what they do, by the rules of {@link Facts}. It reads the fields of the
+ * update itself that these rules use, never those of a nested message. Returns undefined in case of doubt: an unusual kind or
+ * field, an escaped or repeated name, invalid JSON.
  */
 export function glimpse(
   text: string,
@@ -136,7 +136,7 @@ class Reader {
   private readonly scanner: JsonScanner
   private updateId = Number.NaN
   private kind: UpdateKind | undefined
-  /** The fields that came, as bits. */
+  /** The fields found so far, as bits. */
   private seen = 0
   private from: Party | undefined
   private chat: Party | undefined
@@ -154,7 +154,7 @@ class Reader {
     this.scanner = new JsonScanner(text)
   }
 
-  /** Walks over all of it; false where in doubt. */
+  /** Reads the whole body; returns false in case of doubt. */
   reads(): boolean {
     const { scanner } = this
     if (!scanner.opens()) return false
@@ -167,7 +167,7 @@ class Reader {
         continue
       }
       const entry = KINDS.get(scanner.hash)
-      // Of two kinds the likelier is read; here it is enough that it is odd.
+      // An update with two kinds is left to the parser.
       if (entry === undefined || this.kind !== undefined || !scanner.isKey(entry.kind)) return false
       this.kind = entry.kind.name as UpdateKind
       if (!this.payload(entry.fields)) return false
@@ -175,7 +175,7 @@ class Reader {
     return scanner.closes() && scanner.ends() && this.kind !== undefined
   }
 
-  /** What was read, as the update that tells as much. */
+  /** Returns the facts that were read, from an update with only these fields. */
   told(reading: Reading): Glimpse {
     const { seen } = this
     const payload = {

@@ -6,13 +6,13 @@ interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void
 }
 
-/** What hono shows of the peer, which depends on the platform. */
+/** How hono exposes the peer; depends on the platform. */
 interface Surroundings {
   /** Node. */
   readonly incoming?: IncomingUpdate
   /** Deno. */
   readonly remoteAddr?: { readonly hostname?: string }
-  /** Bun; where several things are handed to hono its server is one of them. */
+  /** Bun; its server is one of the bindings if hono receives several. */
   readonly server?: BunServer
   readonly requestIP?: BunServer['requestIP']
 }
@@ -21,7 +21,7 @@ interface BunServer {
   requestIP?(request: Request): { readonly address: string } | null
 }
 
-/** Where hono runs on Node it shows the socket, on workers the way to go on after the answer. What the caller knows better holds. */
+/** Takes the address and `waitUntil` from hono's context: the socket on Node, the execution context on workers. Explicit values win. */
 export function infoOf(context: HonoContext, { address, waitUntil }: FetchInfo): FetchInfo {
   return { address: address ?? addressOf(context), waitUntil: waitUntil ?? laterOf(context) }
 }
@@ -32,7 +32,7 @@ function addressOf({ env, req: { raw } }: HonoContext): string | undefined {
   if (incoming !== undefined) return peerOf(incoming.socket)
   if (remoteAddr !== undefined) return remoteAddr.hostname
   if (typeof server.requestIP === 'function') return server.requestIP(raw)?.address
-  // Anybody may send this header. Where a request has `cf`, which no client can give it, the network of Cloudflare wrote it.
+  // Anybody can send this header. If the request has `cf`, which no client can set, Cloudflare wrote the header.
   return 'cf' in raw && raw.cf !== undefined ? (raw.headers.get('cf-connecting-ip') ?? undefined) : undefined
 }
 
@@ -41,7 +41,7 @@ function laterOf(context: object): FetchInfo['waitUntil'] {
     const { executionCtx } = context as { readonly executionCtx?: ExecutionContext }
     return executionCtx === undefined ? undefined : (work) => executionCtx.waitUntil(work)
   } catch {
-    // A getter that throws where there is none.
+    // hono's getter throws where there is no execution context.
     return undefined
   }
 }

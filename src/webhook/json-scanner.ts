@@ -11,10 +11,10 @@ const CLOSE_LIST = 93
 const OPEN = 123
 const CLOSE = 125
 
-/** Deeper than updates are; whoever nests deeper is parsed. */
+/** Deepest nesting. Updates are less deep; a deeper body is left to the parser. */
 const DEEPEST = 64
 
-/** A key to look for, and the digest by which it is found without making a string of each. */
+/** A key to look for, and its hash, by which it is found without creating strings. */
 export interface Name {
   readonly name: string
   readonly hash: number
@@ -27,27 +27,26 @@ export function named(name: string): Name {
 }
 
 /**
- * Walks over a JSON text without making anything of it. As strict as `JSON.parse`: what it walks over to the end is what that
- * takes, and where in doubt it says no.
+ * Skips through JSON text without building values. It accepts only what `JSON.parse` accepts, and returns false in case of doubt.
  */
 export class JsonScanner {
   at = 0
-  /** Of the string walked over last: whether anything in it is escaped. */
+  /** Whether the last string contains escapes. */
   escaped = false
-  /** Of the key walked over last: see {@link named}. */
+  /** Hash of the last key: see {@link named}. */
   hash = 0
   from = 0
   to = 0
 
   constructor(readonly text: string) {}
 
-  /** Whether nothing follows but white space. */
+  /** Whether only white space follows. */
   ends(): boolean {
     this.space()
     return this.at === this.text.length
   }
 
-  /** Walks over `{`, `[`, `:` and the like, with the space in front. */
+  /** Skips white space and then `{`, `[`, `:` and the like; returns whether that character was there. */
   takes(code: number): boolean {
     this.space()
     if (this.text.charCodeAt(this.at) !== code) return false
@@ -68,8 +67,8 @@ export class JsonScanner {
   }
 
   /**
-   * Walks over a key of an object and its colon, and leaves its digest in `hash` and its place in `from` and `to`. False where it
-   * is escaped, or there is none.
+   * Skips a key of an object and its colon; leaves its hash in `hash` and its position in `from` and `to`. Returns false if there
+   * is no key, or if it contains escapes.
    */
   key(): boolean {
     this.space()
@@ -91,17 +90,17 @@ export class JsonScanner {
     return false
   }
 
-  /** Whether the key walked over last is this one. */
+  /** Whether the last key is this one. */
   isKey({ hash, name }: Name): boolean {
     if (this.hash !== hash || this.to - this.from !== name.length) return false
-    // Not startsWith(): for so few characters the call costs more than the work.
+    // Not startsWith(): for so few characters the call costs more than the comparison.
     for (let i = 0; i < name.length; i++) {
       if (this.text.charCodeAt(this.from + i) !== name.charCodeAt(i)) return false
     }
     return true
   }
 
-  /** A whole number that a double holds exactly; NaN for any other. */
+  /** Reads a whole number that a double represents exactly; returns NaN for any other. */
   integer(): number {
     this.space()
     const { text } = this
@@ -114,21 +113,21 @@ export class JsonScanner {
       i++
     }
     const next = text.charCodeAt(i) | 32
-    // Sixteen digits may be more than fits; a zero stands alone; a fraction or a power may be whole, and is left to the parser.
+    // Doubtful cases are left to the parser: 16 or more digits may be inexact, leading zeros are invalid, and 1.0 or 1e3 may be whole.
     const odd = i === first || i - first > 15 || (i - first > 1 && text.charCodeAt(first) === ZERO)
     if (odd || next === POINT || next === 101) return Number.NaN
     this.at = i
     return negative ? -value : value
   }
 
-  /** A string in which nothing is escaped. */
+  /** Reads a string without escapes; returns undefined for any other. */
   plainString(): string | undefined {
     this.space()
     const from = this.at + 1
     return this.string() && !this.escaped ? this.text.slice(from, this.at - 1) : undefined
   }
 
-  /** Walks over any value. */
+  /** Skips any value. */
   value(depth = DEEPEST): boolean {
     this.space()
     switch (this.text.charCodeAt(this.at)) {
@@ -149,7 +148,7 @@ export class JsonScanner {
     }
   }
 
-  /** Walks over a string, from its first quote. */
+  /** Skips a string, starting at its opening quote. */
   string(): boolean {
     const { text } = this
     if (text.charCodeAt(this.at) !== QUOTE) return false
@@ -195,7 +194,7 @@ export class JsonScanner {
     const { text } = this
     let i = this.at
     if (text.charCodeAt(i) === MINUS) i++
-    // A zero stands alone: 01 is no number.
+    // A zero is followed by no digit: 01 is invalid.
     if (text.charCodeAt(i) === ZERO) i++
     else i = digits(text, i)
     if (i < 0) return false
@@ -228,7 +227,7 @@ export class JsonScanner {
   }
 }
 
-/** The end of a run of digits; -1 where there is none. */
+/** Returns the end of a run of digits; -1 if there is none. */
 function digits(text: string, from: number): number {
   let i = from
   for (let code = text.charCodeAt(i); code >= ZERO && code <= NINE; code = text.charCodeAt(i)) i++
@@ -244,7 +243,7 @@ function isHex(text: string, from: number): boolean {
   return true
 }
 
-/** One of `"\/bfnrt`. */
+/** Whether a character may follow a backslash: one of `"\/bfnrt`. */
 function isEscape(code: number): boolean {
   return (
     code === QUOTE ||

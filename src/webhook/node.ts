@@ -5,7 +5,7 @@ import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
 
 /**
- * What a webhook reads of a request of `node:http`: Node's, and whatever imitates it.
+ * The part of a `node:http` request that a webhook reads. Compatible implementations work, too.
  *
  * @example
  * ```ts
@@ -26,24 +26,24 @@ export interface IncomingUpdate {
       }
     | null
     | undefined
-  /** What a body parser in front has made of the body. */
+  /** The body as a body parser upstream has parsed it. */
   readonly body?: unknown
-  /** What somebody in front has kept of the body that they have read. */
+  /** The raw body, if code upstream has consumed and kept it. */
   readonly rawBody?: unknown
-  /** Whether somebody in front has read any of the body. */
+  /** Whether code upstream has read any of the body. */
   readonly readableDidRead?: boolean
-  /** Whether somebody in front has read it to its end. */
+  /** Whether code upstream has read the body to its end. */
   readonly readableEnded?: boolean
-  /** What somebody in front has had the body turned into text by. */
+  /** The encoding that code upstream has set for the body. */
   readonly readableEncoding?: string | null
   on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
   on(event: 'end', listener: () => void): unknown
-  /** Has whoever sends wait. Called where more comes than is read. */
+  /** Makes the sender wait. Called when more data arrives than is read. */
   pause?(): unknown
 }
 
 /**
- * What a webhook does with a response of `node:http`.
+ * The part of a `node:http` response that a webhook uses.
  *
  * @example
  * ```ts
@@ -55,11 +55,11 @@ export interface IncomingUpdate {
  */
 export interface OutgoingAnswer {
   statusCode: number
-  /** Somebody in front has answered, a time-out of theirs perhaps: then nothing is written any longer. */
+  /** True if code upstream has answered, perhaps because of its own time-out; then nothing more is written. */
   readonly headersSent?: boolean
-  /** Whoever asked has gone. */
+  /** True if the client has gone. */
   readonly destroyed?: boolean
-  /** HTTP/2 has streams, which end without their connection. */
+  /** Set for HTTP/2, whose streams end independently of their connection. */
   readonly stream?: {
     readonly destroyed?: boolean
     once?(event: 'finish', listener: () => void): unknown
@@ -70,7 +70,7 @@ export interface OutgoingAnswer {
   end(body: string): unknown
 }
 
-/** What hooks of fastify have made of a request, to be read in its place. */
+/** The body as hooks of fastify have replaced it. */
 export interface BodyStream
   extends Pick<IncomingUpdate, 'readableDidRead' | 'readableEnded' | 'readableEncoding' | 'pause'> {
   on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
@@ -78,9 +78,9 @@ export interface BodyStream
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
-/** A request of `node:http`, from its head to its answer. */
+/** A request of `node:http`, from its headers to its answer. */
 export class NodeExchange implements Recipient {
-  /** As long as it came in one piece, as nearly all do. */
+  /** The body while it consists of one chunk, as nearly all do. */
   private only: Uint8Array | undefined
   private pieces: Uint8Array[] | undefined
   private size = 0
@@ -99,7 +99,7 @@ export class NodeExchange implements Recipient {
       method,
       first(headers[SECRET_HEADER]),
       first(headers['content-length']),
-      // Asking for it asks the system; an answer that nobody needs.
+      // Read only if it is needed, because reading it takes a system call.
       door.asksWho ? peerOf(this.request.socket) : undefined,
       door.asksWho ? joined(headers['x-forwarded-for']) : undefined,
     )
@@ -124,7 +124,7 @@ export class NodeExchange implements Recipient {
     this.write(status, json, this.door.draining)
   }
 
-  /** What is sent on after that is not read: the connection ends, of HTTP/2 the stream. */
+  /** Rejects a request and ends its connection, or its stream with HTTP/2, since the rest of its body is not read. */
   private refuse(status: number): void {
     const { stream } = this.response
     stream?.once?.('finish', () => stream.close?.())
@@ -136,7 +136,7 @@ export class NodeExchange implements Recipient {
     if (response.headersSent === true) return
     try {
       response.statusCode = status
-      // HTTP/2 knows no such header.
+      // HTTP/2 has no such header.
       if (last && response.stream === undefined) response.setHeader('connection', 'close')
       if (status === 405) response.setHeader('allow', 'POST')
       if (status === 503) response.setHeader('retry-after', '1')
@@ -147,12 +147,12 @@ export class NodeExchange implements Recipient {
       response.setHeader('content-type', 'application/json')
       response.end(json)
     } catch (error) {
-      // Whoever else waits is to be answered all the same.
+      // Others that wait for the same update must be answered all the same.
       this.door.failed(error, 'webhook.answer')
     }
   }
 
-  /** Parsers leave an empty object, too, where a body is of no type of theirs (express 4): it is there to be read then. */
+  /** Whether the body was not parsed: express 4 leaves an empty object for content types it does not parse, and the body is unread. */
   private isUnparsed(body: unknown): boolean {
     return (
       this.request.readableDidRead === false &&
@@ -164,10 +164,10 @@ export class NodeExchange implements Recipient {
   private read(): void {
     const { source } = this
     source.on('data', (chunk) => this.take(chunk))
-    // Listeners run in the asynchronous context of whatever reads the connection. Through a promise that is made here handlers run in the
-    // one of the request: with its trace, and with what middleware in front keeps in an AsyncLocalStorage.
+    // Listeners run in the asynchronous context that reads the connection. With a promise created here, handlers run in the
+    // context of the request instead: with its trace, and with what middleware upstream stores in an AsyncLocalStorage.
     void new Promise<void>((ended) => source.on('end', ended)).then(() => this.ended())
-    // Where it breaks it has no end, and what nobody listens to ends the process.
+    // A stream that fails does not end, and an unhandled `error` event would end the process.
     this.made?.on('error', (error) => this.fail(error))
   }
 
@@ -176,7 +176,7 @@ export class NodeExchange implements Recipient {
     this.answer(500)
   }
 
-  /** A body parser was in front. Its bound holds, in place of ours. */
+  /** Receives a body from a body parser upstream, whose size limit applies instead of `maxBody`. */
   private given(body: unknown): void {
     if (typeof body === 'string') this.door.receive(body, this)
     else if (body instanceof Uint8Array) this.door.receive(textOf(body), this)
@@ -191,7 +191,7 @@ export class NodeExchange implements Recipient {
     if (this.size > maxBody) {
       this.only = undefined
       this.pieces = undefined
-      // Answered at once, since the body may never end. Node closes the connection after the answer. If it does not, reading pauses.
+      // Rejected at once, since the body may never end. Node then closes the connection; if it does not, reading is paused.
       if (before <= maxBody) this.refuse(413)
       else if (this.size > 2 * maxBody) this.source.pause?.()
     } else if (this.only === undefined) this.only = bytes
@@ -199,7 +199,7 @@ export class NodeExchange implements Recipient {
     else this.pieces.push(bytes)
   }
 
-  /** Nothing is thrown: nobody would catch it. */
+  /** Handles the complete body. Never throws, since nobody would catch it. */
   private ended(): void {
     const { only, pieces, size, door } = this
     if (size > door.maxBody) return
@@ -215,13 +215,13 @@ export class NodeExchange implements Recipient {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** Whether it is no longer to be had as it was sent: somebody has read it, or has it turned into text that is not UTF-8. */
+/** Whether the original bytes are lost: code upstream has read the body, or decodes it as text other than UTF-8. */
 function isRead({ readableDidRead, readableEnded, readableEncoding }: IncomingUpdate | BodyStream): boolean {
   if (readableDidRead === true || readableEnded === true) return true
   return typeof readableEncoding === 'string' && !/^utf-?8$/i.test(readableEncoding)
 }
 
-/** Node's own bytes read themselves, and quicker. */
+/** Decodes UTF-8. Node's own buffers decode themselves, and faster. */
 function textOf(bytes: Uint8Array): string {
   return 'utf8Slice' in bytes ? String(bytes) : decoder.decode(bytes)
 }
@@ -236,10 +236,10 @@ function together(pieces: readonly Uint8Array[], size: number): Uint8Array {
   return whole
 }
 
-/** Who calls: an address, or that they do so by a socket of the file system, for which servers have a path in place of a port. */
+/** Returns the address of the peer, or UNIX for a Unix domain socket, where the server's address is a path. */
 export function peerOf(socket: IncomingUpdate['socket']): string | undefined {
   if (socket?.remoteAddress !== undefined) return socket.remoteAddress
-  // Whoever has gone has no address any longer, and nobody looks at what they are answered.
+  // A socket that is closed has lost its address, and its answer is not read.
   if (socket?.destroyed === true) return ''
   return typeof socket?.server?.address?.() === 'string' ? UNIX : undefined
 }
@@ -248,7 +248,7 @@ function first(value: string | readonly string[] | undefined): string | undefine
   return typeof value === 'string' || value === undefined ? value : value[0]
 }
 
-/** Headers that come several times are one list. */
+/** Joins a repeated header into one list. */
 function joined(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === 'string' || value === undefined ? value : value.join(',')
 }

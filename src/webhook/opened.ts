@@ -1,4 +1,4 @@
-/** What a webhook needs once it is used: one module, so that it is loaded in one go. */
+/** Everything that a webhook needs once it is used, in one module, so that it is loaded at once. */
 export { Door } from './door.js'
 export { goDown } from './ending.js'
 export { answerFetch } from './fetch.js'

@@ -4,7 +4,7 @@ import { SentinelError } from '../core/errors.js'
 import { duration, option, parseOptions } from '../middleware/options/schema.js'
 import { checkProxies } from './addresses.js'
 
-/** What an outcome that is no success is answered with: 200, so that Telegram goes on, or 500, so that it comes again. */
+/** Answers to an update that was not handled successfully: 200, so that Telegram goes on, or 500, so that it sends the update again. */
 const ANSWERS = ['accept', 'retry'] as const
 
 const WHOLE = 'must be a whole number of at least 1'
@@ -12,7 +12,7 @@ const whole = z.number(WHOLE).int(WHOLE).min(1, WHOLE)
 const networks = z.array(z.string()).min(1, 'must name at least one').readonly()
 
 const webhookOptions = z.strictObject({
-  // Checked apart: an error must not show it.
+  // Checked separately, because an error message must not show it.
   secret: option(z.unknown(), 'What setWebhook was given as secret_token.'),
   maxBody: option(whole, 'Bytes of a body at most.', 1_048_576),
   addresses: option(z.union([z.literal('telegram'), networks]), 'Who may call.'),
@@ -45,54 +45,54 @@ const webhookOptions = z.strictObject({
  */
 export interface WebhookOptions {
   /**
-   * The `secret_token` that `setWebhook` was given, 1 to 256 letters, digits, `_` and `-`: who does not send it is answered
-   * 401. Without it anybody who finds the URL can pretend to be anybody, and a warning says so.
+   * The `secret_token` that was passed to `setWebhook`: 1 to 256 letters, digits, `_` and `-`. Requests without it are answered
+   * with 401. If it is missing, anybody who finds the URL can send forged updates, and the sentinel emits a warning.
    */
   readonly secret?: string
   /**
-   * Bytes of a body at most; larger ones are answered 413. Telegram names no bound; a text of 4,096 characters comes as 24 KiB at
-   * most (`\uXXXX` each), and an update holds a few of them. @default 1_048_576, 1 MiB
+   * Maximum size of a body in bytes; larger ones are answered with 413. Telegram documents no maximum; a text of 4,096 characters
+   * takes at most 24 KiB (`\uXXXX` each), and an update contains a few of them. @default 1_048_576, 1 MiB
    */
   readonly maxBody?: number
   /**
-   * Who may call: `'telegram'` for the ranges that Telegram's webhooks come from
-   * (https://core.telegram.org/bots/webhooks: 149.154.160.0/20 and 91.108.4.0/22), or networks of yours such as
-   * `'10.0.0.0/8'` or `'::1'`; others are answered 403. @default anybody
+   * Allowed callers: `'telegram'` for the networks that Telegram sends webhooks from
+   * (https://core.telegram.org/bots/webhooks: 149.154.160.0/20 and 91.108.4.0/22), or your own networks such as
+   * `'10.0.0.0/8'` or `'::1'`. Others are answered with 403. @default anybody
    */
   readonly addresses?: 'telegram' | readonly string[]
   /**
-   * Networks of your proxies: what they say in `X-Forwarded-For` is believed, read from the right up to the first address
-   * that is none of them. `'unix'` for one that calls by a socket of the file system. @default none, and the header is ignored
+   * Networks of your proxies. Their `X-Forwarded-For` is trusted, and read from the right up to the first address that is not a
+   * proxy. Use `'unix'` for a proxy on a Unix domain socket. @default none, and the header is ignored
    */
   readonly proxies?: readonly string[]
-  /** How long Telegram waits for an answer at most; the handlers go on. @default '10s' */
+  /** Longest time until Telegram is answered; handlers continue after it. @default '10s' */
   readonly timeout?: Duration
   /**
-   * What is answered then: `accept`, 200, and whatever the handlers still do is done once; `retry`, 500, and Telegram sends the
-   * update again, which waits for how the handlers end, and is answered 500 again where they do not. It is handled anew when they have
-   * thrown by then, or `lease` of `once` is over. @default 'accept'
+   * The answer after `timeout`. `accept`: 200; the handlers finish, and the update is handled only once. `retry`: 500; Telegram
+   * sends the update again. The new delivery waits for the running handlers, and is answered with 500 again if they do not
+   * finish. The update is handled again if they have thrown, or if the `lease` of `once` has ended. @default 'accept'
    */
   readonly onTimeout?: 'accept' | 'retry'
   /**
-   * What is answered when a handler throws, after `bot.catch` was told: `accept`, 200, as under polling; `retry`, 500, and
-   * Telegram sends the update again and again, and others wait behind it. @default 'accept'
+   * The answer when a handler throws, after `bot.catch` was called. `accept`: 200, as with polling. `retry`: 500; Telegram sends
+   * the update again and again, which delays other updates. @default 'accept'
    */
   readonly onError?: 'accept' | 'retry'
   /**
-   * Whether the first method call that grammY's `canUseWebhookReply` allows goes out as the answer to Telegram. Its result and
-   * its failure are never known. @default false
+   * Whether the first method call that grammY's `canUseWebhookReply` allows is sent as the answer to Telegram. The bot never
+   * learns its result or failure. @default false
    */
   readonly reply?: boolean
   /**
-   * Whether whoever was refused a moment ago is decided about before the update is parsed. What is refused there does not reach
-   * middleware in front of the guard. @default true
+   * Whether updates of recent offenders are decided before they are parsed. Updates refused there do not reach middleware
+   * upstream of the guard. @default true
    */
   readonly gate?: boolean
-  /** Updates under way at most; more are answered 503, and come again. @default 1000 */
+  /** Most updates under way; further ones are answered with 503, and Telegram sends them again. @default 1000 */
   readonly maxRunning?: number
 }
 
-/** The same, checked and complete. */
+/** The checked options of a webhook, with defaults. */
 export interface WebhookSettings {
   readonly secret: string | undefined
   readonly maxBody: number
@@ -106,7 +106,7 @@ export interface WebhookSettings {
   readonly maxRunning: number
 }
 
-/** Bot API, setWebhook: secret_token. */
+/** Format of `secret_token` in the Bot API's setWebhook. */
 const SECRET = /^[A-Za-z0-9_-]{1,256}$/
 
 /** Checks the options of a webhook. */

@@ -11,7 +11,7 @@ import type { BodyStream, IncomingUpdate, NodeExchange, OutgoingAnswer } from '.
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
 /**
- * As far as a webhook uses it, this is a context of hono.
+ * The part of a hono context that a webhook uses.
  *
  * @example
  * ```ts
@@ -27,14 +27,14 @@ import { readWebhook, type WebhookOptions, type WebhookSettings } from './option
 export interface HonoContext {
   readonly req: {
     readonly raw: Request
-    /** The body, also once somebody in front has asked for it. */
+    /** Returns the body, even if middleware upstream has read it this way. */
     text(): Promise<string>
   }
   readonly env?: unknown
 }
 
 /**
- * As far as a webhook uses it, this is an instance of fastify.
+ * The part of a fastify instance that a webhook uses.
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ export interface FastifyScope {
 }
 
 /**
- * As far as a webhook uses it, this is a reply of fastify.
+ * The part of a fastify reply that a webhook uses.
  *
  * @example
  * ```ts
@@ -79,7 +79,7 @@ export interface FastifyAnswer {
 }
 
 /**
- * What `drainOn` listens to: `process`, or whatever tells of the end.
+ * What `drainOn` listens to: `process`, or another source of signals.
  *
  * @example
  * ```ts
@@ -105,11 +105,11 @@ export interface SignalSource {
  * ```
  */
 export interface DrainOptions {
-  /** @default ['SIGTERM'] */
+  /** Signals that start the shutdown. @default ['SIGTERM'] */
   readonly signals?: readonly string[]
   /**
-   * Takes no new connections from then on. What is still open when `within` is up is cut off, whatever it is for: a connection that
-   * sends nothing would keep the process alive. Node's own, of HTTP/1 or HTTP/2, or an instance of fastify, which has that for its `server`.
+   * The server, which accepts no new connections once draining starts. All connections that are still open after `within` are cut
+   * off, since an idle connection would keep the process alive. A server of Node, HTTP/1 or HTTP/2, or an instance of fastify.
    */
   readonly server?: {
     close(): unknown
@@ -117,19 +117,19 @@ export interface DrainOptions {
     closeAllConnections?(): void
     readonly server?: object
   }
-  /** How long what is under way may take. @default '25s', for most platforms kill after 30 */
+  /** How long the drain may take. @default '25s', because most platforms kill the process after 30 */
   readonly within?: Duration
 }
 
 const WITHIN: Ms = parseDuration('25s')
 
 /**
- * Takes updates from Telegram in, by HTTP: in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Hand the face that fits to
- * your server: they may be passed on without their object.
+ * Receives updates from Telegram over HTTP, in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Pass the
+ * adapter for your server (`http`, `fetch`, `hono`, `fastify`) without calling it; adapters need no `this`.
  *
- * Every request is answered: 200 when the update was handled, refused, or is known; 400 for what is no update, 401 without the
- * secret, 403 from elsewhere, 405 for what is no POST, 413 when it is too large, 500 when you chose to have it again,
- * 503 while draining or when too much is under way.
+ * Every request is answered: 200 if the update was handled, refused or a duplicate; 400 if the body is not an update; 401 without
+ * the secret; 403 for a caller that is not allowed; 405 for a method other than POST; 413 if the body is too large; 500 if you
+ * chose `retry`, or after an internal error; 503 while draining or when too many updates are under way.
  *
  * @example
  * ```ts
@@ -152,7 +152,7 @@ export class Webhook {
   private readonly settings: WebhookSettings
   private readonly callers: Callers | undefined
 
-  /** Made by `guard.webhook()`. */
+  /** Called by `guard.webhook()`. */
   constructor(
     private readonly bot: Bot,
     private readonly host: WebhookHost,
@@ -174,11 +174,11 @@ export class Webhook {
       )
     }
     this.warn()
-    // Now rather than with the first update, which would wait for it. Who fails here is told with the first request.
+    // Preloads the code, so that the first update need not wait for it. A failure is reported with the first request.
     this.open().catch(() => undefined)
   }
 
-  /** For `createServer(webhook.http)` of `node:http`, and for express, where it may stand behind a body parser. */
+  /** Adapter for `createServer(webhook.http)` of `node:http`, and for express, also behind a body parser. */
   readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => this.serve(request, response)
 
   private serve(request: IncomingUpdate, response: OutgoingAnswer, made?: BodyStream): void {
@@ -197,7 +197,7 @@ export class Webhook {
     )
   }
 
-  /** For whatever speaks the fetch standard: `Deno.serve`, `Bun.serve`, workers. Does not reject. */
+  /** Adapter for servers with the fetch API: `Deno.serve`, `Bun.serve`, workers. Does not reject. */
   readonly fetch = (request: Request, info: FetchInfo = {}): Promise<Response> =>
     this.answer(({ door, answerFetch }) => answerFetch(door, request, info))
 
@@ -211,20 +211,20 @@ export class Webhook {
   }
 
   /**
-   * For hono: `app.post('/telegram', webhook.hono)`. It knows who calls on Node, Bun, Deno and Cloudflare; elsewhere say it:
-   * `app.post('/telegram', (c) => webhook.hono(c, { address: … }))`.
+   * Adapter for hono: `app.post('/telegram', webhook.hono)`. It finds the caller's address on Node, Bun, Deno and Cloudflare; on
+   * other platforms pass it: `app.post('/telegram', (c) => webhook.hono(c, { address: … }))`.
    */
   readonly hono = (context: HonoContext, info?: FetchInfo | (() => Promise<void>)): Promise<Response> =>
     this.answer(({ door, answerFetch, infoOf }) =>
-      // As a handler it is given the next one.
+      // hono passes the next handler as the second argument.
       answerFetch(door, context.req.raw, infoOf(context, typeof info === 'object' ? info : {}), () =>
         context.req.text(),
       ),
     )
 
   /**
-   * For fastify, as a plugin that reads bodies itself: `app.register(webhook.fastify, { path: '/telegram' })`. Hooks of yours
-   * that come before the body is parsed run; those that send a reply do not.
+   * Adapter for fastify, as a plugin that reads bodies itself: `app.register(webhook.fastify, { path: '/telegram' })`. Your hooks
+   * that run before the body is parsed are called; those that run when a reply is sent are not.
    */
   readonly fastify = (
     scope: FastifyScope,
@@ -232,7 +232,7 @@ export class Webhook {
     done: (error?: Error) => void,
   ): void => {
     scope.removeAllContentTypeParsers()
-    // The body is left for us to read: the request, or what hooks have put in its place (`preParsing`).
+    // The body is passed on unread: the request itself, or the stream that a `preParsing` hook has put in its place.
     scope.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
     scope.post(path, ({ raw, body }, reply) => {
       reply.hijack()
@@ -241,22 +241,22 @@ export class Webhook {
     done()
   }
 
-  /** Whether updates are let in no longer: `drain()` was called, or the guard is being closed. */
+  /** Whether updates are rejected, because `drain()` was called or the guard is being closed. */
   get isDraining(): boolean {
     return this.drained !== undefined
   }
 
-  /** How many updates are under way. */
+  /** Number of updates under way. */
   get size(): number {
     return this.door?.size ?? 0
   }
 
   /**
-   * Lets nobody in from now on (503: Telegram keeps what it could not deliver), waits for the handlers that run, and finishes
-   * what they and the guards left to the background: bursts, notices, answers. When the time is up who still waits is answered as after
-   * `timeout`. The sentinel goes on, for its other bots. Does not reject; called twice it is the same drain.
+   * Rejects new updates (503; Telegram keeps and resends them), waits for running handlers, and finishes background work of
+   * handlers and guards: bursts, notices, answers. When the time is up, requests that still wait are answered as after `timeout`.
+   * The sentinel stays open for its other bots. Does not reject; a second call returns the same drain.
    *
-   * @param within How long it waits at most. @default '25s'
+   * @param within The longest wait. @default '25s'
    * @returns How many updates were still under way when the time was up.
    * @throws SentinelError `duration.invalid`.
    */
@@ -270,10 +270,11 @@ export class Webhook {
   }
 
   /**
-   * Drains when the process is told to end, and closes the guard, both `within` so long; then the `server` cuts off whoever is still
-   * connected. The process ends by itself when nothing else keeps it. Until the guard is closed the same signals, sent again, change nothing.
+   * On a signal, drains and then closes the guard, both together in the time `within`; then the `server` cuts off open
+   * connections. The process ends by itself if nothing else keeps it alive. Until the guard is closed, further signals have no
+   * effect.
    *
-   * @returns Stops listening.
+   * @returns Stops listening for signals.
    */
   drainOn(source: SignalSource, options: DrainOptions = {}): () => void {
     const { signals = ['SIGTERM'], server, within = WITHIN } = options
@@ -281,7 +282,7 @@ export class Webhook {
     const connected = connectedTo(server)
     let ending = false
     const end = (): void => {
-      // Without a listener the second signal would end the process at once, and all that is under way.
+      // Without a listener a second signal would end the process at once, with everything under way.
       if (ending) return
       ending = true
       void this.open()
@@ -300,7 +301,7 @@ export class Webhook {
     return stop
   }
 
-  /** Loaded apart, so that bots that poll do not carry it. */
+  /** Loaded on demand, to keep the code out of bots that poll. */
   private open(): Promise<Parts> {
     this.parts ??= this.load().catch((error: unknown) => {
       this.parts = undefined

@@ -5,7 +5,7 @@ import type { StorageHealth } from '../../storage/storage.js'
 import type { ActivityHealth } from '../../users/activity.js'
 
 /**
- * How a sentinel is.
+ * The health of a sentinel.
  *
  * @example
  * ```ts
@@ -16,27 +16,27 @@ import type { ActivityHealth } from '../../users/activity.js'
  * ```
  */
 export interface SentinelHealth {
-  /** Whether its storage answers. */
+  /** Whether the storage answers. */
   readonly ok: boolean
   readonly storage: StorageHealth
-  /** How many updates went which way, in this process. */
+  /** Counts of updates by outcome, in this process. */
   readonly tally: Tally
-  /** Ids of the bots it has met. */
+  /** Ids of the bots that the sentinel has met. */
   readonly bots: readonly number[]
-  /** When the last update came, in milliseconds since 1970; noted from the first time on that health is asked for. */
+  /** When the last update came, in milliseconds since 1970; recorded from the first request for health on. */
   readonly lastUpdateAt?: Ms
-  /** Notices and answers under way, and those given up because too much was. */
+  /** Notices and answers: those under way, and those dropped because too many were. */
   readonly background: { readonly running: number; readonly dropped: number }
-  /** Updates that guards hold back, by guard: messages of bursts (`debounce`), those that wait for a place (`concurrency`). */
+  /** Updates that guards hold back, by guard: messages of a burst (`debounce`), updates waiting for a free place (`concurrency`). */
   readonly held: Readonly<Record<string, number>>
-  /** Notices not sent, to stay within the budget. */
+  /** Notices that were not sent because the budget was used up. */
   readonly unsaid: number
-  /** Hooks that no update waits for under way, and those given up because too much was. */
+  /** Background hooks: those running, and those dropped because too many were. */
   readonly hooks: { readonly running: number; readonly dropped: number }
-  /** None of its webhooks lets updates in any longer, or it is closed. Absent as long as one does. */
+  /** True if all its webhooks are draining or the sentinel is closed; otherwise absent. */
   readonly draining?: boolean
-  /** How what the bots send fares, with `outgoing`. */
+  /** Statistics of outgoing calls, with the option `outgoing`. */
   readonly outgoing?: OutgoingHealth
-  /** How the noting of activity fares, with `users: true`. */
+  /** The state of activity recording, with `users: true`. */
   readonly activity?: ActivityHealth
 }

@@ -37,28 +37,28 @@ const healthOptions = z.strictObject({
  * ```
  */
 export interface HealthOptions {
-  /** An event loop that was later than this, within half a minute, is not ready. @default '1s' */
+  /** The process is not ready if its event loop was delayed by more than this within the last half minute. @default '1s' */
   readonly maxLag?: Duration | undefined
-  /** An event loop that was later than this is not live. @default '10s' */
+  /** The process is not live if its event loop was delayed by more than this within the last half minute. @default '10s' */
   readonly deadLag?: Duration | undefined
-  /** Without an update for longer than this it is not live. Only for bots that are never quiet for so long. @default never */
+  /** The process is not live without an update for longer than this. Only for bots that always have traffic. @default never */
   readonly maxSilence?: Duration | undefined
-  /** Whether it is ready while its storage is down: guards go by their `onFailure` then. @default 'unready' */
+  /** Whether the process is ready while the storage is down, when guards act by their `onFailure`. @default 'unready' */
   readonly whileDown?: 'unready' | 'ready' | undefined
-  /** How long the storage is waited for. @default '2s' */
+  /** How long to wait for the storage. @default '2s' */
   readonly timeout?: Duration | undefined
-  /** How long an answer is given again, so that who asks too often asks the storage no more. @default '1s' */
+  /** How long a result is reused, so that frequent checks do not load the storage. @default '1s' */
   readonly maxAge?: Duration | undefined
-  /** Tells the time in milliseconds since 1970. @default Date.now */
+  /** Returns the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
-  /** Tells how time passes, in milliseconds. @default performance.now */
+  /** A steady clock, in milliseconds. @default performance.now */
   readonly steady?: Clock | undefined
-  /** Schedules looks at the event loop. @default setTimeout, which keeps no process alive */
+  /** Timers for measuring the event loop. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers | undefined
 }
 
 /**
- * Why a process is not live or not ready; stable.
+ * Why a process is not live or not ready. The values are stable.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export interface HealthOptions {
 export type HealthProblem = 'storage.down' | 'storage.late' | 'circuit.open' | 'draining' | 'lag' | 'silence'
 
 /**
- * How a guarded process is.
+ * The health of a guarded process.
  *
  * @example
  * ```ts
@@ -80,28 +80,28 @@ export type HealthProblem = 'storage.down' | 'storage.late' | 'circuit.open' | '
  * ```
  */
 export interface HealthReport {
-  /** Whether it works at all; if not, start it again. */
+  /** Whether the process works; if not, it should be restarted. */
   readonly live: boolean
-  /** Whether it should be sent updates. */
+  /** Whether the process should receive updates. */
   readonly ready: boolean
   readonly problems: readonly HealthProblem[]
   readonly storage: {
-    /** Which, such as `redis`. */
+    /** The kind of storage, such as `redis`. */
     readonly kind: string
     readonly ok: boolean
-    /** Of the breaker around it, if there is one. */
+    /** State of the storage's circuit breaker, if it has one. */
     readonly circuit?: CircuitState
-    /** Why the last call that failed did: a code such as `ECONNREFUSED`. */
+    /** Why the last failed call failed: a code such as `ECONNREFUSED`. */
     readonly reason?: string
   }
-  /** By how much the event loop was late, at the worst of the last half minute, in milliseconds. */
+  /** The longest delay of the event loop within the last half minute, in milliseconds. */
   readonly lagMs: Ms
-  /** When the last update came, in milliseconds since 1970. Absent: none has since this began to watch. */
+  /** When the last update came, in milliseconds since 1970. Absent if none has come since the health check was created. */
   readonly lastUpdateAt?: Ms
 }
 
 /**
- * The health of a process, and the ways to have it asked for.
+ * The health of a process, with handlers for health checks over HTTP.
  *
  * @example
  * ```ts
@@ -114,26 +114,26 @@ export interface HealthReport {
  * ```
  */
 export interface Health {
-  /** Does not reject. */
+  /** Checks the health. Does not reject. */
   check(): Promise<HealthReport>
   /**
-   * For `node:http`: `…/livez` answers whether it is live, `…/readyz` whether it is ready, any other path tells all; 200 if so, else
-   * 503, with the {@link HealthReport} as JSON. It holds no ids and no secrets.
+   * Handler for `node:http`: `…/livez` answers whether the process is live, every other path, such as `…/readyz`, whether it is
+   * ready. The status is 200 or 503, the body the {@link HealthReport} as JSON, which contains no ids and no secrets.
    */
   readonly handler: (request: NodeRequest, response: NodeResponse) => Promise<void>
-  /** The same for whatever speaks `fetch`. */
+  /** The same for the fetch API. */
   readonly fetch: (request: Request) => Promise<Response>
-  /** Stops watching. */
+  /** Stops measuring. */
   close(): void
 }
 
 const NO_ANSWER: HealthReport['storage'] = { kind: 'unknown', ok: false }
 
 /**
- * Tells whether a process is live and ready, for orchestrators and load balancers: whether the storage answers and its breaker is
- * closed, how late the event loop is, when the last update came.
+ * Checks whether a process is live and ready, for orchestrators and load balancers: whether the storage answers and its circuit
+ * breaker is closed, how late the event loop is, and when the last update came.
  *
- * @param guard What `sentinel()` gave.
+ * @param guard A sentinel.
  * @param options See {@link HealthOptions}.
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *
@@ -228,7 +228,7 @@ function storageOf({ storage: { kind, ok, circuit } }: SentinelHealth): HealthRe
   }
 }
 
-/** Undefined when it takes too long, or fails. */
+/** Returns undefined if the work takes too long or fails. */
 function bounded<T>(work: Promise<T>, ms: Ms, timers: Timers): Promise<T | undefined> {
   return new Promise((resolve) => {
     const callOff = timers.after(ms, () => resolve(undefined))
@@ -236,7 +236,7 @@ function bounded<T>(work: Promise<T>, ms: Ms, timers: Timers): Promise<T | undef
       callOff()
       resolve(value)
     }
-    // A sentinel's health does not reject; another's would be a storage that does not tell.
+    // health() of a sentinel does not reject. If another implementation does, it counts as no answer from the storage.
     work.then(done, () => done(undefined))
   })
 }

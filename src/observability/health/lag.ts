@@ -1,14 +1,14 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 
-/** Between two looks. */
+/** Time between two measurements. */
 const EVERY: Ms = 500
-/** Looks that are remembered: half a minute's. */
+/** Number of measurements to remember: half a minute. */
 const LOOKS = 60
 
 /**
- * How late the event loop is: a timer is set again and again, and what it comes too late by is the time that nobody else could have
- * had. Remembered for half a minute, since whoever asks is only heard when it is over.
+ * Measures the delay of the event loop: how much later than set a timer fires. Delays are remembered for half a minute, because a
+ * health check is not answered before the delay is over.
  */
 export class Lag {
   private readonly late: Ms[] = []
@@ -24,13 +24,13 @@ export class Lag {
     this.callOff = timers.after(EVERY, this.look)
   }
 
-  /** The worst of late; what is overdue now counts, while anything is due. */
+  /** The longest delay within the last half minute, including that of a timer that is overdue now. */
   get most(): Ms {
     const overdue = this.stopped ? 0 : this.steady() - this.expected
     return Math.max(0, overdue, ...this.late)
   }
 
-  /** Looks no more: nothing is late from then on. */
+  /** Stops measuring; from then on the delay is 0. */
   stop(): void {
     this.stopped = true
     this.late.length = 0

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Observed } from '../observed.js'
 
-/** Notes from now on when updates come, and tells of the last. A look at the clock an update, so only once somebody asks. */
+/** Records when updates come, and returns a function for the time of the last. Costs a clock reading for each update. */
 export function lastUpdateOf(
   guard: Pick<Observed, 'probe'>,
   clock: Clock,
@@ -13,7 +13,7 @@ export function lastUpdateOf(
       lastUpdateAt = clock()
       return go(ctx, next)
     },
-    // Without it a webhook would parse what it refuses unread, from the first look at health on.
+    // Without this handler a webhook would have to parse updates that it could refuse unparsed.
     unread() {
       lastUpdateAt = clock()
     },

@@ -5,16 +5,16 @@ type Serializer = (value: unknown) => unknown
 type Formatter = (entry: object) => object
 type Make = (this: Logger, bindings: Bindings, options?: ChildLoggerOptions) => Logger
 
-/** What a logger does with entries by itself. */
+/** The processing of entries that a logger already has. */
 interface Manner {
   readonly log: Formatter | undefined
-  /** Fields that it has serializers for. */
+  /** Fields with serializers of their own. */
   readonly serialized: ReadonlySet<string>
 }
 
 /**
- * A child that redacts what its parent's own formatter and serializers leave, in entries, in what is bound to it and to its children,
- * and in the words of messages. The parent's own redaction stays in force.
+ * Makes a child logger that redacts entries, bindings of the child and its own children, and message texts, after the parent's
+ * formatter and serializers. The parent's own redaction stays in force.
  */
 export function discreet(parent: Logger, tell: Redaction): Logger {
   const { formattersSym, serializersSym, messageKeySym } = pino.symbols
@@ -40,7 +40,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
         ...Object.fromEntries(
           names.map((name) => [name, (value: unknown) => tell.field(name, value, serializers[name])]),
         ),
-        // What is left of an error by then is told as it is: pino's own serializer would take it for an object of no class.
+        // The error is redacted already. pino's own serializer would not recognize it as an error.
         err: (error: unknown) => error,
         ...last,
       },
@@ -50,7 +50,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
         log: (entry) => tell.entry(log?.(entry) ?? entry, serialized),
       },
     })
-    // Else pino would have its children bind what they are given as it is.
+    // Otherwise pino would let children of the child bind values without redaction.
     const next: Make = function (more, given = {}) {
       return grown(this, more, given, { log, serialized })
     }
@@ -59,7 +59,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
   }
 
   const { [words]: ownWords, ...serializers } = own
-  // Also of words that pino takes from an error. Whoever names this field as they please may call it `text`.
+  // Also redacts messages that pino takes from an error. The field may have any name, so redaction by field name must not apply: ''.
   const told = (text: unknown): unknown => tell.field('', text, ownWords)
   return grown(
     parent,
@@ -70,7 +70,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
   )
 }
 
-/** What a logger keeps by a symbol of pino's. Loggers of another copy of pino keep it by one of their own, of the same name. */
+/** Reads an internal property of a logger. Another copy of pino has different symbols with the same description. */
 function kept(logger: object, { description }: symbol): unknown {
   for (let at: object | null = logger; at !== null; at = Object.getPrototypeOf(at)) {
     const own = Object.getOwnPropertySymbols(at).find((symbol) => symbol.description === description)

@@ -3,7 +3,7 @@ import { peer } from '../../core/peer.js'
 export type * from './index.js'
 
 /**
- * What `import` gets on Node: the same module, or an error that tells what to install. Bundlers and `require()` get the module itself, for
- * neither can wait.
+ * The module for `import` on Node: it is the same as the index, or throws an error that says what to install. Bundlers and
+ * `require()` get the index itself, because they cannot handle top-level await.
  */
 export const { logging } = await peer('grammy-sentinel/logging', 'pino', () => import('./index.js'))

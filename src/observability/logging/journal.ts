@@ -14,10 +14,10 @@ interface JournalOptions {
   readonly timers: Timers
 }
 
-/** Guards with loggers of their own, at most: their names come from code, but nothing grows without bounds. */
+/** Most guards with a cached logger. Names of guards come from code, but the cache must be bounded. */
 const MOST_GUARDS = 100
 
-/** Writes what happens into a log. */
+/** Writes events to the log. */
 export class Journal {
   private readonly guards = new Map<string, Logger>()
   private readonly sampling: Sampling | undefined
@@ -29,7 +29,7 @@ export class Journal {
     const { sample, clock, timers } = options
     if (sample === false) return
     const within = `${sample.per} ms`
-    // At the level of what it counts, or whoever logs failures alone would never know.
+    // Logged at the level of the entries it counts, so that it is not filtered out while they are logged.
     this.sampling = new Sampling(sample, clock, timers, ({ level, what, guard, detail }, leftOut) => {
       const from = guard === undefined ? this.logger : this.of(guard)
       const told = { leftOut, within, what, ...(detail !== undefined && { detail }) }
@@ -52,7 +52,7 @@ export class Journal {
   }
 
   listen(guard: Observed): () => void {
-    // As a listener where else the console would be told, or notes would not be looked up; as a bystander for the rest.
+    // Active listeners where otherwise the console would report the event, or notes would not be determined; passive ones for the rest.
     const stops = [
       guard.on('denied', (told) => this.denied(told)),
       guard.on('error', ({ error, during }) => {
@@ -104,7 +104,7 @@ export class Journal {
           },
           'a limit changed',
         ),
-      // Limits that chats have chosen are told of above.
+      // Changed limits are logged by `limit.changed` above.
       'settings.changed': ({ setting, ...told }) => {
         if (setting === 'notices') logger.info({ setting, ...told }, 'a setting changed')
       },
@@ -126,7 +126,7 @@ export class Journal {
         limit,
         reason,
         ...(cause !== 'check' && { cause }),
-        // JSON knows no infinity; nothing says it as well.
+        // JSON cannot express infinity, so the field is left out.
         ...(Number.isFinite(retryAfterMs) && { retryAfterMs }),
         ...(note !== undefined && { note }),
         ...factsOf(facts),
@@ -144,7 +144,7 @@ export class Journal {
   }
 }
 
-/** Ids, and what kind of thing was done: nothing of what was said. */
+/** Returns ids and the kind of update, but no content. */
 function factsOf(facts: Facts): Record<string, string | number> {
   return {
     update: facts.updateId,

@@ -37,22 +37,25 @@ const loggingOptions = z.strictObject({
  * ```
  */
 export interface LoggingOptions {
-  /** Your logger, with its level, its stream, its own redaction, serializers (but of errors) and formatters. @default pino(), to the standard output */
+  /**
+   * Your logger. Its level, stream, redaction, formatters and serializers (except for errors) are used. @default pino() to
+   * standard output
+   */
   readonly logger?: Logger | undefined
   /**
-   * How many denials of one guard for one reason are logged, and failures of one kind; the rest is counted, and the count logged when
-   * the span is over. `false` logs every one. @default '10/10s'
+   * How many denials are logged for each guard and reason, and how many failures of each kind. The rest is counted, and the count
+   * is logged at the end of the span. `false` logs everything. @default '10/10s'
    */
   readonly sample?: false | LimitInput | undefined
-  /** Logs, at `debug`, every update that passes. @default false */
+  /** Logs every admitted update at level `debug`. @default false */
   readonly allowed?: boolean | undefined
-  /** Leaves in what people write. @default false */
+  /** Logs the text of messages, which is redacted otherwise. @default false */
   readonly texts?: boolean | undefined
-  /** More names of fields that are not for logs, whatever their case and with or without `_` and `-`. */
+  /** Names of further fields to redact, regardless of case, `_` and `-`. */
   readonly hide?: readonly string[] | undefined
-  /** Tells the time in milliseconds since 1970. @default Date.now */
+  /** Returns the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
-  /** Schedules the counts of what was left out. @default setTimeout, which keeps no process alive */
+  /** Timers for logging the counts of omitted entries. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers | undefined
 }
 
@@ -70,23 +73,28 @@ export interface LoggingOptions {
  * ```
  */
 export interface SentinelLog {
-  /** Redacts like the sentinel's own entries, and so do its children: for your handlers. */
+  /** A logger for your handlers. It redacts like the sentinel's own entries, and so do its children. */
   readonly logger: Logger
-  /** The child of one guard, with `guard` bound: entries about it are made by this one, so its level is theirs. */
+  /**
+   * Returns the child logger of one guard, with `guard` bound. It writes the entries about that guard, so you can set their level
+   * on it.
+   */
   of(guard: string): Logger
-  /** Stops logging; what was left out until now is told. */
+  /** Stops logging, after logging the counts of entries omitted so far. */
   close(): void
 }
 
 /**
- * Logs what a sentinel does, through pino: denials (`info`, sampled under a flood), shadows, blocks and other marks, members, changed
- * limits, storages that go down (`error`) and come back, failures (`error`) and warnings. Entries about a guard are those of a child
- * logger with `guard` bound. Needs `pino` 9 or 10.
+ * Logs what a sentinel does, with pino: denials (`info`, sampled in a flood), shadow denials, blocks and other marks, membership
+ * changes, changed limits, storages that go down (`error`) and recover, failures (`error`) and warnings. Entries about a guard
+ * come from a child logger with `guard` bound. Needs `pino` 9 or 10.
  *
- * Tokens, passwords and what people write are redacted, wherever in an entry they are, in your own entries through `logger` too, and in
- * what is bound to its children; tokens and passwords also in the words of messages. Of people, ids are told. The console, which else hears of failures and warnings, is spared.
+ * Tokens, passwords and the text of messages are redacted anywhere in an entry, also in your own entries through `logger` and in
+ * bindings of its children; tokens and passwords also within log messages. Users appear only by id. Failures and warnings, which
+ * otherwise go to the console, are logged instead.
  *
- * @param guard What `sentinel()` gave.
+ * @param guard A sentinel.
+ * @param guard A sentinel.
  * @param options See {@link LoggingOptions}.
  * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`.
  *

@@ -1,11 +1,11 @@
 import { errorText, redacted } from '../../core/redact.js'
 
-/** Stands for what is not for logs. */
+/** Replaces redacted values. */
 export const HIDDEN = '[redacted]'
-/** Stands for what throws when it is looked at. */
+/** Replaces values that throw when they are read. */
 const UNREADABLE = '[unreadable]'
 
-/** How the names of fields that hold secrets end, wherever they are met. */
+/** Endings of the names of fields with secrets, at any depth. */
 const SECRETS = [
   'token',
   'secret',
@@ -23,9 +23,9 @@ const SECRETS = [
   'secretkey',
   'encryptionkey',
 ]
-/** A session of MTProto as a text is a password; an object of that name is what grammY keeps for a chat. */
+/** A text in a field of this name is an MTProto session, which is as secret as a password; an object is grammY's session of a chat. */
 const SESSION = 'session'
-/** Fields of the Bot API that hold what people write, or tell of themselves, wherever they are met. */
+/** Fields of the Bot API with texts or personal data of users, at any depth. */
 const TEXTS = [
   'text',
   'caption',
@@ -54,27 +54,31 @@ const TEXTS = [
 
 const DEEPEST = 6
 const MOST_FIELDS = 100
-/** No token is shorter, with the id before it. */
+/** Length of the shortest token, including the id. */
 const SHORTEST_TOKEN = 26
 
-/** How entries are told in a log: see {@link redaction}. */
+/** Redacts log entries: see {@link redaction}. */
 export interface Redaction {
-  /** A whole entry, but for the fields that are `spared`: they are told one by one, later. */
+  /** Redacts a whole entry. Fields in `spared` are copied unchanged, to be redacted one by one later. */
   entry(value: object, spared?: ReadonlySet<string>): Record<string, unknown>
-  /** One field of an entry, or words without a name. What `own` makes of it is told in its place, but not where it is hidden anyway, nor of an error. */
+  /**
+   * Redacts one field, or a text without a name. The serializer `own` is applied first, unless the field is hidden or holds an
+   * error.
+   */
   field(name: string, value: unknown, own?: (value: unknown) => unknown): unknown
 }
 
 /**
- * Makes what takes from a log entry what is not for logs: fields with secrets, fields with what people write unless `texts`, fields of
- * your naming, and tokens and passwords within whatever text is left. It gives a copy, as deep and wide as logs are read. Of errors it
- * leaves name, message, stack and code: those of the Bot API carry the call that failed. What throws when it is looked at is told so.
+ * Makes a function that redacts log entries: fields with secrets, fields with texts of users unless `texts`, fields named in
+ * `hide`, and tokens and passwords within all other texts. It returns a copy of limited depth and width. Of errors it keeps name,
+ * message, stack and code, because errors of the Bot API contain the payload of the failed call. Values that throw when read
+ * become `[unreadable]`.
  */
 export function redaction({ texts, hide }: { texts: boolean; hide: readonly string[] }): Redaction {
   const hidden = new Set([...(texts ? [] : TEXTS), ...hide].map(plain))
   const isHidden = (name: string, value: unknown): boolean => {
     const given = plain(name)
-    // How many there are of something is no secret.
+    // A number is a count, such as of tokens, and no secret.
     const one = typeof value === 'number' || !given.endsWith('s') ? given : given.slice(0, -1)
     if (hidden.has(given) || SECRETS.some((secret) => given.endsWith(secret) || one.endsWith(secret)))
       return true
@@ -91,7 +95,7 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
       if (value instanceof Error) return errorOf(value)
       if (depth === 0) return '[…]'
       if (Array.isArray(value)) return value.slice(0, MOST_FIELDS).map((each) => told(each, depth - 1))
-      // As JSON would tell it: dates, URLs, whatever has a way of its own.
+      // As JSON.stringify() would do, for dates, URLs and other objects with a representation of their own.
       if (!isContext(value) && 'toJSON' in value && typeof value.toJSON === 'function')
         return told(value.toJSON(), depth - 1)
       return fieldsOf(value, depth)
@@ -111,7 +115,7 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
 
   const fieldsOf = (given: object, depth: number, spared?: ReadonlySet<string>): Record<string, unknown> => {
     const value = isContext(given) ? { update: given.update } : given
-    // Null-prototype: names may come from anybody, `__proto__` among them.
+    // Without a prototype, because names may come from users, `__proto__` among them.
     const copy: Record<string, unknown> = Object.create(null)
     for (const name of Object.keys(value).slice(0, MOST_FIELDS)) {
       const shown = name.length < SHORTEST_TOKEN ? name : redacted(name)
@@ -129,17 +133,17 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
   }
 }
 
-/** Names are compared as whoever writes `bot_token`, `botToken` or `Bot-Token` means them. */
+/** Normalizes names, so that `bot_token`, `botToken` and `Bot-Token` are the same. */
 function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[_-]/g, '')
 }
 
-/** Whether there was anything may be told. */
+/** Hides a value, but shows whether there was one. */
 function hiddenOf(value: unknown): unknown {
   return value === undefined || value === null || typeof value === 'boolean' ? value : HIDDEN
 }
 
-/** An error without what it drags along. */
+/** Reduces an error to its safe properties. */
 function errorOf(error: Error): Record<string, unknown> {
   const { name, message } = error
   const code = 'code' in error ? error.code : 'error_code' in error ? error.error_code : undefined
@@ -152,7 +156,7 @@ function errorOf(error: Error): Record<string, unknown> {
   }
 }
 
-/** grammY's context carries the token of the bot, and all that was plugged in. */
+/** Recognizes grammY's context, which contains the token of the bot and everything that plugins added. */
 function isContext(value: object): value is { readonly update: unknown } {
   return 'update' in value && 'api' in value && 'me' in value
 }

@@ -1,11 +1,11 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Limit } from '../../core/limit.js'
 
-/** A kind of entry, of which so many are said. */
+/** A kind of entry, which is sampled separately. */
 export interface Kind {
   readonly level: 'info' | 'warn' | 'error'
   readonly what: string
-  /** By whose logger it is said. */
+  /** The guard whose logger writes it. */
   readonly guard?: string | undefined
   readonly detail?: string | undefined
 }
@@ -18,13 +18,13 @@ interface Window {
   leftOut: number
 }
 
-/** Kinds that are sampled apart, at most: the rest share one a level. */
+/** Most kinds that are sampled separately; further kinds share one window for each level. */
 const MOST_KINDS = 200
 const REST = 'other'
 
 /**
- * Lets so many of a kind be said in a span, and counts the rest: when the span is over, whoever asked is told how many were left out.
- * Nothing is armed while nothing is left out.
+ * Admits a number of entries of each kind per span and counts the others. At the end of the span it reports how many were
+ * omitted. No timer runs while nothing is omitted.
  */
 export class Sampling {
   private readonly windows = new Map<string, Window>()
@@ -37,13 +37,13 @@ export class Sampling {
     private readonly leftOut: (kind: Kind, count: number) => void,
   ) {}
 
-  /** Whether one of this kind may be said. */
+  /** Whether an entry of this kind may be logged. */
   takes(kind: Kind): boolean {
     const { level, what, guard = '', detail = '' } = kind
     const name = [level, what, guard, detail].join('\n')
     const now = this.clock()
     let window = this.windows.get(name)
-    // A clock that was put back ends the span, too.
+    // If the clock was set back, the span ends, too.
     if (window !== undefined && (now >= window.endAt || now < window.endAt - this.limit.per)) {
       this.end(window)
       window = undefined
@@ -63,7 +63,7 @@ export class Sampling {
     return false
   }
 
-  /** Tells all that was left out. */
+  /** Reports everything that was omitted so far. */
   flush(): void {
     this.callOff?.()
     this.callOff = undefined

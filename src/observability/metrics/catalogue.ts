@@ -1,13 +1,13 @@
-/** How a metric counts: a `state` is a gauge. */
+/** The type of a metric. */
 export type MetricType = 'counter' | 'gauge' | 'histogram'
 
-/** A metric, as it is told. */
+/** Description of a metric. */
 export interface MetricEntry {
   readonly type: MetricType
   readonly help: string
-  /** Beside `sentinel`, which says whose it is. */
+  /** Labels besides `sentinel`, which names the sentinel. */
   readonly labels: readonly string[]
-  /** How prom-client puts together what the workers of a cluster tell. */
+  /** How prom-client combines the values of a cluster's workers. */
   readonly aggregator: 'sum' | 'min' | 'max'
 }
 
@@ -21,8 +21,8 @@ const latest = entry('gauge', 'max')
 const histogram = entry('histogram')
 
 /**
- * Every metric there is. Names follow the conventions of Prometheus (https://prometheus.io/docs/practices/naming/): base units, and
- * `_total` for what only rises. No label ever holds an id of anybody.
+ * All metrics. Names follow the conventions of Prometheus (https://prometheus.io/docs/practices/naming/): base units, and
+ * `_total` for counters. No label ever contains the id of a user or chat.
  */
 export const CATALOGUE = {
   sentinel_verdicts_total: counter(
@@ -105,7 +105,7 @@ export const CATALOGUE = {
   sentinel_last_update_timestamp_seconds: latest('When the last update came, in seconds since 1970.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
-/** Those of a client of MTProto, where there is one. */
+/** Metrics of an MTProto client, if there is one. */
 export const MTPROTO_CATALOGUE = {
   sentinel_mtproto_call_duration_seconds: histogram(
     'Calls by MTProto, by method, until they were answered.',
@@ -129,7 +129,7 @@ export const MTPROTO_CATALOGUE = {
   sentinel_mtproto_handling: gauge('Bridged updates that are being handled, or wait for it.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
-/** The name of a metric of MTProto. */
+/** The name of an MTProto metric. */
 export type MtprotoMetricName = keyof typeof MTPROTO_CATALOGUE
 
 /** The name of a metric. */

@@ -9,21 +9,21 @@ import {
 } from './catalogue.js'
 import { type Distribution, LATENCIES } from './series.js'
 
-/** A value of one series: a number, or a distribution that is written out as buckets. */
+/** The value of one series: a number, or a distribution that is exposed as buckets. */
 export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | Distribution]
 
-/** One sentinel, as far as its numbers go. */
+/** A sentinel as a source of metric values. */
 export interface Source {
-  /** The label `sentinel`. */
+  /** Value of the label `sentinel`. */
   readonly name: string
   samples(metric: MetricName): Promise<Iterable<Sample>>
-  /** Of its client of MTProto, if it has one. */
+  /** Values of its MTProto client, if it has one. */
   mtproto?(metric: MtprotoMetricName): Iterable<Sample>
 }
 
 type Value = { labels: Record<string, string | number>; value: number; metricName?: string }
 
-/** The metrics of one registry, and the sentinels that are told there. */
+/** The metrics of one registry, and the sentinels exposed there. */
 export class Exposition {
   readonly sources = new Set<Source>()
   private readonly first: Counter
@@ -33,7 +33,7 @@ export class Exposition {
     this.first = registry.getSingleMetric('sentinel_verdicts_total') as Counter
   }
 
-  /** Tells of clients of MTProto as well. */
+  /** Exposes metrics of MTProto clients, too. */
   tellMtproto(): void {
     if (this.registry.getSingleMetric('sentinel_mtproto_handling') !== undefined) return
     this.tell(
@@ -58,7 +58,7 @@ export class Exposition {
     }
   }
 
-  /** The one of a registry: made on first use, and again after somebody cleared it. */
+  /** Returns the exposition of a registry; creates it on first use, and again if the registry was cleared. */
   static of(registry: Registry): Exposition {
     const known = expositions.get(registry)
     if (known !== undefined && registry.getSingleMetric('sentinel_verdicts_total') === known.first)
@@ -113,7 +113,7 @@ function writeOut(
   values.push({ labels, value: count, metricName: `${metric}_count` })
 }
 
-/** A metric of prom-client whose values are read from elsewhere when they are asked for. */
+/** Registers a prom-client metric whose values are read when it is scraped. */
 function metricOf(
   name: string,
   { type, help, labels, aggregator }: MetricEntry,
@@ -127,7 +127,7 @@ function metricOf(
       : type === 'gauge'
         ? new Gauge(config)
         : new Histogram({ ...config, buckets: [...LATENCIES] })
-  // Its name may have been changed by then: OpenMetrics calls counters without `_total`.
+  // Reads the name when scraped, since prom-client changes it: in OpenMetrics counters have no `_total`.
   const told = metric as unknown as { name: string; get: () => Promise<unknown>; getForPromString: unknown }
   told.get = async () => ({ name: told.name, help, type, aggregator, values: await read(name) })
   told.getForPromString = told.get

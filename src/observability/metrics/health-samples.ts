@@ -7,7 +7,7 @@ import { Distribution } from './series.js'
 
 const STATES: readonly CircuitState[] = ['closed', 'half-open', 'open']
 
-/** What the health of a sentinel says to a metric. */
+/** Returns the samples of a metric that is derived from the sentinel's health. */
 export function healthSamples(metric: MetricName, health: SentinelHealth): Sample[] {
   switch (metric) {
     case 'sentinel_queue_depth':
@@ -21,7 +21,7 @@ export function healthSamples(metric: MetricName, health: SentinelHealth): Sampl
   }
 }
 
-/** A storage and those it is made of, each with a name: its kind, and its place among several. */
+/** Returns a storage and all storages it consists of, with names made of kind and position. */
 function storagesOf(health: StorageHealth, name = health.kind): (readonly [string, StorageHealth])[] {
   const members = (health.storages ?? []).flatMap((each, index) =>
     storagesOf(each, `${name}.${index}.${each.kind}`),
@@ -110,7 +110,7 @@ function drops({ background, hooks, outgoing, activity, storage }: SentinelHealt
   ]
 }
 
-/** Of a storage and all it is made of: each member of several keeps what it has missed. Undefined where none tells. */
+/** Adds up a value over a storage and all storages it consists of. Returns undefined if none has the value. */
 function sumOf(
   storage: StorageHealth,
   read: (each: StorageHealth) => number | undefined,

@@ -10,7 +10,7 @@ import type { Sample, Source } from './exposition.js'
 import { healthSamples } from './health-samples.js'
 import { Counts, type Distribution, Distributions, LATENCIES } from './series.js'
 
-/** Counts and times what one sentinel does, in place: what Prometheus is told is read from here. */
+/** Counts and times what one sentinel does. Prometheus reads the values from here. */
 export class Metering implements Source {
   private readonly kinds = new Map<string, Counts>()
   private readonly shadows = new Counts(['guard', 'reason', 'kind'])
@@ -27,10 +27,10 @@ export class Metering implements Source {
   private readonly warnings = new Counts(['code'])
   private readonly allowedTime: Distribution = this.verdictTimes.of('allowed')
   private readonly deniedTime: Distribution = this.verdictTimes.of('denied')
-  /** Where a context carries the time of its arrival; NaN once it has its verdict. */
+  /** The property of a context that holds the time of its arrival; NaN after its verdict. */
   private readonly arrival = Symbol('arrival')
   private lastUpdateAt: number | undefined
-  /** Decisions of this sentinel that its storage did not make: others may share the storage. */
+  /** Decisions of this sentinel made without its storage. Counted here, because other sentinels may share the storage. */
   private alone = 0
   private asking: Promise<SentinelHealth> | undefined
   private last: SentinelHealth | undefined
@@ -66,7 +66,7 @@ export class Metering implements Source {
         let last: Distribution | undefined
         for (let i = 0; i < times.length; i++) {
           const guard = times[i] as Distribution
-          // The checks of one guard stand together, and are one answer.
+          // The checks of one guard are adjacent and count as one.
           if (costs[i] === 0 || guard === last) continue
           last = guard
           guard.observe(ms / 1000)
@@ -78,7 +78,7 @@ export class Metering implements Source {
           this.countsOf(facts.kind).add('allowed')
         },
         denied: ({ facts, ctx, verdict, wasAllowed, isFirst }) => {
-          // A counter never falls, and this update was counted.
+          // The update was counted as allowed, and a counter never falls.
           if (wasAllowed) {
             if (isFirst) this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
             return
@@ -102,7 +102,7 @@ export class Metering implements Source {
     }
   }
 
-  /** By check: looked up once a plan, not once an update. */
+  /** Returns the distribution for each check; looked up once for each plan rather than for each update. */
   private timesOf(plan: Plan): readonly Distribution[] {
     let times = this.planTimes.get(plan)
     if (times === undefined) {
@@ -122,8 +122,8 @@ export class Metering implements Source {
   }
 
   /**
-   * The first verdict of an update counts: a handler may deny later what was allowed. While it waits for a place it is the handlers of
-   * others that take their time.
+   * Records the time until the first verdict of an update; a handler may still deny it later. The wait for a free place is
+   * subtracted, as it depends on the handlers of other updates.
    */
   private decided(ctx: Context, times: Distribution): void {
     const arrived = (ctx as Arrived)[this.arrival]
@@ -162,7 +162,7 @@ export class Metering implements Source {
     if (kind === 'guard') this.guardTimes.of(name, part).observe(seconds)
     else if (kind === 'storage') this.storageTimes.of(name, outcome).observe(seconds)
     else if (kind === 'background') this.backgroundTimes.of(name, outcome).observe(seconds)
-    // Hooks tell themselves how they ended, which is more than whether they threw.
+    // Hooks report their outcome in the event `hook.ran`, in more detail.
   }
 
   async samples(metric: MetricName): Promise<Iterable<Sample>> {
@@ -210,7 +210,7 @@ export class Metering implements Source {
     return circuit === undefined && this.alone === 0 ? [] : [[{ storage: kind }, this.alone]]
   }
 
-  /** Asked once for all metrics of a scrape. What a storage that is away does not tell stays as it was: counters never fall. */
+  /** Reads the health once for all metrics of a scrape. Values that an unavailable storage does not report keep their last value. */
   private health(): Promise<SentinelHealth> {
     this.asking ??= this.guard.health().then((health) => {
       this.asking = undefined

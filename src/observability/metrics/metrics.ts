@@ -51,20 +51,20 @@ const metricsOptions = z.strictObject({
  * ```
  */
 export interface MetricsOptions {
-  /** A registry of yours. @default one of its own, in `metrics(…).registry` */
+  /** A registry of yours. @default a new one, in `metrics(…).registry` */
   readonly registry?: Registry | undefined
-  /** The label `sentinel`, unlike that of any other on the registry. @default its number on the registry, from '1' */
+  /** Value of the label `sentinel`, unique within the registry. @default a number, from '1' */
   readonly name?: string | undefined
-  /** Tells what prom-client knows of the process, too: CPU, memory, event loop, garbage collection. @default false */
+  /** Adds prom-client's default metrics of the process: CPU, memory, event loop, garbage collection. @default false */
   readonly process?: boolean | undefined
-  /** A client of MTProto, whose calls, reconnects, bytes, waits and gaps are told as well. */
+  /** An MTProto client, whose calls, reconnects, bytes, waits and gaps are measured, too. */
   readonly mtproto?: MtprotoObserved | undefined
-  /** Tells the time in milliseconds since 1970. @default Date.now */
+  /** Returns the time in milliseconds since 1970. @default Date.now */
   readonly clock?: (() => number) | undefined
 }
 
 /**
- * The metrics of a sentinel, and the ways to have them scraped.
+ * The metrics of a sentinel, with handlers for scraping them.
  *
  * @example
  * ```ts
@@ -78,25 +78,28 @@ export interface MetricsOptions {
  */
 export interface Metrics {
   readonly registry: Registry
-  /** For `node:http`: answers every GET with the metrics of the registry. Reject strangers before: it lets everybody in. */
+  /**
+   * Handler for `node:http`: answers every GET with all metrics of the registry. It checks no access, so protect the route
+   * yourself.
+   */
   readonly handler: (request: NodeRequest, response: NodeResponse) => Promise<void>
-  /** The same for whatever speaks `fetch`. */
+  /** The same for the fetch API. */
   readonly fetch: (request: Request) => Promise<Response>
-  /** Stops measuring; the series of this sentinel are told no more. */
+  /** Stops measuring and removes the series of this sentinel. */
   close(): void
 }
 
 /**
- * Measures a sentinel, for Prometheus: verdicts by guard, reason and kind of update; how long guards, storage and hooks take, to the
- * microsecond; calls and batches, the breaker, tracked keys and evictions, who comes and goes, queues, failures. Needs `prom-client`
- * 15 or newer.
+ * Measures a sentinel for Prometheus: verdicts by guard, reason and kind of update; durations of guards, storage calls and hooks,
+ * in buckets from one microsecond; storage calls and batches, the circuit breaker, tracked keys and evictions, membership
+ * changes, queues and failures. Needs `prom-client` 15 or newer.
  *
- * No label holds an id or a text of anybody, and each metric of a sentinel has 500 series at most (kinds of update apart): whatever
- * else comes is counted as `other`.
+ * No label contains an id or a text of a user. Each metric of a sentinel has at most 500 series (not counting kinds of update);
+ * any further label values are counted as `other`.
  *
- * @param guard What `sentinel()` gave.
+ * @param guard A sentinel.
  * @param options See {@link MetricsOptions}.
- * @throws SentinelError `option.invalid` for a name that is taken on the registry, and for a registry that has other metrics of these
+ * @throws SentinelError `option.invalid` if the name is taken on the registry, or if the registry has other metrics of the same
  * names; `option.unknown`.
  *
  * @example
@@ -121,7 +124,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
     samples: (metric) => metering.samples(metric),
     ...(client !== undefined && { mtproto: (metric) => client.samples(metric) }),
   })
-  // Whoever has these has all of them.
+  // If one of the default metrics is registered, all of them are.
   if (settings.process === true && registry.getSingleMetric('process_cpu_seconds_total') === undefined) {
     collectDefaultMetrics({ register: registry })
   }
@@ -129,7 +132,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
     try {
       return { status: 200, type: registry.contentType, body: await registry.metrics() }
     } catch (error) {
-      // A collector of somebody else's on the same registry.
+      // Another collector on the same registry failed.
       return failure(error)
     }
   }

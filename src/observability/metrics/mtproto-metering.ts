@@ -4,11 +4,11 @@ import type { MtprotoMetricName } from './catalogue.js'
 import type { Sample } from './exposition.js'
 import { Counts, Distributions, LATENCIES, REST } from './series.js'
 
-/** Methods and errors as Telegram's schema spells them: whatever else comes may hold anything. */
+/** Names of methods and errors as in Telegram's schema; other names could contain anything and are not used as labels. */
 const METHOD = /^[a-z][a-zA-Z]{0,40}(\.[a-zA-Z0-9]{1,60})?$/
 const ERROR = /^[A-Z][A-Z_]{0,80}$/
 
-/** Counts and times what one client of MTProto does. */
+/** Counts and times what one MTProto client does. */
 export class MtprotoMetering {
   readonly #calls = new Distributions(['method', 'outcome'], LATENCIES)
   readonly #errors = new Counts(['error'])

@@ -1,14 +1,14 @@
 /**
- * Series by label, counted in place: adding to one costs a look-up or none, and nothing is allocated but the first time. What
- * Prometheus is told is put together when it asks.
+ * Series by label values. Adding to a series takes at most a look-up and allocates only the first time. The output for Prometheus
+ * is built when it scrapes.
  */
 
-/** Label values of one metric are remembered up to so many; what comes then is counted under {@link REST}. */
+/** Most series of one metric; further label values are counted under {@link REST}. */
 const MOST_SERIES = 500
-/** Stands for all label values beyond the bound. */
+/** Replaces label values beyond the maximum. */
 export const REST = 'other'
 
-/** A map three labels deep. */
+/** A map with up to three labels as keys. */
 class Labelled<T> {
   private readonly root = new Map<string, Map<string, Map<string, T>>>()
   private readonly rest: readonly [string, string, string]
@@ -49,12 +49,12 @@ class Labelled<T> {
   }
 }
 
-/** One number. */
+/** A mutable number. */
 export interface Cell {
   value: number
 }
 
-/** Numbers that only rise, by up to three labels. */
+/** Counters by up to three labels. */
 export class Counts {
   private readonly cells: Labelled<Cell>
 
@@ -71,7 +71,7 @@ export class Counts {
   }
 }
 
-/** What was observed under one set of labels. */
+/** A histogram for one set of labels. */
 export class Distribution {
   readonly counts: Float64Array
   sum = 0
@@ -89,7 +89,7 @@ export class Distribution {
   }
 }
 
-/** Distributions by up to three labels. */
+/** Histograms by up to three labels. */
 export class Distributions {
   private readonly cells: Labelled<Distribution>
 
@@ -110,7 +110,7 @@ export class Distributions {
 }
 
 /**
- * Bounds of latencies, in seconds: 1, 2 and 5 of every decade from a microsecond (a decision in memory takes less than one) to ten
+ * Bucket bounds for latencies, in seconds: 1, 2 and 5 of every decade from a microsecond (a decision in memory takes less) to ten
  * seconds.
  */
 export const LATENCIES: readonly number[] = [-6, -5, -4, -3, -2, -1]

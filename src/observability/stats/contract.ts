@@ -5,7 +5,7 @@ import type { Probe } from '../../middleware/chain/probe.js'
 import type { Storage } from '../../storage/storage.js'
 
 /**
- * Somebody in a report, and how often: between two numbers, since what is counted is bounded.
+ * A user or sender in a report, with bounds for how often they occurred: exact counts would need unlimited memory.
  *
  * @example
  * ```ts
@@ -23,7 +23,7 @@ export interface StatsSubject {
 }
 
 /**
- * What a bot's updates were like, of late. Plain JSON. It names people: show it to the owner alone.
+ * Statistics of a bot's recent updates, as plain JSON. It contains ids of people, so show it only to the owner.
  *
  * @example
  * ```ts
@@ -33,29 +33,29 @@ export interface StatsSubject {
  * ```
  */
 export interface StatsReport {
-  /** In milliseconds since 1970. */
+  /** Start of the window, in milliseconds since 1970. */
   readonly from: Ms
   readonly until: Ms
-  /** How many workers are counted: those that stand in front of the same bots. */
+  /** Number of workers included: those with the same storage, name and bot. */
   readonly workers: number
   /**
-   * What came, of the kinds that this version knows. What was let in and is delivered again, since its handler failed or took too long,
-   * is counted once, as it fared at first.
+   * Number of updates of known kinds. An admitted update that is delivered again, because its handler failed or took too long, is
+   * counted once, with its first verdict.
    */
   readonly updates: number
   readonly allowed: number
   readonly denied: number
-  /** Updates that guards in shadow would have denied, however many would. */
+  /** Updates that guards in shadow mode would have denied, each counted once. */
   readonly shadow: number
-  /** How many different users acted: an estimate whose standard error is 1.6 %. */
+  /** Number of different users who acted, as an estimate with a standard error of 1.6 %. */
   readonly active: number
-  /** Updates by activity, most first. */
+  /** Updates by activity, in descending order. */
   readonly activities: readonly { readonly activity: string; readonly count: number }[]
-  /** Denials by guard and reason, most first. */
+  /** Denials by guard and reason, in descending order. */
   readonly denials: readonly { readonly guard: string; readonly reason: string; readonly count: number }[]
-  /** Who sent most, most first. */
+  /** Who sent the most updates, in descending order. */
   readonly talkers: readonly StatsSubject[]
-  /** Who was denied most, most first. */
+  /** Who was denied most often, in descending order. */
   readonly refused: readonly StatsSubject[]
 }
 
@@ -70,14 +70,14 @@ export interface StatsReport {
  * ```
  */
 export interface StatsQuery {
-  /** Of this process, or the sum of all that share its storage, its name and a bot. @default 'all' where the storage is shared, else 'this' */
+  /** Statistics of this process, or of all that share its storage, name and a bot. @default 'all' with a shared storage, else 'this' */
   readonly workers?: 'this' | 'all' | undefined
-  /** How many talkers, and how many of who was denied, 1,000 at most. @default 10 */
+  /** Length of the lists of talkers and of refused subjects, at most 1,000. @default 10 */
   readonly top?: number | undefined
 }
 
 /**
- * What a sentinel counts with: see `stats()` of `grammy-sentinel/stats`.
+ * Records statistics for a sentinel: see `stats()` of `grammy-sentinel/stats`.
  *
  * @example
  * ```ts
@@ -89,14 +89,14 @@ export interface StatsQuery {
 export interface StatsRecorder {
   readonly probe: Probe
   report(query?: StatsQuery): Promise<StatsReport>
-  /** Names these subjects no longer: they are being erased. Absent: it cannot. */
+  /** Removes subjects that are being erased from the statistics. Absent if the recorder cannot. */
   erase?(keys: readonly Key[]): Promise<void>
-  /** Shares what was counted a last time, and lets go of its timer. */
+  /** Shares the statistics a last time and cancels its timer. */
   close(): Promise<void>
 }
 
 /**
- * What a sentinel gives to what counts.
+ * The services that a sentinel provides to a recorder.
  *
  * @example
  * ```ts
@@ -106,17 +106,17 @@ export interface StatsRecorder {
  * ```
  */
 export interface StatsHost {
-  /** Of the sentinel, the same in all workers. */
+  /** Name of the sentinel, the same in all workers. */
   readonly name: string
   readonly storage: Storage
   readonly clock: Clock
   readonly timers: Timers
-  /** Told what went wrong, and was dealt with. */
+  /** Reports an error that was handled. */
   failed(error: unknown, during: string): void
 }
 
 /**
- * Makes a sentinel count: what `stats()` gives, for the option `stats` of `sentinel()`.
+ * Makes a recorder: the result of `stats()`, for the option `stats` of `sentinel()`.
  *
  * @example
  * ```ts

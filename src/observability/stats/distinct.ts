@@ -10,8 +10,8 @@ const ALPHA = 0.7213 / (1 + 1.079 / REGISTERS)
 export const DISTINCT_ERROR = 1.04 / Math.sqrt(REGISTERS)
 
 /**
- * How many different keys were seen, in 4 KiB however many there are: HyperLogLog (P. Flajolet, É. Fusy, O. Gandouet, F. Meunier,
- * 2007), with linear counting where there are few. Two merge into what one would have been that had seen all.
+ * Estimates the number of different keys in a fixed 4 KiB: HyperLogLog (P. Flajolet, É. Fusy, O. Gandouet, F. Meunier, 2007),
+ * with linear counting for small numbers. Merging two sketches gives the sketch of all their keys.
  */
 export class Distinct {
   private constructor(private readonly registers: Uint8Array) {}
@@ -20,7 +20,7 @@ export class Distinct {
     return new Distinct(new Uint8Array(REGISTERS))
   }
 
-  /** Undefined for a text that holds no sketch of this kind. */
+  /** Returns undefined if the text is not such a sketch. */
   static read(text: unknown): Distinct | undefined {
     const bytes = bytesOf(text, REGISTERS)
     return bytes === undefined ? undefined : new Distinct(bytes)

@@ -1,19 +1,19 @@
 import type { Key } from '../../core/subject.js'
 import { HASH, hashOf } from './hash.js'
 
-/** A digest by which somebody who was erased is known again. The id itself is not kept. */
+/** A hash that recognizes an erased subject without storing the id. */
 export function digestOf(key: Key): string {
   hashOf(key)
   return `${HASH.high.toString(36)}.${HASH.low.toString(36)}`
 }
 
-/** Who was erased, and when: what workers tell one another, beside what they have counted. */
+/** Subjects that were erased, and when; workers share this besides their statistics. */
 export interface Forgotten {
   readonly forgotten: readonly string[]
   readonly at: number
 }
 
-/** Undefined for anything else that is kept beside it. */
+/** Returns undefined for any other value. */
 export function readForgotten(written: unknown): Forgotten | undefined {
   if (typeof written !== 'object' || written === null) return undefined
   const { forgotten, at } = written as Partial<Forgotten>

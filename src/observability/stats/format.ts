@@ -3,10 +3,10 @@ import { shown } from '../../core/show.js'
 import type { StatsReport, StatsSubject } from './contract.js'
 
 /**
- * A report as `text` for people, as `json`, or as `csv`: RFC 4180, a line a number, with the columns `what`, `name`, `detail`,
- * `at_least` and `at_most` (the same for what is counted exactly). It names people: for the owner alone.
+ * Formats a report as readable `text`, as `json`, or as `csv` (RFC 4180) with one number per line and the columns `what`, `name`,
+ * `detail`, `at_least` and `at_most` (equal for exact numbers). It contains ids of people, so show it only to the owner.
  *
- * @throws SentinelError `option.invalid` for a format that there is not.
+ * @throws SentinelError `option.invalid` for an unknown format.
  *
  * @example
  * ```ts
@@ -76,7 +76,7 @@ function csv(report: StatsReport): string {
   return lines.map((cells) => `${cells.map(cell).join(',')}\r\n`).join('')
 }
 
-/** Quoted where it must be. A leading sign of a formula is defused, for names of guards may be anything; ids may be negative. */
+/** Quotes a cell if necessary. Defuses spreadsheet formulas, since names of guards may be anything; negative ids are left alone. */
 function cell(value: string | number): string {
   const whole = String(value)
   const safe = /^[=+\-@\t\r]/.test(whole) && !/^-\d+$/.test(whole) ? `'${whole}` : whole

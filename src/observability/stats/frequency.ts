@@ -5,14 +5,14 @@ import { HASH, hashOf } from './hash.js'
 const DEPTH = 4
 const WIDTH = 1024
 
-/** An estimate is too high by more than this share of all that was added with a chance of {@link FREQUENCY_RISK} at most. */
+/** With a chance of at most {@link FREQUENCY_RISK}, an estimate is too high by more than this share of all additions. */
 export const FREQUENCY_ERROR = Math.E / WIDTH
 /** e^-depth (Cormode, Muthukrishnan). */
 export const FREQUENCY_RISK = Math.exp(-DEPTH)
 
 /**
- * How often each key came, in 16 KiB however many there are: a count-min sketch (G. Cormode, S. Muthukrishnan, 2005). It never tells
- * too little. Two merge into what one would have been that had seen all.
+ * Estimates how often each key was added, in a fixed 16 KiB: a count-min sketch (G. Cormode, S. Muthukrishnan, 2005). An estimate
+ * is never too low. Merging two sketches gives the sketch of all their additions.
  */
 export class Frequency {
   private constructor(private readonly cells: Uint32Array) {}
@@ -21,7 +21,7 @@ export class Frequency {
     return new Frequency(new Uint32Array(DEPTH * WIDTH))
   }
 
-  /** Undefined for a text that holds no sketch of this kind. */
+  /** Returns undefined if the text is not such a sketch. */
   static read(text: unknown): Frequency | undefined {
     const bytes = bytesOf(text, DEPTH * WIDTH * 4)
     if (bytes === undefined) return undefined
@@ -42,7 +42,7 @@ export class Frequency {
     const { high, low } = HASH
     for (let row = 0; row < DEPTH; row++) {
       const cell = cellOf(row, high, low)
-      // Not above what it can hold: then it tells too little, after four billion updates in a part of the window.
+      // Counts stop at the maximum, so estimates may be too low after four billion updates in one part of the window.
       if ((this.cells[cell] as number) < 0xffff_ffff) this.cells[cell] = (this.cells[cell] as number) + 1
     }
   }
@@ -53,7 +53,7 @@ export class Frequency {
     })
   }
 
-  /** At least as often as the key came. */
+  /** Returns an upper bound for how often the key was added. */
   estimate(key: Key): number {
     hashOf(key)
     const { high, low } = HASH
@@ -65,7 +65,7 @@ export class Frequency {
   }
 }
 
-/** Rows differ by a multiple of the second half (A. Kirsch, M. Mitzenmacher, 2006). */
+/** Derives the hash of each row from two halves of one hash (A. Kirsch, M. Mitzenmacher, 2006). */
 function cellOf(row: number, high: number, low: number): number {
   return row * WIDTH + ((high + Math.imul(row, low | 1)) >>> 22)
 }

@@ -1,11 +1,12 @@
 import type { Key } from '../../core/subject.js'
 
-/** The two halves of the last hash: {@link hashOf} gives no object, since there is one an update. */
+/** The two halves of the last hash. {@link hashOf} returns no object, to avoid an allocation for each update. */
 export const HASH = { high: 0, low: 0 }
 
 /**
- * Hashes a key to 64 bits, left in {@link HASH}. The same in every worker, or sketches could not be merged: so it keeps nobody from
- * choosing keys that collide, and Telegram's ids are not chosen. The finisher is that of MurmurHash3 (A. Appleby).
+ * Hashes a key to 64 bits, stored in {@link HASH}. It is the same in every worker, so that sketches can be merged. Without a
+ * secret seed it does not prevent deliberate collisions, but users cannot choose their Telegram ids. The finisher is that of
+ * MurmurHash3 (A. Appleby).
  */
 export function hashOf(key: Key): void {
   let a = 0x9e3779b9

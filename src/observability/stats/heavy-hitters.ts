@@ -1,10 +1,10 @@
 import { GLOBAL_KEY, type Key, keySubject, keyText, subjectKey } from '../../core/subject.js'
 import { digestOf } from './forgotten.js'
 
-/** In place of who was forgotten: no actor has this key. */
+/** Replaces a forgotten key; no actor has this key. */
 const NOBODY = GLOBAL_KEY
 
-/** How often a key came: between two numbers. */
+/** How often a key was added, as bounds. */
 export interface Hitter {
   readonly key: Key
   readonly atLeast: number
@@ -12,21 +12,22 @@ export interface Hitter {
 }
 
 /**
- * Which keys came most, with a bounded number of counters: Space-Saving (A. Metwally, D. Agrawal, A. El Abbadi, 2005). Of `size`
- * counters over n additions, none is too high by more than n/size, and whatever came more often than that has one.
+ * Finds the most frequent keys with a fixed number of counters: Space-Saving (A. Metwally, D. Agrawal, A. El Abbadi, 2005). With
+ * `size` counters and n additions, no counter is too high by more than n/size, and every key that occurs more often than that has
+ * a counter.
  *
- * Counters stand in a heap, the least on top.
+ * Counters form a heap with the smallest on top.
  */
 export class HeavyHitters {
   private readonly keys: Key[] = []
   private readonly counts: number[] = []
-  /** By how much a count may be too high: what was counted for whoever had the counter before. */
+  /** By how much a count may be too high: the count that the counter had for its previous key. */
   private readonly errors: number[] = []
   private readonly places = new Map<Key, number>()
 
   constructor(readonly size: number) {}
 
-  /** What a key that has no counter may have come at most. */
+  /** Upper bound for how often a key without a counter was added. */
   get floor(): number {
     return this.keys.length < this.size ? 0 : (this.counts[0] as number)
   }
@@ -51,7 +52,7 @@ export class HeavyHitters {
     this.sink(0)
   }
 
-  /** Removes the name; whether it was there. The counter stays: the least of all counters bounds how often anybody else may have come. */
+  /** Forgets keys; returns whether any was known. Their counters stay, because the smallest counter bounds all keys without one. */
   forget(digests: ReadonlySet<string>): boolean {
     const found = [...this.places].filter(([key]) => digests.has(digestOf(key)))
     for (const [key, place] of found) {
@@ -61,7 +62,7 @@ export class HeavyHitters {
     return found.length > 0
   }
 
-  /** In no promised order. */
+  /** In no particular order. */
   *entries(): Generator<Hitter> {
     for (let i = 0; i < this.keys.length; i++) {
       if (this.keys[i] === NOBODY) continue
@@ -74,7 +75,7 @@ export class HeavyHitters {
     return [this.size, ...this.keys.map((key, i) => [keyText(key), this.counts[i], this.errors[i]])]
   }
 
-  /** Undefined for a value that is no such list. */
+  /** Returns undefined if the value is not such a list. */
   static read(written: unknown): HeavyHitters | undefined {
     if (!Array.isArray(written)) return undefined
     const [size, ...entries] = written as unknown[]
@@ -87,7 +88,7 @@ export class HeavyHitters {
       try {
         read.insert(subjectKey(keySubject(text)), count, error)
       } catch {
-        // No key: somebody else wrote it.
+        // Not a key, so this package did not write it.
         return undefined
       }
     }
@@ -134,9 +135,10 @@ export class HeavyHitters {
 }
 
 /**
- * What several saw together, most first. A key that one has no counter for may have come there as often as its least counter tells, so
- * both bounds hold for the sum (the way of M. Cafaro, M. Pulimeno, P. Tempesta, 2016, without dropping any). All least counters are
- * added up once, and each key takes its own off again: parts times workers times counters steps, for nothing else runs meanwhile.
+ * Combines several counters, most frequent first. A key without a counter in one of them may have occurred there as often as its
+ * smallest count, so both bounds hold for the sum (as in M. Cafaro, M. Pulimeno, P. Tempesta, 2016, but without dropping any
+ * key). The smallest counts are added up once, and each key subtracts those of the lists that contain it. This blocks the event
+ * loop, so it has to be quick.
  */
 export function together(all: readonly HeavyHitters[]): Hitter[] {
   let floors = 0

@@ -12,32 +12,32 @@ import { HASH, hashOf } from './hash.js'
 import { reportOf } from './report.js'
 import { Slot } from './slot.js'
 
-/** What it counts by. */
+/** Checked options of the recorder. */
 export interface RecorderSettings {
   readonly window: Ms
-  /** Parts of the window: as one ends, the oldest is forgotten. */
+  /** Number of parts of the window; when one begins, the oldest is dropped. */
   readonly slots: number
   readonly counters: number
-  /** Between two writes to a shared storage. */
+  /** Time between two writes to a shared storage. */
   readonly every: Ms
   readonly share: boolean
 }
 
-/** Slots are some 50 kB each: so many in one answer of a storage. */
+/** Slots per page of a scan; each has some 50 kB. */
 const PAGE = 20
-/** Of the name of a space. */
+/** Longest name of a space. */
 const MOST_CHARACTERS = 64
 
-/** Counts what one worker sees, and shares it with the others through their storage. No update waits for it. */
+/** Collects statistics of one worker and shares them with other workers through the storage. No update waits for it. */
 export class Recorder implements StatsRecorder {
   readonly probe: Probe
   private readonly slots: Slot[] = []
   private readonly unwritten = new Set<Slot>()
-  /** That it counts for: others are counted by others, under the same name perhaps. */
+  /** The bots it has counted for. Other workers may count for other bots under the same name. */
   private readonly bots = new Set<number>()
   private readonly shadowed = new WeakSet<Context>()
   private readonly space: string
-  /** Where workers tell who was erased: apart, so that it is read at once. */
+  /** The space with erased subjects; separate from the statistics, so that it is quick to read. */
   private readonly erased: string
   private named: string | undefined
   private readonly span: Ms
@@ -55,14 +55,14 @@ export class Recorder implements StatsRecorder {
     this.probe = {
       events: {
         allowed: ({ facts, ctx }) => {
-          // It counted when it came first, though its handler failed.
+          // A repeated update was counted when it first came, even if its handler failed.
           if (isRepeated(ctx)) return
           const slot = this.slotOf(ctx)
           slot.came(facts.actor, facts.activity)
           slot.allowed++
         },
         denied: ({ facts, ctx, verdict: { guard, reason }, wasAllowed, isFirst }) => {
-          // What comes again was counted when it came; what was let in first, when it was.
+          // A repeated update was counted when it first came, and an admitted one when it was admitted.
           if (!isFirst || (wasAllowed ? isRepeated(ctx) : reason === 'duplicate')) return
           const slot = this.slotOf(ctx)
           if (wasAllowed) slot.allowed--
@@ -70,7 +70,7 @@ export class Recorder implements StatsRecorder {
           slot.refuse(facts.actor, guard, reason)
         },
         shadow: ({ ctx }) => {
-          // An update counts, not each guard that would have denied it.
+          // Counts updates, not each guard that would have denied them.
           if (this.shadowed.has(ctx)) return
           this.shadowed.add(ctx)
           this.slotOf(ctx).shadow++
@@ -93,7 +93,7 @@ export class Recorder implements StatsRecorder {
     const counted = [...this.slots, ...slots]
     if (all) await this.forgetErased(counted)
     else if (this.settings.share) {
-      // What this worker counts is told while the storage is away, too.
+      // A report of this worker alone works while the storage is down.
       await this.forgetErased(counted).catch((error) => this.host.failed(error, 'stats.share'))
     }
     const from = this.firstIndex(now) * this.span
@@ -105,7 +105,7 @@ export class Recorder implements StatsRecorder {
     for (const slot of this.slots) slot.forget(digests)
     if (!this.settings.share) return
     await this.writing
-    // Others have them in memory, too, and have to be told.
+    // Other workers have the subjects in memory, too, and have to be notified.
     const at = this.host.clock()
     const told: Forgotten = { forgotten: [...digests], at }
     const tell = async (until: Ms): Promise<void> =>
@@ -116,11 +116,11 @@ export class Recorder implements StatsRecorder {
     for await (const { key, value, until = own } of this.read(this.space, PAGE)) {
       longest = Math.max(longest, until)
       if (Slot.read(value)?.forget(digests) !== true) continue
-      // Its worker may have written it since the page was read.
+      // Reads the slot again, because its worker may have written it since the page was read.
       const slot = Slot.read(await this.values.get(this.space, key))
       if (slot?.forget(digests)) await this.values.put(this.space, key, slot.write(), until)
     }
-    // A worker whose window is longer could name them for longer.
+    // A worker with a longer window keeps the subjects for longer, so the notification must last as long.
     if (longest > own) await tell(longest)
   }
 
@@ -132,12 +132,12 @@ export class Recorder implements StatsRecorder {
     if (this.settings.share) await this.write()
   }
 
-  /** The oldest part that is still within the window. */
+  /** Index of the oldest part within the window. */
   private firstIndex(now: Ms): number {
     return Math.floor(now / this.span) - this.settings.slots + 1
   }
 
-  /** Who this is, drawn when it is first needed: workers let nobody draw chance while a module is loaded. */
+  /** Random name of this worker, drawn on first use: on workers, random numbers are not available while a module is loaded. */
   private get worker(): string {
     this.named ??= Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join(
       '',
@@ -157,7 +157,7 @@ export class Recorder implements StatsRecorder {
     const index = Math.floor(now / this.span)
     let slot = this.slots.at(-1)
     if (slot?.index !== index) {
-      // A clock that was put back goes on in the part it came to, if there is one.
+      // If the clock was set back, continues with the part of that time, if there is one.
       slot = this.slots.find((other) => other.index === index)
       if (slot === undefined) {
         slot = new Slot(index, this.settings.counters, this.span)
@@ -177,7 +177,7 @@ export class Recorder implements StatsRecorder {
     for (let i = this.slots.length - 1; i >= 0; i--) {
       if ((this.slots[i] as Slot).index < first) this.slots.splice(i, 1)
     }
-    // A clock that jumped ahead and back leaves parts of the future behind.
+    // A clock that jumped ahead and back leaves parts of the future behind, which are dropped here.
     while (this.slots.length > this.settings.slots + 1) this.slots.shift()
   }
 
@@ -191,12 +191,12 @@ export class Recorder implements StatsRecorder {
     })
   }
 
-  /** Of bots that it stands in front of, too; of all under its name, where it has met none yet. */
+  /** Whether a slot is about a bot that this worker has, too. Before it has met any, all slots under its name count. */
   private isOurs({ bots }: Slot): boolean {
     return this.bots.size === 0 || [...bots].some((bot) => this.bots.has(bot))
   }
 
-  /** What is not taken is written with what comes next. */
+  /** Writes changed slots. A failed write is repeated with the next one. */
   private async write(): Promise<void> {
     const slots = [...this.unwritten]
     this.unwritten.clear()
@@ -213,7 +213,7 @@ export class Recorder implements StatsRecorder {
     if (this.unwritten.size > 0) this.arm()
   }
 
-  /** While a storage is away only what a report could still show is kept. */
+  /** Drops unwritten slots outside of the window, so that they do not pile up while the storage is down. */
   private forgetUnwritten(): void {
     const first = this.firstIndex(this.host.clock())
     for (const slot of this.unwritten) if (slot.index < first) this.unwritten.delete(slot)
@@ -223,7 +223,7 @@ export class Recorder implements StatsRecorder {
     return this.host.storage.values
   }
 
-  /** What other workers have shared. */
+  /** Reads the slots of other workers. */
   private async ofOthers(now: Ms): Promise<{ readonly slots: Slot[]; readonly others: number }> {
     const from = this.firstIndex(now) * this.span
     const slots: Slot[] = []
@@ -238,7 +238,7 @@ export class Recorder implements StatsRecorder {
     return { slots, others: workers.size }
   }
 
-  /** Names nobody in them who was erased by any worker since. */
+  /** Removes subjects from slots that any worker has erased since. */
   private async forgetErased(slots: readonly Slot[]): Promise<void> {
     for await (const { value } of this.read(this.erased)) {
       const { forgotten, at } = readForgotten(value) ?? { forgotten: [], at: 0 }
@@ -247,7 +247,7 @@ export class Recorder implements StatsRecorder {
     }
   }
 
-  /** All that workers have put into a space, a page at a time. */
+  /** Reads all values of a space, page by page. */
   private async *read(space: string, size?: number): AsyncGenerator<ValueEntry, void, undefined> {
     let next: string | undefined
     do {
@@ -263,7 +263,10 @@ function isRepeated(ctx: Context & Partial<SentinelFlavor>): boolean {
   return ctx.sentinel?.isRepeated === true
 }
 
-/** Where workers of one name share: a space is a name of 64 characters at most, and what is cut off must not make two names one. */
+/**
+ * Returns the space in which workers of one name share. Names of spaces are limited, so a long name gets a hash in place of its
+ * end.
+ */
 function spaceOf(kind: string, name: string): string {
   const space = `${kind}:${name}`
   if (space.length <= MOST_CHARACTERS) return space

@@ -5,7 +5,7 @@ import { Frequency } from './frequency.js'
 import { type HeavyHitters, together } from './heavy-hitters.js'
 import { Named, type Slot } from './slot.js'
 
-/** Which report. */
+/** Parameters of a report. */
 interface Frame {
   readonly from: number
   readonly until: number
@@ -13,7 +13,7 @@ interface Frame {
   readonly top: number
 }
 
-/** All that was counted, as one. */
+/** Combines slots into a report. */
 export function reportOf(slots: readonly Slot[], { from, until, workers, top }: Frame): StatsReport {
   const sum = { updates: 0, allowed: 0, denied: 0, shadow: 0 }
   const activities = new Named()
@@ -35,7 +35,7 @@ export function reportOf(slots: readonly Slot[], { from, until, workers, top }: 
     until,
     workers,
     ...sum,
-    // What was let in before the window and denied within it.
+    // The sum is negative if updates admitted before the window were denied within it.
     allowed: Math.max(0, sum.allowed),
     active: Math.round(active.estimate),
     activities: most(activities).map(([activity, count]) => ({ activity, count })),
@@ -59,7 +59,7 @@ function most({ counts }: Named): [name: string, count: number][] {
   return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
 }
 
-/** Both sketches tell too much rather than too little, each in its own way: the lesser of the two is nearer. */
+/** Both sketches give upper bounds, with independent errors, so the smaller one is better. */
 function subjects(all: readonly HeavyHitters[], top: number, often?: Frequency): StatsSubject[] {
   const hitters = together(all).map(({ key, atLeast, atMost }) => ({
     key,

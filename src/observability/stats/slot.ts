@@ -4,13 +4,13 @@ import { Distinct } from './distinct.js'
 import { Frequency } from './frequency.js'
 import { HeavyHitters } from './heavy-hitters.js'
 
-/** Guards and reasons counted apart, at most: their names come from code. */
+/** Most guards and reasons that are counted separately. */
 const MOST_NAMES = 500
 const REST = 'other'
-/** Its place among the counts as they are written. */
+/** Index of `allowed` in the written counts. */
 const ALLOWED = 1
 
-/** Counts by name, bounded. */
+/** Counts by name, with a limited number of names. */
 export class Named {
   readonly counts = new Map<string, number>()
 
@@ -20,29 +20,29 @@ export class Named {
   }
 }
 
-/** What came within one part of the window. */
+/** Statistics of one part of the window. */
 export class Slot {
-  /** Whose updates these are. */
+  /** The bots whose updates were counted. */
   readonly bots = new Set<number>()
   updates = 0
-  /** Below zero where more that was let in within an earlier part was denied within this one: the sum is right. */
+  /** Negative if more updates admitted in an earlier part were denied in this one; the sum over the parts is right. */
   allowed = 0
   denied = 0
   shadow = 0
   readonly activities = new Named()
-  /** By guard and reason, with a space between. */
+  /** By guard and reason, separated by a space. */
   readonly denials = new Named()
   active = Distinct.empty()
-  /** Bounds what the counters of talkers say from above, too. */
+  /** A second upper bound for the counters of `talkers`. */
   often = Frequency.empty()
   talkers: HeavyHitters
   refused: HeavyHitters
 
   constructor(
-    /** Which part: its begin, over its length. */
+    /** Number of the part: its start time divided by its length. */
     readonly index: number,
     counters: number,
-    /** How long it is: of workers whose windows are others, parts of one number are of other times. */
+    /** Length of the part. Workers with other windows have other lengths, and their indexes mean other times. */
     readonly span: Ms,
   ) {
     this.talkers = new HeavyHitters(counters)
@@ -72,7 +72,7 @@ export class Slot {
     if (actor !== undefined) this.refused.add(actor)
   }
 
-  /** Names them no longer; whether it had. */
+  /** Forgets subjects; returns whether any was known. */
   forget(digests: ReadonlySet<string>): boolean {
     const talked = this.talkers.forget(digests)
     return this.refused.forget(digests) || talked
@@ -94,7 +94,7 @@ export class Slot {
     }
   }
 
-  /** Undefined for anything else, and for what a version with another format wrote. */
+  /** Returns undefined for any other value, and for a format of another version. */
   static read(written: unknown): Slot | undefined {
     if (typeof written !== 'object' || written === null) return undefined
     const { index, span, bots, counts, activities, denials, ...sketches } = written as Record<string, unknown>

@@ -25,27 +25,27 @@ const statsOptions = z.strictObject({
  * ```
  */
 export interface StatsOptions {
-  /** How far back it counts, a minute at least. @default '1h' */
+  /** The period that is counted, at least a minute. @default '1h' */
   readonly window?: Duration | undefined
-  /** Parts of the window, 60 at most: when one begins, the oldest is forgotten. Each takes some 50 kB. @default 12 */
+  /** Parts of the window, at most 60: when one begins, the oldest is dropped. Each takes some 50 kB. @default 12 */
   readonly slots?: number | undefined
   /**
-   * Counters for who sent most, and as many for who was denied most, in each part: a count is too high by the updates of the part over
-   * `counters` at most. @default 200
+   * Counters for who sent most, and as many for who was denied most, in each part. A count is too high by at most the number of
+   * updates in the part divided by `counters`. @default 200
    */
   readonly counters?: number | undefined
-  /** How often what was counted is written to a shared storage, a second at least. @default '10s' */
+  /** How often statistics are written to a shared storage, at least a second. @default '10s' */
   readonly every?: Duration | undefined
-  /** Whether workers that share a storage add up. @default true where the storage is elsewhere */
+  /** Whether workers with a shared storage add up their statistics. @default true if the storage is remote */
   readonly share?: boolean | undefined
 }
 
 /**
- * Counts what comes, of late: how many users were active, who sent most, who was denied and why. For the option `stats` of
- * `sentinel()`; `guard.stats()` reads it, and `formatStats()` writes it down.
+ * Collects statistics of recent updates: how many users were active, who sent most, who was denied and why. For the option
+ * `stats` of `sentinel()`; `guard.stats()` returns a report, and `formatStats()` formats it.
  *
- * It takes the same memory however many come, and tells how far its counts may be off. No update waits for it. Where workers share a
- * storage, each writes what it has counted now and then, for as long as the window, and a report adds all of them up.
+ * It takes a fixed amount of memory, and reports state how far counts may be off. No update waits for it. Workers that share a
+ * storage regularly write their statistics there, for the duration of the window, and a report adds up those of all workers.
  *
  * @param options See {@link StatsOptions}.
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.

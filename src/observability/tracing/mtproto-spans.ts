@@ -3,8 +3,8 @@ import { systemClock } from '../../core/clock.js'
 import type { MtprotoWatch } from '../mtproto.js'
 
 /**
- * A span for each call by MTProto, under whatever is current where it is made; one for each wait and each gap that was mended. Names of
- * methods and errors, never ids or texts.
+ * Makes a span for each MTProto call, within the active span, and one for each wait and each gap that was closed. Attributes
+ * contain names of methods and errors, never ids or texts.
  */
 export function mtprotoSpans(find: () => Tracer | undefined): MtprotoWatch {
   const past = (name: string, ms: number, attributes: Record<string, string>): void => {

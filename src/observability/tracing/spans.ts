@@ -18,15 +18,18 @@ import { redacted } from '../../core/redact.js'
 import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe, Step } from '../../middleware/chain/probe.js'
 
-/** The trace of an update, as its context carries it. */
+/** The trace of an update, stored on its context. */
 interface Traced {
   readonly span: Span
-  /** With the span in it. */
+  /** The trace context that contains the span. */
   readonly at: TraceContext
   readonly tracer: Tracer
-  /** One that is not has no parts, but whatever the handlers call is to know so. */
+  /**
+   * If false, no child spans are made, but the trace context is still passed on to handlers, so that their spans are not recorded
+   * either.
+   */
   readonly isRecorded: boolean
-  /** What is done for it by now, when it may long be through itself. */
+  /** The latest child span, which may still be open after the update's own span has ended. */
   latest?: Span
 }
 
@@ -34,7 +37,7 @@ type Carrier = Context & { [key: symbol]: Traced | undefined }
 
 /** Makes the spans. */
 export class Tracing implements Probe {
-  /** Whether nobody takes spans; found out anew with every update. */
+  /** Whether no tracer is registered; checked with every update. */
   idle = true
   readonly events: NonNullable<Probe['events']>
   private readonly key = Symbol('trace')
@@ -97,13 +100,13 @@ export class Tracing implements Probe {
     return during(span, traced.at, () => go(ctx, handlers))
   }
 
-  /** Right away or, out of a burst, when the update has long been through: as a part of its trace all the same. */
+  /** Runs the handlers within the update's trace, directly or later, when a burst is handled after the update's own span has ended. */
   private handlers(ctx: Context, traced: Traced, next: NextFunction): Promise<void> {
-    // grammY's `next` is asynchronous.
+    // grammY's `next` always returns a promise.
     return this.part('sentinel.handlers', {}, ctx, traced, next) as Promise<void>
   }
 
-  /** What belongs to an update, whichever timer runs it. */
+  /** Runs something as a child span of an update, even if it runs later from a timer. */
   private part<T>(
     name: string,
     attributes: Attributes,
@@ -117,7 +120,7 @@ export class Tracing implements Probe {
     return during(span, trace.setSpan(traced.at, span), run)
   }
 
-  /** The updates that one call of the handlers was gathered from. */
+  /** Links to the other updates of a burst that are handled in one call. */
   private linksOf(ctx: Context & Partial<SentinelFlavor>): Link[] {
     return (ctx.sentinel?.burst ?? []).flatMap((part) => {
       const traced = part === ctx ? undefined : this.tracedOf(part)
@@ -142,7 +145,7 @@ export class Tracing implements Probe {
     let told = ''
     for (let i = 0; i <= last; i++) {
       const { guard } = checks[i] as Plan['checks'][number]
-      // The checks of one guard stand together, and are one answer.
+      // The checks of one guard are adjacent and get one span.
       if (costs[i] === 0 || guard === told) continue
       told = guard
       const shadow = shadowRefusals.some((index) => checks[index]?.guard === guard)
@@ -151,7 +154,7 @@ export class Tracing implements Probe {
     }
   }
 
-  /** A span of what is over. */
+  /** Makes a span for something that has already ended. */
   private past(name: string, started: number, attributes: Attributes): void {
     const around = context.active()
     if (this.tracer === undefined || trace.getSpan(around)?.isRecording() !== true) return
@@ -171,7 +174,7 @@ export class Tracing implements Probe {
     }
   }
 
-  /** The spans of an update that may still be told something. */
+  /** Returns the spans of an update that can still get attributes. */
   private openOf(ctx: Context): Span[] {
     const { span, latest } = this.tracedOf(ctx) ?? {}
     return [span, latest].filter((one): one is Span => one?.isRecording() === true)
@@ -182,7 +185,7 @@ export class Tracing implements Probe {
   }
 }
 
-/** Runs something with a span as the current one, and ends the span when it is over. */
+/** Runs something within a span and ends the span afterwards. */
 function during<T>(span: Span, at: TraceContext, run: () => MaybePromise<T>): MaybePromise<T> {
   let result: MaybePromise<T>
   try {
@@ -207,7 +210,7 @@ function during<T>(span: Span, at: TraceContext, run: () => MaybePromise<T>): Ma
   )
 }
 
-/** Errors of the Bot API drag along what was to be sent: only their words are told, without tokens. */
+/** Records an error. Errors of the Bot API contain the payload, so only name and message are recorded, without tokens. */
 function failed(span: Span, error: unknown): void {
   const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
   span.recordException({ name, message: redacted(message) })

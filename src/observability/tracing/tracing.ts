@@ -37,27 +37,27 @@ const tracingOptions = z.strictObject({
  * ```
  */
 export interface TracingOptions {
-  /** Makes the spans. @default the one registered with `@opentelemetry/api`, now or later */
+  /** Provider of the tracer. @default the one registered with `@opentelemetry/api`, now or later */
   readonly provider?: TracerProvider | undefined
-  /** Tells in attributes who acted and where (`telegram.actor`, `telegram.chat`). @default false: traces hold no ids of people */
+  /** Adds the ids of actor and chat as attributes (`telegram.actor`, `telegram.chat`). @default false: traces hold no ids of people */
   readonly ids?: boolean | undefined
-  /** A client of MTProto: a span for each of its calls and waits, and for gaps in updates that were mended. */
+  /** An MTProto client: each of its calls and waits, and each closed gap in updates, gets a span. */
   readonly mtproto?: MtprotoObserved | undefined
 }
 
 const NAME = 'grammy-sentinel'
 
 /**
- * Traces a sentinel with OpenTelemetry: a span an update, and under it one for each guard that was asked, each call to the storage,
- * each hook and each piece of work in the background; spans that your handlers make are nested under `sentinel.handlers`. What is done
- * later (a trailing debounce, a notice) belongs to the trace of its update, whichever timer runs it.
+ * Traces a sentinel with OpenTelemetry. Each update gets a span, with child spans for each guard, each storage call, each hook
+ * and each background task; spans that your handlers make are nested under `sentinel.handlers`. Later work (a trailing debounce,
+ * a notice) belongs to the trace of its update, too, even if a timer runs it.
  *
- * Only `@opentelemetry/api` (1.9 or newer) is needed. Nesting needs a context manager, which every SDK for Node registers. While no SDK
- * is registered, an update pays for a look at that, and nothing is allocated.
+ * Needs only `@opentelemetry/api` 1.9 or newer. Nesting requires a context manager, which every SDK for Node registers. While no
+ * SDK is registered, the cost is one check for each update, without any allocation.
  *
- * @param guard What `sentinel()` gave.
+ * @param guard A sentinel.
  * @param options See {@link TracingOptions}.
- * @returns What stops it.
+ * @returns A function that stops tracing.
  * @throws SentinelError `option.invalid`, `option.unknown`.
  *
  * @example
