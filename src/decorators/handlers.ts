@@ -7,11 +7,12 @@ import { memberName } from '../middleware/position/place.js'
 import { type Member, membersOf } from './registration.js'
 
 /**
- * Makes a composer from the handlers of a class: every method and field with a registrar such as `@command('buy')`, in the order in
- * which they are written, base classes first. Pass an instance for its own members, or the class itself for its static members.
+ * Makes a composer from the handlers of a class: every method and field with a registrar such as `@command('buy')`, in the order
+ * in which they are written, base classes first. Pass an instance for its own members, or the class itself for its static
+ * members.
  *
- * Methods are called on the instance. An overriding method replaces the one it overrides and needs its own decorators: it inherits
- * neither registrations nor guards.
+ * Methods are called on the instance. An overriding method replaces the one it overrides and needs its own decorators: it
+ * inherits neither registrations nor guards.
  *
  * @throws SentinelError `handler.invalid` if there is no such member, or if one holds no function; `handler.undecorated` for an
  * override without decorators.

@@ -38,8 +38,8 @@ type Held<Given extends Context, Target, Key> = Key extends keyof Target
 
 /**
  * A decorator that registers the method it decorates, or the field that holds a function. Works as a standard decorator and under
- * `experimentalDecorators`. It does not change the member, so registrars and guards can be stacked in any order; two registrars on one
- * handler register it for both. `handlers()` collects the registrations.
+ * `experimentalDecorators`. It does not change the member, so registrars and guards can be stacked in any order; two registrars
+ * on one handler register it for both. `handlers()` collects the registrations.
  *
  * @example
  * ```ts

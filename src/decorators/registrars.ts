@@ -130,8 +130,8 @@ export function hears(trigger: OneOrMore<string | RegExp>): Registrar<HearsConte
 }
 
 /**
- * Registers a method, or a field that holds a function, for taps on buttons, as `bot.callbackQuery()` does. The handler has to answer
- * the tap.
+ * Registers a method, or a field that holds a function, for taps on buttons, as `bot.callbackQuery()` does. The handler has to
+ * answer the tap.
  *
  * @throws SentinelError `handler.invalid` if a trigger is neither a text nor a pattern, or if the decorated member cannot handle
  * updates.
@@ -174,8 +174,8 @@ export type KindOfTransition<E extends TransitionEvent> = E extends 'requested'
 
 /**
  * Registers a method, or a field that holds a function, for membership events such as `joined`: the events of `guard.membership`.
- * Telegram sends these updates only on request; `guard.install(bot)` requests them. Unlike listeners of `guard.membership`, handlers
- * run after the sentinel, so they do not see updates that it stops.
+ * Telegram sends these updates only on request; `guard.install(bot)` requests them. Unlike listeners of `guard.membership`,
+ * handlers run after the sentinel, so they do not see updates that it stops.
  *
  * @throws SentinelError `handler.invalid` for an unknown event, or if the decorated member cannot handle updates.
  *

@@ -1,6 +1,6 @@
 /**
- * Receives one event; see `guard.on()`. It is called synchronously, so it should be quick. An exception that it throws is reported
- * through the `error` event.
+ * Receives one event; see `guard.on()`. It is called synchronously, so it should be quick. An exception that it throws is
+ * reported through the `error` event.
  *
  * @example
  * ```ts
@@ -13,8 +13,8 @@
 export type Listener<T> = (told: T) => void
 
 /**
- * Calls listeners synchronously, in the order in which they were added. A listener that throws or rejects does not affect the emitter:
- * its error goes to `failed`.
+ * Calls listeners synchronously, in the order in which they were added. A listener that throws or rejects does not affect the
+ * emitter: its error goes to `failed`.
  */
 export class Events<Map extends object> {
   private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()

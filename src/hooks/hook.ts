@@ -3,7 +3,8 @@ import type { MaybePromise } from '../core/check.js'
 import type { Duration } from '../core/duration.js'
 
 /**
- * The answer of a hook that decides: stop the update, or pass data to later hooks and handlers. Without an answer the update goes on.
+ * The answer of a hook that decides: stop the update, or pass data to later hooks and handlers. Without an answer the update goes
+ * on.
  *
  * @example
  * ```ts
@@ -16,7 +17,10 @@ import type { Duration } from '../core/duration.js'
 export interface HookAnswer {
   /** Stops the update. The text is the reason, for listeners and logs; the user gets the notice `vetoed`. */
   readonly veto?: string | undefined
-  /** Data for later hooks, in `enriched`, and for handlers, in `ctx.sentinel.enriched`. A later value overrides one of the same name. */
+  /**
+   * Data for later hooks, in `enriched`, and for handlers, in `ctx.sentinel.enriched`. A later value overrides one of the same
+   * name.
+   */
   readonly enrich?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -127,13 +131,15 @@ export type Hook<T, A = HookAnswer> = HookFunction<T, A> | HookSpec<T, A> | Hook
 /**
  * Combines hooks into one, or modifies one.
  *
- * - `chain(...hooks)`: runs them one after the other. The first veto stops the chain; each hook sees the data that earlier ones added.
- * - `parallel(...hooks)`: starts all at once and waits for all. In list order, the first veto counts, and the last value of a name.
+ * - `chain(...hooks)`: runs them one after the other. The first veto stops the chain; each hook sees the data that earlier ones
+ *   added.
+ * - `parallel(...hooks)`: starts all at once and waits for all. In list order, the first veto counts, and the last value of a
+ *   name.
  * - `once(hook)`: runs only the first time that a sentinel reaches it in this process, even if that run fails or if the same hook
  *   stands at several points.
  * - `filter(when, hook)`: runs only if `when` returns true.
- * - `background(hook)`: is not awaited and decides nothing. At most 256 run at a time; further runs are dropped and reported as such.
- *   `close()` waits for those that run.
+ * - `background(hook)`: is not awaited and decides nothing. At most 256 run at a time; further runs are dropped and reported as
+ *   such. `close()` waits for those that run.
  *
  * Combinations can be nested. Each function has its own time-out, and a function that throws or hangs does not stop the others.
  *

@@ -13,14 +13,15 @@ import { isPlain, over, spelledOut } from './layer.js'
 import { optionsSchema, type SentinelOptions } from './schema.js'
 
 /**
- * Reads options from environment variables such as `SENTINEL__THROTTLE__LIMIT=20/1m`. Two underscores separate the levels of an option,
- * a single underscore separates words (`NOTICE_EVERY`); case does not matter. Lists are separated by commas
+ * Reads options from environment variables such as `SENTINEL__THROTTLE__LIMIT=20/1m`. Two underscores separate the levels of an
+ * option, a single underscore separates words (`NOTICE_EVERY`); case does not matter. Lists are separated by commas
  * (`SENTINEL__EXEMPT__USERS=1,2`) or given by index (`SENTINEL__THROTTLE__0__NAME`). Empty variables are ignored. Names of roles
  * are read in lower case.
  *
  * @param env The variables, such as `process.env`.
  * @param prefix The first part of each name. Default: 'SENTINEL'.
- * @throws SentinelError naming the variable: `option.unknown`, which does not show the value; otherwise the errors of `sentinel()`.
+ * @throws SentinelError naming the variable: `option.unknown`, which does not show the value; otherwise the errors of
+ * `sentinel()`.
  *
  * @example
  * ```ts

@@ -36,8 +36,8 @@ export function layer<C extends Context = Context>(
 }
 
 /**
- * Merges new options over the options in force. A debounce of a different mode replaces the current debounce, because most options
- * of one mode are invalid in the other.
+ * Merges new options over the options in force. A debounce of a different mode replaces the current debounce, because most
+ * options of one mode are invalid in the other.
  */
 export function layerInForce(inForce: SentinelOptions, options: SentinelOptions): SentinelOptions {
   const { debounce } = layer(options)

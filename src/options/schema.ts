@@ -146,8 +146,8 @@ export interface SentinelOptions<C extends Context = Context> {
   /** Admits only registered users, or holders of a role; `{}` turns it on. @default false */
   readonly auth?: false | AuthOptions<C> | undefined
   /**
-   * Limits how many updates are admitted: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. `false` turns
-   * it off. @default { limit: { amount: 60, per: '1m', burst: 30 } }
+   * Limits how many updates are admitted: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. `false`
+   * turns it off. @default { limit: { amount: 60, per: '1m', burst: 30 } }
    */
   readonly throttle?:
     | false
@@ -183,7 +183,10 @@ export interface SentinelOptions<C extends Context = Context> {
   readonly outgoing?: false | OutgoingOptions | undefined
   /** Functions that run at points of an update's path, as `guard.hook()` adds them. Overriding this option replaces all of them. */
   readonly hooks?: HookOptions<C> | undefined
-  /** Counts updates for `guard.stats()`: pass `stats()` of `grammy-sentinel/stats`. `reconfigure()` cannot change it. @default nothing */
+  /**
+   * Counts updates for `guard.stats()`: pass `stats()` of `grammy-sentinel/stats`. `reconfigure()` cannot change it. @default
+   * nothing
+   */
   readonly stats?: StatsPlugin | undefined
   /**
    * What the administrators of a group may tune for it, and within which bounds, in the menu of `/sentinel`: see
@@ -193,8 +196,8 @@ export interface SentinelOptions<C extends Context = Context> {
   /** Who is exempt from the guards. @default nobody */
   readonly exempt?: ExemptOptions | undefined
   /**
-   * The known roles by name: which other roles each includes, and its permissions. If given, any other name of a role is rejected as a
-   * typing error. @default any name, and no permissions
+   * The known roles by name: which other roles each includes, and its permissions. If given, any other name of a role is rejected
+   * as a typing error. @default any name, and no permissions
    */
   readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   /** What refused users are told, and how often. */
@@ -207,8 +210,8 @@ export interface SentinelOptions<C extends Context = Context> {
   /** All guards decide, count and notify listeners, but refuse nothing. @default false */
   readonly shadow?: boolean | undefined
   /**
-   * Receives the promises of background work that no update waits for (notices, background hooks), for platforms that would otherwise
-   * stop before it ends: `waitUntil` of Cloudflare Workers and Vercel. @default only `close()` waits for it
+   * Receives the promises of background work that no update waits for (notices, background hooks), for platforms that would
+   * otherwise stop before it ends: `waitUntil` of Cloudflare Workers and Vercel. @default only `close()` waits for it
    */
   readonly waitUntil?: WaitUntil | undefined
   /** Returns the time in milliseconds since 1970. @default Date.now */

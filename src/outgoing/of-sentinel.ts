@@ -104,7 +104,10 @@ export class OutgoingCalls {
   }
 }
 
-/** Loads the sender on demand, to keep it out of bots that do not use it. On failure reports an event; calls are then sent unchanged. */
+/**
+ * Loads the sender on demand, to keep it out of bots that do not use it. On failure reports an event; calls are then sent
+ * unchanged.
+ */
 async function senderOf(
   services: Services,
   bot: number,

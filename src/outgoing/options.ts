@@ -65,13 +65,13 @@ export const outgoingOptions = z.strictObject({
  */
 export interface OutgoingOptions {
   /**
-   * How often a call is sent at most, including the first time: 1 to 100. Refusals to the bot as a whole do not count; such a call is
-   * repeated as long as it may wait, unless this is 1. @default 4
+   * How often a call is sent at most, including the first time: 1 to 100. Refusals to the bot as a whole do not count; such a
+   * call is repeated as long as it may wait, unless this is 1. @default 4
    */
   readonly attempts?: number
   /**
-   * How long a call may wait in total, including for other calls. A call that would have to wait longer fails at once with the 429.
-   * Note that with `bot.start()` a waiting handler delays all later updates. @default '1m'
+   * How long a call may wait in total, including for other calls. A call that would have to wait longer fails at once with the
+   * 429. Note that with `bot.start()` a waiting handler delays all later updates. @default '1m'
    */
   readonly maxWait?: Duration
   /** Most calls that wait in this process; any further call fails at once with the 429. @default 1000 */
@@ -79,26 +79,26 @@ export interface OutgoingOptions {
   /** Upper bound of a random time added to each wait, so that workers do not all resume at once. @default '250ms' */
   readonly jitter?: Duration
   /**
-   * `flood`: calls run in parallel; only after a 429 do calls to the same chat go one after the other, in the order in which they were
-   * made. `chat`: calls to one chat always do. @default 'flood'
+   * `flood`: calls run in parallel; only after a 429 do calls to the same chat go one after the other, in the order in which they
+   * were made. `chat`: calls to one chat always do. @default 'flood'
    */
   readonly order?: 'flood' | 'chat'
   /**
-   * Which failures are retried. `flood`: a 429, after the time that Telegram names. `server`: a 5xx. `network`: no answer. The last two
-   * wait half a second, doubled each time up to 10 s, minus a random part. @default ['flood']
+   * Which failures are retried. `flood`: a 429, after the time that Telegram names. `server`: a 5xx. `network`: no answer. The
+   * last two wait half a second, doubled each time up to 10 s, minus a random part. @default ['flood']
    */
   readonly retry?: readonly ('flood' | 'server' | 'network')[]
   /**
-   * After a 5xx or no answer it is unknown whether a call took effect. `safe`: retries only methods that may be called twice (`get…`,
-   * `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like, except those that change a topmost item). `all`: retries messages too,
-   * which may then appear twice. @default 'safe'
+   * After a 5xx or no answer it is unknown whether a call took effect. `safe`: retries only methods that may be called twice
+   * (`get…`, `set…`, `edit…`, `delete…`, `answer…`, `ban…` and the like, except those that change a topmost item). `all`: retries
+   * messages too, which may then appear twice. @default 'safe'
    */
   readonly repeat?: 'safe' | 'all'
   /** Methods that are sent unchanged, as `getUpdates` always is. */
   readonly ignore?: readonly string[]
   /**
-   * Shares pauses with other workers on the same storage, so that they wait for the same chats. Costs a write for each 429, and nothing
-   * for other calls. Has an effect only with a shared storage. @default true
+   * Shares pauses with other workers on the same storage, so that they wait for the same chats. Costs a write for each 429, and
+   * nothing for other calls. Has an effect only with a shared storage. @default true
    */
   readonly share?: boolean
   /** Called for every 429. */

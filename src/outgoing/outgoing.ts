@@ -96,17 +96,18 @@ export interface Outgoing extends Transformer {
 /**
  * Returns an API transformer that handles Telegram's error 429 by waiting, only in the chat that is limited.
  *
- * A call that is answered with 429 is repeated after `retry_after`. Until then no other call is sent to the same chat; these calls follow
- * one after the other, in the order in which they were made. Calls to other chats are not affected. If five chats are limited within
- * a second, the bot as a whole sends too much: then all calls that send messages wait, and resume slowly. Calls without a chat
- * (`answerInlineQuery`) wait for their own method only. `getUpdates` is never delayed, because polling handles its own waits.
+ * A call that is answered with 429 is repeated after `retry_after`. Until then no other call is sent to the same chat; these
+ * calls follow one after the other, in the order in which they were made. Calls to other chats are not affected. If five chats
+ * are limited within a second, the bot as a whole sends too much: then all calls that send messages wait, and resume slowly.
+ * Calls without a chat (`answerInlineQuery`) wait for their own method only. `getUpdates` is never delayed, because polling
+ * handles its own waits.
  *
- * Nothing is delayed before Telegram has answered 429: [grammY's guide](https://grammy.dev/advanced/flood) explains why guessing limits
- * does more harm than good.
+ * Nothing is delayed before Telegram has answered 429: [grammY's guide](https://grammy.dev/advanced/flood) explains why guessing
+ * limits does more harm than good.
  *
- * A call waits for at most `maxWait` and is sent at most `attempts` times; at most `maxWaiting` calls wait. A call that is given up is not
- * lost: its caller gets the 429 as a `GrammyError`. A waiting call can be aborted with its signal. A file from a stream can be read only
- * once, so a call with such a file is not repeated.
+ * A call waits for at most `maxWait` and is sent at most `attempts` times; at most `maxWaiting` calls wait. A call that is given
+ * up is not lost: its caller gets the 429 as a `GrammyError`. A waiting call can be aborted with its signal. A file from a stream
+ * can be read only once, so a call with such a file is not repeated.
  *
  * With a storage that workers share, one worker's 429 pauses all of them: see {@link OutgoingSetting}, or use
  * `sentinel({ outgoing: {} })`.

@@ -158,7 +158,8 @@ export class Sender {
   /**
    * Sends a call as often as necessary; returns Telegram's last answer, or a 429 if it was given up before it was sent.
    *
-   * @param held Lanes of the outer calls, if an inner transformer makes this call: they wait for it, so it must not wait for them.
+   * @param held Lanes of the outer calls, if an inner transformer makes this call: they wait for it, so it must not wait for
+   * them.
    */
   async send<T>(
     method: string,
@@ -250,8 +251,8 @@ export class Sender {
   }
 
   /**
-   * Takes a place in the lane of the call's chat, then in that of the whole bot, if these lanes exist; the chat comes first, so that a
-   * call waiting for it does not block other chats. Returns the remaining wait if it exceeds what the call may wait.
+   * Takes a place in the lane of the call's chat, then in that of the whole bot, if these lanes exist; the chat comes first, so
+   * that a call waiting for it does not block other chats. Returns the remaining wait if it exceeds what the call may wait.
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
     const { key, chat, method } = call

@@ -18,8 +18,8 @@ const MOST_TOLD = 10_000
 const LISTEN_AGAIN: Ms = 5000
 
 /**
- * Shares pauses between workers: a pause is a mark that expires with it. The storage notifies workers of new marks, so calls never
- * have to query it.
+ * Shares pauses between workers: a pause is a mark that expires with it. The storage notifies workers of new marks, so calls
+ * never have to query it.
  */
 export class SharedPauses {
   /** Pauses received from other workers. */

@@ -28,8 +28,8 @@ export function ignoring({ ignore = [] }: OutgoingOptions): (method: string) => 
 }
 
 /**
- * Makes the transformer of a sender. Calls made while the sender is loading wait for it, in order. If loading fails, which the loader
- * reports, calls are sent unchanged.
+ * Makes the transformer of a sender. Calls made while the sender is loading wait for it, in order. If loading fails, which the
+ * loader reports, calls are sent unchanged.
  */
 export function transformer(
   sending: MaybePromise<Sender | undefined>,

@@ -3,8 +3,8 @@ import { keySubject, ownKey } from '../core/subject.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
 /**
- * Marks each limit that was ever changed, under a key made of its slot. It tells a process about limits of handlers that the process
- * has not used yet. Limits are named in code, so there are few, and the marks are never removed.
+ * Marks each limit that was ever changed, under a key made of its slot. It tells a process about limits of handlers that the
+ * process has not used yet. Limits are named in code, so there are few, and the marks are never removed.
  */
 const CHANGED_LIMIT_MARK = 'limit-changed'
 

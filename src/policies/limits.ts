@@ -18,8 +18,8 @@ import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 import { roleLimitKey } from './role-limits.js'
 
 /**
- * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all holders
- * of a role.
+ * Whose limit may be changed while the bot runs: a user (or a channel, or a group's anonymous administrators), a chat, or all
+ * holders of a role.
  *
  * @example
  * ```ts
@@ -74,8 +74,8 @@ export interface StoredLimit {
 
 /**
  * Changes limits while the bot runs: `guard.limits`, with the option `limits: true`. Changes are kept in the storage and apply in
- * every process that shares it, from the next update on. A limit of a user or chat is a mark that the plan reads when it decides; a
- * limit of a role is part of the plan of each process.
+ * every process that shares it, from the next update on. A limit of a user or chat is a mark that the plan reads when it decides;
+ * a limit of a role is part of the plan of each process.
  *
  * @example
  * ```ts
@@ -89,11 +89,11 @@ export interface StoredLimit {
  */
 export interface LimitRegister {
   /**
-   * Sets a limit for one or several holders, for all bots that the sentinel has met; before it has met any, for each bot it meets.
-   * `limit` is its name (`user`, `throttle.user`, or the name of a policy), or a policy.
+   * Sets a limit for one or several holders, for all bots that the sentinel has met; before it has met any, for each bot it
+   * meets. `limit` is its name (`user`, `throttle.user`, or the name of a policy), or a policy.
    *
-   * @throws SentinelError `limit.unknown`, listing the known limits; `limit.invalid`; `subject.invalid` for a holder that the limit
-   * does not support; `duration.invalid`; `role.unknown`; `option.invalid`, `option.unknown`.
+   * @throws SentinelError `limit.unknown`, listing the known limits; `limit.invalid`; `subject.invalid` for a holder that the
+   * limit does not support; `duration.invalid`; `role.unknown`; `option.invalid`, `option.unknown`.
    */
   set(
     whom: LimitHolder | readonly LimitHolder[],
@@ -102,13 +102,13 @@ export interface LimitRegister {
     options?: LimitChangeOptions,
   ): Promise<void>
   /**
-   * Restores the usual limit, or all usual limits if none is named, including those of handlers not used in this process yet. Returns
-   * how many changes were removed; 0 before a bot was met, when the removal is done later. Throws as `set()` does.
+   * Restores the usual limit, or all usual limits if none is named, including those of handlers not used in this process yet.
+   * Returns how many changes were removed; 0 before a bot was met, when the removal is done later. Throws as `set()` does.
    */
   remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number>
   /**
-   * Lists all changed limits, or those of one limit, each once and in no particular order, for all bots that were met, whether or not
-   * this process has used them. Throws as `set()` does.
+   * Lists all changed limits, or those of one limit, each once and in no particular order, for all bots that were met, whether or
+   * not this process has used them. Throws as `set()` does.
    */
   list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined>
 }

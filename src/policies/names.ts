@@ -36,9 +36,9 @@ export function noteAsked(name: string): void {
 }
 
 /**
- * Returns names that handlers refer to and that no sentinel defines, if a sentinel with these policies should warn of them. Each name
- * is returned once. Which sentinel is upstream of a handler shows only when an update reaches it. Until then a sentinel warns of all
- * unknown names if it is the only one, and otherwise only of names that resemble its own.
+ * Returns names that handlers refer to and that no sentinel defines, if a sentinel with these policies should warn of them. Each
+ * name is returned once. Which sentinel is upstream of a handler shows only when an update reaches it. Until then a sentinel
+ * warns of all unknown names if it is the only one, and otherwise only of names that resemble its own.
  */
 export function takeUnknown(known: readonly string[]): readonly string[] {
   const unknown = [...asked].filter((name) => sentinels <= 1 || nearest(name, known) !== undefined)

@@ -27,8 +27,8 @@ export interface PolicyOptions<C extends Context = Context> {
   /** The policy that this one is based on: a name that the sentinel knows, or a policy. */
   readonly extends?: string | Policy<C> | undefined
   /**
-   * Limits: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. Merged option by option with the extended policy;
-   * a list, or `false`, replaces its limits. A limit without a name is named after the policy.
+   * Limits: a limit, {@link ThrottleOptions}, or a list of limits with distinct names. Merged option by option with the extended
+   * policy; a list, or `false`, replaces its limits. A limit without a name is named after the policy.
    */
   readonly throttle?:
     | false
@@ -128,12 +128,13 @@ export const policyOptions = z.strictObject({
 const overrideOptions = policyOptions.omit({ name: true, extends: true })
 
 /**
- * Defines a named bundle of limits and requirements, to be put in front of handlers with {@link policy}. The result is a plain value.
- * Given to a sentinel (`sentinel({ policies: { checkout } })`) it can be used by name; `policy(checkout)` works without that.
+ * Defines a named bundle of limits and requirements, to be put in front of handlers with {@link policy}. The result is a plain
+ * value. Given to a sentinel (`sentinel({ policies: { checkout } })`) it can be used by name; `policy(checkout)` works without
+ * that.
  *
  * @param name 1 to 64 letters, digits, `-` and `_`. Its limits store their state under this name, so renaming resets them.
- * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, naming the invalid
- * part. A policy extended by name is looked up later, when guards are wired.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, naming the
+ * invalid part. A policy extended by name is looked up later, when guards are wired.
  *
  *
  * @example

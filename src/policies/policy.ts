@@ -31,17 +31,17 @@ export function useOf(guard: object): PolicyUse | undefined {
 }
 
 /**
- * Returns a guard that applies a policy, to be put in front of a handler, around it, or wherever guards may stand. All its parts are
- * decided together, along with neighbouring guards.
+ * Returns a guard that applies a policy, to be put in front of a handler, around it, or wherever guards may stand. All its parts
+ * are decided together, along with neighbouring guards.
  *
  * A name is looked up in the sentinel upstream. A name that no sentinel defines is reported as a warning as soon as a bot is met
- * (`policy.unknown`, with a suggestion), and no update passes. `guard.policy('checkout')` of a sentinel looks the name up at once and
- * throws; a policy given as a value needs no lookup.
+ * (`policy.unknown`, with a suggestion), and no update passes. `guard.policy('checkout')` of a sentinel looks the name up at once
+ * and throws; a policy given as a value needs no lookup.
  *
  * @param which The name of a policy of the sentinel upstream, or a policy made by {@link definePolicy}.
  * @param own Overrides for this handler, merged over the policy.
- * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`; when it is wired,
- * `policy.unknown` with a suggestion, `policy.cycle`, `role.unknown`.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`; when it is
+ * wired, `policy.unknown` with a suggestion, `policy.cycle`, `role.unknown`.
  *
  *
  * @example

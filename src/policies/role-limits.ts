@@ -29,8 +29,8 @@ interface OfBot {
 }
 
 /**
- * The key of a role's limit: `throttle.user vip`. A slot with spaces, as that of a handler without a name, is preceded by its length, so
- * that keys stay unambiguous whatever the name of the role: ` 24 throttle.buy (and sell) vip`.
+ * The key of a role's limit: `throttle.user vip`. A slot with spaces, as that of a handler without a name, is preceded by its
+ * length, so that keys stay unambiguous whatever the name of the role: ` 24 throttle.buy (and sell) vip`.
  */
 export function roleLimitKey(slot: string, role: string): Key {
   return ownKey(slot.includes(' ') ? ` ${slot.length} ${slot} ${role}` : `${slot} ${role}`)

@@ -56,8 +56,8 @@ export interface ChatSettingsChange {
 }
 
 /**
- * Reads and changes the settings of chats: `guard.settings`, if the option `settings` is given. Changes made here or in the menu of
- * `/sentinel` are kept in the storage and apply in every process that shares it.
+ * Reads and changes the settings of chats: `guard.settings`, if the option `settings` is given. Changes made here or in the menu
+ * of `/sentinel` are kept in the storage and apply in every process that shares it.
  *
  * @example
  * ```ts
@@ -74,8 +74,8 @@ export interface ChatSettingsRegister {
   /**
    * Changes settings of a chat, within the bounds. Before the sentinel has met a bot, the change is applied to each bot it meets.
    *
-   * @throws SentinelError `option.invalid` without the option `settings`, and for a setting that may not be tuned; `limit.unknown`;
-   * `limit.invalid` for a limit out of bounds; `subject.invalid`.
+   * @throws SentinelError `option.invalid` without the option `settings`, and for a setting that may not be tuned;
+   * `limit.unknown`; `limit.invalid` for a limit out of bounds; `subject.invalid`.
    */
   set(chat: number, change: ChatSettingsChange): Promise<void>
   /** Restores the usual value of every setting of a chat. */

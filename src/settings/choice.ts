@@ -55,8 +55,8 @@ function numbersOf({ amount, per, burst = amount }: Limit): string {
 }
 
 /**
- * FNV-1a hash of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/) in at most 7 characters. Names may have 64 characters, too many
- * for callback data, and an index would be wrong once the order of limits changes.
+ * FNV-1a hash of 32 bits (http://www.isthe.com/chongo/tech/comp/fnv/) in at most 7 characters. Names may have 64 characters, too
+ * many for callback data, and an index would be wrong once the order of limits changes.
  */
 function digest(name: string): string {
   let hash = 0x811c9dc5

@@ -6,9 +6,9 @@ import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
 /**
- * Moves what is stored for a group to its new id when it becomes a supergroup; otherwise a blocked group would be free again. Blocks,
- * of the group as a chat and as a sender, are kept under both ids. Its limits and settings are moved. Roles granted in the group are
- * moved in the background, because every holder of a role has to be checked.
+ * Moves what is stored for a group to its new id when it becomes a supergroup; otherwise a blocked group would be free again.
+ * Blocks, of the group as a chat and as a sender, are kept under both ids. Its limits and settings are moved. Roles granted in
+ * the group are moved in the background, because every holder of a role has to be checked.
  */
 export async function moveChat(services: Services, bot: number, from: number, to: number): Promise<void> {
   const { marks } = services.storage

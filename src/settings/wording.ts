@@ -2,10 +2,10 @@ import { promised, unawaited } from '../core/unawaited.js'
 import type { SETTING_TEXTS } from './setting-texts.js'
 
 /**
- * A text of the menu of `/sentinel`. `title` is the heading; `user`, `chat` and `member` are the names of these limits; `limit` is the
- * line of a limit, followed by `usual` if no other limit was chosen; `noticesOn` and `noticesOff` show the state; `turnOn`, `turnOff`,
- * `useUsual` and `close` are buttons; `closed` replaces the menu; `saved`, `unchanged`, `adminsOnly`, `stale` and `failed` answer a tap;
- * `groupsOnly` answers the command in a private chat.
+ * A text of the menu of `/sentinel`. `title` is the heading; `user`, `chat` and `member` are the names of these limits; `limit`
+ * is the line of a limit, followed by `usual` if no other limit was chosen; `noticesOn` and `noticesOff` show the state;
+ * `turnOn`, `turnOff`, `useUsual` and `close` are buttons; `closed` replaces the menu; `saved`, `unchanged`, `adminsOnly`,
+ * `stale` and `failed` answer a tap; `groupsOnly` answers the command in a private chat.
  *
  * @example
  * ```ts
@@ -30,8 +30,8 @@ export type SettingText = (typeof SETTING_TEXTS)[number]
 export type SettingsTexts = Readonly<Partial<Record<SettingText, string | undefined>>>
 
 /**
- * Translates a text of the menu. Receives the language tag of the user's app, the text, and the values of its placeholders. Returns
- * undefined to fall back to the texts.
+ * Translates a text of the menu. Receives the language tag of the user's app, the text, and the values of its placeholders.
+ * Returns undefined to fall back to the texts.
  *
  * @example
  * ```ts

@@ -22,7 +22,10 @@ export interface ReportOptions {
   readonly within?: Duration
   /** How many users are listed, 0 to 1,000. @default 10 */
   readonly top?: number
-  /** The count to sort by: an activity such as `message`, `denials`, one of your own counts, or `updates` for all activity. @default 'updates' */
+  /**
+   * The count to sort by: an activity such as `message`, `denials`, one of your own counts, or `updates` for all activity.
+   * @default 'updates'
+   */
   readonly by?: string
 }
 

@@ -49,8 +49,8 @@ interface Noted {
 
 /**
  * Records who was seen and what they did. Counts are collected in memory and written to the storage once a second, in a few round
- * trips; no update waits for the write. On platforms where timers end with their request, the first request that records something is
- * kept alive until the write.
+ * trips; no update waits for the write. On platforms where timers end with their request, the first request that records
+ * something is kept alive until the write.
  */
 export class ActivityRecorder {
   private noted = new Map<number, Map<Key, Noted>>()

@@ -55,8 +55,8 @@ export interface UserProfile {
  */
 export interface UserDirectory {
   /**
-   * Returns what is known about a user; undefined if nothing is known, or if no bot was met yet. Activity of the last second may be
-   * missing.
+   * Returns what is known about a user; undefined if nothing is known, or if no bot was met yet. Activity of the last second may
+   * be missing.
    *
    * @throws SentinelError `subject.invalid`.
    */
@@ -71,15 +71,15 @@ export interface UserDirectory {
   /** Yields all known users, each once, in no particular order; reads the storage page by page. */
   scan(): AsyncGenerator<UserProfile, void, undefined>
   /**
-   * Returns everything stored about a user as plain JSON: records, marks with their reasons, values that belong to them, and the state of
-   * their limits.
+   * Returns everything stored about a user as plain JSON: records, marks with their reasons, values that belong to them, and the
+   * state of their limits.
    *
    * @throws SentinelError `subject.invalid`.
    */
   export(whom: Subject): Promise<PersonalData>
   /**
-   * Erases a user: records, all marks (block, registration, roles in one chat or everywhere, answers of a resolver), values (sessions,
-   * preferences, spaces given to `include()`) and the state of limits. Reports what was erased.
+   * Erases a user: records, all marks (block, registration, roles in one chat or everywhere, answers of a resolver), values
+   * (sessions, preferences, spaces given to `include()`) and the state of limits. Reports what was erased.
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`.
    */
@@ -93,15 +93,15 @@ export interface UserDirectory {
   /** Yields all users as CSV, line by line. */
   csv(): AsyncGenerator<string, void, undefined>
   /**
-   * Returns typed preferences, checked by a schema that must provide a default for every required field. They are included in the export
-   * and erasure of their user.
+   * Returns typed preferences, checked by a schema that must provide a default for every required field. They are included in the
+   * export and erasure of their user.
    *
    * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
    */
   preferences<T extends object>(schema: PreferenceSchema<T>, options?: PreferenceOptions): Preferences<T>
   /**
-   * Returns `storage.sessions()`, included in the export and erasure of their user: with grammY's default keys the sessions of private
-   * chats, otherwise those that `ownership` selects.
+   * Returns `storage.sessions()`, included in the export and erasure of their user: with grammY's default keys the sessions of
+   * private chats, otherwise those that `ownership` selects.
    *
    * @throws SentinelError as `storage.sessions()` does, and `option.invalid`.
    */

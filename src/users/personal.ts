@@ -37,8 +37,8 @@ export interface ErasureOptions {
   /** Keeps a block and its reason, so that banned users cannot get in by asking for erasure. @default false */
   readonly keepBlock?: boolean
   /**
-   * Chats in which limits with `scope: 'member'` are reset at once. Needed in memory and Postgres, which store them under digests and
-   * cannot find them otherwise; limits not reset expire by themselves. Redis does not need the list.
+   * Chats in which limits with `scope: 'member'` are reset at once. Needed in memory and Postgres, which store them under digests
+   * and cannot find them otherwise; limits not reset expire by themselves. Redis does not need the list.
    * @default none
    */
   readonly chats?: readonly number[]
@@ -221,7 +221,10 @@ function keysOf(key: Key): readonly Key[] {
   return kind === 'user' ? [key, chatKey(id)] : [key]
 }
 
-/** Finds the marks of a subject. A storage without an archive finds only marks of the subject itself, not those as a member of chats. */
+/**
+ * Finds the marks of a subject. A storage without an archive finds only marks of the subject itself, not those as a member of
+ * chats.
+ */
 async function marksIn(
   storage: Storage,
   bot: number,

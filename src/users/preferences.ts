@@ -89,7 +89,8 @@ export interface Preferences<T extends object> {
   /**
    * Stores all preferences, in the form that the schema returns, and returns them.
    *
-   * @throws SentinelError `preference.invalid` if the schema rejects them, `subject.invalid`, `value.invalid` if they are not JSON.
+   * @throws SentinelError `preference.invalid` if the schema rejects them, `subject.invalid`, `value.invalid` if they are not
+   * JSON.
    */
   set(whom: Subject, preferences: T): Promise<T>
   /** Changes some preferences and returns all. Calls for one subject run one after the other in one process. Throws as `set()` does. */
