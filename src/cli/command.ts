@@ -1,29 +1,29 @@
-/** Where a command writes, so that nothing but `main` knows of the process. */
+/** Input and output of a command, so that only `main` accesses the process. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   out(text: string): void
   err(text: string): void
-  /** Where a person watches: a line that is written over and over; the empty text clears it. */
+  /** An interactive line, which is overwritten by each write; the empty text clears it. Absent without a terminal. */
   readonly live?: { readonly columns: number; write(text: string): void }
-  /** Tells that somebody wants it to end; the function it gives stops that. */
+  /** Adds a listener for interruption by the user; the returned function removes it. */
   interrupted?(listener: () => void): () => void
 }
 
-/** A command of the program, a file each. */
+/** A command of the program; each has its own file. */
 export interface Command {
-  /** For the list of commands: what it does, in one line. */
+  /** What it does, in one line, for the list of commands. */
   readonly summary: string
-  /** For its own `--help`. */
+  /** The text of its `--help`. */
   readonly usage: string
   /**
-   * Does it; 0 if all is well, 1 if not.
+   * Runs the command; returns 0 on success and 1 on failure.
    *
-   * @throws UsageError when it was called in a way that there is not.
+   * @throws UsageError for invalid arguments.
    */
   run(args: readonly string[], terminal: Terminal): number | Promise<number>
 }
 
-/** Called in a way that there is not: exit code 2, and the usage is shown. */
+/** Invalid arguments: the exit code is 2, and the usage is shown. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

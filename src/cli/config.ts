@@ -6,7 +6,7 @@ import { checkOptions, layer, parseJson, readEnv, type SentinelOptions, withDefa
 import { sentinel } from '../sentinel.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 
-/** `grammy-sentinel config`: looks at options without starting a bot. */
+/** `grammy-sentinel config`: checks options without starting a bot. */
 export const config: Command = {
   summary: 'Checks a file of options, or prints their JSON Schema',
   usage: [
@@ -25,7 +25,7 @@ export const config: Command = {
         return check(args, terminal)
       case 'schema':
         parseArgs({ args, allowPositionals: false })
-        // As the build wrote it: what is shipped has left out what options are for.
+        // Read from the built file, because the descriptions of options are stripped from the shipped code.
         terminal.out(readFileSync(new URL('../options.schema.json', import.meta.url), 'utf8').trimEnd())
         return 0
       default:
@@ -49,9 +49,9 @@ async function check(args: readonly string[], terminal: Terminal): Promise<numbe
   const file = readFile(path)
   const env = values.env ? readEnv(terminal.env, 'SENTINEL') : { options: {}, problems: [] }
   const problems = [...file.problems, ...env.problems]
-  // Each may be right by itself, and both together wrong.
+  // Both may be valid separately, but not together.
   if (problems.length === 0) problems.push(...checkOptions(layer(file.options, env.options)))
-  // And what none of them tells: whether guards can be made of it, and fit into one plan.
+  // Finally checks what the schema cannot: whether guards can be made of the options, and fit into one plan.
   if (problems.length === 0) problems.push(...(await wiringProblems(layer(file.options, env.options))))
   if (problems.length > 0) {
     terminal.err(`${path}: ${problems.length === 1 ? '1 problem' : `${problems.length} problems`}`)
@@ -84,9 +84,9 @@ function readFile(path: string): { options: SentinelOptions; problems: SentinelE
   }
 }
 
-/** What holds, a line each: the option, its value, where it comes from. */
+/** Lists the resulting options: name, value and origin, one per line. */
 function table(file: SentinelOptions, env: SentinelOptions): string {
-  // Written out alike, so that their paths are those of what holds.
+  // layer() expands short forms, so that paths match those of the resulting options.
   const [fromFile, fromEnv] = [layer(file), layer(env)]
   const { $schema, ...options } = withDefaults(layer(file, env))
   const rows = leavesOf(options).map(([path, value]): [string, string, Source] => [
@@ -110,7 +110,7 @@ function leavesOf(value: unknown, path: Path = []): (readonly [Path, unknown])[]
     return [[path, value]]
   }
   const entries = Object.entries(value)
-  // Something that is on, as it comes. Of the rest nothing is to be said.
+  // An empty object turns a feature on, with its defaults. For `exempt` and `notices` it means nothing.
   if (entries.length === 0) return ['exempt', 'notices'].includes(String(path[0])) ? [] : [[path, true]]
   return entries.flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
 }

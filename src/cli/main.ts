@@ -61,18 +61,18 @@ async function main([name, ...args]: readonly string[], terminal: Terminal): Pro
   }
 }
 
-/** Ours, and those of `parseArgs`. */
+/** Whether an error is a UsageError or one of `parseArgs`. */
 function isUsageError(error: unknown): error is Error {
   if (error instanceof UsageError) return true
   return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
 }
 
-// Whoever reads may have read enough, as `head` has.
+// A reader such as `head` may close the pipe early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
-// The code is set, not the process ended: what was written to a pipe may still be under way.
+// Sets the exit code instead of ending the process, because writes to a pipe may still be pending.
 process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   out: (text) => process.stdout.write(`${text}\n`),

@@ -6,12 +6,12 @@ import type { Storage } from '../storage/storage.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 import { checkFile, checkSchema } from './source.js'
 
-/** Without a person to watch, a line at most so often. */
+/** Minimum time between two progress lines without a terminal. */
 const LINE_EVERY_MS = 5000
-/** The bar is drawn anew at most so often. */
+/** Minimum time between two updates of the progress bar. */
 const DRAW_EVERY_MS = 100
 
-/** `grammy-sentinel migrate`: moves what one storage keeps to another. */
+/** `grammy-sentinel migrate`: moves the contents of one storage to another. */
 export const migrate: Command = {
   summary: 'Moves blocks, roles, users, sessions and values from one storage to another',
   usage: [
@@ -94,7 +94,7 @@ export const migrate: Command = {
   },
 }
 
-/** By the scheme of a URL. The URL itself is never shown: there may be a password in it. */
+/** Makes the storage for a URL, by its scheme. The URL itself is never shown, because it may contain a password. */
 async function storageAt(
   url: string,
   what: string,
@@ -110,7 +110,7 @@ async function storageAt(
     if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
     const { postgres } = await import('../storage/postgres/index.js')
     const options = schema === undefined ? {} : { schema }
-    // Checks both, so that what is no schema is told of first.
+    // Checks URL and schema, so that an invalid schema is reported before anything else.
     const made = postgres(url, options)
     if (what === 'from') await checkSchema(url, schema)
     return made
@@ -126,7 +126,7 @@ async function storageAt(
   throw new UsageError(`--${what} takes a URL that begins with redis://, rediss://, postgres:// or sqlite:.`)
 }
 
-/** Where a person watches a bar, else a line now and then. */
+/** Shows progress: a bar in a terminal, otherwise an occasional line. */
 function screenOf({ live, err }: Terminal): { draw(progress: MigrationProgress): void; clear(): void } {
   let drawnAt = Number.NEGATIVE_INFINITY
   let phase = ''
@@ -150,14 +150,14 @@ function lineOf({ phase, step, done, total }: MigrationProgress): string {
     : `${phase}: ${done} of ${total} items (${step})`
 }
 
-/** As wide as the terminal, and no wider: a line that wraps could not be written over. */
+/** Draws the progress bar, at most as wide as the terminal, because a line that wraps cannot be overwritten. */
 export function barOf({ phase, step, done, total }: MigrationProgress, columns: number): string {
   const share = phase === 'count' || total === 0 ? 0 : Math.min(1, done / total)
   const told = phase === 'count' ? `${done}` : `${Math.floor(share * 100)}% ${done}/${total}`
   const width = Math.max(0, Math.min(30, columns - phase.length - told.length - 6))
   const full = Math.round(share * width)
   const bar = phase === 'count' || width < 5 ? '' : `[${'#'.repeat(full)}${'.'.repeat(width - full)}] `
-  // Names of marks may be anybody's: nothing in them may move the cursor.
+  // Names of marks may come from anybody, so control characters are removed.
   const plain = step.replace(/\p{C}/gu, ' ')
   return `${phase} ${bar}${told} ${plain}`.slice(0, Math.max(0, columns - 1))
 }
@@ -169,7 +169,7 @@ function isEmpty({ steps }: Migration): boolean {
 const EMPTY =
   'Nothing was moved: the source is empty. Is it the right one? --from-prefix (Redis) and --from-schema (Postgres) name another place.'
 
-/** For programs: of an empty source nothing was verified, and they are told why it failed. */
+/** The result as data. An empty source is reported as an error, since nothing was verified. */
 function told(migration: Migration): object {
   return isEmpty(migration) ? { ...migration, verified: false, empty: true, error: EMPTY } : migration
 }

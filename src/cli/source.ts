@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { SentinelError } from '../core/errors.js'
 
 /*
- * What is to be moved from is only read: storages of ours make what is not there, and that would look like a source that is empty.
+ * A source of a migration must exist already: opening a storage creates what is missing, so a wrong path would look like an empty source.
  */
 
-/** Refuses a file that is not there, or that no sentinel has written to. */
+/** Rejects a file that does not exist or was not written by a sentinel. */
 export async function checkFile(path: string): Promise<void> {
   const name = JSON.stringify(path)
   if (!existsSync(path)) throw nothing(`--from: there is no file ${name}. Look at its path.`)
@@ -30,7 +30,7 @@ export async function checkFile(path: string): Promise<void> {
   if (!isOurs) throw nothing(`--from: ${name} holds nothing of a sentinel. Is it the right file?`)
 }
 
-/** Refuses a schema that is not there. */
+/** Rejects a schema that does not exist. */
 export async function checkSchema(url: string, schema = 'grammy_sentinel'): Promise<void> {
   const [{ Link }, { versionOf }] = await Promise.all([
     import('../storage/postgres/link.js'),

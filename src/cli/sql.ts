@@ -3,7 +3,7 @@ import { SentinelError } from '../core/errors.js'
 import { LATEST, migrationSql } from '../storage/postgres/migrations.js'
 import { type Command, UsageError } from './command.js'
 
-/** `grammy-sentinel sql`: what the Postgres storage would run, for those who run their own migrations. */
+/** `grammy-sentinel sql`: prints the SQL of the Postgres storage, for those who run migrations themselves. */
 export const sql: Command = {
   summary: 'Prints the SQL that sets up the Postgres storage',
   usage: [

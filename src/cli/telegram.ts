@@ -5,7 +5,7 @@ import { type Command, type Terminal, UsageError } from './command.js'
 
 const TOKEN = 'TELEGRAM_CONTROL_TOKEN'
 
-/** `grammy-sentinel telegram`: a Telegram of one's own, for bots in any language. */
+/** `grammy-sentinel telegram`: a simulated Telegram server for testing bots in any language. */
 export const telegram: Command = {
   summary: 'Runs a local Telegram server for testing bots in any language',
   usage: [
@@ -50,7 +50,7 @@ export const telegram: Command = {
       process.once('SIGTERM', resolve)
       process.once('SIGINT', resolve)
     })
-    // Loaded for this command alone: the others answer sooner without.
+    // Loaded only for this command, so that the others start faster.
     const { startTelegram } = await import('../telegram/telegram.js')
     let served: Telegram | undefined
     try {

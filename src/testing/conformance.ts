@@ -19,7 +19,7 @@ import { schedulesOf } from './model/schedules.js'
 import { type Case, Stand } from './stand.js'
 
 /**
- * What {@link storageConformance} holds to the contract, and how to make it.
+ * Tells {@link storageConformance} how to make the storage under test.
  *
  * @example
  * ```ts
@@ -31,27 +31,27 @@ import { type Case, Stand } from './stand.js'
  */
 export interface StorageOnTrial<Place = undefined> {
   /**
-   * Makes a storage that tells the time by `clock`, which the cases move: nothing sleeps. Asks bring that time as `at`;
-   * the ends of marks and values are told by the clock alone, so a storage needs an option for it, if only for this.
+   * Makes a storage that uses `clock`, which the cases move; nothing sleeps. Decisions also get that time as `at`. Marks and
+   * values expire by the clock alone, so a storage needs an option for it, if only for these tests.
    */
   readonly make: (clock: Clock, place: Place) => MaybePromise<Storage>
   /**
-   * Makes an empty place for one case: a prefix of keys, a schema, a folder. Storages made over one place are as the
-   * workers of one bot: with this, cases of two workers run, too. Absent where a storage shares nothing, as memory.
+   * Makes an empty place for one case: a key prefix, a schema, a folder. Storages made for one place act as the workers of one
+   * bot, which enables the cases with two workers. Leave it out if storages share nothing, as in memory.
    */
   readonly place?: () => MaybePromise<Place>
-  /** Clears a place away when its case has ended. */
+  /** Removes a place after its case. */
   readonly clear?: (place: Place) => MaybePromise<void>
   /**
-   * How many random plans and schedules to play against the plain model of the contract, decision by decision. Takes
-   * the package `fast-check`; 0 does without.
+   * Number of random plans and schedules to compare with the reference model, decision by decision. Requires the package
+   * `fast-check` unless it is 0.
    * @default 1000
    */
   readonly schedules?: number
 }
 
 /**
- * One promise of the contract, as a test: `run` rejects with what was wrong.
+ * One requirement of the storage contract, as a test: `run` rejects if the storage violates it.
  *
  * @example
  * ```ts
@@ -64,22 +64,22 @@ export interface StorageOnTrial<Place = undefined> {
  */
 export interface ConformanceCase {
   readonly name: string
-  /** How long it may take, in milliseconds: what to give the test runner. */
+  /** Time-out for the test runner, in milliseconds. */
   readonly timeout: number
   run(): Promise<void>
 }
 
 const TIMEOUT_MS = 30_000
-/** A schedule has up to 40 steps: so many round trips at their slowest. */
+/** Time allowed for one schedule: up to 40 steps, each a slow round trip. */
 const SCHEDULE_MS = 200
 
 /**
- * The contract of storages, as tests for any test runner: hold your own storage to it. Each case makes its own
- * storage, in a place of its own, and closes it.
+ * Returns the contract of storages as tests for any test runner, to check a storage of your own. Each case makes its own storage
+ * in its own place, and closes it.
  *
  * @param trial See {@link StorageOnTrial}.
- * @throws SentinelError `option.invalid` for `schedules` that is no whole number. A case of random schedules rejects with
- * `peer.missing` where `fast-check` is not installed.
+ * @throws SentinelError `option.invalid` if `schedules` is not a whole number. Cases with random schedules reject with
+ * `peer.missing` if `fast-check` is not installed.
  *
  * @example
  * ```ts
@@ -147,7 +147,7 @@ async function playSchedules<Place>(
   workers: number,
 ): Promise<void> {
   const fc = await fastCheck()
-  // One place for all: places are dear, and every schedule has names and bots of its own.
+  // One place for all schedules, because places are costly. Each schedule uses names and bots of its own.
   await inPlace(trial, async (open) => {
     const property = fc.asyncProperty(schedulesOf(fc), async (schedule) => {
       const difference = await replay(schedule, { open, workers })
@@ -161,7 +161,7 @@ async function inPlace<Place>(
   { make, place, clear }: StorageOnTrial<Place>,
   use: (open: (clock: Clock) => MaybePromise<Storage>) => Promise<void>,
 ): Promise<void> {
-  // Without a maker of places their type is undefined.
+  // Without `place`, the type of places is undefined.
   const own = (await place?.()) as Place
   try {
     await use((clock) => make(clock, own))

@@ -1,26 +1,26 @@
 /*
- * What the cases of the suite are written with: no test framework's, so that they run under any.
+ * Assertions for the cases. They use no test framework, so that the cases run under any.
  */
 
-/** Refuses what is not the same, structurally: numbers by value (NaN is NaN), maps by entries, objects by their fields. */
+/** Asserts deep equality: numbers by value (NaN equals NaN), maps by entries, objects by fields. */
 export function same(actual: unknown, expected: unknown, what = 'the answer'): void {
   if (!isSame(actual, expected))
     throw new Error(`${what} is ${shownWhole(actual)}, not ${shownWhole(expected)}`)
 }
 
-/** Refuses what has not all the fields of a pattern; further fields are fine. */
+/** Asserts that a value has all fields of a pattern; it may have more. */
 export function matches(actual: unknown, pattern: object, what = 'the answer'): void {
   const fields = typeof actual === 'object' && actual !== null ? (actual as Record<string, unknown>) : {}
   const picked = Object.fromEntries(Object.keys(pattern).map((name) => [name, fields[name]]))
   same(picked, pattern, what)
 }
 
-/** Refuses what differs by more than a millionth. */
+/** Asserts that two numbers differ by at most a millionth. */
 export function near(actual: number | undefined, expected: number, what = 'the answer'): void {
   if (actual === undefined || !(Math.abs(actual - expected) <= 1e-6)) same(actual, expected, what)
 }
 
-/** Refuses a call that does not throw or reject with an error of a code. */
+/** Asserts that a call throws or rejects with this error code. */
 export async function refuses(code: string, call: () => unknown): Promise<void> {
   let outcome: unknown
   try {
@@ -35,7 +35,7 @@ export async function refuses(code: string, call: () => unknown): Promise<void> 
 const POLL_MS = 5
 const PATIENCE_MS = 5000
 
-/** Waits until something holds: what another connection tells needs its time. */
+/** Waits until a condition holds, because notifications over another connection take time. */
 export async function eventually(holds: () => boolean, what: string): Promise<void> {
   const end = performance.now() + PATIENCE_MS
   while (!holds()) {
@@ -59,7 +59,7 @@ function isSame(a: unknown, b: unknown): boolean {
     if (!(a instanceof Map && b instanceof Map) || a.size !== b.size) return false
     return [...a].every(([key, value]) => b.has(key) && isSame(value, b.get(key)))
   }
-  // A field that is undefined and one that is not there are the same to whoever reads it.
+  // A field with the value undefined equals a missing field.
   const names = new Set([...Object.keys(a), ...Object.keys(b)])
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
   return [...names].every((name) => isSame(left[name], right[name]))

@@ -1,2 +1,2 @@
-/** Tests of the contract, for whoever keeps it. Published as a part of `grammy-sentinel/testing`. */
+/** Tests of the storage contract. Published as a part of `grammy-sentinel/testing`. */
 export { type ConformanceCase, type StorageOnTrial, storageConformance } from './conformance.js'

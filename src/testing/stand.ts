@@ -11,10 +11,10 @@ export const BOB = userKey(2)
 export const FORMS = ['bucket', 'log', 'counters', 'fixed'] as const
 export type Form = (typeof FORMS)[number]
 
-/** A case of the suite, before it has a storage. */
+/** A case of the suite, before it is bound to a storage. */
 export interface Case {
   readonly name: string
-  /** Needs a second storage over what the first keeps. */
+  /** Needs a second storage that shares the state of the first. */
   readonly workers?: boolean
   run(stand: Stand): Promise<void>
 }
@@ -45,7 +45,7 @@ export function planOf(checks: readonly Check[]): Plan {
 
 const costLists = new Map<number, readonly number[]>()
 
-/** Equal costs are one list, as in a chain. */
+/** Returns one shared list for equal costs, as in a chain. */
 function costsOf(cost: number): readonly number[] {
   let costs = costLists.get(cost)
   if (costs === undefined) {
@@ -65,7 +65,7 @@ export function askOf(key: Key = ALICE, cost = 1, token = 0, bot = 1): Ask {
   }
 }
 
-/** A storage on trial, and the time it goes by. */
+/** A storage under test, and its clock. */
 export class Stand {
   now = START
   private readonly opened: Storage[] = []
@@ -82,7 +82,7 @@ export class Stand {
     return this.opened[0] as Storage
   }
 
-  /** One more over the same place, as another process would have. */
+  /** Opens another storage in the same place, as another process would. */
   async another(): Promise<Storage> {
     const storage = await this.open(() => this.now)
     this.opened.push(storage)
@@ -109,7 +109,7 @@ export class Stand {
     return (await this.ask(judge, ...of)).refusedBy === -1
   }
 
-  /** The receipt of an admission. */
+  /** Asserts an admission and returns its receipt. */
   async admission(judge: Judge, ...of: Parameters<typeof askOf>): Promise<Receipt> {
     const { receipt, refusedBy } = await this.ask(judge, ...of)
     if (receipt === undefined) throw new Error(`no receipt: refused by ${refusedBy}`)

@@ -3,7 +3,7 @@ import type { Mark } from '../../storage/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, askOf, type Case, claim, FORMS, type Form, limited } from '../stand.js'
 
-/** Ids of bots have ten digits; these two are one in 32 bits. */
+/** Two ids of bots with ten digits that are equal in their lower 32 bits. */
 const ONE = 7_123_456_789
 const OTHER = ONE + 2 ** 32
 
@@ -17,7 +17,7 @@ function together(form: Form): Case {
       const decisions = await Promise.all(users.map((user) => judge.evaluate(askOf(user), stand.now)))
       const admitted = decisions.map(({ refusedBy }) => refusedBy === -1)
       same(admitted.filter(Boolean).length, 7, 'how many were admitted')
-      // Whoever the chat has refused was charged for nothing.
+      // Users refused by the limit of the chat were charged nothing.
       for (const [nth, user] of users.entries()) {
         matches(await stand.peek(judge, user), { refusedBy: 1, remaining: [admitted[nth] ? 1 : 2, 0] })
       }
@@ -25,7 +25,7 @@ function together(form: Form): Case {
   }
 }
 
-/** What has nothing to do with each other stays apart, and what has is kept whole, whoever asks at one time. */
+/** Independent state is kept apart, and shared state stays consistent under concurrent requests. */
 export const apartCases: readonly Case[] = [
   ...FORMS.map(together),
   {
@@ -80,7 +80,7 @@ export const apartCases: readonly Case[] = [
     name: 'names of spaces, keys and marks are told apart letter by letter',
     async run(stand) {
       const { marks, values } = stand.storage
-      // Case, blanks, and one letter written in two ways.
+      // Names differing in case, white space, or Unicode normalization.
       const names = ['k', 'K', 'k ', ' k', '\u00e9', 'e\u0301', 'k\t']
       for (const space of names) for (const key of names) await values.put(space, key, `${space} of ${key}`)
       for (const space of names) {

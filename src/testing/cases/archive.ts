@@ -5,13 +5,13 @@ import type { Case } from '../stand.js'
 
 const ALICE = userKey(7)
 const BOB = userKey(77)
-/** A member, and a member's use of a command in a chat. */
+/** A member, and the member's use of a command in the chat. */
 const INSIDE = memberKey(ALICE, -100)
 const DEEP = `xbuy:${keyText(INSIDE)}`
-/** Ends like one of Alice's, and is somebody else's. */
+/** Keys of others that end like one of Alice's keys. */
 const OTHERS = ['kmine:u7', 'm-100:kmine:u7', 'm-100:u77', 'u77']
 
-/** A storage looked at as a whole; one that cannot be has no `archive`. */
+/** Storages that can be read as a whole; others have no `archive`. */
 export const archiveCases: readonly Case[] = [
   {
     name: 'all that is kept can be found by name',
@@ -92,7 +92,7 @@ export const archiveCases: readonly Case[] = [
         lines.filter((line) => !line.endsWith(' lapsed')).sort(),
         [`${keyText(ALICE)} blocked`, `${DEEP} blocked`].sort(),
       )
-      // What has lapsed may have been swept already; if not, it is named.
+      // Expired entries may have been removed already; if not, they are listed.
       same(
         lines
           .filter((line) => line.endsWith(' lapsed'))

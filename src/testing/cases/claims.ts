@@ -42,7 +42,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
         await judge.settle(first, 'release')
         const second = await stand.ask(judge)
         matches(second, { refusedBy: -1, waived: true })
-        // The first taker has no say any longer.
+        // The first holder has lost the claim, so this has no effect.
         await judge.settle(first, 'release')
         same(await stand.admits(judge), false)
         if (second.receipt !== undefined) await judge.settle(second.receipt, 'complete')
@@ -57,7 +57,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
         matches(await stand.ask(judge), { refusedBy: 0, retryAfterMs: 100 })
         stand.now += 100
         const second = await stand.admission(judge)
-        // Too late: another is at it.
+        // Too late, because another holder has the claim.
         await judge.settle(first, 'complete')
         matches(await stand.ask(judge), { refusedBy: 0, retryAfterMs: 100 })
         await judge.settle(second, 'complete')
@@ -79,7 +79,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
   ]
 }
 
-/** Claims: once, double taps, albums, leases. */
+/** Claims, as used for `once`, double taps, albums and leases. */
 export const claimCases: readonly Case[] = [
   ...casesOf('sequence'),
   ...casesOf('digest'),
@@ -95,7 +95,7 @@ export const claimCases: readonly Case[] = [
       matches(await stand.ask(judge, ALICE, 1, 7), { refusedBy: -1, waived: true })
       const echo = { refusedBy: 1, cause: 'echo', notice: false, retryAfterMs: 1000 }
       matches(await stand.ask(judge, ALICE, 1, 8), { refusedBy: 1, cause: 'check', notice: true })
-      // An echo is no second violation.
+      // A repeated update does not count as another violation.
       for (let i = 0; i < 3; i++) matches(await stand.ask(judge, ALICE, 1, 8), echo)
     },
   },

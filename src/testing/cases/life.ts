@@ -3,7 +3,7 @@ import { memberKey } from '../../core/subject.js'
 import { refuses, same } from '../expecting.js'
 import { ALICE, BOB, blocked, type Case, claim, limited, planOf } from '../stand.js'
 
-/** Plans, resets, and the end. */
+/** Plans, resets and closing. */
 export const lifeCases: readonly Case[] = [
   {
     name: 'a reset forgets one slot, or all of a subject and nobody else',

@@ -40,7 +40,7 @@ function exactness(form: Form, { cost, ...limit }: (typeof LIMITS)[number]): Cas
         stand.now += 1
         same((await stand.peek(judge, ALICE, cost)).refusedBy, -1)
       }
-      // A limit of one a millisecond has room again by the time it is asked.
+      // A limit of one per millisecond has room again whenever it is asked.
       if (limit.per > 1) same(refusals > 0, true, 'whether it ever refused')
     },
   }

@@ -3,7 +3,7 @@ import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, BOB, blocked, type Case } from '../stand.js'
 
-/** Durable marks, and what is told of their changes. */
+/** Durable marks and the notifications of their changes. */
 export const markCases: readonly Case[] = [
   {
     name: 'marks are put, replaced, lapse and are taken away, under either form of a key',

@@ -5,7 +5,7 @@ import { ALICE, askOf, BOB, blocked, type Case, claim, FORMS, limited, planOf } 
 
 const NEVER = Number.POSITIVE_INFINITY
 
-/** What a chain decides as a whole: order, refusals that charge nothing, peeks, shadows, penalties, receipts. */
+/** How the checks of a plan work together: order, refusals that charge nothing, peeks, shadow mode, penalties, receipts. */
 export const orderCases: readonly Case[] = [
   {
     name: 'asks in order, and the first refuser speaks for all',
@@ -106,13 +106,13 @@ export const orderCases: readonly Case[] = [
         limited('log', { amount: 1, per: 60_000 }, 'log', { variants, unless }),
       )
       const { marks } = stand.storage
-      /** Before a charge. */
+      /** What is left before a charge; a peek reports what would be left after it. */
       const left = async (): Promise<number> => ((await stand.peek(judge)).remaining[0] as number) + 1
       same(await left(), 1)
       await marks.put(1, 'limit', [
         { key: ALICE, mark: { since: stand.now, value: { amount: 2, per: 60_000 } } },
       ])
-      // A window is as deep as the largest limit of its plan.
+      // A window holds as many stamps as the largest limit of its plan.
       same(await left(), 2)
       await marks.put(1, 'role:vip', [{ key: ALICE, mark: { since: stand.now } }])
       same(await left(), 3)
@@ -120,7 +120,7 @@ export const orderCases: readonly Case[] = [
       for (let i = 0; i < 5; i++) same((await stand.ask(judge)).remaining, [Number.NaN])
       stand.now += 10
       same(await left(), 3)
-      // What was stored may be anything: whatever is no limit is passed over.
+      // A stored value may be anything; a value that is not a limit is ignored.
       await marks.remove(1, 'role:vip', [ALICE])
       await marks.put(1, 'limit', [{ key: ALICE, mark: { since: stand.now, value: 'no limit' } }])
       same(await left(), 1)
@@ -294,7 +294,7 @@ export const orderCases: readonly Case[] = [
       }
       const [first, second, third] = await offend()
       matches(first, { cause: 'check', retryAfterMs: 100, notice: true })
-      // Whoever was told of 100 ms has to be told of ten seconds.
+      // The retry time has grown from 100 ms to ten seconds, so a new notice is due.
       matches(second, { cause: 'check', retryAfterMs: 10_000, notice: true })
       matches(third, { cause: 'penalty', retryAfterMs: 10_000, notice: false, remaining: [0] })
       stand.now += 9999

@@ -15,7 +15,7 @@ async function all({ storage }: Stand, bot: number, size?: number): Promise<User
   return users
 }
 
-/** What is known of users. */
+/** Records of users. */
 export const userCases: readonly Case[] = [
   {
     name: 'activity is added up, whenever it is told and by whichever form of a key',

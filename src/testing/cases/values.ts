@@ -13,7 +13,7 @@ async function keysOf({ storage }: Stand, space: string, size?: number): Promise
   return keys.sort()
 }
 
-/** Values of one's own, and sessions over them. */
+/** Custom values, and sessions stored as values. */
 export const valueCases: readonly Case[] = [
   {
     name: 'values are put, replaced, read and taken away, by space and key',

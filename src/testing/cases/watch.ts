@@ -4,7 +4,7 @@ import type { Storage } from '../../storage/storage.js'
 import { eventually, same } from '../expecting.js'
 import { ALICE, BOB, type Case, limited, planOf, type Stand } from '../stand.js'
 
-/** What a storage told so far, as short texts; `gap` is left out, for it may come at any time. */
+/** Collects notifications as short texts, without `gap`, which may come at any time. */
 class Told {
   readonly changes: string[] = []
 
@@ -19,7 +19,7 @@ class Told {
     )
   }
 
-  /** Waits until all of some changes were told; others may have been, too. */
+  /** Waits until all expected changes were reported; others may have been reported, too. */
   async of(...expected: string[]): Promise<void> {
     await eventually(
       () => expected.every((each) => this.changes.includes(each)),
@@ -46,7 +46,7 @@ async function changes(stand: Stand, by: Storage, told: Told): Promise<void> {
   await told.of('2 reset u2 log')
 }
 
-/** What is told of changes, by this process or another. */
+/** Notifications of changes made by this process or another. */
 export const watchCases: readonly Case[] = [
   {
     name: 'tells of marks that are put and taken, and of subjects that are reset',

@@ -24,7 +24,7 @@ function shares(form: Form): Case {
   }
 }
 
-/** What several processes that share what they keep agree on. */
+/** What processes with a shared storage must agree on. */
 export const workerCases: readonly Case[] = [
   ...FORMS.map(shares),
   {
@@ -52,7 +52,7 @@ export const workerCases: readonly Case[] = [
       matches(await stand.ask(there), { refusedBy: 0, retryAfterMs: 100 })
       await here.settle(first, 'release')
       const second = await stand.admission(there)
-      // The first has no say any longer.
+      // The first holder has lost the claim, so this has no effect.
       await here.settle(first, 'release')
       matches(await stand.ask(here), { refusedBy: 0, retryAfterMs: 100 })
       await there.settle(second, 'complete')

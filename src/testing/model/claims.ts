@@ -10,7 +10,7 @@ import {
   tokenOf,
 } from './state.js'
 
-/** The claim on a token as it stands now; undefined if it is free. */
+/** Returns the current claim on a token; undefined if it is free. */
 export function standingOf(
   memory: Memory,
   check: ClaimCheck,

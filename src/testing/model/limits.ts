@@ -12,7 +12,7 @@ import {
 
 const THOUSAND = 1000
 
-/** How long until a charge fits; 0 if it does. */
+/** Returns how long until a charge fits; 0 if it does already. */
 export function waitOf(
   memory: Memory,
   check: LimitedCheck,
@@ -23,7 +23,7 @@ export function waitOf(
   const now = memory.own
   const fits = roomAt(memory, check, limit, state, cost)
   if (!fits(Number.POSITIVE_INFINITY)) return Number.POSITIVE_INFINITY
-  // Room only grows while nothing is charged: double until it fits, then halve to the very millisecond.
+  // Without charges room only grows, so the time is found by doubling and then bisecting to the millisecond.
   if (fits(now)) return 0
   let high = 1
   while (!fits(now + high)) high *= 2
@@ -60,7 +60,7 @@ function roomAt(
   return (time) => {
     if (time === Number.POSITIVE_INFINITY) return charge <= most * THOUSAND
     const { used, before, covered } = counters(memory, limit, state, time)
-    // Multiplied out, so that nothing is rounded.
+    // Both sides are multiplied by `per`, so that nothing is rounded.
     return before * covered + (used + charge) * limit.per <= most * THOUSAND * limit.per
   }
 }
@@ -70,7 +70,7 @@ function missing(memory: Memory, limit: Limit, state: string, time: number): big
   if (bucket === undefined) return 0n
   const left = bucket.missing - BigInt(time - bucket.at) * bucket.amount
   if (left <= 0n) return 0n
-  // Under another limit the time until full is what stays, to the nearest unit.
+  // When the limit changes, the time until the bucket is full stays the same, rounded to the nearest unit.
   const amount = BigInt(limit.amount)
   const units = (2n * left * amount + bucket.amount) / (2n * bucket.amount)
   const depth = depthOf(limit)
@@ -140,7 +140,7 @@ export function refund(memory: Memory, { ask, plan, own, limits }: ReferenceRece
     const bucket = memory.buckets.get(state)
     if (bucket === undefined) return
     const amount = BigInt(limit.amount)
-    // missing / amount of the bucket, less units / amount of the charge.
+    // missing / amount of the bucket, minus units / amount of the charge.
     bucket.missing = bucket.missing * amount - unitsOf(cost, limit) * bucket.amount
     bucket.amount *= amount
     return
@@ -151,12 +151,12 @@ export function refund(memory: Memory, { ask, plan, own, limits }: ReferenceRece
   for (let unit = 0; unit < (was.form === 'log' ? Math.ceil(cost) : 1); unit++) {
     const found = window.charges.findIndex((charge) => charge.at === own && charge.size === size)
     if (found < 0) continue
-    // Of two counters the span stays where it was, though what began it is given back.
+    // With two counters the span keeps its start, even if the charge that started it is refunded.
     window.charges.splice(found, 1)
   }
 }
 
-/** What is left of a limit now. */
+/** Returns what is left of a limit now. */
 export function leftOf(memory: Memory, check: LimitedCheck, limit: Limit, state: string): number {
   const now = memory.own
   if (check.kind === 'bucket') {
@@ -181,7 +181,7 @@ function thousandthsOf(cost: number): number {
   return Math.max(1, Math.round(cost * THOUSAND))
 }
 
-/** Stamps of an exact window are kept for as many units as the largest limit that the plan names. */
+/** Number of stamps that an exact window keeps: the largest limit that the plan names. */
 function ringOf({ limit, variants = [] }: WindowCheck): number {
   return Math.max(limit.amount, ...variants.map((each) => (each.limit === 'stored' ? 0 : each.limit.amount)))
 }
@@ -194,7 +194,7 @@ function sum(charges: readonly Charge[]): number {
   return charges.reduce((total, { size }) => total + size, 0)
 }
 
-/** When the span of the last charge began. */
+/** Returns when the span of the last charge began. */
 function lastSpanOf({ last, start }: Window, { per }: Limit): number {
   return start + Math.floor((last - start) / per) * per
 }

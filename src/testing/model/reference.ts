@@ -14,8 +14,8 @@ import {
 } from './state.js'
 
 /*
- * What a judge decides, written as plainly as can be: lists of charges, buckets as levels in whole units, and no
- * thought for speed or memory. Storages are held to it decision by decision.
+ * A reference implementation of a judge, as plain as possible: lists of charges, buckets in whole units, no optimization for speed or
+ * memory. Storages are compared with it decision by decision.
  */
 
 interface Held {
@@ -29,7 +29,7 @@ export class Reference {
 
   constructor(private plan: Plan) {}
 
-  /** State is kept by slot, so a later plan finds what an earlier one left. */
+  /** State is kept by slot, so a later plan continues with the state of an earlier one. */
   prepare(plan: Plan): void {
     this.plan = plan
   }
@@ -58,14 +58,14 @@ export class Reference {
     if (how === 'refund') {
       for (const index of receipt.charged) {
         const slot = receipt.plan.checks[index]?.slot
-        // A limit that the later plan has not is out of reach.
+        // Charges on limits that the current plan no longer has cannot be refunded.
         const kept = this.plan.checks.some((check) => check.slot === slot)
         if (kept && (only === undefined || only === index)) refund(this.memory, receipt, index)
       }
       receipt.charged = receipt.charged.filter((index) => only !== undefined && only !== index)
       return
     }
-    // Settled before.
+    // The receipt was settled already.
     if (receipt.serial === -1) return
     receipt.plan.checks.forEach((check, index) => {
       const now = this.plan.checks.find(({ slot }) => slot === check.slot)
@@ -210,7 +210,7 @@ export class Reference {
     }
   }
 
-  /** The clock may go back; the judge's own time stands still for that moment and goes on from there. */
+  /** Advances the judge's own time. It stands still while the clock goes back, and continues from there. */
   private tick(at: number): void {
     const { memory } = this
     memory.own = memory.started ? memory.own + Math.max(0, at - memory.clock) : at

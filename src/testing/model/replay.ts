@@ -7,7 +7,7 @@ import { type Asked, CROWD, type Schedule, type Step } from './schedules.js'
 import type { ReferenceDecision, ReferenceReceipt } from './state.js'
 
 const START = 1_795_000_000_000
-// The first two are filed under numbers, the third under a text.
+// The keys of the first two are numbers, that of the third is a text.
 const USERS: readonly Key[] = [
   userKey(1),
   userKey(2 ** 32 + 1),
@@ -15,7 +15,7 @@ const USERS: readonly Key[] = [
   ...Array.from({ length: CROWD - 3 }, (_, nth) => userKey(2 + nth)),
 ]
 
-/** What a schedule is played on: one storage, or several that share what they keep and take turns. */
+/** Where a schedule is played: one storage, or several workers that share state and take turns. */
 export interface Stage {
   readonly open: (clock: Clock) => MaybePromise<Storage>
   readonly workers: number
@@ -23,10 +23,10 @@ export interface Stage {
 
 let played = 0
 
-/** Plays a schedule against storages and the reference, and returns the first difference in words. */
+/** Plays a schedule against storages and the reference; returns the first difference as text. */
 export async function replay(schedule: Schedule, { open, workers }: Stage): Promise<string | undefined> {
   let clock = START
-  // Names and bots of its own: the place may be one for many schedules.
+  // Unique names and bots, because many schedules may share one place.
   const number = ++played
   const plan: Plan = { ...schedule.plan, name: `schedule ${number}` }
   const botOf = (nth: number): number => number * 10 + nth
@@ -46,7 +46,7 @@ export async function replay(schedule: Schedule, { open, workers }: Stage): Prom
       const storage = storages[worker] as Storage
       const judge = judges[worker] as Judge
       if (step.do === 'ask' || step.do === 'peek') {
-        // Each worker stops the time by itself when the clock goes back, so together they would not agree.
+        // With several workers the clock never goes back: each would stop its own time separately, and they would disagree.
         clock += workers === 1 ? step.after : Math.max(0, step.after)
         const ask = askOf(plan, current, step, botOf(step.bot))
         let model: ReferenceDecision
@@ -95,7 +95,7 @@ export async function replay(schedule: Schedule, { open, workers }: Stage): Prom
           await storage.reset(bot, key, slot)
           reference.reset(bot, key, slot)
         }
-        // What was charged before a reset is forgotten; nobody may ask for it back.
+        // A reset discards charges, so their receipts must not be settled any more.
         receipts = []
       } else if (step.do === 'mark') {
         const key = USERS[step.user] as Key
@@ -119,7 +119,7 @@ export async function replay(schedule: Schedule, { open, workers }: Stage): Prom
   return undefined
 }
 
-/** A later plan: other amounts and another order, and perhaps one check less. */
+/** Makes a later plan: other amounts, another order, and perhaps one check less. */
 function changed(plan: Plan, { order, amount }: Extract<Step, { do: 'prepare' }>): Plan {
   const sorted = plan.checks
     .map((check, index) => ({ check, rank: order[index] as number }))
@@ -138,7 +138,7 @@ function changed(plan: Plan, { order, amount }: Extract<Step, { do: 'prepare' }>
 
 const lists = new Map<string, readonly number[]>()
 
-/** One list for all equal costs, as a chain has one for all updates of a kind: storages may go by which list it is. */
+/** Returns one shared list for equal costs, as in a chain: storages may cache by the identity of the list. */
 function shared(costs: readonly number[]): readonly number[] {
   const name = costs.join()
   const known = lists.get(name)
@@ -148,7 +148,7 @@ function shared(costs: readonly number[]): readonly number[] {
   return costs
 }
 
-/** The same question under whichever plan is current: costs, tokens and limits follow the slots. */
+/** Returns the same question for the current plan: costs, tokens and limits are matched by slot. */
 function askOf(first: Plan, current: Plan, step: Asked, bot: number): Ask {
   const places = current.checks.map(({ slot }) => first.checks.findIndex((check) => check.slot === slot))
   return {

@@ -2,7 +2,7 @@ import type fastCheck from 'fast-check'
 import type { Check, Consequence, Plan, Settlement, Variant } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 
-/** One question, and how long after the last it comes. */
+/** One question, and the time since the previous step. */
 export interface Asked {
   readonly after: number
   readonly user: number
@@ -13,10 +13,10 @@ export interface Asked {
   readonly limits: readonly (Limit | undefined)[] | undefined
 }
 
-/** What may happen to a storage, drawn at random. */
+/** A step of a schedule, drawn at random. */
 export type Step =
   | ({ readonly do: 'ask' | 'peek' } & Asked)
-  // Asked at once, each about another user in another chat: whoever is first, the answers are the same.
+  // Concurrent questions about different users in different chats, so that the order does not affect the answers.
   | { readonly do: 'crowd'; readonly after: number; readonly asked: readonly Asked[] }
   | {
       readonly do: 'settle'
@@ -40,13 +40,14 @@ export interface Schedule {
   readonly steps: readonly Step[]
 }
 
-/** So many ask at once at most. */
+/** Most concurrent questions. */
 export const CROWD = 9
 
-/** Draws schedules. fast-check is handed in: whoever does not play any need not have it. */
+/** Generates schedules. fast-check is a parameter, so that only those who play schedules need it. */
 export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule> {
   const MARKS = ['blocked', 'vip', 'staff', 'stored']
-  // Odd amounts: where a limit changes, what is left is rounded to the nearest unit, and halves may fall either way.
+  // Odd amounts: when a limit changes, the rest is rounded to the nearest unit, and with even amounts halves could be rounded
+  // either way.
   const amount = fc.constantFrom(1, 3, 5, 7, 9)
   const per = fc.constantFrom(1, 7, 333, 1000, 7000, 60_000)
   const span = fc.constantFrom(1, 40, 500, 3000, 60_000)
@@ -70,10 +71,10 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
   const limitOf = (length: number): fastCheck.Arbitrary<Limit> =>
     fc.record({ amount, per: fc.constant(length), burst: sometimes(amount) }).map(compact)
 
-  /** Stored limits look back a second: what a window of a shorter span has let go of no later limit brings back. */
+  /** Span of stored limits and of the checks that use them: a window with a shorter span would have dropped stamps that they need. */
   const STORED_PER = 1000
 
-  /** Now and then of another span, where nothing that is stored holds. */
+  /** Bounds, sometimes with another span, in which case no stored limit is valid. */
   const boundsOf = fc
     .tuple(fc.constantFrom(STORED_PER, STORED_PER, 7000), amount, amount)
     .map(([per, one, other]) => ({
@@ -161,7 +162,7 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
     .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => checkOf(index))))
     .map((checks) => ({ name: 'chain', scopes: ['user', 'chat'], checks }))
 
-  /** Clocks stand still, creep, meet the edges of spans, jump far ahead and go back. */
+  /** The clock stands still, advances slowly, hits the ends of spans, jumps ahead or goes back. */
   const after = fc.oneof(
     { weight: 4, arbitrary: fc.constant(0) },
     { weight: 4, arbitrary: fc.integer({ min: 1, max: 50 }) },
@@ -178,7 +179,7 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
     { weight: 2, arbitrary: fc.constant(0) },
     { weight: 3, arbitrary: fc.constantFrom(0.5, 0.001, 0.0001, 1.5, 2, 3, 1 / 3, 5, 9, 10, 100) },
   )
-  // 4,096 tokens of a sequence lapse together: both sides of that edge.
+  // 4,096 consecutive tokens expire together, so both sides of that boundary are drawn.
   const token = fc.constantFrom(0, 1, 2, 4095, 4096, 2 ** 40)
 
   function stepOf({ checks }: Plan): fastCheck.Arbitrary<Step> {
@@ -191,7 +192,7 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
       ),
     )
     const question = {
-      // Most updates of a bot ask the same: everything, or everything but one.
+      // Most updates of a bot have the same costs: all checks, or all but one.
       costs: fc.oneof(
         { weight: 3, arbitrary: fc.constant(checks.map(() => 1)) },
         {
@@ -289,7 +290,7 @@ export function schedulesOf(fc: typeof fastCheck): fastCheck.Arbitrary<Schedule>
   )
 }
 
-/** Without what is undefined, as the types ask. */
+/** Removes undefined fields, which the types do not allow. */
 function compact<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>

@@ -17,7 +17,7 @@ export interface ReferenceReceipt {
   plan: Plan
   own: number
   serial: number
-  /** Checks whose claim it took, and whose limit it charged. */
+  /** Indexes of the checks whose claim was taken, and of those whose limit was charged. */
   taken: number[]
   charged: number[]
   limits: Limit[]
@@ -25,22 +25,22 @@ export interface ReferenceReceipt {
 
 export type LimitedCheck = BucketCheck | WindowCheck
 
-/** What is missing from a bucket, in units of a token / per, as it was at a time. `amount` units return in a ms. */
+/** State of a bucket at the time `at`: the number of missing units, with `per` units to a token. `amount` units return per ms. */
 export interface Bucket {
   missing: bigint
   amount: bigint
   at: number
 }
-/** One a unit for exact windows, one a charge (in thousandths) for the others. */
+/** A charge: one for each unit in exact windows, otherwise one for each request, in thousandths. */
 export interface Charge {
   at: number
   size: number
 }
 export interface Window {
   charges: Charge[]
-  /** When a fixed window, or a span of two counters, began. */
+  /** When the fixed window, or the current span of two counters, began. */
   start: number
-  /** When it was last charged, even if that was given back. */
+  /** When it was last charged, even if that charge was refunded. */
   last: number
 }
 export interface Claim {
@@ -58,7 +58,7 @@ export interface Penalty {
   forgetAt: number
   noticedUntil: number
 }
-/** All that is remembered; plain data, so that a peek can work on a copy. */
+/** The whole state, as plain data, so that a peek can work on a copy. */
 export interface Memory {
   started: boolean
   clock: number
@@ -68,7 +68,7 @@ export interface Memory {
   windows: Map<string, Window>
   claims: Map<string, Claim>
   penalties: Map<string, Penalty>
-  /** When the 4,096 tokens of a sequence that lapse together do so. */
+  /** When each group of 4,096 consecutive tokens expires. */
   lapses: Map<string, number>
 }
 
