@@ -15,9 +15,7 @@ export function pageOf<P extends Page>(page: P, index: number): P {
   return page.next === undefined ? page : { ...page, next: `${index} ${page.next}` }
 }
 
-/**
- * @throws SentinelError `value.invalid` for a text that is not a cursor of a scan.
- */
+/** @throws SentinelError `value.invalid` for a text that is not a cursor of a scan. */
 export function cursorOf(next: string, storages: number): Cursor {
   const [, digits, from] = /^(\d{1,4}) (.*)$/s.exec(next) ?? []
   const index = Number(digits)

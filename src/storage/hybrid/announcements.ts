@@ -1,14 +1,15 @@
 import { type Key, keyText, ownKey, textKey } from '../../core/subject.js'
 import type { StorageChange } from '../changes.js'
 
-/** What one worker tells the others: limits of these subjects were given something back, these tokens were let go of. */
+/** A message from one worker to the others: limits of these subjects were given something back, these tokens were released. */
 export interface Announcement {
   readonly keys: readonly Key[]
   readonly taken: readonly (readonly [slot: string, token: number])[]
 }
 
 /**
- * Storages tell of resets, so an announcement is a reset of a subject and a slot that do not exist: it changes nothing, and reaches every worker in order with all other changes.
+ * The subject that announcements are sent to. Storages report resets, so an announcement is a reset of a subject and slot that do
+ * not exist: it changes nothing, but reaches every worker in order with all other changes.
  */
 export const NOBODY: Key = ownKey('sentinel:hybrid')
 
@@ -20,7 +21,7 @@ export function isAnnouncement(change: StorageChange): boolean {
   return change.kind === 'reset' && change.key === NOBODY
 }
 
-/** Undefined for what is none of ours, or of a later version: whatever it tells of, nothing remembered is to be trusted. */
+/** Parses an announcement. Returns undefined if it is invalid or from a later version; everything remembered is then in doubt. */
 export function announced(change: StorageChange): Announcement | undefined {
   if (change.kind !== 'reset' || change.slot === undefined) return undefined
   try {

@@ -2,8 +2,8 @@ import type { Ask, Plan } from '../../core/check.js'
 import { type Limit, MOST_AMOUNT } from '../../core/limit.js'
 
 /**
- * Asks about one limit so that nothing but a ban refuses: a bucket that is deep enough for whatever is missing, a window too
- * short for anything to be in it. What it tells is when the ban ends. Undefined of what is no limit.
+ * Returns an ask about one limit that only a ban can refuse: the bucket is deep enough for any charge, the window too short to
+ * contain any. The answer tells when the ban ends. Returns undefined for checks other than limits.
  */
 export function banQuestion({ scopes, checks }: Plan, { bot, subjects }: Ask, by: number): Ask | undefined {
   const check = checks[by]

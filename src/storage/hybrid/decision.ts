@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Lease } from './lease.js'
 import type { Refusal } from './refusals.js'
 
-/** A refusal that was remembered: what the storage would say, without a notice. */
+/** A remembered refusal: the decision that the storage would make, without a notice. */
 export class NearRefusal implements Decision {
   readonly receipt = undefined
   readonly notice = false
@@ -23,30 +23,30 @@ export class NearRefusal implements Decision {
   }
 }
 
-/** What an ask took of one lease. */
+/** The units that an ask took from one lease. */
 export interface Part {
   readonly check: number
   readonly units: number
   readonly lease: Lease
 }
 
-/** Proof of an admission that was paid in part, or as a whole, out of leases. */
+/** Receipt of an admission paid wholly or partly from leases. */
 export class LeasedReceipt implements Receipt {
-  /** Checks whose units were given back, as bits. */
+  /** Checks whose units were refunded, as bits. */
   refunded = 0
 
   constructor(
     readonly ask: Ask,
     readonly at: Ms,
-    /** Whether the caller told the time. */
+    /** Whether the caller passed the time. */
     readonly told: boolean,
-    /** The storage's own; absent where it was not asked. */
+    /** The storage's own receipt; absent if the storage was not asked. */
     readonly inner: Receipt | undefined,
     readonly parts: readonly Part[],
   ) {}
 }
 
-/** An admission that was paid in part, or as a whole, out of leases. */
+/** An admission paid wholly or partly from leases. */
 export class LeasedAdmission implements Decision {
   readonly refusedBy = -1
   readonly cause = 'check'
@@ -61,7 +61,7 @@ export class LeasedAdmission implements Decision {
   ) {}
 }
 
-/** A decision of the storage's that was told otherwise: a notice is owed, or something is left of a lease. */
+/** Returns a decision of the storage with another `notice` or `remaining`, because a notice is owed or a lease has units left. */
 export function retold(
   decision: Decision,
   notice: boolean,

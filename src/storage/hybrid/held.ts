@@ -2,25 +2,25 @@ import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Lease, Refilled } from './lease.js'
 
-/** What is leased of one limit for one subject, and how much is asked for. */
+/** The leases of one limit for one subject, and the demand for units. */
 export class Held {
   isLeasing = false
-  /** Refused a lease, the limit is not asked for one before this. */
+  /** No lease is requested before this time, because one was refused. */
   notBefore: Ms = Number.NEGATIVE_INFINITY
-  /** What was left of the limit when it was last asked; 0 as long as nobody knows. */
+  /** What was left of the limit when the storage was last asked; 0 while unknown. */
   room = 0
-  /** A lease that was refused has taken a notice that belongs to an update. */
+  /** A refused lease request consumed a notice that belongs to an update. */
   owesNotice = false
-  /** Rises with every reset: what was taken before is worth nothing. */
+  /** Incremented by every reset, which makes earlier leases worthless. */
   generation = 0
-  /** Of all leases together. */
+  /** Shared by all leases. */
   readonly refilled: Refilled = { due: 0 }
   private leases: { readonly lease: Lease; readonly callOff: () => void }[] = []
   private spanFrom: Ms = Number.NEGATIVE_INFINITY
   private inSpan = 0
   private inSpanBefore = 0
 
-  /** Units asked for in a span, by this one and the one before. */
+  /** The larger of the units asked for in this span and in the one before. */
   get demand(): number {
     return Math.max(this.inSpan, this.inSpanBefore)
   }
@@ -48,7 +48,7 @@ export class Held {
     this.inSpan += units
   }
 
-  /** The lease that paid, if one did. */
+  /** Takes units from a lease. Returns that lease, or undefined if none has enough. */
   take(units: number, now: Ms): Lease | undefined {
     for (const { lease } of this.leases) if (lease.take(units, now)) return lease
     return undefined

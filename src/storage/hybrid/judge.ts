@@ -18,12 +18,12 @@ import { canonicalKey, Refusal } from './refusals.js'
 import type { Nearby } from './storage.js'
 import type { ToldTime } from './time.js'
 
-/** What cannot be told to be out of date is remembered no longer than this. */
+/** How long a refusal is remembered if changes to it might not be reported. */
 const UNTOLD: Ms = 1000
-/** Bans whose end is asked for at once: a storage that hangs must not pile them up. */
+/** Maximum number of questions about bans in progress, so that they do not pile up if the storage hangs. */
 const MOST_LEARNING = 1000
 
-/** Decides by a storage elsewhere, and without it what it would only say again. */
+/** Decides by a remote storage, and repeats remembered refusals without asking it. */
 export class HybridJudge implements Judge {
   private readonly prospect: Prospect
   /** Bans whose end is being asked for, as texts. */
@@ -50,7 +50,7 @@ export class HybridJudge implements Judge {
       time.skip(at)
       return new NearRefusal(known, now)
     }
-    // One goes and asks whether it is time for a notice; the others need not wait for it.
+    // One ask goes through to find out whether a notice is due. Meanwhile others get the remembered refusal.
     known.asking = true
     let decision: MaybePromise<Decision>
     try {
@@ -80,7 +80,7 @@ export class HybridJudge implements Judge {
     const { bot } = receipt.ask
     const plan = nearby.plans.get(receipt) ?? this.plan
     const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
-    // What is on its way was decided before this.
+    // Decisions still on their way were made before the refund.
     if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) nearby.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
     const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
@@ -90,13 +90,13 @@ export class HybridJudge implements Judge {
     return inOrder(done, () => this.tell(plan, receipt.ask, how, check))
   }
 
-  /** A token was let go of by another worker. */
+  /** Another worker has released a token. */
   released(bot: number, slot: string, token: number): void {
     const now = this.time.now > Number.NEGATIVE_INFINITY ? this.time.now : this.nearby.steady()
     this.prospect.released(bot, slot, token, now)
   }
 
-  /** Forgets all it has remembered: a later plan has taken its place. */
+  /** Forgets all refusals of this judge, because a later plan has taken its place. */
   forget(): void {
     this.nearby.memory.forgetOf(this.prospect)
   }
@@ -105,7 +105,7 @@ export class HybridJudge implements Judge {
     return at === undefined ? this.nearby.steady() : this.time.now
   }
 
-  /** Asks the storage, or pays out of leases, and remembers what is worth it. */
+  /** Asks the storage or pays from leases, and remembers the decision if it is worth it. */
   private ask(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
     const { prospect, leasing } = this
     prospect.note(ask, now)
@@ -122,11 +122,11 @@ export class HybridJudge implements Judge {
     this.nearby.counts.trips++
     const late = at === undefined ? undefined : this.time.catchUp(this.inner, this.plan, ask.bot, at)
     const decision = this.inner.evaluate(ask, at)
-    // Both were sent in this order, and both go at once.
+    // Calls reach the storage in the order of sending, so there is no need to wait for the first.
     return isPromise(late) ? Promise.all([late, decision]).then(([, told]) => told) : decision
   }
 
-  /** Remembers a refusal that would be given again without any effect. */
+  /** Remembers a refusal that would be repeated without side effects. */
   private learn(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): Decision {
     const { refusedBy, cause, receipt } = decision
     if (receipt !== undefined) this.nearby.plans.set(receipt, this.plan)
@@ -141,8 +141,8 @@ export class HybridJudge implements Judge {
   }
 
   /**
-   * What is refused during a ban has no effect, but when the ban ends refusals count again, though the check would refuse for
-   * longer. So the storage is asked for how long the ban itself holds; nobody waits for that.
+   * Refusals during a ban have no effect, but once the ban ends they count as violations again, even if the check itself would
+   * refuse for longer. So the storage is asked, in the background, when the ban ends.
    */
   private learnBan(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): void {
     const { nearby, plan, learning } = this
@@ -155,7 +155,7 @@ export class HybridJudge implements Judge {
     learning.add(name)
     const asked = this.now(at)
     const learnt = (ban: Decision): void => {
-      // Where callers give the time, it may have moved on before the storage answered. The answer is then out of date.
+      // If callers pass the time, it may have moved on before the storage answered. The answer is then out of date.
       if (at !== undefined && this.now(at) !== asked) return
       if (ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
       this.remember(ask, decision, at, sent, version, ban.retryAfterMs)
@@ -183,7 +183,7 @@ export class HybridJudge implements Judge {
     const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
     if (outlook === undefined || key === undefined) return
     const untold = !nearby.isWatching || (outlook.isVaried && cause !== 'penalty')
-    // The storage decided after it was sent, so this ends before the storage's refusal does.
+    // The storage decides after `sent`, so this ends no later than the storage's refusal.
     const until = sent + Math.min(holds, untold ? UNTOLD : nearby.longest)
     const now = this.now(at)
     if (until <= now) return
@@ -202,7 +202,8 @@ export class HybridJudge implements Judge {
       cause,
       at !== undefined,
       until,
-      // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of the ban does not change.
+      // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of the ban does not
+      // change.
       sent + (outlook.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
       noticeDue(outlook.noticeEvery, decision.notice, before, now),
       // Copied, since it may be a view into an answer to many questions.
@@ -215,7 +216,7 @@ export class HybridJudge implements Judge {
     nearby.memory.add(refusal, now)
   }
 
-  /** Others must ask about what was given back. */
+  /** Tells other workers what was given back, so that they ask the storage again. */
   private tell(
     plan: Plan,
     ask: Ask,
@@ -231,7 +232,7 @@ export class HybridJudge implements Judge {
   }
 }
 
-/** When the next notice may be due. One that another worker gave is not known of: so it is asked for early, and told not late. */
+/** Returns when the next notice may be due. Notices given through other workers are unknown, so the storage is asked early. */
 function noticeDue(every: Ms | undefined, given: boolean, before: Refusal | undefined, now: Ms): Ms {
   if (every === undefined) return Number.POSITIVE_INFINITY
   if (given) return now + every
@@ -243,7 +244,7 @@ function inOrder<T>(first: MaybePromise<unknown>, then: () => MaybePromise<T>): 
   return isPromise(first) ? first.then(then) : then()
 }
 
-/** Subjects of the limits that an ask was charged by: of all, or of one. */
+/** Returns the subjects that an ask was charged for: by all limits, or by one. */
 function charged({ checks }: Plan, { subjects, costs }: Ask, only: number | undefined): Key[] {
   const keys = new Set<Key>()
   for (const [index, check] of checks.entries()) {
@@ -255,7 +256,7 @@ function charged({ checks }: Plan, { subjects, costs }: Ask, only: number | unde
   return [...keys]
 }
 
-/** Tokens of sequences that an ask took and that may be taken once more. */
+/** Returns the tokens of sequences that an ask took and that may be taken again after a release. */
 function takenBy({ checks }: Plan, { subjects, costs, tokens }: Ask): [slot: string, token: number][] {
   const taken: [slot: string, token: number][] = []
   let claim = 0

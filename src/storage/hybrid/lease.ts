@@ -7,8 +7,8 @@ interface Chunk {
 }
 
 /**
- * Sizes that make up a batch so that every number of units up to it is the sum of some: what is left when the lease ends can be
- * given back to the unit, though the storage takes back whole charges only.
+ * Splits a batch into charges so that any number of units up to the batch is the sum of some of them. The rest of a lease can
+ * thus be refunded to the unit, although the storage only refunds whole charges.
  */
 export function chunksOf(batch: number): number[] {
   const sizes: number[] = []
@@ -22,34 +22,34 @@ export function chunksOf(batch: number): number[] {
 }
 
 /**
- * What refilled in the storage while units lay here unspent. Had they never been charged, a full bucket would have lost that: so of
- * what is given back, as much is kept, or more would pass than the limit says. One for all leases of a limit and subject, since
- * whole units only can be kept: what was kept too much counts for the next lease.
+ * Counts units that the storage has refilled while leased units lay unspent. Had those never been charged, a full bucket would
+ * not have gained them; so as many units are withheld from refunds, or more would pass than the limit allows. Shared by all
+ * leases of a limit and subject: only whole units can be withheld, and the excess counts for the next lease.
  */
 export interface Refilled {
-  /** Units to keep of what is given back; below zero where more was kept than was due. */
+  /** Units to withhold from refunds; negative if more was withheld than due. */
   due: number
 }
 
-/** Units of one limit and subject that were paid for and may be spent here until the lease ends. */
+/** Units of one limit and subject that are already charged and may be spent here until the lease ends. */
 export class Lease {
-  /** What may still be spent. */
+  /** Units that may still be spent. */
   units: number
   private ended = false
   /** Largest first. */
   private readonly chunks: Chunk[]
   /** Units to give back. */
   private back = 0
-  /** All that ever came back. */
+  /** Total of units that were not spent. */
   private unspent = 0
-  /** Of what refilled, so much is in {@link Refilled} already. */
+  /** Refilled units already counted in {@link Refilled}. */
   private told = 0
 
   constructor(
     chunks: readonly Chunk[],
     readonly endsAt: Ms,
     private readonly refilled: Refilled,
-    /** How much has refilled by now since the units were charged. */
+    /** Returns how many units have been refilled since the units were charged. */
     private readonly refill: () => number,
     private readonly giveBack: (receipts: readonly Receipt[], units: number) => void,
   ) {
@@ -57,14 +57,14 @@ export class Lease {
     this.units = chunks.reduce((sum, chunk) => sum + chunk.units, 0)
   }
 
-  /** Takes units if they are there. */
+  /** Takes units. Returns whether there were enough. */
   take(units: number, now: Ms): boolean {
     if (this.ended || this.endsAt <= now || this.units < units) return false
     this.units -= units
     return true
   }
 
-  /** Units that were taken and not needed, or refunded. */
+  /** Puts back units that were taken but not needed, or refunded. */
   put(units: number, now: Ms): void {
     if (!this.ended && this.endsAt > now) {
       this.units += units
@@ -73,7 +73,7 @@ export class Lease {
     this.settle(units)
   }
 
-  /** What was not spent goes back. */
+  /** Ends the lease and gives back unspent units. */
   end(): void {
     if (this.ended) return
     this.ended = true
@@ -82,7 +82,7 @@ export class Lease {
     this.settle(units)
   }
 
-  /** Nothing of it is worth anything any longer: the subject was reset. */
+  /** Discards the lease, because the subject was reset. */
   drop(): void {
     this.ended = true
     this.units = 0

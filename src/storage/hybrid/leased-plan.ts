@@ -2,29 +2,29 @@ import type { Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 
-/** What a plan's leases are about. */
+/** The leasing options that concern plans. */
 interface Leased {
   readonly limits: readonly string[]
   readonly span: Ms
 }
 
-/** A limit that is leased. */
+/** A leased limit. */
 export interface LeasedColumn {
   readonly index: number
   readonly scope: number
   readonly slot: string
-  /** How long a lease of it holds at most. */
+  /** Maximum duration of a lease. */
   readonly span: Ms
-  /** Units that refill in a millisecond. */
+  /** Units refilled per millisecond. */
   readonly rate: number
 }
 
-/** Whether a limit goes by this name: its slot's, or the last part of that. */
+/** Whether a name denotes a check: it is the check's slot, or the last part of the slot. */
 function isNamed({ slot }: Check, name: string): boolean {
   return slot === name || slot.endsWith(`.${name}`)
 }
 
-/** The limits of a plan that are leased. */
+/** Returns the leased limits of a plan. */
 export function leasedColumns({ checks }: Plan, { limits, span }: Leased): LeasedColumn[] {
   return checks.flatMap((check, index) => {
     if (check.kind !== 'bucket' || !limits.some((name) => isNamed(check, name))) return []
@@ -36,8 +36,9 @@ export function leasedColumns({ checks }: Plan, { limits, span }: Leased): Lease
 }
 
 /**
- * The plan by which leases are taken; undefined if it has none of the limits. What is leased may be spent up to a span later than it was
- * charged, when the bucket has refilled that much: so the burst is lowered by it, and at no time more passes than the limit says.
+ * Returns the plan by which leases are taken, or undefined if it has none of the limits. A leased unit may be spent up to a span
+ * after it was charged, by which time the bucket has refilled; so the burst is lowered by that amount, and the limit is never
+ * exceeded.
  *
  * @throws SentinelError `option.invalid` for a limit that cannot be leased exactly.
  */

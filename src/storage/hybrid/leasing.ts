@@ -20,26 +20,26 @@ import { NearMarks } from './near-marks.js'
 import { canonicalKey } from './refusals.js'
 import type { Nearby } from './storage.js'
 
-/** Which limits are leased, how much at most at once, and for how long. */
+/** Limits to lease, maximum batch and duration. */
 export interface LeaseOptions {
   readonly limits: readonly string[]
   readonly batch: number
   readonly span: Ms
 }
 
-/** Subjects whose units are leased at once; of more, every unit is asked for. */
+/** Maximum number of subjects with leases. Units of further subjects are charged one ask at a time. */
 const MOST_SUBJECTS = 1000
 /** A lease of fewer units saves less than it costs. */
 const LEAST_UNITS = 4
 
-/** Takes units of some limits by the batch, and spends them here. */
+/** Leases units of some limits in batches and spends them here. */
 export class Leasing {
   private readonly columns: readonly LeasedColumn[]
   /** By column, bot and subject. */
   private readonly subjects: Map<number, Map<Key, Held>>[]
   private size = 0
   private readonly near: NearMarks
-  /** Lists of costs without what leases pay. */
+  /** Costs lists without the checks paid from leases. */
   private readonly without = new WeakMap<readonly number[], Map<number, readonly number[]>>()
   private readonly unitCosts = new Map<number, readonly number[]>()
   private readonly pending = new Set<Promise<void>>()
@@ -57,7 +57,7 @@ export class Leasing {
     this.near = new NearMarks(plan, places.local, places.marks, nearby)
   }
 
-  /** Units that are held, of all subjects. */
+  /** Unspent units of all subjects. */
   get held(): number {
     let units = 0
     for (const each of this.all()) units += each.units
@@ -95,14 +95,14 @@ export class Leasing {
       if (near !== undefined) decision = near
       else decision = this.withParts(ask, at, now, parts, remote(this.withoutPaid(ask, paid)))
     }
-    // After the ask itself, so that it comes first.
+    // After the ask itself, so that the ask comes first.
     for (const [column, held] of short) this.lease(column, held, ask, at, now)
     if (short.length === 0) return decision
     if (isPromise(decision)) return decision.then((later) => this.noted(later, short))
     return this.noted(decision, short)
   }
 
-  /** What leases hold is spent already as the storage sees it, and still there as callers do. */
+  /** Peeks as if the held units were unspent: the storage has already charged them, but callers can still spend them. */
   peek(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
     let paid = 0
     const left = new Map<number, number>()
@@ -126,7 +126,7 @@ export class Leasing {
     return isPromise(decision) ? decision.then(told) : told(decision)
   }
 
-  /** Gives back what an admission took of leases. */
+  /** Puts back the units that an admission took from leases. */
   refund(receipt: LeasedReceipt, only: number | undefined, now: Ms): void {
     for (const { check, units, lease } of receipt.parts) {
       const bit = 1 << check
@@ -136,7 +136,7 @@ export class Leasing {
     }
   }
 
-  /** What was paid before a reset is forgotten, so what is held of it is worth nothing. */
+  /** A reset forgets the charges for the held units, so these are discarded. */
   reset(bot: number, key: Key, slot: string | undefined): void {
     for (const [nth, { slot: own }] of this.columns.entries()) {
       if (slot === undefined || slot === own) this.subjects[nth]?.get(bot)?.get(canonicalKey(key))?.drop()
@@ -147,7 +147,7 @@ export class Leasing {
     this.near.changed(change)
   }
 
-  /** Gives back all that is not spent. */
+  /** Gives back all unspent units. */
   end(): void {
     this.ended = true
     for (const held of this.all()) held.end()
@@ -156,7 +156,7 @@ export class Leasing {
     this.near.clear()
   }
 
-  /** When all that was given back has arrived. */
+  /** Resolves when everything given back has arrived. */
   async settled(): Promise<void> {
     while (this.pending.size > 0) await Promise.all(this.pending)
   }
@@ -179,7 +179,7 @@ export class Leasing {
       for (const { units, lease } of parts) lease.put(units, now)
     }
     const told = (given: Decision): Decision => {
-      // An update that is refused pays nothing, and one that is waived was paid for by an earlier one.
+      // A refused update pays nothing, and a waived one was paid for by an earlier update.
       if (given.refusedBy >= 0 || given.waived || given.receipt === undefined) {
         putBack()
         return given
@@ -201,7 +201,7 @@ export class Leasing {
     return left
   }
 
-  /** Notes how much room a limit has, and says what is owed. */
+  /** Records how much room the limits have, and adds a notice that is owed. */
   private noted(decision: Decision, short: readonly (readonly [LeasedColumn, Held])[]): Decision {
     let told = decision
     for (const [{ index }, held] of short) {
@@ -217,13 +217,13 @@ export class Leasing {
     return told
   }
 
-  /** Leases units in the background, where so many are asked for that it is worth it and the limit has room for them. */
+  /** Leases units in the background if demand makes it worthwhile and the limit has room. */
   private lease(column: LeasedColumn, held: Held, ask: Ask, at: Ms | undefined, now: Ms): void {
     if (this.ended || held.isLeasing || held.notBefore > now) return
     if (held.demand < LEAST_UNITS) return
     // At least what refills within the span, since a lease of fewer units ends earlier.
     const wanted = Math.min(this.options.batch, Math.max(held.demand, column.rate * column.span))
-    // At most half of what is left: other workers need units, too.
+    // At most half of what is left, because other workers need units too.
     const batch = Math.floor(Math.min(wanted, held.room / 2))
     if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
     held.isLeasing = true
@@ -249,7 +249,7 @@ export class Leasing {
     this.nearby.counts.trips++
     const { generation } = held
     const charged = this.instant()
-    // The time in which as many units refill as it has. If small leases lasted longer and were spent late, more would refill meanwhile
+    // The time in which this many units refill. If small leases lasted longer and were spent late, more would refill meanwhile
     // than the burst was lowered by.
     const span = Math.min(longest, batch / rate)
     const asked = chunksOf(batch).map(async (units) => {
@@ -280,7 +280,7 @@ export class Leasing {
       const lease = new Lease(chunks, now + span, held.refilled, refill, (receipts, units) =>
         this.giveBack(bot, key, receipts, units),
       )
-      // There is more now than when it refused.
+      // The limit has units again, so its refusals are outdated.
       this.nearby.memory.forget(bot, key)
       // Leasing ended while this lease was being taken.
       if (this.ended) lease.end()
@@ -289,7 +289,7 @@ export class Leasing {
     if (failures.length > 0) throw failures[0]
   }
 
-  /** By both clocks: a clock that is given may be set back, and the steady one does not know what it is told. */
+  /** Returns the time by both clocks: an injected clock may go back, and the steady clock does not follow an injected one. */
   private instant(): { readonly steady: Ms; readonly clock: Ms } {
     return { steady: this.nearby.steady(), clock: this.nearby.clock?.() ?? 0 }
   }
@@ -309,7 +309,7 @@ export class Leasing {
       const done: Promise<void> = work().finally(() => {
         this.pending.delete(settled)
       })
-      // What fails is told aside; whoever waits for the end only waits.
+      // Failures are reported by `aside()`; waiting for the end must not fail.
       const settled = done.catch(() => undefined)
       this.pending.add(settled)
       return done
@@ -335,7 +335,7 @@ export class Leasing {
     return held
   }
 
-  /** Those that came first and hold nothing. */
+  /** Removes a subject without leases, looking at the oldest few. */
   private forgetIdle(keys: Map<Key, Held>): void {
     let looked = 0
     for (const [key, held] of keys) {

@@ -7,14 +7,14 @@ import { MarkCopy } from '../mark-copy.js'
 import type { Marks, Storage } from '../storage.js'
 import type { Nearby } from './storage.js'
 
-/** Subjects whose marks are copied at most. */
+/** Maximum number of subjects whose marks are copied. */
 const MOST_SUBJECTS = 100_000
 
-/** Decides asks that leave nothing but marks to be judged, by a copy of these. */
+/** Decides asks that depend only on marks, by a copy of the marks. */
 export class NearMarks {
   private readonly copy: MarkCopy
   private readonly judge: Judge | undefined
-  /** By check of the plan: whether it is about marks. */
+  /** By check of the plan: whether it is a check on marks. */
   private readonly isMark: readonly boolean[]
   private readonly costs = new WeakMap<readonly number[], readonly number[]>()
 
@@ -38,7 +38,7 @@ export class NearMarks {
     this.judge = judge
   }
 
-  /** Whether an ask passes all but what is paid for, as far as is known here; false where it is not. */
+  /** Whether an ask passes all checks other than those already paid. False if this cannot be decided here. */
   passes(ask: Ask, paid: number, at: Ms | undefined): boolean {
     const { checks } = this.plan
     let marked = false
@@ -53,7 +53,7 @@ export class NearMarks {
     if (this.judge === undefined || !this.nearby.isWatching || !this.knows(ask)) return false
     const decision = this.judge.evaluate({ ...ask, costs: this.costsOf(ask.costs), tokens: [] }, at)
     if (isPromise(decision)) return false
-    // If something would have been refused in shadow, the storage decides, and reports that.
+    // If a shadow check would have refused, the storage decides and reports that.
     return decision.refusedBy === -1 && decision.shadowRefusals.length === 0
   }
 
@@ -65,7 +65,7 @@ export class NearMarks {
     this.copy.clear()
   }
 
-  /** Reads, aside, what is not known yet. */
+  /** Whether the marks for an ask are known. Reads missing ones in the background. */
   private knows({ bot, subjects, costs }: Ask): boolean {
     let known = true
     for (const [index, check] of this.plan.checks.entries()) {

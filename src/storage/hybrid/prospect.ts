@@ -3,16 +3,17 @@ import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { canonicalKey, type Refusal, type RefusalMemory } from './refusals.js'
 
-/** What stands before a check and may decide before it. */
+/** An earlier check, which may decide the ask before the remembered refusal does. */
 interface Before {
   readonly index: number
   readonly check: Check
   /**
-   * `never`: what is remembered behind it answers nothing, if it is asked. `fresh`: only for tokens that nobody can have
-   * taken. `same`: only if it was asked about the same subject. `own`: only where it counts the same subject.
+   * When a remembered refusal may be used although the ask also asks for the earlier check. `never`: it may not. `fresh`: if the
+   * token cannot have been taken by anyone. `same`: if the earlier check has the same subject as it had then. `own`: if the
+   * earlier check has the same subject as the refusing one.
    */
   readonly rule: 'never' | 'fresh' | 'same' | 'own'
-  /** Of a claim: which of the ask's tokens is its own. */
+  /** For a claim: the index of its token. */
   readonly claim: number
 }
 
@@ -21,12 +22,12 @@ interface Outlook {
   readonly isRememberable: boolean
   /** Refusals count as violations until a ban begins. */
   readonly isPenal: boolean
-  /** Marks of its variants may lapse, which nobody tells. */
+  /** The check has variants. Their marks may lapse, which is not reported. */
   readonly isVaried: boolean
   readonly noticeEvery: Ms | undefined
   readonly claim: number
   readonly before: readonly Before[]
-  /** Scopes whose marks decide with it, but for its own. */
+  /** Other scopes whose marks the refusal depends on. */
   readonly scopes: readonly number[]
 }
 
@@ -35,7 +36,7 @@ interface Seen {
   topAt: Ms
 }
 
-/** Which refusals of one plan may be given again without asking, and for which asks. */
+/** Determines which refusals of one plan may be repeated without asking the storage, and for which asks. */
 export class Prospect {
   readonly outlooks: readonly Outlook[]
   private readonly sequences: readonly {
@@ -43,7 +44,7 @@ export class Prospect {
     readonly claim: number
     readonly holdFor: Ms
   }[]
-  /** By bot: of each sequence, the highest token that has been asked for. */
+  /** By bot: the highest token seen, for each sequence. */
   private readonly seen = new Map<number, Seen[]>()
 
   constructor(
@@ -61,7 +62,7 @@ export class Prospect {
     )
   }
 
-  /** The refusal that an ask would get, and that has no effect. */
+  /** Returns the remembered refusal for an ask, if repeating it has no side effects. */
   find(ask: Ask, now: Ms, told: boolean): Refusal | undefined {
     const { bot, subjects, costs, limits } = ask
     let found: Refusal | undefined
@@ -81,7 +82,7 @@ export class Prospect {
     return found !== undefined && this.fits(found, ask, now) ? found : undefined
   }
 
-  /** Notes which tokens the storage is asked for. */
+  /** Records the tokens that the storage is asked for. */
   note({ bot, costs, tokens, subjects }: Ask, now: Ms): void {
     if (this.sequences.length === 0) return
     let all = this.seen.get(bot)
@@ -97,7 +98,7 @@ export class Prospect {
     }
   }
 
-  /** A token was let go of by another worker: whoever takes it now asks the storage. */
+  /** Another worker has released a token. Records it, so that whoever takes it next asks the storage. */
   released(bot: number, slot: string, token: number, now: Ms): void {
     const all = this.seen.get(bot)
     this.sequences.forEach(({ index, holdFor }, i) => {
@@ -106,7 +107,7 @@ export class Prospect {
     })
   }
 
-  /** Subjects whose marks a refusal depends on, but for its own. */
+  /** Returns the other subjects whose marks a refusal depends on. */
   othersOf({ subjects }: Ask, by: number): Key[] {
     const own = subjects[(this.outlooks[by] as Outlook).check.subject]
     const keys = new Set<Key>()
@@ -138,8 +139,8 @@ export class Prospect {
   }
 
   /**
-   * Whether nobody can have taken a token: it is above all that this worker has seen, tokens being handed out in order. One
-   * that was let go of would be below, or another worker has told of it. One whose lease has lapsed is older than what was
+   * Whether a token cannot have been taken by anyone: it is higher than all that this worker has seen, and tokens are handed out
+   * in order. A released token would be lower, or was announced by another worker; one whose lease has lapsed is older than those
    * seen since.
    */
   private isFresh({ index, claim, check }: Before, { bot, tokens }: Ask, now: Ms): boolean {
@@ -151,7 +152,7 @@ export class Prospect {
 }
 
 function raise(seen: Seen, token: number, now: Ms, holdFor: Ms): void {
-  // After a quiet week Telegram begins with a new random update id. A claim that is so old is held no longer.
+  // After a quiet week Telegram continues with a new random update id. By then earlier claims have lapsed.
   if (token <= seen.top && seen.topAt > now - holdFor) return
   seen.top = token
   seen.topAt = now
@@ -193,7 +194,7 @@ function outlookOf(
 function isRememberable(check: Check): boolean {
   if (check.shadow === true) return false
   if (check.kind === 'bucket' || check.kind === 'window') return true
-  // Until when a ban holds cannot be told from how long a mark or a claim does.
+  // A ban may end before or after the mark or claim that caused it, so its end is unknown.
   if (check.onRefusal?.penalty !== undefined) return false
   if (check.kind !== 'claim') return true
   return (
@@ -204,12 +205,12 @@ function isRememberable(check: Check): boolean {
   )
 }
 
-/** Undefined: whatever it would say, the ask is refused. */
+/** Undefined: the ask is refused whatever this check decides. */
 function ruleOf(check: Check): Before['rule'] | undefined {
   const shadow = check.shadow === true
   const penal = check.onRefusal?.penalty !== undefined
   if (check.kind === 'absent' || check.kind === 'present') {
-    // A refusal by it would be a violation, and must be counted.
+    // A refusal by this check would count as a violation, so the storage must see it.
     return shadow ? 'same' : penal ? 'never' : undefined
   }
   if (shadow) return 'never'

@@ -2,86 +2,86 @@ import type { RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, textKey } from '../../core/subject.js'
 
-/** The form under which changes tell of a subject. */
+/** Returns the form of a key that change reports use. */
 export function canonicalKey(key: Key): Key {
   if (typeof key === 'number') return key
   const kind = key[0]
   return kind === 'u' || kind === 'c' || kind === 's' ? textKey(key) : key
 }
 
-/** A refusal that would be given again without any effect, until a moment. */
+/** A refusal that would be repeated without side effects until some time. */
 export class Refusal {
-  /** Others of the same subject. */
+  /** The next refusal of the same subject. */
   next: Refusal | undefined
-  /** In the order in which they are given up. */
+  /** Neighbours in the order of eviction. */
   older: Refusal | undefined
   newer: Refusal | undefined
-  /** How often it has answered since it was last spared. */
+  /** How often it was used since it last escaped eviction; halved at each escape. */
   hits = 0
-  /** Somebody has gone to ask whether it is time for a notice. */
+  /** An ask is under way to find out whether a notice is due. */
   asking = false
 
   constructor(
-    /** Whose it is: the memory of one judge. */
+    /** The judge's prospect, which owns this refusal. */
     readonly owner: object,
     readonly bot: number,
-    /** Of the subject of the check that refused. */
+    /** The subject of the check that refused. */
     readonly key: Key,
     readonly check: number,
-    /** What a claim was asked for; -1 of other checks. */
+    /** The token of a claim; -1 for other checks. */
     readonly token: number,
     readonly cost: number,
     readonly cause: RefusalCause,
-    /** Whether callers tell the time. */
+    /** Whether the caller passed the time. */
     readonly told: boolean,
-    /** Until then it answers. */
+    /** How long the refusal may be used. */
     readonly until: Ms,
-    /** Asking again can succeed from then on. */
+    /** When asking again can succeed. */
     readonly end: Ms,
-    /** Then one ask goes through, for a notice may be due. */
+    /** When one ask goes through to the storage, because a notice may be due. */
     readonly noticeAt: Ms,
     readonly remaining: readonly number[],
-    /** Shadow checks before it that would have refused, too. */
+    /** Earlier checks in shadow that would have refused as well. */
     readonly shadowRefusals: readonly number[],
-    /** By scope; who was asked about. */
+    /** The subjects of the ask, by scope. */
     readonly subjects: readonly (Key | undefined)[],
     readonly costs: readonly number[],
-    /** Subjects whose marks it depends on, beside its own. */
+    /** Other subjects whose marks the refusal depends on. */
     readonly alsoOf: readonly Key[],
   ) {}
 }
 
-/** So many of one subject at most: a subject that taps a hundred buttons takes no more room than others. */
+/** Maximum number of refusals per subject, so that tapping a hundred buttons takes no more room. */
 const MOST_OF_ONE = 8
-/** So many are looked at to give one up. */
+/** How many refusals are examined to evict one. */
 const MOST_LOOKED_AT = 16
-/** Changes that are remembered one by one. */
+/** How many changes are recorded individually. */
 const MOST_CHANGES = 512
 
 /**
- * Remembered refusals of all judges, bounded. Of too many those go that answered least: what a flood of many accounts leaves
- * behind, one refusal each, goes before those of few who are refused again and again.
+ * Remembered refusals of all judges, with a maximum. The least used ones are evicted first: a flood of many accounts leaves one
+ * refusal each, and these go before those of a few subjects that are refused again and again.
  */
 export class RefusalMemory {
   size = 0
   private readonly bots = new Map<number, Map<Key, Refusal>>()
   private oldest: Refusal | undefined
   private newest: Refusal | undefined
-  /** By the key of another subject than its own: the roles of a user who is refused in a chat. */
+  /** By another subject that the refusal depends on, such as a user whose roles matter for a refusal in a chat. */
   private readonly dependent = new Map<Key, Set<Refusal>>()
-  /** Counts changes. */
+  /** Number of changes so far. */
   version = 0
   private clearedAt = 0
   private readonly changed: { bot: number; key: Key }[] = []
 
   constructor(private readonly most: number) {}
 
-  /** The first of a subject's; the rest follow it. */
+  /** Returns the first refusal of a subject; the others are linked from it. */
   of(bot: number, key: Key): Refusal | undefined {
     return this.bots.get(bot)?.get(canonicalKey(key))
   }
 
-  /** What is remembered of the same question, expired or not. */
+  /** Returns the refusal remembered for the same question, even if it has expired. */
   same(owner: object, bot: number, key: Key, check: number, token: number): Refusal | undefined {
     let known = this.of(bot, key)
     while (known !== undefined && !(known.owner === owner && known.check === check && known.token === token))
@@ -89,7 +89,7 @@ export class RefusalMemory {
     return known
   }
 
-  /** Remembers one, in the place of what was remembered of the same question. */
+  /** Remembers a refusal, replacing the one for the same question. */
   add(refusal: Refusal, now: Ms): void {
     const { owner, bot, key, check, token } = refusal
     const before = this.same(owner, bot, key, check, token)
@@ -117,8 +117,8 @@ export class RefusalMemory {
   }
 
   /**
-   * Whether any of some subjects has changed since a version: what was asked then may have been decided before the change, and must
-   * not be remembered after it.
+   * Whether any of the subjects has changed since a version. If so, a decision asked for then may predate the change and must not
+   * be remembered.
    */
   changedSince(version: number, bot: number, keys: readonly Key[]): boolean {
     if (version < this.clearedAt || this.version - version > MOST_CHANGES) return true
@@ -129,7 +129,7 @@ export class RefusalMemory {
     return false
   }
 
-  /** Something about a subject has changed: forgets its own refusals, and those that its marks decide. */
+  /** A subject has changed: forgets its refusals and those that depend on its marks. */
   forget(bot: number, key: Key): void {
     const own = canonicalKey(key)
     this.changed[this.version % MOST_CHANGES] = { bot, key: own }
@@ -145,7 +145,7 @@ export class RefusalMemory {
     }
   }
 
-  /** Forgets all of one judge. */
+  /** Forgets all refusals of one judge. */
   forgetOf(owner: object): void {
     let refusal = this.oldest
     while (refusal !== undefined) {
@@ -155,7 +155,7 @@ export class RefusalMemory {
     }
   }
 
-  /** Anything may have changed. */
+  /** Forgets everything, because anything may have changed. */
   clear(): void {
     this.version++
     this.clearedAt = this.version
@@ -193,7 +193,7 @@ export class RefusalMemory {
   }
 
   private makeRoom(now: Ms): void {
-    // Two are looked at for each that comes, so what has expired does not pile up.
+    // Examine two for each new one, so that expired ones do not pile up.
     for (let i = 0; i < 2; i++) {
       const { oldest } = this
       if (oldest !== undefined && oldest.until <= now) this.remove(oldest)
@@ -215,7 +215,7 @@ export class RefusalMemory {
     if (weakest !== undefined) this.remove(weakest)
   }
 
-  /** Of too many of one subject that goes which would have gone first by itself. */
+  /** If a subject has too many refusals, removes the one that would have expired first. */
   private trim(newcomer: Refusal): void {
     let nth = 1
     let soonest = newcomer.next
@@ -245,7 +245,7 @@ export class RefusalMemory {
   }
 }
 
-/** Of two that are worth as much, the one goes that would have gone first by itself. */
+/** Whether one refusal is worth less than another: it was used less or, if equal, expires sooner. */
 function isWeaker(one: Refusal, other: Refusal): boolean {
   return one.hits === other.hits ? one.until < other.until : one.hits < other.hits
 }

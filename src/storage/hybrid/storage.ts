@@ -18,28 +18,28 @@ import { type LeaseOptions, Leasing } from './leasing.js'
 import { RefusalMemory } from './refusals.js'
 import { ToldTime, wakefulClock } from './time.js'
 
-/** What the judges of one hybrid share. */
+/** Shared by all judges of one hybrid storage. */
 export interface Nearby {
   readonly memory: RefusalMemory
-  /** What plan an admission was asked under: it may be settled under a later one. */
+  /** The plan of each admission, which may be settled after a later plan has been prepared. */
   readonly plans: WeakMap<Receipt, Plan>
   readonly counts: { answered: number; trips: number; leased: number; returned: number }
-  /** Where callers do not tell the time; undefined: the storage's own clock decides. */
+  /** For asks without a time; undefined: the storage's own clock decides. */
   readonly clock: Clock | undefined
-  /** Tells how much time passes. */
+  /** Measures how much time passes. */
   readonly steady: Clock
   readonly timers: Timers
-  /** Nothing is remembered for longer. */
+  /** Maximum time that anything is remembered. */
   readonly longest: Ms
-  /** Whether changes are told. */
+  /** Whether the storage reports changes. */
   readonly isWatching: boolean
-  /** Tells the other workers. */
+  /** Sends an announcement to the other workers. */
   announce(bot: number, announcement: Announcement): MaybePromise<void>
-  /** Does what nobody waits for; what fails is told as a condition. */
+  /** Does background work. Failures are reported as a condition. */
   aside(during: string, work: () => MaybePromise<unknown>): void
 }
 
-/** What {@link HybridStorage} is made of, spans in milliseconds. */
+/** The parts of a {@link HybridStorage}. Spans in milliseconds. */
 export interface HybridParts {
   readonly local: Storage
   readonly ownsLocal: boolean
@@ -51,12 +51,12 @@ export interface HybridParts {
   readonly timers: Timers
 }
 
-/** After a watch could not be had it is asked for again, at the earliest. */
+/** How long to wait before trying to watch again. */
 const WATCH_AGAIN: Ms = 1000
-/** So long a closing storage waits for what it gives back. */
+/** How long closing waits for units to be given back. */
 const GIVE_BACK_WITHIN: Ms = 2000
 
-/** What `hybrid()` makes. */
+/** The storage made by `hybrid()`. */
 export class HybridStorage implements Storage, Observable {
   readonly remote = true
   readonly kind: string | undefined
@@ -68,7 +68,7 @@ export class HybridStorage implements Storage, Observable {
   private readonly judges = new Map<string, HybridJudge>()
   private readonly times = new Map<string, ToldTime>()
   private readonly leasing = new Map<string, Leasing>()
-  /** Of earlier plans: what they held is on its way back. */
+  /** Leases of earlier plans that are still being given back. */
   private readonly retired = new Set<Promise<void>>()
   private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
   private watching: Promise<void> | undefined
@@ -100,13 +100,13 @@ export class HybridStorage implements Storage, Observable {
     if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.tell(condition))
   }
 
-  /** What is wrong with a plan is thrown at once, where a guard is made. */
+  /** Errors in the plan are thrown synchronously, where a guard is created. */
   prepare(plan: Plan): Promise<Judge> {
     this.refuseClosed()
     checkPlan(plan)
     const { lease } = this.parts
     const leased = lease === undefined ? undefined : leasedPlan(plan, lease)
-    // Nobody waits for it: until changes are told, little is remembered and not for long.
+    // Not awaited: until changes are reported, refusals are remembered only briefly.
     this.aside('hybrid.watch', () => this.watchInner())
     return this.prepareWith(plan, leased, lease)
   }
@@ -141,7 +141,7 @@ export class HybridStorage implements Storage, Observable {
     return this.inner.sessions(options)
   }
 
-  /** That of the storage behind it, which tells of every reset and mark. */
+  /** The archive of the remote storage, whose resets and marks are reported as changes. */
   get archive(): Archive | undefined {
     return this.inner.archive
   }
@@ -152,7 +152,7 @@ export class HybridStorage implements Storage, Observable {
     })
   }
 
-  /** Told of what the storage tells of itself, and of what failed where nobody waited for it. */
+  /** Reports the conditions of the remote storage, and failures in the background. */
   observe(listener: ConditionListener): () => void {
     const listening = { tell: listener }
     this.conditions.add(listening)
@@ -174,7 +174,7 @@ export class HybridStorage implements Storage, Observable {
     return { ...health, ok: health.ok && this.closing === undefined, hybrid: this.hybridHealth() }
   }
 
-  /** Gives back what was leased and not spent, and closes the storage. */
+  /** Gives back unspent units and closes the remote storage. */
   close(): Promise<void> {
     this.closing ??= this.end()
     return this.closing
@@ -199,7 +199,7 @@ export class HybridStorage implements Storage, Observable {
     }
   }
 
-  /** A storage that does not answer must not keep anybody from closing: what it is not given back counts as spent. */
+  /** Waits a limited time, so that an unresponsive storage does not prevent closing. Units not given back count as spent. */
   private async givenBack(): Promise<void> {
     if (this.retired.size === 0) return
     let callOff: (() => void) | undefined
@@ -225,7 +225,7 @@ export class HybridStorage implements Storage, Observable {
     return { watching: isWatching, refusals: memory.size, ...counts, held }
   }
 
-  /** What is written here holds here at once. */
+  /** Wraps the marks so that writes take effect here at once. */
   private marksOver(marks: Marks): Marks {
     const forgetting = <T>(
       bot: number,
@@ -249,7 +249,7 @@ export class HybridStorage implements Storage, Observable {
     }
   }
 
-  /** Asks to be told of changes. Does not reject: without, little is remembered and not for long. */
+  /** Starts watching for changes. Never rejects: without a watch, refusals are remembered only briefly. */
   private watchInner(): Promise<void> {
     if (this.watching !== undefined) return this.watching
     const watching = this.beginWatching()
@@ -264,7 +264,7 @@ export class HybridStorage implements Storage, Observable {
       else {
         this.stopWatching = stop
         this.nearby.isWatching = true
-        // What was remembered before may have changed since.
+        // Refusals remembered before this may be outdated.
         this.changed({ kind: 'gap' })
       }
     } catch (error) {
@@ -318,10 +318,10 @@ export class HybridStorage implements Storage, Observable {
   }
 }
 
-/** Before and after: what is on its way meanwhile may have been decided by either. */
+/** Forgets before and after a write: decisions on their way may have been made before or after it. */
 function around<T>(forget: () => void, write: () => MaybePromise<T>): MaybePromise<T> {
   forget()
-  // Though it fails, it may have been written.
+  // A failed write may have been applied.
   let result: MaybePromise<T>
   try {
     result = write()

@@ -4,15 +4,15 @@ import type { Ms } from '../../core/duration.js'
 import { ToldMoment } from '../remote/moment.js'
 
 /**
- * The time of the plans of one name, where callers tell it. What is answered here the storage does not hear of, so it is told
- * the time before it could go back behind what callers were told, or settles by it.
+ * The time of the plans of one name, if callers pass it. The storage does not see asks that are answered here, so it is given
+ * their time before a call with an earlier time, or a settlement, could make its own time lag behind.
  */
 export class ToldTime {
   private readonly moment = new ToldMoment()
-  /** The latest ask that was answered here, if the storage was asked nothing since. */
+  /** The time of the latest ask answered here, if the storage was not asked since. */
   private skippedTo: Ms | undefined
   private last = Number.NEGATIVE_INFINITY
-  /** Whether the clock went back with the last ask: the storage must see that. */
+  /** Whether the clock went back with the last ask, which the storage must see. */
   wentBack = false
 
   advance(at: Ms): Ms {
@@ -21,7 +21,7 @@ export class ToldTime {
     return this.moment.advance(at)
   }
 
-  /** The time as it was last told. */
+  /** The time last passed. */
   get now(): Ms {
     return this.moment.now
   }
@@ -30,7 +30,7 @@ export class ToldTime {
     if (at !== undefined) this.skippedTo = at
   }
 
-  /** Before the storage decides as of a moment; of settlements, of none. */
+  /** Gives the storage the skipped time before it decides; `at` is undefined for settlements. */
   catchUp(inner: Judge, plan: Plan, bot: number, at: Ms | undefined): MaybePromise<unknown> {
     const { skippedTo } = this
     this.skippedTo = undefined
@@ -38,7 +38,7 @@ export class ToldTime {
     return inner.evaluate(nothing(plan, bot), skippedTo)
   }
 
-  /** Before it is asked what it would decide: that tells it no time. */
+  /** As `catchUp()`, before a peek, which does not advance the storage's time. */
   catchUpToPeek(inner: Judge, plan: Plan, bot: number, at: Ms | undefined): MaybePromise<unknown> {
     const { skippedTo } = this
     if (skippedTo === undefined || (at !== undefined && at >= skippedTo)) return undefined
@@ -46,17 +46,17 @@ export class ToldTime {
   }
 }
 
-/** An ask that leaves out every check: it tells the time. */
+/** Returns an ask that leaves out every check and so only passes the time. */
 function nothing({ scopes, checks }: Plan, bot: number): Ask {
   return { bot, subjects: scopes.map(() => undefined), costs: checks.map(() => 0), tokens: [] }
 }
 
-/** A machine that slept has a wall clock so much ahead. */
+/** If the wall clock gains this much on the steady clock, the machine has slept. */
 const SLEPT: Ms = 1000
 
 /**
- * Tells how much time has passed, and never too little: a clock that is never set, pushed ahead when the machine has slept,
- * which such a clock does not count. What is remembered or leased ends early rather than late.
+ * Returns a clock that never measures too little time: the steady clock, moved ahead when the machine has slept, which the steady
+ * clock does not count. What is remembered or leased thus ends early rather than late.
  */
 export function wakefulClock(steady: Clock = steadyClock, wall: Clock = systemClock): Clock {
   let slept = 0

@@ -8,10 +8,10 @@ import type { PostgresJudge } from './judge.js'
 import { type Column, formOf, type Layout } from './layout.js'
 
 const CAUSES: readonly RefusalCause[] = ['check', 'penalty', 'echo']
-/** No wait that ends is as long. */
+/** Larger than any finite wait. */
 const NEVER = 1e18
 
-/** Reads what a plan's function answers. */
+/** Reads the answers of a plan's function. */
 export class Answers {
   private readonly limited: readonly (Column & { readonly varied: boolean; readonly divisor: number })[]
 
@@ -33,7 +33,7 @@ export class Answers {
     )
   }
 
-  /** Limits and claims that an ask would charge, as bits. */
+  /** Returns the limits and claims that an ask would charge, as bits. */
   private chargedOf({ costs, subjects }: Ask): number {
     let bits = 0
     for (const { index, check } of this.charging) {
@@ -42,7 +42,7 @@ export class Answers {
     return bits
   }
 
-  /** Decisions in the order of the questions. */
+  /** Returns the decisions in the order of the questions. */
   read(
     text: string,
     questions: readonly Question[],
@@ -53,7 +53,9 @@ export class Answers {
     return this.decided(numbersIn(text), 0, questions, judge, serial, commit)
   }
 
-  /** What the function for usual questions says: those that it decided itself, then what another says of those it handed over. */
+  /**
+   * Reads the answer of the function for usual questions: its own decisions, then those of the function it handed the rest to.
+   */
   readUsual(text: string, questions: readonly Question[], judge: PostgresJudge, serial: number): Decision[] {
     const numbers = numbersIn(text)
     const time = { own: Number(numbers[0]), clock: Number(numbers[1]) }
@@ -68,7 +70,7 @@ export class Answers {
         const left = Number(numbers[3 + (bucket + 1) * count + nth])
         if (left >= 0) remaining[index] = left / divisor
       }
-      // It takes nothing that is fenced.
+      // No claim with a serial is taken, so the serial does not matter.
       const receipt = this.receiptOf(question, time, judge, serial, 0, undefined)
       decisions[place] = new PostgresDecision(-1, 'check', 0, remaining, NO_SHADOWS, false, false, receipt)
     }
@@ -154,7 +156,7 @@ export class Answers {
   }
 }
 
-/** When the server decided. */
+/** When the server decided, by the bot's own time and by the clock. */
 interface Time {
   readonly own: Ms
   readonly clock: Ms
@@ -164,7 +166,7 @@ function numbersIn(text: string): string[] {
   return text.slice(1, -1).split(',')
 }
 
-/** What is left comes in whole units: so many are one. */
+/** Returns how many of the units in which the server reports what is left make up one. */
 function divisorOf({ check }: Column): number {
   if (check.kind === 'bucket') return check.limit.per
   if (check.kind !== 'window' || check.form === 'log') return 1

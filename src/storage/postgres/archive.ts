@@ -11,7 +11,7 @@ import { checkActivity, type UserRecord } from '../users.js'
 import { canonicalKey, read, readKey, storedText } from './keys.js'
 import type { Ready } from './ready.js'
 
-/** All tables, looked at as a whole. Records of members and commands are filed under digests: those lapse. */
+/** The archive of a Postgres storage. Records of members and commands are stored under digests and are left to expire. */
 export class PostgresArchive implements Archive {
   constructor(
     private readonly ready: Ready,
@@ -50,7 +50,7 @@ export class PostgresArchive implements Archive {
       ])
     }
     const { link } = await this.ready()
-    // Of several records of one user the last counts. In order, so that two who write the same do not wait for each other.
+    // If a user occurs more than once, the last record counts. Sorted, so that concurrent writers do not deadlock.
     const records = new Map(given.map((record) => [storedText(canonicalKey(record.key)), record]))
     const users = [...records].sort(([a], [b]) => (a < b ? -1 : 1))
     const counts = users.flatMap(([key, record]) =>
@@ -89,7 +89,7 @@ export class PostgresArchive implements Archive {
 
   async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
     const { link } = await this.ready()
-    // Whatever acts as a subject has its text at its end.
+    // The keys derived from a subject end with its text.
     const rows = await link.query<{ key: string; name: string }>(
       `SELECT key, name FROM ${link.s}.marks
        WHERE bot = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS own WHERE right(key, length(own)) = own)`,

@@ -6,11 +6,11 @@ import { isUsed, rowWidth } from './function.js'
 import { type Subjects, stored, storedText } from './keys.js'
 import { depthOf, type Layout, variantsOf } from './layout.js'
 
-/** More than any limit holds, so that it never fits, and its product with any span does. */
+/** More than any limit holds, so that it never fits, yet small enough that its product with any span does not overflow. */
 const MOST_COST = 1_000_000
 export const TOKENS_IN_CHUNK = 4096
 
-/** One question on its way. */
+/** A question to be decided. */
 export interface Question {
   readonly ask: Ask
   /** The bot's own time, or -1 for the server's. */
@@ -18,22 +18,22 @@ export interface Question {
   readonly at: Ms
 }
 
-/** What a list of costs means for a plan. */
+/** The meaning of a costs list for a plan. */
 export interface Shape {
   readonly costs: readonly number[]
-  /** By scope: whether any check that is asked reads it. */
+  /** By scope: whether any of the asked checks reads it. */
   readonly scopes: readonly boolean[]
-  /** Every cost is nought or one. */
+  /** Every cost is 0 or 1. */
   readonly plain: boolean
-  /** Checks that cost something, as bits. */
+  /** Checks with a cost, as bits. */
   readonly asked: number
 }
 
-/** Turns questions into the arguments of a plan's function. */
+/** Turns questions into the arguments of a plan's functions. */
 export class Asking {
   private readonly shapes = new WeakMap<readonly number[], Shape>()
   private readonly used: readonly number[]
-  /** Marks that the plan asks for. */
+  /** Marks that the plan reads. */
   readonly names: string
   private readonly marked: readonly boolean[]
   private readonly claims: readonly { readonly index: number; readonly sequence: number; scope: number }[]
@@ -50,7 +50,7 @@ export class Asking {
       .map(({ index, sequence, check }) => ({ index, sequence, scope: check.subject }))
   }
 
-  /** The arguments of the quick function. */
+  /** Returns the arguments of the quick function. */
   quickArguments({ ask, own, at }: Question, serial: number): string[] {
     const shape = this.shapeOf(ask.costs)
     let texts: string[] | undefined
@@ -77,7 +77,7 @@ export class Asking {
     return [`${numbers}}`, this.names, texts === undefined ? '{}' : textArray(texts)]
   }
 
-  /** The arguments after bot, whether to write, and serial. */
+  /** Returns the arguments after bot, commit flag and serial. */
   argumentsOf(questions: readonly Question[]): string[] {
     const { layout } = this
     const width = rowWidth(layout)
@@ -89,7 +89,7 @@ export class Asking {
     const chunks = layout.sequences.map(() => new Chunks())
     const texts = new Set<string>()
 
-    // First all subjects in order, since questions refer to them by their place.
+    // First collect and sort all subjects, since questions refer to them by position.
     for (const { ask } of questions) {
       const shape = this.shapeOf(ask.costs)
       for (const scope of this.used) {
@@ -156,12 +156,12 @@ export class Asking {
     ]
   }
 
-  /** Whether the plan's quick function may be asked. */
+  /** Whether a question can be asked of the plan's quick function. */
   isPlain({ ask }: Question): boolean {
     return ask.limits === undefined && this.shapeOf(ask.costs).plain
   }
 
-  /** By scope, the numbers of subjects that a question reads. */
+  /** Returns the numbers of the subjects whose records a question reads, with their scopes. */
   recordsOf({ ask }: Question): { scope: number; subject: number }[] {
     const shape = this.shapeOf(ask.costs)
     return this.used.flatMap((scope) => {
@@ -190,7 +190,7 @@ export class Asking {
     return shape
   }
 
-  /** Which list of limits this is, from 1. */
+  /** Adds a list of limits and returns its number, counting from 1. */
   private pushLimits(limits: readonly (Limit | undefined)[], to: number[]): number {
     const { columns } = this.layout
     for (const { index } of columns) {
@@ -206,7 +206,7 @@ function soundCost(cost: number | undefined): number {
   return cost !== undefined && cost > 0 ? Math.min(cost, MOST_COST) : 0
 }
 
-/** Distinct subjects in order, and where each is. */
+/** Distinct subjects in order, with the position of each. */
 class Places {
   ids: number[] = []
   private readonly places = new Map<number, number>()
@@ -227,7 +227,7 @@ class Places {
   }
 }
 
-/** The same for pairs: few, since numbers of a sequence come close together. */
+/** Distinct pairs of subject and chunk in order. There are few, since tokens of a sequence are close together. */
 class Chunks {
   subjects: number[] = []
   numbers: number[] = []

@@ -4,14 +4,14 @@ import { type ChangeListener, ChangeListeners, type StorageChange } from '../cha
 import { canonicalKey } from './keys.js'
 import type { Link } from './link.js'
 
-/** The server takes payloads below 8,000 bytes. */
+/** The server accepts payloads below 8,000 bytes. */
 const MOST_BYTES = 7500
 const FIRST_WAIT = 100
 const LONGEST_WAIT = 30_000
 
 export const channelOf = (schema: string): string => `grammy_sentinel:${schema}`
 
-/** The payloads that tell of marks put or taken away: several where there are many. */
+/** Returns the payloads that report marks put or removed; several if there are many keys. */
 export function marksPayloads(bot: number, name: string, keys: readonly Key[]): string[] {
   const payloads: string[] = []
   let part: string[] = []
@@ -37,7 +37,7 @@ export function resetPayload(bot: number, key: Key, slot: string | undefined): s
   return JSON.stringify({ bot, reset: keyText(key), ...(slot !== undefined && { slot }) })
 }
 
-/** What a payload tells; a gap where it cannot be read, for then something was missed. */
+/** Returns the change reported by a payload, or a gap if it cannot be read, since a change was then missed. */
 export function readPayload(payload: string): StorageChange {
   try {
     const told = JSON.parse(payload) as {
@@ -56,12 +56,12 @@ export function readPayload(payload: string): StorageChange {
       return { kind: 'marks', bot, name: told.name, keys: told.keys.map(canonicalKey) }
     }
   } catch {
-    // Told below: whoever remembers something reads it again.
+    // Reported as a gap below, so that remembered state is read again.
   }
   return { kind: 'gap' }
 }
 
-/** Listens on a connection of its own while anybody watches, and comes back when it was lost. */
+/** Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. */
 export class Changes {
   private readonly listeners = new ChangeListeners()
   private client: PoolClient | undefined
@@ -109,7 +109,7 @@ export class Changes {
       this.drop()
       throw this.link.failure(error)
     }
-    // Closed, or nobody listens any longer, while it was under way.
+    // The storage was closed, or the last listener removed, meanwhile.
     if (this.closed) this.release()
     this.wait = FIRST_WAIT
   }
@@ -130,7 +130,7 @@ export class Changes {
       this.timer = undefined
       this.starting = this.listen()
       this.starting.then(
-        // Whatever happened meanwhile was missed.
+        // Changes during the interruption were missed.
         () => this.tell({ kind: 'gap' }),
         (error: unknown) => {
           if (this.closed || !this.listeners.any) return
@@ -139,7 +139,7 @@ export class Changes {
         },
       )
     }, this.wait)
-    // A process that has nothing else to do may end.
+    // The timer does not keep the process alive.
     this.timer.unref()
     this.wait = Math.min(LONGEST_WAIT, this.wait * 2)
   }
@@ -159,7 +159,7 @@ export class Changes {
     this.drop()
   }
 
-  /** The connection listens, so nobody else may have it: it is closed, not given back. */
+  /** Closes the connection rather than returning it to the pool, because it is subscribed. */
   private drop(): void {
     const { client } = this
     this.client = undefined

@@ -3,13 +3,13 @@ import type { Ms } from '../../core/duration.js'
 import type { Ending } from '../remote/settling.js'
 import type { PostgresJudge } from './judge.js'
 
-/** What is needed of a limit to give a charge of it back. */
+/** What is needed to refund a charge of a limit. */
 export interface Charged {
   readonly amount: number
   readonly per: Ms
 }
 
-/** Shared by all decisions without one. */
+/** Shared by all decisions without shadow refusals. */
 export const NO_SHADOWS: readonly number[] = Object.freeze([])
 
 export class PostgresDecision implements Decision {
@@ -30,24 +30,24 @@ export class PostgresDecision implements Decision {
 }
 
 export class PostgresReceipt implements Receipt, Ending {
-  /** Completed or released. */
+  /** Whether it was completed or released. */
   settled = false
-  /** Checks whose charge was given back, as bits. */
+  /** Checks whose charge was refunded, as bits. */
   refunded = 0
   ending: Promise<void> | undefined = undefined
 
   constructor(
     readonly judge: PostgresJudge,
     readonly ask: Ask,
-    /** The clock's time. */
+    /** The time of the clock. */
     readonly at: Ms,
     /** The bot's own time, which never goes back. */
     readonly own: Ms,
-    /** Fences the claims it took. */
+    /** Identifies this admission as the owner of its claims. */
     readonly serial: number,
     /** Checks that took a claim or charged a limit, as bits. */
     readonly charged: number,
-    /** The limits in force by check, where they were not the plan's. */
+    /** The limits in force, by check. Undefined if all are the plan's. */
     readonly limits: ReadonlyMap<number, Charged> | undefined,
   ) {}
 }

@@ -6,11 +6,11 @@ interface Told {
   readonly message?: unknown
 }
 
-/** Who was not reached, rather than refused: asking again may help. */
+/** Codes meaning that the server was not reached, rather than that it refused: asking again may help. */
 const UNREACHED =
   /^(ECONN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|08|57P0|53300|57014|25006)/
 
-/** SQLSTATEs that a developer or an administrator can mend, and how. */
+/** SQLSTATEs that a developer or administrator can fix, with advice. */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string])[] = [
   [/^28/, 'The server does not let this user in: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
@@ -21,7 +21,7 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string])[] = [
   [/^42501/, 'This role may not do that: let one that may run what "npx grammy-sentinel sql" prints.'],
 ]
 
-/** An error of pg as one of ours: what was wrong and how to mend it, without passwords. */
+/** Turns an error of pg into a SentinelError with its message and advice, without passwords. */
 export function failure(error: unknown): SentinelError {
   if (error instanceof SentinelError) return error
   const { code, message } = (typeof error === 'object' && error !== null ? error : {}) as Told
@@ -38,7 +38,9 @@ export function failure(error: unknown): SentinelError {
   )
 }
 
-/** What is kept of pg's error: its text and SQLSTATE. The rest may hold rows, and the parts of a connection string. */
+/**
+ * The parts of pg's error that are kept: message and SQLSTATE. Other parts may contain rows or parts of the connection string.
+ */
 export class PostgresFailure extends Error {
   override readonly name = 'PostgresFailure'
 
@@ -51,16 +53,16 @@ export class PostgresFailure extends Error {
   }
 }
 
-/** The SQLSTATE behind an error of ours. */
+/** Returns the SQLSTATE behind an error. */
 export function stateOf(error: unknown): string {
   const cause = error instanceof SentinelError ? error.cause : undefined
   return cause instanceof PostgresFailure ? cause.code : ''
 }
 
-/** What a server says of a statement, which then is undone as a whole; and that no server was reached. */
+/** SQLSTATEs of errors in a statement, which is then rolled back as a whole, and codes meaning that no server was reached. */
 const UNDONE = /^((?!08)[0-9A-Z]{5}|ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/
 
-/** Whether a statement has failed and certainly done nothing. */
+/** Whether a statement failed and certainly did nothing. */
 export function isUndone(error: unknown): error is SentinelError {
   return (
     error instanceof SentinelError &&

@@ -2,28 +2,29 @@ import type { ClaimCheck } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
 import { type Column, depthOf, formOf, type Layout, ringOf, variantsOf } from './layout.js'
 
-/** How a function is written. */
+/** How a function is to be written. */
 export interface Writing {
   readonly layout: Layout
   /** The schema, quoted. */
   readonly s: string
-  /** Whether asks may bring limits of their own. */
+  /** Whether asks may have limits of their own. */
   readonly ownLimits: boolean
 }
 
 /*
- * How the function judges one check. By check i: c its cost, g its charge in whole units, a r z the limit in force
- * (amount, per, depth or most), t the token of a claim and h whether it left something to clear away, o f e what a limit
- * was found to hold. By scope n: u which record, s its cells, x its sections, m until when marks are held.
+ * How the function judges one check. Variables of check i: c its cost, g its charge in whole units, a r z the limit in force
+ * (amount, per, depth or maximum), t the token of a claim, h whether the claim leaves an old entry to remove, o f e the state
+ * found for a limit. Variables of scope n: u the position of the record, s its cells, x its sections, m until when marks are
+ * held.
  */
 
-/** For ever, and further than any time; sums of it still fit. */
+/** Stands for "forever": later than any time, yet small enough that sums do not overflow. */
 export const INFINITE = 4_000_000_000_000_000_000n
 
 const bit = ({ index }: Column): number => 2 ** index
 const cell = (column: Column, nth = 0): string => `s${column.scope}_${column.cells[nth]}[u${column.scope}]`
 
-/** The limit in force: a literal where it is always the plan's. */
+/** Returns the limit in force: literals if it is always the plan's, else variables. */
 export function limitIn(
   column: Column,
   { ownLimits }: Writing,
@@ -35,7 +36,7 @@ export function limitIn(
   return { amount: `${limit.amount}`, per: `${limit.per}`, most: `${mostOf(column, limit)}` }
 }
 
-/** What is to be known of a limit for a list of costs: the plan's limit, and the charge. */
+/** Sets the variables of a limit that depend on the costs list: the plan's limit and the charge. */
 export function limited(column: Column, writing: Writing): string {
   const { check } = column
   if (check.kind !== 'bucket' && check.kind !== 'window') return ''
@@ -43,7 +44,7 @@ export function limited(column: Column, writing: Writing): string {
   return `${known ? '' : inForce(column, check.limit)} ${charge(column, writing)}`
 }
 
-/** What is compared with: units of a bucket from full to empty, thousandths of a window, units of an exact one. */
+/** Returns the number that usage is compared with: units of a full bucket, thousandths of a window, units of an exact window. */
 function mostOf(column: Column, limit: Limit): number {
   const form = formOf(column.check)
   if (form === 'bucket') return depthOf(limit)
@@ -62,12 +63,12 @@ function charge(column: Column, writing: Writing): string {
   return `g${i} := greatest(1, floor(c${i} * ${form === 'bucket' ? limitIn(column, writing).per : 1000} + 0.5));`
 }
 
-/** Whether the limit in force of a check may be another than the plan's: its marks say so. */
+/** Whether the limit in force may differ from the plan's because of marks. */
 export function isVaried({ check }: Column): boolean {
   return variantsOf(check).length > 0
 }
 
-/** The limits in force for the ask at hand, where they are not the plan's. */
+/** Sets the limits in force for the current ask, if they differ from the plan's. */
 export function settleLimits(writing: Writing): string[] {
   const { layout, ownLimits } = writing
   const lines: string[] = []
@@ -117,14 +118,14 @@ export function settleLimits(writing: Writing): string[] {
   return [
     ...lines,
     'lim := p_asks[w + 4];',
-    // The next ask reads its list of costs anew, and with it the plan's limits.
+    // Setting `last` makes the next ask read its costs list, and thus the plan's limits, again.
     `IF lim > 0 THEN lim := (lim - 1) * ${checks * 3}; last := 0;`,
     ...told,
     'lim := 1; END IF;',
   ]
 }
 
-/** Whether a check is left out for the ask at hand; undefined where it never is. */
+/** Returns the condition that a check is skipped for the current ask; undefined if it never is. */
 export function excused({ check }: Column, { marks }: Layout): string | undefined {
   if (check.unless === undefined || check.unless.anyOf.length === 0) return undefined
   const { subject, anyOf } = check.unless
@@ -132,13 +133,13 @@ export function excused({ check }: Column, { marks }: Layout): string | undefine
   return `(u${subject} > 0 AND (${held.join(' OR ')}))`
 }
 
-/** Until when a check is banned; undefined where it never is. */
+/** Returns until when a check is banned; undefined if it has no penalty. */
 export function ban(column: Column, s: string): string | undefined {
   if (column.check.onRefusal?.penalty === undefined) return undefined
   return `coalesce((${s}.section(x${column.scope}, ${column.penaltyTag}))[4], 0)`
 }
 
-/** Whether a check is asked, and has not been left out. */
+/** Returns the condition that a check is asked and was not skipped. */
 export function isCharged(column: Column, { layout }: Writing): string {
   const { index: i } = column
   const asked = `c${i} <> 0 AND ${subjectIn(column)}`
@@ -153,7 +154,7 @@ function mayBeLeftOut(column: Column, layout: Layout): boolean {
   return waived || check.shadow === true || check.unless !== undefined || check.kind === 'claim'
 }
 
-/** Judges one check of the ask at hand, and ends the judging where it refuses. */
+/** Judges one check of the current ask; a refusal ends the judging. */
 export function judged(column: Column, writing: Writing): string[] {
   const { layout, s } = writing
   const { index: i, check, scope } = column
@@ -200,7 +201,7 @@ function subjectIn(column: Column): string {
   return column.sequence >= 0 ? `i${column.index} > 0` : `u${column.scope} > 0`
 }
 
-/** @param refuses What to do right where the check has set how long to wait. */
+/** @param refuses Statements to run right after the check has set how long to wait. */
 function own(column: Column, writing: Writing, refuses: string): string[] {
   const { layout, s } = writing
   const { check, scope, index: i } = column
@@ -264,14 +265,14 @@ function own(column: Column, writing: Writing, refuses: string): string[] {
   ]
 }
 
-/** Units missing from a bucket, of which the record keeps when it will be full, in 2^-19 ms. */
+/** Units missing from a bucket. Its record stores when it will be full, in 2^-19 ms. */
 export function missing(column: Column, writing: Writing): string {
   const { amount } = limitIn(column, writing)
   const left = `(${cell(column)} - (now << 19))`
   return `CASE WHEN ${cell(column)} > now << 19 THEN (${left} >> 19) * ${amount} + (((${left} & 524287) * ${amount} + 262144) >> 19) ELSE 0 END`
 }
 
-/** Of two counters: when the span began that it is now (f), used in it (o), used in the one before (e). */
+/** Sets, for two counters: start of the current span (f), usage in it (o), usage in the span before (e). */
 export function spans(column: Column, writing: Writing): string[] {
   const { index: i } = column
   const { per } = limitIn(column, writing)
@@ -283,7 +284,9 @@ export function spans(column: Column, writing: Writing): string[] {
   ]
 }
 
-/** How a claim stands, and what follows. Where it is held, or what it waives was taken before, it is not taken. */
+/**
+ * Finds the state of a claim and its effects. A claim that is held, or that waives what an earlier taker paid for, is not taken.
+ */
 function claim(column: Column, { layout, s }: Writing, check: ClaimCheck, banned: string[]): string[] {
   const { index: i, scope, heldTag, listTag, sequence: q } = column
   const waive = check.shadow === true ? 'waives := greatest(waives, 1);' : 'waives := 2; waived := 1;'
@@ -322,7 +325,7 @@ function claim(column: Column, { layout, s }: Writing, check: ClaimCheck, banned
     '    IF st = 3 THEN',
     '      IF v[2] <= now THEN st := 2; ELSE k := least(k, v[2]); END IF;',
     '    ELSIF st = 4 THEN',
-    // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
+    // Looked up by slot, since the plan may have changed. If no check of that slot can refuse any longer, the claim is free.
     `      b := v[4] >> 3; b := ${refuser};`,
     '      IF b IS NULL THEN st := 0; END IF;',
     '    END IF;',

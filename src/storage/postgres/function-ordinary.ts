@@ -1,34 +1,34 @@
 import { type Column, depthOf, formOf, type Layout, variantsOf } from './layout.js'
 
 /*
- * What is common to functions that decide asks as most are (every cost nought or one, no mark that changes anything, room
- * everywhere) and hand over whatever is otherwise: when a check has nothing to say against an ask, and what it charges.
+ * Shared by the functions that decide only ordinary asks (every cost 0 or 1, no mark that changes anything, enough room) and hand
+ * over all others: the condition that a check passes an ask, and what it charges.
  */
 
-/** How such a function sees the ask at hand: expressions. */
+/** The SQL expressions by which such a function refers to the current ask. */
 export interface Sight {
   /** Whether the check is asked. */
   readonly asked: (column: Column) => string
   /** A cell of the check in its subject's record. */
   readonly cell: (column: Column, nth: number) => string
-  /** What a claim takes. */
+  /** The token of a claim. */
   readonly token: (column: Column) => string
-  /** Whether a mark is held by a subject, and whether it is not. */
+  /** Whether a subject holds a mark, and whether it does not. */
   readonly held: (subject: number, mark: number) => string
   readonly free: (subject: number, mark: number) => string
-  /** Numbers of a sequence that are taken, and until when they are. */
+  /** The bits of a sequence's chunk, and when the chunk lapses. */
   readonly bits: (column: Column) => string
   readonly lapses: (column: Column) => string
 }
 
-/** What a bucket misses once this ask is charged. */
+/** The variable for the units missing from a bucket once this ask is charged. */
 export const missed = ({ index }: Column): string => `o${index}`
 
 export function bucketsOf({ columns }: Layout): Column[] {
   return columns.filter(({ check }) => check.kind === 'bucket')
 }
 
-/** What a bucket misses after a charge of one. */
+/** Returns the units missing from a bucket after a charge of one. */
 export function missing(column: Column, sight: Sight): string {
   const { check } = column
   if (check.kind !== 'bucket') return ''
@@ -37,7 +37,7 @@ export function missing(column: Column, sight: Sight): string {
   return `${per} + CASE WHEN ${full} > now << 19 THEN ((${full} - (now << 19)) >> 19) * ${amount} + ((((${full} - (now << 19)) & 524287) * ${amount} + 262144) >> 19) ELSE 0 END`
 }
 
-/** Whether such functions can ever decide what this check says: some are out of the ordinary whenever they are asked. */
+/** Whether such functions can decide a check at all; some checks are never ordinary. */
 export function mayBeOrdinary({ check }: Column): boolean {
   switch (formOf(check)) {
     case 'absent':
@@ -53,7 +53,7 @@ export function mayBeOrdinary({ check }: Column): boolean {
   }
 }
 
-/** This check has nothing to say against it, and no mark changes what it says. */
+/** Returns the condition that the check passes and no mark affects it. */
 export function ordinary(column: Column, { marks }: Layout, sight: Sight): string {
   const { check } = column
   if (!mayBeOrdinary(column)) return 'false'
@@ -89,7 +89,7 @@ export function ordinary(column: Column, { marks }: Layout, sight: Sight): strin
   return conditions.length === 0 ? 'true' : conditions.join(' AND ')
 }
 
-/** New values of a check's cells. */
+/** Returns the new values of a check's cells. */
 export function charged(column: Column, sight: Sight): string[] {
   const { check } = column
   if (check.kind === 'bucket') {
@@ -105,13 +105,13 @@ export function charged(column: Column, sight: Sight): string[] {
   return []
 }
 
-/** The cells of a record after an ask, and when any of them changes: expressions. */
+/** The cells of a record after an ask, and the conditions under which they change, as expressions. */
 export interface StateAfter {
   readonly cells: readonly string[]
   readonly changing: readonly string[]
 }
 
-/** The cells of a record once its checks are charged; undefined where none of them charges any. */
+/** Returns the cells of a record after its checks are charged; undefined if none of them charges any. */
 export function stateAfter(
   columns: readonly Column[],
   cells: number,

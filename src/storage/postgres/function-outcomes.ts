@@ -11,33 +11,33 @@ import {
 } from './function-checks.js'
 import { type Column, formOf, ringOf, type ScopeLayout } from './layout.js'
 
-/* What the function does once it has judged: charges, or what follows a refusal; and what is left. */
+/* What the function does after judging: charge, or apply the consequence of a refusal; then report what is left. */
 
-/** Refills that take longer than 475 years count as that long, so that times fit their cell. */
+/** Refills that take longer than 475 years are cut to that, so that times fit their cell. */
 const LONGEST_REFILL = 15_000_000_000_000
 
 const cell = (column: Column, nth = 0): string => `s${column.scope}_${column.cells[nth]}[u${column.scope}]`
 
-/** Keeps the sections of a record, and notes that it changed. */
+/** Stores the sections of a record and marks it as changed. */
 function keep(scope: number, s: string): string {
   return `s${scope}_x[u${scope}] := ROW(x${scope})::${s}.list; s${scope}_n[u${scope}] := coalesce(cardinality(x${scope}), 0); s${scope}_d[u${scope}] := true;`
 }
 
-/** Charges one check, or takes its claim, where it was asked and not left out. */
+/** Charges one check, or takes its claim, if it was asked and not skipped. */
 export function charged(column: Column, writing: Writing): string[] {
   const { check } = column
   if (check.kind === 'absent' || check.kind === 'present') return []
   return [`IF ${isCharged(column, writing)} THEN`, ...charge(column, writing), 'END IF;']
 }
 
-/** Notes which records changed, once all is charged: those of checks that were asked. */
+/** Marks records as changed after charging: those with cells of a check that was asked. */
 export function noted({ scope, space, columns }: ScopeLayout): string[] {
   const changing = columns.filter((column) => column.cells.length > 0).map(({ index }) => `c${index} <> 0`)
   if (space === 0 || changing.length === 0) return []
   return [`IF u${scope} > 0 AND (${changing.join(' OR ')}) THEN s${scope}_d[u${scope}] := true; END IF;`]
 }
 
-/** When a bucket will be full, after its charge. */
+/** Sets when a bucket will be full, after its charge. */
 export function chargedBucket(column: Column, writing: Writing): string {
   const { index: i } = column
   const { amount } = limitIn(column, writing)
@@ -54,7 +54,7 @@ function charge(column: Column, writing: Writing): string[] {
   if (check.form === 'log') {
     return [
       `y${i} := ${s}.log_add(y${i}, g${i}, now, ${ringOf(check)});`,
-      // Under a longer limit of the moment they would matter longer; the record knows for how long.
+      // A longer limit of the ask makes the stamps matter longer; `life` covers that.
       `x${scope} := ${s}.with_section(x${scope}, ${column.tag}, now + life, y${i}, now);`,
       keep(scope, s),
     ]
@@ -68,7 +68,7 @@ function charge(column: Column, writing: Writing): string[] {
   return [`${cell(column, 0)} := f${i}; ${cell(column, 1)} := o${i} + g${i}; ${cell(column, 2)} := e${i};`]
 }
 
-/** A claim on a number: two bits of a chunk. */
+/** Takes a claim on a number: two bits of a chunk. */
 function takeNumber(column: Column, s: string): string[] {
   const { index: i, check, sequence: q } = column
   if (check.kind !== 'claim') return []
@@ -91,8 +91,8 @@ function takeNumber(column: Column, s: string): string[] {
 }
 
 /**
- * A claim on a digest. Held for a time and no more, it lies in two cells; when another comes meanwhile, that moves to a
- * section of its own. Any other claim is an entry of a list.
+ * Takes a claim on a digest. A claim without lease and retry is stored in two cells; if another one comes meanwhile, the earlier
+ * one moves to a section of its own. Other claims are entries of a list.
  */
 function takeClaim(column: Column, s: string): string[] {
   const { index: i, check, scope, heldTag, listTag } = column
@@ -118,7 +118,7 @@ function takeClaim(column: Column, s: string): string[] {
   ]
 }
 
-/** What follows a refusal: the fate of the album it came with, and what its check says. */
+/** Applies the effects of a refusal: on the other parts of an album, and the consequence of the check. */
 export function refused(writing: Writing): string[] {
   const { layout, s } = writing
   const lines: string[] = ['waived := NULL;']
@@ -163,7 +163,7 @@ function punish(column: Column, { penalty, noticeEvery = 0 }: Consequence, s: st
       : `${Math.ceil(penalty.after)}, ${Math.ceil(penalty.within)}, ARRAY[${penalty.bans.map(Math.ceil).join(', ')}]::int8[]`
   return [
     `v := ${s}.punished(${s}.section(x${scope}, ${penaltyTag}), ${rule}, ${every}, cause IS NULL, now);`,
-    // A ban that begins is said, unless it is shorter than notices are apart.
+    // A new ban makes a notice due, unless it is shorter than `noticeEvery`.
     ...(penalty === undefined || !(noticeEvery > 0)
       ? []
       : [
@@ -176,7 +176,7 @@ function punish(column: Column, { penalty, noticeEvery = 0 }: Consequence, s: st
   ]
 }
 
-/** Says what is left of a limit that was asked for. */
+/** Reports what is left of a limit that was asked for. */
 export function left(column: Column, writing: Writing): string[] {
   const { layout, s, ownLimits } = writing
   const { index: i, check, scope } = column
@@ -186,7 +186,7 @@ export function left(column: Column, writing: Writing): string[] {
   const lines: string[] = []
   let found: string
   if (form === 'bucket') {
-    // Where it was charged, what it misses is known.
+    // If the bucket was charged, the missing units are already known.
     found = `greatest(0, ${most} - CASE WHEN refuser IS NULL AND ${isCharged(column, writing)} THEN o${i} ELSE ${missing(column, writing)} END)`
   } else if (form === 'log') {
     found = `greatest(0, ${most} - ${s}.log_used(${s}.section(x${scope}, ${column.tag}), ${ringOf(check)}, now - ${per}))`

@@ -3,10 +3,10 @@ import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './
 import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
 
 /*
- * A second function of a plan, for one ask out of the ordinary way of updates: every cost nought or one, nobody asked for
- * that was not seen before, no mark that changes anything, room everywhere. Whatever else comes up, it has written nothing
- * and hands over to the first. An expression of PL/pgSQL costs a microsecond a call to set up, however often it runs then:
- * with one ask a call that is most of the time, so there are few expressions here, and no arrays of cells.
+ * A second function of a plan, for a single ordinary ask: every cost 0 or 1, no subject without a record, no mark that changes
+ * anything, enough room. In any other case it has written nothing and hands over to the first function. An expression of PL/pgSQL
+ * costs a microsecond to set up per call, however often it then runs. With one ask per call that is most of the time, so this
+ * function has few expressions and no arrays of cells.
  */
 
 /** The arguments of the function, and its body. */
@@ -15,7 +15,7 @@ export interface QuickText {
   readonly body: string
 }
 
-/** Where in its numbers an ask brings what: bot, serial, own time, clock, checks that are asked; then what its plan needs. */
+/** Positions in the array of numbers of an ask: bot, serial, own time, clock, checks that are asked; then what the plan needs. */
 class Places {
   static readonly BOT = 'p[1]'
   static readonly SERIAL = 'p[2]'
@@ -35,12 +35,12 @@ class Places {
     }
   }
 
-  /** The subject of a scope; 0 if there is none, or nothing is asked of it. */
+  /** The subject of a scope; 0 if there is none, or no asked check reads it. */
   subject(scope: number): string {
     return `p[${this.scopes.get(scope)}]`
   }
 
-  /** Of sequences: whose number it is, and which 4,096 it is among. */
+  /** For sequences: the subject, and below the number of the chunk. */
   owner({ index }: Column): string {
     return `p[${this.claims.get(index)}]`
   }
@@ -66,7 +66,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
   const sight = sightOf(places)
   const loads: Load[] = [
     ...[...scopes].sort((a, b) => a.space - b.space).map((scope) => load(scope, places, s)),
-    // One chunk is looked at and written in one go, below; of several none may be written before all are looked at.
+    // A single chunk is read and written by one statement, below. With several, all must be read before any is written.
     ...(sole === undefined ? [...sequences].sort((a, b) => a.chunk - b.chunk) : []).map((column) =>
       loadChunk(column, places, s),
     ),
@@ -103,7 +103,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
       const clocks = last ? [`(SELECT ARRAY[high, skew] FROM ${s}.clocks WHERE bot = ${Places.BOT})`] : []
       return `SELECT ${[...picked, ...clocks].join(', ')} INTO ${[...into, ...(last ? ['k'] : [])].join(', ')} ${from};`
     }),
-    // First what others noted, then the clock: it is never behind them.
+    // Read the clock after the rows are locked, so that it is not behind times that others have stored.
     `clock := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.CLOCK} ELSE floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 END;`,
     `now := CASE WHEN ${Places.OWN} >= 0 THEN ${Places.OWN} ELSE clock + k[2] END;`,
     ...bucketsOf(layout).map((column) => `${missed(column)} := ${missing(column, sight)};`),
@@ -121,7 +121,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
   return { args: 'p int8[], p_names text[], p_texts text[]', body }
 }
 
-/** The call of the first function: the same ask as a batch of one. */
+/** Returns the call of the first function, with the same ask as a batch of one. */
 function handedOver(layout: Layout, places: Places, name: string): string {
   const scopes = layout.scopes.filter(isUsed)
   const place = (number: string): string => `CASE WHEN ${number} = 0 THEN 0 ELSE 1 END`
@@ -164,7 +164,7 @@ interface Load {
 
 function load({ scope: n, space, layout, marks }: ScopeLayout, places: Places, s: string): Load {
   const subject = places.subject(n)
-  // Not by the index of names, whatever the planner thinks of it: many hold one.
+  // `name || ''` keeps the planner from using the index by name, which is slow because many subjects hold the same mark.
   const held = marks.map(
     (mark) =>
       `(SELECT coalesce(until, 'infinity') FROM ${s}.marks WHERE bot = ${Places.BOT} AND subject = ${subject} AND name || '' = p_names[${mark + 1}] AND (subject > 0 OR key = ANY (p_texts)) LIMIT 1)`,
@@ -187,13 +187,13 @@ function loadChunk(column: Column, places: Places, s: string): Load {
   }
 }
 
-/** Nothing is asked of this check. */
+/** Returns the condition that this check is not asked. */
 function unasked(column: Column, places: Places): string {
   const subject = column.sequence >= 0 ? places.owner(column) : places.subject(column.scope)
   return `${isNotAsked(column)} OR ${subject} = 0`
 }
 
-/** What is at hand: records and chunks as variables, or columns of the chunk where that is looked at as it is written. */
+/** How this function refers to the ask: records and chunks are variables, or columns while a chunk is being updated. */
 function sightOf(places: Places, chunk: 'variables' | 'columns' = 'variables'): Sight {
   const until = (subject: number, mark: number): string => `m${subject}_${mark}`
   const of = ({ sequence }: Column, variable: string, column: string): string =>
@@ -225,7 +225,7 @@ function store(
   ]
 }
 
-/** Takes a number of the only sequence, if it is free: the one row is looked for, locked and written at once. */
+/** Takes a token of the only sequence if it is free: one statement finds, locks and writes the row. */
 function takeSole(column: Column, layout: Layout, places: Places, s: string, handOver: string): string[] {
   const { check, chunk } = column
   if (check.kind !== 'claim') return []

@@ -3,11 +3,11 @@ import { charged, chargedBucket, left } from './function-outcomes.js'
 import type { Column } from './layout.js'
 
 /*
- * Buckets that stand side by side and count the same subject are judged, charged and told of together where all of them
- * are asked and nothing is out of the ordinary: then each costs two expressions. Otherwise one by one.
+ * Adjacent buckets of the same subject are judged, charged and reported together if all of them are asked and nothing is out of
+ * the ordinary; each then costs two expressions. Otherwise they are handled one by one.
  */
 
-/** The checks of a plan in order, those of a run together. */
+/** Returns the checks of a plan in order, grouped into runs. */
 export function runsOf({ layout, ownLimits }: Writing): (readonly Column[])[] {
   const runs: Column[][] = []
   for (const column of layout.columns) {
@@ -25,17 +25,17 @@ export function runsOf({ layout, ownLimits }: Writing): (readonly Column[])[] {
   return runs
 }
 
-/** The variable that says whether all of a run are asked. */
+/** The variable that tells whether all checks of a run are asked. */
 export function flagOf(run: readonly Column[]): string {
   return `f_${run[0]?.index}`
 }
 
-/** Set for a list of costs. */
+/** Sets that variable, once per costs list. */
 export function flagged(run: readonly Column[]): string {
   return `${flagOf(run)} := ${run.map(({ index }) => `c${index} <> 0`).join(' AND ')};`
 }
 
-/** @param oneByOne The same, each by itself. */
+/** @param oneByOne The statements that judge the checks one by one. */
 export function judgedTogether(run: readonly Column[], writing: Writing, oneByOne: string[]): string[] {
   const scope = run[0]?.scope
   return [

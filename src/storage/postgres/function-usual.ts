@@ -12,19 +12,18 @@ import {
 import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
 
 /*
- * A function of a plan for many asks that are as most are, each of another subject: every cost nought or one, records of one
- * scope alone. They are decided by one statement over all of them, not one after the other: what PL/pgSQL takes for an ask
- * is several times what the rows take. Those with anything out of the ordinary it hands over to the first function, in
- * the same transaction: by then all their rows are locked, so that nobody waits in a circle.
+ * A function of a plan for many ordinary asks, each of another subject: every cost 0 or 1, and records of only one scope. One
+ * statement decides all of them together, because the overhead of PL/pgSQL per ask is several times that of the rows. Other asks
+ * are handed over to the first function in the same transaction; all their rows are locked by then, so there can be no deadlock.
  */
 
 /** What such a function can decide. */
 export interface UsualForm {
   /** The scope whose records it writes. */
   readonly main: ScopeLayout
-  /** Scopes whose subjects it is told: the first, and those of which it looks marks up. */
+  /** Scopes whose subjects it is given: the main one, and those whose marks it reads. */
   readonly scopes: readonly ScopeLayout[]
-  /** Claims whose tokens it is told. */
+  /** Claims whose tokens it is given. */
   readonly claims: readonly Column[]
   /** The only sequence, if there is one. */
   readonly sequence: Column | undefined
@@ -32,7 +31,7 @@ export interface UsualForm {
   readonly checks: readonly boolean[]
 }
 
-/** What such a function of a plan can decide; undefined where none would be of use. */
+/** Returns what such a function of a plan can decide; undefined if it would be of no use. */
 export function usualOf({ scopes, columns, sequences }: Layout): UsualForm | undefined {
   if (sequences.length > 1) return undefined
   const main = scopes.find(
@@ -66,9 +65,9 @@ const [BOT, OWN, CLOCK, OWNER, CHUNK] = ['p[1]', 'p[3]', 'p[4]', 'p[5]', 'p[6]']
 const SERIAL = 'p[2]'
 const subjectsOf = ({ scope }: ScopeLayout): string => `p_u${scope}`
 const tokensOf = ({ index }: Column): string => `p_t${index}`
-/** What holds a column of the answer for all who were decided. */
+/** The variable that holds one column of the answer for all decided asks. */
 const variable = (column: string): string => `all_${column}`
-/** Those of its subjects that are handed over. */
+/** The variable that holds the subjects of a scope that are handed over. */
 const distinct = ({ scope }: ScopeLayout): string => `d${scope}`
 const subjectName = ({ scope }: ScopeLayout): string => `u${scope}`
 const tokenName = ({ index }: Column): string => `t${index}`
@@ -76,8 +75,8 @@ const oldName = (cell: number): string => `k${cell}`
 const askedAt = (column: Column, asked: string): string => `${asked} & ${2 ** column.index} <> 0`
 
 /**
- * What the ask at hand looks like in the statement that judges all of them. All of it is taken out of its array once: Postgres copies
- * the record anew for each cell that is taken from it.
+ * How the statement that judges all asks refers to one of them. Cells are taken out of the record's array only once, because
+ * Postgres copies the whole array for each access.
  */
 const sight: Sight = {
   asked: (column) => askedAt(column, 'asked'),
@@ -124,8 +123,8 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
     `  SELECT ${main.space}, ${BOT}, id, ${main.layout}, 0, array_fill(0::int8, ARRAY[${main.cells}])`,
     `  FROM unnest(${subjectsOf(main)}) id ORDER BY id ON CONFLICT DO NOTHING;`,
     'END LOOP;',
-    // By a statement of its own: the one above does not see what others wrote while it waited for the rows.
-    // One list is unnested; of the others a place is taken, which is quicker than to unnest them beside it.
+    // A separate statement, since the one above does not see what others wrote while it waited for the rows. One list is unnested
+    // and the others are indexed by position, which is faster than unnesting them as well.
     `IF ${variable('places')} IS NOT NULL THEN`,
     `UPDATE ${s}.records r SET expires = greatest(r.expires, moment + ${lifeOf(layout.plan)}), state = ARRAY[${cells.map((name) => `${variable(name)}[nth]`).join(', ')}]`,
     `FROM unnest(${variable('places')}) WITH ORDINALITY AS w(place, nth) WHERE r.ctid = w.place;`,
@@ -144,7 +143,7 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
   return { args: args.join(', '), body }
 }
 
-/** Buckets that it charges. */
+/** Returns the buckets that the function charges. */
 function bucketsIn(layout: Layout, { checks }: UsualForm): Column[] {
   return bucketsOf(layout).filter(({ index }) => checks[index] === true)
 }
@@ -154,9 +153,9 @@ const cellNames = ({ cells }: ScopeLayout): string[] =>
   Array.from({ length: cells }, (_, nth) => `c${nth + 1}`)
 
 /**
- * Locks all that is asked about, looks whether each ask is as most are, and says what the cells of those are to be. In turn
- * l: the records; c: how many there are; q: the chunk, if they are all there; t: the time, read once all is locked; v: what
- * buckets miss; j: the asks.
+ * Locks all rows, checks whether each ask is ordinary, and computes the new cells of those that are. The subqueries are, in
+ * order: l the records; c their count; q the chunk, if all records exist; t the time, read after everything is locked; v the
+ * units missing from buckets; j the asks.
  */
 function judged(layout: Layout, form: UsualForm, s: string): string[] {
   const { main, scopes, claims, sequence } = form
@@ -167,10 +166,10 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
     'punctual',
     `form = ${main.layout}`,
     `(beyond IS NULL OR ${s}.all_lapsed(beyond, now))`,
-    // Most are asked, and most are ordinary: whether they are not asked is looked at last.
+    // Most checks are asked and most are ordinary, so whether a check is not asked is tested last.
     ...usual.map((column) => `(${ordinary(column, layout, sight)} OR asked & ${2 ** column.index} = 0)`),
   ]
-  // It keeps something: else there would be no such function.
+  // Always defined: without cells to charge, `usualOf()` returns no form.
   const after = stateAfter(
     main.columns.filter((column) => usual.includes(column)),
     main.cells,
@@ -188,7 +187,7 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
   const names = [...answer.keys(), ...written.keys()]
   const listed = [
     ...[...answer].map(([name, value]) => `array_agg(${value}) AS ${name}`),
-    // Who is charged for nothing need not be written.
+    // Records that are not charged need not be written.
     ...[...written].map(([name, value]) => `array_agg(${value}) FILTER (WHERE writes) AS ${name}`),
   ]
   const chunk = sequence === undefined ? [] : ['(SELECT bits FROM q)', '(SELECT tid FROM q)']
@@ -197,7 +196,7 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
   const told = [...scopes.map(subjectName), 'asked', ...claims.map(tokenName)]
   return [
     'WITH l AS MATERIALIZED (',
-    // A look-up a subject, in order, whatever the planner thinks of the table: it may have been empty when this was planned.
+    // One index look-up per subject, in order, regardless of the table's size when the statement was planned.
     `  SELECT * FROM unnest(${lists.join(', ')}) WITH ORDINALITY w(${told.join(', ')}, a), LATERAL (`,
     `    SELECT ${['layout AS form', 'ctid AS tid', ...cells.map((name, nth) => `state[${nth + 1}] AS ${name}`)].join(', ')},`,
     `      CASE WHEN cardinality(state) <> ${main.cells} THEN state[${main.cells + 1}:] END AS beyond`,
@@ -221,7 +220,7 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
     ')',
     `SELECT ${['t.rows', 't.now', 't.clock', ...names, ...chunk].join(', ')}`,
     `  INTO ${['rows', 'moment', 'told', ...names.map(variable), ...(sequence === undefined ? [] : ['bitmap', 'chunk'])].join(', ')}`,
-    // Not pulled up into what collects them, which would judge each anew for every list.
+    // OFFSET 0 prevents the planner from inlining the subquery, which would judge each ask again for every list.
     `FROM t, (SELECT ${listed.join(', ')} FROM (`,
     `  SELECT ${['a', 'tid', 'now', 'asked', ...claims.map(tokenName), ...cells, ...buckets.map(missed)].join(', ')},`,
     `    ${after.changing.join(' OR ')} AS writes, (${conditions.join('\n    AND ')}) IS TRUE AS fits`,
@@ -231,14 +230,14 @@ function judged(layout: Layout, form: UsualForm, s: string): string[] {
   ]
 }
 
-/** What is left of a bucket to whoever was decided, in units. */
+/** Returns what is left of a bucket for a decided ask, in units. */
 function leftOf(column: Column): string {
   const { check } = column
   if (check.kind !== 'bucket') return ''
   return `CASE WHEN ${sight.asked(column)} THEN ${depthOf(check.limit)} - ${missed(column)} ELSE -1 END`
 }
 
-/** Which marks a scope's subject holds, by the plan's number of each. */
+/** Joins the marks held by a scope's subject, by their numbers in the plan. */
 function marksOf(scope: ScopeLayout, s: string): string {
   const subject = subjectName(scope)
   const held = scope.marks.map(
@@ -248,7 +247,7 @@ function marksOf(scope: ScopeLayout, s: string): string {
   return `LEFT JOIN LATERAL (SELECT ${held.join(', ')} FROM ${s}.marks WHERE bot = ${BOT} AND subject = ${subject} AND (subject > 0 OR key = ANY (p_texts))) m${scope.scope} ON true`
 }
 
-/** Takes the numbers of those who were decided. */
+/** Takes the tokens of the decided asks. */
 function take(column: Column, s: string): string[] {
   const { check } = column
   if (check.kind !== 'claim') return []
@@ -270,7 +269,7 @@ function take(column: Column, s: string): string[] {
   ]
 }
 
-/** The call of the first function for those that were not decided here. */
+/** Returns the call of the first function for asks that were not decided here. */
 function handedOver(layout: Layout, { scopes, claims, sequence }: UsualForm, name: string): string {
   const { columns, sequences } = layout
   const told = new Map(scopes.map((scope) => [scope.scope, scope]))

@@ -4,19 +4,19 @@ import { chargedTogether, flagged, flagOf, judgedTogether, leftTogether, runsOf 
 import { type Column, formOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
 /*
- * Writes the function that decides over one plan. It is made of numbers that were checked and of names of our own; what
- * a developer or a user wrote (names of marks, keys) comes as an argument. One call decides a batch in turn, so that asks
- * of one subject see each other's charges:
+ * Writes the function that decides a plan. Its text contains only checked numbers and names made by this package; texts of
+ * developers or users (names of marks, keys) are passed as arguments. One call decides a batch in order, so that asks of one
+ * subject see each other's charges:
  *
- *   lock the records, in order, and read them into arrays, a cell each; the same with chunks; look marks up
- *   for each ask: judge in order; then charge, or bring on what follows a refusal; say what is left
- *   write the records that changed
+ * - lock the records, in order, and read them into arrays, one per cell; likewise the chunks; look up marks;
+ * - for each ask: judge in order; then charge, or apply the consequence of a refusal; report what is left;
+ * - write the records that changed.
  */
 
-/** What a row of the batch begins with: own time, clock, list of costs, own limits. */
+/** Numbers at the start of each row of the batch: own time, clock, costs list, limits of the ask. */
 const HEADER = 4
 
-/** Numbers that an ask takes in a batch. */
+/** Returns how many numbers an ask takes in a batch. */
 export function rowWidth({ scopes, columns, sequences }: Layout): number {
   return (
     HEADER +
@@ -26,7 +26,7 @@ export function rowWidth({ scopes, columns, sequences }: Layout): number {
   )
 }
 
-/** Whether anything is read of a scope's subjects. */
+/** Whether anything is read about the subjects of a scope. */
 export function isUsed({ space, marks }: ScopeLayout): boolean {
   return space !== 0 || marks.length > 0
 }
@@ -61,7 +61,7 @@ export function functionOf(writing: Writing): FunctionText {
     ...declarations(layout, s),
     ...runs.filter(isRun).map((run) => `${flagOf(run)} boolean;`),
     'BEGIN',
-    // One order for all who share the schema, whatever order their plans have.
+    // The same order in every plan of the schema, which prevents deadlocks.
     ...[...scopes].sort((a, b) => a.space - b.space).flatMap((scope) => load(scope, s)),
     ...[...sequences].sort((a, b) => a.chunk - b.chunk).flatMap((column) => loadChunks(column, s)),
     'IF p_asks[1] < 0 THEN',
@@ -70,7 +70,7 @@ export function functionOf(writing: Writing): FunctionText {
     'END IF;',
     'res := ARRAY[coalesce(now, 0), coalesce(clock, 0)];',
     `FOR a IN 1 .. cardinality(p_asks) / ${rowWidth(layout)} LOOP`,
-    // What has no value yet is NULL: to set a variable is an expression, and those are dear.
+    // Variables start as NULL rather than with a value, because every assignment is an expression and costs time.
     'DECLARE',
     '  refuser int4; told int4; cause int4; notice int4; waived int4; waives int4; wait int8; shadows int8; skipped int8;',
     'BEGIN',
@@ -161,7 +161,7 @@ function declarations(layout: Layout, s: string): string[] {
   return lines
 }
 
-/** Locks the records of a scope, in order, and reads them; makes those that are not there. */
+/** Locks the records of a scope, in order, and reads them, creating missing ones. */
 function load(scope: ScopeLayout, s: string): string[] {
   const n = scope.scope
   const lines: string[] = []
@@ -178,7 +178,7 @@ function load(scope: ScopeLayout, s: string): string[] {
       ', ',
     )
     const state = `CASE WHEN layout = ${scope.layout} THEN state ELSE ${s}.moved(layout, state, expires, ${scope.layout}) END`
-    // A look-up a subject, whatever the planner thinks of the table: it may have been empty when this was planned.
+    // One index look-up per subject, regardless of the table's size when the statement was planned.
     const found = `SELECT ${state} AS st, ctid AS tid FROM ${s}.records WHERE space = ${scope.space} AND bot = p_bot AND subject = id`
     const blank = `array_fill(0::int8, ARRAY[${scope.cells}])`
     lines.push(
@@ -257,7 +257,7 @@ function loadChunks({ sequence: q, chunk }: Column, s: string): string[] {
   ]
 }
 
-/** Reads one ask out of the batch. */
+/** Reads one ask from the batch. */
 function ask(writing: Writing): string[] {
   const { layout } = writing
   const width = rowWidth(layout)
@@ -279,7 +279,7 @@ function ask(writing: Writing): string[] {
     lines.push(
       `IF s${scope}_n[u${scope}] > 0 THEN`,
       `  x${scope} := (s${scope}_x[u${scope}]).v;`,
-      // The oldest sections are first; where a longer one is before them, they are looked for now and then.
+      // Sections are roughly in order of age. Lapsed ones behind one that lasts longer are only removed when there are many.
       `  IF cardinality(x${scope}) > 100 THEN x${scope} := ${writing.s}.with_section(x${scope}, 0, 0, NULL, now); END IF;`,
       `  WHILE x${scope}[2] <= now AND x${scope}[3] >= 0 LOOP x${scope} := x${scope}[4 + x${scope}[3] :]; END LOOP;`,
       `  IF cardinality(x${scope}) IS DISTINCT FROM s${scope}_n[u${scope}] THEN`,

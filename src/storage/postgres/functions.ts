@@ -9,21 +9,24 @@ import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 import { Together } from './together.js'
 
-/** The functions made for a plan. */
+/** The functions of a plan. */
 export interface PlanFunctions {
   /** Decides any batch. */
   readonly any: string
   /** Decides a batch of asks without limits of their own. */
   readonly plain: string
-  /** Decides one ask that is as most are; hands over to the other where it is not. */
+  /** Decides one ordinary ask; hands any other over to `plain`. */
   readonly quick: string
-  /** Decides many asks that are as most are; undefined where the plan has none that would be of use. */
+  /** Decides many ordinary asks; undefined if it would be of no use for the plan. */
   readonly usual: { readonly name: string; readonly form: UsualForm } | undefined
-  /** The statements that make them. */
+  /** The statements that create them. */
   readonly sql: string
 }
 
-/** Their names are digests of their text, so that workers with one plan share them and others cannot be mistaken for them. */
+/**
+ * Generates the functions of a plan. Names are digests of the text, so workers share the functions of equal plans and only of
+ * those.
+ */
 export function planFunction(layout: Layout, s: string): PlanFunctions {
   const { args, body } = functionOf({ layout, s, ownLimits: true })
   const any = `judge_${digestOf(`${args}\n${body}`)}`
@@ -46,7 +49,7 @@ export function planFunction(layout: Layout, s: string): PlanFunctions {
   return { any, plain, quick, usual, sql: statements.join('\n') }
 }
 
-/** The functions of a plan by name. */
+/** Returns the names of a plan's functions. */
 export function namesOf({ any, plain, quick, usual }: PlanFunctions): string[] {
   return [any, plain, quick, ...(usual === undefined ? [] : [usual.name])]
 }
@@ -59,8 +62,9 @@ function statement(name: string, args: string, body: string): string {
   const quote = '$judge$'
   return [
     `CREATE OR REPLACE FUNCTION ${name}(${args}) RETURNS int8[]`,
-    // Planned once: how many subjects there are is all that differs, and a plan takes longer than a batch. Without
-    // statistics the planner reads small tables from end to end, and would keep to that when they have grown.
+    // The query plans are generic: only the number of subjects varies, and planning would take longer than the batch. Without
+    // statistics the planner would choose sequential scans for tables that are still small, and keep them when the tables have
+    // grown.
     'LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS',
     `${quote}${body}\n${quote};`,
   ].join('\n')
@@ -71,7 +75,7 @@ interface Wanted {
   readonly made: PlanFunctions
 }
 
-/** Makes the functions of plans that are not there, all that are asked for at one time together. */
+/** Creates missing functions of plans. Requests made at the same time are handled together. */
 export class Functions {
   private readonly making: Together<Wanted, SentinelError | undefined>
 
@@ -80,10 +84,9 @@ export class Functions {
   }
 
   /**
-   * Makes a plan's functions, unless they are there. Their argument types are those of their texts: a plan with other scopes
-   * is another text.
+   * Creates a plan's functions unless they exist.
    *
-   * @throws SentinelError `storage.permission`, with the statements to run, where the role may not.
+   * @throws SentinelError `storage.permission`, with the statements to run, if the role lacks the right.
    */
   async make(plan: Plan, made: PlanFunctions): Promise<void> {
     const error = await this.making.ask({ plan, made })
@@ -94,7 +97,7 @@ export class Functions {
     const missing = await this.missing((text, values) => this.link.query(text, values), wanted)
     const errors = new Map<Wanted, SentinelError>()
     if (missing.length > 0) {
-      // One that cannot be made must not keep the others from being made.
+      // If one fails, create the functions one plan at a time, so that the others do not fail with it.
       await this.create(missing).catch(async (error: SentinelError) => {
         for (const one of missing) {
           await (missing.length === 1 ? Promise.reject(error) : this.create([one])).catch(
@@ -106,7 +109,7 @@ export class Functions {
     return wanted.map((one) => errors.get(one))
   }
 
-  /** Alone among all workers, who may be about to make the same: so each looks once more. */
+  /** Creates functions under the schema's lock. Other workers may have created them meanwhile, so the check is repeated. */
   private create(wanted: readonly Wanted[]): Promise<void> {
     return this.link.alone(async (client) => {
       const ask: Ask = async (text, values) => (await client.query(text, values)).rows
@@ -117,7 +120,7 @@ export class Functions {
     })
   }
 
-  /** Those that are not there; of all others it is noted that they are in use. */
+  /** Returns the plans with missing functions, and records for existing functions that they are in use. */
   private async missing(ask: Ask, wanted: readonly Wanted[]): Promise<Wanted[]> {
     const plans = new Map(
       wanted.flatMap(({ plan, made }) =>

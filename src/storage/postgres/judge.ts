@@ -13,17 +13,17 @@ import type { Layout, ScopeLayout } from './layout.js'
 import type { Shared } from './shared.js'
 import { Usual } from './usual.js'
 
-/** So many questions share one statement at most. */
+/** Maximum number of questions per statement. */
 const MOST_IN_BATCH = 256
-/** Fewer are not shared out among two statements: what one costs by itself is as much as forty questions. */
+/** Fewer questions are not split between two statements, as the overhead of a statement equals about forty questions. */
 const LEAST_IN_BATCH = 64
-/** So many wait at most: some seconds' worth, after which an answer helps nobody. */
+/** Maximum number of waiting questions: some seconds' worth, after which an answer is of no use. */
 const MOST_WAITING = 50_000
 
-/** The time of all plans of one name, where the caller tells it. */
+/** The time of all plans of one name, if callers pass it. */
 export class PlanMoment {
   private readonly told = new ToldMoment()
-  /** The latest own time; -1 where the server's clock is asked. */
+  /** The latest own time; -1 if the server's clock is used. */
   now: Ms = -1
 
   advance(at: Ms): Ms {
@@ -47,7 +47,7 @@ class Pending implements Question, Waiting {
   ) {}
 }
 
-/** Numbers admissions of this process so that no other's are the same. */
+/** Numbers the admissions of this process, starting at random so that the numbers differ between processes. */
 class Serials {
   private next = randomInt(2 ** 47) * 16
 
@@ -59,7 +59,7 @@ class Serials {
 }
 const serials = new Serials()
 
-/** Decides over one plan: what is asked at one time shares a statement. */
+/** Decides one plan in Postgres. Asks made at the same time share a statement. */
 export class PostgresJudge implements Judge {
   private readonly asking: Asking
   private readonly answers: Answers
@@ -107,12 +107,12 @@ export class PostgresJudge implements Judge {
     if (receipt instanceof PostgresReceipt) await this.shared.settler.settle(receipt, how, check)
   }
 
-  /** The functions it asks. */
+  /** Names of the plan's functions. */
   get functions(): readonly string[] {
     return namesOf(this.made)
   }
 
-  /** Fails what waits. */
+  /** Fails all waiting questions. */
   close(error: unknown): void {
     this.batch.clear(error)
   }
@@ -127,7 +127,7 @@ export class PostgresJudge implements Judge {
     await Promise.all([...bots.values()].map((own) => this.askSorted(own)))
   }
 
-  /** Asks for one bot: those that are as most are in one statement, the others in another. */
+  /** Asks questions of one bot: ordinary ones in one statement, the others in another. */
   private async askSorted(items: readonly Pending[]): Promise<void> {
     const sorted = items.length === 1 ? undefined : this.usual?.sort(items)
     if (sorted === undefined) return this.ask(items)
@@ -147,7 +147,7 @@ export class PostgresJudge implements Judge {
     answered(items, decisions)
   }
 
-  /** Answers everybody, who are all of one bot. */
+  /** Asks and answers questions of one bot. */
   private async ask(items: readonly Pending[]): Promise<void> {
     let decisions: Decision[]
     try {
@@ -157,7 +157,7 @@ export class PostgresJudge implements Judge {
         for (const item of items) item.fail(error)
         return
       }
-      // One record that cannot be read must not fail the others: nothing was written, so ask for fewer at a time.
+      // One unreadable record must not fail the other questions. Nothing was written, so ask in halves.
       if (items.length > 1) {
         const half = items.length >> 1
         await this.ask(items.slice(0, half))
@@ -168,7 +168,7 @@ export class PostgresJudge implements Judge {
     answered(items, decisions)
   }
 
-  /** Drops the records of an ask, which cannot be read, and asks once more: they are as if they had never been. */
+  /** Drops the unreadable records of an ask and asks again, as if the records had never existed. */
   private async askAnew(item: Pending, cause: SentinelError): Promise<void> {
     try {
       await this.drop(item)
@@ -205,7 +205,7 @@ export class PostgresJudge implements Judge {
     ])
   }
 
-  /** The statement that calls a function; made once. */
+  /** Returns the statement that calls a function. */
   private textOf(name: string, count: number): string {
     let text = this.texts.get(name)
     if (text === undefined) {
@@ -248,7 +248,7 @@ export class PostgresJudge implements Judge {
     return answers.readUsual(answer, questions, this, serial)
   }
 
-  /** Makes the functions anew where they are gone: nobody had asked for them in a week, or somebody dropped them. */
+  /** Creates the functions again if they are missing: they were unused for a week, or an administrator dropped them. */
   private async patiently(call: () => Promise<string>): Promise<string> {
     try {
       return await call()
@@ -266,7 +266,10 @@ function answered(items: readonly Pending[], decisions: readonly Decision[]): vo
 
 const UNDEFINED_FUNCTION = '42883'
 
-/** Data that cannot be: out of range, of a wrong length. What we send is in range. */
+/**
+ * SQLSTATEs for invalid data, such as out of range or of a wrong length. Our arguments are valid, so a stored record must be
+ * damaged.
+ */
 function isCorruption(error: unknown): error is SentinelError {
   return /^(22|XX001|XX002)/.test(stateOf(error))
 }

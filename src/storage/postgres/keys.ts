@@ -1,7 +1,7 @@
 import { Digest } from '../../core/digest.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 
-/** How subjects are filed: a number as it is, a text under a keyed digest below zero. */
+/** Maps subjects to the numbers used in tables: a number key stays as it is, a text key becomes a negative keyed digest. */
 export class Subjects {
   private readonly digest: Digest
 
@@ -14,17 +14,17 @@ export class Subjects {
   }
 }
 
-/** One form of key for each subject, so that a text from an export finds the number from an update. */
+/** Returns the one form of a key used here, so that a text key from an export equals the number key from an update. */
 export function canonicalKey(key: Key): Key {
   return typeof key === 'number' ? key : textKey(keyText(key))
 }
 
-/** The text of a key as the server can keep it, one to one. */
+/** Returns the text of a key in the form stored by the server. */
 export function storedText(key: Key): string {
   return stored(keyText(key))
 }
 
-/** Any text as the server can keep it, one to one: its texts have no NUL. */
+/** Escapes NUL, which texts of the server cannot contain. Reversible. */
 export function stored(text: string): string {
   return text.includes('\0') || text.includes('\\') ? text.replace(/[\\\0]/g, escaped) : text
 }
@@ -33,7 +33,7 @@ export function readKey(kept: string): Key {
   return textKey(read(kept))
 }
 
-/** What {@link stored} was given. */
+/** Reverses {@link stored}. */
 export function read(kept: string): string {
   return kept.includes('\\') ? kept.replace(/\\([\\0])/g, unescaped) : kept
 }

@@ -2,48 +2,48 @@ import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 
-/** What a check keeps in a record: so many fixed cells, and how its slot is called among the names. */
+/** Number of fixed cells in a record, for checks that have any. */
 const CELLS = { bucket: 1, counters: 3, fixed: 2, claim: 2 } as const
 
 /** Where a check keeps its state. */
 export interface Column {
   readonly index: number
   readonly check: Check
-  /** Index into {@link Layout.scopes}; undefined where the check's scope keeps nothing and knows no marks. */
+  /** Index into {@link Layout.scopes}. */
   readonly scope: number
-  /** Its cells in the records of its scope, from 1. */
+  /** The check's cells in the records of its scope, counting from 1. */
   readonly cells: readonly number[]
-  /** Stands for its slot and kind wherever state is kept. */
+  /** Identifies the slot and kind of state wherever state is stored. */
   readonly tag: number
-  /** Of claims on digests: of those that are held for a time and no more, and have no room in its fixed cells. */
+  /** For claims on digests: tag of sections for claims without lease and retry that have no room in the fixed cells. */
   readonly heldTag: number
-  /** Of claims on digests: of all others. */
+  /** For claims on digests: tag of the list of all others. */
   readonly listTag: number
   readonly penaltyTag: number
-  /** Of the slot alone: for claims that remember who refused. */
+  /** Identifies the slot alone: for claims that remember which check refused. */
   readonly slot: number
-  /** Of sequences: which of them it is, and what its chunks are filed under. */
+  /** For sequences: index among the plan's sequences, and below the number under which chunks are stored. */
   readonly sequence: number
   readonly chunk: number
-  /** Of claims: where its token is in an ask, and in a row of the batch. */
+  /** For claims: index of the token in an ask, and in a row of the batch. */
   readonly claim: number
 }
 
-/** One scope of a plan, as the function sees it. */
+/** One scope of a plan, as used by the function. */
 export interface ScopeLayout {
   readonly scope: number
-  /** What its records are filed under; 0 if it keeps none. */
+  /** The number under which its records are stored; 0 if it has none. */
   readonly space: number
   readonly layout: number
   readonly cells: number
   readonly columns: readonly Column[]
-  /** Marks that are asked for, as indices into {@link Layout.marks}. */
+  /** Marks that are read, as indices into {@link Layout.marks}. */
   readonly marks: readonly number[]
-  /** Marks whose value may be a limit. */
+  /** Those marks whose value may be a limit. */
   readonly stored: readonly number[]
 }
 
-/** A plan as the storage lays it out. */
+/** The layout of a plan in the tables. */
 export interface Layout {
   readonly plan: Plan
   readonly columns: readonly Column[]
@@ -52,7 +52,7 @@ export interface Layout {
   readonly sequences: readonly Column[]
 }
 
-/** Turns names into numbers that are the same for all who share the schema. */
+/** Maps names to numbers that are the same for everyone sharing the schema. */
 export interface Names {
   ids(names: readonly string[]): Promise<ReadonlyMap<string, number>>
   layout(tags: readonly number[], widths: readonly number[]): Promise<number>
@@ -60,12 +60,12 @@ export interface Names {
 
 export const spaceName = (plan: string, scope: string): string => JSON.stringify(['space', plan, scope])
 export const chunkName = (slot: string, plan: string): string => JSON.stringify(['chunk', slot, plan])
-/** How the names of a slot's chunks begin; of all chunks without one. */
+/** Returns the common start of the names of a slot's chunks, or of all chunks if no slot is given. */
 export const chunkPrefix = (slot?: string): string =>
   slot === undefined ? '["chunk",' : `["chunk",${JSON.stringify(slot)},`
 const slotName = (slot: string): string => JSON.stringify(['slot', slot])
 const tagName = (slot: string, kind: string): string => JSON.stringify(['tag', slot, kind])
-/** All names that state of a slot in records may have. */
+/** Returns all names that the state of a slot in records may have. */
 export const tagNames = (slot: string): string[] =>
   ['bucket', 'log', 'counters', 'fixed', 'claim', 'held', 'claims', 'penalty'].map((kind) =>
     tagName(slot, kind),
@@ -78,7 +78,7 @@ export function formOf(check: Check): Form {
   return check.kind === 'claim' && check.tokens === 'sequence' ? 'sequence' : check.kind
 }
 
-/** Lays a plan out; asks for the numbers of its names. */
+/** Lays out a plan, requesting the numbers of its names. */
 export async function layOut(plan: Plan, names: Names): Promise<Layout> {
   const wanted = new Set<string>()
   for (const check of plan.checks) {
@@ -166,17 +166,17 @@ export function variantsOf(check: Check): NonNullable<Limited['variants']> {
   return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
 }
 
-/** Stamps of an exact window are kept for as many units as the largest limit that the plan names. */
+/** Returns how many stamps an exact window keeps: as many as the largest amount among the plan's limits. */
 export function ringOf({ limit, variants = [] }: Limited): number {
   return Math.max(limit.amount, ...variants.map((each) => (each.limit === 'stored' ? 0 : each.limit.amount)))
 }
 
-/** Units of a bucket from full to empty. */
+/** Returns the units of a full bucket. */
 export function depthOf(limit: Limit): number {
   return capacityOf(limit) * limit.per
 }
 
-/** How long the state of a plan can matter after it was last touched, by its own limits. */
+/** Returns how long the state of a plan can matter after its last change, under the plan's own limits. */
 export function lifeOf({ checks }: Plan): Ms {
   let longest = 1000
   for (const check of checks) {

@@ -4,10 +4,10 @@ import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { failure, stateOf } from './failures.js'
 
-/** Answers as text: numbers are read by whoever knows what they are. */
+/** Returns values as text. Callers know which ones are numbers. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
 
-/** How values of each type are read. The parsers of pg are one set for the whole process, which others may change. */
+/** How values are parsed by type. pg's own parsers are global, so other code in the process may have changed them. */
 const TYPES = {
   getTypeParser: (type: number) =>
     type === 16
@@ -17,15 +17,15 @@ const TYPES = {
         : (value: string) => value,
 } as never
 
-/** Serialization failure, deadlock. */
+/** Serialization failure and deadlock. */
 const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MOST_TRIES = 3
-/** After a conflict each waits for a random part of this, so that the two do not collide again. */
+/** After a conflict, each party waits for a random part of this, so that they do not collide again. */
 const APART: Ms = 20
-/** Less than after what routers forget connections. */
+/** Shorter than the time after which routers drop idle connections. */
 const KEEP_ALIVE: Ms = 30_000
 
-/** The server, by way of a pool: every query of ours goes through here, so that every failure is told in one way. */
+/** The server, accessed through a pool. All queries go through here, so that all failures are reported alike. */
 export class Link {
   /** The schema, quoted. */
   readonly s: string
@@ -44,7 +44,7 @@ export class Link {
   }
 
   static over(connection: string | Pool, schema: string, size: number): Link {
-    // pg would take an empty text for the server on this machine.
+    // pg would interpret an empty text as the local server.
     if (!connection || !(typeof connection === 'string' || typeof connection.query === 'function')) {
       throw new SentinelError(
         'option.invalid',
@@ -55,8 +55,9 @@ export class Link {
     const config: PoolConfig = {
       connectionString: connection,
       max: size,
-      // By default a pool closes what is idle for ten seconds: the first update after a quiet moment would wait until there is
-      // a connection, on a slow line for longer than it may. One stays, and shows to all in between that it is alive.
+      // By default a pool closes connections that are idle for ten seconds, so the first update after a pause would wait for a
+      // new one, on a slow line longer than its time-out. Therefore one stays open, and keep-alive packets keep it known to
+      // routers.
       min: 1,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE,
@@ -74,14 +75,14 @@ export class Link {
     return rows
   }
 
-  /** One value, as text; the statement is prepared once on every connection. */
+  /** Returns one value as text. The statement is prepared once per connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
     const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
     const { rows } = await this.again((pool) => pool.query(question))
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
-  /** Once more where nothing was done: two who wanted the same rows at one time. A statement is done as a whole, or not. */
+  /** Repeats a statement after a conflict between concurrent statements, which leaves nothing done. */
   private async again<T>(call: (pool: Pool) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       this.checkOpen()
@@ -95,7 +96,7 @@ export class Link {
     }
   }
 
-  /** A connection of one's own, to be released. */
+  /** Returns a connection for exclusive use, to be released by the caller. */
   async connect(): Promise<PoolClient> {
     this.checkOpen()
     try {
@@ -109,12 +110,12 @@ export class Link {
     return failure(error)
   }
 
-  /** Several statements in one transaction, alone among all that take the lock of this schema. */
+  /** Runs several statements in one transaction, holding the lock of this schema. */
   async alone<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     this.checkOpen()
     const client = await this.connect()
     try {
-      // A snapshot from before the lock would not show what whoever had it has done.
+      // At this level each statement sees what the previous holder of the lock has committed.
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED')
       await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `grammy-sentinel ${this.schema}`,
@@ -133,19 +134,19 @@ export class Link {
     }
   }
 
-  /** Ends the pool, if it is ours. */
+  /** Ends the pool if it is our own. */
   close(): Promise<void> {
     this.ended ??= this.own ? this.end() : Promise.resolve()
     return this.ended
   }
 
   private async end(): Promise<void> {
-    // One that could not be made need not be ended; whoever asked for it was told.
+    // If the pool could not be created, its callers have received the error.
     const pool = this.pool ?? (await this.making?.catch(() => undefined))
     await pool?.end()
   }
 
-  /** Loads pg and makes the pool, when it is first used. */
+  /** Loads pg and creates the pool, on first use. */
   private make(): Promise<Pool> {
     this.making ??= this.made().finally(() => {
       this.making = undefined
@@ -156,7 +157,7 @@ export class Link {
   private async made(): Promise<Pool> {
     const { default: pg } = await peer('postgres', 'pg', () => import('pg'))
     const pool = new pg.Pool(this.given as PoolConfig)
-    // A connection that breaks while idle is not used again; the next question tells whether the server is there.
+    // A connection that breaks while idle is not used again; the next query shows whether the server is available.
     pool.on('error', () => undefined)
     this.pool = pool
     return pool
@@ -169,7 +170,7 @@ export class Link {
   }
 }
 
-/** A query whose answer does not depend on the process. */
+/** Returns a query whose result does not depend on parsers set by other code. */
 export function asked(text: string, values: readonly unknown[] = []): QueryConfig {
   return { text, values: values as unknown[], types: TYPES }
 }

@@ -8,7 +8,7 @@ import { canonicalKey, read, readKey, stored, storedText } from './keys.js'
 import type { Ready } from './ready.js'
 
 const PAGE = 1000
-/** So many marks are written in one statement. */
+/** Maximum number of marks written by one statement. */
 const MOST_AT_ONCE = 5000
 
 interface MarkRow {
@@ -23,8 +23,8 @@ interface MarkRow {
 const COLUMNS = 'key, name, since, until, reason, value'
 
 /**
- * Marks in a table of their own, logged: they outlive a crash. Of many, rows are locked in one order, so that workers wait for one
- * another, but never in a circle.
+ * Marks in a logged table, which survives a crash. Rows are locked in one order, so that workers wait for each other without
+ * deadlocks.
  */
 export class PostgresMarks implements Marks {
   constructor(private readonly ready: Ready) {}
@@ -40,7 +40,7 @@ export class PostgresMarks implements Marks {
   async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
     if (entries.length === 0) return
     const { link, subjects } = await this.ready()
-    // Of several marks of one subject the last counts.
+    // If a subject occurs more than once, the last mark counts.
     const rows = new Map(entries.map(({ key, mark }) => [canonicalKey(key), mark]))
     const all = [...rows]
     for (let from = 0; from < all.length; from += MOST_AT_ONCE) {
@@ -149,7 +149,7 @@ function markOf({ since, until, reason, value }: MarkRow): Mark {
   }
 }
 
-/** A value that may stand for a limit, and can be counted. */
+/** Returns a value if it is a limit that can be counted. */
 function limitOf(value: unknown): { amount: number; per: number; burst?: number } | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const limit = value as { amount: number; per: number; burst?: number }

@@ -5,7 +5,7 @@ import { helpers } from './sql/helpers.js'
 import { settling } from './sql/settling.js'
 import { tables } from './sql/tables.js'
 
-/** What brings a schema from one version to the next: text for a schema (quoted). Published ones are never changed. */
+/** The steps from one version to the next, as SQL for a schema (quoted). Published steps are never changed. */
 const MIGRATIONS: readonly ((s: string) => string)[] = [(s) => `${tables(s)}\n${helpers(s)}\n${settling(s)}`]
 
 export const LATEST = MIGRATIONS.length
@@ -13,7 +13,7 @@ export const LATEST = MIGRATIONS.length
 const NAME = /^[a-z_][a-z0-9_]{0,40}$/
 
 /**
- * Checks the name of a schema: it becomes part of statements.
+ * Checks the name of a schema, which becomes part of statements.
  *
  * @throws SentinelError `option.invalid`.
  */
@@ -26,9 +26,9 @@ export function checkSchema(schema: unknown): string {
 }
 
 /**
- * All statements that are needed from a version on, as one text to run in one go.
+ * Returns all statements needed from a version on, to be run as one text.
  *
- * @param isThere Whether somebody has made the schema already: to make one takes rights on the whole database.
+ * @param isThere Whether the schema exists already. Creating one requires rights on the whole database.
  */
 export function migrationSql(schema: string, from = 0, isThere = false): string {
   const s = `"${checkSchema(schema)}"`
@@ -43,14 +43,13 @@ export function migrationSql(schema: string, from = 0, isThere = false): string 
   return `${first}${steps.join('\n')}`
 }
 
-/** Reads the catalogue rather than to_regclass(), which may remember from before the lock that there is nothing. */
+/** Reads the catalogue rather than to_regclass(), which may have cached, from before the lock, that there is nothing. */
 const IS_THERE = `SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE nspname = $1 AND relname = 'versions') AS there`
 
 type Ask = <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>
 
-/** Which version a schema has; 0 where there is none. */
-/** The version of the tables in a schema; 0 where there are none. */
+/** Returns the version of the tables in a schema; 0 if there are none. */
 export async function versionOf(schema: string, ask: Ask): Promise<number> {
   const [found] = await ask<{ there: boolean }>(IS_THERE, [schema])
   if (found?.there !== true) return 0
@@ -63,7 +62,8 @@ export async function versionOf(schema: string, ask: Ask): Promise<number> {
 /**
  * Brings the schema up to date. Any number of workers may do so at once: one does it, the others wait and find it done.
  *
- * @throws SentinelError `storage.permission` where the role may not, `storage.failed` where it is not to be done and not done.
+ * @throws SentinelError `storage.permission` if the role lacks the right, `storage.failed` if migration is needed but not
+ * `allowed`, or if the schema is of a later version.
  */
 export async function migrate(link: Link, allowed: boolean): Promise<void> {
   const version = await versionOf(link.schema, (text, values) => link.query(text, values))

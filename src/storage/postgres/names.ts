@@ -7,7 +7,7 @@ interface Widths {
   readonly widths: readonly number[]
 }
 
-/** The numbers of names and layouts, kept once known: they never change. */
+/** The numbers of names and layouts. Cached, since they never change. */
 export class KnownNames implements Names {
   private readonly known = new Map<string, number>()
   private readonly layouts = new Map<string, number>()
@@ -80,7 +80,7 @@ function layoutText({ tags, widths }: Widths): string {
   return `${tags.join()} ${widths.join()}`
 }
 
-/** As texts, since lists of lists must be of one length. */
+/** Passed as texts, because a two-dimensional array requires rows of equal length. */
 function columns(layouts: readonly Widths[]): [tags: string[], widths: string[]] {
   return [layouts.map(({ tags }) => `{${tags.join()}}`), layouts.map(({ widths }) => `{${widths.join()}}`)]
 }

@@ -2,15 +2,15 @@ import type { Clock } from '../../core/clock.js'
 import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
 
-/** A schema that is there and up to date. */
+/** A schema that exists and is up to date. */
 export interface Schema {
   readonly link: Link
   readonly subjects: Subjects
-  /** The time in a statement, whose parameter is the caller's, or null for the server's clock. */
+  /** Returns the SQL for the time, given a parameter that is the caller's time or null for the server's clock. */
   readonly time: (parameter: string) => string
 }
 
-/** Waits until the schema is up to date: a first use brings it there. */
+/** Waits until the schema is up to date. The first use brings it there. */
 export interface Ready {
   (): Promise<Schema>
   /** Absent: the server's clock. */

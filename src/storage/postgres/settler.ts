@@ -12,7 +12,7 @@ import type { Link } from './link.js'
 const TOKENS_IN_CHUNK = 4096
 const HELD = 1
 const PAID = 2
-/** Kinds of operations, as the function `settle` numbers them. */
+/** Kinds of operations, as numbered in the SQL function `settle`. */
 const KINDS = { bucket: 1, log: 2, counters: 3, fixed: 4, claim: 5, sequence: 6 } as const
 const WIDTH = 10
 
@@ -29,7 +29,7 @@ class Pending implements Waiting {
   ) {}
 }
 
-/** Ends admissions: what ends at one time shares a statement. */
+/** Settles admissions. Those settled at the same time share a statement. */
 export class Settler {
   private readonly batch: Batch<Pending>
 
@@ -45,7 +45,7 @@ export class Settler {
   settle(receipt: PostgresReceipt, how: Settlement, only: number | undefined): Promise<void> {
     const { refunded } = receipt
     const operations = how === 'refund' ? this.refund(receipt, only) : this.claims(receipt, how)
-    // All of it is told, or on its way.
+    // Everything has been settled, or is being settled.
     if (operations.length === 0) return receipt.ending ?? Promise.resolve()
     const given = receipt.refunded - refunded
     const pending = new Pending(receipt.ask.bot, receipt.judge.moment.now, operations)
@@ -63,7 +63,7 @@ export class Settler {
     this.batch.clear(error)
   }
 
-  /** Gives back what limits charged: all of them, or one. Once. */
+  /** Refunds the charges of all limits or of one, once each. */
   private refund(receipt: PostgresReceipt, only: number | undefined): Operation[] {
     const operations: Operation[] = []
     for (const column of receipt.judge.layout.columns) {
@@ -90,7 +90,7 @@ export class Settler {
     return padded([...head, Math.max(1, Math.round(cost * 1000)), receipt.own, per])
   }
 
-  /** Claims are held for good, or free to be taken once more. Idempotent. */
+  /** Makes claims held for good, or free to be taken once more. Idempotent. */
   private claims(receipt: PostgresReceipt, how: 'complete' | 'release'): Operation[] {
     if (receipt.settled) return []
     receipt.settled = true
@@ -99,7 +99,7 @@ export class Settler {
       const { check, index, claim, sequence } = column
       if (check.kind !== 'claim' || !has(receipt.charged, index)) continue
       const to = how === 'release' && check.retry === true ? PAID : HELD
-      // It is held already.
+      // Without a lease the claim has been held for good from the start.
       if (to === HELD && check.lease === undefined) continue
       const token = receipt.ask.tokens[claim] as number
       const [, subject] = this.recordOf(column, receipt)
@@ -127,7 +127,7 @@ export class Settler {
     return operations
   }
 
-  /** Space and subject. */
+  /** Returns the space and the subject of a record. */
   private recordOf(column: Column, { ask, judge }: PostgresReceipt): [space: number, subject: number] {
     const scope = judge.layout.scopes[column.scope] as ScopeLayout
     return [scope.space, this.subjects.numberOf(ask.subjects[scope.scope] as number | string)]
@@ -136,7 +136,7 @@ export class Settler {
   private async send(items: Pending[]): Promise<void> {
     const groups = new Map<string, Pending[]>()
     for (const item of items) {
-      // Each moment counts by itself: a lease may end between two.
+      // Settlements of different times are sent separately, because a lease may end in between.
       const name = `${item.bot} ${item.now}`
       groups.set(name, [...(groups.get(name) ?? []), item])
     }
@@ -161,7 +161,7 @@ export class Settler {
   }
 }
 
-/** Records by (space, subject), then chunks: the order in which those that decide lock them. */
+/** Sorts records by (space, subject), then chunks: the order in which the deciding functions lock them. */
 function inOrder(a: Operation, b: Operation): number {
   const chunks = Number(a[0] === KINDS.sequence) - Number(b[0] === KINDS.sequence)
   if (chunks !== 0) return chunks

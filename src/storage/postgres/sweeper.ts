@@ -1,16 +1,16 @@
 import type { Clock } from '../../core/clock.js'
 import type { Link } from './link.js'
 
-/** So many pages of 8 kB of each table at a time: some milliseconds of the server's. */
+/** Number of 8 kB pages of each table per sweep: some milliseconds of the server's time. */
 const PAGES = 512
 const EVERY_MS = 5_000
-/** Functions of plans are touched this often, and dropped when nobody has for so long. */
+/** How often functions in use are marked as such, and after how many days without use they are dropped. */
 const TOUCH_EVERY_MS = 3_600_000
 const KEPT_DAYS = 7
 
 /**
- * Takes away what has lapsed, a part of each table at a time, and functions of plans that nobody uses any longer. Arms a
- * timer that keeps no process alive.
+ * Deletes lapsed rows, a part of each table at a time, and drops unused functions of plans. Its timer does not keep the process
+ * alive.
  */
 export class Sweeper {
   private timer: ReturnType<typeof setInterval> | undefined
@@ -39,14 +39,14 @@ export class Sweeper {
     this.timer = undefined
   }
 
-  /** Sweeps the next part; how many rows went. */
+  /** Sweeps the next part. Returns how many rows were deleted. */
   async sweep(): Promise<number> {
     const text = await this.link.value(
       `sweep_${this.link.schema}`,
       `SELECT ${this.link.s}.sweep($1, $2, ${PAGES})`,
       [this.clock?.() ?? null, String(this.page)],
     )
-    // Another worker is at it.
+    // Another worker is sweeping.
     if (text === null) return 0
     const [records = 0, chunks = 0, marks = 0, values = 0, pages = 0] = text
       .slice(1, -1)
@@ -56,7 +56,7 @@ export class Sweeper {
     return records + chunks + marks + values
   }
 
-  /** Says which functions are in use, and drops those that no worker has used for a week. */
+  /** Marks functions as in use, and drops those that no worker has used for a week. */
   async touch(): Promise<void> {
     const { link } = this
     await link.query(`UPDATE ${link.s}.plans SET used_at = now() WHERE function = ANY ($1::text[])`, [
@@ -68,7 +68,7 @@ export class Sweeper {
         `DELETE FROM ${link.s}.plans WHERE used_at < now() - interval '${KEPT_DAYS} days' RETURNING function`,
       )
       for (const { function: name } of rows) {
-        // Names of our making: a kind and hexadecimal digits.
+        // Only names made by this package: a kind and hexadecimal digits.
         if (/^[a-z]+_[0-9a-f]+$/.test(name)) await client.query(`DROP FUNCTION IF EXISTS ${link.s}.${name}`)
       }
     })

@@ -1,8 +1,8 @@
 import { Batch, type Waiting } from '../remote/batch.js'
 
-/** What one look-up is about at most. */
+/** Maximum number of items per look-up. */
 const MOST = 64
-/** A process has hardly more plans. */
+/** A process hardly ever has more plans. */
 const MOST_WAITING = 100_000
 
 class Asked<Item, Answer> implements Waiting {
@@ -13,11 +13,11 @@ class Asked<Item, Answer> implements Waiting {
   ) {}
 }
 
-/** Looks things up together: what is asked for in one turn, or while a look-up is out, is one statement. */
+/** Combines look-ups: items requested in one turn of the event loop, or while a look-up is in progress, share a statement. */
 export class Together<Item, Answer> {
   private readonly batch: Batch<Asked<Item, Answer>>
 
-  /** @param lookUp Answers in the order of the items. */
+  /** @param lookUp Returns answers in the order of the items. */
   constructor(lookUp: (items: readonly Item[]) => Promise<readonly Answer[]>) {
     const send = async (asked: Asked<Item, Answer>[]): Promise<void> => {
       const answers = await lookUp(asked.map(({ item }) => item))

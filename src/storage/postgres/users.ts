@@ -21,14 +21,14 @@ interface UserRow {
   readonly data: string | null
 }
 
-/** What several activities of one user add up to. */
+/** The sum of several activities of one user. */
 interface Sum {
   first: Ms
   last: Ms
   readonly counts: Map<string, number>
 }
 
-/** Users in tables, logged: what they counted and what is kept of them a row a field, so that adding never races. */
+/** Users in logged tables. Each counter and each field of data is a row, so that concurrent changes do not conflict. */
 export class PostgresUsers implements Users {
   constructor(private readonly ready: Ready) {}
 
@@ -44,7 +44,7 @@ export class PostgresUsers implements Users {
     const counts = users.flatMap(([key, sum]) =>
       [...sum.counts].map(([name, total]) => ({ key, name, total })),
     )
-    // In order, so that two who note the same users do not wait for each other.
+    // Sorted, so that concurrent writers of the same users do not deadlock.
     await link.query(
       `WITH seen AS (
          INSERT INTO ${link.s}.users AS u (bot, key, first_seen, last_seen)
@@ -88,7 +88,7 @@ export class PostgresUsers implements Users {
       [bot, own, this.now(), put.map(([name]) => name), put.map(([, text]) => text), gone],
     )
     const record = await this.read(schema, bot, own)
-    // Erased by somebody else in that very moment.
+    // Another process erased the user at that moment.
     return record ?? this.patch(bot, key, data)
   }
 

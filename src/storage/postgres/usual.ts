@@ -4,17 +4,17 @@ import { type Asking, array, type Question, type Shape, TOKENS_IN_CHUNK, textArr
 import type { UsualForm } from './function-usual.js'
 import { type Subjects, storedText } from './keys.js'
 
-/** Questions, sorted by how they are asked. */
+/** Questions, separated into those for the function for usual questions and others. */
 export interface Sorted<Q extends Question> {
-  /** Of one subject each, in the order of these. */
+  /** Each of another subject, sorted by subject. */
   readonly usual: readonly Q[]
   readonly others: readonly Q[]
 }
 
-/** Fewer at a time are not worth a statement of their own. */
+/** Fewer are not worth a statement of their own. */
 const LEAST = 2
 
-/** Turns questions that are as most are into the arguments of the function that decides them in one go. */
+/** Turns ordinary questions into the arguments of the function that decides them together. */
 export class Usual {
   private readonly shapes = new WeakMap<Shape, boolean>()
 
@@ -25,8 +25,8 @@ export class Usual {
   ) {}
 
   /**
-   * Which questions may be asked together. Those of a subject that is asked about twice may not: they are decided in turn.
-   * Undefined where it is better to ask all of them in the ordinary way.
+   * Separates questions that may be asked together. If a subject occurs twice, its questions must be decided in order and may
+   * not. Returns undefined if it is better to ask all of them in the general way.
    */
   sort<Q extends Question>(questions: readonly Q[]): Sorted<Q> | undefined {
     const shaped = questions.map((question) => this.isUsual(question))
@@ -59,7 +59,7 @@ export class Usual {
     return { usual: usual.map(({ question }) => question), others }
   }
 
-  /** The arguments of the function: see there. */
+  /** Returns the arguments of the function described in function-usual.ts. */
   argumentsOf(questions: readonly Question[], serial: number): string[] {
     const { scopes, claims, sequence } = this.form
     const { ask: first, own, at } = questions[0] as Question
@@ -93,7 +93,7 @@ export class Usual {
     ]
   }
 
-  /** By what it asks alone. */
+  /** Whether a question is ordinary, regardless of the other questions. */
   private isUsual({ ask }: Question): boolean {
     if (ask.limits !== undefined) return false
     const shape = this.asking.shapeOf(ask.costs)
@@ -118,14 +118,14 @@ export class Usual {
     return tokens.size < asked
   }
 
-  /** The subject whose record is written; 0 if there is none. */
+  /** Returns the subject whose record is written; 0 if there is none. */
   private mainOf(ask: Ask): number {
     const { scope } = this.form.main
     const key = ask.subjects[scope]
     return key === undefined || !this.reads(scope, ask) ? 0 : this.subjects.numberOf(key)
   }
 
-  /** The chunk of the sequence that its number is in. */
+  /** Returns the chunk of the sequence that contains the ask's token. */
   private chunkOf(ask: Ask): Place {
     const { sequence } = this.form
     if (sequence === undefined || !this.asks(sequence.index, ask)) return NO_CHUNK
@@ -143,7 +143,7 @@ export class Usual {
   }
 }
 
-/** Whose number of a sequence it is (undefined: nobody's), and which 4,096 it is among. */
+/** The subject of a chunk (undefined: none), and the number of the chunk. */
 type Place = readonly [owner: Key | undefined, chunk: number]
 
 const NO_CHUNK: Place = [undefined, 0]

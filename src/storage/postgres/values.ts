@@ -5,7 +5,7 @@ import type { Ready } from './ready.js'
 
 const PAGE = 1000
 
-/** Values as JSON texts in a table, logged. */
+/** Values as JSON texts in a logged table. */
 export class PostgresValues implements Values {
   constructor(private readonly ready: Ready) {}
 

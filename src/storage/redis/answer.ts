@@ -11,17 +11,17 @@ const NO_SHADOWS: readonly number[] = Object.freeze([])
 const NOTICE = 4
 const WAIVED = 8
 
-/** What a script answers where it failed on one question. */
+/** The answer of a script to a question on which it failed. */
 export const FAILED = -2
 
-/** The answers of one call, and the server's times for those that do not tell theirs. */
+/** The answers of one call, and the server's times for those answers that do not contain their own. */
 export interface Answers {
   readonly view: DataView
   readonly own: Ms
   readonly at: Ms
 }
 
-/** An answer of a script. What few ask for is read from its bytes when somebody does. */
+/** An answer of a script. Rarely used parts are read from its bytes on demand. */
 export class RedisDecision implements Decision {
   readonly refusedBy: number
 
@@ -75,11 +75,11 @@ export class RedisDecision implements Decision {
   }
 }
 
-/** An admission: its own receipt. */
+/** An admission, which is its own receipt. */
 export class RedisAdmission extends RedisDecision implements Receipt, Ending {
-  /** Completed or released. */
+  /** Whether it was completed or released. */
   settled = false
-  /** Checks whose charge was given back, as bits. */
+  /** Checks whose charge was refunded, as bits. */
   refunded = 0
   ending: Promise<void> | undefined = undefined
 
@@ -89,7 +89,7 @@ export class RedisAdmission extends RedisDecision implements Receipt, Ending {
     answers: Answers,
     from: number,
     short: boolean,
-    /** Fences the claims it took. */
+    /** Identifies this admission as the owner of its claims. */
     readonly serial: number,
   ) {
     super(judge, ask, answers, from, short)
@@ -99,7 +99,7 @@ export class RedisAdmission extends RedisDecision implements Receipt, Ending {
     return this
   }
 
-  /** The clock's time. */
+  /** The time of the clock. */
   get at(): Ms {
     return this.short ? this.answers.at : this.answers.view.getFloat64(this.from + 26, true)
   }
@@ -109,16 +109,16 @@ export class RedisAdmission extends RedisDecision implements Receipt, Ending {
     return this.short ? this.answers.own : this.answers.view.getFloat64(this.from + 18, true)
   }
 
-  /** Checks whose claim it took or whose limit it charged, as bits. */
+  /** Checks that took a claim or charged a limit, as bits. */
   get charged(): number {
     return this.answers.view.getUint32(this.from + (this.short ? 1 : 6), true)
   }
 
-  /** The limit by which a check was charged. */
+  /** Returns the limit by which a check was charged. */
   limitOf({ index, check, variedIndex }: LimitedColumn): Limit {
     const own = this.ask.limits?.[index]
     if (own !== undefined) return own
-    // Short answers are given where no variant is in force.
+    // Short answers are only given if no variant is in force.
     if (variedIndex < 0 || this.short) return check.limit
     const { limited }: PlanScript['layout'] = this.judge.script.layout
     const at = this.from + ANSWER_HEAD + limited.length * 8 + variedIndex * 16
@@ -127,7 +127,7 @@ export class RedisAdmission extends RedisDecision implements Receipt, Ending {
   }
 }
 
-/** How many bytes an answer takes. */
+/** Returns the length of an answer in bytes. */
 export function lengthOf(view: DataView, from: number, { answerBytes, layout }: PlanScript): number {
   return view.getInt8(from) === SHORT ? SHORT_ANSWER + layout.limited.length * 8 : answerBytes
 }

@@ -15,9 +15,9 @@ import { namesOfMarks } from './marks.js'
 import { forgetKeys } from './reset.js'
 import { spaceOf } from './values.js'
 
-/** Keys looked at in one call: a millisecond or so of the server's time. */
+/** Number of keys per SCAN call: about a millisecond of the server's time. */
 const STEP = 1000
-/** Records restored in one call. */
+/** Number of records restored per call. */
 const AT_ONCE = 500
 
 const RESTORE = scriptOf(`-- Puts users as they are, in place of what was there.
@@ -46,7 +46,7 @@ end
 return out
 `)
 
-/** All keys of a storage, looked at with SCAN: a little at a time, so that nobody waits for it. */
+/** The archive of a Redis storage. Reads all keys with SCAN, a few at a time, so that other clients are not held up. */
 export class RedisArchive implements Archive {
   constructor(
     private readonly connection: Connection,
@@ -128,7 +128,7 @@ export class RedisArchive implements Archive {
     }
   }
 
-  /** Records, sequences and marks of subjects and of what they act as. One may come twice. */
+  /** Yields records, sequences and marks of the subjects and of keys derived from them. May yield a key twice. */
   private async *keysOf(
     bot: number,
     keys: readonly Key[],
@@ -136,14 +136,14 @@ export class RedisArchive implements Archive {
     const base = new BotKeys(this.keys.prefix, bot).marks.slice(0, -'m:'.length)
     const texts = keys.map((key) => keyText(textKey(keyText(key))))
     for await (const name of this.scan(`${base}*${escaped(commonEnd(texts))}`)) {
-      // Records and sequences have a tag of eight digits in front of the subject.
+      // The subject of a record or sequence follows a tag of eight hexadecimal digits.
       const [, kind, text] = /^(m:|[rs][0-9a-f]{8}:)(.*)$/s.exec(name.slice(base.length)) ?? []
       const subject = kind === undefined || text === undefined ? undefined : subjectOf(text)
       if (subject !== undefined && actsAsAny(subject, keys)) yield { name, kind: kind as string, subject }
     }
   }
 
-  /** Names of keys, on every node. One may come twice. A client puts its own prefix before keys, but not before patterns. */
+  /** Yields the names of keys on every node, possibly twice. Clients add their own prefix to keys, but not to patterns. */
   private async *scan(pattern: string): AsyncGenerator<string, void, undefined> {
     for (const node of await this.connection.masters()) {
       const { keyPrefix } = this.connection
@@ -181,7 +181,7 @@ function fieldsOf({ key, firstSeen, lastSeen, counts, data }: UserRecord): [stri
   ]
 }
 
-/** A text that is no subject's belongs to somebody else. */
+/** Returns undefined for a text that is not a subject; such a key is not ours. */
 function subjectOf(text: string): Key | undefined {
   try {
     return textKey(text)
@@ -190,14 +190,14 @@ function subjectOf(text: string): Key | undefined {
   }
 }
 
-/** What texts have in common at their ends: a person and the chat with them have the id. */
+/** Returns the common end of texts: a user and the private chat with them end with the same id. */
 function commonEnd([first = '', ...others]: readonly string[]): string {
   let length = first.length
   for (const other of others) while (!other.endsWith(first.slice(first.length - length))) length--
   return first.slice(first.length - length)
 }
 
-/** What a pattern of keys takes as it is. */
+/** Escapes the special characters of a key pattern. */
 function escaped(text: string): string {
   return text.replace(/[\\*?[\]^]/g, '\\$&')
 }

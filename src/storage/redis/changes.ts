@@ -7,7 +7,7 @@ import { closed } from './failures.js'
 const CONNECT_AGAIN = 100
 const HEARTBEAT = 1000
 
-/** What is told of marks that were put or taken away. */
+/** Returns the message for marks that were put or removed. */
 export function tellMarks(bot: number, name: string, subjects: readonly { readonly text: string }[]): string {
   const texts = subjects.map(({ text }) => text)
   return JSON.stringify(['marks', bot, name, texts])
@@ -25,26 +25,26 @@ function heard(message: string): StorageChange {
       return { kind, bot, key: textKey(name), ...(typeof rest === 'string' && { slot: rest }) }
     }
   } catch {
-    // Not of our making, or of a later version's: whatever it tells of is to be read again.
+    // Not written by this package, or by a later version: everything must be read again.
   }
   return { kind: 'gap' }
 }
 
 /**
- * Listens to changes for all who watch, on one connection that is there while anybody does. A connection that is lost,
- * or that answers no ping within one to two seconds, is made anew, and all are told that they may have missed something.
+ * Receives changes on one connection, which is kept while there are listeners. If the connection is lost, or a ping is not
+ * answered within one to two seconds, it is made anew and the listeners are told that they may have missed changes.
  */
 export class Changes {
   private readonly listeners = new ChangeListeners()
-  /** Connected, or about to be. */
+  /** Connected, or connecting. */
   private client: Redis | undefined
   private starting: Promise<void> | undefined
-  /** Beats while the connection is there. */
+  /** Runs while the connection is up. */
   private beat: NodeJS.Timeout | undefined
   private again: NodeJS.Timeout | undefined
   private answered = true
   private missed = false
-  /** Counts beginnings, so that one which was given up does not go on. */
+  /** Incremented by every attempt, so that an abandoned one does not continue. */
   private attempt = 0
 
   constructor(
@@ -72,7 +72,7 @@ export class Changes {
     this.stop()
   }
 
-  /** Shared by all who wait for it. */
+  /** Connects; concurrent callers share one attempt. */
   private begin(): Promise<void> {
     if (this.starting !== undefined) return this.starting
     const starting = this.listen(++this.attempt).catch((error) => {

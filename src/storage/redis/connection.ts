@@ -4,7 +4,7 @@ import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { closed, explained, readOnly, wordsOf } from './failures.js'
 
-/** A script, and the name by which a server knows it once it has been loaded. */
+/** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
   readonly text: string
   readonly sha: string
@@ -15,8 +15,8 @@ export function scriptOf(text: string): Script {
 }
 
 /**
- * What {@link redis} connects to: a URL; the options of ioredis, which know Sentinel, TLS and ACL users; the URLs of some
- * nodes of a Cluster; or a client of yours, which stays yours to close.
+ * What {@link redis} connects to: a URL; the options of ioredis, which include Sentinel, TLS and ACL users; the URLs of some
+ * nodes of a Cluster; or your own client, which is not closed with the storage.
  *
  * @example
  * ```ts
@@ -32,8 +32,8 @@ export function scriptOf(text: string): Script {
 export type RedisConnection = string | readonly string[] | ClientOptions | Redis | Cluster
 
 /**
- * A charge that is sent again after a lost connection may be made twice, and a question that waits for a server to come
- * back answers too late: so nothing is, on connections of ours.
+ * On connections of our own nothing is sent again or queued: a charge repeated after a lost connection may be made twice, and a
+ * question that waits for the server to come back is answered too late.
  */
 const OURS = {
   autoResendUnfulfilledCommands: false,
@@ -47,7 +47,7 @@ const OURS = {
   lazyConnect: true,
 } satisfies ClientOptions
 
-/** What both kinds of client have, though the types of one do not say so. */
+/** Methods that both kinds of client have, although the types of one do not declare them. */
 interface ScriptRunner {
   evalshaBuffer(sha: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
@@ -56,15 +56,15 @@ interface ScriptRunner {
 const ENDED = 'the client that was handed over has been closed. Pass one that is open'
 const NEVER = 'the connection was lost before it was ready'
 
-/** A client, ours or given, and what is done with it. */
+/** A client, our own or one passed in, and the operations on it. */
 export class Connection {
   private readonly ours: boolean
-  /** Ours is made when it is first used: then ioredis is loaded. */
+  /** Our own client is created on first use, when ioredis is loaded. */
   private made: Redis | Cluster | undefined
   private lastError: string | undefined
   private closed = false
   private wasReady = false
-  /** How often a server was met anew: it may have lost what it was told before, or be another one. */
+  /** Number of times a server became ready. It may have lost its data since, or be another server. */
   epoch = 0
   private connecting: Promise<void> | undefined
 
@@ -83,13 +83,13 @@ export class Connection {
     return isOne ? 'redis' : 'redis-cluster'
   }
 
-  /** Of whoever has waited for the connection. */
+  /** The client; available once the connection has been awaited. */
   private get client(): Redis | Cluster {
     if (this.made === undefined) throw this.closed ? closed() : explained(NEVER)
     return this.made
   }
 
-  /** Connects, and looks whether the server may be written to. Rejects if it cannot now; ioredis goes on trying. */
+  /** Connects and checks that the server accepts writes. Rejects if it cannot now; ioredis keeps trying. */
   async ready(): Promise<void> {
     await this.connected()
     if (!isRedis(this.client)) return
@@ -97,13 +97,13 @@ export class Connection {
     try {
       role = ((await this.client.role()) as unknown[])[0]
     } catch (error) {
-      // Not everybody may ask; then the first write tells.
+      // Not every user may ask for the role; then the first write fails instead.
       if (!String(error).includes('NOPERM')) throw this.explained(error)
     }
     if (role === 'slave') throw readOnly()
   }
 
-  /** Shared by all who wait. */
+  /** Connects; concurrent callers share one attempt. */
   private connected(): Promise<void> {
     this.connecting ??= this.connect().finally(() => {
       this.connecting = undefined
@@ -133,8 +133,8 @@ export class Connection {
   }
 
   /**
-   * A node of a cluster connects when it is first asked, and meanwhile refuses all but the first who ask. So those that can
-   * be are connected beforehand; one that cannot says so to whoever asks it.
+   * Connects the nodes of a cluster in advance. Otherwise a node connects on its first call and rejects further calls meanwhile.
+   * A node that cannot be connected reports that to its first caller.
    */
   private async connectNodes(client: Cluster): Promise<void> {
     client.on('+node', this.connectNode)
@@ -171,14 +171,14 @@ export class Connection {
     })
   }
 
-  /** Runs a script, loading it where the server does not know it: at first, and again after a restart. */
+  /** Runs a script, loading it if the server does not know it: at first, and again after a restart. */
   async run(
     { text, sha }: Script,
     keys: readonly string[],
     args: readonly (string | number | Buffer)[],
   ): Promise<unknown> {
     if (this.closed) throw closed()
-    // The first time only: later, whoever asks while it is away learns so at once.
+    // Waits for the first connection only. Later, calls made while the server is away fail at once.
     if (!this.wasReady) await this.connected()
     const client = this.client as unknown as ScriptRunner
     try {
@@ -193,7 +193,7 @@ export class Connection {
     }
   }
 
-  /** Adds to a sorted set, by when that was; of more than the most the oldest go. */
+  /** Adds a member to a sorted set with the current time as its score, and removes the oldest beyond `most`. */
   async remember(key: string, what: string, most: number): Promise<void> {
     if (this.closed) throw closed()
     if (!this.wasReady) await this.connected()
@@ -205,12 +205,12 @@ export class Connection {
     }
   }
 
-  /** What a client puts before all keys. */
+  /** The prefix that the client adds to all keys. */
   get keyPrefix(): string {
     return this.client.options.keyPrefix ?? ''
   }
 
-  /** Clients of all who may be written to: one, or the masters of a cluster. */
+  /** Returns clients of all servers that accept writes: one, or the masters of a cluster. */
   async masters(): Promise<readonly Redis[]> {
     if (this.closed) throw closed()
     if (!this.wasReady) await this.connected()
@@ -223,12 +223,12 @@ export class Connection {
       await this.client.ping()
       return true
     } catch {
-      // The next question tells why.
+      // The next call reports the reason.
       return false
     }
   }
 
-  /** A connection that only listens: of its own, since a listening one can do nothing else. */
+  /** Returns a separate connection for listening, since a subscribed connection can do nothing else. */
   async listener(): Promise<Redis> {
     if (!this.wasReady) await this.connected()
     const nodes = isRedis(this.client) ? [this.client] : this.client.nodes('master')
@@ -238,7 +238,7 @@ export class Connection {
       ...OURS,
       enableOfflineQueue: true,
       disconnectTimeout: 100,
-      // Whoever listens makes a new one, of another node perhaps.
+      // `Changes` makes a new connection, perhaps to another node.
       retryStrategy: () => null,
       maxRetriesPerRequest: null,
     })
@@ -265,19 +265,20 @@ export class Connection {
     this.epoch++
   }
 
-  /** Remembers what a client said of a connection: what follows from it says less. */
+  /** Remembers the error of a connection, which tells more than the failures that follow from it. */
   readonly failed = (error: unknown): void => {
     this.lastError = wordsOf(error)
   }
 
-  /** An error of Redis, with its mend. */
+  /** Turns an error of Redis into a SentinelError, with advice if there is any. */
   explained(error: unknown): SentinelError {
     if (this.closed) return closed()
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
-    // That a connection ended says less than why it could not begin.
+    // The reason why a connection failed tells more than the fact that it ended.
     const isVague = message === NEVER || message.startsWith('Connection is closed')
-    // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the new map.
+    // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the
+    // new map.
     const { made } = this
     if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
     return explained(isVague ? (this.lastError ?? message) : message)
@@ -288,7 +289,7 @@ function isUnknownScript(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')
 }
 
-/** By what it can do, since the client may come from another copy of ioredis. */
+/** Checked by its methods, since the client may come from another copy of ioredis. */
 function isClient(given: RedisConnection): given is Redis | Cluster {
   return typeof given === 'object' && given !== null && 'evalshaBuffer' in given
 }
@@ -311,7 +312,7 @@ function warnOfResending(client: Redis | Cluster): void {
 
 type OfOurs = Exclude<RedisConnection, Redis | Cluster>
 
-/** Refuses what nothing can be connected to. */
+/** Rejects invalid connection options. */
 function check(given: OfOurs): void {
   if (typeof given !== 'object' || given === null) checkUrl(given)
   if (typeof given === 'string' || !isList(given)) return
@@ -336,14 +337,14 @@ async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
     lazyConnect,
     enableOfflineQueue,
     clusterRetryStrategy: (times) => Math.min(times * 25, 250),
-    // Else what was sent to a node that is lost would be sent again.
+    // Otherwise commands sent to a lost node would be sent again.
     retryDelayOnFailover: 0,
     slotsRefreshTimeout: 2000,
     redisOptions: node,
   })
 }
 
-/** The URL is not shown: there may be a password in it. */
+/** The URL is not shown, because it may contain a password. */
 function checkUrl(url: unknown): void {
   if (typeof url === 'string' && /^(rediss?|unix):\/\//.test(url) && isUrl(url)) return
   throw new SentinelError(

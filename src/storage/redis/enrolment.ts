@@ -4,11 +4,11 @@ import { SentinelError } from '../../core/errors.js'
 import type { Connection } from './connection.js'
 import type { BotKeys } from './keys.js'
 
-/** Plans that Redis knows of under one bot: of more, those are forgotten that no process has told of for longest. */
+/** Maximum number of plans recorded per bot. Beyond it, those that were not renewed for longest are dropped. */
 const MOST_PLANS = 4096
-/** Told again after so long: what an administrator flushed nobody hears of. */
+/** How often a plan is recorded again, in case an administrator flushed the server. */
 const HOLDS_FOR: Ms = 600_000
-/** After a failure it is told again so much later, or when a server is met anew. */
+/** How long to wait after a failure, unless a server becomes ready before. */
 const RETRIED_AFTER: Ms = 30_000
 
 interface Told {
@@ -18,17 +18,17 @@ interface Told {
 
 const warned = new WeakSet<Connection>()
 
-/** Notes in Redis what a plan keeps, under each bot, so that every process can forget it. */
+/** Records in Redis, per bot, which keys a plan uses, so that every process can reset them. */
 export class Enrolment {
   private readonly told = new Map<number, Told>()
 
-  /** @param kept What the plan keeps, as Redis knows of it. */
+  /** @param kept Describes the keys of the plan; see {@link QuestionKeys.kept}. */
   constructor(
     private readonly connection: Connection,
     private readonly kept: string,
   ) {}
 
-  /** Notes it, unless Redis knows. Nobody waits for it. */
+  /** Records the plan unless this was done recently. Not awaited. */
   renew(bot: number, { plans }: BotKeys): void {
     const { connection } = this
     const last = this.told.get(bot)
@@ -43,7 +43,7 @@ export class Enrolment {
   }
 }
 
-/** Why anything else failed the call beside it tells. */
+/** Warns about missing rights. Other failures are reported by the call that is made alongside. */
 function warn(connection: Connection, error: unknown): void {
   if (!(error instanceof SentinelError) || error.code !== 'storage.permission' || warned.has(connection))
     return

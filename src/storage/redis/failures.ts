@@ -2,12 +2,12 @@ import { SentinelError } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
 import { markUndone } from '../remote/settling.js'
 
-/** A failure in words without secrets. */
+/** Returns an error's message without secrets. */
 export function wordsOf(error: unknown): string {
   return redacted(error instanceof Error ? error.message : String(error))
 }
 
-/** What Redis, or the client, says was wrong, with its mend. */
+/** Turns a message of Redis or its client into a SentinelError, with advice if there is any. */
 export function explained(said: string): SentinelError {
   if (said.startsWith('READONLY')) return readOnly()
   if (said.startsWith('UNREADABLE ')) return unreadable([said.slice('UNREADABLE '.length)])
@@ -27,16 +27,17 @@ export function explained(said: string): SentinelError {
   return new SentinelError('storage.failed', `redis: ${message}`)
 }
 
-/** A server that says so has not begun with what it was asked. */
+/** Errors by which the server refuses a call before running any of it. */
 const REFUSED =
   /redis: (its memory is full|the server is a replica|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY|MOVED|ASK)\b)/
 
-/** A call that fails before it was written does so within so many rounds. */
+/** A call that fails before it was written does so within this many rounds of the event loop's tick queue. */
 const ROUNDS = 8
 
-/** The same call; where it fails and has certainly done nothing, that is noted of the error. */
+/** Returns the same call. If it fails and certainly did nothing, its error is marked as such. */
 export async function knownUndone<T>(call: Promise<T>): Promise<T> {
-  // What was written to a socket fails by an event of that socket: what has failed before there can be any was never written.
+  // A command that was written to a socket can only fail after an event of that socket. If it fails earlier, it was never
+  // written.
   let isWritten = false
   void noEvent().then(() => {
     isWritten = true
@@ -49,7 +50,7 @@ export async function knownUndone<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** Lets everything run that waits for nothing from outside. */
+/** Waits until everything that does not depend on outside events has run. */
 async function noEvent(): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) await new Promise<void>((done) => process.nextTick(done))
 }
@@ -66,8 +67,8 @@ export function closed(): SentinelError {
 }
 
 /**
- * Marks of subjects that cannot be read: damaged, or something else under their key. No failure of the storage, which
- * answers all others: nobody is to think that it is down.
+ * Error for marks that cannot be read, because they are damaged or their key holds something else. This does not count as a
+ * failure of the storage, which still answers for all other subjects.
  */
 export function unreadable(keys: readonly string[]): SentinelError {
   const some = keys.slice(0, 3).join(', ')

@@ -16,40 +16,40 @@ import { QuestionKeys } from './question-keys.js'
 import { COMPLETE, EVALUATE, encode, PEEK, type Question, REFUND, RELEASE } from './questions.js'
 import { compile, type PlanScript, SHORT } from './script/plan-script.js'
 
-/** What judges of one storage share. */
+/** Shared by all judges of one storage. */
 export interface RedisShared {
   readonly connection: Connection
   readonly keys: Keys
-  /** Tells the time instead of the server; for tests. */
+  /** Tells the time instead of the server, for tests. */
   readonly clock: Clock | undefined
   readonly counts: { corrupt: number }
   readonly calls: Calls
-  /** Unlike in all other processes. */
+  /** Returns numbers that are unique among all processes. */
   nextSerial(): number
 }
 
 const MOST_IN_CALL = 256
-/** What comes before the answers: see the script. */
+/** Offset of the first answer; see the header of the script. */
 const FIRST_ANSWER = 20
-/** Each call costs the server as much as some questions do. */
+/** A call costs the server about as much as this many questions. */
 const LEAST_IN_CALL = 16
 const CALLS_OUT = 3
 const MOST_WAITING = 10_000
-/** How much longer a record is kept than it matters: clocks of servers differ. */
+/** How much longer than needed a record is kept, since clocks of servers differ. */
 const GRACE: Ms = 1000
-/** The same where a clock of the caller's tells the time, which may stand still. */
+/** The same if callers pass the time, which may stand still. */
 const TOLD_GRACE: Ms = 3_600_000
 
-/** Decides over one plan in Redis: what is asked at once, in one call of one script. */
+/** Decides one plan in Redis. Asks made at the same time share one call of one script. */
 export class RedisJudge implements Judge {
   readonly script: PlanScript
   private readonly run: Script
   private readonly batches = new Map<number, Batch<Pending>>()
-  /** What it keeps, as Redis knows of it. */
+  /** Describes the keys of the plan, for {@link Enrolment}. */
   readonly kept: string
   private readonly questionKeys: QuestionKeys
   private readonly enrolment: Enrolment
-  /** The judge of the next plan of this name: where state goes, and settlements. */
+  /** The judge of the next plan of this name, which takes over state and settlements. */
   private successor: RedisJudge | undefined
 
   constructor(
@@ -86,7 +86,7 @@ export class RedisJudge implements Judge {
   async settle(receipt: Receipt, how: Settlement, check?: number): Promise<void> {
     if (!(receipt instanceof RedisAdmission)) return
     const mask = maskOf(receipt, how, check)
-    // All of it is told, or on its way.
+    // Everything has been settled, or is being settled.
     if (mask === 0) return receipt.ending
     const question = this.latest.settlementOf(receipt, how, mask)
     if (question === undefined) return
@@ -105,8 +105,8 @@ export class RedisJudge implements Judge {
   }
 
   /**
-   * The plan may have changed since: what was charged is looked up under the latest one, by slot and kind, for that
-   * is where it went. Undefined if nothing of it is left.
+   * Returns the question that settles a receipt. The plan may have changed since, so charges are looked up in the latest plan, by
+   * slot and kind. Undefined if nothing is left to settle.
    */
   private settlementOf(receipt: RedisAdmission, how: Settlement, mask: number): Question | undefined {
     const was = receipt.judge.script.layout
@@ -148,7 +148,7 @@ export class RedisJudge implements Judge {
     }
   }
 
-  /** Fails all that waits for a call. */
+  /** Fails all waiting questions. */
   close(error: unknown): void {
     for (const batch of this.batches.values()) batch.clear(error)
     this.batches.clear()
@@ -172,7 +172,7 @@ export class RedisJudge implements Judge {
   private async call(bot: number, items: readonly Pending[]): Promise<void> {
     const { connection, keys, counts } = this.shared
     const grace = items.some(({ question }) => question.own >= 0) ? TOLD_GRACE : GRACE
-    // Before it keeps anything: calls of one connection are answered in order. Who only looks keeps nothing.
+    // Sent before the script, and calls of one connection run in order. Peeks store nothing, so they need no record.
     if (items.some(({ question }) => question.op !== PEEK)) this.enrolment.renew(bot, keys.of(bot))
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
     const gives = items.some(({ question }) => question.op === REFUND)
@@ -202,7 +202,7 @@ export class RedisJudge implements Judge {
   }
 }
 
-/** Which charges of a receipt are to be settled, as bits; marks them as settled. */
+/** Returns the charges of a receipt that are to be settled, as bits, and marks them as settled. */
 function maskOf(receipt: RedisAdmission, how: Settlement, check: number | undefined): number {
   if (how !== 'refund') {
     if (receipt.settled) return 0
@@ -220,7 +220,7 @@ function failed(items: readonly Pending[], error: string): void {
   items[Number(error.slice(0, space))]?.fail(explained(error.slice(space + 1)))
 }
 
-/** A question, and who waits for its answer. */
+/** A question with the callbacks for its answer. */
 export class Pending {
   constructor(
     readonly question: Question,

@@ -2,8 +2,8 @@ import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 
 /*
- * Names of keys. What belongs to a bot carries its id in braces, which is what Redis Cluster places keys by: all of a
- * chain lies on one node. What a user writes comes last and so forges nothing.
+ * Names of keys. Keys of a bot contain its id in braces, by which Redis Cluster places keys, so that all keys of a chain are on
+ * one node. Text written by users comes last, so that it cannot imitate other keys.
  */
 
 const PREFIX = /^[\w.:-]{1,64}$/
@@ -11,15 +11,15 @@ const PREFIX = /^[\w.:-]{1,64}$/
 /** The names of one bot's keys. */
 export class BotKeys {
   readonly clock: string
-  /** Records: then the scope's tag, a colon, the subject. */
+  /** Records; followed by the scope's tag, a colon and the subject. */
   readonly record: string
-  /** Marks of a subject, by name. */
+  /** Marks of a subject; followed by the subject. */
   readonly marks: string
-  /** Bits of sequences: then the slot's tag, a colon, the subject, a colon, the number of the chunk. */
+  /** Bits of sequences; followed by the slot's tag, a colon, the subject, a colon and the number of the chunk. */
   readonly sequence: string
   readonly user: string
   readonly users: string
-  /** What the plans of all processes keep: for resets, since not every process knows every plan. */
+  /** Describes the keys of all processes' plans, for resets: a process does not know the plans of the others. */
   readonly plans: string
 
   constructor(
@@ -38,7 +38,7 @@ export class BotKeys {
     this.lapsing = `${base}l:`
   }
 
-  /** Who holds a mark, and when it lapses: sorted sets, by the mark's name. */
+  /** Sorted sets of the holders of a mark and of when their marks lapse; followed by the mark's name. */
   readonly holders: string
   readonly lapsing: string
 
@@ -47,10 +47,10 @@ export class BotKeys {
   }
 }
 
-/** Names of all keys of a storage, made once for each bot. */
+/** The names of all keys of a storage. Those of a bot are created once. */
 export class Keys {
   private readonly bots = new Map<number, BotKeys>()
-  /** Where changes are told. */
+  /** The channel on which changes are published. */
   readonly channel: string
 
   constructor(readonly prefix: string) {

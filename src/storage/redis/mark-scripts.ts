@@ -1,10 +1,10 @@
 import { scriptOf } from './connection.js'
 
 /*
- * Scripts over durable marks. The marks of a subject are one text, since a chain reads them with every update: for each a
- * digest of its name (6 bytes), when it lapses (a double; infinite: never), the length of the rest (3); the rest: whether
- * its value is a limit (a byte; then amount, span and burst as doubles), and JSON. Of each name a sorted set lists the
- * holders, and another when they lapse.
+ * Scripts for durable marks. All marks of a subject are in one text, since a chain reads them with every update. Each mark is: a
+ * digest of its name (6 bytes), when it lapses (a double; infinite: never), the length of the rest (3); the rest: whether its
+ * value is a limit (a byte; if so, amount, span and burst as doubles), and JSON. For each mark name, a sorted set lists the
+ * holders and another one when their marks lapse.
  */
 
 const LIBRARY = `
@@ -61,7 +61,7 @@ local function keep(key, s)
 end
 `
 
-/** So many lapsed marks of the same name are swept with each write. */
+/** Number of lapsed marks of the same name that each write sweeps. */
 const SWEEP = 32
 
 export const PUT = scriptOf(`-- Puts one mark on subjects.

@@ -12,16 +12,19 @@ import { ALL, GET, PUT, REMOVE, SCAN } from './mark-scripts.js'
 import { markTag } from './script/tags.js'
 
 const PAGE = 1000
-/** So many subjects are marked in one call. */
+/** Maximum number of subjects per call. */
 const AT_ONCE = 500
-/** Of a mark as scripts give it: when it lapses, the length of the rest, whether its value is a limit. */
+/**
+ * Offsets in a mark as scripts return it: it begins with the lapse time, then the length of the rest and whether its value is a
+ * limit.
+ */
 const LENGTH_AT = 8
 const FLAG_AT = 11
 const JSON_AT = 12
 const JSON_AFTER_LIMIT = 36
 const TAG_BYTES = 6
 
-/** Durable marks in texts by subject, listed by name. */
+/** Durable marks, stored as one text per subject and listed by name. */
 export class RedisMarks implements Marks {
   constructor(
     private readonly connection: Connection,
@@ -74,7 +77,7 @@ export class RedisMarks implements Marks {
 
   async remove(bot: number, name: string, given: readonly Key[]): Promise<number> {
     const keys = this.keys.of(bot)
-    // Named twice, a subject is counted once.
+    // Duplicates are removed, so that a subject is counted once.
     const texts = [...new Set(given.map((key) => keyText(key)))]
     let count = 0
     const broken: string[] = []
@@ -116,7 +119,7 @@ export class RedisMarks implements Marks {
   }
 }
 
-/** The names of all marks in the text of a subject, lapsed ones too; none where it cannot be read. */
+/** Returns the names of all marks in the text of a subject, including lapsed ones; none if it cannot be read. */
 export function namesOfMarks(text: Buffer): readonly string[] {
   const names: string[] = []
   for (let at = TAG_BYTES; at + JSON_AT <= text.length; ) {
@@ -128,12 +131,14 @@ export function namesOfMarks(text: Buffer): readonly string[] {
   return names
 }
 
-/** All that could be done was done. What cannot be read is not overwritten: somebody may be blocked there. */
+/**
+ * Throws if some marks could not be read. Those were not overwritten, since they may contain a block; all others were written.
+ */
 function refuseUnreadable(keys: readonly string[]): void {
   if (keys.length > 0) throw unreadable(keys)
 }
 
-/** As scripts keep it: see there. */
+/** Returns a mark in the format described in mark-scripts.ts. */
 function writeMark(name: string, { since, until = Number.POSITIVE_INFINITY, reason, value }: Mark): Buffer {
   const json = jsonText({ name, since, reason, value }, 'mark')
   const limit = limitOf(value)
@@ -172,7 +177,7 @@ function readMark(bytes: Buffer): Mark {
   }
 }
 
-/** A stored limit: what a variant of the kind `stored` reads. */
+/** Returns the value if it is a limit, which variants with `limit: 'stored'` use. */
 function limitOf(value: unknown): Limit | undefined {
   return typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
     ? (value as Limit)

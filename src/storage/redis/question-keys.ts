@@ -4,10 +4,10 @@ import type { BotKeys } from './keys.js'
 import { isLimited, type PlanLayout } from './script/layout.js'
 import { scopeTag, sequenceTag } from './script/tags.js'
 
-/** 4,096 tokens of a sequence lie in one text of bits. */
+/** Number of tokens of a sequence in one text of bits. */
 const TOKENS_IN_CHUNK = 4096
 
-/** Tells the keys that a question needs, and writes their numbers and its tokens as the plan's script reads them. */
+/** Finds the keys that a question needs, and writes their numbers and the tokens in the format that the plan's script reads. */
 export class QuestionKeys {
   private readonly recordTags: readonly (string | undefined)[]
   private readonly marked: readonly boolean[]
@@ -25,7 +25,7 @@ export class QuestionKeys {
     )
   }
 
-  /** How the names of records and of sets of sequences begin that subjects have under this plan, as text, and in which slots. */
+  /** A JSON description of the plan's keys: prefixes of records, prefixes of sets of sequences, and the slots. */
   get kept(): string {
     const records = this.recordTags.flatMap((tag) => (tag === undefined ? [] : [`r${tag}`]))
     const sequences = this.layout.claims.flatMap(({ check, ordinal }) => {
@@ -74,7 +74,7 @@ export class QuestionKeys {
     }
   }
 
-  /** What the checks that are asked need of each scope. Costs lists are few and never change. */
+  /** Returns what the asked checks need of each scope. Cached, since costs lists are few and never change. */
   private needsOf(costs: readonly number[]): Uint8Array {
     const known = this.needs.get(costs)
     if (known !== undefined) return known
@@ -98,9 +98,9 @@ export class QuestionKeys {
 const RECORD = 1
 const MARKS = 2
 
-/** The keys of one call, each named once: of records and marks, and of sequences. The bot's clock comes before. */
+/** The keys of one call, each listed once: records and marks, then sequences. The bot's clock comes before them. */
 export class CallKeys {
-  /** By their place among all keys: the first is the clock. */
+  /** Numbered by their position among all keys; the clock is 1. */
   readonly texts = new KeyNumbers(2)
   readonly sequences = new KeyNumbers(1)
 }

@@ -16,10 +16,10 @@ export interface Question {
   readonly op: typeof EVALUATE | typeof PEEK | typeof COMPLETE | typeof RELEASE | typeof REFUND
   readonly ask: Ask
   readonly serial: number
-  /** The chain's own time; below 0: as the server's clock says. */
+  /** The chain's own time; negative: taken from the server's clock. */
   readonly own: Ms
   readonly at: Ms
-  /** Of a settlement: the checks it is about, as bits, and when they were charged. */
+  /** For settlements: the checks concerned, as bits, and when they were charged. */
   readonly mask: number
   readonly taken: Ms
 }
@@ -32,10 +32,10 @@ export interface Call {
 
 /** The first list is ARGV[2]. */
 const FIRST_LIST = 2
-/** What comes before the questions: see the script. */
+/** Length of the part before the questions; see the header of the script. */
 const HEAD = 9
 
-/** Writes questions down as the plan's script reads them. */
+/** Encodes questions in the format that the plan's script reads. */
 export function encode(
   { layout, bodyBytes }: PlanScript,
   questionKeys: QuestionKeys,
@@ -90,7 +90,7 @@ function costList(costs: readonly number[], size: number): Buffer {
   return list
 }
 
-/** Amount, span and burst of each; amount 0 where the plan's limit holds. */
+/** Amount, span and burst of each limit; amount 0 means the plan's limit. */
 function limitList(limits: NonNullable<Ask['limits']>, size: number): Buffer {
   const list = Buffer.alloc(size * 24)
   for (let i = 0; i < size; i++) {

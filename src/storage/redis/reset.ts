@@ -91,7 +91,7 @@ redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 0
 `)
 
-/** Forgets what a subject has used, under the plans of all processes: of one slot, or all of it. */
+/** Forgets the state of a subject under the plans of all processes: in one slot, or in all. */
 export async function reset(
   connection: Connection,
   keys: Keys,
@@ -99,7 +99,7 @@ export async function reset(
   { bot, key, slot }: Forgotten,
 ): Promise<void> {
   const kept: string[] = []
-  // The plans of this process. Redis should know them, too, but may have lost them.
+  // The plans of this process. Redis should have a record of them too, but may have lost it.
   for (const { plan, kept: own } of judges) {
     if (slot === undefined || plan.checks.some((check) => check.slot === slot)) kept.push(own)
   }
@@ -107,7 +107,7 @@ export async function reset(
   await forget(connection, keys, { bot, key, slot }, [], [], [...where, ...kept])
 }
 
-/** Forgets these records and sequences of a subject, and tells so. */
+/** Deletes the given records and sequences of a subject and publishes the reset. */
 export async function forgetKeys(
   connection: Connection,
   keys: Keys,
@@ -118,7 +118,7 @@ export async function forgetKeys(
   await forget(connection, keys, { bot, key }, [...records], [...sequences], ['', '', ''])
 }
 
-/** Whose state is forgotten, and which. */
+/** The subject to reset, and the slot if it is only one. */
 interface Forgotten {
   readonly bot: number
   readonly key: Key

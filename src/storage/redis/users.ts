@@ -15,8 +15,8 @@ const PAGE = 1000
 const AT_ONCE = 500
 
 /*
- * A user is a hash: `f` and `l` when they were first and last seen, `c` and a name for each counter, `d` and a name for
- * each field of data, as JSON. A sorted set lists all users of a bot.
+ * A user is a hash: `f` and `l` for first and last seen, `c` followed by a name for each counter, `d` followed by a name for each
+ * field of data, as JSON. A sorted set lists all users of a bot.
  */
 
 const NOTE = scriptOf(`-- Adds to the counters of users.
@@ -139,7 +139,7 @@ export class RedisUsers implements Users {
     let last = ''
     for (let i = 0; i + 1 < found.length; i += 2) {
       last = String(found[i])
-      // Erased since the list was read, a user has no hash.
+      // A user erased after the list was read has no hash.
       const hash = found[i + 1] as Buffer[]
       if (hash.length > 0) page.push(readUser(last, hash))
     }

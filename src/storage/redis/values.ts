@@ -6,7 +6,7 @@ import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values
 import { type Connection, scriptOf } from './connection.js'
 
 const PAGE = 1000
-/** A space is spread over so many parts of a cluster. */
+/** Number of parts into which a space is divided, to spread it over a cluster. */
 const PARTS = 64
 
 const NOW = `
@@ -23,8 +23,8 @@ end
 `
 
 /*
- * A value is a field of its part's hash: when it lapses (a double; 0: never), then JSON. A sorted set lists the keys, and
- * another when they lapse.
+ * A value is a field in the hash of its part: when it lapses (a double; 0: never), then JSON. A sorted set lists the keys, and
+ * another one when their values lapse.
  */
 
 const PUT = scriptOf(`-- Keeps a value.
@@ -95,7 +95,7 @@ return out
 
 const digest = Digest.keyed('values')
 
-/** Values in hashes, a space spread over parts so that a cluster shares it. */
+/** Values in hashes. A space is divided into parts, which a cluster can distribute. */
 export class RedisValues implements Values {
   constructor(
     private readonly connection: Connection,
@@ -134,7 +134,7 @@ export class RedisValues implements Values {
     return (await this.connection.run(REMOVE, this.keysOf(space, partOf(key)), [this.now(), key])) === 1
   }
 
-  /** `from` is the number of a part and the last key looked at there. */
+  /** `from` is the number of a part and the last key read there. */
   async scan(space: string, from = '0:', size = PAGE): Promise<ValuePage> {
     checkSpace(space)
     const most = Math.max(1, Math.min(PAGE, Math.floor(size)))
@@ -175,12 +175,12 @@ export class RedisValues implements Values {
   }
 }
 
-/** Braces say where a cluster keeps a key. */
+/** Escapes braces, because they determine where a cluster places a key. */
 function inBraces(space: string): string {
   return space.replace(/[{}%]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
 }
 
-/** The space that is named in the braces of a key; undefined where none is. */
+/** Returns the space named in the braces of a key; undefined if there is none. */
 export function spaceOf(tag: string): string | undefined {
   const [, length, written, hex] = /^v(\d+):(.*):([0-9a-f]+):\d+$/s.exec(tag) ?? []
   const space = written?.replace(/%(7b|7d|25)/g, (_, code: string) =>

@@ -1,32 +1,32 @@
 import { SentinelError } from '../../core/errors.js'
 import type { Calls } from './calls.js'
 
-/** Something that waits for its turn in a call. */
+/** An item that waits to be sent in a call. */
 export interface Waiting {
-  /** The call failed as a whole. */
+  /** Called if the whole call failed. */
   fail(error: unknown): void
 }
 
 /** How calls are shared. */
 export interface BatchOptions {
-  /** So many share one call at most. */
+  /** Maximum number of items per call. */
   readonly most: number
   /**
-   * What waits is shared out among the calls that may go out, but not into calls smaller than this: while the server
-   * works at one, the next is written and the last one's answers are handed out. Absent: all that waits goes together.
+   * Waiting items are distributed over the calls that may be made, but not into calls smaller than this: while the server works
+   * on one call, the next is written and the answers of the last are processed. Absent: all items share one call.
    */
   readonly least?: number
-  /** So many calls are out at once; what comes meanwhile waits for the next. */
+  /** Maximum number of concurrent calls; later items wait for the next one. */
   readonly out: number
-  /** So many wait at most; more are refused at once. */
+  /** Maximum number of waiting items; more are rejected at once. */
   readonly waiting: number
   /** Counts the calls. */
   readonly calls?: Calls
 }
 
 /**
- * Shares calls: what is asked in one turn of the event loop, or while calls are out, goes together. When idle a
- * question goes out at the end of the turn it came in, so that it waits for nobody.
+ * Combines questions into calls: those asked in one turn of the event loop, or while calls are in progress, are sent together.
+ * When idle, a question is sent at the end of its turn, without further delay.
  */
 export class Batch<Item extends Waiting> {
   private queue: Item[] = []
@@ -34,7 +34,7 @@ export class Batch<Item extends Waiting> {
   private due = false
 
   constructor(
-    /** Makes one call and answers every item; what it rejects with, all of them fail with. */
+    /** Makes one call and answers every item. If it rejects, all items fail with that error. */
     private readonly send: (items: Item[]) => Promise<void>,
     private readonly options: BatchOptions,
   ) {}
@@ -54,7 +54,7 @@ export class Batch<Item extends Waiting> {
     this.plan()
   }
 
-  /** Fails all that wait. Calls that are out end by themselves. */
+  /** Fails all waiting items. Calls in progress are not affected. */
   clear(error: unknown): void {
     const items = this.queue
     this.queue = []
@@ -65,7 +65,7 @@ export class Batch<Item extends Waiting> {
   private plan(): void {
     if (this.due || this.out >= this.options.out || this.queue.length === 0) return
     this.due = true
-    // After all microtasks: whoever was answered by the last call has asked again by then, and shares this one.
+    // After all microtasks, so that callers answered by the last call can ask again and share this one.
     process.nextTick(this.flush)
   }
 

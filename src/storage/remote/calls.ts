@@ -1,22 +1,22 @@
 import type { CallsHealth } from '../storage.js'
 
-/** Bounds of the sizes that are counted apart: each twice the one before. */
+/** Upper bounds of the sizes counted separately. */
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const
 
-/** Counts the calls of one storage, and how many questions shared each. Costs a call a few additions, and a question one. */
+/** Counts the calls of one storage and how many questions shared each. Costs a few additions per call and one per question. */
 export class Calls {
   private calls = 0
   private failed = 0
   private questions = 0
   private readonly sizes = new Float64Array(SIZES.length)
-  /** Questions that wait for a call now. */
+  /** Questions waiting for a call at present. */
   waiting = 0
 
   made(questions: number): void {
     this.calls++
     this.waiting -= questions
     this.questions += questions
-    // The first power of two that is not below it; batches larger than the last bound are not made.
+    // Index of the first bound that is not below `questions`. Larger batches than the last bound are never made.
     const index = Math.min(SIZES.length - 1, 32 - Math.clz32(Math.max(1, questions) - 1))
     this.sizes[index] = (this.sizes[index] as number) + 1
   }

@@ -2,23 +2,23 @@ import type { Settlement } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 
 /*
- * A server knows who took a claim, so how an admission ended may be told it twice. It keeps no list of what was given back: whether a
- * refund that failed is to be made again is known here, or not at all.
+ * A server knows who took a claim, so completing or releasing may be repeated. It keeps no list of refunds, so whether a failed
+ * refund may be repeated must be tracked here.
  */
 
-/** How an admission ended, as far as its server was told. */
+/** How far the server has been told about the end of an admission. */
 export interface Ending {
   /** Completed or released. */
   settled: boolean
-  /** Checks whose charge was given back, as bits. */
+  /** Checks whose charge was refunded, as bits. */
   refunded: number
-  /** What is on its way, or of which nobody knows whether it arrived. */
+  /** Calls that are in progress, or that failed without it being known whether they arrived. */
   ending: Promise<void> | undefined
 }
 
 const undone = new WeakSet<object>()
 
-/** Notes that a call has failed and done nothing: it may be made again. */
+/** Marks the error of a call that did nothing, so that the call may be repeated. */
 export function markUndone(error: SentinelError): SentinelError {
   undone.add(error)
   return error
@@ -28,22 +28,22 @@ function isUndone(error: SentinelError): boolean {
   return undone.has(error) || error.code === 'storage.overloaded'
 }
 
-/** A refund has failed, and nobody knows whether it was made: not to be made again. */
+/** A refund that failed after it may have been made, so it must not be repeated. */
 export class Uncertain extends SentinelError {
   constructor({ code, message, cause }: SentinelError) {
     super(code, message, { cause })
   }
 }
 
-/** By receipt: what is being told, and what was told and nobody knows whether it arrived. */
+/** By receipt: calls in progress, and those that failed without it being known whether they arrived. */
 const tellings = new WeakMap<Ending, Set<Promise<void>>>()
 
 /**
- * Notes what is being told of an ending. Whoever would tell the same meanwhile waits for this. What has failed may be told again, but
- * for refunds that may have been made.
+ * Tracks a settlement call. Identical settlements meanwhile wait for this one. A failed call may be repeated, except for refunds
+ * that may have been made.
  *
- * @param telling The server is being told; rejects with errors of ours.
- * @param undo Notes that these charges were not given back.
+ * @param telling The call; rejects with a {@link SentinelError}.
+ * @param undo Called if the refund was not made.
  */
 export function settling(
   receipt: Ending,
@@ -62,7 +62,7 @@ export function settling(
       throw error
     },
   )
-  // What has arrived or failed is forgotten. Otherwise a failure would fail everything that is told after it.
+  // Finished calls are forgotten. Otherwise a failure would fail every later settlement.
   const isOver = (): void => {
     open.delete(told)
     receipt.ending = allOf(open)
@@ -75,7 +75,7 @@ export function settling(
 function allOf(open: ReadonlySet<Promise<void>>): Promise<void> | undefined {
   if (open.size === 0) return undefined
   const all = Promise.all(open).then(() => undefined)
-  // Callers who wait for it get the error. Without this, one that nobody waits for would end the process.
+  // Waiting callers receive the error. Without this, an error that no caller waits for would end the process.
   all.catch(() => undefined)
   return all
 }

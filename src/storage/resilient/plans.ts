@@ -23,7 +23,7 @@ export interface Taker {
 export interface PlansOptions {
   readonly storage: Storage
   readonly line: Line
-  /** What the timers go by. */
+  /** The clock for timers. */
   readonly steady: Clock
   readonly timers: Timers
   /** Receives errors that concern only one plan. */

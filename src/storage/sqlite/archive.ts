@@ -11,7 +11,7 @@ import { canonicalKey, read, readKey, storedKey } from './keys.js'
 import type { Link } from './link.js'
 import type { SqliteUsers } from './users.js'
 
-/** All tables, looked at as a whole. */
+/** The archive of a SQLite storage. */
 export class SqliteArchive implements Archive {
   constructor(
     private readonly link: Link,
@@ -73,7 +73,7 @@ export class SqliteArchive implements Archive {
   #marksOf(bot: number, keys: readonly Key[]): readonly MarkedSubject[] {
     const found = new Map<string, [Key, string]>()
     for (const key of keys) {
-      // Whatever acts as a subject has its text at its end.
+      // The keys derived from a subject end with its text.
       const rows = this.link.all<{ key: string; name: string }>(
         'SELECT key, name FROM sentinel_marks WHERE bot = ? AND substr(key, -length(?)) = ?',
         bot,

@@ -3,17 +3,17 @@ import type { Ms } from '../../core/duration.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
 import type { Link } from './link.js'
 
-/** So many changes are kept for those who watch, and none for longer; whoever misses some is told of a gap. */
+/** Maximum number of changes kept for watchers, and for how long. A watcher that misses some is told of a gap. */
 const KEPT = 10_000
 export const KEPT_FOR: Ms = 300_000
-/** How often changes of other processes are looked for, while somebody watches. */
+/** How often to look for changes by other processes while there are listeners. */
 const EVERY_MS = 100
 
-/** Changes in a table, for other processes to read: SQLite has no way to tell them. */
+/** Keeps changes in a table for other processes to read, because SQLite cannot notify them. */
 export class Changes {
   private readonly listeners = new ChangeListeners()
   private seen = 0
-  /** How far the file was written when it was last looked at. */
+  /** The state of the file when it was last checked; see `written()`. */
   private version: string | undefined
   private callOff: (() => void) | undefined
 
@@ -37,7 +37,7 @@ export class Changes {
     }
   }
 
-  /** Notes a change, within the transaction that makes it. */
+  /** Records a change, within the transaction that makes it. */
   note(change: StorageChange): void {
     this.link.run(
       'INSERT INTO sentinel_changes (change, at) VALUES (?, ?)',
@@ -47,7 +47,7 @@ export class Changes {
     this.link.run('DELETE FROM sentinel_changes WHERE id <= ?', this.newest() - KEPT)
   }
 
-  /** After a change was made and is kept. What goes wrong in telling of it undoes nothing, so whoever made it is not told. */
+  /** Reports a committed change. A failure in reporting does not affect the change, so it is not thrown to the caller. */
   made(): void {
     try {
       this.look()
@@ -57,7 +57,7 @@ export class Changes {
     }
   }
 
-  /** Tells of what is new, own changes included. */
+  /** Reports new changes, including this process's own. */
   private look(): void {
     if (!this.listeners.any) return
     const { newest, found } = this.link.read(() => ({
@@ -102,14 +102,14 @@ export class Changes {
     this.callOff = undefined
   }
 
-  /** Moves when another connection has written, or this one, which others may use: cheaper than to look. */
+  /** Returns a text that changes when any connection has written, this one included. Cheaper than reading the table. */
   private written(): string {
     const others = this.link.get<{ data_version: number }>('PRAGMA data_version')
     const own = this.link.get<{ rows: number }>('SELECT total_changes() AS rows')
     return `${others?.data_version} ${own?.rows}`
   }
 
-  /** The number of the newest change, which may be gone by now. */
+  /** Returns the number of the newest change, even if that has been deleted. */
   private newest(): number {
     const row = this.link.get<{ seq: number }>(
       `SELECT seq FROM sqlite_sequence WHERE name = 'sentinel_changes'`,

@@ -6,13 +6,13 @@ import type { Link } from './link.js'
 export const HELD = 1
 export const PAID = 2
 export const RUNNING = 3
-/** The first taker was refused, so all later ones are. */
+/** The first taker was refused, and so are all later ones. */
 export const REFUSED = 4
 
-/** So many tokens of a sequence lapse together. */
+/** Number of tokens of a sequence that lapse together. */
 const TOGETHER = 4096
 
-/** Whose claims, of which check. */
+/** Identifies the claims of one subject under one check. */
 export interface Claimed {
   readonly check: ClaimCheck
   readonly place: number
@@ -20,14 +20,14 @@ export interface Claimed {
   readonly key: string
 }
 
-/** A claim that is not free. */
+/** The state of a claim that is not free. */
 export interface Standing {
   readonly state: number
   readonly until: Ms
   readonly leaseUntil: Ms
   readonly serial: number
   readonly refuser: string | undefined
-  /** Its taker was to have settled it by now. */
+  /** Its lease has ended without a settlement. */
   readonly isLate: boolean
 }
 
@@ -39,7 +39,7 @@ interface Row {
   readonly refuser: string | null
 }
 
-/** The claim on a token as it stands; undefined if it is free. Within a transaction, as all here. */
+/** Returns the state of a claim, or undefined if it is free. Like all functions here, runs within a transaction of the caller. */
 export function standingOf(link: Link, claimed: Claimed, token: number, now: Ms): Standing | undefined {
   const { check, place, bot, key } = claimed
   const row = link.get<Row>(
@@ -72,12 +72,12 @@ export function take(link: Link, claimed: Claimed, token: number, serial: number
   write(link, claimed, token, { state: lease === undefined ? HELD : RUNNING, lease, serial, now })
 }
 
-/** Notes that the taker was refused, by the check of a slot. */
+/** Records that the taker was refused by the check of a slot. */
 export function refuse(link: Link, claimed: Claimed, token: number, slot: string, now: Ms): void {
   write(link, claimed, token, { state: REFUSED, serial: 0, refuser: slot, now })
 }
 
-/** Ends a claim. A completion that comes late counts, unless somebody else is at it by then. */
+/** Settles a claim. A late completion counts, unless another taker is running by then. */
 export function settle(
   link: Link,
   claimed: Claimed,
@@ -123,7 +123,7 @@ function write(
     key,
     token,
     state,
-    // Tokens of a sequence lapse by the part.
+    // For sequences, the end is stored per part.
     check.tokens === 'sequence' ? null : now + check.holdFor,
     endOf(lease),
     serial,
@@ -146,7 +146,7 @@ function lapseOf(link: Link, { place, bot, key }: Claimed, token: number): Ms {
   return row?.until ?? Number.NEGATIVE_INFINITY
 }
 
-/** A part of a sequence is held until none of it was taken for long enough; one that has lapsed begins anew. */
+/** Extends a part of a sequence: it is held until `holdFor` after the last taking in it. A lapsed part is emptied first. */
 function prolong(link: Link, claimed: Claimed, token: number, now: Ms): void {
   const { check, place, bot, key } = claimed
   const part = partOf(token)

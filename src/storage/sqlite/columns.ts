@@ -3,27 +3,27 @@ import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Link } from './link.js'
 
-/** How a limit counts: each form has cells of its own. */
+/** How a limit counts. Each form has its own cells. */
 export type Form = 'bucket' | 'log' | 'counters' | 'fixed'
 
-/** A check of a plan, and all of it that never changes. */
+/** A check of a plan, with everything about it that never changes. */
 export interface Column {
   readonly check: Check
   readonly index: number
-  /** What its state is filed under: the plan's name and its slot. */
+  /** Identifies the check's state in the tables: the number of the plan's name and the slot. */
   readonly place: number
   readonly form: Form | undefined
-  /** Stamps that an exact window keeps: as many as the largest limit that the plan names. */
+  /** For exact windows: the number of stamps kept, which is the largest amount among the plan's limits. */
   readonly ring: number
-  /** Which of the ask's tokens a claim takes. */
+  /** For claims: the index of the token; otherwise -1. */
   readonly claim: number
   /** The longest span of its limits. */
   readonly longest: Ms
-  /** Whether it looks at marks of its subject, or of another one: then these are read. */
+  /** Scopes whose marks the check reads. */
   readonly marked: readonly number[]
 }
 
-/** Lays a plan out; within a transaction, for slots that are new get a number. */
+/** Lays out a plan. Runs within a transaction, because new slots are given a number. */
 export function columnsOf(plan: Plan, link: Link): readonly Column[] {
   let claims = 0
   return plan.checks.map((check, index) => ({

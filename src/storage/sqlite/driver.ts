@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import { isMissing, peerMissing } from '../../core/peer.js'
 
 /**
- * What goes into a statement, and comes out.
+ * A value passed to or returned by a statement.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ import { isMissing, peerMissing } from '../../core/peer.js'
 export type SqliteValue = string | number | null | Uint8Array
 
 /**
- * A prepared statement, as far as it is needed here.
+ * The part of a prepared statement that is used here.
  *
  * @example
  * ```ts
@@ -32,8 +32,8 @@ export interface SqliteStatement {
 }
 
 /**
- * An open database that answers at once: `DatabaseSync` of `node:sqlite`, and the databases of better-sqlite3, libsql and
- * `bun:sqlite` are some.
+ * An open database with a synchronous interface, such as `DatabaseSync` of `node:sqlite` or a database of better-sqlite3, libsql
+ * or `bun:sqlite`.
  *
  * @example
  * ```ts
@@ -52,9 +52,9 @@ export interface SqliteDatabase {
 type Opener = new (path: string) => SqliteDatabase
 
 /**
- * Opens a file with whatever there is: Node's own SQLite, else better-sqlite3.
+ * Opens a file with Node's own SQLite if it is available, else with better-sqlite3.
  *
- * @throws SentinelError `peer.missing` when there is neither.
+ * @throws SentinelError `peer.missing` if neither is available.
  */
 export function openDatabase(path: string): SqliteDatabase {
   const Own = ownSqlite()
@@ -62,12 +62,12 @@ export function openDatabase(path: string): SqliteDatabase {
   return new (betterSqlite())(path)
 }
 
-/** Between two tries to change a file over. */
+/** Interval between two attempts to switch a file to WAL. */
 const TRY_EVERY_MS = 5
 
 /**
- * Changes a file over to WAL. For that alone SQLite does not wait where somebody else is at it, whatever its busy time-out: processes
- * that start together on a new file would fail at once. The whole process waits, as it does for locks.
+ * Switches a file to WAL. SQLite ignores its busy time-out for this one step, so processes that start together on a new file
+ * would fail at once. Blocks the whole process while waiting, as locks do.
  */
 export function beginWal(database: SqliteDatabase, busyFor: Ms): void {
   const end = steadyClock() + busyFor
@@ -86,7 +86,7 @@ function journalOf(database: SqliteDatabase): unknown {
   return (database.prepare('PRAGMA journal_mode').get() as { readonly journal_mode?: unknown }).journal_mode
 }
 
-/** Whether somebody else holds the file, as the drivers put it. */
+/** Whether an error means that another connection has locked the file, whichever driver reports it. */
 export function isBusy(error: unknown): boolean {
   return /locked|busy/i.test(error instanceof Error ? error.message : String(error))
 }

@@ -22,17 +22,17 @@ import { punish } from './penalties.js'
 import { Record } from './records.js'
 import type { KeptTime } from './time.js'
 
-/** What judges of one storage share. */
+/** Shared by all judges of one storage. */
 export interface SqliteShared {
   readonly link: Link
   readonly marks: SqliteMarks
   readonly clock: Clock
   readonly time: KeptTime
-  /** Tells apart who took a claim, among all processes. */
+  /** Returns numbers that are unique among all processes; they identify who took a claim. */
   readonly nextSerial: () => number
 }
 
-/** What one ask has read so far: each record and all marks of a subject once. */
+/** What has been read for one ask: each record, and all marks of each subject, at most once. */
 interface Look {
   readonly ask: Ask
   readonly at: Ms
@@ -42,10 +42,10 @@ interface Look {
   readonly marks: (ReadonlyMap<string, HeldMark> | undefined)[]
 }
 
-/** In place of the serial of an admission that has ended. */
+/** Replaces the serial of a receipt that has been settled. */
 const SETTLED = -1
 
-/** Proof of an admission. */
+/** The receipt of an admission. */
 interface SqliteReceipt extends Receipt {
   readonly judge: SqliteJudge
   readonly now: Ms
@@ -58,13 +58,13 @@ interface SqliteReceipt extends Receipt {
 /** Decides an ask in one transaction: reads what it needs, judges in order, writes what has changed. */
 export class SqliteJudge implements Judge {
   readonly columns: readonly Column[]
-  /** The time where callers tell it. */
+  /** The time passed by callers. */
   private readonly told: ToldMoment
 
   constructor(
     readonly plan: Plan,
     private readonly shared: SqliteShared,
-    /** Whatever judge the plan of this name has by now. */
+    /** Returns the latest judge of the plan's name. */
     private readonly latest: () => SqliteJudge,
     earlier: SqliteJudge | undefined,
   ) {
@@ -93,7 +93,7 @@ export class SqliteJudge implements Judge {
   async settle(given: Receipt, how: Settlement, check?: number): Promise<void> {
     const { link } = this.shared
     const receipt = given as SqliteReceipt
-    // It is settled once that is kept: what could not be kept may be asked for again.
+    // The receipt is marked as settled only after the write, so that a failed settlement can be repeated.
     if (how !== 'refund') {
       if (receipt.serial === SETTLED || receipt.taken.length === 0) return
       link.write(() => this.end(receipt, how))
@@ -144,7 +144,7 @@ export class SqliteJudge implements Judge {
           ask.tokens[column.claim] as number,
           now,
         )
-        // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
+        // Looked up by slot, since the plan may have changed. If no check of that slot can refuse any longer, the claim is free.
         const refuser =
           standing?.state === claims.REFUSED
             ? this.columns.findIndex(
@@ -233,7 +233,7 @@ export class SqliteJudge implements Judge {
     return { ...decision, receipt }
   }
 
-  /** What came first of an album is refused: so is all that comes later. */
+  /** The first part of an album was refused, so all later parts are. */
   private refuseAlbums(look: Look, takes: readonly number[], slot: string): void {
     for (const index of takes) {
       const column = this.columns[index] as Column
@@ -333,7 +333,7 @@ export class SqliteJudge implements Judge {
       const held = this.marksOf(look, subject)?.get(mark)
       if (held === undefined || held.until <= look.at) continue
       if (limit !== 'stored') return limit
-      // Anything else that was stored there is ignored: one bad record must not stop its subject.
+      // An invalid stored limit is ignored, so that one bad record does not stop its subject.
       const value: unknown = held.value === null ? undefined : JSON.parse(held.value)
       const stored = typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
       const own = stored ? limitWithin(value as Limit, within) : undefined

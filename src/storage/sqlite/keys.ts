@@ -1,16 +1,16 @@
 import { type Key, keyText, textKey } from '../../core/subject.js'
 
-/** One form of key for each subject, so that a text from an export finds the number from an update. */
+/** Returns the one form of a key used here, so that a text key from an export equals the number key from an update. */
 export function canonicalKey(key: Key): Key {
   return typeof key === 'number' ? key : textKey(keyText(key))
 }
 
-/** The text of a key as it is kept. */
+/** Returns the text of a key in the form stored in the tables. */
 export function storedKey(key: Key): string {
   return stored(keyText(canonicalKey(key)))
 }
 
-/** Any text as it can be kept, one to one: to much of SQLite a text ends with its first NUL. */
+/** Escapes NUL, at which much of SQLite ends a text. Reversible. */
 export function stored(text: string): string {
   return text.includes('\0') || text.includes('\\') ? text.replace(/[\\\0]/g, escaped) : text
 }
@@ -19,7 +19,7 @@ export function readKey(kept: string): Key {
   return textKey(read(kept))
 }
 
-/** What {@link stored} was given. */
+/** Reverses {@link stored}. */
 export function read(kept: string): string {
   return kept.includes('\\') ? kept.replace(/\\([\\0])/g, unescaped) : kept
 }
@@ -32,7 +32,7 @@ function unescaped(_: string, code: string): string {
   return code === '0' ? '\0' : '\\'
 }
 
-/** For columns where nothing means for good. */
+/** Converts an end time for columns in which NULL means never. */
 export function endOf(until: number | undefined): number | null {
   return until === undefined || until === Number.POSITIVE_INFINITY ? null : until
 }

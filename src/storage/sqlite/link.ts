@@ -9,7 +9,7 @@ import {
 } from './driver.js'
 import { migrate } from './schema.js'
 
-/** The database: opened when it is first used, its statements prepared once. */
+/** The database: opened on first use, with every statement prepared once. */
 export class Link {
   readonly #given: SqliteDatabase | undefined
   readonly #statements = new Map<string, SqliteStatement>()
@@ -20,7 +20,7 @@ export class Link {
   constructor(
     private readonly source: string | SqliteDatabase,
     private readonly busyFor: number,
-    /** Told once, when it is used for the first time. */
+    /** Called once, on first use. */
     private readonly onUse: () => void = () => undefined,
   ) {
     this.#given = typeof source === 'string' ? undefined : source
@@ -30,12 +30,12 @@ export class Link {
     return this.#closed
   }
 
-  /** Does something whole or not at all, alone among all who write. */
+  /** Runs `deed` in a write transaction, of which there is only one at a time. */
   write<T>(deed: () => T): T {
     return this.#within('BEGIN IMMEDIATE', deed)
   }
 
-  /** Reads as it is at one moment. */
+  /** Runs `look` in a read transaction, which sees one consistent state. */
   read<T>(look: () => T): T {
     return this.#within('BEGIN', look)
   }
@@ -49,7 +49,7 @@ export class Link {
   }
 
   get<Row>(sql: string, ...values: SqliteValue[]): Row | undefined {
-    // Some drivers say null where there is none.
+    // Some drivers return null if there is no row.
     return (this.#prepared(sql).get(...values) ?? undefined) as Row | undefined
   }
 
@@ -62,7 +62,7 @@ export class Link {
     this.#statements.clear()
     const database = this.#database
     this.#database = undefined
-    // One that was given is closed by whoever opened it.
+    // A database that was passed in is closed by its owner.
     if (this.#given === undefined) database?.close()
   }
 
@@ -84,7 +84,7 @@ export class Link {
     }
   }
 
-  /** SQLite rolls back by itself after some errors; then there is nothing to roll back. */
+  /** After some errors SQLite has already rolled back by itself. */
   #rollBack(): void {
     try {
       this.exec('ROLLBACK')
@@ -95,7 +95,7 @@ export class Link {
 
   #ready(): void {
     if (this.#isReady) return
-    // Before it migrates, which writes through here as well.
+    // Set before migrating, because the migration writes through this link as well.
     this.#isReady = true
     try {
       migrate(this)
@@ -115,9 +115,9 @@ export class Link {
     const database = openDatabase(this.source as string)
     try {
       database.exec(`PRAGMA busy_timeout = ${this.busyFor}`)
-      // Readers never wait for whoever writes.
+      // With WAL, readers never wait for writers.
       beginWal(database, this.busyFor)
-      // A power cut may take the latest commits, and harms nothing else.
+      // A power cut may lose the latest commits but does no other harm.
       database.exec('PRAGMA synchronous = NORMAL')
     } catch (error) {
       database.close()
@@ -141,7 +141,7 @@ export function closedError(): SentinelError {
   return new SentinelError('storage.closed', 'sqlite: closed. Make a new one with sqlite().')
 }
 
-/** What SQLite says was wrong, with its mend where there is one. */
+/** Turns an error of SQLite into a SentinelError, with advice if there is any. */
 export function failureOf(error: unknown): unknown {
   if (error instanceof SentinelError) return error
   const message = error instanceof Error ? error.message : String(error)
@@ -167,7 +167,7 @@ export function failureOf(error: unknown): unknown {
   })
 }
 
-/** What can be mended, as the drivers put it: some have codes, some numbers, and all of them these words. */
+/** Faults with advice. Drivers differ in their codes, but all of them use these words. */
 const FAULTS: readonly (readonly [code: string, pattern: RegExp, mend: string])[] = [
   [
     'SQLITE_CANTOPEN',

@@ -18,7 +18,7 @@ interface MarkRow {
   readonly value: string | null
 }
 
-/** A mark as a judge needs it. */
+/** The parts of a mark that a judge needs. */
 export interface HeldMark {
   readonly until: Ms
   readonly value: string | null
@@ -26,7 +26,7 @@ export interface HeldMark {
 
 const COLUMNS = 'key, name, since, until, reason, value'
 
-/** Marks in a table, found by whose they are and by name. */
+/** Marks in a table, indexed by subject and by name. */
 export class SqliteMarks implements Marks {
   constructor(
     private readonly link: Link,
@@ -119,7 +119,7 @@ export class SqliteMarks implements Marks {
     return next === undefined ? { entries } : { entries, next }
   }
 
-  /** All marks of a subject, those that have lapsed too. Within a transaction of the caller. */
+  /** Returns all marks of a subject, including lapsed ones. Runs within a transaction of the caller. */
   heldBy(bot: number, key: string): ReadonlyMap<string, HeldMark> {
     const rows = this.link.all<Pick<MarkRow, 'name' | 'until' | 'value'>>(
       'SELECT name, until, value FROM sentinel_marks WHERE bot = ? AND key = ?',

@@ -1,7 +1,7 @@
 import type { Consequence, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 
-/** Refusals of one subject by one check, and what came of them. */
+/** The refusals of one subject by one check, and their consequences. */
 export interface Penalty {
   violations: number
   countedUntil: Ms
@@ -24,7 +24,7 @@ export function newPenalty(): Penalty {
   }
 }
 
-/** Counts a refusal, bans if it is one too many; whether to say so. */
+/** Counts a refusal and begins a ban if there were too many. Returns whether a notice is due. */
 export function punish(
   penalty: Penalty,
   { penalty: rule, noticeEvery }: Consequence,
@@ -42,7 +42,7 @@ export function punish(
       const ban = rule.bans[Math.min(penalty.level, rule.bans.length - 1)] as number
       penalty.level++
       penalty.bannedUntil = now + ban
-      // A ban that begins is said, unless it is shorter than notices are apart.
+      // A new ban makes a notice due, unless it is shorter than `noticeEvery`.
       if (ban >= (noticeEvery ?? 0)) penalty.noticedUntil = NEVER
       penalty.forgetAt = now + ban + Math.max(...rule.bans)
       penalty.countedUntil = NEVER
@@ -53,7 +53,7 @@ export function punish(
   return true
 }
 
-/** When nothing of it matters any longer. */
+/** Returns when nothing in the penalty matters any longer. */
 export function penaltyEnd({ countedUntil, bannedUntil, forgetAt, noticedUntil }: Penalty): Ms {
   return Math.max(countedUntil, bannedUntil, forgetAt, noticedUntil)
 }

@@ -5,7 +5,7 @@ import type { Column, Form } from './columns.js'
 import type { Link } from './link.js'
 import { newPenalty, type Penalty, penaltyEnd, readPenalty, writePenalty } from './penalties.js'
 
-/** Where a penalty is, beside what was counted in each form. */
+/** The `form` under which a penalty is stored, beside the forms of limits. */
 const PENALTY = 'penalty'
 
 interface Row {
@@ -14,8 +14,8 @@ interface Row {
 }
 
 /**
- * What a limit has counted of one subject, and its penalty: each read once an ask, where it is asked for, and written if it was
- * changed. What plans count in other forms is left as it is. Within a transaction.
+ * The state of one limit for one subject, and the penalty. Each is read at most once per ask, when needed, and written if it has
+ * changed. Rows of other forms, from other plans, are left alone. Runs within a transaction.
  */
 export class Record {
   #cells: Float64Array | undefined
@@ -42,13 +42,13 @@ export class Record {
       : this.#penaltyNow().bannedUntil
   }
 
-  /** For whoever changes it. */
+  /** For callers that change the penalty: it will be written. */
   get penalty(): Penalty {
     this.#isPunished = true
     return this.#penaltyNow()
   }
 
-  /** How long until a charge fits; 0 if it does. */
+  /** Returns how long until a charge fits, 0 if it does. */
   waitOf(limit: Limit, cost: number, now: Ms): Ms {
     const cells = this.#read()
     const { amount, per } = limit
@@ -94,7 +94,7 @@ export class Record {
   charge(limit: Limit, cost: number, now: Ms): void {
     const cells = this.#write()
     const { amount, per } = limit
-    // A later limit may look back for longer than this one.
+    // A later limit may look back further than this one.
     const reach = Math.max(per, this.column.longest)
     switch (this.column.form) {
       case 'bucket': {
@@ -115,7 +115,7 @@ export class Record {
     this.#until = Math.max(this.#until, now + 2 * reach)
   }
 
-  /** Gives a charge back that was made at a time. */
+  /** Refunds a charge that was made at a given time. */
   refund(limit: Limit, cost: number, chargedAt: Ms): void {
     if (this.#cells === undefined) return
     const cells = this.#write()
@@ -174,7 +174,7 @@ export class Record {
     return this.#penalty
   }
 
-  /** What was counted, as this plan counts. */
+  /** Returns the cells in the size that this plan uses. */
   #read(): Float64Array {
     const { form, ring } = this.column
     if (this.#cells === undefined) return blank(form, ring)
@@ -187,7 +187,7 @@ export class Record {
     return this.#cells
   }
 
-  /** The ring was made for the plan's limits; a larger one of the moment is cut to it. */
+  /** Cuts a limit to the largest amount in the plan, which is what the ring was sized for. */
   #logAmount({ amount }: Limit): number {
     return Math.min(amount, this.column.ring)
   }
@@ -213,7 +213,7 @@ function blank(form: Form | undefined, ring: number): Float64Array {
   return cells
 }
 
-/** The newest stamps of a ring, in one of another size. */
+/** Copies the newest stamps of a ring into one of another size. */
 function ringOf(cells: Float64Array, ring: number): Float64Array {
   const was = cells.length - 1
   if (was === ring) return cells
@@ -225,7 +225,7 @@ function ringOf(cells: Float64Array, ring: number): Float64Array {
   return resized
 }
 
-/** Copied, for doubles lie at multiples of eight. */
+/** Copied, because a Float64Array must be aligned to eight bytes. */
 function cellsOf(bytes: Uint8Array): Float64Array {
   return new Float64Array(Uint8Array.from(bytes).buffer)
 }

@@ -1,7 +1,7 @@
 import { SentinelError } from '../../core/errors.js'
 import type { Link } from './link.js'
 
-/** One step a version; a step is never changed once it was published. */
+/** The steps of the schema, one per version. A published step is never changed. */
 export const STEPS: readonly string[] = [
   `CREATE TABLE sentinel_marks (
      bot INTEGER NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
@@ -59,10 +59,10 @@ export const STEPS: readonly string[] = [
 ]
 
 /**
- * Brings the tables up to date. Their version is in a table, not in `PRAGMA user_version`: a database may be somebody's who counts
- * their own tables there.
+ * Brings the tables up to date. Their version is kept in a table rather than in `PRAGMA user_version`, which the owner of a
+ * shared database may use for their own tables.
  *
- * @throws SentinelError `storage.failed` for tables that a later version of this package has made.
+ * @throws SentinelError `storage.failed` if the tables were made by a later version of this package.
  */
 export function migrate(link: Link): void {
   link.write(() => {

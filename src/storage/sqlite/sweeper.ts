@@ -6,11 +6,11 @@ import type { SqliteValue } from './driver.js'
 import type { Link } from './link.js'
 
 const EVERY: Ms = 60_000
-/** After a sweep that left some. */
+/** Delay after a sweep that left lapsed rows. */
 const SOON: Ms = 100
-/** So many rows of a table at a time: whoever decides an update waits for as long. */
+/** Maximum number of rows per table and sweep; updates have to wait for a sweep. */
 const MOST = 1000
-/** Of sequences, each of which has up to four thousand rows. */
+/** The same for parts of sequences, each of which has up to 4,096 rows. */
 const MOST_PARTS = 10
 
 interface Part {
@@ -20,9 +20,7 @@ interface Part {
   readonly part: number
 }
 
-/**
- * Takes away what has lapsed, a little at a time, and goes on soon where that was not all of it. Its timer keeps no process alive.
- */
+/** Deletes lapsed rows, a few at a time, and continues soon if there are more. Its timer does not keep the process alive. */
 export class Sweeper {
   private callOff: (() => void) | undefined
 
@@ -42,12 +40,12 @@ export class Sweeper {
     this.callOff = undefined
   }
 
-  /** Takes away up to a thousand of each; whether there may be more. */
+  /** Deletes up to a thousand rows of each table. Returns whether there may be more. */
   sweep(): boolean {
     const { link } = this
     const now = this.clock()
     return link.write(() => {
-      // What limits, penalties and claims go by, where the clock was ever put back.
+      // The time of limits, penalties and claims is ahead of the clock by `skew` if the clock ever went back.
       const { skew } = link.get<{ skew: number }>('SELECT skew FROM sentinel_clock') ?? { skew: 0 }
       const full = [
         this.take('sentinel_marks', 'bot, key, name', 'until IS NOT NULL AND until <= ?', now),
@@ -60,7 +58,7 @@ export class Sweeper {
           now + skew,
         ),
         this.takeParts(now + skew),
-        // They name subjects, who may be erased by now.
+        // Changes name subjects, which may have been erased meanwhile.
         this.take('sentinel_changes', 'id', 'at <= ? OR at > ?', now - KEPT_FOR, now + KEPT_FOR),
       ]
       return full.includes(true)
@@ -80,7 +78,7 @@ export class Sweeper {
     })
   }
 
-  /** Whether that was as much as is taken at a time. */
+  /** Returns whether the maximum number of rows was deleted. */
   private take(table: string, key: string, lapsed: string, ...values: SqliteValue[]): boolean {
     const { link } = this
     link.run(

@@ -2,8 +2,8 @@ import type { Ms } from '../../core/duration.js'
 import type { Link } from './link.js'
 
 /**
- * The highest time is noted once in so long. A clock that stands less than this behind it has not been put back: time waits for it.
- * What this process has itself told stands to the millisecond.
+ * The highest time is written at most this often. A clock that is behind it by less than this has not gone back; time waits for
+ * it to catch up. Times returned by this process never go back even by a millisecond.
  */
 const TOLERANCE: Ms = 1000
 
@@ -13,20 +13,20 @@ interface Row {
 }
 
 /**
- * The time of limits, penalties and claims, which never goes back for those who share a file, nor from one start to the next: the
- * machine's clock, and by how much it was ever put back, both of which the file keeps. Within transactions, as the clock must be
- * read by whoever holds the file: else somebody who waited for it would come with an earlier time.
+ * The time of limits, penalties and claims. It never goes back, for all processes that share the file and across restarts: it is
+ * the machine's clock plus the sum of its backward steps, which the file stores. Runs within transactions: a process that read
+ * the clock and then waited for the file would otherwise bring an earlier time.
  */
 export class KeptTime {
-  /** The latest time that was told. */
+  /** The latest time returned. */
   now: Ms = Number.NEGATIVE_INFINITY
-  /** The highest that this process read off the clock since it was put back last. */
+  /** The highest clock reading of this process since the clock last went back. */
   #seen: Ms = Number.NEGATIVE_INFINITY
   #skew: Ms = 0
 
   constructor(private readonly link: Link) {}
 
-  /** For an ask that writes. */
+  /** Returns the time for an ask that writes. */
   advance(at: Ms): Ms {
     const clock = Math.floor(at)
     const { high, skew } = this.#row() ?? { high: Number.NEGATIVE_INFINITY, skew: 0 }
@@ -45,20 +45,20 @@ export class KeptTime {
     return this.now
   }
 
-  /** What the time would be, for an ask that writes nothing. */
+  /** Returns the time for an ask that writes nothing. */
   at(at: Ms): Ms {
     const { high, skew } = this.#row() ?? { high: Number.NEGATIVE_INFINITY, skew: 0 }
     return this.#afterLast(Math.max(Math.floor(at), high, this.#seen) + skew)
   }
 
-  /** Whoever saw that the clock was put back may have seen less of the time before than this process. */
+  /** The process that noticed the clock going back may have seen less of the time before than this one. */
   #afterLast(time: Ms): Ms {
     return this.now - time <= TOLERANCE ? Math.max(time, this.now) : time
   }
 
   #row(): Row | undefined {
     const row = this.link.get<Row>('SELECT high, skew FROM sentinel_clock WHERE id = 1')
-    // Another process has noticed that the clock was put back, or what this process wrote was lost.
+    // Another process has noticed that the clock went back, or this process's write was lost.
     if ((row?.skew ?? 0) !== this.#skew) this.#seen = Number.NEGATIVE_INFINITY
     this.#skew = row?.skew ?? 0
     return row

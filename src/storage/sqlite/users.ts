@@ -24,7 +24,7 @@ interface UserRow {
   readonly data: string
 }
 
-/** Users in a table, a row each: what they counted and what is kept of them as JSON, changed within a transaction. */
+/** Users in a table, one row each. Counts and data are JSON and changed within a transaction. */
 export class SqliteUsers implements Users {
   constructor(
     private readonly link: Link,
@@ -43,7 +43,7 @@ export class SqliteUsers implements Users {
     this.link.write(() => {
       for (const { key, at, counts = {} } of own) {
         const row = this.#row(bot, key) ?? newRow(key, at)
-        // Entries, since a name may be `__proto__`.
+        // Entries rather than an object, since a name may be `__proto__`.
         const sums = new Map(Object.entries(JSON.parse(row.counts) as Record<string, number>))
         for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
         this.#keep(bot, {
@@ -96,7 +96,7 @@ export class SqliteUsers implements Users {
     })
   }
 
-  /** In place of what was there. */
+  /** Replaces existing records. */
   restore(bot: number, given: readonly UserRecord[]): void {
     const rows = given.map(({ key, firstSeen, lastSeen, counts, data }): UserRow => {
       checkActivity([

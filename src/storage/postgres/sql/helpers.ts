@@ -1,7 +1,7 @@
 /**
- * Functions that those made for plans lean on, for what is out of the ordinary. A record is an array: the fixed cells of
- * its layout, then sections `tag, until, length, values…` for what has no fixed length, and for slots that the plan which
- * wrote it did not know.
+ * SQL functions used by the generated functions for everything out of the ordinary. A record is an array: the fixed cells of its
+ * layout, then sections `tag, until, length, values…` for state of variable length, and for slots unknown to the plan that last
+ * wrote the record.
  *
  * @param s The schema, quoted.
  */

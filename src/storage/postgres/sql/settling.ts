@@ -1,6 +1,6 @@
 /**
- * Functions that end admissions, forget subjects and sweep. Records are taken in the order of (space, bot, subject) and
- * chunks after them, as by those that decide: so nobody waits for somebody who waits for them.
+ * SQL functions that settle admissions, forget subjects and sweep. Records are locked in the order of (space, bot, subject) and
+ * then chunks, as in the functions that decide, so there are no deadlocks.
  *
  * @param s The schema, quoted.
  */

@@ -1,6 +1,6 @@
 /**
- * The tables. What is volatile is UNLOGGED: it costs no write-ahead log, and is empty after a crash of the server.
- * What must outlive a crash (marks, users, values, and the names that numbers stand for) is logged.
+ * The tables. Volatile ones are UNLOGGED: they cost no write-ahead log and are empty after a crash of the server. Everything that
+ * must survive a crash (marks, users, values, and the names behind numbers) is logged.
  *
  * @param s The schema, quoted.
  */

@@ -5,12 +5,12 @@ import { lines, num } from './lua.js'
 import { PART, tagOf } from './tags.js'
 
 /*
- * Lua for one check of a plan: whether it refuses, and what it would charge. Inside the function that decides:
- * `now` is the chain's own time, `at` the clock's, `C` the costs, `L` limits for this ask alone, `k<n>` and `m<n>` the
- * numbers of the keys of scope n's record and marks (0: no subject), `p<i>` what check i would charge.
+ * Lua for one check of a plan: whether it refuses, and what it would charge. Within the deciding function, `now` is the chain's
+ * own time, `at` the clock's, `C` the costs, `L` the limits of this ask alone, `k<n>` and `m<n>` the key numbers of scope n's
+ * record and marks (0: no subject), and `p<i>` what check i would charge.
  */
 
-/** Names of Lua variables, which are kept in a table where a function would have too many of its own. */
+/** Names of Lua variables. They are kept in a table if the function would otherwise have too many locals. */
 export class Names {
   constructor(readonly many: boolean) {}
 
@@ -35,7 +35,7 @@ export function depthOf({ amount, per, burst = amount }: Limit): number {
   return burst * per
 }
 
-/** The number of the key that says whether a check has a subject. */
+/** Returns the variable that is not 0 if a check has a subject. */
 export function presenceOf(check: Check, { claims }: PlanLayout): string {
   if (check.kind === 'absent' || check.kind === 'present') return `m${check.subject}`
   if (check.kind === 'claim' && check.tokens === 'sequence') {
@@ -44,7 +44,7 @@ export function presenceOf(check: Check, { claims }: PlanLayout): string {
   return `k${check.subject}`
 }
 
-/** Whether a subject holds one of the marks, as a Lua condition. */
+/** Returns the Lua condition that a subject holds one of the marks. */
 export function holdsAny(
   layout: PlanLayout,
   scope: number,
@@ -56,7 +56,7 @@ export function holdsAny(
   return `(${key} ~= 0 and (${each.join(' or ')}))`
 }
 
-/** Sets the amount, span and depth in force, where they may be other than the plan's. */
+/** Sets the amount, span and depth in force, if they may differ from the plan's. */
 export function limitInForce(layout: PlanLayout, column: LimitedColumn, names: Names): string {
   const { index, check } = column
   const [a, e, d] = [names.amount(index), names.per(index), names.depth(index)]
@@ -85,7 +85,7 @@ end`
   )
 }
 
-/** The columns of limits in force as Lua: constants where no variant can change them and the ask brings none. */
+/** Returns the variables of the limit in force. */
 function inForce(column: LimitedColumn, names: Names): [amount: string, per: string, depth: string] {
   const { index } = column
   return [names.amount(index), names.per(index), names.depth(index)]
@@ -134,7 +134,7 @@ else wait = r[${cell}] + ${e} - now end`,
   }
 }
 
-/** Charges what was found to fit, and says what is left. */
+/** Applies a charge that was found to fit, and sets what is left. */
 export function chargeLimited(column: LimitedColumn, names: Names): string {
   const { index, part, cell, tag, most, reach, check } = column
   const [a, e, d] = inForce(column, names)
@@ -168,7 +168,7 @@ ${left} = max(0, ${a} - r[${cell + 1}] / 1000)`,
   )
 }
 
-/** What is left of a limit, and its limit in force, as they stand. */
+/** Sets what is left of a limit, and its limit in force, without charging. */
 export function leftOf(layout: PlanLayout, column: LimitedColumn, names: Names): string {
   const { index, part, cell, tag, most, check } = column
   const [a, e, d] = inForce(column, names)
@@ -211,7 +211,7 @@ if state == 0 then ${p} = 1 elseif state == 2 then ${p} = 2 end
 if ${free}state == 2 then waives = ${waives}
 elseif state == 1 or state == 3 then wait = until_ - now end`
   }
-  // Looked up by slot, since the plan may have changed. If no check of that slot refuses any longer, the claim is free.
+  // Looked up by slot, since the plan may have changed. If no check of that slot can refuse any longer, the claim is free.
   return `local r = LOAD[${check.subject + 1}](k${check.subject}, now)
 local state, until_, refuser = claimStanding(r, ${cell}, ${num(tag)}, t${ordinal}, now)
 local refused = -1

@@ -3,58 +3,58 @@ import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import { PART, type PartKind, tagOf } from './tags.js'
 
-/** A check that counts, and where it is kept. */
+/** A check that counts, and where its state is kept. */
 export interface LimitedColumn {
   readonly check: Extract<Check, Limited>
   readonly index: number
   readonly part: typeof PART.bucket | typeof PART.counters | typeof PART.fixed | typeof PART.log
   readonly tag: number
-  /** The first of its cells in a record; 0 for exact windows, which are kept beside the cells. */
+  /** The first of its cells in a record; 0 for exact windows, which are stored after the cells. */
   readonly cell: number
-  /** How long a charge can matter, by the limits that the plan names. */
+  /** How long a charge can matter, by the longest of the plan's limits. */
   readonly reach: Ms
-  /** Of exact windows: the most units that the plan names. */
+  /** For exact windows: the largest amount among the plan's limits. */
   readonly most: number
-  /** Whether its limit may be another than the plan's. */
+  /** Whether its limit may differ from the plan's. */
   readonly varied: boolean
-  /** Where its amounts begin in a reply: which of the varied it is, or -1. */
+  /** Its index among the varied limits, by which a reply lists their amounts; -1 if it is not varied. */
   readonly variedIndex: number
 }
 
-/** A claim, and where it is kept. */
+/** A claim, and where its state is kept. */
 export interface ClaimColumn {
   readonly check: ClaimCheck
   readonly index: number
-  /** Which claim of the plan it is, from 0: its token. */
+  /** The index of the claim in the plan, and so of its token. */
   readonly ordinal: number
   readonly tag: number
-  /** The first of the cells of the last claim; 0 where all are kept beside. */
+  /** The first of the cells of the latest claim; 0 if all claims are stored after the cells. */
   readonly cell: number
 }
 
-/** What lies in a record's cells. */
+/** A part of a record that has cells. */
 export interface CellColumn {
   readonly part: keyof typeof CELLS
   readonly tag: number
   /** The first of its cells. */
   readonly cell: number
-  /** Of limits: how long a charge can matter. */
+  /** For limits: how long a charge can matter. */
   readonly reach: Ms
 }
 
-/** What is kept of the subject of one scope. */
+/** The state kept for the subject of one scope. */
 export interface ScopeLayout {
   readonly index: number
   readonly name: string
-  /** What lies in its record's cells, in their order. */
+  /** The parts in the record's cells, in order. */
   readonly cells: readonly CellColumn[]
-  /** Claims that are all kept beside, though another plan may have kept one in cells. */
+  /** Claims stored only after the cells, although another plan may have stored one in cells. */
   readonly beside: readonly ClaimColumn[]
-  /** Names of the marks that the plan asks of it. */
+  /** Names of the marks that the plan reads from the subject. */
   readonly marks: readonly string[]
-  /** Those of them whose value is a limit. */
+  /** Those of the marks whose value is a limit. */
   readonly stored: readonly string[]
-  /** Whether it has a record at all. */
+  /** Whether the scope has records at all. */
   readonly recorded: boolean
 }
 
@@ -67,7 +67,7 @@ export interface PlanLayout {
   readonly varied: number
 }
 
-/** Cells of a part: how the script unpacks them, and how many bytes and values they are. */
+/** Cells by part: the format for unpacking, the number of bytes and the number of values. */
 export const CELLS = {
   [PART.bucket]: { format: 'I6I4', bytes: 10, count: 2 },
   [PART.counters]: { format: 'I6I6I6', bytes: 18, count: 3 },
@@ -75,14 +75,14 @@ export const CELLS = {
   [PART.claim]: { format: 'dI6I4', bytes: 18, count: 3 },
 } as const
 
-/** The first cell of a record as scripts hold it: see the library. */
+/** Index of the first cell in a record's Lua table; see library.ts. */
 export const FIRST_CELL = 5
 
 export function isLimited(check: Check): check is Extract<Check, Limited> {
   return check.kind === 'bucket' || check.kind === 'window'
 }
 
-/** Lays a plan out. */
+/** Lays out a plan. */
 export function layOut(plan: Plan): PlanLayout {
   const claims: ClaimColumn[] = []
   const limited: LimitedColumn[] = []
@@ -186,7 +186,7 @@ function storedOf(limited: readonly LimitedColumn[], scope: number): string[] {
   return [...new Set(names)]
 }
 
-/** Two slots under one tag would share their state. It takes four billion slots to be likely. */
+/** Rejects slots with equal tags, which would share their state. This becomes likely only with billions of slots. */
 function refuseCollisions({ checks }: Plan): void {
   const kinds: readonly (PartKind | 'slot' | 'sequence')[] = [...Object.values(PART), 'slot', 'sequence']
   const seen = new Map<number, string>()

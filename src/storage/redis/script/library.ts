@@ -1,14 +1,14 @@
 /*
- * What every generated script begins with, in Lua. A script runs anew with each call and makes its functions
- * anew, so a plan is given only the parts it uses.
+ * The beginning of every generated script, in Lua. A script creates its functions anew with every call, so a plan's script
+ * contains only the parts it uses.
  *
- * A record is a text: a byte with the number of its cells' parts, for each a tag (4 bytes) and a kind (1 byte); until when
- * the text is kept (6); their cells; then parts of any length, each a tag (4), a kind (1), when it lapses (6), its length (3) and its
- * bytes. Whole numbers are little-endian. In a script it is a table without named fields, which cost twice as much to
- * make: [1] the other parts by tag, or false; [2] whether it is to be written; [3] when what limits of the moment
- * charged lapses; [4] until when the text is kept; then its cells.
+ * A record is a text: a byte with the number of parts in cells, for each of them a tag (4 bytes) and a kind (1 byte); until when
+ * the text is kept (6); the cells; then parts of variable length, each a tag (4), a kind (1), when it lapses (6), its length (3)
+ * and its bytes. Whole numbers are little-endian. In a script it is a table without named fields, which would cost twice as much
+ * to create: [1] the parts of variable length by tag, or false; [2] whether it must be written; [3] when charges by limits that
+ * are not the plan's lapse; [4] until when the text is kept; then the cells.
  *
- * Redis turns numbers among the arguments of a command to text at a price of half a microsecond each, so texts are kept.
+ * Redis converts numbers in a command's arguments to text at half a microsecond each, so such texts are cached.
  */
 
 export const PRELUDE = `
@@ -49,8 +49,8 @@ if not LONG then LATEST = NOW end
 `
 
 /**
- * For plans that ask for marks. MGET tells of what is no text as if it were not there. Were these marks, nobody would be
- * blocked: so it counts as a text that cannot be read.
+ * For plans that read marks. MGET reports keys of other types as missing. If such a key should hold marks, a block could be
+ * overlooked, so it is treated as an unreadable text.
  */
 export const OTHER_TYPES = `
 do
@@ -72,7 +72,7 @@ do
 end
 `
 
-/** What the long way begins with. It is made where it is needed first: most calls do without. */
+/** The beginning of the general path. Created when first needed, since most calls do without it. */
 export const LONG_WAY = `
 local ceil, max, min, huge = math.ceil, math.max, math.min, math.huge
 local byte, rep, concat = string.byte, string.rep, table.concat

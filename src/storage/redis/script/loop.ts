@@ -13,20 +13,20 @@ import { countOf, formatOf, headOf, lapseOf, sizeOf } from './records.js'
 import { markTag, PART } from './tags.js'
 
 /*
- * The way of nearly all updates, in Lua: nobody is refused, nothing was claimed before, no mark and no limit of the moment
- * changes anything. It writes nothing before it knows so, and leaves all else to the long way.
+ * The fast path for nearly all updates, in Lua: nothing is refused, nothing was claimed before, no mark and no limit of the ask
+ * changes anything. It writes nothing before it knows this, and leaves all other questions to the general path.
  *
- * Lua is interpreted, and a script begins anew with each call. So this way is one loop without a function of its own: to
- * make one costs as much as to judge a check, and what it shares with others is slower to reach than a local. Nothing in
- * it can fail, so that a record that nobody can read fails no other.
+ * Lua is interpreted, and a script starts afresh with each call. So this path is one loop without functions of its own: creating
+ * one costs as much as judging a check, and upvalues are slower than locals. Nothing in it can fail, so an unreadable record does
+ * not affect other questions.
  */
 
-/** What a function of Lua may have at most is 200; the script's own and the loop's, besides those that a plan brings, are fewer than 60. */
+/** Lua allows 200 locals per function. The script and the loop have fewer than 60 besides those that depend on the plan. */
 const MOST_LOCALS = 140
 
 /**
- * Whether the quick way has few enough locals for Lua: a plan of very many claims or marks goes the long way, which keeps
- * them in tables.
+ * Whether the fast path has few enough locals for Lua. A plan with very many claims or marks only uses the general path, which
+ * keeps them in tables.
  */
 export function fitsQuickWay({ scopes, claims, limited }: PlanLayout, fields: number): boolean {
   const own = scopes.reduce((sum, { marks, recorded }) => sum + marks.length + (recorded ? 2 : 0), 0)
@@ -34,7 +34,7 @@ export function fitsQuickWay({ scopes, claims, limited }: PlanLayout, fields: nu
   return fields + own + cells + claims.length * 4 + limited.length <= MOST_LOCALS
 }
 
-/** The body of the loop over the questions of a call: sets `answered`, or breaks to the long way. */
+/** The body of the loop over the questions of a call: sets `answered`, or breaks to use the general path. */
 export function quickWay(layout: PlanLayout, list: string, body: string, told: string): string {
   const { plan, scopes, limited, claims } = layout
   const buckets = limited.filter(({ part }) => part === PART.bucket)
@@ -85,7 +85,7 @@ end`
   )
 }
 
-/** When the marks of a scope's subject lapse, in their order; 0 where there is none. */
+/** Sets when each mark of a scope's subject lapses; 0 if it is absent. */
 function look({ index, marks }: ScopeLayout): string {
   if (marks.length === 0) return ''
   const names = marks.map((_, place) => `h${index}_${place}`)
@@ -106,7 +106,7 @@ if s then
 end`
 }
 
-/** The record of a scope's subject; the long way reads what another plan wrote, or has more than cells. */
+/** Loads the record of a scope's subject. Records written by another plan, or with more than cells, need the general path. */
 function load({ index, recorded, cells }: ScopeLayout): string {
   if (!recorded) return ''
   const head = headOf(cells)
@@ -126,7 +126,7 @@ if k${index} ~= 0 then
 end`
 }
 
-/** The bits of a sequence; the long way begins them. */
+/** Loads the bits of a sequence. The general path creates them. */
 function loadSequence({ check, ordinal }: ClaimColumn): string {
   if (check.tokens !== 'sequence') return ''
   return `local s${ordinal}, w${ordinal}, v${ordinal}
@@ -151,7 +151,7 @@ if q${ordinal} ~= 0 then
 end`
 }
 
-/** Whether one of the marks is held, as a Lua condition. */
+/** Returns the Lua condition that one of the marks is held. */
 function holdsAny({ scopes }: PlanLayout, scope: number, names: readonly string[]): string {
   const { marks } = scopes[scope] as ScopeLayout
   return names.map((name) => `h${scope}_${marks.indexOf(name)} > at`).join(' or ')
@@ -183,7 +183,7 @@ function judged(layout: PlanLayout, check: Check, index: number): string {
       return `g${ordinal} = 4 ^ (b${ordinal} % 16)
 if floor(v${ordinal} / g${ordinal}) % 4 ~= 0 then break end`
     }
-    // Penalties lie beside the cells, as do all claims but the last.
+    // Penalties, and all claims but the latest, are stored after the cells.
     return cell === 0 ? 'break' : `if ${r}[1] or ${r}[${cell + 1}] > now then break end\ng${ordinal} = true`
   }
   const { part, cell } = layout.limited.find((each) => each.index === index) as LimitedColumn
@@ -224,7 +224,7 @@ charged = charged + ${2 ** index}
 end`
 }
 
-/** Writes the records that were charged: over what is there if it is kept for long enough, else anew. */
+/** Writes the charged records: over the existing text if it is kept for long enough, else with a new expiry. */
 export function saveLoop({ scopes }: PlanLayout): string {
   const recorded = scopes.filter(({ recorded }) => recorded)
   if (recorded.length === 0) return ''
@@ -268,8 +268,8 @@ end`,
 }
 
 /**
- * Writes the bits of sequences that changed. Once a minute a text is told to live as long as it matters, and listed; of too
- * many, that begun first goes.
+ * Writes the bits of sequences that changed. Expiry and list entry of a text are renewed once a minute; beyond the maximum, the
+ * oldest text is deleted.
  */
 export const SAVE_SEQUENCES = `for _, q in pairs(Q) do
   if q[5] then
@@ -297,7 +297,7 @@ export const SAVE_SEQUENCES = `for _, q in pairs(Q) do
   end
 end`
 
-/** The heads of records, which tell the layout of their cells. */
+/** The heads of records, which describe their cells. */
 export function heads({ scopes }: PlanLayout): string[] {
   return scopes.flatMap(({ index, recorded, cells }) =>
     recorded ? [`local HEAD${index} = ${bytes(headOf(cells))}`] : [],

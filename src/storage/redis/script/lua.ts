@@ -1,22 +1,21 @@
 /*
- * Pieces of Lua text. Only numbers and texts of our own making go into a script; whatever users write travels in
- * KEYS and ARGV.
+ * Pieces of Lua text. A script only contains numbers and texts made by this package; text from users is passed in KEYS and ARGV.
  */
 
-/** A number as Lua reads it, exactly. */
+/** Returns a number as an exact Lua literal. */
 export function num(value: number): string {
   if (value === Number.POSITIVE_INFINITY) return 'huge'
   return String(value)
 }
 
-/** A text of any bytes, escaped byte by byte. */
+/** Returns bytes as a Lua string literal, with every byte escaped. */
 export function bytes(values: Iterable<number>): string {
   let text = ''
   for (const value of values) text += `\\${String(value).padStart(3, '0')}`
   return `'${text}'`
 }
 
-/** The four bytes of a tag. */
+/** Returns the four bytes of a tag. */
 export function tagBytes(tag: number): number[] {
   return [tag & 255, (tag >>> 8) & 255, (tag >>> 16) & 255, (tag >>> 24) & 255]
 }

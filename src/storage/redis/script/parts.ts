@@ -1,6 +1,6 @@
 /*
- * What the long way judges by, in Lua, kind by kind; a plan is given only the parts it uses. A record's parts beside its
- * cells are in `r[1]`, by tag: kind, when it lapses, bytes.
+ * Lua functions of the general path for each kind of state; a plan's script contains only those it uses. The parts of a record
+ * after its cells are in `r[1]`, by tag: kind, when it lapses, bytes.
  */
 
 /** Exact windows: time stamps of 6 bytes, oldest first. */
@@ -50,7 +50,7 @@ local function logRemove(r, tag, units, added)
 end
 `
 
-/** Two counters: when the span began, used in it, used in the span before; in thousandths. */
+/** Two counters: start of the span, usage in it, usage in the span before; usage in thousandths. */
 export const COUNTERS = `
 local function countersAt(r, o, per, now)
   local start = r[o]
@@ -87,9 +87,9 @@ end
 `
 
 /**
- * Claims on digests. The last one of a check that neither leases nor retries lies in the cells of its record: the
- * token, when it lapses, who refused it (0: nobody). All others lie beside, 33 bytes each: the token, when it lapses, how
- * it stands, when its lease ends, who took it, who refused.
+ * Claims on digests. The latest claim of a check without lease and retry is in the cells of its record: token, when it lapses,
+ * slot that refused it (0: none). All others are stored after the cells, 33 bytes each: token, when it lapses, state, end of the
+ * lease, serial of the taker, slot that refused it.
  */
 export const CLAIMS = `
 local CLAIM = '<dI6I1I6dI4'
@@ -155,8 +155,9 @@ end
 `
 
 /**
- * Claims on numbers that rise: 4,096 of them in a text of two bits each (taken; paid or running), behind when all of
- * them lapse and when the first was taken. Beside it who is at it now, and of all such texts of a subject a sorted set.
+ * Claims on numbers that rise. A text holds 4,096 of them, two bits each (taken; paid or running), after the time when all of
+ * them lapse and the time of the first taking. Beside it are a hash of the running claims, and a sorted set of all such texts of
+ * a subject.
  */
 export const SEQUENCES = `
 -- [1] when it lapses, [2] when it was begun, [3] its words, [4] which of them changed, [5] whether it is to be
@@ -254,7 +255,10 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
 end
 `
 
-/** Penalties: refusals counted, until when; bans so far, until when, forgotten when; until when a notice was said. */
+/**
+ * Penalties: count of refusals and its end; number of bans and the end of the current one; when the ladder is forgotten; when the
+ * next notice is due.
+ */
 export const PENALTIES = `
 local PENALTY = '<I4I6I4I6I6I6'
 

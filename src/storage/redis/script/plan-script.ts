@@ -19,30 +19,28 @@ import { markFunction, recordFunctions } from './records.js'
 import { settlement } from './settlement.js'
 import { PART, tagOf } from './tags.js'
 
-/** A plan as a script, and what its callers must know of it. */
+/** The script of a plan, and what callers need to know about it. */
 export interface PlanScript {
   readonly layout: PlanLayout
   readonly text: string
-  /** Bytes of one question in ARGV[1], less its head. */
+  /** Length of a question in ARGV[1], without its head. */
   readonly bodyBytes: number
-  /** Bytes of one answer, but for the short ones. */
+  /** Length of an answer, except for short ones. */
   readonly answerBytes: number
 }
 
-/** What a question begins with, and a long one: see `decision` below. */
+/** Lengths of the heads of short and long questions; see `decision` below. */
 export const SHORT_HEAD = 11
 export const LONG_HEAD = 41
-/** What an answer begins with, and the short one of an admission as most are: see `answers` below. */
+/** Length of an answer's head, and of the short answer for ordinary admissions; see `answers` below. */
 export const ANSWER_HEAD = 34
 export const SHORT_ANSWER = 5
-/** How a short answer begins. */
+/** The first byte of a short answer. */
 export const SHORT = -3
 
 /**
- * Turns a plan into the one script that decides it.
- *
- * A script that interprets checks takes five times as long on the server as one made for its plan, which knows every
- * number and every place in a record beforehand.
+ * Compiles a plan into the script that decides it. A script that interprets checks would take five times as long on the server as
+ * one generated for its plan, in which all numbers and positions in records are constants.
  */
 export function compile(plan: PlanLayout['plan']): PlanScript {
   const layout = layOut(plan)
@@ -74,7 +72,7 @@ interface Field {
   readonly bytes: number
 }
 
-/** What a question holds behind its head: the numbers of its keys, and its tokens. */
+/** The fields of a question after its head: key numbers and tokens. */
 function fieldsOf({ scopes, claims }: PlanLayout): Field[] {
   const key = (name: string): Field => ({ name, format: 'H', bytes: 2 })
   return [
@@ -102,7 +100,7 @@ function header({ plan, scopes }: PlanLayout): string {
 --              answer() and the loop; where some failed a list of that and of errors, each with the number of its question`
 }
 
-/** All that the quick way leaves out, in one function that makes the others: they are made where they are needed first. */
+/** Everything that the fast path leaves out, in one function that creates the others when they are first needed. */
 function longWay(layout: PlanLayout, names: Names, list: string, body: string, answerBytes: number): string {
   const { plan, scopes, claims, limited } = layout
   const sequences = claims.some(({ check }) => check.tokens === 'sequence')
@@ -158,7 +156,7 @@ function constants({ plan }: PlanLayout, answerBytes: number): string {
   )
 }
 
-/** The part of an answer that tells limits: what is left of each, then the limits in force of those that vary. */
+/** The part of an answer about limits: what is left of each, then the limits in force for varied ones. */
 function told({ limited }: PlanLayout, names: Names): { format: string; values: string } {
   const varied = limited.filter(({ variedIndex }) => variedIndex >= 0)
   const values = [
@@ -168,7 +166,7 @@ function told({ limited }: PlanLayout, names: Names): { format: string; values: 
   return { format: 'd'.repeat(values.length), values: values.map((value) => `, ${value}`).join('') }
 }
 
-/** Declares what checks keep while a question is decided. */
+/** Declares the variables of the checks for one question. */
 function declarations({ limited, claims }: PlanLayout, names: Names, pending: boolean): string {
   const pendings = pending ? [...limited, ...claims].map(({ index }) => names.pending(index)).sort() : []
   const rest = limited.flatMap(({ index }) => [
@@ -177,7 +175,7 @@ function declarations({ limited, claims }: PlanLayout, names: Names, pending: bo
     names.per(index),
     names.depth(index),
   ])
-  // An answer tells the limits in force of all that vary, judged or not.
+  // An answer contains the limits in force of all varied checks, judged or not.
   const inForce = limited
     .filter(({ variedIndex }) => variedIndex >= 0)
     .map(
@@ -211,7 +209,7 @@ function keysOf({ scopes }: PlanLayout): string {
     .join('')
 }
 
-/** `answer` looks every limit up, for refusals and for whoever was let off some checks. */
+/** `answer` computes all limits anew; for refusals, and for asks that some checks were skipped for. */
 function answers(layout: PlanLayout, names: Names): string {
   const { format, values } = told(layout, names)
   return `-- by (1, signed; -1: admitted), cause and flags (1), refusals in shadow (4), claims taken and limits charged (4), wait,
@@ -276,7 +274,7 @@ return pack('<bBI4I4ddd${format}', -1, 0, 0, charged, 0, now, at${values})
 end`
 }
 
-/** The Lua of one check: skipped, or passed, or noted in shadow, or refusing. */
+/** Lua for one check: skip it, pass it, record a refusal in shadow, or refuse. */
 function judge(layout: PlanLayout, index: number, names: Names): string {
   const check = layout.plan.checks[index] as Check
   const { shadow = false, onRefusal } = check
@@ -296,7 +294,7 @@ function judge(layout: PlanLayout, index: number, names: Names): string {
     claim !== undefined && judgeClaim(claim, names),
     limit !== undefined && judgeLimited(layout, limit, names),
     !counted && judgeMarks(layout, check),
-    // When the ban ends, the check itself must have room too.
+    // When the ban ends, the check itself must have room as well.
     penal && `if banned > now then wait, cause, by = max(wait, banned - now), 1, ${index} end`,
     'if wait > 0 then',
     pending !== undefined && `${names.pending(index)} = 0`,
@@ -321,7 +319,7 @@ function judgeMarks(layout: PlanLayout, check: Check): string {
   )
 }
 
-/** The consequence of a refusal, the fate of the album it came with, and the answer. */
+/** Lua for a refusal: its consequence, its effect on the other parts of an album, and the answer. */
 function refusal(
   layout: PlanLayout,
   { slot, subject, onRefusal }: Check,

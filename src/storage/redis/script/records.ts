@@ -2,10 +2,10 @@ import { CELLS, type CellColumn, type ClaimColumn, FIRST_CELL, type ScopeLayout 
 import { lines, num, tagBytes } from './lua.js'
 import { markTag, PART, tagOf } from './tags.js'
 
-/** Until when a record is kept: behind its head. */
+/** Length of the field after the head that tells until when the record is kept. */
 const KEPT_BYTES = 6
 
-/** The formats of a record's cells, in order; empty where there are none. */
+/** Returns the format of a record's cells, in order; empty without cells. */
 export function formatOf(cells: readonly CellColumn[]): string {
   return cells.map(({ part }) => CELLS[part].format).join('')
 }
@@ -14,7 +14,7 @@ export function headOf(cells: readonly CellColumn[]): number[] {
   return [cells.length, ...cells.flatMap(({ tag, part }) => [...tagBytes(tag), part])]
 }
 
-/** How many values, and how many bytes, a record of nothing but cells has. */
+/** Number of values (`countOf`) and bytes (`sizeOf`) of a record that has only cells. */
 export function countOf(cells: readonly CellColumn[]): number {
   return cells.reduce((sum, { part }) => sum + CELLS[part].count, 0)
 }
@@ -23,7 +23,7 @@ export function sizeOf(cells: readonly CellColumn[]): number {
   return cells.reduce((sum, { part }) => sum + CELLS[part].bytes, headOf(cells).length + KEPT_BYTES)
 }
 
-/** Lua that reads and writes the records of one scope, whatever is in them: `LOAD[n](k, now)` and `SAVE[n](k, r, now)`. */
+/** Lua that reads and writes the records of one scope, whatever they contain: `LOAD[n](k, now)` and `SAVE[n](k, r, now)`. */
 export function recordFunctions({ index, cells, beside }: ScopeLayout): string {
   const head = headOf(cells)
   const format = formatOf(cells)
@@ -65,14 +65,16 @@ end`,
   )
 }
 
-/** Takes over a part that another plan wrote. */
+/** Takes over a part that another plan stored after the cells. */
 function adopt({ tag, part, cell }: CellColumn): string {
   const { format, count } = CELLS[part]
   const targets = Array.from({ length: count }, (_, i) => `r[${cell + i}]`).join(', ')
   return `      if x[${num(tag)}] and x[${num(tag)}][1] == ${part} then ${targets} = read('<${format}', x[${num(tag)}][3]) x[${num(tag)}] = nil end`
 }
 
-/** Another plan kept the last claim in cells; under this one, all are settled and lie beside. */
+/**
+ * Moves the latest claim, which another plan stored in cells: under this plan all claims are settled and stored after the cells.
+ */
 function moveBeside({ check, tag }: ClaimColumn): string {
   const cells = num(tagOf(PART.claim, check.slot))
   return `      if x[${cells}] then
@@ -82,7 +84,7 @@ function moveBeside({ check, tag }: ClaimColumn): string {
       end`
 }
 
-/** When what a column keeps matters no longer. */
+/** Sets when the state in a column stops mattering. */
 export function lapseOf({ part, cell, reach }: CellColumn): string {
   if (part === PART.bucket) return `if r[${cell}] >= lapses then lapses = r[${cell}] + 1 end`
   if (part === PART.claim) return `if r[${cell + 1}] > lapses then lapses = r[${cell + 1}] end`
@@ -91,8 +93,8 @@ export function lapseOf({ part, cell, reach }: CellColumn): string {
 }
 
 /**
- * Lua that reads the marks of one scope's subject: `MARKS[n](k)` says when each that the plan asks for lapses, in the
- * order of the layout, and behind these the limits that marks carry, three numbers each.
+ * Lua that reads the marks of one scope's subject. `MARKS[n](k)` returns when each mark that the plan reads lapses, in the order
+ * of the layout, followed by the limits stored in marks, three numbers each.
  */
 export function markFunction({ index, marks, stored }: ScopeLayout): string {
   if (marks.length === 0) return ''

@@ -3,8 +3,8 @@ import { lines, num } from './lua.js'
 import { PART } from './tags.js'
 
 /*
- * Lua that ends admissions, in the same call as questions: op 2 completes, 3 releases, 4 gives back. The mask names the
- * checks that were charged, `taken` is when, L the limits by which they were.
+ * Lua that settles admissions, in the same call as questions: op 2 completes, 3 releases, 4 refunds. The mask names the charged
+ * checks, `taken` is when they were charged, and L the limits by which they were.
  */
 
 export function settlement({ claims, limited }: PlanLayout): string {
@@ -12,7 +12,7 @@ export function settlement({ claims, limited }: PlanLayout): string {
 }
 
 function settleClaim({ check, index, ordinal, tag }: ClaimColumn): string {
-  // A claim that may not be retried is held for good, however the handler ended.
+  // Without `retry` a claim stays held even if the handler failed.
   const to = check.retry === true ? '(op == 3 and 2 or 1)' : '1'
   const scope = check.subject
   const body =
