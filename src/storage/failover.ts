@@ -134,7 +134,7 @@ class FailoverStorage implements Storage, Observable {
     const judge = new FailoverJudge(plan, this.members)
     const former = this.latest.get(plan.name)
     this.latest.set(plan.name, judge)
-    // Until every storage has compiled the new plan, the judges of the former plan keep deciding.
+    // Each storage's judge of the former plan keeps deciding until that storage has compiled the new plan.
     if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
     const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
     if (barred.every((error) => error !== undefined)) throw barred[0]

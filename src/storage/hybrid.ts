@@ -75,7 +75,8 @@ export interface HybridOptions {
  * @param local Keeps the copies of marks needed to spend leases without a round trip. Must be in this process and used for
  * nothing else. Closed with the hybrid storage only if it was omitted. @default memory()
  * @param remote The storage to stand in front of, such as `redis()`. Closed with the hybrid storage.
- * @throws SentinelError `option.invalid`, `duration.invalid`. Preparing a plan with a limit that cannot be leased: `option.invalid`.
+ * @throws SentinelError `option.invalid`, `duration.invalid`. Preparing a plan with a limit that cannot be leased throws
+ * `option.invalid`.
  *
  * @example
  * ```ts

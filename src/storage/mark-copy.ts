@@ -48,7 +48,7 @@ export class MarkCopy {
     return this.read(bot, own, known ?? this.add(bot, own))
   }
 
-  /** Marks changed marks as due to be read again. */
+  /** Makes changed marks be read again before they are next used. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') {
       for (const subjects of this.bots.values()) for (const known of subjects.values()) known.due = true

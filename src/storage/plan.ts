@@ -3,7 +3,7 @@ import { SentinelError } from '../core/errors.js'
 import { type Limit, MOST_AMOUNT, MOST_PER } from '../core/limit.js'
 
 /**
- * Refuses a plan that no storage could run. Guards never write such a plan; third parties may.
+ * Rejects a plan that no storage could run. Our guards never produce one, but third-party guards may.
  *
  * @throws SentinelError `plan.invalid`, or `limit.duplicate` for two checks of one slot.
  */

@@ -38,7 +38,7 @@ export class GrammyMarks implements Marks {
     const marks = new Map(entries.map(({ key, mark }) => [keyText(canonical(key)), withEnd(mark)]))
     for (const mark of marks.values()) jsonText(mark, `marks.${name}`)
     await this.turns.take(this.indexName(bot, name), async () => {
-      // The index first: a name in it without a mark is skipped, but a mark without its name in the index would never be found.
+      // The index first: an index entry without a mark is skipped, but a mark without an index entry would never be found.
       await this.index(bot, name).add([...marks.keys()])
       await forEach([...marks], ([text, mark]) =>
         this.alter(bot, text, (held) => new Map([...held, [name, mark]])),

@@ -26,7 +26,7 @@ const MOST_LEARNING = 1000
 /** Decides by a remote storage, and repeats remembered refusals without asking it. */
 export class HybridJudge implements Judge {
   private readonly prospect: Prospect
-  /** Bans whose end is being asked for, as texts. */
+  /** Identifies the bans whose end is being asked for. */
   private readonly learning = new Set<string>()
 
   constructor(

@@ -16,7 +16,7 @@ export class Refusal {
   /** Neighbours in the order of eviction. */
   older: Refusal | undefined
   newer: Refusal | undefined
-  /** How often it was used since it last escaped eviction; halved at each escape. */
+  /** How often it was used; halved whenever it escapes eviction. */
   hits = 0
   /** An ask is under way to find out whether a notice is due. */
   asking = false

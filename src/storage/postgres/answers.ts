@@ -166,7 +166,7 @@ function numbersIn(text: string): string[] {
   return text.slice(1, -1).split(',')
 }
 
-/** Returns how many of the units in which the server reports what is left make up one. */
+/** Returns the divisor that turns what is left, as reported by the server, into units of the limit. */
 function divisorOf({ check }: Column): number {
   if (check.kind === 'bucket') return check.limit.per
   if (check.kind !== 'window' || check.form === 'log') return 1

@@ -67,7 +67,8 @@ export interface PostgresOptions {
  *
  * @param connection A connection string, or your own `Pool`, which is not closed with the storage.
  * @param options See {@link PostgresOptions}.
- * @throws SentinelError `option.invalid` for an invalid schema name or number of connections. Its methods reject with `peer.missing` without pg.
+ * @throws SentinelError `option.invalid` for an invalid schema name or number of connections. Its methods reject with
+ * `peer.missing` without pg.
  *
  * @example
  * ```ts

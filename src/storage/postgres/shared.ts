@@ -6,7 +6,7 @@ import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
 
-/** What judges of one storage share. */
+/** Shared by all judges of one storage. */
 export interface Shared {
   readonly link: Link
   readonly subjects: Subjects
@@ -15,8 +15,8 @@ export interface Shared {
   readonly settler: Settler
   readonly functions: Functions
   readonly calls: Calls
-  /** Statements that one judge has out at once: two, so that one is read and written here while the server is at the other. */
+  /** Maximum number of concurrent statements per judge. Two, so that one is prepared here while the server runs the other. */
   readonly callsOut: number
-  /** Told of what went wrong, and was dealt with. */
+  /** Receives errors that were handled without failing a caller. */
   readonly onError: (error: SentinelError) => void
 }

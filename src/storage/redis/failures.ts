@@ -31,7 +31,7 @@ export function explained(said: string): SentinelError {
 const REFUSED =
   /redis: (its memory is full|the server is a replica|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY|MOVED|ASK)\b)/
 
-/** A call that fails before it was written does so within this many rounds of the event loop's tick queue. */
+/** A call that fails before it was written does so within this many rounds of `process.nextTick()`. */
 const ROUNDS = 8
 
 /** Returns the same call. If it fails and certainly did nothing, its error is marked as such. */

@@ -51,9 +51,9 @@ export interface RedisOptions {
  *
  * @param connection See {@link RedisConnection}. Connects on first use.
  * @param options See {@link RedisOptions}.
- * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis, `storage.failed`,
- * `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid` where the marks
- * of a subject cannot be read.
+ * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis,
+ * `storage.failed`, `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid`
+ * if the marks of a subject cannot be read.
  *
  * @example
  * ```ts

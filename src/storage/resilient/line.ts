@@ -81,7 +81,7 @@ export class Line {
   readonly circuit: Circuit
   private readonly quick: Deadlines
   private readonly patient: Deadlines
-  /** For calls of a kind that the storage has never answered before. */
+  /** For calls until the first answer, and for preparing a new plan. */
   private readonly first: Deadlines
   /** Whether the storage has ever answered. */
   reached: boolean

@@ -7,7 +7,7 @@ import type { Storage } from '../storage.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 
-/** Retry interval for a plan that the storage refuses to compile for lack of rights, or too slowly. Doubles with each attempt. */
+/** Retry interval for a plan that the storage compiles too slowly, or not at all for lack of rights. Doubles with each attempt. */
 const AGAIN: Ms = 5000
 const AGAIN_AT_MOST: Ms = 60_000
 

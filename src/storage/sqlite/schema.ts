@@ -39,8 +39,8 @@ export const STEPS: readonly string[] = [
    ) WITHOUT ROWID;
    CREATE INDEX sentinel_sequences_by_end ON sentinel_sequences (until);
    CREATE TABLE sentinel_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, change TEXT NOT NULL);`,
-  // Each form of a limit is counted in a row of its own, and penalties in another, so that plans with different forms do not disturb
-  // each other. The table is copied, since renaming one makes SQLite read the whole schema, which fails if some view is broken.
+  // Each form of a limit has a row of its own, and so have penalties, so that plans with different forms do not affect each other.
+  // The table is copied, since renaming one makes SQLite read the whole schema, which fails if some view is broken.
   `CREATE TABLE sentinel_records_before AS SELECT * FROM sentinel_records;
    DROP TABLE sentinel_records;
    CREATE TABLE sentinel_records (
